@@ -1,0 +1,60 @@
+# What every folder's CMakeLists.txt uses: flags, sanitizers, and three ways to add a target.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+option(LONJA_HARDENING "Stack protector, fortify, PIE, full RELRO" OFF)
+set(LONJA_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=")
+
+# Every executable lands in one folder, so that `lonja` finds its siblings.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+
+add_library(lonja_warnings INTERFACE)
+target_compile_definitions(lonja_warnings INTERFACE _GNU_SOURCE)
+target_include_directories(lonja_warnings INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(lonja_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Werror -Wconversion -Wsign-conversion -Wshadow
+    -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wwrite-strings
+    -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wswitch-enum -fno-common>)
+# crc32c and friends need SSE4.2; v2 is every x86-64 server since 2009.
+target_compile_options(lonja_warnings INTERFACE -march=x86-64-v2 -fno-strict-aliasing)
+
+if(LONJA_HARDENING)
+  target_compile_options(lonja_warnings INTERFACE -fstack-protector-strong -U_FORTIFY_SOURCE
+    -D_FORTIFY_SOURCE=2 -fstack-clash-protection -fcf-protection)
+  target_link_options(lonja_warnings INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
+endif()
+if(LONJA_SANITIZE)
+  target_compile_options(lonja_warnings INTERFACE -fsanitize=${LONJA_SANITIZE}
+    -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(lonja_warnings INTERFACE -fsanitize=${LONJA_SANITIZE})
+endif()
+
+# lonja_library(NAME SOURCES a.c b.c LIBS x y): a static library of ours.
+function(lonja_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC lonja_warnings ${ARG_LIBS})
+endfunction()
+
+# lonja_executable(NAME SOURCES … LIBS …): build/<preset>/bin/NAME.
+function(lonja_executable name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE lonja_warnings ${ARG_LIBS})
+endfunction()
+
+# lonja_unit_test(NAME SOURCES name_test.c LIBS …): a cmocka program, ctest label "unit".
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+function(lonja_unit_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/test")
+  target_link_libraries(${name} PRIVATE lonja_warnings ${ARG_LIBS} PkgConfig::CMOCKA)
+  add_test(NAME unit.${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
