@@ -1,0 +1,162 @@
+/* ERC-3643 (T-REX) tokens: calldata of the calls that the venue makes, the checks that it makes
+ * itself before it signs, and the Transfer event. Selectors are written by hand from the EIP.
+ *
+ * forcedTransfer itself checks three things only (agent, balance, isVerified(to)) and silently
+ * unfreezes frozen units, so settlement calls erc3643_precheck first and keeps the evidence.
+ *
+ * Amounts are the token's smallest units. Encoders allocate nothing; any thread. They return the
+ * calldata's length or -1 when `max` is too small.
+ */
+#ifndef LONJA_CHAIN_ERC3643_H
+#define LONJA_CHAIN_ERC3643_H
+
+#include "chain/abi.h"
+#include "chain/node.h"
+
+/* Calls of an agent that change state. X(name in C, signature, selector) */
+#define ERC3643_METHODS(X)                                                                         \
+    X(FORCED_TRANSFER, "forcedTransfer(address,address,uint256)", 0x9fc1d0e7)                      \
+    X(BATCH_FORCED_TRANSFER, "batchForcedTransfer(address[],address[],uint256[])", 0x42a47abc)     \
+    X(MINT, "mint(address,uint256)", 0x40c10f19)                                                   \
+    X(BURN, "burn(address,uint256)", 0x9dc29fac)                                                   \
+    X(FREEZE_PARTIAL_TOKENS, "freezePartialTokens(address,uint256)", 0x125c4a33)                   \
+    X(UNFREEZE_PARTIAL_TOKENS, "unfreezePartialTokens(address,uint256)", 0x1fe56f7d)               \
+    X(SET_ADDRESS_FROZEN, "setAddressFrozen(address,bool)", 0xc69c09cf)                            \
+    X(PAUSE, "pause()", 0x8456cb59)                                                                \
+    X(UNPAUSE, "unpause()", 0x3f4ba83a)                                                            \
+    X(REGISTER_IDENTITY, "registerIdentity(address,address,uint16)", 0x454a03e0)                   \
+    X(DELETE_IDENTITY, "deleteIdentity(address)", 0xa8d29d1d)                                      \
+    X(TRANSFER, "transfer(address,uint256)", 0xa9059cbb)                                           \
+    X(BALANCE_OF, "balanceOf(address)", 0x70a08231)                                                \
+    X(DECIMALS, "decimals()", 0x313ce567)                                                          \
+    X(TOTAL_SUPPLY, "totalSupply()", 0x18160ddd)                                                   \
+    X(PAUSED, "paused()", 0x5c975abb)                                                              \
+    X(IS_FROZEN, "isFrozen(address)", 0xe5839836)                                                  \
+    X(GET_FROZEN_TOKENS, "getFrozenTokens(address)", 0x158b1a57)                                   \
+    X(IDENTITY_REGISTRY, "identityRegistry()", 0x134e18f4)                                         \
+    X(COMPLIANCE, "compliance()", 0x6290865d)                                                      \
+    X(IS_AGENT, "isAgent(address)", 0x1ffbb064)                                                    \
+    X(IS_VERIFIED, "isVerified(address)", 0xb9209e33)                                              \
+    X(CAN_TRANSFER, "canTransfer(address,address,uint256)", 0xe46638e6)
+
+enum erc3643_selector {
+#define X(name, signature, selector) ERC3643_##name = (int)selector,
+    ERC3643_METHODS(X)
+#undef X
+};
+
+/* The signature of a selector ("mint(address,uint256)"), or NULL. */
+const char *erc3643_signature(uint32_t selector);
+/* The selector of a signature or of its bare name; 0 when there is none. */
+uint32_t erc3643_selector(const char *name);
+
+/* batchForcedTransfer: 83,000 gas each; more than this comes near EIP-7825's 16,777,216. */
+#define ERC3643_BATCH_MAX 100
+#define ERC3643_CALLDATA_MAX (4 + 32 * (3 + 3 * (1 + ERC3643_BATCH_MAX)))
+
+ssize_t erc3643_forced_transfer(uint8_t *out, size_t max, const struct chain_address *from,
+                                const struct chain_address *to, chain_uint128 units);
+/* `count` of 1 to ERC3643_BATCH_MAX; asserts otherwise. */
+ssize_t erc3643_batch_forced_transfer(uint8_t *out, size_t max, const struct chain_address *from,
+                                      const struct chain_address *to, const chain_uint128 *units,
+                                      size_t count);
+ssize_t erc3643_mint(uint8_t *out, size_t max, const struct chain_address *to,
+                     chain_uint128 units);
+ssize_t erc3643_burn(uint8_t *out, size_t max, const struct chain_address *from,
+                     chain_uint128 units);
+ssize_t erc3643_freeze_partial(uint8_t *out, size_t max, const struct chain_address *wallet,
+                               chain_uint128 units);
+ssize_t erc3643_unfreeze_partial(uint8_t *out, size_t max, const struct chain_address *wallet,
+                                 chain_uint128 units);
+ssize_t erc3643_set_address_frozen(uint8_t *out, size_t max, const struct chain_address *wallet,
+                                   bool frozen);
+/* On the identity registry. `country` is ISO 3166 numeric. */
+ssize_t erc3643_register_identity(uint8_t *out, size_t max, const struct chain_address *wallet,
+                                  const struct chain_address *identity, uint16_t country);
+ssize_t erc3643_delete_identity(uint8_t *out, size_t max, const struct chain_address *wallet);
+
+/* Typed reads by eth_call at block `at` (node.h). A revert or an answer of the wrong shape is the
+ * node_result's matter. */
+NODE_MUST_CHECK enum node_result erc3643_read_u128(struct node *node, chain_uint128 *out,
+                                                   const struct chain_address *contract,
+                                                   uint32_t selector,
+                                                   const struct chain_address *argument,
+                                                   uint64_t at);
+NODE_MUST_CHECK enum node_result erc3643_read_bool(struct node *node, bool *out,
+                                                   const struct chain_address *contract,
+                                                   uint32_t selector,
+                                                   const struct chain_address *argument,
+                                                   uint64_t at);
+NODE_MUST_CHECK enum node_result erc3643_read_address(struct node *node,
+                                                      struct chain_address *out,
+                                                      const struct chain_address *contract,
+                                                      uint32_t selector, uint64_t at);
+
+/* Why a transfer must not be forced. The order is the order of the checks: the first that fails is
+ * the verdict. Codes are stored and shown; never renumber. */
+#define ERC3643_VERDICTS(X)                                                                        \
+    X(ALLOWED, 0, "allowed")                                                                       \
+    X(PAUSED_TOKEN, 1, "paused")                                                                   \
+    X(FROZEN_SENDER, 2, "frozen_sender")                                                           \
+    X(FROZEN_RECEIVER, 3, "frozen_receiver")                                                       \
+    X(BALANCE_SHORT, 4, "balance")                                                                 \
+    X(SENDER_NOT_REGISTERED, 5, "not_registered_sender")                                           \
+    X(RECEIVER_NOT_REGISTERED, 6, "not_registered_receiver")                                       \
+    X(COMPLIANCE_REFUSED, 7, "compliance")                                                         \
+    X(NO_CONTRACT, 8, "no_contract")
+
+enum erc3643_verdict {
+#define X(name, code, text) ERC3643_##name = code,
+    ERC3643_VERDICTS(X)
+#undef X
+};
+
+/* The stable word of a verdict ("frozen_sender"). */
+const char *erc3643_verdict_text(enum erc3643_verdict verdict);
+
+struct erc3643_evidence {
+    enum erc3643_verdict verdict;
+    uint64_t block_number; /* every answer below is of this block */
+    struct chain_hash block_hash;
+    struct chain_address identity_registry;
+    struct chain_address compliance;
+    bool paused;
+    bool from_frozen;
+    bool to_frozen;
+    chain_uint128 from_balance;
+    chain_uint128 from_frozen_units;
+    bool from_verified;
+    bool to_verified;
+    bool can_transfer; /* of the compliance contract */
+};
+
+/* Asks all questions, whether or not an earlier one has failed, so that the evidence is whole. A
+ * node failure is returned as such and is no verdict. `token` without code is NO_CONTRACT, and only
+ * verdict and block are then set. `at` is a block number or NODE_LATEST, which is resolved once. */
+NODE_MUST_CHECK enum node_result erc3643_precheck(struct node *node,
+                                                  struct erc3643_evidence *evidence,
+                                                  const struct chain_address *token,
+                                                  const struct chain_address *from,
+                                                  const struct chain_address *to,
+                                                  chain_uint128 units, uint64_t at);
+
+/* One line of JSON with every field, for settle.* rows; returns the length or -1 when cut. */
+#define ERC3643_EVIDENCE_JSON_MAX 640
+ssize_t erc3643_evidence_json(char *out, size_t max, const struct erc3643_evidence *evidence);
+
+struct erc3643_transfer {
+    struct chain_address token;
+    struct chain_address from;
+    struct chain_address to;
+    chain_uint128 units;
+    uint32_t log_index;
+};
+
+/* keccak256("Transfer(address,address,uint256)") */
+extern const struct chain_hash erc3643_transfer_topic;
+
+/* False when the log is no Transfer of an ERC-20 token or its amount exceeds 128 bits. */
+__attribute__((warn_unused_result)) bool
+erc3643_decode_transfer(struct erc3643_transfer *out, const struct node_log *log);
+
+#endif

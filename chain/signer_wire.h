@@ -1,0 +1,53 @@
+/* The messages between signer_socket and lonja-sign: one SOCK_SEQPACKET packet each way, in the
+ * byte order of the machine (both ends are on it).
+ *
+ *   request:  struct signer_wire_request, then calldata_len bytes
+ *   answer:   struct signer_wire_answer, then raw_len bytes
+ *
+ * Reserved bytes are zero. A packet whose length does not fit its header, or whose magic is wrong,
+ * is answered SIGNER_PROTOCOL and the connection is closed.
+ */
+#ifndef LONJA_CHAIN_SIGNER_WIRE_H
+#define LONJA_CHAIN_SIGNER_WIRE_H
+
+#include "chain/signer.h"
+
+#include <stdint.h>
+
+#define SIGNER_WIRE_MAGIC 0x316e6753u /* "Sgn1": changes with the layout */
+
+enum signer_wire_kind {
+    SIGNER_WIRE_ADDRESS = 1, /* only the header counts; answers the address */
+    SIGNER_WIRE_SIGN = 2,
+};
+
+struct signer_wire_request {
+    uint32_t magic;
+    uint32_t kind;
+    uint64_t request_id;
+    uint64_t chain_id;
+    uint64_t nonce;
+    uint64_t gas_limit;
+    uint64_t max_fee_wei;
+    uint64_t priority_fee_wei;
+    struct chain_address to;
+    uint32_t calldata_len;
+};
+
+_Static_assert(sizeof(struct signer_wire_request) == 80, "no padding");
+
+struct signer_wire_answer {
+    uint32_t magic;
+    uint32_t result; /* enum signer_result */
+    uint64_t request_id;
+    struct chain_address signer;
+    uint32_t raw_len;
+    struct chain_hash hash;
+};
+
+_Static_assert(sizeof(struct signer_wire_answer) == 72, "no padding");
+
+#define SIGNER_WIRE_REQUEST_MAX (sizeof(struct signer_wire_request) + SIGNER_CALLDATA_MAX)
+#define SIGNER_WIRE_ANSWER_MAX (sizeof(struct signer_wire_answer) + SIGNER_RAW_MAX)
+
+#endif
