@@ -33,6 +33,8 @@ void rlp_uint_bytes(struct rlp_writer *writer, const uint8_t *bytes, size_t len)
 void rlp_raw(struct rlp_writer *writer, const uint8_t *bytes, size_t len);
 /* A list around `items`, which were written by another writer. */
 void rlp_list(struct rlp_writer *writer, const uint8_t *items, size_t len);
+/* Only the prefix of a list whose items take `len` bytes and are put behind it by the caller. */
+void rlp_list_prefix(struct rlp_writer *writer, size_t len);
 
 /* A cursor over encoded items; `at` moves, nothing is copied. */
 struct rlp_reader {

@@ -1,0 +1,23 @@
+// ASSERT: for our own faults (an invariant is broken, a journal is corrupt). It is on in every build:
+// the venue recovers from its journal, and must not go on with a state that it cannot explain.
+// The client's faults are reject codes, the world's faults are results (CHECKED).
+#ifndef LONJA_BASE_ASSERT_H
+#define LONJA_BASE_ASSERT_H
+
+#include <stdlib.h>
+#include <unistd.h>
+
+// A function whose result must not be ignored.
+#define CHECKED __attribute__((warn_unused_result))
+
+// Writes "file:line: assertion failed: text" to standard error and aborts. Safe in any thread and in the
+// sandboxed core: one write(2), no allocation.
+__attribute__((noreturn, cold)) void assert_failed(const char *file, int line, const char *text);
+
+#define ASSERT(condition)                                                                          \
+    do {                                                                                           \
+        if (__builtin_expect(!(condition), 0))                                                     \
+            assert_failed(__FILE__, __LINE__, #condition);                                         \
+    } while (0)
+
+#endif

@@ -1,0 +1,36 @@
+// Reader page: one small writable page per reader of the event ring, made by the supervisor, mapped by the
+// reader (to write) and by the core (to read `sleeping`, and to wake). It carries nothing the core trusts:
+// a wrong value can only cost the reader its own wake-up.
+//
+// Sleep protocol (reader):  sleeping = 1; fence; look once more; if nothing, wait on the futex `wake` or
+// on the doorbell (an eventfd, for event loops); sleeping = 0.
+// Wake protocol (journal thread, once per block): for each page with sleeping = 1: bump `wake`, futex wake,
+// ring the doorbell.
+#ifndef LONJA_BASE_READER_PAGE_H
+#define LONJA_BASE_READER_PAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+
+struct reader_page {
+    _Alignas(64) _Atomic uint64_t position_seq; // last sequence this reader has dealt with (lag, for ops)
+    _Atomic uint64_t heartbeat_ns;
+    _Atomic uint32_t sleeping;
+    _Atomic uint32_t wake;
+    uint8_t pad[4096 - 64];
+};
+_Static_assert(sizeof(struct reader_page) == 4096, "one page");
+
+CHECKED int reader_page_open(struct reader_page **page, int fd);
+// True if the caller may sleep: `sleeping` is set and durable_seq is still `seen_seq`.
+bool reader_page_sleep_begin(struct reader_page *page, const _Atomic uint64_t *durable_seq, uint64_t seen_seq);
+void reader_page_sleep_end(struct reader_page *page);
+// Waits on the futex at most timeout_ns (threads without an event loop).
+void reader_page_wait(struct reader_page *page, uint64_t timeout_ns);
+// Called by the core's journal thread. doorbell_fd -1 = none.
+void reader_page_wake(struct reader_page *page, int doorbell_fd);
+
+#endif
