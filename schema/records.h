@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "schema/records.def"
@@ -217,7 +218,7 @@ int event_dump(const struct event *event, char *out, size_t size);
 int snapshot_dump(const struct snapshot_record *record, char *out, size_t size);
 
 // The reference of all records as Markdown, for docs/records.md.
-void records_document(void *stream_FILE);
+void records_document(FILE *stream);
 
 // ---- identities ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,122 @@
+// The record codec at the trust boundary: what command_check lets in, and what it does not.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "schema/records.h"
+#include "schema/rejects.h"
+
+static struct command order_with_id(const char *id)
+{
+    struct command command;
+    memset(&command, 0, sizeof command);
+    size_t bytes = strlen(id);
+    command.header.type = CMD_order_new;
+    command.header.version = SCHEMA_VERSION;
+    command.header.slots = command_slots(CMD_order_new, bytes);
+    command.body.order_new.client_id_bytes = (uint8_t)bytes;
+    memcpy(command_tail_writable(&command), id, bytes);
+    return command;
+}
+
+static void sizes_are_what_the_design_says(void **state)
+{
+    (void)state;
+    assert_int_equal(command_slots(CMD_order_cancel, 0), 1);
+    assert_int_equal(command_slots(CMD_order_cancel, CLIENT_ID_BYTES_MAX), 2);
+    assert_int_equal(command_slots(CMD_order_new, CLIENT_ID_BYTES_MAX), 2);
+    assert_int_equal(command_fixed_bytes(CMD_padding), 0);
+    assert_int_equal(command_fixed_bytes(63), 0);
+}
+
+static void a_well_formed_order_passes_the_check(void **state)
+{
+    (void)state;
+    struct command command = order_with_id("A-1");
+    assert_true(command_check(&command));
+}
+
+static void a_record_with_a_lie_is_refused(void **state)
+{
+    (void)state;
+    struct command good = order_with_id("A-1"), bad;
+#define REFUSED(change)                                                                            \
+    do {                                                                                           \
+        bad = good;                                                                                \
+        change;                                                                                    \
+        assert_false(command_check(&bad));                                                         \
+    } while (0)
+    REFUSED(bad.header.type = 63);
+    REFUSED(bad.header.type = CMD_padding);
+    REFUSED(bad.header.type = 255);
+    REFUSED(bad.header.version = SCHEMA_VERSION + 1);
+    REFUSED(bad.header.slots = 0);
+    REFUSED(bad.header.slots = 1);
+    REFUSED(bad.header.slots = 3);
+    REFUSED(bad.header.slots = 17);
+    REFUSED(bad.body.order_new.client_id_bytes = CLIENT_ID_BYTES_MAX + 1);
+    REFUSED(bad.body.order_new.client_id_bytes = 2); // a byte of the old tail is now behind the end
+    REFUSED(bad.body.order_new.reserved[2] = 1);
+    REFUSED(((char *)&bad)[127] = 1);
+#undef REFUSED
+}
+
+static void only_the_right_gateway_may_send_a_command(void **state)
+{
+    (void)state;
+    assert_true(command_allowed(GATEWAY_FIX, CMD_order_new));
+    assert_false(command_allowed(GATEWAY_ADMIN, CMD_order_new));
+    assert_false(command_allowed(GATEWAY_FIX, CMD_ledger_post));
+    assert_false(command_allowed(GATEWAY_SETTLE, CMD_ledger_post));
+    assert_true(command_allowed(GATEWAY_SETTLE, CMD_settlement_result));
+    assert_false(command_allowed(GATEWAY_WEB, CMD_clock_tick));
+    assert_false(command_allowed(GATEWAY_COUNT, CMD_order_new));
+    assert_false(command_allowed(200, CMD_order_new));
+    assert_false(command_allowed(GATEWAY_FIX, 200));
+}
+
+static void dump_is_one_line_of_json_and_respects_its_size(void **state)
+{
+    (void)state;
+    struct command command = order_with_id("A\"1");
+    command.body.order_new.price = -5;
+    char text[1024];
+    int length = command_dump(&command, text, sizeof text);
+    assert_true(length > 0 && (size_t)length == strlen(text));
+    assert_non_null(strstr(text, "\"command\":\"order_new\""));
+    assert_non_null(strstr(text, "\"price\":-5"));
+    assert_non_null(strstr(text, "\"client_id\":\"A\\\"1\""));
+    char small[10];
+    assert_int_equal(command_dump(&command, small, sizeof small), length);
+    assert_int_equal(strlen(small), 9);
+}
+
+static void rejects_fill_in_their_numbers(void **state)
+{
+    (void)state;
+    char text[256];
+    reject_text(REJECT_OFF_TICK, 10000, 12345678, 0, 2, text, sizeof text);
+    assert_string_equal(text, "price 12.345678 is not a multiple of the tick 0.01");
+    reject_text(REJECT_QUANTITY_MAX, 100000, 250050, 0, 2, text, sizeof text);
+    assert_string_equal(text, "quantity 2500.5 above 1000");
+    reject_text(REJECT_OFF_TICK, 10000, -500000, 0, 2, text, sizeof text);
+    assert_string_equal(text, "price -0.5 is not a multiple of the tick 0.01");
+    assert_string_equal(reject_entry(12345)->name, "UNKNOWN_COMMAND");
+    for (uint16_t code = 1; code <= REJECT_CODE_MAX; code++)
+        assert_true(reject_text(code, INT64_MIN, INT64_MAX, -1, 8, text, sizeof text) < 256);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_what_the_design_says),
+        cmocka_unit_test(a_well_formed_order_passes_the_check),
+        cmocka_unit_test(a_record_with_a_lie_is_refused),
+        cmocka_unit_test(only_the_right_gateway_may_send_a_command),
+        cmocka_unit_test(dump_is_one_line_of_json_and_respects_its_size),
+        cmocka_unit_test(rejects_fill_in_their_numbers),
+    };
+    return cmocka_run_group_tests_name("schema", tests, NULL, NULL);
+}

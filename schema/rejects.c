@@ -1,0 +1,107 @@
+// The reject catalogue: the table, and its texts filled in.
+#include "schema/rejects.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REJECT_ENTRY(code, name, check, ord, cxl, http, text, hint)                                \
+    [code] = {code, #name, check, ord, cxl, http, text, hint},
+static const struct reject_entry entries[REJECT_CODE_MAX + 1] = {REJECTS(REJECT_ENTRY)};
+
+const struct reject_entry *reject_entry(uint16_t code)
+{
+    const struct reject_entry *entry = &entries[code <= REJECT_CODE_MAX ? code : 0];
+    return entry->name != NULL ? entry : &entries[REJECT_UNKNOWN_COMMAND];
+}
+
+// What a code's three numbers are, so that people read 12.5 and not 12500000.
+enum unit { PLAIN, CASH, UNITS };
+struct units {
+    uint8_t limit, value, argument;
+};
+
+static struct units units_of(uint16_t code)
+{
+    switch (code) {
+    case REJECT_PRICE_NOT_POSITIVE:
+    case REJECT_PRICE_ON_MARKET:
+    case REJECT_OFF_TICK:
+    case REJECT_NOTIONAL_MAX:
+    case REJECT_INVESTMENT_LIMIT:
+    case REJECT_AMEND_PRICE:
+        return (struct units){CASH, CASH, CASH};
+    case REJECT_FAT_FINGER_BLOCK:
+    case REJECT_FAT_FINGER_CONFIRM:
+    case REJECT_NAV_CONFIRM:
+        return (struct units){PLAIN, PLAIN, CASH};
+    case REJECT_QUANTITY_NOT_POSITIVE:
+    case REJECT_OFF_LOT:
+    case REJECT_QUANTITY_MAX:
+    case REJECT_AMEND_NOT_DOWN:
+        return (struct units){UNITS, UNITS, UNITS};
+    default:
+        return (struct units){PLAIN, PLAIN, PLAIN};
+    }
+}
+
+static int number_print(char *out, size_t size, int64_t number, unsigned decimals)
+{
+    uint64_t magnitude = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    uint64_t power = 1;
+    for (unsigned i = 0; i < decimals; i++)
+        power *= 10;
+    uint64_t fraction = magnitude % power;
+    while (decimals > 0 && fraction % 10 == 0) {
+        fraction /= 10;
+        decimals--;
+    }
+    const char *sign = number < 0 ? "-" : "";
+    if (decimals == 0)
+        return snprintf(out, size, "%s%" PRIu64, sign, magnitude / power);
+    return snprintf(out, size, "%s%" PRIu64 ".%0*" PRIu64, sign, magnitude / power, (int)decimals,
+                    fraction);
+}
+
+static int placeholder_print(char *out, size_t size, int64_t number, uint8_t unit,
+                             unsigned token_scale)
+{
+    return number_print(out, size, number, unit == CASH ? 6 : unit == UNITS ? token_scale : 0);
+}
+
+struct placeholder {
+    const char *name;
+    int64_t number;
+    uint8_t unit;
+};
+
+static const struct placeholder *placeholder_at(const char *at, const struct placeholder *all)
+{
+    for (int i = 0; i < 3; i++)
+        if (strncmp(at, all[i].name, strlen(all[i].name)) == 0)
+            return &all[i];
+    return NULL;
+}
+
+int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, unsigned token_scale,
+                char *out, size_t size)
+{
+    struct units units = units_of(code);
+    const struct placeholder all[3] = {{"{limit}", limit, units.limit},
+                                       {"{value}", value, units.value},
+                                       {"{argument}", argument, units.argument}};
+    size_t length = 0;
+    for (const char *at = reject_entry(code)->text; *at != 0;) {
+        size_t room = length < size ? size - length : 0;
+        char *to = room > 0 ? out + length : NULL;
+        const struct placeholder *found = *at == '{' ? placeholder_at(at, all) : NULL;
+        if (found != NULL) {
+            length += (size_t)placeholder_print(to, room, found->number, found->unit, token_scale);
+            at += strlen(found->name);
+        } else {
+            length += (size_t)snprintf(to, room, "%c", *at++);
+        }
+    }
+    return (int)length;
+}
