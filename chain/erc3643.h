@@ -39,11 +39,10 @@
     X(IS_VERIFIED, "isVerified(address)", 0xb9209e33)                                              \
     X(CAN_TRANSFER, "canTransfer(address,address,uint256)", 0xe46638e6)
 
-enum erc3643_selector {
-#define X(name, signature, selector) ERC3643_##name = (int)selector,
-    ERC3643_METHODS(X)
+/* Constants and no enum: selectors above 0x7fffffff do not fit one in C17. */
+#define X(name, signature, selector) static const uint32_t ERC3643_##name = selector##u;
+ERC3643_METHODS(X)
 #undef X
-};
 
 /* The signature of a selector ("mint(address,uint256)"), or NULL. */
 const char *erc3643_signature(uint32_t selector);

@@ -6,12 +6,12 @@
 #ifndef LONJA_CHAIN_HEX_H
 #define LONJA_CHAIN_HEX_H
 
+#include "chain/wide.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-__extension__ typedef unsigned __int128 chain_uint128;
 
 /* Characters, with "0x" and the terminating zero, of `len` bytes. */
 #define HEX_TEXT_SIZE(len) (2 * (len) + 3)
