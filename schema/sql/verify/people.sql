@@ -1,0 +1,12 @@
+BEGIN;
+SELECT member_id, name, suspended FROM people.member WHERE false;
+SELECT account_id, kyc_status, wallet_address, is_activated, nationality FROM people.account WHERE false;
+SELECT session_id, gateway FROM people.session WHERE false;
+SELECT session_id, account_id FROM people.session_account WHERE false;
+SELECT login_id, kind, comp_id, password_hash FROM people.login WHERE false;
+SELECT asset_id, contract_address, decimals FROM people.token WHERE false;
+SELECT instrument_id, token_asset FROM people.instrument WHERE false;
+SELECT reference, number, state FROM people.ledger_request WHERE false;
+SELECT audit_id, actor, action, outcome FROM people.audit_log WHERE false;
+SELECT 1 / (count(*) = 3)::int FROM people.account WHERE account_id <= 15;
+ROLLBACK;
