@@ -1,0 +1,81 @@
+// The development chain: a provider, its well-known accounts, and a sender that owns the deployer's nonces.
+// The keys are those of the public test mnemonic that anvil and hardhat print; they must never hold value.
+import { Contract, ContractFactory, HDNodeWallet, JsonRpcProvider, Mnemonic } from 'ethers';
+import { artifact } from './artifacts.mjs';
+
+const MNEMONIC = Mnemonic.fromPhrase('test test test test test test test test test test test junk');
+const RECEIPT_POLL_MS = 20;
+const RECEIPT_TIMEOUT_MS = 120_000;
+const GAS_MARGIN = (estimate) => (estimate * 125n) / 100n;
+
+export const DEPLOYER_ACCOUNT = 0;
+export const CLAIM_SIGNER_ACCOUNT = 1;
+
+export const devWallet = (index) => HDNodeWallet.fromMnemonic(MNEMONIC, `m/44'/60'/0'/0/${index}`);
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class DevChain {
+  #nextNonce;
+
+  /** Connects to `url`; fails at once when nobody answers. */
+  static async connect(url) {
+    const chain = new DevChain();
+    // ethers' own start-up retries for ever, so the first question is asked by hand.
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] }),
+    }).catch((error) => {
+      throw new Error(`no node answers at ${url} (${error.cause?.code ?? error.message})`);
+    });
+    chain.chainId = Number((await answer.json()).result);
+    chain.provider = new JsonRpcProvider(url, chain.chainId, {
+      staticNetwork: true, cacheTimeout: -1, batchMaxCount: 1,
+    });
+    chain.deployer = devWallet(DEPLOYER_ACCOUNT).connect(chain.provider);
+    chain.claimSigner = devWallet(CLAIM_SIGNER_ACCOUNT);
+    chain.#nextNonce = await chain.provider.getTransactionCount(chain.deployer.address, 'pending');
+    return chain;
+  }
+
+  close() {
+    this.provider.destroy();
+  }
+
+  contract(name, address) {
+    return new Contract(address, artifact(name).abi, this.deployer);
+  }
+
+  async hasCode(address) {
+    return (await this.provider.getCode(address)) !== '0x';
+  }
+
+  /** Sends and waits until mined. Calls may run side by side: nonces are given out in order of the calls. */
+  async send(request) {
+    const gasLimit = GAS_MARGIN(await this.deployer.estimateGas(request));
+    const sent = await this.deployer.sendTransaction({ ...request, gasLimit, nonce: this.#nextNonce++ });
+    const receipt = await this.#receipt(sent.hash);
+    if (receipt.status !== 1) throw new Error(`transaction ${sent.hash} failed in block ${receipt.blockNumber}`);
+    return receipt;
+  }
+
+  async call(contract, method, ...args) {
+    return this.send(await contract[method].populateTransaction(...args));
+  }
+
+  async deploy(name, ...args) {
+    const { abi, bytecode } = artifact(name);
+    const request = await new ContractFactory(abi, bytecode).getDeployTransaction(...args);
+    const receipt = await this.send(request);
+    return { address: receipt.contractAddress, transaction: receipt.hash, block: receipt.blockNumber };
+  }
+
+  async #receipt(hash) {
+    for (const start = Date.now(); Date.now() - start < RECEIPT_TIMEOUT_MS; await pause(RECEIPT_POLL_MS)) {
+      const receipt = await this.provider.getTransactionReceipt(hash);
+      if (receipt) return receipt;
+    }
+    throw new Error(`transaction ${hash} was not mined within ${RECEIPT_TIMEOUT_MS} ms`);
+  }
+}
