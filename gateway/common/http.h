@@ -1,19 +1,21 @@
-// HTTP/1.1 and WebSocket server over libwebsockets, on the gateway's loop (loop.h). This is the only place
-// that knows libwebsockets; above it there are requests, answers and text messages.
+// HTTP/1.1 and WebSocket server over libwebsockets, on the gateway's loop (loop.h). This is the
+// only place that knows libwebsockets; above it there are requests, answers and text messages.
 //
-// Requests: the whole body is read first (at most body_bytes_max, else 413), then `request` is called once.
+// Requests: the whole body is read first (at most body_bytes_max), then `request` is called once.
 // The answer may be given at once or later by the id; a client that has left meanwhile is no error:
 // http_answer returns false. A request not answered within answer_timeout_s is cut.
 //
-// WebSocket: at most one path (websocket_path). `opened`, then `message` per complete text message of valid
-// UTF-8, then `closed` once. Longer messages are closed with 1009, binary ones with 1003, a message not
-// complete within 10 s with 1002; a peer that answers no ping within websocket_idle_s is cut.
+// WebSocket: at most one path (websocket_path). `opened`, then `message` per complete text message
+// of valid UTF-8, then `closed` once. Longer messages are closed with 1009, binary ones with 1003,
+// a message not complete within 10 s with 1002; a peer that answers no ping within websocket_idle_s
+// is cut.
 //
-// Output and slow consumers: a frame is made once and shared by all receivers. It is written at once where
-// the socket takes it; otherwise it waits in the connection's queue. http_send with HTTP_MUST never drops:
-// beyond output_bytes_max waiting bytes the connection is cut (the client must resynchronise, rather than
-// miss something unknowingly). With HTTP_MAY the frame is dropped if anything waits already; then
-// `drained` is called once the queue is empty, and the owner sends a fresh state instead.
+// Output and slow consumers: a frame is made once and shared by all receivers. It is written at
+// once where the socket takes it; otherwise it waits in the connection's queue. http_send with
+// HTTP_MUST never drops: beyond output_bytes_max waiting bytes the connection is cut (the client
+// must resynchronise, rather than miss something unknowingly). With HTTP_MAY the frame is dropped
+// if anything waits already; then `drained` is called once the queue is empty, and the owner sends
+// a fresh state instead.
 //
 // Ids are never reused (slot and generation), so they may be kept after the peer has gone.
 //
@@ -43,7 +45,9 @@ struct http_request {
     const char *bearer; // token of "Authorization: Bearer …", or ""
     const char *body;   // NUL-terminated behind body_bytes
     size_t body_bytes;
-    const char *peer;   // address of the client
+    const char *peer; // address of the client
+    unsigned refused; // 0; or 411 or 413: the body was not read (body_bytes is what was announced);
+                      // answer with that status, the connection is closed behind the answer
     const void *arguments; // for http_argument
 };
 
@@ -81,7 +85,8 @@ struct http_server;
 // NULL if the port cannot be opened (the reason is on standard error).
 CHECKED struct http_server *http_open(struct loop *loop, const struct http_options *options,
                                       const struct http_handlers *handlers, void *context);
-// Closes all connections without calling back and frees the server; the loop is not run again after it.
+// Closes all connections without calling back and frees the server; the loop is not run again after
+// it.
 void http_close(struct http_server *server);
 // Stops accepting connections; the existing ones live on.
 void http_stop_listening(struct http_server *server);
@@ -91,12 +96,13 @@ unsigned http_connections(const struct http_server *server);
 // Value of ?name=, decoded and NUL-terminated; false if absent or longer than fits.
 bool http_argument(const struct http_request *request, const char *name, char *out, size_t size);
 
-// Answers a request. The body is copied. `headers` is NULL or further header lines, each "Name: value\r\n".
-// Returns false if the client has gone.
+// Answers a request. The body is copied. `headers` is NULL or further header lines, each "Name:
+// value\r\n". Returns false if the client has gone.
 bool http_answer(struct http_server *server, uint64_t id, unsigned status, const char *content_type,
                  const char *headers, const char *body, size_t body_bytes);
 
-// ---- WebSocket ---------------------------------------------------------------------------------------
+// ---- WebSocket
+// ---------------------------------------------------------------------------------------
 
 enum http_delivery { HTTP_MUST, HTTP_MAY };
 enum http_sent { HTTP_SENT, HTTP_DROPPED, HTTP_GONE };

@@ -75,7 +75,8 @@ void *loop_native(struct loop *loop)
     return loop->ev;
 }
 
-// ---- descriptors -----------------------------------------------------------------------------------
+// ---- descriptors
+// -----------------------------------------------------------------------------------
 
 static int ev_events(unsigned readiness)
 {
@@ -86,7 +87,8 @@ static void on_io(struct ev_loop *ev, ev_io *io, int events)
 {
     (void)ev;
     struct loop_watch *watch = io->data;
-    unsigned readiness = (events & EV_READ ? LOOP_READ : 0u) | (events & EV_WRITE ? LOOP_WRITE : 0u);
+    unsigned readiness =
+        (events & EV_READ ? LOOP_READ : 0u) | (events & EV_WRITE ? LOOP_WRITE : 0u);
     watch->ready(watch->context, readiness);
 }
 
@@ -121,7 +123,8 @@ void loop_unwatch(struct loop_watch *watch)
     free(watch);
 }
 
-// ---- timers and signals ------------------------------------------------------------------------------
+// ---- timers and signals
+// ------------------------------------------------------------------------------
 
 static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
 {
@@ -162,7 +165,8 @@ struct loop_timer *loop_every(struct loop *loop, unsigned period_ms, loop_fn *fi
     return timer;
 }
 
-struct loop_timer *loop_on_signal(struct loop *loop, int signal_number, loop_fn *fire, void *context)
+struct loop_timer *loop_on_signal(struct loop *loop, int signal_number, loop_fn *fire,
+                                  void *context)
 {
     struct loop_timer *timer = timer_new(loop, fire, context);
     if (timer == NULL)
@@ -185,7 +189,8 @@ void loop_timer_stop(struct loop_timer *timer)
     free(timer);
 }
 
-// ---- sleep -------------------------------------------------------------------------------------------
+// ---- sleep
+// -------------------------------------------------------------------------------------------
 
 static void on_idle(struct ev_loop *ev, ev_idle *idle, int events)
 {

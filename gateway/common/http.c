@@ -1,0 +1,772 @@
+// Happy path of a request: HTTP (head complete) → HTTP_BODY… → HTTP_BODY_COMPLETION → request() →
+// later http_answer() → WRITEABLE: head and body in one write → transaction completed, the
+// connection waits for the next request. Of a WebSocket: CONFIRM_UPGRADE → ESTABLISHED → RECEIVE… →
+// CLOSED.
+//
+// Failure modes: a body announced too long or without length is refused before it is read, and the
+// connection closed behind the answer; a peer that stops in the middle runs into libwebsockets'
+// timeouts (head and body: 10 s) or ours (message: 10 s); a failed write closes the connection, and
+// the owner hears of it by closed() (WebSocket) or by http_answer() returning false.
+#include "gateway/common/http.h"
+
+#include <libwebsockets.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum {
+    HEAD_BYTES_MAX = 1024,
+    HEAD_TIMEOUT_S = 10,
+    MESSAGE_TIMEOUT_S = 10,
+    HANG_UP_TIMEOUT_S = 5,
+    HEADER_POOL_MAX = 4096,
+    PING_AFTER_PART = 2, // a ping after half of websocket_idle_s
+};
+
+struct http_frame {
+    uint32_t references;
+    size_t bytes;
+    unsigned char data[]; // LWS_PRE bytes of headroom, then the text
+};
+
+struct queued {
+    struct queued *next;
+    struct http_frame *frame;
+};
+
+struct peer {
+    struct http_server *server;
+    struct lws *wsi;
+    uint32_t slot, generation;
+    bool websocket;
+    bool awaiting_answer;
+    bool close_after_answer;
+    bool failed; // a write failed: nothing more is sent
+    // request
+    enum http_method method;
+    char path[HTTP_PATH_BYTES_MAX];
+    char arguments[HTTP_QUERY_BYTES_MAX]; // name=value, each with NUL; an empty one ends them
+    char bearer[HTTP_BEARER_BYTES_MAX];
+    char address[48];
+    char *body; // of a request, or the message being received
+    size_t body_bytes, body_capacity;
+    size_t content_length;
+    time_t message_since; // monotone seconds; when the first part of an incomplete message came
+    // answer
+    unsigned char *answer; // LWS_PRE, head, body
+    size_t answer_bytes;
+    // WebSocket output
+    struct queued *first, *last;
+    size_t queued_bytes;
+    bool dropped;     // drained() is owed
+    uint16_t hang_up; // close code, 0 = not asked for
+    char hang_up_reason[64];
+};
+
+struct http_server {
+    struct lws_context *context;
+    struct lws_protocols protocols[2];
+    lws_retry_bo_t idle;
+    void *foreign_loops[1];
+    struct http_options options;
+    struct http_handlers handlers;
+    void *owner;
+    struct peer **peers; // by slot
+    uint32_t *generations;
+    uint32_t *free_slots;
+    uint32_t free_count;
+    unsigned connections;
+    bool stopped, closing;
+    struct http_counters counters;
+};
+
+static uint64_t peer_id(const struct peer *peer)
+{
+    return (uint64_t)peer->generation << 32 | peer->slot;
+}
+
+static struct peer *peer_find(const struct http_server *server, uint64_t id)
+{
+    uint32_t slot = (uint32_t)id;
+    if (slot >= server->options.connections_max || server->peers[slot] == NULL)
+        return NULL;
+    struct peer *peer = server->peers[slot];
+    return peer_id(peer) == id ? peer : NULL;
+}
+
+// ---- frames and their queues
+// ---------------------------------------------------------------------------
+
+struct http_frame *http_frame_new(const char *text, size_t bytes)
+{
+    struct http_frame *frame = malloc(sizeof *frame + LWS_PRE + bytes);
+    if (frame == NULL)
+        abort(); // the process restarts and clients resynchronise; a silently missing frame would
+                 // be worse
+    frame->references = 1;
+    frame->bytes = bytes;
+    memcpy(frame->data + LWS_PRE, text, bytes);
+    return frame;
+}
+
+void http_frame_release(struct http_frame *frame)
+{
+    ASSERT(frame->references > 0);
+    if (--frame->references == 0)
+        free(frame);
+}
+
+static void queue_push(struct peer *peer, struct http_frame *frame)
+{
+    struct queued *entry = malloc(sizeof *entry);
+    if (entry == NULL)
+        abort();
+    frame->references++;
+    *entry = (struct queued){.frame = frame};
+    if (peer->last == NULL)
+        peer->first = entry;
+    else
+        peer->last->next = entry;
+    peer->last = entry;
+    peer->queued_bytes += frame->bytes;
+}
+
+static void queue_pop(struct peer *peer)
+{
+    struct queued *entry = peer->first;
+    peer->first = entry->next;
+    if (peer->first == NULL)
+        peer->last = NULL;
+    ASSERT(peer->queued_bytes >= entry->frame->bytes);
+    peer->queued_bytes -= entry->frame->bytes;
+    http_frame_release(entry->frame);
+    free(entry);
+}
+
+static void cut(struct peer *peer)
+{
+    peer->failed = true;
+    lws_set_timeout(peer->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+}
+
+// A server's frames are not masked, and their head is the same for everybody: sharing the bytes is
+// safe.
+static bool write_frame(struct peer *peer, struct http_frame *frame)
+{
+    int written = lws_write(peer->wsi, frame->data + LWS_PRE, frame->bytes, LWS_WRITE_TEXT);
+    if (written < 0)
+        cut(peer);
+    return written >= 0;
+}
+
+static bool must_wait(struct peer *peer)
+{
+    return peer->first != NULL || lws_partial_buffered(peer->wsi);
+}
+
+enum http_sent http_send(struct http_server *server, uint64_t id, struct http_frame *frame,
+                         enum http_delivery delivery)
+{
+    struct peer *peer = peer_find(server, id);
+    if (peer == NULL || !peer->websocket || peer->failed || peer->hang_up != 0)
+        return HTTP_GONE;
+    if (!must_wait(peer))
+        return write_frame(peer, frame) ? HTTP_SENT : HTTP_GONE;
+    if (delivery == HTTP_MAY) {
+        peer->dropped = true;
+        server->counters.frames_dropped++;
+        lws_callback_on_writable(peer->wsi);
+        return HTTP_DROPPED;
+    }
+    if (peer->queued_bytes + frame->bytes > server->options.output_bytes_max) {
+        server->counters.slow_consumers_cut++;
+        cut(peer);
+        return HTTP_GONE;
+    }
+    queue_push(peer, frame);
+    lws_callback_on_writable(peer->wsi);
+    return HTTP_SENT;
+}
+
+void http_hang_up(struct http_server *server, uint64_t id, uint16_t code, const char *reason)
+{
+    struct peer *peer = peer_find(server, id);
+    if (peer == NULL || !peer->websocket || peer->failed || peer->hang_up != 0)
+        return;
+    peer->hang_up = code;
+    snprintf(peer->hang_up_reason, sizeof peer->hang_up_reason, "%s", reason);
+    lws_set_timeout(peer->wsi, PENDING_TIMEOUT_USER_OK, HANG_UP_TIMEOUT_S);
+    lws_callback_on_writable(peer->wsi);
+}
+
+static int close_with(struct peer *peer, uint16_t code, const char *reason)
+{
+    unsigned char text[sizeof peer->hang_up_reason];
+    size_t bytes = strlen(reason);
+    memcpy(text, reason, bytes);
+    lws_close_reason(peer->wsi, (enum lws_close_status)code, text, bytes);
+    return -1;
+}
+
+// The socket takes more: the queue first, then what is owed.
+static int websocket_writable(struct peer *peer)
+{
+    while (peer->first != NULL && !lws_partial_buffered(peer->wsi)) {
+        if (!write_frame(peer, peer->first->frame))
+            return -1;
+        queue_pop(peer);
+    }
+    if (must_wait(peer)) {
+        lws_callback_on_writable(peer->wsi);
+        return 0;
+    }
+    if (peer->hang_up != 0)
+        return close_with(peer, peer->hang_up, peer->hang_up_reason);
+    if (peer->dropped) {
+        peer->dropped = false;
+        peer->server->handlers.drained(peer->server->owner, peer_id(peer));
+    }
+    return 0;
+}
+
+// ---- peers
+// -------------------------------------------------------------------------------------------
+
+static bool peer_create(struct http_server *server, struct lws *wsi)
+{
+    if (server->free_count == 0)
+        return false;
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (peer == NULL)
+        return false;
+    peer->server = server;
+    peer->wsi = wsi;
+    peer->slot = server->free_slots[--server->free_count];
+    peer->generation = ++server->generations[peer->slot];
+    server->peers[peer->slot] = peer;
+    server->connections++;
+    lws_get_peer_simple(wsi, peer->address, sizeof peer->address);
+    lws_set_opaque_user_data(wsi, peer);
+    return true;
+}
+
+static void request_forget(struct peer *peer)
+{
+    free(peer->body);
+    free(peer->answer);
+    peer->body = NULL;
+    peer->answer = NULL;
+    peer->body_bytes = peer->body_capacity = peer->content_length = 0;
+    peer->answer_bytes = 0;
+    peer->awaiting_answer = false;
+}
+
+// The id of the request that is over must not find the next one on the same connection.
+static void peer_next_generation(struct peer *peer)
+{
+    peer->generation = ++peer->server->generations[peer->slot];
+}
+
+static void peer_destroy(struct peer *peer)
+{
+    struct http_server *server = peer->server;
+    lws_set_opaque_user_data(peer->wsi, NULL);
+    while (peer->first != NULL)
+        queue_pop(peer);
+    request_forget(peer);
+    server->peers[peer->slot] = NULL;
+    server->free_slots[server->free_count++] = peer->slot;
+    server->connections--;
+    free(peer);
+}
+
+// ---- requests
+// ------------------------------------------------------------------------------------------
+
+static enum http_method method_of(struct lws *wsi)
+{
+    static const struct {
+        enum lws_token_indexes token;
+        enum http_method method;
+    } methods[] = {
+        {WSI_TOKEN_GET_URI, HTTP_GET},       {WSI_TOKEN_POST_URI, HTTP_POST},
+        {WSI_TOKEN_PUT_URI, HTTP_PUT},       {WSI_TOKEN_PATCH_URI, HTTP_PATCH},
+        {WSI_TOKEN_DELETE_URI, HTTP_DELETE},
+    };
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (lws_hdr_total_length(wsi, methods[i].token) > 0)
+            return methods[i].method;
+    return HTTP_OTHER;
+}
+
+static void copy_arguments(struct peer *peer)
+{
+    size_t at = 0;
+    memset(peer->arguments, 0, sizeof peer->arguments);
+    for (int i = 0; at + 2 < sizeof peer->arguments; i++) {
+        int bytes = lws_hdr_copy_fragment(peer->wsi, peer->arguments + at,
+                                          (int)(sizeof peer->arguments - at - 1),
+                                          WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (bytes <= 0)
+            break;
+        at += (size_t)bytes + 1;
+    }
+    peer->arguments[at] = '\0';
+}
+
+bool http_argument(const struct http_request *request, const char *name, char *out, size_t size)
+{
+    size_t name_bytes = strlen(name);
+    for (const char *a = request->arguments; *a != '\0'; a += strlen(a) + 1) {
+        if (strncmp(a, name, name_bytes) != 0 || a[name_bytes] != '=')
+            continue;
+        const char *value = a + name_bytes + 1;
+        if (strlen(value) >= size)
+            return false;
+        strcpy(out, value);
+        return true;
+    }
+    return false;
+}
+
+static void copy_bearer(struct peer *peer)
+{
+    static const char scheme[] = "Bearer ";
+    char header[sizeof scheme + HTTP_BEARER_BYTES_MAX];
+    peer->bearer[0] = '\0';
+    int bytes = lws_hdr_copy(peer->wsi, header, sizeof header, WSI_TOKEN_HTTP_AUTHORIZATION);
+    if (bytes > 0 && strncasecmp(header, scheme, sizeof scheme - 1) == 0)
+        snprintf(peer->bearer, sizeof peer->bearer, "%s", header + sizeof scheme - 1);
+}
+
+// Hands the request to the owner, once.
+static void dispatch(struct peer *peer, unsigned refused)
+{
+    struct http_server *server = peer->server;
+    struct http_request request = {
+        .method = peer->method,
+        .path = peer->path,
+        .bearer = peer->bearer,
+        .body = peer->body != NULL ? peer->body : "",
+        .body_bytes = refused != 0 ? peer->content_length : peer->body_bytes,
+        .peer = peer->address,
+        .refused = refused,
+        .arguments = peer->arguments,
+    };
+    peer->awaiting_answer = true;
+    peer->close_after_answer = refused != 0;
+    server->counters.requests++;
+    lws_set_timeout(peer->wsi, PENDING_TIMEOUT_HTTP_CONTENT, (int)server->options.answer_timeout_s);
+    server->handlers.request(server->owner, peer_id(peer), &request);
+}
+
+static bool reserve_body(struct peer *peer, size_t bytes)
+{
+    if (bytes <= peer->body_capacity)
+        return true;
+    char *larger = realloc(peer->body, bytes + 1);
+    if (larger == NULL)
+        return false;
+    peer->body = larger;
+    peer->body_capacity = bytes;
+    return true;
+}
+
+static void append_body(struct peer *peer, const void *in, size_t bytes)
+{
+    memcpy(peer->body + peer->body_bytes, in, bytes);
+    peer->body_bytes += bytes;
+    peer->body[peer->body_bytes] = '\0';
+}
+
+// -1: the header is there but is no length. 0: no body.
+static int64_t content_length_of(struct lws *wsi)
+{
+    char text[24];
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) == 0)
+        return 0;
+    int bytes = lws_hdr_copy(wsi, text, sizeof text, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    if (bytes <= 0 || bytes > 18 || strspn(text, "0123456789") != (size_t)bytes)
+        return -1;
+    return strtoll(text, NULL, 10);
+}
+
+static int request_head(struct peer *peer, const char *path, size_t path_bytes)
+{
+    request_forget(peer);
+    peer_next_generation(peer);
+    if (path_bytes >= sizeof peer->path)
+        return -1;
+    memcpy(peer->path, path, path_bytes);
+    peer->path[path_bytes] = '\0';
+    peer->method = method_of(peer->wsi);
+    copy_arguments(peer);
+    copy_bearer(peer);
+    int64_t length = content_length_of(peer->wsi);
+    if (length < 0 || lws_hdr_total_length(peer->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
+        dispatch(peer, 411);
+        return 0;
+    }
+    peer->content_length = (size_t)length;
+    if (peer->content_length > peer->server->options.body_bytes_max)
+        dispatch(peer, 413);
+    else if (peer->content_length == 0)
+        dispatch(peer, 0);
+    else if (!reserve_body(peer, peer->content_length))
+        return -1;
+    return 0;
+}
+
+static int request_body(struct peer *peer, const void *in, size_t bytes)
+{
+    if (peer->awaiting_answer)
+        return 0; // refused already; what still comes is thrown away
+    if (peer->body_bytes + bytes > peer->content_length)
+        return -1;
+    append_body(peer, in, bytes);
+    return 0;
+}
+
+static int request_complete(struct peer *peer)
+{
+    if (!peer->awaiting_answer)
+        dispatch(peer, 0);
+    return 0;
+}
+
+// ---- answers
+// -----------------------------------------------------------------------------------------
+
+static const char *status_text(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *text;
+    } texts[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {304, "Not Modified"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {422, "Unprocessable Content"},
+        {423, "Locked"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].status == status)
+            return texts[i].text;
+    return "Status";
+}
+
+static int answer_head(char *out, const struct peer *peer, unsigned status,
+                       const char *content_type, const char *headers, size_t body_bytes)
+{
+    char date[40];
+    struct tm now;
+    time_t seconds = time(NULL);
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &now));
+    return snprintf(out, HEAD_BYTES_MAX,
+                    "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                    "X-Content-Type-Options: nosniff\r\n%s%s\r\n",
+                    status, status_text(status), date, content_type, body_bytes,
+                    headers != NULL ? headers : "",
+                    peer->close_after_answer ? "Connection: close\r\n" : "");
+}
+
+bool http_answer(struct http_server *server, uint64_t id, unsigned status, const char *content_type,
+                 const char *headers, const char *body, size_t body_bytes)
+{
+    struct peer *peer = peer_find(server, id);
+    if (peer == NULL || !peer->awaiting_answer || peer->answer != NULL)
+        return false;
+    peer->answer = malloc(LWS_PRE + HEAD_BYTES_MAX + body_bytes);
+    if (peer->answer == NULL) {
+        cut(peer);
+        return false;
+    }
+    char *at = (char *)peer->answer + LWS_PRE;
+    int head = answer_head(at, peer, status, content_type, headers, body_bytes);
+    ASSERT(head > 0 && head < HEAD_BYTES_MAX);
+    memcpy(at + head, body, body_bytes);
+    peer->answer_bytes = (size_t)head + body_bytes;
+    lws_callback_on_writable(peer->wsi);
+    return true;
+}
+
+static int answer_writable(struct peer *peer)
+{
+    if (peer->answer == NULL)
+        return 0;
+    int written =
+        lws_write(peer->wsi, peer->answer + LWS_PRE, peer->answer_bytes, LWS_WRITE_HTTP_HEADERS);
+    request_forget(peer);
+    peer_next_generation(peer);
+    if (written < 0 || peer->close_after_answer)
+        return -1;
+    return lws_http_transaction_completed(peer->wsi) ? -1 : 0;
+}
+
+// ---- WebSocket input
+// -----------------------------------------------------------------------------------
+
+static int confirm_upgrade(struct peer *peer, const char *to)
+{
+    const char *path = peer->server->options.websocket_path;
+    char uri[HTTP_PATH_BYTES_MAX], version[8];
+    if (path == NULL || strcmp(to, "websocket") != 0 ||
+        lws_hdr_copy(peer->wsi, uri, sizeof uri, WSI_TOKEN_GET_URI) <= 0 || strcmp(uri, path) != 0)
+        return -1;
+    // libwebsockets would take draft versions too.
+    if (lws_hdr_copy(peer->wsi, version, sizeof version, WSI_TOKEN_VERSION) <= 0 ||
+        strcmp(version, "13") != 0)
+        return -1;
+    return 0;
+}
+
+static int websocket_open(struct peer *peer)
+{
+    request_forget(peer);
+    peer_next_generation(peer);
+    peer->websocket = true;
+    peer->server->handlers.opened(peer->server->owner, peer_id(peer), peer->address);
+    return 0;
+}
+
+static time_t monotone_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static void message_begun(struct peer *peer)
+{
+    if (peer->message_since != 0)
+        return;
+    peer->message_since = monotone_seconds();
+    lws_set_timer_usecs(peer->wsi, MESSAGE_TIMEOUT_S * LWS_USEC_PER_SEC);
+}
+
+// libwebsockets 4.1 cannot cancel a timer (it fires at once instead): so it may fire for nothing.
+static int message_timer(struct peer *peer)
+{
+    if (peer->message_since == 0)
+        return 0;
+    time_t age = monotone_seconds() - peer->message_since;
+    if (age >= MESSAGE_TIMEOUT_S)
+        return close_with(peer, 1002, "message not completed");
+    lws_set_timer_usecs(peer->wsi, (MESSAGE_TIMEOUT_S - age) * LWS_USEC_PER_SEC);
+    return 0;
+}
+
+static int websocket_receive(struct peer *peer, const void *in, size_t bytes)
+{
+    struct http_server *server = peer->server;
+    if (peer->failed || peer->hang_up != 0)
+        return 0;
+    if (lws_frame_is_binary(peer->wsi))
+        return close_with(peer, 1003, "text only");
+    bool complete =
+        lws_is_final_fragment(peer->wsi) && lws_remaining_packet_payload(peer->wsi) == 0;
+    if (peer->body_bytes + bytes + lws_remaining_packet_payload(peer->wsi) >
+        server->options.message_bytes_max)
+        return close_with(peer, 1009, "message too large");
+    if (!reserve_body(peer, peer->body_bytes + bytes))
+        return -1;
+    append_body(peer, in, bytes);
+    if (!complete) {
+        message_begun(peer);
+        return 0;
+    }
+    peer->message_since = 0;
+    size_t message_bytes = peer->body_bytes;
+    peer->body_bytes = 0;
+    server->counters.messages++;
+    server->handlers.message(server->owner, peer_id(peer), peer->body, message_bytes);
+    return 0;
+}
+
+static void websocket_closed(struct peer *peer)
+{
+    peer->failed = true;
+    if (!peer->server->closing)
+        peer->server->handlers.closed(peer->server->owner, peer_id(peer));
+}
+
+// ---- libwebsockets
+// ---------------------------------------------------------------------------------------
+
+static int admit(struct http_server *server)
+{
+    if (!server->stopped && server->free_count > 0)
+        return 0;
+    server->counters.connections_refused++;
+    return 1;
+}
+
+static int on_peer_event(struct peer *peer, enum lws_callback_reasons reason, void *in, size_t len)
+{
+    switch ((int)reason) {
+    case LWS_CALLBACK_HTTP:
+        return request_head(peer, in, len);
+    case LWS_CALLBACK_HTTP_BODY:
+        return request_body(peer, in, len);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return request_complete(peer);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return answer_writable(peer);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return confirm_upgrade(peer, in);
+    case LWS_CALLBACK_ESTABLISHED:
+        return websocket_open(peer);
+    case LWS_CALLBACK_RECEIVE:
+        return websocket_receive(peer, in, len);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return peer->failed ? -1 : websocket_writable(peer);
+    case LWS_CALLBACK_TIMER:
+        return message_timer(peer);
+    case LWS_CALLBACK_CLOSED:
+        websocket_closed(peer);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        peer_destroy(peer);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    (void)user;
+    struct http_server *server = lws_context_user(lws_get_context(wsi));
+    if (reason == LWS_CALLBACK_FILTER_NETWORK_CONNECTION)
+        return admit(server);
+    if (reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
+        return peer_create(server, wsi) ? 0 : -1;
+    struct peer *peer = lws_get_opaque_user_data(wsi);
+    return peer == NULL ? 0 : on_peer_event(peer, reason, in, len);
+}
+
+static bool allocate_slots(struct http_server *server)
+{
+    unsigned n = server->options.connections_max;
+    server->peers = calloc(n, sizeof *server->peers);
+    server->generations = calloc(n, sizeof *server->generations);
+    server->free_slots = calloc(n, sizeof *server->free_slots);
+    if (server->peers == NULL || server->generations == NULL || server->free_slots == NULL)
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        server->free_slots[i] = n - 1 - i;
+    server->free_count = n;
+    return true;
+}
+
+static void server_free(struct http_server *server)
+{
+    free(server->peers);
+    free(server->generations);
+    free(server->free_slots);
+    free(server);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); // fewer connections then: the check below sees it
+    }
+}
+
+static unsigned header_pool(unsigned connections_max)
+{
+    return connections_max < HEADER_POOL_MAX ? connections_max : HEADER_POOL_MAX;
+}
+
+static struct lws_context *context_create(struct http_server *server, struct loop *loop)
+{
+    const struct http_options *options = &server->options;
+    server->foreign_loops[0] = loop_native(loop);
+    server->protocols[0] = (struct lws_protocols){
+        .name = "lonja", .callback = on_event, .rx_buffer_size = options->message_bytes_max};
+    server->idle = (lws_retry_bo_t){.secs_since_valid_ping =
+                                        (uint16_t)(options->websocket_idle_s / PING_AFTER_PART),
+                                    .secs_since_valid_hangup = (uint16_t)options->websocket_idle_s};
+    struct lws_context_creation_info info = {
+        .port = options->port,
+        .iface = strcmp(options->address, "0.0.0.0") == 0 ? NULL : options->address,
+        .protocols = server->protocols,
+        .gid = -1,
+        .uid = -1,
+        .user = server,
+        .foreign_loops = server->foreign_loops,
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 |
+                   LWS_SERVER_OPTION_DISABLE_IPV6 | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+        .timeout_secs = HEAD_TIMEOUT_S,
+        .timeout_secs_ah_idle = HEAD_TIMEOUT_S,
+        .keepalive_timeout = 60,
+        .max_http_header_pool = (unsigned short)header_pool(options->connections_max),
+        .retry_and_idle_policy = &server->idle,
+    };
+    lws_set_log_level(LLL_ERR, NULL);
+    return lws_create_context(&info);
+}
+
+struct http_server *http_open(struct loop *loop, const struct http_options *options,
+                              const struct http_handlers *handlers, void *context)
+{
+    ASSERT(handlers->request != NULL);
+    ASSERT(options->websocket_path == NULL || handlers->drained != NULL);
+    struct http_server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return NULL;
+    server->options = *options;
+    server->handlers = *handlers;
+    server->owner = context;
+    raise_descriptor_limit();
+    if (allocate_slots(server))
+        server->context = context_create(server, loop);
+    if (server->context == NULL) {
+        server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+void http_close(struct http_server *server)
+{
+    if (server == NULL)
+        return;
+    server->closing = true;
+    lws_context_destroy(server->context);
+    server_free(server);
+}
+
+void http_stop_listening(struct http_server *server)
+{
+    server->stopped = true;
+}
+
+const struct http_counters *http_counters(const struct http_server *server)
+{
+    return &server->counters;
+}
+
+unsigned http_connections(const struct http_server *server)
+{
+    return server->connections;
+}
