@@ -49,6 +49,8 @@ enum cancel_reason {
     CANCEL_BY_VENUE = 4,   // operator
     CANCEL_SUSPENDED = 5,  // account or member lost its right to trade
     CANCEL_MASS = 6,
+    CANCEL_LIMIT = 7,      // the rest of an order that reached a bound: events per command, or of a balance
+    CANCEL_BREAKER = 8,    // the rest of an order whose trade tripped the circuit breaker
 };
 enum asset_kind { ASSET_CASH = 1, ASSET_TOKEN = 2 };
 enum token_status { TOKEN_DRAFT = 1, TOKEN_PRIMARY, TOKEN_SECONDARY, TOKEN_PAUSED, TOKEN_MATURED, TOKEN_DELISTED };

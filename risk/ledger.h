@@ -1,0 +1,120 @@
+// Ledger: per account and asset what is available and held, double entry.
+//
+// available + held sums to zero over every asset (ACCOUNT_OUTSIDE mirrors what the world has brought in).
+// `unsettled` counts what trades have brought in and the chain has not settled; `blocked` what failed to
+// settle. Both are counters over available + held: an account that trades unsettled units on keeps the
+// counter until the chain has settled its purchase, so both may exceed what is left of the balance.
+//
+// Bounds: outside and suspense, the only balances that go below zero, never fall below -MONEY_MAX; hence
+// every other balance stays below 2 * MONEY_MAX = 2^62 and no sum of two balances overflows. The counters
+// are bounded by LEDGER_COUNTER_MAX, which the engine checks before each match.
+//
+// A balance is named by its index, from 1; it is never removed. Finding one is a hash of account and
+// asset; the balances of an account are chained by ascending asset, so walks have one order only.
+// Threads: the engine's. Memory: the caller's, laid out once.
+#ifndef LONJA_RISK_LEDGER_H
+#define LONJA_RISK_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "risk/money.h"
+
+#define LEDGER_COUNTER_MAX ((int64_t)1 << 62)
+
+struct balance {
+    _Alignas(64) int64_t available;
+    int64_t held;
+    int64_t unsettled;
+    int64_t blocked;
+    uint32_t account;
+    uint32_t asset;
+    uint32_t next_of_account; // with the next higher asset; 0 = none
+    uint32_t next_in_bucket;  // 0 = none
+};
+_Static_assert(sizeof(struct balance) == 64, "one cache line");
+
+struct ledger {
+    struct balance *balances;   // balances_max + 1, entry 0 is not used
+    uint32_t *buckets;          // bucket_mask + 1
+    uint32_t *first_of_account; // accounts_max + 1
+    uint32_t bucket_mask;
+    uint32_t balances_max;
+    uint32_t accounts_max;
+    uint32_t count;
+};
+
+// Power of two, at least `entries`, for hash tables.
+uint32_t ledger_buckets(uint32_t entries);
+
+// Index of the balance of (account, asset); 0 = there is none.
+uint32_t ledger_find(const struct ledger *ledger, uint32_t account, uint32_t asset);
+// The same, made (all zero) where there was none; 0 = the pool is used up.
+uint32_t ledger_open(struct ledger *ledger, uint32_t account, uint32_t asset);
+
+static inline struct balance *ledger_at(const struct ledger *ledger, uint32_t index)
+{
+    ASSERT(index != 0 && index <= ledger->count);
+    return &ledger->balances[index];
+}
+
+// What may be sold: unsettled units only where the instrument says so, failed ones never.
+static inline int64_t ledger_sellable(const struct balance *balance, bool sell_unsettled)
+{
+    ASSERT(balance->unsettled >= 0);
+    ASSERT(balance->blocked >= 0);
+    int64_t barred = balance->blocked + (sell_unsettled ? 0 : balance->unsettled);
+    return balance->available > barred ? balance->available - barred : 0;
+}
+
+// What may leave the venue.
+static inline int64_t ledger_withdrawable(const struct balance *balance)
+{
+    return ledger_sellable(balance, false);
+}
+
+// available -> held. The caller has checked that it is there.
+static inline void ledger_hold(struct balance *balance, int64_t amount)
+{
+    ASSERT(amount >= 0);
+    ASSERT(balance->available >= amount);
+    balance->available -= amount;
+    balance->held += amount;
+}
+
+// held -> available.
+static inline void ledger_release(struct balance *balance, int64_t amount)
+{
+    ASSERT(amount >= 0);
+    ASSERT(balance->held >= amount);
+    balance->held -= amount;
+    balance->available += amount;
+}
+
+// Pays from what is held; ledger_receive is the other side of the entry.
+static inline void ledger_pay_held(struct balance *balance, int64_t amount)
+{
+    ASSERT(amount >= 0);
+    ASSERT(balance->held >= amount);
+    balance->held -= amount;
+}
+
+static inline void ledger_receive(struct balance *balance, int64_t amount, int64_t unsettled)
+{
+    ASSERT(amount >= 0 && unsettled >= 0);
+    ASSERT(balance->unsettled <= LEDGER_COUNTER_MAX - unsettled);
+    balance->available += amount;
+    balance->unsettled += unsettled;
+}
+
+// available of `from` -> available of `to`. False, with nothing changed, if `from` would fall below
+// -MONEY_MAX; whether it may go below zero at all is the caller's question.
+CHECKED bool ledger_transfer(struct balance *from, struct balance *to, int64_t amount);
+
+// Every asset sums to zero, every balance is found by hash and by its account's chain; asserts.
+// `sums` is scratch memory of assets_max + 1 entries.
+void ledger_check(const struct ledger *ledger, money_sum *sums, uint32_t assets_max);
+
+#endif

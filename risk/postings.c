@@ -1,0 +1,138 @@
+// Happy path: the recorder, a gateway or a test folds the postings of every event and holds the engine's
+// balances. The engine books directly (ledger.h) and does not use this file: that both agree is tested,
+// so neither may drift. An event that moves nothing has no postings. Nothing here can fail except for
+// an event that no engine writes, which is asserted.
+#include "risk/postings.h"
+
+#include <stddef.h>
+
+#include "base/assert.h"
+#include "risk/money.h"
+
+int64_t postings_notional(int64_t price, int64_t quantity, uint8_t token_scale)
+{
+    ASSERT(price > 0);
+    ASSERT(quantity > 0);
+    int64_t notional = 0;
+    bool fits = money_notional(&notional, price, quantity, token_scale);
+    ASSERT(fits);
+    return notional;
+}
+
+uint32_t postings_held_asset(const struct posting_terms *terms, uint8_t side)
+{
+    ASSERT(terms != NULL);
+    ASSERT(side == SIDE_BUY || side == SIDE_SELL);
+    return side == SIDE_BUY ? terms->cash_asset : terms->token_asset;
+}
+
+// Moves amount from available to held (negative: back).
+static int postings_of_hold(uint32_t account, uint32_t asset, int64_t amount, struct posting *out)
+{
+    ASSERT(account != 0);
+    ASSERT(asset != 0);
+    out[0] = (struct posting){
+        .account = account, .asset = asset, .available = -amount, .held = amount};
+    return amount != 0;
+}
+
+static int postings_of_trade(const struct trade_evt *trade, const struct posting_terms *terms,
+                             struct posting *out)
+{
+    bool taker_buys = trade->taker_side == SIDE_BUY;
+    ASSERT(taker_buys || trade->taker_side == SIDE_SELL);
+    uint32_t buyer = taker_buys ? trade->taker_account : trade->maker_account;
+    uint32_t seller = taker_buys ? trade->maker_account : trade->taker_account;
+    int64_t buyer_fee = taker_buys ? trade->taker_fee : trade->maker_fee;
+    int64_t seller_fee = taker_buys ? trade->maker_fee : trade->taker_fee;
+    int64_t notional = postings_notional(trade->price, trade->quantity, terms->token_scale);
+    int64_t proceeds = notional - seller_fee;
+    ASSERT(proceeds >= 0 && buyer_fee >= 0 && seller_fee >= 0 && trade->buyer_released >= 0);
+    out[0] = (struct posting){.account = buyer,
+                              .asset = terms->cash_asset,
+                              .available = trade->buyer_released,
+                              .held = -(notional + buyer_fee + trade->buyer_released)};
+    out[1] = (struct posting){.account = buyer,
+                              .asset = terms->token_asset,
+                              .available = trade->quantity,
+                              .unsettled = trade->quantity};
+    out[2] = (struct posting){
+        .account = seller, .asset = terms->token_asset, .held = -trade->quantity};
+    out[3] = (struct posting){.account = seller,
+                              .asset = terms->cash_asset,
+                              .available = proceeds,
+                              .unsettled = proceeds};
+    out[4] = (struct posting){.account = ACCOUNT_TREASURY,
+                              .asset = terms->cash_asset,
+                              .available = buyer_fee + seller_fee};
+    return buyer_fee + seller_fee != 0 ? 5 : 4;
+}
+
+static int postings_of_ledger(const struct ledger_posted_evt *entry, struct posting *out)
+{
+    ASSERT(entry->account != entry->counter_account);
+    ASSERT(entry->amount != 0);
+    out[0] = (struct posting){
+        .account = entry->account, .asset = entry->asset, .available = entry->amount};
+    out[1] = (struct posting){
+        .account = entry->counter_account, .asset = entry->asset, .available = -entry->amount};
+    return 2;
+}
+
+static int postings_of_settlement(const struct settlement_booked_evt *booked,
+                                  const struct posting_terms *terms, struct posting *out)
+{
+    ASSERT(booked->quantity > 0);
+    ASSERT(booked->proceeds >= 0);
+    out[0] = (struct posting){.account = booked->buyer_account, .asset = terms->token_asset};
+    switch (booked->outcome) {
+    case SETTLEMENT_SETTLED:
+        out[0].unsettled = -booked->quantity;
+        out[1] = (struct posting){.account = booked->seller_account,
+                                  .asset = terms->cash_asset,
+                                  .unsettled = -booked->proceeds};
+        return 2;
+    case SETTLEMENT_FAILED:
+        out[0].unsettled = -booked->quantity;
+        out[0].blocked = booked->quantity;
+        return 1;
+    case SETTLEMENT_RETRIED:
+        out[0].unsettled = booked->quantity;
+        out[0].blocked = -booked->quantity;
+        return 1;
+    default:
+        ASSERT(false);
+    }
+}
+
+int postings_of(const struct event *event, const struct posting_terms *terms,
+                struct posting out[POSTINGS_MAX])
+{
+    ASSERT(event != NULL);
+    ASSERT(out != NULL);
+    switch (event->header.type) {
+    case EVT_order_accepted: {
+        const struct order_accepted_evt *order = &event->body.order_accepted;
+        return postings_of_hold(order->account, postings_held_asset(terms, order->side),
+                                order->held, out);
+    }
+    case EVT_order_cancelled: {
+        const struct order_cancelled_evt *order = &event->body.order_cancelled;
+        return postings_of_hold(order->account, postings_held_asset(terms, order->side),
+                                -order->released, out);
+    }
+    case EVT_order_amended: {
+        const struct order_amended_evt *order = &event->body.order_amended;
+        return postings_of_hold(order->account, postings_held_asset(terms, order->side),
+                                -order->released, out);
+    }
+    case EVT_trade:
+        return postings_of_trade(&event->body.trade, terms, out);
+    case EVT_ledger_posted:
+        return postings_of_ledger(&event->body.ledger_posted, out);
+    case EVT_settlement_booked:
+        return postings_of_settlement(&event->body.settlement_booked, terms, out);
+    default:
+        return 0;
+    }
+}
