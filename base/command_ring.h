@@ -65,5 +65,14 @@ uint64_t command_ring_free(struct command_ring *ring);
 enum command_ring_result { COMMAND_RING_EMPTY, COMMAND_RING_TAKEN, COMMAND_RING_LIE };
 // Consumer: copies the next record to `out` (COMMAND_BYTES_MAX of private memory) and frees its slots.
 enum command_ring_result command_ring_take(struct command_ring *ring, struct command *out);
+// Consumer: goes to the published tail, discarding what lies before it (a new epoch, or a new incarnation
+// after a lie).
+void command_ring_skip(struct command_ring *ring);
+
+// Consumer, before it blocks: for each ring sleep_begin (returns the value of `wake` to wait on), then one
+// full fence, then has_work of each once more; after waking sleep_end of each.
+uint32_t command_ring_sleep_begin(struct command_ring *ring);
+bool command_ring_has_work(const struct command_ring *ring);
+void command_ring_sleep_end(struct command_ring *ring);
 
 #endif

@@ -1,0 +1,60 @@
+// Whoever wakes clears `sleeping`, bumps `wake`, then wakes. A reader that goes to wait first reads `wake`,
+// then `sleeping`: either it sees that it was woken, or the futex sees that `wake` has changed.
+#include "base/reader_page.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/futex.h"
+#include "base/memfile.h"
+
+int reader_page_open(struct reader_page **page, int fd)
+{
+    void *memory;
+    int result = memfile_map(&memory, fd, sizeof **page, true);
+    if (result == 0)
+        *page = memory;
+    return result;
+}
+
+bool reader_page_sleep_begin(struct reader_page *page, const _Atomic uint64_t *durable_seq,
+                             uint64_t seen_seq)
+{
+    atomic_store_explicit(&page->sleeping, 1, memory_order_relaxed);
+    // Full fence: pairs with the one in reader_page_wake; either it sees `sleeping`, or we see its
+    // durable_seq.
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(durable_seq, memory_order_acquire) == seen_seq)
+        return true;
+    reader_page_sleep_end(page);
+    return false;
+}
+
+void reader_page_sleep_end(struct reader_page *page)
+{
+    atomic_store_explicit(&page->sleeping, 0, memory_order_relaxed);
+}
+
+void reader_page_wait(struct reader_page *page, uint64_t timeout_ns)
+{
+    uint32_t seen = atomic_load_explicit(&page->wake, memory_order_acquire);
+    if (atomic_load_explicit(&page->sleeping, memory_order_acquire) != 0)
+        futex_wait(&page->wake, seen, timeout_ns);
+}
+
+void reader_page_wake(struct reader_page *page, int doorbell_fd)
+{
+    // Full fence: durable_seq is visible before we look who sleeps.
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&page->sleeping, memory_order_relaxed) == 0)
+        return;
+    atomic_store_explicit(&page->sleeping, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->wake, 1, memory_order_release);
+    futex_wake(&page->wake);
+    if (doorbell_fd >= 0) {
+        uint64_t one = 1;
+        // EAGAIN means that the bell has rung 2^64-2 times unanswered: it is audible.
+        ssize_t ignored = write(doorbell_fd, &one, sizeof one);
+        (void)ignored;
+    }
+}
