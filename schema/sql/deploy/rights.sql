@@ -12,9 +12,9 @@ GRANT SELECT ON public.tokens TO lonja_settle;
 GRANT SELECT (id, wallet_address) ON public.users TO lonja_settle;
 GRANT SELECT ON settle.trade, settle.trade_settlement_history, settle.retry_request TO lonja_settle;
 GRANT UPDATE (settlement_status, settlement_attempts, total_attempts, settlement_type, tx_hash, block_number,
-    reason, settled_at, reported_seq) ON settle.trade TO lonja_settle;
+    reason, settled_at) ON settle.trade TO lonja_settle;
 GRANT UPDATE (answered_at, answer) ON settle.retry_request TO lonja_settle;
-GRANT SELECT, INSERT, UPDATE ON settle.nonce, settle.attempt TO lonja_settle;
+GRANT SELECT, INSERT, UPDATE ON settle.nonce, settle.attempt, settle.result TO lonja_settle;
 GRANT SELECT, INSERT, UPDATE ON chain.chain_request, chain.event_log TO lonja_settle;
 GRANT SELECT, INSERT ON chain.request_leg, chain.transfer_check, chain.gas_transaction TO lonja_settle;
 GRANT SELECT ON record.cursor TO lonja_settle;
@@ -43,7 +43,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public, record, settle, chain TO lonja_admi
 
 -- Operations: figures only, nobody's name.
 GRANT SELECT ON public.trades, public.trade_settlement_history, public.tokens, public.gas_transactions,
-    public.event_log, record.cursor, chain.chain_request, settle.trade, settle.nonce, settle.retry_request TO lonja_ops;
+    public.event_log, record.cursor, chain.chain_request, settle.trade, settle.nonce, settle.retry_request,
+    settle.result TO lonja_ops;
 GRANT SELECT (attempt_id, request_id, attempt, chain_id, signer_address, nonce, tx_hash, state, signed_at, sent_at,
     mined_at, block_number, gas_used) ON settle.attempt TO lonja_ops;
 

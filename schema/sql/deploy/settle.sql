@@ -19,7 +19,6 @@ CREATE TABLE settle.trade (
     block_number        bigint CHECK (block_number >= 0),
     reason              text,        -- why it waits, failed, or is off chain
     settled_at          timestamptz,
-    reported_seq        bigint,      -- sequence of the settlement_booked event; NULL = the engine was not told yet
     updated_at          timestamptz NOT NULL DEFAULT now(),
     CHECK ((settlement_status = 'settled') = (settled_at IS NOT NULL)),
     CHECK ((settlement_status = 'settled') = (settlement_type IS NOT NULL)),
@@ -29,8 +28,6 @@ CREATE TABLE settle.trade (
 );
 CREATE INDEX trade_pending ON settle.trade (created_at) WHERE settlement_status = 'pending'; -- F3
 CREATE INDEX trade_processing ON settle.trade (trade_id) WHERE settlement_status = 'processing';
-CREATE INDEX trade_unreported ON settle.trade (trade_id)
-    WHERE settlement_status IN ('settled', 'failed') AND reported_seq IS NULL;
 
 ALTER TABLE chain.request_leg ADD FOREIGN KEY (trade_id) REFERENCES settle.trade;
 
@@ -112,23 +109,24 @@ END $$;
 CREATE TRIGGER retry_requested AFTER INSERT ON settle.retry_request
     FOR EACH STATEMENT EXECUTE FUNCTION settle.retry_requested();
 
--- M10, M14: a nonce serves one request. The next one is max + 1 of the signer on that chain.
+-- M10, M14: a nonce serves one request. The next one is max + 1 of the signer on that chain, or one that
+-- is free again because nothing was signed at it.
 CREATE TABLE settle.nonce (
     chain_id       bigint NOT NULL,
     signer_address text NOT NULL CHECK (signer_address ~ '^0x[0-9a-f]{40}$'), -- lower case
     nonce          bigint NOT NULL CHECK (nonce >= 0),
-    request_id     bigint NOT NULL REFERENCES chain.chain_request,
+    request_id     bigint REFERENCES chain.chain_request, -- NULL = free again
     reserved_at    timestamptz NOT NULL DEFAULT now(),
     closed_at      timestamptz, -- an attempt at it is mined
     PRIMARY KEY (chain_id, signer_address, nonce),
-    UNIQUE (chain_id, signer_address, nonce, request_id)
+    CHECK (closed_at IS NULL OR request_id IS NOT NULL)
 );
 
--- One row per signed attempt, committed before its bytes are broadcast. A bump is a further attempt at the
--- same nonce with the same calldata and higher fees.
+-- One row per attempt: prepared with its nonce, then the signed bytes, committed before they are broadcast.
+-- A bump is a further attempt at the same nonce with the same calldata and higher fees.
 CREATE TABLE settle.attempt (
     attempt_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    request_id       bigint NOT NULL,
+    request_id       bigint NOT NULL REFERENCES chain.chain_request,
     attempt          integer NOT NULL CHECK (attempt > 0), -- 1, 2, 3 … per request
     chain_id         bigint NOT NULL,
     signer_address   text NOT NULL,
@@ -138,27 +136,48 @@ CREATE TABLE settle.attempt (
     gas_limit        bigint NOT NULL CHECK (gas_limit > 0),
     max_fee_wei      numeric(78, 0) NOT NULL CHECK (max_fee_wei > 0),
     priority_fee_wei numeric(78, 0) NOT NULL CHECK (priority_fee_wei BETWEEN 0 AND max_fee_wei),
-    raw              bytea NOT NULL CHECK (length(raw) > 0),
-    tx_hash          text NOT NULL UNIQUE CHECK (tx_hash ~ '^0x[0-9a-f]{64}$'),
-    state            text NOT NULL DEFAULT 'signed' CHECK (state IN (
-        'signed', 'sent', 'mined', 'confirmed', 'replaced', 'dropped', 'reverted')),
+    raw              bytea CHECK (length(raw) > 0),
+    tx_hash          text UNIQUE CHECK (tx_hash ~ '^0x[0-9a-f]{64}$'),
+    state            text NOT NULL DEFAULT 'prepared' CHECK (state IN (
+        'prepared', 'signed', 'sent', 'mined', 'confirmed', 'replaced', 'dropped', 'reverted')),
     reason           text,
-    signed_at        timestamptz NOT NULL DEFAULT now(),
+    prepared_at      timestamptz NOT NULL DEFAULT now(),
+    signed_at        timestamptz,
     sent_at          timestamptz,
     mined_at         timestamptz,
+    updated_at       timestamptz NOT NULL DEFAULT now(),
     block_number     bigint CHECK (block_number >= 0),
     block_hash       text CHECK (block_hash ~ '^0x[0-9a-f]{64}$'),
     gas_used         bigint CHECK (gas_used > 0),
     gas_price_wei    numeric(78, 0),
+    log_index        integer CHECK (log_index >= 0), -- of the planned Transfer
     receipt          jsonb,
     UNIQUE (request_id, attempt),
-    FOREIGN KEY (chain_id, signer_address, nonce, request_id)
-        REFERENCES settle.nonce (chain_id, signer_address, nonce, request_id),
-    CHECK (state NOT IN ('mined', 'confirmed', 'reverted') OR (block_number IS NOT NULL AND receipt IS NOT NULL))
+    FOREIGN KEY (chain_id, signer_address, nonce) REFERENCES settle.nonce,
+    CHECK ((raw IS NULL) = (tx_hash IS NULL)),
+    CHECK (state IN ('prepared', 'dropped') OR raw IS NOT NULL), -- dropped without bytes: the signer refused
+    CHECK (state NOT IN ('mined', 'confirmed', 'reverted') OR (block_number IS NOT NULL AND gas_used IS NOT NULL))
 );
 CREATE INDEX attempt_nonce ON settle.attempt (chain_id, signer_address, nonce);
-CREATE INDEX attempt_open ON settle.attempt (attempt_id) WHERE state IN ('signed', 'sent', 'mined');
+CREATE INDEX attempt_open ON settle.attempt (attempt_id) WHERE state IN ('prepared', 'signed', 'sent', 'mined');
 -- M14: at most one attempt of a request is confirmed.
 CREATE UNIQUE INDEX attempt_confirmed ON settle.attempt (request_id) WHERE state = 'confirmed';
+
+-- What the core is to be told (settlement_result commands): inserted in the transaction that settles or fails
+-- the trade, numbered in order (the engine takes strictly increasing numbers only), sent again until answered.
+CREATE TABLE settle.result (
+    result_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    trade_id    bigint NOT NULL REFERENCES settle.trade,
+    outcome     text NOT NULL CHECK (outcome IN ('settled', 'failed', 'retried')),
+    ref_number  bigint UNIQUE CHECK (ref_number > 0),
+    state       text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'booked', 'refused')),
+    reject_code integer CHECK (reject_code > 0),
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    answered_at timestamptz,
+    CHECK ((state = 'open') = (answered_at IS NULL)),
+    CHECK (state = 'open' OR ref_number IS NOT NULL),
+    CHECK ((state = 'refused') = (reject_code IS NOT NULL))
+);
+CREATE INDEX result_open ON settle.result (result_id) WHERE state = 'open';
 
 COMMIT;
