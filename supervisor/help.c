@@ -1,0 +1,99 @@
+#include "supervisor/help.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char OVERVIEW[] =
+    "Usage: lonja COMMAND [OPTION…]\n"
+    "\n"
+    "The venue:\n"
+    "  up              start the venue and keep it running\n"
+    "  status          what runs, how far it is, what died\n"
+    "  config          check a configuration file, or print the reference of all keys\n"
+    "\n"
+    "Tools (each answers --help):\n"
+    "  journal         look into the journal, verify it, cut a poisoned tail\n"
+    "  admin           the operator's interface\n"
+    "  key             make and show key store files\n"
+    "\n"
+    "`lonja WORD …` runs the executable lonja-WORD beside this one. The processes of the venue (core,\n"
+    "tape, sign, fix, web, admin, record, settle, ops) are such executables too, but `lonja up` starts\n"
+    "them: they need the shared memory that it makes.\n"
+    "\n"
+    "The configuration is --config FILE, else $LONJA_CONFIG, else var/lonja.conf.\n"
+    "`lonja COMMAND --help` says more. To try everything at once, use ./run in the source folder.\n";
+
+static const char UP[] =
+    "Usage: lonja up [--config FILE] [--only A,B,…] [--without A,B,…] [--quiet] [--not-durable]\n"
+    "\n"
+    "Starts the venue and stays in front of it until Ctrl-C or SIGTERM, which stop all processes in\n"
+    "reverse order (asked twice, it kills them). SIGKILL takes the processes along; the next start\n"
+    "recovers from the journal.\n"
+    "\n"
+    "  --config FILE     the configuration (default: $LONJA_CONFIG, else var/lonja.conf)\n"
+    "  --only A,B,…      these processes only; each must be there\n"
+    "  --without A,B,…   all but these\n"
+    "  --quiet           show the supervisor's own lines only\n"
+    "  --not-durable     accept journal.durable = 0: answers before the disk has them. Benchmarks only\n"
+    "\n"
+    "Processes, in the order of their start: core, tape, sign, fix, web, admin, record, settle, ops.\n"
+    "One that dies is started again, after a pause that grows from 0.1 to 10 seconds. Exit status 2\n"
+    "(configuration), 3 (a command in the journal cannot be replayed) and 4 (the journal's disk failed)\n"
+    "are final: the supervisor says what to do and keeps the rest up, so that you can look.\n"
+    "\n"
+    "What it leaves under venue.state_folder: log/NAME.log, status.json (every second), incarnation.\n"
+    "A second `lonja up` on the same state folder is refused.\n"
+    "\n"
+    "Exit status: 0 stopped cleanly, 1 stopped but something had failed or had to be killed, 2 refused.\n";
+
+static const char STATUS[] =
+    "Usage: lonja status [--config FILE] [--json]\n"
+    "\n"
+    "Shows the running venue: state and sequence of the core, and each process with its pid, how often it\n"
+    "was ever started (incarnation), restarts since `lonja up`, how many durable commands it has yet to\n"
+    "read (lag), and how it last ended. It reads the file status.json of the state folder, which the\n"
+    "supervisor rewrites every second; --json prints that file.\n"
+    "\n"
+    "Exit status: 0 all run, 1 something does not, 2 configuration, 3 no venue is running there.\n";
+
+static const char CONFIG[] =
+    "Usage: lonja --check-config FILE\n"
+    "       lonja config check FILE\n"
+    "       lonja config document\n"
+    "\n"
+    "check reads the file as `lonja up` would and names every fault with file, line, key, value and\n"
+    "bound. document prints the reference of all keys as Markdown (docs/configuration.md).\n"
+    "\n"
+    "Exit status: 0 good, 2 refused.\n";
+
+static const struct {
+    const char *command;
+    const char *text;
+} HELP[] = {{"up", UP}, {"status", STATUS}, {"config", CONFIG}, {"--check-config", CONFIG}};
+
+static const char *find(const char *command)
+{
+    if (command == NULL)
+        return OVERVIEW;
+    for (size_t i = 0; i < sizeof HELP / sizeof HELP[0]; i++)
+        if (strcmp(HELP[i].command, command) == 0)
+            return HELP[i].text;
+    return NULL;
+}
+
+bool help_print(const char *command)
+{
+    const char *text = find(command);
+    if (text == NULL)
+        return false;
+    fputs(text, stdout);
+    return true;
+}
+
+int help_usage(const char *command)
+{
+    const char *text = find(command);
+    fputs(text != NULL ? text : OVERVIEW, stderr);
+    return 2;
+}

@@ -1,0 +1,224 @@
+#include "supervisor/status.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "supervisor/atomic_file.h"
+
+static const char FILE_NAME[] = "status.json";
+enum { EXIT_WELL = 0, EXIT_NOT_WELL = 1, EXIT_NO_VENUE = 3 };
+
+// ---- taking ------------------------------------------------------------------------------------------
+
+static const char *core_state_name(uint32_t state)
+{
+    static const char *const names[] = {"starting", "recovering", "running", "failed"};
+    return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
+static const char *venue_state_name(uint32_t state)
+{
+    switch (state) {
+    case VENUE_CANCEL_ONLY:
+        return "cancel_only";
+    case VENUE_OPEN:
+        return "open";
+    default:
+        return "unknown";
+    }
+}
+
+static void take_reader(struct status_process *process, const struct reader_page *page,
+                        uint64_t durable_seq, uint64_t now_ns)
+{
+    uint64_t position_seq = atomic_load_explicit(&page->position_seq, memory_order_relaxed);
+    uint64_t heartbeat_ns = atomic_load_explicit(&page->heartbeat_ns, memory_order_relaxed);
+    process->reads = true;
+    process->lag = durable_seq > position_seq ? durable_seq - position_seq : 0;
+    process->heartbeat_age_ms =
+        heartbeat_ns == 0 ? -1 : now_ns < heartbeat_ns ? 0 : (int64_t)((now_ns - heartbeat_ns) / 1000000);
+}
+
+static void take_process(struct status_process *process, const struct child *child)
+{
+    process->state = child->state;
+    process->pid = (int)child->pid;
+    process->incarnation = child->incarnation;
+    process->restarts = child->restarts;
+    process->heartbeat_age_ms = -1;
+    if (child->ever_started && (child->restarts > 0 || child->state != CHILD_RUNNING))
+        child_describe_end(child, process->last_end, sizeof process->last_end);
+}
+
+void status_take(struct status *status, const struct child children[PROCESS_COUNT],
+                 const struct venue_memory *memory, uint64_t now_ns)
+{
+    const struct event_ring_control *core = memory->core;
+    memset(status, 0, sizeof *status);
+    // Each word is read for itself: this is a picture for people, nothing is decided by it.
+    status->core_state = core_state_name(atomic_load_explicit(&core->core_state, memory_order_relaxed));
+    status->venue_state = venue_state_name(atomic_load_explicit(&core->venue_state, memory_order_relaxed));
+    status->epoch = atomic_load_explicit(&core->epoch, memory_order_relaxed);
+    status->sequence = atomic_load_explicit(&core->applied_seq, memory_order_relaxed);
+    status->durable_seq = atomic_load_explicit(&core->durable_seq, memory_order_relaxed);
+    status->journal_error = atomic_load_explicit(&core->journal_error, memory_order_relaxed);
+    if (children[PROCESS_CORE].state != CHILD_RUNNING)
+        status->core_state = children[PROCESS_CORE].state == CHILD_FAILED ? "failed" : "down";
+    for (int i = 0; i < PROCESS_COUNT; i++) {
+        take_process(&status->processes[i], &children[i]);
+        if (memory->page[i] != NULL && children[i].state != CHILD_ABSENT)
+            take_reader(&status->processes[i], memory->page[i], status->durable_seq, now_ns);
+    }
+}
+
+// ---- writing -----------------------------------------------------------------------------------------
+
+static json_t *json_of_process(const struct status_process *process)
+{
+    json_t *object = json_pack("{s:s, s:i, s:I, s:I, s:s}", "state", child_state_name(process->state),
+                               "pid", process->pid, "incarnation", (json_int_t)process->incarnation,
+                               "restarts", (json_int_t)process->restarts, "last_end",
+                               process->last_end);
+    if (object != NULL && process->reads) {
+        json_object_set_new(object, "lag", json_integer((json_int_t)process->lag));
+        json_object_set_new(object, "heartbeat_age_ms", json_integer(process->heartbeat_age_ms));
+    }
+    return object;
+}
+
+static json_t *json_of_status(const struct status *status, const char *config_path)
+{
+    json_t *processes = json_object();
+    for (int i = 0; i < PROCESS_COUNT; i++)
+        if (status->processes[i].state != CHILD_ABSENT)
+            json_object_set_new(processes, process_name((enum process_id)i),
+                                json_of_process(&status->processes[i]));
+    return json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "supervisor_pid",
+                     (int)getpid(), "written_at", (json_int_t)time(NULL), "config", config_path,
+                     "core_state", status->core_state, "venue_state", status->venue_state, "epoch",
+                     (json_int_t)status->epoch, "sequence", (json_int_t)status->sequence,
+                     "durable_seq", (json_int_t)status->durable_seq, "journal_error",
+                     (json_int_t)status->journal_error, "processes", processes);
+}
+
+int status_write(const struct status *status, int state_folder_fd, const char *config_path)
+{
+    json_t *object = json_of_status(status, config_path);
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    json_decref(object);
+    if (text == NULL)
+        return -ENOMEM;
+    int result =
+        atomic_file_write(state_folder_fd, FILE_NAME, text, strlen(text), ATOMIC_FILE_VISIBLE);
+    free(text);
+    return result;
+}
+
+// ---- the line ----------------------------------------------------------------------------------------
+
+__attribute__((format(printf, 4, 5))) static void add(char *text, size_t bytes, size_t *used,
+                                                      const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int more = vsnprintf(text + *used, bytes - *used, format, arguments);
+    va_end(arguments);
+    ASSERT(more >= 0);
+    *used += (size_t)more < bytes - *used ? (size_t)more : bytes - *used - 1;
+}
+
+void status_line(const struct status *status, char *text, size_t bytes)
+{
+    size_t used = 0;
+    add(text, bytes, &used, " core %s  %s  epoch %" PRIu64 "  seq %" PRIu64 "  durable %" PRIu64 " ",
+        status->core_state, status->venue_state, status->epoch, status->sequence, status->durable_seq);
+    if (status->journal_error != 0)
+        add(text, bytes, &used, " JOURNAL: %s ", strerror((int)status->journal_error));
+    for (int i = PROCESS_CORE + 1; i < PROCESS_COUNT; i++) {
+        const struct status_process *process = &status->processes[i];
+        const char *name = process_name((enum process_id)i);
+        if (process->state == CHILD_ABSENT)
+            continue;
+        if (process->state != CHILD_RUNNING)
+            add(text, bytes, &used, " %s:%s", name, child_state_name(process->state));
+        else if (process->reads && process->lag > 0)
+            add(text, bytes, &used, " %s:-%" PRIu64, name, process->lag);
+        else
+            add(text, bytes, &used, " %s", name);
+    }
+}
+
+// ---- lonja status ------------------------------------------------------------------------------------
+
+static json_int_t integer(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static const char *string(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "?" : text;
+}
+
+// Prints the row of one process; returns whether it runs.
+static bool print_process(const char *name, const json_t *process)
+{
+    bool running = strcmp(string(process, "state"), "running") == 0;
+    printf("%-8s %-8s %7" JSON_INTEGER_FORMAT " %11" JSON_INTEGER_FORMAT " %8" JSON_INTEGER_FORMAT,
+           name, string(process, "state"), integer(process, "pid"), integer(process, "incarnation"),
+           integer(process, "restarts"));
+    if (json_object_get(process, "lag") != NULL)
+        printf(" %8" JSON_INTEGER_FORMAT, integer(process, "lag"));
+    else
+        printf(" %8s", "");
+    printf("  %s\n", string(process, "last_end"));
+    return running;
+}
+
+static int print_table(const json_t *root)
+{
+    printf("core %s, venue %s, epoch %" JSON_INTEGER_FORMAT ", sequence %" JSON_INTEGER_FORMAT
+           ", durable %" JSON_INTEGER_FORMAT "\n%s\n\n",
+           string(root, "core_state"), string(root, "venue_state"), integer(root, "epoch"),
+           integer(root, "sequence"), integer(root, "durable_seq"), string(root, "config"));
+    printf("%-8s %-8s %7s %11s %8s %8s  %s\n", "process", "state", "pid", "incarnation", "restarts",
+           "lag", "last end");
+    bool well = strcmp(string(root, "core_state"), "failed") != 0;
+    const char *name;
+    json_t *process;
+    json_object_foreach(json_object_get(root, "processes"), name, process)
+        well = print_process(name, process) && well;
+    return well ? EXIT_WELL : EXIT_NOT_WELL;
+}
+
+int status_print(const char *state_folder, bool json)
+{
+    char path[PATH_MAX];
+    json_error_t error;
+    snprintf(path, sizeof path, "%s/%s", state_folder, FILE_NAME);
+    json_t *root = json_load_file(path, 0, &error);
+    pid_t supervisor = (pid_t)integer(root, "supervisor_pid");
+    // EPERM means: it is there and belongs to somebody else.
+    if (root == NULL || supervisor <= 0 || (kill(supervisor, 0) != 0 && errno == ESRCH)) {
+        printf("no venue is running on %s\n", state_folder);
+        json_decref(root);
+        return EXIT_NO_VENUE;
+    }
+    int result = EXIT_WELL;
+    if (json) {
+        json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        putchar('\n');
+    } else {
+        result = print_table(root);
+    }
+    json_decref(root);
+    return result;
+}

@@ -1,0 +1,49 @@
+// Status: one picture of the venue, taken from the children and the shared memory; as the JSON file
+// STATE/status.json (rewritten as a whole every second, for scripts and `lonja status`), and as one line.
+#ifndef LONJA_SUPERVISOR_STATUS_H
+#define LONJA_SUPERVISOR_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/boot.h"
+#include "supervisor/child.h"
+#include "supervisor/venue_memory.h"
+
+struct status_process {
+    enum child_state state;
+    int pid;
+    uint32_t incarnation;
+    uint32_t restarts;
+    bool reads;                 // follows the events: the next two say something
+    uint64_t lag;               // commands that are durable and that it has not dealt with
+    int64_t heartbeat_age_ms;   // -1 = it has not reported yet
+    char last_end[64];          // "" = it has not ended yet
+};
+
+struct status {
+    const char *core_state;     // starting, recovering, running, failed; "down" without a core process
+    const char *venue_state;    // cancel_only, open
+    uint64_t epoch;
+    uint64_t sequence;          // applied
+    uint64_t durable_seq;
+    uint32_t journal_error;     // errno, 0 = none
+    struct status_process processes[PROCESS_COUNT];
+};
+
+void status_take(struct status *status, const struct child children[PROCESS_COUNT],
+                 const struct venue_memory *memory, uint64_t now_ns);
+
+// Returns 0 or -errno.
+CHECKED int status_write(const struct status *status, int state_folder_fd, const char *config_path);
+
+// "core running  open  epoch 3  seq 120 (durable 120)  tape -2  fix  web …": a process that is not running
+// stands with its state, a reader with its lag if it has one.
+void status_line(const struct status *status, char *text, size_t bytes);
+
+// `lonja status`: prints status.json of the state folder as a table (or as it is, if `json`).
+// Returns the exit status: 0 all well, 1 something is down, 3 no venue is running there.
+CHECKED int status_print(const char *state_folder, bool json);
+
+#endif
