@@ -69,6 +69,7 @@ struct http_server {
     struct lws_context *context;
     struct lws_protocols protocols[2];
     lws_retry_bo_t idle;
+    lws_sorted_usec_list_t beat;
     void *foreign_loops[1];
     struct http_options options;
     struct http_handlers handlers;
@@ -697,6 +698,14 @@ static unsigned header_pool(unsigned connections_max)
     return connections_max < HEADER_POOL_MAX ? connections_max : HEADER_POOL_MAX;
 }
 
+// libwebsockets' timers on libev only ever move later: one that is set while a longer one is armed waits
+// for the longer one. A timer that is always near keeps all others less than a second late.
+static void on_beat(lws_sorted_usec_list_t *beat)
+{
+    struct http_server *server = lws_container_of(beat, struct http_server, beat);
+    lws_sul_schedule(server->context, 0, beat, on_beat, LWS_USEC_PER_SEC);
+}
+
 static struct lws_context *context_create(struct http_server *server, struct loop *loop)
 {
     const struct http_options *options = &server->options;
@@ -744,6 +753,7 @@ struct http_server *http_open(struct loop *loop, const struct http_options *opti
         server_free(server);
         return NULL;
     }
+    on_beat(&server->beat);
     return server;
 }
 
@@ -752,6 +762,7 @@ void http_close(struct http_server *server)
     if (server == NULL)
         return;
     server->closing = true;
+    lws_sul_cancel(&server->beat);
     lws_context_destroy(server->context);
     server_free(server);
 }
