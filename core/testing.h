@@ -1,0 +1,18 @@
+// Helpers of this folder's tests: a private state folder, and a boot record with rings of its own.
+#ifndef LONJA_CORE_TESTING_H
+#define LONJA_CORE_TESTING_H
+
+#include "base/testing.h"
+
+#include "base/boot.h"
+
+// A fresh folder below /tmp, and its removal with all it holds.
+void testing_folder_make(char out[64]);
+void testing_folder_remove(const char *folder);
+
+// A boot record for `process` with small limits, state below `folder`, and rings, reader pages and
+// doorbells for everybody in it. Another process's view is a copy with `process` changed.
+void testing_boot_init(struct boot *boot, enum process_id process, const char *folder);
+void testing_boot_fini(struct boot *boot);
+
+#endif
