@@ -1,0 +1,205 @@
+#include "gateway/ops/messages.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/decimal.h"
+#include "schema/rejects.h"
+
+enum { SETTLEMENT_KEY_SECONDS = 7 * 24 * 3600 };
+
+static json_t *decimal(int64_t value, unsigned scale)
+{
+    char text[DECIMAL_TEXT_BYTES_MAX];
+    decimal_print(value, scale, text);
+    return json_string(text);
+}
+
+static json_t *base_of(const struct event *event)
+{
+    char text[64];
+    time_t seconds = (time_t)(event->header.time_ns / 1000000000u);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + length, sizeof text - length, ".%09" PRIu64 "Z",
+             event->header.time_ns % 1000000000u);
+    return json_pack("{s:i, s:s, s:I, s:I, s:s}", "v", 1, "event", event_name(event->header.type),
+                     "seq", (json_int_t)event->header.sequence, "index",
+                     (json_int_t)event->header.index, "time", text);
+}
+
+static void set_symbol(json_t *json, const struct view_instrument *instrument)
+{
+    const char *symbol = instrument->terms.symbol;
+    json_object_set_new(json, "symbol",
+                        json_stringn_nocheck(symbol, strnlen(symbol, SYMBOL_BYTES_MAX)));
+}
+
+static void set_key(struct ops_message *out, const char *kind,
+                    const struct view_instrument *instrument)
+{
+    snprintf(out->key, sizeof out->key, "%s:%.*s", kind, SYMBOL_BYTES_MAX,
+             instrument->terms.symbol);
+}
+
+static json_t *of_trade(const struct view *view, const struct event *event, struct ops_message *out)
+{
+    const struct trade_evt *trade = &event->body.trade;
+    const struct view_instrument *instrument = view_instrument(view, trade->instrument);
+    ASSERT(instrument != NULL);
+    json_t *json = base_of(event);
+    set_symbol(json, instrument);
+    json_object_set_new(
+        json, "trade_id",
+        json_integer((json_int_t)trade_id_of(event->header.sequence, event->header.index)));
+    json_object_set_new(json, "price", decimal(trade->price, 6));
+    json_object_set_new(json, "quantity", decimal(trade->quantity, instrument->terms.token_scale));
+    json_object_set_new(json, "taker_side",
+                        json_string(trade->taker_side == SIDE_BUY ? "buy" : "sell"));
+    json_object_set_new(json, "maker_order", json_integer((json_int_t)trade->maker_order));
+    json_object_set_new(json, "taker_order", json_integer((json_int_t)trade->taker_order));
+    json_object_set_new(json, "maker_account", json_integer(trade->maker_account));
+    json_object_set_new(json, "taker_account", json_integer(trade->taker_account));
+    out->channel = "trades";
+    set_key(out, "trades", instrument);
+    return json;
+}
+
+static json_t *of_instrument_state(const struct view *view, const struct event *event,
+                                   struct ops_message *out)
+{
+    const struct instrument_state_evt *state = &event->body.instrument_state;
+    const struct view_instrument *instrument = view_instrument(view, state->instrument);
+    ASSERT(instrument != NULL);
+    json_t *json = base_of(event);
+    set_symbol(json, instrument);
+    json_object_set_new(json, "phase", json_integer(state->phase));
+    json_object_set_new(json, "breaker_tripped", json_boolean(state->breaker_tripped));
+    json_object_set_new(json, "last_price", decimal(state->last_price, 6));
+    json_object_set_new(json, "reference_price", decimal(state->reference_price, 6));
+    json_object_set_new(json, "nav", decimal(state->nav, 6));
+    out->channel = "market";
+    set_key(out, "market", instrument);
+    return json;
+}
+
+static json_t *of_venue_state(const struct event *event, struct ops_message *out)
+{
+    json_t *json = base_of(event);
+    bool open = event->body.venue_state_changed.state == VENUE_OPEN;
+    json_object_set_new(json, "state", json_string(open ? "open" : "cancel_only"));
+    out->channel = "market";
+    strcpy(out->key, "market:venue");
+    return json;
+}
+
+static json_t *of_rejected(const struct view *view, const struct event *event,
+                           struct ops_message *out)
+{
+    const struct rejected_evt *rejected = &event->body.rejected;
+    const struct view_instrument *instrument = view_instrument(view, rejected->instrument);
+    char text[256];
+    reject_text(rejected->code, rejected->limit, rejected->value, rejected->argument,
+                instrument != NULL ? instrument->terms.token_scale : 0, text, sizeof text);
+    json_t *json = base_of(event);
+    if (instrument != NULL)
+        set_symbol(json, instrument);
+    json_object_set_new(json, "command", json_string(command_name(rejected->command)));
+    json_object_set_new(json, "code", json_integer(rejected->code));
+    json_object_set_new(json, "name", json_string(reject_entry(rejected->code)->name));
+    json_object_set_new(json, "check", json_string(reject_entry(rejected->code)->check));
+    json_object_set_new(json, "text", json_string(text));
+    json_object_set_new(json, "account", json_integer(rejected->account));
+    json_object_set_new(json, "session", json_integer(event->header.session));
+    out->channel = "risk";
+    strcpy(out->key, "risk");
+    return json;
+}
+
+static json_t *of_account(const struct event *event, struct ops_message *out)
+{
+    const struct account_changed_evt *account = &event->body.account_changed;
+    json_t *json = base_of(event);
+    json_object_set_new(json, "account", json_integer(account->account));
+    json_object_set_new(json, "kyc", json_integer(account->kyc));
+    json_object_set_new(json, "fatca", json_integer(account->fatca));
+    json_object_set_new(json, "flags", json_integer(account->flags));
+    out->channel = "risk";
+    return json;
+}
+
+static const char *outcome_name(uint8_t outcome)
+{
+    switch ((enum settlement_outcome)outcome) {
+    case SETTLEMENT_SETTLED:
+        return "settled";
+    case SETTLEMENT_FAILED:
+        return "failed";
+    case SETTLEMENT_RETRIED:
+        return "retried";
+    }
+    return "unknown";
+}
+
+static json_t *of_settlement(const struct event *event, struct ops_message *out)
+{
+    const struct settlement_booked_evt *booked = &event->body.settlement_booked;
+    json_t *json = base_of(event);
+    json_object_set_new(json, "trade_id", json_integer((json_int_t)booked->trade_id));
+    json_object_set_new(json, "status", json_string(outcome_name(booked->outcome)));
+    out->channel = "settlement";
+    snprintf(out->key, sizeof out->key, "settlement:booked:%" PRIu64, booked->trade_id);
+    out->key_seconds = SETTLEMENT_KEY_SECONDS;
+    return json;
+}
+
+static json_t *json_of(const struct view *view, const struct event *event, struct ops_message *out)
+{
+    switch ((enum event_type)event->header.type) {
+    case EVT_trade:
+        return of_trade(view, event, out);
+    case EVT_instrument_state:
+        return of_instrument_state(view, event, out);
+    case EVT_venue_state_changed:
+        return of_venue_state(event, out);
+    case EVT_rejected:
+        return of_rejected(view, event, out);
+    case EVT_account_changed:
+        return of_account(event, out);
+    case EVT_settlement_booked:
+        return of_settlement(event, out);
+    case EVT_gateway_attached:
+    case EVT_gateway_detached:
+    case EVT_session_opened:
+    case EVT_session_closed:
+    case EVT_order_accepted:
+    case EVT_order_cancelled:
+    case EVT_order_amended:
+    case EVT_asset_changed:
+    case EVT_instrument_changed:
+    case EVT_member_changed:
+    case EVT_session_changed:
+    case EVT_session_account:
+    case EVT_ledger_posted:
+    case EVT_done:
+    case EVT_COUNT:
+        return NULL;
+    }
+    return NULL;
+}
+
+bool ops_message_of(const struct view *view, const struct event *event, struct ops_message *out)
+{
+    memset(out, 0, sizeof *out);
+    json_t *json = json_of(view, event, out);
+    if (json == NULL)
+        return false;
+    out->text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(json);
+    ASSERT(out->text != NULL);
+    return true;
+}

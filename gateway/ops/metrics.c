@@ -1,0 +1,106 @@
+#include "gateway/ops/metrics.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/counters.h"
+
+const char *const settlement_state_names[SETTLEMENT_STATES] = {"pending", "processing", "settled",
+                                                               "failed"};
+
+static void metric(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP lonja_%s %s\n# TYPE lonja_%s %s\n", name, help, name, type);
+}
+
+static void gauge(FILE *out, const char *name, const char *help, int64_t value)
+{
+    metric(out, name, "gauge", help);
+    fprintf(out, "lonja_%s %" PRId64 "\n", name, value);
+}
+
+static void counter(FILE *out, const char *name, const char *help, uint64_t value)
+{
+    metric(out, name, "counter", help);
+    fprintf(out, "lonja_%s %" PRIu64 "\n", name, value);
+}
+
+static void seconds(FILE *out, const char *name, const char *help, uint64_t now_ns,
+                    uint64_t then_ns)
+{
+    metric(out, name, "gauge", help);
+    double age = now_ns > then_ns ? (double)(now_ns - then_ns) / 1e9 : 0.0;
+    fprintf(out, "lonja_%s %.3f\n", name, age);
+}
+
+static void core_metrics(FILE *out, const struct event_ring_control *core, uint64_t now_ns)
+{
+    gauge(out, "core_state", "0 starting, 1 recovering, 2 running, 3 failed", core->core_state);
+    gauge(out, "venue_state", "1 cancel-only, 2 open", core->venue_state);
+    gauge(out, "epoch", "life of the core, counted over the journal", (int64_t)core->epoch);
+    counter(out, "applied_sequence", "last command applied", core->applied_seq);
+    counter(out, "durable_sequence", "last command that is on disk", core->durable_seq);
+    gauge(out, "journal_error", "errno that stopped the journal; 0 = none", core->journal_error);
+    seconds(out, "core_heartbeat_age_seconds", "time since the core last turned its loop", now_ns,
+            core->core_heartbeat_ns);
+    for (uint32_t i = 0; i < CORE_COUNTER_COUNT; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "core_%s_total", core_counter_name(i));
+        counter(out, name, core_counter_doc(i), core->counters[i]);
+    }
+}
+
+static void trading_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    counter(out, "events_total", "durable events seen since ops started", metrics->events);
+    counter(out, "trades_total", "matches since ops started", metrics->trades);
+    counter(out, "orders_accepted_total", "orders accepted since ops started",
+            metrics->orders_accepted);
+    counter(out, "orders_cancelled_total", "orders cancelled since ops started",
+            metrics->orders_cancelled);
+    metric(out, "rejects_total", "counter", "refused commands by reason since ops started");
+    for (uint16_t code = 1; code <= REJECT_CODE_MAX; code++)
+        if (metrics->rejects[code] > 0)
+            fprintf(out, "lonja_rejects_total{name=\"%s\"} %" PRIu64 "\n", reject_entry(code)->name,
+                    metrics->rejects[code]);
+}
+
+static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint64_t durable_seq)
+{
+    gauge(out, "ops_lag_commands", "durable commands that ops has not seen yet",
+          (int64_t)(durable_seq - metrics->followed_seq));
+    gauge(out, "postgres_up", "1 = Postgres answers ops", metrics->recorded_seq >= 0);
+    if (metrics->recorded_seq >= 0)
+        gauge(out, "record_lag_commands", "durable commands that are not in Postgres yet",
+              (int64_t)durable_seq - metrics->recorded_seq);
+    metric(out, "settlement_trades", "gauge", "trades by settlement status");
+    for (int i = 0; i < SETTLEMENT_STATES; i++)
+        if (metrics->settlement[i] >= 0)
+            fprintf(out, "lonja_settlement_trades{status=\"%s\"} %" PRId64 "\n",
+                    settlement_state_names[i], metrics->settlement[i]);
+    if (metrics->settlement_oldest_s >= 0)
+        gauge(out, "settlement_oldest_pending_seconds", "age of the oldest unsettled trade",
+              metrics->settlement_oldest_s);
+}
+
+char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_ring_control *core,
+                       const struct redis_counters *redis, bool redis_up, uint64_t now_ns,
+                       size_t *bytes)
+{
+    char *text = NULL;
+    FILE *out = open_memstream(&text, bytes);
+    ASSERT(out != NULL);
+    core_metrics(out, core, now_ns);
+    trading_metrics(out, metrics);
+    follower_metrics(out, metrics, core->durable_seq);
+    gauge(out, "redis_up", "1 = connected", redis_up);
+    counter(out, "redis_commands_total", "publications and keys sent to Redis", redis->published);
+    counter(out, "redis_dropped_total", "publications dropped because Redis was away or slow",
+            redis->dropped);
+    counter(out, "redis_errors_total", "errors and lost connections", redis->errors);
+    int failed = fclose(out);
+    ASSERT(failed == 0);
+    return text;
+}

@@ -1,0 +1,33 @@
+// Metrics: the venue's figures in Prometheus' text format, rendered from plain numbers. Names end
+// in their unit, as Prometheus wants it. The caller frees the text.
+#ifndef LONJA_GATEWAY_OPS_METRICS_H
+#define LONJA_GATEWAY_OPS_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/event_ring.h"
+#include "gateway/ops/redis.h"
+#include "schema/rejects.h"
+
+enum { SETTLEMENT_STATES = 4 };
+extern const char *const settlement_state_names[SETTLEMENT_STATES];
+
+struct ops_metrics {
+    uint64_t events;
+    uint64_t trades;
+    uint64_t orders_accepted;
+    uint64_t orders_cancelled;
+    uint64_t rejects[REJECT_CODE_MAX + 1];
+    uint64_t followed_seq;                 // last command that ops has seen
+    int64_t recorded_seq;                  // the recorder's cursor; -1 = Postgres does not answer
+    int64_t settlement[SETTLEMENT_STATES]; // trades by status; -1 = not known
+    int64_t settlement_oldest_s; // age of the oldest pending trade; -1 = not known or none
+};
+
+// `now_ns` is the monotone clock.
+char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_ring_control *core,
+                       const struct redis_counters *redis, bool redis_up, uint64_t now_ns,
+                       size_t *bytes);
+
+#endif

@@ -1,0 +1,341 @@
+// Happy path: load the view from the snapshot, replay to the present without a word, then: event ->
+// message -> PUBLISH and SET of its key; once a second health; every five seconds a look at
+// Postgres. Redis away: messages are dropped (counted), the last one of each key is kept here and
+// set again when it is back. Postgres away: the gauges that come from it are left out of the page,
+// postgres_up is 0.
+#include "gateway/ops/ops.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/follower.h"
+#include "gateway/common/http.h"
+#include "gateway/common/loop.h"
+#include "gateway/common/pg_watch.h"
+#include "gateway/common/view.h"
+#include "gateway/ops/last_messages.h"
+#include "gateway/ops/messages.h"
+#include "gateway/ops/metrics.h"
+#include "gateway/ops/redis.h"
+
+enum {
+    EVENTS_PER_TURN = 256,
+    TICK_MS = 100,
+    HEALTH_MS = 1000,
+    POSTGRES_MS = 5000,
+    POSTGRES_TIMEOUT_MS = 4000
+};
+
+struct ops {
+    const struct boot *boot;
+    struct loop *loop;
+    struct view *view;
+    struct follower *follower;
+    struct redis *redis;
+    struct pg_async *pg;
+    struct pg_watch *pg_watch;
+    struct http_server *http;
+    struct last_messages *last;
+    struct ops_metrics metrics;
+    uint64_t present_seq; // what was durable when we started: up to it nothing is announced
+};
+
+// ---- Redis
+// -------------------------------------------------------------------------------------------------
+
+static void announce(struct ops *ops, const char *channel, const char *key, unsigned key_seconds,
+                     const char *text)
+{
+    char name[CONFIG_TEXT_BYTES_MAX + 128];
+    const char *prefix = ops->boot->config.redis_prefix;
+    snprintf(name, sizeof name, "%s%s", prefix, channel);
+    redis_publish(ops->redis, name, text);
+    if (key[0] == 0)
+        return;
+    snprintf(name, sizeof name, "%slast:%s", prefix, key);
+    redis_set(ops->redis, name, text, key_seconds);
+    last_messages_keep(ops->last, name, text, key_seconds);
+}
+
+static void set_again(void *context, const char *key, const char *text, unsigned seconds)
+{
+    struct ops *ops = context;
+    redis_set(ops->redis, key, text, seconds);
+}
+
+static void on_redis_connected(void *context)
+{
+    struct ops *ops = context;
+    last_messages_each(ops->last, set_again, ops);
+}
+
+// ---- events
+// ------------------------------------------------------------------------------------------------
+
+static void count(struct ops_metrics *metrics, const struct event *event)
+{
+    metrics->events++;
+    metrics->trades += event->header.type == EVT_trade;
+    metrics->orders_accepted += event->header.type == EVT_order_accepted;
+    metrics->orders_cancelled += event->header.type == EVT_order_cancelled;
+    if (event->header.type == EVT_rejected && event->body.rejected.code <= REJECT_CODE_MAX)
+        metrics->rejects[event->body.rejected.code]++;
+}
+
+static void on_event(struct ops *ops, const struct event *event)
+{
+    struct ops_message message;
+    view_apply(ops->view, event);
+    if (event->header.sequence <= ops->present_seq)
+        return;
+    count(&ops->metrics, event);
+    if (!ops_message_of(ops->view, event, &message))
+        return;
+    announce(ops, message.channel, message.key, message.key_seconds, message.text);
+    free(message.text);
+}
+
+// One bounded turn; true if there may be more.
+static bool follow(struct ops *ops)
+{
+    struct event events[EVENTS_PER_TURN];
+    size_t got = follower_poll(ops->follower, events, EVENTS_PER_TURN);
+    for (size_t i = 0; i < got; i++)
+        on_event(ops, &events[i]);
+    ops->metrics.followed_seq = follower_sequence(ops->follower);
+    return got > 0;
+}
+
+static bool before_sleep(void *context)
+{
+    struct ops *ops = context;
+    return !follow(ops) && follower_sleep_begin(ops->follower);
+}
+
+static void after_sleep(void *context)
+{
+    struct ops *ops = context;
+    follower_sleep_end(ops->follower);
+}
+
+static void on_doorbell(void *context, unsigned readiness)
+{
+    (void)readiness;
+    follow(context);
+}
+
+// ---- health
+// ------------------------------------------------------------------------------------------------
+
+static const char *core_state_name(uint32_t state)
+{
+    static const char *const names[] = {"starting", "recovering", "running", "failed"};
+    return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
+static void publish_health(void *context)
+{
+    struct ops *ops = context;
+    const struct event_ring_control *core = follower_core(ops->follower);
+    uint64_t now = clock_monotone_ns(&clock_system), heartbeat = core->core_heartbeat_ns;
+    json_t *json = json_pack(
+        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:b, s:I}", "v", 1, "event", "health", "core",
+        core_state_name(core->core_state), "epoch", (json_int_t)core->epoch, "seq",
+        (json_int_t)core->durable_seq, "applied", (json_int_t)core->applied_seq, "journal_error",
+        (json_int_t)core->journal_error, "core_heartbeat_age_s",
+        now > heartbeat ? (double)(now - heartbeat) / 1e9 : 0.0, "open",
+        core->venue_state == VENUE_OPEN, "recorded", (json_int_t)ops->metrics.recorded_seq);
+    ASSERT(json != NULL);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(4));
+    json_decref(json);
+    ASSERT(text != NULL);
+    announce(ops, "health", "health", 0, text);
+    free(text);
+}
+
+// ---- Postgres
+// ----------------------------------------------------------------------------------------------
+
+static void on_settlement(void *context, const char *channel, const char *payload)
+{
+    struct ops *ops = context;
+    (void)channel;
+    json_t *json = json_loads(payload, 0, NULL);
+    json_t *trade = json_object_get(json, "trade_id");
+    if (!json_is_integer(trade)) {
+        log_warning("settlement notification without trade_id");
+        json_decref(json);
+        return;
+    }
+    char key[96];
+    snprintf(key, sizeof key, "settlement:%" PRId64, (int64_t)json_integer_value(trade));
+    json_object_set_new(json, "v", json_integer(1));
+    json_object_set_new(json, "event", json_string("settlement"));
+    char *text = json_dumps(json, JSON_COMPACT);
+    ASSERT(text != NULL);
+    announce(ops, "settlement", key, 7 * 24 * 3600, text);
+    free(text);
+    json_decref(json);
+}
+
+static void forget_postgres(struct ops_metrics *metrics)
+{
+    metrics->recorded_seq = -1;
+    metrics->settlement_oldest_s = -1;
+    for (int i = 0; i < SETTLEMENT_STATES; i++)
+        metrics->settlement[i] = -1;
+}
+
+static void on_figures(void *context, const struct pg_error *error, const struct pg_rows *rows)
+{
+    struct ops *ops = context;
+    if (error->class != PG_OK) {
+        log_limited(LOG_WARNING, "postgres does not answer reason=\"%s\"", error->message);
+        forget_postgres(&ops->metrics);
+        return;
+    }
+    ops->metrics.recorded_seq = pg_number(rows, 0, 0);
+    for (int i = 0; i < SETTLEMENT_STATES; i++)
+        ops->metrics.settlement[i] = pg_number(rows, 0, 1 + i);
+    ops->metrics.settlement_oldest_s =
+        pg_is_null(rows, 0, 1 + SETTLEMENT_STATES) ? -1 : pg_number(rows, 0, 1 + SETTLEMENT_STATES);
+}
+
+static void ask_figures(void *context)
+{
+    struct ops *ops = context;
+    static const char sql[] = "SELECT (SELECT sequence FROM record.cursor),"
+                              " count(*) FILTER (WHERE settlement_status = 'pending'),"
+                              " count(*) FILTER (WHERE settlement_status = 'processing'),"
+                              " count(*) FILTER (WHERE settlement_status = 'settled'),"
+                              " count(*) FILTER (WHERE settlement_status = 'failed'),"
+                              " extract(epoch FROM now() - min(created_at) FILTER (WHERE "
+                              "settlement_status = 'pending'))::bigint"
+                              " FROM settle.trade";
+    if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
+                        POSTGRES_TIMEOUT_MS, on_figures, ops))
+        forget_postgres(&ops->metrics);
+    pg_watch_kick(ops->pg_watch);
+}
+
+// ---- the metrics page
+// ----------------------------------------------------------------------------------------
+
+static void on_request(void *context, uint64_t id, const struct http_request *request)
+{
+    struct ops *ops = context;
+    if (request->refused != 0) {
+        http_answer(ops->http, id, request->refused, "text/plain", NULL, "refused\n", 8);
+        return;
+    }
+    if (request->method != HTTP_GET || strcmp(request->path, "/metrics") != 0) {
+        http_answer(ops->http, id, 404, "text/plain", NULL, "GET /metrics\n", 13);
+        return;
+    }
+    size_t bytes = 0;
+    char *text =
+        ops_metrics_text(&ops->metrics, follower_core(ops->follower), redis_counters(ops->redis),
+                         redis_is_up(ops->redis), clock_monotone_ns(&clock_system), &bytes);
+    http_answer(ops->http, id, 200, "text/plain; version=0.0.4", NULL, text, bytes);
+    free(text);
+}
+
+// ---- life
+// ----------------------------------------------------------------------------------------------------
+
+static void on_tick(void *context)
+{
+    struct ops *ops = context;
+    redis_tick(ops->redis, clock_monotone_ns(&clock_system));
+    follow(ops); // a lost wake-up costs 100 ms, never an event
+}
+
+static void on_term(void *context)
+{
+    struct ops *ops = context;
+    loop_stop(ops->loop);
+}
+
+static bool open_venue(struct ops *ops)
+{
+    ops->view = view_create(ops->boot);
+    uint64_t from = view_load(ops->view, ops->boot);
+    ops->follower = follower_open(ops->boot, from);
+    if (ops->follower == NULL)
+        return false;
+    ops->present_seq = follower_durable_seq(ops->follower);
+    log_info("ops begins snapshot=%" PRIu64 " present=%" PRIu64, from, ops->present_seq);
+    return true;
+}
+
+static bool open_servers(struct ops *ops)
+{
+    const struct config *config = &ops->boot->config;
+    struct redis_options redis = {.host = config->redis_host,
+                                  .port = (int)config->redis_port,
+                                  .pending_max = 10000,
+                                  .timeout_ms = 2000,
+                                  .connected = on_redis_connected,
+                                  .context = ops};
+    ops->redis = redis_open(ops->loop, &redis);
+    struct pg_settings settings;
+    pg_settings_of(&settings, config, "lonja_ops");
+    ops->pg = pg_async_open(&settings, 16);
+    ASSERT(ops->redis != NULL && ops->pg != NULL);
+    pg_async_listen(ops->pg, "settlement", on_settlement, ops);
+    ops->pg_watch = pg_watch_open(ops->loop, ops->pg);
+    struct http_options http = {.address = config->ops_metrics_address,
+                                .port = (int)config->ops_metrics_port,
+                                .connections_max = 32,
+                                .body_bytes_max = 1024,
+                                .answer_timeout_s = 10};
+    static const struct http_handlers handlers = {.request = on_request};
+    ops->http = http_open(ops->loop, &http, &handlers, ops);
+    return ops->pg_watch != NULL && ops->http != NULL;
+}
+
+static void watch_everything(struct ops *ops)
+{
+    ASSERT(loop_watch(ops->loop, follower_doorbell_fd(ops->follower), LOOP_READ, on_doorbell,
+                      ops) != NULL);
+    ASSERT(loop_every(ops->loop, TICK_MS, on_tick, ops) != NULL);
+    ASSERT(loop_every(ops->loop, HEALTH_MS, publish_health, ops) != NULL);
+    ASSERT(loop_every(ops->loop, POSTGRES_MS, ask_figures, ops) != NULL);
+    ASSERT(loop_on_signal(ops->loop, SIGTERM, on_term, ops) != NULL);
+    ASSERT(loop_on_signal(ops->loop, SIGINT, on_term, ops) != NULL);
+    loop_around_sleep(ops->loop, before_sleep, after_sleep, ops);
+}
+
+static void close_everything(struct ops *ops)
+{
+    http_close(ops->http);
+    pg_watch_close(ops->pg_watch);
+    pg_async_close(ops->pg);
+    redis_close(ops->redis);
+    follower_close(ops->follower);
+    view_destroy(ops->view);
+    last_messages_destroy(ops->last);
+    loop_destroy(ops->loop);
+}
+
+int ops_run(const struct boot *boot)
+{
+    struct ops ops = {.boot = boot, .loop = loop_create(), .last = last_messages_create()};
+    ASSERT(ops.loop != NULL);
+    forget_postgres(&ops.metrics);
+    if (!open_venue(&ops) || !open_servers(&ops))
+        return EXIT_FAILURE;
+    watch_everything(&ops);
+    redis_tick(ops.redis, clock_monotone_ns(&clock_system));
+    ask_figures(&ops);
+    loop_run(ops.loop);
+    close_everything(&ops);
+    log_info("ops stops");
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,143 @@
+// A FIX 4.4 client of bare bytes: what replay and hostile-input tests need, because it says exactly what it
+// is told to say, fast. It answers test requests and heartbeats, and nothing else by itself.
+//
+//   const fix = await RawFix.connect({ port, sender, user, password, onMessage })
+//   fix.send('D', [[11, 'A1'], [55, 'PORT'], …])      // header, length and checksum are added
+//   fix.write('8=FIX.4.4|9=…')                          // anything at all, '|' stands for SOH
+//
+// A received message is a Map of tag -> text (the last of repeated tags).
+import net from 'node:net'
+
+const SOH = '\u0001'
+const timestamp = () => new Date().toISOString().replaceAll('-', '').replace('T', '-').replace('Z', '')
+
+export function encode (fields) {
+  const body = fields.map(([tag, value]) => `${tag}=${value}${SOH}`).join('')
+  const head = `8=FIX.4.4${SOH}9=${Buffer.byteLength(body)}${SOH}`
+  let sum = 0
+  for (const byte of Buffer.from(head + body)) sum = (sum + byte) & 255
+  return `${head}${body}10=${String(sum).padStart(3, '0')}${SOH}`
+}
+
+export function decode (text) {
+  const message = new Map()
+  for (const field of text.split(SOH)) {
+    const at = field.indexOf('=')
+    if (at > 0) message.set(Number(field.slice(0, at)), field.slice(at + 1))
+  }
+  return message
+}
+
+export class RawFix {
+  static async connect (options) {
+    const fix = new RawFix(options)
+    await fix.open()
+    if (options.logon !== false) await fix.logon()
+    return fix
+  }
+
+  constructor (options) {
+    this.options = { host: '127.0.0.1', target: 'LONJA', heartbeat: 30, outSeq: 1, reset: false, onMessage () {}, ...options }
+    this.outSeq = this.options.outSeq
+    this.inSeq = 0
+    this.received = []     // raw texts, SOH as '|'
+    this.keep = options.keep ?? true
+    this.pending = Buffer.alloc(0)
+    this.waiters = []
+    this.closed = new Promise(resolve => { this.onClosed = resolve })
+  }
+
+  open () {
+    return new Promise((resolve, reject) => {
+      this.socket = net.connect(this.options.port, this.options.host, resolve)
+      this.socket.setNoDelay(true)
+      this.socket.once('error', reject)
+      this.socket.on('data', chunk => this.onData(chunk))
+      this.socket.on('close', () => { this.isClosed = true; this.onClosed(); this.waiters.forEach(w => w(null)) })
+    })
+  }
+
+  async logon () {
+    const o = this.options
+    const reset = o.reset ? [[141, 'Y']] : []
+    this.send('A', [[98, 0], [108, o.heartbeat], ...reset, [553, o.user], [554, o.password]])
+    const answer = await this.waitFor(m => ['A', '5', '3'].includes(m.get(35)), 'logon', 15000)
+    if (answer.get(35) !== 'A') throw new Error(`logon refused: ${answer.get(58)}`)
+  }
+
+  // Complete messages out of the byte stream: 8=…|9=N| then N bytes then 10=ccc|.
+  onData (chunk) {
+    this.pending = this.pending.length ? Buffer.concat([this.pending, chunk]) : chunk
+    let at = 0
+    for (;;) {
+      const head = this.pending.subarray(at, at + 40).toString('latin1')
+      const match = /^8=FIX\.4\.4\u00019=(\d+)\u0001/.exec(head)
+      if (!match) break
+      const end = at + match[0].length + Number(match[1]) + 7
+      if (end > this.pending.length) break
+      this.onText(this.pending.toString('latin1', at, end))
+      at = end
+    }
+    this.pending = this.pending.subarray(at)
+  }
+
+  onText (text) {
+    const message = decode(text)
+    message.at = process.hrtime.bigint()
+    message.raw = text.replaceAll(SOH, '|')
+    if (this.keep) this.received.push(message)
+    if (message.get(43) !== 'Y') this.inSeq = Number(message.get(34))
+    if (message.get(35) === '1') this.send('0', [[112, message.get(112)]])
+    this.options.onMessage(message)
+    this.waiters = this.waiters.filter(waiter => !waiter(message))
+  }
+
+  waitFor (predicate, what = 'message', timeoutMs = 10000) {
+    const found = this.received.find(predicate)
+    if (found) return Promise.resolve(found)
+    return this.waitNext(predicate, what, timeoutMs)
+  }
+
+  // Only messages that come from now on.
+  waitNext (predicate, what = 'message', timeoutMs = 10000) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`FIX ${this.options.sender}: no ${what} within ${timeoutMs} ms`)), timeoutMs)
+      this.waiters.push(message => {
+        if (message === null) { clearTimeout(timer); reject(new Error(`FIX ${this.options.sender}: closed while waiting for ${what}`)); return true }
+        if (!predicate(message)) return false
+        clearTimeout(timer)
+        resolve(message)
+        return true
+      })
+    })
+  }
+
+  frame (type, fields, header = []) {
+    return encode([[35, type], [34, this.outSeq++], [49, this.options.sender], [52, timestamp()], [56, this.options.target], ...header, ...fields])
+  }
+
+  // Returns false if the socket's buffer is full: await drained().
+  send (type, fields, header) { return this.socket.write(this.frame(type, fields, header)) }
+  write (text) { return this.socket.write(text.replaceAll('|', SOH)) }
+  drained () { return new Promise(resolve => this.socket.once('drain', resolve)) }
+
+  newOrder (id, symbol, side, quantity, price, extra = []) {
+    const type = price === undefined ? [[40, 1]] : [[40, 2], [44, price]]
+    return this.send('D', [[11, id], [55, symbol], [54, side === 'buy' ? 1 : side === 'sell' ? 2 : side], [60, timestamp()], [38, quantity], ...type, ...extra])
+  }
+
+  cancel (id, original, symbol, side) {
+    return this.send('F', [[11, id], [41, original], [55, symbol], [54, side === 'buy' ? 1 : 2], [60, timestamp()]])
+  }
+
+  amend (id, original, symbol, side, quantity, price) {
+    return this.send('G', [[11, id], [41, original], [55, symbol], [54, side === 'buy' ? 1 : 2], [60, timestamp()], [38, quantity], [40, 2], [44, price]])
+  }
+
+  async logout () {
+    if (this.isClosed) return
+    this.send('5', [])
+    await Promise.race([this.closed, new Promise(resolve => setTimeout(resolve, 2000))])
+    this.socket.destroy()
+  }
+}
