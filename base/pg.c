@@ -1,0 +1,605 @@
+// Blocking use of libpq, with every wait bounded: the connection is non-blocking inside, each step waits in
+// poll() until the deadline. A deadline that passes breaks the connection off, because nobody knows any
+// more what the server will do.
+#include "base/pg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/pg_internal.h"
+
+static uint64_t now_ms(void)
+{
+    return clock_monotone_ns(&clock_system) / 1000000;
+}
+
+// ---- shared with pg_async.c -----------------------------------------------------------------------------
+
+const char *pg_class_name(enum pg_class class)
+{
+    static const char *const names[] = {"ok", "constraint", "transient", "gone", "refused"};
+    ASSERT((size_t)class < sizeof names / sizeof names[0]);
+    return names[class];
+}
+
+void pg_settings_of(struct pg_settings *out, const struct config *config, const char *role)
+{
+    memset(out, 0, sizeof *out);
+    snprintf(out->host, sizeof out->host, "%s", config->postgres_host);
+    snprintf(out->database, sizeof out->database, "%s", config->postgres_database);
+    snprintf(out->password_file, sizeof out->password_file, "%s/pg-%s", config->postgres_secrets_folder, role);
+    snprintf(out->role, sizeof out->role, "%s", role);
+    snprintf(out->application, sizeof out->application, "%s", role);
+    out->port = (uint16_t)config->postgres_port;
+    out->connect_timeout_ms = 3000;
+    out->statement_timeout_ms = 10000;
+}
+
+void pg_error_set(struct pg_error *error, enum pg_class class, const char *message)
+{
+    memset(error, 0, sizeof *error);
+    error->class = class;
+    size_t length = strcspn(message, "\r\n");
+    if (length >= sizeof error->message)
+        length = sizeof error->message - 1;
+    memcpy(error->message, message, length);
+}
+
+void pg_error_of_connection(struct pg_error *error, const PGconn *connection)
+{
+    const char *message = connection ? PQerrorMessage(connection) : "out of memory";
+    // libpq keeps no SQLSTATE of a refused login; the server's word for it is FATAL, and "starting up",
+    // "shutting down" and "too many" are the ones that pass by themselves.
+    bool no_password = connection && PQconnectionNeedsPassword(connection);
+    bool refused = strstr(message, "FATAL:") && !strstr(message, "starting up") &&
+                   !strstr(message, "shutting down") && !strstr(message, "too many") &&
+                   !strstr(message, "remaining connection slots") && !strstr(message, "recovery mode") &&
+                   !strstr(message, "terminating connection") && !strstr(message, "not yet accepting");
+    pg_error_set(error, refused || no_password ? PG_REFUSED : PG_GONE, message);
+}
+
+static enum pg_class class_of(const char *sqlstate)
+{
+    if (!strncmp(sqlstate, "08", 2) || !strcmp(sqlstate, "57P01") || !strcmp(sqlstate, "57P02") ||
+        !strcmp(sqlstate, "57P03") || !strcmp(sqlstate, "57P05") || !strcmp(sqlstate, "25P03"))
+        return PG_GONE;
+    if (!strncmp(sqlstate, "23", 2))
+        return PG_CONSTRAINT;
+    if (!strncmp(sqlstate, "40", 2) || !strncmp(sqlstate, "53", 2) || !strcmp(sqlstate, "55P03") ||
+        !strcmp(sqlstate, "57014"))
+        return PG_TRANSIENT;
+    return PG_REFUSED;
+}
+
+void pg_error_of_result(struct pg_error *error, const PGresult *result, const PGconn *connection)
+{
+    const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    if (!sqlstate || PQstatus(connection) == CONNECTION_BAD) {
+        pg_error_set(error, PG_GONE, PQerrorMessage(connection));
+        return;
+    }
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    pg_error_set(error, class_of(sqlstate), message ? message : sqlstate);
+    snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
+    const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    if (constraint)
+        snprintf(error->constraint, sizeof error->constraint, "%s", constraint);
+}
+
+uint32_t pg_backoff_next(uint32_t backoff_ms)
+{
+    if (backoff_ms == 0)
+        return PG_BACKOFF_MS_MIN;
+    return backoff_ms * 2 > PG_BACKOFF_MS_MAX ? PG_BACKOFF_MS_MAX : backoff_ms * 2;
+}
+
+// A missing file means no password: the server then says what it thinks of that.
+static void read_password(char *out, size_t size, const char *path)
+{
+    out[0] = 0;
+    int fd = *path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    ssize_t bytes = read(fd, out, size - 1);
+    out[bytes > 0 ? bytes : 0] = 0;
+    out[strcspn(out, "\r\n")] = 0;
+    close(fd);
+}
+
+PGconn *pg_start(const struct pg_settings *settings)
+{
+    char port[8], password[256], options[64];
+    snprintf(port, sizeof port, "%u", settings->port);
+    snprintf(options, sizeof options, "-c statement_timeout=%u", settings->statement_timeout_ms);
+    read_password(password, sizeof password, settings->password_file);
+    const char *const keys[] = {"host", "port", "dbname", "user", "password", "application_name",
+                                "options", "client_encoding", "keepalives_idle", "tcp_user_timeout",
+                                "gssencmode", NULL};
+    const char *const values[] = {settings->host, port, settings->database, settings->role, password,
+                                  settings->application, options, "UTF8", "10", "15000", "disable", NULL};
+    PGconn *connection = PQconnectStartParams(keys, values, 0);
+    explicit_bzero(password, sizeof password);
+    return connection;
+}
+
+void pg_wire_make(struct pg_wire *wire, const struct pg_param *params, size_t count)
+{
+    ASSERT(count <= PG_PARAMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const struct pg_param *param = &params[i];
+        wire->lengths[i] = (int)param->bytes;
+        wire->formats[i] = param->type == PG_BYTES;
+        wire->values[i] = param->data;
+        if (param->type == PG_NULL)
+            wire->values[i] = NULL;
+        else if (param->type == PG_BOOL)
+            wire->values[i] = param->number ? "t" : "f";
+        else if (param->type == PG_BYTES && !param->data)
+            wire->values[i] = "";
+        else if (param->type == PG_I64) {
+            snprintf(wire->numbers[i], sizeof wire->numbers[i], "%lld", (long long)param->number);
+            wire->values[i] = wire->numbers[i];
+        }
+    }
+}
+
+void pg_statement_name(char out[32], const char *sql)
+{
+    snprintf(out, 32, "s%llx", (unsigned long long)(uintptr_t)sql);
+}
+
+bool pg_statements_has(const struct pg_statements *statements, const char *sql)
+{
+    for (size_t i = 0; i < statements->count; i++)
+        if (statements->sql[i] == sql)
+            return true;
+    return false;
+}
+
+void pg_statements_add(struct pg_statements *statements, const char *sql)
+{
+    ASSERT(statements->count < PG_STATEMENTS_MAX); // string constants only: their number is fixed
+    statements->sql[statements->count++] = sql;
+}
+
+// ---- rows ---------------------------------------------------------------------------------------------
+
+size_t pg_rows_count(const struct pg_rows *rows)
+{
+    return rows ? (size_t)PQntuples(rows->result) : 0;
+}
+
+uint64_t pg_rows_affected(const struct pg_rows *rows)
+{
+    return rows ? strtoull(PQcmdTuples(rows->result), NULL, 10) : 0;
+}
+
+bool pg_is_null(const struct pg_rows *rows, size_t row, int column)
+{
+    ASSERT(row < pg_rows_count(rows) && column < PQnfields(rows->result));
+    return PQgetisnull(rows->result, (int)row, column) != 0;
+}
+
+const char *pg_value(const struct pg_rows *rows, size_t row, int column)
+{
+    return pg_is_null(rows, row, column) ? NULL : PQgetvalue(rows->result, (int)row, column);
+}
+
+int64_t pg_number(const struct pg_rows *rows, size_t row, int column)
+{
+    const char *text = pg_value(rows, row, column);
+    if (!text)
+        return 0;
+    if (!strcmp(text, "t") || !strcmp(text, "f"))
+        return text[0] == 't';
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    ASSERT(errno == 0 && end != text && *end == 0);
+    return number;
+}
+
+size_t pg_bytea(const struct pg_rows *rows, size_t row, int column, uint8_t *out, size_t max)
+{
+    const char *text = pg_value(rows, row, column);
+    if (!text)
+        return 0;
+    size_t bytes;
+    unsigned char *decoded = PQunescapeBytea((const unsigned char *)text, &bytes);
+    ASSERT(decoded);
+    if (bytes <= max)
+        memcpy(out, decoded, bytes);
+    PQfreemem(decoded);
+    return bytes <= max ? bytes : SIZE_MAX;
+}
+
+void pg_rows_free(struct pg_rows *rows)
+{
+    if (!rows)
+        return;
+    PQclear(rows->result);
+    free(rows);
+}
+
+// ---- the blocking connection ----------------------------------------------------------------------------
+
+struct pg {
+    struct pg_settings settings;
+    struct pg_error error;
+    PGconn *connection; // NULL = none
+    struct pg_statements statements;
+    uint32_t backoff_ms;
+    uint64_t retry_at_ms;
+    uint32_t connections;
+    const char *channels[PG_CHANNELS_MAX];
+    size_t channel_count;
+};
+
+struct pg *pg_open(const struct pg_settings *settings)
+{
+    struct pg *pg = calloc(1, sizeof *pg);
+    ASSERT(pg);
+    pg->settings = *settings;
+    return pg;
+}
+
+void pg_disconnect(struct pg *pg)
+{
+    PQfinish(pg->connection);
+    pg->connection = NULL;
+    pg->statements.count = 0;
+}
+
+void pg_close(struct pg *pg)
+{
+    if (!pg)
+        return;
+    pg_disconnect(pg);
+    free(pg);
+}
+
+const struct pg_error *pg_last_error(const struct pg *pg)
+{
+    return &pg->error;
+}
+
+bool pg_connected(const struct pg *pg)
+{
+    return pg->connection != NULL;
+}
+
+uint32_t pg_connections(const struct pg *pg)
+{
+    return pg->connections;
+}
+
+int pg_fd(const struct pg *pg)
+{
+    return pg->connection ? PQsocket(pg->connection) : -1;
+}
+
+uint32_t pg_retry_wait_ms(const struct pg *pg)
+{
+    uint64_t now = now_ms();
+    return pg->connection || now >= pg->retry_at_ms ? 0 : (uint32_t)(pg->retry_at_ms - now);
+}
+
+// Waits until the socket is ready; false = the deadline has passed.
+static bool wait_for(const PGconn *connection, short events, uint64_t deadline_ms)
+{
+    for (;;) {
+        uint64_t now = now_ms();
+        if (now >= deadline_ms)
+            return false;
+        struct pollfd poll_fd = {.fd = PQsocket(connection), .events = events};
+        int ready = poll(&poll_fd, 1, (int)(deadline_ms - now));
+        if (ready > 0)
+            return true;
+        if (ready < 0 && errno != EINTR)
+            return false;
+    }
+}
+
+// Breaks off after a failure whose outcome is unknown.
+static enum pg_class lose(struct pg *pg, const char *message)
+{
+    pg_error_set(&pg->error, PG_GONE, message);
+    pg_disconnect(pg);
+    return PG_GONE;
+}
+
+// A failed statement: classify it, drop the connection if that is what failed.
+static enum pg_class fail(struct pg *pg, PGresult *result)
+{
+    pg_error_of_result(&pg->error, result, pg->connection);
+    PQclear(result);
+    if (pg->error.class == PG_GONE)
+        pg_disconnect(pg);
+    return pg->error.class;
+}
+
+static bool flush_until(struct pg *pg, uint64_t deadline_ms)
+{
+    for (;;) {
+        int left = PQflush(pg->connection);
+        if (left <= 0)
+            return left == 0;
+        // The server may want to be read before it takes more.
+        if (!wait_for(pg->connection, POLLIN | POLLOUT, deadline_ms) || !PQconsumeInput(pg->connection))
+            return false;
+    }
+}
+
+// Next result of the statement that was sent; NULL when there is none. False = connection lost.
+static bool next_result(struct pg *pg, PGresult **result, uint64_t deadline_ms)
+{
+    while (PQisBusy(pg->connection)) {
+        if (!wait_for(pg->connection, POLLIN, deadline_ms) || !PQconsumeInput(pg->connection))
+            return false;
+    }
+    *result = PQgetResult(pg->connection);
+    return true;
+}
+
+static bool result_is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_COPY_IN;
+}
+
+// Collects the answer of a statement that was sent. On PG_OK *out (may be NULL) gets the last result.
+static enum pg_class collect(struct pg *pg, PGresult **out, uint32_t timeout_ms)
+{
+    uint64_t deadline_ms = now_ms() + timeout_ms;
+    if (!flush_until(pg, deadline_ms))
+        return lose(pg, "no answer from the server");
+    PGresult *last = NULL, *result = NULL;
+    for (;;) {
+        if (!next_result(pg, &result, deadline_ms)) {
+            PQclear(last);
+            return lose(pg, "no answer from the server");
+        }
+        if (!result)
+            break;
+        if (last && !result_is_good(last)) { // keep the first error
+            PQclear(result);
+            continue;
+        }
+        PQclear(last);
+        last = result;
+        if (PQresultStatus(result) == PGRES_COPY_IN)
+            break; // more only after the data
+    }
+    if (!last || !result_is_good(last))
+        return fail(pg, last);
+    if (out)
+        *out = last;
+    else
+        PQclear(last);
+    return PG_OK;
+}
+
+// Our own deadline is behind the server's, so that the server's word comes first.
+static uint32_t answer_timeout_ms(const struct pg *pg)
+{
+    return pg->settings.statement_timeout_ms + 2000;
+}
+
+static bool connect_until(PGconn *connection, uint64_t deadline_ms)
+{
+    PostgresPollingStatusType step = PGRES_POLLING_WRITING;
+    while (step == PGRES_POLLING_READING || step == PGRES_POLLING_WRITING) {
+        if (!wait_for(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+            return false;
+        step = PQconnectPoll(connection);
+    }
+    return step == PGRES_POLLING_OK;
+}
+
+static enum pg_class listen_now(struct pg *pg, const char *channel)
+{
+    char *quoted = PQescapeIdentifier(pg->connection, channel, strlen(channel));
+    char sql[128];
+    ASSERT(quoted && strlen(quoted) < sizeof sql - 8);
+    snprintf(sql, sizeof sql, "LISTEN %s", quoted);
+    PQfreemem(quoted);
+    return pg_execute(pg, sql);
+}
+
+static enum pg_class connect_now(struct pg *pg)
+{
+    pg->connection = pg_start(&pg->settings);
+    bool good = pg->connection && PQstatus(pg->connection) != CONNECTION_BAD &&
+                connect_until(pg->connection, now_ms() + pg->settings.connect_timeout_ms);
+    if (!good) {
+        if (pg->connection && PQstatus(pg->connection) != CONNECTION_BAD)
+            pg_error_set(&pg->error, PG_GONE, "connecting took too long");
+        else
+            pg_error_of_connection(&pg->error, pg->connection);
+        pg_disconnect(pg);
+        return pg->error.class;
+    }
+    if (PQsetnonblocking(pg->connection, 1) != 0)
+        return lose(pg, "cannot make the connection non-blocking");
+    pg->connections++;
+    enum pg_class class = PG_OK;
+    for (size_t i = 0; i < pg->channel_count && class == PG_OK; i++)
+        class = listen_now(pg, pg->channels[i]);
+    return class;
+}
+
+enum pg_class pg_connect(struct pg *pg)
+{
+    if (pg->connection)
+        return PG_OK;
+    if (now_ms() < pg->retry_at_ms)
+        return pg->error.class; // of the attempt before
+    enum pg_class class = connect_now(pg);
+    pg->backoff_ms = class == PG_OK ? 0 : pg_backoff_next(pg->backoff_ms);
+    pg->retry_at_ms = now_ms() + pg->backoff_ms;
+    return class;
+}
+
+static enum pg_class prepare(struct pg *pg, const char *name, const char *sql)
+{
+    if (pg_statements_has(&pg->statements, sql))
+        return PG_OK;
+    if (!PQsendPrepare(pg->connection, name, sql, 0, NULL))
+        return lose(pg, PQerrorMessage(pg->connection));
+    enum pg_class class = collect(pg, NULL, answer_timeout_ms(pg));
+    if (class == PG_OK)
+        pg_statements_add(&pg->statements, sql);
+    return class;
+}
+
+enum pg_class pg_query(struct pg *pg, struct pg_rows **out, const char *sql, const struct pg_param *params,
+                       size_t count)
+{
+    struct pg_wire wire;
+    char name[32];
+    if (out)
+        *out = NULL;
+    enum pg_class class = pg_connect(pg);
+    pg_statement_name(name, sql);
+    if (class == PG_OK)
+        class = prepare(pg, name, sql);
+    if (class != PG_OK)
+        return class;
+    pg_wire_make(&wire, params, count);
+    if (!PQsendQueryPrepared(pg->connection, name, (int)count, wire.values, wire.lengths, wire.formats, 0))
+        return lose(pg, PQerrorMessage(pg->connection));
+    PGresult *result = NULL;
+    class = collect(pg, &result, answer_timeout_ms(pg));
+    if (class != PG_OK)
+        return class;
+    struct pg_rows *rows = malloc(sizeof *rows);
+    ASSERT(rows);
+    rows->result = result;
+    if (out)
+        *out = rows;
+    else
+        pg_rows_free(rows);
+    return PG_OK;
+}
+
+enum pg_class pg_execute(struct pg *pg, const char *sql)
+{
+    enum pg_class class = pg_connect(pg);
+    if (class != PG_OK)
+        return class;
+    if (!PQsendQuery(pg->connection, sql))
+        return lose(pg, PQerrorMessage(pg->connection));
+    return collect(pg, NULL, answer_timeout_ms(pg));
+}
+
+enum pg_class pg_begin(struct pg *pg)
+{
+    return pg_execute(pg, "BEGIN");
+}
+
+enum pg_class pg_commit(struct pg *pg)
+{
+    if (!pg->connection) { // broken since BEGIN: a COMMIT on a new connection would mean nothing
+        pg_error_set(&pg->error, PG_GONE, "the transaction's connection has gone");
+        return PG_GONE;
+    }
+    // COMMIT of a failed transaction is answered as ROLLBACK, without an error.
+    if (PQtransactionStatus(pg->connection) != PQTRANS_INTRANS) {
+        pg_rollback(pg);
+        pg_error_set(&pg->error, PG_REFUSED, "commit of a transaction that has failed or is not open");
+        return PG_REFUSED;
+    }
+    return pg_execute(pg, "COMMIT");
+}
+
+void pg_rollback(struct pg *pg)
+{
+    if (!pg->connection || PQtransactionStatus(pg->connection) == PQTRANS_IDLE)
+        return;
+    struct pg_error kept = pg->error; // the reason for the rollback matters more
+    if (pg_execute(pg, "ROLLBACK") != PG_OK)
+        pg_disconnect(pg);
+    pg->error = kept;
+}
+
+// ---- notifications ---------------------------------------------------------------------------------------
+
+enum pg_class pg_listen(struct pg *pg, const char *channel)
+{
+    ASSERT(pg->channel_count < PG_CHANNELS_MAX);
+    pg->channels[pg->channel_count++] = channel;
+    return pg->connection ? listen_now(pg, channel) : PG_OK;
+}
+
+static bool take_notification(struct pg *pg, struct pg_notification *out)
+{
+    PGnotify *notify = PQnotifies(pg->connection);
+    if (!notify)
+        return false;
+    snprintf(out->channel, sizeof out->channel, "%s", notify->relname);
+    snprintf(out->payload, sizeof out->payload, "%s", notify->extra);
+    PQfreemem(notify);
+    return true;
+}
+
+bool pg_wait_notification(struct pg *pg, struct pg_notification *out, uint32_t timeout_ms)
+{
+    uint64_t deadline_ms = now_ms() + timeout_ms;
+    bool fresh = !pg->connection;
+    if (pg_connect(pg) != PG_OK) {
+        uint32_t wait_ms = pg_retry_wait_ms(pg);
+        poll(NULL, 0, (int)(wait_ms < timeout_ms ? wait_ms : timeout_ms));
+        return false;
+    }
+    if (fresh)
+        return false;
+    while (!take_notification(pg, out)) {
+        if (!wait_for(pg->connection, POLLIN, deadline_ms))
+            return false;
+        if (!PQconsumeInput(pg->connection)) {
+            (void)lose(pg, PQerrorMessage(pg->connection));
+            return false;
+        }
+    }
+    return true;
+}
+
+// ---- COPY: used by pg_copy.c ------------------------------------------------------------------------------
+
+// Sends the data piece by piece, draining as the server takes it.
+static bool copy_data(struct pg *pg, const char *data, size_t bytes, uint64_t deadline_ms)
+{
+    enum { PIECE_BYTES = 256 * 1024 };
+    for (size_t sent = 0; sent < bytes;) {
+        size_t piece = bytes - sent < PIECE_BYTES ? bytes - sent : PIECE_BYTES;
+        if (PQputCopyData(pg->connection, data + sent, (int)piece) != 1 || !flush_until(pg, deadline_ms))
+            return false;
+        sent += piece;
+    }
+    return PQputCopyEnd(pg->connection, NULL) == 1 && flush_until(pg, deadline_ms);
+}
+
+enum pg_class pg_copy_run(struct pg *pg, const char *sql, const void *data, size_t bytes)
+{
+    enum pg_class class = pg_connect(pg);
+    if (class != PG_OK)
+        return class;
+    if (!PQsendQuery(pg->connection, sql))
+        return lose(pg, PQerrorMessage(pg->connection));
+    PGresult *ready = NULL;
+    class = collect(pg, &ready, answer_timeout_ms(pg));
+    if (class != PG_OK)
+        return class;
+    bool in = PQresultStatus(ready) == PGRES_COPY_IN;
+    PQclear(ready);
+    ASSERT(in); // pg_copy.c sends COPY … FROM STDIN only
+    if (!copy_data(pg, data, bytes, now_ms() + answer_timeout_ms(pg)))
+        return lose(pg, "the server took no more data");
+    return collect(pg, NULL, answer_timeout_ms(pg));
+}
