@@ -84,6 +84,15 @@ static const struct placeholder *placeholder_at(const char *at, const struct pla
     return NULL;
 }
 
+unsigned reject_decimals(uint16_t code, enum reject_number number, unsigned token_scale)
+{
+    struct units units = units_of(code);
+    uint8_t unit = number == REJECT_LIMIT   ? units.limit
+                   : number == REJECT_VALUE ? units.value
+                                            : units.argument;
+    return unit == CASH ? 6 : unit == UNITS ? token_scale : 0;
+}
+
 int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, unsigned token_scale,
                 char *out, size_t size)
 {

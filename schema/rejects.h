@@ -30,4 +30,8 @@ const struct reject_entry *reject_entry(uint16_t code);
 int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, unsigned token_scale,
                 char *out, size_t size);
 
+// How many decimals a code's number is rendered with: 6 for prices and cash, token_scale for quantities, else 0.
+enum reject_number { REJECT_LIMIT, REJECT_VALUE, REJECT_ARGUMENT };
+unsigned reject_decimals(uint16_t code, enum reject_number number, unsigned token_scale);
+
 #endif
