@@ -1,0 +1,330 @@
+// The engine: layout of its memory, dispatch of commands, what it tells. The commands themselves are in
+// engine_order.c, engine_session.c, engine_reference.c and engine_ledger.c; snapshots and the digest in
+// engine_snapshot.c, the walk of all invariants in engine_check.c.
+#include "matcher/engine.h"
+
+#include <string.h>
+
+#include "matcher/engine_state.h"
+
+// ---- layout ----------------------------------------------------------------------------------------
+
+// Hands out consecutive, 64-byte aligned parts of the engine's memory; without memory it only measures.
+struct layout {
+    uint8_t *memory;
+    size_t bytes;
+};
+
+static void *layout_take(struct layout *layout, size_t count, size_t bytes)
+{
+    ASSERT(count > 0 && bytes > 0);
+    ASSERT(layout->bytes % 64 == 0);
+    void *part = layout->memory != NULL ? layout->memory + layout->bytes : NULL;
+    layout->bytes += (count * bytes + 63) / 64 * 64;
+    return part;
+}
+
+#define LAYOUT_ARRAY(layout, pointer, count)                                                       \
+    ((pointer) = layout_take((layout), (size_t)(count), sizeof(*(pointer))))
+
+static void layout_ledger(struct layout *layout, struct ledger *ledger,
+                          const struct engine_limits *limits)
+{
+    uint32_t buckets = ledger_buckets(limits->balances_max);
+    LAYOUT_ARRAY(layout, ledger->balances, limits->balances_max + 1u);
+    LAYOUT_ARRAY(layout, ledger->buckets, buckets);
+    LAYOUT_ARRAY(layout, ledger->first_of_account, limits->accounts_max + 1u);
+    ledger->bucket_mask = buckets - 1;
+    ledger->balances_max = limits->balances_max;
+    ledger->accounts_max = limits->accounts_max;
+}
+
+static void layout_pool(struct layout *layout, struct order_pool *pool,
+                        const struct engine_limits *limits)
+{
+    uint32_t entries = ledger_buckets(limits->orders_max) * 2;
+    LAYOUT_ARRAY(layout, pool->orders, limits->orders_max + 1u);
+    LAYOUT_ARRAY(layout, pool->cold, limits->orders_max + 1u);
+    LAYOUT_ARRAY(layout, pool->links, limits->orders_max + 1u);
+    LAYOUT_ARRAY(layout, pool->levels, limits->levels_max + 1u);
+    LAYOUT_ARRAY(layout, pool->nodes, limits->levels_max + 1u);
+    LAYOUT_ARRAY(layout, pool->index.entries, entries < 8 ? 8 : entries);
+    pool->index.mask = (entries < 8 ? 8 : entries) - 1;
+    pool->orders_max = limits->orders_max;
+    pool->levels_max = limits->levels_max;
+}
+
+static size_t layout_engine(struct engine *engine, uint8_t *memory,
+                            const struct engine_limits *limits)
+{
+    struct layout layout = {.memory = memory};
+    (void)layout_take(&layout, 1, sizeof(struct engine));
+    engine->limits = *limits;
+    LAYOUT_ARRAY(&layout, engine->assets, limits->assets_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->members, limits->members_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->accounts, limits->accounts_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->sessions, limits->sessions_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->instruments, limits->instruments_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->check_sums, limits->assets_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
+    layout_ledger(&layout, &engine->ledger, limits);
+    layout_pool(&layout, &engine->pool, limits);
+    return layout.bytes;
+}
+
+static bool within(uint32_t value, uint32_t least, uint32_t most)
+{
+    return value >= least && value <= most;
+}
+
+static bool limits_valid(const struct engine_limits *limits)
+{
+    return within(limits->accounts_max, ACCOUNT_VENUE_MAX + 1, 1u << 24) &&
+           within(limits->members_max, 1, 1u << 24) && within(limits->sessions_max, 1, 1u << 24) &&
+           within(limits->session_accounts_max, 1, 1u << 24) &&
+           within(limits->assets_max, 2, 1u << 20) &&
+           within(limits->instruments_max, 1, 1u << 16) &&
+           within(limits->balances_max, 16, 1u << 27) && within(limits->orders_max, 16, 1u << 27) &&
+           within(limits->levels_max, 16, 1u << 27) &&
+           within(limits->command_events_max, 64, 1u << 20);
+}
+
+size_t engine_bytes(const struct engine_limits *limits)
+{
+    struct engine measured = {0};
+    ASSERT(limits != NULL);
+    return limits_valid(limits) ? layout_engine(&measured, NULL, limits) : 0;
+}
+
+struct engine *engine_init(void *memory, const struct engine_limits *limits)
+{
+    struct engine *engine = memory;
+    ASSERT(memory != NULL && (uintptr_t)memory % 64 == 0);
+    ASSERT(limits_valid(limits));
+    size_t bytes = layout_engine(engine, memory, limits);
+    ASSERT(bytes == engine_bytes(limits));
+    engine->venue_state = VENUE_CANCEL_ONLY;
+    return engine;
+}
+
+// ---- answers ------------------------------------------------------------------------------------------
+
+// What a refused command named, for the gateway to find its request and its client by.
+static void rejected_subject(const struct command *command, struct rejected_evt *out)
+{
+    switch (command->header.type) {
+    case CMD_order_new:
+        out->account = command->body.order_new.account;
+        out->instrument = command->body.order_new.instrument;
+        out->client_id_bytes = command->body.order_new.client_id_bytes;
+        break;
+    case CMD_order_cancel:
+        out->account = command->body.order_cancel.account;
+        out->order = command->body.order_cancel.order;
+        out->client_id_bytes = command->body.order_cancel.client_id_bytes;
+        break;
+    case CMD_order_amend:
+        out->account = command->body.order_amend.account;
+        out->order = command->body.order_amend.order;
+        out->client_id_bytes = command->body.order_amend.client_id_bytes;
+        break;
+    case CMD_order_mass_cancel:
+        out->account = command->body.order_mass_cancel.account;
+        out->instrument = command->body.order_mass_cancel.instrument;
+        out->client_id_bytes = command->body.order_mass_cancel.client_id_bytes;
+        break;
+    case CMD_ledger_post:
+        out->account = command->body.ledger_post.account;
+        break;
+    case CMD_settlement_result:
+        out->instrument = command->body.settlement_result.instrument;
+        break;
+    default:
+        break;
+    }
+}
+
+void turn_reject(struct turn *turn, const struct refusal *refusal)
+{
+    ASSERT(refusal->code != REJECT_NONE);
+    ASSERT(turn->sink->count == 0); // what is refused has changed nothing
+    struct rejected_evt *out = &turn_emit(turn, EVT_rejected)->body.rejected;
+    out->code = refusal->code;
+    out->command = turn->command->header.type;
+    out->limit = refusal->limit;
+    out->value = refusal->value;
+    out->argument = refusal->argument;
+    rejected_subject(turn->command, out);
+    ASSERT(out->client_id_bytes <= CLIENT_ID_BYTES_MAX);
+    if (out->client_id_bytes != 0)
+        memcpy(out->client_id, command_tail(turn->command), out->client_id_bytes);
+}
+
+void turn_done(struct turn *turn, bool repeated, uint32_t count)
+{
+    struct done_evt *out = &turn_emit(turn, EVT_done)->body.done;
+    out->command = turn->command->header.type;
+    out->repeated = repeated;
+    out->count = count;
+}
+
+void turn_instrument_state(struct turn *turn, const struct instrument *instrument)
+{
+    ASSERT(instrument->terms.instrument != 0);
+    ASSERT(instrument->state.instrument == instrument->terms.instrument);
+    memcpy(&turn_emit(turn, EVT_instrument_state)->body, &instrument->state,
+           sizeof(instrument->state));
+}
+
+// ---- dispatch -----------------------------------------------------------------------------------------
+
+static void engine_nothing(struct turn *turn)
+{
+    turn_done(turn, false, 0);
+}
+
+
+typedef void engine_handler(struct turn *turn);
+static engine_handler *const handlers[CMD_COUNT] = {
+    [CMD_gateway_attach] = engine_gateway_attach,
+    [CMD_gateway_detach] = engine_gateway_detach,
+    [CMD_session_open] = engine_session_open,
+    [CMD_session_close] = engine_session_close,
+    [CMD_venue_state] = engine_venue_state_set,
+    [CMD_clock_tick] = engine_nothing, // no deadline exists yet
+    [CMD_journal_digest] = engine_nothing,
+    [CMD_order_new] = engine_order_new,
+    [CMD_order_cancel] = engine_order_cancel,
+    [CMD_order_amend] = engine_order_amend,
+    [CMD_order_mass_cancel] = engine_order_mass_cancel,
+    [CMD_asset_set] = engine_asset_set,
+    [CMD_instrument_set] = engine_instrument_set,
+    [CMD_instrument_phase] = engine_instrument_phase,
+    [CMD_nav_set] = engine_nav_set,
+    [CMD_reference_set] = engine_reference_set,
+    [CMD_breaker_set] = engine_breaker_set,
+    [CMD_member_set] = engine_member_set,
+    [CMD_account_set] = engine_account_set,
+    [CMD_session_set] = engine_session_set,
+    [CMD_ledger_post] = engine_ledger_post,
+    [CMD_settlement_result] = engine_settlement_result,
+};
+
+// After a snapshot the lists of the sessions are in the books' order, not by id.
+static void engine_finish_load(struct engine *engine)
+{
+    ASSERT(engine->loaded);
+    for (uint32_t id = 1; id <= engine->limits.sessions_max; id++)
+        order_list_sort(&engine->pool, &engine->sessions[id].orders);
+    engine->loaded = false;
+}
+
+// A command that goes on has to be the next one (only digests and ticks may come between).
+static bool engine_resume(struct engine *engine, const struct command_header *header)
+{
+    uint8_t type = engine->pending.command;
+    ASSERT(type != 0);
+    if (header->type == CMD_journal_digest || header->type == CMD_clock_tick)
+        return false;
+    ASSERT(header->gateway == GATEWAY_CORE && header->type == type);
+    engine->pending = (struct pending_rec){0};
+    return true;
+}
+
+void engine_apply(struct engine *engine, const struct command *command, struct event_sink *sink)
+{
+    const struct command_header *header = &command->header;
+    ASSERT(header->sequence > engine->sequence);
+    ASSERT(header->time_ns > engine->time_ns || engine->sequence == 0);
+    ASSERT(header->type < CMD_COUNT && handlers[header->type] != NULL);
+    ASSERT(sink->count == 0);
+    if (__builtin_expect(engine->loaded, 0))
+        engine_finish_load(engine);
+    struct turn turn = {.engine = engine, .command = command, .sink = sink};
+    if (__builtin_expect(engine->pending.command != 0, 0))
+        turn.resumes = engine_resume(engine, header);
+    engine->sequence = header->sequence;
+    engine->time_ns = header->time_ns;
+    struct refusal refusal;
+    if (engine_gateway_admit(&turn, &refusal))
+        handlers[header->type](&turn);
+    else
+        turn_reject(&turn, &refusal);
+    ASSERT(sink->count > 0);
+    sink->events[(sink->position + sink->count - 1) & sink->mask].header.last = 1;
+}
+
+// ---- what it tells ------------------------------------------------------------------------------------
+
+uint64_t engine_next_deadline_ns(const struct engine *engine)
+{
+    ASSERT(engine != NULL);
+    return UINT64_MAX;
+}
+
+uint64_t engine_sequence(const struct engine *engine)
+{
+    return engine->sequence;
+}
+
+uint64_t engine_time_ns(const struct engine *engine)
+{
+    return engine->time_ns;
+}
+
+uint8_t engine_venue_state(const struct engine *engine)
+{
+    return engine->venue_state;
+}
+
+bool engine_continuation(const struct engine *engine, struct command *out)
+{
+    const struct pending_rec *pending = &engine->pending;
+    if (pending->command == 0)
+        return false;
+    size_t bytes = command_fixed_bytes(pending->command);
+    ASSERT(bytes != 0);
+    memset(out, 0, (size_t)command_slots(pending->command, 0) * SLOT_BYTES);
+    out->header = (struct command_header){.slots = command_slots(pending->command, 0),
+                                          .type = pending->command,
+                                          .version = SCHEMA_VERSION,
+                                          .gateway = GATEWAY_CORE,
+                                          .session = pending->session};
+    if (pending->command == CMD_order_mass_cancel) {
+        out->body.order_mass_cancel.account = pending->account;
+        out->body.order_mass_cancel.instrument = pending->instrument;
+    } else if (pending->command == CMD_session_close) {
+        out->body.session_close.closed_session = pending->session;
+        out->body.session_close.reason = pending->reason;
+    } else {
+        ASSERT(pending->command == CMD_gateway_detach);
+        out->body.gateway_detach.gateway_id = pending->gateway_id;
+        out->body.gateway_detach.old_incarnation = pending->incarnation;
+    }
+    return true;
+}
+
+bool engine_balance(const struct engine *engine, uint32_t account, uint32_t asset,
+                    struct balance_rec *out)
+{
+    ASSERT(out != NULL);
+    if (account == 0 || account > engine->limits.accounts_max || asset == 0)
+        return false;
+    uint32_t index = ledger_find(&engine->ledger, account, asset);
+    if (index == 0)
+        return false;
+    const struct balance *balance = ledger_at(&engine->ledger, index);
+    *out = (struct balance_rec){.account = account,
+                                .asset = asset,
+                                .available = balance->available,
+                                .held = balance->held,
+                                .unsettled = balance->unsettled,
+                                .blocked = balance->blocked};
+    return true;
+}
+
+uint32_t engine_open_orders(const struct engine *engine)
+{
+    return engine->pool.orders_open;
+}

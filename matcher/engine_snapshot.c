@@ -1,0 +1,484 @@
+// Snapshots and the digest: the logical state as records, in one order only.
+//
+// Order: meta; assets; instruments, each with its state; members; accounts; sessions, each with its accounts
+// and its state; gateways; references; balances by account and asset; orders by instrument, side, price
+// and time; the unfinished command, if there is one. The digest hashes exactly what is saved, so what is
+// not saved cannot matter, and a state that is loaded has the digest of the one that was saved.
+//
+// Loading refuses (false) what cannot belong to a valid state; it trusts nothing that it does not check.
+#include "matcher/engine_state.h"
+
+// ---- saving -------------------------------------------------------------------------------------------------
+
+struct saver {
+    engine_save_sink *sink;
+    void *context;
+};
+
+static int save_record(const struct saver *saver, uint8_t type, const void *body, size_t bytes)
+{
+    struct snapshot_record record = {.header = {.type = type, .version = SCHEMA_VERSION}};
+    ASSERT(bytes <= sizeof(record.body));
+    memset(&record.body, 0, sizeof(record.body));
+    memcpy(&record.body, body, bytes);
+    return saver->sink(saver->context, &record);
+}
+
+// Saves the record `body` as type REC_name; returns from the caller if the sink does not go on.
+#define SAVE(saver, name, body)                                                                    \
+    do {                                                                                           \
+        int save_result = save_record((saver), REC_##name, &(body), sizeof(struct name##_rec));    \
+        if (save_result != 0)                                                                      \
+            return save_result;                                                                    \
+    } while (0)
+
+static int save_instruments(const struct engine *engine, const struct saver *saver)
+{
+    for (uint32_t id = 1; id <= engine->limits.assets_max; id++)
+        if (engine->assets[id].asset != 0)
+            SAVE(saver, asset, engine->assets[id]);
+    for (uint32_t id = 1; id <= engine->limits.instruments_max; id++) {
+        const struct instrument *instrument = &engine->instruments[id];
+        if (instrument->terms.instrument == 0)
+            continue;
+        SAVE(saver, instrument, instrument->terms);
+        SAVE(saver, instrument_state, instrument->state);
+    }
+    return 0;
+}
+
+static int save_session(const struct engine *engine, const struct saver *saver,
+                        const struct session *session)
+{
+    ASSERT(session->terms.session != 0);
+    SAVE(saver, session, session->terms);
+    for (uint32_t i = 0; i < session->terms.account_count; i++) {
+        struct session_account_rec account = {
+            .session = session->terms.session,
+            .account = engine->session_accounts[session->accounts_first + i]};
+        SAVE(saver, session_account, account);
+    }
+    struct session_state_rec state = {.session = session->terms.session,
+                                      .last_session_seq = session->last_session_seq,
+                                      .open = session->open};
+    SAVE(saver, session_state, state);
+    return 0;
+}
+
+static int save_people(const struct engine *engine, const struct saver *saver)
+{
+    for (uint32_t id = 1; id <= engine->limits.members_max; id++)
+        if (engine->members[id].member != 0)
+            SAVE(saver, member, engine->members[id]);
+    for (uint32_t id = 1; id <= engine->limits.accounts_max; id++)
+        if (engine->accounts[id].account != 0)
+            SAVE(saver, account, engine->accounts[id]);
+    for (uint32_t id = 1; id <= engine->limits.sessions_max; id++) {
+        if (engine->sessions[id].terms.session == 0)
+            continue;
+        int result = save_session(engine, saver, &engine->sessions[id]);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+static int save_counters(const struct engine *engine, const struct saver *saver)
+{
+    for (uint32_t id = 1; id < GATEWAY_COUNT; id++) {
+        const struct gateway *gateway = &engine->gateways[id];
+        struct gateway_rec record = {.gateway_id = id,
+                                     .incarnation = gateway->incarnation,
+                                     .last_gateway_seq = gateway->last_gateway_seq,
+                                     .attached = gateway->attached};
+        SAVE(saver, gateway, record);
+    }
+    for (uint32_t source = 1; source <= REF_SOURCE_MAX; source++) {
+        const struct reference *reference = &engine->references[source];
+        struct reference_rec record = {.ref_source = source,
+                                       .ref_number = reference->number,
+                                       .ref_hash = reference->hash};
+        if (reference->number != 0)
+            SAVE(saver, reference, record);
+    }
+    return 0;
+}
+
+static int save_balances(const struct engine *engine, const struct saver *saver)
+{
+    const struct ledger *ledger = &engine->ledger;
+    for (uint32_t account = 1; account <= ledger->accounts_max; account++) {
+        uint32_t index = ledger->first_of_account[account];
+        while (index != 0) {
+            const struct balance *balance = ledger_at(ledger, index);
+            struct balance_rec record = {.account = balance->account,
+                                         .asset = balance->asset,
+                                         .available = balance->available,
+                                         .held = balance->held,
+                                         .unsettled = balance->unsettled,
+                                         .blocked = balance->blocked};
+            SAVE(saver, balance, record);
+            index = balance->next_of_account;
+        }
+    }
+    return 0;
+}
+
+static int save_order(const struct engine *engine, const struct saver *saver, uint32_t place)
+{
+    const struct order *order = order_at(&engine->pool, place);
+    const struct order_cold *cold = &engine->pool.cold[place];
+    const struct instrument *instrument = engine_instrument(engine, order->instrument);
+    ASSERT(instrument != NULL);
+    struct order_rec record = {.order = order->id,
+                               .account = order->account,
+                               .instrument = order->instrument,
+                               .price = order->price,
+                               .quantity = cold->quantity,
+                               .leaves = order->leaves,
+                               .held = order->side == SIDE_SELL
+                                           ? order->leaves
+                                           : instrument_notional(instrument, order->price,
+                                                                 order->leaves),
+                               .session = order->session,
+                               .side = order->side,
+                               .type = order->type,
+                               .tif = order->tif,
+                               .flags = order->flags,
+                               .gateway = cold->gateway,
+                               .client_id_bytes = cold->client_id_bytes,
+                               .entered_ns = cold->entered_ns};
+    memcpy(record.client_id, cold->client_id, sizeof(record.client_id));
+    SAVE(saver, order, record);
+    return 0;
+}
+
+static int save_side(const struct engine *engine, const struct saver *saver,
+                     const struct book_side *side)
+{
+    const struct order_pool *pool = &engine->pool;
+    for (uint32_t level = side->best; level != 0; level = level_at(pool, level)->worse) {
+        uint32_t place = level_at(pool, level)->first;
+        for (; place != 0; place = order_at(pool, place)->later) {
+            int result = save_order(engine, saver, place);
+            if (result != 0)
+                return result;
+        }
+    }
+    return 0;
+}
+
+static int save_orders(const struct engine *engine, const struct saver *saver)
+{
+    for (uint32_t id = 1; id <= engine->limits.instruments_max; id++) {
+        const struct instrument *instrument = &engine->instruments[id];
+        int result = save_side(engine, saver, &instrument->sides[0]);
+        if (result == 0)
+            result = save_side(engine, saver, &instrument->sides[1]);
+        if (result != 0)
+            return result;
+    }
+    if (engine->pending.command != 0)
+        SAVE(saver, pending, engine->pending);
+    return 0;
+}
+
+static int save_all_but_meta(const struct engine *engine, const struct saver *saver)
+{
+    int result = save_instruments(engine, saver);
+    if (result == 0)
+        result = save_people(engine, saver);
+    if (result == 0)
+        result = save_counters(engine, saver);
+    if (result == 0)
+        result = save_balances(engine, saver);
+    return result != 0 ? result : save_orders(engine, saver);
+}
+
+// meta's events, events_digest and epoch are the caller's to fill in: the engine does not know them.
+int engine_save(const struct engine *engine, engine_save_sink *sink, void *context)
+{
+    const struct saver saver = {.sink = sink, .context = context};
+    struct meta_rec meta = {.sequence = engine->sequence,
+                            .time_ns = engine->time_ns,
+                            .state_digest = engine_digest(engine),
+                            .engine_version = ENGINE_VERSION,
+                            .venue_state = engine->venue_state};
+    ASSERT(sink != NULL);
+    SAVE(&saver, meta, meta);
+    return save_all_but_meta(engine, &saver);
+}
+
+// ---- digest ---------------------------------------------------------------------------------------------------
+
+static uint64_t digest_word(uint64_t digest, uint64_t word)
+{
+    digest = (digest ^ word) * 0x9e3779b97f4a7c15u;
+    return digest ^ digest >> 32;
+}
+
+static int digest_record(void *context, const struct snapshot_record *record)
+{
+    uint64_t *digest = context;
+    uint64_t words[SNAPSHOT_RECORD_BYTES / sizeof(uint64_t)];
+    _Static_assert(sizeof(words) == sizeof(*record), "a record is whole words");
+    memcpy(words, record, sizeof(words));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        *digest = digest_word(*digest, words[i]);
+    return 0;
+}
+
+uint64_t engine_digest(const struct engine *engine)
+{
+    uint64_t digest = digest_word(engine->sequence, engine->time_ns);
+    digest = digest_word(digest, engine->venue_state);
+    const struct saver saver = {.sink = digest_record, .context = &digest};
+    int result = save_all_but_meta(engine, &saver);
+    ASSERT(result == 0);
+    return digest;
+}
+
+// ---- loading --------------------------------------------------------------------------------------------------
+
+static bool load_meta(struct engine *engine, const struct meta_rec *record)
+{
+    ASSERT(engine->sequence == 0);
+    if (record->engine_version != ENGINE_VERSION ||
+        (record->venue_state != VENUE_CANCEL_ONLY && record->venue_state != VENUE_OPEN))
+        return false;
+    engine->sequence = record->sequence;
+    engine->time_ns = record->time_ns;
+    engine->venue_state = record->venue_state;
+    return true;
+}
+
+static bool load_asset(struct engine *engine, const struct asset_rec *record)
+{
+    if (record->asset == 0 || record->asset > engine->limits.assets_max ||
+        record->scale > MONEY_SCALE_MAX)
+        return false;
+    engine->assets[record->asset] = *record;
+    return true;
+}
+
+static bool load_instrument(struct engine *engine, const struct instrument_rec *record)
+{
+    struct refusal refusal;
+    if (!engine_instrument_terms(engine, record, &refusal))
+        return false;
+    struct instrument *instrument = &engine->instruments[record->instrument];
+    instrument->terms = *record;
+    return engine_instrument_derive(engine, instrument);
+}
+
+static bool load_instrument_state(struct engine *engine, const struct instrument_state_rec *record)
+{
+    struct instrument *instrument = engine_instrument(engine, record->instrument);
+    if (instrument == NULL || record->last_price < 0 || record->reference_price < 0 ||
+        record->nav < 0)
+        return false;
+    instrument->state = *record;
+    return true;
+}
+
+static bool load_member(struct engine *engine, const struct member_rec *record)
+{
+    if (record->member == 0 || record->member > engine->limits.members_max)
+        return false;
+    engine->members[record->member] = *record;
+    return true;
+}
+
+static bool load_account(struct engine *engine, const struct account_rec *record)
+{
+    if (record->account == 0 || record->account > engine->limits.accounts_max ||
+        engine_member(engine, record->member) == NULL ||
+        record->accreditation < ACCREDITATION_RETAIL ||
+        record->accreditation > ACCREDITATION_INSTITUTIONAL ||
+        (record->fee_bps > MONEY_BPS_ONE && record->fee_bps != FEE_BPS_DEFAULT))
+        return false;
+    engine->accounts[record->account] = *record;
+    return true;
+}
+
+// Its accounts follow one by one: account_count grows with them and is compared with the session's state.
+static bool load_session(struct engine *engine, const struct session_rec *record)
+{
+    if (record->session == 0 || record->session > engine->limits.sessions_max ||
+        record->gateway >= GATEWAY_COUNT ||
+        record->account_count >
+            engine->limits.session_accounts_max - engine->session_accounts_used)
+        return false;
+    struct session *session = &engine->sessions[record->session];
+    session->terms = *record;
+    session->accounts_first = engine->session_accounts_used;
+    return true;
+}
+
+static bool load_session_account(struct engine *engine, const struct session_account_rec *record)
+{
+    const struct session *session = engine_session(engine, record->session);
+    if (session == NULL || engine_account(engine, record->account) == NULL)
+        return false;
+    uint32_t at = engine->session_accounts_used - session->accounts_first;
+    if (at >= session->terms.account_count)
+        return false;
+    uint32_t *accounts = &engine->session_accounts[session->accounts_first];
+    if (at > 0 && accounts[at - 1] >= record->account)
+        return false;
+    accounts[at] = record->account;
+    engine->session_accounts_used++;
+    return true;
+}
+
+static bool load_session_state(struct engine *engine, const struct session_state_rec *record)
+{
+    struct session *session = engine_session(engine, record->session);
+    if (session == NULL || record->open > 1 ||
+        engine->session_accounts_used != session->accounts_first + session->terms.account_count)
+        return false;
+    session->last_session_seq = record->last_session_seq;
+    session->open = record->open != 0;
+    return true;
+}
+
+static bool load_gateway(struct engine *engine, const struct gateway_rec *record)
+{
+    if (record->gateway_id == 0 || record->gateway_id >= GATEWAY_COUNT || record->attached > 1)
+        return false;
+    engine->gateways[record->gateway_id] =
+        (struct gateway){.attached = record->attached != 0,
+                         .incarnation = record->incarnation,
+                         .last_gateway_seq = record->last_gateway_seq};
+    return true;
+}
+
+static bool load_reference(struct engine *engine, const struct reference_rec *record)
+{
+    if (record->ref_source == 0 || record->ref_source > REF_SOURCE_MAX || record->ref_number == 0)
+        return false;
+    engine->references[record->ref_source] =
+        (struct reference){.number = record->ref_number, .hash = record->ref_hash};
+    return true;
+}
+
+static bool load_balance(struct engine *engine, const struct balance_rec *record)
+{
+    if (record->account == 0 || record->account > engine->limits.accounts_max ||
+        engine_asset(engine, record->asset) == NULL || record->held < 0 || record->unsettled < 0 ||
+        record->blocked < 0 || record->available < -MONEY_MAX)
+        return false;
+    uint32_t index = ledger_open(&engine->ledger, record->account, record->asset);
+    if (index == 0)
+        return false;
+    struct balance *balance = ledger_at(&engine->ledger, index);
+    balance->available = record->available;
+    balance->held = record->held;
+    balance->unsettled = record->unsettled;
+    balance->blocked = record->blocked;
+    return true;
+}
+
+static bool order_record_valid(const struct engine *engine, const struct order_rec *record)
+{
+    const struct instrument *instrument = engine_instrument(engine, record->instrument);
+    const struct session *session = engine_session(engine, record->session);
+    if (instrument == NULL || session == NULL ||
+        engine_account(engine, record->account) == NULL || record->order == 0 ||
+        record->order > engine->sequence || order_pool_find(&engine->pool, record->order) != 0)
+        return false;
+    if ((record->side != SIDE_BUY && record->side != SIDE_SELL) || record->price <= 0 ||
+        record->leaves <= 0 || record->leaves > record->quantity ||
+        record->client_id_bytes > CLIENT_ID_BYTES_MAX ||
+        !money_is_multiple(&instrument->tick, record->price) ||
+        !money_is_multiple(&instrument->lot, record->leaves))
+        return false;
+    int64_t notional = 0;
+    return money_notional(&notional, record->price, record->leaves, instrument->terms.token_scale) &&
+           record->held == (record->side == SIDE_SELL ? record->leaves : notional);
+}
+
+static void order_fill(struct order *order, struct order_cold *cold, const struct order_rec *record)
+{
+    *order = (struct order){.id = record->order,
+                            .price = record->price,
+                            .leaves = record->leaves,
+                            .account = record->account,
+                            .instrument = record->instrument,
+                            .session = record->session,
+                            .side = record->side,
+                            .type = record->type,
+                            .tif = record->tif,
+                            .flags = record->flags};
+    *cold = (struct order_cold){.quantity = record->quantity,
+                                .entered_ns = record->entered_ns,
+                                .gateway = record->gateway,
+                                .client_id_bytes = record->client_id_bytes};
+    memcpy(cold->client_id, record->client_id, sizeof(cold->client_id));
+}
+
+static bool load_order(struct engine *engine, const struct order_rec *record)
+{
+    struct order_pool *pool = &engine->pool;
+    if (pool->orders_open == pool->orders_max || !order_record_valid(engine, record))
+        return false;
+    struct instrument *instrument = engine_instrument(engine, record->instrument);
+    struct book_side *side = instrument_side(instrument, record->side);
+    uint32_t cash =
+        ledger_find(&engine->ledger, record->account, instrument->terms.cash_asset);
+    uint32_t tokens =
+        ledger_find(&engine->ledger, record->account, instrument->terms.token_asset);
+    if (cash == 0 || tokens == 0 ||
+        !order_book_has_room(pool, side, order_book_key(record->side, record->price)))
+        return false;
+    uint32_t place = order_pool_take(pool);
+    order_fill(order_at(pool, place), &pool->cold[place], record);
+    order_at(pool, place)->cash_balance = cash;
+    order_at(pool, place)->token_balance = tokens;
+    order_book_add(pool, side, &engine->sessions[record->session].orders, place);
+    instrument->orders_open++;
+    engine->loaded = true;
+    return true;
+}
+
+static bool load_pending(struct engine *engine, const struct pending_rec *record)
+{
+    if (record->command != CMD_order_mass_cancel && record->command != CMD_session_close &&
+        record->command != CMD_gateway_detach)
+        return false;
+    if (record->command == CMD_gateway_detach
+            ? record->gateway_id == 0 || record->gateway_id >= GATEWAY_COUNT
+            : engine_session(engine, record->session) == NULL)
+        return false;
+    engine->pending = *record;
+    return true;
+}
+
+bool engine_load(struct engine *engine, const struct snapshot_record *record)
+{
+    ASSERT(engine != NULL && record != NULL);
+    if (record->header.version != SCHEMA_VERSION)
+        return false;
+#define LOAD(name)                                                                                 \
+    case REC_##name:                                                                               \
+        return load_##name(engine, &record->body.name)
+    switch (record->header.type) {
+        LOAD(meta);
+        LOAD(asset);
+        LOAD(instrument);
+        LOAD(instrument_state);
+        LOAD(member);
+        LOAD(account);
+        LOAD(session);
+        LOAD(session_account);
+        LOAD(session_state);
+        LOAD(gateway);
+        LOAD(reference);
+        LOAD(balance);
+        LOAD(order);
+        LOAD(pending);
+    default:
+        return false;
+    }
+#undef LOAD
+}

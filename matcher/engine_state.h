@@ -1,0 +1,202 @@
+// The engine's state, private to matcher/engine*.c. What a record says is kept as that record's struct, so
+// that events, snapshots and state cannot drift apart; what matching needs more stands beside it.
+#ifndef LONJA_MATCHER_ENGINE_STATE_H
+#define LONJA_MATCHER_ENGINE_STATE_H
+
+#include "matcher/engine.h"
+#include "matcher/order_book.h"
+#include "risk/ledger.h"
+#include "risk/money.h"
+#include "risk/order_check.h"
+
+struct instrument {
+    struct instrument_rec terms; // terms.instrument == 0: does not exist
+    struct instrument_state_rec state;
+    struct money_divisor tick;
+    struct money_divisor lot;
+    struct book_side sides[2]; // SIDE_BUY - 1, SIDE_SELL - 1
+    uint32_t treasury_balance; // of ACCOUNT_TREASURY in the cash asset
+    uint32_t orders_open;
+};
+
+struct session {
+    struct session_rec terms; // terms.session == 0: does not exist
+    uint32_t accounts_first;  // in session_accounts: terms.account_count ids, ascending
+    uint32_t last_session_seq;
+    struct order_list orders; // its open orders, ascending by id
+    bool open;
+};
+
+struct gateway {
+    bool attached;
+    uint32_t incarnation;
+    uint64_t last_gateway_seq;
+};
+
+struct reference { // the last one booked of a source
+    uint64_t number;
+    uint64_t hash;
+};
+
+struct engine {
+    struct engine_limits limits;
+    uint64_t sequence;
+    uint64_t time_ns;
+    uint8_t venue_state;
+    bool loaded; // a snapshot's orders are in, their sessions' lists not sorted yet
+    struct gateway gateways[GATEWAY_COUNT];
+    struct reference references[REF_SOURCE_MAX + 1];
+    struct pending_rec pending; // command == 0: nothing to go on with
+    struct asset_rec *assets;   // arrays of limit + 1; an id of 0 in an entry: does not exist
+    struct member_rec *members;
+    struct account_rec *accounts;
+    struct session *sessions;
+    struct instrument *instruments;
+    uint32_t *session_accounts; // gathered: no gaps, in an order that shows nowhere
+    uint32_t session_accounts_used;
+    struct ledger ledger;
+    struct order_pool pool;
+    money_sum *check_sums; // scratch of engine_check
+    int64_t *check_holds;  // scratch of engine_check
+};
+
+// One command being applied.
+struct turn {
+    struct engine *engine;
+    const struct command *command;
+    struct event_sink *sink;
+    bool resumes; // it goes on with engine->pending
+};
+
+// ---- finding: NULL = does not exist --------------------------------------------------------------
+
+static inline struct instrument *engine_instrument(const struct engine *engine, uint32_t id)
+{
+    if (id == 0 || id > engine->limits.instruments_max ||
+        engine->instruments[id].terms.instrument == 0)
+        return NULL;
+    ASSERT(engine->instruments[id].terms.instrument == id);
+    return &engine->instruments[id];
+}
+
+static inline struct session *engine_session(const struct engine *engine, uint32_t id)
+{
+    if (id == 0 || id > engine->limits.sessions_max || engine->sessions[id].terms.session == 0)
+        return NULL;
+    ASSERT(engine->sessions[id].terms.session == id);
+    return &engine->sessions[id];
+}
+
+static inline struct account_rec *engine_account(const struct engine *engine, uint32_t id)
+{
+    if (id == 0 || id > engine->limits.accounts_max || engine->accounts[id].account == 0)
+        return NULL;
+    ASSERT(engine->accounts[id].account == id);
+    return &engine->accounts[id];
+}
+
+static inline struct member_rec *engine_member(const struct engine *engine, uint32_t id)
+{
+    if (id == 0 || id > engine->limits.members_max || engine->members[id].member == 0)
+        return NULL;
+    ASSERT(engine->members[id].member == id);
+    return &engine->members[id];
+}
+
+static inline struct asset_rec *engine_asset(const struct engine *engine, uint32_t id)
+{
+    if (id == 0 || id > engine->limits.assets_max || engine->assets[id].asset == 0)
+        return NULL;
+    ASSERT(engine->assets[id].asset == id);
+    return &engine->assets[id];
+}
+
+static inline struct book_side *instrument_side(struct instrument *instrument, uint8_t side)
+{
+    ASSERT(side == SIDE_BUY || side == SIDE_SELL);
+    return &instrument->sides[side - SIDE_BUY];
+}
+
+static inline int64_t instrument_notional(const struct instrument *instrument, int64_t price,
+                                          int64_t quantity)
+{
+    int64_t notional = 0;
+    bool fits = money_notional(&notional, price, quantity, instrument->terms.token_scale);
+    ASSERT(fits); // every open order's value was checked when it entered
+    return notional;
+}
+
+// ---- writing events --------------------------------------------------------------------------------
+
+static inline uint32_t turn_room(const struct turn *turn)
+{
+    ASSERT(turn->sink->count <= turn->engine->limits.command_events_max);
+    return turn->engine->limits.command_events_max - turn->sink->count;
+}
+
+// Adds an event with its header written and its body zero.
+static inline struct event *turn_emit(struct turn *turn, uint8_t type)
+{
+    struct event_sink *sink = turn->sink;
+    const struct command_header *from = &turn->command->header;
+    ASSERT(turn_room(turn) > 0);
+    struct event *event = &sink->events[(sink->position + sink->count) & sink->mask];
+    event->header = (struct event_header){.sequence = from->sequence,
+                                          .time_ns = from->time_ns,
+                                          .index = sink->count,
+                                          .type = type,
+                                          .gateway = from->gateway,
+                                          .version = SCHEMA_VERSION,
+                                          .session = from->session,
+                                          .session_seq = from->session_seq,
+                                          .gateway_seq = from->gateway_seq};
+    memset(&event->body, 0, sizeof(event->body));
+    sink->count++;
+    return event;
+}
+
+void turn_reject(struct turn *turn, const struct refusal *refusal);
+void turn_done(struct turn *turn, bool repeated, uint32_t count);
+void turn_instrument_state(struct turn *turn, const struct instrument *instrument);
+
+// ---- the commands, by file ---------------------------------------------------------------------------
+
+// engine_order.c
+void engine_order_new(struct turn *turn);
+void engine_order_cancel(struct turn *turn);
+void engine_order_amend(struct turn *turn);
+void engine_order_mass_cancel(struct turn *turn);
+// Cancels the order at this place: releases its hold, writes the event. Needs room for one event.
+void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason);
+
+// engine_session.c
+CHECKED bool engine_gateway_admit(struct turn *turn, struct refusal *refusal);
+CHECKED bool engine_session_admit(const struct turn *turn, struct refusal *refusal);
+bool engine_session_has_account(const struct engine *engine, const struct session *session,
+                                uint32_t account);
+void engine_gateway_attach(struct turn *turn);
+void engine_gateway_detach(struct turn *turn);
+void engine_session_open(struct turn *turn);
+void engine_session_close(struct turn *turn);
+
+// engine_reference.c
+void engine_venue_state_set(struct turn *turn);
+void engine_asset_set(struct turn *turn);
+void engine_instrument_set(struct turn *turn);
+void engine_instrument_phase(struct turn *turn);
+void engine_nav_set(struct turn *turn);
+void engine_reference_set(struct turn *turn);
+void engine_breaker_set(struct turn *turn);
+void engine_member_set(struct turn *turn);
+void engine_account_set(struct turn *turn);
+void engine_session_set(struct turn *turn);
+CHECKED bool engine_instrument_terms(const struct engine *engine,
+                                     const struct instrument_rec *terms, struct refusal *refusal);
+// Makes what follows from an instrument's terms; false if the ledger is full.
+CHECKED bool engine_instrument_derive(struct engine *engine, struct instrument *instrument);
+
+// engine_ledger.c
+void engine_ledger_post(struct turn *turn);
+void engine_settlement_result(struct turn *turn);
+
+#endif
