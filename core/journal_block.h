@@ -1,0 +1,29 @@
+// One block of the journal: seal what was collected, judge what was read. Pure functions over memory.
+#ifndef LONJA_CORE_JOURNAL_BLOCK_H
+#define LONJA_CORE_JOURNAL_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/journal_format.h"
+#include "schema/records.h"
+
+// Bytes on disk of a block with this payload.
+size_t journal_block_bytes(size_t payload_bytes);
+// Fills the checksums and the chain in; the payload stands behind the header. `epoch`, `segment`,
+// `first_sequence`, `count`, `bytes` and `previous_chain` are set by the caller.
+void journal_block_seal(struct journal_block_header *block);
+// True if the header is whole and sane (the payload is not looked at).
+bool journal_block_header_valid(const struct journal_block_header *block, uint64_t segment);
+// True if the payload fits its CRC and is exactly `count` commands with consecutive sequences.
+bool journal_block_payload_valid(const struct journal_block_header *block);
+// The command behind `command` in the payload; with NULL the first; NULL behind the last.
+const struct command *journal_block_next(const struct journal_block_header *block,
+                                         const struct command *command);
+
+void journal_segment_header_init(struct journal_segment_header *header, uint64_t number, uint64_t bytes,
+                                 uint32_t engine_version);
+bool journal_segment_header_valid(const struct journal_segment_header *header, uint64_t number);
+
+#endif
