@@ -1,7 +1,10 @@
 #include "chain/abi.h"
 
-#include "chain/testing.h"
+#include "base/testing.h"
 #include "chain/vectors.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static void a_static_call_is_selector_and_words(void **state)
 {

@@ -1,8 +1,10 @@
 #include "chain/address.h"
 
-#include "chain/testing.h"
+#include "base/testing.h"
 #include "chain/transaction.h"
 #include "chain/vectors.h"
+
+#include <stdlib.h>
 
 static void the_checksum_is_eip_55s(void **state)
 {

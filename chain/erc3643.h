@@ -1,8 +1,5 @@
-/* ERC-3643 (T-REX) tokens: calldata of the calls that the venue makes, the checks that it makes
- * itself before it signs, and the Transfer event. Selectors are written by hand from the EIP.
- *
- * forcedTransfer itself checks three things only (agent, balance, isVerified(to)) and silently
- * unfreezes frozen units, so settlement calls erc3643_precheck first and keeps the evidence.
+/* ERC-3643 (T-REX) tokens: calldata of the calls that the venue makes. Selectors are written by hand
+ * from the EIP. What is asked of a token before a transfer stands in erc3643_precheck.h.
  *
  * Amounts are the token's smallest units. Encoders allocate nothing; any thread. They return the
  * calldata's length or -1 when `max` is too small.
@@ -11,7 +8,6 @@
 #define LONJA_CHAIN_ERC3643_H
 
 #include "chain/abi.h"
-#include "chain/node.h"
 
 /* Calls of an agent that change state. X(name in C, signature, selector) */
 #define ERC3643_METHODS(X)                                                                         \
@@ -73,89 +69,5 @@ ssize_t erc3643_set_address_frozen(uint8_t *out, size_t max, const struct chain_
 ssize_t erc3643_register_identity(uint8_t *out, size_t max, const struct chain_address *wallet,
                                   const struct chain_address *identity, uint16_t country);
 ssize_t erc3643_delete_identity(uint8_t *out, size_t max, const struct chain_address *wallet);
-
-/* Typed reads by eth_call at block `at` (node.h). A revert or an answer of the wrong shape is the
- * node_result's matter. */
-NODE_MUST_CHECK enum node_result erc3643_read_u128(struct node *node, chain_uint128 *out,
-                                                   const struct chain_address *contract,
-                                                   uint32_t selector,
-                                                   const struct chain_address *argument,
-                                                   uint64_t at);
-NODE_MUST_CHECK enum node_result erc3643_read_bool(struct node *node, bool *out,
-                                                   const struct chain_address *contract,
-                                                   uint32_t selector,
-                                                   const struct chain_address *argument,
-                                                   uint64_t at);
-NODE_MUST_CHECK enum node_result erc3643_read_address(struct node *node,
-                                                      struct chain_address *out,
-                                                      const struct chain_address *contract,
-                                                      uint32_t selector, uint64_t at);
-
-/* Why a transfer must not be forced. The order is the order of the checks: the first that fails is
- * the verdict. Codes are stored and shown; never renumber. */
-#define ERC3643_VERDICTS(X)                                                                        \
-    X(ALLOWED, 0, "allowed")                                                                       \
-    X(PAUSED_TOKEN, 1, "paused")                                                                   \
-    X(FROZEN_SENDER, 2, "frozen_sender")                                                           \
-    X(FROZEN_RECEIVER, 3, "frozen_receiver")                                                       \
-    X(BALANCE_SHORT, 4, "balance")                                                                 \
-    X(SENDER_NOT_REGISTERED, 5, "not_registered_sender")                                           \
-    X(RECEIVER_NOT_REGISTERED, 6, "not_registered_receiver")                                       \
-    X(COMPLIANCE_REFUSED, 7, "compliance")                                                         \
-    X(NO_CONTRACT, 8, "no_contract")
-
-enum erc3643_verdict {
-#define X(name, code, text) ERC3643_##name = code,
-    ERC3643_VERDICTS(X)
-#undef X
-};
-
-/* The stable word of a verdict ("frozen_sender"). */
-const char *erc3643_verdict_text(enum erc3643_verdict verdict);
-
-struct erc3643_evidence {
-    enum erc3643_verdict verdict;
-    uint64_t block_number; /* every answer below is of this block */
-    struct chain_hash block_hash;
-    struct chain_address identity_registry;
-    struct chain_address compliance;
-    bool paused;
-    bool from_frozen;
-    bool to_frozen;
-    chain_uint128 from_balance;
-    chain_uint128 from_frozen_units;
-    bool from_verified;
-    bool to_verified;
-    bool can_transfer; /* of the compliance contract */
-};
-
-/* Asks all questions, whether or not an earlier one has failed, so that the evidence is whole. A
- * node failure is returned as such and is no verdict. `token` without code is NO_CONTRACT, and only
- * verdict and block are then set. `at` is a block number or NODE_LATEST, which is resolved once. */
-NODE_MUST_CHECK enum node_result erc3643_precheck(struct node *node,
-                                                  struct erc3643_evidence *evidence,
-                                                  const struct chain_address *token,
-                                                  const struct chain_address *from,
-                                                  const struct chain_address *to,
-                                                  chain_uint128 units, uint64_t at);
-
-/* One line of JSON with every field, for settle.* rows; returns the length or -1 when cut. */
-#define ERC3643_EVIDENCE_JSON_MAX 640
-ssize_t erc3643_evidence_json(char *out, size_t max, const struct erc3643_evidence *evidence);
-
-struct erc3643_transfer {
-    struct chain_address token;
-    struct chain_address from;
-    struct chain_address to;
-    chain_uint128 units;
-    uint32_t log_index;
-};
-
-/* keccak256("Transfer(address,address,uint256)") */
-extern const struct chain_hash erc3643_transfer_topic;
-
-/* False when the log is no Transfer of an ERC-20 token or its amount exceeds 128 bits. */
-__attribute__((warn_unused_result)) bool
-erc3643_decode_transfer(struct erc3643_transfer *out, const struct node_log *log);
 
 #endif

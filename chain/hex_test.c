@@ -1,6 +1,6 @@
 #include "chain/hex.h"
 
-#include "chain/testing.h"
+#include "base/testing.h"
 
 static void bytes_survive_a_round_trip(void **state)
 {

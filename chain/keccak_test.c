@@ -1,8 +1,11 @@
 #include "chain/keccak.h"
 
 #include "chain/hex.h"
-#include "chain/testing.h"
+#include "base/testing.h"
 #include "chain/vectors.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static void expect_digest(const char *digest, const uint8_t *data, size_t len)
 {

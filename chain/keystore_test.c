@@ -1,13 +1,15 @@
 #include "chain/keystore.h"
 
 #include "chain/hex.h"
-#include "chain/testing.h"
+#include "base/testing.h"
 #include "chain/transaction.h"
 #include "chain/vectors.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

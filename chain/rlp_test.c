@@ -1,7 +1,9 @@
 #include "chain/rlp.h"
 
-#include "chain/testing.h"
+#include "base/testing.h"
 #include "chain/vectors.h"
+
+#include <stdlib.h>
 
 #define BUFFER_BYTES 8192
 

@@ -1,8 +1,11 @@
 #include "chain/transaction.h"
 
 #include "chain/rlp.h"
-#include "chain/testing.h"
+#include "base/testing.h"
 #include "chain/vectors.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define RAW_MAX 8192
 

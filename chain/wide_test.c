@@ -1,6 +1,6 @@
 #include "chain/wide.h"
 
-#include "chain/testing.h"
+#include "base/testing.h"
 
 static void decimals_survive_a_round_trip(void **state)
 {

@@ -126,7 +126,8 @@ async function ensureHolders(chain, state, input) {
     const described = state.instruments[symbol];
     const members = input.wallets.filter((wallet) => wallet.instruments.includes(symbol));
     const registered = await ensureRegistrations(chain, described, members);
-    const minted = await ensureOpeningBalances(chain, described, members);
+    described.minted ??= {};
+    const minted = await ensureOpeningBalances(chain, described, members, described.minted);
     say(`${symbol}: ${registered} registered, ${minted} opening balances minted`);
   }
 }

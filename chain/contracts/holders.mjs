@@ -61,13 +61,20 @@ async function wasMinted(token, address) {
   return (await token.queryFilter(token.filters.Transfer(ZeroAddress, address), 0)).length > 0;
 }
 
-/** Mints opening balances (smallest units) of wallets that never had a mint; returns how many. */
-export async function ensureOpeningBalances(chain, described, wallets) {
+/**
+ * Mints opening balances (smallest units) of wallets that never had a mint; returns how many. `recorded` holds
+ * what earlier runs minted, by address, and is added to. The chain is asked as well, because a run may have
+ * been cut short before its record was written; it alone would not do, since a node may prune old logs.
+ */
+export async function ensureOpeningBalances(chain, described, wallets, recorded) {
   const token = chain.contract('Token', described.token);
   const minted = await forEach(wallets, async (wallet) => {
     const units = BigInt(wallet.balances?.[described.symbol] ?? 0);
-    if (units === 0n || await wasMinted(token, wallet.address)) return null;
-    return chain.call(token, 'mint', wallet.address, units);
+    if (units === 0n || recorded[wallet.address] !== undefined) return null;
+    const known = await wasMinted(token, wallet.address);
+    if (!known) await chain.call(token, 'mint', wallet.address, units);
+    recorded[wallet.address] = String(units);
+    return known ? null : wallet;
   });
   return minted.length;
 }

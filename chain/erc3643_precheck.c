@@ -1,0 +1,272 @@
+#include "chain/erc3643_precheck.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Happy path of a precheck: fix one block, see that the token has code, ask token, identity registry and
+ * compliance everything at that block, judge. A node that fails on the way is no verdict: the trade
+ * waits. A contract that answers what it should not (a word that is no flag, an amount above 128
+ * bits) is NODE_GARBAGE.
+ */
+const struct chain_hash erc3643_transfer_topic = {
+    {0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2, 0xc8, 0x9b, 0x69, 0xc2, 0xb0, 0x68, 0xfc, 0x37, 0x8d, 0xaa,
+     0x95, 0x2b, 0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16, 0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23, 0xb3, 0xef}};
+
+static enum node_result unusable(struct node *node, uint32_t selector)
+{
+    snprintf(node->error.message, sizeof(node->error.message), "unusable answer to %s",
+             erc3643_signature(selector));
+    node->counters.failures[NODE_GARBAGE]++;
+    return NODE_GARBAGE;
+}
+
+#define READ_CALLDATA_MAX (ABI_SELECTOR_BYTES + 3 * ABI_WORD_BYTES)
+
+/* Calls a view whose answer is one word. */
+static enum node_result read_word(struct node *node, struct abi_word *out,
+                                  const struct chain_address *contract, const uint8_t *calldata,
+                                  size_t calldata_len, uint32_t selector, uint64_t at)
+{
+    struct node_message message = {.to = *contract, .calldata = calldata, .calldata_len = calldata_len};
+    uint8_t answer[4 * ABI_WORD_BYTES];
+    size_t len = sizeof(answer);
+    enum node_result result = node_call(node, answer, &len, &message, at);
+    if (result != NODE_OK)
+        return result;
+    return abi_answer_word(out, answer, len, 0) ? NODE_OK : unusable(node, selector);
+}
+
+/* A view of no argument or of one address. */
+static enum node_result read_view(struct node *node, struct abi_word *out,
+                                  const struct chain_address *contract, uint32_t selector,
+                                  const struct chain_address *argument, uint64_t at)
+{
+    uint8_t calldata[READ_CALLDATA_MAX];
+    struct abi_call call;
+    abi_call_begin(&call, calldata, sizeof(calldata), selector, argument != NULL ? 1 : 0);
+    if (argument != NULL)
+        abi_address(&call, argument);
+    ssize_t len = abi_call_end(&call);
+    ASSERT(len > 0);
+    return read_word(node, out, contract, calldata, (size_t)len, selector, at);
+}
+
+enum node_result erc3643_read_u128(struct node *node, chain_uint128 *out,
+                                   const struct chain_address *contract, uint32_t selector,
+                                   const struct chain_address *argument, uint64_t at)
+{
+    struct abi_word word;
+    enum node_result result = read_view(node, &word, contract, selector, argument, at);
+    if (result != NODE_OK)
+        return result;
+    return abi_word_u128(out, &word) ? NODE_OK : unusable(node, selector);
+}
+
+enum node_result erc3643_read_bool(struct node *node, bool *out,
+                                   const struct chain_address *contract, uint32_t selector,
+                                   const struct chain_address *argument, uint64_t at)
+{
+    struct abi_word word;
+    enum node_result result = read_view(node, &word, contract, selector, argument, at);
+    if (result != NODE_OK)
+        return result;
+    return abi_word_bool(out, &word) ? NODE_OK : unusable(node, selector);
+}
+
+enum node_result erc3643_read_address(struct node *node, struct chain_address *out,
+                                      const struct chain_address *contract, uint32_t selector,
+                                      uint64_t at)
+{
+    struct abi_word word;
+    enum node_result result = read_view(node, &word, contract, selector, NULL, at);
+    if (result != NODE_OK)
+        return result;
+    return abi_word_address(out, &word) ? NODE_OK : unusable(node, selector);
+}
+
+const char *erc3643_verdict_text(enum erc3643_verdict verdict)
+{
+    switch (verdict) {
+#define X(name, code, text)                                                                        \
+    case ERC3643_##name:                                                                           \
+        return text;
+        ERC3643_VERDICTS(X)
+#undef X
+    }
+    ASSERT(!"a verdict of the table");
+}
+
+struct leg {
+    const struct chain_address *token;
+    const struct chain_address *from;
+    const struct chain_address *to;
+    chain_uint128 units;
+};
+
+static enum node_result ask_token(struct node *node, struct erc3643_evidence *out,
+                                  const struct leg *leg)
+{
+    uint64_t at = out->block_number;
+    const struct chain_address *token = leg->token;
+    enum node_result result;
+    if ((result = erc3643_read_bool(node, &out->paused, token, ERC3643_PAUSED, NULL, at)) ||
+        (result = erc3643_read_bool(node, &out->from_frozen, token, ERC3643_IS_FROZEN,
+                                    leg->from, at)) ||
+        (result = erc3643_read_bool(node, &out->to_frozen, token, ERC3643_IS_FROZEN,
+                                    leg->to, at)) ||
+        (result = erc3643_read_u128(node, &out->from_balance, token, ERC3643_BALANCE_OF, leg->from,
+                                    at)) ||
+        (result = erc3643_read_u128(node, &out->from_frozen_units, token, ERC3643_GET_FROZEN_TOKENS,
+                                    leg->from, at)) ||
+        (result = erc3643_read_address(node, &out->identity_registry, token,
+                                       ERC3643_IDENTITY_REGISTRY, at)) ||
+        (result = erc3643_read_address(node, &out->compliance, token, ERC3643_COMPLIANCE, at)))
+        return result;
+    return NODE_OK;
+}
+
+static enum node_result ask_registry(struct node *node, struct erc3643_evidence *out,
+                                     const struct leg *leg)
+{
+    uint32_t selector = ERC3643_IS_VERIFIED;
+    enum node_result result = erc3643_read_bool(node, &out->from_verified, &out->identity_registry,
+                                                selector, leg->from, out->block_number);
+    if (result != NODE_OK)
+        return result;
+    return erc3643_read_bool(node, &out->to_verified, &out->identity_registry, selector, leg->to,
+                             out->block_number);
+}
+
+static enum node_result ask_compliance(struct node *node, struct erc3643_evidence *out,
+                                       const struct leg *leg)
+{
+    uint32_t selector = ERC3643_CAN_TRANSFER;
+    uint8_t calldata[READ_CALLDATA_MAX];
+    struct abi_call call;
+    abi_call_begin(&call, calldata, sizeof(calldata), selector, 3);
+    abi_address(&call, leg->from);
+    abi_address(&call, leg->to);
+    abi_u128(&call, leg->units);
+    ssize_t len = abi_call_end(&call);
+    ASSERT(len == READ_CALLDATA_MAX);
+    struct abi_word word;
+    enum node_result result = read_word(node, &word, &out->compliance, calldata, (size_t)len,
+                                        selector, out->block_number);
+    if (result == NODE_REVERTED) { /* a module that reverts has said no */
+        out->can_transfer = false;
+        return NODE_OK;
+    }
+    if (result != NODE_OK)
+        return result;
+    return abi_word_bool(&out->can_transfer, &word) ? NODE_OK : unusable(node, selector);
+}
+
+static enum erc3643_verdict judge(const struct erc3643_evidence *evidence, chain_uint128 units)
+{
+    if (evidence->paused)
+        return ERC3643_PAUSED_TOKEN;
+    if (evidence->from_frozen)
+        return ERC3643_FROZEN_SENDER;
+    if (evidence->to_frozen)
+        return ERC3643_FROZEN_RECEIVER;
+    /* Frozen units are never above the balance; were they, nothing would be free. */
+    if (evidence->from_frozen_units > evidence->from_balance ||
+        evidence->from_balance - evidence->from_frozen_units < units)
+        return ERC3643_BALANCE_SHORT;
+    if (!evidence->from_verified)
+        return ERC3643_SENDER_NOT_REGISTERED;
+    if (!evidence->to_verified)
+        return ERC3643_RECEIVER_NOT_REGISTERED;
+    return evidence->can_transfer ? ERC3643_ALLOWED : ERC3643_COMPLIANCE_REFUSED;
+}
+
+/* Fixes the block that every question is asked at. */
+static enum node_result fix_block(struct node *node, struct erc3643_evidence *out, uint64_t at)
+{
+    struct node_block block;
+    enum node_result result = node_get_block(node, &block, at);
+    if (result != NODE_OK)
+        return result;
+    if (!block.found) {
+        snprintf(node->error.message, sizeof(node->error.message), "the node has no such block");
+        return NODE_REFUSED;
+    }
+    out->block_number = block.number;
+    out->block_hash = block.hash;
+    return NODE_OK;
+}
+
+enum node_result erc3643_precheck(struct node *node, struct erc3643_evidence *evidence,
+                                  const struct chain_address *token,
+                                  const struct chain_address *from, const struct chain_address *to,
+                                  chain_uint128 units, uint64_t at)
+{
+    const struct leg leg = {.token = token, .from = from, .to = to, .units = units};
+    *evidence = (struct erc3643_evidence){.verdict = ERC3643_NO_CONTRACT};
+    bool has_code;
+    enum node_result result;
+    if ((result = fix_block(node, evidence, at)) ||
+        (result = node_has_code(node, &has_code, token, evidence->block_number)))
+        return result;
+    if (!has_code)
+        return NODE_OK;
+    if ((result = ask_token(node, evidence, &leg)) ||
+        (result = ask_registry(node, evidence, &leg)) ||
+        (result = ask_compliance(node, evidence, &leg)))
+        return result;
+    evidence->verdict = judge(evidence, units);
+    return NODE_OK;
+}
+
+static const char *yes_no(bool value)
+{
+    return value ? "true" : "false";
+}
+
+ssize_t erc3643_evidence_json(char *out, size_t max, const struct erc3643_evidence *evidence)
+{
+    char hash[HEX_TEXT_SIZE(KECCAK_BYTES)];
+    char registry[ADDRESS_TEXT_SIZE];
+    char compliance[ADDRESS_TEXT_SIZE];
+    char balance[WIDE_DECIMAL_SIZE];
+    char frozen[WIDE_DECIMAL_SIZE];
+    hex_encode(hash, evidence->block_hash.bytes, KECCAK_BYTES);
+    address_format(registry, &evidence->identity_registry);
+    address_format(compliance, &evidence->compliance);
+    wide_format(balance, evidence->from_balance);
+    wide_format(frozen, evidence->from_frozen_units);
+    int len = snprintf(
+        out, max,
+        "{\"verdict\":\"%s\",\"block\":%llu,\"block_hash\":\"%s\",\"identity_registry\":\"%s\","
+        "\"compliance\":\"%s\",\"paused\":%s,\"from_frozen\":%s,\"to_frozen\":%s,"
+        "\"from_balance\":\"%s\",\"from_frozen_units\":\"%s\",\"from_verified\":%s,"
+        "\"to_verified\":%s,\"can_transfer\":%s}",
+        erc3643_verdict_text(evidence->verdict), (unsigned long long)evidence->block_number, hash,
+        registry, compliance, yes_no(evidence->paused), yes_no(evidence->from_frozen),
+        yes_no(evidence->to_frozen), balance, frozen, yes_no(evidence->from_verified),
+        yes_no(evidence->to_verified), yes_no(evidence->can_transfer));
+    return len < 0 || (size_t)len >= max ? -1 : len;
+}
+
+static bool topic_address(struct chain_address *out, const struct chain_hash *topic)
+{
+    struct abi_word word;
+    memcpy(word.bytes, topic->bytes, ABI_WORD_BYTES);
+    return abi_word_address(out, &word);
+}
+
+bool erc3643_decode_transfer(struct erc3643_transfer *out, const struct node_log *log)
+{
+    struct abi_word units;
+    if (log->topic_count != 3 ||
+        memcmp(&log->topics[0], &erc3643_transfer_topic, KECCAK_BYTES) != 0)
+        return false;
+    if (log->data_len != ABI_WORD_BYTES || !abi_answer_word(&units, log->data, log->data_len, 0))
+        return false;
+    out->token = log->contract;
+    out->log_index = log->log_index;
+    return topic_address(&out->from, &log->topics[1]) && topic_address(&out->to, &log->topics[2]) &&
+           abi_word_u128(&out->units, &units);
+}

@@ -1,0 +1,197 @@
+#include "chain/signer.h"
+#include "chain/signer_wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Happy path: one packet out, one packet in, on a connection that is kept.
+ *
+ * A connection that broke (the signer was restarted) is opened once more and the request sent again:
+ * signing is idempotent. An answer that is late is never read as the answer to a later request: the
+ * connection is closed with it. What comes back is decoded and compared with what was asked: settlement
+ * never broadcasts bytes that it has not understood.
+ */
+struct client {
+    struct sockaddr_un address;
+    uint32_t timeout_ms;
+    int socket;
+    bool knows_signer;
+    struct chain_address signer;
+};
+
+static void disconnect(struct client *client)
+{
+    if (client->socket >= 0)
+        close(client->socket);
+    client->socket = -1;
+}
+
+static bool connect_signer(struct client *client)
+{
+    if (client->socket >= 0)
+        return true;
+    struct timeval timeout = {.tv_sec = client->timeout_ms / 1000,
+                              .tv_usec = (suseconds_t)(client->timeout_ms % 1000) * 1000};
+    client->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (client->socket < 0)
+        return false;
+    const struct sockaddr *address = (const struct sockaddr *)&client->address;
+    if (setsockopt(client->socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
+        setsockopt(client->socket, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
+        connect(client->socket, address, sizeof(client->address)) == 0)
+        return true;
+    disconnect(client);
+    return false;
+}
+
+/* One exchange on one connection; the length of the answer, 0 when the connection is gone, -1 when
+ * there was no answer in time. */
+static ssize_t try_exchange(struct client *client, uint8_t *in, const uint8_t *out, size_t out_len)
+{
+    if (!connect_signer(client))
+        return -1;
+    ssize_t got = 0;
+    if (send(client->socket, out, out_len, MSG_NOSIGNAL) == (ssize_t)out_len)
+        got = recv(client->socket, in, SIGNER_WIRE_ANSWER_MAX, 0);
+    if (got > 0)
+        return got;
+    bool late = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    disconnect(client);
+    return late ? -1 : 0;
+}
+
+static enum signer_result exchange(struct client *client, struct signer_wire_answer *answer,
+                                   uint8_t *in, const uint8_t *out, size_t out_len)
+{
+    struct signer_wire_request sent;
+    memcpy(&sent, out, sizeof(sent));
+    ssize_t got = try_exchange(client, in, out, out_len);
+    if (got == 0)
+        got = try_exchange(client, in, out, out_len);
+    if (got <= 0)
+        return SIGNER_UNREACHABLE;
+    if ((size_t)got >= sizeof(*answer))
+        memcpy(answer, in, sizeof(*answer));
+    bool usable = (size_t)got >= sizeof(*answer) && answer->magic == SIGNER_WIRE_MAGIC &&
+                  answer->request_id == sent.request_id &&
+                  (size_t)got == sizeof(*answer) + answer->raw_len &&
+                  answer->result <= SIGNER_INTERNAL;
+    if (usable)
+        return SIGNER_OK;
+    disconnect(client);
+    return SIGNER_PROTOCOL;
+}
+
+static enum signer_result client_address(void *context, struct chain_address *out)
+{
+    struct client *client = context;
+    const struct signer_wire_request request = {.magic = SIGNER_WIRE_MAGIC,
+                                                .kind = SIGNER_WIRE_ADDRESS};
+    uint8_t in[SIGNER_WIRE_ANSWER_MAX];
+    struct signer_wire_answer answer;
+    if (!client->knows_signer) {
+        enum signer_result result =
+            exchange(client, &answer, in, (const uint8_t *)&request, sizeof(request));
+        if (result != SIGNER_OK)
+            return result;
+        if (answer.result != SIGNER_OK || answer.raw_len != 0)
+            return SIGNER_PROTOCOL;
+        client->signer = answer.signer;
+        client->knows_signer = true;
+    }
+    *out = client->signer;
+    return SIGNER_OK;
+}
+
+static size_t write_request(uint8_t *out, const struct signer_request *request)
+{
+    struct signer_wire_request header = {.magic = SIGNER_WIRE_MAGIC,
+                                         .kind = SIGNER_WIRE_SIGN,
+                                         .request_id = request->request_id,
+                                         .chain_id = request->chain_id,
+                                         .nonce = request->nonce,
+                                         .gas_limit = request->gas_limit,
+                                         .max_fee_wei = request->max_fee_wei,
+                                         .priority_fee_wei = request->priority_fee_wei,
+                                         .to = request->to,
+                                         .calldata_len = request->calldata_len};
+    memcpy(out, &header, sizeof(header));
+    memcpy(out + sizeof(header), request->calldata, request->calldata_len);
+    return sizeof(header) + request->calldata_len;
+}
+
+static bool is_what_was_asked(const struct transaction *made, const struct signer_request *request)
+{
+    return made->chain_id == request->chain_id && made->nonce == request->nonce &&
+           made->gas_limit == request->gas_limit && made->max_fee_wei == request->max_fee_wei &&
+           made->priority_fee_wei == request->priority_fee_wei && made->value_wei == 0 &&
+           !made->creates_contract && address_equal(&made->to, &request->to) &&
+           made->access_list == NULL && made->calldata_len == request->calldata_len &&
+           memcmp(made->calldata, request->calldata, made->calldata_len) == 0;
+}
+
+static bool is_signed_well(const struct client *client, const struct signer_signed *out,
+                           const struct signer_request *request)
+{
+    struct transaction made;
+    struct chain_address sender;
+    struct chain_hash hash = keccak256_hash(out->raw, out->raw_len);
+    return transaction_decode(&made, NULL, &sender, out->raw, out->raw_len) &&
+           address_equal(&sender, &client->signer) &&
+           memcmp(&hash, &out->hash, sizeof(hash)) == 0 && is_what_was_asked(&made, request);
+}
+
+static enum signer_result client_sign(void *context, struct signer_signed *out,
+                                      const struct signer_request *request)
+{
+    struct client *client = context;
+    struct chain_address signer;
+    uint8_t packet[SIGNER_WIRE_REQUEST_MAX];
+    uint8_t in[SIGNER_WIRE_ANSWER_MAX];
+    struct signer_wire_answer answer;
+    if (request->calldata_len > SIGNER_CALLDATA_MAX)
+        return SIGNER_CALLDATA_REFUSED;
+    enum signer_result result = client_address(client, &signer);
+    if (result == SIGNER_OK)
+        result = exchange(client, &answer, in, packet, write_request(packet, request));
+    if (result != SIGNER_OK)
+        return result;
+    if (answer.result != SIGNER_OK)
+        return (enum signer_result)answer.result;
+    if (answer.raw_len > SIGNER_RAW_MAX)
+        return SIGNER_PROTOCOL;
+    out->hash = answer.hash;
+    out->raw_len = answer.raw_len;
+    memcpy(out->raw, in + sizeof(answer), answer.raw_len);
+    return is_signed_well(client, out, request) ? SIGNER_OK : SIGNER_PROTOCOL;
+}
+
+static void client_close(void *context)
+{
+    struct client *client = context;
+    disconnect(client);
+    free(client);
+}
+
+bool signer_socket_open(struct signer_ops *ops, const char *path, uint32_t timeout_ms)
+{
+    struct client *client = calloc(1, sizeof(*client));
+    if (client == NULL || strlen(path) >= sizeof(client->address.sun_path)) {
+        free(client);
+        return false;
+    }
+    client->address.sun_family = AF_UNIX;
+    strcpy(client->address.sun_path, path);
+    client->timeout_ms = timeout_ms;
+    client->socket = -1;
+    *ops = (struct signer_ops){.context = client,
+                               .address = client_address,
+                               .sign = client_sign,
+                               .close = client_close};
+    return true;
+}
