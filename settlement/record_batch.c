@@ -1,0 +1,424 @@
+// Happy path: order_accepted makes a new order, trade lowers two orders and makes a trade, cancelled and
+// amended change one; every event goes through postings_of into entries and balances. An event whose
+// instrument was never announced cannot come from our engine: asserted.
+#include "settlement/record_batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "schema/rejects.h"
+
+enum { EVENT_DUMP_BYTES_MAX = 4096 };
+
+void record_terms_fini(struct record_terms *terms)
+{
+    free(terms->terms);
+    memset(terms, 0, sizeof *terms);
+}
+
+void record_terms_set(struct record_terms *terms, uint32_t instrument, const struct posting_terms *value)
+{
+    if (instrument >= terms->count) {
+        size_t count = (size_t)instrument + 16;
+        terms->terms = realloc(terms->terms, count * sizeof *terms->terms);
+        ASSERT(terms->terms);
+        memset(terms->terms + terms->count, 0, (count - terms->count) * sizeof *terms->terms);
+        terms->count = count;
+    }
+    terms->terms[instrument] = *value;
+}
+
+static const struct posting_terms *terms_of(const struct record_terms *terms, uint32_t instrument)
+{
+    ASSERT(instrument < terms->count && terms->terms[instrument].token_asset != 0);
+    return &terms->terms[instrument];
+}
+
+const char *record_status_text(enum record_status status)
+{
+    static const char *const texts[] = {"open", "partially_filled", "filled", "cancelled"};
+    ASSERT((size_t)status < sizeof texts / sizeof texts[0]);
+    return texts[status];
+}
+
+void record_batch_init(struct record_batch *batch, struct record_terms *terms)
+{
+    memset(batch, 0, sizeof *batch);
+    batch->terms = terms;
+    map_init(&batch->order_index);
+    map_init(&batch->balance_index);
+}
+
+void record_batch_fini(struct record_batch *batch)
+{
+    pg_copy_fini(&batch->order_events);
+    pg_copy_fini(&batch->trades);
+    pg_copy_fini(&batch->entries);
+    pg_copy_fini(&batch->rejects);
+    pg_copy_fini(&batch->venue_events);
+    map_fini(&batch->order_index);
+    map_fini(&batch->balance_index);
+    free(batch->orders);
+    free(batch->balances);
+    free(batch->references);
+}
+
+void record_batch_clear(struct record_batch *batch)
+{
+    pg_copy_clear(&batch->order_events);
+    pg_copy_clear(&batch->trades);
+    pg_copy_clear(&batch->entries);
+    pg_copy_clear(&batch->rejects);
+    pg_copy_clear(&batch->venue_events);
+    map_clear(&batch->order_index);
+    map_clear(&batch->balance_index);
+    batch->order_count = batch->balance_count = batch->reference_count = batch->rows = 0;
+    batch->first_sequence = 0;
+    batch->inside = false;
+}
+
+bool record_batch_complete(const struct record_batch *batch)
+{
+    return batch->first_sequence != 0 && !batch->inside;
+}
+
+// Room for one more element; returns the array.
+static void *grown(void *array, size_t count, size_t *capacity, size_t element_bytes)
+{
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity ? *capacity * 2 : 256;
+    array = realloc(array, *capacity * element_bytes);
+    ASSERT(array);
+    return array;
+}
+
+// ---- orders ------------------------------------------------------------------------------------------
+
+// The row of an order in this batch; made as a change if the order is an older one.
+static struct record_order *order_row(struct record_batch *batch, uint64_t order)
+{
+    uint64_t place;
+    ASSERT(order != 0);
+    if (map_get(&batch->order_index, order, &place))
+        return &batch->orders[place - 1];
+    batch->orders = grown(batch->orders, batch->order_count, &batch->order_capacity, sizeof *batch->orders);
+    struct record_order *row = &batch->orders[batch->order_count++];
+    memset(row, 0, sizeof *row);
+    row->order = order;
+    map_put(&batch->order_index, order, batch->order_count);
+    batch->rows++;
+    return row;
+}
+
+static void order_event(struct record_batch *batch, const struct event *event, struct record_order *row,
+                        enum record_status status, uint8_t reason)
+{
+    const struct event_header *header = &event->header;
+    struct pg_copy *copy = &batch->order_events;
+    row->status = status;
+    row->updated_ns = header->time_ns;
+    row->updated_seq = header->sequence;
+    pg_copy_row(copy, 7);
+    pg_copy_i64(copy, (int64_t)row->order);
+    pg_copy_i64(copy, (int64_t)header->sequence);
+    pg_copy_i32(copy, (int32_t)header->index);
+    pg_copy_time(copy, header->time_ns);
+    pg_copy_text(copy, record_status_text(status));
+    pg_copy_i64(copy, row->leaves);
+    pg_copy_i16(copy, reason);
+    batch->rows++;
+}
+
+static void set_client_id(struct record_order *row, const char *client_id, uint8_t bytes)
+{
+    ASSERT(bytes <= CLIENT_ID_BYTES_MAX);
+    row->has_client_id = true;
+    row->client_id_bytes = bytes;
+    memcpy(row->client_id, client_id, bytes);
+}
+
+static void add_accepted(struct record_batch *batch, const struct event *event)
+{
+    const struct order_accepted_evt *body = &event->body.order_accepted;
+    const struct posting_terms *terms = terms_of(batch->terms, body->instrument);
+    struct record_order *row = order_row(batch, body->order);
+    ASSERT(!row->is_new && row->updated_seq == 0); // an order begins once
+    row->is_new = true;
+    row->account = body->account;
+    row->instrument = body->instrument;
+    row->session = event->header.session;
+    row->gateway = event->header.gateway;
+    row->token_asset = terms->token_asset;
+    row->token_scale = terms->token_scale;
+    row->side = body->side;
+    row->type = body->type;
+    row->tif = body->tif;
+    row->price = body->price;
+    row->quantity = body->quantity;
+    row->leaves = body->quantity;
+    row->created_ns = event->header.time_ns;
+    set_client_id(row, body->client_id, body->client_id_bytes);
+    order_event(batch, event, row, RECORD_OPEN, 0);
+}
+
+static void add_fill(struct record_batch *batch, const struct event *event, uint64_t order, int64_t leaves,
+                     int64_t notional)
+{
+    struct record_order *row = order_row(batch, order);
+    ASSERT(leaves >= 0);
+    row->leaves = leaves;
+    row->filled += event->body.trade.quantity;
+    row->filled_notional += notional;
+    order_event(batch, event, row, leaves > 0 ? RECORD_PARTIALLY_FILLED : RECORD_FILLED, 0);
+}
+
+static void add_cancelled(struct record_batch *batch, const struct event *event)
+{
+    const struct order_cancelled_evt *body = &event->body.order_cancelled;
+    struct record_order *row = order_row(batch, body->order);
+    row->leaves = 0;
+    order_event(batch, event, row, RECORD_CANCELLED, body->reason);
+}
+
+static void add_amended(struct record_batch *batch, const struct event *event)
+{
+    const struct order_amended_evt *body = &event->body.order_amended;
+    struct record_order *row = order_row(batch, body->order);
+    ASSERT(body->leaves > 0 && body->quantity >= body->leaves);
+    row->quantity = body->quantity;
+    row->leaves = body->leaves;
+    set_client_id(row, body->client_id, body->client_id_bytes);
+    order_event(batch, event, row, body->quantity > body->leaves ? RECORD_PARTIALLY_FILLED : RECORD_OPEN, 0);
+}
+
+// ---- trades ------------------------------------------------------------------------------------------
+
+static void trade_row(struct record_batch *batch, const struct event *event, const struct posting_terms *terms,
+                      int64_t notional)
+{
+    const struct trade_evt *body = &event->body.trade;
+    bool taker_buys = body->taker_side == SIDE_BUY;
+    struct pg_copy *copy = &batch->trades;
+    pg_copy_row(copy, 18);
+    pg_copy_i64(copy, (int64_t)trade_id_of(event->header.sequence, event->header.index));
+    pg_copy_i64(copy, (int64_t)event->header.sequence);
+    pg_copy_i32(copy, (int32_t)event->header.index);
+    pg_copy_i64(copy, (int64_t)event->header.time_ns);
+    pg_copy_i32(copy, (int32_t)body->instrument);
+    pg_copy_i32(copy, (int32_t)terms->token_asset);
+    pg_copy_i32(copy, (int32_t)terms->cash_asset);
+    pg_copy_i16(copy, terms->token_scale);
+    pg_copy_text(copy, taker_buys ? "buy" : "sell");
+    pg_copy_i64(copy, body->price);
+    pg_copy_i64(copy, body->quantity);
+    pg_copy_i64(copy, notional);
+    pg_copy_i32(copy, (int32_t)(taker_buys ? body->taker_account : body->maker_account));
+    pg_copy_i32(copy, (int32_t)(taker_buys ? body->maker_account : body->taker_account));
+    pg_copy_i64(copy, (int64_t)(taker_buys ? body->taker_order : body->maker_order));
+    pg_copy_i64(copy, (int64_t)(taker_buys ? body->maker_order : body->taker_order));
+    pg_copy_i64(copy, taker_buys ? body->taker_fee : body->maker_fee);
+    pg_copy_i64(copy, taker_buys ? body->maker_fee : body->taker_fee);
+    batch->rows += 3; // with its settlement and that one's history
+}
+
+static void add_trade(struct record_batch *batch, const struct event *event)
+{
+    const struct trade_evt *body = &event->body.trade;
+    const struct posting_terms *terms = terms_of(batch->terms, body->instrument);
+    int64_t notional = postings_notional(body->price, body->quantity, terms->token_scale);
+    ASSERT(body->maker_order != body->taker_order);
+    trade_row(batch, event, terms, notional);
+    add_fill(batch, event, body->maker_order, body->maker_leaves, notional);
+    add_fill(batch, event, body->taker_order, body->taker_leaves, notional);
+}
+
+// ---- ledger ------------------------------------------------------------------------------------------
+
+static const char *cause_of(const struct event *event)
+{
+    static const char *const kinds[] = {"", "deposit", "withdrawal", "credit", "debit"};
+    if (event->header.type != EVT_ledger_posted)
+        return event_name(event->header.type);
+    uint8_t kind = event->body.ledger_posted.kind;
+    ASSERT(kind >= POSTING_DEPOSIT && kind <= POSTING_DEBIT);
+    return kinds[kind];
+}
+
+static void entry_row(struct record_batch *batch, const struct event *event, int line,
+                      const struct posting *posting)
+{
+    struct pg_copy *copy = &batch->entries;
+    pg_copy_row(copy, 11);
+    pg_copy_i64(copy, (int64_t)event->header.sequence);
+    pg_copy_i32(copy, (int32_t)event->header.index);
+    pg_copy_i16(copy, (int16_t)line);
+    pg_copy_time(copy, event->header.time_ns);
+    pg_copy_text(copy, cause_of(event));
+    pg_copy_i32(copy, (int32_t)posting->account);
+    pg_copy_i32(copy, (int32_t)posting->asset);
+    pg_copy_i64(copy, posting->available);
+    pg_copy_i64(copy, posting->held);
+    pg_copy_i64(copy, posting->unsettled);
+    pg_copy_i64(copy, posting->blocked);
+    batch->rows++;
+}
+
+static void fold(struct record_batch *batch, const struct posting *posting, uint64_t sequence)
+{
+    uint64_t key = (uint64_t)posting->account << 32 | posting->asset, place;
+    if (!map_get(&batch->balance_index, key, &place)) {
+        batch->balances =
+            grown(batch->balances, batch->balance_count, &batch->balance_capacity, sizeof *batch->balances);
+        batch->balances[batch->balance_count] = (struct record_balance){
+            .change = {.account = posting->account, .asset = posting->asset}};
+        place = ++batch->balance_count;
+        map_put(&batch->balance_index, key, place);
+        batch->rows++;
+    }
+    struct record_balance *balance = &batch->balances[place - 1];
+    balance->change.available += posting->available;
+    balance->change.held += posting->held;
+    balance->change.unsettled += posting->unsettled;
+    balance->change.blocked += posting->blocked;
+    balance->sequence = sequence;
+}
+
+// The instrument whose terms an event's postings need; 0 = none.
+static uint32_t instrument_of(const struct event *event)
+{
+    switch (event->header.type) {
+    case EVT_order_accepted:
+        return event->body.order_accepted.instrument;
+    case EVT_trade:
+        return event->body.trade.instrument;
+    case EVT_order_cancelled:
+        return event->body.order_cancelled.instrument;
+    case EVT_order_amended:
+        return event->body.order_amended.instrument;
+    case EVT_settlement_booked:
+        return event->body.settlement_booked.instrument;
+    default:
+        return 0;
+    }
+}
+
+static void add_postings(struct record_batch *batch, const struct event *event)
+{
+    struct posting postings[POSTINGS_MAX];
+    uint32_t instrument = instrument_of(event);
+    int count = postings_of(event, instrument ? terms_of(batch->terms, instrument) : NULL, postings);
+    for (int i = 0; i < count; i++) {
+        entry_row(batch, event, i, &postings[i]);
+        fold(batch, &postings[i], event->header.sequence);
+    }
+}
+
+// ---- everything else ---------------------------------------------------------------------------------
+
+static void add_rejected(struct record_batch *batch, const struct event *event)
+{
+    const struct rejected_evt *body = &event->body.rejected;
+    struct pg_copy *copy = &batch->rejects;
+    pg_copy_row(copy, 15);
+    pg_copy_i64(copy, (int64_t)event->header.sequence);
+    pg_copy_i32(copy, (int32_t)event->header.index);
+    pg_copy_time(copy, event->header.time_ns);
+    pg_copy_i32(copy, (int32_t)event->header.session);
+    pg_copy_i16(copy, event->header.gateway);
+    pg_copy_text(copy, command_name(body->command));
+    pg_copy_i16(copy, (int16_t)body->code);
+    pg_copy_text(copy, reject_entry(body->code)->name);
+    pg_copy_i32(copy, (int32_t)body->account);
+    pg_copy_i32(copy, (int32_t)body->instrument);
+    pg_copy_i64(copy, (int64_t)body->order);
+    pg_copy_i64(copy, body->limit);
+    pg_copy_i64(copy, body->value);
+    pg_copy_i64(copy, body->argument);
+    pg_copy_bytes(copy, body->client_id, body->client_id_bytes);
+    batch->rows++;
+}
+
+static void add_venue_event(struct record_batch *batch, const struct event *event)
+{
+    char json[EVENT_DUMP_BYTES_MAX];
+    int bytes = event_dump(event, json, sizeof json);
+    ASSERT(bytes > 0 && (size_t)bytes < sizeof json);
+    struct pg_copy *copy = &batch->venue_events;
+    pg_copy_row(copy, 5);
+    pg_copy_i64(copy, (int64_t)event->header.sequence);
+    pg_copy_i32(copy, (int32_t)event->header.index);
+    pg_copy_time(copy, event->header.time_ns);
+    pg_copy_text(copy, event_name(event->header.type));
+    pg_copy_jsonb(copy, json, (size_t)bytes);
+    batch->rows++;
+}
+
+static void add_reference(struct record_batch *batch, const struct event *event)
+{
+    if (event->header.type == EVT_instrument_changed) {
+        const struct instrument_changed_evt *body = &event->body.instrument_changed;
+        record_terms_set(batch->terms, body->instrument,
+                         &(struct posting_terms){.token_asset = body->token_asset,
+                                                 .cash_asset = body->cash_asset,
+                                                 .token_scale = body->token_scale});
+    }
+    batch->references = grown(batch->references, batch->reference_count, &batch->reference_capacity,
+                              sizeof *batch->references);
+    batch->references[batch->reference_count++] = *event;
+    batch->rows++;
+    add_venue_event(batch, event);
+}
+
+static void add_body(struct record_batch *batch, const struct event *event)
+{
+    switch (event->header.type) {
+    case EVT_order_accepted:
+        add_accepted(batch, event);
+        break;
+    case EVT_trade:
+        add_trade(batch, event);
+        break;
+    case EVT_order_cancelled:
+        add_cancelled(batch, event);
+        break;
+    case EVT_order_amended:
+        add_amended(batch, event);
+        break;
+    case EVT_rejected:
+        add_rejected(batch, event);
+        break;
+    case EVT_asset_changed:
+    case EVT_instrument_changed:
+    case EVT_instrument_state:
+        add_reference(batch, event);
+        break;
+    case EVT_ledger_posted:     // entries and balances say it all
+    case EVT_settlement_booked: // so they do here
+    case EVT_done:              // nothing happened
+        break;
+    default:
+        add_venue_event(batch, event);
+        break;
+    }
+}
+
+void record_batch_add(struct record_batch *batch, const struct event *event)
+{
+    const struct event_header *header = &event->header;
+    ASSERT(batch->inside == (header->index != 0));
+    if (batch->first_sequence == 0)
+        batch->first_sequence = header->sequence;
+    else
+        ASSERT(header->sequence == batch->last_sequence + 1);
+    batch->digest = digest_record(batch->inside ? batch->digest : 0, event);
+    add_body(batch, event);
+    add_postings(batch, event);
+    batch->inside = !header->last;
+    if (batch->inside)
+        return;
+    batch->last_sequence = header->sequence;
+    batch->last_time_ns = header->time_ns;
+    batch->last_digest = batch->digest;
+}

@@ -1,0 +1,266 @@
+// One pass of the worker, in this order:
+//
+//   lead      the lock; without it nothing else happens
+//   results   answers of the core are written down, results not yet answered are sent
+//   retry     what administrators asked to try again becomes pending
+//   chain     where is the chain, are the nonces ours (settle_chain.c); when it cannot be used, only trades
+//             that need no chain are claimed
+//   items     the open requests, lowest nonce first, each one step further (settle_item.c)
+//   claim     new trades, and their first step at once
+//
+// Any doubt about the database ends the pass; the next one reads the rows again.
+#include "settlement/settle_internal.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+static const uint64_t STORE_WAIT_NS = 200000000; // a lost database is asked again after this
+
+void settle_init(struct settle *settle, const struct settle_config *config,
+                 const struct settle_store_ops *store, struct node *node,
+                 const struct signer_ops *signer, const struct settle_core_ops *core)
+{
+    ASSERT(config->batch_max > 0 && config->batch_max <= SETTLE_ITEMS_MAX);
+    ASSERT(config->attempts_max > 0 && config->tick_ns > 0 && config->poll_ns > 0);
+    memset(settle, 0, sizeof(*settle));
+    settle->config = *config;
+    settle->store = *store;
+    settle->node = node;
+    settle->signer = *signer;
+    settle->core = *core;
+    settle->results_stale = true;
+}
+
+bool settle_store_ok(struct settle *settle, enum settle_store_result result)
+{
+    if (result == SETTLE_STORE_OK)
+        return true;
+    settle->counters.store_failures++;
+    settle->store_failed = true;
+    settle->results_stale = true;
+    return false;
+}
+
+enum settle_step settle_chain_failed(struct settle *settle, const char *what,
+                                     enum node_result result)
+{
+    settle->chain_failed = true;
+    settle->nonces_checked = false;
+    if (result == NODE_OK)
+        return SETTLE_STEP_ABORT;
+    settle->counters.node_failures++;
+    log_limited(LOG_WARNING, "the node does not answer as it should call=\"%s\" result=%s "
+                "message=\"%s\"",
+                what, node_result_text(result), settle->node->error.message);
+    return SETTLE_STEP_ABORT;
+}
+
+// ---- results for the core -------------------------------------------------------------------------
+
+static bool results_answered(struct settle *settle, const struct settle_answer *answer)
+{
+    uint16_t code = answer->kind == SETTLE_ANSWER_REFUSED ? answer->reject_code : 0;
+
+    if (!settle_store_ok(settle, settle->store.answered(settle->store.context, answer->ref_number,
+                                                        code, answer->sequence)))
+        return false;
+    if (code != 0) {
+        settle->counters.results_refused++;
+        log_error("the core refuses a settlement result ref=%llu code=%u",
+                  (unsigned long long)answer->ref_number, code);
+    }
+    for (size_t i = 0; i < settle->result_count; i++) {
+        if (settle->results[i].command.ref_number != answer->ref_number)
+            continue;
+        settle->result_count--;
+        memmove(&settle->results[i], &settle->results[i + 1],
+                (settle->result_count - i) * sizeof(settle->results[0]));
+        if (settle->result_sent > i)
+            settle->result_sent--;
+        break;
+    }
+    settle->results_stale |= settle->result_count == 0;
+    return true;
+}
+
+static size_t results_poll(struct settle *settle)
+{
+    struct settle_answer answer;
+    size_t done = 0;
+
+    while (!settle->store_failed && settle->core.poll(settle->core.context, &answer)) {
+        if (answer.kind == SETTLE_ANSWER_RESTARTED)
+            settle->result_sent = 0;
+        else
+            done += results_answered(settle, &answer);
+    }
+    return done;
+}
+
+static size_t results_send(struct settle *settle)
+{
+    size_t done = 0;
+
+    // What was read earlier is finished first: numbers reach the core in order.
+    if (settle->results_stale && settle->result_count == 0) {
+        size_t count = 0;
+        if (!settle_store_ok(settle, settle->store.results(settle->store.context, settle->results,
+                                                           &count, SETTLE_RESULTS_MAX)))
+            return 0;
+        settle->result_count = count;
+        settle->result_sent = 0;
+        settle->results_stale = false;
+    }
+    while (settle->result_sent < settle->result_count &&
+           settle->core.send(settle->core.context,
+                             &settle->results[settle->result_sent].command)) {
+        settle->result_sent++;
+        settle->counters.results_sent++;
+        done++;
+    }
+    return done;
+}
+
+// ---- the pass -------------------------------------------------------------------------------------
+
+static bool pass_lead(struct settle *settle, uint64_t now_ns)
+{
+    enum settle_store_result result;
+
+    if (now_ns < settle->store_again_ns)
+        return false;
+    result = settle->store.lead(settle->store.context);
+    if (result == SETTLE_STORE_OK)
+        return true;
+    settle->counters.store_failures++;
+    settle->store_again_ns = now_ns + STORE_WAIT_NS;
+    log_limited(LOG_WARNING, "%s",
+                result == SETTLE_STORE_BUSY ? "another settlement worker holds the lock"
+                                            : "the database cannot be used");
+    return false;
+}
+
+// What this pass asks the node for.
+static void pass_plan(struct settle *settle, uint64_t now_ns)
+{
+    settle->store_failed = false;
+    settle->chain_failed = false;
+    settle->look = now_ns - settle->looked_ns >= settle->config.poll_ns;
+    settle->resend = now_ns - settle->resent_ns >= settle->config.tick_ns;
+    if (settle->look)
+        settle->looked_ns = now_ns;
+    if (settle->resend)
+        settle->resent_ns = now_ns;
+}
+
+// Since when has the lowest nonce not moved? (For bids that are too low.)
+static void pass_head(struct settle *settle, uint64_t now_ns)
+{
+    if (settle->head_ns != 0 && settle->head_nonce == settle->mined_nonces)
+        return;
+    settle->head_nonce = settle->mined_nonces;
+    settle->head_block = settle->block_number;
+    settle->head_ns = now_ns;
+}
+
+static bool pass_chain(struct settle *settle, uint64_t now_ns)
+{
+    if (now_ns < settle->chain_again_ns)
+        return false;
+    if (settle_chain_look(settle) == SETTLE_STEP_ABORT)
+        return false;
+    pass_head(settle, now_ns);
+    return true;
+}
+
+static bool pass_load(struct settle *settle)
+{
+    return settle_store_ok(settle, settle->store.load(settle->store.context, settle->items,
+                                                      &settle->item_count, SETTLE_ITEMS_MAX));
+}
+
+static size_t pass_items(struct settle *settle, bool only_new)
+{
+    size_t done = 0;
+
+    for (size_t i = 0; i < settle->item_count; i++) {
+        if (only_new && settle->items[i].bid_count > 0)
+            continue;
+        done += settle_item_step(settle, &settle->items[i]) == SETTLE_STEP_DONE;
+        if (settle->store_failed || settle->chain_failed)
+            break;
+    }
+    return done;
+}
+
+static size_t pass_claim(struct settle *settle, bool chain_ready)
+{
+    struct settle_claim claim = {0};
+    size_t room = SETTLE_ITEMS_MAX - settle->item_count;
+    size_t max = room < settle->config.batch_max ? room : settle->config.batch_max;
+
+    if (max == 0 ||
+        !settle_store_ok(settle, settle->store.claim(settle->store.context, &claim, max,
+                                                     chain_ready)))
+        return 0;
+    settle->counters.claimed += claim.claimed;
+    settle->counters.off_chain += claim.off_chain;
+    settle->counters.refused += claim.refused;
+    settle->results_stale |= claim.off_chain + claim.refused > 0;
+    if (claim.claimed > 0 && pass_load(settle))
+        pass_items(settle, true);
+    return claim.claimed + claim.off_chain + claim.refused;
+}
+
+static bool has_open_bids(const struct settle *settle)
+{
+    for (size_t i = 0; i < settle->item_count; i++)
+        if (settle->items[i].bid_count > 0)
+            return true;
+    return false;
+}
+
+static void pass_deadline(struct settle *settle, uint64_t now_ns)
+{
+    bool busy = has_open_bids(settle) && !settle->chain_failed;
+
+    settle->deadline_ns = now_ns + (busy ? settle->config.poll_ns : settle->config.tick_ns);
+    if (settle->chain_failed)
+        settle->chain_again_ns = now_ns + settle->config.tick_ns;
+    if (settle->store_failed)
+        settle->store_again_ns = settle->deadline_ns = now_ns + STORE_WAIT_NS;
+}
+
+size_t settle_do_work(struct settle *settle, uint64_t now_ns)
+{
+    size_t done;
+    size_t retried = 0;
+    bool chain_ready;
+
+    settle->counters.passes++;
+    if (!pass_lead(settle, now_ns)) {
+        settle->deadline_ns = settle->store_again_ns;
+        return 0;
+    }
+    pass_plan(settle, now_ns);
+    done = results_poll(settle) + results_send(settle);
+    if (!settle->store_failed &&
+        settle_store_ok(settle, settle->store.retry(settle->store.context, &retried)))
+        settle->results_stale |= retried > 0;
+    settle->item_count = 0;
+    chain_ready = !settle->store_failed && pass_chain(settle, now_ns);
+    if (!settle->store_failed && pass_load(settle) && chain_ready)
+        done += pass_items(settle, false);
+    if (!settle->store_failed)
+        done += pass_claim(settle, chain_ready && !settle->chain_failed);
+    if (!settle->store_failed)
+        done += results_send(settle);
+    pass_deadline(settle, now_ns);
+    return settle->store_failed || settle->chain_failed ? 0 : done + retried;
+}
+
+uint64_t settle_deadline_ns(const struct settle *settle)
+{
+    return settle->deadline_ns;
+}

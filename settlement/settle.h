@@ -1,0 +1,116 @@
+// The settlement worker: an agent that carries every request of chain.chain_request through the state
+// machine of settle_states.h, exactly once. Its first customer is the settlement of trades (F1–F7).
+//
+// It keeps no truth of its own: each pass reads the open rows and advances each by what can be done now.
+// The order of effects is what makes it exact:
+//   evidence and nonce committed → signature → raw bytes committed → broadcast → receipt → confirmations
+//   → one transaction that settles the trade and queues the result for the core → the core's event.
+// A crash between any two of them leaves rows from which the next pass goes on with the same bytes.
+// A new nonce is taken for a trade only when every attempt at the former one has ended for certain.
+//
+// Threads: one. Memory: fixed, inside `struct settle` (about 1 MB), no allocation of its own.
+// Failures: the node's, the signer's and the database's are waited out (settle_deadline_ns says until when);
+// what is our own fault asserts.
+#ifndef LONJA_SETTLEMENT_SETTLE_H
+#define LONJA_SETTLEMENT_SETTLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chain/node.h"
+#include "chain/signer.h"
+#include "settlement/settle_core.h"
+#include "settlement/settle_store.h"
+
+struct settle_config {
+    uint64_t chain_id;
+    uint64_t confirmations; // a block counts as its own first confirmation; 0 is taken as 1
+    size_t batch_max;       // trades claimed at once (F3)
+    uint32_t attempts_max;  // signed attempts before a trade has failed (F7)
+    uint64_t gas_call_max;
+    uint64_t gas_margin_percent;
+    struct settle_fee_policy fees;
+    uint64_t tick_ns;  // waits this long after a failure, and at most this long for a notification
+    uint64_t poll_ns;  // asks the node for receipts this often while something is sent
+    uint64_t stuck_ns; // blocks pass and the lowest nonce is not mined for this long: bid more
+};
+
+enum { SETTLE_ITEMS_MAX = 256, SETTLE_RESULTS_MAX = 64 };
+
+struct settle_counters {
+    uint64_t passes;
+    uint64_t claimed;
+    uint64_t off_chain;
+    uint64_t refused; // failed before anything was signed
+    uint64_t signed_attempts;
+    uint64_t broadcasts;
+    uint64_t resends;
+    uint64_t bids_raised;
+    uint64_t confirmed;
+    uint64_t reverted;
+    uint64_t dropped;
+    uint64_t reorganised;
+    uint64_t incidents; // the check at the mined block differs from the one before signing (M28)
+    uint64_t foreign_nonces;
+    uint64_t node_failures;
+    uint64_t signer_failures;
+    uint64_t store_failures;
+    uint64_t results_sent;
+    uint64_t results_refused;
+};
+
+struct settle {
+    struct settle_config config;
+    struct settle_store_ops store;
+    struct node *node;
+    struct signer_ops signer;
+    struct settle_core_ops core;
+    struct settle_counters counters;
+
+    // What the last pass knew; forgotten on any doubt.
+    bool has_signer;
+    bool nonces_checked;
+    struct chain_address signer_address;
+    uint64_t block_number;   // latest, at the start of this pass
+    uint64_t base_fee_wei;   // of the next block
+    uint64_t priority_wei;   // what the last blocks paid
+    uint64_t mined_nonces;   // the node's count at latest
+    uint64_t looked_block;   // receipts were last asked for at this block …
+    uint64_t looked_ns;      // … and time
+    bool look;               // this pass asks for receipts
+    bool resend;             // this pass looks whether the pool still has what was sent
+    uint64_t resent_ns;
+    uint64_t head_nonce;     // the lowest nonce that is not mined, since
+    uint64_t head_block;     // … this block
+    uint64_t head_ns;        // … and time
+    uint64_t deadline_ns;
+    uint64_t chain_again_ns; // the node or the signer failed: not before this
+    uint64_t store_again_ns;
+    bool store_failed;       // this pass
+    bool chain_failed;       // this pass
+
+    size_t item_count;
+    struct settle_item items[SETTLE_ITEMS_MAX];
+
+    // Results on their way to the core, oldest first; those before result_sent were sent.
+    bool results_stale; // read them again
+    size_t result_count;
+    size_t result_sent;
+    struct settle_result results[SETTLE_RESULTS_MAX];
+
+    struct signer_signed scratch_signed;
+    uint8_t scratch_raw[SIGNER_RAW_MAX];
+};
+
+// Takes over nothing: the caller closes store, node, signer and core after the worker is no longer used.
+void settle_init(struct settle *settle, const struct settle_config *config,
+                 const struct settle_store_ops *store, struct node *node,
+                 const struct signer_ops *signer, const struct settle_core_ops *core);
+
+// One bounded pass. `now_ns` is wall-clock time. Returns how many rows changed; call again at once while it
+// is above zero, else when notified, when the core answers, or at settle_deadline_ns.
+size_t settle_do_work(struct settle *settle, uint64_t now_ns);
+uint64_t settle_deadline_ns(const struct settle *settle);
+
+#endif

@@ -1,0 +1,174 @@
+// Where the chain is, and whose nonces are used. One owner per signer and chain: the counter stands in
+// Postgres (settle.nonce, settle.signer) and is compared with the node's two counts at start, every tick
+// and whenever an answer does not fit:
+//
+//   node's count      meaning                                            what is done
+//   = counter         nothing under way                                  –
+//   below, our lines  sent or signed transactions are not mined yet      they are resent in nonce order
+//   below, confirmed  the chain lost what was final (deep reorganisation, restored node): the same bytes
+//                     go out again, an error is logged; the trades stay settled
+//   above             somebody else signs with our key: an error is logged, the counter goes past it
+#include "settlement/settle_internal.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+static enum settle_step signer_look(struct settle *settle)
+{
+    uint64_t chain_id;
+    enum node_result node_result = node_chain_id(settle->node, &chain_id);
+    enum signer_result signer_result;
+
+    if (node_result != NODE_OK)
+        return settle_chain_failed(settle, "eth_chainId", node_result);
+    if (chain_id != settle->config.chain_id) {
+        log_error("the node is on another chain chain_id=%llu configured=%llu",
+                  (unsigned long long)chain_id, (unsigned long long)settle->config.chain_id);
+        return settle_chain_failed(settle, "chain_id", NODE_OK);
+    }
+    signer_result = settle->signer.address(settle->signer.context, &settle->signer_address);
+    if (signer_result != SIGNER_OK) {
+        settle->counters.signer_failures++;
+        log_limited(LOG_WARNING, "the signer does not answer reason=%s",
+                    signer_result_text(signer_result));
+        return settle_chain_failed(settle, "signer", NODE_OK);
+    }
+    settle->has_signer = true;
+    return SETTLE_STEP_NONE;
+}
+
+// Confirmed transactions whose nonce the node says is free again: same bytes, never a new transfer.
+static enum settle_step lost_look(struct settle *settle)
+{
+    size_t reopened = 0;
+
+    if (!settle_store_ok(settle, settle->store.reopen(settle->store.context, &reopened,
+                                                      &settle->signer_address,
+                                                      settle->mined_nonces)))
+        return SETTLE_STEP_ABORT;
+    if (reopened > 0) {
+        settle->counters.reorganised += reopened;
+        log_error("the chain lost confirmed transactions; the same bytes are sent again count=%zu "
+                  "from_nonce=%llu",
+                  reopened, (unsigned long long)settle->mined_nonces);
+    }
+    return SETTLE_STEP_NONE;
+}
+
+static enum settle_step nonces_look(struct settle *settle)
+{
+    uint64_t pending = 0;
+    uint64_t next = 0;
+    bool known = false;
+    enum node_result result = node_transaction_count(settle->node, &pending,
+                                                     &settle->signer_address, NODE_PENDING);
+
+    if (result != NODE_OK)
+        return settle_chain_failed(settle, "eth_getTransactionCount", result);
+    if (pending < settle->mined_nonces)
+        pending = settle->mined_nonces;
+    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &next,
+                                                         &settle->signer_address)))
+        return SETTLE_STEP_ABORT;
+    if (known && pending > next) {
+        settle->counters.foreign_nonces += pending - next;
+        log_error("transactions of our signer that we did not make nonce=%llu node_nonce=%llu",
+                  (unsigned long long)next, (unsigned long long)pending);
+    }
+    if ((!known || pending > next) &&
+        !settle_store_ok(settle, settle->store.nonce_set(settle->store.context,
+                                                         &settle->signer_address, pending)))
+        return SETTLE_STEP_ABORT;
+    if (known && settle->mined_nonces < next && lost_look(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    settle->nonces_checked = true;
+    return SETTLE_STEP_NONE;
+}
+
+enum settle_step settle_chain_look(struct settle *settle)
+{
+    struct node_fees fees;
+    enum node_result result;
+
+    if (!settle->has_signer && signer_look(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    result = node_block_number(settle->node, &settle->block_number);
+    if (result != NODE_OK)
+        return settle_chain_failed(settle, "eth_blockNumber", result);
+    result = node_get_fees(settle->node, &fees);
+    if (result != NODE_OK)
+        return settle_chain_failed(settle, "eth_feeHistory", result);
+    settle->base_fee_wei = fees.base_fee_wei;
+    settle->priority_wei = fees.priority_fee_wei;
+    result = node_transaction_count(settle->node, &settle->mined_nonces, &settle->signer_address,
+                                    NODE_LATEST);
+    if (result != NODE_OK)
+        return settle_chain_failed(settle, "eth_getTransactionCount", result);
+    if (!settle->nonces_checked || settle->resend)
+        return nonces_look(settle);
+    return SETTLE_STEP_NONE;
+}
+
+bool settle_chain_is_deep(const struct settle *settle, uint64_t block)
+{
+    uint64_t needed = settle->config.confirmations > 0 ? settle->config.confirmations : 1;
+
+    return block <= settle->block_number && settle->block_number - block + 1 >= needed;
+}
+
+static bool transaction_uses(const json_t *transaction, const struct chain_address *signer,
+                             uint64_t nonce, struct chain_hash *hash)
+{
+    const char *from_text = json_string_value(json_object_get(transaction, "from"));
+    const char *nonce_text = json_string_value(json_object_get(transaction, "nonce"));
+    const char *hash_text = json_string_value(json_object_get(transaction, "hash"));
+    struct chain_address from;
+    uint64_t seen;
+
+    return from_text != NULL && nonce_text != NULL && hash_text != NULL &&
+           address_parse(&from, from_text) && address_equal(&from, signer) &&
+           hex_quantity_u64(&seen, nonce_text) && seen == nonce &&
+           hex_decode_exact(hash->bytes, sizeof(hash->bytes), hash_text);
+}
+
+// One block with its transactions: the only question that chain/node.h does not ask.
+static enum node_result block_scan(struct settle *settle, bool *found, struct chain_hash *hash,
+                                   uint64_t block, uint64_t nonce)
+{
+    struct rpc_reply reply;
+    char number[HEX_QUANTITY_SIZE];
+    const json_t *transaction;
+    size_t i;
+
+    hex_quantity(number, block);
+    settle->node->rpc.call(settle->node->rpc.context, &reply, "eth_getBlockByNumber",
+                           json_pack("[sb]", number, 1));
+    enum node_result result = reply.status == RPC_OK ? NODE_OK : node_classify(&reply);
+    const json_t *transactions = json_object_get(reply.result, "transactions");
+    if (result == NODE_OK && !json_is_array(transactions))
+        result = NODE_GARBAGE;
+    *found = false;
+    if (result == NODE_OK)
+        json_array_foreach(transactions, i, transaction)
+            if (transaction_uses(transaction, &settle->signer_address, nonce, hash))
+                *found = true;
+    rpc_reply_fini(&reply);
+    return result;
+}
+
+enum node_result settle_chain_find(struct settle *settle, bool *found, struct chain_hash *hash,
+                                   uint64_t *block, uint64_t nonce)
+{
+    uint64_t top = settle->block_number;
+
+    *found = false;
+    for (uint64_t i = 0; i < SETTLE_SCAN_BLOCKS && i <= top; i++) {
+        enum node_result result = block_scan(settle, found, hash, top - i, nonce);
+        if (result != NODE_OK || *found) {
+            *block = top - i;
+            return result;
+        }
+    }
+    return NODE_OK;
+}

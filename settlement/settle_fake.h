@@ -1,0 +1,188 @@
+// Test only: the world around the worker in memory — Postgres, an EVM node with an ERC-3643 token, the signer
+// and the core — each behind the same tables of functions as in production, with faults at every effect.
+//
+// Fault model. Every call that leaves the worker is one numbered effect, at which one of these may happen:
+//   LOST_BEFORE  the request never arrives (connection refused, timeout on the way)
+//   LOST_AFTER   it is carried out, its answer is lost (a commit that nobody hears of, a broadcast too)
+//   GARBAGE      the node answers something unusable after it has acted; elsewhere as LOST_AFTER
+//   KILL_BEFORE, KILL_AFTER  the worker dies: nothing that it still does has any effect
+// A lost database session also loses the lock: nothing is written until `lead` has been called again.
+//
+// What the world itself asserts, at every effect: a broadcast has its bytes, hash and nonce committed; a
+// move of a trade or an attempt is in the table; no planned leg is executed twice; a nonce serves one trade.
+#ifndef LONJA_SETTLEMENT_SETTLE_FAKE_H
+#define LONJA_SETTLEMENT_SETTLE_FAKE_H
+
+#include "settlement/settle.h"
+
+enum {
+    FAKE_TRADES_MAX = 64,
+    FAKE_ATTEMPTS_MAX = 512,
+    FAKE_TX_MAX = 512,
+    FAKE_WALLETS_MAX = 16,
+    FAKE_RESULTS_MAX = 256,
+    FAKE_RAW_MAX = 512,
+    FAKE_CHECKS_MAX = 1024,
+};
+
+enum fake_fault {
+    FAKE_NONE,
+    FAKE_LOST_BEFORE,
+    FAKE_LOST_AFTER,
+    FAKE_GARBAGE,
+    FAKE_KILL_BEFORE,
+    FAKE_KILL_AFTER,
+    FAKE_FAULT_COUNT
+};
+
+struct fake_faults {
+    uint64_t effects;   // so far
+    uint64_t at;        // the effect at which `kind` happens (1 = the first); 0 = none
+    enum fake_fault kind;
+    uint32_t permille;  // otherwise at random with this chance, any kind
+    uint64_t random;
+    bool dead;          // the worker was killed; fake_revive
+    uint64_t injected;
+};
+
+struct fake_trade {
+    uint64_t trade_id;
+    const char *contract;
+    const char *buyer_wallet;
+    const char *seller_wallet;
+    int64_t quantity;
+    enum settle_trade_state state;
+    uint32_t attempts;
+    uint32_t total_attempts;
+    bool on_chain;
+    bool retry_asked;
+    char reason[200];
+    struct chain_hash tx_hash;
+    uint64_t changed_ns;
+    bool request_open;
+    struct settle_leg leg;
+    unsigned executed; // transfers on the canonical chain
+};
+
+struct fake_attempt {
+    struct settle_attempt attempt;
+    size_t trade;
+    size_t raw_len;
+    uint8_t raw[FAKE_RAW_MAX];
+};
+
+struct fake_tx {
+    struct chain_hash hash;
+    uint64_t nonce;
+    uint64_t max_fee_wei;
+    uint64_t priority_fee_wei;
+    uint64_t gas_limit;
+    bool dropped; // replaced in the pool, or forgotten by the node
+    bool mined;
+    bool succeeded;
+    bool moved; // it moved units (undone when reorganised away)
+    bool foreign;
+    uint64_t block;
+    struct settle_leg leg;
+};
+
+struct fake_wallet {
+    struct chain_address address;
+    chain_uint128 units;
+    bool frozen;
+    bool verified;
+};
+
+struct fake_world {
+    struct fake_faults faults;
+    uint64_t now_ns;
+    uint64_t tick_ns;
+    uint32_t attempts_max;
+
+    // Postgres: what is committed.
+    bool leading;
+    bool signer_known;
+    uint64_t nonce_next;
+    size_t trade_count;
+    struct fake_trade trades[FAKE_TRADES_MAX];
+    size_t attempt_count;
+    struct fake_attempt attempts[FAKE_ATTEMPTS_MAX];
+    size_t result_count;
+    struct settle_result results[FAKE_RESULTS_MAX];
+    bool result_answered[FAKE_RESULTS_MAX];
+    uint64_t result_number;
+    size_t checks;  // evidence rows
+    size_t rechecks;
+    unsigned gas_rows;
+
+    // The node.
+    uint64_t chain_id;
+    uint64_t block;
+    uint64_t fork; // changes with every reorganisation
+    uint64_t base_fee_wei;
+    uint64_t pool_floor_wei; // a lower max fee is "underpriced"
+    bool paused;
+    bool can_transfer;
+    bool hook_reverts;       // forcedTransfer reverts, also when simulated
+    bool out_of_gas_once;    // the next transaction fails, a simulation passes
+    bool wrong_event;        // executed transactions emit another Transfer
+    bool down;
+    size_t wallet_count;
+    struct fake_wallet wallets[FAKE_WALLETS_MAX];
+    size_t tx_count;
+    struct fake_tx txs[FAKE_TX_MAX];
+
+    // The signer. It remembers what it signed at a nonce, as the real one does.
+    uint8_t key[32];
+    struct chain_address signer;
+    enum signer_result refuse; // SIGNER_OK = signs
+    unsigned refuse_count;     // how often
+    uint64_t signed_nonces;
+    struct chain_hash signed_payload[FAKE_TX_MAX]; // by nonce
+
+    // The core.
+    bool core_down;
+    uint64_t core_last_ref;
+    size_t core_booked[FAKE_TRADES_MAX][4]; // by trade and outcome
+    size_t answer_count;
+    struct settle_answer answers[FAKE_RESULTS_MAX];
+};
+
+extern const char fake_token[];    // the contract's address
+extern const char fake_seller[];   // wallets with units at the start
+extern const char fake_seller2[];
+extern const char fake_buyer[];
+
+// A world with one token, three verified wallets and a signer; no trades.
+void fake_init(struct fake_world *world, uint64_t seed);
+// The next trade; ids go up by 1000. Quantity is in token units of scale 2, the contract has 18 decimals.
+struct fake_trade *fake_trade(struct fake_world *world, const char *seller, const char *buyer,
+                              int64_t quantity);
+void fake_retry(struct fake_world *world, struct fake_trade *trade);
+
+struct settle_store_ops fake_store(struct fake_world *world);
+struct rpc_ops fake_rpc(struct fake_world *world);
+struct signer_ops fake_signer(struct fake_world *world);
+struct settle_core_ops fake_core(struct fake_world *world);
+
+// What happens at this effect.
+enum fake_fault fake_effect(struct fake_world *world);
+bool fake_is_before(enum fake_fault fault); // the effect does not take place
+uint64_t fake_random(struct fake_world *world, uint64_t below);
+
+// The chain on its own: a block with what the pool offers; the last `depth` blocks undone (their
+// transactions return to the pool, or are forgotten); the pool forgotten; a transaction of our key made
+// behind our back.
+void fake_mine(struct fake_world *world);
+void fake_reorganise(struct fake_world *world, uint64_t depth, bool forget);
+void fake_forget_pool(struct fake_world *world);
+void fake_foreign(struct fake_world *world);
+
+struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address);
+struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text);
+// Used by the node when bytes arrive: committed, as they are?
+bool fake_is_committed(const struct fake_world *world, const uint8_t *raw, size_t len);
+// Asserts everything that must hold when nothing is under way.
+void fake_check_end(const struct fake_world *world);
+
+#endif

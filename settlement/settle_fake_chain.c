@@ -1,0 +1,547 @@
+#include "settlement/settle_fake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A node with one ERC-3643 token, the signer, and the core. The node speaks JSON-RPC results, so that
+// chain/node.c and chain/erc3643.c are under test with the worker; its errors have a real node's words.
+
+static const uint8_t registry_bytes[ADDRESS_BYTES] = {0x11};
+static const uint8_t compliance_bytes[ADDRESS_BYTES] = {0x22};
+
+// ---- state ----------------------------------------------------------------------------------------
+
+struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address)
+{
+    for (size_t i = 0; i < world->wallet_count; i++)
+        if (address_equal(&world->wallets[i].address, address))
+            return &world->wallets[i];
+    ASSERT(world->wallet_count < FAKE_WALLETS_MAX);
+    world->wallets[world->wallet_count] = (struct fake_wallet){.address = *address};
+    return &world->wallets[world->wallet_count++];
+}
+
+struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text)
+{
+    struct chain_address address;
+
+    ASSERT(address_parse(&address, text));
+    return fake_wallet(world, &address);
+}
+
+static bool leg_equal(const struct settle_leg *a, const struct settle_leg *b)
+{
+    return address_equal(&a->token, &b->token) && address_equal(&a->from, &b->from) &&
+           address_equal(&a->to, &b->to) && a->units == b->units;
+}
+
+static struct fake_trade *trade_of_leg(struct fake_world *world, const struct settle_leg *leg)
+{
+    for (size_t i = 0; i < world->trade_count; i++)
+        if (leg_equal(&world->trades[i].leg, leg))
+            return &world->trades[i];
+    return NULL;
+}
+
+static struct chain_hash block_hash(const struct fake_world *world, uint64_t number)
+{
+    uint64_t seed[2] = {number, world->fork};
+
+    return keccak256_hash((const uint8_t *)seed, sizeof(seed));
+}
+
+// What the contract does: agent, balance and isVerified(to), then the hooks.
+static bool transfer_passes(struct fake_world *world, const struct settle_leg *leg)
+{
+    return !world->hook_reverts && fake_wallet(world, &leg->from)->units >= leg->units &&
+           fake_wallet(world, &leg->to)->verified;
+}
+
+static void tx_execute(struct fake_world *world, struct fake_tx *tx)
+{
+    tx->mined = true;
+    tx->block = world->block;
+    tx->succeeded = !tx->foreign && !world->out_of_gas_once && transfer_passes(world, &tx->leg);
+    world->out_of_gas_once = false;
+    if (!tx->succeeded)
+        return;
+    struct fake_trade *trade = trade_of_leg(world, &tx->leg);
+    ASSERT(trade != NULL);
+    trade->executed++;
+    ASSERT(trade->executed == 1); // never two transfers for one trade
+    tx->moved = true;
+    fake_wallet(world, &tx->leg.from)->units -= tx->leg.units;
+    fake_wallet(world, &tx->leg.to)->units += tx->leg.units;
+}
+
+static uint64_t mined_count(const struct fake_world *world)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < world->tx_count; i++)
+        count += world->txs[i].mined;
+    return count;
+}
+
+static struct fake_tx *pool_find(struct fake_world *world, uint64_t nonce)
+{
+    for (size_t i = 0; i < world->tx_count; i++)
+        if (!world->txs[i].mined && !world->txs[i].dropped && world->txs[i].nonce == nonce)
+            return &world->txs[i];
+    return NULL;
+}
+
+void fake_mine(struct fake_world *world)
+{
+    world->block++;
+    for (;;) {
+        struct fake_tx *tx = pool_find(world, mined_count(world));
+        if (tx == NULL || tx->max_fee_wei < world->base_fee_wei)
+            return;
+        tx_execute(world, tx);
+    }
+}
+
+void fake_reorganise(struct fake_world *world, uint64_t depth, bool forget)
+{
+    world->fork++;
+    world->block -= depth;
+    for (size_t i = world->tx_count; i > 0; i--) {
+        struct fake_tx *tx = &world->txs[i - 1];
+        if (!tx->mined || tx->block <= world->block)
+            continue;
+        if (tx->moved) {
+            fake_wallet(world, &tx->leg.from)->units += tx->leg.units;
+            fake_wallet(world, &tx->leg.to)->units -= tx->leg.units;
+            trade_of_leg(world, &tx->leg)->executed--;
+        }
+        tx->mined = tx->moved = tx->succeeded = false;
+        tx->block = 0;
+        tx->dropped = forget;
+    }
+}
+
+void fake_forget_pool(struct fake_world *world)
+{
+    for (size_t i = 0; i < world->tx_count; i++)
+        if (!world->txs[i].mined)
+            world->txs[i].dropped = true;
+}
+
+void fake_foreign(struct fake_world *world)
+{
+    uint64_t nonce = mined_count(world);
+    struct fake_tx *ours = pool_find(world, nonce);
+
+    if (ours != NULL)
+        ours->dropped = true;
+    ASSERT(world->tx_count < FAKE_TX_MAX);
+    struct fake_tx *tx = &world->txs[world->tx_count++];
+    *tx = (struct fake_tx){.nonce = nonce, .foreign = true, .mined = true, .block = ++world->block};
+    tx->hash = keccak256_hash((const uint8_t *)&world->tx_count, sizeof(world->tx_count));
+}
+
+// ---- JSON-RPC -------------------------------------------------------------------------------------
+
+static json_t *quantity(chain_uint128 value)
+{
+    char text[HEX_QUANTITY_SIZE];
+
+    hex_quantity(text, value);
+    return json_string(text);
+}
+
+static json_t *bytes(const uint8_t *data, size_t len)
+{
+    char text[HEX_TEXT_SIZE(256)];
+
+    ASSERT(len <= 256);
+    hex_encode(text, data, len);
+    return json_string(text);
+}
+
+static json_t *word_u128(chain_uint128 value)
+{
+    struct abi_word word = abi_from_u128(value);
+
+    return bytes(word.bytes, sizeof(word.bytes));
+}
+
+static json_t *word_address(const uint8_t address[ADDRESS_BYTES])
+{
+    struct chain_address value;
+
+    memcpy(value.bytes, address, ADDRESS_BYTES);
+    struct abi_word word = abi_from_address(&value);
+    return bytes(word.bytes, sizeof(word.bytes));
+}
+
+static json_t *error(struct rpc_reply *reply, int64_t code, const char *message)
+{
+    reply->status = RPC_ERROR;
+    reply->code = code;
+    snprintf(reply->message, sizeof(reply->message), "%s", message);
+    return NULL;
+}
+
+static const char *param_text(const json_t *params, size_t index)
+{
+    return json_string_value(json_array_get(params, index));
+}
+
+static bool leg_of_calldata(struct settle_leg *leg, const struct chain_address *to,
+                            const uint8_t *data, size_t len)
+{
+    uint32_t selector = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
+                        (uint32_t)data[2] << 8 | data[3];
+    struct abi_word words[3];
+
+    leg->token = *to;
+    for (size_t i = 0; i < 3; i++)
+        if (!abi_answer_word(&words[i], data + 4, len - 4, i))
+            return false;
+    return selector == (uint32_t)ERC3643_FORCED_TRANSFER &&
+           abi_word_address(&leg->from, &words[0]) && abi_word_address(&leg->to, &words[1]) &&
+           abi_word_u128(&leg->units, &words[2]);
+}
+
+static json_t *message_call(struct fake_world *world, struct rpc_reply *reply,
+                            const json_t *params, bool estimate)
+{
+    const json_t *message = json_array_get(params, 0);
+    uint8_t data[256];
+    struct chain_address to;
+    struct chain_address argument = {{0}};
+    struct settle_leg leg;
+    ssize_t len = hex_decode(data, sizeof(data), json_string_value(json_object_get(message, "data")));
+
+    ASSERT(len >= 4 && address_parse(&to, json_string_value(json_object_get(message, "to"))));
+    uint32_t selector = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
+                        (uint32_t)data[2] << 8 | data[3];
+    if (len >= 36)
+        memcpy(argument.bytes, data + 16, ADDRESS_BYTES);
+#define IS(method) (selector == (uint32_t)ERC3643_##method)
+    if (IS(FORCED_TRANSFER)) {
+        ASSERT(leg_of_calldata(&leg, &to, data, (size_t)len));
+        if (!transfer_passes(world, &leg))
+            return error(reply, 3, "execution reverted: MaxBalanceExceeded");
+        return estimate ? quantity(200000) : json_string("0x");
+    }
+    if (IS(PAUSED))
+        return word_u128(world->paused);
+    if (IS(IS_FROZEN))
+        return word_u128(fake_wallet(world, &argument)->frozen);
+    if (IS(BALANCE_OF))
+        return word_u128(fake_wallet(world, &argument)->units);
+    if (IS(GET_FROZEN_TOKENS))
+        return word_u128(0);
+    if (IS(IDENTITY_REGISTRY))
+        return word_address(registry_bytes);
+    if (IS(COMPLIANCE))
+        return word_address(compliance_bytes);
+    if (IS(IS_VERIFIED))
+        return word_u128(fake_wallet(world, &argument)->verified);
+    if (IS(CAN_TRANSFER))
+        return word_u128(world->can_transfer);
+#undef IS
+    return error(reply, -32601, "no such method of the contract");
+}
+
+static json_t *send_raw(struct fake_world *world, struct rpc_reply *reply, const json_t *params)
+{
+    uint8_t raw[FAKE_RAW_MAX];
+    struct transaction tx;
+    struct chain_address sender;
+    struct settle_leg leg;
+    ssize_t len = hex_decode(raw, sizeof(raw), param_text(params, 0));
+
+    ASSERT(len > 0 && transaction_decode(&tx, NULL, &sender, raw, (size_t)len));
+    ASSERT(address_equal(&sender, &world->signer) && tx.chain_id == world->chain_id);
+    ASSERT(leg_of_calldata(&leg, &tx.to, tx.calldata, tx.calldata_len));
+    ASSERT(fake_is_committed(world, raw, (size_t)len)); // never a broadcast before the commit
+    struct chain_hash hash = keccak256_hash(raw, (size_t)len);
+    for (size_t i = 0; i < world->tx_count; i++) {
+        struct fake_tx *known = &world->txs[i];
+        if (memcmp(&known->hash, &hash, sizeof(hash)) != 0)
+            continue;
+        if (known->mined)
+            return error(reply, -32003, "nonce too low");
+        if (!known->dropped)
+            return error(reply, -32003, "transaction already imported");
+    }
+    if (tx.nonce < mined_count(world))
+        return error(reply, -32003, "nonce too low");
+    struct fake_tx *rival = pool_find(world, tx.nonce);
+    if (tx.max_fee_wei < world->pool_floor_wei)
+        return error(reply, -32003, "transaction underpriced");
+    if (rival != NULL && tx.max_fee_wei < rival->max_fee_wei + rival->max_fee_wei / 8)
+        return error(reply, -32003, "replacement transaction underpriced");
+    if (rival != NULL)
+        rival->dropped = true;
+    ASSERT(world->tx_count < FAKE_TX_MAX);
+    world->txs[world->tx_count++] = (struct fake_tx){.hash = hash,
+                                                     .nonce = tx.nonce,
+                                                     .max_fee_wei = tx.max_fee_wei,
+                                                     .priority_fee_wei = tx.priority_fee_wei,
+                                                     .gas_limit = tx.gas_limit,
+                                                     .leg = leg};
+    return bytes(hash.bytes, sizeof(hash.bytes));
+}
+
+static struct fake_tx *tx_param(struct fake_world *world, const json_t *params)
+{
+    struct chain_hash hash;
+
+    ASSERT(hex_decode_exact(hash.bytes, sizeof(hash.bytes), param_text(params, 0)));
+    for (size_t i = world->tx_count; i > 0; i--)
+        if (!world->txs[i - 1].dropped &&
+            memcmp(&world->txs[i - 1].hash, &hash, sizeof(hash)) == 0)
+            return &world->txs[i - 1];
+    return NULL;
+}
+
+static json_t *tx_json(struct fake_world *world, const struct fake_tx *tx)
+{
+    return json_pack("{so,so,so,so}", "hash", bytes(tx->hash.bytes, KECCAK_BYTES), "from",
+                     bytes(world->signer.bytes, ADDRESS_BYTES), "nonce", quantity(tx->nonce),
+                     "blockNumber", tx->mined ? quantity(tx->block) : json_null());
+}
+
+static json_t *transfer_log(const struct fake_world *world, const struct fake_tx *tx)
+{
+    struct abi_word from = abi_from_address(&tx->leg.from);
+    struct abi_word to = abi_from_address(&tx->leg.to);
+
+    return json_pack("{so,ss,so,s[ooo]}", "address", bytes(tx->leg.token.bytes, ADDRESS_BYTES),
+                     "logIndex", "0x0", "data", word_u128(tx->leg.units + world->wrong_event),
+                     "topics", bytes(erc3643_transfer_topic.bytes, KECCAK_BYTES),
+                     bytes(from.bytes, 32), bytes(to.bytes, 32));
+}
+
+static json_t *receipt(struct fake_world *world, const json_t *params)
+{
+    const struct fake_tx *tx = tx_param(world, params);
+
+    if (tx == NULL || !tx->mined)
+        return json_null();
+    struct chain_hash hash = block_hash(world, tx->block);
+    json_t *logs = json_array();
+    if (tx->succeeded)
+        json_array_append_new(logs, transfer_log(world, tx));
+    return json_pack("{so,so,so,so,ss,so,so,so}", "status", quantity(tx->succeeded), "blockNumber",
+                     quantity(tx->block), "blockHash", bytes(hash.bytes, KECCAK_BYTES),
+                     "transactionHash", bytes(tx->hash.bytes, KECCAK_BYTES), "transactionIndex",
+                     "0x0", "gasUsed", quantity(150000), "effectiveGasPrice",
+                     quantity(world->base_fee_wei), "logs", logs);
+}
+
+static json_t *block(struct fake_world *world, const json_t *params)
+{
+    const char *at = param_text(params, 0);
+    uint64_t number = world->block;
+    struct chain_hash hash;
+    struct chain_hash parent;
+
+    if (strcmp(at, "latest") != 0)
+        ASSERT(hex_quantity_u64(&number, at));
+    if (number > world->block)
+        return json_null();
+    json_t *transactions = json_array();
+    for (size_t i = 0; i < world->tx_count; i++)
+        if (world->txs[i].mined && world->txs[i].block == number)
+            json_array_append_new(transactions, tx_json(world, &world->txs[i]));
+    hash = block_hash(world, number);
+    parent = block_hash(world, number - 1);
+    return json_pack("{so,ss,so,ss,ss,so,so,so}", "number", quantity(number), "timestamp", "0x1",
+                     "baseFeePerGas", quantity(world->base_fee_wei), "gasLimit", "0x1c9c380",
+                     "gasUsed", "0x0", "hash", bytes(hash.bytes, KECCAK_BYTES), "parentHash",
+                     bytes(parent.bytes, KECCAK_BYTES), "transactions", transactions);
+}
+
+static json_t *nonce_count(struct fake_world *world, const json_t *params)
+{
+    uint64_t count = mined_count(world);
+
+    if (strcmp(param_text(params, 1), "pending") == 0)
+        while (pool_find(world, count) != NULL)
+            count++;
+    return quantity(count);
+}
+
+static json_t *answer(struct fake_world *world, struct rpc_reply *reply, const char *method,
+                      const json_t *params)
+{
+    if (strcmp(method, "eth_chainId") == 0)
+        return quantity(world->chain_id);
+    if (strcmp(method, "eth_blockNumber") == 0)
+        return quantity(world->block);
+    if (strcmp(method, "eth_feeHistory") == 0)
+        return json_pack("{s[o],s[[s]]}", "baseFeePerGas", quantity(world->base_fee_wei), "reward",
+                         "0x0");
+    if (strcmp(method, "eth_getTransactionCount") == 0)
+        return nonce_count(world, params);
+    if (strcmp(method, "eth_getCode") == 0)
+        return json_string("0x60");
+    if (strcmp(method, "eth_call") == 0)
+        return message_call(world, reply, params, false);
+    if (strcmp(method, "eth_estimateGas") == 0)
+        return message_call(world, reply, params, true);
+    if (strcmp(method, "eth_sendRawTransaction") == 0)
+        return send_raw(world, reply, params);
+    if (strcmp(method, "eth_getTransactionReceipt") == 0)
+        return receipt(world, params);
+    if (strcmp(method, "eth_getBlockByNumber") == 0)
+        return block(world, params);
+    if (strcmp(method, "eth_getTransactionByHash") == 0) {
+        const struct fake_tx *tx = tx_param(world, params);
+        return tx == NULL ? json_null() : tx_json(world, tx);
+    }
+    return error(reply, -32601, "the method does not exist");
+}
+
+static void rpc_call(void *context, struct rpc_reply *reply, const char *method, json_t *params)
+{
+    struct fake_world *world = context;
+    enum fake_fault fault = world->down ? FAKE_LOST_BEFORE : fake_effect(world);
+
+    memset(reply, 0, sizeof(*reply));
+    if (!fake_is_before(fault))
+        reply->result = answer(world, reply, method, params);
+    json_decref(params);
+    if (fault == FAKE_NONE)
+        return;
+    rpc_reply_fini(reply);
+    reply->status = fault == FAKE_GARBAGE ? RPC_GARBAGE : RPC_TRANSPORT;
+}
+
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+struct rpc_ops fake_rpc(struct fake_world *world)
+{
+    return (struct rpc_ops){.context = world, .call = rpc_call, .close = nothing};
+}
+
+// ---- the signer -----------------------------------------------------------------------------------
+
+static enum signer_result signer_address(void *context, struct chain_address *out)
+{
+    struct fake_world *world = context;
+
+    if (fake_effect(world) != FAKE_NONE)
+        return SIGNER_UNREACHABLE;
+    *out = world->signer;
+    return SIGNER_OK;
+}
+
+static enum signer_result signer_refuses(struct fake_world *world,
+                                         const struct signer_request *request)
+{
+    struct chain_hash payload = keccak256_hash(request->calldata, request->calldata_len);
+
+    if (world->refuse != SIGNER_OK && world->refuse_count > 0) {
+        world->refuse_count--;
+        return world->refuse;
+    }
+    ASSERT(request->nonce < FAKE_TX_MAX);
+    if (request->nonce < world->signed_nonces &&
+        memcmp(&world->signed_payload[request->nonce], &payload, sizeof(payload)) != 0)
+        return SIGNER_NONCE_CONFLICT;
+    world->signed_payload[request->nonce] = payload;
+    if (request->nonce >= world->signed_nonces)
+        world->signed_nonces = request->nonce + 1;
+    return SIGNER_OK;
+}
+
+static enum signer_result signer_sign(void *context, struct signer_signed *out,
+                                      const struct signer_request *request)
+{
+    struct fake_world *world = context;
+    struct transaction tx = {.chain_id = request->chain_id,
+                             .nonce = request->nonce,
+                             .priority_fee_wei = request->priority_fee_wei,
+                             .max_fee_wei = request->max_fee_wei,
+                             .gas_limit = request->gas_limit,
+                             .to = request->to,
+                             .calldata = request->calldata,
+                             .calldata_len = request->calldata_len};
+    enum fake_fault fault = fake_effect(world);
+
+    if (fake_is_before(fault))
+        return SIGNER_UNREACHABLE;
+    enum signer_result result = signer_refuses(world, request);
+    if (result == SIGNER_OK) {
+        ssize_t len = transaction_sign(out->raw, sizeof(out->raw), &tx, world->key);
+        ASSERT(len > 0);
+        out->raw_len = (size_t)len;
+        out->hash = keccak256_hash(out->raw, out->raw_len);
+    }
+    return fault == FAKE_NONE ? result : SIGNER_UNREACHABLE;
+}
+
+struct signer_ops fake_signer(struct fake_world *world)
+{
+    return (struct signer_ops){
+        .context = world, .address = signer_address, .sign = signer_sign, .close = nothing};
+}
+
+// ---- the core -------------------------------------------------------------------------------------
+
+static struct fake_trade *trade_by_id(struct fake_world *world, uint64_t trade_id)
+{
+    for (size_t i = 0; i < world->trade_count; i++)
+        if (world->trades[i].trade_id == trade_id)
+            return &world->trades[i];
+    ASSERT(false);
+    return NULL;
+}
+
+static bool core_send(void *context, const struct settlement_result_cmd *command)
+{
+    struct fake_world *world = context;
+    enum fake_fault fault = world->core_down ? FAKE_LOST_BEFORE : fake_effect(world);
+
+    if (world->core_down || world->faults.dead)
+        return false;
+    if (fake_is_before(fault)) { // into the ring of a core that dies: attach again
+        world->answers[world->answer_count++] = (struct settle_answer){.kind = SETTLE_ANSWER_RESTARTED};
+        return true;
+    }
+    ASSERT(command->ref_number > 0 && world->answer_count < FAKE_RESULTS_MAX - 1);
+    struct settle_answer said = {.kind = SETTLE_ANSWER_BOOKED, .ref_number = command->ref_number};
+    if (command->ref_number < world->core_last_ref) {
+        said.kind = SETTLE_ANSWER_REFUSED;
+        said.reject_code = 71;
+    } else if (command->ref_number > world->core_last_ref) {
+        struct fake_trade *trade = trade_by_id(world, command->trade_id);
+        world->core_last_ref = command->ref_number;
+        world->core_booked[trade - world->trades][command->outcome]++;
+    }
+    if (fault == FAKE_NONE)
+        world->answers[world->answer_count++] = said;
+    else
+        world->answers[world->answer_count++] =
+            (struct settle_answer){.kind = SETTLE_ANSWER_RESTARTED};
+    return true;
+}
+
+static bool core_poll(void *context, struct settle_answer *out)
+{
+    struct fake_world *world = context;
+
+    if (world->faults.dead || world->answer_count == 0)
+        return false;
+    *out = world->answers[0];
+    world->answer_count--;
+    memmove(&world->answers[0], &world->answers[1], world->answer_count * sizeof(world->answers[0]));
+    return true;
+}
+
+struct settle_core_ops fake_core(struct fake_world *world)
+{
+    return (struct settle_core_ops){
+        .context = world, .send = core_send, .poll = core_poll, .close = nothing};
+}

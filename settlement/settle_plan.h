@@ -1,0 +1,87 @@
+// The arithmetic of settlement: what a trade becomes on the chain, and what a transaction may cost. Pure
+// functions, any thread, nothing allocated.
+//
+// Quantities are the venue's token units (10^-scale); amounts on the chain are the contract's smallest
+// units (10^-decimals, 128 bits). Fees are wei per unit of gas.
+#ifndef LONJA_SETTLEMENT_SETTLE_PLAN_H
+#define LONJA_SETTLEMENT_SETTLE_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "chain/address.h"
+#include "chain/hex.h"
+
+// Why a trade waits, was released or has failed: stored in settle.trade and shown. Stable words. Beside
+// these stand the verdicts of the compliance check and the refusals of the signer, in their own words.
+#define SETTLE_REASON_NO_CONTRACT      "no_contract"
+#define SETTLE_REASON_WALLET_MISSING   "wallet_missing"
+#define SETTLE_REASON_WALLET_INVALID   "wallet_invalid"
+#define SETTLE_REASON_CONTRACT_INVALID "contract_invalid"
+#define SETTLE_REASON_AMOUNT           "amount_not_representable"
+#define SETTLE_REASON_SAME_WALLET      "buyer_and_seller_share_a_wallet"
+#define SETTLE_REASON_INBOUND          "inbound_not_settled"
+#define SETTLE_REASON_NODE             "node_unavailable"
+#define SETTLE_REASON_FEE_CAP          "fee_above_cap"
+#define SETTLE_REASON_GAS_CAP          "gas_above_limit"
+#define SETTLE_REASON_REVERTED         "reverted"
+#define SETTLE_REASON_OUT_OF_GAS       "reverted_but_would_pass_now"
+#define SETTLE_REASON_MISMATCH         "transfer_is_not_the_planned_one"
+#define SETTLE_REASON_NONCE_TAKEN      "nonce_used_by_another_transaction"
+
+// One leg of a transfer, as planned before anything is signed.
+struct settle_leg {
+    struct chain_address token;
+    struct chain_address from;
+    struct chain_address to;
+    chain_uint128 units;
+};
+
+struct settle_trade_terms {
+    const char *contract_address; // of the token; NULL or "" = none
+    const char *buyer_wallet;     // NULL or "" = none
+    const char *seller_wallet;
+    int64_t quantity;
+    uint8_t scale;    // of quantity
+    uint8_t decimals; // of the contract
+};
+
+enum settle_plan_result {
+    SETTLE_PLAN_ON_CHAIN,  // *leg is filled
+    SETTLE_PLAN_OFF_CHAIN, // no contract
+    SETTLE_PLAN_WAIT,      // somebody has to do something first; no attempt is used
+    SETTLE_PLAN_REFUSED,   // can never be carried out as it is
+};
+
+// Sets *reason (a SETTLE_REASON_*) unless the answer is ON_CHAIN.
+CHECKED enum settle_plan_result settle_plan(struct settle_leg *leg, const char **reason,
+                                            const struct settle_trade_terms *terms);
+
+// quantity × 10^(decimals − scale); false when it is no whole number of chain units, not positive, or above
+// 128 bits.
+CHECKED bool settle_units(chain_uint128 *units, int64_t quantity, uint8_t scale, uint8_t decimals);
+
+struct settle_fees {
+    uint64_t max_fee_wei;
+    uint64_t priority_fee_wei;
+};
+
+struct settle_fee_policy {
+    uint64_t cap_wei;            // max_fee_wei never exceeds it
+    uint64_t priority_floor_wei; // what is offered when the last blocks paid less
+};
+
+// First bid: twice the base fee and what the last blocks paid on top, under the cap. False: even the base
+// fee alone does not fit under it (wait for cheaper blocks).
+CHECKED bool settle_fees_first(struct settle_fees *fees, const struct settle_fee_policy *policy,
+                               uint64_t base_fee_wei, uint64_t recent_priority_wei);
+// Higher bid at the same nonce: both fees at least 12.5 % up, or the market's if that is more. False: the
+// cap does not allow it.
+CHECKED bool settle_fees_bump(struct settle_fees *fees, const struct settle_fee_policy *policy,
+                              const struct settle_fees *before, uint64_t base_fee_wei,
+                              uint64_t recent_priority_wei);
+// estimate × margin; 0 when that is above `max`.
+uint64_t settle_gas_limit(uint64_t estimate, uint64_t margin_percent, uint64_t max);
+
+#endif

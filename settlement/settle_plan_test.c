@@ -1,0 +1,136 @@
+#include "base/testing.h"
+
+#include <string.h>
+
+#include "settlement/settle_plan.h"
+#include "settlement/settle_states.h"
+
+static const struct settle_fee_policy policy = {.cap_wei = 1000, .priority_floor_wei = 10};
+
+static void units_are_exact_or_refused(void **state)
+{
+    chain_uint128 units;
+
+    (void)state;
+    assert_true(settle_units(&units, 12345, 2, 18));
+    assert_true(units == (chain_uint128)12345 * 10000000000000000);
+    assert_true(settle_units(&units, 1, 0, 0) && units == 1);
+    assert_true(settle_units(&units, 1200, 2, 0) && units == 12);
+    assert_false(settle_units(&units, 1250, 2, 0)); // half a unit of the chain
+    assert_false(settle_units(&units, 0, 2, 18));
+    assert_false(settle_units(&units, -1, 2, 18));
+    assert_false(settle_units(&units, INT64_MAX, 0, 36)); // above 128 bits
+}
+
+static void a_plan_says_what_a_trade_becomes(void **state)
+{
+    struct settle_trade_terms terms = {"0x00000000000000000000000000000000000000aa",
+                                       "0x00000000000000000000000000000000000000c1",
+                                       "0x00000000000000000000000000000000000000b1", 100, 2, 18};
+    struct settle_leg leg;
+    const char *reason = NULL;
+
+    (void)state;
+    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_ON_CHAIN);
+    assert_int_equal(leg.from.bytes[19], 0xb1);
+    assert_int_equal(leg.to.bytes[19], 0xc1);
+    terms.seller_wallet = terms.buyer_wallet;
+    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_string_equal(reason, SETTLE_REASON_SAME_WALLET);
+    terms.seller_wallet = "0x12";
+    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_string_equal(reason, SETTLE_REASON_WALLET_INVALID);
+    terms.seller_wallet = NULL;
+    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_WAIT);
+    assert_string_equal(reason, SETTLE_REASON_WALLET_MISSING);
+    terms.contract_address = "";
+    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_OFF_CHAIN);
+    assert_string_equal(reason, SETTLE_REASON_NO_CONTRACT);
+}
+
+static void first_fees_stay_under_the_cap(void **state)
+{
+    struct settle_fees fees;
+
+    (void)state;
+    assert_true(settle_fees_first(&fees, &policy, 100, 0));
+    assert_int_equal(fees.max_fee_wei, 210);
+    assert_int_equal(fees.priority_fee_wei, 10);
+    assert_true(settle_fees_first(&fees, &policy, 995, 50));
+    assert_int_equal(fees.max_fee_wei, 1000);
+    assert_int_equal(fees.priority_fee_wei, 5);
+    assert_false(settle_fees_first(&fees, &policy, 1000, 0));
+}
+
+static void a_bump_raises_both_by_an_eighth_at_least(void **state)
+{
+    struct settle_fees fees = {0, 0};
+    struct settle_fees before = {333, 7};
+
+    (void)state;
+    for (int i = 0; settle_fees_bump(&fees, &policy, &before, 1, 0); i++) {
+        assert_true(i < 100);
+        assert_true(fees.max_fee_wei * 1000 >= before.max_fee_wei * 1125);
+        assert_true(fees.priority_fee_wei * 1000 >= before.priority_fee_wei * 1125);
+        assert_true(fees.max_fee_wei <= policy.cap_wei);
+        before = fees;
+    }
+    assert_true(before.max_fee_wei * 1125 > policy.cap_wei * 1000);
+    before = (struct settle_fees){100, 0};
+    assert_true(settle_fees_bump(&fees, &policy, &before, 200, 0)); // the market is higher
+    assert_int_equal(fees.max_fee_wei, 410);
+}
+
+static void gas_above_the_limit_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(settle_gas_limit(200000, 125, 300000), 250000);
+    assert_int_equal(settle_gas_limit(240000, 125, 300000), 300000);
+    assert_int_equal(settle_gas_limit(240001, 125, 299999), 0);
+    assert_int_equal(settle_gas_limit(UINT64_MAX, 125, 300000), 0);
+}
+
+// Every pair is decided, every state but the first can be reached, every state that is not an end can be left.
+static void the_tables_are_whole(void **state)
+{
+    char sources[SETTLE_STATES_ARRAY_MAX];
+
+    (void)state;
+    for (unsigned to = 0; to < SETTLE_TRADE_STATE_COUNT; to++) {
+        const char *word = settle_trade_state_text(to);
+        assert_int_equal(settle_trade_state_parse(word), to);
+        assert_false(settle_trade_move_allowed(to, to));
+        settle_trade_sources(sources, to);
+        assert_true(strlen(sources) > 2);
+    }
+    for (unsigned to = 0; to < SETTLE_ATTEMPT_STATE_COUNT; to++) {
+        unsigned ways_out = 0;
+        assert_int_equal(settle_attempt_state_parse(settle_attempt_state_text(to)), to);
+        for (unsigned next = 0; next < SETTLE_ATTEMPT_STATE_COUNT; next++)
+            ways_out += settle_attempt_move_allowed(to, next);
+        assert_true(!settle_attempt_is_open(to) || ways_out > 0);
+        settle_attempt_sources(sources, to);
+        assert_true(to == SETTLE_ATTEMPT_PREPARED || strlen(sources) > 2);
+    }
+    settle_trade_sources(sources, SETTLE_TRADE_PROCESSING);
+    assert_string_equal(sources, "{pending}");
+    assert_int_equal(settle_trade_state_parse("none"), SETTLE_TRADE_STATE_COUNT);
+    // A settled trade is final, and signed bytes are never forgotten without a receipt or a proof.
+    for (unsigned to = 0; to < SETTLE_TRADE_STATE_COUNT; to++)
+        assert_false(settle_trade_move_allowed(SETTLE_TRADE_SETTLED, to));
+    assert_false(settle_attempt_move_allowed(SETTLE_ATTEMPT_SENT, SETTLE_ATTEMPT_REVERTED));
+    assert_false(settle_attempt_move_allowed(SETTLE_ATTEMPT_SENT, SETTLE_ATTEMPT_PREPARED));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(units_are_exact_or_refused),
+        cmocka_unit_test(a_plan_says_what_a_trade_becomes),
+        cmocka_unit_test(first_fees_stay_under_the_cap),
+        cmocka_unit_test(a_bump_raises_both_by_an_eighth_at_least),
+        cmocka_unit_test(gas_above_the_limit_is_refused),
+        cmocka_unit_test(the_tables_are_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,549 @@
+// The worker against a world in memory: scenarios, then every fault at every effect, then storms of faults.
+#include "base/testing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "settlement/settle_fake.h"
+
+struct venue {
+    struct fake_world world;
+    struct node node;
+    struct settle settle;
+};
+
+static struct venue venue; // about 2 MB
+
+static struct settle_config config_default(const struct fake_world *world)
+{
+    return (struct settle_config){
+        .chain_id = 31337,
+        .confirmations = 2,
+        .batch_max = 10,
+        .attempts_max = 5,
+        .gas_call_max = 300000,
+        .gas_margin_percent = 125,
+        .fees = {.cap_wei = 500000000000, .priority_floor_wei = 1000000000},
+        .tick_ns = world->tick_ns,
+        .poll_ns = 500000000,
+        .stuck_ns = 60000000000,
+    };
+}
+
+static void worker_start(struct venue *v)
+{
+    struct settle_config config = config_default(&v->world);
+    struct settle_store_ops store = fake_store(&v->world);
+    struct rpc_ops rpc = fake_rpc(&v->world);
+    struct signer_ops signer = fake_signer(&v->world);
+    struct settle_core_ops core = fake_core(&v->world);
+
+    v->world.faults.dead = false;
+    v->world.leading = false;
+    v->world.answer_count = 0;
+    node_init(&v->node, &rpc);
+    settle_init(&v->settle, &config, &store, &v->node, &signer, &core);
+}
+
+static void venue_open(struct venue *v, uint64_t seed)
+{
+    fake_init(&v->world, seed);
+    worker_start(v);
+}
+
+// One pass, then time goes on; a block every second time.
+static void step(struct venue *v)
+{
+    settle_do_work(&v->settle, v->world.now_ns);
+    if (v->world.faults.dead)
+        worker_start(v);
+    v->world.now_ns += 1000000000;
+    if (v->world.now_ns / 1000000000 % 2 == 0)
+        fake_mine(&v->world);
+}
+
+static void steps(struct venue *v, int count)
+{
+    for (int i = 0; i < count; i++)
+        step(v);
+}
+
+static bool all_final(const struct fake_world *world)
+{
+    for (size_t i = 0; i < world->trade_count; i++) {
+        enum settle_trade_state state = world->trades[i].state;
+        if ((state != SETTLE_TRADE_SETTLED && state != SETTLE_TRADE_FAILED) ||
+            world->trades[i].request_open)
+            return false;
+    }
+    for (size_t i = 0; i < world->result_count; i++)
+        if (!world->result_answered[i])
+            return false;
+    return true;
+}
+
+static void run_to_end(struct venue *v)
+{
+    for (int i = 0; i < 2000 && !all_final(&v->world); i++)
+        step(v);
+    assert_true(all_final(&v->world));
+    fake_check_end(&v->world);
+}
+
+static void assert_state(const struct fake_trade *trade, enum settle_trade_state state,
+                         const char *reason)
+{
+    assert_string_equal(settle_trade_state_text(trade->state), settle_trade_state_text(state));
+    assert_string_equal(trade->reason, reason);
+}
+
+// ---- scenarios ------------------------------------------------------------------------------------
+
+static void trades_settle_on_chain_in_order(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 25; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+    run_to_end(&venue);
+    for (size_t i = 0; i < 25; i++) {
+        assert_state(&venue.world.trades[i], SETTLE_TRADE_SETTLED, "");
+        assert_int_equal(venue.world.trades[i].attempts, 0);
+        assert_int_equal(venue.world.attempts[i].trade, i);
+        assert_int_equal(venue.world.attempts[i].attempt.nonce, i);
+    }
+    assert_int_equal(venue.world.checks, 25);
+    assert_int_equal(venue.world.rechecks, 25);
+    assert_int_equal(venue.world.gas_rows, 25);
+}
+
+static void a_token_without_contract_settles_off_chain_even_without_a_node(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.world.down = true;
+    fake_trade(&venue.world, NULL, NULL, 100)->contract = "";
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    steps(&venue, 3);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "no_contract");
+    assert_state(&venue.world.trades[1], SETTLE_TRADE_PENDING, "");
+    venue.world.down = false;
+    run_to_end(&venue);
+}
+
+static void a_missing_wallet_waits_and_holds_nobody_up(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 12; i++)
+        fake_trade(&venue.world, fake_seller, NULL, 100 + i);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    steps(&venue, 10);
+    assert_state(&venue.world.trades[12], SETTLE_TRADE_SETTLED, "");
+    for (size_t i = 0; i < 12; i++) {
+        assert_state(&venue.world.trades[i], SETTLE_TRADE_PENDING, "wallet_missing");
+        assert_int_equal(venue.world.trades[i].total_attempts, 0);
+        venue.world.trades[i].buyer_wallet = fake_buyer;
+    }
+    run_to_end(&venue);
+}
+
+static void a_seller_waits_for_his_inbound_trade(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+    fake_trade(&venue.world, fake_buyer, fake_seller2, 300);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_PROCESSING, "");
+    assert_state(&venue.world.trades[1], SETTLE_TRADE_PENDING, "");
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[1], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.trades[1].total_attempts, 0);
+}
+
+static void a_short_balance_waits_while_an_inbound_trade_has_failed(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_trade *inbound = fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+    struct fake_trade *sale = fake_trade(&venue.world, fake_buyer, fake_seller2, 300);
+    fake_wallet_of(&venue.world, fake_seller)->frozen = true;
+    steps(&venue, 8);
+    assert_state(inbound, SETTLE_TRADE_FAILED, "frozen_sender");
+    assert_state(sale, SETTLE_TRADE_PENDING, SETTLE_REASON_INBOUND);
+    fake_wallet_of(&venue.world, fake_seller)->frozen = false;
+    fake_retry(&venue.world, inbound);
+    run_to_end(&venue);
+    assert_state(inbound, SETTLE_TRADE_SETTLED, "");
+    assert_state(sale, SETTLE_TRADE_SETTLED, "");
+}
+
+static void compliance_refuses_at_once_and_signs_nothing(void **state)
+{
+    static const char *const reasons[] = {"paused", "frozen_sender", "frozen_receiver", "balance",
+                                          "not_registered_sender", "not_registered_receiver",
+                                          "compliance"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        venue_open(&venue, 1);
+        fake_trade(&venue.world, fake_seller, fake_buyer, i == 3 ? 10000000 : 100);
+        venue.world.paused = i == 0;
+        fake_wallet_of(&venue.world, fake_seller)->frozen = i == 1;
+        fake_wallet_of(&venue.world, fake_buyer)->frozen = i == 2;
+        fake_wallet_of(&venue.world, fake_seller)->verified = i != 4;
+        fake_wallet_of(&venue.world, fake_buyer)->verified = i != 5;
+        venue.world.can_transfer = i != 6;
+        run_to_end(&venue);
+        assert_state(&venue.world.trades[0], SETTLE_TRADE_FAILED, reasons[i]);
+        assert_int_equal(venue.world.attempt_count, 0);
+        assert_int_equal(venue.world.checks, 1);
+        assert_int_equal(venue.world.core_booked[0][SETTLEMENT_FAILED], 1);
+    }
+}
+
+static void a_simulated_revert_fails_with_the_contracts_words(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.hook_reverts = true;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempt_count, 0);
+    assert_int_equal(strncmp(venue.world.trades[0].reason, "reverted", 8), 0);
+}
+
+static void a_revert_by_rule_after_the_broadcast_fails_at_once(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.hook_reverts = true;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.trades[0].state, SETTLE_TRADE_FAILED);
+    assert_int_equal(venue.world.trades[0].total_attempts, 1);
+    assert_int_equal(venue.world.gas_rows, 1);
+}
+
+static void out_of_gas_uses_attempts_up_to_five(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    for (int i = 0; i < 300 && !all_final(&venue.world); i++) {
+        venue.world.out_of_gas_once = true;
+        step(&venue);
+    }
+    venue.world.out_of_gas_once = false;
+    assert_int_equal(venue.world.trades[0].state, SETTLE_TRADE_FAILED);
+    assert_int_equal(venue.world.trades[0].attempts, 5);
+    fake_retry(&venue.world, &venue.world.trades[0]);
+    step(&venue);
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.trades[0].total_attempts, 5);
+    assert_int_equal(venue.world.core_booked[0][SETTLEMENT_RETRIED], 1);
+}
+
+static void a_transaction_without_the_planned_transfer_is_no_settlement(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.wrong_event = true;
+    for (int i = 0; i < 50 && !all_final(&venue.world); i++)
+        step(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_FAILED, SETTLE_REASON_MISMATCH);
+}
+
+static void refusals_of_the_signer_free_the_nonce(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 200);
+    venue.world.refuse = SIGNER_METHOD_REFUSED;
+    venue.world.refuse_count = 1;
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_FAILED, "method_not_allowed");
+    assert_state(&venue.world.trades[1], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.nonce_next, 1);
+}
+
+static void a_silent_signer_is_asked_again_with_the_same_request(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.refuse = SIGNER_POLICY_UNREADABLE;
+    venue.world.refuse_count = 3;
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.attempt_count, 1);
+}
+
+static void a_fee_that_the_signer_refuses_waits(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.refuse = SIGNER_FEE_REFUSED;
+    venue.world.refuse_count = 2;
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.trades[0].total_attempts, 0);
+}
+
+static void a_base_fee_above_the_cap_waits(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.base_fee_wei = 600000000000;
+    steps(&venue, 20);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_PENDING, SETTLE_REASON_FEE_CAP);
+    assert_int_equal(venue.world.trades[0].total_attempts, 0);
+    venue.world.base_fee_wei = 1000000000;
+    run_to_end(&venue);
+}
+
+static void a_stuck_transaction_is_bid_up_at_its_nonce(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 200);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.base_fee_wei = 20000000000; // beyond the first bid
+    run_to_end(&venue);
+    assert_true(venue.settle.counters.bids_raised >= 2);
+    assert_int_equal(venue.world.nonce_next, 2);
+}
+
+static void an_underpriced_transaction_is_bid_up_at_once(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.pool_floor_wei = 4000000000;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.nonce_next, 1);
+    assert_true(venue.world.attempt_count > 1);
+}
+
+static void a_forgotten_transaction_is_sent_again_as_it_is(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 200);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    fake_forget_pool(&venue.world);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempt_count, 2);
+}
+
+static void a_reorganisation_sends_the_same_bytes_in_nonce_order(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.confirmations = 6;
+    for (int i = 0; i < 4; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    steps(&venue, 6);
+    fake_reorganise(&venue.world, 3, true);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempt_count, 4);
+    assert_true(venue.settle.counters.reorganised > 0);
+}
+
+static void a_chain_that_loses_final_blocks_gets_the_same_bytes_again(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 4; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+    run_to_end(&venue);
+    fake_reorganise(&venue.world, venue.world.block - 9, true);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+    steps(&venue, 20);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempt_count, 5);
+    assert_int_equal(venue.world.gas_rows, 5);
+}
+
+static void a_foreign_transaction_at_our_nonce_counts_as_an_attempt(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    fake_foreign(&venue.world);
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.trades[0].total_attempts, 1);
+    assert_int_equal(venue.settle.counters.dropped, 1);
+}
+
+static void foreign_transactions_before_the_start_are_skipped(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_foreign(&venue.world);
+    fake_foreign(&venue.world);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempts[0].attempt.nonce, 2);
+    fake_foreign(&venue.world);
+    steps(&venue, 6);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 200);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempts[1].attempt.nonce, 4);
+}
+
+static void an_absent_core_gets_its_results_later(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.world.core_down = true;
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    steps(&venue, 20);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.core_booked[0][SETTLEMENT_SETTLED], 0);
+    venue.world.core_down = false;
+    run_to_end(&venue);
+}
+
+static void another_chain_is_refused(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.world.chain_id = 1;
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    steps(&venue, 20);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_PENDING, "");
+    assert_int_equal(venue.world.attempt_count, 0);
+}
+
+static void a_retry_waits_while_a_receipt_is_unknown(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_SENT);
+    fake_retry(&venue.world, &venue.world.trades[0]);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempt_count, 1);
+    assert_int_equal(venue.world.core_booked[0][SETTLEMENT_RETRIED], 0);
+}
+
+// ---- faults ---------------------------------------------------------------------------------------
+
+static void flow_of_trades(struct fake_world *world)
+{
+    fake_trade(world, fake_seller, fake_buyer, 100);
+    fake_trade(world, fake_buyer, fake_seller2, 60);
+    fake_trade(world, fake_seller2, fake_buyer, 300)->contract = "";
+    fake_trade(world, fake_seller2, fake_buyer, 301);
+}
+
+static uint64_t effects_of_the_flow(void)
+{
+    venue_open(&venue, 1);
+    flow_of_trades(&venue.world);
+    run_to_end(&venue);
+    return venue.world.faults.effects;
+}
+
+static void any_fault_at_any_effect_settles_every_trade_once(void **state)
+{
+    uint64_t effects = effects_of_the_flow();
+
+    (void)state;
+    assert_true(effects > 100);
+    for (uint64_t at = 1; at <= effects; at++)
+        for (int kind = FAKE_LOST_BEFORE; kind < FAKE_FAULT_COUNT; kind++) {
+            venue_open(&venue, at);
+            venue.world.faults.at = at;
+            venue.world.faults.kind = (enum fake_fault)kind;
+            flow_of_trades(&venue.world);
+            run_to_end(&venue);
+            assert_int_equal(venue.world.faults.injected, 1);
+            for (size_t i = 0; i < venue.world.trade_count; i++)
+                assert_int_equal(venue.world.trades[i].state, SETTLE_TRADE_SETTLED);
+        }
+    print_message("%llu effects, %d faults at each\n", (unsigned long long)effects,
+                  FAKE_FAULT_COUNT - 1);
+}
+
+static void storm(struct venue *v, uint64_t seed)
+{
+    venue_open(v, seed);
+    v->world.faults.permille = 20 + (uint32_t)fake_random(&v->world, 200);
+    for (int i = 0; i < 200; i++) {
+        if (i % 10 == 0 && v->world.trade_count < 16)
+            fake_trade(&v->world, i % 20 == 0 ? fake_seller : fake_seller2, fake_buyer,
+                       100 + (int64_t)v->world.trade_count);
+        if (fake_random(&v->world, 40) == 0)
+            fake_forget_pool(&v->world);
+        if (fake_random(&v->world, 40) == 0 && v->world.block > 12)
+            fake_reorganise(&v->world, 1, fake_random(&v->world, 2) == 0);
+        if (fake_random(&v->world, 60) == 0)
+            v->world.base_fee_wei = 1000000000 + fake_random(&v->world, 9000000000);
+        v->world.down = fake_random(&v->world, 10) == 0;
+        step(v);
+    }
+    v->world.faults.permille = 0;
+    v->world.down = false;
+    run_to_end(v);
+}
+
+static void storms_of_faults_settle_every_trade_once(void **state)
+{
+    uint64_t injected = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        storm(&venue, seed);
+        injected += venue.world.faults.injected;
+        for (size_t i = 0; i < venue.world.trade_count; i++)
+            assert_int_equal(venue.world.trades[i].state, SETTLE_TRADE_SETTLED);
+    }
+    print_message("%llu faults in 400 storms\n", (unsigned long long)injected);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trades_settle_on_chain_in_order),
+        cmocka_unit_test(a_token_without_contract_settles_off_chain_even_without_a_node),
+        cmocka_unit_test(a_missing_wallet_waits_and_holds_nobody_up),
+        cmocka_unit_test(a_seller_waits_for_his_inbound_trade),
+        cmocka_unit_test(a_short_balance_waits_while_an_inbound_trade_has_failed),
+        cmocka_unit_test(compliance_refuses_at_once_and_signs_nothing),
+        cmocka_unit_test(a_simulated_revert_fails_with_the_contracts_words),
+        cmocka_unit_test(a_revert_by_rule_after_the_broadcast_fails_at_once),
+        cmocka_unit_test(out_of_gas_uses_attempts_up_to_five),
+        cmocka_unit_test(a_transaction_without_the_planned_transfer_is_no_settlement),
+        cmocka_unit_test(refusals_of_the_signer_free_the_nonce),
+        cmocka_unit_test(a_silent_signer_is_asked_again_with_the_same_request),
+        cmocka_unit_test(a_fee_that_the_signer_refuses_waits),
+        cmocka_unit_test(a_base_fee_above_the_cap_waits),
+        cmocka_unit_test(a_stuck_transaction_is_bid_up_at_its_nonce),
+        cmocka_unit_test(an_underpriced_transaction_is_bid_up_at_once),
+        cmocka_unit_test(a_forgotten_transaction_is_sent_again_as_it_is),
+        cmocka_unit_test(a_reorganisation_sends_the_same_bytes_in_nonce_order),
+        cmocka_unit_test(a_chain_that_loses_final_blocks_gets_the_same_bytes_again),
+        cmocka_unit_test(a_foreign_transaction_at_our_nonce_counts_as_an_attempt),
+        cmocka_unit_test(foreign_transactions_before_the_start_are_skipped),
+        cmocka_unit_test(an_absent_core_gets_its_results_later),
+        cmocka_unit_test(another_chain_is_refused),
+        cmocka_unit_test(a_retry_waits_while_a_receipt_is_unknown),
+        cmocka_unit_test(any_fault_at_any_effect_settles_every_trade_once),
+        cmocka_unit_test(storms_of_faults_settle_every_trade_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
