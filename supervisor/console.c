@@ -8,11 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
-void console_init(struct console *console, int log_fd)
+void console_init(struct console *console, int log_fd, bool quiet)
 {
     memset(console, 0, sizeof *console);
     console->terminal = isatty(STDOUT_FILENO) == 1;
     console->log_fd = log_fd;
+    console->quiet = quiet;
     for (int process = 0; process < PROCESS_COUNT; process++)
         console->tails[process].fd = -1;
 }
@@ -72,31 +73,49 @@ void console_follow(struct console *console, enum process_id process, int fd)
     console->tails[process].position = fstat(fd, &status) == 0 ? status.st_size : 0;
 }
 
-// A line of ours reads "2026-11-20T10:11:12.123456Z NAME LEVEL TEXT"; the date and the fraction are of no
-// use to somebody who is watching. Anything else (a library's own words, an assertion) is shown as it is.
-static void show_line(enum process_id process, const char *line, size_t bytes)
+// A line of ours reads "2026-11-20T10:11:12.123456Z NAME LEVEL TEXT": returns what follows the time, or NULL
+// for anything else (a library's own words, an assertion).
+static const char *after_time(const char *line, size_t bytes)
 {
-    const char *name = process_name(process);
-    const char *mark = memchr(line, 'T', bytes < 11 ? bytes : 11);
-    const char *space = memchr(line, ' ', bytes);
-    if (mark == line + 10 && space != NULL && space - mark > 8)
-        printf("%.8s%.*s\n", mark + 1, (int)(bytes - (size_t)(space - line)), space);
+    enum { TIME_BYTES = sizeof "2026-11-20T10:11:12.123456Z" - 1 };
+    bool ours = bytes > TIME_BYTES && line[10] == 'T' && line[TIME_BYTES - 1] == 'Z';
+    return ours && line[TIME_BYTES] == ' ' ? line + TIME_BYTES : NULL;
+}
+
+static bool is_routine(const char *words, size_t bytes)
+{
+    const char *level = memchr(words + 1, ' ', bytes - 1);
+    size_t left = level == NULL ? 0 : bytes - (size_t)(level - words);
+    return (left > 6 && memcmp(level, " info ", 6) == 0) || (left > 7 && memcmp(level, " debug ", 7) == 0);
+}
+
+// The date and the fraction of a second are of no use to somebody who is watching.
+static void show_line(struct console *console, enum process_id process, const char *line, size_t bytes)
+{
+    const char *words = after_time(line, bytes);
+    size_t left = words == NULL ? bytes : bytes - (size_t)(words - line);
+    if (words != NULL && console->quiet && is_routine(words, left))
+        return;
+    hide_status(console);
+    if (words != NULL)
+        printf("%.8s%.*s\n", line + 11, (int)left, words);
     else
-        printf("         %s %.*s\n", name, (int)bytes, line);
+        printf("         %s %.*s\n", process_name(process), (int)left, line);
 }
 
 // Shows the whole lines in the buffer; returns how many bytes those were. A line longer than the buffer is
 // shown in pieces.
-static size_t show_lines(enum process_id process, const char *buffer, size_t bytes, size_t capacity)
+static size_t show_lines(struct console *console, enum process_id process, const char *buffer,
+                         size_t bytes, size_t capacity)
 {
     size_t shown = 0;
     const char *end;
     while ((end = memchr(buffer + shown, '\n', bytes - shown)) != NULL) {
-        show_line(process, buffer + shown, (size_t)(end - buffer) - shown);
+        show_line(console, process, buffer + shown, (size_t)(end - buffer) - shown);
         shown = (size_t)(end - buffer) + 1;
     }
     if (shown == 0 && bytes == capacity) {
-        show_line(process, buffer, bytes);
+        show_line(console, process, buffer, bytes);
         shown = bytes;
     }
     return shown;
@@ -111,8 +130,7 @@ static void show_new(struct console *console, enum process_id process)
         ssize_t bytes = pread(tail->fd, buffer, sizeof buffer, tail->position);
         if (bytes <= 0)
             return;
-        hide_status(console);
-        size_t shown = show_lines(process, buffer, (size_t)bytes, sizeof buffer);
+        size_t shown = show_lines(console, process, buffer, (size_t)bytes, sizeof buffer);
         if (shown == 0)
             return;
         tail->position += (off_t)shown;

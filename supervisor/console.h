@@ -21,12 +21,13 @@ struct console_tail {
 struct console {
     bool terminal;   // standard output is one: show the status line
     bool status_shown;
+    bool quiet;      // of the children's lines show warnings, errors and what is no log line
     int log_fd;      // the supervisor's own log, -1 = none
     char status[CONSOLE_STATUS_BYTES_MAX];
     struct console_tail tails[PROCESS_COUNT];
 };
 
-void console_init(struct console *console, int log_fd);
+void console_init(struct console *console, int log_fd, bool quiet);
 
 // A line of the supervisor's own, to the console and its log.
 __attribute__((format(printf, 2, 3))) void console_say(struct console *console, const char *format, ...);

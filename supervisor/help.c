@@ -34,7 +34,7 @@ static const char UP[] =
     "  --config FILE     the configuration (default: $LONJA_CONFIG, else var/lonja.conf)\n"
     "  --only A,B,…      these processes only; each must be there\n"
     "  --without A,B,…   all but these\n"
-    "  --quiet           show the supervisor's own lines only\n"
+    "  --quiet           of the processes' log lines show warnings and errors only\n"
     "  --not-durable     accept journal.durable = 0: answers before the disk has them. Benchmarks only\n"
     "\n"
     "Processes, in the order of their start: core, tape, sign, fix, web, admin, record, settle, ops.\n"

@@ -131,6 +131,8 @@ static void reset_signals(void)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL); // a shell starts its background jobs with these two ignored
+    signal(SIGQUIT, SIG_DFL);
 }
 
 __attribute__((noreturn)) static void become(const struct spawn *spawn, int boot_fd, pid_t supervisor)

@@ -101,7 +101,7 @@ static int give_secrets(const struct config *config)
     int result = 0;
     for (size_t i = 0; i < sizeof readers / sizeof readers[0] && result == 0; i++) {
         char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/pg-%s", config->postgres_secrets_folder,
+        snprintf(path, sizeof path, "%s/pg-lonja_%s", config->postgres_secrets_folder,
                  process_name(readers[i]));
         result = give_secret(config, path, readers[i]);
     }

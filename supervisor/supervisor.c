@@ -30,6 +30,7 @@ _Static_assert(sizeof START_ORDER / sizeof START_ORDER[0] == PROCESS_COUNT, "eve
 static const uint64_t LOOP_NS = 100000000;        // 100 ms
 static const uint64_t STATUS_NS = 1000000000;     // 1 s
 static const uint64_t STOP_NS_MAX = 10000000000;  // a process that takes longer to stop is killed
+static const uint64_t ASKED_NS = 1000000000;      // Ctrl-C in a script may arrive twice: that is asked once
 
 struct supervisor {
     const struct supervisor_options *options;
@@ -44,6 +45,7 @@ struct supervisor {
     uint64_t status_at_ns;
     bool status_failed;  // said once that status.json cannot be written
     bool stopping;
+    uint64_t asked_ns;   // when it was asked to stop first
     bool kill_now;       // asked a second time
     bool went_badly;     // a process failed for good, or had to be killed
 };
@@ -73,8 +75,7 @@ static int open_log(struct supervisor *supervisor, enum process_id process)
     if (supervisor->log_fd[process] >= 0)
         close(supervisor->log_fd[process]);
     supervisor->log_fd[process] = fd;
-    if (!supervisor->options->quiet)
-        console_follow(&supervisor->console, process, fd);
+    console_follow(&supervisor->console, process, fd);
     return 0;
 }
 
@@ -208,11 +209,14 @@ static void wait_for_signal(struct supervisor *supervisor, const sigset_t *signa
     int number = sigtimedwait(signals, NULL, &pause);
     if (number != SIGTERM && number != SIGINT && number != SIGHUP)
         return;
+    if (supervisor->kill_now || (supervisor->stopping && now_ns() - supervisor->asked_ns < ASKED_NS))
+        return;
     if (supervisor->stopping) {
         supervisor->kill_now = true;
         console_say(&supervisor->console, "asked again: killing what is left");
     } else {
         supervisor->stopping = true;
+        supervisor->asked_ns = now_ns();
         console_say(&supervisor->console, "%s: stopping", strsignal(number));
     }
 }
@@ -301,7 +305,7 @@ static int prepare(struct supervisor *supervisor)
     int log_fd = state_folder_open_log(&supervisor->folder, "supervisor");
     if (log_fd < 0)
         return refuse("its log", log_fd);
-    console_init(&supervisor->console, log_fd);
+    console_init(&supervisor->console, log_fd, supervisor->options->quiet);
     result = incarnations_load(&supervisor->incarnations, supervisor->folder.fd);
     if (result < 0)
         return refuse("the file `incarnation` in the state folder (a guess could repeat a number: "
@@ -336,7 +340,7 @@ static void init(struct supervisor *supervisor, const struct supervisor_options 
     supervisor->folder.fd = supervisor->folder.lock_fd = -1;
     venue_memory_init(&supervisor->memory);
     memset(supervisor->log_fd, -1, sizeof supervisor->log_fd);
-    console_init(&supervisor->console, -1);
+    console_init(&supervisor->console, -1, options->quiet);
     snprintf(path, sizeof path, "%s", options->config_path);
     snprintf(supervisor->config_folder, sizeof supervisor->config_folder, "%s", dirname(path));
 }

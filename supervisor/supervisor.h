@@ -1,5 +1,5 @@
 // Supervisor: `lonja up`. Makes the shared memory, starts the processes in order, restarts what dies, shows
-// what happens, and stops everything in reverse order on SIGTERM or SIGINT (a second one stops at once).
+// what happens, and stops everything in reverse order on SIGTERM, SIGINT or SIGHUP (asked again after a second, it kills).
 // One thread, one loop: it waits for a signal at most 100 ms, buries the dead, starts what is due, and once
 // a second writes the status.
 //
@@ -17,7 +17,7 @@ struct supervisor_options {
     bool wanted[PROCESS_COUNT];
     bool required[PROCESS_COUNT];    // named by --only: an executable that is missing is a fault
     bool not_durable;                // journal.durable = 0 is meant so
-    bool quiet;                      // the children's log lines stay in their files
+    bool quiet;                      // of the children's log lines show warnings and errors only
 };
 
 // Runs until it is asked to stop. Returns the exit status: 0 clean stop, 1 stopped but a process had failed
