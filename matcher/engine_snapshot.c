@@ -6,6 +6,7 @@
 // not saved cannot matter, and a state that is loaded has the digest of the one that was saved.
 //
 // Loading refuses (false) what cannot belong to a valid state; it trusts nothing that it does not check.
+#include "base/digest.h"
 #include "matcher/engine_state.h"
 
 // ---- saving -------------------------------------------------------------------------------------------------
@@ -211,28 +212,23 @@ int engine_save(const struct engine *engine, engine_save_sink *sink, void *conte
 
 // ---- digest ---------------------------------------------------------------------------------------------------
 
-static uint64_t digest_word(uint64_t digest, uint64_t word)
-{
-    digest = (digest ^ word) * 0x9e3779b97f4a7c15u;
-    return digest ^ digest >> 32;
-}
-
-static int digest_record(void *context, const struct snapshot_record *record)
+static int digest_add(void *context, const struct snapshot_record *record)
 {
     uint64_t *digest = context;
-    uint64_t words[SNAPSHOT_RECORD_BYTES / sizeof(uint64_t)];
-    _Static_assert(sizeof(words) == sizeof(*record), "a record is whole words");
-    memcpy(words, record, sizeof(words));
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        *digest = digest_word(*digest, words[i]);
+    _Static_assert(sizeof(*record) == 128, "what digest_record takes");
+    *digest = digest_record(*digest, record);
     return 0;
 }
 
 uint64_t engine_digest(const struct engine *engine)
 {
-    uint64_t digest = digest_word(engine->sequence, engine->time_ns);
-    digest = digest_word(digest, engine->venue_state);
-    const struct saver saver = {.sink = digest_record, .context = &digest};
+    struct snapshot_record meta = {.header = {.type = REC_meta, .version = SCHEMA_VERSION}};
+    meta.body.meta = (struct meta_rec){.sequence = engine->sequence,
+                                       .time_ns = engine->time_ns,
+                                       .engine_version = ENGINE_VERSION,
+                                       .venue_state = engine->venue_state};
+    uint64_t digest = digest_record(0, &meta);
+    const struct saver saver = {.sink = digest_add, .context = &digest};
     int result = save_all_but_meta(engine, &saver);
     ASSERT(result == 0);
     return digest;
