@@ -130,8 +130,6 @@ enum pg_class pg_copy_send(struct pg *pg, struct pg_copy *copy, const char *targ
     ASSERT(length > 0 && (size_t)length < sizeof sql);
     append_u16(copy, UINT16_MAX);
     enum pg_class class = pg_copy_run(pg, sql, copy->data, copy->bytes);
-    copy->bytes -= sizeof(uint16_t); // the trailer: the buffer can be sent again
-    if (class == PG_OK)
-        pg_copy_clear(copy);
+    copy->bytes -= sizeof(uint16_t); // the trailer
     return class;
 }

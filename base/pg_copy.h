@@ -3,7 +3,8 @@
 //
 //   pg_copy_row(copy, 3); pg_copy_i64(copy, order); pg_copy_text(copy, "open"); pg_copy_time(copy, time_ns);
 //   …
-//   pg_copy_send(pg, copy, "record.order_event (order_id, status, created_at)");
+//   pg_copy_send(pg, copy, "record.order_event (order_id, status, created_at)"); … commit …
+//   pg_copy_clear(copy);
 //
 // The buffer grows as needed and is kept for the next batch. One thread.
 #ifndef LONJA_BASE_PG_COPY_H
@@ -33,7 +34,8 @@ void pg_copy_jsonb(struct pg_copy *copy, const char *json, size_t bytes);       
 void pg_copy_time(struct pg_copy *copy, uint64_t time_ns);                         // timestamptz, from ns since 1970
 void pg_copy_null(struct pg_copy *copy);
 
-// Sends all rows into "table (columns)" and clears the buffer on PG_OK. No rows: nothing is sent.
+// Sends all rows into "table (columns)". The buffer keeps them, because the transaction may still fail and
+// be written again: the caller clears it. No rows: nothing is sent.
 CHECKED enum pg_class pg_copy_send(struct pg *pg, struct pg_copy *copy, const char *target);
 
 #endif

@@ -146,7 +146,8 @@ static void copy_brings_every_type(void **state)
         pg_copy_null(&copy);
     }
     must(pg_copy_send(pg, &copy, "types (a, b, c, d, e, f, g, h)"), pg);
-    assert_int_equal(copy.rows, 0);
+    assert_int_equal(copy.rows, 50000); // kept until it is cleared
+    pg_copy_clear(&copy);
     assert_int_equal(number_of(pg, "SELECT count(*) FROM types WHERE a = -3 AND c = 9223372036854775807 AND d"
                                    " AND e = E'tab\\tnewline\\n\\\\.' AND f = '{\"a\": 1}' AND h IS NULL"
                                    " AND g = to_timestamp(1700000000) + interval '123456 microseconds'"), 50000);
@@ -154,7 +155,6 @@ static void copy_brings_every_type(void **state)
     pg_copy_row(&copy, 1);
     pg_copy_i32(&copy, 1);
     assert_int_equal(pg_copy_send(pg, &copy, "types (nonsense)"), PG_REFUSED);
-    assert_int_equal(copy.rows, 1); // kept, to be sent again
     pg_copy_fini(&copy);
     pg_close(pg);
 }

@@ -1,3 +1,6 @@
+// Happy path: BEGIN; reference rows; COPY of new rows; one UPDATE for older orders and one upsert for
+// balances, whose rows travel as arrays; the initial settlement rows; the cursor; COMMIT. Any failure
+// rolls all of it back. Strings are constants, so that each is prepared once per connection.
 #include "settlement/record_store.h"
 
 #include <stdio.h>
@@ -210,7 +213,7 @@ static const char *tif_text(uint8_t tif)
 
 static void order_row(struct pg_copy *copy, const struct record_order *order)
 {
-    pg_copy_row(copy, 20);
+    pg_copy_row(copy, 21);
     pg_copy_i64(copy, (int64_t)order->order);
     pg_copy_i32(copy, (int32_t)order->account);
     pg_copy_i32(copy, (int32_t)order->session);
@@ -230,6 +233,7 @@ static void order_row(struct pg_copy *copy, const struct record_order *order)
     pg_copy_bytes(copy, order->client_id, order->client_id_bytes);
     pg_copy_time(copy, order->created_ns);
     pg_copy_i64(copy, (int64_t)order->created_ns);
+    pg_copy_time(copy, order->updated_ns);
     pg_copy_i64(copy, (int64_t)order->updated_seq);
 }
 
@@ -243,7 +247,7 @@ static enum pg_class write_new_orders(struct record_store *store, const struct r
     enum pg_class class = pg_copy_send(store->pg, &copy,
         "record.orders (order_id, account_id, session_id, gateway, instrument_id, token_asset, token_scale, side,"
         " order_type, time_in_force, price, quantity, leaves, filled, filled_notional, status, client_id,"
-        " created_at, created_ns, updated_seq)");
+        " created_at, created_ns, updated_at, updated_seq)");
     pg_copy_fini(&copy);
     return class;
 }
@@ -410,11 +414,29 @@ static enum pg_class write_references(struct record_store *store, const struct r
 
 // ---- the transaction ---------------------------------------------------------------------------------
 
-// A copy of the buffer's header is sent and the buffer kept, so that a failed batch can be written again.
-static enum pg_class send(struct record_store *store, const struct pg_copy *copy, const char *target)
+static enum pg_class write_copies(struct record_store *store, struct record_batch *batch)
 {
-    struct pg_copy sent = *copy;
-    enum pg_class class = pg_copy_send(store->pg, &sent, target);
+    struct {
+        struct pg_copy *copy;
+        const char *target;
+    } const copies[] = {
+        {&batch->order_events,
+         "record.order_event (order_id, sequence, event_index, created_at, status, leaves, reason)"},
+        {&batch->trades,
+         "record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,"
+         " token_scale, taker_side, price, quantity, notional, buyer_account, seller_account, buyer_order,"
+         " seller_order, buyer_fee, seller_fee)"},
+        {&batch->entries,
+         "record.ledger_entry (sequence, event_index, line, created_at, cause, account_id, asset_id, available,"
+         " held, unsettled, blocked)"},
+        {&batch->rejects,
+         "record.reject (sequence, event_index, created_at, session_id, gateway, command, code, name, account_id,"
+         " instrument_id, order_id, limit_value, value, argument, client_id)"},
+        {&batch->venue_events, "record.venue_event (sequence, event_index, created_at, event, body)"},
+    };
+    enum pg_class class = PG_OK;
+    for (size_t i = 0; i < sizeof copies / sizeof copies[0] && class == PG_OK; i++)
+        class = pg_copy_send(store->pg, copies[i].copy, copies[i].target);
     return class;
 }
 
@@ -426,12 +448,49 @@ static enum pg_class write_rows(struct record_store *store, struct record_batch 
     if (class == PG_OK)
         class = write_order_changes(store, batch);
     if (class == PG_OK)
-        class = pg_copy_send(store->pg, &batch->order_events,
-            "record.order_event (order_id, sequence, event_index, created_at, status, leaves, reason)");
+        class = write_balances(store, batch);
     if (class == PG_OK)
-        class = pg_copy_send(store->pg, &batch->trades,
-            "record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,"
-            " token_scale, taker_side, price, quantity, notional, buyer_account, seller_account, buyer_order,"
-            " seller_order, buyer_fee, seller_fee)");
+        class = write_copies(store, batch);
+    if (class == PG_OK)
+        class = write_settlements(store, batch);
     return class;
+}
+
+// Moves the cursor, which must stand directly before the batch.
+static enum pg_class move_cursor(struct record_store *store, const struct record_batch *batch)
+{
+    struct pg_rows *rows;
+    enum pg_class class = pg_query(store->pg, &rows,
+        "UPDATE record.cursor SET sequence = $1, time_ns = $2, checksum = $3, updated_at = clock_timestamp()"
+        " WHERE sequence = $4",
+        PG_PARAMS(pg_i64((int64_t)batch->last_sequence), pg_i64((int64_t)batch->last_time_ns),
+                  pg_i64((int64_t)batch->last_digest), pg_i64((int64_t)batch->first_sequence - 1)));
+    if (class == PG_OK)
+        ASSERT(pg_rows_affected(rows) == 1); // we hold the lock, and have read the cursor under it
+    pg_rows_free(rows);
+    return class;
+}
+
+enum record_result record_store_write(struct record_store *store, struct record_batch *batch)
+{
+    ASSERT(record_batch_complete(batch));
+    enum record_result result = ensure(store);
+    if (result != RECORD_OK)
+        return result;
+    if (store->cursor.sequence == batch->last_sequence && store->cursor.digest == batch->last_digest)
+        return RECORD_OK; // the commit had arrived
+    if (store->cursor.sequence != batch->first_sequence - 1) {
+        snprintf(store->reason, sizeof store->reason, "the cursor stands at %llu, the batch begins at %llu",
+                 (unsigned long long)store->cursor.sequence, (unsigned long long)batch->first_sequence);
+        return RECORD_REWIND;
+    }
+    if (pg_begin(store->pg) != PG_OK)
+        return failed(store, "begin");
+    if (write_rows(store, batch) != PG_OK || move_cursor(store, batch) != PG_OK)
+        return failed(store, "rows");
+    if (pg_commit(store->pg) != PG_OK)
+        return failed(store, "commit");
+    store->cursor = (struct record_cursor){
+        .sequence = batch->last_sequence, .time_ns = batch->last_time_ns, .digest = batch->last_digest};
+    return RECORD_OK;
 }

@@ -1,0 +1,219 @@
+#include "settlement/record.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/memfile.h"
+
+enum { POLL_EVENTS = 512, WAIT_MS = 100 };
+static const uint64_t SAY_AGAIN_NS = 10000000000ULL;
+
+bool record_init(struct record *record, const struct boot *boot, const struct pg_settings *settings)
+{
+    memset(record, 0, sizeof *record);
+    record->boot = boot;
+    record->batch_rows_max = (size_t)boot->config.record_batch_rows_max;
+    if (reader_page_open(&record->page, boot->reader_page_fd[boot->process]) != 0)
+        return false;
+    record->store = record_store_open(settings);
+    record_batch_init(&record->batch, &record->terms);
+    return true;
+}
+
+void record_fini(struct record *record)
+{
+    follower_close(record->follower);
+    record_store_close(record->store);
+    record_batch_fini(&record->batch);
+    record_terms_fini(&record->terms);
+    memfile_unmap(record->page, sizeof *record->page);
+}
+
+// follower_poll shows what was read; what counts for lag is what is committed.
+static void show_position(struct record *record, uint64_t now_ns)
+{
+    atomic_store_explicit(&record->page->position_seq, record->cursor.sequence, memory_order_relaxed);
+    atomic_store_explicit(&record->page->heartbeat_ns, now_ns, memory_order_relaxed);
+}
+
+static void stop(struct record *record, enum record_stop why)
+{
+    record->phase = RECORD_STOPPED;
+    record->stop = why;
+}
+
+// The database cannot be used now: says so once, then every ten seconds.
+static void wait_for_database(struct record *record, uint64_t now_ns)
+{
+    record->again_ns = now_ns + (uint64_t)record_store_wait_ms(record->store) * 1000000;
+    if (record->database_lost && now_ns - record->said_ns < SAY_AGAIN_NS)
+        return;
+    record->database_lost = true;
+    record->said_ns = now_ns;
+    log_warning("database cannot be used, the tape keeps the backlog reason=\"%s\" recorded=%llu lag=%llu",
+                record_store_reason(record->store), (unsigned long long)record->cursor.sequence,
+                (unsigned long long)(record->follower ? follower_lag(record->follower) : 0));
+}
+
+static void database_is_back(struct record *record)
+{
+    if (record->database_lost)
+        log_info("database can be used again recorded=%llu", (unsigned long long)record->cursor.sequence);
+    record->database_lost = false;
+}
+
+// Forgets what was read and begins at the database's cursor.
+static void begin_again(struct record *record)
+{
+    record_batch_clear(&record->batch);
+    record_terms_fini(&record->terms);
+    follower_close(record->follower);
+    record->follower = NULL;
+    record->unwritten = false;
+    record->phase = RECORD_WAITING;
+}
+
+// What is to be done with the result of a call of the store. True = RECORD_OK.
+static bool store_is_good(struct record *record, enum record_result result, uint64_t now_ns)
+{
+    switch (result) {
+    case RECORD_OK:
+        return true;
+    case RECORD_RETRY:
+        wait_for_database(record, now_ns);
+        return false;
+    case RECORD_REWIND:
+        log_warning("beginning again at the database's cursor reason=\"%s\"", record_store_reason(record->store));
+        begin_again(record);
+        return false;
+    case RECORD_BROKEN:
+        log_error("the database refuses the record reason=\"%s\"", record_store_reason(record->store));
+        stop(record, RECORD_STOP_BROKEN);
+        return false;
+    }
+    ASSERT(false);
+}
+
+// ---- phases ------------------------------------------------------------------------------------------
+
+static size_t begin(struct record *record, uint64_t now_ns)
+{
+    if (!store_is_good(record, record_store_begin(record->store, &record->cursor, &record->terms), now_ns))
+        return 0;
+    database_is_back(record);
+    uint64_t sequence = record->cursor.sequence;
+    record->follower = follower_open(record->boot, sequence > 0 ? sequence - 1 : 0);
+    if (!record->follower) {
+        stop(record, RECORD_STOP_BROKEN);
+        return 0;
+    }
+    record->proof_inside = false;
+    record->phase = sequence > 0 ? RECORD_PROVING : RECORD_FOLLOWING;
+    log_info("recording behind sequence=%llu", (unsigned long long)sequence);
+    return 1;
+}
+
+static bool cursor_is_above_the_venue(const struct record *record)
+{
+    const struct event_ring_control *core = follower_core(record->follower);
+    return atomic_load_explicit(&core->core_state, memory_order_acquire) == CORE_RUNNING &&
+           follower_durable_seq(record->follower) < record->cursor.sequence;
+}
+
+static void refuse(struct record *record, const char *why)
+{
+    log_error("refused: %s; the database belongs to another venue, or the journal was cut: empty the record "
+              "with SELECT record.forget() or name the right database cursor=%llu durable=%llu",
+              why, (unsigned long long)record->cursor.sequence,
+              (unsigned long long)follower_durable_seq(record->follower));
+    stop(record, RECORD_STOP_REFUSED);
+}
+
+// Reads the events of the command at the cursor and compares their digest.
+static size_t prove(struct record *record, uint64_t now_ns)
+{
+    struct event event;
+    if (follower_poll(record->follower, &event, 1) == 0) {
+        if (cursor_is_above_the_venue(record))
+            refuse(record, "the database's cursor is above the venue's sequence");
+        else if (now_ns - record->said_ns >= SAY_AGAIN_NS) {
+            record->said_ns = now_ns;
+            log_info("waiting for the tape to reach the cursor=%llu", (unsigned long long)record->cursor.sequence);
+        }
+        return 0;
+    }
+    record->proof_digest = digest_record(record->proof_inside ? record->proof_digest : 0, &event);
+    record->proof_inside = !event.header.last;
+    if (record->proof_inside)
+        return 1;
+    ASSERT(event.header.sequence == record->cursor.sequence);
+    if (record->proof_digest != record->cursor.digest)
+        refuse(record, "the events at the database's cursor are not this venue's");
+    else
+        record->phase = RECORD_FOLLOWING;
+    return 1;
+}
+
+// Reads events until the batch is full or there are no more now.
+static size_t gather(struct record *record)
+{
+    struct event events[POLL_EVENTS];
+    size_t gathered = 0;
+    while (record->batch.rows < record->batch_rows_max || record->batch.inside) {
+        // One by one once full: a batch ends with a complete command.
+        size_t room = record->batch.rows < record->batch_rows_max ? POLL_EVENTS : 1;
+        size_t count = follower_poll(record->follower, events, room);
+        for (size_t i = 0; i < count; i++)
+            record_batch_add(&record->batch, &events[i]);
+        gathered += count;
+        if (count == 0)
+            break;
+    }
+    return gathered;
+}
+
+static size_t follow(struct record *record, uint64_t now_ns)
+{
+    // A batch that may have been committed is written again as it was, so that the cursor can tell.
+    size_t gathered = record->unwritten ? 0 : gather(record);
+    if (!record_batch_complete(&record->batch))
+        return gathered;
+    record->unwritten = true;
+    if (!store_is_good(record, record_store_write(record->store, &record->batch), now_ns))
+        return gathered;
+    record->unwritten = false;
+    database_is_back(record);
+    record->cursor = (struct record_cursor){.sequence = record->batch.last_sequence,
+                                            .time_ns = record->batch.last_time_ns,
+                                            .digest = record->batch.last_digest};
+    record_batch_clear(&record->batch);
+    return gathered + 1;
+}
+
+size_t record_do_work(struct record *record, uint64_t now_ns)
+{
+    size_t done = 0;
+    if (now_ns >= record->again_ns) {
+        if (record->phase == RECORD_WAITING)
+            done = begin(record, now_ns);
+        else if (record->phase == RECORD_PROVING)
+            done = prove(record, now_ns);
+        else if (record->phase == RECORD_FOLLOWING)
+            done = follow(record, now_ns);
+    }
+    show_position(record, now_ns);
+    return done;
+}
+
+void record_wait(struct record *record, uint64_t now_ns)
+{
+    if (record->phase == RECORD_STOPPED)
+        return;
+    if (now_ns < record->again_ns || !record->follower)
+        poll(NULL, 0, WAIT_MS);
+    else
+        follower_wait(record->follower, WAIT_MS);
+}
