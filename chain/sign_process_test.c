@@ -1,0 +1,355 @@
+/* The real lonja-sign on a real socket: what it signs, what it refuses, what it remembers.
+ * Argument: the folder of the executables. */
+#include "base/testing.h"
+#include "chain/sign_log.h"
+#include "chain/sign_process.h"
+#include "chain/signer_wire.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CONTRACT "0x8d0e87365216ee9aca1448cf67852b80cf7447a6"
+#define TRANSFERS "[\"forcedTransfer\",\"batchForcedTransfer\"]"
+
+static const char *bin;
+static struct sign_process process;
+static struct signer_ops signer;
+static uint8_t calldata[SIGNER_CALLDATA_MAX];
+
+static int start(void **state)
+{
+    (void)state;
+    int status;
+    sign_process_init(&process, bin);
+    sign_process_policy(&process, CONTRACT, TRANSFERS);
+    assert_true(sign_process_start(&process, &status));
+    sign_process_connect(&signer, &process);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    signer.close(signer.context);
+    sign_process_fini(&process);
+    return 0;
+}
+
+static void restart(int signal)
+{
+    int status;
+    (void)sign_process_stop(&process, signal);
+    assert_true(sign_process_start(&process, &status));
+}
+
+static struct signer_request transfer(uint64_t nonce, uint64_t units)
+{
+    const struct chain_address from = {{1}};
+    const struct chain_address to = {{2}};
+    ssize_t len = erc3643_forced_transfer(calldata, sizeof(calldata), &from, &to, units);
+    struct signer_request request = {.request_id = nonce + 1000,
+                                     .chain_id = 31337,
+                                     .nonce = nonce,
+                                     .gas_limit = 300000,
+                                     .max_fee_wei = 2000000000,
+                                     .priority_fee_wei = 1000000000,
+                                     .calldata = calldata,
+                                     .calldata_len = (uint32_t)len};
+    assert_true(address_parse(&request.to, CONTRACT));
+    return request;
+}
+
+static enum signer_result sign(struct signer_signed *out, const struct signer_request *request)
+{
+    return signer.sign(signer.context, out, request);
+}
+
+static enum signer_result sign_transfer(uint64_t nonce, uint64_t units)
+{
+    struct signer_signed made;
+    struct signer_request request = transfer(nonce, units);
+    return sign(&made, &request);
+}
+
+static void what_is_allowed_is_signed_by_the_key(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct signer_request request = transfer(0, 5);
+    struct transaction decoded;
+    struct chain_address sender;
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    assert_true(transaction_decode(&decoded, NULL, &sender, made.raw, made.raw_len));
+    assert_true(address_equal(&sender, &process.address));
+    assert_int_equal(decoded.gas_limit, 300000);
+}
+
+static void the_same_request_gives_the_same_bytes_also_after_a_crash(void **state)
+{
+    (void)state;
+    struct signer_signed first;
+    struct signer_signed second;
+    struct signer_request request = transfer(4, 5);
+    assert_int_equal(sign(&first, &request), SIGNER_OK);
+    restart(SIGKILL); /* the client finds the new process by itself */
+    request.request_id++;
+    assert_int_equal(sign(&second, &request), SIGNER_OK);
+    assert_int_equal(first.raw_len, second.raw_len);
+    assert_memory_equal(first.raw, second.raw, first.raw_len);
+}
+
+static void a_nonce_is_never_signed_for_a_second_payload(void **state)
+{
+    (void)state;
+    assert_int_equal(sign_transfer(3, 5), SIGNER_OK);
+    assert_int_equal(sign_transfer(3, 6), SIGNER_NONCE_CONFLICT);
+    restart(SIGKILL);
+    assert_int_equal(sign_transfer(3, 6), SIGNER_NONCE_CONFLICT);
+    assert_int_equal(sign_transfer(3, 5), SIGNER_OK);
+}
+
+static void a_replacement_needs_both_fees_higher(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct signer_request request = transfer(9, 5);
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    request.max_fee_wei += request.max_fee_wei / 8;
+    assert_int_equal(sign(&made, &request), SIGNER_BUMP_TOO_SMALL);
+    request.priority_fee_wei += request.priority_fee_wei / 8;
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+}
+
+static void what_the_policy_does_not_name_is_refused(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct signer_request request = transfer(1, 5);
+    request.chain_id = 1;
+    assert_int_equal(sign(&made, &request), SIGNER_CHAIN_REFUSED);
+    request = transfer(1, 5);
+    request.to.bytes[3] ^= 1;
+    assert_int_equal(sign(&made, &request), SIGNER_CONTRACT_REFUSED);
+    request = transfer(1, 5);
+    request.gas_limit = 16777217;
+    assert_int_equal(sign(&made, &request), SIGNER_GAS_REFUSED);
+    request = transfer(1, 5);
+    request.max_fee_wei = 500000000001;
+    assert_int_equal(sign(&made, &request), SIGNER_FEE_REFUSED);
+    request = transfer(1, 0);
+    assert_int_equal(sign(&made, &request), SIGNER_CALLDATA_REFUSED);
+    assert_int_equal(sign_transfer(1, 5), SIGNER_OK); /* none of these has used the nonce */
+}
+
+static void a_new_policy_counts_from_the_next_request_on(void **state)
+{
+    (void)state;
+    sign_process_policy(&process, CONTRACT, "[\"mint\"]");
+    assert_int_equal(sign_transfer(0, 5), SIGNER_METHOD_REFUSED);
+    sign_process_policy(&process, CONTRACT, "[\"no such method\"]");
+    assert_int_equal(sign_transfer(0, 5), SIGNER_POLICY_UNREADABLE);
+    sign_process_policy(&process, CONTRACT, TRANSFERS);
+    assert_int_equal(kill(process.pid, SIGHUP), 0);
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+}
+
+static void a_torn_log_is_cut_at_the_next_start(void **state)
+{
+    (void)state;
+    char path[SIGN_PROCESS_PATH_MAX];
+    struct stat status;
+    sign_process_path(path, &process, "log");
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+    assert_int_equal(sign_transfer(1, 5), SIGNER_OK);
+    (void)sign_process_stop(&process, SIGKILL);
+    assert_int_equal(truncate(path, (off_t)sizeof(struct sign_log_record) + 33), 0);
+    int exit_status;
+    assert_true(sign_process_start(&process, &exit_status));
+    assert_int_equal(sign_transfer(0, 6), SIGNER_NONCE_CONFLICT);
+    assert_int_equal(sign_transfer(1, 6), SIGNER_OK);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 2 * sizeof(struct sign_log_record));
+}
+
+static int raw_connection(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char path[SIGN_PROCESS_PATH_MAX];
+    sign_process_path(path, &process, "socket");
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.107s", path);
+    int connection = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    assert_int_equal(connect(connection, (struct sockaddr *)&address, sizeof(address)), 0);
+    return connection;
+}
+
+static void expect_hang_up(const void *packet, size_t len)
+{
+    int connection = raw_connection();
+    struct signer_wire_answer answer;
+    assert_int_equal(send(connection, packet, len, 0), len);
+    assert_int_equal(recv(connection, &answer, sizeof(answer), 0), sizeof(answer));
+    assert_int_equal(answer.result, SIGNER_PROTOCOL);
+    assert_int_equal(recv(connection, &answer, sizeof(answer), 0), 0);
+    close(connection);
+}
+
+static void a_packet_that_lies_is_answered_and_cut_and_nobody_else_suffers(void **state)
+{
+    (void)state;
+    uint8_t packet[SIGNER_WIRE_REQUEST_MAX + 100] = {0};
+    struct signer_wire_request header = {.magic = SIGNER_WIRE_MAGIC, .kind = SIGNER_WIRE_SIGN};
+    expect_hang_up("hello", 5);
+    expect_hang_up(packet, sizeof(header));
+    header.calldata_len = 5;
+    expect_hang_up(&header, sizeof(header));
+    header.calldata_len = 0xffffffff;
+    expect_hang_up(&header, sizeof(header));
+    header.calldata_len = SIGNER_CALLDATA_MAX + 100;
+    memcpy(packet, &header, sizeof(header));
+    expect_hang_up(packet, sizeof(packet));
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+}
+
+static void silent_connections_do_not_hinder_others(void **state)
+{
+    (void)state;
+    int silent[5];
+    for (size_t i = 0; i < 5; i++)
+        silent[i] = raw_connection();
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+    for (size_t i = 0; i < 5; i++)
+        close(silent[i]);
+}
+
+static void the_socket_is_private_and_a_second_signer_refuses(void **state)
+{
+    (void)state;
+    char path[SIGN_PROCESS_PATH_MAX];
+    struct stat status;
+    int exit_status;
+    sign_process_path(path, &process, "socket");
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    pid_t first = process.pid;
+    char command[2048];
+    snprintf(command, sizeof(command),
+             "%s/lonja-sign --keystore %s/key.json --passphrase-file %s/pass --socket %s/other "
+             "--policy %s/policy --log %s/log 2>/dev/null",
+             bin, process.folder, process.folder, process.folder, process.folder, process.folder);
+    exit_status = system(command);
+    assert_int_equal(WEXITSTATUS(exit_status), 1);
+    assert_int_equal(kill(first, 0), 0);
+}
+
+static void no_other_user_may_ask(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("[  SKIPPED ] another user id needs root\n");
+        skip();
+    }
+    char path[SIGN_PROCESS_PATH_MAX];
+    sign_process_path(path, &process, "socket");
+    /* Past the file's mode, so that the peer's credentials alone decide. */
+    assert_int_equal(chmod(process.folder, 0755), 0);
+    assert_int_equal(chmod(path, 0666), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (setresuid(65534, 65534, 65534) != 0)
+            _exit(9);
+        _exit(sign_transfer(0, 5) == SIGNER_UNREACHABLE ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+}
+
+static void it_stops_cleanly_and_a_wrong_passphrase_does_not_start(void **state)
+{
+    (void)state;
+    char path[SIGN_PROCESS_PATH_MAX];
+    int status = sign_process_stop(&process, SIGTERM);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(sign_transfer(0, 5), SIGNER_UNREACHABLE);
+    sign_process_path(path, &process, "pass");
+    FILE *file = fopen(path, "w");
+    fputs("wrong\n", file);
+    fclose(file);
+    assert_false(sign_process_start(&process, &status));
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+}
+
+/* The signer never sees the network: nothing that could open it is even linked. */
+static void neither_curl_nor_a_database_is_linked(void **state)
+{
+    (void)state;
+    char command[512];
+    char line[512];
+    snprintf(command, sizeof(command), "readelf -d %s/lonja-sign", bin);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t needed = 0;
+    while (fgets(line, sizeof(line), pipe) != NULL) {
+        if (strstr(line, "(NEEDED)") == NULL)
+            continue;
+        needed++;
+        assert_null(strstr(line, "curl"));
+        assert_null(strstr(line, "libpq"));
+        assert_null(strstr(line, "hiredis"));
+        assert_null(strstr(line, "libssl"));
+    }
+    assert_int_equal(pclose(pipe), 0);
+    assert_true(needed > 0);
+}
+
+static void its_memory_is_closed_and_the_filter_stands(void **state)
+{
+    (void)state;
+    char path[64];
+    char line[256];
+    int seccomp = -1;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)process.pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "Seccomp: %d", &seccomp) == 1)
+            break;
+    fclose(file);
+    assert_int_equal(seccomp, 2);
+}
+
+#define WITH_SIGNER(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s FOLDER-OF-EXECUTABLES\n", argv[0]);
+        return 2;
+    }
+    bin = argv[1];
+    const struct CMUnitTest tests[] = {
+        WITH_SIGNER(what_is_allowed_is_signed_by_the_key),
+        WITH_SIGNER(the_same_request_gives_the_same_bytes_also_after_a_crash),
+        WITH_SIGNER(a_nonce_is_never_signed_for_a_second_payload),
+        WITH_SIGNER(a_replacement_needs_both_fees_higher),
+        WITH_SIGNER(what_the_policy_does_not_name_is_refused),
+        WITH_SIGNER(a_new_policy_counts_from_the_next_request_on),
+        WITH_SIGNER(a_torn_log_is_cut_at_the_next_start),
+        WITH_SIGNER(a_packet_that_lies_is_answered_and_cut_and_nobody_else_suffers),
+        WITH_SIGNER(silent_connections_do_not_hinder_others),
+        WITH_SIGNER(the_socket_is_private_and_a_second_signer_refuses),
+        WITH_SIGNER(no_other_user_may_ask),
+        WITH_SIGNER(it_stops_cleanly_and_a_wrong_passphrase_does_not_start),
+        WITH_SIGNER(its_memory_is_closed_and_the_filter_stands),
+        cmocka_unit_test(neither_curl_nor_a_database_is_linked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
