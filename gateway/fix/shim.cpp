@@ -230,7 +230,8 @@ struct fix_session : public FIX::Application, public FIX::Responder {
                                                FIX::IncorrectTagValue, FIX::UnsupportedMessageType)
     {
         fix_message view = {&message};
-        events->message(context, &view);
+        if (!events->message(context, &view))
+            throw FIX::UnsupportedMessageType();
     }
 
     // Where its bytes go.

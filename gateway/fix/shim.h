@@ -46,7 +46,8 @@ struct fix_session_events { // what the session tells its owner; `context` is th
     const char *(*logon_verdict)(void *context, const struct fix_message *logon);
     void (*logged_on)(void *context);
     void (*logged_off)(void *context);
-    void (*message)(void *context, const struct fix_message *message);
+    // False: a message type that peers may not send.
+    bool (*message)(void *context, const struct fix_message *message);
     // The peer misses what we sent as `first`..`last` (0 = up to now).
     void (*resend_requested)(void *context, uint32_t first, uint32_t last);
     void (*note)(void *context, const char *text); // what the session layer did, for the log

@@ -1,0 +1,59 @@
+// Desk: the gateway's trading logic between FIX sessions and the core: requests become commands, durable
+// events become reports. Bytes in, bytes out: no socket, no clock but the one it is given.
+//
+//   a message in:  session -> trading_on_message -> command in the ring, or an answer at once
+//   an event in:   view_apply (the caller) -> desk_on_event -> reports into the sessions of both sides
+//
+// A command that was sent is in flight until its last event; its client id is taken meanwhile. A cancel or
+// amend of an order in flight waits, and with it everything the session sends after it, so that the core sees
+// a session's messages in the session's order.
+//
+// Threads: I/O thread. Failure: see session.h (desk->failed).
+#ifndef LONJA_GATEWAY_FIX_DESK_H
+#define LONJA_GATEWAY_FIX_DESK_H
+
+#include "base/clock.h"
+#include "gateway/common/link.h"
+#include "gateway/common/view.h"
+#include "gateway/fix/flights.h"
+#include "gateway/fix/orders.h"
+#include "gateway/fix/request.h"
+#include "gateway/fix/shim.h"
+
+struct session;
+
+struct desk {
+    const char *venue;          // our CompID
+    char folder[512];           // of the session stores
+    const struct clock *clock;
+    struct view *view;
+    struct link *link;
+    struct fix_dialect *dialect;
+    struct session **sessions;  // by id; NULL = never logged on
+    uint32_t sessions_max;
+    struct orders orders;
+    struct flights flights;
+    uint64_t poss_resend_until; // events up to it may have been reported by a process before this one
+    bool failed;                // the disk refused: stop
+};
+
+// Opens every session store in <state_folder>/fix. Returns false and logs the reason if one cannot be.
+CHECKED bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, struct link *link,
+                       const struct clock *clock);
+// Closes the stores. Returns false if one could not be closed cleanly.
+CHECKED bool desk_close(struct desk *desk);
+
+// The session with that id, made with its store if it is new. NULL: the store cannot be opened, or belongs to
+// another CompID (logged).
+struct session *desk_session(struct desk *desk, uint32_t id, const char *comp_id);
+
+// A durable event, in order; those that a session's store has already are passed over.
+void desk_on_event(struct desk *desk, const struct event *event);
+// The link has attached (again): what is in flight above lost_above was not accepted; sessions that are
+// logged on are opened anew.
+void desk_on_attached(struct desk *desk, uint64_t lost_above);
+
+// Hands what was appended to the stores to the system; before the sockets get it. Sets failed.
+void desk_flush(struct desk *desk);
+
+#endif

@@ -1,0 +1,60 @@
+// Orders: what the gateway must know of its members' orders to report on them: state after the last durable
+// event, and which order a client order id means. Unlike the view it keeps orders that are done until the
+// day ends (status requests, duplicate ids), and it is rebuilt from the session stores (each kept report
+// carries the order's state), so that it stands exactly where the reports stand, not where the snapshot does.
+//
+// A client id maps to an order, or to a command in flight (ORDERS_IN_FLIGHT | gateway_seq).
+// Threads: I/O thread. Pointers are good until the next orders_put.
+#ifndef LONJA_GATEWAY_FIX_ORDERS_H
+#define LONJA_GATEWAY_FIX_ORDERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "gateway/common/client_ids.h"
+#include "schema/records.h"
+
+#define ORDERS_IN_FLIGHT (1ull << 63)
+
+struct fix_order { // kept in the stores as it is: no padding
+    uint64_t order;
+    uint64_t entered_ns;
+    int64_t price, quantity, leaves;
+    int64_t filled_notional; // cash units, exact: for AvgPx
+    uint32_t session, account, instrument;
+    uint8_t side, type, tif;
+    uint8_t cancelled;
+    uint8_t client_id_bytes;
+    uint8_t reserved[3];
+    char client_id[CLIENT_ID_BYTES_MAX];
+};
+static_assert(sizeof(struct fix_order) == 104, "order in the store");
+
+struct orders {
+    struct map by_id; // -> 1-based index
+    struct fix_order *entries;
+    size_t count, capacity;
+    struct client_ids ids;
+    uint64_t day;
+};
+
+void orders_init(struct orders *orders);
+void orders_fini(struct orders *orders);
+
+// Inserts the order, or replaces its state; its client id now means it.
+struct fix_order *orders_put(struct orders *orders, const struct fix_order *order);
+struct fix_order *orders_find(struct orders *orders, uint64_t order);
+bool fix_order_is_open(const struct fix_order *order);
+
+// What a client id means: 0 = nothing, an order id, or ORDERS_IN_FLIGHT | gateway_seq.
+uint64_t orders_meaning(const struct orders *orders, uint32_t session, const char *id, size_t bytes);
+// 0 frees the id (its command was refused).
+void orders_mean(struct orders *orders, uint32_t session, const char *id, size_t bytes, uint64_t meaning);
+
+// At the first event of a new UTC day, and once after the stores were read: forgets done orders of former
+// days, and all ids that mean neither an order that is kept nor a command in flight.
+void orders_begin_day(struct orders *orders, uint64_t time_ns);
+
+#endif

@@ -1,0 +1,63 @@
+// Report: builds the messages to members: ExecutionReport (8), OrderCancelReject (9), OrderMassCancelReport
+// (r), BusinessMessageReject (j). Pure: state and numbers in, fields out.
+//
+// Any thread; no allocation. The fields point into the report itself: do not copy it.
+#ifndef LONJA_GATEWAY_FIX_REPORT_H
+#define LONJA_GATEWAY_FIX_REPORT_H
+
+#include "gateway/common/view.h"
+#include "gateway/fix/orders.h"
+#include "gateway/fix/request.h"
+#include "gateway/fix/session.h"
+
+enum { REPORT_FIELDS_MAX = 40, REPORT_TEXT_BYTES_MAX = 2048 };
+
+struct report {
+    struct fix_field fields[REPORT_FIELDS_MAX];
+    size_t field_count;
+    struct fix_field fee_fields[3];
+    struct fix_group fee;
+    bool has_fee;
+    char text[REPORT_TEXT_BYTES_MAX];
+    size_t text_bytes;
+};
+
+// What happened to an order, beyond its state.
+struct happening {
+    char exec_type;              // 150
+    struct store_reference reference; // gives the ExecID
+    uint64_t time_ns;
+    int64_t last_price, last_quantity; // 150=F
+    int64_t fee;                       // cash units; 0 = none
+    char liquidity;                    // 851: '1' added, '2' removed, 0 = not a trade
+    const char *text;                   // 58; NULL = none
+    const struct request_id *client_id; // 11, if it is not the order's
+    const struct request_id *original;  // 41
+    const struct request_id *status_id; // 790
+};
+
+// "sequence-index" or "sequence-index-side".
+void report_exec_id(char out[48], const struct store_reference *reference);
+
+void report_order(struct report *report, const struct fix_order *order, const struct happening *what,
+                  const struct view *view);
+// A new order that was refused, or a status request for an order that is not known (exec_type 'I').
+struct rejection {
+    uint16_t code;
+    int64_t limit, value, argument;
+    uint64_t sequence; // of the event, for ConfirmRef; 0 = refused by the gateway
+};
+void report_refused(struct report *report, const struct request *request, char exec_type,
+                    const struct rejection *why, const char *exec_id, uint64_t time_ns);
+// Cancel or amend; `order` may be NULL (not known).
+void report_cancel_refused(struct report *report, const struct request *request,
+                           const struct fix_order *order, const struct rejection *why,
+                           uint64_t time_ns);
+// Mass cancel: done (code REJECT_NONE, count) or refused.
+void report_mass_cancel(struct report *report, const struct request *request,
+                        const struct rejection *why, uint32_t count, const char *exec_id,
+                        uint64_t time_ns);
+void report_business_reject(struct report *report, const struct request *request, unsigned reason,
+                            const char *text);
+
+#endif

@@ -1,0 +1,321 @@
+// A session's life: open (store, session layer, disconnected) -> connect + feed(Logon) -> logged on, the core
+// is told -> messages -> disconnected, the core is told (cancel on disconnect is the engine's) -> connect …
+//
+// Numbers in: after a start of the process the next one is the last durable MsgSeqNum + 1; what the peer sent
+// behind it and nobody acted on, it sends again because we ask. Within a process it is what we have read.
+#include "gateway/fix/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decimal.h"
+#include "base/log.h"
+#include "gateway/fix/trading.h"
+
+enum { HEARTBEAT_SECONDS_MAX = 3600 };
+
+static void disk_failed(struct session *session, const char *what, int error)
+{
+    if (!session->desk->failed)
+        log_error("session store failed session=%u what=%s error=%s", session->id, what,
+                  strerror(-error));
+    session->desk->failed = true;
+}
+
+// ---- what the session layer asks and tells -----------------------------------------------------------
+
+static void on_to_wire(void *context, const char *bytes, size_t count)
+{
+    struct session *session = context;
+    if (session->wire != NULL && !session->desk->failed)
+        session->wire->send(session->wire->context, bytes, count);
+}
+
+static void on_hang_up(void *context)
+{
+    struct session *session = context;
+    const struct session_wire *wire = session->wire;
+    session->wire = NULL;
+    if (wire != NULL)
+        wire->hang_up(wire->context);
+}
+
+static const char *on_logon_verdict(void *context, const struct fix_message *logon)
+{
+    struct session *session = context;
+    struct fix_text text;
+    int64_t seconds = 0;
+    if (session->refusal != NULL)
+        return session->refusal;
+    if (!fix_message_field(logon, 108, &text) ||
+        decimal_parse(text.at, text.bytes, 0, &seconds) != DECIMAL_OK || seconds < 1 ||
+        seconds > HEARTBEAT_SECONDS_MAX)
+        return "HeartBtInt must be 1 to 3600 seconds";
+    return NULL;
+}
+
+static void on_logged_on(void *context)
+{
+    struct session *session = context;
+    log_info("logged on session=%u next_in=%u next_out=%u", session->id, session->next_in,
+             session->store.next_out);
+    session_announce(session);
+}
+
+static void on_logged_off(void *context)
+{
+    struct session *session = context;
+    log_info("logged off session=%u", session->id);
+    session->resend = (struct resend){0};
+    if (session->opened) {
+        session->opened = false;
+        session->close_wanted = true;
+        session_announce(session);
+    }
+}
+
+static bool on_message(void *context, const struct fix_message *message)
+{
+    struct session *session = context;
+    return trading_on_message(session, message);
+}
+
+static void on_resend_requested(void *context, uint32_t first, uint32_t last)
+{
+    struct session *session = context;
+    log_info("resend requested session=%u first=%u last=%u next_out=%u", session->id, first, last,
+             session->store.next_out);
+    resend_begin(&session->resend, first, last, session->store.next_out);
+}
+
+static void on_note(void *context, const char *text)
+{
+    struct session *session = context;
+    log_debug("session layer session=%u note=%s", session->id, text);
+}
+
+static uint32_t on_next_out(void *context)
+{
+    return ((struct session *)context)->store.next_out;
+}
+
+static uint32_t on_next_in(void *context)
+{
+    return ((struct session *)context)->next_in;
+}
+
+static void on_set_next_out(void *context, uint32_t number)
+{
+    struct session *session = context;
+    session->store.next_out = number;
+    int error = store_reserve(&session->store);
+    if (error != 0)
+        disk_failed(session, "reserve", error);
+}
+
+static void on_set_next_in(void *context, uint32_t number)
+{
+    ((struct session *)context)->next_in = number;
+}
+
+static void on_keep(void *context, uint32_t number, bool application, const char *bytes, size_t count)
+{
+    struct session *session = context;
+    if (!application)
+        return; // a number without a message is gap-filled
+    struct store_record record = session->keeping;
+    record.number = number;
+    record.text = bytes;
+    record.text_bytes = count;
+    store_append(&session->store, &record);
+}
+
+// The peer wants both numbers at 1. Open orders and today's client ids must outlive the messages that carried
+// them: their states are carried over.
+static void on_reset(void *context)
+{
+    struct session *session = context;
+    struct orders *orders = &session->desk->orders;
+    log_info("numbers reset session=%u", session->id);
+    int error = store_reset(&session->store);
+    if (error != 0) {
+        disk_failed(session, "reset", error);
+        return;
+    }
+    session->next_in = 1;
+    session->resend = (struct resend){0};
+    for (size_t i = 0; i < orders->count; i++) {
+        const struct fix_order *order = &orders->entries[i];
+        const struct store_record record = {.state = order, .state_bytes = sizeof *order};
+        if (order->session == session->id)
+            store_append(&session->store, &record);
+    }
+}
+
+static const struct fix_session_events layer_events = {
+    .to_wire = on_to_wire,
+    .hang_up = on_hang_up,
+    .logon_verdict = on_logon_verdict,
+    .logged_on = on_logged_on,
+    .logged_off = on_logged_off,
+    .message = on_message,
+    .resend_requested = on_resend_requested,
+    .note = on_note,
+    .next_out = on_next_out,
+    .next_in = on_next_in,
+    .set_next_out = on_set_next_out,
+    .set_next_in = on_set_next_in,
+    .keep = on_keep,
+    .reset = on_reset,
+};
+
+// ---- life --------------------------------------------------------------------------------------------
+
+struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id, store_visit *visit,
+                             int *error)
+{
+    struct session *session = calloc(1, sizeof *session);
+    ASSERT(session != NULL);
+    session->desk = desk;
+    session->id = id;
+    session->next_in = 1;
+    *error = store_open(&session->store, desk->folder, id, comp_id, visit, desk);
+    if (*error == 0) {
+        session->layer = fix_session_create(desk->dialect, desk->venue, session->store.comp_id,
+                                            &layer_events, session);
+        if (session->layer == NULL)
+            *error = -EEXIST; // two stores with one CompID
+    }
+    if (*error != 0) {
+        session_abandon(session);
+        return NULL;
+    }
+    return session;
+}
+
+static void session_free(struct session *session)
+{
+    if (session->layer != NULL)
+        fix_session_destroy(session->layer);
+    free(session->waiting);
+    free(session);
+}
+
+int session_close(struct session *session)
+{
+    int error = store_close(&session->store);
+    session_free(session);
+    return error;
+}
+
+void session_abandon(struct session *session)
+{
+    store_abandon(&session->store);
+    session_free(session);
+}
+
+void session_connect(struct session *session, const struct session_wire *wire, const char *refusal)
+{
+    ASSERT(session->wire == NULL);
+    if (!session->numbers_known)
+        session->next_in = view_session_last_seq(session->desk->view, session->id) + 1;
+    session->numbers_known = true;
+    session->wire = wire;
+    session->refusal = refusal;
+    fix_session_connect(session->layer);
+}
+
+void session_disconnected(struct session *session)
+{
+    session->wire = NULL;
+    fix_session_disconnect(session->layer);
+}
+
+void session_feed(struct session *session, const char *bytes, size_t count)
+{
+    if (!fix_session_feed(session->layer, bytes, count))
+        log_limited(LOG_WARNING, "message ignored, not parsable session=%u", session->id);
+}
+
+void session_expel(struct session *session, const char *reason)
+{
+    if (session_logged_on(session))
+        fix_session_logout(session->layer, reason);
+}
+
+bool session_is_held(const struct session *session)
+{
+    return session->waiting_count > 0;
+}
+
+bool session_logged_on(const struct session *session)
+{
+    return fix_session_logged_on(session->layer);
+}
+
+void session_tick(struct session *session)
+{
+    session_announce(session);
+    if (session->wire != NULL)
+        fix_session_tick(session->layer);
+}
+
+// ---- to the core -------------------------------------------------------------------------------------
+
+// The session's number that goes with it is the last one without a gap before it: a Logon that is ahead of a
+// gap must not make the gap look read.
+bool session_announce(struct session *session)
+{
+    struct link *link = session->desk->link;
+    uint32_t contiguous = session->next_in - 1;
+    if (session->close_wanted) {
+        struct command *command = link_claim(link, CMD_session_close, 0, session->id, 0);
+        if (command == NULL)
+            return false;
+        command->body.session_close.closed_session = session->id;
+        command->body.session_close.reason = CANCEL_DISCONNECT;
+        link_send(link);
+        session->close_wanted = false;
+    }
+    if (session->opened || !session_logged_on(session))
+        return session->opened;
+    struct command *command = link_claim(link, CMD_session_open, 0, session->id, contiguous);
+    if (command == NULL)
+        return false;
+    command->body.session_open.opened_session = session->id;
+    link_send(link);
+    session->opened = true;
+    return true;
+}
+
+// ---- to the peer -------------------------------------------------------------------------------------
+
+void session_send(struct session *session, const struct session_message *message)
+{
+    bool again = message->reference.sequence != 0 &&
+                 message->reference.sequence <= session->desk->poss_resend_until;
+    session->keeping = (struct store_record){.reference = message->reference,
+                                             .state = message->order,
+                                             .state_bytes = message->order != NULL
+                                                                ? sizeof *message->order
+                                                                : 0};
+    fix_session_send(session->layer, message->msg_type, again, message->fields, message->field_count,
+                     message->group, message->group != NULL ? 1 : 0);
+    session->keeping = (struct store_record){0};
+}
+
+bool session_resend_some(struct session *session, size_t budget, uint64_t wall_ns)
+{
+    char text[RESEND_MESSAGE_BYTES_MAX];
+    const struct resend_route route = {session->desk->venue, session->store.comp_id};
+    size_t sent = 0;
+    while (session->wire != NULL && sent < budget) {
+        size_t bytes = resend_next(&session->resend, &session->store, &route, wall_ns, text);
+        if (bytes == 0)
+            return false;
+        session->wire->send(session->wire->context, text, bytes);
+        sent += bytes;
+    }
+    return session->wire != NULL;
+}

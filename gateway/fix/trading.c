@@ -1,0 +1,316 @@
+#include "gateway/fix/trading.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/fix/report.h"
+
+enum outcome { DONE, WAITS };
+
+static struct refusal because(uint16_t code, int64_t limit, int64_t value, int64_t argument)
+{
+    return (struct refusal){.code = code, .limit = limit, .value = value, .argument = argument};
+}
+
+static uint64_t meaning(const struct session *session, const struct request_id *id)
+{
+    return orders_meaning(&session->desk->orders, session->id, id->text, id->bytes);
+}
+
+static void mean(const struct session *session, const struct request_id *id, uint64_t what)
+{
+    orders_mean(&session->desk->orders, session->id, id->text, id->bytes, what);
+}
+
+// ---- answers at once ---------------------------------------------------------------------------------
+
+static void send_report(struct session *session, const char *type, const struct report *report)
+{
+    const struct session_message message = {.msg_type = type,
+                                            .fields = report->fields,
+                                            .field_count = report->field_count};
+    session_send(session, &message);
+}
+
+static void refuse_missing(struct session *session, const struct request *request, int64_t tag)
+{
+    struct report report;
+    char text[64];
+    snprintf(text, sizeof text, "field %" PRId64 " is needed", tag);
+    report_business_reject(&report, request, 5, text); // conditionally required field missing
+    send_report(session, "j", &report);
+}
+
+void trading_refuse(struct session *session, const struct request *request,
+                    const struct refusal *refusal)
+{
+    struct report report;
+    char exec_id[48]; // of no event: named by the message that is refused
+    uint64_t now = clock_wall_ns(session->desk->clock);
+    const struct rejection why = {.code = refusal->code,
+                                  .limit = refusal->limit,
+                                  .value = refusal->value,
+                                  .argument = refusal->argument};
+    struct fix_order *order = orders_find(&session->desk->orders, request->order);
+    snprintf(exec_id, sizeof exec_id, "R%" PRIu32 "-%" PRIu32, session->id, request->session_seq);
+    switch ((enum request_kind)request->kind) {
+    case REQUEST_NEW:
+        report_refused(&report, request, '8', &why, exec_id, now);
+        send_report(session, "8", &report);
+        break;
+    case REQUEST_STATUS:
+        report_refused(&report, request, 'I', &why, "0", now);
+        send_report(session, "8", &report);
+        break;
+    case REQUEST_CANCEL:
+    case REQUEST_AMEND:
+        report_cancel_refused(&report, request, order, &why, now);
+        send_report(session, "9", &report);
+        break;
+    case REQUEST_MASS_CANCEL:
+        report_mass_cancel(&report, request, &why, 0, exec_id, now);
+        send_report(session, "r", &report);
+        break;
+    }
+    if (request->gateway_seq != 0)
+        mean(session, &request->client_id, 0);
+}
+
+static enum outcome refuse(struct session *session, const struct request *request,
+                           struct refusal refusal)
+{
+    trading_refuse(session, request, &refusal);
+    return DONE;
+}
+
+static enum outcome tell_status(struct session *session, const struct request *request,
+                                const struct fix_order *order)
+{
+    struct report report;
+    const struct happening what = {.exec_type = 'I',
+                                   .time_ns = clock_wall_ns(session->desk->clock),
+                                   .status_id = &request->status_id};
+    report_order(&report, order, &what, session->desk->view);
+    send_report(session, "8", &report);
+    return DONE;
+}
+
+// ---- commands ----------------------------------------------------------------------------------------
+
+// A record in the ring with the client id as its tail; NULL: the refusal has been sent.
+static struct command *claim(struct session *session, const struct request *request, uint8_t type)
+{
+    struct link *link = session->desk->link;
+    struct command *command = NULL;
+    if (session_announce(session))
+        command = link_claim(link, type, request->client_id.bytes, session->id, request->session_seq);
+    if (command == NULL) {
+        refuse(session, request, because(link->attached ? REJECT_OVERLOADED : REJECT_NOT_ATTACHED, 0, 0, 0));
+        return NULL;
+    }
+    return command;
+}
+
+static enum outcome launch(struct session *session, struct request *request, struct command *command)
+{
+    memcpy(command_tail_writable(command), request->client_id.text, request->client_id.bytes);
+    request->gateway_seq = link_send(session->desk->link);
+    flights_add(&session->desk->flights, request);
+    mean(session, &request->client_id, ORDERS_IN_FLIGHT | request->gateway_seq);
+    return DONE;
+}
+
+static enum outcome take_new(struct session *session, struct request *request)
+{
+    uint64_t known = meaning(session, &request->client_id);
+    struct fix_order *order = orders_find(&session->desk->orders, known);
+    if (request->poss_resend && order != NULL)
+        return tell_status(session, request, order); // it may be the same order: tell, do not double
+    if (known != 0)
+        return refuse(session, request, because(REJECT_DUPLICATE_CLIENT_ID, 0, 0, 0));
+    struct command *command = claim(session, request, CMD_order_new);
+    if (command == NULL)
+        return DONE;
+    struct order_new_cmd *body = &command->body.order_new;
+    body->account = request->account;
+    body->instrument = request->instrument;
+    body->side = request->side;
+    body->type = request->type;
+    body->tif = request->tif;
+    body->flags = request->flags;
+    body->client_id_bytes = request->client_id.bytes;
+    body->price = request->price;
+    body->quantity = request->quantity;
+    body->confirm_ref = request->confirm_ref;
+    return launch(session, request, command);
+}
+
+// Finds the order that a cancel, amend or status request means; WAITS while it is in flight.
+static enum outcome resolve(struct session *session, struct request *request,
+                            const struct request_id *by, struct fix_order **out)
+{
+    uint64_t known = meaning(session, by);
+    *out = NULL;
+    if ((known & ORDERS_IN_FLIGHT) != 0)
+        return WAITS;
+    if (known == 0 && request->kind == REQUEST_STATUS)
+        known = request->order;
+    *out = orders_find(&session->desk->orders, known);
+    if (*out != NULL && ((*out)->session != session->id ||
+                         (request->order != 0 && request->order != known)))
+        *out = NULL;
+    if (*out != NULL)
+        request->order = (*out)->order;
+    return DONE;
+}
+
+// What the request says of the order must be so: an instruction meant for another order is not carried out.
+static struct refusal mismatch(const struct request *request, const struct fix_order *order)
+{
+    if (request->side != order->side)
+        return because(REJECT_SIDE, 0, request->side, 54);
+    if (request->instrument != order->instrument)
+        return because(REJECT_UNKNOWN_SYMBOL, 0, 0, 55);
+    if (request->kind != REQUEST_AMEND)
+        return because(REJECT_NONE, 0, 0, 0);
+    if (request->type != order->type)
+        return because(REJECT_ORDER_TYPE, 0, request->type, 40);
+    if (request->tif != TIF_NOT_GIVEN && request->tif != order->tif)
+        return because(REJECT_TIME_IN_FORCE, 0, request->tif, 59);
+    return because(REJECT_NONE, 0, 0, 0);
+}
+
+// The order a cancel or amend means, when all is as it should be; else NULL and *outcome.
+static struct fix_order *target(struct session *session, struct request *request,
+                                enum outcome *outcome)
+{
+    struct fix_order *order = NULL;
+    *outcome = resolve(session, request, &request->original, &order);
+    if (*outcome == WAITS)
+        return NULL;
+    struct refusal refusal = because(REJECT_NONE, 0, 0, 0);
+    if (order == NULL)
+        refusal = because(REJECT_UNKNOWN_ORDER, 0, (int64_t)request->order, 0);
+    else if (meaning(session, &request->client_id) != 0)
+        refusal = because(REJECT_DUPLICATE_CLIENT_ID, 0, 0, 0);
+    else
+        refusal = mismatch(request, order);
+    if (refusal.code == REJECT_NONE)
+        return order;
+    *outcome = refuse(session, request, refusal);
+    return NULL;
+}
+
+static enum outcome take_cancel(struct session *session, struct request *request)
+{
+    enum outcome outcome;
+    const struct fix_order *order = target(session, request, &outcome);
+    struct command *command = order != NULL ? claim(session, request, CMD_order_cancel) : NULL;
+    if (command == NULL)
+        return outcome;
+    struct order_cancel_cmd *body = &command->body.order_cancel;
+    body->order = order->order;
+    body->account = request->account != 0 ? request->account : order->account;
+    body->client_id_bytes = request->client_id.bytes;
+    return launch(session, request, command);
+}
+
+static enum outcome take_amend(struct session *session, struct request *request)
+{
+    enum outcome outcome;
+    const struct fix_order *order = target(session, request, &outcome);
+    struct command *command = order != NULL ? claim(session, request, CMD_order_amend) : NULL;
+    if (command == NULL)
+        return outcome;
+    struct order_amend_cmd *body = &command->body.order_amend;
+    body->order = order->order;
+    body->account = request->account != 0 ? request->account : order->account;
+    body->client_id_bytes = request->client_id.bytes;
+    body->quantity = request->quantity;
+    body->price = request->has_price ? request->price : order->price;
+    return launch(session, request, command);
+}
+
+static enum outcome take_mass_cancel(struct session *session, struct request *request)
+{
+    if (meaning(session, &request->client_id) != 0)
+        return refuse(session, request, because(REJECT_DUPLICATE_CLIENT_ID, 0, 0, 0));
+    struct command *command = claim(session, request, CMD_order_mass_cancel);
+    if (command == NULL)
+        return DONE;
+    struct order_mass_cancel_cmd *body = &command->body.order_mass_cancel;
+    body->account = request->account;
+    body->instrument = request->instrument;
+    body->client_id_bytes = request->client_id.bytes;
+    return launch(session, request, command);
+}
+
+static enum outcome take_status(struct session *session, struct request *request)
+{
+    struct fix_order *order = NULL;
+    if (resolve(session, request, &request->client_id, &order) == WAITS)
+        return WAITS;
+    if (order == NULL)
+        return refuse(session, request,
+                      because(REJECT_UNKNOWN_ORDER, 0, (int64_t)request->order, 0));
+    return tell_status(session, request, order);
+}
+
+static enum outcome take(struct session *session, struct request *request)
+{
+    switch ((enum request_kind)request->kind) {
+    case REQUEST_NEW:
+        return take_new(session, request);
+    case REQUEST_CANCEL:
+        return take_cancel(session, request);
+    case REQUEST_AMEND:
+        return take_amend(session, request);
+    case REQUEST_STATUS:
+        return take_status(session, request);
+    case REQUEST_MASS_CANCEL:
+        return take_mass_cancel(session, request);
+    }
+    ASSERT(false);
+    return DONE;
+}
+
+// ---- messages and waiting ------------------------------------------------------------------------------
+
+static void wait_append(struct session *session, const struct request *request)
+{
+    if (session->waiting_count == session->waiting_capacity) {
+        session->waiting_capacity = session->waiting_capacity == 0 ? 8 : session->waiting_capacity * 2;
+        session->waiting =
+            realloc(session->waiting, session->waiting_capacity * sizeof *session->waiting);
+        ASSERT(session->waiting != NULL);
+    }
+    session->waiting[session->waiting_count++] = *request;
+}
+
+bool trading_on_message(struct session *session, const struct fix_message *message)
+{
+    struct request request;
+    struct refusal refusal;
+    if (!request_read(&request, &refusal, message, session->desk->view, session->id))
+        return false;
+    if (refusal.missing)
+        refuse_missing(session, &request, refusal.argument);
+    else if (refusal.code != REJECT_NONE)
+        trading_refuse(session, &request, &refusal);
+    else if (session->waiting_count > 0 || take(session, &request) == WAITS)
+        wait_append(session, &request);
+    return true;
+}
+
+void trading_retry(struct session *session)
+{
+    size_t done = 0;
+    while (done < session->waiting_count && take(session, &session->waiting[done]) == DONE)
+        done++;
+    session->waiting_count -= done;
+    if (done > 0)
+        memmove(session->waiting, session->waiting + done,
+                session->waiting_count * sizeof *session->waiting);
+}
