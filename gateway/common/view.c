@@ -369,7 +369,7 @@ static void set_asset(struct view *view, const void *record)
 
 static void set_session_seq(struct view *view, uint32_t session, uint32_t seq)
 {
-    if (session >= 1 && session <= view->sessions_max && seq > view->sessions[session].last_seq)
+    if (session >= 1 && session <= view->sessions_max && seq != 0) // may go down: a FIX reset
         view->sessions[session].last_seq = seq;
 }
 
