@@ -26,7 +26,7 @@ has_pid() { local pid; pid=$(of "$1" pid); [ -n "$pid" ] && [ "$pid" != null ] &
 is() { [ "$(of "$1" "$2")" = "$3" ]; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 said() { grep -q -- "$1" "$work/out"; }
-flags() { sed -n 's/^flags:[^0-9]*//p' "/proc/$1/fdinfo/$2"; }
+well() { "$lonja" status --config "$config" >/dev/null; }
 
 for name in core tape web sign; do fake $name <<'SCRIPT'
 echo "2026-11-20T11:12:13.123456Z ${0##*lonja-} info fd=$LONJA_BOOT_FD pg=${PGHOST:-none} in=$(readlink /proc/self/fd/0) core=$(ulimit -c)"
@@ -52,7 +52,7 @@ check "one read-only event ring, its own command ring, its page, its doorbell, t
     [ "$(for fd in /proc/"$web"/fd/*; do readlink "$fd"; done | grep -cE 'memfd|eventfd')" = 5 ]
 check "the signer gets its boot record only" \
     [ "$(for fd in /proc/"$(of sign pid)"/fd/*; do readlink "$fd"; done | grep -cE 'memfd|eventfd')" = 1 ]
-check "lonja status says all is well" "$lonja" status --config "$config" >/dev/null
+check "lonja status says all is well" well
 
 "$lonja" up --config "$config" >"$work/second" 2>&1
 check "a second venue on the same state is refused" grep -q 'running on .* already' "$work/second"
@@ -99,9 +99,9 @@ fake core <<<'trap "" TERM; while :; do sleep 0.1; done'
 up
 check "a core that does not stop is up" has_pid core
 sleep 0.3
-kill -TERM "$supervisor"; sleep 0.2; kill -TERM "$supervisor"
+kill -TERM "$supervisor"; sleep 0.2; kill -TERM "$supervisor"; sleep 0.3
 check "a Ctrl-C that arrives twice is one" eval '! said "asked again"'
-sleep 1.2; kill -TERM "$supervisor"; wait "$supervisor"; result=$?; supervisor=''
+sleep 1; kill -TERM "$supervisor"; wait "$supervisor"; result=$?; supervisor=''
 check "asked again, it kills" said 'core: does not stop, killing it'
 check "and says that not all was well" [ $result = 1 ]
 
