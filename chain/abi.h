@@ -2,8 +2,8 @@
  * words, answers of single words, and the reason of a revert.
  *
  * A call is written head first: abi_call_begin with the number of arguments, then one abi_* per
- * argument in order; arrays go to the tail by themselves, in that order. A writer that overflows or is given
- * more arguments than announced fails at abi_call_end.
+ * argument in order; arrays go to the tail by themselves, in that order. A writer that overflows or
+ * is given more arguments than announced fails at abi_call_end.
  *
  * Amounts are 128 bits wide; a word above that is refused by abi_word_u128, never cut.
  * No allocation: any thread.
@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define ABI_WORD_BYTES 32
+#define ABI_WORD_BYTES     32
 #define ABI_SELECTOR_BYTES 4
 
 struct abi_word {
@@ -36,16 +36,15 @@ __attribute__((warn_unused_result)) bool abi_word_address(struct chain_address *
                                                           const struct abi_word *word);
 __attribute__((warn_unused_result)) bool abi_word_bool(bool *out, const struct abi_word *word);
 /* Word number `index` of an answer of `len` bytes; false when the answer is shorter. */
-__attribute__((warn_unused_result)) bool abi_answer_word(struct abi_word *out,
-                                                         const uint8_t *answer, size_t len,
-                                                         size_t index);
+__attribute__((warn_unused_result)) bool
+abi_answer_word(struct abi_word *out, const uint8_t *answer, size_t len, size_t index);
 
 struct abi_call {
     uint8_t *out;
     size_t max;
-    size_t head;    /* where the next argument's word goes */
+    size_t head; /* where the next argument's word goes */
     size_t head_end;
-    size_t tail;    /* where the next array goes, and the length so far */
+    size_t tail; /* where the next array goes, and the length so far */
     bool failed;
 };
 

@@ -65,11 +65,11 @@ static void revert_reasons_are_read(void **state)
     (void)state;
     size_t len;
     char reason[64];
-    uint8_t *data = vectors_bytes(
-        &len, "0x08c379a0"
-              "0000000000000000000000000000000000000000000000000000000000000020"
-              "000000000000000000000000000000000000000000000000000000000000000b"
-              "6e6f7420616c6c6f7765640000000000000000000000000000000000000000ff");
+    uint8_t *data =
+        vectors_bytes(&len, "0x08c379a0"
+                            "0000000000000000000000000000000000000000000000000000000000000020"
+                            "000000000000000000000000000000000000000000000000000000000000000b"
+                            "6e6f7420616c6c6f7765640000000000000000000000000000000000000000ff");
     assert_true(abi_revert_reason(reason, sizeof(reason), data, len));
     assert_string_equal(reason, "not allowed");
     assert_true(abi_revert_reason(reason, 4, data, len));
@@ -103,7 +103,7 @@ static bool write_argument(struct abi_call *call, const char *type, const json_t
         struct chain_address addresses[16];
         size_t index;
         json_t *item;
-        json_array_foreach (value, index, item)
+        json_array_foreach(value, index, item)
             assert_true(address_parse(&addresses[index], json_string_value(item)));
         abi_address_array(call, addresses, index);
         return true;
@@ -118,7 +118,8 @@ static void published_address_vectors_agree(void **state)
     size_t index;
     size_t checked = 0;
     json_t *vector;
-    json_array_foreach (vectors, index, vector) {
+    json_array_foreach(vectors, index, vector)
+    {
         uint8_t out[2048];
         struct abi_call call;
         abi_call_begin(&call, out, sizeof(out), 0, 1);

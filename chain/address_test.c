@@ -44,7 +44,8 @@ static void published_keys_have_their_addresses(void **state)
     json_t *vectors = vectors_load("ethers/accounts.json.gz");
     size_t index;
     json_t *vector;
-    json_array_foreach (vectors, index, vector) {
+    json_array_foreach(vectors, index, vector)
+    {
         size_t len;
         uint8_t *key = vectors_bytes(&len, vectors_text(vector, "privateKey"));
         struct chain_address address;

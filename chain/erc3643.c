@@ -73,7 +73,8 @@ ssize_t erc3643_mint(uint8_t *out, size_t max, const struct chain_address *to, c
     return wallet_and_number(out, max, ERC3643_MINT, to, units);
 }
 
-ssize_t erc3643_burn(uint8_t *out, size_t max, const struct chain_address *from, chain_uint128 units)
+ssize_t erc3643_burn(uint8_t *out, size_t max, const struct chain_address *from,
+                     chain_uint128 units)
 {
     return wallet_and_number(out, max, ERC3643_BURN, from, units);
 }

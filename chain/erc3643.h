@@ -1,5 +1,5 @@
-/* ERC-3643 (T-REX) tokens: calldata of the calls that the venue makes. Selectors are written by hand
- * from the EIP. What is asked of a token before a transfer stands in erc3643_precheck.h.
+/* ERC-3643 (T-REX) tokens: calldata of the calls that the venue makes. Selectors are written by
+ * hand from the EIP. What is asked of a token before a transfer stands in erc3643_precheck.h.
  *
  * Amounts are the token's smallest units. Encoders allocate nothing; any thread. They return the
  * calldata's length or -1 when `max` is too small.
@@ -46,7 +46,7 @@ const char *erc3643_signature(uint32_t selector);
 uint32_t erc3643_selector(const char *name);
 
 /* batchForcedTransfer: 83,000 gas each; more than this comes near EIP-7825's 16,777,216. */
-#define ERC3643_BATCH_MAX 100
+#define ERC3643_BATCH_MAX    100
 #define ERC3643_CALLDATA_MAX (4 + 32 * (3 + 3 * (1 + ERC3643_BATCH_MAX)))
 
 ssize_t erc3643_forced_transfer(uint8_t *out, size_t max, const struct chain_address *from,
@@ -55,8 +55,7 @@ ssize_t erc3643_forced_transfer(uint8_t *out, size_t max, const struct chain_add
 ssize_t erc3643_batch_forced_transfer(uint8_t *out, size_t max, const struct chain_address *from,
                                       const struct chain_address *to, const chain_uint128 *units,
                                       size_t count);
-ssize_t erc3643_mint(uint8_t *out, size_t max, const struct chain_address *to,
-                     chain_uint128 units);
+ssize_t erc3643_mint(uint8_t *out, size_t max, const struct chain_address *to, chain_uint128 units);
 ssize_t erc3643_burn(uint8_t *out, size_t max, const struct chain_address *from,
                      chain_uint128 units);
 ssize_t erc3643_freeze_partial(uint8_t *out, size_t max, const struct chain_address *wallet,

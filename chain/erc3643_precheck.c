@@ -5,14 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Happy path of a precheck: fix one block, see that the token has code, ask token, identity registry and
- * compliance everything at that block, judge. A node that fails on the way is no verdict: the trade
- * waits. A contract that answers what it should not (a word that is no flag, an amount above 128
- * bits) is NODE_GARBAGE.
+/* Happy path of a precheck: fix one block, see that the token has code, ask token, identity
+ * registry and compliance everything at that block, judge. A node that fails on the way is no
+ * verdict: the trade waits. A contract that answers what it should not (a word that is no flag, an
+ * amount above 128 bits) is NODE_GARBAGE.
  */
-const struct chain_hash erc3643_transfer_topic = {
-    {0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2, 0xc8, 0x9b, 0x69, 0xc2, 0xb0, 0x68, 0xfc, 0x37, 0x8d, 0xaa,
-     0x95, 0x2b, 0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16, 0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23, 0xb3, 0xef}};
+const struct chain_hash erc3643_transfer_topic = {{0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2, 0xc8, 0x9b,
+                                                   0x69, 0xc2, 0xb0, 0x68, 0xfc, 0x37, 0x8d, 0xaa,
+                                                   0x95, 0x2b, 0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16,
+                                                   0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23, 0xb3, 0xef}};
 
 static enum node_result unusable(struct node *node, uint32_t selector)
 {
@@ -29,7 +30,8 @@ static enum node_result read_word(struct node *node, struct abi_word *out,
                                   const struct chain_address *contract, const uint8_t *calldata,
                                   size_t calldata_len, uint32_t selector, uint64_t at)
 {
-    struct node_message message = {.to = *contract, .calldata = calldata, .calldata_len = calldata_len};
+    struct node_message message = {
+        .to = *contract, .calldata = calldata, .calldata_len = calldata_len};
     uint8_t answer[4 * ABI_WORD_BYTES];
     size_t len = sizeof(answer);
     enum node_result result = node_call(node, answer, &len, &message, at);
@@ -112,10 +114,10 @@ static enum node_result ask_token(struct node *node, struct erc3643_evidence *ou
     const struct chain_address *token = leg->token;
     enum node_result result;
     if ((result = erc3643_read_bool(node, &out->paused, token, ERC3643_PAUSED, NULL, at)) ||
-        (result = erc3643_read_bool(node, &out->from_frozen, token, ERC3643_IS_FROZEN,
-                                    leg->from, at)) ||
-        (result = erc3643_read_bool(node, &out->to_frozen, token, ERC3643_IS_FROZEN,
-                                    leg->to, at)) ||
+        (result =
+             erc3643_read_bool(node, &out->from_frozen, token, ERC3643_IS_FROZEN, leg->from, at)) ||
+        (result =
+             erc3643_read_bool(node, &out->to_frozen, token, ERC3643_IS_FROZEN, leg->to, at)) ||
         (result = erc3643_read_u128(node, &out->from_balance, token, ERC3643_BALANCE_OF, leg->from,
                                     at)) ||
         (result = erc3643_read_u128(node, &out->from_frozen_units, token, ERC3643_GET_FROZEN_TOKENS,

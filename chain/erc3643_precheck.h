@@ -1,9 +1,9 @@
-/* ERC-3643 (T-REX) tokens as the node shows them: typed reads, the checks that settlement makes itself
- * before it asks for a signature, and the Transfer event.
+/* ERC-3643 (T-REX) tokens as the node shows them: typed reads, the checks that settlement makes
+ * itself before it asks for a signature, and the Transfer event.
  *
  * forcedTransfer checks three things only (agent, balance, isVerified(to)) and silently unfreezes
- * frozen units; it ignores pause, frozen wallets, the sender's identity and canTransfer. So settlement
- * calls erc3643_precheck first and keeps the evidence.
+ * frozen units; it ignores pause, frozen wallets, the sender's identity and canTransfer. So
+ * settlement calls erc3643_precheck first and keeps the evidence.
  *
  * Amounts are the token's smallest units. One thread per `struct node`.
  */
@@ -15,18 +15,13 @@
 
 /* Typed reads by eth_call at block `at` (node.h). A revert or an answer of the wrong shape is the
  * node_result's matter. */
-NODE_MUST_CHECK enum node_result erc3643_read_u128(struct node *node, chain_uint128 *out,
-                                                   const struct chain_address *contract,
-                                                   uint32_t selector,
-                                                   const struct chain_address *argument,
-                                                   uint64_t at);
-NODE_MUST_CHECK enum node_result erc3643_read_bool(struct node *node, bool *out,
-                                                   const struct chain_address *contract,
-                                                   uint32_t selector,
-                                                   const struct chain_address *argument,
-                                                   uint64_t at);
-NODE_MUST_CHECK enum node_result erc3643_read_address(struct node *node,
-                                                      struct chain_address *out,
+NODE_MUST_CHECK enum node_result
+erc3643_read_u128(struct node *node, chain_uint128 *out, const struct chain_address *contract,
+                  uint32_t selector, const struct chain_address *argument, uint64_t at);
+NODE_MUST_CHECK enum node_result
+erc3643_read_bool(struct node *node, bool *out, const struct chain_address *contract,
+                  uint32_t selector, const struct chain_address *argument, uint64_t at);
+NODE_MUST_CHECK enum node_result erc3643_read_address(struct node *node, struct chain_address *out,
                                                       const struct chain_address *contract,
                                                       uint32_t selector, uint64_t at);
 
@@ -71,12 +66,10 @@ struct erc3643_evidence {
 /* Asks all questions, whether or not an earlier one has failed, so that the evidence is whole. A
  * node failure is returned as such and is no verdict. `token` without code is NO_CONTRACT, and only
  * verdict and block are then set. `at` is a block number or NODE_LATEST, which is resolved once. */
-NODE_MUST_CHECK enum node_result erc3643_precheck(struct node *node,
-                                                  struct erc3643_evidence *evidence,
-                                                  const struct chain_address *token,
-                                                  const struct chain_address *from,
-                                                  const struct chain_address *to,
-                                                  chain_uint128 units, uint64_t at);
+NODE_MUST_CHECK enum node_result
+erc3643_precheck(struct node *node, struct erc3643_evidence *evidence,
+                 const struct chain_address *token, const struct chain_address *from,
+                 const struct chain_address *to, chain_uint128 units, uint64_t at);
 
 /* One line of JSON with every field, for settle.* rows; returns the length or -1 when cut. */
 #define ERC3643_EVIDENCE_JSON_MAX 640
@@ -94,7 +87,7 @@ struct erc3643_transfer {
 extern const struct chain_hash erc3643_transfer_topic;
 
 /* False when the log is no Transfer of an ERC-20 token or its amount exceeds 128 bits. */
-__attribute__((warn_unused_result)) bool
-erc3643_decode_transfer(struct erc3643_transfer *out, const struct node_log *log);
+__attribute__((warn_unused_result)) bool erc3643_decode_transfer(struct erc3643_transfer *out,
+                                                                 const struct node_log *log);
 
 #endif

@@ -1,5 +1,5 @@
-/* Hexadecimal text of the chain: data as "0x" followed by byte pairs, quantities as "0x" followed by
- * a number without leading zeros (the two encodings of the Ethereum JSON-RPC).
+/* Hexadecimal text of the chain: data as "0x" followed by byte pairs, quantities as "0x" followed
+ * by a number without leading zeros (the two encodings of the Ethereum JSON-RPC).
  *
  * No allocation, no state: any thread. A text that is refused leaves the output unspecified.
  */
@@ -15,7 +15,7 @@
 
 /* Characters, with "0x" and the terminating zero, of `len` bytes. */
 #define HEX_TEXT_SIZE(len) (2 * (len) + 3)
-#define HEX_QUANTITY_SIZE HEX_TEXT_SIZE(16)
+#define HEX_QUANTITY_SIZE  HEX_TEXT_SIZE(16)
 
 /* Writes "0x…" and a terminating zero: HEX_TEXT_SIZE(len) characters. */
 void hex_encode(char *out, const uint8_t *bytes, size_t len);

@@ -5,8 +5,8 @@
 /* The sponge of FIPS 202 with the original padding. Capacity 512 bits: 136 bytes are absorbed per
  * permutation. The state is 5 × 5 lanes of 64 bits, lane (x, y) at index x + 5 y. */
 #define RATE_BYTES 136
-#define ROUNDS 24
-#define LANES 25
+#define ROUNDS     24
+#define LANES      25
 
 static const uint64_t round_constants[ROUNDS] = {
     0x0000000000000001, 0x0000000000008082, 0x800000000000808a, 0x8000000080008000,

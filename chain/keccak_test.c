@@ -1,7 +1,7 @@
 #include "chain/keccak.h"
 
-#include "chain/hex.h"
 #include "base/testing.h"
+#include "chain/hex.h"
 #include "chain/vectors.h"
 
 #include <stdlib.h>
@@ -36,7 +36,8 @@ static void published_vectors_agree(void **state)
     json_t *vectors = vectors_load("ethers/hashes.json.gz");
     size_t index;
     json_t *vector;
-    json_array_foreach (vectors, index, vector) {
+    json_array_foreach(vectors, index, vector)
+    {
         size_t len;
         uint8_t *data = vectors_bytes(&len, vectors_text(vector, "data"));
         expect_digest(vectors_text(vector, "keccak256"), data, len);

@@ -13,19 +13,23 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: lonja-key new     --keystore FILE --passphrase-file FILE [--make-passphrase] [--light]\n"
+    "Usage: lonja-key new     --keystore FILE --passphrase-file FILE [--make-passphrase] "
+    "[--light]\n"
     "       lonja-key import  --keystore FILE --passphrase-file FILE --key-file FILE [--light]\n"
     "       lonja-key address --keystore FILE --passphrase-file FILE\n"
     "\n"
-    "Makes a key store (version 3, as every Ethereum wallet reads it) and prints the key's address.\n"
+    "Makes a key store (version 3, as every Ethereum wallet reads it) and prints the key's "
+    "address.\n"
     "\n"
     "  new       a random key\n"
-    "  import    the key in --key-file: 64 hexadecimal digits, the file readable by its owner only\n"
+    "  import    the key in --key-file: 64 hexadecimal digits, the file readable by its owner "
+    "only\n"
     "  address   opens an existing key store and prints its address\n"
     "\n"
     "  --keystore FILE         never overwritten\n"
     "  --passphrase-file FILE  must be readable by its owner only\n"
-    "  --make-passphrase       writes a random passphrase to that file first, if it does not exist\n"
+    "  --make-passphrase       writes a random passphrase to that file first, if it does not "
+    "exist\n"
     "  --light                 a cheap key derivation, for development chains and tests\n"
     "\n"
     "Exit status: 0 done, 1 failed (the message says why), 2 bad arguments.\n";
@@ -76,8 +80,8 @@ static int read_passphrase(struct passphrase *out, const struct options *options
 {
     if (options->make_passphrase && !make_passphrase(options->passphrase_file))
         return complain(options->passphrase_file, KEYSTORE_IO);
-    enum keystore_result result = keystore_read_passphrase(out->text, sizeof(out->text), &out->len,
-                                                           options->passphrase_file);
+    enum keystore_result result =
+        keystore_read_passphrase(out->text, sizeof(out->text), &out->len, options->passphrase_file);
     return result == KEYSTORE_OK ? 0 : complain(options->passphrase_file, result);
 }
 
@@ -118,7 +122,8 @@ static int create(const struct options *options, const struct passphrase *passph
     uint8_t key[KEYSTORE_KEY_BYTES];
     if (options->key_file != NULL && read_key(key, options) != 0)
         return 1;
-    enum keystore_result result = options->key_file != NULL ? KEYSTORE_OK : keystore_random_key(key);
+    enum keystore_result result =
+        options->key_file != NULL ? KEYSTORE_OK : keystore_random_key(key);
     if (result == KEYSTORE_OK)
         result = keystore_create(options->keystore, key, passphrase->text, passphrase->len,
                                  options->cost);

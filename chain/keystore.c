@@ -22,13 +22,14 @@
  *   mac        = Keccak-256(derived[16..32) || ciphertext)
  *
  * Reading: parse and check every field, derive, compare the MAC in constant time, decrypt, and hold
- * the key's address against the file's, if it names one. Nothing is decrypted before the MAC is right.
+ * the key's address against the file's, if it names one. Nothing is decrypted before the MAC is
+ * right.
  */
-#define DERIVED_BYTES 32
-#define IV_BYTES 16
-#define SALT_BYTES_MAX 64
+#define DERIVED_BYTES     32
+#define IV_BYTES          16
+#define SALT_BYTES_MAX    64
 #define SCRYPT_MEMORY_MAX (1024u * 1024 * 1024)
-#define FILE_BYTES_MAX 65536
+#define FILE_BYTES_MAX    65536
 
 enum kdf { KDF_SCRYPT, KDF_PBKDF2 };
 
@@ -119,7 +120,8 @@ static enum keystore_result read_kdf(struct sealed_key *key, const json_t *crypt
 {
     const json_t *params = json_object_get(crypto, "kdfparams");
     uint64_t derived_len;
-    if (!json_is_object(params) || !read_hex(key->salt, SALT_BYTES_MAX, &key->salt_len, params, "salt"))
+    if (!json_is_object(params) ||
+        !read_hex(key->salt, SALT_BYTES_MAX, &key->salt_len, params, "salt"))
         return KEYSTORE_MALFORMED;
     if (!read_number(&derived_len, params, "dklen", UINT32_MAX))
         return KEYSTORE_MALFORMED;
@@ -191,8 +193,7 @@ static bool apply_cipher(uint8_t *out, const uint8_t *in, size_t len,
     int written = 0;
     bool done = context != NULL &&
                 EVP_EncryptInit_ex(context, EVP_aes_128_ctr(), NULL, derived, iv) == 1 &&
-                EVP_EncryptUpdate(context, out, &written, in, (int)len) == 1 &&
-                written == (int)len;
+                EVP_EncryptUpdate(context, out, &written, in, (int)len) == 1 && written == (int)len;
     EVP_CIPHER_CTX_free(context);
     return done;
 }
@@ -292,10 +293,10 @@ static bool seal(struct sealed_key *sealed, const uint8_t key[KEYSTORE_KEY_BYTES
     uint8_t derived[DERIVED_BYTES];
     sealed->salt_len = 32;
     sealed->ciphertext_len = KEYSTORE_KEY_BYTES;
-    bool sealed_well = RAND_bytes(sealed->salt, 32) == 1 &&
-                       RAND_bytes(sealed->iv, IV_BYTES) == 1 &&
-                       derive(derived, sealed, passphrase, passphrase_len) &&
-                       apply_cipher(sealed->ciphertext, key, KEYSTORE_KEY_BYTES, derived, sealed->iv);
+    bool sealed_well =
+        RAND_bytes(sealed->salt, 32) == 1 && RAND_bytes(sealed->iv, IV_BYTES) == 1 &&
+        derive(derived, sealed, passphrase, passphrase_len) &&
+        apply_cipher(sealed->ciphertext, key, KEYSTORE_KEY_BYTES, derived, sealed->iv);
     if (sealed_well)
         compute_mac(sealed->mac, derived, sealed->ciphertext, sealed->ciphertext_len);
     OPENSSL_cleanse(derived, sizeof(derived));
@@ -360,7 +361,8 @@ enum keystore_result keystore_create(const char *path, const uint8_t key[KEYSTOR
                                      const uint8_t *passphrase, size_t passphrase_len,
                                      enum keystore_cost cost)
 {
-    struct sealed_key sealed = {.kdf = KDF_SCRYPT, .scrypt_n = 262144, .scrypt_r = 8, .scrypt_p = 1};
+    struct sealed_key sealed = {
+        .kdf = KDF_SCRYPT, .scrypt_n = 262144, .scrypt_r = 8, .scrypt_p = 1};
     if (cost == KEYSTORE_COST_LIGHT) {
         sealed.scrypt_n = 4096;
         sealed.scrypt_p = 6;

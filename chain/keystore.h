@@ -17,9 +17,9 @@
 
 enum keystore_result {
     KEYSTORE_OK,
-    KEYSTORE_IO,               /* errno says what */
-    KEYSTORE_MALFORMED,        /* not a version 3 key store, or a field of the wrong type or length */
-    KEYSTORE_UNSUPPORTED,      /* a cipher, key derivation or parameter that is not ours */
+    KEYSTORE_IO,          /* errno says what */
+    KEYSTORE_MALFORMED,   /* not a version 3 key store, or a field of the wrong type or length */
+    KEYSTORE_UNSUPPORTED, /* a cipher, key derivation or parameter that is not ours */
     KEYSTORE_WRONG_PASSPHRASE, /* the MAC differs: wrong passphrase, or a damaged file */
     KEYSTORE_WRONG_ADDRESS,    /* the file names an address that is not the key's */
     KEYSTORE_EXISTS,           /* a key store is never overwritten */

@@ -1,7 +1,7 @@
 #include "chain/keystore.h"
 
-#include "chain/hex.h"
 #include "base/testing.h"
+#include "chain/hex.h"
 #include "chain/transaction.h"
 #include "chain/vectors.h"
 
@@ -58,7 +58,8 @@ static void go_ethereums_vectors_open(void **state)
     json_t *vectors = vectors_load("keystore/v3_test_vector.json");
     const char *name;
     json_t *vector;
-    json_object_foreach (vectors, name, vector) {
+    json_object_foreach(vectors, name, vector)
+    {
         uint8_t key[KEYSTORE_KEY_BYTES];
         uint8_t expected[KEYSTORE_KEY_BYTES] = {0};
         struct chain_address address;
@@ -66,7 +67,8 @@ static void go_ethereums_vectors_open(void **state)
         const char *priv = vectors_text(vector, "priv");
         size_t len = strlen(priv) / 2;
         assert_true(hex_decode_exact(expected + KEYSTORE_KEY_BYTES - len, len, priv));
-        enum keystore_result opened = decrypt(key, &address, json, vectors_text(vector, "password"));
+        enum keystore_result opened =
+            decrypt(key, &address, json, vectors_text(vector, "password"));
         if (strcmp(name, "wikipage_test_vector_scrypt") == 0) {
             assert_int_equal(opened, KEYSTORE_UNSUPPORTED); /* n = 2^18, r = 1: outside RFC 7914 */
             continue;
@@ -97,7 +99,8 @@ static void wallets_of_other_software_open_to_their_address(void **state)
     size_t index;
     size_t opened = 0;
     json_t *vector;
-    json_array_foreach (vectors, index, vector) {
+    json_array_foreach(vectors, index, vector)
+    {
         if (strcmp(vectors_text(vector, "type"), "keystore") != 0)
             continue;
         const char *content = vectors_text(vector, "content");
@@ -164,8 +167,7 @@ static void spoiled_files_are_refused_with_their_reason(void **state)
     json_object_set_new(crypto_of(json), "mac", json_string("00"));
     expect_after(json, KEYSTORE_MALFORMED);
     json = sample_file();
-    json_object_set_new(json, "address",
-                        json_string("1111111111111111111111111111111111111111"));
+    json_object_set_new(json, "address", json_string("1111111111111111111111111111111111111111"));
     expect_after(json, KEYSTORE_WRONG_ADDRESS);
     uint8_t key[KEYSTORE_KEY_BYTES];
     struct chain_address address;

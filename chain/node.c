@@ -185,7 +185,8 @@ static json_t *block_json(uint64_t at)
     return json_string(text);
 }
 
-static enum node_result call_u64(struct node *node, uint64_t *out, const char *method, json_t *params)
+static enum node_result call_u64(struct node *node, uint64_t *out, const char *method,
+                                 json_t *params)
 {
     json_t *result;
     enum node_result called = call(node, &result, method, params);
@@ -233,7 +234,8 @@ static bool median_reward(uint64_t *out, const json_t *rewards)
     size_t count = 0;
     size_t index;
     json_t *block;
-    json_array_foreach (rewards, index, block) {
+    json_array_foreach(rewards, index, block)
+    {
         uint64_t reward;
         if (!json_u64(&reward, json_array_get(block, 0)) || count == 16)
             return false;
@@ -252,7 +254,8 @@ enum node_result node_get_fees(struct node *node, struct node_fees *fees)
 {
     static const char method[] = "eth_feeHistory";
     json_t *result;
-    enum node_result called = call(node, &result, method, json_pack("[s, s, [i]]", "0x5", "latest", 50));
+    enum node_result called =
+        call(node, &result, method, json_pack("[s, s, [i]]", "0x5", "latest", 50));
     if (called != NODE_OK)
         return called;
     const json_t *base_fees = json_object_get(result, "baseFeePerGas");
@@ -302,8 +305,8 @@ enum node_result node_has_code(struct node *node, bool *has_code,
 
 static json_t *message_json(const struct node_message *message)
 {
-    return json_pack("{s:o, s:o, s:o}", "from", bytes_json(message->from.bytes, ADDRESS_BYTES), "to",
-                     bytes_json(message->to.bytes, ADDRESS_BYTES), "data",
+    return json_pack("{s:o, s:o, s:o}", "from", bytes_json(message->from.bytes, ADDRESS_BYTES),
+                     "to", bytes_json(message->to.bytes, ADDRESS_BYTES), "data",
                      bytes_json(message->calldata, message->calldata_len));
 }
 
@@ -337,8 +340,8 @@ enum node_result node_send_raw(struct node *node, const uint8_t *raw, size_t len
         return called;
     struct chain_hash expected = keccak256_hash(raw, len);
     struct chain_hash answered;
-    bool usable = json_hash(&answered, result) &&
-                  memcmp(&answered, &expected, sizeof(expected)) == 0;
+    bool usable =
+        json_hash(&answered, result) && memcmp(&answered, &expected, sizeof(expected)) == 0;
     return finish(node, result, usable, method);
 }
 
@@ -381,15 +384,15 @@ static bool read_logs(struct node_receipt *out, const json_t *logs)
     json_t *log;
     size_t bytes = json_array_size(logs) * sizeof(struct node_log);
     size_t data_at = bytes;
-    json_array_foreach (logs, index, log)
-        bytes += log_data_len(log);
+    json_array_foreach(logs, index, log) bytes += log_data_len(log);
     if (!json_is_array(logs))
         return false;
     uint8_t *memory = calloc(1, bytes + 1);
     if (memory == NULL)
         return false;
     out->logs = (struct node_log *)(void *)memory;
-    json_array_foreach (logs, index, log) {
+    json_array_foreach(logs, index, log)
+    {
         if (!read_log(&out->logs[index], memory + data_at, log))
             return false;
         data_at += out->logs[index].data_len;

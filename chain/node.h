@@ -20,16 +20,16 @@
 
 enum node_result {
     NODE_OK,
-    NODE_UNREACHABLE,        /* transport: unknown whether the node acted */
-    NODE_GARBAGE,            /* unusable answer: unknown whether the node acted */
-    NODE_ALREADY_KNOWN,      /* these very bytes are in the pool: as good as sent */
-    NODE_NONCE_TOO_LOW,      /* the nonce is used: look for receipts of every attempt at it */
-    NODE_NONCE_TOO_HIGH,     /* a node that takes no gaps */
-    NODE_UNDERPRICED,        /* fee below the base fee, the pool's floor or the replacement's bump */
+    NODE_UNREACHABLE,    /* transport: unknown whether the node acted */
+    NODE_GARBAGE,        /* unusable answer: unknown whether the node acted */
+    NODE_ALREADY_KNOWN,  /* these very bytes are in the pool: as good as sent */
+    NODE_NONCE_TOO_LOW,  /* the nonce is used: look for receipts of every attempt at it */
+    NODE_NONCE_TOO_HIGH, /* a node that takes no gaps */
+    NODE_UNDERPRICED,    /* fee below the base fee, the pool's floor or the replacement's bump */
     NODE_INSUFFICIENT_FUNDS, /* the sender cannot pay gas × fee */
-    NODE_GAS_REFUSED,        /* gas limit below the intrinsic gas, above block's or EIP-7825's cap */
-    NODE_REVERTED,           /* the contract said no; error.reason has its words, if any */
-    NODE_REFUSED,            /* any other error of the node */
+    NODE_GAS_REFUSED, /* gas limit below the intrinsic gas, above block's or EIP-7825's cap */
+    NODE_REVERTED,    /* the contract said no; error.reason has its words, if any */
+    NODE_REFUSED,     /* any other error of the node */
 };
 
 const char *node_result_text(enum node_result result);
@@ -57,10 +57,10 @@ void node_fini(struct node *node);
 enum node_result node_classify(const struct rpc_reply *reply);
 
 /* A block to ask at: NODE_LATEST and friends, or a number. */
-#define NODE_LATEST UINT64_MAX
-#define NODE_PENDING (UINT64_MAX - 1)
+#define NODE_LATEST    UINT64_MAX
+#define NODE_PENDING   (UINT64_MAX - 1)
 #define NODE_FINALIZED (UINT64_MAX - 2)
-#define NODE_EARLIEST 0
+#define NODE_EARLIEST  0
 
 #define NODE_MUST_CHECK __attribute__((warn_unused_result))
 
@@ -115,7 +115,8 @@ NODE_MUST_CHECK enum node_result node_estimate_gas(struct node *node, uint64_t *
 NODE_MUST_CHECK enum node_result node_call(struct node *node, uint8_t *out, size_t *len,
                                            const struct node_message *message, uint64_t at);
 
-/* The hash that the node answers is checked against the bytes' own; a difference is NODE_GARBAGE. */
+/* The hash that the node answers is checked against the bytes' own; a difference is NODE_GARBAGE.
+ */
 NODE_MUST_CHECK enum node_result node_send_raw(struct node *node, const uint8_t *raw, size_t len);
 
 #define NODE_LOG_TOPICS_MAX 4

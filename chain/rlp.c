@@ -5,8 +5,8 @@
 /* First bytes of an item: below 0x80 the byte itself; 0x80 + n a string of n ≤ 55 bytes; 0xb7 + k a
  * string whose length stands in the next k bytes; 0xc0 and 0xf7 the same for lists. */
 #define STRING_SHORT 0x80u
-#define LIST_SHORT 0xc0u
-#define SHORT_MAX 55u
+#define LIST_SHORT   0xc0u
+#define SHORT_MAX    55u
 
 void rlp_writer_init(struct rlp_writer *writer, uint8_t *out, size_t max)
 {

@@ -1,8 +1,9 @@
 /* Recursive length prefix: a writer on the caller's buffer and a strict reader.
  *
  * A list is written in two steps: its items to one buffer, then rlp_list around them. A writer that
- * overflows stays overflowed and is checked once, at the end. The reader accepts canonical encodings
- * only: shortest lengths, single bytes below 0x80 as themselves, integers without leading zeros.
+ * overflows stays overflowed and is checked once, at the end. The reader accepts canonical
+ * encodings only: shortest lengths, single bytes below 0x80 as themselves, integers without leading
+ * zeros.
  *
  * No allocation: any thread.
  */

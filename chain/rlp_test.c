@@ -21,8 +21,7 @@ static void write_value(struct rlp_writer *writer, const json_t *value)
     rlp_writer_init(&items, buffer, BUFFER_BYTES);
     size_t index;
     json_t *item;
-    json_array_foreach (value, index, item)
-        write_value(&items, item);
+    json_array_foreach(value, index, item) write_value(&items, item);
     assert_false(items.overflowed);
     rlp_list(writer, items.out, items.len);
     free(buffer);
@@ -45,8 +44,7 @@ static void expect_item(struct rlp_reader *reader, const json_t *value)
     rlp_reader_init(&items, item.payload, item.len);
     size_t index;
     json_t *member;
-    json_array_foreach (value, index, member)
-        expect_item(&items, member);
+    json_array_foreach(value, index, member) expect_item(&items, member);
     assert_true(rlp_at_end(&items));
 }
 
@@ -56,7 +54,8 @@ static void published_vectors_agree_in_both_directions(void **state)
     json_t *vectors = vectors_load("ethers/rlp.json.gz");
     size_t index;
     json_t *vector;
-    json_array_foreach (vectors, index, vector) {
+    json_array_foreach(vectors, index, vector)
+    {
         size_t len;
         uint8_t *encoded = vectors_bytes(&len, vectors_text(vector, "encoded"));
         uint8_t out[BUFFER_BYTES];

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One POST per call on a connection that is kept. Happy path: request {jsonrpc, id, method, params},
- * HTTP 200, a response with the same id and a result.
+/* One POST per call on a connection that is kept. Happy path: request {jsonrpc, id, method,
+ * params}, HTTP 200, a response with the same id and a result.
  *
  * Failures: no answer (RPC_TRANSPORT), an HTTP error without a JSON-RPC body (RPC_TRANSPORT: some
  * proxy spoke, not the node), a body that is too long or no response to this request (RPC_GARBAGE),
@@ -30,7 +30,8 @@ static void set_failure(struct rpc_reply *reply, enum rpc_status status, const c
 
 static void read_revert_data(struct rpc_reply *reply, const json_t *data)
 {
-    const char *text = json_string_value(json_is_object(data) ? json_object_get(data, "data") : data);
+    const char *text =
+        json_string_value(json_is_object(data) ? json_object_get(data, "data") : data);
     if (text == NULL || strncmp(text, "0x", 2) != 0)
         return;
     char cut[2 * RPC_REVERT_BYTES_MAX + 3];
@@ -223,7 +224,8 @@ bool rpc_http_open(struct rpc_ops *ops, const struct rpc_http_config *config, ch
                           .response_bytes_max = config->response_bytes_max,
                           .body = malloc(config->response_bytes_max)};
     *ops = (struct rpc_ops){.context = http, .call = http_call, .close = http_close};
-    if (http->curl != NULL && http->headers != NULL && http->body != NULL && configure(http, config))
+    if (http->curl != NULL && http->headers != NULL && http->body != NULL &&
+        configure(http, config))
         return true;
     snprintf(error, error_max, "libcurl refuses the URL or a limit");
     http_close(http);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RPC_MESSAGE_MAX 256
+#define RPC_MESSAGE_MAX      256
 #define RPC_REVERT_BYTES_MAX 1024
 
 /* What became of a call. After TRANSPORT and GARBAGE nobody knows whether the node acted on it. */
@@ -28,9 +28,10 @@ struct rpc_reply {
     json_t *result; /* RPC_OK only; owned by the reply until rpc_reply_fini */
     int64_t code;   /* RPC_ERROR only */
     bool has_revert_data;
-    size_t revert_len;                  /* cut to RPC_REVERT_BYTES_MAX */
+    size_t revert_len; /* cut to RPC_REVERT_BYTES_MAX */
     uint8_t revert[RPC_REVERT_BYTES_MAX];
-    char message[RPC_MESSAGE_MAX]; /* of the node, of the transport, or what was wrong; never NULL */
+    char
+        message[RPC_MESSAGE_MAX]; /* of the node, of the transport, or what was wrong; never NULL */
 };
 
 void rpc_reply_fini(struct rpc_reply *reply);

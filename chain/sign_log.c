@@ -13,13 +13,13 @@
 #include <unistd.h>
 
 /* Happy path: one write of one record with O_APPEND, one fdatasync, then the signature is made.
- * Failures: a write that fails or is short, or a sync that fails, is undone by cutting the file back to
- * where it was; when that fails too the log is broken and everything is refused until a restart, which
- * reads what is really there. After a failed sync the page may be lost although the next sync succeeds,
- * so that is always the second case. */
-#define MAGIC 0x31676f4cu /* "Log1" */
+ * Failures: a write that fails or is short, or a sync that fails, is undone by cutting the file
+ * back to where it was; when that fails too the log is broken and everything is refused until a
+ * restart, which reads what is really there. After a failed sync the page may be lost although the
+ * next sync succeeds, so that is always the second case. */
+#define MAGIC        0x31676f4cu /* "Log1" */
 #define RECORD_BYTES sizeof(struct sign_log_record)
-#define CRC_FROM offsetof(struct sign_log_record, number)
+#define CRC_FROM     offsetof(struct sign_log_record, number)
 
 struct sign_log_entry {
     uint64_t chain_id;

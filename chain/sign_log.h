@@ -1,13 +1,14 @@
-/* The signer's own memory: which payload it has signed for which nonce, in an append-only file that is
- * synced before a signature leaves. With it a mistaken or attacked settlement cannot have two different
- * transfers signed for one nonce, whatever it has forgotten.
+/* The signer's own memory: which payload it has signed for which nonce, in an append-only file that
+ * is synced before a signature leaves. With it a mistaken or attacked settlement cannot have two
+ * different transfers signed for one nonce, whatever it has forgotten.
  *
- * One record of 160 bytes per signed transaction, each with a CRC32C that continues the one before it.
- * At start a broken tail is cut: its signature was never given away. A broken record with a good one
- * behind it is corruption, and the signer does not start. The file is locked: one signer per log.
+ * One record of 160 bytes per signed transaction, each with a CRC32C that continues the one before
+ * it. At start a broken tail is cut: its signature was never given away. A broken record with a
+ * good one behind it is corruption, and the signer does not start. The file is locked: one signer
+ * per log.
  *
- * A chain that begins anew (a development chain started fresh) needs a new log: its nonces begin again.
- * One thread.
+ * A chain that begins anew (a development chain started fresh) needs a new log: its nonces begin
+ * again. One thread.
  */
 #ifndef LONJA_CHAIN_SIGN_LOG_H
 #define LONJA_CHAIN_SIGN_LOG_H
@@ -22,8 +23,8 @@
 
 struct sign_log_record {
     uint32_t magic;
-    uint32_t crc; /* CRC32C of all that follows, going on from the record before */
-    uint64_t number; /* 1, 2, 3 … */
+    uint32_t crc;     /* CRC32C of all that follows, going on from the record before */
+    uint64_t number;  /* 1, 2, 3 … */
     uint64_t time_ns; /* since 1970 */
     uint64_t chain_id;
     uint64_t nonce;
@@ -33,7 +34,7 @@ struct sign_log_record {
     uint64_t reserved;
     struct chain_address to;
     uint32_t calldata_len;
-    struct chain_hash payload; /* Keccak-256 of to and calldata */
+    struct chain_hash payload;       /* Keccak-256 of to and calldata */
     struct chain_hash unsigned_hash; /* what was signed */
 };
 
@@ -56,7 +57,8 @@ enum sign_log_result {
     SIGN_LOG_CORRUPT, /* *bad_at is the offset of the broken record */
 };
 
-/* Opens or creates, checks every record, cuts a torn tail (*cut_bytes says how much, 0 as a rule). */
+/* Opens or creates, checks every record, cuts a torn tail (*cut_bytes says how much, 0 as a rule).
+ */
 CHECKED enum sign_log_result sign_log_open(struct sign_log *log, const char *path,
                                            uint64_t *cut_bytes, uint64_t *bad_at);
 void sign_log_close(struct sign_log *log);
@@ -67,13 +69,15 @@ struct sign_log_payload {
 };
 
 /* May this be signed, and is it in the log already? SIGNER_OK with *known true: signed before, sign
- * again without a record. SIGNER_OK, *known false: record it first. SIGNER_NONCE_CONFLICT: the nonce has
- * another payload. SIGNER_BUMP_TOO_SMALL: same payload, but not both fees above every earlier one. */
+ * again without a record. SIGNER_OK, *known false: record it first. SIGNER_NONCE_CONFLICT: the
+ * nonce has another payload. SIGNER_BUMP_TOO_SMALL: same payload, but not both fees above every
+ * earlier one. */
 CHECKED enum signer_result sign_log_check(const struct sign_log *log, bool *known,
                                           const struct signer_request *request,
                                           const struct sign_log_payload *payload);
 
-/* Appends and syncs. SIGNER_OK or SIGNER_LOG_FAILED; after the latter the record is not in the log. */
+/* Appends and syncs. SIGNER_OK or SIGNER_LOG_FAILED; after the latter the record is not in the log.
+ */
 CHECKED enum signer_result sign_log_append(struct sign_log *log,
                                            const struct signer_request *request,
                                            const struct sign_log_payload *payload,

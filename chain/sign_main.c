@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 
 #define PASSPHRASE_BYTES_MAX 1024
-#define SECRET_BYTES 4096
+#define SECRET_BYTES         4096
 
 /* On a page of its own, so that it can be locked by itself. */
 struct secret {
@@ -31,11 +31,13 @@ __attribute__((noreturn)) static void stop(int status, const char *what, const c
 static struct secret *make_secret(void)
 {
     bool all_locked;
-    void *page = mmap(NULL, SECRET_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *page =
+        mmap(NULL, SECRET_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED || !sign_sandbox_protect_memory(&all_locked, page, SECRET_BYTES))
         stop(1, "memory cannot be protected", strerror(errno));
     if (!all_locked)
-        log_warning("only the page of the key is locked in memory, not the whole process limit=memlock");
+        log_warning(
+            "only the page of the key is locked in memory, not the whole process limit=memlock");
     return page;
 }
 

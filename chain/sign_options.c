@@ -9,21 +9,26 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: lonja-sign --keystore FILE --passphrase-file FILE --socket PATH --policy FILE --log FILE\n"
+    "Usage: lonja-sign --keystore FILE --passphrase-file FILE --socket PATH --policy FILE --log "
+    "FILE\n"
     "                  [--allow-uid N]\n"
     "\n"
-    "Holds the settlement key and signs what the policy allows. It listens on one UNIX socket, reaches no\n"
+    "Holds the settlement key and signs what the policy allows. It listens on one UNIX socket, "
+    "reaches no\n"
     "network, and remembers in its log which payload it signed for which nonce.\n"
     "\n"
     "  --keystore FILE         key store version 3 (lonja-key new makes one)\n"
     "  --passphrase-file FILE  its passphrase; the file must be readable by its owner only\n"
     "  --socket PATH           where it listens; at most 107 characters\n"
-    "  --policy FILE           what may be signed (JSON); read again when it changes and at SIGHUP\n"
+    "  --policy FILE           what may be signed (JSON); read again when it changes and at "
+    "SIGHUP\n"
     "  --log FILE              its append-only log; a chain that starts anew needs a new one\n"
     "  --allow-uid N           user id that may ask for signatures (default: its own)\n"
     "\n"
-    "Without arguments it is a process of the venue and takes these from the supervisor: see sign.* in\n"
-    "the configuration. SIGTERM ends it. Exit status: 0 stopped, 1 failed, 2 bad arguments or files.\n";
+    "Without arguments it is a process of the venue and takes these from the supervisor: see "
+    "sign.* in\n"
+    "the configuration. SIGTERM ends it. Exit status: 0 stopped, 1 failed, 2 bad arguments or "
+    "files.\n";
 
 __attribute__((noreturn)) static void refuse(const char *what, const char *which)
 {
@@ -91,7 +96,8 @@ static void read_boot(struct sign_options *out)
     if (len < 0 || len >= PATH_MAX)
         refuse("a path is too long: ", config->venue_state_folder);
     /* The supervisor numbers the user ids of its processes in their order. */
-    if (config->venue_per_process_users != 0 && geteuid() == config->venue_first_user_id + PROCESS_SIGN)
+    if (config->venue_per_process_users != 0 &&
+        geteuid() == config->venue_first_user_id + PROCESS_SIGN)
         out->allowed_uid = (uid_t)(config->venue_first_user_id + PROCESS_SETTLE);
 }
 

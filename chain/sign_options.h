@@ -1,4 +1,5 @@
-/* How lonja-sign is told what to do: by the supervisor's boot record, or by hand on the command line. */
+/* How lonja-sign is told what to do: by the supervisor's boot record, or by hand on the command
+ * line. */
 #ifndef LONJA_CHAIN_SIGN_OPTIONS_H
 #define LONJA_CHAIN_SIGN_OPTIONS_H
 

@@ -64,9 +64,9 @@ static bool read_entry(struct sign_policy *out, const json_t *entry, char *error
         return complain(error, "a list is expected", "methods");
     size_t index;
     json_t *method;
-    json_array_foreach (methods, index, method)
-        if (!add_rule(out, &contract, json_string_value(method), error))
-            return false;
+    json_array_foreach(
+        methods, index,
+        method) if (!add_rule(out, &contract, json_string_value(method), error)) return false;
     return true;
 }
 
@@ -82,9 +82,7 @@ static bool read_root(struct sign_policy *out, const json_t *root, char *error)
         return complain(error, "a list is expected", "allow");
     size_t index;
     json_t *entry;
-    json_array_foreach (allow, index, entry)
-        if (!read_entry(out, entry, error))
-            return false;
+    json_array_foreach(allow, index, entry) if (!read_entry(out, entry, error)) return false;
     return true;
 }
 
@@ -101,7 +99,8 @@ bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
     return read;
 }
 
-/* ---- calldata ---------------------------------------------------------------------------------- */
+/* ---- calldata ----------------------------------------------------------------------------------
+ */
 
 struct arguments {
     const uint8_t *bytes; /* behind the selector */
@@ -149,7 +148,8 @@ static bool is_forced_transfer(const struct arguments *arguments)
            is_amount(arguments, 2);
 }
 
-/* Three arrays of n in the one layout that our encoder writes: offsets, then length and items each. */
+/* Three arrays of n in the one layout that our encoder writes: offsets, then length and items each.
+ */
 static bool is_batch(const struct arguments *arguments)
 {
     struct abi_word word;
@@ -272,7 +272,8 @@ enum signer_result sign_policy_check(const struct sign_policy *policy,
     return SIGNER_OK;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------------------------------
+ */
 
 #define POLICY_BYTES_MAX (1024 * 1024)
 

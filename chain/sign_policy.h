@@ -1,5 +1,5 @@
-/* What lonja-sign may sign: one chain, caps on gas and fees, and a list of {contract, method}. Value is
- * always zero: a request cannot even say another.
+/* What lonja-sign may sign: one chain, caps on gas and fees, and a list of {contract, method}.
+ * Value is always zero: a request cannot even say another.
  *
  * The file is JSON, every member needed and none else allowed:
  *
@@ -54,8 +54,8 @@ struct sign_policy_file {
 };
 
 void sign_policy_file_init(struct sign_policy_file *file, const char *path);
-/* Reads the file when it is another than the one last seen, or if `forced`. Returns true when it was
- * read or could not be, so that the caller logs it once. */
+/* Reads the file when it is another than the one last seen, or if `forced`. Returns true when it
+ * was read or could not be, so that the caller logs it once. */
 bool sign_policy_file_refresh(struct sign_policy_file *file, bool forced);
 
 #endif

@@ -106,7 +106,8 @@ static void a_transfer_of_nothing_or_to_nobody_is_refused(void **state)
     struct signer_request request =
         request_of(erc3643_forced_transfer(calldata, sizeof(calldata), &wallet_a, &wallet_b, 0));
     assert_int_equal(sign_policy_check(&policy, &request), SIGNER_CALLDATA_REFUSED);
-    request = request_of(erc3643_forced_transfer(calldata, sizeof(calldata), &wallet_a, &nobody, 1));
+    request =
+        request_of(erc3643_forced_transfer(calldata, sizeof(calldata), &wallet_a, &nobody, 1));
     assert_int_equal(sign_policy_check(&policy, &request), SIGNER_CALLDATA_REFUSED);
     request = forced_transfer();
     request.calldata_len = 3;
@@ -132,8 +133,9 @@ static void a_policy_that_is_not_exactly_one_is_refused(void **state)
     expect_refused("", "not JSON");
     expect_refused("[]", "object");
     expect_refused("{\"chain_id\":1,\"gas_limit_max\":1,\"max_fee_wei_max\":1}", "allow");
-    expect_refused("{\"chain_id\":1,\"gas_limit_max\":1,\"max_fee_wei_max\":1,\"allow\":[],\"x\":1}",
-                   "unknown");
+    expect_refused(
+        "{\"chain_id\":1,\"gas_limit_max\":1,\"max_fee_wei_max\":1,\"allow\":[],\"x\":1}",
+        "unknown");
     expect_refused("{\"chain_id\":\"1\",\"gas_limit_max\":1,\"max_fee_wei_max\":1,\"allow\":[]}",
                    "chain_id");
     expect_refused("{\"chain_id\":1,\"gas_limit_max\":0,\"max_fee_wei_max\":1,\"allow\":[]}",

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define START_POLLS 500
-#define POLL_US 20000
+#define POLL_US     20000
 
 void sign_process_path(char out[SIGN_PROCESS_PATH_MAX], const struct sign_process *process,
                        const char *name)
@@ -46,7 +46,8 @@ void sign_process_init(struct sign_process *process, const char *bin)
 
 void sign_process_fini(struct sign_process *process)
 {
-    static const char *const names[] = {"key.json", "pass", "log", "socket", "policy", "policy.new"};
+    static const char *const names[] = {"key.json", "pass",   "log",
+                                        "socket",   "policy", "policy.new"};
     if (process->pid > 0)
         sign_process_stop(process, SIGTERM);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -17,7 +17,8 @@ struct sign_process {
     pid_t pid;
 };
 
-/* Makes folder, key and passphrase by lonja-key; no signer runs yet. Fails the test on any error. */
+/* Makes folder, key and passphrase by lonja-key; no signer runs yet. Fails the test on any error.
+ */
 void sign_process_init(struct sign_process *process, const char *bin);
 void sign_process_fini(struct sign_process *process);
 
@@ -29,7 +30,8 @@ void sign_process_path(char out[SIGN_PROCESS_PATH_MAX], const struct sign_proces
 void sign_process_policy(const struct sign_process *process, const char *contract,
                          const char *methods);
 
-/* Starts it and waits until it answers on its socket; false when it exits first, with its status. */
+/* Starts it and waits until it answers on its socket; false when it exits first, with its status.
+ */
 bool sign_process_start(struct sign_process *process, int *status);
 /* Sends the signal, waits, returns the wait status. */
 int sign_process_stop(struct sign_process *process, int signal);

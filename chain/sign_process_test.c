@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CONTRACT "0x8d0e87365216ee9aca1448cf67852b80cf7447a6"
+#define CONTRACT  "0x8d0e87365216ee9aca1448cf67852b80cf7447a6"
 #define TRANSFERS "[\"forcedTransfer\",\"batchForcedTransfer\"]"
 
 static const char *bin;

@@ -18,8 +18,8 @@ bool sign_sandbox_protect_memory(bool *all_locked, void *secret, size_t len)
         return false;
     if (mlock(secret, len) != 0)
         return false;
-    /* With a small limit, locking all that is still to come would make allocation fail later; so this
-     * may be refused, and the page of the key is locked in any case. */
+    /* With a small limit, locking all that is still to come would make allocation fail later; so
+     * this may be refused, and the page of the key is locked in any case. */
     *all_locked = mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
     return true;
 }

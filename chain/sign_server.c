@@ -12,8 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A packet is a whole request, so there are no partial reads. A client that does not take its answer,
- * sends what we do not understand or has the wrong user id is cut; the others never wait for it. */
+/* A packet is a whole request, so there are no partial reads. A client that does not take its
+ * answer, sends what we do not understand or has the wrong user id is cut; the others never wait
+ * for it. */
 
 static bool socket_address(struct sockaddr_un *out, const char *path)
 {

@@ -1,8 +1,8 @@
 /* The signer's socket: SOCK_SEQPACKET on a path, peers checked by user id, one request at a time.
  *
  * The path's mode is 0600 when only our own user id may call; when another one may (a venue with a
- * user id per process) it is 0666, and the peer's credentials, which the kernel vouches for, decide.
- * One thread; the loop ends at SIGTERM or SIGINT, SIGHUP reads the policy again.
+ * user id per process) it is 0666, and the peer's credentials, which the kernel vouches for,
+ * decide. One thread; the loop ends at SIGTERM or SIGINT, SIGHUP reads the policy again.
  */
 #ifndef LONJA_CHAIN_SIGN_SERVER_H
 #define LONJA_CHAIN_SIGN_SERVER_H
@@ -17,7 +17,7 @@ struct sign_server {
     struct sign_service *service;
     uid_t allowed_uid;
     int listener;
-    int signals; /* signalfd */
+    int signals;                   /* signalfd */
     int clients[SIGN_CLIENTS_MAX]; /* -1 = free */
 };
 

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-/* Order matters: policy, then the log's rule for the nonce, then the record is synced, and only then
- * the signature is made. A record without a signature given away (a crash in between) costs nothing:
- * the same request is signed again. */
+/* Order matters: policy, then the log's rule for the nonce, then the record is synced, and only
+ * then the signature is made. A record without a signature given away (a crash in between) costs
+ * nothing: the same request is signed again. */
 
 static void log_policy(const struct sign_policy_file *policy)
 {
@@ -152,7 +152,8 @@ static size_t answer_sign(struct sign_service *service, uint8_t *out,
         service->signed_count++;
     else
         service->refused_count++;
-    return write_answer(service, out, result, request.request_id, result == SIGNER_OK ? &made : NULL);
+    return write_answer(service, out, result, request.request_id,
+                        result == SIGNER_OK ? &made : NULL);
 }
 
 static bool is_well_formed(const struct signer_wire_request *header, size_t in_len)

@@ -1,5 +1,5 @@
-/* One request to the signer, from packet to packet: wire format, policy, log, signature. No socket and
- * no clock of its own, so that a test drives it directly. One thread.
+/* One request to the signer, from packet to packet: wire format, policy, log, signature. No socket
+ * and no clock of its own, so that a test drives it directly. One thread.
  */
 #ifndef LONJA_CHAIN_SIGN_SERVICE_H
 #define LONJA_CHAIN_SIGN_SERVICE_H
@@ -19,8 +19,9 @@ struct sign_service {
     uint64_t refused_count;
 };
 
-/* Answers the request packet `in` into `out` (SIGNER_WIRE_ANSWER_MAX bytes) and returns the answer's
- * length. *hang_up is set when the peer does not speak our language. One log line per request. */
+/* Answers the request packet `in` into `out` (SIGNER_WIRE_ANSWER_MAX bytes) and returns the
+ * answer's length. *hang_up is set when the peer does not speak our language. One log line per
+ * request. */
 size_t sign_service_answer(struct sign_service *service, uint8_t *out, bool *hang_up,
                            const uint8_t *in, size_t in_len);
 

@@ -1,8 +1,8 @@
 /* The door between settlement and the key: a request in, signed bytes or a stable refusal out.
  *
- * Settlement knows `struct signer_ops` only. Production puts signer_socket behind it, which talks to
- * the process `lonja-sign` on a UNIX socket; a custodian's API or a test's fake fit as well.
- * The signer decodes and checks what it signs itself; it trusts no caller.
+ * Settlement knows `struct signer_ops` only. Production puts signer_socket behind it, which talks
+ * to the process `lonja-sign` on a UNIX socket; a custodian's API or a test's fake fit as well. The
+ * signer decodes and checks what it signs itself; it trusts no caller.
  */
 #ifndef LONJA_CHAIN_SIGNER_H
 #define LONJA_CHAIN_SIGNER_H
@@ -17,25 +17,26 @@
 
 /* A batch of ERC3643_BATCH_MAX and room for a batch id behind it. */
 #define SIGNER_CALLDATA_MAX 10240
-#define SIGNER_RAW_MAX (SIGNER_CALLDATA_MAX + TRANSACTION_OVERHEAD_BYTES)
+#define SIGNER_RAW_MAX      (SIGNER_CALLDATA_MAX + TRANSACTION_OVERHEAD_BYTES)
 
 _Static_assert(ERC3643_CALLDATA_MAX + 32 <= SIGNER_CALLDATA_MAX, "a full batch with its id fits");
 
 /* Codes are stored in the attempts' rows; never renumber. X(name, code, word, try again later?) */
 #define SIGNER_RESULTS(X)                                                                          \
     X(OK, 0, "signed", false)                                                                      \
-    X(UNREACHABLE, 1, "signer_unreachable", true)     /* no socket, no answer in time */           \
-    X(PROTOCOL, 2, "signer_protocol", false)          /* a message that is no message of ours */   \
-    X(CHAIN_REFUSED, 3, "chain_not_allowed", false)   /* chain id is not the policy's */           \
+    X(UNREACHABLE, 1, "signer_unreachable", true)   /* no socket, no answer in time */             \
+    X(PROTOCOL, 2, "signer_protocol", false)        /* a message that is no message of ours */     \
+    X(CHAIN_REFUSED, 3, "chain_not_allowed", false) /* chain id is not the policy's */             \
     X(CONTRACT_REFUSED, 4, "contract_not_allowed", false)                                          \
-    X(METHOD_REFUSED, 5, "method_not_allowed", false) /* {contract, selector} is not in the list */\
+    X(METHOD_REFUSED, 5, "method_not_allowed",                                                     \
+      false) /* {contract, selector} is not in the list */                                         \
     X(CALLDATA_REFUSED, 6, "calldata_malformed", false)                                            \
     X(GAS_REFUSED, 7, "gas_above_cap", false)                                                      \
-    X(FEE_REFUSED, 8, "fee_above_cap", true)          /* may fall again */                         \
+    X(FEE_REFUSED, 8, "fee_above_cap", true) /* may fall again */                                  \
     X(NONCE_CONFLICT, 9, "nonce_has_other_payload", false)                                         \
     X(BUMP_TOO_SMALL, 10, "replacement_fee_too_low", false)                                        \
     X(POLICY_UNREADABLE, 11, "policy_unreadable", true)                                            \
-    X(LOG_FAILED, 12, "sign_log_failed", true)        /* nothing was signed */                     \
+    X(LOG_FAILED, 12, "sign_log_failed", true) /* nothing was signed */                            \
     X(INTERNAL, 13, "signer_internal", false)
 
 enum signer_result {
@@ -76,10 +77,10 @@ struct signer_ops {
     void (*close)(void *context);
 };
 
-/* The client back-end for lonja-sign: connects at the first request and again after a failure; every
- * answer is decoded and checked against its request and the signer's address before it is handed
- * on. One thread. False when the path does not fit a socket address. */
-__attribute__((warn_unused_result)) bool
-signer_socket_open(struct signer_ops *ops, const char *path, uint32_t timeout_ms);
+/* The client back-end for lonja-sign: connects at the first request and again after a failure;
+ * every answer is decoded and checked against its request and the signer's address before it is
+ * handed on. One thread. False when the path does not fit a socket address. */
+__attribute__((warn_unused_result)) bool signer_socket_open(struct signer_ops *ops,
+                                                            const char *path, uint32_t timeout_ms);
 
 #endif

@@ -11,10 +11,10 @@
 
 /* Happy path: one packet out, one packet in, on a connection that is kept.
  *
- * A connection that broke (the signer was restarted) is opened once more and the request sent again:
- * signing is idempotent. An answer that is late is never read as the answer to a later request: the
- * connection is closed with it. What comes back is decoded and compared with what was asked: settlement
- * never broadcasts bytes that it has not understood.
+ * A connection that broke (the signer was restarted) is opened once more and the request sent
+ * again: signing is idempotent. An answer that is late is never read as the answer to a later
+ * request: the connection is closed with it. What comes back is decoded and compared with what was
+ * asked: settlement never broadcasts bytes that it has not understood.
  */
 struct client {
     struct sockaddr_un address;
@@ -189,9 +189,7 @@ bool signer_socket_open(struct signer_ops *ops, const char *path, uint32_t timeo
     strcpy(client->address.sun_path, path);
     client->timeout_ms = timeout_ms;
     client->socket = -1;
-    *ops = (struct signer_ops){.context = client,
-                               .address = client_address,
-                               .sign = client_sign,
-                               .close = client_close};
+    *ops = (struct signer_ops){
+        .context = client, .address = client_address, .sign = client_sign, .close = client_close};
     return true;
 }

@@ -48,6 +48,6 @@ struct signer_wire_answer {
 _Static_assert(sizeof(struct signer_wire_answer) == 72, "no padding");
 
 #define SIGNER_WIRE_REQUEST_MAX (sizeof(struct signer_wire_request) + SIGNER_CALLDATA_MAX)
-#define SIGNER_WIRE_ANSWER_MAX (sizeof(struct signer_wire_answer) + SIGNER_RAW_MAX)
+#define SIGNER_WIRE_ANSWER_MAX  (sizeof(struct signer_wire_answer) + SIGNER_RAW_MAX)
 
 #endif

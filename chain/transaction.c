@@ -9,12 +9,13 @@
 
 /* The encoding, EIP-1559 and EIP-2718:
  *
- *   0x02 || rlp([chain_id, nonce, max_priority_fee, max_fee, gas_limit, to, value, data, access_list
+ *   0x02 || rlp([chain_id, nonce, max_priority_fee, max_fee, gas_limit, to, value, data,
+ * access_list
  *               (, y_parity, r, s)])
  *
  * The signature is over the Keccak-256 of the form without the last three. The items are written
- * into the output behind room for the list's prefix, which is known only afterwards; then prefix and
- * items are moved together. A transaction that does not fit fails as a whole.
+ * into the output behind room for the list's prefix, which is known only afterwards; then prefix
+ * and items are moved together. A transaction that does not fit fails as a whole.
  */
 #define PREFIX_ROOM 10 /* the type byte and the longest list prefix */
 
@@ -69,8 +70,7 @@ static ssize_t encode(uint8_t *out, size_t max, const struct transaction *transa
     return close_envelope(out, &items);
 }
 
-ssize_t transaction_encode_unsigned(uint8_t *out, size_t max,
-                                    const struct transaction *transaction)
+ssize_t transaction_encode_unsigned(uint8_t *out, size_t max, const struct transaction *transaction)
 {
     return encode(out, max, transaction, NULL);
 }

@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define TRANSACTION_TYPE 0x02
+#define TRANSACTION_TYPE      0x02
 #define TRANSACTION_KEY_BYTES 32
 /* What the fields beside calldata and access list can take when encoded, signature included. */
 #define TRANSACTION_OVERHEAD_BYTES 256
@@ -53,7 +53,8 @@ __attribute__((warn_unused_result)) ssize_t
 transaction_encode_signed(uint8_t *out, size_t max, const struct transaction *transaction,
                           const struct transaction_signature *signature);
 
-/* Signs and encodes. Returns the length, or -1 when `max` is too small or the key is no valid key. */
+/* Signs and encodes. Returns the length, or -1 when `max` is too small or the key is no valid key.
+ */
 __attribute__((warn_unused_result)) ssize_t
 transaction_sign(uint8_t *out, size_t max, const struct transaction *transaction,
                  const uint8_t key[TRANSACTION_KEY_BYTES]);
@@ -61,9 +62,10 @@ transaction_sign(uint8_t *out, size_t max, const struct transaction *transaction
 /* Reads raw signed bytes and recovers the sender. `transaction` points into `raw`. False when the
  * bytes are not a canonical signed type 2 transaction, a field is wider than ours, s is high
  * (EIP-2) or no key recovers. `signature` and `sender` may be NULL. */
-__attribute__((warn_unused_result)) bool
-transaction_decode(struct transaction *transaction, struct transaction_signature *signature,
-                   struct chain_address *sender, const uint8_t *raw, size_t len);
+__attribute__((warn_unused_result)) bool transaction_decode(struct transaction *transaction,
+                                                            struct transaction_signature *signature,
+                                                            struct chain_address *sender,
+                                                            const uint8_t *raw, size_t len);
 
 /* The address of a private key; false when it is zero or not below the group's order. */
 __attribute__((warn_unused_result)) bool

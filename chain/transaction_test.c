@@ -1,7 +1,7 @@
 #include "chain/transaction.h"
 
-#include "chain/rlp.h"
 #include "base/testing.h"
+#include "chain/rlp.h"
 #include "chain/vectors.h"
 
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static void write_storage_keys(struct rlp_writer *fields, const json_t *keys)
     rlp_writer_init(&items, buffer, sizeof(buffer));
     size_t index;
     json_t *key;
-    json_array_foreach (keys, index, key) {
+    json_array_foreach(keys, index, key)
+    {
         uint8_t bytes[32];
         assert_true(hex_decode_exact(bytes, sizeof(bytes), json_string_value(key)));
         rlp_bytes(&items, bytes, sizeof(bytes));
@@ -45,7 +46,8 @@ static size_t encode_access_list(uint8_t out[RAW_MAX], const json_t *list)
     rlp_writer_init(&items, buffer, sizeof(buffer));
     size_t index;
     json_t *entry;
-    json_array_foreach (list, index, entry) {
+    json_array_foreach(list, index, entry)
+    {
         uint8_t fields_buffer[RAW_MAX];
         struct rlp_writer fields;
         uint8_t address[ADDRESS_BYTES];
@@ -122,8 +124,8 @@ static void check_vector(const json_t *vector, uint64_t default_chain_id)
     uint8_t access_list[RAW_MAX];
     uint8_t raw[RAW_MAX];
     uint8_t key[TRANSACTION_KEY_BYTES];
-    struct transaction tx = from_json(json_object_get(vector, "transaction"), default_chain_id,
-                                      calldata, access_list);
+    struct transaction tx =
+        from_json(json_object_get(vector, "transaction"), default_chain_id, calldata, access_list);
     assert_true(hex_decode_exact(key, sizeof(key), vectors_text(vector, "privateKey")));
     ssize_t len = transaction_encode_unsigned(raw, sizeof(raw), &tx);
     expect_bytes(raw, len, vectors_text(vector, "unsignedLondon"));
@@ -137,8 +139,7 @@ static size_t check_file(const char *name, uint64_t default_chain_id)
     json_t *vectors = vectors_load(name);
     size_t index;
     json_t *vector;
-    json_array_foreach (vectors, index, vector)
-        check_vector(vector, default_chain_id);
+    json_array_foreach(vectors, index, vector) check_vector(vector, default_chain_id);
     json_decref(vectors);
     return index;
 }

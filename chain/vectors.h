@@ -10,7 +10,8 @@
  * calling cmocka test is skipped with a message; a file that does not parse fails it. */
 json_t *vectors_load(const char *name);
 
-/* A string member, or NULL; and its bytes when it is hexadecimal, in memory that the caller frees. */
+/* A string member, or NULL; and its bytes when it is hexadecimal, in memory that the caller frees.
+ */
 const char *vectors_text(const json_t *object, const char *key);
 uint8_t *vectors_bytes(size_t *len, const char *hex);
 

@@ -1,5 +1,5 @@
-/* Unsigned numbers of 128 bits: amounts of ether and of tokens on the chain. The contracts' 256 bits
- * exist only in ABI words; what does not fit 128 is refused there, never cut.
+/* Unsigned numbers of 128 bits: amounts of ether and of tokens on the chain. The contracts' 256
+ * bits exist only in ABI words; what does not fit 128 is refused there, never cut.
  *
  * No allocation, no state: any thread.
  */

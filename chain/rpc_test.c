@@ -1,0 +1,202 @@
+/* The HTTP side against a real socket: a server of a few lines in a child process, which answers
+ * each request by the method's name. */
+#include "chain/rpc.h"
+
+#include "base/testing.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static pid_t server;
+static char url[64];
+
+/* Reads one request; returns false when the client has gone. */
+static bool read_request(int client, char *request, size_t max)
+{
+    size_t len = 0;
+    size_t wanted = 0;
+    do {
+        ssize_t got = recv(client, request + len, max - 1 - len, 0);
+        if (got <= 0)
+            return false;
+        len += (size_t)got;
+        request[len] = '\0';
+        const char *length = strcasestr(request, "content-length:");
+        const char *body = strstr(request, "\r\n\r\n");
+        if (length != NULL && body != NULL)
+            wanted = (size_t)(body + 4 - request) + strtoul(length + 15, NULL, 10);
+    } while (wanted == 0 || len < wanted);
+    return true;
+}
+
+static void send_answer(int client, const char *status, const char *body)
+{
+    char head[256];
+    snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", status,
+             strlen(body));
+    send(client, head, strlen(head), MSG_NOSIGNAL);
+    send(client, body, strlen(body), MSG_NOSIGNAL);
+}
+
+/* What was asked decides; `requests` counts on this connection. */
+static void answer(int client, const char *request, unsigned requests)
+{
+    char body[4096];
+    unsigned long id = strtoul(strstr(request, "\"id\":") + 5, NULL, 10);
+    const char *status = "200 OK";
+    if (strcasestr(request, "\r\nexpect:") != NULL)
+        snprintf(body, sizeof(body), "an Expect header");
+    else if (strstr(request, "\"requests\"") != NULL)
+        snprintf(body, sizeof(body), "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":%u}", id,
+                 requests);
+    else if (strstr(request, "\"refused\"") != NULL) {
+        status = "400 Bad Request";
+        snprintf(body, sizeof(body),
+                 "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"error\":{\"code\":-5,\"message\":\"no\"}}", id);
+    } else if (strstr(request, "\"proxy\"") != NULL) {
+        status = "502 Bad Gateway";
+        snprintf(body, sizeof(body), "<html>try later</html>");
+    } else if (strstr(request, "\"long\"") != NULL) {
+        memset(body, 'x', sizeof(body) - 1);
+        body[sizeof(body) - 1] = '\0';
+    } else if (strstr(request, "\"other\"") != NULL)
+        snprintf(body, sizeof(body), "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":1}", id + 1);
+    else
+        snprintf(body, sizeof(body), "not JSON");
+    send_answer(client, status, body);
+}
+
+static void serve(int client)
+{
+    static char request[65536];
+    for (unsigned requests = 1; read_request(client, request, sizeof(request)); requests++) {
+        if (strstr(request, "\"silence\"") != NULL)
+            sleep(5);
+        if (strstr(request, "\"hang_up\"") != NULL)
+            break;
+        answer(client, request, requests);
+    }
+    close(client);
+}
+
+static int start_server(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, 8) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &len) != 0)
+        return -1;
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(address.sin_port));
+    server = fork();
+    if (server == 0)
+        for (;;)
+            serve(accept(listener, NULL, NULL));
+    close(listener);
+    return server < 0;
+}
+
+static int stop_server(void **state)
+{
+    (void)state;
+    kill(server, SIGKILL);
+    return waitpid(server, NULL, 0) != server;
+}
+
+static void open_rpc(struct rpc_ops *ops, const char *to)
+{
+    char error[128];
+    const struct rpc_http_config config = {
+        .url = to, .connect_timeout_ms = 1000, .call_timeout_ms = 300, .response_bytes_max = 1024};
+    assert_true(rpc_http_open(ops, &config, error, sizeof(error)));
+}
+
+static enum rpc_status call(struct rpc_reply *reply, const char *method)
+{
+    struct rpc_ops ops;
+    open_rpc(&ops, url);
+    ops.call(ops.context, reply, method, json_array());
+    ops.close(ops.context);
+    rpc_reply_fini(reply);
+    return reply->status;
+}
+
+static void calls_share_one_connection_and_send_no_expect(void **state)
+{
+    (void)state;
+    struct rpc_ops ops;
+    struct rpc_reply reply;
+    open_rpc(&ops, url);
+    char large[4000];
+    memset(large, 'a', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    for (unsigned i = 1; i <= 5; i++) {
+        ops.call(ops.context, &reply, "requests", json_pack("[s]", large));
+        assert_int_equal(reply.status, RPC_OK);
+        assert_int_equal(json_integer_value(reply.result), i);
+        rpc_reply_fini(&reply);
+    }
+    ops.close(ops.context);
+}
+
+static void every_kind_of_failure_has_its_class(void **state)
+{
+    (void)state;
+    struct rpc_reply reply;
+    assert_int_equal(call(&reply, "refused"), RPC_ERROR);
+    assert_int_equal(reply.code, -5);
+    assert_string_equal(reply.message, "no");
+    assert_int_equal(call(&reply, "proxy"), RPC_TRANSPORT);
+    assert_string_equal(reply.message, "HTTP status 502");
+    assert_int_equal(call(&reply, "long"), RPC_GARBAGE);
+    assert_int_equal(call(&reply, "other"), RPC_GARBAGE);
+    assert_int_equal(call(&reply, "nonsense"), RPC_GARBAGE);
+    assert_int_equal(call(&reply, "hang_up"), RPC_TRANSPORT);
+}
+
+static void silence_ends_with_the_timeout(void **state)
+{
+    (void)state;
+    struct rpc_reply reply;
+    assert_int_equal(call(&reply, "silence"), RPC_TRANSPORT);
+    assert_true(strlen(reply.message) > 0);
+}
+
+static void nobody_there_is_a_transport_failure_and_a_bad_url_does_not_open(void **state)
+{
+    (void)state;
+    struct rpc_ops ops;
+    struct rpc_reply reply;
+    char error[128];
+    open_rpc(&ops, "http://127.0.0.1:1");
+    ops.call(ops.context, &reply, "requests", json_array());
+    assert_int_equal(reply.status, RPC_TRANSPORT);
+    rpc_reply_fini(&reply);
+    ops.close(ops.context);
+    struct rpc_http_config config = {.url = "not a url \n",
+                                     .connect_timeout_ms = 1,
+                                     .call_timeout_ms = 1,
+                                     .response_bytes_max = 1};
+    assert_false(rpc_http_open(&ops, &config, error, sizeof(error)));
+    config.url = "http://127.0.0.1:1";
+    config.call_timeout_ms = 0;
+    assert_false(rpc_http_open(&ops, &config, error, sizeof(error)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calls_share_one_connection_and_send_no_expect),
+        cmocka_unit_test(every_kind_of_failure_has_its_class),
+        cmocka_unit_test(nobody_there_is_a_transport_failure_and_a_bad_url_does_not_open),
+        cmocka_unit_test(silence_ends_with_the_timeout),
+    };
+    return cmocka_run_group_tests(tests, start_server, stop_server);
+}
