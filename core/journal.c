@@ -49,8 +49,8 @@ int journal_open(struct journal *journal, const struct journal_io *io, struct ga
                  const struct clock *clock, const struct journal_options *options)
 {
     ASSERT(is_power_of_two(options->queue_slots) && options->queue_slots >= 4 * COMMAND_SLOTS_MAX);
-    ASSERT(options->segment_bytes >= JOURNAL_PAGE_BYTES + JOURNAL_BLOCK_BYTES_MAX);
-    ASSERT(options->segment_bytes % JOURNAL_PAGE_BYTES == 0);
+    ASSERT(options->segments.bytes >= JOURNAL_PAGE_BYTES + JOURNAL_BLOCK_BYTES_MAX);
+    ASSERT(options->segments.bytes % JOURNAL_PAGE_BYTES == 0);
     memset(journal, 0, sizeof *journal);
     journal->io = io;
     journal->gate = gate;
@@ -60,7 +60,7 @@ int journal_open(struct journal *journal, const struct journal_io *io, struct ga
     journal->next_sequence = options->next_sequence;
     journal->chain = options->chain;
     uint64_t next, ready;
-    int result = journal_next_segment(io, &next, &ready, options->segment_bytes, options->engine_version);
+    int result = journal_next_segment(io, &next, &ready, &options->segments);
     if (result != 0)
         return result;
     journal->segment = next - 1;
@@ -135,10 +135,9 @@ static int journal_fill_segment(struct journal *journal, int file, uint64_t numb
 {
     const struct journal_io *io = journal->io;
     struct journal_segment_header header;
-    journal_segment_header_init(&header, number, journal->options.segment_bytes,
-                                journal->options.engine_version);
-    for (uint64_t offset = 0; offset < journal->options.segment_bytes; offset += JOURNAL_ZEROES_BYTES) {
-        uint64_t left = journal->options.segment_bytes - offset;
+    journal_segment_header_init(&header, number, &journal->options.segments);
+    for (uint64_t offset = 0; offset < journal->options.segments.bytes; offset += JOURNAL_ZEROES_BYTES) {
+        uint64_t left = journal->options.segments.bytes - offset;
         size_t bytes = left < JOURNAL_ZEROES_BYTES ? (size_t)left : JOURNAL_ZEROES_BYTES;
         if (offset == 0)
             memcpy(journal->zeroes, &header, sizeof header);
@@ -260,7 +259,7 @@ static int journal_write_block(struct journal *journal)
 {
     struct journal_block_header *block = journal->block;
     size_t bytes = journal_block_bytes(block->bytes);
-    if (journal->file < 0 || journal->offset + bytes > journal->options.segment_bytes) {
+    if (journal->file < 0 || journal->offset + bytes > journal->options.segments.bytes) {
         int result = journal_begin_segment(journal);
         if (result != 0)
             return result;

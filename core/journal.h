@@ -23,8 +23,7 @@
 #include "core/journal_io.h"
 
 struct journal_options {
-    uint64_t segment_bytes;
-    uint32_t engine_version;
+    struct journal_segment_terms segments;
     uint64_t epoch;         // of this life of the core
     uint64_t next_sequence; // of the first command to come
     uint32_t chain;         // of the last block recovered

@@ -1,5 +1,7 @@
 #include "core/journal_block.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/crc32c.h"
@@ -61,15 +63,16 @@ bool journal_block_payload_valid(const struct journal_block_header *block)
     return count == block->count;
 }
 
-void journal_segment_header_init(struct journal_segment_header *header, uint64_t number, uint64_t bytes,
-                                 uint32_t engine_version)
+void journal_segment_header_init(struct journal_segment_header *header, uint64_t number,
+                                 const struct journal_segment_terms *terms)
 {
     *header = (struct journal_segment_header){.magic = JOURNAL_SEGMENT_MAGIC,
                                               .format = JOURNAL_FORMAT,
                                               .schema_version = SCHEMA_VERSION,
-                                              .engine_version = engine_version,
+                                              .engine_version = terms->engine_version,
                                               .number = number,
-                                              .bytes = bytes};
+                                              .bytes = terms->bytes};
+    memcpy(header->limits, terms->limits, sizeof header->limits);
     header->crc = crc32c(0, header, sizeof *header);
 }
 

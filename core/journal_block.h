@@ -22,8 +22,14 @@ bool journal_block_payload_valid(const struct journal_block_header *block);
 const struct command *journal_block_next(const struct journal_block_header *block,
                                          const struct command *command);
 
-void journal_segment_header_init(struct journal_segment_header *header, uint64_t number, uint64_t bytes,
-                                 uint32_t engine_version);
+// What the segments of one life of the core have in common.
+struct journal_segment_terms {
+    uint64_t bytes;
+    uint32_t engine_version;
+    uint32_t limits[16];
+};
+void journal_segment_header_init(struct journal_segment_header *header, uint64_t number,
+                                 const struct journal_segment_terms *terms);
 bool journal_segment_header_valid(const struct journal_segment_header *header, uint64_t number);
 
 #endif

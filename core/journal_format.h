@@ -39,8 +39,10 @@ struct journal_segment_header {
     uint32_t crc;            // CRC32C of this header with crc = 0
     uint64_t number;         // of the segment
     uint64_t bytes;          // of the file
+    uint32_t limits[16];     // of the engine, in the order of struct engine_limits, then zeroes: they
+                             // decide what is refused for lack of room, so a replay needs them
 };
-static_assert(sizeof(struct journal_segment_header) == 40, "journal segment header");
+static_assert(sizeof(struct journal_segment_header) == 104, "journal segment header");
 
 struct journal_block_header {
     uint64_t magic;

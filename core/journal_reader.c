@@ -336,20 +336,30 @@ static bool segment_is_blank(struct journal_reader *probe)
     return true;
 }
 
-// True if the segment can be used as it is by a writer of this size and version.
-static bool segment_is_ready(struct journal_reader *probe, uint64_t number, uint64_t segment_bytes,
-                             uint32_t engine_version)
+bool journal_segment_header_read(const struct journal_io *io, struct journal_segment_header *header,
+                                 uint64_t number)
 {
-    if (!reader_enter_segment(probe, number) || probe->segment_bytes != segment_bytes)
+    int file = segment_open(io, number, JOURNAL_IO_READ);
+    if (file < 0)
         return false;
-    size_t there;
-    struct journal_segment_header header;
-    memcpy(&header, reader_bytes(probe, &there, 0, sizeof header), sizeof header);
-    return there == sizeof header && header.engine_version == engine_version && segment_is_blank(probe);
+    int64_t n = io->read(io->context, file, header, sizeof *header, 0);
+    io->close(io->context, file);
+    return n == (int64_t)sizeof *header && journal_segment_header_valid(header, number);
+}
+
+// True if the segment can be used as it is by a writer on these terms.
+static bool segment_is_ready(struct journal_reader *probe, uint64_t number,
+                             const struct journal_segment_terms *terms)
+{
+    struct journal_segment_header header, wanted;
+    journal_segment_header_init(&wanted, number, terms);
+    return journal_segment_header_read(probe->io, &header, number) &&
+           memcmp(&header, &wanted, sizeof header) == 0 && reader_enter_segment(probe, number) &&
+           probe->segment_bytes == terms->bytes && segment_is_blank(probe);
 }
 
 int journal_next_segment(const struct journal_io *io, uint64_t *number, uint64_t *ready,
-                         uint64_t segment_bytes, uint32_t engine_version)
+                         const struct journal_segment_terms *terms)
 {
     *number = 1;
     *ready = 0;
@@ -361,7 +371,7 @@ int journal_next_segment(const struct journal_io *io, uint64_t *number, uint64_t
     if (result != 0)
         return result;
     *number = last + 1;
-    while (*number > first && segment_is_ready(&probe, *number - 1, segment_bytes, engine_version)) {
+    while (*number > first && segment_is_ready(&probe, *number - 1, terms)) {
         (*number)--;
         (*ready)++;
     }

@@ -68,9 +68,12 @@ enum journal_decision journal_reader_next(struct journal_reader *reader,
                                           const struct journal_block_header **block);
 
 // Number of the first segment that a new epoch may use: behind everything that was ever written to.
-// *ready = how many segments from there on are already prepared (zero-filled, of this size and version).
+// *ready = how many segments from there on are already prepared (zero-filled, on these terms).
 CHECKED int journal_next_segment(const struct journal_io *io, uint64_t *number, uint64_t *ready,
-                                 uint64_t segment_bytes, uint32_t engine_version);
+                                 const struct journal_segment_terms *terms);
+// The header of a segment; false if it is not there or not whole.
+bool journal_segment_header_read(const struct journal_io *io, struct journal_segment_header *header,
+                                 uint64_t number);
 // Makes everything in the journal durable that was written by a core that died (not a machine): what is
 // recovered may be shown, so it must not get lost later.
 CHECKED int journal_sync_all(const struct journal_io *io);

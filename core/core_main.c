@@ -1,0 +1,230 @@
+// lonja-core: recovers, takes the rings over, runs the core thread until SIGTERM. libc only.
+//
+// Exit: 0 after SIGTERM with everything durable; EXIT_CONFIGURATION; EXIT_POISON when the journal cannot be
+// replayed (poison, corruption, a digest that differs: starting again would only fail again); EXIT_JOURNAL
+// when the journal cannot be written. An assertion while it runs is SIGABRT: it is started again, and what
+// was not durable never happened.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "core/counters.h"
+#include "core/journal_reader.h"
+#include "core/numbered_file.h"
+#include "core/recovery.h"
+#include "core/sandbox.h"
+#include "core/sequencer.h"
+
+struct core {
+    const struct boot *boot;
+    struct journal_io io;
+    struct journal_io_file io_file;
+    struct event_ring ring;
+    struct replay replay;
+    struct gate gate;
+    struct journal journal;
+    struct sequencer sequencer;
+};
+
+// A signal handler's one word.
+static volatile sig_atomic_t core_stop_asked;
+
+static void core_on_signal(int signal_number)
+{
+    (void)signal_number;
+    core_stop_asked = 1;
+}
+
+static void core_signals(void)
+{
+    struct sigaction stop = {.sa_handler = core_on_signal};
+    ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    ASSERT(sigaction(SIGPIPE, &ignore, NULL) == 0);
+}
+
+static __attribute__((noreturn)) void core_exit(struct core *core, int status)
+{
+    if (core->ring.control != NULL)
+        atomic_store(&core->ring.control->core_state, CORE_FAILED);
+    exit(status);
+}
+
+static void core_require(struct core *core, int result, const char *what, int status)
+{
+    if (result >= 0)
+        return;
+    log_error("%s failed error=%s", what, strerror(-result));
+    core_exit(core, status);
+}
+
+// ---- start -------------------------------------------------------------------------------------------
+
+#define CORE_LIMIT_INT(group, key, def, min, max, doc)                                             \
+    if (strcmp(#group, "limits") == 0 || strcmp(#group, "rings") == 0 || strcmp(#group, "core") == 0 || \
+        strcmp(#group, "journal") == 0)                                                            \
+        log_info("limit " #group "." #key "=%lld", (long long)config->group##_##key);
+#define CORE_LIMIT_TEXT(group, key, def, doc)
+
+static void core_print_limits(const struct config *config)
+{
+    CONFIG_KEYS(CORE_LIMIT_INT, CORE_LIMIT_TEXT)
+}
+
+static void core_check_limits(struct core *core)
+{
+    const struct config *config = &core->boot->config;
+    bool fits = is_power_of_two((uint64_t)config->rings_events) &&
+                is_power_of_two((uint64_t)config->rings_command_slots) &&
+                config->rings_events >= 4 * config->limits_command_events_max &&
+                config->journal_segment_bytes % JOURNAL_PAGE_BYTES == 0;
+    if (fits)
+        return;
+    log_error("limits do not fit: rings are powers of two, rings.events >= 4 * "
+              "limits.command_events_max, journal.segment_bytes a multiple of 4096");
+    core_exit(core, EXIT_CONFIGURATION);
+}
+
+// Two cores on one journal would be two orders.
+static void core_lock(struct core *core)
+{
+    int fd = openat(core->io_file.folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    core_require(core, fd < 0 ? -errno : 0, "opening the journal's lock", EXIT_JOURNAL);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        log_error("another process has the journal");
+        core_exit(core, EXIT_CONFIGURATION);
+    }
+}
+
+static void core_open_io(struct core *core)
+{
+    const struct config *config = &core->boot->config;
+    char folder[NUMBERED_PATH_BYTES];
+    state_folder(folder, config, "journal");
+    int result = journal_io_file_open(&core->io, &core->io_file, folder, config->journal_durable != 0);
+    core_require(core, result, "opening the journal's folder", EXIT_JOURNAL);
+    if (!config->journal_durable)
+        log_warning("the journal is NOT durable: for benchmarks only");
+    core_lock(core);
+    result = event_ring_open_writer(&core->ring, core->boot->event_ring_fd, (uint64_t)config->rings_events,
+                                    (uint64_t)config->limits_command_events_max);
+    core_require(core, result, "mapping the event ring", EXIT_CONFIGURATION);
+}
+
+static struct recovered core_recover(struct core *core)
+{
+    atomic_store(&core->ring.control->core_state, CORE_RECOVERING);
+    struct engine_limits limits = replay_limits(&core->boot->config);
+    core_require(core, replay_open(&core->replay, &limits), "taking the engine's memory",
+                 EXIT_CONFIGURATION);
+    char snapshots[NUMBERED_PATH_BYTES];
+    state_folder(snapshots, &core->boot->config, "snapshots");
+    uint64_t began_ns = clock_monotone_ns(&clock_system);
+    struct recovered recovered;
+    if (!recovery_run(&recovered, &core->replay, &core->io, snapshots, UINT64_MAX, NULL, NULL))
+        core_exit(core, EXIT_POISON);
+    // What was recovered will be shown: it must survive the machine now, too.
+    core_require(core, journal_sync_all(&core->io), "syncing the journal", EXIT_JOURNAL);
+    uint64_t span_ns = clock_monotone_ns(&clock_system) - began_ns;
+    log_info("recovered sequence=%" PRIu64 " snapshot=%" PRIu64 " replayed=%" PRIu64 " torn=%d ms=%" PRIu64
+             " events=%" PRIu64 " events_digest=%016" PRIx64 " state_digest=%016" PRIx64,
+             core->replay.sequence, recovered.snapshot_sequence, recovered.commands, recovered.torn,
+             span_ns / 1000000, core->replay.events, core->replay.events_digest,
+             engine_digest(core->replay.engine));
+    return recovered;
+}
+
+static void core_pin(const struct config *config)
+{
+    if (config->core_cpu < 0)
+        return;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t)config->core_cpu, &cpus);
+    if (sched_setaffinity(0, sizeof cpus, &cpus) != 0)
+        log_warning("core thread is not pinned cpu=%lld error=%s", (long long)config->core_cpu,
+                    strerror(errno));
+}
+
+static void core_begin_epoch(struct core *core, const struct recovered *recovered)
+{
+    const struct config *config = &core->boot->config;
+    struct event_ring_control *control = core->ring.control;
+    uint64_t ring_epoch = atomic_load(&control->epoch);
+    uint64_t epoch = (recovered->epoch > ring_epoch ? recovered->epoch : ring_epoch) + 1;
+    core_require(core, gate_open(&core->gate, core->boot, control), "mapping the reader pages",
+                 EXIT_CONFIGURATION);
+    struct journal_options options = {
+        .segments = replay_terms(&core->replay.limits, (uint64_t)config->journal_segment_bytes),
+        .epoch = epoch,
+        .next_sequence = core->replay.sequence + 1,
+        .chain = recovered->chain,
+        .queue_slots = (uint64_t)config->rings_command_slots,
+    };
+    atomic_store(&control->journal_error, 0);
+    core_require(core, journal_open(&core->journal, &core->io, &core->gate, &clock_system, &options),
+                 "preparing the journal", EXIT_JOURNAL);
+    core_require(core, sequencer_open(&core->sequencer, core->boot, &core->replay, &core->journal,
+                                      &core->gate, &core->ring, &clock_system, epoch),
+                 "taking the rings over", EXIT_CONFIGURATION);
+    core_counter_add(control, COUNTER_replayed, recovered->commands);
+    core_require(core, journal_start(&core->journal, (int)config->core_realtime_priority),
+                 "starting the journal's threads", EXIT_JOURNAL);
+    core_pin(config); // after the threads: they must not inherit it
+    core_require(core, sandbox_enter_process(core->io_file.folder_fd), "entering the sandbox",
+                 EXIT_CONFIGURATION);
+    core_require(core, sandbox_enter_core_thread(), "entering the sandbox", EXIT_CONFIGURATION);
+    atomic_store_explicit(&control->core_state, CORE_RUNNING, memory_order_release);
+    log_info("epoch begins epoch=%" PRIu64 " sequence=%" PRIu64, epoch, core->replay.sequence);
+}
+
+// ---- run and stop ------------------------------------------------------------------------------------
+
+static void core_run(struct core *core)
+{
+    while (!core_stop_asked) {
+        int result = sequencer_work(&core->sequencer);
+        if (result < 0) {
+            log_error("stopped: the journal failed error=%s", strerror(-result));
+            _exit(EXIT_JOURNAL);
+        }
+        if (result == 0)
+            sequencer_idle(&core->sequencer);
+    }
+}
+
+static int core_stop(struct core *core)
+{
+    struct event_ring_control *control = core->ring.control;
+    journal_stop(&core->journal);
+    bool durable = atomic_load(&control->durable_seq) == core->replay.sequence;
+    atomic_store(&control->core_state, durable ? CORE_STARTING : CORE_FAILED);
+    log_info("stopped sequence=%" PRIu64 " durable=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
+             " state_digest=%016" PRIx64,
+             core->replay.sequence, atomic_load(&control->durable_seq), core->replay.events,
+             core->replay.events_digest, engine_digest(core->replay.engine));
+    return durable ? 0 : EXIT_JOURNAL;
+}
+
+int main(void)
+{
+    static struct core core; // too large for the stack
+    core.boot = boot_inherit(PROCESS_CORE);
+    log_open(process_name(PROCESS_CORE));
+    core_signals();
+    core_print_limits(&core.boot->config);
+    core_check_limits(&core);
+    core_open_io(&core);
+    struct recovered recovered = core_recover(&core);
+    core_begin_epoch(&core, &recovered);
+    core_run(&core);
+    return core_stop(&core);
+}
