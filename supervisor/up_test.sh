@@ -105,6 +105,25 @@ sleep 1; kill -TERM "$supervisor"; wait "$supervisor"; result=$?; supervisor=''
 check "asked again, it kills" said 'core: does not stop, killing it'
 check "and says that not all was well" [ $result = 1 ]
 
+if [ "$(id -u)" = 0 ]; then
+    for name in core web sign; do fake $name <<<'exec sleep 1000'; done
+    mkdir -p "$work/secrets"; echo secret >"$work/secrets/pg-lonja_web"
+    chmod 755 "$work"
+    echo 'venue = { per_process_users = true; first_user_id = 62000; };' >"$config"
+    up
+    check "each process has a user id of its own" eval 'is core state running && has_pid sign'
+    ids() { sed -n 's/^[UG]id:.\([0-9]*\).*/\1/p' "/proc/$(of "$1" pid)/status" | tr '\n' ' '; }
+    check "core 62000, web 62003, sign 62007; one group" \
+        [ "$(ids core)$(ids web)$(ids sign)" = "62000 62000 62003 62000 62007 62000 " ]
+    check "its folder is its own" [ "$(stat -c '%u %g %a' "$state/journal")" = "62000 62000 750" ]
+    check "its secret is its own" [ "$(stat -c '%u %a' "$work/secrets/pg-lonja_web")" = "62003 600" ]
+    check "it holds no capability" grep -q 'CapEff:.0000000000000000' "/proc/$(of core pid)/status"
+    core=$(of core pid)
+    kill -KILL "$supervisor"; wait "$supervisor" 2>/dev/null
+    check "and dies with the supervisor all the same" gone "$core"
+    : >"$config"
+fi
+
 "$lonja" up --config "$config" --only core,fix >"$work/out" 2>&1
 check "a process named by --only must be there" said 'lonja-fix: No such file'
 "$lonja" up --config "$config" --without walrus >"$work/out" 2>&1
