@@ -97,7 +97,7 @@ const char *erc3643_verdict_text(enum erc3643_verdict verdict)
         ERC3643_VERDICTS(X)
 #undef X
     }
-    ASSERT(!"a verdict of the table");
+    ASSERT(false); /* a verdict of the table */
 }
 
 struct leg {

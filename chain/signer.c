@@ -11,7 +11,7 @@ const char *signer_result_text(enum signer_result result)
         SIGNER_RESULTS(X)
 #undef X
     }
-    ASSERT(!"a result of the table");
+    ASSERT(false); /* a result of the table */
 }
 
 bool signer_result_is_transient(enum signer_result result)
@@ -23,5 +23,5 @@ bool signer_result_is_transient(enum signer_result result)
         SIGNER_RESULTS(X)
 #undef X
     }
-    ASSERT(!"a result of the table");
+    ASSERT(false); /* a result of the table */
 }
