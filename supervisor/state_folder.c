@@ -99,6 +99,11 @@ static int give_secrets(const struct config *config)
     static const enum process_id readers[] = {PROCESS_FIX,    PROCESS_WEB,    PROCESS_ADMIN,
                                               PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS};
     int result = 0;
+    // The venue's users may pass through the folder, and open in it what is theirs by name.
+    if (chown(config->postgres_secrets_folder, (uid_t)-1, state_folder_group_id(config)) == 0)
+        result = chmod(config->postgres_secrets_folder, 0710) == 0 ? 0 : -errno;
+    else if (errno != ENOENT)
+        result = complain("give away", config->postgres_secrets_folder, errno);
     for (size_t i = 0; i < sizeof readers / sizeof readers[0] && result == 0; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/pg-lonja_%s", config->postgres_secrets_folder,

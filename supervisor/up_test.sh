@@ -107,7 +107,8 @@ check "and says that not all was well" [ $result = 1 ]
 
 if [ "$(id -u)" = 0 ]; then
     for name in core web sign; do fake $name <<<'exec sleep 1000'; done
-    mkdir -p "$work/secrets"; echo secret >"$work/secrets/pg-lonja_web"
+    fake web <<<'cat secrets/pg-lonja_web; exec sleep 1000'
+    mkdir -m 700 "$work/secrets"; echo secret >"$work/secrets/pg-lonja_web"
     chmod 755 "$work"
     echo 'venue = { per_process_users = true; first_user_id = 62000; };' >"$config"
     up
@@ -117,6 +118,7 @@ if [ "$(id -u)" = 0 ]; then
         [ "$(ids core)$(ids web)$(ids sign)" = "62000 62000 62003 62000 62007 62000 " ]
     check "its folder is its own" [ "$(stat -c '%u %g %a' "$state/journal")" = "62000 62000 750" ]
     check "its secret is its own" [ "$(stat -c '%u %a' "$work/secrets/pg-lonja_web")" = "62003 600" ]
+    check "which it can read" grep -q '^secret$' "$state/log/web.log"
     check "it holds no capability" grep -q 'CapEff:.0000000000000000' "/proc/$(of core pid)/status"
     core=$(of core pid)
     kill -KILL "$supervisor"; wait "$supervisor" 2>/dev/null
