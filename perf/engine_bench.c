@@ -192,8 +192,12 @@ static void read_events(struct bench *bench, uint64_t from, bool counted)
 {
     for (uint64_t at = from; at < bench->sink.position + bench->sink.count; at++) {
         const struct event *event = &bench->sink.events[at & bench->sink.mask];
-        if (event->header.type == EVT_rejected)
-            ASSERT(event->body.rejected.code == REJECT_NO_LIQUIDITY);
+        if (event->header.type == EVT_rejected && event->body.rejected.code != REJECT_NO_LIQUIDITY) {
+            char text[512];
+            (void)event_dump(event, text, sizeof(text));
+            fprintf(stderr, "engine_bench: %s\n", text);
+            ASSERT(false);
+        }
         if (event->header.type != EVT_trade || !counted)
             continue;
         const struct trade_evt *trade = &event->body.trade;
@@ -339,7 +343,7 @@ static void bench_open(struct bench *bench)
                                          .assets_max = 200,
                                          .instruments_max = 128,
                                          .balances_max = 20000,
-                                         .orders_max = (uint32_t)live * 2,
+                                         .orders_max = (uint32_t)live * (bench->workload->matches_only ? 40 : 2),
                                          .levels_max = 100000,
                                          .command_events_max = 16384};
     bench->engine = engine_init(allocate(engine_bytes(&limits)), &limits);
@@ -457,6 +461,7 @@ static void report(const struct bench *bench, double *rounds, uint32_t count, bo
     printf(format, bench->workload->name, rounds[0], rounds[count / 2], percentile(bench, 0.5),
            percentile(bench, 0.99), percentile(bench, 0.999), bench->result.checksum,
            usage.ru_maxrss * 1024);
+    fflush(stdout);
 #pragma GCC diagnostic pop
 }
 
