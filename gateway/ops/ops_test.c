@@ -1,0 +1,143 @@
+// What operators hear: messages from events, the last text of each key, the metrics page.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "gateway/ops/last_messages.h"
+#include "gateway/ops/messages.h"
+#include "gateway/ops/metrics.h"
+
+static struct view *view_with_port(void)
+{
+    static struct boot boot;
+    boot.config.limits_accounts_max = boot.config.limits_sessions_max = 16;
+    boot.config.limits_assets_max = boot.config.limits_instruments_max = 4;
+    struct view *view = view_create(&boot);
+    struct event event = {.header = {.sequence = 1, .type = EVT_instrument_changed, .last = 1}};
+    event.body.instrument_changed.instrument = 1;
+    event.body.instrument_changed.token_asset = 2;
+    event.body.instrument_changed.cash_asset = 1;
+    event.body.instrument_changed.token_scale = 2;
+    text_field_set(event.body.instrument_changed.symbol, SYMBOL_BYTES_MAX, "PO\"RT", 5);
+    view_apply(view, &event);
+    return view;
+}
+
+static json_t *message_json(const struct view *view, const struct event *event,
+                            struct ops_message *message)
+{
+    assert_true(ops_message_of(view, event, message));
+    json_t *json = json_loads(message->text, 0, NULL);
+    assert_non_null(json);
+    free(message->text);
+    return json;
+}
+
+static void a_reject_is_told_on_risk_with_its_words(void **state)
+{
+    (void)state;
+    struct view *view = view_with_port();
+    struct event event = {
+        .header = {
+            .sequence = 7, .time_ns = 1700000000123456789u, .type = EVT_rejected, .last = 1}};
+    event.body.rejected.code = REJECT_OFF_TICK;
+    event.body.rejected.command = CMD_order_new;
+    event.body.rejected.instrument = 1;
+    event.body.rejected.limit = 10000;
+    event.body.rejected.value = 12345;
+    struct ops_message message;
+    json_t *json = message_json(view, &event, &message);
+    assert_string_equal(message.channel, "risk");
+    assert_string_equal(message.key, "risk");
+    assert_string_equal(json_string_value(json_object_get(json, "time")),
+                        "2023-11-14T22:13:20.123456789Z");
+    assert_string_equal(json_string_value(json_object_get(json, "symbol")), "PO\"RT");
+    assert_string_equal(json_string_value(json_object_get(json, "name")), "OFF_TICK");
+    assert_string_equal(json_string_value(json_object_get(json, "text")),
+                        "price 0.012345 is not a multiple of the tick 0.01");
+    json_decref(json);
+    view_destroy(view);
+}
+
+static void an_accepted_order_is_not_told(void **state)
+{
+    (void)state;
+    struct view *view = view_with_port();
+    struct event event = {.header = {.sequence = 7, .type = EVT_order_accepted}};
+    struct ops_message message;
+    assert_false(ops_message_of(view, &event, &message));
+    view_destroy(view);
+}
+
+static int heard;
+static char heard_text[64];
+static void hear(void *context, const char *key, const char *text, unsigned seconds)
+{
+    (void)context, (void)key, (void)seconds;
+    heard++;
+    snprintf(heard_text, sizeof heard_text, "%s", text);
+}
+
+static void only_the_newest_text_of_a_key_is_kept_and_expiring_keys_are_bounded(void **state)
+{
+    (void)state;
+    struct last_messages *last = last_messages_create();
+    last_messages_keep(last, "health", "old", 0);
+    last_messages_keep(last, "health", "new", 0);
+    heard = 0;
+    last_messages_each(last, hear, NULL);
+    assert_int_equal(heard, 1);
+    assert_string_equal(heard_text, "new");
+    for (int i = 0; i < 1500; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "settlement:%d", i);
+        last_messages_keep(last, key, key, 60);
+    }
+    heard = 0;
+    last_messages_each(last, hear, NULL);
+    assert_int_equal(heard, 1 + 1000);
+    assert_string_equal(heard_text, "settlement:1499");
+    last_messages_destroy(last);
+}
+
+static void the_metrics_page_leaves_out_what_is_not_known(void **state)
+{
+    (void)state;
+    static struct event_ring_control core;
+    core.durable_seq = 50;
+    core.core_heartbeat_ns = 1000000000u;
+    struct ops_metrics metrics = {
+        .recorded_seq = -1, .settlement = {-1, -1, -1, -1}, .settlement_oldest_s = -1};
+    metrics.rejects[REJECT_OFF_TICK] = 3;
+    struct redis_counters redis = {.dropped = 9};
+    size_t bytes = 0;
+    char *text = ops_metrics_text(&metrics, &core, &redis, false, 3500000000u, &bytes);
+    assert_int_equal(strlen(text), bytes);
+    assert_non_null(strstr(text, "\nlonja_durable_sequence 50\n"));
+    assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 2.500\n"));
+    assert_non_null(strstr(text, "\nlonja_rejects_total{name=\"OFF_TICK\"} 3\n"));
+    assert_non_null(strstr(text, "\nlonja_redis_dropped_total 9\n"));
+    assert_non_null(strstr(text, "\nlonja_postgres_up 0\n"));
+    assert_null(strstr(text, "record_lag"));
+    assert_null(strstr(text, "settlement_trades{"));
+    free(text);
+    metrics.recorded_seq = 40;
+    text = ops_metrics_text(&metrics, &core, &redis, true, 0, &bytes);
+    assert_non_null(strstr(text, "\nlonja_record_lag_commands 10\n"));
+    assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 0.000\n"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reject_is_told_on_risk_with_its_words),
+        cmocka_unit_test(an_accepted_order_is_not_told),
+        cmocka_unit_test(only_the_newest_text_of_a_key_is_kept_and_expiring_keys_are_bounded),
+        cmocka_unit_test(the_metrics_page_leaves_out_what_is_not_known),
+    };
+    return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
+}
