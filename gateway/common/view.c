@@ -528,6 +528,8 @@ static bool load_record(void *context, const struct snapshot_record *record)
     case REC_member:
     case REC_gateway:
     case REC_reference:
+    case REC_pending:
+    case REC_pending:
     case REC_end:
     case REC_COUNT:
         break;
