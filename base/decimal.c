@@ -30,8 +30,8 @@ static size_t take_whole(struct accumulator *sum, const char *text, size_t bytes
     return i;
 }
 
-// Digits within the scale are taken, those beyond must be zero (*surplus otherwise); missing ones are
-// filled up with zeros.
+// Digits within the scale are taken, those beyond must be zero (*surplus otherwise); missing ones
+// are filled up with zeros.
 static size_t take_fraction(struct accumulator *sum, bool *surplus, const char *text, size_t bytes,
                             unsigned scale)
 {

@@ -94,7 +94,8 @@ static void decimal_print_trims(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[DECIMAL_TEXT_BYTES_MAX];
-        assert_int_equal(decimal_print(cases[i].value, cases[i].scale, text), strlen(cases[i].text));
+        assert_int_equal(decimal_print(cases[i].value, cases[i].scale, text),
+                         strlen(cases[i].text));
         assert_string_equal(text, cases[i].text);
     }
 }

@@ -335,11 +335,17 @@ bool http_argument(const struct http_request *request, const char *name, char *o
 static void copy_bearer(struct peer *peer)
 {
     static const char scheme[] = "Bearer ";
+    const size_t scheme_bytes = sizeof scheme - 1;
     char header[sizeof scheme + HTTP_BEARER_BYTES_MAX];
     peer->bearer[0] = '\0';
     int bytes = lws_hdr_copy(peer->wsi, header, sizeof header, WSI_TOKEN_HTTP_AUTHORIZATION);
-    if (bytes > 0 && strncasecmp(header, scheme, sizeof scheme - 1) == 0)
-        snprintf(peer->bearer, sizeof peer->bearer, "%s", header + sizeof scheme - 1);
+    if (bytes <= (int)scheme_bytes || strncasecmp(header, scheme, scheme_bytes) != 0)
+        return;
+    size_t token_bytes = (size_t)bytes - scheme_bytes;
+    if (token_bytes >= sizeof peer->bearer)
+        return;
+    memcpy(peer->bearer, header + scheme_bytes, token_bytes);
+    peer->bearer[token_bytes] = '\0';
 }
 
 // Hands the request to the owner, once.
@@ -698,8 +704,8 @@ static unsigned header_pool(unsigned connections_max)
     return connections_max < HEADER_POOL_MAX ? connections_max : HEADER_POOL_MAX;
 }
 
-// libwebsockets' timers on libev only ever move later: one that is set while a longer one is armed waits
-// for the longer one. A timer that is always near keeps all others less than a second late.
+// libwebsockets' timers on libev only ever move later: one that is set while a longer one is armed
+// waits for the longer one. A timer that is always near keeps all others less than a second late.
 static void on_beat(lws_sorted_usec_list_t *beat)
 {
     struct http_server *server = lws_container_of(beat, struct http_server, beat);

@@ -1,0 +1,331 @@
+// REST (docs/rest.md): the same requests as over WebSocket, for those who ask one thing at a time.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decimal.h"
+#include "gateway/web/route.h"
+#include "gateway/web/shapes.h"
+#include "gateway/web/web.h"
+
+enum handler {
+    HEALTH,
+    STATUS,
+    INSTRUMENTS,
+    INSTRUMENT,
+    BOOK,
+    PUBLIC_TRADES,
+    LOGIN,
+    LOGOUT,
+    ORDERS,
+    PLACE,
+    CANCEL,
+    CANCEL_ALL,
+    OWN_TRADES,
+    BALANCES,
+};
+
+static const struct route routes[] = {
+    {HTTP_GET, "/health", HEALTH},
+    {HTTP_GET, "/api/v1/status", STATUS},
+    {HTTP_GET, "/api/v1/instruments", INSTRUMENTS},
+    {HTTP_GET, "/api/v1/instruments/:symbol", INSTRUMENT},
+    {HTTP_GET, "/api/v1/instruments/:symbol/book", BOOK},
+    {HTTP_GET, "/api/v1/instruments/:symbol/trades", PUBLIC_TRADES},
+    {HTTP_POST, "/api/v1/login", LOGIN},
+    {HTTP_POST, "/api/v1/logout", LOGOUT},
+    {HTTP_GET, "/api/v1/orders", ORDERS},
+    {HTTP_POST, "/api/v1/orders", PLACE},
+    {HTTP_POST, "/orders", PLACE}, // A23: the short form of the documents
+    {HTTP_DELETE, "/api/v1/orders/:id", CANCEL},
+    {HTTP_DELETE, "/api/v1/orders", CANCEL_ALL},
+    {HTTP_GET, "/api/v1/trades", OWN_TRADES},
+    {HTTP_GET, "/api/v1/balances", BALANCES},
+};
+
+// One request on its way through the handlers.
+struct call {
+    struct web *web;
+    const struct http_request *http;
+    struct reply reply;
+    struct user *user; // of the private ones
+    char value[ROUTE_VALUE_BYTES_MAX];
+};
+
+static void refuse(struct call *call, enum reject_code code, int64_t limit, int64_t value)
+{
+    reply_code(call->web, &call->reply, code, limit, value);
+}
+
+// ---- open to everybody
+// -----------------------------------------------------------------------------------------
+
+static void health(struct call *call)
+{
+    struct web *web = call->web;
+    bool good = web->link.attached && !web->stopping;
+    reply_begin(web, &call->reply, "health");
+    json_text(&web->out, "status", good ? "ok" : "unavailable");
+    json_text(&web->out, "venue_state", feed_state(web));
+    json_boolean(&web->out, "database", pg_async_connected(web->pg));
+    reply_end(web, &call->reply, good ? 200 : 503);
+}
+
+static void status(struct call *call)
+{
+    struct web *web = call->web;
+    struct json_out *out = &web->out;
+    const struct http_counters *counters = http_counters(web->http);
+    reply_begin(web, &call->reply, "status");
+    json_text(out, "venue", web->config->venue_name);
+    json_text(out, "venue_state", feed_state(web));
+    json_integer(out, "sequence", (int64_t)view_sequence(web->view));
+    json_integer(out, "durable_seq", (int64_t)follower_durable_seq(web->follower));
+    json_integer(out, "lag", (int64_t)follower_lag(web->follower));
+    json_boolean(out, "database", pg_async_connected(web->pg));
+    json_integer(out, "connections", http_connections(web->http));
+    json_integer(out, "connections_refused", (int64_t)counters->connections_refused);
+    json_integer(out, "slow_consumers_cut", (int64_t)counters->slow_consumers_cut);
+    json_integer(out, "updates_conflated", (int64_t)counters->frames_dropped);
+    json_integer(out, "requests", (int64_t)counters->requests);
+    json_integer(out, "messages", (int64_t)counters->messages);
+    reply_end(web, &call->reply, 200);
+}
+
+static const struct view_instrument *named_instrument(struct call *call)
+{
+    const struct view_instrument *found =
+        view_instrument_by_symbol(call->web->view, call->value, strlen(call->value));
+    if (found == NULL)
+        refuse(call, REJECT_UNKNOWN_SYMBOL, 0, 0);
+    return found;
+}
+
+static void instruments(struct call *call)
+{
+    struct web *web = call->web;
+    reply_begin(web, &call->reply, "instruments");
+    json_integer(&web->out, "sequence", (int64_t)view_sequence(web->view));
+    json_name(&web->out, "instruments");
+    json_open(&web->out, '[');
+    for (uint32_t i = 1; i <= view_instruments_max(web->view); i++) {
+        const struct view_instrument *found = view_instrument(web->view, i);
+        if (found != NULL && found->terms.instrument != 0)
+            shape_instrument(&web->out, web->view, found);
+    }
+    json_close(&web->out, ']');
+    reply_end(web, &call->reply, 200);
+}
+
+static void instrument(struct call *call)
+{
+    const struct view_instrument *found = named_instrument(call);
+    if (found == NULL)
+        return;
+    reply_begin(call->web, &call->reply, "instrument");
+    json_integer(&call->web->out, "sequence", (int64_t)view_sequence(call->web->view));
+    json_name(&call->web->out, "instrument");
+    shape_instrument(&call->web->out, call->web->view, found);
+    reply_end(call->web, &call->reply, 200);
+}
+
+static void book(struct call *call)
+{
+    const struct view_instrument *found = named_instrument(call);
+    if (found == NULL)
+        return;
+    markets_flush(call->web);
+    reply_begin(call->web, &call->reply, "book");
+    json_text(&call->web->out, "symbol", call->value);
+    json_integer(&call->web->out, "sequence", (int64_t)view_sequence(call->web->view));
+    market_write_book(call->web, found->terms.instrument);
+    reply_end(call->web, &call->reply, 200);
+}
+
+// ?name=whole number
+static bool whole_argument(struct call *call, uint64_t *out, const char *name, uint64_t otherwise,
+                           int64_t max)
+{
+    char text[24];
+    int64_t value;
+    *out = otherwise;
+    if (!http_argument(call->http, name, text, sizeof text))
+        return true;
+    if (decimal_parse(text, strlen(text), 0, &value) != DECIMAL_OK || value < 0 || value > max) {
+        struct fault fault = {.code = REJECT_BAD_NUMBER, .field = name};
+        reply_fault(call->web, &call->reply, &fault, 0);
+        return false;
+    }
+    *out = (uint64_t)value;
+    return true;
+}
+
+static void public_trades(struct call *call)
+{
+    const struct view_instrument *found = named_instrument(call);
+    uint64_t limit;
+    if (found != NULL && whole_argument(call, &limit, "limit", 200, 1000))
+        history_public_trades(call->web, found->terms.instrument, &call->reply, (int64_t)limit);
+}
+
+// Scans the body into a request, or answers what is wrong with it.
+static bool body(struct call *call, struct request *request, struct json_object *object,
+                 enum web_op op)
+{
+    struct fault fault;
+    if (request_of_body(request, &fault, object, op, call->http->body, call->http->body_bytes))
+        return true;
+    reply_fault(call->web, &call->reply, &fault, 0);
+    return false;
+}
+
+static void log_in(struct call *call)
+{
+    struct json_object object;
+    struct request request;
+    if (body(call, &request, &object, WEB_OP_rest_login))
+        login_request(call->web, &request, &call->reply);
+}
+
+// ---- with a login
+// ------------------------------------------------------------------------------------------------
+
+static void place(struct call *call)
+{
+    struct json_object object;
+    struct request request;
+    if (body(call, &request, &object, WEB_OP_place))
+        orders_place(call->web, call->user, &request, &call->reply);
+}
+
+static void cancel(struct call *call)
+{
+    int64_t order;
+    if (decimal_parse(call->value, strlen(call->value), 0, &order) == DECIMAL_OK && order > 0) {
+        orders_cancel_id(call->web, call->user, (uint64_t)order, &call->reply);
+        return;
+    }
+    struct fault fault = {.code = REJECT_BAD_NUMBER, .field = "id"};
+    reply_fault(call->web, &call->reply, &fault, 0);
+}
+
+static void cancel_all(struct call *call)
+{
+    struct request request = {.op = WEB_OP_cancel_all};
+    orders_cancel_all(call->web, call->user, &request, &call->reply);
+}
+
+static void own_trades(struct call *call)
+{
+    uint64_t limit, before, min_seq;
+    if (whole_argument(call, &limit, "limit", 50, 500) &&
+        whole_argument(call, &before, "before", UINT64_MAX, INT64_MAX) &&
+        whole_argument(call, &min_seq, "min_seq", 0, INT64_MAX))
+        history_own_trades(call->web, call->user, &call->reply, (int64_t)limit, before, min_seq);
+}
+
+// ---- which one
+// -----------------------------------------------------------------------------------------------------
+
+static bool open_to_all(struct call *call, enum handler handler)
+{
+    switch ((int)handler) {
+    case HEALTH:
+        health(call);
+        return true;
+    case STATUS:
+        status(call);
+        return true;
+    case INSTRUMENTS:
+        instruments(call);
+        return true;
+    case INSTRUMENT:
+        instrument(call);
+        return true;
+    case BOOK:
+        book(call);
+        return true;
+    case PUBLIC_TRADES:
+        public_trades(call);
+        return true;
+    case LOGIN:
+        log_in(call);
+        return true;
+    case LOGOUT:
+        login_logout(call->web, call->http->bearer, &call->reply);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void with_login(struct call *call, enum handler handler)
+{
+    switch ((int)handler) {
+    case ORDERS:
+        private_send_orders(call->web, call->user, &call->reply);
+        break;
+    case PLACE:
+        place(call);
+        break;
+    case CANCEL:
+        cancel(call);
+        break;
+    case CANCEL_ALL:
+        cancel_all(call);
+        break;
+    case OWN_TRADES:
+        own_trades(call);
+        break;
+    default:
+        private_send_balances(call->web, call->user, &call->reply);
+        break;
+    }
+}
+
+static bool find_user(struct call *call)
+{
+    struct token token;
+    const char *bearer = call->http->bearer;
+    if (tokens_find(call->web->tokens, &token, bearer, strlen(bearer), web_wall_ns()))
+        call->user = user_of_session(call->web, token.session);
+    if (call->user == NULL)
+        refuse(call, REJECT_NOT_LOGGED_IN, 0, 0);
+    return call->user != NULL;
+}
+
+static void dispatch(struct call *call, enum handler handler)
+{
+    struct web *web = call->web;
+    uint64_t per_second = (uint64_t)web->config->web_rate_per_second;
+    if (open_to_all(call, handler) || !find_user(call))
+        return;
+    if (web->stopping)
+        refuse(call, REJECT_SHUTTING_DOWN, 0, 0);
+    else if (handler != CANCEL && handler != CANCEL_ALL &&
+             !rate_take(&call->user->rate, web_now_ns(), per_second))
+        refuse(call, REJECT_THROTTLED, (int64_t)per_second, 0);
+    else
+        with_login(call, handler);
+}
+
+void rest_request(void *context, uint64_t id, const struct http_request *request)
+{
+    struct web *web = context;
+    struct call call = {.web = web, .http = request, .reply = {.peer = id, .rest = true}};
+    struct fault fault = {.code = REJECT_MALFORMED, .field = "Content-Length"};
+    if (request->refused == 413) {
+        refuse(&call, REJECT_TOO_LARGE, web->config->web_message_bytes_max,
+               (int64_t)request->body_bytes);
+        return;
+    }
+    if (request->refused != 0) {
+        reply_fault(web, &call.reply, &fault, 0);
+        return;
+    }
+    int route = route_find(call.value, routes, sizeof routes / sizeof *routes, request->method,
+                           request->path);
+    if (route >= 0)
+        dispatch(&call, (enum handler)routes[route].handler);
+    else if (request->method != HTTP_GET || !pages_answer(web->pages, web->http, id, request->path))
+        refuse(&call, REJECT_NOT_FOUND, 0, 0);
+}

@@ -1,0 +1,256 @@
+#include "gateway/web/shapes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/decimal.h"
+
+static const char *name_of(const char *const *names, size_t count, unsigned value)
+{
+    return value < count && names[value] != NULL ? names[value] : "unknown";
+}
+#define NAME_OF(names, value) name_of(names, sizeof(names) / sizeof *(names), value)
+
+static const char *const sides[] = {[SIDE_BUY] = "buy", [SIDE_SELL] = "sell"};
+static const char *const order_types[] = {[ORDER_MARKET] = "market", [ORDER_LIMIT] = "limit"};
+static const char *const tifs[] = {[TIF_DAY] = "day", [TIF_GTC] = "gtc", [TIF_IOC] = "ioc"};
+static const char *const reasons[] = {
+    [CANCEL_BY_OWNER] = "by_owner",     [CANCEL_IOC] = "ioc",
+    [CANCEL_DISCONNECT] = "disconnect", [CANCEL_BY_VENUE] = "by_venue",
+    [CANCEL_SUSPENDED] = "suspended",   [CANCEL_MASS] = "mass_cancel",
+    [CANCEL_LIMIT] = "limit",           [CANCEL_BREAKER] = "breaker",
+};
+static const char *const statuses[] = {
+    [TOKEN_DRAFT] = "draft",   [TOKEN_PRIMARY] = "primary", [TOKEN_SECONDARY] = "secondary",
+    [TOKEN_PAUSED] = "paused", [TOKEN_MATURED] = "matured", [TOKEN_DELISTED] = "delisted",
+};
+static const char *const modes[] = {
+    [MODE_PRIMARY_SUBSCRIPTION] = "primary_subscription",
+    [MODE_FULL_ORDERBOOK] = "full_orderbook",
+    [MODE_FIXED_PRICE_OTC] = "fixed_price_otc",
+};
+static const char *const phases[] = {
+    [PHASE_CLOSED] = "closed",
+    [PHASE_PRE_OPEN] = "pre_open",
+    [PHASE_OPENING_AUCTION] = "opening_auction",
+    [PHASE_CONTINUOUS] = "continuous",
+    [PHASE_VOLATILITY_AUCTION] = "volatility_auction",
+    [PHASE_HALTED] = "halted",
+    [PHASE_CLOSING_AUCTION] = "closing_auction",
+};
+
+const char *shape_side(uint8_t side)
+{
+    return NAME_OF(sides, side);
+}
+
+static void fixed_text(struct json_out *out, const char *name, const char *field,
+                       size_t field_bytes)
+{
+    json_text_n(out, name, field, strnlen(field, field_bytes));
+}
+
+const char *shape_symbol(const struct view *view, uint32_t instrument)
+{
+    static _Thread_local char symbol[SYMBOL_BYTES_MAX + 1];
+    const struct view_instrument *found = view_instrument(view, instrument);
+    symbol[0] = '\0';
+    if (found != NULL)
+        memcpy(symbol, found->terms.symbol, SYMBOL_BYTES_MAX);
+    return symbol;
+}
+
+unsigned shape_token_scale(const struct view *view, uint32_t instrument)
+{
+    const struct view_instrument *found = view_instrument(view, instrument);
+    return found != NULL ? found->terms.token_scale : 0;
+}
+
+static const char *order_status(const struct view_order *order, int64_t cancelled)
+{
+    if (cancelled > 0)
+        return "cancelled";
+    if (order->leaves == 0)
+        return "filled";
+    return order->leaves < order->quantity ? "partially_filled" : "open";
+}
+
+void shape_order(struct json_out *out, const struct view *view, const struct view_order *order,
+                 int64_t cancelled, uint8_t reason)
+{
+    unsigned scale = shape_token_scale(view, order->instrument);
+    int64_t filled = order->quantity - order->leaves - cancelled;
+    json_open(out, '{');
+    json_id(out, "order", order->order);
+    json_text_n(out, "client_order_id", order->client_id, order->client_id_bytes);
+    json_integer(out, "account", order->account);
+    json_text(out, "symbol", shape_symbol(view, order->instrument));
+    json_text(out, "side", shape_side(order->side));
+    json_text(out, "order_type", NAME_OF(order_types, order->type));
+    json_text(out, "tif", NAME_OF(tifs, order->tif));
+    if (order->type == ORDER_LIMIT)
+        json_decimal(out, "price", order->price, CASH_SCALE);
+    json_decimal(out, "quantity", order->quantity, scale);
+    json_decimal(out, "filled", filled, scale);
+    json_decimal(out, "filled_total", order->filled_notional, CASH_SCALE);
+    json_decimal(out, "leaves", order->leaves, scale);
+    json_text(out, "status", order_status(order, cancelled));
+    if (reason != 0)
+        json_text(out, "reason", NAME_OF(reasons, reason));
+    json_id(out, "time", order->entered_ns);
+    json_close(out, '}');
+}
+
+void shape_fill(struct json_out *out, const struct view *view, const struct event *event,
+                bool taker)
+{
+    const struct trade_evt *trade = &event->body.trade;
+    unsigned scale = shape_token_scale(view, trade->instrument);
+    uint8_t side = taker == (trade->taker_side == SIDE_BUY) ? SIDE_BUY : SIDE_SELL;
+    json_open(out, '{');
+    json_id(out, "trade", trade_id_of(event->header.sequence, event->header.index));
+    json_integer(out, "sequence", (int64_t)event->header.sequence);
+    json_id(out, "order", taker ? trade->taker_order : trade->maker_order);
+    json_integer(out, "account", taker ? trade->taker_account : trade->maker_account);
+    json_text(out, "symbol", shape_symbol(view, trade->instrument));
+    json_text(out, "side", shape_side(side));
+    json_decimal(out, "price", trade->price, CASH_SCALE);
+    json_decimal(out, "quantity", trade->quantity, scale);
+    json_decimal(out, "leaves", taker ? trade->taker_leaves : trade->maker_leaves, scale);
+    json_decimal(out, "fee", taker ? trade->taker_fee : trade->maker_fee, CASH_SCALE);
+    json_text(out, "liquidity", taker ? "taker" : "maker");
+    json_text(out, "settlement", "pending");
+    json_id(out, "time", event->header.time_ns);
+    json_close(out, '}');
+}
+
+void shape_public_trade(struct json_out *out, uint64_t trade, int64_t price, int64_t quantity,
+                        unsigned token_scale, uint8_t taker_side, uint64_t time_ns)
+{
+    json_open(out, '{');
+    json_id(out, "trade", trade);
+    json_decimal(out, "price", price, CASH_SCALE);
+    json_decimal(out, "quantity", quantity, token_scale);
+    json_text(out, "side", shape_side(taker_side));
+    json_id(out, "time", time_ns);
+    json_close(out, '}');
+}
+
+static void optional_price(struct json_out *out, const char *name, int64_t price)
+{
+    if (price > 0)
+        json_decimal(out, name, price, CASH_SCALE);
+    else
+        json_null(out, name);
+}
+
+static const char *cash_symbol(const struct view *view, uint32_t asset)
+{
+    static _Thread_local char symbol[SYMBOL_BYTES_MAX + 1];
+    const struct asset_rec *found = view_asset(view, asset);
+    symbol[0] = '\0';
+    if (found != NULL)
+        memcpy(symbol, found->symbol, SYMBOL_BYTES_MAX);
+    return symbol;
+}
+
+void shape_instrument(struct json_out *out, const struct view *view,
+                      const struct view_instrument *instrument)
+{
+    const struct instrument_rec *terms = &instrument->terms;
+    const struct instrument_state_rec *state = &instrument->state;
+    json_open(out, '{');
+    json_integer(out, "instrument", terms->instrument);
+    fixed_text(out, "symbol", terms->symbol, sizeof terms->symbol);
+    json_text(out, "currency", cash_symbol(view, terms->cash_asset));
+    json_text(out, "status", NAME_OF(statuses, terms->status));
+    json_text(out, "trading_mode", NAME_OF(modes, terms->trading_mode));
+    json_text(out, "phase", NAME_OF(phases, state->phase));
+    json_boolean(out, "breaker_tripped", state->breaker_tripped != 0);
+    json_integer(out, "quantity_decimals", terms->token_scale);
+    json_decimal(out, "tick", terms->tick, CASH_SCALE);
+    json_decimal(out, "lot", terms->lot, terms->token_scale);
+    json_integer(out, "fee_bps", terms->fee_bps);
+    json_integer(out, "fat_finger_confirm_bps", terms->fat_finger_confirm_bps);
+    json_integer(out, "fat_finger_block_bps", terms->fat_finger_block_bps);
+    json_integer(out, "nav_confirm_bps", terms->nav_confirm_bps);
+    json_integer(out, "collar_bps", terms->collar_bps);
+    optional_price(out, "last_price", state->last_price);
+    optional_price(out, "reference_price", state->reference_price);
+    optional_price(out, "nav", state->nav);
+    json_close(out, '}');
+}
+
+void shape_balance(struct json_out *out, const struct view *view, const struct balance_rec *balance)
+{
+    const struct asset_rec *asset = view_asset(view, balance->asset);
+    ASSERT(asset != NULL);
+    json_open(out, '{');
+    json_integer(out, "account", balance->account);
+    fixed_text(out, "asset", asset->symbol, sizeof asset->symbol);
+    json_text(out, "kind", asset->kind == ASSET_CASH ? "cash" : "token");
+    json_decimal(out, "available", balance->available, asset->scale);
+    json_decimal(out, "held", balance->held, asset->scale);
+    json_decimal(out, "unsettled", balance->unsettled, asset->scale);
+    json_decimal(out, "blocked", balance->blocked, asset->scale);
+    json_close(out, '}');
+}
+
+// ---- errors
+// ----------------------------------------------------------------------------------------------
+
+// The catalogue's text with the field's name in the place of its number.
+static void field_text(char *out, size_t size, const char *text, const char *field)
+{
+    static const char place[] = "{argument}";
+    const char *found = strstr(text, place);
+    if (found == NULL)
+        snprintf(out, size, "%s: %s", field, text);
+    else
+        snprintf(out, size, "%.*s%s%s", (int)(found - text), text, field, found + sizeof place - 1);
+}
+
+static void error_numbers(struct json_out *out, const struct reject_entry *entry,
+                          const struct fault *fault)
+{
+    static const struct {
+        const char *name, *place;
+        enum reject_number number;
+    } numbers[] = {
+        {"limit", "{limit}", REJECT_LIMIT},
+        {"value", "{value}", REJECT_VALUE},
+        {"argument", "{argument}", REJECT_ARGUMENT},
+    };
+    const int64_t values[] = {fault->limit, fault->value, fault->argument};
+    for (size_t i = 0; i < 3; i++) {
+        char text[DECIMAL_TEXT_BYTES_MAX];
+        if (strstr(entry->text, numbers[i].place) == NULL)
+            continue;
+        decimal_print(values[i],
+                      reject_decimals(entry->code, numbers[i].number, fault->token_scale), text);
+        json_text(out, numbers[i].name, text);
+    }
+}
+
+void shape_error(struct json_out *out, const struct fault *fault)
+{
+    const struct reject_entry *entry = reject_entry(fault->code);
+    char text[256];
+    json_name(out, "error");
+    json_open(out, '{');
+    json_integer(out, "code", entry->code);
+    json_text(out, "name", entry->name);
+    json_text(out, "check", entry->check);
+    if (fault->field != NULL) {
+        field_text(text, sizeof text, entry->text, fault->field);
+        json_text(out, "text", text);
+        json_text(out, "field", fault->field);
+    } else {
+        reject_text(entry->code, fault->limit, fault->value, fault->argument, fault->token_scale,
+                    text, sizeof text);
+        json_text(out, "text", text);
+        error_numbers(out, entry, fault);
+    }
+    json_text(out, "hint", entry->hint);
+    json_close(out, '}');
+}

@@ -1,0 +1,288 @@
+// The WebSocket protocol (docs/websocket.md): a message in, the part that deals with it found by
+// its op.
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/web/shapes.h"
+#include "gateway/web/web.h"
+
+enum { CLOSE_GOING_AWAY = 1001, CLOSE_POLICY = 1008 };
+
+static void hello(struct web *web, uint64_t id)
+{
+    struct json_out *out = &web->out;
+    json_clear(out);
+    json_open(out, '{');
+    json_text(out, "type", "hello");
+    json_integer(out, "version", PROTOCOL_VERSION);
+    json_text(out, "venue", web->config->venue_name);
+    json_text(out, "state", feed_state(web));
+    json_integer(out, "sequence", (int64_t)view_sequence(web->view));
+    json_integer(out, "rate_per_second", web->config->web_rate_per_second);
+    json_integer(out, "message_bytes_max", web->config->web_message_bytes_max);
+    json_close(out, '}');
+    send_out(web, id);
+}
+
+void socket_opened(void *context, uint64_t id, const char *peer)
+{
+    struct web *web = context;
+    (void)peer;
+    struct client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        http_hang_up(web->http, id, CLOSE_GOING_AWAY, "no memory");
+        return;
+    }
+    client->id = id;
+    map_put(&web->clients, id, (uint64_t)(uintptr_t)client);
+    hello(web, id);
+}
+
+void socket_closed(void *context, uint64_t id)
+{
+    struct web *web = context;
+    struct client *client = client_find(web, id);
+    if (client == NULL)
+        return;
+    markets_leave(web, client);
+    user_remove_client(web, client);
+    map_remove(&web->clients, id);
+    free(client);
+}
+
+void socket_drained(void *context, uint64_t id)
+{
+    struct web *web = context;
+    struct client *client = client_find(web, id);
+    if (client != NULL)
+        markets_catch_up(web, client);
+}
+
+// ---- login
+// -----------------------------------------------------------------------------------------------------
+
+static void write_login(struct web *web, const struct user *user, const struct reply *reply,
+                        const struct token *token)
+{
+    uint32_t accounts[SESSION_ACCOUNTS_MAX];
+    size_t count = view_session_accounts(web->view, user->session, accounts, SESSION_ACCOUNTS_MAX);
+    const struct session_rec *session = view_session(web->view, user->session);
+    struct json_out *out = &web->out;
+    reply_begin(web, reply, "login");
+    json_integer(out, "session", user->session);
+    json_boolean(out, "cancel_on_disconnect", (session->flags & SESSION_CANCEL_ON_DISCONNECT) != 0);
+    json_id(out, "expires", token->expires_ns);
+    json_name(out, "accounts");
+    json_open(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        json_open(out, '{');
+        json_integer(out, "account", accounts[i]);
+        json_close(out, '}');
+    }
+    json_close(out, ']');
+    reply_end(web, reply, 200);
+}
+
+static void log_in(struct web *web, struct client *client, const struct request *request,
+                   const struct reply *reply)
+{
+    const struct json_member *text = request->field[WEB_FIELD_token];
+    struct token token;
+    struct user *user = NULL;
+    if (tokens_find(web->tokens, &token, text->text, text->text_bytes, web_wall_ns()))
+        user = user_of_session(web, token.session);
+    if (user == NULL) {
+        reply_code(web, reply, REJECT_NOT_LOGGED_IN, 0, 0);
+        return;
+    }
+    user_remove_client(web, client); // logging in again may be as somebody else
+    user_add_client(web, user, client);
+    client->token = token.number;
+    client->expires_ns = token.expires_ns;
+    write_login(web, user, reply, &token);
+    private_send_orders(web, user, &(struct reply){.peer = client->id});
+    private_send_balances(web, user, &(struct reply){.peer = client->id});
+}
+
+static void say_logged_out(struct web *web, struct client *client, const char *reason)
+{
+    json_clear(&web->out);
+    json_open(&web->out, '{');
+    json_text(&web->out, "type", "logged_out");
+    json_text(&web->out, "reason", reason);
+    json_close(&web->out, '}');
+    send_out(web, client->id);
+    user_remove_client(web, client);
+    client->token = 0;
+}
+
+static struct client *client_at(const struct web *web, size_t i)
+{
+    const struct map_entry *entry = &web->clients.entries[i];
+    return entry->key != 0 ? (struct client *)(uintptr_t)entry->value : NULL;
+}
+
+void socket_log_out(struct web *web, uint64_t token_number)
+{
+    tokens_revoke(web->tokens, token_number);
+    for (size_t i = 0; i < web->clients.capacity; i++) {
+        struct client *client = client_at(web, i);
+        if (client != NULL && client->user != NULL && client->token == token_number)
+            say_logged_out(web, client, "logout");
+    }
+}
+
+void socket_tick(struct web *web)
+{
+    uint64_t now_ns = web_wall_ns();
+    for (size_t i = 0; i < web->clients.capacity; i++) {
+        struct client *client = client_at(web, i);
+        if (client != NULL && client->user != NULL && client->expires_ns <= now_ns)
+            say_logged_out(web, client, "expired");
+    }
+}
+
+void socket_shutdown(struct web *web)
+{
+    json_clear(&web->out);
+    json_open(&web->out, '{');
+    json_text(&web->out, "type", "serverShutdown");
+    json_text(&web->out, "reason", "the gateway is stopping; connect again");
+    json_close(&web->out, '}');
+    send_out_to_all(web);
+    for (size_t i = 0; i < web->clients.capacity; i++)
+        if (web->clients.entries[i].key != 0)
+            http_hang_up(web->http, web->clients.entries[i].key, CLOSE_GOING_AWAY, "shutting down");
+}
+
+// ---- messages
+// ----------------------------------------------------------------------------------------------------
+
+static void write_instruments(struct web *web, const struct reply *reply)
+{
+    reply_begin(web, reply, "instruments");
+    json_name(&web->out, "instruments");
+    json_open(&web->out, '[');
+    for (uint32_t i = 1; i <= view_instruments_max(web->view); i++) {
+        const struct view_instrument *instrument = view_instrument(web->view, i);
+        if (instrument != NULL && instrument->terms.instrument != 0)
+            shape_instrument(&web->out, web->view, instrument);
+    }
+    json_close(&web->out, ']');
+    reply_end(web, reply, 200);
+}
+
+static void pong(struct web *web, const struct reply *reply)
+{
+    reply_begin(web, reply, "pong");
+    json_integer(&web->out, "sequence", (int64_t)view_sequence(web->view));
+    json_id(&web->out, "time", web_wall_ns());
+    reply_end(web, reply, 200);
+}
+
+static void settlements(struct web *web, struct user *user, const struct request *request,
+                        const struct reply *reply)
+{
+    struct fault fault;
+    int64_t limit;
+    if (request_whole(&limit, &fault, request, WEB_FIELD_limit, 500, 50))
+        history_own_trades(web, user, reply, limit, UINT64_MAX, 0);
+    else
+        reply_fault(web, reply, &fault, 0);
+}
+
+// What everybody may ask; false: it needs a login.
+static bool public_request(struct web *web, struct client *client, const struct request *request,
+                           const struct reply *reply)
+{
+    switch ((int)request->op) {
+    case WEB_OP_login:
+        log_in(web, client, request, reply);
+        return true;
+    case WEB_OP_subscribe:
+        markets_subscribe(web, client, request, reply);
+        return true;
+    case WEB_OP_unsubscribe:
+        markets_unsubscribe(web, client, request, reply);
+        return true;
+    case WEB_OP_instruments:
+        write_instruments(web, reply);
+        return true;
+    case WEB_OP_ping:
+        pong(web, reply);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void log_out(struct web *web, struct client *client, const struct reply *reply)
+{
+    reply_begin(web, reply, "logout");
+    reply_end(web, reply, 200);
+    socket_log_out(web, client->token);
+}
+
+static void private_request(struct web *web, struct client *client, const struct request *request,
+                            const struct reply *reply)
+{
+    struct user *user = client->user;
+    if (user == NULL) {
+        reply_code(web, reply, REJECT_NOT_LOGGED_IN, 0, 0);
+        return;
+    }
+    switch ((int)request->op) {
+    case WEB_OP_place:
+        orders_place(web, user, request, reply);
+        break;
+    case WEB_OP_cancel:
+        orders_cancel(web, user, request, reply);
+        break;
+    case WEB_OP_cancel_all:
+        orders_cancel_all(web, user, request, reply);
+        break;
+    case WEB_OP_amend:
+        orders_amend(web, user, request, reply);
+        break;
+    case WEB_OP_orders:
+        private_send_orders(web, user, reply);
+        break;
+    case WEB_OP_balances:
+        private_send_balances(web, user, reply);
+        break;
+    case WEB_OP_settlements:
+        settlements(web, user, request, reply);
+        break;
+    default:
+        log_out(web, client, reply);
+        break;
+    }
+}
+
+static bool is_cancel(enum web_op op)
+{
+    return op == WEB_OP_cancel || op == WEB_OP_cancel_all;
+}
+
+void socket_message(void *context, uint64_t id, const char *text, size_t bytes)
+{
+    struct web *web = context;
+    struct client *client = client_find(web, id);
+    struct json_object object;
+    struct request request;
+    struct fault fault;
+    struct reply reply = {.peer = id};
+    if (client == NULL)
+        return;
+    bool good = request_of_message(&request, &fault, &object, text, bytes);
+    reply.id_bytes = (uint8_t)request_id(reply.id, &request);
+    uint64_t per_second = (uint64_t)web->config->web_rate_per_second;
+    if (!(good && is_cancel(request.op)) && !rate_take(&client->rate, web_now_ns(), per_second))
+        reply_code(web, &reply, REJECT_THROTTLED, (int64_t)per_second, 0);
+    else if (!good)
+        reply_fault(web, &reply, &fault, 0);
+    else if (web->stopping)
+        reply_code(web, &reply, REJECT_SHUTTING_DOWN, 0, 0);
+    else if (!public_request(web, client, &request, &reply))
+        private_request(web, client, &request, &reply);
+}

@@ -1,0 +1,117 @@
+#include "gateway/web/token.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { SECRET_BYTES = 32, HASH_BYTES = 32 };
+
+struct entry {
+    struct token token; // number 0 = free
+    uint8_t hash[HASH_BYTES];
+};
+
+struct tokens {
+    uint64_t number_last;
+    uint32_t used; // entries that have ever been used
+    struct entry entries[TOKENS_MAX];
+};
+
+struct tokens *tokens_create(void)
+{
+    return calloc(1, sizeof(struct tokens));
+}
+
+void tokens_destroy(struct tokens *tokens)
+{
+    free(tokens);
+}
+
+static void hash_of(uint8_t hash[HASH_BYTES], const char *text)
+{
+    unsigned bytes = 0;
+    int done = EVP_Digest(text, TOKEN_TEXT_BYTES, hash, &bytes, EVP_sha256(), NULL);
+    ASSERT(done == 1 && bytes == HASH_BYTES);
+}
+
+static void random_text(char text[TOKEN_TEXT_BYTES + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t secret[SECRET_BYTES];
+    ssize_t got = getrandom(secret, sizeof secret, 0);
+    ASSERT(got == SECRET_BYTES); // up to 256 bytes are never cut short
+    for (size_t i = 0; i < SECRET_BYTES; i++) {
+        text[2 * i] = digits[secret[i] >> 4];
+        text[2 * i + 1] = digits[secret[i] & 15];
+    }
+    text[TOKEN_TEXT_BYTES] = '\0';
+    explicit_bzero(secret, sizeof secret);
+}
+
+static void forget(struct entry *entry)
+{
+    memset(entry, 0, sizeof *entry);
+}
+
+// Finds room; on the way the expired go, and the oldest of a session that has its share.
+static struct entry *make_room(struct tokens *tokens, uint32_t session, uint64_t now_ns)
+{
+    struct entry *room = NULL, *oldest = NULL;
+    unsigned of_session = 0;
+    for (struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++) {
+        if (e->token.number != 0 && e->token.expires_ns <= now_ns)
+            forget(e);
+        if (e->token.number == 0) {
+            room = e;
+        } else if (e->token.session == session) {
+            of_session++;
+            if (oldest == NULL || e->token.number < oldest->token.number)
+                oldest = e;
+        }
+    }
+    if (of_session >= TOKENS_PER_SESSION_MAX) {
+        forget(oldest);
+        return oldest;
+    }
+    if (room == NULL && tokens->used < TOKENS_MAX)
+        room = &tokens->entries[tokens->used++];
+    return room;
+}
+
+bool tokens_issue(struct tokens *tokens, char text[TOKEN_TEXT_BYTES + 1], uint32_t session,
+                  uint64_t now_ns, uint64_t expires_ns)
+{
+    struct entry *entry = make_room(tokens, session, now_ns);
+    if (entry == NULL)
+        return false;
+    random_text(text);
+    hash_of(entry->hash, text);
+    entry->token = (struct token){
+        .number = ++tokens->number_last, .session = session, .expires_ns = expires_ns};
+    return true;
+}
+
+// The walk is over what is logged in (hundreds), once per login message or REST request.
+bool tokens_find(const struct tokens *tokens, struct token *out, const char *text, size_t bytes,
+                 uint64_t now_ns)
+{
+    uint8_t hash[HASH_BYTES];
+    if (bytes != TOKEN_TEXT_BYTES)
+        return false;
+    hash_of(hash, text);
+    for (const struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++) {
+        if (e->token.number == 0 || memcmp(e->hash, hash, HASH_BYTES) != 0)
+            continue;
+        *out = e->token;
+        return e->token.expires_ns > now_ns;
+    }
+    return false;
+}
+
+void tokens_revoke(struct tokens *tokens, uint64_t number)
+{
+    for (struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++)
+        if (e->token.number == number)
+            forget(e);
+}
