@@ -75,7 +75,8 @@ bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, st
                           .clock = clock,
                           .view = view,
                           .link = link,
-                          .sessions_max = (uint32_t)boot->config.limits_sessions_max};
+                          .sessions_max = (uint32_t)boot->config.limits_sessions_max,
+                          .poss_resend = true};
     snprintf(desk->folder, sizeof desk->folder, "%s/fix", boot->config.venue_state_folder);
     desk->sessions = calloc(desk->sessions_max + 1u, sizeof(struct session *));
     ASSERT(desk->sessions != NULL);
@@ -236,6 +237,10 @@ static const char *cancel_text(uint8_t reason)
         return "the account lost its right to trade";
     case CANCEL_MASS:
         return "mass cancel";
+    case CANCEL_LIMIT:
+        return "the rest would exceed a limit of the venue";
+    case CANCEL_BREAKER:
+        return "the circuit breaker has tripped";
     }
     return "cancelled";
 }
@@ -440,6 +445,7 @@ void desk_on_event(struct desk *desk, const struct event *event)
 void desk_on_attached(struct desk *desk, uint64_t lost_above)
 {
     const struct refusal in_doubt = {.code = REJECT_IN_DOUBT};
+    desk->poss_resend = false;
     for (struct request *flight = flights_next(&desk->flights, lost_above); flight != NULL;
          flight = flights_next(&desk->flights, lost_above)) {
         struct request request = *flight;

@@ -33,7 +33,7 @@ struct desk {
     uint32_t sessions_max;
     struct orders orders;
     struct flights flights;
-    uint64_t poss_resend_until; // events up to it may have been reported by a process before this one
+    bool poss_resend;           // until the first attach: what is reported may have been so by a process before
     bool failed;                // the disk refused: stop
 };
 

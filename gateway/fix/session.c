@@ -293,8 +293,7 @@ bool session_announce(struct session *session)
 
 void session_send(struct session *session, const struct session_message *message)
 {
-    bool again = message->reference.sequence != 0 &&
-                 message->reference.sequence <= session->desk->poss_resend_until;
+    bool again = message->reference.sequence != 0 && session->desk->poss_resend;
     session->keeping = (struct store_record){.reference = message->reference,
                                              .state = message->order,
                                              .state_bytes = message->order != NULL
