@@ -529,7 +529,6 @@ static bool load_record(void *context, const struct snapshot_record *record)
     case REC_gateway:
     case REC_reference:
     case REC_pending:
-    case REC_pending:
     case REC_end:
     case REC_COUNT:
         break;
