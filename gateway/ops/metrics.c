@@ -45,10 +45,10 @@ static void core_metrics(FILE *out, const struct event_ring_control *core, uint6
     gauge(out, "journal_error", "errno that stopped the journal; 0 = none", core->journal_error);
     seconds(out, "core_heartbeat_age_seconds", "time since the core last turned its loop", now_ns,
             core->core_heartbeat_ns);
-    for (uint32_t i = 0; i < CORE_COUNTER_COUNT; i++) {
+    for (uint32_t i = 0; i < COUNTER_COUNT; i++) {
         char name[64];
-        snprintf(name, sizeof name, "core_%s_total", core_counter_name(i));
-        counter(out, name, core_counter_doc(i), core->counters[i]);
+        snprintf(name, sizeof name, "core_%s", core_counter_name((enum core_counter)i));
+        counter(out, name, core_counter_meaning((enum core_counter)i), core->counters[i]);
     }
 }
 
