@@ -157,15 +157,22 @@ static size_t prove(struct record *record, uint64_t now_ns)
     return 1;
 }
 
-// Reads events until the batch is full or there are no more now.
+// How many events may be read without overfilling the batch; at least one.
+static size_t room_in(const struct record *record)
+{
+    enum { EVENT_ROWS_MAX = 12 }; // a trade: itself, two orders, two order events, settlement, history, entries
+    size_t rows = record->batch.rows;
+    size_t events = rows < record->batch_rows_max ? (record->batch_rows_max - rows) / EVENT_ROWS_MAX : 0;
+    return events < 1 ? 1 : events > POLL_EVENTS ? POLL_EVENTS : events;
+}
+
+// Reads events until the batch is full and ends with a complete command, or there are no more now.
 static size_t gather(struct record *record)
 {
     struct event events[POLL_EVENTS];
     size_t gathered = 0;
     while (record->batch.rows < record->batch_rows_max || record->batch.inside) {
-        // One by one once full: a batch ends with a complete command.
-        size_t room = record->batch.rows < record->batch_rows_max ? POLL_EVENTS : 1;
-        size_t count = follower_poll(record->follower, events, room);
+        size_t count = follower_poll(record->follower, events, room_in(record));
         for (size_t i = 0; i < count; i++)
             record_batch_add(&record->batch, &events[i]);
         gathered += count;

@@ -408,10 +408,11 @@ void record_batch_add(struct record_batch *batch, const struct event *event)
 {
     const struct event_header *header = &event->header;
     ASSERT(batch->inside == (header->index != 0));
-    if (batch->first_sequence == 0)
+    if (batch->first_sequence == 0) {
         batch->first_sequence = header->sequence;
-    else
-        ASSERT(header->sequence == batch->last_sequence + 1);
+        batch->last_sequence = header->sequence - 1;
+    }
+    ASSERT(header->sequence == batch->last_sequence + 1);
     batch->digest = digest_record(batch->inside ? batch->digest : 0, event);
     add_body(batch, event);
     add_postings(batch, event);

@@ -38,7 +38,8 @@ bool settle_store_ok(struct settle *settle, enum settle_store_result result)
         return true;
     settle->counters.store_failures++;
     settle->store_failed = true;
-    settle->results_stale = true;
+    settle->results_stale = true; // an answer may be unwritten: read again what has none, and send it again
+    settle->result_count = settle->result_sent = 0;
     return false;
 }
 
@@ -63,22 +64,18 @@ static bool results_answered(struct settle *settle, const struct settle_answer *
     uint16_t code = answer->kind == SETTLE_ANSWER_REFUSED ? answer->reject_code : 0;
 
     if (!settle_store_ok(settle, settle->store.answered(settle->store.context, answer->ref_number,
-                                                        code, answer->sequence)))
+                                                        code)))
         return false;
     if (code != 0) {
         settle->counters.results_refused++;
         log_error("the core refuses a settlement result ref=%llu code=%u",
                   (unsigned long long)answer->ref_number, code);
     }
-    for (size_t i = 0; i < settle->result_count; i++) {
-        if (settle->results[i].command.ref_number != answer->ref_number)
-            continue;
+    if (settle->result_count > 0 && settle->results[0].command.ref_number == answer->ref_number) {
         settle->result_count--;
-        memmove(&settle->results[i], &settle->results[i + 1],
-                (settle->result_count - i) * sizeof(settle->results[0]));
-        if (settle->result_sent > i)
-            settle->result_sent--;
-        break;
+        settle->result_sent = 0;
+        memmove(&settle->results[0], &settle->results[1],
+                settle->result_count * sizeof(settle->results[0]));
     }
     settle->results_stale |= settle->result_count == 0;
     return true;
@@ -112,10 +109,10 @@ static size_t results_send(struct settle *settle)
         settle->result_sent = 0;
         settle->results_stale = false;
     }
-    while (settle->result_sent < settle->result_count &&
-           settle->core.send(settle->core.context,
-                             &settle->results[settle->result_sent].command)) {
-        settle->result_sent++;
+    // One at a time: the core remembers the last number only, so that a repeat of it has a sure answer.
+    if (settle->result_sent == 0 && settle->result_count > 0 &&
+        settle->core.send(settle->core.context, &settle->results[0].command)) {
+        settle->result_sent = 1;
         settle->counters.results_sent++;
         done++;
     }

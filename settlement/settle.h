@@ -93,7 +93,7 @@ struct settle {
     size_t item_count;
     struct settle_item items[SETTLE_ITEMS_MAX];
 
-    // Results on their way to the core, oldest first; those before result_sent were sent.
+    // Results on their way to the core, oldest first; result_sent is 1 while the first waits for its answer.
     bool results_stale; // read them again
     size_t result_count;
     size_t result_sent;

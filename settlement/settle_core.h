@@ -20,7 +20,6 @@ struct settle_answer {
     enum settle_answer_kind kind;
     uint64_t ref_number;
     uint16_t reject_code;
-    uint64_t sequence; // of the command that was answered
 };
 
 struct settle_core_ops {

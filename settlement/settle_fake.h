@@ -142,6 +142,7 @@ struct fake_world {
 
     // The core.
     bool core_down;
+    bool core_lost; // what is sent goes into the ring of a core that is gone
     uint64_t core_last_ref;
     size_t core_booked[FAKE_TRADES_MAX][4]; // by trade and outcome
     size_t answer_count;

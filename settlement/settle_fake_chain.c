@@ -506,8 +506,11 @@ static bool core_send(void *context, const struct settlement_result_cmd *command
 
     if (world->core_down || world->faults.dead)
         return false;
-    if (fake_is_before(fault)) { // into the ring of a core that dies: attach again
-        world->answers[world->answer_count++] = (struct settle_answer){.kind = SETTLE_ANSWER_RESTARTED};
+    if (fake_is_before(fault) || world->core_lost) { // into the ring of a core that died
+        if (!world->core_lost)
+            world->answers[world->answer_count++] =
+                (struct settle_answer){.kind = SETTLE_ANSWER_RESTARTED};
+        world->core_lost = true; // and so is all that follows, until the new core is attached to
         return true;
     }
     ASSERT(command->ref_number > 0 && world->answer_count < FAKE_RESULTS_MAX - 1);
@@ -535,6 +538,8 @@ static bool core_poll(void *context, struct settle_answer *out)
     if (world->faults.dead || world->answer_count == 0)
         return false;
     *out = world->answers[0];
+    if (out->kind == SETTLE_ANSWER_RESTARTED)
+        world->core_lost = false;
     world->answer_count--;
     memmove(&world->answers[0], &world->answers[1], world->answer_count * sizeof(world->answers[0]));
     return true;

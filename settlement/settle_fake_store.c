@@ -538,10 +538,9 @@ static enum settle_store_result store_results(void *context, struct settle_resul
 }
 
 static enum settle_store_result store_answered(void *context, uint64_t ref_number,
-                                               uint16_t reject_code, uint64_t sequence)
+                                               uint16_t reject_code)
 {
     BEGIN;
-    (void)sequence;
     ASSERT(reject_code == 0 || reject_code == 71);
     for (size_t i = 0; i < world->result_count; i++)
         if (world->results[i].command.ref_number == ref_number)

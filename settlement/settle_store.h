@@ -166,10 +166,8 @@ struct settle_store_ops {
 
     // Results that the core has not answered, in order, each with its number (given and committed here).
     SETTLE_STORE (*results)(void *context, struct settle_result *results, size_t *count, size_t max);
-    // The core answered by command `sequence`: booked, or refused with a code of schema/rejects.def (0 =
-    // booked).
-    SETTLE_STORE (*answered)(void *context, uint64_t ref_number, uint16_t reject_code,
-                             uint64_t sequence);
+    // The core answered: booked, or refused with a code of schema/rejects.def (0 = booked).
+    SETTLE_STORE (*answered)(void *context, uint64_t ref_number, uint16_t reject_code);
 
     void (*close)(void *context);
 };

@@ -41,6 +41,7 @@ static void worker_start(struct venue *v)
     v->world.faults.dead = false;
     v->world.leading = false;
     v->world.answer_count = 0;
+    v->world.core_lost = false;
     node_init(&v->node, &rpc);
     settle_init(&v->settle, &config, &store, &v->node, &signer, &core);
 }
@@ -82,10 +83,34 @@ static bool all_final(const struct fake_world *world)
     return true;
 }
 
+static void explain(const struct venue *v)
+{
+    const struct fake_world *world = &v->world;
+
+    print_message("not final: fault %d at effect %llu of %llu, block %llu, next nonce %llu\n",
+                  (int)world->faults.kind, (unsigned long long)world->faults.at,
+                  (unsigned long long)world->faults.effects, (unsigned long long)world->block,
+                  (unsigned long long)world->nonce_next);
+    for (size_t i = 0; i < world->trade_count; i++)
+        print_message("trade %zu %s %s open=%d\n", i,
+                      settle_trade_state_text(world->trades[i].state), world->trades[i].reason,
+                      world->trades[i].request_open);
+    for (size_t i = 0; i < world->attempt_count; i++)
+        print_message("attempt %zu of trade %zu %s nonce=%llu\n", i, world->attempts[i].trade,
+                      settle_attempt_state_text(world->attempts[i].attempt.state),
+                      (unsigned long long)world->attempts[i].attempt.nonce);
+    for (size_t i = 0; i < world->result_count; i++)
+        print_message("result %zu ref=%llu answered=%d\n", i,
+                      (unsigned long long)world->results[i].command.ref_number,
+                      world->result_answered[i]);
+}
+
 static void run_to_end(struct venue *v)
 {
     for (int i = 0; i < 2000 && !all_final(&v->world); i++)
         step(v);
+    if (!all_final(&v->world))
+        explain(v);
     assert_true(all_final(&v->world));
     fake_check_end(&v->world);
 }

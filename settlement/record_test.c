@@ -1,0 +1,527 @@
+// The recorder against a real server and the real engine: random flow through the engine makes a tape; the
+// recorder writes it into Postgres, is killed, loses its connection, starts twice; the rows must be the same
+// as those of an uninterrupted run, and the balances the engine's.
+//
+// Needs a scratch database (its record is emptied), named as in base/pg_test.c; its name must contain "test".
+#include "core/testing.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/memfile.h"
+#include "core/numbered_file.h"
+#include "core/tape_format.h"
+#include "matcher/engine.h"
+#include "settlement/record.h"
+
+enum { ACCOUNTS = 8, FIRST_ACCOUNT = 20, COMMANDS = 6000 };
+
+// ---- a venue without processes: engine, tape file, control page -----------------------------------------
+
+struct venue {
+    char folder[64];
+    struct boot boot;
+    struct engine *engine;
+    struct event *events; // of one command
+    int tape_fd;
+    struct event_ring_control *control;
+    uint64_t sequence;
+    uint64_t gateway_seq[GATEWAY_COUNT];
+    uint64_t random;
+};
+
+static uint64_t random_below(struct venue *venue, uint64_t limit)
+{
+    venue->random ^= venue->random << 13;
+    venue->random ^= venue->random >> 7;
+    venue->random ^= venue->random << 17;
+    return venue->random % limit;
+}
+
+static void tape_begin(struct venue *venue)
+{
+    char folder[NUMBERED_PATH_BYTES], path[NUMBERED_PATH_BYTES];
+    struct tape_header header = {.magic = TAPE_MAGIC, .format = TAPE_FORMAT, .schema_version = SCHEMA_VERSION,
+                                 .first_sequence = 1};
+    header.crc = crc32c(0, &header, offsetof(struct tape_header, crc));
+    state_folder(folder, &venue->boot.config, "tape");
+    assert_int_equal(state_folder_make(folder), 0);
+    numbered_path(path, folder, 1, TAPE_SUFFIX);
+    venue->tape_fd = open(path, O_CREAT | O_WRONLY | O_APPEND, 0600);
+    assert_int_equal(write(venue->tape_fd, &header, sizeof header), sizeof header);
+}
+
+static void apply(struct venue *venue, struct command *command, uint8_t type, size_t tail_bytes, uint8_t gateway,
+                  uint32_t session)
+{
+    command->header = (struct command_header){
+        .slots = command_slots(type, tail_bytes), .type = type, .version = SCHEMA_VERSION, .gateway = gateway,
+        .incarnation = 1, .gateway_seq = ++venue->gateway_seq[gateway], .session = session,
+        .sequence = ++venue->sequence,
+        .time_ns = 1790000000000000000ULL + venue->sequence * 1237};
+    struct event_sink sink = {.events = venue->events, .mask = 63};
+    engine_apply(venue->engine, command, &sink);
+    assert_true(sink.count > 0 && venue->events[sink.count - 1].header.last);
+    size_t bytes = sink.count * sizeof(struct event);
+    assert_int_equal(write(venue->tape_fd, venue->events, bytes), bytes);
+    atomic_store(&venue->control->durable_seq, venue->sequence);
+}
+
+static void set_up_reference_data(struct venue *venue)
+{
+    struct command c = {.body.gateway_attach = {.process = 1}};
+    apply(venue, &c, CMD_gateway_attach, 0, GATEWAY_ADMIN, 0);
+    apply(venue, &c, CMD_gateway_attach, 0, GATEWAY_FIX, 0);
+    c = (struct command){.body.asset_set = {.asset = 1, .kind = ASSET_CASH, .scale = 6, .symbol = "USD"}};
+    apply(venue, &c, CMD_asset_set, 0, GATEWAY_ADMIN, 0);
+    c = (struct command){.body.asset_set = {.asset = 2, .kind = ASSET_TOKEN, .scale = 2, .symbol = "PORT"}};
+    apply(venue, &c, CMD_asset_set, 0, GATEWAY_ADMIN, 0);
+    c = (struct command){.body.instrument_set = {
+        .instrument = 1, .token_asset = 2, .cash_asset = 1, .status = TOKEN_SECONDARY,
+        .trading_mode = MODE_FULL_ORDERBOOK, .flags = INSTRUMENT_SELL_UNSETTLED, .token_scale = 2, .tick = 10000,
+        .lot = 1, .fee_bps = 10, .symbol = "PORT"}};
+    apply(venue, &c, CMD_instrument_set, 0, GATEWAY_ADMIN, 0);
+    c = (struct command){.body.instrument_phase = {.instrument = 1, .phase = PHASE_CONTINUOUS}};
+    apply(venue, &c, CMD_instrument_phase, 0, GATEWAY_ADMIN, 0);
+    c = (struct command){.body.member_set = {.member = 1}};
+    apply(venue, &c, CMD_member_set, 0, GATEWAY_ADMIN, 0);
+}
+
+static void set_up_account(struct venue *venue, uint32_t account)
+{
+    struct command c = {.body.account_set = {
+        .account = account, .member = 1, .jurisdiction = 724, .kyc = KYC_APPROVED,
+        .accreditation = ACCREDITATION_INSTITUTIONAL, .fatca = FATCA_CLEAR,
+        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS, .fee_bps = FEE_BPS_DEFAULT}};
+    apply(venue, &c, CMD_account_set, 0, GATEWAY_ADMIN, 0);
+    for (uint32_t asset = 1; asset <= 2; asset++) {
+        c = (struct command){.body.ledger_post = {
+            .account = account, .asset = asset, .amount = asset == 1 ? 1000000000000 : 1000000,
+            .kind = POSTING_DEPOSIT, .ref_source = REF_ADMIN, .ref_number = account * 2 + asset, .ref_hash = 1}};
+        apply(venue, &c, CMD_ledger_post, 0, GATEWAY_ADMIN, 0);
+    }
+}
+
+static void set_up_session(struct venue *venue)
+{
+    struct command c = {.body.session_set = {.session = 1, .member = 1, .gateway = GATEWAY_FIX,
+                                             .account_count = ACCOUNTS}};
+    c.header = (struct command_header){.slots = command_slots(CMD_session_set, ACCOUNTS * 4), .type = CMD_session_set};
+    for (uint32_t i = 0; i < ACCOUNTS; i++) {
+        uint32_t account = FIRST_ACCOUNT + i;
+        memcpy(command_tail_writable(&c) + i * 4, &account, 4);
+    }
+    apply(venue, &c, CMD_session_set, ACCOUNTS * 4, GATEWAY_ADMIN, 0);
+    c = (struct command){.body.session_open = {.opened_session = 1}};
+    apply(venue, &c, CMD_session_open, 0, GATEWAY_FIX, 0);
+    c = (struct command){.body.venue_state = {.state = VENUE_OPEN}};
+    apply(venue, &c, CMD_venue_state, 0, GATEWAY_ADMIN, 0);
+}
+
+static void random_order(struct venue *venue)
+{
+    char client_id[CLIENT_ID_BYTES_MAX];
+    int id_bytes = snprintf(client_id, sizeof client_id, "c\"%llu\\", (unsigned long long)venue->sequence);
+    bool market = random_below(venue, 10) == 0;
+    struct command c = {.body.order_new = {
+        .account = FIRST_ACCOUNT + (uint32_t)random_below(venue, ACCOUNTS), .instrument = 1,
+        .side = random_below(venue, 2) ? SIDE_BUY : SIDE_SELL, .type = market ? ORDER_MARKET : ORDER_LIMIT,
+        .tif = market || random_below(venue, 8) == 0 ? TIF_IOC : TIF_DAY, .client_id_bytes = (uint8_t)id_bytes,
+        .price = market ? 0 : (int64_t)(9500 + random_below(venue, 1000)) * 10000,
+        .quantity = (int64_t)random_below(venue, 500)}}; // sometimes zero: refused
+    c.header = (struct command_header){.type = CMD_order_new};
+    memcpy(command_tail_writable(&c), client_id, (size_t)id_bytes);
+    apply(venue, &c, CMD_order_new, (size_t)id_bytes, GATEWAY_FIX, 1);
+}
+
+static void random_command(struct venue *venue)
+{
+    uint64_t what = random_below(venue, 10), order = 1 + random_below(venue, venue->sequence);
+    uint32_t account = FIRST_ACCOUNT + (uint32_t)random_below(venue, ACCOUNTS);
+    struct command c = {0};
+    if (what < 7) {
+        random_order(venue);
+    } else if (what < 9) { // mostly refused: wrong order or account
+        c.body.order_cancel = (struct order_cancel_cmd){.order = order, .account = account};
+        apply(venue, &c, CMD_order_cancel, 0, GATEWAY_FIX, 1);
+    } else {
+        c.body.order_mass_cancel = (struct order_mass_cancel_cmd){.account = account};
+        apply(venue, &c, CMD_order_mass_cancel, 0, GATEWAY_FIX, 1);
+    }
+}
+
+static struct engine_limits limits_of(const struct config *config)
+{
+    return (struct engine_limits){
+        .accounts_max = (uint32_t)config->limits_accounts_max, .members_max = (uint32_t)config->limits_members_max,
+        .sessions_max = (uint32_t)config->limits_sessions_max,
+        .session_accounts_max = (uint32_t)config->limits_session_accounts_max,
+        .assets_max = (uint32_t)config->limits_assets_max, .instruments_max = (uint32_t)config->limits_instruments_max,
+        .balances_max = (uint32_t)config->limits_balances_max, .orders_max = (uint32_t)config->limits_orders_max,
+        .levels_max = (uint32_t)config->limits_levels_max,
+        .command_events_max = (uint32_t)config->limits_command_events_max};
+}
+
+static void venue_init(struct venue *venue, uint64_t seed)
+{
+    memset(venue, 0, sizeof *venue);
+    venue->random = seed;
+    testing_folder_make(venue->folder);
+    testing_boot_init(&venue->boot, PROCESS_RECORD, venue->folder);
+    struct engine_limits limits = limits_of(&venue->boot.config);
+    size_t bytes = (engine_bytes(&limits) + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, bytes);
+    assert_non_null(memory);
+    memset(memory, 0, bytes);
+    venue->engine = engine_init(memory, &limits);
+    venue->events = calloc(64, sizeof(struct event));
+    venue->control = mmap(NULL, sizeof *venue->control, PROT_READ | PROT_WRITE, MAP_SHARED,
+                          venue->boot.event_ring_fd, 0);
+    assert_true(venue->control != MAP_FAILED);
+    atomic_store(&venue->control->core_state, CORE_RUNNING);
+    tape_begin(venue);
+    set_up_reference_data(venue);
+    for (uint32_t i = 0; i < ACCOUNTS; i++)
+        set_up_account(venue, FIRST_ACCOUNT + i);
+    set_up_session(venue);
+}
+
+static void venue_run(struct venue *venue, int commands)
+{
+    for (int i = 0; i < commands; i++)
+        random_command(venue);
+}
+
+static void venue_fini(struct venue *venue)
+{
+    munmap(venue->control, sizeof *venue->control);
+    close(venue->tape_fd);
+    testing_boot_fini(&venue->boot);
+    testing_folder_remove(venue->folder);
+    free(venue->engine);
+    free(venue->events);
+}
+
+// ---- the database ----------------------------------------------------------------------------------------
+
+static struct pg_settings recorder_settings, owner_settings;
+static struct pg *owner;
+
+static void must(enum pg_class class)
+{
+    if (class != PG_OK)
+        fail_msg("%s %s", pg_last_error(owner)->sqlstate, pg_last_error(owner)->message);
+}
+
+static int64_t number_of(const char *sql)
+{
+    struct pg_rows *rows;
+    must(pg_query(owner, &rows, sql, PG_NO_PARAMS));
+    int64_t number = pg_number(rows, 0, 0);
+    pg_rows_free(rows);
+    return number;
+}
+
+static void empty_the_database(void)
+{
+    must(pg_execute(owner, "SELECT record.forget(); TRUNCATE settle.trade, settle.trade_settlement_history,"
+                           " settle.retry_request, settle.attempt, settle.result, chain.request_leg CASCADE"));
+}
+
+// One text for all rows of the record.
+static void fingerprint(char out[64])
+{
+    struct pg_rows *rows;
+    must(pg_query(owner, &rows,
+        "SELECT md5(string_agg(part, '|')) FROM ("
+        "SELECT md5(string_agg(t::text, '|' ORDER BY order_id)) AS part FROM record.orders t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY order_id, sequence, event_index)) FROM record.order_event t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY trade_id)) FROM record.trade t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index, line)) FROM record.ledger_entry t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY account_id, asset_id)) FROM record.balance t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM record.reject t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM record.venue_event t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY instrument_id)) FROM record.instrument t UNION ALL "
+        "SELECT md5(string_agg(trade_id || settlement_status || created_at, '|' ORDER BY trade_id)) FROM settle.trade UNION ALL "
+        "SELECT md5(string_agg(trade_id || to_status, '|' ORDER BY trade_id)) FROM settle.trade_settlement_history UNION ALL "
+        "SELECT sequence || '/' || time_ns || '/' || checksum FROM record.cursor) parts", PG_NO_PARAMS));
+    snprintf(out, 64, "%s", pg_value(rows, 0, 0));
+    pg_rows_free(rows);
+}
+
+// ---- running the recorder ----------------------------------------------------------------------------------
+
+static uint64_t now(void)
+{
+    return clock_monotone_ns(&clock_system);
+}
+
+static void run_until(struct record *record, uint64_t sequence, int timeout_ms)
+{
+    uint64_t end = now() + (uint64_t)timeout_ms * 1000000;
+    while (record->cursor.sequence < sequence && record->phase != RECORD_STOPPED && now() < end)
+        if (record_do_work(record, now()) == 0)
+            record_wait(record, now());
+}
+
+static void record_everything(struct venue *venue, int batch_rows_max)
+{
+    struct record record;
+    venue->boot.config.record_batch_rows_max = batch_rows_max;
+    assert_true(record_init(&record, &venue->boot, &recorder_settings));
+    run_until(&record, venue->sequence, 60000);
+    assert_int_equal(record.cursor.sequence, venue->sequence);
+    record_fini(&record);
+}
+
+static void check_balances_and_sums(const struct venue *venue)
+{
+    for (uint32_t account = 1; account < FIRST_ACCOUNT + ACCOUNTS; account++)
+        for (uint32_t asset = 1; asset <= 2; asset++) {
+            struct balance_rec mine = {0};
+            struct pg_rows *rows;
+            (void)engine_balance(venue->engine, account, asset, &mine);
+            must(pg_query(owner, &rows, "SELECT coalesce(sum(available), 0), coalesce(sum(held), 0),"
+                                        " coalesce(sum(unsettled), 0), coalesce(sum(blocked), 0)"
+                                        " FROM record.balance WHERE account_id = $1 AND asset_id = $2",
+                          PG_PARAMS(pg_i64(account), pg_i64(asset))));
+            assert_true(pg_number(rows, 0, 0) == mine.available && pg_number(rows, 0, 1) == mine.held);
+            assert_true(pg_number(rows, 0, 2) == mine.unsettled && pg_number(rows, 0, 3) == mine.blocked);
+            pg_rows_free(rows);
+        }
+    assert_int_equal(number_of("SELECT count(*) FROM (SELECT FROM record.ledger_entry GROUP BY sequence, event_index,"
+                               " asset_id HAVING sum(available + held) <> 0) unbalanced"), 0);
+    assert_int_equal(number_of("SELECT count(*) FROM record.balance b WHERE (available, held) <> (SELECT"
+                               " sum(e.available), sum(e.held) FROM record.ledger_entry e"
+                               " WHERE e.account_id = b.account_id AND e.asset_id = b.asset_id)"), 0);
+    assert_int_equal(number_of("SELECT count(*) FROM record.orders WHERE leaves > 0"),
+                     engine_open_orders(venue->engine));
+    assert_int_equal(number_of("SELECT count(*) FROM record.orders o WHERE filled <> (SELECT coalesce(sum(quantity), 0)"
+                               " FROM record.trade WHERE o.order_id IN (buyer_order, seller_order))"), 0);
+    assert_int_equal(number_of("SELECT count(*) FROM record.trade t LEFT JOIN settle.trade s USING (trade_id)"
+                               " WHERE s.trade_id IS NULL"), 0);
+}
+
+static struct venue venue;
+static char expected[64];
+
+static void an_uninterrupted_run_has_the_engines_balances(void **state)
+{
+    (void)state;
+    empty_the_database();
+    record_everything(&venue, 20000);
+    check_balances_and_sums(&venue);
+    assert_true(number_of("SELECT count(*) FROM record.trade") > 500);
+    assert_true(number_of("SELECT count(*) FROM record.reject") > 100);
+    assert_int_equal(number_of("SELECT count(*) FROM trade_settlement_history WHERE from_status IS NULL AND"
+                               " to_status = 'pending'"), number_of("SELECT count(*) FROM trades"));
+    assert_int_equal(number_of("SELECT count(*) FROM order_status_history h WHERE from_status = to_status OR"
+                               " (from_status IS NULL AND to_status <> 'open')"), 0);
+    fingerprint(expected);
+}
+
+static void small_batches_make_the_same_rows(void **state)
+{
+    (void)state;
+    char mine[64];
+    empty_the_database();
+    record_everything(&venue, 7);
+    fingerprint(mine);
+    assert_string_equal(mine, expected);
+}
+
+// The process is killed in mid flow, again and again, and goes on.
+static void killed_in_mid_flow_makes_the_same_rows(void **state)
+{
+    (void)state;
+    char mine[64];
+    int killed = 0;
+    empty_the_database();
+    venue.boot.config.record_batch_rows_max = 40;
+    while (number_of("SELECT sequence FROM record.cursor") < (int64_t)venue.sequence) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct record record;
+            if (!record_init(&record, &venue.boot, &recorder_settings))
+                _exit(1);
+            run_until(&record, venue.sequence, 60000);
+            _exit(0);
+        }
+        poll(NULL, 0, 20 + (int)random_below(&venue, 120));
+        kill(child, SIGKILL);
+        int status;
+        waitpid(child, &status, 0);
+        assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
+        killed += WIFSIGNALED(status);
+    }
+    assert_true(killed >= 3);
+    fingerprint(mine);
+    assert_string_equal(mine, expected);
+}
+
+static void cut_recorders(struct pg *pg)
+{
+    if (pg_execute(pg, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lonja_record'"
+                       " AND pid <> pg_backend_pid()") != PG_OK)
+        fail_msg("%s", pg_last_error(pg)->message);
+}
+
+// The connection is cut by the server at random moments.
+static void lost_connections_make_the_same_rows(void **state)
+{
+    (void)state;
+    char mine[64];
+    struct record record;
+    empty_the_database();
+    venue.boot.config.record_batch_rows_max = 40;
+    assert_true(record_init(&record, &venue.boot, &recorder_settings));
+    pid_t killer = fork();
+    if (killer == 0) {
+        struct pg *pg = pg_open(&recorder_settings); // a role may end its own connections
+        for (;;) {
+            poll(NULL, 0, 15);
+            cut_recorders(pg);
+        }
+    }
+    run_until(&record, venue.sequence / 2, 60000);
+    kill(killer, SIGKILL);
+    waitpid(killer, NULL, 0);
+    assert_true(record.cursor.sequence >= venue.sequence / 2);
+    run_until(&record, venue.sequence, 60000);
+    record_fini(&record);
+    fingerprint(mine);
+    assert_string_equal(mine, expected);
+}
+
+static void a_second_recorder_waits_and_takes_over(void **state)
+{
+    (void)state;
+    char mine[64];
+    struct record first, second;
+    empty_the_database();
+    venue.boot.config.record_batch_rows_max = 100;
+    assert_true(record_init(&first, &venue.boot, &recorder_settings));
+    assert_true(record_init(&second, &venue.boot, &recorder_settings));
+    run_until(&first, 1000, 60000);
+    run_until(&second, 1, 500);
+    assert_int_equal(second.phase, RECORD_WAITING);
+    assert_int_equal(second.cursor.sequence, 0);
+    record_fini(&first);
+    run_until(&second, venue.sequence, 60000);
+    record_fini(&second);
+    fingerprint(mine);
+    assert_string_equal(mine, expected);
+}
+
+static void an_absent_server_is_waited_for(void **state)
+{
+    (void)state;
+    struct pg_settings nowhere = recorder_settings;
+    struct record record;
+    snprintf(nowhere.host, sizeof nowhere.host, "127.0.0.1");
+    nowhere.port = 1;
+    assert_true(record_init(&record, &venue.boot, &nowhere));
+    run_until(&record, 1, 700);
+    assert_int_equal(record.phase, RECORD_WAITING);
+    record_fini(&record);
+}
+
+// The server lost commits that were not synced: the record goes back to its cursor and on from there.
+static void a_cursor_that_went_back_is_followed(void **state)
+{
+    (void)state;
+    char mine[64];
+    struct record record;
+    empty_the_database();
+    venue.boot.config.record_batch_rows_max = 100;
+    assert_true(record_init(&record, &venue.boot, &recorder_settings));
+    run_until(&record, 1000, 60000);
+    struct pg *pg = pg_open(&recorder_settings);
+    cut_recorders(pg);
+    pg_close(pg);
+    empty_the_database();
+    run_until(&record, venue.sequence + 1, 1000); // notices, rewinds
+    run_until(&record, venue.sequence, 60000);
+    record_fini(&record);
+    fingerprint(mine);
+    assert_string_equal(mine, expected);
+}
+
+static enum record_stop stop_of(const struct venue *of)
+{
+    struct record record;
+    assert_true(record_init(&record, &of->boot, &recorder_settings));
+    run_until(&record, UINT64_MAX, 2000);
+    enum record_stop stop = record.stop;
+    record_fini(&record);
+    return stop;
+}
+
+static void another_venues_database_is_refused(void **state)
+{
+    (void)state;
+    struct venue other;
+    venue_init(&other, 99);
+    assert_int_equal(stop_of(&other), RECORD_STOP_REFUSED); // shorter: the cursor is above it
+    venue_run(&other, COMMANDS + 100);
+    assert_int_equal(stop_of(&other), RECORD_STOP_REFUSED); // longer: the events differ
+    venue_fini(&other);
+    char mine[64];
+    fingerprint(mine);
+    assert_string_equal(mine, expected);
+}
+
+static void a_forgotten_record_is_rebuilt_beside_settlements(void **state)
+{
+    (void)state;
+    int64_t trades = number_of("SELECT count(*) FROM settle.trade");
+    must(pg_execute(owner, "UPDATE settle.trade SET settlement_status = 'processing' WHERE trade_id ="
+                           " (SELECT min(trade_id) FROM settle.trade)"));
+    must(pg_execute(owner, "SELECT record.forget()"));
+    record_everything(&venue, 20000);
+    assert_int_equal(number_of("SELECT count(*) FROM trades"), trades);
+    assert_int_equal(number_of("SELECT count(*) FROM trades WHERE settlement_status = 'processing'"), 1);
+}
+
+int main(void)
+{
+    const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
+    const char *database = getenv("LONJA_TEST_PG_DATABASE"), *secrets = getenv("LONJA_TEST_PG_SECRETS");
+    if (!host || !port || !database || !secrets || !strstr(database, "test")) {
+        fprintf(stderr, "record_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name no scratch server\n");
+        return 77;
+    }
+    struct config config = {.postgres_port = atoi(port)};
+    snprintf(config.postgres_host, sizeof config.postgres_host, "%s", host);
+    snprintf(config.postgres_database, sizeof config.postgres_database, "%s", database);
+    snprintf(config.postgres_secrets_folder, sizeof config.postgres_secrets_folder, "%s", secrets);
+    pg_settings_of(&recorder_settings, &config, "lonja_record");
+    pg_settings_of(&owner_settings, &config, "lonja_owner");
+    owner = pg_open(&owner_settings);
+    venue_init(&venue, 12345);
+    venue_run(&venue, COMMANDS);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_uninterrupted_run_has_the_engines_balances),
+        cmocka_unit_test(small_batches_make_the_same_rows),
+        cmocka_unit_test(killed_in_mid_flow_makes_the_same_rows),
+        cmocka_unit_test(lost_connections_make_the_same_rows),
+        cmocka_unit_test(a_second_recorder_waits_and_takes_over),
+        cmocka_unit_test(an_absent_server_is_waited_for),
+        cmocka_unit_test(a_cursor_that_went_back_is_followed),
+        cmocka_unit_test(another_venues_database_is_refused),
+        cmocka_unit_test(a_forgotten_record_is_rebuilt_beside_settlements),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    venue_fini(&venue);
+    pg_close(owner);
+    return failed;
+}

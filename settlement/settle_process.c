@@ -1,0 +1,177 @@
+#include "settlement/settle_process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "settlement/settle.h"
+#include "settlement/settle_store_pg.h"
+
+#define GWEI UINT64_C(1000000000)
+#define MS   UINT64_C(1000000)
+
+struct process {
+    struct pg *pg;
+    struct settle_store_pg store_pg;
+    struct settle_store_ops store;
+    struct node node;
+    struct signer_ops signer;
+    struct settle settle;
+    int signal_fd;
+};
+
+static struct settle_config config_of(const struct config *config)
+{
+    return (struct settle_config){
+        .chain_id = (uint64_t)config->settle_chain_id,
+        .confirmations = (uint64_t)config->settle_confirmations,
+        .batch_max = (size_t)config->settle_batch_max,
+        .attempts_max = (uint32_t)config->settle_attempts_max,
+        .gas_call_max = (uint64_t)config->settle_gas_call_max,
+        .gas_margin_percent = (uint64_t)config->settle_gas_margin_percent,
+        .fees = {.cap_wei = (uint64_t)config->settle_fee_cap_gwei * GWEI,
+                 .priority_floor_wei = (uint64_t)config->settle_priority_fee_gwei * GWEI},
+        .tick_ns = (uint64_t)config->settle_tick_ms * MS,
+        .poll_ns = (uint64_t)config->settle_poll_ms * MS,
+        .stuck_ns = (uint64_t)config->settle_stuck_ms * MS,
+    };
+}
+
+static bool process_open_node(struct process *process, const struct config *config)
+{
+    const struct rpc_http_config http = {
+        .url = config->settle_rpc_url,
+        .connect_timeout_ms = 3000,
+        .call_timeout_ms = (uint32_t)config->settle_http_timeout_ms,
+        .response_bytes_max = 16777216,
+    };
+    struct rpc_ops rpc;
+    char error[RPC_MESSAGE_MAX];
+
+    if (!rpc_http_open(&rpc, &http, error, sizeof(error))) {
+        log_error("settle.rpc_url cannot be used error=\"%s\"", error);
+        return false;
+    }
+    node_init(&process->node, &rpc);
+    return true;
+}
+
+static bool process_open_signer(struct process *process, const struct config *config)
+{
+    char path[2 * CONFIG_TEXT_BYTES_MAX];
+
+    if (config->sign_socket[0] == '/')
+        snprintf(path, sizeof(path), "%s", config->sign_socket);
+    else
+        snprintf(path, sizeof(path), "%s/%s", config->venue_state_folder, config->sign_socket);
+    if (signer_socket_open(&process->signer, path, 5000))
+        return true;
+    log_error("sign.socket is too long path=\"%s\"", path);
+    return false;
+}
+
+static void process_open_store(struct process *process, const struct config *config)
+{
+    struct pg_settings settings;
+
+    pg_settings_of(&settings, config, "lonja_settle");
+    process->pg = pg_open(&settings);
+    if (pg_listen(process->pg, "settle") != PG_OK)
+        log_warning("the database cannot be used yet");
+    process->store = settle_store_pg_open(&process->store_pg, process->pg,
+                                          (uint64_t)config->settle_chain_id,
+                                          (uint32_t)config->settle_attempts_max,
+                                          (uint64_t)config->settle_tick_ms);
+}
+
+static int signals_open(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    ASSERT(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+// Waits for the first of: SIGTERM, a notification, an answer of the core, the deadline. False: SIGTERM.
+static bool process_wait(struct process *process, const struct settle_process_core *core,
+                         uint64_t now_ns)
+{
+    static struct pg_notification notification; // 8 KiB
+    uint64_t deadline_ns = settle_deadline_ns(&process->settle);
+    uint64_t wait_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / MS + 1 : 0;
+    struct pollfd fds[3] = {{.fd = process->signal_fd, .events = POLLIN},
+                            {.fd = pg_fd(process->pg), .events = POLLIN},
+                            {.fd = core->fd, .events = POLLIN}};
+
+    if (poll(fds, 3, (int)wait_ms) < 0)
+        ASSERT(errno == EINTR);
+    if (fds[0].revents != 0)
+        return false;
+    if (fds[1].revents != 0) // all of them mean the same: look
+        while (pg_connected(process->pg) && pg_wait_notification(process->pg, &notification, 0))
+            continue;
+    if (fds[2].revents != 0)
+        core->drain(core->context);
+    return true;
+}
+
+static void process_loop(struct process *process, const struct settle_process_core *core)
+{
+    struct pollfd stop = {.fd = process->signal_fd, .events = POLLIN};
+    uint64_t now_ns;
+
+    do {
+        while (settle_do_work(&process->settle, clock_wall_ns(&clock_system)) > 0)
+            if (poll(&stop, 1, 0) > 0)
+                return;
+        now_ns = clock_wall_ns(&clock_system);
+    } while (process_wait(process, core, now_ns));
+}
+
+static void process_close(struct process *process)
+{
+    process->signer.close(process->signer.context);
+    node_fini(&process->node);
+    process->store.close(process->store.context);
+    pg_close(process->pg);
+    close(process->signal_fd);
+}
+
+int settle_process_run(const struct config *config, const struct settle_process_core *core)
+{
+    struct process *process = calloc(1, sizeof(*process));
+    struct settle_config settle_config = config_of(config);
+
+    ASSERT(process != NULL);
+    if (!process_open_node(process, config) || !process_open_signer(process, config)) {
+        free(process);
+        return 2;
+    }
+    process->signal_fd = signals_open();
+    ASSERT(process->signal_fd >= 0);
+    process_open_store(process, config);
+    settle_init(&process->settle, &settle_config, &process->store, &process->node, &process->signer,
+                &core->ops);
+    log_info("settlement begins chain_id=%llu confirmations=%llu batch_max=%zu attempts_max=%u",
+             (unsigned long long)settle_config.chain_id,
+             (unsigned long long)settle_config.confirmations, settle_config.batch_max,
+             settle_config.attempts_max);
+    process_loop(process, core);
+    log_info("settlement ends passes=%llu confirmed=%llu reverted=%llu resends=%llu",
+             (unsigned long long)process->settle.counters.passes,
+             (unsigned long long)process->settle.counters.confirmed,
+             (unsigned long long)process->settle.counters.reverted,
+             (unsigned long long)process->settle.counters.resends);
+    process_close(process);
+    free(process);
+    return 0;
+}
