@@ -24,7 +24,7 @@ stop() { kill -TERM "$supervisor"; wait "$supervisor"; result=$?; supervisor='';
 of() { jq -r ".processes.$1.$2" "$state/status.json" 2>/dev/null; }
 has_pid() { local pid; pid=$(of "$1" pid); [ -n "$pid" ] && [ "$pid" != null ] && [ "$pid" -gt 0 ] && kill -0 "$pid" 2>/dev/null; }
 is() { [ "$(of "$1" "$2")" = "$3" ]; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
+gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"; }
 said() { grep -q -- "$1" "$work/out"; }
 well() { "$lonja" status --config "$config" >/dev/null; }
 
