@@ -112,6 +112,13 @@ static void read_password(char *out, size_t size, const char *path)
     close(fd);
 }
 
+// The server's notices would go to standard error past our log; what matters comes as a result.
+static void ignore_notice(void *context, const PGresult *result)
+{
+    (void)context;
+    (void)result;
+}
+
 PGconn *pg_start(const struct pg_settings *settings)
 {
     char port[8], password[256], options[64];
@@ -125,6 +132,8 @@ PGconn *pg_start(const struct pg_settings *settings)
                                   settings->application, options, "UTF8", "10", "15000", "disable", NULL};
     PGconn *connection = PQconnectStartParams(keys, values, 0);
     explicit_bzero(password, sizeof password);
+    if (connection)
+        PQsetNoticeReceiver(connection, ignore_notice, NULL);
     return connection;
 }
 

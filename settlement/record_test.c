@@ -388,7 +388,7 @@ static void lost_connections_make_the_same_rows(void **state)
     if (killer == 0) {
         struct pg *pg = pg_open(&recorder_settings); // a role may end its own connections
         for (;;) {
-            poll(NULL, 0, 15);
+            poll(NULL, 0, 50 + (int)random_below(&venue, 150));
             cut_recorders(pg);
         }
     }
