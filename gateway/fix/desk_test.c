@@ -1,0 +1,260 @@
+// The gateway's trading between bare FIX bytes and the real engine.
+#include "gateway/fix/testing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int set_up(void **state)
+{
+    struct venue *venue = test_malloc(sizeof *venue);
+    venue_open(venue);
+    *state = venue;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    venue_close(*state);
+    test_free(*state);
+    return 0;
+}
+
+static void order(struct peer *peer, const char *id, char side, const char *quantity, const char *price)
+{
+    char text[256];
+    snprintf(text, sizeof text, "35=D|11=%s|55=PORT|54=%c|60=20261120-10:00:00|38=%s|40=2|44=%s|59=1|", id,
+             side, quantity, price);
+    peer_send(peer, text);
+}
+
+static void an_order_is_answered_only_after_the_core_has_it(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=A|34=1|108=30|");
+    order(atlantic, "A1", '1', "10.5", "100.25");
+    peer_expect_no(atlantic, "35=8|");
+    venue_run(venue);
+    const char *report = peer_expect(
+        atlantic, "35=8|34=2|11=A1|150=0|39=0|1=101|55=PORT|54=1|38=10.5|44=100.25|151=10.5|14=0|6=0|59=1|");
+    char expected[64];
+    snprintf(expected, sizeof expected, "%lu-0", (unsigned long)venue->sequence);
+    assert_string_equal(message_field(report, 17), expected);
+}
+
+static void both_sides_of_a_trade_are_told_with_exact_figures(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    peer_connect(atlantic, "");
+    peer_connect(balear, "");
+    order(atlantic, "A1", '2', "3", "100.01");
+    order(atlantic, "A2", '2', "3", "100.02");
+    venue_run(venue);
+    order(balear, "B1", '1', "5", "100.02");
+    venue_run(venue);
+    peer_expect(balear, "35=8|11=B1|150=0|");
+    peer_expect(balear, "35=8|11=B1|150=F|39=1|31=100.01|32=3|151=2|14=3|6=100.01|851=2|");
+    const char *last = peer_expect(balear, "35=8|11=B1|150=F|39=2|31=100.02|32=2|151=0|14=5|6=100.014|");
+    assert_string_equal(message_field(last, 137), ""); // the seller pays
+    const char *maker = peer_expect(atlantic, "35=8|11=A1|150=F|39=2|31=100.01|32=3|851=1|");
+    assert_true(message_has(maker, "136=1|137=0.30003|138=USD|139=4|"));
+    maker = peer_expect(atlantic, "35=8|11=A2|150=F|39=1|32=2|151=1|14=2|6=100.02|");
+    assert_non_null(strstr(message_field(maker, 17), "-S"));
+}
+
+static void digits_off_the_grid_are_refused_and_never_rounded(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1.001", "100");
+    peer_expect(atlantic, "35=8|11=A1|150=8|39=8|5004=81|37=NONE|17=R1-2|");
+    order(atlantic, "A2", '1', "1", "100.0000001");
+    peer_expect(atlantic, "35=8|11=A2|39=8|5004=81|");
+    order(atlantic, "A3", '1', "1", "100.005");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A3|39=8|5004=26|103=99|");
+    order(atlantic, "A4", '1', "99999999999999999999", "1");
+    peer_expect(atlantic, "35=8|11=A4|39=8|5004=81|");
+    order(atlantic, "A5", '1', "0", "1");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A5|39=8|5004=21|103=13|");
+    order(atlantic, "A6", '1', "-1", "1");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A6|39=8|5004=21|");
+    order(atlantic, "A7", '1', "1e3", "1");
+    peer_expect(atlantic, "35=3|371=38|373=6|");
+    peer_send(atlantic, "35=D|11=A8|55=PORT|54=1|60=20261120-10:00:00|40=2|44=1|");
+    peer_expect(atlantic, "35=j|372=D|379=A8|380=5|");
+    peer_send(atlantic, "35=D|11=A9|55=FISH|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
+    peer_expect(atlantic, "35=8|11=A9|39=8|5004=80|103=1|55=FISH|");
+    peer_send(atlantic, "35=D|11=B1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|110=1|");
+    peer_expect(atlantic, "35=3|371=110|373=0|"); // MinQty: an instruction that we would drop
+    peer_send(atlantic, "35=V|262=1|");
+    peer_expect(atlantic, "35=3|372=V|373=11|");
+    peer_send(atlantic, "35=9|37=1|11=a|41=b|39=0|434=1|");
+    peer_expect(atlantic, "35=j|372=9|380=3|");
+}
+
+static void an_order_needs_its_confirmation_where_it_is_far_from_the_last_price(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    peer_connect(atlantic, "");
+    peer_connect(balear, "");
+    order(atlantic, "A1", '2', "1", "100");
+    order(balear, "B1", '1', "1", "100");
+    venue_run(venue);
+    order(balear, "B2", '1', "1", "80");
+    venue_run(venue);
+    const char *refused = peer_expect(balear, "35=8|11=B2|39=8|5004=32|");
+    char again[256];
+    snprintf(again, sizeof again,
+             "35=D|11=B3|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=80|5001=Y|5003=%s|",
+             message_field(refused, 5003));
+    peer_send(balear, again);
+    venue_run(venue);
+    peer_expect(balear, "35=8|11=B3|150=0|");
+}
+
+static void a_cancel_that_overtakes_its_acknowledgement_waits_for_it(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1", "100");
+    peer_send(atlantic, "35=F|41=A1|11=A2|55=PORT|54=1|60=20261120-10:00:00|");
+    assert_true(session_is_held(atlantic->session));
+    order(atlantic, "A3", '1', "1", "100"); // stays behind it
+    venue_run(venue);
+    assert_false(session_is_held(atlantic->session));
+    peer_expect(atlantic, "35=8|11=A1|150=0|");
+    peer_expect(atlantic, "35=8|11=A2|41=A1|150=4|39=4|151=0|14=0|");
+    peer_expect(atlantic, "35=8|11=A3|150=0|");
+    peer_send(atlantic, "35=F|41=A1|11=A4|55=PORT|54=1|60=20261120-10:00:00|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=9|11=A4|41=A1|39=4|434=1|102=1|5004=16|");
+    peer_send(atlantic, "35=F|41=nothing|11=A5|55=PORT|54=1|60=20261120-10:00:00|");
+    peer_expect(atlantic, "35=9|11=A5|41=nothing|37=NONE|39=8|102=1|");
+    peer_send(atlantic, "35=F|41=A3|11=A6|55=PORT|54=2|60=20261120-10:00:00|");
+    peer_expect(atlantic, "35=9|11=A6|39=0|5004=20|"); // the wrong side: not carried out
+}
+
+static void an_amend_lowers_the_quantity_and_moves_the_client_id(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "5", "100");
+    peer_send(atlantic, "35=G|41=A1|11=A2|55=PORT|54=1|60=20261120-10:00:00|38=2|40=2|44=100|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A2|41=A1|150=5|39=0|38=2|151=2|");
+    peer_send(atlantic, "35=G|41=A2|11=A3|55=PORT|54=1|60=20261120-10:00:00|38=4|40=2|44=100|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=9|11=A3|41=A2|434=2|5004=55|");
+    peer_send(atlantic, "35=H|11=A2|55=PORT|54=1|790=Q|");
+    peer_expect(atlantic, "35=8|11=A2|790=Q|17=0|150=I|39=0|38=2|151=2|");
+    peer_send(atlantic, "35=H|11=A9|55=PORT|54=1|");
+    peer_expect(atlantic, "35=8|11=A9|150=I|39=8|103=5|");
+}
+
+static void a_client_id_is_used_once(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1", "100");
+    order(atlantic, "A1", '1', "1", "100"); // while the first is in flight
+    peer_expect(atlantic, "35=8|11=A1|39=8|103=6|5004=53|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A1|150=0|");
+    order(atlantic, "A1", '1', "1", "100");
+    peer_expect(atlantic, "35=8|11=A1|39=8|103=6|5004=53|");
+    peer_send(atlantic, "35=D|97=Y|11=A1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|");
+    peer_expect(atlantic, "35=8|11=A1|150=I|39=0|"); // possibly the same order: told, not doubled
+    venue_run(venue);
+    assert_int_equal(engine_open_orders(venue->engine), 1);
+}
+
+static void mass_cancel_and_disconnect_take_all_orders(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    peer_connect(atlantic, "");
+    peer_connect(balear, "");
+    order(atlantic, "A1", '1', "1", "100");
+    order(atlantic, "A2", '1', "1", "99");
+    order(balear, "B1", '1', "1", "98");
+    peer_send(atlantic, "35=q|11=A3|530=7|60=20261120-10:00:00|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A1|150=4|58=mass cancel|");
+    peer_expect(atlantic, "35=8|11=A2|150=4|");
+    peer_expect(atlantic, "35=r|11=A3|530=7|531=7|533=2|");
+    peer_disconnect(balear); // has cancel on disconnect
+    assert_int_equal(engine_open_orders(venue->engine), 0);
+    peer_connect(balear, "");
+    peer_send(balear, "35=2|7=1|16=0|");
+    while (session_resend_some(balear->session, 100000, clock_wall_ns(&clock_system)))
+        ;
+    peer_expect(balear, "35=8|11=B1|150=4|43=Y|58=cancel on disconnect|");
+}
+
+static void what_the_core_lost_is_answered_as_not_accepted(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1", "100");
+    venue_run(venue);
+    order(atlantic, "A2", '1', "1", "100");
+    peer_send(atlantic, "35=F|41=A2|11=A3|55=PORT|54=1|60=20261120-10:00:00|");
+    venue_restart_core(venue);
+    peer_expect(atlantic, "35=8|11=A1|150=0|");
+    peer_expect(atlantic, "35=8|11=A2|39=8|5004=86|");
+    peer_expect(atlantic, "35=9|11=A3|41=A2|102=1|");
+    order(atlantic, "A2", '1', "1", "100"); // sent again, as the answer says
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A2|150=0|");
+    assert_int_equal(engine_open_orders(venue->engine), 2);
+}
+
+static void a_full_ring_is_an_answer_and_cancels_still_pass(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A0", '1', "1", "1");
+    venue_run(venue);
+    char id[16];
+    unsigned i = 0;
+    for (bool full = false; !full; i++) {
+        assert_true(i < 2000);
+        snprintf(id, sizeof id, "F%u", i);
+        order(atlantic, id, '1', "1", "1");
+        full = message_has(atlantic->heard[atlantic->heard_count - 1], "5004=5|");
+    }
+    peer_send(atlantic, "35=F|41=A0|11=C0|55=PORT|54=1|60=20261120-10:00:00|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=C0|41=A0|150=4|");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_order_is_answered_only_after_the_core_has_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(both_sides_of_a_trade_are_told_with_exact_figures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(digits_off_the_grid_are_refused_and_never_rounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_order_needs_its_confirmation_where_it_is_far_from_the_last_price,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cancel_that_overtakes_its_acknowledgement_waits_for_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_amend_lowers_the_quantity_and_moves_the_client_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_client_id_is_used_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mass_cancel_and_disconnect_take_all_orders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_core_lost_is_answered_as_not_accepted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_ring_is_an_answer_and_cancels_still_pass, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+// Helpers of this folder's tests: a venue in one thread (command ring, real engine, view, desk), and FIX
+// peers that write and read bare bytes.
+#ifndef LONJA_GATEWAY_FIX_TESTING_H
+#define LONJA_GATEWAY_FIX_TESTING_H
+
+#include "core/testing.h"
+
+#include "gateway/fix/desk.h"
+#include "gateway/fix/session.h"
+#include "matcher/engine.h"
+
+enum { PEERS = 2, HEARD_MAX = 4096, TESTING_EVENTS_MAX = 128 };
+
+struct venue;
+
+struct peer { // session 1 "ATLANTIC" with account 1001, session 2 "BALEAR" with 1002
+    struct venue *venue;
+    uint32_t session_id;
+    const char *comp_id;
+    struct session *session;
+    struct session_wire wire;
+    uint32_t next_out;          // the number of what it sends next
+    char *heard[HEARD_MAX];     // what it got, SOH as '|'
+    size_t heard_count, read;   // expect() goes on behind what it has found
+    bool hung_up;
+};
+
+struct venue {
+    char folder[64];
+    struct boot boot;
+    struct command_ring consumer;
+    struct link link;
+    struct view *view;
+    struct desk desk;
+    void *engine_memory;
+    struct engine *engine;
+    struct event_sink sink;
+    struct event sink_events[TESTING_EVENTS_MAX];
+    struct event *history;      // every event ever: the tape
+    size_t history_count, history_capacity;
+    uint64_t sequence;
+    struct event_ring_control core;
+    struct peer peers[PEERS];
+};
+
+void venue_open(struct venue *venue);
+void venue_close(struct venue *venue);
+// The gateway dies as by kill -9 and a new one starts: store, tape and engine stay.
+void venue_restart_gateway(struct venue *venue, bool clean);
+// The core takes what is in the ring; the desk sees the events.
+void venue_run(struct venue *venue);
+// The core loses what is in the ring, and is there again in a new epoch.
+void venue_restart_core(struct venue *venue);
+
+void peer_connect(struct peer *peer, const char *more_logon_fields);
+void peer_disconnect(struct peer *peer);
+// Sends "35=D|…" with the next number and today's time; '|' stands for SOH.
+void peer_send(struct peer *peer, const char *fields);
+void peer_send_as(struct peer *peer, uint32_t number, const char *fields);
+// The next message heard that has all these fields ("35=8|39=0|"); fails the test if there is none.
+const char *peer_expect(struct peer *peer, const char *fields);
+// Fails the test if a message with these fields comes after what was read.
+void peer_expect_no(struct peer *peer, const char *fields);
+bool message_has(const char *message, const char *fields);
+// Value of a field of a heard message, in a static buffer; "" if there is none.
+const char *message_field(const char *message, unsigned tag);
+
+#endif
