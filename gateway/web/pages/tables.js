@@ -1,0 +1,95 @@
+// Tables: own orders, own trades with their settlement, balances, and everybody's trades.
+import { html, useState } from './vendor/preact.mjs';
+import { show, decimalsOf, parse, print } from './decimal.js';
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+const time = (ns) => clock.format(new Date(Number(BigInt(ns) / 1000000n)));
+const priceDecimals = (venue, symbol) => decimalsOf(venue.instruments.get(symbol)?.tick ?? '0.01');
+const quantityDecimals = (venue, symbol) => decimalsOf(venue.instruments.get(symbol)?.lot ?? '0.01');
+
+function Empty({ children }) {
+  return html`<p class="empty">${children}</p>`;
+}
+
+// ---- own orders
+
+function OrderRow({ venue, order, onError }) {
+  const [busy, setBusy] = useState(false);
+  const live = order.leaves !== '0';
+  const cancel = () => {
+    setBusy(true);
+    venue.ask('cancel', { order: order.order }).catch(onError).finally(() => setBusy(false));
+  };
+  const q = quantityDecimals(venue, order.symbol);
+  const filled = print(parse(order.quantity, 8) - parse(order.leaves, 8), 8);
+  return html`<tr class=${live ? '' : 'done'}>
+    <td>${time(order.time)}</td><td><b>${order.symbol}</b></td><td class=${order.side}>${order.side}</td>
+    <td class="number">${order.price ? show(order.price, priceDecimals(venue, order.symbol)) : 'market'}</td>
+    <td class="number">${show(order.status === 'cancelled' ? order.filled : filled, q)} <small>of</small> ${show(order.quantity, q)}</td>
+    <td><span class="badge ${order.status}">${order.status.replace('_', ' ')}</span></td>
+    <td class="act">${live ? html`<button class="quiet" disabled=${busy} onClick=${cancel} aria-label=${`cancel order ${order.order}`}>Cancel</button>` : ''}</td>
+  </tr>`;
+}
+
+export function Orders({ venue }) {
+  const [error, setError] = useState(null);
+  if (!venue.session) return html`<${Empty}>Log in to see your orders.<//>`;
+  const orders = [...venue.orders.values()].sort((a, b) => (a.leaves === '0') - (b.leaves === '0') || (BigInt(a.order) < BigInt(b.order) ? 1 : -1));
+  if (!orders.length) return html`<${Empty}>No orders. A click on a price of the book begins one.<//>`;
+  const live = orders.filter((o) => o.leaves !== '0').length;
+  return html`<table><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Filled</th><th>Status</th>
+      <th class="act">${live > 1 ? html`<button class="quiet" onClick=${() => venue.ask('cancel_all').catch(setError)}>Cancel all</button>` : ''}</th></tr></thead>
+    <tbody>${orders.map((o) => html`<${OrderRow} key=${o.order} venue=${venue} order=${o} onError=${setError} />`)}</tbody></table>
+    ${error ? html`<p class="reject" role="alert"><b>${error.text}</b><span>${error.hint}</span></p>` : ''}`;
+}
+
+// ---- own trades
+
+function Hash({ hash }) {
+  const [copied, setCopied] = useState(false);
+  if (!hash) return '';
+  const copy = () => navigator.clipboard?.writeText(hash).then(() => {
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1200);
+  });
+  return html`<button class="hash" title=${`${hash}\nclick to copy`} onClick=${copy}>${copied ? 'copied' : `${hash.slice(0, 8)}…${hash.slice(-6)}`}</button>`;
+}
+
+export function OwnTrades({ venue }) {
+  if (!venue.session) return html`<${Empty}>Log in to see your trades.<//>`;
+  const trades = [...venue.ownTrades.values()].sort((a, b) => (BigInt(a.trade) < BigInt(b.trade) ? 1 : -1));
+  if (!trades.length) return html`<${Empty}>No trades yet.<//>`;
+  return html`<table><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Quantity</th>
+      <th class="number">Fee</th><th>Settlement</th><th>Transaction</th></tr></thead>
+    <tbody>${trades.map((t) => html`<tr key=${t.trade + t.side}>
+      <td>${time(t.time)}</td><td><b>${t.symbol}</b></td><td class=${t.side}>${t.side}</td>
+      <td class="number">${show(t.price, priceDecimals(venue, t.symbol))}</td>
+      <td class="number">${show(t.quantity, quantityDecimals(venue, t.symbol))}</td>
+      <td class="number">${show(t.fee, 2)}</td>
+      <td><span class="badge ${t.settlement}" title=${t.settlement_reason ?? ''}>${t.settlement}${t.settlement_type === 'off_chain' ? ' off chain' : ''}</span></td>
+      <td><${Hash} hash=${t.tx_hash} /></td></tr>`)}</tbody></table>`;
+}
+
+// ---- balances
+
+export function Balances({ venue }) {
+  if (!venue.session) return html`<${Empty}>Log in to see your balances.<//>`;
+  const balances = [...venue.balances.values()];
+  if (!balances.length) return html`<${Empty}>Nothing in this account yet.<//>`;
+  const several = venue.session.accounts.length > 1;
+  const row = (b) => html`<tr key=${`${b.account} ${b.asset}`}>${several ? html`<td>${b.account}</td>` : ''}<td><b>${b.asset}</b></td>
+    <td class="number">${show(b.available, 2)}</td><td class="number">${show(b.held, 2)}</td>
+    <td class="number">${show(b.unsettled, 2)}</td>${b.blocked === '0' ? html`<td></td>` : html`<td class="number sell">${show(b.blocked, 2)} blocked</td>`}</tr>`;
+  return html`<table><thead><tr>${several ? html`<th>Account</th>` : ''}<th>Asset</th><th class="number">Available</th><th class="number">In orders</th>
+    <th class="number" title="part of it that the chain has not settled yet">Unsettled</th><th></th></tr></thead><tbody>${balances.map(row)}</tbody></table>`;
+}
+
+// ---- everybody's trades
+
+export function Tape({ venue, instrument }) {
+  const decimals = instrument ? decimalsOf(instrument.tick) : 2, q = instrument ? decimalsOf(instrument.lot) : 2;
+  return html`<section class="panel tape"><h2>Trades</h2>
+    <div class="scroll">${venue.trades.length ? html`<table><tbody>${venue.trades.slice(0, 60).map((t) => html`<tr key=${t.trade}>
+      <td class="number ${t.side}">${show(t.price, decimals)}</td><td class="number">${show(t.quantity, q)}</td><td class="number muted">${time(t.time)}</td></tr>`)}
+    </tbody></table>` : html`<${Empty}>no trades yet<//>`}</div></section>`;
+}

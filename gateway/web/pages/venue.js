@@ -1,0 +1,262 @@
+// The connection to the venue and everything known through it. It connects by itself, logs in with the kept
+// token, subscribes, and starts again from snapshots after every interruption; nothing on the page is older
+// than the last snapshot and the changes after it. onchange is called at most once per frame.
+import { Book } from './book.js';
+
+const RETRY_MS = [300, 700, 1500, 3000, 6000];
+const ANSWER_MS = 10000;
+const TRADES_MAX = 200;
+const DONE_ORDERS_MAX = 30;
+const TOKEN_KEY = 'lonja.token';
+
+export class Venue {
+  constructor(onchange) {
+    this.onchange = onchange;
+    this.connection = 'connecting'; // connecting, open, lost
+    this.state = 'unavailable';
+    this.name = 'LONJA';
+    this.instruments = new Map();
+    this.symbol = null;
+    this.book = new Book();
+    this.trades = []; // newest first
+    this.history = []; // for the chart: oldest first
+    this.session = null;
+    this.clear();
+    this.waiting = new Map();
+    this.nextId = 1;
+    this.tries = 0;
+    this.resyncs = 0;
+    this.connect();
+  }
+
+  clear() {
+    this.orders = new Map();
+    this.balances = new Map();
+    this.ownTrades = new Map();
+    this.ownTradesKnown = false;
+  }
+
+  changed() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.onchange();
+    });
+  }
+
+  // ---- connection
+
+  connect() {
+    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.socket = new WebSocket(`${scheme}//${location.host}/ws`);
+    this.socket.onmessage = (event) => this.receive(JSON.parse(event.data));
+    this.socket.onclose = () => this.lost();
+  }
+
+  lost() {
+    this.connection = 'lost';
+    this.session = null;
+    for (const [, entry] of this.waiting) entry.reject({ name: 'CONNECTION_LOST', text: 'the connection was lost before an answer', hint: 'look at your orders when it is back' });
+    this.waiting.clear();
+    const delay = RETRY_MS[Math.min(this.tries++, RETRY_MS.length - 1)] * (0.75 + Math.random() / 2);
+    setTimeout(() => this.connect(), delay);
+    this.changed();
+  }
+
+  // Resolves with the answer, rejects with the error of the reject catalogue.
+  ask(op, fields = {}) {
+    if (this.socket.readyState !== WebSocket.OPEN)
+      return Promise.reject({ name: 'CONNECTION_LOST', text: 'not connected', hint: 'it reconnects by itself' });
+    const id = this.nextId++;
+    this.socket.send(JSON.stringify({ op, id, ...fields }));
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      setTimeout(() => {
+        if (this.waiting.delete(id)) reject({ name: 'NO_ANSWER', text: 'no answer within ten seconds', hint: 'look at your orders' });
+      }, ANSWER_MS);
+    });
+  }
+
+  async greeted(hello) {
+    this.connection = 'open';
+    this.tries = 0;
+    this.name = hello.venue;
+    this.state = hello.state;
+    const { instruments } = await this.ask('instruments');
+    this.instruments = new Map(instruments.map((i) => [i.symbol, i]));
+    if (!this.instruments.has(this.symbol)) this.symbol = instruments[0]?.symbol ?? null;
+    this.subscribe();
+    this.loadHistory();
+    const token = sessionStorage.getItem(TOKEN_KEY);
+    if (token) this.present(token).catch(() => {});
+    this.changed();
+  }
+
+  receive(message) {
+    if (message.id !== undefined && this.waiting.has(message.id)) {
+      const entry = this.waiting.get(message.id);
+      this.waiting.delete(message.id);
+      if (message.type === 'error') entry.reject({ ...message.error, sequence: message.sequence });
+      else entry.resolve(message);
+    }
+    this['on_' + message.type]?.(message);
+    this.changed();
+  }
+
+  // ---- market data
+
+  select(symbol) {
+    if (symbol === this.symbol) return;
+    for (const channel of ['book', 'trades'])
+      this.ask('unsubscribe', { channel, symbol: this.symbol }).catch(() => {});
+    this.symbol = symbol;
+    this.book = new Book();
+    this.trades = [];
+    this.history = [];
+    this.subscribe();
+    this.loadHistory();
+    this.changed();
+  }
+
+  subscribe() {
+    if (!this.symbol) return;
+    for (const channel of ['book', 'trades'])
+      this.ask('subscribe', { channel, symbol: this.symbol }).catch(() => {});
+  }
+
+  // What Postgres has, for the chart; without it the chart begins with the next trade.
+  async loadHistory() {
+    const symbol = this.symbol;
+    if (!symbol) return;
+    const response = await fetch(`/api/v1/instruments/${symbol}/trades?limit=1000`).catch(() => null);
+    if (!response?.ok) return;
+    const { trades } = await response.json();
+    if (symbol !== this.symbol) return;
+    this.addHistory(trades);
+    this.trades = this.history.slice(-TRADES_MAX).reverse();
+    this.changed();
+  }
+
+  addHistory(trades) {
+    const known = new Map(this.history.map((t) => [t.trade, t]));
+    for (const trade of trades) known.set(trade.trade, trade);
+    this.history = [...known.values()].sort((a, b) => (BigInt(a.trade) < BigInt(b.trade) ? -1 : 1)).slice(-2000);
+  }
+
+  on_book(message) {
+    if (message.symbol !== this.symbol) return;
+    if (this.book.apply(message)) return;
+    this.resyncs++;
+    this.book.seq = null; // changes are refused until the snapshot is here
+    if (!message.snapshot || this.resyncs < 5)
+      this.ask('subscribe', { channel: 'book', symbol: this.symbol }).catch(() => {});
+  }
+
+  on_trades(message) {
+    if (message.symbol !== this.symbol) return;
+    this.addHistory(message.trades);
+    this.trades = this.history.slice(-TRADES_MAX).reverse();
+    const last = message.trades.at(-1);
+    const instrument = this.instruments.get(message.symbol);
+    if (last && instrument) instrument.last_price = last.price;
+  }
+
+  on_instrument(message) {
+    this.instruments.set(message.instrument.symbol, message.instrument);
+  }
+
+  on_venue(message) {
+    this.state = message.state;
+  }
+
+  on_hello(message) {
+    this.greeted(message).catch(() => this.socket.close());
+  }
+
+  // ---- login
+
+  async login(user, password) {
+    const response = await fetch('/api/v1/login', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ user, password }),
+    }).catch(() => null);
+    if (!response) throw { text: 'the venue cannot be reached', hint: 'it reconnects by itself' };
+    const answer = await response.json();
+    if (!response.ok) throw answer.error;
+    sessionStorage.setItem(TOKEN_KEY, answer.token);
+    await this.present(answer.token);
+  }
+
+  async present(token) {
+    try {
+      this.clear();
+      this.session = await this.ask('login', { token });
+      this.ask('settlements', { limit: 100 }).catch(() => {});
+    } catch (error) {
+      if (error.name === 'NOT_LOGGED_IN') sessionStorage.removeItem(TOKEN_KEY);
+      throw error;
+    }
+  }
+
+  logout() {
+    sessionStorage.removeItem(TOKEN_KEY);
+    this.ask('logout').catch(() => {});
+  }
+
+  on_logged_out() {
+    sessionStorage.removeItem(TOKEN_KEY);
+    this.session = null;
+    this.clear();
+  }
+
+  // ---- own orders, trades, balances
+
+  on_orders(message) {
+    this.orders = new Map(message.orders.map((o) => [o.order, o]));
+  }
+
+  on_order(message) {
+    this.orders.set(message.order.order, message.order);
+    this.forgetDone();
+  }
+
+  on_placed(message) { this.on_order(message); }
+  on_cancelled(message) { this.on_order(message); }
+  on_amended(message) { this.on_order(message); }
+
+  forgetDone() {
+    const done = [...this.orders.values()].filter((o) => o.leaves === '0');
+    for (const order of done.slice(0, Math.max(0, done.length - DONE_ORDERS_MAX))) this.orders.delete(order.order);
+  }
+
+  on_fill({ fill }) {
+    const order = this.orders.get(fill.order);
+    if (order && order.status !== 'cancelled') {
+      order.leaves = fill.leaves;
+      order.status = fill.leaves === '0' ? 'filled' : 'partially_filled';
+    }
+    this.keepTrade(fill);
+  }
+
+  // A settlement that is already known is newer than the fill that announces the trade.
+  keepTrade(trade) {
+    const key = trade.trade + trade.side;
+    const known = this.ownTrades.get(key);
+    this.ownTrades.set(key, known && trade.settlement === 'pending' ? { ...trade, ...known } : trade);
+  }
+
+  on_settlement({ trade }) {
+    this.ownTrades.set(trade.trade + trade.side, trade);
+  }
+
+  on_settlements({ trades }) {
+    for (const trade of trades) this.ownTrades.set(trade.trade + trade.side, trade);
+    this.ownTradesKnown = true;
+  }
+
+  on_balances(message) {
+    if (message.snapshot) this.balances.clear();
+    for (const b of message.balances) this.balances.set(`${b.account} ${b.asset}`, b);
+  }
+}
