@@ -26,7 +26,7 @@ struct numbers {
     uint32_t generation;
     uint32_t reserved_end;
     uint32_t clean_next; // 0 = the store is in use, or was not closed
-    struct store_reference last;
+    struct store_reference base; // never of a message of this generation: that may be lost
     char comp_id[STORE_COMP_ID_BYTES_MAX];
     uint32_t zero;
     uint32_t crc; // of all before it
@@ -83,7 +83,7 @@ static int numbers_write(struct store *store, uint32_t reserved_end, uint32_t cl
                               .generation = store->generation,
                               .reserved_end = reserved_end,
                               .clean_next = clean_next,
-                              .last = store->last};
+                              .base = store->base};
     memcpy(numbers.comp_id, store->comp_id, sizeof numbers.comp_id);
     numbers.crc = numbers_crc(&numbers);
     off_t at = (off_t)(numbers.writes % 2) * SLOT;
@@ -302,7 +302,8 @@ static void numbers_take(struct store *store, const struct numbers *numbers)
     store->generation = numbers->generation;
     store->next_out = numbers->clean_next != 0 ? numbers->clean_next : numbers->reserved_end;
     store->reserved_end = store->next_out; // a new reservation follows at once
-    store->last = numbers->last;
+    store->base = numbers->base;
+    store->last = numbers->base;
     memcpy(store->comp_id, numbers->comp_id, sizeof store->comp_id);
 }
 
@@ -378,6 +379,7 @@ int store_reset(struct store *store)
     if (result == 0 && ftruncate(store->messages_fd, 0) != 0)
         result = -errno;
     store->next_out = 1;
+    store->base = store->last;
     if (result == 0)
         result = folder_sync(store->folder);
     if (result == 0)

@@ -70,6 +70,7 @@ struct store {
     uint64_t written;            // length of the messages file
     bool dirty;                  // written and not yet synced
     struct store_reference last; // of the newest kept message that has one
+    struct store_reference base; // the last one of the generation before
 };
 
 typedef void store_visit(void *context, const struct store_record *record);

@@ -1,0 +1,370 @@
+// Numbers, resends and crashes: what a member sees when the gateway, or the whole machine, dies under it.
+#include "gateway/fix/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int set_up(void **state)
+{
+    struct venue *venue = test_malloc(sizeof *venue);
+    venue_open(venue);
+    *state = venue;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    venue_close(*state);
+    test_free(*state);
+    return 0;
+}
+
+static void order(struct peer *peer, const char *id, char side, const char *quantity)
+{
+    char text[256];
+    snprintf(text, sizeof text, "35=D|11=%s|55=PORT|54=%c|60=20261120-10:00:00|38=%s|40=2|44=100|59=1|", id,
+             side, quantity);
+    peer_send(peer, text);
+    venue_run(peer->venue);
+}
+
+static void resend_all(struct peer *peer, const char *request)
+{
+    peer_send(peer, request);
+    while (session_resend_some(peer->session, 1000, clock_wall_ns(&clock_system)))
+        ;
+}
+
+// The message without what a resend must change: length, checksum, PossDupFlag, both sending times.
+static void essence(char out[1024], const char *message)
+{
+    out[0] = 0;
+    while (*message != 0) {
+        size_t bytes = strcspn(message, "|") + 1;
+        static const char *const changing[] = {"9=", "10=", "43=", "52=", "122="};
+        bool keep = true;
+        for (size_t i = 0; i < 5; i++)
+            keep = keep && strncmp(message, changing[i], strlen(changing[i])) != 0;
+        if (keep)
+            strncat(out, message, bytes);
+        message += bytes;
+    }
+}
+
+static void assert_sent_again(const char *first, const char *again)
+{
+    char a[1024], b[1024];
+    char sent[64], original[64];
+    essence(a, first);
+    essence(b, again);
+    assert_string_equal(a, b);
+    assert_true(message_has(again, "43=Y|"));
+    snprintf(sent, sizeof sent, "%s", message_field(first, 52));
+    snprintf(original, sizeof original, "%s", message_field(again, 122));
+    assert_string_equal(sent, original);
+}
+
+static void a_resend_has_the_same_bytes_and_fills_the_gaps(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    peer_connect(atlantic, "");
+    peer_connect(balear, "");
+    order(atlantic, "A1", '2', "3");
+    peer_send(atlantic, "35=1|112=ping|");
+    order(balear, "B1", '1', "2");
+    const char *accepted = peer_expect(atlantic, "35=8|34=2|150=0|");
+    peer_expect(atlantic, "35=0|34=3|112=ping|");
+    const char *traded = peer_expect(atlantic, "35=8|34=4|150=F|137=0.2|");
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    peer_expect(atlantic, "35=4|34=1|43=Y|123=Y|36=2|");
+    assert_sent_again(accepted, peer_expect(atlantic, "35=8|34=2|43=Y|"));
+    peer_expect(atlantic, "35=4|34=3|123=Y|36=4|");
+    assert_sent_again(traded, peer_expect(atlantic, "35=8|34=4|43=Y|"));
+    peer_expect_no(atlantic, "35=4|");
+    resend_all(atlantic, "35=2|7=3|16=3|");
+    peer_expect(atlantic, "35=4|34=3|123=Y|36=4|");
+    peer_expect_no(atlantic, "35=8|");
+}
+
+static void after_a_kill_numbers_go_on_behind_the_reservation_and_nothing_is_lost(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    peer_connect(atlantic, "");
+    peer_connect(balear, "");
+    order(atlantic, "A1", '2', "3");
+    order(balear, "B1", '1', "1");
+    const char *accepted = peer_expect(atlantic, "35=8|34=2|150=0|");
+    const char *traded = peer_expect(atlantic, "35=8|34=3|150=F|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=A|34=1001|");
+    resend_all(atlantic, "35=2|7=2|16=0|");
+    assert_sent_again(accepted, peer_expect(atlantic, "35=8|34=2|43=Y|"));
+    assert_sent_again(traded, peer_expect(atlantic, "35=8|34=3|43=Y|"));
+    peer_expect(atlantic, "35=4|34=4|43=Y|123=Y|36=1002|");
+    // The order lives on, with its average price and its client id.
+    peer_connect(balear, "");
+    order(atlantic, "A1", '1', "1");
+    peer_expect(atlantic, "35=8|11=A1|39=8|5004=53|");
+    order(balear, "B2", '1', "2");
+    peer_expect(atlantic, "35=8|34=1003|11=A1|150=F|39=2|14=3|6=100|");
+}
+
+static void a_trade_while_the_gateway_was_dead_is_told_with_poss_resend(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    peer_connect(atlantic, "");
+    peer_connect(balear, "");
+    order(atlantic, "A1", '2', "3");
+    // The order is in the ring when the gateway dies; the core takes it all the same.
+    peer_send(balear, "35=D|11=B1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    peer_expect(atlantic, "35=8|11=A1|150=0|34=2|43=Y|");
+}
+
+// The machine dies: what was not synced is gone. The numbers are synced, the messages were not.
+static void messages_that_a_crash_took_are_told_again_with_the_same_exec_id(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    char path[256], exec_id[64];
+    snprintf(path, sizeof path, "%s/fix/1/messages-1", venue->folder);
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    off_t synced = status.st_size;
+    order(atlantic, "A2", '2', "1");
+    const char *lost = peer_expect(atlantic, "35=8|11=A2|150=0|34=3|");
+    snprintf(exec_id, sizeof exec_id, "17=%s|", message_field(lost, 17));
+    assert_int_equal(truncate(path, synced + 20), 0); // a torn record
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    peer_expect(atlantic, "35=8|11=A1|34=2|43=Y|");
+    const char *again = peer_expect(atlantic, "35=8|11=A2|150=0|97=Y|34=1001|43=Y|");
+    assert_true(message_has(again, exec_id));
+}
+
+static void a_clean_stop_leaves_no_hole(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    peer_disconnect(atlantic);
+    venue_restart_gateway(venue, true);
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=A|34=3|");
+    venue_restart_gateway(venue, true);
+    venue_restart_gateway(venue, true);
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=A|34=4|");
+}
+
+static void the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_for(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3"); // number 2: durable
+    peer_send(atlantic, "35=0|");    // number 3: nobody acted on it
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");      // number 4
+    peer_expect(atlantic, "35=2|7=3|16=0|");
+    // It sends 2 again though nobody asked: nothing is doubled. Then it fills 3 and 4.
+    peer_send_as(atlantic, 2, "35=D|43=Y|122=20261120-10:00:00|11=A1|55=PORT|54=2|60=20261120-10:00:00|"
+                              "38=3|40=2|44=100|");
+    peer_send_as(atlantic, 3, "35=4|43=Y|122=20261120-10:00:00|123=Y|36=5|");
+    order(atlantic, "A2", '2', "1");
+    peer_expect(atlantic, "35=8|11=A2|150=0|");
+    peer_expect_no(atlantic, "35=3|");
+    assert_int_equal(engine_open_orders(venue->engine), 2);
+}
+
+// An order that the dead gateway had read but not yet brought to the core comes again, and counts once.
+static void an_order_that_never_reached_the_core_comes_again(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send(atlantic, "35=D|11=A1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|");
+    struct command lost;
+    while (command_ring_take(&venue->consumer, &lost) == COMMAND_RING_TAKEN)
+        ;
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=2|7=2|16=0|");
+    peer_send_as(atlantic, 2, "35=D|43=Y|122=20261120-10:00:00|11=A1|55=PORT|54=1|60=20261120-10:00:00|"
+                              "38=1|40=2|44=100|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A1|150=0|");
+    assert_int_equal(engine_open_orders(venue->engine), 1);
+}
+
+static void a_number_too_low_ends_the_session_with_a_reason(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    peer_send_as(atlantic, 1, "35=0|");
+    const char *logout = peer_expect(atlantic, "35=5|");
+    assert_non_null(strstr(message_field(logout, 58), "too low"));
+    assert_true(atlantic->hung_up);
+}
+
+static void a_number_too_high_is_kept_until_the_gap_is_filled(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send_as(atlantic, 3, "35=D|11=A3|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=2|7=2|16=0|");
+    peer_expect_no(atlantic, "35=8|");
+    peer_send_as(atlantic, 2, "35=D|43=Y|122=20261120-10:00:00|11=A2|55=PORT|54=1|60=20261120-10:00:00|"
+                              "38=1|40=2|44=100|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A2|150=0|");
+    peer_expect(atlantic, "35=8|11=A3|150=0|");
+}
+
+static void a_reset_starts_at_one_and_keeps_the_orders(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    peer_disconnect(atlantic);
+    atlantic->next_out = 1;
+    peer_connect(atlantic, "141=Y|");
+    peer_expect(atlantic, "35=A|34=1|141=Y|");
+    order(atlantic, "A2", '2', "1");
+    peer_expect(atlantic, "35=8|11=A2|34=2|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, ""); // number 3: expected, because the core has seen 2
+    peer_expect(atlantic, "35=A|34=1001|");
+    peer_expect_no(atlantic, "35=2|");
+    peer_send(atlantic, "35=F|41=A1|11=A4|55=PORT|54=2|60=20261120-10:00:00|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A4|41=A1|150=4|");
+}
+
+static void a_refused_logon_is_told_why(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_disconnect(atlantic);
+    session_connect(desk_session(&venue->desk, 1, "ATLANTIC"), &atlantic->wire, "go away");
+    atlantic->session = venue->desk.sessions[1];
+    peer_send(atlantic, "35=A|98=0|108=30|");
+    peer_expect(atlantic, "35=5|58=Rejected Logon Attempt: go away|");
+    assert_true(atlantic->hung_up);
+    assert_null(desk_session(&venue->desk, 1, "SOMEBODY"));
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=A|");
+    peer_send(atlantic, "35=5|");
+    peer_expect(atlantic, "35=5|");
+    assert_true(atlantic->hung_up);
+    session_connect(desk_session(&venue->desk, 1, "ATLANTIC"), &atlantic->wire, NULL);
+    atlantic->session = venue->desk.sessions[1];
+    peer_send(atlantic, "35=A|98=0|108=0|");
+    peer_expect(atlantic, "35=5|58=Rejected Logon Attempt: HeartBtInt must be 1 to 3600 seconds|");
+}
+
+static void the_older_numbers_slot_takes_over_when_the_newer_is_torn(void **state)
+{
+    (void)state;
+    char folder[64], path[128];
+    struct store store;
+    testing_folder_make(folder);
+    assert_int_equal(store_open(&store, folder, 7, NULL, NULL, NULL), -2); // ENOENT
+    assert_int_equal(store_open(&store, folder, 7, "PEER", NULL, NULL), 0); // slot 1
+    uint64_t newest = store.writes;
+    store_abandon(&store);
+    assert_int_equal(store_open(&store, folder, 7, NULL, NULL, NULL), 0); // slot 0
+    assert_int_equal(store.next_out, 1 + STORE_BLOCK);
+    assert_string_equal(store.comp_id, "PEER");
+    assert_int_equal(store.writes, newest + 1);
+    store_abandon(&store);
+    snprintf(path, sizeof path, "%s/7/numbers", folder);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, 20, SEEK_SET); // inside slot 0
+    fputc('x', file);
+    fclose(file);
+    assert_int_equal(store_open(&store, folder, 7, NULL, NULL, NULL), 0);
+    assert_int_equal(store.next_out, 1 + STORE_BLOCK);
+    store_abandon(&store);
+    testing_folder_remove(folder);
+}
+
+static void every_cut_of_the_messages_leaves_a_store_that_opens(void **state)
+{
+    (void)state;
+    char folder[64], path[128], text[STORE_MESSAGE_BYTES_MAX];
+    struct store store;
+    size_t bytes = 0;
+    testing_folder_make(folder);
+    assert_int_equal(store_open(&store, folder, 7, "PEER", NULL, NULL), 0);
+    off_t ends[4] = {0};
+    for (uint32_t number = 1; number <= 3; number++) {
+        const struct store_record record = {.number = number * 2,
+                                            .reference = {.sequence = number},
+                                            .state = "state",
+                                            .state_bytes = 5,
+                                            .text = "message",
+                                            .text_bytes = 7};
+        store_append(&store, &record);
+        assert_int_equal(store_flush(&store), 0);
+        ends[number] = (off_t)store.written;
+    }
+    store_abandon(&store);
+    snprintf(path, sizeof path, "%s/7/messages-1", folder);
+    for (off_t length = ends[3]; length >= 0; length--) {
+        assert_int_equal(truncate(path, length), 0);
+        assert_int_equal(store_open(&store, folder, 7, NULL, NULL, NULL), 0);
+        uint32_t whole = length >= ends[3] ? 3 : length >= ends[2] ? 2 : length >= ends[1] ? 1 : 0;
+        assert_int_equal(store.entry_count, whole);
+        assert_int_equal(store.last.sequence, whole);
+        assert_int_equal(store.written, ends[whole]);
+        assert_int_equal(store_read(&store, 1, text, &bytes), whole > 0 ? 2 : 0);
+        assert_int_equal(bytes, whole > 0 ? 7 : 0);
+        store_abandon(&store);
+    }
+    testing_folder_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_resend_has_the_same_bytes_and_fills_the_gaps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            after_a_kill_numbers_go_on_behind_the_reservation_and_nothing_is_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_trade_while_the_gateway_was_dead_is_told_with_poss_resend, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(messages_that_a_crash_took_are_told_again_with_the_same_exec_id,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_clean_stop_leaves_no_hole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_order_that_never_reached_the_core_comes_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_number_too_low_ends_the_session_with_a_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_number_too_high_is_kept_until_the_gap_is_filled, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reset_starts_at_one_and_keeps_the_orders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_refused_logon_is_told_why, set_up, tear_down),
+        cmocka_unit_test(the_older_numbers_slot_takes_over_when_the_newer_is_torn),
+        cmocka_unit_test(every_cut_of_the_messages_leaves_a_store_that_opens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
