@@ -59,8 +59,8 @@ static const struct {
     {"gas too low", NODE_GAS_REFUSED},
     {"out of gas", NODE_GAS_REFUSED},
     {"outofgas", NODE_GAS_REFUSED},
-    {"ran out of gas", NODE_GAS_REFUSED},
     {"gas cap", NODE_GAS_REFUSED},
+    {"requires at least", NODE_GAS_REFUSED},
     {"revert", NODE_REVERTED},
 };
 

@@ -79,9 +79,25 @@ static const struct {
     {FAILURE("{\"code\":-32003,\"message\":\"Insufficient funds for gas * price + value\"}"),
      NODE_INSUFFICIENT_FUNDS},
     {FAILURE("{\"code\":-32003,\"message\":\"intrinsic gas too low\"}"), NODE_GAS_REFUSED},
+    {FAILURE("{\"code\":-32000,\"message\":\"intrinsic gas too high -- tx.gas_limit > "
+             "env.cfg.tx_gas_limit_cap\"}"),
+     NODE_GAS_REFUSED},
+    {FAILURE("{\"code\":-32603,\"message\":\"EVM error OutOfGas\"}"), NODE_GAS_REFUSED},
     {FAILURE("{\"code\":3,\"message\":\"execution reverted: no\",\"data\":\"0x\"}"), NODE_REVERTED},
     /* hardhat 2 */
-    {FAILURE("{\"code\":-32000,\"message\":\"Known transaction: 0xabc\"}"), NODE_ALREADY_KNOWN},
+    {FAILURE("{\"code\":-32000,\"message\":\"Known transaction: 0xabc\",\"data\":{\"message\":"
+             "\"Known transaction: 0xabc\",\"data\":null}}"),
+     NODE_ALREADY_KNOWN},
+    {FAILURE("{\"code\":-32000,\"message\":\"Replacement transaction underpriced. A gasPrice/"
+             "maxFeePerGas of at least 22000000000 is necessary to replace the existing "
+             "transaction with nonce 1.\"}"),
+     NODE_UNDERPRICED},
+    {FAILURE("{\"code\":-32000,\"message\":\"Transaction requires at least 21000 gas but got "
+             "20000\"}"),
+     NODE_GAS_REFUSED},
+    {FAILURE("{\"code\":-32000,\"message\":\"Transaction gas limit is 16777217 and exceeds "
+             "transaction gas cap of 16777216\"}"),
+     NODE_GAS_REFUSED},
     {FAILURE("{\"code\":-32000,\"message\":\"Nonce too low. Expected nonce to be 4 but got 3.\"}"),
      NODE_NONCE_TOO_LOW},
     {FAILURE(
