@@ -276,7 +276,7 @@ static enum settle_step item_sent(struct settle *settle, struct settle_item *ite
                                   struct settle_attempt *bid)
 {
     if (bid->state != SETTLE_ATTEMPT_SIGNED)
-        return SETTLE_STEP_DONE; // a repeat
+        return SETTLE_STEP_NONE; // a repeat
     if (!settle_store_ok(settle, settle->store.sent(settle->store.context, item, bid)))
         return SETTLE_STEP_ABORT;
     bid_move(bid, SETTLE_ATTEMPT_SENT);
@@ -295,7 +295,7 @@ static enum settle_step item_not_taken(struct settle *settle, struct settle_item
     // The receipts, and the nonces, tell what became of it; the next look asks for them.
     settle->nonces_checked = false;
     settle->looked_ns = 0;
-    return SETTLE_STEP_DONE;
+    return SETTLE_STEP_NONE;
 }
 
 static enum settle_step item_broadcast(struct settle *settle, struct settle_item *item,

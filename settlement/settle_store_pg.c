@@ -709,15 +709,18 @@ static enum settle_store_result store_sign(void *context, const struct settle_at
 {
     struct settle_store_pg *store = context;
     struct text_hash hash = hash_text(&attempt->hash);
+    char sources[SETTLE_STATES_ARRAY_MAX];
 
     (void)signer; // its address stands in the row since the attempt was prepared
     if (!begin(store))
         return SETTLE_STORE_LOST;
-    if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_SIGNED, NULL) ||
-        !one(store,
-             "UPDATE settle.attempt SET raw = $2, tx_hash = $3, signed_at = now() "
-             "WHERE attempt_id = $1 AND raw IS NULL",
-             PG_PARAMS(u64(attempt->attempt_id), pg_bytes(raw, len), pg_text(hash.text))) ||
+    settle_attempt_sources(sources, SETTLE_ATTEMPT_SIGNED);
+    // State and bytes at once: the table refuses one without the other.
+    if (!one(store,
+             "UPDATE settle.attempt SET state = 'signed', raw = $2, tx_hash = $3, signed_at = now(), "
+             "updated_at = now() WHERE attempt_id = $1 AND raw IS NULL AND state = ANY($4::text[])",
+             PG_PARAMS(u64(attempt->attempt_id), pg_bytes(raw, len), pg_text(hash.text),
+                       pg_text(sources))) ||
         !one(store,
              "UPDATE chain.chain_request r SET state = 'signed', attempts = attempts + 1, "
              "updated_at = now() FROM settle.attempt a "

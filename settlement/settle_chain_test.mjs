@@ -1,0 +1,285 @@
+#!/usr/bin/env node
+// Settlement on real parts: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement process
+// (settle_host: lonja-settle without a core). See --help.
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Contract, Interface, JsonRpcProvider } from 'ethers';
+
+const HELP = `Usage: settle_chain_test.mjs BIN TEST [--trades N] [--port BASE] [--keep FOLDER]
+
+BIN holds lonja-sign and lonja-key, TEST holds settle_host. Starts its own servers in a new folder, makes N
+trades (60), lets the settlement worker settle them while it is killed, the node and the database are
+stopped, then compares the chain with the database, trade by trade. Exit: 0 passed, 1 failed, 77 skipped.
+`;
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const anvilBinary = join(root, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil');
+const argv = process.argv.slice(2);
+const option = (name, fallback) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : fallback);
+
+const say = (line) => process.stdout.write(`settle_chain_test: ${line}\n`);
+const run = (command, args, env = {}) =>
+  execFileSync(command, args, { env: { ...process.env, ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+
+function check(condition, message) {
+  if (!condition) throw new Error(message);
+}
+
+class Venue {
+  constructor(bin, tests, folder, port) {
+    Object.assign(this, { bin, tests, folder, port, children: [], results: [] });
+  }
+
+  start() {
+    run(join(root, 'tools/services'), ['start', this.folder, '--ports-from', `${this.port}`]);
+    run(join(root, 'tools/demo-chain'), [this.folder], { LONJA_BIN: this.bin });
+    this.deployment = JSON.parse(readFileSync(join(this.folder, 'chain/deployment.json'), 'utf8'));
+    this.demo = JSON.parse(readFileSync(join(root, 'tools/demo.json'), 'utf8'));
+    this.env = Object.fromEntries(
+      readFileSync(join(this.folder, 'services.env'), 'utf8').trim().split('\n')
+        .map((line) => line.replaceAll("'", '').split(/=(.*)/s).slice(0, 2)));
+    this.provider = new JsonRpcProvider(this.env.RPC_URL, 31337, { staticNetwork: true, cacheTimeout: -1 });
+    mkdirSync(join(this.folder, 'sign'), { recursive: true });
+    this.log = openSync(join(this.folder, 'settle.log'), 'a');
+    this.people();
+  }
+
+  stop() {
+    for (const child of this.children) child.kill('SIGKILL');
+    run(join(root, 'tools/services'), ['stop', this.folder]);
+    this.provider?.destroy();
+  }
+
+  sql(text, role = 'postgres') {
+    return run('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', 'lonja', '-c', text], {
+      PGHOST: this.env.PG_HOST, PGPORT: this.env.PG_PORT, PGUSER: role,
+      PGPASSWORD: readFileSync(join(this.folder, `secrets/pg-${role}`), 'utf8').trim(),
+    }).trim();
+  }
+
+  people() {
+    const rows = [];
+    for (const m of this.demo.members) rows.push(`INSERT INTO people.member (member_id, name) VALUES (${m.member}, '${m.name}')`);
+    for (const a of this.demo.accounts)
+      rows.push(`INSERT INTO people.account (account_id, member_id, name, wallet_address) VALUES (${a.account}, ${a.member}, 'a', '${a.wallet}')`);
+    for (const a of this.demo.assets) {
+      rows.push(`INSERT INTO people.asset (asset_id, kind, scale, symbol) VALUES (${a.asset}, '${a.kind}', ${a.scale}, '${a.symbol}')`);
+      if (a.kind === 'token')
+        rows.push(`INSERT INTO people.token (asset_id, name, decimals, chain_id, contract_address) VALUES (${a.asset}, '${a.name}', ${a.decimals}, 31337, '${this.deployment.instruments[a.symbol].token}')`);
+    }
+    rows.push(`INSERT INTO people.asset (asset_id, kind, scale, symbol) VALUES (4, 'token', 2, 'PAPER')`);
+    rows.push(`INSERT INTO people.token (asset_id, name) VALUES (4, 'no contract')`);
+    this.sql(rows.join(';'));
+  }
+
+  sign() {
+    const f = this.folder;
+    return this.child(join(this.bin, 'lonja-sign'), [
+      '--keystore', `${f}/secrets/settlement-key.json`, '--passphrase-file', `${f}/secrets/settlement-key.pass`,
+      '--socket', `${f}/sign/sign.sock`, '--policy', `${f}/chain/policy.json`, '--log', `${f}/sign/sign.log`]);
+  }
+
+  settle(extra = []) {
+    return this.child(join(this.tests, 'settle_host'), [
+      `postgres.host=${this.env.PG_HOST}`, `postgres.port=${this.env.PG_PORT}`, `postgres.secrets_folder=${this.folder}/secrets`,
+      `settle.rpc_url=${this.env.RPC_URL}`, `venue.state_folder=${this.folder}`, 'settle.tick_ms=300', 'settle.poll_ms=50',
+      'settle.http_timeout_ms=2000', ...extra]);
+  }
+
+  child(command, args) {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', this.log] });
+    child.stdout.setEncoding('utf8');
+    child.stdout.on('data', (text) => this.results.push(...text.split('\n').filter((line) => line.startsWith('result'))));
+    child.exited = new Promise((done) => child.on('exit', done));
+    this.children.push(child);
+    return child;
+  }
+
+  // The recorder's part: the trade in the record and its pending row, in one transaction.
+  trade(id, token, seller, buyer, quantity) {
+    this.sql(`BEGIN; INSERT INTO record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,
+      token_scale, taker_side, price, quantity, notional, buyer_account, seller_account, buyer_order, seller_order, buyer_fee, seller_fee)
+      VALUES (${id}, ${id >> 4}, ${id & 15}, ${id}, 1, ${token}, 1, 2, 'buy', 100000000, ${quantity}, ${quantity * 1000000},
+      ${buyer}, ${seller}, 1, 2, 0, 10);
+      INSERT INTO settle.trade (trade_id, created_at) VALUES (${id}, now()); COMMIT`);
+  }
+
+  wallet(account) {
+    return this.demo.accounts.find((a) => a.account === account).wallet;
+  }
+
+  async until(what, condition, seconds = 60) {
+    const end = Date.now() + 1000 * seconds;
+    while (!(await condition())) {
+      check(Date.now() < end, `timeout: ${what}\n${this.sql('SELECT settlement_status, reason, count(*) FROM settle.trade GROUP BY 1, 2')}`);
+      await sleep(50);
+    }
+  }
+
+  count(where) {
+    return Number(this.sql(`SELECT count(*) FROM settle.trade WHERE ${where}`));
+  }
+
+  async transfers(symbol, from) {
+    const abi = new Interface(['event Transfer(address indexed from, address indexed to, uint256 value)']);
+    const address = this.deployment.instruments[symbol].token;
+    const logs = await this.provider.getLogs({ address, fromBlock: from, toBlock: 'latest', topics: [abi.getEvent('Transfer').topicHash] });
+    return logs.map((log) => ({ hash: log.transactionHash, ...abi.parseLog(log).args.toObject() }));
+  }
+}
+
+const tokenOf = (venue, symbol) =>
+  new Contract(venue.deployment.instruments[symbol].token,
+    ['function setAddressFrozen(address,bool)', 'function balanceOf(address) view returns (uint256)'],
+    venue.provider);
+
+// setAddressFrozen by the agent, whose key the signer holds: the node lets us speak for it.
+async function freeze(venue, account, frozen) {
+  const agent = JSON.parse(readFileSync(join(venue.folder, 'chain/input.json'), 'utf8')).agent;
+  await venue.provider.send('anvil_impersonateAccount', [agent]);
+  const data = tokenOf(venue, 'PORT').interface.encodeFunctionData('setAddressFrozen', [venue.wallet(account), frozen]);
+  await venue.provider.send('eth_sendTransaction', [{ from: agent, to: venue.deployment.instruments.PORT.token, data }]);
+  await venue.provider.send('anvil_stopImpersonatingAccount', [agent]);
+}
+
+// Every settled trade has its own transaction with exactly its leg, and there is no other transfer.
+async function compareWithChain(venue, firstBlock) {
+  const rows = venue.sql(`SELECT t.tx_hash, r.token_asset, r.seller_account, r.buyer_account, r.quantity FROM settle.trade t
+    JOIN record.trade r USING (trade_id) WHERE settlement_type = 'on_chain' AND settlement_status = 'settled'`)
+    .split('\n').filter((line) => line !== '').map((line) => line.split('|'));
+  const bySymbol = { 2: await venue.transfers('PORT', firstBlock), 3: await venue.transfers('ATUN', firstBlock) };
+  check(bySymbol[2].length + bySymbol[3].length === rows.length,
+    `${rows.length} trades settled on chain, ${bySymbol[2].length + bySymbol[3].length} transfers there`);
+  for (const [hash, token, seller, buyer, quantity] of rows) {
+    const found = bySymbol[token].filter((t) => t.hash === hash);
+    check(found.length === 1, `transaction ${hash} has ${found.length} transfers`);
+    check(found[0].from === venue.wallet(Number(seller)) && found[0].to === venue.wallet(Number(buyer)) &&
+      found[0].value === BigInt(quantity) * 10n ** 16n, `transaction ${hash} moves something else`);
+  }
+  return rows.length;
+}
+
+// `foreign`: transactions made with the venue's key behind its back (freezing and releasing a wallet).
+function compareRows(venue, foreign = 0) {
+  const one = (text, expected, what) => {
+    const found = venue.sql(text);
+    check(found === expected, `${what}: ${found}, expected ${expected}`);
+  };
+  one(`SELECT count(*) FROM (SELECT request_id FROM settle.attempt WHERE state = 'confirmed' GROUP BY 1 HAVING count(*) > 1) x`, '0', 'requests confirmed twice');
+  one(`SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')`, '0', 'attempts left open');
+  one(`SELECT max(nonce) - min(nonce) + 1 - count(*) FROM settle.nonce`, `${foreign}`, 'gaps between nonces');
+  one(`SELECT count(*) FROM settle.result WHERE state <> 'booked'`, '0', 'results not booked');
+  one(`SELECT count(*) FROM settle.attempt a WHERE a.raw IS NOT NULL AND NOT EXISTS
+       (SELECT 1 FROM chain.transfer_check c WHERE c.request_id = a.request_id AND c.verdict = 'allowed' AND c.at <= a.signed_at)`, '0', 'signatures without evidence');
+  one(`SELECT count(*) FROM settle.trade t WHERE settlement_type = 'on_chain' AND NOT EXISTS
+       (SELECT 1 FROM chain.gas_transaction g WHERE g.tx_hash = t.tx_hash AND g.succeeded)`, '0', 'settled trades without gas');
+  one(`SELECT count(*) FROM chain.gas_transaction g JOIN settle.attempt a USING (tx_hash) WHERE a.state NOT IN ('confirmed', 'reverted')`, '0', 'gas of nothing');
+}
+
+async function main(venue, trades) {
+  venue.start();
+  const firstBlock = (await venue.provider.getBlockNumber()) + 1;
+  let sign = venue.sign();
+  let settle = venue.settle();
+  let id = 1 << 20;
+  const accounts = [1001, 1002, 1003, 1004];
+  const make = (count) => {
+    for (let i = 0; i < count; i++, id += 16)
+      venue.trade(id, i % 10 === 9 ? 4 : 2 + (i % 2), accounts[i % 4], accounts[(i + 1 + (i >> 2) % 3) % 4], 10 + (id >> 4) % 900);
+  };
+
+  make(12);
+  await venue.until('the first trades settle', () => venue.count("settlement_status <> 'settled'") === 0);
+  say(`12 trades settled, ${await compareWithChain(venue, firstBlock)} on the chain`);
+  compareRows(venue);
+
+  for (let round = 0; round < 12; round++) {
+    make(Math.ceil(trades / 12));
+    await sleep(20 + Math.random() * 250);
+    settle.kill('SIGKILL');
+    await settle.exited;
+    settle = venue.settle();
+    if (round === 3) { sign.kill('SIGKILL'); await sign.exited; await sleep(500); sign = venue.sign(); }
+    if (round === 6) { run(join(root, 'tools/services'), ['stop', venue.folder, 'anvil']); make(5); await sleep(700); run(join(root, 'tools/services'), ['start', venue.folder]); }
+    if (round === 9) { run(join(root, 'tools/services'), ['stop', venue.folder, 'postgres']); await sleep(700); run(join(root, 'tools/services'), ['start', venue.folder]); }
+  }
+  await venue.until('every trade settles after the faults', () => venue.count("settlement_status <> 'settled'") === 0);
+  say(`${venue.count('true')} trades settled, worker killed 12 times, signer, node and database once; ${await compareWithChain(venue, firstBlock)} on the chain`);
+  compareRows(venue);
+
+  await freeze(venue, 1002, true);
+  venue.trade(id, 2, 1002, 1003, 777);
+  await venue.until('a frozen wallet fails the trade', () => venue.count(`trade_id = ${id} AND settlement_status = 'failed' AND reason = 'frozen_sender'`) === 1);
+  check(venue.count(`trade_id = ${id} AND total_attempts = 0`) === 1, 'a refusal used an attempt');
+  await freeze(venue, 1002, false);
+  venue.sql(`INSERT INTO settle.retry_request (trade_id, requested_by, reason) VALUES (${id}, 'operator', 'wallet released')`, 'lonja_admin');
+  await venue.until('the trade settles after the retry', () => venue.count(`trade_id = ${id} AND settlement_status = 'settled'`) === 1);
+  const history = venue.sql(`SELECT string_agg(to_status, ' ' ORDER BY history_id) FROM settle.trade_settlement_history WHERE trade_id = ${id}`);
+  check(/^pending processing failed pending processing( processing)? settled$/.test(history), `history: ${history}`);
+  say(`frozen wallet: ${history}`);
+
+  id += 16;
+  venue.sql('UPDATE people.account SET wallet_address = NULL WHERE account_id = 1004');
+  venue.trade(id, 2, 1001, 1004, 5);
+  await venue.until('a missing wallet waits', () => venue.count(`trade_id = ${id} AND settlement_status = 'pending' AND reason = 'wallet_missing'`) === 1);
+  venue.sql(`UPDATE people.account SET wallet_address = '${venue.wallet(1004)}' WHERE account_id = 1004`);
+  await venue.until('and settles when it is there', () => venue.count(`trade_id = ${id} AND settlement_status = 'settled' AND total_attempts = 0`) === 1);
+
+  id += 16;
+  await venue.provider.send('evm_setAutomine', [false]);
+  venue.trade(id, 2, 1001, 1003, 6);
+  await venue.until('a transaction is sent', () => venue.count(`trade_id = ${id} AND tx_hash IS NOT NULL`) === 1);
+  await venue.provider.send('anvil_dropAllTransactions', []);
+  await sleep(700);
+  await venue.provider.send('evm_mine', []);
+  await venue.provider.send('evm_setAutomine', [true]);
+  await venue.provider.send('evm_mine', []);
+  await venue.until('a dropped transaction is sent again', () => venue.count(`trade_id = ${id} AND settlement_status = 'settled'`) === 1);
+
+  await venue.provider.send('anvil_reorg', [3, []]);
+  await venue.until('a reorganisation is noticed', () =>
+    readFileSync(join(venue.folder, 'settle.log'), 'utf8').includes('the same bytes are sent again'));
+  await venue.until('and mended', () => venue.sql(`SELECT count(*) FROM settle.attempt WHERE state = 'sent'`) === '0');
+  await sleep(1000);
+  say(`after all: ${await compareWithChain(venue, firstBlock)} on the chain`);
+  compareRows(venue, 2);
+
+  const second = venue.settle();
+  await sleep(500);
+  check(readFileSync(join(venue.folder, 'settle.log'), 'utf8').includes('another settlement worker holds the lock'), 'two workers at once');
+  second.kill('SIGTERM');
+  settle.kill('SIGTERM');
+  check((await settle.exited) === 0, 'a clean stop has status 0');
+  const booked = new Set(venue.results.map((line) => line.split(' ').slice(1).join(' ')));
+  check(booked.size === Number(venue.sql('SELECT count(*) FROM settle.result')), 'results told to the core');
+}
+
+if (argv.includes('--help') || argv.length < 2) {
+  process.stdout.write(HELP);
+  process.exit(argv.includes('--help') ? 0 : 2);
+}
+if (!existsSync(anvilBinary)) {
+  say('skipped: npm ci has not been run, there is no EVM node');
+  process.exit(77);
+}
+const keep = option('--keep', '');
+const folder = keep !== '' ? resolve(keep) : mkdtempSync('/tmp/lonja-settle-');
+mkdirSync(folder, { recursive: true });
+const venue = new Venue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18700')));
+let status = 0;
+try {
+  await main(venue, Number(option('--trades', '60')));
+  say('passed');
+} catch (error) {
+  say(`FAILED: ${error.stack}`);
+  if (existsSync(join(folder, 'settle.log')))
+    process.stdout.write(readFileSync(join(folder, 'settle.log'), 'utf8').split('\n').slice(-40).join('\n'));
+  status = 1;
+} finally {
+  venue.stop();
+  if (keep === '') rmSync(folder, { recursive: true, force: true });
+}
+process.exit(status);

@@ -1,0 +1,93 @@
+// Test only: the settlement process without a core, for settle_chain_test.mjs. Arguments are configuration
+// keys, settle.tick_ms=200 or so, on top of the defaults. Results for the "core" are taken, written to
+// standard output one per line ("result REF TRADE OUTCOME") and answered as booked.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "settlement/settle_process.h"
+
+struct booked {
+    uint64_t last_ref;
+    bool waiting;
+};
+
+static bool host_send(void *context, const struct settlement_result_cmd *command)
+{
+    struct booked *booked = context;
+
+    printf("result %llu %llu %u\n", (unsigned long long)command->ref_number,
+           (unsigned long long)command->trade_id, command->outcome);
+    fflush(stdout);
+    booked->last_ref = command->ref_number;
+    booked->waiting = true;
+    return true;
+}
+
+static bool host_poll(void *context, struct settle_answer *answer)
+{
+    struct booked *booked = context;
+
+    if (!booked->waiting)
+        return false;
+    booked->waiting = false;
+    *answer = (struct settle_answer){.kind = SETTLE_ANSWER_BOOKED, .ref_number = booked->last_ref};
+    return true;
+}
+
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+#define SET_INT(group, key, def, min, max, doc)                                                    \
+    if (strcmp(name, #group "." #key) == 0) {                                                      \
+        config->group##_##key = strtoll(value, NULL, 10);                                          \
+        return true;                                                                               \
+    }
+#define SET_TEXT(group, key, def, doc)                                                             \
+    if (strcmp(name, #group "." #key) == 0) {                                                      \
+        snprintf(config->group##_##key, CONFIG_TEXT_BYTES_MAX, "%s", value);                       \
+        return true;                                                                               \
+    }
+
+static bool set(struct config *config, const char *name, const char *value)
+{
+    CONFIG_KEYS(SET_INT, SET_TEXT)
+    return false;
+}
+
+#define DEFAULT_INT(group, key, def, min, max, doc) config->group##_##key = def;
+#define DEFAULT_TEXT(group, key, def, doc)                                                         \
+    snprintf(config->group##_##key, CONFIG_TEXT_BYTES_MAX, "%s", def);
+
+static void set_defaults(struct config *config)
+{
+    CONFIG_KEYS(DEFAULT_INT, DEFAULT_TEXT)
+}
+
+int main(int argc, char **argv)
+{
+    static struct config config;
+    struct booked booked = {0};
+    const struct settle_process_core core = {
+        .ops = {.context = &booked, .send = host_send, .poll = host_poll, .close = nothing},
+        .fd = -1,
+        .drain = nothing,
+    };
+
+    log_open("settle");
+    set_defaults(&config);
+    for (int i = 1; i < argc; i++) {
+        char *equals = strchr(argv[i], '=');
+        if (equals == NULL)
+            return 2;
+        *equals = '\0';
+        if (!set(&config, argv[i], equals + 1)) {
+            log_error("no such key key=%s", argv[i]);
+            return 2;
+        }
+    }
+    return settle_process_run(&config, &core);
+}
