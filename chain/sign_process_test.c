@@ -1,10 +1,13 @@
 /* The real lonja-sign on a real socket: what it signs, what it refuses, what it remembers.
  * Argument: the folder of the executables. */
+#include "base/boot.h"
+#include "base/memfile.h"
 #include "base/testing.h"
 #include "chain/sign_log.h"
 #include "chain/sign_process.h"
 #include "chain/signer_wire.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -326,6 +329,58 @@ static void its_memory_is_closed_and_the_filter_stands(void **state)
     assert_int_equal(seccomp, 2);
 }
 
+__attribute__((noreturn)) static void become_child_of_the_venue(int boot_fd)
+{
+    char program[SIGN_PROCESS_PATH_MAX + 16];
+    char number[16];
+    snprintf(program, sizeof(program), "%s/lonja-sign", bin);
+    snprintf(number, sizeof(number), "%d", boot_fd);
+    setenv("LONJA_BOOT_FD", number, 1);
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+    if (fcntl(boot_fd, F_SETFD, 0) == 0)
+        execl(program, "lonja-sign", (char *)NULL);
+    _exit(127);
+}
+
+static int make_boot_record(void)
+{
+    struct boot *boot = calloc(1, sizeof(*boot));
+    boot->magic = BOOT_MAGIC;
+    boot->version = BOOT_VERSION;
+    boot->process = PROCESS_SIGN;
+    boot->incarnation = 1;
+    snprintf(boot->config.venue_state_folder, CONFIG_TEXT_BYTES_MAX, "%s", process.folder);
+    sign_process_path(boot->config.sign_socket, &process, "socket");
+    sign_process_path(boot->config.sign_keystore, &process, "key.json");
+    sign_process_path(boot->config.sign_passphrase_file, &process, "pass");
+    sign_process_path(boot->config.sign_policy_file, &process, "policy");
+    int boot_fd = memfile_create_constant("boot", boot, sizeof(*boot));
+    free(boot);
+    assert_true(boot_fd >= 0);
+    return boot_fd;
+}
+
+static void as_a_process_of_the_venue_it_takes_all_from_the_boot_record(void **state)
+{
+    (void)state;
+    char log[SIGN_PROCESS_PATH_MAX];
+    char log_folder[SIGN_PROCESS_PATH_MAX];
+    sign_process_path(log_folder, &process, "sign");
+    sign_process_path(log, &process, "sign/signed.log");
+    (void)sign_process_stop(&process, SIGTERM);
+    assert_int_equal(mkdir(log_folder, 0700), 0);
+    int boot_fd = make_boot_record();
+    process.pid = fork();
+    if (process.pid == 0)
+        become_child_of_the_venue(boot_fd);
+    close(boot_fd);
+    for (int i = 0; i < 500 && sign_transfer(0, 5) != SIGNER_OK; i++)
+        usleep(10000);
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+    assert_int_equal(unlink(log), 0);
+    assert_int_equal(rmdir(log_folder), 0);
+}
+
 #define WITH_SIGNER(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(int argc, char **argv)
@@ -349,6 +404,7 @@ int main(int argc, char **argv)
         WITH_SIGNER(no_other_user_may_ask),
         WITH_SIGNER(it_stops_cleanly_and_a_wrong_passphrase_does_not_start),
         WITH_SIGNER(its_memory_is_closed_and_the_filter_stands),
+        WITH_SIGNER(as_a_process_of_the_venue_it_takes_all_from_the_boot_record),
         cmocka_unit_test(neither_curl_nor_a_database_is_linked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
