@@ -134,6 +134,16 @@ __attribute__((format(printf, 4, 5))) static void add(char *text, size_t bytes, 
     *used += (size_t)more < bytes - *used ? (size_t)more : bytes - *used - 1;
 }
 
+static void add_count(const struct status *status, char *text, size_t bytes, size_t *used)
+{
+    int wanted = 0, running = 0;
+    for (int i = 0; i < PROCESS_COUNT; i++) {
+        wanted += status->processes[i].state != CHILD_ABSENT;
+        running += status->processes[i].state == CHILD_RUNNING;
+    }
+    add(text, bytes, used, " %d of %d run ", running, wanted);
+}
+
 void status_line(const struct status *status, char *text, size_t bytes)
 {
     size_t used = 0;
@@ -141,7 +151,8 @@ void status_line(const struct status *status, char *text, size_t bytes)
         status->core_state, status->venue_state, status->epoch, status->sequence, status->durable_seq);
     if (status->journal_error != 0)
         add(text, bytes, &used, " JOURNAL: %s ", strerror((int)status->journal_error));
-    for (int i = PROCESS_CORE + 1; i < PROCESS_COUNT; i++) {
+    add_count(status, text, bytes, &used);
+    for (int i = 0; i < PROCESS_COUNT; i++) {
         const struct status_process *process = &status->processes[i];
         const char *name = process_name((enum process_id)i);
         if (process->state == CHILD_ABSENT)
@@ -150,8 +161,6 @@ void status_line(const struct status *status, char *text, size_t bytes)
             add(text, bytes, &used, " %s:%s", name, child_state_name(process->state));
         else if (process->reads && process->lag > 0)
             add(text, bytes, &used, " %s:-%" PRIu64, name, process->lag);
-        else
-            add(text, bytes, &used, " %s", name);
     }
 }
 
