@@ -126,6 +126,9 @@ static void a_replacement_needs_both_fees_higher(void **state)
     assert_int_equal(sign(&made, &request), SIGNER_OK);
     request.max_fee_wei += request.max_fee_wei / 8;
     assert_int_equal(sign(&made, &request), SIGNER_BUMP_TOO_SMALL);
+    struct signer_request other = transfer(9, 5);
+    other.priority_fee_wei += other.priority_fee_wei / 8;
+    assert_int_equal(sign(&made, &other), SIGNER_BUMP_TOO_SMALL);
     request.priority_fee_wei += request.priority_fee_wei / 8;
     assert_int_equal(sign(&made, &request), SIGNER_OK);
 }
