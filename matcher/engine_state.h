@@ -128,6 +128,8 @@ static inline int64_t instrument_notional(const struct instrument *instrument, i
 
 // ---- writing events --------------------------------------------------------------------------------
 
+enum { EVENTS_AHEAD = 3 };
+
 static inline uint32_t turn_room(const struct turn *turn)
 {
     ASSERT(turn->sink->count <= turn->engine->limits.command_events_max);
@@ -152,6 +154,11 @@ static inline struct event *turn_emit(struct turn *turn, uint8_t type)
                                           .gateway_seq = from->gateway_seq};
     memset(&event->body, 0, sizeof(event->body));
     sink->count++;
+    // The ring is larger than the caches: fetch the lines of a later event while this one is written.
+    const struct event *later =
+        &sink->events[(sink->position + sink->count + EVENTS_AHEAD) & sink->mask];
+    __builtin_prefetch(later, 1);
+    __builtin_prefetch((const uint8_t *)later + 64, 1);
     return event;
 }
 
