@@ -126,6 +126,8 @@ struct fake_world {
     bool hook_reverts;       // forcedTransfer reverts, also when simulated
     bool out_of_gas_once;    // the next transaction fails, a simulation passes
     bool wrong_event;        // executed transactions emit another Transfer
+    bool receipts_hidden;    // a node that lags behind its own blocks: no receipt of any transaction
+    bool blocks_hidden;      // … and its blocks show no transactions
     bool down;
     size_t wallet_count;
     struct fake_wallet wallets[FAKE_WALLETS_MAX];

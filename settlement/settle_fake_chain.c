@@ -323,7 +323,7 @@ static json_t *receipt(struct fake_world *world, const json_t *params)
 {
     const struct fake_tx *tx = tx_param(world, params);
 
-    if (tx == NULL || !tx->mined)
+    if (tx == NULL || !tx->mined || world->receipts_hidden)
         return json_null();
     struct chain_hash hash = block_hash(world, tx->block);
     json_t *logs = json_array();
@@ -349,7 +349,7 @@ static json_t *block(struct fake_world *world, const json_t *params)
         return json_null();
     json_t *transactions = json_array();
     for (size_t i = 0; i < world->tx_count; i++)
-        if (world->txs[i].mined && world->txs[i].block == number)
+        if (world->txs[i].mined && world->txs[i].block == number && !world->blocks_hidden)
             json_array_append_new(transactions, tx_json(world, &world->txs[i]));
     hash = block_hash(world, number);
     parent = block_hash(world, number - 1);

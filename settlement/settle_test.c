@@ -399,6 +399,43 @@ static void a_chain_that_loses_final_blocks_gets_the_same_bytes_again(void **sta
     assert_int_equal(venue.world.gas_rows, 5);
 }
 
+static void a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer(void **state)
+{
+    (void)state;
+    for (int hidden_blocks = 0; hidden_blocks < 2; hidden_blocks++) {
+        venue_open(&venue, 1);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        settle_do_work(&venue.settle, venue.world.now_ns);
+        venue.world.receipts_hidden = true;
+        venue.world.blocks_hidden = hidden_blocks == 1;
+        steps(&venue, 60);
+        assert_state(&venue.world.trades[0], SETTLE_TRADE_PROCESSING, "");
+        assert_int_equal(venue.world.trades[0].executed, 1);
+        assert_int_equal(venue.world.attempt_count, 1);
+        venue.world.receipts_hidden = venue.world.blocks_hidden = false;
+        run_to_end(&venue);
+        assert_int_equal(venue.world.trades[0].total_attempts, 0);
+    }
+}
+
+static void the_older_of_two_bids_may_be_the_one_that_is_mined(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.base_fee_wei = 20000000000;
+    while (venue.world.tx_count < 2)
+        step(&venue);
+    venue.world.txs[0].dropped = false; // a miner that has not heard of the higher bid
+    venue.world.txs[1].dropped = true;
+    venue.world.base_fee_wei = 1000000000;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_CONFIRMED);
+    assert_int_equal(venue.world.attempts[1].attempt.state, SETTLE_ATTEMPT_REPLACED);
+    assert_memory_equal(&venue.world.trades[0].tx_hash, &venue.world.txs[0].hash, KECCAK_BYTES);
+}
+
 static void a_foreign_transaction_at_our_nonce_counts_as_an_attempt(void **state)
 {
     (void)state;
@@ -562,6 +599,8 @@ int main(void)
         cmocka_unit_test(a_forgotten_transaction_is_sent_again_as_it_is),
         cmocka_unit_test(a_reorganisation_sends_the_same_bytes_in_nonce_order),
         cmocka_unit_test(a_chain_that_loses_final_blocks_gets_the_same_bytes_again),
+        cmocka_unit_test(a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer),
+        cmocka_unit_test(the_older_of_two_bids_may_be_the_one_that_is_mined),
         cmocka_unit_test(a_foreign_transaction_at_our_nonce_counts_as_an_attempt),
         cmocka_unit_test(foreign_transactions_before_the_start_are_skipped),
         cmocka_unit_test(an_absent_core_gets_its_results_later),
