@@ -27,6 +27,7 @@ static const int sandbox_allowed[] = {
     SYS_madvise, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_restart_syscall, SYS_getpid,
     SYS_gettid, SYS_tgkill, SYS_setpriority, SYS_exit, SYS_exit_group, SYS_rseq, SYS_set_robust_list,
     SYS_fstat, SYS_newfstatat, SYS_lseek,
+    SYS_seccomp, // a filter can only take more away
 };
 static const int sandbox_deadly[] = {
     SYS_socket, SYS_socketpair, SYS_connect, SYS_accept, SYS_accept4, SYS_bind, SYS_listen, SYS_sendto,
@@ -93,8 +94,6 @@ static int sandbox_install(const struct sandbox_program *program, unsigned flags
 #else
     struct sock_filter *code = (struct sock_filter *)(uintptr_t)program->code; // the kernel only reads it
     struct sock_fprog filter = {.len = program->count, .filter = code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return -errno;
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) != 0)
         return -errno;
     return 0;
@@ -103,6 +102,8 @@ static int sandbox_install(const struct sandbox_program *program, unsigned flags
 
 int sandbox_enter_process(int journal_folder_fd)
 {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
     struct sandbox_program program;
     sandbox_begin(&program);
     for (size_t i = 0; i < sizeof sandbox_allowed / sizeof sandbox_allowed[0]; i++)

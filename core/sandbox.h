@@ -11,7 +11,7 @@
 // For all threads of the process; files can be opened and renamed in `journal_folder_fd` only.
 // Returns 0 or -errno. In a build with sanitizers it does nothing, since those need more, and says so.
 CHECKED int sandbox_enter_process(int journal_folder_fd);
-// For the calling thread, in addition.
+// For the calling thread, in addition, after the process.
 CHECKED int sandbox_enter_core_thread(void);
 
 #endif

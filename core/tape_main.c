@@ -220,6 +220,11 @@ int main(void)
     while (!tape_stop_asked)
         if (!tape_work(&tape))
             tape_wait(&tape);
+    // What is durable when we are asked to stop still goes on the tape: a core that stopped before us has
+    // nothing left that is not there.
+    uint64_t durable = tape_durable(&tape);
+    while (tape.replay.sequence < durable && tape_work(&tape))
+        ;
     replay_guard_end();
     if (tape.replay.sequence > tape.snapshot_sequence)
         tape_snapshot(&tape);

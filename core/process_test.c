@@ -1,0 +1,556 @@
+// The real executables on a real disk: start, trade, kill, recover, replay, poison.
+#include "core/testing.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/command_ring.h"
+#include "base/event_ring.h"
+#include "base/memfile.h"
+#include "core/follower.h"
+#include "core/journal_reader.h"
+#include "core/numbered_file.h"
+#include "core/replay.h"
+
+enum { INSTRUMENT = 1, CASH = 1, TOKEN = 2, MEMBER = 1, BUYER = 21, SELLER = 22, SESSION = 1 };
+
+struct venue {
+    char folder[64];
+    struct boot boot;
+    struct event_ring ring;
+    struct command_ring rings[GATEWAY_COUNT];
+    uint64_t gateway_seq[GATEWAY_COUNT];
+    uint32_t incarnation;
+    pid_t core, tape;
+    struct follower *follower;
+    uint64_t accepted, trades, events, posted;
+};
+
+static pid_t start(const struct boot *boot, enum process_id process)
+{
+    struct boot own = *boot;
+    own.process = process;
+    int fd = memfile_create_constant("boot", &own, sizeof own);
+    assert_true(fd >= 0);
+    pid_t child = fork();
+    if (child != 0) {
+        close(fd);
+        return child;
+    }
+    char path[512], text[16];
+    snprintf(path, sizeof path, "%s/lonja-%s", LONJA_BIN, process_name(process));
+    snprintf(text, sizeof text, "%d", fd);
+    setenv("LONJA_BOOT_FD", text, 1);
+    if (getenv("LONJA_TEST_VERBOSE") == NULL && freopen("/dev/null", "w", stderr) == NULL)
+        _exit(99);
+    fcntl(fd, F_SETFD, 0);
+    fcntl(boot->event_ring_fd, F_SETFD, 0);
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        if (boot->command_ring_fd[i] >= 0)
+            fcntl(boot->command_ring_fd[i], F_SETFD, 0);
+    for (int i = 0; i < PROCESS_COUNT; i++) {
+        fcntl(boot->reader_page_fd[i], F_SETFD, 0);
+        fcntl(boot->doorbell_fd[i], F_SETFD, 0);
+    }
+    execl(path, path, (char *)NULL);
+    _exit(99);
+}
+
+static int finish(pid_t *child, int signal_number)
+{
+    if (signal_number != 0)
+        kill(*child, signal_number);
+    int status;
+    assert_int_equal(waitpid(*child, &status, 0), *child);
+    *child = 0;
+    return status;
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void await_core(struct venue *venue, uint64_t epoch)
+{
+    for (int i = 0; i < 10000; i++, nap())
+        if (atomic_load(&venue->ring.control->epoch) == epoch &&
+            atomic_load(&venue->ring.control->core_state) == CORE_RUNNING)
+            return;
+    fail_msg("the core does not run");
+}
+
+// ---- commands ----------------------------------------------------------------------------------------
+
+static struct command *claim(struct venue *venue, uint8_t gateway, uint8_t type, size_t tail)
+{
+    uint8_t slots = command_slots(type, tail);
+    struct command *command;
+    for (int i = 0; (command = command_ring_claim(&venue->rings[gateway], slots, false)) == NULL; i++) {
+        if (i > 10000)
+            fail_msg("the ring stays full");
+        nap();
+    }
+    atomic_store(&venue->rings[gateway].control->heartbeat_ns, clock_monotone_ns(&clock_system));
+    command->header.slots = slots;
+    command->header.type = type;
+    command->header.version = SCHEMA_VERSION;
+    command->header.incarnation = venue->incarnation;
+    command->header.gateway_seq = ++venue->gateway_seq[gateway];
+    return command;
+}
+
+static void send(struct venue *venue, uint8_t gateway)
+{
+    command_ring_publish(&venue->rings[gateway]);
+}
+
+static void attach_all(struct venue *venue)
+{
+    static const uint8_t gateways[] = {GATEWAY_FIX, GATEWAY_WEB, GATEWAY_ADMIN};
+    for (size_t i = 0; i < 3; i++) {
+        claim(venue, gateways[i], CMD_gateway_attach, 0);
+        send(venue, gateways[i]);
+    }
+}
+
+static void reference_account(struct venue *venue, uint32_t account)
+{
+    claim(venue, GATEWAY_ADMIN, CMD_account_set, 0)->body.account_set = (struct account_set_cmd){
+        .account = account, .member = MEMBER, .jurisdiction = 724, .kyc = KYC_APPROVED,
+        .accreditation = ACCREDITATION_INSTITUTIONAL, .fatca = FATCA_CLEAR,
+        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS, .fee_bps = FEE_BPS_DEFAULT};
+    send(venue, GATEWAY_ADMIN);
+}
+
+static void deposit(struct venue *venue, uint32_t account, uint32_t asset, uint64_t reference)
+{
+    claim(venue, GATEWAY_ADMIN, CMD_ledger_post, 0)->body.ledger_post = (struct ledger_post_cmd){
+        .account = account, .asset = asset, .amount = 1000000000000000, .kind = POSTING_DEPOSIT,
+        .ref_source = REF_ADMIN, .ref_number = reference, .ref_hash = reference};
+    send(venue, GATEWAY_ADMIN);
+}
+
+static void set_up_reference(struct venue *venue)
+{
+    claim(venue, GATEWAY_ADMIN, CMD_asset_set, 0)->body.asset_set =
+        (struct asset_set_cmd){.asset = CASH, .kind = ASSET_CASH, .scale = 6, .symbol = "USD"};
+    send(venue, GATEWAY_ADMIN);
+    claim(venue, GATEWAY_ADMIN, CMD_asset_set, 0)->body.asset_set =
+        (struct asset_set_cmd){.asset = TOKEN, .kind = ASSET_TOKEN, .scale = 2, .symbol = "PORT"};
+    send(venue, GATEWAY_ADMIN);
+    claim(venue, GATEWAY_ADMIN, CMD_instrument_set, 0)->body.instrument_set = (struct instrument_set_cmd){
+        .instrument = INSTRUMENT, .token_asset = TOKEN, .cash_asset = CASH, .status = TOKEN_SECONDARY,
+        .trading_mode = MODE_FULL_ORDERBOOK, .token_scale = 2, .tick = 10000, .lot = 1,
+        .flags = INSTRUMENT_SELL_UNSETTLED, .collar_bps = 5000, .symbol = "PORT"};
+    send(venue, GATEWAY_ADMIN);
+    claim(venue, GATEWAY_ADMIN, CMD_instrument_phase, 0)->body.instrument_phase =
+        (struct instrument_phase_cmd){.instrument = INSTRUMENT, .phase = PHASE_CONTINUOUS};
+    send(venue, GATEWAY_ADMIN);
+    claim(venue, GATEWAY_ADMIN, CMD_member_set, 0)->body.member_set = (struct member_set_cmd){.member = MEMBER};
+    send(venue, GATEWAY_ADMIN);
+    reference_account(venue, BUYER);
+    reference_account(venue, SELLER);
+    struct command *session = claim(venue, GATEWAY_ADMIN, CMD_session_set, 8);
+    session->body.session_set = (struct session_set_cmd){
+        .session = SESSION, .member = MEMBER, .gateway = GATEWAY_FIX, .account_count = 2};
+    uint32_t accounts[2] = {BUYER, SELLER};
+    memcpy(command_tail_writable(session), accounts, sizeof accounts);
+    send(venue, GATEWAY_ADMIN);
+    deposit(venue, BUYER, CASH, 1);
+    deposit(venue, SELLER, TOKEN, 2);
+}
+
+static void open_session(struct venue *venue)
+{
+    struct command *command = claim(venue, GATEWAY_FIX, CMD_session_open, 0);
+    command->header.session = SESSION;
+    command->body.session_open.opened_session = SESSION;
+    send(venue, GATEWAY_FIX);
+}
+
+static void order(struct venue *venue, uint64_t number)
+{
+    char id[CLIENT_ID_BYTES_MAX + 1];
+    int bytes = snprintf(id, sizeof id, "order-%llu", (unsigned long long)number);
+    struct command *command = claim(venue, GATEWAY_FIX, CMD_order_new, (size_t)bytes);
+    bool buy = number % 3 == 0;
+    command->header.session = SESSION;
+    command->body.order_new = (struct order_new_cmd){
+        .account = buy ? BUYER : SELLER, .instrument = INSTRUMENT, .side = buy ? SIDE_BUY : SIDE_SELL,
+        .type = ORDER_LIMIT, .tif = TIF_GTC, .client_id_bytes = (uint8_t)bytes,
+        .price = 100000000 + (int64_t)(number * 7 % 5) * 10000, .quantity = 1 + (int64_t)(number % 9)};
+    memcpy(command_tail_writable(command), id, (size_t)bytes);
+    send(venue, GATEWAY_FIX);
+}
+
+// ---- reading -----------------------------------------------------------------------------------------
+
+static void drain(struct venue *venue)
+{
+    static struct event events[256];
+    size_t count;
+    while ((count = follower_poll(venue->follower, events, 256)) > 0) {
+        venue->events += count;
+        for (size_t i = 0; i < count; i++) {
+            venue->accepted += events[i].header.type == EVT_order_accepted;
+            venue->trades += events[i].header.type == EVT_trade;
+            venue->posted += events[i].header.type == EVT_ledger_posted;
+            if (events[i].header.type == EVT_rejected && getenv("LONJA_TEST_VERBOSE") != NULL) {
+                char line[2048];
+                event_dump(&events[i], line, sizeof line);
+                print_message("%s\n", line);
+            }
+        }
+    }
+}
+
+static void await_accepted(struct venue *venue, uint64_t accepted)
+{
+    uint64_t until_ns = clock_monotone_ns(&clock_system) + 20000000000u;
+    while (venue->accepted < accepted && clock_monotone_ns(&clock_system) < until_ns) {
+        drain(venue);
+        if (venue->accepted < accepted)
+            follower_wait(venue->follower, 20);
+    }
+    assert_int_equal(venue->accepted, accepted);
+}
+
+static void run_tool(char *out, size_t size, const struct venue *venue, const char *command,
+                     const char *options, int status)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "%s/lonja-journal %s %s %s 2>&1", LONJA_BIN, command, venue->folder, options);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    size_t n = fread(out, 1, size - 1, pipe);
+    out[n] = '\0';
+    int result = pclose(pipe);
+    if (WEXITSTATUS(result) != status)
+        fail_msg("%s: status %d: %s", command, WEXITSTATUS(result), out);
+}
+
+// Sequence, events and digests of a replay, without the "from".
+static void replay_line(char out[512], const struct venue *venue, const char *options)
+{
+    run_tool(out, 512, venue, "replay", options, 0);
+    char *from = strstr(out, " from=");
+    assert_non_null(from);
+    *from = '\0';
+}
+
+// ---- fixture -----------------------------------------------------------------------------------------
+
+static int setup(void **state)
+{
+    struct venue *venue = calloc(1, sizeof *venue);
+    testing_folder_make(venue->folder);
+    testing_boot_init(&venue->boot, PROCESS_OPS, venue->folder);
+    venue->boot.config.tape_snapshot_every = 100;
+    venue->boot.config.core_realtime_priority = 0;
+    assert_int_equal(event_ring_open_reader(&venue->ring, venue->boot.event_ring_fd, 1024, 64), 0);
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        if (venue->boot.command_ring_fd[i] >= 0)
+            assert_int_equal(
+                command_ring_open_producer(&venue->rings[i], venue->boot.command_ring_fd[i], 1024), 0);
+    venue->incarnation = 1;
+    venue->follower = follower_open(&venue->boot, 0);
+    assert_non_null(venue->follower);
+    *state = venue;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct venue *venue = *state;
+    if (venue->core > 0)
+        finish(&venue->core, SIGKILL);
+    if (venue->tape > 0)
+        finish(&venue->tape, SIGKILL);
+    follower_close(venue->follower);
+    event_ring_close(&venue->ring);
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        if (venue->boot.command_ring_fd[i] >= 0)
+            command_ring_close(&venue->rings[i]);
+    testing_boot_fini(&venue->boot);
+    testing_folder_remove(venue->folder);
+    free(venue);
+    return 0;
+}
+
+static void await_posted(struct venue *venue, uint64_t posted)
+{
+    for (int i = 0; i < 10000 && venue->posted < posted; i++, nap())
+        drain(venue);
+    assert_int_equal(venue->posted, posted);
+}
+
+static void begin_trading(struct venue *venue)
+{
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    venue->tape = start(&venue->boot, PROCESS_TAPE);
+    await_core(venue, 1);
+    attach_all(venue);
+    set_up_reference(venue);
+    await_posted(venue, 2); // before the session is used, which comes by another ring
+    open_session(venue);
+}
+
+static void begin_again(struct venue *venue, uint64_t epoch)
+{
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, epoch);
+    venue->incarnation++;
+    attach_all(venue);
+    open_session(venue);
+}
+
+// The venue opens when all are attached: orders sent before are refused, so wait for it.
+static void await_open(struct venue *venue)
+{
+    for (int i = 0; i < 10000; i++, nap())
+        if (atomic_load(&venue->ring.control->venue_state) == VENUE_OPEN)
+            return;
+    fail_msg("the venue does not open");
+}
+
+// ---- tests -------------------------------------------------------------------------------------------
+
+static void a_trade_survives_a_clean_stop_and_replays_the_same(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    for (uint64_t i = 1; i <= 9000; i++) {
+        order(venue, i);
+        if (i % 100 == 0)
+            drain(venue);
+    }
+    await_accepted(venue, 9000);
+    assert_true(venue->trades > 1000);
+    assert_int_equal(finish(&venue->core, SIGTERM), 0);
+    assert_int_equal(finish(&venue->tape, SIGTERM), 0);
+    char whole[512], from_snapshot[512];
+    replay_line(whole, venue, "");
+    replay_line(from_snapshot, venue, "--from-snapshot");
+    assert_string_equal(whole, from_snapshot);
+    char sequence[64];
+    snprintf(sequence, sizeof sequence, "sequence=%llu events=%llu ",
+             (unsigned long long)follower_sequence(venue->follower), (unsigned long long)venue->events);
+    assert_memory_equal(whole, sequence, strlen(sequence));
+}
+
+static void killed_cores_lose_nothing_that_was_shown(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    uint64_t number = 0;
+    for (uint64_t epoch = 2; epoch <= 6; epoch++) {
+        for (int i = 0; i < 700; i++)
+            order(venue, ++number);
+        drain(venue);
+        uint64_t shown = follower_sequence(venue->follower);
+        finish(&venue->core, SIGKILL);
+        if (epoch == 4) { // the tape, too
+            finish(&venue->tape, SIGKILL);
+            venue->tape = start(&venue->boot, PROCESS_TAPE);
+        }
+        begin_again(venue, epoch);
+        assert_true(atomic_load(&venue->ring.control->base_sequence) >= shown);
+        await_open(venue);
+    }
+    // One more order, which must come through: the follower has gone on without a gap.
+    uint64_t before = venue->accepted;
+    while (follower_lag(venue->follower) > 0)
+        drain(venue);
+    before = venue->accepted;
+    order(venue, ++number);
+    await_accepted(venue, before + 1);
+    finish(&venue->core, SIGTERM);
+    finish(&venue->tape, SIGTERM);
+    char whole[512], from_snapshot[512], events[64];
+    replay_line(whole, venue, "");
+    replay_line(from_snapshot, venue, "--from-snapshot");
+    assert_string_equal(whole, from_snapshot);
+    drain(venue);
+    snprintf(events, sizeof events, " events=%llu ", (unsigned long long)venue->events);
+    assert_non_null(strstr(whole, events)); // nothing doubled, nothing left out
+}
+
+static void a_deleted_tape_is_rebuilt(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    for (uint64_t i = 1; i <= 3000; i++)
+        order(venue, i);
+    await_accepted(venue, 3000);
+    finish(&venue->tape, SIGTERM);
+    char tape[NUMBERED_PATH_BYTES];
+    state_folder(tape, &venue->boot.config, "tape");
+    testing_folder_remove(tape);
+    venue->tape = start(&venue->boot, PROCESS_TAPE);
+    struct boot boot = venue->boot;
+    boot.process = PROCESS_RECORD;
+    struct follower *follower = follower_open(&boot, 0);
+    uint64_t events = 0;
+    static struct event out[256];
+    for (int i = 0; i < 10000 && follower_sequence(follower) < follower_sequence(venue->follower); i++) {
+        size_t count = follower_poll(follower, out, 256);
+        events += count;
+        if (count == 0)
+            follower_wait(follower, 20);
+    }
+    assert_int_equal(events, venue->events);
+    follower_close(follower);
+}
+
+// Plants a command that the engine's contract does not allow: it asserts.
+static void plant_poison(struct venue *venue)
+{
+    struct journal_io io;
+    struct journal_io_file file;
+    char folder[NUMBERED_PATH_BYTES];
+    state_folder(folder, &venue->boot.config, "journal");
+    assert_int_equal(journal_io_file_open(&io, &file, folder, true), 0);
+    struct journal_reader reader;
+    assert_int_equal(journal_reader_open(&reader, &io, 1, false), 0);
+    const struct journal_block_header *block;
+    while (journal_reader_next(&reader, &block) == JOURNAL_READ)
+        ;
+    static _Alignas(4096) uint8_t page[4096];
+    memset(page, 0, sizeof page);
+    struct journal_block_header *poison = (struct journal_block_header *)(void *)page;
+    *poison = (struct journal_block_header){.epoch = reader.epoch, .segment = reader.segment,
+                                            .first_sequence = reader.next_sequence, .count = 1,
+                                            .bytes = SLOT_BYTES, .previous_chain = reader.chain};
+    struct command *command = (struct command *)(void *)(poison + 1);
+    command->header.slots = 1;
+    command->header.type = 63; // does not exist
+    command->header.version = SCHEMA_VERSION;
+    command->header.sequence = reader.next_sequence;
+    journal_block_seal(poison);
+    char name[NUMBERED_NAME_BYTES];
+    numbered_name(name, reader.segment, JOURNAL_SUFFIX);
+    int fd = io.open(io.context, name, JOURNAL_IO_WRITE);
+    assert_int_equal(io.write(io.context, fd, page, sizeof page, reader.offset), 0);
+    io.close(io.context, fd);
+    journal_reader_close(&reader);
+    journal_io_file_close(&file);
+}
+
+static void a_poison_command_stops_the_core_for_good_until_it_is_cut(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    order(venue, 1);
+    await_accepted(venue, 1);
+    finish(&venue->core, SIGTERM);
+    finish(&venue->tape, SIGTERM);
+    char before[512], after[512], options[64], text[512];
+    replay_line(before, venue, "");
+    uint64_t last = follower_sequence(venue->follower);
+    plant_poison(venue);
+    for (int i = 0; i < 2; i++) {
+        venue->core = start(&venue->boot, PROCESS_CORE);
+        int status = finish(&venue->core, 0);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), EXIT_POISON);
+    }
+    run_tool(text, sizeof text, venue, "replay", "", EXIT_POISON);
+    snprintf(options, sizeof options, "sequence=%llu", (unsigned long long)last + 1);
+    assert_non_null(strstr(text, options));
+    snprintf(options, sizeof options, "%llu --reason test", (unsigned long long)last + 1);
+    run_tool(text, sizeof text, venue, "cut", options, 0);
+    replay_line(after, venue, "");
+    assert_string_equal(before, after);
+    venue->tape = start(&venue->boot, PROCESS_TAPE);
+    begin_again(venue, 2);
+    await_open(venue);
+    order(venue, 2);
+    await_accepted(venue, 2);
+}
+
+static void a_cut_in_the_middle_of_a_block_keeps_what_is_before(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    for (uint64_t i = 1; i <= 2500; i++)
+        order(venue, i);
+    await_accepted(venue, 2500);
+    finish(&venue->core, SIGTERM);
+    finish(&venue->tape, SIGTERM);
+    char until[512], cut[512], text[512];
+    replay_line(until, venue, "--until 1234");
+    run_tool(text, sizeof text, venue, "cut", "1235 --reason test", 0);
+    replay_line(cut, venue, "");
+    assert_string_equal(until, cut);
+    replay_line(cut, venue, "--from-snapshot");
+    assert_string_equal(until, cut);
+}
+
+static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    atomic_fetch_add(&venue->rings[GATEWAY_WEB].control->tail, 100000);
+    claim(venue, GATEWAY_FIX, CMD_order_cancel, 0)->header.session = SESSION;
+    send(venue, GATEWAY_FIX);
+    for (int i = 0; i < 10000 && atomic_load(&venue->rings[GATEWAY_WEB].control->shut) == 0; i++)
+        nap();
+    assert_int_equal(atomic_load(&venue->rings[GATEWAY_WEB].control->shut), 1);
+    order(venue, 1);
+    await_accepted(venue, 1);
+    // Its next life is welcome.
+    command_ring_close(&venue->rings[GATEWAY_WEB]);
+    assert_int_equal(command_ring_open_producer(&venue->rings[GATEWAY_WEB],
+                                                venue->boot.command_ring_fd[GATEWAY_WEB], 1024), 0);
+    venue->incarnation++;
+    claim(venue, GATEWAY_WEB, CMD_gateway_attach, 0);
+    send(venue, GATEWAY_WEB);
+    for (int i = 0; i < 10000 && atomic_load(&venue->rings[GATEWAY_WEB].control->shut) != 0; i++)
+        nap();
+    assert_int_equal(atomic_load(&venue->rings[GATEWAY_WEB].control->shut), 0);
+}
+
+static void the_core_needs_libc_only(void **state)
+{
+    (void)state;
+    char line[256];
+    FILE *pipe = popen("readelf -d " LONJA_BIN "/lonja-core | grep NEEDED", "r");
+    assert_non_null(pipe);
+    unsigned needed = 0;
+    while (fgets(line, sizeof line, pipe) != NULL) {
+        needed++;
+        if (strstr(line, "[libc.so.6]") == NULL && strstr(line, "san.so") == NULL)
+            fail_msg("lonja-core needs more than libc: %s", line);
+    }
+    assert_int_equal(pclose(pipe), 0);
+    assert_true(needed >= 1);
+}
+
+int main(void)
+{
+#define VENUE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        VENUE_TEST(a_trade_survives_a_clean_stop_and_replays_the_same),
+        VENUE_TEST(killed_cores_lose_nothing_that_was_shown),
+        VENUE_TEST(a_deleted_tape_is_rebuilt),
+        VENUE_TEST(a_poison_command_stops_the_core_for_good_until_it_is_cut),
+        VENUE_TEST(a_cut_in_the_middle_of_a_block_keeps_what_is_before),
+        VENUE_TEST(a_command_ring_that_lies_is_shut_and_others_go_on),
+        cmocka_unit_test(the_core_needs_libc_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
