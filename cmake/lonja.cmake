@@ -59,6 +59,9 @@ endfunction()
 
 # lonja_unit_test(NAME SOURCES name_test.c LIBS …): a cmocka program, ctest label "unit".
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+# What several folders use.
+pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 function(lonja_unit_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
