@@ -200,8 +200,8 @@ static void emit_accepted(struct turn *turn, const struct taker *taker)
     out->tif = order->tif;
     out->flags = order->flags;
     out->client_id_bytes = bytes;
-    ASSERT(bytes > 0 && bytes <= CLIENT_ID_BYTES_MAX);
-    memcpy(out->client_id, command_tail(turn->command), bytes);
+    ASSERT(bytes > 0);
+    client_id_copy(out->client_id, command_tail(turn->command), bytes);
 }
 
 // ---- matching ------------------------------------------------------------------------------------------
@@ -358,12 +358,11 @@ static void taker_rest(struct turn *turn, const struct taker *taker)
     ASSERT(taker->order.leaves > 0);
     *order_at(pool, place) = taker->order;
     struct order_cold *cold = &pool->cold[place];
-    cold->quantity = taker->quantity;
-    cold->entered_ns = turn->command->header.time_ns;
-    cold->gateway = turn->command->header.gateway;
-    cold->client_id_bytes = body->client_id_bytes;
-    text_field_set(cold->client_id, sizeof(cold->client_id), command_tail(turn->command),
-                   body->client_id_bytes);
+    *cold = (struct order_cold){.quantity = taker->quantity,
+                                .entered_ns = turn->command->header.time_ns,
+                                .gateway = turn->command->header.gateway,
+                                .client_id_bytes = body->client_id_bytes};
+    client_id_copy(cold->client_id, command_tail(turn->command), body->client_id_bytes);
     order_book_add(pool, instrument_side(taker->instrument, taker->order.side),
                    &taker->session->orders, place);
     taker->instrument->orders_open++;
@@ -385,8 +384,7 @@ static void emit_cancelled(struct turn *turn, const struct order *order, int64_t
     if (command->header.type != CMD_order_cancel)
         return;
     out->client_id_bytes = command->body.order_cancel.client_id_bytes;
-    ASSERT(out->client_id_bytes <= CLIENT_ID_BYTES_MAX);
-    memcpy(out->client_id, command_tail(command), out->client_id_bytes);
+    client_id_copy(out->client_id, command_tail(command), out->client_id_bytes);
 }
 
 static void taker_finish(struct turn *turn, struct taker *taker, uint8_t reason)
@@ -499,8 +497,7 @@ static void emit_amended(struct turn *turn, const struct order *order, int64_t r
     out->side = order->side;
     out->price = order->price;
     out->client_id_bytes = body->client_id_bytes;
-    text_field_set(out->client_id, sizeof(out->client_id), command_tail(turn->command),
-                   body->client_id_bytes);
+    client_id_copy(out->client_id, command_tail(turn->command), body->client_id_bytes);
 }
 
 // Down only, so the order keeps its place in time.
@@ -523,8 +520,8 @@ void engine_order_amend(struct turn *turn)
     order->leaves -= less;
     cold->quantity = body->quantity;
     cold->client_id_bytes = body->client_id_bytes;
-    text_field_set(cold->client_id, sizeof(cold->client_id), command_tail(turn->command),
-                   body->client_id_bytes);
+    memset(cold->client_id, 0, sizeof(cold->client_id));
+    client_id_copy(cold->client_id, command_tail(turn->command), body->client_id_bytes);
     emit_amended(turn, order, released);
 }
 

@@ -57,18 +57,16 @@ bool engine_session_has_account(const struct engine *engine, const struct sessio
                                 uint32_t account)
 {
     const uint32_t *accounts = &engine->session_accounts[session->accounts_first];
-    uint32_t low = 0;
-    uint32_t high = session->terms.account_count;
-    ASSERT(session->accounts_first + high <= engine->session_accounts_used);
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (accounts[middle] < account)
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t base = 0; // the last one that is not above `account`, if there is one; found without branches
+    uint32_t count = session->terms.account_count;
+    ASSERT(session->accounts_first + count <= engine->session_accounts_used);
+    while (count > 1) {
+        uint32_t half = count / 2;
+        base += accounts[base + half] <= account ? half : 0;
+        count -= half;
     }
-    ASSERT(low <= session->terms.account_count);
-    return low < session->terms.account_count && accounts[low] == account;
+    ASSERT(base == 0 || base < session->terms.account_count);
+    return count == 1 && accounts[base] == account;
 }
 
 // ---- leaving -------------------------------------------------------------------------------------------

@@ -126,6 +126,28 @@ static inline int64_t instrument_notional(const struct instrument *instrument, i
     return notional;
 }
 
+// Copies a client id into a field that is all zero, in steps of fixed size: as one memcpy of unknown length
+// it becomes a string instruction, which costs more than the whole check of an order.
+static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const char *text,
+                                  uint32_t bytes)
+{
+    uint32_t at = 0;
+    ASSERT(bytes <= CLIENT_ID_BYTES_MAX);
+#define CLIENT_ID_STEP(size)                                                                       \
+    if ((bytes & (size)) != 0) {                                                                   \
+        memcpy(field + at, text + at, (size));                                                     \
+        at += (size);                                                                              \
+    }
+    CLIENT_ID_STEP(32)
+    CLIENT_ID_STEP(16)
+    CLIENT_ID_STEP(8)
+    CLIENT_ID_STEP(4)
+    CLIENT_ID_STEP(2)
+    CLIENT_ID_STEP(1)
+#undef CLIENT_ID_STEP
+    ASSERT(at == bytes);
+}
+
 // ---- writing events --------------------------------------------------------------------------------
 
 enum { EVENTS_AHEAD = 3 };
