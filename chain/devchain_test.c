@@ -172,7 +172,7 @@ static int stop_all(void **state)
     return run("rm -r %s", folder);
 }
 
-/* ---- helpers of the tests ----------------------------------------------------------------------
+/* ---- what the tests share ----------------------------------------------------------------------
  */
 
 static void operate(const char *command, const struct chain_address *wallet, const char *rest)
