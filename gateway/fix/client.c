@@ -323,7 +323,8 @@ static void client_tick(struct client *client, uint64_t now_ns)
     if (connection_is_finishing(client->connection, &finishing_since_ns)) {
         if (now_ns - finishing_since_ns > FINISH_PATIENCE_NS)
             connection_close(client->connection, "the peer does not take the rest");
-    } else if (client->session == NULL && now_ns - client->since_ns > patience_ns) {
+    } else if (client->session == NULL && client->check == NULL && // a check has a limit of its own
+               now_ns - client->since_ns > patience_ns) {
         connection_close(client->connection, "no logon in time");
     }
 }

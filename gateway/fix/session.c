@@ -138,19 +138,19 @@ static void on_reset(void *context)
     struct session *session = context;
     struct orders *orders = &session->desk->orders;
     log_info("numbers reset session=%u", session->id);
-    int error = store_reset(&session->store);
-    if (error != 0) {
-        disk_failed(session, "reset", error);
-        return;
-    }
     session->next_in = 1;
     session->resend = (struct resend){0};
-    for (size_t i = 0; i < orders->count; i++) {
+    int error = store_reset_begin(&session->store);
+    for (size_t i = 0; i < orders->count && error == 0; i++) {
         const struct fix_order *order = &orders->entries[i];
         const struct store_record record = {.state = order, .state_bytes = sizeof *order};
         if (order->session == session->id)
             store_append(&session->store, &record);
     }
+    if (error == 0)
+        error = store_reset_commit(&session->store);
+    if (error != 0)
+        disk_failed(session, "reset", error);
 }
 
 static const struct fix_session_events layer_events = {

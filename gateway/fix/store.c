@@ -366,22 +366,32 @@ int store_close(struct store *store)
     return result;
 }
 
-int store_reset(struct store *store)
+int store_reset_begin(struct store *store)
 {
-    char old[600];
-    snprintf(old, sizeof old, "%s/messages-%u", store->folder, store->generation);
+    int result = store_flush(store);
+    if (result != 0)
+        return result;
     close(store->messages_fd);
     store->generation++;
     store->entry_count = 0;
-    store->buffer_bytes = 0;
     store->written = 0;
-    int result = messages_open(store);
+    store->base = store->last;
+    result = messages_open(store);
     if (result == 0 && ftruncate(store->messages_fd, 0) != 0)
         result = -errno;
-    store->next_out = 1;
-    store->base = store->last;
+    return result;
+}
+
+int store_reset_commit(struct store *store)
+{
+    char old[600];
+    snprintf(old, sizeof old, "%s/messages-%u", store->folder, store->generation - 1);
+    int result = store_flush(store);
+    if (result == 0 && fdatasync(store->messages_fd) != 0)
+        result = -errno;
     if (result == 0)
         result = folder_sync(store->folder);
+    store->next_out = 1;
     if (result == 0)
         result = numbers_write(store, 1 + STORE_BLOCK, 0);
     if (result == 0 && unlink(old) != 0 && errno != ENOENT)

@@ -90,8 +90,11 @@ CHECKED int store_reserve(struct store *store);
 void store_append(struct store *store, const struct store_record *record);
 // Hands what was appended to the system. Returns 0 or -errno.
 CHECKED int store_flush(struct store *store);
-// Both numbers begin at 1 again and what was kept is gone; the last reference stays. Returns 0 or -errno.
-CHECKED int store_reset(struct store *store);
+// Both numbers begin at 1 again and what was kept is gone; the last reference stays. Between the two calls
+// the caller appends the states that must outlive the messages; a crash before the second one leaves the
+// store as it was. Return 0 or -errno.
+CHECKED int store_reset_begin(struct store *store);
+CHECKED int store_reset_commit(struct store *store);
 
 // The first kept message with a number >= `number`: returns its number and writes the text; 0 = none.
 // Flushes first. *bytes is 0 if the disk cannot be read or the text is rotten.

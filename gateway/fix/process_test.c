@@ -1,0 +1,699 @@
+// The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What needs a
+// login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for base/pg_test.c;
+// without them those tests say so and are skipped.
+#include "core/testing.h"
+
+#include <argon2.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/command_ring.h"
+#include "base/event_ring.h"
+#include "base/memfile.h"
+#include "base/pg.h"
+#include "gateway/common/link.h"
+#include "gateway/fix/frame.h"
+#include "gateway/fix/resend.h"
+
+enum { CASH = 1, TOKEN = 2, INSTRUMENT = 1, SECOND_NS = 1000000000, INPUT_MAX = 1 << 22, KEPT_MAX = 20000 };
+
+struct venue {
+    char folder[64];
+    struct boot boot;
+    struct event_ring ring;
+    struct link admin;
+    pid_t core, tape, fix;
+    bool has_database;
+};
+
+static struct venue the_venue;
+
+// ---- processes ---------------------------------------------------------------------------------------
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+static uint64_t now_ns(void)
+{
+    return clock_monotone_ns(&clock_system);
+}
+
+static void inherit(int fd)
+{
+    if (fd >= 0)
+        fcntl(fd, F_SETFD, 0);
+}
+
+static pid_t start(const struct boot *boot, enum process_id process)
+{
+    struct boot own = *boot;
+    own.process = process;
+    int fd = memfile_create_constant("boot", &own, sizeof own);
+    assert_true(fd >= 0);
+    pid_t child = fork();
+    if (child != 0) {
+        close(fd);
+        return child;
+    }
+    char path[512], text[16];
+    snprintf(path, sizeof path, "%s/lonja-%s", LONJA_BIN, process_name(process));
+    snprintf(text, sizeof text, "%d", fd);
+    setenv("LONJA_BOOT_FD", text, 1);
+    if (getenv("LONJA_TEST_VERBOSE") == NULL && freopen("/dev/null", "w", stderr) == NULL)
+        _exit(99);
+    inherit(fd);
+    inherit(boot->event_ring_fd);
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        inherit(boot->command_ring_fd[i]);
+    for (int i = 0; i < PROCESS_COUNT; i++) {
+        inherit(boot->reader_page_fd[i]);
+        inherit(boot->doorbell_fd[i]);
+    }
+    execl(path, path, (char *)NULL);
+    _exit(99);
+}
+
+static int finish(pid_t *child, int signal_number)
+{
+    int status = 0;
+    if (*child <= 0)
+        return 0;
+    kill(*child, signal_number);
+    assert_int_equal(waitpid(*child, &status, 0), *child);
+    *child = 0;
+    return status;
+}
+
+static int connect_once(const struct venue *venue)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)venue->boot.config.fix_port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void start_fix(struct venue *venue)
+{
+    venue->boot.incarnation++;
+    venue->fix = start(&venue->boot, PROCESS_FIX);
+    for (int i = 0; i < 5000; i++, nap()) {
+        int fd = connect_once(venue);
+        if (fd >= 0) {
+            close(fd);
+            return;
+        }
+    }
+    fail_msg("lonja-fix does not listen");
+}
+
+// ---- the operator --------------------------------------------------------------------------------------
+
+static struct command *claim(struct venue *venue, uint8_t type, size_t tail_bytes)
+{
+    for (int i = 0; i < 5000; i++, nap()) {
+        link_heartbeat(&venue->admin, venue->ring.control, now_ns());
+        venue->admin.attached = venue->admin.gateway_seq > 0; // nobody here reads events
+        struct command *command = link_claim(&venue->admin, type, tail_bytes, 0, 0);
+        if (command != NULL)
+            return command;
+    }
+    fail_msg("the core takes no commands");
+    return NULL;
+}
+
+static void set_up_market(struct venue *venue)
+{
+    static const char *const symbols[] = {"", "USD", "PORT"};
+    for (uint32_t asset = CASH; asset <= TOKEN; asset++) {
+        struct asset_set_cmd *body = &claim(venue, CMD_asset_set, 0)->body.asset_set;
+        body->asset = asset;
+        body->kind = asset == CASH ? ASSET_CASH : ASSET_TOKEN;
+        body->scale = asset == CASH ? 6 : 2;
+        text_field_set(body->symbol, SYMBOL_BYTES_MAX, symbols[asset], strlen(symbols[asset]));
+        link_send(&venue->admin);
+    }
+    struct instrument_set_cmd *instrument = &claim(venue, CMD_instrument_set, 0)->body.instrument_set;
+    *instrument = (struct instrument_set_cmd){.instrument = INSTRUMENT, .token_asset = TOKEN,
+        .cash_asset = CASH, .status = TOKEN_SECONDARY, .trading_mode = MODE_FULL_ORDERBOOK,
+        .flags = INSTRUMENT_SELL_UNSETTLED, .token_scale = 2, .tick = 10000, .lot = 1,
+        .collar_bps = 1000, .fee_bps = 10};
+    text_field_set(instrument->symbol, SYMBOL_BYTES_MAX, "PORT", 4);
+    link_send(&venue->admin);
+    struct instrument_phase_cmd *phase = &claim(venue, CMD_instrument_phase, 0)->body.instrument_phase;
+    phase->instrument = INSTRUMENT;
+    phase->phase = PHASE_CONTINUOUS;
+    link_send(&venue->admin);
+}
+
+static void deposit(struct venue *venue, uint32_t account, uint32_t asset)
+{
+    struct ledger_post_cmd *body = &claim(venue, CMD_ledger_post, 0)->body.ledger_post;
+    body->account = account;
+    body->asset = asset;
+    body->amount = 1000000000000;
+    body->kind = POSTING_DEPOSIT;
+    body->ref_source = REF_ADMIN;
+    body->ref_number = account * 10 + asset;
+    link_send(&venue->admin);
+}
+
+static void set_up_member(struct venue *venue, uint32_t id)
+{
+    uint32_t account = 100 + id;
+    claim(venue, CMD_member_set, 0)->body.member_set.member = id;
+    link_send(&venue->admin);
+    claim(venue, CMD_account_set, 0)->body.account_set = (struct account_set_cmd){
+        .account = account, .member = id, .kyc = KYC_APPROVED,
+        .accreditation = ACCREDITATION_INSTITUTIONAL, .fatca = FATCA_CLEAR,
+        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
+        .fee_bps = FEE_BPS_DEFAULT};
+    link_send(&venue->admin);
+    struct command *command = claim(venue, CMD_session_set, sizeof account);
+    command->body.session_set = (struct session_set_cmd){
+        .session = id, .member = id, .gateway = GATEWAY_FIX, .account_count = 1};
+    memcpy(command_tail_writable(command), &account, sizeof account);
+    link_send(&venue->admin);
+    deposit(venue, account, CASH);
+    deposit(venue, account, TOKEN);
+}
+
+// ---- Postgres ------------------------------------------------------------------------------------------
+
+static bool database_of(struct config *config, struct pg_settings *owner)
+{
+    const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
+    const char *database = getenv("LONJA_TEST_PG_DATABASE"), *secrets = getenv("LONJA_TEST_PG_SECRETS");
+    if (host == NULL || port == NULL || database == NULL || secrets == NULL) {
+        config->postgres_port = 1; // nobody there
+        snprintf(config->postgres_host, sizeof config->postgres_host, "127.0.0.1");
+        return false;
+    }
+    snprintf(config->postgres_host, sizeof config->postgres_host, "%s", host);
+    snprintf(config->postgres_database, sizeof config->postgres_database, "%s", database);
+    snprintf(config->postgres_secrets_folder, sizeof config->postgres_secrets_folder, "%s", secrets);
+    config->postgres_port = atoi(port);
+    pg_settings_of(owner, config, "lonja_owner");
+    return true;
+}
+
+static void login_insert(struct pg *pg, uint32_t id, const char *comp_id, const char *name)
+{
+    char hash[256];
+    assert_int_equal(argon2id_hash_encoded(2, 1024, 1, "secret", 6, "saltsaltsalt", 12, 32, hash,
+                                           sizeof hash), ARGON2_OK);
+    assert_int_equal(pg_query(pg, NULL, "INSERT INTO people.member (member_id, name) VALUES ($1, $2) "
+                              "ON CONFLICT DO NOTHING", PG_PARAMS(pg_i64(id), pg_text(comp_id))), PG_OK);
+    assert_int_equal(pg_query(pg, NULL, "INSERT INTO people.session (session_id, member_id, gateway) "
+                              "VALUES ($1, $1, 'fix') ON CONFLICT DO NOTHING", PG_PARAMS(pg_i64(id))), PG_OK);
+    assert_int_equal(
+        pg_query(pg, NULL,
+                 "INSERT INTO people.login (kind, login_name, comp_id, session_id, member_id, role, "
+                 "password_hash) VALUES ('fix', $1, $2, $3, $3, 'trader', $4) ON CONFLICT (comp_id) "
+                 "DO UPDATE SET password_hash = excluded.password_hash, disabled = false",
+                 PG_PARAMS(pg_text(name), pg_text(comp_id), pg_i64(id), pg_text(hash))), PG_OK);
+}
+
+static void set_up_logins(const struct pg_settings *owner)
+{
+    struct pg *pg = pg_open(owner);
+    login_insert(pg, 1, "TESTER1", "tester1");
+    login_insert(pg, 2, "TESTER2", "tester2");
+    pg_close(pg);
+}
+
+static int set_up(void **state)
+{
+    struct venue *venue = &the_venue;
+    struct pg_settings owner;
+    testing_folder_make(venue->folder);
+    testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
+    struct config *config = &venue->boot.config;
+    config->fix_port = 20000 + getpid() % 20000;
+    config->fix_logon_timeout_ms = 700;
+    config->fix_output_bytes_max = 65536;
+    config->fix_message_bytes_max = 4096;
+    config->rings_events = 16384;
+    venue->has_database = database_of(config, &owner);
+    testing_boot_fini(&venue->boot);
+    struct config kept = *config; // the rings again, with the sizes above
+    testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
+    close(venue->boot.event_ring_fd);
+    venue->boot.config = kept;
+    venue->boot.event_ring_fd = memfile_create("events", event_ring_bytes((uint64_t)kept.rings_events));
+    if (venue->has_database)
+        set_up_logins(&owner);
+    assert_int_equal(event_ring_open_reader(&venue->ring, venue->boot.event_ring_fd,
+                                            (uint64_t)kept.rings_events,
+                                            (uint64_t)kept.limits_command_events_max), 0);
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    venue->tape = start(&venue->boot, PROCESS_TAPE);
+    assert_int_equal(link_open(&venue->admin, &venue->boot, GATEWAY_ADMIN), 0);
+    set_up_market(venue);
+    set_up_member(venue, 1);
+    set_up_member(venue, 2);
+    claim(venue, CMD_venue_state, 0)->body.venue_state.state = VENUE_OPEN;
+    link_send(&venue->admin);
+    start_fix(venue);
+    *state = venue;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct venue *venue = *state;
+    finish(&venue->fix, SIGKILL);
+    finish(&venue->tape, SIGKILL);
+    finish(&venue->core, SIGKILL);
+    event_ring_close(&venue->ring);
+    testing_boot_fini(&venue->boot);
+    testing_folder_remove(venue->folder);
+    return 0;
+}
+
+// ---- peers -------------------------------------------------------------------------------------------
+
+struct peer {
+    int fd;
+    const char *comp_id;
+    uint32_t next_out;
+    char *input;
+    size_t input_bytes;
+    char *kept[KEPT_MAX]; // by number: the first text of each application message
+    size_t kept_count;
+};
+
+static void peer_open(struct peer *peer, struct venue *venue, const char *comp_id)
+{
+    *peer = (struct peer){.fd = connect_once(venue), .comp_id = comp_id, .next_out = 1};
+    assert_true(peer->fd >= 0);
+    peer->input = malloc(INPUT_MAX);
+    assert_non_null(peer->input);
+}
+
+static void peer_reopen(struct peer *peer, struct venue *venue)
+{
+    close(peer->fd);
+    peer->fd = connect_once(venue);
+    assert_true(peer->fd >= 0);
+    peer->input_bytes = 0;
+}
+
+static void peer_close(struct peer *peer)
+{
+    close(peer->fd);
+    for (size_t i = 0; i < KEPT_MAX; i++)
+        free(peer->kept[i]);
+    free(peer->input);
+}
+
+static void write_all(struct peer *peer, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        ssize_t wrote = send(peer->fd, bytes, count, MSG_NOSIGNAL);
+        if (wrote <= 0)
+            return; // closed by the gateway: the reader sees it
+        bytes += wrote;
+        count -= (size_t)wrote;
+    }
+}
+
+// Puts the header before `fields` ("35=D|11=A|…"); returns the length.
+static size_t compose(const struct peer *peer, uint32_t number, const char *fields, char message[1200])
+{
+    char body[1024], now[FIX_TIME_BYTES];
+    const char *rest = strchr(fields, '|');
+    fix_time(now, clock_wall_ns(&clock_system));
+    int bytes = snprintf(body, sizeof body, "%.*s|34=%u|49=%s|52=%s|56=LONJA%s", (int)(rest - fields),
+                         fields, number, peer->comp_id, now, rest);
+    for (int i = 0; i < bytes; i++)
+        body[i] = body[i] == '|' ? FIX_SOH : body[i];
+    return fix_wrap(message, 1200, body, (size_t)bytes);
+}
+
+static void say(struct peer *peer, const char *fields)
+{
+    char message[1200];
+    write_all(peer, message, compose(peer, peer->next_out++, fields, message));
+}
+
+// The next message, SOH as '|'; "" at the end of the connection or when nothing comes for five seconds.
+static const char *hear(struct peer *peer)
+{
+    static char text[5000];
+    for (;;) {
+        struct frame frame = frame_find(peer->input, peer->input_bytes, 5000);
+        assert_int_not_equal(frame.result, FRAME_GARBLED);
+        if (frame.result == FRAME_WHOLE) {
+            for (size_t i = 0; i < frame.bytes; i++)
+                text[i] = peer->input[i] == FIX_SOH ? '|' : peer->input[i];
+            text[frame.bytes] = 0;
+            peer->input_bytes -= frame.bytes;
+            memmove(peer->input, peer->input + frame.bytes, peer->input_bytes);
+            return text;
+        }
+        struct pollfd wait = {.fd = peer->fd, .events = POLLIN};
+        if (poll(&wait, 1, 5000) != 1)
+            return "";
+        ssize_t got = recv(peer->fd, peer->input + peer->input_bytes, 16384, 0);
+        if (got <= 0)
+            return "";
+        peer->input_bytes += (size_t)got;
+    }
+}
+
+static bool has(const char *message, const char *field)
+{
+    for (const char *at = strstr(message, field); at != NULL; at = strstr(at + 1, field))
+        if (at == message || at[-1] == '|')
+            return true;
+    return false;
+}
+
+// Hears until a message has the fields of `wanted`, separated by blanks ("35=8| 11=A|").
+static const char *expect(struct peer *peer, const char *wanted)
+{
+    char fields[256];
+    for (const char *message = hear(peer); *message != 0; message = hear(peer)) {
+        bool all = true;
+        snprintf(fields, sizeof fields, "%s", wanted);
+        for (char *rest = NULL, *field = strtok_r(fields, " ", &rest); field != NULL;
+             field = strtok_r(NULL, " ", &rest))
+            all = all && has(message, field);
+        if (all)
+            return message;
+    }
+    fail_msg("%s: no message with %s", peer->comp_id, wanted);
+    return NULL;
+}
+
+static void expect_end(struct peer *peer)
+{
+    while (*hear(peer) != 0)
+        ;
+    char byte;
+    assert_true(recv(peer->fd, &byte, 1, MSG_DONTWAIT) <= 0);
+    struct pollfd end = {.fd = peer->fd, .events = POLLIN};
+    assert_int_equal(poll(&end, 1, 0), 1); // at its end, not merely silent
+}
+
+static void logon(struct peer *peer, const char *password)
+{
+    char fields[200];
+    snprintf(fields, sizeof fields, "35=A|98=0|108=30|553=%s|554=%s|",
+             strcmp(peer->comp_id, "TESTER1") == 0 ? "tester1" : "tester2", password);
+    say(peer, fields);
+}
+
+static void place(struct peer *peer, const char *prefix, unsigned number)
+{
+    char fields[200];
+    snprintf(fields, sizeof fields, "35=D|11=%s%u|55=PORT|54=1|60=20261120-10:00:00|38=0.01|40=2|44=1|",
+             prefix, number);
+    say(peer, fields);
+}
+
+static void need_database(const struct venue *venue)
+{
+    if (venue->has_database)
+        return;
+    print_message("skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name no server\n");
+    skip();
+}
+
+// ---- tests -------------------------------------------------------------------------------------------
+
+static void strangers_and_garbage_are_cut(void **state)
+{
+    struct venue *venue = *state;
+    struct peer peer;
+    static const char *const openings[] = {
+        "GET / HTTP/1.1\r\nHost: lonja\r\n\r\n", // not FIX: ignored, then no logon in time
+        "8=FIX.4.4\0019=5",                      // half a message, then silence
+        "8=FIX.4.4\0019=99999\001",              // too long
+        "",
+    };
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t begin = now_ns();
+        peer_open(&peer, venue, "TESTER1");
+        write_all(&peer, openings[i], strlen(openings[i]));
+        expect_end(&peer);
+        assert_true(now_ns() - begin < 4ull * SECOND_NS);
+        peer_close(&peer);
+    }
+    peer_open(&peer, venue, "TESTER1");
+    say(&peer, "35=D|11=A|");
+    expect_end(&peer);
+    peer_close(&peer);
+}
+
+static void without_a_database_a_logon_is_refused_with_a_text(void **state)
+{
+    struct venue *venue = *state;
+    if (venue->has_database)
+        skip();
+    struct peer peer;
+    peer_open(&peer, venue, "TESTER1");
+    logon(&peer, "secret");
+    expect(&peer, "35=5| 58=the");
+    expect_end(&peer);
+    peer_close(&peer);
+}
+
+static void only_who_knows_the_password_is_let_in_and_only_once(void **state)
+{
+    struct venue *venue = *state;
+    need_database(venue);
+    struct peer peer, second;
+    peer_open(&peer, venue, "NOBODY");
+    logon(&peer, "secret");
+    expect(&peer, "35=5| 34=1| 58=user");
+    expect_end(&peer);
+    peer_close(&peer);
+    peer_open(&peer, venue, "TESTER1");
+    logon(&peer, "wrong");
+    expect(&peer, "35=5| 58=user");
+    expect_end(&peer);
+    peer_reopen(&peer, venue);
+    peer.next_out = 1;
+    logon(&peer, "secret");
+    expect(&peer, "35=A| 34=1|");
+    peer_open(&second, venue, "TESTER1");
+    logon(&second, "secret");
+    assert_string_equal(hear(&second), "");
+    peer_close(&second);
+    say(&peer, "35=1|112=still here|");
+    expect(&peer, "35=0| 112=still");
+    say(&peer, "35=5|");
+    expect(&peer, "35=5|");
+    expect_end(&peer);
+    peer_close(&peer);
+}
+
+static void orders_of_two_members_meet(void **state)
+{
+    struct venue *venue = *state;
+    need_database(venue);
+    struct peer one, two;
+    peer_open(&one, venue, "TESTER1");
+    peer_open(&two, venue, "TESTER2");
+    one.next_out = 4; // it has said three messages in the test before
+    logon(&one, "secret");
+    expect(&one, "35=A|");
+    logon(&two, "secret");
+    expect(&two, "35=A|");
+    say(&one, "35=D|11=M1|55=PORT|54=2|60=20261120-10:00:00|38=2|40=2|44=100.5|");
+    expect(&one, "35=8| 11=M1| 150=0|");
+    say(&two, "35=D|11=M2|55=PORT|54=1|60=20261120-10:00:00|38=2|40=2|44=101|59=3|");
+    expect(&two, "35=8| 11=M2| 150=F| 31=100.5| 32=2| 39=2|");
+    expect(&one, "35=8| 11=M1| 150=F| 137=0.201| 39=2|");
+    peer_close(&one);
+    peer_close(&two);
+}
+
+static void a_member_that_never_reads_is_cut_and_nobody_else_notices(void **state)
+{
+    struct venue *venue = *state;
+    need_database(venue);
+    struct peer deaf, other;
+    peer_open(&deaf, venue, "TESTER1");
+    deaf.next_out = 7;
+    logon(&deaf, "secret");
+    expect(&deaf, "35=A|");
+    peer_open(&other, venue, "TESTER2");
+    other.next_out = 4;
+    logon(&other, "secret");
+    expect(&other, "35=A|");
+    int small = 4096;
+    setsockopt(deaf.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    fcntl(deaf.fd, F_SETFL, O_NONBLOCK);
+    char message[1200];
+    bool cut = false;
+    for (int i = 0; i < 200000 && !cut; i++) {
+        size_t count = compose(&deaf, deaf.next_out, "35=H|11=none|55=PORT|54=1|", message);
+        ssize_t wrote = send(deaf.fd, message, count, MSG_NOSIGNAL);
+        cut = wrote < 0 && (errno == EPIPE || errno == ECONNRESET);
+        if (wrote == (ssize_t)count)
+            deaf.next_out++;
+        else if (wrote >= 0)
+            break; // half a message in the socket: enough has been said
+        else
+            nap();
+    }
+    say(&other, "35=1|112=unhurt|");
+    expect(&other, "35=0| 112=unhurt|");
+    for (int i = 0; i < 2000 && !cut; i++, nap())
+        cut = send(deaf.fd, "x", 1, MSG_NOSIGNAL) < 0 && (errno == EPIPE || errno == ECONNRESET);
+    assert_true(cut);
+    peer_close(&deaf);
+    peer_close(&other);
+}
+
+// The message without what a resend changes.
+static void essence(char out[2048], const char *message)
+{
+    static const char *const changing[] = {"9=", "10=", "43=", "52=", "122="};
+    size_t length = 0;
+    while (*message != 0) {
+        size_t bytes = strcspn(message, "|") + 1;
+        bool keep = true;
+        for (size_t i = 0; i < 5; i++)
+            keep = keep && strncmp(message, changing[i], strlen(changing[i])) != 0;
+        if (keep) {
+            memcpy(out + length, message, bytes);
+            length += bytes;
+        }
+        message += bytes;
+    }
+    out[length] = 0;
+}
+
+static void keep(struct peer *peer, const char *message)
+{
+    char text[2048];
+    const char *at = strstr(message, "|34=");
+    unsigned long number = strtoul(at + 4, NULL, 10);
+    if (!has(message, "35=8|") || number >= KEPT_MAX)
+        return;
+    essence(text, message);
+    if (peer->kept[number] != NULL) {
+        assert_string_equal(peer->kept[number], text);
+        return;
+    }
+    peer->kept[number] = strdup(text);
+    peer->kept_count++;
+}
+
+static void a_kill_in_mid_stream_loses_nothing_and_doubles_nothing(void **state)
+{
+    struct venue *venue = *state;
+    need_database(venue);
+    enum { ORDERS = 600, BEFORE_KILL = 250 };
+    struct peer peer;
+    peer_open(&peer, venue, "TESTER2");
+    peer.next_out = 6;
+    logon(&peer, "secret");
+    expect(&peer, "35=A|");
+    uint32_t first_order = peer.next_out;
+    for (unsigned i = 0; i < ORDERS; i++)
+        place(&peer, "K", i);
+    for (unsigned i = 0; i < BEFORE_KILL; i++)
+        keep(&peer, hear(&peer));
+    finish(&venue->fix, SIGKILL);
+    for (const char *message = hear(&peer); *message != 0; message = hear(&peer))
+        keep(&peer, message); // what was on the wire still counts
+    size_t before = peer.kept_count;
+    start_fix(venue);
+    peer_reopen(&peer, venue);
+    uint32_t logon_number = peer.next_out;
+    logon(&peer, "secret");
+    const char *answer = expect(&peer, "35=A|");
+    keep(&peer, answer);
+    say(&peer, "35=2|7=1|16=0|");
+    // What the venue asks for is sent again, as the standard has it; what it has is told again.
+    char accepted[ORDERS] = {0};
+    unsigned count = 0;
+    bool asked = false;
+    while (count < ORDERS) {
+        const char *message = hear(&peer);
+        assert_string_not_equal(message, "");
+        if (has(message, "35=2|") && !asked) {
+            asked = true;
+            uint32_t from = (uint32_t)strtoul(strstr(message, "|7=") + 3, NULL, 10);
+            char fields[256], text[1200];
+            for (uint32_t number = from; number < logon_number; number++) {
+                snprintf(fields, sizeof fields,
+                         "35=D|43=Y|122=20261120-10:00:00|11=K%u|55=PORT|54=1|60=20261120-10:00:00|"
+                         "38=0.01|40=2|44=1|", number - first_order);
+                write_all(&peer, text, compose(&peer, number, fields, text));
+            }
+            snprintf(fields, sizeof fields, "35=4|43=Y|122=20261120-10:00:00|123=Y|36=%u|",
+                     peer.next_out);
+            write_all(&peer, text, compose(&peer, logon_number, fields, text));
+        }
+        keep(&peer, message);
+        if (!has(message, "35=8|") || !has(message, "150=0|"))
+            continue;
+        const char *id = strstr(message, "|11=K");
+        if (id == NULL)
+            continue;
+        unsigned long which = strtoul(id + 5, NULL, 10);
+        assert_true(which < ORDERS);
+        if (!accepted[which])
+            count++;
+        accepted[which] = 1;
+    }
+    assert_true(before >= BEFORE_KILL);
+    peer_close(&peer);
+}
+
+static void a_stop_says_goodbye(void **state)
+{
+    struct venue *venue = *state;
+    struct peer peer = {0};
+    if (venue->has_database) {
+        peer_open(&peer, venue, "TESTER1");
+        logon(&peer, "secret"); // a number too low: refused, whatever it is, by Logout
+        expect(&peer, "35=5|");
+        expect_end(&peer);
+        peer_close(&peer);
+    }
+    kill(venue->fix, SIGTERM);
+    int status = 0;
+    assert_int_equal(waitpid(venue->fix, &status, 0), venue->fix);
+    venue->fix = 0;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strangers_and_garbage_are_cut),
+        cmocka_unit_test(without_a_database_a_logon_is_refused_with_a_text),
+        cmocka_unit_test(only_who_knows_the_password_is_let_in_and_only_once),
+        cmocka_unit_test(orders_of_two_members_meet),
+        cmocka_unit_test(a_member_that_never_reads_is_cut_and_nobody_else_notices),
+        cmocka_unit_test(a_kill_in_mid_stream_loses_nothing_and_doubles_nothing),
+        cmocka_unit_test(a_stop_says_goodbye),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
