@@ -308,22 +308,29 @@ static void dispatch(struct call *call, enum handler handler)
         with_login(call, handler);
 }
 
+// A body that was not read: too long, or of unknown length.
+static void refuse_body(struct call *call, const struct http_request *request)
+{
+    struct web *web = call->web;
+    struct fault fault = {.code = REJECT_MALFORMED, .field = "Content-Length"};
+    if (request->refused == 413)
+        fault = (struct fault){.code = REJECT_TOO_LARGE,
+                               .limit = web->config->web_message_bytes_max,
+                               .value = (int64_t)request->body_bytes};
+    reply_begin(web, &call->reply, "error");
+    shape_error(&web->out, &fault);
+    reply_end(web, &call->reply, request->refused);
+}
+
 void rest_request(void *context, uint64_t id, const struct http_request *request)
 {
     struct web *web = context;
     struct call call = {.web = web, .http = request, .reply = {.peer = id, .rest = true}};
-    struct fault fault = {.code = REJECT_MALFORMED, .field = "Content-Length"};
-    if (request->refused == 413) {
-        refuse(&call, REJECT_TOO_LARGE, web->config->web_message_bytes_max,
-               (int64_t)request->body_bytes);
-        return;
-    }
     if (request->refused != 0) {
-        reply_fault(web, &call.reply, &fault, 0);
+        refuse_body(&call, request);
         return;
     }
-    int route = route_find(call.value, routes, sizeof routes / sizeof *routes, request->method,
-                           request->path);
+    int route = route_find(call.value, routes, sizeof routes / sizeof *routes, request->method, request->path);
     if (route >= 0)
         dispatch(&call, (enum handler)routes[route].handler);
     else if (request->method != HTTP_GET || !pages_answer(web->pages, web->http, id, request->path))

@@ -1,0 +1,506 @@
+// The socket test of lonja-web: the real core, tape, recorder and Postgres, npm's ws as the client, web_seed in
+// the administrator's place. Usage: node gateway/web/web_test.mjs BUILD_FOLDER [name of one test]
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Book } from './pages/book.js';
+
+const root = resolve(fileURLToPath(import.meta.url), '../../..');
+const build = resolve(process.argv[2] ?? 'build/dev');
+const only = process.argv[3];
+const WebSocket = createRequire(join(root, 'package.json'))('ws');
+const PASSWORD = 'correct horse';
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// ---- the venue -----------------------------------------------------------------------------------------------
+
+const folder = mkdtempSync(join(tmpdir(), 'lonja-web-'));
+const services = 21000 + (process.pid % 400) * 20, port = services + 10;
+const base = `http://127.0.0.1:${port}`;
+let venue, database;
+
+function readEnvironment(text) {
+  return Object.fromEntries([...text.matchAll(/^(\w+)='?(.*?)'?$/gm)].map((m) => [m[1], m[2]]));
+}
+
+function sql(role, text) {
+  const env = { ...process.env, PGPASSWORD: readFileSync(join(folder, `secrets/pg-${role}`), 'utf8').trim() };
+  return execFileSync('psql', ['-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-h', database.PG_HOST, '-p', database.PG_PORT, '-U', role, database.PG_DATABASE], { env, input: text, encoding: 'utf8' });
+}
+
+function passwordHash() {
+  return execFileSync(join(build, 'test/web_hash'), [PASSWORD], { encoding: 'utf8' }).trim();
+}
+
+async function start() {
+  execFileSync(join(root, 'tools/services'), ['start', folder, '--ports-from', String(services)], { stdio: ['ignore', 'ignore', 'inherit'] });
+  database = readEnvironment(readFileSync(join(folder, 'services.env'), 'utf8'));
+  mkdirSync(join(folder, 'bin'));
+  for (const name of ['lonja', 'lonja-core', 'lonja-tape', 'lonja-record', 'lonja-web']) cpSync(join(build, 'bin', name), join(folder, 'bin', name));
+  cpSync(join(build, 'test/web_seed'), join(folder, 'bin/lonja-admin'));
+  cpSync(join(build, 'pages'), join(folder, 'pages'), { recursive: true });
+  writeFileSync(join(folder, 'lonja.conf'), `venue = { state_folder = "state"; open_when_attached = false; };
+web = { port = ${port}; rate_per_second = 300; message_bytes_max = 2048; connections_max = 300; output_bytes_max = 65536; };
+postgres = { host = "${database.PG_HOST}"; port = ${database.PG_PORT}; database = "${database.PG_DATABASE}"; secrets_folder = "secrets"; };\n`);
+  const hash = passwordHash();
+  sql('lonja_admin', `INSERT INTO people.member (member_id, name) VALUES (103, 'Web traders');
+    INSERT INTO people.session (session_id, member_id, gateway) VALUES (3, 103, 'web'), (4, 103, 'web'), (5, 103, 'web');
+    INSERT INTO people.login (kind, login_name, session_id, member_id, role, password_hash)
+      SELECT 'web', name, id, 103, 'trader', '${hash}' FROM (VALUES ('carla', 3), ('diego', 4), ('elena', 5)) v(name, id);`);
+  venue = spawn(join(folder, 'bin/lonja'), ['up', '--config', join(folder, 'lonja.conf')], { stdio: ['ignore', 'ignore', 'ignore'] });
+  await until('the venue is open', async () => (await get('/health')).body?.venue_state === 'open', 20000);
+}
+
+async function stop() {
+  if (venue && venue.exitCode === null) {
+    venue.kill('SIGTERM');
+    await Promise.race([new Promise((done) => venue.on('exit', done)), sleep(8000)]);
+  }
+  execFileSync(join(root, 'tools/services'), ['stop', folder], { stdio: 'ignore' });
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function until(what, condition, ms = 5000) {
+  for (const end = Date.now() + ms; ; await sleep(20)) {
+    const value = await Promise.resolve(condition()).catch(() => false);
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+  }
+}
+
+async function http(method, path, body, token) {
+  const response = await fetch(base + path, { method, body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body), headers: token ? { Authorization: `Bearer ${token}` } : {} });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, body: response.headers.get('content-type') === 'application/json' ? JSON.parse(text) : null };
+}
+const get = (path, token) => http('GET', path, undefined, token);
+const pid = (name) => JSON.parse(readFileSync(join(folder, 'state/status.json'), 'utf8')).processes[name].pid;
+
+// ---- a client --------------------------------------------------------------------------------------------------
+
+class Client {
+  static async open(user) {
+    const client = new Client();
+    client.socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
+    client.messages = [];
+    client.id = 0;
+    client.closed = new Promise((done) => client.socket.on('close', (code, reason) => done({ code, reason: reason.toString() })));
+    client.socket.on('message', (text) => client.messages.push(JSON.parse(text)));
+    client.socket.on('error', () => {});
+    await client.next('hello');
+    if (user) {
+      client.token = tokens[user] ??= (await http('POST', '/api/v1/login', { user, password: PASSWORD })).body.token;
+      await client.ask('login', { token: client.token });
+      await client.next('balances');
+    }
+    return client;
+  }
+  // The next message of a type that has not been taken yet.
+  next(type, fits = () => true) {
+    return until(`a message of type ${type}`, () => {
+      const at = this.messages.findIndex((m) => m.type === type && fits(m));
+      return at >= 0 && this.messages.splice(at, 1)[0];
+    });
+  }
+  ask(op, fields = {}) {
+    const id = ++this.id;
+    this.socket.send(JSON.stringify({ op, id, ...fields }));
+    return until(`an answer to ${op}`, () => {
+      const at = this.messages.findIndex((m) => m.id === id);
+      return at >= 0 && this.messages.splice(at, 1)[0];
+    });
+  }
+  place(fields) {
+    return this.ask('place', { symbol: 'PORT', side: 'buy', price: '100', quantity: '1', client_order_id: `t${++orders}`, ...fields });
+  }
+  close() {
+    this.socket.close();
+    return this.closed;
+  }
+}
+const tokens = {};
+let orders = 0;
+
+// Bytes as they are, to where no client library would go.
+function raw(bytes, ms = 500) {
+  return new Promise((done) => {
+    const socket = net.connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (data) => (text += data.toString('latin1')));
+    socket.on('close', () => done(text + '[closed]'));
+    socket.on('error', () => {});
+    socket.write(bytes);
+    setTimeout(() => { done(text); socket.destroy(); }, ms);
+  });
+}
+
+// ---- tests -----------------------------------------------------------------------------------------------------------
+
+const tests = {
+  async 'login: right, wrong, malformed, slowed down'() {
+    const good = await http('POST', '/api/v1/login', { user: 'carla', password: PASSWORD });
+    assert.equal(good.status, 200);
+    assert.match(good.body.token, /^[0-9a-f]{64}$/);
+    assert.equal((await http('POST', '/api/v1/login', { user: 'nobody', password: 'x' })).status, 401);
+    assert.equal((await http('POST', '/api/v1/login', { user: 'carla' })).body.error.name, 'MISSING_FIELD');
+    assert.equal((await http('POST', '/api/v1/login', 'user=carla')).body.error.name, 'MALFORMED');
+    assert.equal((await http('POST', '/api/v1/login', { user: 'x'.repeat(65), password: 'x' })).status, 401);
+    const answers = [];
+    for (let i = 0; i < 5; i++) answers.push((await http('POST', '/api/v1/login', { user: 'mallory', password: 'x' })).status);
+    assert.deepEqual(answers, [401, 401, 401, 429, 429]);
+  },
+
+  async 'logout ends the token and the sockets that came with it'() {
+    const { token } = (await http('POST', '/api/v1/login', { user: 'elena', password: PASSWORD })).body;
+    const client = await Client.open();
+    assert.equal((await client.ask('login', { token })).session, 5);
+    assert.equal((await http('POST', '/api/v1/logout', '', token)).status, 200);
+    await client.next('logged_out');
+    assert.equal((await client.place({})).error.name, 'NOT_LOGGED_IN');
+    assert.equal((await get('/api/v1/orders', token)).status, 401);
+    await client.close();
+  },
+
+  async 'an order by WebSocket, its trade, both sides, balances, book'() {
+    const carla = await Client.open('carla'), diego = await Client.open('diego'), watcher = await Client.open();
+    const book = new Book(), trades = [];
+    watcher.socket.on('message', (text) => {
+      const message = JSON.parse(text);
+      if (message.type === 'book') assert.ok(book.apply(message), `book does not follow: ${text}`);
+      if (message.type === 'trades' && !message.snapshot) trades.push(...message.trades);
+    });
+    await watcher.ask('subscribe', { channel: 'book', symbol: 'PORT' });
+    await watcher.ask('subscribe', { channel: 'trades', symbol: 'PORT' });
+    const rest = await carla.place({ side: 'sell', price: '100.50', quantity: '2.5', client_order_id: 'ask-1' });
+    assert.equal(rest.type, 'placed');
+    assert.equal(rest.order.status, 'open');
+    assert.equal(rest.order.price, '100.5');
+    await until('the book shows it', () => book.levels('asks', 1)[0]?.quantity === '2.5');
+    const take = await diego.place({ side: 'buy', price: '101', quantity: '1.25', tif: 'ioc' });
+    const fill = (await diego.next('fill')).fill, other = (await carla.next('fill')).fill;
+    assert.equal(fill.order, take.order.order);
+    assert.equal(fill.price, '100.5');
+    assert.equal(fill.liquidity, 'taker');
+    assert.equal(other.liquidity, 'maker');
+    assert.equal(other.trade, fill.trade);
+    assert.equal(other.leaves, '1.25');
+    assert.equal(other.fee, '0.125625'); // 125.625 * 10 / 10000, down to 1e-6
+    await until('the book has less', () => book.levels('asks', 1)[0]?.quantity === '1.25');
+    await until('the watcher has the trade', () => trades.some((t) => t.trade === fill.trade && t.price === '100.5' && t.side === 'buy'));
+    const balances = (await diego.next('balances', (m) => !m.snapshot && m.balances.some((b) => b.asset === 'PORT' && b.unsettled === '1.25'))).balances;
+    assert.ok(balances);
+    const cancelled = await carla.ask('cancel', { client_order_id: 'ask-1' });
+    assert.equal(cancelled.type, 'cancelled');
+    assert.equal(cancelled.order.status, 'cancelled');
+    assert.equal(cancelled.order.filled, '1.25');
+    assert.equal(cancelled.order.reason, 'by_owner');
+    await until('the book is empty', () => book.levels('asks', 1).length === 0);
+    for (const client of [carla, diego, watcher]) await client.close();
+  },
+
+  async 'a second connection of the same trader hears the same, once each'() {
+    const one = await Client.open('carla'), two = await Client.open('carla');
+    const { order } = await one.place({ price: '95.01', quantity: '3' });
+    assert.deepEqual((await two.next('order')).order, order);
+    assert.equal(one.messages.filter((m) => m.type === 'order').length, 0);
+    const amended = await two.ask('amend', { order: order.order, quantity: '2' });
+    assert.equal(amended.type, 'amended');
+    assert.equal(amended.order.leaves, '2');
+    assert.equal((await one.next('order')).order.quantity, '2');
+    assert.equal((await two.ask('cancel_all')).count, 1);
+    assert.equal((await one.next('order')).order.status, 'cancelled');
+    const fresh = await Client.open('carla');
+    assert.deepEqual((await fresh.ask('orders')).orders, []);
+    for (const client of [one, two, fresh]) await client.close();
+  },
+
+  async 'a cancel that overtakes its order is kept until the order is accepted'() {
+    const client = await Client.open('carla');
+    const placed = client.place({ price: '95.05', client_order_id: 'overtaken' });
+    const cancelled = client.ask('cancel', { client_order_id: 'overtaken' });
+    assert.equal((await placed).type, 'placed');
+    assert.equal((await cancelled).order.status, 'cancelled');
+    await client.close();
+  },
+
+  async 'what is refused, and how'() {
+    const client = await Client.open('carla');
+    const refused = async (fields, name, field) => {
+      const answer = await client.place(fields);
+      assert.equal(answer.type, 'error', JSON.stringify(answer));
+      assert.equal(answer.error.name, name);
+      if (field) assert.equal(answer.error.field, field);
+      return answer;
+    };
+    await refused({ symbol: 'NOPE' }, 'UNKNOWN_SYMBOL');
+    await refused({ quantity: '0' }, 'QUANTITY_NOT_POSITIVE');
+    await refused({ quantity: '-1' }, 'QUANTITY_NOT_POSITIVE');
+    await refused({ quantity: '0.001' }, 'BAD_NUMBER', 'quantity');
+    await refused({ quantity: '1e3' }, 'BAD_NUMBER', 'quantity');
+    await refused({ quantity: '99999999999999999999' }, 'BAD_NUMBER', 'quantity');
+    await refused({ quantity: 1 }, 'MALFORMED', 'quantity');
+    await refused({ price: 100 }, 'MALFORMED', 'price');
+    await refused({ price: '100.005' }, 'OFF_TICK');
+    await refused({ price: '0' }, 'PRICE_NOT_POSITIVE');
+    await refused({ price: undefined }, 'MISSING_FIELD', 'price');
+    await refused({ order_type: 'market', price: '100' }, 'PRICE_ON_MARKET');
+    await refused({ order_type: 'stop' }, 'MALFORMED', 'order_type');
+    await refused({ side: 'both' }, 'MALFORMED', 'side');
+    await refused({ account: 1004 }, 'ACCOUNT_NOT_OF_SESSION');
+    await refused({ colour: 'red' }, 'UNKNOWN_FIELD');
+    await refused({ client_order_id: '' }, 'CLIENT_ID_LENGTH');
+    await refused({ client_order_id: 'x'.repeat(37) }, 'CLIENT_ID_LENGTH');
+    await refused({ client_order_id: 'caf\u00e9' }, 'MALFORMED', 'client_order_id');
+    await refused({ price: '9223372036854.77', quantity: '9223372036854775.00' }, 'FAT_FINGER_BLOCK');
+    const tick = (await refused({ price: '100.005' }, 'OFF_TICK')).error;
+    assert.deepEqual([tick.limit, tick.value, tick.check], ['0.01', '100.005', 'tick']);
+    assert.match(tick.hint, /round/);
+    assert.equal((await client.place({ price: '95.02', client_order_id: 'twice' })).type, 'placed');
+    await refused({ price: '95.02', client_order_id: 'twice' }, 'DUPLICATE_CLIENT_ID');
+    assert.equal((await client.ask('cancel', { order: '999999' })).error.name, 'UNKNOWN_ORDER');
+    assert.equal((await client.ask('cancel', {})).error.name, 'MISSING_FIELD');
+    assert.equal((await client.ask('cancel', { order: '1', client_order_id: 'x' })).error.name, 'MISSING_FIELD');
+    const done = await client.ask('cancel', { client_order_id: 'twice' });
+    assert.equal((await client.ask('cancel', { order: done.order.order })).error.name, 'UNKNOWN_ORDER');
+    await refused({ price: '95.02', client_order_id: 'twice' }, 'DUPLICATE_CLIENT_ID');
+    const diego = await Client.open('diego');
+    const foreign = (await client.place({ price: '95.03' })).order.order;
+    assert.equal((await diego.ask('cancel', { order: foreign })).error.name, 'NOT_OWNER');
+    await client.ask('cancel_all');
+    await client.close();
+    await diego.close();
+  },
+
+  async 'confirmation: asked for, given'() {
+    const client = await Client.open('carla');
+    const asked = await client.place({ price: '70' });
+    assert.equal(asked.error.name, 'FAT_FINGER_CONFIRM');
+    const next = await client.place({ price: '70', confirm_fat_finger: true, confirm_ref: asked.sequence });
+    assert.equal(next.error.name, 'NAV_CONFIRM');
+    const placed = await client.place({ price: '70', confirm_fat_finger: true, confirm_nav_deviation: true });
+    assert.equal(placed.type, 'placed');
+    assert.equal((await client.place({ price: '20', confirm_fat_finger: true, confirm_nav_deviation: true })).error.name, 'FAT_FINGER_BLOCK');
+    await client.ask('cancel_all');
+    await client.close();
+  },
+
+  async 'REST: order with its trades once durable, cancel, history with min_seq'() {
+    const carla = await Client.open('carla'), diego = (await Client.open('diego'));
+    await carla.place({ side: 'sell', price: '100.10', quantity: '1' });
+    await carla.place({ side: 'sell', price: '100.20', quantity: '1' });
+    const taken = await http('POST', '/orders', { symbol: 'PORT', side: 'buy', price: '100.20', quantity: '3', client_order_id: 'rest-1' }, diego.token);
+    assert.equal(taken.status, 200);
+    assert.deepEqual(taken.body.trades.map((t) => [t.price, t.quantity]), [['100.1', '1'], ['100.2', '1']]);
+    assert.equal(taken.body.order.status, 'partially_filled');
+    const own = await get('/api/v1/orders', diego.token);
+    assert.deepEqual(own.body.orders.map((o) => o.order), [taken.body.order.order]);
+    const history = await get(`/api/v1/trades?min_seq=${taken.body.sequence}`, diego.token);
+    assert.equal(history.status, 200, history.text);
+    assert.ok(history.body.sequence >= taken.body.sequence);
+    assert.deepEqual(history.body.trades.slice(0, 2).map((t) => [t.price, t.settlement, t.tx_hash]), [['100.2', 'pending', null], ['100.1', 'pending', null]]);
+    const behind = await get('/api/v1/trades?min_seq=999999999', diego.token);
+    assert.equal(behind.status, 503);
+    assert.equal(behind.body.error.limit, '999999999');
+    assert.ok(Number(behind.body.error.value) > 0);
+    const cancelled = await http('DELETE', `/api/v1/orders/${taken.body.order.order}`, undefined, diego.token);
+    assert.equal(cancelled.body.order.status, 'cancelled');
+    assert.equal((await http('DELETE', `/api/v1/orders/${taken.body.order.order}`, undefined, diego.token)).status, 404);
+    assert.equal((await http('DELETE', '/api/v1/orders/abc', undefined, diego.token)).status, 400);
+    assert.equal((await http('POST', '/api/v1/orders', { symbol: 'PORT', side: 'buy', price: '1', quantity: '1', client_order_id: 'rest-2' }, diego.token)).status, 422);
+    const trades = await get('/api/v1/instruments/PORT/trades?limit=2');
+    assert.deepEqual(trades.body.trades.map((t) => t.price), ['100.2', '100.1']);
+    assert.equal((await get('/api/v1/instruments/PORT/book')).body.symbol, 'PORT');
+    assert.equal((await get('/api/v1/instruments/NOPE/book')).status, 404);
+    assert.equal((await get('/api/v1/balances', diego.token)).body.balances.length, 3);
+    assert.equal((await get('/api/v1/balances')).status, 401);
+    assert.equal((await get('/api/v1/nothing')).status, 404);
+    assert.equal((await get('/api/v1/trades?limit=abc', diego.token)).body.error.name, 'BAD_NUMBER');
+    for (const client of [carla, diego]) await client.close();
+  },
+
+  async 'settlement: changes of the own trade arrive with the hash'() {
+    const carla = await Client.open('carla'), diego = await Client.open('diego');
+    await carla.place({ side: 'sell', price: '100.30', quantity: '1' });
+    await diego.place({ side: 'buy', price: '100.30', quantity: '1' });
+    const { fill } = await diego.next('fill');
+    await until('the recorder has it', () => sql('lonja_settle', `SELECT count(*) FROM settle.trade WHERE trade_id = ${fill.trade}`).trim() === '1');
+    const hash = '0x' + 'ab'.repeat(32);
+    sql('lonja_settle', `UPDATE settle.trade SET settlement_status = 'processing', tx_hash = '${hash}' WHERE trade_id = ${fill.trade}`);
+    const sent = await diego.next('settlement', (m) => m.trade.settlement === 'processing');
+    assert.equal(sent.trade.tx_hash, hash);
+    sql('lonja_settle', `UPDATE settle.trade SET settlement_status = 'settled', settlement_type = 'on_chain', settled_at = now(), block_number = 7 WHERE trade_id = ${fill.trade}`);
+    const settled = await carla.next('settlement', (m) => m.trade.settlement === 'settled');
+    assert.deepEqual([settled.trade.trade, settled.trade.side, settled.trade.block_number], [fill.trade, 'sell', '7']);
+    const list = await diego.ask('settlements', { limit: 5 });
+    assert.equal(list.trades[0].settlement, 'settled');
+    for (const client of [carla, diego]) await client.close();
+  },
+
+  async 'cancel on disconnect, for the session that has it'() {
+    const elena = await Client.open('elena'), watcher = await Client.open();
+    const book = new Book();
+    watcher.socket.on('message', (text) => { const m = JSON.parse(text); if (m.type === 'book') book.apply(m); });
+    await watcher.ask('subscribe', { channel: 'book', symbol: 'ATUN' });
+    assert.equal((await elena.place({ symbol: 'ATUN', price: '25' })).type, 'placed');
+    await until('it stands in the book', () => book.levels('bids', 1).length === 1);
+    elena.socket.terminate();
+    await until('it is gone', () => book.levels('bids', 1).length === 0);
+    await watcher.close();
+  },
+
+  async 'hostile input: refused, and the venue goes on'() {
+    const client = await Client.open('carla');
+    for (const text of ['', '{', '[]', 'null', '"x"', '{"op":"ping"', '{"op":{}}', '{"op":"ping","op":"ping"}', '\u0000', '{"op":"ping","x":' + '['.repeat(900)]) {
+      client.socket.send(text);
+      assert.equal((await client.next('error')).error.name, 'MALFORMED', text.slice(0, 20));
+    }
+    assert.equal((await client.ask('ping')).type, 'pong');
+    const closes = async (send) => {
+      const victim = await Client.open();
+      send(victim.socket);
+      return (await victim.closed).code;
+    };
+    assert.equal(await closes((s) => s.send('x'.repeat(2049))), 1009);
+    assert.equal(await closes((s) => s.send(Buffer.from([1, 2, 3]))), 1003);
+    assert.equal(await closes((s) => s.send(Buffer.from([0x22, 0xff, 0x22]), { binary: false })), 1007);
+    assert.equal((await http('POST', '/api/v1/login', 'x'.repeat(5000))).status, 413);
+    assert.match(await raw('POST /api/v1/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'), /^HTTP\/1.1 411 /);
+    assert.match(await raw('\x00\x01\x02\r\n\r\n'), /\[closed\]$/);
+    assert.match(await raw('GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'), /^(HTTP\/1.[01] 40[034] |\[closed\])/);
+    assert.match(await raw(`GET /${'a'.repeat(300)} HTTP/1.1\r\nHost: x\r\n\r\n`), /\[closed\]$/);
+    assert.equal((await client.ask('ping')).type, 'pong');
+    await client.close();
+  },
+
+  async 'rate limit: messages above it are refused, cancels are not'() {
+    const client = await Client.open('carla');
+    await sleep(1100);
+    for (let i = 0; i < 400; i++) client.socket.send(`{"op":"ping","id":"p${i}"}`);
+    const cancel = await client.ask('cancel', { order: '999999' });
+    assert.equal(cancel.error.name, 'UNKNOWN_ORDER');
+    const refused = client.messages.filter((m) => m.error?.name === 'THROTTLED').length;
+    assert.ok(refused >= 80 && refused <= 100, String(refused));
+    await client.close();
+  },
+
+  async 'a client that never reads is cut or conflated, nobody waits for it'() {
+    const deaf = await Client.open('diego'), busy = await Client.open('carla'), watcher = await Client.open();
+    const book = new Book();
+    let follows = true;
+    watcher.socket.on('message', (text) => { const m = JSON.parse(text); if (m.type === 'book') follows &&= book.apply(m); });
+    await deaf.ask('subscribe', { channel: 'book', symbol: 'PORT' });
+    await watcher.ask('subscribe', { channel: 'book', symbol: 'PORT' });
+    deaf.socket._socket.pause();
+    const before = (await get('/api/v1/status')).body;
+    for (let i = 0; i < 1200; i++) deaf.socket.send('{"op":"instruments"}'); // answers of 1 KB each pile up
+    for (let i = 0; i < 20; i++) await busy.place({ side: 'buy', price: '99.5', quantity: '1' });
+    await sleep(1500);
+    for (let i = 0; i < 20; i++) await busy.place({ side: 'buy', price: '99.4', quantity: '1' });
+    const after = (await get('/api/v1/status')).body;
+    assert.ok(after.updates_conflated > before.updates_conflated || after.slow_consumers_cut > before.slow_consumers_cut || after.connections < before.connections, JSON.stringify(after));
+    assert.ok(follows, 'the other subscriber follows');
+    await busy.ask('cancel_all');
+    deaf.socket.terminate();
+    for (const client of [busy, watcher]) await client.close();
+  },
+
+  async 'too many connections: the ones above are closed at once, the others live'() {
+    const client = await Client.open('carla');
+    const sockets = Array.from({ length: 400 }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
+    await until('some are refused', () => sockets.filter((s) => s.destroyed || s.readableEnded).length >= 90);
+    assert.equal((await client.ask('ping')).type, 'pong');
+    sockets.forEach((s) => s.destroy());
+    await client.close();
+    await until('there is room again', async () => (await get('/health')).status === 200);
+  },
+
+  async 'the page comes with its libraries and forbids everything else'() {
+    const page = await get('/');
+    assert.equal(page.status, 200);
+    assert.match(page.headers.get('content-security-policy'), /default-src 'none'; script-src 'self'/);
+    assert.ok(!/<script(?![^>]*src=)/.test(page.text));
+    for (const path of ['/app.js', '/vendor/preact.mjs', '/vendor/charts.mjs', '/style.css']) assert.equal((await get(path)).status, 200, path);
+    assert.equal((await get('/../lonja.conf')).status, 404);
+  },
+
+  async 'Postgres away: history and login say so, orders go on'() {
+    const client = await Client.open('carla');
+    execFileSync(join(root, 'tools/services'), ['stop', folder, 'postgres'], { stdio: 'ignore' });
+    await until('the gateway has noticed', async () => (await get('/health')).body.database === false);
+    assert.equal((await http('POST', '/api/v1/login', { user: 'carla', password: PASSWORD })).status, 503);
+    assert.equal((await get('/api/v1/trades', client.token)).body.error.name, 'DATABASE_DOWN');
+    assert.equal((await client.place({ price: '95' })).type, 'placed');
+    assert.equal((await client.ask('cancel_all')).count, 1);
+    execFileSync(join(root, 'tools/services'), ['start', folder], { stdio: ['ignore', 'ignore', 'inherit'] });
+    await until('it is back', async () => (await get('/health')).body.database === true, 10000);
+    assert.equal((await get('/api/v1/trades', client.token)).status, 200);
+    await client.close();
+  },
+
+  async 'the core is killed: answers in doubt, then everything goes on from snapshots'() {
+    const client = await Client.open('carla');
+    const kept = (await client.place({ price: '95.33', client_order_id: 'survivor' })).order;
+    process.kill(pid('core'), 'SIGKILL');
+    const answers = [];
+    for (let i = 0; i < 20; i++) answers.push(client.place({ price: '95.34', client_order_id: `doubt-${i}` }).catch((error) => ({ error: { name: error.message } })));
+    const names = new Set((await Promise.all(answers)).map((a) => (a.type === 'placed' ? 'placed' : a.error.name)));
+    for (const name of names) assert.ok(['placed', 'IN_DOUBT', 'NOT_ATTACHED', 'VENUE_CANCEL_ONLY'].includes(name), name);
+    await until('the venue takes cancels again', async () => (await get('/health')).status === 200, 10000);
+    const own = await client.ask('orders');
+    assert.ok(own.orders.some((o) => o.order === kept.order), 'what was acknowledged is still there');
+    await client.ask('cancel_all');
+    await client.close();
+  },
+
+  async 'the gateway is killed: it comes back with the same orders'() {
+    const client = await Client.open('carla');
+    const before = (await client.ask('orders')).orders;
+    process.kill(pid('web'), 'SIGKILL');
+    await client.closed;
+    delete tokens.carla;
+    await until('it serves again', async () => (await get('/health')).status === 200, 10000);
+    const fresh = await Client.open('carla');
+    assert.deepEqual((await fresh.ask('orders')).orders, before);
+    await fresh.close();
+  },
+
+  async 'SIGTERM: everybody is told before it goes'() {
+    const client = await Client.open();
+    process.kill(pid('web'), 'SIGTERM');
+    await client.next('serverShutdown');
+    assert.equal((await client.closed).code, 1001);
+    await until('the supervisor has started it again', async () => (await get('/health')).status === 200, 15000);
+  },
+};
+
+// ---- the run -----------------------------------------------------------------------------------------------------------
+
+let failures = 0;
+try {
+  await start();
+  for (const [name, test] of Object.entries(tests)) {
+    if (only && !name.includes(only)) continue;
+    const begun = Date.now();
+    try {
+      await test();
+      console.log(`ok      ${name} (${Date.now() - begun} ms)`);
+    } catch (error) {
+      failures++;
+      console.log(`FAILED  ${name}\n${error.stack}`);
+    }
+  }
+} catch (error) {
+  failures++;
+  console.log(`FAILED  start: ${error.stack}`);
+  try { console.log(readFileSync(join(folder, 'state/log/web.log'), 'utf8').slice(-2000)); } catch {}
+} finally {
+  if (failures && process.env.KEEP) console.log(`kept: ${folder}`);
+  if (failures) try { console.log(readFileSync(join(folder, 'state/log/web.log'), 'utf8').split('\n').slice(-15).join('\n')); } catch {}
+  await stop();
+}
+process.exit(failures ? 1 : 0);
