@@ -1,0 +1,387 @@
+#include "core/fake_disk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILES_MAX = 256, NAMES_MAX = 64, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+
+struct pending_write {
+    struct pending_write *next;
+    uint64_t offset;
+    size_t bytes;
+    uint8_t data[];
+};
+
+struct fake_file {
+    uint8_t *durable, *visible;
+    uint64_t size, durable_size, capacity;
+    struct pending_write *first, **last;
+};
+
+struct fake_name {
+    char name[NAME_BYTES]; // "" = free
+    int file;
+};
+
+struct fake_operation { // of the folder, not yet synced
+    char from[NAME_BYTES], to[NAME_BYTES]; // create: from = ""; remove: to = ""
+    int file;
+};
+
+struct written_block {
+    struct written_block *next;
+    size_t bytes;
+    uint8_t data[];
+};
+
+struct fake_disk {
+    uint64_t random;
+    uint64_t operations, fail_at;
+    bool failed, lying;
+    struct fake_file files[FILES_MAX];
+    int file_count;
+    struct fake_name durable[NAMES_MAX], visible[NAMES_MAX];
+    struct fake_operation pending[OPERATIONS_MAX];
+    int pending_count;
+    struct written_block *written;
+};
+
+uint64_t fake_disk_random(struct fake_disk *disk, uint64_t below)
+{
+    disk->random ^= disk->random << 13;
+    disk->random ^= disk->random >> 7;
+    disk->random ^= disk->random << 17;
+    return disk->random % below;
+}
+
+// ---- names -------------------------------------------------------------------------------------------
+
+static struct fake_name *names_find(struct fake_name *names, const char *name)
+{
+    for (int i = 0; i < NAMES_MAX; i++)
+        if (strcmp(names[i].name, name) == 0)
+            return &names[i];
+    return NULL;
+}
+
+static void names_set(struct fake_name *names, const char *name, int file)
+{
+    struct fake_name *entry = names_find(names, name);
+    if (entry == NULL)
+        entry = names_find(names, "");
+    ASSERT(entry != NULL);
+    strcpy(entry->name, name);
+    entry->file = file;
+}
+
+static void names_apply(struct fake_name *names, const struct fake_operation *operation)
+{
+    if (operation->from[0] != '\0') {
+        struct fake_name *from = names_find(names, operation->from);
+        if (from != NULL)
+            from->name[0] = '\0';
+    }
+    if (operation->to[0] != '\0')
+        names_set(names, operation->to, operation->file);
+}
+
+static void disk_operate(struct fake_disk *disk, const char *from, const char *to, int file)
+{
+    ASSERT(disk->pending_count < OPERATIONS_MAX);
+    struct fake_operation *operation = &disk->pending[disk->pending_count++];
+    strcpy(operation->from, from);
+    strcpy(operation->to, to);
+    operation->file = file;
+    names_apply(disk->visible, operation);
+}
+
+// ---- files -------------------------------------------------------------------------------------------
+
+static void file_grow(struct fake_file *file, uint64_t size)
+{
+    if (size > file->capacity) {
+        uint64_t capacity = size * 2;
+        file->durable = realloc(file->durable, capacity);
+        file->visible = realloc(file->visible, capacity);
+        ASSERT(file->durable != NULL && file->visible != NULL);
+        memset(file->durable + file->capacity, 0, capacity - file->capacity);
+        memset(file->visible + file->capacity, 0, capacity - file->capacity);
+        file->capacity = capacity;
+    }
+    if (size > file->size)
+        file->size = size;
+}
+
+static void file_forget_pending(struct fake_file *file)
+{
+    while (file->first != NULL) {
+        struct pending_write *next = file->first->next;
+        free(file->first);
+        file->first = next;
+    }
+    file->last = &file->first;
+}
+
+static void file_apply(struct fake_file *file, uint64_t offset, const uint8_t *data, size_t bytes)
+{
+    memcpy(file->durable + offset, data, bytes);
+    if (offset + bytes > file->durable_size)
+        file->durable_size = offset + bytes;
+}
+
+static void file_sync(struct fake_file *file)
+{
+    for (struct pending_write *write = file->first; write != NULL; write = write->next)
+        file_apply(file, write->offset, write->data, write->bytes);
+    file_forget_pending(file);
+}
+
+// One sector of a torn write.
+static void disk_tear_sector(struct fake_disk *disk, struct fake_file *file, uint64_t offset,
+                             const uint8_t *data, size_t bytes)
+{
+    switch (fake_disk_random(disk, 4)) {
+    case 0: // old
+        return;
+    case 1: // new up to some byte
+        bytes = (size_t)fake_disk_random(disk, bytes + 1);
+        break;
+    default: // new
+        break;
+    }
+    file_apply(file, offset, data, bytes);
+    if (bytes > 0 && fake_disk_random(disk, 3) == 0)
+        file->durable[offset + fake_disk_random(disk, bytes)] ^= (uint8_t)(1u << fake_disk_random(disk, 8));
+}
+
+static void disk_lose(struct fake_disk *disk, struct fake_file *file)
+{
+    for (struct pending_write *write = file->first; write != NULL; write = write->next) {
+        uint64_t fate = fake_disk_random(disk, 4);
+        if (fate == 0)
+            continue;
+        if (fate == 1) {
+            file_apply(file, write->offset, write->data, write->bytes);
+            continue;
+        }
+        for (size_t at = 0; at < write->bytes; at += SECTOR_BYTES)
+            disk_tear_sector(disk, file, write->offset + at, write->data + at,
+                             write->bytes - at < SECTOR_BYTES ? write->bytes - at : SECTOR_BYTES);
+    }
+    file_forget_pending(file);
+    file->size = file->durable_size;
+    memcpy(file->visible, file->durable, file->capacity);
+}
+
+void fake_disk_power_failure(struct fake_disk *disk)
+{
+    for (int i = 0; i < disk->file_count; i++)
+        if (disk->files[i].capacity > 0)
+            disk_lose(disk, &disk->files[i]);
+    uint64_t happened = fake_disk_random(disk, (uint64_t)disk->pending_count + 1);
+    for (uint64_t i = 0; i < happened; i++)
+        names_apply(disk->durable, &disk->pending[i]);
+    disk->pending_count = 0;
+    memcpy(disk->visible, disk->durable, sizeof disk->visible);
+    fake_disk_process_killed(disk);
+}
+
+void fake_disk_process_killed(struct fake_disk *disk)
+{
+    disk->failed = false;
+    disk->fail_at = 0;
+}
+
+// ---- the table ---------------------------------------------------------------------------------------
+
+// True if the disk works for one more operation; the failing one itself is still begun by the caller.
+static bool disk_works(struct fake_disk *disk)
+{
+    disk->operations++;
+    if (disk->fail_at != 0 && disk->operations >= disk->fail_at) {
+        bool first = !disk->failed;
+        disk->failed = true;
+        return first;
+    }
+    return !disk->failed;
+}
+
+static int disk_result(const struct fake_disk *disk)
+{
+    return disk->failed ? -EIO : 0;
+}
+
+static int disk_list(void *context, journal_io_name *callback, void *callback_context)
+{
+    struct fake_disk *disk = context;
+    for (int i = 0; i < NAMES_MAX; i++)
+        if (disk->visible[i].name[0] != '\0')
+            callback(callback_context, disk->visible[i].name);
+    return 0;
+}
+
+static int disk_open(void *context, const char *name, enum journal_io_mode mode)
+{
+    struct fake_disk *disk = context;
+    if (mode != JOURNAL_IO_CREATE) {
+        const struct fake_name *entry = names_find(disk->visible, name);
+        return entry == NULL ? -ENOENT : entry->file;
+    }
+    if (!disk_works(disk))
+        return -EIO;
+    ASSERT(disk->file_count < FILES_MAX);
+    int file = disk->file_count++;
+    disk->files[file].last = &disk->files[file].first;
+    disk_operate(disk, "", name, file);
+    return disk->failed ? -EIO : file;
+}
+
+static void disk_close(void *context, int file)
+{
+    (void)context;
+    (void)file;
+}
+
+static int64_t disk_size(void *context, int file)
+{
+    struct fake_disk *disk = context;
+    return (int64_t)disk->files[file].size;
+}
+
+static int64_t disk_read(void *context, int number, void *out, size_t bytes, uint64_t offset)
+{
+    struct fake_disk *disk = context;
+    const struct fake_file *file = &disk->files[number];
+    if (offset >= file->size)
+        return 0;
+    if (bytes > file->size - offset)
+        bytes = (size_t)(file->size - offset);
+    memcpy(out, file->visible + offset, bytes);
+    return (int64_t)bytes;
+}
+
+static void disk_remember(struct fake_disk *disk, const void *data, size_t bytes)
+{
+    struct written_block *block = malloc(sizeof *block + bytes);
+    ASSERT(block != NULL);
+    block->bytes = bytes;
+    memcpy(block->data, data, bytes);
+    block->next = disk->written;
+    disk->written = block;
+}
+
+static int disk_write(void *context, int number, const void *data, size_t bytes, uint64_t offset)
+{
+    struct fake_disk *disk = context;
+    if (!disk_works(disk))
+        return -EIO;
+    struct fake_file *file = &disk->files[number];
+    file_grow(file, offset + bytes);
+    memcpy(file->visible + offset, data, bytes);
+    struct pending_write *write = malloc(sizeof *write + bytes);
+    ASSERT(write != NULL);
+    *write = (struct pending_write){.offset = offset, .bytes = bytes};
+    memcpy(write->data, data, bytes);
+    *file->last = write;
+    file->last = &write->next;
+    if (offset > 0) // the first page of a segment is its header, not a block
+        disk_remember(disk, data, bytes);
+    return disk_result(disk);
+}
+
+static int disk_sync(void *context, int number)
+{
+    struct fake_disk *disk = context;
+    if (!disk_works(disk))
+        return -EIO;
+    // The failing sync may have got through or not: its writes stay pending, which covers both.
+    if (!disk->failed && !disk->lying)
+        file_sync(&disk->files[number]);
+    return disk_result(disk);
+}
+
+static int disk_rename(void *context, const char *from, const char *to)
+{
+    struct fake_disk *disk = context;
+    if (!disk_works(disk))
+        return -EIO;
+    const struct fake_name *entry = names_find(disk->visible, from);
+    if (entry == NULL)
+        return -ENOENT;
+    disk_operate(disk, from, to, entry->file);
+    return disk_result(disk);
+}
+
+static int disk_remove(void *context, const char *name)
+{
+    struct fake_disk *disk = context;
+    if (!disk_works(disk))
+        return -EIO;
+    disk_operate(disk, name, "", -1);
+    return disk_result(disk);
+}
+
+static int disk_sync_folder(void *context)
+{
+    struct fake_disk *disk = context;
+    if (!disk_works(disk))
+        return -EIO;
+    if (!disk->failed && !disk->lying) {
+        memcpy(disk->durable, disk->visible, sizeof disk->durable);
+        disk->pending_count = 0;
+    }
+    return disk_result(disk);
+}
+
+struct fake_disk *fake_disk_create(struct journal_io *io, uint64_t seed)
+{
+    struct fake_disk *disk = calloc(1, sizeof *disk);
+    ASSERT(disk != NULL);
+    disk->random = seed * 0x9e3779b97f4a7c15ULL | 1;
+    for (int i = 0; i < 4; i++)
+        (void)fake_disk_random(disk, 2);
+    *io = (struct journal_io){.list = disk_list, .open = disk_open, .close = disk_close,
+                              .size = disk_size, .read = disk_read, .write = disk_write,
+                              .sync = disk_sync, .rename = disk_rename, .remove = disk_remove,
+                              .sync_folder = disk_sync_folder, .context = disk};
+    return disk;
+}
+
+void fake_disk_destroy(struct fake_disk *disk)
+{
+    for (int i = 0; i < disk->file_count; i++) {
+        file_forget_pending(&disk->files[i]);
+        free(disk->files[i].durable);
+        free(disk->files[i].visible);
+    }
+    while (disk->written != NULL) {
+        struct written_block *next = disk->written->next;
+        free(disk->written);
+        disk->written = next;
+    }
+    free(disk);
+}
+
+void fake_disk_fail_at(struct fake_disk *disk, uint64_t operation)
+{
+    disk->fail_at = operation == 0 ? 0 : disk->operations + operation;
+}
+
+uint64_t fake_disk_operations(const struct fake_disk *disk)
+{
+    return disk->operations;
+}
+
+void fake_disk_lie_about_sync(struct fake_disk *disk)
+{
+    disk->lying = true;
+}
+
+bool fake_disk_was_written(const struct fake_disk *disk, const void *data, size_t bytes)
+{
+    for (const struct written_block *block = disk->written; block != NULL; block = block->next)
+        if (block->bytes >= bytes && memcmp(block->data, data, bytes) == 0)
+            return true;
+    return false;
+}
