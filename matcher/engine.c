@@ -1,15 +1,17 @@
-// The engine: layout of its memory, dispatch of commands, what it tells. The commands themselves are in
-// engine_order.c, engine_session.c, engine_reference.c and engine_ledger.c; snapshots and the digest in
-// engine_snapshot.c, the walk of all invariants in engine_check.c.
+// The engine: layout of its memory, dispatch of commands, what it tells. The commands themselves
+// are in engine_order.c, engine_session.c, engine_reference.c and engine_ledger.c; snapshots and
+// the digest in engine_snapshot.c, the walk of all invariants in engine_check.c.
 #include "matcher/engine.h"
 
 #include <string.h>
 
 #include "matcher/engine_state.h"
 
-// ---- layout ----------------------------------------------------------------------------------------
+// ---- layout
+// ----------------------------------------------------------------------------------------
 
-// Hands out consecutive, 64-byte aligned parts of the engine's memory; without memory it only measures.
+// Hands out consecutive, 64-byte aligned parts of the engine's memory; without memory it only
+// measures.
 struct layout {
     uint8_t *memory;
     size_t bytes;
@@ -108,7 +110,8 @@ struct engine *engine_init(void *memory, const struct engine_limits *limits)
     return engine;
 }
 
-// ---- answers ------------------------------------------------------------------------------------------
+// ---- answers
+// ------------------------------------------------------------------------------------------
 
 // What a refused command named, for the gateway to find its request and its client by.
 static void rejected_subject(const struct command *command, struct rejected_evt *out)
@@ -177,13 +180,13 @@ void turn_instrument_state(struct turn *turn, const struct instrument *instrumen
            sizeof(instrument->state));
 }
 
-// ---- dispatch -----------------------------------------------------------------------------------------
+// ---- dispatch
+// -----------------------------------------------------------------------------------------
 
 static void engine_nothing(struct turn *turn)
 {
     turn_done(turn, false, 0);
 }
-
 
 typedef void engine_handler(struct turn *turn);
 static engine_handler *const handlers[CMD_COUNT] = {
@@ -255,7 +258,8 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
     sink->events[(sink->position + sink->count - 1) & sink->mask].header.last = 1;
 }
 
-// ---- what it tells ------------------------------------------------------------------------------------
+// ---- what it tells
+// ------------------------------------------------------------------------------------
 
 uint64_t engine_next_deadline_ns(const struct engine *engine)
 {

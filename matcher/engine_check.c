@@ -1,5 +1,6 @@
-// The walk of every invariant: books sorted, first in first out, not crossed; what is held is what open
-// orders hold; every asset sums to zero; every list and index leads where it should. Slow, asserts.
+// The walk of every invariant: books sorted, first in first out, not crossed; what is held is what
+// open orders hold; every asset sums to zero; every list and index leads where it should. Slow,
+// asserts.
 #include "matcher/engine_state.h"
 
 static void check_hold(const struct engine *engine, const struct instrument *instrument,
@@ -11,9 +12,9 @@ static void check_hold(const struct engine *engine, const struct instrument *ins
     ASSERT(balance->account == order->account);
     ASSERT(balance->asset == (order->side == SIDE_BUY ? instrument->terms.cash_asset
                                                       : instrument->terms.token_asset));
-    engine->check_holds[index] +=
-        order->side == SIDE_BUY ? instrument_notional(instrument, order->price, order->leaves)
-                                : order->leaves;
+    engine->check_holds[index] += order->side == SIDE_BUY
+                                      ? instrument_notional(instrument, order->price, order->leaves)
+                                      : order->leaves;
 }
 
 static void check_holds_of_side(const struct engine *engine, const struct instrument *instrument,

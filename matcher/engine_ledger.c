@@ -1,14 +1,15 @@
-// Ledger commands: money and tokens that come, go and are corrected, and what the chain has settled.
+// Ledger commands: money and tokens that come, go and are corrected, and what the chain has
+// settled.
 //
-// Each carries a reference (source, strictly increasing number, content hash). The same number with the
-// same content was done before: `done`, repeated. A refused command does not use its reference up.
+// Each carries a reference (source, strictly increasing number, content hash). The same number with
+// the same content was done before: `done`, repeated. A refused command does not use its reference
+// up.
 #include "matcher/engine_state.h"
 
 enum reference_answer { REFERENCE_NEW, REFERENCE_REPEATED, REFERENCE_REFUSED };
 
 static enum reference_answer reference_ask(const struct engine *engine, uint32_t source,
-                                           uint64_t number, uint64_t hash,
-                                           struct refusal *refusal)
+                                           uint64_t number, uint64_t hash, struct refusal *refusal)
 {
     ASSERT(source > 0 && source <= REF_SOURCE_MAX);
     const struct reference *last = &engine->references[source];
@@ -29,7 +30,8 @@ static void reference_book(struct engine *engine, uint32_t source, uint64_t numb
     engine->references[source] = (struct reference){.number = number, .hash = hash};
 }
 
-// ---- deposits, withdrawals, adjustments ------------------------------------------------------------------
+// ---- deposits, withdrawals, adjustments
+// ------------------------------------------------------------------
 
 static bool kind_gives(uint8_t kind)
 {
@@ -161,8 +163,8 @@ void engine_ledger_post(struct turn *turn)
         turn_reject(turn, &refusal);
         return;
     }
-    enum reference_answer answer = reference_ask(turn->engine, body->ref_source, body->ref_number,
-                                                 body->ref_hash, &refusal);
+    enum reference_answer answer =
+        reference_ask(turn->engine, body->ref_source, body->ref_number, body->ref_hash, &refusal);
     if (answer == REFERENCE_REPEATED)
         turn_done(turn, true, 0);
     else if (answer == REFERENCE_REFUSED || !post_run(turn, &refusal))
@@ -170,15 +172,14 @@ void engine_ledger_post(struct turn *turn)
     ASSERT(turn->sink->count == 1);
 }
 
-// ---- settlement --------------------------------------------------------------------------------------------
+// ---- settlement
+// --------------------------------------------------------------------------------------------
 
 static uint64_t settlement_hash(const struct settlement_result_cmd *body)
 {
-    const uint64_t words[] = {body->trade_id,
-                              (uint64_t)body->instrument << 32 | body->outcome,
+    const uint64_t words[] = {body->trade_id, (uint64_t)body->instrument << 32 | body->outcome,
                               (uint64_t)body->buyer_account << 32 | body->seller_account,
-                              (uint64_t)body->quantity,
-                              (uint64_t)body->proceeds};
+                              (uint64_t)body->quantity, (uint64_t)body->proceeds};
     uint64_t hash = 0;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15u;
@@ -212,8 +213,8 @@ static bool settlement_covers(const struct settlement_result_cmd *body,
     return true;
 }
 
-// Settled: the buyer's tokens and the seller's proceeds may leave. Failed: the tokens may not be sold, the
-// proceeds stay where they are. Retried: back to where they were before it failed.
+// Settled: the buyer's tokens and the seller's proceeds may leave. Failed: the tokens may not be
+// sold, the proceeds stay where they are. Retried: back to where they were before it failed.
 static void settlement_move(uint8_t outcome, struct balance *tokens, struct balance *cash,
                             int64_t quantity, int64_t proceeds)
 {

@@ -1,14 +1,16 @@
 // Orders: new, cancel, amend, mass cancel, and the matching between them.
 //
-// Happy path of a new order: it is identified, checked (risk/order_check.h), its cash or tokens are held,
-// `order_accepted` is written; it trades against the best levels of the other side, oldest order first, at
-// the resting order's price; what is left rests, or is cancelled if it may not.
+// Happy path of a new order: it is identified, checked (risk/order_check.h), its cash or tokens are
+// held, `order_accepted` is written; it trades against the best levels of the other side, oldest
+// order first, at the resting order's price; what is left rests, or is cancelled if it may not.
 //
-// A match ends early for three reasons, and then the rest of the order is cancelled and says why: the
-// command has used up its events (CANCEL_LIMIT), a counter of the ledger would pass its bound
-// (CANCEL_LIMIT), or the trade tripped the breaker (CANCEL_BREAKER). The book is never left crossed.
+// A match ends early for three reasons, and then the rest of the order is cancelled and says why:
+// the command has used up its events (CANCEL_LIMIT), a counter of the ledger would pass its bound
+// (CANCEL_LIMIT), or the trade tripped the breaker (CANCEL_BREAKER). The book is never left
+// crossed.
 //
-// A resting order's hold always equals price * leaves / 10^scale (buy) or leaves (sell); it is not stored.
+// A resting order's hold always equals price * leaves / 10^scale (buy) or leaves (sell); it is not
+// stored.
 #include <string.h>
 
 #include "matcher/engine_state.h"
@@ -37,7 +39,8 @@ static struct balance *order_held_balance(const struct engine *engine, const str
                      order->side == SIDE_BUY ? order->cash_balance : order->token_balance);
 }
 
-// ---- may it enter? -----------------------------------------------------------------------------------
+// ---- may it enter?
+// -----------------------------------------------------------------------------------
 
 // Who asks, for whom, for what: before any check of the order itself.
 static bool taker_identify(const struct turn *turn, struct taker *taker, struct refusal *refusal)
@@ -125,8 +128,7 @@ static bool taker_capacity(const struct turn *turn, struct taker *taker, struct 
 }
 
 // E9: is it there? A balance that does not exist is zero.
-static bool taker_funds(const struct turn *turn, const struct taker *taker,
-                        struct refusal *refusal)
+static bool taker_funds(const struct turn *turn, const struct taker *taker, struct refusal *refusal)
 {
     const struct ledger *ledger = &turn->engine->ledger;
     bool buys = taker->order.side == SIDE_BUY;
@@ -150,8 +152,7 @@ static uint64_t taker_limit_key(const struct taker *taker)
 
 static struct book_side *taker_opposite(const struct taker *taker)
 {
-    return instrument_side(taker->instrument,
-                           taker->order.side == SIDE_BUY ? SIDE_SELL : SIDE_BUY);
+    return instrument_side(taker->instrument, taker->order.side == SIDE_BUY ? SIDE_SELL : SIDE_BUY);
 }
 
 static bool taker_liquidity(const struct turn *turn, const struct taker *taker,
@@ -177,8 +178,7 @@ static bool taker_admit(struct turn *turn, struct taker *taker, struct refusal *
     if (taker->order.cash_balance == 0)
         taker->order.cash_balance = ledger_open(ledger, taker->order.account, terms->cash_asset);
     if (taker->order.token_balance == 0)
-        taker->order.token_balance =
-            ledger_open(ledger, taker->order.account, terms->token_asset);
+        taker->order.token_balance = ledger_open(ledger, taker->order.account, terms->token_asset);
     ASSERT(taker->order.cash_balance != 0 && taker->order.token_balance != 0);
     ledger_hold(order_held_balance(turn->engine, &taker->order), taker->hold);
     return true;
@@ -204,7 +204,8 @@ static void emit_accepted(struct turn *turn, const struct taker *taker)
     client_id_copy(out->client_id, command_tail(turn->command), bytes);
 }
 
-// ---- matching ------------------------------------------------------------------------------------------
+// ---- matching
+// ------------------------------------------------------------------------------------------
 
 // One match, as seen by the ledger.
 struct match {
@@ -224,8 +225,8 @@ static struct match match_of(const struct engine *engine, const struct taker *ta
     bool taker_buys = order->side == SIDE_BUY;
     struct match match = {.buyer = taker_buys ? order : maker,
                           .seller = taker_buys ? maker : order,
-                          .quantity = order->leaves < maker->leaves ? order->leaves
-                                                                    : maker->leaves};
+                          .quantity =
+                              order->leaves < maker->leaves ? order->leaves : maker->leaves};
     match.notional = instrument_notional(instrument, maker->price, match.quantity);
     uint32_t fee_bps = engine->accounts[match.seller->account].fee_bps;
     if (fee_bps == FEE_BPS_DEFAULT)
@@ -250,10 +251,9 @@ static bool match_fits(const struct engine *engine, const struct match *match)
            cash->unsettled + cash->blocked <= LEDGER_COUNTER_MAX - match->notional;
 }
 
-// Double entry: the buyer's held cash goes to the seller and the treasury, the seller's held tokens to
-// the buyer; what the buyer saves becomes available again.
-static void match_book(struct engine *engine, const struct match *match,
-                       uint32_t treasury_balance)
+// Double entry: the buyer's held cash goes to the seller and the treasury, the seller's held tokens
+// to the buyer; what the buyer saves becomes available again.
+static void match_book(struct engine *engine, const struct match *match, uint32_t treasury_balance)
 {
     const struct ledger *ledger = &engine->ledger;
     struct balance *buyer_cash = ledger_at(ledger, match->buyer->cash_balance);
@@ -319,7 +319,8 @@ static bool breaker_watch(struct turn *turn, struct instrument *instrument)
 
 enum { TRADE_EVENTS_MAX = 3 }; // the trade, the breaker, the cancellation of the rest
 
-// Trades until the order is filled, nothing matches any more (0), or it has to stop (a cancel_reason).
+// Trades until the order is filled, nothing matches any more (0), or it has to stop (a
+// cancel_reason).
 static uint8_t taker_match(struct turn *turn, struct taker *taker)
 {
     struct engine *engine = turn->engine;
@@ -348,7 +349,8 @@ static uint8_t taker_match(struct turn *turn, struct taker *taker)
     return 0;
 }
 
-// ---- what is left -----------------------------------------------------------------------------------
+// ---- what is left
+// -----------------------------------------------------------------------------------
 
 static void taker_rest(struct turn *turn, const struct taker *taker)
 {
@@ -414,7 +416,8 @@ void engine_order_new(struct turn *turn)
     taker_finish(turn, &taker, reason);
 }
 
-// ---- cancel, amend, mass cancel --------------------------------------------------------------------
+// ---- cancel, amend, mass cancel
+// --------------------------------------------------------------------
 
 void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason)
 {
@@ -539,7 +542,8 @@ static bool mass_cancel_admit(const struct turn *turn, struct refusal *refusal)
     return true;
 }
 
-// Orders that this session entered, oldest first; more than one command's events hold goes on in the next.
+// Orders that this session entered, oldest first; more than one command's events hold goes on in
+// the next.
 void engine_order_mass_cancel(struct turn *turn)
 {
     struct engine *engine = turn->engine;

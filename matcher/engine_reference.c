@@ -1,6 +1,6 @@
-// Reference data: assets, instruments and their state, members, accounts, sessions, the venue's state.
-// Each command carries the whole record; one that is refused changes nothing. A refused field is named by
-// its number, counted from 1 in the record's list in schema/records.def.
+// Reference data: assets, instruments and their state, members, accounts, sessions, the venue's
+// state. Each command carries the whole record; one that is refused changes nothing. A refused
+// field is named by its number, counted from 1 in the record's list in schema/records.def.
 #include "matcher/engine_state.h"
 
 #define FIELD_ASSET(type, name, doc)      ASSET_FIELD_##name,
@@ -24,7 +24,8 @@ static bool malformed(struct refusal *refusal, uint64_t value, int field)
     return refuse(refusal, REJECT_MALFORMED, 0, (int64_t)value, field);
 }
 
-// ---- venue ------------------------------------------------------------------------------------------------
+// ---- venue
+// ------------------------------------------------------------------------------------------------
 
 void engine_venue_state_set(struct turn *turn)
 {
@@ -39,7 +40,8 @@ void engine_venue_state_set(struct turn *turn)
     memcpy(&turn_emit(turn, EVT_venue_state_changed)->body, body, sizeof(*body));
 }
 
-// ---- assets -----------------------------------------------------------------------------------------------
+// ---- assets
+// -----------------------------------------------------------------------------------------------
 
 static bool asset_terms(const struct engine *engine, const struct asset_rec *terms,
                         struct refusal *refusal)
@@ -69,7 +71,8 @@ void engine_asset_set(struct turn *turn)
     memcpy(&turn_emit(turn, EVT_asset_changed)->body, &terms, sizeof(terms));
 }
 
-// ---- instruments ----------------------------------------------------------------------------------------
+// ---- instruments
+// ----------------------------------------------------------------------------------------
 
 static bool terms_refused(struct refusal *refusal, int64_t value, int field)
 {
@@ -201,8 +204,8 @@ void engine_instrument_set(struct turn *turn)
     memcpy(&turn_emit(turn, EVT_instrument_changed)->body, &terms, sizeof(terms));
     if (!is_new)
         return;
-    instrument->state = (struct instrument_state_rec){.instrument = terms.instrument,
-                                                      .phase = PHASE_CLOSED};
+    instrument->state =
+        (struct instrument_state_rec){.instrument = terms.instrument, .phase = PHASE_CLOSED};
     turn_instrument_state(turn, instrument);
 }
 
@@ -287,7 +290,8 @@ void engine_breaker_set(struct turn *turn)
     turn_instrument_state(turn, instrument);
 }
 
-// ---- members and accounts -----------------------------------------------------------------------------
+// ---- members and accounts
+// -----------------------------------------------------------------------------
 
 void engine_member_set(struct turn *turn)
 {
@@ -343,12 +347,12 @@ void engine_account_set(struct turn *turn)
     memcpy(&turn_emit(turn, EVT_account_changed)->body, &terms, sizeof(terms));
 }
 
-// ---- sessions --------------------------------------------------------------------------------------------
+// ---- sessions
+// --------------------------------------------------------------------------------------------
 
 // The accounts of the command, ascending; false if one cannot be traded for by this session.
 static bool session_accounts_read(const struct turn *turn, const struct session_rec *terms,
-                                  uint32_t accounts[SESSION_ACCOUNTS_MAX],
-                                  struct refusal *refusal)
+                                  uint32_t accounts[SESSION_ACCOUNTS_MAX], struct refusal *refusal)
 {
     const char *tail = command_tail(turn->command);
     for (uint32_t i = 0; i < terms->account_count; i++) {
@@ -412,8 +416,7 @@ static void session_accounts_put(struct engine *engine, struct session *session,
     uint32_t count = session->terms.account_count;
     ASSERT(count <= engine->limits.session_accounts_max - engine->session_accounts_used);
     session->accounts_first = engine->session_accounts_used;
-    memcpy(&engine->session_accounts[session->accounts_first], accounts,
-           count * sizeof(uint32_t));
+    memcpy(&engine->session_accounts[session->accounts_first], accounts, count * sizeof(uint32_t));
     engine->session_accounts_used += count;
 }
 

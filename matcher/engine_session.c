@@ -1,17 +1,19 @@
-// Gateways and sessions: who is there, how far each has been heard, and what happens when one leaves.
+// Gateways and sessions: who is there, how far each has been heard, and what happens when one
+// leaves.
 //
-// Happy path: a gateway attaches with its incarnation and learns which of its commands were taken; its
-// sessions open and close. A new incarnation, or the core's detach, closes every session of the old one;
-// sessions with SESSION_CANCEL_ON_DISCONNECT lose their orders, by ascending session and order id. What
-// does not fit into one command's events goes on in the next (engine->pending).
+// Happy path: a gateway attaches with its incarnation and learns which of its commands were taken;
+// its sessions open and close. A new incarnation, or the core's detach, closes every session of the
+// old one; sessions with SESSION_CANCEL_ON_DISCONNECT lose their orders, by ascending session and
+// order id. What does not fit into one command's events goes on in the next (engine->pending).
 //
 // A session need not be open to trade: open is the record of presence that a disconnect acts on.
 #include "matcher/engine_state.h"
 
-// ---- admission ------------------------------------------------------------------------------------------
+// ---- admission
+// ------------------------------------------------------------------------------------------
 
-// Commands of a gateway count only while its incarnation is attached: what a dead process left in its
-// ring is refused. Notes how far the gateway and the session have been heard.
+// Commands of a gateway count only while its incarnation is attached: what a dead process left in
+// its ring is refused. Notes how far the gateway and the session have been heard.
 bool engine_gateway_admit(struct turn *turn, struct refusal *refusal)
 {
     const struct command_header *header = &turn->command->header;
@@ -57,7 +59,8 @@ bool engine_session_has_account(const struct engine *engine, const struct sessio
                                 uint32_t account)
 {
     const uint32_t *accounts = &engine->session_accounts[session->accounts_first];
-    uint32_t base = 0; // the last one that is not above `account`, if there is one; found without branches
+    uint32_t base =
+        0; // the last one that is not above `account`, if there is one; found without branches
     uint32_t count = session->terms.account_count;
     ASSERT(session->accounts_first + count <= engine->session_accounts_used);
     while (count > 1) {
@@ -69,9 +72,11 @@ bool engine_session_has_account(const struct engine *engine, const struct sessio
     return count == 1 && accounts[base] == account;
 }
 
-// ---- leaving -------------------------------------------------------------------------------------------
+// ---- leaving
+// -------------------------------------------------------------------------------------------
 
-// Closes one session; false if the command's events are used up (then some orders may be gone already).
+// Closes one session; false if the command's events are used up (then some orders may be gone
+// already).
 static bool session_leave(struct turn *turn, struct session *session, uint8_t reason)
 {
     struct engine *engine = turn->engine;
@@ -100,7 +105,8 @@ static bool session_is_present(const struct session *session, uint8_t gateway)
     return session->open || (cancels && session->orders.first != 0);
 }
 
-// Closes all sessions of a gateway; what does not fit becomes a detach of the old incarnation to go on with.
+// Closes all sessions of a gateway; what does not fit becomes a detach of the old incarnation to go
+// on with.
 static void gateway_leave(struct turn *turn, uint8_t gateway, uint32_t incarnation)
 {
     struct engine *engine = turn->engine;
@@ -119,9 +125,11 @@ static void gateway_leave(struct turn *turn, uint8_t gateway, uint32_t incarnati
     }
 }
 
-// ---- commands -------------------------------------------------------------------------------------------
+// ---- commands
+// -------------------------------------------------------------------------------------------
 
-// The same incarnation may attach again (the core was away): nothing is closed, it learns where it stands.
+// The same incarnation may attach again (the core was away): nothing is closed, it learns where it
+// stands.
 void engine_gateway_attach(struct turn *turn)
 {
     const struct command_header *header = &turn->command->header;
@@ -140,8 +148,8 @@ void engine_gateway_attach(struct turn *turn)
         gateway_leave(turn, header->gateway, before.incarnation);
 }
 
-// Of an incarnation that is not the gateway's (any more) it changes nothing, unless it goes on with what
-// the attach of the next one began: then no session can be open but the old one's.
+// Of an incarnation that is not the gateway's (any more) it changes nothing, unless it goes on with
+// what the attach of the next one began: then no session can be open but the old one's.
 void engine_gateway_detach(struct turn *turn)
 {
     const struct gateway_detach_cmd *body = &turn->command->body.gateway_detach;
@@ -199,7 +207,6 @@ void engine_session_close(struct turn *turn)
     uint8_t reason = body->reason == 0 || body->reason > UINT8_MAX ? (uint8_t)CANCEL_DISCONNECT
                                                                    : (uint8_t)body->reason;
     if (!session_leave(turn, session, reason))
-        turn->engine->pending = (struct pending_rec){.command = CMD_session_close,
-                                                     .reason = reason,
-                                                     .session = session->terms.session};
+        turn->engine->pending = (struct pending_rec){
+            .command = CMD_session_close, .reason = reason, .session = session->terms.session};
 }

@@ -1,15 +1,18 @@
 // Snapshots and the digest: the logical state as records, in one order only.
 //
-// Order: meta; assets; instruments, each with its state; members; accounts; sessions, each with its accounts
-// and its state; gateways; references; balances by account and asset; orders by instrument, side, price
-// and time; the unfinished command, if there is one. The digest hashes exactly what is saved, so what is
-// not saved cannot matter, and a state that is loaded has the digest of the one that was saved.
+// Order: meta; assets; instruments, each with its state; members; accounts; sessions, each with its
+// accounts and its state; gateways; references; balances by account and asset; orders by
+// instrument, side, price and time; the unfinished command, if there is one. The digest hashes
+// exactly what is saved, so what is not saved cannot matter, and a state that is loaded has the
+// digest of the one that was saved.
 //
-// Loading refuses (false) what cannot belong to a valid state; it trusts nothing that it does not check.
+// Loading refuses (false) what cannot belong to a valid state; it trusts nothing that it does not
+// check.
 #include "base/digest.h"
 #include "matcher/engine_state.h"
 
-// ---- saving -------------------------------------------------------------------------------------------------
+// ---- saving
+// -------------------------------------------------------------------------------------------------
 
 struct saver {
     engine_save_sink *sink;
@@ -96,9 +99,8 @@ static int save_counters(const struct engine *engine, const struct saver *saver)
     }
     for (uint32_t source = 1; source <= REF_SOURCE_MAX; source++) {
         const struct reference *reference = &engine->references[source];
-        struct reference_rec record = {.ref_source = source,
-                                       .ref_number = reference->number,
-                                       .ref_hash = reference->hash};
+        struct reference_rec record = {
+            .ref_source = source, .ref_number = reference->number, .ref_hash = reference->hash};
         if (reference->number != 0)
             SAVE(saver, reference, record);
     }
@@ -131,24 +133,24 @@ static int save_order(const struct engine *engine, const struct saver *saver, ui
     const struct order_cold *cold = &engine->pool.cold[place];
     const struct instrument *instrument = engine_instrument(engine, order->instrument);
     ASSERT(instrument != NULL);
-    struct order_rec record = {.order = order->id,
-                               .account = order->account,
-                               .instrument = order->instrument,
-                               .price = order->price,
-                               .quantity = cold->quantity,
-                               .leaves = order->leaves,
-                               .held = order->side == SIDE_SELL
-                                           ? order->leaves
-                                           : instrument_notional(instrument, order->price,
-                                                                 order->leaves),
-                               .session = order->session,
-                               .side = order->side,
-                               .type = order->type,
-                               .tif = order->tif,
-                               .flags = order->flags,
-                               .gateway = cold->gateway,
-                               .client_id_bytes = cold->client_id_bytes,
-                               .entered_ns = cold->entered_ns};
+    struct order_rec record = {
+        .order = order->id,
+        .account = order->account,
+        .instrument = order->instrument,
+        .price = order->price,
+        .quantity = cold->quantity,
+        .leaves = order->leaves,
+        .held = order->side == SIDE_SELL
+                    ? order->leaves
+                    : instrument_notional(instrument, order->price, order->leaves),
+        .session = order->session,
+        .side = order->side,
+        .type = order->type,
+        .tif = order->tif,
+        .flags = order->flags,
+        .gateway = cold->gateway,
+        .client_id_bytes = cold->client_id_bytes,
+        .entered_ns = cold->entered_ns};
     memcpy(record.client_id, cold->client_id, sizeof(record.client_id));
     SAVE(saver, order, record);
     return 0;
@@ -196,7 +198,8 @@ static int save_all_but_meta(const struct engine *engine, const struct saver *sa
     return result != 0 ? result : save_orders(engine, saver);
 }
 
-// meta's events, events_digest and epoch are the caller's to fill in: the engine does not know them.
+// meta's events, events_digest and epoch are the caller's to fill in: the engine does not know
+// them.
 int engine_save(const struct engine *engine, engine_save_sink *sink, void *context)
 {
     const struct saver saver = {.sink = sink, .context = context};
@@ -210,7 +213,8 @@ int engine_save(const struct engine *engine, engine_save_sink *sink, void *conte
     return save_all_but_meta(engine, &saver);
 }
 
-// ---- digest ---------------------------------------------------------------------------------------------------
+// ---- digest
+// ---------------------------------------------------------------------------------------------------
 
 static int digest_add(void *context, const struct snapshot_record *record)
 {
@@ -234,7 +238,8 @@ uint64_t engine_digest(const struct engine *engine)
     return digest;
 }
 
-// ---- loading --------------------------------------------------------------------------------------------------
+// ---- loading
+// --------------------------------------------------------------------------------------------------
 
 static bool load_meta(struct engine *engine, const struct meta_rec *record)
 {
@@ -297,13 +302,13 @@ static bool load_account(struct engine *engine, const struct account_rec *record
     return true;
 }
 
-// Its accounts follow one by one: account_count grows with them and is compared with the session's state.
+// Its accounts follow one by one: account_count grows with them and is compared with the session's
+// state.
 static bool load_session(struct engine *engine, const struct session_rec *record)
 {
     if (record->session == 0 || record->session > engine->limits.sessions_max ||
         record->gateway >= GATEWAY_COUNT ||
-        record->account_count >
-            engine->limits.session_accounts_max - engine->session_accounts_used)
+        record->account_count > engine->limits.session_accounts_max - engine->session_accounts_used)
         return false;
     struct session *session = &engine->sessions[record->session];
     session->terms = *record;
@@ -379,9 +384,9 @@ static bool order_record_valid(const struct engine *engine, const struct order_r
 {
     const struct instrument *instrument = engine_instrument(engine, record->instrument);
     const struct session *session = engine_session(engine, record->session);
-    if (instrument == NULL || session == NULL ||
-        engine_account(engine, record->account) == NULL || record->order == 0 ||
-        record->order > engine->sequence || order_pool_find(&engine->pool, record->order) != 0)
+    if (instrument == NULL || session == NULL || engine_account(engine, record->account) == NULL ||
+        record->order == 0 || record->order > engine->sequence ||
+        order_pool_find(&engine->pool, record->order) != 0)
         return false;
     if ((record->side != SIDE_BUY && record->side != SIDE_SELL) || record->price <= 0 ||
         record->leaves <= 0 || record->leaves > record->quantity ||
@@ -390,7 +395,8 @@ static bool order_record_valid(const struct engine *engine, const struct order_r
         !money_is_multiple(&instrument->lot, record->leaves))
         return false;
     int64_t notional = 0;
-    return money_notional(&notional, record->price, record->leaves, instrument->terms.token_scale) &&
+    return money_notional(&notional, record->price, record->leaves,
+                          instrument->terms.token_scale) &&
            record->held == (record->side == SIDE_SELL ? record->leaves : notional);
 }
 
@@ -420,10 +426,8 @@ static bool load_order(struct engine *engine, const struct order_rec *record)
         return false;
     struct instrument *instrument = engine_instrument(engine, record->instrument);
     struct book_side *side = instrument_side(instrument, record->side);
-    uint32_t cash =
-        ledger_find(&engine->ledger, record->account, instrument->terms.cash_asset);
-    uint32_t tokens =
-        ledger_find(&engine->ledger, record->account, instrument->terms.token_asset);
+    uint32_t cash = ledger_find(&engine->ledger, record->account, instrument->terms.cash_asset);
+    uint32_t tokens = ledger_find(&engine->ledger, record->account, instrument->terms.token_asset);
     if (cash == 0 || tokens == 0 ||
         !order_book_has_room(pool, side, order_book_key(record->side, record->price)))
         return false;

@@ -1,5 +1,6 @@
-// The engine's state, private to matcher/engine*.c. What a record says is kept as that record's struct, so
-// that events, snapshots and state cannot drift apart; what matching needs more stands beside it.
+// The engine's state, private to matcher/engine*.c. What a record says is kept as that record's
+// struct, so that events, snapshots and state cannot drift apart; what matching needs more stands
+// beside it.
 #ifndef LONJA_MATCHER_ENGINE_STATE_H
 #define LONJA_MATCHER_ENGINE_STATE_H
 
@@ -68,7 +69,8 @@ struct turn {
     bool resumes; // it goes on with engine->pending
 };
 
-// ---- finding: NULL = does not exist --------------------------------------------------------------
+// ---- finding: NULL = does not exist
+// --------------------------------------------------------------
 
 static inline struct instrument *engine_instrument(const struct engine *engine, uint32_t id)
 {
@@ -126,10 +128,10 @@ static inline int64_t instrument_notional(const struct instrument *instrument, i
     return notional;
 }
 
-// Copies a client id into a field that is all zero, in steps of fixed size: as one memcpy of unknown length
-// it becomes a string instruction, which costs more than the whole check of an order.
-static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const char *text,
-                                  uint32_t bytes)
+// Copies a client id into a field that is all zero, in steps of fixed size: as one memcpy of
+// unknown length it becomes a string instruction, which costs more than the whole check of an
+// order.
+static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const char *text, uint32_t bytes)
 {
     uint32_t at = 0;
     ASSERT(bytes <= CLIENT_ID_BYTES_MAX);
@@ -148,7 +150,8 @@ static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const char *t
     ASSERT(at == bytes);
 }
 
-// ---- writing events --------------------------------------------------------------------------------
+// ---- writing events
+// --------------------------------------------------------------------------------
 
 enum { EVENTS_AHEAD = 3 };
 
@@ -176,7 +179,8 @@ static inline struct event *turn_emit(struct turn *turn, uint8_t type)
                                           .gateway_seq = from->gateway_seq};
     memset(&event->body, 0, sizeof(event->body));
     sink->count++;
-    // The ring is larger than the caches: fetch the lines of a later event while this one is written.
+    // The ring is larger than the caches: fetch the lines of a later event while this one is
+    // written.
     const struct event *later =
         &sink->events[(sink->position + sink->count + EVENTS_AHEAD) & sink->mask];
     __builtin_prefetch(later, 1);
@@ -188,7 +192,8 @@ void turn_reject(struct turn *turn, const struct refusal *refusal);
 void turn_done(struct turn *turn, bool repeated, uint32_t count);
 void turn_instrument_state(struct turn *turn, const struct instrument *instrument);
 
-// ---- the commands, by file ---------------------------------------------------------------------------
+// ---- the commands, by file
+// ---------------------------------------------------------------------------
 
 // engine_order.c
 void engine_order_new(struct turn *turn);

@@ -1,8 +1,8 @@
 // Scenarios of the engine as tables: what is said to the venue, and what it answers.
 //
-// The venue: accounts A, B (session 1, FIX) and C, D (session 2, WebSocket, cancel on disconnect) with
-// 100,000 of cash and 1,000 tokens each; one instrument with tick, lot and token unit 1, so that a
-// notional is price * quantity; seller's fee 1 %. Orders are named by their number, from 1.
+// The venue: accounts A, B (session 1, FIX) and C, D (session 2, WebSocket, cancel on disconnect)
+// with 100,000 of cash and 1,000 tokens each; one instrument with tick, lot and token unit 1, so
+// that a notional is price * quantity; seller's fee 1 %. Orders are named by their number, from 1.
 #include "base/testing.h"
 
 #include <stdio.h>
@@ -28,7 +28,8 @@ struct venue {
     char answer[EVENTS * 128];
 };
 
-// ---- telling what was answered -----------------------------------------------------------------------
+// ---- telling what was answered
+// -----------------------------------------------------------------------
 
 static void tell(struct venue *venue, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -58,11 +59,11 @@ static uint32_t number_of(const struct venue *venue, uint64_t order)
 
 static void tell_trade(struct venue *venue, const struct trade_evt *trade)
 {
-    tell(venue, "%c %s %ld @ %ld %s %c fee %ld saved %ld left %ld/%ld", name_of(trade->taker_account),
-         trade->taker_side == SIDE_BUY ? "buys" : "sells", trade->quantity, trade->price,
-         trade->taker_side == SIDE_BUY ? "from" : "to", name_of(trade->maker_account),
-         trade->maker_fee + trade->taker_fee, trade->buyer_released, trade->taker_leaves,
-         trade->maker_leaves);
+    tell(venue, "%c %s %ld @ %ld %s %c fee %ld saved %ld left %ld/%ld",
+         name_of(trade->taker_account), trade->taker_side == SIDE_BUY ? "buys" : "sells",
+         trade->quantity, trade->price, trade->taker_side == SIDE_BUY ? "from" : "to",
+         name_of(trade->maker_account), trade->maker_fee + trade->taker_fee, trade->buyer_released,
+         trade->taker_leaves, trade->maker_leaves);
 }
 
 static void tell_event(struct venue *venue, const struct event *event)
@@ -116,14 +117,18 @@ static void tell_event(struct venue *venue, const struct event *event)
     }
 }
 
-// ---- saying -------------------------------------------------------------------------------------------
+// ---- saying
+// -------------------------------------------------------------------------------------------
 
 static struct command *start(struct venue *venue, uint8_t type, uint8_t gateway)
 {
     memset(&venue->command, 0, sizeof(venue->command));
-    venue->command.header = (struct command_header){
-        .slots = command_slots(type, 0), .type = type, .version = SCHEMA_VERSION,
-        .gateway = gateway, .incarnation = 1, .gateway_seq = venue->sequence + 1};
+    venue->command.header = (struct command_header){.slots = command_slots(type, 0),
+                                                    .type = type,
+                                                    .version = SCHEMA_VERSION,
+                                                    .gateway = gateway,
+                                                    .incarnation = 1,
+                                                    .gateway_seq = venue->sequence + 1};
     return &venue->command;
 }
 
@@ -160,10 +165,14 @@ static struct order_new_cmd *start_order(struct venue *venue, char who, uint8_t 
 {
     uint8_t bytes = 0;
     struct command *command = start_session(venue, CMD_order_new, who, &bytes);
-    command->body.order_new = (struct order_new_cmd){
-        .account = (uint32_t)(FIRST + who - 'A'), .instrument = 1, .side = side,
-        .type = price != 0 ? ORDER_LIMIT : ORDER_MARKET, .client_id_bytes = bytes,
-        .price = price, .quantity = quantity};
+    command->body.order_new =
+        (struct order_new_cmd){.account = (uint32_t)(FIRST + who - 'A'),
+                               .instrument = 1,
+                               .side = side,
+                               .type = price != 0 ? ORDER_LIMIT : ORDER_MARKET,
+                               .client_id_bytes = bytes,
+                               .price = price,
+                               .quantity = quantity};
     return &command->body.order_new;
 }
 
@@ -180,9 +189,12 @@ static const char *say(struct venue *venue, const char *words)
     uint8_t bytes = 0;
     if (sscanf(words, "%c amends %ld to %ld @ %ld", &who, &number, &quantity, &price) == 4) {
         struct command *command = start_session(venue, CMD_order_amend, who, &bytes);
-        command->body.order_amend = (struct order_amend_cmd){
-            .order = venue->orders[number], .account = (uint32_t)(FIRST + who - 'A'),
-            .client_id_bytes = bytes, .quantity = quantity, .price = price};
+        command->body.order_amend =
+            (struct order_amend_cmd){.order = venue->orders[number],
+                                     .account = (uint32_t)(FIRST + who - 'A'),
+                                     .client_id_bytes = bytes,
+                                     .quantity = quantity,
+                                     .price = price};
     } else if (strstr(words, "cancels all") != NULL) {
         start_session(venue, CMD_order_mass_cancel, words[0], NULL);
     } else if (sscanf(words, "%c cancels %ld", &who, &number) == 2) {
@@ -221,9 +233,14 @@ static void play(struct venue *venue, const struct line *lines, size_t count)
 
 static const char *post(struct venue *venue, char who, uint32_t asset, uint8_t kind, int64_t amount)
 {
-    start(venue, CMD_ledger_post, GATEWAY_ADMIN)->body.ledger_post = (struct ledger_post_cmd){
-        .account = (uint32_t)(FIRST + who - 'A'), .asset = asset, .amount = amount, .kind = kind,
-        .ref_source = REF_ADMIN, .ref_number = ++venue->number, .ref_hash = 9};
+    start(venue, CMD_ledger_post, GATEWAY_ADMIN)->body.ledger_post =
+        (struct ledger_post_cmd){.account = (uint32_t)(FIRST + who - 'A'),
+                                 .asset = asset,
+                                 .amount = amount,
+                                 .kind = kind,
+                                 .ref_source = REF_ADMIN,
+                                 .ref_number = ++venue->number,
+                                 .ref_hash = 9};
     return apply(venue);
 }
 
@@ -278,14 +295,19 @@ static const char *set_member(struct venue *venue, uint8_t suspended)
 static const char *settle(struct venue *venue, uint8_t outcome, int64_t quantity, int64_t proceeds)
 {
     start(venue, CMD_settlement_result, GATEWAY_SETTLE)->body.settlement_result =
-        (struct settlement_result_cmd){.trade_id = 1, .ref_number = ++venue->number,
-                                       .instrument = 1, .buyer_account = FIRST,
-                                       .seller_account = FIRST + 2, .outcome = outcome,
-                                       .quantity = quantity, .proceeds = proceeds};
+        (struct settlement_result_cmd){.trade_id = 1,
+                                       .ref_number = ++venue->number,
+                                       .instrument = 1,
+                                       .buyer_account = FIRST,
+                                       .seller_account = FIRST + 2,
+                                       .outcome = outcome,
+                                       .quantity = quantity,
+                                       .proceeds = proceeds};
     return apply(venue);
 }
 
-static const char *set_session(struct venue *venue, uint32_t session, uint8_t gateway, uint8_t flags)
+static const char *set_session(struct venue *venue, uint32_t session, uint8_t gateway,
+                               uint8_t flags)
 {
     uint32_t accounts[2] = {FIRST + (session - 1) * 2, FIRST + (session - 1) * 2 + 1};
     struct command *command = start(venue, CMD_session_set, GATEWAY_ADMIN);
@@ -296,10 +318,16 @@ static const char *set_session(struct venue *venue, uint32_t session, uint8_t ga
     return apply(venue);
 }
 
-static const struct engine_limits limits = {
-    .accounts_max = 40, .members_max = 2, .sessions_max = 4, .session_accounts_max = 6,
-    .assets_max = 4, .instruments_max = 2, .balances_max = 16, .orders_max = 100,
-    .levels_max = 16, .command_events_max = EVENTS};
+static const struct engine_limits limits = {.accounts_max = 40,
+                                            .members_max = 2,
+                                            .sessions_max = 4,
+                                            .session_accounts_max = 6,
+                                            .assets_max = 4,
+                                            .instruments_max = 2,
+                                            .balances_max = 16,
+                                            .orders_max = 100,
+                                            .levels_max = 16,
+                                            .command_events_max = EVENTS};
 
 static void set_up_reference_data(struct venue *venue)
 {
@@ -308,17 +336,26 @@ static void set_up_reference_data(struct venue *venue)
         apply(venue);
     }
     for (uint32_t asset = CASH; asset <= TOKEN; asset++) {
-        start(venue, CMD_asset_set, GATEWAY_ADMIN)->body.asset_set = (struct asset_set_cmd){
-            .asset = asset, .kind = asset == CASH ? ASSET_CASH : ASSET_TOKEN,
-            .scale = asset == CASH ? 6 : 0};
+        start(venue, CMD_asset_set, GATEWAY_ADMIN)->body.asset_set =
+            (struct asset_set_cmd){.asset = asset,
+                                   .kind = asset == CASH ? ASSET_CASH : ASSET_TOKEN,
+                                   .scale = asset == CASH ? 6 : 0};
         assert_string_equal(apply(venue), "asset_changed");
     }
     assert_string_equal(set_member(venue, 0), "member_changed");
-    venue->terms = (struct instrument_rec){
-        .instrument = 1, .token_asset = TOKEN, .cash_asset = CASH, .status = TOKEN_SECONDARY,
-        .trading_mode = MODE_FULL_ORDERBOOK, .flags = INSTRUMENT_SELL_UNSETTLED, .tick = 1,
-        .lot = 1, .fat_finger_block_bps = 5000, .fat_finger_confirm_bps = 1000,
-        .nav_confirm_bps = 2000, .collar_bps = 500, .fee_bps = 100};
+    venue->terms = (struct instrument_rec){.instrument = 1,
+                                           .token_asset = TOKEN,
+                                           .cash_asset = CASH,
+                                           .status = TOKEN_SECONDARY,
+                                           .trading_mode = MODE_FULL_ORDERBOOK,
+                                           .flags = INSTRUMENT_SELL_UNSETTLED,
+                                           .tick = 1,
+                                           .lot = 1,
+                                           .fat_finger_block_bps = 5000,
+                                           .fat_finger_confirm_bps = 1000,
+                                           .nav_confirm_bps = 2000,
+                                           .collar_bps = 500,
+                                           .fee_bps = 100};
     assert_string_equal(set_terms(venue), "instrument_changed; phase 1 breaker 0");
     assert_string_equal(set_phase(venue, PHASE_CONTINUOUS), "phase 4 breaker 0");
 }
@@ -333,10 +370,14 @@ static int open_venue(void **state)
     venue->sink = (struct event_sink){.events = venue->events, .mask = EVENTS - 1};
     set_up_reference_data(venue);
     for (char who = 'A'; who <= 'D'; who++) {
-        venue->accounts[who - 'A'] = (struct account_rec){
-            .account = (uint32_t)(FIRST + who - 'A'), .member = 1, .kyc = KYC_APPROVED,
-            .accreditation = ACCREDITATION_RETAIL, .fatca = FATCA_CLEAR,
-            .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET, .fee_bps = FEE_BPS_DEFAULT};
+        venue->accounts[who - 'A'] =
+            (struct account_rec){.account = (uint32_t)(FIRST + who - 'A'),
+                                 .member = 1,
+                                 .kyc = KYC_APPROVED,
+                                 .accreditation = ACCREDITATION_RETAIL,
+                                 .fatca = FATCA_CLEAR,
+                                 .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET,
+                                 .fee_bps = FEE_BPS_DEFAULT};
         assert_string_equal(set_account(venue, who), "account_changed");
         assert_string_equal(post(venue, who, CASH, POSTING_DEPOSIT, 100000), "posted 100000");
         assert_string_equal(post(venue, who, TOKEN, POSTING_DEPOSIT, 1000), "posted 1000");
@@ -363,13 +404,12 @@ static struct balance_rec balance(const struct venue *venue, uint32_t account, u
     return out;
 }
 
-// ---- matching ---------------------------------------------------------------------------------------------
+// ---- matching
+// ---------------------------------------------------------------------------------------------
 
 static void better_price_first_then_older_order(void **state)
 {
-    PLAY(*state,
-         {"A sells 5 @ 101", "#1 holds 5"},
-         {"B sells 5 @ 100", "#2 holds 5"},
+    PLAY(*state, {"A sells 5 @ 101", "#1 holds 5"}, {"B sells 5 @ 100", "#2 holds 5"},
          {"A sells 5 @ 100", "#3 holds 5"},
          {"C buys 12 @ 101", "#4 holds 1212; C buys 5 @ 100 from B fee 5 saved 5 left 7/0; "
                              "C buys 5 @ 100 from A fee 5 saved 5 left 2/0; "
@@ -381,9 +421,7 @@ static void better_price_first_then_older_order(void **state)
 
 static void amend_down_keeps_time_priority(void **state)
 {
-    PLAY(*state,
-         {"A buys 10 @ 100", "#1 holds 1000"},
-         {"B buys 10 @ 100", "#2 holds 1000"},
+    PLAY(*state, {"A buys 10 @ 100", "#1 holds 1000"}, {"B buys 10 @ 100", "#2 holds 1000"},
          {"A amends 1 to 4 @ 100", "#1 now 4 leaves 4 releases 600"},
          {"C sells 6 @ 100", "#3 holds 6; C sells 4 @ 100 to A fee 4 saved 0 left 2/0; "
                              "C sells 2 @ 100 to B fee 2 saved 0 left 0/8"},
@@ -396,9 +434,7 @@ static void fees_go_to_the_treasury_and_own_rates_come_first(void **state)
     struct venue *venue = *state;
     venue->accounts[2].fee_bps = 0;
     set_account(venue, 'C');
-    PLAY(venue,
-         {"C sells 10 @ 100", "#1 holds 10"},
-         {"B sells 10 @ 100", "#2 holds 10"},
+    PLAY(venue, {"C sells 10 @ 100", "#1 holds 10"}, {"B sells 10 @ 100", "#2 holds 10"},
          {"A buys 20 @ 100", "#3 holds 2000; A buys 10 @ 100 from C fee 0 saved 0 left 10/0; "
                              "A buys 10 @ 100 from B fee 10 saved 0 left 0/0"});
     assert_int_equal(balance(venue, ACCOUNT_TREASURY, CASH).available, 10);
@@ -409,8 +445,7 @@ static void fees_go_to_the_treasury_and_own_rates_come_first(void **state)
 static void an_account_may_trade_with_itself_for_now(void **state)
 {
     struct venue *venue = *state;
-    PLAY(venue,
-         {"A sells 10 @ 100", "#1 holds 10"},
+    PLAY(venue, {"A sells 10 @ 100", "#1 holds 10"},
          {"A buys 10 @ 101", "#2 holds 1010; A buys 10 @ 100 from A fee 10 saved 10 left 0/0"});
     assert_int_equal(balance(venue, FIRST, CASH).available, 100000 - 10);
     assert_int_equal(balance(venue, FIRST, TOKEN).available, 1000);
@@ -421,9 +456,7 @@ static void market_orders_stay_inside_the_collar(void **state)
     struct venue *venue = *state;
     assert_string_equal(say(venue, "A buys 1 at market"), "NO_REFERENCE 0 0 0");
     set_price(venue, CMD_nav_set, 100);
-    PLAY(venue,
-         {"A buys 1 at market", "NO_LIQUIDITY 105 1 0"},
-         {"C sells 5 @ 105", "#1 holds 5"},
+    PLAY(venue, {"A buys 1 at market", "NO_LIQUIDITY 105 1 0"}, {"C sells 5 @ 105", "#1 holds 5"},
          {"C sells 5 @ 106", "#2 holds 5"},
          {"A buys 9 at market", "#3 holds 945; A buys 5 @ 105 from C fee 5 saved 0 left 4/0; "
                                 "#3 cancelled 4 releases 420 reason 2"});
@@ -446,9 +479,7 @@ static void a_trade_too_far_from_the_reference_trips_the_breaker(void **state)
     venue->terms.breaker_bps = 300;
     set_terms(venue);
     set_price(venue, CMD_reference_set, 100);
-    PLAY(venue,
-         {"C sells 5 @ 103", "#1 holds 5"},
-         {"C sells 5 @ 104", "#2 holds 5"},
+    PLAY(venue, {"C sells 5 @ 103", "#1 holds 5"}, {"C sells 5 @ 104", "#2 holds 5"},
          {"C sells 5 @ 105", "#3 holds 5"},
          {"A buys 20 @ 105", "#4 holds 2100; A buys 5 @ 103 from C fee 5 saved 10 left 15/0; "
                              "A buys 5 @ 104 from C fee 5 saved 5 left 10/0; phase 4 breaker 1; "
@@ -458,7 +489,8 @@ static void a_trade_too_far_from_the_reference_trips_the_breaker(void **state)
     assert_string_equal(set_breaker(venue, 0), "phase 4 breaker 0");
 }
 
-// ---- every refusal, with its numbers ----------------------------------------------------------------------
+// ---- every refusal, with its numbers
+// ----------------------------------------------------------------------
 
 static const char *order_with(struct venue *venue, size_t offset, uint8_t value)
 {
@@ -482,38 +514,32 @@ static void form_is_checked_first_and_in_order(void **state)
                         "TIME_IN_FORCE 0 4 0");
     start_order(venue, 'A', SIDE_BUY, 2, 100)->type = ORDER_MARKET;
     assert_string_equal(apply(venue), "PRICE_ON_MARKET 0 100 0");
-    PLAY(venue,
-         {"A buys 0 @ 100", "QUANTITY_NOT_POSITIVE 1 0 0"},
+    PLAY(venue, {"A buys 0 @ 100", "QUANTITY_NOT_POSITIVE 1 0 0"},
          {"A buys -4 @ 100", "QUANTITY_NOT_POSITIVE 1 -4 0"},
-         {"A buys 2 @ -5", "PRICE_NOT_POSITIVE 1 -5 0"},
-         {"A buys 2 @ 101", "OFF_TICK 5 101 0"},
-         {"A buys 3 @ 100", "OFF_LOT 2 3 0"},
-         {"A buys 502 @ 100", "QUANTITY_MAX 500 502 0"},
+         {"A buys 2 @ -5", "PRICE_NOT_POSITIVE 1 -5 0"}, {"A buys 2 @ 101", "OFF_TICK 5 101 0"},
+         {"A buys 3 @ 100", "OFF_LOT 2 3 0"}, {"A buys 502 @ 100", "QUANTITY_MAX 500 502 0"},
          {"A buys 500 @ 100", "NOTIONAL_MAX 20000 50000 0"});
     venue->terms.collar_bps = 0;
     venue->terms.order_quantity_max = 0;
     venue->terms.order_notional_max = 0;
     set_terms(venue);
-    PLAY(venue,
-         {"A buys 2 at market", "ORDER_TYPE 0 1 0"},
-         {"A buys 9223372036854775806 @ 100", "OVERFLOW 2305843009213693952 9223372036854775806 100"});
+    PLAY(venue, {"A buys 2 at market", "ORDER_TYPE 0 1 0"},
+         {"A buys 9223372036854775806 @ 100",
+          "OVERFLOW 2305843009213693952 9223372036854775806 100"});
 }
 
 static void pre_flight_compares_with_last_trade_then_reference_then_nav(void **state)
 {
     struct venue *venue = *state;
     set_price(venue, CMD_nav_set, 100);
-    PLAY(venue,
-         {"A buys 1 @ 151 confirmed", "FAT_FINGER_BLOCK 5000 5100 100"},
+    PLAY(venue, {"A buys 1 @ 151 confirmed", "FAT_FINGER_BLOCK 5000 5100 100"},
          {"A buys 1 @ 111", "FAT_FINGER_CONFIRM 1000 1100 100"},
          {"A buys 1 @ 111 confirmed", "#1 holds 111"});
     set_price(venue, CMD_reference_set, 120);
-    PLAY(venue,
-         {"A buys 1 @ 121", "NAV_CONFIRM 2000 2100 100"},
+    PLAY(venue, {"A buys 1 @ 121", "NAV_CONFIRM 2000 2100 100"},
          {"A sells 1 @ 107", "FAT_FINGER_CONFIRM 1000 1084 120"},
          {"C sells 1 @ 111", "#2 holds 1; C sells 1 @ 111 to A fee 1 saved 0 left 0/0"},
-         {"A buys 1 @ 99", "FAT_FINGER_CONFIRM 1000 1082 111"},
-         {"A buys 1 @ 110", "#3 holds 110"});
+         {"A buys 1 @ 99", "FAT_FINGER_CONFIRM 1000 1082 111"}, {"A buys 1 @ 110", "#3 holds 110"});
     venue->terms.collar_bps = 1100;
     set_terms(venue);
     assert_string_equal(say(venue, "C buys 1 at market"), "FAT_FINGER_CONFIRM 1000 1082 111");
@@ -607,9 +633,7 @@ static void who_asks_is_checked_before_what(void **state)
 static void cancels_and_amends_are_the_owners(void **state)
 {
     struct venue *venue = *state;
-    PLAY(venue,
-         {"A buys 10 @ 100", "#1 holds 1000"},
-         {"B cancels 1", "NOT_OWNER #1"},
+    PLAY(venue, {"A buys 10 @ 100", "#1 holds 1000"}, {"B cancels 1", "NOT_OWNER #1"},
          {"A amends 1 to 10 @ 100", "AMEND_NOT_DOWN 10 10 0"},
          {"A amends 1 to 5 @ 99", "AMEND_PRICE 100 99 0"},
          {"C sells 4 @ 100", "#2 holds 4; C sells 4 @ 100 to A fee 4 saved 0 left 0/6"},
@@ -642,7 +666,8 @@ static void capacity_is_refused_not_exceeded(void **state)
     assert_string_equal(apply(venue), "ID_RANGE 4 5 0");
 }
 
-// ---- reference data -----------------------------------------------------------------------------------------
+// ---- reference data
+// -----------------------------------------------------------------------------------------
 
 static void reference_data_names_the_field_it_refuses(void **state)
 {
@@ -669,7 +694,8 @@ static void reference_data_names_the_field_it_refuses(void **state)
     assert_string_equal(set_price(venue, CMD_nav_set, 0), "PRICE_NOT_POSITIVE 1 0 0");
 }
 
-// ---- ledger and settlement -----------------------------------------------------------------------------------
+// ---- ledger and settlement
+// -----------------------------------------------------------------------------------
 
 static void a_reference_is_booked_once(void **state)
 {
@@ -695,8 +721,7 @@ static void what_is_unsettled_cannot_leave_and_what_failed_cannot_be_sold(void *
 {
     struct venue *venue = *state;
     venue->number = 0;
-    PLAY(venue,
-         {"C sells 10 @ 100", "#1 holds 10"},
+    PLAY(venue, {"C sells 10 @ 100", "#1 holds 10"},
          {"A buys 10 @ 100", "#2 holds 1000; A buys 10 @ 100 from C fee 10 saved 0 left 0/0"});
     venue->number = 100;
     assert_string_equal(post(venue, 'A', TOKEN, POSTING_WITHDRAWAL, 1001),
@@ -709,7 +734,8 @@ static void what_is_unsettled_cannot_leave_and_what_failed_cannot_be_sold(void *
     assert_string_equal(say(venue, "A sells 1001 @ 100"), "INSUFFICIENT_BALANCE 1001 1000 0");
     assert_string_equal(settle(venue, SETTLEMENT_SETTLED, 10, 990), "SETTLEMENT_MISMATCH 0 10 0");
     assert_string_equal(settle(venue, SETTLEMENT_RETRIED, 10, 990), "settlement_booked");
-    PLAY(venue, {"A sells 1010 @ 100", "#3 holds 1010"}, {"A cancels 3", "#3 cancelled 1010 releases 1010 reason 1"});
+    PLAY(venue, {"A sells 1010 @ 100", "#3 holds 1010"},
+         {"A cancels 3", "#3 cancelled 1010 releases 1010 reason 1"});
     venue->terms.flags = 0;
     set_terms(venue);
     assert_string_equal(say(venue, "A sells 1001 @ 100"), "INSUFFICIENT_BALANCE 1001 1000 0");
@@ -720,14 +746,13 @@ static void what_is_unsettled_cannot_leave_and_what_failed_cannot_be_sold(void *
     assert_string_equal(post(venue, 'C', CASH, POSTING_WITHDRAWAL, 100990), "posted -100990");
 }
 
-// ---- sessions and gateways ----------------------------------------------------------------------------------
+// ---- sessions and gateways
+// ----------------------------------------------------------------------------------
 
 static void a_session_that_leaves_loses_its_orders_if_it_asked_for_that(void **state)
 {
     struct venue *venue = *state;
-    PLAY(venue,
-         {"A buys 1 @ 90", "#1 holds 90"},
-         {"C buys 1 @ 91", "#2 holds 91"},
+    PLAY(venue, {"A buys 1 @ 90", "#1 holds 90"}, {"C buys 1 @ 91", "#2 holds 91"},
          {"D buys 1 @ 89", "#3 holds 89"});
     start(venue, CMD_session_close, GATEWAY_WEB)->body.session_close.closed_session = 2;
     assert_string_equal(apply(venue), "#2 cancelled 1 releases 91 reason 3; "
@@ -745,7 +770,8 @@ static void a_new_incarnation_learns_what_was_taken_and_closes_the_old(void **st
     uint64_t last = venue->command.header.gateway_seq;
     start(venue, CMD_gateway_attach, GATEWAY_WEB)->header.incarnation = 2;
     (void)snprintf(expected, sizeof(expected),
-                   "attached last %lu; #1 cancelled 1 releases 91 reason 3; session 2 closed", last);
+                   "attached last %lu; #1 cancelled 1 releases 91 reason 3; session 2 closed",
+                   last);
     assert_string_equal(apply(venue), expected);
     assert_string_equal(say(venue, "C buys 1 @ 91"), "NOT_ATTACHED 2 1 0");
 }
@@ -778,7 +804,8 @@ static void what_changes_nothing_says_so(void **state)
     assert_true(engine_next_deadline_ns(venue->engine) == UINT64_MAX);
 }
 
-// ---- snapshots --------------------------------------------------------------------------------------------------
+// ---- snapshots
+// --------------------------------------------------------------------------------------------------
 
 struct loader {
     struct engine *engine;

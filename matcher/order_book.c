@@ -1,11 +1,13 @@
-// Happy path of a new order: its level is found in the tree (or made, and linked between its neighbours),
-// the order is appended to it. Of a removal: unlinked from its level; a level that is empty is unlinked
-// from its neighbours and from the tree. Nothing here fails: room is asked for beforehand.
+// Happy path of a new order: its level is found in the tree (or made, and linked between its
+// neighbours), the order is appended to it. Of a removal: unlinked from its level; a level that is
+// empty is unlinked from its neighbours and from the tree. Nothing here fails: room is asked for
+// beforehand.
 #include "matcher/order_book.h"
 
 #include <stddef.h>
 
-// ---- pools ---------------------------------------------------------------------------------------
+// ---- pools
+// ---------------------------------------------------------------------------------------
 
 uint32_t order_pool_take(struct order_pool *pool)
 {
@@ -44,7 +46,8 @@ static uint32_t node_take(struct order_pool *pool)
     return place;
 }
 
-// ---- the tree of a side's levels -----------------------------------------------------------------
+// ---- the tree of a side's levels
+// -----------------------------------------------------------------
 
 static bool is_node(uint32_t link)
 {
@@ -108,8 +111,8 @@ static void level_link(struct order_pool *pool, struct book_side *side, uint32_t
     }
 }
 
-// Splits the tree where the new key leaves the path of its nearest level; the subtree it leaves lies
-// wholly on one side of it, so its edge is the new level's neighbour.
+// Splits the tree where the new key leaves the path of its nearest level; the subtree it leaves
+// lies wholly on one side of it, so its edge is the new level's neighbour.
 static void tree_insert(struct order_pool *pool, struct book_side *side, uint32_t place,
                         uint32_t nearest)
 {
@@ -187,7 +190,8 @@ static void level_drop(struct order_pool *pool, struct book_side *side, uint32_t
     pool->levels_used--;
 }
 
-// ---- orders --------------------------------------------------------------------------------------
+// ---- orders
+// --------------------------------------------------------------------------------------
 
 bool order_book_has_room(const struct order_pool *pool, const struct book_side *side, uint64_t key)
 {
@@ -250,8 +254,8 @@ void order_book_add(struct order_pool *pool, struct book_side *side, struct orde
     order_index_add(&pool->index, order->id, place);
 }
 
-void order_book_remove(struct order_pool *pool, struct book_side *side,
-                       struct order_list *session, uint32_t place)
+void order_book_remove(struct order_pool *pool, struct book_side *side, struct order_list *session,
+                       uint32_t place)
 {
     struct order *order = order_at(pool, place);
     struct level *level = level_at(pool, order->level);
@@ -273,7 +277,8 @@ void order_book_remove(struct order_pool *pool, struct book_side *side,
     pool->orders_open--;
 }
 
-// ---- sorting a session's list after a snapshot was loaded -------------------------------------------
+// ---- sorting a session's list after a snapshot was loaded
+// -------------------------------------------
 
 // Merges two chains (linked by `after`, ended by 0) by ascending id.
 static uint32_t chain_merge(struct order_pool *pool, uint32_t left, uint32_t right)
@@ -325,7 +330,8 @@ void order_list_sort(struct order_pool *pool, struct order_list *list)
     }
 }
 
-// ---- check ------------------------------------------------------------------------------------------
+// ---- check
+// ------------------------------------------------------------------------------------------
 
 static uint32_t level_check(const struct order_pool *pool, uint32_t place, uint8_t which,
                             uint32_t instrument)

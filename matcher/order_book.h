@@ -1,14 +1,15 @@
 // Order book: the resting orders of one instrument by price and time, and the pools they live in.
 //
-// One side of a book is a set of price levels. A level's key orders them best first on both sides: the
-// price for sells, INT64_MAX - price for buys; so one code serves both sides without asking which it is.
-// The levels of a side are linked from best to worst, and found by key in a crit-bit tree whose inner
-// nodes come from a pool as large as the level pool (a tree of n leaves has n - 1 inner nodes): the price
-// domain is unbounded and the memory is not. Within a level orders are linked by time.
+// One side of a book is a set of price levels. A level's key orders them best first on both sides:
+// the price for sells, INT64_MAX - price for buys; so one code serves both sides without asking
+// which it is. The levels of a side are linked from best to worst, and found by key in a crit-bit
+// tree whose inner nodes come from a pool as large as the level pool (a tree of n leaves has n - 1
+// inner nodes): the price domain is unbounded and the memory is not. Within a level orders are
+// linked by time.
 //
-// Orders, levels and nodes are named by 32-bit places in their pools, from 1; 0 = none. Free places are
-// linked last in, first out; no result depends on which place an order got. Three arrays per order: what
-// matching touches (64 bytes), the links of its session's list, and the cold rest.
+// Orders, levels and nodes are named by 32-bit places in their pools, from 1; 0 = none. Free places
+// are linked last in, first out; no result depends on which place an order got. Three arrays per
+// order: what matching touches (64 bytes), the links of its session's list, and the cold rest.
 //
 // Threads: the engine's. Memory: the caller's, laid out once; nothing is allocated.
 #ifndef LONJA_MATCHER_ORDER_BOOK_H
@@ -29,8 +30,8 @@ struct order { // hot: one cache line
     uint32_t instrument;
     uint32_t session;
     uint32_t level;
-    uint32_t earlier; // in its level
-    uint32_t later;   // in its level; in the free list: the next free place
+    uint32_t earlier;       // in its level
+    uint32_t later;         // in its level; in the free list: the next free place
     uint32_t cash_balance;  // of its account in the ledger
     uint32_t token_balance; // of its account in the ledger
     uint8_t side;
@@ -41,7 +42,7 @@ struct order { // hot: one cache line
 };
 _Static_assert(sizeof(struct order) == 64, "one cache line");
 
-struct order_cold { // what only reports and snapshots ask for
+struct order_cold {   // what only reports and snapshots ask for
     int64_t quantity; // total as last amended
     uint64_t entered_ns;
     uint8_t gateway;
@@ -69,7 +70,7 @@ struct level {
     uint32_t worse; // in the free list: the next free place
 };
 
-struct level_node { // inner node of the tree: all keys below agree above `bit`
+struct level_node {    // inner node of the tree: all keys below agree above `bit`
     uint32_t child[2]; // a level, or LEVEL_NODE_FLAG | a node
     uint32_t bit;
     uint32_t next_free;
@@ -83,20 +84,20 @@ struct book_side {
 #define LEVEL_NODE_FLAG 0x80000000u
 
 struct order_pool {
-    struct order *orders;       // orders_max + 1
-    struct order_cold *cold;    // orders_max + 1
-    struct order_links *links;  // orders_max + 1
-    struct level *levels;       // levels_max + 1
-    struct level_node *nodes;   // levels_max + 1
+    struct order *orders;      // orders_max + 1
+    struct order_cold *cold;   // orders_max + 1
+    struct order_links *links; // orders_max + 1
+    struct level *levels;      // levels_max + 1
+    struct level_node *nodes;  // levels_max + 1
     struct order_index index;
     uint32_t orders_max;
     uint32_t levels_max;
     uint32_t orders_open;
     uint32_t levels_used;
-    uint32_t order_free;        // LIFO
-    uint32_t level_free;        // LIFO
-    uint32_t node_free;         // LIFO
-    uint32_t orders_touched;    // places above have never been used
+    uint32_t order_free;     // LIFO
+    uint32_t level_free;     // LIFO
+    uint32_t node_free;      // LIFO
+    uint32_t orders_touched; // places above have never been used
     uint32_t levels_touched;
     uint32_t nodes_touched;
 };
@@ -140,9 +141,10 @@ void order_book_add(struct order_pool *pool, struct book_side *side, struct orde
                     uint32_t place);
 // The same for a snapshot's orders, whose session lists are sorted afterwards.
 void order_list_sort(struct order_pool *pool, struct order_list *list);
-// Takes an order out of everything and frees its place (the record stays readable until the next take).
-void order_book_remove(struct order_pool *pool, struct book_side *side,
-                       struct order_list *session, uint32_t place);
+// Takes an order out of everything and frees its place (the record stays readable until the next
+// take).
+void order_book_remove(struct order_pool *pool, struct book_side *side, struct order_list *session,
+                       uint32_t place);
 
 // Full walk of one side; asserts. Returns its open orders.
 uint32_t order_book_check(const struct order_pool *pool, const struct book_side *side,

@@ -1,9 +1,10 @@
-// Order index: order id -> place in the pool. Open addressing with linear probing and backward-shift
-// deletion: no tombstones, and no growth with the ids ever seen.
+// Order index: order id -> place in the pool. Open addressing with linear probing and
+// backward-shift deletion: no tombstones, and no growth with the ids ever seen.
 //
-// Ids are command sequences, so neighbours in time are neighbours in id: eight consecutive ids share one
-// cache line, and the lines are scattered by a multiplicative hash. An entry keeps the low half of the id,
-// from which its home follows; the caller's order holds the whole id and decides.
+// Ids are command sequences, so neighbours in time are neighbours in id: eight consecutive ids
+// share one cache line, and the lines are scattered by a multiplicative hash. An entry keeps the
+// low half of the id, from which its home follows; the caller's order holds the whole id and
+// decides.
 #ifndef LONJA_MATCHER_ORDER_INDEX_H
 #define LONJA_MATCHER_ORDER_INDEX_H
 
@@ -28,7 +29,8 @@ static inline uint32_t order_index_home(const struct order_index *index, uint32_
     return (line << 3 | (id_low & 7)) & index->mask;
 }
 
-// First place from which to look for `id`; then order_index_next while the place is another order's.
+// First place from which to look for `id`; then order_index_next while the place is another
+// order's.
 static inline uint32_t order_index_probe(const struct order_index *index, uint32_t *slot,
                                          uint32_t id_low)
 {

@@ -1,13 +1,14 @@
-// Benchmark of the whole engine: every risk check, holds, matching, ledger and events, on the workloads
-// mix1, mix100 and match1 (order_flow.h), which also prove it: the makers and quantities of all trades
-// must give the published checksum.
+// Benchmark of the whole engine: every risk check, holds, matching, ledger and events, on the
+// workloads mix1, mix100 and match1 (order_flow.h), which also prove it: the makers and quantities
+// of all trades must give the published checksum.
 //
 //   engine_bench [--workload NAME] [--operations N] [--rounds N] [--json]
 //
-// Replaces are a cancel and a new order. Commands are made and events are read outside the timed part, in
-// chunks; events go to a ring as large as the venue's. ns_per_command is a round's time by its number of
-// commands; percentiles come from one more round that times every command on its own, by the processor's
-// time stamp counter, less what reading the counter costs. Exit code 1: a checksum differs.
+// Replaces are a cancel and a new order. Commands are made and events are read outside the timed
+// part, in chunks; events go to a ring as large as the venue's. ns_per_command is a round's time by
+// its number of commands; percentiles come from one more round that times every command on its own,
+// by the processor's time stamp counter, less what reading the counter costs. Exit code 1: a
+// checksum differs.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@
 #include "matcher/engine.h"
 #include "perf/order_flow.h"
 
-struct published { // what every right engine reaches; other lengths are compared with order_flow's book
+struct published { // what every right engine reaches; other lengths are compared with order_flow's
+                   // book
     uint64_t operations;
     struct order_flow_result result;
 };
@@ -33,21 +35,33 @@ struct workload {
 };
 
 static const struct workload workloads[] = {
-    {"mix1", false, 1, 10000, 42,
+    {"mix1",
+     false,
+     1,
+     10000,
+     42,
      {{5000000, {982490, 25046177, 0xfc1e36962a8256f2}},
       {300000, {58953, 1488977, 0xaff4f11ac838c766}}}},
-    {"mix100", false, 100, 1000, 44,
+    {"mix100",
+     false,
+     100,
+     1000,
+     44,
      {{5000000, {949717, 24329428, 0x804fade68dbc64b9}},
       {300000, {57469, 1472469, 0xaa977ffd7a1c69ed}}}},
-    {"match1", true, 1, 10000, 43,
+    {"match1",
+     true,
+     1,
+     10000,
+     43,
      {{5000000, {4752518, 228489116, 0x80d04e37fe1e25ee}},
       {300000, {292072, 11506149, 0x22e7422e541248d8}}}},
 };
 
 enum {
     WORKLOADS = sizeof(workloads) / sizeof(workloads[0]),
-    CHUNK = 16384,          // operations
-    COMMAND_ROOM = 128,     // bytes: every command here fits two slots
+    CHUNK = 16384,      // operations
+    COMMAND_ROOM = 128, // bytes: every command here fits two slots
     RING_EVENTS = 1 << 18,
     SESSIONS = 8,
     ACCOUNTS_PER_SESSION = 8,
@@ -62,7 +76,7 @@ struct bench {
     uint64_t operations;
     struct engine *engine;
     struct event_sink sink;
-    uint8_t *commands;     // CHUNK * 2 of COMMAND_ROOM bytes
+    uint8_t *commands; // CHUNK * 2 of COMMAND_ROOM bytes
     uint32_t command_count;
     uint64_t sequence;
     uint64_t *sequence_of; // by the flow's order id
@@ -70,12 +84,13 @@ struct bench {
     struct order_flow_result result;
     uint64_t commands_timed;
     uint64_t nanoseconds;
-    uint32_t *histogram;   // NULL: time whole chunks
+    uint32_t *histogram; // NULL: time whole chunks
     double ns_per_count;
     uint64_t counter_cost;
 };
 
-// ---- commands ------------------------------------------------------------------------------------------
+// ---- commands
+// ------------------------------------------------------------------------------------------
 
 static struct command *command_start(struct bench *bench, void *memory, uint8_t type,
                                      uint8_t gateway, uint32_t session)
@@ -144,7 +159,8 @@ static void add_operation(struct bench *bench, const struct order_flow_operation
                 operation->kind == FLOW_REPLACE ? operation->new_id : operation->id);
 }
 
-// ---- applying ------------------------------------------------------------------------------------------
+// ---- applying
+// ------------------------------------------------------------------------------------------
 
 static uint64_t now_ns(void)
 {
@@ -192,7 +208,8 @@ static void read_events(struct bench *bench, uint64_t from, bool counted)
 {
     for (uint64_t at = from; at < bench->sink.position + bench->sink.count; at++) {
         const struct event *event = &bench->sink.events[at & bench->sink.mask];
-        if (event->header.type == EVT_rejected && event->body.rejected.code != REJECT_NO_LIQUIDITY) {
+        if (event->header.type == EVT_rejected &&
+            event->body.rejected.code != REJECT_NO_LIQUIDITY) {
             char text[512];
             (void)event_dump(event, text, sizeof(text));
             fprintf(stderr, "engine_bench: %s\n", text);
@@ -203,13 +220,13 @@ static void read_events(struct bench *bench, uint64_t from, bool counted)
         const struct trade_evt *trade = &event->body.trade;
         bench->result.trades++;
         bench->result.volume += (uint64_t)trade->quantity;
-        bench->result.checksum =
-            order_flow_checksum(bench->result.checksum, bench->id_of[trade->maker_order],
-                                (uint64_t)trade->quantity);
+        bench->result.checksum = order_flow_checksum(
+            bench->result.checksum, bench->id_of[trade->maker_order], (uint64_t)trade->quantity);
     }
 }
 
-// ---- the venue -------------------------------------------------------------------------------------------
+// ---- the venue
+// -------------------------------------------------------------------------------------------
 
 static void set_up(struct bench *bench, const struct command *command)
 {
@@ -237,15 +254,13 @@ static void set_up_people(struct bench *bench, struct command *command)
     }
     for (uint32_t session = 1; session <= SESSIONS; session++) {
         command_start(bench, command, CMD_session_set, GATEWAY_ADMIN, 0);
-        command->body.session_set =
-            (struct session_set_cmd){.session = session,
-                                     .member = 1,
-                                     .gateway = GATEWAY_FIX,
-                                     .account_count = ACCOUNTS_PER_SESSION};
+        command->body.session_set = (struct session_set_cmd){.session = session,
+                                                             .member = 1,
+                                                             .gateway = GATEWAY_FIX,
+                                                             .account_count = ACCOUNTS_PER_SESSION};
         for (uint32_t i = 0; i < ACCOUNTS_PER_SESSION; i++) {
             uint32_t account = ACCOUNT_FIRST + (session - 1) * ACCOUNTS_PER_SESSION + i;
-            memcpy(command_tail_writable(command) + i * sizeof(account), &account,
-                   sizeof(account));
+            memcpy(command_tail_writable(command) + i * sizeof(account), &account, sizeof(account));
         }
         set_up(bench, command);
     }
@@ -322,7 +337,8 @@ static void set_up_venue(struct bench *bench)
     set_up(bench, &command);
 }
 
-// ---- a round ---------------------------------------------------------------------------------------------
+// ---- a round
+// ---------------------------------------------------------------------------------------------
 
 static void *allocate(size_t bytes)
 {
@@ -343,7 +359,8 @@ static void bench_open(struct bench *bench)
                                          .assets_max = 200,
                                          .instruments_max = 128,
                                          .balances_max = 20000,
-                                         .orders_max = (uint32_t)live * (bench->workload->matches_only ? 40 : 2),
+                                         .orders_max = (uint32_t)live *
+                                                       (bench->workload->matches_only ? 40 : 2),
                                          .levels_max = 100000,
                                          .command_events_max = 16384};
     bench->engine = engine_init(allocate(engine_bytes(&limits)), &limits);
@@ -386,9 +403,8 @@ static bool result_is_right(const struct bench *bench, const struct order_flow *
 static bool run_round(struct bench *bench)
 {
     const struct workload *workload = bench->workload;
-    struct order_flow *flow =
-        order_flow_create(workload->matches_only, workload->instruments, workload->live,
-                          bench->operations, workload->seed);
+    struct order_flow *flow = order_flow_create(workload->matches_only, workload->instruments,
+                                                workload->live, bench->operations, workload->seed);
     struct order_flow_operation operation;
     bool counted = false;
     uint32_t in_chunk = 0;
@@ -409,7 +425,8 @@ static bool run_round(struct bench *bench)
     return right;
 }
 
-// ---- report ----------------------------------------------------------------------------------------------
+// ---- report
+// ----------------------------------------------------------------------------------------------
 
 static void calibrate(struct bench *bench)
 {
@@ -422,8 +439,7 @@ static void calibrate(struct bench *bench)
         uint64_t cost = __rdtscp(&unused) - before;
         bench->counter_cost = cost < bench->counter_cost ? cost : bench->counter_cost;
     }
-    bench->ns_per_count =
-        (double)(now_ns() - start_ns) / (double)(__rdtscp(&unused) - start);
+    bench->ns_per_count = (double)(now_ns() - start_ns) / (double)(__rdtscp(&unused) - start);
 }
 
 static uint32_t percentile(const struct bench *bench, double share)
@@ -477,8 +493,9 @@ static bool run_workload(const struct workload *workload, uint64_t operations, u
             bench.histogram = allocate(HISTOGRAM * sizeof(uint32_t));
         }
         if (!run_round(&bench)) {
-            fprintf(stderr, "engine_bench: %s: trades %" PRIu64 ", volume %" PRIu64
-                            ", checksum %016" PRIx64 " differ from the published ones\n",
+            fprintf(stderr,
+                    "engine_bench: %s: trades %" PRIu64 ", volume %" PRIu64 ", checksum %016" PRIx64
+                    " differ from the published ones\n",
                     workload->name, bench.result.trades, bench.result.volume,
                     bench.result.checksum);
             return false;
@@ -535,8 +552,8 @@ int main(int count, char **words)
         if (options.workload != NULL && strcmp(options.workload, workloads[i].name) != 0)
             continue;
         known = true;
-        right = run_workload(&workloads[i], options.operations, options.rounds, options.json) &&
-                right;
+        right =
+            run_workload(&workloads[i], options.operations, options.rounds, options.json) && right;
     }
     if (!known)
         fprintf(stderr, "engine_bench: no workload of that name\n");

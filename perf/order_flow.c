@@ -1,5 +1,6 @@
-// The definition of the workloads is the order in which random numbers are drawn: every draw below counts,
-// and none may be added. xoshiro256** seeded by splitmix64 (Blackman and Vigna, public domain).
+// The definition of the workloads is the order in which random numbers are drawn: every draw below
+// counts, and none may be added. xoshiro256** seeded by splitmix64 (Blackman and Vigna, public
+// domain).
 #include "perf/order_flow.h"
 
 #include <stdlib.h>
@@ -38,7 +39,8 @@ struct order_flow {
     struct order_flow_result result;
 };
 
-// ---- random numbers ------------------------------------------------------------------------------------
+// ---- random numbers
+// ------------------------------------------------------------------------------------
 
 static uint64_t rotate(uint64_t value, int bits)
 {
@@ -81,7 +83,8 @@ static void draw_seed(struct order_flow *flow, uint64_t seed)
     }
 }
 
-// ---- the reference book ----------------------------------------------------------------------------------
+// ---- the reference book
+// ----------------------------------------------------------------------------------
 
 uint64_t order_flow_checksum(uint64_t checksum, uint64_t maker_id, uint64_t quantity)
 {
@@ -161,7 +164,8 @@ static uint32_t book_match(struct order_flow *flow, uint32_t instrument, int sid
     return quantity;
 }
 
-// ---- operations ------------------------------------------------------------------------------------------
+// ---- operations
+// ------------------------------------------------------------------------------------------
 
 static uint32_t passive_price(struct order_flow *flow, const struct flow_book *book, int side)
 {
@@ -260,8 +264,7 @@ static enum choice choose(const struct order_flow *flow, const struct flow_book 
     if ((choice == REMOVE || choice == REPLACE) && book->live_count < 2)
         return PASSIVE;
     bool takes = choice == TAKE_IOC || choice == TAKE_MARKET || choice == TAKE_LIMIT;
-    if (takes &&
-        (book->live_count < 20 || book->best[BUY] == 0 || book->best[SELL] >= PRICE_END))
+    if (takes && (book->live_count < 20 || book->best[BUY] == 0 || book->best[SELL] >= PRICE_END))
         return PASSIVE;
     return choice;
 }
@@ -333,7 +336,8 @@ struct order_flow_result order_flow_expected(const struct order_flow *flow)
     return flow->result;
 }
 
-// ---- life ------------------------------------------------------------------------------------------------
+// ---- life
+// ------------------------------------------------------------------------------------------------
 
 struct order_flow *order_flow_create(bool matches_only, uint32_t instruments, uint32_t live,
                                      uint64_t operations, uint64_t seed)

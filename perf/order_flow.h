@@ -1,8 +1,10 @@
-// Order flow: the seeded workloads mix1, mix100 and match1 that matching engines are compared by, made one
-// operation at a time, with a plain reference book inside that says what every right engine must reach.
+// Order flow: the seeded workloads mix1, mix100 and match1 that matching engines are compared by,
+// made one operation at a time, with a plain reference book inside that says what every right
+// engine must reach.
 //
 // Prices are ticks in 1..65535, quantities lots; ids count up from 1. The first instruments * live
-// operations fill the books and are not counted. Not for production: allocates, and trusts its arguments.
+// operations fill the books and are not counted. Not for production: allocates, and trusts its
+// arguments.
 #ifndef LONJA_PERF_ORDER_FLOW_H
 #define LONJA_PERF_ORDER_FLOW_H
 

@@ -1,17 +1,18 @@
 // Ledger: per account and asset what is available and held, double entry.
 //
-// available + held sums to zero over every asset (ACCOUNT_OUTSIDE mirrors what the world has brought in).
-// `unsettled` counts what trades have brought in and the chain has not settled; `blocked` what failed to
-// settle. Both are counters over available + held: an account that trades unsettled units on keeps the
-// counter until the chain has settled its purchase, so both may exceed what is left of the balance.
+// available + held sums to zero over every asset (ACCOUNT_OUTSIDE mirrors what the world has
+// brought in). `unsettled` counts what trades have brought in and the chain has not settled;
+// `blocked` what failed to settle. Both are counters over available + held: an account that trades
+// unsettled units on keeps the counter until the chain has settled its purchase, so both may exceed
+// what is left of the balance.
 //
-// Bounds: outside and suspense, the only balances that go below zero, never fall below -MONEY_MAX; hence
-// every other balance stays below 2 * MONEY_MAX = 2^62 and no sum of two balances overflows. The counters
-// are bounded by LEDGER_COUNTER_MAX, which the engine checks before each match.
+// Bounds: outside and suspense, the only balances that go below zero, never fall below -MONEY_MAX;
+// hence every other balance stays below 2 * MONEY_MAX = 2^62 and no sum of two balances overflows.
+// The counters are bounded by LEDGER_COUNTER_MAX, which the engine checks before each match.
 //
-// A balance is named by its index, from 1; it is never removed. Finding one is a hash of account and
-// asset; the balances of an account are chained by ascending asset, so walks have one order only.
-// Threads: the engine's. Memory: the caller's, laid out once.
+// A balance is named by its index, from 1; it is never removed. Finding one is a hash of account
+// and asset; the balances of an account are chained by ascending asset, so walks have one order
+// only. Threads: the engine's. Memory: the caller's, laid out once.
 #ifndef LONJA_RISK_LEDGER_H
 #define LONJA_RISK_LEDGER_H
 

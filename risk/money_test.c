@@ -42,7 +42,8 @@ static void fees_round_down(void **state)
     assert_int_equal(money_fee(10000, 1), 1);
     assert_int_equal(money_fee(19999, 1), 1);
     assert_int_equal(money_fee(12345, 10000), 12345);
-    assert_true(money_fee(MONEY_MAX, 9999) == MONEY_MAX / 10000 * 9999 + MONEY_MAX % 10000 * 9999 / 10000);
+    assert_true(money_fee(MONEY_MAX, 9999) ==
+                MONEY_MAX / 10000 * 9999 + MONEY_MAX % 10000 * 9999 / 10000);
 }
 
 static void deviations_are_strict_and_told_rounded_up(void **state)

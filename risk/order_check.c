@@ -1,5 +1,5 @@
-// Happy path: eight questions, each of a few comparisons with what the instrument and the account say; no
-// division. A refusal is the first "no": its code, the bound, the value seen.
+// Happy path: eight questions, each of a few comparisons with what the instrument and the account
+// say; no division. A refusal is the first "no": its code, the bound, the value seen.
 #include "risk/order_check.h"
 
 #include <stddef.h>
@@ -43,8 +43,8 @@ int64_t order_check_reference(const struct instrument_state_rec *state)
     return state->reference_price != 0 ? state->reference_price : state->nav;
 }
 
-// The worst price inside the collar that is on tick: rounded towards the reference, at least one tick.
-// 0 = it cannot be represented.
+// The worst price inside the collar that is on tick: rounded towards the reference, at least one
+// tick. 0 = it cannot be represented.
 static int64_t collar_price(const struct order_check *check, int64_t reference)
 {
     ASSERT(reference > 0);
@@ -112,7 +112,8 @@ static bool check_nav(const struct order_check *check, struct refusal *refusal)
     return true;
 }
 
-// E6: breaker, fat finger, NAV. The market order's price comes between the breaker and its first use.
+// E6: breaker, fat finger, NAV. The market order's price comes between the breaker and its first
+// use.
 static bool check_pre_flight(struct order_check *check, struct refusal *refusal)
 {
     if (check->state->breaker_tripped)
@@ -130,8 +131,8 @@ static bool check_eligibility(const struct order_check *check, struct refusal *r
     if (check->terms->status != TOKEN_SECONDARY)
         return refuse(refusal, REJECT_TOKEN_STATUS, TOKEN_SECONDARY, check->terms->status, 0);
     if (check->terms->trading_mode != MODE_FULL_ORDERBOOK)
-        return refuse(refusal, REJECT_TRADING_MODE, MODE_FULL_ORDERBOOK,
-                      check->terms->trading_mode, 0);
+        return refuse(refusal, REJECT_TRADING_MODE, MODE_FULL_ORDERBOOK, check->terms->trading_mode,
+                      0);
     if (check->state->phase != PHASE_CONTINUOUS)
         return refuse(refusal, REJECT_PHASE, PHASE_CONTINUOUS, check->state->phase, 0);
     if ((account->flags & ACCOUNT_HAS_WALLET) == 0)
@@ -159,7 +160,8 @@ static int64_t investment_limit(const struct account_rec *account)
                                                                 : INVESTMENT_LIMIT_RETAIL;
 }
 
-// E8, and the instrument's own bound. Investment limits are for buys: an exit is never blocked (U15).
+// E8, and the instrument's own bound. Investment limits are for buys: an exit is never blocked
+// (U15).
 static bool check_value(struct order_check *check, struct refusal *refusal)
 {
     const struct instrument_rec *terms = check->terms;

@@ -1,9 +1,9 @@
-// Order check: may this order enter? The documented order of requirements E6 (form, circuit breaker, fat
-// finger, NAV), E7 (eligibility) and E8 (limits); the first check that refuses gives the answer. The hold
-// (E9) follows in the engine, which owns the ledger.
+// Order check: may this order enter? The documented order of requirements E6 (form, circuit
+// breaker, fat finger, NAV), E7 (eligibility) and E8 (limits); the first check that refuses gives
+// the answer. The hold (E9) follows in the engine, which owns the ledger.
 //
-// Who asks (session, account, instrument) has been settled before. A market order has no price: it is
-// judged, held and matched at its collar price, the worst at which it may trade.
+// Who asks (session, account, instrument) has been settled before. A market order has no price: it
+// is judged, held and matched at its collar price, the worst at which it may trade.
 //
 // Pure: reads the state it is shown, writes only its results. Threads: any.
 #ifndef LONJA_RISK_ORDER_CHECK_H
@@ -49,15 +49,15 @@ struct order_check {
 // True if every check passes: price and notional are set. False: *refusal says why.
 CHECKED bool order_check_run(struct order_check *check, struct refusal *refusal);
 
-// The price that an order is compared with: last trade, else reference price, else NAV, else 0 (U32).
+// The price that an order is compared with: last trade, else reference price, else NAV, else 0
+// (U32).
 int64_t order_check_reference(const struct instrument_state_rec *state);
 
 // Sets *refusal; returns false, so that a check can end with it.
 static inline bool refuse(struct refusal *refusal, uint16_t code, int64_t limit, int64_t value,
                           int64_t argument)
 {
-    *refusal =
-        (struct refusal){.code = code, .limit = limit, .value = value, .argument = argument};
+    *refusal = (struct refusal){.code = code, .limit = limit, .value = value, .argument = argument};
     return false;
 }
 

@@ -1,7 +1,7 @@
-// Happy path: the recorder, a gateway or a test folds the postings of every event and holds the engine's
-// balances. The engine books directly (ledger.h) and does not use this file: that both agree is tested,
-// so neither may drift. An event that moves nothing has no postings. Nothing here can fail except for
-// an event that no engine writes, which is asserted.
+// Happy path: the recorder, a gateway or a test folds the postings of every event and holds the
+// engine's balances. The engine books directly (ledger.h) and does not use this file: that both
+// agree is tested, so neither may drift. An event that moves nothing has no postings. Nothing here
+// can fail except for an event that no engine writes, which is asserted.
 #include "risk/postings.h"
 
 #include <stddef.h>
@@ -31,8 +31,8 @@ static int postings_of_hold(uint32_t account, uint32_t asset, int64_t amount, st
 {
     ASSERT(account != 0);
     ASSERT(asset != 0);
-    out[0] = (struct posting){
-        .account = account, .asset = asset, .available = -amount, .held = amount};
+    out[0] =
+        (struct posting){.account = account, .asset = asset, .available = -amount, .held = amount};
     return amount != 0;
 }
 
@@ -56,8 +56,8 @@ static int postings_of_trade(const struct trade_evt *trade, const struct posting
                               .asset = terms->token_asset,
                               .available = trade->quantity,
                               .unsettled = trade->quantity};
-    out[2] = (struct posting){
-        .account = seller, .asset = terms->token_asset, .held = -trade->quantity};
+    out[2] =
+        (struct posting){.account = seller, .asset = terms->token_asset, .held = -trade->quantity};
     out[3] = (struct posting){.account = seller,
                               .asset = terms->cash_asset,
                               .available = proceeds,

@@ -1,5 +1,5 @@
-// Each event that moves something, its postings written out. That folding them gives the engine's balances
-// is tested on random flow by tests/model.
+// Each event that moves something, its postings written out. That folding them gives the engine's
+// balances is tested on random flow by tests/model.
 #include "base/testing.h"
 
 #include "risk/postings.h"
@@ -37,9 +37,13 @@ static void a_trade_pays_seller_and_treasury_from_the_buyers_hold(void **state)
     (void)state;
     struct posting out[POSTINGS_MAX];
     struct event event = {.header.type = EVT_trade};
-    event.body.trade = (struct trade_evt){.taker_side = SIDE_BUY, .price = 1000, .quantity = 300,
-                                          .taker_account = 20, .maker_account = 21,
-                                          .maker_fee = 7, .buyer_released = 60};
+    event.body.trade = (struct trade_evt){.taker_side = SIDE_BUY,
+                                          .price = 1000,
+                                          .quantity = 300,
+                                          .taker_account = 20,
+                                          .maker_account = 21,
+                                          .maker_fee = 7,
+                                          .buyer_released = 60};
     assert_int_equal(postings_of(&event, &terms, out), 5);
     posting_is(&out[0], (struct posting){20, 1, 60, -3060, 0, 0});
     posting_is(&out[1], (struct posting){20, 2, 300, 0, 300, 0});

@@ -1,6 +1,6 @@
-// Model test: random commands to the engine and to the naive venue; every event must be the same, and so
-// must all balances, the balances that follow from folding the postings of all events, and the answers of
-// an engine that was loaded from a snapshot on the way.
+// Model test: random commands to the engine and to the naive venue; every event must be the same,
+// and so must all balances, the balances that follow from folding the postings of all events, and
+// the answers of an engine that was loaded from a snapshot on the way.
 //
 //   model_test [--seed N] [--commands N]
 //
@@ -57,17 +57,42 @@ struct test {
 };
 
 static const struct instrument_rec instruments[INSTRUMENT_COUNT] = {
-    {.instrument = 1, .token_asset = 2, .token_scale = 2, .tick = 10000, .lot = 1,
-     .flags = INSTRUMENT_SELL_UNSETTLED, .fat_finger_block_bps = 5000,
-     .fat_finger_confirm_bps = 1000, .nav_confirm_bps = 2000, .collar_bps = 900, .fee_bps = 25,
-     .breaker_bps = 600, .order_quantity_max = 5000, .order_notional_max = 6000000000},
-    {.instrument = 2, .token_asset = 3, .token_scale = 0, .tick = 7000, .lot = 3, .collar_bps = 300,
-     .fat_finger_confirm_bps = 100, .fee_bps = 7, .order_quantity_max = 0},
-    {.instrument = 3, .token_asset = 4, .token_scale = 8, .tick = 100, .lot = 1000000,
-     .flags = INSTRUMENT_NAV_REQUIRED, .nav_confirm_bps = 30, .collar_bps = 12000, .fee_bps = 9999},
+    {.instrument = 1,
+     .token_asset = 2,
+     .token_scale = 2,
+     .tick = 10000,
+     .lot = 1,
+     .flags = INSTRUMENT_SELL_UNSETTLED,
+     .fat_finger_block_bps = 5000,
+     .fat_finger_confirm_bps = 1000,
+     .nav_confirm_bps = 2000,
+     .collar_bps = 900,
+     .fee_bps = 25,
+     .breaker_bps = 600,
+     .order_quantity_max = 5000,
+     .order_notional_max = 6000000000},
+    {.instrument = 2,
+     .token_asset = 3,
+     .token_scale = 0,
+     .tick = 7000,
+     .lot = 3,
+     .collar_bps = 300,
+     .fat_finger_confirm_bps = 100,
+     .fee_bps = 7,
+     .order_quantity_max = 0},
+    {.instrument = 3,
+     .token_asset = 4,
+     .token_scale = 8,
+     .tick = 100,
+     .lot = 1000000,
+     .flags = INSTRUMENT_NAV_REQUIRED,
+     .nav_confirm_bps = 30,
+     .collar_bps = 12000,
+     .fee_bps = 9999},
 };
 
-// ---- failing, and random numbers -------------------------------------------------------------------------
+// ---- failing, and random numbers
+// -------------------------------------------------------------------------
 
 static void fail(const struct test *test, const char *what)
 {
@@ -106,7 +131,8 @@ static bool chance(struct test *test, uint32_t one_in)
     return below(test, one_in) == 0;
 }
 
-// ---- commands -------------------------------------------------------------------------------------------
+// ---- commands
+// -------------------------------------------------------------------------------------------
 
 static struct command *start(struct test *test, uint8_t type, uint8_t gateway)
 {
@@ -175,8 +201,8 @@ static void make_order_new(struct test *test)
     order->price = (*middle + (buy ? -offset : offset)) * terms->tick;
     order->quantity = lots * terms->lot;
     if (chance(test, 25)) // far away
-        order->price += (int64_t)below(test, (uint32_t)*middle) * terms->tick *
-                        (chance(test, 2) ? 1 : -1);
+        order->price +=
+            (int64_t)below(test, (uint32_t)*middle) * terms->tick * (chance(test, 2) ? 1 : -1);
     if (order->type == ORDER_MARKET)
         order->price = 0;
     client_id(test, command, &order->client_id_bytes);
@@ -224,8 +250,8 @@ static void make_order_cancel(struct test *test)
     uint32_t session = order != NULL ? order->session : 1;
     struct command *command = start_session(test, CMD_order_cancel, session);
     struct order_cancel_cmd *cancel = &command->body.order_cancel;
-    cancel->order = order != NULL && !chance(test, 20) ? order->id
-                                                       : draw(test) % (test->sequence + 2);
+    cancel->order =
+        order != NULL && !chance(test, 20) ? order->id : draw(test) % (test->sequence + 2);
     cancel->account =
         order != NULL && !chance(test, 50) ? order->account : random_account(test, session);
     client_id(test, command, &cancel->client_id_bytes);
@@ -290,7 +316,8 @@ static void make_ledger_post(struct test *test)
 {
     struct command *command = start(test, CMD_ledger_post, GATEWAY_ADMIN);
     struct ledger_post_cmd *post = &command->body.ledger_post;
-    post->account = chance(test, 60) ? below(test, 64) | 16 : ACCOUNT_FIRST + below(test, ACCOUNT_COUNT);
+    post->account =
+        chance(test, 60) ? below(test, 64) | 16 : ACCOUNT_FIRST + below(test, ACCOUNT_COUNT);
     post->asset = chance(test, 60) ? below(test, 9) : 1 + below(test, INSTRUMENT_COUNT + 1);
     post->kind = (uint8_t)(chance(test, 60) ? below(test, 9) : 1 + below(test, 4));
     int64_t unit = post->asset == CASH ? 1000000 : post->asset == 4 ? 1000000 : 1;
@@ -369,15 +396,15 @@ static void make_market_data(struct test *test)
 static void make_account_set(struct test *test, uint32_t account)
 {
     struct command *command = start(test, CMD_account_set, GATEWAY_ADMIN);
-    command->body.account_set = (struct account_set_cmd){
-        .account = account,
-        .member = 1 + (account - ACCOUNT_FIRST) / 4,
-        .kyc = chance(test, 20) ? KYC_PENDING : KYC_APPROVED,
-        .accreditation = (uint8_t)(1 + account % 3),
-        .fatca = chance(test, 20) ? FATCA_BLOCKED : FATCA_CLEAR,
-        .flags = (uint8_t)(ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET |
-                           (chance(test, 3) ? ACCOUNT_NO_LIMITS : 0)),
-        .fee_bps = chance(test, 3) ? below(test, 100) : FEE_BPS_DEFAULT};
+    command->body.account_set =
+        (struct account_set_cmd){.account = account,
+                                 .member = 1 + (account - ACCOUNT_FIRST) / 4,
+                                 .kyc = chance(test, 20) ? KYC_PENDING : KYC_APPROVED,
+                                 .accreditation = (uint8_t)(1 + account % 3),
+                                 .fatca = chance(test, 20) ? FATCA_BLOCKED : FATCA_CLEAR,
+                                 .flags = (uint8_t)(ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET |
+                                                    (chance(test, 3) ? ACCOUNT_NO_LIMITS : 0)),
+                                 .fee_bps = chance(test, 3) ? below(test, 100) : FEE_BPS_DEFAULT};
     if (chance(test, 20))
         command->body.account_set.flags = (uint8_t)below(test, 16);
 }
@@ -410,8 +437,8 @@ static void make_reference_data(struct test *test)
         return;
     case 1:
         command = start(test, CMD_member_set, GATEWAY_ADMIN);
-        command->body.member_set = (struct member_set_cmd){.member = 1 + below(test, 2),
-                                                           .suspended = chance(test, 6)};
+        command->body.member_set =
+            (struct member_set_cmd){.member = 1 + below(test, 2), .suspended = chance(test, 6)};
         return;
     case 2:
     case 3:
@@ -423,7 +450,8 @@ static void make_reference_data(struct test *test)
     }
 }
 
-// Makes one thing that keeps orders out right again, so that most of the time most orders can trade.
+// Makes one thing that keeps orders out right again, so that most of the time most orders can
+// trade.
 static bool heal(struct test *test)
 {
     const struct naive_venue *naive = &test->naive;
@@ -441,8 +469,8 @@ static bool heal(struct test *test)
         const struct instrument_state_rec *state = &naive->states[i];
         if (state->breaker_tripped && state->reference_price != state->last_price) {
             command = start(test, CMD_reference_set, GATEWAY_ADMIN);
-            command->body.reference_set = (struct reference_set_cmd){
-                .instrument = i, .price = state->last_price};
+            command->body.reference_set =
+                (struct reference_set_cmd){.instrument = i, .price = state->last_price};
             test->middle[i] = state->last_price / instruments[i - 1].tick;
             return true;
         }
@@ -481,7 +509,8 @@ static void make_command(struct test *test)
     if (chance(test, 25) && heal(test))
         return;
     uint32_t r = below(test, 10000);
-    bool filling = test->sequence / 4096 % 4 == 0; // no cancels: lists grow longer than a command's events
+    bool filling =
+        test->sequence / 4096 % 4 == 0; // no cancels: lists grow longer than a command's events
     if (r < 6400 || (filling && r < 8000))
         make_order_new(test);
     else if (r < 8000)
@@ -506,7 +535,8 @@ static void make_command(struct test *test)
         start(test, chance(test, 2) ? CMD_journal_digest : CMD_clock_tick, GATEWAY_CORE);
 }
 
-// ---- checks --------------------------------------------------------------------------------------------------
+// ---- checks
+// --------------------------------------------------------------------------------------------------
 
 static void check_events(const struct test *test)
 {
@@ -693,19 +723,20 @@ static void apply_with_continuations(struct test *test)
         fail(test, "no continuation");
 }
 
-// ---- the venue ----------------------------------------------------------------------------------------------
+// ---- the venue
+// ----------------------------------------------------------------------------------------------
 
 static void set_up_sessions(struct test *test)
 {
     for (uint32_t id = 1; id <= SESSION_COUNT; id++) {
         struct command *command = start(test, CMD_session_set, GATEWAY_ADMIN);
         command->header.slots = command_slots(CMD_session_set, 2 * sizeof(uint32_t));
-        command->body.session_set = (struct session_set_cmd){
-            .session = id,
-            .member = 1 + (id - 1) / 2,
-            .gateway = gateway_of(id),
-            .flags = id % 2 == 0 ? SESSION_CANCEL_ON_DISCONNECT : 0,
-            .account_count = 2};
+        command->body.session_set =
+            (struct session_set_cmd){.session = id,
+                                     .member = 1 + (id - 1) / 2,
+                                     .gateway = gateway_of(id),
+                                     .flags = id % 2 == 0 ? SESSION_CANCEL_ON_DISCONNECT : 0,
+                                     .account_count = 2};
         uint32_t accounts[2] = {ACCOUNT_FIRST + id * 2 - 1, ACCOUNT_FIRST + id * 2 - 2};
         memcpy(command_tail_writable(command), accounts, sizeof(accounts));
         apply_with_continuations(test);
@@ -721,10 +752,10 @@ static void set_up(struct test *test)
     }
     for (uint32_t asset = 1; asset <= INSTRUMENT_COUNT + 1; asset++) {
         struct command *command = start(test, CMD_asset_set, GATEWAY_ADMIN);
-        command->body.asset_set = (struct asset_set_cmd){
-            .asset = asset,
-            .kind = asset == CASH ? ASSET_CASH : ASSET_TOKEN,
-            .scale = asset == CASH ? 6 : instruments[asset - 2].token_scale};
+        command->body.asset_set =
+            (struct asset_set_cmd){.asset = asset,
+                                   .kind = asset == CASH ? ASSET_CASH : ASSET_TOKEN,
+                                   .scale = asset == CASH ? 6 : instruments[asset - 2].token_scale};
         apply_with_continuations(test);
     }
     for (uint32_t member = 1; member <= 2; member++) {

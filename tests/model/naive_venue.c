@@ -9,7 +9,8 @@ __extension__ typedef __int128 wide;
 
 static const int64_t bound = (int64_t)1 << 61;
 
-// ---- events ------------------------------------------------------------------------------------------
+// ---- events
+// ------------------------------------------------------------------------------------------
 
 static uint32_t room(const struct naive_venue *venue)
 {
@@ -65,7 +66,8 @@ static void done(struct naive_venue *venue, uint8_t repeated, uint32_t count)
         .command = venue->command->header.type, .repeated = repeated, .count = count};
 }
 
-// ---- arithmetic ----------------------------------------------------------------------------------------
+// ---- arithmetic
+// ----------------------------------------------------------------------------------------
 
 static wide notional(const struct instrument_rec *terms, int64_t price, int64_t quantity)
 {
@@ -94,7 +96,8 @@ static bool too_far(int64_t price, int64_t reference, uint32_t bps)
     return distance(price, reference) * 10000 > (wide)reference * bps;
 }
 
-// ---- orders ---------------------------------------------------------------------------------------------
+// ---- orders
+// ---------------------------------------------------------------------------------------------
 
 static struct naive_order *find_order(struct naive_venue *venue, uint64_t id)
 {
@@ -184,8 +187,7 @@ static int64_t release(struct naive_venue *venue, const struct naive_order *orde
 // Releases and tells; erasing the order is the caller's.
 static void cancel(struct naive_venue *venue, const struct naive_order *order, uint8_t reason)
 {
-    struct order_cancelled_evt *out =
-        &emit(venue, EVT_order_cancelled)->body.order_cancelled;
+    struct order_cancelled_evt *out = &emit(venue, EVT_order_cancelled)->body.order_cancelled;
     out->order = order->id;
     out->account = order->account;
     out->instrument = order->instrument;
@@ -200,7 +202,8 @@ static void cancel(struct naive_venue *venue, const struct naive_order *order, u
     }
 }
 
-// ---- who asks ---------------------------------------------------------------------------------------------
+// ---- who asks
+// ---------------------------------------------------------------------------------------------
 
 static bool session_refused(struct naive_venue *venue)
 {
@@ -228,7 +231,8 @@ static bool account_refused(struct naive_venue *venue, uint32_t account)
     return true;
 }
 
-// ---- new orders ---------------------------------------------------------------------------------------------
+// ---- new orders
+// ---------------------------------------------------------------------------------------------
 
 #define REFUSE_IF(condition, code, limit, value, argument)                                         \
     if (condition) {                                                                               \
@@ -502,7 +506,8 @@ static void apply_order_new(struct naive_venue *venue)
         cancel(venue, &order, stop != 0 ? stop : CANCEL_IOC);
 }
 
-// ---- cancel, amend, mass cancel -----------------------------------------------------------------------------
+// ---- cancel, amend, mass cancel
+// -----------------------------------------------------------------------------
 
 static struct naive_order *named_order(struct naive_venue *venue, uint64_t id, uint32_t account)
 {
@@ -596,7 +601,8 @@ static void apply_order_mass_cancel(struct naive_venue *venue)
     done(venue, 0, venue->event_count);
 }
 
-// ---- gateways and sessions --------------------------------------------------------------------------------
+// ---- gateways and sessions
+// --------------------------------------------------------------------------------
 
 static struct naive_order *order_of_session(struct naive_venue *venue, uint32_t session)
 {
@@ -701,7 +707,8 @@ static void apply_session_close(struct naive_venue *venue)
                                body->reason != 0 ? (uint8_t)body->reason : CANCEL_DISCONNECT);
 }
 
-// ---- ledger -------------------------------------------------------------------------------------------------
+// ---- ledger
+// -------------------------------------------------------------------------------------------------
 
 // True if the command is answered already.
 static bool reference_answered(struct naive_venue *venue, uint32_t source, uint64_t number,
@@ -805,7 +812,8 @@ static void apply_settlement_result(struct naive_venue *venue)
         *(const struct settlement_booked_evt *)(const void *)body;
 }
 
-// ---- reference data: always valid here ------------------------------------------------------------------------
+// ---- reference data: always valid here
+// ------------------------------------------------------------------------
 
 static void state_changed(struct naive_venue *venue, uint32_t instrument)
 {
@@ -828,8 +836,7 @@ static void apply_instrument_set(struct naive_venue *venue)
 
 static void apply_session_set(struct naive_venue *venue)
 {
-    struct naive_session *session =
-        &venue->sessions[venue->command->body.session_set.session];
+    struct naive_session *session = &venue->sessions[venue->command->body.session_set.session];
     memcpy(&session->terms, &venue->command->body, sizeof(session->terms));
     memcpy(&emit(venue, EVT_session_changed)->body, &session->terms, sizeof(session->terms));
     session->accounts = 0;
@@ -841,8 +848,7 @@ static void apply_session_set(struct naive_venue *venue)
     for (uint32_t account = 0; account < NAIVE_ACCOUNTS; account++)
         if ((session->accounts >> account & 1) != 0)
             emit(venue, EVT_session_account)->body.session_account =
-                (struct session_account_evt){.session = session->terms.session,
-                                             .account = account};
+                (struct session_account_evt){.session = session->terms.session, .account = account};
 }
 
 static void apply_reference_data(struct naive_venue *venue)
@@ -862,8 +868,7 @@ static void apply_reference_data(struct naive_venue *venue)
         return;
     case CMD_member_set:
         memcpy(&venue->members[id], &command->body, sizeof(venue->members[id]));
-        memcpy(&emit(venue, EVT_member_changed)->body, &command->body,
-               sizeof(venue->members[id]));
+        memcpy(&emit(venue, EVT_member_changed)->body, &command->body, sizeof(venue->members[id]));
         return;
     case CMD_account_set:
         memcpy(&venue->accounts[id], &command->body, sizeof(venue->accounts[id]));

@@ -1,9 +1,10 @@
-// Naive venue: what the engine must do, written to be read and not to be fast, sharing no source with it
-// but the records and the reject codes. Orders stand in one array in the order they came; the best one is
-// found by looking at all of them; amounts are multiplied and divided in 128 bits.
+// Naive venue: what the engine must do, written to be read and not to be fast, sharing no source
+// with it but the records and the reject codes. Orders stand in one array in the order they came;
+// the best one is found by looking at all of them; amounts are multiplied and divided in 128 bits.
 //
-// It knows the small universe of the model test: ids below the limits here, one cash asset, reference data
-// that is always valid. It writes the events (type and body) that the engine must write.
+// It knows the small universe of the model test: ids below the limits here, one cash asset,
+// reference data that is always valid. It writes the events (type and body) that the engine must
+// write.
 #ifndef LONJA_TESTS_MODEL_NAIVE_VENUE_H
 #define LONJA_TESTS_MODEL_NAIVE_VENUE_H
 
@@ -40,8 +41,14 @@ struct naive_session {
 struct naive_venue {
     uint32_t orders_max, levels_max;
     uint8_t state;
-    struct { bool attached; uint32_t incarnation; uint64_t last_seq; } gateways[GATEWAY_COUNT];
-    struct { uint64_t number, hash; } references[REF_SOURCE_MAX + 1];
+    struct {
+        bool attached;
+        uint32_t incarnation;
+        uint64_t last_seq;
+    } gateways[GATEWAY_COUNT];
+    struct {
+        uint64_t number, hash;
+    } references[REF_SOURCE_MAX + 1];
     struct settlement_result_cmd last_settlement;
     struct asset_rec assets[NAIVE_ASSETS];
     struct instrument_rec instruments[NAIVE_INSTRUMENTS];
