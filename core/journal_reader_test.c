@@ -1,0 +1,211 @@
+// The decision table is complete, and each row does on a real journal what it says.
+#include "core/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fake_disk.h"
+#include "core/journal.h"
+#include "core/journal_reader.h"
+#include "core/numbered_file.h"
+
+enum { SEGMENT_BYTES = 272 * 1024 };
+
+static void every_case_has_its_decision(void **state)
+{
+    (void)state;
+    for (int place = 0; place < JOURNAL_PLACE_COUNT; place++)
+        for (int behind = 0; behind < 2; behind++)
+            for (int later = 0; later < JOURNAL_LATER_COUNT; later++) {
+                enum journal_decision expected = JOURNAL_CORRUPT;
+                if (place == JOURNAL_PLACE_NEXT)
+                    expected = JOURNAL_READ;
+                else if (place != JOURNAL_PLACE_FOREIGN && !behind && later == JOURNAL_LATER_CONTINUES)
+                    expected = JOURNAL_NEXT_SEGMENT;
+                else if (place == JOURNAL_PLACE_ZERO && !behind && later == JOURNAL_LATER_NONE)
+                    expected = JOURNAL_END;
+                else if (place == JOURNAL_PLACE_BROKEN && !behind && later == JOURNAL_LATER_NONE)
+                    expected = JOURNAL_TORN;
+                assert_int_equal(journal_decide((enum journal_place)place, behind != 0,
+                                                (enum journal_later)later),
+                                 expected);
+            }
+}
+
+struct fixture {
+    struct journal_io io;
+    struct fake_disk *disk;
+    struct event_ring_control *control;
+    struct gate gate;
+    uint32_t chain;
+    uint64_t last;
+};
+
+// One life: `blocks` blocks of `commands` commands each.
+static void live(struct fixture *f, uint64_t epoch, int blocks, int commands)
+{
+    struct journal journal;
+    struct journal_options options = {.segments = {.bytes = SEGMENT_BYTES, .engine_version = 1},
+                                      .epoch = epoch, .next_sequence = f->last + 1, .chain = f->chain,
+                                      .queue_slots = 4096};
+    memset(f->control, 0, sizeof *f->control);
+    assert_int_equal(journal_open(&journal, &f->io, &f->gate, &clock_system, &options), 0);
+    for (int i = 0; i < blocks; i++) {
+        for (int k = 0; k < commands; k++) {
+            struct command command = {.header = {.slots = 1, .type = CMD_clock_tick,
+                                                 .version = SCHEMA_VERSION, .sequence = ++f->last}};
+            journal_append(&journal, &command);
+        }
+        journal_flush(&journal);
+        assert_int_equal(journal_write_work(&journal), commands);
+    }
+    f->chain = journal.chain;
+    journal_close(&journal);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    f->disk = fake_disk_create(&f->io, 7);
+    f->control = aligned_alloc(4096, sizeof *f->control);
+    f->gate.control = f->control;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    fake_disk_destroy(f->disk);
+    free(f->control);
+    free(f);
+    return 0;
+}
+
+static void expect(struct fixture *f, uint64_t last, enum journal_decision end, const char *reason)
+{
+    struct journal_reader reader;
+    const struct journal_block_header *block;
+    enum journal_decision decision;
+    assert_int_equal(journal_reader_open(&reader, &f->io, 1, false), 0);
+    while ((decision = journal_reader_next(&reader, &block)) == JOURNAL_READ)
+        ;
+    assert_int_equal(decision, end);
+    assert_int_equal(reader.next_sequence - 1, last);
+    if (reason != NULL)
+        assert_non_null(strstr(reader.reason, reason));
+    journal_reader_close(&reader);
+}
+
+// Flips a bit in block number `block` (of one page each) of a segment.
+static void rot(struct fixture *f, uint64_t segment, uint64_t block)
+{
+    char name[NUMBERED_NAME_BYTES];
+    numbered_name(name, segment, JOURNAL_SUFFIX);
+    int file = f->io.open(f->io.context, name, JOURNAL_IO_WRITE);
+    uint64_t offset = JOURNAL_PAGE_BYTES * (1 + block);
+    uint8_t page[JOURNAL_PAGE_BYTES];
+    assert_int_equal(f->io.read(f->io.context, file, page, sizeof page, offset), sizeof page);
+    page[100] ^= 4;
+    assert_int_equal(f->io.write(f->io.context, file, page, sizeof page, offset), 0);
+}
+
+static void a_journal_of_several_lives_reads_to_its_end(void **state)
+{
+    struct fixture *f = *state;
+    expect(f, 0, JOURNAL_END, NULL);
+    live(f, 1, 5, 3);
+    live(f, 2, 100, 2); // over two segments
+    live(f, 3, 1, 1);
+    expect(f, 216, JOURNAL_END, NULL);
+}
+
+static void a_rotten_last_block_is_torn(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    rot(f, 1, 4);
+    expect(f, 12, JOURNAL_TORN, NULL);
+}
+
+static void a_rotten_block_in_the_middle_is_corruption(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    rot(f, 1, 2);
+    expect(f, 6, JOURNAL_CORRUPT, "segment 1 offset 12288, before sequence 7");
+}
+
+static void a_rotten_block_at_the_end_of_an_epoch_is_corruption(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    live(f, 2, 5, 3);
+    rot(f, 1, 4);
+    expect(f, 12, JOURNAL_CORRUPT, "a later segment does not follow");
+}
+
+static void a_torn_block_before_a_new_epoch_is_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    uint32_t chain = f->chain;
+    live(f, 1, 1, 1); // segment 2: to be torn
+    rot(f, 2, 0);
+    f->chain = chain;
+    f->last--;
+    live(f, 2, 5, 3);
+    expect(f, 30, JOURNAL_END, NULL);
+}
+
+static void a_missing_segment_is_corruption(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 100, 2);
+    live(f, 2, 1, 1);
+    char name[NUMBERED_NAME_BYTES];
+    numbered_name(name, 2, JOURNAL_SUFFIX);
+    assert_int_equal(f->io.remove(f->io.context, name), 0);
+    expect(f, 134, JOURNAL_CORRUPT, "a later segment does not follow");
+}
+
+static void an_epoch_that_goes_back_is_corruption(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 5, 2, 1);
+    live(f, 4, 2, 1);
+    expect(f, 2, JOURNAL_CORRUPT, "a later segment does not follow");
+}
+
+static void reading_may_begin_in_the_middle(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 100, 2);
+    live(f, 2, 10, 2);
+    struct journal_reader reader;
+    const struct journal_block_header *block;
+    assert_int_equal(journal_reader_open(&reader, &f->io, 190, false), 0);
+    assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_READ);
+    assert_in_range(block->first_sequence, 100, 190);
+    while (journal_reader_next(&reader, &block) == JOURNAL_READ)
+        ;
+    assert_int_equal(reader.next_sequence - 1, 220);
+    journal_reader_close(&reader);
+}
+
+int main(void)
+{
+#define JOURNAL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case_has_its_decision),
+        JOURNAL_TEST(a_journal_of_several_lives_reads_to_its_end),
+        JOURNAL_TEST(a_rotten_last_block_is_torn),
+        JOURNAL_TEST(a_rotten_block_in_the_middle_is_corruption),
+        JOURNAL_TEST(a_rotten_block_at_the_end_of_an_epoch_is_corruption),
+        JOURNAL_TEST(a_torn_block_before_a_new_epoch_is_passed_over),
+        JOURNAL_TEST(a_missing_segment_is_corruption),
+        JOURNAL_TEST(an_epoch_that_goes_back_is_corruption),
+        JOURNAL_TEST(reading_may_begin_in_the_middle),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
