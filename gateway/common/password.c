@@ -3,6 +3,7 @@
 #include <argon2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { MEMORY_KIB_MAX = 256 * 1024, PASSES_MAX = 16, LANES_MAX = 16 };
 
@@ -18,6 +19,14 @@ static bool costs_are_bearable(const char *encoded)
 bool password_verify(const char *encoded, const char *password, size_t bytes)
 {
     return costs_are_bearable(encoded) && argon2id_verify(encoded, password, bytes) == ARGON2_OK;
+}
+
+bool password_hash(char encoded[PASSWORD_ENCODED_BYTES], const char *password, size_t bytes)
+{
+    uint8_t salt[16];
+    return getrandom(salt, sizeof salt, 0) == (ssize_t)sizeof salt &&
+           argon2id_hash_encoded(2, 19456, 1, password, bytes, salt, sizeof salt, 32, encoded,
+                                 PASSWORD_ENCODED_BYTES) == ARGON2_OK;
 }
 
 const char *password_decoy(void)

@@ -11,6 +11,9 @@
 // True if `password` is the one that `encoded` ("$argon2id$…") was made from. False too for an encoding
 // that is not argon2id, is broken, or asks for more than 256 MiB or 16 passes.
 bool password_verify(const char *encoded, const char *password, size_t bytes);
+// Hashes a new password with fresh salt (19 MiB, 2 passes: OWASP's floor); false if memory or randomness fail.
+enum { PASSWORD_ENCODED_BYTES = 128 };
+bool password_hash(char encoded[PASSWORD_ENCODED_BYTES], const char *password, size_t bytes);
 // A valid hash of nobody's password: compared with when there is no such login, so that an answer takes as
 // long as for one that exists.
 const char *password_decoy(void);

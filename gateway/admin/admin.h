@@ -1,0 +1,129 @@
+// The parts of lonja-admin and what they share.
+//
+//   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
+//                          │  people.c market.c ledger.c login.c read.c
+//                          ├─ blocking Postgres (short timeouts)
+//                          └─ desk.h: commands to the core, reads of the view
+//
+// One worker carries out one request after the other, so that references reach the engine in order. The
+// loop's thread never waits for it, nor for Postgres.
+#ifndef LONJA_GATEWAY_ADMIN_ADMIN_H
+#define LONJA_GATEWAY_ADMIN_ADMIN_H
+
+#include <jansson.h>
+
+#include "base/pg.h"
+#include "gateway/admin/desk.h"
+#include "gateway/common/http.h"
+#include "gateway/common/workers.h"
+#include "schema/rejects.h"
+
+enum { ADMIN_TOKEN_TEXT_BYTES = 64, ADMIN_TOKENS_MAX = 256, AUDITS_WAITING_MAX = 1000 };
+
+enum role { ROLE_NOBODY, ROLE_AUDITOR, ROLE_OPERATOR, ROLE_ADMINISTRATOR };
+const char *role_text(enum role role);
+
+struct admin_token {
+    char text[ADMIN_TOKEN_TEXT_BYTES + 1]; // "" = free
+    int64_t login;
+    enum role role;
+    char name[65];
+    uint64_t expires_ns; // monotone
+};
+
+struct admin {
+    const struct boot *boot;
+    struct loop *loop;
+    struct http_server *http;
+    struct workers *workers; // one thread
+    struct desk *desk;
+    bool stopping;
+    // the worker's own:
+    struct pg *pg;
+    struct admin_token tokens[ADMIN_TOKENS_MAX];
+    uint64_t failed_logins_since_ns;
+    unsigned failed_logins;
+    bool first_login_made;
+    json_t *audits_waiting; // entries that the database could not take yet
+};
+
+// One request on its way through the worker.
+struct ask {
+    struct admin *admin;
+    uint64_t http_id;
+    const struct route *route;
+    char path[HTTP_PATH_BYTES_MAX];
+    char bearer[HTTP_BEARER_BYTES_MAX];
+    char account_argument[24], limit_argument[24];
+    uint64_t id;   // number in the path, 0 = none
+    json_t *body;  // an object; NULL for GET
+    // who asks:
+    const struct admin_token *who; // &token, or NULL
+    struct admin_token token;
+    // the answer:
+    unsigned status;
+    json_t *answer;
+    uint64_t sequence;   // of the command
+};
+
+// ---- answers (route.c) -----------------------------------------------------------------------------------
+
+void ask_done(struct ask *ask, json_t *answer); // 200; takes the reference over
+void ask_refuse(struct ask *ask, uint16_t code, int64_t limit, int64_t value, int64_t argument);
+void ask_refuse_field(struct ask *ask, uint16_t code, const char *field);
+// The outcome of a failed statement. Always returns false.
+bool ask_database_failed(struct ask *ask);
+// Sends a command; true = done and durable (sequence and events are in *answer), else the answer is made.
+CHECKED bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, const void *body,
+                         size_t body_bytes, const void *tail, size_t tail_bytes);
+// {"sequence": …, "events": […]}
+json_t *answer_json(const struct desk_answer *answer);
+
+// ---- fields of the body (fields.c) -------------------------------------------------------------------------
+// Each returns false after answering with the field's fault. A field that is absent or null leaves *out as it
+// is, unless it is required.
+
+enum need { OPTIONAL, REQUIRED };
+CHECKED bool field_text(struct ask *ask, const char **out, const char *name, enum need need);
+CHECKED bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max, enum need need);
+CHECKED bool field_bool(struct ask *ask, int *out, const char *name, enum need need); // -1 stays = absent
+// A decimal as text ("100.25") or a whole JSON number, in units of 10^-scale.
+CHECKED bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned scale, enum need need);
+// One of `words`; *out is its place, from 0.
+CHECKED bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words, size_t count,
+                        enum need need);
+// Refuses names that are not in the list (ended by NULL): a misspelt field must not be ignored.
+CHECKED bool fields_known(struct ask *ask, const char *const *names);
+#define WORDS(list) list, sizeof list / sizeof list[0]
+extern const char *const token_status_words[6], *const trading_mode_words[3]; // value - 1 of the enums
+
+// ---- handlers ----------------------------------------------------------------------------------------------
+
+typedef void handler(struct ask *ask);
+handler login_handle, logout_handle;
+handler member_handle, account_handle, session_handle, login_set_handle;
+handler asset_handle, instrument_handle, nav_handle, reference_handle, breaker_handle, phase_handle, venue_handle;
+handler ledger_handle, deposit_handle, withdrawal_handle, credit_handle, debit_handle, retry_handle;
+handler health_handle, venue_read, balances_read, rows_read;
+
+// Login and tokens (login.c). NULL: unknown or expired.
+struct admin_token *token_find(struct admin *admin, const char *text);
+// Ends every login of this name.
+void tokens_revoke(struct admin *admin, const char *name);
+// Makes the first administrator if there is none (see README.md).
+void first_login_make(struct admin *admin);
+// What was done, by whom, with what outcome (audit.c).
+void audit_write(struct ask *ask);
+
+// GET handlers that are one statement: its rows as a JSON array (read.c).
+struct route {
+    enum http_method method;
+    const char *path; // '#' stands for a number
+    enum role role;
+    handler *handle;
+    const char *sql; // of rows_read
+};
+
+CHECKED bool route_open(struct admin *admin); // opens the port
+
+#endif

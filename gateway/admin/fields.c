@@ -1,0 +1,115 @@
+#include <string.h>
+
+#include "base/decimal.h"
+#include "gateway/admin/admin.h"
+
+const char *const token_status_words[6] = {"draft", "primary", "secondary", "paused", "matured", "delisted"};
+const char *const trading_mode_words[3] = {"primary_subscription", "full_orderbook", "fixed_price_otc"};
+
+// The field, or NULL with *good telling whether its absence is fine.
+static json_t *field(struct ask *ask, const char *name, enum need need, bool *good)
+{
+    json_t *value = json_object_get(ask->body, name);
+    *good = true;
+    if (value && !json_is_null(value))
+        return value;
+    if (need == REQUIRED) {
+        ask_refuse_field(ask, REJECT_MISSING_FIELD, name);
+        *good = false;
+    }
+    return NULL;
+}
+
+static bool malformed(struct ask *ask, const char *name)
+{
+    ask_refuse_field(ask, REJECT_MALFORMED, name);
+    return false;
+}
+
+bool field_text(struct ask *ask, const char **out, const char *name, enum need need)
+{
+    bool good;
+    json_t *value = field(ask, name, need, &good);
+    if (!value)
+        return good;
+    if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+        return malformed(ask, name);
+    *out = json_string_value(value);
+    return true;
+}
+
+bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max, enum need need)
+{
+    bool good;
+    json_t *value = field(ask, name, need, &good);
+    if (!value)
+        return good;
+    if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max)
+        return malformed(ask, name);
+    *out = json_integer_value(value);
+    return true;
+}
+
+bool field_bool(struct ask *ask, int *out, const char *name, enum need need)
+{
+    bool good;
+    json_t *value = field(ask, name, need, &good);
+    if (!value)
+        return good;
+    if (!json_is_boolean(value))
+        return malformed(ask, name);
+    *out = json_is_true(value);
+    return true;
+}
+
+bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned scale, enum need need)
+{
+    bool good;
+    json_t *value = field(ask, name, need, &good);
+    if (!value)
+        return good;
+    char number[32];
+    const char *text = json_string_value(value);
+    if (json_is_integer(value)) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        text = number;
+    }
+    if (!text || decimal_parse(text, strlen(text), scale, out) != DECIMAL_OK) {
+        ask_refuse_field(ask, REJECT_BAD_NUMBER, name);
+        return false;
+    }
+    return true;
+}
+
+bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words, size_t count,
+                enum need need)
+{
+    const char *text = NULL;
+    if (!field_text(ask, &text, name, need))
+        return false;
+    if (!text)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(words[i], text)) {
+            *out = (int64_t)i;
+            return true;
+        }
+    return malformed(ask, name);
+}
+
+bool fields_known(struct ask *ask, const char *const *names)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(ask->body, name, value)
+    {
+        size_t i = 0;
+        while (names[i] && strcmp(names[i], name) != 0)
+            i++;
+        if (!names[i]) {
+            ask_refuse_field(ask, REJECT_UNKNOWN_FIELD, name);
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,326 @@
+// Routes: which request goes to which handler, who may, and how answers and refusals look. A request is
+// copied, carried out by the worker, and answered in the loop's thread.
+#include <string.h>
+
+#include "base/decimal.h"
+#include "base/log.h"
+#include "gateway/admin/admin.h"
+
+enum { BODY_BYTES_MAX = 65536, CONNECTIONS_MAX = 64, ANSWER_TIMEOUT_S = 30 };
+
+#define API "/api/v1"
+#define ADMIN API "/admin"
+static const struct route routes[] = {
+    {HTTP_GET, API "/health", ROLE_NOBODY, health_handle, NULL},
+    {HTTP_POST, API "/login", ROLE_NOBODY, login_handle, NULL},
+    {HTTP_POST, API "/logout", ROLE_AUDITOR, logout_handle, NULL},
+    {HTTP_GET, ADMIN "/venue", ROLE_AUDITOR, venue_read, NULL},
+    {HTTP_POST, ADMIN "/venue", ROLE_OPERATOR, venue_handle, NULL},
+    {HTTP_GET, ADMIN "/balances", ROLE_AUDITOR, balances_read, NULL},
+    {HTTP_POST, ADMIN "/members", ROLE_ADMINISTRATOR, member_handle, NULL},
+    {HTTP_POST, ADMIN "/accounts", ROLE_ADMINISTRATOR, account_handle, NULL},
+    {HTTP_POST, ADMIN "/sessions", ROLE_ADMINISTRATOR, session_handle, NULL},
+    {HTTP_POST, ADMIN "/logins", ROLE_ADMINISTRATOR, login_set_handle, NULL},
+    {HTTP_POST, ADMIN "/assets", ROLE_ADMINISTRATOR, asset_handle, NULL},
+    {HTTP_POST, ADMIN "/instruments", ROLE_ADMINISTRATOR, instrument_handle, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/nav", ROLE_OPERATOR, nav_handle, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/reference-price", ROLE_OPERATOR, reference_handle, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/breaker", ROLE_OPERATOR, breaker_handle, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/phase", ROLE_OPERATOR, phase_handle, NULL},
+    {HTTP_POST, ADMIN "/ledger", ROLE_ADMINISTRATOR, ledger_handle, NULL},
+    {HTTP_POST, ADMIN "/deposits", ROLE_ADMINISTRATOR, deposit_handle, NULL},
+    {HTTP_POST, ADMIN "/withdrawals", ROLE_ADMINISTRATOR, withdrawal_handle, NULL},
+    {HTTP_POST, ADMIN "/credits", ROLE_ADMINISTRATOR, credit_handle, NULL},
+    {HTTP_POST, ADMIN "/debits", ROLE_ADMINISTRATOR, debit_handle, NULL},
+    {HTTP_POST, ADMIN "/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
+    {HTTP_POST, "/admin/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
+    {HTTP_GET, ADMIN "/members", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY member_id), '[]') FROM people.member t"},
+    {HTTP_GET, ADMIN "/accounts", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY account_id), '[]') FROM people.account t"},
+    {HTTP_GET, ADMIN "/sessions", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY session_id), '[]') FROM (SELECT s.*, ARRAY(SELECT account_id FROM"
+     " people.session_account a WHERE a.session_id = s.session_id ORDER BY 1) AS accounts FROM people.session s) t"},
+    {HTTP_GET, ADMIN "/logins", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY login_id), '[]') FROM (SELECT login_id, kind, login_name, comp_id,"
+     " session_id, member_id, role, disabled, created_at, updated_at FROM people.login) t"},
+    {HTTP_GET, ADMIN "/assets", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY asset_id), '[]') FROM (SELECT a.asset_id, a.kind, a.scale, a.symbol, t.name,"
+     " t.decimals, t.chain_id, t.contract_address, t.status, t.trading_mode FROM people.asset a"
+     " LEFT JOIN people.token t USING (asset_id)) t"},
+    {HTTP_GET, ADMIN "/instruments", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM (SELECT i.*, s.phase, s.breaker_tripped,"
+     " s.reference_price, s.nav FROM record.instrument i LEFT JOIN record.instrument_state s USING (instrument_id)) t"},
+    {HTTP_GET, ADMIN "/ledger", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM people.ledger_request ORDER BY number DESC"
+     " LIMIT $1) t"},
+    {HTTP_GET, ADMIN "/trades", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.trades ORDER BY id DESC LIMIT $1) t"},
+    {HTTP_GET, ADMIN "/audit", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.audit_logs ORDER BY id DESC LIMIT $1) t"},
+};
+
+// ---- answers -----------------------------------------------------------------------------------------------
+
+static void set_answer(struct ask *ask, unsigned status, json_t *answer)
+{
+    json_decref(ask->answer);
+    ask->status = status;
+    ask->answer = answer;
+    ASSERT(answer);
+}
+
+void ask_done(struct ask *ask, json_t *answer)
+{
+    set_answer(ask, 200, answer);
+}
+
+static json_t *error_json(const struct reject_entry *entry, const char *text)
+{
+    return json_pack("{s:i, s:s, s:s, s:s, s:s}", "code", entry->code, "name", entry->name, "check", entry->check,
+                     "text", text, "hint", entry->hint);
+}
+
+// A number as the catalogue's text shows it: a decimal of the code's own scale.
+static void add_number(json_t *error, const struct reject_entry *entry, const char *name, const char *place,
+                       enum reject_number number, int64_t value)
+{
+    char text[DECIMAL_TEXT_BYTES_MAX];
+    if (!strstr(entry->text, place))
+        return;
+    decimal_print(value, reject_decimals(entry->code, number, 0), text);
+    json_object_set_new(error, name, json_string(text));
+}
+
+void ask_refuse(struct ask *ask, uint16_t code, int64_t limit, int64_t value, int64_t argument)
+{
+    const struct reject_entry *entry = reject_entry(code);
+    char text[256];
+    reject_text(code, limit, value, argument, 0, text, sizeof text);
+    json_t *error = error_json(entry, text);
+    add_number(error, entry, "limit", "{limit}", REJECT_LIMIT, limit);
+    add_number(error, entry, "value", "{value}", REJECT_VALUE, value);
+    add_number(error, entry, "argument", "{argument}", REJECT_ARGUMENT, argument);
+    set_answer(ask, entry->http_status, json_pack("{s:o}", "error", error));
+}
+
+void ask_refuse_field(struct ask *ask, uint16_t code, const char *field)
+{
+    const struct reject_entry *entry = reject_entry(code);
+    char text[256];
+    const char *place = strstr(entry->text, "{argument}");
+    if (place)
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(place - entry->text), entry->text, field,
+                 place + strlen("{argument}"));
+    else
+        snprintf(text, sizeof text, "%s: %s", field, entry->text);
+    json_t *error = error_json(entry, text);
+    json_object_set_new(error, "field", json_string(field));
+    set_answer(ask, entry->http_status, json_pack("{s:o}", "error", error));
+}
+
+bool ask_database_failed(struct ask *ask)
+{
+    struct pg *pg = ask->admin->pg;
+    struct pg_error error = *pg_last_error(pg);
+    pg_rollback(pg);
+    if (error.class == PG_CONSTRAINT) {
+        ask_refuse_field(ask, REJECT_MALFORMED, error.constraint);
+        ask->status = 409;
+        return false;
+    }
+    log_warning("database class=%s sqlstate=%s reason=\"%s\"", pg_class_name(error.class), error.sqlstate,
+                error.message);
+    ask_refuse(ask, REJECT_DATABASE_DOWN, 0, 0, 0);
+    return false;
+}
+
+json_t *answer_json(const struct desk_answer *answer)
+{
+    json_t *events = json_array();
+    for (size_t i = 0; i < answer->count; i++) {
+        char text[4096];
+        int bytes = event_dump(&answer->events[i], text, sizeof text);
+        ASSERT(bytes > 0 && (size_t)bytes < sizeof text);
+        json_array_append_new(events, json_loads(text, 0, NULL));
+    }
+    return json_pack("{s:I, s:o}", "sequence", (json_int_t)answer->sequence, "events", events);
+}
+
+bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, const void *body, size_t body_bytes,
+                 const void *tail, size_t tail_bytes)
+{
+    desk_command(ask->admin->desk, answer, type, body, body_bytes, tail, tail_bytes);
+    ask->sequence = answer->sequence;
+    switch (answer->outcome) {
+    case DESK_DONE:
+        ask_done(ask, answer_json(answer));
+        return true;
+    case DESK_REJECTED: {
+        const struct rejected_evt *reject = &answer->events[0].body.rejected;
+        ask_refuse(ask, reject->code, reject->limit, reject->value, reject->argument);
+        json_object_set_new(ask->answer, "sequence", json_integer((json_int_t)answer->sequence));
+        return false;
+    }
+    case DESK_NOT_ATTACHED:
+        ask_refuse(ask, REJECT_NOT_ATTACHED, 0, 0, 0);
+        return false;
+    case DESK_LOST:
+        ask_refuse(ask, REJECT_IN_DOUBT, 0, 0, 0);
+        return false;
+    case DESK_UNKNOWN:
+        set_answer(ask, 503, json_pack("{s:{s:s, s:s, s:s}}", "error", "name", "NO_ANSWER", "text",
+                                       "the core has not answered in time; the command may still be carried out",
+                                       "hint", "send it again: it is idempotent"));
+        return false;
+    }
+    ASSERT(false);
+}
+
+// ---- requests ------------------------------------------------------------------------------------------------
+
+// Matches "/a/#/b"; *id is the number. One number at most.
+static bool path_matches(const char *pattern, const char *path, uint64_t *id)
+{
+    for (; *pattern; pattern++) {
+        if (*pattern != '#') {
+            if (*path++ != *pattern)
+                return false;
+            continue;
+        }
+        int64_t number;
+        size_t digits = strspn(path, "0123456789");
+        if (decimal_parse(path, digits, 0, &number) != DECIMAL_OK || number <= 0)
+            return false;
+        *id = (uint64_t)number;
+        path += digits;
+    }
+    return *path == 0;
+}
+
+static const struct route *route_find(enum http_method method, const char *path, uint64_t *id)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (routes[i].method == method && path_matches(routes[i].path, path, id))
+            return &routes[i];
+    return NULL;
+}
+
+static bool may(struct ask *ask)
+{
+    const struct admin_token *token = token_find(ask->admin, ask->bearer);
+    if (token) {
+        ask->token = *token; // it may be revoked by this very request
+        ask->who = &ask->token;
+    }
+    if (ask->route->role == ROLE_NOBODY)
+        return true;
+    if (!ask->who)
+        ask_refuse(ask, REJECT_NOT_LOGGED_IN, 0, 0, 0);
+    else if (ask->who->role < ask->route->role)
+        ask_refuse(ask, REJECT_FORBIDDEN, 0, 0, 0);
+    else
+        return true;
+    return false;
+}
+
+// In the worker's thread.
+static void run(void *context)
+{
+    struct ask *ask = context;
+    if (ask->admin->stopping) {
+        ask_refuse(ask, REJECT_SHUTTING_DOWN, 0, 0, 0);
+        return;
+    }
+    if (!may(ask))
+        return;
+    ask->route->handle(ask);
+    pg_rollback(ask->admin->pg);
+    if (ask->route->method == HTTP_POST && ask->route->role >= ROLE_OPERATOR)
+        audit_write(ask);
+}
+
+static void send_answer(struct ask *ask)
+{
+    if (!ask->answer) // the pool was closed before its turn
+        ask_refuse(ask, REJECT_SHUTTING_DOWN, 0, 0, 0);
+    char *text = json_dumps(ask->answer, JSON_COMPACT);
+    ASSERT(text);
+    bool sent = http_answer(ask->admin->http, ask->http_id, ask->status, "application/json", NULL, text, strlen(text));
+    if (!sent)
+        log_debug("a client left before its answer");
+    free(text);
+}
+
+static void ask_free(struct ask *ask)
+{
+    json_decref(ask->answer);
+    json_decref(ask->body);
+    free(ask);
+}
+
+static void finish(void *context)
+{
+    struct ask *ask = context;
+    send_answer(ask);
+    ask_free(ask);
+}
+
+// False after refusing.
+static bool take_body(struct ask *ask, const struct http_request *request)
+{
+    if (request->refused) {
+        ask_refuse(ask, REJECT_TOO_LARGE, BODY_BYTES_MAX, (int64_t)request->body_bytes, 0);
+        ask->status = request->refused;
+        return false;
+    }
+    if (request->method == HTTP_GET)
+        return true;
+    ask->body = request->body_bytes ? json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES, NULL)
+                                    : json_object();
+    if (json_is_object(ask->body))
+        return true;
+    ask_refuse_field(ask, REJECT_MALFORMED, "body");
+    return false;
+}
+
+static void on_request(void *context, uint64_t id, const struct http_request *request)
+{
+    struct admin *admin = context;
+    struct ask *ask = calloc(1, sizeof *ask);
+    ASSERT(ask);
+    ask->admin = admin;
+    ask->http_id = id;
+    snprintf(ask->path, sizeof ask->path, "%s", request->path);
+    snprintf(ask->bearer, sizeof ask->bearer, "%s", request->bearer);
+    (void)http_argument(request, "account", ask->account_argument, sizeof ask->account_argument);
+    (void)http_argument(request, "limit", ask->limit_argument, sizeof ask->limit_argument);
+    ask->route = route_find(request->method, request->path, &ask->id);
+    bool good = take_body(ask, request);
+    if (good && !ask->route) {
+        ask_refuse(ask, REJECT_NOT_FOUND, 0, 0, 0);
+        good = false;
+    }
+    if (good && workers_submit(admin->workers, run, finish, ask))
+        return;
+    if (good)
+        ask_refuse(ask, REJECT_OVERLOADED, 0, 0, 0);
+    finish(ask);
+}
+
+bool route_open(struct admin *admin)
+{
+    const struct http_options options = {
+        .address = admin->boot->config.admin_address,
+        .port = (int)admin->boot->config.admin_port,
+        .connections_max = CONNECTIONS_MAX,
+        .body_bytes_max = BODY_BYTES_MAX,
+        .message_bytes_max = BODY_BYTES_MAX,
+        .output_bytes_max = 16u << 20,
+        .websocket_idle_s = 60,
+        .answer_timeout_s = ANSWER_TIMEOUT_S,
+    };
+    const struct http_handlers handlers = {.request = on_request};
+    admin->http = http_open(admin->loop, &options, &handlers, admin);
+    return admin->http != NULL;
+}
