@@ -284,8 +284,9 @@ void clients_accept(struct clients *clients, int fd)
 // ---- work --------------------------------------------------------------------------------------------
 
 // Returns false if it could go on at once.
-static bool resend_work(struct client *client, size_t backlog_bytes_max)
+static bool resend_work(struct client *client)
 {
+    size_t backlog_bytes_max = client->clients->limits.output_bytes_max / 2;
     size_t backlog = connection_output_bytes(client->connection);
     if (backlog >= backlog_bytes_max)
         return true; // the socket wakes us
@@ -294,14 +295,14 @@ static bool resend_work(struct client *client, size_t backlog_bytes_max)
     return !more || connection_output_bytes(client->connection) >= backlog_bytes_max;
 }
 
-bool clients_work(struct clients *clients, size_t backlog_bytes_max)
+bool clients_work(struct clients *clients)
 {
     bool idle = true;
     for (struct client *client = clients->first, *next = NULL; client != NULL; client = next) {
         next = client->next;
         if (client->session == NULL || client->check != NULL)
             continue;
-        idle = resend_work(client, backlog_bytes_max) && idle;
+        idle = resend_work(client) && idle;
         if (!session_is_held(client->session))
             connection_resume(client->connection); // may be the end of the client
     }

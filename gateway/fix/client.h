@@ -34,9 +34,9 @@ void clients_init(struct clients *clients, struct loop *loop, const struct confi
 void clients_close(struct clients *clients); // all of them, now
 // A new socket; closed at once if there are fix.connections_max already.
 void clients_accept(struct clients *clients, int fd);
-// Goes on with resends and with sessions that waited; false if there is more to do now. `backlog_bytes_max`:
-// a resend pauses while so much of it waits for the socket.
-bool clients_work(struct clients *clients, size_t backlog_bytes_max);
+// Goes on with resends and with sessions that waited; false if there is more to do now. A resend pauses while
+// half of fix.output_bytes_max waits for the socket: the other half is for what is new.
+bool clients_work(struct clients *clients);
 // Writes what is to be written.
 void clients_flush(struct clients *clients);
 // Once a second: logon timeouts, connections that do not finish.

@@ -25,7 +25,6 @@
 
 enum {
     EVENTS_PER_TURN = 256,
-    RESEND_BUDGET_BYTES = 256 * 1024, // of output that waits, per connection
     HEARTBEAT_MS = 20,
     TICK_MS = 1000,
     STOP_PATIENCE_S = 4,
@@ -156,7 +155,7 @@ static bool before_sleep(void *context)
 {
     struct gateway *gateway = context;
     bool idle = events_read(gateway);
-    idle = clients_work(&gateway->clients, RESEND_BUDGET_BYTES) && idle;
+    idle = clients_work(&gateway->clients) && idle;
     desk_flush(&gateway->desk);
     if (gateway->desk.failed) {
         gateway_fail(gateway);

@@ -535,11 +535,11 @@ static void a_member_that_never_reads_is_cut_and_nobody_else_notices(void **stat
     need_database(venue);
     struct peer deaf, other;
     peer_open(&deaf, venue, "TESTER1");
-    deaf.next_out = 7;
+    deaf.next_out = 6;
     logon(&deaf, "secret");
     expect(&deaf, "35=A|");
     peer_open(&other, venue, "TESTER2");
-    other.next_out = 4;
+    other.next_out = 3;
     logon(&other, "secret");
     expect(&other, "35=A|");
     int small = 4096;
@@ -609,7 +609,7 @@ static void a_kill_in_mid_stream_loses_nothing_and_doubles_nothing(void **state)
     enum { ORDERS = 600, BEFORE_KILL = 250 };
     struct peer peer;
     peer_open(&peer, venue, "TESTER2");
-    peer.next_out = 6;
+    peer.next_out = 5;
     logon(&peer, "secret");
     expect(&peer, "35=A|");
     uint32_t first_order = peer.next_out;
