@@ -124,9 +124,9 @@ static void descriptor_add(struct checkpoint *checkpoint, int fd)
 static bool dirty_collect(struct checkpoint *checkpoint)
 {
     const struct desk *desk = checkpoint->desk;
-    for (uint32_t id = 1; id <= desk->sessions_max; id++) {
-        struct session *session = desk->sessions[id];
-        if (session == NULL || !session->store.dirty)
+    for (uint32_t i = 0; i < desk->open_count; i++) {
+        struct session *session = desk->open[i];
+        if (!session->store.dirty)
             continue;
         int fd = fcntl(session->store.messages_fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)

@@ -34,8 +34,11 @@ struct session *desk_session(struct desk *desk, uint32_t id, const char *comp_id
     if (id == 0 || id > desk->sessions_max)
         return NULL;
     int error = 0;
-    if (desk->sessions[id] == NULL)
+    if (desk->sessions[id] == NULL) {
         desk->sessions[id] = session_open(desk, id, comp_id, visit_kept, &error);
+        if (desk->sessions[id] != NULL)
+            desk->open[desk->open_count++] = desk->sessions[id];
+    }
     struct session *session = desk->sessions[id];
     if (session == NULL) {
         log_error("session cannot be opened session=%" PRIu32 " error=%s", id, strerror(-error));
@@ -79,7 +82,8 @@ bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, st
                           .poss_resend = true};
     snprintf(desk->folder, sizeof desk->folder, "%s/fix", boot->config.venue_state_folder);
     desk->sessions = calloc(desk->sessions_max + 1u, sizeof(struct session *));
-    ASSERT(desk->sessions != NULL);
+    desk->open = calloc(desk->sessions_max, sizeof(struct session *));
+    ASSERT(desk->sessions != NULL && desk->open != NULL);
     orders_init(&desk->orders);
     flights_init(&desk->flights);
     desk->dialect = fix_dialect_create();
@@ -92,10 +96,9 @@ bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, st
 bool desk_close(struct desk *desk)
 {
     bool clean = !desk->failed;
-    for (uint32_t id = 1; id <= desk->sessions_max; id++) {
-        if (desk->sessions[id] == NULL)
-            continue;
-        int error = session_close(desk->sessions[id]);
+    for (uint32_t i = 0; i < desk->open_count; i++) {
+        uint32_t id = desk->open[i]->id;
+        int error = session_close(desk->open[i]);
         if (error != 0)
             log_error("store not closed session=%" PRIu32 " error=%s", id, strerror(-error));
         clean = clean && error == 0;
@@ -104,18 +107,17 @@ bool desk_close(struct desk *desk)
     flights_fini(&desk->flights);
     fix_dialect_destroy(desk->dialect);
     free(desk->sessions);
+    free(desk->open);
     return clean;
 }
 
 void desk_flush(struct desk *desk)
 {
-    for (uint32_t id = 1; id <= desk->sessions_max; id++) {
-        struct session *session = desk->sessions[id];
-        if (session == NULL || session->store.buffer_bytes == 0)
-            continue;
+    for (uint32_t i = 0; i < desk->open_count; i++) {
+        struct session *session = desk->open[i];
         int error = store_flush(&session->store);
         if (error != 0) {
-            log_error("store not written session=%" PRIu32 " error=%s", id, strerror(-error));
+            log_error("store not written session=%" PRIu32 " error=%s", session->id, strerror(-error));
             desk->failed = true;
         }
     }
@@ -452,10 +454,8 @@ void desk_on_attached(struct desk *desk, uint64_t lost_above)
         flights_remove(&desk->flights, request.gateway_seq);
         trading_refuse(desk->sessions[request.session], &request, &in_doubt);
     }
-    for (uint32_t id = 1; id <= desk->sessions_max; id++) {
-        struct session *session = desk->sessions[id];
-        if (session == NULL)
-            continue;
+    for (uint32_t i = 0; i < desk->open_count; i++) {
+        struct session *session = desk->open[i];
         session->opened = false; // the attach has closed all sessions of the time before
         session->close_wanted = false;
         session_announce(session);

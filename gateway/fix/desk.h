@@ -31,6 +31,8 @@ struct desk {
     struct fix_dialect *dialect;
     struct session **sessions;  // by id; NULL = never logged on
     uint32_t sessions_max;
+    struct session **open;      // the same without the gaps, in order of opening
+    uint32_t open_count;
     struct orders orders;
     struct flights flights;
     bool poss_resend;           // until the first attach: what is reported may have been so by a process before

@@ -199,9 +199,8 @@ static void on_terminate(void *context)
 static void on_tick(void *context)
 {
     struct gateway *gateway = context;
-    for (uint32_t id = 1; id <= gateway->desk.sessions_max; id++)
-        if (gateway->desk.sessions[id] != NULL)
-            session_tick(gateway->desk.sessions[id]);
+    for (uint32_t i = 0; i < gateway->desk.open_count; i++)
+        session_tick(gateway->desk.open[i]);
     clients_tick(&gateway->clients);
     uint64_t sequence = follower_sequence(gateway->follower);
     if (!gateway->desk.poss_resend && sequence > gateway->reported_sequence)

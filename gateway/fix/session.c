@@ -11,9 +11,13 @@
 
 #include "base/decimal.h"
 #include "base/log.h"
+#include "gateway/fix/frame.h"
 #include "gateway/fix/trading.h"
 
-enum { HEARTBEAT_SECONDS_MAX = 3600 };
+enum {
+    HEARTBEAT_SECONDS_MAX = 3600,
+    AHEAD_MAX = 10000, // messages behind a gap that the session layer keeps until it is filled
+};
 
 static void disk_failed(struct session *session, const char *what, int error)
 {
@@ -232,8 +236,22 @@ void session_disconnected(struct session *session)
     fix_session_disconnect(session->layer);
 }
 
+// A peer that runs ahead of its own gap makes the session layer keep everything: there is an end to that.
+static bool is_too_far_ahead(const struct session *session, const char *bytes, size_t count)
+{
+    struct frame_field field;
+    int64_t number = 0;
+    return frame_field(bytes, count, 34, &field) &&
+           decimal_parse(field.value, field.bytes, 0, &number) == DECIMAL_OK &&
+           number > (int64_t)session->next_in + AHEAD_MAX;
+}
+
 void session_feed(struct session *session, const char *bytes, size_t count)
 {
+    if (session_logged_on(session) && is_too_far_ahead(session, bytes, count)) {
+        session_expel(session, "MsgSeqNum is too far ahead of the gap");
+        return;
+    }
     if (!fix_session_feed(session->layer, bytes, count))
         log_limited(LOG_WARNING, "message ignored, not parsable session=%u", session->id);
 }

@@ -238,6 +238,15 @@ static void a_number_too_high_is_kept_until_the_gap_is_filled(void **state)
     peer_expect(atlantic, "35=8|11=A3|150=0|");
 }
 
+static void a_peer_far_ahead_of_its_gap_is_sent_away(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send_as(atlantic, 10003, "35=0|");
+    peer_expect(atlantic, "35=5|58=MsgSeqNum is too far ahead of the gap|");
+}
+
 static void a_reset_starts_at_one_and_keeps_the_orders(void **state)
 {
     struct venue *venue = *state;
@@ -361,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_order_that_never_reached_the_core_comes_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_number_too_low_ends_the_session_with_a_reason, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_number_too_high_is_kept_until_the_gap_is_filled, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_peer_far_ahead_of_its_gap_is_sent_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_starts_at_one_and_keeps_the_orders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refused_logon_is_told_why, set_up, tear_down),
         cmocka_unit_test(the_older_numbers_slot_takes_over_when_the_newer_is_torn),

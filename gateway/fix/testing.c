@@ -219,13 +219,13 @@ static void gateway_die(struct venue *venue, bool clean)
     if (clean) {
         assert_true(desk_close(&venue->desk));
     } else {
-        for (uint32_t id = 1; id <= venue->desk.sessions_max; id++)
-            if (venue->desk.sessions[id] != NULL)
-                session_abandon(venue->desk.sessions[id]);
+        for (uint32_t i = 0; i < venue->desk.open_count; i++)
+            session_abandon(venue->desk.open[i]);
         orders_fini(&venue->desk.orders);
         flights_fini(&venue->desk.flights);
         fix_dialect_destroy(venue->desk.dialect);
         free(venue->desk.sessions);
+        free(venue->desk.open);
     }
     command_ring_close(&venue->link.ring);
     view_destroy(venue->view);
