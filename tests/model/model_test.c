@@ -180,6 +180,17 @@ static uint32_t random_account(struct test *test, uint32_t session)
     return ACCOUNT_FIRST + (session - 1) * 2 + below(test, 2);
 }
 
+// Where the market of an instrument is, in ticks. It drifts, and starts again before it is far
+// away: reference data must stay valid here, whatever the prices do.
+static int64_t *middle_of(struct test *test, uint32_t instrument)
+{
+    int64_t *middle = &test->middle[instrument];
+    int64_t first = (int64_t)100 * 1000000 / instruments[instrument - 1].tick;
+    if (*middle < first / 4 || *middle > first * 4)
+        *middle = first;
+    return middle;
+}
+
 static void make_order_new(struct test *test)
 {
     uint32_t session = 1 + below(test, SESSION_COUNT);
@@ -187,7 +198,7 @@ static void make_order_new(struct test *test)
     struct order_new_cmd *order = &command->body.order_new;
     uint32_t instrument = 1 + below(test, INSTRUMENT_COUNT);
     const struct instrument_rec *terms = &instruments[instrument - 1];
-    int64_t *middle = &test->middle[instrument];
+    int64_t *middle = middle_of(test, instrument);
     *middle += (int64_t)below(test, 3) - 1;
     bool buy = chance(test, 2);
     int64_t offset = (int64_t)below(test, 14) - 3;
@@ -365,7 +376,7 @@ static void make_settlement(struct test *test)
 static void make_market_data(struct test *test)
 {
     uint32_t instrument = 1 + below(test, INSTRUMENT_COUNT);
-    int64_t price = (test->middle[instrument] + (int64_t)below(test, 20) - 10) *
+    int64_t price = (*middle_of(test, instrument) + (int64_t)below(test, 20) - 10) *
                     instruments[instrument - 1].tick;
     struct command *command = NULL;
     switch (below(test, 4)) {
@@ -767,7 +778,7 @@ static void set_up(struct test *test)
         apply_with_continuations(test);
     }
     for (uint32_t i = 1; i <= INSTRUMENT_COUNT; i++) {
-        test->middle[i] = (int64_t)100 * 1000000 / instruments[i - 1].tick;
+        (void)middle_of(test, i);
         make_instrument_set(test, i);
         apply_with_continuations(test);
     }
