@@ -31,6 +31,7 @@ if(LONJA_HARDENING)
   target_link_options(lonja_warnings INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
 if(LONJA_SANITIZE)
+  target_compile_definitions(lonja_warnings INTERFACE LONJA_SANITIZED) # clang 14 has no __SANITIZE_…
   target_compile_options(lonja_warnings INTERFACE -fsanitize=${LONJA_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(lonja_warnings INTERFACE -fsanitize=${LONJA_SANITIZE})

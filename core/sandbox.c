@@ -86,7 +86,7 @@ static void sandbox_allow_folder(struct sandbox_program *program, int call, int 
 
 static int sandbox_install(const struct sandbox_program *program, unsigned flags)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(LONJA_SANITIZED)
     (void)program;
     (void)flags;
     log_warning("sandbox is off in a build with sanitizers");

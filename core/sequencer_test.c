@@ -19,7 +19,7 @@ static _Atomic uint64_t allocations;
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *memory, size_t bytes);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(LONJA_SANITIZED)
 void *malloc(size_t bytes)
 {
     atomic_fetch_add(&allocations, 1);
