@@ -15,7 +15,8 @@
 
 #include "base/log.h"
 
-static const uint64_t STORE_WAIT_NS = 200000000; // a lost database is asked again after this
+static const uint64_t STORE_WAIT_NS = 200000000;  // a lost database is asked again after this
+static const uint64_t CHAIN_WAIT_NS = 1000000000; // a node or signer that failed, if a tick is not shorter
 
 void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct settle_store_ops *store, struct node *node,
@@ -205,8 +206,10 @@ static size_t pass_claim(struct settle *settle, bool chain_ready)
     settle->counters.off_chain += claim.off_chain;
     settle->counters.refused += claim.refused;
     settle->results_stale |= claim.off_chain + claim.refused > 0;
-    if (claim.claimed > 0 && pass_load(settle))
+    if (claim.claimed > 0 && pass_load(settle)) {
         pass_items(settle, true);
+        settle->looked_ns = 0; // a node that mines at once has the receipts already
+    }
     return claim.claimed + claim.off_chain + claim.refused;
 }
 
@@ -223,8 +226,11 @@ static void pass_deadline(struct settle *settle, uint64_t now_ns)
     bool busy = has_open_bids(settle) && !settle->chain_failed;
 
     settle->deadline_ns = now_ns + (busy ? settle->config.poll_ns : settle->config.tick_ns);
-    if (settle->chain_failed)
-        settle->chain_again_ns = now_ns + settle->config.tick_ns;
+    if (settle->chain_failed) {
+        uint64_t wait_ns =
+            CHAIN_WAIT_NS < settle->config.tick_ns ? CHAIN_WAIT_NS : settle->config.tick_ns;
+        settle->chain_again_ns = settle->deadline_ns = now_ns + wait_ns;
+    }
     if (settle->store_failed)
         settle->store_again_ns = settle->deadline_ns = now_ns + STORE_WAIT_NS;
 }

@@ -204,10 +204,15 @@ async function main(venue, trades) {
     settle = venue.settle();
     if (round === 3) { sign.kill('SIGKILL'); await sign.exited; await sleep(500); sign = venue.sign(); }
     if (round === 6) { run(join(root, 'tools/services'), ['stop', venue.folder, 'anvil']); make(5); await sleep(700); run(join(root, 'tools/services'), ['start', venue.folder]); }
+    if (round === 8) { // the node loses what it has not saved: up to five seconds of blocks
+      process.kill(Number(readFileSync(join(venue.folder, 'anvil/pid'), 'utf8')), 'SIGKILL');
+      await sleep(500);
+      run(join(root, 'tools/services'), ['start', venue.folder]);
+    }
     if (round === 9) { run(join(root, 'tools/services'), ['stop', venue.folder, 'postgres']); await sleep(700); run(join(root, 'tools/services'), ['start', venue.folder]); }
   }
   await venue.until('every trade settles after the faults', () => venue.count("settlement_status <> 'settled'") === 0);
-  say(`${venue.count('true')} trades settled, worker killed 12 times, signer, node and database once; ${await compareWithChain(venue, firstBlock)} on the chain`);
+  say(`${venue.count('true')} trades settled, worker killed 12 times, signer once, node twice (once it lost its newest blocks), database once; ${await compareWithChain(venue, firstBlock)} on the chain`);
   compareRows(venue);
 
   await freeze(venue, 1002, true);

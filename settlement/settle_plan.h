@@ -17,6 +17,7 @@
 // these stand the verdicts of the compliance check and the refusals of the signer, in their own words.
 #define SETTLE_REASON_NO_CONTRACT      "no_contract"
 #define SETTLE_REASON_WALLET_MISSING   "wallet_missing"
+#define SETTLE_REASON_OTHER_CHAIN      "contract_on_another_chain"
 #define SETTLE_REASON_WALLET_INVALID   "wallet_invalid"
 #define SETTLE_REASON_CONTRACT_INVALID "contract_invalid"
 #define SETTLE_REASON_AMOUNT           "amount_not_representable"

@@ -346,19 +346,22 @@ static enum settle_store_result store_nonce_set(void *context, const struct chai
 
 // ---- claim ------------------------------------------------------------------------------------------
 
-// Trades that wait for a wallet say so; they do not stand in F3's way (a LIMIT would fill up with them).
+// Trades that wait for a person say so; they do not stand in F3's way (a LIMIT would fill up with them).
 static bool claim_mark_waiting(struct settle_store_pg *store)
 {
     static const char sql[] =
-        "UPDATE settle.trade w SET reason = '" SETTLE_REASON_WALLET_MISSING "' "
+        "UPDATE settle.trade w SET reason = n.reason FROM ("
+        "SELECT t.id, CASE WHEN k.chain_id IS DISTINCT FROM $1 "
+        "THEN '" SETTLE_REASON_OTHER_CHAIN "' ELSE '" SETTLE_REASON_WALLET_MISSING "' END AS reason "
         "FROM public.trades t JOIN public.tokens k ON k.id = t.token_id "
         "JOIN public.users b ON b.id = t.buyer_id JOIN public.users s ON s.id = t.seller_id "
-        "WHERE w.trade_id = t.id AND w.settlement_status = 'pending' "
-        "AND t.settlement_status = 'pending' AND coalesce(k.contract_address, '') <> '' "
-        "AND (coalesce(b.wallet_address, '') = '' OR coalesce(s.wallet_address, '') = '') "
-        "AND w.reason IS DISTINCT FROM '" SETTLE_REASON_WALLET_MISSING "'";
+        "WHERE t.settlement_status = 'pending' AND coalesce(k.contract_address, '') <> '' "
+        "AND (k.chain_id IS DISTINCT FROM $1 OR coalesce(b.wallet_address, '') = '' "
+        "OR coalesce(s.wallet_address, '') = '')) n "
+        "WHERE w.trade_id = n.id AND w.settlement_status = 'pending' "
+        "AND w.reason IS DISTINCT FROM n.reason";
 
-    return any(store, sql, PG_NO_PARAMS);
+    return any(store, sql, PG_PARAMS(u64(store->chain_id)));
 }
 
 // F3 as printed, and what makes a trade wait beside it: a missing wallet (U10), the seller's earlier inbound
