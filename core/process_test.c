@@ -527,13 +527,16 @@ static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
 static void the_core_needs_libc_only(void **state)
 {
     (void)state;
+#if defined(LONJA_SANITIZED)
+    skip(); // a sanitizer brings its own libraries
+#endif
     char line[256];
     FILE *pipe = popen("readelf -d " LONJA_BIN "/lonja-core | grep NEEDED", "r");
     assert_non_null(pipe);
     unsigned needed = 0;
     while (fgets(line, sizeof line, pipe) != NULL) {
         needed++;
-        if (strstr(line, "[libc.so.6]") == NULL && strstr(line, "san.so") == NULL)
+        if (strstr(line, "[libc.so.6]") == NULL)
             fail_msg("lonja-core needs more than libc: %s", line);
     }
     assert_int_equal(pclose(pipe), 0);
