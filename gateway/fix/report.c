@@ -271,8 +271,6 @@ void report_mass_cancel(struct report *report, const struct request *request,
     if (why->code != REJECT_NONE)
         add_text(report, 532, "99");
     add_number(report, 533, count);
-    if (request->account != 0)
-        add_number(report, 1, request->account);
     if (request->symbol[0] != 0)
         add_text(report, 55, request->symbol);
     add_time(report, 60, time_ns);

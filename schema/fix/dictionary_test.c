@@ -1,0 +1,202 @@
+// Our dialect against FIX Orchestra's machine-readable FIX 4.4: every field has the standard's name and type,
+// every message the standard's name, every field of a message belongs to it there, and what the standard
+// requires of a message we require, too (5001 and up are ours). Skipped where the standard's file is absent.
+#include "base/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <libxml/parser.h>
+
+static const char standard_path[] = "../shared/data/fix-orchestra/OrchestraFIX44.xml";
+static const char dialect_path[] = "schema/fix/LONJA44.xml";
+
+enum { TAGS = 10000, OWN_TAG_MIN = 5001, STANDARD_HEADER = 1024, STANDARD_TRAILER = 1025 };
+
+struct dictionaries {
+    xmlDocPtr standard, dialect;
+};
+
+static bool is(const xmlNode *node, const char *name)
+{
+    return node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0;
+}
+
+static const char *attribute(xmlNode *node, const char *name, char out[64])
+{
+    xmlChar *value = xmlGetProp(node, (const xmlChar *)name);
+    snprintf(out, 64, "%s", value == NULL ? "" : (const char *)value);
+    xmlFree(value);
+    return out;
+}
+
+// The first element below `node`, at any depth, with that name and attribute.
+static xmlNode *find(xmlNode *node, const char *element, const char *name, const char *value)
+{
+    char text[64];
+    for (xmlNode *at = node; at != NULL; at = at->next) {
+        if (is(at, element) && strcmp(attribute(at, name, text), value) == 0)
+            return at;
+        xmlNode *found = find(at->children, element, name, value);
+        if (found != NULL)
+            return found;
+    }
+    return NULL;
+}
+
+static unsigned tag_of_name(struct dictionaries *both, const char *name)
+{
+    char text[64];
+    xmlNode *fields = find(xmlDocGetRootElement(both->dialect)->children, "fields", "", "");
+    xmlNode *field = find(fields->children, "field", "name", name);
+    if (field == NULL)
+        fail_msg("field %s is not among the dialect's fields", name);
+    return (unsigned)atoi(attribute(field, "number", text));
+}
+
+// ---- the standard's messages -----------------------------------------------------------------------
+
+struct content {
+    bool has[TAGS], required[TAGS];
+};
+
+static void expand(struct dictionaries *both, xmlNode *node, bool required, struct content *out);
+
+static void expand_ref(struct dictionaries *both, xmlNode *ref, const char *element, bool required,
+                       struct content *out)
+{
+    char id[64];
+    attribute(ref, "id", id);
+    if (strcmp(element, "component") == 0 &&
+        (atoi(id) == STANDARD_HEADER || atoi(id) == STANDARD_TRAILER))
+        return;
+    xmlNode *target = find(xmlDocGetRootElement(both->standard)->children, element, "id", id);
+    assert_non_null(target);
+    expand(both, target->children, required, out);
+}
+
+static void expand(struct dictionaries *both, xmlNode *node, bool required, struct content *out)
+{
+    char id[64], presence[64];
+    for (; node != NULL; node = node->next) {
+        bool here = required && strcmp(attribute(node, "presence", presence), "required") == 0;
+        if (is(node, "fieldRef") || is(node, "numInGroup")) {
+            int tag = atoi(attribute(node, "id", id));
+            assert_in_range(tag, 1, TAGS - 1);
+            out->has[tag] = true;
+            out->required[tag] = out->required[tag] || here;
+        } else if (is(node, "componentRef")) {
+            expand_ref(both, node, "component", here, out);
+        } else if (is(node, "groupRef")) {
+            expand_ref(both, node, "group", false, out);
+        } else if (is(node, "structure")) {
+            expand(both, node->children, required, out);
+        }
+    }
+}
+
+// ---- tests -------------------------------------------------------------------------------------------
+
+static void standard_type(struct dictionaries *both, xmlNode *field, char out[64])
+{
+    attribute(field, "type", out);
+    if (strstr(out, "CodeSet") == NULL)
+        return;
+    xmlNode *codes = find(xmlDocGetRootElement(both->standard)->children, "codeSet", "name", out);
+    assert_non_null(codes);
+    attribute(codes, "type", out);
+}
+
+static void every_field_has_the_standards_name_and_type(void **state)
+{
+    struct dictionaries *both = *state;
+    xmlNode *root = xmlDocGetRootElement(both->dialect);
+    xmlNode *standard_fields = find(xmlDocGetRootElement(both->standard)->children, "fields", "", "");
+    char number[64], name[64], type[64], expected[64];
+    unsigned count = 0;
+    for (xmlNode *at = find(root->children, "fields", "", "")->children; at != NULL; at = at->next) {
+        if (!is(at, "field") || atoi(attribute(at, "number", number)) >= OWN_TAG_MIN)
+            continue;
+        xmlNode *field = find(standard_fields->children, "field", "id", number);
+        if (field == NULL)
+            fail_msg("the standard has no field %s", number);
+        assert_string_equal(attribute(at, "name", name), attribute(field, "name", expected));
+        standard_type(both, field, expected);
+        if (strcasecmp(attribute(at, "type", type), expected) != 0)
+            fail_msg("field %s is %s, in the standard %s", name, type, expected);
+        count++;
+    }
+    assert_true(count > 60);
+}
+
+static void message_check(struct dictionaries *both, xmlNode *message)
+{
+    static struct content standard;
+    char type[64], name[64], expected[64], required[64];
+    bool ours_required[TAGS] = {false};
+    memset(&standard, 0, sizeof standard);
+    xmlNode *target = find(xmlDocGetRootElement(both->standard)->children, "message", "msgType",
+                           attribute(message, "msgtype", type));
+    assert_non_null(target);
+    assert_string_equal(attribute(message, "name", name), attribute(target, "name", expected));
+    expand(both, target->children, true, &standard);
+    for (xmlNode *at = message->children; at != NULL; at = at->next) {
+        if (!is(at, "field") && !is(at, "group"))
+            continue;
+        unsigned tag = tag_of_name(both, attribute(at, "name", expected));
+        ours_required[tag] = strcmp(attribute(at, "required", required), "Y") == 0;
+        if (tag < OWN_TAG_MIN && !standard.has[tag])
+            fail_msg("%s: the standard has no %s there", name, expected);
+    }
+    for (unsigned tag = 1; tag < TAGS; tag++)
+        if (standard.required[tag] && !ours_required[tag])
+            fail_msg("%s: the standard requires field %u", name, tag);
+}
+
+static void every_message_is_the_standards(void **state)
+{
+    struct dictionaries *both = *state;
+    xmlNode *root = xmlDocGetRootElement(both->dialect);
+    unsigned count = 0;
+    for (xmlNode *at = find(root->children, "messages", "", "")->children; at != NULL; at = at->next)
+        if (is(at, "message")) {
+            message_check(both, at);
+            count++;
+        }
+    assert_int_equal(count, 16);
+}
+
+static int set_up(void **state)
+{
+    static struct dictionaries both;
+    if (access(standard_path, R_OK) != 0) {
+        print_message("skipped: %s is not there\n", standard_path);
+        exit(0);
+    }
+    both.standard = xmlReadFile(standard_path, NULL, XML_PARSE_NONET);
+    both.dialect = xmlReadFile(dialect_path, NULL, XML_PARSE_NONET);
+    assert_non_null(both.standard);
+    assert_non_null(both.dialect);
+    *state = &both;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct dictionaries *both = *state;
+    xmlFreeDoc(both->standard);
+    xmlFreeDoc(both->dialect);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_field_has_the_standards_name_and_type),
+        cmocka_unit_test(every_message_is_the_standards),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
