@@ -143,6 +143,8 @@ async function freeze(venue, account, frozen) {
   const data = tokenOf(venue, 'PORT').interface.encodeFunctionData('setAddressFrozen', [venue.wallet(account), frozen]);
   await venue.provider.send('eth_sendTransaction', [{ from: agent, to: venue.deployment.instruments.PORT.token, data }]);
   await venue.provider.send('anvil_stopImpersonatingAccount', [agent]);
+  await venue.until('the counter goes past a transaction that is not ours', async () =>
+    Number(venue.sql('SELECT nonce_floor FROM settle.signer')) >= (await venue.provider.getTransactionCount(agent)));
 }
 
 // Every settled trade has its own transaction with exactly its leg, and there is no other transfer.
