@@ -665,12 +665,28 @@ static void a_kill_in_mid_stream_loses_nothing_and_doubles_nothing(void **state)
     peer_close(&peer);
 }
 
+static void a_client_that_is_not_quickfix_trades(void **state)
+{
+    struct venue *venue = *state;
+    need_database(venue);
+    if (access("node_modules/jspurefix", R_OK) != 0) {
+        print_message("skipped: node_modules/jspurefix is not there (npm ci)\n");
+        skip();
+    }
+    char command[256];
+    snprintf(command, sizeof command,
+             "node gateway/fix/jspurefix_test.mjs %d TESTER1 tester1 secret",
+             (int)venue->boot.config.fix_port);
+    assert_int_equal(system(command), 0); // NOLINT(cert-env33-c): our own words
+}
+
 static void a_stop_says_goodbye(void **state)
 {
     struct venue *venue = *state;
     struct peer peer = {0};
     if (venue->has_database) {
         peer_open(&peer, venue, "TESTER1");
+        peer.next_out = 0;
         logon(&peer, "secret"); // a number too low: refused, whatever it is, by Logout
         expect(&peer, "35=5|");
         expect_end(&peer);
@@ -693,6 +709,7 @@ int main(void)
         cmocka_unit_test(orders_of_two_members_meet),
         cmocka_unit_test(a_member_that_never_reads_is_cut_and_nobody_else_notices),
         cmocka_unit_test(a_kill_in_mid_stream_loses_nothing_and_doubles_nothing),
+        cmocka_unit_test(a_client_that_is_not_quickfix_trades),
         cmocka_unit_test(a_stop_says_goodbye),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
