@@ -330,7 +330,8 @@ void rest_request(void *context, uint64_t id, const struct http_request *request
         refuse_body(&call, request);
         return;
     }
-    int route = route_find(call.value, routes, sizeof routes / sizeof *routes, request->method, request->path);
+    int route = route_find(call.value, routes, sizeof routes / sizeof *routes, request->method,
+                           request->path);
     if (route >= 0)
         dispatch(&call, (enum handler)routes[route].handler);
     else if (request->method != HTTP_GET || !pages_answer(web->pages, web->http, id, request->path))

@@ -116,7 +116,9 @@ void shape_fill(struct json_out *out, const struct view *view, const struct even
     json_text(out, "side", shape_side(side));
     json_decimal(out, "price", trade->price, CASH_SCALE);
     json_decimal(out, "quantity", trade->quantity, scale);
-    json_decimal(out, "leaves", taker ? trade->taker_leaves : trade->maker_leaves, scale);
+    int64_t leaves = taker ? trade->taker_leaves : trade->maker_leaves;
+    json_decimal(out, "leaves", leaves, scale);
+    json_text(out, "status", leaves == 0 ? "filled" : "partially_filled");
     json_decimal(out, "fee", taker ? trade->taker_fee : trade->maker_fee, CASH_SCALE);
     json_text(out, "liquidity", taker ? "taker" : "maker");
     json_text(out, "settlement", "pending");

@@ -1,6 +1,7 @@
-// web_seed: stands in for lonja-admin in web_test.mjs. It is started by the supervisor in that place (as
-// lonja-admin), fills a small venue through the administrator's command ring, opens it, and keeps the ring's
-// heartbeat until SIGTERM. Lines of standard input are not read; what it enters is below.
+// web_seed: stands in for lonja-admin in web_test.mjs. It is started by the supervisor in that
+// place (as lonja-admin), fills a small venue through the administrator's command ring, opens it,
+// and keeps the ring's heartbeat until SIGTERM. Lines of standard input are not read; what it
+// enters is below.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,8 +34,9 @@ static void turn(struct seed *seed)
     for (size_t i = 0; i < count; i++) {
         link_on_event(&seed->link, &events[i], &lost);
         if (events[i].header.type == EVT_rejected && events[i].header.gateway == GATEWAY_ADMIN)
-            log_error("seed refused command=%u code=%u argument=%lld value=%lld", events[i].body.rejected.command,
-                      events[i].body.rejected.code, (long long)events[i].body.rejected.argument,
+            log_error("seed refused command=%u code=%u argument=%lld value=%lld",
+                      events[i].body.rejected.command, events[i].body.rejected.code,
+                      (long long)events[i].body.rejected.argument,
                       (long long)events[i].body.rejected.value);
     }
     if (count == 0)
@@ -57,7 +59,8 @@ static void asset(struct seed *seed, uint32_t id, uint8_t kind, uint8_t scale, c
     link_send(&seed->link);
 }
 
-static void instrument(struct seed *seed, uint32_t id, uint32_t token, const char *symbol, int64_t nav)
+static void instrument(struct seed *seed, uint32_t id, uint32_t token, const char *symbol,
+                       int64_t nav)
 {
     struct instrument_set_cmd *body = &claim(seed, CMD_instrument_set, 0)->body.instrument_set;
     *body = (struct instrument_set_cmd){.instrument = id,
@@ -84,36 +87,41 @@ static void instrument(struct seed *seed, uint32_t id, uint32_t token, const cha
 
 static void account(struct seed *seed, uint32_t id, uint32_t member)
 {
-    claim(seed, CMD_account_set, 0)->body.account_set =
-        (struct account_set_cmd){.account = id,
-                                 .member = member,
-                                 .jurisdiction = 724,
-                                 .kyc = KYC_APPROVED,
-                                 .accreditation = ACCREDITATION_INSTITUTIONAL,
-                                 .fatca = FATCA_CLEAR,
-                                 .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
-                                 .fee_bps = FEE_BPS_DEFAULT};
+    claim(seed, CMD_account_set, 0)->body.account_set = (struct account_set_cmd){
+        .account = id,
+        .member = member,
+        .jurisdiction = 724,
+        .kyc = KYC_APPROVED,
+        .accreditation = ACCREDITATION_INSTITUTIONAL,
+        .fatca = FATCA_CLEAR,
+        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
+        .fee_bps = FEE_BPS_DEFAULT};
     link_send(&seed->link);
 }
 
-static void session(struct seed *seed, uint32_t id, uint32_t member, uint32_t of_account, uint8_t flags)
+static void session(struct seed *seed, uint32_t id, uint32_t member, uint32_t of_account,
+                    uint8_t flags)
 {
     struct command *command = claim(seed, CMD_session_set, sizeof of_account);
-    command->body.session_set = (struct session_set_cmd){
-        .session = id, .member = member, .gateway = GATEWAY_WEB, .flags = flags, .account_count = 1};
+    command->body.session_set = (struct session_set_cmd){.session = id,
+                                                         .member = member,
+                                                         .gateway = GATEWAY_WEB,
+                                                         .flags = flags,
+                                                         .account_count = 1};
     memcpy(command_tail_writable(command), &of_account, sizeof of_account);
     link_send(&seed->link);
 }
 
 static void deposit(struct seed *seed, uint32_t to, uint32_t of, int64_t amount, uint64_t number)
 {
-    claim(seed, CMD_ledger_post, 0)->body.ledger_post = (struct ledger_post_cmd){.account = to,
-                                                                                 .asset = of,
-                                                                                 .amount = amount,
-                                                                                 .kind = POSTING_DEPOSIT,
-                                                                                 .ref_source = REF_ADMIN,
-                                                                                 .ref_number = number,
-                                                                                 .ref_hash = number};
+    claim(seed, CMD_ledger_post, 0)->body.ledger_post =
+        (struct ledger_post_cmd){.account = to,
+                                 .asset = of,
+                                 .amount = amount,
+                                 .kind = POSTING_DEPOSIT,
+                                 .ref_source = REF_ADMIN,
+                                 .ref_number = number,
+                                 .ref_hash = number};
     link_send(&seed->link);
 }
 
@@ -134,7 +142,8 @@ static void fill(struct seed *seed)
         deposit(seed, 1003 + i, 2, 1000000, i * 3 + 2);
         deposit(seed, 1003 + i, 3, 1000000, i * 3 + 3);
     }
-    claim(seed, CMD_venue_state, 0)->body.venue_state = (struct venue_state_cmd){.state = VENUE_OPEN};
+    claim(seed, CMD_venue_state, 0)->body.venue_state =
+        (struct venue_state_cmd){.state = VENUE_OPEN};
     link_send(&seed->link);
 }
 

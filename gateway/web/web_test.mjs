@@ -79,7 +79,11 @@ async function http(method, path, body, token) {
   return { status: response.status, headers: response.headers, text, body: response.headers.get('content-type') === 'application/json' ? JSON.parse(text) : null };
 }
 const get = (path, token) => http('GET', path, undefined, token);
-const pid = (name) => JSON.parse(readFileSync(join(folder, 'state/status.json'), 'utf8')).processes[name].pid;
+// status.json is a second old at most: it may still name the process before.
+const pid = (name) => until(`${name} has a process`, () => {
+  const { pid } = JSON.parse(readFileSync(join(folder, 'state/status.json'), 'utf8')).processes[name];
+  return pid > 0 && process.kill(pid, 0) && pid;
+});
 
 // ---- a client --------------------------------------------------------------------------------------------------
 
@@ -445,7 +449,7 @@ const tests = {
   async 'the core is killed: answers in doubt, then everything goes on from snapshots'() {
     const client = await Client.open('carla');
     const kept = (await client.place({ price: '95.33', client_order_id: 'survivor' })).order;
-    process.kill(pid('core'), 'SIGKILL');
+    process.kill(await pid('core'), 'SIGKILL');
     const answers = [];
     for (let i = 0; i < 20; i++) answers.push(client.place({ price: '95.34', client_order_id: `doubt-${i}` }).catch((error) => ({ error: { name: error.message } })));
     const names = new Set((await Promise.all(answers)).map((a) => (a.type === 'placed' ? 'placed' : a.error.name)));
@@ -459,8 +463,10 @@ const tests = {
 
   async 'the gateway is killed: it comes back with the same orders'() {
     const client = await Client.open('carla');
+    await until('the venue is open', async () => (await client.place({ price: '95.5', client_order_id: `kept-${++orders}` })).type === 'placed', 10000);
     const before = (await client.ask('orders')).orders;
-    process.kill(pid('web'), 'SIGKILL');
+    assert.equal(before.length, 1);
+    process.kill(await pid('web'), 'SIGKILL');
     await client.closed;
     delete tokens.carla;
     await until('it serves again', async () => (await get('/health')).status === 200, 10000);
@@ -471,7 +477,7 @@ const tests = {
 
   async 'SIGTERM: everybody is told before it goes'() {
     const client = await Client.open();
-    process.kill(pid('web'), 'SIGTERM');
+    process.kill(await pid('web'), 'SIGTERM');
     await client.next('serverShutdown');
     assert.equal((await client.closed).code, 1001);
     await until('the supervisor has started it again', async () => (await get('/health')).status === 200, 15000);

@@ -18,18 +18,27 @@ function points(history) {
   return [...bySecond].sort((a, b) => a[0] - b[0]).map(([time, value]) => ({ time, value }));
 }
 
+// All of it is shown when an instrument's first trades arrive and when the place changes its size; in between
+// the view is the trader's to move.
 export function Chart({ venue }) {
-  const place = useRef(null), chart = useRef(null), series = useRef(null), drawn = useRef(null);
+  const place = useRef(null), chart = useRef(null), series = useRef(null), drawn = useRef({});
   useEffect(() => {
     chart.current = createChart(place.current, OPTIONS);
     series.current = chart.current.addSeries(AreaSeries, SERIES);
-    return () => chart.current.remove();
+    const fit = new ResizeObserver(() => requestAnimationFrame(() => chart.current?.timeScale().fitContent()));
+    fit.observe(place.current);
+    return () => {
+      fit.disconnect();
+      chart.current.remove();
+      chart.current = null;
+    };
   }, []);
   useEffect(() => {
-    if (drawn.current === venue.history) return;
-    drawn.current = venue.history;
-    series.current.setData(points(venue.history));
-    chart.current.timeScale().fitContent();
+    const { history, symbol } = venue, before = drawn.current;
+    if (before.history === history) return;
+    drawn.current = { history, symbol, count: history.length };
+    series.current.setData(points(history));
+    if (before.symbol !== symbol || before.count < 50) chart.current.timeScale().fitContent();
   });
   return html`<div class="canvas" ref=${place}>${venue.history.length ? '' : html`<p class="empty">no trades yet</p>`}</div>`;
 }

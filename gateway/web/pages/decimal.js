@@ -26,6 +26,9 @@ export function show(text, decimalsMin = 0) {
   return whole.replace(/\B(?=(\d{3})+$)/g, '\u2009') + (padded ? '.' + padded : '');
 }
 
+// Two decimals, the rest cut off: never more than there is. The exact text belongs in a title.
+export const short = (text) => String(text).replace(/(\.\d{2})\d+$/, '$1');
+
 export const decimalsOf = (text) => (String(text).split('.')[1] || '').length;
 
 export function compare(a, b) {

@@ -1,7 +1,7 @@
 // Order entry. Prices and quantities stay text from the keyboard to the venue; sums are made with BigInt.
 // FAT_FINGER_CONFIRM and NAV_CONFIRM open a dialogue; agreeing sends the order again with the flag set.
 import { html, useState, useEffect, useRef } from './vendor/preact.mjs';
-import { parse, print, show, decimalsOf } from './decimal.js';
+import { parse, print, show, short, decimalsOf } from './decimal.js';
 
 const CONFIRM = { FAT_FINGER_CONFIRM: 'confirm_fat_finger', NAV_CONFIRM: 'confirm_nav_deviation' };
 const REASON = { FAT_FINGER_CONFIRM: 'Far from the last price', NAV_CONFIRM: 'Far from the net asset value' };
@@ -24,7 +24,7 @@ function Confirm({ question, onYes, onNo }) {
   const dialog = useRef(null);
   useEffect(() => { dialog.current.showModal(); }, []);
   const { order, error } = question;
-  return html`<dialog ref=${dialog} onCancel=${onNo} class=${order.side}>
+  return html`<dialog ref=${dialog} onCancel=${onNo}>
     <h3>${REASON[error.name]}</h3>
     <p class="order"><b>${order.side === 'buy' ? 'Buy' : 'Sell'} ${show(order.quantity)} ${order.symbol}</b>
       ${order.price ? html` at <b class="number">${show(order.price)}</b>` : ' at market'}</p>
@@ -117,7 +117,7 @@ export function Entry({ venue, instrument, draft }) {
   const confirm = () => send({ ...question.order, [CONFIRM[question.error.name]]: true, confirm_ref: question.error.sequence });
   const back = () => { setResult({ error: question.error }); setQuestion(null); };
 
-  return html`<section class="panel entry ${side}"><h2>Order</h2>
+  return html`<section class="panel entry"><h2>Order</h2>
     <form onSubmit=${submit} autocomplete="off">
       <div class="pair sides" role="group" aria-label="Side">
         <button type="button" class="buy" aria-pressed=${side === 'buy'} onClick=${() => setSide('buy')}>Buy <kbd>B</kbd></button>
@@ -138,8 +138,8 @@ export function Entry({ venue, instrument, draft }) {
       ${type === 'limit' ? html`<label>Valid<select value=${tif} onChange=${(e) => setTif(e.target.value)}>
         <option value="day">for the day</option><option value="gtc">until cancelled</option><option value="ioc">immediate or cancel</option></select></label>` : ''}
       <dl class="sums">
-        <div><dt>${type === 'limit' ? 'Total' : 'About'}</dt><dd class="number">${sum === null ? '–' : `${show(sum, 2)} ${instrument.currency}`}</dd></div>
-        <div><dt>Available</dt><dd class="number">${balance ? `${show(balance.available, 2)} ${asset}` : `0 ${asset}`}</dd></div>
+        <div><dt>${type === 'limit' ? 'Total' : 'About'}</dt><dd class="number">${sum === null ? '–' : `${show(short(sum), 2)} ${instrument.currency}`}</dd></div>
+        <div><dt>Available</dt><dd class="number" title=${balance?.available}>${balance ? `${show(short(balance.available), 2)} ${asset}` : `0 ${asset}`}</dd></div>
       </dl>
       <button class="submit ${side}" disabled=${busy || venue.connection !== 'open'}>
         ${busy ? 'Sending…' : `${side === 'buy' ? 'Buy' : 'Sell'} ${instrument.symbol}`}</button>

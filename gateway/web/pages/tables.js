@@ -1,6 +1,6 @@
 // Tables: own orders, own trades with their settlement, balances, and everybody's trades.
 import { html, useState } from './vendor/preact.mjs';
-import { show, decimalsOf, parse, print } from './decimal.js';
+import { show, short, decimalsOf, parse, print } from './decimal.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 const time = (ns) => clock.format(new Date(Number(BigInt(ns) / 1000000n)));
@@ -37,7 +37,7 @@ export function Orders({ venue }) {
   const orders = [...venue.orders.values()].sort((a, b) => (a.leaves === '0') - (b.leaves === '0') || (BigInt(a.order) < BigInt(b.order) ? 1 : -1));
   if (!orders.length) return html`<${Empty}>No orders. A click on a price of the book begins one.<//>`;
   const live = orders.filter((o) => o.leaves !== '0').length;
-  return html`<table><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Filled</th><th>Status</th>
+  return html`<table class="own-orders"><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Filled</th><th>Status</th>
       <th class="act">${live > 1 ? html`<button class="quiet" onClick=${() => venue.ask('cancel_all').catch(setError)}>Cancel all</button>` : ''}</th></tr></thead>
     <tbody>${orders.map((o) => html`<${OrderRow} key=${o.order} venue=${venue} order=${o} onError=${setError} />`)}</tbody></table>
     ${error ? html`<p class="reject" role="alert"><b>${error.text}</b><span>${error.hint}</span></p>` : ''}`;
@@ -59,7 +59,7 @@ export function OwnTrades({ venue }) {
   if (!venue.session) return html`<${Empty}>Log in to see your trades.<//>`;
   const trades = [...venue.ownTrades.values()].sort((a, b) => (BigInt(a.trade) < BigInt(b.trade) ? 1 : -1));
   if (!trades.length) return html`<${Empty}>No trades yet.<//>`;
-  return html`<table><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Quantity</th>
+  return html`<table class="own-trades"><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Quantity</th>
       <th class="number">Fee</th><th>Settlement</th><th>Transaction</th></tr></thead>
     <tbody>${trades.map((t) => html`<tr key=${t.trade + t.side}>
       <td>${time(t.time)}</td><td><b>${t.symbol}</b></td><td class=${t.side}>${t.side}</td>
@@ -78,8 +78,7 @@ export function Balances({ venue }) {
   if (!balances.length) return html`<${Empty}>Nothing in this account yet.<//>`;
   const several = venue.session.accounts.length > 1;
   const row = (b) => html`<tr key=${`${b.account} ${b.asset}`}>${several ? html`<td>${b.account}</td>` : ''}<td><b>${b.asset}</b></td>
-    <td class="number">${show(b.available, 2)}</td><td class="number">${show(b.held, 2)}</td>
-    <td class="number">${show(b.unsettled, 2)}</td>${b.blocked === '0' ? html`<td></td>` : html`<td class="number sell">${show(b.blocked, 2)} blocked</td>`}</tr>`;
+    ${[b.available, b.held, b.unsettled].map((amount) => html`<td class="number" title=${amount}>${show(short(amount), 2)}</td>`)}${b.blocked === '0' ? html`<td></td>` : html`<td class="number sell">${show(b.blocked, 2)} blocked</td>`}</tr>`;
   return html`<table><thead><tr>${several ? html`<th>Account</th>` : ''}<th>Asset</th><th class="number">Available</th><th class="number">In orders</th>
     <th class="number" title="part of it that the chain has not settled yet">Unsettled</th><th></th></tr></thead><tbody>${balances.map(row)}</tbody></table>`;
 }
