@@ -75,7 +75,8 @@ static void digits_off_the_grid_are_refused_and_never_rounded(void **state)
     peer_expect(atlantic, "35=8|11=A2|39=8|5004=81|");
     order(atlantic, "A3", '1', "1", "100.005");
     venue_run(venue);
-    peer_expect(atlantic, "35=8|11=A3|39=8|5004=26|103=99|");
+    peer_expect(atlantic, "35=8|11=A3|39=8|5004=26|103=99|"
+                          "58=OFF_TICK: price 100.005 is not a multiple of the tick 0.01 (round to the tick)|");
     order(atlantic, "A4", '1', "99999999999999999999", "1");
     peer_expect(atlantic, "35=8|11=A4|39=8|5004=81|");
     order(atlantic, "A5", '1', "0", "1");

@@ -190,10 +190,11 @@ static void add_reason(struct report *report, const struct rejection *why, unsig
 {
     char text[512];
     const struct reject_entry *entry = reject_entry(why->code);
-    int length = reject_text(why->code, why->limit, why->value, why->argument, token_scale, text,
-                             sizeof text);
-    if (length > 0 && (size_t)length < sizeof text)
-        snprintf(text + length, sizeof text - (size_t)length, " (%s)", entry->hint);
+    size_t length = (size_t)snprintf(text, sizeof text, "%s: ", entry->name);
+    length += (size_t)reject_text(why->code, why->limit, why->value, why->argument, token_scale,
+                                  text + length, sizeof text - length);
+    ASSERT(length < sizeof text);
+    snprintf(text + length, sizeof text - length, " (%s)", entry->hint);
     add_text(report, 58, text);
     add_number(report, 5004, why->code);
     if (why->code == REJECT_FAT_FINGER_CONFIRM || why->code == REJECT_NAV_CONFIRM)
