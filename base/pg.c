@@ -88,6 +88,8 @@ void pg_error_of_result(struct pg_error *error, const PGresult *result, const PG
     pg_error_set(error, class_of(sqlstate), message ? message : sqlstate);
     snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    if (!constraint) // NOT NULL has no name: its column
+        constraint = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
     if (constraint)
         snprintf(error->constraint, sizeof error->constraint, "%s", constraint);
 }

@@ -29,7 +29,7 @@ const char *pg_class_name(enum pg_class class);
 struct pg_error {
     enum pg_class class;
     char sqlstate[6];    // "" if it did not come from the server
-    char constraint[64]; // name, for PG_CONSTRAINT
+    char constraint[64]; // for PG_CONSTRAINT: its name; of NOT NULL the column's
     char message[256];   // one line
 };
 

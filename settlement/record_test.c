@@ -23,7 +23,7 @@
 #include "matcher/engine.h"
 #include "settlement/record.h"
 
-enum { ACCOUNTS = 8, FIRST_ACCOUNT = 20, COMMANDS = 6000 };
+enum { ACCOUNTS = 8, FIRST_ACCOUNT = 20, COMMANDS = 4000 };
 
 // ---- a venue without processes: engine, tape file, control page -----------------------------------------
 

@@ -126,6 +126,7 @@ bool ask_database_failed(struct ask *ask)
     pg_rollback(pg);
     if (error.class == PG_CONSTRAINT) {
         ask_refuse_field(ask, REJECT_MALFORMED, error.constraint);
+        json_object_set_new(json_object_get(ask->answer, "error"), "text", json_string(error.message));
         ask->status = 409;
         return false;
     }

@@ -1,0 +1,171 @@
+#!/bin/bash
+# The database's side of the venue on real servers: schema and rights, F3's query, the recorder, administration.
+# Usage: LONJA_BIN=… [LONJA_DEV_BIN=…] tests/system/data.sh [PORT_BASE]. Prints a line per test; exit 0 = all well.
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+base=${1:-55300}
+bin=${LONJA_BIN:-$root/build/release/bin}
+tests=${LONJA_DEV_BIN:-$root/build/dev/bin}/../test
+var=$(mktemp -d /tmp/lonja-data-XXXXXX)
+failed=0 venue=''
+
+ok() { echo "ok $1"; }
+not_ok() { echo "not ok $1"; [ $# -lt 2 ] || sed 's/^/# /' <<<"$2"; failed=1; }
+# check NAME COMMAND…
+check() { local name=$1 out; shift; if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "$out"; fi; }
+# equal NAME EXPECTED SEEN
+equal() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected $2, seen $3"; fi; }
+# until_true SECONDS COMMAND…
+until_true() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
+
+clean_up() {
+    [ -z "$venue" ] || { kill -TERM "$venue" 2>/dev/null; wait "$venue" 2>/dev/null; }
+    "$root/tools/services" stop "$var" >/dev/null 2>&1
+    if [ $failed = 0 ]; then rm -rf "$var"; else echo "# kept for a look: $var"; fi
+}
+trap clean_up EXIT
+
+as() { PGPASSWORD=$(cat "$SECRETS/pg-lonja_$1") psql -X -q -v ON_ERROR_STOP=1 -At -h "$PG_HOST" -p "$PG_PORT" -U "lonja_$1" "${database:-lonja}" "${@:2}"; }
+sql() { as owner -c "$1"; }
+admin() { "$bin/lonja" admin --url "http://127.0.0.1:$((base + 1))" --password-file "$var/secrets/login-admin" "$@"; }
+
+"$root/tools/services" start "$var" --ports-from "$((base + 10))" || { not_ok services_start; exit 1; }
+. "$var/services.env"
+
+# ---- schema ---------------------------------------------------------------------------------------------
+
+schema_goes_back_and_forth() {
+    local secrets=$SECRETS
+    superuser=(env PGHOST="$PG_HOST" PGPORT="$PG_PORT" PGUSER=postgres "PGPASSWORD=$(cat "$SECRETS/pg-postgres")")
+    "${superuser[@]}" "$root/schema/sql/setup" lonja_test "$secrets" || return 1
+    (cd "$root/schema/sql" && PGHOST=$PG_HOST PGPORT=$PG_PORT PGUSER=lonja_owner PGPASSWORD=$(cat "$secrets/pg-lonja_owner") \
+        LC_ALL=C.UTF-8 sqitch --quiet revert -y db:pg:lonja_test) || return 1
+    "${superuser[@]}" "$root/schema/sql/setup" lonja_test "$secrets"
+}
+check schema_deploys_reverts_and_deploys_again schema_goes_back_and_forth
+
+export LONJA_TEST_PG_HOST=$PG_HOST LONJA_TEST_PG_PORT=$PG_PORT LONJA_TEST_PG_DATABASE=lonja_test LONJA_TEST_PG_SECRETS=$SECRETS
+check postgres_shim_against_a_server "$tests/pg_test"
+check recorder_killed_cut_doubled_and_rebuilt "$tests/record_test"
+
+# ---- F3: the query as printed in the requirements, as the role that runs it -------------------------------
+
+F3="SELECT t.*, k.contract_address, b.wallet_address AS buyer_wallet, s.wallet_address AS seller_wallet
+FROM trades t JOIN tokens k ON k.id = t.token_id JOIN users b ON b.id = t.buyer_id JOIN users s ON s.id = t.seller_id
+WHERE t.settlement_status = 'pending' AND t.settlement_attempts < 5
+ORDER BY t.created_at ASC LIMIT 10 FOR UPDATE OF t SKIP LOCKED"
+
+database=lonja_test
+sql "INSERT INTO people.asset (asset_id, kind, scale, symbol) VALUES (1, 'cash', 6, 'USD'), (2, 'token', 2, 'PORT') ON CONFLICT DO NOTHING;
+    INSERT INTO people.token (asset_id, name) VALUES (2, 'Port') ON CONFLICT DO NOTHING;
+    INSERT INTO people.member (member_id, name) VALUES (1, 'M') ON CONFLICT DO NOTHING;
+    INSERT INTO people.account (account_id, member_id, name) SELECT n, 1, 'A' || n FROM generate_series(20, 27) n ON CONFLICT DO NOTHING"
+pending=$(sql "SELECT count(*) FROM trades WHERE settlement_status = 'pending'")
+[ "$pending" -ge 30 ] || not_ok the_recorder_test_leaves_trades "pending: $pending"
+# Two workers at once get different trades, oldest first; the second does not wait.
+first=$(mktemp); { echo "BEGIN; $F3;"; sleep 3; echo "ROLLBACK;"; } | as settle >"$first" & holder=$!
+until_true 10 test -s "$first"
+second=$(as settle -c "SET statement_timeout = '1s'" -c "$F3" | cut -d'|' -f1 | sort)
+equal f3_gives_ten_trades_to_each_of_two_workers "10 10" "$(grep -c . "$first") $(grep -c . <<<"$second")"
+equal f3_skips_what_another_worker_holds "" "$(comm -12 <(cut -d'|' -f1 "$first" | sort) <(echo "$second"))"
+equal f3_takes_the_oldest_first "$(sql "SELECT id FROM trades WHERE settlement_status = 'pending' ORDER BY created_at, id LIMIT 10" | sort)" "$(cut -d'|' -f1 "$first" | sort)"
+locked=$(head -1 "$first" | cut -d'|' -f1)
+update="UPDATE settle.trade SET reason = 'x' WHERE trade_id = $locked"
+equal f3_locks_the_row_of_settle_trade 55P03 "$(as settle -v VERBOSITY=sqlstate -c "SET lock_timeout = '200ms'" -c "$update" 2>&1 | grep -o 55P03)"
+check f3_locks_neither_users_nor_tokens as owner -c "SET lock_timeout = '200ms'" -c "UPDATE people.account SET updated_at = now()" -c "UPDATE people.token SET updated_at = now()"
+wait $holder; rm -f "$first"
+
+# says WORDS COMMAND…: the command fails, and says these words.
+says() { local words=$1 out; shift; if out=$("$@" 2>&1); then echo "it did not fail"; return 1; fi; grep -q "$words" <<<"$out" || { echo "$out"; return 1; }; }
+denied() { says 'permission denied' as "$@"; }
+check the_recorder_cannot_change_a_settlement denied record -c "UPDATE settle.trade SET reason = 'x'"
+check settlement_cannot_write_the_record denied settle -c "DELETE FROM record.trade"
+check the_trading_gateway_sees_no_names denied web -c "SELECT name FROM people.account"
+check nobody_changes_the_audit denied admin -c "UPDATE people.audit_log SET actor = 'x'"
+settled="settlement_status = 'settled', settled_at = now()"
+check no_settlement_on_chain_without_a_hash says trade_check as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'on_chain' WHERE trade_id = $locked"
+check a_trade_can_fail as settle -c "UPDATE settle.trade SET settlement_status = 'failed', reason = 'r' WHERE trade_id = $locked"
+check a_failed_settlement_cannot_become_settled_by_itself says 'cannot go from failed to settled' \
+    as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'off_chain' WHERE trade_id = $locked"
+equal every_step_is_in_the_history 'pending failed' "$(sql "SELECT string_agg(to_status, ' ' ORDER BY id) FROM trade_settlement_history WHERE trade_id = $locked AND (from_status IS NULL OR from_status <> to_status)")"
+database=lonja
+
+# ---- the venue: administration and recorder, Postgres absent at start and lost later -------------------------
+
+cat >"$var/lonja.conf" <<CONF
+venue    = { state_folder = "state"; };
+fix      = { port = $((base + 3)); };
+web      = { port = $base; };
+admin    = { port = $((base + 1)); };
+settle   = { port = $((base + 2)); };
+ops      = { metrics_port = $((base + 4)); };
+postgres = { host = "$PG_HOST"; port = $PG_PORT; database = "lonja"; secrets_folder = "secrets"; };
+CONF
+"$root/tools/services" stop "$var" postgres
+"$bin/lonja" up --config "$var/lonja.conf" --only core,tape,admin,record >"$var/up.log" 2>&1 & venue=$!
+health() { curl -s -m 5 "http://127.0.0.1:$((base + 1))/api/v1/health"; }
+core_is_up() { [ "$(health | jq -r .core)" = true ]; }
+database_is_up() { [ "$(health | jq -r .database)" = true ]; }
+check the_venue_starts_without_postgres until_true 20 core_is_up
+"$root/tools/services" start "$var"
+check administration_finds_postgres until_true 20 database_is_up
+check demo_data_enters "$root/tools/demo-data" "$var"
+before=$(admin balances 1001 | jq -c .balances)
+check demo_data_enters_again "$root/tools/demo-data" "$var"
+equal demo_data_is_idempotent "$before" "$(admin balances 1001 | jq -c .balances)"
+
+recorded() { [ "$(sql 'SELECT sequence FROM record.cursor')" -ge "$(admin venue | jq .sequence)" ]; }
+check the_record_follows until_true 10 recorded
+equal cash_and_tokens_sum_to_zero '' "$(sql 'SELECT asset_id FROM record.balance GROUP BY asset_id HAVING sum(available + held) <> 0')"
+equal the_record_has_the_engines_balance "$(jq -r '.[0].available' <<<"$before")" "$(sql "SELECT trim_scale(balance) FROM user_balances WHERE user_id = 1001 AND currency = 'USD'")"
+
+# Refusals: status class and name.
+refused() { local name=$1 want=$2; shift 2; equal "$name" "$want" "$(admin "$@" | jq -r .error.name)"; }
+refused an_unknown_field_is_refused UNKNOWN_FIELD POST members '{"nmae":"x"}'
+refused a_missing_field_is_refused MISSING_FIELD POST deposits '{"reference":"t0","account":1001,"amount":"1"}'
+refused a_fraction_of_a_unit_is_refused BAD_NUMBER POST deposits '{"reference":"t0","account":1001,"asset":"USD","amount":"0.0000001"}'
+refused an_engine_refusal_names_its_code INSUFFICIENT_BALANCE POST withdrawals '{"reference":"t1","account":1001,"asset":"USD","amount":"999999999"}'
+refused a_taken_wallet_is_refused MALFORMED POST accounts '{"account":1002,"wallet_address":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"}'
+refused an_id_out_of_range_leaves_no_row ID_RANGE POST accounts '{"account":999999,"member":101,"name":"x"}'
+equal a_refused_account_leaves_no_row 0 "$(sql 'SELECT count(*) FROM people.account WHERE account_id = 999999')"
+deposit='{"reference":"t2","account":1001,"asset":"USD","amount":"5"}'
+one=$(admin POST deposits "$deposit" | jq .sequence) two=$(admin POST deposits "$deposit" | jq .sequence)
+equal a_repeated_deposit_has_one_sequence "$one" "$two"
+refused a_changed_deposit_is_a_conflict REFERENCE_CONFLICT POST deposits '{"reference":"t2","account":1001,"asset":"USD","amount":"6"}'
+equal without_a_login_nothing NOT_LOGGED_IN "$(curl -s "http://127.0.0.1:$((base + 1))/api/v1/admin/members" | jq -r .error.name)"
+admin POST logins '{"kind":"admin","login_name":"eye","password":"only-looking-here","role":"auditor"}' >/dev/null
+echo only-looking-here >"$var/eye"
+equal an_auditor_may_not_change FORBIDDEN "$(LONJA_ADMIN_USER=eye admin --password-file "$var/eye" POST members '{"name":"x"}' | jq -r .error.name)"
+check an_auditor_may_look env LONJA_ADMIN_USER=eye "$bin/lonja" admin --url "http://127.0.0.1:$((base + 1))" --password-file "$var/eye" GET audit
+equal no_password_in_the_audit 0 "$(sql "SELECT count(*) FROM audit_logs WHERE decision_details::text LIKE '%only-looking%'")"
+equal every_change_is_audited "$(grep -c 'admin info change' "$var/up.log")" "$(sql 'SELECT count(*) FROM audit_logs')"
+
+# Postgres is lost: trading control works, ledger requests wait outside, the tape keeps the backlog.
+token=$(curl -s -d "$(jq -nc --rawfile p "$var/secrets/login-admin" '{user: "admin", password: $p}')" "http://127.0.0.1:$((base + 1))/api/v1/login" | jq -r .token)
+call() { curl -s -m 20 -H "authorization: Bearer $token" -d "$2" "http://127.0.0.1:$((base + 1))/api/v1/admin/$1"; }
+"$root/tools/services" stop "$var" postgres
+equal halted_without_postgres 6 "$(call instruments/1/phase '{"phase":"halted"}' | jq .events[0].phase)"
+equal a_deposit_without_postgres_is_refused DATABASE_DOWN "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq -r .error.name)"
+"$root/tools/services" start "$var"
+until_true 20 database_is_up
+equal the_same_deposit_goes_through_later 1 "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq '.events | length')"
+check the_record_catches_up until_true 20 recorded
+equal the_halt_is_audited_later 1 "$(sql "SELECT count(*) FROM audit_logs WHERE action_type LIKE '%/phase' AND decision_details->>'phase' = 'halted'")"
+
+# Each process is killed: nothing acknowledged is lost, nothing is doubled.
+available() { admin balances 1001 | jq -r '.balances[0].available'; }
+want=$(available)
+for name in record admin core; do
+    kill -KILL "$("$bin/lonja" status --config "$var/lonja.conf" --json | jq -r ".processes[] | select(.name == \"$name\") | .pid")"
+    sleep 0.3
+    until_true 20 core_is_up
+    check "after_kill_of_${name}_a_deposit_goes_through" until_true 20 admin POST deposits "{\"reference\":\"k-$name\",\"account\":1001,\"asset\":\"USD\",\"amount\":\"1\"}"
+    want=$((want + 1))
+    equal "after_kill_of_${name}_it_is_booked_once" "$want" "$(available)"
+    check "after_kill_of_${name}_the_record_follows" until_true 20 recorded
+done
+equal after_all_kills_the_record_has_the_engines_balance "$want" "$(sql "SELECT trim_scale(balance) FROM user_balances WHERE user_id = 1001 AND currency = 'USD'")"
+equal after_all_kills_sums_are_zero '' "$(sql 'SELECT asset_id FROM record.balance GROUP BY asset_id HAVING sum(available + held) <> 0')"
+
+kill -TERM "$venue"; wait "$venue"; equal the_venue_stops_cleanly 0 $?; venue=''
+exit $failed
