@@ -29,9 +29,10 @@ struct command_ring_control {
     _Atomic uint64_t heartbeat_ns;          // monotone clock, written by the producer at least every 100 ms
     _Atomic uint32_t incarnation;           // of the producer now attached to the memory
     _Alignas(64) _Atomic uint64_t head;     // published by the consumer
-    _Atomic uint32_t core_sleeping;         // 1 while the core waits on `wake`
+    // A line of its own, seldom written: the producer looks at core_sleeping after every publication.
+    _Alignas(64) _Atomic uint32_t core_sleeping; // 1 while the core waits on `wake`
     _Atomic uint32_t shut;                  // 1 = the consumer refuses this incarnation (it lied)
-    _Alignas(64) uint64_t epoch;            // core's epoch: written by the core when it takes the ring over
+    uint64_t epoch;                         // core's epoch: written by the core when it takes the ring over
     uint8_t pad[4096 - 3 * 64];
 };
 

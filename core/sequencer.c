@@ -311,8 +311,10 @@ static void sequencer_count_round(struct sequencer *sequencer, uint64_t began_ns
     if (count > 0)
         core_counter_max(control, COUNTER_duty_cycle_max_ns,
                          clock_monotone_ns(sequencer->clock) - began_ns);
-    atomic_store_explicit(&control->venue_state, engine_venue_state(sequencer->replay->engine),
-                          memory_order_relaxed);
+    // Only when it changes: readers look at this line for every event (the epoch is there).
+    uint8_t venue_state = engine_venue_state(sequencer->replay->engine);
+    if (venue_state != atomic_load_explicit(&control->venue_state, memory_order_relaxed))
+        atomic_store_explicit(&control->venue_state, venue_state, memory_order_relaxed);
 }
 
 int sequencer_work(struct sequencer *sequencer)
