@@ -3,7 +3,8 @@
 //   lead      the lock; without it nothing else happens
 //   results   answers of the core are written down, results not yet answered are sent
 //   retry     what administrators asked to try again becomes pending
-//   chain     where is the chain, are the nonces ours (settle_chain.c); when it cannot be used, only trades
+//   chain     where is the chain, are the nonces ours (settle_chain.c); when it cannot be used,
+//   only trades
 //             that need no chain are claimed
 //   items     the open requests, lowest nonce first, each one step further (settle_item.c)
 //   claim     new trades, and their first step at once
@@ -15,8 +16,9 @@
 
 #include "base/log.h"
 
-static const uint64_t STORE_WAIT_NS = 200000000;  // a lost database is asked again after this
-static const uint64_t CHAIN_WAIT_NS = 1000000000; // a node or signer that failed, if a tick is not shorter
+static const uint64_t STORE_WAIT_NS = 200000000; // a lost database is asked again after this
+static const uint64_t CHAIN_WAIT_NS =
+    1000000000; // a node or signer that failed, if a tick is not shorter
 
 void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct settle_store_ops *store, struct node *node,
@@ -39,7 +41,8 @@ bool settle_store_ok(struct settle *settle, enum settle_store_result result)
         return true;
     settle->counters.store_failures++;
     settle->store_failed = true;
-    settle->results_stale = true; // an answer may be unwritten: read again what has none, and send it again
+    settle->results_stale =
+        true; // an answer may be unwritten: read again what has none, and send it again
     settle->result_count = settle->result_sent = 0;
     return false;
 }
@@ -52,20 +55,22 @@ enum settle_step settle_chain_failed(struct settle *settle, const char *what,
     if (result == NODE_OK)
         return SETTLE_STEP_ABORT;
     settle->counters.node_failures++;
-    log_limited(LOG_WARNING, "the node does not answer as it should call=\"%s\" result=%s "
+    log_limited(LOG_WARNING,
+                "the node does not answer as it should call=\"%s\" result=%s "
                 "message=\"%s\"",
                 what, node_result_text(result), settle->node->error.message);
     return SETTLE_STEP_ABORT;
 }
 
-// ---- results for the core -------------------------------------------------------------------------
+// ---- results for the core
+// -------------------------------------------------------------------------
 
 static bool results_answered(struct settle *settle, const struct settle_answer *answer)
 {
     uint16_t code = answer->kind == SETTLE_ANSWER_REFUSED ? answer->reject_code : 0;
 
-    if (!settle_store_ok(settle, settle->store.answered(settle->store.context, answer->ref_number,
-                                                        code)))
+    if (!settle_store_ok(settle,
+                         settle->store.answered(settle->store.context, answer->ref_number, code)))
         return false;
     if (code != 0) {
         settle->counters.results_refused++;
@@ -110,7 +115,8 @@ static size_t results_send(struct settle *settle)
         settle->result_sent = 0;
         settle->results_stale = false;
     }
-    // One at a time: the core remembers the last number only, so that a repeat of it has a sure answer.
+    // One at a time: the core remembers the last number only, so that a repeat of it has a sure
+    // answer.
     if (settle->result_sent == 0 && settle->result_count > 0 &&
         settle->core.send(settle->core.context, &settle->results[0].command)) {
         settle->result_sent = 1;
@@ -120,7 +126,8 @@ static size_t results_send(struct settle *settle)
     return done;
 }
 
-// ---- the pass -------------------------------------------------------------------------------------
+// ---- the pass
+// -------------------------------------------------------------------------------------
 
 static bool pass_lead(struct settle *settle, uint64_t now_ns)
 {
@@ -198,9 +205,8 @@ static size_t pass_claim(struct settle *settle, bool chain_ready)
     size_t room = SETTLE_ITEMS_MAX - settle->item_count;
     size_t max = room < settle->config.batch_max ? room : settle->config.batch_max;
 
-    if (max == 0 ||
-        !settle_store_ok(settle, settle->store.claim(settle->store.context, &claim, max,
-                                                     chain_ready)))
+    if (max == 0 || !settle_store_ok(settle, settle->store.claim(settle->store.context, &claim, max,
+                                                                 chain_ready)))
         return 0;
     settle->counters.claimed += claim.claimed;
     settle->counters.off_chain += claim.off_chain;

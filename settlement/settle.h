@@ -1,16 +1,18 @@
-// The settlement worker: an agent that carries every request of chain.chain_request through the state
-// machine of settle_states.h, exactly once. Its first customer is the settlement of trades (F1–F7).
+// The settlement worker: an agent that carries every request of chain.chain_request through the
+// state machine of settle_states.h, exactly once. Its first customer is the settlement of trades
+// (F1–F7).
 //
-// It keeps no truth of its own: each pass reads the open rows and advances each by what can be done now.
-// The order of effects is what makes it exact:
-//   evidence and nonce committed → signature → raw bytes committed → broadcast → receipt → confirmations
-//   → one transaction that settles the trade and queues the result for the core → the core's event.
+// It keeps no truth of its own: each pass reads the open rows and advances each by what can be done
+// now. The order of effects is what makes it exact:
+//   evidence and nonce committed → signature → raw bytes committed → broadcast → receipt →
+//   confirmations → one transaction that settles the trade and queues the result for the core → the
+//   core's event.
 // A crash between any two of them leaves rows from which the next pass goes on with the same bytes.
 // A new nonce is taken for a trade only when every attempt at the former one has ended for certain.
 //
 // Threads: one. Memory: fixed, inside `struct settle` (about 1 MB), no allocation of its own.
-// Failures: the node's, the signer's and the database's are waited out (settle_deadline_ns says until when);
-// what is our own fault asserts.
+// Failures: the node's, the signer's and the database's are waited out (settle_deadline_ns says
+// until when); what is our own fault asserts.
 #ifndef LONJA_SETTLEMENT_SETTLE_H
 #define LONJA_SETTLEMENT_SETTLE_H
 
@@ -72,28 +74,29 @@ struct settle {
     bool has_signer;
     bool nonces_checked;
     struct chain_address signer_address;
-    uint64_t block_number;   // latest, at the start of this pass
-    uint64_t base_fee_wei;   // of the next block
-    uint64_t priority_wei;   // what the last blocks paid
-    uint64_t mined_nonces;   // the node's count at latest
-    uint64_t looked_block;   // receipts were last asked for at this block …
-    uint64_t looked_ns;      // … and time
-    bool look;               // this pass asks for receipts
-    bool resend;             // this pass looks whether the pool still has what was sent
+    uint64_t block_number; // latest, at the start of this pass
+    uint64_t base_fee_wei; // of the next block
+    uint64_t priority_wei; // what the last blocks paid
+    uint64_t mined_nonces; // the node's count at latest
+    uint64_t looked_block; // receipts were last asked for at this block …
+    uint64_t looked_ns;    // … and time
+    bool look;             // this pass asks for receipts
+    bool resend;           // this pass looks whether the pool still has what was sent
     uint64_t resent_ns;
-    uint64_t head_nonce;     // the lowest nonce that is not mined, since
-    uint64_t head_block;     // … this block
-    uint64_t head_ns;        // … and time
+    uint64_t head_nonce; // the lowest nonce that is not mined, since
+    uint64_t head_block; // … this block
+    uint64_t head_ns;    // … and time
     uint64_t deadline_ns;
     uint64_t chain_again_ns; // the node or the signer failed: not before this
     uint64_t store_again_ns;
-    bool store_failed;       // this pass
-    bool chain_failed;       // this pass
+    bool store_failed; // this pass
+    bool chain_failed; // this pass
 
     size_t item_count;
     struct settle_item items[SETTLE_ITEMS_MAX];
 
-    // Results on their way to the core, oldest first; result_sent is 1 while the first waits for its answer.
+    // Results on their way to the core, oldest first; result_sent is 1 while the first waits for
+    // its answer.
     bool results_stale; // read them again
     size_t result_count;
     size_t result_sent;
@@ -103,13 +106,14 @@ struct settle {
     uint8_t scratch_raw[SIGNER_RAW_MAX];
 };
 
-// Takes over nothing: the caller closes store, node, signer and core after the worker is no longer used.
+// Takes over nothing: the caller closes store, node, signer and core after the worker is no longer
+// used.
 void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct settle_store_ops *store, struct node *node,
                  const struct signer_ops *signer, const struct settle_core_ops *core);
 
-// One bounded pass. `now_ns` is wall-clock time. Returns how many rows changed; call again at once while it
-// is above zero, else when notified, when the core answers, or at settle_deadline_ns.
+// One bounded pass. `now_ns` is wall-clock time. Returns how many rows changed; call again at once
+// while it is above zero, else when notified, when the core answers, or at settle_deadline_ns.
 size_t settle_do_work(struct settle *settle, uint64_t now_ns);
 uint64_t settle_deadline_ns(const struct settle *settle);
 

@@ -1,13 +1,15 @@
-// Where the chain is, and whose nonces are used. One owner per signer and chain: the counter stands in
-// Postgres (settle.nonce, settle.signer) and is compared with the node's two counts at start, every tick
-// and whenever an answer does not fit:
+// Where the chain is, and whose nonces are used. One owner per signer and chain: the counter stands
+// in Postgres (settle.nonce, settle.signer) and is compared with the node's two counts at start,
+// every tick and whenever an answer does not fit:
 //
 //   node's count      meaning                                            what is done
 //   = counter         nothing under way                                  –
-//   below, our lines  sent or signed transactions are not mined yet      they are resent in nonce order
-//   below, confirmed  the chain lost what was final (deep reorganisation, restored node): the same bytes
+//   below, our lines  sent or signed transactions are not mined yet      they are resent in nonce
+//   order below, confirmed  the chain lost what was final (deep reorganisation, restored node): the
+//   same bytes
 //                     go out again, an error is logged; the trades stay settled
-//   above             somebody else signs with our key: an error is logged, the counter goes past it
+//   above             somebody else signs with our key: an error is logged, the counter goes past
+//   it
 #include "settlement/settle_internal.h"
 
 #include <string.h>
@@ -43,9 +45,9 @@ static enum settle_step lost_look(struct settle *settle)
 {
     size_t reopened = 0;
 
-    if (!settle_store_ok(settle, settle->store.reopen(settle->store.context, &reopened,
-                                                      &settle->signer_address,
-                                                      settle->mined_nonces)))
+    if (!settle_store_ok(settle,
+                         settle->store.reopen(settle->store.context, &reopened,
+                                              &settle->signer_address, settle->mined_nonces)))
         return SETTLE_STEP_ABORT;
     if (reopened > 0) {
         settle->counters.reorganised += reopened;
@@ -61,8 +63,8 @@ static enum settle_step nonces_look(struct settle *settle)
     uint64_t pending = 0;
     uint64_t next = 0;
     bool known = false;
-    enum node_result result = node_transaction_count(settle->node, &pending,
-                                                     &settle->signer_address, NODE_PENDING);
+    enum node_result result =
+        node_transaction_count(settle->node, &pending, &settle->signer_address, NODE_PENDING);
 
     if (result != NODE_OK)
         return settle_chain_failed(settle, "eth_getTransactionCount", result);
@@ -150,9 +152,9 @@ static enum node_result block_scan(struct settle *settle, bool *found, struct ch
         result = NODE_GARBAGE;
     *found = false;
     if (result == NODE_OK)
-        json_array_foreach(transactions, i, transaction)
-            if (transaction_uses(transaction, &settle->signer_address, nonce, hash))
-                *found = true;
+        json_array_foreach(transactions, i,
+                           transaction) if (transaction_uses(transaction, &settle->signer_address,
+                                                             nonce, hash)) *found = true;
     rpc_reply_fini(&reply);
     return result;
 }

@@ -1,5 +1,5 @@
-// The door to the core: settlement results out, their answers in. Production is settle_core_link.c (command
-// ring and follower); tests put a fake behind it.
+// The door to the core: settlement results out, their answers in. Production is settle_core_link.c
+// (command ring and follower); tests put a fake behind it.
 //
 // A result is sent again until its answer has been seen; the core answers a repeat as done.
 #ifndef LONJA_SETTLEMENT_SETTLE_CORE_H

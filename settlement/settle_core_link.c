@@ -84,8 +84,7 @@ static void on_not_attached(struct settle_core_link *core)
 
 static bool is_ours(const struct settle_core_link *core, const struct event *event)
 {
-    return core->link.attached && core->sent_ref != 0 &&
-           event->header.gateway == GATEWAY_SETTLE &&
+    return core->link.attached && core->sent_ref != 0 && event->header.gateway == GATEWAY_SETTLE &&
            event->header.gateway_seq == core->sent_gateway_seq;
 }
 
@@ -175,8 +174,8 @@ static bool no_record(void *context, const struct snapshot_record *record)
 
 static bool link_start(struct settle_core_link *core, const struct boot *boot)
 {
-    // Results without an answer are sent again anyway, so there is no need to read what lies before the
-    // newest snapshot.
+    // Results without an answer are sent again anyway, so there is no need to read what lies before
+    // the newest snapshot.
     core->follower = follower_open(boot, follower_load_snapshot(boot, no_record, NULL));
     if (core->follower == NULL)
         return false;
@@ -220,7 +219,8 @@ void settle_core_link_close(struct settle_core_link *core)
     free(core);
 }
 
-// ---- the worker's side ------------------------------------------------------------------------------
+// ---- the worker's side
+// ------------------------------------------------------------------------------
 
 static bool ops_send(void *context, const struct settlement_result_cmd *command)
 {

@@ -1,5 +1,5 @@
-// The link against a core that is played by this test, over real rings: attach, answers, repeats, a core that
-// restarts before it has taken a command, one that has detached us.
+// The link against a core that is played by this test, over real rings: attach, answers, repeats, a
+// core that restarts before it has taken a command, one that has detached us.
 #include "core/testing.h"
 
 #include <stdatomic.h>
@@ -41,10 +41,12 @@ static void core_open(struct played_core *core)
     testing_boot_init(&core->boot, PROCESS_SETTLE, core->folder);
     assert_int_equal(event_ring_open_writer(&core->events, core->boot.event_ring_fd,
                                             (uint64_t)config->rings_events,
-                                            (uint64_t)config->limits_command_events_max), 0);
+                                            (uint64_t)config->limits_command_events_max),
+                     0);
     assert_int_equal(command_ring_open_consumer(&core->commands,
                                                 core->boot.command_ring_fd[GATEWAY_SETTLE],
-                                                (uint64_t)config->rings_command_slots, true), 0);
+                                                (uint64_t)config->rings_command_slots, true),
+                     0);
     epoch_begin(core, 1);
     core->link = settle_core_link_open(&core->boot);
     assert_non_null(core->link);
@@ -134,8 +136,8 @@ static struct settle_answer next_answer(struct played_core *core)
 
 static void send(struct played_core *core, uint64_t ref_number)
 {
-    const struct settlement_result_cmd body = {.trade_id = 4711, .ref_number = ref_number,
-                                               .outcome = SETTLEMENT_SETTLED, .quantity = 5};
+    const struct settlement_result_cmd body = {
+        .trade_id = 4711, .ref_number = ref_number, .outcome = SETTLEMENT_SETTLED, .quantity = 5};
 
     for (int i = 0; i < 2000 && !core->ops.send(core->ops.context, &body); i++)
         pause_ms(1);

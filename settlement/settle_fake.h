@@ -1,15 +1,19 @@
-// Test only: the world around the worker in memory — Postgres, an EVM node with an ERC-3643 token, the signer
-// and the core — each behind the same tables of functions as in production, with faults at every effect.
+// Test only: the world around the worker in memory — Postgres, an EVM node with an ERC-3643 token,
+// the signer and the core — each behind the same tables of functions as in production, with faults
+// at every effect.
 //
-// Fault model. Every call that leaves the worker is one numbered effect, at which one of these may happen:
+// Fault model. Every call that leaves the worker is one numbered effect, at which one of these may
+// happen:
 //   LOST_BEFORE  the request never arrives (connection refused, timeout on the way)
-//   LOST_AFTER   it is carried out, its answer is lost (a commit that nobody hears of, a broadcast too)
-//   GARBAGE      the node answers something unusable after it has acted; elsewhere as LOST_AFTER
-//   KILL_BEFORE, KILL_AFTER  the worker dies: nothing that it still does has any effect
-// A lost database session also loses the lock: nothing is written until `lead` has been called again.
+//   LOST_AFTER   it is carried out, its answer is lost (a commit that nobody hears of, a broadcast
+//   too) GARBAGE      the node answers something unusable after it has acted; elsewhere as
+//   LOST_AFTER KILL_BEFORE, KILL_AFTER  the worker dies: nothing that it still does has any effect
+// A lost database session also loses the lock: nothing is written until `lead` has been called
+// again.
 //
-// What the world itself asserts, at every effect: a broadcast has its bytes, hash and nonce committed; a
-// move of a trade or an attempt is in the table; no planned leg is executed twice; a nonce serves one trade.
+// What the world itself asserts, at every effect: a broadcast has its bytes, hash and nonce
+// committed; a move of a trade or an attempt is in the table; no planned leg is executed twice; a
+// nonce serves one trade.
 #ifndef LONJA_SETTLEMENT_SETTLE_FAKE_H
 #define LONJA_SETTLEMENT_SETTLE_FAKE_H
 
@@ -36,12 +40,12 @@ enum fake_fault {
 };
 
 struct fake_faults {
-    uint64_t effects;   // so far
-    uint64_t at;        // the effect at which `kind` happens (1 = the first); 0 = none
+    uint64_t effects; // so far
+    uint64_t at;      // the effect at which `kind` happens (1 = the first); 0 = none
     enum fake_fault kind;
-    uint32_t permille;  // otherwise at random with this chance, any kind
+    uint32_t permille; // otherwise at random with this chance, any kind
     uint64_t random;
-    bool dead;          // the worker was killed; fake_revive
+    bool dead; // the worker was killed; fake_revive
     uint64_t injected;
 };
 
@@ -111,7 +115,7 @@ struct fake_world {
     struct settle_result results[FAKE_RESULTS_MAX];
     bool result_answered[FAKE_RESULTS_MAX];
     uint64_t result_number;
-    size_t checks;  // evidence rows
+    size_t checks; // evidence rows
     size_t rechecks;
     unsigned gas_rows;
 
@@ -123,11 +127,11 @@ struct fake_world {
     uint64_t pool_floor_wei; // a lower max fee is "underpriced"
     bool paused;
     bool can_transfer;
-    bool hook_reverts;       // forcedTransfer reverts, also when simulated
-    bool out_of_gas_once;    // the next transaction fails, a simulation passes
-    bool wrong_event;        // executed transactions emit another Transfer
-    bool receipts_hidden;    // a node that lags behind its own blocks: no receipt of any transaction
-    bool blocks_hidden;      // … and its blocks show no transactions
+    bool hook_reverts;    // forcedTransfer reverts, also when simulated
+    bool out_of_gas_once; // the next transaction fails, a simulation passes
+    bool wrong_event;     // executed transactions emit another Transfer
+    bool receipts_hidden; // a node that lags behind its own blocks: no receipt of any transaction
+    bool blocks_hidden;   // … and its blocks show no transactions
     bool down;
     size_t wallet_count;
     struct fake_wallet wallets[FAKE_WALLETS_MAX];
@@ -151,14 +155,15 @@ struct fake_world {
     struct settle_answer answers[FAKE_RESULTS_MAX];
 };
 
-extern const char fake_token[];    // the contract's address
-extern const char fake_seller[];   // wallets with units at the start
+extern const char fake_token[];  // the contract's address
+extern const char fake_seller[]; // wallets with units at the start
 extern const char fake_seller2[];
 extern const char fake_buyer[];
 
 // A world with one token, three verified wallets and a signer; no trades.
 void fake_init(struct fake_world *world, uint64_t seed);
-// The next trade; ids go up by 1000. Quantity is in token units of scale 2, the contract has 18 decimals.
+// The next trade; ids go up by 1000. Quantity is in token units of scale 2, the contract has 18
+// decimals.
 struct fake_trade *fake_trade(struct fake_world *world, const char *seller, const char *buyer,
                               int64_t quantity);
 void fake_retry(struct fake_world *world, struct fake_trade *trade);
@@ -174,8 +179,8 @@ bool fake_is_before(enum fake_fault fault); // the effect does not take place
 uint64_t fake_random(struct fake_world *world, uint64_t below);
 
 // The chain on its own: a block with what the pool offers; the last `depth` blocks undone (their
-// transactions return to the pool, or are forgotten); the pool forgotten; a transaction of our key made
-// behind our back.
+// transactions return to the pool, or are forgotten); the pool forgotten; a transaction of our key
+// made behind our back.
 void fake_mine(struct fake_world *world);
 void fake_reorganise(struct fake_world *world, uint64_t depth, bool forget);
 void fake_forget_pool(struct fake_world *world);

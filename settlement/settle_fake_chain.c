@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A node with one ERC-3643 token, the signer, and the core. The node speaks JSON-RPC results, so that
-// chain/node.c and chain/erc3643.c are under test with the worker; its errors have a real node's words.
+// A node with one ERC-3643 token, the signer, and the core. The node speaks JSON-RPC results, so
+// that chain/node.c and chain/erc3643.c are under test with the worker; its errors have a real
+// node's words.
 
 static const uint8_t registry_bytes[ADDRESS_BYTES] = {0x11};
 static const uint8_t compliance_bytes[ADDRESS_BYTES] = {0x22};
 
-// ---- state ----------------------------------------------------------------------------------------
+// ---- state
+// ----------------------------------------------------------------------------------------
 
 struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address)
 {
@@ -142,7 +144,8 @@ void fake_foreign(struct fake_world *world)
     tx->hash = keccak256_hash((const uint8_t *)&world->tx_count, sizeof(world->tx_count));
 }
 
-// ---- JSON-RPC -------------------------------------------------------------------------------------
+// ---- JSON-RPC
+// -------------------------------------------------------------------------------------
 
 static json_t *quantity(chain_uint128 value)
 {
@@ -193,8 +196,8 @@ static const char *param_text(const json_t *params, size_t index)
 static bool leg_of_calldata(struct settle_leg *leg, const struct chain_address *to,
                             const uint8_t *data, size_t len)
 {
-    uint32_t selector = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
-                        (uint32_t)data[2] << 8 | data[3];
+    uint32_t selector =
+        (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
     struct abi_word words[3];
 
     leg->token = *to;
@@ -206,19 +209,20 @@ static bool leg_of_calldata(struct settle_leg *leg, const struct chain_address *
            abi_word_u128(&leg->units, &words[2]);
 }
 
-static json_t *message_call(struct fake_world *world, struct rpc_reply *reply,
-                            const json_t *params, bool estimate)
+static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, const json_t *params,
+                            bool estimate)
 {
     const json_t *message = json_array_get(params, 0);
     uint8_t data[256];
     struct chain_address to;
     struct chain_address argument = {{0}};
     struct settle_leg leg;
-    ssize_t len = hex_decode(data, sizeof(data), json_string_value(json_object_get(message, "data")));
+    ssize_t len =
+        hex_decode(data, sizeof(data), json_string_value(json_object_get(message, "data")));
 
     ASSERT(len >= 4 && address_parse(&to, json_string_value(json_object_get(message, "to"))));
-    uint32_t selector = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
-                        (uint32_t)data[2] << 8 | data[3];
+    uint32_t selector =
+        (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
     if (len >= 36)
         memcpy(argument.bytes, data + 16, ADDRESS_BYTES);
 #define IS(method) (selector == (uint32_t)ERC3643_##method)
@@ -295,8 +299,7 @@ static struct fake_tx *tx_param(struct fake_world *world, const json_t *params)
 
     ASSERT(hex_decode_exact(hash.bytes, sizeof(hash.bytes), param_text(params, 0)));
     for (size_t i = world->tx_count; i > 0; i--)
-        if (!world->txs[i - 1].dropped &&
-            memcmp(&world->txs[i - 1].hash, &hash, sizeof(hash)) == 0)
+        if (!world->txs[i - 1].dropped && memcmp(&world->txs[i - 1].hash, &hash, sizeof(hash)) == 0)
             return &world->txs[i - 1];
     return NULL;
 }
@@ -425,7 +428,8 @@ struct rpc_ops fake_rpc(struct fake_world *world)
     return (struct rpc_ops){.context = world, .call = rpc_call, .close = nothing};
 }
 
-// ---- the signer -----------------------------------------------------------------------------------
+// ---- the signer
+// -----------------------------------------------------------------------------------
 
 static enum signer_result signer_address(void *context, struct chain_address *out)
 {
@@ -488,7 +492,8 @@ struct signer_ops fake_signer(struct fake_world *world)
         .context = world, .address = signer_address, .sign = signer_sign, .close = nothing};
 }
 
-// ---- the core -------------------------------------------------------------------------------------
+// ---- the core
+// -------------------------------------------------------------------------------------
 
 static struct fake_trade *trade_by_id(struct fake_world *world, uint64_t trade_id)
 {
@@ -541,7 +546,8 @@ static bool core_poll(void *context, struct settle_answer *out)
     if (out->kind == SETTLE_ANSWER_RESTARTED)
         world->core_lost = false;
     world->answer_count--;
-    memmove(&world->answers[0], &world->answers[1], world->answer_count * sizeof(world->answers[0]));
+    memmove(&world->answers[0], &world->answers[1],
+            world->answer_count * sizeof(world->answers[0]));
     return true;
 }
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// Postgres as settlement sees it: every function is one transaction; it happens as a whole or not at all,
-// and its answer may be lost either way.
+// Postgres as settlement sees it: every function is one transaction; it happens as a whole or not
+// at all, and its answer may be lost either way.
 
 const char fake_token[] = "0x00000000000000000000000000000000000000aa";
 const char fake_seller[] = "0x00000000000000000000000000000000000000b1";
@@ -13,7 +13,8 @@ const char fake_buyer[] = "0x00000000000000000000000000000000000000c1";
 
 #define GIGA UINT64_C(1000000000)
 
-// ---- faults ---------------------------------------------------------------------------------------
+// ---- faults
+// ---------------------------------------------------------------------------------------
 
 uint64_t fake_random(struct fake_world *world, uint64_t below)
 {
@@ -70,7 +71,8 @@ static enum settle_store_result end(enum fake_fault fault)
     if (!begin(world, &fault))                                                                     \
     return SETTLE_STORE_LOST
 
-// ---- rows -----------------------------------------------------------------------------------------
+// ---- rows
+// -----------------------------------------------------------------------------------------
 
 static struct fake_trade *trade_row(struct fake_world *world, uint64_t trade_id)
 {
@@ -139,7 +141,8 @@ bool fake_is_committed(const struct fake_world *world, const uint8_t *raw, size_
     return false;
 }
 
-// ---- the functions --------------------------------------------------------------------------------
+// ---- the functions
+// --------------------------------------------------------------------------------
 
 static enum settle_store_result store_lead(void *context)
 {
@@ -432,8 +435,9 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
     struct fake_attempt *open = open_attempt(world, trade_row(world, item->trade_id));
     if (open != NULL && open != row)
-        attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED ? SETTLE_ATTEMPT_DROPPED
-                                                                          : SETTLE_ATTEMPT_REPLACED);
+        attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED
+                               ? SETTLE_ATTEMPT_DROPPED
+                               : SETTLE_ATTEMPT_REPLACED);
     attempt_move(row, SETTLE_ATTEMPT_MINED);
     row->attempt.mined_block = receipt->block_number;
     return end(fault);
@@ -556,17 +560,35 @@ static void store_close(void *context)
 struct settle_store_ops fake_store(struct fake_world *world)
 {
     return (struct settle_store_ops){
-        .context = world, .lead = store_lead, .retry = store_retry, .nonce_get = store_nonce_get,
-        .nonce_set = store_nonce_set, .claim = store_claim, .load = store_load, .raw = store_raw,
-        .end = store_end, .inbound_open = store_inbound, .prepare = store_prepare,
-        .refuse = store_refuse, .sign = store_sign, .sent = store_sent, .mined = store_mined,
-        .unmined = store_unmined, .confirm = store_confirm, .revert = store_revert,
-        .drop = store_drop, .recheck = store_recheck, .reopen = store_reopen,
-        .results = store_results, .answered = store_answered, .close = store_close,
+        .context = world,
+        .lead = store_lead,
+        .retry = store_retry,
+        .nonce_get = store_nonce_get,
+        .nonce_set = store_nonce_set,
+        .claim = store_claim,
+        .load = store_load,
+        .raw = store_raw,
+        .end = store_end,
+        .inbound_open = store_inbound,
+        .prepare = store_prepare,
+        .refuse = store_refuse,
+        .sign = store_sign,
+        .sent = store_sent,
+        .mined = store_mined,
+        .unmined = store_unmined,
+        .confirm = store_confirm,
+        .revert = store_revert,
+        .drop = store_drop,
+        .recheck = store_recheck,
+        .reopen = store_reopen,
+        .results = store_results,
+        .answered = store_answered,
+        .close = store_close,
     };
 }
 
-// ---- the world ------------------------------------------------------------------------------------
+// ---- the world
+// ------------------------------------------------------------------------------------
 
 static void wallet_add(struct fake_world *world, const char *address, unsigned tokens)
 {

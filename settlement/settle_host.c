@@ -1,6 +1,7 @@
-// Test only: the settlement process without a core, for settle_chain_test.mjs. Arguments are configuration
-// keys, settle.tick_ms=200 or so, on top of the defaults. Results for the "core" are taken, written to
-// standard output one per line ("result REF TRADE OUTCOME") and answered as booked.
+// Test only: the settlement process without a core, for settle_chain_test.mjs. Arguments are
+// configuration keys, settle.tick_ms=200 or so, on top of the defaults. Results for the "core" are
+// taken, written to standard output one per line ("result REF TRADE OUTCOME") and answered as
+// booked.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-// What the three files of the worker share: settle.c (the pass), settle_chain.c (node, fees, nonces),
-// settle_item.c (one request, one step further).
+// What the three files of the worker share: settle.c (the pass), settle_chain.c (node, fees,
+// nonces), settle_item.c (one request, one step further).
 #ifndef LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 
@@ -14,8 +14,8 @@ bool settle_store_ok(struct settle *settle, enum settle_store_result result);
 enum settle_step settle_chain_failed(struct settle *settle, const char *what,
                                      enum node_result result);
 
-// Asks the node where the chain is; at start, every tick and on doubt compares the nonces. NONE: as far as
-// it should be; ABORT: the chain cannot be used in this pass.
+// Asks the node where the chain is; at start, every tick and on doubt compares the nonces. NONE: as
+// far as it should be; ABORT: the chain cannot be used in this pass.
 enum settle_step settle_chain_look(struct settle *settle);
 // Which transaction of the signer used `nonce`, within the last SETTLE_SCAN_BLOCKS blocks.
 enum { SETTLE_SCAN_BLOCKS = 256 };

@@ -1,15 +1,15 @@
 // One request, one step further. The happy path, read downwards:
 //
-//   start      pre-flight check and gas at the latest block; evidence, nonce and fees committed (prepared)
-//   sign       the signer answers; raw bytes committed (signed)
-//   broadcast  the node takes them (sent)
-//   look       a receipt of any bid at the nonce (mined); the planned Transfer in it
-//   finish     deep enough: confirmed, the trade is settled
+//   start      pre-flight check and gas at the latest block; evidence, nonce and fees committed
+//   (prepared) sign       the signer answers; raw bytes committed (signed) broadcast  the node
+//   takes them (sent) look       a receipt of any bid at the nonce (mined); the planned Transfer in
+//   it finish     deep enough: confirmed, the trade is settled
 //
-// What goes wrong before the signature ends the trade's turn (back, or failed) and frees the nonce. What
-// goes wrong after it never does: the bytes are out of our hands as soon as they exist, so the nonce is
-// held until a receipt is final or a foreign transaction is proved to have used it. An answer that was lost
-// is answered by sending the same bytes; a bid that is too low by a higher one at the same nonce.
+// What goes wrong before the signature ends the trade's turn (back, or failed) and frees the nonce.
+// What goes wrong after it never does: the bytes are out of our hands as soon as they exist, so the
+// nonce is held until a receipt is final or a foreign transaction is proved to have used it. An
+// answer that was lost is answered by sending the same bytes; a bid that is too low by a higher one
+// at the same nonce.
 #include "settlement/settle_internal.h"
 
 #include <stdio.h>
@@ -35,14 +35,15 @@ static void bid_move(struct settle_attempt *bid, enum settle_attempt_state to)
 
 static size_t item_calldata(uint8_t out[CALLDATA_MAX], const struct settle_item *item)
 {
-    ssize_t len = erc3643_forced_transfer(out, CALLDATA_MAX, &item->leg.from, &item->leg.to,
-                                          item->leg.units);
+    ssize_t len =
+        erc3643_forced_transfer(out, CALLDATA_MAX, &item->leg.from, &item->leg.to, item->leg.units);
 
     ASSERT(len > 0);
     return (size_t)len;
 }
 
-// The node failed on a question about this item alone: the others go on, unless it is not there at all.
+// The node failed on a question about this item alone: the others go on, unless it is not there at
+// all.
 static enum settle_step item_node_failed(struct settle *settle, const struct settle_item *item,
                                          const char *what, enum node_result result)
 {
@@ -55,14 +56,15 @@ static enum settle_step item_node_failed(struct settle *settle, const struct set
     return SETTLE_STEP_NONE;
 }
 
-// ---- before the signature -------------------------------------------------------------------------
+// ---- before the signature
+// -------------------------------------------------------------------------
 
 static enum settle_step item_end(struct settle *settle, struct settle_item *item,
                                  enum settle_end end, const char *reason,
                                  const struct erc3643_evidence *evidence)
 {
-    if (!settle_store_ok(settle, settle->store.end(settle->store.context, item, end, reason,
-                                                   evidence)))
+    if (!settle_store_ok(settle,
+                         settle->store.end(settle->store.context, item, end, reason, evidence)))
         return SETTLE_STEP_ABORT;
     if (end == SETTLE_END_FAIL)
         settle->counters.refused++;
@@ -72,7 +74,8 @@ static enum settle_step item_end(struct settle *settle, struct settle_item *item
     return SETTLE_STEP_DONE;
 }
 
-// The node failed while nothing was signed: this trade waits a tick; when nobody can use the node, all do.
+// The node failed while nothing was signed: this trade waits a tick; when nobody can use the node,
+// all do.
 static enum settle_step item_release_by_node(struct settle *settle, struct settle_item *item,
                                              const char *what, enum node_result result)
 {
@@ -89,7 +92,8 @@ static enum settle_step item_fail_by_revert(struct settle *settle, struct settle
     char reason[REASON_MAX];
 
     snprintf(reason, sizeof(reason), "%s: %s", SETTLE_REASON_REVERTED,
-             settle->node->error.reason[0] != '\0' ? settle->node->error.reason : "no reason given");
+             settle->node->error.reason[0] != '\0' ? settle->node->error.reason
+                                                   : "no reason given");
     return item_end(settle, item, SETTLE_END_FAIL, reason, evidence);
 }
 
@@ -100,8 +104,7 @@ static enum settle_step item_refused(struct settle *settle, struct settle_item *
     bool inbound = false;
 
     if (evidence->verdict == ERC3643_BALANCE_SHORT &&
-        !settle_store_ok(settle,
-                         settle->store.inbound_open(settle->store.context, &inbound, item)))
+        !settle_store_ok(settle, settle->store.inbound_open(settle->store.context, &inbound, item)))
         return SETTLE_STEP_ABORT;
     if (inbound)
         return item_end(settle, item, SETTLE_END_RELEASE, SETTLE_REASON_INBOUND, evidence);
@@ -125,8 +128,8 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
         return item_fail_by_revert(settle, item, evidence);
     if (result != NODE_OK)
         return item_release_by_node(settle, item, "eth_estimateGas", result);
-    bid->gas_limit = settle_gas_limit(estimate, settle->config.gas_margin_percent,
-                                      settle->config.gas_call_max);
+    bid->gas_limit =
+        settle_gas_limit(estimate, settle->config.gas_margin_percent, settle->config.gas_call_max);
     if (bid->gas_limit == 0)
         return item_end(settle, item, SETTLE_END_FAIL, SETTLE_REASON_GAS_CAP, evidence);
     if (!settle_fees_first(&bid->fees, &settle->config.fees, settle->base_fee_wei,
@@ -142,9 +145,9 @@ static enum settle_step item_prepare(struct settle *settle, struct settle_item *
                                      size_t len, const struct erc3643_evidence *evidence)
 {
     ASSERT(item->bid_count < SETTLE_BIDS_MAX);
-    if (!settle_store_ok(settle, settle->store.prepare(settle->store.context, bid, item,
-                                                       &settle->signer_address, calldata, len,
-                                                       evidence)))
+    if (!settle_store_ok(settle,
+                         settle->store.prepare(settle->store.context, bid, item,
+                                               &settle->signer_address, calldata, len, evidence)))
         return SETTLE_STEP_ABORT;
     struct settle_attempt *before = item_open_bid(item);
     if (before != NULL)
@@ -162,8 +165,8 @@ static enum settle_step item_start(struct settle *settle, struct settle_item *it
     bool known = false;
     size_t len = item_calldata(calldata, item);
     enum node_result result =
-        erc3643_precheck(settle->node, &evidence, &item->leg.token, &item->leg.from,
-                         &item->leg.to, item->leg.units, NODE_LATEST);
+        erc3643_precheck(settle->node, &evidence, &item->leg.token, &item->leg.from, &item->leg.to,
+                         item->leg.units, NODE_LATEST);
 
     if (result != NODE_OK)
         return item_release_by_node(settle, item, "compliance check", result);
@@ -182,13 +185,15 @@ static enum settle_step item_start(struct settle *settle, struct settle_item *it
     return item_prepare(settle, item, &bid, calldata, len, &evidence);
 }
 
-// ---- signature and broadcast ----------------------------------------------------------------------
+// ---- signature and broadcast
+// ----------------------------------------------------------------------
 
 static enum settle_step item_broadcast(struct settle *settle, struct settle_item *item,
                                        struct settle_attempt *bid, const uint8_t *raw, size_t len);
 
-// Who answers for a refusal: this trade (its contract, call or gas is outside the policy), its fee (which
-// may fit later), or nobody here (then the prepared bid stays, and is asked for again with the same id).
+// Who answers for a refusal: this trade (its contract, call or gas is outside the policy), its fee
+// (which may fit later), or nobody here (then the prepared bid stays, and is asked for again with
+// the same id).
 static bool refusal_is_of_the_request(enum signer_result result, enum settle_end *end)
 {
     *end = result == SIGNER_FEE_REFUSED ? SETTLE_END_RELEASE : SETTLE_END_FAIL;
@@ -244,9 +249,9 @@ static enum settle_step item_sign(struct settle *settle, struct settle_item *ite
         return item_refused_by_signer(settle, item, result);
     ASSERT(out->raw_len > 0 && out->raw_len <= SIGNER_RAW_MAX);
     bid->hash = keccak256_hash(out->raw, out->raw_len);
-    if (!settle_store_ok(settle, settle->store.sign(settle->store.context, bid,
-                                                    &settle->signer_address, out->raw,
-                                                    out->raw_len)))
+    if (!settle_store_ok(settle,
+                         settle->store.sign(settle->store.context, bid, &settle->signer_address,
+                                            out->raw, out->raw_len)))
         return SETTLE_STEP_ABORT;
     settle->counters.signed_attempts++;
     bid_move(bid, SETTLE_ATTEMPT_SIGNED);
@@ -326,7 +331,8 @@ static enum settle_step item_resend(struct settle *settle, struct settle_item *i
     return item_broadcast(settle, item, bid, settle->scratch_raw, len);
 }
 
-// ---- after the broadcast --------------------------------------------------------------------------
+// ---- after the broadcast
+// --------------------------------------------------------------------------
 
 // The planned leg must be in the receipt, once: a contract may emit other events beside it.
 static void receipt_read(struct settle_receipt *out, const struct node_receipt *receipt,
@@ -389,8 +395,7 @@ static enum settle_step item_confirm(struct settle *settle, struct settle_item *
 {
     if (item_recheck(settle, item, bid, receipt) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    if (!settle_store_ok(settle,
-                         settle->store.confirm(settle->store.context, item, bid, receipt)))
+    if (!settle_store_ok(settle, settle->store.confirm(settle->store.context, item, bid, receipt)))
         return SETTLE_STEP_ABORT;
     bid_move(bid, SETTLE_ATTEMPT_CONFIRMED);
     settle->counters.confirmed++;
@@ -400,8 +405,8 @@ static enum settle_step item_confirm(struct settle *settle, struct settle_item *
     return SETTLE_STEP_DONE;
 }
 
-// Why it failed: the same call on the state of its block. If that passes, it was gas or something that has
-// changed meanwhile: worth another attempt. NONE: *end and reason are filled.
+// Why it failed: the same call on the state of its block. If that passes, it was gas or something
+// that has changed meanwhile: worth another attempt. NONE: *end and reason are filled.
 static enum settle_step item_why_reverted(struct settle *settle, struct settle_item *item,
                                           enum settle_end *end, char reason[REASON_MAX],
                                           const struct settle_receipt *receipt)
@@ -443,8 +448,8 @@ static enum settle_step item_revert(struct settle *settle, struct settle_item *i
 
     if (item_why_reverted(settle, item, &end, reason, receipt) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    if (!settle_store_ok(settle, settle->store.revert(settle->store.context, item, bid, receipt,
-                                                      end, reason)))
+    if (!settle_store_ok(
+            settle, settle->store.revert(settle->store.context, item, bid, receipt, end, reason)))
         return SETTLE_STEP_ABORT;
     bid_move(bid, SETTLE_ATTEMPT_REVERTED);
     settle->counters.reverted++;
@@ -490,14 +495,14 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
     return item_revert(settle, item, bid, receipt);
 }
 
-// The node's count is past our nonce and no bid has a receipt. Only the transaction itself is a proof.
+// The node's count is past our nonce and no bid has a receipt. Only the transaction itself is a
+// proof.
 static enum settle_step item_nonce_taken(struct settle *settle, struct settle_item *item)
 {
     struct chain_hash hash;
     uint64_t block = 0;
     bool found = false;
-    enum node_result result =
-        settle_chain_find(settle, &found, &hash, &block, item->bids[0].nonce);
+    enum node_result result = settle_chain_find(settle, &found, &hash, &block, item->bids[0].nonce);
 
     if (result != NODE_OK)
         return item_node_failed(settle, item, "eth_getBlockByNumber", result);
@@ -505,13 +510,14 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
         if (memcmp(&item->bids[i].hash, &hash, sizeof(hash)) == 0)
             return SETTLE_STEP_NONE; // ours after all: its receipt will come
     if (!found || !settle_chain_is_deep(settle, block)) {
-        log_limited(LOG_ERROR, "nonce used, no receipt, no transaction seen: in doubt trade=%llu "
+        log_limited(LOG_ERROR,
+                    "nonce used, no receipt, no transaction seen: in doubt trade=%llu "
                     "nonce=%llu",
                     (unsigned long long)item->trade_id, (unsigned long long)item->bids[0].nonce);
         return SETTLE_STEP_NONE;
     }
-    if (!settle_store_ok(settle, settle->store.drop(settle->store.context, item,
-                                                    SETTLE_REASON_NONCE_TAKEN)))
+    if (!settle_store_ok(
+            settle, settle->store.drop(settle->store.context, item, SETTLE_REASON_NONCE_TAKEN)))
         return SETTLE_STEP_ABORT;
     settle->counters.dropped++;
     settle->results_stale = true;

@@ -1,8 +1,8 @@
-// The arithmetic of settlement: what a trade becomes on the chain, and what a transaction may cost. Pure
-// functions, any thread, nothing allocated.
+// The arithmetic of settlement: what a trade becomes on the chain, and what a transaction may cost.
+// Pure functions, any thread, nothing allocated.
 //
-// Quantities are the venue's token units (10^-scale); amounts on the chain are the contract's smallest
-// units (10^-decimals, 128 bits). Fees are wei per unit of gas.
+// Quantities are the venue's token units (10^-scale); amounts on the chain are the contract's
+// smallest units (10^-decimals, 128 bits). Fees are wei per unit of gas.
 #ifndef LONJA_SETTLEMENT_SETTLE_PLAN_H
 #define LONJA_SETTLEMENT_SETTLE_PLAN_H
 
@@ -13,8 +13,9 @@
 #include "chain/address.h"
 #include "chain/hex.h"
 
-// Why a trade waits, was released or has failed: stored in settle.trade and shown. Stable words. Beside
-// these stand the verdicts of the compliance check and the refusals of the signer, in their own words.
+// Why a trade waits, was released or has failed: stored in settle.trade and shown. Stable words.
+// Beside these stand the verdicts of the compliance check and the refusals of the signer, in their
+// own words.
 #define SETTLE_REASON_NO_CONTRACT      "no_contract"
 #define SETTLE_REASON_WALLET_MISSING   "wallet_missing"
 #define SETTLE_REASON_OTHER_CHAIN      "contract_on_another_chain"
@@ -59,8 +60,8 @@ enum settle_plan_result {
 CHECKED enum settle_plan_result settle_plan(struct settle_leg *leg, const char **reason,
                                             const struct settle_trade_terms *terms);
 
-// quantity × 10^(decimals − scale); false when it is no whole number of chain units, not positive, or above
-// 128 bits.
+// quantity × 10^(decimals − scale); false when it is no whole number of chain units, not positive,
+// or above 128 bits.
 CHECKED bool settle_units(chain_uint128 *units, int64_t quantity, uint8_t scale, uint8_t decimals);
 
 struct settle_fees {
@@ -73,12 +74,12 @@ struct settle_fee_policy {
     uint64_t priority_floor_wei; // what is offered when the last blocks paid less
 };
 
-// First bid: twice the base fee and what the last blocks paid on top, under the cap. False: even the base
-// fee alone does not fit under it (wait for cheaper blocks).
+// First bid: twice the base fee and what the last blocks paid on top, under the cap. False: even
+// the base fee alone does not fit under it (wait for cheaper blocks).
 CHECKED bool settle_fees_first(struct settle_fees *fees, const struct settle_fee_policy *policy,
                                uint64_t base_fee_wei, uint64_t recent_priority_wei);
-// Higher bid at the same nonce: both fees at least 12.5 % up, or the market's if that is more. False: the
-// cap does not allow it.
+// Higher bid at the same nonce: both fees at least 12.5 % up, or the market's if that is more.
+// False: the cap does not allow it.
 CHECKED bool settle_fees_bump(struct settle_fees *fees, const struct settle_fee_policy *policy,
                               const struct settle_fees *before, uint64_t base_fee_wei,
                               uint64_t recent_priority_wei);

@@ -26,7 +26,10 @@ static void a_plan_says_what_a_trade_becomes(void **state)
 {
     struct settle_trade_terms terms = {"0x00000000000000000000000000000000000000aa",
                                        "0x00000000000000000000000000000000000000c1",
-                                       "0x00000000000000000000000000000000000000b1", 100, 2, 18};
+                                       "0x00000000000000000000000000000000000000b1",
+                                       100,
+                                       2,
+                                       18};
     struct settle_leg leg;
     const char *reason = NULL;
 
@@ -90,7 +93,8 @@ static void gas_above_the_limit_is_refused(void **state)
     assert_int_equal(settle_gas_limit(UINT64_MAX, 125, 300000), 0);
 }
 
-// Every pair is decided, every state but the first can be reached, every state that is not an end can be left.
+// Every pair is decided, every state but the first can be reached, every state that is not an end
+// can be left.
 static void the_tables_are_whole(void **state)
 {
     char sources[SETTLE_STATES_ARRAY_MAX];

@@ -84,10 +84,9 @@ static void process_open_store(struct process *process, const struct config *con
     process->pg = pg_open(&settings);
     if (pg_listen(process->pg, "settle") != PG_OK)
         log_warning("the database cannot be used yet");
-    process->store = settle_store_pg_open(&process->store_pg, process->pg,
-                                          (uint64_t)config->settle_chain_id,
-                                          (uint32_t)config->settle_attempts_max,
-                                          (uint64_t)config->settle_tick_ms);
+    process->store = settle_store_pg_open(
+        &process->store_pg, process->pg, (uint64_t)config->settle_chain_id,
+        (uint32_t)config->settle_attempts_max, (uint64_t)config->settle_tick_ms);
 }
 
 static int signals_open(void)
@@ -101,7 +100,8 @@ static int signals_open(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-// Waits for the first of: SIGTERM, a notification, an answer of the core, the deadline. False: SIGTERM.
+// Waits for the first of: SIGTERM, a notification, an answer of the core, the deadline. False:
+// SIGTERM.
 static bool process_wait(struct process *process, const struct settle_process_core *core,
                          uint64_t now_ns)
 {

@@ -1,6 +1,6 @@
 // The settlement process around the agent: connection, node, signer, and one loop that waits for a
-// notification of Postgres, an answer of the core or the agent's deadline. Given the door to the core from
-// outside, so that the integration test runs the very same process without a core.
+// notification of Postgres, an answer of the core or the agent's deadline. Given the door to the
+// core from outside, so that the integration test runs the very same process without a core.
 #ifndef LONJA_SETTLEMENT_SETTLE_PROCESS_H
 #define LONJA_SETTLEMENT_SETTLE_PROCESS_H
 
@@ -14,7 +14,8 @@ struct settle_process_core {
     void *context;
 };
 
-// Runs until SIGTERM or SIGINT. Returns the exit status: 0, or 2 when the configuration cannot be used.
+// Runs until SIGTERM or SIGINT. Returns the exit status: 0, or 2 when the configuration cannot be
+// used.
 int settle_process_run(const struct config *config, const struct settle_process_core *core);
 
 #endif

@@ -1,7 +1,7 @@
-// The state machine of settlement as one table: what a trade's settlement and a signed attempt can be, and
-// which moves exist. The worker asserts by it, the Postgres statements take their `state = ANY(…)` guards
-// from it, the fakes of the tests enforce it, docs/settlement.md prints it. A move that is not here does
-// not happen.
+// The state machine of settlement as one table: what a trade's settlement and a signed attempt can
+// be, and which moves exist. The worker asserts by it, the Postgres statements take their `state =
+// ANY(…)` guards from it, the fakes of the tests enforce it, docs/settlement.md prints it. A move
+// that is not here does not happen.
 //
 // The words are stored (settle.trade, settle.attempt); never rename.
 #ifndef LONJA_SETTLEMENT_SETTLE_STATES_H

@@ -1,15 +1,16 @@
 // The store of settlement: its rows in Postgres, in the words of settlement. The worker knows
 // `struct settle_store_ops` only; settle_store_pg.c puts Postgres behind it, the tests a fake.
 //
-// Every function below is ONE transaction: when it returns STORE_OK everything it says is committed,
-// together with the history rows of the trade and its notification; STORE_LOST means that nobody knows
-// (connection gone, commit's answer lost, another worker has taken over). After STORE_LOST the worker
-// forgets what it believed and reads the rows again, which is also what it does after a crash: there is one
-// way to recover, and it runs all the time. Each move is guarded by the states it may come from
-// (settle_states.h), so that repeating it changes nothing.
+// Every function below is ONE transaction: when it returns STORE_OK everything it says is
+// committed, together with the history rows of the trade and its notification; STORE_LOST means
+// that nobody knows (connection gone, commit's answer lost, another worker has taken over). After
+// STORE_LOST the worker forgets what it believed and reads the rows again, which is also what it
+// does after a crash: there is one way to recover, and it runs all the time. Each move is guarded
+// by the states it may come from (settle_states.h), so that repeating it changes nothing.
 //
-// One writer: `lead` takes an advisory lock in the session that all other functions use; where that session
-// is lost they answer STORE_LOST and so nothing is written by a worker that no longer holds the lock.
+// One writer: `lead` takes an advisory lock in the session that all other functions use; where that
+// session is lost they answer STORE_LOST and so nothing is written by a worker that no longer holds
+// the lock.
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_H
 #define LONJA_SETTLEMENT_SETTLE_STORE_H
 
@@ -42,8 +43,8 @@ struct settle_attempt {
 
 enum { SETTLE_BIDS_MAX = 16 };
 
-// A request that has not ended, with every attempt at the nonce it holds (oldest first; none = it holds no
-// nonce). One of them is open, the others are REPLACED.
+// A request that has not ended, with every attempt at the nonce it holds (oldest first; none = it
+// holds no nonce). One of them is open, the others are REPLACED.
 struct settle_item {
     uint64_t request_id;
     uint64_t trade_id;
@@ -90,21 +91,22 @@ struct settle_store_ops {
     // Connects if need be, takes or confirms the lock.
     SETTLE_STORE (*lead)(void *context);
 
-    // Answers the open requests of administrators to try a failed trade again: pending, counted from zero,
-    // unless an attempt of it is still open (its receipt is unknown).
+    // Answers the open requests of administrators to try a failed trade again: pending, counted
+    // from zero, unless an attempt of it is still open (its receipt is unknown).
     SETTLE_STORE (*retry)(void *context, size_t *retried);
 
-    // The counter of (chain, signer): the nonce that the next new request takes. `known` is false if this
-    // signer was never used. nonce_set raises or sets it (start, and foreign transactions); it never lowers.
-    SETTLE_STORE (*nonce_get)(void *context, bool *known, uint64_t *next,
-                              const struct chain_address *signer);
+    // The counter of (chain, signer): the nonce that the next new request takes. `known` is false
+    // if this signer was never used. nonce_set raises or sets it (start, and foreign transactions);
+    // it never lowers.
+    SETTLE_STORE (*nonce_get)
+    (void *context, bool *known, uint64_t *next, const struct chain_address *signer);
     SETTLE_STORE (*nonce_set)(void *context, const struct chain_address *signer, uint64_t next);
 
-    // Takes up to `max` pending trades by F3's query, in trade order, and makes their requests. A token
-    // without contract is settled off_chain in the same transaction. Left alone, with the reason written
-    // beside them: trades that wait for a wallet. Left alone too: the seller's earlier inbound trade of the token is
-    // not final, or the trade was released less than a tick ago. With `on_chain` false only what needs no
-    // chain is taken.
+    // Takes up to `max` pending trades by F3's query, in trade order, and makes their requests. A
+    // token without contract is settled off_chain in the same transaction. Left alone, with the
+    // reason written beside them: trades that wait for a wallet. Left alone too: the seller's
+    // earlier inbound trade of the token is not final, or the trade was released less than a tick
+    // ago. With `on_chain` false only what needs no chain is taken.
     SETTLE_STORE (*claim)(void *context, struct settle_claim *done, size_t max, bool on_chain);
 
     // Open requests, those with the lowest nonce first, then those without one in trade order.
@@ -113,59 +115,63 @@ struct settle_store_ops {
     SETTLE_STORE (*raw)(void *context, uint8_t *raw, size_t *len, uint64_t attempt_id);
 
     // No nonce is held: back, or failed. The evidence may be NULL.
-    SETTLE_STORE (*end)(void *context, const struct settle_item *item, enum settle_end end,
-                        const char *reason, const struct erc3643_evidence *evidence);
+    SETTLE_STORE (*end)
+    (void *context, const struct settle_item *item, enum settle_end end, const char *reason,
+     const struct erc3643_evidence *evidence);
     // Is there another trade by which the seller is still to receive this token, pending,
     // processing or failed? (Then a short balance is a matter of waiting.)
     SETTLE_STORE (*inbound_open)(void *context, bool *open, const struct settle_item *item);
 
-    // New attempt with its evidence: nothing signed yet. For a request without a nonce `attempt->nonce` must
-    // be the counter's value; for a higher bid it is the one held, and the bid before becomes REPLACED.
-    // Sets attempt->attempt_id. Evidence is NULL for a higher bid.
-    SETTLE_STORE (*prepare)(void *context, struct settle_attempt *attempt,
-                            const struct settle_item *item, const struct chain_address *signer,
-                            const uint8_t *calldata, size_t calldata_len,
-                            const struct erc3643_evidence *evidence);
-    // The signer refused: the attempt is DROPPED; a bid before it stands again; otherwise the nonce is free
-    // and the trade ends as said.
-    SETTLE_STORE (*refuse)(void *context, const struct settle_item *item,
-                           const struct settle_attempt *attempt, enum settle_end end,
-                           const char *reason);
+    // New attempt with its evidence: nothing signed yet. For a request without a nonce
+    // `attempt->nonce` must be the counter's value; for a higher bid it is the one held, and the
+    // bid before becomes REPLACED. Sets attempt->attempt_id. Evidence is NULL for a higher bid.
+    SETTLE_STORE (*prepare)
+    (void *context, struct settle_attempt *attempt, const struct settle_item *item,
+     const struct chain_address *signer, const uint8_t *calldata, size_t calldata_len,
+     const struct erc3643_evidence *evidence);
+    // The signer refused: the attempt is DROPPED; a bid before it stands again; otherwise the nonce
+    // is free and the trade ends as said.
+    SETTLE_STORE (*refuse)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     enum settle_end end, const char *reason);
     // Signed bytes and nonce, before any broadcast; the counter goes past the nonce.
-    SETTLE_STORE (*sign)(void *context, const struct settle_attempt *attempt,
-                         const struct chain_address *signer, const uint8_t *raw, size_t len);
+    SETTLE_STORE (*sign)
+    (void *context, const struct settle_attempt *attempt, const struct chain_address *signer,
+     const uint8_t *raw, size_t len);
     // The node has the bytes: the trade shows the hash from now on.
-    SETTLE_STORE (*sent)(void *context, const struct settle_item *item,
-                         const struct settle_attempt *attempt);
+    SETTLE_STORE (*sent)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
     // A receipt; every sibling bid becomes REPLACED.
-    SETTLE_STORE (*mined)(void *context, const struct settle_item *item,
-                          const struct settle_attempt *attempt,
-                          const struct settle_receipt *receipt);
+    SETTLE_STORE (*mined)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     const struct settle_receipt *receipt);
     // The receipt is gone again.
-    SETTLE_STORE (*unmined)(void *context, const struct settle_item *item,
-                            const struct settle_attempt *attempt);
+    SETTLE_STORE (*unmined)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
     // Deep enough: the trade is settled on_chain, gas is booked, a result for the core is queued.
-    SETTLE_STORE (*confirm)(void *context, const struct settle_item *item,
-                            const struct settle_attempt *attempt,
-                            const struct settle_receipt *receipt);
+    SETTLE_STORE (*confirm)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     const struct settle_receipt *receipt);
     // Deep enough, and failed: gas is booked, the trade ends as said (COUNT or FAIL).
-    SETTLE_STORE (*revert)(void *context, const struct settle_item *item,
-                           const struct settle_attempt *attempt,
-                           const struct settle_receipt *receipt, enum settle_end end,
-                           const char *reason);
-    // Proved that a foreign transaction used the nonce: open bids become DROPPED, the trade ends by COUNT.
+    SETTLE_STORE (*revert)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     const struct settle_receipt *receipt, enum settle_end end, const char *reason);
+    // Proved that a foreign transaction used the nonce: open bids become DROPPED, the trade ends by
+    // COUNT.
     SETTLE_STORE (*drop)(void *context, const struct settle_item *item, const char *reason);
     // The verdict of the compliance check at the parent of the mined block (U7, M28).
-    SETTLE_STORE (*recheck)(void *context, const struct settle_item *item,
-                            const struct settle_attempt *attempt,
-                            const struct erc3643_evidence *evidence);
-    // Confirmed attempts whose nonce is `nonce` or above: the chain lost them. They become SENT and are
-    // open again; their trades stay as they are. `count` = how many.
-    SETTLE_STORE (*reopen)(void *context, size_t *count, const struct chain_address *signer,
-                           uint64_t nonce);
+    SETTLE_STORE (*recheck)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     const struct erc3643_evidence *evidence);
+    // Confirmed attempts whose nonce is `nonce` or above: the chain lost them. They become SENT and
+    // are open again; their trades stay as they are. `count` = how many.
+    SETTLE_STORE (*reopen)
+    (void *context, size_t *count, const struct chain_address *signer, uint64_t nonce);
 
-    // Results that the core has not answered, in order, each with its number (given and committed here).
-    SETTLE_STORE (*results)(void *context, struct settle_result *results, size_t *count, size_t max);
+    // Results that the core has not answered, in order, each with its number (given and committed
+    // here).
+    SETTLE_STORE (*results)
+    (void *context, struct settle_result *results, size_t *count, size_t max);
     // The core answered: booked, or refused with a code of schema/rejects.def (0 = booked).
     SETTLE_STORE (*answered)(void *context, uint64_t ref_number, uint16_t reject_code);
 

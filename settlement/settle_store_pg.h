@@ -1,7 +1,7 @@
 // The store of settlement in Postgres (schemas settle and chain), behind settle_store.h.
 //
-// It blocks for at most the connection's timeouts. One thread. The connection is its own: the advisory lock
-// that makes this worker the only one lives in its session.
+// It blocks for at most the connection's timeouts. One thread. The connection is its own: the
+// advisory lock that makes this worker the only one lives in its session.
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_PG_H
 #define LONJA_SETTLEMENT_SETTLE_STORE_PG_H
 

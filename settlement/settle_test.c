@@ -1,4 +1,5 @@
-// The worker against a world in memory: scenarios, then every fault at every effect, then storms of faults.
+// The worker against a world in memory: scenarios, then every fault at every effect, then storms of
+// faults.
 #include "base/testing.h"
 
 #include <stdio.h>
@@ -122,7 +123,8 @@ static void assert_state(const struct fake_trade *trade, enum settle_trade_state
     assert_string_equal(trade->reason, reason);
 }
 
-// ---- scenarios ------------------------------------------------------------------------------------
+// ---- scenarios
+// ------------------------------------------------------------------------------------
 
 static void trades_settle_on_chain_in_order(void **state)
 {
@@ -206,9 +208,10 @@ static void a_short_balance_waits_while_an_inbound_trade_has_failed(void **state
 
 static void compliance_refuses_at_once_and_signs_nothing(void **state)
 {
-    static const char *const reasons[] = {"paused", "frozen_sender", "frozen_receiver", "balance",
-                                          "not_registered_sender", "not_registered_receiver",
-                                          "compliance"};
+    static const char *const reasons[] = {
+        "paused",    "frozen_sender",         "frozen_receiver",
+        "balance",   "not_registered_sender", "not_registered_receiver",
+        "compliance"};
     (void)state;
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         venue_open(&venue, 1);
@@ -502,7 +505,8 @@ static void a_retry_waits_while_a_receipt_is_unknown(void **state)
     assert_int_equal(venue.world.core_booked[0][SETTLEMENT_RETRIED], 0);
 }
 
-// ---- faults ---------------------------------------------------------------------------------------
+// ---- faults
+// ---------------------------------------------------------------------------------------
 
 static void flow_of_trades(struct fake_world *world)
 {

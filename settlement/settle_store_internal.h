@@ -1,0 +1,90 @@
+// What the three files of the Postgres store share: settle_store_pg.c (session, lock,
+// transactions), settle_store_trades.c (what comes in and goes out: claims, retries, open requests,
+// results) and settle_store_attempts.c (one attempt from prepared to its end).
+#ifndef LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
+#define LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
+
+#include "chain/wide.h"
+#include "settlement/settle_store_pg.h"
+
+// ---- transactions
+// ---------------------------------------------------------------------------------
+
+// False: nothing may be written, the session that holds the lock is gone.
+CHECKED bool store_begin(struct settle_store_pg *store);
+CHECKED enum settle_store_result store_commit(struct settle_store_pg *store, const char *step);
+// Rolls back, logs why, answers LOST.
+CHECKED enum settle_store_result store_lost(struct settle_store_pg *store, const char *step);
+// Runs a statement; false when it fails, or (store_one) touches another number of rows than one.
+CHECKED bool store_one(struct settle_store_pg *store, const char *sql,
+                       const struct pg_param *params, size_t count);
+CHECKED bool store_any(struct settle_store_pg *store, const char *sql,
+                       const struct pg_param *params, size_t count);
+
+// The functions of each file, put into the table.
+void settle_store_trades_ops(struct settle_store_ops *ops);
+void settle_store_attempts_ops(struct settle_store_ops *ops);
+
+// ---- values
+// ---------------------------------------------------------------------------------------
+
+struct text_hash {
+    char text[HEX_TEXT_SIZE(KECCAK_BYTES)];
+};
+
+static inline struct text_hash hash_text(const struct chain_hash *hash)
+{
+    struct text_hash out;
+
+    hex_encode(out.text, hash->bytes, sizeof(hash->bytes));
+    return out;
+}
+
+struct text_address {
+    char text[ADDRESS_TEXT_SIZE];
+};
+
+// Lower case: two spellings of one address would be two signers.
+static inline struct text_address address_text(const struct chain_address *address)
+{
+    struct text_address out;
+
+    hex_encode(out.text, address->bytes, sizeof(address->bytes));
+    return out;
+}
+
+struct text_wide {
+    char text[WIDE_DECIMAL_SIZE];
+};
+
+static inline struct text_wide wide_text(chain_uint128 value)
+{
+    struct text_wide out;
+
+    wide_format(out.text, value);
+    return out;
+}
+
+static inline struct pg_param u64(uint64_t value)
+{
+    ASSERT(value <= INT64_MAX);
+    return pg_i64((int64_t)value);
+}
+
+static inline chain_uint128 row_wide(const struct pg_rows *rows, size_t row, int column)
+{
+    chain_uint128 value;
+
+    ASSERT(wide_parse(&value, pg_value(rows, row, column)));
+    return value;
+}
+
+static inline struct chain_address row_address(const struct pg_rows *rows, size_t row, int column)
+{
+    struct chain_address address;
+
+    ASSERT(hex_decode_exact(address.bytes, sizeof(address.bytes), pg_value(rows, row, column)));
+    return address;
+}
+
+#endif
