@@ -7,88 +7,26 @@
 // connection closed behind the answer; a peer that stops in the middle runs into libwebsockets'
 // timeouts (head and body: 10 s) or ours (message: 10 s); a failed write closes the connection, and
 // the owner hears of it by closed() (WebSocket) or by http_answer() returning false.
-#include "gateway/common/http.h"
+#include "gateway/common/http_internal.h"
 
-#include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum {
     HEAD_BYTES_MAX = 1024,
     HEAD_TIMEOUT_S = 10,
-    MESSAGE_TIMEOUT_S = 10,
-    HANG_UP_TIMEOUT_S = 5,
     HEADER_POOL_MAX = 4096,
     PING_AFTER_PART = 2, // a ping after half of websocket_idle_s
 };
 
-struct http_frame {
-    uint32_t references;
-    size_t bytes;
-    unsigned char data[]; // LWS_PRE bytes of headroom, then the text
-};
-
-struct queued {
-    struct queued *next;
-    struct http_frame *frame;
-};
-
-struct peer {
-    struct http_server *server;
-    struct lws *wsi;
-    uint32_t slot, generation;
-    bool websocket;
-    bool awaiting_answer;
-    bool close_after_answer;
-    bool failed; // a write failed: nothing more is sent
-    // request
-    enum http_method method;
-    char path[HTTP_PATH_BYTES_MAX];
-    char arguments[HTTP_QUERY_BYTES_MAX]; // name=value, each with NUL; an empty one ends them
-    char bearer[HTTP_BEARER_BYTES_MAX];
-    char address[48];
-    char *body; // of a request, or the message being received
-    size_t body_bytes, body_capacity;
-    size_t content_length;
-    time_t message_since; // monotone seconds; when the first part of an incomplete message came
-    // answer
-    unsigned char *answer; // LWS_PRE, head, body
-    size_t answer_bytes;
-    // WebSocket output
-    struct queued *first, *last;
-    size_t queued_bytes;
-    bool dropped;     // drained() is owed
-    uint16_t hang_up; // close code, 0 = not asked for
-    char hang_up_reason[64];
-};
-
-struct http_server {
-    struct lws_context *context;
-    struct lws_protocols protocols[2];
-    lws_retry_bo_t idle;
-    lws_sorted_usec_list_t beat;
-    void *foreign_loops[1];
-    struct http_options options;
-    struct http_handlers handlers;
-    void *owner;
-    struct peer **peers; // by slot
-    uint32_t *generations;
-    uint32_t *free_slots;
-    uint32_t free_count;
-    unsigned connections;
-    bool stopped, closing;
-    struct http_counters counters;
-};
-
-static uint64_t peer_id(const struct peer *peer)
+uint64_t peer_id(const struct peer *peer)
 {
     return (uint64_t)peer->generation << 32 | peer->slot;
 }
 
-static struct peer *peer_find(const struct http_server *server, uint64_t id)
+struct peer *peer_find(const struct http_server *server, uint64_t id)
 {
     uint32_t slot = (uint32_t)id;
     if (slot >= server->options.connections_max || server->peers[slot] == NULL)
@@ -97,143 +35,13 @@ static struct peer *peer_find(const struct http_server *server, uint64_t id)
     return peer_id(peer) == id ? peer : NULL;
 }
 
-// ---- frames and their queues
-// ---------------------------------------------------------------------------
-
-struct http_frame *http_frame_new(const char *text, size_t bytes)
-{
-    struct http_frame *frame = malloc(sizeof *frame + LWS_PRE + bytes);
-    if (frame == NULL)
-        abort(); // the process restarts and clients resynchronise; a silently missing frame would
-                 // be worse
-    frame->references = 1;
-    frame->bytes = bytes;
-    memcpy(frame->data + LWS_PRE, text, bytes);
-    return frame;
-}
-
-void http_frame_release(struct http_frame *frame)
-{
-    ASSERT(frame->references > 0);
-    if (--frame->references == 0)
-        free(frame);
-}
-
-static void queue_push(struct peer *peer, struct http_frame *frame)
-{
-    struct queued *entry = malloc(sizeof *entry);
-    if (entry == NULL)
-        abort();
-    frame->references++;
-    *entry = (struct queued){.frame = frame};
-    if (peer->last == NULL)
-        peer->first = entry;
-    else
-        peer->last->next = entry;
-    peer->last = entry;
-    peer->queued_bytes += frame->bytes;
-}
-
-static void queue_pop(struct peer *peer)
-{
-    struct queued *entry = peer->first;
-    peer->first = entry->next;
-    if (peer->first == NULL)
-        peer->last = NULL;
-    ASSERT(peer->queued_bytes >= entry->frame->bytes);
-    peer->queued_bytes -= entry->frame->bytes;
-    http_frame_release(entry->frame);
-    free(entry);
-}
-
-static void cut(struct peer *peer)
+void peer_cut(struct peer *peer)
 {
     peer->failed = true;
     lws_set_timeout(peer->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-// A server's frames are not masked, and their head is the same for everybody: sharing the bytes is
-// safe.
-static bool write_frame(struct peer *peer, struct http_frame *frame)
-{
-    int written = lws_write(peer->wsi, frame->data + LWS_PRE, frame->bytes, LWS_WRITE_TEXT);
-    if (written < 0)
-        cut(peer);
-    return written >= 0;
-}
-
-static bool must_wait(struct peer *peer)
-{
-    return peer->first != NULL || lws_partial_buffered(peer->wsi);
-}
-
-enum http_sent http_send(struct http_server *server, uint64_t id, struct http_frame *frame,
-                         enum http_delivery delivery)
-{
-    struct peer *peer = peer_find(server, id);
-    if (peer == NULL || !peer->websocket || peer->failed || peer->hang_up != 0)
-        return HTTP_GONE;
-    if (!must_wait(peer))
-        return write_frame(peer, frame) ? HTTP_SENT : HTTP_GONE;
-    if (delivery == HTTP_MAY) {
-        peer->dropped = true;
-        server->counters.frames_dropped++;
-        lws_callback_on_writable(peer->wsi);
-        return HTTP_DROPPED;
-    }
-    if (peer->queued_bytes + frame->bytes > server->options.output_bytes_max) {
-        server->counters.slow_consumers_cut++;
-        cut(peer);
-        return HTTP_GONE;
-    }
-    queue_push(peer, frame);
-    lws_callback_on_writable(peer->wsi);
-    return HTTP_SENT;
-}
-
-void http_hang_up(struct http_server *server, uint64_t id, uint16_t code, const char *reason)
-{
-    struct peer *peer = peer_find(server, id);
-    if (peer == NULL || !peer->websocket || peer->failed || peer->hang_up != 0)
-        return;
-    peer->hang_up = code;
-    snprintf(peer->hang_up_reason, sizeof peer->hang_up_reason, "%s", reason);
-    lws_set_timeout(peer->wsi, PENDING_TIMEOUT_USER_OK, HANG_UP_TIMEOUT_S);
-    lws_callback_on_writable(peer->wsi);
-}
-
-static int close_with(struct peer *peer, uint16_t code, const char *reason)
-{
-    unsigned char text[sizeof peer->hang_up_reason];
-    size_t bytes = strlen(reason);
-    memcpy(text, reason, bytes);
-    lws_close_reason(peer->wsi, (enum lws_close_status)code, text, bytes);
-    return -1;
-}
-
-// The socket takes more: the queue first, then what is owed.
-static int websocket_writable(struct peer *peer)
-{
-    while (peer->first != NULL && !lws_partial_buffered(peer->wsi)) {
-        if (!write_frame(peer, peer->first->frame))
-            return -1;
-        queue_pop(peer);
-    }
-    if (must_wait(peer)) {
-        lws_callback_on_writable(peer->wsi);
-        return 0;
-    }
-    if (peer->hang_up != 0)
-        return close_with(peer, peer->hang_up, peer->hang_up_reason);
-    if (peer->dropped) {
-        peer->dropped = false;
-        peer->server->handlers.drained(peer->server->owner, peer_id(peer));
-    }
-    return 0;
-}
-
-// ---- peers
-// -------------------------------------------------------------------------------------------
+// ---- peers -----------------------------------------------------------------------------------
 
 static bool peer_create(struct http_server *server, struct lws *wsi)
 {
@@ -253,7 +61,7 @@ static bool peer_create(struct http_server *server, struct lws *wsi)
     return true;
 }
 
-static void request_forget(struct peer *peer)
+void request_forget(struct peer *peer)
 {
     free(peer->body);
     free(peer->answer);
@@ -265,7 +73,7 @@ static void request_forget(struct peer *peer)
 }
 
 // The id of the request that is over must not find the next one on the same connection.
-static void peer_next_generation(struct peer *peer)
+void peer_next_generation(struct peer *peer)
 {
     peer->generation = ++peer->server->generations[peer->slot];
 }
@@ -274,8 +82,7 @@ static void peer_destroy(struct peer *peer)
 {
     struct http_server *server = peer->server;
     lws_set_opaque_user_data(peer->wsi, NULL);
-    while (peer->first != NULL)
-        queue_pop(peer);
+    websocket_forget(peer);
     request_forget(peer);
     server->peers[peer->slot] = NULL;
     server->free_slots[server->free_count++] = peer->slot;
@@ -283,8 +90,7 @@ static void peer_destroy(struct peer *peer)
     free(peer);
 }
 
-// ---- requests
-// ------------------------------------------------------------------------------------------
+// ---- requests --------------------------------------------------------------------------------
 
 static enum http_method method_of(struct lws *wsi)
 {
@@ -369,7 +175,7 @@ static void dispatch(struct peer *peer, unsigned refused)
     server->handlers.request(server->owner, peer_id(peer), &request);
 }
 
-static bool reserve_body(struct peer *peer, size_t bytes)
+bool peer_reserve(struct peer *peer, size_t bytes)
 {
     if (bytes <= peer->body_capacity)
         return true;
@@ -381,7 +187,7 @@ static bool reserve_body(struct peer *peer, size_t bytes)
     return true;
 }
 
-static void append_body(struct peer *peer, const void *in, size_t bytes)
+void peer_append(struct peer *peer, const void *in, size_t bytes)
 {
     memcpy(peer->body + peer->body_bytes, in, bytes);
     peer->body_bytes += bytes;
@@ -421,7 +227,7 @@ static int request_head(struct peer *peer, const char *path, size_t path_bytes)
         dispatch(peer, 413);
     else if (peer->content_length == 0)
         dispatch(peer, 0);
-    else if (!reserve_body(peer, peer->content_length))
+    else if (!peer_reserve(peer, peer->content_length))
         return -1;
     return 0;
 }
@@ -432,7 +238,7 @@ static int request_body(struct peer *peer, const void *in, size_t bytes)
         return 0; // refused already; what still comes is thrown away
     if (peer->body_bytes + bytes > peer->content_length)
         return -1;
-    append_body(peer, in, bytes);
+    peer_append(peer, in, bytes);
     return 0;
 }
 
@@ -443,8 +249,7 @@ static int request_complete(struct peer *peer)
     return 0;
 }
 
-// ---- answers
-// -----------------------------------------------------------------------------------------
+// ---- answers ---------------------------------------------------------------------------------
 
 static const char *status_text(unsigned status)
 {
@@ -500,7 +305,7 @@ bool http_answer(struct http_server *server, uint64_t id, unsigned status, const
         return false;
     peer->answer = malloc(LWS_PRE + HEAD_BYTES_MAX + body_bytes);
     if (peer->answer == NULL) {
-        cut(peer);
+        peer_cut(peer);
         return false;
     }
     char *at = (char *)peer->answer + LWS_PRE;
@@ -525,95 +330,7 @@ static int answer_writable(struct peer *peer)
     return lws_http_transaction_completed(peer->wsi) ? -1 : 0;
 }
 
-// ---- WebSocket input
-// -----------------------------------------------------------------------------------
-
-static int confirm_upgrade(struct peer *peer, const char *to)
-{
-    const char *path = peer->server->options.websocket_path;
-    char uri[HTTP_PATH_BYTES_MAX], version[8];
-    if (path == NULL || strcmp(to, "websocket") != 0 ||
-        lws_hdr_copy(peer->wsi, uri, sizeof uri, WSI_TOKEN_GET_URI) <= 0 || strcmp(uri, path) != 0)
-        return -1;
-    // libwebsockets would take draft versions too.
-    if (lws_hdr_copy(peer->wsi, version, sizeof version, WSI_TOKEN_VERSION) <= 0 ||
-        strcmp(version, "13") != 0)
-        return -1;
-    return 0;
-}
-
-static int websocket_open(struct peer *peer)
-{
-    request_forget(peer);
-    peer_next_generation(peer);
-    peer->websocket = true;
-    peer->server->handlers.opened(peer->server->owner, peer_id(peer), peer->address);
-    return 0;
-}
-
-static time_t monotone_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
-static void message_begun(struct peer *peer)
-{
-    if (peer->message_since != 0)
-        return;
-    peer->message_since = monotone_seconds();
-    lws_set_timer_usecs(peer->wsi, MESSAGE_TIMEOUT_S * LWS_USEC_PER_SEC);
-}
-
-// libwebsockets 4.1 cannot cancel a timer (it fires at once instead): so it may fire for nothing.
-static int message_timer(struct peer *peer)
-{
-    if (peer->message_since == 0)
-        return 0;
-    time_t age = monotone_seconds() - peer->message_since;
-    if (age >= MESSAGE_TIMEOUT_S)
-        return close_with(peer, 1002, "message not completed");
-    lws_set_timer_usecs(peer->wsi, (MESSAGE_TIMEOUT_S - age) * LWS_USEC_PER_SEC);
-    return 0;
-}
-
-static int websocket_receive(struct peer *peer, const void *in, size_t bytes)
-{
-    struct http_server *server = peer->server;
-    if (peer->failed || peer->hang_up != 0)
-        return 0;
-    if (lws_frame_is_binary(peer->wsi))
-        return close_with(peer, 1003, "text only");
-    bool complete =
-        lws_is_final_fragment(peer->wsi) && lws_remaining_packet_payload(peer->wsi) == 0;
-    if (peer->body_bytes + bytes + lws_remaining_packet_payload(peer->wsi) >
-        server->options.message_bytes_max)
-        return close_with(peer, 1009, "message too large");
-    if (!reserve_body(peer, peer->body_bytes + bytes))
-        return -1;
-    append_body(peer, in, bytes);
-    if (!complete) {
-        message_begun(peer);
-        return 0;
-    }
-    peer->message_since = 0;
-    size_t message_bytes = peer->body_bytes;
-    peer->body_bytes = 0;
-    server->counters.messages++;
-    server->handlers.message(server->owner, peer_id(peer), peer->body, message_bytes);
-    return 0;
-}
-
-static void websocket_closed(struct peer *peer)
-{
-    peer->failed = true;
-    if (!peer->server->closing)
-        peer->server->handlers.closed(peer->server->owner, peer_id(peer));
-}
-
-// ---- libwebsockets
-// ---------------------------------------------------------------------------------------
+// ---- libwebsockets ---------------------------------------------------------------------------
 
 static int admit(struct http_server *server)
 {
@@ -635,7 +352,7 @@ static int on_peer_event(struct peer *peer, enum lws_callback_reasons reason, vo
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return answer_writable(peer);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return confirm_upgrade(peer, in);
+        return websocket_confirm(peer, in);
     case LWS_CALLBACK_ESTABLISHED:
         return websocket_open(peer);
     case LWS_CALLBACK_RECEIVE:
@@ -643,7 +360,7 @@ static int on_peer_event(struct peer *peer, enum lws_callback_reasons reason, vo
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return peer->failed ? -1 : websocket_writable(peer);
     case LWS_CALLBACK_TIMER:
-        return message_timer(peer);
+        return websocket_timer(peer);
     case LWS_CALLBACK_CLOSED:
         websocket_closed(peer);
         return 0;

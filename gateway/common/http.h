@@ -101,8 +101,7 @@ bool http_argument(const struct http_request *request, const char *name, char *o
 bool http_answer(struct http_server *server, uint64_t id, unsigned status, const char *content_type,
                  const char *headers, const char *body, size_t body_bytes);
 
-// ---- WebSocket
-// ---------------------------------------------------------------------------------------
+// ---- WebSocket -------------------------------------------------------------------------------
 
 enum http_delivery { HTTP_MUST, HTTP_MAY };
 enum http_sent { HTTP_SENT, HTTP_DROPPED, HTTP_GONE };

@@ -75,8 +75,7 @@ void *loop_native(struct loop *loop)
     return loop->ev;
 }
 
-// ---- descriptors
-// -----------------------------------------------------------------------------------
+// ---- descriptors -----------------------------------------------------------------------------
 
 static int ev_events(unsigned readiness)
 {
@@ -123,8 +122,7 @@ void loop_unwatch(struct loop_watch *watch)
     free(watch);
 }
 
-// ---- timers and signals
-// ------------------------------------------------------------------------------
+// ---- timers and signals ----------------------------------------------------------------------
 
 static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
 {
@@ -189,8 +187,7 @@ void loop_timer_stop(struct loop_timer *timer)
     free(timer);
 }
 
-// ---- sleep
-// -------------------------------------------------------------------------------------------
+// ---- sleep -----------------------------------------------------------------------------------
 
 static void on_idle(struct ev_loop *ev, ev_idle *idle, int events)
 {

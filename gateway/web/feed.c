@@ -62,8 +62,7 @@ void feed_poll(struct web *web)
         catch_up_all(web);
 }
 
-// ---- the venue's state
-// -------------------------------------------------------------------------------------
+// ---- the venue's state -----------------------------------------------------------------------
 
 const char *feed_state(const struct web *web)
 {

@@ -45,8 +45,7 @@ struct history {
 
 static void fetch_notified(struct web *web);
 
-// ---- rows
-// --------------------------------------------------------------------------------------------------------
+// ---- rows ------------------------------------------------------------------------------------
 
 #define TRADE_COLUMNS                                                                              \
     "id, sequence, created_ns, instrument_id, buyer_id, seller_id, buy_order_id, sell_order_id, "  \
@@ -132,8 +131,7 @@ static void write_public_trades(const struct question *q, const struct pg_rows *
     }
 }
 
-// ---- questions
-// -----------------------------------------------------------------------------------------------------
+// ---- questions -------------------------------------------------------------------------------
 
 static void refuse(struct question *q, enum reject_code code, int64_t limit, int64_t value)
 {
@@ -253,8 +251,7 @@ void history_public_trades(struct web *web, uint32_t instrument, const struct re
     ask(web, &q);
 }
 
-// ---- settlement changes
-// ----------------------------------------------------------------------------------------------
+// ---- settlement changes ----------------------------------------------------------------------
 
 static void push(struct web *web, const struct pg_rows *rows, size_t row, bool buyer)
 {

@@ -31,8 +31,7 @@ static bool take(struct cursor *c, unsigned char expected)
     return false;
 }
 
-// ---- strings
-// -------------------------------------------------------------------------------------------
+// ---- strings ---------------------------------------------------------------------------------
 
 // Length of the UTF-8 sequence at `s`, 0 if it is none (overlong, surrogate, beyond U+10FFFF, cut
 // off).
@@ -168,8 +167,7 @@ static bool string(struct cursor *c, const char **text, uint32_t *bytes)
     return take(c, '"') || fail(c, JSON_MALFORMED);
 }
 
-// ---- other values
-// ----------------------------------------------------------------------------------------
+// ---- other values ----------------------------------------------------------------------------
 
 static size_t digits(struct cursor *c)
 {
@@ -239,8 +237,7 @@ static bool value(struct cursor *c, struct json_member *member)
     return good;
 }
 
-// ---- the object
-// --------------------------------------------------------------------------------------------
+// ---- the object ------------------------------------------------------------------------------
 
 static bool is_new_name(struct cursor *c, const struct json_member *member)
 {

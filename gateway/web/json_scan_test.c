@@ -136,8 +136,7 @@ static void scanner_refuses_every_cut(void **state)
     assert_int_equal(json_scan(&o, good, sizeof good - 1), JSON_OK);
 }
 
-// ---- files that nobody here wrote
-// --------------------------------------------------------------------------------
+// ---- files that nobody here wrote ------------------------------------------------------------
 
 static const char corpus[] = "../shared/data/json/test_parsing";
 

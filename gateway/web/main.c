@@ -51,8 +51,7 @@ void web_serve(struct web *web)
     log_info("serving address=%s port=%d", options.address, options.port);
 }
 
-// ---- what the loop calls
-// ---------------------------------------------------------------------------------------
+// ---- what the loop calls ---------------------------------------------------------------------
 
 // The doorbell itself needs no look: waking is enough, the events are taken in on_awake.
 static void on_doorbell(void *context, unsigned readiness)
@@ -112,8 +111,7 @@ static void on_terminate(void *context)
         loop_stop(web->loop);
 }
 
-// ---- start and end
-// ---------------------------------------------------------------------------------------------
+// ---- start and end ---------------------------------------------------------------------------
 
 // web.pages_folder, or the folder beside the executable's that the build fills.
 static struct pages *load_pages(const struct config *config)

@@ -97,8 +97,7 @@ static struct market *market_of(struct markets *markets, uint32_t instrument)
     return *market;
 }
 
-// ---- events
-// ------------------------------------------------------------------------------------------------------
+// ---- events ----------------------------------------------------------------------------------
 
 static struct market *changed(struct web *web, uint32_t instrument)
 {
@@ -174,8 +173,7 @@ void markets_on_event(struct web *web, const struct event *event)
     }
 }
 
-// ---- messages
-// ----------------------------------------------------------------------------------------------------
+// ---- messages --------------------------------------------------------------------------------
 
 static void level_item(struct json_out *out, const struct view_level *level, unsigned scale)
 {
@@ -340,8 +338,7 @@ static void state_change(struct web *web, uint32_t instrument)
     json_close(&web->out, '}');
 }
 
-// ---- subscribers
-// ---------------------------------------------------------------------------------------------------
+// ---- subscribers -----------------------------------------------------------------------------
 
 static struct subscription *subscription_find(struct client *client, uint32_t instrument,
                                               uint8_t channel)

@@ -64,8 +64,7 @@ void orders_destroy(struct orders *orders)
     free(orders);
 }
 
-// ---- pending commands
-// ----------------------------------------------------------------------------------------
+// ---- pending commands ------------------------------------------------------------------------
 
 static struct pending *pending_slot(struct orders *orders, uint64_t gateway_seq)
 {
@@ -130,8 +129,7 @@ static struct pending *send(struct web *web, struct user *user, uint8_t type,
     return pending_add(web, user, type, reply, link_send(&web->link));
 }
 
-// ---- parts of requests
-// -----------------------------------------------------------------------------------------
+// ---- parts of requests -----------------------------------------------------------------------
 
 static bool fail(struct fault *fault, enum reject_code code, const char *field, int64_t limit,
                  int64_t value)
@@ -282,8 +280,7 @@ static bool own_open_order(struct web *web, struct user *user, struct fault *fau
     return true;
 }
 
-// ---- requests
-// ------------------------------------------------------------------------------------------------------
+// ---- requests --------------------------------------------------------------------------------
 
 void orders_place(struct web *web, struct user *user, const struct request *request,
                   const struct reply *reply)
@@ -411,8 +408,7 @@ void orders_amend(struct web *web, struct user *user, const struct request *requ
     }
 }
 
-// ---- answers
-// -----------------------------------------------------------------------------------------------------------
+// ---- answers ---------------------------------------------------------------------------------
 
 static const char *answer_type(uint8_t command)
 {

@@ -11,8 +11,7 @@ static bool anybody(const struct web *web, uint32_t account)
     return users_of_account(web, account) != NULL;
 }
 
-// ---- balances
-// --------------------------------------------------------------------------------------------------
+// ---- balances --------------------------------------------------------------------------------
 
 static void mark(struct web *web, uint32_t account, uint32_t asset)
 {
@@ -90,8 +89,7 @@ void private_send_balances(struct web *web, struct user *user, const struct repl
     reply_end(web, reply, 200);
 }
 
-// ---- orders
-// ----------------------------------------------------------------------------------------------------------
+// ---- orders ----------------------------------------------------------------------------------
 
 static void order_into(void *context, const struct view_order *order)
 {

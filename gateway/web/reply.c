@@ -58,8 +58,7 @@ void reply_code(struct web *web, const struct reply *reply, enum reject_code cod
     reply_fault(web, reply, &fault, 0);
 }
 
-// ---- messages to WebSockets
-// ------------------------------------------------------------------------------
+// ---- messages to WebSockets ------------------------------------------------------------------
 
 void send_out(struct web *web, uint64_t client)
 {

@@ -56,8 +56,7 @@ static void refuse(struct call *call, enum reject_code code, int64_t limit, int6
     reply_code(call->web, &call->reply, code, limit, value);
 }
 
-// ---- open to everybody
-// -----------------------------------------------------------------------------------------
+// ---- open to everybody -----------------------------------------------------------------------
 
 static void health(struct call *call)
 {
@@ -186,8 +185,7 @@ static void log_in(struct call *call)
         login_request(call->web, &request, &call->reply);
 }
 
-// ---- with a login
-// ------------------------------------------------------------------------------------------------
+// ---- with a login ----------------------------------------------------------------------------
 
 static void place(struct call *call)
 {
@@ -223,8 +221,7 @@ static void own_trades(struct call *call)
         history_own_trades(call->web, call->user, &call->reply, (int64_t)limit, before, min_seq);
 }
 
-// ---- which one
-// -----------------------------------------------------------------------------------------------------
+// ---- which one -------------------------------------------------------------------------------
 
 static bool open_to_all(struct call *call, enum handler handler)
 {

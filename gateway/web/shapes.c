@@ -198,8 +198,7 @@ void shape_balance(struct json_out *out, const struct view *view, const struct b
     json_close(out, '}');
 }
 
-// ---- errors
-// ----------------------------------------------------------------------------------------------
+// ---- errors ----------------------------------------------------------------------------------
 
 // The catalogue's text with the field's name in the place of its number.
 static void field_text(char *out, size_t size, const char *text, const char *field)

@@ -58,8 +58,7 @@ void socket_drained(void *context, uint64_t id)
         markets_catch_up(web, client);
 }
 
-// ---- login
-// -----------------------------------------------------------------------------------------------------
+// ---- login -----------------------------------------------------------------------------------
 
 static void write_login(struct web *web, const struct user *user, const struct reply *reply,
                         const struct token *token)
@@ -155,8 +154,7 @@ void socket_shutdown(struct web *web)
             http_hang_up(web->http, web->clients.entries[i].key, CLOSE_GOING_AWAY, "shutting down");
 }
 
-// ---- messages
-// ----------------------------------------------------------------------------------------------------
+// ---- messages --------------------------------------------------------------------------------
 
 static void write_instruments(struct web *web, const struct reply *reply)
 {

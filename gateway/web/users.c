@@ -36,8 +36,7 @@ struct user *user_of_session(struct web *web, uint32_t session)
     return *user;
 }
 
-// ---- accounts
-// --------------------------------------------------------------------------------------------
+// ---- accounts --------------------------------------------------------------------------------
 
 static void watch_account(struct web *web, struct user *user, uint32_t account)
 {
@@ -81,8 +80,7 @@ static void watch_accounts(struct web *web, struct user *user)
         watch_account(web, user, accounts[i]);
 }
 
-// ---- the core's knowledge of who is there
-// ------------------------------------------------------------------
+// ---- the core's knowledge of who is there ----------------------------------------------------
 
 // Makes what the core knows what is so; if its ring is full or it is away, the next tick tries
 // again.

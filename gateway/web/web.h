@@ -121,8 +121,7 @@ struct web {
 uint64_t web_now_ns(void);  // monotone
 uint64_t web_wall_ns(void); // since 1970
 
-// ---- feed.c: events of the venue
-// -----------------------------------------------------------------------
+// ---- feed.c: events of the venue -------------------------------------------------------------
 
 void feed_poll(struct web *web); // takes what is there, bounded, and publishes
 void feed_tick(struct web *web); // heartbeat; tells everybody when the venue's state changes
@@ -130,8 +129,7 @@ const char *feed_state(const struct web *web); // "open", "cancel_only", "unavai
 // Opens the port; called once, when the view is current.
 void web_serve(struct web *web);
 
-// ---- users.c
-// ---------------------------------------------------------------------------------------------
+// ---- users.c ---------------------------------------------------------------------------------
 
 // NULL if the session does not exist, is disabled or is not this gateway's.
 struct user *user_of_session(struct web *web, uint32_t session);
@@ -148,8 +146,7 @@ struct account_user {
 const struct account_user *users_of_account(const struct web *web, uint32_t account);
 struct client *client_find(const struct web *web, uint64_t id);
 
-// ---- reply.c
-// -----------------------------------------------------------------------------------------------
+// ---- reply.c ---------------------------------------------------------------------------------
 
 // Begins an answer in web->out: {"type":type,"id":… for a WebSocket, { for REST. The caller goes on
 // and calls reply_end.
@@ -165,8 +162,7 @@ void send_out(struct web *web, uint64_t client);
 void send_out_to_account(struct web *web, uint32_t account, uint64_t but);
 void send_out_to_all(struct web *web);
 
-// ---- orders.c
-// ------------------------------------------------------------------------------------------------
+// ---- orders.c --------------------------------------------------------------------------------
 
 CHECKED struct orders *orders_create(struct web *web);
 void orders_destroy(struct orders *orders);
@@ -185,16 +181,14 @@ uint64_t orders_on_event(struct web *web, const struct event *event);
 // Everything sent with a larger gateway_seq than this was not accepted.
 void orders_lost(struct web *web, uint64_t above);
 
-// ---- private.c
-// -------------------------------------------------------------------------------------------------
+// ---- private.c -------------------------------------------------------------------------------
 
 void private_on_event(struct web *web, const struct event *event, uint64_t answered);
 void private_flush(struct web *web); // balances that have changed
 void private_send_orders(struct web *web, struct user *user, const struct reply *reply);
 void private_send_balances(struct web *web, struct user *user, const struct reply *reply);
 
-// ---- market.c
-// --------------------------------------------------------------------------------------------------
+// ---- market.c --------------------------------------------------------------------------------
 
 CHECKED struct markets *markets_create(struct web *web);
 void markets_destroy(struct markets *markets);
@@ -210,8 +204,7 @@ void markets_catch_up(struct web *web, struct client *client); // the snapshots 
 void market_write_book(struct web *web,
                        uint32_t instrument); // members of a book object: seq, bids, asks, checksum
 
-// ---- history.c: what Postgres knows
-// -------------------------------------------------------------------------------
+// ---- history.c: what Postgres knows ----------------------------------------------------------
 
 CHECKED struct history *history_create(struct web *web);
 void history_destroy(struct history *history);
@@ -221,16 +214,14 @@ void history_public_trades(struct web *web, uint32_t instrument, const struct re
                            int64_t limit);
 void history_tick(struct web *web);
 
-// ---- login.c
-// -----------------------------------------------------------------------------------------------------
+// ---- login.c ---------------------------------------------------------------------------------
 
 CHECKED struct login *login_create(struct web *web);
 void login_destroy(struct login *login);
 void login_request(struct web *web, const struct request *request, const struct reply *reply);
 void login_logout(struct web *web, const char *token, const struct reply *reply);
 
-// ---- socket.c, rest.c, pages.c
-// -----------------------------------------------------------------------------------
+// ---- socket.c, rest.c, pages.c ---------------------------------------------------------------
 
 void socket_opened(void *web, uint64_t id, const char *peer);
 void socket_message(void *web, uint64_t id, const char *text, size_t bytes);
