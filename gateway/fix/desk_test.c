@@ -2,11 +2,13 @@
 #include "gateway/fix/testing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int set_up(void **state)
 {
-    struct venue *venue = test_malloc(sizeof *venue);
+    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
+    assert_non_null(venue);
     venue_open(venue);
     *state = venue;
     return 0;
@@ -15,7 +17,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     venue_close(*state);
-    test_free(*state);
+    free(*state);
     return 0;
 }
 

@@ -9,7 +9,8 @@
 
 static int set_up(void **state)
 {
-    struct venue *venue = test_malloc(sizeof *venue);
+    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
+    assert_non_null(venue);
     venue_open(venue);
     *state = venue;
     return 0;
@@ -18,7 +19,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     venue_close(*state);
-    test_free(*state);
+    free(*state);
     return 0;
 }
 
@@ -128,6 +129,7 @@ static void a_trade_while_the_gateway_was_dead_is_told_with_poss_resend(void **s
     peer_connect(atlantic, "");
     resend_all(atlantic, "35=2|7=1|16=0|");
     peer_expect(atlantic, "35=8|11=A1|150=0|34=2|43=Y|");
+    peer_expect(atlantic, "35=8|11=A1|150=F|32=1|34=1001|43=Y|97=Y|");
 }
 
 // The machine dies: what was not synced is gone. The numbers are synced, the messages were not.
@@ -263,6 +265,9 @@ static void a_reset_starts_at_one_and_keeps_the_orders(void **state)
     peer_connect(atlantic, ""); // number 3: expected, because the core has seen 2
     peer_expect(atlantic, "35=A|34=1001|");
     peer_expect_no(atlantic, "35=2|");
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    peer_expect(atlantic, "35=8|11=A2|34=2|43=Y|");
+    peer_expect_no(atlantic, "97=Y|"); // what was told before the reset is not told again
     peer_send(atlantic, "35=F|41=A1|11=A4|55=PORT|54=2|60=20261120-10:00:00|");
     venue_run(venue);
     peer_expect(atlantic, "35=8|11=A4|41=A1|150=4|");
