@@ -156,7 +156,7 @@ equal the_halt_is_audited_later 1 "$(sql "SELECT count(*) FROM audit_logs WHERE 
 available() { admin balances 1001 | jq -r '.balances[0].available'; }
 want=$(available)
 for name in record admin core; do
-    kill -KILL "$("$bin/lonja" status --config "$var/lonja.conf" --json | jq -r ".processes[] | select(.name == \"$name\") | .pid")"
+    kill -KILL "$("$bin/lonja" status --config "$var/lonja.conf" --json | jq -r ".processes.$name.pid")"
     sleep 0.3
     until_true 20 core_is_up
     check "after_kill_of_${name}_a_deposit_goes_through" until_true 20 admin POST deposits "{\"reference\":\"k-$name\",\"account\":1001,\"asset\":\"USD\",\"amount\":\"1\"}"
