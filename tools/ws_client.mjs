@@ -1,0 +1,51 @@
+// A web trader: logs in over REST, speaks the WebSocket protocol (docs/websocket.md), keeps what it hears.
+import WebSocket from 'ws'
+
+export class WsClient {
+  static async connect (venue, user) {
+    const client = new WsClient()
+    client.token = user ? await venue.login(venue.web, user) : null
+    client.socket = new WebSocket(`ws://127.0.0.1:${venue.ports.web}/ws`)
+    client.socket.on('message', text => client.onMessage(JSON.parse(text.toString())))
+    client.closed = new Promise(resolve => client.socket.on('close', resolve))
+    await new Promise((resolve, reject) => { client.socket.once('open', resolve); client.socket.once('error', reject) })
+    if (user) await client.request({ op: 'login', token: client.token })
+    return client
+  }
+
+  constructor () {
+    this.messages = []
+    this.waiters = []
+    this.lastId = 0
+  }
+
+  onMessage (message) {
+    message.at = process.hrtime.bigint()
+    this.messages.push(message)
+    this.waiters = this.waiters.filter(waiter => !waiter(message))
+  }
+
+  waitFor (predicate, what = 'message', timeoutMs = 10000) {
+    const found = this.messages.find(predicate)
+    if (found) return Promise.resolve(found)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`WebSocket: no ${what} within ${timeoutMs} ms`)), timeoutMs)
+      this.waiters.push(message => {
+        if (!predicate(message)) return false
+        clearTimeout(timer)
+        resolve(message)
+        return true
+      })
+    })
+  }
+
+  // Sends and waits for the answer with the same id, whatever it says.
+  request (fields, timeoutMs = 10000) {
+    const id = ++this.lastId
+    const answer = this.waitFor(m => m.id === id, `answer to ${fields.op}`, timeoutMs)
+    this.socket.send(JSON.stringify({ ...fields, id }))
+    return answer
+  }
+
+  async close () { this.socket.close(); await Promise.race([this.closed, new Promise(resolve => setTimeout(resolve, 2000))]) }
+}
