@@ -273,6 +273,24 @@ static void a_reset_starts_at_one_and_keeps_the_orders(void **state)
     peer_expect(atlantic, "35=8|11=A4|41=A1|150=4|");
 }
 
+static void what_was_told_before_a_reset_is_not_told_again(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    peer_disconnect(atlantic);
+    atlantic->next_out = 1;
+    peer_connect(atlantic, "141=Y|");
+    peer_expect(atlantic, "35=A|34=1|141=Y|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=A|34=1001|");
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    peer_expect(atlantic, "35=4|34=1|36=1002|");
+    peer_expect_no(atlantic, "35=8|");
+}
+
 static void a_refused_logon_is_told_why(void **state)
 {
     struct venue *venue = *state;
@@ -377,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_number_too_high_is_kept_until_the_gap_is_filled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_peer_far_ahead_of_its_gap_is_sent_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_starts_at_one_and_keeps_the_orders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_told_before_a_reset_is_not_told_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refused_logon_is_told_why, set_up, tear_down),
         cmocka_unit_test(the_older_numbers_slot_takes_over_when_the_newer_is_torn),
         cmocka_unit_test(every_cut_of_the_messages_leaves_a_store_that_opens),
