@@ -1,5 +1,5 @@
-// Arena: one block of memory per component, taken at start and given back whole. Nothing is freed in
-// between, so nothing can be used after it was freed, and the core never calls malloc.
+// Arena: one block of memory per component, taken at start and given back whole. Nothing is freed
+// in between, so nothing can be used after it was freed, and the core never calls malloc.
 #ifndef LONJA_BASE_ARENA_H
 #define LONJA_BASE_ARENA_H
 

@@ -23,8 +23,8 @@ const char *process_name(enum process_id process)
 enum process_id process_of_gateway(enum gateway_id gateway)
 {
     static const enum process_id processes[] = {
-        [GATEWAY_CORE] = PROCESS_CORE,   [GATEWAY_FIX] = PROCESS_FIX,
-        [GATEWAY_WEB] = PROCESS_WEB,     [GATEWAY_ADMIN] = PROCESS_ADMIN,
+        [GATEWAY_CORE] = PROCESS_CORE,     [GATEWAY_FIX] = PROCESS_FIX,
+        [GATEWAY_WEB] = PROCESS_WEB,       [GATEWAY_ADMIN] = PROCESS_ADMIN,
         [GATEWAY_SETTLE] = PROCESS_SETTLE,
     };
     static_assert(sizeof processes / sizeof processes[0] == GATEWAY_COUNT, "every gateway");

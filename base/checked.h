@@ -1,5 +1,5 @@
-// Checked arithmetic: the result, or false and nothing written. Money, prices and quantities go through
-// these wherever a value from outside takes part.
+// Checked arithmetic: the result, or false and nothing written. Money, prices and quantities go
+// through these wherever a value from outside takes part.
 #ifndef LONJA_BASE_CHECKED_H
 #define LONJA_BASE_CHECKED_H
 
@@ -27,10 +27,11 @@ CHECKED_OPERATION(checked_add_size, size_t, __builtin_add_overflow)
 CHECKED_OPERATION(checked_mul_size, size_t, __builtin_mul_overflow)
 #undef CHECKED_OPERATION
 
-__extension__ typedef __int128 checked_i128; // the one typedef of the house: -Wpedantic needs the marker
+__extension__ typedef __int128
+    checked_i128; // the one typedef of the house: -Wpedantic needs the marker
 
-// a * b / divisor, exact in the middle, rounded towards zero; false if the divisor is 0 or the result
-// does not fit.
+// a * b / divisor, exact in the middle, rounded towards zero; false if the divisor is 0 or the
+// result does not fit.
 CHECKED static inline bool checked_mul_div_i64(int64_t *out, int64_t a, int64_t b, int64_t divisor)
 {
     if (divisor == 0)

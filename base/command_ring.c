@@ -1,10 +1,10 @@
 // Happy path: the producer writes a record behind its private position and publishes the new tail
-// (release); the consumer sees the tail (acquire), copies, and publishes the new head (release), behind
-// which the producer may write again once it has seen it (acquire).
+// (release); the consumer sees the tail (acquire), copies, and publishes the new head (release),
+// behind which the producer may write again once it has seen it (acquire).
 //
-// Failure modes: the producer is not trusted. Whatever it writes into tail or slots, the consumer reads
-// only inside the ring, never more than one record's bytes, and looks at its private copy only; what an
-// honest producer cannot have written is COMMAND_RING_LIE.
+// Failure modes: the producer is not trusted. Whatever it writes into tail or slots, the consumer
+// reads only inside the ring, never more than one record's bytes, and looks at its private copy
+// only; what an honest producer cannot have written is COMMAND_RING_LIE.
 #include "base/command_ring.h"
 
 #include <errno.h>
@@ -76,7 +76,8 @@ static uint8_t *command_ring_slot(const struct command_ring *ring, uint64_t posi
     return ring->slots + (position & (ring->capacity - 1)) * SLOT_BYTES;
 }
 
-// ---- producer ----------------------------------------------------------------------------------------
+// ---- producer
+// ----------------------------------------------------------------------------------------
 
 // Slots to leave unused before the end, so that `slots` are contiguous.
 static uint64_t command_ring_padding(const struct command_ring *ring, uint8_t slots)
@@ -119,8 +120,8 @@ void command_ring_publish(struct command_ring *ring)
     ring->claimed = 0;
     // Release: the record is complete before the tail shows it.
     atomic_store_explicit(&ring->control->tail, ring->position, memory_order_release);
-    // Full fence: the tail must be visible before we look whether the core sleeps, else both could miss
-    // the other (the core sets core_sleeping, fences, and looks at the tail once more).
+    // Full fence: the tail must be visible before we look whether the core sleeps, else both could
+    // miss the other (the core sets core_sleeping, fences, and looks at the tail once more).
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&ring->control->core_sleeping, memory_order_relaxed) != 0) {
         atomic_fetch_add_explicit(&ring->control->wake, 1, memory_order_release);
@@ -135,7 +136,8 @@ uint64_t command_ring_free(struct command_ring *ring)
     return used >= ring->capacity ? 0 : ring->capacity - used;
 }
 
-// ---- consumer ----------------------------------------------------------------------------------------
+// ---- consumer
+// ----------------------------------------------------------------------------------------
 
 static void command_ring_release(struct command_ring *ring, uint64_t slots)
 {
@@ -173,14 +175,15 @@ enum command_ring_result command_ring_take(struct command_ring *ring, struct com
         enum command_ring_result look = command_ring_look(ring);
         if (look != COMMAND_RING_TAKEN)
             return look;
-        // The first slot is copied once and judged by the copy only: what the producer writes into it
-        // from now on changes nothing.
+        // The first slot is copied once and judged by the copy only: what the producer writes into
+        // it from now on changes nothing.
         memcpy(out, command_ring_slot(ring, ring->position), SLOT_BYTES);
         uint8_t slots = out->header.slots;
         if (!command_ring_fits(ring, slots))
             return COMMAND_RING_LIE;
         if (out->header.type != CMD_padding) {
-            memcpy((uint8_t *)out + SLOT_BYTES, command_ring_slot(ring, ring->position) + SLOT_BYTES,
+            memcpy((uint8_t *)out + SLOT_BYTES,
+                   command_ring_slot(ring, ring->position) + SLOT_BYTES,
                    (size_t)(slots - 1) * SLOT_BYTES);
             command_ring_release(ring, slots);
             return COMMAND_RING_TAKEN;

@@ -123,7 +123,7 @@ static void padding_counts_when_room_is_asked_for(void **state)
         expect(f, 1, i);
     for (uint64_t i = 0; i < 35; i++)
         assert_true(put(f, 1, i)); // index 55 next: 9 to the end
-    assert_false(put(f, 16, 99)); // 9 of padding + 16 + 8 of reserve > 29 free
+    assert_false(put(f, 16, 99));  // 9 of padding + 16 + 8 of reserve > 29 free
     assert_true(put_urgent(f, 16, 99, true));
     for (uint64_t i = 0; i < 35; i++)
         expect(f, 1, i);
@@ -230,7 +230,8 @@ static void what_is_written_after_the_copy_changes_nothing(void **state)
     assert_int_equal(f->out.header.gateway_seq, 5);
 }
 
-// A producer that scribbles over everything while the core reads: the core must stay inside the ring.
+// A producer that scribbles over everything while the core reads: the core must stay inside the
+// ring.
 static _Atomic bool scribbling;
 
 static void *scribble(void *context)

@@ -1,7 +1,7 @@
-// Digest: a fast 64-bit running digest of 128-byte records, by which core, tape, standby and replay compare
-// what they produced. Four lanes of multiply and rotate keep it below the cost of writing the event. It is
-// part of the journal's format: the same on every compiler, never to be changed without a new version of
-// the journal. Not for adversaries.
+// Digest: a fast 64-bit running digest of 128-byte records, by which core, tape, standby and replay
+// compare what they produced. Four lanes of multiply and rotate keep it below the cost of writing
+// the event. It is part of the journal's format: the same on every compiler, never to be changed
+// without a new version of the journal. Not for adversaries.
 #ifndef LONJA_BASE_DIGEST_H
 #define LONJA_BASE_DIGEST_H
 
@@ -26,7 +26,8 @@ static inline uint64_t digest_record(uint64_t digest, const void *record)
 {
     uint64_t words[16];
     memcpy(words, record, sizeof words);
-    uint64_t lane[4] = {digest + DIGEST_PRIME_1, digest ^ DIGEST_PRIME_2, digest_rotate(digest, 17), ~digest};
+    uint64_t lane[4] = {digest + DIGEST_PRIME_1, digest ^ DIGEST_PRIME_2, digest_rotate(digest, 17),
+                        ~digest};
     for (int i = 0; i < 16; i += 4)
         for (int k = 0; k < 4; k++)
             lane[k] = digest_mix(lane[k], words[i + k]);

@@ -1,6 +1,6 @@
-// Happy path: the core writes a command's events behind `written`, then publishes `written` (release);
-// the journal thread publishes durable_seq when the command is on disk. A reader copies first and then
-// proves that the copy was not being overwritten.
+// Happy path: the core writes a command's events behind `written`, then publishes `written`
+// (release); the journal thread publishes durable_seq when the command is on disk. A reader copies
+// first and then proves that the copy was not being overwritten.
 #include "base/event_ring.h"
 
 #include <errno.h>
@@ -48,8 +48,9 @@ void event_ring_close(struct event_ring *ring)
     *ring = (struct event_ring){0};
 }
 
-// The copy races with the core by design and is thrown away if it may have lost; the thread sanitizer
-// cannot know that. Word by word and volatile, so that no instrumented memcpy takes its place.
+// The copy races with the core by design and is thrown away if it may have lost; the thread
+// sanitizer cannot know that. Word by word and volatile, so that no instrumented memcpy takes its
+// place.
 __attribute__((no_sanitize("thread"))) static void event_ring_copy(struct event *out,
                                                                    const struct event *event)
 {

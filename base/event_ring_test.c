@@ -92,7 +92,8 @@ static void readers_cannot_write(void **state)
 {
     struct fixture *f = *state;
     struct event_ring ring;
-    assert_int_equal(event_ring_open_writer(&ring, f->reader_fd, CAPACITY, COMMAND_EVENTS), -EACCES);
+    assert_int_equal(event_ring_open_writer(&ring, f->reader_fd, CAPACITY, COMMAND_EVENTS),
+                     -EACCES);
 }
 
 enum { STREAM = 300000 };

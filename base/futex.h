@@ -1,5 +1,5 @@
-// Futex: sleeping and waking over words in shared memory. A wait may return early for no reason; callers
-// look again. Timeouts are spans, not points in time.
+// Futex: sleeping and waking over words in shared memory. A wait may return early for no reason;
+// callers look again. Timeouts are spans, not points in time.
 #ifndef LONJA_BASE_FUTEX_H
 #define LONJA_BASE_FUTEX_H
 

@@ -1,7 +1,8 @@
 // Log: one line per call to standard error, in one write(2), without allocation:
 //   2026-11-20T11:12:13.123456Z core info epoch begins epoch=7 sequence=4711
-// Text first, then key=value. Control characters become '?': a line is always one line. No secrets and no
-// personal data (people are account ids). Any thread; log_open once at start, before other threads.
+// Text first, then key=value. Control characters become '?': a line is always one line. No secrets
+// and no personal data (people are account ids). Any thread; log_open once at start, before other
+// threads.
 #ifndef LONJA_BASE_LOG_H
 #define LONJA_BASE_LOG_H
 
@@ -12,8 +13,8 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 enum { LOG_LINE_BYTES_MAX = 1024 }; // longer lines are cut
 
-// Names the process; the text must live as long as it. LOG_DEBUG lines are dropped unless the environment
-// has LONJA_LOG_DEBUG.
+// Names the process; the text must live as long as it. LOG_DEBUG lines are dropped unless the
+// environment has LONJA_LOG_DEBUG.
 void log_open(const char *process);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -27,7 +28,8 @@ struct log_limit {
     _Atomic uint64_t next_ns;
     _Atomic uint64_t suppressed;
 };
-// True if the place may log now (once a second); *suppressed = how many lines were dropped since the last.
+// True if the place may log now (once a second); *suppressed = how many lines were dropped since
+// the last.
 bool log_limit_pass(struct log_limit *limit, uint64_t *suppressed);
 
 // For what a peer can provoke: at most one line a second from this place, with suppressed=N.

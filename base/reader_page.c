@@ -1,5 +1,6 @@
-// Whoever wakes clears `sleeping`, bumps `wake`, then wakes. A reader that goes to wait first reads `wake`,
-// then `sleeping`: either it sees that it was woken, or the futex sees that `wake` has changed.
+// Whoever wakes clears `sleeping`, bumps `wake`, then wakes. A reader that goes to wait first reads
+// `wake`, then `sleeping`: either it sees that it was woken, or the futex sees that `wake` has
+// changed.
 #include "base/reader_page.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 // lonja-core: recovers, takes the rings over, runs the core thread until SIGTERM. libc only.
 //
-// Exit: 0 after SIGTERM with everything durable; EXIT_CONFIGURATION; EXIT_POISON when the journal cannot be
-// replayed (poison, corruption, a digest that differs: starting again would only fail again); EXIT_JOURNAL
-// when the journal cannot be written. An assertion while it runs is SIGABRT: it is started again, and what
-// was not durable never happened.
+// Exit: 0 after SIGTERM with everything durable; EXIT_CONFIGURATION; EXIT_POISON when the journal
+// cannot be replayed (poison, corruption, a digest that differs: starting again would only fail
+// again); EXIT_JOURNAL when the journal cannot be written. An assertion while it runs is SIGABRT:
+// it is started again, and what was not durable never happened.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -66,11 +66,12 @@ static void core_require(struct core *core, int result, const char *what, int st
     core_exit(core, status);
 }
 
-// ---- start -------------------------------------------------------------------------------------------
+// ---- start
+// -------------------------------------------------------------------------------------------
 
 #define CORE_LIMIT_INT(group, key, def, min, max, doc)                                             \
-    if (strcmp(#group, "limits") == 0 || strcmp(#group, "rings") == 0 || strcmp(#group, "core") == 0 || \
-        strcmp(#group, "journal") == 0)                                                            \
+    if (strcmp(#group, "limits") == 0 || strcmp(#group, "rings") == 0 ||                           \
+        strcmp(#group, "core") == 0 || strcmp(#group, "journal") == 0)                             \
         log_info("limit " #group "." #key "=%lld", (long long)config->group##_##key);
 #define CORE_LIMIT_TEXT(group, key, def, doc)
 
@@ -109,12 +110,14 @@ static void core_open_io(struct core *core)
     const struct config *config = &core->boot->config;
     char folder[NUMBERED_PATH_BYTES];
     state_folder(folder, config, "journal");
-    int result = journal_io_file_open(&core->io, &core->io_file, folder, config->journal_durable != 0);
+    int result =
+        journal_io_file_open(&core->io, &core->io_file, folder, config->journal_durable != 0);
     core_require(core, result, "opening the journal's folder", EXIT_JOURNAL);
     if (!config->journal_durable)
         log_warning("the journal is NOT durable: for benchmarks only");
     core_lock(core);
-    result = event_ring_open_writer(&core->ring, core->boot->event_ring_fd, (uint64_t)config->rings_events,
+    result = event_ring_open_writer(&core->ring, core->boot->event_ring_fd,
+                                    (uint64_t)config->rings_events,
                                     (uint64_t)config->limits_command_events_max);
     core_require(core, result, "mapping the event ring", EXIT_CONFIGURATION);
 }
@@ -134,12 +137,30 @@ static struct recovered core_recover(struct core *core)
     // What was recovered will be shown: it must survive the machine now, too.
     core_require(core, journal_sync_all(&core->io), "syncing the journal", EXIT_JOURNAL);
     uint64_t span_ns = clock_monotone_ns(&clock_system) - began_ns;
-    log_info("recovered sequence=%" PRIu64 " snapshot=%" PRIu64 " replayed=%" PRIu64 " torn=%d ms=%" PRIu64
-             " events=%" PRIu64 " events_digest=%016" PRIx64 " state_digest=%016" PRIx64,
+    log_info("recovered sequence=%" PRIu64 " snapshot=%" PRIu64 " replayed=%" PRIu64
+             " torn=%d ms=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
+             " state_digest=%016" PRIx64,
              core->replay.sequence, recovered.snapshot_sequence, recovered.commands, recovered.torn,
              span_ns / 1000000, core->replay.events, core->replay.events_digest,
              engine_digest(core->replay.engine));
     return recovered;
+}
+
+static void core_set_cpus(const cpu_set_t *cpus)
+{
+    if (CPU_COUNT(cpus) == 0 || sched_setaffinity(0, sizeof *cpus, cpus) != 0)
+        log_warning("threads are not kept apart error=%s", strerror(errno));
+}
+
+// Before the journal's threads start: they inherit every CPU but the core's, so that the real-time
+// one never takes it from the core.
+static void core_leave_cpu(const struct config *config)
+{
+    cpu_set_t cpus;
+    if (config->core_cpu < 0 || sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return;
+    CPU_CLR((size_t)config->core_cpu, &cpus);
+    core_set_cpus(&cpus);
 }
 
 static void core_pin(const struct config *config)
@@ -149,9 +170,7 @@ static void core_pin(const struct config *config)
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     CPU_SET((size_t)config->core_cpu, &cpus);
-    if (sched_setaffinity(0, sizeof cpus, &cpus) != 0)
-        log_warning("core thread is not pinned cpu=%lld error=%s", (long long)config->core_cpu,
-                    strerror(errno));
+    core_set_cpus(&cpus);
 }
 
 static void core_begin_epoch(struct core *core, const struct recovered *recovered)
@@ -170,15 +189,18 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
         .queue_slots = (uint64_t)config->rings_command_slots,
     };
     atomic_store(&control->journal_error, 0);
-    core_require(core, journal_open(&core->journal, &core->io, &core->gate, &clock_system, &options),
+    core_require(core,
+                 journal_open(&core->journal, &core->io, &core->gate, &clock_system, &options),
                  "preparing the journal", EXIT_JOURNAL);
-    core_require(core, sequencer_open(&core->sequencer, core->boot, &core->replay, &core->journal,
-                                      &core->gate, &core->ring, &clock_system, epoch),
+    core_require(core,
+                 sequencer_open(&core->sequencer, core->boot, &core->replay, &core->journal,
+                                &core->gate, &core->ring, &clock_system, epoch),
                  "taking the rings over", EXIT_CONFIGURATION);
     core_counter_add(control, COUNTER_replayed, recovered->commands);
+    core_leave_cpu(config);
     core_require(core, journal_start(&core->journal, (int)config->core_realtime_priority),
                  "starting the journal's threads", EXIT_JOURNAL);
-    core_pin(config); // after the threads: they must not inherit it
+    core_pin(config);
     core_require(core, sandbox_enter_process(core->io_file.folder_fd), "entering the sandbox",
                  EXIT_CONFIGURATION);
     core_require(core, sandbox_enter_core_thread(), "entering the sandbox", EXIT_CONFIGURATION);
@@ -186,7 +208,8 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
     log_info("epoch begins epoch=%" PRIu64 " sequence=%" PRIu64, epoch, core->replay.sequence);
 }
 
-// ---- run and stop ------------------------------------------------------------------------------------
+// ---- run and stop
+// ------------------------------------------------------------------------------------
 
 static void core_run(struct core *core)
 {
@@ -207,8 +230,8 @@ static int core_stop(struct core *core)
     journal_stop(&core->journal);
     bool durable = atomic_load(&control->durable_seq) == core->replay.sequence;
     atomic_store(&control->core_state, durable ? CORE_STARTING : CORE_FAILED);
-    log_info("stopped sequence=%" PRIu64 " durable=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
-             " state_digest=%016" PRIx64,
+    log_info("stopped sequence=%" PRIu64 " durable=%" PRIu64 " events=%" PRIu64
+             " events_digest=%016" PRIx64 " state_digest=%016" PRIx64,
              core->replay.sequence, atomic_load(&control->durable_seq), core->replay.events,
              core->replay.events_digest, engine_digest(core->replay.engine));
     return durable ? 0 : EXIT_JOURNAL;

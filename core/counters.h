@@ -1,4 +1,5 @@
-// The core's counters: in the event ring's control page, written by the core's threads, read by ops.
+// The core's counters: in the event ring's control page, written by the core's threads, read by
+// ops.
 #ifndef LONJA_CORE_COUNTERS_H
 #define LONJA_CORE_COUNTERS_H
 
@@ -31,7 +32,7 @@ enum core_counter {
 #define CORE_COUNTER_ENUM(name, meaning) COUNTER_##name,
     CORE_COUNTERS(CORE_COUNTER_ENUM)
 #undef CORE_COUNTER_ENUM
-    COUNTER_COUNT
+        COUNTER_COUNT
 };
 _Static_assert(COUNTER_COUNT <= sizeof((struct event_ring_control){0}.counters) / sizeof(uint64_t),
                "the control page has room for every counter");
@@ -39,7 +40,8 @@ _Static_assert(COUNTER_COUNT <= sizeof((struct event_ring_control){0}.counters) 
 const char *core_counter_name(enum core_counter counter);
 const char *core_counter_meaning(enum core_counter counter);
 
-// Each counter has one writing thread, so a load and a store are enough; relaxed: nothing hangs on them.
+// Each counter has one writing thread, so a load and a store are enough; relaxed: nothing hangs on
+// them.
 static inline void core_counter_add(struct event_ring_control *control, enum core_counter counter,
                                     uint64_t amount)
 {

@@ -1,9 +1,9 @@
-// Crash test: several lives of a journal on a disk that fails at any operation and loses what was not
-// synced (fake_disk.h). After every crash: nothing that the gate had shown is lost, nothing is there that
-// was not sent, in the same order, and the journal is never called corrupt.
+// Crash test: several lives of a journal on a disk that fails at any operation and loses what was
+// not synced (fake_disk.h). After every crash: nothing that the gate had shown is lost, nothing is
+// there that was not sent, in the same order, and the journal is never called corrupt.
 //
-// The test is tested: with the sync taken out, with the header's or the payload's checksum not looked at,
-// it must find the damage.
+// The test is tested: with the sync taken out, with the header's or the payload's checksum not
+// looked at, it must find the damage.
 #include "core/testing.h"
 
 #include <stdio.h>
@@ -52,16 +52,17 @@ bool __wrap_journal_block_payload_valid(const struct journal_block_header *block
     return valid;
 }
 
-// ---- one trial ---------------------------------------------------------------------------------------
+// ---- one trial
+// ---------------------------------------------------------------------------------------
 
 struct trial {
     struct journal_io io;
     struct fake_disk *disk;
     struct event_ring_control *control;
     struct gate gate;
-    uint64_t shown;    // highest sequence that anybody may have seen
+    uint64_t shown; // highest sequence that anybody may have seen
     uint64_t epoch;
-    uint64_t last;     // recovered
+    uint64_t last; // recovered
     uint32_t chain;
     const char *damage; // what the checks found; NULL = nothing
     char reason[200];
@@ -81,7 +82,8 @@ static void make_command(struct command *command, uint64_t sequence)
 
 static void check_block(struct trial *trial, const struct journal_block_header *block)
 {
-    if (!fake_disk_was_written(trial->disk, block, JOURNAL_BLOCK_HEADER_BYTES + (size_t)block->bytes))
+    if (!fake_disk_was_written(trial->disk, block,
+                               JOURNAL_BLOCK_HEADER_BYTES + (size_t)block->bytes))
         trial->damage = "a block was read that was never written";
     const struct command *command = NULL;
     while ((command = journal_block_next(block, command)) != NULL) {
@@ -117,7 +119,8 @@ static void write_commands(struct trial *trial, struct journal *journal)
 {
     uint64_t next = trial->last + 1;
     for (int i = 0; i < COMMANDS_PER_LIFE; i++) {
-        uint64_t batch = 1 + fake_disk_random(trial->disk, fake_disk_random(trial->disk, 8) == 0 ? 600 : 12);
+        uint64_t batch =
+            1 + fake_disk_random(trial->disk, fake_disk_random(trial->disk, 8) == 0 ? 600 : 12);
         for (uint64_t k = 0; k < batch && journal_room(journal) >= COMMAND_SLOTS_MAX; k++) {
             struct command command;
             make_command(&command, next++);
@@ -181,7 +184,8 @@ static const char *run_trial(uint64_t seed, char reason[200])
     return trial.damage;
 }
 
-// ---- tests -------------------------------------------------------------------------------------------
+// ---- tests
+// -------------------------------------------------------------------------------------------
 
 static int quiet(void **state)
 {

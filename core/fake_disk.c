@@ -24,7 +24,7 @@ struct fake_name {
     int file;
 };
 
-struct fake_operation { // of the folder, not yet synced
+struct fake_operation {                    // of the folder, not yet synced
     char from[NAME_BYTES], to[NAME_BYTES]; // create: from = ""; remove: to = ""
     int file;
 };
@@ -55,7 +55,8 @@ uint64_t fake_disk_random(struct fake_disk *disk, uint64_t below)
     return disk->random % below;
 }
 
-// ---- names -------------------------------------------------------------------------------------------
+// ---- names
+// -------------------------------------------------------------------------------------------
 
 static struct fake_name *names_find(struct fake_name *names, const char *name)
 {
@@ -96,7 +97,8 @@ static void disk_operate(struct fake_disk *disk, const char *from, const char *t
     names_apply(disk->visible, operation);
 }
 
-// ---- files -------------------------------------------------------------------------------------------
+// ---- files
+// -------------------------------------------------------------------------------------------
 
 static void file_grow(struct fake_file *file, uint64_t size)
 {
@@ -152,7 +154,8 @@ static void disk_tear_sector(struct fake_disk *disk, struct fake_file *file, uin
     }
     file_apply(file, offset, data, bytes);
     if (bytes > 0 && fake_disk_random(disk, 3) == 0)
-        file->durable[offset + fake_disk_random(disk, bytes)] ^= (uint8_t)(1u << fake_disk_random(disk, 8));
+        file->durable[offset + fake_disk_random(disk, bytes)] ^=
+            (uint8_t)(1u << fake_disk_random(disk, 8));
 }
 
 static void disk_lose(struct fake_disk *disk, struct fake_file *file)
@@ -193,9 +196,11 @@ void fake_disk_process_killed(struct fake_disk *disk)
     disk->fail_at = 0;
 }
 
-// ---- the table ---------------------------------------------------------------------------------------
+// ---- the table
+// ---------------------------------------------------------------------------------------
 
-// True if the disk works for one more operation; the failing one itself is still begun by the caller.
+// True if the disk works for one more operation; the failing one itself is still begun by the
+// caller.
 static bool disk_works(struct fake_disk *disk)
 {
     disk->operations++;
@@ -341,10 +346,17 @@ struct fake_disk *fake_disk_create(struct journal_io *io, uint64_t seed)
     disk->random = seed * 0x9e3779b97f4a7c15ULL | 1;
     for (int i = 0; i < 4; i++)
         (void)fake_disk_random(disk, 2);
-    *io = (struct journal_io){.list = disk_list, .open = disk_open, .close = disk_close,
-                              .size = disk_size, .read = disk_read, .write = disk_write,
-                              .sync = disk_sync, .rename = disk_rename, .remove = disk_remove,
-                              .sync_folder = disk_sync_folder, .context = disk};
+    *io = (struct journal_io){.list = disk_list,
+                              .open = disk_open,
+                              .close = disk_close,
+                              .size = disk_size,
+                              .read = disk_read,
+                              .write = disk_write,
+                              .sync = disk_sync,
+                              .rename = disk_rename,
+                              .remove = disk_remove,
+                              .sync_folder = disk_sync_folder,
+                              .context = disk};
     return disk;
 }
 

@@ -1,13 +1,14 @@
 // A disk that loses what it may lose: a journal_io for crash tests.
 //
-// Fault model. A write is visible at once and durable only after a sync of its file. When the power fails,
-// each write that was not synced is, independently: dropped; applied; or torn: every 512-byte sector of it
-// is on its own old, new, new up to some byte, or has flipped bits. Creations, renames and removals are
-// durable after a sync of the folder; at power failure some prefix of them has happened. What was synced is
-// never touched. When only the process is killed, everything written stays visible, and un-synced.
+// Fault model. A write is visible at once and durable only after a sync of its file. When the power
+// fails, each write that was not synced is, independently: dropped; applied; or torn: every
+// 512-byte sector of it is on its own old, new, new up to some byte, or has flipped bits.
+// Creations, renames and removals are durable after a sync of the folder; at power failure some
+// prefix of them has happened. What was synced is never touched. When only the process is killed,
+// everything written stays visible, and un-synced.
 //
-// The disk fails by itself at operation number `fail_at`: that operation and all later ones return -EIO
-// (its write counts as begun). Threads: one.
+// The disk fails by itself at operation number `fail_at`: that operation and all later ones return
+// -EIO (its write counts as begun). Threads: one.
 #ifndef LONJA_CORE_FAKE_DISK_H
 #define LONJA_CORE_FAKE_DISK_H
 

@@ -1,5 +1,5 @@
-// The simplest engine that keeps matcher/engine.h's promises, for tests of what is around it. Its state is
-// a hash of its history and a counter. Commands make it do things:
+// The simplest engine that keeps matcher/engine.h's promises, for tests of what is around it. Its
+// state is a hash of its history and a counter. Commands make it do things:
 //   nav_set: nav = N makes N events (1 … command_events_max); nav = FAKE_POISON asserts
 //   reference_set: price = N asks for N continuation commands
 //   breaker_set: the next deadline is the time of the command

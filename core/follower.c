@@ -1,9 +1,10 @@
 // Happy path: the follower stands in the ring and copies event after event up to durable_seq.
 //
-// It leaves the ring when it is lapped or when a core begins a new epoch: then it looks for its place
-// again, by binary search in the ring (events are sorted there, too) and, if the ring does not hold it
-// (any more, or not in this epoch), on the tape. While it reads the tape it looks at every poll whether
-// the ring has it. Its place is (next_sequence, next_index); every event must be exactly that one.
+// It leaves the ring when it is lapped or when a core begins a new epoch: then it looks for its
+// place again, by binary search in the ring (events are sorted there, too) and, if the ring does
+// not hold it (any more, or not in this epoch), on the tape. While it reads the tape it looks at
+// every poll whether the ring has it. Its place is (next_sequence, next_index); every event must be
+// exactly that one.
 #include "core/follower.h"
 
 #include <fcntl.h>
@@ -27,14 +28,15 @@ struct follower {
     int doorbell_fd;
     struct tape_reader tape;
     enum follower_source source;
-    uint64_t epoch;          // of the ring we stand in
-    uint64_t position;       // of the ring: next event to read
-    uint64_t next_sequence;  // the event that comes next
+    uint64_t epoch;         // of the ring we stand in
+    uint64_t position;      // of the ring: next event to read
+    uint64_t next_sequence; // the event that comes next
     uint32_t next_index;
-    uint64_t seen_durable;   // durable_seq at the beginning of the last poll
+    uint64_t seen_durable; // durable_seq at the beginning of the last poll
 };
 
-// ---- open and close ----------------------------------------------------------------------------------
+// ---- open and close
+// ----------------------------------------------------------------------------------
 
 static bool follower_map(struct follower *follower, const struct boot *boot)
 {
@@ -83,7 +85,8 @@ void follower_close(struct follower *follower)
     free(follower);
 }
 
-// ---- finding the place in the ring ---------------------------------------------------------------------
+// ---- finding the place in the ring
+// ---------------------------------------------------------------------
 
 static uint64_t follower_epoch(const struct follower *follower)
 {
@@ -164,7 +167,8 @@ static bool follower_enter_ring(struct follower *follower)
 {
     uint64_t epoch = follower_epoch(follower);
     uint64_t place;
-    if (epoch == 0 || !follower_place_in_ring(follower, &place) || follower_epoch(follower) != epoch)
+    if (epoch == 0 || !follower_place_in_ring(follower, &place) ||
+        follower_epoch(follower) != epoch)
         return false;
     tape_reader_fini(&follower->tape);
     follower->epoch = epoch;
@@ -173,7 +177,8 @@ static bool follower_enter_ring(struct follower *follower)
     return true;
 }
 
-// ---- reading -----------------------------------------------------------------------------------------
+// ---- reading
+// -----------------------------------------------------------------------------------------
 
 static void follower_advance(struct follower *follower, const struct event *event)
 {
@@ -190,9 +195,10 @@ static size_t follower_read_ring(struct follower *follower, struct event *out, s
 {
     size_t count = 0;
     while (count < max) {
-        enum event_ring_result result = event_ring_read(&follower->ring, follower->position, &out[count]);
-        // The epoch is looked at after the copy: a core that took over in between stored its epoch before
-        // it wrote, and what we copied is not of our epoch.
+        enum event_ring_result result =
+            event_ring_read(&follower->ring, follower->position, &out[count]);
+        // The epoch is looked at after the copy: a core that took over in between stored its epoch
+        // before it wrote, and what we copied is not of our epoch.
         if (result == EVENT_RING_LAPPED || follower_epoch(follower) != follower->epoch) {
             follower->source = FOLLOWER_LOST;
             break;
@@ -257,7 +263,8 @@ const struct event_ring_control *follower_core(const struct follower *follower)
     return follower->ring.control;
 }
 
-// ---- waiting -----------------------------------------------------------------------------------------
+// ---- waiting
+// -----------------------------------------------------------------------------------------
 
 int follower_doorbell_fd(const struct follower *follower)
 {
@@ -292,9 +299,11 @@ void follower_wait(struct follower *follower, unsigned timeout_ms)
     follower_sleep_end(follower);
 }
 
-// ---- snapshot ----------------------------------------------------------------------------------------
+// ---- snapshot
+// ----------------------------------------------------------------------------------------
 
-uint64_t follower_load_snapshot(const struct boot *boot, follower_snapshot_sink *sink, void *context)
+uint64_t follower_load_snapshot(const struct boot *boot, follower_snapshot_sink *sink,
+                                void *context)
 {
     char folder[NUMBERED_PATH_BYTES];
     state_folder(folder, &boot->config, "snapshots");

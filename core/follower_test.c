@@ -29,7 +29,8 @@ static int setup(void **state)
     testing_folder_make(f->folder);
     testing_boot_init(&f->boot, PROCESS_RECORD, f->folder);
     state_folder(f->tape_folder, &f->boot.config, "tape");
-    assert_int_equal(event_ring_open_writer(&f->ring, f->boot.event_ring_fd, CAPACITY, COMMAND_EVENTS), 0);
+    assert_int_equal(
+        event_ring_open_writer(&f->ring, f->boot.event_ring_fd, CAPACITY, COMMAND_EVENTS), 0);
     assert_int_equal(tape_writer_open(&f->tape, f->tape_folder, 100, 0), 0);
     f->follower = follower_open(&f->boot, 0);
     assert_non_null(f->follower);
@@ -137,7 +138,8 @@ static void a_lapped_follower_goes_on_by_the_tape_and_back(void **state)
         read_all(f);
         uint64_t before = f->seen_sequence;
         assert_true(before < f->sequence || round == 0);
-        write_tape(f, f->sequence - 30); // the tape is a little behind: the rest comes from the ring
+        write_tape(f,
+                   f->sequence - 30); // the tape is a little behind: the rest comes from the ring
         read_all(f);
         assert_int_equal(f->seen_sequence, f->sequence);
     }
@@ -202,7 +204,8 @@ static void a_tail_that_the_machine_lost_reads_as_not_there(void **state)
     assert_int_equal(pwrite(fd, zero, sizeof zero, (off_t)(128 + (there - 3) * 128)), sizeof zero);
     struct event out[64];
     size_t count = tape_reader_read(&reader, out, 64);
-    assert_true(count > 0 && out[count - 1].header.sequence < 51 && out[count - 1].header.sequence > 0);
+    assert_true(count > 0 && out[count - 1].header.sequence < 51 &&
+                out[count - 1].header.sequence > 0);
     assert_int_equal(tape_reader_read(&reader, out, 64), 0);
     close(fd);
     // lonja-tape comes back behind a snapshot at 40, compares, and writes the lost events anew.
@@ -224,7 +227,8 @@ static bool count_records(void *context, const struct snapshot_record *record)
 static void write_snapshot(const char *folder, uint64_t sequence)
 {
     struct snapshot_writer writer;
-    struct snapshot_record meta = {.header = {.type = REC_meta}}, order = {.header = {.type = REC_order}};
+    struct snapshot_record meta = {.header = {.type = REC_meta}},
+                           order = {.header = {.type = REC_order}};
     assert_int_equal(snapshot_writer_open(&writer, folder, sequence), 0);
     assert_int_equal(snapshot_writer_add(&writer, &meta), 0);
     assert_int_equal(snapshot_writer_add(&writer, &order), 0);

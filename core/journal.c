@@ -1,9 +1,10 @@
-// Happy path: append copies into the queue; the journal thread collects whole commands into the block
-// buffer, seals it, writes it at the segment's end, syncs, publishes the last sequence, frees the queue.
+// Happy path: append copies into the queue; the journal thread collects whole commands into the
+// block buffer, seals it, writes it at the segment's end, syncs, publishes the last sequence, frees
+// the queue.
 //
-// Failure modes: the write or sync fails: gate_fail, and never again a write. The next segment is not
-// ready in time: the journal thread waits for it (counted). The queue is full: journal_room says so and
-// the core stops taking commands.
+// Failure modes: the write or sync fails: gate_fail, and never again a write. The next segment is
+// not ready in time: the journal thread waits for it (counted). The queue is full: journal_room
+// says so and the core stops taking commands.
 #include "core/journal.h"
 
 #include <errno.h>
@@ -26,7 +27,8 @@ enum {
     JOURNAL_WAIT_MS = 100,
 };
 
-// ---- open and close ----------------------------------------------------------------------------------
+// ---- open and close
+// ----------------------------------------------------------------------------------
 
 static int journal_memory(struct journal *journal)
 {
@@ -83,7 +85,8 @@ void journal_close(struct journal *journal)
         arena_close(&journal->arena);
 }
 
-// ---- core thread -------------------------------------------------------------------------------------
+// ---- core thread
+// -------------------------------------------------------------------------------------
 
 uint64_t journal_room(struct journal *journal)
 {
@@ -123,7 +126,8 @@ void journal_flush(struct journal *journal)
     }
 }
 
-// ---- segments ----------------------------------------------------------------------------------------
+// ---- segments
+// ----------------------------------------------------------------------------------------
 
 static void journal_prepare_signal(struct journal *journal)
 {
@@ -136,7 +140,8 @@ static int journal_fill_segment(struct journal *journal, int file, uint64_t numb
     const struct journal_io *io = journal->io;
     struct journal_segment_header header;
     journal_segment_header_init(&header, number, &journal->options.segments);
-    for (uint64_t offset = 0; offset < journal->options.segments.bytes; offset += JOURNAL_ZEROES_BYTES) {
+    for (uint64_t offset = 0; offset < journal->options.segments.bytes;
+         offset += JOURNAL_ZEROES_BYTES) {
         uint64_t left = journal->options.segments.bytes - offset;
         size_t bytes = left < JOURNAL_ZEROES_BYTES ? (size_t)left : JOURNAL_ZEROES_BYTES;
         if (offset == 0)
@@ -232,7 +237,8 @@ static int journal_begin_segment(struct journal *journal)
     return 0;
 }
 
-// ---- journal thread ----------------------------------------------------------------------------------
+// ---- journal thread
+// ----------------------------------------------------------------------------------
 
 // Copies whole commands from the queue into the block; returns the queue's position behind them.
 static uint64_t journal_collect(struct journal *journal, uint64_t from, uint64_t tail)
@@ -242,7 +248,8 @@ static uint64_t journal_collect(struct journal *journal, uint64_t from, uint64_t
     *block = (struct journal_block_header){.epoch = journal->options.epoch,
                                            .first_sequence = journal->next_sequence};
     while (from != tail) {
-        uint8_t slots = ((const struct command_header *)(const void *)journal_slot(journal, from))->slots;
+        uint8_t slots =
+            ((const struct command_header *)(const void *)journal_slot(journal, from))->slots;
         ASSERT(slots >= 1 && slots <= COMMAND_SLOTS_MAX && slots <= tail - from);
         uint32_t bytes = slots * (uint32_t)SLOT_BYTES;
         if (block->bytes + bytes > JOURNAL_PAYLOAD_BYTES_MAX)
@@ -271,7 +278,8 @@ static int journal_write_block(struct journal *journal)
     journal_block_seal(block);
     // Paired with the check after every read: what we write must be what a reader accepts.
     ASSERT(journal_block_header_valid(block, journal->segment));
-    ASSERT(((const struct command *)(const void *)(block + 1))->header.sequence == block->first_sequence);
+    ASSERT(((const struct command *)(const void *)(block + 1))->header.sequence ==
+           block->first_sequence);
     const struct journal_io *io = journal->io;
     int result = io->write(io->context, journal->file, block, bytes, journal->offset);
     if (result == 0)
@@ -295,7 +303,8 @@ static void journal_count(struct journal *journal, uint64_t span_ns)
 
 static int journal_fail(struct journal *journal, int result)
 {
-    log_error("the journal cannot be written, the venue stops segment=%llu offset=%llu sequence=%llu error=%s",
+    log_error("the journal cannot be written, the venue stops segment=%llu offset=%llu "
+              "sequence=%llu error=%s",
               (unsigned long long)journal->segment, (unsigned long long)journal->offset,
               (unsigned long long)journal->next_sequence, strerror(-result));
     gate_fail(journal->gate, -result);
@@ -304,11 +313,13 @@ static int journal_fail(struct journal *journal, int result)
 
 int journal_write_work(struct journal *journal)
 {
-    uint32_t error = atomic_load_explicit(&journal->gate->control->journal_error, memory_order_acquire);
+    uint32_t error =
+        atomic_load_explicit(&journal->gate->control->journal_error, memory_order_acquire);
     if (error != 0)
         return -(int)error; // what the disk holds is not known: never write again
     uint64_t now_ns = clock_monotone_ns(journal->clock);
-    atomic_store_explicit(&journal->gate->control->journal_heartbeat_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&journal->gate->control->journal_heartbeat_ns, now_ns,
+                          memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&journal->queue_head, memory_order_relaxed);
     // Acquire: the commands before the tail are complete.
     uint64_t tail = atomic_load_explicit(&journal->queue_tail, memory_order_acquire);
@@ -356,7 +367,8 @@ static void *journal_writer_thread(void *context)
 static void *journal_preparer_thread(void *context)
 {
     struct journal *journal = context;
-    // Lowest priority of the ordinary class: SCHED_IDLE could be starved for good by a spinning core.
+    // Lowest priority of the ordinary class: SCHED_IDLE could be starved for good by a spinning
+    // core.
     setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
     while (atomic_load_explicit(&journal->stop, memory_order_acquire) == 0) {
         uint32_t seen = atomic_load_explicit(&journal->prepare_wake, memory_order_acquire);

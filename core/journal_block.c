@@ -29,7 +29,8 @@ void journal_block_seal(struct journal_block_header *block)
 bool journal_block_header_valid(const struct journal_block_header *block, uint64_t segment)
 {
     return block->magic == JOURNAL_BLOCK_MAGIC &&
-           block->header_crc == crc32c(0, block, offsetof(struct journal_block_header, header_crc)) &&
+           block->header_crc ==
+               crc32c(0, block, offsetof(struct journal_block_header, header_crc)) &&
            block->segment == segment && block->count > 0 && block->first_sequence > 0 &&
            block->bytes >= block->count * (uint64_t)SLOT_BYTES &&
            block->bytes <= JOURNAL_PAYLOAD_BYTES_MAX && block->bytes % SLOT_BYTES == 0;
@@ -54,7 +55,8 @@ bool journal_block_payload_valid(const struct journal_block_header *block)
     uint32_t count = 0;
     while ((command = journal_block_next(block, command)) != NULL) {
         size_t bytes = (size_t)command->header.slots * SLOT_BYTES;
-        if (bytes == 0 || bytes > COMMAND_BYTES_MAX || bytes > (size_t)(end - (const uint8_t *)command))
+        if (bytes == 0 || bytes > COMMAND_BYTES_MAX ||
+            bytes > (size_t)(end - (const uint8_t *)command))
             return false;
         if (command->header.sequence != block->first_sequence + count)
             return false;

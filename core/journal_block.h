@@ -1,4 +1,5 @@
-// One block of the journal: seal what was collected, judge what was read. Pure functions over memory.
+// One block of the journal: seal what was collected, judge what was read. Pure functions over
+// memory.
 #ifndef LONJA_CORE_JOURNAL_BLOCK_H
 #define LONJA_CORE_JOURNAL_BLOCK_H
 

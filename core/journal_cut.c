@@ -1,6 +1,7 @@
-// Cut: the order of steps keeps a valid journal on disk at every moment. Later segments leave from the last
-// to the first (each time the journal only becomes shorter), then the segment of the cut is replaced by a
-// shortened copy in one rename. The block that holds the cut is sealed again with the commands before it.
+// Cut: the order of steps keeps a valid journal on disk at every moment. Later segments leave from
+// the last to the first (each time the journal only becomes shorter), then the segment of the cut
+// is replaced by a shortened copy in one rename. The block that holds the cut is sealed again with
+// the commands before it.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -25,8 +26,8 @@ struct journal_cut {
     char snapshots[NUMBERED_PATH_BYTES];
     char tape[NUMBERED_PATH_BYTES];
     char aside[NUMBERED_PATH_BYTES];
-    uint64_t sequence;          // first one to go
-    uint64_t segment, offset;   // block that holds it
+    uint64_t sequence;                  // first one to go
+    uint64_t segment, offset;           // block that holds it
     struct journal_block_header *block; // that block, shortened; bytes = 0: nothing of it stays
 };
 
@@ -77,7 +78,9 @@ static int cut_find(struct journal_cut *cut)
         const struct journal_block_header *block;
         enum journal_decision decision = journal_reader_next(&reader, &block);
         if (decision != JOURNAL_READ) {
-            fprintf(stderr, "lonja-journal: sequence %" PRIu64 " is not in the journal, which %s %" PRIu64 "\n",
+            fprintf(stderr,
+                    "lonja-journal: sequence %" PRIu64 " is not in the journal, which %s %" PRIu64
+                    "\n",
                     cut->sequence, decision == JOURNAL_CORRUPT ? "is corrupt behind" : "ends at",
                     reader.next_sequence - 1);
             break;
@@ -113,7 +116,8 @@ static int cut_make_aside(struct journal_cut *cut, const char *reason)
 }
 
 // Moves a numbered file aside; a missing one is fine.
-static int cut_move(const struct journal_cut *cut, const char *folder, uint64_t number, const char *suffix)
+static int cut_move(const struct journal_cut *cut, const char *folder, uint64_t number,
+                    const char *suffix)
 {
     char from[NUMBERED_PATH_BYTES], to[NUMBERED_PATH_BYTES];
     numbered_path(from, folder, number, suffix);
@@ -228,7 +232,8 @@ int journal_tool_cut(const char *state, FILE *out, uint64_t sequence, const char
     cut.block = malloc(JOURNAL_BLOCK_BYTES_MAX);
     int status = cut.block == NULL ? cut_fail("memory", ENOMEM) : cut_run(&cut, reason);
     if (status == 0)
-        fprintf(out, "journal ends at sequence=%" PRIu64 ", the rest is in %s\n", sequence - 1, cut.aside);
+        fprintf(out, "journal ends at sequence=%" PRIu64 ", the rest is in %s\n", sequence - 1,
+                cut.aside);
     free(cut.block);
     journal_io_file_close(&cut.io_file);
     return status;

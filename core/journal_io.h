@@ -1,8 +1,8 @@
-// Journal I/O: the few things that the journal asks of a disk, as a table of functions, so that a test can
-// be the disk that loses what was not synced. Names are within the journal's folder.
+// Journal I/O: the few things that the journal asks of a disk, as a table of functions, so that a
+// test can be the disk that loses what was not synced. Names are within the journal's folder.
 //
-// Every function returns 0 (or what is said) or -errno. A failed write or sync is never tried again: what
-// is on the disk then is not known, and the venue stops.
+// Every function returns 0 (or what is said) or -errno. A failed write or sync is never tried
+// again: what is on the disk then is not known, and the venue stops.
 #ifndef LONJA_CORE_JOURNAL_IO_H
 #define LONJA_CORE_JOURNAL_IO_H
 
@@ -14,7 +14,7 @@
 
 enum journal_io_mode {
     JOURNAL_IO_READ,
-    JOURNAL_IO_WRITE,  // an existing file; offsets, lengths and memory aligned to JOURNAL_PAGE_BYTES
+    JOURNAL_IO_WRITE, // an existing file; offsets, lengths and memory aligned to JOURNAL_PAGE_BYTES
     JOURNAL_IO_CREATE, // a new file, or an old one emptied; alignment as for WRITE
 };
 
@@ -27,23 +27,24 @@ struct journal_io {
     int64_t (*size)(void *context, int file);
     // Returns the bytes read, fewer only at the end of the file.
     int64_t (*read)(void *context, int file, void *out, size_t bytes, uint64_t offset);
-    int (*write)(void *context, int file, const void *data, size_t bytes, uint64_t offset); // all of it
-    int (*sync)(void *context, int file);        // what was written before is durable after it
+    int (*write)(void *context, int file, const void *data, size_t bytes,
+                 uint64_t offset);        // all of it
+    int (*sync)(void *context, int file); // what was written before is durable after it
     int (*rename)(void *context, const char *from, const char *to);
     int (*remove)(void *context, const char *name);
-    int (*sync_folder)(void *context);           // renames and removals before are durable after it
+    int (*sync_folder)(void *context); // renames and removals before are durable after it
     void *context;
 };
 
-// The real disk. Writes go through O_DIRECT and O_DSYNC (then sync has nothing left to do); where the file
-// system refuses O_DIRECT, through the page cache and fdatasync.
+// The real disk. Writes go through O_DIRECT and O_DSYNC (then sync has nothing left to do); where
+// the file system refuses O_DIRECT, through the page cache and fdatasync.
 struct journal_io_file {
     int folder_fd;
     bool durable; // false: sync does nothing (benchmarks)
 };
 // Makes the folder if it is missing. `io` refers to `file` from then on.
-CHECKED int journal_io_file_open(struct journal_io *io, struct journal_io_file *file, const char *folder,
-                                 bool durable);
+CHECKED int journal_io_file_open(struct journal_io *io, struct journal_io_file *file,
+                                 const char *folder, bool durable);
 void journal_io_file_close(struct journal_io_file *file);
 
 #endif

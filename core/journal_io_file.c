@@ -77,7 +77,8 @@ static int64_t journal_file_read(void *context, int fd, void *out, size_t bytes,
     return (int64_t)done;
 }
 
-static int journal_file_write(void *context, int fd, const void *data, size_t bytes, uint64_t offset)
+static int journal_file_write(void *context, int fd, const void *data, size_t bytes,
+                              uint64_t offset)
 {
     (void)context;
     ssize_t n = pwrite(fd, data, bytes, (off_t)offset);

@@ -1,10 +1,10 @@
-// Happy path: block after block, each continuing the chain of the one before; where the next one did not
-// fit, or a new epoch began, on in a later segment.
+// Happy path: block after block, each continuing the chain of the one before; where the next one
+// did not fit, or a new epoch began, on in a later segment.
 //
-// Failure modes, all in journal_decide: a torn last write (cut), rot or a lost file in the middle (refuse,
-// and say where). The rule behind the table: with one write outstanding, only the last block of an epoch
-// can be torn, so nothing whole stands behind a torn block except what a later epoch wrote, and that
-// continues the chain of the block before the torn one.
+// Failure modes, all in journal_decide: a torn last write (cut), rot or a lost file in the middle
+// (refuse, and say where). The rule behind the table: with one write outstanding, only the last
+// block of an epoch can be torn, so nothing whole stands behind a torn block except what a later
+// epoch wrote, and that continues the chain of the block before the torn one.
 #include "core/journal_reader.h"
 
 #include <errno.h>
@@ -21,9 +21,11 @@ enum {
     READER_LIVE_BYTES = 16 * 1024,
 };
 
-// ---- the decision ------------------------------------------------------------------------------------
+// ---- the decision
+// ------------------------------------------------------------------------------------
 
-enum journal_decision journal_decide(enum journal_place place, bool behind, enum journal_later later)
+enum journal_decision journal_decide(enum journal_place place, bool behind,
+                                     enum journal_later later)
 {
     // [place][behind][later]
     static const enum journal_decision cases[JOURNAL_PLACE_COUNT][2][JOURNAL_LATER_COUNT] = {
@@ -40,7 +42,8 @@ enum journal_decision journal_decide(enum journal_place place, bool behind, enum
     return cases[place][behind][later];
 }
 
-// ---- segments ----------------------------------------------------------------------------------------
+// ---- segments
+// ----------------------------------------------------------------------------------------
 
 struct segment_range {
     uint64_t first, last;
@@ -93,7 +96,8 @@ static const uint8_t *reader_bytes(struct journal_reader *reader, size_t *there,
     uint64_t end = reader->window_offset + reader->window_bytes;
     if (offset < reader->window_offset || offset + bytes > end) {
         size_t wanted = bytes > reader->readahead_bytes ? bytes : reader->readahead_bytes;
-        int64_t n = reader->io->read(reader->io->context, reader->file, reader->window, wanted, offset);
+        int64_t n =
+            reader->io->read(reader->io->context, reader->file, reader->window, wanted, offset);
         reader->window_offset = offset;
         reader->window_bytes = n < 0 ? 0 : (size_t)n;
         end = offset + reader->window_bytes;
@@ -103,8 +107,8 @@ static const uint8_t *reader_bytes(struct journal_reader *reader, size_t *there,
     return reader->window + (offset - reader->window_offset);
 }
 
-// Opens segment `number` and checks its header; the place is its first block. False if it is not there or
-// its header is not whole (the caller's classification then finds no whole block in it).
+// Opens segment `number` and checks its header; the place is its first block. False if it is not
+// there or its header is not whole (the caller's classification then finds no whole block in it).
 static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
 {
     reader_leave_segment(reader);
@@ -127,10 +131,12 @@ static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
     return false;
 }
 
-// ---- blocks ------------------------------------------------------------------------------------------
+// ---- blocks
+// ------------------------------------------------------------------------------------------
 
 // The whole block at `offset` of the open segment, or NULL.
-static const struct journal_block_header *reader_block_at(struct journal_reader *reader, uint64_t offset)
+static const struct journal_block_header *reader_block_at(struct journal_reader *reader,
+                                                          uint64_t offset)
 {
     size_t there;
     const uint8_t *bytes = reader_bytes(reader, &there, offset, JOURNAL_BLOCK_HEADER_BYTES);
@@ -142,7 +148,8 @@ static const struct journal_block_header *reader_block_at(struct journal_reader 
     block = (const void *)bytes;
     // The header is judged again: beside a writing core the second read may see another one.
     if (there < whole || !journal_block_header_valid(block, reader->segment) ||
-        JOURNAL_BLOCK_HEADER_BYTES + (size_t)block->bytes != whole || !journal_block_payload_valid(block))
+        JOURNAL_BLOCK_HEADER_BYTES + (size_t)block->bytes != whole ||
+        !journal_block_payload_valid(block))
         return NULL;
     return block;
 }
@@ -152,7 +159,8 @@ static bool reader_continues(const struct journal_reader *reader,
 {
     if (reader->adopt)
         return first_of_segment && block->first_sequence <= reader->next_sequence;
-    return block->first_sequence == reader->next_sequence && block->previous_chain == reader->chain &&
+    return block->first_sequence == reader->next_sequence &&
+           block->previous_chain == reader->chain &&
            (block->epoch == reader->epoch || (first_of_segment && block->epoch > reader->epoch));
 }
 
@@ -180,13 +188,15 @@ static enum journal_place reader_place(struct journal_reader *reader,
 // Offset of the first whole block at or behind `offset` in the open segment; 0 = none.
 static uint64_t reader_find_block(struct journal_reader *reader, uint64_t offset)
 {
-    for (; offset + JOURNAL_BLOCK_HEADER_BYTES <= reader->segment_bytes; offset += JOURNAL_PAGE_BYTES)
+    for (; offset + JOURNAL_BLOCK_HEADER_BYTES <= reader->segment_bytes;
+         offset += JOURNAL_PAGE_BYTES)
         if (reader_block_at(reader, offset) != NULL)
             return offset;
     return 0;
 }
 
-// ---- walking -----------------------------------------------------------------------------------------
+// ---- walking
+// -----------------------------------------------------------------------------------------
 
 static struct journal_reader reader_probe(const struct journal_reader *reader)
 {
@@ -197,8 +207,8 @@ static struct journal_reader reader_probe(const struct journal_reader *reader)
     return probe;
 }
 
-// Looks for the first whole block in the segments behind; *segment = where it is. The probe shares the
-// window memory, so the reader's own window is forgotten.
+// Looks for the first whole block in the segments behind; *segment = where it is. The probe shares
+// the window memory, so the reader's own window is forgotten.
 static enum journal_later reader_later(struct journal_reader *reader, uint64_t *segment)
 {
     uint64_t first, last;
@@ -207,7 +217,8 @@ static enum journal_later reader_later(struct journal_reader *reader, uint64_t *
     enum journal_later later = JOURNAL_LATER_NONE;
     struct journal_reader probe = reader_probe(reader);
     reader->window_bytes = 0;
-    for (uint64_t number = reader->segment + 1; number <= last && later == JOURNAL_LATER_NONE; number++) {
+    for (uint64_t number = reader->segment + 1; number <= last && later == JOURNAL_LATER_NONE;
+         number++) {
         if (!reader_enter_segment(&probe, number))
             continue;
         uint64_t offset = reader_find_block(&probe, JOURNAL_PAGE_BYTES);
@@ -230,8 +241,9 @@ static void reader_explain(struct journal_reader *reader, enum journal_place pla
     static const char *const places[] = {"next", "a block that does not continue the chain",
                                          "nothing written", "a broken block"};
     snprintf(reader->reason, sizeof reader->reason,
-             "segment %llu offset %llu, before sequence %llu: %s%s%s", (unsigned long long)reader->segment,
-             (unsigned long long)reader->offset, (unsigned long long)reader->next_sequence, places[place],
+             "segment %llu offset %llu, before sequence %llu: %s%s%s",
+             (unsigned long long)reader->segment, (unsigned long long)reader->offset,
+             (unsigned long long)reader->next_sequence, places[place],
              behind ? ", whole blocks behind it" : "",
              later == JOURNAL_LATER_CONFLICTS ? ", a later segment does not follow" : "");
     (void)segment;
@@ -270,11 +282,13 @@ enum journal_decision journal_reader_next(struct journal_reader *reader,
             return decision;
         }
         if (!reader_enter_segment(reader, segment))
-            return JOURNAL_END; // it vanished between two looks: only `cut` does that, with no core alive
+            return JOURNAL_END; // it vanished between two looks: only `cut` does that, with no core
+                                // alive
     }
 }
 
-// ---- opening -----------------------------------------------------------------------------------------
+// ---- opening
+// -----------------------------------------------------------------------------------------
 
 // The newest segment whose first block begins at or before `sequence`; 0 = none.
 static uint64_t reader_segment_of(struct journal_reader *reader, uint64_t sequence)
@@ -292,8 +306,8 @@ static uint64_t reader_segment_of(struct journal_reader *reader, uint64_t sequen
     return 0;
 }
 
-int journal_reader_open(struct journal_reader *reader, const struct journal_io *io, uint64_t sequence,
-                        bool live)
+int journal_reader_open(struct journal_reader *reader, const struct journal_io *io,
+                        uint64_t sequence, bool live)
 {
     ASSERT(sequence > 0);
     memset(reader, 0, sizeof *reader);
@@ -326,11 +340,13 @@ void journal_reader_close(struct journal_reader *reader)
     reader->window = NULL;
 }
 
-// ---- for the writer ----------------------------------------------------------------------------------
+// ---- for the writer
+// ----------------------------------------------------------------------------------
 
 static bool segment_is_blank(struct journal_reader *probe)
 {
-    for (uint64_t offset = JOURNAL_PAGE_BYTES; offset < probe->segment_bytes; offset += JOURNAL_PAGE_BYTES)
+    for (uint64_t offset = JOURNAL_PAGE_BYTES; offset < probe->segment_bytes;
+         offset += JOURNAL_PAGE_BYTES)
         if (!reader_page_is_zero(probe, offset))
             return false;
     return true;

@@ -1,6 +1,6 @@
-// Journal reader: goes through the blocks of the journal in their one order, over segments and epochs, and
-// decides at every place that is not the expected block what that means (journal_cases). Used by recovery,
-// by lonja-tape beside a writing core, and by lonja-journal.
+// Journal reader: goes through the blocks of the journal in their one order, over segments and
+// epochs, and decides at every place that is not the expected block what that means
+// (journal_cases). Used by recovery, by lonja-tape beside a writing core, and by lonja-journal.
 //
 // Threads: one per reader. Memory: allocated at open (before the core is sandboxed).
 #ifndef LONJA_CORE_JOURNAL_READER_H
@@ -35,11 +35,12 @@ enum journal_decision {
     JOURNAL_CORRUPT,      // refuse to start
 };
 // The whole decision: `behind` = a whole block stands behind the place in the same segment.
-enum journal_decision journal_decide(enum journal_place place, bool behind, enum journal_later later);
+enum journal_decision journal_decide(enum journal_place place, bool behind,
+                                     enum journal_later later);
 
 struct journal_reader {
     const struct journal_io *io;
-    int file;               // open segment, -1 = none yet
+    int file; // open segment, -1 = none yet
     uint64_t segment;
     uint64_t segment_bytes;
     uint64_t offset;        // place in the segment
@@ -51,19 +52,19 @@ struct journal_reader {
     uint64_t window_offset;
     size_t window_bytes;
     size_t readahead_bytes;
-    char reason[160];       // why the last decision was JOURNAL_CORRUPT, and where
+    char reason[160]; // why the last decision was JOURNAL_CORRUPT, and where
 };
 
-// Goes to the newest segment whose first block begins at or before `sequence` (1 = the beginning): blocks
-// before it come, too. `live`: beside a writing core: read little ahead. Returns 0 or -errno; an empty
-// journal is no error.
+// Goes to the newest segment whose first block begins at or before `sequence` (1 = the beginning):
+// blocks before it come, too. `live`: beside a writing core: read little ahead. Returns 0 or
+// -errno; an empty journal is no error.
 CHECKED int journal_reader_open(struct journal_reader *reader, const struct journal_io *io,
                                 uint64_t sequence, bool live);
 void journal_reader_close(struct journal_reader *reader);
 
-// JOURNAL_READ: *block is the next block, valid until the next call. JOURNAL_END, JOURNAL_TORN: nothing
-// there; call again later (live) or stop. JOURNAL_CORRUPT: see `reason`. A failed read is JOURNAL_CORRUPT,
-// too.
+// JOURNAL_READ: *block is the next block, valid until the next call. JOURNAL_END, JOURNAL_TORN:
+// nothing there; call again later (live) or stop. JOURNAL_CORRUPT: see `reason`. A failed read is
+// JOURNAL_CORRUPT, too.
 enum journal_decision journal_reader_next(struct journal_reader *reader,
                                           const struct journal_block_header **block);
 
@@ -74,8 +75,8 @@ CHECKED int journal_next_segment(const struct journal_io *io, uint64_t *number, 
 // The header of a segment; false if it is not there or not whole.
 bool journal_segment_header_read(const struct journal_io *io, struct journal_segment_header *header,
                                  uint64_t number);
-// Makes everything in the journal durable that was written by a core that died (not a machine): what is
-// recovered may be shown, so it must not get lost later.
+// Makes everything in the journal durable that was written by a core that died (not a machine):
+// what is recovered may be shown, so it must not get lost later.
 CHECKED int journal_sync_all(const struct journal_io *io);
 
 // First and last segment number; false if there is none.

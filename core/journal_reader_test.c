@@ -20,7 +20,8 @@ static void every_case_has_its_decision(void **state)
                 enum journal_decision expected = JOURNAL_CORRUPT;
                 if (place == JOURNAL_PLACE_NEXT)
                     expected = JOURNAL_READ;
-                else if (place != JOURNAL_PLACE_FOREIGN && !behind && later == JOURNAL_LATER_CONTINUES)
+                else if (place != JOURNAL_PLACE_FOREIGN && !behind &&
+                         later == JOURNAL_LATER_CONTINUES)
                     expected = JOURNAL_NEXT_SEGMENT;
                 else if (place == JOURNAL_PLACE_ZERO && !behind && later == JOURNAL_LATER_NONE)
                     expected = JOURNAL_END;
@@ -46,14 +47,18 @@ static void live(struct fixture *f, uint64_t epoch, int blocks, int commands)
 {
     struct journal journal;
     struct journal_options options = {.segments = {.bytes = SEGMENT_BYTES, .engine_version = 1},
-                                      .epoch = epoch, .next_sequence = f->last + 1, .chain = f->chain,
+                                      .epoch = epoch,
+                                      .next_sequence = f->last + 1,
+                                      .chain = f->chain,
                                       .queue_slots = 4096};
     memset(f->control, 0, sizeof *f->control);
     assert_int_equal(journal_open(&journal, &f->io, &f->gate, &clock_system, &options), 0);
     for (int i = 0; i < blocks; i++) {
         for (int k = 0; k < commands; k++) {
-            struct command command = {.header = {.slots = 1, .type = CMD_clock_tick,
-                                                 .version = SCHEMA_VERSION, .sequence = ++f->last}};
+            struct command command = {.header = {.slots = 1,
+                                                 .type = CMD_clock_tick,
+                                                 .version = SCHEMA_VERSION,
+                                                 .sequence = ++f->last}};
             journal_append(&journal, &command);
         }
         journal_flush(&journal);

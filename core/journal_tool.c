@@ -54,7 +54,8 @@ static int tool_walk(struct journal_tool *tool, tool_block *callback, void *cont
     }
 }
 
-// ---- verify ------------------------------------------------------------------------------------------
+// ---- verify
+// ------------------------------------------------------------------------------------------
 
 struct tool_verified {
     uint64_t blocks, commands, bytes;
@@ -81,14 +82,15 @@ int journal_tool_verify(const char *state, FILE *out)
         fprintf(out,
                 "sequence=%" PRIu64 " epoch=%" PRIu64 " blocks=%" PRIu64 " commands=%" PRIu64
                 " bytes=%" PRIu64 " segment=%" PRIu64 " offset=%" PRIu64 " end=%s\n",
-                tool.reader.next_sequence - 1, tool.reader.epoch, verified.blocks, verified.commands,
-                verified.bytes, tool.reader.segment, tool.reader.offset,
+                tool.reader.next_sequence - 1, tool.reader.epoch, verified.blocks,
+                verified.commands, verified.bytes, tool.reader.segment, tool.reader.offset,
                 end == JOURNAL_TORN ? "torn" : "clean");
     tool_close(&tool);
     return status;
 }
 
-// ---- dump --------------------------------------------------------------------------------------------
+// ---- dump
+// --------------------------------------------------------------------------------------------
 
 struct tool_range {
     FILE *out;
@@ -123,7 +125,8 @@ int journal_tool_dump(const char *state, FILE *out, uint64_t from, uint64_t to)
     return status;
 }
 
-// ---- stat --------------------------------------------------------------------------------------------
+// ---- stat
+// --------------------------------------------------------------------------------------------
 
 struct tool_counts {
     FILE *out;
@@ -157,12 +160,14 @@ int journal_tool_stat(const char *state, FILE *out)
     for (unsigned type = 0; type < 256; type++)
         if (counts.of_type[type] > 0)
             fprintf(out, "%s=%" PRIu64 "\n", command_name((uint8_t)type), counts.of_type[type]);
-    fprintf(out, "blocks=%" PRIu64 " sequence=%" PRIu64 "\n", counts.blocks, tool.reader.next_sequence - 1);
+    fprintf(out, "blocks=%" PRIu64 " sequence=%" PRIu64 "\n", counts.blocks,
+            tool.reader.next_sequence - 1);
     tool_close(&tool);
     return status;
 }
 
-// ---- replay ------------------------------------------------------------------------------------------
+// ---- replay
+// ------------------------------------------------------------------------------------------
 
 static void tool_raise(uint32_t *limit, uint32_t other)
 {
@@ -187,8 +192,8 @@ static bool tool_limits(struct engine_limits *limits, const struct journal_io *i
     return engine_bytes(limits) > 0;
 }
 
-static int tool_replay(const struct journal_io *io, const char *state, FILE *out, bool from_snapshot,
-                       uint64_t until)
+static int tool_replay(const struct journal_io *io, const char *state, FILE *out,
+                       bool from_snapshot, uint64_t until)
 {
     struct engine_limits limits;
     struct replay replay;

@@ -1,9 +1,9 @@
-// Journal tool: what an operator and the tests do with a journal while no core is running. The command
-// line (lonja-journal) is a thin shell around these. STATE is the venue's state folder; output goes to
-// `out`, reasons for failure to standard error.
+// Journal tool: what an operator and the tests do with a journal while no core is running. The
+// command line (lonja-journal) is a thin shell around these. STATE is the venue's state folder;
+// output goes to `out`, reasons for failure to standard error.
 //
-// Every function returns an exit status: 0, 1 (the world: a file cannot be read), 2 (usage), EXIT_POISON
-// (corrupt, or a replay that differs).
+// Every function returns an exit status: 0, 1 (the world: a file cannot be read), 2 (usage),
+// EXIT_POISON (corrupt, or a replay that differs).
 #ifndef LONJA_CORE_JOURNAL_TOOL_H
 #define LONJA_CORE_JOURNAL_TOOL_H
 
@@ -20,12 +20,12 @@ CHECKED int journal_tool_dump(const char *state, FILE *out, uint64_t from, uint6
 // Prints epochs, segments, and how many commands of each type there are.
 CHECKED int journal_tool_stat(const char *state, FILE *out);
 // Replays from the beginning, or from the newest snapshot, up to `until`; prints
-// sequence=… events=… events_digest=… state_digest=… on one line. The engine's limits are those that the
-// journal's segments name (the largest of each).
+// sequence=… events=… events_digest=… state_digest=… on one line. The engine's limits are those
+// that the journal's segments name (the largest of each).
 CHECKED int journal_tool_replay(const char *state, FILE *out, bool from_snapshot, uint64_t until);
-// Ends the journal before `sequence`. What is cut is not deleted: it is moved to journal/cut-SEQUENCE-TIME/
-// with the reason beside it; snapshots from there on, too; the tape is shortened. Refuses while a core
-// holds the journal.
+// Ends the journal before `sequence`. What is cut is not deleted: it is moved to
+// journal/cut-SEQUENCE-TIME/ with the reason beside it; snapshots from there on, too; the tape is
+// shortened. Refuses while a core holds the journal.
 CHECKED int journal_tool_cut(const char *state, FILE *out, uint64_t sequence, const char *reason);
 
 #endif

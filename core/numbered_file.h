@@ -1,5 +1,5 @@
-// Numbered files: journal segments, tape segments and snapshots are files named by a number of 20 digits
-// and a suffix, so that the order of names is the order of numbers.
+// Numbered files: journal segments, tape segments and snapshots are files named by a number of 20
+// digits and a suffix, so that the order of names is the order of numbers.
 #ifndef LONJA_CORE_NUMBERED_FILE_H
 #define LONJA_CORE_NUMBERED_FILE_H
 

@@ -87,13 +87,15 @@ static void await_core(struct venue *venue, uint64_t epoch)
     fail_msg("the core does not run");
 }
 
-// ---- commands ----------------------------------------------------------------------------------------
+// ---- commands
+// ----------------------------------------------------------------------------------------
 
 static struct command *claim(struct venue *venue, uint8_t gateway, uint8_t type, size_t tail)
 {
     uint8_t slots = command_slots(type, tail);
     struct command *command;
-    for (int i = 0; (command = command_ring_claim(&venue->rings[gateway], slots, false)) == NULL; i++) {
+    for (int i = 0; (command = command_ring_claim(&venue->rings[gateway], slots, false)) == NULL;
+         i++) {
         if (i > 10000)
             fail_msg("the ring stays full");
         nap();
@@ -124,17 +126,27 @@ static void attach_all(struct venue *venue)
 static void reference_account(struct venue *venue, uint32_t account)
 {
     claim(venue, GATEWAY_ADMIN, CMD_account_set, 0)->body.account_set = (struct account_set_cmd){
-        .account = account, .member = MEMBER, .jurisdiction = 724, .kyc = KYC_APPROVED,
-        .accreditation = ACCREDITATION_INSTITUTIONAL, .fatca = FATCA_CLEAR,
-        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS, .fee_bps = FEE_BPS_DEFAULT};
+        .account = account,
+        .member = MEMBER,
+        .jurisdiction = 724,
+        .kyc = KYC_APPROVED,
+        .accreditation = ACCREDITATION_INSTITUTIONAL,
+        .fatca = FATCA_CLEAR,
+        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
+        .fee_bps = FEE_BPS_DEFAULT};
     send(venue, GATEWAY_ADMIN);
 }
 
 static void deposit(struct venue *venue, uint32_t account, uint32_t asset, uint64_t reference)
 {
-    claim(venue, GATEWAY_ADMIN, CMD_ledger_post, 0)->body.ledger_post = (struct ledger_post_cmd){
-        .account = account, .asset = asset, .amount = 1000000000000000, .kind = POSTING_DEPOSIT,
-        .ref_source = REF_ADMIN, .ref_number = reference, .ref_hash = reference};
+    claim(venue, GATEWAY_ADMIN, CMD_ledger_post, 0)->body.ledger_post =
+        (struct ledger_post_cmd){.account = account,
+                                 .asset = asset,
+                                 .amount = 1000000000000000,
+                                 .kind = POSTING_DEPOSIT,
+                                 .ref_source = REF_ADMIN,
+                                 .ref_number = reference,
+                                 .ref_hash = reference};
     send(venue, GATEWAY_ADMIN);
 }
 
@@ -146,15 +158,24 @@ static void set_up_reference(struct venue *venue)
     claim(venue, GATEWAY_ADMIN, CMD_asset_set, 0)->body.asset_set =
         (struct asset_set_cmd){.asset = TOKEN, .kind = ASSET_TOKEN, .scale = 2, .symbol = "PORT"};
     send(venue, GATEWAY_ADMIN);
-    claim(venue, GATEWAY_ADMIN, CMD_instrument_set, 0)->body.instrument_set = (struct instrument_set_cmd){
-        .instrument = INSTRUMENT, .token_asset = TOKEN, .cash_asset = CASH, .status = TOKEN_SECONDARY,
-        .trading_mode = MODE_FULL_ORDERBOOK, .token_scale = 2, .tick = 10000, .lot = 1,
-        .flags = INSTRUMENT_SELL_UNSETTLED, .collar_bps = 5000, .symbol = "PORT"};
+    claim(venue, GATEWAY_ADMIN, CMD_instrument_set, 0)->body.instrument_set =
+        (struct instrument_set_cmd){.instrument = INSTRUMENT,
+                                    .token_asset = TOKEN,
+                                    .cash_asset = CASH,
+                                    .status = TOKEN_SECONDARY,
+                                    .trading_mode = MODE_FULL_ORDERBOOK,
+                                    .token_scale = 2,
+                                    .tick = 10000,
+                                    .lot = 1,
+                                    .flags = INSTRUMENT_SELL_UNSETTLED,
+                                    .collar_bps = 5000,
+                                    .symbol = "PORT"};
     send(venue, GATEWAY_ADMIN);
     claim(venue, GATEWAY_ADMIN, CMD_instrument_phase, 0)->body.instrument_phase =
         (struct instrument_phase_cmd){.instrument = INSTRUMENT, .phase = PHASE_CONTINUOUS};
     send(venue, GATEWAY_ADMIN);
-    claim(venue, GATEWAY_ADMIN, CMD_member_set, 0)->body.member_set = (struct member_set_cmd){.member = MEMBER};
+    claim(venue, GATEWAY_ADMIN, CMD_member_set, 0)->body.member_set =
+        (struct member_set_cmd){.member = MEMBER};
     send(venue, GATEWAY_ADMIN);
     reference_account(venue, BUYER);
     reference_account(venue, SELLER);
@@ -183,15 +204,21 @@ static void order(struct venue *venue, uint64_t number)
     struct command *command = claim(venue, GATEWAY_FIX, CMD_order_new, (size_t)bytes);
     bool buy = number % 3 == 0;
     command->header.session = SESSION;
-    command->body.order_new = (struct order_new_cmd){
-        .account = buy ? BUYER : SELLER, .instrument = INSTRUMENT, .side = buy ? SIDE_BUY : SIDE_SELL,
-        .type = ORDER_LIMIT, .tif = TIF_GTC, .client_id_bytes = (uint8_t)bytes,
-        .price = 100000000 + (int64_t)(number * 7 % 5) * 10000, .quantity = 1 + (int64_t)(number % 9)};
+    command->body.order_new =
+        (struct order_new_cmd){.account = buy ? BUYER : SELLER,
+                               .instrument = INSTRUMENT,
+                               .side = buy ? SIDE_BUY : SIDE_SELL,
+                               .type = ORDER_LIMIT,
+                               .tif = TIF_GTC,
+                               .client_id_bytes = (uint8_t)bytes,
+                               .price = 100000000 + (int64_t)(number * 7 % 5) * 10000,
+                               .quantity = 1 + (int64_t)(number % 9)};
     memcpy(command_tail_writable(command), id, (size_t)bytes);
     send(venue, GATEWAY_FIX);
 }
 
-// ---- reading -----------------------------------------------------------------------------------------
+// ---- reading
+// -----------------------------------------------------------------------------------------
 
 static void drain(struct venue *venue)
 {
@@ -227,7 +254,8 @@ static void run_tool(char *out, size_t size, const struct venue *venue, const ch
                      const char *options, int status)
 {
     char line[1024];
-    snprintf(line, sizeof line, "%s/lonja-journal %s %s %s 2>&1", LONJA_BIN, command, venue->folder, options);
+    snprintf(line, sizeof line, "%s/lonja-journal %s %s %s 2>&1", LONJA_BIN, command, venue->folder,
+             options);
     FILE *pipe = popen(line, "r");
     assert_non_null(pipe);
     size_t n = fread(out, 1, size - 1, pipe);
@@ -246,7 +274,8 @@ static void replay_line(char out[512], const struct venue *venue, const char *op
     *from = '\0';
 }
 
-// ---- fixture -----------------------------------------------------------------------------------------
+// ---- fixture
+// -----------------------------------------------------------------------------------------
 
 static int setup(void **state)
 {
@@ -259,7 +288,8 @@ static int setup(void **state)
     for (int i = 0; i < GATEWAY_COUNT; i++)
         if (venue->boot.command_ring_fd[i] >= 0)
             assert_int_equal(
-                command_ring_open_producer(&venue->rings[i], venue->boot.command_ring_fd[i], 1024), 0);
+                command_ring_open_producer(&venue->rings[i], venue->boot.command_ring_fd[i], 1024),
+                0);
     venue->incarnation = 1;
     venue->follower = follower_open(&venue->boot, 0);
     assert_non_null(venue->follower);
@@ -321,7 +351,8 @@ static void await_open(struct venue *venue)
     fail_msg("the venue does not open");
 }
 
-// ---- tests -------------------------------------------------------------------------------------------
+// ---- tests
+// -------------------------------------------------------------------------------------------
 
 static void a_trade_survives_a_clean_stop_and_replays_the_same(void **state)
 {
@@ -343,7 +374,8 @@ static void a_trade_survives_a_clean_stop_and_replays_the_same(void **state)
     assert_string_equal(whole, from_snapshot);
     char sequence[64];
     snprintf(sequence, sizeof sequence, "sequence=%llu events=%llu ",
-             (unsigned long long)follower_sequence(venue->follower), (unsigned long long)venue->events);
+             (unsigned long long)follower_sequence(venue->follower),
+             (unsigned long long)venue->events);
     assert_memory_equal(whole, sequence, strlen(sequence));
 }
 
@@ -403,7 +435,8 @@ static void a_deleted_tape_is_rebuilt(void **state)
     struct follower *follower = follower_open(&boot, 0);
     uint64_t events = 0;
     static struct event out[256];
-    for (int i = 0; i < 10000 && follower_sequence(follower) < follower_sequence(venue->follower); i++) {
+    for (int i = 0; i < 10000 && follower_sequence(follower) < follower_sequence(venue->follower);
+         i++) {
         size_t count = follower_poll(follower, out, 256);
         events += count;
         if (count == 0)
@@ -429,9 +462,12 @@ static void plant_poison(struct venue *venue)
     static _Alignas(4096) uint8_t page[4096];
     memset(page, 0, sizeof page);
     struct journal_block_header *poison = (struct journal_block_header *)(void *)page;
-    *poison = (struct journal_block_header){.epoch = reader.epoch, .segment = reader.segment,
-                                            .first_sequence = reader.next_sequence, .count = 1,
-                                            .bytes = SLOT_BYTES, .previous_chain = reader.chain};
+    *poison = (struct journal_block_header){.epoch = reader.epoch,
+                                            .segment = reader.segment,
+                                            .first_sequence = reader.next_sequence,
+                                            .count = 1,
+                                            .bytes = SLOT_BYTES,
+                                            .previous_chain = reader.chain};
     struct command *command = (struct command *)(void *)(poison + 1);
     command->header.slots = 1;
     command->header.type = 63; // does not exist
@@ -515,7 +551,8 @@ static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
     // Its next life is welcome.
     command_ring_close(&venue->rings[GATEWAY_WEB]);
     assert_int_equal(command_ring_open_producer(&venue->rings[GATEWAY_WEB],
-                                                venue->boot.command_ring_fd[GATEWAY_WEB], 1024), 0);
+                                                venue->boot.command_ring_fd[GATEWAY_WEB], 1024),
+                     0);
     venue->incarnation++;
     claim(venue, GATEWAY_WEB, CMD_gateway_attach, 0);
     send(venue, GATEWAY_WEB);

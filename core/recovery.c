@@ -37,7 +37,8 @@ static bool recovery_apply(struct recovery *recovery, const struct command *comm
 static bool recovery_block(struct recovery *recovery, const struct journal_block_header *block)
 {
     if (block->first_sequence > recovery->replay->sequence + 1) {
-        log_error("the journal begins behind the snapshot first_sequence=%" PRIu64 " snapshot=%" PRIu64,
+        log_error("the journal begins behind the snapshot first_sequence=%" PRIu64
+                  " snapshot=%" PRIu64,
                   block->first_sequence, recovery->replay->sequence);
         return false;
     }
@@ -66,8 +67,8 @@ static bool recovery_read(struct recovery *recovery, struct journal_reader *read
         if (decision != JOURNAL_READ) {
             recovery->out->torn = decision == JOURNAL_TORN;
             if (decision == JOURNAL_TORN)
-                log_warning("the journal's last block is torn and cut segment=%" PRIu64 " offset=%" PRIu64
-                            " sequence=%" PRIu64,
+                log_warning("the journal's last block is torn and cut segment=%" PRIu64
+                            " offset=%" PRIu64 " sequence=%" PRIu64,
                             reader->segment, reader->offset, reader->next_sequence);
             return true;
         }

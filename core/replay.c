@@ -31,7 +31,8 @@ struct engine_limits replay_limits(const struct config *config)
 static_assert(sizeof(struct engine_limits) <= sizeof((struct journal_segment_header){0}.limits),
               "the segment header has room for the limits");
 
-struct journal_segment_terms replay_terms(const struct engine_limits *limits, uint64_t segment_bytes)
+struct journal_segment_terms replay_terms(const struct engine_limits *limits,
+                                          uint64_t segment_bytes)
 {
     struct journal_segment_terms terms = {.bytes = segment_bytes, .engine_version = ENGINE_VERSION};
     memcpy(terms.limits, limits, sizeof *limits);
@@ -94,7 +95,8 @@ int replay_reset(struct replay *replay)
     return replay_new_engine(replay);
 }
 
-// ---- snapshots ---------------------------------------------------------------------------------------
+// ---- snapshots
+// ---------------------------------------------------------------------------------------
 
 struct replay_loading {
     struct replay *replay;
@@ -170,7 +172,8 @@ int replay_save(const struct replay *replay, const char *folder)
     return snapshot_writer_commit(&saving.writer);
 }
 
-// ---- applying ----------------------------------------------------------------------------------------
+// ---- applying
+// ----------------------------------------------------------------------------------------
 
 static void replay_note_gateway(struct replay *replay, const struct command *command)
 {
@@ -185,7 +188,8 @@ static void replay_note_gateway(struct replay *replay, const struct command *com
     }
 }
 
-void replay_note(struct replay *replay, const struct command *command, const struct event_sink *sink)
+void replay_note(struct replay *replay, const struct command *command,
+                 const struct event_sink *sink)
 {
     ASSERT(sink->count > 0 && sink->count <= replay->limits.command_events_max);
     uint64_t digest = replay->events_digest;
@@ -207,15 +211,18 @@ static bool replay_digest_agrees(const struct replay *replay, const struct comma
     log_error("the events differ from those of the core that wrote the journal sequence=%" PRIu64
               " digest=%016" PRIx64 " journal_digest=%016" PRIx64 " events=%" PRIu64
               " journal_events=%" PRIu64,
-              command->header.sequence, replay->events_digest, said->digest, replay->events, said->events);
+              command->header.sequence, replay->events_digest, said->digest, replay->events,
+              said->events);
     return false;
 }
 
-enum replay_result replay_apply(struct replay *replay, const struct command *command, uint64_t epoch)
+enum replay_result replay_apply(struct replay *replay, const struct command *command,
+                                uint64_t epoch)
 {
     const struct command_header *header = &command->header;
     bool digest_due = header->sequence % JOURNAL_DIGEST_EVERY == 0;
-    if (header->sequence != replay->sequence + 1 || (header->type == CMD_journal_digest) != digest_due)
+    if (header->sequence != replay->sequence + 1 ||
+        (header->type == CMD_journal_digest) != digest_due)
         return REPLAY_OUT_OF_ORDER;
     if (digest_due && !replay_digest_agrees(replay, command))
         return REPLAY_DIGEST_DIFFERS;
@@ -227,7 +234,8 @@ enum replay_result replay_apply(struct replay *replay, const struct command *com
     return REPLAY_APPLIED;
 }
 
-// ---- poison ------------------------------------------------------------------------------------------
+// ---- poison
+// ------------------------------------------------------------------------------------------
 
 // Signal handlers have no arguments of ours: the one replay that this process guards.
 static const struct replay *replay_guarded;
@@ -236,8 +244,8 @@ static const int replay_signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 static void replay_poisoned(int signal_number)
 {
     (void)signal_number;
-    // log_line formats on the stack and writes once; the process is in the middle of the engine, which
-    // holds no lock.
+    // log_line formats on the stack and writes once; the process is in the middle of the engine,
+    // which holds no lock.
     log_error("poison command: replay fails at it and is not tried again sequence=%llu "
               "hint=lonja-journal cut %llu --reason TEXT",
               (unsigned long long)replay_guarded->sequence + 1,

@@ -22,18 +22,43 @@ struct sandbox_program {
 #define SANDBOX_EPERM (SECCOMP_RET_ERRNO | EPERM)
 
 static const int sandbox_allowed[] = {
-    SYS_futex, SYS_futex_waitv, SYS_sched_yield, SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep,
-    SYS_write, SYS_close, SYS_fcntl, SYS_pwrite64, SYS_pread64, SYS_fdatasync, SYS_fsync, SYS_munmap,
-    SYS_madvise, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_restart_syscall, SYS_getpid,
-    SYS_gettid, SYS_tgkill, SYS_setpriority, SYS_exit, SYS_exit_group, SYS_rseq, SYS_set_robust_list,
-    SYS_fstat, SYS_newfstatat, SYS_lseek,
+    SYS_futex,           SYS_futex_waitv,  SYS_sched_yield,     SYS_clock_gettime,
+    SYS_clock_nanosleep, SYS_nanosleep,    SYS_write,           SYS_close,
+    SYS_fcntl,           SYS_pwrite64,     SYS_pread64,         SYS_fdatasync,
+    SYS_fsync,           SYS_munmap,       SYS_madvise,         SYS_rt_sigreturn,
+    SYS_rt_sigprocmask,  SYS_rt_sigaction, SYS_restart_syscall, SYS_getpid,
+    SYS_gettid,          SYS_tgkill,       SYS_setpriority,     SYS_exit,
+    SYS_exit_group,      SYS_rseq,         SYS_set_robust_list, SYS_fstat,
+    SYS_newfstatat,      SYS_lseek,
     SYS_seccomp, // a filter can only take more away
 };
 static const int sandbox_deadly[] = {
-    SYS_socket, SYS_socketpair, SYS_connect, SYS_accept, SYS_accept4, SYS_bind, SYS_listen, SYS_sendto,
-    SYS_sendmsg, SYS_recvfrom, SYS_recvmsg, SYS_execve, SYS_execveat, SYS_fork, SYS_vfork, SYS_clone,
-    SYS_clone3, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_bpf, SYS_mount,
-    SYS_init_module, SYS_finit_module, SYS_kexec_load, SYS_io_uring_setup,
+    SYS_socket,
+    SYS_socketpair,
+    SYS_connect,
+    SYS_accept,
+    SYS_accept4,
+    SYS_bind,
+    SYS_listen,
+    SYS_sendto,
+    SYS_sendmsg,
+    SYS_recvfrom,
+    SYS_recvmsg,
+    SYS_execve,
+    SYS_execveat,
+    SYS_fork,
+    SYS_vfork,
+    SYS_clone,
+    SYS_clone3,
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_bpf,
+    SYS_mount,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_kexec_load,
+    SYS_io_uring_setup,
 };
 // What the core thread may not do although the process may.
 static const int sandbox_core_denied[] = {
@@ -68,17 +93,19 @@ static void sandbox_begin(struct sandbox_program *program)
 {
     program->count = 0;
     sandbox_load(program, offsetof(struct seccomp_data, arch));
-    sandbox_add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
+    sandbox_add(program,
+                (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
     sandbox_finish(program, SECCOMP_RET_KILL_PROCESS);
     sandbox_load(program, offsetof(struct seccomp_data, nr));
 }
 
-// Allows `call` if its argument number `argument` is `fd`; the program goes on behind it with the call's
-// number loaded again.
+// Allows `call` if its argument number `argument` is `fd`; the program goes on behind it with the
+// call's number loaded again.
 static void sandbox_allow_folder(struct sandbox_program *program, int call, int argument, int fd)
 {
     // call differs: skip load, compare, allow, refuse.
-    sandbox_add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4));
+    sandbox_add(program,
+                (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4));
     sandbox_load(program, offsetof(struct seccomp_data, args) + (size_t)argument * 8);
     sandbox_on(program, (uint32_t)fd, SECCOMP_RET_ALLOW);
     sandbox_finish(program, SANDBOX_EPERM);
@@ -92,7 +119,8 @@ static int sandbox_install(const struct sandbox_program *program, unsigned flags
     log_warning("sandbox is off in a build with sanitizers");
     return 0;
 #else
-    struct sock_filter *code = (struct sock_filter *)(uintptr_t)program->code; // the kernel only reads it
+    struct sock_filter *code =
+        (struct sock_filter *)(uintptr_t)program->code; // the kernel only reads it
     struct sock_fprog filter = {.len = program->count, .filter = code};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) != 0)
         return -errno;

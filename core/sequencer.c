@@ -11,13 +11,14 @@
 #include "core/counters.h"
 
 enum {
-    SEQUENCER_BATCH = 64,          // commands from one ring per round
-    SEQUENCER_CONTINUATIONS = 64,  // continuation commands per round
-    SEQUENCER_IDLE_MS = 20,        // longest sleep: heartbeats are looked at in between
+    SEQUENCER_BATCH = 64,         // commands from one ring per round
+    SEQUENCER_CONTINUATIONS = 64, // continuation commands per round
+    SEQUENCER_IDLE_MS = 20,       // longest sleep: heartbeats are looked at in between
     SEQUENCER_HEARTBEAT_MS = 10,
 };
 
-// ---- applying ----------------------------------------------------------------------------------------
+// ---- applying
+// ----------------------------------------------------------------------------------------
 
 static uint64_t sequencer_durable(const struct sequencer *sequencer)
 {
@@ -52,11 +53,10 @@ static void sequencer_apply(struct sequencer *sequencer)
 {
     struct command *command = &sequencer->command;
     struct replay *replay = sequencer->replay;
-    uint64_t now_ns = clock_wall_ns(sequencer->clock);
+    uint64_t now_ns = sequencer->wall_ns;
     sequencer->time_ns = now_ns > sequencer->time_ns ? now_ns : sequencer->time_ns + 1;
     command->header.sequence = replay->sequence + 1;
     command->header.time_ns = sequencer->time_ns;
-    ASSERT(command_check(command));
     journal_append(sequencer->journal, command);
     sequencer->sink.position = sequencer->written;
     sequencer->sink.count = 0;
@@ -101,13 +101,21 @@ static void sequencer_submit(struct sequencer *sequencer)
     sequencer_apply(sequencer);
 }
 
-static void sequencer_set_venue(struct sequencer *sequencer, uint8_t state)
+// The core's own commands have no ring to be judged at.
+static void sequencer_submit_own(struct sequencer *sequencer)
 {
-    sequencer_core_command(sequencer, CMD_venue_state)->body.venue_state.state = state;
+    ASSERT(command_check(&sequencer->command));
     sequencer_submit(sequencer);
 }
 
-// ---- what the core itself has to say -------------------------------------------------------------------
+static void sequencer_set_venue(struct sequencer *sequencer, uint8_t state)
+{
+    sequencer_core_command(sequencer, CMD_venue_state)->body.venue_state.state = state;
+    sequencer_submit_own(sequencer);
+}
+
+// ---- what the core itself has to say
+// -------------------------------------------------------------------
 
 static int sequencer_continuations(struct sequencer *sequencer)
 {
@@ -115,7 +123,7 @@ static int sequencer_continuations(struct sequencer *sequencer)
     while (count < SEQUENCER_CONTINUATIONS && sequencer_has_room(sequencer) &&
            engine_continuation(sequencer->replay->engine, &sequencer->command)) {
         core_counter_add(sequencer->ring.control, COUNTER_commands_core, 1);
-        sequencer_submit(sequencer);
+        sequencer_submit_own(sequencer);
         count++;
     }
     return count;
@@ -124,11 +132,11 @@ static int sequencer_continuations(struct sequencer *sequencer)
 static int sequencer_tick(struct sequencer *sequencer)
 {
     uint64_t deadline_ns = engine_next_deadline_ns(sequencer->replay->engine);
-    if (deadline_ns == UINT64_MAX || clock_wall_ns(sequencer->clock) < deadline_ns ||
+    if (deadline_ns == UINT64_MAX || sequencer->wall_ns < deadline_ns ||
         !sequencer_has_room(sequencer))
         return 0;
     sequencer_core_command(sequencer, CMD_clock_tick)->body.clock_tick.deadline_ns = deadline_ns;
-    sequencer_submit(sequencer);
+    sequencer_submit_own(sequencer);
     return 1;
 }
 
@@ -139,15 +147,15 @@ static void sequencer_detach(struct sequencer *sequencer, uint8_t gateway)
         &sequencer_core_command(sequencer, CMD_gateway_detach)->body.gateway_detach;
     detach->gateway_id = gateway;
     detach->old_incarnation = state->incarnation;
-    sequencer_submit(sequencer);
+    sequencer_submit_own(sequencer);
     state->attached = false;
     state->detach_due = false;
     log_info("gateway detached gateway=%s incarnation=%" PRIu32,
              process_name(process_of_gateway(gateway)), state->incarnation);
 }
 
-// True if the gateway has been silent for too long. Its heartbeat is its own word: a wrong one can only
-// hurt itself.
+// True if the gateway has been silent for too long. Its heartbeat is its own word: a wrong one can
+// only hurt itself.
 static bool sequencer_is_silent(struct sequencer *sequencer, struct sequencer_gateway *state,
                                 uint64_t now_ns)
 {
@@ -166,7 +174,8 @@ static int sequencer_watch(struct sequencer *sequencer, uint64_t now_ns)
     int count = 0;
     for (uint8_t gateway = 0; gateway < GATEWAY_COUNT; gateway++) {
         struct sequencer_gateway *state = &sequencer->gateways[gateway];
-        if (!state->open || (!state->attached && !state->detach_due) || !sequencer_has_room(sequencer))
+        if (!state->open || (!state->attached && !state->detach_due) ||
+            !sequencer_has_room(sequencer))
             continue;
         bool lied = state->shut && state->detach_due;
         if (!lied && !sequencer_is_silent(sequencer, state, now_ns))
@@ -193,7 +202,8 @@ static int sequencer_open_venue(struct sequencer *sequencer)
     return 1;
 }
 
-// ---- rings -------------------------------------------------------------------------------------------
+// ---- rings
+// -------------------------------------------------------------------------------------------
 
 static void sequencer_shut(struct sequencer *sequencer, uint8_t gateway, const char *reason)
 {
@@ -222,7 +232,8 @@ static bool sequencer_take_attach(struct sequencer *sequencer, uint8_t gateway)
     state->detach_due = false; // the engine itself closes the sessions of an older incarnation
     state->incarnation = header->incarnation;
     state->alive_ns = clock_monotone_ns(sequencer->clock);
-    atomic_store_explicit(&state->ring.control->incarnation, header->incarnation, memory_order_relaxed);
+    atomic_store_explicit(&state->ring.control->incarnation, header->incarnation,
+                          memory_order_relaxed);
     atomic_store_explicit(&state->ring.control->shut, 0, memory_order_release);
     log_info("gateway attached gateway=%s incarnation=%" PRIu32,
              process_name(process_of_gateway(gateway)), header->incarnation);
@@ -230,8 +241,8 @@ static bool sequencer_take_attach(struct sequencer *sequencer, uint8_t gateway)
 }
 
 // Why no honest writer can have written the record; NULL = it is well formed and allowed.
-static const char *sequencer_judge(const struct sequencer_gateway *state, const struct command *command,
-                                   uint8_t gateway)
+static const char *sequencer_judge(const struct sequencer_gateway *state,
+                                   const struct command *command, uint8_t gateway)
 {
     const struct command_header *header = &command->header;
     if (!command_check(command))
@@ -241,7 +252,8 @@ static const char *sequencer_judge(const struct sequencer_gateway *state, const 
     if (header->sequence != 0 || header->time_ns != 0)
         return "stamped record";
     bool same_life = state->attached && header->incarnation == state->incarnation;
-    if (same_life && header->type != CMD_gateway_attach && header->gateway_seq <= state->gateway_seq)
+    if (same_life && header->type != CMD_gateway_attach &&
+        header->gateway_seq <= state->gateway_seq)
         return "gateway_seq does not rise";
     return NULL;
 }
@@ -258,7 +270,8 @@ static bool sequencer_take(struct sequencer *sequencer, uint8_t gateway)
     }
     bool attach = command->header.type == CMD_gateway_attach;
     if (attach ? !sequencer_take_attach(sequencer, gateway)
-               : state->shut || !state->attached || command->header.incarnation != state->incarnation) {
+               : state->shut || !state->attached ||
+                     command->header.incarnation != state->incarnation) {
         core_counter_add(sequencer->ring.control, COUNTER_dropped_not_attached, 1);
         return false;
     }
@@ -272,6 +285,7 @@ static int sequencer_ring(struct sequencer *sequencer, uint8_t gateway)
 {
     struct sequencer_gateway *state = &sequencer->gateways[gateway];
     int count = 0;
+    sequencer->wall_ns = clock_wall_ns(sequencer->clock);
     for (int i = 0; i < SEQUENCER_BATCH && sequencer_has_room(sequencer); i++) {
         enum command_ring_result result = command_ring_take(&state->ring, &sequencer->command);
         if (result == COMMAND_RING_EMPTY)
@@ -302,7 +316,8 @@ static int sequencer_rings(struct sequencer *sequencer)
     return count;
 }
 
-// ---- rounds ------------------------------------------------------------------------------------------
+// ---- rounds
+// ------------------------------------------------------------------------------------------
 
 static void sequencer_count_round(struct sequencer *sequencer, uint64_t began_ns, int count)
 {
@@ -325,6 +340,7 @@ int sequencer_work(struct sequencer *sequencer)
         return -(int)error;
     uint64_t now_ns = clock_monotone_ns(sequencer->clock);
     atomic_store_explicit(&control->core_heartbeat_ns, now_ns, memory_order_relaxed);
+    sequencer->wall_ns = clock_wall_ns(sequencer->clock);
     int count = sequencer_continuations(sequencer);
     count += sequencer_tick(sequencer);
     count += sequencer_watch(sequencer, now_ns);
@@ -358,7 +374,8 @@ static void sequencer_block(struct sequencer *sequencer)
             words[count++] = (struct futex_word){.address = &state->ring.control->wake,
                                                  .seen = command_ring_sleep_begin(&state->ring)};
     }
-    // Full fence: pairs with the producers' fence; either they see that we sleep, or we see their tails.
+    // Full fence: pairs with the producers' fence; either they see that we sleep, or we see their
+    // tails.
     atomic_thread_fence(memory_order_seq_cst);
     for (int i = 0; i < GATEWAY_COUNT; i++)
         work |= sequencer->gateways[i].open && command_ring_has_work(&sequencer->gateways[i].ring);
@@ -388,9 +405,11 @@ void sequencer_idle(struct sequencer *sequencer)
     gate_wait(sequencer->gate, durable, SEQUENCER_IDLE_MS * 1000000u);
 }
 
-// ---- taking over -------------------------------------------------------------------------------------
+// ---- taking over
+// -------------------------------------------------------------------------------------
 
-static int sequencer_open_rings(struct sequencer *sequencer, const struct boot *boot, uint64_t epoch)
+static int sequencer_open_rings(struct sequencer *sequencer, const struct boot *boot,
+                                uint64_t epoch)
 {
     uint64_t slots = (uint64_t)boot->config.rings_command_slots;
     uint64_t now_ns = clock_monotone_ns(sequencer->clock);
@@ -398,7 +417,8 @@ static int sequencer_open_rings(struct sequencer *sequencer, const struct boot *
         struct sequencer_gateway *state = &sequencer->gateways[i];
         if (boot->command_ring_fd[i] < 0)
             continue;
-        int result = command_ring_open_consumer(&state->ring, boot->command_ring_fd[i], slots, true);
+        int result =
+            command_ring_open_consumer(&state->ring, boot->command_ring_fd[i], slots, true);
         if (result != 0)
             return result;
         state->open = true;
@@ -422,8 +442,8 @@ static void sequencer_take_over(struct sequencer *sequencer, uint64_t epoch)
     atomic_store_explicit(&control->base_sequence, sequence, memory_order_relaxed);
     atomic_store_explicit(&control->applied_seq, sequence, memory_order_relaxed);
     atomic_store_explicit(&control->journal_error, 0, memory_order_relaxed);
-    // Release: the base is visible to whoever sees the epoch; and the epoch is stored before durable_seq
-    // or `written` move on, so that no reader takes an old event for a new one.
+    // Release: the base is visible to whoever sees the epoch; and the epoch is stored before
+    // durable_seq or `written` move on, so that no reader takes an old event for a new one.
     atomic_store_explicit(&control->epoch, epoch, memory_order_release);
     atomic_store_explicit(&control->durable_seq, sequence, memory_order_release);
     sequencer->position_of[sequence & sequencer->position_mask] = sequencer->written;
@@ -441,11 +461,13 @@ int sequencer_open(struct sequencer *sequencer, const struct boot *boot, struct 
     sequencer->replay = replay;
     sequencer->clock = clock;
     sequencer->time_ns = engine_time_ns(replay->engine);
+    sequencer->wall_ns = clock_wall_ns(clock);
     sequencer->sink = (struct event_sink){.events = ring->events, .mask = ring->capacity - 1};
     sequencer->wait = (enum sequencer_wait)config->core_wait;
     sequencer->open_when_attached = config->venue_open_when_attached != 0;
     sequencer->heartbeat_timeout_ns = (uint64_t)config->core_heartbeat_timeout_ms * 1000000u;
-    // Every command has an event, so fewer than `capacity` commands are ever between durable and applied.
+    // Every command has an event, so fewer than `capacity` commands are ever between durable and
+    // applied.
     sequencer->position_mask = ring->capacity - 1;
     int result = arena_open(&sequencer->arena, ring->capacity * sizeof(uint64_t));
     if (result != 0)

@@ -1,18 +1,18 @@
-// Sequencer: the core thread. Puts the commands of all rings into one order, stamps them, hands them to the
-// journal and applies them at once; events go to the event ring, where the gate holds them back until they
-// are durable.
+// Sequencer: the core thread. Puts the commands of all rings into one order, stamps them, hands
+// them to the journal and applies them at once; events go to the event ring, where the gate holds
+// them back until they are durable.
 //
-// A round (sequencer_work), bounded: continuations of the engine first, then the clock's tick if the
-// engine's deadline has passed, then up to a batch from each ring in turn; every JOURNAL_DIGEST_EVERY-th
-// sequence is a digest of all events. It takes nothing while applied - durable exceeds half of the event
-// ring, or the journal's queue is full.
+// A round (sequencer_work), bounded: continuations of the engine first, then the clock's tick if
+// the engine's deadline has passed, then up to a batch from each ring in turn; every
+// JOURNAL_DIGEST_EVERY-th sequence is a digest of all events. It takes nothing while applied -
+// durable exceeds half of the event ring, or the journal's queue is full.
 //
-// Rings are a trust boundary. A record is copied, then judged: what an honest writer cannot have written
-// (shape, forbidden type, gateway_seq that does not rise) shuts that ring: nothing is journalled, hence
-// nothing answered, the gateway is detached (its sessions' orders are cancelled as configured) and its
-// supervisor starts it again; a gateway_attach of a newer incarnation opens the ring. Other rings do not
-// notice. Commands of an incarnation that has not attached in this epoch are dropped and counted: the
-// answer to its attach tells the gateway which those were.
+// Rings are a trust boundary. A record is copied, then judged: what an honest writer cannot have
+// written (shape, forbidden type, gateway_seq that does not rise) shuts that ring: nothing is
+// journalled, hence nothing answered, the gateway is detached (its sessions' orders are cancelled
+// as configured) and its supervisor starts it again; a gateway_attach of a newer incarnation opens
+// the ring. Other rings do not notice. Commands of an incarnation that has not attached in this
+// epoch are dropped and counted: the answer to its attach tells the gateway which those were.
 //
 // Threads: the core thread only. No allocation, no system call but waiting, waking and logging.
 #ifndef LONJA_CORE_SEQUENCER_H
@@ -33,42 +33,44 @@ enum sequencer_wait { SEQUENCER_SPIN = 0, SEQUENCER_YIELD = 1, SEQUENCER_BLOCK =
 
 struct sequencer_gateway {
     struct command_ring ring;
-    bool open;              // has a ring
-    bool shut;              // it lied: only an attach of a newer incarnation is taken
-    bool attached;          // in this epoch
-    bool detach_due;        // lied, or was attached in a former epoch and did not come back
-    uint32_t incarnation;   // last known
-    uint64_t gateway_seq;   // of the last command taken
-    uint64_t alive_ns;      // monotone: last proof of life
+    bool open;            // has a ring
+    bool shut;            // it lied: only an attach of a newer incarnation is taken
+    bool attached;        // in this epoch
+    bool detach_due;      // lied, or was attached in a former epoch and did not come back
+    uint32_t incarnation; // last known
+    uint64_t gateway_seq; // of the last command taken
+    uint64_t alive_ns;    // monotone: last proof of life
 };
 
 struct sequencer {
     struct event_ring ring;
     struct journal *journal;
     struct gate *gate;
-    struct replay *replay;           // the engine, its digest and gateways
+    struct replay *replay; // the engine, its digest and gateways
     const struct clock *clock;
     struct sequencer_gateway gateways[GATEWAY_COUNT];
-    struct event_sink sink;          // over the event ring
-    uint64_t time_ns;                // of the last command
-    uint64_t written;                // position in the event ring
-    uint64_t *position_of;           // [sequence & position_mask]: position behind its events
+    struct event_sink sink; // over the event ring
+    uint64_t time_ns;       // of the last command
+    uint64_t wall_ns;       // clock, read once per batch: reading it costs a fifth of a command
+    uint64_t written;       // position in the event ring
+    uint64_t *position_of;  // [sequence & position_mask]: position behind its events
     uint64_t position_mask;
     struct arena arena;
-    unsigned turn;                   // ring that comes first in this round
-    bool open_when_attached;         // venue.open is still to be sent by the core itself
+    unsigned turn;           // ring that comes first in this round
+    bool open_when_attached; // venue.open is still to be sent by the core itself
     uint64_t heartbeat_timeout_ns;
-    uint64_t heartbeat_check_ns;     // next look at the heartbeats
+    uint64_t heartbeat_check_ns; // next look at the heartbeats
     enum sequencer_wait wait;
-    struct command command;          // private copy of what is being judged
+    struct command command; // private copy of what is being judged
 };
 
-// Takes the rings over: a new epoch, recovered up to replay->sequence. `ring` is the event ring opened for
-// writing. The command rings skip what no core has journalled. Journals and applies the epoch's first
-// command (venue cancel-only). Returns 0 or -errno.
-CHECKED int sequencer_open(struct sequencer *sequencer, const struct boot *boot, struct replay *replay,
-                           struct journal *journal, struct gate *gate, const struct event_ring *ring,
-                           const struct clock *clock, uint64_t epoch);
+// Takes the rings over: a new epoch, recovered up to replay->sequence. `ring` is the event ring
+// opened for writing. The command rings skip what no core has journalled. Journals and applies the
+// epoch's first command (venue cancel-only). Returns 0 or -errno.
+CHECKED int sequencer_open(struct sequencer *sequencer, const struct boot *boot,
+                           struct replay *replay, struct journal *journal, struct gate *gate,
+                           const struct event_ring *ring, const struct clock *clock,
+                           uint64_t epoch);
 void sequencer_close(struct sequencer *sequencer);
 
 // One round. Returns how many commands were applied, or -errno of the journal that failed.

@@ -1,5 +1,5 @@
-// The core thread with the simplest engine, a real journal in a temporary folder, and gateways that are
-// honest, silent, or lie.
+// The core thread with the simplest engine, a real journal in a temporary folder, and gateways that
+// are honest, silent, or lie.
 #include "core/testing.h"
 
 #include <stdio.h>
@@ -63,11 +63,15 @@ static void begin_epoch(struct fixture *f, uint64_t epoch, uint32_t chain)
     struct engine_limits limits = f->replay.limits;
     struct journal_options options = {
         .segments = replay_terms(&limits, (uint64_t)f->boot.config.journal_segment_bytes),
-        .epoch = epoch, .next_sequence = f->replay.sequence + 1, .chain = chain, .queue_slots = 1024};
+        .epoch = epoch,
+        .next_sequence = f->replay.sequence + 1,
+        .chain = chain,
+        .queue_slots = 1024};
     assert_int_equal(gate_open(&f->gate, &f->boot, f->ring.control), 0);
     assert_int_equal(journal_open(&f->journal, &f->io, &f->gate, &f->clock, &options), 0);
-    assert_int_equal(sequencer_open(&f->sequencer, &f->boot, &f->replay, &f->journal, &f->gate, &f->ring,
-                                    &f->clock, epoch), 0);
+    assert_int_equal(sequencer_open(&f->sequencer, &f->boot, &f->replay, &f->journal, &f->gate,
+                                    &f->ring, &f->clock, epoch),
+                     0);
 }
 
 static int setup(void **state)
@@ -86,7 +90,8 @@ static int setup(void **state)
     assert_int_equal(replay_open(&f->replay, &limits), 0);
     begin_epoch(f, 1, 0);
     for (int i = GATEWAY_FIX; i < GATEWAY_COUNT; i++)
-        assert_int_equal(command_ring_open_producer(&f->rings[i], f->boot.command_ring_fd[i], 1024), 0);
+        assert_int_equal(command_ring_open_producer(&f->rings[i], f->boot.command_ring_fd[i], 1024),
+                         0);
     *state = f;
     return 0;
 }
@@ -159,7 +164,8 @@ static const struct event *event_at(struct fixture *f, uint64_t position)
     return &f->ring.events[position % f->ring.capacity];
 }
 
-// ---- tests -------------------------------------------------------------------------------------------
+// ---- tests
+// -------------------------------------------------------------------------------------------
 
 static void an_epoch_begins_cancel_only(void **state)
 {
@@ -331,8 +337,9 @@ static void continuations_come_before_the_next_command(void **state)
     command_ring_publish(&f->rings[GATEWAY_ADMIN]);
     send_events(f, 1);
     work(f);
-    const uint8_t expected[] = {CMD_venue_state, CMD_gateway_attach, CMD_reference_set, CMD_clock_tick,
-                                CMD_clock_tick, CMD_clock_tick, CMD_nav_set};
+    const uint8_t expected[] = {CMD_venue_state, CMD_gateway_attach, CMD_reference_set,
+                                CMD_clock_tick,  CMD_clock_tick,     CMD_clock_tick,
+                                CMD_nav_set};
     assert_int_equal(f->replay.sequence, sizeof expected);
     for (uint64_t i = 0; i < sizeof expected; i++)
         assert_int_equal(event_at(f, i)->body.done.command, expected[i]);

@@ -7,7 +7,8 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 
-// ---- reading -----------------------------------------------------------------------------------------
+// ---- reading
+// -----------------------------------------------------------------------------------------
 
 static bool snapshot_header_valid(const struct snapshot_file_header *header, uint64_t sequence)
 {
@@ -68,7 +69,8 @@ bool snapshot_file_newest(uint64_t *sequence, const char *folder, uint64_t limit
             *sequence = candidate;
             return true;
         }
-        log_warning("snapshot is not whole, passed over sequence=%llu", (unsigned long long)candidate);
+        log_warning("snapshot is not whole, passed over sequence=%llu",
+                    (unsigned long long)candidate);
         if (candidate == 0)
             return false;
         limit = candidate - 1;
@@ -76,7 +78,8 @@ bool snapshot_file_newest(uint64_t *sequence, const char *folder, uint64_t limit
     return false;
 }
 
-bool snapshot_file_read(const char *folder, uint64_t sequence, snapshot_file_sink *sink, void *context)
+bool snapshot_file_read(const char *folder, uint64_t sequence, snapshot_file_sink *sink,
+                        void *context)
 {
     if (!snapshot_whole(folder, sequence))
         return false;
@@ -88,7 +91,8 @@ bool snapshot_file_read(const char *folder, uint64_t sequence, snapshot_file_sin
     return whole;
 }
 
-// ---- writing -----------------------------------------------------------------------------------------
+// ---- writing
+// -----------------------------------------------------------------------------------------
 
 static void snapshot_temporary_path(char out[NUMBERED_PATH_BYTES], const char *folder)
 {
@@ -142,7 +146,8 @@ static void snapshot_prune(const char *folder)
 {
     uint64_t kept = UINT64_MAX, number;
     for (int i = 0; i < SNAPSHOTS_KEPT; i++) {
-        if (!numbered_largest(&number, folder, SNAPSHOT_SUFFIX, kept == UINT64_MAX ? kept : kept - 1))
+        if (!numbered_largest(&number, folder, SNAPSHOT_SUFFIX,
+                              kept == UINT64_MAX ? kept : kept - 1))
             return;
         kept = number;
     }

@@ -1,9 +1,10 @@
-// lonja-tape: replays durable commands with an engine of its own, compares its digests with the core's,
-// writes the events on the tape and makes snapshots.
+// lonja-tape: replays durable commands with an engine of its own, compares its digests with the
+// core's, writes the events on the tape and makes snapshots.
 //
-// It begins at the newest snapshot that the tape holds, else at the beginning of the journal: the tape and
-// the snapshots are caches of f(journal). Exit: 0 after SIGTERM; EXIT_CONFIGURATION; EXIT_POISON when a
-// digest differs, the journal is corrupt or the engine asserts; 1 when the disk fails (tried again).
+// It begins at the newest snapshot that the tape holds, else at the beginning of the journal: the
+// tape and the snapshots are caches of f(journal). Exit: 0 after SIGTERM; EXIT_CONFIGURATION;
+// EXIT_POISON when a digest differs, the journal is corrupt or the engine asserts; 1 when the disk
+// fails (tried again).
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -64,7 +65,8 @@ static uint64_t tape_durable(const struct tape *tape)
     return atomic_load_explicit(&tape->ring.control->durable_seq, memory_order_acquire);
 }
 
-// ---- start -------------------------------------------------------------------------------------------
+// ---- start
+// -------------------------------------------------------------------------------------------
 
 static void tape_open_memory(struct tape *tape)
 {
@@ -76,7 +78,8 @@ static void tape_open_memory(struct tape *tape)
     tape_require(reader_page_open(&tape->page, tape->boot->reader_page_fd[PROCESS_TAPE]),
                  "mapping the reader page", EXIT_CONFIGURATION);
     struct engine_limits limits = replay_limits(config);
-    tape_require(replay_open(&tape->replay, &limits), "taking the engine's memory", EXIT_CONFIGURATION);
+    tape_require(replay_open(&tape->replay, &limits), "taking the engine's memory",
+                 EXIT_CONFIGURATION);
 }
 
 static void tape_open_folders(struct tape *tape)
@@ -122,7 +125,8 @@ static void tape_start(struct tape *tape)
              tape_reader_last_sequence(tape->folder));
 }
 
-// ---- run ---------------------------------------------------------------------------------------------
+// ---- run
+// ---------------------------------------------------------------------------------------------
 
 static void tape_apply(struct tape *tape, const struct command *command, uint64_t epoch)
 {
@@ -144,7 +148,8 @@ static void tape_snapshot(struct tape *tape)
     tape_require(tape_writer_sync(&tape->writer), "syncing the tape", 1);
     int result = replay_save(&tape->replay, tape->snapshots);
     if (result != 0) {
-        log_error("no snapshot sequence=%" PRIu64 " error=%s", tape->replay.sequence, strerror(-result));
+        log_error("no snapshot sequence=%" PRIu64 " error=%s", tape->replay.sequence,
+                  strerror(-result));
         return; // the next one is tried; until then a restart only takes longer
     }
     tape->snapshot_sequence = tape->replay.sequence;
@@ -171,7 +176,8 @@ static void tape_block(struct tape *tape, const struct journal_block_header *blo
 static void tape_retry(struct tape *tape, enum journal_decision decision)
 {
     if (++tape->retries > TAPE_RETRIES_MAX) {
-        log_error("a durable block cannot be read sequence=%" PRIu64 " durable=%" PRIu64 " reason=%s",
+        log_error("a durable block cannot be read sequence=%" PRIu64 " durable=%" PRIu64
+                  " reason=%s",
                   tape->replay.sequence + 1, tape_durable(tape),
                   decision == JOURNAL_CORRUPT ? tape->reader.reason : "it is not there");
         exit(decision == JOURNAL_CORRUPT ? EXIT_POISON : 1);
@@ -220,8 +226,8 @@ int main(void)
     while (!tape_stop_asked)
         if (!tape_work(&tape))
             tape_wait(&tape);
-    // What is durable when we are asked to stop still goes on the tape: a core that stopped before us has
-    // nothing left that is not there.
+    // What is durable when we are asked to stop still goes on the tape: a core that stopped before
+    // us has nothing left that is not there.
     uint64_t durable = tape_durable(&tape);
     while (tape.replay.sequence < durable && tape_work(&tape))
         ;

@@ -68,7 +68,8 @@ static bool tape_event_before(const struct event *event, uint64_t sequence, uint
            (event->header.sequence == sequence && event->header.index < index);
 }
 
-// First position whose event is not before (sequence, index). Zeroes at a lost tail count as behind all.
+// First position whose event is not before (sequence, index). Zeroes at a lost tail count as behind
+// all.
 static uint64_t tape_segment_search(int fd, uint64_t sequence, uint32_t index)
 {
     uint64_t low = 0, high = tape_segment_events(fd);
@@ -110,7 +111,8 @@ bool tape_reader_seek(struct tape_reader *reader, uint64_t sequence, uint32_t in
 // True if the event is the expected one; then the next one is expected.
 static bool tape_reader_accept(struct tape_reader *reader, const struct event *event)
 {
-    if (event->header.sequence != reader->next_sequence || event->header.index != reader->next_index)
+    if (event->header.sequence != reader->next_sequence ||
+        event->header.index != reader->next_index)
         return false;
     if (event->header.last) {
         reader->next_sequence++;

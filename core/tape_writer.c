@@ -12,7 +12,8 @@
 #include "core/tape_format.h"
 #include "core/tape_reader.h"
 
-// ---- segments ----------------------------------------------------------------------------------------
+// ---- segments
+// ----------------------------------------------------------------------------------------
 
 static int tape_write(int fd, const void *data, size_t bytes, uint64_t offset)
 {
@@ -91,7 +92,8 @@ int tape_truncate(const char *folder, uint64_t sequence)
     return result;
 }
 
-// ---- open --------------------------------------------------------------------------------------------
+// ---- open
+// --------------------------------------------------------------------------------------------
 
 static int tape_writer_resume(struct tape_writer *writer, uint64_t after_sequence)
 {
@@ -145,7 +147,8 @@ void tape_writer_close(struct tape_writer *writer)
     writer->buffer = NULL;
 }
 
-// ---- writing -----------------------------------------------------------------------------------------
+// ---- writing
+// -----------------------------------------------------------------------------------------
 
 int tape_writer_flush(struct tape_writer *writer)
 {
@@ -203,7 +206,8 @@ static int tape_writer_next_segment(struct tape_writer *writer)
 }
 
 // True if exactly these events stand here already.
-static bool tape_writer_agrees(struct tape_writer *writer, const struct event *events, uint32_t count)
+static bool tape_writer_agrees(struct tape_writer *writer, const struct event *events,
+                               uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct event there;
@@ -228,7 +232,8 @@ static int tape_writer_stop_comparing(struct tape_writer *writer)
     return tape_remove_above(writer->folder, writer->segment);
 }
 
-static int tape_writer_append(struct tape_writer *writer, const struct event *events, uint32_t count)
+static int tape_writer_append(struct tape_writer *writer, const struct event *events,
+                              uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (writer->buffered == TAPE_BUFFER_EVENTS) {
@@ -242,7 +247,8 @@ static int tape_writer_append(struct tape_writer *writer, const struct event *ev
     return 0;
 }
 
-// True if the next command begins a segment: the first, a full one, or as it did before the restart.
+// True if the next command begins a segment: the first, a full one, or as it did before the
+// restart.
 static bool tape_writer_segment_ends(const struct tape_writer *writer)
 {
     if (writer->fd < 0)

@@ -73,7 +73,8 @@ void testing_boot_init(struct boot *boot, enum process_id process, const char *f
     boot->incarnation = 1;
     testing_config(&boot->config, folder);
     uint64_t slots = (uint64_t)boot->config.rings_command_slots;
-    boot->event_ring_fd = memfile_create("events", event_ring_bytes((uint64_t)boot->config.rings_events));
+    boot->event_ring_fd =
+        memfile_create("events", event_ring_bytes((uint64_t)boot->config.rings_events));
     for (int i = 0; i < GATEWAY_COUNT; i++)
         boot->command_ring_fd[i] =
             i == GATEWAY_CORE ? -1 : memfile_create("commands", command_ring_bytes(slots));

@@ -1,6 +1,7 @@
-// Journal: from the core thread's append to durable_seq. `single`: one command at a time, against a bare
-// 4 KiB write to a zero-filled file, taken in turn; `open_loop_500k`: 500,000 commands a second, each timed
-// from when it was due. Each once on idle CPUs and once with a SCHED_IDLE hog on every CPU.
+// Journal: from the core thread's append to durable_seq. `single`: one command at a time, against a
+// bare 4 KiB write to a zero-filled file, taken in turn; `open_loop_500k`: 500,000 commands a
+// second, each timed from when it was due. Each once on idle CPUs and once with a SCHED_IDLE hog on
+// every CPU.
 //
 //   journal_bench [--folder FOLDER] [--json]      FOLDER: where the disk is (default: build/)
 #include <fcntl.h>
@@ -59,14 +60,17 @@ static void open_journal(struct bench *bench)
     memset(bench->control, 0, sizeof *bench->control);
     bench->gate.control = bench->control;
     struct journal_options options = {.segments = {.bytes = 64 << 20, .engine_version = 1},
-                                      .epoch = 1, .next_sequence = 1, .queue_slots = 1 << 17};
+                                      .epoch = 1,
+                                      .next_sequence = 1,
+                                      .queue_slots = 1 << 17};
     ASSERT(journal_open(&bench->journal, &bench->io, &bench->gate, &clock_system, &options) == 0);
     ASSERT(journal_start(&bench->journal, REALTIME_PRIORITY) == 0);
 }
 
 static void append(struct bench *bench)
 {
-    struct command command = {.header = {.slots = 2, .type = CMD_order_new, .version = SCHEMA_VERSION}};
+    struct command command = {
+        .header = {.slots = 2, .type = CMD_order_new, .version = SCHEMA_VERSION}};
     command.header.sequence = ++bench->sequence;
     journal_append(&bench->journal, &command);
 }
@@ -124,7 +128,8 @@ static void bench_open_loop(struct bench *bench, const char *workload)
         uint64_t now_ns = measure_now_ns();
         uint64_t due = (now_ns - began_ns) * OPEN_LOOP_PER_SECOND / 1000000000u;
         due = due < OPEN_LOOP_COMMANDS ? due : OPEN_LOOP_COMMANDS;
-        for (int i = 0; i < 64 && appended < due && journal_room(&bench->journal) >= COMMAND_SLOTS_MAX; i++) {
+        for (int i = 0;
+             i < 64 && appended < due && journal_room(&bench->journal) >= COMMAND_SLOTS_MAX; i++) {
             append(bench);
             appended++;
         }

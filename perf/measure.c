@@ -71,11 +71,12 @@ void measure_print(const struct measure_result *result)
     double median = (double)measure_percentile(samples, result->count, 0.5) / divisor;
     printf("{\"bench\":\"%s\",\"workload\":\"%s\",\"metric\":\"%s\",\"min\":%.2f,\"median\":%.2f,"
            "\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f",
-           result->bench, result->workload, result->metric, (double)samples[0] / divisor, median, median,
-           (double)measure_percentile(samples, result->count, 0.99) / divisor,
+           result->bench, result->workload, result->metric, (double)samples[0] / divisor, median,
+           median, (double)measure_percentile(samples, result->count, 0.99) / divisor,
            (double)measure_percentile(samples, result->count, 0.999) / divisor);
     if (result->floor != NULL) {
-        double floor = (double)measure_percentile(result->floor_samples, result->floor_count, 0.5) / divisor;
+        double floor =
+            (double)measure_percentile(result->floor_samples, result->floor_count, 0.5) / divisor;
         printf(",\"floor\":\"%s\",\"floor_median\":%.2f,\"ratio\":%.3f", result->floor, floor,
                median / floor);
     }

@@ -12,8 +12,8 @@ uint64_t measure_now_ns(void);
 uint64_t measure_percentile(uint64_t *samples, size_t count, double fraction);
 void measure_pin(int cpu); // the calling thread; says so on standard error if it cannot
 
-// Keeps every CPU busy with a thread that yields to anybody else (SCHED_IDLE), so that no virtual CPU
-// sleeps while we measure.
+// Keeps every CPU busy with a thread that yields to anybody else (SCHED_IDLE), so that no virtual
+// CPU sleeps while we measure.
 struct measure_hogs {
     pthread_t threads[64];
     int count;
@@ -23,12 +23,12 @@ void measure_hogs_stop(struct measure_hogs *hogs);
 
 struct measure_result {
     const char *bench, *workload, *metric;
-    uint64_t *samples;          // of ours, in the metric's unit
+    uint64_t *samples; // of ours, in the metric's unit
     size_t count;
-    const char *floor;          // NULL = none
+    const char *floor; // NULL = none
     uint64_t *floor_samples;
     size_t floor_count;
-    double divisor;             // samples are divided by it when printed (0 = 1)
+    double divisor; // samples are divided by it when printed (0 = 1)
 };
 // Prints the result as performance.md wants it.
 void measure_print(const struct measure_result *result);

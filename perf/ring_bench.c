@@ -1,6 +1,6 @@
-// Command ring between two CPUs. round_trip: a one-slot command there and one back, against a bare cache
-// line that two CPUs pass to and fro; stream: one-slot commands in one direction as fast as they go.
-// Each round takes ours and the floor in turn.
+// Command ring between two CPUs. round_trip: a one-slot command there and one back, against a bare
+// cache line that two CPUs pass to and fro; stream: one-slot commands in one direction as fast as
+// they go. Each round takes ours and the floor in turn.
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 enum { SLOTS = 4096, ROUNDS = 9, TRIPS = 200000, STREAM = 4000000 };
 
 struct pair {
-    struct command_ring there, back;  // the far side's ends
-    struct command_ring ping, pong;   // the near side's ends
+    struct command_ring there, back; // the far side's ends
+    struct command_ring ping, pong;  // the near side's ends
     _Alignas(64) _Atomic uint64_t line;
 };
 
@@ -102,7 +102,8 @@ static void near_stream(struct pair *pair)
 }
 
 // Picoseconds per operation: one round is one sample, and nanoseconds would be too coarse.
-static uint64_t run(struct pair *pair, void *(*far)(void *), void (*near)(struct pair *), uint64_t count)
+static uint64_t run(struct pair *pair, void *(*far)(void *), void (*near)(struct pair *),
+                    uint64_t count)
 {
     pthread_t thread;
     atomic_store(&pair->line, 0);
