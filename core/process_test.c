@@ -561,6 +561,33 @@ static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
     assert_int_equal(atomic_load(&venue->rings[GATEWAY_WEB].control->shut), 0);
 }
 
+static void a_journal_that_cannot_be_written_stops_the_venue(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    char journal[NUMBERED_PATH_BYTES];
+    state_folder(journal, &venue->boot.config, "journal");
+    testing_folder_remove(journal); // the next segment cannot be made
+    int status = 0;
+    uint64_t number = 0;
+    pid_t ended = 0;
+    for (int i = 0; i < 20000 && ended == 0; i++) {
+        if (command_ring_free(&venue->rings[GATEWAY_FIX]) > 64)
+            for (int k = 0; k < 16; k++)
+                order(venue, ++number);
+        else
+            nap();
+        ended = waitpid(venue->core, &status, WNOHANG);
+    }
+    assert_int_equal(ended, venue->core);
+    venue->core = 0;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_JOURNAL);
+    assert_int_equal(atomic_load(&venue->ring.control->core_state), CORE_FAILED);
+    assert_int_not_equal(atomic_load(&venue->ring.control->journal_error), 0);
+}
+
 static void the_core_needs_libc_only(void **state)
 {
     (void)state;
@@ -589,6 +616,7 @@ int main(void)
         VENUE_TEST(a_deleted_tape_is_rebuilt),
         VENUE_TEST(a_poison_command_stops_the_core_for_good_until_it_is_cut),
         VENUE_TEST(a_cut_in_the_middle_of_a_block_keeps_what_is_before),
+        VENUE_TEST(a_journal_that_cannot_be_written_stops_the_venue),
         VENUE_TEST(a_command_ring_that_lies_is_shut_and_others_go_on),
         cmocka_unit_test(the_core_needs_libc_only),
     };
