@@ -4,6 +4,7 @@
 // enters is below.
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,6 +24,7 @@ static void on_signal(int number)
 struct seed {
     struct link link;
     struct follower *follower;
+    bool attached_anew; // a core that has recovered takes cancels only until it is told to open
 };
 
 static void turn(struct seed *seed)
@@ -32,7 +34,7 @@ static void turn(struct seed *seed)
     link_heartbeat(&seed->link, follower_core(seed->follower), clock_monotone_ns(&clock_system));
     size_t count = follower_poll(seed->follower, events, 64);
     for (size_t i = 0; i < count; i++) {
-        link_on_event(&seed->link, &events[i], &lost);
+        seed->attached_anew |= link_on_event(&seed->link, &events[i], &lost);
         if (events[i].header.type == EVT_rejected && events[i].header.gateway == GATEWAY_ADMIN)
             log_error("seed refused command=%u code=%u argument=%lld value=%lld",
                       events[i].body.rejected.command, events[i].body.rejected.code,
@@ -46,8 +48,11 @@ static void turn(struct seed *seed)
 static struct command *claim(struct seed *seed, uint8_t type, size_t tail_bytes)
 {
     struct command *command;
-    while ((command = link_claim(&seed->link, type, tail_bytes, 0, 0)) == NULL && !stopping)
+    while ((command = link_claim(&seed->link, type, tail_bytes, 0, 0)) == NULL) {
+        if (stopping)
+            exit(0);
         turn(seed);
+    }
     return command;
 }
 
@@ -125,6 +130,13 @@ static void deposit(struct seed *seed, uint32_t to, uint32_t of, int64_t amount,
     link_send(&seed->link);
 }
 
+static void open_venue(struct seed *seed)
+{
+    seed->attached_anew = false;
+    claim(seed, CMD_venue_state, 0)->body.venue_state = (struct venue_state_cmd){.state = VENUE_OPEN};
+    link_send(&seed->link);
+}
+
 // Entering it again (after a restart) changes nothing: ids and reference numbers are the same.
 static void fill(struct seed *seed)
 {
@@ -142,9 +154,6 @@ static void fill(struct seed *seed)
         deposit(seed, 1003 + i, 2, 1000000, i * 3 + 2);
         deposit(seed, 1003 + i, 3, 1000000, i * 3 + 3);
     }
-    claim(seed, CMD_venue_state, 0)->body.venue_state =
-        (struct venue_state_cmd){.state = VENUE_OPEN};
-    link_send(&seed->link);
 }
 
 int main(void)
@@ -158,7 +167,10 @@ int main(void)
         return 2;
     fill(&seed);
     log_info("seeded");
-    while (!stopping)
+    while (!stopping) {
+        if (seed.attached_anew)
+            open_venue(&seed);
         turn(&seed);
+    }
     return 0;
 }

@@ -67,7 +67,7 @@ async function stop() {
 
 async function until(what, condition, ms = 5000) {
   for (const end = Date.now() + ms; ; await sleep(20)) {
-    const value = await Promise.resolve(condition()).catch(() => false);
+    const value = await (async () => condition())().catch(() => false);
     if (value) return value;
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
   }
