@@ -72,11 +72,23 @@ static void link_attach(struct link *link, uint64_t epoch, uint64_t now_ns)
     link->attach_sent_ns = now_ns;
 }
 
+// The core missed our heartbeat (this process was stopped for a while): what we sent since was dropped.
+// The next heartbeat attaches again, and the answer tells from where on.
+static void link_on_detached(struct link *link, const struct gateway_detached_evt *detached)
+{
+    if (detached->gateway_id != link->gateway || detached->incarnation != link->incarnation)
+        return;
+    link->attached = false;
+    link->attach_sent_ns = 0;
+}
+
 bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_above)
 {
     if (event->header.gateway == link->gateway && event->header.gateway_seq > link->accepted_seq &&
         event->header.type != EVT_gateway_attached)
         link->accepted_seq = event->header.gateway_seq;
+    if (event->header.type == EVT_gateway_detached)
+        link_on_detached(link, &event->body.gateway_detached);
     if (event->header.type != EVT_gateway_attached)
         return false;
     const struct gateway_attached_evt *attached = &event->body.gateway_attached;
@@ -95,6 +107,10 @@ bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_
 void link_heartbeat(struct link *link, const struct event_ring_control *core, uint64_t now_ns)
 {
     atomic_store_explicit(&link->ring.control->heartbeat_ns, now_ns, memory_order_relaxed);
+    // The core shut our ring: we wrote what no honest gateway can have written. Only a new incarnation is
+    // taken; the supervisor starts one.
+    ASSERT(!link->attached ||
+           atomic_load_explicit(&link->ring.control->shut, memory_order_acquire) == 0);
     // acquire: an epoch is published after the core has taken the rings over.
     uint64_t epoch = atomic_load_explicit(&core->epoch, memory_order_acquire);
     bool running = atomic_load_explicit(&core->core_state, memory_order_acquire) == CORE_RUNNING;

@@ -6,6 +6,10 @@
 // A new core epoch is an attach again: every command whose gateway_seq is above last_gateway_seq
 // was not accepted (the caller answers IN_DOUBT), numbering goes on.
 //
+// A missed heartbeat (gateway_detached of this incarnation) is an attach again, too. A ring that the core
+// has shut, because this process broke the protocol, is our own fault: link_heartbeat asserts, and the
+// supervisor starts the next incarnation.
+//
 // Threads: the gateway's I/O thread only. link_heartbeat must be called at least every 100 ms.
 #ifndef LONJA_GATEWAY_COMMON_LINK_H
 #define LONJA_GATEWAY_COMMON_LINK_H

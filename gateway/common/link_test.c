@@ -1,0 +1,132 @@
+// The link against a ring whose other end is the test.
+#include "core/testing.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/event_ring.h"
+#include "gateway/common/link.h"
+
+struct fixture {
+    char folder[64];
+    struct boot boot;
+    struct link link;
+    struct command_ring core;
+    struct event_ring_control control;
+    struct command command;
+    uint64_t now_ns;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = aligned_alloc(64, (sizeof *f + 63) / 64 * 64);
+    memset(f, 0, sizeof *f);
+    testing_folder_make(f->folder);
+    testing_boot_init(&f->boot, PROCESS_FIX, f->folder);
+    assert_int_equal(link_open(&f->link, &f->boot, GATEWAY_FIX), 0);
+    uint64_t slots = (uint64_t)f->boot.config.rings_command_slots;
+    int fd = f->boot.command_ring_fd[GATEWAY_FIX];
+    assert_int_equal(command_ring_open_consumer(&f->core, fd, slots, true), 0);
+    atomic_store(&f->control.epoch, 1);
+    atomic_store(&f->control.core_state, CORE_RUNNING);
+    f->now_ns = 5000000000u;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    command_ring_close(&f->core);
+    command_ring_close(&f->link.ring);
+    testing_boot_fini(&f->boot);
+    testing_folder_remove(f->folder);
+    free(f);
+    return 0;
+}
+
+static void expect_attach(struct fixture *f)
+{
+    link_heartbeat(&f->link, &f->control, f->now_ns);
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_TAKEN);
+    assert_int_equal(f->command.header.type, CMD_gateway_attach);
+    assert_false(f->link.attached);
+}
+
+static void answer_attach(struct fixture *f, uint64_t last)
+{
+    struct event event = {.header = {.type = EVT_gateway_attached,
+                                     .gateway = GATEWAY_FIX,
+                                     .gateway_seq = f->command.header.gateway_seq}};
+    event.body.gateway_attached.gateway_id = GATEWAY_FIX;
+    event.body.gateway_attached.incarnation = f->boot.incarnation;
+    event.body.gateway_attached.last_gateway_seq = last;
+    uint64_t lost_above;
+    assert_true(link_on_event(&f->link, &event, &lost_above));
+    assert_int_equal(lost_above, last);
+    assert_true(f->link.attached);
+}
+
+static void a_new_epoch_is_an_attach_again(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    link_heartbeat(&f->link, &f->control, f->now_ns);
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_EMPTY);
+    atomic_store(&f->control.epoch, 2);
+    expect_attach(f);
+    answer_attach(f, 1);
+}
+
+static void a_missed_heartbeat_is_an_attach_again(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    struct event event = {.header = {.type = EVT_gateway_detached, .gateway = GATEWAY_CORE}};
+    event.body.gateway_detached.gateway_id = GATEWAY_FIX;
+    event.body.gateway_detached.incarnation = f->boot.incarnation + 1;
+    uint64_t lost_above;
+    assert_false(link_on_event(&f->link, &event, &lost_above)); // another's
+    assert_true(f->link.attached);
+    event.body.gateway_detached.incarnation = f->boot.incarnation;
+    assert_false(link_on_event(&f->link, &event, &lost_above));
+    expect_attach(f);
+    answer_attach(f, 1);
+}
+
+static void a_ring_that_was_shut_ends_the_process(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    atomic_store(&f->core.control->shut, 1); // by a former life: nothing to do with us
+    link_heartbeat(&f->link, &f->control, f->now_ns);
+    atomic_store(&f->core.control->shut, 0);
+    answer_attach(f, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        close(STDERR_FILENO);
+        atomic_store(&f->core.control->shut, 1);
+        link_heartbeat(&f->link, &f->control, f->now_ns);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+int main(void)
+{
+#define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        LINK_TEST(a_new_epoch_is_an_attach_again),
+        LINK_TEST(a_missed_heartbeat_is_an_attach_again),
+        LINK_TEST(a_ring_that_was_shut_ends_the_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
