@@ -432,11 +432,33 @@ static void dispatch(struct desk *desk, const struct event *event)
     }
 }
 
+static void refuse_lost(struct desk *desk, uint64_t below)
+{
+    const struct refusal in_doubt = {.code = REJECT_IN_DOUBT};
+    for (struct request *flight = flights_next(&desk->flights, 0);
+         flight != NULL && flight->gateway_seq < below; flight = flights_next(&desk->flights, 0)) {
+        struct request request = *flight;
+        flights_remove(&desk->flights, request.gateway_seq);
+        trading_refuse(desk->sessions[request.session], &request, &in_doubt);
+    }
+}
+
+static void hear(struct desk *desk, uint64_t gateway_seq)
+{
+    if (gateway_seq > desk->heard_seq + 1)
+        refuse_lost(desk, gateway_seq);
+    if (gateway_seq > desk->heard_seq)
+        desk->heard_seq = gateway_seq;
+}
+
 void desk_on_event(struct desk *desk, const struct event *event)
 {
+    bool of_ours = event->header.gateway == GATEWAY_FIX;
     orders_begin_day(&desk->orders, event->header.time_ns);
+    if (of_ours && !desk->poss_resend) // before, it is of an incarnation before us
+        hear(desk, event->header.gateway_seq);
     dispatch(desk, event);
-    if (event->header.last == 0 || event->header.gateway != GATEWAY_FIX)
+    if (event->header.last == 0 || !of_ours)
         return;
     flights_remove(&desk->flights, event->header.gateway_seq);
     struct session *session = session_of(desk, event->header.session);
@@ -444,19 +466,13 @@ void desk_on_event(struct desk *desk, const struct event *event)
         trading_retry(session);
 }
 
-void desk_on_attached(struct desk *desk, uint64_t lost_above)
+void desk_on_attached(struct desk *desk)
 {
-    const struct refusal in_doubt = {.code = REJECT_IN_DOUBT};
     desk->poss_resend = false;
-    for (struct request *flight = flights_next(&desk->flights, lost_above); flight != NULL;
-         flight = flights_next(&desk->flights, lost_above)) {
-        struct request request = *flight;
-        flights_remove(&desk->flights, request.gateway_seq);
-        trading_refuse(desk->sessions[request.session], &request, &in_doubt);
-    }
+    desk->heard_seq = desk->link->accepted_seq;
     for (uint32_t i = 0; i < desk->open_count; i++) {
         struct session *session = desk->open[i];
-        session->opened = false; // the attach has closed all sessions of the time before
+        session->opened = false; // the attach may have closed it
         session->close_wanted = false;
         session_announce(session);
         trading_retry(session);

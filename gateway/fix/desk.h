@@ -8,6 +8,10 @@
 // amend of an order in flight waits, and with it everything the session sends after it, so that the core sees
 // a session's messages in the session's order.
 //
+// The core answers commands in their order. So an answer that skips some says that those were lost with a core
+// that died before it had them: they are answered as not accepted (IN_DOUBT). This covers what an attach's
+// last_gateway_seq says, and commands that a new core took before we noticed that it is new.
+//
 // Threads: I/O thread. Failure: see session.h (desk->failed).
 #ifndef LONJA_GATEWAY_FIX_DESK_H
 #define LONJA_GATEWAY_FIX_DESK_H
@@ -35,6 +39,7 @@ struct desk {
     uint32_t open_count;
     struct orders orders;
     struct flights flights;
+    uint64_t heard_seq;         // gateway_seq of the last of our commands that was answered
     bool poss_resend;           // until the first attach: what is reported may have been so by a process before
     bool failed;                // the disk refused: stop
 };
@@ -51,9 +56,8 @@ struct session *desk_session(struct desk *desk, uint32_t id, const char *comp_id
 
 // A durable event, in order; those that a session's store has already are passed over.
 void desk_on_event(struct desk *desk, const struct event *event);
-// The link has attached (again): what is in flight above lost_above was not accepted; sessions that are
-// logged on are opened anew.
-void desk_on_attached(struct desk *desk, uint64_t lost_above);
+// The link has attached (again): sessions that are logged on are opened anew.
+void desk_on_attached(struct desk *desk);
 
 // Hands what was appended to the stores to the system; before the sockets get it. Sets failed.
 void desk_flush(struct desk *desk);

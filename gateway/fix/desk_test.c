@@ -223,6 +223,23 @@ static void what_the_core_lost_is_answered_as_not_accepted(void **state)
     assert_int_equal(engine_open_orders(venue->engine), 2);
 }
 
+static void what_a_new_core_takes_before_the_attach_shows_what_was_lost(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1", "100");
+    peer_send(atlantic, "35=q|11=A2|530=7|60=20261120-10:00:00|");
+    venue_lose_commands(venue);
+    order(atlantic, "A3", '1', "1", "100");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A1|39=8|5004=86|");
+    peer_expect(atlantic, "35=r|11=A2|531=0|5004=86|");
+    peer_expect(atlantic, "35=8|11=A3|150=0|");
+    venue_restart_core(venue);
+    peer_expect_no(atlantic, "5004=86|");
+}
+
 static void a_full_ring_is_an_answer_and_cancels_still_pass(void **state)
 {
     struct venue *venue = *state;
@@ -257,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_client_id_is_used_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mass_cancel_and_disconnect_take_all_orders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_the_core_lost_is_answered_as_not_accepted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_new_core_takes_before_the_attach_shows_what_was_lost, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_full_ring_is_an_answer_and_cancels_still_pass, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

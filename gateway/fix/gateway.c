@@ -123,7 +123,7 @@ static void attached(struct gateway *gateway, uint64_t lost_above)
 {
     log_info("attached to the core epoch=%" PRIu64 " lost_above=%" PRIu64, gateway->link.epoch,
              lost_above);
-    desk_on_attached(&gateway->desk, lost_above);
+    desk_on_attached(&gateway->desk);
     if (gateway->listener_fd < 0 && gateway->stopping_ticks == 0)
         listener_start(gateway);
 }

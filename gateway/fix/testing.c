@@ -29,7 +29,7 @@ static void gateway_sees(struct venue *venue, const struct event *event)
     bool attached = link_on_event(&venue->link, event, &lost_above);
     desk_on_event(&venue->desk, event);
     if (attached)
-        desk_on_attached(&venue->desk, lost_above);
+        desk_on_attached(&venue->desk);
 }
 
 static void core_apply(struct venue *venue, struct command *command)
@@ -241,11 +241,16 @@ void venue_restart_gateway(struct venue *venue, bool clean)
     gateway_attach(venue);
 }
 
-void venue_restart_core(struct venue *venue)
+void venue_lose_commands(struct venue *venue)
 {
     struct command lost;
     while (command_ring_take(&venue->consumer, &lost) == COMMAND_RING_TAKEN)
         ;
+}
+
+void venue_restart_core(struct venue *venue)
+{
+    venue_lose_commands(venue);
     gateway_attach(venue);
 }
 

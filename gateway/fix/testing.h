@@ -49,6 +49,8 @@ void venue_close(struct venue *venue);
 void venue_restart_gateway(struct venue *venue, bool clean);
 // The core takes what is in the ring; the desk sees the events.
 void venue_run(struct venue *venue);
+// The core loses what is in the ring, as when it dies; it may be there again before the gateway knows.
+void venue_lose_commands(struct venue *venue);
 // The core loses what is in the ring, and is there again in a new epoch.
 void venue_restart_core(struct venue *venue);
 
