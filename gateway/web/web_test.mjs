@@ -2,7 +2,7 @@
 // the administrator's place. Usage: node gateway/web/web_test.mjs BUILD_FOLDER [name of one test]
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,8 @@ import { Book } from './pages/book.js';
 const root = resolve(fileURLToPath(import.meta.url), '../../..');
 const build = resolve(process.argv[2] ?? 'build/dev');
 const only = process.argv[3];
-const WebSocket = createRequire(join(root, 'package.json'))('ws');
+const require = createRequire(join(root, 'package.json'));
+const WebSocket = require('ws');
 const PASSWORD = 'correct horse';
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -141,6 +142,48 @@ function raw(bytes, ms = 500) {
     socket.write(bytes);
     setTimeout(() => { done(text); socket.destroy(); }, ms);
   });
+}
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+async function pageTest(page) {
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (line) => { if (/Content Security Policy/.test(line.text())) faults.push(line.text()); });
+  const diego = await Client.open('diego');
+  await page.goto(base);
+  await page.fill('input[name=user]', 'carla');
+  await page.fill('input[name=password]', PASSWORD);
+  await page.click('button.submit');
+  await page.waitForSelector('input[name=price]');
+  const order = async (price, quantity) => {
+    await page.fill('input[name=price]', price);
+    await page.fill('input[name=quantity]', quantity);
+    await page.click('form .submit');
+  };
+  await order('100.005', '1');
+  await page.waitForSelector('.reject >> text=/multiple of the tick 0.01/');
+  await order('70', '1');
+  await page.waitForSelector('dialog >> text=Far from the last price');
+  await page.click('dialog .submit');
+  await page.waitForSelector('dialog >> text=Far from the net asset value');
+  await page.click('dialog button >> nth=0');
+  await order('97', '2');
+  await page.waitForSelector('.own-orders >> text=97.00');
+  assert.match(await page.textContent('.bids .level >> nth=0'), /97\.002\.00/);
+  assert.equal((await diego.place({ side: 'sell', price: '97', quantity: '0.5', tif: 'ioc' })).type, 'placed');
+  await page.waitForSelector('.badge.partially_filled');
+  await page.click('role=tab[name=/^Trades/]');
+  await page.waitForSelector('.own-trades .badge.pending');
+  await page.click('role=tab[name=/^Orders/]');
+  await page.click('.own-orders button:has-text("Cancel")');
+  await page.waitForSelector('.badge.cancelled');
+  process.kill(await pid('web'), 'SIGKILL');
+  await page.waitForSelector('.banner >> text=/connection is lost/');
+  await page.waitForSelector('.status.good', { timeout: 20000 });
+  await page.waitForSelector('text=Log in to trade');
+  for (const user in tokens) delete tokens[user];
+  assert.deepEqual(faults, []);
 }
 
 // ---- tests -----------------------------------------------------------------------------------------------------------
@@ -430,6 +473,16 @@ const tests = {
     assert.ok(!/<script(?![^>]*src=)/.test(page.text));
     for (const path of ['/app.js', '/vendor/preact.mjs', '/vendor/charts.mjs', '/style.css']) assert.equal((await get(path)).status, 200, path);
     assert.equal((await get('/../lonja.conf')).status, 404);
+  },
+
+  async 'the page in Chromium: log in, order with its question, fill, cancel, connection lost and found'() {
+    if (!existsSync(CHROMIUM)) return console.log(`skipped: ${CHROMIUM} is not there`);
+    const browser = await require('playwright-core').chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+    try {
+      await pageTest(await browser.newPage({ viewport: { width: 1280, height: 800 } }));
+    } finally {
+      await browser.close();
+    }
   },
 
   async 'Postgres away: history and login say so, orders go on'() {
