@@ -248,6 +248,7 @@ static int set_up(void **state)
     testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
     struct config *config = &venue->boot.config;
     config->fix_port = 20000 + getpid() % 20000;
+    config->core_heartbeat_timeout_ms = 1000;
     config->fix_logon_timeout_ms = 700;
     config->fix_output_bytes_max = 65536;
     config->fix_message_bytes_max = 4096;
@@ -721,6 +722,29 @@ static void a_core_that_dies_takes_no_session_with_it(void **state)
     peer_close(&peer);
 }
 
+static void a_gateway_that_stood_still_attaches_again(void **state)
+{
+    struct venue *venue = *state;
+    need_database(venue);
+    struct peer peer;
+    logon_afresh(&peer, venue, "TESTER2");
+    say(&peer, "35=D|11=Z1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
+    expect(&peer, "35=8| 11=Z1|");
+    kill(venue->fix, SIGSTOP); // longer than core.heartbeat_timeout_ms: the core detaches it
+    nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+    kill(venue->fix, SIGCONT);
+    char fields[200];
+    for (unsigned i = 0;; i++, nap()) {
+        assert_true(i < 1000);
+        snprintf(fields, sizeof fields,
+                 "35=D|11=Z2-%u|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|", i);
+        say(&peer, fields);
+        if (!has(expect(&peer, "35=8| 39="), "5004=4|")) // attached, open or cancel-only
+            break;
+    }
+    peer_close(&peer);
+}
+
 static void a_stop_says_goodbye(void **state)
 {
     struct venue *venue = *state;
@@ -752,6 +776,7 @@ int main(void)
         cmocka_unit_test(a_kill_in_mid_stream_loses_nothing_and_doubles_nothing),
         cmocka_unit_test(a_client_that_is_not_quickfix_trades),
         cmocka_unit_test(a_core_that_dies_takes_no_session_with_it),
+        cmocka_unit_test(a_gateway_that_stood_still_attaches_again),
         cmocka_unit_test(a_stop_says_goodbye),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
