@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memfile.h"
 #include "core/numbered_file.h"
 #include "core/snapshot_file.h"
@@ -225,6 +226,20 @@ static size_t follower_read_tape(struct follower *follower, struct event *out, s
     return count;
 }
 
+// A place that the running venue has not reached belongs to another journal (one that was deleted
+// under us, say): nothing will ever come, and that must not look like a quiet market.
+static void follower_warn_if_ahead(const struct follower *follower)
+{
+    const struct event_ring_control *control = follower->ring.control;
+    uint64_t applied = atomic_load_explicit(&control->applied_seq, memory_order_acquire);
+    if (atomic_load_explicit(&control->core_state, memory_order_acquire) != CORE_RUNNING ||
+        follower->next_sequence <= applied + 1)
+        return;
+    log_limited(LOG_ERROR,
+                "ahead of the venue: this state is another journal's sequence=%llu venue=%llu",
+                (unsigned long long)follower->next_sequence - 1, (unsigned long long)applied);
+}
+
 size_t follower_poll(struct follower *follower, struct event *out, size_t max)
 {
     follower->seen_durable = follower_durable_seq(follower);
@@ -233,8 +248,11 @@ size_t follower_poll(struct follower *follower, struct event *out, size_t max)
     size_t count = 0;
     if (follower->source == FOLLOWER_RING || follower_enter_ring(follower))
         count = follower_read_ring(follower, out, max);
-    if (count == 0 && follower->source != FOLLOWER_RING)
+    if (count == 0 && follower->source != FOLLOWER_RING) {
         count = follower_read_tape(follower, out, max);
+        if (count == 0)
+            follower_warn_if_ahead(follower);
+    }
     if (count > 0)
         atomic_store_explicit(&follower->page->position_seq, follower_sequence(follower),
                               memory_order_relaxed);
