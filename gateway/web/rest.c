@@ -158,11 +158,16 @@ static bool whole_argument(struct call *call, uint64_t *out, const char *name, u
     return true;
 }
 
+// Anybody may ask this of the database: all together no more than one client may ask.
 static void public_trades(struct call *call)
 {
     const struct view_instrument *found = named_instrument(call);
-    uint64_t limit;
-    if (found != NULL && whole_argument(call, &limit, "limit", 200, 1000))
+    uint64_t per_second = (uint64_t)call->web->config->web_rate_per_second, limit;
+    if (found == NULL || !whole_argument(call, &limit, "limit", 200, 1000))
+        return;
+    if (!rate_take(&call->web->public_rate, web_now_ns(), per_second))
+        refuse(call, REJECT_THROTTLED, (int64_t)per_second, 0);
+    else
         history_public_trades(call->web, found->terms.instrument, &call->reply, (int64_t)limit);
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/map.h"
+
 enum { SECRET_BYTES = 32, HASH_BYTES = 32 };
 
 struct entry {
@@ -14,18 +16,34 @@ struct entry {
 
 struct tokens {
     uint64_t number_last;
-    uint32_t used; // entries that have ever been used
+    struct map by_hash; // first bytes of the hash -> index + 1
+    uint32_t used;      // entries that have ever been used
     struct entry entries[TOKENS_MAX];
 };
 
 struct tokens *tokens_create(void)
 {
-    return calloc(1, sizeof(struct tokens));
+    struct tokens *tokens = calloc(1, sizeof *tokens);
+    if (tokens != NULL)
+        map_init(&tokens->by_hash);
+    return tokens;
 }
 
 void tokens_destroy(struct tokens *tokens)
 {
+    if (tokens == NULL)
+        return;
+    map_fini(&tokens->by_hash);
     free(tokens);
+}
+
+// Hashes that begin alike are as likely as guessing a token; one of the two would then not be
+// found.
+static uint64_t key_of(const uint8_t hash[HASH_BYTES])
+{
+    uint64_t key;
+    memcpy(&key, hash, sizeof key);
+    return key | 1; // 0 is no key
 }
 
 static void hash_of(uint8_t hash[HASH_BYTES], const char *text)
@@ -49,8 +67,9 @@ static void random_text(char text[TOKEN_TEXT_BYTES + 1])
     explicit_bzero(secret, sizeof secret);
 }
 
-static void forget(struct entry *entry)
+static void forget(struct tokens *tokens, struct entry *entry)
 {
+    map_remove(&tokens->by_hash, key_of(entry->hash));
     memset(entry, 0, sizeof *entry);
 }
 
@@ -61,7 +80,7 @@ static struct entry *make_room(struct tokens *tokens, uint32_t session, uint64_t
     unsigned of_session = 0;
     for (struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++) {
         if (e->token.number != 0 && e->token.expires_ns <= now_ns)
-            forget(e);
+            forget(tokens, e);
         if (e->token.number == 0) {
             room = e;
         } else if (e->token.session == session) {
@@ -71,7 +90,7 @@ static struct entry *make_room(struct tokens *tokens, uint32_t session, uint64_t
         }
     }
     if (of_session >= TOKENS_PER_SESSION_MAX) {
-        forget(oldest);
+        forget(tokens, oldest);
         return oldest;
     }
     if (room == NULL && tokens->used < TOKENS_MAX)
@@ -87,31 +106,32 @@ bool tokens_issue(struct tokens *tokens, char text[TOKEN_TEXT_BYTES + 1], uint32
         return false;
     random_text(text);
     hash_of(entry->hash, text);
+    map_put(&tokens->by_hash, key_of(entry->hash), (uint64_t)(entry - tokens->entries) + 1);
     entry->token = (struct token){
         .number = ++tokens->number_last, .session = session, .expires_ns = expires_ns};
     return true;
 }
 
-// The walk is over what is logged in (hundreds), once per login message or REST request.
 bool tokens_find(const struct tokens *tokens, struct token *out, const char *text, size_t bytes,
                  uint64_t now_ns)
 {
     uint8_t hash[HASH_BYTES];
+    uint64_t index = 0;
     if (bytes != TOKEN_TEXT_BYTES)
         return false;
     hash_of(hash, text);
-    for (const struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++) {
-        if (e->token.number == 0 || memcmp(e->hash, hash, HASH_BYTES) != 0)
-            continue;
-        *out = e->token;
-        return e->token.expires_ns > now_ns;
-    }
-    return false;
+    if (!map_get(&tokens->by_hash, key_of(hash), &index))
+        return false;
+    const struct entry *entry = &tokens->entries[index - 1];
+    if (memcmp(entry->hash, hash, HASH_BYTES) != 0)
+        return false;
+    *out = entry->token;
+    return entry->token.expires_ns > now_ns;
 }
 
 void tokens_revoke(struct tokens *tokens, uint64_t number)
 {
     for (struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++)
         if (e->token.number == number)
-            forget(e);
+            forget(tokens, e);
 }

@@ -49,35 +49,40 @@ static void watch_account(struct web *web, struct user *user, uint32_t account)
     map_put(&web->account_users, account, (uint64_t)(uintptr_t)entry);
 }
 
-static void unwatch_accounts(struct web *web, const struct user *user)
+static void unwatch_account(struct web *web, const struct user *user, uint32_t account)
 {
-    for (uint32_t account = 1; account <= (uint32_t)web->config->limits_accounts_max; account++) {
-        uint64_t found = 0;
-        if (!map_get(&web->account_users, account, &found))
-            continue;
-        struct account_user *first = (struct account_user *)(uintptr_t)found;
-        for (struct account_user **at = &first; *at != NULL;) {
-            struct account_user *entry = *at;
-            if (entry->user != user) {
-                at = &entry->next;
-                continue;
-            }
-            *at = entry->next;
-            free(entry);
-        }
-        if (first == NULL)
-            map_remove(&web->account_users, account);
-        else
-            map_put(&web->account_users, account, (uint64_t)(uintptr_t)first);
-    }
+    uint64_t found = 0;
+    bool there = map_get(&web->account_users, account, &found);
+    ASSERT(there);
+    struct account_user *first = (struct account_user *)(uintptr_t)found;
+    struct account_user **at = &first;
+    while ((*at)->user != user)
+        at = &(*at)->next;
+    struct account_user *entry = *at;
+    *at = entry->next;
+    free(entry);
+    if (first == NULL)
+        map_remove(&web->account_users, account);
+    else
+        map_put(&web->account_users, account, (uint64_t)(uintptr_t)first);
+}
+
+static void unwatch_accounts(struct web *web, struct user *user)
+{
+    for (size_t i = 0; i < user->account_count; i++)
+        unwatch_account(web, user, user->accounts[i]);
+    user->account_count = 0;
 }
 
 static void watch_accounts(struct web *web, struct user *user)
 {
-    uint32_t accounts[SESSION_ACCOUNTS_MAX];
-    size_t count = view_session_accounts(web->view, user->session, accounts, SESSION_ACCOUNTS_MAX);
-    for (size_t i = 0; i < count; i++)
-        watch_account(web, user, accounts[i]);
+    ASSERT(user->account_count == 0);
+    user->account_count =
+        view_session_accounts(web->view, user->session, user->accounts, SESSION_ACCOUNTS_MAX);
+    if (user->account_count > SESSION_ACCOUNTS_MAX)
+        user->account_count = SESSION_ACCOUNTS_MAX;
+    for (size_t i = 0; i < user->account_count; i++)
+        watch_account(web, user, user->accounts[i]);
 }
 
 // ---- the core's knowledge of who is there ----------------------------------------------------

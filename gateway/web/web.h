@@ -68,7 +68,9 @@ struct client {
 struct user {
     uint32_t session;
     struct client *clients;
-    struct rate rate;         // of its REST requests
+    struct rate rate;                        // of its REST requests
+    uint32_t accounts[SESSION_ACCOUNTS_MAX]; // whose updates it gets while a client is there
+    size_t account_count;
     struct pending *pendings; // commands without answer yet
     bool opened;              // session_open was sent, session_close not
 };
@@ -99,6 +101,7 @@ struct web {
     struct pg_watch *pg_watch;
     struct json_out out; // the message being made
     struct tokens *tokens;
+    struct rate public_rate;  // of questions to the database that need no login
     struct workers *workers;  // password hashing
     struct user **users;      // by session
     struct map clients;       // http id -> struct client *

@@ -133,7 +133,8 @@ static void deposit(struct seed *seed, uint32_t to, uint32_t of, int64_t amount,
 static void open_venue(struct seed *seed)
 {
     seed->attached_anew = false;
-    claim(seed, CMD_venue_state, 0)->body.venue_state = (struct venue_state_cmd){.state = VENUE_OPEN};
+    claim(seed, CMD_venue_state, 0)->body.venue_state =
+        (struct venue_state_cmd){.state = VENUE_OPEN};
     link_send(&seed->link);
 }
 
