@@ -1,197 +1,91 @@
-// Streams a LOBSTER message file through the venue's FIX gateway, as several members, and compares what
-// the venue does with what the exchange recorded.
-//
-//   type 1 (new)          -> limit order of a maker
-//   type 2 (partial)      -> amend down
-//   type 3 (delete)       -> cancel
-//   type 4 (execution)    -> immediate-or-cancel order of the taker against it, which should hit that very order
-//   others, and rows about orders that are not in the file (entered before it begins): skipped and counted
-//
-// The recording itself deviates from price-time priority now and then (hidden orders, orders from before
-// the file begins). With correction (default) each deviation is put right after it is met: the order hit by
-// mistake gets its quantity back as a new order, the recorded one is reduced. Without, errors accumulate.
+// Makes members for a replay, runs it (lobster_replay.mjs), shows progress and result. Called by tools/replay.
+import crypto from 'node:crypto'
 import fs from 'node:fs'
-import readline from 'node:readline'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { RawFix } from '../tests/lib/raw_fix.mjs'
+import { Replay } from './lobster_replay.mjs'
+import { until, VenueClient } from './venue_client.mjs'
 
-const SIDES = { 1: 'buy', '-1': 'sell' }
-const opposite = side => (side === 'buy' ? 'sell' : 'buy')
-const price = tenthousandths => (tenthousandths / 10000).toFixed(4).replace(/\.?0+$/, '')
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { speed: { type: 'string', default: '0' }, rows: { type: 'string' }, 'no-correct': { type: 'boolean', default: false }, symbol: { type: 'string', default: 'AAPL' } }
+})
+const [folder, file] = positionals
+const symbol = values.symbol
+const speed = Number(values.speed)
+const rows = values.rows === undefined ? Infinity : Number(values.rows)
+if (!(speed >= 0) || !(rows > 0)) { console.error('replay: --speed and --rows take numbers'); process.exit(2) }
 
-class Piece { // one order of ours that stands for (a part of) a recorded order
-  constructor (row, clOrdId, maker, quantity) {
-    Object.assign(this, { id: row.id, side: row.side, price: row.price, clOrdId, maker, quantity, leaves: quantity })
-  }
+const venue = new VenueClient(folder)
+const MEMBERS = [
+  { name: 'Replay maker one', comp: 'REPLAY1', member: 901, account: 9001, session: 901 },
+  { name: 'Replay maker two', comp: 'REPLAY2', member: 902, account: 9002, session: 902 },
+  { name: 'Replay taker', comp: 'REPLAY3', member: 903, account: 9003, session: 903 }
+]
+
+function passwordOf (comp) {
+  const file = path.join(folder, 'secrets', `login-${comp.toLowerCase()}`)
+  if (!fs.existsSync(file)) fs.writeFileSync(file, crypto.randomBytes(12).toString('hex'), { mode: 0o600 })
+  return fs.readFileSync(file, 'utf8').trim()
 }
 
-export class Replay {
-  constructor ({ file, makers, taker, symbol, correct = true, speed = 0, window = 400, progress = () => {} }) {
-    Object.assign(this, { file, makers, taker, symbol, correct, speed, window, progress })
-    this.pieces = new Map()  // recorded id -> [Piece]
-    this.byClOrdId = new Map()
-    this.fills = new Map()   // sequence of the taker's command -> [{ piece, quantity }]
-    this.inFlight = 0
-    this.serial = 0
-    this.counts = { rows: 0, sent: 0, accepted: 0, rejected: 0, amended: 0, cancelled: 0, executions: 0, hit: 0, unexpected: 0, late: 0 }
-    this.skipped = {}
-    this.differences = []
-    this.rejects = []
-    for (const maker of makers) maker.options.onMessage = message => this.onMaker(message)
-    taker.options.onMessage = message => this.onTaker(message)
+// Instrument without fat finger, NAV and order limits; members without investment limits and with deep pockets.
+async function prepare () {
+  const { json } = await venue.call(venue.web, 'GET', '/api/v1/instruments')
+  const known = json.instruments.find(i => i.symbol === symbol)
+  const assets = await venue.administer('GET', '/assets')
+  const asset = (assets.rows ?? assets).find?.(a => a.symbol === symbol)?.asset_id ?? 900
+  const instrument = known?.instrument ?? 400
+  await venue.administer('POST', '/assets', { asset, symbol, kind: 'token', scale: 0, name: `${symbol} (replay)`, decimals: 0, status: 'secondary', trading_mode: 'full_orderbook' })
+  await venue.administer('POST', '/instruments', { instrument, symbol, token_asset: asset, cash_asset: 1, tick: 100, lot: 1, status: 'secondary', trading_mode: 'full_orderbook', fat_finger_block_bps: 0, fat_finger_confirm_bps: 0, nav_confirm_bps: 0, collar_bps: 1000 })
+  for (const m of MEMBERS) {
+    await venue.administer('POST', '/members', { member: m.member, name: m.name })
+    await venue.administer('POST', '/accounts', { account: m.account, member: m.member, name: m.name, nationality: 'ES', jurisdiction: 724, kyc_status: 'approved', kyc_level: 3, accreditation_status: 'institutional', wallet_address: `0x${m.account.toString(16).padStart(40, '0')}`, is_activated: true, limits_waived: true })
+    await venue.administer('POST', '/sessions', { session: m.session, member: m.member, gateway: 'fix', accounts: [m.account], cancel_on_disconnect: true })
+    await venue.administer('POST', '/logins', { kind: 'fix', login_name: m.comp.toLowerCase(), comp_id: m.comp, session: m.session, password: passwordOf(m.comp) })
+    await venue.administer('POST', '/deposits', { reference: `replay cash ${m.account}`, account: m.account, asset: 'USD', amount: '1000000000' })
+    await venue.administer('POST', '/deposits', { reference: `replay ${symbol} ${m.account}`, account: m.account, asset: symbol, amount: '100000000' })
   }
-
-  // ---- answers ----------------------------------------------------------------------------------------
-
-  answered () {
-    this.inFlight--
-    if (this.wake && this.inFlight < this.window) { this.wake(); this.wake = null }
-  }
-
-  onMaker (message) {
-    if (message.get(35) === '9') return this.onCancelReject(message)
-    if (message.get(35) !== '8') return
-    const piece = this.byClOrdId.get(message.get(41) ?? message.get(11)) ?? this.byClOrdId.get(message.get(11))
-    switch (message.get(150)) {
-      case '0': this.counts.accepted++; return this.answered()
-      case '8': this.counts.rejected++; this.rejects.push(message.raw); if (piece) piece.leaves = 0; return this.answered()
-      case '5': this.counts.amended++; return this.answered()
-      case '4': this.counts.cancelled++; if (piece) piece.leaves = 0; return this.answered()
-      case 'F': return this.onMakerFill(piece, message)
-    }
-  }
-
-  // A cancel or amend that came too late: the order was filled by a deviation before.
-  onCancelReject () { this.counts.late++; this.answered() }
-
-  onMakerFill (piece, message) {
-    const sequence = message.get(17).split('-')[0]
-    const quantity = Number(message.get(32))
-    piece.leaves -= quantity
-    if (!this.settle) { this.counts.unexpected++; return } // a new order met one that the recording no longer had
-    const fills = this.fills.get(sequence) ?? this.fills.set(sequence, []).get(sequence)
-    fills.push({ piece, quantity })
-    this.settle?.()
-  }
-
-  onTaker (message) {
-    if (message.get(35) !== '8') return
-    const type = message.get(150)
-    if (type === '8') this.rejects.push(message.raw)
-    if (this.execution && message.get(11) === this.execution.clOrdId) {
-      this.execution.sequence = message.get(17).split('-')[0]
-      if (type === 'F') this.execution.filled += Number(message.get(32))
-      if (['2', '4', '8', 'C'].includes(message.get(39))) this.execution.done = true
-      this.settle?.()
-    }
-  }
-
-  // ---- sending ----------------------------------------------------------------------------------------
-
-  async room () { if (this.inFlight >= this.window) await new Promise(resolve => { this.wake = resolve }) }
-
-  async enter (row, quantity) {
-    await this.room()
-    const maker = this.makers[row.id % this.makers.length]
-    const piece = new Piece(row, `L${row.id}-${++this.serial}`, maker, quantity)
-    this.byClOrdId.set(piece.clOrdId, piece)
-    const pieces = this.pieces.get(row.id) ?? this.pieces.set(row.id, []).get(row.id)
-    pieces.push(piece)
-    this.inFlight++
-    this.counts.sent++
-    maker.newOrder(piece.clOrdId, this.symbol, row.side, quantity, price(row.price), [[59, 1]])
-  }
-
-  async reduce (piece, quantity) {
-    await this.room()
-    const id = `L${piece.id}-${++this.serial}`
-    this.byClOrdId.set(id, piece)
-    this.inFlight++
-    if (quantity >= piece.leaves) {
-      piece.maker.cancel(id, piece.clOrdId, this.symbol, piece.side)
-      piece.leaves = 0
-    } else {
-      piece.quantity -= quantity
-      piece.leaves -= quantity
-      piece.maker.amend(id, piece.clOrdId, this.symbol, piece.side, piece.quantity, price(piece.price))
-      piece.clOrdId = id
-    }
-  }
-
-  async reduceRecorded (row, quantity) {
-    for (const piece of this.pieces.get(row.id)) {
-      const part = Math.min(quantity, piece.leaves)
-      if (part > 0) await this.reduce(piece, part)
-      quantity -= part
-    }
-  }
-
-  async idle () { while (this.inFlight > 0) await new Promise(resolve => setTimeout(resolve, 1)) }
-
-  async execute (row) {
-    this.counts.executions++
-    const recorded = this.pieces.get(row.id)[0]
-    const before = this.pieces.get(row.id).reduce((sum, piece) => sum + piece.leaves, 0)
-    await this.idle()
-    this.execution = { clOrdId: `T${++this.serial}`, filled: 0, done: false }
-    const settled = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`row ${row.number}: no end of the taker's order`)), 30000)
-      this.settle = () => {
-        const { done, filled, sequence } = this.execution
-        const fills = this.fills.get(sequence) ?? []
-        if (done && fills.reduce((sum, f) => sum + f.quantity, 0) === filled) { clearTimeout(timer); resolve(fills) }
-      }
-    })
-    this.taker.newOrder(this.execution.clOrdId, this.symbol, opposite(recorded.side), row.quantity, price(recorded.price), [[59, 3]])
-    const fills = await settled
-    this.settle = null
-    this.fills.clear()
-    await this.judge(row, fills, before)
-  }
-
-  async judge (row, fills, before) {
-    const right = fills.filter(f => f.piece.id === row.id).reduce((sum, f) => sum + f.quantity, 0)
-    const wrong = fills.filter(f => f.piece.id !== row.id)
-    if (right === row.quantity && wrong.length === 0) { this.counts.hit++; return }
-    const reason = wrong.length > 0
-      ? wrong.some(f => f.piece.price !== row.price) ? 'an order at a better price stood before it' : 'an order with time priority stood before it'
-      : before < row.quantity ? 'less of it was left than the recording executed' : 'nothing to trade at its price'
-    this.differences.push({ row: row.number, id: row.id, quantity: row.quantity, price: price(row.price), hit: fills.map(f => `${f.piece.id}:${f.quantity}`).join(' '), reason })
-    if (!this.correct) return
-    for (const fill of wrong) await this.enter(fill.piece, fill.quantity)
-    if (right < row.quantity) await this.reduceRecorded(row, row.quantity - right)
-  }
-
-  // ---- rows -------------------------------------------------------------------------------------------
-
-  skip (type) { this.skipped[type] = (this.skipped[type] ?? 0) + 1 }
-
-  async row (row) {
-    const known = this.pieces.has(row.id)
-    if (row.type === 1) return this.enter(row, row.quantity)
-    if (!known || ![2, 3, 4].includes(row.type)) return this.skip(row.type)
-    if (row.type === 4) return this.execute(row)
-    return this.reduceRecorded(row, row.type === 3 ? Infinity : row.quantity)
-  }
-
-  async pace (seconds) {
-    if (this.speed <= 0) return
-    this.first ??= { recorded: seconds, at: Date.now() }
-    const due = this.first.at + (seconds - this.first.recorded) * 1000 / this.speed
-    const wait = due - Date.now()
-    if (wait > 1) await new Promise(resolve => setTimeout(resolve, wait))
-  }
-
-  async run (rowsMax = Infinity) {
-    const lines = readline.createInterface({ input: fs.createReadStream(this.file) })
-    for await (const line of lines) {
-      if (this.counts.rows >= rowsMax) break
-      const [seconds, type, id, quantity, at, direction] = line.split(',').map(Number)
-      if (!Number.isFinite(direction)) throw new Error(`${this.file}: row ${this.counts.rows + 1} is not a LOBSTER message`)
-      this.counts.rows++
-      await this.pace(seconds)
-      await this.row({ number: this.counts.rows, type, id, quantity, price: at, side: SIDES[direction] })
-      if (this.counts.rows % 1000 === 0) this.progress(this)
-    }
-    await this.idle()
-    return this
-  }
+  await venue.administer('POST', `/instruments/${instrument}/phase`, { phase: 'continuous' })
 }
+
+const connect = m => RawFix.connect({ port: venue.ports.fix, sender: m.comp, user: m.comp.toLowerCase(), password: passwordOf(m.comp), reset: true, keep: false })
+
+let began = 0
+function progress ({ counts }) {
+  const seconds = (Date.now() - began) / 1000
+  const line = `${String(counts.rows).padStart(7)} rows  ${counts.accepted} orders accepted  ${counts.hit}/${counts.executions} executions hit their order  ${Math.round(counts.rows / seconds)} rows/s`
+  process.stdout.write(process.stdout.isTTY ? `\r\x1b[K${line}` : counts.rows % 10000 === 0 ? `${line}\n` : '')
+}
+
+function report (replay, seconds) {
+  const { counts } = replay
+  const folderOut = path.join(folder, 'replay')
+  fs.mkdirSync(folderOut, { recursive: true })
+  const csv = ['row,order,quantity,price,hit,reason', ...replay.differences.map(d => [d.row, d.id, d.quantity, d.price, d.hit, d.reason].join(','))].join('\n')
+  fs.writeFileSync(path.join(folderOut, 'differences.csv'), `${csv}\n`)
+  console.log(`\n${counts.rows} rows in ${seconds.toFixed(1)} s`)
+  console.log(`  orders        ${counts.sent - counts.corrections} of the recording and ${counts.corrections} corrections sent; ${counts.accepted} accepted, ${counts.rejected} rejected`)
+  console.log(`  amended       ${counts.amended}, cancelled ${counts.cancelled}, too late ${counts.late}`)
+  console.log(`  executions    ${counts.executions} of a known order, ${counts.hit} hit that very order`)
+  console.log(`  unexpected    ${counts.unexpected} new orders met one that rested`)
+  console.log(`  skipped       ${Object.entries(replay.skipped).map(([type, n]) => `${n} of type ${type}`).join(', ') || 'none'}`)
+  for (const d of replay.differences.slice(0, 12)) console.log(`  row ${d.row}: order ${d.id} ${d.quantity} @ ${d.price} hit [${d.hit}]: ${d.reason}`)
+  if (replay.differences.length > 12) console.log(`  … and ${replay.differences.length - 12} more in ${folderOut}/differences.csv`)
+  for (const raw of replay.rejects.slice(0, 5)) console.log(`  rejected: ${raw}`)
+}
+
+await prepare()
+const [one, two, taker] = await Promise.all(MEMBERS.map(connect))
+const replay = new Replay({ file, makers: [one, two], taker, symbol, correct: !values['no-correct'], speed, progress })
+began = Date.now()
+await replay.run(rows)
+const seconds = (Date.now() - began) / 1000
+report(replay, seconds)
+const durable = venue.status().durable_seq
+await until('the recorder', 60000, async () => Number(venue.sql('SELECT sequence FROM record.cursor')[0][0]) >= durable, 200)
+const [[broken]] = venue.sql('SELECT count(*) FROM (SELECT asset_id FROM record.balance GROUP BY asset_id HAVING sum(available + held) <> 0) t')
+console.log(`  conservation  ${broken === '0' ? 'every asset sums to zero in Postgres' : `${broken} assets do not sum to zero`}`)
+await Promise.all([one.logout(), two.logout(), taker.logout()])
+process.exit(replay.counts.accepted === replay.counts.sent && replay.rejects.length === 0 && broken === '0' ? 0 : 1)

@@ -59,7 +59,11 @@ export class VenueClient {
   // As administrator; throws unless the venue says yes.
   async administer (method, route, body) {
     this.adminToken ??= await this.login(this.admin, 'admin')
-    const { status, json } = await this.call(this.admin, method, `/api/v1/admin${route}`, { token: this.adminToken, body })
+    let { status, json } = await this.call(this.admin, method, `/api/v1/admin${route}`, { token: this.adminToken, body })
+    if (status === 401) { // it was restarted and knows our login no more
+      this.adminToken = await this.login(this.admin, 'admin')
+      ;({ status, json } = await this.call(this.admin, method, `/api/v1/admin${route}`, { token: this.adminToken, body }))
+    }
     if (status !== 200) throw new Error(`${method} ${route}: ${status} ${JSON.stringify(json)}`)
     return json
   }

@@ -7,8 +7,8 @@ export class WsClient {
     client.token = user ? await venue.login(venue.web, user) : null
     client.socket = new WebSocket(`ws://127.0.0.1:${venue.ports.web}/ws`)
     client.socket.on('message', text => client.onMessage(JSON.parse(text.toString())))
-    client.closed = new Promise(resolve => client.socket.on('close', resolve))
-    await new Promise((resolve, reject) => { client.socket.once('open', resolve); client.socket.once('error', reject) })
+    client.closed = new Promise(resolve => client.socket.on('close', (code, reason) => { client.onClose(code); resolve({ code, reason: String(reason) }) }))
+    await new Promise((resolve, reject) => { client.socket.once('open', resolve); client.socket.on('error', reject) })
     if (user) await client.request({ op: 'login', token: client.token })
     return client
   }
@@ -25,12 +25,20 @@ export class WsClient {
     this.waiters = this.waiters.filter(waiter => !waiter(message))
   }
 
+  // Who waits learns that nothing will come.
+  onClose (code) {
+    this.isClosed = true
+    for (const waiter of this.waiters.splice(0)) waiter(null, new Error(`WebSocket closed (${code})`))
+  }
+
   waitFor (predicate, what = 'message', timeoutMs = 10000) {
     const found = this.messages.find(predicate)
     if (found) return Promise.resolve(found)
+    if (this.isClosed) return Promise.reject(new Error(`WebSocket is closed: no ${what}`))
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`WebSocket: no ${what} within ${timeoutMs} ms`)), timeoutMs)
-      this.waiters.push(message => {
+      this.waiters.push((message, error) => {
+        if (error) { clearTimeout(timer); reject(new Error(`${error.message} while waiting for ${what}`)); return true }
         if (!predicate(message)) return false
         clearTimeout(timer)
         resolve(message)
