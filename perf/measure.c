@@ -1,85 +1,105 @@
 #include "perf/measure.h"
 
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdio.h>
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
+
+enum { SAMPLES_STEPS = 1 << SAMPLES_STEP_BITS, SAMPLES_BEYOND_MIN = 10 };
 
 uint64_t measure_now_ns(void)
 {
-    return clock_monotone_ns(&clock_system);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int measure_compare(const void *a, const void *b)
+void measure_sleep_until(uint64_t ns)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    struct timespec until = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
 }
 
-uint64_t measure_percentile(uint64_t *samples, size_t count, double fraction)
+// ---- samples -----------------------------------------------------------------------------------------
+
+void samples_clear(struct samples *samples)
 {
-    ASSERT(count > 0 && fraction >= 0 && fraction <= 1);
-    qsort(samples, count, sizeof *samples, measure_compare);
-    return samples[(size_t)((double)(count - 1) * fraction)];
+    memset(samples, 0, sizeof *samples);
 }
 
-void measure_pin(int cpu)
+// Below 64 each value has a bucket; above, the six bits behind the leading one choose it.
+static uint32_t bucket_of(uint64_t ns)
 {
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET((size_t)cpu, &cpus);
-    if (sched_setaffinity(0, sizeof cpus, &cpus) != 0)
-        fprintf(stderr, "bench: cannot pin to cpu %d\n", cpu);
+    if (ns < SAMPLES_STEPS)
+        return (uint32_t)ns;
+    uint32_t power = 63 - (uint32_t)__builtin_clzll(ns) - SAMPLES_STEP_BITS;
+    return ((power + 1) << SAMPLES_STEP_BITS) + (uint32_t)(ns >> power & (SAMPLES_STEPS - 1));
 }
 
-static _Atomic bool measure_hogging;
-
-static void *measure_hog(void *context)
+static double bucket_middle(uint32_t bucket)
 {
-    measure_pin((int)(intptr_t)context);
-    struct sched_param parameter = {0};
-    ASSERT(sched_setscheduler(0, SCHED_IDLE, &parameter) == 0);
-    while (atomic_load_explicit(&measure_hogging, memory_order_relaxed))
-        __builtin_ia32_pause();
-    return NULL;
+    if (bucket < SAMPLES_STEPS)
+        return bucket;
+    uint32_t power = (bucket >> SAMPLES_STEP_BITS) - 1;
+    uint64_t low = (uint64_t)(SAMPLES_STEPS + (bucket & (SAMPLES_STEPS - 1))) << power;
+    return (double)low + (double)(1ull << power) / 2.0;
 }
 
-void measure_hogs_start(struct measure_hogs *hogs)
+void samples_add(struct samples *samples, uint64_t ns)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    hogs->count = cpus > 64 ? 64 : (int)cpus;
-    atomic_store(&measure_hogging, true);
-    for (int i = 0; i < hogs->count; i++)
-        ASSERT(pthread_create(&hogs->threads[i], NULL, measure_hog, (void *)(intptr_t)i) == 0);
+    uint32_t bucket = bucket_of(ns);
+    ASSERT(bucket < SAMPLES_BUCKETS);
+    samples->buckets[bucket]++;
+    samples->count++;
 }
 
-void measure_hogs_stop(struct measure_hogs *hogs)
+void samples_merge(struct samples *into, const struct samples *from)
 {
-    atomic_store(&measure_hogging, false);
-    for (int i = 0; i < hogs->count; i++)
-        ASSERT(pthread_join(hogs->threads[i], NULL) == 0);
+    for (uint32_t i = 0; i < SAMPLES_BUCKETS; i++)
+        into->buckets[i] += from->buckets[i];
+    into->count += from->count;
 }
 
-void measure_print(const struct measure_result *result)
+double samples_percentile(const struct samples *samples, double share)
 {
-    double divisor = result->divisor == 0 ? 1 : result->divisor;
-    uint64_t *samples = result->samples;
-    double median = (double)measure_percentile(samples, result->count, 0.5) / divisor;
-    printf("{\"bench\":\"%s\",\"workload\":\"%s\",\"metric\":\"%s\",\"min\":%.2f,\"median\":%.2f,"
-           "\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f",
-           result->bench, result->workload, result->metric, (double)samples[0] / divisor, median,
-           median, (double)measure_percentile(samples, result->count, 0.99) / divisor,
-           (double)measure_percentile(samples, result->count, 0.999) / divisor);
-    if (result->floor != NULL) {
-        double floor =
-            (double)measure_percentile(result->floor_samples, result->floor_count, 0.5) / divisor;
-        printf(",\"floor\":\"%s\",\"floor_median\":%.2f,\"ratio\":%.3f", result->floor, floor,
-               median / floor);
+    ASSERT(share > 0 && share < 1);
+    double wanted = (double)samples->count * share;
+    if ((double)samples->count - wanted < SAMPLES_BEYOND_MIN)
+        return NAN;
+    double seen = 0;
+    for (uint32_t i = 0; i < SAMPLES_BUCKETS; i++) {
+        seen += (double)samples->buckets[i];
+        if (seen >= wanted)
+            return bucket_middle(i);
     }
-    printf("}\n");
-    fflush(stdout);
+    return NAN;
+}
+
+// ---- a few figures -------------------------------------------------------------------------------------
+
+static int compare(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+double measure_median(double *figures, uint32_t count)
+{
+    if (count == 0)
+        return NAN;
+    qsort(figures, count, sizeof figures[0], compare);
+    return figures[count / 2];
+}
+
+double measure_min(const double *figures, uint32_t count)
+{
+    double least = NAN;
+    for (uint32_t i = 0; i < count; i++)
+        least = i == 0 || figures[i] < least ? figures[i] : least;
+    return least;
 }

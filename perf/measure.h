@@ -1,36 +1,34 @@
-// What the benchmarks share: samples and their percentiles, one line of JSON, CPUs, hogs.
+// Measure: the clock of the benchmarks, and samples of spans with their percentiles.
+//
+// Samples are kept as counts in buckets that are at most 1.6 % wide, so that a run of any length takes the
+// same memory (some 30 KB) and merging is addition. Units: nanoseconds. One thread per object.
 #ifndef LONJA_PERF_MEASURE_H
 #define LONJA_PERF_MEASURE_H
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-uint64_t measure_now_ns(void);
-// The sample at `fraction` (0..1) of `count` samples; sorts them.
-uint64_t measure_percentile(uint64_t *samples, size_t count, double fraction);
-void measure_pin(int cpu); // the calling thread; says so on standard error if it cannot
-
-// Keeps every CPU busy with a thread that yields to anybody else (SCHED_IDLE), so that no virtual
-// CPU sleeps while we measure.
-struct measure_hogs {
-    pthread_t threads[64];
-    int count;
+enum {
+    SAMPLES_STEP_BITS = 6, // 64 buckets per power of two
+    SAMPLES_BUCKETS = (64 - SAMPLES_STEP_BITS) << SAMPLES_STEP_BITS,
 };
-void measure_hogs_start(struct measure_hogs *hogs);
-void measure_hogs_stop(struct measure_hogs *hogs);
 
-struct measure_result {
-    const char *bench, *workload, *metric;
-    uint64_t *samples; // of ours, in the metric's unit
-    size_t count;
-    const char *floor; // NULL = none
-    uint64_t *floor_samples;
-    size_t floor_count;
-    double divisor; // samples are divided by it when printed (0 = 1)
+struct samples {
+    uint64_t count;
+    uint64_t buckets[SAMPLES_BUCKETS];
 };
-// Prints the result as performance.md wants it.
-void measure_print(const struct measure_result *result);
+
+uint64_t measure_now_ns(void); // monotone
+void measure_sleep_until(uint64_t ns);
+
+void samples_clear(struct samples *samples);
+void samples_add(struct samples *samples, uint64_t ns);
+void samples_merge(struct samples *into, const struct samples *from);
+// The smallest span that `share` (0 to 1) of the samples do not exceed, to the bucket's middle; NAN if there
+// are fewer than ten samples beyond it: then a percentile says nothing. (The median needs ten samples.)
+double samples_percentile(const struct samples *samples, double share);
+
+// The middle and the smallest of a few figures; sorts them. NAN if there are none.
+double measure_median(double *figures, uint32_t count);
+double measure_min(const double *figures, uint32_t count);
 
 #endif

@@ -1,0 +1,69 @@
+#include "perf/bare_write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FILE_BYTES = 16 << 20, FILL_BYTES = 1 << 20 };
+
+static int fill(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    static const char zeroes[FILL_BYTES];
+    int result = 0;
+    for (off_t at = 0; at < FILE_BYTES && result == 0; at += FILL_BYTES)
+        result = pwrite(fd, zeroes, FILL_BYTES, at) == FILL_BYTES ? 0 : -EIO;
+    if (result == 0 && fsync(fd) != 0)
+        result = -errno;
+    close(fd);
+    return result;
+}
+
+int bare_write_open(struct bare_write *write, const char *folder)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/bare-write", folder);
+    int result = fill(path);
+    if (result != 0)
+        return result;
+    *write = (struct bare_write){.direct = true};
+    write->fd = open(path, O_WRONLY | O_DIRECT | O_DSYNC | O_CLOEXEC);
+    if (write->fd < 0) {
+        write->direct = false;
+        write->fd = open(path, O_WRONLY | O_CLOEXEC);
+    }
+    result = write->fd < 0 ? -errno : 0;
+    unlink(path);
+    write->page = aligned_alloc(BARE_WRITE_BYTES, BARE_WRITE_BYTES);
+    ASSERT(write->page != NULL);
+    memset(write->page, 'x', BARE_WRITE_BYTES);
+    return result;
+}
+
+void bare_write_close(struct bare_write *write)
+{
+    close(write->fd);
+    free(write->page);
+}
+
+int bare_write_run(struct bare_write *write, struct samples *samples, uint64_t span_ns)
+{
+    uint64_t start_ns = measure_now_ns();
+    uint64_t now_ns = start_ns;
+    while (now_ns - start_ns < span_ns) {
+        if (pwrite(write->fd, write->page, BARE_WRITE_BYTES, (off_t)write->offset) != BARE_WRITE_BYTES)
+            return errno != 0 ? -errno : -EIO;
+        if (!write->direct && fdatasync(write->fd) != 0)
+            return -errno;
+        uint64_t end_ns = measure_now_ns();
+        samples_add(samples, end_ns - now_ns);
+        now_ns = end_ns;
+        write->offset = (write->offset + BARE_WRITE_BYTES) % FILE_BYTES;
+    }
+    return 0;
+}
