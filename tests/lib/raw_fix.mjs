@@ -1,11 +1,13 @@
 // A FIX 4.4 client of bare bytes: what replay and hostile-input tests need, because it says exactly what it
-// is told to say, fast. It answers test requests and heartbeats, and nothing else by itself.
+// is told to say, fast. By itself it answers test requests and resend requests (orders again, the rest by gap
+// fill), and asks once for what it has missed.
 //
 //   const fix = await RawFix.connect({ port, sender, user, password, onMessage })
 //   fix.send('D', [[11, 'A1'], [55, 'PORT'], …])      // header, length and checksum are added
 //   fix.write('8=FIX.4.4|9=…')                          // anything at all, '|' stands for SOH
 //
-// A received message is a Map of tag -> text (the last of repeated tags).
+// A received message is a Map of tag -> text (the last of repeated tags). fix.again() is a new connection of the
+// same session, with its numbers, also after either side was killed.
 import net from 'node:net'
 
 const SOH = '\u0001'
@@ -39,12 +41,22 @@ export class RawFix {
   constructor (options) {
     this.options = { host: '127.0.0.1', target: 'LONJA', heartbeat: 30, outSeq: 1, reset: false, onMessage () {}, ...options }
     this.outSeq = this.options.outSeq
-    this.inSeq = 0
+    this.inSeq = 0         // last number received without a hole before it
+    this.sent = new Map()  // number -> [type, fields], of what is not administrative
     this.received = []     // raw texts, SOH as '|'
     this.keep = options.keep ?? true
     this.pending = Buffer.alloc(0)
     this.waiters = []
     this.closed = new Promise(resolve => { this.onClosed = resolve })
+  }
+
+  async again (options = {}) {
+    this.socket.destroy()
+    const next = new RawFix({ ...this.options, reset: false, ...options })
+    Object.assign(next, { outSeq: this.outSeq, inSeq: this.inSeq, sent: this.sent })
+    await next.open()
+    await next.logon()
+    return next
   }
 
   open () {
@@ -62,6 +74,7 @@ export class RawFix {
     const reset = o.reset ? [[141, 'Y']] : []
     this.send('A', [[98, 0], [108, o.heartbeat], ...reset, [553, o.user], [554, o.password]])
     const answer = await this.waitFor(m => ['A', '5', '3'].includes(m.get(35)), 'logon', 15000)
+    this.loggedOn = true
     if (answer.get(35) !== 'A') throw new Error(`logon refused: ${answer.get(58)}`)
   }
 
@@ -86,10 +99,35 @@ export class RawFix {
     message.at = process.hrtime.bigint()
     message.raw = text.replaceAll(SOH, '|')
     if (this.keep) this.received.push(message)
-    if (message.get(43) !== 'Y') this.inSeq = Number(message.get(34))
+    this.count(message)
     if (message.get(35) === '1') this.send('0', [[112, message.get(112)]])
+    if (message.get(35) === '2') this.resend(Number(message.get(7)), Number(message.get(16)) || this.outSeq - 1)
     this.options.onMessage(message)
     this.waiters = this.waiters.filter(waiter => !waiter(message))
+  }
+
+  // Numbers: what comes in order is counted; a hole is asked for.
+  count (message) {
+    const number = Number(message.get(34))
+    const isReset = message.get(35) === '4'
+    if (isReset || number === this.inSeq + 1) {
+      if (isReset && number > this.inSeq + 1 && message.get(123) === 'Y') return
+      this.inSeq = isReset ? Number(message.get(36)) - 1 : number
+    } else if (number > this.inSeq + 1 && this.askedFrom !== this.inSeq + 1) {
+      this.askedFrom = this.inSeq + 1
+      this.send('2', [[7, this.askedFrom], [16, 0]])
+    }
+  }
+
+  resend (from, to) {
+    for (let number = from; number <= to; number++) {
+      const message = this.sent.get(number)
+      let next = number + 1
+      while (!message && next <= to && !this.sent.has(next)) next++
+      this.socket.write(message ? this.encode(number, ...message, [[43, 'Y'], [122, timestamp()]])
+        : this.encode(number, '4', [[123, 'Y'], [36, next]], [[43, 'Y'], [122, timestamp()]]))
+      number = next - 1
+    }
   }
 
   waitFor (predicate, what = 'message', timeoutMs = 10000) {
@@ -112,8 +150,13 @@ export class RawFix {
     })
   }
 
-  frame (type, fields, header = []) {
-    return encode([[35, type], [34, this.outSeq++], [49, this.options.sender], [52, timestamp()], [56, this.options.target], ...header, ...fields])
+  encode (number, type, fields, header = []) {
+    return encode([[35, type], [34, number], [49, this.options.sender], [52, timestamp()], [56, this.options.target], ...header, ...fields])
+  }
+
+  frame (type, fields, header) {
+    if (!'A01245'.includes(type)) this.sent.set(this.outSeq, [type, fields])
+    return this.encode(this.outSeq++, type, fields, header)
   }
 
   // Returns false if the socket's buffer is full: await drained().
@@ -133,6 +176,8 @@ export class RawFix {
   amend (id, original, symbol, side, quantity, price) {
     return this.send('G', [[11, id], [41, original], [55, symbol], [54, side === 'buy' ? 1 : 2], [60, timestamp()], [38, quantity], [40, 2], [44, price]])
   }
+
+  close () { return this.logout() }
 
   async logout () {
     if (this.isClosed) return

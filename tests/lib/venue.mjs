@@ -1,0 +1,293 @@
+// A private venue for a test: ./run in a folder and with ports of its own, and what a test asks of it.
+//
+//   const venue = await Venue.start({ name: 'system', settings: ['settle.tick_ms=500'] })
+//   await venue.kill('core')                     // SIGKILL, returns when its successor runs
+//   const rows = await venue.query('SELECT …')   // [{column: text}]
+//   await venue.conservation()                   // throws unless sums are zero and ledger = Postgres = chain
+//   await venue.stop()
+//
+// What a client of a venue needs is tools/venue_client.mjs; here is what a test does to one. Everything is
+// asynchronous, so that the clients of a test stay alive while it waits. LONJA_BIN names the executables
+// (default build/release/bin); KEEP=1 leaves the folder behind.
+import { execFile, spawn } from 'node:child_process'
+import fs from 'node:fs'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { sleep, until, VenueClient } from '../../tools/venue_client.mjs'
+import { WsClient } from '../../tools/ws_client.mjs'
+import { FixClient } from './fix_client.mjs'
+import { RawFix } from './raw_fix.mjs'
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
+export const bin = process.env.LONJA_BIN ?? path.join(root, 'build/release/bin')
+export const demo = JSON.parse(fs.readFileSync(path.join(root, 'tools/demo.json'), 'utf8'))
+const execute = promisify(execFile)
+
+const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
+const ZERO = '0x' + '0'.repeat(40)
+const PORT_OFFSETS = [0, 1, 2, 3, 4, 10, 11, 12] // of ./run --port-base
+
+const isFree = port => new Promise(resolve => {
+  const server = net.createServer().once('error', () => resolve(false))
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+})
+
+async function freePorts () {
+  for (let base = 20000 + (process.pid % 500) * 20; base < 32000; base += 20) {
+    const free = await Promise.all(PORT_OFFSETS.map(offset => isFree(base + offset)))
+    if (free.every(Boolean)) return base
+  }
+  throw new Error('no free ports between 20000 and 32000')
+}
+
+// Waits without giving up at an exception: what is asked may be down.
+export const eventually = (what, ask, timeoutMs = 10000) => {
+  let last
+  return until(what, timeoutMs, () => Promise.resolve().then(ask).catch(error => { last = error; return false }), 25)
+    .catch(error => { throw new Error(last ? `${error.message}: ${last.message}` : error.message) })
+}
+
+// A child of ours whose output goes to a file, up to the words that say that it is ready.
+async function launch (folder, command, args, words) {
+  const file = path.join(folder, 'run.log')
+  const log = fs.openSync(file, 'a')
+  const from = fs.fstatSync(log).size
+  const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...process.env, LONJA_BIN: bin } })
+  fs.closeSync(log)
+  child.exited = new Promise(resolve => child.on('exit', (code, signal) => resolve(child.ended = { code, signal })))
+  const printed = () => fs.readFileSync(file).subarray(from).toString()
+  await until(`"${words}"`, 90000, () => printed().includes(words) || child.ended)
+  if (!printed().includes(words)) throw new Error(`${command} ended: ${printed().slice(-1500)}`)
+  return child
+}
+
+export class Venue extends VenueClient {
+  static async start ({ name, settings = [] }) {
+    // Short: the path of a UNIX socket below it has 107 bytes at most.
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), `lonja-${name}-`))
+    fs.chmodSync(folder, 0o755) // Postgres' user enters it
+    const child = await launch(folder, path.join(root, 'run'), ['--var', folder, '--port-base', String(await freePorts()),
+      ...settings.flatMap(s => ['--set', s])], 'the venue is up')
+    return new Venue(folder, child)
+  }
+
+  constructor (folder, child) {
+    super(folder)
+    this.child = child
+    this.state = path.join(folder, 'state')
+    this.clients = [] // closed by stop()
+  }
+
+  // ---- life ---------------------------------------------------------------------------------------------
+
+  // ./run again on the same folder: the same venue goes on.
+  async run () { this.child = await launch(this.folder, path.join(root, 'run'), ['--var', this.folder], 'the venue is up') }
+
+  // The processes alone, as in production: whatever servers there are, or are not.
+  async up () { this.child = await launch(this.folder, path.join(bin, 'lonja'), ['up', '--config', path.join(this.folder, 'lonja.conf')], 'core: started') }
+
+  // What was begun by run() or up().
+  async down (signal = 'SIGTERM') {
+    if (!this.child.ended) this.child.kill(signal)
+    const ended = await Promise.race([this.child.exited, sleep(30000)])
+    if (!ended) throw new Error('the venue does not stop within 30 s')
+    return ended
+  }
+
+  servers (command, server) { return execute(path.join(root, 'tools/services'), [command, this.folder, ...(server ? [server] : [])]) }
+
+  async stop () {
+    await Promise.allSettled(this.clients.map(client => client.close()))
+    await this.down().catch(error => { console.log(`# ${error.message}`); this.child.kill('SIGKILL') })
+    await this.servers('stop')
+    if (process.env.KEEP) console.log(`kept ${this.folder}`)
+    else fs.rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  // ---- processes ------------------------------------------------------------------------------------------
+
+  // status.json is a second old at most and may still name a process that is gone.
+  livePid (name) {
+    return eventually(`${name} has a process`, () => {
+      const { pid, state } = this.status().processes[name]
+      return state === 'running' && pid > 0 && process.kill(pid, 0) && pid
+    })
+  }
+
+  // Kills a process and waits for the supervisor to have started its successor.
+  async kill (name, signal = 'SIGKILL') {
+    const pid = await this.livePid(name)
+    const before = this.status().processes[name].incarnation
+    process.kill(pid, signal)
+    await eventually(`${name} is started again`, () => {
+      const now = this.status().processes[name]
+      return now.incarnation > before && now.state === 'running'
+    }, 30000)
+  }
+
+  // Open for orders from every gateway.
+  async ready () {
+    await eventually('the venue is open', async () => {
+      const status = this.status()
+      const health = await this.call(this.web, 'GET', '/health')
+      return status.core_state === 'running' && status.venue_state === 'open' && health.status === 200 && health.json.venue_state === 'open'
+    }, 30000)
+    await eventually('the FIX gateway listens', () => this.canConnect(this.ports.fix), 20000)
+  }
+
+  canConnect (port) {
+    return new Promise(resolve => {
+      const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) })
+      socket.on('error', () => resolve(false))
+    })
+  }
+
+  // A server and all of its children: SIGSTOP, SIGCONT.
+  async signalServer (server, signal) {
+    const first = this.servicePid(server)
+    const { stdout } = await execute('ps', ['-e', '-o', 'pid=,ppid='])
+    const rows = stdout.trim().split('\n').map(line => line.trim().split(/\s+/).map(Number))
+    const pids = [first]
+    for (let i = 0; i < pids.length; i++) pids.push(...rows.filter(([, parent]) => parent === pids[i]).map(([pid]) => pid))
+    for (const pid of pids) process.kill(pid, signal)
+  }
+
+  log (name) { return fs.readFileSync(path.join(this.state, 'log', `${name}.log`), 'utf8') }
+
+  // ---- Postgres, chain, REST ------------------------------------------------------------------------------
+
+  // Rows as objects of text; does not block the test's clients.
+  async query (text, role = 'postgres') {
+    const env = { ...process.env, PGPASSWORD: this.secret(`pg-${role}`), PGCONNECT_TIMEOUT: '5' }
+    const { stdout } = await execute('psql', ['-X', '-q', '-A', '-F', '\t', '--pset=footer=off', '-v', 'ON_ERROR_STOP=1', '-h', this.services.PG_HOST,
+      '-p', this.services.PG_PORT, '-U', role, '-d', this.services.PG_DATABASE, '-c', text], { env, maxBuffer: 1 << 26 })
+    const [head, ...lines] = stdout.split('\n').filter(line => line !== '').map(line => line.split('\t'))
+    return lines.map(values => Object.fromEntries(head.map((column, i) => [column, values[i]])))
+  }
+
+  async rpc (method, ...params) {
+    const response = await fetch(this.services.RPC_URL, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) })
+    const { result, error } = await response.json()
+    if (error) throw new Error(`${method}: ${error.message}`)
+    return result
+  }
+
+  // ---- clients ---------------------------------------------------------------------------------------------
+
+  async fix (login, options = {}) {
+    const client = await FixClient.connect({ port: this.ports.fix, senderCompId: compIdOf(login), username: login, password: this.secret(`login-${login}`), ...options })
+    this.clients.push(client)
+    return client
+  }
+
+  async rawFix (login, options = {}) {
+    const client = await RawFix.connect({ port: this.ports.fix, sender: compIdOf(login), user: login, password: this.secret(`login-${login}`), reset: true, ...options })
+    this.clients.push(client)
+    return client
+  }
+
+  async trader (user) {
+    const client = await WsClient.connect(this, user)
+    this.clients.push(client)
+    return client
+  }
+
+  // What is published on Redis from now on: an array that grows.
+  async listen () {
+    const heard = []
+    this.clients.push(await this.subscribe(message => heard.push(message)))
+    return heard
+  }
+
+  // ---- the truth -------------------------------------------------------------------------------------------
+
+  async replay (options = [], tool = path.join(bin, 'lonja-journal')) {
+    const { stdout } = await execute(tool, ['replay', this.state, ...options], { maxBuffer: 1 << 24 })
+    return Object.fromEntries([...stdout.matchAll(/(\w+)=(\S+)/g)].map(m => [m[1], m[2]]))
+  }
+
+  // The recorder has everything that is durable; no trade waits for its settlement.
+  async settled (ms = 60000) {
+    await eventually('the record is up to date and every trade is settled', async () => {
+      const { durable_sequence: durable } = await this.administer('GET', '/venue')
+      const open = await this.query(`SELECT (SELECT sequence FROM record.cursor) AS cursor,
+        (SELECT count(*) FROM settle.trade WHERE settlement_status <> 'settled') AS trades,
+        (SELECT count(*) FROM settle.result WHERE state = 'open') AS results`)
+      if (Number(open[0].cursor) < durable || open[0].trades !== '0' || open[0].results !== '0') throw new Error(JSON.stringify({ ...open[0], durable }))
+      return true
+    }, ms)
+  }
+
+  async balanceOnChain (symbol, wallet) {
+    const data = '0x70a08231' + wallet.slice(2).toLowerCase().padStart(64, '0')
+    return BigInt(await this.rpc('eth_call', { to: this.deployment.instruments[symbol].token, data }, 'latest'))
+  }
+
+  async transfers (symbol) {
+    const logs = await this.rpc('eth_getLogs', { fromBlock: '0x0', toBlock: 'latest', address: this.deployment.instruments[symbol].token, topics: [TRANSFER] })
+    const address = topic => '0x' + topic.slice(26)
+    return logs.map(log => ({ hash: log.transactionHash, from: address(log.topics[1]), to: address(log.topics[2]), value: BigInt(log.data) }))
+      .filter(transfer => transfer.from !== ZERO) // a mint
+  }
+
+  // Nothing made out of nothing, nothing doubled: sums, ledger = Postgres = chain, one transfer per settled trade.
+  async conservation () {
+    await this.settled()
+    await this.sumsAreZero()
+    await this.ledgerIsInPostgres()
+    for (const asset of demo.assets.filter(a => a.kind === 'token')) await this.chainAgrees(asset)
+  }
+
+  async sumsAreZero () {
+    const wrong = [
+      ...await this.query('SELECT asset_id, sum(available + held) AS sum FROM record.balance GROUP BY 1 HAVING sum(available + held) <> 0'),
+      ...await this.query('SELECT sequence, event_index, asset_id FROM record.ledger_entry GROUP BY 1, 2, 3 HAVING sum(available + held) <> 0 LIMIT 5'),
+      ...await this.query(`SELECT account_id, asset_id FROM (SELECT account_id, asset_id, sum(available) AS a, sum(held) AS h, sum(unsettled) AS u
+        FROM record.ledger_entry GROUP BY 1, 2) e FULL JOIN record.balance b USING (account_id, asset_id)
+        WHERE (a, h, u) IS DISTINCT FROM (b.available::numeric, b.held::numeric, b.unsettled::numeric)`)
+    ]
+    if (wrong.length > 0) throw new Error(`the ledger does not add up: ${JSON.stringify(wrong)}`)
+  }
+
+  async ledgerIsInPostgres () {
+    for (const { account } of demo.accounts) {
+      const ledger = (await this.administer('GET', `/balances?account=${account}`)).balances
+      const rows = await this.query(`SELECT a.symbol, b.available, b.held, b.unsettled, a.scale FROM record.balance b JOIN record.asset a USING (asset_id) WHERE account_id = ${account}`)
+      for (const { symbol, ...balance } of ledger) {
+        const row = rows.find(r => r.symbol === symbol)
+        for (const column of ['available', 'held', 'unsettled']) {
+          const minor = BigInt(row ? row[column] : 0)
+          if (units(balance[column], Number(row?.scale ?? 0)) !== minor) throw new Error(`${account} ${symbol} ${column}: ledger ${balance[column]}, Postgres ${minor}`)
+        }
+      }
+    }
+  }
+
+  async chainAgrees ({ asset, symbol, scale, decimals }) {
+    const factor = 10n ** BigInt(decimals - scale)
+    for (const { account, wallet } of demo.accounts) {
+      const row = (await this.query(`SELECT available + held AS total, unsettled FROM record.balance WHERE account_id = ${account} AND asset_id = ${asset}`))[0]
+      const chain = await this.balanceOnChain(symbol, wallet)
+      if (BigInt(row?.total ?? 0) * factor !== chain) throw new Error(`${account} ${symbol}: ledger ${row?.total}, chain ${chain}`)
+      if (row && row.unsettled !== '0') throw new Error(`${account} ${symbol}: ${row.unsettled} still unsettled`)
+    }
+    const trades = await this.query(`SELECT t.tx_hash, r.quantity, b.wallet_address AS buyer, s.wallet_address AS seller FROM settle.trade t
+      JOIN record.trade r USING (trade_id) JOIN people.account b ON b.account_id = r.buyer_account JOIN people.account s ON s.account_id = r.seller_account
+      WHERE r.token_asset = ${asset} AND t.settlement_type = 'on_chain' AND r.buyer_account <> r.seller_account`)
+    const leg = (hash, from, to, value) => [hash, from, to, value].join(' ').toLowerCase()
+    const planned = trades.map(t => leg(t.tx_hash, t.seller, t.buyer, BigInt(t.quantity) * factor)).sort()
+    const done = (await this.transfers(symbol)).map(t => leg(t.hash, t.from, t.to, t.value)).sort()
+    if (planned.join() !== done.join()) throw new Error(`${symbol}: ${planned.length} settled trades, ${done.length} transfers, and they differ`)
+  }
+}
+
+const compIdOf = login => demo.sessions.find(s => s.login === login).comp_id
+
+// "12.5" with scale 2 is 1250n.
+export function units (text, scale) {
+  const [whole, fraction = ''] = String(text).split('.')
+  return BigInt(whole + fraction.padEnd(scale, '0'))
+}

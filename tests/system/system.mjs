@@ -1,0 +1,22 @@
+// One venue for all of these tests; they use it one after another.
+import { Suite } from '../lib/suite.mjs'
+import { Venue } from '../lib/venue.mjs'
+import { hostile } from './hostile.mjs'
+import { orders } from './orders.mjs'
+import { resend } from './resend.mjs'
+import { trade } from './trade.mjs'
+
+Suite.main(async suite => {
+  const venue = await Venue.start({
+    name: 'system',
+    settings: ['settle.tick_ms=1000', 'settle.poll_ms=100', 'fix.logon_timeout_ms=1500', 'fix.output_bytes_max=65536',
+      'web.output_bytes_max=65536', 'web.rate_per_second=5000']
+  })
+  try {
+    await trade(suite, venue)
+    await orders(suite, venue)
+    await resend(suite, venue)
+    await hostile(suite, venue)
+    await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
+  } finally { await venue.stop() }
+})
