@@ -11,7 +11,8 @@ enum { MEMORY_KIB_MAX = 256 * 1024, PASSES_MAX = 16, LANES_MAX = 16 };
 static bool costs_are_bearable(const char *encoded)
 {
     unsigned version = 0, memory_kib = 0, passes = 0, lanes = 0;
-    if (sscanf(encoded, "$argon2id$v=%u$m=%u,t=%u,p=%u$", &version, &memory_kib, &passes, &lanes) != 4)
+    if (sscanf(encoded, "$argon2id$v=%u$m=%u,t=%u,p=%u$", &version, &memory_kib, &passes, &lanes) !=
+        4)
         return false;
     return memory_kib <= MEMORY_KIB_MAX && passes <= PASSES_MAX && lanes <= LANES_MAX;
 }

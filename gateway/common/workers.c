@@ -23,7 +23,7 @@ struct workers {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct queue waiting, done;
-    size_t max;      // jobs in the pool, waiting, running or done: so neither queue can overflow
+    size_t max; // jobs in the pool, waiting, running or done: so neither queue can overflow
     size_t in_pool;
     bool stopping;
     int doorbell;
@@ -97,7 +97,8 @@ static bool threads_start(struct workers *workers, unsigned threads)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (workers->thread_count < threads &&
-           pthread_create(&workers->threads[workers->thread_count], NULL, thread_main, workers) == 0)
+           pthread_create(&workers->threads[workers->thread_count], NULL, thread_main, workers) ==
+               0)
         workers->thread_count++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return workers->thread_count == threads;

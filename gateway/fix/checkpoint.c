@@ -29,7 +29,7 @@ struct checkpoint {
     uint64_t made, making; // sequences
     int *descriptors;      // duplicates of the dirty stores' files
     size_t count, capacity;
-    int error;             // of the worker
+    int error; // of the worker
 };
 
 static uint32_t position_crc(const struct position *position)
@@ -51,7 +51,8 @@ uint64_t checkpoint_position(const char *fix_folder)
     bool read_all = fd >= 0 && pread(fd, &position, sizeof position, 0) == (ssize_t)sizeof position;
     if (fd >= 0)
         close(fd);
-    bool sound = read_all && position.magic == POSITION_MAGIC && position.crc == position_crc(&position);
+    bool sound =
+        read_all && position.magic == POSITION_MAGIC && position.crc == position_crc(&position);
     return sound ? position.sequence : 0;
 }
 
@@ -113,8 +114,8 @@ static void descriptor_add(struct checkpoint *checkpoint, int fd)
 {
     if (checkpoint->count == checkpoint->capacity) {
         checkpoint->capacity = checkpoint->capacity == 0 ? 16 : checkpoint->capacity * 2;
-        checkpoint->descriptors =
-            realloc(checkpoint->descriptors, checkpoint->capacity * sizeof *checkpoint->descriptors);
+        checkpoint->descriptors = realloc(checkpoint->descriptors,
+                                          checkpoint->capacity * sizeof *checkpoint->descriptors);
         ASSERT(checkpoint->descriptors != NULL);
     }
     checkpoint->descriptors[checkpoint->count++] = fd;

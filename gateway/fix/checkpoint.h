@@ -1,9 +1,9 @@
-// Checkpoint: up to which sequence every report is durable in the session stores, so that a start need not
-// read the whole tape. Once a second, if there is something: the stores' files are synced by a worker thread,
-// then the sequence is written and synced to <state_folder>/fix/position.
+// Checkpoint: up to which sequence every report is durable in the session stores, so that a start
+// need not read the whole tape. Once a second, if there is something: the stores' files are synced
+// by a worker thread, then the sequence is written and synced to <state_folder>/fix/position.
 //
-// Without the file, or with an old one, a start only takes longer: what is reported already is passed over.
-// Threads: the loop's thread, and one of its own.
+// Without the file, or with an old one, a start only takes longer: what is reported already is
+// passed over. Threads: the loop's thread, and one of its own.
 #ifndef LONJA_GATEWAY_FIX_CHECKPOINT_H
 #define LONJA_GATEWAY_FIX_CHECKPOINT_H
 

@@ -19,16 +19,17 @@ struct client {
     struct clients *clients;
     struct client *next, *previous;
     struct connection *connection;
-    struct session *session;   // once bound
+    struct session *session; // once bound
     struct session_wire wire;
-    struct check *check;       // credentials are being checked
-    char *logon;               // the message, until it is fed; holds the password
+    struct check *check; // credentials are being checked
+    char *logon;         // the message, until it is fed; holds the password
     size_t logon_bytes;
     char comp_id[STORE_COMP_ID_BYTES_MAX];
     uint64_t since_ns;
 };
 
-// ---- the session's wire --------------------------------------------------------------------------------
+// ---- the session's wire
+// --------------------------------------------------------------------------------
 
 static void wire_send(void *context, const char *bytes, size_t count)
 {
@@ -43,7 +44,8 @@ static void wire_hang_up(void *context)
     connection_finish(client->connection, "the session has ended");
 }
 
-// ---- the Logon's fields ---------------------------------------------------------------------------------
+// ---- the Logon's fields
+// ---------------------------------------------------------------------------------
 
 static struct fix_text text_of(const char *bytes, size_t count, uint32_t tag)
 {
@@ -64,7 +66,8 @@ static bool wants_reset(const char *bytes, size_t count)
     return is_text(&flag, "Y");
 }
 
-// ---- refusals ----------------------------------------------------------------------------------------
+// ---- refusals
+// ----------------------------------------------------------------------------------------
 
 // A Logout outside of any session.
 static void say_logout(struct client *client, const char *text)
@@ -93,7 +96,8 @@ static void refuse(struct client *client, uint32_t session_id, const char *text)
     struct session *session = session_id <= desk->sessions_max ? desk->sessions[session_id] : NULL;
     log_warning("logon refused peer=%s session=%" PRIu32 " reason=%s",
                 connection_peer(client->connection), session_id, text);
-    // A Logon with ResetSeqNumFlag would reset the numbers before it is refused; it expects number 1.
+    // A Logon with ResetSeqNumFlag would reset the numbers before it is refused; it expects
+    // number 1.
     bool resets = client->logon != NULL && wants_reset(client->logon, client->logon_bytes);
     if (session == NULL || resets) {
         say_logout(client, text);
@@ -111,7 +115,8 @@ static void refuse(struct client *client, uint32_t session_id, const char *text)
     logon_wipe(client);
 }
 
-// ---- logon -------------------------------------------------------------------------------------------
+// ---- logon
+// -------------------------------------------------------------------------------------------
 
 static void bind_session(struct client *client, struct session *session)
 {
@@ -221,7 +226,8 @@ static void on_message(void *context, const char *bytes, size_t count)
         connection_hold(client->connection, true);
 }
 
-// ---- the list ----------------------------------------------------------------------------------------
+// ---- the list
+// ----------------------------------------------------------------------------------------
 
 static void on_closed(void *context)
 {
@@ -247,12 +253,13 @@ static const struct connection_owner owner = {.message = on_message, .closed = o
 void clients_init(struct clients *clients, struct loop *loop, const struct config *config,
                   struct desk *desk, struct credentials *credentials)
 {
-    *clients = (struct clients){.loop = loop,
-                                .config = config,
-                                .limits = {.message_bytes_max = (size_t)config->fix_message_bytes_max,
-                                           .output_bytes_max = (size_t)config->fix_output_bytes_max},
-                                .desk = desk,
-                                .credentials = credentials};
+    *clients =
+        (struct clients){.loop = loop,
+                         .config = config,
+                         .limits = {.message_bytes_max = (size_t)config->fix_message_bytes_max,
+                                    .output_bytes_max = (size_t)config->fix_output_bytes_max},
+                         .desk = desk,
+                         .credentials = credentials};
 }
 
 void clients_accept(struct clients *clients, int fd)
@@ -281,7 +288,8 @@ void clients_accept(struct clients *clients, int fd)
     log_info("connection peer=%s", connection_peer(client->connection));
 }
 
-// ---- work --------------------------------------------------------------------------------------------
+// ---- work
+// --------------------------------------------------------------------------------------------
 
 // Returns false if it could go on at once.
 static bool resend_work(struct client *client)

@@ -50,12 +50,14 @@ static void peer_name(struct connection *connection)
     }
 }
 
-struct connection *connection_open(struct loop *loop, int fd, const struct connection_limits *limits,
+struct connection *connection_open(struct loop *loop, int fd,
+                                   const struct connection_limits *limits,
                                    const struct connection_owner *owner, void *context)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     ASSERT(connection != NULL);
-    *connection = (struct connection){.owner = owner, .context = context, .limits = *limits, .fd = fd};
+    *connection =
+        (struct connection){.owner = owner, .context = context, .limits = *limits, .fd = fd};
     connection->input = malloc(limits->message_bytes_max);
     ASSERT(connection->input != NULL);
     int yes = 1;
@@ -102,7 +104,8 @@ void connection_close(struct connection *connection, const char *reason)
     free(connection);
 }
 
-// ---- output --------------------------------------------------------------------------------------------
+// ---- output
+// --------------------------------------------------------------------------------------------
 
 static void interest(struct connection *connection)
 {
@@ -116,8 +119,9 @@ static void output_room(struct connection *connection, size_t count)
     size_t end = connection->output_first + connection->output_bytes;
     if (end + count <= connection->output_capacity)
         return;
-    memmove(connection->output, connection->output + connection->output_first,
-            connection->output_bytes);
+    if (connection->output_bytes > 0)
+        memmove(connection->output, connection->output + connection->output_first,
+                connection->output_bytes);
     connection->output_first = 0;
     size_t needed = connection->output_bytes + count;
     if (needed <= connection->output_capacity)
@@ -185,7 +189,8 @@ void connection_finish(struct connection *connection, const char *reason)
     interest(connection);
 }
 
-// ---- input ---------------------------------------------------------------------------------------------
+// ---- input
+// ---------------------------------------------------------------------------------------------
 
 void connection_hold(struct connection *connection, bool held)
 {
@@ -238,7 +243,8 @@ static void input_dispatch(struct connection *connection)
         ;
     connection->dispatching = false;
     connection->input_bytes -= at;
-    memmove(connection->input, connection->input + at, connection->input_bytes);
+    if (at > 0)
+        memmove(connection->input, connection->input + at, connection->input_bytes);
 }
 
 void connection_resume(struct connection *connection)
@@ -255,7 +261,8 @@ static void input_read(struct connection *connection)
 {
     size_t room = connection->limits.message_bytes_max - connection->input_bytes;
     ASSERT(room > 0); // a full buffer is a message, garbage, or too long
-    ssize_t got = recv(connection->fd, connection->input + connection->input_bytes, room, MSG_DONTWAIT);
+    ssize_t got =
+        recv(connection->fd, connection->input + connection->input_bytes, room, MSG_DONTWAIT);
     if (got == 0)
         connection->close_reason = "closed by the peer";
     else if (got < 0 && errno != EAGAIN && errno != EINTR)

@@ -1,11 +1,12 @@
-// Connection: one TCP connection of a FIX peer: bytes in a bounded buffer until they make a message, bytes
-// out in a bounded buffer until the peer takes them. A peer that does not read is cut when
-// fix.output_bytes_max are waiting; one that sends more than a message of fix.message_bytes_max, or garbage
-// again and again, is cut at once. Half a message and then silence costs a buffer and, after logon, ends by
-// heartbeat; before logon it ends by fix.logon_timeout_ms.
+// Connection: one TCP connection of a FIX peer: bytes in a bounded buffer until they make a
+// message, bytes out in a bounded buffer until the peer takes them. A peer that does not read is
+// cut when fix.output_bytes_max are waiting; one that sends more than a message of
+// fix.message_bytes_max, or garbage again and again, is cut at once. Half a message and then
+// silence costs a buffer and, after logon, ends by heartbeat; before logon it ends by
+// fix.logon_timeout_ms.
 //
-// What a message means is the owner's business. Threads: the loop's thread. The connection frees itself when
-// it is closed; `closed` is its last word.
+// What a message means is the owner's business. Threads: the loop's thread. The connection frees
+// itself when it is closed; `closed` is its last word.
 #ifndef LONJA_GATEWAY_FIX_CONNECTION_H
 #define LONJA_GATEWAY_FIX_CONNECTION_H
 
@@ -36,8 +37,8 @@ CHECKED struct connection *connection_open(struct loop *loop, int fd,
                                            const struct connection_owner *owner, void *context);
 // Appends to what goes out. Nothing is written before connection_flush.
 void connection_send(struct connection *connection, const char *bytes, size_t count);
-// Writes what the socket takes; then closes, if that was the wish and all is out. The connection may be gone
-// afterwards.
+// Writes what the socket takes; then closes, if that was the wish and all is out. The connection
+// may be gone afterwards.
 void connection_flush(struct connection *connection);
 // Stops looking at input (true), or goes on with what has come meanwhile (false).
 void connection_hold(struct connection *connection, bool held);

@@ -40,8 +40,7 @@ struct credentials *credentials_open(struct loop *loop, const struct config *con
     pg_settings_of(&settings, config, "lonja_fix");
     credentials->pg = pg_async_open(&settings, CHECKS_MAX);
     credentials->watch = pg_watch_open(loop, credentials->pg);
-    credentials->workers =
-        workers_open(loop, (unsigned)config->fix_password_workers, CHECKS_MAX);
+    credentials->workers = workers_open(loop, (unsigned)config->fix_password_workers, CHECKS_MAX);
     if (credentials->watch == NULL || credentials->workers == NULL) {
         credentials_close(credentials);
         return NULL;

@@ -1,6 +1,6 @@
-// Credentials: is this the peer it says it is? Looks the CompID up in people.login (Postgres, asynchronous)
-// and compares the password with its argon2id hash in a worker thread. Takes as long for an unknown CompID
-// as for a wrong password.
+// Credentials: is this the peer it says it is? Looks the CompID up in people.login (Postgres,
+// asynchronous) and compares the password with its argon2id hash in a worker thread. Takes as long
+// for an unknown CompID as for a wrong password.
 //
 // Threads: the loop's thread. Ownership: texts are copied and wiped after use.
 #ifndef LONJA_GATEWAY_FIX_CREDENTIALS_H
@@ -23,8 +23,8 @@ enum verdict {
 struct credentials;
 struct check;
 
-// Exactly one call for each check, never from inside credentials_check. session_id is 0 if the CompID is not
-// known; it is set for VERDICT_WRONG, too, if it is.
+// Exactly one call for each check, never from inside credentials_check. session_id is 0 if the
+// CompID is not known; it is set for VERDICT_WRONG, too, if it is.
 typedef void credentials_verdict(void *context, enum verdict verdict, uint32_t session_id);
 
 CHECKED struct credentials *credentials_open(struct loop *loop, const struct config *config);

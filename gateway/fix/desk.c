@@ -1,6 +1,6 @@
-// Durable events, told to the members they concern. What happens twice is told once: each report is kept with
-// the place of its event, and an event at or before the last one kept is passed over (a restart reads the
-// tape from a little before).
+// Durable events, told to the members they concern. What happens twice is told once: each report is
+// kept with the place of its event, and an event at or before the last one kept is passed over (a
+// restart reads the tape from a little before).
 #include "gateway/fix/desk.h"
 
 #include <dirent.h>
@@ -17,7 +17,8 @@
 #include "gateway/fix/trading.h"
 #include "risk/postings.h"
 
-// ---- sessions ------------------------------------------------------------------------------------------
+// ---- sessions
+// ------------------------------------------------------------------------------------------
 
 static void visit_kept(void *context, const struct store_record *record)
 {
@@ -117,13 +118,15 @@ void desk_flush(struct desk *desk)
         struct session *session = desk->open[i];
         int error = store_flush(&session->store);
         if (error != 0) {
-            log_error("store not written session=%" PRIu32 " error=%s", session->id, strerror(-error));
+            log_error("store not written session=%" PRIu32 " error=%s", session->id,
+                      strerror(-error));
             desk->failed = true;
         }
     }
 }
 
-// ---- one event ---------------------------------------------------------------------------------------
+// ---- one event
+// ---------------------------------------------------------------------------------------
 
 static struct store_reference reference_of(const struct event *event, uint32_t side)
 {
@@ -135,8 +138,10 @@ static struct session *session_of(const struct desk *desk, uint32_t id)
     return id <= desk->sessions_max ? desk->sessions[id] : NULL;
 }
 
-// Whether the event at this place has not been told yet: neither reported nor folded into the order.
-static bool is_new(const struct desk *desk, uint32_t session_id, const struct store_reference *reference)
+// Whether the event at this place has not been told yet: neither reported nor folded into the
+// order.
+static bool is_new(const struct desk *desk, uint32_t session_id,
+                   const struct store_reference *reference)
 {
     const struct session *session = session_of(desk, session_id);
     return session == NULL || store_reference_compare(reference, &session->store.last) > 0;
@@ -286,7 +291,8 @@ static void on_amended(struct desk *desk, const struct event *event)
     tell(desk, orders_put(&desk->orders, &after), &what, event);
 }
 
-// ---- refusals by the engine ----------------------------------------------------------------------------
+// ---- refusals by the engine
+// ----------------------------------------------------------------------------
 
 static bool kind_of(uint8_t command, uint8_t *kind)
 {

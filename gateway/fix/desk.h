@@ -1,16 +1,18 @@
-// Desk: the gateway's trading logic between FIX sessions and the core: requests become commands, durable
-// events become reports. Bytes in, bytes out: no socket, no clock but the one it is given.
+// Desk: the gateway's trading logic between FIX sessions and the core: requests become commands,
+// durable events become reports. Bytes in, bytes out: no socket, no clock but the one it is given.
 //
 //   a message in:  session -> trading_on_message -> command in the ring, or an answer at once
-//   an event in:   view_apply (the caller) -> desk_on_event -> reports into the sessions of both sides
+//   an event in:   view_apply (the caller) -> desk_on_event -> reports into the sessions of both
+//   sides
 //
-// A command that was sent is in flight until its last event; its client id is taken meanwhile. A cancel or
-// amend of an order in flight waits, and with it everything the session sends after it, so that the core sees
-// a session's messages in the session's order.
+// A command that was sent is in flight until its last event; its client id is taken meanwhile. A
+// cancel or amend of an order in flight waits, and with it everything the session sends after it,
+// so that the core sees a session's messages in the session's order.
 //
-// The core answers commands in their order. So an answer that skips some says that those were lost with a core
-// that died before it had them: they are answered as not accepted (IN_DOUBT). This covers what an attach's
-// last_gateway_seq says, and commands that a new core took before we noticed that it is new.
+// The core answers commands in their order. So an answer that skips some says that those were lost
+// with a core that died before it had them: they are answered as not accepted (IN_DOUBT). This
+// covers what an attach's last_gateway_seq says, and commands that a new core took before we
+// noticed that it is new.
 //
 // Threads: I/O thread. Failure: see session.h (desk->failed).
 #ifndef LONJA_GATEWAY_FIX_DESK_H
@@ -27,31 +29,33 @@
 struct session;
 
 struct desk {
-    const char *venue;          // our CompID
-    char folder[512];           // of the session stores
+    const char *venue; // our CompID
+    char folder[512];  // of the session stores
     const struct clock *clock;
     struct view *view;
     struct link *link;
     struct fix_dialect *dialect;
-    struct session **sessions;  // by id; NULL = never logged on
+    struct session **sessions; // by id; NULL = never logged on
     uint32_t sessions_max;
-    struct session **open;      // the same without the gaps, in order of opening
+    struct session **open; // the same without the gaps, in order of opening
     uint32_t open_count;
     struct orders orders;
     struct flights flights;
-    uint64_t heard_seq;         // gateway_seq of the last of our commands that was answered
-    bool poss_resend;           // until the first attach: what is reported may have been so by a process before
-    bool failed;                // the disk refused: stop
+    uint64_t heard_seq; // gateway_seq of the last of our commands that was answered
+    bool poss_resend;   // until the first attach: what is reported may have been so by a process
+                        // before
+    bool failed;        // the disk refused: stop
 };
 
-// Opens every session store in <state_folder>/fix. Returns false and logs the reason if one cannot be.
-CHECKED bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, struct link *link,
-                       const struct clock *clock);
+// Opens every session store in <state_folder>/fix. Returns false and logs the reason if one cannot
+// be.
+CHECKED bool desk_open(struct desk *desk, const struct boot *boot, struct view *view,
+                       struct link *link, const struct clock *clock);
 // Closes the stores. Returns false if one could not be closed cleanly.
 CHECKED bool desk_close(struct desk *desk);
 
-// The session with that id, made with its store if it is new. NULL: the store cannot be opened, or belongs to
-// another CompID (logged).
+// The session with that id, made with its store if it is new. NULL: the store cannot be opened, or
+// belongs to another CompID (logged).
 struct session *desk_session(struct desk *desk, uint32_t id, const char *comp_id);
 
 // A durable event, in order; those that a session's store has already are passed over.

@@ -21,11 +21,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void order(struct peer *peer, const char *id, char side, const char *quantity, const char *price)
+static void order(struct peer *peer, const char *id, char side, const char *quantity,
+                  const char *price)
 {
     char text[256];
-    snprintf(text, sizeof text, "35=D|11=%s|55=PORT|54=%c|60=20261120-10:00:00|38=%s|40=2|44=%s|59=1|", id,
-             side, quantity, price);
+    snprintf(text, sizeof text,
+             "35=D|11=%s|55=PORT|54=%c|60=20261120-10:00:00|38=%s|40=2|44=%s|59=1|", id, side,
+             quantity, price);
     peer_send(peer, text);
 }
 
@@ -39,7 +41,8 @@ static void an_order_is_answered_only_after_the_core_has_it(void **state)
     peer_expect_no(atlantic, "35=8|");
     venue_run(venue);
     const char *report = peer_expect(
-        atlantic, "35=8|34=2|11=A1|150=0|39=0|1=101|55=PORT|54=1|38=10.5|44=100.25|151=10.5|14=0|6=0|59=1|");
+        atlantic,
+        "35=8|34=2|11=A1|150=0|39=0|1=101|55=PORT|54=1|38=10.5|44=100.25|151=10.5|14=0|6=0|59=1|");
     char expected[64];
     snprintf(expected, sizeof expected, "%lu-0", (unsigned long)venue->sequence);
     assert_string_equal(message_field(report, 17), expected);
@@ -58,7 +61,8 @@ static void both_sides_of_a_trade_are_told_with_exact_figures(void **state)
     venue_run(venue);
     peer_expect(balear, "35=8|11=B1|150=0|");
     peer_expect(balear, "35=8|11=B1|150=F|39=1|31=100.01|32=3|151=2|14=3|6=100.01|851=2|");
-    const char *last = peer_expect(balear, "35=8|11=B1|150=F|39=2|31=100.02|32=2|151=0|14=5|6=100.014|");
+    const char *last =
+        peer_expect(balear, "35=8|11=B1|150=F|39=2|31=100.02|32=2|151=0|14=5|6=100.014|");
     assert_string_equal(message_field(last, 137), ""); // the seller pays
     const char *maker = peer_expect(atlantic, "35=8|11=A1|150=F|39=2|31=100.01|32=3|851=1|");
     assert_true(message_has(maker, "136=1|137=0.30003|138=USD|139=4|"));
@@ -77,8 +81,10 @@ static void digits_off_the_grid_are_refused_and_never_rounded(void **state)
     peer_expect(atlantic, "35=8|11=A2|39=8|5004=81|");
     order(atlantic, "A3", '1', "1", "100.005");
     venue_run(venue);
-    peer_expect(atlantic, "35=8|11=A3|39=8|5004=26|103=99|"
-                          "58=OFF_TICK: price 100.005 is not a multiple of the tick 0.01 (round to the tick)|");
+    peer_expect(
+        atlantic,
+        "35=8|11=A3|39=8|5004=26|103=99|"
+        "58=OFF_TICK: price 100.005 is not a multiple of the tick 0.01 (round to the tick)|");
     order(atlantic, "A4", '1', "99999999999999999999", "1");
     peer_expect(atlantic, "35=8|11=A4|39=8|5004=81|");
     order(atlantic, "A5", '1', "0", "1");
@@ -263,20 +269,27 @@ static void a_full_ring_is_an_answer_and_cancels_still_pass(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_order_is_answered_only_after_the_core_has_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(both_sides_of_a_trade_are_told_with_exact_figures, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(digits_off_the_grid_are_refused_and_never_rounded, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_order_needs_its_confirmation_where_it_is_far_from_the_last_price,
+        cmocka_unit_test_setup_teardown(an_order_is_answered_only_after_the_core_has_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(both_sides_of_a_trade_are_told_with_exact_figures, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(digits_off_the_grid_are_refused_and_never_rounded, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_order_needs_its_confirmation_where_it_is_far_from_the_last_price, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cancel_that_overtakes_its_acknowledgement_waits_for_it,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_cancel_that_overtakes_its_acknowledgement_waits_for_it, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(an_amend_lowers_the_quantity_and_moves_the_client_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_amend_lowers_the_quantity_and_moves_the_client_id,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_id_is_used_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(mass_cancel_and_disconnect_take_all_orders, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_the_core_lost_is_answered_as_not_accepted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_a_new_core_takes_before_the_attach_shows_what_was_lost, set_up,
+        cmocka_unit_test_setup_teardown(mass_cancel_and_disconnect_take_all_orders, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(a_full_ring_is_an_answer_and_cancels_still_pass, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_core_lost_is_answered_as_not_accepted, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_a_new_core_takes_before_the_attach_shows_what_was_lost,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_ring_is_an_answer_and_cancels_still_pass, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

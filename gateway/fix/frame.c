@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum {
-    TRAILER_BYTES = 7,        // 10=ddd|
+    TRAILER_BYTES = 7, // 10=ddd|
     BEGIN_STRING_BYTES_MAX = 16,
     LENGTH_DIGITS_MAX = 8,
 };

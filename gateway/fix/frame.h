@@ -1,5 +1,5 @@
-// Frame: finds whole FIX messages in a stream of bytes: BeginString, BodyLength, CheckSum, nothing more.
-// A message is never looked at before its checksum is right. Any thread; no allocation.
+// Frame: finds whole FIX messages in a stream of bytes: BeginString, BodyLength, CheckSum, nothing
+// more. A message is never looked at before its checksum is right. Any thread; no allocation.
 #ifndef LONJA_GATEWAY_FIX_FRAME_H
 #define LONJA_GATEWAY_FIX_FRAME_H
 
@@ -23,8 +23,9 @@ struct frame {
     size_t bytes;
 };
 
-// Looks at the beginning of `data`. With FRAME_GARBLED, `bytes` (at least 1) leads to the next place where
-// a message may begin, as the standard asks: a garbled message is ignored, its number becomes a gap.
+// Looks at the beginning of `data`. With FRAME_GARBLED, `bytes` (at least 1) leads to the next
+// place where a message may begin, as the standard asks: a garbled message is ignored, its number
+// becomes a gap.
 struct frame frame_find(const char *data, size_t count, size_t message_bytes_max);
 
 // Walks over the fields of a whole message: `*at` starts at 0; false at the end.
@@ -40,8 +41,9 @@ bool frame_field(const char *message, size_t count, uint32_t tag, struct frame_f
 // Sum of all bytes modulo 256, as tag 10 has it.
 unsigned frame_checksum(const char *data, size_t count);
 
-// Copies bytes for the log: SOH becomes '|', other control bytes '?', and the values of Username (553),
-// Password (554) and NewPassword (925) become '***'. Always ends with NUL; cuts what does not fit.
+// Copies bytes for the log: SOH becomes '|', other control bytes '?', and the values of Username
+// (553), Password (554) and NewPassword (925) become '***'. Always ends with NUL; cuts what does
+// not fit.
 void frame_printable(char *out, size_t size, const char *data, size_t count);
 
 #endif

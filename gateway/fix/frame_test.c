@@ -13,7 +13,8 @@
 static size_t make(char *out, const char *body)
 {
     int head = sprintf(out, "8=FIX.4.4\0019=%zu\001%s", strlen(body), body);
-    return (size_t)head + (size_t)sprintf(out + head, "10=%03u\001", frame_checksum(out, (size_t)head));
+    return (size_t)head +
+           (size_t)sprintf(out + head, "10=%03u\001", frame_checksum(out, (size_t)head));
 }
 
 static void a_message_is_whole_only_with_its_last_byte(void **state)

@@ -47,15 +47,17 @@ struct gateway {
     uint64_t view_sequence;     // of the snapshot: the view takes events above it
     uint64_t reported_sequence; // of the checkpoint: members are told of events above it
     struct event events[EVENTS_PER_TURN];
-    unsigned stopping_ticks;    // 0 = not stopping
+    unsigned stopping_ticks; // 0 = not stopping
     bool failed;
 };
 
-// ---- listener ------------------------------------------------------------------------------------------
+// ---- listener
+// ------------------------------------------------------------------------------------------
 
 static int listener_open(const struct config *config)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)config->fix_port)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)config->fix_port)};
     int yes = 1;
     if (inet_pton(AF_INET, config->fix_address, &address.sin_addr) != 1) {
         errno = EINVAL;
@@ -117,7 +119,8 @@ static void listener_stop(struct gateway *gateway)
     gateway->listener_fd = -1;
 }
 
-// ---- events ----------------------------------------------------------------------------------------
+// ---- events
+// ----------------------------------------------------------------------------------------
 
 static void attached(struct gateway *gateway, uint64_t lost_above)
 {
@@ -149,7 +152,8 @@ static bool events_read(struct gateway *gateway)
     return count < EVENTS_PER_TURN;
 }
 
-// ---- the turn of the loop --------------------------------------------------------------------------
+// ---- the turn of the loop
+// --------------------------------------------------------------------------
 
 static bool before_sleep(void *context)
 {
@@ -180,7 +184,8 @@ static void on_doorbell(void *context, unsigned readiness)
 static void on_heartbeat(void *context)
 {
     struct gateway *gateway = context;
-    link_heartbeat(&gateway->link, follower_core(gateway->follower), clock_monotone_ns(&clock_system));
+    link_heartbeat(&gateway->link, follower_core(gateway->follower),
+                   clock_monotone_ns(&clock_system));
 }
 
 static void on_terminate(void *context)
@@ -211,7 +216,8 @@ static void on_tick(void *context)
         loop_stop(gateway->loop);
 }
 
-// ---- life --------------------------------------------------------------------------------------------
+// ---- life
+// --------------------------------------------------------------------------------------------
 
 static bool open_venue(struct gateway *gateway)
 {
@@ -221,8 +227,9 @@ static bool open_venue(struct gateway *gateway)
     if (!desk_open(&gateway->desk, boot, gateway->view, &gateway->link, &clock_system))
         return false;
     gateway->reported_sequence = checkpoint_position(gateway->desk.folder);
-    uint64_t from = gateway->view_sequence < gateway->reported_sequence ? gateway->view_sequence
-                                                                        : gateway->reported_sequence;
+    uint64_t from = gateway->view_sequence < gateway->reported_sequence
+                        ? gateway->view_sequence
+                        : gateway->reported_sequence;
     log_info("reading events from=%" PRIu64 " snapshot=%" PRIu64 " reported=%" PRIu64, from,
              gateway->view_sequence, gateway->reported_sequence);
     gateway->follower = follower_open(boot, from);
@@ -246,8 +253,8 @@ static bool open_loop(struct gateway *gateway)
     gateway->tick = loop_every(loop, TICK_MS, on_tick, gateway);
     gateway->terminate = loop_on_signal(loop, SIGTERM, on_terminate, gateway);
     gateway->interrupt = loop_on_signal(loop, SIGINT, on_terminate, gateway);
-    gateway->doorbell = loop_watch(loop, follower_doorbell_fd(gateway->follower), LOOP_READ,
-                                   on_doorbell, gateway);
+    gateway->doorbell =
+        loop_watch(loop, follower_doorbell_fd(gateway->follower), LOOP_READ, on_doorbell, gateway);
     loop_around_sleep(loop, before_sleep, after_sleep, gateway);
     if (gateway->credentials == NULL || gateway->checkpoint == NULL || gateway->heartbeat == NULL ||
         gateway->tick == NULL || gateway->terminate == NULL || gateway->interrupt == NULL ||

@@ -64,7 +64,8 @@ uint64_t orders_meaning(const struct orders *orders, uint32_t session, const cha
     return client_ids_get(&orders->ids, session, id, bytes);
 }
 
-void orders_mean(struct orders *orders, uint32_t session, const char *id, size_t bytes, uint64_t meaning)
+void orders_mean(struct orders *orders, uint32_t session, const char *id, size_t bytes,
+                 uint64_t meaning)
 {
     if (bytes > 0)
         client_ids_put(&orders->ids, session, id, bytes, meaning);

@@ -1,7 +1,8 @@
-// Orders: what the gateway must know of its members' orders to report on them: state after the last durable
-// event, and which order a client order id means. Unlike the view it keeps orders that are done until the
-// day ends (status requests, duplicate ids), and it is rebuilt from the session stores (each kept report
-// carries the order's state), so that it stands exactly where the reports stand, not where the snapshot does.
+// Orders: what the gateway must know of its members' orders to report on them: state after the last
+// durable event, and which order a client order id means. Unlike the view it keeps orders that are
+// done until the day ends (status requests, duplicate ids), and it is rebuilt from the session
+// stores (each kept report carries the order's state), so that it stands exactly where the reports
+// stand, not where the snapshot does.
 //
 // A client id maps to an order, or to a command in flight (ORDERS_IN_FLIGHT | gateway_seq).
 // Threads: I/O thread. Pointers are good until the next orders_put.
@@ -49,12 +50,14 @@ struct fix_order *orders_find(struct orders *orders, uint64_t order);
 bool fix_order_is_open(const struct fix_order *order);
 
 // What a client id means: 0 = nothing, an order id, or ORDERS_IN_FLIGHT | gateway_seq.
-uint64_t orders_meaning(const struct orders *orders, uint32_t session, const char *id, size_t bytes);
+uint64_t orders_meaning(const struct orders *orders, uint32_t session, const char *id,
+                        size_t bytes);
 // 0 frees the id (its command was refused).
-void orders_mean(struct orders *orders, uint32_t session, const char *id, size_t bytes, uint64_t meaning);
+void orders_mean(struct orders *orders, uint32_t session, const char *id, size_t bytes,
+                 uint64_t meaning);
 
-// At the first event of a new UTC day, and once after the stores were read: forgets done orders of former
-// days, and all ids that mean neither an order that is kept nor a command in flight.
+// At the first event of a new UTC day, and once after the stores were read: forgets done orders of
+// former days, and all ids that mean neither an order that is kept nor a command in flight.
 void orders_begin_day(struct orders *orders, uint64_t time_ns);
 
 #endif

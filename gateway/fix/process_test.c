@@ -1,6 +1,6 @@
-// The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What needs a
-// login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for base/pg_test.c;
-// without them those tests say so and are skipped.
+// The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What
+// needs a login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for
+// base/pg_test.c; without them those tests say so and are skipped.
 #include "core/testing.h"
 
 #include <argon2.h>
@@ -27,7 +27,14 @@
 #include "gateway/fix/frame.h"
 #include "gateway/fix/resend.h"
 
-enum { CASH = 1, TOKEN = 2, INSTRUMENT = 1, SECOND_NS = 1000000000, INPUT_MAX = 1 << 22, KEPT_MAX = 20000 };
+enum {
+    CASH = 1,
+    TOKEN = 2,
+    INSTRUMENT = 1,
+    SECOND_NS = 1000000000,
+    INPUT_MAX = 1 << 22,
+    KEPT_MAX = 20000
+};
 
 struct venue {
     char folder[64];
@@ -40,7 +47,8 @@ struct venue {
 
 static struct venue the_venue;
 
-// ---- processes ---------------------------------------------------------------------------------------
+// ---- processes
+// ---------------------------------------------------------------------------------------
 
 static void nap(void)
 {
@@ -125,7 +133,8 @@ static void start_fix(struct venue *venue)
     fail_msg("lonja-fix does not listen");
 }
 
-// ---- the operator --------------------------------------------------------------------------------------
+// ---- the operator
+// --------------------------------------------------------------------------------------
 
 static struct command *claim(struct venue *venue, uint8_t type, size_t tail_bytes)
 {
@@ -151,14 +160,23 @@ static void set_up_market(struct venue *venue)
         text_field_set(body->symbol, SYMBOL_BYTES_MAX, symbols[asset], strlen(symbols[asset]));
         link_send(&venue->admin);
     }
-    struct instrument_set_cmd *instrument = &claim(venue, CMD_instrument_set, 0)->body.instrument_set;
-    *instrument = (struct instrument_set_cmd){.instrument = INSTRUMENT, .token_asset = TOKEN,
-        .cash_asset = CASH, .status = TOKEN_SECONDARY, .trading_mode = MODE_FULL_ORDERBOOK,
-        .flags = INSTRUMENT_SELL_UNSETTLED, .token_scale = 2, .tick = 10000, .lot = 1,
-        .collar_bps = 1000, .fee_bps = 10};
+    struct instrument_set_cmd *instrument =
+        &claim(venue, CMD_instrument_set, 0)->body.instrument_set;
+    *instrument = (struct instrument_set_cmd){.instrument = INSTRUMENT,
+                                              .token_asset = TOKEN,
+                                              .cash_asset = CASH,
+                                              .status = TOKEN_SECONDARY,
+                                              .trading_mode = MODE_FULL_ORDERBOOK,
+                                              .flags = INSTRUMENT_SELL_UNSETTLED,
+                                              .token_scale = 2,
+                                              .tick = 10000,
+                                              .lot = 1,
+                                              .collar_bps = 1000,
+                                              .fee_bps = 10};
     text_field_set(instrument->symbol, SYMBOL_BYTES_MAX, "PORT", 4);
     link_send(&venue->admin);
-    struct instrument_phase_cmd *phase = &claim(venue, CMD_instrument_phase, 0)->body.instrument_phase;
+    struct instrument_phase_cmd *phase =
+        &claim(venue, CMD_instrument_phase, 0)->body.instrument_phase;
     phase->instrument = INSTRUMENT;
     phase->phase = PHASE_CONTINUOUS;
     link_send(&venue->admin);
@@ -182,8 +200,11 @@ static void set_up_member(struct venue *venue, uint32_t id)
     claim(venue, CMD_member_set, 0)->body.member_set.member = id;
     link_send(&venue->admin);
     claim(venue, CMD_account_set, 0)->body.account_set = (struct account_set_cmd){
-        .account = account, .member = id, .kyc = KYC_APPROVED,
-        .accreditation = ACCREDITATION_INSTITUTIONAL, .fatca = FATCA_CLEAR,
+        .account = account,
+        .member = id,
+        .kyc = KYC_APPROVED,
+        .accreditation = ACCREDITATION_INSTITUTIONAL,
+        .fatca = FATCA_CLEAR,
         .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
         .fee_bps = FEE_BPS_DEFAULT};
     link_send(&venue->admin);
@@ -196,12 +217,14 @@ static void set_up_member(struct venue *venue, uint32_t id)
     deposit(venue, account, TOKEN);
 }
 
-// ---- Postgres ------------------------------------------------------------------------------------------
+// ---- Postgres
+// ------------------------------------------------------------------------------------------
 
 static bool database_of(struct config *config, struct pg_settings *owner)
 {
     const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"), *secrets = getenv("LONJA_TEST_PG_SECRETS");
+    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
+               *secrets = getenv("LONJA_TEST_PG_SECRETS");
     if (host == NULL || port == NULL || database == NULL || secrets == NULL) {
         config->postgres_port = 1; // nobody there
         snprintf(config->postgres_host, sizeof config->postgres_host, "127.0.0.1");
@@ -209,7 +232,8 @@ static bool database_of(struct config *config, struct pg_settings *owner)
     }
     snprintf(config->postgres_host, sizeof config->postgres_host, "%s", host);
     snprintf(config->postgres_database, sizeof config->postgres_database, "%s", database);
-    snprintf(config->postgres_secrets_folder, sizeof config->postgres_secrets_folder, "%s", secrets);
+    snprintf(config->postgres_secrets_folder, sizeof config->postgres_secrets_folder, "%s",
+             secrets);
     config->postgres_port = atoi(port);
     pg_settings_of(owner, config, "lonja_owner");
     return true;
@@ -218,18 +242,27 @@ static bool database_of(struct config *config, struct pg_settings *owner)
 static void login_insert(struct pg *pg, uint32_t id, const char *comp_id, const char *name)
 {
     char hash[256];
-    assert_int_equal(argon2id_hash_encoded(2, 1024, 1, "secret", 6, "saltsaltsalt", 12, 32, hash,
-                                           sizeof hash), ARGON2_OK);
-    assert_int_equal(pg_query(pg, NULL, "INSERT INTO people.member (member_id, name) VALUES ($1, $2) "
-                              "ON CONFLICT DO NOTHING", PG_PARAMS(pg_i64(id), pg_text(comp_id))), PG_OK);
-    assert_int_equal(pg_query(pg, NULL, "INSERT INTO people.session (session_id, member_id, gateway) "
-                              "VALUES ($1, $1, 'fix') ON CONFLICT DO NOTHING", PG_PARAMS(pg_i64(id))), PG_OK);
     assert_int_equal(
-        pg_query(pg, NULL,
-                 "INSERT INTO people.login (kind, login_name, comp_id, session_id, member_id, role, "
-                 "password_hash) VALUES ('fix', $1, $2, $3, $3, 'trader', $4) ON CONFLICT (comp_id) "
-                 "DO UPDATE SET password_hash = excluded.password_hash, disabled = false",
-                 PG_PARAMS(pg_text(name), pg_text(comp_id), pg_i64(id), pg_text(hash))), PG_OK);
+        argon2id_hash_encoded(2, 1024, 1, "secret", 6, "saltsaltsalt", 12, 32, hash, sizeof hash),
+        ARGON2_OK);
+    assert_int_equal(pg_query(pg, NULL,
+                              "INSERT INTO people.member (member_id, name) VALUES ($1, $2) "
+                              "ON CONFLICT DO NOTHING",
+                              PG_PARAMS(pg_i64(id), pg_text(comp_id))),
+                     PG_OK);
+    assert_int_equal(pg_query(pg, NULL,
+                              "INSERT INTO people.session (session_id, member_id, gateway) "
+                              "VALUES ($1, $1, 'fix') ON CONFLICT DO NOTHING",
+                              PG_PARAMS(pg_i64(id))),
+                     PG_OK);
+    assert_int_equal(
+        pg_query(
+            pg, NULL,
+            "INSERT INTO people.login (kind, login_name, comp_id, session_id, member_id, role, "
+            "password_hash) VALUES ('fix', $1, $2, $3, $3, 'trader', $4) ON CONFLICT (comp_id) "
+            "DO UPDATE SET password_hash = excluded.password_hash, disabled = false",
+            PG_PARAMS(pg_text(name), pg_text(comp_id), pg_i64(id), pg_text(hash))),
+        PG_OK);
 }
 
 static void set_up_logins(const struct pg_settings *owner)
@@ -259,12 +292,14 @@ static int set_up(void **state)
     testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
     close(venue->boot.event_ring_fd);
     venue->boot.config = kept;
-    venue->boot.event_ring_fd = memfile_create("events", event_ring_bytes((uint64_t)kept.rings_events));
+    venue->boot.event_ring_fd =
+        memfile_create("events", event_ring_bytes((uint64_t)kept.rings_events));
     if (venue->has_database)
         set_up_logins(&owner);
     assert_int_equal(event_ring_open_reader(&venue->ring, venue->boot.event_ring_fd,
                                             (uint64_t)kept.rings_events,
-                                            (uint64_t)kept.limits_command_events_max), 0);
+                                            (uint64_t)kept.limits_command_events_max),
+                     0);
     venue->core = start(&venue->boot, PROCESS_CORE);
     venue->tape = start(&venue->boot, PROCESS_TAPE);
     assert_int_equal(link_open(&venue->admin, &venue->boot, GATEWAY_ADMIN), 0);
@@ -290,7 +325,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-// ---- peers -------------------------------------------------------------------------------------------
+// ---- peers
+// -------------------------------------------------------------------------------------------
 
 struct peer {
     int fd;
@@ -338,13 +374,14 @@ static void write_all(struct peer *peer, const char *bytes, size_t count)
 }
 
 // Puts the header before `fields` ("35=D|11=A|…"); returns the length.
-static size_t compose(const struct peer *peer, uint32_t number, const char *fields, char message[1200])
+static size_t compose(const struct peer *peer, uint32_t number, const char *fields,
+                      char message[1200])
 {
     char body[1024], now[FIX_TIME_BYTES];
     const char *rest = strchr(fields, '|');
     fix_time(now, clock_wall_ns(&clock_system));
-    int bytes = snprintf(body, sizeof body, "%.*s|34=%u|49=%s|52=%s|56=LONJA%s", (int)(rest - fields),
-                         fields, number, peer->comp_id, now, rest);
+    int bytes = snprintf(body, sizeof body, "%.*s|34=%u|49=%s|52=%s|56=LONJA%s",
+                         (int)(rest - fields), fields, number, peer->comp_id, now, rest);
     for (int i = 0; i < bytes; i++)
         body[i] = body[i] == '|' ? FIX_SOH : body[i];
     return fix_wrap(message, 1200, body, (size_t)bytes);
@@ -356,7 +393,8 @@ static void say(struct peer *peer, const char *fields)
     write_all(peer, message, compose(peer, peer->next_out++, fields, message));
 }
 
-// The next message, SOH as '|'; "" at the end of the connection or when nothing comes for five seconds.
+// The next message, SOH as '|'; "" at the end of the connection or when nothing comes for five
+// seconds.
 static const char *hear(struct peer *peer)
 {
     static char text[5000];
@@ -427,8 +465,8 @@ static void logon(struct peer *peer, const char *password)
 static void place(struct peer *peer, const char *prefix, unsigned number)
 {
     char fields[200];
-    snprintf(fields, sizeof fields, "35=D|11=%s%u|55=PORT|54=1|60=20261120-10:00:00|38=0.01|40=2|44=1|",
-             prefix, number);
+    snprintf(fields, sizeof fields,
+             "35=D|11=%s%u|55=PORT|54=1|60=20261120-10:00:00|38=0.01|40=2|44=1|", prefix, number);
     say(peer, fields);
 }
 
@@ -440,7 +478,8 @@ static void need_database(const struct venue *venue)
     skip();
 }
 
-// ---- tests -------------------------------------------------------------------------------------------
+// ---- tests
+// -------------------------------------------------------------------------------------------
 
 static void strangers_and_garbage_are_cut(void **state)
 {
@@ -644,7 +683,8 @@ static void a_kill_in_mid_stream_loses_nothing_and_doubles_nothing(void **state)
             for (uint32_t number = from; number < logon_number; number++) {
                 snprintf(fields, sizeof fields,
                          "35=D|43=Y|122=20261120-10:00:00|11=K%u|55=PORT|54=1|60=20261120-10:00:00|"
-                         "38=0.01|40=2|44=1|", number - first_order);
+                         "38=0.01|40=2|44=1|",
+                         number - first_order);
                 write_all(&peer, text, compose(&peer, number, fields, text));
             }
             snprintf(fields, sizeof fields, "35=4|43=Y|122=20261120-10:00:00|123=Y|36=%u|",

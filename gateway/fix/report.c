@@ -10,7 +10,8 @@
 
 enum { CASH_SCALE = 6, AVERAGE_SCALE = 8 };
 
-// ---- fields ------------------------------------------------------------------------------------------
+// ---- fields
+// ------------------------------------------------------------------------------------------
 
 static struct fix_text keep_text(struct report *report, const char *at, size_t bytes)
 {
@@ -24,8 +25,7 @@ static struct fix_text keep_text(struct report *report, const char *at, size_t b
 static void add(struct report *report, uint32_t tag, const char *at, size_t bytes)
 {
     ASSERT(report->field_count < REPORT_FIELDS_MAX);
-    report->fields[report->field_count++] =
-        (struct fix_field){tag, keep_text(report, at, bytes)};
+    report->fields[report->field_count++] = (struct fix_field){tag, keep_text(report, at, bytes)};
 }
 
 static void add_text(struct report *report, uint32_t tag, const char *text)
@@ -78,7 +78,8 @@ void report_exec_id(char out[48], const struct store_reference *reference)
         snprintf(out + length, 48 - (size_t)length, "-%c", reference->side == SIDE_BUY ? 'B' : 'S');
 }
 
-// ---- order states --------------------------------------------------------------------------------------
+// ---- order states
+// --------------------------------------------------------------------------------------
 
 static int64_t filled(const struct fix_order *order)
 {
@@ -151,8 +152,8 @@ static void begin(struct report *report)
     report->has_fee = false;
 }
 
-void report_order(struct report *report, const struct fix_order *order, const struct happening *what,
-                  const struct view *view)
+void report_order(struct report *report, const struct fix_order *order,
+                  const struct happening *what, const struct view *view)
 {
     const struct view_instrument *instrument = view_instrument(view, order->instrument);
     ASSERT(instrument != NULL && order->client_id_bytes <= CLIENT_ID_BYTES_MAX);
@@ -184,7 +185,8 @@ void report_order(struct report *report, const struct fix_order *order, const st
         add_number(report, 5005, what->reference.sequence);
 }
 
-// ---- refusals ------------------------------------------------------------------------------------------
+// ---- refusals
+// ------------------------------------------------------------------------------------------
 
 static void add_reason(struct report *report, const struct rejection *why, unsigned token_scale)
 {
@@ -223,7 +225,8 @@ void report_refused(struct report *report, const struct request *request, char e
         add_number(report, 1, request->account);
     add_text(report, 55, request->symbol[0] != 0 ? request->symbol : "[N/A]");
     // Undisclosed (7) where the request is gone with the process that took it.
-    add_char(report, 54, request->side != 0 && request->side != UINT8_MAX ? choice(request->side) : '7');
+    add_char(report, 54,
+             request->side != 0 && request->side != UINT8_MAX ? choice(request->side) : '7');
     if (request->quantity > 0)
         add_decimal(report, 38, request->quantity, request->token_scale);
     if (request->type != 0 && request->type != UINT8_MAX)

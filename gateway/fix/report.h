@@ -1,5 +1,5 @@
-// Report: builds the messages to members: ExecutionReport (8), OrderCancelReject (9), OrderMassCancelReport
-// (r), BusinessMessageReject (j). Pure: state and numbers in, fields out.
+// Report: builds the messages to members: ExecutionReport (8), OrderCancelReject (9),
+// OrderMassCancelReport (r), BusinessMessageReject (j). Pure: state and numbers in, fields out.
 //
 // Any thread; no allocation. The fields point into the report itself: do not copy it.
 #ifndef LONJA_GATEWAY_FIX_REPORT_H
@@ -24,12 +24,12 @@ struct report {
 
 // What happened to an order, beyond its state.
 struct happening {
-    char exec_type;              // 150
+    char exec_type;                   // 150
     struct store_reference reference; // gives the ExecID
     uint64_t time_ns;
-    int64_t last_price, last_quantity; // 150=F
-    int64_t fee;                       // cash units; 0 = none
-    char liquidity;                    // 851: '1' added, '2' removed, 0 = not a trade
+    int64_t last_price, last_quantity;  // 150=F
+    int64_t fee;                        // cash units; 0 = none
+    char liquidity;                     // 851: '1' added, '2' removed, 0 = not a trade
     const char *text;                   // 58; NULL = none
     const struct request_id *client_id; // 11, if it is not the order's
     const struct request_id *original;  // 41
@@ -39,8 +39,8 @@ struct happening {
 // "sequence-index" or "sequence-index-side".
 void report_exec_id(char out[48], const struct store_reference *reference);
 
-void report_order(struct report *report, const struct fix_order *order, const struct happening *what,
-                  const struct view *view);
+void report_order(struct report *report, const struct fix_order *order,
+                  const struct happening *what, const struct view *view);
 // A new order that was refused, or a status request for an order that is not known (exec_type 'I').
 struct rejection {
     uint16_t code;

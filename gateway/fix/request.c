@@ -5,11 +5,25 @@
 #include "base/decimal.h"
 
 enum tag {
-    TAG_ACCOUNT = 1, TAG_CL_ORD_ID = 11, TAG_CURRENCY = 15, TAG_MSG_SEQ_NUM = 34, TAG_MSG_TYPE = 35,
-    TAG_ORDER_ID = 37, TAG_ORDER_QTY = 38, TAG_ORD_TYPE = 40, TAG_ORIG_CL_ORD_ID = 41, TAG_PRICE = 44,
-    TAG_SIDE = 54, TAG_SYMBOL = 55, TAG_TIME_IN_FORCE = 59, TAG_POSS_RESEND = 97,
-    TAG_MASS_CANCEL_TYPE = 530, TAG_STATUS_REQ_ID = 790, TAG_CONFIRM_FAT_FINGER = 5001,
-    TAG_CONFIRM_NAV = 5002, TAG_CONFIRM_REF = 5003,
+    TAG_ACCOUNT = 1,
+    TAG_CL_ORD_ID = 11,
+    TAG_CURRENCY = 15,
+    TAG_MSG_SEQ_NUM = 34,
+    TAG_MSG_TYPE = 35,
+    TAG_ORDER_ID = 37,
+    TAG_ORDER_QTY = 38,
+    TAG_ORD_TYPE = 40,
+    TAG_ORIG_CL_ORD_ID = 41,
+    TAG_PRICE = 44,
+    TAG_SIDE = 54,
+    TAG_SYMBOL = 55,
+    TAG_TIME_IN_FORCE = 59,
+    TAG_POSS_RESEND = 97,
+    TAG_MASS_CANCEL_TYPE = 530,
+    TAG_STATUS_REQ_ID = 790,
+    TAG_CONFIRM_FAT_FINGER = 5001,
+    TAG_CONFIRM_NAV = 5002,
+    TAG_CONFIRM_REF = 5003,
 };
 
 enum { CASH_SCALE = 6 };
@@ -22,7 +36,8 @@ struct reader {
 };
 
 // The first refusal is the one that is told.
-static void refuse(struct reader *reader, uint16_t code, int64_t limit, int64_t value, int64_t argument)
+static void refuse(struct reader *reader, uint16_t code, int64_t limit, int64_t value,
+                   int64_t argument)
 {
     if (reader->refusal->code == REJECT_NONE)
         *reader->refusal =
@@ -184,8 +199,7 @@ static void read_confirmations(struct reader *reader)
         out->flags |= ORDER_CONFIRM_FAT_FINGER;
     if (says_yes(reader, TAG_CONFIRM_NAV))
         out->flags |= ORDER_CONFIRM_NAV;
-    if (field(reader, TAG_CONFIRM_REF, &text) &&
-        !whole_number(&text, INT64_MAX, &out->confirm_ref))
+    if (field(reader, TAG_CONFIRM_REF, &text) && !whole_number(&text, INT64_MAX, &out->confirm_ref))
         refuse(reader, REJECT_BAD_NUMBER, 0, 0, TAG_CONFIRM_REF);
 }
 
@@ -205,8 +219,7 @@ static void read_currency(struct reader *reader)
 static void read_order_id(struct reader *reader)
 {
     struct fix_text text;
-    if (field(reader, TAG_ORDER_ID, &text) &&
-        !whole_number(&text, INT64_MAX, &reader->out->order))
+    if (field(reader, TAG_ORDER_ID, &text) && !whole_number(&text, INT64_MAX, &reader->out->order))
         refuse(reader, REJECT_BAD_NUMBER, 0, 0, TAG_ORDER_ID);
 }
 

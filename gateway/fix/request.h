@@ -1,6 +1,6 @@
-// Request: one application message of a member, read into numbers. Prices become cash units (1e-6) and
-// quantities token units exactly; digits that do not fit are refused, never rounded. What is not known here
-// (limits, balances, phases) is the engine's to judge.
+// Request: one application message of a member, read into numbers. Prices become cash units (1e-6)
+// and quantities token units exactly; digits that do not fit are refused, never rounded. What is
+// not known here (limits, balances, phases) is the engine's to judge.
 //
 // Any thread; no allocation; the request keeps no pointer into the message.
 #ifndef LONJA_GATEWAY_FIX_REQUEST_H
@@ -43,13 +43,13 @@ struct request {
     uint8_t kind;         // enum request_kind
     uint8_t side;         // 0 = not given
     uint8_t type, tif;
-    uint8_t flags;        // ORDER_CONFIRM_…
+    uint8_t flags; // ORDER_CONFIRM_…
     bool poss_resend;
-    bool has_price;       // an amend may leave it out
-    uint8_t token_scale;  // of the instrument, for texts
-    struct request_id client_id; // 11
-    struct request_id original;  // 41
-    struct request_id status_id; // 790
+    bool has_price;                    // an amend may leave it out
+    uint8_t token_scale;               // of the instrument, for texts
+    struct request_id client_id;       // 11
+    struct request_id original;        // 41
+    struct request_id status_id;       // 790
     char symbol[SYMBOL_BYTES_MAX + 1]; // 55 as sent, cut; for answers
 };
 
@@ -60,8 +60,8 @@ struct refusal {
     int64_t limit, value, argument;
 };
 
-// Reads `message` of `session`. As much as can be read is in *out even if it is refused. Returns false if
-// the message type is not one of the five.
+// Reads `message` of `session`. As much as can be read is in *out even if it is refused. Returns
+// false if the message type is not one of the five.
 bool request_read(struct request *out, struct refusal *refusal, const struct fix_message *message,
                   const struct view *view, uint32_t session);
 

@@ -32,8 +32,8 @@ void resend_begin(struct resend *resend, uint32_t first, uint32_t last, uint32_t
     resend->last = last == 0 || last >= next_out ? next_out - 1 : last;
 }
 
-static size_t gap_fill(uint32_t from, uint32_t to, const struct resend_route *route, uint64_t wall_ns,
-                       char *out)
+static size_t gap_fill(uint32_t from, uint32_t to, const struct resend_route *route,
+                       uint64_t wall_ns, char *out)
 {
     char body[512], now[FIX_TIME_BYTES];
     fix_time(now, wall_ns);

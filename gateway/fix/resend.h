@@ -1,6 +1,6 @@
-// Resend: what was sent once, sent again: kept application messages with the same bytes, PossDupFlag (43) and
-// OrigSendingTime (122); everything else becomes SequenceReset-GapFill. It goes out in portions, so that a
-// long resend neither fills the memory nor stops the loop.
+// Resend: what was sent once, sent again: kept application messages with the same bytes,
+// PossDupFlag (43) and OrigSendingTime (122); everything else becomes SequenceReset-GapFill. It
+// goes out in portions, so that a long resend neither fills the memory nor stops the loop.
 //
 // Threads: I/O thread.
 #ifndef LONJA_GATEWAY_FIX_RESEND_H

@@ -1,8 +1,10 @@
-// A session's life: open (store, session layer, disconnected) -> connect + feed(Logon) -> logged on, the core
-// is told -> messages -> disconnected, the core is told (cancel on disconnect is the engine's) -> connect …
+// A session's life: open (store, session layer, disconnected) -> connect + feed(Logon) -> logged
+// on, the core is told -> messages -> disconnected, the core is told (cancel on disconnect is the
+// engine's) -> connect …
 //
-// Numbers in: after a start of the process the next one is the last durable MsgSeqNum + 1; what the peer sent
-// behind it and nobody acted on, it sends again because we ask. Within a process it is what we have read.
+// Numbers in: after a start of the process the next one is the last durable MsgSeqNum + 1; what the
+// peer sent behind it and nobody acted on, it sends again because we ask. Within a process it is
+// what we have read.
 #include "gateway/fix/session.h"
 
 #include <errno.h>
@@ -27,7 +29,8 @@ static void disk_failed(struct session *session, const char *what, int error)
     session->desk->failed = true;
 }
 
-// ---- what the session layer asks and tells -----------------------------------------------------------
+// ---- what the session layer asks and tells
+// -----------------------------------------------------------
 
 static void on_to_wire(void *context, const char *bytes, size_t count)
 {
@@ -123,7 +126,8 @@ static void on_set_next_in(void *context, uint32_t number)
     ((struct session *)context)->next_in = number;
 }
 
-static void on_keep(void *context, uint32_t number, bool application, const char *bytes, size_t count)
+static void on_keep(void *context, uint32_t number, bool application, const char *bytes,
+                    size_t count)
 {
     struct session *session = context;
     if (!application)
@@ -135,8 +139,8 @@ static void on_keep(void *context, uint32_t number, bool application, const char
     store_append(&session->store, &record);
 }
 
-// The peer wants both numbers at 1. Open orders and today's client ids must outlive the messages that carried
-// them: their states are carried over.
+// The peer wants both numbers at 1. Open orders and today's client ids must outlive the messages
+// that carried them: their states are carried over.
 static void on_reset(void *context)
 {
     struct session *session = context;
@@ -174,10 +178,11 @@ static const struct fix_session_events layer_events = {
     .reset = on_reset,
 };
 
-// ---- life --------------------------------------------------------------------------------------------
+// ---- life
+// --------------------------------------------------------------------------------------------
 
-struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id, store_visit *visit,
-                             int *error)
+struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id,
+                             store_visit *visit, int *error)
 {
     struct session *session = calloc(1, sizeof *session);
     ASSERT(session != NULL);
@@ -236,7 +241,8 @@ void session_disconnected(struct session *session)
     fix_session_disconnect(session->layer);
 }
 
-// A peer that runs ahead of its own gap makes the session layer keep everything: there is an end to that.
+// A peer that runs ahead of its own gap makes the session layer keep everything: there is an end to
+// that.
 static bool is_too_far_ahead(const struct session *session, const char *bytes, size_t count)
 {
     struct frame_field field;
@@ -279,10 +285,11 @@ void session_tick(struct session *session)
         fix_session_tick(session->layer);
 }
 
-// ---- to the core -------------------------------------------------------------------------------------
+// ---- to the core
+// -------------------------------------------------------------------------------------
 
-// The session's number that goes with it is the last one without a gap before it: a Logon that is ahead of a
-// gap must not make the gap look read.
+// The session's number that goes with it is the last one without a gap before it: a Logon that is
+// ahead of a gap must not make the gap look read.
 bool session_announce(struct session *session)
 {
     struct link *link = session->desk->link;
@@ -307,18 +314,18 @@ bool session_announce(struct session *session)
     return true;
 }
 
-// ---- to the peer -------------------------------------------------------------------------------------
+// ---- to the peer
+// -------------------------------------------------------------------------------------
 
 void session_send(struct session *session, const struct session_message *message)
 {
     bool again = message->reference.sequence != 0 && session->desk->poss_resend;
-    session->keeping = (struct store_record){.reference = message->reference,
-                                             .state = message->order,
-                                             .state_bytes = message->order != NULL
-                                                                ? sizeof *message->order
-                                                                : 0};
-    fix_session_send(session->layer, message->msg_type, again, message->fields, message->field_count,
-                     message->group, message->group != NULL ? 1 : 0);
+    session->keeping =
+        (struct store_record){.reference = message->reference,
+                              .state = message->order,
+                              .state_bytes = message->order != NULL ? sizeof *message->order : 0};
+    fix_session_send(session->layer, message->msg_type, again, message->fields,
+                     message->field_count, message->group, message->group != NULL ? 1 : 0);
     session->keeping = (struct store_record){0};
 }
 

@@ -1,9 +1,9 @@
-// Session: one member's FIX session over all its connections: QuickFIX's session layer, our store, requests
-// that wait for an order's id, a resend under way. It knows no socket: bytes come in by session_feed and go
-// out by the wire it was given.
+// Session: one member's FIX session over all its connections: QuickFIX's session layer, our store,
+// requests that wait for an order's id, a resend under way. It knows no socket: bytes come in by
+// session_feed and go out by the wire it was given.
 //
-// Threads: I/O thread. Failure: a disk that does not take the store's bytes sets desk->failed; nothing is
-// sent from then on, and the process ends.
+// Threads: I/O thread. Failure: a disk that does not take the store's bytes sets desk->failed;
+// nothing is sent from then on, and the process ends.
 #ifndef LONJA_GATEWAY_FIX_SESSION_H
 #define LONJA_GATEWAY_FIX_SESSION_H
 
@@ -23,18 +23,18 @@ struct session_wire { // a connection, as the session sees it
 struct session {
     struct desk *desk;
     uint32_t id;
-    uint32_t next_in;           // expected MsgSeqNum
-    bool numbers_known;         // next_in was set from the view (first connection of this process)
-    bool opened;                // session_open was sent to the core
-    bool close_wanted;          // session_close could not be sent yet
+    uint32_t next_in;   // expected MsgSeqNum
+    bool numbers_known; // next_in was set from the view (first connection of this process)
+    bool opened;        // session_open was sent to the core
+    bool close_wanted;  // session_close could not be sent yet
     bool feeding;
-    const char *refusal;        // of the Logon that is being fed; NULL = welcome
+    const char *refusal; // of the Logon that is being fed; NULL = welcome
     struct fix_session *layer;
     struct store store;
-    struct store_record keeping; // what the message being sent reports
+    struct store_record keeping;     // what the message being sent reports
     const struct session_wire *wire; // NULL = not connected
     struct resend resend;
-    struct request *waiting;    // for the id of an order that is in flight; in order
+    struct request *waiting; // for the id of an order that is in flight; in order
     size_t waiting_count, waiting_capacity;
 };
 
@@ -58,7 +58,8 @@ bool session_is_held(const struct session *session);
 bool session_logged_on(const struct session *session);
 // Once a second.
 void session_tick(struct session *session);
-// Tells the core of logon and logoff where that is still owed; true if the core knows the session as open.
+// Tells the core of logon and logoff where that is still owed; true if the core knows the session
+// as open.
 bool session_announce(struct session *session);
 // Sends the next portion of a resend, at most `budget` bytes; returns true if there is more.
 bool session_resend_some(struct session *session, size_t budget, uint64_t wall_ns);

@@ -1,4 +1,5 @@
-// Numbers, resends and crashes: what a member sees when the gateway, or the whole machine, dies under it.
+// Numbers, resends and crashes: what a member sees when the gateway, or the whole machine, dies
+// under it.
 #include "gateway/fix/testing.h"
 
 #include <stdio.h>
@@ -26,8 +27,9 @@ static int tear_down(void **state)
 static void order(struct peer *peer, const char *id, char side, const char *quantity)
 {
     char text[256];
-    snprintf(text, sizeof text, "35=D|11=%s|55=PORT|54=%c|60=20261120-10:00:00|38=%s|40=2|44=100|59=1|", id,
-             side, quantity);
+    snprintf(text, sizeof text,
+             "35=D|11=%s|55=PORT|54=%c|60=20261120-10:00:00|38=%s|40=2|44=100|59=1|", id, side,
+             quantity);
     peer_send(peer, text);
     venue_run(peer->venue);
 }
@@ -180,11 +182,12 @@ static void the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_fo
     order(atlantic, "A1", '2', "3"); // number 2: durable
     peer_send(atlantic, "35=0|");    // number 3: nobody acted on it
     venue_restart_gateway(venue, false);
-    peer_connect(atlantic, "");      // number 4
+    peer_connect(atlantic, ""); // number 4
     peer_expect(atlantic, "35=2|7=3|16=0|");
     // It sends 2 again though nobody asked: nothing is doubled. Then it fills 3 and 4.
-    peer_send_as(atlantic, 2, "35=D|43=Y|122=20261120-10:00:00|11=A1|55=PORT|54=2|60=20261120-10:00:00|"
-                              "38=3|40=2|44=100|");
+    peer_send_as(atlantic, 2,
+                 "35=D|43=Y|122=20261120-10:00:00|11=A1|55=PORT|54=2|60=20261120-10:00:00|"
+                 "38=3|40=2|44=100|");
     peer_send_as(atlantic, 3, "35=4|43=Y|122=20261120-10:00:00|123=Y|36=5|");
     order(atlantic, "A2", '2', "1");
     peer_expect(atlantic, "35=8|11=A2|150=0|");
@@ -192,7 +195,8 @@ static void the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_fo
     assert_int_equal(engine_open_orders(venue->engine), 2);
 }
 
-// An order that the dead gateway had read but not yet brought to the core comes again, and counts once.
+// An order that the dead gateway had read but not yet brought to the core comes again, and counts
+// once.
 static void an_order_that_never_reached_the_core_comes_again(void **state)
 {
     struct venue *venue = *state;
@@ -205,8 +209,9 @@ static void an_order_that_never_reached_the_core_comes_again(void **state)
     venue_restart_gateway(venue, false);
     peer_connect(atlantic, "");
     peer_expect(atlantic, "35=2|7=2|16=0|");
-    peer_send_as(atlantic, 2, "35=D|43=Y|122=20261120-10:00:00|11=A1|55=PORT|54=1|60=20261120-10:00:00|"
-                              "38=1|40=2|44=100|");
+    peer_send_as(atlantic, 2,
+                 "35=D|43=Y|122=20261120-10:00:00|11=A1|55=PORT|54=1|60=20261120-10:00:00|"
+                 "38=1|40=2|44=100|");
     venue_run(venue);
     peer_expect(atlantic, "35=8|11=A1|150=0|");
     assert_int_equal(engine_open_orders(venue->engine), 1);
@@ -233,8 +238,9 @@ static void a_number_too_high_is_kept_until_the_gap_is_filled(void **state)
     venue_run(venue);
     peer_expect(atlantic, "35=2|7=2|16=0|");
     peer_expect_no(atlantic, "35=8|");
-    peer_send_as(atlantic, 2, "35=D|43=Y|122=20261120-10:00:00|11=A2|55=PORT|54=1|60=20261120-10:00:00|"
-                              "38=1|40=2|44=100|");
+    peer_send_as(atlantic, 2,
+                 "35=D|43=Y|122=20261120-10:00:00|11=A2|55=PORT|54=1|60=20261120-10:00:00|"
+                 "38=1|40=2|44=100|");
     venue_run(venue);
     peer_expect(atlantic, "35=8|11=A2|150=0|");
     peer_expect(atlantic, "35=8|11=A3|150=0|");
@@ -320,7 +326,7 @@ static void the_older_numbers_slot_takes_over_when_the_newer_is_torn(void **stat
     char folder[64], path[128];
     struct store store;
     testing_folder_make(folder);
-    assert_int_equal(store_open(&store, folder, 7, NULL, NULL, NULL), -2); // ENOENT
+    assert_int_equal(store_open(&store, folder, 7, NULL, NULL, NULL), -2);  // ENOENT
     assert_int_equal(store_open(&store, folder, 7, "PEER", NULL, NULL), 0); // slot 1
     uint64_t newest = store.writes;
     store_abandon(&store);
@@ -380,22 +386,31 @@ static void every_cut_of_the_messages_leaves_a_store_that_opens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_resend_has_the_same_bytes_and_fills_the_gaps, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            after_a_kill_numbers_go_on_behind_the_reservation_and_nothing_is_lost, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_trade_while_the_gateway_was_dead_is_told_with_poss_resend, set_up,
+        cmocka_unit_test_setup_teardown(a_resend_has_the_same_bytes_and_fills_the_gaps, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(messages_that_a_crash_took_are_told_again_with_the_same_exec_id,
+        cmocka_unit_test_setup_teardown(
+            after_a_kill_numbers_go_on_behind_the_reservation_and_nothing_is_lost, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(a_trade_while_the_gateway_was_dead_is_told_with_poss_resend,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            messages_that_a_crash_took_are_told_again_with_the_same_exec_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_clean_stop_leaves_no_hole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
-            the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_order_that_never_reached_the_core_comes_again, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_number_too_low_ends_the_session_with_a_reason, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_number_too_high_is_kept_until_the_gap_is_filled, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_peer_far_ahead_of_its_gap_is_sent_away, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_reset_starts_at_one_and_keeps_the_orders, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_was_told_before_a_reset_is_not_told_again, set_up, tear_down),
+            the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_for, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(an_order_that_never_reached_the_core_comes_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_number_too_low_ends_the_session_with_a_reason, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_number_too_high_is_kept_until_the_gap_is_filled, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_peer_far_ahead_of_its_gap_is_sent_away, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_reset_starts_at_one_and_keeps_the_orders, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_told_before_a_reset_is_not_told_again, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_refused_logon_is_told_why, set_up, tear_down),
         cmocka_unit_test(the_older_numbers_slot_takes_over_when_the_newer_is_torn),
         cmocka_unit_test(every_cut_of_the_messages_leaves_a_store_that_opens),

@@ -1,13 +1,16 @@
-// The way of a message in: feed -> QuickFIX parses and checks it against the dictionary -> session rules ->
-// fromAdmin / fromApp -> our callbacks. Out: send -> Message -> numbered by QuickFIX -> our store -> to_wire.
+// The way of a message in: feed -> QuickFIX parses and checks it against the dictionary -> session
+// rules -> fromAdmin / fromApp -> our callbacks. Out: send -> Message -> numbered by QuickFIX ->
+// our store -> to_wire.
 //
-// A ResendRequest is taken out before QuickFIX acts on it: it would build the whole answer in memory at
-// once. It is replaced by a Heartbeat of the same header, so that numbers, CompIDs and times are judged as
-// ever, and then handed to the owner. So the store is never asked for messages back.
+// A ResendRequest is taken out before QuickFIX acts on it: it would build the whole answer in
+// memory at once. It is replaced by a Heartbeat of the same header, so that numbers, CompIDs and
+// times are judged as ever, and then handed to the owner. So the store is never asked for messages
+// back.
 //
-// QuickFIX ends a session when the time of day leaves its range, and resets the numbers when the store's
-// creation time lies in another range than now. Lonja's sessions last until somebody resets them: the range
-// is the whole day (it ends one nanosecond before it starts) and the creation time is always now.
+// QuickFIX ends a session when the time of day leaves its range, and resets the numbers when the
+// store's creation time lies in another range than now. Lonja's sessions last until somebody resets
+// them: the range is the whole day (it ends one nanosecond before it starts) and the creation time
+// is always now.
 #include "gateway/fix/shim.h"
 
 #include <cstdio>
@@ -45,15 +48,15 @@ namespace
 
 class Store : public FIX::MessageStore
 {
-public:
+  public:
     Store(const fix_session_events *events, void *context) : m_events(events), m_context(context)
     {
     }
     bool set(int number, const std::string &text) throw(FIX::IOException)
     {
         FIX::MsgType type = FIX::identifyType(text);
-        m_events->keep(m_context, static_cast<uint32_t>(number), !FIX::Message::isAdminMsgType(type),
-                       text.data(), text.size());
+        m_events->keep(m_context, static_cast<uint32_t>(number),
+                       !FIX::Message::isAdminMsgType(type), text.data(), text.size());
         return true;
     }
     void get(int, int, std::vector<std::string> &) const throw(FIX::IOException)
@@ -96,14 +99,14 @@ public:
     {
     }
 
-private:
+  private:
     const fix_session_events *m_events;
     void *m_context;
 };
 
 class Log : public FIX::Log
 {
-public:
+  public:
     Log(const fix_session_events *events, void *context) : m_events(events), m_context(context)
     {
     }
@@ -124,14 +127,14 @@ public:
         note(m_events, m_context, text);
     }
 
-private:
+  private:
     const fix_session_events *m_events;
     void *m_context;
 };
 
 class StoreFactory : public FIX::MessageStoreFactory
 {
-public:
+  public:
     StoreFactory(const fix_session_events *events, void *context)
         : m_events(events), m_context(context)
     {
@@ -145,14 +148,14 @@ public:
         delete store;
     }
 
-private:
+  private:
     const fix_session_events *m_events;
     void *m_context;
 };
 
 class LogFactory : public FIX::LogFactory
 {
-public:
+  public:
     LogFactory(const fix_session_events *events, void *context)
         : m_events(events), m_context(context)
     {
@@ -170,7 +173,7 @@ public:
         delete log;
     }
 
-private:
+  private:
     const fix_session_events *m_events;
     void *m_context;
 };
@@ -215,8 +218,9 @@ struct fix_session : public FIX::Application, public FIX::Responder {
     void toApp(FIX::Message &, const FIX::SessionID &) throw(FIX::DoNotSend)
     {
     }
-    void fromAdmin(const FIX::Message &message, const FIX::SessionID &) throw(
-        FIX::FieldNotFound, FIX::IncorrectDataFormat, FIX::IncorrectTagValue, FIX::RejectLogon)
+    void fromAdmin(const FIX::Message &message,
+                   const FIX::SessionID &) throw(FIX::FieldNotFound, FIX::IncorrectDataFormat,
+                                                 FIX::IncorrectTagValue, FIX::RejectLogon)
     {
         if (message.getHeader().getField(FIX::FIELD::MsgType) != "A")
             return;
@@ -251,8 +255,8 @@ struct fix_session : public FIX::Application, public FIX::Responder {
         FIX::Message message(text, *dictionary, true);
         uint32_t first = 0, last = 0;
         if (layer.isLoggedOn() && is_resend_request(message, &first, &last)) {
-            int number = FIX::IntConvertor::convert(
-                message.getHeader().getField(FIX::FIELD::MsgSeqNum));
+            int number =
+                FIX::IntConvertor::convert(message.getHeader().getField(FIX::FIELD::MsgSeqNum));
             bool repeated = number < layer.getExpectedTargetNum();
             FIX::Message heartbeat;
             heartbeat.getHeader() = message.getHeader();
@@ -272,7 +276,7 @@ struct fix_session : public FIX::Application, public FIX::Responder {
     LogFactory logs;
     FIX::Session layer;
 
-private:
+  private:
     // False also for one that is broken: the session layer then rejects it.
     bool is_resend_request(const FIX::Message &message, uint32_t *first, uint32_t *last) const
     {
@@ -294,7 +298,8 @@ private:
     }
 };
 
-// ---- the door --------------------------------------------------------------------------------------
+// ---- the door
+// --------------------------------------------------------------------------------------
 
 struct fix_dialect *fix_dialect_create(void)
 {
@@ -305,7 +310,8 @@ struct fix_dialect *fix_dialect_create(void)
         dictionary->checkUserDefinedFields(true);
         dialect->dictionary = dictionary.get();
         dialect->provider.addTransportDataDictionary(
-            FIX::BeginString("FIX.4.4"), ptr::shared_ptr<FIX::DataDictionary>(dictionary.release()));
+            FIX::BeginString("FIX.4.4"),
+            ptr::shared_ptr<FIX::DataDictionary>(dictionary.release()));
         return dialect.release();
     } catch (const std::exception &error) {
         std::fprintf(stderr, "FIX dictionary: %s\n", error.what());

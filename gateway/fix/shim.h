@@ -1,13 +1,13 @@
-// Shim: QuickFIX's session layer (logon, heartbeats, sequence numbers, gaps, rejects) in our own words. The
-// only C++ of the project stands behind this header. It opens no socket and no file and starts no thread:
-// bytes go in by fix_session_feed, bytes come out by `to_wire`, numbers and messages are kept by the
-// caller's store, and a resend is the caller's too (resend_requested), because it may be longer than what
-// we are willing to buffer at once.
+// Shim: QuickFIX's session layer (logon, heartbeats, sequence numbers, gaps, rejects) in our own
+// words. The only C++ of the project stands behind this header. It opens no socket and no file and
+// starts no thread: bytes go in by fix_session_feed, bytes come out by `to_wire`, numbers and
+// messages are kept by the caller's store, and a resend is the caller's too (resend_requested),
+// because it may be longer than what we are willing to buffer at once.
 //
-// Threads: the gateway's I/O thread only. Ownership: texts given to callbacks live until they return.
-// Callbacks must not call back into the same session, except fix_session_send from `message`.
-// Failure: nothing is thrown through this header; what QuickFIX throws becomes a note and, where the
-// protocol says so, a reject or a hang-up.
+// Threads: the gateway's I/O thread only. Ownership: texts given to callbacks live until they
+// return. Callbacks must not call back into the same session, except fix_session_send from
+// `message`. Failure: nothing is thrown through this header; what QuickFIX throws becomes a note
+// and, where the protocol says so, a reject or a hang-up.
 #ifndef LONJA_GATEWAY_FIX_SHIM_H
 #define LONJA_GATEWAY_FIX_SHIM_H
 
@@ -42,7 +42,8 @@ struct fix_group { // one entry of a repeating group, fields in the group's orde
 struct fix_session_events { // what the session tells its owner; `context` is the owner
     void (*to_wire)(void *context, const char *bytes, size_t count);
     void (*hang_up)(void *context); // after what was sent has gone out
-    // Asked for every Logon that is otherwise in order: NULL = welcome, else the reason of the refusal.
+    // Asked for every Logon that is otherwise in order: NULL = welcome, else the reason of the
+    // refusal.
     const char *(*logon_verdict)(void *context, const struct fix_message *logon);
     void (*logged_on)(void *context);
     void (*logged_off)(void *context);
@@ -60,7 +61,8 @@ struct fix_session_events { // what the session tells its owner; `context` is th
     void (*reset)(void *context); // both numbers to 1, what was kept is forgotten
 };
 
-// Reads the dictionary that is compiled in. NULL, and the reason on standard error, if it is broken.
+// Reads the dictionary that is compiled in. NULL, and the reason on standard error, if it is
+// broken.
 struct fix_dialect *fix_dialect_create(void);
 void fix_dialect_destroy(struct fix_dialect *dialect);
 
@@ -72,7 +74,8 @@ void fix_session_destroy(struct fix_session *session);
 
 // A connection is there (or a new one): answers go to to_wire until hang_up.
 void fix_session_connect(struct fix_session *session);
-// One whole message, framed, length and checksum checked. Returns false if it is no message after all.
+// One whole message, framed, length and checksum checked. Returns false if it is no message after
+// all.
 bool fix_session_feed(struct fix_session *session, const char *bytes, size_t count);
 // Once a second: heartbeats, test requests, timeouts.
 void fix_session_tick(struct fix_session *session);

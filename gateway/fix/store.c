@@ -1,7 +1,8 @@
-// Happy path: open reads the newer slot of `numbers` and walks over the messages, building the index; the
-// next block of numbers is reserved at once. Then append … flush … append … flush, and a reservation now and
-// then. Failure: a torn message at the end was never sent by a process that survived its crash, or lies
-// behind the last sync of a machine that did not: it is cut off, and its event is reported again.
+// Happy path: open reads the newer slot of `numbers` and walks over the messages, building the
+// index; the next block of numbers is reserved at once. Then append … flush … append … flush, and a
+// reservation now and then. Failure: a torn message at the end was never sent by a process that
+// survived its crash, or lies behind the last sync of a machine that did not: it is cut off, and
+// its event is reported again.
 #include "gateway/fix/store.h"
 
 #include <assert.h>
@@ -25,7 +26,7 @@ struct numbers {
     uint32_t session;
     uint32_t generation;
     uint32_t reserved_end;
-    uint32_t clean_next; // 0 = the store is in use, or was not closed
+    uint32_t clean_next;         // 0 = the store is in use, or was not closed
     struct store_reference base; // never of a message of this generation: that may be lost
     char comp_id[STORE_COMP_ID_BYTES_MAX];
     uint32_t zero;
@@ -52,7 +53,8 @@ int store_reference_compare(const struct store_reference *a, const struct store_
     return a->side < b->side ? -1 : a->side > b->side;
 }
 
-// ---- numbers -----------------------------------------------------------------------------------------
+// ---- numbers
+// -----------------------------------------------------------------------------------------
 
 static uint32_t numbers_crc(const struct numbers *numbers)
 {
@@ -105,7 +107,8 @@ int store_reserve(struct store *store)
     return numbers_write(store, store->next_out + STORE_BLOCK, 0);
 }
 
-// ---- messages ----------------------------------------------------------------------------------------
+// ---- messages
+// ----------------------------------------------------------------------------------------
 
 static void index_add(struct store *store, uint32_t number, uint64_t offset)
 {
@@ -259,7 +262,8 @@ uint32_t store_read(struct store *store, uint32_t number, char text[STORE_MESSAG
     return store->entries[low].number;
 }
 
-// ---- life --------------------------------------------------------------------------------------------
+// ---- life
+// --------------------------------------------------------------------------------------------
 
 static int folder_make(struct store *store, const char *fix_folder)
 {

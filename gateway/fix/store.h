@@ -1,20 +1,24 @@
-// Store: what one FIX session must remember beyond its process: the outgoing numbers, and every application
-// message as it was first sent. Kept in <state_folder>/fix/<session>/:
+// Store: what one FIX session must remember beyond its process: the outgoing numbers, and every
+// application message as it was first sent. Kept in <state_folder>/fix/<session>/:
 //
-//   numbers           two slots of 256 bytes, written in turn and synced: generation, reserved numbers, whether
+//   numbers           two slots of 256 bytes, written in turn and synced: generation, reserved
+//   numbers, whether
 //                     the last stop was clean, CompID of the peer
-//   messages-<g>      append-only: each application message with the state of its order after it (bytes whose
-//                     meaning is the caller's); g is the generation, which a reset of the session raises
+//   messages-<g>      append-only: each application message with the state of its order after it
+//   (bytes whose
+//                     meaning is the caller's); g is the generation, which a reset of the session
+//                     raises
 //
-// Numbers are reserved in blocks of STORE_BLOCK, synced before the first one is used: after a crash numbering
-// goes on behind the reservation, so no number ever falls below what the peer may have seen. Messages are
-// appended without waiting (store_flush hands them to the system before the socket gets them; store_sync
-// makes them durable). What a crash of the machine takes is known: the reference of each message to its event
-// is kept with it, and events behind the last one kept are reported again, with PossResend.
-// Administrative messages are not kept: a number without a message is gap-filled.
+// Numbers are reserved in blocks of STORE_BLOCK, synced before the first one is used: after a crash
+// numbering goes on behind the reservation, so no number ever falls below what the peer may have
+// seen. Messages are appended without waiting (store_flush hands them to the system before the
+// socket gets them; store_sync makes them durable). What a crash of the machine takes is known: the
+// reference of each message to its event is kept with it, and events behind the last one kept are
+// reported again, with PossResend. Administrative messages are not kept: a number without a message
+// is gap-filled.
 //
-// Threads: the I/O thread, except store_sync_fd's descriptor, which may be synced by another. Failure of the
-// disk is final: the functions return -errno, and the gateway must stop sending.
+// Threads: the I/O thread, except store_sync_fd's descriptor, which may be synced by another.
+// Failure of the disk is final: the functions return -errno, and the gateway must stop sending.
 #ifndef LONJA_GATEWAY_FIX_STORE_H
 #define LONJA_GATEWAY_FIX_STORE_H
 
@@ -32,17 +36,17 @@ enum {
 };
 
 struct store_reference { // the event that a message reports
-    uint64_t sequence; // 0 = none: an answer of the gateway's own
+    uint64_t sequence;   // 0 = none: an answer of the gateway's own
     uint32_t index;
     uint32_t side; // enum side of a trade's report, else 0
 };
 
 struct store_record {
-    uint32_t number;  // 0 = a state without a message: carried over a reset
+    uint32_t number; // 0 = a state without a message: carried over a reset
     struct store_reference reference;
     const void *state; // at most STORE_STATE_BYTES_MAX
     size_t state_bytes;
-    const char *text;  // at most STORE_MESSAGE_BYTES_MAX
+    const char *text; // at most STORE_MESSAGE_BYTES_MAX
     size_t text_bytes;
 };
 
@@ -57,15 +61,15 @@ struct store_entry {
 struct store {
     char folder[512];
     int numbers_fd, messages_fd;
-    uint64_t writes;             // of the numbers file: the newer slot wins
+    uint64_t writes; // of the numbers file: the newer slot wins
     uint32_t session;
     uint32_t generation;
-    uint32_t next_out;           // the next number to use
-    uint32_t reserved_end;       // numbers below it may be used
+    uint32_t next_out;     // the next number to use
+    uint32_t reserved_end; // numbers below it may be used
     char comp_id[STORE_COMP_ID_BYTES_MAX];
     struct store_entry *entries; // by number
     size_t entry_count, entry_capacity;
-    uint8_t *buffer;             // appended, not yet written
+    uint8_t *buffer; // appended, not yet written
     size_t buffer_bytes, buffer_capacity;
     uint64_t written;            // length of the messages file
     bool dirty;                  // written and not yet synced
@@ -75,8 +79,9 @@ struct store {
 
 typedef void store_visit(void *context, const struct store_record *record);
 
-// Opens the session's store, or makes one if comp_id is given; `visit` sees every kept record, in order. A
-// torn end of the messages file is cut. Returns 0, -ENOENT (no store and no comp_id), or -errno.
+// Opens the session's store, or makes one if comp_id is given; `visit` sees every kept record, in
+// order. A torn end of the messages file is cut. Returns 0, -ENOENT (no store and no comp_id), or
+// -errno.
 CHECKED int store_open(struct store *store, const char *fix_folder, uint32_t session,
                        const char *comp_id, store_visit *visit, void *context);
 // Flushes, syncs and notes the exact next number: the next start has no hole. Returns 0 or -errno.
@@ -84,20 +89,21 @@ CHECKED int store_close(struct store *store);
 // Frees memory and descriptors without a word to the disk, as a crash does.
 void store_abandon(struct store *store);
 
-// Sees to it that next_out may be used; waits for the disk once per STORE_BLOCK. Returns 0 or -errno.
+// Sees to it that next_out may be used; waits for the disk once per STORE_BLOCK. Returns 0 or
+// -errno.
 CHECKED int store_reserve(struct store *store);
 // Keeps a message; numbers only go up.
 void store_append(struct store *store, const struct store_record *record);
 // Hands what was appended to the system. Returns 0 or -errno.
 CHECKED int store_flush(struct store *store);
-// Both numbers begin at 1 again and what was kept is gone; the last reference stays. Between the two calls
-// the caller appends the states that must outlive the messages; a crash before the second one leaves the
-// store as it was. Return 0 or -errno.
+// Both numbers begin at 1 again and what was kept is gone; the last reference stays. Between the
+// two calls the caller appends the states that must outlive the messages; a crash before the second
+// one leaves the store as it was. Return 0 or -errno.
 CHECKED int store_reset_begin(struct store *store);
 CHECKED int store_reset_commit(struct store *store);
 
-// The first kept message with a number >= `number`: returns its number and writes the text; 0 = none.
-// Flushes first. *bytes is 0 if the disk cannot be read or the text is rotten.
+// The first kept message with a number >= `number`: returns its number and writes the text; 0 =
+// none. Flushes first. *bytes is 0 if the disk cannot be read or the text is rotten.
 uint32_t store_read(struct store *store, uint32_t number, char text[STORE_MESSAGE_BYTES_MAX],
                     size_t *bytes);
 

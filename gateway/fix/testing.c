@@ -10,7 +10,8 @@
 
 enum { CASH = 1, TOKEN = 2, INSTRUMENT = 1 };
 
-// ---- the core ----------------------------------------------------------------------------------------
+// ---- the core
+// ----------------------------------------------------------------------------------------
 
 static void history_add(struct venue *venue, const struct event *event)
 {
@@ -125,14 +126,14 @@ static void set_up_member(struct venue *venue, uint32_t session)
     c.body.member_set.member = session;
     core_apply(venue, &c);
     c = by_admin(CMD_account_set, 0);
-    c.body.account_set = (struct account_set_cmd){
-        .account = 100 + account,
-        .member = session,
-        .kyc = KYC_APPROVED,
-        .accreditation = ACCREDITATION_INSTITUTIONAL,
-        .fatca = FATCA_CLEAR,
-        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
-        .fee_bps = FEE_BPS_DEFAULT};
+    c.body.account_set = (struct account_set_cmd){.account = 100 + account,
+                                                  .member = session,
+                                                  .kyc = KYC_APPROVED,
+                                                  .accreditation = ACCREDITATION_INSTITUTIONAL,
+                                                  .fatca = FATCA_CLEAR,
+                                                  .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET |
+                                                           ACCOUNT_NO_LIMITS,
+                                                  .fee_bps = FEE_BPS_DEFAULT};
     core_apply(venue, &c);
     c = by_admin(CMD_session_set, 4);
     c.body.session_set.session = session;
@@ -169,7 +170,8 @@ static void engine_make(struct venue *venue)
     venue->sink = (struct event_sink){.events = venue->sink_events, .mask = TESTING_EVENTS_MAX - 1};
 }
 
-// ---- the gateway -------------------------------------------------------------------------------------
+// ---- the gateway
+// -------------------------------------------------------------------------------------
 
 static void gateway_attach(struct venue *venue)
 {
@@ -268,7 +270,8 @@ void venue_close(struct venue *venue)
     free(venue->engine_memory);
 }
 
-// ---- peers -------------------------------------------------------------------------------------------
+// ---- peers
+// -------------------------------------------------------------------------------------------
 
 static void wire_send(void *context, const char *bytes, size_t count)
 {
@@ -299,8 +302,8 @@ void peer_send_as(struct peer *peer, uint32_t number, const char *fields)
     assert_non_null(rest);
     assert_non_null(peer->session);
     fix_time(now, clock_wall_ns(&clock_system));
-    int bytes = snprintf(body, sizeof body, "%.*s|34=%u|49=%s|52=%s|56=LONJA%s", (int)(rest - fields),
-                         fields, number, peer->comp_id, now, rest);
+    int bytes = snprintf(body, sizeof body, "%.*s|34=%u|49=%s|52=%s|56=LONJA%s",
+                         (int)(rest - fields), fields, number, peer->comp_id, now, rest);
     assert_true(bytes > 0 && (size_t)bytes < sizeof body);
     for (int i = 0; i < bytes; i++)
         if (body[i] == '|')

@@ -1,5 +1,5 @@
-// Helpers of this folder's tests: a venue in one thread (command ring, real engine, view, desk), and FIX
-// peers that write and read bare bytes.
+// Helpers of this folder's tests: a venue in one thread (command ring, real engine, view, desk),
+// and FIX peers that write and read bare bytes.
 #ifndef LONJA_GATEWAY_FIX_TESTING_H
 #define LONJA_GATEWAY_FIX_TESTING_H
 
@@ -19,9 +19,9 @@ struct peer { // session 1 "ATLANTIC" with account 1001, session 2 "BALEAR" with
     const char *comp_id;
     struct session *session;
     struct session_wire wire;
-    uint32_t next_out;          // the number of what it sends next
-    char *heard[HEARD_MAX];     // what it got, SOH as '|'
-    size_t heard_count, read;   // expect() goes on behind what it has found
+    uint32_t next_out;        // the number of what it sends next
+    char *heard[HEARD_MAX];   // what it got, SOH as '|'
+    size_t heard_count, read; // expect() goes on behind what it has found
     bool hung_up;
 };
 
@@ -36,7 +36,7 @@ struct venue {
     struct engine *engine;
     struct event_sink sink;
     struct event sink_events[TESTING_EVENTS_MAX];
-    struct event *history;      // every event ever: the tape
+    struct event *history; // every event ever: the tape
     size_t history_count, history_capacity;
     uint64_t sequence;
     struct event_ring_control core;
@@ -49,7 +49,8 @@ void venue_close(struct venue *venue);
 void venue_restart_gateway(struct venue *venue, bool clean);
 // The core takes what is in the ring; the desk sees the events.
 void venue_run(struct venue *venue);
-// The core loses what is in the ring, as when it dies; it may be there again before the gateway knows.
+// The core loses what is in the ring, as when it dies; it may be there again before the gateway
+// knows.
 void venue_lose_commands(struct venue *venue);
 // The core loses what is in the ring, and is there again in a new epoch.
 void venue_restart_core(struct venue *venue);

@@ -24,13 +24,13 @@ static void mean(const struct session *session, const struct request_id *id, uin
     orders_mean(&session->desk->orders, session->id, id->text, id->bytes, what);
 }
 
-// ---- answers at once ---------------------------------------------------------------------------------
+// ---- answers at once
+// ---------------------------------------------------------------------------------
 
 static void send_report(struct session *session, const char *type, const struct report *report)
 {
-    const struct session_message message = {.msg_type = type,
-                                            .fields = report->fields,
-                                            .field_count = report->field_count};
+    const struct session_message message = {
+        .msg_type = type, .fields = report->fields, .field_count = report->field_count};
     session_send(session, &message);
 }
 
@@ -97,7 +97,8 @@ static enum outcome tell_status(struct session *session, const struct request *r
     return DONE;
 }
 
-// ---- commands ----------------------------------------------------------------------------------------
+// ---- commands
+// ----------------------------------------------------------------------------------------
 
 // A record in the ring with the client id as its tail; NULL: the refusal has been sent.
 static struct command *claim(struct session *session, const struct request *request, uint8_t type)
@@ -105,15 +106,18 @@ static struct command *claim(struct session *session, const struct request *requ
     struct link *link = session->desk->link;
     struct command *command = NULL;
     if (session_announce(session))
-        command = link_claim(link, type, request->client_id.bytes, session->id, request->session_seq);
+        command =
+            link_claim(link, type, request->client_id.bytes, session->id, request->session_seq);
     if (command == NULL) {
-        refuse(session, request, because(link->attached ? REJECT_OVERLOADED : REJECT_NOT_ATTACHED, 0, 0, 0));
+        refuse(session, request,
+               because(link->attached ? REJECT_OVERLOADED : REJECT_NOT_ATTACHED, 0, 0, 0));
         return NULL;
     }
     return command;
 }
 
-static enum outcome launch(struct session *session, struct request *request, struct command *command)
+static enum outcome launch(struct session *session, struct request *request,
+                           struct command *command)
 {
     memcpy(command_tail_writable(command), request->client_id.text, request->client_id.bytes);
     request->gateway_seq = link_send(session->desk->link);
@@ -127,7 +131,8 @@ static enum outcome take_new(struct session *session, struct request *request)
     uint64_t known = meaning(session, &request->client_id);
     struct fix_order *order = orders_find(&session->desk->orders, known);
     if (request->poss_resend && order != NULL)
-        return tell_status(session, request, order); // it may be the same order: tell, do not double
+        return tell_status(session, request,
+                           order); // it may be the same order: tell, do not double
     if (known != 0)
         return refuse(session, request, because(REJECT_DUPLICATE_CLIENT_ID, 0, 0, 0));
     struct command *command = claim(session, request, CMD_order_new);
@@ -158,15 +163,16 @@ static enum outcome resolve(struct session *session, struct request *request,
     if (known == 0 && request->kind == REQUEST_STATUS)
         known = request->order;
     *out = orders_find(&session->desk->orders, known);
-    if (*out != NULL && ((*out)->session != session->id ||
-                         (request->order != 0 && request->order != known)))
+    if (*out != NULL &&
+        ((*out)->session != session->id || (request->order != 0 && request->order != known)))
         *out = NULL;
     if (*out != NULL)
         request->order = (*out)->order;
     return DONE;
 }
 
-// What the request says of the order must be so: an instruction meant for another order is not carried out.
+// What the request says of the order must be so: an instruction meant for another order is not
+// carried out.
 static struct refusal mismatch(const struct request *request, const struct fix_order *order)
 {
     if (request->side != order->side)
@@ -276,12 +282,14 @@ static enum outcome take(struct session *session, struct request *request)
     return DONE;
 }
 
-// ---- messages and waiting ------------------------------------------------------------------------------
+// ---- messages and waiting
+// ------------------------------------------------------------------------------
 
 static void wait_append(struct session *session, const struct request *request)
 {
     if (session->waiting_count == session->waiting_capacity) {
-        session->waiting_capacity = session->waiting_capacity == 0 ? 8 : session->waiting_capacity * 2;
+        session->waiting_capacity =
+            session->waiting_capacity == 0 ? 8 : session->waiting_capacity * 2;
         session->waiting =
             realloc(session->waiting, session->waiting_capacity * sizeof *session->waiting);
         ASSERT(session->waiting != NULL);

@@ -1,7 +1,8 @@
 // Trading: from a member's message to a command in the ring, or to an answer at once.
 //
-// A cancel, amend or status request for an order that is in flight waits for the order's answer, and what the
-// session sends after it waits behind it, so that the core sees a session's messages in their order.
+// A cancel, amend or status request for an order that is in flight waits for the order's answer,
+// and what the session sends after it waits behind it, so that the core sees a session's messages
+// in their order.
 //
 // Threads: I/O thread.
 #ifndef LONJA_GATEWAY_FIX_TRADING_H
@@ -13,8 +14,8 @@
 bool trading_on_message(struct session *session, const struct fix_message *message);
 // Tries what waits, as far as it goes; after each answer to one of the session's commands.
 void trading_retry(struct session *session);
-// Answers a request with a refusal of the gateway's own (REJECT_IN_DOUBT, REJECT_OVERLOADED …) and frees its
-// client id.
+// Answers a request with a refusal of the gateway's own (REJECT_IN_DOUBT, REJECT_OVERLOADED …) and
+// frees its client id.
 void trading_refuse(struct session *session, const struct request *request,
                     const struct refusal *refusal);
 

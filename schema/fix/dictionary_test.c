@@ -1,6 +1,7 @@
-// Our dialect against FIX Orchestra's machine-readable FIX 4.4: every field has the standard's name and type,
-// every message the standard's name, every field of a message belongs to it there, and what the standard
-// requires of a message we require, too (5001 and up are ours). Skipped where the standard's file is absent.
+// Our dialect against FIX Orchestra's machine-readable FIX 4.4: every field has the standard's name
+// and type, every message the standard's name, every field of a message belongs to it there, and
+// what the standard requires of a message we require, too (5001 and up are ours). Skipped where the
+// standard's file is absent.
 #include "base/testing.h"
 
 #include <stdio.h>
@@ -57,7 +58,8 @@ static unsigned tag_of_name(struct dictionaries *both, const char *name)
     return (unsigned)atoi(attribute(field, "number", text));
 }
 
-// ---- the standard's messages -----------------------------------------------------------------------
+// ---- the standard's messages
+// -----------------------------------------------------------------------
 
 struct content {
     bool has[TAGS], required[TAGS];
@@ -98,7 +100,8 @@ static void expand(struct dictionaries *both, xmlNode *node, bool required, stru
     }
 }
 
-// ---- tests -------------------------------------------------------------------------------------------
+// ---- tests
+// -------------------------------------------------------------------------------------------
 
 static void standard_type(struct dictionaries *both, xmlNode *field, char out[64])
 {
@@ -114,10 +117,12 @@ static void every_field_has_the_standards_name_and_type(void **state)
 {
     struct dictionaries *both = *state;
     xmlNode *root = xmlDocGetRootElement(both->dialect);
-    xmlNode *standard_fields = find(xmlDocGetRootElement(both->standard)->children, "fields", "", "");
+    xmlNode *standard_fields =
+        find(xmlDocGetRootElement(both->standard)->children, "fields", "", "");
     char number[64], name[64], type[64], expected[64];
     unsigned count = 0;
-    for (xmlNode *at = find(root->children, "fields", "", "")->children; at != NULL; at = at->next) {
+    for (xmlNode *at = find(root->children, "fields", "", "")->children; at != NULL;
+         at = at->next) {
         if (!is(at, "field") || atoi(attribute(at, "number", number)) >= OWN_TAG_MIN)
             continue;
         xmlNode *field = find(standard_fields->children, "field", "id", number);
@@ -179,7 +184,8 @@ static void every_message_is_the_standards(void **state)
     struct dictionaries *both = *state;
     xmlNode *root = xmlDocGetRootElement(both->dialect);
     unsigned count = 0;
-    for (xmlNode *at = find(root->children, "messages", "", "")->children; at != NULL; at = at->next)
+    for (xmlNode *at = find(root->children, "messages", "", "")->children; at != NULL;
+         at = at->next)
         if (is(at, "message")) {
             message_check(both, at);
             count++;
