@@ -105,7 +105,8 @@ sleep 1; kill -TERM "$supervisor"; wait "$supervisor"; result=$?; supervisor=''
 check "asked again, it kills" said 'core: does not stop, killing it'
 check "and says that not all was well" [ $result = 1 ]
 
-if [ "$(id -u)" = 0 ]; then
+# Root of a user namespace may have no other user to become.
+if [ "$(id -u)" = 0 ] && setpriv --reuid 62000 --regid 62000 --clear-groups true 2>/dev/null; then
     for name in core web sign; do fake $name <<<'exec sleep 1000'; done
     fake web <<<'cat secrets/pg-lonja_web; exec sleep 1000'
     mkdir -m 700 "$work/secrets"; echo secret >"$work/secrets/pg-lonja_web"
@@ -124,6 +125,8 @@ if [ "$(id -u)" = 0 ]; then
     kill -KILL "$supervisor"; wait "$supervisor" 2>/dev/null
     check "and dies with the supervisor all the same" gone "$core"
     : >"$config"
+else
+    echo "skipped: user ids per process (needs root)"
 fi
 
 "$lonja" up --config "$config" --only core,fix >"$work/out" 2>&1
