@@ -499,6 +499,19 @@ const tests = {
     await client.close();
   },
 
+  async 'the gateway stands still too long: detached, attached again, orders go on'() {
+    const elena = await Client.open('elena'), web = await pid('web');
+    assert.equal((await elena.place({ price: '95.6' })).type, 'placed');
+    process.kill(web, 'SIGSTOP');
+    await sleep(4500);
+    process.kill(web, 'SIGCONT');
+    await until('it is attached again', async () => (await get('/health')).status === 200);
+    await elena.next('order', (m) => m.order.reason === 'disconnect');
+    assert.equal((await elena.place({ price: '95.6' })).type, 'placed');
+    assert.equal((await elena.ask('cancel_all')).count, 1);
+    await elena.close();
+  },
+
   async 'the core is killed: answers in doubt, then everything goes on from snapshots'() {
     const client = await Client.open('carla');
     const kept = (await client.place({ price: '95.33', client_order_id: 'survivor' })).order;
