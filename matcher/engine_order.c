@@ -22,6 +22,7 @@ struct taker {
     struct order order;
     int64_t quantity;
     int64_t hold;
+    int64_t filled_notional;
 };
 
 static int64_t order_hold(const struct instrument *instrument, const struct order *order,
@@ -339,10 +340,13 @@ static uint8_t taker_match(struct turn *turn, struct taker *taker)
         match_book(engine, &match, instrument->treasury_balance);
         maker->leaves -= match.quantity;
         taker->order.leaves -= match.quantity;
+        taker->filled_notional += match.notional;
         instrument->state.last_price = maker->price;
         emit_trade(turn, taker, maker, &match);
         if (maker->leaves == 0)
             book_remove(engine, instrument, place);
+        else
+            engine->pool.cold[place].filled_notional += match.notional;
         if (breaker_watch(turn, instrument))
             return CANCEL_BREAKER;
     }
@@ -362,6 +366,7 @@ static void taker_rest(struct turn *turn, const struct taker *taker)
     struct order_cold *cold = &pool->cold[place];
     *cold = (struct order_cold){.quantity = taker->quantity,
                                 .entered_ns = turn->command->header.time_ns,
+                                .filled_notional = taker->filled_notional,
                                 .gateway = turn->command->header.gateway,
                                 .client_id_bytes = body->client_id_bytes};
     client_id_copy(cold->client_id, command_tail(turn->command), body->client_id_bytes);
@@ -404,7 +409,7 @@ static void taker_finish(struct turn *turn, struct taker *taker, uint8_t reason)
 
 void engine_order_new(struct turn *turn)
 {
-    struct taker taker;
+    struct taker taker = {.filled_notional = 0};
     struct refusal refusal;
     ASSERT(turn->command->header.type == CMD_order_new);
     if (!taker_admit(turn, &taker, &refusal)) {

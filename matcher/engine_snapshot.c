@@ -150,7 +150,8 @@ static int save_order(const struct engine *engine, const struct saver *saver, ui
         .flags = order->flags,
         .gateway = cold->gateway,
         .client_id_bytes = cold->client_id_bytes,
-        .entered_ns = cold->entered_ns};
+        .entered_ns = cold->entered_ns,
+        .filled_notional = cold->filled_notional};
     memcpy(record.client_id, cold->client_id, sizeof(record.client_id));
     SAVE(saver, order, record);
     return 0;
@@ -389,7 +390,7 @@ static bool order_record_valid(const struct engine *engine, const struct order_r
         order_pool_find(&engine->pool, record->order) != 0)
         return false;
     if ((record->side != SIDE_BUY && record->side != SIDE_SELL) || record->price <= 0 ||
-        record->leaves <= 0 || record->leaves > record->quantity ||
+        record->leaves <= 0 || record->leaves > record->quantity || record->filled_notional < 0 ||
         record->client_id_bytes > CLIENT_ID_BYTES_MAX ||
         !money_is_multiple(&instrument->tick, record->price) ||
         !money_is_multiple(&instrument->lot, record->leaves))
@@ -414,6 +415,7 @@ static void order_fill(struct order *order, struct order_cold *cold, const struc
                             .flags = record->flags};
     *cold = (struct order_cold){.quantity = record->quantity,
                                 .entered_ns = record->entered_ns,
+                                .filled_notional = record->filled_notional,
                                 .gateway = record->gateway,
                                 .client_id_bytes = record->client_id_bytes};
     memcpy(cold->client_id, record->client_id, sizeof(cold->client_id));

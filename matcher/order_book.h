@@ -45,10 +45,11 @@ _Static_assert(sizeof(struct order) == 64, "one cache line");
 struct order_cold {   // what only reports and snapshots ask for
     int64_t quantity; // total as last amended
     uint64_t entered_ns;
+    int64_t filled_notional; // of its matches so far
     uint8_t gateway;
     uint8_t client_id_bytes;
     char client_id[CLIENT_ID_BYTES_MAX];
-    uint8_t reserved[10];
+    uint8_t reserved[2];
 };
 _Static_assert(sizeof(struct order_cold) == 64, "one cache line");
 

@@ -101,7 +101,7 @@ static int postings_of_settlement(const struct settlement_booked_evt *booked,
         out[0].blocked = -booked->quantity;
         return 1;
     default:
-        ASSERT(false);
+        assert_failed(__FILE__, __LINE__, "a settlement outcome that does not exist");
     }
 }
 

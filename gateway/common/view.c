@@ -475,6 +475,7 @@ static void load_order(struct view *view, const struct order_rec *record)
                                .price = record->price,
                                .quantity = record->quantity,
                                .leaves = record->leaves,
+                               .filled_notional = record->filled_notional,
                                .entered_ns = record->entered_ns,
                                .client_id_bytes = record->client_id_bytes};
     memcpy(order.client_id, record->client_id, sizeof order.client_id);
@@ -536,15 +537,16 @@ static bool load_record(void *context, const struct snapshot_record *record)
     return true;
 }
 
-// Client ids of today's orders that were done before the snapshot: read from the tape, so that a restarted
-// gateway still refuses a duplicate.
+// Client ids of today's orders that were done before the snapshot: read from the tape, so that a
+// restarted gateway still refuses a duplicate.
 static void load_todays_client_ids(struct view *view, const struct boot *boot)
 {
     struct follower *follower = follower_open(boot, 0);
     ASSERT(follower != NULL);
     struct event events[256];
     size_t count;
-    while (follower_sequence(follower) < view->sequence && (count = follower_poll(follower, events, 256)) > 0) {
+    while (follower_sequence(follower) < view->sequence &&
+           (count = follower_poll(follower, events, 256)) > 0) {
         for (size_t i = 0; i < count; i++) {
             const struct event_header *header = &events[i].header;
             if (header->sequence > view->sequence || header->time_ns / DAY_NS != view->day)

@@ -238,6 +238,7 @@ static int compare_record(void *context, const struct snapshot_record *record)
         assert_non_null(mine);
         assert_int_equal(mine->leaves, theirs->leaves);
         assert_int_equal(mine->quantity, theirs->quantity);
+        assert_int_equal(mine->filled_notional, theirs->filled_notional);
         assert_int_equal(mine->session, theirs->session);
         assert_int_equal(mine->client_id_bytes, theirs->client_id_bytes);
         assert_memory_equal(mine->client_id, theirs->client_id, CLIENT_ID_BYTES_MAX);

@@ -58,8 +58,7 @@ static unsigned tag_of_name(struct dictionaries *both, const char *name)
     return (unsigned)atoi(attribute(field, "number", text));
 }
 
-// ---- the standard's messages
-// -----------------------------------------------------------------------
+// ---- the standard's messages --------------------------------------------------------------------
 
 struct content {
     bool has[TAGS], required[TAGS];
@@ -100,8 +99,7 @@ static void expand(struct dictionaries *both, xmlNode *node, bool required, stru
     }
 }
 
-// ---- tests
-// -------------------------------------------------------------------------------------------
+// ---- tests --------------------------------------------------------------------------------------
 
 static void standard_type(struct dictionaries *both, xmlNode *field, char out[64])
 {
