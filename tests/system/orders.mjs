@@ -9,7 +9,7 @@ class OverFix {
   constructor (client) { this.client = client; this.name = 'FIX' }
 
   async answer (clOrdId) {
-    const m = await this.client.waitNext(m => '89j3'.includes(m.get(35)) && (m.get(11) === clOrdId || m.get(379) === clOrdId || m.get(35) === '3'), `answer to ${clOrdId}`)
+    const m = await this.client.waitNext(m => '89j3'.includes(m.get(35)) && (m.get(11) === clOrdId.slice(0, 36) || m.get(379) === clOrdId || m.get(35) === '3'), `answer to ${clOrdId}`)
     const code = Number(m.get(5004) ?? 0)
     return { ok: m.get(35) === '8' && m.get(150) !== '8', id: m.get(41) ?? clOrdId, order: m.get(37), code, text: m.get(58), leaves: m.get(151), status: m.get(39), sequence: m.get(5005), ref: m.get(5003), raw: m.raw }
   }
@@ -44,7 +44,7 @@ class OverWeb {
     const { at, ...m } = await this.client.request(fields)
     const raw = JSON.stringify(m)
     if (m.type !== 'error') return { ok: true, id: m.order?.client_order_id, order: m.order?.order, code: 0, status: m.order?.status, leaves: m.order?.leaves, sequence: m.sequence, message: m, raw }
-    return { ok: false, code: m.error.code, text: m.error.text, hint: m.error.hint, limit: m.error.limit, value: m.error.value, sequence: m.sequence, message: m, raw }
+    return { ok: false, code: m.error.code, name: m.error.name, text: m.error.text, hint: m.error.hint, limit: m.error.limit, value: m.error.value, sequence: m.sequence, message: m, raw }
   }
 
   place ({ symbol = 'PORT', side = 'buy', price, quantity, tif, type, id = nextId(), confirmFatFinger, confirmNav }) {
@@ -91,7 +91,7 @@ export async function orders (suite, venue) {
         assert.ok(answer.text)
       }
       if (only) return
-      if (sameWords) assert.equal(answers.FIX.text, `${answers.WebSocket.text} (${answers.WebSocket.hint})`)
+      if (sameWords) assert.equal(answers.FIX.text, `${answers.WebSocket.name}: ${answers.WebSocket.text} (${answers.WebSocket.hint})`)
       if (limit) assert.equal(answers.WebSocket.limit, limit)
       if (value) assert.equal(answers.WebSocket.value, value)
     })
