@@ -478,7 +478,8 @@ static bool heal(struct test *test)
     }
     for (uint32_t i = 1; i <= INSTRUMENT_COUNT; i++) {
         const struct instrument_state_rec *state = &naive->states[i];
-        if (state->breaker_tripped && state->reference_price != state->last_price) {
+        if (state->breaker_tripped && state->last_price != 0 &&
+            state->reference_price != state->last_price) {
             command = start(test, CMD_reference_set, GATEWAY_ADMIN);
             command->body.reference_set =
                 (struct reference_set_cmd){.instrument = i, .price = state->last_price};
