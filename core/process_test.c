@@ -446,43 +446,6 @@ static void a_deleted_tape_is_rebuilt(void **state)
     follower_close(follower);
 }
 
-// Plants a command that the engine's contract does not allow: it asserts.
-static void plant_poison(struct venue *venue)
-{
-    struct journal_io io;
-    struct journal_io_file file;
-    char folder[NUMBERED_PATH_BYTES];
-    state_folder(folder, &venue->boot.config, "journal");
-    assert_int_equal(journal_io_file_open(&io, &file, folder, true), 0);
-    struct journal_reader reader;
-    assert_int_equal(journal_reader_open(&reader, &io, 1, false), 0);
-    const struct journal_block_header *block;
-    while (journal_reader_next(&reader, &block) == JOURNAL_READ)
-        ;
-    static _Alignas(4096) uint8_t page[4096];
-    memset(page, 0, sizeof page);
-    struct journal_block_header *poison = (struct journal_block_header *)(void *)page;
-    *poison = (struct journal_block_header){.epoch = reader.epoch,
-                                            .segment = reader.segment,
-                                            .first_sequence = reader.next_sequence,
-                                            .count = 1,
-                                            .bytes = SLOT_BYTES,
-                                            .previous_chain = reader.chain};
-    struct command *command = (struct command *)(void *)(poison + 1);
-    command->header.slots = 1;
-    command->header.type = 63; // does not exist
-    command->header.version = SCHEMA_VERSION;
-    command->header.sequence = reader.next_sequence;
-    journal_block_seal(poison);
-    char name[NUMBERED_NAME_BYTES];
-    numbered_name(name, reader.segment, JOURNAL_SUFFIX);
-    int fd = io.open(io.context, name, JOURNAL_IO_WRITE);
-    assert_int_equal(io.write(io.context, fd, page, sizeof page, reader.offset), 0);
-    io.close(io.context, fd);
-    journal_reader_close(&reader);
-    journal_io_file_close(&file);
-}
-
 static void a_poison_command_stops_the_core_for_good_until_it_is_cut(void **state)
 {
     struct venue *venue = *state;
@@ -495,7 +458,7 @@ static void a_poison_command_stops_the_core_for_good_until_it_is_cut(void **stat
     char before[512], after[512], options[64], text[512];
     replay_line(before, venue, "");
     uint64_t last = follower_sequence(venue->follower);
-    plant_poison(venue);
+    testing_plant_poison(venue->folder);
     for (int i = 0; i < 2; i++) {
         venue->core = start(&venue->boot, PROCESS_CORE);
         int status = finish(&venue->core, 0);

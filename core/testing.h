@@ -15,4 +15,8 @@ void testing_folder_remove(const char *folder);
 void testing_boot_init(struct boot *boot, enum process_id process, const char *folder);
 void testing_boot_fini(struct boot *boot);
 
+// Appends a sealed block with a command that makes the engine assert to the journal of a state folder that
+// nobody has open. Returns the command's sequence.
+uint64_t testing_plant_poison(const char *state);
+
 #endif
