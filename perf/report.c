@@ -53,7 +53,8 @@ struct report_line report_line(const char *bench, const char *workload, const ch
                                 .floor_p999 = NAN,
                                 .ratio_p99 = NAN,
                                 .ratio_p999 = NAN,
-                                .mark = NAN};
+                                .mark = NAN,
+                                .mark_p99 = NAN};
 }
 
 void report_samples(struct report_line *line, const struct samples *samples)
@@ -103,6 +104,7 @@ static void print_json(const struct report_line *line)
     number_member("ratio_p99", line->ratio_p99);
     number_member("ratio_p999", line->ratio_p999);
     number_member("mark", line->mark);
+    number_member("mark_p99", line->mark_p99);
     text_member("checksum", line->checksum);
     if (line->memory) {
         struct rusage usage;
@@ -133,6 +135,7 @@ static void print_text(const struct report_line *line)
     print_figure("ratio", line->ratio);
     print_figure("ratio p99", line->ratio_p99);
     print_figure("mark", line->mark);
+    print_figure("mark p99", line->mark_p99);
     printf("\n");
 }
 

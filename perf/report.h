@@ -34,7 +34,7 @@ struct report_line {
     const char *floor;
     double floor_median, ratio; // ratio = ours / floor
     double floor_p99, floor_p999, ratio_p99, ratio_p999;
-    double mark;                // most that docs/performance.md allows, in the metric's unit
+    double mark, mark_p99;      // the most that is allowed of median and p99
     const char *checksum;
     bool memory;                // tell the process's peak memory
 };
