@@ -28,8 +28,7 @@ struct client {
     uint64_t since_ns;
 };
 
-// ---- the session's wire
-// --------------------------------------------------------------------------------
+// ---- the session's wire -------------------------------------------------------------------------
 
 static void wire_send(void *context, const char *bytes, size_t count)
 {
@@ -44,8 +43,7 @@ static void wire_hang_up(void *context)
     connection_finish(client->connection, "the session has ended");
 }
 
-// ---- the Logon's fields
-// ---------------------------------------------------------------------------------
+// ---- the Logon's fields -------------------------------------------------------------------------
 
 static struct fix_text text_of(const char *bytes, size_t count, uint32_t tag)
 {
@@ -66,8 +64,7 @@ static bool wants_reset(const char *bytes, size_t count)
     return is_text(&flag, "Y");
 }
 
-// ---- refusals
-// ----------------------------------------------------------------------------------------
+// ---- refusals -----------------------------------------------------------------------------------
 
 // A Logout outside of any session.
 static void say_logout(struct client *client, const char *text)
@@ -115,8 +112,7 @@ static void refuse(struct client *client, uint32_t session_id, const char *text)
     logon_wipe(client);
 }
 
-// ---- logon
-// -------------------------------------------------------------------------------------------
+// ---- logon --------------------------------------------------------------------------------------
 
 static void bind_session(struct client *client, struct session *session)
 {
@@ -226,8 +222,7 @@ static void on_message(void *context, const char *bytes, size_t count)
         connection_hold(client->connection, true);
 }
 
-// ---- the list
-// ----------------------------------------------------------------------------------------
+// ---- the list -----------------------------------------------------------------------------------
 
 static void on_closed(void *context)
 {
@@ -288,8 +283,7 @@ void clients_accept(struct clients *clients, int fd)
     log_info("connection peer=%s", connection_peer(client->connection));
 }
 
-// ---- work
-// --------------------------------------------------------------------------------------------
+// ---- work ---------------------------------------------------------------------------------------
 
 // Returns false if it could go on at once.
 static bool resend_work(struct client *client)

@@ -104,8 +104,7 @@ void connection_close(struct connection *connection, const char *reason)
     free(connection);
 }
 
-// ---- output
-// --------------------------------------------------------------------------------------------
+// ---- output -------------------------------------------------------------------------------------
 
 static void interest(struct connection *connection)
 {
@@ -189,8 +188,7 @@ void connection_finish(struct connection *connection, const char *reason)
     interest(connection);
 }
 
-// ---- input
-// ---------------------------------------------------------------------------------------------
+// ---- input --------------------------------------------------------------------------------------
 
 void connection_hold(struct connection *connection, bool held)
 {

@@ -17,8 +17,7 @@
 #include "gateway/fix/trading.h"
 #include "risk/postings.h"
 
-// ---- sessions
-// ------------------------------------------------------------------------------------------
+// ---- sessions -----------------------------------------------------------------------------------
 
 static void visit_kept(void *context, const struct store_record *record)
 {
@@ -125,8 +124,7 @@ void desk_flush(struct desk *desk)
     }
 }
 
-// ---- one event
-// ---------------------------------------------------------------------------------------
+// ---- one event ----------------------------------------------------------------------------------
 
 static struct store_reference reference_of(const struct event *event, uint32_t side)
 {
@@ -291,8 +289,7 @@ static void on_amended(struct desk *desk, const struct event *event)
     tell(desk, orders_put(&desk->orders, &after), &what, event);
 }
 
-// ---- refusals by the engine
-// ----------------------------------------------------------------------------
+// ---- refusals by the engine ---------------------------------------------------------------------
 
 static bool kind_of(uint8_t command, uint8_t *kind)
 {

@@ -51,8 +51,7 @@ struct gateway {
     bool failed;
 };
 
-// ---- listener
-// ------------------------------------------------------------------------------------------
+// ---- listener -----------------------------------------------------------------------------------
 
 static int listener_open(const struct config *config)
 {
@@ -119,8 +118,7 @@ static void listener_stop(struct gateway *gateway)
     gateway->listener_fd = -1;
 }
 
-// ---- events
-// ----------------------------------------------------------------------------------------
+// ---- events -------------------------------------------------------------------------------------
 
 static void attached(struct gateway *gateway, uint64_t lost_above)
 {
@@ -152,8 +150,7 @@ static bool events_read(struct gateway *gateway)
     return count < EVENTS_PER_TURN;
 }
 
-// ---- the turn of the loop
-// --------------------------------------------------------------------------
+// ---- the turn of the loop -----------------------------------------------------------------------
 
 static bool before_sleep(void *context)
 {
@@ -216,8 +213,7 @@ static void on_tick(void *context)
         loop_stop(gateway->loop);
 }
 
-// ---- life
-// --------------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 static bool open_venue(struct gateway *gateway)
 {

@@ -1,13 +1,10 @@
-// The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What
-// needs a login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for
-// base/pg_test.c; without them those tests say so and are skipped.
-#include "core/testing.h"
+// The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What needs a
+// login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for base/pg_test.c;
+// without them those tests say so and are skipped.
+#include "gateway/fix/process_venue.h"
 
-#include <argon2.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,314 +16,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/command_ring.h"
-#include "base/event_ring.h"
-#include "base/memfile.h"
-#include "base/pg.h"
-#include "gateway/common/link.h"
 #include "gateway/fix/frame.h"
 #include "gateway/fix/resend.h"
 
-enum {
-    CASH = 1,
-    TOKEN = 2,
-    INSTRUMENT = 1,
-    SECOND_NS = 1000000000,
-    INPUT_MAX = 1 << 22,
-    KEPT_MAX = 20000
-};
+enum { SECOND_NS = 1000000000, INPUT_MAX = 1 << 22, KEPT_MAX = 20000 };
 
-struct venue {
-    char folder[64];
-    struct boot boot;
-    struct event_ring ring;
-    struct link admin;
-    pid_t core, tape, fix;
-    bool has_database;
-};
-
-static struct venue the_venue;
-
-// ---- processes
-// ---------------------------------------------------------------------------------------
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-}
-
-static uint64_t now_ns(void)
-{
-    return clock_monotone_ns(&clock_system);
-}
-
-static void inherit(int fd)
-{
-    if (fd >= 0)
-        fcntl(fd, F_SETFD, 0);
-}
-
-static pid_t start(const struct boot *boot, enum process_id process)
-{
-    struct boot own = *boot;
-    own.process = process;
-    int fd = memfile_create_constant("boot", &own, sizeof own);
-    assert_true(fd >= 0);
-    pid_t child = fork();
-    if (child != 0) {
-        close(fd);
-        return child;
-    }
-    char path[512], text[16];
-    snprintf(path, sizeof path, "%s/lonja-%s", LONJA_BIN, process_name(process));
-    snprintf(text, sizeof text, "%d", fd);
-    setenv("LONJA_BOOT_FD", text, 1);
-    if (getenv("LONJA_TEST_VERBOSE") == NULL && freopen("/dev/null", "w", stderr) == NULL)
-        _exit(99);
-    inherit(fd);
-    inherit(boot->event_ring_fd);
-    for (int i = 0; i < GATEWAY_COUNT; i++)
-        inherit(boot->command_ring_fd[i]);
-    for (int i = 0; i < PROCESS_COUNT; i++) {
-        inherit(boot->reader_page_fd[i]);
-        inherit(boot->doorbell_fd[i]);
-    }
-    execl(path, path, (char *)NULL);
-    _exit(99);
-}
-
-static int finish(pid_t *child, int signal_number)
-{
-    int status = 0;
-    if (*child <= 0)
-        return 0;
-    kill(*child, signal_number);
-    assert_int_equal(waitpid(*child, &status, 0), *child);
-    *child = 0;
-    return status;
-}
-
-static int connect_once(const struct venue *venue)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)venue->boot.config.fix_port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static void start_fix(struct venue *venue)
-{
-    venue->boot.incarnation++;
-    venue->fix = start(&venue->boot, PROCESS_FIX);
-    for (int i = 0; i < 5000; i++, nap()) {
-        int fd = connect_once(venue);
-        if (fd >= 0) {
-            close(fd);
-            return;
-        }
-    }
-    fail_msg("lonja-fix does not listen");
-}
-
-// ---- the operator
-// --------------------------------------------------------------------------------------
-
-static struct command *claim(struct venue *venue, uint8_t type, size_t tail_bytes)
-{
-    for (int i = 0; i < 5000; i++, nap()) {
-        link_heartbeat(&venue->admin, venue->ring.control, now_ns());
-        venue->admin.attached = venue->admin.gateway_seq > 0; // nobody here reads events
-        struct command *command = link_claim(&venue->admin, type, tail_bytes, 0, 0);
-        if (command != NULL)
-            return command;
-    }
-    fail_msg("the core takes no commands");
-    return NULL;
-}
-
-static void set_up_market(struct venue *venue)
-{
-    static const char *const symbols[] = {"", "USD", "PORT"};
-    for (uint32_t asset = CASH; asset <= TOKEN; asset++) {
-        struct asset_set_cmd *body = &claim(venue, CMD_asset_set, 0)->body.asset_set;
-        body->asset = asset;
-        body->kind = asset == CASH ? ASSET_CASH : ASSET_TOKEN;
-        body->scale = asset == CASH ? 6 : 2;
-        text_field_set(body->symbol, SYMBOL_BYTES_MAX, symbols[asset], strlen(symbols[asset]));
-        link_send(&venue->admin);
-    }
-    struct instrument_set_cmd *instrument =
-        &claim(venue, CMD_instrument_set, 0)->body.instrument_set;
-    *instrument = (struct instrument_set_cmd){.instrument = INSTRUMENT,
-                                              .token_asset = TOKEN,
-                                              .cash_asset = CASH,
-                                              .status = TOKEN_SECONDARY,
-                                              .trading_mode = MODE_FULL_ORDERBOOK,
-                                              .flags = INSTRUMENT_SELL_UNSETTLED,
-                                              .token_scale = 2,
-                                              .tick = 10000,
-                                              .lot = 1,
-                                              .collar_bps = 1000,
-                                              .fee_bps = 10};
-    text_field_set(instrument->symbol, SYMBOL_BYTES_MAX, "PORT", 4);
-    link_send(&venue->admin);
-    struct instrument_phase_cmd *phase =
-        &claim(venue, CMD_instrument_phase, 0)->body.instrument_phase;
-    phase->instrument = INSTRUMENT;
-    phase->phase = PHASE_CONTINUOUS;
-    link_send(&venue->admin);
-}
-
-static void deposit(struct venue *venue, uint32_t account, uint32_t asset)
-{
-    struct ledger_post_cmd *body = &claim(venue, CMD_ledger_post, 0)->body.ledger_post;
-    body->account = account;
-    body->asset = asset;
-    body->amount = 1000000000000;
-    body->kind = POSTING_DEPOSIT;
-    body->ref_source = REF_ADMIN;
-    body->ref_number = account * 10 + asset;
-    link_send(&venue->admin);
-}
-
-static void set_up_member(struct venue *venue, uint32_t id)
-{
-    uint32_t account = 100 + id;
-    claim(venue, CMD_member_set, 0)->body.member_set.member = id;
-    link_send(&venue->admin);
-    claim(venue, CMD_account_set, 0)->body.account_set = (struct account_set_cmd){
-        .account = account,
-        .member = id,
-        .kyc = KYC_APPROVED,
-        .accreditation = ACCREDITATION_INSTITUTIONAL,
-        .fatca = FATCA_CLEAR,
-        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
-        .fee_bps = FEE_BPS_DEFAULT};
-    link_send(&venue->admin);
-    struct command *command = claim(venue, CMD_session_set, sizeof account);
-    command->body.session_set = (struct session_set_cmd){
-        .session = id, .member = id, .gateway = GATEWAY_FIX, .account_count = 1};
-    memcpy(command_tail_writable(command), &account, sizeof account);
-    link_send(&venue->admin);
-    deposit(venue, account, CASH);
-    deposit(venue, account, TOKEN);
-}
-
-// ---- Postgres
-// ------------------------------------------------------------------------------------------
-
-static bool database_of(struct config *config, struct pg_settings *owner)
-{
-    const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
-               *secrets = getenv("LONJA_TEST_PG_SECRETS");
-    if (host == NULL || port == NULL || database == NULL || secrets == NULL) {
-        config->postgres_port = 1; // nobody there
-        snprintf(config->postgres_host, sizeof config->postgres_host, "127.0.0.1");
-        return false;
-    }
-    snprintf(config->postgres_host, sizeof config->postgres_host, "%s", host);
-    snprintf(config->postgres_database, sizeof config->postgres_database, "%s", database);
-    snprintf(config->postgres_secrets_folder, sizeof config->postgres_secrets_folder, "%s",
-             secrets);
-    config->postgres_port = atoi(port);
-    pg_settings_of(owner, config, "lonja_owner");
-    return true;
-}
-
-static void login_insert(struct pg *pg, uint32_t id, const char *comp_id, const char *name)
-{
-    char hash[256];
-    assert_int_equal(
-        argon2id_hash_encoded(2, 1024, 1, "secret", 6, "saltsaltsalt", 12, 32, hash, sizeof hash),
-        ARGON2_OK);
-    assert_int_equal(pg_query(pg, NULL,
-                              "INSERT INTO people.member (member_id, name) VALUES ($1, $2) "
-                              "ON CONFLICT DO NOTHING",
-                              PG_PARAMS(pg_i64(id), pg_text(comp_id))),
-                     PG_OK);
-    assert_int_equal(pg_query(pg, NULL,
-                              "INSERT INTO people.session (session_id, member_id, gateway) "
-                              "VALUES ($1, $1, 'fix') ON CONFLICT DO NOTHING",
-                              PG_PARAMS(pg_i64(id))),
-                     PG_OK);
-    assert_int_equal(
-        pg_query(
-            pg, NULL,
-            "INSERT INTO people.login (kind, login_name, comp_id, session_id, member_id, role, "
-            "password_hash) VALUES ('fix', $1, $2, $3, $3, 'trader', $4) ON CONFLICT (comp_id) "
-            "DO UPDATE SET password_hash = excluded.password_hash, disabled = false",
-            PG_PARAMS(pg_text(name), pg_text(comp_id), pg_i64(id), pg_text(hash))),
-        PG_OK);
-}
-
-static void set_up_logins(const struct pg_settings *owner)
-{
-    struct pg *pg = pg_open(owner);
-    login_insert(pg, 1, "TESTER1", "tester1");
-    login_insert(pg, 2, "TESTER2", "tester2");
-    pg_close(pg);
-}
-
-static int set_up(void **state)
-{
-    struct venue *venue = &the_venue;
-    struct pg_settings owner;
-    testing_folder_make(venue->folder);
-    testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
-    struct config *config = &venue->boot.config;
-    config->fix_port = 20000 + getpid() % 20000;
-    config->core_heartbeat_timeout_ms = 1000;
-    config->fix_logon_timeout_ms = 700;
-    config->fix_output_bytes_max = 65536;
-    config->fix_message_bytes_max = 4096;
-    config->rings_events = 16384;
-    venue->has_database = database_of(config, &owner);
-    testing_boot_fini(&venue->boot);
-    struct config kept = *config; // the rings again, with the sizes above
-    testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
-    close(venue->boot.event_ring_fd);
-    venue->boot.config = kept;
-    venue->boot.event_ring_fd =
-        memfile_create("events", event_ring_bytes((uint64_t)kept.rings_events));
-    if (venue->has_database)
-        set_up_logins(&owner);
-    assert_int_equal(event_ring_open_reader(&venue->ring, venue->boot.event_ring_fd,
-                                            (uint64_t)kept.rings_events,
-                                            (uint64_t)kept.limits_command_events_max),
-                     0);
-    venue->core = start(&venue->boot, PROCESS_CORE);
-    venue->tape = start(&venue->boot, PROCESS_TAPE);
-    assert_int_equal(link_open(&venue->admin, &venue->boot, GATEWAY_ADMIN), 0);
-    set_up_market(venue);
-    set_up_member(venue, 1);
-    set_up_member(venue, 2);
-    claim(venue, CMD_venue_state, 0)->body.venue_state.state = VENUE_OPEN;
-    link_send(&venue->admin);
-    start_fix(venue);
-    *state = venue;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct venue *venue = *state;
-    finish(&venue->fix, SIGKILL);
-    finish(&venue->tape, SIGKILL);
-    finish(&venue->core, SIGKILL);
-    event_ring_close(&venue->ring);
-    testing_boot_fini(&venue->boot);
-    testing_folder_remove(venue->folder);
-    return 0;
-}
-
-// ---- peers
-// -------------------------------------------------------------------------------------------
+// ---- peers --------------------------------------------------------------------------------------
 
 struct peer {
     int fd;
@@ -340,7 +35,7 @@ struct peer {
 
 static void peer_open(struct peer *peer, struct venue *venue, const char *comp_id)
 {
-    *peer = (struct peer){.fd = connect_once(venue), .comp_id = comp_id, .next_out = 1};
+    *peer = (struct peer){.fd = venue_connect(venue), .comp_id = comp_id, .next_out = 1};
     assert_true(peer->fd >= 0);
     peer->input = malloc(INPUT_MAX);
     assert_non_null(peer->input);
@@ -349,7 +44,7 @@ static void peer_open(struct peer *peer, struct venue *venue, const char *comp_i
 static void peer_reopen(struct peer *peer, struct venue *venue)
 {
     close(peer->fd);
-    peer->fd = connect_once(venue);
+    peer->fd = venue_connect(venue);
     assert_true(peer->fd >= 0);
     peer->input_bytes = 0;
 }
@@ -478,8 +173,7 @@ static void need_database(const struct venue *venue)
     skip();
 }
 
-// ---- tests
-// -------------------------------------------------------------------------------------------
+// ---- tests --------------------------------------------------------------------------------------
 
 static void strangers_and_garbage_are_cut(void **state)
 {
@@ -492,11 +186,11 @@ static void strangers_and_garbage_are_cut(void **state)
         "",
     };
     for (size_t i = 0; i < 4; i++) {
-        uint64_t begin = now_ns();
+        uint64_t begin = venue_now_ns();
         peer_open(&peer, venue, "TESTER1");
         write_all(&peer, openings[i], strlen(openings[i]));
         expect_end(&peer);
-        assert_true(now_ns() - begin < 4ull * SECOND_NS);
+        assert_true(venue_now_ns() - begin < 4ull * SECOND_NS);
         peer_close(&peer);
     }
     peer_open(&peer, venue, "TESTER1");
@@ -588,7 +282,7 @@ static void a_member_that_never_reads_is_cut_and_nobody_else_notices(void **stat
     char message[1200];
     size_t count = 0, sent = 0;
     bool cut = false, told = false;
-    for (uint64_t end = now_ns() + 20ull * SECOND_NS; !cut && now_ns() < end;) {
+    for (uint64_t end = venue_now_ns() + 20ull * SECOND_NS; !cut && venue_now_ns() < end;) {
         if (sent == count) {
             count = compose(&deaf, deaf.next_out++, "35=H|11=none|55=PORT|54=1|", message);
             sent = 0;
@@ -658,11 +352,11 @@ static void a_kill_in_mid_stream_loses_nothing_and_doubles_nothing(void **state)
         place(&peer, "K", i);
     for (unsigned i = 0; i < BEFORE_KILL; i++)
         keep(&peer, hear(&peer));
-    finish(&venue->fix, SIGKILL);
+    venue_finish(&venue->fix, SIGKILL);
     for (const char *message = hear(&peer); *message != 0; message = hear(&peer))
         keep(&peer, message); // what was on the wire still counts
     size_t before = peer.kept_count;
-    start_fix(venue);
+    venue_start_fix(venue);
     peer_reopen(&peer, venue);
     uint32_t logon_number = peer.next_out;
     logon(&peer, "secret");
@@ -742,13 +436,13 @@ static void a_core_that_dies_takes_no_session_with_it(void **state)
     logon_afresh(&peer, venue, "TESTER1");
     say(&peer, "35=D|11=X1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
     expect(&peer, "35=8| 11=X1| 150=0|");
-    finish(&venue->core, SIGKILL);
+    venue_finish(&venue->core, SIGKILL);
     say(&peer, "35=D|11=X2|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
-    venue->core = start(&venue->boot, PROCESS_CORE);
+    venue->core = venue_start(&venue->boot, PROCESS_CORE);
     // Taken, or not accepted (in doubt, or not attached): one answer, and no other.
     const char *answer = expect(&peer, "35=8| 11=X2|");
     assert_true(has(answer, "150=0|") || has(answer, "5004=86|") || has(answer, "5004=4|"));
-    for (unsigned i = 0;; i++, nap()) { // the venue may be cancel-only for a moment
+    for (unsigned i = 0;; i++, venue_nap()) { // the venue may be cancel-only for a moment
         assert_true(i < 2000);
         snprintf(fields, sizeof fields,
                  "35=D|11=Y%u|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|", i);
@@ -774,7 +468,7 @@ static void a_gateway_that_stood_still_attaches_again(void **state)
     nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
     kill(venue->fix, SIGCONT);
     char fields[200];
-    for (unsigned i = 0;; i++, nap()) {
+    for (unsigned i = 0;; i++, venue_nap()) {
         assert_true(i < 1000);
         snprintf(fields, sizeof fields,
                  "35=D|11=Z2-%u|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|", i);
@@ -819,5 +513,5 @@ int main(void)
         cmocka_unit_test(a_gateway_that_stood_still_attaches_again),
         cmocka_unit_test(a_stop_says_goodbye),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, venue_set_up, venue_tear_down);
 }

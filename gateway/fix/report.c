@@ -10,8 +10,7 @@
 
 enum { CASH_SCALE = 6, AVERAGE_SCALE = 8 };
 
-// ---- fields
-// ------------------------------------------------------------------------------------------
+// ---- fields -------------------------------------------------------------------------------------
 
 static struct fix_text keep_text(struct report *report, const char *at, size_t bytes)
 {
@@ -78,8 +77,7 @@ void report_exec_id(char out[48], const struct store_reference *reference)
         snprintf(out + length, 48 - (size_t)length, "-%c", reference->side == SIDE_BUY ? 'B' : 'S');
 }
 
-// ---- order states
-// --------------------------------------------------------------------------------------
+// ---- order states -------------------------------------------------------------------------------
 
 static int64_t filled(const struct fix_order *order)
 {
@@ -185,8 +183,7 @@ void report_order(struct report *report, const struct fix_order *order,
         add_number(report, 5005, what->reference.sequence);
 }
 
-// ---- refusals
-// ------------------------------------------------------------------------------------------
+// ---- refusals -----------------------------------------------------------------------------------
 
 static void add_reason(struct report *report, const struct rejection *why, unsigned token_scale)
 {

@@ -29,8 +29,7 @@ static void disk_failed(struct session *session, const char *what, int error)
     session->desk->failed = true;
 }
 
-// ---- what the session layer asks and tells
-// -----------------------------------------------------------
+// ---- what the session layer asks and tells ------------------------------------------------------
 
 static void on_to_wire(void *context, const char *bytes, size_t count)
 {
@@ -178,8 +177,7 @@ static const struct fix_session_events layer_events = {
     .reset = on_reset,
 };
 
-// ---- life
-// --------------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id,
                              store_visit *visit, int *error)
@@ -285,8 +283,7 @@ void session_tick(struct session *session)
         fix_session_tick(session->layer);
 }
 
-// ---- to the core
-// -------------------------------------------------------------------------------------
+// ---- to the core --------------------------------------------------------------------------------
 
 // The session's number that goes with it is the last one without a gap before it: a Logon that is
 // ahead of a gap must not make the gap look read.
@@ -314,8 +311,7 @@ bool session_announce(struct session *session)
     return true;
 }
 
-// ---- to the peer
-// -------------------------------------------------------------------------------------
+// ---- to the peer --------------------------------------------------------------------------------
 
 void session_send(struct session *session, const struct session_message *message)
 {

@@ -298,8 +298,7 @@ struct fix_session : public FIX::Application, public FIX::Responder {
     }
 };
 
-// ---- the door
-// --------------------------------------------------------------------------------------
+// ---- the door -----------------------------------------------------------------------------------
 
 struct fix_dialect *fix_dialect_create(void)
 {

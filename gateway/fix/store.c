@@ -53,8 +53,7 @@ int store_reference_compare(const struct store_reference *a, const struct store_
     return a->side < b->side ? -1 : a->side > b->side;
 }
 
-// ---- numbers
-// -----------------------------------------------------------------------------------------
+// ---- numbers ------------------------------------------------------------------------------------
 
 static uint32_t numbers_crc(const struct numbers *numbers)
 {
@@ -107,8 +106,7 @@ int store_reserve(struct store *store)
     return numbers_write(store, store->next_out + STORE_BLOCK, 0);
 }
 
-// ---- messages
-// ----------------------------------------------------------------------------------------
+// ---- messages -----------------------------------------------------------------------------------
 
 static void index_add(struct store *store, uint32_t number, uint64_t offset)
 {
@@ -262,8 +260,7 @@ uint32_t store_read(struct store *store, uint32_t number, char text[STORE_MESSAG
     return store->entries[low].number;
 }
 
-// ---- life
-// --------------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 static int folder_make(struct store *store, const char *fix_folder)
 {

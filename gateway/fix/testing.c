@@ -10,8 +10,7 @@
 
 enum { CASH = 1, TOKEN = 2, INSTRUMENT = 1 };
 
-// ---- the core
-// ----------------------------------------------------------------------------------------
+// ---- the core -----------------------------------------------------------------------------------
 
 static void history_add(struct venue *venue, const struct event *event)
 {
@@ -170,8 +169,7 @@ static void engine_make(struct venue *venue)
     venue->sink = (struct event_sink){.events = venue->sink_events, .mask = TESTING_EVENTS_MAX - 1};
 }
 
-// ---- the gateway
-// -------------------------------------------------------------------------------------
+// ---- the gateway --------------------------------------------------------------------------------
 
 static void gateway_attach(struct venue *venue)
 {
@@ -270,8 +268,7 @@ void venue_close(struct venue *venue)
     free(venue->engine_memory);
 }
 
-// ---- peers
-// -------------------------------------------------------------------------------------------
+// ---- peers --------------------------------------------------------------------------------------
 
 static void wire_send(void *context, const char *bytes, size_t count)
 {

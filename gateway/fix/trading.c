@@ -24,8 +24,7 @@ static void mean(const struct session *session, const struct request_id *id, uin
     orders_mean(&session->desk->orders, session->id, id->text, id->bytes, what);
 }
 
-// ---- answers at once
-// ---------------------------------------------------------------------------------
+// ---- answers at once ----------------------------------------------------------------------------
 
 static void send_report(struct session *session, const char *type, const struct report *report)
 {
@@ -97,8 +96,7 @@ static enum outcome tell_status(struct session *session, const struct request *r
     return DONE;
 }
 
-// ---- commands
-// ----------------------------------------------------------------------------------------
+// ---- commands -----------------------------------------------------------------------------------
 
 // A record in the ring with the client id as its tail; NULL: the refusal has been sent.
 static struct command *claim(struct session *session, const struct request *request, uint8_t type)
@@ -282,8 +280,7 @@ static enum outcome take(struct session *session, struct request *request)
     return DONE;
 }
 
-// ---- messages and waiting
-// ------------------------------------------------------------------------------
+// ---- messages and waiting -----------------------------------------------------------------------
 
 static void wait_append(struct session *session, const struct request *request)
 {
