@@ -6,6 +6,7 @@
 
 #include "base/memfile.h"
 #include "perf/flow_commands.h"
+#include "perf/machine.h"
 #include "perf/measure.h"
 
 enum { HEARTBEAT_TIMEOUT_MS = 600000, EPOCH = 1 };
@@ -58,6 +59,7 @@ static void open_rings(struct bench_core *core)
 static void *core_thread(void *context)
 {
     struct bench_core *core = context;
+    machine_pin(machine_cpus() - 1); // as core.cpu does it
     while (!atomic_load_explicit(&core->stop, memory_order_relaxed)) {
         int result = sequencer_work(&core->sequencer);
         ASSERT(result >= 0);
@@ -120,6 +122,11 @@ uint64_t bench_core_applied(const struct bench_core *core)
 uint64_t bench_core_durable(const struct bench_core *core)
 {
     return atomic_load_explicit(&core->ring.control->durable_seq, memory_order_acquire);
+}
+
+uint64_t bench_core_counter(const struct bench_core *core, enum core_counter counter)
+{
+    return atomic_load_explicit(&core->ring.control->counters[counter], memory_order_relaxed);
 }
 
 // One command at a time, so that the order over two rings is the order of sending.

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "base/boot.h"
+#include "core/counters.h"
 #include "core/gate.h"
 #include "core/journal.h"
 #include "core/journal_io.h"
@@ -40,5 +41,6 @@ CHECKED bool bench_core_send(struct bench_core *core, const struct command *comm
 void bench_core_beat(struct bench_core *core);
 uint64_t bench_core_applied(const struct bench_core *core);
 uint64_t bench_core_durable(const struct bench_core *core);
+uint64_t bench_core_counter(const struct bench_core *core, enum core_counter counter);
 
 #endif

@@ -3,8 +3,10 @@
 // its latency counts from then, whether the venue was ready to take it or not. Beside it, in turn, a bare
 // 4 KiB write to a zero-filled file of the same folder with the same flags and the same thread priority.
 //
-// The load thread is pinned to one CPU and spins; the venue's threads sleep when they have nothing to do, as
-// in life, so at low rates idle figures hold two wake-ups of an idle CPU. With the hog no CPU sleeps.
+// The load thread is pinned to the first CPU and spins, the core thread to the last one (core.cpu). The venue's
+// threads sleep when they have nothing to do, as in life, so at low rates idle figures hold two wake-ups of an
+// idle CPU. With the hog no CPU sleeps. How often the journal had to wait for a fresh segment is said on
+// standard error.
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -153,6 +155,7 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
     double medians[ROUNDS_MAX];
     char workload[64];
     uint64_t count = (uint64_t)(rate * length->seconds);
+    uint64_t waits_before = bench_core_counter(&bench->core, COUNTER_journal_segment_waits);
     samples_clear(&ours);
     samples_clear(&writes);
     for (uint32_t i = 0; i < length->rounds; i++) {
@@ -162,6 +165,10 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
         medians[i] = samples_percentile(&round, 0.5);
         samples_merge(&ours, &round);
     }
+    uint64_t waits = bench_core_counter(&bench->core, COUNTER_journal_segment_waits) - waits_before;
+    if (waits > 0)
+        fprintf(stderr, "journal_bench: %u/s %s: waited %llu times for a segment\n", rate, machine_state(),
+                (unsigned long long)waits);
     snprintf(workload, sizeof workload, "%u/s %s", rate, machine_state());
     struct report_line line = report_line("journal", workload, "durable_ns");
     line.min = measure_min(medians, length->rounds);
