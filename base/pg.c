@@ -1,6 +1,6 @@
-// Blocking use of libpq, with every wait bounded: the connection is non-blocking inside, each step waits in
-// poll() until the deadline. A deadline that passes breaks the connection off, because nobody knows any
-// more what the server will do.
+// Blocking use of libpq, with every wait bounded: the connection is non-blocking inside, each step
+// waits in poll() until the deadline. A deadline that passes breaks the connection off, because
+// nobody knows any more what the server will do.
 #include "base/pg.h"
 
 #include <errno.h>
@@ -19,12 +19,13 @@ static uint64_t now_ms(void)
     return clock_monotone_ns(&clock_system) / 1000000;
 }
 
-// ---- shared with pg_async.c -----------------------------------------------------------------------------
+// ---- shared with pg_async.c
+// -----------------------------------------------------------------------------
 
 const char *pg_class_name(enum pg_class class)
 {
     static const char *const names[] = {"ok", "constraint", "transient", "gone", "refused"};
-    ASSERT((size_t)class < sizeof names / sizeof names[0]);
+    ASSERT((size_t) class < sizeof names / sizeof names[0]);
     return names[class];
 }
 
@@ -33,7 +34,8 @@ void pg_settings_of(struct pg_settings *out, const struct config *config, const 
     memset(out, 0, sizeof *out);
     snprintf(out->host, sizeof out->host, "%s", config->postgres_host);
     snprintf(out->database, sizeof out->database, "%s", config->postgres_database);
-    snprintf(out->password_file, sizeof out->password_file, "%s/pg-%s", config->postgres_secrets_folder, role);
+    snprintf(out->password_file, sizeof out->password_file, "%s/pg-%s",
+             config->postgres_secrets_folder, role);
     snprintf(out->role, sizeof out->role, "%s", role);
     snprintf(out->application, sizeof out->application, "%s", role);
     out->port = (uint16_t)config->postgres_port;
@@ -54,13 +56,14 @@ void pg_error_set(struct pg_error *error, enum pg_class class, const char *messa
 void pg_error_of_connection(struct pg_error *error, const PGconn *connection)
 {
     const char *message = connection ? PQerrorMessage(connection) : "out of memory";
-    // libpq keeps no SQLSTATE of a refused login; the server's word for it is FATAL, and "starting up",
-    // "shutting down" and "too many" are the ones that pass by themselves.
+    // libpq keeps no SQLSTATE of a refused login; the server's word for it is FATAL, and "starting
+    // up", "shutting down" and "too many" are the ones that pass by themselves.
     bool no_password = connection && PQconnectionNeedsPassword(connection);
-    bool refused = strstr(message, "FATAL:") && !strstr(message, "starting up") &&
-                   !strstr(message, "shutting down") && !strstr(message, "too many") &&
-                   !strstr(message, "remaining connection slots") && !strstr(message, "recovery mode") &&
-                   !strstr(message, "terminating connection") && !strstr(message, "not yet accepting");
+    bool refused =
+        strstr(message, "FATAL:") && !strstr(message, "starting up") &&
+        !strstr(message, "shutting down") && !strstr(message, "too many") &&
+        !strstr(message, "remaining connection slots") && !strstr(message, "recovery mode") &&
+        !strstr(message, "terminating connection") && !strstr(message, "not yet accepting");
     pg_error_set(error, refused || no_password ? PG_REFUSED : PG_GONE, message);
 }
 
@@ -127,11 +130,22 @@ PGconn *pg_start(const struct pg_settings *settings)
     snprintf(port, sizeof port, "%u", settings->port);
     snprintf(options, sizeof options, "-c statement_timeout=%u", settings->statement_timeout_ms);
     read_password(password, sizeof password, settings->password_file);
-    const char *const keys[] = {"host", "port", "dbname", "user", "password", "application_name",
-                                "options", "client_encoding", "keepalives_idle", "tcp_user_timeout",
-                                "gssencmode", NULL};
-    const char *const values[] = {settings->host, port, settings->database, settings->role, password,
-                                  settings->application, options, "UTF8", "10", "15000", "disable", NULL};
+    const char *const keys[] = {"host",
+                                "port",
+                                "dbname",
+                                "user",
+                                "password",
+                                "application_name",
+                                "options",
+                                "client_encoding",
+                                "keepalives_idle",
+                                "tcp_user_timeout",
+                                "gssencmode",
+                                NULL};
+    const char *const values[] = {settings->host, port,      settings->database,
+                                  settings->role, password,  settings->application,
+                                  options,        "UTF8",    "10",
+                                  "15000",        "disable", NULL};
     PGconn *connection = PQconnectStartParams(keys, values, 0);
     explicit_bzero(password, sizeof password);
     if (connection)
@@ -179,7 +193,8 @@ void pg_statements_add(struct pg_statements *statements, const char *sql)
     statements->sql[statements->count++] = sql;
 }
 
-// ---- rows ---------------------------------------------------------------------------------------------
+// ---- rows
+// ---------------------------------------------------------------------------------------------
 
 size_t pg_rows_count(const struct pg_rows *rows)
 {
@@ -238,7 +253,8 @@ void pg_rows_free(struct pg_rows *rows)
     free(rows);
 }
 
-// ---- the blocking connection ----------------------------------------------------------------------------
+// ---- the blocking connection
+// ----------------------------------------------------------------------------
 
 struct pg {
     struct pg_settings settings;
@@ -342,7 +358,8 @@ static bool flush_until(struct pg *pg, uint64_t deadline_ms)
         if (left <= 0)
             return left == 0;
         // The server may want to be read before it takes more.
-        if (!wait_for(pg->connection, POLLIN | POLLOUT, deadline_ms) || !PQconsumeInput(pg->connection))
+        if (!wait_for(pg->connection, POLLIN | POLLOUT, deadline_ms) ||
+            !PQconsumeInput(pg->connection))
             return false;
     }
 }
@@ -364,7 +381,8 @@ static bool result_is_good(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_COPY_IN;
 }
 
-// Collects the answer of a statement that was sent. On PG_OK *out (may be NULL) gets the last result.
+// Collects the answer of a statement that was sent. On PG_OK *out (may be NULL) gets the last
+// result.
 static enum pg_class collect(struct pg *pg, PGresult **out, uint32_t timeout_ms)
 {
     uint64_t deadline_ms = now_ms() + timeout_ms;
@@ -469,8 +487,8 @@ static enum pg_class prepare(struct pg *pg, const char *name, const char *sql)
     return class;
 }
 
-enum pg_class pg_query(struct pg *pg, struct pg_rows **out, const char *sql, const struct pg_param *params,
-                       size_t count)
+enum pg_class pg_query(struct pg *pg, struct pg_rows **out, const char *sql,
+                       const struct pg_param *params, size_t count)
 {
     struct pg_wire wire;
     char name[32];
@@ -483,7 +501,8 @@ enum pg_class pg_query(struct pg *pg, struct pg_rows **out, const char *sql, con
     if (class != PG_OK)
         return class;
     pg_wire_make(&wire, params, count);
-    if (!PQsendQueryPrepared(pg->connection, name, (int)count, wire.values, wire.lengths, wire.formats, 0))
+    if (!PQsendQueryPrepared(pg->connection, name, (int)count, wire.values, wire.lengths,
+                             wire.formats, 0))
         return lose(pg, PQerrorMessage(pg->connection));
     PGresult *result = NULL;
     class = collect(pg, &result, answer_timeout_ms(pg));
@@ -523,7 +542,8 @@ enum pg_class pg_commit(struct pg *pg)
     // COMMIT of a failed transaction is answered as ROLLBACK, without an error.
     if (PQtransactionStatus(pg->connection) != PQTRANS_INTRANS) {
         pg_rollback(pg);
-        pg_error_set(&pg->error, PG_REFUSED, "commit of a transaction that has failed or is not open");
+        pg_error_set(&pg->error, PG_REFUSED,
+                     "commit of a transaction that has failed or is not open");
         return PG_REFUSED;
     }
     return pg_execute(pg, "COMMIT");
@@ -539,7 +559,8 @@ void pg_rollback(struct pg *pg)
     pg->error = kept;
 }
 
-// ---- notifications ---------------------------------------------------------------------------------------
+// ---- notifications
+// ---------------------------------------------------------------------------------------
 
 enum pg_class pg_listen(struct pg *pg, const char *channel)
 {
@@ -581,7 +602,8 @@ bool pg_wait_notification(struct pg *pg, struct pg_notification *out, uint32_t t
     return true;
 }
 
-// ---- COPY: used by pg_copy.c ------------------------------------------------------------------------------
+// ---- COPY: used by pg_copy.c
+// ------------------------------------------------------------------------------
 
 // Sends the data piece by piece, draining as the server takes it.
 static bool copy_data(struct pg *pg, const char *data, size_t bytes, uint64_t deadline_ms)
@@ -589,7 +611,8 @@ static bool copy_data(struct pg *pg, const char *data, size_t bytes, uint64_t de
     enum { PIECE_BYTES = 256 * 1024 };
     for (size_t sent = 0; sent < bytes;) {
         size_t piece = bytes - sent < PIECE_BYTES ? bytes - sent : PIECE_BYTES;
-        if (PQputCopyData(pg->connection, data + sent, (int)piece) != 1 || !flush_until(pg, deadline_ms))
+        if (PQputCopyData(pg->connection, data + sent, (int)piece) != 1 ||
+            !flush_until(pg, deadline_ms))
             return false;
         sent += piece;
     }

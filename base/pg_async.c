@@ -4,9 +4,9 @@
 //     ▲                              │             │          │
 //     └──────────────(failure)───────┴─────────────┴──────────┘
 //
-// After a connection LISTENs are sent first, as statements of our own without a callback. A statement that
-// is not prepared yet is prepared first (BUSY twice). A query that times out while it is out breaks the
-// connection off: the answer would arrive for somebody else.
+// After a connection LISTENs are sent first, as statements of our own without a callback. A
+// statement that is not prepared yet is prepared first (BUSY twice). A query that times out while
+// it is out breaks the connection off: the answer would arrive for somebody else.
 #include "base/pg_async.h"
 
 #include <poll.h>
@@ -180,7 +180,8 @@ uint64_t pg_async_deadline_ns(const struct pg_async *pg)
     return deadline_ns;
 }
 
-// ---- queue -------------------------------------------------------------------------------------------
+// ---- queue
+// -------------------------------------------------------------------------------------------
 
 static size_t param_bytes(const struct pg_param *param)
 {
@@ -212,8 +213,9 @@ static struct pg_param *copy_params(const struct pg_param *params, size_t count)
     return copy;
 }
 
-bool pg_async_query(struct pg_async *pg, const char *sql, const struct pg_param *params, size_t count,
-                    uint64_t now_ns, uint32_t timeout_ms, pg_async_callback *callback, void *context)
+bool pg_async_query(struct pg_async *pg, const char *sql, const struct pg_param *params,
+                    size_t count, uint64_t now_ns, uint32_t timeout_ms, pg_async_callback *callback,
+                    void *context)
 {
     ASSERT(count <= PG_PARAMS_MAX && callback);
     if (pg->count == pg->queue_max)
@@ -239,14 +241,16 @@ void pg_async_forget(struct pg_async *pg, const void *context)
     }
 }
 
-void pg_async_listen(struct pg_async *pg, const char *name, pg_async_notified *notified, void *context)
+void pg_async_listen(struct pg_async *pg, const char *name, pg_async_notified *notified,
+                     void *context)
 {
     ASSERT(pg->channel_count < PG_CHANNELS_MAX);
     pg->channels[pg->channel_count++] =
         (struct channel){.name = name, .notified = notified, .context = context, .pending = true};
 }
 
-// Answers waiting queries whose time is over, wherever they stand. The one that is out is not among them.
+// Answers waiting queries whose time is over, wherever they stand. The one that is out is not among
+// them.
 static void expire_waiting(struct pg_async *pg, uint64_t now_ns)
 {
     size_t first = pg->state == BUSY && !pg->listening ? 1 : 0;
@@ -272,7 +276,8 @@ static void expire_waiting(struct pg_async *pg, uint64_t now_ns)
     }
 }
 
-// ---- the machine -------------------------------------------------------------------------------------
+// ---- the machine
+// -------------------------------------------------------------------------------------
 
 static void start(struct pg_async *pg, uint64_t now_ns)
 {
@@ -361,8 +366,8 @@ static void send_query(struct pg_async *pg, uint64_t now_ns)
     } else {
         struct pg_wire wire;
         pg_wire_make(&wire, query->params, query->count);
-        sent = PQsendQueryPrepared(pg->connection, name, (int)query->count, wire.values, wire.lengths,
-                                   wire.formats, 0);
+        sent = PQsendQueryPrepared(pg->connection, name, (int)query->count, wire.values,
+                                   wire.lengths, wire.formats, 0);
     }
     pg->state = BUSY;
     if (!sent)
@@ -389,7 +394,8 @@ static void finish(struct pg_async *pg)
     PQclear(result);
 }
 
-// Takes in what has arrived; answers when a statement is complete. False = nothing more now, or lost.
+// Takes in what has arrived; answers when a statement is complete. False = nothing more now, or
+// lost.
 static bool receive(struct pg_async *pg, uint64_t now_ns)
 {
     if (!PQconsumeInput(pg->connection) || PQflush(pg->connection) < 0) {

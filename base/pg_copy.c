@@ -1,4 +1,5 @@
-// The binary format of COPY: a header of 19 bytes, per row the number of columns and per column a length
+// The binary format of COPY: a header of 19 bytes, per row the number of columns and per column a
+// length
 // (-1 = NULL) and the value, all in network order; a trailer of -1.
 #include "base/pg_copy.h"
 

@@ -13,12 +13,13 @@ static void a_row_has_the_bytes_of_the_manual(void **state)
 {
     (void)state;
     static const uint8_t expected[] = {
-        'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0, 0, 0, 0, 0, 0, 0, 0, 0, // header
-        0, 4,                                                                          // columns
-        0, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,                    // -2
-        0, 0, 0, 2, 'h', 'i',                                                          //
-        0xff, 0xff, 0xff, 0xff,                                                        // NULL
-        0, 0, 0, 3, 1, '{', '}',                                                       // jsonb version 1
+        'P',  'G',  'C',  'O',  'P',  'Y',  '\n', 0xff, '\r', '\n', 0,    0,
+        0,    0,    0,    0,    0,    0,    0,                                  // header
+        0,    4,                                                                // columns
+        0,    0,    0,    8,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, // -2
+        0,    0,    0,    2,    'h',  'i',                                      //
+        0xff, 0xff, 0xff, 0xff,                                                 // NULL
+        0,    0,    0,    3,    1,    '{',  '}',                                // jsonb version 1
     };
     struct pg_copy copy;
     pg_copy_init(&copy);

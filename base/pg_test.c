@@ -1,5 +1,6 @@
-// The shim against a real server, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS (a folder with
-// pg-lonja_owner, as schema/sql/setup makes it). Without them the test says so and is skipped (77).
+// The shim against a real server, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS (a
+// folder with pg-lonja_owner, as schema/sql/setup makes it). Without them the test says so and is
+// skipped (77).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,8 @@ static struct pg_settings settings;
 static void must(enum pg_class class, struct pg *pg)
 {
     if (class != PG_OK)
-        fail_msg("%s %s: %s", pg_class_name(class), pg_last_error(pg)->sqlstate, pg_last_error(pg)->message);
+        fail_msg("%s %s: %s", pg_class_name(class), pg_last_error(pg)->sqlstate,
+                 pg_last_error(pg)->message);
 }
 
 static struct pg *open_or_fail(void)
@@ -39,7 +41,8 @@ static int64_t number_of(struct pg *pg, const char *sql)
     return number;
 }
 
-// ---- blocking ------------------------------------------------------------------------------------------
+// ---- blocking
+// ------------------------------------------------------------------------------------------
 
 static void parameters_of_every_type_come_back(void **state)
 {
@@ -50,7 +53,8 @@ static void parameters_of_every_type_come_back(void **state)
     struct pg_rows *rows;
     for (int round = 0; round < 2; round++) { // the second is prepared already
         must(pg_query(pg, &rows, "SELECT $1::bigint, $2::boolean, $3::text, $4::bytea, $5::text",
-                      PG_PARAMS(pg_i64(INT64_MIN), pg_bool(true), pg_text("a'b"), pg_bytes(bytes, 4), pg_null())),
+                      PG_PARAMS(pg_i64(INT64_MIN), pg_bool(true), pg_text("a'b"),
+                                pg_bytes(bytes, 4), pg_null())),
              pg);
         assert_true(pg_number(rows, 0, 0) == INT64_MIN);
         assert_int_equal(pg_number(rows, 0, 1), 1);
@@ -68,11 +72,15 @@ static void errors_have_their_class(void **state)
 {
     (void)state;
     struct pg *pg = open_or_fail();
-    must(pg_execute(pg, "CREATE TEMP TABLE once (n bigint CONSTRAINT once_only PRIMARY KEY); INSERT INTO once VALUES (1)"), pg);
-    assert_int_equal(pg_query(pg, NULL, "INSERT INTO once VALUES (1)", PG_NO_PARAMS), PG_CONSTRAINT);
+    must(pg_execute(pg, "CREATE TEMP TABLE once (n bigint CONSTRAINT once_only PRIMARY KEY); "
+                        "INSERT INTO once VALUES (1)"),
+         pg);
+    assert_int_equal(pg_query(pg, NULL, "INSERT INTO once VALUES (1)", PG_NO_PARAMS),
+                     PG_CONSTRAINT);
     assert_string_equal(pg_last_error(pg)->constraint, "once_only");
     assert_int_equal(pg_query(pg, NULL, "SELECT nonsense", PG_NO_PARAMS), PG_REFUSED);
-    assert_int_equal(pg_execute(pg, "SET statement_timeout = 50; SELECT pg_sleep(5)"), PG_TRANSIENT);
+    assert_int_equal(pg_execute(pg, "SET statement_timeout = 50; SELECT pg_sleep(5)"),
+                     PG_TRANSIENT);
     assert_true(pg_connected(pg));
     assert_int_equal(pg_execute(pg, "SELECT pg_terminate_backend(pg_backend_pid())"), PG_GONE);
     assert_false(pg_connected(pg));
@@ -132,8 +140,11 @@ static void copy_brings_every_type(void **state)
     struct pg *pg = open_or_fail();
     struct pg_copy copy;
     pg_copy_init(&copy);
-    must(pg_execute(pg, "CREATE TEMP TABLE types (a smallint, b integer, c bigint, d boolean, e text, f jsonb,"
-                        " g timestamptz, h text)"), pg);
+    must(pg_execute(
+             pg,
+             "CREATE TEMP TABLE types (a smallint, b integer, c bigint, d boolean, e text, f jsonb,"
+             " g timestamptz, h text)"),
+         pg);
     for (int i = 0; i < 50000; i++) { // more than one piece
         pg_copy_row(&copy, 8);
         pg_copy_i16(&copy, -3);
@@ -148,9 +159,11 @@ static void copy_brings_every_type(void **state)
     must(pg_copy_send(pg, &copy, "types (a, b, c, d, e, f, g, h)"), pg);
     assert_int_equal(copy.rows, 50000); // kept until it is cleared
     pg_copy_clear(&copy);
-    assert_int_equal(number_of(pg, "SELECT count(*) FROM types WHERE a = -3 AND c = 9223372036854775807 AND d"
-                                   " AND e = E'tab\\tnewline\\n\\\\.' AND f = '{\"a\": 1}' AND h IS NULL"
-                                   " AND g = to_timestamp(1700000000) + interval '123456 microseconds'"), 50000);
+    assert_int_equal(
+        number_of(pg, "SELECT count(*) FROM types WHERE a = -3 AND c = 9223372036854775807 AND d"
+                      " AND e = E'tab\\tnewline\\n\\\\.' AND f = '{\"a\": 1}' AND h IS NULL"
+                      " AND g = to_timestamp(1700000000) + interval '123456 microseconds'"),
+        50000);
     assert_int_equal(number_of(pg, "SELECT sum(b) FROM types"), 1249975000);
     pg_copy_row(&copy, 1);
     pg_copy_i32(&copy, 1);
@@ -170,7 +183,8 @@ static void notifications_survive_a_reconnect(void **state)
     assert_string_equal(notification.payload, "one");
     assert_false(pg_wait_notification(pg, &notification, 20));
     pg_disconnect(pg);
-    assert_false(pg_wait_notification(pg, &notification, 2000)); // connected anew: look at the tables
+    assert_false(
+        pg_wait_notification(pg, &notification, 2000)); // connected anew: look at the tables
     must(pg_execute(other, "NOTIFY pg_test, 'two'"), other);
     assert_true(pg_wait_notification(pg, &notification, 2000));
     assert_string_equal(notification.payload, "two");
@@ -178,7 +192,8 @@ static void notifications_survive_a_reconnect(void **state)
     pg_close(other);
 }
 
-// ---- for event loops -------------------------------------------------------------------------------------
+// ---- for event loops
+// -------------------------------------------------------------------------------------
 
 struct answers {
     size_t count, good, gone;
@@ -218,12 +233,15 @@ static void run(struct pg_async *pg, const size_t *counter, size_t count, int ti
             return;
         struct pollfd fd = {.fd = pg_async_fd(pg), .events = pg_async_events(pg)};
         uint64_t deadline = pg_async_deadline_ns(pg), at = now();
-        int wait_ms = deadline <= at ? 0 : deadline - at > 20000000 ? 20 : 1 + (int)((deadline - at) / 1000000);
+        int wait_ms = deadline <= at             ? 0
+                      : deadline - at > 20000000 ? 20
+                                                 : 1 + (int)((deadline - at) / 1000000);
         poll(&fd, fd.fd >= 0, wait_ms);
     }
 }
 
-static bool ask(struct pg_async *pg, struct answers *answers, const char *sql, int64_t number, uint32_t timeout_ms)
+static bool ask(struct pg_async *pg, struct answers *answers, const char *sql, int64_t number,
+                uint32_t timeout_ms)
 {
     return pg_async_query(pg, sql, PG_PARAMS(pg_i64(number)), now(), timeout_ms, answered, answers);
 }
@@ -262,12 +280,14 @@ static void a_lost_connection_answers_gone_and_comes_back(void **state)
     struct answers answers = {0};
     struct pg_async *pg = pg_async_open(&settings, 8);
     pg_async_listen(pg, "pg_test", notified, &answers);
-    assert_true(ask(pg, &answers, "SELECT pg_terminate_backend(pg_backend_pid())::int + $1::bigint", 1, 5000));
+    assert_true(ask(pg, &answers, "SELECT pg_terminate_backend(pg_backend_pid())::int + $1::bigint",
+                    1, 5000));
     assert_true(ask(pg, &answers, "SELECT $1::bigint", 2, 5000));
     run(pg, &answers.count, 2, 6000);
     assert_int_equal(answers.gone, 1);
     assert_int_equal(answers.last, 2);
-    assert_true(ask(pg, &answers, "SELECT 3 FROM pg_notify('pg_test', 'n' || $1::bigint)", 9, 5000));
+    assert_true(
+        ask(pg, &answers, "SELECT 3 FROM pg_notify('pg_test', 'n' || $1::bigint)", 9, 5000));
     run(pg, &answers.count, 3, 5000);
     run(pg, &answers.count, 4, 100);
     assert_string_equal(answers.payload, "n9");
@@ -313,9 +333,12 @@ static void a_statement_that_fails_is_answered_and_costs_no_connection(void **st
 int main(void)
 {
     const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"), *secrets = getenv("LONJA_TEST_PG_SECRETS");
+    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
+               *secrets = getenv("LONJA_TEST_PG_SECRETS");
     if (!host || !port || !database || !secrets) {
-        fprintf(stderr, "pg_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name no server\n");
+        fprintf(
+            stderr,
+            "pg_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name no server\n");
         return 77;
     }
     struct config config = {.postgres_port = atoi(port)};

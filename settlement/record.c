@@ -35,7 +35,8 @@ void record_fini(struct record *record)
 // follower_poll shows what was read; what counts for lag is what is committed.
 static void show_position(struct record *record, uint64_t now_ns)
 {
-    atomic_store_explicit(&record->page->position_seq, record->cursor.sequence, memory_order_relaxed);
+    atomic_store_explicit(&record->page->position_seq, record->cursor.sequence,
+                          memory_order_relaxed);
     atomic_store_explicit(&record->page->heartbeat_ns, now_ns, memory_order_relaxed);
 }
 
@@ -53,15 +54,17 @@ static void wait_for_database(struct record *record, uint64_t now_ns)
         return;
     record->database_lost = true;
     record->said_ns = now_ns;
-    log_warning("database cannot be used, the tape keeps the backlog reason=\"%s\" recorded=%llu lag=%llu",
-                record_store_reason(record->store), (unsigned long long)record->cursor.sequence,
-                (unsigned long long)(record->follower ? follower_lag(record->follower) : 0));
+    log_warning(
+        "database cannot be used, the tape keeps the backlog reason=\"%s\" recorded=%llu lag=%llu",
+        record_store_reason(record->store), (unsigned long long)record->cursor.sequence,
+        (unsigned long long)(record->follower ? follower_lag(record->follower) : 0));
 }
 
 static void database_is_back(struct record *record)
 {
     if (record->database_lost)
-        log_info("database can be used again recorded=%llu", (unsigned long long)record->cursor.sequence);
+        log_info("database can be used again recorded=%llu",
+                 (unsigned long long)record->cursor.sequence);
     record->database_lost = false;
 }
 
@@ -86,22 +89,26 @@ static bool store_is_good(struct record *record, enum record_result result, uint
         wait_for_database(record, now_ns);
         return false;
     case RECORD_REWIND:
-        log_warning("beginning again at the database's cursor reason=\"%s\"", record_store_reason(record->store));
+        log_warning("beginning again at the database's cursor reason=\"%s\"",
+                    record_store_reason(record->store));
         begin_again(record);
         return false;
     case RECORD_BROKEN:
-        log_error("the database refuses the record reason=\"%s\"", record_store_reason(record->store));
+        log_error("the database refuses the record reason=\"%s\"",
+                  record_store_reason(record->store));
         stop(record, RECORD_STOP_BROKEN);
         return false;
     }
     ASSERT(false);
 }
 
-// ---- phases ------------------------------------------------------------------------------------------
+// ---- phases
+// ------------------------------------------------------------------------------------------
 
 static size_t begin(struct record *record, uint64_t now_ns)
 {
-    if (!store_is_good(record, record_store_begin(record->store, &record->cursor, &record->terms), now_ns))
+    if (!store_is_good(record, record_store_begin(record->store, &record->cursor, &record->terms),
+                       now_ns))
         return 0;
     database_is_back(record);
     uint64_t sequence = record->cursor.sequence;
@@ -125,7 +132,8 @@ static bool cursor_is_above_the_venue(const struct record *record)
 
 static void refuse(struct record *record, const char *why)
 {
-    log_error("refused: %s; the database belongs to another venue, or the journal was cut: empty the record "
+    log_error("refused: %s; the database belongs to another venue, or the journal was cut: empty "
+              "the record "
               "with SELECT record.forget() or name the right database cursor=%llu durable=%llu",
               why, (unsigned long long)record->cursor.sequence,
               (unsigned long long)follower_durable_seq(record->follower));
@@ -141,7 +149,8 @@ static size_t prove(struct record *record, uint64_t now_ns)
             refuse(record, "the database's cursor is above the venue's sequence");
         else if (now_ns - record->said_ns >= SAY_AGAIN_NS) {
             record->said_ns = now_ns;
-            log_info("waiting for the tape to reach the cursor=%llu", (unsigned long long)record->cursor.sequence);
+            log_info("waiting for the tape to reach the cursor=%llu",
+                     (unsigned long long)record->cursor.sequence);
         }
         return 0;
     }
@@ -160,9 +169,12 @@ static size_t prove(struct record *record, uint64_t now_ns)
 // How many events may be read without overfilling the batch; at least one.
 static size_t room_in(const struct record *record)
 {
-    enum { EVENT_ROWS_MAX = 12 }; // a trade: itself, two orders, two order events, settlement, history, entries
+    enum {
+        EVENT_ROWS_MAX = 12
+    }; // a trade: itself, two orders, two order events, settlement, history, entries
     size_t rows = record->batch.rows;
-    size_t events = rows < record->batch_rows_max ? (record->batch_rows_max - rows) / EVENT_ROWS_MAX : 0;
+    size_t events =
+        rows < record->batch_rows_max ? (record->batch_rows_max - rows) / EVENT_ROWS_MAX : 0;
     return events < 1 ? 1 : events > POLL_EVENTS ? POLL_EVENTS : events;
 }
 

@@ -1,8 +1,9 @@
 // Recorder: an agent that follows the venue's durable events into Postgres, exactly once.
 //
-// It begins at the cursor: it reads the events of the last recorded command again and compares them with
-// what the cursor remembers. A cursor above the venue's sequence, or other events at it, are another venue's:
-// RECORD_STOP_REFUSED. Without a server, or when it is lost, nothing is read: the tape is the backlog.
+// It begins at the cursor: it reads the events of the last recorded command again and compares them
+// with what the cursor remembers. A cursor above the venue's sequence, or other events at it, are
+// another venue's: RECORD_STOP_REFUSED. Without a server, or when it is lost, nothing is read: the
+// tape is the backlog.
 //
 // Threads: one. The reader page shows the sequence that is committed, not the one that was read.
 #ifndef LONJA_SETTLEMENT_RECORD_H
@@ -39,7 +40,8 @@ struct record {
     uint64_t said_ns;   // last log line about waiting
 };
 
-CHECKED bool record_init(struct record *record, const struct boot *boot, const struct pg_settings *settings);
+CHECKED bool record_init(struct record *record, const struct boot *boot,
+                         const struct pg_settings *settings);
 void record_fini(struct record *record);
 // One bounded step; returns how much it did (0 = nothing to do now).
 size_t record_do_work(struct record *record, uint64_t now_ns);

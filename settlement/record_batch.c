@@ -1,6 +1,6 @@
-// Happy path: order_accepted makes a new order, trade lowers two orders and makes a trade, cancelled and
-// amended change one; every event goes through postings_of into entries and balances. An event whose
-// instrument was never announced cannot come from our engine: asserted.
+// Happy path: order_accepted makes a new order, trade lowers two orders and makes a trade,
+// cancelled and amended change one; every event goes through postings_of into entries and balances.
+// An event whose instrument was never announced cannot come from our engine: asserted.
 #include "settlement/record_batch.h"
 
 #include <stdlib.h>
@@ -17,7 +17,8 @@ void record_terms_fini(struct record_terms *terms)
     memset(terms, 0, sizeof *terms);
 }
 
-void record_terms_set(struct record_terms *terms, uint32_t instrument, const struct posting_terms *value)
+void record_terms_set(struct record_terms *terms, uint32_t instrument,
+                      const struct posting_terms *value)
 {
     if (instrument >= terms->count) {
         size_t count = (size_t)instrument + 16;
@@ -94,7 +95,8 @@ static void *grown(void *array, size_t count, size_t *capacity, size_t element_b
     return array;
 }
 
-// ---- orders ------------------------------------------------------------------------------------------
+// ---- orders
+// ------------------------------------------------------------------------------------------
 
 // The row of an order in this batch; made as a change if the order is an older one.
 static struct record_order *order_row(struct record_batch *batch, uint64_t order)
@@ -103,7 +105,8 @@ static struct record_order *order_row(struct record_batch *batch, uint64_t order
     ASSERT(order != 0);
     if (map_get(&batch->order_index, order, &place))
         return &batch->orders[place - 1];
-    batch->orders = grown(batch->orders, batch->order_count, &batch->order_capacity, sizeof *batch->orders);
+    batch->orders =
+        grown(batch->orders, batch->order_count, &batch->order_capacity, sizeof *batch->orders);
     struct record_order *row = &batch->orders[batch->order_count++];
     memset(row, 0, sizeof *row);
     row->order = order;
@@ -112,8 +115,8 @@ static struct record_order *order_row(struct record_batch *batch, uint64_t order
     return row;
 }
 
-static void order_event(struct record_batch *batch, const struct event *event, struct record_order *row,
-                        enum record_status status, uint8_t reason)
+static void order_event(struct record_batch *batch, const struct event *event,
+                        struct record_order *row, enum record_status status, uint8_t reason)
 {
     const struct event_header *header = &event->header;
     struct pg_copy *copy = &batch->order_events;
@@ -163,8 +166,8 @@ static void add_accepted(struct record_batch *batch, const struct event *event)
     order_event(batch, event, row, RECORD_OPEN, 0);
 }
 
-static void add_fill(struct record_batch *batch, const struct event *event, uint64_t order, int64_t leaves,
-                     int64_t notional)
+static void add_fill(struct record_batch *batch, const struct event *event, uint64_t order,
+                     int64_t leaves, int64_t notional)
 {
     struct record_order *row = order_row(batch, order);
     ASSERT(leaves >= 0);
@@ -190,13 +193,15 @@ static void add_amended(struct record_batch *batch, const struct event *event)
     row->quantity = body->quantity;
     row->leaves = body->leaves;
     set_client_id(row, body->client_id, body->client_id_bytes);
-    order_event(batch, event, row, body->quantity > body->leaves ? RECORD_PARTIALLY_FILLED : RECORD_OPEN, 0);
+    order_event(batch, event, row,
+                body->quantity > body->leaves ? RECORD_PARTIALLY_FILLED : RECORD_OPEN, 0);
 }
 
-// ---- trades ------------------------------------------------------------------------------------------
+// ---- trades
+// ------------------------------------------------------------------------------------------
 
-static void trade_row(struct record_batch *batch, const struct event *event, const struct posting_terms *terms,
-                      int64_t notional)
+static void trade_row(struct record_batch *batch, const struct event *event,
+                      const struct posting_terms *terms, int64_t notional)
 {
     const struct trade_evt *body = &event->body.trade;
     bool taker_buys = body->taker_side == SIDE_BUY;
@@ -234,7 +239,8 @@ static void add_trade(struct record_batch *batch, const struct event *event)
     add_fill(batch, event, body->taker_order, body->taker_leaves, notional);
 }
 
-// ---- ledger ------------------------------------------------------------------------------------------
+// ---- ledger
+// ------------------------------------------------------------------------------------------
 
 static const char *cause_of(const struct event *event)
 {
@@ -269,8 +275,8 @@ static void fold(struct record_batch *batch, const struct posting *posting, uint
 {
     uint64_t key = (uint64_t)posting->account << 32 | posting->asset, place;
     if (!map_get(&batch->balance_index, key, &place)) {
-        batch->balances =
-            grown(batch->balances, batch->balance_count, &batch->balance_capacity, sizeof *batch->balances);
+        batch->balances = grown(batch->balances, batch->balance_count, &batch->balance_capacity,
+                                sizeof *batch->balances);
         batch->balances[batch->balance_count] = (struct record_balance){
             .change = {.account = posting->account, .asset = posting->asset}};
         place = ++batch->balance_count;
@@ -308,14 +314,16 @@ static void add_postings(struct record_batch *batch, const struct event *event)
 {
     struct posting postings[POSTINGS_MAX];
     uint32_t instrument = instrument_of(event);
-    int count = postings_of(event, instrument ? terms_of(batch->terms, instrument) : NULL, postings);
+    int count =
+        postings_of(event, instrument ? terms_of(batch->terms, instrument) : NULL, postings);
     for (int i = 0; i < count; i++) {
         entry_row(batch, event, i, &postings[i]);
         fold(batch, &postings[i], event->header.sequence);
     }
 }
 
-// ---- everything else ---------------------------------------------------------------------------------
+// ---- everything else
+// ---------------------------------------------------------------------------------
 
 static void add_rejected(struct record_batch *batch, const struct event *event)
 {

@@ -1,9 +1,9 @@
-// Record batch: turns events into the rows of one transaction. Pure: no I/O, so that the same events make
-// the same rows whatever the database does meanwhile.
+// Record batch: turns events into the rows of one transaction. Pure: no I/O, so that the same
+// events make the same rows whatever the database does meanwhile.
 //
-// What is new in a batch (orders, trades, entries …) goes into binary COPY buffers; what changes rows of
-// earlier batches (leaves of an order, balances) is folded to one row per order and per balance. Reference
-// data that holds one current row per id is kept as events and applied in order.
+// What is new in a batch (orders, trades, entries …) goes into binary COPY buffers; what changes
+// rows of earlier batches (leaves of an order, balances) is folded to one row per order and per
+// balance. Reference data that holds one current row per id is kept as events and applied in order.
 //
 // Units are the engine's base units. Threads: one. Memory grows to the largest batch and is kept.
 #ifndef LONJA_SETTLEMENT_RECORD_BATCH_H
@@ -18,13 +18,15 @@
 #include "risk/postings.h"
 #include "schema/records.h"
 
-// Terms of the instruments, by id: what an event's rows need beyond the event. They live across batches.
+// Terms of the instruments, by id: what an event's rows need beyond the event. They live across
+// batches.
 struct record_terms {
     struct posting_terms *terms;
     size_t count; // ids 0 .. count - 1; token_asset 0 = unknown
 };
 void record_terms_fini(struct record_terms *terms);
-void record_terms_set(struct record_terms *terms, uint32_t instrument, const struct posting_terms *value);
+void record_terms_set(struct record_terms *terms, uint32_t instrument,
+                      const struct posting_terms *value);
 
 enum record_status { RECORD_OPEN, RECORD_PARTIALLY_FILLED, RECORD_FILLED, RECORD_CANCELLED };
 const char *record_status_text(enum record_status status); // S1's words
@@ -58,10 +60,10 @@ struct record_batch {
     uint64_t first_sequence;    // 0 = the batch is empty
     uint64_t last_sequence;     // of the last complete command
     uint64_t last_time_ns;
-    uint64_t last_digest;       // of the events of that command
-    bool inside;                // in the middle of a command
-    size_t rows;                // roughly what Postgres will write
-    uint64_t digest;            // running, of the command that is being read
+    uint64_t last_digest; // of the events of that command
+    bool inside;          // in the middle of a command
+    size_t rows;          // roughly what Postgres will write
+    uint64_t digest;      // running, of the command that is being read
 
     struct pg_copy order_events, trades, entries, rejects, venue_events;
     struct record_order *orders;

@@ -1,5 +1,5 @@
-// lonja-record: the tape to Postgres, exactly once. Exit: 0 stopped by SIGTERM, 2 refused (another venue's
-// database), 1 the database refuses the rows.
+// lonja-record: the tape to Postgres, exactly once. Exit: 0 stopped by SIGTERM, 2 refused (another
+// venue's database), 1 the database refuses the rows.
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -19,7 +19,8 @@ static void on_stop(int signal_number)
 
 static int run(struct record *record)
 {
-    static const int statuses[] = {[RECORD_STOP_NONE] = 0, [RECORD_STOP_REFUSED] = 2, [RECORD_STOP_BROKEN] = 1};
+    static const int statuses[] = {
+        [RECORD_STOP_NONE] = 0, [RECORD_STOP_REFUSED] = 2, [RECORD_STOP_BROKEN] = 1};
     while (!stopping && record->phase != RECORD_STOPPED)
         if (record_do_work(record, clock_monotone_ns(&clock_system)) == 0)
             record_wait(record, clock_monotone_ns(&clock_system));

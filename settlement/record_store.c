@@ -1,13 +1,15 @@
-// Happy path: BEGIN; reference rows; COPY of new rows; one UPDATE for older orders and one upsert for
-// balances, whose rows travel as arrays; the initial settlement rows; the cursor; COMMIT. Any failure
-// rolls all of it back. Strings are constants, so that each is prepared once per connection.
+// Happy path: BEGIN; reference rows; COPY of new rows; one UPDATE for older orders and one upsert
+// for balances, whose rows travel as arrays; the initial settlement rows; the cursor; COMMIT. Any
+// failure rolls all of it back. Strings are constants, so that each is prepared once per
+// connection.
 #include "settlement/record_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-// ---- arrays as parameters: "{1,2,3}" for unnest -----------------------------------------------------------
+// ---- arrays as parameters: "{1,2,3}" for unnest
+// -----------------------------------------------------------
 
 enum { COLUMNS_MAX = 10 };
 struct column {
@@ -59,7 +61,8 @@ uint32_t record_store_wait_ms(const struct record_store *store)
 static enum record_result failed(struct record_store *store, const char *what)
 {
     const struct pg_error *error = pg_last_error(store->pg);
-    snprintf(store->reason, sizeof store->reason, "%s: %s %s", what, error->sqlstate, error->message);
+    snprintf(store->reason, sizeof store->reason, "%s: %s %s", what, error->sqlstate,
+             error->message);
     enum pg_class class = error->class;
     pg_rollback(store->pg);
     if (class == PG_GONE || class == PG_TRANSIENT)
@@ -68,12 +71,14 @@ static enum record_result failed(struct record_store *store, const char *what)
     return pg_connected(store->pg) ? RECORD_BROKEN : RECORD_RETRY;
 }
 
-// ---- begin -------------------------------------------------------------------------------------------
+// ---- begin
+// -------------------------------------------------------------------------------------------
 
 static enum record_result lock(struct record_store *store)
 {
     struct pg_rows *rows;
-    if (pg_query(store->pg, &rows, "SELECT pg_try_advisory_lock($1)", PG_PARAMS(pg_i64(RECORD_LOCK))) != PG_OK)
+    if (pg_query(store->pg, &rows, "SELECT pg_try_advisory_lock($1)",
+                 PG_PARAMS(pg_i64(RECORD_LOCK))) != PG_OK)
         return failed(store, "lock");
     bool taken = pg_number(rows, 0, 0) != 0;
     pg_rows_free(rows);
@@ -87,7 +92,8 @@ static enum record_result lock(struct record_store *store)
 static enum record_result read_cursor(struct record_store *store)
 {
     struct pg_rows *rows;
-    if (pg_query(store->pg, &rows, "SELECT sequence, time_ns, checksum FROM record.cursor", PG_NO_PARAMS) != PG_OK)
+    if (pg_query(store->pg, &rows, "SELECT sequence, time_ns, checksum FROM record.cursor",
+                 PG_NO_PARAMS) != PG_OK)
         return failed(store, "cursor");
     bool one = pg_rows_count(rows) == 1;
     if (one)
@@ -121,8 +127,10 @@ static enum record_result ensure(struct record_store *store)
 static enum record_result read_terms(struct record_store *store, struct record_terms *terms)
 {
     struct pg_rows *rows;
-    if (pg_query(store->pg, &rows, "SELECT instrument_id, token_asset, cash_asset, token_scale FROM record.instrument",
-                 PG_NO_PARAMS) != PG_OK)
+    if (pg_query(
+            store->pg, &rows,
+            "SELECT instrument_id, token_asset, cash_asset, token_scale FROM record.instrument",
+            PG_NO_PARAMS) != PG_OK)
         return failed(store, "instruments");
     for (size_t i = 0; i < pg_rows_count(rows); i++)
         record_terms_set(terms, (uint32_t)pg_number(rows, i, 0),
@@ -144,7 +152,8 @@ enum record_result record_store_begin(struct record_store *store, struct record_
     return result;
 }
 
-// ---- columns -----------------------------------------------------------------------------------------
+// ---- columns
+// -----------------------------------------------------------------------------------------
 
 static void column_append(struct column *column, const char *text, size_t bytes)
 {
@@ -197,7 +206,8 @@ static void columns_close(struct record_store *store, struct pg_param *params, s
     }
 }
 
-// ---- rows --------------------------------------------------------------------------------------------
+// ---- rows
+// --------------------------------------------------------------------------------------------
 
 static const char *order_type_text(uint8_t type)
 {
@@ -245,9 +255,11 @@ static enum pg_class write_new_orders(struct record_store *store, const struct r
         if (batch->orders[i].is_new)
             order_row(&copy, &batch->orders[i]);
     enum pg_class class = pg_copy_send(store->pg, &copy,
-        "record.orders (order_id, account_id, session_id, gateway, instrument_id, token_asset, token_scale, side,"
-        " order_type, time_in_force, price, quantity, leaves, filled, filled_notional, status, client_id,"
-        " created_at, created_ns, updated_at, updated_seq)");
+                                       "record.orders (order_id, account_id, session_id, gateway, "
+                                       "instrument_id, token_asset, token_scale, side,"
+                                       " order_type, time_in_force, price, quantity, leaves, "
+                                       "filled, filled_notional, status, client_id,"
+                                       " created_at, created_ns, updated_at, updated_seq)");
     pg_copy_fini(&copy);
     return class;
 }
@@ -269,7 +281,8 @@ static void change_row(struct column *columns, const struct record_order *order)
     column_number(&columns[8], (int64_t)order->updated_seq);
 }
 
-static enum pg_class write_order_changes(struct record_store *store, const struct record_batch *batch)
+static enum pg_class write_order_changes(struct record_store *store,
+                                         const struct record_batch *batch)
 {
     enum { COLUMNS = 9 };
     struct pg_param params[COLUMNS];
@@ -285,16 +298,24 @@ static enum pg_class write_order_changes(struct record_store *store, const struc
         return PG_OK;
     columns_close(store, params, COLUMNS);
     struct pg_rows *rows;
-    enum pg_class class = pg_query(store->pg, &rows,
-        "UPDATE record.orders o SET quantity = CASE WHEN c.quantity > 0 THEN c.quantity ELSE o.quantity END,"
-        " leaves = c.leaves, filled = o.filled + c.filled, filled_notional = o.filled_notional + c.notional,"
-        " status = c.status, client_id = coalesce(c.client_id, o.client_id),"
-        " updated_at = timestamptz 'epoch' + c.updated_us * interval '1 microsecond', updated_seq = c.updated_seq"
-        " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],"
-        " $7::text[], $8::bigint[], $9::bigint[]) AS c (order_id, quantity, leaves, filled, notional, status,"
-        " client_id, updated_us, updated_seq) WHERE o.order_id = c.order_id", params, COLUMNS);
+    enum pg_class class =
+        pg_query(store->pg, &rows,
+                 "UPDATE record.orders o SET quantity = CASE WHEN c.quantity > 0 THEN c.quantity "
+                 "ELSE o.quantity END,"
+                 " leaves = c.leaves, filled = o.filled + c.filled, filled_notional = "
+                 "o.filled_notional + c.notional,"
+                 " status = c.status, client_id = coalesce(c.client_id, o.client_id),"
+                 " updated_at = timestamptz 'epoch' + c.updated_us * interval '1 microsecond', "
+                 "updated_seq = c.updated_seq"
+                 " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+                 "$5::bigint[], $6::text[],"
+                 " $7::text[], $8::bigint[], $9::bigint[]) AS c (order_id, quantity, leaves, "
+                 "filled, notional, status,"
+                 " client_id, updated_us, updated_seq) WHERE o.order_id = c.order_id",
+                 params, COLUMNS);
     if (class == PG_OK)
-        ASSERT(pg_rows_affected(rows) == changes); // an order that is not there: the record is not the tape's
+        ASSERT(pg_rows_affected(rows) ==
+               changes); // an order that is not there: the record is not the tape's
     pg_rows_free(rows);
     return class;
 }
@@ -318,27 +339,35 @@ static enum pg_class write_balances(struct record_store *store, const struct rec
     }
     columns_close(store, params, COLUMNS);
     return pg_query(store->pg, NULL,
-        "INSERT INTO record.balance AS b (account_id, asset_id, available, held, unsettled, blocked, sequence)"
-        " SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"
-        " $7::bigint[]) ON CONFLICT (account_id, asset_id) DO UPDATE SET available = b.available + EXCLUDED.available,"
-        " held = b.held + EXCLUDED.held, unsettled = b.unsettled + EXCLUDED.unsettled,"
-        " blocked = b.blocked + EXCLUDED.blocked, sequence = EXCLUDED.sequence", params, COLUMNS);
+                    "INSERT INTO record.balance AS b (account_id, asset_id, available, held, "
+                    "unsettled, blocked, sequence)"
+                    " SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[], "
+                    "$4::bigint[], $5::bigint[], $6::bigint[],"
+                    " $7::bigint[]) ON CONFLICT (account_id, asset_id) DO UPDATE SET available = "
+                    "b.available + EXCLUDED.available,"
+                    " held = b.held + EXCLUDED.held, unsettled = b.unsettled + EXCLUDED.unsettled,"
+                    " blocked = b.blocked + EXCLUDED.blocked, sequence = EXCLUDED.sequence",
+                    params, COLUMNS);
 }
 
-// The initial row of each trade's settlement; it may be there already when the record is being rebuilt.
+// The initial row of each trade's settlement; it may be there already when the record is being
+// rebuilt.
 static enum pg_class write_settlements(struct record_store *store, const struct record_batch *batch)
 {
     if (batch->trades.rows == 0)
         return PG_OK;
-    return pg_query(store->pg, NULL,
+    return pg_query(
+        store->pg, NULL,
         "INSERT INTO settle.trade (trade_id, created_at)"
         " SELECT trade_id, timestamptz 'epoch' + (created_ns / 1000) * interval '1 microsecond'"
-        " FROM record.trade WHERE trade_id >= $1 AND trade_id < $2 ORDER BY trade_id ON CONFLICT DO NOTHING",
+        " FROM record.trade WHERE trade_id >= $1 AND trade_id < $2 ORDER BY trade_id ON CONFLICT "
+        "DO NOTHING",
         PG_PARAMS(pg_i64((int64_t)trade_id_of(batch->first_sequence, 0)),
                   pg_i64((int64_t)trade_id_of(batch->last_sequence + 1, 0))));
 }
 
-// ---- reference data ----------------------------------------------------------------------------------
+// ---- reference data
+// ----------------------------------------------------------------------------------
 
 // Length of a zero-filled field.
 static const char *field_text(char out[SYMBOL_BYTES_MAX + 1], const char *field)
@@ -353,48 +382,63 @@ static enum pg_class write_asset(struct record_store *store, const struct event 
     const struct asset_changed_evt *asset = &event->body.asset_changed;
     char symbol[SYMBOL_BYTES_MAX + 1];
     return pg_query(store->pg, NULL,
-        "INSERT INTO record.asset (asset_id, kind, scale, symbol, sequence) VALUES ($1, $2, $3, $4, $5)"
-        " ON CONFLICT (asset_id) DO UPDATE SET symbol = EXCLUDED.symbol, sequence = EXCLUDED.sequence",
-        PG_PARAMS(pg_i64(asset->asset), pg_i64(asset->kind), pg_i64(asset->scale),
-                  pg_text(field_text(symbol, asset->symbol)), pg_i64((int64_t)event->header.sequence)));
+                    "INSERT INTO record.asset (asset_id, kind, scale, symbol, sequence) VALUES "
+                    "($1, $2, $3, $4, $5)"
+                    " ON CONFLICT (asset_id) DO UPDATE SET symbol = EXCLUDED.symbol, sequence = "
+                    "EXCLUDED.sequence",
+                    PG_PARAMS(pg_i64(asset->asset), pg_i64(asset->kind), pg_i64(asset->scale),
+                              pg_text(field_text(symbol, asset->symbol)),
+                              pg_i64((int64_t)event->header.sequence)));
 }
 
 static enum pg_class write_instrument(struct record_store *store, const struct event *event)
 {
     const struct instrument_changed_evt *i = &event->body.instrument_changed;
     char symbol[SYMBOL_BYTES_MAX + 1];
-    return pg_query(store->pg, NULL,
-        "INSERT INTO record.instrument (instrument_id, token_asset, cash_asset, status, trading_mode, flags,"
-        " token_scale, tick, lot, fat_finger_block_bps, fat_finger_confirm_bps, nav_confirm_bps, collar_bps, fee_bps,"
+    return pg_query(
+        store->pg, NULL,
+        "INSERT INTO record.instrument (instrument_id, token_asset, cash_asset, status, "
+        "trading_mode, flags,"
+        " token_scale, tick, lot, fat_finger_block_bps, fat_finger_confirm_bps, nav_confirm_bps, "
+        "collar_bps, fee_bps,"
         " breaker_bps, order_quantity_max, order_notional_max, symbol, sequence)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
-        " ON CONFLICT (instrument_id) DO UPDATE SET (token_asset, cash_asset, status, trading_mode, flags, token_scale,"
-        " tick, lot, fat_finger_block_bps, fat_finger_confirm_bps, nav_confirm_bps, collar_bps, fee_bps, breaker_bps,"
-        " order_quantity_max, order_notional_max, symbol, sequence) = (EXCLUDED.token_asset, EXCLUDED.cash_asset,"
-        " EXCLUDED.status, EXCLUDED.trading_mode, EXCLUDED.flags, EXCLUDED.token_scale, EXCLUDED.tick, EXCLUDED.lot,"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
+        "$19)"
+        " ON CONFLICT (instrument_id) DO UPDATE SET (token_asset, cash_asset, status, "
+        "trading_mode, flags, token_scale,"
+        " tick, lot, fat_finger_block_bps, fat_finger_confirm_bps, nav_confirm_bps, collar_bps, "
+        "fee_bps, breaker_bps,"
+        " order_quantity_max, order_notional_max, symbol, sequence) = (EXCLUDED.token_asset, "
+        "EXCLUDED.cash_asset,"
+        " EXCLUDED.status, EXCLUDED.trading_mode, EXCLUDED.flags, EXCLUDED.token_scale, "
+        "EXCLUDED.tick, EXCLUDED.lot,"
         " EXCLUDED.fat_finger_block_bps, EXCLUDED.fat_finger_confirm_bps, EXCLUDED.nav_confirm_bps,"
         " EXCLUDED.collar_bps, EXCLUDED.fee_bps, EXCLUDED.breaker_bps, EXCLUDED.order_quantity_max,"
         " EXCLUDED.order_notional_max, EXCLUDED.symbol, EXCLUDED.sequence)",
-        PG_PARAMS(pg_i64(i->instrument), pg_i64(i->token_asset), pg_i64(i->cash_asset), pg_i64(i->status),
-                  pg_i64(i->trading_mode), pg_i64(i->flags), pg_i64(i->token_scale), pg_i64(i->tick), pg_i64(i->lot),
-                  pg_i64(i->fat_finger_block_bps), pg_i64(i->fat_finger_confirm_bps), pg_i64(i->nav_confirm_bps),
-                  pg_i64(i->collar_bps), pg_i64(i->fee_bps), pg_i64(i->breaker_bps), pg_i64(i->order_quantity_max),
-                  pg_i64(i->order_notional_max), pg_text(field_text(symbol, i->symbol)),
-                  pg_i64((int64_t)event->header.sequence)));
+        PG_PARAMS(
+            pg_i64(i->instrument), pg_i64(i->token_asset), pg_i64(i->cash_asset), pg_i64(i->status),
+            pg_i64(i->trading_mode), pg_i64(i->flags), pg_i64(i->token_scale), pg_i64(i->tick),
+            pg_i64(i->lot), pg_i64(i->fat_finger_block_bps), pg_i64(i->fat_finger_confirm_bps),
+            pg_i64(i->nav_confirm_bps), pg_i64(i->collar_bps), pg_i64(i->fee_bps),
+            pg_i64(i->breaker_bps), pg_i64(i->order_quantity_max), pg_i64(i->order_notional_max),
+            pg_text(field_text(symbol, i->symbol)), pg_i64((int64_t)event->header.sequence)));
 }
 
 static enum pg_class write_instrument_state(struct record_store *store, const struct event *event)
 {
     const struct instrument_state_evt *s = &event->body.instrument_state;
-    return pg_query(store->pg, NULL,
-        "INSERT INTO record.instrument_state (instrument_id, phase, breaker_tripped, last_price, reference_price, nav,"
+    return pg_query(
+        store->pg, NULL,
+        "INSERT INTO record.instrument_state (instrument_id, phase, breaker_tripped, last_price, "
+        "reference_price, nav,"
         " nav_time_ns, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-        " ON CONFLICT (instrument_id) DO UPDATE SET (phase, breaker_tripped, last_price, reference_price, nav,"
+        " ON CONFLICT (instrument_id) DO UPDATE SET (phase, breaker_tripped, last_price, "
+        "reference_price, nav,"
         " nav_time_ns, sequence) = (EXCLUDED.phase, EXCLUDED.breaker_tripped, EXCLUDED.last_price,"
         " EXCLUDED.reference_price, EXCLUDED.nav, EXCLUDED.nav_time_ns, EXCLUDED.sequence)",
-        PG_PARAMS(pg_i64(s->instrument), pg_i64(s->phase), pg_bool(s->breaker_tripped != 0), pg_i64(s->last_price),
-                  pg_i64(s->reference_price), pg_i64(s->nav), pg_i64((int64_t)s->nav_time_ns),
-                  pg_i64((int64_t)event->header.sequence)));
+        PG_PARAMS(pg_i64(s->instrument), pg_i64(s->phase), pg_bool(s->breaker_tripped != 0),
+                  pg_i64(s->last_price), pg_i64(s->reference_price), pg_i64(s->nav),
+                  pg_i64((int64_t)s->nav_time_ns), pg_i64((int64_t)event->header.sequence)));
 }
 
 static enum pg_class write_references(struct record_store *store, const struct record_batch *batch)
@@ -412,7 +456,8 @@ static enum pg_class write_references(struct record_store *store, const struct r
     return class;
 }
 
-// ---- the transaction ---------------------------------------------------------------------------------
+// ---- the transaction
+// ---------------------------------------------------------------------------------
 
 static enum pg_class write_copies(struct record_store *store, struct record_batch *batch)
 {
@@ -420,19 +465,21 @@ static enum pg_class write_copies(struct record_store *store, struct record_batc
         struct pg_copy *copy;
         const char *target;
     } const copies[] = {
-        {&batch->order_events,
-         "record.order_event (order_id, sequence, event_index, created_at, status, leaves, reason)"},
-        {&batch->trades,
-         "record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,"
-         " token_scale, taker_side, price, quantity, notional, buyer_account, seller_account, buyer_order,"
-         " seller_order, buyer_fee, seller_fee)"},
-        {&batch->entries,
-         "record.ledger_entry (sequence, event_index, line, created_at, cause, account_id, asset_id, available,"
-         " held, unsettled, blocked)"},
-        {&batch->rejects,
-         "record.reject (sequence, event_index, created_at, session_id, gateway, command, code, name, account_id,"
-         " instrument_id, order_id, limit_value, value, argument, client_id)"},
-        {&batch->venue_events, "record.venue_event (sequence, event_index, created_at, event, body)"},
+        {&batch->order_events, "record.order_event (order_id, sequence, event_index, created_at, "
+                               "status, leaves, reason)"},
+        {&batch->trades, "record.trade (trade_id, sequence, event_index, created_ns, "
+                         "instrument_id, token_asset, cash_asset,"
+                         " token_scale, taker_side, price, quantity, notional, buyer_account, "
+                         "seller_account, buyer_order,"
+                         " seller_order, buyer_fee, seller_fee)"},
+        {&batch->entries, "record.ledger_entry (sequence, event_index, line, created_at, cause, "
+                          "account_id, asset_id, available,"
+                          " held, unsettled, blocked)"},
+        {&batch->rejects, "record.reject (sequence, event_index, created_at, session_id, gateway, "
+                          "command, code, name, account_id,"
+                          " instrument_id, order_id, limit_value, value, argument, client_id)"},
+        {&batch->venue_events,
+         "record.venue_event (sequence, event_index, created_at, event, body)"},
     };
     enum pg_class class = PG_OK;
     for (size_t i = 0; i < sizeof copies / sizeof copies[0] && class == PG_OK; i++)
@@ -460,8 +507,10 @@ static enum pg_class write_rows(struct record_store *store, struct record_batch 
 static enum pg_class move_cursor(struct record_store *store, const struct record_batch *batch)
 {
     struct pg_rows *rows;
-    enum pg_class class = pg_query(store->pg, &rows,
-        "UPDATE record.cursor SET sequence = $1, time_ns = $2, checksum = $3, updated_at = clock_timestamp()"
+    enum pg_class class = pg_query(
+        store->pg, &rows,
+        "UPDATE record.cursor SET sequence = $1, time_ns = $2, checksum = $3, updated_at = "
+        "clock_timestamp()"
         " WHERE sequence = $4",
         PG_PARAMS(pg_i64((int64_t)batch->last_sequence), pg_i64((int64_t)batch->last_time_ns),
                   pg_i64((int64_t)batch->last_digest), pg_i64((int64_t)batch->first_sequence - 1)));
@@ -477,11 +526,14 @@ enum record_result record_store_write(struct record_store *store, struct record_
     enum record_result result = ensure(store);
     if (result != RECORD_OK)
         return result;
-    if (store->cursor.sequence == batch->last_sequence && store->cursor.digest == batch->last_digest)
+    if (store->cursor.sequence == batch->last_sequence &&
+        store->cursor.digest == batch->last_digest)
         return RECORD_OK; // the commit had arrived
     if (store->cursor.sequence != batch->first_sequence - 1) {
-        snprintf(store->reason, sizeof store->reason, "the cursor stands at %llu, the batch begins at %llu",
-                 (unsigned long long)store->cursor.sequence, (unsigned long long)batch->first_sequence);
+        snprintf(store->reason, sizeof store->reason,
+                 "the cursor stands at %llu, the batch begins at %llu",
+                 (unsigned long long)store->cursor.sequence,
+                 (unsigned long long)batch->first_sequence);
         return RECORD_REWIND;
     }
     if (pg_begin(store->pg) != PG_OK)
@@ -490,7 +542,8 @@ enum record_result record_store_write(struct record_store *store, struct record_
         return failed(store, "rows");
     if (pg_commit(store->pg) != PG_OK)
         return failed(store, "commit");
-    store->cursor = (struct record_cursor){
-        .sequence = batch->last_sequence, .time_ns = batch->last_time_ns, .digest = batch->last_digest};
+    store->cursor = (struct record_cursor){.sequence = batch->last_sequence,
+                                           .time_ns = batch->last_time_ns,
+                                           .digest = batch->last_digest};
     return RECORD_OK;
 }

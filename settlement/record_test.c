@@ -1,8 +1,9 @@
-// The recorder against a real server and the real engine: random flow through the engine makes a tape; the
-// recorder writes it into Postgres, is killed, loses its connection, starts twice; the rows must be the same
-// as those of an uninterrupted run, and the balances the engine's.
+// The recorder against a real server and the real engine: random flow through the engine makes a
+// tape; the recorder writes it into Postgres, is killed, loses its connection, starts twice; the
+// rows must be the same as those of an uninterrupted run, and the balances the engine's.
 //
-// Needs a scratch database (its record is emptied), named as in base/pg_test.c; its name must contain "test".
+// Needs a scratch database (its record is emptied), named as in base/pg_test.c; its name must
+// contain "test".
 #include "core/testing.h"
 
 #include <fcntl.h>
@@ -25,7 +26,8 @@
 
 enum { ACCOUNTS = 8, FIRST_ACCOUNT = 20, COMMANDS = 4000 };
 
-// ---- a venue without processes: engine, tape file, control page -----------------------------------------
+// ---- a venue without processes: engine, tape file, control page
+// -----------------------------------------
 
 struct venue {
     char folder[64];
@@ -50,7 +52,9 @@ static uint64_t random_below(struct venue *venue, uint64_t limit)
 static void tape_begin(struct venue *venue)
 {
     char folder[NUMBERED_PATH_BYTES], path[NUMBERED_PATH_BYTES];
-    struct tape_header header = {.magic = TAPE_MAGIC, .format = TAPE_FORMAT, .schema_version = SCHEMA_VERSION,
+    struct tape_header header = {.magic = TAPE_MAGIC,
+                                 .format = TAPE_FORMAT,
+                                 .schema_version = SCHEMA_VERSION,
                                  .first_sequence = 1};
     header.crc = crc32c(0, &header, offsetof(struct tape_header, crc));
     state_folder(folder, &venue->boot.config, "tape");
@@ -60,14 +64,19 @@ static void tape_begin(struct venue *venue)
     assert_int_equal(write(venue->tape_fd, &header, sizeof header), sizeof header);
 }
 
-static void apply(struct venue *venue, struct command *command, uint8_t type, size_t tail_bytes, uint8_t gateway,
-                  uint32_t session)
+static void apply(struct venue *venue, struct command *command, uint8_t type, size_t tail_bytes,
+                  uint8_t gateway, uint32_t session)
 {
-    command->header = (struct command_header){
-        .slots = command_slots(type, tail_bytes), .type = type, .version = SCHEMA_VERSION, .gateway = gateway,
-        .incarnation = 1, .gateway_seq = ++venue->gateway_seq[gateway], .session = session,
-        .sequence = ++venue->sequence,
-        .time_ns = 1790000000000000000ULL + venue->sequence * 1237};
+    command->header =
+        (struct command_header){.slots = command_slots(type, tail_bytes),
+                                .type = type,
+                                .version = SCHEMA_VERSION,
+                                .gateway = gateway,
+                                .incarnation = 1,
+                                .gateway_seq = ++venue->gateway_seq[gateway],
+                                .session = session,
+                                .sequence = ++venue->sequence,
+                                .time_ns = 1790000000000000000ULL + venue->sequence * 1237};
     struct event_sink sink = {.events = venue->events, .mask = 63};
     engine_apply(venue->engine, command, &sink);
     assert_true(sink.count > 0 && venue->events[sink.count - 1].header.last);
@@ -81,14 +90,23 @@ static void set_up_reference_data(struct venue *venue)
     struct command c = {.body.gateway_attach = {.process = 1}};
     apply(venue, &c, CMD_gateway_attach, 0, GATEWAY_ADMIN, 0);
     apply(venue, &c, CMD_gateway_attach, 0, GATEWAY_FIX, 0);
-    c = (struct command){.body.asset_set = {.asset = 1, .kind = ASSET_CASH, .scale = 6, .symbol = "USD"}};
+    c = (struct command){
+        .body.asset_set = {.asset = 1, .kind = ASSET_CASH, .scale = 6, .symbol = "USD"}};
     apply(venue, &c, CMD_asset_set, 0, GATEWAY_ADMIN, 0);
-    c = (struct command){.body.asset_set = {.asset = 2, .kind = ASSET_TOKEN, .scale = 2, .symbol = "PORT"}};
+    c = (struct command){
+        .body.asset_set = {.asset = 2, .kind = ASSET_TOKEN, .scale = 2, .symbol = "PORT"}};
     apply(venue, &c, CMD_asset_set, 0, GATEWAY_ADMIN, 0);
-    c = (struct command){.body.instrument_set = {
-        .instrument = 1, .token_asset = 2, .cash_asset = 1, .status = TOKEN_SECONDARY,
-        .trading_mode = MODE_FULL_ORDERBOOK, .flags = INSTRUMENT_SELL_UNSETTLED, .token_scale = 2, .tick = 10000,
-        .lot = 1, .fee_bps = 10, .symbol = "PORT"}};
+    c = (struct command){.body.instrument_set = {.instrument = 1,
+                                                 .token_asset = 2,
+                                                 .cash_asset = 1,
+                                                 .status = TOKEN_SECONDARY,
+                                                 .trading_mode = MODE_FULL_ORDERBOOK,
+                                                 .flags = INSTRUMENT_SELL_UNSETTLED,
+                                                 .token_scale = 2,
+                                                 .tick = 10000,
+                                                 .lot = 1,
+                                                 .fee_bps = 10,
+                                                 .symbol = "PORT"}};
     apply(venue, &c, CMD_instrument_set, 0, GATEWAY_ADMIN, 0);
     c = (struct command){.body.instrument_phase = {.instrument = 1, .phase = PHASE_CONTINUOUS}};
     apply(venue, &c, CMD_instrument_phase, 0, GATEWAY_ADMIN, 0);
@@ -98,24 +116,35 @@ static void set_up_reference_data(struct venue *venue)
 
 static void set_up_account(struct venue *venue, uint32_t account)
 {
-    struct command c = {.body.account_set = {
-        .account = account, .member = 1, .jurisdiction = 724, .kyc = KYC_APPROVED,
-        .accreditation = ACCREDITATION_INSTITUTIONAL, .fatca = FATCA_CLEAR,
-        .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS, .fee_bps = FEE_BPS_DEFAULT}};
+    struct command c = {
+        .body.account_set = {.account = account,
+                             .member = 1,
+                             .jurisdiction = 724,
+                             .kyc = KYC_APPROVED,
+                             .accreditation = ACCREDITATION_INSTITUTIONAL,
+                             .fatca = FATCA_CLEAR,
+                             .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
+                             .fee_bps = FEE_BPS_DEFAULT}};
     apply(venue, &c, CMD_account_set, 0, GATEWAY_ADMIN, 0);
     for (uint32_t asset = 1; asset <= 2; asset++) {
-        c = (struct command){.body.ledger_post = {
-            .account = account, .asset = asset, .amount = asset == 1 ? 1000000000000 : 1000000,
-            .kind = POSTING_DEPOSIT, .ref_source = REF_ADMIN, .ref_number = account * 2 + asset, .ref_hash = 1}};
+        c = (struct command){.body.ledger_post = {.account = account,
+                                                  .asset = asset,
+                                                  .amount = asset == 1 ? 1000000000000 : 1000000,
+                                                  .kind = POSTING_DEPOSIT,
+                                                  .ref_source = REF_ADMIN,
+                                                  .ref_number = account * 2 + asset,
+                                                  .ref_hash = 1}};
         apply(venue, &c, CMD_ledger_post, 0, GATEWAY_ADMIN, 0);
     }
 }
 
 static void set_up_session(struct venue *venue)
 {
-    struct command c = {.body.session_set = {.session = 1, .member = 1, .gateway = GATEWAY_FIX,
-                                             .account_count = ACCOUNTS}};
-    c.header = (struct command_header){.slots = command_slots(CMD_session_set, ACCOUNTS * 4), .type = CMD_session_set};
+    struct command c = {
+        .body.session_set = {
+            .session = 1, .member = 1, .gateway = GATEWAY_FIX, .account_count = ACCOUNTS}};
+    c.header = (struct command_header){.slots = command_slots(CMD_session_set, ACCOUNTS * 4),
+                                       .type = CMD_session_set};
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
         uint32_t account = FIRST_ACCOUNT + i;
         memcpy(command_tail_writable(&c) + i * 4, &account, 4);
@@ -130,14 +159,19 @@ static void set_up_session(struct venue *venue)
 static void random_order(struct venue *venue)
 {
     char client_id[CLIENT_ID_BYTES_MAX];
-    int id_bytes = snprintf(client_id, sizeof client_id, "c\"%llu\\", (unsigned long long)venue->sequence);
+    int id_bytes =
+        snprintf(client_id, sizeof client_id, "c\"%llu\\", (unsigned long long)venue->sequence);
     bool market = random_below(venue, 10) == 0;
-    struct command c = {.body.order_new = {
-        .account = FIRST_ACCOUNT + (uint32_t)random_below(venue, ACCOUNTS), .instrument = 1,
-        .side = random_below(venue, 2) ? SIDE_BUY : SIDE_SELL, .type = market ? ORDER_MARKET : ORDER_LIMIT,
-        .tif = market || random_below(venue, 8) == 0 ? TIF_IOC : TIF_DAY, .client_id_bytes = (uint8_t)id_bytes,
-        .price = market ? 0 : (int64_t)(9500 + random_below(venue, 1000)) * 10000,
-        .quantity = (int64_t)random_below(venue, 500)}}; // sometimes zero: refused
+    struct command c = {
+        .body.order_new = {
+            .account = FIRST_ACCOUNT + (uint32_t)random_below(venue, ACCOUNTS),
+            .instrument = 1,
+            .side = random_below(venue, 2) ? SIDE_BUY : SIDE_SELL,
+            .type = market ? ORDER_MARKET : ORDER_LIMIT,
+            .tif = market || random_below(venue, 8) == 0 ? TIF_IOC : TIF_DAY,
+            .client_id_bytes = (uint8_t)id_bytes,
+            .price = market ? 0 : (int64_t)(9500 + random_below(venue, 1000)) * 10000,
+            .quantity = (int64_t)random_below(venue, 500)}}; // sometimes zero: refused
     c.header = (struct command_header){.type = CMD_order_new};
     memcpy(command_tail_writable(&c), client_id, (size_t)id_bytes);
     apply(venue, &c, CMD_order_new, (size_t)id_bytes, GATEWAY_FIX, 1);
@@ -162,11 +196,14 @@ static void random_command(struct venue *venue)
 static struct engine_limits limits_of(const struct config *config)
 {
     return (struct engine_limits){
-        .accounts_max = (uint32_t)config->limits_accounts_max, .members_max = (uint32_t)config->limits_members_max,
+        .accounts_max = (uint32_t)config->limits_accounts_max,
+        .members_max = (uint32_t)config->limits_members_max,
         .sessions_max = (uint32_t)config->limits_sessions_max,
         .session_accounts_max = (uint32_t)config->limits_session_accounts_max,
-        .assets_max = (uint32_t)config->limits_assets_max, .instruments_max = (uint32_t)config->limits_instruments_max,
-        .balances_max = (uint32_t)config->limits_balances_max, .orders_max = (uint32_t)config->limits_orders_max,
+        .assets_max = (uint32_t)config->limits_assets_max,
+        .instruments_max = (uint32_t)config->limits_instruments_max,
+        .balances_max = (uint32_t)config->limits_balances_max,
+        .orders_max = (uint32_t)config->limits_orders_max,
         .levels_max = (uint32_t)config->limits_levels_max,
         .command_events_max = (uint32_t)config->limits_command_events_max};
 }
@@ -211,7 +248,8 @@ static void venue_fini(struct venue *venue)
     free(venue->events);
 }
 
-// ---- the database ----------------------------------------------------------------------------------------
+// ---- the database
+// ----------------------------------------------------------------------------------------
 
 static struct pg_settings recorder_settings, owner_settings;
 static struct pg *owner;
@@ -233,32 +271,45 @@ static int64_t number_of(const char *sql)
 
 static void empty_the_database(void)
 {
-    must(pg_execute(owner, "SELECT record.forget(); TRUNCATE settle.trade, settle.trade_settlement_history,"
-                           " settle.retry_request, settle.attempt, settle.result, chain.request_leg CASCADE"));
+    must(pg_execute(
+        owner, "SELECT record.forget(); TRUNCATE settle.trade, settle.trade_settlement_history,"
+               " settle.retry_request, settle.attempt, settle.result, chain.request_leg CASCADE"));
 }
 
 // One text for all rows of the record.
 static void fingerprint(char out[64])
 {
     struct pg_rows *rows;
-    must(pg_query(owner, &rows,
+    must(pg_query(
+        owner, &rows,
         "SELECT md5(string_agg(part, '|')) FROM ("
-        "SELECT md5(string_agg(t::text, '|' ORDER BY order_id)) AS part FROM record.orders t UNION ALL "
-        "SELECT md5(string_agg(t::text, '|' ORDER BY order_id, sequence, event_index)) FROM record.order_event t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY order_id)) AS part FROM record.orders t UNION "
+        "ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY order_id, sequence, event_index)) FROM "
+        "record.order_event t UNION ALL "
         "SELECT md5(string_agg(t::text, '|' ORDER BY trade_id)) FROM record.trade t UNION ALL "
-        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index, line)) FROM record.ledger_entry t UNION ALL "
-        "SELECT md5(string_agg(t::text, '|' ORDER BY account_id, asset_id)) FROM record.balance t UNION ALL "
-        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM record.reject t UNION ALL "
-        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM record.venue_event t UNION ALL "
-        "SELECT md5(string_agg(t::text, '|' ORDER BY instrument_id)) FROM record.instrument t UNION ALL "
-        "SELECT md5(string_agg(trade_id || settlement_status || created_at, '|' ORDER BY trade_id)) FROM settle.trade UNION ALL "
-        "SELECT md5(string_agg(trade_id || to_status, '|' ORDER BY trade_id)) FROM settle.trade_settlement_history UNION ALL "
-        "SELECT sequence || '/' || time_ns || '/' || checksum FROM record.cursor) parts", PG_NO_PARAMS));
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index, line)) FROM "
+        "record.ledger_entry t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY account_id, asset_id)) FROM record.balance t "
+        "UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM record.reject t "
+        "UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM "
+        "record.venue_event t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY instrument_id)) FROM record.instrument t "
+        "UNION ALL "
+        "SELECT md5(string_agg(trade_id || settlement_status || created_at, '|' ORDER BY "
+        "trade_id)) FROM settle.trade UNION ALL "
+        "SELECT md5(string_agg(trade_id || to_status, '|' ORDER BY trade_id)) FROM "
+        "settle.trade_settlement_history UNION ALL "
+        "SELECT sequence || '/' || time_ns || '/' || checksum FROM record.cursor) parts",
+        PG_NO_PARAMS));
     snprintf(out, 64, "%s", pg_value(rows, 0, 0));
     pg_rows_free(rows);
 }
 
-// ---- running the recorder ----------------------------------------------------------------------------------
+// ---- running the recorder
+// ----------------------------------------------------------------------------------
 
 static uint64_t now(void)
 {
@@ -290,25 +341,38 @@ static void check_balances_and_sums(const struct venue *venue)
             struct balance_rec mine = {0};
             struct pg_rows *rows;
             (void)engine_balance(venue->engine, account, asset, &mine);
-            must(pg_query(owner, &rows, "SELECT coalesce(sum(available), 0), coalesce(sum(held), 0),"
-                                        " coalesce(sum(unsettled), 0), coalesce(sum(blocked), 0)"
-                                        " FROM record.balance WHERE account_id = $1 AND asset_id = $2",
+            must(pg_query(owner, &rows,
+                          "SELECT coalesce(sum(available), 0), coalesce(sum(held), 0),"
+                          " coalesce(sum(unsettled), 0), coalesce(sum(blocked), 0)"
+                          " FROM record.balance WHERE account_id = $1 AND asset_id = $2",
                           PG_PARAMS(pg_i64(account), pg_i64(asset))));
-            assert_true(pg_number(rows, 0, 0) == mine.available && pg_number(rows, 0, 1) == mine.held);
-            assert_true(pg_number(rows, 0, 2) == mine.unsettled && pg_number(rows, 0, 3) == mine.blocked);
+            assert_true(pg_number(rows, 0, 0) == mine.available &&
+                        pg_number(rows, 0, 1) == mine.held);
+            assert_true(pg_number(rows, 0, 2) == mine.unsettled &&
+                        pg_number(rows, 0, 3) == mine.blocked);
             pg_rows_free(rows);
         }
-    assert_int_equal(number_of("SELECT count(*) FROM (SELECT FROM record.ledger_entry GROUP BY sequence, event_index,"
-                               " asset_id HAVING sum(available + held) <> 0) unbalanced"), 0);
-    assert_int_equal(number_of("SELECT count(*) FROM record.balance b WHERE (available, held) <> (SELECT"
-                               " sum(e.available), sum(e.held) FROM record.ledger_entry e"
-                               " WHERE e.account_id = b.account_id AND e.asset_id = b.asset_id)"), 0);
+    assert_int_equal(
+        number_of(
+            "SELECT count(*) FROM (SELECT FROM record.ledger_entry GROUP BY sequence, event_index,"
+            " asset_id HAVING sum(available + held) <> 0) unbalanced"),
+        0);
+    assert_int_equal(
+        number_of("SELECT count(*) FROM record.balance b WHERE (available, held) <> (SELECT"
+                  " sum(e.available), sum(e.held) FROM record.ledger_entry e"
+                  " WHERE e.account_id = b.account_id AND e.asset_id = b.asset_id)"),
+        0);
     assert_int_equal(number_of("SELECT count(*) FROM record.orders WHERE leaves > 0"),
                      engine_open_orders(venue->engine));
-    assert_int_equal(number_of("SELECT count(*) FROM record.orders o WHERE filled <> (SELECT coalesce(sum(quantity), 0)"
-                               " FROM record.trade WHERE o.order_id IN (buyer_order, seller_order))"), 0);
-    assert_int_equal(number_of("SELECT count(*) FROM record.trade t LEFT JOIN settle.trade s USING (trade_id)"
-                               " WHERE s.trade_id IS NULL"), 0);
+    assert_int_equal(
+        number_of("SELECT count(*) FROM record.orders o WHERE filled <> (SELECT "
+                  "coalesce(sum(quantity), 0)"
+                  " FROM record.trade WHERE o.order_id IN (buyer_order, seller_order))"),
+        0);
+    assert_int_equal(
+        number_of("SELECT count(*) FROM record.trade t LEFT JOIN settle.trade s USING (trade_id)"
+                  " WHERE s.trade_id IS NULL"),
+        0);
 }
 
 static struct venue venue;
@@ -322,10 +386,14 @@ static void an_uninterrupted_run_has_the_engines_balances(void **state)
     check_balances_and_sums(&venue);
     assert_true(number_of("SELECT count(*) FROM record.trade") > 500);
     assert_true(number_of("SELECT count(*) FROM record.reject") > 100);
-    assert_int_equal(number_of("SELECT count(*) FROM trade_settlement_history WHERE from_status IS NULL AND"
-                               " to_status = 'pending'"), number_of("SELECT count(*) FROM trades"));
-    assert_int_equal(number_of("SELECT count(*) FROM order_status_history h WHERE from_status = to_status OR"
-                               " (from_status IS NULL AND to_status <> 'open')"), 0);
+    assert_int_equal(
+        number_of("SELECT count(*) FROM trade_settlement_history WHERE from_status IS NULL AND"
+                  " to_status = 'pending'"),
+        number_of("SELECT count(*) FROM trades"));
+    assert_int_equal(
+        number_of("SELECT count(*) FROM order_status_history h WHERE from_status = to_status OR"
+                  " (from_status IS NULL AND to_status <> 'open')"),
+        0);
     fingerprint(expected);
 }
 
@@ -370,8 +438,10 @@ static void killed_in_mid_flow_makes_the_same_rows(void **state)
 
 static void cut_recorders(struct pg *pg)
 {
-    if (pg_execute(pg, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lonja_record'"
-                       " AND pid <> pg_backend_pid()") != PG_OK)
+    if (pg_execute(
+            pg,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lonja_record'"
+            " AND pid <> pg_backend_pid()") != PG_OK)
         fail_msg("%s", pg_last_error(pg)->message);
 }
 
@@ -435,7 +505,8 @@ static void an_absent_server_is_waited_for(void **state)
     record_fini(&record);
 }
 
-// The server lost commits that were not synced: the record goes back to its cursor and on from there.
+// The server lost commits that were not synced: the record goes back to its cursor and on from
+// there.
 static void a_cursor_that_went_back_is_followed(void **state)
 {
     (void)state;
@@ -484,20 +555,24 @@ static void a_forgotten_record_is_rebuilt_beside_settlements(void **state)
 {
     (void)state;
     int64_t trades = number_of("SELECT count(*) FROM settle.trade");
-    must(pg_execute(owner, "UPDATE settle.trade SET settlement_status = 'processing' WHERE trade_id ="
-                           " (SELECT min(trade_id) FROM settle.trade)"));
+    must(pg_execute(owner,
+                    "UPDATE settle.trade SET settlement_status = 'processing' WHERE trade_id ="
+                    " (SELECT min(trade_id) FROM settle.trade)"));
     must(pg_execute(owner, "SELECT record.forget()"));
     record_everything(&venue, 20000);
     assert_int_equal(number_of("SELECT count(*) FROM trades"), trades);
-    assert_int_equal(number_of("SELECT count(*) FROM trades WHERE settlement_status = 'processing'"), 1);
+    assert_int_equal(
+        number_of("SELECT count(*) FROM trades WHERE settlement_status = 'processing'"), 1);
 }
 
 int main(void)
 {
     const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"), *secrets = getenv("LONJA_TEST_PG_SECRETS");
+    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
+               *secrets = getenv("LONJA_TEST_PG_SECRETS");
     if (!host || !port || !database || !secrets || !strstr(database, "test")) {
-        fprintf(stderr, "record_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name no scratch server\n");
+        fprintf(stderr, "record_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name "
+                        "no scratch server\n");
         return 77;
     }
     struct config config = {.postgres_port = atoi(port)};

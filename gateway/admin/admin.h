@@ -5,8 +5,8 @@
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
-// One worker carries out one request after the other, so that references reach the engine in order. The
-// loop's thread never waits for it, nor for Postgres.
+// One worker carries out one request after the other, so that references reach the engine in order.
+// The loop's thread never waits for it, nor for Postgres.
 #ifndef LONJA_GATEWAY_ADMIN_ADMIN_H
 #define LONJA_GATEWAY_ADMIN_ADMIN_H
 
@@ -55,54 +55,63 @@ struct ask {
     char path[HTTP_PATH_BYTES_MAX];
     char bearer[HTTP_BEARER_BYTES_MAX];
     char account_argument[24], limit_argument[24];
-    uint64_t id;   // number in the path, 0 = none
-    json_t *body;  // an object; NULL for GET
+    uint64_t id;  // number in the path, 0 = none
+    json_t *body; // an object; NULL for GET
     // who asks:
     const struct admin_token *who; // &token, or NULL
     struct admin_token token;
     // the answer:
     unsigned status;
     json_t *answer;
-    uint64_t sequence;   // of the command
+    uint64_t sequence; // of the command
 };
 
-// ---- answers (route.c) -----------------------------------------------------------------------------------
+// ---- answers (route.c)
+// -----------------------------------------------------------------------------------
 
 void ask_done(struct ask *ask, json_t *answer); // 200; takes the reference over
 void ask_refuse(struct ask *ask, uint16_t code, int64_t limit, int64_t value, int64_t argument);
 void ask_refuse_field(struct ask *ask, uint16_t code, const char *field);
 // The outcome of a failed statement. Always returns false.
 bool ask_database_failed(struct ask *ask);
-// Sends a command; true = done and durable (sequence and events are in *answer), else the answer is made.
-CHECKED bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, const void *body,
-                         size_t body_bytes, const void *tail, size_t tail_bytes);
+// Sends a command; true = done and durable (sequence and events are in *answer), else the answer is
+// made.
+CHECKED bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type,
+                         const void *body, size_t body_bytes, const void *tail, size_t tail_bytes);
 // {"sequence": …, "events": […]}
 json_t *answer_json(const struct desk_answer *answer);
 
-// ---- fields of the body (fields.c) -------------------------------------------------------------------------
-// Each returns false after answering with the field's fault. A field that is absent or null leaves *out as it
-// is, unless it is required.
+// ---- fields of the body (fields.c)
+// ------------------------------------------------------------------------- Each returns false
+// after answering with the field's fault. A field that is absent or null leaves *out as it is,
+// unless it is required.
 
 enum need { OPTIONAL, REQUIRED };
 CHECKED bool field_text(struct ask *ask, const char **out, const char *name, enum need need);
-CHECKED bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max, enum need need);
-CHECKED bool field_bool(struct ask *ask, int *out, const char *name, enum need need); // -1 stays = absent
+CHECKED bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max,
+                          enum need need);
+CHECKED bool field_bool(struct ask *ask, int *out, const char *name,
+                        enum need need); // -1 stays = absent
 // A decimal as text ("100.25") or a whole JSON number, in units of 10^-scale.
-CHECKED bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned scale, enum need need);
+CHECKED bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned scale,
+                           enum need need);
 // One of `words`; *out is its place, from 0.
-CHECKED bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words, size_t count,
-                        enum need need);
+CHECKED bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words,
+                        size_t count, enum need need);
 // Refuses names that are not in the list (ended by NULL): a misspelt field must not be ignored.
 CHECKED bool fields_known(struct ask *ask, const char *const *names);
 #define WORDS(list) list, sizeof list / sizeof list[0]
-extern const char *const token_status_words[6], *const trading_mode_words[3]; // value - 1 of the enums
+extern const char *const token_status_words[6],
+    *const trading_mode_words[3]; // value - 1 of the enums
 
-// ---- handlers ----------------------------------------------------------------------------------------------
+// ---- handlers
+// ----------------------------------------------------------------------------------------------
 
 typedef void handler(struct ask *ask);
 handler login_handle, logout_handle;
 handler member_handle, account_handle, session_handle, login_set_handle;
-handler asset_handle, instrument_handle, nav_handle, reference_handle, breaker_handle, phase_handle, venue_handle;
+handler asset_handle, instrument_handle, nav_handle, reference_handle, breaker_handle, phase_handle,
+    venue_handle;
 handler ledger_handle, deposit_handle, withdrawal_handle, credit_handle, debit_handle, retry_handle;
 handler health_handle, venue_read, balances_read, rows_read;
 

@@ -1,7 +1,7 @@
-// Every change is written down: who, when, what, with what outcome. While the database cannot be reached the
-// venue can still be made cancel-only, halted, or a breaker tripped (route.c): those entries wait here,
-// bounded, and are written with the next one that can be. The log has a line of each as well, without
-// names and contents.
+// Every change is written down: who, when, what, with what outcome. While the database cannot be
+// reached the venue can still be made cancel-only, halted, or a breaker tripped (route.c): those
+// entries wait here, bounded, and are written with the next one that can be. The log has a line of
+// each as well, without names and contents.
 #include <string.h>
 #include <time.h>
 
@@ -26,7 +26,8 @@ static bool insert(struct admin *admin, json_t *entry)
     char *details = json_dumps(json_object_get(entry, "details"), JSON_COMPACT);
     char *answer = json_dumps(json_object_get(entry, "answer"), JSON_COMPACT);
     json_int_t login = json_integer_value(json_object_get(entry, "login"));
-    enum pg_class class = pg_query(admin->pg, NULL,
+    enum pg_class class = pg_query(
+        admin->pg, NULL,
         "INSERT INTO people.audit_log (at, login_id, actor, role, action, details, outcome, answer)"
         " VALUES ($1::timestamptz, $2, $3, $4, $5, $6::jsonb, $7, $8::jsonb)",
         PG_PARAMS(pg_text(json_string_value(json_object_get(entry, "at"))), pg_i64(login),
@@ -45,16 +46,18 @@ static json_t *entry_of(const struct ask *ask)
     time_t now = time(NULL);
     struct tm utc;
     strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:s, s:O?}", "at", at, "login", (json_int_t)ask->who->login,
-                     "actor", ask->who->name, "role", role_text(ask->who->role), "action", ask->path, "details",
-                     details_of(ask), "outcome", outcome_of(ask), "answer", ask->answer);
+    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:s, s:O?}", "at", at, "login",
+                     (json_int_t)ask->who->login, "actor", ask->who->name, "role",
+                     role_text(ask->who->role), "action", ask->path, "details", details_of(ask),
+                     "outcome", outcome_of(ask), "answer", ask->answer);
 }
 
 void audit_write(struct ask *ask)
 {
     struct admin *admin = ask->admin;
-    log_info("change login=%lld action=%s outcome=%s status=%u sequence=%llu", (long long)ask->who->login,
-             ask->path, outcome_of(ask), ask->status, (unsigned long long)ask->sequence);
+    log_info("change login=%lld action=%s outcome=%s status=%u sequence=%llu",
+             (long long)ask->who->login, ask->path, outcome_of(ask), ask->status,
+             (unsigned long long)ask->sequence);
     if (!admin->audits_waiting)
         admin->audits_waiting = json_array();
     json_t *entry = entry_of(ask);

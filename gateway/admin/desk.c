@@ -1,5 +1,5 @@
-// One slot between the two threads, under a mutex: the worker posts and rings, the loop takes it, and
-// completes it at once (read) or when the command's last event has come (command).
+// One slot between the two threads, under a mutex: the worker posts and rings, the loop takes it,
+// and completes it at once (read) or when the command's last event has come (command).
 #include "gateway/admin/desk.h"
 
 #include <errno.h>
@@ -35,7 +35,8 @@ struct desk {
     struct desk_answer *answer;
 };
 
-// ---- the loop's side ----------------------------------------------------------------------------------
+// ---- the loop's side
+// ----------------------------------------------------------------------------------
 
 static void complete(struct desk *desk)
 {
@@ -99,7 +100,8 @@ static void on_event(struct desk *desk, const struct event *event)
         if (attached && desk->gateway_seq > lost_above) {
             desk->answer->outcome = DESK_LOST;
             complete(desk);
-        } else if (event->header.gateway == GATEWAY_ADMIN && event->header.gateway_seq == desk->gateway_seq) {
+        } else if (event->header.gateway == GATEWAY_ADMIN &&
+                   event->header.gateway_seq == desk->gateway_seq) {
             answer_with(desk, event);
         }
     }
@@ -124,7 +126,8 @@ static void on_heartbeat(void *context)
     poll_events(context);
 }
 
-static void on_events_doorbell(void *context, unsigned readiness) // waking is enough: on_awake looks
+static void on_events_doorbell(void *context,
+                               unsigned readiness) // waking is enough: on_awake looks
 {
     (void)context;
     (void)readiness;
@@ -150,7 +153,8 @@ static bool watch(struct desk *desk, struct loop *loop)
         return false;
     loop_around_sleep(loop, before_sleep, on_awake, desk);
     return loop_watch(loop, desk->doorbell, LOOP_READ, on_doorbell, desk) != NULL &&
-           loop_watch(loop, follower_doorbell_fd(desk->follower), LOOP_READ, on_events_doorbell, desk) != NULL &&
+           loop_watch(loop, follower_doorbell_fd(desk->follower), LOOP_READ, on_events_doorbell,
+                      desk) != NULL &&
            loop_every(loop, HEARTBEAT_MS, on_heartbeat, desk) != NULL;
 }
 
@@ -190,7 +194,8 @@ void desk_stop(struct desk *desk)
     pthread_mutex_unlock(&desk->lock);
 }
 
-// ---- the worker's side ----------------------------------------------------------------------------------
+// ---- the worker's side
+// ----------------------------------------------------------------------------------
 
 static struct timespec deadline_in_ms(uint32_t ms)
 {

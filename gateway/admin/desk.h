@@ -1,7 +1,8 @@
-// Desk: the admin process's side of the venue. The loop's thread owns link, follower and view; the worker,
-// which may block, hands it one thing at a time and waits for the outcome.
+// Desk: the admin process's side of the venue. The loop's thread owns link, follower and view; the
+// worker, which may block, hands it one thing at a time and waits for the outcome.
 //
-// Threads: desk_command and desk_read in the worker's thread, the rest in the loop's. A command's outcome is known only when its last event is durable.
+// Threads: desk_command and desk_read in the worker's thread, the rest in the loop's. A command's
+// outcome is known only when its last event is durable.
 #ifndef LONJA_GATEWAY_ADMIN_DESK_H
 #define LONJA_GATEWAY_ADMIN_DESK_H
 
@@ -12,11 +13,11 @@
 #include "gateway/common/view.h"
 
 enum desk_outcome {
-    DESK_DONE,        // durable; `events` says what it did
-    DESK_REJECTED,    // durable; events[0] is the reject
+    DESK_DONE,         // durable; `events` says what it did
+    DESK_REJECTED,     // durable; events[0] is the reject
     DESK_NOT_ATTACHED, // not sent: no core now, or no room in the ring
-    DESK_LOST,        // the core restarted without it: not accepted
-    DESK_UNKNOWN,     // no answer in time: it may still be carried out
+    DESK_LOST,         // the core restarted without it: not accepted
+    DESK_UNKNOWN,      // no answer in time: it may still be carried out
 };
 
 enum { DESK_EVENTS_MAX = 64, DESK_WAIT_MS = 10000 };

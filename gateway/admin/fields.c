@@ -3,8 +3,10 @@
 #include "base/decimal.h"
 #include "gateway/admin/admin.h"
 
-const char *const token_status_words[6] = {"draft", "primary", "secondary", "paused", "matured", "delisted"};
-const char *const trading_mode_words[3] = {"primary_subscription", "full_orderbook", "fixed_price_otc"};
+const char *const token_status_words[6] = {"draft",  "primary", "secondary",
+                                           "paused", "matured", "delisted"};
+const char *const trading_mode_words[3] = {"primary_subscription", "full_orderbook",
+                                           "fixed_price_otc"};
 
 // The field, or NULL with *good telling whether its absence is fine.
 static json_t *field(struct ask *ask, const char *name, enum need need, bool *good)
@@ -38,13 +40,15 @@ bool field_text(struct ask *ask, const char **out, const char *name, enum need n
     return true;
 }
 
-bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max, enum need need)
+bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max,
+                  enum need need)
 {
     bool good;
     json_t *value = field(ask, name, need, &good);
     if (!value)
         return good;
-    if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max)
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > max)
         return malformed(ask, name);
     *out = json_integer_value(value);
     return true;
@@ -81,8 +85,8 @@ bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned sca
     return true;
 }
 
-bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words, size_t count,
-                enum need need)
+bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words,
+                size_t count, enum need need)
 {
     const char *text = NULL;
     if (!field_text(ask, &text, name, need))

@@ -1,6 +1,6 @@
-// Logins of operators: a name and a password give a token of 256 random bits, kept in this process only
-// (after its restart people log in again) for eight hours. Ten wrong passwords within a minute close the
-// login for the rest of it, for everybody: an operator's interface is not a public one.
+// Logins of operators: a name and a password give a token of 256 random bits, kept in this process
+// only (after its restart people log in again) for eight hours. Ten wrong passwords within a minute
+// close the login for the rest of it, for everybody: an operator's interface is not a public one.
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -71,7 +71,8 @@ static struct admin_token *token_place(struct admin *admin, uint64_t now_ns)
     return place;
 }
 
-static const struct admin_token *token_issue(struct admin *admin, int64_t login, const char *name, enum role role)
+static const struct admin_token *token_issue(struct admin *admin, int64_t login, const char *name,
+                                             enum role role)
 {
     uint64_t now_ns = clock_monotone_ns(&clock_system);
     struct admin_token *token = token_place(admin, now_ns);
@@ -110,18 +111,22 @@ void login_handle(struct ask *ask)
         return;
     first_login_make(ask->admin);
     struct pg_rows *rows;
-    if (pg_query(ask->admin->pg, &rows, "SELECT login_id, role, password_hash FROM people.login"
-                 " WHERE kind = 'admin' AND login_name = $1 AND NOT disabled", PG_PARAMS(pg_text(user))) != PG_OK) {
+    if (pg_query(ask->admin->pg, &rows,
+                 "SELECT login_id, role, password_hash FROM people.login"
+                 " WHERE kind = 'admin' AND login_name = $1 AND NOT disabled",
+                 PG_PARAMS(pg_text(user))) != PG_OK) {
         ask_database_failed(ask);
         return;
     }
     bool known = pg_rows_count(rows) == 1;
-    bool right = password_verify(known ? pg_value(rows, 0, 2) : password_decoy(), password, strlen(password));
+    bool right = password_verify(known ? pg_value(rows, 0, 2) : password_decoy(), password,
+                                 strlen(password));
     if (known && right) {
         enum role role = role_of(pg_value(rows, 0, 1));
-        const struct admin_token *token = token_issue(ask->admin, pg_number(rows, 0, 0), user, role);
-        ask_done(ask, json_pack("{s:s, s:s, s:I}", "token", token->text, "role", role_text(role), "expires_in_s",
-                                (json_int_t)(TOKEN_LIFE_NS / 1000000000)));
+        const struct admin_token *token =
+            token_issue(ask->admin, pg_number(rows, 0, 0), user, role);
+        ask_done(ask, json_pack("{s:s, s:s, s:I}", "token", token->text, "role", role_text(role),
+                                "expires_in_s", (json_int_t)(TOKEN_LIFE_NS / 1000000000)));
         log_info("login login=%lld role=%s", (long long)token->login, role_text(role));
     } else {
         ask->admin->failed_logins++;
@@ -160,9 +165,11 @@ void first_login_make(struct admin *admin)
         return;
     struct pg_rows *rows = NULL;
     if (password_hash(encoded, password, strlen(password)) &&
-        pg_query(admin->pg, &rows, "INSERT INTO people.login (kind, login_name, role, password_hash)"
+        pg_query(admin->pg, &rows,
+                 "INSERT INTO people.login (kind, login_name, role, password_hash)"
                  " SELECT 'admin', 'admin', 'administrator', $1"
-                 " WHERE NOT EXISTS (SELECT FROM people.login WHERE kind = 'admin') ON CONFLICT DO NOTHING",
+                 " WHERE NOT EXISTS (SELECT FROM people.login WHERE kind = 'admin') ON CONFLICT DO "
+                 "NOTHING",
                  PG_PARAMS(pg_text(encoded))) == PG_OK) {
         admin->first_login_made = true;
         if (pg_rows_affected(rows) == 1)

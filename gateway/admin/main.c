@@ -1,4 +1,5 @@
-// lonja-admin: REST for operators on its own port. See README.md. With arguments it is the command line
+// lonja-admin: REST for operators on its own port. See README.md. With arguments it is the command
+// line
 // (`lonja admin …`): lonja-admin-cli beside it.
 #include <limits.h>
 #include <signal.h>
@@ -48,7 +49,8 @@ static void nothing(void *context)
 static void on_second(void *context)
 {
     struct admin *admin = context;
-    if (!admin->first_login_made && !workers_submit(admin->workers, make_first_login, nothing, admin))
+    if (!admin->first_login_made &&
+        !workers_submit(admin->workers, make_first_login, nothing, admin))
         log_debug("the worker is busy");
 }
 
@@ -63,7 +65,8 @@ static bool start(struct admin *admin)
         return false;
     admin->workers = workers_open(admin->loop, 1, WORKER_QUEUE_MAX);
     admin->desk = desk_open(admin->boot, admin->loop);
-    return admin->workers && admin->desk && loop_every(admin->loop, FIRST_LOGIN_MS, on_second, admin) &&
+    return admin->workers && admin->desk &&
+           loop_every(admin->loop, FIRST_LOGIN_MS, on_second, admin) &&
            loop_on_signal(admin->loop, SIGTERM, on_terminate, admin) &&
            loop_on_signal(admin->loop, SIGINT, on_terminate, admin) && route_open(admin);
 }

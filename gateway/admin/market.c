@@ -1,5 +1,5 @@
-// Assets, instruments, and what steers trading: NAV, reference price, breaker, phase, the venue's state. The
-// latter need no database: an operator can halt the venue while Postgres is down.
+// Assets, instruments, and what steers trading: NAV, reference price, breaker, phase, the venue's
+// state. The latter need no database: an operator can halt the venue while Postgres is down.
 #include <string.h>
 
 #include "gateway/admin/admin.h"
@@ -18,7 +18,8 @@ static void commit(struct ask *ask, const char *name, int64_t id)
     json_object_set_new(ask->answer, name, json_integer(id));
 }
 
-// ---- assets ------------------------------------------------------------------------------------------------
+// ---- assets
+// ------------------------------------------------------------------------------------------------
 
 struct asset_fields {
     int64_t id, kind, scale, decimals, chain_id, status, trading_mode;
@@ -27,13 +28,25 @@ struct asset_fields {
 
 static bool asset_fields(struct ask *ask, struct asset_fields *f)
 {
-    static const char *const names[] = {"asset", "kind", "scale", "symbol", "name", "decimals", "chain_id",
-                                        "contract_address", "identity_registry_addr", "status", "trading_mode", NULL};
+    static const char *const names[] = {"asset",
+                                        "kind",
+                                        "scale",
+                                        "symbol",
+                                        "name",
+                                        "decimals",
+                                        "chain_id",
+                                        "contract_address",
+                                        "identity_registry_addr",
+                                        "status",
+                                        "trading_mode",
+                                        NULL};
     static const char *const kinds[] = {"cash", "token"};
-    *f = (struct asset_fields){.id = -1, .scale = -1, .decimals = -1, .chain_id = -1, .status = -1, .trading_mode = -1};
+    *f = (struct asset_fields){
+        .id = -1, .scale = -1, .decimals = -1, .chain_id = -1, .status = -1, .trading_mode = -1};
     return fields_known(ask, names) && field_number(ask, &f->id, "asset", 1, INT32_MAX, OPTIONAL) &&
            field_word(ask, &f->kind, "kind", WORDS(kinds), REQUIRED) &&
-           field_number(ask, &f->scale, "scale", 0, 8, REQUIRED) && field_text(ask, &f->symbol, "symbol", REQUIRED) &&
+           field_number(ask, &f->scale, "scale", 0, 8, REQUIRED) &&
+           field_text(ask, &f->symbol, "symbol", REQUIRED) &&
            field_text(ask, &f->name, "name", OPTIONAL) &&
            field_number(ask, &f->decimals, "decimals", 0, 36, OPTIONAL) &&
            field_number(ask, &f->chain_id, "chain_id", 1, INT64_MAX, OPTIONAL) &&
@@ -45,28 +58,37 @@ static bool asset_fields(struct ask *ask, struct asset_fields *f)
 
 static enum pg_class token_upsert(struct pg *pg, int64_t id, const struct asset_fields *f)
 {
-    return pg_query(pg, NULL,
-        "INSERT INTO people.token AS t (asset_id, name, decimals, chain_id, contract_address, identity_registry_addr,"
-        " status, trading_mode) VALUES ($1, coalesce($2, $9), coalesce($3, 18), $4, $5, $6, coalesce($7, 'draft'),"
-        " coalesce($8, 'primary_subscription')) ON CONFLICT (asset_id) DO UPDATE SET name = coalesce($2, t.name),"
+    return pg_query(
+        pg, NULL,
+        "INSERT INTO people.token AS t (asset_id, name, decimals, chain_id, contract_address, "
+        "identity_registry_addr,"
+        " status, trading_mode) VALUES ($1, coalesce($2, $9), coalesce($3, 18), $4, $5, $6, "
+        "coalesce($7, 'draft'),"
+        " coalesce($8, 'primary_subscription')) ON CONFLICT (asset_id) DO UPDATE SET name = "
+        "coalesce($2, t.name),"
         " decimals = coalesce($3, t.decimals), chain_id = coalesce($4, t.chain_id),"
         " contract_address = coalesce($5, t.contract_address),"
-        " identity_registry_addr = coalesce($6, t.identity_registry_addr), status = coalesce($7, t.status),"
+        " identity_registry_addr = coalesce($6, t.identity_registry_addr), status = coalesce($7, "
+        "t.status),"
         " trading_mode = coalesce($8, t.trading_mode), updated_at = now()",
-        PG_PARAMS(pg_i64(id), pg_text(f->name), maybe_number(f->decimals), maybe_number(f->chain_id),
-                  pg_text(f->contract), pg_text(f->registry),
+        PG_PARAMS(pg_i64(id), pg_text(f->name), maybe_number(f->decimals),
+                  maybe_number(f->chain_id), pg_text(f->contract), pg_text(f->registry),
                   pg_text(f->status < 0 ? NULL : token_status_words[f->status]),
-                  pg_text(f->trading_mode < 0 ? NULL : trading_mode_words[f->trading_mode]), pg_text(f->symbol)));
+                  pg_text(f->trading_mode < 0 ? NULL : trading_mode_words[f->trading_mode]),
+                  pg_text(f->symbol)));
 }
 
-static enum pg_class asset_upsert(struct pg *pg, struct pg_rows **rows, const struct asset_fields *f)
+static enum pg_class asset_upsert(struct pg *pg, struct pg_rows **rows,
+                                  const struct asset_fields *f)
 {
-    return pg_query(pg, rows,
+    return pg_query(
+        pg, rows,
         "INSERT INTO people.asset (asset_id, kind, scale, symbol) VALUES"
         " (coalesce($1, (SELECT coalesce(max(asset_id), 0) + 1 FROM people.asset)), $2, $3, $4)"
         " ON CONFLICT (asset_id) DO UPDATE SET kind = EXCLUDED.kind, scale = EXCLUDED.scale,"
         " symbol = EXCLUDED.symbol RETURNING asset_id",
-        PG_PARAMS(maybe_number(f->id), pg_text(f->kind == 0 ? "cash" : "token"), pg_i64(f->scale), pg_text(f->symbol)));
+        PG_PARAMS(maybe_number(f->id), pg_text(f->kind == 0 ? "cash" : "token"), pg_i64(f->scale),
+                  pg_text(f->symbol)));
 }
 
 void asset_handle(struct ask *ask)
@@ -84,7 +106,8 @@ void asset_handle(struct ask *ask)
                                  .kind = f.kind == 0 ? ASSET_CASH : ASSET_TOKEN,
                                  .scale = (uint8_t)f.scale};
     pg_rows_free(rows);
-    text_field_set(body.symbol, sizeof body.symbol, f.symbol, strlen(f.symbol)); // its length is a check of the table
+    text_field_set(body.symbol, sizeof body.symbol, f.symbol,
+                   strlen(f.symbol)); // its length is a check of the table
     if (f.kind == 1 && token_upsert(pg, body.asset, &f) != PG_OK) {
         ask_database_failed(ask);
         return;
@@ -94,7 +117,8 @@ void asset_handle(struct ask *ask)
         commit(ask, "asset", body.asset);
 }
 
-// ---- instruments -----------------------------------------------------------------------------------------------
+// ---- instruments
+// -----------------------------------------------------------------------------------------------
 
 struct instrument_fields {
     int64_t id, token, cash, status, trading_mode, tick, lot;
@@ -106,16 +130,38 @@ struct instrument_fields {
 // The terms are given whole; what is left out has the default named here (README.md).
 static bool instrument_fields(struct ask *ask, struct instrument_fields *f)
 {
-    static const char *const names[] = {"instrument", "symbol", "token_asset", "cash_asset", "status", "trading_mode",
-                                        "tick", "lot", "fat_finger_block_bps", "fat_finger_confirm_bps",
-                                        "nav_confirm_bps", "collar_bps", "fee_bps", "breaker_bps",
-                                        "order_quantity_max", "order_notional_max", "sell_unsettled", "nav_required",
+    static const char *const names[] = {"instrument",
+                                        "symbol",
+                                        "token_asset",
+                                        "cash_asset",
+                                        "status",
+                                        "trading_mode",
+                                        "tick",
+                                        "lot",
+                                        "fat_finger_block_bps",
+                                        "fat_finger_confirm_bps",
+                                        "nav_confirm_bps",
+                                        "collar_bps",
+                                        "fee_bps",
+                                        "breaker_bps",
+                                        "order_quantity_max",
+                                        "order_notional_max",
+                                        "sell_unsettled",
+                                        "nav_required",
                                         NULL};
-    *f = (struct instrument_fields){.id = -1, .status = TOKEN_DRAFT - 1, .trading_mode = MODE_PRIMARY_SUBSCRIPTION - 1,
-                                    .block = 5000, .confirm = 1000, .nav_confirm = 2000, .collar = 500, .fee = 0,
-                                    .sell_unsettled = 1, .nav_required = 0};
+    *f = (struct instrument_fields){.id = -1,
+                                    .status = TOKEN_DRAFT - 1,
+                                    .trading_mode = MODE_PRIMARY_SUBSCRIPTION - 1,
+                                    .block = 5000,
+                                    .confirm = 1000,
+                                    .nav_confirm = 2000,
+                                    .collar = 500,
+                                    .fee = 0,
+                                    .sell_unsettled = 1,
+                                    .nav_required = 0};
     const int64_t bps_max = 1000000;
-    return fields_known(ask, names) && field_number(ask, &f->id, "instrument", 1, INT32_MAX, OPTIONAL) &&
+    return fields_known(ask, names) &&
+           field_number(ask, &f->id, "instrument", 1, INT32_MAX, OPTIONAL) &&
            field_text(ask, &f->symbol, "symbol", REQUIRED) &&
            field_number(ask, &f->token, "token_asset", 1, INT32_MAX, REQUIRED) &&
            field_number(ask, &f->cash, "cash_asset", 1, INT32_MAX, REQUIRED) &&
@@ -135,24 +181,32 @@ static bool instrument_fields(struct ask *ask, struct instrument_fields *f)
            field_bool(ask, &f->nav_required, "nav_required", OPTIONAL);
 }
 
-static enum pg_class instrument_upsert(struct pg *pg, struct pg_rows **rows, const struct instrument_fields *f)
+static enum pg_class instrument_upsert(struct pg *pg, struct pg_rows **rows,
+                                       const struct instrument_fields *f)
 {
-    enum pg_class class = pg_query(pg, NULL,
-        "UPDATE people.token SET status = $2, trading_mode = $3, updated_at = now() WHERE asset_id = $1",
-        PG_PARAMS(pg_i64(f->token), pg_text(token_status_words[f->status]),
-                  pg_text(trading_mode_words[f->trading_mode])));
+    enum pg_class class =
+        pg_query(pg, NULL,
+                 "UPDATE people.token SET status = $2, trading_mode = $3, updated_at = now() WHERE "
+                 "asset_id = $1",
+                 PG_PARAMS(pg_i64(f->token), pg_text(token_status_words[f->status]),
+                           pg_text(trading_mode_words[f->trading_mode])));
     if (class != PG_OK)
         return class;
-    return pg_query(pg, rows,
-        "WITH made AS (INSERT INTO people.instrument (instrument_id, symbol, token_asset, cash_asset) VALUES"
-        " (coalesce($1, (SELECT coalesce(max(instrument_id), 0) + 1 FROM people.instrument)), $2, $3, $4)"
-        " ON CONFLICT (instrument_id) DO UPDATE SET symbol = EXCLUDED.symbol, token_asset = EXCLUDED.token_asset,"
+    return pg_query(
+        pg, rows,
+        "WITH made AS (INSERT INTO people.instrument (instrument_id, symbol, token_asset, "
+        "cash_asset) VALUES"
+        " (coalesce($1, (SELECT coalesce(max(instrument_id), 0) + 1 FROM people.instrument)), $2, "
+        "$3, $4)"
+        " ON CONFLICT (instrument_id) DO UPDATE SET symbol = EXCLUDED.symbol, token_asset = "
+        "EXCLUDED.token_asset,"
         " cash_asset = EXCLUDED.cash_asset RETURNING instrument_id, token_asset)"
         " SELECT instrument_id, scale FROM made JOIN people.asset ON asset_id = token_asset",
         PG_PARAMS(maybe_number(f->id), pg_text(f->symbol), pg_i64(f->token), pg_i64(f->cash)));
 }
 
-static struct instrument_set_cmd instrument_body(const struct instrument_fields *f, const struct pg_rows *rows)
+static struct instrument_set_cmd instrument_body(const struct instrument_fields *f,
+                                                 const struct pg_rows *rows)
 {
     struct instrument_set_cmd body = {
         .instrument = (uint32_t)pg_number(rows, 0, 0),
@@ -174,7 +228,8 @@ static struct instrument_set_cmd instrument_body(const struct instrument_fields 
         .order_quantity_max = f->quantity_max,
         .order_notional_max = f->notional_max,
     };
-    text_field_set(body.symbol, sizeof body.symbol, f->symbol, strlen(f->symbol)); // the table checked its length
+    text_field_set(body.symbol, sizeof body.symbol, f->symbol,
+                   strlen(f->symbol)); // the table checked its length
     return body;
 }
 
@@ -184,7 +239,8 @@ void instrument_handle(struct ask *ask)
     struct pg_rows *rows;
     if (!instrument_fields(ask, &f))
         return;
-    if (pg_begin(ask->admin->pg) != PG_OK || instrument_upsert(ask->admin->pg, &rows, &f) != PG_OK) {
+    if (pg_begin(ask->admin->pg) != PG_OK ||
+        instrument_upsert(ask->admin->pg, &rows, &f) != PG_OK) {
         ask_database_failed(ask);
         return;
     }
@@ -195,7 +251,8 @@ void instrument_handle(struct ask *ask)
         commit(ask, "instrument", body.instrument);
 }
 
-// ---- trading ---------------------------------------------------------------------------------------------------
+// ---- trading
+// ---------------------------------------------------------------------------------------------------
 
 static bool instrument_in_path(struct ask *ask)
 {
@@ -217,7 +274,8 @@ void nav_handle(struct ask *ask)
 {
     static const char *const names[] = {"nav", NULL};
     struct nav_set_cmd body = {.instrument = (uint32_t)ask->id};
-    if (instrument_in_path(ask) && fields_known(ask, names) && field_decimal(ask, &body.nav, "nav", 6, REQUIRED))
+    if (instrument_in_path(ask) && fields_known(ask, names) &&
+        field_decimal(ask, &body.nav, "nav", 6, REQUIRED))
         send(ask, CMD_nav_set, &body, sizeof body);
 }
 
@@ -225,7 +283,8 @@ void reference_handle(struct ask *ask)
 {
     static const char *const names[] = {"price", NULL};
     struct reference_set_cmd body = {.instrument = (uint32_t)ask->id};
-    if (instrument_in_path(ask) && fields_known(ask, names) && field_decimal(ask, &body.price, "price", 6, REQUIRED))
+    if (instrument_in_path(ask) && fields_known(ask, names) &&
+        field_decimal(ask, &body.price, "price", 6, REQUIRED))
         send(ask, CMD_reference_set, &body, sizeof body);
 }
 
@@ -233,7 +292,8 @@ void breaker_handle(struct ask *ask)
 {
     static const char *const names[] = {"tripped", NULL};
     int tripped = 0;
-    if (!instrument_in_path(ask) || !fields_known(ask, names) || !field_bool(ask, &tripped, "tripped", REQUIRED))
+    if (!instrument_in_path(ask) || !fields_known(ask, names) ||
+        !field_bool(ask, &tripped, "tripped", REQUIRED))
         return;
     struct breaker_set_cmd body = {.instrument = (uint32_t)ask->id, .tripped = (uint8_t)tripped};
     send(ask, CMD_breaker_set, &body, sizeof body);
@@ -242,13 +302,15 @@ void breaker_handle(struct ask *ask)
 void phase_handle(struct ask *ask)
 {
     static const char *const names[] = {"phase", NULL};
-    static const char *const phases[] = {"closed", "pre_open", "opening_auction", "continuous", "volatility_auction",
-                                         "halted", "closing_auction"};
+    static const char *const phases[] = {"closed",         "pre_open",           "opening_auction",
+                                         "continuous",     "volatility_auction", "halted",
+                                         "closing_auction"};
     int64_t phase = 0;
     if (!instrument_in_path(ask) || !fields_known(ask, names) ||
         !field_word(ask, &phase, "phase", WORDS(phases), REQUIRED))
         return;
-    struct instrument_phase_cmd body = {.instrument = (uint32_t)ask->id, .phase = (uint8_t)(phase + 1)};
+    struct instrument_phase_cmd body = {.instrument = (uint32_t)ask->id,
+                                        .phase = (uint8_t)(phase + 1)};
     send(ask, CMD_instrument_phase, &body, sizeof body);
 }
 
@@ -259,6 +321,7 @@ void venue_handle(struct ask *ask)
     int64_t state = 0;
     if (!fields_known(ask, names) || !field_word(ask, &state, "state", WORDS(states), REQUIRED))
         return;
-    struct venue_state_cmd body = {.state = (uint8_t)(state + 1), .operator_id = (uint32_t)ask->who->login};
+    struct venue_state_cmd body = {.state = (uint8_t)(state + 1),
+                                   .operator_id = (uint32_t)ask->who->login};
     send(ask, CMD_venue_state, &body, sizeof body);
 }

@@ -1,8 +1,9 @@
-// Members, accounts, sessions, logins. Each POST creates or changes: a field that is left out keeps its value
-// (or takes the column's default when the row is new). The row is written in a transaction, the command is sent
-// with the row's values, and the transaction is committed once the command is durable: a refused command leaves
-// no row. If the process dies between the two, the engine knows a row that Postgres does not: the same
-// request sent again makes them equal, because the command carries the whole record.
+// Members, accounts, sessions, logins. Each POST creates or changes: a field that is left out keeps
+// its value (or takes the column's default when the row is new). The row is written in a
+// transaction, the command is sent with the row's values, and the transaction is committed once the
+// command is durable: a refused command leaves no row. If the process dies between the two, the
+// engine knows a row that Postgres does not: the same request sent again makes them equal, because
+// the command carries the whole record.
 #include <string.h>
 
 #include "gateway/admin/admin.h"
@@ -28,7 +29,8 @@ static void commit(struct ask *ask, const char *name, int64_t id)
     json_object_set_new(ask->answer, name, json_integer(id));
 }
 
-// ---- members -------------------------------------------------------------------------------------------------
+// ---- members
+// -------------------------------------------------------------------------------------------------
 
 void member_handle(struct ask *ask)
 {
@@ -39,27 +41,32 @@ void member_handle(struct ask *ask)
     struct pg *pg = ask->admin->pg;
     struct pg_rows *rows;
     if (!fields_known(ask, names) || !field_number(ask, &id, "member", 1, INT32_MAX, OPTIONAL) ||
-        !field_text(ask, &name, "name", OPTIONAL) || !field_bool(ask, &suspended, "suspended", OPTIONAL))
+        !field_text(ask, &name, "name", OPTIONAL) ||
+        !field_bool(ask, &suspended, "suspended", OPTIONAL))
         return;
     if (pg_begin(pg) != PG_OK ||
         pg_query(pg, &rows,
-            "INSERT INTO people.member AS m (member_id, name, suspended) VALUES"
-            " (coalesce($1, (SELECT coalesce(max(member_id), 0) + 1 FROM people.member)),"
-            " coalesce($2, (SELECT name FROM people.member WHERE member_id = $1)), coalesce($3, false))"
-            " ON CONFLICT (member_id) DO UPDATE SET name = coalesce($2, m.name),"
-            " suspended = coalesce($3, m.suspended), updated_at = now() RETURNING member_id, suspended",
-            PG_PARAMS(maybe_number(id), pg_text(name), maybe_bool(suspended))) != PG_OK) {
+                 "INSERT INTO people.member AS m (member_id, name, suspended) VALUES"
+                 " (coalesce($1, (SELECT coalesce(max(member_id), 0) + 1 FROM people.member)),"
+                 " coalesce($2, (SELECT name FROM people.member WHERE member_id = $1)), "
+                 "coalesce($3, false))"
+                 " ON CONFLICT (member_id) DO UPDATE SET name = coalesce($2, m.name),"
+                 " suspended = coalesce($3, m.suspended), updated_at = now() RETURNING member_id, "
+                 "suspended",
+                 PG_PARAMS(maybe_number(id), pg_text(name), maybe_bool(suspended))) != PG_OK) {
         ask_database_failed(ask);
         return;
     }
-    struct member_set_cmd body = {.member = (uint32_t)pg_number(rows, 0, 0), .suspended = (uint8_t)pg_number(rows, 0, 1)};
+    struct member_set_cmd body = {.member = (uint32_t)pg_number(rows, 0, 0),
+                                  .suspended = (uint8_t)pg_number(rows, 0, 1)};
     pg_rows_free(rows);
     struct desk_answer answer;
     if (ask_command(ask, &answer, CMD_member_set, &body, sizeof body, NULL, 0))
         commit(ask, "member", body.member);
 }
 
-// ---- accounts --------------------------------------------------------------------------------------------------
+// ---- accounts
+// --------------------------------------------------------------------------------------------------
 
 static const char *const kyc_words[] = {"none", "pending", "in_review", "approved", "rejected"};
 static const char *const accreditation_words[] = {"retail", "professional", "institutional"};
@@ -73,19 +80,42 @@ struct account_fields {
 
 static bool account_fields(struct ask *ask, struct account_fields *f)
 {
-    static const char *const names[] = {"account", "member", "name", "nationality", "jurisdiction", "kyc_status",
-                                        "kyc_level", "accreditation_status", "fatca_status", "wallet_address",
-                                        "is_activated", "is_suspended", "limits_waived", "fee_bps", NULL};
-    *f = (struct account_fields){.id = -1, .member = -1, .jurisdiction = -1, .kyc = -1, .kyc_level = -1,
-                                 .accreditation = -1, .fatca = -1, .fee_bps = -1, .is_activated = -1,
-                                 .is_suspended = -1, .limits_waived = -1};
-    return fields_known(ask, names) && field_number(ask, &f->id, "account", 16, INT32_MAX, OPTIONAL) &&
+    static const char *const names[] = {"account",
+                                        "member",
+                                        "name",
+                                        "nationality",
+                                        "jurisdiction",
+                                        "kyc_status",
+                                        "kyc_level",
+                                        "accreditation_status",
+                                        "fatca_status",
+                                        "wallet_address",
+                                        "is_activated",
+                                        "is_suspended",
+                                        "limits_waived",
+                                        "fee_bps",
+                                        NULL};
+    *f = (struct account_fields){.id = -1,
+                                 .member = -1,
+                                 .jurisdiction = -1,
+                                 .kyc = -1,
+                                 .kyc_level = -1,
+                                 .accreditation = -1,
+                                 .fatca = -1,
+                                 .fee_bps = -1,
+                                 .is_activated = -1,
+                                 .is_suspended = -1,
+                                 .limits_waived = -1};
+    return fields_known(ask, names) &&
+           field_number(ask, &f->id, "account", 16, INT32_MAX, OPTIONAL) &&
            field_number(ask, &f->member, "member", 1, INT32_MAX, OPTIONAL) &&
-           field_text(ask, &f->name, "name", OPTIONAL) && field_text(ask, &f->nationality, "nationality", OPTIONAL) &&
+           field_text(ask, &f->name, "name", OPTIONAL) &&
+           field_text(ask, &f->nationality, "nationality", OPTIONAL) &&
            field_number(ask, &f->jurisdiction, "jurisdiction", 0, 999, OPTIONAL) &&
            field_word(ask, &f->kyc, "kyc_status", WORDS(kyc_words), OPTIONAL) &&
            field_number(ask, &f->kyc_level, "kyc_level", 0, 9, OPTIONAL) &&
-           field_word(ask, &f->accreditation, "accreditation_status", WORDS(accreditation_words), OPTIONAL) &&
+           field_word(ask, &f->accreditation, "accreditation_status", WORDS(accreditation_words),
+                      OPTIONAL) &&
            field_word(ask, &f->fatca, "fatca_status", WORDS(fatca_words), OPTIONAL) &&
            field_text(ask, &f->wallet, "wallet_address", OPTIONAL) &&
            field_bool(ask, &f->is_activated, "is_activated", OPTIONAL) &&
@@ -100,33 +130,42 @@ static const char *word_or_null(const char *const *words, int64_t place)
 }
 
 // Makes the row if it is new, then changes what was given. C7: a US national is blocked.
-static enum pg_class account_upsert(struct pg *pg, struct pg_rows **rows, const struct account_fields *f)
+static enum pg_class account_upsert(struct pg *pg, struct pg_rows **rows,
+                                    const struct account_fields *f)
 {
-    enum pg_class class = pg_query(pg, rows,
+    enum pg_class class = pg_query(
+        pg, rows,
         "INSERT INTO people.account (account_id, member_id, name) SELECT"
         " coalesce($1, (SELECT greatest(max(account_id), 15) + 1 FROM people.account)), $2, $3"
-        " WHERE $1 IS NULL OR NOT EXISTS (SELECT FROM people.account WHERE account_id = $1) RETURNING account_id",
+        " WHERE $1 IS NULL OR NOT EXISTS (SELECT FROM people.account WHERE account_id = $1) "
+        "RETURNING account_id",
         PG_PARAMS(maybe_number(f->id), maybe_number(f->member), pg_text(f->name)));
     if (class != PG_OK)
         return class;
     int64_t id = pg_rows_count(*rows) ? pg_number(*rows, 0, 0) : f->id;
     pg_rows_free(*rows);
-    return pg_query(pg, rows,
+    return pg_query(
+        pg, rows,
         "UPDATE people.account SET member_id = coalesce($2, member_id), name = coalesce($3, name),"
         " nationality = coalesce($4, nationality), jurisdiction = coalesce($5, jurisdiction),"
         " kyc_status = coalesce($6, kyc_status), kyc_level = coalesce($7, kyc_level),"
         " accreditation_status = coalesce($8, accreditation_status),"
-        " fatca_status = CASE WHEN coalesce($4, nationality) = 'US' THEN 'blocked' ELSE coalesce($9, fatca_status) END,"
-        " wallet_address = coalesce($10, wallet_address), is_activated = coalesce($11, is_activated),"
+        " fatca_status = CASE WHEN coalesce($4, nationality) = 'US' THEN 'blocked' ELSE "
+        "coalesce($9, fatca_status) END,"
+        " wallet_address = coalesce($10, wallet_address), is_activated = coalesce($11, "
+        "is_activated),"
         " is_suspended = coalesce($12, is_suspended), limits_waived = coalesce($13, limits_waived),"
         " fee_bps = coalesce($14, fee_bps), updated_at = now() WHERE account_id = $1"
-        " RETURNING account_id, member_id, jurisdiction, kyc_status, accreditation_status, fatca_status, is_activated,"
+        " RETURNING account_id, member_id, jurisdiction, kyc_status, accreditation_status, "
+        "fatca_status, is_activated,"
         " wallet_address IS NOT NULL, is_suspended, limits_waived, fee_bps",
         PG_PARAMS(pg_i64(id), maybe_number(f->member), pg_text(f->name), pg_text(f->nationality),
-                  maybe_number(f->jurisdiction), pg_text(word_or_null(kyc_words, f->kyc)), maybe_number(f->kyc_level),
+                  maybe_number(f->jurisdiction), pg_text(word_or_null(kyc_words, f->kyc)),
+                  maybe_number(f->kyc_level),
                   pg_text(word_or_null(accreditation_words, f->accreditation)),
-                  pg_text(word_or_null(fatca_words, f->fatca)), pg_text(f->wallet), maybe_bool(f->is_activated),
-                  maybe_bool(f->is_suspended), maybe_bool(f->limits_waived), maybe_number(f->fee_bps)));
+                  pg_text(word_or_null(fatca_words, f->fatca)), pg_text(f->wallet),
+                  maybe_bool(f->is_activated), maybe_bool(f->is_suspended),
+                  maybe_bool(f->limits_waived), maybe_number(f->fee_bps)));
 }
 
 static uint8_t place_of(const char *const *words, size_t count, const char *word)
@@ -162,7 +201,8 @@ void account_handle(struct ask *ask)
     struct pg_rows *rows;
     if (!account_fields(ask, &fields))
         return;
-    if (pg_begin(ask->admin->pg) != PG_OK || account_upsert(ask->admin->pg, &rows, &fields) != PG_OK) {
+    if (pg_begin(ask->admin->pg) != PG_OK ||
+        account_upsert(ask->admin->pg, &rows, &fields) != PG_OK) {
         ask_database_failed(ask);
         return;
     }
@@ -173,7 +213,8 @@ void account_handle(struct ask *ask)
         commit(ask, "account", body.account);
 }
 
-// ---- sessions --------------------------------------------------------------------------------------------------
+// ---- sessions
+// --------------------------------------------------------------------------------------------------
 
 static bool session_accounts(struct ask *ask, uint32_t *accounts, size_t *count)
 {
@@ -195,33 +236,41 @@ static bool session_accounts(struct ask *ask, uint32_t *accounts, size_t *count)
     return true;
 }
 
-static enum pg_class session_upsert(struct pg *pg, struct pg_rows **rows, int64_t id, int64_t member,
-                                    const char *gateway, int cancel, int disabled)
+static enum pg_class session_upsert(struct pg *pg, struct pg_rows **rows, int64_t id,
+                                    int64_t member, const char *gateway, int cancel, int disabled)
 {
-    return pg_query(pg, rows,
-        "INSERT INTO people.session AS s (session_id, member_id, gateway, cancel_on_disconnect, disabled) VALUES"
-        " (coalesce($1, (SELECT coalesce(max(session_id), 0) + 1 FROM people.session)), $2, $3, coalesce($4, false),"
-        " coalesce($5, false)) ON CONFLICT (session_id) DO UPDATE SET member_id = EXCLUDED.member_id,"
+    return pg_query(
+        pg, rows,
+        "INSERT INTO people.session AS s (session_id, member_id, gateway, cancel_on_disconnect, "
+        "disabled) VALUES"
+        " (coalesce($1, (SELECT coalesce(max(session_id), 0) + 1 FROM people.session)), $2, $3, "
+        "coalesce($4, false),"
+        " coalesce($5, false)) ON CONFLICT (session_id) DO UPDATE SET member_id = "
+        "EXCLUDED.member_id,"
         " gateway = EXCLUDED.gateway, cancel_on_disconnect = coalesce($4, s.cancel_on_disconnect),"
         " disabled = coalesce($5, s.disabled), updated_at = now()"
         " RETURNING session_id, cancel_on_disconnect, disabled",
-        PG_PARAMS(maybe_number(id), pg_i64(member), pg_text(gateway), maybe_bool(cancel), maybe_bool(disabled)));
+        PG_PARAMS(maybe_number(id), pg_i64(member), pg_text(gateway), maybe_bool(cancel),
+                  maybe_bool(disabled)));
 }
 
-static enum pg_class session_accounts_write(struct pg *pg, uint32_t session, const uint32_t *accounts, size_t count)
+static enum pg_class session_accounts_write(struct pg *pg, uint32_t session,
+                                            const uint32_t *accounts, size_t count)
 {
-    enum pg_class class = pg_query(pg, NULL, "DELETE FROM people.session_account WHERE session_id = $1",
-                                   PG_PARAMS(pg_i64(session)));
+    enum pg_class class =
+        pg_query(pg, NULL, "DELETE FROM people.session_account WHERE session_id = $1",
+                 PG_PARAMS(pg_i64(session)));
     for (size_t i = 0; i < count && class == PG_OK; i++)
-        class = pg_query(pg, NULL, "INSERT INTO people.session_account (session_id, account_id) VALUES ($1, $2)",
-                         PG_PARAMS(pg_i64(session), pg_i64(accounts[i])));
+        class = pg_query(
+            pg, NULL, "INSERT INTO people.session_account (session_id, account_id) VALUES ($1, $2)",
+            PG_PARAMS(pg_i64(session), pg_i64(accounts[i])));
     return class;
 }
 
 void session_handle(struct ask *ask)
 {
-    static const char *const names[] = {"session", "member", "gateway", "accounts", "cancel_on_disconnect", "disabled",
-                                        NULL};
+    static const char *const names[] = {
+        "session", "member", "gateway", "accounts", "cancel_on_disconnect", "disabled", NULL};
     static const char *const gateways[] = {"fix", "web"};
     uint32_t accounts[SESSION_ACCOUNTS_MAX];
     size_t count;
@@ -230,7 +279,8 @@ void session_handle(struct ask *ask)
     struct pg_rows *rows;
     if (!fields_known(ask, names) || !field_number(ask, &id, "session", 1, INT32_MAX, OPTIONAL) ||
         !field_number(ask, &member, "member", 1, INT32_MAX, REQUIRED) ||
-        !field_word(ask, &gateway, "gateway", WORDS(gateways), REQUIRED) || !session_accounts(ask, accounts, &count) ||
+        !field_word(ask, &gateway, "gateway", WORDS(gateways), REQUIRED) ||
+        !session_accounts(ask, accounts, &count) ||
         !field_bool(ask, &cancel, "cancel_on_disconnect", OPTIONAL) ||
         !field_bool(ask, &disabled, "disabled", OPTIONAL))
         return;
@@ -254,11 +304,13 @@ void session_handle(struct ask *ask)
         return;
     }
     struct desk_answer answer;
-    if (ask_command(ask, &answer, CMD_session_set, &body, sizeof body, accounts, count * sizeof accounts[0]))
+    if (ask_command(ask, &answer, CMD_session_set, &body, sizeof body, accounts,
+                    count * sizeof accounts[0]))
         commit(ask, "session", body.session);
 }
 
-// ---- logins: Postgres only, the engine knows sessions ---------------------------------------------------------
+// ---- logins: Postgres only, the engine knows sessions
+// ---------------------------------------------------------
 
 static bool hash_given(struct ask *ask, const char *password, char encoded[PASSWORD_ENCODED_BYTES])
 {
@@ -272,7 +324,8 @@ static bool hash_given(struct ask *ask, const char *password, char encoded[PASSW
 
 void login_set_handle(struct ask *ask)
 {
-    static const char *const names[] = {"kind", "login_name", "password", "comp_id", "session", "role", "disabled", NULL};
+    static const char *const names[] = {"kind",    "login_name", "password", "comp_id",
+                                        "session", "role",       "disabled", NULL};
     static const char *const kinds[] = {"fix", "web", "admin"};
     static const char *const roles[] = {"trader", "auditor", "operator", "administrator"};
     const char *name = NULL, *password = NULL, *comp_id = NULL;
@@ -281,22 +334,31 @@ void login_set_handle(struct ask *ask)
     char encoded[PASSWORD_ENCODED_BYTES] = "";
     struct pg_rows *rows;
     if (!fields_known(ask, names) || !field_word(ask, &kind, "kind", WORDS(kinds), REQUIRED) ||
-        !field_text(ask, &name, "login_name", REQUIRED) || !field_text(ask, &password, "password", OPTIONAL) ||
+        !field_text(ask, &name, "login_name", REQUIRED) ||
+        !field_text(ask, &password, "password", OPTIONAL) ||
         !field_text(ask, &comp_id, "comp_id", OPTIONAL) ||
         !field_number(ask, &session, "session", 1, INT32_MAX, OPTIONAL) ||
         !field_word(ask, &role, "role", WORDS(roles), OPTIONAL) ||
-        !field_bool(ask, &disabled, "disabled", OPTIONAL) || (password && !hash_given(ask, password, encoded)))
+        !field_bool(ask, &disabled, "disabled", OPTIONAL) ||
+        (password && !hash_given(ask, password, encoded)))
         return;
     if (pg_query(ask->admin->pg, &rows,
-            "INSERT INTO people.login AS l (kind, login_name, comp_id, session_id, member_id, role, password_hash,"
-            " disabled) VALUES ($1, $2, $3, $4, (SELECT member_id FROM people.session WHERE session_id = $4), $5,"
-            " coalesce($6, (SELECT password_hash FROM people.login WHERE kind = $1 AND login_name = $2)),"
-            " coalesce($7, false)) ON CONFLICT (kind, login_name) DO UPDATE SET comp_id = coalesce($3, l.comp_id),"
-            " session_id = coalesce($4, l.session_id), member_id = coalesce(EXCLUDED.member_id, l.member_id),"
-            " role = EXCLUDED.role, password_hash = coalesce($6, l.password_hash), disabled = coalesce($7, l.disabled),"
-            " updated_at = now() RETURNING login_id",
-            PG_PARAMS(pg_text(kinds[kind]), pg_text(name), pg_text(comp_id), maybe_number(session),
-                      pg_text(roles[role]), pg_text(encoded[0] ? encoded : NULL), maybe_bool(disabled))) != PG_OK) {
+                 "INSERT INTO people.login AS l (kind, login_name, comp_id, session_id, member_id, "
+                 "role, password_hash,"
+                 " disabled) VALUES ($1, $2, $3, $4, (SELECT member_id FROM people.session WHERE "
+                 "session_id = $4), $5,"
+                 " coalesce($6, (SELECT password_hash FROM people.login WHERE kind = $1 AND "
+                 "login_name = $2)),"
+                 " coalesce($7, false)) ON CONFLICT (kind, login_name) DO UPDATE SET comp_id = "
+                 "coalesce($3, l.comp_id),"
+                 " session_id = coalesce($4, l.session_id), member_id = "
+                 "coalesce(EXCLUDED.member_id, l.member_id),"
+                 " role = EXCLUDED.role, password_hash = coalesce($6, l.password_hash), disabled = "
+                 "coalesce($7, l.disabled),"
+                 " updated_at = now() RETURNING login_id",
+                 PG_PARAMS(pg_text(kinds[kind]), pg_text(name), pg_text(comp_id),
+                           maybe_number(session), pg_text(roles[role]),
+                           pg_text(encoded[0] ? encoded : NULL), maybe_bool(disabled))) != PG_OK) {
         ask_database_failed(ask);
         return;
     }

@@ -1,4 +1,5 @@
-// What can be read: the venue and balances from the view (they carry their sequence), the rest from Postgres.
+// What can be read: the venue and balances from the view (they carry their sequence), the rest from
+// Postgres.
 #include <string.h>
 
 #include "base/decimal.h"
@@ -12,13 +13,14 @@ void rows_read(struct ask *ask)
     struct pg_rows *rows;
     int64_t limit = ROWS_DEFAULT;
     if (ask->limit_argument[0] &&
-        (decimal_parse(ask->limit_argument, strlen(ask->limit_argument), 0, &limit) != DECIMAL_OK || limit < 1 ||
-         limit > ROWS_MAX)) {
+        (decimal_parse(ask->limit_argument, strlen(ask->limit_argument), 0, &limit) != DECIMAL_OK ||
+         limit < 1 || limit > ROWS_MAX)) {
         ask_refuse_field(ask, REJECT_BAD_NUMBER, "limit");
         return;
     }
     bool limited = strstr(ask->route->sql, "$1") != NULL;
-    if (pg_query(ask->admin->pg, &rows, ask->route->sql, (const struct pg_param[]){pg_i64(limit)}, limited) != PG_OK) {
+    if (pg_query(ask->admin->pg, &rows, ask->route->sql, (const struct pg_param[]){pg_i64(limit)},
+                 limited) != PG_OK) {
         ask_database_failed(ask);
         return;
     }
@@ -52,7 +54,8 @@ void venue_read(struct ask *ask)
     const char *core = picture.core_state < 4 ? cores[picture.core_state] : "unknown";
     ask_done(ask, json_pack("{s:s, s:s, s:I, s:I}", "core", core, "state",
                             picture.venue_state == VENUE_OPEN ? "open" : "cancel_only", "sequence",
-                            (json_int_t)picture.sequence, "durable_sequence", (json_int_t)picture.durable));
+                            (json_int_t)picture.sequence, "durable_sequence",
+                            (json_int_t)picture.durable));
 }
 
 void health_handle(struct ask *ask)
@@ -61,11 +64,12 @@ void health_handle(struct ask *ask)
     bool seen = desk_read(ask->admin->desk, see_venue, &picture);
     bool database = pg_connect(ask->admin->pg) == PG_OK;
     bool core = seen && picture.core_state == CORE_RUNNING;
-    ask_done(ask, json_pack("{s:s, s:b, s:b}", "status", core && database ? "ok" : "degraded", "core", core,
-                            "database", database));
+    ask_done(ask, json_pack("{s:s, s:b, s:b}", "status", core && database ? "ok" : "degraded",
+                            "core", core, "database", database));
 }
 
-// ---- balances ------------------------------------------------------------------------------------------------
+// ---- balances
+// ------------------------------------------------------------------------------------------------
 
 struct balances_picture {
     uint32_t account, assets_max;
@@ -90,10 +94,13 @@ static void see_balances(void *context, const struct view *view, const struct fo
         struct balance_rec balance;
         if (!asset || !view_balance(view, picture->account, id, &balance))
             continue;
-        json_array_append_new(picture->rows, json_pack("{s:i, s:s%, s:o, s:o, s:o, s:o}", "asset", (int)id, "symbol",
-            asset->symbol, strnlen(asset->symbol, sizeof asset->symbol), "available",
-            amount(balance.available, asset->scale), "held", amount(balance.held, asset->scale), "unsettled",
-            amount(balance.unsettled, asset->scale), "blocked", amount(balance.blocked, asset->scale)));
+        json_array_append_new(
+            picture->rows, json_pack("{s:i, s:s%, s:o, s:o, s:o, s:o}", "asset", (int)id, "symbol",
+                                     asset->symbol, strnlen(asset->symbol, sizeof asset->symbol),
+                                     "available", amount(balance.available, asset->scale), "held",
+                                     amount(balance.held, asset->scale), "unsettled",
+                                     amount(balance.unsettled, asset->scale), "blocked",
+                                     amount(balance.blocked, asset->scale)));
     }
 }
 
@@ -101,12 +108,14 @@ void balances_read(struct ask *ask)
 {
     int64_t account;
     const char *argument = ask->account_argument;
-    if (decimal_parse(argument, strlen(argument), 0, &account) != DECIMAL_OK || account < 1 || account > INT32_MAX) {
+    if (decimal_parse(argument, strlen(argument), 0, &account) != DECIMAL_OK || account < 1 ||
+        account > INT32_MAX) {
         ask_refuse_field(ask, REJECT_BAD_NUMBER, "account");
         return;
     }
     struct balances_picture picture = {.account = (uint32_t)account,
-                                       .assets_max = (uint32_t)ask->admin->boot->config.limits_assets_max,
+                                       .assets_max =
+                                           (uint32_t)ask->admin->boot->config.limits_assets_max,
                                        .rows = json_array()};
     if (!desk_read(ask->admin->desk, see_balances, &picture)) {
         json_decref(picture.rows);

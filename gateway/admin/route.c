@@ -1,5 +1,5 @@
-// Routes: which request goes to which handler, who may, and how answers and refusals look. A request is
-// copied, carried out by the worker, and answered in the loop's thread.
+// Routes: which request goes to which handler, who may, and how answers and refusals look. A
+// request is copied, carried out by the worker, and answered in the loop's thread.
 #include <string.h>
 
 #include "base/decimal.h"
@@ -8,7 +8,7 @@
 
 enum { BODY_BYTES_MAX = 65536, CONNECTIONS_MAX = 64, ANSWER_TIMEOUT_S = 30 };
 
-#define API "/api/v1"
+#define API   "/api/v1"
 #define ADMIN API "/admin"
 static const struct route routes[] = {
     {HTTP_GET, API "/health", ROLE_NOBODY, health_handle, NULL},
@@ -39,28 +39,38 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/accounts", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY account_id), '[]') FROM people.account t"},
     {HTTP_GET, ADMIN "/sessions", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t ORDER BY session_id), '[]') FROM (SELECT s.*, ARRAY(SELECT account_id FROM"
-     " people.session_account a WHERE a.session_id = s.session_id ORDER BY 1) AS accounts FROM people.session s) t"},
+     "SELECT coalesce(json_agg(t ORDER BY session_id), '[]') FROM (SELECT s.*, ARRAY(SELECT "
+     "account_id FROM"
+     " people.session_account a WHERE a.session_id = s.session_id ORDER BY 1) AS accounts FROM "
+     "people.session s) t"},
     {HTTP_GET, ADMIN "/logins", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t ORDER BY login_id), '[]') FROM (SELECT login_id, kind, login_name, comp_id,"
+     "SELECT coalesce(json_agg(t ORDER BY login_id), '[]') FROM (SELECT login_id, kind, "
+     "login_name, comp_id,"
      " session_id, member_id, role, disabled, created_at, updated_at FROM people.login) t"},
     {HTTP_GET, ADMIN "/assets", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t ORDER BY asset_id), '[]') FROM (SELECT a.asset_id, a.kind, a.scale, a.symbol, t.name,"
+     "SELECT coalesce(json_agg(t ORDER BY asset_id), '[]') FROM (SELECT a.asset_id, a.kind, "
+     "a.scale, a.symbol, t.name,"
      " t.decimals, t.chain_id, t.contract_address, t.status, t.trading_mode FROM people.asset a"
      " LEFT JOIN people.token t USING (asset_id)) t"},
     {HTTP_GET, ADMIN "/instruments", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM (SELECT i.*, s.phase, s.breaker_tripped,"
-     " s.reference_price, s.nav FROM record.instrument i LEFT JOIN record.instrument_state s USING (instrument_id)) t"},
+     "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM (SELECT i.*, s.phase, "
+     "s.breaker_tripped,"
+     " s.reference_price, s.nav FROM record.instrument i LEFT JOIN record.instrument_state s USING "
+     "(instrument_id)) t"},
     {HTTP_GET, ADMIN "/ledger", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM people.ledger_request ORDER BY number DESC"
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM people.ledger_request ORDER BY number "
+     "DESC"
      " LIMIT $1) t"},
     {HTTP_GET, ADMIN "/trades", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.trades ORDER BY id DESC LIMIT $1) t"},
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.trades ORDER BY id DESC LIMIT "
+     "$1) t"},
     {HTTP_GET, ADMIN "/audit", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.audit_logs ORDER BY id DESC LIMIT $1) t"},
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.audit_logs ORDER BY id DESC "
+     "LIMIT $1) t"},
 };
 
-// ---- answers -----------------------------------------------------------------------------------------------
+// ---- answers
+// -----------------------------------------------------------------------------------------------
 
 static void set_answer(struct ask *ask, unsigned status, json_t *answer)
 {
@@ -77,13 +87,13 @@ void ask_done(struct ask *ask, json_t *answer)
 
 static json_t *error_json(const struct reject_entry *entry, const char *text)
 {
-    return json_pack("{s:i, s:s, s:s, s:s, s:s}", "code", entry->code, "name", entry->name, "check", entry->check,
-                     "text", text, "hint", entry->hint);
+    return json_pack("{s:i, s:s, s:s, s:s, s:s}", "code", entry->code, "name", entry->name, "check",
+                     entry->check, "text", text, "hint", entry->hint);
 }
 
 // A number as the catalogue's text shows it: a decimal of the code's own scale.
-static void add_number(json_t *error, const struct reject_entry *entry, const char *name, const char *place,
-                       enum reject_number number, int64_t value)
+static void add_number(json_t *error, const struct reject_entry *entry, const char *name,
+                       const char *place, enum reject_number number, int64_t value)
 {
     char text[DECIMAL_TEXT_BYTES_MAX];
     if (!strstr(entry->text, place))
@@ -126,12 +136,13 @@ bool ask_database_failed(struct ask *ask)
     pg_rollback(pg);
     if (error.class == PG_CONSTRAINT) {
         ask_refuse_field(ask, REJECT_MALFORMED, error.constraint);
-        json_object_set_new(json_object_get(ask->answer, "error"), "text", json_string(error.message));
+        json_object_set_new(json_object_get(ask->answer, "error"), "text",
+                            json_string(error.message));
         ask->status = 409;
         return false;
     }
-    log_warning("database class=%s sqlstate=%s reason=\"%s\"", pg_class_name(error.class), error.sqlstate,
-                error.message);
+    log_warning("database class=%s sqlstate=%s reason=\"%s\"", pg_class_name(error.class),
+                error.sqlstate, error.message);
     ask_refuse(ask, REJECT_DATABASE_DOWN, 0, 0, 0);
     return false;
 }
@@ -148,8 +159,8 @@ json_t *answer_json(const struct desk_answer *answer)
     return json_pack("{s:I, s:o}", "sequence", (json_int_t)answer->sequence, "events", events);
 }
 
-bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, const void *body, size_t body_bytes,
-                 const void *tail, size_t tail_bytes)
+bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, const void *body,
+                 size_t body_bytes, const void *tail, size_t tail_bytes)
 {
     desk_command(ask->admin->desk, answer, type, body, body_bytes, tail, tail_bytes);
     ask->sequence = answer->sequence;
@@ -170,15 +181,18 @@ bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, cons
         ask_refuse(ask, REJECT_IN_DOUBT, 0, 0, 0);
         return false;
     case DESK_UNKNOWN:
-        set_answer(ask, 503, json_pack("{s:{s:s, s:s, s:s}}", "error", "name", "NO_ANSWER", "text",
-                                       "the core has not answered in time; the command may still be carried out",
-                                       "hint", "send it again: it is idempotent"));
+        set_answer(
+            ask, 503,
+            json_pack("{s:{s:s, s:s, s:s}}", "error", "name", "NO_ANSWER", "text",
+                      "the core has not answered in time; the command may still be carried out",
+                      "hint", "send it again: it is idempotent"));
         return false;
     }
     ASSERT(false);
 }
 
-// ---- requests ------------------------------------------------------------------------------------------------
+// ---- requests
+// ------------------------------------------------------------------------------------------------
 
 // Matches "/a/#/b"; *id is the number. One number at most.
 static bool path_matches(const char *pattern, const char *path, uint64_t *id)
@@ -247,7 +261,8 @@ static void send_answer(struct ask *ask)
         ask_refuse(ask, REJECT_SHUTTING_DOWN, 0, 0, 0);
     char *text = json_dumps(ask->answer, JSON_COMPACT);
     ASSERT(text);
-    bool sent = http_answer(ask->admin->http, ask->http_id, ask->status, "application/json", NULL, text, strlen(text));
+    bool sent = http_answer(ask->admin->http, ask->http_id, ask->status, "application/json", NULL,
+                            text, strlen(text));
     if (!sent)
         log_debug("a client left before its answer");
     free(text);
@@ -277,8 +292,9 @@ static bool take_body(struct ask *ask, const struct http_request *request)
     }
     if (request->method == HTTP_GET)
         return true;
-    ask->body = request->body_bytes ? json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES, NULL)
-                                    : json_object();
+    ask->body = request->body_bytes
+                    ? json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES, NULL)
+                    : json_object();
     if (json_is_object(ask->body))
         return true;
     ask_refuse_field(ask, REJECT_MALFORMED, "body");
