@@ -1,0 +1,188 @@
+// A flow of orders from two FIX members and two web traders that outlives every process of the venue, and what
+// each of them was told. The venue's promise is judged by it: what was told is in the record, once.
+//
+//   const flow = new Flow(venue); flow.start(); …; await flow.pause(); await flow.check()
+import { sleep } from '../../tools/venue_client.mjs'
+import { eventually } from './venue.mjs'
+
+// A small generator of our own, so that a run can be repeated.
+function random (seed) {
+  let state = seed
+  return n => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return Math.floor(state / 2 ** 32 * n) }
+}
+
+class Trader {
+  constructor (venue, login, account, side, everyMs) {
+    Object.assign(this, { venue, login, account, side, everyMs, next: random(account), serial: 0 })
+    this.sent = new Set()         // client order ids
+    this.accepted = new Map()     // client order id -> order id
+    this.refused = new Map()      // client order id -> code
+    this.fills = new Map()        // trade id + side -> { order, price, quantity }
+    this.faults = []
+    this.connections = 0
+  }
+
+  start () {
+    this.running = true
+    this.done = this.loop()
+  }
+
+  async stop () { this.running = false; await this.done }
+
+  async loop () {
+    while (this.running) {
+      try {
+        if (!this.isConnected()) { await this.connect(); this.connections++ }
+        this.order()
+      } catch (error) { this.lastError = error; await sleep(100) }
+      await sleep(this.everyMs)
+    }
+  }
+
+  // Prices meet often; now and then everything is cancelled, so that nobody runs out of money. Nobody both buys and
+  // sells: a trade with oneself cannot be settled on the chain.
+  order () {
+    if (this.serial % 50 === 49) { this.serial++; return this.cancelAll() }
+    const id = `${this.login}-${this.serial++}`
+    this.sent.add(id)
+    const order = { id, side: this.side, price: (99 + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
+    this.place(order)
+  }
+
+  fill (trade, side, fill) {
+    const known = this.fills.get(trade + side)
+    if (known && JSON.stringify(known) !== JSON.stringify(fill)) this.faults.push(`trade ${trade} was told in two ways`)
+    this.fills.set(trade + side, fill)
+  }
+
+  accept (id, order) {
+    if (!this.sent.has(id)) return
+    if (this.accepted.has(id) && this.accepted.get(id) !== order) this.faults.push(`${id} was accepted as ${this.accepted.get(id)} and as ${order}`)
+    this.accepted.set(id, order)
+  }
+
+  refuse (id, code) { this.refused.set(id, code) }
+}
+
+class FixTrader extends Trader {
+  isConnected () { return this.client && this.client.loggedOn && !this.client.isClosed }
+
+  async connect () {
+    const onMessage = message => this.onMessage(message)
+    if (!this.client) this.client = await this.venue.rawFix(this.login, { onMessage, keep: false })
+    else this.client = await this.client.again({ onMessage })
+    this.execIds ??= new Map()
+  }
+
+  place ({ id, side, price, quantity }) { this.client.newOrder(id, 'PORT', side, quantity, price) }
+
+  cancelAll () {
+    const at = new Date().toISOString().replaceAll('-', '').replace('T', '-').replace('Z', '')
+    this.client.send('q', [[11, `${this.login}-all-${this.serial}`], [530, 7], [60, at]])
+  }
+
+  onMessage (m) {
+    if (m.get(35) === '3') this.faults.push(`Reject: ${m.raw}`)
+    if (m.get(35) !== '8') return
+    const exec = m.get(17)
+    if (this.execIds?.has(exec) && m.get(43) !== 'Y' && m.get(97) !== 'Y') this.faults.push(`told twice without a mark: ${m.raw}`)
+    this.execIds?.set(exec, true)
+    if (m.get(150) === '0') this.accept(m.get(11), m.get(37))
+    if (m.get(150) === '8') this.refuse(m.get(11), Number(m.get(5004)))
+    if (m.get(150) === 'F') {
+      const [sequence, index, side] = exec.split('-')
+      this.fill(String(BigInt(sequence) << 20n | BigInt(index)), side === 'B' ? 'buy' : 'sell', { order: m.get(37), price: Number(m.get(31)), quantity: Number(m.get(32)) })
+    }
+  }
+
+  // Answered: nothing sent is without an answer.
+  isQuiet () { return this.isConnected() && [...this.sent].every(id => this.accepted.has(id) || this.refused.has(id)) }
+}
+
+class WebTrader extends Trader {
+  isConnected () { return this.client && !this.client.isClosed }
+
+  async connect () {
+    this.client = await this.venue.trader(this.login)
+    this.client.messages = []
+    const keep = this.client.onMessage.bind(this.client)
+    this.client.onMessage = message => { this.onMessage(message); keep(message); this.client.messages.length = 0 }
+  }
+
+  place ({ id, side, price, quantity }) {
+    this.client.socket.send(JSON.stringify({ op: 'place', id, symbol: 'PORT', side, price, quantity: String(quantity), client_order_id: id }))
+  }
+
+  cancelAll () { this.client.socket.send(JSON.stringify({ op: 'cancel_all', id: 'all' })) }
+
+  onMessage (m) {
+    if (m.type === 'placed') this.accept(m.id, m.order.order)
+    else if (m.type === 'error' && this.sent.has(m.id)) this.refuse(m.id, m.error.code)
+    else if (m.type === 'fill') this.fill(m.fill.trade, m.fill.side, { order: m.fill.order, price: Number(m.fill.price), quantity: Number(m.fill.quantity) })
+  }
+
+  // An answer may be lost with the connection; the history tells.
+  isQuiet () { return this.isConnected() }
+}
+
+export class Flow {
+  constructor (venue, everyMs = 50) {
+    this.venue = venue
+    this.traders = [
+      new FixTrader(venue, 'atlantic', 1001, 'buy', everyMs), new FixTrader(venue, 'balear', 1002, 'sell', everyMs),
+      new WebTrader(venue, 'carla', 1003, 'buy', everyMs), new WebTrader(venue, 'diego', 1004, 'sell', everyMs)
+    ]
+  }
+
+  start () { this.traders.forEach(trader => trader.start()) }
+
+  // Nothing more is sent, and what was sent is answered.
+  async pause () {
+    await eventually('every trader is connected, every order by FIX answered', () => {
+      const late = this.traders.filter(t => !t.isConnected())
+      if (late.length > 0) throw new Error(late.map(t => `${t.login}: ${t.lastError?.message}`).join(', '))
+      return true
+    }, 20000)
+    await Promise.all(this.traders.map(trader => trader.stop()))
+    await eventually('every order by FIX is answered', () => this.traders.every(t => t.isQuiet()), 20000)
+  }
+
+  told () { return this.traders.reduce((sum, t) => ({ orders: sum.orders + t.accepted.size, fills: sum.fills + t.fills.size }), { orders: 0, fills: 0 }) }
+
+  // Each thing that a trader was told stands in the record, and only once; what he was refused does not.
+  async check () {
+    const { durable_sequence: durable } = await this.venue.administer('GET', '/venue')
+    await eventually('the record is up to date', async () => Number((await this.venue.query('SELECT sequence FROM record.cursor'))[0].sequence) >= durable, 20000)
+    const orders = await this.venue.query('SELECT id, user_id, client_order_id FROM public.orders WHERE user_id > 1000')
+    const trades = await this.venue.query('SELECT id, buyer_id, seller_id, buy_order_id, sell_order_id, price, quantity FROM public.trades')
+    for (const trader of this.traders) this.checkTrader(trader, orders.filter(o => Number(o.user_id) === trader.account), trades)
+    await this.venue.sumsAreZero()
+    return { orders: orders.length, trades: trades.length }
+  }
+
+  checkTrader (trader, orders, trades) {
+    const faults = [...trader.faults]
+    const byClientId = new Map()
+    for (const order of orders) {
+      if (byClientId.has(order.client_order_id)) faults.push(`${order.client_order_id} was accepted twice`)
+      byClientId.set(order.client_order_id, order.id)
+    }
+    for (const [id, order] of trader.accepted) if (byClientId.get(id) !== order) faults.push(`${id} was acknowledged as order ${order}, the record has ${byClientId.get(id)}`)
+    for (const [id, code] of trader.refused) if (byClientId.has(id) && !trader.accepted.has(id) && code !== 53) faults.push(`${id} was refused (${code}), the record has it as order ${byClientId.get(id)}`)
+    const byId = new Map(trades.map(t => [t.id, t]))
+    if (byId.size !== trades.length) faults.push('a trade stands twice in the record')
+    for (const [key, fill] of trader.fills) {
+      const side = key.endsWith('buy') ? 'buy' : 'sell'
+      const row = byId.get(key.slice(0, -side.length))
+      if (!row || Number(side === 'buy' ? row.buyer_id : row.seller_id) !== trader.account || row[`${side}_order_id`] !== fill.order || Number(row.price) !== fill.price || Number(row.quantity) !== fill.quantity) {
+        faults.push(`trade ${key} was told as ${JSON.stringify(fill)}, the record has ${JSON.stringify(row)}`)
+      }
+    }
+    // A FIX member hears of every fill, sooner or later; a web trader reads the history.
+    if (trader instanceof FixTrader) {
+      const own = trades.reduce((n, t) => n + (Number(t.buyer_id) === trader.account) + (Number(t.seller_id) === trader.account), 0)
+      if (own !== trader.fills.size) faults.push(`${own} fills in the record, ${trader.fills.size} told`)
+    }
+    if (faults.length > 0) throw new Error(`${trader.login}: ${faults.length} faults: ${faults.slice(0, 5).join('; ')}`)
+  }
+}
