@@ -76,6 +76,37 @@ async function priceOfOurOwn () {
   return price / 100
 }
 
+// ---- what follows the trade ---------------------------------------------------------------------------------
+
+async function onRedis (heard, trade) {
+  const told = await part('redis', () => until(`trade ${trade} on channel trades`, 5000, () => heard.find(m => m.channel === 'trades' && String(m.trade_id) === trade)))
+  seen('redis', `trades: ${told.price} x ${told.quantity}`, told.at)
+}
+
+async function inPostgres (trade) {
+  const [row] = await part('record', () => until(`trade ${trade} in Postgres`, 5000, async () => {
+    const rows = await venue.sqlLater(`SELECT price, quantity FROM public.trades WHERE id = ${trade}`)
+    return rows.length > 0 && rows
+  }))
+  seen('record', `Postgres has the row: price ${row[0]}, quantity ${row[1]}`)
+}
+
+async function onTheChain (web, heard, trade) {
+  const step = (what, is) => part('settle', () => web.waitFor(m => m.type === 'settlement' && m.trade.trade === trade && is(m.trade), what, MINED_WITHIN_MS))
+  const sent = await step('transaction hash', t => t.tx_hash)
+  seen('settle', `forcedTransfer sent ${sent.trade.tx_hash}`, sent.at)
+  const receipt = await part('chain', () => until('mined', MINED_WITHIN_MS, () => chain.getTransactionReceipt(sent.trade.tx_hash), 10))
+  if (receipt.status !== 1) throw new Missing('chain', `the transaction reverted in block ${receipt.blockNumber}`)
+  const transfer = receipt.logs.map(log => { try { return token.interface.parseLog(log) } catch { return null } }).find(log => log?.name === 'Transfer')
+  const expected = BigInt(Math.round(Number(QUANTITY) * 100)) * 10n ** 16n
+  if (!transfer || transfer.args.from !== walletOf(SELLER.account) || transfer.args.to !== walletOf(BUYER.account) || transfer.args.value !== expected) throw new Missing('chain', 'the Transfer event is not the trade')
+  seen('chain', `mined in block ${receipt.blockNumber}, gas ${receipt.gasUsed}, Transfer of ${QUANTITY} ${SYMBOL} decoded`)
+  const settled = await step('settled', t => t.settlement === 'settled')
+  seen('settle', `settled ${settled.trade.settlement_type} in block ${settled.trade.block_number}`, settled.at)
+  const said = await part('redis', () => until('settlement on Redis', 5000, () => heard.find(m => m.event === 'settlement' && String(m.trade_id) === trade && m.status === 'settled')))
+  seen('redis', 'settlement: settled', said.at)
+}
+
 // ---- the story ----------------------------------------------------------------------------------------------
 
 async function play () {
@@ -108,24 +139,8 @@ async function play () {
     seen('web', `fill, trade ${trade}`, fill.at)
     const report = await part('fix', () => fix.waitFor(m => m.type === '8' && m.body.ExecType === 'F' && m.body.ClOrdID === `S${id}`, 'fill'))
     seen('fix', `ExecutionReport trade, ExecID ${report.body.ExecID}`, report.at)
-    const told = await part('redis', () => until(`trade ${trade} on channel trades`, 5000, () => heard.find(m => m.channel === 'trades' && String(m.trade_id) === trade)))
-    seen('redis', `trades: ${told.price} x ${told.quantity}`, told.at)
-    const [row] = await part('record', () => until(`trade ${trade} in Postgres`, 5000, () => { const rows = venue.sql(`SELECT price, quantity, settlement_status FROM public.trades WHERE id = ${trade}`); return rows.length > 0 && rows }))
-    seen('record', `Postgres has the row: price ${row[0]}, quantity ${row[1]}`)
-
-    const sent = await part('settle', () => web.waitFor(m => m.type === 'settlement' && m.trade.trade === trade && m.trade.tx_hash, 'transaction hash', MINED_WITHIN_MS))
-    seen('settle', `forcedTransfer sent ${sent.trade.tx_hash}`, sent.at)
-    const receipt = await part('chain', () => until('mined', MINED_WITHIN_MS, () => chain.getTransactionReceipt(sent.trade.tx_hash), 100))
-    if (receipt.status !== 1) throw new Missing('chain', `the transaction reverted in block ${receipt.blockNumber}`)
-    const transfer = receipt.logs.map(log => { try { return token.interface.parseLog(log) } catch { return null } }).find(log => log?.name === 'Transfer')
-    const expected = BigInt(Math.round(Number(QUANTITY) * 100)) * 10n ** 16n
-    if (!transfer || transfer.args.from !== walletOf(SELLER.account) || transfer.args.to !== walletOf(BUYER.account) || transfer.args.value !== expected) throw new Missing('chain', 'the Transfer event is not the trade')
-    seen('chain', `mined in block ${receipt.blockNumber}, gas ${receipt.gasUsed}, Transfer of ${QUANTITY} ${SYMBOL} decoded`)
-    const settled = await part('settle', () => web.waitFor(m => m.type === 'settlement' && m.trade.trade === trade && m.trade.settlement === 'settled', 'settled', MINED_WITHIN_MS))
-    seen('settle', `settled ${settled.trade.settlement_type} in block ${settled.trade.block_number}`, settled.at)
-    const booked = await part('redis', () => until('settlement on Redis', 5000, () => heard.find(m => m.channel === 'settlement' && String(m.trade_id) === trade && m.status === 'settled' && m.event === 'settlement')))
-    seen('redis', 'settlement: settled', booked.at)
-
+    // Each part is watched at the same time; each says when it has seen its own.
+    await Promise.all([onRedis(heard, trade), inPostgres(trade), onTheChain(web, heard, trade)])
     const durable = await part('journal', () => until('durable', 5000, () => venue.status().durable_seq >= fill.fill.sequence && venue.status().durable_seq, 100))
     seen('journal', `durable up to sequence ${durable}`)
 

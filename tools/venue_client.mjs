@@ -2,7 +2,8 @@
 // its folder. Used by demo, replay and the system tests.
 import fs from 'node:fs'
 import path from 'node:path'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { promisify } from 'node:util'
 import readline from 'node:readline'
 
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
@@ -17,6 +18,8 @@ export async function until (what, timeoutMs, ask, everyMs = 20) {
     await sleep(everyMs)
   }
 }
+
+const rowsOf = text => text.split('\n').filter(line => line !== '').map(line => line.split('\t'))
 
 export class VenueClient {
   constructor (folder) {
@@ -75,12 +78,15 @@ export class VenueClient {
 
   // ---- Postgres, Redis ------------------------------------------------------------------------------------
 
-  // Rows as arrays of text.
-  sql (query, role = 'lonja_owner') {
-    const out = execFileSync('psql', ['-h', this.services.PG_HOST, '-p', this.services.PG_PORT, '-U', role, '-d', this.services.PG_DATABASE, '-AtF', '\t', '-v', 'ON_ERROR_STOP=1', '-c', query],
-      { env: { ...process.env, PGPASSWORD: this.secret(`pg-${role}`), PGCONNECT_TIMEOUT: '5' }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-    return out.split('\n').filter(line => line !== '').map(line => line.split('\t'))
+  psql (query, role) {
+    const words = ['-h', this.services.PG_HOST, '-p', this.services.PG_PORT, '-U', role, '-d', this.services.PG_DATABASE, '-AtF', '\t', '-v', 'ON_ERROR_STOP=1', '-c', query]
+    const env = { ...process.env, PGPASSWORD: this.secret(`pg-${role}`), PGCONNECT_TIMEOUT: '5' }
+    return ['psql', words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }]
   }
+
+  // Rows as arrays of text; sqlLater does not hold this process up.
+  sql (query, role = 'lonja_owner') { return rowsOf(execFileSync(...this.psql(query, role))) }
+  async sqlLater (query, role = 'lonja_owner') { return rowsOf((await promisify(execFile)(...this.psql(query, role))).stdout) }
 
   redis (...command) { return execFileSync('redis-cli', ['-p', this.services.REDIS_PORT, ...command], { encoding: 'utf8', timeout: 5000 }).trim() }
 
