@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/log.h"
+
 enum {
     HEAD_BYTES_MAX = 1024,
     HEAD_TIMEOUT_S = 10,
@@ -100,7 +102,7 @@ static enum http_method method_of(struct lws *wsi)
     } methods[] = {
         {WSI_TOKEN_GET_URI, HTTP_GET},       {WSI_TOKEN_POST_URI, HTTP_POST},
         {WSI_TOKEN_PUT_URI, HTTP_PUT},       {WSI_TOKEN_PATCH_URI, HTTP_PATCH},
-        {WSI_TOKEN_DELETE_URI, HTTP_DELETE},
+        {WSI_TOKEN_DELETE_URI, HTTP_DELETE}, {WSI_TOKEN_HEAD_URI, HTTP_GET},
     };
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (lws_hdr_total_length(wsi, methods[i].token) > 0)
@@ -215,6 +217,7 @@ static int request_head(struct peer *peer, const char *path, size_t path_bytes)
     memcpy(peer->path, path, path_bytes);
     peer->path[path_bytes] = '\0';
     peer->method = method_of(peer->wsi);
+    peer->head_only = lws_hdr_total_length(peer->wsi, WSI_TOKEN_HEAD_URI) > 0;
     copy_arguments(peer);
     copy_bearer(peer);
     int64_t length = content_length_of(peer->wsi);
@@ -311,8 +314,9 @@ bool http_answer(struct http_server *server, uint64_t id, unsigned status, const
     char *at = (char *)peer->answer + LWS_PRE;
     int head = answer_head(at, peer, status, content_type, headers, body_bytes);
     ASSERT(head > 0 && head < HEAD_BYTES_MAX);
-    memcpy(at + head, body, body_bytes);
-    peer->answer_bytes = (size_t)head + body_bytes;
+    if (body_bytes > 0)
+        memcpy(at + head, body, body_bytes);
+    peer->answer_bytes = (size_t)head + (peer->head_only ? 0 : body_bytes);
     lws_callback_on_writable(peer->wsi);
     return true;
 }
@@ -429,6 +433,13 @@ static void on_beat(lws_sorted_usec_list_t *beat)
     lws_sul_schedule(server->context, 0, beat, on_beat, LWS_USEC_PER_SEC);
 }
 
+// Peers can provoke these: limited, and one line each.
+static void on_library_log(int level, const char *line)
+{
+    (void)level;
+    log_limited(LOG_WARNING, "http library says \"%.*s\"", (int)strcspn(line, "\n"), line);
+}
+
 static struct lws_context *context_create(struct http_server *server, struct loop *loop)
 {
     const struct http_options *options = &server->options;
@@ -454,7 +465,7 @@ static struct lws_context *context_create(struct http_server *server, struct loo
         .max_http_header_pool = (unsigned short)header_pool(options->connections_max),
         .retry_and_idle_policy = &server->idle,
     };
-    lws_set_log_level(LLL_ERR, NULL);
+    lws_set_log_level(LLL_ERR, on_library_log);
     return lws_create_context(&info);
 }
 

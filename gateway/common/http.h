@@ -31,6 +31,7 @@
 #include "base/assert.h"
 #include "gateway/common/loop.h"
 
+// HEAD is given to the owner as HTTP_GET, and its answer is sent without the body.
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OTHER };
 enum {
     HTTP_PATH_BYTES_MAX = 256,

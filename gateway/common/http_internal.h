@@ -20,6 +20,7 @@ struct peer {
     bool failed; // a write failed: nothing more is sent
     // request
     enum http_method method;
+    bool head_only; // HEAD: the answer to a GET without its body
     char path[HTTP_PATH_BYTES_MAX];
     char arguments[HTTP_QUERY_BYTES_MAX]; // name=value, each with NUL; an empty one ends them
     char bearer[HTTP_BEARER_BYTES_MAX];

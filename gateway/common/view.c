@@ -293,6 +293,19 @@ static void apply_cancelled(struct view *view, const struct event *event)
     apply_postings(view, event, cancelled->instrument);
 }
 
+// The client id that the command's session gave with this event, if it did.
+static void note_client_id(struct view *view, const struct event *event)
+{
+    const struct order_accepted_evt *accepted = &event->body.order_accepted;
+    const struct order_amended_evt *amended = &event->body.order_amended;
+    if (event->header.type == EVT_order_accepted)
+        client_ids_put(&view->client_ids, event->header.session, accepted->client_id,
+                       accepted->client_id_bytes, accepted->order);
+    else if (event->header.type == EVT_order_amended)
+        client_ids_put(&view->client_ids, event->header.session, amended->client_id,
+                       amended->client_id_bytes, amended->order);
+}
+
 static void apply_amended(struct view *view, const struct event *event)
 {
     const struct order_amended_evt *amended = &event->body.order_amended;
@@ -306,6 +319,7 @@ static void apply_amended(struct view *view, const struct event *event)
     memcpy(order->client_id, amended->client_id, sizeof order->client_id);
     client_ids_put(&view->client_ids, order->session, order->client_id, order->client_id_bytes,
                    order->order);
+    note_client_id(view, event); // another session of the account may have amended it
     apply_postings(view, event, amended->instrument);
 }
 
@@ -376,20 +390,25 @@ static void set_session_seq(struct view *view, uint32_t session, uint32_t seq)
 // ---- one event
 // -------------------------------------------------------------------------------------------
 
-// Client ids are unique per day: at the first event of a new one only those of open orders remain.
+// Client ids are unique per day: in a new one only those of open orders remain.
 static void begin_day(struct view *view, uint64_t time_ns)
 {
     uint64_t day = time_ns / DAY_NS;
-    if (day == view->day)
+    if (day <= view->day)
         return;
     view->day = day;
     client_ids_clear(&view->client_ids);
     for (uint32_t i = 0; i < view->order_count; i++) {
         const struct view_order *order = &view->order_entries[i].order;
-        if (order->order != 0)
+        if (order->order != 0 && order->leaves > 0)
             client_ids_put(&view->client_ids, order->session, order->client_id,
                            order->client_id_bytes, order->order);
     }
+}
+
+void view_tick(struct view *view, uint64_t wall_ns)
+{
+    begin_day(view, wall_ns);
 }
 
 static void begin_command(struct view *view, const struct event *event)
@@ -549,12 +568,8 @@ static void load_todays_client_ids(struct view *view, const struct boot *boot)
            (count = follower_poll(follower, events, 256)) > 0) {
         for (size_t i = 0; i < count; i++) {
             const struct event_header *header = &events[i].header;
-            if (header->sequence > view->sequence || header->time_ns / DAY_NS != view->day)
-                continue;
-            const struct order_accepted_evt *accepted = &events[i].body.order_accepted;
-            if (header->type == EVT_order_accepted)
-                client_ids_put(&view->client_ids, header->session, accepted->client_id,
-                               accepted->client_id_bytes, accepted->order);
+            if (header->sequence <= view->sequence && header->time_ns / DAY_NS == view->day)
+                note_client_id(view, &events[i]);
         }
     }
     follower_close(follower);

@@ -49,6 +49,9 @@ uint64_t view_load(struct view *view, const struct boot *boot);
 // Applies one event. Call it before the gateway looks at the event itself if it wants the state
 // after it; an order that is done by the event stays findable until the next command's first event.
 void view_apply(struct view *view, const struct event *event);
+// Call it with the wall clock a few times a second: at midnight (UTC) yesterday's client ids are free
+// again, also while nothing happens.
+void view_tick(struct view *view, uint64_t wall_ns);
 uint64_t view_sequence(const struct view *view);
 uint8_t view_venue_state(const struct view *view);
 

@@ -315,9 +315,104 @@ static void the_view_is_the_engines_state_after_every_command(void **state)
     free(venue);
 }
 
+// ---- client ids of the day
+
+static const uint64_t DAY_NS = 86400ull * 1000000000;
+
+static struct event order_event(uint8_t type, uint64_t sequence, uint64_t time_ns)
+{
+    struct event event;
+    memset(&event, 0, sizeof event);
+    event.header = (struct event_header){
+        .sequence = sequence, .time_ns = time_ns, .type = type, .session = 1, .last = 1};
+    return event;
+}
+
+static void accept_order(struct view *view, uint64_t sequence, uint64_t time_ns, const char *id)
+{
+    struct event event = order_event(EVT_order_accepted, sequence, time_ns);
+    event.body.order_accepted = (struct order_accepted_evt){.order = sequence,
+                                                            .account = 101,
+                                                            .instrument = 1,
+                                                            .side = SIDE_BUY,
+                                                            .type = ORDER_LIMIT,
+                                                            .tif = TIF_GTC,
+                                                            .price = 10000,
+                                                            .quantity = 5,
+                                                            .client_id_bytes = 1};
+    event.body.order_accepted.client_id[0] = *id;
+    view_apply(view, &event);
+}
+
+static struct view *view_with_instrument(void)
+{
+    static struct boot boot;
+    boot.config.limits_accounts_max = boot.config.limits_sessions_max = 200;
+    boot.config.limits_assets_max = boot.config.limits_instruments_max = 10;
+    struct view *view = view_create(&boot);
+    struct event event = order_event(EVT_instrument_changed, 1, DAY_NS);
+    event.body.instrument_changed.instrument = 1;
+    event.body.instrument_changed.token_asset = 2;
+    event.body.instrument_changed.cash_asset = 1;
+    view_apply(view, &event);
+    return view;
+}
+
+static void at_midnight_client_ids_of_done_orders_are_free_without_any_event(void **state)
+{
+    (void)state;
+    struct view *view = view_with_instrument();
+    accept_order(view, 2, 2 * DAY_NS - 2, "a");
+    accept_order(view, 3, 2 * DAY_NS - 1, "b");
+    struct event event = order_event(EVT_order_cancelled, 4, 2 * DAY_NS - 1);
+    event.body.order_cancelled.order = 2;
+    event.body.order_cancelled.account = 101;
+    event.body.order_cancelled.instrument = 1;
+    event.body.order_cancelled.side = SIDE_BUY;
+    event.body.order_cancelled.price = 10000;
+    event.body.order_cancelled.quantity = 5;
+    view_apply(view, &event);
+    view_tick(view, 2 * DAY_NS - 1);
+    assert_int_equal(view_order_by_client_id(view, 1, "a", 1), 2);
+    view_tick(view, 2 * DAY_NS);
+    assert_int_equal(view_order_by_client_id(view, 1, "b", 1), 3); // lives on
+    accept_order(view, 5, 2 * DAY_NS - 1, "c"); // yesterday's, heard of late: today goes on
+    accept_order(view, 6, 2 * DAY_NS, "d");
+    assert_int_equal(view_order_by_client_id(view, 1, "a", 1), 0);
+    assert_int_equal(view_order_by_client_id(view, 1, "c", 1), 5);
+    assert_int_equal(view_order_by_client_id(view, 1, "d", 1), 6);
+    view_destroy(view);
+}
+
+static void an_amended_order_is_found_by_both_its_client_ids(void **state)
+{
+    (void)state;
+    struct view *view = view_with_instrument();
+    accept_order(view, 2, DAY_NS, "a");
+    struct event event = order_event(EVT_order_amended, 3, DAY_NS);
+    event.header.session = 2; // of the same account
+    event.body.order_amended = (struct order_amended_evt){.order = 2,
+                                                          .account = 101,
+                                                          .instrument = 1,
+                                                          .side = SIDE_BUY,
+                                                          .price = 10000,
+                                                          .quantity = 4,
+                                                          .leaves = 4,
+                                                          .client_id_bytes = 1,
+                                                          .client_id = "n"};
+    view_apply(view, &event);
+    assert_int_equal(view_order_by_client_id(view, 1, "a", 1), 2);
+    assert_int_equal(view_order_by_client_id(view, 1, "n", 1), 2);
+    assert_int_equal(view_order_by_client_id(view, 2, "n", 1), 2);
+    view_destroy(view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_view_is_the_engines_state_after_every_command)};
+        cmocka_unit_test(the_view_is_the_engines_state_after_every_command),
+        cmocka_unit_test(at_midnight_client_ids_of_done_orders_are_free_without_any_event),
+        cmocka_unit_test(an_amended_order_is_found_by_both_its_client_ids),
+    };
     return cmocka_run_group_tests_name("view", tests, NULL, NULL);
 }

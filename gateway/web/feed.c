@@ -74,6 +74,7 @@ const char *feed_state(const struct web *web)
 void feed_tick(struct web *web)
 {
     link_heartbeat(&web->link, follower_core(web->follower), web_now_ns());
+    view_tick(web->view, web_wall_ns());
     const char *state = feed_state(web);
     if (web->http == NULL || state == web->state)
         return;

@@ -137,6 +137,12 @@ static void password_checked(void *context)
 {
     struct job *job = context;
     struct tries *tries = tries_of(job->web->login, job->name);
+    // Of many at once, those behind the last free one learn nothing, not even that they are right.
+    if (web_now_ns() < tries->not_before_ns) {
+        reply_code(job->web, &job->reply, REJECT_THROTTLED, FREE_FAILURES, tries->failures);
+        end_job(job);
+        return;
+    }
     if (job->right) {
         *tries = (struct tries){0};
         issue(job);

@@ -94,8 +94,11 @@ static void log_in(struct web *web, struct client *client, const struct request 
         reply_code(web, reply, REJECT_NOT_LOGGED_IN, 0, 0);
         return;
     }
-    user_remove_client(web, client); // logging in again may be as somebody else
-    user_add_client(web, user, client);
+    if (client->user !=
+        user) { // as somebody else; with a fresh token of the same session nobody leaves
+        user_remove_client(web, client);
+        user_add_client(web, user, client);
+    }
     client->token = token.number;
     client->expires_ns = token.expires_ns;
     write_login(web, user, reply, &token);

@@ -2,7 +2,7 @@
 // the administrator's place. Usage: node gateway/web/web_test.mjs BUILD_FOLDER [name of one test]
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -46,6 +46,7 @@ async function start() {
   cpSync(join(build, 'test/web_seed'), join(folder, 'bin/lonja-admin'));
   cpSync(join(build, 'pages'), join(folder, 'pages'), { recursive: true });
   writeFileSync(join(folder, 'lonja.conf'), `venue = { state_folder = "state"; open_when_attached = false; };
+tape = { snapshot_every = 100; };
 web = { port = ${port}; rate_per_second = 300; message_bytes_max = 2048; connections_max = 300; output_bytes_max = 65536; };
 postgres = { host = "${database.PG_HOST}"; port = ${database.PG_PORT}; database = "${database.PG_DATABASE}"; secrets_folder = "secrets"; };\n`);
   const hash = passwordHash();
@@ -85,6 +86,14 @@ const pid = (name) => until(`${name} has a process`, () => {
   const { pid } = JSON.parse(readFileSync(join(folder, 'state/status.json'), 'utf8')).processes[name];
   return pid > 0 && process.kill(pid, 0) && pid;
 });
+
+// Trades on until the tape has made a snapshot above a sequence.
+async function snapshotAbove(client, sequence) {
+  await until('a snapshot is made', async () => {
+    for (let i = 0; i < 25; i++) await client.place({ price: '95.1', tif: 'ioc' });
+    return readdirSync(join(folder, 'state/snapshots')).some((name) => parseInt(name) > Number(sequence));
+  }, 15000);
+}
 
 // ---- a client --------------------------------------------------------------------------------------------------
 
@@ -200,6 +209,24 @@ const tests = {
     const answers = [];
     for (let i = 0; i < 5; i++) answers.push((await http('POST', '/api/v1/login', { user: 'mallory', password: 'x' })).status);
     assert.deepEqual(answers, [401, 401, 401, 429, 429]);
+  },
+
+  async 'login: many guesses at once learn no more than one after the other'() {
+    const guesses = Array.from({ length: 12 }, (_, i) => http('POST', '/api/v1/login', { user: 'gus', password: `guess ${i}` }));
+    const statuses = (await Promise.all(guesses)).map((answer) => answer.status).sort();
+    assert.deepEqual(statuses, [...Array(3).fill(401), ...Array(9).fill(429)]);
+  },
+
+  async 'a fresh token on the same connection is no disconnect'() {
+    const elena = await Client.open('elena');
+    const { order } = await elena.place({ symbol: 'ATUN', price: '24.9' });
+    const { token } = (await http('POST', '/api/v1/login', { user: 'elena', password: PASSWORD })).body;
+    assert.equal((await elena.ask('login', { token })).session, 5);
+    const { orders: open } = await elena.ask('orders');
+    await elena.ask('ping');
+    assert.deepEqual(open.map((o) => o.order), [order.order]);
+    assert.equal((await elena.ask('cancel', { order: order.order })).type, 'cancelled');
+    await elena.close();
   },
 
   async 'logout ends the token and the sockets that came with it'() {
@@ -418,6 +445,12 @@ const tests = {
     assert.equal((await http('POST', '/api/v1/login', 'x'.repeat(5000))).status, 413);
     assert.match(await raw('POST /api/v1/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'), /^HTTP\/1.1 411 /);
     assert.match(await raw('\x00\x01\x02\r\n\r\n'), /\[closed\]$/);
+    // A body behind the answer to HEAD would be read as the next answer.
+    assert.match(await raw('HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 200 OK\r\n[^{]*Content-Length: \d\d+\r\n[^{]*\r\n\r\n$/);
+    // What the library has to say stays in the log's format and within its limits.
+    for (let i = 0; i < 20; i++) await raw(`GET /health HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(50000)}\r\n\r\n`, 20);
+    const said = readFileSync(join(folder, 'state/log/web.log'), 'utf8').split('\n').filter((line) => /header data space/.test(line));
+    assert.ok(said.length >= 1 && said.length <= 3 && said.every((line) => /web warning http library says/.test(line)), said.join('\n'));
     assert.match(await raw('GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'), /^(HTTP\/1.[01] 40[034] |\[closed\])/);
     assert.match(await raw(`GET /${'a'.repeat(300)} HTTP/1.1\r\nHost: x\r\n\r\n`), /\[closed\]$/);
     assert.equal((await client.ask('ping')).type, 'pong');
@@ -532,12 +565,18 @@ const tests = {
     await until('the venue is open', async () => (await client.place({ price: '95.5', client_order_id: `kept-${++orders}` })).type === 'placed', 10000);
     const before = (await client.ask('orders')).orders;
     assert.equal(before.length, 1);
+    const name = `name-${orders}`, { order } = await client.place({ price: '95.2', quantity: '3' });
+    await client.ask('amend', { order: order.order, quantity: '2', new_client_order_id: name });
+    await client.ask('cancel', { order: order.order });
+    await snapshotAbove(client, order.order);
     process.kill(await pid('web'), 'SIGKILL');
     await client.closed;
     delete tokens.carla;
     await until('it serves again', async () => (await get('/health')).status === 200, 10000);
     const fresh = await Client.open('carla');
     assert.deepEqual((await fresh.ask('orders')).orders, before);
+    for (const client_order_id of [name, order.client_order_id])
+      assert.equal((await fresh.place({ price: '95.2', client_order_id })).error?.name, 'DUPLICATE_CLIENT_ID', client_order_id);
     await fresh.close();
   },
 
