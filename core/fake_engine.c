@@ -53,6 +53,9 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
 {
     const struct command_header *header = &command->header;
     ASSERT(header->sequence == engine->sequence + 1 && header->time_ns > engine->time_ns);
+    // As the real one: what it wants to go on with is the next command, but for digests.
+    ASSERT(engine->continuations == 0 || header->type == CMD_journal_digest ||
+           (header->type == CMD_clock_tick && header->gateway == GATEWAY_CORE));
     engine->sequence = header->sequence;
     engine->time_ns = header->time_ns;
     uint8_t slot[128] = {0};

@@ -15,7 +15,11 @@ enum {
     SEQUENCER_CONTINUATIONS = 64, // continuation commands per round
     SEQUENCER_IDLE_MS = 20,       // longest sleep: heartbeats are looked at in between
     SEQUENCER_HEARTBEAT_MS = 10,
+    SEQUENCER_DIGEST_SLOTS = 1,
 };
+static_assert(sizeof(struct journal_digest_cmd) + COMMAND_HEADER_BYTES <=
+                  SEQUENCER_DIGEST_SLOTS * SLOT_BYTES,
+              "a digest's slots");
 
 // ---- applying
 // ----------------------------------------------------------------------------------------
@@ -25,14 +29,22 @@ static uint64_t sequencer_durable(const struct sequencer *sequencer)
     return atomic_load_explicit(&sequencer->ring.control->durable_seq, memory_order_acquire);
 }
 
-// True if one more command may be taken.
+// True if one more command fits, with a digest before it.
 static bool sequencer_has_room(struct sequencer *sequencer)
 {
     uint64_t durable_position =
         sequencer->position_of[sequencer_durable(sequencer) & sequencer->position_mask];
     ASSERT(durable_position <= sequencer->written);
     return sequencer->written - durable_position <= sequencer->ring.capacity / 2 &&
-           journal_room(sequencer->journal) >= COMMAND_SLOTS_MAX;
+           journal_room(sequencer->journal) >= COMMAND_SLOTS_MAX + SEQUENCER_DIGEST_SLOTS;
+}
+
+// True if a command that is not the engine's own continuation may be taken now. Spoils
+// sequencer->command.
+static bool sequencer_may_take(struct sequencer *sequencer)
+{
+    return sequencer_has_room(sequencer) &&
+           !engine_continuation(sequencer->replay->engine, &sequencer->command);
 }
 
 // Shows the events to the readers: they read them once they are durable.
@@ -133,10 +145,21 @@ static int sequencer_tick(struct sequencer *sequencer)
 {
     uint64_t deadline_ns = engine_next_deadline_ns(sequencer->replay->engine);
     if (deadline_ns == UINT64_MAX || sequencer->wall_ns < deadline_ns ||
-        !sequencer_has_room(sequencer))
+        !sequencer_may_take(sequencer))
         return 0;
     sequencer_core_command(sequencer, CMD_clock_tick)->body.clock_tick.deadline_ns = deadline_ns;
     sequencer_submit_own(sequencer);
+    return 1;
+}
+
+// Every epoch begins cancel-only: the core's first command of its own, behind what the engine had
+// left to go on with when the last epoch ended. Until then nothing is taken from a ring.
+static int sequencer_begin(struct sequencer *sequencer)
+{
+    if (sequencer->begun || !sequencer_may_take(sequencer))
+        return 0;
+    sequencer->begun = true;
+    sequencer_set_venue(sequencer, VENUE_CANCEL_ONLY);
     return 1;
 }
 
@@ -174,12 +197,15 @@ static int sequencer_watch(struct sequencer *sequencer, uint64_t now_ns)
     int count = 0;
     for (uint8_t gateway = 0; gateway < GATEWAY_COUNT; gateway++) {
         struct sequencer_gateway *state = &sequencer->gateways[gateway];
-        if (!state->open || (!state->attached && !state->detach_due) ||
-            !sequencer_has_room(sequencer))
+        if (!state->open || (!state->attached && !state->detach_due))
             continue;
         bool lied = state->shut && state->detach_due;
         if (!lied && !sequencer_is_silent(sequencer, state, now_ns))
             continue;
+        if (!sequencer_may_take(sequencer)) {  // a detach can be a large command itself
+            sequencer->heartbeat_check_ns = 0; // the next round looks again
+            break;
+        }
         if (!lied)
             core_counter_add(sequencer->ring.control, COUNTER_heartbeats_missed, 1);
         sequencer_detach(sequencer, gateway);
@@ -193,7 +219,7 @@ static int sequencer_open_venue(struct sequencer *sequencer)
     const struct sequencer_gateway *gateways = sequencer->gateways;
     if (!sequencer->open_when_attached || !gateways[GATEWAY_FIX].attached ||
         !gateways[GATEWAY_WEB].attached || !gateways[GATEWAY_ADMIN].attached ||
-        !sequencer_has_room(sequencer))
+        !sequencer_may_take(sequencer))
         return 0;
     sequencer->open_when_attached = false;
     sequencer_set_venue(sequencer, VENUE_OPEN);
@@ -286,7 +312,7 @@ static int sequencer_ring(struct sequencer *sequencer, uint8_t gateway)
     struct sequencer_gateway *state = &sequencer->gateways[gateway];
     int count = 0;
     sequencer->wall_ns = clock_wall_ns(sequencer->clock);
-    for (int i = 0; i < SEQUENCER_BATCH && sequencer_has_room(sequencer); i++) {
+    for (int i = 0; i < SEQUENCER_BATCH && sequencer_may_take(sequencer); i++) {
         enum command_ring_result result = command_ring_take(&state->ring, &sequencer->command);
         if (result == COMMAND_RING_EMPTY)
             break;
@@ -342,10 +368,13 @@ int sequencer_work(struct sequencer *sequencer)
     atomic_store_explicit(&control->core_heartbeat_ns, now_ns, memory_order_relaxed);
     sequencer->wall_ns = clock_wall_ns(sequencer->clock);
     int count = sequencer_continuations(sequencer);
-    count += sequencer_tick(sequencer);
-    count += sequencer_watch(sequencer, now_ns);
-    count += sequencer_rings(sequencer);
-    count += sequencer_open_venue(sequencer);
+    count += sequencer_begin(sequencer);
+    if (sequencer->begun) {
+        count += sequencer_tick(sequencer);
+        count += sequencer_watch(sequencer, now_ns);
+        count += sequencer_rings(sequencer);
+        count += sequencer_open_venue(sequencer);
+    }
     if (count > 0)
         journal_flush(sequencer->journal);
     sequencer_count_round(sequencer, now_ns, count);
@@ -478,7 +507,7 @@ int sequencer_open(struct sequencer *sequencer, const struct boot *boot, struct 
     if (result != 0)
         return result;
     sequencer_take_over(sequencer, epoch);
-    sequencer_set_venue(sequencer, VENUE_CANCEL_ONLY);
+    (void)sequencer_begin(sequencer);
     journal_flush(journal);
     gate_wake(gate);
     return 0;

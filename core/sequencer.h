@@ -2,7 +2,8 @@
 // them to the journal and applies them at once; events go to the event ring, where the gate holds
 // them back until they are durable.
 //
-// A round (sequencer_work), bounded: continuations of the engine first, then the clock's tick if
+// A round (sequencer_work), bounded: continuations of the engine first (while it wants to go on,
+// nothing else is taken), then the clock's tick if
 // the engine's deadline has passed, then up to a batch from each ring in turn; every
 // JOURNAL_DIGEST_EVERY-th sequence is a digest of all events. It takes nothing while applied -
 // durable exceeds half of the event ring, or the journal's queue is full.
@@ -57,6 +58,7 @@ struct sequencer {
     uint64_t position_mask;
     struct arena arena;
     unsigned turn;           // ring that comes first in this round
+    bool begun;              // the epoch's cancel-only is journalled
     bool open_when_attached; // venue.open is still to be sent by the core itself
     uint64_t heartbeat_timeout_ns;
     uint64_t heartbeat_check_ns; // next look at the heartbeats
@@ -66,7 +68,8 @@ struct sequencer {
 
 // Takes the rings over: a new epoch, recovered up to replay->sequence. `ring` is the event ring
 // opened for writing. The command rings skip what no core has journalled. Journals and applies the
-// epoch's first command (venue cancel-only). Returns 0 or -errno.
+// epoch's own first command (venue cancel-only), unless the engine is in the middle of a large
+// command: then sequencer_work goes on with that before. Returns 0 or -errno.
 CHECKED int sequencer_open(struct sequencer *sequencer, const struct boot *boot,
                            struct replay *replay, struct journal *journal, struct gate *gate,
                            const struct event_ring *ring, const struct clock *clock,

@@ -345,6 +345,98 @@ static void continuations_come_before_the_next_command(void **state)
         assert_int_equal(event_at(f, i)->body.done.command, expected[i]);
 }
 
+// More continuations than one round does, with the clock, a silent gateway and other rings waiting.
+static void nothing_comes_between_continuations(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t gateway = GATEWAY_FIX; gateway < GATEWAY_COUNT; gateway++)
+        send_plain(f, gateway, CMD_gateway_attach);
+    work(f);
+    claim(f, GATEWAY_ADMIN, CMD_reference_set)->body.reference_set.price = 300;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    for (int i = 0; i < 10; i++)
+        send_events(f, 1);
+    uint64_t before = f->replay.sequence;
+    work(f);
+    f->now_ns += 4000000000u; // everybody is silent by now
+    while (work(f) > 0)
+        write_all(f);
+    struct command none;
+    assert_false(engine_continuation(f->replay.engine, &none));
+    assert_true(f->replay.sequence > before + 300);
+}
+
+// The journal's queue is full in the middle of them: the core waits, and then goes on there.
+static void continuations_wait_for_the_journal_and_nothing_passes_them(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    claim(f, GATEWAY_ADMIN, CMD_reference_set)->body.reference_set.price = 3000;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    send_events(f, 1);
+    while (work(f) > 0)
+        ;
+    uint64_t waited_at = f->replay.sequence;
+    assert_in_range(waited_at, 500, 1100);
+    f->now_ns += 4000000000u;
+    assert_int_equal(work(f), 0);
+    do
+        write_all(f);
+    while (work(f) > 0);
+    assert_true(f->replay.sequence > 3000);
+}
+
+// A core that ended in the middle of a large command goes on with it before its epoch's own first
+// command.
+static void a_restart_in_the_middle_of_continuations_goes_on_with_them(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    claim(f, GATEWAY_ADMIN, CMD_reference_set)->body.reference_set.price = 200;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    work(f);
+    write_all(f);
+    struct command next;
+    assert_true(engine_continuation(f->replay.engine, &next));
+    uint64_t sequence = f->replay.sequence, position = f->sequencer.written;
+    uint32_t chain = f->journal.chain;
+    sequencer_close(&f->sequencer);
+    journal_close(&f->journal);
+    gate_close(&f->gate);
+    begin_epoch(f, 2, chain);
+    while (work(f) > 0)
+        write_all(f);
+    assert_false(engine_continuation(f->replay.engine, &next));
+    uint64_t left = 200 - (sequence - 3);
+    for (uint64_t i = 0; i < left; i++)
+        assert_int_equal(event_at(f, position + i)->body.done.command, CMD_clock_tick);
+    assert_int_equal(event_at(f, position + left)->body.done.command, CMD_venue_state);
+}
+
+// A digest and the longest command both find room, whatever the queue holds.
+static void room_for_one_command_is_room_for_its_digest_too(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    while (f->replay.sequence < JOURNAL_DIGEST_EVERY - 1) {
+        send_events(f, 1);
+        work(f);
+        write_all(f);
+    }
+    f->journal.queue_read_seen = atomic_load(&f->journal.queue_head);
+    f->journal.queue_write = f->journal.queue_read_seen + 1024 - COMMAND_SLOTS_MAX;
+    struct command *longest = command_ring_claim(&f->rings[GATEWAY_ADMIN], COMMAND_SLOTS_MAX, true);
+    assert_non_null(longest);
+    longest->header = (struct command_header){.slots = COMMAND_SLOTS_MAX,
+                                              .type = CMD_session_set,
+                                              .version = SCHEMA_VERSION,
+                                              .incarnation = 1,
+                                              .gateway_seq = ++f->gateway_seq[GATEWAY_ADMIN]};
+    longest->body.session_set.account_count = SESSION_ACCOUNTS_MAX;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    assert_int_equal(work(f), 0);
+}
+
 static void a_passed_deadline_makes_a_tick(void **state)
 {
     struct fixture *f = *state;
@@ -494,6 +586,10 @@ int main(void)
         CORE_TEST(a_silent_gateway_is_detached_once),
         CORE_TEST(a_gateway_that_does_not_come_back_after_a_restart_is_detached),
         CORE_TEST(continuations_come_before_the_next_command),
+        CORE_TEST(nothing_comes_between_continuations),
+        CORE_TEST(continuations_wait_for_the_journal_and_nothing_passes_them),
+        CORE_TEST(a_restart_in_the_middle_of_continuations_goes_on_with_them),
+        CORE_TEST(room_for_one_command_is_room_for_its_digest_too),
         CORE_TEST(a_passed_deadline_makes_a_tick),
         CORE_TEST(the_core_stops_taking_when_half_the_ring_is_not_durable),
         CORE_TEST(every_4096th_sequence_is_a_digest_and_replay_agrees),
