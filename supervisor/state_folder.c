@@ -110,6 +110,11 @@ static int give_secrets(const struct config *config)
                  process_name(readers[i]));
         result = give_secret(config, path, readers[i]);
     }
+    if (result == 0) { // the first administrator's password (gateway/admin/login.c)
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/login-admin", config->postgres_secrets_folder);
+        result = give_secret(config, path, PROCESS_ADMIN);
+    }
     if (result == 0)
         result = give_secret(config, config->sign_keystore, PROCESS_SIGN);
     if (result == 0)
