@@ -1,13 +1,13 @@
 // One pass of the worker, in this order:
 //
 //   lead      the lock; without it nothing else happens
-//   results   answers of the core are written down, results not yet answered are sent
+//   results   answers of the core are written down, results are numbered and sent
 //   retry     what administrators asked to try again becomes pending
-//   chain     where is the chain, are the nonces ours (settle_chain.c); when it cannot be used,
-//   only trades
-//             that need no chain are claimed
+//   chain     where is the chain, are the nonces ours (settle_chain.c)
 //   items     the open requests, lowest nonce first, each one step further (settle_item.c)
-//   claim     new trades, and their first step at once
+//   claim     new trades, and their first step at once; not when the chain cannot be used
+//   off chain a batch of the trades that need no chain; after those that do
+//   results   once more
 //
 // Any doubt about the database ends the pass; the next one reads the rows again.
 #include "settlement/settle_internal.h"
@@ -41,9 +41,7 @@ bool settle_store_ok(struct settle *settle, enum settle_store_result result)
         return true;
     settle->counters.store_failures++;
     settle->store_failed = true;
-    settle->results_stale =
-        true; // an answer may be unwritten: read again what has none, and send it again
-    settle->result_count = settle->result_sent = 0;
+    settle->results_stale = true;
     return false;
 }
 
@@ -65,65 +63,103 @@ enum settle_step settle_chain_failed(struct settle *settle, const char *what,
 // ---- results for the core
 // -------------------------------------------------------------------------
 
-static bool results_answered(struct settle *settle, const struct settle_answer *answer)
+// Takes the result out of the list. Answers come in order, so it is the first, but for what was
+// booked before this process began.
+static void results_remove(struct settle *settle, uint64_t ref_number)
 {
-    uint16_t code = answer->kind == SETTLE_ANSWER_REFUSED ? answer->reject_code : 0;
+    size_t at = settle->result_first;
 
-    if (!settle_store_ok(settle,
-                         settle->store.answered(settle->store.context, answer->ref_number, code)))
-        return false;
-    if (code != 0) {
-        settle->counters.results_refused++;
-        log_error("the core refuses a settlement result ref=%llu code=%u",
-                  (unsigned long long)answer->ref_number, code);
-    }
-    if (settle->result_count > 0 && settle->results[0].command.ref_number == answer->ref_number) {
-        settle->result_count--;
-        settle->result_sent = 0;
-        memmove(&settle->results[0], &settle->results[1],
-                settle->result_count * sizeof(settle->results[0]));
-    }
-    settle->results_stale |= settle->result_count == 0;
-    return true;
+    while (at < settle->result_count && settle->results[at].command.ref_number != ref_number)
+        at++;
+    if (at == settle->result_count)
+        return;
+    memmove(&settle->results[settle->result_first + 1], &settle->results[settle->result_first],
+            (at - settle->result_first) * sizeof(settle->results[0]));
+    settle->result_first++;
+    settle->result_sent += at >= settle->result_sent;
 }
 
+static void results_answer(struct settle *settle, const struct settle_answer *answer)
+{
+    if (answer->kind == SETTLE_ANSWER_RESTARTED) {
+        settle->result_sent = settle->result_first;
+        return;
+    }
+    if (answer->kind == SETTLE_ANSWER_REFUSED) {
+        settle->counters.results_refused++;
+        log_error("the core refuses a settlement result ref=%llu code=%u",
+                  (unsigned long long)answer->ref_number, answer->reject_code);
+    }
+    results_remove(settle, answer->ref_number);
+    settle->answers[settle->answer_count++] = *answer;
+}
+
+// Answers that could not be written down are kept, and written by a later pass. If the process ends
+// before that, the next one finds them where `unanswered_after` says.
 static size_t results_poll(struct settle *settle)
 {
     struct settle_answer answer;
     size_t done = 0;
 
-    while (!settle->store_failed && settle->core.poll(settle->core.context, &answer)) {
-        if (answer.kind == SETTLE_ANSWER_RESTARTED)
-            settle->result_sent = 0;
-        else
-            done += results_answered(settle, &answer);
+    while (settle->core_begun && !settle->store_failed) {
+        while (settle->answer_count < SETTLE_RESULTS_MAX &&
+               settle->core.poll(settle->core.context, &answer))
+            results_answer(settle, &answer);
+        if (settle->answer_count == 0 ||
+            !settle_store_ok(settle, settle->store.answered(settle->store.context, settle->answers,
+                                                            settle->answer_count)))
+            break;
+        done += settle->answer_count;
+        settle->answer_count = 0;
     }
     return done;
 }
 
+static void results_begin(struct settle *settle)
+{
+    uint64_t sequence = 0;
+
+    if (settle->core_begun ||
+        !settle_store_ok(settle, settle->store.unanswered_after(settle->store.context, &sequence)))
+        return;
+    settle->core.begin(settle->core.context, sequence);
+    settle->core_begun = true;
+}
+
+// Not while an answer is unwritten: its row would be read as open.
+static void results_read(struct settle *settle)
+{
+    size_t count = 0;
+
+    if (!settle->results_stale || settle->answer_count > 0 ||
+        settle->result_first < settle->result_count)
+        return;
+    if (!settle_store_ok(settle,
+                         settle->store.results(settle->store.context, settle->results, &count,
+                                               SETTLE_RESULTS_MAX, settle->result_read,
+                                               settle->core.sequence(settle->core.context))))
+        return;
+    settle->result_first = settle->result_sent = 0;
+    settle->result_count = count;
+    settle->results_stale = count == SETTLE_RESULTS_MAX;
+    if (count > 0)
+        settle->result_read = settle->results[count - 1].command.ref_number;
+}
+
 static size_t results_send(struct settle *settle)
 {
-    size_t done = 0;
+    size_t before;
 
-    // What was read earlier is finished first: numbers reach the core in order.
-    if (settle->results_stale && settle->result_count == 0) {
-        size_t count = 0;
-        if (!settle_store_ok(settle, settle->store.results(settle->store.context, settle->results,
-                                                           &count, SETTLE_RESULTS_MAX)))
-            return 0;
-        settle->result_count = count;
-        settle->result_sent = 0;
-        settle->results_stale = false;
-    }
-    // One at a time: the core remembers the last number only, so that a repeat of it has a sure
-    // answer.
-    if (settle->result_sent == 0 && settle->result_count > 0 &&
-        settle->core.send(settle->core.context, &settle->results[0].command)) {
-        settle->result_sent = 1;
-        settle->counters.results_sent++;
-        done++;
-    }
-    return done;
+    results_begin(settle);
+    if (!settle->core_begun || settle->store_failed)
+        return 0;
+    results_read(settle);
+    before = settle->result_sent;
+    while (settle->result_sent < settle->result_count &&
+           settle->core.send(settle->core.context, &settle->results[settle->result_sent].command))
+        settle->result_sent++;
+    settle->counters.results_sent += settle->result_sent - before;
+    return settle->result_sent - before;
 }
 
 // ---- the pass
@@ -149,6 +185,7 @@ static bool pass_lead(struct settle *settle, uint64_t now_ns)
 // What this pass asks the node for.
 static void pass_plan(struct settle *settle, uint64_t now_ns)
 {
+    settle->pass_ns = now_ns;
     settle->store_failed = false;
     settle->chain_failed = false;
     settle->look = now_ns - settle->looked_ns >= settle->config.poll_ns;
@@ -199,24 +236,35 @@ static size_t pass_items(struct settle *settle, bool only_new)
     return done;
 }
 
-static size_t pass_claim(struct settle *settle, bool chain_ready)
+static size_t pass_claim(struct settle *settle)
 {
     struct settle_claim claim = {0};
     size_t room = SETTLE_ITEMS_MAX - settle->item_count;
     size_t max = room < settle->config.batch_max ? room : settle->config.batch_max;
 
-    if (max == 0 || !settle_store_ok(settle, settle->store.claim(settle->store.context, &claim, max,
-                                                                 chain_ready)))
+    if (max == 0 ||
+        !settle_store_ok(settle, settle->store.claim(settle->store.context, &claim, max)))
         return 0;
     settle->counters.claimed += claim.claimed;
-    settle->counters.off_chain += claim.off_chain;
     settle->counters.refused += claim.refused;
-    settle->results_stale |= claim.off_chain + claim.refused > 0;
+    settle->results_stale |= claim.refused > 0;
     if (claim.claimed > 0 && pass_load(settle)) {
         pass_items(settle, true);
         settle->looked_ns = 0; // a node that mines at once has the receipts already
     }
-    return claim.claimed + claim.off_chain + claim.refused;
+    return claim.claimed + claim.refused;
+}
+
+static size_t pass_off_chain(struct settle *settle)
+{
+    size_t settled = 0;
+
+    if (!settle_store_ok(
+            settle, settle->store.off_chain(settle->store.context, &settled, SETTLE_OFF_CHAIN_MAX)))
+        return 0;
+    settle->counters.off_chain += settled;
+    settle->results_stale |= settled > 0;
+    return settled;
 }
 
 static bool has_open_bids(const struct settle *settle)
@@ -261,10 +309,12 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     chain_ready = !settle->store_failed && pass_chain(settle, now_ns);
     if (!settle->store_failed && pass_load(settle) && chain_ready)
         done += pass_items(settle, false);
+    if (!settle->store_failed && chain_ready && !settle->chain_failed)
+        done += pass_claim(settle);
     if (!settle->store_failed)
-        done += pass_claim(settle, chain_ready && !settle->chain_failed);
+        done += pass_off_chain(settle);
     if (!settle->store_failed)
-        done += results_send(settle);
+        done += results_poll(settle) + results_send(settle);
     pass_deadline(settle, now_ns);
     return settle->store_failed || settle->chain_failed ? 0 : done + retried;
 }

@@ -38,7 +38,7 @@ struct settle_config {
     uint64_t stuck_ns; // blocks pass and the lowest nonce is not mined for this long: bid more
 };
 
-enum { SETTLE_ITEMS_MAX = 256, SETTLE_RESULTS_MAX = 64 };
+enum { SETTLE_ITEMS_MAX = 256, SETTLE_OFF_CHAIN_MAX = 500 };
 
 struct settle_counters {
     uint64_t passes;
@@ -71,6 +71,8 @@ struct settle {
     struct settle_counters counters;
 
     // What the last pass knew; forgotten on any doubt.
+    uint64_t pass_ns;         // when this pass began
+    uint64_t signer_asked_ns; // the signer has been silent since; 0 = it is not
     bool has_signer;
     bool nonces_checked;
     struct chain_address signer_address;
@@ -95,12 +97,18 @@ struct settle {
     size_t item_count;
     struct settle_item items[SETTLE_ITEMS_MAX];
 
-    // Results on their way to the core, oldest first; result_sent is 1 while the first waits for
-    // its answer.
-    bool results_stale; // read them again
-    size_t result_count;
+    // Results on their way to the core, in the order of their numbers: [first, sent) wait for their
+    // answers, [sent, count) are not sent. They are forgotten by their answers only.
+    bool core_begun;
+    bool results_stale;   // there may be more to read
+    uint64_t result_read; // the largest number read
+    size_t result_first;
     size_t result_sent;
+    size_t result_count;
     struct settle_result results[SETTLE_RESULTS_MAX];
+    // Answers that are not written down.
+    size_t answer_count;
+    struct settle_answer answers[SETTLE_RESULTS_MAX];
 
     struct signer_signed scratch_signed;
     uint8_t scratch_raw[SIGNER_RAW_MAX];

@@ -16,6 +16,19 @@
 
 #include "base/log.h"
 
+// At every start the signer decrypts its key store first (scrypt): no news before this.
+static const uint64_t SIGNER_START_NS = 5000000000;
+
+static void signer_is_silent(struct settle *settle, enum signer_result result)
+{
+    settle->counters.signer_failures++;
+    if (settle->signer_asked_ns == 0)
+        settle->signer_asked_ns = settle->pass_ns;
+    if (settle->pass_ns - settle->signer_asked_ns >= SIGNER_START_NS)
+        log_limited(LOG_WARNING, "the signer does not answer reason=%s",
+                    signer_result_text(result));
+}
+
 static enum settle_step signer_look(struct settle *settle)
 {
     uint64_t chain_id;
@@ -31,11 +44,10 @@ static enum settle_step signer_look(struct settle *settle)
     }
     signer_result = settle->signer.address(settle->signer.context, &settle->signer_address);
     if (signer_result != SIGNER_OK) {
-        settle->counters.signer_failures++;
-        log_limited(LOG_WARNING, "the signer does not answer reason=%s",
-                    signer_result_text(signer_result));
+        signer_is_silent(settle, signer_result);
         return settle_chain_failed(settle, "signer", NODE_OK);
     }
+    settle->signer_asked_ns = 0;
     settle->has_signer = true;
     return SETTLE_STEP_NONE;
 }

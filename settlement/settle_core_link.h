@@ -2,8 +2,9 @@
 // their own.
 //
 // A thread, because the worker blocks (Postgres, the node: up to settle.http_timeout_ms) and the
-// link must beat every 100 ms. The two share one slot: a result that goes out, and a short queue of
-// answers, under one lock; nothing else. An eventfd tells the worker that an answer is there.
+// link must beat every 100 ms. The two share a queue of results that go out and a queue of answers,
+// under one lock; nothing else. An eventfd tells the worker that answers are there. A worker that
+// does not look stops the reading, not the beat: no answer is dropped.
 //
 // An answer is the event that names the reference number, from whatever incarnation; a refusal or a
 // repeat is found by the gateway_seq of the command. After an attach (the core has restarted, or
@@ -16,9 +17,10 @@
 
 struct settle_core_link;
 
-// Starts the thread. NULL, the reason logged, when the rings cannot be mapped.
+// The thread starts with `begin`. NULL, the reason logged, when the ring cannot be mapped. `boot`
+// must live as long.
 struct settle_core_link *settle_core_link_open(const struct boot *boot);
-// Stops it; `ops` of it must not be used any more.
+// Stops the thread; `ops` of it must not be used any more.
 void settle_core_link_close(struct settle_core_link *link);
 
 struct settle_core_ops settle_core_link_ops(struct settle_core_link *link);

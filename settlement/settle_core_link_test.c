@@ -32,7 +32,7 @@ static void epoch_begin(struct played_core *core, uint64_t epoch)
     atomic_store(&control->core_state, CORE_RUNNING);
 }
 
-static void core_open(struct played_core *core)
+static void core_make(struct played_core *core)
 {
     const struct config *config = &core->boot.config;
 
@@ -51,6 +51,12 @@ static void core_open(struct played_core *core)
     core->link = settle_core_link_open(&core->boot);
     assert_non_null(core->link);
     core->ops = settle_core_link_ops(core->link);
+}
+
+static void core_open(struct played_core *core)
+{
+    core_make(core);
+    core->ops.begin(core->ops.context, SETTLE_CORE_NEWEST);
 }
 
 static void core_close(struct played_core *core)
@@ -205,6 +211,90 @@ static void a_result_is_booked_repeated_or_refused(void **state)
     core_close(&core);
 }
 
+static void answer_booked(struct played_core *core, const struct command *command)
+{
+    struct event event = {0};
+
+    memcpy(&event.body.settlement_booked, &command->body.settlement_result,
+           sizeof(event.body.settlement_booked));
+    publish(core, &event, command, EVT_settlement_booked);
+}
+
+static void hundreds_are_in_flight_and_answered_in_order(void **state)
+{
+    enum { COUNT = 300 };
+    static struct command commands[COUNT];
+    struct played_core core;
+
+    (void)state;
+    core_open(&core);
+    answer_attach(&core);
+    assert_int_equal(next_answer(&core).kind, SETTLE_ANSWER_RESTARTED);
+    for (uint64_t ref = 1; ref <= COUNT; ref++)
+        send(&core, ref);
+    for (uint64_t ref = 1; ref <= COUNT; ref++)
+        take_result(&core, &commands[ref - 1], ref);
+    for (uint64_t ref = 1; ref <= COUNT; ref++)
+        if (ref % 100 == 7)
+            answer_rejected(&core, &commands[ref - 1], REJECT_SETTLEMENT_MISMATCH);
+        else
+            answer_booked(&core, &commands[ref - 1]);
+    for (uint64_t ref = 1; ref <= COUNT; ref++) {
+        struct settle_answer answer = next_answer(&core);
+        assert_int_equal(answer.ref_number, ref);
+        assert_int_equal(answer.kind,
+                         ref % 100 == 7 ? SETTLE_ANSWER_REFUSED : SETTLE_ANSWER_BOOKED);
+    }
+    assert_int_equal(core.ops.sequence(core.ops.context), core.sequence);
+    core_close(&core);
+}
+
+// A result of before the attach may be lost: none may overtake it before the worker knows.
+static void nothing_is_sent_until_the_worker_knows_of_the_attach(void **state)
+{
+    struct played_core core;
+    const struct settlement_result_cmd body = {.ref_number = 2};
+    struct command command;
+
+    (void)state;
+    core_open(&core);
+    answer_attach(&core);
+    assert_int_equal(next_answer(&core).kind, SETTLE_ANSWER_RESTARTED);
+    send(&core, 1);
+    take_result(&core, &command, 1);
+    epoch_begin(&core, 2);
+    answer_attach(&core);
+    for (int i = 0; i < 2000 && core.ops.sequence(core.ops.context) < core.sequence; i++)
+        pause_ms(1);
+    assert_false(core.ops.send(core.ops.context, &body));
+    assert_int_equal(next_answer(&core).kind, SETTLE_ANSWER_RESTARTED);
+    assert_true(core.ops.send(core.ops.context, &body));
+    core_close(&core);
+}
+
+static void what_an_earlier_process_had_booked_is_read(void **state)
+{
+    struct played_core core;
+    struct command command = {0};
+
+    (void)state;
+    core_make(&core);
+    for (uint64_t ref = 11; ref <= 13; ref++) {
+        command.body.settlement_result.ref_number = ref;
+        command.header.gateway_seq = ref;
+        answer_booked(&core, &command);
+    }
+    core.ops.begin(core.ops.context, 1); // behind the first of them
+    answer_attach(&core);
+    for (uint64_t ref = 12; ref <= 13; ref++) {
+        struct settle_answer answer = next_answer(&core);
+        assert_int_equal(answer.kind, SETTLE_ANSWER_BOOKED);
+        assert_int_equal(answer.ref_number, ref);
+    }
+    assert_int_equal(next_answer(&core).kind, SETTLE_ANSWER_RESTARTED);
+    core_close(&core);
+}
+
 static void a_core_that_restarts_is_attached_to_and_told_again(void **state)
 {
     struct played_core core;
@@ -246,6 +336,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_sent_before_the_attach),
         cmocka_unit_test(a_result_is_booked_repeated_or_refused),
+        cmocka_unit_test(hundreds_are_in_flight_and_answered_in_order),
+        cmocka_unit_test(nothing_is_sent_until_the_worker_knows_of_the_attach),
+        cmocka_unit_test(what_an_earlier_process_had_booked_is_read),
         cmocka_unit_test(a_core_that_restarts_is_attached_to_and_told_again),
         cmocka_unit_test(a_gateway_that_was_given_up_attaches_again),
     };

@@ -13,7 +13,8 @@
 //
 // What the world itself asserts, at every effect: a broadcast has its bytes, hash and nonce
 // committed; a move of a trade or an attempt is in the table; no planned leg is executed twice; a
-// nonce serves one trade.
+// nonce serves one trade; no result overtakes another on its way to the core, and one that is
+// refused as old was refused before.
 #ifndef LONJA_SETTLEMENT_SETTLE_FAKE_H
 #define LONJA_SETTLEMENT_SETTLE_FAKE_H
 
@@ -27,6 +28,7 @@ enum {
     FAKE_RESULTS_MAX = 256,
     FAKE_RAW_MAX = 512,
     FAKE_CHECKS_MAX = 1024,
+    FAKE_EVENTS_MAX = 4096,
 };
 
 enum fake_fault {
@@ -97,6 +99,13 @@ struct fake_wallet {
     bool verified;
 };
 
+// An event of the core. What is BOOKED names its number, the rest is known by who has asked.
+struct fake_event {
+    struct settle_answer answer;
+    bool booked;
+    uint64_t life;
+};
+
 struct fake_world {
     struct fake_faults faults;
     uint64_t now_ns;
@@ -113,7 +122,9 @@ struct fake_world {
     struct fake_attempt attempts[FAKE_ATTEMPTS_MAX];
     size_t result_count;
     struct settle_result results[FAKE_RESULTS_MAX];
+    uint64_t result_after[FAKE_RESULTS_MAX]; // the sequence beside its number
     bool result_answered[FAKE_RESULTS_MAX];
+    bool result_refused[FAKE_RESULTS_MAX];
     uint64_t result_number;
     size_t checks; // evidence rows
     size_t rechecks;
@@ -146,13 +157,18 @@ struct fake_world {
     uint64_t signed_nonces;
     struct chain_hash signed_payload[FAKE_TX_MAX]; // by nonce
 
-    // The core.
+    // The core, and its durable events; the worker's place among them.
     bool core_down;
-    bool core_lost; // what is sent goes into the ring of a core that is gone
+    bool core_lost;        // what is sent goes into the ring of a core that is gone
+    bool core_attached;    // the worker has polled RESTARTED
+    uint64_t core_life;    // of the worker's link: counts attaches
+    uint64_t core_read;    // events that the worker has polled
+    uint64_t refuse_trade; // the core refuses results of this trade
     uint64_t core_last_ref;
+    bool core_refused[FAKE_RESULTS_MAX];    // by number
     size_t core_booked[FAKE_TRADES_MAX][4]; // by trade and outcome
-    size_t answer_count;
-    struct settle_answer answers[FAKE_RESULTS_MAX];
+    size_t event_count;
+    struct fake_event events[FAKE_EVENTS_MAX];
 };
 
 extern const char fake_token[];  // the contract's address
@@ -171,6 +187,7 @@ void fake_retry(struct fake_world *world, struct fake_trade *trade);
 struct settle_store_ops fake_store(struct fake_world *world);
 struct rpc_ops fake_rpc(struct fake_world *world);
 struct signer_ops fake_signer(struct fake_world *world);
+// A link that has not begun, as a new process has it.
 struct settle_core_ops fake_core(struct fake_world *world);
 
 // What happens at this effect.

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/rejects.h"
+
 // A node with one ERC-3643 token, the signer, and the core. The node speaks JSON-RPC results, so
 // that chain/node.c and chain/erc3643.c are under test with the worker; its errors have a real
 // node's words.
@@ -504,35 +506,80 @@ static struct fake_trade *trade_by_id(struct fake_world *world, uint64_t trade_i
     return NULL;
 }
 
+static void core_event(struct fake_world *world, enum settle_answer_kind kind, uint64_t ref_number,
+                       uint16_t reject_code, bool booked)
+{
+    ASSERT(world->event_count < FAKE_EVENTS_MAX);
+    world->events[world->event_count++] = (struct fake_event){
+        .answer = {.kind = kind, .ref_number = ref_number, .reject_code = reject_code},
+        .booked = booked,
+        .life = world->core_life};
+}
+
+// The worker's link attaches, to a core that has restarted or because it is new.
+static void core_attach(struct fake_world *world)
+{
+    world->core_life++;
+    core_event(world, SETTLE_ANSWER_RESTARTED, 0, 0, false);
+}
+
+static void core_begin(void *context, uint64_t after_sequence)
+{
+    struct fake_world *world = context;
+
+    if (world->faults.dead)
+        return;
+    ASSERT(after_sequence == SETTLE_CORE_NEWEST || after_sequence <= world->event_count);
+    world->core_read = after_sequence == SETTLE_CORE_NEWEST ? world->event_count : after_sequence;
+    core_attach(world);
+}
+
+static uint64_t core_sequence(void *context)
+{
+    const struct fake_world *world = context;
+
+    return world->core_read;
+}
+
+// As engine_settlement_result: the last number is kept, a refusal does not use its number up.
+static void core_take(struct fake_world *world, const struct settlement_result_cmd *command)
+{
+    uint64_t ref = command->ref_number;
+    struct fake_trade *trade = trade_by_id(world, command->trade_id);
+
+    ASSERT(ref > 0 && ref < FAKE_RESULTS_MAX);
+    if (ref < world->core_last_ref) {
+        ASSERT(world->core_refused[ref]); // it was not booked, nor lost
+        core_event(world, SETTLE_ANSWER_REFUSED, ref, REJECT_REFERENCE_OLD, false);
+    } else if (ref == world->core_last_ref) {
+        core_event(world, SETTLE_ANSWER_BOOKED, ref, 0, false); // done, repeated
+    } else if (command->trade_id == world->refuse_trade) {
+        world->core_refused[ref] = true;
+        core_event(world, SETTLE_ANSWER_REFUSED, ref, REJECT_SETTLEMENT_MISMATCH, false);
+    } else {
+        for (uint64_t before = world->core_last_ref + 1; before < ref; before++)
+            ASSERT(world->core_refused[before]); // nothing is overtaken
+        world->core_last_ref = ref;
+        world->core_booked[trade - world->trades][command->outcome]++;
+        core_event(world, SETTLE_ANSWER_BOOKED, ref, 0, true);
+    }
+}
+
 static bool core_send(void *context, const struct settlement_result_cmd *command)
 {
     struct fake_world *world = context;
-    enum fake_fault fault = world->core_down ? FAKE_LOST_BEFORE : fake_effect(world);
 
-    if (world->core_down || world->faults.dead)
+    if (world->core_down || !world->core_attached || world->faults.dead)
         return false;
-    if (fake_is_before(fault) || world->core_lost) { // into the ring of a core that died
-        if (!world->core_lost)
-            world->answers[world->answer_count++] =
-                (struct settle_answer){.kind = SETTLE_ANSWER_RESTARTED};
-        world->core_lost = true; // and so is all that follows, until the new core is attached to
-        return true;
+    enum fake_fault fault = fake_effect(world);
+    if (world->core_lost)
+        return !world->faults.dead;
+    if (!fake_is_before(fault))
+        core_take(world, command);
+    if (fault != FAKE_NONE && !world->faults.dead) { // the core dies, a new one is attached to
+        world->core_lost = true;
+        core_attach(world);
     }
-    ASSERT(command->ref_number > 0 && world->answer_count < FAKE_RESULTS_MAX - 1);
-    struct settle_answer said = {.kind = SETTLE_ANSWER_BOOKED, .ref_number = command->ref_number};
-    if (command->ref_number < world->core_last_ref) {
-        said.kind = SETTLE_ANSWER_REFUSED;
-        said.reject_code = 71;
-    } else if (command->ref_number > world->core_last_ref) {
-        struct fake_trade *trade = trade_by_id(world, command->trade_id);
-        world->core_last_ref = command->ref_number;
-        world->core_booked[trade - world->trades][command->outcome]++;
-    }
-    if (fault == FAKE_NONE)
-        world->answers[world->answer_count++] = said;
-    else
-        world->answers[world->answer_count++] =
-            (struct settle_answer){.kind = SETTLE_ANSWER_RESTARTED};
     return true;
 }
 
@@ -540,19 +587,27 @@ static bool core_poll(void *context, struct settle_answer *out)
 {
     struct fake_world *world = context;
 
-    if (world->faults.dead || world->answer_count == 0)
-        return false;
-    *out = world->answers[0];
-    if (out->kind == SETTLE_ANSWER_RESTARTED)
-        world->core_lost = false;
-    world->answer_count--;
-    memmove(&world->answers[0], &world->answers[1],
-            world->answer_count * sizeof(world->answers[0]));
-    return true;
+    while (!world->faults.dead && world->core_read < world->event_count) {
+        const struct fake_event *event = &world->events[world->core_read++];
+        if (!event->booked && event->life != world->core_life)
+            continue;
+        *out = event->answer;
+        if (out->kind == SETTLE_ANSWER_RESTARTED) {
+            world->core_attached = true;
+            world->core_lost = false;
+        }
+        return true;
+    }
+    return false;
 }
 
 struct settle_core_ops fake_core(struct fake_world *world)
 {
-    return (struct settle_core_ops){
-        .context = world, .send = core_send, .poll = core_poll, .close = nothing};
+    world->core_attached = false;
+    return (struct settle_core_ops){.context = world,
+                                    .begin = core_begin,
+                                    .sequence = core_sequence,
+                                    .send = core_send,
+                                    .poll = core_poll,
+                                    .close = nothing};
 }

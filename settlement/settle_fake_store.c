@@ -209,8 +209,7 @@ static bool inbound_of(const struct fake_world *world, const struct fake_trade *
     return false;
 }
 
-static void claim_one(struct fake_world *world, struct fake_trade *trade, struct settle_claim *done,
-                      bool on_chain)
+static void claim_one(struct fake_world *world, struct fake_trade *trade, struct settle_claim *done)
 {
     const char *reason = NULL;
     struct settle_leg leg;
@@ -221,10 +220,7 @@ static void claim_one(struct fake_world *world, struct fake_trade *trade, struct
                                              .scale = 2,
                                              .decimals = 18};
     switch (settle_plan(&leg, &reason, &terms)) {
-    case SETTLE_PLAN_OFF_CHAIN:
-        trade_move(world, trade, SETTLE_TRADE_SETTLED, reason);
-        result_queue(world, trade, SETTLEMENT_SETTLED);
-        done->off_chain++;
+    case SETTLE_PLAN_OFF_CHAIN: // store_off_chain
         break;
     case SETTLE_PLAN_WAIT:
         snprintf(trade->reason, sizeof(trade->reason), "%s", reason);
@@ -235,7 +231,7 @@ static void claim_one(struct fake_world *world, struct fake_trade *trade, struct
         done->refused++;
         break;
     case SETTLE_PLAN_ON_CHAIN:
-        if (!on_chain || inbound_of(world, trade, true))
+        if (inbound_of(world, trade, true))
             break;
         ASSERT(open_attempt(world, trade) == NULL);
         trade_move(world, trade, SETTLE_TRADE_PROCESSING, NULL);
@@ -246,19 +242,33 @@ static void claim_one(struct fake_world *world, struct fake_trade *trade, struct
     }
 }
 
-static enum settle_store_result store_claim(void *context, struct settle_claim *done, size_t max,
-                                            bool on_chain)
+static enum settle_store_result store_claim(void *context, struct settle_claim *done, size_t max)
 {
     BEGIN;
     *done = (struct settle_claim){0};
     for (size_t i = 0; i < world->trade_count; i++) {
         struct fake_trade *trade = &world->trades[i];
-        if (done->claimed + done->off_chain + done->refused == max)
+        if (done->claimed + done->refused == max)
             break;
         if (trade->state != SETTLE_TRADE_PENDING || trade->attempts >= world->attempts_max ||
             (trade->reason[0] != '\0' && world->now_ns - trade->changed_ns < world->tick_ns))
             continue;
-        claim_one(world, trade, done, on_chain);
+        claim_one(world, trade, done);
+    }
+    return end(fault);
+}
+
+static enum settle_store_result store_off_chain(void *context, size_t *settled, size_t max)
+{
+    BEGIN;
+    *settled = 0;
+    for (size_t i = 0; i < world->trade_count && *settled < max; i++) {
+        struct fake_trade *trade = &world->trades[i];
+        if (trade->state != SETTLE_TRADE_PENDING || trade->contract[0] != '\0')
+            continue;
+        trade_move(world, trade, SETTLE_TRADE_SETTLED, SETTLE_REASON_NO_CONTRACT);
+        result_queue(world, trade, SETTLEMENT_SETTLED);
+        ++*settled;
     }
     return end(fault);
 }
@@ -526,29 +536,47 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
     return end(fault);
 }
 
+static enum settle_store_result store_unanswered_after(void *context, uint64_t *sequence)
+{
+    BEGIN;
+    *sequence = SETTLE_CORE_NEWEST;
+    for (size_t i = 0; i < world->result_count; i++)
+        if (!world->result_answered[i] && world->results[i].command.ref_number != 0 &&
+            world->result_after[i] < *sequence)
+            *sequence = world->result_after[i];
+    return end(fault);
+}
+
 static enum settle_store_result store_results(void *context, struct settle_result *results,
-                                              size_t *count, size_t max)
+                                              size_t *count, size_t max, uint64_t after_ref,
+                                              uint64_t sequence)
 {
     BEGIN;
     *count = 0;
     for (size_t i = 0; i < world->result_count && *count < max; i++) {
-        if (world->result_answered[i])
-            continue;
-        if (world->results[i].command.ref_number == 0)
-            world->results[i].command.ref_number = ++world->result_number;
-        results[(*count)++] = world->results[i];
+        struct settle_result *result = &world->results[i];
+        if (result->command.ref_number == 0) {
+            result->command.ref_number = ++world->result_number;
+            world->result_after[i] = sequence;
+        }
+        if (!world->result_answered[i] && result->command.ref_number > after_ref)
+            results[(*count)++] = *result;
     }
     return end(fault);
 }
 
-static enum settle_store_result store_answered(void *context, uint64_t ref_number,
-                                               uint16_t reject_code)
+static enum settle_store_result store_answered(void *context, const struct settle_answer *answers,
+                                               size_t count)
 {
     BEGIN;
-    ASSERT(reject_code == 0 || reject_code == 71);
-    for (size_t i = 0; i < world->result_count; i++)
-        if (world->results[i].command.ref_number == ref_number)
+    for (size_t a = 0; a < count; a++)
+        for (size_t i = 0; i < world->result_count; i++) {
+            if (world->results[i].command.ref_number != answers[a].ref_number ||
+                world->result_answered[i])
+                continue;
             world->result_answered[i] = true;
+            world->result_refused[i] = answers[a].kind == SETTLE_ANSWER_REFUSED;
+        }
     return end(fault);
 }
 
@@ -566,6 +594,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .nonce_get = store_nonce_get,
         .nonce_set = store_nonce_set,
         .claim = store_claim,
+        .off_chain = store_off_chain,
         .load = store_load,
         .raw = store_raw,
         .end = store_end,
@@ -581,6 +610,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .drop = store_drop,
         .recheck = store_recheck,
         .reopen = store_reopen,
+        .unanswered_after = store_unanswered_after,
         .results = store_results,
         .answered = store_answered,
         .close = store_close,
@@ -659,7 +689,8 @@ void fake_check_end(const struct fake_world *world)
         ASSERT(confirmed == (trade->on_chain ? 1 : 0));
         ASSERT(trade->executed == (trade->on_chain ? 1u : 0u));
         if (trade->state == SETTLE_TRADE_SETTLED)
-            ASSERT(world->core_booked[i][SETTLEMENT_SETTLED] == 1);
+            ASSERT(world->core_booked[i][SETTLEMENT_SETTLED] ==
+                   (trade->trade_id == world->refuse_trade ? 0 : 1));
         if (trade->state == SETTLE_TRADE_FAILED)
             ASSERT(world->core_booked[i][SETTLEMENT_FAILED] ==
                    world->core_booked[i][SETTLEMENT_RETRIED] + 1);
@@ -667,7 +698,10 @@ void fake_check_end(const struct fake_world *world)
     for (size_t i = 0; i < world->wallet_count; i++)
         total += world->wallets[i].units;
     ASSERT(total == (chain_uint128)2000 * GIGA * GIGA);
-    for (size_t i = 0; i < world->result_count; i++)
+    for (size_t i = 0; i < world->result_count; i++) {
         ASSERT(world->result_answered[i]);
+        ASSERT(world->result_refused[i] ==
+               world->core_refused[world->results[i].command.ref_number]);
+    }
     check_nonces(world);
 }

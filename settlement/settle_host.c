@@ -8,21 +8,35 @@
 
 #include "base/log.h"
 #include "settlement/settle_process.h"
+#include "settlement/settle_store.h"
 
 struct booked {
-    uint64_t last_ref;
-    bool waiting;
+    uint64_t head, tail;
+    uint64_t refs[SETTLE_RESULTS_MAX];
 };
+
+static void host_begin(void *context, uint64_t after_sequence)
+{
+    (void)context;
+    (void)after_sequence;
+}
+
+static uint64_t host_sequence(void *context)
+{
+    (void)context;
+    return 0;
+}
 
 static bool host_send(void *context, const struct settlement_result_cmd *command)
 {
     struct booked *booked = context;
 
+    if (booked->tail - booked->head == SETTLE_RESULTS_MAX)
+        return false;
     printf("result %llu %llu %u\n", (unsigned long long)command->ref_number,
            (unsigned long long)command->trade_id, command->outcome);
     fflush(stdout);
-    booked->last_ref = command->ref_number;
-    booked->waiting = true;
+    booked->refs[booked->tail++ % SETTLE_RESULTS_MAX] = command->ref_number;
     return true;
 }
 
@@ -30,10 +44,11 @@ static bool host_poll(void *context, struct settle_answer *answer)
 {
     struct booked *booked = context;
 
-    if (!booked->waiting)
+    if (booked->head == booked->tail)
         return false;
-    booked->waiting = false;
-    *answer = (struct settle_answer){.kind = SETTLE_ANSWER_BOOKED, .ref_number = booked->last_ref};
+    *answer =
+        (struct settle_answer){.kind = SETTLE_ANSWER_BOOKED,
+                               .ref_number = booked->refs[booked->head++ % SETTLE_RESULTS_MAX]};
     return true;
 }
 
@@ -73,7 +88,12 @@ int main(int argc, char **argv)
     static struct config config;
     struct booked booked = {0};
     const struct settle_process_core core = {
-        .ops = {.context = &booked, .send = host_send, .poll = host_poll, .close = nothing},
+        .ops = {.context = &booked,
+                .begin = host_begin,
+                .sequence = host_sequence,
+                .send = host_send,
+                .poll = host_poll,
+                .close = nothing},
         .fd = -1,
         .drain = nothing,
     };

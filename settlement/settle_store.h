@@ -22,6 +22,7 @@
 #include "chain/keccak.h"
 #include "chain/node.h"
 #include "schema/records.h"
+#include "settlement/settle_core.h"
 #include "settlement/settle_plan.h"
 #include "settlement/settle_states.h"
 
@@ -41,7 +42,7 @@ struct settle_attempt {
     uint64_t mined_block;   // zero unless mined
 };
 
-enum { SETTLE_BIDS_MAX = 16 };
+enum { SETTLE_BIDS_MAX = 16, SETTLE_RESULTS_MAX = 512 };
 
 // A request that has not ended, with every attempt at the nonce it holds (oldest first; none = it
 // holds no nonce). One of them is open, the others are REPLACED.
@@ -71,9 +72,8 @@ struct settle_result {
 };
 
 struct settle_claim {
-    size_t claimed;   // now processing
-    size_t off_chain; // settled at once
-    size_t refused;   // failed at once: can never be carried out
+    size_t claimed; // now processing
+    size_t refused; // failed at once: can never be carried out
 };
 
 // How a processing trade ends or steps back.
@@ -98,16 +98,18 @@ struct settle_store_ops {
     // The counter of (chain, signer): the nonce that the next new request takes. `known` is false
     // if this signer was never used. nonce_set raises or sets it (start, and foreign transactions);
     // it never lowers.
-    SETTLE_STORE (*nonce_get)
+    SETTLE_STORE(*nonce_get)
     (void *context, bool *known, uint64_t *next, const struct chain_address *signer);
     SETTLE_STORE (*nonce_set)(void *context, const struct chain_address *signer, uint64_t next);
 
-    // Takes up to `max` pending trades by F3's query, in trade order, and makes their requests. A
-    // token without contract is settled off_chain in the same transaction. Left alone, with the
-    // reason written beside them: trades that wait for a wallet. Left alone too: the seller's
-    // earlier inbound trade of the token is not final, or the trade was released less than a tick
-    // ago. With `on_chain` false only what needs no chain is taken.
-    SETTLE_STORE (*claim)(void *context, struct settle_claim *done, size_t max, bool on_chain);
+    // Takes up to `max` pending trades by F3's query, in trade order, and makes their requests; not
+    // those of tokens without contract (off_chain). Left alone, with the reason written beside
+    // them: trades that wait for a wallet. Left alone too: the seller's earlier inbound trade of
+    // the token is not final, or the trade was released less than a tick ago.
+    SETTLE_STORE (*claim)(void *context, struct settle_claim *done, size_t max);
+    // Settles up to `max` pending trades of tokens without contract, in trade order, and queues
+    // their results, in one statement.
+    SETTLE_STORE (*off_chain)(void *context, size_t *settled, size_t max);
 
     // Open requests, those with the lowest nonce first, then those without one in trade order.
     SETTLE_STORE (*load)(void *context, struct settle_item *items, size_t *count, size_t max);
@@ -115,7 +117,7 @@ struct settle_store_ops {
     SETTLE_STORE (*raw)(void *context, uint8_t *raw, size_t *len, uint64_t attempt_id);
 
     // No nonce is held: back, or failed. The evidence may be NULL.
-    SETTLE_STORE (*end)
+    SETTLE_STORE(*end)
     (void *context, const struct settle_item *item, enum settle_end end, const char *reason,
      const struct erc3643_evidence *evidence);
     // Is there another trade by which the seller is still to receive this token, pending,
@@ -125,55 +127,60 @@ struct settle_store_ops {
     // New attempt with its evidence: nothing signed yet. For a request without a nonce
     // `attempt->nonce` must be the counter's value; for a higher bid it is the one held, and the
     // bid before becomes REPLACED. Sets attempt->attempt_id. Evidence is NULL for a higher bid.
-    SETTLE_STORE (*prepare)
+    SETTLE_STORE(*prepare)
     (void *context, struct settle_attempt *attempt, const struct settle_item *item,
      const struct chain_address *signer, const uint8_t *calldata, size_t calldata_len,
      const struct erc3643_evidence *evidence);
     // The signer refused: the attempt is DROPPED; a bid before it stands again; otherwise the nonce
     // is free and the trade ends as said.
-    SETTLE_STORE (*refuse)
+    SETTLE_STORE(*refuse)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      enum settle_end end, const char *reason);
     // Signed bytes and nonce, before any broadcast; the counter goes past the nonce.
-    SETTLE_STORE (*sign)
+    SETTLE_STORE(*sign)
     (void *context, const struct settle_attempt *attempt, const struct chain_address *signer,
      const uint8_t *raw, size_t len);
     // The node has the bytes: the trade shows the hash from now on.
-    SETTLE_STORE (*sent)
+    SETTLE_STORE(*sent)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
     // A receipt; every sibling bid becomes REPLACED.
-    SETTLE_STORE (*mined)
+    SETTLE_STORE(*mined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);
     // The receipt is gone again.
-    SETTLE_STORE (*unmined)
+    SETTLE_STORE(*unmined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
     // Deep enough: the trade is settled on_chain, gas is booked, a result for the core is queued.
-    SETTLE_STORE (*confirm)
+    SETTLE_STORE(*confirm)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);
     // Deep enough, and failed: gas is booked, the trade ends as said (COUNT or FAIL).
-    SETTLE_STORE (*revert)
+    SETTLE_STORE(*revert)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt, enum settle_end end, const char *reason);
     // Proved that a foreign transaction used the nonce: open bids become DROPPED, the trade ends by
     // COUNT.
     SETTLE_STORE (*drop)(void *context, const struct settle_item *item, const char *reason);
     // The verdict of the compliance check at the parent of the mined block (U7, M28).
-    SETTLE_STORE (*recheck)
+    SETTLE_STORE(*recheck)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct erc3643_evidence *evidence);
     // Confirmed attempts whose nonce is `nonce` or above: the chain lost them. They become SENT and
     // are open again; their trades stay as they are. `count` = how many.
-    SETTLE_STORE (*reopen)
+    SETTLE_STORE(*reopen)
     (void *context, size_t *count, const struct chain_address *signer, uint64_t nonce);
 
-    // Results that the core has not answered, in order, each with its number (given and committed
-    // here).
-    SETTLE_STORE (*results)
-    (void *context, struct settle_result *results, size_t *count, size_t max);
-    // The core answered: booked, or refused with a code of schema/rejects.def (0 = booked).
-    SETTLE_STORE (*answered)(void *context, uint64_t ref_number, uint16_t reject_code);
+    // Where to begin to look for the core's answers: the smallest `sequence` that a numbered result
+    // without an answer was given; SETTLE_CORE_NEWEST if there is none.
+    SETTLE_STORE (*unanswered_after)(void *context, uint64_t *sequence);
+    // Gives numbers to up to `max` results that have none (contiguous, in the order in which they
+    // were queued, with `sequence` beside them), and reads up to `max` without an answer whose
+    // number is above `after_ref`, in order.
+    SETTLE_STORE(*results)
+    (void *context, struct settle_result *results, size_t *count, size_t max, uint64_t after_ref,
+     uint64_t sequence);
+    // The core's answers, BOOKED or REFUSED. A result that has one keeps it.
+    SETTLE_STORE (*answered)(void *context, const struct settle_answer *answers, size_t count);
 
     void (*close)(void *context);
 };

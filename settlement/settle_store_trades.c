@@ -86,7 +86,7 @@ static bool claim_mark_waiting(struct settle_store_pg *store)
 }
 
 // F3 as printed, and what makes a trade wait beside it: a missing wallet (U10), the seller's
-// earlier inbound trade of the token, a release less than a tick ago, and no chain at hand.
+// earlier inbound trade of the token, and a release less than a tick ago.
 static const char claim_select[] =
     "SELECT t.id, t.token_id, t.quantity_units, t.token_scale, k.decimals, k.contract_address, "
     "b.wallet_address AS buyer_wallet, s.wallet_address AS seller_wallet "
@@ -96,29 +96,20 @@ static const char claim_select[] =
     "WHERE t.settlement_status = 'pending' AND t.settlement_attempts < $2 "
     "AND (w.reason IS NULL OR w.reason LIKE 'retry: %' "
     "OR w.updated_at <= now() - $3 * interval '1 millisecond') "
-    "AND (coalesce(k.contract_address, '') = '' OR ($4 AND k.chain_id = $5 "
+    "AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
     "AND coalesce(b.wallet_address, '') <> '' AND coalesce(s.wallet_address, '') <> '' "
     "AND NOT EXISTS (SELECT 1 FROM public.trades i WHERE i.token_id = t.token_id "
     "AND i.buyer_id = t.seller_id AND i.id < t.id "
-    "AND i.settlement_status IN ('pending', 'processing')))) "
+    "AND i.settlement_status IN ('pending', 'processing')) "
     "ORDER BY t.created_at ASC, t.id ASC LIMIT $1 FOR UPDATE OF t SKIP LOCKED";
 
-static bool claim_final(struct settle_store_pg *store, uint64_t trade_id,
-                        enum settle_plan_result plan, const char *reason)
+static bool claim_refused(struct settle_store_pg *store, uint64_t trade_id, const char *reason)
 {
-    bool off_chain = plan == SETTLE_PLAN_OFF_CHAIN;
-    bool ok = off_chain
-                  ? store_one(store,
-                              "UPDATE settle.trade SET settlement_status = 'settled', "
-                              "settlement_type = 'off_chain', reason = $2, settled_at = now() "
-                              "WHERE trade_id = $1 AND settlement_status = 'pending'",
-                              PG_PARAMS(u64(trade_id), pg_text(reason)))
-                  : store_one(store,
-                              "UPDATE settle.trade SET settlement_status = 'failed', reason = $2 "
-                              "WHERE trade_id = $1 AND settlement_status = 'pending'",
-                              PG_PARAMS(u64(trade_id), pg_text(reason)));
-
-    return ok && result_queue(store, trade_id, off_chain ? "settled" : "failed");
+    return store_one(store,
+                     "UPDATE settle.trade SET settlement_status = 'failed', reason = $2 "
+                     "WHERE trade_id = $1 AND settlement_status = 'pending'",
+                     PG_PARAMS(u64(trade_id), pg_text(reason))) &&
+           result_queue(store, trade_id, "failed");
 }
 
 // One request per trade for good: what Postgres allows to be confirmed once per request is then
@@ -178,17 +169,16 @@ static bool claim_one(struct settle_store_pg *store, struct settle_claim *done,
     const char *reason = NULL;
     enum settle_plan_result plan = settle_plan(&leg, &reason, &terms);
 
-    ASSERT(plan != SETTLE_PLAN_WAIT); // the query leaves those alone
-    done->off_chain += plan == SETTLE_PLAN_OFF_CHAIN;
+    // The query leaves the others alone.
+    ASSERT(plan == SETTLE_PLAN_ON_CHAIN || plan == SETTLE_PLAN_REFUSED);
     done->refused += plan == SETTLE_PLAN_REFUSED;
     done->claimed += plan == SETTLE_PLAN_ON_CHAIN;
-    if (plan != SETTLE_PLAN_ON_CHAIN)
-        return claim_final(store, trade_id, plan, reason);
+    if (plan == SETTLE_PLAN_REFUSED)
+        return claim_refused(store, trade_id, reason);
     return claim_request(store, trade_id, pg_number(rows, row, 1), &leg);
 }
 
-static enum settle_store_result store_claim(void *context, struct settle_claim *done, size_t max,
-                                            bool on_chain)
+static enum settle_store_result store_claim(void *context, struct settle_claim *done, size_t max)
 {
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
@@ -200,11 +190,40 @@ static enum settle_store_result store_claim(void *context, struct settle_claim *
     ok = claim_mark_waiting(store) &&
          pg_query(store->pg, &rows, claim_select,
                   PG_PARAMS(u64(max), pg_i64(store->attempts_max), u64(store->tick_ms),
-                            pg_bool(on_chain), u64(store->chain_id))) == PG_OK;
+                            u64(store->chain_id))) == PG_OK;
     for (size_t i = 0; ok && i < pg_rows_count(rows); i++)
         ok = claim_one(store, done, rows, i);
     pg_rows_free(rows);
     return ok ? store_commit(store, "claim") : store_lost(store, "claim");
+}
+
+// The rest of F3's queue: what no chain is needed for (F4, U10). History and notification of each
+// trade are the trigger's, as always.
+static enum settle_store_result store_off_chain(void *context, size_t *settled, size_t max)
+{
+    static const char sql[] =
+        "WITH due AS (SELECT w.trade_id FROM settle.trade w "
+        "JOIN public.trades t ON t.id = w.trade_id JOIN public.tokens k ON k.id = t.token_id "
+        "WHERE w.settlement_status = 'pending' AND w.settlement_attempts < $2 "
+        "AND coalesce(k.contract_address, '') = '' "
+        "ORDER BY w.created_at, w.trade_id LIMIT $1 FOR UPDATE OF w SKIP LOCKED), "
+        "done AS (UPDATE settle.trade w SET settlement_status = 'settled', "
+        "settlement_type = 'off_chain', reason = '" SETTLE_REASON_NO_CONTRACT
+        "', settled_at = now() "
+        "FROM due WHERE w.trade_id = due.trade_id RETURNING w.trade_id, w.created_at) "
+        "INSERT INTO settle.result (trade_id, outcome) "
+        "SELECT trade_id, 'settled' FROM done ORDER BY created_at, trade_id";
+    struct settle_store_pg *store = context;
+    struct pg_rows *rows = NULL;
+
+    *settled = 0;
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(max), pg_i64(store->attempts_max))) != PG_OK)
+        return store_lost(store, "off_chain");
+    *settled = (size_t)pg_rows_affected(rows);
+    pg_rows_free(rows);
+    return store_commit(store, "off_chain");
 }
 
 // ---- reading
@@ -323,22 +342,7 @@ static uint8_t outcome_of(const char *word)
     return strcmp(word, "failed") == 0 ? SETTLEMENT_FAILED : SETTLEMENT_RETRIED;
 }
 
-static bool result_number(struct settle_store_pg *store, uint64_t *number, uint64_t result_id)
-{
-    struct pg_rows *rows = NULL;
-    bool ok = pg_query(store->pg, &rows,
-                       "UPDATE settle.result SET ref_number = nextval('settle.result_number') "
-                       "WHERE result_id = $1 AND ref_number IS NULL RETURNING ref_number",
-                       PG_PARAMS(u64(result_id))) == PG_OK &&
-              pg_rows_count(rows) == 1;
-
-    *number = ok ? (uint64_t)pg_number(rows, 0, 0) : 0;
-    pg_rows_free(rows);
-    return ok;
-}
-
-static bool result_read(struct settle_store_pg *store, struct settle_result *out,
-                        const struct pg_rows *rows, size_t row)
+static void result_read(struct settle_result *out, const struct pg_rows *rows, size_t row)
 {
     *out = (struct settle_result){.result_id = (uint64_t)pg_number(rows, row, 0)};
     out->command.ref_number = (uint64_t)pg_number(rows, row, 1);
@@ -349,56 +353,125 @@ static bool result_read(struct settle_store_pg *store, struct settle_result *out
     out->command.seller_account = (uint32_t)pg_number(rows, row, 6);
     out->command.quantity = pg_number(rows, row, 7);
     out->command.proceeds = pg_number(rows, row, 8);
-    return out->command.ref_number != 0 ||
-           result_number(store, &out->command.ref_number, out->result_id);
+}
+
+static enum settle_store_result store_unanswered_after(void *context, uint64_t *sequence)
+{
+    struct settle_store_pg *store = context;
+    struct pg_rows *rows = NULL;
+
+    *sequence = SETTLE_CORE_NEWEST;
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (pg_query(store->pg, &rows,
+                 "SELECT min(sent_after) FROM settle.result "
+                 "WHERE state = 'open' AND ref_number IS NOT NULL",
+                 PG_NO_PARAMS) != PG_OK)
+        return store_lost(store, "unanswered_after");
+    if (!pg_is_null(rows, 0, 0))
+        *sequence = (uint64_t)pg_number(rows, 0, 0);
+    pg_rows_free(rows);
+    return store_commit(store, "unanswered_after");
+}
+
+// max + 1 and not a Postgres sequence: no gaps, and the order of the rows, however many there are.
+// Only the holder of the lock gives numbers.
+static bool results_number(struct settle_store_pg *store, size_t max, uint64_t sequence)
+{
+    static const char sql[] =
+        "WITH next AS (SELECT result_id, row_number() OVER (ORDER BY result_id) AS k FROM ("
+        "SELECT result_id FROM settle.result WHERE state = 'open' AND ref_number IS NULL "
+        "ORDER BY result_id LIMIT $1) q) "
+        "UPDATE settle.result r SET sent_after = $2, "
+        "ref_number = (SELECT coalesce(max(ref_number), 0) FROM settle.result) + next.k "
+        "FROM next WHERE r.result_id = next.result_id";
+
+    return store_any(store, sql, PG_PARAMS(u64(max), u64(sequence)));
 }
 
 static enum settle_store_result store_results(void *context, struct settle_result *results,
-                                              size_t *count, size_t max)
+                                              size_t *count, size_t max, uint64_t after_ref,
+                                              uint64_t sequence)
 {
-    static const char sql[] = "SELECT r.result_id, r.ref_number, r.outcome, t.id, t.instrument_id, "
-                              "t.buyer_id, t.seller_id, "
-                              "t.quantity_units, t.seller_proceeds_cash FROM settle.result r "
-                              "JOIN public.trades t ON t.id = r.trade_id WHERE r.state = 'open' "
-                              "ORDER BY r.ref_number NULLS LAST, r.result_id LIMIT $1";
+    static const char sql[] =
+        "SELECT r.result_id, r.ref_number, r.outcome, t.id, t.instrument_id, t.buyer_id, "
+        "t.seller_id, t.quantity_units, t.seller_proceeds_cash FROM ("
+        "SELECT * FROM settle.result WHERE state = 'open' AND ref_number > $2 "
+        "ORDER BY ref_number LIMIT $1) r "
+        "JOIN public.trades t ON t.id = r.trade_id ORDER BY r.ref_number";
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
-    bool ok;
 
     *count = 0;
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    ok = pg_query(store->pg, &rows, sql, PG_PARAMS(u64(max))) == PG_OK;
-    for (size_t i = 0; ok && i < pg_rows_count(rows); i++)
-        ok = result_read(store, &results[(*count)++], rows, i);
+    if (!results_number(store, max, sequence) ||
+        pg_query(store->pg, &rows, sql, PG_PARAMS(u64(max), u64(after_ref))) != PG_OK)
+        return store_lost(store, "results");
+    for (; *count < pg_rows_count(rows); ++*count)
+        result_read(&results[*count], rows, *count);
     pg_rows_free(rows);
-    return ok ? store_commit(store, "results") : store_lost(store, "results");
+    return store_commit(store, "results");
 }
 
-static enum settle_store_result store_answered(void *context, uint64_t ref_number,
-                                               uint16_t reject_code)
+// {1,2,3}: the numbers of the answers that are BOOKED.
+struct text_numbers {
+    char text[SETTLE_RESULTS_MAX * 21 + 3];
+};
+
+static bool answered_booked(struct settle_store_pg *store, const struct settle_answer *answers,
+                            size_t count)
+{
+    struct text_numbers numbers;
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (answers[i].kind == SETTLE_ANSWER_BOOKED)
+            len += (size_t)snprintf(&numbers.text[len], sizeof(numbers.text) - len, "%c%" PRIu64,
+                                    len == 0 ? '{' : ',', answers[i].ref_number);
+    if (len == 0)
+        return true;
+    ASSERT(len + 1 < sizeof(numbers.text));
+    memcpy(&numbers.text[len], "}", 2);
+    return store_any(store,
+                     "UPDATE settle.result SET state = 'booked', answered_at = now() "
+                     "WHERE ref_number = ANY($1::text::bigint[]) AND state = 'open'",
+                     PG_PARAMS(pg_text(numbers.text)));
+}
+
+static bool answered_refused(struct settle_store_pg *store, const struct settle_answer *answer)
+{
+    return store_any(store,
+                     "UPDATE settle.result SET state = 'refused', reject_code = $2, "
+                     "answered_at = now() WHERE ref_number = $1 AND state = 'open'",
+                     PG_PARAMS(u64(answer->ref_number), pg_i64(answer->reject_code)));
+}
+
+static enum settle_store_result store_answered(void *context, const struct settle_answer *answers,
+                                               size_t count)
 {
     struct settle_store_pg *store = context;
+    bool ok;
 
+    ASSERT(count <= SETTLE_RESULTS_MAX);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if (!store_any(
-            store,
-            "UPDATE settle.result SET state = CASE WHEN $2 = 0 THEN 'booked' ELSE 'refused' END, "
-            "reject_code = nullif($2, 0), answered_at = now() "
-            "WHERE ref_number = $1 AND state = 'open'",
-            PG_PARAMS(u64(ref_number), pg_i64(reject_code))))
-        return store_lost(store, "answered");
-    return store_commit(store, "answered");
+    ok = answered_booked(store, answers, count);
+    for (size_t i = 0; ok && i < count; i++)
+        if (answers[i].kind == SETTLE_ANSWER_REFUSED)
+            ok = answered_refused(store, &answers[i]);
+    return ok ? store_commit(store, "answered") : store_lost(store, "answered");
 }
 
 void settle_store_trades_ops(struct settle_store_ops *ops)
 {
     ops->retry = store_retry;
     ops->claim = store_claim;
+    ops->off_chain = store_off_chain;
     ops->load = store_load;
     ops->raw = store_raw;
     ops->inbound_open = store_inbound;
+    ops->unanswered_after = store_unanswered_after;
     ops->results = store_results;
     ops->answered = store_answered;
 }

@@ -41,8 +41,6 @@ static void worker_start(struct venue *v)
 
     v->world.faults.dead = false;
     v->world.leading = false;
-    v->world.answer_count = 0;
-    v->world.core_lost = false;
     node_init(&v->node, &rpc);
     settle_init(&v->settle, &config, &store, &v->node, &signer, &core);
 }
@@ -481,6 +479,72 @@ static void an_absent_core_gets_its_results_later(void **state)
     run_to_end(&venue);
 }
 
+static void off_chain_trades(struct fake_world *world, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fake_trade(world, NULL, NULL, 100 + (int64_t)i)->contract = "";
+}
+
+static void results_go_out_without_waiting_for_answers(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    off_chain_trades(&venue.world, 40);
+    settle_do_work(&venue.settle,
+                   venue.world.now_ns); // settled, numbered; the attach is not polled
+    settle_do_work(&venue.settle, venue.world.now_ns); // attached, sent
+    assert_int_equal(venue.world.core_last_ref, 40);
+    settle_do_work(&venue.settle, venue.world.now_ns); // answered
+    assert_true(all_final(&venue.world));
+    fake_check_end(&venue.world);
+    assert_int_equal(venue.settle.counters.results_sent, 40);
+}
+
+static void what_the_core_has_booked_is_read_from_its_events_after_a_crash(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    off_chain_trades(&venue.world, 40);
+    while (venue.world.core_last_ref == 0)
+        settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_false(all_final(&venue.world)); // sent and booked, no answer written
+    worker_start(&venue);
+    run_to_end(&venue);
+    assert_int_equal(venue.settle.counters.results_sent, 0);
+    assert_int_equal(venue.settle.counters.results_refused, 0);
+}
+
+// Its refusal was lost with the process, and larger numbers were booked: the core says "old".
+static void a_refusal_that_was_lost_is_refused_again_and_moves_nothing(void **state)
+{
+    (void)state;
+    for (int crash = 0; crash < 2; crash++) {
+        venue_open(&venue, 1);
+        off_chain_trades(&venue.world, 10);
+        venue.world.refuse_trade = venue.world.trades[4].trade_id;
+        while (venue.world.core_last_ref == 0)
+            settle_do_work(&venue.settle, venue.world.now_ns);
+        if (crash == 1)
+            worker_start(&venue);
+        run_to_end(&venue);
+        assert_int_equal(venue.world.core_last_ref, 10);
+        assert_int_equal(venue.settle.counters.results_refused, 1);
+        assert_int_equal(venue.settle.counters.results_sent, crash == 1 ? 1 : 10);
+    }
+}
+
+static void off_chain_trades_do_not_hold_up_the_chain(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    off_chain_trades(&venue.world, 40);
+    struct fake_trade *trade = fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_state(trade, SETTLE_TRADE_PROCESSING, "");
+    assert_int_equal(venue.settle.counters.off_chain, 40);
+    run_to_end(&venue);
+}
+
 static void another_chain_is_refused(void **state)
 {
     (void)state;
@@ -545,14 +609,37 @@ static void any_fault_at_any_effect_settles_every_trade_once(void **state)
                   FAKE_FAULT_COUNT - 1);
 }
 
+// Many results in flight, one of them refused.
+static void any_fault_at_any_effect_books_every_result_once(void **state)
+{
+    uint64_t effects = 1;
+
+    (void)state;
+    for (uint64_t at = 0; at <= effects; at++)
+        for (int kind = FAKE_LOST_BEFORE; kind < FAKE_FAULT_COUNT; kind++) {
+            venue_open(&venue, 1);
+            venue.world.down = true;
+            venue.world.faults.at = at;
+            venue.world.faults.kind = (enum fake_fault)kind;
+            off_chain_trades(&venue.world, 20);
+            venue.world.refuse_trade = venue.world.trades[7].trade_id;
+            run_to_end(&venue);
+            if (at == 0)
+                effects = venue.world.faults.effects;
+        }
+    assert_true(effects > 30);
+}
+
 static void storm(struct venue *v, uint64_t seed)
 {
     venue_open(v, seed);
     v->world.faults.permille = 20 + (uint32_t)fake_random(&v->world, 200);
     for (int i = 0; i < 200; i++) {
-        if (i % 10 == 0 && v->world.trade_count < 16)
+        if (i % 10 == 0 && i < 160)
             fake_trade(&v->world, i % 20 == 0 ? fake_seller : fake_seller2, fake_buyer,
                        100 + (int64_t)v->world.trade_count);
+        if (i % 25 == 0 && v->world.trade_count < 60)
+            off_chain_trades(&v->world, 5);
         if (fake_random(&v->world, 40) == 0)
             fake_forget_pool(&v->world);
         if (fake_random(&v->world, 40) == 0 && v->world.block > 12)
@@ -608,9 +695,14 @@ int main(void)
         cmocka_unit_test(a_foreign_transaction_at_our_nonce_counts_as_an_attempt),
         cmocka_unit_test(foreign_transactions_before_the_start_are_skipped),
         cmocka_unit_test(an_absent_core_gets_its_results_later),
+        cmocka_unit_test(results_go_out_without_waiting_for_answers),
+        cmocka_unit_test(what_the_core_has_booked_is_read_from_its_events_after_a_crash),
+        cmocka_unit_test(a_refusal_that_was_lost_is_refused_again_and_moves_nothing),
+        cmocka_unit_test(off_chain_trades_do_not_hold_up_the_chain),
         cmocka_unit_test(another_chain_is_refused),
         cmocka_unit_test(a_retry_waits_while_a_receipt_is_unknown),
         cmocka_unit_test(any_fault_at_any_effect_settles_every_trade_once),
+        cmocka_unit_test(any_fault_at_any_effect_books_every_result_once),
         cmocka_unit_test(storms_of_faults_settle_every_trade_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
