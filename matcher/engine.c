@@ -160,6 +160,8 @@ void turn_reject(struct turn *turn, const struct refusal *refusal)
     out->argument = refusal->argument;
     rejected_subject(turn->command, out);
     ASSERT(out->client_id_bytes <= CLIENT_ID_BYTES_MAX);
+    if (!client_id_is_plain(command_tail(turn->command), out->client_id_bytes))
+        out->client_id_bytes = 0; // it is what was refused
     if (out->client_id_bytes != 0)
         memcpy(out->client_id, command_tail(turn->command), out->client_id_bytes);
 }
@@ -223,6 +225,17 @@ static void engine_finish_load(struct engine *engine)
     engine->loaded = false;
 }
 
+// The tail of an order's commands is a client id.
+static bool client_id_admit(const struct command *command, struct refusal *refusal)
+{
+    if (command->header.type < CMD_order_new || command->header.type > CMD_order_mass_cancel)
+        return true;
+    size_t bytes = command_tail_bytes(command);
+    ASSERT(bytes <= CLIENT_ID_BYTES_MAX);
+    return client_id_is_plain(command_tail(command), (uint32_t)bytes) ||
+           refuse(refusal, REJECT_MALFORMED, 0, 0, 0);
+}
+
 // A command that goes on has to be the next one (only digests and ticks may come between).
 static bool engine_resume(struct engine *engine, const struct command_header *header)
 {
@@ -250,7 +263,7 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
     engine->sequence = header->sequence;
     engine->time_ns = header->time_ns;
     struct refusal refusal;
-    if (engine_gateway_admit(&turn, &refusal))
+    if (engine_gateway_admit(&turn, &refusal) && client_id_admit(command, &refusal))
         handlers[header->type](&turn);
     else
         turn_reject(&turn, &refusal);

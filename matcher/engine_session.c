@@ -18,15 +18,21 @@ bool engine_gateway_admit(struct turn *turn, struct refusal *refusal)
 {
     const struct command_header *header = &turn->command->header;
     ASSERT(header->gateway < GATEWAY_COUNT);
+    struct session *session = engine_session(turn->engine, header->session);
+    // Followers find sessions and count their messages by the events' headers: what a gateway says
+    // of a session that is not its own must not reach them.
+    if (header->gateway == GATEWAY_CORE ||
+        (session != NULL && session->terms.gateway == header->gateway)) {
+        turn->session = header->session;
+        turn->session_seq = header->session_seq;
+    }
     if (header->gateway == GATEWAY_CORE || header->type == CMD_gateway_attach)
         return true;
     struct gateway *gateway = &turn->engine->gateways[header->gateway];
     if (!gateway->attached || gateway->incarnation != header->incarnation)
         return refuse(refusal, REJECT_NOT_ATTACHED, gateway->incarnation, header->incarnation, 0);
     gateway->last_gateway_seq = header->gateway_seq;
-    struct session *session = engine_session(turn->engine, header->session);
-    if (session != NULL && session->terms.gateway == header->gateway && header->session_seq != 0 &&
-        header->type != CMD_session_open)
+    if (turn->session_seq != 0 && header->type != CMD_session_open)
         session->last_session_seq = header->session_seq;
     return true;
 }
@@ -204,8 +210,11 @@ void engine_session_close(struct turn *turn)
         return;
     }
     ASSERT(session != NULL);
-    uint8_t reason = body->reason == 0 || body->reason > UINT8_MAX ? (uint8_t)CANCEL_DISCONNECT
-                                                                   : (uint8_t)body->reason;
+    // A gateway may say that the owner wanted it; whatever else it says, its session is gone. The
+    // core only goes on with what was admitted.
+    uint8_t reason = CANCEL_DISCONNECT;
+    if (body->reason == CANCEL_BY_OWNER || turn->command->header.gateway == GATEWAY_CORE)
+        reason = (uint8_t)body->reason;
     if (!session_leave(turn, session, reason))
         turn->engine->pending = (struct pending_rec){
             .command = CMD_session_close, .reason = reason, .session = session->terms.session};

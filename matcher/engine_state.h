@@ -66,7 +66,9 @@ struct turn {
     struct engine *engine;
     const struct command *command;
     struct event_sink *sink;
-    bool resumes; // it goes on with engine->pending
+    uint32_t session;     // the command's, for its events; 0 if it is not its gateway's
+    uint32_t session_seq; // likewise
+    bool resumes;         // it goes on with engine->pending
 };
 
 // ---- finding: NULL = does not exist
@@ -150,6 +152,15 @@ static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const char *t
     ASSERT(at == bytes);
 }
 
+// True if every byte is printable ASCII: what Postgres, FIX and logs all take as it is.
+static inline bool client_id_is_plain(const char *text, uint32_t bytes)
+{
+    uint8_t bad = 0;
+    for (uint32_t i = 0; i < bytes; i++)
+        bad |= (uint8_t)((uint8_t)text[i] - 0x20u) > 0x7e - 0x20;
+    return bad == 0;
+}
+
 // ---- writing events
 // --------------------------------------------------------------------------------
 
@@ -174,8 +185,8 @@ static inline struct event *turn_emit(struct turn *turn, uint8_t type)
                                           .type = type,
                                           .gateway = from->gateway,
                                           .version = SCHEMA_VERSION,
-                                          .session = from->session,
-                                          .session_seq = from->session_seq,
+                                          .session = turn->session,
+                                          .session_seq = turn->session_seq,
                                           .gateway_seq = from->gateway_seq};
     memset(&event->body, 0, sizeof(event->body));
     sink->count++;

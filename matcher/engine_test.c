@@ -746,6 +746,78 @@ static void what_is_unsettled_cannot_leave_and_what_failed_cannot_be_sold(void *
     assert_string_equal(post(venue, 'C', CASH, POSTING_WITHDRAWAL, 100990), "posted -100990");
 }
 
+// ---- what a gateway that was taken over may try
+// ---------------------------------------------------------------
+
+// It goes on to Postgres, to FIX and into logs: a text that one of them cannot hold would stop it
+// for everybody.
+static void a_client_id_that_is_no_plain_text_is_refused_and_not_repeated(void **state)
+{
+    struct venue *venue = *state;
+    static const char *const bad[] = {"te\0t", "te\xfft", "te\nt", "tes\x7f",
+                                      "\x01"
+                                      "est"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        start_order(venue, 'C', SIDE_BUY, 1, 100);
+        memcpy(command_tail_writable(&venue->command), bad[i], 4);
+        assert_string_equal(apply(venue), "MALFORMED 0 0 0");
+        assert_int_equal(venue->events[0].body.rejected.client_id_bytes, 0);
+        assert_int_equal(venue->events[0].body.rejected.client_id[0], 0);
+        uint8_t bytes;
+        struct command *command = start_session(venue, CMD_order_mass_cancel, 'C', &bytes);
+        command->body.order_mass_cancel.client_id_bytes = bytes;
+        memcpy(command_tail_writable(command), bad[i], 4);
+        assert_string_equal(apply(venue), "MALFORMED 0 0 0");
+        assert_int_equal(venue->events[0].body.rejected.client_id_bytes, 0);
+    }
+    start_order(venue, 'C', SIDE_BUY, 1, 100);
+    memcpy(command_tail_writable(&venue->command), " ~\"\\", 4);
+    assert_string_equal(apply(venue), "#1 holds 100");
+}
+
+// Followers count a session's messages by the events' headers: WebSocket must not count for FIX.
+static void an_event_names_no_session_of_another_gateway(void **state)
+{
+    struct venue *venue = *state;
+    start_order(venue, 'C', SIDE_BUY, 1, 100);
+    venue->command.header.session = 1; // A's and B's, by FIX
+    venue->command.header.session_seq = 1000000;
+    assert_string_equal(apply(venue), "SESSION_WRONG_GATEWAY 1 1 2");
+    assert_int_equal(venue->events[0].header.session, 0);
+    assert_int_equal(venue->events[0].header.session_seq, 0);
+    start_order(venue, 'C', SIDE_BUY, 1, 100);
+    venue->command.header.session = 7; // nobody's yet
+    venue->command.header.session_seq = 1000000;
+    assert_string_equal(apply(venue), "UNKNOWN_SESSION 0 7 0");
+    assert_int_equal(venue->events[0].header.session_seq, 0);
+    start_order(venue, 'C', SIDE_BUY, 1, 100);
+    venue->command.header.session_seq = 5;
+    assert_string_equal(apply(venue), "#1 holds 100");
+    assert_int_equal(venue->events[0].header.session, 2);
+    assert_int_equal(venue->events[0].header.session_seq, 5);
+}
+
+// Only the venue may say that it was the venue.
+static void a_session_leaves_for_a_reason_of_its_own_only(void **state)
+{
+    struct venue *venue = *state;
+    static const struct {
+        uint32_t asked, written;
+    } reasons[] = {{CANCEL_BY_OWNER, CANCEL_BY_OWNER},
+                   {CANCEL_BY_VENUE, CANCEL_DISCONNECT},
+                   {CANCEL_SUSPENDED, CANCEL_DISCONNECT},
+                   {200, CANCEL_DISCONNECT},
+                   {0, CANCEL_DISCONNECT}};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        say(venue, "C buys 1 @ 91");
+        start(venue, CMD_session_close, GATEWAY_WEB)->body.session_close =
+            (struct session_close_cmd){.closed_session = 2, .reason = reasons[i].asked};
+        apply(venue);
+        assert_int_equal(venue->events[0].header.type, EVT_order_cancelled);
+        assert_int_equal(venue->events[0].body.order_cancelled.reason, reasons[i].written);
+    }
+}
+
 // ---- sessions and gateways
 // ----------------------------------------------------------------------------------
 
@@ -867,6 +939,9 @@ int main(void)
         TEST(reference_data_names_the_field_it_refuses),
         TEST(a_reference_is_booked_once),
         TEST(what_is_unsettled_cannot_leave_and_what_failed_cannot_be_sold),
+        TEST(a_client_id_that_is_no_plain_text_is_refused_and_not_repeated),
+        TEST(an_event_names_no_session_of_another_gateway),
+        TEST(a_session_leaves_for_a_reason_of_its_own_only),
         TEST(a_session_that_leaves_loses_its_orders_if_it_asked_for_that),
         TEST(a_new_incarnation_learns_what_was_taken_and_closes_the_old),
         TEST(a_mass_cancel_goes_on_in_the_next_command),

@@ -306,7 +306,8 @@ static void make_session(struct test *test)
         command->body.session_open.opened_session = session;
     else
         command->body.session_close = (struct session_close_cmd){
-            .closed_session = session, .reason = chance(test, 2) ? 0 : CANCEL_BY_VENUE};
+            .closed_session = session,
+            .reason = chance(test, 2) ? CANCEL_BY_OWNER : CANCEL_BY_VENUE};
 }
 
 static void make_gateway(struct test *test)

@@ -703,8 +703,10 @@ static void apply_session_close(struct naive_venue *venue)
     const struct session_close_cmd *body = &venue->command->body.session_close;
     if (other_session_refused(venue, body->closed_session))
         return;
+    bool believed =
+        venue->command->header.gateway == GATEWAY_CORE || body->reason == CANCEL_BY_OWNER;
     venue->unfinished = !leave(venue, body->closed_session,
-                               body->reason != 0 ? (uint8_t)body->reason : CANCEL_DISCONNECT);
+                               believed ? (uint8_t)body->reason : CANCEL_DISCONNECT);
 }
 
 // ---- ledger
