@@ -207,8 +207,8 @@ static struct journal_reader reader_probe(const struct journal_reader *reader)
     return probe;
 }
 
-// Looks for the first whole block in the segments behind; *segment = where it is. The probe shares
-// the window memory, so the reader's own window is forgotten.
+// Looks for the first whole block in the segments behind; *segment = where it looked last. The
+// probe shares the window memory, so the reader's own window is forgotten.
 static enum journal_later reader_later(struct journal_reader *reader, uint64_t *segment)
 {
     uint64_t first, last;
@@ -219,8 +219,13 @@ static enum journal_later reader_later(struct journal_reader *reader, uint64_t *
     reader->window_bytes = 0;
     for (uint64_t number = reader->segment + 1; number <= last && later == JOURNAL_LATER_NONE;
          number++) {
-        if (!reader_enter_segment(&probe, number))
-            continue;
+        *segment = number;
+        // A segment is whole and synced before it gets its name, and numbers have no gaps: a crash
+        // leaves neither a missing one nor one without a header, and what stood there was shown.
+        if (!reader_enter_segment(&probe, number)) {
+            later = JOURNAL_LATER_CONFLICTS;
+            break;
+        }
         uint64_t offset = reader_find_block(&probe, JOURNAL_PAGE_BYTES);
         if (offset == 0)
             continue;
@@ -229,7 +234,6 @@ static enum journal_later reader_later(struct journal_reader *reader, uint64_t *
         later = offset == JOURNAL_PAGE_BYTES && reader_continues(reader, block, true)
                     ? JOURNAL_LATER_CONTINUES
                     : JOURNAL_LATER_CONFLICTS;
-        *segment = number;
     }
     reader_leave_segment(&probe);
     return later;

@@ -24,7 +24,7 @@ enum journal_place {
 enum journal_later {
     JOURNAL_LATER_NONE,      // no whole block
     JOURNAL_LATER_CONTINUES, // the first whole block continues the chain
-    JOURNAL_LATER_CONFLICTS, // it does not
+    JOURNAL_LATER_CONFLICTS, // it does not; or a segment is missing, or has no whole header
     JOURNAL_LATER_COUNT
 };
 enum journal_decision {

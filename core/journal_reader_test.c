@@ -174,6 +174,42 @@ static void a_missing_segment_is_corruption(void **state)
     expect(f, 134, JOURNAL_CORRUPT, "a later segment does not follow");
 }
 
+// A segment gets its name when it is whole and synced: one without a header, or a gap in the
+// numbers, is never what a crash left behind. What stood there was shown.
+static void a_last_segment_with_a_rotten_header_is_corruption(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    live(f, 2, 5, 3);
+    char name[NUMBERED_NAME_BYTES];
+    numbered_name(name, 2, JOURNAL_SUFFIX);
+    int file = f->io.open(f->io.context, name, JOURNAL_IO_WRITE);
+    uint8_t page[JOURNAL_PAGE_BYTES];
+    assert_int_equal(f->io.read(f->io.context, file, page, sizeof page, 0), sizeof page);
+    page[9] ^= 4;
+    assert_int_equal(f->io.write(f->io.context, file, page, sizeof page, 0), 0);
+    expect(f, 15, JOURNAL_CORRUPT, "a later segment does not follow");
+}
+
+static void a_missing_last_segment_before_prepared_ones_is_corruption(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    live(f, 2, 5, 3);
+    struct journal journal;
+    struct journal_options options = {.segments = {.bytes = SEGMENT_BYTES, .engine_version = 1},
+                                      .epoch = 3,
+                                      .next_sequence = f->last + 1,
+                                      .chain = f->chain,
+                                      .queue_slots = 4096};
+    assert_int_equal(journal_open(&journal, &f->io, &f->gate, &clock_system, &options), 0);
+    journal_close(&journal); // segment 3 is ready and empty
+    char name[NUMBERED_NAME_BYTES];
+    numbered_name(name, 2, JOURNAL_SUFFIX);
+    assert_int_equal(f->io.remove(f->io.context, name), 0);
+    expect(f, 15, JOURNAL_CORRUPT, "a later segment does not follow");
+}
+
 static void an_epoch_that_goes_back_is_corruption(void **state)
 {
     struct fixture *f = *state;
@@ -209,6 +245,8 @@ int main(void)
         JOURNAL_TEST(a_rotten_block_at_the_end_of_an_epoch_is_corruption),
         JOURNAL_TEST(a_torn_block_before_a_new_epoch_is_passed_over),
         JOURNAL_TEST(a_missing_segment_is_corruption),
+        JOURNAL_TEST(a_last_segment_with_a_rotten_header_is_corruption),
+        JOURNAL_TEST(a_missing_last_segment_before_prepared_ones_is_corruption),
         JOURNAL_TEST(an_epoch_that_goes_back_is_corruption),
         JOURNAL_TEST(reading_may_begin_in_the_middle),
     };
