@@ -73,7 +73,7 @@ async function poison (suite, venue) {
 
 Suite.main(async suite => {
   const tools = build('gcc-o0', 'lonja-journal', 'plant_poison').then(() => build('clang-o3', 'lonja-journal'))
-  const venue = await Venue.start({ name: 'crash', settings: ['tape.snapshot_every=300', 'settle.tick_ms=1000', 'settle.poll_ms=100', 'web.rate_per_second=1000'] })
+  const venue = await Venue.start({ name: 'crash', settings: ['tape.snapshot_every=300', 'settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'web.rate_per_second=1000'] })
   try {
     const flow = new Flow(venue)
     const survive = async (name, kill) => suite.test(`kill -9 of ${name} in mid-flow: nothing told is lost, nothing doubled, sums zero`, async () => {

@@ -12,8 +12,8 @@ function random (seed) {
 }
 
 class Trader {
-  constructor (venue, login, account, side, everyMs) {
-    Object.assign(this, { venue, login, account, side, everyMs, next: random(account), serial: 0 })
+  constructor (venue, login, account, side, everyMs, tag) {
+    Object.assign(this, { venue, login, account, side, everyMs, tag, next: random(account), serial: 0 })
     this.sent = new Set()         // client order ids
     this.accepted = new Map()     // client order id -> order id
     this.refused = new Map()      // client order id -> code
@@ -43,7 +43,7 @@ class Trader {
   // sells: a trade with oneself cannot be settled on the chain.
   order () {
     if (this.serial % 50 === 49) { this.serial++; return this.cancelAll() }
-    const id = `${this.login}-${this.serial++}`
+    const id = `${this.tag}-${this.serial++}`
     this.sent.add(id)
     const order = { id, side: this.side, price: (99 + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
     this.place(order)
@@ -78,7 +78,7 @@ class FixTrader extends Trader {
 
   cancelAll () {
     const at = new Date().toISOString().replaceAll('-', '').replace('T', '-').replace('Z', '')
-    this.client.send('q', [[11, `${this.login}-all-${this.serial}`], [530, 7], [60, at]])
+    this.client.send('q', [[11, `${this.tag}-all-${this.serial}`], [530, 7], [60, at]])
   }
 
   onMessage (m) {
@@ -89,7 +89,7 @@ class FixTrader extends Trader {
     this.execIds?.set(exec, true)
     if (m.get(150) === '0') this.accept(m.get(11), m.get(37))
     if (m.get(150) === '8') this.refuse(m.get(11), Number(m.get(5004)))
-    if (m.get(150) === 'F') {
+    if (m.get(150) === 'F' && this.sent.has(m.get(11))) {
       const [sequence, index, side] = exec.split('-')
       this.fill(String(BigInt(sequence) << 20n | BigInt(index)), side === 'B' ? 'buy' : 'sell', { order: m.get(37), price: Number(m.get(31)), quantity: Number(m.get(32)) })
     }
@@ -126,11 +126,12 @@ class WebTrader extends Trader {
 }
 
 export class Flow {
-  constructor (venue, everyMs = 50) {
+  // tag: of the client order ids, so that several flows of a day differ.
+  constructor (venue, everyMs = 50, tag = 'flow') {
     this.venue = venue
     this.traders = [
-      new FixTrader(venue, 'atlantic', 1001, 'buy', everyMs), new FixTrader(venue, 'balear', 1002, 'sell', everyMs),
-      new WebTrader(venue, 'carla', 1003, 'buy', everyMs), new WebTrader(venue, 'diego', 1004, 'sell', everyMs)
+      new FixTrader(venue, 'atlantic', 1001, 'buy', everyMs, tag), new FixTrader(venue, 'balear', 1002, 'sell', everyMs, tag),
+      new WebTrader(venue, 'carla', 1003, 'buy', everyMs, tag), new WebTrader(venue, 'diego', 1004, 'sell', everyMs, tag)
     ]
   }
 
@@ -164,6 +165,7 @@ export class Flow {
     const faults = [...trader.faults]
     const byClientId = new Map()
     for (const order of orders) {
+      if (!order.client_order_id.startsWith(`${trader.tag}-`)) continue
       if (byClientId.has(order.client_order_id)) faults.push(`${order.client_order_id} was accepted twice`)
       byClientId.set(order.client_order_id, order.id)
     }
@@ -180,7 +182,8 @@ export class Flow {
     }
     // A FIX member hears of every fill, sooner or later; a web trader reads the history.
     if (trader instanceof FixTrader) {
-      const own = trades.reduce((n, t) => n + (Number(t.buyer_id) === trader.account) + (Number(t.seller_id) === trader.account), 0)
+      const mine = new Set(orders.filter(o => o.client_order_id.startsWith(`${trader.tag}-`)).map(o => o.id))
+      const own = trades.reduce((n, t) => n + mine.has(t.buy_order_id) + mine.has(t.sell_order_id), 0)
       if (own !== trader.fills.size) faults.push(`${own} fills in the record, ${trader.fills.size} told`)
     }
     if (faults.length > 0) throw new Error(`${trader.login}: ${faults.length} faults: ${faults.slice(0, 5).join('; ')}`)

@@ -28,6 +28,11 @@ export class Suite {
   // A program that brings up a venue, tests, and takes it down; exits with the result.
   static async main (body) {
     const suite = new Suite()
+    // What nobody awaits must not keep the venue from being taken down.
+    process.on('unhandledRejection', error => {
+      suite.failed++
+      console.log(`not ok nobody waited for this\n${indent(error?.stack ?? String(error))}`)
+    })
     try { await body(suite) } catch (error) {
       suite.failed++
       console.log(`not ok the group itself\n${indent(error.stack ?? String(error))}`)

@@ -10,7 +10,7 @@ Suite.main(async suite => {
   const venue = await Venue.start({
     name: 'system',
     settings: ['settle.tick_ms=1000', 'settle.poll_ms=100', 'fix.logon_timeout_ms=1500', 'fix.output_bytes_max=65536',
-      'web.output_bytes_max=65536', 'web.rate_per_second=5000']
+      'web.output_bytes_max=65536', 'web.rate_per_second=20000']
   })
   try {
     await trade(suite, venue)
