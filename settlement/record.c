@@ -9,7 +9,7 @@
 #include "base/memfile.h"
 
 enum { POLL_EVENTS = 512, WAIT_MS = 100 };
-static const uint64_t SAY_AGAIN_NS = 10000000000ULL;
+static const uint64_t SAY_AGAIN_NS = 10000000000ULL, LOOK_NS = 1000000000ULL;
 
 bool record_init(struct record *record, const struct boot *boot, const struct pg_settings *settings)
 {
@@ -194,12 +194,26 @@ static size_t gather(struct record *record)
     return gathered;
 }
 
+// Nothing happens in the venue: a record that was emptied, or a server that lost commits or went
+// away, is noticed all the same.
+static void look_at_the_cursor(struct record *record, uint64_t now_ns)
+{
+    if (now_ns - record->looked_ns < LOOK_NS)
+        return;
+    record->looked_ns = now_ns;
+    if (store_is_good(record, record_store_check(record->store), now_ns))
+        database_is_back(record);
+}
+
 static size_t follow(struct record *record, uint64_t now_ns)
 {
     // A batch that may have been committed is written again as it was, so that the cursor can tell.
     size_t gathered = record->unwritten ? 0 : gather(record);
-    if (!record_batch_complete(&record->batch))
+    if (!record_batch_complete(&record->batch)) {
+        if (gathered == 0)
+            look_at_the_cursor(record, now_ns);
         return gathered;
+    }
     record->unwritten = true;
     if (!store_is_good(record, record_store_write(record->store, &record->batch), now_ns))
         return gathered;

@@ -38,6 +38,7 @@ struct record {
     bool database_lost; // said so in the log
     uint64_t again_ns;  // after a failure: not before this
     uint64_t said_ns;   // last log line about waiting
+    uint64_t looked_ns; // last look at the cursor while there was nothing to write
 };
 
 CHECKED bool record_init(struct record *record, const struct boot *boot,

@@ -1,5 +1,5 @@
-// Happy path: BEGIN; reference rows; COPY of new rows; one UPDATE for older orders and one upsert
-// for balances, whose rows travel as arrays; the initial settlement rows; the cursor; COMMIT. Any
+// Happy path: BEGIN; the cursor; reference rows; COPY of new rows; one UPDATE for older orders and
+// one upsert for balances, whose rows travel as arrays; the initial settlement rows; COMMIT. Any
 // failure rolls all of it back. Strings are constants, so that each is prepared once per
 // connection.
 #include "settlement/record_store.h"
@@ -503,8 +503,10 @@ static enum pg_class write_rows(struct record_store *store, struct record_batch 
     return class;
 }
 
-// Moves the cursor, which must stand directly before the batch.
-static enum pg_class move_cursor(struct record_store *store, const struct record_batch *batch)
+// Moves the cursor, which must stand directly before the batch. First of all: then its row is ours,
+// and nobody empties the record (record.forget) under the rows that follow.
+static enum pg_class move_cursor(struct record_store *store, bool *moved,
+                                 const struct record_batch *batch)
 {
     struct pg_rows *rows;
     enum pg_class class = pg_query(
@@ -514,10 +516,34 @@ static enum pg_class move_cursor(struct record_store *store, const struct record
         " WHERE sequence = $4",
         PG_PARAMS(pg_i64((int64_t)batch->last_sequence), pg_i64((int64_t)batch->last_time_ns),
                   pg_i64((int64_t)batch->last_digest), pg_i64((int64_t)batch->first_sequence - 1)));
-    if (class == PG_OK)
-        ASSERT(pg_rows_affected(rows) == 1); // we hold the lock, and have read the cursor under it
+    *moved = class == PG_OK && pg_rows_affected(rows) == 1;
     pg_rows_free(rows);
     return class;
+}
+
+// Somebody else has moved the cursor while we were connected: record.forget().
+static enum record_result cursor_has_moved(struct record_store *store)
+{
+    pg_rollback(store->pg);
+    enum record_result result = read_cursor(store);
+    if (result != RECORD_OK)
+        return result;
+    snprintf(store->reason, sizeof store->reason, "the cursor was moved to %llu",
+             (unsigned long long)store->cursor.sequence);
+    return RECORD_REWIND;
+}
+
+enum record_result record_store_check(struct record_store *store)
+{
+    struct record_cursor left = store->cursor;
+    enum record_result result = ensure(store);
+    if (result == RECORD_OK)
+        result = read_cursor(store);
+    if (result != RECORD_OK)
+        return result;
+    if (store->cursor.sequence == left.sequence && store->cursor.digest == left.digest)
+        return RECORD_OK;
+    return cursor_has_moved(store);
 }
 
 enum record_result record_store_write(struct record_store *store, struct record_batch *batch)
@@ -536,9 +562,14 @@ enum record_result record_store_write(struct record_store *store, struct record_
                  (unsigned long long)batch->first_sequence);
         return RECORD_REWIND;
     }
+    bool moved;
     if (pg_begin(store->pg) != PG_OK)
         return failed(store, "begin");
-    if (write_rows(store, batch) != PG_OK || move_cursor(store, batch) != PG_OK)
+    if (move_cursor(store, &moved, batch) != PG_OK)
+        return failed(store, "cursor");
+    if (!moved)
+        return cursor_has_moved(store);
+    if (write_rows(store, batch) != PG_OK)
         return failed(store, "rows");
     if (pg_commit(store->pg) != PG_OK)
         return failed(store, "commit");

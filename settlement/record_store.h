@@ -46,5 +46,8 @@ CHECKED enum record_result record_store_begin(struct record_store *store,
 // Writes a complete batch. The batch is unchanged unless RECORD_OK (then the caller clears it).
 CHECKED enum record_result record_store_write(struct record_store *store,
                                               struct record_batch *batch);
+// With nothing to write: is the cursor still where it was left? RECORD_REWIND if not
+// (record.forget).
+CHECKED enum record_result record_store_check(struct record_store *store);
 
 #endif

@@ -565,6 +565,25 @@ static void a_forgotten_record_is_rebuilt_beside_settlements(void **state)
         number_of("SELECT count(*) FROM trades WHERE settlement_status = 'processing'"), 1);
 }
 
+static void a_record_forgotten_under_a_running_recorder_is_written_again(void **state)
+{
+    (void)state;
+    char mine[64];
+    struct record record;
+    empty_the_database();
+    venue.boot.config.record_batch_rows_max = 100;
+    assert_true(record_init(&record, &venue.boot, &recorder_settings));
+    run_until(&record, venue.sequence / 2, 60000);
+    must(pg_execute(owner, "SELECT record.forget()")); // in mid flow
+    run_until(&record, venue.sequence, 60000);
+    must(pg_execute(owner, "SELECT record.forget()")); // while nothing happens
+    run_until(&record, venue.sequence + 1, 1500);
+    run_until(&record, venue.sequence, 60000);
+    record_fini(&record);
+    fingerprint(mine);
+    assert_string_equal(mine, expected);
+}
+
 int main(void)
 {
     const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
@@ -594,6 +613,7 @@ int main(void)
         cmocka_unit_test(a_cursor_that_went_back_is_followed),
         cmocka_unit_test(another_venues_database_is_refused),
         cmocka_unit_test(a_forgotten_record_is_rebuilt_beside_settlements),
+        cmocka_unit_test(a_record_forgotten_under_a_running_recorder_is_written_again),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     venue_fini(&venue);

@@ -1,5 +1,5 @@
 -- The record: what the tape says, once. Written by lonja_record only, rows and cursor in one transaction.
--- To rebuild it: stop the recorder, SELECT record.forget(), start it again.
+-- To rebuild it: SELECT record.forget(), as lonja_owner, whether the recorder runs or not.
 --
 -- No foreign key points into this schema (it can be emptied at any time), and none points out of it or
 -- runs inside it: the engine has already checked every reference, and a row that Postgres refused would
@@ -181,11 +181,11 @@ CREATE TABLE record.balance (
     PRIMARY KEY (account_id, asset_id)
 );
 
--- Empties the record, so that the recorder writes it again from the tape's beginning.
+-- Empties the record; a running recorder notices within a second and writes it again from the tape's beginning.
 CREATE FUNCTION record.forget() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
+    UPDATE record.cursor SET sequence = 0, time_ns = 0, checksum = 0, updated_at = now(); -- first, as the recorder
     TRUNCATE record.asset, record.instrument, record.instrument_state, record.venue_event, record.orders,
         record.order_event, record.reject, record.trade, record.ledger_entry, record.balance;
-    UPDATE record.cursor SET sequence = 0, time_ns = 0, checksum = 0, updated_at = now();
 $$;
 
 COMMIT;
