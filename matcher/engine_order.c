@@ -547,6 +547,72 @@ static bool mass_cancel_admit(const struct turn *turn, struct refusal *refusal)
     return true;
 }
 
+// ---- orders of those who may not trade any more
+// -----------------------------------------------------------
+
+static bool account_is_barred(const struct engine *engine, const struct account_rec *account)
+{
+    struct refusal refusal;
+    ASSERT(engine_member(engine, account->member) != NULL);
+    return !order_check_person(account, engine->members[account->member].suspended != 0, &refusal);
+}
+
+// Every open order holds something.
+static bool account_has_orders(const struct engine *engine, uint32_t account)
+{
+    const struct ledger *ledger = &engine->ledger;
+    uint32_t index = ledger->first_of_account[account];
+    while (index != 0 && ledger_at(ledger, index)->held == 0)
+        index = ledger_at(ledger, index)->next_of_account;
+    return index != 0;
+}
+
+void engine_cancel_barred(struct engine *engine, uint32_t account)
+{
+    ASSERT(engine->pending.command == 0);
+    for (uint32_t id = account; id <= engine->limits.accounts_max; id++) {
+        const struct account_rec *owner = engine_account(engine, id);
+        if (owner == NULL || !account_has_orders(engine, id) || !account_is_barred(engine, owner))
+            continue;
+        engine->pending = (struct pending_rec){
+            .command = CMD_order_mass_cancel, .reason = CANCEL_SUSPENDED, .account = id};
+        return;
+    }
+}
+
+// False if the command's events are used up.
+static bool cancel_of_account(struct turn *turn, const struct session *session, uint32_t account)
+{
+    const struct engine *engine = turn->engine;
+    for (uint32_t place = session->orders.first; place != 0;) {
+        uint32_t after = engine->pool.links[place].after;
+        if (order_at(&engine->pool, place)->account == account) {
+            if (turn_room(turn) == 1)
+                return false;
+            engine_cancel(turn, place, CANCEL_SUSPENDED);
+        }
+        place = after;
+    }
+    return true;
+}
+
+// The core's own: every order of one account, by ascending session and order id, then the next such
+// account. An account and the sessions that traded for it belong to one member for good.
+static void mass_cancel_barred(struct turn *turn)
+{
+    struct engine *engine = turn->engine;
+    uint32_t id = turn->command->body.order_mass_cancel.account;
+    const struct account_rec *account = engine_account(engine, id);
+    ASSERT(account != NULL && turn->resumes);
+    bool all = true;
+    for (uint32_t at = 1; at <= engine->limits.sessions_max && all; at++)
+        if (engine->sessions[at].terms.member == account->member)
+            all = cancel_of_account(turn, &engine->sessions[at], id);
+    engine_cancel_barred(engine, id); // itself, if its orders were not all
+    ASSERT(all || engine->pending.account == id);
+    turn_done(turn, false, turn->sink->count);
+}
+
 // Orders that this session entered, oldest first; more than one command's events hold goes on in
 // the next.
 void engine_order_mass_cancel(struct turn *turn)
@@ -554,6 +620,10 @@ void engine_order_mass_cancel(struct turn *turn)
     struct engine *engine = turn->engine;
     const struct order_mass_cancel_cmd *body = &turn->command->body.order_mass_cancel;
     struct refusal refusal;
+    if (turn->command->header.gateway == GATEWAY_CORE && turn->command->header.session == 0) {
+        mass_cancel_barred(turn);
+        return;
+    }
     if (!mass_cancel_admit(turn, &refusal)) {
         turn_reject(turn, &refusal);
         return;

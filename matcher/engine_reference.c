@@ -290,7 +290,7 @@ void engine_breaker_set(struct turn *turn)
     turn_instrument_state(turn, instrument);
 }
 
-// ---- members and accounts
+// ---- members and accounts: neither an account nor a session moves to another member
 // -----------------------------------------------------------------------------
 
 void engine_member_set(struct turn *turn)
@@ -310,6 +310,8 @@ void engine_member_set(struct turn *turn)
     }
     engine->members[terms.member] = terms;
     memcpy(&turn_emit(turn, EVT_member_changed)->body, &terms, sizeof(terms));
+    if (terms.suspended)
+        engine_cancel_barred(engine, ACCOUNT_VENUE_MAX + 1);
 }
 
 static bool account_terms(const struct engine *engine, const struct account_rec *terms,
@@ -321,6 +323,9 @@ static bool account_terms(const struct engine *engine, const struct account_rec 
         return refuse(refusal, REJECT_ID_RANGE, engine->limits.accounts_max, terms->account, 0);
     if (engine_member(engine, terms->member) == NULL)
         return refuse(refusal, REJECT_UNKNOWN_MEMBER, 0, terms->member, 0);
+    const struct account_rec *now = engine_account(engine, terms->account);
+    if (now != NULL && now->member != terms->member) // else its old firm could go on trading for it
+        return malformed(refusal, terms->member, ACCOUNT_FIELD_member);
     if (!within(terms->kyc, KYC_NONE, KYC_REJECTED))
         return malformed(refusal, terms->kyc, ACCOUNT_FIELD_kyc);
     if (!within(terms->accreditation, ACCREDITATION_RETAIL, ACCREDITATION_INSTITUTIONAL))
@@ -345,6 +350,7 @@ void engine_account_set(struct turn *turn)
     }
     turn->engine->accounts[terms.account] = terms;
     memcpy(&turn_emit(turn, EVT_account_changed)->body, &terms, sizeof(terms));
+    engine_cancel_barred(turn->engine, terms.account);
 }
 
 // ---- sessions
@@ -389,6 +395,8 @@ static bool session_terms(const struct turn *turn, const struct session_rec *ter
     if (terms->account_count > SESSION_ACCOUNTS_MAX || terms->account_count >= turn_room(turn))
         return malformed(refusal, terms->account_count, SESSION_FIELD_account_count);
     const struct session *now = &engine->sessions[terms->session];
+    if (now->terms.session != 0 && now->terms.member != terms->member)
+        return malformed(refusal, terms->member, SESSION_FIELD_member);
     uint32_t others = engine->session_accounts_used - now->terms.account_count;
     if (terms->account_count > engine->limits.session_accounts_max - others)
         return refuse(refusal, REJECT_ID_RANGE, engine->limits.session_accounts_max,

@@ -448,9 +448,11 @@ static bool load_pending(struct engine *engine, const struct pending_rec *record
     if (record->command != CMD_order_mass_cancel && record->command != CMD_session_close &&
         record->command != CMD_gateway_detach)
         return false;
+    bool of_account = record->command == CMD_order_mass_cancel && record->session == 0;
     if (record->command == CMD_gateway_detach
             ? record->gateway_id == 0 || record->gateway_id >= GATEWAY_COUNT
-            : engine_session(engine, record->session) == NULL)
+        : of_account ? engine_account(engine, record->account) == NULL
+                     : engine_session(engine, record->session) == NULL)
         return false;
     engine->pending = *record;
     return true;

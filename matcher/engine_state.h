@@ -211,6 +211,9 @@ void engine_order_new(struct turn *turn);
 void engine_order_cancel(struct turn *turn);
 void engine_order_amend(struct turn *turn);
 void engine_order_mass_cancel(struct turn *turn);
+// If an account that may not trade (any more) has open orders, the next command cancels them: of
+// the first such account from `account` on.
+void engine_cancel_barred(struct engine *engine, uint32_t account);
 // Cancels the order at this place: releases its hold, writes the event. Needs room for one event.
 void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason);
 

@@ -848,6 +848,63 @@ static void a_new_incarnation_learns_what_was_taken_and_closes_the_old(void **st
     assert_string_equal(say(venue, "C buys 1 @ 91"), "NOT_ATTACHED 2 1 0");
 }
 
+static const char *go_on(struct venue *venue)
+{
+    struct command next;
+    assert_true(engine_continuation(venue->engine, &next));
+    memset(&venue->command, 0, sizeof(venue->command));
+    memcpy(&venue->command, &next, (size_t)next.header.slots * SLOT_BYTES);
+    return apply(venue);
+}
+
+// Who may not enter an order has none resting either: the next command cancels them.
+static void an_account_that_may_not_trade_any_more_loses_its_orders(void **state)
+{
+    struct venue *venue = *state;
+    struct command next;
+    PLAY(venue, {"A buys 1 @ 90", "#1 holds 90"}, {"B buys 1 @ 91", "#2 holds 91"},
+         {"A sells 2 @ 99", "#3 holds 2"});
+    venue->accounts[0].flags |= ACCOUNT_SUSPENDED;
+    assert_string_equal(set_account(venue, 'A'), "account_changed");
+    assert_string_equal(go_on(venue), "#1 cancelled 1 releases 90 reason 5; "
+                                      "#3 cancelled 2 releases 2 reason 5; done 2");
+    assert_false(engine_continuation(venue->engine, &next));
+    venue->accounts[1].fatca = FATCA_BLOCKED;
+    assert_string_equal(set_account(venue, 'B'), "account_changed");
+    assert_string_equal(go_on(venue), "#2 cancelled 1 releases 91 reason 5; done 1");
+    assert_string_equal(set_account(venue, 'B'), "account_changed");
+    assert_false(engine_continuation(venue->engine, &next));
+}
+
+static void a_suspended_member_loses_the_orders_of_all_its_accounts(void **state)
+{
+    struct venue *venue = *state;
+    struct command next;
+    PLAY(venue, {"C buys 1 @ 90", "#1 holds 90"}, {"B buys 1 @ 91", "#2 holds 91"});
+    for (int i = 0; i < 70; i++)
+        say(venue, "A buys 1 @ 80");
+    set_member(venue, 1);
+    assert_non_null(strstr(go_on(venue), "#65 cancelled 1 releases 80 reason 5; done 63"));
+    assert_non_null(strstr(go_on(venue), "#72 cancelled 1 releases 80 reason 5; done 7"));
+    assert_string_equal(go_on(venue), "#2 cancelled 1 releases 91 reason 5; done 1");
+    assert_string_equal(go_on(venue), "#1 cancelled 1 releases 90 reason 5; done 1");
+    assert_false(engine_continuation(venue->engine, &next));
+    assert_int_equal(engine_open_orders(venue->engine), 0);
+}
+
+// Else the session of the old firm could go on trading for it.
+static void neither_an_account_nor_a_session_moves_to_another_member(void **state)
+{
+    struct venue *venue = *state;
+    start(venue, CMD_member_set, GATEWAY_ADMIN)->body.member_set.member = 2;
+    apply(venue);
+    venue->accounts[0].member = 2;
+    assert_string_equal(set_account(venue, 'A'), "MALFORMED 0 2 2");
+    start(venue, CMD_session_set, GATEWAY_ADMIN)->body.session_set =
+        (struct session_set_cmd){.session = 1, .member = 2, .gateway = GATEWAY_FIX};
+    assert_string_equal(apply(venue), "MALFORMED 0 2 2");
+}
+
 static void a_mass_cancel_goes_on_in_the_next_command(void **state)
 {
     struct venue *venue = *state;
@@ -944,6 +1001,9 @@ int main(void)
         TEST(a_session_leaves_for_a_reason_of_its_own_only),
         TEST(a_session_that_leaves_loses_its_orders_if_it_asked_for_that),
         TEST(a_new_incarnation_learns_what_was_taken_and_closes_the_old),
+        TEST(an_account_that_may_not_trade_any_more_loses_its_orders),
+        TEST(a_suspended_member_loses_the_orders_of_all_its_accounts),
+        TEST(neither_an_account_nor_a_session_moves_to_another_member),
         TEST(a_mass_cancel_goes_on_in_the_next_command),
         TEST(what_changes_nothing_says_so),
         TEST(a_snapshot_record_that_cannot_be_is_refused),

@@ -124,17 +124,9 @@ static bool check_pre_flight(struct order_check *check, struct refusal *refusal)
     return check_fat_finger(check, reference, refusal) && check_nav(check, refusal);
 }
 
-// E7: the instrument first, then the person.
-static bool check_eligibility(const struct order_check *check, struct refusal *refusal)
+bool order_check_person(const struct account_rec *account, bool member_suspended,
+                        struct refusal *refusal)
 {
-    const struct account_rec *account = check->account;
-    if (check->terms->status != TOKEN_SECONDARY)
-        return refuse(refusal, REJECT_TOKEN_STATUS, TOKEN_SECONDARY, check->terms->status, 0);
-    if (check->terms->trading_mode != MODE_FULL_ORDERBOOK)
-        return refuse(refusal, REJECT_TRADING_MODE, MODE_FULL_ORDERBOOK, check->terms->trading_mode,
-                      0);
-    if (check->state->phase != PHASE_CONTINUOUS)
-        return refuse(refusal, REJECT_PHASE, PHASE_CONTINUOUS, check->state->phase, 0);
     if ((account->flags & ACCOUNT_HAS_WALLET) == 0)
         return refuse(refusal, REJECT_NO_WALLET, 0, account->account, 0);
     if (account->kyc != KYC_APPROVED)
@@ -143,9 +135,22 @@ static bool check_eligibility(const struct order_check *check, struct refusal *r
         return refuse(refusal, REJECT_FATCA, FATCA_CLEAR, account->fatca, 0);
     if ((account->flags & (ACCOUNT_ACTIVATED | ACCOUNT_SUSPENDED)) != ACCOUNT_ACTIVATED)
         return refuse(refusal, REJECT_NOT_ACTIVATED, 0, account->account, 0);
-    if (check->member_suspended)
+    if (member_suspended)
         return refuse(refusal, REJECT_MEMBER_SUSPENDED, 0, account->member, 0);
     return true;
+}
+
+// E7: the instrument first, then the person.
+static bool check_eligibility(const struct order_check *check, struct refusal *refusal)
+{
+    if (check->terms->status != TOKEN_SECONDARY)
+        return refuse(refusal, REJECT_TOKEN_STATUS, TOKEN_SECONDARY, check->terms->status, 0);
+    if (check->terms->trading_mode != MODE_FULL_ORDERBOOK)
+        return refuse(refusal, REJECT_TRADING_MODE, MODE_FULL_ORDERBOOK, check->terms->trading_mode,
+                      0);
+    if (check->state->phase != PHASE_CONTINUOUS)
+        return refuse(refusal, REJECT_PHASE, PHASE_CONTINUOUS, check->state->phase, 0);
+    return order_check_person(check->account, check->member_suspended, refusal);
 }
 
 static int64_t investment_limit(const struct account_rec *account)

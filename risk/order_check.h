@@ -49,6 +49,11 @@ struct order_check {
 // True if every check passes: price and notional are set. False: *refusal says why.
 CHECKED bool order_check_run(struct order_check *check, struct refusal *refusal);
 
+// The personal half of E7: may this account trade at all? Who may not enter an order has none
+// resting either (engine_reference.c).
+CHECKED bool order_check_person(const struct account_rec *account, bool member_suspended,
+                                struct refusal *refusal);
+
 // The price that an order is compared with: last trade, else reference price, else NAV, else 0
 // (U32).
 int64_t order_check_reference(const struct instrument_state_rec *state);

@@ -572,9 +572,54 @@ static void apply_order_amend(struct naive_venue *venue)
     memcpy(out->client_id, command_tail(venue->command), body->client_id_bytes);
 }
 
+static bool barred(const struct naive_venue *venue, uint32_t id)
+{
+    const struct account_rec *account = &venue->accounts[id];
+    const uint8_t flags = ACCOUNT_HAS_WALLET | ACCOUNT_ACTIVATED;
+    return (account->flags & (flags | ACCOUNT_SUSPENDED)) != flags ||
+           account->kyc != KYC_APPROVED || account->fatca != FATCA_CLEAR ||
+           venue->members[account->member].suspended != 0;
+}
+
+static bool any_barred(const struct naive_venue *venue)
+{
+    for (uint32_t i = 0; i < venue->order_count; i++)
+        if (barred(venue, venue->orders[i].account))
+            return true;
+    return false;
+}
+
+// What the core does by itself: the orders of the lowest account that may not trade any more.
+static void cancel_barred(struct naive_venue *venue)
+{
+    uint32_t account = 0;
+    for (uint32_t i = 0; i < venue->order_count; i++)
+        if (barred(venue, venue->orders[i].account) &&
+            (account == 0 || venue->orders[i].account < account))
+            account = venue->orders[i].account;
+    for (uint32_t session = 1; session < NAIVE_SESSIONS; session++) {
+        uint32_t i = 0;
+        while (i < venue->order_count && room(venue) > 1) {
+            struct naive_order *order = &venue->orders[i];
+            if (order->session != session || order->account != account) {
+                i++;
+                continue;
+            }
+            cancel(venue, order, CANCEL_SUSPENDED);
+            erase_order(venue, order);
+        }
+    }
+    venue->unfinished = any_barred(venue);
+    done(venue, 0, venue->event_count);
+}
+
 static void apply_order_mass_cancel(struct naive_venue *venue)
 {
     const struct order_mass_cancel_cmd *body = &venue->command->body.order_mass_cancel;
+    if (venue->command->header.gateway == GATEWAY_CORE && venue->command->header.session == 0) {
+        cancel_barred(venue);
+        return;
+    }
     if (session_refused(venue) || (body->account != 0 && account_refused(venue, body->account)))
         return;
     if (body->instrument >= NAIVE_INSTRUMENTS ||
@@ -705,8 +750,8 @@ static void apply_session_close(struct naive_venue *venue)
         return;
     bool believed =
         venue->command->header.gateway == GATEWAY_CORE || body->reason == CANCEL_BY_OWNER;
-    venue->unfinished = !leave(venue, body->closed_session,
-                               believed ? (uint8_t)body->reason : CANCEL_DISCONNECT);
+    venue->unfinished =
+        !leave(venue, body->closed_session, believed ? (uint8_t)body->reason : CANCEL_DISCONNECT);
 }
 
 // ---- ledger
@@ -871,11 +916,13 @@ static void apply_reference_data(struct naive_venue *venue)
     case CMD_member_set:
         memcpy(&venue->members[id], &command->body, sizeof(venue->members[id]));
         memcpy(&emit(venue, EVT_member_changed)->body, &command->body, sizeof(venue->members[id]));
+        venue->unfinished = any_barred(venue);
         return;
     case CMD_account_set:
         memcpy(&venue->accounts[id], &command->body, sizeof(venue->accounts[id]));
         memcpy(&emit(venue, EVT_account_changed)->body, &command->body,
                sizeof(venue->accounts[id]));
+        venue->unfinished = any_barred(venue);
         return;
     case CMD_instrument_phase:
         venue->states[id].phase = command->body.instrument_phase.phase;
