@@ -6,17 +6,26 @@
 
 enum { MESSAGE_BYTES_MAX = 4096 };
 
-// Written at once: waiting for the socket to be writable would only add a turn of the loop.
+// A message may come in parts, cut where a read ended. Written at once: waiting for the socket to be writable
+// would only add a turn of the loop.
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
 {
-    static unsigned char buffer[LWS_PRE + MESSAGE_BYTES_MAX];
+    static unsigned char buffer[LWS_PRE + MESSAGE_BYTES_MAX]; // one client at a time
+    static size_t held;
     (void)user;
+    if (reason == LWS_CALLBACK_ESTABLISHED)
+        held = 0;
     if (reason != LWS_CALLBACK_RECEIVE)
         return 0;
-    if (bytes > MESSAGE_BYTES_MAX)
+    if (held + bytes > MESSAGE_BYTES_MAX)
         return -1;
-    memcpy(buffer + LWS_PRE, in, bytes);
-    return lws_write(wsi, buffer + LWS_PRE, bytes, LWS_WRITE_TEXT) < (int)bytes ? -1 : 0;
+    memcpy(buffer + LWS_PRE + held, in, bytes);
+    held += bytes;
+    if (!lws_is_final_fragment(wsi) || lws_remaining_packet_payload(wsi) > 0)
+        return 0;
+    size_t whole = held;
+    held = 0;
+    return lws_write(wsi, buffer + LWS_PRE, whole, LWS_WRITE_TEXT) < (int)whole ? -1 : 0;
 }
 
 void echo_ws(uint16_t port)

@@ -67,6 +67,7 @@ enum {
     RING_EVENTS = 1 << 18,
     ROUNDS_MAX = 9,
     LEVELS_MAX = 100000,
+    INCARNATION = 1, // of the gateways
 };
 
 static const uint64_t operations_of[] = {300000, 1000000, 5000000}; // by enum report_length
@@ -99,6 +100,7 @@ static void stamp(struct bench *bench, struct command *command)
 {
     command->header.sequence = ++bench->sequence;
     command->header.time_ns = bench->sequence;
+    command->header.incarnation = INCARNATION;
 }
 
 static struct command *next_command(struct bench *bench)
@@ -282,7 +284,7 @@ static void bench_open(struct bench *bench)
     bench->commands = allocate((size_t)CHUNK * 2 * FLOW_COMMAND_BYTES);
     bench->sequence_of = allocate(commands * sizeof(uint64_t));
     bench->id_of = allocate(commands * sizeof(uint32_t));
-    flow_venue(bench->workload->instruments, 0, set_up, bench);
+    flow_venue(bench->workload->instruments, INCARNATION, set_up, bench);
 }
 
 static void bench_close(struct bench *bench)

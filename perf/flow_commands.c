@@ -7,6 +7,7 @@ enum {
     ACCOUNTS_PER_SESSION = 8,
     ACCOUNTS = SESSIONS * ACCOUNTS_PER_SESSION,
     ACCOUNT_FIRST = 1001,
+    CLIENT_ID_BYTES = 12,
     TICK = 10000,
     MIDDLE = 32768, // ticks: where the flow's prices begin
 };
@@ -55,6 +56,12 @@ static uint32_t session_of(uint32_t id)
     return 1 + id % ACCOUNTS / ACCOUNTS_PER_SESSION;
 }
 
+static void write_client_id(char *out, uint32_t id)
+{
+    for (int i = CLIENT_ID_BYTES - 1; i >= 0; i--, id >>= 4)
+        out[i] = "0123456789abcdef"[id & 15];
+}
+
 void flow_command_new(struct command *out, const struct order_flow_operation *operation, uint32_t id)
 {
     start(out, CMD_order_new, GATEWAY_FIX, session_of(id));
@@ -68,8 +75,8 @@ void flow_command_new(struct command *out, const struct order_flow_operation *op
     order->flags = ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV;
     order->price = (int64_t)operation->price * TICK;
     order->quantity = operation->quantity;
-    order->client_id_bytes = 12;
-    memcpy(command_tail_writable(out), &id, sizeof(id));
+    order->client_id_bytes = CLIENT_ID_BYTES;
+    write_client_id(command_tail_writable(out), id);
     ASSERT(command_slots(CMD_order_new, order->client_id_bytes) == FLOW_COMMAND_SLOTS);
 }
 

@@ -248,6 +248,7 @@ int main(int count, char **words)
     bench_open(&bench, folder, length);
     machine_pin(0); // after the venue's threads: they run where they like
     run_commands(&bench, LIVE, 5000, &filling);
+    ASSERT(engine_open_orders(bench.core.replay.engine) > LIVE / 2); // refusals would be faster
     run_rates(&bench, length, &options);
     if (options.length != LENGTH_SMOKE) {
         machine_hogs_start();

@@ -202,6 +202,8 @@ static bool take_answers(struct run *run, uint64_t orders)
             load->protocol->answer(load, load->input + at, load->input_bytes - at);
         if (answer.bytes == 0)
             break;
+        if (answer.refused && load->refused == 0)
+            snprintf(load->refusal, sizeof load->refusal, "%.*s", (int)answer.bytes, load->input + at);
         at += answer.bytes;
         take_answer(run, &answer, orders);
     }
@@ -246,8 +248,11 @@ static bool run_requests(struct run *run, uint64_t orders)
         if (!flush(run->load))
             return false;
         if (is_late(run)) {
-            errno = ETIMEDOUT;
-            return failed(run->load, "waiting for the last answers");
+            fprintf(stderr, "load: %s: %llu of %llu requests answered, %llu refused, %zu bytes not sent\n",
+                    run->load->protocol->name, (unsigned long long)run->answered,
+                    (unsigned long long)run->requests, (unsigned long long)run->load->refused,
+                    run->load->output_bytes);
+            return false;
         }
     }
     return true;
@@ -269,7 +274,7 @@ bool load_run(struct load *load, uint32_t orders_per_s, double seconds, struct s
     if (!set_blocking(load, false) || !run_requests(&run, orders))
         return false;
     if (load->refused > 0)
-        fprintf(stderr, "load: %s: %llu requests were refused\n", load->protocol->name,
-                (unsigned long long)load->refused);
+        fprintf(stderr, "load: %s: %llu requests were refused, the first by: %.300s\n", load->protocol->name,
+                (unsigned long long)load->refused, load->refusal);
     return load->refused == 0;
 }

@@ -54,6 +54,7 @@ struct load {
     size_t input_bytes;
     uint32_t messages_sent; // FIX: MsgSeqNum
     uint64_t refused;       // answers that were refusals: a run with any has failed
+    char refusal[512];      // the first of them
 };
 
 // Connects to 127.0.0.1:port and logs on.

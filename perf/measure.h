@@ -9,7 +9,7 @@
 
 enum {
     SAMPLES_STEP_BITS = 6, // 64 buckets per power of two
-    SAMPLES_BUCKETS = (64 - SAMPLES_STEP_BITS) << SAMPLES_STEP_BITS,
+    SAMPLES_BUCKETS = (65 - SAMPLES_STEP_BITS) << SAMPLES_STEP_BITS,
 };
 
 struct samples {
