@@ -126,13 +126,13 @@ static void results_begin(struct settle *settle)
     settle->core_begun = true;
 }
 
-// Not while an answer is unwritten: its row would be read as open.
+// Every answer is written down here: the row of one that is not would be read as open.
 static void results_read(struct settle *settle)
 {
     size_t count = 0;
 
-    if (!settle->results_stale || settle->answer_count > 0 ||
-        settle->result_first < settle->result_count)
+    ASSERT(settle->answer_count == 0);
+    if (!settle->results_stale || settle->result_first < settle->result_count)
         return;
     if (!settle_store_ok(settle,
                          settle->store.results(settle->store.context, settle->results, &count,
@@ -160,6 +160,14 @@ static size_t results_send(struct settle *settle)
         settle->result_sent++;
     settle->counters.results_sent += settle->result_sent - before;
     return settle->result_sent - before;
+}
+
+// Answers first, then what is to be sent: not the other way round (results_read).
+static size_t results_pass(struct settle *settle)
+{
+    size_t done = results_poll(settle);
+
+    return done + results_send(settle);
 }
 
 // ---- the pass
@@ -301,7 +309,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
         return 0;
     }
     pass_plan(settle, now_ns);
-    done = results_poll(settle) + results_send(settle);
+    done = results_pass(settle);
     if (!settle->store_failed &&
         settle_store_ok(settle, settle->store.retry(settle->store.context, &retried)))
         settle->results_stale |= retried > 0;
@@ -314,7 +322,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     if (!settle->store_failed)
         done += pass_off_chain(settle);
     if (!settle->store_failed)
-        done += results_poll(settle) + results_send(settle);
+        done += results_pass(settle);
     pass_deadline(settle, now_ns);
     return settle->store_failed || settle->chain_failed ? 0 : done + retried;
 }
