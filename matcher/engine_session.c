@@ -19,13 +19,10 @@ bool engine_gateway_admit(struct turn *turn, struct refusal *refusal)
     const struct command_header *header = &turn->command->header;
     ASSERT(header->gateway < GATEWAY_COUNT);
     struct session *session = engine_session(turn->engine, header->session);
-    // Followers find sessions and count their messages by the events' headers: what a gateway says
-    // of a session that is not its own must not reach them.
-    if (header->gateway == GATEWAY_CORE ||
-        (session != NULL && session->terms.gateway == header->gateway)) {
-        turn->session = header->session;
+    // Followers count a session's messages by the events' headers: what a gateway says of a session
+    // that is not its own must not be counted.
+    if (session != NULL && session->terms.gateway == header->gateway)
         turn->session_seq = header->session_seq;
-    }
     if (header->gateway == GATEWAY_CORE || header->type == CMD_gateway_attach)
         return true;
     struct gateway *gateway = &turn->engine->gateways[header->gateway];

@@ -66,8 +66,7 @@ struct turn {
     struct engine *engine;
     const struct command *command;
     struct event_sink *sink;
-    uint32_t session;     // the command's, for its events; 0 if it is not its gateway's
-    uint32_t session_seq; // likewise
+    uint32_t session_seq; // the command's, for its events; 0 if the session is not its gateway's
     bool resumes;         // it goes on with engine->pending
 };
 
@@ -185,7 +184,7 @@ static inline struct event *turn_emit(struct turn *turn, uint8_t type)
                                           .type = type,
                                           .gateway = from->gateway,
                                           .version = SCHEMA_VERSION,
-                                          .session = turn->session,
+                                          .session = from->session,
                                           .session_seq = turn->session_seq,
                                           .gateway_seq = from->gateway_seq};
     memset(&event->body, 0, sizeof(event->body));
