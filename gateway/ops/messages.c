@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/decimal.h"
+#include "gateway/common/words.h"
 #include "schema/rejects.h"
 
 enum { SETTLEMENT_KEY_SECONDS = 7 * 24 * 3600 };
@@ -77,7 +78,7 @@ static json_t *of_instrument_state(const struct view *view, const struct event *
     ASSERT(instrument != NULL);
     json_t *json = base_of(event);
     set_symbol(json, instrument);
-    json_object_set_new(json, "phase", json_integer(state->phase));
+    json_object_set_new(json, "phase", json_string(word_of_phase(state->phase)));
     json_object_set_new(json, "breaker_tripped", json_boolean(state->breaker_tripped));
     json_object_set_new(json, "last_price", decimal(state->last_price, 6));
     json_object_set_new(json, "reference_price", decimal(state->reference_price, 6));
@@ -120,15 +121,24 @@ static json_t *of_rejected(const struct view *view, const struct event *event,
     return json;
 }
 
+static void set_flag(json_t *json, const char *name, unsigned flags, unsigned flag)
+{
+    json_object_set_new(json, name, json_boolean((flags & flag) != 0));
+}
+
 static json_t *of_account(const struct event *event, struct ops_message *out)
 {
     const struct account_changed_evt *account = &event->body.account_changed;
     json_t *json = base_of(event);
     json_object_set_new(json, "account", json_integer(account->account));
-    json_object_set_new(json, "kyc", json_integer(account->kyc));
-    json_object_set_new(json, "fatca", json_integer(account->fatca));
-    json_object_set_new(json, "flags", json_integer(account->flags));
+    json_object_set_new(json, "kyc", json_string(word_of_kyc(account->kyc)));
+    json_object_set_new(json, "fatca", json_string(word_of_fatca(account->fatca)));
+    set_flag(json, "activated", account->flags, ACCOUNT_ACTIVATED);
+    set_flag(json, "suspended", account->flags, ACCOUNT_SUSPENDED);
+    set_flag(json, "has_wallet", account->flags, ACCOUNT_HAS_WALLET);
+    set_flag(json, "limits_waived", account->flags, ACCOUNT_NO_LIMITS);
     out->channel = "risk";
+    strcpy(out->key, "risk");
     return json;
 }
 

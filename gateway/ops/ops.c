@@ -1,8 +1,8 @@
-// Happy path: load the view from the snapshot, replay to the present without a word, then: event ->
-// message -> PUBLISH and SET of its key; once a second health; every five seconds a look at
-// Postgres. Redis away: messages are dropped (counted), the last one of each key is kept here and
-// set again when it is back. Postgres away: the gauges that come from it are left out of the page,
-// postgres_up is 0.
+// Happy path: load the view from the snapshot, replay to the present without a word (keeping the
+// last message of each key), then: event -> message -> PUBLISH and SET of its key; once a second
+// health; every five seconds a look at Postgres. Redis away: messages are dropped (counted), the
+// last one of each key is kept here and set again when it is back. Postgres away: the gauges that
+// come from it are left out of the page, postgres_up is 0.
 #include "gateway/ops/ops.h"
 
 #include <inttypes.h>
@@ -44,21 +44,29 @@ struct ops {
     struct last_messages *last;
     struct ops_metrics metrics;
     uint64_t present_seq; // what was durable when we started: up to it nothing is announced
+    bool present_known;   // not before the core has recovered, if it starts together with us
+    bool present;         // history is behind us
 };
 
 // ---- Redis
 // -------------------------------------------------------------------------------------------------
 
+enum { NAME_BYTES = CONFIG_TEXT_BYTES_MAX + 128 };
+
+static void key_name(const struct ops *ops, char name[NAME_BYTES], const char *key)
+{
+    snprintf(name, NAME_BYTES, "%slast:%s", ops->boot->config.redis_prefix, key);
+}
+
 static void announce(struct ops *ops, const char *channel, const char *key, unsigned key_seconds,
                      const char *text)
 {
-    char name[CONFIG_TEXT_BYTES_MAX + 128];
-    const char *prefix = ops->boot->config.redis_prefix;
-    snprintf(name, sizeof name, "%s%s", prefix, channel);
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s%s", ops->boot->config.redis_prefix, channel);
     redis_publish(ops->redis, name, text);
     if (key[0] == 0)
         return;
-    snprintf(name, sizeof name, "%slast:%s", prefix, key);
+    key_name(ops, name, key);
     redis_set(ops->redis, name, text, key_seconds);
     last_messages_keep(ops->last, name, text, key_seconds);
 }
@@ -72,7 +80,8 @@ static void set_again(void *context, const char *key, const char *text, unsigned
 static void on_redis_connected(void *context)
 {
     struct ops *ops = context;
-    last_messages_each(ops->last, set_again, ops);
+    if (ops->present)
+        last_messages_each(ops->last, set_again, ops);
 }
 
 // ---- events
@@ -88,17 +97,43 @@ static void count(struct ops_metrics *metrics, const struct event *event)
         metrics->rejects[event->body.rejected.code]++;
 }
 
+// Of history nobody hears, but its last messages belong under the keys.
 static void on_event(struct ops *ops, const struct event *event)
 {
     struct ops_message message;
+    char name[NAME_BYTES];
     view_apply(ops->view, event);
-    if (event->header.sequence <= ops->present_seq)
-        return;
-    count(&ops->metrics, event);
+    if (ops->present)
+        count(&ops->metrics, event);
     if (!ops_message_of(ops->view, event, &message))
         return;
-    announce(ops, message.channel, message.key, message.key_seconds, message.text);
+    if (ops->present) {
+        announce(ops, message.channel, message.key, message.key_seconds, message.text);
+    } else if (message.key[0] != 0) {
+        key_name(ops, name, message.key);
+        last_messages_keep(ops->last, name, message.text, message.key_seconds);
+    }
     free(message.text);
+}
+
+// What is durable already when the core runs is history; a core that starts together with us has
+// not said yet how far it goes: what it recovers is history too.
+static void learn_present(struct ops *ops)
+{
+    const struct event_ring_control *core = follower_core(ops->follower);
+    if (ops->present_known ||
+        atomic_load_explicit(&core->core_state, memory_order_acquire) != CORE_RUNNING)
+        return;
+    ops->present_seq = atomic_load_explicit(&core->base_sequence, memory_order_acquire);
+    ops->present_known = true;
+}
+
+static void history_is_behind(struct ops *ops)
+{
+    ops->present = true;
+    log_info("announcing from sequence=%" PRIu64 " on", ops->present_seq + 1);
+    if (redis_is_up(ops->redis))
+        last_messages_each(ops->last, set_again, ops);
 }
 
 // One bounded turn; true if there may be more.
@@ -106,9 +141,15 @@ static bool follow(struct ops *ops)
 {
     struct event events[EVENTS_PER_TURN];
     size_t got = follower_poll(ops->follower, events, EVENTS_PER_TURN);
-    for (size_t i = 0; i < got; i++)
+    learn_present(ops); // behind the poll: nothing above it can be read before it is known
+    for (size_t i = 0; i < got; i++) {
+        if (!ops->present && ops->present_known && events[i].header.sequence > ops->present_seq)
+            history_is_behind(ops);
         on_event(ops, &events[i]);
+    }
     ops->metrics.followed_seq = follower_sequence(ops->follower);
+    if (!ops->present && ops->present_known && ops->metrics.followed_seq >= ops->present_seq)
+        history_is_behind(ops);
     return got > 0;
 }
 
@@ -269,8 +310,11 @@ static bool open_venue(struct ops *ops)
     ops->follower = follower_open(ops->boot, from);
     if (ops->follower == NULL)
         return false;
-    ops->present_seq = follower_durable_seq(ops->follower);
-    log_info("ops begins snapshot=%" PRIu64 " present=%" PRIu64, from, ops->present_seq);
+    const struct event_ring_control *core = follower_core(ops->follower);
+    ops->present_known =
+        atomic_load_explicit(&core->core_state, memory_order_acquire) == CORE_RUNNING;
+    ops->present_seq = ops->present_known ? follower_durable_seq(ops->follower) : 0;
+    log_info("ops begins snapshot=%" PRIu64 " durable=%" PRIu64, from, ops->present_seq);
     return true;
 }
 

@@ -62,6 +62,30 @@ static void a_reject_is_told_on_risk_with_its_words(void **state)
     view_destroy(view);
 }
 
+static void states_are_told_in_words(void **state)
+{
+    (void)state;
+    struct view *view = view_with_port();
+    struct event event = {.header = {.sequence = 8, .type = EVT_instrument_state, .last = 1}};
+    event.body.instrument_state.instrument = 1;
+    event.body.instrument_state.phase = PHASE_HALTED;
+    struct ops_message message;
+    json_t *json = message_json(view, &event, &message);
+    assert_string_equal(json_string_value(json_object_get(json, "phase")), "halted");
+    json_decref(json);
+    event = (struct event){.header = {.sequence = 9, .type = EVT_account_changed, .last = 1}};
+    event.body.account_changed = (struct account_changed_evt){
+        .account = 101, .kyc = KYC_APPROVED, .fatca = FATCA_BLOCKED, .flags = ACCOUNT_SUSPENDED};
+    json = message_json(view, &event, &message);
+    assert_string_equal(message.key, "risk");
+    assert_string_equal(json_string_value(json_object_get(json, "kyc")), "approved");
+    assert_string_equal(json_string_value(json_object_get(json, "fatca")), "blocked");
+    assert_true(json_is_true(json_object_get(json, "suspended")));
+    assert_true(json_is_false(json_object_get(json, "activated")));
+    json_decref(json);
+    view_destroy(view);
+}
+
 static void an_accepted_order_is_not_told(void **state)
 {
     (void)state;
@@ -135,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reject_is_told_on_risk_with_its_words),
+        cmocka_unit_test(states_are_told_in_words),
         cmocka_unit_test(an_accepted_order_is_not_told),
         cmocka_unit_test(only_the_newest_text_of_a_key_is_kept_and_expiring_keys_are_bounded),
         cmocka_unit_test(the_metrics_page_leaves_out_what_is_not_known),

@@ -1,7 +1,8 @@
-// Happy path: connect -> connected -> commands pipelined, answers counted. Failure modes: refused
-// or lost (the disconnect callback clears the context; the next tick connects again), silent (no
-// answer within timeout_ms while commands are pending: we disconnect), too slow (pending_max
-// reached: dropped, counted).
+// Happy path: connect -> PING -> answered: up -> commands pipelined, answers counted. (A frozen
+// Redis connects, because the kernel does it; it does not answer.) Failure modes: refused or lost
+// (the disconnect callback clears the context; the next tick connects again), silent (no answer
+// within timeout_ms while commands are pending: we disconnect), too slow (pending_max reached:
+// dropped, counted).
 #include "gateway/ops/redis.h"
 
 #include <hiredis/async.h>
@@ -85,12 +86,24 @@ static void cleanup(void *context)
 static void gone(struct redis *redis, const char *why)
 {
     if (redis->up)
-        log_warning("redis lost, publishing stops until it is back reason=\"%s\" dropped=%llu", why,
-                    (unsigned long long)redis->counters.dropped);
+        log_warning("redis lost, publishing stops until it is back reason=\"%s\" unanswered=%u",
+                    why, redis->pending);
     redis->context = NULL; // hiredis frees it after this callback
     redis->up = false;
+    redis->counters.dropped += redis->pending; // nobody knows whether they were heard
     redis->pending = 0;
     redis->counters.errors++;
+}
+
+static void on_greeting(redisAsyncContext *context, void *answer, void *unused)
+{
+    (void)unused;
+    struct redis *redis = context->data;
+    if (redis == NULL || answer == NULL)
+        return; // the connection ends: `gone` counts it
+    redis->up = true;
+    log_info("redis connected host=%s port=%d", redis->options.host, redis->options.port);
+    redis->options.connected(redis->options.context);
 }
 
 static void on_connect(const redisAsyncContext *context, int status)
@@ -103,9 +116,8 @@ static void on_connect(const redisAsyncContext *context, int status)
         gone(redis, context->errstr);
         return;
     }
-    redis->up = true;
-    log_info("redis connected host=%s port=%d", redis->options.host, redis->options.port);
-    redis->options.connected(redis->options.context);
+    if (redisAsyncCommand(redis->context, on_greeting, NULL, "PING") != REDIS_OK)
+        log_limited(LOG_WARNING, "redis cannot be greeted reason=\"%s\"", context->errstr);
 }
 
 static void on_disconnect(const redisAsyncContext *context, int status)
@@ -163,6 +175,8 @@ void redis_close(struct redis *redis)
 static void give_up(struct redis *redis)
 {
     redisAsyncContext *context = redis->context;
+    if (!redis->up)
+        log_limited(LOG_WARNING, "redis does not answer port=%d", redis->options.port);
     gone(redis, "no answer");
     context->data = NULL;
     redisAsyncFree(context);

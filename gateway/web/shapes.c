@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/decimal.h"
+#include "gateway/common/words.h"
 
 static const char *name_of(const char *const *names, size_t count, unsigned value)
 {
@@ -28,15 +29,6 @@ static const char *const modes[] = {
     [MODE_PRIMARY_SUBSCRIPTION] = "primary_subscription",
     [MODE_FULL_ORDERBOOK] = "full_orderbook",
     [MODE_FIXED_PRICE_OTC] = "fixed_price_otc",
-};
-static const char *const phases[] = {
-    [PHASE_CLOSED] = "closed",
-    [PHASE_PRE_OPEN] = "pre_open",
-    [PHASE_OPENING_AUCTION] = "opening_auction",
-    [PHASE_CONTINUOUS] = "continuous",
-    [PHASE_VOLATILITY_AUCTION] = "volatility_auction",
-    [PHASE_HALTED] = "halted",
-    [PHASE_CLOSING_AUCTION] = "closing_auction",
 };
 
 const char *shape_side(uint8_t side)
@@ -167,7 +159,7 @@ void shape_instrument(struct json_out *out, const struct view *view,
     json_text(out, "currency", cash_symbol(view, terms->cash_asset));
     json_text(out, "status", NAME_OF(statuses, terms->status));
     json_text(out, "trading_mode", NAME_OF(modes, terms->trading_mode));
-    json_text(out, "phase", NAME_OF(phases, state->phase));
+    json_text(out, "phase", word_of_phase(state->phase));
     json_boolean(out, "breaker_tripped", state->breaker_tripped != 0);
     json_integer(out, "quantity_decimals", terms->token_scale);
     json_decimal(out, "tick", terms->tick, CASH_SCALE);
