@@ -755,8 +755,7 @@ static void a_client_id_that_is_no_plain_text_is_refused_and_not_repeated(void *
 {
     struct venue *venue = *state;
     static const char *const bad[] = {"te\0t", "te\xfft", "te\nt", "tes\x7f",
-                                      "\x01"
-                                      "est"};
+                                      "\001est"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         start_order(venue, 'C', SIDE_BUY, 1, 100);
         memcpy(command_tail_writable(&venue->command), bad[i], 4);

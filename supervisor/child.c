@@ -97,8 +97,7 @@ const char *child_state_name(enum child_state state)
     case CHILD_STOPPED:
         return "stopped";
     default:
-        ASSERT(!"a child state");
-        return "";
+        assert_failed(__FILE__, __LINE__, "a child state that does not exist");
     }
 }
 
