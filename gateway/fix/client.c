@@ -161,8 +161,8 @@ static void on_verdict(void *context, enum verdict verdict, uint32_t session_id)
     case VERDICT_GOOD:
         welcome(client, session_id);
         break;
-    case VERDICT_WRONG:
-        refuse(client, session_id, reject_entry(REJECT_BAD_CREDENTIALS)->text);
+    case VERDICT_WRONG: // of no session: its numbers would tell that it exists
+        refuse(client, 0, reject_entry(REJECT_BAD_CREDENTIALS)->text);
         break;
     case VERDICT_NO_DATABASE:
         refuse(client, 0, "the database cannot be reached; retry");

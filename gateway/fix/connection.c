@@ -200,8 +200,9 @@ void connection_hold(struct connection *connection, bool held)
 
 static void garbled(struct connection *connection, const char *bytes, size_t count)
 {
-    char text[200];
-    frame_printable(text, sizeof text, bytes, count);
+    char text[200] = "(goes on)"; // may begin in the middle of a password
+    if (connection->garbled == 0)
+        frame_printable(text, sizeof text, bytes, count);
     log_limited(LOG_WARNING, "garbled message ignored peer=%s bytes=%zu text=%s", connection->peer,
                 count, text);
     if (++connection->garbled > GARBLED_MAX)

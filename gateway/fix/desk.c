@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "gateway/fix/frame.h"
 #include "gateway/fix/report.h"
 #include "gateway/fix/session.h"
 #include "gateway/fix/trading.h"
@@ -27,6 +28,9 @@ static void visit_kept(void *context, const struct store_record *record)
         return;
     memcpy(&order, record->state, sizeof order);
     orders_put(&desk->orders, &order);
+    struct frame_field id; // of the cancel, where the message answers one
+    if (frame_field(record->text, record->text_bytes, 11, &id))
+        orders_mean(&desk->orders, order.session, id.value, id.bytes, order.order);
 }
 
 struct session *desk_session(struct desk *desk, uint32_t id, const char *comp_id)
@@ -446,26 +450,37 @@ static void refuse_lost(struct desk *desk, uint64_t below)
     }
 }
 
-static void hear(struct desk *desk, uint64_t gateway_seq)
+// Returns whether commands before this one turn out to be lost.
+static bool hear(struct desk *desk, uint64_t gateway_seq)
 {
-    if (gateway_seq > desk->heard_seq + 1)
+    bool lost = gateway_seq > desk->heard_seq + 1;
+    if (lost)
         refuse_lost(desk, gateway_seq);
     if (gateway_seq > desk->heard_seq)
         desk->heard_seq = gateway_seq;
+    return lost;
+}
+
+static void retry_all(struct desk *desk)
+{
+    for (uint32_t i = 0; i < desk->open_count; i++)
+        trading_retry(desk->open[i]);
 }
 
 void desk_on_event(struct desk *desk, const struct event *event)
 {
     bool of_ours = event->header.gateway == GATEWAY_FIX;
     orders_begin_day(&desk->orders, event->header.time_ns);
-    if (of_ours && !desk->poss_resend) // before, it is of an incarnation before us
-        hear(desk, event->header.gateway_seq);
+    // Before the first attach an event is of an incarnation before us.
+    bool lost = of_ours && !desk->poss_resend && hear(desk, event->header.gateway_seq);
     dispatch(desk, event);
     if (event->header.last == 0 || !of_ours)
         return;
     flights_remove(&desk->flights, event->header.gateway_seq);
     struct session *session = session_of(desk, event->header.session);
-    if (session != NULL && session->waiting_count > 0)
+    if (lost)
+        retry_all(desk);
+    else if (session != NULL && session->waiting_count > 0)
         trading_retry(session);
 }
 

@@ -1,6 +1,8 @@
 // The gateway's trading between bare FIX bytes and the real engine.
 #include "gateway/fix/testing.h"
 
+#include "gateway/fix/report.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +78,7 @@ static void digits_off_the_grid_are_refused_and_never_rounded(void **state)
     struct peer *atlantic = &venue->peers[0];
     peer_connect(atlantic, "");
     order(atlantic, "A1", '1', "1.001", "100");
-    peer_expect(atlantic, "35=8|11=A1|150=8|39=8|5004=81|37=NONE|17=R1-2|");
+    peer_expect(atlantic, "35=8|11=A1|150=8|39=8|5004=81|37=NONE|17=R1-1-2|");
     order(atlantic, "A2", '1', "1", "100.0000001");
     peer_expect(atlantic, "35=8|11=A2|39=8|5004=81|");
     order(atlantic, "A3", '1', "1", "100.005");
@@ -266,6 +268,137 @@ static void a_full_ring_is_an_answer_and_cancels_still_pass(void **state)
     peer_expect(atlantic, "35=8|11=C0|41=A0|150=4|");
 }
 
+// Cut to 36 characters it could be the id of another, living order.
+static void an_id_that_is_too_long_is_never_answered_under_a_shorter_one(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    const char id[] = "123456789012345678901234567890123456";
+    char text[256];
+    peer_connect(atlantic, "");
+    order(atlantic, id, '1', "1", "100");
+    venue_run(venue);
+    snprintf(text, sizeof text, "35=8|11=%s|150=0|", id);
+    peer_expect(atlantic, text);
+    snprintf(text, sizeof text, "%s7", id);
+    order(atlantic, text, '1', "1", "100");
+    peer_expect_no(atlantic, "35=8|");
+    peer_expect(atlantic, "35=3|45=3|371=11|372=D|373=5|");
+    snprintf(text, sizeof text, "35=F|41=%s7|11=C1|55=PORT|54=1|60=20261120-10:00:00|", id);
+    peer_send(atlantic, text);
+    peer_expect(atlantic, "35=3|45=4|371=41|372=F|373=5|");
+    snprintf(text, sizeof text, "35=H|11=%s|790=%s7|55=PORT|54=1|", id, id);
+    peer_send(atlantic, text);
+    peer_expect(atlantic, "35=3|45=5|371=790|372=H|373=5|");
+    venue_run(venue);
+    assert_int_equal(engine_open_orders(venue->engine), 1);
+}
+
+static void an_average_price_that_eight_decimals_cannot_hold_has_fewer(void **state)
+{
+    struct venue *venue = *state;
+    struct fix_order order = {.order = 1,
+                              .price = INT64_MAX - 7,
+                              .quantity = 100,
+                              .leaves = 0,
+                              .session = 1,
+                              .account = 101,
+                              .instrument = 1,
+                              .side = SIDE_BUY,
+                              .type = ORDER_LIMIT,
+                              .filled_notional = INT64_MAX - 7};
+    const struct happening what = {.exec_type = 'I'};
+    struct report report;
+    report_order(&report, &order, &what, venue->view);
+    bool found = false;
+    for (size_t i = 0; i < report.field_count; i++)
+        if (report.fields[i].tag == 6) {
+            found = true;
+            assert_int_equal(report.fields[i].value.bytes, strlen("9223372036854.7758"));
+            assert_memory_equal(report.fields[i].value.at, "9223372036854.7758", 18);
+        }
+    assert_true(found);
+}
+
+static uint64_t tomorrow_ns(void *context)
+{
+    (void)context;
+    return clock_wall_ns(&clock_system) + 24ull * 3600 * 1000000000;
+}
+
+static void ids_are_free_on_a_new_day_before_anything_has_happened(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    const struct clock tomorrow = {.monotone_ns = clock_system.monotone_ns, .wall_ns = tomorrow_ns};
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1", "100");
+    order(atlantic, "A2", '1', "1", "100");
+    venue_run(venue);
+    peer_send(atlantic, "35=F|41=A1|11=A3|55=PORT|54=1|60=20261120-10:00:00|");
+    venue_run(venue);
+    venue->desk.clock = &tomorrow;
+    atlantic->read = atlantic->heard_count;
+    order(atlantic, "A1", '1', "1", "100"); // yesterday's, cancelled
+    order(atlantic, "A2", '1', "1", "100"); // yesterday's, still open
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A2|39=8|5004=53|");
+    peer_expect(atlantic, "35=8|11=A1|150=0|");
+    venue->desk.clock = &clock_system;
+}
+
+static void an_order_sent_again_while_the_first_is_in_flight_waits_for_it(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    const char again[] = "35=D|97=Y|11=A1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|59=1|";
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1", "100");
+    peer_send(atlantic, again);
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A1|150=0|");
+    peer_expect(atlantic, "35=8|11=A1|150=I|39=0|");
+    peer_expect_no(atlantic, "39=8|");
+    assert_int_equal(engine_open_orders(venue->engine), 1);
+    // Where the core lost the first, the second is the order.
+    order(atlantic, "B1", '1', "1", "100");
+    peer_send(atlantic, "35=D|97=Y|11=B1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|");
+    venue_restart_core(venue);
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=B1|39=8|5004=86|");
+    peer_expect(atlantic, "35=8|11=B1|150=0|");
+    assert_int_equal(engine_open_orders(venue->engine), 2);
+}
+
+static void what_we_would_not_do_is_refused_and_not_ignored(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    static const char *const asked[][2] = {
+        {"40=2|44=100|21=3|", "35=3|371=21|373=5|"}, // manual handling
+        {"40=1|44=100|", "35=8|39=8|5004=25|"},      // a market order with a price
+        {"40=2|44=100|59=6|432=20261120|", "35=3|371=432|373=0|"},
+        {"40=2|44=100|59=6|", "35=8|39=8|5004=23|103=11|"},
+        {"40=3|44=100|", "35=8|39=8|5004=22|103=11|"},
+        {"40=2|44=100|1=102|", "35=8|39=8|5004=13|103=15|"},
+        {"40=2|44=100|15=EUR|", "35=8|39=8|5004=2|103=99|"},
+        {"40=2|44=+100|", "35=3|371=44|373=6|"},
+        {"40=2|44=100.0000000000000000001|", "35=8|39=8|5004=81|"},
+        {"40=2|44=-100|", "35=8|39=8|5004=24|"},
+    };
+    peer_connect(atlantic, "");
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        char text[256];
+        atlantic->read = atlantic->heard_count;
+        snprintf(text, sizeof text, "35=D|11=Q%zu|55=PORT|54=1|60=20261120-10:00:00|38=1|%s", i,
+                 asked[i][0]);
+        peer_send(atlantic, text);
+        venue_run(venue);
+        peer_expect(atlantic, asked[i][1]);
+        assert_int_equal(engine_open_orders(venue->engine), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +422,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_a_new_core_takes_before_the_attach_shows_what_was_lost,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_ring_is_an_answer_and_cancels_still_pass, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_id_that_is_too_long_is_never_answered_under_a_shorter_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_average_price_that_eight_decimals_cannot_hold_has_fewer,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ids_are_free_on_a_new_day_before_anything_has_happened,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_order_sent_again_while_the_first_is_in_flight_waits_for_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_we_would_not_do_is_refused_and_not_ignored, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,8 @@ static void secrets_do_not_reach_the_log(void **state)
     assert_string_equal(out, "35=A|553=***|554=***|98=0|");
     frame_printable(out, sizeof out, "\001554=cut off", 12);
     assert_string_equal(out, "|554=***");
+    frame_printable(out, sizeof out, "0554=hunter2\00110=1\001", 18);
+    assert_string_equal(out, "0554=***|10=1|");
 }
 
 static size_t messages_of(const char *path)

@@ -1,6 +1,6 @@
-// The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What needs a
-// login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for base/pg_test.c;
-// without them those tests say so and are skipped.
+// The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What
+// needs a login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for
+// base/pg_test.c; without them those tests say so and are skipped.
 #include "gateway/fix/process_venue.h"
 
 #include <errno.h>
@@ -233,6 +233,12 @@ static void only_who_knows_the_password_is_let_in_and_only_once(void **state)
     peer_open(&second, venue, "TESTER1");
     logon(&second, "secret");
     assert_string_equal(hear(&second), "");
+    peer_close(&second);
+    // That the session exists, is on, and what its numbers are, is nobody else's business.
+    peer_open(&second, venue, "TESTER1");
+    logon(&second, "guess");
+    expect(&second, "35=5| 34=1| 58=user");
+    expect_end(&second);
     peer_close(&second);
     say(&peer, "35=1|112=still here|");
     expect(&peer, "35=0| 112=still");

@@ -93,17 +93,27 @@ static char status_of(const struct fix_order *order)
     return filled(order) > 0 ? '1' : '0';
 }
 
-// Sum of price * quantity over the filled quantity, to eight decimals, rounded half up.
+// Value of the filled quantity per whole token, rounded half up at `scale` decimals.
+__extension__ static __int128 average(const struct fix_order *order, unsigned token_scale,
+                                      unsigned scale)
+{
+    __extension__ __int128 value = order->filled_notional;
+    for (unsigned i = 0; i < token_scale + scale - CASH_SCALE; i++)
+        value *= 10;
+    int64_t quantity = filled(order);
+    return quantity > 0 ? (value + quantity / 2) / quantity : value;
+}
+
+// To eight decimals, or to as many as fit: an average is no higher than the highest price, so
+// those of a price always do.
 static void add_average(struct report *report, const struct fix_order *order, unsigned token_scale)
 {
-    int64_t quantity = filled(order);
-    __extension__ __int128 value = order->filled_notional;
-    for (unsigned i = 0; i < token_scale + AVERAGE_SCALE - CASH_SCALE; i++)
-        value *= 10;
-    if (quantity > 0)
-        value = (value + quantity / 2) / quantity;
+    unsigned scale = AVERAGE_SCALE;
+    while (scale > CASH_SCALE && average(order, token_scale, scale) > INT64_MAX)
+        scale--;
+    __extension__ __int128 value = average(order, token_scale, scale);
     ASSERT(value >= 0 && value <= INT64_MAX);
-    add_decimal(report, 6, (int64_t)value, AVERAGE_SCALE);
+    add_decimal(report, 6, (int64_t)value, scale);
 }
 
 static void add_terms(struct report *report, const struct fix_order *order,

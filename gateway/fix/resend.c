@@ -28,8 +28,12 @@ size_t fix_wrap(char *out, size_t size, const char *body, size_t body_bytes)
 
 void resend_begin(struct resend *resend, uint32_t first, uint32_t last, uint32_t next_out)
 {
-    resend->next = first;
-    resend->last = last == 0 || last >= next_out ? next_out - 1 : last;
+    last = last == 0 || last >= next_out ? next_out - 1 : last;
+    bool under_way = resend->next != 0 && resend->next <= resend->last;
+    if (first > last)
+        return;
+    resend->next = under_way && resend->next < first ? resend->next : first;
+    resend->last = under_way && resend->last > last ? resend->last : last;
 }
 
 static size_t gap_fill(uint32_t from, uint32_t to, const struct resend_route *route,

@@ -19,7 +19,8 @@ struct resend_route { // who speaks to whom
     const char *our_comp_id, *peer_comp_id;
 };
 
-// Asks for `first`..`last` (0 = all so far). A new request replaces one that is under way.
+// Asks for `first`..`last` (0 = all so far). One that is under way is
+// widened to the new one: nothing that was asked for is forgotten, some of it may come twice.
 void resend_begin(struct resend *resend, uint32_t first, uint32_t last, uint32_t next_out);
 enum { RESEND_MESSAGE_BYTES_MAX = STORE_MESSAGE_BYTES_MAX + 128 };
 // Writes the next message of the resend; returns its length, 0 = done.

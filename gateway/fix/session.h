@@ -27,6 +27,7 @@ struct session {
     bool numbers_known; // next_in was set from the view (first connection of this process)
     bool opened;        // session_open was sent to the core
     bool close_wanted;  // session_close could not be sent yet
+    bool reset;         // the numbers, while open: the core must hear of the new ones
     bool feeding;
     const char *refusal; // of the Logon that is being fed; NULL = welcome
     struct fix_session *layer;

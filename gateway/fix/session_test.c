@@ -320,6 +320,153 @@ static void a_refused_logon_is_told_why(void **state)
     peer_expect(atlantic, "35=5|58=Rejected Logon Attempt: HeartBtInt must be 1 to 3600 seconds|");
 }
 
+// A resend without an end would cut the session: it is refused by name, and the session goes on.
+static void a_resend_request_that_makes_no_sense_is_rejected(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send(atlantic, "35=2|7=0|16=0|");
+    peer_expect(atlantic, "35=3|45=2|371=7|372=2|373=5|");
+    peer_send(atlantic, "35=2|7=-3|16=0|");
+    peer_expect(atlantic, "35=3|45=3|371=7|373=5|");
+    peer_send(atlantic, "35=2|7=2|16=1|");
+    peer_expect(atlantic, "35=3|45=4|371=16|373=5|");
+    peer_send(atlantic, "35=2|7=x|16=1|");
+    peer_expect(atlantic, "35=3|45=5|371=7|373=6|");
+    peer_send(atlantic, "35=1|112=alive|");
+    peer_expect(atlantic, "35=0|112=alive|");
+    assert_false(atlantic->hung_up);
+}
+
+static void a_second_resend_request_does_not_forget_the_first(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "1"); // 2
+    order(atlantic, "A2", '2', "1"); // 3
+    order(atlantic, "A3", '2', "1"); // 4
+    atlantic->read = atlantic->heard_count;
+    peer_send(atlantic, "35=2|7=1|16=2|");
+    resend_all(atlantic, "35=2|7=3|16=4|");
+    peer_expect(atlantic, "35=8|34=2|43=Y|");
+    peer_expect(atlantic, "35=8|34=3|43=Y|");
+    peer_expect(atlantic, "35=8|34=4|43=Y|");
+}
+
+static void refused_at_logon(struct peer *peer, const char *logon, const char *text)
+{
+    peer->session = desk_session(&peer->venue->desk, peer->session_id, peer->comp_id);
+    peer->wire.context = peer;
+    peer->hung_up = false;
+    session_connect(peer->session, &peer->wire, NULL);
+    peer_send(peer, logon);
+    const char *logout = peer_expect(peer, "35=5|");
+    if (strstr(message_field(logout, 58), text) == NULL)
+        fail_msg("%s does not say %s", logout, text);
+    assert_true(peer->hung_up);
+    peer->next_out--; // it does not count
+}
+
+static void a_logon_that_breaks_the_dialect_is_told_why(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_disconnect(atlantic);
+    refused_at_logon(atlantic, "35=A|98=0|108=30|789=1|", "789");
+    refused_at_logon(atlantic, "35=A|98=0|", "108");
+    refused_at_logon(atlantic, "35=A|98=1|108=30|", "98");
+    refused_at_logon(atlantic, "35=A|98=0|108=x|", "108");
+    refused_at_logon(atlantic, "35=A|98=0|108=30|108=30|", "108");
+    refused_at_logon(atlantic, "35=A|98=0|108=30|553=|", "553");
+    atlantic->says_time = "20261119-10:00:00.000";
+    refused_at_logon(atlantic, "35=A|98=0|108=30|", "SendingTime");
+    atlantic->says_time = "yesterday";
+    refused_at_logon(atlantic, "35=A|98=0|108=30|", "52");
+    atlantic->says_time = NULL;
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=A|");
+}
+
+// Numbers beyond 32 bits must not come round to small ones.
+static void a_number_wider_than_ours_is_no_number(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    static const char *const numbers[] = {"4294967299", "18446744073709551619", "-1", "3x"};
+    for (size_t i = 0; i < 4; i++) {
+        atlantic->next_out = 1;
+        peer_connect(atlantic, "141=Y|");
+        order(atlantic, "A1", '2', "1");
+        atlantic->says_number = numbers[i];
+        peer_send(atlantic,
+                  "35=D|11=WRAP|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|59=1|");
+        atlantic->says_number = NULL;
+        venue_run(venue);
+        for (size_t heard = 0; heard < atlantic->heard_count; heard++)
+            assert_false(message_has(atlantic->heard[heard], "11=WRAP|"));
+        if (atlantic->session != NULL)
+            peer_disconnect(atlantic);
+    }
+}
+
+static void a_reset_within_a_session_survives_a_kill(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    order(atlantic, "A2", '2', "3");
+    atlantic->next_out = 1;
+    peer_send(atlantic, "35=A|98=0|108=30|141=Y|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=A|34=1|141=Y|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, ""); // number 2
+    peer_expect(atlantic, "35=A|34=1001|");
+    peer_expect_no(atlantic, "35=5|");
+}
+
+// A desk drops what has an ExecID that it knows: refusals of two days must not share one.
+static void refusals_have_ids_of_their_own_also_after_a_reset(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    char first[64];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "0.0001");
+    snprintf(first, sizeof first, "%s", message_field(peer_expect(atlantic, "35=8|39=8|"), 17));
+    peer_disconnect(atlantic);
+    atlantic->next_out = 1;
+    peer_connect(atlantic, "141=Y|");
+    order(atlantic, "A2", '2', "0.0001");
+    assert_string_not_equal(first, message_field(peer_expect(atlantic, "35=8|39=8|"), 17));
+}
+
+static void ids_of_cancels_and_replaced_orders_stay_taken_after_a_kill(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    peer_send(atlantic, "35=G|41=A1|11=A2|55=PORT|54=2|60=20261120-10:00:00|38=2|40=2|44=100|");
+    venue_run(venue);
+    peer_send(atlantic, "35=F|41=A2|11=A3|55=PORT|54=2|60=20261120-10:00:00|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A3|150=4|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    static const char *const ids[] = {"A1", "A2", "A3"};
+    for (size_t i = 0; i < 3; i++) {
+        char refusal[64];
+        order(atlantic, ids[i], '2', "1");
+        snprintf(refusal, sizeof refusal, "35=8|11=%s|39=8|5004=53|", ids[i]);
+        peer_expect(atlantic, refusal);
+    }
+}
+
 static void the_older_numbers_slot_takes_over_when_the_newer_is_torn(void **state)
 {
     (void)state;
@@ -412,6 +559,19 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_told_before_a_reset_is_not_told_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_refused_logon_is_told_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_resend_request_that_makes_no_sense_is_rejected, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_second_resend_request_does_not_forget_the_first, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_logon_that_breaks_the_dialect_is_told_why, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_number_wider_than_ours_is_no_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reset_within_a_session_survives_a_kill, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(refusals_have_ids_of_their_own_also_after_a_reset, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(ids_of_cancels_and_replaced_orders_stay_taken_after_a_kill,
+                                        set_up, tear_down),
         cmocka_unit_test(the_older_numbers_slot_takes_over_when_the_newer_is_torn),
         cmocka_unit_test(every_cut_of_the_messages_leaves_a_store_that_opens),
     };

@@ -14,6 +14,7 @@
 #include "gateway/fix/shim.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -178,6 +179,8 @@ class LogFactory : public FIX::LogFactory
     void *m_context;
 };
 
+enum { SENDING_TIME_SECONDS_MAX = 120 }; // the session layer's own
+
 FIX::TimeRange always()
 {
     return FIX::TimeRange(FIX::UtcTimeOnly(12, 0, 0, 1, 9), FIX::UtcTimeOnly(12, 0, 0, 0, 9));
@@ -234,8 +237,15 @@ struct fix_session : public FIX::Application, public FIX::Responder {
                                                FIX::IncorrectTagValue, FIX::UnsupportedMessageType)
     {
         fix_message view = {&message};
-        if (!events->message(context, &view))
+        uint32_t wrong_tag = 0;
+        switch (events->message(context, &view, &wrong_tag)) {
+        case FIX_TAKEN:
+            return;
+        case FIX_TYPE_REFUSED:
             throw FIX::UnsupportedMessageType();
+        case FIX_VALUE_REFUSED:
+            throw FIX::IncorrectTagValue(static_cast<int>(wrong_tag));
+        }
     }
 
     // Where its bytes go.
@@ -253,20 +263,15 @@ struct fix_session : public FIX::Application, public FIX::Responder {
     {
         FIX::UtcTimeStamp now;
         FIX::Message message(text, *dictionary, true);
-        uint32_t first = 0, last = 0;
-        if (layer.isLoggedOn() && is_resend_request(message, &first, &last)) {
-            int number =
-                FIX::IntConvertor::convert(message.getHeader().getField(FIX::FIELD::MsgSeqNum));
-            bool repeated = number < layer.getExpectedTargetNum();
-            FIX::Message heartbeat;
-            heartbeat.getHeader() = message.getHeader();
-            heartbeat.getHeader().setField(FIX::MsgType("0"));
-            layer.next(heartbeat, now);
-            if (!repeated && layer.isLoggedOn())
-                events->resend_requested(context, first, last);
-            return;
+        resend_range range = {0, 0};
+        std::string fault = layer.isLoggedOn() ? "" : logon_fault(message, now);
+        if (!fault.empty()) {
+            refuse_logon(fault);
+        } else if (layer.isLoggedOn() && is_resend_request(message, &range)) {
+            feed_resend_request(message, range, now);
+        } else {
+            layer.next(message, now);
         }
-        layer.next(message, now);
     }
 
     const FIX::DataDictionary *dictionary;
@@ -277,24 +282,120 @@ struct fix_session : public FIX::Application, public FIX::Responder {
     FIX::Session layer;
 
   private:
+    struct resend_range {
+        long long first, last;
+    };
+
     // False also for one that is broken: the session layer then rejects it.
-    bool is_resend_request(const FIX::Message &message, uint32_t *first, uint32_t *last) const
+    bool is_resend_request(const FIX::Message &message, resend_range *range) const
     {
         if (message.getHeader().getField(FIX::FIELD::MsgType) != "2" ||
             !message.getHeader().isSetField(FIX::FIELD::MsgSeqNum))
             return false;
         try {
             dictionary->validate(message);
-            int begin = FIX::IntConvertor::convert(message.getField(FIX::FIELD::BeginSeqNo));
-            int end = FIX::IntConvertor::convert(message.getField(FIX::FIELD::EndSeqNo));
-            if (begin < 1 || end < 0)
-                return false;
-            *first = static_cast<uint32_t>(begin);
-            *last = static_cast<uint32_t>(end);
-            return true;
         } catch (const std::exception &) {
             return false;
         }
+        // Whole numbers, as they have been validated; too long ones stay out of range.
+        range->first = std::strtoll(message.getField(FIX::FIELD::BeginSeqNo).c_str(), NULL, 10);
+        range->last = std::strtoll(message.getField(FIX::FIELD::EndSeqNo).c_str(), NULL, 10);
+        return true;
+    }
+
+    void feed_resend_request(const FIX::Message &message, const resend_range &range,
+                             const FIX::UtcTimeStamp &now)
+    {
+        int number =
+            FIX::IntConvertor::convert(message.getHeader().getField(FIX::FIELD::MsgSeqNum));
+        bool repeated = number < layer.getExpectedTargetNum();
+        FIX::Message heartbeat;
+        heartbeat.getHeader() = message.getHeader();
+        heartbeat.getHeader().setField(FIX::MsgType("0"));
+        layer.next(heartbeat, now);
+        if (repeated || !layer.isLoggedOn())
+            return;
+        if (range.first < 1 || range.first > INT32_MAX)
+            reject_value(message, FIX::FIELD::BeginSeqNo);
+        else if (range.last != 0 && (range.last < range.first || range.last > INT32_MAX))
+            reject_value(message, FIX::FIELD::EndSeqNo);
+        else
+            events->resend_requested(context, static_cast<uint32_t>(range.first),
+                                     static_cast<uint32_t>(range.last));
+    }
+
+    void reject_value(const FIX::Message &message, int tag)
+    {
+        FIX::Message reject;
+        reject.getHeader().setField(FIX::MsgType("3"));
+        reject.setField(FIX::FIELD::RefSeqNum,
+                        message.getHeader().getField(FIX::FIELD::MsgSeqNum));
+        reject.setField(FIX::FIELD::RefMsgType, message.getHeader().getField(FIX::FIELD::MsgType));
+        reject.setField(FIX::FIELD::RefTagID, FIX::IntConvertor::convert(tag));
+        reject.setField(FIX::FIELD::SessionRejectReason, "5"); // incorrect value for this tag
+        reject.setField(FIX::FIELD::Text, "Value is incorrect (out of range) for this tag");
+        layer.send(reject);
+    }
+
+    // What the session layer would hang up for without a word, because nobody is logged on to whom
+    // a Reject could be said.
+    std::string logon_fault(const FIX::Message &message, const FIX::UtcTimeStamp &now) const
+    {
+        if (message.getHeader().getField(FIX::FIELD::MsgType) != "A")
+            return "";
+        std::string fault = dialect_fault(message);
+        if (!fault.empty())
+            return fault;
+        const std::string &number = message.getHeader().getField(FIX::FIELD::MsgSeqNum);
+        long long value = std::strtoll(number.c_str(), NULL, 10);
+        if (value < 1 || value > INT32_MAX)
+            return "MsgSeqNum is out of range";
+        FIX::SendingTime sent;
+        message.getHeader().getField(sent);
+        if (std::abs(now - sent.getValue()) > SENDING_TIME_SECONDS_MAX)
+            return "SendingTime is not within 120 seconds of ours";
+        return "";
+    }
+
+    std::string dialect_fault(const FIX::Message &message) const
+    {
+        try {
+            dictionary->validate(message);
+            return "";
+        } catch (const FIX::InvalidTagNumber &error) {
+            return fault_of(error);
+        } catch (const FIX::RequiredTagMissing &error) {
+            return fault_of(error);
+        } catch (const FIX::TagNotDefinedForMessage &error) {
+            return fault_of(error);
+        } catch (const FIX::NoTagValue &error) {
+            return fault_of(error);
+        } catch (const FIX::IncorrectTagValue &error) {
+            return fault_of(error);
+        } catch (const FIX::IncorrectDataFormat &error) {
+            return fault_of(error);
+        } catch (const FIX::TagOutOfOrder &error) {
+            return fault_of(error);
+        } catch (const FIX::RepeatedTag &error) {
+            return fault_of(error);
+        } catch (const std::exception &error) {
+            return error.what();
+        }
+    }
+
+    template <class Error> static std::string fault_of(const Error &error)
+    {
+        return std::string(error.what()) + ", tag " + FIX::IntConvertor::convert(error.field);
+    }
+
+    // In the words of the session layer for what the owner refuses.
+    void refuse_logon(const std::string &fault)
+    {
+        FIX::Message logout;
+        logout.getHeader().setField(FIX::MsgType("5"));
+        logout.setField(FIX::Text("Rejected Logon Attempt: " + fault));
+        layer.send(logout);
+        layer.disconnect();
     }
 };
 

@@ -39,6 +39,12 @@ struct fix_group { // one entry of a repeating group, fields in the group's orde
     size_t field_count;
 };
 
+enum fix_taken {
+    FIX_TAKEN,
+    FIX_TYPE_REFUSED,  // a message type that peers may not send
+    FIX_VALUE_REFUSED, // the value of *wrong_tag cannot be meant
+};
+
 struct fix_session_events { // what the session tells its owner; `context` is the owner
     void (*to_wire)(void *context, const char *bytes, size_t count);
     void (*hang_up)(void *context); // after what was sent has gone out
@@ -47,8 +53,9 @@ struct fix_session_events { // what the session tells its owner; `context` is th
     const char *(*logon_verdict)(void *context, const struct fix_message *logon);
     void (*logged_on)(void *context);
     void (*logged_off)(void *context);
-    // False: a message type that peers may not send.
-    bool (*message)(void *context, const struct fix_message *message);
+    // What a Reject is to say, if the owner does not want the message.
+    enum fix_taken (*message)(void *context, const struct fix_message *message,
+                              uint32_t *wrong_tag);
     // The peer misses what we sent as `first`..`last` (0 = up to now).
     void (*resend_requested)(void *context, uint32_t first, uint32_t last);
     void (*note)(void *context, const char *text); // what the session layer did, for the log

@@ -298,9 +298,13 @@ void peer_send_as(struct peer *peer, uint32_t number, const char *fields)
     const char *rest = strchr(fields, '|');
     assert_non_null(rest);
     assert_non_null(peer->session);
+    char digits[16];
     fix_time(now, clock_wall_ns(&clock_system));
-    int bytes = snprintf(body, sizeof body, "%.*s|34=%u|49=%s|52=%s|56=LONJA%s",
-                         (int)(rest - fields), fields, number, peer->comp_id, now, rest);
+    snprintf(digits, sizeof digits, "%u", number);
+    int bytes =
+        snprintf(body, sizeof body, "%.*s|34=%s|49=%s|52=%s|56=LONJA%s", (int)(rest - fields),
+                 fields, peer->says_number != NULL ? peer->says_number : digits, peer->comp_id,
+                 peer->says_time != NULL ? peer->says_time : now, rest);
     assert_true(bytes > 0 && (size_t)bytes < sizeof body);
     for (int i = 0; i < bytes; i++)
         if (body[i] == '|')

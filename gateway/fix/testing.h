@@ -23,6 +23,7 @@ struct peer { // session 1 "ATLANTIC" with account 1001, session 2 "BALEAR" with
     char *heard[HEARD_MAX];   // what it got, SOH as '|'
     size_t heard_count, read; // expect() goes on behind what it has found
     bool hung_up;
+    const char *says_time, *says_number; // instead of now and next_out; NULL = honest
 };
 
 struct venue {

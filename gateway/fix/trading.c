@@ -53,7 +53,8 @@ void trading_refuse(struct session *session, const struct request *request,
                                   .value = refusal->value,
                                   .argument = refusal->argument};
     struct fix_order *order = orders_find(&session->desk->orders, request->order);
-    snprintf(exec_id, sizeof exec_id, "R%" PRIu32 "-%" PRIu32, session->id, request->session_seq);
+    snprintf(exec_id, sizeof exec_id, "R%" PRIu32 "-%" PRIu32 "-%" PRIu32, session->id,
+             session->store.generation, request->session_seq);
     switch ((enum request_kind)request->kind) {
     case REQUEST_NEW:
         report_refused(&report, request, '8', &why, exec_id, now);
@@ -128,6 +129,8 @@ static enum outcome take_new(struct session *session, struct request *request)
 {
     uint64_t known = meaning(session, &request->client_id);
     struct fix_order *order = orders_find(&session->desk->orders, known);
+    if (request->poss_resend && (known & ORDERS_IN_FLIGHT) != 0)
+        return WAITS; // the answer to the first tells what this one is
     if (request->poss_resend && order != NULL)
         return tell_status(session, request,
                            order); // it may be the same order: tell, do not double
@@ -294,19 +297,26 @@ static void wait_append(struct session *session, const struct request *request)
     session->waiting[session->waiting_count++] = *request;
 }
 
-bool trading_on_message(struct session *session, const struct fix_message *message)
+enum fix_taken trading_on_message(struct session *session, const struct fix_message *message,
+                                  uint32_t *wrong_tag)
 {
     struct request request;
     struct refusal refusal;
-    if (!request_read(&request, &refusal, message, session->desk->view, session->id))
-        return false;
+    struct desk *desk = session->desk;
+    orders_begin_day(&desk->orders, clock_wall_ns(desk->clock)); // no event may have come yet today
+    if (!request_read(&request, &refusal, message, desk->view, session->id))
+        return FIX_TYPE_REFUSED;
+    if (refusal.code == REJECT_CLIENT_ID_LENGTH) {
+        *wrong_tag = (uint32_t)refusal.argument;
+        return FIX_VALUE_REFUSED;
+    }
     if (refusal.missing)
         refuse_missing(session, &request, refusal.argument);
     else if (refusal.code != REJECT_NONE)
         trading_refuse(session, &request, &refusal);
     else if (session->waiting_count > 0 || take(session, &request) == WAITS)
         wait_append(session, &request);
-    return true;
+    return FIX_TAKEN;
 }
 
 void trading_retry(struct session *session)

@@ -10,8 +10,10 @@
 
 #include "gateway/fix/session.h"
 
-// False: a message type that members may not send.
-bool trading_on_message(struct session *session, const struct fix_message *message);
+// What the session layer is to say of it: a Reject for a type that members may not send, or for an
+// id that is too long (cut, it could be the id of another order).
+enum fix_taken trading_on_message(struct session *session, const struct fix_message *message,
+                                  uint32_t *wrong_tag);
 // Tries what waits, as far as it goes; after each answer to one of the session's commands.
 void trading_retry(struct session *session);
 // Answers a request with a refusal of the gateway's own (REJECT_IN_DOUBT, REJECT_OVERLOADED …) and
