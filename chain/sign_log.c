@@ -80,13 +80,44 @@ static bool is_good(const struct sign_log_record *record, uint64_t number, uint3
            record->crc == record_crc(record, previous_crc);
 }
 
-/* A record behind the broken one that carries its own right number was written after it: then the
- * broken one was complete once. Its CRC cannot be checked, since it goes on from the broken one. */
-static bool has_successor(int file, uint64_t number)
+#define SECTOR_BYTES 512
+
+static bool is_zero(const uint8_t *bytes, size_t len)
 {
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+/* What a machine that died between write and sync can leave of a record at `offset`: each sector of
+ * it as written or not at all, which reads as zeros behind the old end of the file. */
+static bool is_torn(const struct sign_log_record *record, uint64_t offset)
+{
+    size_t first = (size_t)(SECTOR_BYTES - offset % SECTOR_BYTES);
+    const uint8_t *bytes = (const uint8_t *)record;
+    if (first >= RECORD_BYTES)
+        return is_zero(bytes, RECORD_BYTES);
+    return is_zero(bytes, first) || is_zero(bytes + first, RECORD_BYTES - first);
+}
+
+/* Whether what stands at `offset`, where no good record begins, was never synced. A record is
+ * synced before the next one is written, so only the last one can be torn; a whole one that is
+ * merely wrong had been synced and answered, and must not be forgotten. */
+static int is_tail_torn(bool *torn, int file, uint64_t offset)
+{
+    struct stat status;
     struct sign_log_record record;
-    return read_record(&record, file, number + 1) == 1 && record.magic == MAGIC &&
-           record.number == number + 1;
+    if (fstat(file, &status) != 0)
+        return -1;
+    uint64_t rest = (uint64_t)status.st_size - offset;
+    *torn = rest < RECORD_BYTES;
+    if (rest != RECORD_BYTES)
+        return 0;
+    if (pread(file, &record, RECORD_BYTES, (off_t)offset) != (ssize_t)RECORD_BYTES)
+        return -1;
+    *torn = is_torn(&record, offset);
+    return 0;
 }
 
 static enum sign_log_result load(struct sign_log *log, uint64_t *bad_at)
@@ -104,8 +135,11 @@ static enum sign_log_result load(struct sign_log *log, uint64_t *bad_at)
             remember(log, &record);
             continue;
         }
+        bool torn;
         *bad_at = (number - 1) * RECORD_BYTES;
-        return got == 1 && has_successor(log->file, number) ? SIGN_LOG_CORRUPT : SIGN_LOG_OK;
+        if (is_tail_torn(&torn, log->file, *bad_at) != 0)
+            return SIGN_LOG_IO;
+        return torn ? SIGN_LOG_OK : SIGN_LOG_CORRUPT;
     }
 }
 

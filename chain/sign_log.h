@@ -3,9 +3,11 @@
  * different transfers signed for one nonce, whatever it has forgotten.
  *
  * One record of 160 bytes per signed transaction, each with a CRC32C that continues the one before
- * it. At start a broken tail is cut: its signature was never given away. A broken record with a
- * good one behind it is corruption, and the signer does not start. The file is locked: one signer
- * per log.
+ * it. At start a torn tail is cut: half a record, or one of which a sector was never written; it
+ * was not synced, so its signature was never given away. Anything else that is broken is corruption
+ * of records whose signatures may have left, and the signer does not start. That the file's end is
+ * missing cannot be seen from within: the committed nonces of settlement stand behind it. The file
+ * is locked: one signer per log.
  *
  * A chain that begins anew (a development chain started fresh) needs a new log: its nonces begin
  * again. One thread.

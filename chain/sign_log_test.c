@@ -151,6 +151,66 @@ static void a_broken_record_with_another_behind_it_is_corruption(void **state)
     assert_int_equal(bad, sizeof(struct sign_log_record));
 }
 
+/* Rot of what was answered must not pass for a torn write: the nonce would be free again. */
+static void broken_records_that_were_synced_are_never_forgotten(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    uint64_t cut;
+    uint64_t bad;
+    for (size_t broken = 1; broken <= 3; broken++) {
+        unlink(path);
+        open_log(&log);
+        for (uint8_t i = 0; i < 6; i++)
+            append(&log, i, 100, i, i);
+        sign_log_close(&log);
+        for (size_t i = 0; i < broken; i++) /* the last ones */
+            flip_byte((off_t)((5 - i) * sizeof(struct sign_log_record) + 120));
+        assert_int_equal(sign_log_open(&log, path, &cut, &bad), SIGN_LOG_CORRUPT);
+        assert_int_equal(bad, (6 - broken) * sizeof(struct sign_log_record));
+    }
+    unlink(path);
+    open_log(&log);
+    for (uint8_t i = 0; i < 6; i++)
+        append(&log, i, 100, i, i);
+    sign_log_close(&log);
+    flip_byte((off_t)sizeof(struct sign_log_record)); /* two in the middle, magic and all */
+    flip_byte((off_t)(2 * sizeof(struct sign_log_record)));
+    assert_int_equal(sign_log_open(&log, path, &cut, &bad), SIGN_LOG_CORRUPT);
+    assert_int_equal(bad, sizeof(struct sign_log_record));
+}
+
+static void zero_bytes(off_t from, off_t to)
+{
+    static const uint8_t zeros[sizeof(struct sign_log_record)];
+    int file = open(path, O_RDWR);
+    assert_true(file >= 0);
+    assert_int_equal(pwrite(file, zeros, (size_t)(to - from), from), to - from);
+    close(file);
+}
+
+/* Records 1 to 3 fill 480 bytes: the fourth crosses the first sector's end. */
+static void a_last_record_with_an_unwritten_sector_is_cut(void **state)
+{
+    (void)state;
+    static const off_t unwritten[][2] = {{480, 512}, {512, 640}, {480, 640}};
+    for (size_t i = 0; i < 3; i++) {
+        struct sign_log log;
+        uint64_t cut;
+        uint64_t bad;
+        unlink(path);
+        open_log(&log);
+        for (uint8_t nonce = 0; nonce < 4; nonce++)
+            append(&log, nonce, 100, nonce, nonce);
+        sign_log_close(&log);
+        zero_bytes(unwritten[i][0], unwritten[i][1]);
+        assert_int_equal(sign_log_open(&log, path, &cut, &bad), SIGN_LOG_OK);
+        assert_int_equal(cut, sizeof(struct sign_log_record));
+        assert_int_equal(log.count, 3);
+        sign_log_close(&log);
+    }
+}
+
 static void a_log_has_one_signer(void **state)
 {
     (void)state;
@@ -191,6 +251,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_torn_tail_of_any_length_is_cut, new_path, remove_path),
         cmocka_unit_test_setup_teardown(a_broken_record_with_another_behind_it_is_corruption,
                                         new_path, remove_path),
+        cmocka_unit_test_setup_teardown(broken_records_that_were_synced_are_never_forgotten,
+                                        new_path, remove_path),
+        cmocka_unit_test_setup_teardown(a_last_record_with_an_unwritten_sector_is_cut, new_path,
+                                        remove_path),
         cmocka_unit_test_setup_teardown(a_log_has_one_signer, new_path, remove_path),
         cmocka_unit_test_setup_teardown(a_record_that_cannot_be_written_is_not_remembered, new_path,
                                         remove_path),

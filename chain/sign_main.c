@@ -68,7 +68,7 @@ static void open_log(struct sign_log *log, const char *path)
         stop(1, path, strerror(errno));
     if (result == SIGN_LOG_CORRUPT) {
         log_error("log is corrupt file=%s offset=%llu", path, (unsigned long long)bad_at);
-        stop(1, path, "a broken record has good ones behind it; restore the file from its copy");
+        stop(1, path, "a record that was synced is broken; restore the file from its copy");
     }
     if (cut_bytes > 0)
         log_warning("torn tail cut bytes=%llu file=%s", (unsigned long long)cut_bytes, path);

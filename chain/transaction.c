@@ -6,6 +6,7 @@
 #include <secp256k1_recovery.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* The encoding, EIP-1559 and EIP-2718:
  *
@@ -81,10 +82,28 @@ ssize_t transaction_encode_signed(uint8_t *out, size_t max, const struct transac
     return encode(out, max, transaction, signature);
 }
 
+/* A context for work with a key: blinded anew each time, against what a neighbour may measure of
+ * time and power. NULL when the system has no random bytes. */
+static secp256k1_context *blinded_context(void)
+{
+    uint8_t seed[32];
+    if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        return NULL;
+    secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
+    int blinded = secp256k1_context_randomize(context, seed);
+    explicit_bzero(seed, sizeof(seed));
+    if (blinded == 1)
+        return context;
+    secp256k1_context_destroy(context);
+    return NULL;
+}
+
 static bool sign_hash(struct transaction_signature *out, const uint8_t hash[32],
                       const uint8_t key[TRANSACTION_KEY_BYTES])
 {
-    secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
+    secp256k1_context *context = blinded_context();
+    if (context == NULL)
+        return false;
     secp256k1_ecdsa_recoverable_signature signature;
     int made = secp256k1_ecdsa_sign_recoverable(context, &signature, hash, key, NULL, NULL);
     if (made == 1) {
@@ -249,7 +268,9 @@ bool transaction_decode(struct transaction *transaction, struct transaction_sign
 
 bool transaction_key_address(struct chain_address *out, const uint8_t key[TRANSACTION_KEY_BYTES])
 {
-    secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
+    secp256k1_context *context = blinded_context();
+    if (context == NULL)
+        return false;
     secp256k1_pubkey public_key;
     bool valid = secp256k1_ec_pubkey_create(context, &public_key, key) == 1;
     if (valid)

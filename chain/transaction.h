@@ -53,8 +53,8 @@ __attribute__((warn_unused_result)) ssize_t
 transaction_encode_signed(uint8_t *out, size_t max, const struct transaction *transaction,
                           const struct transaction_signature *signature);
 
-/* Signs and encodes. Returns the length, or -1 when `max` is too small or the key is no valid key.
- */
+/* Signs and encodes. Returns the length, or -1 when `max` is too small, the key is no valid key, or
+ * the system gives no random bytes (they blind the computation, the signature has none of them). */
 __attribute__((warn_unused_result)) ssize_t
 transaction_sign(uint8_t *out, size_t max, const struct transaction *transaction,
                  const uint8_t key[TRANSACTION_KEY_BYTES]);
@@ -67,7 +67,8 @@ __attribute__((warn_unused_result)) bool transaction_decode(struct transaction *
                                                             struct chain_address *sender,
                                                             const uint8_t *raw, size_t len);
 
-/* The address of a private key; false when it is zero or not below the group's order. */
+/* The address of a private key; false when it is zero or not below the group's order, or the system
+ * gives no random bytes. */
 __attribute__((warn_unused_result)) bool
 transaction_key_address(struct chain_address *out, const uint8_t key[TRANSACTION_KEY_BYTES]);
 
