@@ -23,7 +23,8 @@ struct echo {
     bool hung_up;
 };
 
-// ---- what the session layer tells ------------------------------------------------------------------------
+// ---- what the session layer tells
+// ------------------------------------------------------------------------
 
 static void to_wire(void *context, const char *bytes, size_t count)
 {
@@ -104,26 +105,31 @@ static struct fix_text text_of(const char *text)
 }
 
 // The fields of the venue's own report of an accepted order.
-static bool message(void *context, const struct fix_message *order)
+static enum fix_taken message(void *context, const struct fix_message *order, uint32_t *wrong_tag)
 {
     struct echo *echo = context;
     struct fix_text type, id, time;
     char number[32], execution[32];
     if (!fix_message_field(order, 35, &type) || !fix_message_field(order, 11, &id) ||
         !fix_message_field(order, 60, &time))
-        return false;
+        return FIX_TYPE_REFUSED;
     snprintf(number, sizeof number, "%llu", (unsigned long long)++echo->orders);
     snprintf(execution, sizeof execution, "%s-0", number);
     const char *status = type.at[0] == 'D' ? "0" : "4";
     const struct fix_field fields[] = {
-        {37, text_of(number)}, {11, id},              {17, text_of(execution)}, {150, text_of(status)},
-        {39, text_of(status)}, {1, text_of("1001")},  {55, text_of("PORT")},    {54, text_of("1")},
-        {38, text_of("0.01")}, {40, text_of("2")},    {44, text_of("99.5")},    {59, text_of("0")},
-        {151, text_of("0.01")}, {14, text_of("0")},   {6, text_of("0")},        {60, time},
+        {37, text_of(number)},    {11, id},
+        {17, text_of(execution)}, {150, text_of(status)},
+        {39, text_of(status)},    {1, text_of("1001")},
+        {55, text_of("PORT")},    {54, text_of("1")},
+        {38, text_of("0.01")},    {40, text_of("2")},
+        {44, text_of("99.5")},    {59, text_of("0")},
+        {151, text_of("0.01")},   {14, text_of("0")},
+        {6, text_of("0")},        {60, time},
         {5005, text_of(number)},
     };
     fix_session_send(echo->session, "8", false, fields, sizeof fields / sizeof fields[0], NULL, 0);
-    return true;
+    (void)wrong_tag;
+    return FIX_TAKEN;
 }
 
 static const struct fix_session_events events = {.to_wire = to_wire,
@@ -141,13 +147,15 @@ static const struct fix_session_events events = {.to_wire = to_wire,
                                                  .keep = keep,
                                                  .reset = reset};
 
-// ---- the connection --------------------------------------------------------------------------------------
+// ---- the connection
+// --------------------------------------------------------------------------------------
 
 static void feed_all(struct echo *echo)
 {
     size_t at = 0;
     while (at < echo->input_bytes && !echo->hung_up) {
-        struct frame frame = frame_find(echo->input + at, echo->input_bytes - at, MESSAGE_BYTES_MAX);
+        struct frame frame =
+            frame_find(echo->input + at, echo->input_bytes - at, MESSAGE_BYTES_MAX);
         if (frame.result == FRAME_PARTIAL)
             break;
         if (frame.result == FRAME_TOO_LONG)
@@ -175,7 +183,8 @@ static bool send_all(struct echo *echo)
 
 static bool read_some(struct echo *echo)
 {
-    ssize_t got = recv(echo->fd, echo->input + echo->input_bytes, BUFFER_BYTES - echo->input_bytes, 0);
+    ssize_t got =
+        recv(echo->fd, echo->input + echo->input_bytes, BUFFER_BYTES - echo->input_bytes, 0);
     echo->input_bytes += got > 0 ? (size_t)got : 0;
     return got > 0;
 }
@@ -212,7 +221,8 @@ void echo_fix(uint16_t port)
     struct fix_dialect *dialect = fix_dialect_create();
     ASSERT(listener >= 0 && dialect != NULL);
     ASSERT(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0);
-    ASSERT(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 8) == 0);
+    ASSERT(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 &&
+           listen(listener, 8) == 0);
     struct echo echo = {.input = malloc(BUFFER_BYTES), .output = malloc(BUFFER_BYTES)};
     ASSERT(echo.input != NULL && echo.output != NULL);
     for (;;) {

@@ -22,7 +22,7 @@ bool report_options_read(struct report_options *options, int count, char **words
         else if (strcmp(words[i], "--workload") == 0 && i + 1 < count)
             options->workload = words[++i];
         else {
-            fprintf(stderr, "usage: %s [--json] [--smoke|--quick|--long] [--workload PREFIX]\n", words[0]);
+            fprintf(stderr, "usage: %s [--json] [--smoke|--quick|--long] [--workload NAME]\n", words[0]);
             return false;
         }
     }
@@ -31,8 +31,7 @@ bool report_options_read(struct report_options *options, int count, char **words
 
 bool report_wanted(const struct report_options *options, const char *workload)
 {
-    return options->workload == NULL ||
-           strncmp(workload, options->workload, strlen(options->workload)) == 0;
+    return options->workload == NULL || strcmp(workload, options->workload) == 0;
 }
 
 // ---- lines ---------------------------------------------------------------------------------------------

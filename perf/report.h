@@ -18,7 +18,7 @@ enum report_length {
 struct report_options {
     bool json;
     enum report_length length;
-    const char *workload; // NULL = all; else a prefix of those to be run
+    const char *workload; // NULL = all; order-ack: a protocol
 };
 
 // Reads --json, --smoke, --quick (the default), --long, --workload NAME. On anything else prints the usage
