@@ -25,6 +25,9 @@ enum {
     QUERY_TIMEOUT_MS = 3000,
 };
 
+// A login's row changes with its password, its session, its being disabled: in microseconds.
+#define VERSION "(extract(epoch FROM updated_at) * 1000000)::bigint"
+
 struct tries {
     uint32_t failures;
     uint64_t not_before_ns; // monotone
@@ -33,6 +36,9 @@ struct tries {
 struct login {
     uint64_t seed;
     unsigned under_way;
+    bool asking;         // the query about changed logins is out
+    uint64_t asked_ns;   // when
+    uint64_t checked_ns; // when the last one was sent that was answered
     struct tries tries[NAMES];
 };
 
@@ -43,7 +49,7 @@ struct job {
     char password[PASSWORD_BYTES_MAX];
     size_t password_bytes;
     char hash[HASH_BYTES_MAX];
-    uint32_t session;
+    struct token token; // to be issued
     bool known, right;
 };
 
@@ -51,6 +57,8 @@ struct login *login_create(struct web *web)
 {
     (void)web;
     struct login *login = calloc(1, sizeof *login);
+    if (login != NULL)
+        login->checked_ns = web_now_ns(); // there is no token yet
     if (login != NULL && getrandom(&login->seed, sizeof login->seed, 0) != sizeof login->seed)
         login->seed = 1;
     return login;
@@ -93,13 +101,13 @@ static void refuse(struct job *job, enum reject_code code)
     end_job(job);
 }
 
-static void answer_token(struct job *job, const char *text, uint64_t expires_ns)
+static void answer_token(struct job *job, const char *text)
 {
     struct json_out *out = &job->web->out;
     reply_begin(job->web, &job->reply, "token");
     json_text(out, "token", text);
-    json_integer(out, "session", job->session);
-    json_id(out, "expires", expires_ns);
+    json_integer(out, "session", job->token.session);
+    json_id(out, "expires", job->token.expires_ns);
     reply_end(job->web, &job->reply, 200);
     password_wipe(out->text, out->bytes);
 }
@@ -109,17 +117,17 @@ static void issue(struct job *job)
     struct web *web = job->web;
     char text[TOKEN_TEXT_BYTES + 1];
     uint64_t now_ns = web_wall_ns();
-    uint64_t expires_ns = now_ns + (uint64_t)web->config->web_login_hours * 3600 * 1000000000;
-    if (user_of_session(web, job->session) == NULL) {
+    job->token.expires_ns = now_ns + (uint64_t)web->config->web_login_hours * 3600 * 1000000000;
+    if (user_of_session(web, job->token.session) == NULL) {
         refuse(job, REJECT_UNKNOWN_SESSION);
         return;
     }
-    if (!tokens_issue(web->tokens, text, job->session, now_ns, expires_ns)) {
+    if (!tokens_issue(web->tokens, text, &job->token, now_ns)) {
         refuse(job, REJECT_OVERLOADED);
         return;
     }
-    log_info("login session=%u", job->session);
-    answer_token(job, text, expires_ns);
+    log_info("login session=%u", job->token.session);
+    answer_token(job, text);
     password_wipe(text, sizeof text);
     end_job(job);
 }
@@ -159,7 +167,9 @@ static void take_row(struct job *job, const struct pg_rows *rows)
     if (hash == NULL || strlen(hash) >= sizeof job->hash || pg_number(rows, 0, 2) != 0)
         return; // unknown or disabled: the decoy is checked
     job->known = true;
-    job->session = (uint32_t)pg_number(rows, 0, 0);
+    job->token = (struct token){.session = (uint32_t)pg_number(rows, 0, 0),
+                                .login = (uint32_t)pg_number(rows, 0, 3),
+                                .login_version = pg_number(rows, 0, 4)};
     strcpy(job->hash, hash);
 }
 
@@ -178,8 +188,9 @@ static void found(void *context, const struct pg_error *error, const struct pg_r
 
 static void look_up(struct web *web, struct job *job)
 {
-    static const char sql[] = "SELECT session_id, password_hash, disabled FROM people.login "
-                              "WHERE kind = 'web' AND login_name = $1";
+    static const char sql[] =
+        "SELECT session_id, password_hash, disabled, login_id, " VERSION " FROM people.login "
+        "WHERE kind = 'web' AND login_name = $1";
     if (!pg_async_query(web->pg, sql, PG_PARAMS(pg_text(job->name)), web_now_ns(), QUERY_TIMEOUT_MS,
                         found, job))
         refuse(job, REJECT_DATABASE_DOWN);
@@ -235,5 +246,43 @@ void login_logout(struct web *web, const char *text, const struct reply *reply)
     }
     reply_begin(web, reply, "logout");
     reply_end(web, reply, 200);
-    socket_log_out(web, token.number);
+    socket_log_out(web, token.number, "logout");
+}
+
+// ---- logins that change while somebody is logged in ------------------------------------------
+
+static void got_changed(void *context, const struct pg_error *error, const struct pg_rows *rows)
+{
+    struct web *web = context;
+    web->login->asking = false;
+    if (error->class != PG_OK)
+        return; // asked again, further back
+    web->login->checked_ns = web->login->asked_ns;
+    for (size_t row = 0; row < pg_rows_count(rows); row++) {
+        uint32_t login = (uint32_t)pg_number(rows, row, 0);
+        int64_t version =
+            pg_number(rows, row, 2) != 0 ? 0 : pg_number(rows, row, 1); // disabled: none
+        for (uint64_t number; (number = tokens_stale(web->tokens, login, version)) != 0;) {
+            log_info("logged out, the login has changed login=%u", login);
+            socket_log_out(web, number, "login_changed");
+        }
+    }
+}
+
+// Once a second: what has changed since the last answer, and a minute before it, because a change
+// bears the time of its transaction's beginning.
+void login_tick(struct web *web)
+{
+    static const char sql[] =
+        "SELECT login_id, " VERSION ", disabled FROM people.login WHERE kind = 'web'"
+        " AND updated_at > now() - $1 * interval '1 second'";
+    struct login *login = web->login;
+    uint64_t now_ns = web_now_ns();
+    if (login->asking || !pg_async_connected(web->pg))
+        return;
+    int64_t back_s = (int64_t)((now_ns - login->checked_ns) / 1000000000) + 60;
+    login->asked_ns = now_ns;
+    login->asking = pg_async_query(web->pg, sql, PG_PARAMS(pg_i64(back_s)), now_ns,
+                                   QUERY_TIMEOUT_MS, got_changed, web);
+    pg_watch_kick(web->pg_watch);
 }

@@ -85,6 +85,7 @@ static void on_second(void *context)
 {
     struct web *web = context;
     users_tick(web);
+    login_tick(web);
     if (web->http != NULL)
         socket_tick(web);
 }

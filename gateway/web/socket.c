@@ -124,13 +124,13 @@ static struct client *client_at(const struct web *web, size_t i)
     return entry->key != 0 ? (struct client *)(uintptr_t)entry->value : NULL;
 }
 
-void socket_log_out(struct web *web, uint64_t token_number)
+void socket_log_out(struct web *web, uint64_t token_number, const char *reason)
 {
     tokens_revoke(web->tokens, token_number);
     for (size_t i = 0; i < web->clients.capacity; i++) {
         struct client *client = client_at(web, i);
         if (client != NULL && client->user != NULL && client->token == token_number)
-            say_logged_out(web, client, "logout");
+            say_logged_out(web, client, reason);
     }
 }
 
@@ -221,7 +221,7 @@ static void log_out(struct web *web, struct client *client, const struct reply *
 {
     reply_begin(web, reply, "logout");
     reply_end(web, reply, 200);
-    socket_log_out(web, client->token);
+    socket_log_out(web, client->token, "logout");
 }
 
 static void private_request(struct web *web, struct client *client, const struct request *request,

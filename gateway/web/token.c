@@ -98,17 +98,17 @@ static struct entry *make_room(struct tokens *tokens, uint32_t session, uint64_t
     return room;
 }
 
-bool tokens_issue(struct tokens *tokens, char text[TOKEN_TEXT_BYTES + 1], uint32_t session,
-                  uint64_t now_ns, uint64_t expires_ns)
+bool tokens_issue(struct tokens *tokens, char text[TOKEN_TEXT_BYTES + 1], const struct token *of,
+                  uint64_t now_ns)
 {
-    struct entry *entry = make_room(tokens, session, now_ns);
+    struct entry *entry = make_room(tokens, of->session, now_ns);
     if (entry == NULL)
         return false;
     random_text(text);
     hash_of(entry->hash, text);
     map_put(&tokens->by_hash, key_of(entry->hash), (uint64_t)(entry - tokens->entries) + 1);
-    entry->token = (struct token){
-        .number = ++tokens->number_last, .session = session, .expires_ns = expires_ns};
+    entry->token = *of;
+    entry->token.number = ++tokens->number_last;
     return true;
 }
 
@@ -134,4 +134,13 @@ void tokens_revoke(struct tokens *tokens, uint64_t number)
     for (struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++)
         if (e->token.number == number)
             forget(tokens, e);
+}
+
+uint64_t tokens_stale(const struct tokens *tokens, uint32_t login, int64_t login_version)
+{
+    for (const struct entry *e = tokens->entries; e < tokens->entries + tokens->used; e++)
+        if (e->token.number != 0 && e->token.login == login &&
+            e->token.login_version != login_version)
+            return e->token.number;
+    return 0;
 }

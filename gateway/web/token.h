@@ -19,17 +19,22 @@ struct tokens;
 struct token {
     uint64_t number; // names this login without revealing it
     uint32_t session;
-    uint64_t expires_ns; // wall clock
+    uint32_t login;        // row of people.login
+    int64_t login_version; // of that row when the password was checked
+    uint64_t expires_ns;   // wall clock
 };
 
 CHECKED struct tokens *tokens_create(void);
 void tokens_destroy(struct tokens *tokens);
-// Returns false if there is no room (all TOKENS_MAX are alive).
-CHECKED bool tokens_issue(struct tokens *tokens, char text[TOKEN_TEXT_BYTES + 1], uint32_t session,
-                          uint64_t now_ns, uint64_t expires_ns);
+// `of` says everything but the number. Returns false if there is no room (all TOKENS_MAX are
+// alive).
+CHECKED bool tokens_issue(struct tokens *tokens, char text[TOKEN_TEXT_BYTES + 1],
+                          const struct token *of, uint64_t now_ns);
 // False: unknown or expired.
 bool tokens_find(const struct tokens *tokens, struct token *out, const char *text, size_t bytes,
                  uint64_t now_ns);
 void tokens_revoke(struct tokens *tokens, uint64_t number);
+// A token of this login that was issued for another version of its row; 0 = none.
+uint64_t tokens_stale(const struct tokens *tokens, uint32_t login, int64_t login_version);
 
 #endif

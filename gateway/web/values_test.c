@@ -115,14 +115,37 @@ static void rate_lets_a_second_of_messages_through(void **state)
     assert_int_equal(passed, 200);
 }
 
+static bool issue(struct tokens *tokens, char *text, uint32_t session, uint64_t now_ns,
+                  uint64_t expires_ns)
+{
+    struct token of = {
+        .session = session, .login = session + 10, .login_version = 7, .expires_ns = expires_ns};
+    return tokens_issue(tokens, text, &of, now_ns);
+}
+
+static void tokens_of_another_version_of_their_login_are_stale(void **state)
+{
+    (void)state;
+    char one[TOKEN_TEXT_BYTES + 1], two[TOKEN_TEXT_BYTES + 1];
+    struct tokens *tokens = tokens_create();
+    assert_true(issue(tokens, one, 3, 100, 200));
+    assert_true(issue(tokens, two, 4, 100, 200));
+    assert_int_equal(tokens_stale(tokens, 13, 7), 0);
+    assert_int_equal(tokens_stale(tokens, 13, 8), 1);
+    tokens_revoke(tokens, 1);
+    assert_int_equal(tokens_stale(tokens, 13, 8), 0);
+    assert_int_equal(tokens_stale(tokens, 0, 0), 0); // free entries are no tokens
+    tokens_destroy(tokens);
+}
+
 static void tokens_are_found_until_they_expire_or_are_revoked(void **state)
 {
     (void)state;
     struct tokens *tokens = tokens_create();
     char one[TOKEN_TEXT_BYTES + 1], two[TOKEN_TEXT_BYTES + 1];
     struct token token;
-    assert_true(tokens_issue(tokens, one, 3, 100, 200));
-    assert_true(tokens_issue(tokens, two, 4, 100, 300));
+    assert_true(issue(tokens, one, 3, 100, 200));
+    assert_true(issue(tokens, two, 4, 100, 300));
     assert_string_not_equal(one, two);
     assert_true(tokens_find(tokens, &token, one, strlen(one), 150));
     assert_int_equal(token.session, 3);
@@ -142,9 +165,9 @@ static void tokens_of_one_session_push_out_the_oldest(void **state)
     struct tokens *tokens = tokens_create();
     char first[TOKEN_TEXT_BYTES + 1], later[TOKEN_TEXT_BYTES + 1];
     struct token token;
-    assert_true(tokens_issue(tokens, first, 3, 1, 1000));
+    assert_true(issue(tokens, first, 3, 1, 1000));
     for (int i = 0; i < TOKENS_PER_SESSION_MAX; i++)
-        assert_true(tokens_issue(tokens, later, 3, 1, 1000));
+        assert_true(issue(tokens, later, 3, 1, 1000));
     assert_false(tokens_find(tokens, &token, first, strlen(first), 2));
     assert_true(tokens_find(tokens, &token, later, strlen(later), 2));
     tokens_destroy(tokens);
@@ -174,6 +197,7 @@ static void errors_carry_numbers_as_people_read_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tokens_of_another_version_of_their_login_are_stale),
         cmocka_unit_test(json_out_writes_commas_where_they_belong),
         cmocka_unit_test(json_out_grows),
         cmocka_unit_test(routes_find_path_and_value),

@@ -223,6 +223,7 @@ CHECKED struct login *login_create(struct web *web);
 void login_destroy(struct login *login);
 void login_request(struct web *web, const struct request *request, const struct reply *reply);
 void login_logout(struct web *web, const char *token, const struct reply *reply);
+void login_tick(struct web *web); // tokens of logins that were disabled or changed end
 
 // ---- socket.c, rest.c, pages.c ---------------------------------------------------------------
 
@@ -232,7 +233,7 @@ void socket_drained(void *web, uint64_t id);
 void socket_closed(void *web, uint64_t id);
 void socket_tick(struct web *web);     // expired logins
 void socket_shutdown(struct web *web); // serverShutdown to everybody
-void socket_log_out(struct web *web, uint64_t token_number);
+void socket_log_out(struct web *web, uint64_t token_number, const char *reason);
 
 void rest_request(void *web, uint64_t id, const struct http_request *request);
 

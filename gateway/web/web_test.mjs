@@ -213,8 +213,9 @@ const tests = {
 
   async 'login: many guesses at once learn no more than one after the other'() {
     const guesses = Array.from({ length: 12 }, (_, i) => http('POST', '/api/v1/login', { user: 'gus', password: `guess ${i}` }));
-    const statuses = (await Promise.all(guesses)).map((answer) => answer.status).sort();
-    assert.deepEqual(statuses, [...Array(3).fill(401), ...Array(9).fill(429)]);
+    const statuses = (await Promise.all(guesses)).map((answer) => answer.status);
+    const told = statuses.filter((status) => status === 401).length; // three, and one for each second that hashing takes
+    assert.ok(told >= 3 && told <= 6 && statuses.every((status) => status === 401 || status === 429), statuses.join());
   },
 
   async 'a fresh token on the same connection is no disconnect'() {
@@ -238,6 +239,25 @@ const tests = {
     assert.equal((await client.place({})).error.name, 'NOT_LOGGED_IN');
     assert.equal((await get('/api/v1/orders', token)).status, 401);
     await client.close();
+  },
+
+  async 'a login that is disabled, or gets another password, is logged out within seconds'() {
+    const change = (what) => sql('lonja_admin', `UPDATE people.login SET ${what}, updated_at = now() WHERE login_name = 'elena'`);
+    const login = async () => (await http('POST', '/api/v1/login', { user: 'elena', password: PASSWORD })).body.token;
+    const carla = await Client.open('carla');
+    for (const what of ['disabled = true', `password_hash = '${passwordHash()}'`]) {
+      const token = await login(), client = await Client.open();
+      assert.equal((await client.ask('login', { token })).session, 5);
+      change(what);
+      assert.equal((await client.next('logged_out')).reason, 'login_changed');
+      assert.equal((await client.place({})).error.name, 'NOT_LOGGED_IN');
+      assert.equal((await get('/api/v1/orders', token)).status, 401);
+      change('disabled = false');
+      await client.close();
+    }
+    assert.equal((await carla.ask('orders')).type, 'orders', 'nobody else is');
+    delete tokens.elena;
+    await carla.close();
   },
 
   async 'an order by WebSocket, its trade, both sides, balances, book'() {
