@@ -48,13 +48,15 @@ function(lonja_library name)
   target_link_libraries(${name} PUBLIC lonja_warnings ${ARG_LIBS})
 endfunction()
 
-# lonja_executable(NAME SOURCES … LIBS …): build/<preset>/bin/NAME. The target `venue` builds all of them and
-# no test.
+# lonja_executable(NAME SOURCES … LIBS …): build/<preset>/bin/NAME. The target `venue` builds those that a venue
+# runs (lonja, lonja-…): no test, no benchmark.
 add_custom_target(venue)
 function(lonja_executable name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  add_dependencies(venue ${name})
+  if(name MATCHES "^lonja(-|$)")
+    add_dependencies(venue ${name})
+  endif()
   target_link_libraries(${name} PRIVATE lonja_warnings ${ARG_LIBS})
 endfunction()
 

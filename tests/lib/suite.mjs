@@ -33,6 +33,7 @@ export class Suite {
       suite.failed++
       console.log(`not ok nobody waited for this\n${indent(error?.stack ?? String(error))}`)
     })
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.once(signal, () => process.exit(1))
     try { await body(suite) } catch (error) {
       suite.failed++
       console.log(`not ok the group itself\n${indent(error.stack ?? String(error))}`)

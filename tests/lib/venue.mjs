@@ -44,9 +44,9 @@ async function freePorts () {
 }
 
 // Waits without giving up at an exception: what is asked may be down.
-export const eventually = (what, ask, timeoutMs = 10000) => {
+export const eventually = (what, ask, timeoutMs = 10000, everyMs = 25) => {
   let last
-  return until(what, timeoutMs, () => Promise.resolve().then(ask).catch(error => { last = error; return false }), 25)
+  return until(what, timeoutMs, () => Promise.resolve().then(ask).catch(error => { last = error; return false }), everyMs)
     .catch(error => { throw new Error(last ? `${error.message}: ${last.message}` : error.message) })
 }
 
@@ -58,6 +58,7 @@ async function launch (folder, command, args, words) {
   const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...process.env, LONJA_BIN: bin } })
   fs.closeSync(log)
   child.exited = new Promise(resolve => child.on('exit', (code, signal) => resolve(child.ended = { code, signal })))
+  process.once('exit', () => child.kill('SIGTERM')) // ./run stops its servers by itself
   const printed = () => fs.readFileSync(file).subarray(from).toString()
   await until(`"${words}"`, 90000, () => printed().includes(words) || child.ended)
   if (!printed().includes(words)) throw new Error(`${command} ended: ${printed().slice(-1500)}`)
@@ -218,7 +219,7 @@ export class Venue extends VenueClient {
         (SELECT count(*) FROM settle.result WHERE state = 'open') AS results`)
       if (Number(open[0].cursor) < durable || open[0].trades !== '0' || open[0].results !== '0') throw new Error(JSON.stringify({ ...open[0], durable }))
       return true
-    }, ms)
+    }, ms, 200)
   }
 
   async balanceOnChain (symbol, wallet) {
