@@ -6,6 +6,7 @@
 #ifndef LONJA_BASE_BOOT_H
 #define LONJA_BASE_BOOT_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/assert.h"
@@ -26,8 +27,18 @@ struct boot {
     int32_t command_ring_fd[GATEWAY_COUNT];    // core: all; a gateway: its own
     int32_t reader_page_fd[PROCESS_COUNT];     // core: all; a reader: its own
     int32_t doorbell_fd[PROCESS_COUNT];        // eventfd per reader; core: all
+    int32_t lives_fd;                          // core: read-only `struct boot_lives`; 0 = nobody vouches
     struct config config;
 };
+// A page that only the supervisor writes: which life of each process is the present one, stored before that
+// life begins. What a gateway says of its own incarnation is checked against it: one that was taken over
+// can neither forgive itself a lie nor use up the numbers of those that come after it.
+struct boot_lives {
+    _Atomic uint32_t incarnation[PROCESS_COUNT];
+    uint8_t pad[4096 - 4 * PROCESS_COUNT];
+};
+_Static_assert(sizeof(struct boot_lives) == 4096, "one page");
+
 #define BOOT_MAGIC   0x746f6f62616a6e6cULL
 #define BOOT_VERSION 1
 

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/futex.h"
 #include "base/log.h"
+#include "base/memfile.h"
 #include "core/counters.h"
 
 enum {
@@ -246,12 +247,26 @@ static void sequencer_shut(struct sequencer *sequencer, uint8_t gateway, const c
     sequencer->heartbeat_check_ns = 0; // detach in the next round
 }
 
+// An incarnation is the supervisor's to give: a gateway that was taken over would forgive itself a
+// lie with the next number, or take the last one there is.
+static bool sequencer_attach_is_due(const struct sequencer *sequencer, uint8_t gateway,
+                                    uint32_t incarnation)
+{
+    const struct sequencer_gateway *state = &sequencer->gateways[gateway];
+    if (state->shut && incarnation == state->incarnation)
+        return false;
+    if (sequencer->lives == NULL)
+        return incarnation >= state->incarnation;
+    enum process_id process = process_of_gateway(gateway);
+    return incarnation ==
+           atomic_load_explicit(&sequencer->lives->incarnation[process], memory_order_acquire);
+}
+
 static bool sequencer_take_attach(struct sequencer *sequencer, uint8_t gateway)
 {
     struct sequencer_gateway *state = &sequencer->gateways[gateway];
     const struct command_header *header = &sequencer->command.header;
-    if (header->incarnation < state->incarnation ||
-        (state->shut && header->incarnation == state->incarnation))
+    if (!sequencer_attach_is_due(sequencer, gateway, header->incarnation))
         return false;
     state->shut = false;
     state->attached = true;
@@ -261,8 +276,11 @@ static bool sequencer_take_attach(struct sequencer *sequencer, uint8_t gateway)
     atomic_store_explicit(&state->ring.control->incarnation, header->incarnation,
                           memory_order_relaxed);
     atomic_store_explicit(&state->ring.control->shut, 0, memory_order_release);
-    log_info("gateway attached gateway=%s incarnation=%" PRIu32,
-             process_name(process_of_gateway(gateway)), header->incarnation);
+    // A gateway may attach as often as it likes, but not fill our log.
+    uint64_t suppressed;
+    if (log_limit_pass(&state->attach_log, &suppressed))
+        log_info("gateway attached gateway=%s incarnation=%" PRIu32 " suppressed=%" PRIu64,
+                 process_name(process_of_gateway(gateway)), header->incarnation, suppressed);
     return true;
 }
 
@@ -459,6 +477,17 @@ static int sequencer_open_rings(struct sequencer *sequencer, const struct boot *
     return 0;
 }
 
+static int sequencer_open_lives(struct sequencer *sequencer, const struct boot *boot)
+{
+    if (boot->lives_fd <= 0)
+        return 0;
+    void *memory;
+    int result = memfile_map(&memory, boot->lives_fd, sizeof *sequencer->lives, false);
+    if (result == 0)
+        sequencer->lives = memory;
+    return result;
+}
+
 // Readers of the old epoch stop at its last durable event and go on by the tape.
 static void sequencer_take_over(struct sequencer *sequencer, uint64_t epoch)
 {
@@ -504,6 +533,8 @@ int sequencer_open(struct sequencer *sequencer, const struct boot *boot, struct 
     sequencer->position_of = arena_alloc(&sequencer->arena, ring->capacity * sizeof(uint64_t), 64);
     memset(sequencer->position_of, 0, ring->capacity * sizeof(uint64_t));
     result = sequencer_open_rings(sequencer, boot, epoch);
+    if (result == 0)
+        result = sequencer_open_lives(sequencer, boot);
     if (result != 0)
         return result;
     sequencer_take_over(sequencer, epoch);
@@ -518,5 +549,7 @@ void sequencer_close(struct sequencer *sequencer)
     for (int i = 0; i < GATEWAY_COUNT; i++)
         if (sequencer->gateways[i].open)
             command_ring_close(&sequencer->gateways[i].ring);
+    if (sequencer->lives != NULL)
+        memfile_unmap((void *)(uintptr_t)sequencer->lives, sizeof *sequencer->lives);
     arena_close(&sequencer->arena);
 }

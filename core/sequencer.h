@@ -11,9 +11,10 @@
 // Rings are a trust boundary. A record is copied, then judged: what an honest writer cannot have
 // written (shape, forbidden type, gateway_seq that does not rise) shuts that ring: nothing is
 // journalled, hence nothing answered, the gateway is detached (its sessions' orders are cancelled
-// as configured) and its supervisor starts it again; a gateway_attach of a newer incarnation opens
-// the ring. Other rings do not notice. Commands of an incarnation that has not attached in this
-// epoch are dropped and counted: the answer to its attach tells the gateway which those were.
+// as configured) and its supervisor starts it again; a gateway_attach of a newer incarnation, which
+// the supervisor must have announced (boot.h), opens the ring. Other rings do not notice. Commands
+// of an incarnation that has not attached in this epoch are dropped and counted: the answer to its
+// attach tells the gateway which those were.
 //
 // Threads: the core thread only. No allocation, no system call but waiting, waking and logging.
 #ifndef LONJA_CORE_SEQUENCER_H
@@ -26,6 +27,7 @@
 #include "base/boot.h"
 #include "base/clock.h"
 #include "base/command_ring.h"
+#include "base/log.h"
 #include "core/gate.h"
 #include "core/journal.h"
 #include "core/replay.h"
@@ -41,6 +43,7 @@ struct sequencer_gateway {
     uint32_t incarnation; // last known
     uint64_t gateway_seq; // of the last command taken
     uint64_t alive_ns;    // monotone: last proof of life
+    struct log_limit attach_log;
 };
 
 struct sequencer {
@@ -49,6 +52,7 @@ struct sequencer {
     struct gate *gate;
     struct replay *replay; // the engine, its digest and gateways
     const struct clock *clock;
+    const struct boot_lives *lives; // the supervisor's word on incarnations; NULL = none (tests)
     struct sequencer_gateway gateways[GATEWAY_COUNT];
     struct event_sink sink; // over the event ring
     uint64_t time_ns;       // of the last command

@@ -285,6 +285,30 @@ static void a_shut_ring_opens_for_a_newer_incarnation_only(void **state)
     assert_int_equal(atomic_load(&f->rings[GATEWAY_WEB].control->shut), 0);
 }
 
+// A gateway that was taken over says what it likes; whose life it is, the supervisor says.
+static void an_incarnation_counts_only_if_the_supervisor_announced_it(void **state)
+{
+    struct fixture *f = *state;
+    struct boot_lives lives = {0};
+    f->sequencer.lives = &lives;
+    atomic_store(&lives.incarnation[PROCESS_WEB], 1);
+    claim(f, GATEWAY_WEB, CMD_gateway_attach)->header.incarnation = UINT32_MAX;
+    command_ring_publish(&f->rings[GATEWAY_WEB]);
+    assert_int_equal(work(f), 0);
+    send_plain(f, GATEWAY_WEB, CMD_gateway_attach);
+    assert_int_equal(work(f), 1);
+    send_plain(f, GATEWAY_WEB, CMD_ledger_post);
+    expect_shut(f, GATEWAY_WEB);
+    claim(f, GATEWAY_WEB, CMD_gateway_attach)->header.incarnation = 2; // it forgives itself
+    command_ring_publish(&f->rings[GATEWAY_WEB]);
+    assert_int_equal(work(f), 0);
+    atomic_store(&lives.incarnation[PROCESS_WEB], 2);
+    claim(f, GATEWAY_WEB, CMD_gateway_attach)->header.incarnation = 2;
+    command_ring_publish(&f->rings[GATEWAY_WEB]);
+    assert_int_equal(work(f), 1);
+    f->sequencer.lives = NULL;
+}
+
 static void a_bad_ring_does_not_harm_the_others(void **state)
 {
     struct fixture *f = *state;
@@ -582,6 +606,7 @@ int main(void)
         CORE_TEST(a_malformed_record_shuts_the_ring),
         CORE_TEST(a_number_that_does_not_rise_shuts_the_ring),
         CORE_TEST(a_shut_ring_opens_for_a_newer_incarnation_only),
+        CORE_TEST(an_incarnation_counts_only_if_the_supervisor_announced_it),
         CORE_TEST(a_bad_ring_does_not_harm_the_others),
         CORE_TEST(a_silent_gateway_is_detached_once),
         CORE_TEST(a_gateway_that_does_not_come_back_after_a_restart_is_detached),

@@ -41,6 +41,7 @@ static void inherit_granted(const struct spawn *spawn, int boot_fd)
     inherit(spawn, boot_fd);
     inherit(spawn, spawn->lock_fd);
     inherit(spawn, boot->event_ring_fd);
+    inherit(spawn, boot->lives_fd);
     for (int gateway = 0; gateway < GATEWAY_COUNT; gateway++)
         inherit(spawn, boot->command_ring_fd[gateway]);
     for (int process = 0; process < PROCESS_COUNT; process++) {

@@ -82,6 +82,7 @@ static int open_log(struct supervisor *supervisor, enum process_id process)
 static int spawn_child(struct supervisor *supervisor, pid_t *pid, const struct child *child,
                        uint32_t incarnation)
 {
+    venue_memory_announce(&supervisor->memory, child->process, incarnation);
     const struct config *config = supervisor->config;
     struct boot boot = {.magic = BOOT_MAGIC, .version = BOOT_VERSION};
     boot.process = child->process;

@@ -23,6 +23,8 @@ void venue_memory_init(struct venue_memory *memory)
     memset(memory->command_ring_fd, -1, sizeof memory->command_ring_fd);
     memset(memory->reader_page_fd, -1, sizeof memory->reader_page_fd);
     memset(memory->doorbell_fd, -1, sizeof memory->doorbell_fd);
+    memory->lives_fd = -1;
+    memory->lives_read_fd = -1;
 }
 
 static const void *map_read_only(int fd, size_t bytes)
@@ -69,9 +71,26 @@ static int create_reader(struct venue_memory *memory, enum process_id process)
     return memory->doorbell_fd[process] < 0 ? -errno : 0;
 }
 
+static int create_lives(struct venue_memory *memory)
+{
+    memory->lives_fd = memfile_create("lonja-lives", sizeof *memory->lives);
+    if (memory->lives_fd < 0)
+        return memory->lives_fd;
+    memory->lives_read_fd = memfile_readonly(memory->lives_fd);
+    if (memory->lives_read_fd < 0)
+        return memory->lives_read_fd;
+    void *address;
+    int result = memfile_map(&address, memory->lives_fd, sizeof *memory->lives, true);
+    if (result == 0)
+        memory->lives = address;
+    return result;
+}
+
 static int create_all(struct venue_memory *memory, const struct config *config)
 {
     int result = create_event_ring(memory, config);
+    if (result == 0)
+        result = create_lives(memory);
     for (int gateway = GATEWAY_CORE + 1; gateway < GATEWAY_COUNT && result == 0; gateway++)
         result = create_command_ring(memory, config, (enum gateway_id)gateway);
     for (int process = 0; process < PROCESS_COUNT && result == 0; process++)
@@ -104,6 +123,9 @@ static void unmap(const void *address, size_t bytes)
 void venue_memory_destroy(struct venue_memory *memory)
 {
     unmap(memory->core, sizeof *memory->core);
+    unmap(memory->lives, sizeof *memory->lives);
+    close_if_open(memory->lives_fd);
+    close_if_open(memory->lives_read_fd);
     close_if_open(memory->event_ring_fd);
     close_if_open(memory->event_ring_read_fd);
     for (int gateway = 0; gateway < GATEWAY_COUNT; gateway++)
@@ -119,6 +141,7 @@ void venue_memory_destroy(struct venue_memory *memory)
 static void grant_all_rings(const struct venue_memory *memory, struct boot *boot)
 {
     boot->event_ring_fd = memory->event_ring_fd;
+    boot->lives_fd = memory->lives_read_fd;
     memcpy(boot->command_ring_fd, memory->command_ring_fd, sizeof boot->command_ring_fd);
     memcpy(boot->reader_page_fd, memory->reader_page_fd, sizeof boot->reader_page_fd);
     memcpy(boot->doorbell_fd, memory->doorbell_fd, sizeof boot->doorbell_fd);
@@ -128,6 +151,7 @@ void venue_memory_grant(const struct venue_memory *memory, struct boot *boot, en
 {
     ASSERT(process < PROCESS_COUNT);
     boot->event_ring_fd = -1;
+    boot->lives_fd = -1;
     memset(boot->command_ring_fd, -1, sizeof boot->command_ring_fd);
     memset(boot->reader_page_fd, -1, sizeof boot->reader_page_fd);
     memset(boot->doorbell_fd, -1, sizeof boot->doorbell_fd);
@@ -143,4 +167,11 @@ void venue_memory_grant(const struct venue_memory *memory, struct boot *boot, en
     for (int gateway = GATEWAY_CORE + 1; gateway < GATEWAY_COUNT; gateway++)
         if (process_of_gateway((enum gateway_id)gateway) == process)
             boot->command_ring_fd[gateway] = memory->command_ring_fd[gateway];
+}
+
+void venue_memory_announce(struct venue_memory *memory, enum process_id process, uint32_t incarnation)
+{
+    ASSERT(memory->lives != NULL && process < PROCESS_COUNT);
+    // Release: whoever sees the life's first command sees its number.
+    atomic_store_explicit(&memory->lives->incarnation[process], incarnation, memory_order_release);
 }

@@ -5,6 +5,7 @@
 //   command rings   one per gateway; that gateway and the core write
 //   reader pages    one per reader of the event ring; that reader and the core write
 //   doorbells       one eventfd per reader
+//   lives           the supervisor writes, the core reads: the present incarnation of each process
 //
 // One thread. The supervisor owns all descriptors; a child inherits those that venue_memory_grant names.
 #ifndef LONJA_SUPERVISOR_VENUE_MEMORY_H
@@ -22,6 +23,9 @@ struct venue_memory {
     int command_ring_fd[GATEWAY_COUNT];  // -1: this gateway has none (the core itself)
     int reader_page_fd[PROCESS_COUNT];   // -1: this process does not read the event ring
     int doorbell_fd[PROCESS_COUNT];
+    int lives_fd;      // read-write: never handed out
+    int lives_read_fd; // for the core
+    struct boot_lives *lives;
     const struct event_ring_control *core;          // the core's state page, read-only
     const struct reader_page *page[PROCESS_COUNT];  // NULL as above; read-only
 };
@@ -34,6 +38,9 @@ void venue_memory_destroy(struct venue_memory *memory);
 
 // Writes the descriptor numbers that `process` may have into *boot, -1 for all others.
 void venue_memory_grant(const struct venue_memory *memory, struct boot *boot, enum process_id process);
+
+// To be called before the process is started.
+void venue_memory_announce(struct venue_memory *memory, enum process_id process, uint32_t incarnation);
 
 bool venue_memory_is_reader(enum process_id process);
 

@@ -51,6 +51,14 @@ static void the_core_gets_everything(void **state)
     assert_int_equal(boot.command_ring_fd[GATEWAY_CORE], -1);
     for (int gateway = GATEWAY_FIX; gateway < GATEWAY_COUNT; gateway++)
         assert_true(boot.command_ring_fd[gateway] >= 0);
+    assert_true(boot.lives_fd > 0);
+    venue_memory_announce(&fixture.memory, PROCESS_WEB, 7);
+    const struct boot_lives *lives =
+        mmap(NULL, sizeof *lives, PROT_READ, MAP_SHARED, boot.lives_fd, 0);
+    assert_ptr_not_equal(lives, MAP_FAILED);
+    assert_int_equal(atomic_load(&lives->incarnation[PROCESS_WEB]), 7);
+    assert_ptr_equal(mmap(NULL, sizeof *lives, PROT_WRITE, MAP_SHARED, boot.lives_fd, 0), MAP_FAILED);
+    munmap((void *)(uintptr_t)lives, sizeof *lives);
     assert_true(boot.reader_page_fd[PROCESS_TAPE] >= 0 && boot.doorbell_fd[PROCESS_TAPE] >= 0);
     assert_true(boot.reader_page_fd[PROCESS_SIGN] == -1 && boot.reader_page_fd[PROCESS_CORE] == -1);
 }
@@ -60,6 +68,7 @@ static void a_gateway_gets_its_own_ring_only(void **state)
     (void)state;
     struct boot boot = grant(PROCESS_WEB);
     assert_int_equal(boot.event_ring_fd, fixture.memory.event_ring_read_fd);
+    assert_int_equal(boot.lives_fd, -1);
     for (int gateway = 0; gateway < GATEWAY_COUNT; gateway++)
         assert_int_equal(boot.command_ring_fd[gateway] >= 0, gateway == GATEWAY_WEB);
     for (int process = 0; process < PROCESS_COUNT; process++) {
