@@ -39,13 +39,13 @@ class Trader {
     }
   }
 
-  // Prices meet often; now and then everything is cancelled, so that nobody runs out of money. Nobody both buys and
+  // Prices meet now and then (each trade costs a settlement); now and then everything is cancelled, so that nobody runs out of money. Nobody both buys and
   // sells: a trade with oneself cannot be settled on the chain.
   order () {
     if (this.serial % 50 === 49) { this.serial++; return this.cancelAll() }
     const id = `${this.tag}-${this.serial++}`
     this.sent.add(id)
-    const order = { id, side: this.side, price: (99 + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
+    const order = { id, side: this.side, price: ((this.side === 'buy' ? 99 : 99.7) + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
     this.place(order)
   }
 
