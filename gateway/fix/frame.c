@@ -135,33 +135,27 @@ bool frame_field(const char *message, size_t count, uint32_t tag, struct frame_f
     return false;
 }
 
-static bool is_secret(uint32_t tag)
+// A value to hide begins behind the four bytes at data. Not only where a field begins: what is
+// logged is often garbled, and a byte too much before the tag does not make the password less of
+// one.
+static bool is_secret(const char *data, size_t count)
 {
-    return tag == 553 || tag == 554 || tag == 925;
-}
-
-// Bytes of "tag=" at data, where that tag's value is to be hidden; 0 = nothing to hide.
-static size_t secret_tag_bytes(const char *data, size_t count)
-{
-    uint32_t tag = 0;
-    size_t i = 0;
-    for (; i < count && is_digit(data[i]) && tag < 100000; i++)
-        tag = tag * 10 + (uint32_t)(data[i] - '0');
-    return i < count && data[i] == '=' && is_secret(tag) ? i + 1 : 0;
+    static const char *const secrets[] = {"553=", "554=", "925="};
+    for (size_t s = 0; s < 3; s++)
+        if (count >= 4 && memcmp(data, secrets[s], 4) == 0)
+            return true;
+    return false;
 }
 
 void frame_printable(char *out, size_t size, const char *data, size_t count)
 {
-    ASSERT(size > 16);
-    size_t length = 0, tag_bytes = 0;
-    for (size_t i = 0; i < count && length + 16 < size; i++) {
-        bool field_starts = i == 0 || data[i - 1] == FIX_SOH;
-        tag_bytes = field_starts ? secret_tag_bytes(data + i, count - i) : 0;
-        if (tag_bytes > 0) {
-            tag_bytes = tag_bytes < 8 ? tag_bytes : 8;
-            memcpy(out + length, data + i, tag_bytes);
-            memcpy(out + length + tag_bytes, "***", 3);
-            length += tag_bytes + 3;
+    ASSERT(size > 8);
+    size_t length = 0;
+    for (size_t i = 0; i < count && length + 8 < size; i++) {
+        if (is_secret(data + i, count - i)) {
+            memcpy(out + length, data + i, 4);
+            memcpy(out + length + 4, "***", 3);
+            length += 7;
             const char *end = memchr(data + i, FIX_SOH, count - i);
             i = end == NULL ? count - 1 : (size_t)(end - data) - 1;
             continue;
