@@ -56,7 +56,8 @@ int bare_write_run(struct bare_write *write, struct samples *samples, uint64_t s
     uint64_t start_ns = measure_now_ns();
     uint64_t now_ns = start_ns;
     while (now_ns - start_ns < span_ns) {
-        if (pwrite(write->fd, write->page, BARE_WRITE_BYTES, (off_t)write->offset) != BARE_WRITE_BYTES)
+        if (pwrite(write->fd, write->page, BARE_WRITE_BYTES, (off_t)write->offset) !=
+            BARE_WRITE_BYTES)
             return errno != 0 ? -errno : -EIO;
         if (!write->direct && fdatasync(write->fd) != 0)
             return -errno;

@@ -1,6 +1,6 @@
-// Bare write: the floor of everything durable. 4 KiB into a zero-filled file, by pwrite with O_DIRECT and
-// O_DSYNC, one write outstanding; where the file system refuses O_DIRECT, pwrite and fdatasync: as the
-// journal does it (core/journal_io.h), and nothing else.
+// Bare write: the floor of everything durable. 4 KiB into a zero-filled file, by pwrite with
+// O_DIRECT and O_DSYNC, one write outstanding; where the file system refuses O_DIRECT, pwrite and
+// fdatasync: as the journal does it (core/journal_io.h), and nothing else.
 #ifndef LONJA_PERF_BARE_WRITE_H
 #define LONJA_PERF_BARE_WRITE_H
 

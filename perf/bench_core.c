@@ -36,7 +36,8 @@ static void configure(struct config *config, uint32_t orders_max)
 static void make_memory(struct boot *boot)
 {
     uint64_t slots = (uint64_t)boot->config.rings_command_slots;
-    boot->event_ring_fd = memfile_create("bench", event_ring_bytes((uint64_t)boot->config.rings_events));
+    boot->event_ring_fd =
+        memfile_create("bench", event_ring_bytes((uint64_t)boot->config.rings_events));
     ASSERT(boot->event_ring_fd >= 0);
     for (int i = 0; i < GATEWAY_COUNT; i++)
         boot->command_ring_fd[i] = -1;
@@ -51,8 +52,10 @@ static void open_rings(struct bench_core *core)
     const struct boot *boot = &core->boot;
     uint64_t slots = (uint64_t)boot->config.rings_command_slots;
     ASSERT(command_ring_open_producer(&core->fix, boot->command_ring_fd[GATEWAY_FIX], slots) == 0);
-    ASSERT(command_ring_open_producer(&core->admin, boot->command_ring_fd[GATEWAY_ADMIN], slots) == 0);
-    ASSERT(event_ring_open_writer(&core->ring, boot->event_ring_fd, (uint64_t)boot->config.rings_events,
+    ASSERT(command_ring_open_producer(&core->admin, boot->command_ring_fd[GATEWAY_ADMIN], slots) ==
+           0);
+    ASSERT(event_ring_open_writer(&core->ring, boot->event_ring_fd,
+                                  (uint64_t)boot->config.rings_events,
                                   (uint64_t)boot->config.limits_command_events_max) == 0);
 }
 
@@ -88,9 +91,11 @@ static void start(struct bench_core *core)
     ASSERT(pthread_create(&core->thread, NULL, core_thread, core) == 0);
 }
 
-// ---- as a gateway --------------------------------------------------------------------------------------
+// ---- as a gateway
+// --------------------------------------------------------------------------------------
 
-static bool send_by(struct bench_core *core, struct command_ring *ring, const struct command *command)
+static bool send_by(struct bench_core *core, struct command_ring *ring,
+                    const struct command *command)
 {
     struct command *out = command_ring_claim(ring, command->header.slots, false);
     if (out == NULL)
@@ -140,10 +145,11 @@ static void send_set_up(void *context, struct command *command)
         usleep(20);
 }
 
-// ---- life ----------------------------------------------------------------------------------------------
+// ---- life
+// ----------------------------------------------------------------------------------------------
 
-void bench_core_open(struct bench_core *core, const char *folder, uint32_t instruments, uint32_t orders_max,
-                     bool durable)
+void bench_core_open(struct bench_core *core, const char *folder, uint32_t instruments,
+                     uint32_t orders_max, bool durable)
 {
     memset(core, 0, sizeof *core);
     core->boot.process = PROCESS_CORE;

@@ -1,8 +1,9 @@
-// Bench core: the real sequencer, engine and journal writer of lonja-core inside the benchmark's process, on a
-// folder of its own, with a thread that is the core thread. What lonja-core adds around them (boot record,
-// recovery, sandbox) takes no part in a command's way.
+// Bench core: the real sequencer, engine and journal writer of lonja-core inside the benchmark's
+// process, on a folder of its own, with a thread that is the core thread. What lonja-core adds
+// around them (boot record, recovery, sandbox) takes no part in a command's way.
 //
-// Threads: opened, fed and closed by one thread, which is the FIX and the ADMIN gateway. Failure: asserts.
+// Threads: opened, fed and closed by one thread, which is the FIX and the ADMIN gateway. Failure:
+// asserts.
 #ifndef LONJA_PERF_BENCH_CORE_H
 #define LONJA_PERF_BENCH_CORE_H
 
@@ -31,8 +32,8 @@ struct bench_core {
 };
 
 // Makes the venue of flow_commands.h in it; returns when all of that is durable.
-void bench_core_open(struct bench_core *core, const char *folder, uint32_t instruments, uint32_t orders_max,
-                     bool durable);
+void bench_core_open(struct bench_core *core, const char *folder, uint32_t instruments,
+                     uint32_t orders_max, bool durable);
 void bench_core_close(struct bench_core *core);
 
 // Puts a command of the flow into the FIX gateway's ring; false if there is no room.

@@ -53,7 +53,8 @@ static struct book_side *side_of(struct book_alone *book, uint32_t instrument, u
 
 static void remove_order(struct book_alone *book, const struct order *order, uint32_t place)
 {
-    order_book_remove(&book->pool, side_of(book, order->instrument, order->side), &book->session, place);
+    order_book_remove(&book->pool, side_of(book, order->instrument, order->side), &book->session,
+                      place);
 }
 
 // Returns what is left of the quantity.

@@ -6,9 +6,10 @@
 
 enum { MESSAGE_BYTES_MAX = 4096 };
 
-// A message may come in parts, cut where a read ended. Written at once: waiting for the socket to be writable
-// would only add a turn of the loop.
-static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
+// A message may come in parts, cut where a read ended. Written at once: waiting for the socket to
+// be writable would only add a turn of the loop.
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t bytes)
 {
     static unsigned char buffer[LWS_PRE + MESSAGE_BYTES_MAX]; // one client at a time
     static size_t held;
@@ -31,12 +32,14 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 void echo_ws(uint16_t port)
 {
     static const struct lws_protocols protocols[] = {
-        {.name = "echo", .callback = on_event, .rx_buffer_size = MESSAGE_BYTES_MAX}, {.name = NULL}};
+        {.name = "echo", .callback = on_event, .rx_buffer_size = MESSAGE_BYTES_MAX},
+        {.name = NULL}};
     struct lws_context_creation_info info = {
         .port = port,
         .iface = "127.0.0.1",
         .protocols = protocols,
-        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_DISABLE_IPV6,
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 |
+                   LWS_SERVER_OPTION_DISABLE_IPV6,
         .gid = -1,
         .uid = -1,
     };

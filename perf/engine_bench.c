@@ -1,12 +1,13 @@
 // Benchmark of the whole engine: every risk check, holds, matching, ledger and events, on the
-// workloads mix1, mix100 and match1 (order_flow.h), beside its floor, the book alone (book_alone.h), driven
-// by the very same commands. Both must reach the published checksum over makers and quantities.
+// workloads mix1, mix100 and match1 (order_flow.h), beside its floor, the book alone
+// (book_alone.h), driven by the very same commands. Both must reach the published checksum over
+// makers and quantities.
 //
-// Replaces are a cancel and a new order. Commands are made and events are read outside the timed part, in
-// chunks; events go to a ring as large as the venue's. ns_per_command is a round's processor time by its
-// number of commands: processor time, because on a shared machine a thread loses its CPU now and then.
-// Percentiles come from one more round that times every command on its own, by the processor's time stamp
-// counter, less what reading the counter costs.
+// Replaces are a cancel and a new order. Commands are made and events are read outside the timed
+// part, in chunks; events go to a ring as large as the venue's. ns_per_command is a round's
+// processor time by its number of commands: processor time, because on a shared machine a thread
+// loses its CPU now and then. Percentiles come from one more round that times every command on its
+// own, by the processor's time stamp counter, less what reading the counter costs.
 //
 // Exit code 1: a checksum differs.
 #include <inttypes.h>
@@ -76,19 +77,19 @@ static const uint32_t rounds_of[] = {1, 5, 7};
 struct bench {
     const struct workload *workload;
     uint64_t operations;
-    bool book_only;           // the floor
+    bool book_only; // the floor
     struct engine *engine;
     struct book_alone book;
     struct event_sink sink;
-    uint8_t *commands;        // CHUNK * 2 of FLOW_COMMAND_BYTES
+    uint8_t *commands; // CHUNK * 2 of FLOW_COMMAND_BYTES
     uint32_t command_count;
     uint64_t sequence;
-    uint64_t *sequence_of;    // by the flow's order id
-    uint32_t *id_of;          // by sequence
+    uint64_t *sequence_of; // by the flow's order id
+    uint32_t *id_of;       // by sequence
     struct order_flow_result result;
     uint64_t commands_timed;
     uint64_t nanoseconds;
-    struct samples *samples;  // NULL: time whole chunks
+    struct samples *samples; // NULL: time whole chunks
     double ns_per_count;
     uint64_t counter_cost;
 };
@@ -353,11 +354,13 @@ static void calibrate(struct bench *bench)
         uint64_t cost = __rdtscp(&unused) - before;
         bench->counter_cost = cost < bench->counter_cost ? cost : bench->counter_cost;
     }
-    bench->ns_per_count = (double)(measure_now_ns() - start_ns) / (double)(__rdtscp(&unused) - start);
+    bench->ns_per_count =
+        (double)(measure_now_ns() - start_ns) / (double)(__rdtscp(&unused) - start);
 }
 
 // One round of the engine or its floor; *ns = time per command.
-static bool run_contestant(const struct workload *workload, uint64_t operations, bool book_only, double *ns)
+static bool run_contestant(const struct workload *workload, uint64_t operations, bool book_only,
+                           double *ns)
 {
     struct bench bench = {.workload = workload, .operations = operations, .book_only = book_only};
     bool right = run_round(&bench);
@@ -365,8 +368,8 @@ static bool run_contestant(const struct workload *workload, uint64_t operations,
     return right;
 }
 
-static bool run_samples(const struct workload *workload, uint64_t operations, struct samples *samples,
-                        char checksum[17])
+static bool run_samples(const struct workload *workload, uint64_t operations,
+                        struct samples *samples, char checksum[17])
 {
     struct bench bench = {.workload = workload, .operations = operations, .samples = samples};
     samples_clear(samples);

@@ -34,7 +34,8 @@ struct engine_limits flow_limits(uint32_t orders)
                                   .command_events_max = 16384};
 }
 
-// ---- the flow ------------------------------------------------------------------------------------------
+// ---- the flow
+// ------------------------------------------------------------------------------------------
 
 static uint32_t account_of(uint32_t id)
 {
@@ -62,7 +63,8 @@ static void write_client_id(char *out, uint32_t id)
         out[i] = "0123456789abcdef"[id & 15];
 }
 
-void flow_command_new(struct command *out, const struct order_flow_operation *operation, uint32_t id)
+void flow_command_new(struct command *out, const struct order_flow_operation *operation,
+                      uint32_t id)
 {
     start(out, CMD_order_new, GATEWAY_FIX, session_of(id));
     struct order_new_cmd *order = &out->body.order_new;
@@ -88,7 +90,8 @@ void flow_command_cancel(struct command *out, uint32_t id, uint64_t order)
     out->header.slots = 1;
 }
 
-// ---- the venue -----------------------------------------------------------------------------------------
+// ---- the venue
+// -----------------------------------------------------------------------------------------
 
 static struct command *begin(struct venue *venue, uint8_t type)
 {
@@ -117,15 +120,14 @@ static void make_people(struct venue *venue)
     begin(venue, CMD_member_set)->body.member_set.member = 1;
     send(venue, 0);
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
-        begin(venue, CMD_account_set)->body.account_set =
-            (struct account_set_cmd){.account = ACCOUNT_FIRST + i,
-                                     .member = 1,
-                                     .kyc = KYC_APPROVED,
-                                     .accreditation = ACCREDITATION_INSTITUTIONAL,
-                                     .fatca = FATCA_CLEAR,
-                                     .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET |
-                                              ACCOUNT_NO_LIMITS,
-                                     .fee_bps = FEE_BPS_DEFAULT};
+        begin(venue, CMD_account_set)->body.account_set = (struct account_set_cmd){
+            .account = ACCOUNT_FIRST + i,
+            .member = 1,
+            .kyc = KYC_APPROVED,
+            .accreditation = ACCREDITATION_INSTITUTIONAL,
+            .fatca = FATCA_CLEAR,
+            .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS,
+            .fee_bps = FEE_BPS_DEFAULT};
         send(venue, 0);
     }
     for (uint32_t session = 1; session <= SESSIONS; session++) {

@@ -1,12 +1,13 @@
-// Benchmark of the way from a gateway's command ring to durable: the real sequencer, engine and journal
-// (bench_core.h) under the flow of mix1, open loop: every command has a time at which it is to be sent, and
-// its latency counts from then, whether the venue was ready to take it or not. Beside it, in turn, a bare
-// 4 KiB write to a zero-filled file of the same folder with the same flags and the same thread priority.
+// Benchmark of the way from a gateway's command ring to durable: the real sequencer, engine and
+// journal (bench_core.h) under the flow of mix1, open loop: every command has a time at which it is
+// to be sent, and its latency counts from then, whether the venue was ready to take it or not.
+// Beside it, in turn, a bare 4 KiB write to a zero-filled file of the same folder with the same
+// flags and the same thread priority.
 //
-// The load thread is pinned to the first CPU and spins, the core thread to the last one (core.cpu). The venue's
-// threads sleep when they have nothing to do, as in life, so at low rates idle figures hold two wake-ups of an
-// idle CPU. With the hog no CPU sleeps. How often the journal had to wait for a fresh segment is said on
-// standard error.
+// The load thread is pinned to the first CPU and spins, the core thread to the last one (core.cpu).
+// The venue's threads sleep when they have nothing to do, as in life, so at low rates idle figures
+// hold two wake-ups of an idle CPU. With the hog no CPU sleeps. How often the journal had to wait
+// for a fresh segment is said on standard error.
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -58,7 +59,8 @@ struct bench {
     uint64_t *sequences;    // theirs
 };
 
-// ---- the commands --------------------------------------------------------------------------------------
+// ---- the commands
+// --------------------------------------------------------------------------------------
 
 // The core gives every JOURNAL_DIGEST_EVERY-th sequence to a digest of its own, and no other.
 static uint64_t take_sequence(struct bench *bench)
@@ -73,7 +75,8 @@ static void make_command(struct bench *bench, struct command *out, uint64_t *seq
     struct order_flow_operation operation = bench->half;
     if (!bench->has_half)
         ASSERT(order_flow_next(bench->flow, &operation));
-    bool cancel = !bench->has_half && (operation.kind == FLOW_CANCEL || operation.kind == FLOW_REPLACE);
+    bool cancel =
+        !bench->has_half && (operation.kind == FLOW_CANCEL || operation.kind == FLOW_REPLACE);
     *sequence = take_sequence(bench);
     bench->has_half = cancel && operation.kind == FLOW_REPLACE;
     bench->half = operation;
@@ -98,10 +101,12 @@ static void make_commands(struct bench *bench, uint64_t count)
         make_command(bench, command_at(bench, i), &bench->sequences[i]);
 }
 
-// ---- a run ---------------------------------------------------------------------------------------------
+// ---- a run
+// ---------------------------------------------------------------------------------------------
 
 // Sends `count` commands, one every `period_ns`, and samples when each is durable.
-static void run_commands(struct bench *bench, uint64_t count, double period_ns, struct samples *samples)
+static void run_commands(struct bench *bench, uint64_t count, double period_ns,
+                         struct samples *samples)
 {
     uint64_t sent = 0;
     uint64_t done = 0;
@@ -119,7 +124,8 @@ static void run_commands(struct bench *bench, uint64_t count, double period_ns, 
         __builtin_ia32_pause();
     }
     bench_core_beat(&bench->core);
-    ASSERT(bench_core_durable(&bench->core) == bench->sequences[count - 1]); // nothing else was journalled
+    ASSERT(bench_core_durable(&bench->core) ==
+           bench->sequences[count - 1]); // nothing else was journalled
 }
 
 struct writing {
@@ -167,8 +173,8 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
     }
     uint64_t waits = bench_core_counter(&bench->core, COUNTER_journal_segment_waits) - waits_before;
     if (waits > 0)
-        fprintf(stderr, "journal_bench: %u/s %s: waited %llu times for a segment\n", rate, machine_state(),
-                (unsigned long long)waits);
+        fprintf(stderr, "journal_bench: %u/s %s: waited %llu times for a segment\n", rate,
+                machine_state(), (unsigned long long)waits);
     snprintf(workload, sizeof workload, "%u/s %s", rate, machine_state());
     struct report_line line = report_line("journal", workload, "durable_ns");
     line.min = measure_min(medians, length->rounds);
@@ -180,7 +186,8 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
     report_print(&line, json);
 }
 
-// ---- the whole -----------------------------------------------------------------------------------------
+// ---- the whole
+// -----------------------------------------------------------------------------------------
 
 static void remove_folder(const char *folder)
 {
@@ -226,7 +233,8 @@ static void bench_close(struct bench *bench)
     free(bench->commands);
 }
 
-static void run_rates(struct bench *bench, const struct length *length, const struct report_options *options)
+static void run_rates(struct bench *bench, const struct length *length,
+                      const struct report_options *options)
 {
     for (int i = 0; i < RATES_MAX && length->rates[i] != 0; i++)
         run_rate(bench, length, length->rates[i], options->json);

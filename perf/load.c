@@ -20,7 +20,8 @@ enum {
 
 static uint64_t last_number; // over all loads: client ids are used once a day
 
-// ---- ids -------------------------------------------------------------------------------------------------
+// ---- ids
+// -------------------------------------------------------------------------------------------------
 
 void load_id(char out[LOAD_IDS_BYTES + 1], uint64_t number)
 {
@@ -43,7 +44,8 @@ uint64_t load_id_number(const char *text, size_t bytes)
     return number;
 }
 
-// ---- the connection --------------------------------------------------------------------------------------
+// ---- the connection
+// --------------------------------------------------------------------------------------
 
 static bool failed(const struct load *load, const char *what)
 {
@@ -87,7 +89,8 @@ void load_consume(struct load *load, size_t bytes)
 static bool set_blocking(struct load *load, bool blocking)
 {
     // A lost answer must not hang the log-on.
-    struct timeval wait = {.tv_sec = blocking ? ANSWERS_WAIT_MS / 1000 : 0, .tv_usec = blocking ? 0 : 1};
+    struct timeval wait = {.tv_sec = blocking ? ANSWERS_WAIT_MS / 1000 : 0,
+                           .tv_usec = blocking ? 0 : 1};
     return setsockopt(load->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0 ||
            failed(load, "setting a timeout");
 }
@@ -130,7 +133,8 @@ void load_close(struct load *load)
     *load = (struct load){.fd = -1, .epoll_fd = -1};
 }
 
-// ---- a run -----------------------------------------------------------------------------------------------
+// ---- a run
+// -----------------------------------------------------------------------------------------------
 
 struct run {
     struct load *load;
@@ -138,9 +142,9 @@ struct run {
     uint64_t first;    // number of the first request; orders are first, first + 2, …
     uint64_t requests; // in all
     uint64_t sent, answered;
-    uint64_t lag;      // orders between an order and its cancel
+    uint64_t lag; // orders between an order and its cancel
     uint64_t start_ns;
-    double period_ns;  // between requests
+    double period_ns; // between requests
     uint64_t answer_ns;
 };
 
@@ -149,7 +153,8 @@ static uint64_t intended_ns(const struct run *run, uint64_t request)
     return run->start_ns + (uint64_t)((double)request * run->period_ns);
 }
 
-// Request i is order i / 2 or, if odd, cancels the order `lag` orders before; the last ones only cancel.
+// Request i is order i / 2 or, if odd, cancels the order `lag` orders before; the last ones only
+// cancel.
 static void add_request(struct run *run, uint64_t orders)
 {
     struct load *load = run->load;
@@ -203,7 +208,8 @@ static bool take_answers(struct run *run, uint64_t orders)
         if (answer.bytes == 0)
             break;
         if (answer.refused && load->refused == 0)
-            snprintf(load->refusal, sizeof load->refusal, "%.*s", (int)answer.bytes, load->input + at);
+            snprintf(load->refusal, sizeof load->refusal, "%.*s", (int)answer.bytes,
+                     load->input + at);
         at += answer.bytes;
         take_answer(run, &answer, orders);
     }
@@ -248,7 +254,8 @@ static bool run_requests(struct run *run, uint64_t orders)
         if (!flush(run->load))
             return false;
         if (is_late(run)) {
-            fprintf(stderr, "load: %s: %llu of %llu requests answered, %llu refused, %zu bytes not sent\n",
+            fprintf(stderr,
+                    "load: %s: %llu of %llu requests answered, %llu refused, %zu bytes not sent\n",
                     run->load->protocol->name, (unsigned long long)run->answered,
                     (unsigned long long)run->requests, (unsigned long long)run->load->refused,
                     run->load->output_bytes);
@@ -274,7 +281,7 @@ bool load_run(struct load *load, uint32_t orders_per_s, double seconds, struct s
     if (!set_blocking(load, false) || !run_requests(&run, orders))
         return false;
     if (load->refused > 0)
-        fprintf(stderr, "load: %s: %llu requests were refused, the first by: %.300s\n", load->protocol->name,
-                (unsigned long long)load->refused, load->refusal);
+        fprintf(stderr, "load: %s: %llu requests were refused, the first by: %.300s\n",
+                load->protocol->name, (unsigned long long)load->refused, load->refusal);
     return load->refused == 0;
 }

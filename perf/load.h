@@ -1,13 +1,14 @@
-// Load: an open-loop client of the venue over one connection. Orders have a time at which they are to be
-// sent, and an answer's latency counts from that time, whether the client was late, the socket full or the
-// venue slow: nothing is omitted because something else was slow (no coordinated omission).
+// Load: an open-loop client of the venue over one connection. Orders have a time at which they are
+// to be sent, and an answer's latency counts from that time, whether the client was late, the
+// socket full or the venue slow: nothing is omitted because something else was slow (no coordinated
+// omission).
 //
-// Requests are numbered through all runs of a process, and their client order id is that number. Every second
-// request is an order (sampled), the others cancel the order of a twentieth of a second before, so that the
-// book stays small.
+// Requests are numbered through all runs of a process, and their client order id is that number.
+// Every second request is an order (sampled), the others cancel the order of a twentieth of a
+// second before, so that the book stays small.
 //
-// Threads: one per load, which sleeps until the next time or the next byte. Failure: functions print what
-// failed and return false.
+// Threads: one per load, which sleeps until the next time or the next byte. Failure: functions
+// print what failed and return false.
 #ifndef LONJA_PERF_LOAD_H
 #define LONJA_PERF_LOAD_H
 
@@ -25,8 +26,8 @@ enum {
 };
 
 struct load_answer {
-    size_t bytes;     // of the message; 0 = not all of it is there
-    uint64_t number;  // of the request it answers; 0 = of none
+    size_t bytes;    // of the message; 0 = not all of it is there
+    uint64_t number; // of the request it answers; 0 = of none
     bool refused;
 };
 
@@ -61,8 +62,10 @@ struct load {
 CHECKED bool load_open(struct load *load, const struct load_protocol *protocol, uint16_t port,
                        const char *credential);
 void load_close(struct load *load);
-// Sends for that long at a rate of orders per second, waits for every answer, and cancels what is left.
-CHECKED bool load_run(struct load *load, uint32_t orders_per_s, double seconds, struct samples *samples);
+// Sends for that long at a rate of orders per second, waits for every answer, and cancels what is
+// left.
+CHECKED bool load_run(struct load *load, uint32_t orders_per_s, double seconds,
+                      struct samples *samples);
 
 // For protocols: sends all, or receives at least one byte more; blocking.
 CHECKED bool load_send_now(struct load *load, const char *data, size_t bytes);

@@ -1,5 +1,5 @@
-// FIX 4.4, as a member's engine that is in a hurry: templates with the changing fields written in place. The
-// session starts at 1 with ResetSeqNumFlag and a heartbeat interval of an hour.
+// FIX 4.4, as a member's engine that is in a hurry: templates with the changing fields written in
+// place. The session starts at 1 with ResetSeqNumFlag and a heartbeat interval of an hour.
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,12 +25,15 @@ static void utc_now(char out[TIME_BYTES + 1])
 }
 
 // Puts header and trailer around a body; returns the message's bytes.
-static size_t seal(struct load *load, char *out, const char *type, const char *time_text, const char *body)
+static size_t seal(struct load *load, char *out, const char *type, const char *time_text,
+                   const char *body)
 {
     char inner[LOAD_MESSAGE_BYTES_MAX];
-    int inner_bytes = snprintf(inner, sizeof inner, "35=%s\00149=ATLANTIC\00156=LONJA\00134=%u\00152=%s\001%s",
-                               type, ++load->messages_sent, time_text, body);
-    int bytes = snprintf(out, LOAD_MESSAGE_BYTES_MAX, "8=FIX.4.4\0019=%d\001%s", inner_bytes, inner);
+    int inner_bytes =
+        snprintf(inner, sizeof inner, "35=%s\00149=ATLANTIC\00156=LONJA\00134=%u\00152=%s\001%s",
+                 type, ++load->messages_sent, time_text, body);
+    int bytes =
+        snprintf(out, LOAD_MESSAGE_BYTES_MAX, "8=FIX.4.4\0019=%d\001%s", inner_bytes, inner);
     ASSERT(inner_bytes > 0 && bytes > 0 && bytes + 8 < LOAD_MESSAGE_BYTES_MAX);
     unsigned sum = frame_checksum(out, (size_t)bytes);
     return (size_t)(bytes + snprintf(out + bytes, 8, "10=%03u\001", sum));
@@ -42,8 +45,8 @@ static size_t fix_order(struct load *load, char *out, uint64_t number)
     load_id(id, number);
     utc_now(now);
     snprintf(body, sizeof body,
-             "11=%s\00155=PORT\00154=1\00160=%s\00138=0.01\00140=2\00144=99.%02u\00159=0\001", id, now,
-             (unsigned)(number / 2 % PRICES));
+             "11=%s\00155=PORT\00154=1\00160=%s\00138=0.01\00140=2\00144=99.%02u\00159=0\001", id,
+             now, (unsigned)(number / 2 % PRICES));
     return seal(load, out, "D", now, body);
 }
 
@@ -53,7 +56,8 @@ static size_t fix_cancel(struct load *load, char *out, uint64_t number, uint64_t
     load_id(id, number);
     load_id(order_id, order);
     utc_now(now);
-    snprintf(body, sizeof body, "11=%s\00141=%s\00155=PORT\00154=1\00160=%s\001", id, order_id, now);
+    snprintf(body, sizeof body, "11=%s\00141=%s\00155=PORT\00154=1\00160=%s\001", id, order_id,
+             now);
     return seal(load, out, "F", now, body);
 }
 
@@ -89,7 +93,8 @@ static bool fix_log_on(struct load *load, const char *credential)
     char message[LOAD_MESSAGE_BYTES_MAX], now[TIME_BYTES + 1], body[256];
     struct frame frame;
     utc_now(now);
-    snprintf(body, sizeof body, "98=0\001108=3600\001141=Y\001553=atlantic\001554=%s\001", credential);
+    snprintf(body, sizeof body, "98=0\001108=3600\001141=Y\001553=atlantic\001554=%s\001",
+             credential);
     size_t bytes = seal(load, message, "A", now, body);
     if (!load_send_now(load, message, bytes))
         return false;
@@ -106,5 +111,8 @@ static bool fix_log_on(struct load *load, const char *credential)
     return welcome;
 }
 
-const struct load_protocol load_fix = {
-    .name = "fix", .log_on = fix_log_on, .order = fix_order, .cancel = fix_cancel, .answer = fix_answer};
+const struct load_protocol load_fix = {.name = "fix",
+                                       .log_on = fix_log_on,
+                                       .order = fix_order,
+                                       .cancel = fix_cancel,
+                                       .answer = fix_answer};

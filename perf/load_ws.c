@@ -1,5 +1,5 @@
-// WebSocket, by hand: one text frame per request, masked with a key of zeroes as the standard allows. The
-// request's number is its id and, as text, its client order id.
+// WebSocket, by hand: one text frame per request, masked with a key of zeroes as the standard
+// allows. The request's number is its id and, as text, its client order id.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +39,11 @@ static size_t ws_order(struct load *load, char *out, uint64_t number)
     (void)load;
     char id[LOAD_IDS_BYTES + 1], text[LOAD_MESSAGE_BYTES_MAX];
     load_id(id, number);
-    snprintf(text, sizeof text,
-             "{\"op\":\"place\",\"id\":%llu,\"symbol\":\"PORT\",\"side\":\"buy\",\"price\":\"99.%02u\","
-             "\"quantity\":\"0.01\",\"client_order_id\":\"%s\"}",
-             (unsigned long long)number, (unsigned)(number / 2 % PRICES), id);
+    snprintf(
+        text, sizeof text,
+        "{\"op\":\"place\",\"id\":%llu,\"symbol\":\"PORT\",\"side\":\"buy\",\"price\":\"99.%02u\","
+        "\"quantity\":\"0.01\",\"client_order_id\":\"%s\"}",
+        (unsigned long long)number, (unsigned)(number / 2 % PRICES), id);
     return frame_text(out, text);
 }
 
@@ -125,9 +126,10 @@ static bool ws_expect(struct load *load, const char *words)
 
 static bool ws_upgrade(struct load *load)
 {
-    static const char request[] = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-                                  "Connection: Upgrade\r\nSec-WebSocket-Key: bG9uamEgbG9uamEgbG9uag==\r\n"
-                                  "Sec-WebSocket-Version: 13\r\n\r\n";
+    static const char request[] =
+        "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: bG9uamEgbG9uamEgbG9uag==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n";
     if (!load_send_now(load, request, sizeof request - 1))
         return false;
     const char *end;

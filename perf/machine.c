@@ -45,9 +45,10 @@ static bool write_text(const char *folder, const char *name, const char *text)
     return fclose(file) == 0 && written;
 }
 
-// SCHED_IDLE counts within a scheduling group only, and a terminal session is one (autogroup): beside other
-// sessions at work, hogs would use up the share of the very processes that are measured. In an idle group of
-// their own they give way to everybody. Only root can make one; without it, measure on a machine at rest.
+// SCHED_IDLE counts within a scheduling group only, and a terminal session is one (autogroup):
+// beside other sessions at work, hogs would use up the share of the very processes that are
+// measured. In an idle group of their own they give way to everybody. Only root can make one;
+// without it, measure on a machine at rest.
 static const char *const idle_groups[] = {"/sys/fs/cgroup/cpu/lonja-bench-hogs",
                                           "/sys/fs/cgroup/lonja-bench-hogs"};
 
@@ -55,7 +56,8 @@ static void join_idle_group(void)
 {
     for (int i = 0; i < 2; i++) {
         (void)mkdir(idle_groups[i], 0755); // it may be there already
-        if (write_text(idle_groups[i], "cpu.idle", "1") && write_text(idle_groups[i], "cgroup.procs", "0"))
+        if (write_text(idle_groups[i], "cpu.idle", "1") &&
+            write_text(idle_groups[i], "cgroup.procs", "0"))
             return;
     }
 }

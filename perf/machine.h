@@ -1,8 +1,8 @@
 // Machine: where a benchmark's threads run, and what else runs beside them.
 //
-// An idle virtual CPU takes some 40 us to wake, which is more than most of what is measured here; so figures
-// are taken idle and again with a hog on every CPU: a spinning process under SCHED_IDLE, which gives way to
-// everybody at once and only keeps the CPU awake.
+// An idle virtual CPU takes some 40 us to wake, which is more than most of what is measured here;
+// so figures are taken idle and again with a hog on every CPU: a spinning process under SCHED_IDLE,
+// which gives way to everybody at once and only keeps the CPU awake.
 #ifndef LONJA_PERF_MACHINE_H
 #define LONJA_PERF_MACHINE_H
 

@@ -19,12 +19,14 @@ uint64_t measure_now_ns(void)
 
 void measure_sleep_until(uint64_t ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+    struct timespec until = {.tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u)};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
         ;
 }
 
-// ---- samples -----------------------------------------------------------------------------------------
+// ---- samples
+// -----------------------------------------------------------------------------------------
 
 void samples_clear(struct samples *samples)
 {
@@ -79,7 +81,8 @@ double samples_percentile(const struct samples *samples, double share)
     return NAN;
 }
 
-// ---- a few figures -------------------------------------------------------------------------------------
+// ---- a few figures
+// -------------------------------------------------------------------------------------
 
 static int compare(const void *a, const void *b)
 {

@@ -1,7 +1,8 @@
 // Measure: the clock of the benchmarks, and samples of spans with their percentiles.
 //
-// Samples are kept as counts in buckets that are at most 1.6 % wide, so that a run of any length takes the
-// same memory (some 30 KB) and merging is addition. Units: nanoseconds. One thread per object.
+// Samples are kept as counts in buckets that are at most 1.6 % wide, so that a run of any length
+// takes the same memory (some 30 KB) and merging is addition. Units: nanoseconds. One thread per
+// object.
 #ifndef LONJA_PERF_MEASURE_H
 #define LONJA_PERF_MEASURE_H
 
@@ -23,8 +24,9 @@ void measure_sleep_until(uint64_t ns);
 void samples_clear(struct samples *samples);
 void samples_add(struct samples *samples, uint64_t ns);
 void samples_merge(struct samples *into, const struct samples *from);
-// The smallest span that `share` (0 to 1) of the samples do not exceed, to the bucket's middle; NAN if there
-// are fewer than ten samples beyond it: then a percentile says nothing. (The median needs ten samples.)
+// The smallest span that `share` (0 to 1) of the samples do not exceed, to the bucket's middle; NAN
+// if there are fewer than ten samples beyond it: then a percentile says nothing. (The median needs
+// ten samples.)
 double samples_percentile(const struct samples *samples, double share);
 
 // The middle and the smallest of a few figures; sorts them. NAN if there are none.

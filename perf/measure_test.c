@@ -52,7 +52,8 @@ static void merging_adds(void **state)
     }
     samples_merge(&samples, &others);
     assert_true(samples.count == 200);
-    assert_true(samples_percentile(&samples, 0.25) == 10 && samples_percentile(&samples, 0.75) == 20);
+    assert_true(samples_percentile(&samples, 0.25) == 10 &&
+                samples_percentile(&samples, 0.75) == 20);
 }
 
 static void the_median_is_the_one_in_the_middle(void **state)

@@ -1,10 +1,10 @@
-// Benchmark of an order's answer: from the time at which a member means to send an order until he has read
-// that it is accepted, over FIX and over WebSocket, on a private venue of real processes (perf/venue), once
-// with the journal synced and once without. Open loop (load.h).
+// Benchmark of an order's answer: from the time at which a member means to send an order until he
+// has read that it is accepted, over FIX and over WebSocket, on a private venue of real processes
+// (perf/venue), once with the journal synced and once without. Open loop (load.h).
 //
-// Floors, in turn with the venue in the same run: the protocol's echo server (echo.h), and for the durable
-// venue a bare 4 KiB write. What is asked of the median (docs/performance.md): durable, at most the write's
-// plus the echo's plus 25 us; not durable, at most 1.3 times the echo's.
+// Floors, in turn with the venue in the same run: the protocol's echo server (echo.h), and for the
+// durable venue a bare 4 KiB write. What is asked of the median (docs/performance.md): durable, at
+// most the write's plus the echo's plus 25 us; not durable, at most 1.3 times the echo's.
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -31,7 +31,7 @@ enum {
     PORT_WS_ECHO = 6,
     DURABLE_ALLOWANCE_NS = 25000,
 };
-#define PROTOCOL_RATIO_MAX 1.3
+#define PROTOCOL_RATIO_MAX  1.3
 #define PRIORITY_OF_JOURNAL 20 // the default of core.realtime_priority
 
 struct length {
@@ -65,7 +65,8 @@ struct bench {
     int fix_echo, ws_echo; // process ids
 };
 
-// ---- the venue -------------------------------------------------------------------------------------------
+// ---- the venue
+// -------------------------------------------------------------------------------------------
 
 static bool run_script(const char *words)
 {
@@ -99,9 +100,9 @@ static bool venue_read(struct bench *bench)
     unsigned fix_port = 0, web_port = 0;
     snprintf(path, sizeof path, "%s/venue.env", bench->folder);
     FILE *file = fopen(path, "r");
-    bool read = file != NULL && fscanf(file, "fix_port=%u fix_password=%127s web_port=%u web_token=%127s",
-                                       &fix_port, bench->fix.credential, &web_port,
-                                       bench->ws.credential) == 4;
+    bool read = file != NULL &&
+                fscanf(file, "fix_port=%u fix_password=%127s web_port=%u web_token=%127s",
+                       &fix_port, bench->fix.credential, &web_port, bench->ws.credential) == 4;
     if (file != NULL)
         fclose(file);
     if (!read)
@@ -119,7 +120,8 @@ static void remove_folder(const char *folder)
         fprintf(stderr, "order_ack_bench: %s is left behind\n", folder);
 }
 
-// ---- a rate ----------------------------------------------------------------------------------------------
+// ---- a rate
+// ----------------------------------------------------------------------------------------------
 
 struct figures {
     struct samples venue, echo, write, round;
@@ -129,7 +131,8 @@ struct figures {
 static bool run_writes(struct bench *bench, struct samples *samples)
 {
     bool realtime = machine_realtime(PRIORITY_OF_JOURNAL); // as the journal's thread
-    int result = bare_write_run(&bench->write, samples, (uint64_t)(bench->length->seconds * 0.25e9));
+    int result =
+        bare_write_run(&bench->write, samples, (uint64_t)(bench->length->seconds * 0.25e9));
     if (realtime)
         ASSERT(machine_realtime(0));
     if (result != 0)
@@ -168,8 +171,8 @@ static void report(struct bench *bench, const struct protocol *protocol, uint32_
     if (bench->durable) {
         double write = samples_percentile(&figures->write, 0.5);
         line.mark = line.floor_median + write + DURABLE_ALLOWANCE_NS;
-        // The floor of a durable answer is both, one after the other; percentiles do not add, so there is
-        // only a median.
+        // The floor of a durable answer is both, one after the other; percentiles do not add, so
+        // there is only a median.
         snprintf(floor, sizeof floor, "%s + write", protocol->echo_name);
         line.floor = floor;
         line.floor_median += write;
@@ -203,11 +206,14 @@ static bool run_protocol(struct bench *bench, struct protocol *protocol)
 
 static bool run_protocols(struct bench *bench)
 {
-    return (!report_wanted(bench->options, bench->fix.load->name) || run_protocol(bench, &bench->fix)) &&
-           (!report_wanted(bench->options, bench->ws.load->name) || run_protocol(bench, &bench->ws));
+    return (!report_wanted(bench->options, bench->fix.load->name) ||
+            run_protocol(bench, &bench->fix)) &&
+           (!report_wanted(bench->options, bench->ws.load->name) ||
+            run_protocol(bench, &bench->ws));
 }
 
-// ---- the whole -------------------------------------------------------------------------------------------
+// ---- the whole
+// -------------------------------------------------------------------------------------------
 
 static bool run_idle_and_hog(struct bench *bench)
 {

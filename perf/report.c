@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-// ---- options -------------------------------------------------------------------------------------------
+// ---- options
+// -------------------------------------------------------------------------------------------
 
 bool report_options_read(struct report_options *options, int count, char **words)
 {
@@ -22,7 +23,8 @@ bool report_options_read(struct report_options *options, int count, char **words
         else if (strcmp(words[i], "--workload") == 0 && i + 1 < count)
             options->workload = words[++i];
         else {
-            fprintf(stderr, "usage: %s [--json] [--smoke|--quick|--long] [--workload NAME]\n", words[0]);
+            fprintf(stderr, "usage: %s [--json] [--smoke|--quick|--long] [--workload NAME]\n",
+                    words[0]);
             return false;
         }
     }
@@ -34,7 +36,8 @@ bool report_wanted(const struct report_options *options, const char *workload)
     return options->workload == NULL || strcmp(workload, options->workload) == 0;
 }
 
-// ---- lines ---------------------------------------------------------------------------------------------
+// ---- lines
+// ---------------------------------------------------------------------------------------------
 
 struct report_line report_line(const char *bench, const char *workload, const char *metric)
 {
@@ -65,7 +68,8 @@ void report_samples(struct report_line *line, const struct samples *samples)
         line->median = line->p50;
 }
 
-void report_floor_samples(struct report_line *line, const char *floor, const struct samples *samples)
+void report_floor_samples(struct report_line *line, const char *floor,
+                          const struct samples *samples)
 {
     line->floor = floor;
     line->floor_median = samples_percentile(samples, 0.5);

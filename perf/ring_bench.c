@@ -1,11 +1,13 @@
-// Benchmark of the rings between two threads on two CPUs: how fast commands and events stream, and how long
-// an order takes there and back, beside a bare cache line that two CPUs throw to each other.
+// Benchmark of the rings between two threads on two CPUs: how fast commands and events stream, and
+// how long an order takes there and back, beside a bare cache line that two CPUs throw to each
+// other.
 //
-// What streams: `command` sends orders of two slots, each published by itself; `event` sends commands of one
-// event each, made durable 64 at a time. What goes back and forth, one at a time: `command-echo` (a command
-// ring each way), `order-path` (there by the command ring, back by the event ring, as an order and its
-// answer do). Rounds of the contestants alternate and are short; both threads are real-time for a round where that is
-// allowed, because a thread that waits for one that is not running measures the scheduler.
+// What streams: `command` sends orders of two slots, each published by itself; `event` sends
+// commands of one event each, made durable 64 at a time. What goes back and forth, one at a time:
+// `command-echo` (a command ring each way), `order-path` (there by the command ring, back by the
+// event ring, as an order and its answer do). Rounds of the contestants alternate and are short;
+// both threads are real-time for a round where that is allowed, because a thread that waits for one
+// that is not running measures the scheduler.
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -43,7 +45,8 @@ struct bench {
     void (*other)(struct bench *);
 };
 
-// ---- two threads ---------------------------------------------------------------------------------------
+// ---- two threads
+// ---------------------------------------------------------------------------------------
 
 static void pause_once(void)
 {
@@ -63,7 +66,8 @@ static void *other_thread(void *context)
 }
 
 // Nanoseconds from the start of both until both have ended.
-static double run_pair(struct bench *bench, void (*here)(struct bench *), void (*other)(struct bench *))
+static double run_pair(struct bench *bench, void (*here)(struct bench *),
+                       void (*other)(struct bench *))
 {
     pthread_t thread;
     bench->other = other;
@@ -82,7 +86,8 @@ static double run_pair(struct bench *bench, void (*here)(struct bench *), void (
     return span_ns;
 }
 
-// ---- floor ---------------------------------------------------------------------------------------------
+// ---- floor
+// ---------------------------------------------------------------------------------------------
 
 static void line_here(struct bench *bench)
 {
@@ -108,7 +113,8 @@ static double line_trip(struct bench *bench)
     return run_pair(bench, line_here, line_other) / TRIPS;
 }
 
-// ---- commands ------------------------------------------------------------------------------------------
+// ---- commands
+// ------------------------------------------------------------------------------------------
 
 static void command_send(struct command_ring *ring, uint64_t number)
 {
@@ -129,7 +135,8 @@ static void command_receive(struct command_ring *ring, uint64_t number)
     while ((result = command_ring_take(ring, &command)) == COMMAND_RING_EMPTY)
         pause_once();
     ASSERT(result == COMMAND_RING_TAKEN);
-    ASSERT(command.header.gateway_seq == number && command.body.order_new.quantity == (int64_t)number);
+    ASSERT(command.header.gateway_seq == number &&
+           command.body.order_new.quantity == (int64_t)number);
 }
 
 static void stream_here(struct bench *bench)
@@ -170,7 +177,8 @@ static double command_echo(struct bench *bench)
     return run_pair(bench, echo_here, echo_other) / TRIPS;
 }
 
-// ---- events --------------------------------------------------------------------------------------------
+// ---- events
+// --------------------------------------------------------------------------------------------
 
 // Writes one command's one event; `durable` publishes it and those before.
 static void event_send(struct bench *bench, uint64_t number, bool durable)
@@ -196,7 +204,8 @@ static void event_receive(const struct event_ring *ring, uint64_t position, uint
     while ((result = event_ring_read(ring, position, &event)) == EVENT_RING_NONE)
         pause_once();
     ASSERT(result == EVENT_RING_READ);
-    ASSERT(event.header.sequence == position + 1 && event.body.order_accepted.quantity == (int64_t)number);
+    ASSERT(event.header.sequence == position + 1 &&
+           event.body.order_accepted.quantity == (int64_t)number);
 }
 
 // A core never waits for its readers; here it must, else the reader would be sent to the tape.
@@ -205,7 +214,8 @@ static void events_here(struct bench *bench)
     uint64_t first = bench->event_position;
     atomic_store(&bench->reader_position, first);
     for (uint64_t i = 1; i <= STREAMED; i++) {
-        while (first + i - atomic_load_explicit(&bench->reader_position, memory_order_relaxed) > EVENTS / 2)
+        while (first + i - atomic_load_explicit(&bench->reader_position, memory_order_relaxed) >
+               EVENTS / 2)
             pause_once();
         event_send(bench, i, i % DURABLE_EVERY == 0 || i == STREAMED);
     }
@@ -251,7 +261,8 @@ static double order_path(struct bench *bench)
     return run_pair(bench, path_here, path_other) / TRIPS;
 }
 
-// ---- the whole -----------------------------------------------------------------------------------------
+// ---- the whole
+// -----------------------------------------------------------------------------------------
 
 static void open_command_ring(struct command_ring *producer, struct command_ring *consumer)
 {
@@ -299,7 +310,8 @@ static const struct contestant contestants[] = {
 };
 enum { CONTESTANTS = sizeof contestants / sizeof contestants[0] };
 
-static void report(const struct contestant *contestant, double *ours, double *lines, int rounds, bool json)
+static void report(const struct contestant *contestant, double *ours, double *lines, int rounds,
+                   bool json)
 {
     struct report_line line = report_line("ring", contestant->workload, contestant->metric);
     line.median = measure_median(ours, (uint32_t)rounds);
@@ -320,7 +332,8 @@ int main(int count, char **words)
         fprintf(stderr, "ring_bench: one CPU only: what is measured is the scheduler\n");
     machine_pin(0);
     if (!machine_realtime(PRIORITY))
-        fprintf(stderr, "ring_bench: not allowed to be real-time: on a busy machine expect slow rounds\n");
+        fprintf(stderr,
+                "ring_bench: not allowed to be real-time: on a busy machine expect slow rounds\n");
     (void)machine_realtime(0);
     bench_open(&bench);
     int rounds = rounds_of[options.length];
