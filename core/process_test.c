@@ -28,6 +28,7 @@ struct venue {
     struct command_ring rings[GATEWAY_COUNT];
     uint64_t gateway_seq[GATEWAY_COUNT];
     uint32_t incarnation;
+    struct boot_lives *lives;
     pid_t core, tape;
     struct follower *follower;
     uint64_t accepted, trades, events, posted;
@@ -52,6 +53,7 @@ static pid_t start(const struct boot *boot, enum process_id process)
         _exit(99);
     fcntl(fd, F_SETFD, 0);
     fcntl(boot->event_ring_fd, F_SETFD, 0);
+    fcntl(boot->lives_fd, F_SETFD, 0);
     for (int i = 0; i < GATEWAY_COUNT; i++)
         if (boot->command_ring_fd[i] >= 0)
             fcntl(boot->command_ring_fd[i], F_SETFD, 0);
@@ -61,6 +63,14 @@ static pid_t start(const struct boot *boot, enum process_id process)
     }
     execl(path, path, (char *)NULL);
     _exit(99);
+}
+
+// What the supervisor does before it starts a gateway.
+static void announce(struct venue *venue, uint32_t incarnation)
+{
+    venue->incarnation = incarnation;
+    for (int process = 0; process < PROCESS_COUNT; process++)
+        atomic_store(&venue->lives->incarnation[process], incarnation);
 }
 
 static int finish(pid_t *child, int signal_number)
@@ -290,7 +300,12 @@ static int setup(void **state)
             assert_int_equal(
                 command_ring_open_producer(&venue->rings[i], venue->boot.command_ring_fd[i], 1024),
                 0);
-    venue->incarnation = 1;
+    int fd = memfile_create("lives", sizeof *venue->lives);
+    void *lives;
+    assert_int_equal(memfile_map(&lives, fd, sizeof *venue->lives, true), 0);
+    venue->lives = lives;
+    venue->boot.lives_fd = fd;
+    announce(venue, 1);
     venue->follower = follower_open(&venue->boot, 0);
     assert_non_null(venue->follower);
     *state = venue;
@@ -304,6 +319,8 @@ static int teardown(void **state)
         finish(&venue->core, SIGKILL);
     if (venue->tape > 0)
         finish(&venue->tape, SIGKILL);
+    close(venue->boot.lives_fd);
+    memfile_unmap(venue->lives, sizeof *venue->lives);
     follower_close(venue->follower);
     event_ring_close(&venue->ring);
     for (int i = 0; i < GATEWAY_COUNT; i++)
@@ -337,7 +354,7 @@ static void begin_again(struct venue *venue, uint64_t epoch)
 {
     venue->core = start(&venue->boot, PROCESS_CORE);
     await_core(venue, epoch);
-    venue->incarnation++;
+    announce(venue, venue->incarnation + 1);
     attach_all(venue);
     open_session(venue);
 }
@@ -516,7 +533,7 @@ static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
     assert_int_equal(command_ring_open_producer(&venue->rings[GATEWAY_WEB],
                                                 venue->boot.command_ring_fd[GATEWAY_WEB], 1024),
                      0);
-    venue->incarnation++;
+    announce(venue, venue->incarnation + 1);
     claim(venue, GATEWAY_WEB, CMD_gateway_attach, 0);
     send(venue, GATEWAY_WEB);
     for (int i = 0; i < 10000 && atomic_load(&venue->rings[GATEWAY_WEB].control->shut) != 0; i++)
