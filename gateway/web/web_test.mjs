@@ -179,6 +179,15 @@ async function pageTest(page) {
   await page.click('dialog button >> nth=0');
   await order('97', '2');
   await page.waitForSelector('.own-orders >> text=97.00');
+  await page.setViewportSize({ width: 390, height: 800 });
+  const reaches = await page.evaluate(() => {
+    const box = (css) => document.querySelector(css).getBoundingClientRect();
+    return { input: box('input[name=quantity]').right, unit: box('input[name=quantity] + i').left };
+  });
+  assert.ok(reaches.input <= reaches.unit, 'the unit stands beside the quantity, not on it');
+  await page.click('.places >> text=Mine');
+  assert.ok((await page.locator('.own-orders .act button').first().boundingBox()).x < 390 - 40, 'a cancel is in reach on a phone');
+  await page.setViewportSize({ width: 1280, height: 800 });
   assert.match(await page.textContent('.bids .level >> nth=0'), /97\.002\.00/);
   assert.equal((await diego.place({ side: 'sell', price: '97', quantity: '0.5', tif: 'ioc' })).type, 'placed');
   await page.waitForSelector('.badge.partially_filled');

@@ -19,10 +19,12 @@ function Status({ venue }) {
 }
 
 function Header({ venue }) {
+  const list = useRef(null); // with many instruments, the chosen one is in sight
+  useEffect(() => { list.current.querySelector('.chosen')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }); }, [venue.symbol]);
   return html`<header>
     <h1><svg viewBox="0 0 32 32" aria-hidden="true"><path d="M6 26V14a10 10 0 0 1 20 0v12M12.500 26V14.500a3.500 3.500 0 0 1 7 0V26"/></svg>
       ${venue.name}</h1>
-    <nav aria-label="Instruments">${[...venue.instruments.values()].map((i) => html`
+    <nav ref=${list} aria-label="Instruments">${[...venue.instruments.values()].map((i) => html`
       <button class=${i.symbol === venue.symbol ? 'chosen' : ''} onClick=${() => venue.select(i.symbol)}
         aria-pressed=${i.symbol === venue.symbol}>
         <b>${i.symbol}</b><span class="number">${show(i.last_price, decimalsOf(i.tick))}</span>

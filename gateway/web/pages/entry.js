@@ -115,7 +115,7 @@ export function Entry({ venue, instrument, draft }) {
     send(order);
   }
   const confirm = () => send({ ...question.order, [CONFIRM[question.error.name]]: true, confirm_ref: question.error.sequence });
-  const back = () => { setResult({ error: question.error }); setQuestion(null); };
+  const back = () => { setResult({ error: { ...question.error, hint: 'not placed' } }); setQuestion(null); };
 
   return html`<section class="panel entry"><h2>Order</h2>
     <form onSubmit=${submit} autocomplete="off">
@@ -134,7 +134,7 @@ export function Entry({ venue, instrument, draft }) {
           onKeyDown=${arrows(setPrice, tick, decimalsOf(instrument.tick))} /><i>${instrument.currency}</i></span></label>` : ''}
       <label>Quantity<span class="field"><input ref=${quantityInput} class="number" inputmode="decimal" required value=${quantity} name="quantity"
           placeholder="0" onInput=${(e) => setQuantity(e.target.value)}
-          onKeyDown=${arrows(setQuantity, lot, 0)} /><i>${instrument.symbol}</i></span></label>
+          onKeyDown=${arrows(setQuantity, lot, 0)} /><i title=${instrument.symbol}>${instrument.symbol}</i></span></label>
       ${type === 'limit' ? html`<label>Valid<select value=${tif} onChange=${(e) => setTif(e.target.value)}>
         <option value="day">for the day</option><option value="gtc">until cancelled</option><option value="ioc">immediate or cancel</option></select></label>` : ''}
       <dl class="sums">

@@ -128,7 +128,7 @@ export class Venue {
   async loadHistory() {
     const symbol = this.symbol;
     if (!symbol) return;
-    const response = await fetch(`/api/v1/instruments/${symbol}/trades?limit=1000`).catch(() => null);
+    const response = await fetch(`/api/v1/instruments/${encodeURIComponent(symbol)}/trades?limit=1000`).catch(() => null);
     if (!response?.ok) return;
     const { trades } = await response.json();
     if (symbol !== this.symbol) return;
@@ -163,6 +163,10 @@ export class Venue {
 
   on_instrument(message) {
     this.instruments.set(message.instrument.symbol, message.instrument);
+    if (this.symbol === null) { // the venue's first
+      this.symbol = message.instrument.symbol;
+      this.subscribe();
+    }
   }
 
   on_venue(message) {
