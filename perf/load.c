@@ -18,6 +18,7 @@ enum {
     START_AFTER_MS = 20,
 };
 
+volatile sig_atomic_t load_interrupted;
 static uint64_t last_number; // over all loads: client ids are used once a day
 
 // ---- ids
@@ -245,6 +246,8 @@ static bool run_requests(struct run *run, uint64_t orders)
 {
     while (run->answered < run->requests) {
         bool ready = false;
+        if (load_interrupted)
+            return false;
         if (!wait_for(run, &ready) || (ready && !take_answers(run, orders)))
             return false;
         uint64_t now_ns = measure_now_ns();

@@ -12,6 +12,7 @@
 #ifndef LONJA_PERF_LOAD_H
 #define LONJA_PERF_LOAD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +58,9 @@ struct load {
     uint64_t refused;       // answers that were refusals: a run with any has failed
     char refusal[512];      // the first of them
 };
+
+// Set by a signal handler: runs end early and fail.
+extern volatile sig_atomic_t load_interrupted;
 
 // Connects to 127.0.0.1:port and logs on.
 CHECKED bool load_open(struct load *load, const struct load_protocol *protocol, uint16_t port,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,13 @@ static bool run_venue(struct bench *bench, bool durable)
     return done;
 }
 
+// The venue is stopped and its folder kept, whatever ends the benchmark.
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    load_interrupted = 1;
+}
+
 static void bench_open(struct bench *bench)
 {
     bench->port = (uint16_t)(PORTS_FIRST + getpid() % PORT_BLOCKS * PORTS_PER_RUN);
@@ -267,6 +275,8 @@ int main(int count, char **words)
     bench.options = &options;
     bench.length = &lengths[options.length];
     bench_open(&bench);
+    struct sigaction stop = {.sa_handler = on_signal};
+    ASSERT(sigaction(SIGINT, &stop, NULL) == 0 && sigaction(SIGTERM, &stop, NULL) == 0);
     bool done = run_venue(&bench, true) && run_venue(&bench, false);
     echo_stop(bench.fix_echo);
     echo_stop(bench.ws_echo);
