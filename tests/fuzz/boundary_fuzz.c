@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/digest.h"
 #include "core/fake_disk.h"
 #include "core/journal.h"
 #include "core/journal_reader.h"
@@ -55,6 +56,7 @@ struct venue {
     struct engine *engine;
     uint32_t incarnation; // of every gateway, for simplicity
     uint64_t sequence, gateway_seq, applied, trades;
+    uint64_t digest; // of all events: equal on every compiler
     struct event events[EVENTS];
 };
 
@@ -183,6 +185,7 @@ static void apply(struct venue *venue, struct command *command)
            venue->events[sink.count - 1].header.last == 1);
     for (uint32_t i = 0; i < sink.count; i++) {
         ASSERT(venue->events[i].header.index == i);
+        venue->digest = digest_record(venue->digest, &venue->events[i]);
         venue->trades += venue->events[i].header.type == EVT_trade;
     }
     venue->applied++;
@@ -352,8 +355,9 @@ static void fuzz_engine(uint64_t rounds)
                           .twin_memory = aligned_alloc(64, engine_bytes(&limits))};
     ASSERT(venue.memory != NULL && venue.twin_memory != NULL);
     fuzz_commands(&venue, rounds);
-    printf("boundary_fuzz: %" PRIu64 " commands applied, %" PRIu64 " trades\n", venue.applied,
-           venue.trades);
+    printf("boundary_fuzz: %" PRIu64 " commands applied, %" PRIu64 " trades, digest %016" PRIx64
+           "\n",
+           venue.applied, venue.trades, venue.digest);
     ASSERT(rounds < 10000 || venue.trades > 0);
     free(venue.memory);
     free(venue.twin_memory);
