@@ -56,6 +56,9 @@ static void sequencer_publish(struct sequencer *sequencer, uint64_t sequence)
     sequencer->position_of[sequence & sequencer->position_mask] = sequencer->written;
     // Release: the events are complete before `written` shows them.
     atomic_store_explicit(&control->written, sequencer->written, memory_order_release);
+    // Release fence: no event of the next command may be seen before this `written`; a reader's
+    // proof that its copy was not overwritten rests on that. (On x86 it orders the compiler only.)
+    atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&control->applied_seq, sequence, memory_order_release);
     core_counter_add(control, COUNTER_commands, 1);
     core_counter_add(control, COUNTER_events, sequencer->sink.count);
