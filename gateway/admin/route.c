@@ -247,11 +247,12 @@ static void run(void *context)
         ask_refuse(ask, REJECT_SHUTTING_DOWN, 0, 0, 0);
         return;
     }
-    if (!may(ask))
-        return;
-    ask->route->handle(ask);
-    pg_rollback(ask->admin->pg);
-    if (ask->route->method == HTTP_POST && ask->route->role >= ROLE_OPERATOR)
+    if (may(ask)) {
+        ask->route->handle(ask);
+        pg_rollback(ask->admin->pg);
+    }
+    // A try that the role does not allow is written down too; who is not logged in has no name.
+    if (ask->who && ask->route->method == HTTP_POST && ask->route->role >= ROLE_OPERATOR)
         audit_write(ask);
 }
 
@@ -286,7 +287,10 @@ static void finish(void *context)
 static bool take_body(struct ask *ask, const struct http_request *request)
 {
     if (request->refused) {
-        ask_refuse(ask, REJECT_TOO_LARGE, BODY_BYTES_MAX, (int64_t)request->body_bytes, 0);
+        if (request->refused == 413)
+            ask_refuse(ask, REJECT_TOO_LARGE, BODY_BYTES_MAX, (int64_t)request->body_bytes, 0);
+        else
+            ask_refuse_field(ask, REJECT_MALFORMED, "Content-Length");
         ask->status = request->refused;
         return false;
     }
