@@ -257,9 +257,23 @@ void clients_init(struct clients *clients, struct loop *loop, const struct confi
                          .credentials = credentials};
 }
 
+// Strangers must not keep members out by being many: the oldest connection that has not logged on
+// makes room. Returns false if everybody has, or is being checked.
+static bool make_room(struct clients *clients)
+{
+    struct client *oldest = NULL; // the newest stands first
+    for (struct client *client = clients->first; client != NULL; client = client->next)
+        if (client->session == NULL && client->check == NULL)
+            oldest = client;
+    if (oldest == NULL)
+        return false;
+    connection_close(oldest->connection, "makes room, not logged on");
+    return true;
+}
+
 void clients_accept(struct clients *clients, int fd)
 {
-    if (clients->count >= (size_t)clients->config->fix_connections_max) {
+    if (clients->count >= (size_t)clients->config->fix_connections_max && !make_room(clients)) {
         log_limited(LOG_WARNING, "connection refused: there are fix.connections_max=%zu",
                     clients->count);
         close(fd);

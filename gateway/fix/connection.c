@@ -38,7 +38,7 @@ static void on_ready(void *context, unsigned readiness);
 
 static void peer_name(struct connection *connection)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t bytes = sizeof address;
     char text[INET_ADDRSTRLEN] = "?";
     if (getpeername(connection->fd, (struct sockaddr *)&address, &bytes) == 0 &&

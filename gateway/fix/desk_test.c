@@ -397,6 +397,9 @@ static void what_we_would_not_do_is_refused_and_not_ignored(void **state)
         peer_expect(atlantic, asked[i][1]);
         assert_int_equal(engine_open_orders(venue->engine), 0);
     }
+    order(atlantic, "\xc3\xa4", '1', "1", "100");
+    peer_expect(atlantic, "35=8|39=8|5004=2|103=99|17=R1-1-12|");
+    assert_non_null(strstr(atlantic->heard[atlantic->heard_count - 1], "58=MALFORMED: field 11 "));
 }
 
 int main(void)

@@ -19,7 +19,12 @@
 #include "gateway/fix/frame.h"
 #include "gateway/fix/resend.h"
 
-enum { SECOND_NS = 1000000000, INPUT_MAX = 1 << 22, KEPT_MAX = 20000 };
+enum {
+    SECOND_NS = 1000000000,
+    INPUT_MAX = 1 << 22,
+    KEPT_MAX = 20000,
+    STRANGERS = 40, // above fix.connections_max of venue_set_up
+};
 
 // ---- peers --------------------------------------------------------------------------------------
 
@@ -210,6 +215,24 @@ static void without_a_database_a_logon_is_refused_with_a_text(void **state)
     expect(&peer, "35=5| 58=the");
     expect_end(&peer);
     peer_close(&peer);
+}
+
+static void strangers_do_not_keep_members_out(void **state)
+{
+    struct venue *venue = *state;
+    need_database(venue);
+    int strangers[STRANGERS];
+    struct peer peer;
+    for (size_t i = 0; i < STRANGERS; i++) {
+        strangers[i] = venue_connect(venue);
+        assert_true(strangers[i] >= 0);
+    }
+    peer_open(&peer, venue, "TESTER1");
+    logon(&peer, "wrong"); // so that the numbers of the tests below stay as they are
+    expect(&peer, "35=5| 58=user");
+    peer_close(&peer);
+    for (size_t i = 0; i < STRANGERS; i++)
+        close(strangers[i]);
 }
 
 static void only_who_knows_the_password_is_let_in_and_only_once(void **state)
@@ -510,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strangers_and_garbage_are_cut),
         cmocka_unit_test(without_a_database_a_logon_is_refused_with_a_text),
+        cmocka_unit_test(strangers_do_not_keep_members_out),
         cmocka_unit_test(only_who_knows_the_password_is_let_in_and_only_once),
         cmocka_unit_test(orders_of_two_members_meet),
         cmocka_unit_test(a_member_that_never_reads_is_cut_and_nobody_else_notices),

@@ -254,6 +254,7 @@ int venue_set_up(void **state)
     config->fix_port = 20000 + getpid() % 20000;
     config->core_heartbeat_timeout_ms = 1000;
     config->fix_logon_timeout_ms = 700;
+    config->fix_connections_max = 32;
     config->fix_output_bytes_max = 1048576;
     config->fix_message_bytes_max = 4096;
     config->rings_events = 16384;

@@ -75,6 +75,9 @@ static void read_id(struct reader *reader, uint32_t tag, struct request_id *out)
         return;
     if (text.bytes > CLIENT_ID_BYTES_MAX)
         refuse(reader, REJECT_CLIENT_ID_LENGTH, CLIENT_ID_BYTES_MAX, (int64_t)text.bytes, tag);
+    for (size_t i = 0; i < text.bytes; i++)
+        if (text.at[i] < ' ' || text.at[i] > '~')
+            refuse(reader, REJECT_MALFORMED, 0, 0, tag);
     size_t bytes = text.bytes <= CLIENT_ID_BYTES_MAX ? text.bytes : CLIENT_ID_BYTES_MAX;
     out->bytes = (uint8_t)bytes;
     memcpy(out->text, text.at, bytes);
@@ -211,7 +214,8 @@ static void read_currency(struct reader *reader)
         return;
     const struct view_instrument *instrument = view_instrument(reader->view, out->instrument);
     const struct asset_rec *cash = view_asset(reader->view, instrument->terms.cash_asset);
-    size_t bytes = cash == NULL ? 0 : strnlen(cash->symbol, sizeof cash->symbol);
+    ASSERT(cash != NULL);
+    size_t bytes = strnlen(cash->symbol, sizeof cash->symbol);
     if (bytes != text.bytes || memcmp(cash->symbol, text.at, bytes) != 0)
         refuse(reader, REJECT_MALFORMED, 0, 0, TAG_CURRENCY);
 }

@@ -239,6 +239,7 @@ void session_connect(struct session *session, const struct session_wire *wire, c
         session->next_in = view_session_last_seq(session->desk->view, session->id) + 1;
     session->numbers_known = true;
     session->wire = wire;
+    session->garbled_before = false;
     session->refusal = refusal;
     fix_session_connect(session->layer);
 }
@@ -277,8 +278,15 @@ void session_feed(struct session *session, const char *bytes, size_t count)
         session_expel(session, fault);
         return;
     }
-    if (!fix_session_feed(session->layer, bytes, count))
-        log_limited(LOG_WARNING, "message ignored, not parsable session=%u", session->id);
+    if (fix_session_feed(session->layer, bytes, count))
+        return;
+    log_limited(LOG_WARNING, "message ignored, not parsable session=%u", session->id);
+    // It shows as a gap and is asked for again; the same fault in it then would stop the session
+    // for good, without a word.
+    if (session->garbled_before)
+        session_expel(session, "a message does not parse: a tag is no number, or 8, 9 and 35 are "
+                               "not in front");
+    session->garbled_before = true;
 }
 
 void session_expel(struct session *session, const char *reason)

@@ -23,12 +23,12 @@ struct session_wire { // a connection, as the session sees it
 struct session {
     struct desk *desk;
     uint32_t id;
-    uint32_t next_in;   // expected MsgSeqNum
-    bool numbers_known; // next_in was set from the view (first connection of this process)
-    bool opened;        // session_open was sent to the core
-    bool close_wanted;  // session_close could not be sent yet
-    bool reset;         // the numbers, while open: the core must hear of the new ones
-    bool feeding;
+    uint32_t next_in;    // expected MsgSeqNum
+    bool numbers_known;  // next_in was set from the view (first connection of this process)
+    bool opened;         // session_open was sent to the core
+    bool close_wanted;   // session_close could not be sent yet
+    bool reset;          // the numbers, while open: the core must hear of the new ones
+    bool garbled_before; // on this connection: a message that does not parse
     const char *refusal; // of the Logon that is being fed; NULL = welcome
     struct fix_session *layer;
     struct store store;

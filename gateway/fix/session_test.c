@@ -412,6 +412,20 @@ static void a_number_wider_than_ours_is_no_number(void **state)
     }
 }
 
+static void a_message_that_never_parses_ends_the_session_with_a_reason(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    const char broken[] = "35=D|11=A1|abc=1|";
+    peer_connect(atlantic, "");
+    peer_send(atlantic, broken);        // 2: ignored
+    order(atlantic, "A2", '2', "1");    // 3: shows the gap
+    peer_expect(atlantic, "35=2|7=2|"); // it may have been hurt on the way
+    peer_send_as(atlantic, 2, broken);
+    const char *logout = peer_expect(atlantic, "35=5|");
+    assert_non_null(strstr(message_field(logout, 58), "does not parse"));
+}
+
 static void a_reset_within_a_session_survives_a_kill(void **state)
 {
     struct venue *venue = *state;
@@ -566,6 +580,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_logon_that_breaks_the_dialect_is_told_why, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_number_wider_than_ours_is_no_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_message_that_never_parses_ends_the_session_with_a_reason,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_within_a_session_survives_a_kill, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(refusals_have_ids_of_their_own_also_after_a_reset, set_up,
