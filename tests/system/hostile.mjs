@@ -109,7 +109,7 @@ export async function hostile (suite, venue) {
     await fix.logout()
   })
 
-  await guarded('FIX after logon: unknown message, unknown tag, missing tag, wrong type are refused by name; the session goes on', async () => {
+  await guarded('FIX after logon: unknown message, unknown tag, missing tag, wrong type, long id are refused by name; the session goes on', async () => {
     const fix = await venue.rawFix('balear')
     const good = id => [[11, id], [55, 'PORT'], [54, 1], [60, '20260101-00:00:00'], [38, 1], [40, 2], [44, 95]]
     const cases = [
@@ -117,6 +117,7 @@ export async function hostile (suite, venue) {
       ['D', [...good('h1'), [9999, 1]], m => m.get(35) === '3' && m.get(371) === '9999'],
       ['D', good('h2').filter(([tag]) => tag !== 54), m => m.get(35) === '3' && m.get(371) === '54'],
       ['D', good('h3').map(([tag, value]) => [tag, tag === 38 ? 'abc' : value]), m => (m.get(35) === '3' && m.get(371) === '38') || m.get(5004) === '81'],
+      ['D', good('h'.repeat(37)), m => m.get(35) === '3' && m.get(371) === '11'],
       ['D', good('h4').map(([tag, value]) => [tag, tag === 44 ? '9223372036854775808' : value]), m => m.get(5004) === '81']
     ]
     for (const [type, fields, fits] of cases) {
