@@ -1,4 +1,5 @@
-// Plants a command that the engine's contract does not allow at the end of a journal: replay asserts there.
+// Plants a command that the engine's contract does not allow at the end of a journal: replay
+// asserts there.
 #include "core/testing.h"
 
 #include <stdio.h>
@@ -21,9 +22,12 @@ static uint64_t find_end(struct journal_reader *reader, const struct journal_io 
 static void make_block(uint8_t page[4096], const struct journal_reader *reader)
 {
     struct journal_block_header *block = (struct journal_block_header *)(void *)page;
-    *block = (struct journal_block_header){.epoch = reader->epoch, .segment = reader->segment,
-                                           .first_sequence = reader->next_sequence, .count = 1,
-                                           .bytes = SLOT_BYTES, .previous_chain = reader->chain};
+    *block = (struct journal_block_header){.epoch = reader->epoch,
+                                           .segment = reader->segment,
+                                           .first_sequence = reader->next_sequence,
+                                           .count = 1,
+                                           .bytes = SLOT_BYTES,
+                                           .previous_chain = reader->chain};
     struct command *command = (struct command *)(void *)(block + 1);
     command->header.slots = 1;
     command->header.type = 63; // does not exist

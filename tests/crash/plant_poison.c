@@ -1,4 +1,5 @@
-// plant_poison STATE: appends a command to the journal that makes the engine assert; prints its sequence.
+// plant_poison STATE: appends a command to the journal that makes the engine assert; prints its
+// sequence.
 #include <inttypes.h>
 #include <stdio.h>
 
