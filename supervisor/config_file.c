@@ -354,6 +354,26 @@ int config_file_read(struct config *config, const char *path, FILE *complaints)
     return reading.faults;
 }
 
+// ---- one value ---------------------------------------------------------------------------------------
+
+bool config_file_print(struct config *config, const char *name, FILE *out)
+{
+    const char *dot = strchr(name, '.');
+    char group[32];
+    if (dot == NULL || (size_t)(dot - name) >= sizeof group)
+        return false;
+    memcpy(group, name, (size_t)(dot - name));
+    group[dot - name] = '\0';
+    const struct config_key *key = find_key(group, dot + 1);
+    if (key == NULL)
+        return false;
+    if (key->kind == KEY_INT)
+        fprintf(out, "%" PRId64 "\n", *int_of(config, key));
+    else
+        fprintf(out, "%s\n", text_of(config, key));
+    return true;
+}
+
 // ---- the reference -----------------------------------------------------------------------------------
 
 static void document_key(FILE *out, const struct config_key *key)

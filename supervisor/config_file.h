@@ -10,6 +10,7 @@
 #ifndef LONJA_SUPERVISOR_CONFIG_FILE_H
 #define LONJA_SUPERVISOR_CONFIG_FILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -21,6 +22,9 @@ void config_file_defaults(struct config *config);
 // Reads `path` into *config. Returns the number of faults, each written as a line to `complaints`; with
 // any, *config must not be used.
 CHECKED int config_file_read(struct config *config, const char *path, FILE *complaints);
+
+// Writes the value of the key called `name` ("web.port") as one line; returns false if there is no such key.
+CHECKED bool config_file_print(struct config *config, const char *name, FILE *out);
 
 // Writes the reference of all keys as Markdown (docs/configuration.md).
 void config_file_document(FILE *out);

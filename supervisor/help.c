@@ -10,7 +10,7 @@ static const char OVERVIEW[] =
     "The venue:\n"
     "  up              start the venue and keep it running\n"
     "  status          what runs, how far it is, what died\n"
-    "  config          check a configuration file, or print the reference of all keys\n"
+    "  config          check a configuration file, print one value or the reference of all keys\n"
     "\n"
     "Tools (each answers --help):\n"
     "  journal         look into the journal, verify it, cut a poisoned tail\n"
@@ -60,10 +60,12 @@ static const char STATUS[] =
 static const char CONFIG[] =
     "Usage: lonja --check-config FILE\n"
     "       lonja config check FILE\n"
+    "       lonja config get GROUP.KEY [FILE]\n"
     "       lonja config document\n"
     "\n"
     "check reads the file as `lonja up` would and names every fault with file, line, key, value and\n"
-    "bound. document prints the reference of all keys as Markdown (docs/configuration.md).\n"
+    "bound. get prints one value as the venue would use it (default or not, paths absolute); FILE as in\n"
+    "`lonja --help`. document prints the reference of all keys as Markdown (docs/configuration.md).\n"
     "\n"
     "Exit status: 0 good, 2 refused.\n";
 

@@ -50,6 +50,17 @@ static int command_check_config(const char *path)
     return result;
 }
 
+static int command_config_get(const char *name, const char *path)
+{
+    struct config config;
+    char absolute[PATH_MAX];
+    int result = read_config(&config, absolute, config_path_or_default(path));
+    if (result != 0 || config_file_print(&config, name, stdout))
+        return result;
+    fprintf(stderr, "lonja config: there is no key %s; `lonja config document` names them all\n", name);
+    return EXIT_USAGE;
+}
+
 static int command_config(int count, char **words)
 {
     if (count == 1 && strcmp(words[0], "document") == 0) {
@@ -58,6 +69,8 @@ static int command_config(int count, char **words)
     }
     if (count == 2 && strcmp(words[0], "check") == 0)
         return command_check_config(words[1]);
+    if ((count == 2 || count == 3) && strcmp(words[0], "get") == 0)
+        return command_config_get(words[1], count == 3 ? words[2] : NULL);
     return help_usage("config");
 }
 

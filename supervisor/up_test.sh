@@ -136,6 +136,10 @@ check "an unknown process is refused" said 'no process called walrus'
 echo 'journal = { durable = 0; };' >"$config"
 "$lonja" up --config "$config" >"$work/out" 2>&1
 check "a venue that is not durable is refused" said 'For a benchmark, say --not-durable'
+printf 'fix = {\n  port = 9999;\n};\n' >"$config"
+check "one value is printed, set" test "$("$lonja" config get fix.port "$config")" = 9999
+check "one value is printed, default, path absolute" test "$("$lonja" config get venue.state_folder "$config")" = "$work/state"
+check "a key that is none is refused" test "$("$lonja" config get fix.prot "$config" 2>/dev/null; echo $?)" = 2
 echo 'fix = { port = 0; };' >"$config"
 "$lonja" up --config "$config" >"$work/out" 2>&1
 check "a bad configuration is refused" said "$config:1: fix.port = 0 is out of range"

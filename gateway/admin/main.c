@@ -1,5 +1,4 @@
-// lonja-admin: REST for operators on its own port. See README.md. With arguments it is the command
-// line
+// lonja-admin: REST for operators on its own port. See README.md. Started by hand it is the command line
 // (`lonja admin …`): lonja-admin-cli beside it.
 #include <limits.h>
 #include <signal.h>
@@ -74,7 +73,7 @@ static bool start(struct admin *admin)
 int main(int argc, char **argv)
 {
     static struct admin admin;
-    if (argc > 1)
+    if (argc > 1 || getenv("LONJA_BOOT_FD") == NULL)
         return command_line(argv);
     signal(SIGPIPE, SIG_IGN);
     admin.boot = boot_inherit(PROCESS_ADMIN);
