@@ -11,7 +11,8 @@
 
 static bool complain(char error[SIGN_POLICY_ERROR_MAX], const char *what, const char *where)
 {
-    snprintf(error, SIGN_POLICY_ERROR_MAX, "%.60s%s%.90s", what, where[0] == '\0' ? "" : ": ", where);
+    snprintf(error, SIGN_POLICY_ERROR_MAX, "%.60s%s%.90s", what, where[0] == '\0' ? "" : ": ",
+             where);
     return false;
 }
 
