@@ -6,16 +6,34 @@
 #include "base/log.h"
 #include "core/journal_tool.h"
 
+static const char USAGE[] =
+    "Usage: lonja journal verify STATE\n"
+    "       lonja journal dump   STATE [--from N] [--to N]\n"
+    "       lonja journal stat   STATE\n"
+    "       lonja journal replay STATE [--from-snapshot] [--until N]\n"
+    "       lonja journal cut    STATE N --reason TEXT\n"
+    "\n"
+    "STATE is the venue's state folder (it holds journal/, snapshots/, tape/); of ./run it is var/state. N is a\n"
+    "sequence. All but cut only read, and may be used while the venue runs.\n"
+    "\n"
+    "  verify   reads every block: where the journal ends, and whether its end is clean or torn\n"
+    "  dump     each command as one line of JSON\n"
+    "  stat     epochs, segments, how many commands of each type\n"
+    "  replay   runs the commands through an engine again; prints digests of the events and of the state\n"
+    "  cut      ends the journal before N. What is cut is set aside in journal/cut-N-TIME/, with the reason;\n"
+    "           refused while a core holds the journal\n"
+    "\n"
+    "Exit status: 0 done, 1 cannot be read, 2 bad arguments, 3 corrupt, or a replay that differs.\n";
+
 static int usage(void)
 {
-    fputs("usage: lonja-journal verify STATE\n"
-          "       lonja-journal dump STATE [--from N] [--to N]\n"
-          "       lonja-journal stat STATE\n"
-          "       lonja-journal replay STATE [--from-snapshot] [--until N]\n"
-          "       lonja-journal cut STATE N --reason TEXT\n"
-          "STATE is the venue's state folder (it holds journal/, snapshots/, tape/)\n",
-          stderr);
+    fputs(USAGE, stderr);
     return 2;
+}
+
+static bool is_help(const char *word)
+{
+    return word != NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
 }
 
 struct arguments {
@@ -61,6 +79,10 @@ int main(int argc, char **argv)
 {
     log_open("journal");
     struct arguments arguments;
+    if (is_help(argv[1]) || (argc > 2 && is_help(argv[2]))) {
+        fputs(USAGE, stdout);
+        return 0;
+    }
     if (argc < 3 || !parse(&arguments, argv + 3))
         return usage();
     const char *verb = argv[1], *state = argv[2];

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/journal_reader.h"
 #include "core/numbered_file.h"
@@ -19,9 +20,11 @@ static bool tool_open(struct journal_tool *tool, const char *state, uint64_t seq
     char folder[NUMBERED_PATH_BYTES];
     int n = snprintf(folder, sizeof folder, "%s/journal", state);
     ASSERT(n > 0);
-    int result = (size_t)n >= sizeof folder
-                     ? -ENAMETOOLONG
-                     : journal_io_file_open(&tool->io, &tool->io_file, folder, true);
+    int result = (size_t)n >= sizeof folder ? -ENAMETOOLONG : 0;
+    if (result == 0 && access(folder, F_OK) != 0) // a mistyped folder is not an empty journal
+        result = -errno;
+    if (result == 0)
+        result = journal_io_file_open(&tool->io, &tool->io_file, folder, true);
     if (result == 0)
         result = journal_reader_open(&tool->reader, &tool->io, sequence, false);
     if (result == 0)
