@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crc32c.h"
 
 #define NUMBERS_MAGIC 0x736d756e78696621ULL
@@ -98,12 +99,24 @@ static int numbers_write(struct store *store, uint32_t reserved_end, uint32_t cl
     return 0;
 }
 
+// The wait for the disk holds up every session: a session that used its block up within a second
+// gets twice as many, one that did not begins again with the smallest.
+static uint32_t block_after(const struct store *store, uint64_t now_ns)
+{
+    if (store->block == 0 || now_ns - store->reserved_ns > 1000000000u)
+        return STORE_BLOCK;
+    return store->block < STORE_BLOCK_MAX / 2 ? store->block * 2 : STORE_BLOCK_MAX;
+}
+
 int store_reserve(struct store *store)
 {
     ASSERT(store->next_out <= store->reserved_end);
     if (store->next_out < store->reserved_end)
         return 0;
-    return numbers_write(store, store->next_out + STORE_BLOCK, 0);
+    uint64_t now_ns = clock_monotone_ns(&clock_system);
+    store->block = block_after(store, now_ns);
+    store->reserved_ns = now_ns;
+    return numbers_write(store, store->next_out + store->block, 0);
 }
 
 // ---- messages -----------------------------------------------------------------------------------

@@ -9,7 +9,8 @@
 //                     meaning is the caller's); g is the generation, which a reset of the session
 //                     raises
 //
-// Numbers are reserved in blocks of STORE_BLOCK, synced before the first one is used: after a crash
+// Numbers are reserved in blocks (STORE_BLOCK; twice as many, up to STORE_BLOCK_MAX, for a session that
+// uses one up within a second), synced before the first one is used: after a crash
 // numbering goes on behind the reservation, so no number ever falls below what the peer may have
 // seen. Messages are appended without waiting (store_flush hands them to the system before the
 // socket gets them; store_sync makes them durable). What a crash of the machine takes is known: the
@@ -30,6 +31,7 @@
 
 enum {
     STORE_BLOCK = 1000,
+    STORE_BLOCK_MAX = 64000,
     STORE_COMP_ID_BYTES_MAX = 64,
     STORE_STATE_BYTES_MAX = 256,
     STORE_MESSAGE_BYTES_MAX = 4096,
@@ -66,6 +68,8 @@ struct store {
     uint32_t generation;
     uint32_t next_out;     // the next number to use
     uint32_t reserved_end; // numbers below it may be used
+    uint32_t block;        // how many were reserved last
+    uint64_t reserved_ns;  // and when (monotone)
     char comp_id[STORE_COMP_ID_BYTES_MAX];
     struct store_entry *entries; // by number
     size_t entry_count, entry_capacity;
@@ -89,7 +93,7 @@ CHECKED int store_close(struct store *store);
 // Frees memory and descriptors without a word to the disk, as a crash does.
 void store_abandon(struct store *store);
 
-// Sees to it that next_out may be used; waits for the disk once per STORE_BLOCK. Returns 0 or
+// Sees to it that next_out may be used; waits for the disk once per block. Returns 0 or
 // -errno.
 CHECKED int store_reserve(struct store *store);
 // Keeps a message; numbers only go up.
