@@ -16,7 +16,9 @@
 
 #include "base/log.h"
 
-static const uint64_t STORE_WAIT_NS = 200000000; // a lost database is asked again after this
+// A database that is lost or refuses is asked again after this, then after twice as long, and so
+// on up to a tick.
+static const uint64_t STORE_WAIT_NS = 200000000;
 static const uint64_t CHAIN_WAIT_NS =
     1000000000; // a node or signer that failed, if a tick is not shorter
 
@@ -173,6 +175,16 @@ static size_t results_pass(struct settle *settle)
 // ---- the pass
 // -------------------------------------------------------------------------------------
 
+static void store_back_off(struct settle *settle, uint64_t now_ns)
+{
+    uint64_t wait_ns = settle->store_wait_ns == 0 ? STORE_WAIT_NS : 2 * settle->store_wait_ns;
+
+    if (wait_ns > settle->config.tick_ns)
+        wait_ns = settle->config.tick_ns;
+    settle->store_wait_ns = wait_ns;
+    settle->store_again_ns = settle->deadline_ns = now_ns + wait_ns;
+}
+
 static bool pass_lead(struct settle *settle, uint64_t now_ns)
 {
     enum settle_store_result result;
@@ -183,7 +195,9 @@ static bool pass_lead(struct settle *settle, uint64_t now_ns)
     if (result == SETTLE_STORE_OK)
         return true;
     settle->counters.store_failures++;
-    settle->store_again_ns = now_ns + STORE_WAIT_NS;
+    if (result == SETTLE_STORE_BUSY) // no failure: take over soon after the other one has gone
+        settle->store_wait_ns = 0;
+    store_back_off(settle, now_ns);
     log_limited(LOG_WARNING, "%s",
                 result == SETTLE_STORE_BUSY ? "another settlement worker holds the lock"
                                             : "the database cannot be used");
@@ -294,7 +308,9 @@ static void pass_deadline(struct settle *settle, uint64_t now_ns)
         settle->chain_again_ns = settle->deadline_ns = now_ns + wait_ns;
     }
     if (settle->store_failed)
-        settle->store_again_ns = settle->deadline_ns = now_ns + STORE_WAIT_NS;
+        store_back_off(settle, now_ns);
+    else
+        settle->store_wait_ns = 0;
 }
 
 size_t settle_do_work(struct settle *settle, uint64_t now_ns)
@@ -330,4 +346,9 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
 uint64_t settle_deadline_ns(const struct settle *settle)
 {
     return settle->deadline_ns;
+}
+
+bool settle_is_backing_off(const struct settle *settle)
+{
+    return settle->store_wait_ns != 0;
 }

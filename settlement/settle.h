@@ -91,8 +91,9 @@ struct settle {
     uint64_t deadline_ns;
     uint64_t chain_again_ns; // the node or the signer failed: not before this
     uint64_t store_again_ns;
-    bool store_failed; // this pass
-    bool chain_failed; // this pass
+    uint64_t store_wait_ns; // of the database's last failure; 0 = it works
+    bool store_failed;      // this pass
+    bool chain_failed;      // this pass
 
     size_t item_count;
     struct settle_item items[SETTLE_ITEMS_MAX];
@@ -121,8 +122,12 @@ void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct signer_ops *signer, const struct settle_core_ops *core);
 
 // One bounded pass. `now_ns` is wall-clock time. Returns how many rows changed; call again at once
-// while it is above zero, else when notified, when the core answers, or at settle_deadline_ns.
+// while it is above zero, else when notified, when the core answers, or at settle_deadline_ns;
+// while settle_is_backing_off, at settle_deadline_ns only.
 size_t settle_do_work(struct settle *settle, uint64_t now_ns);
 uint64_t settle_deadline_ns(const struct settle *settle);
+// The database could not be used: nothing is gained by a call before the deadline, whatever
+// happens, and nothing is read from the database's connection in it.
+bool settle_is_backing_off(const struct settle *settle);
 
 #endif

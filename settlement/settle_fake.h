@@ -114,6 +114,7 @@ struct fake_world {
 
     // Postgres: what is committed.
     bool leading;
+    bool store_refuses; // every statement; the session lives
     bool signer_known;
     uint64_t nonce_next;
     size_t trade_count;

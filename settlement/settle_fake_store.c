@@ -57,6 +57,8 @@ static bool begin(struct fake_world *world, enum fake_fault *fault)
         *fault = FAKE_LOST_BEFORE;
     if (*fault != FAKE_NONE)
         world->leading = false; // the session is gone, and the lock with it
+    if (world->store_refuses && *fault == FAKE_NONE)
+        *fault = FAKE_LOST_BEFORE; // the session and the lock stay
     return !fake_is_before(*fault);
 }
 
@@ -209,17 +211,24 @@ static bool inbound_of(const struct fake_world *world, const struct fake_trade *
     return false;
 }
 
-static void claim_one(struct fake_world *world, struct fake_trade *trade, struct settle_claim *done)
+static enum settle_plan_result plan_of(struct settle_leg *leg, const char **reason,
+                                       const struct fake_trade *trade)
 {
-    const char *reason = NULL;
-    struct settle_leg leg;
     const struct settle_trade_terms terms = {.contract_address = trade->contract,
                                              .buyer_wallet = trade->buyer_wallet,
                                              .seller_wallet = trade->seller_wallet,
                                              .quantity = trade->quantity,
                                              .scale = 2,
                                              .decimals = 18};
-    switch (settle_plan(&leg, &reason, &terms)) {
+    return settle_plan(leg, reason, &terms);
+}
+
+static void claim_one(struct fake_world *world, struct fake_trade *trade, struct settle_claim *done)
+{
+    const char *reason = NULL;
+    struct settle_leg leg;
+
+    switch (plan_of(&leg, &reason, trade)) {
     case SETTLE_PLAN_OFF_CHAIN: // store_off_chain
         break;
     case SETTLE_PLAN_WAIT:
@@ -264,9 +273,12 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
     *settled = 0;
     for (size_t i = 0; i < world->trade_count && *settled < max; i++) {
         struct fake_trade *trade = &world->trades[i];
-        if (trade->state != SETTLE_TRADE_PENDING || trade->contract[0] != '\0')
+        const char *reason = NULL;
+        struct settle_leg leg;
+        if (trade->state != SETTLE_TRADE_PENDING ||
+            plan_of(&leg, &reason, trade) != SETTLE_PLAN_OFF_CHAIN)
             continue;
-        trade_move(world, trade, SETTLE_TRADE_SETTLED, SETTLE_REASON_NO_CONTRACT);
+        trade_move(world, trade, SETTLE_TRADE_SETTLED, reason);
         result_queue(world, trade, SETTLEMENT_SETTLED);
         ++*settled;
     }

@@ -1,6 +1,7 @@
 #include "settlement/settle_plan.h"
 
 #include <stddef.h>
+#include <strings.h>
 
 static bool text_is_empty(const char *text)
 {
@@ -42,13 +43,16 @@ enum settle_plan_result settle_plan(struct settle_leg *leg, const char **reason,
         *reason = SETTLE_REASON_WALLET_MISSING;
         return SETTLE_PLAN_WAIT;
     }
+    // By text, as the query of the store does: case is the checksum only.
+    if (strcasecmp(terms->buyer_wallet, terms->seller_wallet) == 0) {
+        *reason = SETTLE_REASON_SAME_WALLET;
+        return SETTLE_PLAN_OFF_CHAIN;
+    }
     if (!address_parse(&leg->token, terms->contract_address) || address_is_zero(&leg->token))
         return refused(reason, SETTLE_REASON_CONTRACT_INVALID);
     if (!address_parse(&leg->from, terms->seller_wallet) || address_is_zero(&leg->from) ||
         !address_parse(&leg->to, terms->buyer_wallet) || address_is_zero(&leg->to))
         return refused(reason, SETTLE_REASON_WALLET_INVALID);
-    if (address_equal(&leg->from, &leg->to))
-        return refused(reason, SETTLE_REASON_SAME_WALLET);
     if (!settle_units(&leg->units, terms->quantity, terms->scale, terms->decimals))
         return refused(reason, SETTLE_REASON_AMOUNT);
     return SETTLE_PLAN_ON_CHAIN;

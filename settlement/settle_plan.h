@@ -22,7 +22,7 @@
 #define SETTLE_REASON_WALLET_INVALID   "wallet_invalid"
 #define SETTLE_REASON_CONTRACT_INVALID "contract_invalid"
 #define SETTLE_REASON_AMOUNT           "amount_not_representable"
-#define SETTLE_REASON_SAME_WALLET      "buyer_and_seller_share_a_wallet"
+#define SETTLE_REASON_SAME_WALLET      "same_wallet"
 #define SETTLE_REASON_INBOUND          "inbound_not_settled"
 #define SETTLE_REASON_NODE             "node_unavailable"
 #define SETTLE_REASON_FEE_CAP          "fee_above_cap"
@@ -51,7 +51,7 @@ struct settle_trade_terms {
 
 enum settle_plan_result {
     SETTLE_PLAN_ON_CHAIN,  // *leg is filled
-    SETTLE_PLAN_OFF_CHAIN, // no contract
+    SETTLE_PLAN_OFF_CHAIN, // no contract, or one wallet on both sides: nothing has to move
     SETTLE_PLAN_WAIT,      // somebody has to do something first; no attempt is used
     SETTLE_PLAN_REFUSED,   // can never be carried out as it is
 };

@@ -101,16 +101,18 @@ static int signals_open(void)
 }
 
 // Waits for the first of: SIGTERM, a notification, an answer of the core, the deadline. False:
-// SIGTERM.
+// SIGTERM. While the worker backs off it reads neither notifications nor answers: they would wake
+// it again and again for nothing, so they are left where they are until it does.
 static bool process_wait(struct process *process, const struct settle_process_core *core,
                          uint64_t now_ns)
 {
     static struct pg_notification notification; // 8 KiB
     uint64_t deadline_ns = settle_deadline_ns(&process->settle);
     uint64_t wait_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / MS + 1 : 0;
+    bool listens = !settle_is_backing_off(&process->settle);
     struct pollfd fds[3] = {{.fd = process->signal_fd, .events = POLLIN},
-                            {.fd = pg_fd(process->pg), .events = POLLIN},
-                            {.fd = core->fd, .events = POLLIN}};
+                            {.fd = listens ? pg_fd(process->pg) : -1, .events = POLLIN},
+                            {.fd = listens ? core->fd : -1, .events = POLLIN}};
 
     if (poll(fds, 3, (int)wait_ms) < 0)
         ASSERT(errno == EINTR);

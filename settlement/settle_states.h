@@ -20,7 +20,7 @@
 // M(from, to, when)
 #define SETTLE_TRADE_MOVES(M)                                                                      \
     M(PENDING, PROCESSING, "claimed by the worker (F3)")                                           \
-    M(PENDING, SETTLED, "the token has no contract: off_chain (F4, U10)")                          \
+    M(PENDING, SETTLED, "off_chain: no contract (F4, U10), or one wallet on both sides")           \
     M(PENDING, FAILED, "can never be carried out as it is: address or amount unusable")            \
     M(PROCESSING, PENDING, "a transient error; attempts + 1 only if something was signed (U11)")   \
     M(PROCESSING, SETTLED, "receipt, planned Transfer and confirmations (U33)")                    \

@@ -103,12 +103,13 @@ struct settle_store_ops {
     SETTLE_STORE (*nonce_set)(void *context, const struct chain_address *signer, uint64_t next);
 
     // Takes up to `max` pending trades by F3's query, in trade order, and makes their requests; not
-    // those of tokens without contract (off_chain). Left alone, with the reason written beside
+    // those that off_chain settles. Left alone, with the reason written beside
     // them: trades that wait for a wallet. Left alone too: the seller's earlier inbound trade of
     // the token is not final, or the trade was released less than a tick ago.
     SETTLE_STORE (*claim)(void *context, struct settle_claim *done, size_t max);
-    // Settles up to `max` pending trades of tokens without contract, in trade order, and queues
-    // their results, in one statement.
+    // Settles up to `max` pending trades that move nothing on the chain (the token has no contract,
+    // or buyer and seller share a wallet), in trade order, and queues their results, in one
+    // statement.
     SETTLE_STORE (*off_chain)(void *context, size_t *settled, size_t max);
 
     // Open requests, those with the lowest nonce first, then those without one in trade order.

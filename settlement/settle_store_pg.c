@@ -8,6 +8,8 @@
 // the connection. Statements are text constants, as pg.h wants them.
 #include "settlement/settle_store_internal.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 #define LOCK_KEY INT64_C(0x6c6f6e6a615f7365) /* "lonja_se": one settlement worker per database */
@@ -15,12 +17,25 @@
 // ---- transactions
 // ---------------------------------------------------------------------------------
 
+// SQLSTATE class 42: no such table, column or function, or no right to it.
+static bool is_of_schema(const struct pg_error *error)
+{
+    return error->class == PG_REFUSED && strncmp(error->sqlstate, "42", 2) == 0;
+}
+
 enum settle_store_result store_lost(struct settle_store_pg *store, const char *what)
 {
     const struct pg_error *error = pg_last_error(store->pg);
 
-    log_limited(LOG_WARNING, "transaction given up step=\"%s\" class=%s sqlstate=%s message=\"%s\"",
-                what, pg_class_name(error->class), error->sqlstate, error->message);
+    if (is_of_schema(error))
+        log_limited(LOG_ERROR,
+                    "schema and binary differ: run schema/sql/setup with this version, then "
+                    "restart step=\"%s\" sqlstate=%s message=\"%s\"",
+                    what, error->sqlstate, error->message);
+    else
+        log_limited(LOG_WARNING,
+                    "transaction given up step=\"%s\" class=%s sqlstate=%s message=\"%s\"", what,
+                    pg_class_name(error->class), error->sqlstate, error->message);
     pg_rollback(store->pg);
     if (!pg_connected(store->pg))
         store->leading = false;

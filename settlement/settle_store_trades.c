@@ -65,6 +65,9 @@ static enum settle_store_result store_retry(void *context, size_t *retried)
 // ---- claim
 // ------------------------------------------------------------------------------------------
 
+// A trade of one wallet with itself moves nothing: off_chain's, not claim's.
+#define SAME_WALLET "(lower(b.wallet_address) = lower(s.wallet_address)) IS TRUE "
+
 // Trades that wait for a person say so; they do not stand in F3's way (a LIMIT would fill up with
 // them).
 static bool claim_mark_waiting(struct settle_store_pg *store)
@@ -77,6 +80,7 @@ static bool claim_mark_waiting(struct settle_store_pg *store)
         "FROM public.trades t JOIN public.tokens k ON k.id = t.token_id "
         "JOIN public.users b ON b.id = t.buyer_id JOIN public.users s ON s.id = t.seller_id "
         "WHERE t.settlement_status = 'pending' AND coalesce(k.contract_address, '') <> '' "
+        "AND NOT (" SAME_WALLET ") "
         "AND (k.chain_id IS DISTINCT FROM $1 OR coalesce(b.wallet_address, '') = '' "
         "OR coalesce(s.wallet_address, '') = '')) n "
         "WHERE w.trade_id = n.id AND w.settlement_status = 'pending' "
@@ -98,6 +102,7 @@ static const char claim_select[] =
     "OR w.updated_at <= now() - $3 * interval '1 millisecond') "
     "AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
     "AND coalesce(b.wallet_address, '') <> '' AND coalesce(s.wallet_address, '') <> '' "
+    "AND NOT (" SAME_WALLET ") "
     "AND NOT EXISTS (SELECT 1 FROM public.trades i WHERE i.token_id = t.token_id "
     "AND i.buyer_id = t.seller_id AND i.id < t.id "
     "AND i.settlement_status IN ('pending', 'processing')) "
@@ -202,14 +207,17 @@ static enum settle_store_result store_claim(void *context, struct settle_claim *
 static enum settle_store_result store_off_chain(void *context, size_t *settled, size_t max)
 {
     static const char sql[] =
-        "WITH due AS (SELECT w.trade_id FROM settle.trade w "
+        "WITH due AS (SELECT w.trade_id, CASE WHEN coalesce(k.contract_address, '') = '' "
+        "THEN '" SETTLE_REASON_NO_CONTRACT "' ELSE '" SETTLE_REASON_SAME_WALLET "' END AS reason "
+        "FROM settle.trade w "
         "JOIN public.trades t ON t.id = w.trade_id JOIN public.tokens k ON k.id = t.token_id "
+        "LEFT JOIN public.users b ON b.id = t.buyer_id "
+        "LEFT JOIN public.users s ON s.id = t.seller_id "
         "WHERE w.settlement_status = 'pending' AND w.settlement_attempts < $2 "
-        "AND coalesce(k.contract_address, '') = '' "
+        "AND (coalesce(k.contract_address, '') = '' OR " SAME_WALLET ") "
         "ORDER BY w.created_at, w.trade_id LIMIT $1 FOR UPDATE OF w SKIP LOCKED), "
         "done AS (UPDATE settle.trade w SET settlement_status = 'settled', "
-        "settlement_type = 'off_chain', reason = '" SETTLE_REASON_NO_CONTRACT
-        "', settled_at = now() "
+        "settlement_type = 'off_chain', reason = due.reason, settled_at = now() "
         "FROM due WHERE w.trade_id = due.trade_id RETURNING w.trade_id, w.created_at) "
         "INSERT INTO settle.result (trade_id, outcome) "
         "SELECT trade_id, 'settled' FROM done ORDER BY created_at, trade_id";

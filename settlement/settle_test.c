@@ -156,6 +156,55 @@ static void a_token_without_contract_settles_off_chain_even_without_a_node(void 
     run_to_end(&venue);
 }
 
+// A member who trades with himself: nothing has to move, so nothing is asked of node and signer.
+static void one_wallet_on_both_sides_settles_off_chain_even_without_a_node(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.world.down = true;
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    fake_trade(&venue.world, fake_buyer, fake_buyer, 100);
+    steps(&venue, 3);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_PENDING, "");
+    assert_state(&venue.world.trades[1], SETTLE_TRADE_SETTLED, "same_wallet");
+    assert_int_equal(venue.settle.counters.off_chain, 1);
+    venue.world.down = false;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.core_booked[1][SETTLEMENT_SETTLED], 1);
+    assert_int_equal(venue.world.attempt_count, 1);
+}
+
+// Runs as the process does while nothing wakes it but the deadline. Returns the number of passes.
+static unsigned passes_until(struct venue *v, uint64_t end_ns)
+{
+    unsigned passes = 0;
+
+    while (v->world.now_ns < end_ns) {
+        assert_int_equal(settle_do_work(&v->settle, v->world.now_ns), 0);
+        assert_true(settle_is_backing_off(&v->settle));
+        assert_true(settle_deadline_ns(&v->settle) > v->world.now_ns);
+        assert_true(settle_deadline_ns(&v->settle) <= v->world.now_ns + v->world.tick_ns);
+        v->world.now_ns = settle_deadline_ns(&v->settle);
+        passes++;
+    }
+    return passes;
+}
+
+// The session lives, its statements fail: the schema is another version's, say.
+static void a_database_that_refuses_is_asked_ever_more_rarely(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.store_refuses = true;
+    assert_in_range(passes_until(&venue, venue.world.now_ns + 60000000000), 12, 18);
+    venue.world.store_refuses = false;
+    run_to_end(&venue);
+    assert_false(settle_is_backing_off(&venue.settle));
+    venue.world.store_refuses = true; // and the next time it begins with short waits again
+    assert_in_range(passes_until(&venue, venue.world.now_ns + 1000000000), 3, 4);
+}
+
 static void a_missing_wallet_waits_and_holds_nobody_up(void **state)
 {
     (void)state;
@@ -578,6 +627,7 @@ static void flow_of_trades(struct fake_world *world)
     fake_trade(world, fake_buyer, fake_seller2, 60);
     fake_trade(world, fake_seller2, fake_buyer, 300)->contract = "";
     fake_trade(world, fake_seller2, fake_buyer, 301);
+    fake_trade(world, fake_buyer, fake_buyer, 50);
 }
 
 static uint64_t effects_of_the_flow(void)
@@ -673,6 +723,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trades_settle_on_chain_in_order),
         cmocka_unit_test(a_token_without_contract_settles_off_chain_even_without_a_node),
+        cmocka_unit_test(one_wallet_on_both_sides_settles_off_chain_even_without_a_node),
+        cmocka_unit_test(a_database_that_refuses_is_asked_ever_more_rarely),
         cmocka_unit_test(a_missing_wallet_waits_and_holds_nobody_up),
         cmocka_unit_test(a_seller_waits_for_his_inbound_trade),
         cmocka_unit_test(a_short_balance_waits_while_an_inbound_trade_has_failed),
