@@ -71,10 +71,12 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
 {
     gauge(out, "ops_lag_commands", "durable commands that ops has not seen yet",
           (int64_t)(durable_seq - metrics->followed_seq));
-    gauge(out, "postgres_up", "1 = Postgres answers ops", metrics->recorded_seq >= 0);
+    gauge(out, "postgres_up", "1 = Postgres answers ops", metrics->postgres_up);
     if (metrics->recorded_seq >= 0)
         gauge(out, "record_lag_commands", "durable commands that are not in Postgres yet",
-              (int64_t)durable_seq - metrics->recorded_seq);
+              (int64_t)metrics->asked_seq > metrics->recorded_seq
+                  ? (int64_t)metrics->asked_seq - metrics->recorded_seq
+                  : 0);
     metric(out, "settlement_trades", "gauge", "trades by settlement status");
     for (int i = 0; i < SETTLEMENT_STATES; i++)
         if (metrics->settlement[i] >= 0)

@@ -20,7 +20,9 @@ struct ops_metrics {
     uint64_t orders_cancelled;
     uint64_t rejects[REJECT_CODE_MAX + 1];
     uint64_t followed_seq;                 // last command that ops has seen
-    int64_t recorded_seq;                  // the recorder's cursor; -1 = Postgres does not answer
+    bool postgres_up;                      // the last question was answered
+    int64_t recorded_seq;                  // the recorder's cursor, last known; -1 = never
+    uint64_t asked_seq;                    // what was durable when it was asked for, or in vain
     int64_t settlement[SETTLEMENT_STATES]; // trades by status; -1 = not known
     int64_t settlement_oldest_s; // age of the oldest pending trade; -1 = not known or none
 };

@@ -43,6 +43,7 @@ struct ops {
     struct http_server *http;
     struct last_messages *last;
     struct ops_metrics metrics;
+    uint64_t asking_seq;  // what was durable when Postgres was asked
     uint64_t present_seq; // what was durable when we started: up to it nothing is announced
     bool present_known;   // not before the core has recovered, if it starts together with us
     bool present;         // history is behind us
@@ -227,7 +228,7 @@ static void on_settlement(void *context, const char *channel, const char *payloa
 
 static void forget_postgres(struct ops_metrics *metrics)
 {
-    metrics->recorded_seq = -1;
+    metrics->postgres_up = false;
     metrics->settlement_oldest_s = -1;
     for (int i = 0; i < SETTLEMENT_STATES; i++)
         metrics->settlement[i] = -1;
@@ -239,8 +240,11 @@ static void on_figures(void *context, const struct pg_error *error, const struct
     if (error->class != PG_OK) {
         log_limited(LOG_WARNING, "postgres does not answer reason=\"%s\"", error->message);
         forget_postgres(&ops->metrics);
+        ops->metrics.asked_seq = follower_durable_seq(ops->follower); // the lag grows meanwhile
         return;
     }
+    ops->metrics.postgres_up = true;
+    ops->metrics.asked_seq = ops->asking_seq;
     ops->metrics.recorded_seq = pg_number(rows, 0, 0);
     for (int i = 0; i < SETTLEMENT_STATES; i++)
         ops->metrics.settlement[i] = pg_number(rows, 0, 1 + i);
@@ -259,6 +263,7 @@ static void ask_figures(void *context)
                               " extract(epoch FROM now() - min(created_at) FILTER (WHERE "
                               "settlement_status = 'pending'))::bigint"
                               " FROM settle.trade";
+    ops->asking_seq = follower_durable_seq(ops->follower);
     if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
                         POSTGRES_TIMEOUT_MS, on_figures, ops))
         forget_postgres(&ops->metrics);
@@ -373,6 +378,7 @@ int ops_run(const struct boot *boot)
     struct ops ops = {.boot = boot, .loop = loop_create(), .last = last_messages_create()};
     ASSERT(ops.loop != NULL);
     forget_postgres(&ops.metrics);
+    ops.metrics.recorded_seq = -1;
     if (!open_venue(&ops) || !open_servers(&ops))
         return EXIT_FAILURE;
     watch_everything(&ops);

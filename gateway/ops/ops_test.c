@@ -148,7 +148,9 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_null(strstr(text, "record_lag"));
     assert_null(strstr(text, "settlement_trades{"));
     free(text);
+    metrics.postgres_up = true;
     metrics.recorded_seq = 40;
+    metrics.asked_seq = 50; // what became durable since is no lag of the recorder
     text = ops_metrics_text(&metrics, &core, &redis, true, 0, &bytes);
     assert_non_null(strstr(text, "\nlonja_record_lag_commands 10\n"));
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 0.000\n"));

@@ -55,7 +55,7 @@ function Terms({ instrument }) {
     ['NAV', show(instrument.nav, decimals)],
     ['Tick', show(instrument.tick)],
     ['Lot', show(instrument.lot)],
-    ['Fee', `${instrument.fee_bps / 100} %`],
+    ["Seller's fee", `${instrument.fee_bps / 100} %`],
   ];
   return html`<dl class="terms">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd class="number">${value}</dd></div>`)}</dl>`;
 }
