@@ -317,18 +317,18 @@ uint32_t pg_retry_wait_ms(const struct pg *pg)
     return pg->connection || now >= pg->retry_at_ms ? 0 : (uint32_t)(pg->retry_at_ms - now);
 }
 
-// Waits until the socket is ready; false = the deadline has passed.
+// Waits until the socket is ready; false = the deadline has passed. Looks once in any case: what
+// has arrived already is taken with no time to wait.
 static bool wait_for(const PGconn *connection, short events, uint64_t deadline_ms)
 {
     for (;;) {
         uint64_t now = now_ms();
-        if (now >= deadline_ms)
-            return false;
+        bool is_over = now >= deadline_ms;
         struct pollfd poll_fd = {.fd = PQsocket(connection), .events = events};
-        int ready = poll(&poll_fd, 1, (int)(deadline_ms - now));
+        int ready = poll(&poll_fd, 1, is_over ? 0 : (int)(deadline_ms - now));
         if (ready > 0)
             return true;
-        if (ready < 0 && errno != EINTR)
+        if (is_over || (ready < 0 && errno != EINTR))
             return false;
     }
 }

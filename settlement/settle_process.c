@@ -100,16 +100,28 @@ static int signals_open(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+// Takes all notifications that are there: they all mean the same, look. True if there was one.
+static bool take_notifications(struct process *process)
+{
+    static struct pg_notification notification; // 8 KiB
+    bool any = false;
+    while (pg_connected(process->pg) && pg_wait_notification(process->pg, &notification, 0))
+        any = true;
+    return any;
+}
+
 // Waits for the first of: SIGTERM, a notification, an answer of the core, the deadline. False:
 // SIGTERM. While the worker backs off it reads neither notifications nor answers: they would wake
 // it again and again for nothing, so they are left where they are until it does.
 static bool process_wait(struct process *process, const struct settle_process_core *core,
                          uint64_t now_ns)
 {
-    static struct pg_notification notification; // 8 KiB
     uint64_t deadline_ns = settle_deadline_ns(&process->settle);
     uint64_t wait_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / MS + 1 : 0;
     bool listens = !settle_is_backing_off(&process->settle);
+    // One that came during the pass is in libpq's queue already: the socket will not tell of it.
+    if (listens && take_notifications(process))
+        wait_ms = 0;
     struct pollfd fds[3] = {{.fd = process->signal_fd, .events = POLLIN},
                             {.fd = listens ? pg_fd(process->pg) : -1, .events = POLLIN},
                             {.fd = listens ? core->fd : -1, .events = POLLIN}};
@@ -118,9 +130,8 @@ static bool process_wait(struct process *process, const struct settle_process_co
         ASSERT(errno == EINTR);
     if (fds[0].revents != 0)
         return false;
-    if (fds[1].revents != 0) // all of them mean the same: look
-        while (pg_connected(process->pg) && pg_wait_notification(process->pg, &notification, 0))
-            continue;
+    if (fds[1].revents != 0)
+        (void)take_notifications(process);
     if (fds[2].revents != 0)
         core->drain(core->context);
     return true;
