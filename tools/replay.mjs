@@ -17,6 +17,11 @@ const speed = Number(values.speed)
 const rows = values.rows === undefined ? Infinity : Number(values.rows)
 if (!(speed >= 0) || !(rows > 0)) { console.error('replay: --speed and --rows take numbers'); process.exit(2) }
 
+const firstLine = fs.readFileSync(file, { encoding: 'utf8', flag: 'r' }).slice(0, 200).split('\n')[0]
+if (firstLine.split(',').length !== 6 || !firstLine.split(',').every(word => Number.isFinite(Number(word)))) {
+  console.error(`replay: ${file} is no LOBSTER message file: its first line is not "time,type,id,size,price,direction" but "${firstLine.slice(0, 60)}"`)
+  process.exit(2)
+}
 const venue = new VenueClient(folder)
 const MEMBERS = [
   { name: 'Replay maker one', comp: 'REPLAY1', member: 901, account: 9001, session: 901 },
