@@ -4,8 +4,8 @@
 // state after view->sequence.
 //
 // Everything is found by id in O(1) or by hash; iteration order is by id. Threads: the gateway's
-// I/O thread only. Memory grows with what is open, not with history; client ids of the day are kept
-// while `keep_client_ids` is set (fix, web).
+// I/O thread only. Memory grows with what is open, not with history; client ids are kept until
+// the trading day ends.
 #ifndef LONJA_GATEWAY_COMMON_VIEW_H
 #define LONJA_GATEWAY_COMMON_VIEW_H
 
