@@ -47,7 +47,7 @@ static void layout_pool(struct layout *layout, struct order_pool *pool,
     uint32_t entries = ledger_buckets(limits->orders_max) * 2;
     LAYOUT_ARRAY(layout, pool->orders, limits->orders_max + 1u);
     LAYOUT_ARRAY(layout, pool->cold, limits->orders_max + 1u);
-    LAYOUT_ARRAY(layout, pool->links, limits->orders_max + 1u);
+    LAYOUT_ARRAY(layout, pool->terms, limits->orders_max + 1u);
     LAYOUT_ARRAY(layout, pool->levels, limits->levels_max + 1u);
     LAYOUT_ARRAY(layout, pool->nodes, limits->levels_max + 1u);
     LAYOUT_ARRAY(layout, pool->index.entries, entries < 8 ? 8 : entries);
@@ -86,7 +86,7 @@ static bool limits_valid(const struct engine_limits *limits)
            within(limits->members_max, 1, 1u << 24) && within(limits->sessions_max, 1, 1u << 24) &&
            within(limits->session_accounts_max, 1, 1u << 24) &&
            within(limits->assets_max, 2, 1u << 20) &&
-           within(limits->instruments_max, 1, 1u << 16) &&
+           within(limits->instruments_max, 1, UINT16_MAX) &&
            within(limits->balances_max, 16, 1u << 27) && within(limits->orders_max, 16, 1u << 27) &&
            within(limits->levels_max, 16, 1u << 27) &&
            within(limits->command_events_max, 64, 1u << 20);

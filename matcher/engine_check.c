@@ -21,9 +21,13 @@ static void check_holds_of_side(const struct engine *engine, const struct instru
                                 const struct book_side *side)
 {
     const struct order_pool *pool = &engine->pool;
-    for (uint32_t level = side->best; level != 0; level = level_at(pool, level)->worse)
-        for (uint32_t at = level_at(pool, level)->first; at != 0; at = order_at(pool, at)->later)
-            check_hold(engine, instrument, at);
+    for (uint32_t at = order_book_best(pool, side); at != 0; at = order_book_next(pool, side, at)) {
+        const struct order *order = order_at(pool, at);
+        ASSERT(instrument_key(instrument, order->side, order->price) ==
+               order_book_key_of(pool, at));
+        ASSERT(order->leaves <= pool->cold[at].quantity);
+        check_hold(engine, instrument, at);
+    }
 }
 
 static uint32_t check_instrument(const struct engine *engine, const struct instrument *instrument,
@@ -36,10 +40,10 @@ static uint32_t check_instrument(const struct engine *engine, const struct instr
                       order_book_check(&engine->pool, sells, SIDE_SELL, id, levels);
     ASSERT(orders == instrument->orders_open);
     ASSERT(id != 0 || orders == 0);
-    if (buys->best != 0 && sells->best != 0) {
-        uint64_t bid = INT64_MAX - level_at(&engine->pool, buys->best)->key;
-        ASSERT(bid < level_at(&engine->pool, sells->best)->key);
-    }
+    uint32_t bid = order_book_best(&engine->pool, buys);
+    uint32_t ask = order_book_best(&engine->pool, sells);
+    ASSERT(bid == 0 || ask == 0 ||
+           order_at(&engine->pool, bid)->price < order_at(&engine->pool, ask)->price);
     check_holds_of_side(engine, instrument, buys);
     check_holds_of_side(engine, instrument, sells);
     return orders;
@@ -49,9 +53,9 @@ static uint32_t check_session(const struct engine *engine, const struct session 
 {
     uint32_t count = 0;
     uint32_t before = 0;
-    for (uint32_t at = session->orders.first; at != 0; at = engine->pool.links[at].after) {
+    for (uint32_t at = session->orders.first; at != 0; at = order_at(&engine->pool, at)->after) {
         ASSERT(order_at(&engine->pool, at)->session == session->terms.session);
-        ASSERT(engine->pool.links[at].before == before);
+        ASSERT(order_at(&engine->pool, at)->before == before);
         ASSERT(before == 0 || engine->loaded ||
                order_at(&engine->pool, before)->id < order_at(&engine->pool, at)->id);
         before = at;

@@ -20,6 +20,9 @@ struct taker {
     struct instrument *instrument;
     struct session *session;
     struct order order;
+    uint64_t key; // of its price in its own side
+    uint8_t type;
+    uint8_t tif;
     int64_t quantity;
     int64_t hold;
     int64_t filled_notional;
@@ -91,18 +94,18 @@ static bool taker_check(const struct turn *turn, struct taker *taker, struct ref
                                   .price = check.price,
                                   .leaves = body->quantity,
                                   .account = body->account,
-                                  .instrument = body->instrument,
                                   .session = turn->command->header.session,
-                                  .side = body->side,
-                                  .type = body->type,
-                                  .tif = body->tif,
-                                  .flags = body->flags};
+                                  .instrument = (uint16_t)body->instrument,
+                                  .side = body->side};
+    taker->key = instrument_key(instrument, body->side, check.price);
+    taker->type = body->type;
+    taker->tif = body->tif;
     return true;
 }
 
 static bool taker_may_rest(const struct taker *taker)
 {
-    return taker->order.type == ORDER_LIMIT && taker->order.tif != TIF_IOC;
+    return taker->type == ORDER_LIMIT && taker->tif != TIF_IOC;
 }
 
 // Room for it to rest, and for its balances: what it buys must have somewhere to go.
@@ -112,10 +115,9 @@ static bool taker_capacity(const struct turn *turn, struct taker *taker, struct 
     const struct order_pool *pool = &engine->pool;
     struct order *order = &taker->order;
     if (taker_may_rest(taker)) {
-        uint64_t key = order_book_key(order->side, order->price);
         if (pool->orders_open >= pool->orders_max)
             return refuse(refusal, REJECT_ORDERS_MAX, pool->orders_max, pool->orders_open, 0);
-        if (!order_book_has_room(pool, instrument_side(taker->instrument, order->side), key))
+        if (!order_book_has_room(pool, instrument_side(taker->instrument, order->side), taker->key))
             return refuse(refusal, REJECT_LEVELS_MAX, pool->levels_max, pool->levels_used, 0);
     }
     const struct instrument_rec *terms = &taker->instrument->terms;
@@ -145,10 +147,10 @@ static bool taker_funds(const struct turn *turn, const struct taker *taker, stru
     return true;
 }
 
+// The worst key of the other side that it trades with.
 static uint64_t taker_limit_key(const struct taker *taker)
 {
-    uint8_t other = taker->order.side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
-    return order_book_key(other, taker->order.price);
+    return BOOK_KEY_MAX - taker->key;
 }
 
 static struct book_side *taker_opposite(const struct taker *taker)
@@ -159,11 +161,10 @@ static struct book_side *taker_opposite(const struct taker *taker)
 static bool taker_liquidity(const struct turn *turn, const struct taker *taker,
                             struct refusal *refusal)
 {
-    if (taker->order.type != ORDER_MARKET)
+    if (taker->type != ORDER_MARKET)
         return true;
     const struct book_side *opposite = taker_opposite(taker);
-    if (opposite->best != 0 &&
-        level_at(&turn->engine->pool, opposite->best)->key <= taker_limit_key(taker))
+    if (order_book_best_key(&turn->engine->pool, opposite) <= taker_limit_key(taker))
         return true;
     return refuse(refusal, REJECT_NO_LIQUIDITY, taker->order.price, taker->quantity, 0);
 }
@@ -197,9 +198,9 @@ static void emit_accepted(struct turn *turn, const struct taker *taker)
     out->quantity = taker->quantity;
     out->held = taker->hold;
     out->side = order->side;
-    out->type = order->type;
-    out->tif = order->tif;
-    out->flags = order->flags;
+    out->type = taker->type;
+    out->tif = taker->tif;
+    out->flags = turn->command->body.order_new.flags;
     out->client_id_bytes = bytes;
     ASSERT(bytes > 0);
     client_id_copy(out->client_id, command_tail(turn->command), bytes);
@@ -300,8 +301,9 @@ static void book_remove(struct engine *engine, struct instrument *instrument, ui
     ASSERT(order->instrument == instrument->terms.instrument);
     ASSERT(instrument->orders_open > 0);
     instrument->orders_open--;
-    order_book_remove(&engine->pool, instrument_side(instrument, order->side),
-                      &engine->sessions[order->session].orders, place);
+    order_book_remove(&engine->pool, instrument_side(instrument, order->side), place);
+    order_list_remove(&engine->pool, &engine->sessions[order->session].orders, place);
+    order_pool_give(&engine->pool, place);
 }
 
 // Trips the breaker if a trade lies too far from the reference price (without one, from the NAV).
@@ -328,11 +330,8 @@ static uint8_t taker_match(struct turn *turn, struct taker *taker)
     struct instrument *instrument = taker->instrument;
     const struct book_side *opposite = taker_opposite(taker);
     const uint64_t limit_key = taker_limit_key(taker);
-    while (taker->order.leaves > 0 && opposite->best != 0) {
-        const struct level *level = level_at(&engine->pool, opposite->best);
-        if (level->key > limit_key)
-            break;
-        uint32_t place = level->first;
+    while (taker->order.leaves > 0 && order_book_best_key(&engine->pool, opposite) <= limit_key) {
+        uint32_t place = order_book_best(&engine->pool, opposite);
         struct order *maker = order_at(&engine->pool, place);
         struct match match = match_of(engine, taker, maker);
         if (turn_room(turn) < TRADE_EVENTS_MAX || !match_fits(engine, &match))
@@ -360,18 +359,20 @@ static void taker_rest(struct turn *turn, const struct taker *taker)
 {
     struct order_pool *pool = &turn->engine->pool;
     const struct order_new_cmd *body = &turn->command->body.order_new;
-    uint32_t place = order_pool_take(pool);
+    uint32_t place = order_pool_take(pool, taker->order.id);
     ASSERT(taker->order.leaves > 0);
     *order_at(pool, place) = taker->order;
     struct order_cold *cold = &pool->cold[place];
     *cold = (struct order_cold){.quantity = taker->quantity,
                                 .entered_ns = turn->command->header.time_ns,
                                 .filled_notional = taker->filled_notional,
-                                .gateway = turn->command->header.gateway,
-                                .client_id_bytes = body->client_id_bytes};
+                                .client_id_bytes = body->client_id_bytes,
+                                .type = body->type,
+                                .tif = body->tif,
+                                .flags = body->flags};
     client_id_copy(cold->client_id, command_tail(turn->command), body->client_id_bytes);
-    order_book_add(pool, instrument_side(taker->instrument, taker->order.side),
-                   &taker->session->orders, place);
+    order_book_add(pool, instrument_side(taker->instrument, taker->order.side), taker->key, place);
+    order_list_append(pool, &taker->session->orders, place);
     taker->instrument->orders_open++;
 }
 
@@ -585,7 +586,7 @@ static bool cancel_of_account(struct turn *turn, const struct session *session, 
 {
     const struct engine *engine = turn->engine;
     for (uint32_t place = session->orders.first; place != 0;) {
-        uint32_t after = engine->pool.links[place].after;
+        uint32_t after = order_at(&engine->pool, place)->after;
         if (order_at(&engine->pool, place)->account == account) {
             if (turn_room(turn) == 1)
                 return false;
@@ -632,7 +633,7 @@ void engine_order_mass_cancel(struct turn *turn)
     ASSERT(session != NULL);
     uint32_t place = session->orders.first;
     while (place != 0) {
-        uint32_t after = engine->pool.links[place].after;
+        uint32_t after = order_at(&engine->pool, place)->after;
         const struct order *order = order_at(&engine->pool, place);
         bool meant = (body->account == 0 || order->account == body->account) &&
                      (body->instrument == 0 || order->instrument == body->instrument);

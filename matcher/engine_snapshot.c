@@ -145,10 +145,10 @@ static int save_order(const struct engine *engine, const struct saver *saver, ui
                     : instrument_notional(instrument, order->price, order->leaves),
         .session = order->session,
         .side = order->side,
-        .type = order->type,
-        .tif = order->tif,
-        .flags = order->flags,
-        .gateway = cold->gateway,
+        .type = cold->type,
+        .tif = cold->tif,
+        .flags = cold->flags,
+        .gateway = engine_session(engine, order->session)->terms.gateway,
         .client_id_bytes = cold->client_id_bytes,
         .entered_ns = cold->entered_ns,
         .filled_notional = cold->filled_notional};
@@ -161,15 +161,11 @@ static int save_side(const struct engine *engine, const struct saver *saver,
                      const struct book_side *side)
 {
     const struct order_pool *pool = &engine->pool;
-    for (uint32_t level = side->best; level != 0; level = level_at(pool, level)->worse) {
-        uint32_t place = level_at(pool, level)->first;
-        for (; place != 0; place = order_at(pool, place)->later) {
-            int result = save_order(engine, saver, place);
-            if (result != 0)
-                return result;
-        }
-    }
-    return 0;
+    int result = 0;
+    for (uint32_t place = order_book_best(pool, side); place != 0 && result == 0;
+         place = order_book_next(pool, side, place))
+        result = save_order(engine, saver, place);
+    return result;
 }
 
 static int save_orders(const struct engine *engine, const struct saver *saver)
@@ -407,17 +403,16 @@ static void order_fill(struct order *order, struct order_cold *cold, const struc
                             .price = record->price,
                             .leaves = record->leaves,
                             .account = record->account,
-                            .instrument = record->instrument,
                             .session = record->session,
-                            .side = record->side,
-                            .type = record->type,
-                            .tif = record->tif,
-                            .flags = record->flags};
+                            .instrument = (uint16_t)record->instrument,
+                            .side = record->side};
     *cold = (struct order_cold){.quantity = record->quantity,
                                 .entered_ns = record->entered_ns,
                                 .filled_notional = record->filled_notional,
-                                .gateway = record->gateway,
-                                .client_id_bytes = record->client_id_bytes};
+                                .client_id_bytes = record->client_id_bytes,
+                                .type = record->type,
+                                .tif = record->tif,
+                                .flags = record->flags};
     memcpy(cold->client_id, record->client_id, sizeof(cold->client_id));
 }
 
@@ -430,14 +425,15 @@ static bool load_order(struct engine *engine, const struct order_rec *record)
     struct book_side *side = instrument_side(instrument, record->side);
     uint32_t cash = ledger_find(&engine->ledger, record->account, instrument->terms.cash_asset);
     uint32_t tokens = ledger_find(&engine->ledger, record->account, instrument->terms.token_asset);
-    if (cash == 0 || tokens == 0 ||
-        !order_book_has_room(pool, side, order_book_key(record->side, record->price)))
+    uint64_t key = instrument_key(instrument, record->side, record->price);
+    if (cash == 0 || tokens == 0 || !order_book_has_room(pool, side, key))
         return false;
-    uint32_t place = order_pool_take(pool);
+    uint32_t place = order_pool_take(pool, record->order);
     order_fill(order_at(pool, place), &pool->cold[place], record);
     order_at(pool, place)->cash_balance = cash;
     order_at(pool, place)->token_balance = tokens;
-    order_book_add(pool, side, &engine->sessions[record->session].orders, place);
+    order_book_add(pool, side, key, place);
+    order_list_append(pool, &engine->sessions[record->session].orders, place);
     instrument->orders_open++;
     engine->loaded = true;
     return true;

@@ -120,6 +120,16 @@ static inline struct book_side *instrument_side(struct instrument *instrument, u
     return &instrument->sides[side - SIDE_BUY];
 }
 
+// The key of a price that is on tick, in the book's side: see order_book.h. A notional that fits
+// keeps the tick index below 2^61.
+static inline uint64_t instrument_key(const struct instrument *instrument, uint8_t side,
+                                      int64_t price)
+{
+    uint64_t index = money_quotient(&instrument->tick, price);
+    ASSERT(index > 0 && index < BOOK_KEY_MAX);
+    return side == SIDE_SELL ? index : BOOK_KEY_MAX - index;
+}
+
 static inline int64_t instrument_notional(const struct instrument *instrument, int64_t price,
                                           int64_t quantity)
 {

@@ -9,7 +9,13 @@
 // ---- pools
 // ---------------------------------------------------------------------------------------
 
-uint32_t order_pool_take(struct order_pool *pool)
+static struct level *level_at(const struct order_pool *pool, uint32_t place)
+{
+    ASSERT(place != 0 && place <= pool->levels_touched);
+    return &pool->levels[place];
+}
+
+uint32_t order_pool_take(struct order_pool *pool, uint64_t id)
 {
     ASSERT(pool->orders_open < pool->orders_max);
     uint32_t place = pool->order_free;
@@ -19,7 +25,19 @@ uint32_t order_pool_take(struct order_pool *pool)
         place = ++pool->orders_touched;
     ASSERT(place != 0 && place <= pool->orders_max);
     pool->orders_open++;
+    order_at(pool, place)->id = id;
+    order_index_add(&pool->index, id, place);
     return place;
+}
+
+void order_pool_give(struct order_pool *pool, uint32_t place)
+{
+    struct order *order = order_at(pool, place);
+    ASSERT(pool->orders_open > 0);
+    order_index_remove(&pool->index, order->id, place);
+    order->later = pool->order_free;
+    pool->order_free = place;
+    pool->orders_open--;
 }
 
 static uint32_t level_take(struct order_pool *pool)
@@ -214,48 +232,17 @@ static void order_append(struct order_pool *pool, uint32_t level_place, uint32_t
     ASSERT(level->first != 0);
 }
 
-static void order_list_append(struct order_pool *pool, struct order_list *list, uint32_t place)
+void order_book_add(struct order_pool *pool, struct book_side *side, uint64_t key, uint32_t place)
 {
-    ASSERT((list->first == 0) == (list->last == 0));
-    pool->links[place] = (struct order_links){.before = list->last};
-    if (list->last != 0)
-        pool->links[list->last].after = place;
-    else
-        list->first = place;
-    list->last = place;
-}
-
-static void order_list_remove(struct order_pool *pool, struct order_list *list, uint32_t place)
-{
-    struct order_links links = pool->links[place];
-    ASSERT(list->first != 0 && list->last != 0);
-    if (links.before != 0)
-        pool->links[links.before].after = links.after;
-    else
-        list->first = links.after;
-    if (links.after != 0)
-        pool->links[links.after].before = links.before;
-    else
-        list->last = links.before;
-}
-
-void order_book_add(struct order_pool *pool, struct book_side *side, struct order_list *session,
-                    uint32_t place)
-{
-    struct order *order = order_at(pool, place);
-    ASSERT(order->leaves > 0);
-    uint64_t key = order_book_key(order->side, order->price);
+    ASSERT(key <= BOOK_KEY_MAX);
     uint32_t nearest = side->root != 0 ? tree_nearest(pool, side, key) : 0;
     uint32_t level = nearest != 0 && level_at(pool, nearest)->key == key
                          ? nearest
                          : level_make(pool, side, key, nearest);
     order_append(pool, level, place);
-    order_list_append(pool, session, place);
-    order_index_add(&pool->index, order->id, place);
 }
 
-void order_book_remove(struct order_pool *pool, struct book_side *side, struct order_list *session,
-                       uint32_t place)
+void order_book_remove(struct order_pool *pool, struct book_side *side, uint32_t place)
 {
     struct order *order = order_at(pool, place);
     struct level *level = level_at(pool, order->level);
@@ -269,12 +256,111 @@ void order_book_remove(struct order_pool *pool, struct book_side *side, struct o
         level->last = order->earlier;
     if (level->first == 0)
         level_drop(pool, side, order->level);
-    order_list_remove(pool, session, place);
-    order_index_remove(&pool->index, order->id, place);
-    order->later = pool->order_free;
-    pool->order_free = place;
-    ASSERT(pool->orders_open > 0);
-    pool->orders_open--;
+}
+
+// ---- walking
+// -----------------------------------------------------------------------------------
+
+uint32_t order_book_best(const struct order_pool *pool, const struct book_side *side)
+{
+    return side->best != 0 ? level_at(pool, side->best)->first : 0;
+}
+
+uint64_t order_book_best_key(const struct order_pool *pool, const struct book_side *side)
+{
+    return side->best != 0 ? level_at(pool, side->best)->key : UINT64_MAX;
+}
+
+uint64_t order_book_key_of(const struct order_pool *pool, uint32_t place)
+{
+    return level_at(pool, order_at(pool, place)->level)->key;
+}
+
+uint32_t order_book_next(const struct order_pool *pool, const struct book_side *side,
+                         uint32_t place)
+{
+    const struct order *order = order_at(pool, place);
+    ASSERT(side->best != 0);
+    if (order->later != 0)
+        return order->later;
+    uint32_t worse = level_at(pool, order->level)->worse;
+    return worse != 0 ? level_at(pool, worse)->first : 0;
+}
+
+// The worst level whose key is < key; 0 = none.
+static uint32_t level_below(const struct order_pool *pool, const struct book_side *side,
+                            uint64_t key)
+{
+    if (side->root == 0)
+        return 0;
+    uint64_t difference = key ^ level_at(pool, tree_nearest(pool, side, key))->key;
+    uint32_t bit = difference != 0 ? 63 - (uint32_t)__builtin_clzll(difference) : 0;
+    uint32_t link = side->root;
+    while (is_node(link) && difference != 0 && node_at(pool, link)->bit > bit)
+        link = node_at(pool, link)->child[key >> node_at(pool, link)->bit & 1];
+    if (difference == 0)
+        return level_at(pool, tree_nearest(pool, side, key))->better;
+    if (key >> bit & 1)
+        return tree_edge(pool, link, 1);
+    return level_at(pool, tree_edge(pool, link, 0))->better;
+}
+
+static uint32_t level_first(const struct order_pool *pool, uint32_t place, uint64_t *key)
+{
+    if (place == 0)
+        return 0;
+    *key = level_at(pool, place)->key;
+    return level_at(pool, place)->first;
+}
+
+uint32_t order_book_better(const struct order_pool *pool, const struct book_side *side,
+                           uint64_t key, uint64_t *key_out)
+{
+    return level_first(pool, level_below(pool, side, key), key_out);
+}
+
+uint32_t order_book_worse(const struct order_pool *pool, const struct book_side *side, uint64_t key,
+                          uint64_t *key_out)
+{
+    uint32_t below = level_below(pool, side, key + 1);
+    uint32_t worse = below != 0 ? level_at(pool, below)->worse : side->best;
+    return level_first(pool, worse, key_out);
+}
+
+uint32_t order_book_at(const struct order_pool *pool, const struct book_side *side, uint64_t key)
+{
+    uint32_t level = tree_find(pool, side, key);
+    return level != 0 ? level_at(pool, level)->first : 0;
+}
+
+// ---- lists of sessions
+// -------------------------------------------------------------------------
+
+void order_list_append(struct order_pool *pool, struct order_list *list, uint32_t place)
+{
+    struct order *order = order_at(pool, place);
+    ASSERT((list->first == 0) == (list->last == 0));
+    order->before = list->last;
+    order->after = 0;
+    if (list->last != 0)
+        order_at(pool, list->last)->after = place;
+    else
+        list->first = place;
+    list->last = place;
+}
+
+void order_list_remove(struct order_pool *pool, struct order_list *list, uint32_t place)
+{
+    const struct order *order = order_at(pool, place);
+    ASSERT(list->first != 0 && list->last != 0);
+    if (order->before != 0)
+        order_at(pool, order->before)->after = order->after;
+    else
+        list->first = order->after;
+    if (order->after != 0)
+        order_at(pool, order->after)->before = order->before;
+    else
+        list->last = order->before;
 }
 
 // ---- sorting a session's list after a snapshot was loaded
@@ -289,7 +375,7 @@ static uint32_t chain_merge(struct order_pool *pool, uint32_t left, uint32_t rig
         ASSERT(order_at(pool, left)->id != order_at(pool, right)->id);
         uint32_t *least = order_at(pool, left)->id < order_at(pool, right)->id ? &left : &right;
         *link = *least;
-        link = &pool->links[*least].after;
+        link = &order_at(pool, *least)->after;
         *least = *link;
     }
     *link = left != 0 ? left : right;
@@ -302,8 +388,8 @@ static uint32_t chain_sort(struct order_pool *pool, uint32_t first)
     uint32_t chains[32] = {0};
     while (first != 0) {
         uint32_t chain = first;
-        first = pool->links[chain].after;
-        pool->links[chain].after = 0;
+        first = order_at(pool, chain)->after;
+        order_at(pool, chain)->after = 0;
         uint32_t i = 0;
         for (; chains[i] != 0; i++) {
             ASSERT(i < 31);
@@ -323,8 +409,8 @@ void order_list_sort(struct order_pool *pool, struct order_list *list)
     ASSERT((list->first == 0) == (list->last == 0));
     list->first = chain_sort(pool, list->first);
     list->last = 0;
-    for (uint32_t place = list->first; place != 0; place = pool->links[place].after) {
-        pool->links[place].before = list->last;
+    for (uint32_t place = list->first; place != 0; place = order_at(pool, place)->after) {
+        order_at(pool, place)->before = list->last;
         ASSERT(list->last == 0 || order_at(pool, list->last)->id < order_at(pool, place)->id);
         list->last = place;
     }
@@ -344,9 +430,8 @@ static uint32_t level_check(const struct order_pool *pool, uint32_t place, uint8
         const struct order *order = order_at(pool, at);
         ASSERT(order->level == place && order->earlier == earlier);
         ASSERT(order->side == which && order->instrument == instrument);
-        ASSERT(order_book_key(which, order->price) == level->key);
-        ASSERT(order->leaves > 0 && order->leaves <= pool->cold[at].quantity);
-        ASSERT(earlier == 0 || order_at(pool, earlier)->id < order->id);
+        ASSERT(order->leaves > 0);
+        ASSERT(earlier == 0 || order_priority(pool, earlier) < order_priority(pool, at));
         ASSERT(order_pool_find(pool, order->id) == at);
         earlier = at;
         count++;

@@ -1,17 +1,21 @@
 // Order book: the resting orders of one instrument by price and time, and the pools they live in.
 //
-// One side of a book is a set of price levels. A level's key orders them best first on both sides:
-// the price for sells, INT64_MAX - price for buys; so one code serves both sides without asking
-// which it is. The levels of a side are linked from best to worst, and found by key in a crit-bit
-// tree whose inner nodes come from a pool as large as the level pool (a tree of n leaves has n - 1
-// inner nodes): the price domain is unbounded and the memory is not. Within a level orders are
-// linked by time.
+// One side of a book is a set of levels, each a queue of orders of the same key. Keys order the
+// levels best first on both sides: the tick index for sells, BOOK_KEY_MAX - tick index for buys; so
+// one code serves both sides without asking which it is. The book knows no price, side, instrument
+// or session: the caller computes the key. The same structure serves stops, keyed by stop price.
+// The levels of a side are linked from best to worst, and found by key in a crit-bit tree whose
+// inner nodes come from a pool as large as the level pool (a tree of n leaves has n - 1 inner
+// nodes): the price domain is unbounded and the memory is not.
 //
 // Orders, levels and nodes are named by 32-bit places in their pools, from 1; 0 = none. Free places
 // are linked last in, first out; no result depends on which place an order got. Three arrays per
-// order: what matching touches (64 bytes), the links of its session's list, and the cold rest.
+// order: what matching touches (64 bytes), the cold rest (64), and the terms that few orders have.
 //
-// Threads: the engine's. Memory: the caller's, laid out once; nothing is allocated.
+// An order is taken (and can be found by its id from then on), filled in, put into one side of one
+// book, taken out of it, given back. Which session's list it is in is the engine's business.
+//
+// Threads: the engine's. Memory: the caller's, all zero at first; nothing is allocated.
 #ifndef LONJA_MATCHER_ORDER_BOOK_H
 #define LONJA_MATCHER_ORDER_BOOK_H
 
@@ -22,23 +26,29 @@
 #include "matcher/order_index.h"
 #include "schema/records.h"
 
+// Keys are below this, and 0 is no price: orders without one stand there, before all others.
+#define BOOK_KEY_MAX (((uint64_t)1 << 62) - 1)
+
+enum order_mark {
+    ORDER_MARK_TERMS = 1, // pool->terms of its place are its own
+};
+
 struct order { // hot: one cache line
     _Alignas(64) uint64_t id;
-    int64_t price;
-    int64_t leaves;
+    int64_t price;  // its limit; of a market or stop order the collar price
+    int64_t leaves; // what can be matched now: of an iceberg the slice that shows
     uint32_t account;
-    uint32_t instrument;
     uint32_t session;
-    uint32_t level;
-    uint32_t earlier;       // in its level
-    uint32_t later;         // in its level; in the free list: the next free place
     uint32_t cash_balance;  // of its account in the ledger
     uint32_t token_balance; // of its account in the ledger
+    uint32_t level;         // the book's own
+    uint32_t earlier;       // in its level
+    uint32_t later;         // in its level; in the free list: the next free place
+    uint32_t before;        // in the list of its session, ascending by id
+    uint32_t after;
+    uint16_t instrument;
     uint8_t side;
-    uint8_t type;
-    uint8_t tif;
-    uint8_t flags;
-    uint32_t reserved;
+    uint8_t marks; // enum order_mark; 0 = a plain limit order in the book
 };
 _Static_assert(sizeof(struct order) == 64, "one cache line");
 
@@ -46,17 +56,27 @@ struct order_cold {   // what only reports and snapshots ask for
     int64_t quantity; // total as last amended
     uint64_t entered_ns;
     int64_t filled_notional; // of its matches so far
-    uint8_t gateway;
-    uint8_t client_id_bytes;
     char client_id[CLIENT_ID_BYTES_MAX];
-    uint8_t reserved[2];
+    uint8_t client_id_bytes;
+    uint8_t type;
+    uint8_t tif;
+    uint8_t flags;
 };
 _Static_assert(sizeof(struct order_cold) == 64, "one cache line");
 
-struct order_links { // its neighbours in the list of its session, ascending by id
-    uint32_t before;
-    uint32_t after;
+struct order_terms { // of orders with ORDER_MARK_TERMS: what a plain limit order has not
+    int64_t stop_price;
+    int64_t display;
+    int64_t hidden; // not showing: the open quantity is leaves + hidden
+    int64_t trail_offset;
+    uint64_t expire_ns;
+    uint64_t priority; // the sequence at which it last lost its place in time; 0 = its id
+    uint32_t self_match_id;
+    uint32_t timer; // its place in the heap of expiries
+    uint8_t stp;
+    uint8_t reserved[7];
 };
+_Static_assert(sizeof(struct order_terms) == 64, "one cache line");
 
 struct order_list {
     uint32_t first;
@@ -87,13 +107,13 @@ struct book_side {
 struct order_pool {
     struct order *orders;      // orders_max + 1
     struct order_cold *cold;   // orders_max + 1
-    struct order_links *links; // orders_max + 1
+    struct order_terms *terms; // orders_max + 1
     struct level *levels;      // levels_max + 1
     struct level_node *nodes;  // levels_max + 1
     struct order_index index;
     uint32_t orders_max;
     uint32_t levels_max;
-    uint32_t orders_open;
+    uint32_t orders_open; // places taken
     uint32_t levels_used;
     uint32_t order_free;     // LIFO
     uint32_t level_free;     // LIFO
@@ -103,24 +123,30 @@ struct order_pool {
     uint32_t nodes_touched;
 };
 
-static inline uint64_t order_book_key(uint8_t side, int64_t price)
-{
-    ASSERT(price > 0);
-    return side == SIDE_SELL ? (uint64_t)price : (uint64_t)(INT64_MAX - price);
-}
-
 static inline struct order *order_at(const struct order_pool *pool, uint32_t place)
 {
     ASSERT(place != 0 && place <= pool->orders_touched);
     return &pool->orders[place];
 }
 
-static inline struct level *level_at(const struct order_pool *pool, uint32_t place)
+// The sequence by which it stands in its level: ascending from first to last.
+static inline uint64_t order_priority(const struct order_pool *pool, uint32_t place)
 {
-    ASSERT(place != 0 && place <= pool->levels_touched);
-    return &pool->levels[place];
+    const struct order *order = order_at(pool, place);
+    if ((order->marks & ORDER_MARK_TERMS) == 0 || pool->terms[place].priority == 0)
+        return order->id;
+    return pool->terms[place].priority;
 }
 
+// ---- the pool
+// ------------------------------------------------------------------------------------
+
+// A free place, with its id set and everything else as the last user left it; it can be found from
+// now on. orders_open < orders_max, and no open order has the id.
+uint32_t order_pool_take(struct order_pool *pool, uint64_t id);
+// It is in no book any more. It cannot be found from now on; the record stays readable until the
+// next take.
+void order_pool_give(struct order_pool *pool, uint32_t place);
 // The open order with this id; 0 = there is none.
 static inline uint32_t order_pool_find(const struct order_pool *pool, uint64_t id)
 {
@@ -132,23 +158,46 @@ static inline uint32_t order_pool_find(const struct order_pool *pool, uint64_t i
     }
 }
 
-// A free place for an order, its hot part still as the last user left it. orders_open < orders_max.
-uint32_t order_pool_take(struct order_pool *pool);
+// ---- one side of a book
+// --------------------------------------------------------------------------
 
-// True if the order can rest at this key without a level too many.
+// True if an order can rest at this key without a level too many.
 bool order_book_has_room(const struct order_pool *pool, const struct book_side *side, uint64_t key);
-// Appends a filled-in order to its price's level, its session's list and the index. Ids ascend.
-void order_book_add(struct order_pool *pool, struct book_side *side, struct order_list *session,
-                    uint32_t place);
-// The same for a snapshot's orders, whose session lists are sorted afterwards.
-void order_list_sort(struct order_pool *pool, struct order_list *list);
-// Takes an order out of everything and frees its place (the record stays readable until the next
-// take).
-void order_book_remove(struct order_pool *pool, struct book_side *side, struct order_list *session,
-                       uint32_t place);
+// At the back of its level. There must be room.
+void order_book_add(struct order_pool *pool, struct book_side *side, uint64_t key, uint32_t place);
+// Out of its level; the place stays taken.
+void order_book_remove(struct order_pool *pool, struct book_side *side, uint32_t place);
 
-// Full walk of one side; asserts. Returns its open orders.
+// Walking; 0 = there is none. The walk goes on from an order that is in the book: take the next
+// before removing one.
+//
+// First order of the best level, and its key (UINT64_MAX when the side is empty).
+uint32_t order_book_best(const struct order_pool *pool, const struct book_side *side);
+uint64_t order_book_best_key(const struct order_pool *pool, const struct book_side *side);
+// Next in priority: later in its level, else the first of the next worse level.
+uint32_t order_book_next(const struct order_pool *pool, const struct book_side *side,
+                         uint32_t place);
+// First order of the best level whose key is > key, with its key.
+uint32_t order_book_worse(const struct order_pool *pool, const struct book_side *side, uint64_t key,
+                          uint64_t *key_out);
+// First order of the worst level whose key is < key, with its key.
+uint32_t order_book_better(const struct order_pool *pool, const struct book_side *side,
+                           uint64_t key, uint64_t *key_out);
+// First order of that level.
+uint32_t order_book_at(const struct order_pool *pool, const struct book_side *side, uint64_t key);
+// The key of the level that an order is in.
+uint64_t order_book_key_of(const struct order_pool *pool, uint32_t place);
+
+// Full walk of one side; asserts. Returns its open orders, adds its levels to *levels.
 uint32_t order_book_check(const struct order_pool *pool, const struct book_side *side,
                           uint8_t which, uint32_t instrument, uint32_t *levels);
+
+// ---- a session's list
+// ----------------------------------------------------------------------------
+
+void order_list_append(struct order_pool *pool, struct order_list *list, uint32_t place);
+void order_list_remove(struct order_pool *pool, struct order_list *list, uint32_t place);
+// After a snapshot was loaded: by ascending id.
+void order_list_sort(struct order_pool *pool, struct order_list *list);
 
 #endif

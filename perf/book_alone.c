@@ -26,7 +26,6 @@ void book_alone_open(struct book_alone *book, uint32_t instruments, uint32_t ord
     book->sides = allocate(instruments + 1u, sizeof book->sides[0]);
     pool->orders = allocate(orders_max + 1u, sizeof pool->orders[0]);
     pool->cold = allocate(orders_max + 1u, sizeof pool->cold[0]);
-    pool->links = allocate(orders_max + 1u, sizeof pool->links[0]);
     pool->levels = allocate(levels_max + 1u, sizeof pool->levels[0]);
     pool->nodes = allocate(levels_max + 1u, sizeof pool->nodes[0]);
     pool->index.entries = allocate(entries, sizeof pool->index.entries[0]);
@@ -40,7 +39,6 @@ void book_alone_close(struct book_alone *book)
     free(book->sides);
     free(book->pool.orders);
     free(book->pool.cold);
-    free(book->pool.links);
     free(book->pool.levels);
     free(book->pool.nodes);
     free(book->pool.index.entries);
@@ -53,19 +51,22 @@ static struct book_side *side_of(struct book_alone *book, uint32_t instrument, u
 
 static void remove_order(struct book_alone *book, const struct order *order, uint32_t place)
 {
-    order_book_remove(&book->pool, side_of(book, order->instrument, order->side), &book->session,
-                      place);
+    order_book_remove(&book->pool, side_of(book, order->instrument, order->side), place);
+    order_pool_give(&book->pool, place);
+}
+
+// A price of the workloads is a tick.
+static uint64_t key_of(uint8_t side, int64_t price)
+{
+    return side == SIDE_SELL ? (uint64_t)price : BOOK_KEY_MAX - (uint64_t)price;
 }
 
 // Returns what is left of the quantity.
 static int64_t match(struct book_alone *book, struct book_side *opposite, uint64_t limit_key,
                      int64_t quantity)
 {
-    while (quantity > 0 && opposite->best != 0) {
-        const struct level *level = level_at(&book->pool, opposite->best);
-        if (level->key > limit_key)
-            break;
-        uint32_t place = level->first;
+    while (quantity > 0 && order_book_best_key(&book->pool, opposite) <= limit_key) {
+        uint32_t place = order_book_best(&book->pool, opposite);
         struct order *maker = order_at(&book->pool, place);
         int64_t matched = maker->leaves < quantity ? maker->leaves : quantity;
         book->matches[book->match_count++] = (struct book_match){maker->id, (uint64_t)matched};
@@ -80,22 +81,22 @@ static int64_t match(struct book_alone *book, struct book_side *opposite, uint64
 static void rest(struct book_alone *book, const struct command *command, int64_t leaves)
 {
     const struct order_new_cmd *body = &command->body.order_new;
-    uint32_t place = order_pool_take(&book->pool);
+    uint32_t place = order_pool_take(&book->pool, command->header.sequence);
     *order_at(&book->pool, place) = (struct order){.id = command->header.sequence,
                                                    .price = body->price,
                                                    .leaves = leaves,
                                                    .account = body->account,
-                                                   .instrument = body->instrument,
+                                                   .instrument = (uint16_t)body->instrument,
                                                    .side = body->side};
-    order_book_add(&book->pool, side_of(book, body->instrument, body->side), &book->session, place);
+    order_book_add(&book->pool, side_of(book, body->instrument, body->side),
+                   key_of(body->side, body->price), place);
 }
 
 static void new_order(struct book_alone *book, const struct command *command)
 {
     const struct order_new_cmd *body = &command->body.order_new;
     uint8_t opposite = body->side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
-    uint64_t limit_key =
-        body->type == ORDER_MARKET ? UINT64_MAX : order_book_key(opposite, body->price);
+    uint64_t limit_key = body->type == ORDER_MARKET ? BOOK_KEY_MAX : key_of(opposite, body->price);
     int64_t left =
         match(book, side_of(book, body->instrument, opposite), limit_key, body->quantity);
     if (left > 0 && body->type == ORDER_LIMIT && body->tif == TIF_DAY)

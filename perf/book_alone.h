@@ -16,7 +16,6 @@ struct book_match {
 struct book_alone {
     struct order_pool pool;
     struct book_side (*sides)[2]; // by instrument: sells, buys
-    struct order_list session;    // all orders are of one
     uint32_t instruments;
     struct book_match *matches; // the caller's; written behind match_count, which he resets
     uint32_t match_count;

@@ -81,13 +81,26 @@ struct money_divisor {
 // divisor > 0.
 struct money_divisor money_divisor_of(int64_t divisor);
 
-static inline bool money_is_multiple(const struct money_divisor *divisor, int64_t value)
+// value / divisor if it is a multiple, else more than quotient_max.
+static inline uint64_t money_quotient_or_more(const struct money_divisor *divisor, int64_t value)
 {
     ASSERT(value >= 0);
     uint64_t product = (uint64_t)value * divisor->inverse;
     uint32_t shift = divisor->shift;
-    uint64_t quotient = product >> shift | product << ((64 - shift) & 63);
-    return quotient <= divisor->quotient_max;
+    return product >> shift | product << ((64 - shift) & 63);
+}
+
+static inline bool money_is_multiple(const struct money_divisor *divisor, int64_t value)
+{
+    return money_quotient_or_more(divisor, value) <= divisor->quotient_max;
+}
+
+// value / divisor; value is a multiple.
+static inline uint64_t money_quotient(const struct money_divisor *divisor, int64_t value)
+{
+    uint64_t quotient = money_quotient_or_more(divisor, value);
+    ASSERT(quotient <= divisor->quotient_max);
+    return quotient;
 }
 
 #endif
