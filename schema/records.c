@@ -15,6 +15,7 @@
 #define BYTES_i64                  8
 #define BYTES_c16                  16
 #define BYTES_c36                  36
+#define BYTES_z1                   1
 #define BYTES_z2                   2
 #define BYTES_z3                   3
 #define BYTES_z4                   4
@@ -46,6 +47,7 @@ enum field_kind {
     KIND_i64,
     KIND_c16,
     KIND_c36,
+    KIND_z1,
     KIND_z2,
     KIND_z3,
     KIND_z4
@@ -106,7 +108,7 @@ static const struct record_type *type_find(const struct record_type *table, uint
 
 static bool is_reserved(uint8_t kind)
 {
-    return kind == KIND_z2 || kind == KIND_z3 || kind == KIND_z4;
+    return kind == KIND_z1 || kind == KIND_z2 || kind == KIND_z3 || kind == KIND_z4;
 }
 
 static bool bytes_are_zero(const uint8_t *bytes, size_t count)
@@ -141,7 +143,10 @@ size_t command_tail_bytes(const struct command *command)
 {
     switch (command->header.type) {
     case CMD_order_new:
+    case CMD_order_new_terms: // begins like order_new
         return client_id_tail(command->body.order_new.client_id_bytes);
+    case CMD_order_status:
+        return client_id_tail(command->body.order_status.client_id_bytes);
     case CMD_order_cancel:
         return client_id_tail(command->body.order_cancel.client_id_bytes);
     case CMD_order_amend:
@@ -151,6 +156,15 @@ size_t command_tail_bytes(const struct command *command)
     case CMD_session_set: {
         uint16_t accounts = command->body.session_set.account_count;
         return accounts <= SESSION_ACCOUNTS_MAX ? accounts * sizeof(uint32_t) : SIZE_MAX;
+    }
+    case CMD_tick_table_set: {
+        uint32_t bands = command->body.tick_table_set.band_count;
+        return bands <= TICK_BANDS_MAX ? bands * sizeof(struct tick_band_tail) : SIZE_MAX;
+    }
+    case CMD_schedule_set: {
+        uint8_t entries = command->body.schedule_set.entry_count;
+        return entries <= SCHEDULE_ENTRIES_MAX ? entries * sizeof(struct schedule_entry_tail)
+                                               : SIZE_MAX;
     }
     default:
         return 0;
@@ -355,7 +369,7 @@ int snapshot_dump(const struct snapshot_record *record, char *out, size_t size)
 // ---------------------------------------------------------------------------------------
 
 static const char *const kind_names[] = {"u8",      "u16",     "u32",  "u64",  "i64",
-                                         "text 16", "text 36", "zero", "zero", "zero"};
+                                         "text 16", "text 36", "zero", "zero", "zero", "zero"};
 static_assert(COUNT_OF(kind_names) == KIND_z4 + 1, "a name for every kind");
 
 static void senders_print(FILE *stream, uint32_t senders)

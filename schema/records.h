@@ -20,7 +20,7 @@
 #include "schema/records.def"
 
 enum {
-    SCHEMA_VERSION = 1, // of every record below; part of the journal's and the tape's headers
+    SCHEMA_VERSION = 2, // of every record below; part of the journal's and the tape's headers
     SLOT_BYTES = 64,
     COMMAND_SLOTS_MAX = 16,
     COMMAND_BYTES_MAX = SLOT_BYTES * COMMAND_SLOTS_MAX,
@@ -38,10 +38,48 @@ enum {
 enum gateway_id { GATEWAY_CORE, GATEWAY_FIX, GATEWAY_WEB, GATEWAY_ADMIN, GATEWAY_SETTLE, GATEWAY_COUNT };
 enum venue_state { VENUE_CANCEL_ONLY = 1, VENUE_OPEN = 2 };
 enum side { SIDE_BUY = 1, SIDE_SELL = 2 };                 // FIX tag 54
-enum order_type { ORDER_MARKET = 1, ORDER_LIMIT = 2 };     // FIX tag 40
-enum time_in_force { TIF_DAY = 0, TIF_GTC = 1, TIF_IOC = 3 }; // FIX tag 59; day and GTC rest alike until
-                                                              // market phases end a day
-enum order_flag { ORDER_CONFIRM_FAT_FINGER = 1, ORDER_CONFIRM_NAV = 2 };
+enum order_type { // FIX tag 40; a trailing stop is P with ExecInst a
+    ORDER_MARKET = 1,
+    ORDER_LIMIT = 2,
+    ORDER_STOP = 3, // stop_loss: market when triggered
+    ORDER_STOP_LIMIT = 4,
+    ORDER_TRAILING_STOP = 5, // a stop whose trigger follows the market
+};
+enum time_in_force { // FIX tag 59
+    TIF_DAY = 0,
+    TIF_GTC = 1,
+    TIF_AT_OPEN = 2,
+    TIF_IOC = 3,
+    TIF_FOK = 4,
+    TIF_GTD = 6,
+    TIF_AT_CLOSE = 7,
+};
+enum order_flag { ORDER_CONFIRM_FAT_FINGER = 1, ORDER_CONFIRM_NAV = 2, ORDER_POST_ONLY = 4, ORDER_FLAGS_ALL = 7 };
+enum order_state {
+    ORDER_STATE_OPEN = 1,          // in the book (E4: open, partially_filled)
+    ORDER_STATE_PENDING_STOP = 2,  // waits for its trigger (E4: pending_stop)
+    ORDER_STATE_TRIGGERED = 3,     // waits for its turn to enter the book
+    ORDER_STATE_PENDING_CLOSE = 4, // waits for the closing auction
+};
+enum stp_mode { // self-trade prevention: what the order that enters wants done
+    STP_NONE = 0,
+    STP_CANCEL_NEWEST = 1,
+    STP_CANCEL_OLDEST = 2,
+    STP_CANCEL_BOTH = 3,
+    STP_DECREMENT = 4, // both lose the smaller of the two quantities
+};
+enum mass_scope {
+    SCOPE_SESSION = 0, // what this session entered
+    SCOPE_MEMBER = 1,  // what any session of its member entered; needs SESSION_MEMBER_SCOPE
+    SCOPE_VENUE = 2,   // operators
+};
+enum trade_kind { TRADE_CONTINUOUS = 0, TRADE_AUCTION = 1 };
+enum engine_work { // what a continue_work goes on with
+    WORK_NONE = 0,
+    WORK_EXPIRE = 1,   // dated orders whose time has come
+    WORK_PHASE = 2,    // an instrument on its way to another phase
+    WORK_TRIGGERED = 3, // stops that wait for their turn
+};
 enum cancel_reason {
     CANCEL_BY_OWNER = 1,
     CANCEL_IOC = 2,        // the rest of an immediate-or-cancel or market order
@@ -51,6 +89,13 @@ enum cancel_reason {
     CANCEL_MASS = 6,
     CANCEL_LIMIT = 7,      // the rest of an order that reached a bound: events per command, or of a balance
     CANCEL_BREAKER = 8,    // the rest of an order whose trade tripped the circuit breaker
+    CANCEL_FOK = 9,        // fill or kill: it could not be filled
+    CANCEL_MINIMUM = 10,   // its minimum quantity could not be had
+    CANCEL_SELF_TRADE = 11, // self-trade prevention
+    CANCEL_EXPIRED = 12,   // day or date is over
+    CANCEL_AUCTION = 13,   // what an auction left of a market, at-open or at-close order
+    CANCEL_AMENDED = 14,   // amended to no more than what is filled
+    CANCEL_VOLATILITY = 15, // the rest of an immediate order when a volatility auction begins
 };
 enum asset_kind { ASSET_CASH = 1, ASSET_TOKEN = 2 };
 enum token_status { TOKEN_DRAFT = 1, TOKEN_PRIMARY, TOKEN_SECONDARY, TOKEN_PAUSED, TOKEN_MATURED, TOKEN_DELISTED };
@@ -61,7 +106,7 @@ enum kyc_status { KYC_NONE = 1, KYC_PENDING, KYC_IN_REVIEW, KYC_APPROVED, KYC_RE
 enum accreditation { ACCREDITATION_RETAIL = 1, ACCREDITATION_PROFESSIONAL, ACCREDITATION_INSTITUTIONAL };
 enum fatca_status { FATCA_CLEAR = 1, FATCA_BLOCKED = 2 };
 enum account_flag { ACCOUNT_ACTIVATED = 1, ACCOUNT_HAS_WALLET = 2, ACCOUNT_SUSPENDED = 4, ACCOUNT_NO_LIMITS = 8 };
-enum session_flag { SESSION_CANCEL_ON_DISCONNECT = 1, SESSION_DISABLED = 2 };
+enum session_flag { SESSION_CANCEL_ON_DISCONNECT = 1, SESSION_DISABLED = 2, SESSION_MEMBER_SCOPE = 4 };
 enum venue_account {
     ACCOUNT_OUTSIDE = 1,  // the world: deposits come from it, withdrawals go to it; negative by design
     ACCOUNT_TREASURY = 2, // fees
@@ -79,6 +124,17 @@ enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_SOURCE_MAX = 15 };
 
 #define FEE_BPS_DEFAULT UINT32_MAX
 
+enum { TICK_BANDS_MAX = 32, SCHEDULE_ENTRIES_MAX = 16 };
+struct tick_band_tail { // tail of tick_table_set
+    int64_t from_price;
+    int64_t tick;
+};
+struct schedule_entry_tail { // tail of schedule_set
+    uint32_t time_of_day_ms;
+    uint8_t phase;
+    uint8_t reserved[3];
+};
+
 // ---- structs ---------------------------------------------------------------------------------------
 
 #define RECORD_TYPE_u8(n)  uint8_t n
@@ -88,6 +144,7 @@ enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_SOURCE_MAX = 15 };
 #define RECORD_TYPE_i64(n) int64_t n
 #define RECORD_TYPE_c16(n) char n[16]
 #define RECORD_TYPE_c36(n) char n[36]
+#define RECORD_TYPE_z1(n)  uint8_t n[1]
 #define RECORD_TYPE_z2(n)  uint8_t n[2]
 #define RECORD_TYPE_z3(n)  uint8_t n[3]
 #define RECORD_TYPE_z4(n)  uint8_t n[4]
@@ -149,7 +206,7 @@ SNAPSHOT_RECORDS(RECORD_STRUCT_SNAPSHOT)
 #define RECORD_ENUM_SNAPSHOT(number, name, fields, doc)    REC_##name = number,
 enum command_type { CMD_padding = 1, COMMANDS(RECORD_ENUM_COMMAND) CMD_COUNT = 64 };
 enum event_type { EVENTS(RECORD_ENUM_EVENT) EVT_COUNT = 64 };
-enum snapshot_type { SNAPSHOT_RECORDS(RECORD_ENUM_SNAPSHOT) REC_COUNT = 16 };
+enum snapshot_type { SNAPSHOT_RECORDS(RECORD_ENUM_SNAPSHOT) REC_COUNT = 32 };
 
 #define RECORD_UNION_COMMAND(number, name, fields, by, doc) struct name##_cmd name;
 #define RECORD_UNION_EVENT(number, name, fields, doc)       struct name##_evt name;

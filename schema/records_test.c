@@ -58,7 +58,7 @@ static void a_record_with_a_lie_is_refused(void **state)
     REFUSED(bad.header.slots = 17);
     REFUSED(bad.body.order_new.client_id_bytes = CLIENT_ID_BYTES_MAX + 1);
     REFUSED(bad.body.order_new.client_id_bytes = 2); // a byte of the old tail is now behind the end
-    REFUSED(bad.body.order_new.reserved[2] = 1);
+    REFUSED(bad.body.order_new.reserved[1] = 1);
     REFUSED(((char *)&bad)[127] = 1);
 #undef REFUSED
 }

@@ -30,16 +30,23 @@ static struct units units_of(uint16_t code)
     case REJECT_OFF_TICK:
     case REJECT_NOTIONAL_MAX:
     case REJECT_INVESTMENT_LIMIT:
-    case REJECT_AMEND_PRICE:
+    case REJECT_NOTIONAL_MIN:
+    case REJECT_POST_ONLY_CROSSES:
+    case REJECT_TICK_TABLE:
         return (struct units){CASH, CASH, CASH};
     case REJECT_FAT_FINGER_BLOCK:
     case REJECT_FAT_FINGER_CONFIRM:
     case REJECT_NAV_CONFIRM:
         return (struct units){PLAIN, PLAIN, CASH};
+    case REJECT_STOP_PRICE:
+    case REJECT_TRAIL_OFFSET:
+        return (struct units){CASH, CASH, PLAIN};
     case REJECT_QUANTITY_NOT_POSITIVE:
     case REJECT_OFF_LOT:
     case REJECT_QUANTITY_MAX:
-    case REJECT_AMEND_NOT_DOWN:
+    case REJECT_QUANTITY_MIN:
+    case REJECT_DISPLAY_QUANTITY:
+    case REJECT_MINIMUM_QUANTITY:
         return (struct units){UNITS, UNITS, UNITS};
     default:
         return (struct units){PLAIN, PLAIN, PLAIN};

@@ -470,6 +470,15 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_session_closed:
     case EVT_rejected:
     case EVT_member_changed:
+    case EVT_order_terms:
+    case EVT_auction:
+    case EVT_order_triggered:
+    case EVT_order_reduced:
+    case EVT_order_refreshed:
+    case EVT_instrument_rules_changed:
+    case EVT_tick_band:
+    case EVT_schedule_entry:
+    case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:
         break;
@@ -548,6 +557,10 @@ static bool load_record(void *context, const struct snapshot_record *record)
     case REC_member:
     case REC_gateway:
     case REC_reference:
+    case REC_order_terms:
+    case REC_instrument_rules:
+    case REC_tick_band:
+    case REC_schedule_entry:
     case REC_pending:
     case REC_end:
     case REC_COUNT:

@@ -250,6 +250,20 @@ static const char *cancel_text(uint8_t reason)
         return "the rest would exceed a limit of the venue";
     case CANCEL_BREAKER:
         return "the circuit breaker has tripped";
+    case CANCEL_FOK:
+        return "fill or kill: it could not be filled";
+    case CANCEL_MINIMUM:
+        return "its minimum quantity could not be had";
+    case CANCEL_SELF_TRADE:
+        return "self-trade prevention";
+    case CANCEL_EXPIRED:
+        return "its day or date is over";
+    case CANCEL_AUCTION:
+        return "what the auction left";
+    case CANCEL_AMENDED:
+        return "amended to no more than what is filled";
+    case CANCEL_VOLATILITY:
+        return "a volatility auction begins";
     }
     return "cancelled";
 }

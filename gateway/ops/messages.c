@@ -195,6 +195,15 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
     case EVT_session_changed:
     case EVT_session_account:
     case EVT_ledger_posted:
+    case EVT_order_terms:
+    case EVT_auction:
+    case EVT_order_triggered:
+    case EVT_order_reduced:
+    case EVT_order_refreshed:
+    case EVT_instrument_rules_changed:
+    case EVT_tick_band:
+    case EVT_schedule_entry:
+    case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:
         return NULL;

@@ -84,6 +84,7 @@ static uint64_t interesting(void)
 #define FILL_i64(f) (f) = (int64_t)interesting();
 #define FILL_c16(f) (f)[0] = (char)draw();
 #define FILL_c36(f) (f)[0] = (char)draw();
+#define FILL_z1(f)
 #define FILL_z2(f)
 #define FILL_z3(f)
 #define FILL_z4(f)
