@@ -10,14 +10,36 @@
 #include "risk/money.h"
 #include "risk/order_check.h"
 
+struct tick_range { // one band of the tick table; the last one reaches to the end
+    int64_t from_price;
+    int64_t tick;
+    uint64_t first_index; // tick index of from_price: indexes go on from band to band
+    struct money_divisor divisor;
+};
+
 struct instrument {
     struct instrument_rec terms; // terms.instrument == 0: does not exist
     struct instrument_state_rec state;
-    struct money_divisor tick;
+    struct money_divisor tick; // of terms.tick
     struct money_divisor lot;
     struct book_side sides[2]; // SIDE_BUY - 1, SIDE_SELL - 1
     uint32_t treasury_balance; // of ACCOUNT_TREASURY in the cash asset
-    uint32_t orders_open;
+    uint32_t orders_open;      // all of them: in the book, stops, waiting
+    // What few trades touch. A trade whose price lies between these two triggers no stop, moves no
+    // trailing stop and needs no look at breaker and volatility: engine_stop.c keeps them.
+    int64_t quiet_low;
+    int64_t quiet_high;
+    struct book_side stops[2];      // wait for their trigger, keyed by stop price
+    struct order_list trailing[2];  // of the stops: those that follow the market (links in terms)
+    struct order_list market[2];    // resting market orders of a call (links in terms)
+    struct order_list triggered;    // the queue (links earlier, later)
+    struct order_list closing;      // wait for the closing auction (links earlier, later)
+    uint32_t trailing_count[2];
+    uint32_t timer; // its place in the heap of deadlines; 0 = none
+    struct instrument_rules_rec rules;
+    uint8_t band_count; // of engine->tick_ranges[id]
+    uint8_t entry_count; // of engine->schedules[id]
+    uint8_t weekdays;
 };
 
 struct session {
@@ -225,6 +247,43 @@ void engine_order_mass_cancel(struct turn *turn);
 void engine_cancel_barred(struct engine *engine, uint32_t account);
 // Cancels the order at this place: releases its hold, writes the event. Needs room for one event.
 void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason);
+
+void engine_order_status(struct turn *turn);
+
+// ---- doors between the files of the engine
+// -------------------------------------------------------
+
+// engine_match.c: one match. Both orders are in `buyer` and `seller` (a taker that is in no book
+// included); prices, holds and what is open are theirs.
+//
+// engine_stop.c
+// A trade was made at this price: moves trailing stops, queues what it triggers. No event.
+void engine_stops_on_trade(struct engine *engine, struct instrument *instrument, int64_t price);
+// Queues all stops that the last price meets (continuous trading begins).
+void engine_stops_recheck(struct engine *engine, struct instrument *instrument);
+// Works off the triggered queue if the phase is continuous and the breaker not tripped; sets
+// pending if the events run out.
+void engine_stops_run(struct turn *turn, struct instrument *instrument);
+
+// engine_phase.c
+// The instrument goes to this phase: uncross, leftovers, state, what follows (rulebook 7). Sets
+// pending if the events run out.
+void engine_phase_change(struct turn *turn, struct instrument *instrument, uint8_t phase);
+// Steps 4 to 6 of it only: continuous trading stops for a volatility auction.
+void engine_phase_volatility(struct turn *turn, struct instrument *instrument);
+// The instrument's book has changed while it is in an auction: an indicative price is due.
+void engine_book_changed(struct engine *engine, struct instrument *instrument);
+
+// engine_clock.c
+void engine_clock_tick(struct turn *turn);
+void engine_continue_work(struct turn *turn);
+// Into and out of the heap of expiries (terms.expire_ns of the order is set).
+void engine_dated_add(struct engine *engine, uint32_t place);
+void engine_dated_remove(struct engine *engine, uint32_t place);
+// Cancels dated orders whose time has come; false if the events ran out (pending is the caller's).
+CHECKED bool engine_expire(struct turn *turn);
+// The instrument's earliest deadline may have changed.
+void engine_deadline_update(struct engine *engine, struct instrument *instrument);
 
 // engine_session.c
 CHECKED bool engine_gateway_admit(struct turn *turn, struct refusal *refusal);

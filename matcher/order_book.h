@@ -29,8 +29,15 @@
 // Keys are below this, and 0 is no price: orders without one stand there, before all others.
 #define BOOK_KEY_MAX (((uint64_t)1 << 62) - 1)
 
-enum order_mark {
-    ORDER_MARK_TERMS = 1, // pool->terms of its place are its own
+enum order_mark { // 0 = a plain limit order in the book
+    ORDER_MARK_TERMS = 1,     // pool->terms of its place are its own; every other mark implies it
+    ORDER_MARK_ICEBERG = 2,   // it shows terms.display at a time
+    ORDER_MARK_STOP = 4,      // it waits in the stop book
+    ORDER_MARK_TRIGGERED = 8, // it waits in its instrument's triggered queue
+    ORDER_MARK_CLOSE = 16,    // it waits for the closing auction
+    ORDER_MARK_MARKET = 32,   // a market order that rests in a call
+    ORDER_MARK_TRAILING = 64, // its stop follows the market
+    ORDER_MARK_DATED = 128,   // it is in the heap of expiries
 };
 
 struct order { // hot: one cache line
@@ -72,11 +79,12 @@ struct order_terms { // of orders with ORDER_MARK_TERMS: what a plain limit orde
     uint64_t expire_ns;
     uint64_t priority; // the sequence at which it last lost its place in time; 0 = its id
     uint32_t self_match_id;
-    uint32_t timer; // its place in the heap of expiries
+    uint32_t timer;  // its place in the heap of expiries
+    uint32_t before; // in the list of its instrument and side: trailing stops, or resting market
+    uint32_t after;  // orders, ascending by id
     uint8_t stp;
     uint8_t reserved[7];
 };
-_Static_assert(sizeof(struct order_terms) == 64, "one cache line");
 
 struct order_list {
     uint32_t first;
