@@ -44,16 +44,9 @@ static void layout_ledger(struct layout *layout, struct ledger *ledger,
 static void layout_pool(struct layout *layout, struct order_pool *pool,
                         const struct engine_limits *limits)
 {
-    uint32_t entries = ledger_buckets(limits->orders_max) * 2;
-    LAYOUT_ARRAY(layout, pool->orders, limits->orders_max + 1u);
-    LAYOUT_ARRAY(layout, pool->cold, limits->orders_max + 1u);
-    LAYOUT_ARRAY(layout, pool->terms, limits->orders_max + 1u);
-    LAYOUT_ARRAY(layout, pool->levels, limits->levels_max + 1u);
-    LAYOUT_ARRAY(layout, pool->nodes, limits->levels_max + 1u);
-    LAYOUT_ARRAY(layout, pool->index.entries, entries < 8 ? 8 : entries);
-    pool->index.mask = (entries < 8 ? 8 : entries) - 1;
-    pool->orders_max = limits->orders_max;
-    pool->levels_max = limits->levels_max;
+    size_t bytes = order_pool_layout(pool, NULL, limits->orders_max, limits->levels_max);
+    uint8_t *memory = layout_take(layout, bytes, 1);
+    (void)order_pool_layout(pool, memory, limits->orders_max, limits->levels_max);
 }
 
 static size_t layout_engine(struct engine *engine, uint8_t *memory,

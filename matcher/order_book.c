@@ -1,55 +1,96 @@
-// Happy path of a new order: its level is found in the tree (or made, and linked between its
-// neighbours), the order is appended to it. Of a removal: unlinked from its level; a level that is
-// empty is unlinked from its neighbours and from the tree. Nothing here fails: room is asked for
-// beforehand.
+// Happy path of a new order: its page is at hand, the order is appended to its level. Of a removal:
+// unlinked from its level, and the level's bit is cleared when that was the last one. Both are
+// inline (order_book.h). Here is the rest: pages that come and go, orders that live long, walks.
+// Nothing fails: room is asked for beforehand.
 #include "matcher/order_book.h"
 
-#include <stddef.h>
+// ---- memory
+// --------------------------------------------------------------------------------------
 
-// ---- pools
-// ---------------------------------------------------------------------------------------
-
-static struct level *level_at(const struct order_pool *pool, uint32_t place)
+// The next array, on a cache line of its own; NULL while only measuring.
+static void *layout_take(uint8_t *memory, size_t *bytes, size_t count, size_t size)
 {
-    ASSERT(place != 0 && place <= pool->levels_touched);
-    return &pool->levels[place];
+    size_t at = *bytes;
+    ASSERT(size != 0 && count <= SIZE_MAX / 2 / size);
+    *bytes = at + (count * size + 63) / 64 * 64;
+    return memory != NULL ? memory + at : NULL;
 }
 
-uint32_t order_pool_take(struct order_pool *pool, uint64_t id)
+size_t order_pool_layout(struct order_pool *pool, uint8_t *memory, uint32_t orders_max,
+                         uint32_t levels_max)
 {
-    ASSERT(pool->orders_open < pool->orders_max);
-    uint32_t place = pool->order_free;
+    size_t bytes = 0;
+    size_t entries = 8;
+    ASSERT((uintptr_t)memory % 64 == 0);
+    ASSERT(orders_max > 0 && orders_max < PAGE_NODE_FLAG / 2);
+    ASSERT(levels_max > 0 && levels_max < UINT32_MAX / PAGE_LEVELS);
+    while (entries < (size_t)orders_max * 2)
+        entries *= 2;
+    *pool = (struct order_pool){.orders_max = orders_max, .levels_max = levels_max};
+    pool->index.mask = (uint32_t)(entries - 1);
+    size_t orders = (size_t)orders_max + 1;
+    size_t pages = (size_t)levels_max + 1;
+    pool->orders = layout_take(memory, &bytes, orders, sizeof pool->orders[0]);
+    pool->cold = layout_take(memory, &bytes, orders, sizeof pool->cold[0]);
+    pool->terms = layout_take(memory, &bytes, orders, sizeof pool->terms[0]);
+    pool->levels = layout_take(memory, &bytes, pages, PAGE_LEVELS * sizeof pool->levels[0]);
+    pool->pages = layout_take(memory, &bytes, pages, sizeof pool->pages[0]);
+    pool->nodes = layout_take(memory, &bytes, pages, sizeof pool->nodes[0]);
+    pool->index.recent = layout_take(memory, &bytes, entries, sizeof pool->index.recent[0]);
+    pool->index.old = layout_take(memory, &bytes, entries, sizeof pool->index.old[0]);
+    return bytes;
+}
+
+// ---- orders that live long
+// -----------------------------------------------------------------------
+
+void order_pool_displace(struct order_pool *pool, uint64_t id, uint32_t place)
+{
+    uint32_t *slot = order_index_recent(&pool->index, id);
+    uint64_t other = order_at(pool, *slot)->id;
+    ASSERT(*slot != place && other != id);
+    if (other > id) { // a snapshot's orders come in any order
+        order_index_old_add(&pool->index, id, place);
+        return;
+    }
+    order_index_old_add(&pool->index, other, *slot);
+    *slot = place;
+}
+
+uint32_t order_pool_find_old(const struct order_pool *pool, uint64_t id)
+{
+    uint32_t slot = order_index_old_home(&pool->index, (uint32_t)id);
+    for (;; slot = (slot + 1) & pool->index.mask) {
+        uint32_t place = order_index_old_probe(&pool->index, &slot, (uint32_t)id);
+        if (place == 0 || order_at(pool, place)->id == id)
+            return place;
+    }
+}
+
+// ---- the tree of a side's pages
+// ------------------------------------------------------------------
+
+static struct level_page *page_at(const struct order_pool *pool, uint32_t place)
+{
+    ASSERT(place != 0 && place <= pool->pages_touched);
+    return &pool->pages[place];
+}
+
+static uint64_t page_number(const struct order_pool *pool, uint32_t place)
+{
+    uint64_t stamp = page_at(pool, place)->stamp;
+    ASSERT(stamp != 0);
+    return stamp - 1;
+}
+
+static uint32_t page_take(struct order_pool *pool)
+{
+    uint32_t place = pool->page_free;
     if (place != 0)
-        pool->order_free = order_at(pool, place)->later;
+        pool->page_free = page_at(pool, place)->worse;
     else
-        place = ++pool->orders_touched;
-    ASSERT(place != 0 && place <= pool->orders_max);
-    pool->orders_open++;
-    order_at(pool, place)->id = id;
-    order_index_add(&pool->index, id, place);
-    return place;
-}
-
-void order_pool_give(struct order_pool *pool, uint32_t place)
-{
-    struct order *order = order_at(pool, place);
-    ASSERT(pool->orders_open > 0);
-    order_index_remove(&pool->index, order->id, place);
-    order->later = pool->order_free;
-    pool->order_free = place;
-    pool->orders_open--;
-}
-
-static uint32_t level_take(struct order_pool *pool)
-{
-    ASSERT(pool->levels_used < pool->levels_max);
-    uint32_t place = pool->level_free;
-    if (place != 0)
-        pool->level_free = level_at(pool, place)->worse;
-    else
-        place = ++pool->levels_touched;
-    ASSERT(place != 0 && place <= pool->levels_max);
-    pool->levels_used++;
+        place = ++pool->pages_touched;
+    ASSERT(place <= pool->levels_max);
     return place;
 }
 
@@ -60,47 +101,45 @@ static uint32_t node_take(struct order_pool *pool)
         pool->node_free = pool->nodes[place].next_free;
     else
         place = ++pool->nodes_touched;
-    ASSERT(place != 0 && place <= pool->levels_max);
+    ASSERT(place <= pool->levels_max);
     return place;
 }
 
-// ---- the tree of a side's levels
-// -----------------------------------------------------------------
-
 static bool is_node(uint32_t link)
 {
-    return (link & LEVEL_NODE_FLAG) != 0;
+    return (link & PAGE_NODE_FLAG) != 0;
 }
 
-static struct level_node *node_at(const struct order_pool *pool, uint32_t link)
+static struct page_node *node_at(const struct order_pool *pool, uint32_t link)
 {
     ASSERT(is_node(link));
-    ASSERT((link & ~LEVEL_NODE_FLAG) <= pool->nodes_touched);
-    return &pool->nodes[link & ~LEVEL_NODE_FLAG];
+    ASSERT((link & ~PAGE_NODE_FLAG) <= pool->nodes_touched);
+    return &pool->nodes[link & ~PAGE_NODE_FLAG];
 }
 
-// The level that shares the longest path with the key: the only one that can have it.
+// The page that shares the longest path with the number: the only one that can have it.
 static uint32_t tree_nearest(const struct order_pool *pool, const struct book_side *side,
-                             uint64_t key)
+                             uint64_t number)
 {
     ASSERT(side->root != 0);
     uint32_t link = side->root;
     while (is_node(link)) {
-        const struct level_node *node = node_at(pool, link);
-        link = node->child[key >> node->bit & 1];
+        const struct page_node *node = node_at(pool, link);
+        link = node->child[number >> node->bit & 1];
     }
     return link;
 }
 
-static uint32_t tree_find(const struct order_pool *pool, const struct book_side *side, uint64_t key)
+static uint32_t tree_find(const struct order_pool *pool, const struct book_side *side,
+                          uint64_t number)
 {
     if (side->root == 0)
         return 0;
-    uint32_t nearest = tree_nearest(pool, side, key);
-    return level_at(pool, nearest)->key == key ? nearest : 0;
+    uint32_t nearest = tree_nearest(pool, side, number);
+    return page_number(pool, nearest) == number ? nearest : 0;
 }
 
-// The best (edge 0) or worst (edge 1) level below a link.
+// The best (edge 0) or worst (edge 1) page below a link.
 static uint32_t tree_edge(const struct order_pool *pool, uint32_t link, int edge)
 {
     ASSERT(edge == 0 || edge == 1);
@@ -110,227 +149,239 @@ static uint32_t tree_edge(const struct order_pool *pool, uint32_t link, int edge
     return link;
 }
 
-// Puts a level between the two that will be its neighbours.
-static void level_link(struct order_pool *pool, struct book_side *side, uint32_t place,
-                       uint32_t better, uint32_t worse)
+// The highest bit in which two different numbers differ.
+static uint32_t differing_bit(uint64_t a, uint64_t b)
 {
-    struct level *level = level_at(pool, place);
-    level->better = better;
-    level->worse = worse;
+    ASSERT(a != b);
+    return 63 - (uint32_t)__builtin_clzll(a ^ b);
+}
+
+// The link at which the number leaves the path of the pages that there are.
+static uint32_t *tree_fork(const struct order_pool *pool, struct book_side *side, uint64_t number,
+                           uint32_t bit)
+{
+    uint32_t *link = &side->root;
+    while (is_node(*link) && node_at(pool, *link)->bit > bit)
+        link = &node_at(pool, *link)->child[number >> node_at(pool, *link)->bit & 1];
+    return link;
+}
+
+// Puts a page between the two that will be its neighbours.
+static void page_link(struct order_pool *pool, struct book_side *side, uint32_t place,
+                      uint32_t better, uint32_t worse)
+{
+    struct level_page *page = page_at(pool, place);
+    page->better = better;
+    page->worse = worse;
     if (better != 0) {
-        ASSERT(level_at(pool, better)->key < level->key);
-        level_at(pool, better)->worse = place;
+        ASSERT(page_at(pool, better)->stamp < page->stamp);
+        page_at(pool, better)->worse = place;
     } else {
         side->best = place;
     }
     if (worse != 0) {
-        ASSERT(level_at(pool, worse)->key > level->key);
-        level_at(pool, worse)->better = place;
+        ASSERT(page_at(pool, worse)->stamp > page->stamp);
+        page_at(pool, worse)->better = place;
     }
 }
 
-// Splits the tree where the new key leaves the path of its nearest level; the subtree it leaves
-// lies wholly on one side of it, so its edge is the new level's neighbour.
+// Splits the tree where the new number leaves the path of its nearest page; the subtree it leaves
+// lies wholly on one side of it, so its edge is the new page's neighbour.
 static void tree_insert(struct order_pool *pool, struct book_side *side, uint32_t place,
                         uint32_t nearest)
 {
-    uint64_t key = level_at(pool, place)->key;
-    uint64_t difference = key ^ level_at(pool, nearest)->key;
-    ASSERT(difference != 0);
-    uint32_t bit = 63 - (uint32_t)__builtin_clzll(difference);
-    uint32_t *link = &side->root;
-    while (is_node(*link) && node_at(pool, *link)->bit > bit)
-        link = &node_at(pool, *link)->child[key >> node_at(pool, *link)->bit & 1];
-    uint32_t direction = key >> bit & 1;
+    uint64_t number = page_number(pool, place);
+    uint32_t bit = differing_bit(number, page_number(pool, nearest));
+    uint32_t *link = tree_fork(pool, side, number, bit);
+    uint32_t direction = number >> bit & 1;
     uint32_t neighbour = tree_edge(pool, *link, direction ? 1 : 0);
     uint32_t node = node_take(pool);
     pool->nodes[node].bit = bit;
     pool->nodes[node].child[direction] = place;
     pool->nodes[node].child[1 - direction] = *link;
-    *link = node | LEVEL_NODE_FLAG;
+    *link = node | PAGE_NODE_FLAG;
     if (direction)
-        level_link(pool, side, place, neighbour, level_at(pool, neighbour)->worse);
+        page_link(pool, side, place, neighbour, page_at(pool, neighbour)->worse);
     else
-        level_link(pool, side, place, level_at(pool, neighbour)->better, neighbour);
+        page_link(pool, side, place, page_at(pool, neighbour)->better, neighbour);
 }
 
-static uint32_t level_make(struct order_pool *pool, struct book_side *side, uint64_t key,
-                           uint32_t nearest)
+static uint32_t page_make(struct order_pool *pool, struct book_side *side, uint64_t number,
+                          uint32_t nearest)
 {
-    uint32_t place = level_take(pool);
-    pool->levels[place] = (struct level){.key = key};
-    if (side->root == 0) {
+    uint32_t place = page_take(pool);
+    pool->pages[place] = (struct level_page){.stamp = number + 1};
+    if (nearest == 0) {
         side->root = place;
-        level_link(pool, side, place, 0, 0);
+        page_link(pool, side, place, 0, 0);
     } else {
         tree_insert(pool, side, place, nearest);
     }
-    ASSERT(tree_find(pool, side, key) == place);
+    return place;
+}
+
+uint32_t book_page_fetch(struct order_pool *pool, struct book_side *side, uint64_t number)
+{
+    uint32_t place = side->root != 0 ? tree_nearest(pool, side, number) : 0;
+    if (place == 0 || page_number(pool, place) != number)
+        place = page_make(pool, side, number, place);
+    side->at_hand[number % SIDE_PAGES_AT_HAND] = place;
     return place;
 }
 
 static void tree_remove(struct order_pool *pool, struct book_side *side, uint32_t place)
 {
-    uint64_t key = level_at(pool, place)->key;
-    uint32_t *above = NULL; // the link that leads to the node that leads to the level
+    uint64_t number = page_number(pool, place);
+    uint32_t *above = NULL; // the link that leads to the node that leads to the page
     uint32_t *link = &side->root;
     while (is_node(*link)) {
         above = link;
-        struct level_node *node = node_at(pool, *link);
-        link = &node->child[key >> node->bit & 1];
+        struct page_node *node = node_at(pool, *link);
+        link = &node->child[number >> node->bit & 1];
     }
     ASSERT(*link == place);
     if (above == NULL) {
         side->root = 0;
         return;
     }
-    uint32_t node = *above & ~LEVEL_NODE_FLAG;
-    ASSERT(link == &pool->nodes[node].child[0] || link == &pool->nodes[node].child[1]);
+    uint32_t node = *above & ~PAGE_NODE_FLAG;
     *above = pool->nodes[node].child[link == &pool->nodes[node].child[0]];
     pool->nodes[node].next_free = pool->node_free;
     pool->node_free = node;
 }
 
-static void level_drop(struct order_pool *pool, struct book_side *side, uint32_t place)
+void book_page_drop(struct order_pool *pool, struct book_side *side, uint32_t place)
 {
-    struct level *level = level_at(pool, place);
-    ASSERT(level->first == 0 && level->last == 0);
+    struct level_page *page = page_at(pool, place);
+    ASSERT(page->filled == 0);
     tree_remove(pool, side, place);
-    if (level->better != 0)
-        level_at(pool, level->better)->worse = level->worse;
+    uint32_t *at_hand = &side->at_hand[(page->stamp - 1) % SIDE_PAGES_AT_HAND];
+    if (*at_hand == place)
+        *at_hand = 0;
+    if (page->better != 0)
+        page_at(pool, page->better)->worse = page->worse;
     else
-        side->best = level->worse;
-    if (level->worse != 0)
-        level_at(pool, level->worse)->better = level->better;
-    level->worse = pool->level_free;
-    pool->level_free = place;
-    ASSERT(pool->levels_used > 0);
-    pool->levels_used--;
+        side->best = page->worse;
+    if (page->worse != 0)
+        page_at(pool, page->worse)->better = page->better;
+    page->stamp = 0;
+    page->worse = pool->page_free;
+    pool->page_free = place;
 }
 
-// ---- orders
-// --------------------------------------------------------------------------------------
+// ---- walking
+// -------------------------------------------------------------------------------------
 
 bool order_book_has_room(const struct order_pool *pool, const struct book_side *side, uint64_t key)
 {
     ASSERT(pool->levels_used <= pool->levels_max);
-    return pool->levels_used < pool->levels_max || tree_find(pool, side, key) != 0;
-}
-
-static void order_append(struct order_pool *pool, uint32_t level_place, uint32_t place)
-{
-    struct level *level = level_at(pool, level_place);
-    struct order *order = order_at(pool, place);
-    order->level = level_place;
-    order->earlier = level->last;
-    order->later = 0;
-    if (level->last != 0)
-        order_at(pool, level->last)->later = place;
-    else
-        level->first = place;
-    level->last = place;
-    ASSERT(level->first != 0);
-}
-
-void order_book_add(struct order_pool *pool, struct book_side *side, uint64_t key, uint32_t place)
-{
-    ASSERT(key <= BOOK_KEY_MAX);
-    uint32_t nearest = side->root != 0 ? tree_nearest(pool, side, key) : 0;
-    uint32_t level = nearest != 0 && level_at(pool, nearest)->key == key
-                         ? nearest
-                         : level_make(pool, side, key, nearest);
-    order_append(pool, level, place);
-}
-
-void order_book_remove(struct order_pool *pool, struct book_side *side, uint32_t place)
-{
-    struct order *order = order_at(pool, place);
-    struct level *level = level_at(pool, order->level);
-    if (order->earlier != 0)
-        order_at(pool, order->earlier)->later = order->later;
-    else
-        level->first = order->later;
-    if (order->later != 0)
-        order_at(pool, order->later)->earlier = order->earlier;
-    else
-        level->last = order->earlier;
-    if (level->first == 0)
-        level_drop(pool, side, order->level);
-}
-
-// ---- walking
-// -----------------------------------------------------------------------------------
-
-uint32_t order_book_best(const struct order_pool *pool, const struct book_side *side)
-{
-    return side->best != 0 ? level_at(pool, side->best)->first : 0;
-}
-
-uint64_t order_book_best_key(const struct order_pool *pool, const struct book_side *side)
-{
-    return side->best != 0 ? level_at(pool, side->best)->key : UINT64_MAX;
+    return pool->levels_used < pool->levels_max || order_book_at(pool, side, key) != 0;
 }
 
 uint64_t order_book_key_of(const struct order_pool *pool, uint32_t place)
 {
-    return level_at(pool, order_at(pool, place)->level)->key;
+    uint32_t level = order_at(pool, place)->level;
+    ASSERT(level != 0);
+    return page_number(pool, level >> PAGE_BITS) << PAGE_BITS | level % PAGE_LEVELS;
+}
+
+uint32_t order_book_at(const struct order_pool *pool, const struct book_side *side, uint64_t key)
+{
+    ASSERT(key <= BOOK_KEY_MAX);
+    uint32_t page = tree_find(pool, side, key >> PAGE_BITS);
+    if (page == 0)
+        return 0;
+    const struct level *level = &pool->levels[page << PAGE_BITS | key % PAGE_LEVELS];
+    return (page_at(pool, page)->filled >> key % PAGE_LEVELS & 1) != 0 ? level->first : 0;
+}
+
+// The worst page whose number is < number; 0 = none.
+static uint32_t page_below(const struct order_pool *pool, const struct book_side *side,
+                           uint64_t number)
+{
+    if (side->root == 0)
+        return 0;
+    uint32_t nearest = tree_nearest(pool, side, number);
+    if (page_number(pool, nearest) == number)
+        return page_at(pool, nearest)->better;
+    uint32_t bit = differing_bit(number, page_number(pool, nearest));
+    uint32_t link = side->root;
+    while (is_node(link) && node_at(pool, link)->bit > bit)
+        link = node_at(pool, link)->child[number >> node_at(pool, link)->bit & 1];
+    if ((number >> bit & 1) != 0)
+        return tree_edge(pool, link, 1);
+    return page_at(pool, tree_edge(pool, link, 0))->better;
+}
+
+static uint32_t level_first(const struct order_pool *pool, uint32_t page, uint32_t at,
+                            uint64_t *key)
+{
+    ASSERT((page_at(pool, page)->filled >> at & 1) != 0);
+    *key = page_number(pool, page) << PAGE_BITS | at;
+    return pool->levels[page << PAGE_BITS | at].first;
+}
+
+static uint32_t page_best_level(const struct order_pool *pool, uint32_t page)
+{
+    return (uint32_t)__builtin_ctz(page_at(pool, page)->filled);
+}
+
+static uint32_t page_worst_level(const struct order_pool *pool, uint32_t page)
+{
+    return PAGE_LEVELS - 1 - (uint32_t)__builtin_clz(page_at(pool, page)->filled);
+}
+
+// The levels of a page behind `at`.
+static uint32_t filled_behind(const struct order_pool *pool, uint32_t page, uint32_t at)
+{
+    return page_at(pool, page)->filled & (uint32_t)(UINT64_MAX << (at + 1));
 }
 
 uint32_t order_book_next(const struct order_pool *pool, const struct book_side *side,
                          uint32_t place)
 {
     const struct order *order = order_at(pool, place);
-    ASSERT(side->best != 0);
+    ASSERT(side->best != 0 && order->level != 0);
     if (order->later != 0)
         return order->later;
-    uint32_t worse = level_at(pool, order->level)->worse;
-    return worse != 0 ? level_at(pool, worse)->first : 0;
-}
-
-// The worst level whose key is < key; 0 = none.
-static uint32_t level_below(const struct order_pool *pool, const struct book_side *side,
-                            uint64_t key)
-{
-    if (side->root == 0)
-        return 0;
-    uint64_t difference = key ^ level_at(pool, tree_nearest(pool, side, key))->key;
-    uint32_t bit = difference != 0 ? 63 - (uint32_t)__builtin_clzll(difference) : 0;
-    uint32_t link = side->root;
-    while (is_node(link) && difference != 0 && node_at(pool, link)->bit > bit)
-        link = node_at(pool, link)->child[key >> node_at(pool, link)->bit & 1];
-    if (difference == 0)
-        return level_at(pool, tree_nearest(pool, side, key))->better;
-    if (key >> bit & 1)
-        return tree_edge(pool, link, 1);
-    return level_at(pool, tree_edge(pool, link, 0))->better;
-}
-
-static uint32_t level_first(const struct order_pool *pool, uint32_t place, uint64_t *key)
-{
-    if (place == 0)
-        return 0;
-    *key = level_at(pool, place)->key;
-    return level_at(pool, place)->first;
-}
-
-uint32_t order_book_better(const struct order_pool *pool, const struct book_side *side,
-                           uint64_t key, uint64_t *key_out)
-{
-    return level_first(pool, level_below(pool, side, key), key_out);
+    uint32_t page = order->level >> PAGE_BITS;
+    uint32_t filled = filled_behind(pool, page, order->level % PAGE_LEVELS);
+    if (filled != 0)
+        return pool->levels[page << PAGE_BITS | (uint32_t)__builtin_ctz(filled)].first;
+    page = page_at(pool, page)->worse;
+    return page != 0 ? pool->levels[page << PAGE_BITS | page_best_level(pool, page)].first : 0;
 }
 
 uint32_t order_book_worse(const struct order_pool *pool, const struct book_side *side, uint64_t key,
                           uint64_t *key_out)
 {
-    uint32_t below = level_below(pool, side, key + 1);
-    uint32_t worse = below != 0 ? level_at(pool, below)->worse : side->best;
-    return level_first(pool, worse, key_out);
+    uint64_t number = key >> PAGE_BITS;
+    uint32_t page = tree_find(pool, side, number);
+    if (page != 0) {
+        uint32_t filled = filled_behind(pool, page, key % PAGE_LEVELS);
+        if (filled != 0)
+            return level_first(pool, page, (uint32_t)__builtin_ctz(filled), key_out);
+        page = page_at(pool, page)->worse;
+    } else {
+        uint32_t below = page_below(pool, side, number);
+        page = below != 0 ? page_at(pool, below)->worse : side->best;
+    }
+    return page != 0 ? level_first(pool, page, page_best_level(pool, page), key_out) : 0;
 }
 
-uint32_t order_book_at(const struct order_pool *pool, const struct book_side *side, uint64_t key)
+uint32_t order_book_better(const struct order_pool *pool, const struct book_side *side,
+                           uint64_t key, uint64_t *key_out)
 {
-    uint32_t level = tree_find(pool, side, key);
-    return level != 0 ? level_at(pool, level)->first : 0;
+    uint64_t number = key >> PAGE_BITS;
+    uint32_t page = tree_find(pool, side, number);
+    if (page != 0) {
+        uint32_t filled = page_at(pool, page)->filled & ((1u << key % PAGE_LEVELS) - 1);
+        if (filled != 0)
+            return level_first(pool, page, PAGE_LEVELS - 1 - (uint32_t)__builtin_clz(filled),
+                               key_out);
+    }
+    page = page_below(pool, side, number);
+    return page != 0 ? level_first(pool, page, page_worst_level(pool, page), key_out) : 0;
 }
 
 // ---- lists of sessions
@@ -422,7 +473,7 @@ void order_list_sort(struct order_pool *pool, struct order_list *list)
 static uint32_t level_check(const struct order_pool *pool, uint32_t place, uint8_t which,
                             uint32_t instrument)
 {
-    const struct level *level = level_at(pool, place);
+    const struct level *level = &pool->levels[place];
     uint32_t count = 0;
     uint32_t earlier = 0;
     ASSERT(level->first != 0);
@@ -446,13 +497,21 @@ uint32_t order_book_check(const struct order_pool *pool, const struct book_side 
     uint32_t count = 0;
     uint32_t better = 0;
     ASSERT((side->best == 0) == (side->root == 0));
-    for (uint32_t at = side->best; at != 0; at = level_at(pool, at)->worse) {
-        ASSERT(level_at(pool, at)->better == better);
-        ASSERT(better == 0 || level_at(pool, better)->key < level_at(pool, at)->key);
-        ASSERT(tree_find(pool, side, level_at(pool, at)->key) == at);
-        count += level_check(pool, at, which, instrument);
+    for (uint32_t at = side->best; at != 0; at = page_at(pool, at)->worse) {
+        const struct level_page *page = page_at(pool, at);
+        ASSERT(page->filled != 0 && page->better == better);
+        ASSERT(better == 0 || page_number(pool, better) < page_number(pool, at));
+        ASSERT(tree_find(pool, side, page_number(pool, at)) == at);
+        for (uint32_t i = 0; i < PAGE_LEVELS; i++) {
+            if ((page->filled >> i & 1) == 0)
+                continue;
+            count += level_check(pool, at << PAGE_BITS | i, which, instrument);
+            (*levels)++;
+        }
         better = at;
-        (*levels)++;
     }
+    for (uint32_t i = 0; i < SIDE_PAGES_AT_HAND; i++)
+        ASSERT(side->at_hand[i] == 0 ||
+               tree_find(pool, side, page_number(pool, side->at_hand[i])) == side->at_hand[i]);
     return count;
 }

@@ -4,13 +4,19 @@
 // levels best first on both sides: the tick index for sells, BOOK_KEY_MAX - tick index for buys; so
 // one code serves both sides without asking which it is. The book knows no price, side, instrument
 // or session: the caller computes the key. The same structure serves stops, keyed by stop price.
-// The levels of a side are linked from best to worst, and found by key in a crit-bit tree whose
-// inner nodes come from a pool as large as the level pool (a tree of n leaves has n - 1 inner
-// nodes): the price domain is unbounded and the memory is not.
 //
-// Orders, levels and nodes are named by 32-bit places in their pools, from 1; 0 = none. Free places
-// are linked last in, first out; no result depends on which place an order got. Three arrays per
-// order: what matching touches (64 bytes), the cold rest (64), and the terms that few orders have.
+// Levels lie in pages of 32 consecutive keys, each with a word of bits that says which of its
+// levels have orders; so the next level is a bit scan away, and the levels around the best price
+// share a few cache lines. A page exists while one of its levels has orders. The pages of a side
+// are linked from best to worst; a page is found by the low bits of its number in a small array of
+// the side, and if another is there, in a crit-bit tree: every operation is bounded by the length
+// of a key, whatever the keys are, and the memory by the number of levels.
+//
+// Orders, pages and nodes are named by 32-bit places in their pools, from 1; 0 = none, and the
+// records at place 0 exist: to write there is harmless, which saves asking at the ends of a list.
+// Free places are linked last in, first out; no result depends on which place an order got. Three
+// arrays per order: what matching touches (64 bytes), the cold rest (64), and the terms that few
+// orders have.
 //
 // An order is taken (and can be found by its id from then on), filled in, put into one side of one
 // book, taken out of it, given back. Which session's list it is in is the engine's business.
@@ -20,6 +26,7 @@
 #define LONJA_MATCHER_ORDER_BOOK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/assert.h"
@@ -29,7 +36,7 @@
 // Keys are below this, and 0 is no price: orders without one stand there, before all others.
 #define BOOK_KEY_MAX (((uint64_t)1 << 62) - 1)
 
-enum order_mark { // 0 = a plain limit order in the book
+enum order_mark {             // 0 = a plain limit order in the book
     ORDER_MARK_TERMS = 1,     // pool->terms of its place are its own; every other mark implies it
     ORDER_MARK_ICEBERG = 2,   // it shows terms.display at a time
     ORDER_MARK_STOP = 4,      // it waits in the stop book
@@ -91,45 +98,66 @@ struct order_list {
     uint32_t last;
 };
 
-struct level {
-    uint64_t key; // best first: see above
+struct level { // the orders of one key; 0, 0 = there are none
     uint32_t first;
     uint32_t last;
-    uint32_t better;
-    uint32_t worse; // in the free list: the next free place
 };
 
-struct level_node {    // inner node of the tree: all keys below agree above `bit`
-    uint32_t child[2]; // a level, or LEVEL_NODE_FLAG | a node
+enum {
+    PAGE_BITS = 5, // of a key: which level of its page
+    PAGE_LEVELS = 1 << PAGE_BITS,
+    SIDE_PAGES_AT_HAND = 8,
+};
+
+struct level_page {
+    uint64_t stamp;  // key >> PAGE_BITS of its levels, plus 1; 0 = a free page
+    uint32_t filled; // bit i: level i has orders
+    uint32_t better; // in its side
+    uint32_t worse;  // in its side; in the free list: the next free page
+    uint32_t reserved[3];
+};
+_Static_assert(sizeof(struct level_page) == 32, "two per cache line");
+
+struct page_node {     // inner node of a side's tree: all page numbers below agree above `bit`
+    uint32_t child[2]; // a page, or PAGE_NODE_FLAG | a node
     uint32_t bit;
     uint32_t next_free;
 };
 
-struct book_side {
-    uint32_t best; // level; 0 = the side is empty
-    uint32_t root; // of the tree: a level, or LEVEL_NODE_FLAG | a node; 0 = empty
-};
+#define PAGE_NODE_FLAG 0x80000000u
 
-#define LEVEL_NODE_FLAG 0x80000000u
+struct book_side {              // all zero = an empty one
+    _Alignas(64) uint32_t best; // page; 0 = the side is empty
+    uint32_t root;              // of the tree: a page, or PAGE_NODE_FLAG | a node; 0 = empty
+    uint32_t at_hand[SIDE_PAGES_AT_HAND]; // a page with these low bits of its number, or 0
+    uint32_t reserved[6];
+};
+_Static_assert(sizeof(struct book_side) == 64, "one cache line");
 
 struct order_pool {
     struct order *orders;      // orders_max + 1
+    struct level *levels;      // PAGE_LEVELS of each page
+    struct level_page *pages;  // levels_max + 1: each level may need its own
     struct order_cold *cold;   // orders_max + 1
     struct order_terms *terms; // orders_max + 1
-    struct level *levels;      // levels_max + 1
-    struct level_node *nodes;  // levels_max + 1
+    struct page_node *nodes;   // levels_max + 1: a tree of n leaves has n - 1 inner nodes
     struct order_index index;
     uint32_t orders_max;
     uint32_t levels_max;
     uint32_t orders_open; // places taken
     uint32_t levels_used;
     uint32_t order_free;     // LIFO
-    uint32_t level_free;     // LIFO
+    uint32_t page_free;      // LIFO
     uint32_t node_free;      // LIFO
     uint32_t orders_touched; // places above have never been used
-    uint32_t levels_touched;
+    uint32_t pages_touched;
     uint32_t nodes_touched;
 };
+
+// The bytes of the pool's arrays for these limits; if memory is not NULL (zeroed, aligned to 64),
+// lays them out there.
+size_t order_pool_layout(struct order_pool *pool, uint8_t *memory, uint32_t orders_max,
+                         uint32_t levels_max);
 
 static inline struct order *order_at(const struct order_pool *pool, uint32_t place)
 {
@@ -149,39 +177,139 @@ static inline uint64_t order_priority(const struct order_pool *pool, uint32_t pl
 // ---- the pool
 // ------------------------------------------------------------------------------------
 
+// The rare ways of take, find and give: an id whose slot is another's.
+void order_pool_displace(struct order_pool *pool, uint64_t id, uint32_t place);
+uint32_t order_pool_find_old(const struct order_pool *pool, uint64_t id);
+
 // A free place, with its id set and everything else as the last user left it; it can be found from
 // now on. orders_open < orders_max, and no open order has the id.
-uint32_t order_pool_take(struct order_pool *pool, uint64_t id);
+static inline uint32_t order_pool_take(struct order_pool *pool, uint64_t id)
+{
+    ASSERT(pool->orders_open < pool->orders_max);
+    uint32_t place = pool->order_free;
+    if (place == 0)
+        place = ++pool->orders_touched;
+    else
+        pool->order_free = pool->orders[place].later;
+    ASSERT(place <= pool->orders_max);
+    pool->orders_open++;
+    pool->orders[place].id = id;
+    pool->orders[place].level = 0;
+    uint32_t *slot = order_index_recent(&pool->index, id);
+    if (__builtin_expect(*slot == 0, 1))
+        *slot = place;
+    else
+        order_pool_displace(pool, id, place);
+    return place;
+}
+
 // It is in no book any more. It cannot be found from now on; the record stays readable until the
 // next take.
-void order_pool_give(struct order_pool *pool, uint32_t place);
+static inline void order_pool_give(struct order_pool *pool, uint32_t place)
+{
+    struct order *order = order_at(pool, place);
+    uint32_t *slot = order_index_recent(&pool->index, order->id);
+    ASSERT(pool->orders_open > 0);
+    ASSERT(order->level == 0);
+    if (__builtin_expect(*slot == place, 1))
+        *slot = 0;
+    else
+        order_index_old_remove(&pool->index, order->id, place);
+    order->later = pool->order_free;
+    pool->order_free = place;
+    pool->orders_open--;
+}
+
 // The open order with this id; 0 = there is none.
 static inline uint32_t order_pool_find(const struct order_pool *pool, uint64_t id)
 {
-    uint32_t slot = order_index_home(&pool->index, (uint32_t)id);
-    for (;; slot = (slot + 1) & pool->index.mask) {
-        uint32_t place = order_index_probe(&pool->index, &slot, (uint32_t)id);
-        if (place == 0 || order_at(pool, place)->id == id)
-            return place;
-    }
+    uint32_t place = *order_index_recent(&pool->index, id);
+    ASSERT(place <= pool->orders_touched);
+    if (__builtin_expect(place != 0 && pool->orders[place].id == id, 1))
+        return place;
+    return pool->index.old_count != 0 ? order_pool_find_old(pool, id) : 0;
 }
 
 // ---- one side of a book
 // --------------------------------------------------------------------------
 
+// The rare ways of add and remove: a page that is not at hand, or has become empty.
+uint32_t book_page_fetch(struct order_pool *pool, struct book_side *side, uint64_t number);
+void book_page_drop(struct order_pool *pool, struct book_side *side, uint32_t page);
+
 // True if an order can rest at this key without a level too many.
 bool order_book_has_room(const struct order_pool *pool, const struct book_side *side, uint64_t key);
+
 // At the back of its level. There must be room.
-void order_book_add(struct order_pool *pool, struct book_side *side, uint64_t key, uint32_t place);
+static inline void order_book_add(struct order_pool *pool, struct book_side *side, uint64_t key,
+                                  uint32_t place)
+{
+    ASSERT(key <= BOOK_KEY_MAX);
+    uint64_t number = key >> PAGE_BITS;
+    uint32_t at = key % PAGE_LEVELS;
+    uint32_t page = side->at_hand[number % SIDE_PAGES_AT_HAND];
+    if (__builtin_expect(pool->pages[page].stamp != number + 1, 0))
+        page = book_page_fetch(pool, side, number);
+    struct order *order = order_at(pool, place);
+    struct level *level = &pool->levels[page << PAGE_BITS | at];
+    uint32_t last = level->last;
+    ASSERT(order->level == 0);
+    order->level = page << PAGE_BITS | at;
+    order->earlier = last;
+    order->later = 0;
+    pool->orders[last].later = place;
+    level->first = last != 0 ? level->first : place;
+    level->last = place;
+    pool->levels_used += last == 0;
+    pool->pages[page].filled |= 1u << at;
+    ASSERT(pool->levels_used <= pool->levels_max);
+}
+
 // Out of its level; the place stays taken.
-void order_book_remove(struct order_pool *pool, struct book_side *side, uint32_t place);
+static inline void order_book_remove(struct order_pool *pool, struct book_side *side,
+                                     uint32_t place)
+{
+    struct order *order = order_at(pool, place);
+    uint32_t at = order->level;
+    uint32_t earlier = order->earlier;
+    uint32_t later = order->later;
+    ASSERT(at != 0);
+    struct level *level = &pool->levels[at];
+    struct level_page *page = &pool->pages[at >> PAGE_BITS];
+    uint32_t empty = (earlier | later) == 0;
+    pool->orders[earlier].later = later;
+    pool->orders[later].earlier = earlier;
+    level->first = earlier != 0 ? level->first : later;
+    level->last = later != 0 ? level->last : earlier;
+    order->level = 0;
+    pool->levels_used -= empty;
+    page->filled &= ~(empty << at % PAGE_LEVELS);
+    if (__builtin_expect(page->filled == 0, 0))
+        book_page_drop(pool, side, at >> PAGE_BITS);
+}
+
+// The best level that has orders: the lowest bit of the best page. Of the page 0 of an empty side
+// it is the last level, which has none, and whose key comes out as UINT64_MAX.
+static inline uint32_t book_best_level(const struct order_pool *pool, const struct book_side *side)
+{
+    return (uint32_t)__builtin_ctz(pool->pages[side->best].filled | 1u << (PAGE_LEVELS - 1));
+}
 
 // Walking; 0 = there is none. The walk goes on from an order that is in the book: take the next
 // before removing one.
 //
 // First order of the best level, and its key (UINT64_MAX when the side is empty).
-uint32_t order_book_best(const struct order_pool *pool, const struct book_side *side);
-uint64_t order_book_best_key(const struct order_pool *pool, const struct book_side *side);
+static inline uint32_t order_book_best(const struct order_pool *pool, const struct book_side *side)
+{
+    return pool->levels[side->best << PAGE_BITS | book_best_level(pool, side)].first;
+}
+
+static inline uint64_t order_book_best_key(const struct order_pool *pool,
+                                           const struct book_side *side)
+{
+    return (pool->pages[side->best].stamp - 1) << PAGE_BITS | book_best_level(pool, side);
+}
+
 // Next in priority: later in its level, else the first of the next worse level.
 uint32_t order_book_next(const struct order_pool *pool, const struct book_side *side,
                          uint32_t place);
