@@ -6,55 +6,10 @@
 
 #include <string.h>
 
-#include "base/assert.h"
-#include "base/map.h"
-#include "gateway/common/book_view.h"
-#include "gateway/common/client_ids.h"
+#include "gateway/common/view_internal.h"
 #include "risk/postings.h"
 
 #define DAY_NS (24u * 3600u * 1000000000ull)
-
-struct account_entry {
-    struct account_rec account;
-    uint32_t newest; // 1-based index of its open orders' list, linked through order_entry.older
-};
-
-struct order_entry {
-    struct view_order order;
-    uint32_t older, newer; // of the same account, 1-based
-};
-
-struct session_entry {
-    struct session_rec session;
-    uint32_t last_seq;
-    uint32_t *accounts;
-    uint32_t account_count;
-};
-
-struct instrument_entry {
-    struct view_instrument instrument;
-    struct book_side sides[2]; // buy, sell
-};
-
-struct view {
-    uint32_t accounts_max, sessions_max, assets_max, instruments_max;
-    struct account_entry *accounts;
-    struct session_entry *sessions;
-    struct asset_rec *assets;
-    struct instrument_entry *instruments;
-    struct map orders; // id -> 1-based index
-    struct order_entry *order_entries;
-    uint32_t order_count, order_capacity, order_free; // free list through `older`
-    struct map balances;                              // account << 32 | asset -> 1-based index
-    struct balance_rec *balance_entries;
-    uint32_t balance_count, balance_capacity;
-    struct client_ids client_ids;
-    uint64_t *done; // orders that ended in the command now applied
-    uint32_t done_count, done_capacity;
-    uint64_t sequence;
-    uint64_t day;
-    uint8_t venue_state;
-};
 
 static void *zeroed(size_t count, size_t bytes)
 {
@@ -76,8 +31,8 @@ struct view *view_create(const struct boot *boot)
     view->assets = zeroed(view->assets_max + 1u, sizeof *view->assets);
     view->instruments = zeroed(view->instruments_max + 1u, sizeof *view->instruments);
     for (uint32_t i = 0; i <= view->instruments_max; i++) {
-        view->instruments[i].sides[0].side = SIDE_BUY;
-        view->instruments[i].sides[1].side = SIDE_SELL;
+        view->instruments[i].sides[SIDE_SELL - 1].lowest_first = true;
+        view->instruments[i].stops[SIDE_BUY - 1].lowest_first = true;
     }
     map_init(&view->orders);
     map_init(&view->balances);
@@ -89,8 +44,10 @@ struct view *view_create(const struct boot *boot)
 void view_destroy(struct view *view)
 {
     for (uint32_t i = 0; i <= view->instruments_max; i++) {
-        book_side_fini(&view->instruments[i].sides[0]);
-        book_side_fini(&view->instruments[i].sides[1]);
+        for (int side = 0; side < 2; side++) {
+            book_side_fini(&view->instruments[i].sides[side]);
+            book_side_fini(&view->instruments[i].stops[side]);
+        }
     }
     for (uint32_t i = 0; i <= view->sessions_max; i++)
         free(view->sessions[i].accounts);
@@ -132,7 +89,7 @@ static struct balance_rec *balance_entry(struct view *view, uint32_t account, ui
     return entry;
 }
 
-static void apply_postings(struct view *view, const struct event *event, uint32_t instrument)
+void view_post(struct view *view, const struct event *event, uint32_t instrument)
 {
     struct posting postings[POSTINGS_MAX];
     struct posting_terms terms = {0};
@@ -148,179 +105,6 @@ static void apply_postings(struct view *view, const struct event *event, uint32_
         balance->unsettled += postings[i].unsettled;
         balance->blocked += postings[i].blocked;
     }
-}
-
-// ---- orders
-// --------------------------------------------------------------------------------------------
-
-static struct order_entry *order_entry(const struct view *view, uint64_t order)
-{
-    uint64_t index = 0;
-    return map_get(&view->orders, order, &index) ? &view->order_entries[index - 1] : NULL;
-}
-
-static uint32_t order_allot(struct view *view)
-{
-    if (view->order_free != 0) {
-        uint32_t index = view->order_free;
-        view->order_free = view->order_entries[index - 1].older;
-        return index;
-    }
-    if (view->order_count == view->order_capacity) {
-        view->order_capacity = view->order_capacity == 0 ? 1024 : view->order_capacity * 2;
-        view->order_entries =
-            realloc(view->order_entries, view->order_capacity * sizeof *view->order_entries);
-        ASSERT(view->order_entries != NULL);
-    }
-    return ++view->order_count;
-}
-
-static void order_insert(struct view *view, const struct view_order *order)
-{
-    ASSERT(order->account <= view->accounts_max);
-    uint32_t index = order_allot(view);
-    struct account_entry *account = &view->accounts[order->account];
-    view->order_entries[index - 1] =
-        (struct order_entry){.order = *order, .older = account->newest};
-    if (account->newest != 0)
-        view->order_entries[account->newest - 1].newer = index;
-    account->newest = index;
-    map_put(&view->orders, order->order, index);
-    client_ids_put(&view->client_ids, order->session, order->client_id, order->client_id_bytes,
-                   order->order);
-}
-
-static void order_erase(struct view *view, uint64_t order)
-{
-    uint64_t index = 0;
-    bool found = map_get(&view->orders, order, &index);
-    ASSERT(found);
-    struct order_entry *entry = &view->order_entries[index - 1];
-    if (entry->newer != 0)
-        view->order_entries[entry->newer - 1].older = entry->older;
-    else
-        view->accounts[entry->order.account].newest = entry->older;
-    if (entry->older != 0)
-        view->order_entries[entry->older - 1].newer = entry->newer;
-    map_remove(&view->orders, order);
-    *entry = (struct order_entry){.older = view->order_free};
-    view->order_free = (uint32_t)index;
-}
-
-// Keeps the order for the gateway's answer; gone at the next command.
-static void order_is_done(struct view *view, uint64_t order)
-{
-    if (view->done_count == view->done_capacity) {
-        view->done_capacity = view->done_capacity == 0 ? 64 : view->done_capacity * 2;
-        view->done = realloc(view->done, view->done_capacity * sizeof *view->done);
-        ASSERT(view->done != NULL);
-    }
-    view->done[view->done_count++] = order;
-}
-
-static void erase_done(struct view *view)
-{
-    for (uint32_t i = 0; i < view->done_count; i++)
-        order_erase(view, view->done[i]);
-    view->done_count = 0;
-}
-
-// A market order never rests: it has no level. Everything else stands in the book with what is left
-// of it.
-static void book_change(struct view *view, const struct view_order *order, int64_t quantity,
-                        int orders)
-{
-    if (order->type == ORDER_MARKET)
-        return;
-    struct instrument_entry *entry = &view->instruments[order->instrument];
-    book_side_change(&entry->sides[order->side - 1], order->price, quantity, orders);
-}
-
-static void apply_accepted(struct view *view, const struct event *event)
-{
-    const struct order_accepted_evt *accepted = &event->body.order_accepted;
-    struct view_order order = {.order = accepted->order,
-                               .account = accepted->account,
-                               .instrument = accepted->instrument,
-                               .session = event->header.session,
-                               .gateway = event->header.gateway,
-                               .side = accepted->side,
-                               .type = accepted->type,
-                               .tif = accepted->tif,
-                               .price = accepted->price,
-                               .quantity = accepted->quantity,
-                               .leaves = accepted->quantity,
-                               .entered_ns = event->header.time_ns,
-                               .client_id_bytes = accepted->client_id_bytes};
-    memcpy(order.client_id, accepted->client_id, sizeof order.client_id);
-    order_insert(view, &order);
-    book_change(view, &order, order.leaves, +1);
-}
-
-static void apply_fill(struct view *view, uint64_t id, const struct trade_evt *trade,
-                       int64_t leaves)
-{
-    struct order_entry *entry = order_entry(view, id);
-    ASSERT(entry != NULL);
-    struct view_order *order = &entry->order;
-    ASSERT(order->leaves == leaves + trade->quantity);
-    uint8_t scale = view->instruments[trade->instrument].instrument.terms.token_scale;
-    order->leaves = leaves;
-    order->filled_notional += postings_notional(trade->price, trade->quantity, scale);
-    book_change(view, order, -trade->quantity, leaves == 0 ? -1 : 0);
-    if (leaves == 0)
-        order_is_done(view, id);
-}
-
-static void apply_trade(struct view *view, const struct event *event)
-{
-    const struct trade_evt *trade = &event->body.trade;
-    ASSERT(trade->instrument >= 1 && trade->instrument <= view->instruments_max);
-    apply_fill(view, trade->maker_order, trade, trade->maker_leaves);
-    apply_fill(view, trade->taker_order, trade, trade->taker_leaves);
-    view->instruments[trade->instrument].instrument.state.last_price = trade->price;
-    apply_postings(view, event, trade->instrument);
-}
-
-static void apply_cancelled(struct view *view, const struct event *event)
-{
-    const struct order_cancelled_evt *cancelled = &event->body.order_cancelled;
-    struct order_entry *entry = order_entry(view, cancelled->order);
-    ASSERT(entry != NULL && entry->order.leaves == cancelled->quantity);
-    book_change(view, &entry->order, -entry->order.leaves, -1);
-    entry->order.leaves = 0;
-    order_is_done(view, cancelled->order);
-    apply_postings(view, event, cancelled->instrument);
-}
-
-// The client id that the command's session gave with this event, if it did.
-static void note_client_id(struct view *view, const struct event *event)
-{
-    const struct order_accepted_evt *accepted = &event->body.order_accepted;
-    const struct order_amended_evt *amended = &event->body.order_amended;
-    if (event->header.type == EVT_order_accepted)
-        client_ids_put(&view->client_ids, event->header.session, accepted->client_id,
-                       accepted->client_id_bytes, accepted->order);
-    else if (event->header.type == EVT_order_amended)
-        client_ids_put(&view->client_ids, event->header.session, amended->client_id,
-                       amended->client_id_bytes, amended->order);
-}
-
-static void apply_amended(struct view *view, const struct event *event)
-{
-    const struct order_amended_evt *amended = &event->body.order_amended;
-    struct order_entry *entry = order_entry(view, amended->order);
-    ASSERT(entry != NULL && entry->order.leaves >= amended->leaves);
-    struct view_order *order = &entry->order;
-    book_change(view, order, amended->leaves - order->leaves, 0);
-    order->quantity = amended->quantity;
-    order->leaves = amended->leaves;
-    order->client_id_bytes = amended->client_id_bytes;
-    memcpy(order->client_id, amended->client_id, sizeof order->client_id);
-    client_ids_put(&view->client_ids, order->session, order->client_id, order->client_id_bytes,
-                   order->order);
-    note_client_id(view, event); // another session of the account may have amended it
-    apply_postings(view, event, amended->instrument);
 }
 
 // ---- reference data
@@ -354,15 +138,56 @@ static void set_instrument(struct view *view, const void *record)
     ASSERT(terms.instrument >= 1 && terms.instrument <= view->instruments_max);
     struct view_instrument *instrument = &view->instruments[terms.instrument].instrument;
     instrument->terms = terms;
-    instrument->state.instrument = terms.instrument;
+    instrument->state.instrument = instrument->rules.instrument = terms.instrument;
+}
+
+static struct instrument_entry *instrument_entry(struct view *view, uint32_t instrument)
+{
+    ASSERT(instrument >= 1 && instrument <= view->instruments_max);
+    return &view->instruments[instrument];
 }
 
 static void set_instrument_state(struct view *view, const void *record)
 {
     struct instrument_state_rec state;
     memcpy(&state, record, sizeof state);
-    ASSERT(state.instrument >= 1 && state.instrument <= view->instruments_max);
-    view->instruments[state.instrument].instrument.state = state;
+    instrument_entry(view, state.instrument);
+    view_phase(view, &state);
+}
+
+static void set_rules(struct view *view, const void *record)
+{
+    struct instrument_rules_rec rules;
+    memcpy(&rules, record, sizeof rules);
+    instrument_entry(view, rules.instrument)->instrument.rules = rules;
+}
+
+static void set_tick_band(struct view *view, const void *record)
+{
+    struct tick_band_rec band;
+    memcpy(&band, record, sizeof band);
+    struct view_instrument *instrument = &instrument_entry(view, band.instrument)->instrument;
+    ASSERT(band.count <= TICK_BANDS_MAX && band.index < TICK_BANDS_MAX);
+    instrument->band_count = band.count;
+    instrument->bands[band.index] = band;
+}
+
+static void set_schedule_entry(struct view *view, const void *record)
+{
+    struct schedule_entry_rec entry;
+    memcpy(&entry, record, sizeof entry);
+    struct view_instrument *instrument = &instrument_entry(view, entry.instrument)->instrument;
+    ASSERT(entry.count <= SCHEDULE_ENTRIES_MAX && entry.index < SCHEDULE_ENTRIES_MAX);
+    instrument->entry_count = entry.count;
+    instrument->schedule[entry.index] = entry;
+}
+
+static void set_auction(struct view *view, const struct event *event)
+{
+    const struct auction_evt *auction = &event->body.auction;
+    struct view_instrument *instrument = &instrument_entry(view, auction->instrument)->instrument;
+    instrument->auction = *auction;
+    instrument->auction_ns = event->header.time_ns;
 }
 
 static void set_account(struct view *view, const void *record)
@@ -387,6 +212,42 @@ static void set_session_seq(struct view *view, uint32_t session, uint32_t seq)
         view->sessions[session].last_seq = seq;
 }
 
+// ---- statistics
+// -----------------------------------------------------------------------------------
+
+// The instrument whose statistics the event may change; 0 = none's.
+static uint32_t statistics_instrument(const struct event *event)
+{
+    switch (event->header.type) {
+    case EVT_instrument_changed:
+        return event->body.instrument_changed.instrument;
+    case EVT_instrument_state:
+        return event->body.instrument_state.instrument;
+    case EVT_schedule_entry:
+        return event->body.schedule_entry.instrument;
+    case EVT_trade:
+        return event->body.trade.instrument;
+    default:
+        return 0;
+    }
+}
+
+static void add_to_statistics(struct view *view, const struct event *event)
+{
+    uint32_t instrument = statistics_instrument(event);
+    if (instrument != 0)
+        statistics_apply(&instrument_entry(view, instrument)->statistics, event);
+}
+
+static void statistics_day(struct view *view, uint64_t day)
+{
+    if (day <= view->statistics_day)
+        return;
+    view->statistics_day = day;
+    for (uint32_t i = 1; i <= view->instruments_max; i++)
+        statistics_midnight(&view->instruments[i].statistics, day * DAY_NS);
+}
+
 // ---- one event
 // -------------------------------------------------------------------------------------------
 
@@ -394,6 +255,7 @@ static void set_session_seq(struct view *view, uint32_t session, uint32_t seq)
 static void begin_day(struct view *view, uint64_t time_ns)
 {
     uint64_t day = time_ns / DAY_NS;
+    statistics_day(view, day);
     if (day <= view->day)
         return;
     view->day = day;
@@ -414,7 +276,7 @@ void view_tick(struct view *view, uint64_t wall_ns)
 static void begin_command(struct view *view, const struct event *event)
 {
     ASSERT(event->header.sequence > view->sequence);
-    erase_done(view);
+    view_orders_erase_done(view);
     begin_day(view, event->header.time_ns);
     set_session_seq(view, event->header.session, event->header.session_seq);
 }
@@ -423,25 +285,40 @@ void view_apply(struct view *view, const struct event *event)
 {
     if (event->header.index == 0)
         begin_command(view, event);
+    add_to_statistics(view, event);
     switch ((enum event_type)event->header.type) {
     case EVT_order_accepted:
-        apply_accepted(view, event);
-        apply_postings(view, event, event->body.order_accepted.instrument);
+        view_order_accepted(view, event);
         break;
-    case EVT_trade:
-        apply_trade(view, event);
-        break;
-    case EVT_order_cancelled:
-        apply_cancelled(view, event);
+    case EVT_order_terms:
+        view_order_terms(view, &event->body.order_terms);
         break;
     case EVT_order_amended:
-        apply_amended(view, event);
+        view_order_amended(view, event);
+        break;
+    case EVT_order_triggered:
+        view_order_triggered(view, event);
+        break;
+    case EVT_order_reduced:
+        view_order_reduced(view, event);
+        break;
+    case EVT_order_refreshed:
+        view_order_refreshed(view, &event->body.order_refreshed);
+        break;
+    case EVT_order_cancelled:
+        view_order_cancelled(view, event);
+        break;
+    case EVT_trade:
+        view_trade(view, event);
+        break;
+    case EVT_auction:
+        set_auction(view, event);
         break;
     case EVT_ledger_posted:
-        apply_postings(view, event, 0);
+        view_post(view, event, 0);
         break;
     case EVT_settlement_booked:
-        apply_postings(view, event, event->body.settlement_booked.instrument);
+        view_post(view, event, event->body.settlement_booked.instrument);
         break;
     case EVT_asset_changed:
         set_asset(view, &event->body);
@@ -451,6 +328,15 @@ void view_apply(struct view *view, const struct event *event)
         break;
     case EVT_instrument_state:
         set_instrument_state(view, &event->body);
+        break;
+    case EVT_instrument_rules_changed:
+        set_rules(view, &event->body);
+        break;
+    case EVT_tick_band:
+        set_tick_band(view, &event->body);
+        break;
+    case EVT_schedule_entry:
+        set_schedule_entry(view, &event->body);
         break;
     case EVT_account_changed:
         set_account(view, &event->body);
@@ -470,46 +356,19 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_session_closed:
     case EVT_rejected:
     case EVT_member_changed:
-    case EVT_order_terms:
-    case EVT_auction:
-    case EVT_order_triggered:
-    case EVT_order_reduced:
-    case EVT_order_refreshed:
-    case EVT_instrument_rules_changed:
-    case EVT_tick_band:
-    case EVT_schedule_entry:
     case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:
         break;
     }
-    if (event->header.last)
-        view->sequence = event->header.sequence;
+    if (!event->header.last)
+        return;
+    view_orders_settle(view);
+    view->sequence = event->header.sequence;
 }
 
 // ---- snapshot
 // --------------------------------------------------------------------------------------------
-
-static void load_order(struct view *view, const struct order_rec *record)
-{
-    struct view_order order = {.order = record->order,
-                               .account = record->account,
-                               .instrument = record->instrument,
-                               .session = record->session,
-                               .gateway = record->gateway,
-                               .side = record->side,
-                               .type = record->type,
-                               .tif = record->tif,
-                               .price = record->price,
-                               .quantity = record->quantity,
-                               .leaves = record->leaves,
-                               .filled_notional = record->filled_notional,
-                               .entered_ns = record->entered_ns,
-                               .client_id_bytes = record->client_id_bytes};
-    memcpy(order.client_id, record->client_id, sizeof order.client_id);
-    order_insert(view, &order);
-    book_change(view, &order, order.leaves, +1);
-}
 
 static void load_meta(struct view *view, const struct meta_rec *meta)
 {
@@ -552,15 +411,23 @@ static bool load_record(void *context, const struct snapshot_record *record)
             record->body.balance;
         break;
     case REC_order:
-        load_order(view, &record->body.order);
+        view_order_load(view, &record->body.order);
+        break;
+    case REC_order_terms:
+        view_order_terms_load(view, &record->body.order_terms);
+        break;
+    case REC_instrument_rules:
+        set_rules(view, &record->body);
+        break;
+    case REC_tick_band:
+        set_tick_band(view, &record->body);
+        break;
+    case REC_schedule_entry:
+        set_schedule_entry(view, &record->body);
         break;
     case REC_member:
     case REC_gateway:
     case REC_reference:
-    case REC_order_terms:
-    case REC_instrument_rules:
-    case REC_tick_band:
-    case REC_schedule_entry:
     case REC_pending:
     case REC_end:
     case REC_COUNT:
@@ -569,9 +436,21 @@ static bool load_record(void *context, const struct snapshot_record *record)
     return true;
 }
 
-// Client ids of today's orders that were done before the snapshot: read from the tape, so that a
-// restarted gateway still refuses a duplicate.
-static void load_todays_client_ids(struct view *view, const struct boot *boot)
+// What events before the snapshot left that it does not have.
+static void recall(struct view *view, const struct event *event)
+{
+    uint64_t day = event->header.time_ns / DAY_NS;
+    statistics_day(view, day);
+    add_to_statistics(view, event);
+    if (event->header.type == EVT_auction)
+        set_auction(view, event);
+    if (day == view->day)
+        view_note_client_id(view, event);
+}
+
+// Client ids of today's orders that were done before the snapshot, so that a restarted gateway
+// still refuses a duplicate; statistics; the last auction: read from the tape.
+static void load_from_tape(struct view *view, const struct boot *boot)
 {
     struct follower *follower = follower_open(boot, 0);
     ASSERT(follower != NULL);
@@ -579,13 +458,20 @@ static void load_todays_client_ids(struct view *view, const struct boot *boot)
     size_t count;
     while (follower_sequence(follower) < view->sequence &&
            (count = follower_poll(follower, events, 256)) > 0) {
-        for (size_t i = 0; i < count; i++) {
-            const struct event_header *header = &events[i].header;
-            if (header->sequence <= view->sequence && header->time_ns / DAY_NS == view->day)
-                note_client_id(view, &events[i]);
-        }
+        for (size_t i = 0; i < count; i++)
+            if (events[i].header.sequence <= view->sequence)
+                recall(view, &events[i]);
     }
     follower_close(follower);
+}
+
+static void forget_old_auctions(struct view *view)
+{
+    for (uint32_t i = 1; i <= view->instruments_max; i++) {
+        struct view_instrument *instrument = &view->instruments[i].instrument;
+        if (!instrument->auction.final && instrument->auction.phase != instrument->state.phase)
+            instrument->auction = (struct auction_evt){0};
+    }
 }
 
 uint64_t view_load(struct view *view, const struct boot *boot)
@@ -593,7 +479,8 @@ uint64_t view_load(struct view *view, const struct boot *boot)
     ASSERT(view->sequence == 0);
     uint64_t sequence = follower_load_snapshot(boot, load_record, view);
     if (sequence > 0)
-        load_todays_client_ids(view, boot);
+        load_from_tape(view, boot);
+    forget_old_auctions(view);
     return sequence;
 }
 
@@ -631,6 +518,21 @@ const struct view_instrument *view_instrument_by_symbol(const struct view *view,
             return found;
     }
     return NULL;
+}
+
+int64_t view_tick_at(const struct view_instrument *instrument, int64_t price)
+{
+    int64_t tick = instrument->terms.tick;
+    for (uint32_t i = 0; i < instrument->band_count; i++)
+        if (instrument->bands[i].from_price <= price)
+            tick = instrument->bands[i].tick;
+    return tick;
+}
+
+const struct statistics *view_statistics(const struct view *view, uint32_t instrument)
+{
+    ASSERT(instrument >= 1 && instrument <= view->instruments_max);
+    return &view->instruments[instrument].statistics;
 }
 
 uint32_t view_instruments_max(const struct view *view)
@@ -703,7 +605,7 @@ bool view_balance(const struct view *view, uint32_t account, uint32_t asset,
 
 const struct view_order *view_order(const struct view *view, uint64_t order)
 {
-    const struct order_entry *entry = order_entry(view, order);
+    const struct order_entry *entry = view_order_entry(view, order);
     return entry != NULL ? &entry->order : NULL;
 }
 
@@ -724,23 +626,4 @@ void view_orders_of_account(const struct view *view, uint32_t account, view_orde
     for (uint32_t at = oldest; at != 0; at = view->order_entries[at - 1].newer)
         if (view->order_entries[at - 1].order.leaves > 0)
             sink(context, &view->order_entries[at - 1].order);
-}
-
-static const struct book_side *side_of(const struct view *view, uint32_t instrument, uint8_t side)
-{
-    ASSERT(instrument >= 1 && instrument <= view->instruments_max);
-    ASSERT(side == SIDE_BUY || side == SIDE_SELL);
-    return &view->instruments[instrument].sides[side - 1];
-}
-
-size_t view_levels(const struct view *view, uint32_t instrument, uint8_t side,
-                   struct view_level *out, size_t max)
-{
-    return book_side_best(side_of(view, instrument, side), out, max);
-}
-
-struct view_level view_level_at(const struct view *view, uint32_t instrument, uint8_t side,
-                                int64_t price)
-{
-    return book_side_at(side_of(view, instrument, side), price);
 }
