@@ -384,36 +384,6 @@ uint32_t order_book_better(const struct order_pool *pool, const struct book_side
     return page != 0 ? level_first(pool, page, page_worst_level(pool, page), key_out) : 0;
 }
 
-// ---- lists of sessions
-// -------------------------------------------------------------------------
-
-void order_list_append(struct order_pool *pool, struct order_list *list, uint32_t place)
-{
-    struct order *order = order_at(pool, place);
-    ASSERT((list->first == 0) == (list->last == 0));
-    order->before = list->last;
-    order->after = 0;
-    if (list->last != 0)
-        order_at(pool, list->last)->after = place;
-    else
-        list->first = place;
-    list->last = place;
-}
-
-void order_list_remove(struct order_pool *pool, struct order_list *list, uint32_t place)
-{
-    const struct order *order = order_at(pool, place);
-    ASSERT(list->first != 0 && list->last != 0);
-    if (order->before != 0)
-        order_at(pool, order->before)->after = order->after;
-    else
-        list->first = order->after;
-    if (order->after != 0)
-        order_at(pool, order->after)->before = order->before;
-    else
-        list->last = order->before;
-}
-
 // ---- sorting a session's list after a snapshot was loaded
 // -------------------------------------------
 

@@ -36,13 +36,14 @@ void book_alone_close(struct book_alone *book)
 
 INLINE struct book_side *side_of(const struct book_alone *book, uint32_t instrument, bool sells)
 {
-    return &book->sides[instrument][sells ? 0 : 1];
+    return &book->sides[instrument][!sells];
 }
 
-// A price of the workloads is a tick.
+// A price of the workloads is a tick. BOOK_KEY_MAX is all ones, so this is BOOK_KEY_MAX - price for
+// buys, without a jump.
 INLINE uint64_t key_of(bool sells, uint64_t price)
 {
-    return sells ? price : BOOK_KEY_MAX - price;
+    return price ^ (BOOK_KEY_MAX & ((uint64_t)sells - 1));
 }
 
 INLINE void remove_order(struct book_alone *book, struct book_side *side, uint32_t place)
@@ -74,17 +75,17 @@ INLINE int64_t match(struct book_alone *book, struct book_side *opposite, uint64
 }
 
 INLINE void rest(struct book_alone *book, uint64_t id, uint32_t instrument, bool sells,
-                 uint64_t price, int64_t leaves)
+                 uint64_t key, int64_t price, int64_t leaves)
 {
     struct order_pool *pool = &book->pool;
     uint32_t place = order_pool_take(pool, id);
     struct order *order = order_at(pool, place);
-    order->price = (int64_t)price;
+    order->price = price;
     order->leaves = leaves;
     order->instrument = (uint16_t)instrument;
     order->side = sells ? SIDE_SELL : SIDE_BUY;
     order->marks = 0;
-    order_book_add(pool, side_of(book, instrument, sells), key_of(sells, price), place);
+    order_book_add(pool, side_of(book, instrument, sells), key, place);
 }
 
 INLINE void cancel(struct book_alone *book, uint64_t id)
@@ -107,12 +108,12 @@ void book_alone_apply(struct book_alone *book, const struct command *command)
         return;
     const struct order_new_cmd *body = &command->body.order_new;
     bool sells = body->side == SIDE_SELL;
-    uint64_t limit_key =
-        body->type == ORDER_MARKET ? BOOK_KEY_MAX : key_of(!sells, (uint64_t)body->price);
+    uint64_t key = key_of(sells, (uint64_t)body->price);
+    uint64_t limit_key = body->type == ORDER_MARKET ? BOOK_KEY_MAX : BOOK_KEY_MAX - key;
     int64_t left =
         match(book, side_of(book, body->instrument, !sells), limit_key, body->quantity, NULL);
     if (left > 0 && body->type == ORDER_LIMIT && body->tif == TIF_DAY)
-        rest(book, command->header.sequence, body->instrument, sells, (uint64_t)body->price, left);
+        rest(book, command->header.sequence, body->instrument, sells, key, body->price, left);
 }
 
 // ---- as a contestant
@@ -123,10 +124,11 @@ INLINE void enter(struct book_alone *book, const struct book_operation *operatio
 {
     bool sells = operation->sell != 0;
     uint32_t instrument = operation->instrument;
-    int64_t left = match(book, side_of(book, instrument, !sells), key_of(!sells, operation->price),
+    uint64_t key = key_of(sells, operation->price);
+    int64_t left = match(book, side_of(book, instrument, !sells), BOOK_KEY_MAX - key,
                          operation->quantity, tally);
     if (left > 0 && rests)
-        rest(book, id, instrument, sells, operation->price, left);
+        rest(book, id, instrument, sells, key, operation->price, left);
 }
 
 INLINE void apply(struct book_alone *book, const struct book_operation *operation,
