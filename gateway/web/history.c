@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gateway/web/order_words.h"
 #include "gateway/web/shapes.h"
 #include "gateway/web/web.h"
 
@@ -51,7 +52,7 @@ static void fetch_notified(struct web *web);
     "id, sequence, created_ns, instrument_id, buyer_id, seller_id, buy_order_id, sell_order_id, "  \
     "taker_side, price_cash, quantity_units, trim_scale(buyer_fee)::text, "                        \
     "trim_scale(seller_fee)::text, settlement_status, settlement_type, tx_hash, block_number, "    \
-    "settlement_reason FROM public.trades "
+    "settlement_reason, kind FROM public.trades "
 enum trade_column {
     COL_ID,
     COL_SEQUENCE,
@@ -71,6 +72,7 @@ enum trade_column {
     COL_HASH,
     COL_BLOCK,
     COL_REASON,
+    COL_KIND,
 };
 
 static void optional_text(struct json_out *out, const char *name, const struct pg_rows *rows,
@@ -100,6 +102,7 @@ static void write_own_trade(struct web *web, const struct pg_rows *rows, size_t 
                  shape_token_scale(web->view, instrument));
     json_text(out, "fee", pg_value(rows, row, buyer ? COL_BUYER_FEE : COL_SELLER_FEE));
     json_text(out, "liquidity", taker ? "taker" : "maker");
+    json_text(out, "kind", pg_value(rows, row, COL_KIND));
     json_text(out, "settlement", pg_value(rows, row, COL_STATUS));
     optional_text(out, "settlement_type", rows, row, COL_TYPE);
     optional_text(out, "tx_hash", rows, row, COL_HASH);
@@ -119,15 +122,27 @@ static void write_own_trades(const struct question *q, const struct pg_rows *row
         }
 }
 
+static uint8_t word_at(enum order_vocabulary vocabulary, const struct pg_rows *rows, size_t row,
+                       int column)
+{
+    const char *text = pg_value(rows, row, column);
+    uint8_t value = 0;
+    return order_word_read(vocabulary, text, strlen(text), &value) ? value : 0;
+}
+
 static void write_public_trades(const struct question *q, const struct pg_rows *rows)
 {
     unsigned scale = shape_token_scale(q->web->view, q->instrument);
     for (size_t row = 0; row < pg_rows_count(rows); row++) {
-        bool buy = strcmp(pg_value(rows, row, COL_TAKER_SIDE), "buy") == 0;
-        shape_public_trade(&q->web->out, (uint64_t)pg_number(rows, row, COL_ID),
-                           pg_number(rows, row, COL_PRICE), pg_number(rows, row, COL_QUANTITY),
-                           scale, buy ? SIDE_BUY : SIDE_SELL,
-                           (uint64_t)pg_number(rows, row, COL_TIME));
+        const struct public_trade trade = {
+            .trade = (uint64_t)pg_number(rows, row, COL_ID),
+            .time_ns = (uint64_t)pg_number(rows, row, COL_TIME),
+            .price = pg_number(rows, row, COL_PRICE),
+            .quantity = pg_number(rows, row, COL_QUANTITY),
+            .taker_side = word_at(WORDS_SIDE, rows, row, COL_TAKER_SIDE),
+            .kind = word_at(WORDS_KIND, rows, row, COL_KIND),
+        };
+        shape_public_trade(&q->web->out, &trade, scale);
     }
 }
 

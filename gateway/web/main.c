@@ -86,8 +86,10 @@ static void on_second(void *context)
     struct web *web = context;
     users_tick(web);
     login_tick(web);
-    if (web->http != NULL)
-        socket_tick(web);
+    if (web->http == NULL)
+        return;
+    socket_tick(web);
+    markets_tick(web);
 }
 
 static void on_shutdown_over(void *context)

@@ -1,57 +1,21 @@
-// Market data: books and trades for whoever subscribes, login or not.
+// Market data: what has changed, and how it looks.
 //
-// Per instrument and channel there is a chain of messages: a change carries the `seq` of the last
-// command in it and, as `prev_seq`, the seq of the change before; a snapshot carries the seq of the
-// last change. Changes are made once per turn of the loop for all commands since, serialised once,
-// and given to every subscriber. A subscriber that is too slow for one gets no more until its
-// socket is empty; then it gets a snapshot: a book is conflated, never cut. Snapshots and changes
-// are made between commands only.
+// Changes are made once per turn of the loop for all commands since, and between commands only. Of
+// the book (L2, L3) and of trades there is a chain of messages: a change carries the `seq` of the
+// last command in it and, as `prev_seq`, the seq of the change before; a snapshot carries the seq
+// of the last change. What is small (best prices, auction, statistics) is told whole each time.
+//
+// The book is the view's: only orders in it, only what shows of them.
+#include "gateway/web/market.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crc32c.h"
 #include "base/decimal.h"
-#include "gateway/web/shapes.h"
-#include "gateway/web/web.h"
 
-enum { RECENT_MAX = 100 };
-
-struct touched {
-    int64_t price;
-    uint8_t side;
-};
-
-struct recent_trade {
-    uint64_t trade, time_ns;
-    int64_t price, quantity;
-    uint8_t taker_side;
-};
-
-struct subscribers {
-    uint64_t *clients; // http ids
-    size_t count, capacity;
-};
-
-struct market {
-    struct subscribers subscribers[CHANNEL_COUNT];
-    uint64_t seq[CHANNEL_COUNT]; // of the last change
-    struct touched *touched;     // levels changed since the last flush
-    size_t touched_count, touched_capacity;
-    struct recent_trade recent[RECENT_MAX]; // by number, modulo
-    uint64_t trades, trades_flushed;
-    uint64_t trade_sequence; // of the newest
-    bool state_changed;
-    bool listed; // in markets->changed
-};
-
-struct markets {
-    struct market **by_instrument; // NULL until something happens to it
-    uint32_t *changed;
-    size_t changed_count;
-    uint32_t instruments_max;
-    struct view_level levels[BOOK_DEPTH_MAX]; // of the snapshot being made
-};
+static void on_book_change(void *context, const struct view_book_change *change);
 
 struct markets *markets_create(struct web *web)
 {
@@ -65,28 +29,34 @@ struct markets *markets_create(struct web *web)
         markets_destroy(markets);
         return NULL;
     }
+    view_on_book_change(web->view, on_book_change, web);
     return markets;
+}
+
+static void market_free(struct market *market)
+{
+    for (int c = 0; c < CHANNEL_COUNT; c++)
+        free(market->subscribers[c].clients);
+    free(market->levels);
+    free(market->rows);
+    map_fini(&market->level_index);
+    map_fini(&market->row_index);
+    free(market);
 }
 
 void markets_destroy(struct markets *markets)
 {
     if (markets == NULL)
         return;
-    for (uint32_t i = 0; markets->by_instrument != NULL && i <= markets->instruments_max; i++) {
-        struct market *market = markets->by_instrument[i];
-        if (market == NULL)
-            continue;
-        for (int c = 0; c < CHANNEL_COUNT; c++)
-            free(market->subscribers[c].clients);
-        free(market->touched);
-        free(market);
-    }
+    for (uint32_t i = 0; markets->by_instrument != NULL && i <= markets->instruments_max; i++)
+        if (markets->by_instrument[i] != NULL)
+            market_free(markets->by_instrument[i]);
     free(markets->by_instrument);
     free(markets->changed);
     free(markets);
 }
 
-static struct market *market_of(struct markets *markets, uint32_t instrument)
+struct market *market_of(struct markets *markets, uint32_t instrument)
 {
     ASSERT(instrument >= 1 && instrument <= markets->instruments_max);
     struct market **market = &markets->by_instrument[instrument];
@@ -97,7 +67,7 @@ static struct market *market_of(struct markets *markets, uint32_t instrument)
     return *market;
 }
 
-// ---- events ----------------------------------------------------------------------------------
+// ---- what has changed ------------------------------------------------------------------------
 
 static struct market *changed(struct web *web, uint32_t instrument)
 {
@@ -108,72 +78,138 @@ static struct market *changed(struct web *web, uint32_t instrument)
     return market;
 }
 
-static void touch(struct web *web, uint32_t instrument, uint8_t side, int64_t price)
+// Room for one more element.
+static void *grown(void *array, size_t count, size_t *capacity, size_t bytes)
 {
-    struct market *market = changed(web, instrument);
-    if (price == 0) // a market order has no level
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity == 0 ? 64 : *capacity * 2;
+    array = realloc(array, *capacity * bytes);
+    if (array == NULL)
+        abort();
+    return array;
+}
+
+static void touch_level(struct market *market, uint8_t side, int64_t price)
+{
+    uint64_t key = (uint64_t)price << 1 | (side == SIDE_SELL), known;
+    ASSERT(price > 0);
+    if (map_get(&market->level_index, key, &known))
         return;
-    for (size_t i = 0; i < market->touched_count; i++)
-        if (market->touched[i].price == price && market->touched[i].side == side)
+    market->levels =
+        grown(market->levels, market->level_count, &market->level_capacity, sizeof *market->levels);
+    market->levels[market->level_count++] = (struct touched_level){.price = price, .side = side};
+    map_put(&market->level_index, key, market->level_count);
+}
+
+// The last row of an order is the one that holds. A row of an order that goes to the back stands
+// behind the rows of those that went there before.
+static void touch_order(struct market *market, const struct view_book_change *change)
+{
+    struct order_row row = {.order = change->order,
+                            .price = change->price,
+                            .shown = change->shown,
+                            .side = change->side,
+                            .to_back = change->to_back};
+    uint64_t index = 0;
+    if (map_get(&market->row_index, change->order, &index)) {
+        struct order_row *known = &market->rows[index - 1];
+        if (!change->to_back) {
+            row.to_back = known->to_back;
+            *known = row;
             return;
-    if (market->touched_count == market->touched_capacity) {
-        market->touched_capacity =
-            market->touched_capacity == 0 ? 64 : market->touched_capacity * 2;
-        market->touched =
-            realloc(market->touched, market->touched_capacity * sizeof *market->touched);
-        if (market->touched == NULL)
-            abort();
+        }
+        known->order = 0;
     }
-    market->touched[market->touched_count++] = (struct touched){.price = price, .side = side};
+    market->rows =
+        grown(market->rows, market->row_count, &market->row_capacity, sizeof *market->rows);
+    market->rows[market->row_count++] = row;
+    map_put(&market->row_index, change->order, market->row_count);
+}
+
+static void on_book_change(void *context, const struct view_book_change *change)
+{
+    struct web *web = context;
+    struct market *market = changed(web, change->instrument);
+    touch_level(market, change->side, change->price);
+    if (market->subscribers[CHANNEL_BOOK_ORDERS].count > 0)
+        touch_order(market, change);
 }
 
 static void on_trade(struct web *web, const struct event *event)
 {
     const struct trade_evt *trade = &event->body.trade;
-    uint8_t maker_side = trade->taker_side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
     struct market *market = changed(web, trade->instrument);
-    market->recent[market->trades++ % RECENT_MAX] = (struct recent_trade){
+    market->recent[market->trades++ % RECENT_MAX] = (struct public_trade){
         .trade = trade_id_of(event->header.sequence, event->header.index),
         .time_ns = event->header.time_ns,
         .price = trade->price,
         .quantity = trade->quantity,
         .taker_side = trade->taker_side,
+        .kind = trade->kind,
     };
     market->trade_sequence = event->header.sequence;
-    touch(web, trade->instrument, maker_side,
-          trade->price); // the taker's level: when it was accepted
+    market->statistics_changed = true;
+}
+
+static void on_auction(struct web *web, const struct event *event)
+{
+    struct market *market = changed(web, event->body.auction.instrument);
+    market->auction = event->body.auction;
+    market->auction_ns = event->header.time_ns;
+    market->auction_told = true;
+}
+
+static void on_state(struct web *web, uint32_t instrument)
+{
+    struct market *market = changed(web, instrument);
+    const struct statistics *statistics = view_statistics(web->view, instrument);
+    market->state_changed = true;
+    market->statistics_changed |= statistics->day_begin_ns != market->day_begin_ns;
 }
 
 void markets_on_event(struct web *web, const struct event *event)
 {
     switch (event->header.type) {
-    case EVT_order_accepted:
-        touch(web, event->body.order_accepted.instrument, event->body.order_accepted.side,
-              event->body.order_accepted.price);
-        break;
     case EVT_trade:
         on_trade(web, event);
         break;
-    case EVT_order_cancelled:
-        touch(web, event->body.order_cancelled.instrument, event->body.order_cancelled.side,
-              event->body.order_cancelled.price);
-        break;
-    case EVT_order_amended:
-        touch(web, event->body.order_amended.instrument, event->body.order_amended.side,
-              event->body.order_amended.price);
+    case EVT_auction:
+        on_auction(web, event);
         break;
     case EVT_instrument_changed:
-        changed(web, event->body.instrument_changed.instrument)->state_changed = true;
+        on_state(web, event->body.instrument_changed.instrument);
         break;
     case EVT_instrument_state:
-        changed(web, event->body.instrument_state.instrument)->state_changed = true;
+        on_state(web, event->body.instrument_state.instrument);
+        break;
+    case EVT_instrument_rules_changed:
+        on_state(web, event->body.instrument_rules_changed.instrument);
+        break;
+    case EVT_tick_band:
+        on_state(web, event->body.tick_band.instrument);
+        break;
+    case EVT_schedule_entry:
+        on_state(web, event->body.schedule_entry.instrument);
         break;
     default:
         break;
     }
 }
 
-// ---- messages --------------------------------------------------------------------------------
+// A day may begin while nothing happens.
+void markets_tick(struct web *web)
+{
+    for (uint32_t i = 1; i <= web->markets->instruments_max; i++) {
+        const struct market *market = web->markets->by_instrument[i];
+        if (market != NULL && market->subscribers[CHANNEL_STATISTICS].count > 0 &&
+            view_statistics(web->view, i)->day_begin_ns != market->day_begin_ns)
+            changed(web, i)->statistics_changed = true;
+    }
+    markets_flush(web);
+}
+
+// ---- the book, L2 ----------------------------------------------------------------------------
 
 static void level_item(struct json_out *out, const struct view_level *level, unsigned scale)
 {
@@ -215,6 +251,12 @@ static uint32_t checksum(const struct web *web, uint32_t instrument, unsigned sc
     return crc32c(0, text, bytes);
 }
 
+static void write_checksum(struct web *web, uint32_t instrument)
+{
+    json_integer(&web->out, "checksum",
+                 checksum(web, instrument, shape_token_scale(web->view, instrument)));
+}
+
 static void write_side(struct web *web, uint32_t instrument, const char *name, uint8_t side)
 {
     struct view_level *levels = web->markets->levels;
@@ -227,15 +269,153 @@ static void write_side(struct web *web, uint32_t instrument, const char *name, u
     json_close(&web->out, ']');
 }
 
-void market_write_book(struct web *web, uint32_t instrument)
+static void write_touched(struct web *web, uint32_t instrument, const char *name, uint8_t side)
 {
     struct market *market = market_of(web->markets, instrument);
-    json_integer(&web->out, "seq", (int64_t)market->seq[CHANNEL_BOOK]);
+    unsigned scale = shape_token_scale(web->view, instrument);
+    json_name(&web->out, name);
+    json_open(&web->out, '[');
+    for (size_t i = 0; i < market->level_count; i++) {
+        if (market->levels[i].side != side)
+            continue;
+        struct view_level level =
+            view_level_at(web->view, instrument, side, market->levels[i].price);
+        level.price = market->levels[i].price;
+        level_item(&web->out, &level, scale);
+    }
+    json_close(&web->out, ']');
+}
+
+static void write_book(struct web *web, uint32_t instrument)
+{
     write_side(web, instrument, "bids", SIDE_BUY);
     write_side(web, instrument, "asks", SIDE_SELL);
-    json_integer(&web->out, "checksum",
-                 checksum(web, instrument, shape_token_scale(web->view, instrument)));
+    write_checksum(web, instrument);
 }
+
+// ---- order by order, L3 ----------------------------------------------------------------------
+
+struct rows_writer {
+    struct web *web;
+    unsigned scale;
+    uint32_t left;
+};
+
+static void row_item(struct json_out *out, const struct order_row *row, unsigned scale)
+{
+    char id[24];
+    json_open(out, '[');
+    json_string_item(out, id,
+                     (size_t)snprintf(id, sizeof id, "%llu", (unsigned long long)row->order));
+    json_string_item(out, shape_side(row->side), strlen(shape_side(row->side)));
+    json_decimal_item(out, row->price, CASH_SCALE);
+    json_decimal_item(out, row->shown, scale);
+    json_item(out);
+    json_raw(out, row->to_back ? "true" : "false", row->to_back ? 4 : 5);
+    json_close(out, ']');
+}
+
+static bool book_order_item(void *context, const struct view_order *order)
+{
+    struct rows_writer *writer = context;
+    if (writer->left == 0)
+        return false;
+    writer->left--;
+    const struct order_row row = {.order = order->order,
+                                  .price = order->price,
+                                  .shown = order->shown,
+                                  .side = order->side,
+                                  .to_back = true};
+    row_item(&writer->web->out, &row, writer->scale);
+    return true;
+}
+
+static void write_book_orders(struct web *web, uint32_t instrument)
+{
+    struct rows_writer writer = {.web = web, .scale = shape_token_scale(web->view, instrument)};
+    json_name(&web->out, "orders");
+    json_open(&web->out, '[');
+    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
+        writer.left = BOOK_ORDERS_MAX;
+        view_book_orders(web->view, instrument, side, book_order_item, &writer);
+    }
+    json_close(&web->out, ']');
+}
+
+static void write_rows(struct web *web, uint32_t instrument)
+{
+    const struct market *market = market_of(web->markets, instrument);
+    unsigned scale = shape_token_scale(web->view, instrument);
+    json_name(&web->out, "orders");
+    json_open(&web->out, '[');
+    for (size_t i = 0; i < market->row_count; i++)
+        if (market->rows[i].order != 0)
+            row_item(&web->out, &market->rows[i], scale);
+    json_close(&web->out, ']');
+}
+
+// ---- what is told whole ----------------------------------------------------------------------
+
+static void best_of(const struct web *web, uint32_t instrument, struct view_level best[2])
+{
+    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++)
+        if (!view_best(web->view, instrument, side, &best[side - 1]))
+            best[side - 1] = (struct view_level){0};
+}
+
+static bool same_level(const struct view_level *a, const struct view_level *b)
+{
+    return a->price == b->price && a->quantity == b->quantity && a->orders == b->orders;
+}
+
+static void write_best(struct web *web, uint32_t instrument)
+{
+    static const char *const names[] = {"bid", "ask"};
+    unsigned scale = shape_token_scale(web->view, instrument);
+    struct view_level best[2];
+    best_of(web, instrument, best);
+    for (int i = 0; i < 2; i++) {
+        json_name(&web->out, names[i]);
+        if (best[i].orders > 0) {
+            level_item(&web->out, &best[i], scale);
+        } else {
+            json_raw(&web->out, "null", 4);
+            web->out.comma = true;
+        }
+    }
+}
+
+static void write_auction(struct web *web, uint32_t instrument, const struct auction_evt *auction,
+                          uint64_t time_ns)
+{
+    json_name(&web->out, "auction");
+    shape_auction(&web->out, auction, time_ns, shape_token_scale(web->view, instrument));
+}
+
+static void write_statistics(struct web *web, uint32_t instrument)
+{
+    json_name(&web->out, "statistics");
+    shape_statistics(&web->out, view_statistics(web->view, instrument),
+                     shape_token_scale(web->view, instrument));
+}
+
+// ---- trades ----------------------------------------------------------------------------------
+
+// Trades from the given number on, oldest first.
+static void write_trades(struct web *web, uint32_t instrument, uint64_t from)
+{
+    const struct market *market = market_of(web->markets, instrument);
+    unsigned scale = shape_token_scale(web->view, instrument);
+    if (market->trades - from > RECENT_MAX)
+        from = market->trades - RECENT_MAX;
+    json_name(&web->out, "trades");
+    json_open(&web->out, '[');
+    for (uint64_t i = from; i < market->trades; i++)
+        shape_public_trade(&web->out, &market->recent[i % RECENT_MAX], scale);
+    json_close(&web->out, ']');
+}
+
+// ---- messages --------------------------------------------------------------------------------
 
 static void begin(struct web *web, const char *type, uint32_t instrument)
 {
@@ -245,146 +425,176 @@ static void begin(struct web *web, const char *type, uint32_t instrument)
     json_text(&web->out, "symbol", shape_symbol(web->view, instrument));
 }
 
-static void book_snapshot(struct web *web, uint32_t instrument)
+static void end(struct web *web, uint32_t instrument, enum channel channel)
 {
-    begin(web, "book", instrument);
-    json_boolean(&web->out, "snapshot", true);
-    market_write_book(web, instrument);
     json_close(&web->out, '}');
+    market_publish(web, instrument, channel);
 }
 
-static void write_touched(struct web *web, uint32_t instrument, const char *name, uint8_t side)
+static void write_seq(struct web *web, const struct market *market, enum channel channel)
 {
-    struct market *market = market_of(web->markets, instrument);
-    unsigned scale = shape_token_scale(web->view, instrument);
-    json_name(&web->out, name);
-    json_open(&web->out, '[');
-    for (size_t i = 0; i < market->touched_count; i++) {
-        if (market->touched[i].side != side)
-            continue;
-        struct view_level level =
-            view_level_at(web->view, instrument, side, market->touched[i].price);
-        level.price = market->touched[i].price;
-        level_item(&web->out, &level, scale);
-    }
-    json_close(&web->out, ']');
+    enum channel of = channel == CHANNEL_BOOK_ORDERS ? CHANNEL_BOOK : channel;
+    json_integer(&web->out, "seq", (int64_t)market->seq[of]);
 }
 
-static void book_change(struct web *web, uint32_t instrument)
+void market_write(struct web *web, uint32_t instrument, enum channel channel)
 {
-    struct market *market = market_of(web->markets, instrument);
-    uint64_t previous = market->seq[CHANNEL_BOOK];
-    market->seq[CHANNEL_BOOK] = view_sequence(web->view);
-    begin(web, "book", instrument);
-    json_integer(&web->out, "seq", (int64_t)market->seq[CHANNEL_BOOK]);
-    json_integer(&web->out, "prev_seq", (int64_t)previous);
-    write_touched(web, instrument, "bids", SIDE_BUY);
-    write_touched(web, instrument, "asks", SIDE_SELL);
-    json_integer(&web->out, "checksum",
-                 checksum(web, instrument, shape_token_scale(web->view, instrument)));
-    json_close(&web->out, '}');
-}
-
-// Trades from the given number on, oldest first.
-static void write_trades(struct web *web, uint32_t instrument, uint64_t from)
-{
-    struct market *market = market_of(web->markets, instrument);
-    unsigned scale = shape_token_scale(web->view, instrument);
-    if (market->trades - from > RECENT_MAX)
-        from = market->trades - RECENT_MAX;
-    json_name(&web->out, "trades");
-    json_open(&web->out, '[');
-    for (uint64_t i = from; i < market->trades; i++) {
-        const struct recent_trade *t = &market->recent[i % RECENT_MAX];
-        shape_public_trade(&web->out, t->trade, t->price, t->quantity, scale, t->taker_side,
-                           t->time_ns);
-    }
-    json_close(&web->out, ']');
-    json_close(&web->out, '}');
-}
-
-static void trades_snapshot(struct web *web, uint32_t instrument)
-{
-    begin(web, "trades", instrument);
-    json_boolean(&web->out, "snapshot", true);
-    json_integer(&web->out, "seq",
-                 (int64_t)market_of(web->markets, instrument)->seq[CHANNEL_TRADES]);
-    write_trades(web, instrument, 0);
-}
-
-// More than RECENT_MAX in one turn: the oldest are left out, and `missed` says how many.
-static void trades_change(struct web *web, uint32_t instrument)
-{
-    struct market *market = market_of(web->markets, instrument);
-    uint64_t fresh = market->trades - market->trades_flushed;
-    begin(web, "trades", instrument);
-    json_integer(&web->out, "seq", (int64_t)market->trade_sequence);
-    json_integer(&web->out, "prev_seq", (int64_t)market->seq[CHANNEL_TRADES]);
-    if (fresh > RECENT_MAX)
-        json_integer(&web->out, "missed", (int64_t)(fresh - RECENT_MAX));
-    write_trades(web, instrument, market->trades_flushed);
-    market->seq[CHANNEL_TRADES] = market->trade_sequence;
-    market->trades_flushed = market->trades;
-}
-
-static void state_change(struct web *web, uint32_t instrument)
-{
+    const struct market *market = market_of(web->markets, instrument);
     const struct view_instrument *found = view_instrument(web->view, instrument);
+    write_seq(web, market, channel);
+    switch (channel) {
+    case CHANNEL_BOOK:
+        write_book(web, instrument);
+        break;
+    case CHANNEL_BEST:
+        write_best(web, instrument);
+        break;
+    case CHANNEL_BOOK_ORDERS:
+        write_book_orders(web, instrument);
+        break;
+    case CHANNEL_TRADES:
+        write_trades(web, instrument, 0);
+        break;
+    case CHANNEL_AUCTION:
+        write_auction(web, instrument, &found->auction, found->auction_ns);
+        break;
+    case CHANNEL_STATISTICS:
+        write_statistics(web, instrument);
+        break;
+    case CHANNEL_COUNT:
+        break;
+    }
+}
+
+void market_snapshot(struct web *web, uint32_t instrument, enum channel channel)
+{
+    begin(web, market_channel_name(channel), instrument);
+    json_boolean(&web->out, "snapshot", true);
+    market_write(web, instrument, channel);
+    json_close(&web->out, '}');
+}
+
+static bool anybody(const struct market *market, enum channel channel)
+{
+    return market->subscribers[channel].count > 0;
+}
+
+static void begin_change(struct web *web, uint32_t instrument, enum channel channel, uint64_t seq,
+                         uint64_t previous)
+{
+    begin(web, market_channel_name(channel), instrument);
+    json_integer(&web->out, "seq", (int64_t)seq);
+    json_integer(&web->out, "prev_seq", (int64_t)previous);
+}
+
+static void flush_state(struct web *web, uint32_t instrument)
+{
     json_clear(&web->out);
     json_open(&web->out, '{');
     json_text(&web->out, "type", "instrument");
     json_name(&web->out, "instrument");
-    shape_instrument(&web->out, web->view, found);
+    shape_instrument(&web->out, web->view, view_instrument(web->view, instrument));
     json_close(&web->out, '}');
+    send_out_to_all(web);
 }
 
-// ---- subscribers -----------------------------------------------------------------------------
-
-static struct subscription *subscription_find(struct client *client, uint32_t instrument,
-                                              uint8_t channel)
+static void flush_best(struct web *web, uint32_t instrument)
 {
-    for (uint32_t i = 0; i < client->subscription_count; i++)
-        if (client->subscriptions[i].instrument == instrument &&
-            client->subscriptions[i].channel == channel)
-            return &client->subscriptions[i];
-    return NULL;
-}
-
-static void publish(struct web *web, uint32_t instrument, uint8_t channel)
-{
-    const struct subscribers *subscribers =
-        &market_of(web->markets, instrument)->subscribers[channel];
-    if (subscribers->count == 0)
+    struct market *market = market_of(web->markets, instrument);
+    struct view_level best[2];
+    best_of(web, instrument, best);
+    if (same_level(&best[0], &market->best[0]) && same_level(&best[1], &market->best[1]))
         return;
-    struct http_frame *frame = http_frame_new(web->out.text, web->out.bytes);
-    for (size_t i = 0; i < subscribers->count; i++) {
-        struct client *client = client_find(web, subscribers->clients[i]);
-        struct subscription *subscription = subscription_find(client, instrument, channel);
-        if (!subscription->behind &&
-            http_send(web->http, client->id, frame, HTTP_MAY) == HTTP_DROPPED)
-            subscription->behind = true;
+    memcpy(market->best, best, sizeof best);
+    market->seq[CHANNEL_BEST] = view_sequence(web->view);
+    if (!anybody(market, CHANNEL_BEST))
+        return;
+    begin(web, "best", instrument);
+    market_write(web, instrument, CHANNEL_BEST);
+    end(web, instrument, CHANNEL_BEST);
+}
+
+static void flush_book(struct web *web, uint32_t instrument)
+{
+    struct market *market = market_of(web->markets, instrument);
+    uint64_t previous = market->seq[CHANNEL_BOOK];
+    uint64_t seq = market->seq[CHANNEL_BOOK] = view_sequence(web->view);
+    if (anybody(market, CHANNEL_BOOK)) {
+        begin_change(web, instrument, CHANNEL_BOOK, seq, previous);
+        write_touched(web, instrument, "bids", SIDE_BUY);
+        write_touched(web, instrument, "asks", SIDE_SELL);
+        write_checksum(web, instrument);
+        end(web, instrument, CHANNEL_BOOK);
     }
-    http_frame_release(frame);
+    if (anybody(market, CHANNEL_BOOK_ORDERS)) {
+        begin_change(web, instrument, CHANNEL_BOOK_ORDERS, seq, previous);
+        write_rows(web, instrument);
+        end(web, instrument, CHANNEL_BOOK_ORDERS);
+    }
+    market->level_count = market->row_count = 0;
+    map_clear(&market->level_index);
+    map_clear(&market->row_index);
+    flush_best(web, instrument);
+}
+
+// More than RECENT_MAX in one turn: the oldest are left out, and `missed` says how many.
+static void flush_trades(struct web *web, uint32_t instrument)
+{
+    struct market *market = market_of(web->markets, instrument);
+    uint64_t fresh = market->trades - market->trades_flushed;
+    if (anybody(market, CHANNEL_TRADES)) {
+        begin_change(web, instrument, CHANNEL_TRADES, market->trade_sequence,
+                     market->seq[CHANNEL_TRADES]);
+        if (fresh > RECENT_MAX)
+            json_integer(&web->out, "missed", (int64_t)(fresh - RECENT_MAX));
+        write_trades(web, instrument, market->trades_flushed);
+        end(web, instrument, CHANNEL_TRADES);
+    }
+    market->seq[CHANNEL_TRADES] = market->trade_sequence;
+    market->trades_flushed = market->trades;
+}
+
+static void flush_auction(struct web *web, uint32_t instrument)
+{
+    struct market *market = market_of(web->markets, instrument);
+    market->auction_told = false;
+    market->seq[CHANNEL_AUCTION] = view_sequence(web->view);
+    if (!anybody(market, CHANNEL_AUCTION))
+        return;
+    begin(web, "auction", instrument);
+    write_seq(web, market, CHANNEL_AUCTION);
+    write_auction(web, instrument, &market->auction, market->auction_ns);
+    end(web, instrument, CHANNEL_AUCTION);
+}
+
+static void flush_statistics(struct web *web, uint32_t instrument)
+{
+    struct market *market = market_of(web->markets, instrument);
+    market->statistics_changed = false;
+    market->day_begin_ns = view_statistics(web->view, instrument)->day_begin_ns;
+    market->seq[CHANNEL_STATISTICS] = view_sequence(web->view);
+    if (!anybody(market, CHANNEL_STATISTICS))
+        return;
+    begin(web, "statistics", instrument);
+    market_write(web, instrument, CHANNEL_STATISTICS);
+    end(web, instrument, CHANNEL_STATISTICS);
 }
 
 static void flush_market(struct web *web, uint32_t instrument)
 {
     struct market *market = market_of(web->markets, instrument);
     market->listed = false;
-    if (market->state_changed) {
-        state_change(web, instrument);
-        send_out_to_all(web);
-        market->state_changed = false;
-    }
-    if (market->touched_count > 0) {
-        book_change(web, instrument);
-        publish(web, instrument, CHANNEL_BOOK);
-        market->touched_count = 0;
-    }
-    if (market->trades > market->trades_flushed) {
-        trades_change(web, instrument);
-        publish(web, instrument, CHANNEL_TRADES);
-    }
+    if (market->state_changed)
+        flush_state(web, instrument);
+    market->state_changed = false;
+    if (market->level_count > 0)
+        flush_book(web, instrument);
+    if (market->trades > market->trades_flushed)
+        flush_trades(web, instrument);
+    if (market->auction_told)
+        flush_auction(web, instrument);
+    if (market->statistics_changed)
+        flush_statistics(web, instrument);
 }
 
 void markets_flush(struct web *web)
@@ -395,140 +605,4 @@ void markets_flush(struct web *web)
     for (size_t i = 0; i < markets->changed_count; i++)
         flush_market(web, markets->changed[i]);
     markets->changed_count = 0;
-}
-
-// A snapshot that the socket does not take at once waits in its queue, once: it is private to the
-// client.
-void markets_catch_up(struct web *web, struct client *client)
-{
-    if (web->in_command) {
-        web->catch_up_due = true;
-        return;
-    }
-    markets_flush(web);
-    for (uint32_t i = 0; i < client->subscription_count; i++) {
-        struct subscription *subscription = &client->subscriptions[i];
-        if (!subscription->behind)
-            continue;
-        subscription->behind = false;
-        if (subscription->channel == CHANNEL_BOOK)
-            book_snapshot(web, subscription->instrument);
-        else
-            trades_snapshot(web, subscription->instrument);
-        send_out(web, client->id);
-    }
-}
-
-static bool channel_of(struct fault *fault, uint8_t *channel, const struct request *request)
-{
-    if (request_text_is(request, WEB_FIELD_channel, "book"))
-        *channel = CHANNEL_BOOK;
-    else if (request_text_is(request, WEB_FIELD_channel, "trades"))
-        *channel = CHANNEL_TRADES;
-    else {
-        *fault = (struct fault){.code = REJECT_MALFORMED, .field = "channel"};
-        return false;
-    }
-    return true;
-}
-
-static bool target_of(struct web *web, struct fault *fault, uint32_t *instrument, uint8_t *channel,
-                      const struct request *request)
-{
-    const struct json_member *symbol = request->field[WEB_FIELD_symbol];
-    const struct view_instrument *found =
-        view_instrument_by_symbol(web->view, symbol->text, symbol->text_bytes);
-    if (!channel_of(fault, channel, request))
-        return false;
-    if (found == NULL) {
-        *fault = (struct fault){.code = REJECT_UNKNOWN_SYMBOL};
-        return false;
-    }
-    *instrument = found->terms.instrument;
-    return true;
-}
-
-static void subscribers_add(struct subscribers *subscribers, uint64_t client)
-{
-    if (subscribers->count == subscribers->capacity) {
-        subscribers->capacity = subscribers->capacity == 0 ? 16 : subscribers->capacity * 2;
-        subscribers->clients =
-            realloc(subscribers->clients, subscribers->capacity * sizeof *subscribers->clients);
-        if (subscribers->clients == NULL)
-            abort();
-    }
-    subscribers->clients[subscribers->count++] = client;
-}
-
-static void subscribers_remove(struct subscribers *subscribers, uint64_t client)
-{
-    for (size_t i = 0; i < subscribers->count; i++)
-        if (subscribers->clients[i] == client) {
-            subscribers->clients[i] = subscribers->clients[--subscribers->count];
-            return;
-        }
-}
-
-static void confirm(struct web *web, const struct reply *reply, const char *type,
-                    const struct request *request)
-{
-    reply_begin(web, reply, type);
-    json_text_n(&web->out, "channel", request->field[WEB_FIELD_channel]->text,
-                request->field[WEB_FIELD_channel]->text_bytes);
-    json_text_n(&web->out, "symbol", request->field[WEB_FIELD_symbol]->text,
-                request->field[WEB_FIELD_symbol]->text_bytes);
-    reply_end(web, reply, 200);
-}
-
-void markets_subscribe(struct web *web, struct client *client, const struct request *request,
-                       const struct reply *reply)
-{
-    struct fault fault;
-    uint32_t instrument;
-    uint8_t channel;
-    if (!target_of(web, &fault, &instrument, &channel, request)) {
-        reply_fault(web, reply, &fault, 0);
-        return;
-    }
-    struct subscription *subscription = subscription_find(client, instrument, channel);
-    if (subscription == NULL && client->subscription_count == SUBSCRIPTIONS_MAX) {
-        reply_code(web, reply, REJECT_THROTTLED, SUBSCRIPTIONS_MAX, 0);
-        return;
-    }
-    if (subscription == NULL) {
-        subscription = &client->subscriptions[client->subscription_count++];
-        *subscription = (struct subscription){.instrument = instrument, .channel = channel};
-        subscribers_add(&market_of(web->markets, instrument)->subscribers[channel], client->id);
-    }
-    subscription->behind = true; // subscribing again is how a client asks for a new snapshot
-    confirm(web, reply, "subscribed", request);
-    markets_catch_up(web, client);
-}
-
-void markets_unsubscribe(struct web *web, struct client *client, const struct request *request,
-                         const struct reply *reply)
-{
-    struct fault fault;
-    uint32_t instrument;
-    uint8_t channel;
-    if (!target_of(web, &fault, &instrument, &channel, request)) {
-        reply_fault(web, reply, &fault, 0);
-        return;
-    }
-    struct subscription *subscription = subscription_find(client, instrument, channel);
-    if (subscription != NULL) {
-        subscribers_remove(&market_of(web->markets, instrument)->subscribers[channel], client->id);
-        *subscription = client->subscriptions[--client->subscription_count];
-    }
-    confirm(web, reply, "unsubscribed", request);
-}
-
-void markets_leave(struct web *web, struct client *client)
-{
-    for (uint32_t i = 0; i < client->subscription_count; i++) {
-        const struct subscription *s = &client->subscriptions[i];
-        subscribers_remove(&market_of(web->markets, s->instrument)->subscribers[s->channel],
-                           client->id);
-    }
-    client->subscription_count = 0;
 }

@@ -1,16 +1,21 @@
 // Orders: requests become commands, events become answers.
 //
-// Happy path of a WebSocket order: checked here (shape, symbol, client id) → order_new in the ring,
-// a pending entry at its gateway_seq → the durable event with that gateway_seq → answer. REST waits
-// for the command's last event and answers with its trades.
+// Happy path of a WebSocket order: checked here (order_request.h, client id) → order_new in the
+// ring, a pending entry at its gateway_seq → the durable event with that gateway_seq → answer. What
+// an order has beyond price and quantity is told by the event behind the first, so the answer is
+// made when that one has been seen. REST waits for the command's last event and answers with its
+// trades.
 //
 // Failures: what can be said without the core is said at once (unknown symbol, no room in the
 // ring); a rejected event is worded by the catalogue; after a new attach everything above the last
 // accepted gateway_seq is answered IN_DOUBT. A cancel that names the client id of an order whose
-// own answer is still under way is kept with that order and sent when it is accepted.
+// own answer is still under way is kept with that order and sent when it is accepted. A status of
+// more orders than one command may tell goes on in commands of the core; the view says how many
+// there are.
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/web/order_request.h"
 #include "gateway/web/shapes.h"
 #include "gateway/web/web.h"
 
@@ -27,17 +32,20 @@ struct pending {
     struct reply cancel_reply;
     uint8_t client_id_bytes;
     char client_id[CLIENT_ID_BYTES_MAX];
+    struct order_status_cmd status; // of a status: order 0 = all that the other fields name
 };
 
 struct orders {
     struct pending *pendings;
-    // the command whose events are coming in, for answers at its last event
+    // the command whose events are coming in, for its answer
     struct pending *current;
-    struct view_order order;
-    int64_t cancelled;
-    uint8_t cancel_reason;
-    uint32_t cancelled_count;
-    struct json_out trades;
+    struct view_order order; // as it was accepted or amended
+    struct order_note note;
+    bool priority_kept;
+    uint32_t count;            // of cancels, or of rows
+    struct json_out rows;      // trades of the order, or states of orders
+    struct pending continuing; // a mass status that the core goes on with; gateway_seq 0 = none
+    uint32_t expected;         // rows it will have
 };
 
 struct orders *orders_create(struct web *web)
@@ -51,7 +59,7 @@ struct orders *orders_create(struct web *web)
         free(orders);
         return NULL;
     }
-    json_out_init(&orders->trades);
+    json_out_init(&orders->rows);
     return orders;
 }
 
@@ -59,7 +67,7 @@ void orders_destroy(struct orders *orders)
 {
     if (orders == NULL)
         return;
-    json_out_fini(&orders->trades);
+    json_out_fini(&orders->rows);
     free(orders->pendings);
     free(orders);
 }
@@ -138,109 +146,17 @@ static bool fail(struct fault *fault, enum reject_code code, const char *field, 
     return false;
 }
 
-// Printable ASCII: it goes to logs, FIX drop copies and Postgres as it is.
-static bool check_client_id(struct fault *fault, const struct json_member *id, const char *field)
+static struct order_asker asker_of(const struct web *web, const struct user *user)
 {
-    if (id->text_bytes == 0 || id->text_bytes > CLIENT_ID_BYTES_MAX)
-        return fail(fault, REJECT_CLIENT_ID_LENGTH, NULL, CLIENT_ID_BYTES_MAX, id->text_bytes);
-    for (size_t i = 0; i < id->text_bytes; i++)
-        if (id->text[i] < 0x20 || id->text[i] > 0x7e)
-            return fail(fault, REJECT_MALFORMED, field, 0, 0);
-    return true;
+    return (struct order_asker){.view = web->view, .session = user->session};
 }
 
-static bool new_client_id(struct web *web, struct user *user, struct fault *fault,
-                          const struct request *request, enum web_field field)
+static bool is_new(const struct web *web, struct user *user, struct fault *fault, const char *id,
+                   size_t bytes)
 {
-    const struct json_member *id = request->field[field];
-    if (!check_client_id(fault, id, request_field_name(field)))
-        return false;
-    if (pending_of_client_id(user, id->text, id->text_bytes) != NULL ||
-        view_order_by_client_id(web->view, user->session, id->text, id->text_bytes) != 0)
+    if (pending_of_client_id(user, id, bytes) != NULL ||
+        view_order_by_client_id(web->view, user->session, id, bytes) != 0)
         return fail(fault, REJECT_DUPLICATE_CLIENT_ID, NULL, 0, 0);
-    return true;
-}
-
-// The account that is named, or the session's only one.
-static bool account_of(struct web *web, struct user *user, struct fault *fault, uint32_t *account,
-                       const struct request *request)
-{
-    int64_t named;
-    uint32_t only[2];
-    if (!request_whole(&named, fault, request, WEB_FIELD_account, UINT32_MAX, 0))
-        return false;
-    *account = (uint32_t)named;
-    if (request_has(request, WEB_FIELD_account)) {
-        if (!view_session_has_account(web->view, user->session, *account))
-            return fail(fault, REJECT_ACCOUNT_NOT_OF_SESSION, NULL, 0, named);
-        return true;
-    }
-    if (view_session_accounts(web->view, user->session, only, 2) != 1)
-        return fail(fault, REJECT_MISSING_FIELD, "account", 0, 0);
-    *account = only[0];
-    return true;
-}
-
-static bool instrument_of(struct web *web, struct fault *fault,
-                          const struct view_instrument **instrument, const struct request *request)
-{
-    const struct json_member *symbol = request->field[WEB_FIELD_symbol];
-    *instrument = view_instrument_by_symbol(web->view, symbol->text, symbol->text_bytes);
-    return *instrument != NULL || fail(fault, REJECT_UNKNOWN_SYMBOL, NULL, 0, 0);
-}
-
-struct word {
-    const char *text;
-    uint8_t value;
-};
-
-static bool one_of(struct fault *fault, uint8_t *out, const struct request *request,
-                   enum web_field field, const struct word *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!request_has(request, field) || request_text_is(request, field, words[i].text)) {
-            *out = words[i].value;
-            return true;
-        }
-    return fail(fault, REJECT_MALFORMED, request_field_name(field), 0, 0);
-}
-
-// The first word stands for an absent field.
-static const struct word side_words[] = {{"buy", SIDE_BUY}, {"sell", SIDE_SELL}};
-static const struct word type_words[] = {{"limit", ORDER_LIMIT}, {"market", ORDER_MARKET}};
-static const struct word tif_words[] = {{"day", TIF_DAY}, {"gtc", TIF_GTC}, {"ioc", TIF_IOC}};
-
-static bool price_and_quantity(struct fault *fault, struct order_new_cmd *order,
-                               const struct request *request, unsigned token_scale)
-{
-    if (order->type == ORDER_LIMIT && !request_has(request, WEB_FIELD_price))
-        return fail(fault, REJECT_MISSING_FIELD, "price", 0, 0);
-    if (request_has(request, WEB_FIELD_price) &&
-        !request_decimal(&order->price, fault, request, WEB_FIELD_price, CASH_SCALE))
-        return false;
-    return request_decimal(&order->quantity, fault, request, WEB_FIELD_quantity, token_scale);
-}
-
-static bool order_of(struct web *web, struct user *user, struct fault *fault,
-                     struct order_new_cmd *order, const struct request *request)
-{
-    const struct view_instrument *instrument;
-    int64_t confirm_ref;
-    if (!instrument_of(web, fault, &instrument, request) ||
-        !one_of(fault, &order->side, request, WEB_FIELD_side, side_words, 2) ||
-        !one_of(fault, &order->type, request, WEB_FIELD_order_type, type_words, 2) ||
-        !one_of(fault, &order->tif, request, WEB_FIELD_tif, tif_words, 3) ||
-        !price_and_quantity(fault, order, request, instrument->terms.token_scale) ||
-        !account_of(web, user, fault, &order->account, request) ||
-        !request_whole(&confirm_ref, fault, request, WEB_FIELD_confirm_ref, INT64_MAX, 0) ||
-        !new_client_id(web, user, fault, request, WEB_FIELD_client_order_id))
-        return false;
-    order->instrument = instrument->terms.instrument;
-    order->flags =
-        (request_flag(request, WEB_FIELD_confirm_fat_finger) ? ORDER_CONFIRM_FAT_FINGER : 0) |
-        (request_flag(request, WEB_FIELD_confirm_nav_deviation) ? ORDER_CONFIRM_NAV : 0);
-    order->confirm_ref = (uint64_t)confirm_ref;
-    order->client_id_bytes = (uint8_t)request->field[WEB_FIELD_client_order_id]->text_bytes;
     return true;
 }
 
@@ -260,7 +176,7 @@ static bool order_named(struct web *web, struct user *user, struct fault *fault,
         return true;
     }
     const struct json_member *client_id = request->field[WEB_FIELD_client_order_id];
-    if (!check_client_id(fault, client_id, "client_order_id"))
+    if (!order_request_client_id(fault, request, WEB_FIELD_client_order_id))
         return false;
     *order =
         view_order_by_client_id(web->view, user->session, client_id->text, client_id->text_bytes);
@@ -282,24 +198,38 @@ static bool own_open_order(struct web *web, struct user *user, struct fault *fau
 
 // ---- requests --------------------------------------------------------------------------------
 
+static bool is_order_new(uint8_t command)
+{
+    return command == CMD_order_new || command == CMD_order_new_terms;
+}
+
+static void remember_client_id(struct pending *pending, const char *id, uint8_t bytes)
+{
+    pending->client_id_bytes = bytes;
+    memcpy(pending->client_id, id, bytes);
+}
+
 void orders_place(struct web *web, struct user *user, const struct request *request,
                   const struct reply *reply)
 {
     struct fault fault;
-    struct order_new_cmd order = {0};
-    if (!order_of(web, user, &fault, &order, request)) {
+    struct order_request order;
+    struct order_asker asker = asker_of(web, user);
+    if (!order_request_new(&order, &fault, &asker, request) ||
+        !is_new(web, user, &fault, order.client_id, order.body.client_id_bytes)) {
         reply_fault(web, reply, &fault, 0);
         return;
     }
-    struct command *command = claim(web, CMD_order_new, order.client_id_bytes, user, reply);
+    uint8_t bytes = order.body.client_id_bytes;
+    struct command *command = claim(web, order.command, bytes, user, reply);
     if (command == NULL)
         return;
-    const char *client_id = request->field[WEB_FIELD_client_order_id]->text;
-    command->body.order_new = order;
-    memcpy(command_tail_writable(command), client_id, order.client_id_bytes);
-    struct pending *pending = send(web, user, CMD_order_new, reply);
-    pending->client_id_bytes = order.client_id_bytes;
-    memcpy(pending->client_id, client_id, order.client_id_bytes);
+    if (order.command == CMD_order_new_terms)
+        command->body.order_new_terms = order.body;
+    else
+        memcpy(&command->body.order_new, &order.body, sizeof command->body.order_new);
+    memcpy(command_tail_writable(command), order.client_id, bytes);
+    remember_client_id(send(web, user, order.command, reply), order.client_id, bytes);
 }
 
 void orders_cancel_id(struct web *web, struct user *user, uint64_t order, const struct reply *reply)
@@ -328,7 +258,7 @@ void orders_cancel(struct web *web, struct user *user, const struct request *req
         reply_fault(web, reply, &fault, 0);
     } else if (pending == NULL) {
         orders_cancel_id(web, user, order, reply);
-    } else if (pending->command == CMD_order_new && !pending->cancel_wanted) {
+    } else if (is_order_new(pending->command) && !pending->cancel_wanted) {
         pending->cancel_wanted = true;
         pending->cancel_reply = *reply;
     } else {
@@ -340,17 +270,9 @@ void orders_cancel_all(struct web *web, struct user *user, const struct request 
                        const struct reply *reply)
 {
     struct fault fault;
-    struct order_mass_cancel_cmd cancel = {0};
-    const struct view_instrument *instrument;
-    if (request_has(request, WEB_FIELD_symbol)) {
-        if (!instrument_of(web, &fault, &instrument, request)) {
-            reply_fault(web, reply, &fault, 0);
-            return;
-        }
-        cancel.instrument = instrument->terms.instrument;
-    }
-    if (request_has(request, WEB_FIELD_account) &&
-        !account_of(web, user, &fault, &cancel.account, request)) {
+    struct order_mass_cancel_cmd cancel;
+    struct order_asker asker = asker_of(web, user);
+    if (!order_request_mass_cancel(&cancel, &fault, &asker, request)) {
         reply_fault(web, reply, &fault, 0);
         return;
     }
@@ -361,75 +283,136 @@ void orders_cancel_all(struct web *web, struct user *user, const struct request 
     send(web, user, CMD_order_mass_cancel, reply);
 }
 
-static bool amend_of(struct web *web, struct user *user, struct fault *fault,
-                     struct order_amend_cmd *amend, const char **client_id,
-                     const struct request *request)
-{
-    struct pending *pending;
-    const struct view_order *found;
-    if (!order_named(web, user, fault, &amend->order, &pending, request))
-        return false;
-    if (pending != NULL)
-        return fail(fault, REJECT_UNKNOWN_ORDER, NULL, 0, 0);
-    if (!own_open_order(web, user, fault, &found, amend->order) ||
-        !request_decimal(&amend->quantity, fault, request, WEB_FIELD_quantity,
-                         shape_token_scale(web->view, found->instrument)))
-        return false;
-    amend->account = found->account;
-    amend->price = found->price;
-    *client_id = found->client_id;
-    amend->client_id_bytes = found->client_id_bytes;
-    if (!request_has(request, WEB_FIELD_new_client_order_id))
-        return true;
-    *client_id = request->field[WEB_FIELD_new_client_order_id]->text;
-    amend->client_id_bytes = (uint8_t)request->field[WEB_FIELD_new_client_order_id]->text_bytes;
-    return new_client_id(web, user, fault, request, WEB_FIELD_new_client_order_id);
-}
-
-void orders_amend(struct web *web, struct user *user, const struct request *request,
-                  const struct reply *reply)
+// One that is under way is none yet.
+const struct view_order *orders_named(struct web *web, struct user *user,
+                                      const struct request *request, const struct reply *reply)
 {
     struct fault fault;
-    struct order_amend_cmd amend = {0};
-    const char *client_id;
-    if (!amend_of(web, user, &fault, &amend, &client_id, request)) {
+    struct pending *pending;
+    const struct view_order *found = NULL;
+    uint64_t order;
+    bool good = order_named(web, user, &fault, &order, &pending, request) &&
+                (pending == NULL || fail(&fault, REJECT_UNKNOWN_ORDER, NULL, 0, 0)) &&
+                own_open_order(web, user, &fault, &found, order);
+    if (!good)
+        reply_fault(web, reply, &fault, 0);
+    return good ? found : NULL;
+}
+
+const struct view_order *orders_by_id(struct web *web, struct user *user, uint64_t order,
+                                      const struct reply *reply)
+{
+    struct fault fault;
+    const struct view_order *found;
+    if (own_open_order(web, user, &fault, &found, order))
+        return found;
+    reply_fault(web, reply, &fault, 0);
+    return NULL;
+}
+
+static void send_amend(struct web *web, struct user *user, const struct order_amend_cmd *amend,
+                       const char *client_id, bool renamed, const struct reply *reply)
+{
+    struct command *command = claim(web, CMD_order_amend, amend->client_id_bytes, user, reply);
+    if (command == NULL)
+        return;
+    command->body.order_amend = *amend;
+    memcpy(command_tail_writable(command), client_id, amend->client_id_bytes);
+    struct pending *pending = send(web, user, CMD_order_amend, reply);
+    if (renamed)
+        remember_client_id(pending, client_id, amend->client_id_bytes);
+}
+
+void orders_amend(struct web *web, struct user *user, const struct view_order *order,
+                  const struct request *request, const struct reply *reply)
+{
+    struct fault fault;
+    struct order_amend_cmd amend;
+    struct order_asker asker = asker_of(web, user);
+    const struct json_member *renamed = request->field[WEB_FIELD_new_client_order_id];
+    bool good = order_request_amend(&amend, &fault, &asker, request, order) &&
+                (renamed == NULL ||
+                 (order_request_client_id(&fault, request, WEB_FIELD_new_client_order_id) &&
+                  is_new(web, user, &fault, renamed->text, renamed->text_bytes)));
+    if (!good) {
         reply_fault(web, reply, &fault, 0);
         return;
     }
-    struct command *command = claim(web, CMD_order_amend, amend.client_id_bytes, user, reply);
+    amend.order = order->order;
+    amend.account = order->account;
+    amend.client_id_bytes = renamed != NULL ? (uint8_t)renamed->text_bytes : order->client_id_bytes;
+    send_amend(web, user, &amend, renamed != NULL ? renamed->text : order->client_id,
+               renamed != NULL, reply);
+}
+
+static void send_status(struct web *web, struct user *user, const struct order_status_cmd *status,
+                        const struct reply *reply)
+{
+    struct command *command = claim(web, CMD_order_status, 0, user, reply);
     if (command == NULL)
         return;
-    command->body.order_amend = amend;
-    memcpy(command_tail_writable(command), client_id, amend.client_id_bytes);
-    struct pending *pending = send(web, user, CMD_order_amend, reply);
-    if (request_has(request, WEB_FIELD_new_client_order_id)) {
-        pending->client_id_bytes = amend.client_id_bytes;
-        memcpy(pending->client_id, client_id, amend.client_id_bytes);
-    }
+    command->body.order_status = *status;
+    send(web, user, CMD_order_status, reply)->status = *status;
+}
+
+void orders_status(struct web *web, struct user *user, const struct view_order *order,
+                   const struct reply *reply)
+{
+    const struct order_status_cmd status = {.order = order->order, .account = order->account};
+    send_status(web, user, &status, reply);
+}
+
+void orders_mass_status(struct web *web, struct user *user, const struct request *request,
+                        const struct reply *reply)
+{
+    struct fault fault;
+    struct order_status_cmd status;
+    struct order_asker asker = asker_of(web, user);
+    if (order_request_status(&status, &fault, &asker, request))
+        send_status(web, user, &status, reply);
+    else
+        reply_fault(web, reply, &fault, 0);
 }
 
 // ---- answers ---------------------------------------------------------------------------------
 
-static const char *answer_type(uint8_t command)
+static bool is_mass_status(const struct pending *pending)
 {
-    return command == CMD_order_new      ? "placed"
-           : command == CMD_order_cancel ? "cancelled"
-           : command == CMD_order_amend  ? "amended"
-                                         : "cancelled_all";
+    return pending->command == CMD_order_status && pending->status.order == 0;
+}
+
+static const char *answer_type(const struct pending *pending)
+{
+    switch (pending->command) {
+    case CMD_order_new:
+    case CMD_order_new_terms:
+        return "placed";
+    case CMD_order_cancel:
+        return "cancelled";
+    case CMD_order_amend:
+        return "amended";
+    case CMD_order_status:
+        return is_mass_status(pending) ? "mass_status" : "order_status";
+    default:
+        return "cancelled_all";
+    }
 }
 
 static void answer_order(struct web *web, struct pending *pending, uint64_t sequence)
 {
     struct orders *orders = web->orders;
     struct json_out *out = &web->out;
-    reply_begin(web, &pending->reply, answer_type(pending->command));
+    reply_begin(web, &pending->reply, answer_type(pending));
     json_integer(out, "sequence", (int64_t)sequence);
+    if (pending->command == CMD_order_amend && orders->note.cancelled == 0)
+        json_boolean(out, "priority_kept", orders->priority_kept);
     json_name(out, "order");
-    shape_order(out, web->view, &orders->order, orders->cancelled, orders->cancel_reason);
-    if (pending->reply.rest && pending->command == CMD_order_new) {
+    shape_order(out, web->view, &orders->order, &orders->note);
+    if (pending->reply.rest &&
+        (is_order_new(pending->command) || pending->command == CMD_order_amend)) {
         json_name(out, "trades");
         json_open(out, '[');
-        json_raw(out, orders->trades.text, orders->trades.bytes);
+        json_raw(out, orders->rows.text, orders->rows.bytes);
         json_close(out, ']');
     }
     reply_end(web, &pending->reply, 200);
@@ -438,9 +421,15 @@ static void answer_order(struct web *web, struct pending *pending, uint64_t sequ
 
 static void answer_count(struct web *web, struct pending *pending, uint64_t sequence)
 {
-    reply_begin(web, &pending->reply, answer_type(pending->command));
+    reply_begin(web, &pending->reply, answer_type(pending));
     json_integer(&web->out, "sequence", (int64_t)sequence);
-    json_integer(&web->out, "count", web->orders->cancelled_count);
+    json_integer(&web->out, "count", web->orders->count);
+    if (is_mass_status(pending)) {
+        json_name(&web->out, "orders");
+        json_open(&web->out, '[');
+        json_raw(&web->out, web->orders->rows.text, web->orders->rows.bytes);
+        json_close(&web->out, ']');
+    }
     reply_end(web, &pending->reply, 200);
     pending->answered = true;
 }
@@ -461,6 +450,8 @@ static void answer_reject(struct web *web, struct pending *pending, const struct
     pending->answered = true;
 }
 
+// ---- collecting what an answer needs ---------------------------------------------------------
+
 static void remember_order(struct web *web, uint64_t id)
 {
     const struct view_order *order = view_order(web->view, id);
@@ -468,7 +459,49 @@ static void remember_order(struct web *web, uint64_t id)
     web->orders->order = *order;
 }
 
-// Keeps what the answer at the last event will need.
+// What the engine says of it; what it does not repeat (terms) is the view's.
+static void remember_status(struct web *web, const struct order_status_evt *status)
+{
+    struct view_order *order = &web->orders->order;
+    remember_order(web, status->order);
+    order->price = status->price;
+    order->quantity = status->quantity;
+    order->leaves = status->leaves;
+    order->filled_notional = status->filled_notional;
+    order->state = status->state;
+}
+
+static void collect_status(struct web *web, const struct pending *pending,
+                           const struct order_status_evt *status)
+{
+    struct orders *orders = web->orders;
+    remember_status(web, status);
+    if (is_mass_status(pending))
+        shape_order(&orders->rows, web->view, &orders->order, &orders->note);
+    orders->count++;
+}
+
+static void collect_trade(struct web *web, const struct pending *pending, const struct event *event)
+{
+    const struct trade_evt *trade = &event->body.trade;
+    uint64_t order = web->orders->order.order;
+    if (pending->reply.rest && (trade->taker_order == order || trade->maker_order == order))
+        shape_fill(&web->orders->rows, web->view, event, trade->taker_order == order);
+}
+
+static void collect_cancel(struct web *web, const struct pending *pending,
+                           const struct order_cancelled_evt *cancelled)
+{
+    struct orders *orders = web->orders;
+    orders->count++;
+    if (orders->order.order == 0 && pending->command != CMD_order_mass_cancel)
+        remember_order(web, cancelled->order); // of a cancel, or of an amend below what is filled
+    if (cancelled->order != orders->order.order)
+        return;
+    orders->note.cancelled = cancelled->quantity;
+    orders->note.reason = cancelled->reason;
+}
+
 static void collect(struct web *web, struct pending *pending, const struct event *event)
 {
     struct orders *orders = web->orders;
@@ -478,26 +511,20 @@ static void collect(struct web *web, struct pending *pending, const struct event
         break;
     case EVT_order_amended:
         remember_order(web, event->body.order_amended.order);
+        orders->priority_kept = event->body.order_amended.priority_kept != 0;
+        break;
+    case EVT_order_terms:
+        remember_order(web, event->body.order_terms.order);
+        orders->note.minimum_quantity = event->body.order_terms.minimum_quantity;
         break;
     case EVT_trade:
-        if (event->body.trade.taker_order == orders->order.order) {
-            remember_order(web, orders->order.order);
-            if (pending->reply.rest)
-                shape_fill(&orders->trades, web->view, event, true);
-        }
+        collect_trade(web, pending, event);
         break;
     case EVT_order_cancelled:
-        orders->cancelled_count++;
-        if (pending->command == CMD_order_cancel ||
-            event->body.order_cancelled.order == orders->order.order) {
-            remember_order(web, event->body.order_cancelled.order);
-            orders->cancelled = event->body.order_cancelled.quantity;
-            orders->cancel_reason = event->body.order_cancelled.reason;
-        }
+        collect_cancel(web, pending, &event->body.order_cancelled);
         break;
-    case EVT_done:
-        if (event->body.done.count > orders->cancelled_count)
-            orders->cancelled_count = event->body.done.count;
+    case EVT_order_status:
+        collect_status(web, pending, &event->body.order_status);
         break;
     default:
         break;
@@ -508,30 +535,67 @@ static void begin_command(struct orders *orders, struct pending *pending)
 {
     orders->current = pending;
     orders->order = (struct view_order){0};
-    orders->cancelled = 0;
-    orders->cancel_reason = 0;
-    orders->cancelled_count = 0;
-    json_clear(&orders->trades);
+    orders->note = (struct order_note){0};
+    orders->priority_kept = false;
+    orders->count = 0;
+    json_clear(&orders->rows);
 }
 
-// A WebSocket hears of its order at the first event, a REST client at the last, with the trades.
-static bool answer_is_due(const struct pending *pending, const struct event *event)
+// ---- when it is answered ---------------------------------------------------------------------
+
+struct count_of_session {
+    uint32_t session, count;
+    const struct order_status_cmd *status;
+};
+
+static void count_order(void *context, const struct view_order *order)
 {
-    if (pending->answered)
-        return false;
-    if (event->header.last != 0)
-        return true;
-    return !pending->reply.rest && pending->command != CMD_order_mass_cancel;
+    struct count_of_session *of = context;
+    const struct order_status_cmd *asked = of->status;
+    if (order->session == of->session &&
+        (asked->account == 0 || asked->account == order->account) &&
+        (asked->instrument == 0 || asked->instrument == order->instrument) &&
+        (asked->side == 0 || asked->side == order->side))
+        of->count++;
 }
 
-static void answer(struct web *web, struct pending *pending, const struct event *event)
+// How many orders a mass status tells of, in however many commands.
+static uint32_t count_of_status(const struct web *web, const struct pending *pending)
 {
-    if (event->header.type == EVT_rejected)
+    uint32_t accounts[SESSION_ACCOUNTS_MAX];
+    struct count_of_session of = {.session = pending->user->session, .status = &pending->status};
+    size_t count = view_session_accounts(web->view, of.session, accounts, SESSION_ACCOUNTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        view_orders_of_account(web->view, accounts[i], count_order, &of);
+    return of.count;
+}
+
+// The last event of a command, or of a status that the core goes on with.
+static void answer_last(struct web *web, struct pending *pending, const struct event *event)
+{
+    struct orders *orders = web->orders;
+    if (event->header.type == EVT_rejected) {
         answer_reject(web, pending, event);
-    else if (pending->command == CMD_order_mass_cancel)
+    } else if (is_mass_status(pending)) {
+        orders->expected = count_of_status(web, pending);
+        if (orders->count >= orders->expected)
+            answer_count(web, pending, event->header.sequence);
+    } else if (pending->command == CMD_order_mass_cancel) {
         answer_count(web, pending, event->header.sequence);
-    else if (web->orders->order.order != 0)
+    } else if (orders->order.order != 0) {
+        if (pending->command != CMD_order_status)
+            remember_order(web, orders->order.order); // with its trades
         answer_order(web, pending, event->header.sequence);
+    }
+}
+
+// An order over WebSocket is answered as it was accepted: when the event behind the first is here.
+static bool answers_before(const struct pending *pending, const struct orders *orders,
+                           const struct event *event)
+{
+    return !pending->answered && !pending->reply.rest && orders->order.order != 0 &&
+           (is_order_new(pending->command) || pending->command == CMD_order_amend) &&
+           event->header.type != EVT_order_terms;
 }
 
 // The cancel that was waiting for its order.
@@ -550,12 +614,29 @@ static void end_command(struct web *web, struct pending *pending)
     struct pending done = *pending;
     pending_remove(pending);
     web->orders->current = NULL;
+    if (is_mass_status(&done) && !done.answered)
+        web->orders->continuing = done;
     send_wanted_cancel(web, &done, web->orders->order.order);
+}
+
+// The core's command behind an unfinished status: the rest of it, or a part.
+static void continue_status(struct web *web, const struct event *event)
+{
+    struct orders *orders = web->orders;
+    struct pending *pending = &orders->continuing;
+    if (event->header.type == EVT_order_status)
+        collect_status(web, pending, &event->body.order_status);
+    if (event->header.last == 0 || orders->count < orders->expected)
+        return;
+    answer_count(web, pending, event->header.sequence);
+    pending->gateway_seq = 0;
 }
 
 uint64_t orders_on_event(struct web *web, const struct event *event)
 {
     struct orders *orders = web->orders;
+    if (event->header.gateway == GATEWAY_CORE && orders->continuing.gateway_seq != 0)
+        continue_status(web, event);
     if (event->header.gateway != GATEWAY_WEB)
         return 0;
     if (event->header.index == 0)
@@ -563,20 +644,25 @@ uint64_t orders_on_event(struct web *web, const struct event *event)
     struct pending *pending = orders->current;
     if (pending == NULL)
         return 0;
+    if (answers_before(pending, orders, event))
+        answer_order(web, pending, event->header.sequence);
     collect(web, pending, event);
-    bool due = answer_is_due(pending, event);
-    uint64_t answered = due && !pending->reply.rest ? pending->reply.peer : 0;
-    if (due)
-        answer(web, pending, event);
-    if (event->header.last != 0)
+    uint64_t told = event->header.index == 0 && !pending->reply.rest ? pending->reply.peer : 0;
+    if (event->header.last != 0) {
+        if (!pending->answered)
+            answer_last(web, pending, event);
         end_command(web, pending);
-    return answered;
+    }
+    return told;
 }
 
 void orders_lost(struct web *web, uint64_t above)
 {
     struct orders *orders = web->orders;
     orders->current = NULL;
+    if (orders->continuing.gateway_seq != 0)
+        reply_code(web, &orders->continuing.reply, REJECT_IN_DOUBT, 0, 0);
+    orders->continuing.gateway_seq = 0;
     for (struct pending *p = orders->pendings; p < orders->pendings + PENDING_MAX; p++) {
         if (p->gateway_seq == 0 || p->gateway_seq <= above)
             continue;

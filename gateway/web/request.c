@@ -21,6 +21,9 @@ struct op_entry {
 #define OP_ENTRY(name, required, optional, doc) {#name, required, optional},
 static const struct op_entry ops[WEB_OP_COUNT] = {WEB_REQUESTS(OP_ENTRY)};
 
+// What has a path of its own stands last in the list.
+_Static_assert((int)WEB_OP_rest_amend + 2 == (int)WEB_OP_COUNT, "no operation of the WebSocket");
+
 enum { ALWAYS_ALLOWED = 1u << WEB_FIELD_op | 1u << WEB_FIELD_id };
 
 static bool refuse(struct fault *fault, enum reject_code code, const char *field)
@@ -111,7 +114,7 @@ bool request_of_message(struct request *request, struct fault *fault, struct jso
     unsigned op = 0;
     while (op < WEB_OP_COUNT && !request_text_is(request, WEB_FIELD_op, ops[op].name))
         op++;
-    if (op == WEB_OP_COUNT || op == WEB_OP_rest_login)
+    if (op >= WEB_OP_rest_amend)
         return refuse(fault, REJECT_MALFORMED, "op");
     request->op = (enum web_op)op;
     return check_fields(request, fault);

@@ -13,11 +13,18 @@ enum handler {
     INSTRUMENTS,
     INSTRUMENT,
     BOOK,
+    BEST,
+    BOOK_ORDERS,
+    AUCTION,
+    STATISTICS,
     PUBLIC_TRADES,
     LOGIN,
     LOGOUT,
     ORDERS,
     PLACE,
+    ORDER_STATUS,
+    MASS_STATUS,
+    AMEND,
     CANCEL,
     CANCEL_ALL,
     OWN_TRADES,
@@ -30,12 +37,19 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/v1/instruments", INSTRUMENTS},
     {HTTP_GET, "/api/v1/instruments/:symbol", INSTRUMENT},
     {HTTP_GET, "/api/v1/instruments/:symbol/book", BOOK},
+    {HTTP_GET, "/api/v1/instruments/:symbol/best", BEST},
+    {HTTP_GET, "/api/v1/instruments/:symbol/book_orders", BOOK_ORDERS},
+    {HTTP_GET, "/api/v1/instruments/:symbol/auction", AUCTION},
+    {HTTP_GET, "/api/v1/instruments/:symbol/statistics", STATISTICS},
     {HTTP_GET, "/api/v1/instruments/:symbol/trades", PUBLIC_TRADES},
     {HTTP_POST, "/api/v1/login", LOGIN},
     {HTTP_POST, "/api/v1/logout", LOGOUT},
     {HTTP_GET, "/api/v1/orders", ORDERS},
     {HTTP_POST, "/api/v1/orders", PLACE},
     {HTTP_POST, "/orders", PLACE}, // A23: the short form of the documents
+    {HTTP_GET, "/api/v1/orders/status", MASS_STATUS},
+    {HTTP_GET, "/api/v1/orders/:id", ORDER_STATUS},
+    {HTTP_PATCH, "/api/v1/orders/:id", AMEND},
     {HTTP_DELETE, "/api/v1/orders/:id", CANCEL},
     {HTTP_DELETE, "/api/v1/orders", CANCEL_ALL},
     {HTTP_GET, "/api/v1/trades", OWN_TRADES},
@@ -127,17 +141,19 @@ static void instrument(struct call *call)
     reply_end(call->web, &call->reply, 200);
 }
 
-static void book(struct call *call)
+// As a snapshot of the channel.
+static void market_data(struct call *call, enum channel channel)
 {
+    struct web *web = call->web;
     const struct view_instrument *found = named_instrument(call);
     if (found == NULL)
         return;
-    markets_flush(call->web);
-    reply_begin(call->web, &call->reply, "book");
-    json_text(&call->web->out, "symbol", call->value);
-    json_integer(&call->web->out, "sequence", (int64_t)view_sequence(call->web->view));
-    market_write_book(call->web, found->terms.instrument);
-    reply_end(call->web, &call->reply, 200);
+    markets_flush(web);
+    reply_begin(web, &call->reply, market_channel_name(channel));
+    json_text(&web->out, "symbol", call->value);
+    json_integer(&web->out, "sequence", (int64_t)view_sequence(web->view));
+    market_write(web, found->terms.instrument, channel);
+    reply_end(web, &call->reply, 200);
 }
 
 // ?name=whole number
@@ -200,21 +216,89 @@ static void place(struct call *call)
         orders_place(call->web, call->user, &request, &call->reply);
 }
 
-static void cancel(struct call *call)
+// The id of the path; false: the answer has been given.
+static bool order_id(struct call *call, uint64_t *order)
 {
-    int64_t order;
-    if (decimal_parse(call->value, strlen(call->value), 0, &order) == DECIMAL_OK && order > 0) {
-        orders_cancel_id(call->web, call->user, (uint64_t)order, &call->reply);
-        return;
+    int64_t id;
+    if (decimal_parse(call->value, strlen(call->value), 0, &id) == DECIMAL_OK && id > 0) {
+        *order = (uint64_t)id;
+        return true;
     }
     struct fault fault = {.code = REJECT_BAD_NUMBER, .field = "id"};
     reply_fault(call->web, &call->reply, &fault, 0);
+    return false;
+}
+
+static void cancel(struct call *call)
+{
+    uint64_t id;
+    if (order_id(call, &id))
+        orders_cancel_id(call->web, call->user, id, &call->reply);
+}
+
+static const struct view_order *order_of_path(struct call *call)
+{
+    uint64_t id;
+    return order_id(call, &id) ? orders_by_id(call->web, call->user, id, &call->reply) : NULL;
+}
+
+static void amend(struct call *call)
+{
+    struct json_object object;
+    struct request request;
+    const struct view_order *order;
+    if (body(call, &request, &object, WEB_OP_rest_amend) && (order = order_of_path(call)) != NULL)
+        orders_amend(call->web, call->user, order, &request, &call->reply);
+}
+
+static void order_status(struct call *call)
+{
+    const struct view_order *order = order_of_path(call);
+    if (order != NULL)
+        orders_status(call->web, call->user, order, &call->reply);
+}
+
+// The request's fields as arguments of the address: ?symbol=PORT&side=buy.
+struct arguments {
+    struct json_member members[4];
+    char texts[4][32];
+};
+
+static void arguments(struct call *call, struct request *request, struct arguments *space,
+                      enum web_op op)
+{
+    static const enum web_field fields[] = {WEB_FIELD_symbol, WEB_FIELD_account, WEB_FIELD_side,
+                                            WEB_FIELD_scope};
+    *request = (struct request){.op = op};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const char *name = request_field_name(fields[i]);
+        struct json_member *member = &space->members[i];
+        if (!http_argument(call->http, name, space->texts[i], sizeof space->texts[i]))
+            continue;
+        *member = (struct json_member){.name = name,
+                                       .name_bytes = (uint32_t)strlen(name),
+                                       .text = space->texts[i],
+                                       .text_bytes = (uint32_t)strlen(space->texts[i]),
+                                       .kind = JSON_STRING};
+        request->field[fields[i]] = member;
+        request->present |= 1u << fields[i];
+    }
 }
 
 static void cancel_all(struct call *call)
 {
-    struct request request = {.op = WEB_OP_cancel_all};
+    struct arguments space;
+    struct request request;
+    arguments(call, &request, &space, WEB_OP_cancel_all);
     orders_cancel_all(call->web, call->user, &request, &call->reply);
+}
+
+static void mass_status(struct call *call)
+{
+    struct arguments space;
+    struct request request;
+    arguments(call, &request, &space, WEB_OP_mass_status);
+    orders_mass_status(call->web, call->user, &request, &call->reply);
 }
 
 static void own_trades(struct call *call)
@@ -244,7 +328,19 @@ static bool open_to_all(struct call *call, enum handler handler)
         instrument(call);
         return true;
     case BOOK:
-        book(call);
+        market_data(call, CHANNEL_BOOK);
+        return true;
+    case BEST:
+        market_data(call, CHANNEL_BEST);
+        return true;
+    case BOOK_ORDERS:
+        market_data(call, CHANNEL_BOOK_ORDERS);
+        return true;
+    case AUCTION:
+        market_data(call, CHANNEL_AUCTION);
+        return true;
+    case STATISTICS:
+        market_data(call, CHANNEL_STATISTICS);
         return true;
     case PUBLIC_TRADES:
         public_trades(call);
@@ -268,6 +364,15 @@ static void with_login(struct call *call, enum handler handler)
         break;
     case PLACE:
         place(call);
+        break;
+    case ORDER_STATUS:
+        order_status(call);
+        break;
+    case MASS_STATUS:
+        mass_status(call);
+        break;
+    case AMEND:
+        amend(call);
         break;
     case CANCEL:
         cancel(call);

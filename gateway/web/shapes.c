@@ -5,6 +5,8 @@
 
 #include "base/decimal.h"
 #include "gateway/common/words.h"
+#include "gateway/web/instant.h"
+#include "gateway/web/order_words.h"
 
 static const char *name_of(const char *const *names, size_t count, unsigned value)
 {
@@ -12,15 +14,6 @@ static const char *name_of(const char *const *names, size_t count, unsigned valu
 }
 #define NAME_OF(names, value) name_of(names, sizeof(names) / sizeof *(names), value)
 
-static const char *const sides[] = {[SIDE_BUY] = "buy", [SIDE_SELL] = "sell"};
-static const char *const order_types[] = {[ORDER_MARKET] = "market", [ORDER_LIMIT] = "limit"};
-static const char *const tifs[] = {[TIF_DAY] = "day", [TIF_GTC] = "gtc", [TIF_IOC] = "ioc"};
-static const char *const reasons[] = {
-    [CANCEL_BY_OWNER] = "by_owner",     [CANCEL_IOC] = "ioc",
-    [CANCEL_DISCONNECT] = "disconnect", [CANCEL_BY_VENUE] = "by_venue",
-    [CANCEL_SUSPENDED] = "suspended",   [CANCEL_MASS] = "mass_cancel",
-    [CANCEL_LIMIT] = "limit",           [CANCEL_BREAKER] = "breaker",
-};
 static const char *const statuses[] = {
     [TOKEN_DRAFT] = "draft",   [TOKEN_PRIMARY] = "primary", [TOKEN_SECONDARY] = "secondary",
     [TOKEN_PAUSED] = "paused", [TOKEN_MATURED] = "matured", [TOKEN_DELISTED] = "delisted",
@@ -33,7 +26,7 @@ static const char *const modes[] = {
 
 const char *shape_side(uint8_t side)
 {
-    return NAME_OF(sides, side);
+    return order_word(WORDS_SIDE, side);
 }
 
 static void fixed_text(struct json_out *out, const char *name, const char *field,
@@ -58,37 +51,75 @@ unsigned shape_token_scale(const struct view *view, uint32_t instrument)
     return found != NULL ? found->terms.token_scale : 0;
 }
 
+// E4's words, and pending_close for an order that waits for the closing auction.
 static const char *order_status(const struct view_order *order, int64_t cancelled)
 {
     if (cancelled > 0)
         return "cancelled";
     if (order->leaves == 0)
         return "filled";
-    return order->leaves < order->quantity ? "partially_filled" : "open";
+    if (order->leaves < order->quantity)
+        return "partially_filled";
+    if (order->state == ORDER_STATE_PENDING_STOP || order->state == ORDER_STATE_TRIGGERED)
+        return "pending_stop";
+    return order->state == ORDER_STATE_PENDING_CLOSE ? "pending_close" : "open";
+}
+
+static void decimal_if_any(struct json_out *out, const char *name, int64_t value, unsigned scale)
+{
+    if (value != 0)
+        json_decimal(out, name, value, scale);
+}
+
+static void instant(struct json_out *out, const char *name, uint64_t ns)
+{
+    char text[INSTANT_TEXT_BYTES_MAX];
+    json_text_n(out, name, text, instant_print(ns, text));
+}
+
+static void order_terms(struct json_out *out, const struct view_order *order,
+                        const struct order_note *note, unsigned scale)
+{
+    decimal_if_any(out, "stop_price", order->stop_price, CASH_SCALE);
+    decimal_if_any(out, "trail_offset", order->trail_offset, CASH_SCALE);
+    if (order->display != 0) {
+        json_decimal(out, "display_quantity", order->display, scale);
+        json_decimal(out, "displayed", order->shown, scale);
+    }
+    decimal_if_any(out, "minimum_quantity", note->minimum_quantity, scale);
+    if (order->expire_ns != 0)
+        instant(out, "expire_time", order->expire_ns);
+    if ((order->flags & ORDER_POST_ONLY) != 0)
+        json_boolean(out, "post_only", true);
+    if (order->stp != STP_NONE)
+        json_text(out, "self_trade_prevention", order_word(WORDS_STP, order->stp));
+    if (order->self_match_id != 0)
+        json_integer(out, "self_match_id", order->self_match_id);
 }
 
 void shape_order(struct json_out *out, const struct view *view, const struct view_order *order,
-                 int64_t cancelled, uint8_t reason)
+                 const struct order_note *note)
 {
     unsigned scale = shape_token_scale(view, order->instrument);
-    int64_t filled = order->quantity - order->leaves - cancelled;
+    int64_t filled = order->quantity - order->leaves - note->cancelled;
     json_open(out, '{');
     json_id(out, "order", order->order);
     json_text_n(out, "client_order_id", order->client_id, order->client_id_bytes);
     json_integer(out, "account", order->account);
     json_text(out, "symbol", shape_symbol(view, order->instrument));
     json_text(out, "side", shape_side(order->side));
-    json_text(out, "order_type", NAME_OF(order_types, order->type));
-    json_text(out, "tif", NAME_OF(tifs, order->tif));
-    if (order->type == ORDER_LIMIT)
+    json_text(out, "order_type", order_word(WORDS_TYPE, order->type));
+    json_text(out, "tif", order_word(WORDS_TIF, order->tif));
+    if (order->type == ORDER_LIMIT || order->type == ORDER_STOP_LIMIT)
         json_decimal(out, "price", order->price, CASH_SCALE);
+    order_terms(out, order, note, scale);
     json_decimal(out, "quantity", order->quantity, scale);
     json_decimal(out, "filled", filled, scale);
     json_decimal(out, "filled_total", order->filled_notional, CASH_SCALE);
     json_decimal(out, "leaves", order->leaves, scale);
-    json_text(out, "status", order_status(order, cancelled));
-    if (reason != 0)
-        json_text(out, "reason", NAME_OF(reasons, reason));
+    json_text(out, "status", order_status(order, note->cancelled));
+    if (note->reason != 0)
+        json_text(out, "reason", order_word(WORDS_REASON, note->reason));
     json_id(out, "time", order->entered_ns);
     json_close(out, '}');
 }
@@ -113,20 +144,22 @@ void shape_fill(struct json_out *out, const struct view *view, const struct even
     json_text(out, "status", leaves == 0 ? "filled" : "partially_filled");
     json_decimal(out, "fee", taker ? trade->taker_fee : trade->maker_fee, CASH_SCALE);
     json_text(out, "liquidity", taker ? "taker" : "maker");
+    json_text(out, "kind", order_word(WORDS_KIND, trade->kind));
     json_text(out, "settlement", "pending");
     json_id(out, "time", event->header.time_ns);
     json_close(out, '}');
 }
 
-void shape_public_trade(struct json_out *out, uint64_t trade, int64_t price, int64_t quantity,
-                        unsigned token_scale, uint8_t taker_side, uint64_t time_ns)
+void shape_public_trade(struct json_out *out, const struct public_trade *trade,
+                        unsigned token_scale)
 {
     json_open(out, '{');
-    json_id(out, "trade", trade);
-    json_decimal(out, "price", price, CASH_SCALE);
-    json_decimal(out, "quantity", quantity, token_scale);
-    json_text(out, "side", shape_side(taker_side));
-    json_id(out, "time", time_ns);
+    json_id(out, "trade", trade->trade);
+    json_decimal(out, "price", trade->price, CASH_SCALE);
+    json_decimal(out, "quantity", trade->quantity, token_scale);
+    json_text(out, "side", shape_side(trade->taker_side));
+    json_text(out, "kind", order_word(WORDS_KIND, trade->kind));
+    json_id(out, "time", trade->time_ns);
     json_close(out, '}');
 }
 
@@ -134,6 +167,14 @@ static void optional_price(struct json_out *out, const char *name, int64_t price
 {
     if (price > 0)
         json_decimal(out, name, price, CASH_SCALE);
+    else
+        json_null(out, name);
+}
+
+static void optional_instant(struct json_out *out, const char *name, uint64_t ns)
+{
+    if (ns > 0)
+        instant(out, name, ns);
     else
         json_null(out, name);
 }
@@ -148,6 +189,106 @@ static const char *cash_symbol(const struct view *view, uint32_t asset)
     return symbol;
 }
 
+// The tick table: [from price, tick], by ascending price; empty: `tick` holds everywhere.
+static void tick_table(struct json_out *out, const struct view_instrument *instrument)
+{
+    json_name(out, "tick_table");
+    json_open(out, '[');
+    for (uint32_t i = 0; i < instrument->band_count; i++) {
+        json_open(out, '[');
+        json_decimal_item(out, instrument->bands[i].from_price, CASH_SCALE);
+        json_decimal_item(out, instrument->bands[i].tick, CASH_SCALE);
+        json_close(out, ']');
+    }
+    json_close(out, ']');
+}
+
+static void weekdays(struct json_out *out, uint8_t mask)
+{
+    static const char *const days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+    json_name(out, "weekdays");
+    json_open(out, '[');
+    for (unsigned i = 0; i < 7; i++)
+        if ((mask & 1u << i) != 0)
+            json_string_item(out, days[i], 3);
+    json_close(out, ']');
+}
+
+static void schedule(struct json_out *out, const struct view_instrument *instrument)
+{
+    json_name(out, "schedule");
+    json_open(out, '[');
+    for (uint32_t i = 0; i < instrument->entry_count; i++) {
+        const struct schedule_entry_rec *entry = &instrument->schedule[i];
+        char time[16];
+        uint32_t seconds = entry->time_of_day_ms / 1000;
+        json_open(out, '{');
+        snprintf(time, sizeof time, "%02u:%02u:%02u", seconds / 3600 % 24, seconds / 60 % 60,
+                 seconds % 60);
+        json_text(out, "time", time);
+        json_text(out, "phase", word_of_phase(entry->phase));
+        weekdays(out, entry->weekdays);
+        json_close(out, '}');
+    }
+    json_close(out, ']');
+}
+
+static void rules(struct json_out *out, const struct view_instrument *instrument)
+{
+    const struct instrument_rec *terms = &instrument->terms;
+    const struct instrument_rules_rec *r = &instrument->rules;
+    unsigned scale = terms->token_scale;
+    json_decimal(out, "order_quantity_min", r->order_quantity_min, scale);
+    json_decimal(out, "order_quantity_max", terms->order_quantity_max, scale);
+    json_decimal(out, "order_notional_min", r->order_notional_min, CASH_SCALE);
+    json_decimal(out, "order_notional_max", terms->order_notional_max, CASH_SCALE);
+    json_integer(out, "fee_bps", terms->fee_bps);
+    json_integer(out, "fat_finger_confirm_bps", terms->fat_finger_confirm_bps);
+    json_integer(out, "fat_finger_block_bps", terms->fat_finger_block_bps);
+    json_integer(out, "nav_confirm_bps", terms->nav_confirm_bps);
+    json_integer(out, "collar_bps", terms->collar_bps);
+    json_integer(out, "breaker_bps", terms->breaker_bps);
+    json_integer(out, "volatility_bps", r->volatility_bps);
+    json_integer(out, "volatility_auction_ms", r->volatility_auction_ms);
+}
+
+void shape_auction(struct json_out *out, const struct auction_evt *auction, uint64_t time_ns,
+                   unsigned token_scale)
+{
+    if (auction->instrument == 0) {
+        json_raw(out, "null", 4);
+        out->comma = true;
+        return;
+    }
+    json_open(out, '{');
+    json_text(out, "phase", word_of_phase(auction->phase));
+    json_boolean(out, "final", auction->final != 0);
+    optional_price(out, "price", auction->price);
+    json_decimal(out, "quantity", auction->quantity, token_scale);
+    json_decimal(out, "surplus", auction->surplus, token_scale);
+    if (auction->surplus_side != 0)
+        json_text(out, "surplus_side", shape_side(auction->surplus_side));
+    else
+        json_null(out, "surplus_side");
+    json_id(out, "time", time_ns);
+    json_close(out, '}');
+}
+
+void shape_statistics(struct json_out *out, const struct statistics *of, unsigned token_scale)
+{
+    json_open(out, '{');
+    optional_instant(out, "day_begin", of->day_begin_ns);
+    optional_price(out, "open", of->open);
+    optional_price(out, "high", of->high);
+    optional_price(out, "low", of->low);
+    optional_price(out, "close", of->close);
+    optional_price(out, "vwap", statistics_vwap(of));
+    json_decimal(out, "volume", of->volume, token_scale);
+    json_decimal(out, "turnover", of->turnover, CASH_SCALE);
+    json_integer(out, "trades", (int64_t)of->trades);
+    json_close(out, '}');
+}
+
 void shape_instrument(struct json_out *out, const struct view *view,
                       const struct view_instrument *instrument)
 {
@@ -160,15 +301,15 @@ void shape_instrument(struct json_out *out, const struct view *view,
     json_text(out, "status", NAME_OF(statuses, terms->status));
     json_text(out, "trading_mode", NAME_OF(modes, terms->trading_mode));
     json_text(out, "phase", word_of_phase(state->phase));
+    optional_instant(out, "phase_end", state->phase_end_ns);
+    optional_instant(out, "schedule_next", state->schedule_next_ns);
     json_boolean(out, "breaker_tripped", state->breaker_tripped != 0);
     json_integer(out, "quantity_decimals", terms->token_scale);
     json_decimal(out, "tick", terms->tick, CASH_SCALE);
+    tick_table(out, instrument);
     json_decimal(out, "lot", terms->lot, terms->token_scale);
-    json_integer(out, "fee_bps", terms->fee_bps);
-    json_integer(out, "fat_finger_confirm_bps", terms->fat_finger_confirm_bps);
-    json_integer(out, "fat_finger_block_bps", terms->fat_finger_block_bps);
-    json_integer(out, "nav_confirm_bps", terms->nav_confirm_bps);
-    json_integer(out, "collar_bps", terms->collar_bps);
+    rules(out, instrument);
+    schedule(out, instrument);
     optional_price(out, "last_price", state->last_price);
     optional_price(out, "reference_price", state->reference_price);
     optional_price(out, "nav", state->nav);

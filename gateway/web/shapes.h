@@ -12,19 +12,36 @@
 
 enum { CASH_SCALE = 6 };
 
-// An object. `cancelled` is what was left of the order when it was cancelled, 0 = it was not.
+// What is to be said of an order besides what the view knows.
+struct order_note {
+    int64_t cancelled;        // what was left of it when it was cancelled; 0 = it was not
+    uint8_t reason;           // enum cancel_reason; 0 = none
+    int64_t minimum_quantity; // at entry; no order keeps it
+};
+// A trade as everybody sees it.
+struct public_trade {
+    uint64_t trade, time_ns;
+    int64_t price, quantity;
+    uint8_t taker_side;
+    uint8_t kind; // enum trade_kind
+};
+
+// Each of these writes an object.
 void shape_order(struct json_out *out, const struct view *view, const struct view_order *order,
-                 int64_t cancelled, uint8_t reason);
-// An object: one side of a trade, as its owner sees it.
+                 const struct order_note *note);
+// One side of a trade, as its owner sees it.
 void shape_fill(struct json_out *out, const struct view *view, const struct event *trade,
                 bool taker);
-// An object: a trade as everybody sees it.
-void shape_public_trade(struct json_out *out, uint64_t trade, int64_t price, int64_t quantity,
-                        unsigned token_scale, uint8_t taker_side, uint64_t time_ns);
+void shape_public_trade(struct json_out *out, const struct public_trade *trade,
+                        unsigned token_scale);
 void shape_instrument(struct json_out *out, const struct view *view,
-                      const struct view_instrument *instrument); // an object
+                      const struct view_instrument *instrument);
+// null if auction->instrument is 0.
+void shape_auction(struct json_out *out, const struct auction_evt *auction, uint64_t time_ns,
+                   unsigned token_scale);
+void shape_statistics(struct json_out *out, const struct statistics *of, unsigned token_scale);
 void shape_balance(struct json_out *out, const struct view *view,
-                   const struct balance_rec *balance);             // an object
+                   const struct balance_rec *balance);
 void shape_error(struct json_out *out, const struct fault *fault); // "error": {…}
 
 const char *shape_side(uint8_t side);

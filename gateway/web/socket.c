@@ -228,6 +228,7 @@ static void private_request(struct web *web, struct client *client, const struct
                             const struct reply *reply)
 {
     struct user *user = client->user;
+    const struct view_order *order;
     if (user == NULL) {
         reply_code(web, reply, REJECT_NOT_LOGGED_IN, 0, 0);
         return;
@@ -243,7 +244,15 @@ static void private_request(struct web *web, struct client *client, const struct
         orders_cancel_all(web, user, request, reply);
         break;
     case WEB_OP_amend:
-        orders_amend(web, user, request, reply);
+        if ((order = orders_named(web, user, request, reply)) != NULL)
+            orders_amend(web, user, order, request, reply);
+        break;
+    case WEB_OP_order_status:
+        if ((order = orders_named(web, user, request, reply)) != NULL)
+            orders_status(web, user, order, reply);
+        break;
+    case WEB_OP_mass_status:
+        orders_mass_status(web, user, request, reply);
         break;
     case WEB_OP_orders:
         private_send_orders(web, user, reply);

@@ -31,8 +31,9 @@
 
 enum {
     PROTOCOL_VERSION = 1,
-    SUBSCRIPTIONS_MAX = 64, // per connection
-    BOOK_DEPTH_MAX = 1000,  // levels per side of a snapshot
+    SUBSCRIPTIONS_MAX = 256, // per connection
+    BOOK_DEPTH_MAX = 1000,   // levels per side of a snapshot
+    BOOK_ORDERS_MAX = 5000,  // orders per side of a snapshot
     CHECKSUM_DEPTH = 10,
     DIRTY_BALANCES_MAX = 1024,
 };
@@ -44,7 +45,15 @@ struct history;
 struct login;
 struct pages;
 
-enum channel { CHANNEL_BOOK, CHANNEL_TRADES, CHANNEL_COUNT };
+enum channel {
+    CHANNEL_BOOK,        // L2: what shows at each price
+    CHANNEL_BEST,        // L1: the best level of each side
+    CHANNEL_BOOK_ORDERS, // L3: order by order
+    CHANNEL_TRADES,
+    CHANNEL_AUCTION, // indicative and final prices
+    CHANNEL_STATISTICS,
+    CHANNEL_COUNT,
+};
 
 struct subscription {
     uint32_t instrument;
@@ -87,6 +96,15 @@ struct dirty_balance {
     uint32_t account, asset;
 };
 
+// An order's update that waits for the event behind its own (private.c).
+struct held_order {
+    uint8_t event; // EVT_order_accepted or EVT_order_amended; 0 = none is held
+    bool priority_kept;
+    struct view_order order;
+    int64_t minimum_quantity;
+    uint64_t sequence, but;
+};
+
 struct web {
     const struct boot *boot;
     const struct config *config;
@@ -113,6 +131,7 @@ struct web {
     struct pages *pages;
     struct dirty_balance dirty[DIRTY_BALANCES_MAX]; // changed since the last flush
     size_t dirty_count;
+    struct held_order held;
     const char *state;      // of the venue, as last announced
     uint32_t session_dirty; // session that the present command has changed
     bool in_command;        // the view stands in the middle of a command
@@ -177,9 +196,20 @@ void orders_cancel_id(struct web *web, struct user *user, uint64_t order,
                       const struct reply *reply);
 void orders_cancel_all(struct web *web, struct user *user, const struct request *request,
                        const struct reply *reply);
-void orders_amend(struct web *web, struct user *user, const struct request *request,
-                  const struct reply *reply);
-// After view_apply. Returns the connection that has got this event as its answer, 0 = none.
+// An open order of the user's, by the fields order or client_order_id, or by its id. NULL: the
+// reply has been given.
+const struct view_order *orders_named(struct web *web, struct user *user,
+                                      const struct request *request, const struct reply *reply);
+const struct view_order *orders_by_id(struct web *web, struct user *user, uint64_t order,
+                                      const struct reply *reply);
+void orders_amend(struct web *web, struct user *user, const struct view_order *order,
+                  const struct request *request, const struct reply *reply);
+// State of one order, or of all that the request names, asked of the engine.
+void orders_status(struct web *web, struct user *user, const struct view_order *order,
+                   const struct reply *reply);
+void orders_mass_status(struct web *web, struct user *user, const struct request *request,
+                        const struct reply *reply);
+// After view_apply. Returns the connection whose answer tells of this event, 0 = none.
 uint64_t orders_on_event(struct web *web, const struct event *event);
 // Everything sent with a larger gateway_seq than this was not accepted.
 void orders_lost(struct web *web, uint64_t above);
@@ -191,21 +221,23 @@ void private_flush(struct web *web); // balances that have changed
 void private_send_orders(struct web *web, struct user *user, const struct reply *reply);
 void private_send_balances(struct web *web, struct user *user, const struct reply *reply);
 
-// ---- market.c --------------------------------------------------------------------------------
+// ---- market.c, subscribe.c -------------------------------------------------------------------
 
 CHECKED struct markets *markets_create(struct web *web);
 void markets_destroy(struct markets *markets);
 void markets_on_event(struct web *web, const struct event *event);
-void markets_flush(
-    struct web *web); // one change message per instrument for all commands since the last
+// One change message per instrument and channel for all commands since the last.
+void markets_flush(struct web *web);
+void markets_tick(struct web *web); // once a second
 void markets_subscribe(struct web *web, struct client *client, const struct request *request,
                        const struct reply *reply);
 void markets_unsubscribe(struct web *web, struct client *client, const struct request *request,
                          const struct reply *reply);
 void markets_leave(struct web *web, struct client *client);
 void markets_catch_up(struct web *web, struct client *client); // the snapshots that are owed
-void market_write_book(struct web *web,
-                       uint32_t instrument); // members of a book object: seq, bids, asks, checksum
+// Members of an object as a snapshot of the channel has them.
+void market_write(struct web *web, uint32_t instrument, enum channel channel);
+const char *market_channel_name(enum channel channel);
 
 // ---- history.c: what Postgres knows ----------------------------------------------------------
 
