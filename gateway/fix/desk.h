@@ -14,6 +14,9 @@
 // covers what an attach's last_gateway_seq says, and commands that a new core took before we
 // noticed that it is new.
 //
+// What events say of orders is told by order_events.c, what they answer by answers.c, what they say
+// of instruments by security_status.c.
+//
 // Threads: I/O thread. Failure: see session.h (desk->failed).
 #ifndef LONJA_GATEWAY_FIX_DESK_H
 #define LONJA_GATEWAY_FIX_DESK_H
@@ -23,10 +26,28 @@
 #include "gateway/common/view.h"
 #include "gateway/fix/flights.h"
 #include "gateway/fix/orders.h"
+#include "gateway/fix/report.h"
 #include "gateway/fix/request.h"
 #include "gateway/fix/shim.h"
+#include "gateway/fix/store.h"
 
 struct session;
+
+// A report whose order may get its terms by the next event of the command: told then.
+struct untold {
+    uint64_t order; // 0 = none
+    struct happening what;
+    struct request_id original;
+};
+
+// A mass cancel or mass status of ours that is being answered. A large one goes on in commands of
+// the core's own, which come right behind it: one at a time is all there can be.
+struct mass_answer {
+    struct request request; // gateway_seq 0 = none
+    uint32_t cancelled;
+    struct event *states; // order_status events, told when their number is known
+    size_t state_count, state_capacity;
+};
 
 struct desk {
     const char *venue; // our CompID
@@ -41,6 +62,9 @@ struct desk {
     uint32_t open_count;
     struct orders orders;
     struct flights flights;
+    struct untold untold;
+    struct mass_answer mass;
+    struct indication *indications; // by instrument: of the auctions that run
     uint64_t heard_seq; // gateway_seq of the last of our commands that was answered
     bool poss_resend;   // until the first attach: what is reported may have been so by a process
                         // before
@@ -53,6 +77,8 @@ CHECKED bool desk_open(struct desk *desk, const struct boot *boot, struct view *
                        struct link *link, const struct clock *clock);
 // Closes the stores. Returns false if one could not be closed cleanly.
 CHECKED bool desk_close(struct desk *desk);
+// Frees it as a crash would: for tests.
+void desk_abandon(struct desk *desk);
 
 // The session with that id, made with its store if it is new. NULL: the store cannot be opened, or
 // belongs to another CompID (logged).
@@ -62,6 +88,13 @@ struct session *desk_session(struct desk *desk, uint32_t id, const char *comp_id
 void desk_on_event(struct desk *desk, const struct event *event);
 // The link has attached (again): sessions that are logged on are opened anew.
 void desk_on_attached(struct desk *desk);
+
+// For those who tell: the session, NULL if it never logged on here; the place of an event; whether
+// it has not been told to the session yet, neither reported nor folded into the order.
+struct session *desk_find_session(const struct desk *desk, uint32_t id);
+struct store_reference desk_reference(const struct event *event, uint32_t side);
+bool desk_is_new(const struct desk *desk, uint32_t session_id,
+                 const struct store_reference *reference);
 
 // Hands what was appended to the stores to the system; before the sockets get it. Sets failed.
 void desk_flush(struct desk *desk);

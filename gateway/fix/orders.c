@@ -23,7 +23,7 @@ void orders_fini(struct orders *orders)
 
 bool fix_order_is_open(const struct fix_order *order)
 {
-    return order->leaves > 0 && !order->cancelled;
+    return order->leaves > 0 && order->ended == 0;
 }
 
 static size_t entry_allot(struct orders *orders, uint64_t order)

@@ -19,19 +19,33 @@
 
 #define ORDERS_IN_FLIGHT (1ull << 63)
 
+struct fix_terms { // of an order, beyond price and quantity; 0 = it has none
+    int64_t stop_price;
+    int64_t trail_offset;
+    int64_t display_quantity;
+    int64_t minimum_quantity;
+    uint64_t expire_ns;
+    uint32_t self_match_id;
+    uint8_t flags; // enum order_flag
+    uint8_t stp;   // enum stp_mode
+    uint8_t reserved[2];
+};
+
 struct fix_order { // kept in the stores as it is: no padding
     uint64_t order;
     uint64_t entered_ns;
     int64_t price, quantity, leaves;
     int64_t filled_notional; // cash units, exact: for AvgPx
+    struct fix_terms terms;  // a stop keeps its stop price when it has been triggered
     uint32_t session, account, instrument;
     uint8_t side, type, tif;
-    uint8_t cancelled;
+    uint8_t state; // enum order_state
+    char ended;    // OrdStatus of the end that is no fill: '4' cancelled, 'C' expired; 0 = none
     uint8_t client_id_bytes;
-    uint8_t reserved[3];
     char client_id[CLIENT_ID_BYTES_MAX];
+    uint8_t reserved[2];
 };
-static_assert(sizeof(struct fix_order) == 104, "order in the store");
+static_assert(sizeof(struct fix_order) == 152, "order in the store");
 
 struct orders {
     struct map by_id; // -> 1-based index

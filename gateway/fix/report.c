@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/decimal.h"
-#include "gateway/fix/resend.h"
+#include "gateway/fix/fix_time.h"
 
 enum { CASH_SCALE = 6, AVERAGE_SCALE = 8 };
 
@@ -86,8 +86,8 @@ static int64_t filled(const struct fix_order *order)
 
 static char status_of(const struct fix_order *order)
 {
-    if (order->cancelled)
-        return '4';
+    if (order->ended != 0)
+        return order->ended;
     if (order->leaves == 0)
         return '2';
     return filled(order) > 0 ? '1' : '0';
@@ -116,6 +116,57 @@ static void add_average(struct report *report, const struct fix_order *order, un
     add_decimal(report, 6, (int64_t)value, scale);
 }
 
+static char type_char(uint8_t type)
+{
+    return type == ORDER_TRAILING_STOP ? 'P' : (char)('0' + type);
+}
+
+static void add_exec_inst(struct report *report, const struct fix_terms *terms)
+{
+    if (terms->trail_offset != 0)
+        add_char(report, 18, 'a');
+    else if ((terms->flags & ORDER_POST_ONLY) != 0)
+        add_char(report, 18, '6');
+}
+
+// What the order has beyond price and quantity.
+static void add_more_terms(struct report *report, const struct fix_terms *terms,
+                           unsigned token_scale)
+{
+    add_exec_inst(report, terms);
+    if (terms->stop_price != 0)
+        add_decimal(report, 99, terms->stop_price, CASH_SCALE);
+    if (terms->trail_offset != 0) {
+        add_decimal(report, 211, terms->trail_offset, CASH_SCALE);
+        add_char(report, 836, '0');
+    }
+    if (terms->display_quantity != 0)
+        add_decimal(report, 111, terms->display_quantity, token_scale);
+    if (terms->minimum_quantity != 0)
+        add_decimal(report, 110, terms->minimum_quantity, token_scale);
+    if (terms->expire_ns != 0)
+        add_time(report, 126, terms->expire_ns);
+    if (terms->self_match_id != 0)
+        add_number(report, 2362, terms->self_match_id);
+    if (terms->stp != STP_NONE)
+        add_number(report, 2964, terms->stp);
+}
+
+static bool has_limit(uint8_t type)
+{
+    return type == ORDER_LIMIT || type == ORDER_STOP_LIMIT;
+}
+
+// Whether the market can meet it; only of orders that do not begin in the book.
+static void add_working(struct report *report, const struct fix_order *order)
+{
+    bool waits = order->state != ORDER_STATE_OPEN;
+    bool begins_outside = order->type == ORDER_STOP || order->type == ORDER_STOP_LIMIT ||
+                          order->type == ORDER_TRAILING_STOP || order->tif == TIF_AT_CLOSE;
+    if (begins_outside && fix_order_is_open(order))
+        add_char(report, 636, waits ? 'N' : 'Y');
+}
+
 static void add_terms(struct report *report, const struct fix_order *order,
                       const struct instrument_rec *terms)
 {
@@ -123,10 +174,12 @@ static void add_terms(struct report *report, const struct fix_order *order,
     add(report, 55, terms->symbol, strnlen(terms->symbol, sizeof terms->symbol));
     add_char(report, 54, (char)('0' + order->side));
     add_decimal(report, 38, order->quantity, terms->token_scale);
-    add_char(report, 40, (char)('0' + order->type));
-    if (order->type == ORDER_LIMIT)
+    add_char(report, 40, type_char(order->type));
+    if (has_limit(order->type))
         add_decimal(report, 44, order->price, CASH_SCALE);
     add_char(report, 59, (char)('0' + order->tif));
+    add_more_terms(report, &order->terms, terms->token_scale);
+    add_working(report, order);
 }
 
 static void add_fee(struct report *report, int64_t fee, const struct asset_rec *cash)
@@ -147,6 +200,8 @@ static void add_trade(struct report *report, const struct happening *what,
     add_decimal(report, 31, what->last_price, CASH_SCALE);
     add_decimal(report, 32, what->last_quantity, terms->token_scale);
     add_char(report, 851, what->liquidity);
+    if (what->liquidity == '4')
+        add_char(report, 574, '7'); // call auction
     const struct asset_rec *cash = view_asset(view, terms->cash_asset);
     ASSERT(cash != NULL);
     if (what->fee != 0)
@@ -160,14 +215,10 @@ static void begin(struct report *report)
     report->has_fee = false;
 }
 
-void report_order(struct report *report, const struct fix_order *order,
-                  const struct happening *what, const struct view *view)
+static void add_identity(struct report *report, const struct fix_order *order,
+                         const struct happening *what)
 {
-    const struct view_instrument *instrument = view_instrument(view, order->instrument);
-    ASSERT(instrument != NULL && order->client_id_bytes <= CLIENT_ID_BYTES_MAX);
-    const struct instrument_rec *terms = &instrument->terms;
     char exec_id[48] = "0"; // of a status report
-    begin(report);
     if (what->reference.sequence != 0)
         report_exec_id(exec_id, &what->reference);
     add_number(report, 37, order->order);
@@ -176,10 +227,28 @@ void report_order(struct report *report, const struct fix_order *order,
     else
         add(report, 11, order->client_id, order->client_id_bytes);
     add_id(report, 41, what->original);
-    add_id(report, 790, what->status_id);
+    add_id(report, what->total != 0 ? 584 : 790, what->status_id);
+    if (what->total != 0) {
+        add_number(report, 911, what->total);
+        add_char(report, 912, what->last ? 'Y' : 'N');
+    }
     add_text(report, 17, exec_id);
     add_char(report, 150, what->exec_type);
     add_char(report, 39, status_of(order));
+    if (what->exec_type == 'D')
+        add_char(report, 378, '5'); // self-trade prevention took a part of the quantity
+    if (what->priority != 0)
+        add_char(report, 638, what->priority);
+}
+
+void report_order(struct report *report, const struct fix_order *order,
+                  const struct happening *what, const struct view *view)
+{
+    const struct view_instrument *instrument = view_instrument(view, order->instrument);
+    ASSERT(instrument != NULL && order->client_id_bytes <= CLIENT_ID_BYTES_MAX);
+    const struct instrument_rec *terms = &instrument->terms;
+    begin(report);
+    add_identity(report, order, what);
     add_terms(report, order, terms);
     add_decimal(report, 151, fix_order_is_open(order) ? order->leaves : 0, terms->token_scale);
     add_decimal(report, 14, filled(order), terms->token_scale);
@@ -189,8 +258,8 @@ void report_order(struct report *report, const struct fix_order *order,
         add_trade(report, what, terms, view);
     if (what->text != NULL)
         add_text(report, 58, what->text);
-    if (what->reference.sequence != 0)
-        add_number(report, 5005, what->reference.sequence);
+    if (what->sequence != 0)
+        add_number(report, 5005, what->sequence);
 }
 
 // ---- refusals -----------------------------------------------------------------------------------
@@ -217,13 +286,32 @@ static char choice(uint8_t value)
     return value <= 9 ? (char)('0' + value) : (char)value;
 }
 
+static void add_refused_status(struct report *report, const struct request *request)
+{
+    if (request->kind != REQUEST_MASS_STATUS) {
+        add_id(report, 11, &request->client_id);
+        add_id(report, 790, &request->status_id);
+        return;
+    }
+    add_id(report, 584, &request->status_id);
+    add_text(report, 911, "0");
+    add_char(report, 912, 'Y');
+}
+
+static void add_nothing_done(struct report *report, uint64_t time_ns)
+{
+    add_text(report, 151, "0");
+    add_text(report, 14, "0");
+    add_text(report, 6, "0");
+    add_time(report, 60, time_ns);
+}
+
 void report_refused(struct report *report, const struct request *request, char exec_type,
                     const struct rejection *why, const char *exec_id, uint64_t time_ns)
 {
     begin(report);
     add_order_id(report, exec_type == 'I' ? request->order : 0);
-    add_id(report, 11, &request->client_id);
-    add_id(report, 790, &request->status_id);
+    add_refused_status(report, request);
     add_text(report, 17, exec_id);
     add_char(report, 150, exec_type);
     add_char(report, 39, '8');
@@ -236,15 +324,32 @@ void report_refused(struct report *report, const struct request *request, char e
              request->side != 0 && request->side != UINT8_MAX ? choice(request->side) : '7');
     if (request->quantity > 0)
         add_decimal(report, 38, request->quantity, request->token_scale);
-    if (request->type != 0 && request->type != UINT8_MAX)
-        add_char(report, 40, choice(request->type));
-    if (request->has_price)
+    if (request->type_sent != 0)
+        add_char(report, 40, request->type_sent);
+    if ((request->given & GIVEN_PRICE) != 0)
         add_decimal(report, 44, request->price, CASH_SCALE);
-    add_text(report, 151, "0");
-    add_text(report, 14, "0");
-    add_text(report, 6, "0");
-    add_time(report, 60, time_ns);
+    if (request->kind == REQUEST_NEW) {
+        if (request->tif != TIF_NOT_GIVEN)
+            add_char(report, 59, choice(request->tif));
+        add_more_terms(report, &request->terms, request->token_scale);
+    }
+    add_nothing_done(report, time_ns);
     add_reason(report, why, request->token_scale);
+}
+
+void report_no_orders(struct report *report, const struct request *request, uint64_t time_ns)
+{
+    begin(report);
+    add_order_id(report, 0);
+    add_refused_status(report, request);
+    add_text(report, 17, "0");
+    add_char(report, 150, 'I');
+    add_char(report, 39, '8');
+    add_text(report, 103, "5"); // unknown order
+    add_text(report, 55, request->symbol[0] != 0 ? request->symbol : "[N/A]");
+    add_char(report, 54, request->side != 0 ? choice(request->side) : '7');
+    add_nothing_done(report, time_ns);
+    add_text(report, 58, "no order is open");
 }
 
 void report_cancel_refused(struct report *report, const struct request *request,
@@ -273,30 +378,107 @@ void report_mass_cancel(struct report *report, const struct request *request,
                         const struct rejection *why, uint32_t count, const char *exec_id,
                         uint64_t time_ns)
 {
-    char type = request->instrument != 0 ? '1' : '7';
+    char type = request->all_or_one;
+    if (type == 0) // the request is gone with the process that took it
+        type = request->instrument != 0 ? '1' : '7';
     begin(report);
     add_id(report, 11, &request->client_id);
     add_text(report, 37, exec_id);
     add_char(report, 530, type);
     add_char(report, 531, why->code == REJECT_NONE ? type : '0');
     if (why->code != REJECT_NONE)
-        add_text(report, 532, "99");
+        add_text(report, 532, why->code == REJECT_UNKNOWN_SYMBOL ? "1" : "99");
     add_number(report, 533, count);
+    if (request->account != 0)
+        add_number(report, 1, request->account);
     if (request->symbol[0] != 0)
         add_text(report, 55, request->symbol);
+    if (request->side == SIDE_BUY || request->side == SIDE_SELL)
+        add_char(report, 54, choice(request->side));
     add_time(report, 60, time_ns);
     if (why->code != REJECT_NONE)
         add_reason(report, why, request->token_scale);
 }
 
+// ---- the market ---------------------------------------------------------------------------------
+
+struct phase_tags { // 326 is the nearest of the standard's; 625 tells every phase apart
+    const char *trading_status, *session_sub_id;
+};
+
+static struct phase_tags tags_of_phase(uint8_t phase)
+{
+    switch ((enum market_phase)phase) {
+    case PHASE_CLOSED:
+        return (struct phase_tags){"18", "5"}; // not available; post-trading
+    case PHASE_PRE_OPEN:
+        return (struct phase_tags){"21", "1"}; // pre-open; pre-trading
+    case PHASE_OPENING_AUCTION:
+        return (struct phase_tags){"22", "2"}; // opening rotation; opening auction
+    case PHASE_CONTINUOUS:
+        return (struct phase_tags){"17", "3"}; // ready to trade; continuous
+    case PHASE_VOLATILITY_AUCTION:
+        return (struct phase_tags){"5", "6"}; // price indication; intraday auction
+    case PHASE_HALTED:
+        return (struct phase_tags){"2", "7"}; // halt; quiescent
+    case PHASE_CLOSING_AUCTION:
+        return (struct phase_tags){"5", "4"}; // price indication; closing auction
+    }
+    ASSERT(false);
+    return (struct phase_tags){0};
+}
+
+// Both ends of the indicated range are the one price; what both sides have at it.
+static void add_indication(struct report *report, const struct indication *indication,
+                           unsigned token_scale)
+{
+    int64_t buys = indication->quantity, sells = indication->quantity;
+    if (indication->surplus_side == SIDE_BUY)
+        buys += indication->surplus;
+    if (indication->surplus_side == SIDE_SELL)
+        sells += indication->surplus;
+    if (indication->price == 0)
+        return;
+    add_decimal(report, 330, buys, token_scale);
+    add_decimal(report, 331, sells, token_scale);
+    add_decimal(report, 332, indication->price, CASH_SCALE);
+    add_decimal(report, 333, indication->price, CASH_SCALE);
+}
+
+void report_security_status(struct report *report, const char *symbol,
+                            const struct request_id *status_id, const struct security_state *state)
+{
+    begin(report);
+    add_id(report, 324, status_id);
+    add_text(report, 55, symbol);
+    add_char(report, 325, state->unsolicited ? 'Y' : 'N');
+    if (state->instrument == NULL) {
+        add_text(report, 326, "20"); // unknown or invalid
+        add_time(report, 60, state->time_ns);
+        return;
+    }
+    const struct instrument_state_rec *now = &state->instrument->state;
+    struct phase_tags tags = tags_of_phase(now->phase);
+    bool tripped = now->breaker_tripped != 0;
+    add_text(report, 326, tripped ? "2" : tags.trading_status);
+    add_text(report, 625, tags.session_sub_id);
+    if (state->indication->phase == now->phase)
+        add_indication(report, state->indication, state->instrument->terms.token_scale);
+    if (now->last_price != 0)
+        add_decimal(report, 31, now->last_price, CASH_SCALE);
+    add_time(report, 60, state->time_ns);
+    if (tripped)
+        add_text(report, 58, "the circuit breaker is tripped");
+}
+
 void report_business_reject(struct report *report, const struct request *request, unsigned reason,
                             const char *text)
 {
-    static const char types[] = "DFGHq"; // in the order of enum request_kind
     begin(report);
     add_number(report, 45, request->session_seq);
-    add_char(report, 372, types[request->kind]);
-    add_id(report, 379, &request->client_id);
+    add_text(report, 372, request_type(request->kind));
+    add_id(report, 379,
+           request->client_id.bytes > 0 ? &request->client_id : &request->status_id);
     add_number(report, 380, reason);
     add_text(report, 58, text);
 }

@@ -3,18 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "gateway/fix/frame.h"
-
-void fix_time(char out[FIX_TIME_BYTES], uint64_t wall_ns)
-{
-    time_t seconds = (time_t)(wall_ns / 1000000000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    size_t length = strftime(out, FIX_TIME_BYTES, "%Y%m%d-%H:%M:%S", &utc);
-    snprintf(out + length, FIX_TIME_BYTES - length, ".%03u", (unsigned)(wall_ns / 1000000 % 1000));
-}
 
 size_t fix_wrap(char *out, size_t size, const char *body, size_t body_bytes)
 {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/fix/fix_time.h"
 #include "gateway/fix/store.h"
 
 struct resend {
@@ -27,9 +28,6 @@ enum { RESEND_MESSAGE_BYTES_MAX = STORE_MESSAGE_BYTES_MAX + 128 };
 size_t resend_next(struct resend *resend, struct store *store, const struct resend_route *route,
                    uint64_t wall_ns, char out[RESEND_MESSAGE_BYTES_MAX]);
 
-// "20261120-11:12:13.123" and NUL.
-enum { FIX_TIME_BYTES = 22 };
-void fix_time(char out[FIX_TIME_BYTES], uint64_t wall_ns);
 // Puts BeginString and BodyLength before `body` and CheckSum behind it; returns the length.
 size_t fix_wrap(char *out, size_t size, const char *body, size_t body_bytes);
 

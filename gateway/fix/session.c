@@ -15,6 +15,7 @@
 #include "base/decimal.h"
 #include "base/log.h"
 #include "gateway/fix/frame.h"
+#include "gateway/fix/security_status.h"
 #include "gateway/fix/trading.h"
 
 #define STORE_BYTES_ADVISED (1ull << 30) // docs/fix.md asks for a reset behind it
@@ -82,6 +83,7 @@ static void on_logged_off(void *context)
     log_info("logged off session=%u", session->id);
     session->resend = (struct resend){0};
     session->reset = false;
+    security_status_forget(session);
     if (session->opened) {
         session->opened = false;
         session->close_wanted = true;
@@ -138,7 +140,7 @@ static void on_keep(void *context, uint32_t number, bool application, const char
                     size_t count)
 {
     struct session *session = context;
-    if (!application)
+    if (!application || session->passing)
         return; // a number without a message is gap-filled
     struct store_record record = session->keeping;
     record.number = number;
@@ -216,6 +218,7 @@ static void session_free(struct session *session)
     if (session->layer != NULL)
         fix_session_destroy(session->layer);
     free(session->waiting);
+    security_status_forget(session);
     free(session);
 }
 
@@ -350,9 +353,11 @@ void session_send(struct session *session, const struct session_message *message
         (struct store_record){.reference = message->reference,
                               .state = message->order,
                               .state_bytes = message->order != NULL ? sizeof *message->order : 0};
+    session->passing = message->passing;
     fix_session_send(session->layer, message->msg_type, again, message->fields,
                      message->field_count, message->group, message->group != NULL ? 1 : 0);
     session->keeping = (struct store_record){0};
+    session->passing = false;
 }
 
 bool session_resend_some(struct session *session, size_t budget, uint64_t wall_ns)

@@ -20,6 +20,11 @@ struct session_wire { // a connection, as the session sees it
     void *context;
 };
 
+struct subscription { // to an instrument's status
+    uint32_t instrument;
+    struct request_id id; // 324
+};
+
 struct session {
     struct desk *desk;
     uint32_t id;
@@ -33,10 +38,13 @@ struct session {
     struct fix_session *layer;
     struct store store;
     struct store_record keeping;     // what the message being sent reports
+    bool passing;                    // the message being sent is not kept
     const struct session_wire *wire; // NULL = not connected
     struct resend resend;
     struct request *waiting; // for the id of an order that is in flight; in order
     size_t waiting_count, waiting_capacity;
+    struct subscription *subscriptions; // of this connection
+    size_t subscription_count;
 };
 
 // Opens the store (makes one if comp_id is given) and the session layer. NULL with *error = -errno.
@@ -73,6 +81,7 @@ struct session_message {
     const struct fix_group *group; // NULL = none
     struct store_reference reference;
     const struct fix_order *order; // NULL = none
+    bool passing;                  // is not kept: a resend fills the gap
 };
 void session_send(struct session *session, const struct session_message *message);
 

@@ -507,16 +507,27 @@ void fix_session_send(struct fix_session *session, const char *msg_type, bool po
     session->layer.send(message);
 }
 
-bool fix_message_field(const struct fix_message *message, uint32_t tag, struct fix_text *out)
+static bool field_of(const FIX::FieldMap &map, uint32_t tag, struct fix_text *out)
 {
     int number = static_cast<int>(tag);
-    const FIX::FieldMap *map = &message->message->getHeader();
-    if (!map->isSetField(number))
-        map = message->message;
-    if (!map->isSetField(number))
+    if (!map.isSetField(number))
         return false;
-    const std::string &value = map->getField(number);
+    const std::string &value = map.getField(number);
     out->at = value.data();
     out->bytes = value.size();
     return true;
+}
+
+bool fix_message_field(const struct fix_message *message, uint32_t tag, struct fix_text *out)
+{
+    return field_of(message->message->getHeader(), tag, out) ||
+           field_of(*message->message, tag, out);
+}
+
+bool fix_message_group_field(const struct fix_message *message, uint32_t count_tag, uint32_t entry,
+                             uint32_t tag, struct fix_text *out)
+{
+    int count = static_cast<int>(count_tag), number = static_cast<int>(entry);
+    const FIX::FieldMap &map = *message->message;
+    return map.hasGroup(number, count) && field_of(map.getGroupRef(number, count), tag, out);
 }

@@ -99,6 +99,9 @@ void fix_session_send(struct fix_session *session, const char *msg_type, bool po
 
 // True and *out if the field is in the message (its header, then its body).
 bool fix_message_field(const struct fix_message *message, uint32_t tag, struct fix_text *out);
+// The same of the group that count_tag counts; entries are numbered from 1.
+bool fix_message_group_field(const struct fix_message *message, uint32_t count_tag, uint32_t entry,
+                             uint32_t tag, struct fix_text *out);
 
 #ifdef __cplusplus
 }

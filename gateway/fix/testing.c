@@ -32,10 +32,15 @@ static void gateway_sees(struct venue *venue, const struct event *event)
         desk_on_attached(&venue->desk);
 }
 
-static void core_apply(struct venue *venue, struct command *command)
+static uint64_t core_time(const struct venue *venue)
+{
+    return clock_wall_ns(&clock_system) + venue->ahead_ns;
+}
+
+static void core_apply_one(struct venue *venue, struct command *command)
 {
     command->header.sequence = ++venue->sequence;
-    command->header.time_ns = clock_wall_ns(&clock_system);
+    command->header.time_ns = core_time(venue);
     venue->sink.position = 0;
     venue->sink.count = 0;
     engine_apply(venue->engine, command, &venue->sink);
@@ -46,6 +51,14 @@ static void core_apply(struct venue *venue, struct command *command)
         history_add(venue, &events[i]);
         gateway_sees(venue, &events[i]);
     }
+}
+
+static void core_apply(struct venue *venue, struct command *command)
+{
+    struct command more;
+    core_apply_one(venue, command);
+    while (engine_continuation(venue->engine, &more))
+        core_apply_one(venue, &more);
 }
 
 void venue_run(struct venue *venue)
@@ -59,6 +72,17 @@ void venue_run(struct venue *venue)
     assert_false(venue->desk.failed);
 }
 
+static struct command by_core(uint8_t type)
+{
+    struct command command;
+    memset(&command, 0, sizeof command);
+    command.header = (struct command_header){.slots = command_slots(type, 0),
+                                             .type = type,
+                                             .version = SCHEMA_VERSION,
+                                             .gateway = GATEWAY_CORE};
+    return command;
+}
+
 static struct command by_admin(uint8_t type, size_t tail_bytes)
 {
     struct command command;
@@ -69,6 +93,35 @@ static struct command by_admin(uint8_t type, size_t tail_bytes)
                                              .gateway = GATEWAY_ADMIN,
                                              .incarnation = 1};
     return command;
+}
+
+void venue_advance(struct venue *venue, uint64_t ns)
+{
+    venue->ahead_ns += ns;
+    for (;;) {
+        uint64_t deadline = engine_next_deadline_ns(venue->engine);
+        if (deadline > core_time(venue))
+            return;
+        struct command tick = by_core(CMD_clock_tick);
+        tick.body.clock_tick.deadline_ns = deadline;
+        core_apply(venue, &tick);
+    }
+}
+
+void venue_set_phase(struct venue *venue, uint8_t phase)
+{
+    struct command c = by_admin(CMD_instrument_phase, 0);
+    c.body.instrument_phase.instrument = INSTRUMENT;
+    c.body.instrument_phase.phase = phase;
+    core_apply(venue, &c);
+}
+
+void venue_trip_breaker(struct venue *venue, bool tripped)
+{
+    struct command c = by_admin(CMD_breaker_set, 0);
+    c.body.breaker_set.instrument = INSTRUMENT;
+    c.body.breaker_set.tripped = tripped;
+    core_apply(venue, &c);
 }
 
 static void set_up_assets(struct venue *venue)
@@ -100,10 +153,7 @@ static void set_up_assets(struct venue *venue)
                                                         .fee_bps = 10};
     text_field_set(c.body.instrument_set.symbol, SYMBOL_BYTES_MAX, "PORT", 4);
     core_apply(venue, &c);
-    c = by_admin(CMD_instrument_phase, 0);
-    c.body.instrument_phase.instrument = INSTRUMENT;
-    c.body.instrument_phase.phase = PHASE_CONTINUOUS;
-    core_apply(venue, &c);
+    venue_set_phase(venue, PHASE_CONTINUOUS);
 }
 
 static void deposit(struct venue *venue, uint32_t account, uint32_t asset, int64_t amount)
@@ -138,7 +188,7 @@ static void set_up_member(struct venue *venue, uint32_t session)
     c.body.session_set.session = session;
     c.body.session_set.member = session;
     c.body.session_set.gateway = GATEWAY_FIX;
-    c.body.session_set.flags = session == 2 ? SESSION_CANCEL_ON_DISCONNECT : 0;
+    c.body.session_set.flags = session == 2 ? SESSION_CANCEL_ON_DISCONNECT : SESSION_MEMBER_SCOPE;
     c.body.session_set.account_count = 1;
     account += 100;
     memcpy(command_tail_writable(&c), &account, sizeof account);
@@ -160,6 +210,10 @@ static void engine_make(struct venue *venue)
         .balances_max = (uint32_t)config->limits_balances_max,
         .orders_max = (uint32_t)config->limits_orders_max,
         .levels_max = (uint32_t)config->limits_levels_max,
+        .stops_max = (uint32_t)config->limits_stops_max,
+        .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
+        .stops_max = (uint32_t)config->limits_stops_max,
+        .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
         .command_events_max = (uint32_t)config->limits_command_events_max};
     size_t bytes = (engine_bytes(&limits) + 63) / 64 * 64;
     venue->engine_memory = aligned_alloc(64, bytes);
@@ -219,13 +273,7 @@ static void gateway_die(struct venue *venue, bool clean)
     if (clean) {
         assert_true(desk_close(&venue->desk));
     } else {
-        for (uint32_t i = 0; i < venue->desk.open_count; i++)
-            session_abandon(venue->desk.open[i]);
-        orders_fini(&venue->desk.orders);
-        flights_fini(&venue->desk.flights);
-        fix_dialect_destroy(venue->desk.dialect);
-        free(venue->desk.sessions);
-        free(venue->desk.open);
+        desk_abandon(&venue->desk);
     }
     command_ring_close(&venue->link.ring);
     view_destroy(venue->view);

@@ -40,6 +40,7 @@ struct venue {
     struct event *history; // every event ever: the tape
     size_t history_count, history_capacity;
     uint64_t sequence;
+    uint64_t ahead_ns; // of the core's time before the clock's
     struct event_ring_control core;
     struct peer peers[PEERS];
 };
@@ -50,6 +51,10 @@ void venue_close(struct venue *venue);
 void venue_restart_gateway(struct venue *venue, bool clean);
 // The core takes what is in the ring; the desk sees the events.
 void venue_run(struct venue *venue);
+// The core's time goes on by so much, and what is due happens.
+void venue_advance(struct venue *venue, uint64_t ns);
+void venue_set_phase(struct venue *venue, uint8_t phase); // of PORT, by an administrator
+void venue_trip_breaker(struct venue *venue, bool tripped);
 // The core loses what is in the ring, as when it dies; it may be there again before the gateway
 // knows.
 void venue_lose_commands(struct venue *venue);

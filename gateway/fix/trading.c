@@ -1,11 +1,13 @@
 #include "gateway/fix/trading.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/fix/report.h"
+#include "gateway/fix/security_status.h"
 
 enum outcome { DONE, WAITS };
 
@@ -61,6 +63,7 @@ void trading_refuse(struct session *session, const struct request *request,
         send_report(session, "8", &report);
         break;
     case REQUEST_STATUS:
+    case REQUEST_MASS_STATUS:
         report_refused(&report, request, 'I', &why, "0", now);
         send_report(session, "8", &report);
         break;
@@ -73,8 +76,10 @@ void trading_refuse(struct session *session, const struct request *request,
         report_mass_cancel(&report, request, &why, 0, exec_id, now);
         send_report(session, "r", &report);
         break;
+    case REQUEST_SECURITY_STATUS:
+        ASSERT(false); // is never a command
     }
-    if (request->gateway_seq != 0)
+    if (request->gateway_seq != 0 && request_takes_id(request))
         mean(session, &request->client_id, 0);
 }
 
@@ -85,6 +90,7 @@ static enum outcome refuse(struct session *session, const struct request *reques
     return DONE;
 }
 
+// What we know of an order that is done, or was sent twice; of an open one the engine is asked.
 static enum outcome tell_status(struct session *session, const struct request *request,
                                 const struct fix_order *order)
 {
@@ -121,8 +127,46 @@ static enum outcome launch(struct session *session, struct request *request,
     memcpy(command_tail_writable(command), request->client_id.text, request->client_id.bytes);
     request->gateway_seq = link_send(session->desk->link);
     flights_add(&session->desk->flights, request);
-    mean(session, &request->client_id, ORDERS_IN_FLIGHT | request->gateway_seq);
+    if (request_takes_id(request))
+        mean(session, &request->client_id, ORDERS_IN_FLIGHT | request->gateway_seq);
     return DONE;
+}
+
+static_assert(offsetof(struct order_new_terms_cmd, stop_price) == sizeof(struct order_new_cmd),
+              "an order with terms begins as one without");
+
+static void fill_new(struct command *command, const struct request *request)
+{
+    const struct fix_terms *terms = &request->terms;
+    const struct order_new_cmd body = {.account = request->account,
+                                       .instrument = request->instrument,
+                                       .side = request->side,
+                                       .type = request->type,
+                                       .tif = request->tif,
+                                       .flags = terms->flags,
+                                       .client_id_bytes = request->client_id.bytes,
+                                       .stp = terms->stp,
+                                       .price = request->price,
+                                       .quantity = request->quantity,
+                                       .confirm_ref = request->confirm_ref,
+                                       .self_match_id = terms->self_match_id};
+    memcpy(&command->body, &body, sizeof body);
+    if (command->header.type != CMD_order_new_terms)
+        return;
+    struct order_new_terms_cmd *more = &command->body.order_new_terms;
+    more->stop_price = terms->stop_price;
+    more->trail_offset = terms->trail_offset;
+    more->display_quantity = terms->display_quantity;
+    more->minimum_quantity = terms->minimum_quantity;
+    more->expire_ns = terms->expire_ns;
+}
+
+static uint8_t new_type(const struct fix_terms *terms)
+{
+    bool plain = terms->stop_price == 0 && terms->trail_offset == 0 &&
+                 terms->display_quantity == 0 && terms->minimum_quantity == 0 &&
+                 terms->expire_ns == 0;
+    return plain ? CMD_order_new : CMD_order_new_terms;
 }
 
 static enum outcome take_new(struct session *session, struct request *request)
@@ -136,20 +180,10 @@ static enum outcome take_new(struct session *session, struct request *request)
                            order); // it may be the same order: tell, do not double
     if (known != 0)
         return refuse(session, request, because(REJECT_DUPLICATE_CLIENT_ID, 0, 0, 0));
-    struct command *command = claim(session, request, CMD_order_new);
+    struct command *command = claim(session, request, new_type(&request->terms));
     if (command == NULL)
         return DONE;
-    struct order_new_cmd *body = &command->body.order_new;
-    body->account = request->account;
-    body->instrument = request->instrument;
-    body->side = request->side;
-    body->type = request->type;
-    body->tif = request->tif;
-    body->flags = request->flags;
-    body->client_id_bytes = request->client_id.bytes;
-    body->price = request->price;
-    body->quantity = request->quantity;
-    body->confirm_ref = request->confirm_ref;
+    fill_new(command, request);
     return launch(session, request, command);
 }
 
@@ -172,6 +206,27 @@ static enum outcome resolve(struct session *session, struct request *request,
     return DONE;
 }
 
+// What an amend cannot change it may say again, as it is.
+static struct refusal unchangeable(const struct request *request, const struct fix_order *order)
+{
+    const struct fix_terms *asked = &request->terms, *now = &order->terms;
+    const struct {
+        uint32_t given;
+        int64_t asked, now, tag;
+    } fields[] = {
+        {GIVEN_MINIMUM, asked->minimum_quantity, now->minimum_quantity, 110},
+        {GIVEN_EXPIRE, (int64_t)asked->expire_ns, (int64_t)now->expire_ns, 126},
+        {GIVEN_TRAIL_OFFSET, asked->trail_offset, now->trail_offset, 211},
+        {GIVEN_EXEC_INST, asked->flags & ORDER_POST_ONLY, now->flags & ORDER_POST_ONLY, 18},
+        {GIVEN_SELF_MATCH_ID, asked->self_match_id, now->self_match_id, 2362},
+        {GIVEN_STP, asked->stp, now->stp, 2964},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if ((request->given & fields[i].given) != 0 && fields[i].asked != fields[i].now)
+            return because(REJECT_AMEND_FIELD, 0, fields[i].asked, fields[i].tag);
+    return because(REJECT_NONE, 0, 0, 0);
+}
+
 // What the request says of the order must be so: an instruction meant for another order is not
 // carried out.
 static struct refusal mismatch(const struct request *request, const struct fix_order *order)
@@ -186,7 +241,7 @@ static struct refusal mismatch(const struct request *request, const struct fix_o
         return because(REJECT_ORDER_TYPE, 0, request->type, 40);
     if (request->tif != TIF_NOT_GIVEN && request->tif != order->tif)
         return because(REJECT_TIME_IN_FORCE, 0, request->tif, 59);
-    return because(REJECT_NONE, 0, 0, 0);
+    return unchangeable(request, order);
 }
 
 // The order a cancel or amend means, when all is as it should be; else NULL and *outcome.
@@ -224,6 +279,8 @@ static enum outcome take_cancel(struct session *session, struct request *request
     return launch(session, request, command);
 }
 
+// FIX states the whole order again; the engine is told what is to change. A stop price and a slice
+// that are as they were are none of it: once triggered, a stop has no stop price to the engine.
 static enum outcome take_amend(struct session *session, struct request *request)
 {
     enum outcome outcome;
@@ -231,12 +288,17 @@ static enum outcome take_amend(struct session *session, struct request *request)
     struct command *command = order != NULL ? claim(session, request, CMD_order_amend) : NULL;
     if (command == NULL)
         return outcome;
+    const struct fix_terms *asked = &request->terms, *now = &order->terms;
     struct order_amend_cmd *body = &command->body.order_amend;
     body->order = order->order;
     body->account = request->account != 0 ? request->account : order->account;
     body->client_id_bytes = request->client_id.bytes;
+    body->flags = asked->flags & (ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV);
     body->quantity = request->quantity;
-    body->price = request->has_price ? request->price : order->price;
+    body->price = request->price;
+    body->stop_price = asked->stop_price != now->stop_price ? asked->stop_price : 0;
+    body->display_quantity =
+        asked->display_quantity != now->display_quantity ? asked->display_quantity : 0;
     return launch(session, request, command);
 }
 
@@ -250,6 +312,8 @@ static enum outcome take_mass_cancel(struct session *session, struct request *re
     struct order_mass_cancel_cmd *body = &command->body.order_mass_cancel;
     body->account = request->account;
     body->instrument = request->instrument;
+    body->side = request->side;
+    body->scope = request->scope;
     body->client_id_bytes = request->client_id.bytes;
     return launch(session, request, command);
 }
@@ -262,7 +326,29 @@ static enum outcome take_status(struct session *session, struct request *request
     if (order == NULL)
         return refuse(session, request,
                       because(REJECT_UNKNOWN_ORDER, 0, (int64_t)request->order, 0));
-    return tell_status(session, request, order);
+    if (!fix_order_is_open(order))
+        return tell_status(session, request, order); // the engine has forgotten it
+    struct command *command = claim(session, request, CMD_order_status);
+    if (command == NULL)
+        return DONE;
+    struct order_status_cmd *body = &command->body.order_status;
+    body->order = order->order;
+    body->account = order->account;
+    body->client_id_bytes = request->client_id.bytes;
+    return launch(session, request, command);
+}
+
+static enum outcome take_mass_status(struct session *session, struct request *request)
+{
+    struct command *command = claim(session, request, CMD_order_status);
+    if (command == NULL)
+        return DONE;
+    struct order_status_cmd *body = &command->body.order_status;
+    body->account = request->account;
+    body->instrument = request->instrument;
+    body->side = request->side;
+    body->client_id_bytes = request->client_id.bytes;
+    return launch(session, request, command);
 }
 
 static enum outcome take(struct session *session, struct request *request)
@@ -278,6 +364,10 @@ static enum outcome take(struct session *session, struct request *request)
         return take_status(session, request);
     case REQUEST_MASS_CANCEL:
         return take_mass_cancel(session, request);
+    case REQUEST_MASS_STATUS:
+        return take_mass_status(session, request);
+    case REQUEST_SECURITY_STATUS:
+        break; // has been answered
     }
     ASSERT(false);
     return DONE;
@@ -310,6 +400,8 @@ enum fix_taken trading_on_message(struct session *session, const struct fix_mess
         *wrong_tag = (uint32_t)refusal.argument;
         return FIX_VALUE_REFUSED;
     }
+    if (request.kind == REQUEST_SECURITY_STATUS)
+        return security_status_requested(session, &request, &refusal, wrong_tag);
     if (refusal.missing)
         refuse_missing(session, &request, refusal.argument);
     else if (refusal.code != REJECT_NONE)

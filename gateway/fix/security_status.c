@@ -1,0 +1,141 @@
+#include "gateway/fix/security_status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/fix/report.h"
+
+enum { UNKNOWN_ID = 1 }; // BusinessRejectReason
+
+static void send_status(struct session *session, const char *symbol,
+                        const struct request_id *status_id, const struct security_state *state)
+{
+    struct report report;
+    report_security_status(&report, symbol, status_id, state);
+    const struct session_message message = {.msg_type = "f",
+                                            .fields = report.fields,
+                                            .field_count = report.field_count,
+                                            .passing = true};
+    session_send(session, &message);
+}
+
+// ---- subscriptions: one per instrument ----------------------------------------------------------
+
+static struct subscription *find(const struct session *session, uint32_t instrument)
+{
+    for (size_t i = 0; i < session->subscription_count; i++)
+        if (session->subscriptions[i].instrument == instrument)
+            return &session->subscriptions[i];
+    return NULL;
+}
+
+static void subscribe(struct session *session, const struct request *request)
+{
+    struct subscription *entry = find(session, request->instrument);
+    if (entry == NULL) {
+        session->subscriptions =
+            realloc(session->subscriptions,
+                    (session->subscription_count + 1) * sizeof *session->subscriptions);
+        ASSERT(session->subscriptions != NULL);
+        entry = &session->subscriptions[session->subscription_count++];
+    }
+    *entry = (struct subscription){request->instrument, request->status_id};
+}
+
+static bool unsubscribe(struct session *session, const struct request *request)
+{
+    struct subscription *entry = find(session, request->instrument);
+    if (entry == NULL || entry->id.bytes != request->status_id.bytes ||
+        memcmp(entry->id.text, request->status_id.text, entry->id.bytes) != 0)
+        return false;
+    *entry = session->subscriptions[--session->subscription_count];
+    return true;
+}
+
+void security_status_forget(struct session *session)
+{
+    free(session->subscriptions);
+    session->subscriptions = NULL;
+    session->subscription_count = 0;
+}
+
+// ---- requests -----------------------------------------------------------------------------------
+
+static void refuse_unknown(struct session *session, const struct request *request)
+{
+    struct report report;
+    report_business_reject(&report, request, UNKNOWN_ID, "there is no such subscription");
+    const struct session_message message = {
+        .msg_type = "j", .fields = report.fields, .field_count = report.field_count};
+    session_send(session, &message);
+}
+
+enum fix_taken security_status_requested(struct session *session, const struct request *request,
+                                         const struct refusal *refusal, uint32_t *wrong_tag)
+{
+    const struct desk *desk = session->desk;
+    bool known = request->instrument != 0;
+    *wrong_tag = 263;
+    if (request->subscription < '0' || request->subscription > '2')
+        return FIX_VALUE_REFUSED;
+    *wrong_tag = (uint32_t)refusal->argument;
+    if (refusal->code != REJECT_NONE && refusal->code != REJECT_UNKNOWN_SYMBOL)
+        return FIX_VALUE_REFUSED;
+    if (request->subscription == '2') {
+        if (!unsubscribe(session, request))
+            refuse_unknown(session, request);
+        return FIX_TAKEN;
+    }
+    if (request->subscription == '1' && known)
+        subscribe(session, request);
+    const struct security_state state = {.instrument =
+                                             view_instrument(desk->view, request->instrument),
+                                         .indication = &desk->indications[request->instrument],
+                                         .time_ns = clock_wall_ns(desk->clock)};
+    send_status(session, request->symbol, &request->status_id, &state);
+    return FIX_TAKEN;
+}
+
+// ---- events -------------------------------------------------------------------------------------
+
+static void tell_subscribers(struct desk *desk, uint32_t instrument, uint64_t time_ns)
+{
+    char symbol[SYMBOL_BYTES_MAX + 1] = {0};
+    const struct security_state state = {.instrument = view_instrument(desk->view, instrument),
+                                         .indication = &desk->indications[instrument],
+                                         .unsolicited = true,
+                                         .time_ns = time_ns};
+    if (state.instrument == NULL)
+        return;
+    memcpy(symbol, state.instrument->terms.symbol, SYMBOL_BYTES_MAX);
+    for (uint32_t i = 0; i < desk->open_count; i++) {
+        struct session *session = desk->open[i];
+        const struct subscription *entry = find(session, instrument);
+        if (entry != NULL && session_logged_on(session))
+            send_status(session, symbol, &entry->id, &state);
+    }
+}
+
+// The uncross ends what was indicated; the state that follows it is told.
+static void on_auction(struct desk *desk, const struct event *event)
+{
+    const struct auction_evt *auction = &event->body.auction;
+    struct indication *indication = &desk->indications[auction->instrument];
+    *indication = (struct indication){.price = auction->price,
+                                      .quantity = auction->quantity,
+                                      .surplus = auction->surplus,
+                                      .phase = auction->phase,
+                                      .surplus_side = auction->surplus_side};
+    if (auction->final != 0)
+        *indication = (struct indication){0};
+    else
+        tell_subscribers(desk, auction->instrument, event->header.time_ns);
+}
+
+void security_status_on_event(struct desk *desk, const struct event *event)
+{
+    if (event->header.type == EVT_auction)
+        on_auction(desk, event);
+    else if (event->header.type == EVT_instrument_state)
+        tell_subscribers(desk, event->body.instrument_state.instrument, event->header.time_ns);
+}
