@@ -101,8 +101,8 @@ static void digits_off_the_grid_are_refused_and_never_rounded(void **state)
     peer_expect(atlantic, "35=j|372=D|379=A8|380=5|");
     peer_send(atlantic, "35=D|11=A9|55=FISH|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
     peer_expect(atlantic, "35=8|11=A9|39=8|5004=80|103=1|55=FISH|");
-    peer_send(atlantic, "35=D|11=B1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|110=1|");
-    peer_expect(atlantic, "35=3|371=110|373=0|"); // MinQty: an instruction that we would drop
+    peer_send(atlantic, "35=D|11=B1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|388=0|");
+    peer_expect(atlantic, "35=3|371=388|373=0|"); // discretion: an instruction that we would drop
     peer_send(atlantic, "35=V|262=1|");
     peer_expect(atlantic, "35=3|372=V|373=11|");
     peer_send(atlantic, "35=9|37=1|11=a|41=b|39=0|434=1|");
@@ -153,7 +153,7 @@ static void a_cancel_that_overtakes_its_acknowledgement_waits_for_it(void **stat
     peer_expect(atlantic, "35=9|11=A6|39=0|5004=20|"); // the wrong side: not carried out
 }
 
-static void an_amend_lowers_the_quantity_and_moves_the_client_id(void **state)
+static void an_amend_changes_the_quantity_and_moves_the_client_id(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0];
@@ -161,12 +161,16 @@ static void an_amend_lowers_the_quantity_and_moves_the_client_id(void **state)
     order(atlantic, "A1", '1', "5", "100");
     peer_send(atlantic, "35=G|41=A1|11=A2|55=PORT|54=1|60=20261120-10:00:00|38=2|40=2|44=100|");
     venue_run(venue);
-    peer_expect(atlantic, "35=8|11=A2|41=A1|150=5|39=0|38=2|151=2|");
-    peer_send(atlantic, "35=G|41=A2|11=A3|55=PORT|54=1|60=20261120-10:00:00|38=4|40=2|44=100|");
+    peer_expect(atlantic, "35=8|11=A2|41=A1|150=5|39=0|38=2|151=2|44=100|638=0|");
+    peer_send(atlantic, "35=G|41=A2|11=A3|55=PORT|54=1|60=20261120-10:00:00|38=4|40=2|44=99|");
     venue_run(venue);
-    peer_expect(atlantic, "35=9|11=A3|41=A2|434=2|5004=55|");
-    peer_send(atlantic, "35=H|11=A2|55=PORT|54=1|790=Q|");
-    peer_expect(atlantic, "35=8|11=A2|790=Q|17=0|150=I|39=0|38=2|151=2|");
+    peer_expect(atlantic, "35=8|11=A3|41=A2|150=5|39=0|38=4|151=4|44=99|638=1|");
+    peer_send(atlantic, "35=G|41=A3|11=A4|55=PORT|54=1|60=20261120-10:00:00|38=0|40=2|44=99|");
+    peer_expect(atlantic, "35=9|11=A4|41=A3|434=2|5004=21|"); // 0 is no "as it is"
+    peer_send(atlantic, "35=H|11=A3|55=PORT|54=1|790=Q|");
+    peer_expect_no(atlantic, "35=8|150=I|"); // the engine is asked
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A3|790=Q|17=0|150=I|39=0|38=4|151=4|44=99|");
     peer_send(atlantic, "35=H|11=A9|55=PORT|54=1|");
     peer_expect(atlantic, "35=8|11=A9|150=I|39=8|103=5|");
 }
@@ -377,9 +381,31 @@ static void what_we_would_not_do_is_refused_and_not_ignored(void **state)
     static const char *const asked[][2] = {
         {"40=2|44=100|21=3|", "35=3|371=21|373=5|"}, // manual handling
         {"40=1|44=100|", "35=8|39=8|5004=25|"},      // a market order with a price
-        {"40=2|44=100|59=6|432=20261120|", "35=3|371=432|373=0|"},
-        {"40=2|44=100|59=6|", "35=8|39=8|5004=23|103=11|"},
-        {"40=3|44=100|", "35=8|39=8|5004=22|103=11|"},
+        {"40=2|44=100|59=6|432=20261320|", "35=3|371=432|373=6|"},
+        {"40=2|44=100|59=6|432=20260231|", "35=8|39=8|5004=2|103=99|"}, // no such day
+        {"40=2|44=100|59=6|", "35=j|372=D|380=5|"},
+        {"40=2|44=100|59=5|", "35=8|39=8|5004=23|103=11|"}, // good till crossing
+        {"40=5|", "35=8|39=8|5004=22|103=11|"},             // market on close, not our type 5
+        {"40=3|", "35=j|372=D|380=5|"},                     // no stop price
+        {"40=P|211=1|", "35=8|39=8|5004=22|"},              // a peg that is no trailing stop
+        {"40=P|18=a|", "35=j|372=D|380=5|"},                // no offset
+        {"40=P|18=a|211=1|836=1|", "35=8|39=8|5004=2|"},    // in basis points
+        {"40=2|44=100|18=a|", "35=8|39=8|5004=2|"},
+        {"40=2|44=100|18=G|", "35=8|39=8|5004=2|"},  // all or none
+        {"40=2|44=100|18=66|", "35=8|39=8|5004=2|"}, // not "6 6"
+        {"40=2|44=100|111=0|", "35=8|39=8|5004=59|"}, // hidden altogether
+        {"40=2|44=100|111=0.5|1138=0.6|", "35=8|39=8|5004=2|"},
+        {"40=2|44=100|111=x|", "35=3|371=111|373=6|"},
+        {"40=2|44=100|2362=ab|", "35=8|39=8|5004=81|"},
+        {"40=2|44=100|2964=9|", "35=8|39=8|5004=39|"},
+        {"40=2|44=100|110=0.5|", "35=8|39=8|5004=64|"},         // not immediate or cancel
+        {"40=3|99=0|", "35=8|39=8|5004=58|"},
+        {"40=2|44=100|99=101|", "35=8|39=8|5004=58|"},          // a limit order with a stop price
+        {"40=2|44=100|211=1|", "35=8|39=8|5004=66|"},
+        {"40=2|44=100|126=20991120-10:00:00|", "35=8|39=8|5004=65|"}, // a day order with a date
+        {"40=2|44=100|59=6|126=20201120-10:00:00|", "35=8|39=8|5004=65|"},
+        {"40=1|18=6|", "35=8|39=8|5004=67|"},
+        {"40=3|99=100|59=3|", "35=8|39=8|5004=68|"},
         {"40=2|44=100|1=102|", "35=8|39=8|5004=13|103=15|"},
         {"40=2|44=100|15=EUR|", "35=8|39=8|5004=2|103=99|"},
         {"40=2|44=+100|", "35=3|371=44|373=6|"},
@@ -398,7 +424,7 @@ static void what_we_would_not_do_is_refused_and_not_ignored(void **state)
         assert_int_equal(engine_open_orders(venue->engine), 0);
     }
     order(atlantic, "\xc3\xa4", '1', "1", "100");
-    peer_expect(atlantic, "35=8|39=8|5004=2|103=99|17=R1-1-12|");
+    peer_expect(atlantic, "35=8|39=8|5004=2|103=99|17=R1-1-34|");
     assert_non_null(strstr(atlantic->heard[atlantic->heard_count - 1], "58=MALFORMED: field 11 "));
 }
 
@@ -415,7 +441,7 @@ int main(void)
             an_order_needs_its_confirmation_where_it_is_far_from_the_last_price, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cancel_that_overtakes_its_acknowledgement_waits_for_it,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_amend_lowers_the_quantity_and_moves_the_client_id,
+        cmocka_unit_test_setup_teardown(an_amend_changes_the_quantity_and_moves_the_client_id,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_id_is_used_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mass_cancel_and_disconnect_take_all_orders, set_up,
