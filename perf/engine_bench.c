@@ -21,49 +21,10 @@
 #include "perf/book_alone.h"
 #include "perf/flow_commands.h"
 #include "perf/measure.h"
-#include "perf/order_flow.h"
 #include "perf/report.h"
-
-struct published { // what every right engine reaches; other lengths are compared with order_flow's
-                   // book
-    uint64_t operations;
-    struct order_flow_result result;
-};
-
-struct workload {
-    const char *name;
-    bool matches_only;
-    uint32_t instruments, live;
-    uint64_t seed;
-    struct published published[2];
-};
-
-static const struct workload workloads[] = {
-    {"mix1",
-     false,
-     1,
-     10000,
-     42,
-     {{5000000, {982490, 25046177, 0xfc1e36962a8256f2}},
-      {300000, {58953, 1488977, 0xaff4f11ac838c766}}}},
-    {"mix100",
-     false,
-     100,
-     1000,
-     44,
-     {{5000000, {949717, 24329428, 0x804fade68dbc64b9}},
-      {300000, {57469, 1472469, 0xaa977ffd7a1c69ed}}}},
-    {"match1",
-     true,
-     1,
-     10000,
-     43,
-     {{5000000, {4752518, 228489116, 0x80d04e37fe1e25ee}},
-      {300000, {292072, 11506149, 0x22e7422e541248d8}}}},
-};
+#include "perf/workloads.h"
 
 enum {
-    WORKLOADS = sizeof(workloads) / sizeof(workloads[0]),
     CHUNK = 16384, // operations
     RING_EVENTS = 1 << 18,
     ROUNDS_MAX = 9,
@@ -228,10 +189,8 @@ static void read_matches(struct bench *bench, bool counted)
 
 static bool result_is_right(const struct bench *bench, const struct order_flow *flow)
 {
-    struct order_flow_result want = order_flow_expected(flow);
-    for (int i = 0; i < 2; i++)
-        if (bench->workload->published[i].operations == bench->operations)
-            want = bench->workload->published[i].result;
+    struct order_flow_result want =
+        workload_expected(bench->workload, bench->operations, bench->workload->seed, flow);
     if (bench->result.trades == want.trades && bench->result.volume == want.volume &&
         bench->result.checksum == want.checksum)
         return true;
@@ -275,7 +234,7 @@ static void bench_open(struct bench *bench)
 {
     uint64_t live = (uint64_t)bench->workload->instruments * bench->workload->live;
     uint64_t commands = 2 * (live + bench->operations) + 100000;
-    uint32_t orders = (uint32_t)live * (bench->workload->matches_only ? 40 : 2);
+    uint32_t orders = workload_orders_max(bench->workload);
     if (bench->book_only) {
         book_alone_open(&bench->book, bench->workload->instruments, orders, LEVELS_MAX);
         bench->book.matches = allocate((CHUNK * 2 + (size_t)orders) * sizeof(struct book_match));

@@ -1,12 +1,22 @@
 #include "perf/report.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 // ---- options
 // -------------------------------------------------------------------------------------------
+
+CHECKED static bool seed_read(const char *word, uint64_t *seed)
+{
+    char *end = NULL;
+    errno = 0;
+    *seed = strtoull(word, &end, 0);
+    return errno == 0 && end != word && *end == '\0' && word[0] != '-';
+}
 
 bool report_options_read(struct report_options *options, int count, char **words)
 {
@@ -22,8 +32,13 @@ bool report_options_read(struct report_options *options, int count, char **words
             options->length = LENGTH_LONG;
         else if (strcmp(words[i], "--workload") == 0 && i + 1 < count)
             options->workload = words[++i];
-        else {
-            fprintf(stderr, "usage: %s [--json] [--smoke|--quick|--long] [--workload NAME]\n",
+        else if (strcmp(words[i], "--seed") == 0 && i + 1 < count &&
+                 seed_read(words[i + 1], &options->seed)) {
+            options->seeded = true;
+            i++;
+        } else {
+            fprintf(stderr,
+                    "usage: %s [--json] [--smoke|--quick|--long] [--workload NAME] [--seed N]\n",
                     words[0]);
             return false;
         }
@@ -113,6 +128,8 @@ static void print_json(const struct report_line *line)
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);
         printf(",\"rss_bytes\":%ld", usage.ru_maxrss * 1024);
+    } else if (line->resident_bytes != 0) {
+        printf(",\"rss_bytes\":%zu", line->resident_bytes);
     }
     printf("}\n");
 }
@@ -139,6 +156,8 @@ static void print_text(const struct report_line *line)
     print_figure("ratio p99", line->ratio_p99);
     print_figure("mark", line->mark);
     print_figure("mark p99", line->mark_p99);
+    if (line->resident_bytes != 0)
+        printf("  | %.1f MB", (double)line->resident_bytes / 1e6);
     printf("\n");
 }
 

@@ -4,6 +4,7 @@
 #define LONJA_PERF_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/assert.h"
@@ -19,10 +20,12 @@ struct report_options {
     bool json;
     enum report_length length;
     const char *workload; // NULL = all; order-ack: a protocol
+    bool seeded;
+    uint64_t seed; // book: in place of the published ones
 };
 
-// Reads --json, --smoke, --quick (the default), --long, --workload NAME. On anything else prints
-// the usage and returns false.
+// Reads --json, --smoke, --quick (the default), --long, --workload NAME, --seed N. On anything else
+// prints the usage and returns false.
 CHECKED bool report_options_read(struct report_options *options, int count, char **words);
 bool report_wanted(const struct report_options *options, const char *workload);
 
@@ -36,7 +39,8 @@ struct report_line {
     double floor_p99, floor_p999, ratio_p99, ratio_p999;
     double mark, mark_p99; // the most that is allowed of median and p99
     const char *checksum;
-    bool memory; // tell the process's peak memory
+    bool memory;           // tell the process's peak memory
+    size_t resident_bytes; // or, if not 0, this: of what is measured
 };
 
 struct report_line report_line(const char *bench, const char *workload, const char *metric);
