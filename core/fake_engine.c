@@ -41,7 +41,7 @@ static void fake_act(struct engine *engine, const struct command *command)
     if (header->type == CMD_reference_set)
         engine->continuations = (uint64_t)command->body.reference_set.price;
     if (header->type == CMD_breaker_set)
-        engine->deadline_ns = header->time_ns;
+        engine->deadline_ns = header->time_ns + command->body.breaker_set.tripped;
     if (header->type == CMD_clock_tick && header->gateway == GATEWAY_CORE) {
         engine->deadline_ns = UINT64_MAX;
         if (engine->continuations > 0)

@@ -24,6 +24,8 @@ struct engine_limits replay_limits(const struct config *config)
         .balances_max = (uint32_t)config->limits_balances_max,
         .orders_max = (uint32_t)config->limits_orders_max,
         .levels_max = (uint32_t)config->limits_levels_max,
+        .stops_max = (uint32_t)config->limits_stops_max,
+        .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
         .command_events_max = (uint32_t)config->limits_command_events_max,
     };
 }

@@ -14,6 +14,7 @@
 enum {
     SEQUENCER_BATCH = 64,         // commands from one ring per round
     SEQUENCER_CONTINUATIONS = 64, // continuation commands per round
+    SEQUENCER_TICKS = 64,         // commands of ticks per round
     SEQUENCER_IDLE_MS = 20,       // longest sleep: heartbeats are looked at in between
     SEQUENCER_HEARTBEAT_MS = 10,
     SEQUENCER_DIGEST_SLOTS = 1,
@@ -40,12 +41,29 @@ static bool sequencer_has_room(struct sequencer *sequencer)
            journal_room(sequencer->journal) >= COMMAND_SLOTS_MAX + SEQUENCER_DIGEST_SLOTS;
 }
 
-// True if a command that is not the engine's own continuation may be taken now. Spoils
-// sequencer->command.
-static bool sequencer_may_take(struct sequencer *sequencer)
+// True if the engine has nothing to go on with. Spoils sequencer->command.
+static bool sequencer_may_begin(struct sequencer *sequencer)
 {
     return sequencer_has_room(sequencer) &&
            !engine_continuation(sequencer->replay->engine, &sequencer->command);
+}
+
+// True if the next command, behind a digest that may be due, will be stamped at or after the
+// engine's deadline: then it has to be a tick.
+static bool sequencer_tick_is_due(const struct sequencer *sequencer)
+{
+    const struct replay *replay = sequencer->replay;
+    uint64_t stamp_ns = sequencer->wall_ns > sequencer->time_ns ? sequencer->wall_ns
+                                                                : sequencer->time_ns + 1;
+    if ((replay->sequence + 1) % JOURNAL_DIGEST_EVERY == 0)
+        stamp_ns++;
+    return stamp_ns >= engine_next_deadline_ns(replay->engine);
+}
+
+// True if a command that is neither the engine's own continuation nor a tick may be taken now.
+static bool sequencer_may_take(struct sequencer *sequencer)
+{
+    return sequencer_may_begin(sequencer) && !sequencer_tick_is_due(sequencer);
 }
 
 // Shows the events to the readers: they read them once they are durable.
@@ -145,22 +163,26 @@ static int sequencer_continuations(struct sequencer *sequencer)
     return count;
 }
 
-static int sequencer_tick(struct sequencer *sequencer)
+// Every tick that is due, each with what the engine wants to go on with.
+static int sequencer_ticks(struct sequencer *sequencer)
 {
-    uint64_t deadline_ns = engine_next_deadline_ns(sequencer->replay->engine);
-    if (deadline_ns == UINT64_MAX || sequencer->wall_ns < deadline_ns ||
-        !sequencer_may_take(sequencer))
-        return 0;
-    sequencer_core_command(sequencer, CMD_clock_tick)->body.clock_tick.deadline_ns = deadline_ns;
-    sequencer_submit_own(sequencer);
-    return 1;
+    int count = 0;
+    while (count < SEQUENCER_TICKS && sequencer_tick_is_due(sequencer) &&
+           sequencer_may_begin(sequencer)) {
+        uint64_t deadline_ns = engine_next_deadline_ns(sequencer->replay->engine);
+        sequencer_core_command(sequencer, CMD_clock_tick)->body.clock_tick.deadline_ns =
+            deadline_ns;
+        sequencer_submit_own(sequencer);
+        count += 1 + sequencer_continuations(sequencer);
+    }
+    return count;
 }
 
 // Every epoch begins cancel-only: the core's first command of its own, behind what the engine had
 // left to go on with when the last epoch ended. Until then nothing is taken from a ring.
 static int sequencer_begin(struct sequencer *sequencer)
 {
-    if (sequencer->begun || !sequencer_may_take(sequencer))
+    if (sequencer->begun || !sequencer_may_begin(sequencer)) // before any tick, too
         return 0;
     sequencer->begun = true;
     sequencer_set_venue(sequencer, VENUE_CANCEL_ONLY);
@@ -391,7 +413,7 @@ int sequencer_work(struct sequencer *sequencer)
     int count = sequencer_continuations(sequencer);
     count += sequencer_begin(sequencer);
     if (sequencer->begun) {
-        count += sequencer_tick(sequencer);
+        count += sequencer_ticks(sequencer);
         count += sequencer_watch(sequencer, now_ns);
         count += sequencer_rings(sequencer);
         count += sequencer_open_venue(sequencer);

@@ -3,8 +3,9 @@
 // them back until they are durable.
 //
 // A round (sequencer_work), bounded: continuations of the engine first (while it wants to go on,
-// nothing else is taken), then the clock's tick if
-// the engine's deadline has passed, then up to a batch from each ring in turn; every
+// nothing else is taken), then the clock's ticks if
+// the engine's deadline has passed (no other command is stamped at or after it, but for digests and
+// the epoch's own first one), then up to a batch from each ring in turn; every
 // JOURNAL_DIGEST_EVERY-th sequence is a digest of all events. It takes nothing while applied -
 // durable exceeds half of the event ring, or the journal's queue is full.
 //

@@ -461,6 +461,25 @@ static void room_for_one_command_is_room_for_its_digest_too(void **state)
     assert_int_equal(work(f), 0);
 }
 
+// The clock stands still, but stamps go on: what would be stamped at the deadline has to wait.
+static void a_tick_comes_before_what_is_stamped_at_the_deadline(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    claim(f, GATEWAY_ADMIN, CMD_breaker_set)->body.breaker_set.tripped = 3;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    for (int i = 0; i < 4; i++)
+        send_events(f, 1);
+    while (work(f) > 0)
+        ;
+    const uint8_t types[] = {CMD_venue_state, CMD_gateway_attach, CMD_breaker_set, CMD_nav_set,
+                             CMD_nav_set,     CMD_clock_tick,     CMD_nav_set,     CMD_nav_set};
+    assert_int_equal(f->replay.sequence, 8);
+    for (uint64_t i = 0; i < 8; i++)
+        assert_int_equal(event_at(f, i)->body.done.command, types[i]);
+    assert_true(event_at(f, 5)->header.time_ns == event_at(f, 2)->header.time_ns + 3);
+}
+
 static void a_passed_deadline_makes_a_tick(void **state)
 {
     struct fixture *f = *state;
@@ -616,6 +635,7 @@ int main(void)
         CORE_TEST(a_restart_in_the_middle_of_continuations_goes_on_with_them),
         CORE_TEST(room_for_one_command_is_room_for_its_digest_too),
         CORE_TEST(a_passed_deadline_makes_a_tick),
+        CORE_TEST(a_tick_comes_before_what_is_stamped_at_the_deadline),
         CORE_TEST(the_core_stops_taking_when_half_the_ring_is_not_durable),
         CORE_TEST(every_4096th_sequence_is_a_digest_and_replay_agrees),
         CORE_TEST(a_replay_that_makes_other_events_is_refused),

@@ -56,6 +56,8 @@ static void testing_config(struct config *config, const char *folder)
     config->limits_balances_max = 4000;
     config->limits_orders_max = 10000;
     config->limits_levels_max = 4000;
+    config->limits_stops_max = 4000;
+    config->limits_trailing_stops_max = 100;
     config->limits_command_events_max = 64;
     config->rings_command_slots = 1024;
     config->rings_events = 1024;

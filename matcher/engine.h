@@ -21,7 +21,7 @@
 #include "schema/rejects.h"
 
 enum {
-    ENGINE_VERSION = 1
+    ENGINE_VERSION = 2
 }; // part of the journal; another version starts a new epoch from a snapshot
 
 struct engine_limits { // every pool of the engine; all checked at start, printed by core and tape
@@ -34,6 +34,8 @@ struct engine_limits { // every pool of the engine; all checked at start, printe
     uint32_t balances_max;
     uint32_t orders_max;
     uint32_t levels_max;
+    uint32_t stops_max;          // of orders_max: stops that wait for their trigger or their turn
+    uint32_t trailing_stops_max; // of them trailing stops, per instrument and side
     uint32_t command_events_max;
 };
 
@@ -72,6 +74,9 @@ bool engine_continuation(const struct engine *engine, struct command *out);
 
 // Digest of the logical state (not of memory): equal for equal histories and after save and load.
 uint64_t engine_digest(const struct engine *engine);
+// Digest of what shows of an instrument's book: side, order id, price and displayed quantity, buys
+// and then sells, in priority. 0 for an instrument that does not exist.
+uint64_t engine_book_digest(const struct engine *engine, uint32_t instrument);
 // Full walk of every invariant (books sorted, FIFO, not crossed, holds = open orders, every asset
 // sums to zero); asserts. For tests, and for operators on a follower; never in the hot path.
 void engine_check(const struct engine *engine);

@@ -30,6 +30,8 @@ static void configure(struct config *config, uint32_t orders_max)
     config->limits_balances_max = limits.balances_max;
     config->limits_orders_max = limits.orders_max;
     config->limits_levels_max = limits.levels_max;
+    config->limits_stops_max = limits.stops_max;
+    config->limits_trailing_stops_max = limits.trailing_stops_max;
     config->limits_command_events_max = limits.command_events_max;
 }
 

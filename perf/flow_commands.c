@@ -31,6 +31,8 @@ struct engine_limits flow_limits(uint32_t orders)
                                   .balances_max = 20000,
                                   .orders_max = orders,
                                   .levels_max = 100000,
+                                  .stops_max = 100000,
+                                  .trailing_stops_max = 1000,
                                   .command_events_max = 16384};
 }
 

@@ -285,6 +285,8 @@ static void the_view_is_the_engines_state_after_every_command(void **state)
                                    .balances_max = 400,
                                    .orders_max = 10000,
                                    .levels_max = 1000,
+                                   .stops_max = 1000,
+                                   .trailing_stops_max = 100,
                                    .command_events_max = EVENTS_MAX};
     struct venue *venue = calloc(1, sizeof *venue);
     size_t bytes = engine_bytes(&limits);

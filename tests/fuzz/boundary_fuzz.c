@@ -49,6 +49,8 @@ static const struct engine_limits limits = {.accounts_max = LIMIT,
                                             .balances_max = 60,
                                             .orders_max = 100,
                                             .levels_max = 40,
+                                            .stops_max = 20,
+                                            .trailing_stops_max = 4,
                                             .command_events_max = EVENTS};
 
 struct venue {

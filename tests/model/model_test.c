@@ -800,6 +800,8 @@ static void test_open(struct test *test)
                                           .balances_max = 200,
                                           .orders_max = 320,
                                           .levels_max = 110,
+                                          .stops_max = 60,
+                                          .trailing_stops_max = 8,
                                           .command_events_max = NAIVE_EVENTS};
     for (int i = 0; i < 2; i++) {
         test->memory[i] = aligned_alloc(64, engine_bytes(&test->limits));
