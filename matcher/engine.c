@@ -60,6 +60,11 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->accounts, limits->accounts_max + 1u);
     LAYOUT_ARRAY(&layout, engine->sessions, limits->sessions_max + 1u);
     LAYOUT_ARRAY(&layout, engine->instruments, limits->instruments_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->tick_ranges, (limits->instruments_max + 1u) * TICK_RANGES);
+    LAYOUT_ARRAY(&layout, engine->schedules,
+                 (limits->instruments_max + 1u) * SCHEDULE_ENTRIES_MAX);
+    LAYOUT_ARRAY(&layout, engine->dated.heap, limits->orders_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->deadlines.heap, limits->instruments_max + 1u);
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_sums, limits->assets_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
@@ -81,7 +86,8 @@ static bool limits_valid(const struct engine_limits *limits)
            within(limits->assets_max, 2, 1u << 20) &&
            within(limits->instruments_max, 1, UINT16_MAX) &&
            within(limits->balances_max, 16, 1u << 27) && within(limits->orders_max, 16, 1u << 27) &&
-           within(limits->levels_max, 16, 1u << 27) &&
+           within(limits->levels_max, 16, 1u << 27) && within(limits->stops_max, 1, 1u << 27) &&
+           within(limits->trailing_stops_max, 1, 1u << 27) &&
            within(limits->command_events_max, 64, 1u << 20);
 }
 
@@ -92,6 +98,16 @@ size_t engine_bytes(const struct engine_limits *limits)
     return limits_valid(limits) ? layout_engine(&measured, NULL, limits) : 0;
 }
 
+static void init_timers(struct engine *engine)
+{
+    engine->dated.places = (uint8_t *)&engine->pool.terms[0].timer;
+    engine->dated.stride = sizeof(struct order_terms);
+    engine->dated.timers_max = engine->limits.orders_max;
+    engine->deadlines.places = (uint8_t *)&engine->instruments[0].timer;
+    engine->deadlines.stride = sizeof(struct instrument);
+    engine->deadlines.timers_max = engine->limits.instruments_max;
+}
+
 struct engine *engine_init(void *memory, const struct engine_limits *limits)
 {
     struct engine *engine = memory;
@@ -99,6 +115,7 @@ struct engine *engine_init(void *memory, const struct engine_limits *limits)
     ASSERT(limits_valid(limits));
     size_t bytes = layout_engine(engine, memory, limits);
     ASSERT(bytes == engine_bytes(limits));
+    init_timers(engine);
     engine->venue_state = VENUE_CANCEL_ONLY;
     return engine;
 }
@@ -111,6 +128,7 @@ static void rejected_subject(const struct command *command, struct rejected_evt 
 {
     switch (command->header.type) {
     case CMD_order_new:
+    case CMD_order_new_terms: // begins like order_new
         out->account = command->body.order_new.account;
         out->instrument = command->body.order_new.instrument;
         out->client_id_bytes = command->body.order_new.client_id_bytes;
@@ -129,6 +147,12 @@ static void rejected_subject(const struct command *command, struct rejected_evt 
         out->account = command->body.order_mass_cancel.account;
         out->instrument = command->body.order_mass_cancel.instrument;
         out->client_id_bytes = command->body.order_mass_cancel.client_id_bytes;
+        break;
+    case CMD_order_status:
+        out->account = command->body.order_status.account;
+        out->instrument = command->body.order_status.instrument;
+        out->order = command->body.order_status.order;
+        out->client_id_bytes = command->body.order_status.client_id_bytes;
         break;
     case CMD_ledger_post:
         out->account = command->body.ledger_post.account;
@@ -190,12 +214,15 @@ static engine_handler *const handlers[CMD_COUNT] = {
     [CMD_session_open] = engine_session_open,
     [CMD_session_close] = engine_session_close,
     [CMD_venue_state] = engine_venue_state_set,
-    [CMD_clock_tick] = engine_nothing, // no deadline exists yet
+    [CMD_clock_tick] = engine_clock_tick,
     [CMD_journal_digest] = engine_nothing,
+    [CMD_continue_work] = engine_continue_work,
     [CMD_order_new] = engine_order_new,
     [CMD_order_cancel] = engine_order_cancel,
     [CMD_order_amend] = engine_order_amend,
     [CMD_order_mass_cancel] = engine_order_mass_cancel,
+    [CMD_order_new_terms] = engine_order_new,
+    [CMD_order_status] = engine_order_status,
     [CMD_asset_set] = engine_asset_set,
     [CMD_instrument_set] = engine_instrument_set,
     [CMD_instrument_phase] = engine_instrument_phase,
@@ -205,23 +232,33 @@ static engine_handler *const handlers[CMD_COUNT] = {
     [CMD_member_set] = engine_member_set,
     [CMD_account_set] = engine_account_set,
     [CMD_session_set] = engine_session_set,
+    [CMD_instrument_rules_set] = engine_instrument_rules_set,
+    [CMD_tick_table_set] = engine_tick_table_set,
+    [CMD_schedule_set] = engine_schedule_set,
     [CMD_ledger_post] = engine_ledger_post,
     [CMD_settlement_result] = engine_settlement_result,
 };
 
-// After a snapshot the lists of the sessions are in the books' order, not by id.
+// After a snapshot the lists that are kept by id are in the books' order.
 static void engine_finish_load(struct engine *engine)
 {
     ASSERT(engine->loaded);
     for (uint32_t id = 1; id <= engine->limits.sessions_max; id++)
         order_list_sort(&engine->pool, &engine->sessions[id].orders);
+    for (uint32_t id = 1; id <= engine->limits.instruments_max; id++) {
+        struct instrument *instrument = &engine->instruments[id];
+        for (uint32_t side = 0; side < 2; side++) {
+            engine_list_sort(&engine->pool, &instrument->market[side]);
+            engine_list_sort(&engine->pool, &instrument->trailing[side]);
+        }
+    }
     engine->loaded = false;
 }
 
 // The tail of an order's commands is a client id.
 static bool client_id_admit(const struct command *command, struct refusal *refusal)
 {
-    if (command->header.type < CMD_order_new || command->header.type > CMD_order_mass_cancel)
+    if (command->header.type < CMD_order_new || command->header.type > CMD_order_status)
         return true;
     size_t bytes = command_tail_bytes(command);
     ASSERT(bytes <= CLIENT_ID_BYTES_MAX);
@@ -237,6 +274,7 @@ static bool engine_resume(struct engine *engine, const struct command_header *he
     if (header->type == CMD_journal_digest || header->type == CMD_clock_tick)
         return false;
     ASSERT(header->gateway == GATEWAY_CORE && header->type == type);
+    engine->resumed = engine->pending;
     engine->pending = (struct pending_rec){0};
     return true;
 }
@@ -269,8 +307,10 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
 
 uint64_t engine_next_deadline_ns(const struct engine *engine)
 {
-    ASSERT(engine != NULL);
-    return UINT64_MAX;
+    uint64_t dated_ns = timers_next_ns(&engine->dated);
+    uint64_t deadline_ns = engine->venue_state == VENUE_OPEN ? timers_next_ns(&engine->deadlines)
+                                                             : UINT64_MAX;
+    return dated_ns < deadline_ns ? dated_ns : deadline_ns;
 }
 
 uint64_t engine_sequence(const struct engine *engine)
@@ -288,6 +328,36 @@ uint8_t engine_venue_state(const struct engine *engine)
     return engine->venue_state;
 }
 
+static void continuation_body(const struct pending_rec *pending, struct command *out)
+{
+    switch (pending->command) {
+    case CMD_order_mass_cancel:
+        out->body.order_mass_cancel.account = pending->account;
+        out->body.order_mass_cancel.instrument = pending->instrument;
+        out->body.order_mass_cancel.scope = pending->scope;
+        out->body.order_mass_cancel.side = pending->side;
+        out->body.order_mass_cancel.member = pending->member;
+        break;
+    case CMD_order_status: // where it goes on is engine->resumed.order
+        out->body.order_status.account = pending->account;
+        out->body.order_status.instrument = pending->instrument;
+        out->body.order_status.side = pending->side;
+        break;
+    case CMD_continue_work:
+        out->body.continue_work.instrument = pending->instrument;
+        out->body.continue_work.work = pending->work;
+        break;
+    case CMD_session_close:
+        out->body.session_close.closed_session = pending->session;
+        out->body.session_close.reason = pending->reason;
+        break;
+    default:
+        ASSERT(pending->command == CMD_gateway_detach);
+        out->body.gateway_detach.gateway_id = pending->gateway_id;
+        out->body.gateway_detach.old_incarnation = pending->incarnation;
+    }
+}
+
 bool engine_continuation(const struct engine *engine, struct command *out)
 {
     const struct pending_rec *pending = &engine->pending;
@@ -301,17 +371,7 @@ bool engine_continuation(const struct engine *engine, struct command *out)
                                           .version = SCHEMA_VERSION,
                                           .gateway = GATEWAY_CORE,
                                           .session = pending->session};
-    if (pending->command == CMD_order_mass_cancel) {
-        out->body.order_mass_cancel.account = pending->account;
-        out->body.order_mass_cancel.instrument = pending->instrument;
-    } else if (pending->command == CMD_session_close) {
-        out->body.session_close.closed_session = pending->session;
-        out->body.session_close.reason = pending->reason;
-    } else {
-        ASSERT(pending->command == CMD_gateway_detach);
-        out->body.gateway_detach.gateway_id = pending->gateway_id;
-        out->body.gateway_detach.old_incarnation = pending->incarnation;
-    }
+    continuation_body(pending, out);
     return true;
 }
 

@@ -1,7 +1,14 @@
-// The walk of every invariant: books sorted, first in first out, not crossed; what is held is what
-// open orders hold; every asset sums to zero; every list and index leads where it should. Slow,
-// asserts.
+// The walk of every invariant: books sorted, first in first out, not crossed in continuous trading;
+// every order in the container that its marks name, open quantity = what shows + what is hidden;
+// what is held is what open orders hold; every asset sums to zero; every list, heap and index leads
+// where it should. Slow, asserts.
+#include "matcher/auction.h"
 #include "matcher/engine_state.h"
+
+enum { MARKS_WAITING = ORDER_MARK_STOP | ORDER_MARK_TRIGGERED | ORDER_MARK_CLOSE };
+
+// ---- one order
+// -----------------------------------------------------------------------------------
 
 static void check_hold(const struct engine *engine, const struct instrument *instrument,
                        uint32_t place)
@@ -12,40 +19,187 @@ static void check_hold(const struct engine *engine, const struct instrument *ins
     ASSERT(balance->account == order->account);
     ASSERT(balance->asset == (order->side == SIDE_BUY ? instrument->terms.cash_asset
                                                       : instrument->terms.token_asset));
-    engine->check_holds[index] += order->side == SIDE_BUY
-                                      ? instrument_notional(instrument, order->price, order->leaves)
-                                      : order->leaves;
+    engine->check_holds[index] +=
+        order_hold(instrument, order, order_open(&engine->pool, place));
 }
 
-static void check_holds_of_side(const struct engine *engine, const struct instrument *instrument,
-                                const struct book_side *side)
+static void check_iceberg(const struct order_pool *pool, uint32_t place)
+{
+    const struct order *order = order_at(pool, place);
+    const struct order_terms *terms = &pool->terms[place];
+    bool iceberg = (order->marks & ORDER_MARK_ICEBERG) != 0;
+    ASSERT(terms->hidden >= 0 && (terms->display > 0) == iceberg);
+    ASSERT(iceberg || terms->hidden == 0);
+    if ((order->marks & MARKS_WAITING) != 0)
+        ASSERT(terms->hidden == 0);
+    else if (iceberg)
+        ASSERT(order->leaves <= terms->display);
+}
+
+static void check_terms(const struct engine *engine, uint32_t place)
+{
+    const struct order *order = order_at(&engine->pool, place);
+    const struct order_terms *terms = &engine->pool.terms[place];
+    bool dated = (order->marks & ORDER_MARK_DATED) != 0;
+    ASSERT(order->marks == 0 || (order->marks & ORDER_MARK_TERMS) != 0);
+    if (order->marks == 0)
+        return;
+    ASSERT(dated == (terms->expire_ns != 0));
+    ASSERT(!dated || (timers_has(&engine->dated, place) &&
+                      engine->dated.heap[terms->timer].time_ns == terms->expire_ns));
+    check_iceberg(&engine->pool, place);
+}
+
+// In the container that its marks name, and no other.
+static void check_order(const struct engine *engine, const struct instrument *instrument,
+                        uint32_t place, uint8_t waiting)
+{
+    const struct order *order = order_at(&engine->pool, place);
+    ASSERT((order->marks & MARKS_WAITING) == waiting);
+    ASSERT(order->instrument == instrument->terms.instrument);
+    ASSERT(order->leaves > 0);
+    ASSERT(order_open(&engine->pool, place) <= engine->pool.cold[place].quantity);
+    ASSERT(order_pool_find(&engine->pool, order->id) == place);
+    ASSERT(instrument_on_tick(instrument, order->price));
+    check_terms(engine, place);
+    check_hold(engine, instrument, place);
+}
+
+// ---- the containers of an instrument
+// -------------------------------------------------------------
+
+// Returns how many resting market orders there are.
+static uint32_t check_side(const struct engine *engine, const struct instrument *instrument,
+                           uint8_t which)
 {
     const struct order_pool *pool = &engine->pool;
+    const struct book_side *side = &instrument->sides[which - SIDE_BUY];
+    uint32_t market = 0;
     for (uint32_t at = order_book_best(pool, side); at != 0; at = order_book_next(pool, side, at)) {
         const struct order *order = order_at(pool, at);
-        ASSERT(instrument_key(instrument, order->side, order->price) ==
+        bool is_market = pool->cold[at].type == ORDER_MARKET;
+        check_order(engine, instrument, at, 0);
+        ASSERT(instrument_key(instrument, which, order->price) == order_book_key_of(pool, at));
+        ASSERT(is_market == ((order->marks & ORDER_MARK_MARKET) != 0));
+        market += is_market;
+    }
+    return market;
+}
+
+// Returns how many of them follow the market.
+static uint32_t check_stops(const struct engine *engine, const struct instrument *instrument,
+                            uint8_t which)
+{
+    const struct order_pool *pool = &engine->pool;
+    const struct book_side *side = &instrument->stops[which - SIDE_BUY];
+    uint32_t trailing = 0;
+    for (uint32_t at = order_book_best(pool, side); at != 0; at = order_book_next(pool, side, at)) {
+        const struct order_terms *terms = &pool->terms[at];
+        bool trails = (order_at(pool, at)->marks & ORDER_MARK_TRAILING) != 0;
+        check_order(engine, instrument, at, ORDER_MARK_STOP);
+        ASSERT(instrument_stop_key(instrument, which, terms->stop_price) ==
                order_book_key_of(pool, at));
-        ASSERT(order->leaves <= pool->cold[at].quantity);
-        check_hold(engine, instrument, at);
+        ASSERT(trails == (terms->trail_offset != 0));
+        trailing += trails;
+    }
+    return trailing;
+}
+
+static uint32_t check_queue(const struct engine *engine, const struct instrument *instrument,
+                            const struct order_list *queue, uint8_t waiting)
+{
+    uint32_t count = 0;
+    uint32_t earlier = 0;
+    for (uint32_t at = queue->first; at != 0; at = order_at(&engine->pool, at)->later) {
+        check_order(engine, instrument, at, waiting);
+        ASSERT(order_at(&engine->pool, at)->earlier == earlier);
+        earlier = at;
+        count++;
+    }
+    ASSERT(queue->last == earlier);
+    return count;
+}
+
+static uint32_t check_list(const struct engine *engine, const struct order_list *list, uint8_t mark,
+                           uint8_t which)
+{
+    const struct order_pool *pool = &engine->pool;
+    uint32_t count = 0;
+    uint32_t before = 0;
+    for (uint32_t at = list->first; at != 0; at = pool->terms[at].after) {
+        ASSERT((order_at(pool, at)->marks & mark) != 0 && order_at(pool, at)->side == which);
+        ASSERT(pool->terms[at].before == before);
+        ASSERT(before == 0 || engine->loaded || order_at(pool, before)->id < order_at(pool, at)->id);
+        before = at;
+        count++;
+    }
+    ASSERT(list->last == before);
+    return count;
+}
+
+// ---- an instrument
+// -------------------------------------------------------------------------------
+
+static void check_lists(const struct engine *engine, const struct instrument *instrument)
+{
+    for (uint8_t which = SIDE_BUY; which <= SIDE_SELL; which++) {
+        uint32_t i = which - SIDE_BUY;
+        uint32_t market =
+            check_list(engine, &instrument->market[i], ORDER_MARK_MARKET, which);
+        uint32_t trailing =
+            check_list(engine, &instrument->trailing[i], ORDER_MARK_TRAILING, which);
+        ASSERT(market == check_side(engine, instrument, which));
+        ASSERT(trailing == check_stops(engine, instrument, which));
+        ASSERT(trailing == instrument->trailing_count[i]);
+        ASSERT(trailing <= engine->limits.trailing_stops_max);
     }
 }
 
-static uint32_t check_instrument(const struct engine *engine, const struct instrument *instrument,
-                                 uint32_t *levels)
+// Between the commands of a phase change the book may still cross.
+static void check_crossing(const struct engine *engine, const struct instrument *instrument)
 {
-    const struct book_side *buys = &instrument->sides[0];
-    const struct book_side *sells = &instrument->sides[1];
+    bool crosses = auction_crosses(&engine->pool, &instrument->sides[0], &instrument->sides[1]);
+    ASSERT(!crosses || instrument->state.phase != PHASE_CONTINUOUS);
+}
+
+static void check_deadline(const struct engine *engine, const struct instrument *instrument)
+{
+    const struct instrument_state_rec *state = &instrument->state;
+    const uint64_t due_ns[3] = {state->phase_end_ns, state->schedule_next_ns,
+                                state->indicative_due_ns};
+    uint64_t first_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < 3; i++)
+        if (due_ns[i] != 0 && due_ns[i] < first_ns)
+            first_ns = due_ns[i];
+    if (instrument->timer == 0)
+        ASSERT(first_ns == UINT64_MAX);
+    else
+        ASSERT(engine->deadlines.heap[instrument->timer].time_ns == first_ns);
+    ASSERT((state->schedule_next_ns != 0) == (instrument->entry_count != 0));
+    ASSERT((state->phase_end_ns != 0) == (state->phase == PHASE_VOLATILITY_AUCTION));
+}
+
+// Adds the instrument's waiting stops to *stops; returns its open orders.
+static uint32_t check_instrument(const struct engine *engine, const struct instrument *instrument,
+                                 uint32_t *levels, uint32_t *stops)
+{
+    const struct order_pool *pool = &engine->pool;
     uint32_t id = instrument->terms.instrument;
-    uint32_t orders = order_book_check(&engine->pool, buys, SIDE_BUY, id, levels) +
-                      order_book_check(&engine->pool, sells, SIDE_SELL, id, levels);
+    uint32_t orders = order_book_check(pool, &instrument->sides[0], SIDE_BUY, id, levels) +
+                      order_book_check(pool, &instrument->sides[1], SIDE_SELL, id, levels);
+    uint32_t waiting = order_book_check(pool, &instrument->stops[0], SIDE_BUY, id, levels) +
+                       order_book_check(pool, &instrument->stops[1], SIDE_SELL, id, levels) +
+                       check_queue(engine, instrument, &instrument->triggered,
+                                   ORDER_MARK_TRIGGERED);
+    *stops += waiting;
+    orders += waiting + check_queue(engine, instrument, &instrument->closing, ORDER_MARK_CLOSE);
     ASSERT(orders == instrument->orders_open);
     ASSERT(id != 0 || orders == 0);
-    uint32_t bid = order_book_best(&engine->pool, buys);
-    uint32_t ask = order_book_best(&engine->pool, sells);
-    ASSERT(bid == 0 || ask == 0 ||
-           order_at(&engine->pool, bid)->price < order_at(&engine->pool, ask)->price);
-    check_holds_of_side(engine, instrument, buys);
-    check_holds_of_side(engine, instrument, sells);
+    check_lists(engine, instrument);
+    if (id == 0)
+        return orders;
+    check_crossing(engine, instrument);
+    check_deadline(engine, instrument);
     return orders;
 }
 
@@ -78,14 +232,18 @@ void engine_check(const struct engine *engine)
     uint32_t orders = 0;
     uint32_t levels = 0;
     uint32_t listed = 0;
+    uint32_t stops = 0;
     memset(engine->check_holds, 0,
            ((size_t)engine->limits.balances_max + 1) * sizeof(engine->check_holds[0]));
     for (uint32_t id = 1; id <= engine->limits.instruments_max; id++)
-        orders += check_instrument(engine, &engine->instruments[id], &levels);
+        orders += check_instrument(engine, &engine->instruments[id], &levels, &stops);
     for (uint32_t id = 1; id <= engine->limits.sessions_max; id++)
         listed += check_session(engine, &engine->sessions[id]);
     ASSERT(orders == engine->pool.orders_open && listed == orders);
     ASSERT(levels == engine->pool.levels_used);
+    ASSERT(stops == engine->stops_open && stops <= engine->limits.stops_max);
+    timers_check(&engine->dated);
+    timers_check(&engine->deadlines);
     check_holds(engine);
     ledger_check(&engine->ledger, engine->check_sums, engine->limits.assets_max);
 }

@@ -5,11 +5,13 @@
 
 #define FIELD_ASSET(type, name, doc)      ASSET_FIELD_##name,
 #define FIELD_INSTRUMENT(type, name, doc) INSTRUMENT_FIELD_##name,
+#define FIELD_RULES(type, name, doc)      RULES_FIELD_##name,
 #define FIELD_MEMBER(type, name, doc)     MEMBER_FIELD_##name,
 #define FIELD_ACCOUNT(type, name, doc)    ACCOUNT_FIELD_##name,
 #define FIELD_SESSION(type, name, doc)    SESSION_FIELD_##name,
 enum asset_field { ASSET_FIELD_none, ASSET_BODY(FIELD_ASSET) };
 enum instrument_field { INSTRUMENT_FIELD_none, INSTRUMENT_BODY(FIELD_INSTRUMENT) };
+enum rules_field { RULES_FIELD_none, INSTRUMENT_RULES_BODY(FIELD_RULES) };
 enum member_field { MEMBER_FIELD_none, MEMBER_BODY(FIELD_MEMBER) };
 enum account_field { ACCOUNT_FIELD_none, ACCOUNT_BODY(FIELD_ACCOUNT) };
 enum session_field { SESSION_FIELD_none, SESSION_BODY(FIELD_SESSION) };
@@ -141,7 +143,7 @@ bool engine_instrument_terms(const struct engine *engine, const struct instrumen
            instrument_values(terms, refusal);
 }
 
-// What is traded never changes; ticks and lots not while orders rest on them.
+// What is traded never changes; ticks and lots not while orders or a tick table rest on them.
 static bool instrument_change(const struct instrument *now, const struct instrument_rec *terms,
                               struct refusal *refusal)
 {
@@ -153,6 +155,8 @@ static bool instrument_change(const struct instrument *now, const struct instrum
     bool steps_change = terms->tick != now->terms.tick || terms->lot != now->terms.lot;
     if (steps_change && now->orders_open != 0)
         return refuse(refusal, REJECT_INSTRUMENT_BUSY, 0, now->orders_open, 0);
+    if (steps_change && now->band_count != 0)
+        return refuse(refusal, REJECT_INSTRUMENT_BUSY, 0, now->band_count, 0);
     return true;
 }
 
@@ -163,6 +167,8 @@ bool engine_instrument_derive(struct engine *engine, struct instrument *instrume
         ledger_open(&engine->ledger, ACCOUNT_TREASURY, terms->cash_asset);
     if (instrument->treasury_balance == 0)
         return false;
+    instrument->ranges = &engine->tick_ranges[terms->instrument * TICK_RANGES];
+    instrument->schedule = &engine->schedules[terms->instrument * SCHEDULE_ENTRIES_MAX];
     instrument->tick = money_divisor_of(terms->tick);
     instrument->lot = money_divisor_of(terms->lot);
     ASSERT(money_is_multiple(&instrument->tick, terms->tick));
@@ -202,8 +208,10 @@ void engine_instrument_set(struct turn *turn)
     bool derived = engine_instrument_derive(engine, instrument);
     ASSERT(derived);
     memcpy(&turn_emit(turn, EVT_instrument_changed)->body, &terms, sizeof(terms));
+    engine_quiet_reset(instrument);
     if (!is_new)
         return;
+    instrument->rules = (struct instrument_rules_rec){.instrument = terms.instrument};
     instrument->state =
         (struct instrument_state_rec){.instrument = terms.instrument, .phase = PHASE_CLOSED};
     turn_instrument_state(turn, instrument);
@@ -233,8 +241,7 @@ void engine_instrument_phase(struct turn *turn)
         turn_reject(turn, &refusal);
         return;
     }
-    instrument->state.phase = body->phase;
-    turn_instrument_state(turn, instrument);
+    engine_phase_change(turn, instrument, body->phase);
 }
 
 void engine_nav_set(struct turn *turn)
@@ -251,6 +258,7 @@ void engine_nav_set(struct turn *turn)
     }
     instrument->state.nav = body->nav;
     instrument->state.nav_time_ns = turn->command->header.time_ns;
+    engine_quiet_reset(instrument);
     turn_instrument_state(turn, instrument);
 }
 
@@ -264,13 +272,15 @@ void engine_reference_set(struct turn *turn)
     bool refused = false;
     if (body->price <= 0 || body->price > MONEY_MAX)
         refused = !refuse(&refusal, REJECT_PRICE_NOT_POSITIVE, 1, body->price, 0);
-    else if (!money_is_multiple(&instrument->tick, body->price))
-        refused = !refuse(&refusal, REJECT_OFF_TICK, instrument->terms.tick, body->price, 0);
+    else if (!instrument_on_tick(instrument, body->price))
+        refused = !refuse(&refusal, REJECT_OFF_TICK, instrument_tick_at(instrument, body->price),
+                          body->price, 0);
     if (refused) {
         turn_reject(turn, &refusal);
         return;
     }
     instrument->state.reference_price = body->price;
+    engine_quiet_reset(instrument);
     turn_instrument_state(turn, instrument);
 }
 
@@ -288,6 +298,204 @@ void engine_breaker_set(struct turn *turn)
     }
     instrument->state.breaker_tripped = body->tripped;
     turn_instrument_state(turn, instrument);
+    engine_stops_run(turn, instrument); // those that waited for the reset
+}
+
+// ---- rules, tick tables, schedules
+// ---------------------------------------------------------------
+
+void engine_instrument_rules_set(struct turn *turn)
+{
+    struct instrument_rules_rec rules;
+    struct refusal refusal;
+    memcpy(&rules, &turn->command->body.instrument_rules_set, sizeof(rules));
+    struct instrument *instrument = instrument_or_reject(turn, rules.instrument);
+    if (instrument == NULL)
+        return;
+    bool refused = false;
+    if (rules.order_quantity_min < 0)
+        refused = !refuse(&refusal, REJECT_INSTRUMENT_RULES, 0, rules.order_quantity_min,
+                          RULES_FIELD_order_quantity_min);
+    else if (rules.order_notional_min < 0)
+        refused = !refuse(&refusal, REJECT_INSTRUMENT_RULES, 0, rules.order_notional_min,
+                          RULES_FIELD_order_notional_min);
+    if (refused) {
+        turn_reject(turn, &refusal);
+        return;
+    }
+    instrument->rules = rules;
+    engine_quiet_reset(instrument);
+    memcpy(&turn_emit(turn, EVT_instrument_rules_changed)->body, &rules, sizeof(rules));
+}
+
+static void ranges_append(struct tick_range *ranges, uint8_t *count, int64_t from_price,
+                          int64_t tick)
+{
+    const struct tick_range *before = *count != 0 ? &ranges[*count - 1] : NULL;
+    ASSERT(*count < TICK_RANGES);
+    ASSERT(from_price % tick == 0);
+    ranges[*count] = (struct tick_range){
+        .from_price = from_price, .tick = tick, .divisor = money_divisor_of(tick)};
+    if (before != NULL)
+        ranges[*count].first_index =
+            before->first_index +
+            money_quotient(&before->divisor, from_price - before->from_price);
+    (*count)++;
+}
+
+bool engine_tick_band_add(struct tick_range ranges[TICK_RANGES], uint8_t *count, int64_t base_tick,
+                          const struct tick_band_tail *band, int64_t *refused)
+{
+    *refused = band->tick;
+    if (band->tick <= 0 || band->tick % base_tick != 0)
+        return false;
+    *refused = band->from_price;
+    if (band->from_price < 0 || band->from_price % band->tick != 0)
+        return false;
+    if (*count == 0 && band->from_price != 0)
+        ranges_append(ranges, count, 0, base_tick);
+    const struct tick_range *before = *count != 0 ? &ranges[*count - 1] : NULL;
+    if (before != NULL &&
+        (band->from_price <= before->from_price || band->from_price % before->tick != 0))
+        return false;
+    ranges_append(ranges, count, band->from_price, band->tick);
+    return true;
+}
+
+struct tick_band_rec engine_tick_band(const struct instrument *instrument, uint32_t index)
+{
+    ASSERT(index < instrument->band_count);
+    const struct tick_range *range =
+        &instrument->ranges[instrument->range_count - instrument->band_count + index];
+    return (struct tick_band_rec){.instrument = instrument->terms.instrument,
+                                  .index = (uint16_t)index,
+                                  .count = instrument->band_count,
+                                  .from_price = range->from_price,
+                                  .tick = range->tick};
+}
+
+static bool bands_read(const struct turn *turn, const struct instrument *instrument,
+                       struct tick_range ranges[TICK_RANGES], uint8_t *count,
+                       struct refusal *refusal)
+{
+    const char *tail = command_tail(turn->command);
+    if (instrument->orders_open != 0)
+        return refuse(refusal, REJECT_INSTRUMENT_BUSY, 0, instrument->orders_open, 0);
+    for (uint32_t i = 0; i < turn->command->body.tick_table_set.band_count; i++) {
+        struct tick_band_tail band;
+        int64_t refused = 0;
+        memcpy(&band, tail + i * sizeof(band), sizeof(band));
+        if (!engine_tick_band_add(ranges, count, instrument->terms.tick, &band, &refused))
+            return refuse(refusal, REJECT_TICK_TABLE, 0, refused, i);
+    }
+    return true;
+}
+
+static void emit_bands(struct turn *turn, const struct instrument *instrument)
+{
+    struct tick_band_rec band = {.instrument = instrument->terms.instrument};
+    if (instrument->band_count == 0)
+        memcpy(&turn_emit(turn, EVT_tick_band)->body, &band, sizeof(band));
+    for (uint32_t i = 0; i < instrument->band_count; i++) {
+        band = engine_tick_band(instrument, i);
+        memcpy(&turn_emit(turn, EVT_tick_band)->body, &band, sizeof(band));
+    }
+}
+
+void engine_tick_table_set(struct turn *turn)
+{
+    const struct tick_table_set_cmd *body = &turn->command->body.tick_table_set;
+    struct instrument *instrument = instrument_or_reject(turn, body->instrument);
+    struct tick_range ranges[TICK_RANGES] = {0};
+    struct refusal refusal;
+    uint8_t count = 0;
+    if (instrument == NULL)
+        return;
+    if (!bands_read(turn, instrument, ranges, &count, &refusal)) {
+        turn_reject(turn, &refusal);
+        return;
+    }
+    memcpy(instrument->ranges, ranges, sizeof(ranges));
+    instrument->range_count = count;
+    instrument->band_count = (uint8_t)body->band_count;
+    emit_bands(turn, instrument);
+}
+
+#define DAY_MS 86400000u
+
+bool engine_schedule_slot_fits(const struct schedule_slot *slot, const struct schedule_slot *before,
+                               int64_t *refused)
+{
+    *refused = slot->time_of_day_ms;
+    if (slot->time_of_day_ms >= DAY_MS ||
+        (before != NULL && slot->time_of_day_ms <= before->time_of_day_ms))
+        return false;
+    *refused = slot->phase;
+    return within(slot->phase, PHASE_CLOSED, PHASE_CLOSING_AUCTION) &&
+           slot->phase != PHASE_VOLATILITY_AUCTION;
+}
+
+struct schedule_entry_rec engine_schedule_entry(const struct instrument *instrument, uint32_t index)
+{
+    ASSERT(index < instrument->entry_count);
+    const struct schedule_slot *slot = &instrument->schedule[index];
+    return (struct schedule_entry_rec){.instrument = instrument->terms.instrument,
+                                       .index = (uint8_t)index,
+                                       .count = instrument->entry_count,
+                                       .phase = slot->phase,
+                                       .weekdays = instrument->weekdays,
+                                       .time_of_day_ms = slot->time_of_day_ms};
+}
+
+static bool slots_read(const struct turn *turn, struct schedule_slot slots[SCHEDULE_ENTRIES_MAX],
+                       struct refusal *refusal)
+{
+    const struct schedule_set_cmd *body = &turn->command->body.schedule_set;
+    const char *tail = command_tail(turn->command);
+    if (body->entry_count != 0 && !within(body->weekdays, 1, WEEKDAYS_ALL))
+        return refuse(refusal, REJECT_SCHEDULE, 0, body->weekdays, body->entry_count);
+    for (uint32_t i = 0; i < body->entry_count; i++) {
+        struct schedule_entry_tail entry;
+        int64_t refused = 0;
+        memcpy(&entry, tail + i * sizeof(entry), sizeof(entry));
+        slots[i] = (struct schedule_slot){.time_of_day_ms = entry.time_of_day_ms,
+                                          .phase = entry.phase};
+        if (!engine_schedule_slot_fits(&slots[i], i != 0 ? &slots[i - 1] : NULL, &refused))
+            return refuse(refusal, REJECT_SCHEDULE, 0, refused, i);
+    }
+    return true;
+}
+
+static void emit_schedule(struct turn *turn, const struct instrument *instrument)
+{
+    struct schedule_entry_rec entry = {.instrument = instrument->terms.instrument};
+    if (instrument->entry_count == 0)
+        memcpy(&turn_emit(turn, EVT_schedule_entry)->body, &entry, sizeof(entry));
+    for (uint32_t i = 0; i < instrument->entry_count; i++) {
+        entry = engine_schedule_entry(instrument, i);
+        memcpy(&turn_emit(turn, EVT_schedule_entry)->body, &entry, sizeof(entry));
+    }
+    turn_instrument_state(turn, instrument);
+}
+
+void engine_schedule_set(struct turn *turn)
+{
+    const struct schedule_set_cmd *body = &turn->command->body.schedule_set;
+    struct instrument *instrument = instrument_or_reject(turn, body->instrument);
+    struct schedule_slot slots[SCHEDULE_ENTRIES_MAX] = {0};
+    struct refusal refusal;
+    if (instrument == NULL)
+        return;
+    if (!slots_read(turn, slots, &refusal)) {
+        turn_reject(turn, &refusal);
+        return;
+    }
+    memcpy(instrument->schedule, slots, sizeof(slots));
+    instrument->entry_count = body->entry_count;
+    instrument->weekdays = body->entry_count != 0 ? body->weekdays : 0;
+    instrument->state.schedule_next_ns = engine_schedule_after(instrument, turn->engine->time_ns);
+    engine_deadline_update(turn->engine, instrument);
+    emit_schedule(turn, instrument);
 }
 
 // ---- members and accounts: neither an account nor a session moves to another member
@@ -383,7 +591,8 @@ static bool session_terms(const struct turn *turn, const struct session_rec *ter
                           struct refusal *refusal)
 {
     const struct engine *engine = turn->engine;
-    const uint8_t flags_all = SESSION_CANCEL_ON_DISCONNECT | SESSION_DISABLED;
+    const uint8_t flags_all =
+        SESSION_CANCEL_ON_DISCONNECT | SESSION_DISABLED | SESSION_MEMBER_SCOPE;
     if (!within(terms->session, 1, engine->limits.sessions_max))
         return refuse(refusal, REJECT_ID_RANGE, engine->limits.sessions_max, terms->session, 0);
     if (engine_member(engine, terms->member) == NULL)

@@ -6,15 +6,20 @@
 
 #include "matcher/engine.h"
 #include "matcher/order_book.h"
+#include "matcher/timers.h"
 #include "risk/ledger.h"
 #include "risk/money.h"
 #include "risk/order_check.h"
+#include "risk/ticks.h"
 
-struct tick_range { // one band of the tick table; the last one reaches to the end
-    int64_t from_price;
-    int64_t tick;
-    uint64_t first_index; // tick index of from_price: indexes go on from band to band
-    struct money_divisor divisor;
+enum { TICK_RANGES = TICK_BANDS_MAX + 1 }; // below the first band the instrument's own tick holds
+
+enum { WEEKDAYS_ALL = 0x7f }; // bit 0 Monday
+
+struct schedule_slot {
+    uint32_t time_of_day_ms;
+    uint8_t phase;
+    uint8_t reserved[3];
 };
 
 struct instrument {
@@ -37,8 +42,11 @@ struct instrument {
     uint32_t trailing_count[2];
     uint32_t timer; // its place in the heap of deadlines; 0 = none
     struct instrument_rules_rec rules;
-    uint8_t band_count; // of engine->tick_ranges[id]
-    uint8_t entry_count; // of engine->schedules[id]
+    struct tick_range *ranges;      // TICK_RANGES of its own; not used without bands
+    struct schedule_slot *schedule; // SCHEDULE_ENTRIES_MAX of its own
+    uint8_t band_count;             // as set; the ranges are one more if the first is above 0
+    uint8_t range_count;
+    uint8_t entry_count;
     uint8_t weekdays;
 };
 
@@ -66,15 +74,24 @@ struct engine {
     uint64_t sequence;
     uint64_t time_ns;
     uint8_t venue_state;
-    bool loaded; // a snapshot's orders are in, their sessions' lists not sorted yet
+    bool loaded; // a snapshot's orders are in, the lists by id not sorted yet
+    bool load_waits;     // load_place is in no container: its terms must follow
+    uint8_t load_state;  // enum order_state of load_place
+    uint32_t load_place; // the order of the record before; 0 = that was none
     struct gateway gateways[GATEWAY_COUNT];
     struct reference references[REF_SOURCE_MAX + 1];
     struct pending_rec pending; // command == 0: nothing to go on with
+    struct pending_rec resumed; // what a command with turn->resumes goes on with
+    uint32_t stops_open;        // of all instruments: that wait, or are triggered
+    struct timers dated;        // orders by expire_ns and id
+    struct timers deadlines;    // instruments by their earliest deadline
     struct asset_rec *assets;   // arrays of limit + 1; an id of 0 in an entry: does not exist
     struct member_rec *members;
     struct account_rec *accounts;
     struct session *sessions;
     struct instrument *instruments;
+    struct tick_range *tick_ranges;  // TICK_RANGES of each instrument
+    struct schedule_slot *schedules; // SCHEDULE_ENTRIES_MAX of each instrument
     uint32_t *session_accounts; // gathered: no gaps, in an order that shows nowhere
     uint32_t session_accounts_used;
     struct ledger ledger;
@@ -89,7 +106,7 @@ struct turn {
     const struct command *command;
     struct event_sink *sink;
     uint32_t session_seq; // the command's, for its events; 0 if the session is not its gateway's
-    bool resumes;         // it goes on with engine->pending
+    bool resumes;         // it goes on with engine->resumed
 };
 
 // ---- finding: NULL = does not exist
@@ -142,14 +159,60 @@ static inline struct book_side *instrument_side(struct instrument *instrument, u
     return &instrument->sides[side - SIDE_BUY];
 }
 
+// ---- ticks
+// ---------------------------------------------------------------------------------------
+
+static inline const struct tick_range *instrument_range_at(const struct instrument *instrument,
+                                                           int64_t price)
+{
+    return tick_range_at(instrument->ranges, instrument->range_count, price);
+}
+
+// The tick that holds at a price (>= 0).
+static inline int64_t instrument_tick_at(const struct instrument *instrument, int64_t price)
+{
+    return __builtin_expect(instrument->band_count == 0, 1)
+               ? instrument->terms.tick
+               : instrument_range_at(instrument, price)->tick;
+}
+
+// True if a price (>= 0) is a multiple of the tick that holds there.
+static inline bool instrument_on_tick(const struct instrument *instrument, int64_t price)
+{
+    return money_is_multiple(__builtin_expect(instrument->band_count == 0, 1)
+                                 ? &instrument->tick
+                                 : &instrument_range_at(instrument, price)->divisor,
+                             price);
+}
+
+// The number of ticks from 0 to a price that is on tick: neighbouring prices are neighbours in it,
+// whatever their ticks.
+static inline uint64_t instrument_tick_index(const struct instrument *instrument, int64_t price)
+{
+    if (__builtin_expect(instrument->band_count == 0, 1))
+        return money_quotient(&instrument->tick, price);
+    const struct tick_range *range = instrument_range_at(instrument, price);
+    return range->first_index + money_quotient(&range->divisor, price - range->from_price);
+}
+
 // The key of a price that is on tick, in the book's side: see order_book.h. A notional that fits
 // keeps the tick index below 2^61.
 static inline uint64_t instrument_key(const struct instrument *instrument, uint8_t side,
                                       int64_t price)
 {
-    uint64_t index = money_quotient(&instrument->tick, price);
+    uint64_t index = instrument_tick_index(instrument, price);
     ASSERT(index > 0 && index < BOOK_KEY_MAX);
     return side == SIDE_SELL ? index : BOOK_KEY_MAX - index;
+}
+
+// The key of a stop price in the stop book's side, over the instrument's own tick, of which all
+// others are multiples: buys lowest first, sells highest first.
+static inline uint64_t instrument_stop_key(const struct instrument *instrument, uint8_t side,
+                                           int64_t stop_price)
+{
+    uint64_t index = money_quotient(&instrument->tick, stop_price);
+    ASSERT(index > 0 && index < BOOK_KEY_MAX);
+    return side == SIDE_BUY ? index : BOOK_KEY_MAX - index;
 }
 
 static inline int64_t instrument_notional(const struct instrument *instrument, int64_t price,
@@ -271,19 +334,42 @@ void engine_stops_run(struct turn *turn, struct instrument *instrument);
 void engine_phase_change(struct turn *turn, struct instrument *instrument, uint8_t phase);
 // Steps 4 to 6 of it only: continuous trading stops for a volatility auction.
 void engine_phase_volatility(struct turn *turn, struct instrument *instrument);
+// A change goes on (engine->resumed).
+void engine_phase_resume(struct turn *turn, struct instrument *instrument);
+// True if a record can be that of a change under way.
+CHECKED bool engine_phase_resumable(const struct engine *engine, const struct pending_rec *record);
+// Publishes the indicative price of the auction that runs.
+void engine_phase_publish(struct turn *turn, struct instrument *instrument);
 // The instrument's book has changed while it is in an auction: an indicative price is due.
 void engine_book_changed(struct engine *engine, struct instrument *instrument);
+
+// engine_lists.c: the lists of an instrument
+//
+// A queue, first in, first out (links earlier, later): triggered stops, orders that wait for the
+// close. Its orders are in no book.
+void engine_queue_append(struct order_pool *pool, struct order_list *queue, uint32_t place);
+void engine_queue_remove(struct order_pool *pool, struct order_list *queue, uint32_t place);
+// A list ascending by id (links in terms): trailing stops, resting market orders.
+void engine_list_insert(struct order_pool *pool, struct order_list *list, uint32_t place);
+void engine_list_append(struct order_pool *pool, struct order_list *list, uint32_t place);
+void engine_list_remove(struct order_pool *pool, struct order_list *list, uint32_t place);
+// After a snapshot was loaded: by ascending id.
+void engine_list_sort(struct order_pool *pool, struct order_list *list);
 
 // engine_clock.c
 void engine_clock_tick(struct turn *turn);
 void engine_continue_work(struct turn *turn);
-// Into and out of the heap of expiries (terms.expire_ns of the order is set).
+// Into the heap of expiries, and out of it (nothing if it is not in): terms.expire_ns of the order
+// is set, terms.timer is 0 before.
 void engine_dated_add(struct engine *engine, uint32_t place);
 void engine_dated_remove(struct engine *engine, uint32_t place);
-// Cancels dated orders whose time has come; false if the events ran out (pending is the caller's).
-CHECKED bool engine_expire(struct turn *turn);
+// Cancels dated orders whose time has come while so many events are free; false if there are more
+// (pending is the caller's).
+CHECKED bool engine_expire(struct turn *turn, uint32_t room);
 // The instrument's earliest deadline may have changed.
 void engine_deadline_update(struct engine *engine, struct instrument *instrument);
+// The first entry of the schedule strictly after this time; 0 = there is no schedule.
+uint64_t engine_schedule_after(const struct instrument *instrument, uint64_t time_ns);
 
 // engine_session.c
 CHECKED bool engine_gateway_admit(struct turn *turn, struct refusal *refusal);
@@ -306,6 +392,19 @@ void engine_breaker_set(struct turn *turn);
 void engine_member_set(struct turn *turn);
 void engine_account_set(struct turn *turn);
 void engine_session_set(struct turn *turn);
+void engine_instrument_rules_set(struct turn *turn);
+void engine_tick_table_set(struct turn *turn);
+void engine_schedule_set(struct turn *turn);
+// Adds a band to a table that is being read; false: *refused is the number that does not fit.
+CHECKED bool engine_tick_band_add(struct tick_range ranges[TICK_RANGES], uint8_t *count,
+                                  int64_t base_tick, const struct tick_band_tail *band,
+                                  int64_t *refused);
+CHECKED bool engine_schedule_slot_fits(const struct schedule_slot *slot,
+                                       const struct schedule_slot *before, int64_t *refused);
+// One band, one entry, as the records have them.
+struct tick_band_rec engine_tick_band(const struct instrument *instrument, uint32_t index);
+struct schedule_entry_rec engine_schedule_entry(const struct instrument *instrument,
+                                                uint32_t index);
 CHECKED bool engine_instrument_terms(const struct engine *engine,
                                      const struct instrument_rec *terms, struct refusal *refusal);
 // Makes what follows from an instrument's terms; false if the ledger is full.
@@ -314,5 +413,7 @@ CHECKED bool engine_instrument_derive(struct engine *engine, struct instrument *
 // engine_ledger.c
 void engine_ledger_post(struct turn *turn);
 void engine_settlement_result(struct turn *turn);
+
+#include "matcher/engine_order.h"
 
 #endif

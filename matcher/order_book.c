@@ -452,7 +452,7 @@ static uint32_t level_check(const struct order_pool *pool, uint32_t place, uint8
         ASSERT(order->level == place && order->earlier == earlier);
         ASSERT(order->side == which && order->instrument == instrument);
         ASSERT(order->leaves > 0);
-        ASSERT(earlier == 0 || order_priority(pool, earlier) < order_priority(pool, at));
+        ASSERT(earlier == 0 || order_priority(pool, earlier) <= order_priority(pool, at));
         ASSERT(order_pool_find(pool, order->id) == at);
         earlier = at;
         count++;

@@ -1,39 +1,160 @@
-// Happy path: eight questions, each of a few comparisons with what the instrument and the account
-// say; no division. A refusal is the first "no": its code, the bound, the value seen.
+// Happy path: a few comparisons with what the instrument and the account say; no division. A
+// refusal is the first "no": its code, the bound, the value seen. What only some types of orders
+// have is looked at for those only.
 #include "risk/order_check.h"
 
 #include <stddef.h>
 
-static bool check_side_quantity_type(const struct order_check *check, struct refusal *refusal)
+#define BIT(number) (1u << (number))
+
+enum {
+    TIFS_IMMEDIATE = BIT(TIF_IOC) | BIT(TIF_FOK),
+    TIFS_AUCTION = BIT(TIF_AT_OPEN) | BIT(TIF_AT_CLOSE),
+    TIFS_RESTING = BIT(TIF_DAY) | BIT(TIF_GTC) | BIT(TIF_GTD),
+    TIFS_ALL = TIFS_IMMEDIATE | TIFS_AUCTION | TIFS_RESTING,
+    TYPES_COLLAR = BIT(ORDER_MARKET) | BIT(ORDER_STOP) | BIT(ORDER_TRAILING_STOP),
+    TYPES_PRICED = BIT(ORDER_LIMIT) | BIT(ORDER_STOP_LIMIT),
+    TYPES_ALL = TYPES_COLLAR | TYPES_PRICED,
+};
+
+static bool is_one_of(uint8_t number, uint32_t bits)
+{
+    return number < 32 && (bits >> number & 1) != 0;
+}
+
+// ---- form
+// ----------------------------------------------------------------------------------------
+
+static bool check_form(const struct order_check *check, struct refusal *refusal)
 {
     if (check->side != SIDE_BUY && check->side != SIDE_SELL)
         return refuse(refusal, REJECT_SIDE, 0, check->side, 0);
     if (check->quantity <= 0)
         return refuse(refusal, REJECT_QUANTITY_NOT_POSITIVE, 1, check->quantity, 0);
-    if (check->type != ORDER_LIMIT && check->type != ORDER_MARKET)
+    if (!is_one_of(check->type, check->terms->collar_bps != 0 ? TYPES_ALL : TYPES_PRICED))
         return refuse(refusal, REJECT_ORDER_TYPE, 0, check->type, 0);
-    if (check->type == ORDER_MARKET && check->terms->collar_bps == 0)
-        return refuse(refusal, REJECT_ORDER_TYPE, 0, check->type, 0);
-    if (check->tif != TIF_DAY && check->tif != TIF_GTC && check->tif != TIF_IOC)
+    if (!is_one_of(check->tif, TIFS_ALL))
         return refuse(refusal, REJECT_TIME_IN_FORCE, 0, check->tif, 0);
+    if (check->flags > ORDER_FLAGS_ALL)
+        return refuse(refusal, REJECT_ORDER_FLAGS, ORDER_FLAGS_ALL, check->flags, 0);
+    if (check->stp > STP_DECREMENT)
+        return refuse(refusal, REJECT_STP_MODE, STP_DECREMENT, check->stp, 0);
+    return true;
+}
+
+static bool stop_price_fits(const struct order_check *check)
+{
+    if (!order_type_stops(check->type))
+        return check->stop_price == 0;
+    int64_t least = check->type == ORDER_TRAILING_STOP ? 0 : 1;
+    return check->stop_price >= least && check->stop_price <= MONEY_MAX;
+}
+
+static bool trail_offset_fits(const struct order_check *check)
+{
+    if (check->type != ORDER_TRAILING_STOP)
+        return check->trail_offset == 0;
+    return check->trail_offset > 0 && check->trail_offset <= MONEY_MAX &&
+           money_is_multiple(check->ticks.divisor, check->trail_offset);
+}
+
+static bool display_fits(const struct order_check *check)
+{
+    if (check->display == 0)
+        return true;
+    return is_one_of(check->type, TYPES_PRICED) && is_one_of(check->tif, TIFS_RESTING) &&
+           check->display > 0 && check->display < check->quantity &&
+           money_is_multiple(check->lot, check->display);
+}
+
+static bool minimum_fits(const struct order_check *check)
+{
+    if (check->minimum == 0)
+        return true;
+    return check->tif == TIF_IOC && check->minimum > 0 && check->minimum <= check->quantity &&
+           money_is_multiple(check->lot, check->minimum);
+}
+
+static bool expire_fits(const struct order_check *check)
+{
+    if (check->tif != TIF_GTD)
+        return check->expire_ns == 0;
+    return check->expire_ns > check->time_ns && check->expire_ns <= INT64_MAX;
+}
+
+static bool check_numbers(const struct order_check *check, struct refusal *refusal)
+{
+    if (!stop_price_fits(check))
+        return refuse(refusal, REJECT_STOP_PRICE, 0, check->stop_price, check->type);
+    if (!trail_offset_fits(check))
+        return refuse(refusal, REJECT_TRAIL_OFFSET, check->terms->tick, check->trail_offset,
+                      check->type);
+    if (!display_fits(check))
+        return refuse(refusal, REJECT_DISPLAY_QUANTITY, check->quantity, check->display, 0);
+    if (!minimum_fits(check))
+        return refuse(refusal, REJECT_MINIMUM_QUANTITY, check->quantity, check->minimum,
+                      check->tif);
+    if (!expire_fits(check))
+        return refuse(refusal, REJECT_EXPIRE_TIME, (int64_t)check->time_ns,
+                      (int64_t)check->expire_ns, check->tif);
+    return true;
+}
+
+static bool check_combinations(const struct order_check *check, struct refusal *refusal)
+{
+    bool stops = order_type_stops(check->type);
+    if (stops && is_one_of(check->tif, TIFS_IMMEDIATE | TIFS_AUCTION))
+        return refuse(refusal, REJECT_TIF_COMBINATION, 0, check->type, check->tif);
+    if ((check->flags & ORDER_POST_ONLY) != 0 &&
+        (check->type != ORDER_LIMIT || !is_one_of(check->tif, TIFS_RESTING)))
+        return refuse(refusal, REJECT_POST_ONLY_COMBINATION, 0, check->type, check->tif);
+    return check_numbers(check, refusal);
+}
+
+// A limit order of order_new, without a flag or date, combines nothing.
+static bool has_combinations(const struct order_check *check)
+{
+    return check->has_terms || check->type != ORDER_LIMIT || check->tif == TIF_GTD ||
+           (check->flags & ORDER_POST_ONLY) != 0;
+}
+
+static bool check_tick(const struct order_check *check, int64_t price, struct refusal *refusal)
+{
+    if (tick_holds(&check->ticks, price))
+        return true;
+    return refuse(refusal, REJECT_OFF_TICK, tick_at(&check->ticks, price), price, 0);
+}
+
+static bool check_quantity_max(const struct order_check *check, int64_t quantity,
+                               struct refusal *refusal)
+{
+    int64_t most = check->terms->order_quantity_max;
+    if (most != 0 && quantity > most)
+        return refuse(refusal, REJECT_QUANTITY_MAX, most, quantity, 0);
     return true;
 }
 
 static bool check_price_and_steps(const struct order_check *check, struct refusal *refusal)
 {
-    const struct instrument_rec *terms = check->terms;
-    if (check->type == ORDER_LIMIT && check->price <= 0)
+    bool priced = is_one_of(check->type, TYPES_PRICED);
+    if (priced && check->price <= 0)
         return refuse(refusal, REJECT_PRICE_NOT_POSITIVE, 1, check->price, 0);
-    if (check->type == ORDER_MARKET && check->price != 0)
+    if (!priced && check->price != 0)
         return refuse(refusal, REJECT_PRICE_ON_MARKET, 0, check->price, 0);
-    if (!money_is_multiple(check->tick, check->price))
-        return refuse(refusal, REJECT_OFF_TICK, terms->tick, check->price, 0);
+    if (!check_tick(check, check->price, refusal) || !check_tick(check, check->stop_price, refusal))
+        return false;
     if (!money_is_multiple(check->lot, check->quantity))
-        return refuse(refusal, REJECT_OFF_LOT, terms->lot, check->quantity, 0);
-    if (terms->order_quantity_max != 0 && check->quantity > terms->order_quantity_max)
-        return refuse(refusal, REJECT_QUANTITY_MAX, terms->order_quantity_max, check->quantity, 0);
+        return refuse(refusal, REJECT_OFF_LOT, check->terms->lot, check->quantity, 0);
+    if (!check_quantity_max(check, check->quantity, refusal))
+        return false;
+    if (check->quantity < check->rules->order_quantity_min)
+        return refuse(refusal, REJECT_QUANTITY_MIN, check->rules->order_quantity_min,
+                      check->quantity, 0);
     return true;
 }
+
+// ---- pre-flight: breaker, the price of an order without one, fat finger, NAV
+// ---------------------------------------------------------------------------------------
 
 int64_t order_check_reference(const struct instrument_state_rec *state)
 {
@@ -43,44 +164,64 @@ int64_t order_check_reference(const struct instrument_state_rec *state)
     return state->reference_price != 0 ? state->reference_price : state->nav;
 }
 
-// The worst price inside the collar that is on tick: rounded towards the reference, at least one
-// tick. 0 = it cannot be represented.
-static int64_t collar_price(const struct order_check *check, int64_t reference)
+int64_t order_check_collar(const struct tick_table *ticks, uint8_t side, int64_t reference,
+                           uint32_t collar_bps)
 {
     ASSERT(reference > 0);
-    ASSERT(check->terms->collar_bps > 0);
-    money_product distance =
-        (money_product)(uint64_t)reference * check->terms->collar_bps / MONEY_BPS_ONE;
-    uint64_t tick = (uint64_t)check->terms->tick;
-    if (check->side == SIDE_BUY) {
+    money_product distance = (money_product)(uint64_t)reference * collar_bps / MONEY_BPS_ONE;
+    if (side == SIDE_BUY) {
         money_product price = (uint64_t)reference + distance;
-        price -= price % tick;
-        return price > (uint64_t)MONEY_MAX ? 0 : (int64_t)(price > 0 ? price : tick);
+        return price > (uint64_t)MONEY_MAX ? 0 : tick_down(ticks, (int64_t)price);
     }
     if (distance >= (uint64_t)reference)
-        return (int64_t)tick;
-    uint64_t price = (uint64_t)reference - (uint64_t)distance + tick - 1;
-    return (int64_t)(price - price % tick);
+        return tick_at(ticks, 0);
+    return tick_up(ticks, reference - (int64_t)distance);
 }
 
-// Gives a market order its price. Needs something to compare with.
-static bool check_market_price(struct order_check *check, int64_t reference,
-                               struct refusal *refusal)
+static bool check_collar(struct order_check *check, int64_t reference, struct refusal *refusal)
 {
-    ASSERT(check->type == ORDER_MARKET);
-    ASSERT(check->price == 0);
-    if (reference == 0)
-        return refuse(refusal, REJECT_NO_REFERENCE, 0, 0, 0);
-    check->price = collar_price(check, reference);
+    uint32_t bps = check->terms->collar_bps;
+    check->price = order_check_collar(&check->ticks, check->side, reference, bps);
     if (check->price == 0)
-        return refuse(refusal, REJECT_OVERFLOW, MONEY_MAX, check->terms->collar_bps, 0);
+        return refuse(refusal, REJECT_OVERFLOW, MONEY_MAX, bps, 0);
     return true;
 }
 
-// Block before confirm: what is blocked cannot be confirmed away.
-static bool check_fat_finger(const struct order_check *check, int64_t reference,
-                             struct refusal *refusal)
+// A trailing stop without a start follows the last price from here on.
+static bool check_trailing_start(struct order_check *check, struct refusal *refusal)
 {
+    int64_t last = check->state->last_price;
+    int64_t offset = check->trail_offset;
+    ASSERT(offset > 0 && offset <= MONEY_MAX);
+    if (last == 0)
+        return refuse(refusal, REJECT_NO_REFERENCE, 0, 0, 0);
+    bool buys = check->side == SIDE_BUY;
+    if (buys ? last > MONEY_MAX - offset : last <= offset || last - offset > MONEY_MAX)
+        return refuse(refusal, REJECT_TRAIL_OFFSET, last, offset, check->type);
+    check->stop_price = buys ? last + offset : last - offset;
+    return true;
+}
+
+// Gives an order its price that has none. Needs something to compare with.
+static bool check_market_price(struct order_check *check, struct refusal *refusal)
+{
+    int64_t reference = order_check_reference(check->state);
+    ASSERT(check->price == 0);
+    if (check->type == ORDER_MARKET && reference == 0)
+        return refuse(refusal, REJECT_NO_REFERENCE, 0, 0, 0);
+    if (check->type == ORDER_TRAILING_STOP && check->stop_price == 0 &&
+        !check_trailing_start(check, refusal))
+        return false;
+    return check_collar(check, check->type == ORDER_MARKET ? reference : check->stop_price,
+                        refusal);
+}
+
+// Block before confirm: what is blocked cannot be confirmed away. An order with a stop price is
+// compared with that.
+static bool check_fat_finger(const struct order_check *check, struct refusal *refusal)
+{
+    int64_t reference =
+        check->stop_price != 0 ? check->stop_price : order_check_reference(check->state);
     ASSERT(check->price > 0);
     if (reference == 0)
         return true;
@@ -112,16 +253,69 @@ static bool check_nav(const struct order_check *check, struct refusal *refusal)
     return true;
 }
 
-// E6: breaker, fat finger, NAV. The market order's price comes between the breaker and its first
-// use.
-static bool check_pre_flight(struct order_check *check, struct refusal *refusal)
+static bool check_breaker(const struct order_check *check, struct refusal *refusal)
 {
     if (check->state->breaker_tripped)
         return refuse(refusal, REJECT_BREAKER_TRIPPED, 0, check->terms->instrument, 0);
-    int64_t reference = order_check_reference(check->state);
-    if (check->type == ORDER_MARKET && !check_market_price(check, reference, refusal))
+    return true;
+}
+
+// E6. The price of an order without one comes between the breaker and its first use.
+static bool check_pre_flight(struct order_check *check, struct refusal *refusal)
+{
+    if (!check_breaker(check, refusal))
         return false;
-    return check_fat_finger(check, reference, refusal) && check_nav(check, refusal);
+    if (!is_one_of(check->type, TYPES_PRICED) && !check_market_price(check, refusal))
+        return false;
+    return check_fat_finger(check, refusal) && check_nav(check, refusal);
+}
+
+// ---- eligibility
+// ----------------------------------------------------------------------------------
+
+// The table of docs/matching.md 7: which orders a phase takes.
+enum order_column {
+    COLUMN_LIMIT,
+    COLUMN_MARKET,
+    COLUMN_IMMEDIATE, // IOC, FOK, post-only
+    COLUMN_STOP,
+    COLUMN_AT_OPEN,
+    COLUMN_AT_CLOSE,
+};
+
+static const uint8_t phase_takes[PHASE_CLOSING_AUCTION + 1] = {
+    [PHASE_PRE_OPEN] = BIT(COLUMN_LIMIT) | BIT(COLUMN_MARKET) | BIT(COLUMN_STOP) |
+                       BIT(COLUMN_AT_OPEN) | BIT(COLUMN_AT_CLOSE),
+    [PHASE_OPENING_AUCTION] = BIT(COLUMN_LIMIT) | BIT(COLUMN_MARKET) | BIT(COLUMN_STOP) |
+                              BIT(COLUMN_AT_OPEN) | BIT(COLUMN_AT_CLOSE),
+    [PHASE_CONTINUOUS] = BIT(COLUMN_LIMIT) | BIT(COLUMN_MARKET) | BIT(COLUMN_IMMEDIATE) |
+                         BIT(COLUMN_STOP) | BIT(COLUMN_AT_CLOSE),
+    [PHASE_VOLATILITY_AUCTION] =
+        BIT(COLUMN_LIMIT) | BIT(COLUMN_MARKET) | BIT(COLUMN_STOP) | BIT(COLUMN_AT_CLOSE),
+    [PHASE_CLOSING_AUCTION] =
+        BIT(COLUMN_LIMIT) | BIT(COLUMN_MARKET) | BIT(COLUMN_STOP) | BIT(COLUMN_AT_CLOSE),
+};
+
+static enum order_column order_column(const struct order_check *check)
+{
+    if (is_one_of(check->tif, TIFS_IMMEDIATE) || (check->flags & ORDER_POST_ONLY) != 0)
+        return COLUMN_IMMEDIATE;
+    if (check->tif == TIF_AT_OPEN)
+        return COLUMN_AT_OPEN;
+    if (check->tif == TIF_AT_CLOSE)
+        return COLUMN_AT_CLOSE;
+    if (order_type_stops(check->type))
+        return COLUMN_STOP;
+    return check->type == ORDER_MARKET ? COLUMN_MARKET : COLUMN_LIMIT;
+}
+
+static bool check_phase(const struct order_check *check, struct refusal *refusal)
+{
+    uint8_t phase = check->state->phase;
+    ASSERT(phase >= PHASE_CLOSED && phase <= PHASE_CLOSING_AUCTION);
+    if ((phase_takes[phase] >> order_column(check) & 1) == 0)
+        return refuse(refusal, REJECT_PHASE, PHASE_CONTINUOUS, phase, check->tif);
+    return true;
 }
 
 bool order_check_person(const struct account_rec *account, bool member_suspended,
@@ -140,18 +334,18 @@ bool order_check_person(const struct account_rec *account, bool member_suspended
     return true;
 }
 
-// E7: the instrument first, then the person.
-static bool check_eligibility(const struct order_check *check, struct refusal *refusal)
+static bool check_instrument(const struct order_check *check, struct refusal *refusal)
 {
     if (check->terms->status != TOKEN_SECONDARY)
         return refuse(refusal, REJECT_TOKEN_STATUS, TOKEN_SECONDARY, check->terms->status, 0);
     if (check->terms->trading_mode != MODE_FULL_ORDERBOOK)
         return refuse(refusal, REJECT_TRADING_MODE, MODE_FULL_ORDERBOOK, check->terms->trading_mode,
                       0);
-    if (check->state->phase != PHASE_CONTINUOUS)
-        return refuse(refusal, REJECT_PHASE, PHASE_CONTINUOUS, check->state->phase, 0);
-    return order_check_person(check->account, check->member_suspended, refusal);
+    return true;
 }
+
+// ---- value
+// ---------------------------------------------------------------------------------------
 
 static int64_t investment_limit(const struct account_rec *account)
 {
@@ -165,26 +359,66 @@ static int64_t investment_limit(const struct account_rec *account)
                                                                 : INVESTMENT_LIMIT_RETAIL;
 }
 
-// E8, and the instrument's own bound. Investment limits are for buys: an exit is never blocked
-// (U15).
-static bool check_value(struct order_check *check, struct refusal *refusal)
+static bool check_notional(struct order_check *check, struct refusal *refusal)
 {
     const struct instrument_rec *terms = check->terms;
     if (!money_notional(&check->notional, check->price, check->quantity, terms->token_scale))
         return refuse(refusal, REJECT_OVERFLOW, MONEY_MAX, check->quantity, check->price);
     if (terms->order_notional_max != 0 && check->notional > terms->order_notional_max)
         return refuse(refusal, REJECT_NOTIONAL_MAX, terms->order_notional_max, check->notional, 0);
+    return true;
+}
+
+// E8. Investment limits are for buys: an exit is never blocked (U15).
+static bool check_investment(const struct order_check *check, struct refusal *refusal)
+{
+    if (check->side != SIDE_BUY)
+        return true;
     int64_t limit = investment_limit(check->account);
-    if (check->side == SIDE_BUY && check->notional > limit)
+    if (check->notional > limit)
         return refuse(refusal, REJECT_INVESTMENT_LIMIT, limit, check->notional, 0);
     return true;
 }
+
+static bool check_notional_min(const struct order_check *check, struct refusal *refusal)
+{
+    int64_t least = check->rules->order_notional_min;
+    if (check->notional < least)
+        return refuse(refusal, REJECT_NOTIONAL_MIN, least, check->notional, 0);
+    return true;
+}
+
+// ---- together
+// ------------------------------------------------------------------------------------
 
 bool order_check_run(struct order_check *check, struct refusal *refusal)
 {
     ASSERT(check->terms->instrument == check->state->instrument);
     ASSERT(check->account->account != 0);
-    return check_side_quantity_type(check, refusal) && check_price_and_steps(check, refusal) &&
-           check_pre_flight(check, refusal) && check_eligibility(check, refusal) &&
-           check_value(check, refusal);
+    return check_form(check, refusal) &&
+           (!has_combinations(check) || check_combinations(check, refusal)) &&
+           check_price_and_steps(check, refusal) && check_pre_flight(check, refusal) &&
+           check_instrument(check, refusal) && check_phase(check, refusal) &&
+           order_check_person(check->account, check->member_suspended, refusal) &&
+           check_notional(check, refusal) && check_notional_min(check, refusal) &&
+           check_investment(check, refusal);
+}
+
+bool order_check_amend(struct order_check *check, const struct order_check_amend *amend,
+                       struct refusal *refusal)
+{
+    ASSERT(check->terms->instrument == check->state->instrument && check->quantity > 0);
+    if (amend->price_given && !check_tick(check, check->price, refusal))
+        return false;
+    if (amend->stop_price_given && !check_tick(check, check->stop_price, refusal))
+        return false;
+    if (!check_quantity_max(check, amend->quantity_up, refusal) || !check_breaker(check, refusal))
+        return false;
+    if (amend->stop_price_given && !is_one_of(check->type, TYPES_PRICED) &&
+        !check_collar(check, check->stop_price, refusal))
+        return false;
+    return check_fat_finger(check, refusal) && check_nav(check, refusal) &&
+           check_instrument(check, refusal) &&
+           order_check_person(check->account, check->member_suspended, refusal) &&
+           check_notional(check, refusal) && check_investment(check, refusal);
 }

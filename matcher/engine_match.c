@@ -1,0 +1,467 @@
+// Matching: an order trades against the best levels of the other side, oldest order first, at the
+// resting order's price; what is left rests, or is cancelled if it may not.
+//
+// A match ends early, and then the rest of the order is cancelled and says why, when the command
+// has used up its events or a counter of the ledger would pass its bound (CANCEL_LIMIT), when
+// self-trade prevention says so, when the next price would start a volatility auction, and when the
+// trade tripped the breaker. A price between quiet_low and quiet_high of the instrument needs no
+// look at any of that, nor at stops (engine_stop.c).
+//
+// A resting order's hold always equals price * open / 10^scale (buy) or what is open (sell); it is
+// not stored.
+#include "matcher/engine_taker.h"
+
+// ---- one match, as seen by the ledger
+// ---------------------------------------------------------
+
+struct match {
+    const struct order *buyer;
+    const struct order *seller;
+    int64_t price;
+    int64_t quantity;
+    int64_t notional;
+    int64_t fee;      // the seller's (U13)
+    int64_t released; // of the buyer's hold: what the better price saves
+};
+
+static inline void match_value(const struct engine *engine, const struct instrument *instrument,
+                               struct match *match)
+{
+    match->notional = instrument_notional(instrument, match->price, match->quantity);
+    uint32_t fee_bps = engine->accounts[match->seller->account].fee_bps;
+    if (fee_bps == FEE_BPS_DEFAULT)
+        fee_bps = instrument->terms.fee_bps;
+    match->fee = money_fee(match->notional, fee_bps);
+    match->released = 0;
+    if (match->buyer->price != match->price)
+        match->released = instrument_notional(instrument, match->buyer->price, match->quantity) -
+                          match->notional;
+    ASSERT(match->released >= 0);
+    ASSERT(match->fee <= match->notional);
+}
+
+// The counters of what is unsettled and blocked must stay within their bound.
+static inline bool match_fits_buyer(const struct engine *engine, const struct match *match)
+{
+    const struct balance *tokens = ledger_at(&engine->ledger, match->buyer->token_balance);
+    ASSERT(tokens->account == match->buyer->account);
+    return tokens->unsettled + tokens->blocked <= LEDGER_COUNTER_MAX - match->quantity;
+}
+
+static inline bool match_fits_seller(const struct engine *engine, const struct match *match)
+{
+    const struct balance *cash = ledger_at(&engine->ledger, match->seller->cash_balance);
+    ASSERT(cash->account == match->seller->account);
+    return cash->unsettled + cash->blocked <= LEDGER_COUNTER_MAX - match->notional;
+}
+
+// Double entry: the buyer's held cash goes to the seller and the treasury, the seller's held tokens
+// to the buyer; what the buyer saves becomes available again.
+static inline void match_book(struct engine *engine, const struct match *match,
+                              uint32_t treasury_balance)
+{
+    const struct ledger *ledger = &engine->ledger;
+    struct balance *buyer_cash = ledger_at(ledger, match->buyer->cash_balance);
+    struct balance *buyer_tokens = ledger_at(ledger, match->buyer->token_balance);
+    struct balance *seller_cash = ledger_at(ledger, match->seller->cash_balance);
+    struct balance *seller_tokens = ledger_at(ledger, match->seller->token_balance);
+    ASSERT(buyer_cash->asset == seller_cash->asset);
+    ASSERT(buyer_tokens->asset == seller_tokens->asset);
+    int64_t proceeds = match->notional - match->fee;
+    ledger_pay_held(buyer_cash, match->notional);
+    ledger_receive(seller_cash, proceeds, proceeds);
+    ledger_receive(ledger_at(ledger, treasury_balance), match->fee, 0);
+    ledger_pay_held(seller_tokens, match->quantity);
+    ledger_receive(buyer_tokens, match->quantity, match->quantity);
+    if (match->released != 0)
+        ledger_release(buyer_cash, match->released);
+}
+
+// What is left of maker and taker is told besides.
+static inline struct trade_evt *emit_trade(struct turn *turn, const struct match *match,
+                                           const struct order *maker, const struct order *taker)
+{
+    bool taker_buys = taker->side == SIDE_BUY;
+    struct trade_evt *out = &turn_emit(turn, EVT_trade)->body.trade;
+    out->instrument = taker->instrument;
+    out->taker_side = taker->side;
+    out->price = match->price;
+    out->quantity = match->quantity;
+    out->maker_order = maker->id;
+    out->taker_order = taker->id;
+    out->maker_account = maker->account;
+    out->taker_account = taker->account;
+    out->maker_leaves = maker->leaves;
+    out->taker_leaves = taker->leaves;
+    out->maker_fee = taker_buys ? match->fee : 0;
+    out->taker_fee = taker_buys ? 0 : match->fee;
+    out->buyer_released = match->released;
+    return out;
+}
+
+// ---- the auction's trade
+// -------------------------------------------------------------------------
+
+static void auction_fill(struct engine *engine, struct instrument *instrument, uint32_t place,
+                         int64_t notional)
+{
+    if (order_at(&engine->pool, place)->leaves == 0) {
+        engine_order_end(engine, instrument, place);
+        return;
+    }
+    engine->pool.cold[place].filled_notional += notional;
+    engine_order_show(engine, place);
+}
+
+uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, uint32_t buyer,
+                             uint32_t seller, int64_t quantity, int64_t price)
+{
+    struct engine *engine = turn->engine;
+    struct order *buys = order_at(&engine->pool, buyer);
+    struct order *sells = order_at(&engine->pool, seller);
+    struct match match = {.buyer = buys, .seller = sells, .price = price, .quantity = quantity};
+    ASSERT(quantity > 0 && quantity <= order_open(&engine->pool, buyer) &&
+           quantity <= order_open(&engine->pool, seller));
+    match_value(engine, instrument, &match);
+    if (!match_fits_buyer(engine, &match))
+        return SIDE_BUY;
+    if (!match_fits_seller(engine, &match))
+        return SIDE_SELL;
+    match_book(engine, &match, instrument->treasury_balance);
+    engine_order_gather(engine, buyer);
+    engine_order_gather(engine, seller);
+    buys->leaves -= quantity;
+    sells->leaves -= quantity;
+    bool buyer_makes = buys->id < sells->id;
+    emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
+        TRADE_AUCTION;
+    auction_fill(engine, instrument, buyer, match.notional);
+    auction_fill(engine, instrument, seller, match.notional);
+    return 0;
+}
+
+// ---- self-trade prevention
+// ---------------------------------------------------------------------------------
+
+bool taker_meets_itself(const struct engine *engine, const struct taker *taker, uint32_t place)
+{
+    const struct order *maker = order_at(&engine->pool, place);
+    if (engine->accounts[maker->account].member != engine->accounts[taker->order->account].member)
+        return false;
+    if (taker->self_match_id == 0)
+        return true;
+    return (maker->marks & ORDER_MARK_TERMS) != 0 &&
+           engine->pool.terms[place].self_match_id == taker->self_match_id;
+}
+
+static void emit_reduced(struct turn *turn, const struct order *order, int64_t quantity,
+                         int64_t open, int64_t released)
+{
+    struct order_reduced_evt *out = &turn_emit(turn, EVT_order_reduced)->body.order_reduced;
+    out->order = order->id;
+    out->account = order->account;
+    out->instrument = order->instrument;
+    out->quantity = quantity;
+    out->leaves = open;
+    out->released = released;
+    out->price = order->price;
+    out->side = order->side;
+    out->reason = CANCEL_SELF_TRADE;
+}
+
+static int64_t reduce_release(struct engine *engine, const struct instrument *instrument,
+                              const struct order *order, int64_t quantity)
+{
+    int64_t released = order_hold(instrument, order, quantity);
+    ledger_release(order_held_balance(engine, order), released);
+    return released;
+}
+
+// The maker loses a part of what is open, first what does not show.
+static void maker_reduce(struct turn *turn, struct instrument *instrument, uint32_t place,
+                         int64_t quantity)
+{
+    struct engine *engine = turn->engine;
+    struct order *maker = order_at(&engine->pool, place);
+    int64_t *total = &engine->pool.cold[place].quantity;
+    int64_t hidden = order_open(&engine->pool, place) - maker->leaves;
+    int64_t of_hidden = hidden < quantity ? hidden : quantity;
+    if (of_hidden != 0)
+        engine->pool.terms[place].hidden -= of_hidden;
+    maker->leaves -= quantity - of_hidden;
+    *total -= quantity;
+    ASSERT(maker->leaves > 0);
+    int64_t released = reduce_release(engine, instrument, maker, quantity);
+    emit_reduced(turn, maker, *total, order_open(&engine->pool, place), released);
+}
+
+static void taker_reduce(struct turn *turn, struct taker *taker, int64_t quantity)
+{
+    struct engine *engine = turn->engine;
+    int64_t *total =
+        taker->place != 0 ? &engine->pool.cold[taker->place].quantity : &taker->quantity;
+    taker->order->leaves -= quantity;
+    *total -= quantity;
+    ASSERT(taker->order->leaves > 0);
+    int64_t released = reduce_release(engine, taker->instrument, taker->order, quantity);
+    emit_reduced(turn, taker->order, *total, taker->order->leaves, released);
+}
+
+// 0: the taker goes on.
+static uint8_t self_trade_decrement(struct turn *turn, struct taker *taker, uint32_t place)
+{
+    int64_t makes = order_open(&turn->engine->pool, place);
+    int64_t takes = taker->order->leaves;
+    if (makes <= takes)
+        engine_cancel(turn, place, CANCEL_SELF_TRADE);
+    else
+        maker_reduce(turn, taker->instrument, place, takes);
+    if (takes <= makes)
+        return CANCEL_SELF_TRADE;
+    taker_reduce(turn, taker, makes);
+    return 0;
+}
+
+static uint8_t self_trade(struct turn *turn, struct taker *taker, uint32_t place)
+{
+    switch (taker->stp) {
+    case STP_CANCEL_NEWEST:
+        return CANCEL_SELF_TRADE;
+    case STP_CANCEL_OLDEST:
+        engine_cancel(turn, place, CANCEL_SELF_TRADE);
+        return 0;
+    case STP_CANCEL_BOTH:
+        engine_cancel(turn, place, CANCEL_SELF_TRADE);
+        return CANCEL_SELF_TRADE;
+    default:
+        ASSERT(taker->stp == STP_DECREMENT);
+        return self_trade_decrement(turn, taker, place);
+    }
+}
+
+// ---- matching
+// ------------------------------------------------------------------------------------------
+
+static bool price_is_beyond(const struct instrument *instrument, int64_t price, uint32_t bps)
+{
+    const struct instrument_state_rec *state = &instrument->state;
+    int64_t reference = state->reference_price != 0 ? state->reference_price : state->nav;
+    return bps != 0 && reference != 0 && money_beyond(price, reference, bps);
+}
+
+bool price_is_volatile(const struct instrument *instrument, int64_t price)
+{
+    return price_is_beyond(instrument, price, instrument->rules.volatility_bps);
+}
+
+bool price_trips_breaker(const struct instrument *instrument, int64_t price)
+{
+    return price_is_beyond(instrument, price, instrument->terms.breaker_bps);
+}
+
+// An iceberg whose slice is used up shows the next one, at the back of its level.
+static void maker_refresh(struct turn *turn, struct instrument *instrument, uint32_t place)
+{
+    struct engine *engine = turn->engine;
+    struct order *maker = order_at(&engine->pool, place);
+    engine_place_leave(engine, instrument, place);
+    engine_order_show(engine, place);
+    engine_order_requeued(engine, place);
+    engine_place_book(engine, instrument, place);
+    struct order_refreshed_evt *out = &turn_emit(turn, EVT_order_refreshed)->body.order_refreshed;
+    out->order = maker->id;
+    out->account = maker->account;
+    out->instrument = maker->instrument;
+    out->price = maker->price;
+    out->displayed = maker->leaves;
+    out->side = maker->side;
+}
+
+static void maker_of_iceberg(struct turn *turn, struct instrument *instrument, uint32_t place,
+                             int64_t notional)
+{
+    struct engine *engine = turn->engine;
+    struct order *maker = order_at(&engine->pool, place);
+    if (order_open(&engine->pool, place) == 0) {
+        engine_order_end(engine, instrument, place);
+        return;
+    }
+    engine->pool.cold[place].filled_notional += notional;
+    if (maker->leaves == 0)
+        maker_refresh(turn, instrument, place);
+}
+
+// After a trade of which nothing is quiet; true if the breaker trips.
+static bool trade_aftermath(struct turn *turn, struct instrument *instrument, int64_t price)
+{
+    engine_stops_on_trade(turn->engine, instrument, price);
+    if (!price_trips_breaker(instrument, price))
+        return false;
+    ASSERT(!instrument->state.breaker_tripped);
+    instrument->state.breaker_tripped = 1;
+    turn_instrument_state(turn, instrument);
+    return true;
+}
+
+// Trades with the best order of the other side. 0: goes on.
+static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_t place)
+{
+    struct engine *engine = turn->engine;
+    struct instrument *instrument = taker->instrument;
+    struct order *order = taker->order;
+    struct order *maker = order_at(&engine->pool, place);
+    const int64_t price = maker->price;
+    const bool quiet = price >= instrument->quiet_low && price <= instrument->quiet_high;
+    if (__builtin_expect(!quiet, 0) && price_is_volatile(instrument, price))
+        return CANCEL_VOLATILITY;
+    const bool buys = order->side == SIDE_BUY;
+    struct match match = {.buyer = buys ? order : maker,
+                          .seller = buys ? maker : order,
+                          .price = price,
+                          .quantity =
+                              order->leaves < maker->leaves ? order->leaves : maker->leaves};
+    match_value(engine, instrument, &match);
+    if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
+        return CANCEL_LIMIT;
+    match_book(engine, &match, instrument->treasury_balance);
+    maker->leaves -= match.quantity;
+    order->leaves -= match.quantity;
+    taker->filled_notional += match.notional;
+    instrument->state.last_price = price;
+    struct trade_evt *out = emit_trade(turn, &match, maker, order);
+    if (__builtin_expect((maker->marks & ORDER_MARK_ICEBERG) != 0, 0)) {
+        out->maker_leaves = order_open(&engine->pool, place);
+        maker_of_iceberg(turn, instrument, place, match.notional);
+    } else if (maker->leaves == 0) {
+        engine_order_end(engine, instrument, place);
+    } else {
+        engine->pool.cold[place].filled_notional += match.notional;
+    }
+    if (__builtin_expect(!quiet, 0) && trade_aftermath(turn, instrument, price))
+        return CANCEL_BREAKER;
+    return 0;
+}
+
+static uint8_t taker_steps(struct turn *turn, struct taker *taker)
+{
+    const struct order_pool *pool = &turn->engine->pool;
+    const struct book_side *opposite = taker_opposite(taker);
+    const uint64_t limit_key = taker_limit_key(taker);
+    while (taker->order->leaves > 0 && order_book_best_key(pool, opposite) <= limit_key) {
+        uint32_t place = order_book_best(pool, opposite);
+        uint8_t reason;
+        if (turn_room(turn) < STEP_EVENTS)
+            return TAKER_WAITS;
+        if (__builtin_expect(taker->stp != STP_NONE, 0) &&
+            taker_meets_itself(turn->engine, taker, place))
+            reason = self_trade(turn, taker, place);
+        else
+            reason = taker_step(turn, taker, place);
+        if (reason != 0)
+            return reason;
+    }
+    return 0;
+}
+
+uint8_t taker_match(struct turn *turn, struct taker *taker)
+{
+    uint8_t reason = taker_steps(turn, taker);
+    if (taker->place != 0) {
+        turn->engine->pool.cold[taker->place].filled_notional += taker->filled_notional;
+        taker->filled_notional = 0;
+    }
+    return reason;
+}
+
+// ---- what is left
+// -----------------------------------------------------------------------------------
+
+struct taker taker_of_place(const struct engine *engine, struct instrument *instrument,
+                            uint32_t place)
+{
+    struct order *order = order_at(&engine->pool, place);
+    const struct order_cold *cold = &engine->pool.cold[place];
+    struct taker taker = {.instrument = instrument,
+                          .order = order,
+                          .place = place,
+                          .key = instrument_key(instrument, order->side, order->price),
+                          .type = cold->type,
+                          .tif = cold->tif};
+    ASSERT(order->leaves == order_open(&engine->pool, place));
+    if ((order->marks & ORDER_MARK_TERMS) != 0) {
+        taker.stp = engine->pool.terms[place].stp;
+        taker.self_match_id = engine->pool.terms[place].self_match_id;
+    }
+    return taker;
+}
+
+static bool taker_may_rest(const struct taker *taker)
+{
+    return (taker->type == ORDER_LIMIT || taker->type == ORDER_STOP_LIMIT) &&
+           taker->tif != TIF_IOC && taker->tif != TIF_FOK;
+}
+
+static void taker_rest(struct turn *turn, struct taker *taker)
+{
+    struct engine *engine = turn->engine;
+    struct instrument *instrument = taker->instrument;
+    if (taker->place == 0)
+        taker_enter(turn, taker);
+    if (__builtin_expect(taker->order->marks == 0, 1)) {
+        order_book_add(&engine->pool, instrument_side(instrument, taker->order->side), taker->key,
+                       taker->place);
+        return;
+    }
+    engine_order_show(engine, taker->place);
+    engine_place_book(engine, instrument, taker->place);
+}
+
+static void taker_cancel(struct turn *turn, struct taker *taker, uint8_t reason)
+{
+    struct engine *engine = turn->engine;
+    const struct order *order = taker->order;
+    int64_t released = order_hold(taker->instrument, order, order->leaves);
+    ledger_release(order_held_balance(engine, order), released);
+    emit_cancelled(turn, order, order->leaves, released, reason);
+    if (taker->place != 0)
+        engine_order_forget(engine, taker->instrument, taker->place);
+}
+
+static void taker_leave_over(struct turn *turn, struct taker *taker, uint8_t reason)
+{
+    const struct order_pool *pool = &turn->engine->pool;
+    const struct book_side *side = instrument_side(taker->instrument, taker->order->side);
+    if (!taker_may_rest(taker) || (reason != 0 && reason != CANCEL_VOLATILITY))
+        taker_cancel(turn, taker, reason != 0 ? reason : CANCEL_IOC);
+    else if (__builtin_expect(pool->levels_used < pool->levels_max, 1) ||
+             order_book_has_room(pool, side, taker->key))
+        taker_rest(turn, taker);
+    else
+        taker_cancel(turn, taker, CANCEL_LIMIT);
+}
+
+// In continuous trading the book is never crossed between two commands.
+static void assert_not_crossed(const struct engine *engine, const struct instrument *instrument)
+{
+    uint64_t bid = order_book_best_key(&engine->pool, &instrument->sides[0]);
+    uint64_t ask = order_book_best_key(&engine->pool, &instrument->sides[1]);
+    ASSERT(bid == UINT64_MAX || ask == UINT64_MAX || BOOK_KEY_MAX - bid < ask);
+}
+
+void taker_finish(struct turn *turn, struct taker *taker, uint8_t reason)
+{
+    struct engine *engine = turn->engine;
+    ASSERT(taker->order->leaves >= 0);
+    if (taker->place != 0 && (taker->order->marks & ORDER_MARK_TRIGGERED) != 0) {
+        engine_place_leave(engine, taker->instrument, taker->place);
+        engine_order_requeued(engine, taker->place);
+    }
+    if (taker->order->leaves != 0)
+        taker_leave_over(turn, taker, reason == TAKER_WAITS ? CANCEL_LIMIT : reason);
+    else if (taker->place != 0)
+        engine_order_forget(engine, taker->instrument, taker->place);
+    if (__builtin_expect(reason == CANCEL_VOLATILITY, 0))
+        engine_phase_volatility(turn, taker->instrument);
+    else
+        assert_not_crossed(engine, taker->instrument);
+}

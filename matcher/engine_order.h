@@ -1,0 +1,99 @@
+// Doors of the engine's order files (engine_order.c, engine_place.c, engine_match.c, engine_stop.c,
+// engine_mass.c) to each other and to the rest of the engine; included by engine_state.h.
+#ifndef LONJA_MATCHER_ENGINE_ORDER_H
+#define LONJA_MATCHER_ENGINE_ORDER_H
+
+#include "matcher/engine_state.h"
+
+// What of an open order is not matched yet, whether it shows or not.
+static inline int64_t order_open(const struct order_pool *pool, uint32_t place)
+{
+    const struct order *order = order_at(pool, place);
+    return order->leaves +
+           ((order->marks & ORDER_MARK_ICEBERG) != 0 ? pool->terms[place].hidden : 0);
+}
+
+// What a quantity of an order holds: cash at its price (buy), or the tokens themselves.
+static inline int64_t order_hold(const struct instrument *instrument, const struct order *order,
+                                 int64_t quantity)
+{
+    ASSERT(quantity > 0);
+    return order->side == SIDE_SELL ? quantity
+                                    : instrument_notional(instrument, order->price, quantity);
+}
+
+static inline struct balance *order_held_balance(const struct engine *engine,
+                                                 const struct order *order)
+{
+    return ledger_at(&engine->ledger,
+                     order->side == SIDE_BUY ? order->cash_balance : order->token_balance);
+}
+
+static inline struct tick_table instrument_ticks(const struct instrument *instrument)
+{
+    return (struct tick_table){.tick = instrument->terms.tick,
+                               .divisor = &instrument->tick,
+                               .ranges = instrument->ranges,
+                               .count = instrument->band_count != 0 ? instrument->range_count : 0};
+}
+
+// ---- engine_place.c: where an open order is
+// ------------------------------------------------------------
+//
+// In the book (and the market list), in the stop book (and the trailing list), in the triggered
+// queue, or among those that wait for the close. These set its marks and the counters that follow;
+// it is in none of them before. What it holds, its session's list and the heap of expiries are not
+// touched. There is room for its level.
+void engine_place_book(struct engine *engine, struct instrument *instrument, uint32_t place);
+void engine_place_stop(struct engine *engine, struct instrument *instrument, uint32_t place);
+void engine_place_triggered(struct engine *engine, struct instrument *instrument, uint32_t place);
+void engine_place_close(struct engine *engine, struct instrument *instrument, uint32_t place);
+// Out of the one it is in.
+void engine_place_leave(struct engine *engine, struct instrument *instrument, uint32_t place);
+// It is over: out of its place (forget: it has left that), its session's list, the heap and the
+// pool. Its hold is used up or released.
+void engine_order_end(struct engine *engine, struct instrument *instrument, uint32_t place);
+void engine_order_forget(struct engine *engine, struct instrument *instrument, uint32_t place);
+// Its terms; from now on it has some (all zero).
+struct order_terms *engine_order_terms(struct engine *engine, uint32_t place);
+// It has lost its place in time by the command that is applied.
+void engine_order_requeued(struct engine *engine, uint32_t place);
+// An iceberg shows min(display, open), another order all of it; or nothing is hidden (it is in no
+// book).
+void engine_order_show(struct engine *engine, uint32_t place);
+void engine_order_gather(struct engine *engine, uint32_t place);
+
+// ---- engine_order.c
+// --------------------------------------------------------------------------------
+//
+// The open order that a command names, if its session may touch it: *place is set.
+CHECKED bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t account,
+                                uint32_t *place, struct refusal *refusal);
+
+// ---- engine_match.c
+// ------------------------------------------------------------------------------------
+//
+// A trade of an auction between two orders in the book at its price: books it, writes `trade` (the
+// maker is the order with the lower id), lowers what is open. What is filled leaves, what remains
+// of an iceberg shows its next slice in its place. Returns 0; or with nothing done the side of the
+// party whose counters of the ledger would pass their bound (the buyer is looked at first). Last
+// price and stops are the caller's.
+CHECKED uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument,
+                                     uint32_t buyer, uint32_t seller, int64_t quantity,
+                                     int64_t price);
+
+// ---- engine_stop.c (others: engine_state.h)
+// ------------------------------------------------------------
+//
+// What decides over breaker, volatility or stops has changed (terms, rules, reference price, NAV):
+// the next trade looks at all of them.
+static inline void engine_quiet_reset(struct instrument *instrument)
+{
+    instrument->quiet_low = 1;
+    instrument->quiet_high = 0;
+}
+// A stop begins to wait.
+void engine_quiet_narrow(struct instrument *instrument, uint8_t side,
+                         const struct order_terms *terms);
+
+#endif
