@@ -5,7 +5,9 @@ import { Ladder } from './ladder.js';
 import { Entry } from './entry.js';
 import { Login } from './login.js';
 import { Chart } from './chart.js';
-import { Orders, OwnTrades, Balances, Tape } from './tables.js';
+import { Orders } from './orders.js';
+import { OwnTrades, Balances, Tape } from './tables.js';
+import { Phase, Statistics } from './phase.js';
 import { show, decimalsOf } from './decimal.js';
 
 const CONNECTION = { connecting: 'connecting', open: 'live', lost: 'reconnecting' };
@@ -42,22 +44,9 @@ function Banner({ venue, instrument }) {
   else if (venue.state === 'cancel_only') texts.push('The venue takes cancels only.');
   else if (venue.state === 'unavailable' && venue.connection === 'open') texts.push('The venue’s core does not answer at the moment.');
   if (instrument?.breaker_tripped) texts.push(`The circuit breaker of ${instrument.symbol} is tripped.`);
-  if (instrument && instrument.phase !== 'continuous') texts.push(`${instrument.symbol} is in phase ${instrument.phase.replaceAll('_', ' ')}.`);
+  if (instrument && ['closed', 'halted'].includes(instrument.phase)) texts.push(`${instrument.symbol} is ${instrument.phase}: cancels only.`);
   if (instrument && instrument.status !== 'secondary') texts.push(`${instrument.symbol} is ${instrument.status}.`);
   return texts.length ? html`<p class="banner" role="alert">${texts.join(' ')}</p>` : '';
-}
-
-function Terms({ instrument }) {
-  if (!instrument) return '';
-  const decimals = decimalsOf(instrument.tick);
-  const rows = [
-    ['Last', show(instrument.last_price, decimals)],
-    ['NAV', show(instrument.nav, decimals)],
-    ['Tick', show(instrument.tick)],
-    ['Lot', show(instrument.lot)],
-    ["Seller's fee", `${instrument.fee_bps / 100} %`],
-  ];
-  return html`<dl class="terms">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd class="number">${value}</dd></div>`)}</dl>`;
 }
 
 function Tabs({ tabs }) {
@@ -95,8 +84,8 @@ function App() {
     <${Banner} venue=${v} instrument=${instrument} />
     <main data-place=${place}>
       <div class="area-book" data-part="Book"><${Ladder} venue=${v} instrument=${instrument} onPick=${pick} /></div>
-      <div class="area-chart" data-part="Chart"><section class="panel chart"><h2>${v.symbol ?? ''}</h2>
-        <${Terms} instrument=${instrument} /><${Chart} venue=${v} /></section></div>
+      <div class="area-chart" data-part="Chart"><section class="panel chart"><div class="head"><h2>${v.symbol ?? ''}</h2>
+        ${instrument ? html`<${Phase} instrument=${instrument} /><${Statistics} instrument=${instrument} statistics=${v.statistics} />` : ''}</div><${Chart} venue=${v} /></section></div>
       <div class="area-mine" data-part="Mine"><${Tabs} tabs=${[
         ['Orders', open.length, () => html`<${Orders} venue=${v} />`],
         ['Trades', v.ownTrades.size, () => html`<${OwnTrades} venue=${v} />`],

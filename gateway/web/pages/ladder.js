@@ -1,6 +1,8 @@
 // The ladder: asks above, bids below, best ones in the middle; a bar behind each shows the quantity up to it.
 import { html } from './vendor/preact.mjs';
 import { show, decimalsOf, parse, print, compare } from './decimal.js';
+import { Auction } from './phase.js';
+import { isCall } from './ticket.js';
 
 const DEPTH = 13;
 const SCALE = 8;
@@ -13,7 +15,7 @@ function accumulate(levels) {
 function mine(venue, symbol) {
   const own = new Set();
   for (const o of venue.orders.values())
-    if (o.symbol === symbol && o.leaves !== '0' && o.price) own.add(o.side + o.price);
+    if (o.symbol === symbol && o.leaves !== '0' && o.price && !o.status.startsWith('pending')) own.add(o.side + o.price);
   return own;
 }
 
@@ -37,7 +39,8 @@ export function Ladder({ venue, instrument, onPick }) {
   const own = mine(venue, venue.symbol);
   const row = (side) => (level) => html`<${Row} key=${level.price} level=${level} side=${side} most=${most} decimals=${decimals}
     quantityDecimals=${quantityDecimals} own=${own.has(side + level.price)} onPick=${onPick} />`;
-  const spread = bids[0] && asks[0] ? print(parse(asks[0].price, 6) - parse(bids[0].price, 6), 6) : null;
+  const call = instrument && isCall(instrument.phase);
+  const spread = bids[0] && asks[0] && compare(asks[0].price, bids[0].price) > 0 ? print(parse(asks[0].price, 6) - parse(bids[0].price, 6), 6) : null;
   const last = venue.trades[0], before = venue.trades[1];
   const move = last && before ? compare(last.price, before.price) : 0;
   return html`<section class="panel ladder">
@@ -46,8 +49,9 @@ export function Ladder({ venue, instrument, onPick }) {
     <div class="asks">${asks.length ? asks.map(row('sell')).reverse() : html`<p class="empty">no offers</p>`}</div>
     <div class="middle">
       <strong class="number ${move > 0 ? 'up' : move < 0 ? 'down' : ''}">${show(last?.price ?? instrument?.last_price, decimals)}</strong>
-      <span>${spread === null ? 'no spread' : html`spread <b class="number">${show(spread, decimals)}</b>`}</span>
+      <span>${call ? 'orders are called' : spread === null ? 'no spread' : html`spread <b class="number">${show(spread, decimals)}</b>`}</span>
     </div>
+    ${call ? html`<${Auction} instrument=${instrument} auction=${venue.auction} />` : ''}
     <div class="bids">${bids.length ? bids.map(row('buy')) : html`<p class="empty">no bids</p>`}</div>
   </section>`;
 }

@@ -1,6 +1,6 @@
-// Tables: own orders, own trades with their settlement, balances, and everybody's trades.
+// Tables: own trades with their settlement, balances, and everybody's trades.
 import { html, useState } from './vendor/preact.mjs';
-import { show, short, decimalsOf, parse, print } from './decimal.js';
+import { show, short, decimalsOf } from './decimal.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 const time = (ns) => clock.format(new Date(Number(BigInt(ns) / 1000000n)));
@@ -9,38 +9,6 @@ const quantityDecimals = (venue, symbol) => decimalsOf(venue.instruments.get(sym
 
 function Empty({ children }) {
   return html`<p class="empty">${children}</p>`;
-}
-
-// ---- own orders
-
-function OrderRow({ venue, order, onError }) {
-  const [busy, setBusy] = useState(false);
-  const live = order.leaves !== '0';
-  const cancel = () => {
-    setBusy(true);
-    venue.ask('cancel', { order: order.order }).catch(onError).finally(() => setBusy(false));
-  };
-  const q = quantityDecimals(venue, order.symbol);
-  const filled = print(parse(order.quantity, 8) - parse(order.leaves, 8), 8);
-  return html`<tr class=${live ? '' : 'done'}>
-    <td>${time(order.time)}</td><td><b>${order.symbol}</b></td><td class=${order.side}>${order.side}</td>
-    <td class="number">${order.price ? show(order.price, priceDecimals(venue, order.symbol)) : 'market'}</td>
-    <td class="number">${show(order.status === 'cancelled' ? order.filled : filled, q)} <small>of</small> ${show(order.quantity, q)}</td>
-    <td><span class="badge ${order.status}">${order.status.replace('_', ' ')}</span></td>
-    <td class="act">${live ? html`<button class="quiet" disabled=${busy} onClick=${cancel} aria-label=${`cancel order ${order.order}`}>Cancel</button>` : ''}</td>
-  </tr>`;
-}
-
-export function Orders({ venue }) {
-  const [error, setError] = useState(null);
-  if (!venue.session) return html`<${Empty}>Log in to see your orders.<//>`;
-  const orders = [...venue.orders.values()].sort((a, b) => (a.leaves === '0') - (b.leaves === '0') || (BigInt(a.order) < BigInt(b.order) ? 1 : -1));
-  if (!orders.length) return html`<${Empty}>No orders. A click on a price of the book begins one.<//>`;
-  const live = orders.filter((o) => o.leaves !== '0').length;
-  return html`<table class="own-orders"><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Filled</th><th>Status</th>
-      <th class="act">${live > 1 ? html`<button class="quiet" onClick=${() => venue.ask('cancel_all').catch(setError)}>Cancel all</button>` : ''}</th></tr></thead>
-    <tbody>${orders.map((o) => html`<${OrderRow} key=${o.order} venue=${venue} order=${o} onError=${setError} />`)}</tbody></table>
-    ${error ? html`<p class="reject" role="alert"><b>${error.text}</b><span>${error.hint}</span></p>` : ''}`;
 }
 
 // ---- own trades
@@ -88,7 +56,7 @@ export function Balances({ venue }) {
 export function Tape({ venue, instrument }) {
   const decimals = instrument ? decimalsOf(instrument.tick) : 2, q = instrument ? decimalsOf(instrument.lot) : 2;
   return html`<section class="panel tape"><h2>Trades</h2>
-    <div class="scroll">${venue.trades.length ? html`<table><tbody>${venue.trades.slice(0, 60).map((t) => html`<tr key=${t.trade}>
-      <td class="number ${t.side}">${show(t.price, decimals)}</td><td class="number">${show(t.quantity, q)}</td><td class="number muted">${time(t.time)}</td></tr>`)}
+    <div class="scroll">${venue.trades.length ? html`<table><tbody>${venue.trades.slice(0, 60).map((t) => html`<tr key=${t.trade} title=${t.kind === 'auction' ? 'in an auction' : ''}>
+      <td class="number ${t.kind === 'auction' ? 'auctioned' : t.side}">${show(t.price, decimals)}</td><td class="number">${show(t.quantity, q)}</td><td class="number muted">${time(t.time)}</td></tr>`)}
     </tbody></table>` : html`<${Empty}>no trades yet<//>`}</div></section>`;
 }

@@ -7,6 +7,7 @@ const RETRY_MS = [300, 700, 1500, 3000, 6000];
 const ANSWER_MS = 10000;
 const TRADES_MAX = 200;
 const DONE_ORDERS_MAX = 30;
+const CHANNELS = ['book', 'trades', 'auction', 'statistics'];
 const TOKEN_KEY = 'lonja.token';
 
 export class Venue {
@@ -18,6 +19,8 @@ export class Venue {
     this.instruments = new Map();
     this.symbol = null;
     this.book = new Book();
+    this.auction = null; // the last indicative price, while orders are called
+    this.statistics = null; // of the trading day
     this.trades = []; // newest first
     this.history = []; // for the chart: oldest first
     this.session = null;
@@ -107,10 +110,11 @@ export class Venue {
 
   select(symbol) {
     if (symbol === this.symbol) return;
-    for (const channel of ['book', 'trades'])
+    for (const channel of CHANNELS)
       this.ask('unsubscribe', { channel, symbol: this.symbol }).catch(() => {});
     this.symbol = symbol;
     this.book = new Book();
+    this.auction = this.statistics = null;
     this.trades = [];
     this.history = [];
     this.subscribe();
@@ -120,7 +124,7 @@ export class Venue {
 
   subscribe() {
     if (!this.symbol) return;
-    for (const channel of ['book', 'trades'])
+    for (const channel of CHANNELS)
       this.ask('subscribe', { channel, symbol: this.symbol }).catch(() => {});
   }
 
@@ -161,8 +165,18 @@ export class Venue {
     if (last && instrument) instrument.last_price = last.price;
   }
 
+  on_auction(message) {
+    if (message.symbol === this.symbol) this.auction = message.auction?.final ? null : message.auction;
+  }
+
+  on_statistics(message) {
+    if (message.symbol === this.symbol) this.statistics = message.statistics;
+  }
+
   on_instrument(message) {
+    const before = this.instruments.get(message.instrument.symbol);
     this.instruments.set(message.instrument.symbol, message.instrument);
+    if (message.instrument.symbol === this.symbol && before?.phase !== message.instrument.phase) this.auction = null; // its auction's messages follow
     if (this.symbol === null) { // the venue's first
       this.symbol = message.instrument.symbol;
       this.subscribe();

@@ -1,0 +1,30 @@
+// The question behind FAT_FINGER_CONFIRM and NAV_CONFIRM: agreeing sends the same again with the flag set.
+import { html, useEffect, useRef } from './vendor/preact.mjs';
+import { show } from './decimal.js';
+
+export const CONFIRM = { FAT_FINGER_CONFIRM: 'confirm_fat_finger', NAV_CONFIRM: 'confirm_nav_deviation' };
+const REASON = { FAT_FINGER_CONFIRM: 'Far from the last price', NAV_CONFIRM: 'Far from the net asset value' };
+
+export function Confirm({ order, error, yes, onYes, onNo }) {
+  const dialog = useRef(null);
+  useEffect(() => { dialog.current.showModal(); }, []);
+  return html`<dialog ref=${dialog} onCancel=${onNo}>
+    <h3>${REASON[error.name]}</h3>
+    <p class="order"><b>${order.side === 'buy' ? 'Buy' : 'Sell'} ${show(order.quantity)} ${order.symbol}</b>
+      ${order.price ? html` at <b class="number">${show(order.price)}</b>` : ' at market'}
+      ${order.stop_price ? html` from <b class="number">${show(order.stop_price)}</b>` : ''}</p>
+    <p>${error.text}.</p>
+    <dl>
+      <div><dt>Deviation</dt><dd class="number">${Number(error.value) / 100} %</dd></div>
+      <div><dt>Confirmed above</dt><dd class="number">${Number(error.limit) / 100} %</dd></div>
+      <div><dt>Compared with</dt><dd class="number">${show(error.argument, 2)}</dd></div>
+    </dl>
+    <div class="choice">
+      <button type="button" onClick=${onNo} autofocus>Go back</button>
+      <button type="button" class="submit ${order.side}" onClick=${onYes}>${yes}</button>
+    </div></dialog>`;
+}
+
+export function Reject({ error }) {
+  return error ? html`<p class="reject" role="alert"><b>${error.text}</b><span>${error.hint}</span>${error.name ? html`<small>${error.name}</small>` : ''}</p>` : '';
+}
