@@ -35,8 +35,11 @@ static struct fix_order order_of_status(struct desk *desk, const struct event *e
     const struct order_status_evt *status = &event->body.order_status;
     const struct fix_order *known = orders_find(&desk->orders, status->order);
     struct fix_order order = {.order = status->order, .session = session};
+    const struct view_order *viewed = view_order(desk->view, status->order);
     if (known != NULL)
         order = *known;
+    if (viewed != NULL && viewed->stop_price != 0) // where a trailing stop has got to
+        order.terms.stop_price = viewed->stop_price;
     order.account = status->account;
     order.instrument = status->instrument;
     order.price = status->price;
@@ -148,6 +151,49 @@ static void mass_end(struct desk *desk, const struct event *done)
         trading_retry(session);
 }
 
+// Every command of a large one ends with `done`, and only a full one is followed by another: if
+// there is still an order that the request means.
+struct rest {
+    const struct desk *desk;
+    const struct request *request;
+    uint32_t member; // of the session that asks
+    uint64_t order;  // the last one told: ids ascend
+    bool found;
+};
+
+static bool means(const struct rest *rest, const struct view_order *order)
+{
+    const struct request *request = rest->request;
+    const struct session_rec *session = view_session(rest->desk->view, order->session);
+    bool in_scope = request->scope == SCOPE_MEMBER
+                        ? session != NULL && session->member == rest->member
+                        : order->session == request->session;
+    return in_scope && order->order > rest->order &&
+           (request->account == 0 || request->account == order->account) &&
+           (request->instrument == 0 || request->instrument == order->instrument) &&
+           (request->side == 0 || request->side == order->side);
+}
+
+static void visit_rest(void *context, const struct view_order *order)
+{
+    struct rest *rest = context;
+    rest->found = rest->found || means(rest, order);
+}
+
+static bool goes_on(const struct desk *desk, const struct event *done)
+{
+    const struct mass_answer *mass = &desk->mass;
+    const struct session_rec *own = view_session(desk->view, mass->request.session);
+    if (done->header.index + 1 < desk->command_events_max || own == NULL)
+        return false;
+    struct rest rest = {.desk = desk, .request = &mass->request, .member = own->member};
+    if (mass->state_count > 0)
+        rest.order = mass->states[mass->state_count - 1].body.order_status.order;
+    for (uint32_t account = 1; account <= desk->accounts_max && !rest.found; account++)
+        view_orders_of_account(desk->view, account, visit_rest, &rest);
+    return rest.found;
+}
+
 static void mass_on_event(struct desk *desk, const struct event *event)
 {
     struct mass_answer *mass = &desk->mass;
@@ -159,7 +205,8 @@ static void mass_on_event(struct desk *desk, const struct event *event)
     else if (event->header.type == EVT_rejected)
         mass->request.gateway_seq = 0; // told as any refusal
     else if (event->header.type == EVT_done &&
-             event->body.done.command == (cancels ? CMD_order_mass_cancel : CMD_order_status))
+             event->body.done.command == (cancels ? CMD_order_mass_cancel : CMD_order_status) &&
+             !goes_on(desk, event))
         mass_end(desk, event);
 }
 
@@ -293,8 +340,8 @@ void answers_on_event(struct desk *desk, const struct event *event)
     const struct request *flight = event->header.gateway == GATEWAY_FIX
                                        ? flights_find(&desk->flights, event->header.gateway_seq)
                                        : NULL;
-    bool is_mass = flight != NULL && (flight->kind == REQUEST_MASS_CANCEL ||
-                                      flight->kind == REQUEST_MASS_STATUS);
+    bool is_mass = flight != NULL &&
+                   (flight->kind == REQUEST_MASS_CANCEL || flight->kind == REQUEST_MASS_STATUS);
     if (is_mass && event->header.index == 0)
         mass_begin(desk, flight);
     if (of_the_mass(desk, event))

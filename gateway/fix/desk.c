@@ -84,12 +84,13 @@ bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, st
                           .view = view,
                           .link = link,
                           .sessions_max = (uint32_t)boot->config.limits_sessions_max,
+                          .accounts_max = (uint32_t)boot->config.limits_accounts_max,
+                          .command_events_max = (uint32_t)boot->config.limits_command_events_max,
                           .poss_resend = true};
     snprintf(desk->folder, sizeof desk->folder, "%s/fix", boot->config.venue_state_folder);
     desk->sessions = calloc(desk->sessions_max + 1u, sizeof(struct session *));
     desk->open = calloc(desk->sessions_max, sizeof(struct session *));
-    desk->indications = calloc(view_instruments_max(view) + 1u, sizeof(struct indication));
-    ASSERT(desk->sessions != NULL && desk->open != NULL && desk->indications != NULL);
+    ASSERT(desk->sessions != NULL && desk->open != NULL);
     orders_init(&desk->orders);
     flights_init(&desk->flights);
     desk->dialect = fix_dialect_create();
@@ -106,7 +107,6 @@ static void desk_free(struct desk *desk)
     fix_dialect_destroy(desk->dialect);
     free(desk->sessions);
     free(desk->open);
-    free(desk->indications);
     free(desk->mass.states);
 }
 

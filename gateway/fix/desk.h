@@ -57,14 +57,14 @@ struct desk {
     struct link *link;
     struct fix_dialect *dialect;
     struct session **sessions; // by id; NULL = never logged on
-    uint32_t sessions_max;
-    struct session **open; // the same without the gaps, in order of opening
+    uint32_t sessions_max, accounts_max;
+    uint32_t command_events_max; // of the engine
+    struct session **open;       // the same without the gaps, in order of opening
     uint32_t open_count;
     struct orders orders;
     struct flights flights;
     struct untold untold;
     struct mass_answer mass;
-    struct indication *indications; // by instrument: of the auctions that run
     uint64_t heard_seq; // gateway_seq of the last of our commands that was answered
     bool poss_resend;   // until the first attach: what is reported may have been so by a process
                         // before

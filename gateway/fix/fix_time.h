@@ -1,6 +1,6 @@
-// FIX's times: UTCTimestamp ("20261120-11:12:13.123") and LocalMktDate ("20261120", a UTC day here),
-// to and from nanoseconds since 1970. Days and times that do not exist are refused; a leap second is
-// the second after it.
+// FIX's times: UTCTimestamp ("20261120-11:12:13.123") and LocalMktDate ("20261120", a UTC day
+// here), to and from nanoseconds since 1970. Days and times that do not exist are refused; a leap
+// second is the second after it.
 //
 // Any thread; no allocation.
 #ifndef LONJA_GATEWAY_FIX_FIX_TIME_H

@@ -429,20 +429,26 @@ static struct phase_tags tags_of_phase(uint8_t phase)
 }
 
 // Both ends of the indicated range are the one price; what both sides have at it.
-static void add_indication(struct report *report, const struct indication *indication,
+static void add_indication(struct report *report, const struct auction_evt *auction,
                            unsigned token_scale)
 {
-    int64_t buys = indication->quantity, sells = indication->quantity;
-    if (indication->surplus_side == SIDE_BUY)
-        buys += indication->surplus;
-    if (indication->surplus_side == SIDE_SELL)
-        sells += indication->surplus;
-    if (indication->price == 0)
-        return;
+    int64_t buys = auction->quantity, sells = auction->quantity;
+    if (auction->surplus_side == SIDE_BUY)
+        buys += auction->surplus;
+    if (auction->surplus_side == SIDE_SELL)
+        sells += auction->surplus;
     add_decimal(report, 330, buys, token_scale);
     add_decimal(report, 331, sells, token_scale);
-    add_decimal(report, 332, indication->price, CASH_SCALE);
-    add_decimal(report, 333, indication->price, CASH_SCALE);
+    add_decimal(report, 332, auction->price, CASH_SCALE);
+    add_decimal(report, 333, auction->price, CASH_SCALE);
+}
+
+// The one that runs has told a price.
+static bool has_indication(const struct view_instrument *instrument)
+{
+    const struct auction_evt *auction = &instrument->auction;
+    return auction->instrument != 0 && auction->final == 0 && auction->price != 0 &&
+           auction->phase == instrument->state.phase;
 }
 
 void report_security_status(struct report *report, const char *symbol,
@@ -462,8 +468,8 @@ void report_security_status(struct report *report, const char *symbol,
     bool tripped = now->breaker_tripped != 0;
     add_text(report, 326, tripped ? "2" : tags.trading_status);
     add_text(report, 625, tags.session_sub_id);
-    if (state->indication->phase == now->phase)
-        add_indication(report, state->indication, state->instrument->terms.token_scale);
+    if (has_indication(state->instrument))
+        add_indication(report, &state->instrument->auction, state->instrument->terms.token_scale);
     if (now->last_price != 0)
         add_decimal(report, 31, now->last_price, CASH_SCALE);
     add_time(report, 60, state->time_ns);
@@ -477,8 +483,7 @@ void report_business_reject(struct report *report, const struct request *request
     begin(report);
     add_number(report, 45, request->session_seq);
     add_text(report, 372, request_type(request->kind));
-    add_id(report, 379,
-           request->client_id.bytes > 0 ? &request->client_id : &request->status_id);
+    add_id(report, 379, request->client_id.bytes > 0 ? &request->client_id : &request->status_id);
     add_number(report, 380, reason);
     add_text(report, 58, text);
 }

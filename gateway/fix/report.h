@@ -1,5 +1,6 @@
 // Report: builds the messages to members: ExecutionReport (8), OrderCancelReject (9),
-// OrderMassCancelReport (r), SecurityStatus (f), BusinessMessageReject (j). Pure: state and numbers in, fields out.
+// OrderMassCancelReport (r), SecurityStatus (f), BusinessMessageReject (j). Pure: state and numbers
+// in, fields out.
 //
 // Any thread; no allocation. The fields point into the report itself: do not copy it.
 #ifndef LONJA_GATEWAY_FIX_REPORT_H
@@ -66,21 +67,13 @@ void report_mass_cancel(struct report *report, const struct request *request,
                         uint64_t time_ns);
 // Phase, last price and what a running auction would do of an instrument; NULL: the symbol is not
 // known.
-struct indication { // the last one that was published in the auction that runs
-    int64_t price;  // 0 = nothing can be matched
-    int64_t quantity, surplus;
-    uint8_t phase; // enum market_phase of the auction; 0 = none was published
-    uint8_t surplus_side;
-};
 struct security_state {
     const struct view_instrument *instrument;
-    const struct indication *indication;
     bool unsolicited; // 325
     uint64_t time_ns;
 };
 void report_security_status(struct report *report, const char *symbol,
-                            const struct request_id *status_id,
-                            const struct security_state *state);
+                            const struct request_id *status_id, const struct security_state *state);
 void report_business_reject(struct report *report, const struct request *request, unsigned reason,
                             const char *text);
 

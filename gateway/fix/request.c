@@ -431,10 +431,13 @@ static void read_subscription(struct reader *reader)
         reader->out->subscription = text.bytes == 1 ? text.at[0] : '?';
 }
 
-static const char *const types[] = {
-    [REQUEST_NEW] = "D",          [REQUEST_CANCEL] = "F",          [REQUEST_AMEND] = "G",
-    [REQUEST_STATUS] = "H",       [REQUEST_MASS_CANCEL] = "q",     [REQUEST_MASS_STATUS] = "AF",
-    [REQUEST_SECURITY_STATUS] = "e"};
+static const char *const types[] = {[REQUEST_NEW] = "D",
+                                    [REQUEST_CANCEL] = "F",
+                                    [REQUEST_AMEND] = "G",
+                                    [REQUEST_STATUS] = "H",
+                                    [REQUEST_MASS_CANCEL] = "q",
+                                    [REQUEST_MASS_STATUS] = "AF",
+                                    [REQUEST_SECURITY_STATUS] = "e"};
 
 const char *request_type(uint8_t kind)
 {

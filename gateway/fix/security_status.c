@@ -90,7 +90,6 @@ enum fix_taken security_status_requested(struct session *session, const struct r
         subscribe(session, request);
     const struct security_state state = {.instrument =
                                              view_instrument(desk->view, request->instrument),
-                                         .indication = &desk->indications[request->instrument],
                                          .time_ns = clock_wall_ns(desk->clock)};
     send_status(session, request->symbol, &request->status_id, &state);
     return FIX_TAKEN;
@@ -102,7 +101,6 @@ static void tell_subscribers(struct desk *desk, uint32_t instrument, uint64_t ti
 {
     char symbol[SYMBOL_BYTES_MAX + 1] = {0};
     const struct security_state state = {.instrument = view_instrument(desk->view, instrument),
-                                         .indication = &desk->indications[instrument],
                                          .unsolicited = true,
                                          .time_ns = time_ns};
     if (state.instrument == NULL)
@@ -116,26 +114,12 @@ static void tell_subscribers(struct desk *desk, uint32_t instrument, uint64_t ti
     }
 }
 
-// The uncross ends what was indicated; the state that follows it is told.
-static void on_auction(struct desk *desk, const struct event *event)
-{
-    const struct auction_evt *auction = &event->body.auction;
-    struct indication *indication = &desk->indications[auction->instrument];
-    *indication = (struct indication){.price = auction->price,
-                                      .quantity = auction->quantity,
-                                      .surplus = auction->surplus,
-                                      .phase = auction->phase,
-                                      .surplus_side = auction->surplus_side};
-    if (auction->final != 0)
-        *indication = (struct indication){0};
-    else
-        tell_subscribers(desk, auction->instrument, event->header.time_ns);
-}
-
+// Of an auction's end the state that follows it tells.
 void security_status_on_event(struct desk *desk, const struct event *event)
 {
-    if (event->header.type == EVT_auction)
-        on_auction(desk, event);
+    const struct auction_evt *auction = &event->body.auction;
+    if (event->header.type == EVT_auction && auction->final == 0)
+        tell_subscribers(desk, auction->instrument, event->header.time_ns);
     else if (event->header.type == EVT_instrument_state)
         tell_subscribers(desk, event->body.instrument_state.instrument, event->header.time_ns);
 }

@@ -1,6 +1,6 @@
-// Security status: phase, last price and the running auction's indication of an instrument, asked for
-// once or subscribed to (e -> f). A subscription is the connection's: it ends with it. Its messages
-// are not kept: what has passed is no use to anybody, a resend fills the gap.
+// Security status: phase, last price and the running auction's indication of an instrument, asked
+// for once or subscribed to (e -> f). A subscription is the connection's: it ends with it. Its
+// messages are not kept: what has passed is no use to anybody, a resend fills the gap.
 //
 // Threads: I/O thread.
 #ifndef LONJA_GATEWAY_FIX_SECURITY_STATUS_H

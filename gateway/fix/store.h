@@ -9,11 +9,11 @@
 //                     meaning is the caller's); g is the generation, which a reset of the session
 //                     raises
 //
-// Numbers are reserved in blocks (STORE_BLOCK; twice as many, up to STORE_BLOCK_MAX, for a session that
-// uses one up within a second), synced before the first one is used: after a crash
-// numbering goes on behind the reservation, so no number ever falls below what the peer may have
-// seen. Messages are appended without waiting (store_flush hands them to the system before the
-// socket gets them; store_sync makes them durable). What a crash of the machine takes is known: the
+// Numbers are reserved in blocks (STORE_BLOCK; twice as many, up to STORE_BLOCK_MAX, for a session
+// that uses one up within a second), synced before the first one is used: after a crash numbering
+// goes on behind the reservation, so no number ever falls below what the peer may have seen.
+// Messages are appended without waiting (store_flush hands them to the system before the socket
+// gets them; store_sync makes them durable). What a crash of the machine takes is known: the
 // reference of each message to its event is kept with it, and events behind the last one kept are
 // reported again, with PossResend. Administrative messages are not kept: a number without a message
 // is gap-filled.

@@ -212,8 +212,6 @@ static void engine_make(struct venue *venue)
         .levels_max = (uint32_t)config->limits_levels_max,
         .stops_max = (uint32_t)config->limits_stops_max,
         .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
-        .stops_max = (uint32_t)config->limits_stops_max,
-        .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
         .command_events_max = (uint32_t)config->limits_command_events_max};
     size_t bytes = (engine_bytes(&limits) + 63) / 64 * 64;
     venue->engine_memory = aligned_alloc(64, bytes);

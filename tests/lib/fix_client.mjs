@@ -128,6 +128,39 @@ export class FixClient {
     })
   }
 
+  // What is to hold now, the whole of it: FIX states an order again.
+  replace ({ clOrdId, origClOrdId, symbol, side, price, quantity, type = '2', ...more }) {
+    this.send('G', {
+      ClOrdID: clOrdId, OrigClOrdID: origClOrdId, Instrument: { Symbol: symbol }, Side: Side[side] ?? side, TransactTime: new Date(),
+      OrderQtyData: { OrderQty: quantity }, OrdType: type, ...(price === undefined ? {} : { Price: price }), ...more
+    })
+  }
+
+  // Without a symbol: all. `member`: of every session of that firm.
+  massCancel ({ clOrdId, symbol, side, account, member }) {
+    this.send('q', {
+      ClOrdID: clOrdId, MassCancelRequestType: symbol ? '1' : '7', ...(symbol ? { Instrument: { Symbol: symbol } } : {}),
+      ...(side ? { Side: Side[side] } : {}), ...(account ? { Account: String(account) } : {}), TransactTime: new Date(),
+      ...(member ? { NoTargetPartyIDs: [{ TargetPartyID: String(member), TargetPartyIDSource: 'D', TargetPartyRole: 1 }] } : {})
+    })
+  }
+
+  orderStatus ({ clOrdId, symbol, side, id }) {
+    this.send('H', { ClOrdID: clOrdId, Instrument: { Symbol: symbol }, Side: Side[side] ?? side, ...(id ? { OrdStatusReqID: id } : {}) })
+  }
+
+  massStatus ({ id, symbol, side, account }) {
+    this.send('AF', {
+      MassStatusReqID: id, MassStatusReqType: symbol ? 1 : 7, ...(symbol ? { Instrument: { Symbol: symbol } } : {}),
+      ...(side ? { Side: Side[side] } : {}), ...(account ? { Account: String(account) } : {})
+    })
+  }
+
+  // type: '0' once, '1' from now on, '2' no more.
+  securityStatus ({ id, symbol, type = '0' }) {
+    this.send('e', { SecurityStatusReqID: id, Instrument: { Symbol: symbol }, SubscriptionRequestType: type })
+  }
+
   async close () {
     if (!this.up) return
     this.session.done()

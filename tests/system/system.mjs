@@ -1,6 +1,7 @@
 // One venue for all of these tests; they use it one after another.
 import { Suite } from '../lib/suite.mjs'
 import { Venue } from '../lib/venue.mjs'
+import { fixTerms } from './fix_terms.mjs'
 import { hostile } from './hostile.mjs'
 import { orders } from './orders.mjs'
 import { resend } from './resend.mjs'
@@ -15,6 +16,7 @@ Suite.main(async suite => {
   try {
     await trade(suite, venue)
     await orders(suite, venue)
+    await fixTerms(suite, venue)
     await resend(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
