@@ -11,7 +11,7 @@
 #include "perf/harness_abi.h"
 #include "perf/report_ring.h"
 
-enum { ORDERS_MAX = 1 << 18, LEVELS_MAX = 1 << 16 };
+enum { ORDERS_MAX = 1 << 17, LEVELS_MAX = 1 << 16 };
 
 static struct adapter {
     struct book_alone memory;
@@ -23,6 +23,7 @@ static struct adapter {
 struct taker {
     uint64_t sequence;
     uint64_t order;
+    uint64_t key; // where it would rest
     int64_t price;
     int64_t left;
     uint8_t side;
@@ -32,19 +33,26 @@ struct taker {
 // ----------------------------------------------------------------------------------------
 
 // The book wants keys above 0, best first; a price here is any sign. PRICE_ZERO is where 0 stands.
+// BOOK_KEY_MAX is all ones, so BOOK_KEY_MAX - tick is tick with all bits turned: which side it is
+// costs no branch, and the key of a price on the other side is its mirror.
 #define PRICE_ZERO ((int64_t)1 << 61)
+_Static_assert((BOOK_KEY_MAX & (BOOK_KEY_MAX + 1)) == 0, "all ones");
+
+static inline uint64_t mirror(uint8_t side)
+{
+    return ((uint64_t)side - 1) & BOOK_KEY_MAX; // nothing for a sell
+}
 
 static inline uint64_t key_of(uint8_t side, int64_t price)
 {
-    uint64_t tick = (uint64_t)(price + PRICE_ZERO);
+    uint64_t tick = (uint64_t)price + (uint64_t)PRICE_ZERO;
     ASSERT(tick > 0 && tick < BOOK_KEY_MAX);
-    return side == HARNESS_SELL ? tick : BOOK_KEY_MAX - tick;
+    return tick ^ mirror(side);
 }
 
 static inline int64_t price_of(uint8_t side, uint64_t key)
 {
-    uint64_t tick = side == HARNESS_SELL ? key : BOOK_KEY_MAX - key;
-    return (int64_t)tick - PRICE_ZERO;
+    return (int64_t)(key ^ mirror(side)) - PRICE_ZERO;
 }
 
 static inline uint8_t other(uint8_t side)
@@ -83,11 +91,11 @@ static inline void report_trade(const struct taker *taker, const struct order *m
 // ---- matching
 // ------------------------------------------------------------------------------------
 
-static void match(struct taker *taker)
+static inline void match(struct taker *taker)
 {
     struct order_pool *pool = adapter.pool;
     struct book_side *opposite = adapter.sides[other(taker->side)];
-    uint64_t limit = key_of(other(taker->side), taker->price);
+    uint64_t limit = taker->key ^ BOOK_KEY_MAX; // its price, as the other side sees it
     while (taker->left > 0 && order_book_best_key(pool, opposite) <= limit) {
         uint32_t place = order_book_best(pool, opposite);
         struct order *maker = order_at(pool, place);
@@ -103,7 +111,7 @@ static void match(struct taker *taker)
 }
 
 // `place` is taken and in no book.
-static void rest(const struct taker *taker, uint32_t place)
+static inline void rest(const struct taker *taker, uint32_t place)
 {
     struct order *order = order_at(adapter.pool, place);
     *order = (struct order){.id = taker->order,
@@ -111,14 +119,14 @@ static void rest(const struct taker *taker, uint32_t place)
                             .leaves = taker->left,
                             .instrument = 1,
                             .side = taker->side};
-    order_book_add(adapter.pool, adapter.sides[taker->side], key_of(taker->side, taker->price),
-                   place);
+    order_book_add(adapter.pool, adapter.sides[taker->side], taker->key, place);
 }
 
 static inline void new_order(const struct harness_new *message)
 {
     struct taker taker = {.sequence = message->sequence,
                           .order = message->order,
+                          .key = key_of(message->side, message->price),
                           .price = message->price,
                           .left = message->quantity,
                           .side = message->side};
@@ -155,12 +163,14 @@ static inline void modify(const struct harness_modify *message)
         report(HARNESS_MODIFY_REJECT, message->sequence, message->order, 0, 0, 0);
         return;
     }
+    uint8_t side = order_at(adapter.pool, place)->side;
     struct taker taker = {.sequence = message->sequence,
                           .order = message->order,
+                          .key = key_of(side, message->price),
                           .price = message->price,
                           .left = message->quantity,
-                          .side = order_at(adapter.pool, place)->side};
-    order_book_remove(adapter.pool, adapter.sides[taker.side], place);
+                          .side = side};
+    order_book_remove(adapter.pool, adapter.sides[side], place);
     match(&taker);
     report(HARNESS_MODIFY_ACK, taker.sequence, taker.order, taker.side, taker.price,
            message->quantity);
