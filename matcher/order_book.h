@@ -12,11 +12,10 @@
 // the side, and if another is there, in a crit-bit tree: every operation is bounded by the length
 // of a key, whatever the keys are, and the memory by the number of levels.
 //
-// Orders, pages and nodes are named by 32-bit places in their pools, from 1; 0 = none, and the
-// records at place 0 exist: to write there is harmless, which saves asking at the ends of a list.
-// Free places are linked last in, first out; no result depends on which place an order got. Three
-// arrays per order: what matching touches (64 bytes), the cold rest (64), and the terms that few
-// orders have.
+// Orders, pages and nodes are named by 32-bit places in their pools, from 1; 0 = none. Page 0 is
+// there and stays all zero: what an empty side reads as its best. Free places are linked last in,
+// first out; no result depends on which place an order got. Three arrays per order: what matching
+// touches (64 bytes), the cold rest (64), and the terms that few orders have.
 //
 // An order is taken (and can be found by its id from then on), filled in, put into one side of one
 // book, taken out of it, given back. Which session's list it is in is the engine's business.
@@ -231,15 +230,6 @@ static inline uint32_t order_pool_find(const struct order_pool *pool, uint64_t i
     return pool->index.old_count != 0 ? order_pool_find_old(pool, id) : 0;
 }
 
-// Choices as arithmetic: whether an order is the first or the last of its level is as good as
-// random, and a wrong guess of the processor costs more than the rest of the operation.
-//
-// `then` if `which` is 0, else `otherwise`.
-static inline uint32_t book_if_zero(uint32_t which, uint32_t then, uint32_t otherwise)
-{
-    return otherwise ^ ((otherwise ^ then) & ((uint32_t)(which != 0) - 1));
-}
-
 // ---- one side of a book
 // --------------------------------------------------------------------------
 
@@ -260,18 +250,21 @@ static inline void order_book_add(struct order_pool *pool, struct book_side *sid
     if (__builtin_expect(pool->pages[page_place].stamp != number + 1, 0))
         page_place = book_page_fetch(pool, side, number);
     uint32_t at = page_place << PAGE_BITS | key % PAGE_LEVELS;
-    struct order *orders = pool->orders;
-    struct level_page *page = &pool->pages[page_place];
+    struct order *order = order_at(pool, place);
     struct level *level = &pool->levels[at];
-    struct level old = *level;
-    ASSERT(place != 0 && place <= pool->orders_touched && orders[place].level == 0);
-    orders[place].level = at;
-    orders[place].earlier = old.last;
-    orders[place].later = 0;
-    orders[old.last].later = place;
-    *level = (struct level){.first = book_if_zero(old.first, place, old.first), .last = place};
-    page->filled |= 1u << key % PAGE_LEVELS;
-    pool->levels_used += old.last == 0;
+    uint32_t last = level->last;
+    ASSERT(order->level == 0);
+    order->level = at;
+    order->earlier = last;
+    order->later = 0;
+    level->last = place;
+    if (last != 0) {
+        pool->orders[last].later = place;
+        return;
+    }
+    level->first = place;
+    pool->pages[page_place].filled |= 1u << key % PAGE_LEVELS;
+    pool->levels_used++;
     ASSERT(pool->levels_used <= pool->levels_max);
 }
 
@@ -279,23 +272,26 @@ static inline void order_book_add(struct order_pool *pool, struct book_side *sid
 static inline void order_book_remove(struct order_pool *pool, struct book_side *side,
                                      uint32_t place)
 {
-    struct order *orders = pool->orders;
     struct order *order = order_at(pool, place);
     uint32_t at = order->level;
     uint32_t earlier = order->earlier;
     uint32_t later = order->later;
     ASSERT(at != 0);
     struct level *level = &pool->levels[at];
-    struct level_page *page = &pool->pages[at >> PAGE_BITS];
-    struct level old = *level;
-    uint32_t empty = (earlier | later) == 0;
-    orders[earlier].later = later;
-    orders[later].earlier = earlier;
     order->level = 0;
-    *level = (struct level){.first = book_if_zero(earlier, later, old.first),
-                            .last = book_if_zero(later, earlier, old.last)};
-    pool->levels_used -= empty;
-    page->filled &= ~(empty << at % PAGE_LEVELS);
+    if (earlier != 0)
+        pool->orders[earlier].later = later;
+    else
+        level->first = later;
+    if (later != 0)
+        pool->orders[later].earlier = earlier;
+    else
+        level->last = earlier;
+    if ((earlier | later) != 0)
+        return;
+    struct level_page *page = &pool->pages[at >> PAGE_BITS];
+    pool->levels_used--;
+    page->filled &= ~(1u << at % PAGE_LEVELS);
     if (__builtin_expect(page->filled == 0, 0))
         book_page_drop(pool, side, at >> PAGE_BITS);
 }
@@ -346,28 +342,30 @@ uint32_t order_book_check(const struct order_pool *pool, const struct book_side 
 static inline void order_list_append(struct order_pool *pool, struct order_list *list,
                                      uint32_t place)
 {
-    struct order *orders = pool->orders;
-    uint32_t last = list->last;
-    ASSERT((list->first == 0) == (last == 0));
-    ASSERT(place != 0 && place <= pool->orders_touched);
-    orders[place].before = last;
-    orders[place].after = 0;
-    orders[last].after = place;
-    list->first = book_if_zero(list->first, place, list->first);
+    struct order *order = order_at(pool, place);
+    ASSERT((list->first == 0) == (list->last == 0));
+    order->before = list->last;
+    order->after = 0;
+    if (list->last != 0)
+        order_at(pool, list->last)->after = place;
+    else
+        list->first = place;
     list->last = place;
 }
 
 static inline void order_list_remove(struct order_pool *pool, struct order_list *list,
                                      uint32_t place)
 {
-    struct order *orders = pool->orders;
-    uint32_t before = order_at(pool, place)->before;
-    uint32_t after = orders[place].after;
+    const struct order *order = order_at(pool, place);
     ASSERT(list->first != 0 && list->last != 0);
-    orders[before].after = after;
-    orders[after].before = before;
-    list->first = book_if_zero(before, after, list->first);
-    list->last = book_if_zero(after, before, list->last);
+    if (order->before != 0)
+        order_at(pool, order->before)->after = order->after;
+    else
+        list->first = order->after;
+    if (order->after != 0)
+        order_at(pool, order->after)->before = order->before;
+    else
+        list->last = order->before;
 }
 
 // After a snapshot was loaded: by ascending id.
