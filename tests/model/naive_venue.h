@@ -1,10 +1,11 @@
-// Naive venue: what the engine must do, written to be read and not to be fast, sharing no source
-// with it but the records and the reject codes. Orders stand in one array in the order they came;
-// the best one is found by looking at all of them; amounts are multiplied and divided in 128 bits.
+// Naive venue: the rulebook (docs/matching.md) once more, written to be read and not to be fast,
+// sharing no source with the engine but the records and the reject codes. Open orders stand in one
+// array without any order; who is first is found by looking at all of them; an auction tries every
+// price; amounts are multiplied and divided in 128 bits.
 //
-// It knows the small universe of the model test: ids below the limits here, one cash asset,
-// reference data that is always valid. It writes the events (type and body) that the engine must
-// write.
+// It knows the small universe of the tests: ids below the limits here, one cash asset, reference
+// data that is always valid but where naive_people.c says so. It writes the events, byte by byte,
+// that the engine must write, and knows when the engine must ask for a continuation.
 #ifndef LONJA_TESTS_MODEL_NAIVE_VENUE_H
 #define LONJA_TESTS_MODEL_NAIVE_VENUE_H
 
@@ -16,19 +17,31 @@
 
 enum {
     NAIVE_ACCOUNTS = 32,
-    NAIVE_ASSETS = 8,
-    NAIVE_INSTRUMENTS = 6,
-    NAIVE_SESSIONS = 8,
-    NAIVE_MEMBERS = 8,
-    NAIVE_ORDERS = 512,
-    NAIVE_EVENTS = 64, // per command: the engine's command_events_max
+    NAIVE_ASSETS = 6,
+    NAIVE_INSTRUMENTS = 5,
+    NAIVE_SESSIONS = 7,
+    NAIVE_MEMBERS = 6,
+    NAIVE_ORDERS = 64,
+    NAIVE_EVENTS = 64,
+};
+
+struct naive_limits {
+    uint32_t orders, levels, stops, trailing_stops, events;
 };
 
 struct naive_order {
-    uint64_t id;
-    uint32_t account, instrument, session;
-    uint8_t side, type, tif;
-    int64_t price, quantity, leaves;
+    uint64_t id; // 0 = a free entry
+    uint8_t state; // enum order_state; 0 = on its way in
+    uint8_t side, type, tif, flags, stp, client_id_bytes;
+    uint32_t account, instrument, session, self_match_id;
+    int64_t price, quantity;
+    int64_t leaves; // open: what shows and what does not
+    int64_t shown;
+    int64_t stop_price, trail_offset, display;
+    int64_t filled_notional;
+    uint64_t expire_ns;
+    uint64_t place; // in time: who has the lower one came earlier
+    char client_id[CLIENT_ID_BYTES_MAX];
 };
 
 struct naive_session {
@@ -38,8 +51,42 @@ struct naive_session {
     bool open;
 };
 
+struct naive_instrument {
+    struct instrument_rec terms;
+    struct instrument_state_rec state;
+    struct instrument_rules_rec rules;
+    uint32_t band_count, entry_count;
+    uint8_t weekdays;
+    struct tick_band_tail bands[TICK_BANDS_MAX];
+    struct schedule_entry_tail entries[SCHEDULE_ENTRIES_MAX];
+};
+
+enum naive_work { // what the next command goes on with
+    NAIVE_NOTHING,
+    NAIVE_LEAVE, // the orders of a session, or of a gateway's sessions
+    NAIVE_BARRED,
+    NAIVE_MASS,
+    NAIVE_STATUS,
+    NAIVE_EXPIRE,
+    NAIVE_PHASE,
+    NAIVE_TRIGGERED,
+};
+
+struct naive_pending {
+    enum naive_work work;
+    struct command command; // mass cancel, status: as it was asked for
+    uint64_t order;         // status: the last one told
+    uint32_t instrument;
+    // A change of phase: which one, the step it is at, and of its uncross the price, what is left,
+    // whether one is under way, whether anything was traded, and how many there have been.
+    uint8_t phase, step;
+    bool crossing, traded;
+    uint32_t rounds;
+    int64_t price, left;
+};
+
 struct naive_venue {
-    uint32_t orders_max, levels_max;
+    struct naive_limits limits;
     uint8_t state;
     struct {
         bool attached;
@@ -51,20 +98,31 @@ struct naive_venue {
     } references[REF_SOURCE_MAX + 1];
     struct settlement_result_cmd last_settlement;
     struct asset_rec assets[NAIVE_ASSETS];
-    struct instrument_rec instruments[NAIVE_INSTRUMENTS];
-    struct instrument_state_rec states[NAIVE_INSTRUMENTS];
+    struct naive_instrument instruments[NAIVE_INSTRUMENTS];
     struct member_rec members[NAIVE_MEMBERS];
     struct account_rec accounts[NAIVE_ACCOUNTS];
     struct naive_session sessions[NAIVE_SESSIONS];
     struct balance_rec balances[NAIVE_ACCOUNTS][NAIVE_ASSETS];
-    struct naive_order orders[NAIVE_ORDERS]; // ascending by id
-    uint32_t order_count;
+    uint32_t order_top; // entries from here on are free
+    uint64_t places;    // given so far
+    struct naive_pending pending;
+    bool trying; // counting for fill or kill: see naive_match.c
     const struct command *command;
-    bool unfinished; // the engine must ask for a continuation
-    struct event events[NAIVE_EVENTS];
+    uint64_t now; // of the command
+    uint32_t session_seq;
     uint32_t event_count;
+    struct naive_order orders[NAIVE_ORDERS];
+    struct event events[NAIVE_EVENTS];
 };
 
 void naive_apply(struct naive_venue *venue, const struct command *command);
+
+// From when on a clock_tick must come before anything else; UINT64_MAX = never.
+uint64_t naive_deadline(const struct naive_venue *venue);
+
+uint32_t naive_open_orders(const struct naive_venue *venue);
+
+// True if this is the command that the venue must ask for next.
+bool naive_continues_with(const struct naive_venue *venue, const struct command *command);
 
 #endif

@@ -1,0 +1,157 @@
+// Amounts of the naive venue: values, ticks, collars, holds, and what a trade moves.
+#include "tests/model/naive_parts.h"
+
+wide naive_notional(const struct naive_instrument *instrument, int64_t price, int64_t quantity)
+{
+    wide product = (wide)price * quantity;
+    for (int i = 0; i < instrument->terms.token_scale; i++) {
+        ASSERT(product % 10 == 0);
+        product /= 10;
+    }
+    return product;
+}
+
+int64_t naive_tick_at(const struct naive_instrument *instrument, int64_t price)
+{
+    int64_t tick = instrument->terms.tick;
+    for (uint32_t i = 0; i < instrument->band_count; i++)
+        if (instrument->bands[i].from_price <= price)
+            tick = instrument->bands[i].tick;
+    return tick;
+}
+
+static wide distance(int64_t a, int64_t b)
+{
+    return a > b ? (wide)a - b : (wide)b - a;
+}
+
+int64_t naive_bps_rounded_up(int64_t price, int64_t reference)
+{
+    wide scaled = distance(price, reference) * 10000;
+    wide bps = scaled / reference + (scaled % reference != 0);
+    return bps > INT64_MAX ? INT64_MAX : (int64_t)bps;
+}
+
+bool naive_too_far(int64_t price, int64_t reference, uint32_t bps)
+{
+    return distance(price, reference) * 10000 > (wide)reference * bps;
+}
+
+// 0 = it does not fit.
+int64_t naive_collar(const struct naive_instrument *instrument, uint8_t side, int64_t reference)
+{
+    wide width = (wide)reference * instrument->terms.collar_bps / 10000;
+    wide price = side == SIDE_BUY ? reference + width : reference - width;
+    if (price > NAIVE_MONEY_MAX)
+        return 0;
+    int64_t tick = naive_tick_at(instrument, price > 0 ? (int64_t)price : 0);
+    if (side == SIDE_BUY)
+        price = price / tick * tick;
+    else if (price > 0)
+        price = (price + tick - 1) / tick * tick;
+    return price <= 0 ? tick : price > NAIVE_MONEY_MAX ? 0 : (int64_t)price;
+}
+
+int64_t naive_judged_by(const struct naive_instrument *instrument)
+{
+    if (instrument->state.last_price != 0)
+        return instrument->state.last_price;
+    return naive_guarded_by(instrument);
+}
+
+int64_t naive_guarded_by(const struct naive_instrument *instrument)
+{
+    if (instrument->state.reference_price != 0)
+        return instrument->state.reference_price;
+    return instrument->state.nav;
+}
+
+struct balance_rec *naive_held_in(struct naive_venue *venue, const struct naive_order *order)
+{
+    const struct instrument_rec *terms = &venue->instruments[order->instrument].terms;
+    return &venue->balances[order->account][order->side == SIDE_BUY ? terms->cash_asset
+                                                                    : terms->token_asset];
+}
+
+int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order *order,
+                      int64_t quantity)
+{
+    if (order->side == SIDE_SELL)
+        return quantity;
+    return (int64_t)naive_notional(&venue->instruments[order->instrument], order->price, quantity);
+}
+
+void naive_release(struct naive_venue *venue, const struct naive_order *order, int64_t amount)
+{
+    naive_held_in(venue, order)->held -= amount;
+    naive_held_in(venue, order)->available += amount;
+}
+
+static int64_t fee_of(const struct naive_venue *venue, const struct naive_order *sell,
+                      int64_t value)
+{
+    uint32_t own = venue->accounts[sell->account].fee_bps;
+    uint32_t bps = own == FEE_BPS_DEFAULT ? venue->instruments[sell->instrument].terms.fee_bps
+                                          : own;
+    return (int64_t)((wide)value * bps / 10000);
+}
+
+// A buyer's units, and a seller's proceeds, count as unsettled.
+bool naive_counters_full(const struct naive_venue *venue, const struct naive_order *order,
+                         int64_t price, int64_t quantity)
+{
+    const struct naive_instrument *instrument = &venue->instruments[order->instrument];
+    const struct instrument_rec *terms = &instrument->terms;
+    const struct balance_rec *balances = venue->balances[order->account];
+    if (order->side == SIDE_BUY)
+        return balances[terms->token_asset].unsettled > NAIVE_COUNTER_MAX - quantity;
+    int64_t value = (int64_t)naive_notional(instrument, price, quantity);
+    return balances[terms->cash_asset].unsettled > NAIVE_COUNTER_MAX - value;
+}
+
+static void book_trade(struct naive_venue *venue, const struct naive_order *buy,
+                       const struct naive_order *sell, struct trade_evt *out)
+{
+    const struct naive_instrument *instrument = &venue->instruments[buy->instrument];
+    uint32_t cash = instrument->terms.cash_asset;
+    uint32_t token = instrument->terms.token_asset;
+    int64_t value = (int64_t)naive_notional(instrument, out->price, out->quantity);
+    int64_t saved = (int64_t)naive_notional(instrument, buy->price, out->quantity) - value;
+    int64_t fee = fee_of(venue, sell, value);
+    venue->balances[buy->account][cash].held -= value + saved;
+    venue->balances[buy->account][cash].available += saved;
+    venue->balances[buy->account][token].available += out->quantity;
+    venue->balances[buy->account][token].unsettled += out->quantity;
+    venue->balances[sell->account][token].held -= out->quantity;
+    venue->balances[sell->account][cash].available += value - fee;
+    venue->balances[sell->account][cash].unsettled += value - fee;
+    venue->balances[ACCOUNT_TREASURY][cash].available += fee;
+    out->maker_fee = out->taker_side == SIDE_BUY ? fee : 0;
+    out->taker_fee = out->taker_side == SIDE_SELL ? fee : 0;
+    out->buyer_released = saved;
+}
+
+void naive_trade(struct naive_venue *venue, struct naive_order *maker, struct naive_order *taker,
+                 int64_t price, int64_t quantity, uint8_t kind)
+{
+    const struct naive_instrument *instrument = &venue->instruments[maker->instrument];
+    int64_t value = (int64_t)naive_notional(instrument, price, quantity);
+    bool buys = taker->side == SIDE_BUY;
+    maker->leaves -= quantity;
+    taker->leaves -= quantity;
+    maker->filled_notional += value;
+    taker->filled_notional += value;
+    struct trade_evt *out = &naive_emit(venue, EVT_trade)->body.trade;
+    *out = (struct trade_evt){.instrument = maker->instrument,
+                              .taker_side = taker->side,
+                              .kind = kind,
+                              .price = price,
+                              .quantity = quantity,
+                              .maker_order = maker->id,
+                              .taker_order = taker->id,
+                              .maker_account = maker->account,
+                              .taker_account = taker->account,
+                              .maker_leaves = maker->leaves,
+                              .taker_leaves = taker->leaves};
+    book_trade(venue, buys ? taker : maker, buys ? maker : taker, out);
+}

@@ -1,0 +1,152 @@
+// What the files of the naive venue know of each other.
+#ifndef LONJA_TESTS_MODEL_NAIVE_PARTS_H
+#define LONJA_TESTS_MODEL_NAIVE_PARTS_H
+
+#include "base/assert.h"
+#include "tests/model/naive_venue.h"
+
+__extension__ typedef __int128 wide;
+
+#define NAIVE_MONEY_MAX   ((int64_t)1 << 61)
+#define NAIVE_COUNTER_MAX ((int64_t)1 << 62)
+
+// ---- naive_events.c
+uint32_t naive_room(const struct naive_venue *venue);
+struct event *naive_emit(struct naive_venue *venue, uint8_t type);
+void naive_reject(struct naive_venue *venue, uint16_t code, int64_t limit, int64_t value,
+                  int64_t argument);
+void naive_done(struct naive_venue *venue, uint8_t repeated, uint32_t count);
+void naive_state_changed(struct naive_venue *venue, uint32_t instrument);
+
+#define REFUSE_IF(condition, code, limit, value, argument)                                         \
+    if (condition) {                                                                               \
+        naive_reject(venue, REJECT_##code, limit, value, argument);                                \
+        return true;                                                                               \
+    }
+
+// ---- naive_money.c
+wide naive_notional(const struct naive_instrument *instrument, int64_t price, int64_t quantity);
+int64_t naive_tick_at(const struct naive_instrument *instrument, int64_t price);
+int64_t naive_bps_rounded_up(int64_t price, int64_t reference);
+bool naive_too_far(int64_t price, int64_t reference, uint32_t bps);
+int64_t naive_collar(const struct naive_instrument *instrument, uint8_t side, int64_t reference);
+int64_t naive_judged_by(const struct naive_instrument *instrument); // last, reference, NAV, or 0
+int64_t naive_guarded_by(const struct naive_instrument *instrument); // reference, NAV, or 0
+struct balance_rec *naive_held_in(struct naive_venue *venue, const struct naive_order *order);
+int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order *order,
+                      int64_t quantity);
+// Held -> available.
+void naive_release(struct naive_venue *venue, const struct naive_order *order, int64_t amount);
+bool naive_counters_full(const struct naive_venue *venue, const struct naive_order *order,
+                         int64_t price, int64_t quantity);
+void naive_trade(struct naive_venue *venue, struct naive_order *maker, struct naive_order *taker,
+                 int64_t price, int64_t quantity, uint8_t kind);
+
+// ---- naive_book.c: who is where
+struct naive_order *naive_add(struct naive_venue *venue, const struct naive_order *order);
+void naive_erase(struct naive_venue *venue, struct naive_order *order);
+struct naive_order *naive_find(struct naive_venue *venue, uint64_t id);
+// The first of those in this state: the book and the stop book by price and place, the others by
+// place. NULL = none.
+struct naive_order *naive_first(struct naive_venue *venue, uint32_t instrument, uint8_t side,
+                                uint8_t state);
+// The one behind `order` in the same; NULL = none.
+struct naive_order *naive_behind(struct naive_venue *venue, const struct naive_order *order);
+uint32_t naive_levels(const struct naive_venue *venue);
+// An order would find its level, or a free one.
+bool naive_level_free(const struct naive_venue *venue, const struct naive_order *order,
+                      uint8_t state);
+bool naive_may_rest(const struct naive_order *order);
+void naive_rest(struct naive_venue *venue, struct naive_order *order);
+void naive_wait(struct naive_venue *venue, struct naive_order *order, uint8_t state);
+void naive_show(struct naive_order *order);
+// Tells, releases, and the order is gone.
+void naive_cancel(struct naive_venue *venue, struct naive_order *order, uint8_t reason);
+// The same, but the caller has still to erase it.
+void naive_tell_cancelled(struct naive_venue *venue, struct naive_order *order, uint8_t reason);
+void naive_book_changed(struct naive_venue *venue, uint32_t instrument);
+
+// ---- naive_checks.c: true = refused, and answered
+bool naive_session_refused(struct naive_venue *venue);
+bool naive_account_refused(struct naive_venue *venue, uint32_t account);
+bool naive_instrument_refused(struct naive_venue *venue, uint32_t instrument);
+bool naive_client_id_refused(struct naive_venue *venue, uint8_t bytes, bool must);
+bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms_cmd *body,
+                         struct naive_order *order);
+bool naive_amend_refused(struct naive_venue *venue, const struct naive_order *old,
+                         struct naive_order *order);
+bool naive_barred(const struct naive_venue *venue, uint32_t account);
+
+// ---- naive_orders.c
+void naive_order_new(struct naive_venue *venue);
+void naive_order_cancel(struct naive_venue *venue);
+void naive_order_amend(struct naive_venue *venue);
+struct naive_order *naive_named_order(struct naive_venue *venue, uint64_t id, uint32_t account);
+
+// ---- naive_many.c
+void naive_mass_cancel(struct naive_venue *venue);
+void naive_order_status(struct naive_venue *venue);
+void naive_cancel_barred(struct naive_venue *venue);
+bool naive_any_barred(const struct naive_venue *venue);
+
+// ---- naive_match.c
+bool naive_can_be_had(const struct naive_venue *venue, const struct naive_order *order,
+                      int64_t quantity);
+// Continuous trading: matches what is open of it; then it rests, is cancelled, or (triggered, the
+// events have run out) waits on.
+void naive_enter(struct naive_venue *venue, struct naive_order *order);
+
+// ---- naive_stops.c
+void naive_stops_on_trade(struct naive_venue *venue, uint32_t instrument, int64_t price);
+void naive_stops_trigger(struct naive_venue *venue, uint32_t instrument, int64_t price);
+bool naive_stop_met(const struct naive_venue *venue, const struct naive_order *order);
+void naive_stops_run(struct naive_venue *venue, uint32_t instrument);
+
+// ---- naive_auction.c
+struct naive_auction {
+    int64_t price, quantity, surplus;
+    uint8_t surplus_side;
+};
+struct naive_auction naive_auction(struct naive_venue *venue, uint32_t instrument);
+void naive_auction_tell(struct naive_venue *venue, uint32_t instrument,
+                        const struct naive_auction *auction, uint8_t final);
+bool naive_crossed(struct naive_venue *venue, uint32_t instrument);
+
+// ---- naive_phase.c
+bool naive_is_auction(uint8_t phase);
+bool naive_is_call(uint8_t phase);
+void naive_phase_change(struct naive_venue *venue, uint32_t instrument, uint8_t phase);
+void naive_phase_go_on(struct naive_venue *venue);
+void naive_phase_volatility(struct naive_venue *venue, uint32_t instrument);
+
+// ---- naive_clock.c
+struct naive_order *naive_first_expired(struct naive_venue *venue);
+uint64_t naive_schedule_after(const struct naive_instrument *instrument, uint64_t time_ns);
+void naive_clock_tick(struct naive_venue *venue);
+void naive_expire(struct naive_venue *venue);
+
+// ---- naive_people.c
+void naive_gateway_attach(struct naive_venue *venue);
+void naive_gateway_detach(struct naive_venue *venue, bool resumes);
+void naive_session_open(struct naive_venue *venue);
+void naive_session_close(struct naive_venue *venue);
+void naive_session_set(struct naive_venue *venue);
+void naive_member_set(struct naive_venue *venue);
+void naive_account_set(struct naive_venue *venue);
+bool naive_attached(struct naive_venue *venue);
+
+// ---- naive_instruments.c
+void naive_instrument_set(struct naive_venue *venue);
+void naive_rules_set(struct naive_venue *venue);
+void naive_tick_table_set(struct naive_venue *venue);
+void naive_schedule_set(struct naive_venue *venue);
+void naive_instrument_phase(struct naive_venue *venue);
+void naive_nav_set(struct naive_venue *venue);
+void naive_reference_set(struct naive_venue *venue);
+void naive_breaker_set(struct naive_venue *venue);
+
+// ---- naive_ledger.c
+void naive_ledger_post(struct naive_venue *venue);
+void naive_settlement_result(struct naive_venue *venue);
+
+#endif
