@@ -195,8 +195,8 @@ static bool amend_funds(const struct engine *engine, const struct amend *amend,
 {
     const struct balance *balance = order_held_balance(engine, amend->order);
     bool unsettled = (amend->instrument->terms.flags & INSTRUMENT_SELL_UNSETTLED) != 0;
-    int64_t there = amend->order->side == SIDE_BUY ? balance->available
-                                                   : ledger_sellable(balance, unsettled);
+    int64_t there =
+        amend->order->side == SIDE_BUY ? balance->available : ledger_sellable(balance, unsettled);
     int64_t more = hold_change(amend);
     if (more > 0 && more > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, more, there, 0);

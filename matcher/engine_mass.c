@@ -14,8 +14,7 @@
 static bool mass_scope_admit(const struct turn *turn, struct refusal *refusal)
 {
     const struct order_mass_cancel_cmd *body = &turn->command->body.order_mass_cancel;
-    const struct session *session =
-        engine_session(turn->engine, turn->command->header.session);
+    const struct session *session = engine_session(turn->engine, turn->command->header.session);
     bool by_operator = turn->command->header.gateway == GATEWAY_ADMIN;
     bool may = body->scope == SCOPE_VENUE;
     if (!by_operator) {
@@ -116,8 +115,8 @@ static void mass_cancel_run(struct turn *turn)
     const struct wanted wanted = {.account = body->account,
                                   .instrument = body->instrument,
                                   .side = body->side,
-                                  .reason = body->scope == SCOPE_VENUE ? CANCEL_BY_VENUE
-                                                                       : CANCEL_MASS};
+                                  .reason =
+                                      body->scope == SCOPE_VENUE ? CANCEL_BY_VENUE : CANCEL_MASS};
     ASSERT(session != NULL || body->scope == SCOPE_VENUE);
     bool all = body->scope == SCOPE_SESSION ? cancel_of_session(turn, session, &wanted)
                : body->scope == SCOPE_MEMBER

@@ -34,8 +34,8 @@ static inline void match_value(const struct engine *engine, const struct instrum
     match->fee = money_fee(match->notional, fee_bps);
     match->released = 0;
     if (match->buyer->price != match->price)
-        match->released = instrument_notional(instrument, match->buyer->price, match->quantity) -
-                          match->notional;
+        match->released =
+            instrument_notional(instrument, match->buyer->price, match->quantity) - match->notional;
     ASSERT(match->released >= 0);
     ASSERT(match->fee <= match->notional);
 }

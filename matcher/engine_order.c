@@ -112,8 +112,7 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
                                 .session = turn->command->header.session,
                                 .instrument = (uint16_t)body->instrument,
                                 .side = body->side};
-    if (check->has_terms || check->type != ORDER_LIMIT ||
-        (body->self_match_id | body->stp) != 0)
+    if (check->has_terms || check->type != ORDER_LIMIT || (body->self_match_id | body->stp) != 0)
         taker_terms(taker, check, body->self_match_id);
 }
 
@@ -161,11 +160,11 @@ static bool level_capacity(const struct engine *engine, const struct taker *take
     ASSERT(pool->levels_used <= pool->levels_max);
     if (pool->levels_used < pool->levels_max || waits_for_close(instrument, taker->tif))
         return true;
-    bool room = order_type_stops(taker->type)
-                    ? order_book_has_room(
-                          pool, &instrument->stops[side - SIDE_BUY],
-                          instrument_stop_key(instrument, side, taker->terms.stop_price))
-                    : order_book_has_room(pool, instrument_side(instrument, side), taker->key);
+    bool room =
+        order_type_stops(taker->type)
+            ? order_book_has_room(pool, &instrument->stops[side - SIDE_BUY],
+                                  instrument_stop_key(instrument, side, taker->terms.stop_price))
+            : order_book_has_room(pool, instrument_side(instrument, side), taker->key);
     return room || refuse(refusal, REJECT_LEVELS_MAX, pool->levels_max, pool->levels_used, 0);
 }
 

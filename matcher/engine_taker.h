@@ -22,13 +22,14 @@ struct taker {
 };
 
 enum {
-    STEP_EVENTS = 5,      // must be free for a step of matching
+    STEP_EVENTS = 5,    // must be free for a step of matching
     TAKER_WAITS = 0xff, // why matching stopped: the command's events are used up; no cancel_reason
 };
 
 static inline struct book_side *taker_opposite(const struct taker *taker)
 {
-    return instrument_side(taker->instrument, taker->order->side == SIDE_BUY ? SIDE_SELL : SIDE_BUY);
+    return instrument_side(taker->instrument,
+                           taker->order->side == SIDE_BUY ? SIDE_SELL : SIDE_BUY);
 }
 
 // The worst key of the other side that it trades with.

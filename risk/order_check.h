@@ -47,10 +47,10 @@ struct order_check {
     uint8_t tif;
     uint8_t flags;
     uint8_t stp;
-    int64_t price; // in: the limit price; out: what the order is judged, held and matched at
-    int64_t quantity; // of an amend: what will be open
-    int64_t notional; // out: price * quantity
-    uint64_t time_ns; // of the command
+    int64_t price;      // in: the limit price; out: what the order is judged, held and matched at
+    int64_t quantity;   // of an amend: what will be open
+    int64_t notional;   // out: price * quantity
+    uint64_t time_ns;   // of the command
     int64_t stop_price; // in and out: a trailing stop may start at the last price
     int64_t trail_offset;
     int64_t display;
