@@ -223,7 +223,7 @@ export async function fixTerms (suite, venue) {
     assert.ok(a.client.messages.some(m => m.body.ClOrdID === sell && m.body.ExecType === '4'))
     await a.rest('buy', 1, 24)
     await ask({ member: 101 }, { MassCancelResponse: '0', RejectCode: 92 })
-    await venue.administer('POST', '/sessions', { session: 1, member: 101, accounts: [1001], kind: 'fix', login: 'atlantic', comp_id: 'ATLANTIC', member_scope: true })
+    await venue.administer('POST', '/sessions', { session: 1, member: 101, gateway: 'fix', accounts: [1001], member_scope: true })
     await ask({ member: 101 }, { MassCancelResponse: '7', TotalAffectedOrders: 1 })
     await ask({ member: 102 }, { MassCancelResponse: '0', RejectCode: 92 })
     await ask({}, { MassCancelResponse: '7', TotalAffectedOrders: 0 })
