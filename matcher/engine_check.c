@@ -19,8 +19,7 @@ static void check_hold(const struct engine *engine, const struct instrument *ins
     ASSERT(balance->account == order->account);
     ASSERT(balance->asset == (order->side == SIDE_BUY ? instrument->terms.cash_asset
                                                       : instrument->terms.token_asset));
-    engine->check_holds[index] +=
-        order_hold(instrument, order, order_open(&engine->pool, place));
+    engine->check_holds[index] += order_hold(instrument, order, order_open(&engine->pool, place));
 }
 
 static void check_iceberg(const struct order_pool *pool, uint32_t place)
@@ -129,7 +128,8 @@ static uint32_t check_list(const struct engine *engine, const struct order_list 
     for (uint32_t at = list->first; at != 0; at = pool->terms[at].after) {
         ASSERT((order_at(pool, at)->marks & mark) != 0 && order_at(pool, at)->side == which);
         ASSERT(pool->terms[at].before == before);
-        ASSERT(before == 0 || engine->loaded || order_at(pool, before)->id < order_at(pool, at)->id);
+        ASSERT(before == 0 || engine->loaded ||
+               order_at(pool, before)->id < order_at(pool, at)->id);
         before = at;
         count++;
     }
@@ -144,8 +144,7 @@ static void check_lists(const struct engine *engine, const struct instrument *in
 {
     for (uint8_t which = SIDE_BUY; which <= SIDE_SELL; which++) {
         uint32_t i = which - SIDE_BUY;
-        uint32_t market =
-            check_list(engine, &instrument->market[i], ORDER_MARK_MARKET, which);
+        uint32_t market = check_list(engine, &instrument->market[i], ORDER_MARK_MARKET, which);
         uint32_t trailing =
             check_list(engine, &instrument->trailing[i], ORDER_MARK_TRAILING, which);
         ASSERT(market == check_side(engine, instrument, which));
@@ -187,10 +186,10 @@ static uint32_t check_instrument(const struct engine *engine, const struct instr
     uint32_t id = instrument->terms.instrument;
     uint32_t orders = order_book_check(pool, &instrument->sides[0], SIDE_BUY, id, levels) +
                       order_book_check(pool, &instrument->sides[1], SIDE_SELL, id, levels);
-    uint32_t waiting = order_book_check(pool, &instrument->stops[0], SIDE_BUY, id, levels) +
-                       order_book_check(pool, &instrument->stops[1], SIDE_SELL, id, levels) +
-                       check_queue(engine, instrument, &instrument->triggered,
-                                   ORDER_MARK_TRIGGERED);
+    uint32_t waiting =
+        order_book_check(pool, &instrument->stops[0], SIDE_BUY, id, levels) +
+        order_book_check(pool, &instrument->stops[1], SIDE_SELL, id, levels) +
+        check_queue(engine, instrument, &instrument->triggered, ORDER_MARK_TRIGGERED);
     *stops += waiting;
     orders += waiting + check_queue(engine, instrument, &instrument->closing, ORDER_MARK_CLOSE);
     ASSERT(orders == instrument->orders_open);

@@ -141,8 +141,8 @@ static void uncross_trade(struct turn *turn, struct uncross *uncross, struct pen
         uncross_pass(uncross, SIDE_BUY, buyer);
     if (quantity == sells)
         uncross_pass(uncross, SIDE_SELL, seller);
-    uint8_t full = engine_trade_auction(turn, uncross->instrument, buyer, seller, quantity,
-                                        change->price);
+    uint8_t full =
+        engine_trade_auction(turn, uncross->instrument, buyer, seller, quantity, change->price);
     if (full == 0) {
         change->quantity -= quantity;
         change->step = STEP_TRADED;
@@ -339,8 +339,7 @@ typedef bool phase_step(struct turn *turn, struct instrument *instrument,
 static bool step_expire(struct turn *turn, struct instrument *instrument,
                         struct pending_rec *change)
 {
-    bool closes = change->phase == PHASE_CLOSED &&
-                  instrument->state.phase == PHASE_CLOSING_AUCTION;
+    bool closes = change->phase == PHASE_CLOSED && instrument->state.phase == PHASE_CLOSING_AUCTION;
     change->step = change->phase == PHASE_CONTINUOUS || closes ? STEP_PRICE : STEP_LEFTOVERS;
     if (engine_expire(turn, PHASE_ROOM))
         return true;
@@ -348,8 +347,7 @@ static bool step_expire(struct turn *turn, struct instrument *instrument,
     return false;
 }
 
-static bool step_price(struct turn *turn, struct instrument *instrument,
-                       struct pending_rec *change)
+static bool step_price(struct turn *turn, struct instrument *instrument, struct pending_rec *change)
 {
     const struct auction_result result = price_now(turn->engine, instrument);
     bool tells = change->step == STEP_PRICE && phase_is_auction(instrument->state.phase);
@@ -364,8 +362,7 @@ static bool step_price(struct turn *turn, struct instrument *instrument,
     return true;
 }
 
-static bool step_trade(struct turn *turn, struct instrument *instrument,
-                       struct pending_rec *change)
+static bool step_trade(struct turn *turn, struct instrument *instrument, struct pending_rec *change)
 {
     if (!uncross_run(turn, instrument, change))
         return false;
@@ -390,8 +387,7 @@ static bool step_leftovers(struct turn *turn, struct instrument *instrument,
     return true;
 }
 
-static bool step_state(struct turn *turn, struct instrument *instrument,
-                       struct pending_rec *change)
+static bool step_state(struct turn *turn, struct instrument *instrument, struct pending_rec *change)
 {
     if (!has_room(turn))
         return false;
@@ -424,11 +420,9 @@ static bool step_follow(struct turn *turn, struct instrument *instrument,
 }
 
 static phase_step *const steps[STEP_END] = {
-    [STEP_EXPIRE] = step_expire,       [STEP_PRICE] = step_price,
-    [STEP_TRADE] = step_trade,         [STEP_TRADED] = step_trade,
-    [STEP_PRICE_AGAIN] = step_price,   [STEP_LEFTOVERS] = step_leftovers,
-    [STEP_STATE] = step_state,         [STEP_CLOSING] = step_closing,
-    [STEP_FOLLOW] = step_follow,
+    [STEP_EXPIRE] = step_expire, [STEP_PRICE] = step_price,       [STEP_TRADE] = step_trade,
+    [STEP_TRADED] = step_trade,  [STEP_PRICE_AGAIN] = step_price, [STEP_LEFTOVERS] = step_leftovers,
+    [STEP_STATE] = step_state,   [STEP_CLOSING] = step_closing,   [STEP_FOLLOW] = step_follow,
 };
 
 // ---- the change

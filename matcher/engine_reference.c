@@ -338,8 +338,7 @@ static void ranges_append(struct tick_range *ranges, uint8_t *count, int64_t fro
         .from_price = from_price, .tick = tick, .divisor = money_divisor_of(tick)};
     if (before != NULL)
         ranges[*count].first_index =
-            before->first_index +
-            money_quotient(&before->divisor, from_price - before->from_price);
+            before->first_index + money_quotient(&before->divisor, from_price - before->from_price);
     (*count)++;
 }
 
@@ -458,8 +457,8 @@ static bool slots_read(const struct turn *turn, struct schedule_slot slots[SCHED
         struct schedule_entry_tail entry;
         int64_t refused = 0;
         memcpy(&entry, tail + i * sizeof(entry), sizeof(entry));
-        slots[i] = (struct schedule_slot){.time_of_day_ms = entry.time_of_day_ms,
-                                          .phase = entry.phase};
+        slots[i] =
+            (struct schedule_slot){.time_of_day_ms = entry.time_of_day_ms, .phase = entry.phase};
         if (!engine_schedule_slot_fits(&slots[i], i != 0 ? &slots[i - 1] : NULL, &refused))
             return refuse(refusal, REJECT_SCHEDULE, 0, refused, i);
     }

@@ -2,11 +2,10 @@
 //
 // Order: meta; assets; instruments, each with its state, rules, tick bands and schedule; members;
 // accounts; sessions, each with its accounts and its state; gateways; references; balances by
-// account and asset; orders by instrument: the book by side, price and time, the stop book likewise,
-// the triggered queue, those that wait for the close, each with its terms if it has any; the
-// unfinished command, if there is one. The digest hashes
-// exactly what is saved, so what is not saved cannot matter, and a state that is loaded has the
-// digest of the one that was saved.
+// account and asset; orders by instrument: the book by side, price and time, the stop book
+// likewise, the triggered queue, those that wait for the close, each with its terms if it has any;
+// the unfinished command, if there is one. The digest hashes exactly what is saved, so what is not
+// saved cannot matter, and a state that is loaded has the digest of the one that was saved.
 //
 // Loading refuses (false) what cannot belong to a valid state; it trusts nothing that it does not
 // check.
@@ -401,10 +400,8 @@ static bool load_schedule_entry(struct engine *engine, const struct schedule_ent
     if (instrument == NULL || record->index != instrument->entry_count ||
         record->index >= SCHEDULE_ENTRIES_MAX || record->weekdays == 0 ||
         record->weekdays > WEEKDAYS_ALL ||
-        !engine_schedule_slot_fits(&slot,
-                                   record->index != 0 ? &instrument->schedule[record->index - 1]
-                                                      : NULL,
-                                   &refused))
+        !engine_schedule_slot_fits(
+            &slot, record->index != 0 ? &instrument->schedule[record->index - 1] : NULL, &refused))
         return false;
     instrument->schedule[instrument->entry_count++] = slot;
     instrument->weekdays = record->weekdays;
@@ -593,10 +590,10 @@ static bool terms_record_valid(const struct instrument *instrument, const struct
 {
     bool iceberg = record->display_quantity != 0;
     return record->order == order->id && (order->marks & ORDER_MARK_TERMS) == 0 &&
-           record->display_quantity >= 0 && record->hidden >= 0 &&
-           record->hidden < order->leaves && (iceberg || record->hidden == 0) &&
-           record->trail_offset >= 0 && record->stop_price >= 0 &&
-           record->stop_price <= MONEY_MAX && record->expire_ns <= INT64_MAX &&
+           record->display_quantity >= 0 && record->hidden >= 0 && record->hidden < order->leaves &&
+           (iceberg || record->hidden == 0) && record->trail_offset >= 0 &&
+           record->stop_price >= 0 && record->stop_price <= MONEY_MAX &&
+           record->expire_ns <= INT64_MAX &&
            money_is_multiple(&instrument->tick, record->stop_price);
 }
 
