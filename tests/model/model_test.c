@@ -134,11 +134,12 @@ static struct engine_limits limits_of(uint64_t seed)
                                    .levels_max = 22,
                                    .stops_max = 12,
                                    .trailing_stops_max = 3,
-                                   .command_events_max = 24};
+                                   .command_events_max = NAIVE_EVENTS};
     if (seed % 3 == 1) {
-        limits.orders_max = 60;
-        limits.command_events_max = 32;
-        limits.levels_max = 30;
+        limits.orders_max = 110;
+        limits.stops_max = 50;
+        limits.trailing_stops_max = 9;
+        limits.levels_max = 60;
     }
     return limits;
 }

@@ -343,12 +343,9 @@ static bool at_once_refused(struct naive_venue *venue, const struct naive_order 
 // ---- a new order
 // ---------------------------------------------------------------------------------------------
 
-bool naive_client_id_refused(struct naive_venue *venue, uint8_t bytes, bool must)
+static bool client_id_refused(struct naive_venue *venue, uint8_t bytes)
 {
-    const char *text = command_tail(venue->command);
-    REFUSE_IF(must && bytes == 0, CLIENT_ID_LENGTH, CLIENT_ID_BYTES_MAX, 0, 0)
-    for (uint32_t i = 0; i < bytes; i++)
-        REFUSE_IF(text[i] < ' ' || text[i] > '~', CLIENT_ID_LENGTH, CLIENT_ID_BYTES_MAX, bytes, 0)
+    REFUSE_IF(bytes == 0, CLIENT_ID_LENGTH, CLIENT_ID_BYTES_MAX, 0, 0)
     return false;
 }
 
@@ -358,7 +355,7 @@ static bool who_refused(struct naive_venue *venue, const struct order_new_terms_
         naive_instrument_refused(venue, body->instrument))
         return true;
     REFUSE_IF(venue->state != VENUE_OPEN, VENUE_CANCEL_ONLY, 0, venue->state, 0)
-    return naive_client_id_refused(venue, body->client_id_bytes, true);
+    return client_id_refused(venue, body->client_id_bytes);
 }
 
 static uint8_t entry_state(const struct naive_venue *venue, const struct naive_order *order)
@@ -451,7 +448,7 @@ static bool amend_form_refused(struct naive_venue *venue, const struct naive_ord
     uint8_t phase = venue->instruments[old->instrument].state.phase;
     const uint8_t confirms = ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV;
     REFUSE_IF(venue->state != VENUE_OPEN, VENUE_CANCEL_ONLY, 0, venue->state, 0)
-    if (naive_client_id_refused(venue, body->client_id_bytes, true))
+    if (client_id_refused(venue, body->client_id_bytes))
         return true;
     REFUSE_IF(body->flags > confirms, ORDER_FLAGS, confirms, body->flags, 0)
     REFUSE_IF(phase == PHASE_CLOSED || phase == PHASE_HALTED, PHASE, PHASE_CONTINUOUS, phase, 0)

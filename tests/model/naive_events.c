@@ -68,6 +68,22 @@ static void reject_names(const struct command *command, struct rejected_evt *out
     }
 }
 
+static uint8_t client_id_bytes(const struct command *command)
+{
+    struct rejected_evt names = {0};
+    reject_names(command, &names);
+    return names.client_id_bytes;
+}
+
+bool naive_client_id_is_plain(const struct command *command)
+{
+    const char *text = command_tail(command);
+    for (uint32_t i = 0; i < client_id_bytes(command); i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return true;
+}
+
 void naive_reject(struct naive_venue *venue, uint16_t code, int64_t limit, int64_t value,
                   int64_t argument)
 {
@@ -78,6 +94,8 @@ void naive_reject(struct naive_venue *venue, uint16_t code, int64_t limit, int64
                                  .value = value,
                                  .argument = argument};
     reject_names(venue->command, out);
+    if (!naive_client_id_is_plain(venue->command))
+        out->client_id_bytes = 0;
     memcpy(out->client_id, command_tail(venue->command), out->client_id_bytes);
 }
 

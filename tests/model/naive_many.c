@@ -58,8 +58,6 @@ static bool mass_refused(struct naive_venue *venue, const struct order_mass_canc
     bool operator = venue->command->header.gateway == GATEWAY_ADMIN;
     if (!operator && naive_session_refused(venue))
         return true;
-    if (naive_client_id_refused(venue, body->client_id_bytes, false))
-        return true;
     const struct session_rec *session = &venue->sessions[venue->command->header.session].terms;
     bool allowed = operator ? body->scope == SCOPE_VENUE
                             : body->scope == SCOPE_SESSION ||

@@ -15,6 +15,8 @@ uint32_t naive_room(const struct naive_venue *venue);
 struct event *naive_emit(struct naive_venue *venue, uint8_t type);
 void naive_reject(struct naive_venue *venue, uint16_t code, int64_t limit, int64_t value,
                   int64_t argument);
+// Text that nobody can read: it is not repeated in the answer.
+bool naive_client_id_is_plain(const struct command *command);
 void naive_done(struct naive_venue *venue, uint8_t repeated, uint32_t count);
 void naive_state_changed(struct naive_venue *venue, uint32_t instrument);
 
@@ -70,7 +72,6 @@ void naive_book_changed(struct naive_venue *venue, uint32_t instrument);
 bool naive_session_refused(struct naive_venue *venue);
 bool naive_account_refused(struct naive_venue *venue, uint32_t account);
 bool naive_instrument_refused(struct naive_venue *venue, uint32_t instrument);
-bool naive_client_id_refused(struct naive_venue *venue, uint8_t bytes, bool must);
 bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms_cmd *body,
                          struct naive_order *order);
 bool naive_amend_refused(struct naive_venue *venue, const struct naive_order *old,

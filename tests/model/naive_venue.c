@@ -191,7 +191,11 @@ void naive_apply(struct naive_venue *venue, const struct command *command)
     bool waits = venue->pending.work != NAIVE_NOTHING;
     if (header->type == CMD_journal_digest || (header->type == CMD_clock_tick && waits))
         naive_done(venue, 0, 0);
-    else if (naive_attached(venue))
+    else if (!naive_attached(venue))
+        ; // refused, and answered
+    else if (!naive_client_id_is_plain(command))
+        naive_reject(venue, REJECT_MALFORMED, 0, 0, 0);
+    else
         apply_resumable(venue);
     venue->events[venue->event_count - 1].header.last = 1;
 }

@@ -21,7 +21,7 @@ enum {
     NAIVE_INSTRUMENTS = 5,
     NAIVE_SESSIONS = 7,
     NAIVE_MEMBERS = 6,
-    NAIVE_ORDERS = 64,
+    NAIVE_ORDERS = 128,
     NAIVE_EVENTS = 64,
 };
 
