@@ -26,13 +26,15 @@ uint32_t postings_held_asset(const struct posting_terms *terms, uint8_t side)
     return side == SIDE_BUY ? terms->cash_asset : terms->token_asset;
 }
 
-// Moves amount from available to held (negative: back).
-static int postings_of_hold(uint32_t account, uint32_t asset, int64_t amount, struct posting *out)
+// Moves amount from available to what an order holds (negative: back).
+static int postings_of_hold(const struct posting_terms *terms, uint32_t account, uint8_t side,
+                            int64_t amount, struct posting *out)
 {
     ASSERT(account != 0);
-    ASSERT(asset != 0);
-    out[0] =
-        (struct posting){.account = account, .asset = asset, .available = -amount, .held = amount};
+    out[0] = (struct posting){.account = account,
+                              .asset = postings_held_asset(terms, side),
+                              .available = -amount,
+                              .held = amount};
     return amount != 0;
 }
 
@@ -111,21 +113,16 @@ int postings_of(const struct event *event, const struct posting_terms *terms,
     ASSERT(event != NULL);
     ASSERT(out != NULL);
     switch (event->header.type) {
-    case EVT_order_accepted: {
-        const struct order_accepted_evt *order = &event->body.order_accepted;
-        return postings_of_hold(order->account, postings_held_asset(terms, order->side),
-                                order->held, out);
-    }
-    case EVT_order_cancelled: {
-        const struct order_cancelled_evt *order = &event->body.order_cancelled;
-        return postings_of_hold(order->account, postings_held_asset(terms, order->side),
-                                -order->released, out);
-    }
-    case EVT_order_amended: {
-        const struct order_amended_evt *order = &event->body.order_amended;
-        return postings_of_hold(order->account, postings_held_asset(terms, order->side),
-                                -order->released, out);
-    }
+#define HOLD(name, amount)                                                                         \
+    case EVT_##name:                                                                               \
+        return postings_of_hold(terms, event->body.name.account, event->body.name.side, (amount),  \
+                                out)
+        HOLD(order_accepted, event->body.order_accepted.held);
+        HOLD(order_cancelled, -event->body.order_cancelled.released);
+        HOLD(order_amended, -event->body.order_amended.released); // or more is held
+        HOLD(order_triggered, -event->body.order_triggered.released);
+        HOLD(order_reduced, -event->body.order_reduced.released);
+#undef HOLD
     case EVT_trade:
         return postings_of_trade(&event->body.trade, terms, out);
     case EVT_ledger_posted:

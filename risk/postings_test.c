@@ -30,6 +30,23 @@ static void an_order_holds_cash_or_tokens(void **state)
         (struct order_cancelled_evt){.account = 20, .released = 30, .side = SIDE_SELL};
     assert_int_equal(postings_of(&event, &terms, out), 1);
     posting_is(&out[0], (struct posting){20, 2, 30, -30, 0, 0});
+    event.header.type = EVT_order_amended; // upwards: more is held
+    event.body.order_amended =
+        (struct order_amended_evt){.account = 20, .released = -30, .side = SIDE_BUY};
+    assert_int_equal(postings_of(&event, &terms, out), 1);
+    posting_is(&out[0], (struct posting){20, 1, -30, 30, 0, 0});
+    event.header.type = EVT_order_triggered;
+    event.body.order_triggered =
+        (struct order_triggered_evt){.account = 20, .released = 7, .side = SIDE_BUY};
+    assert_int_equal(postings_of(&event, &terms, out), 1);
+    posting_is(&out[0], (struct posting){20, 1, 7, -7, 0, 0});
+    event.body.order_triggered.released = 0;
+    assert_int_equal(postings_of(&event, &terms, out), 0);
+    event.header.type = EVT_order_reduced;
+    event.body.order_reduced =
+        (struct order_reduced_evt){.account = 20, .released = 9, .side = SIDE_SELL};
+    assert_int_equal(postings_of(&event, &terms, out), 1);
+    posting_is(&out[0], (struct posting){20, 2, 9, -9, 0, 0});
 }
 
 static void a_trade_pays_seller_and_treasury_from_the_buyers_hold(void **state)
