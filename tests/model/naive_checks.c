@@ -146,7 +146,8 @@ static bool trailing_start_refused(struct naive_venue *venue, struct naive_order
 {
     int64_t last = venue->instruments[order->instrument].state.last_price;
     REFUSE_IF(last == 0, NO_REFERENCE, 0, 0, 0)
-    wide start = (wide)last + (order->side == SIDE_BUY ? order->trail_offset
+    int64_t tick = venue->instruments[order->instrument].terms.tick;
+    wide start = (wide)(last - last % tick) + (order->side == SIDE_BUY ? order->trail_offset
                                                        : -order->trail_offset);
     REFUSE_IF(start <= 0 || start > NAIVE_MONEY_MAX, TRAIL_OFFSET, last, order->trail_offset,
               order->type)
