@@ -322,6 +322,9 @@ static void orders_have_the_states_of_the_documents(void **state)
                  "\"self_trade_prevention\":\"cancel_oldest\",\"quantity\":\"10\"");
     order.state = ORDER_STATE_TRIGGERED;
     assert_order(&order, &none, "\"status\":\"pending_stop\"");
+    order.stop_price = 0; // announced: it is being matched
+    assert_order(&order, &none, "\"status\":\"open\"");
+    order.stop_price = 99500000;
     order.state = ORDER_STATE_OPEN;
     assert_order(&order, &none, "\"status\":\"open\"");
     order.state = ORDER_STATE_PENDING_CLOSE;

@@ -9,9 +9,9 @@
 // Failures: what can be said without the core is said at once (unknown symbol, no room in the
 // ring); a rejected event is worded by the catalogue; after a new attach everything above the last
 // accepted gateway_seq is answered IN_DOUBT. A cancel that names the client id of an order whose
-// own answer is still under way is kept with that order and sent when it is accepted. A status of
-// more orders than one command may tell goes on in commands of the core; the view says how many
-// there are.
+// own answer is still under way is kept with that order and sent when it is accepted. A status or a
+// cancel of more orders than fit into one command goes on in commands of the core; the view says
+// whether there are more.
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,9 @@ struct pending {
     struct reply cancel_reply;
     uint8_t client_id_bytes;
     char client_id[CLIENT_ID_BYTES_MAX];
-    struct order_status_cmd status; // of a status: order 0 = all that the other fields name
+    struct order_status_cmd status; // of a status: order 0 = all that the other fields name; of a
+                                    // mass cancel: which orders
+    uint8_t scope;                  // of a mass cancel
 };
 
 struct orders {
@@ -44,8 +46,8 @@ struct orders {
     bool priority_kept;
     uint32_t count;            // of cancels, or of rows
     struct json_out rows;      // trades of the order, or states of orders
-    struct pending continuing; // a mass status that the core goes on with; gateway_seq 0 = none
-    uint32_t expected;         // rows it will have
+    struct pending continuing; // of all orders, and the core goes on with it; gateway_seq 0 = none
+    uint32_t expected;         // rows a mass status will have
 };
 
 struct orders *orders_create(struct web *web)
@@ -280,7 +282,10 @@ void orders_cancel_all(struct web *web, struct user *user, const struct request 
     if (command == NULL)
         return;
     command->body.order_mass_cancel = cancel;
-    send(web, user, CMD_order_mass_cancel, reply);
+    struct pending *pending = send(web, user, CMD_order_mass_cancel, reply);
+    pending->scope = cancel.scope;
+    pending->status = (struct order_status_cmd){
+        .account = cancel.account, .instrument = cancel.instrument, .side = cancel.side};
 }
 
 // One that is under way is none yet.
@@ -537,37 +542,55 @@ static void begin_command(struct orders *orders, struct pending *pending)
     orders->order = (struct view_order){0};
     orders->note = (struct order_note){0};
     orders->priority_kept = false;
-    orders->count = 0;
+    orders->count = orders->expected = 0;
     json_clear(&orders->rows);
 }
 
 // ---- when it is answered ---------------------------------------------------------------------
 
-struct count_of_session {
-    uint32_t session, count;
-    const struct order_status_cmd *status;
+struct count_of_orders {
+    const struct view *view;
+    const struct pending *pending;
+    uint32_t member, count;
 };
 
 static void count_order(void *context, const struct view_order *order)
 {
-    struct count_of_session *of = context;
-    const struct order_status_cmd *asked = of->status;
-    if (order->session == of->session &&
-        (asked->account == 0 || asked->account == order->account) &&
+    struct count_of_orders *of = context;
+    const struct order_status_cmd *asked = &of->pending->status;
+    const struct session_rec *session = view_session(of->view, order->session);
+    bool in_scope = of->pending->scope == SCOPE_MEMBER
+                        ? session != NULL && session->member == of->member
+                        : order->session == of->pending->user->session;
+    if (in_scope && (asked->account == 0 || asked->account == order->account) &&
         (asked->instrument == 0 || asked->instrument == order->instrument) &&
         (asked->side == 0 || asked->side == order->side))
         of->count++;
 }
 
-// How many orders a mass status tells of, in however many commands.
-static uint32_t count_of_status(const struct web *web, const struct pending *pending)
+// How many open orders a request for all of them means.
+static uint32_t count_meant(const struct web *web, const struct pending *pending)
 {
-    uint32_t accounts[SESSION_ACCOUNTS_MAX];
-    struct count_of_session of = {.session = pending->user->session, .status = &pending->status};
-    size_t count = view_session_accounts(web->view, of.session, accounts, SESSION_ACCOUNTS_MAX);
-    for (size_t i = 0; i < count; i++)
-        view_orders_of_account(web->view, accounts[i], count_order, &of);
+    const struct session_rec *session = view_session(web->view, pending->user->session);
+    struct count_of_orders of = {.view = web->view, .pending = pending};
+    of.member = session != NULL ? session->member : 0;
+    for (int64_t account = 1; account <= web->config->limits_accounts_max; account++)
+        view_orders_of_account(web->view, (uint32_t)account, count_order, &of);
     return of.count;
+}
+
+static bool is_complete(struct web *web, const struct pending *pending)
+{
+    if (!is_mass_status(pending))
+        return count_meant(web, pending) == 0;
+    if (web->orders->expected == 0)
+        web->orders->expected = count_meant(web, pending);
+    return web->orders->count >= web->orders->expected;
+}
+
+static bool is_of_all(const struct pending *pending)
+{
+    return pending->command == CMD_order_mass_cancel || is_mass_status(pending);
 }
 
 // The last event of a command, or of a status that the core goes on with.
@@ -576,12 +599,9 @@ static void answer_last(struct web *web, struct pending *pending, const struct e
     struct orders *orders = web->orders;
     if (event->header.type == EVT_rejected) {
         answer_reject(web, pending, event);
-    } else if (is_mass_status(pending)) {
-        orders->expected = count_of_status(web, pending);
-        if (orders->count >= orders->expected)
+    } else if (is_of_all(pending)) {
+        if (is_complete(web, pending))
             answer_count(web, pending, event->header.sequence);
-    } else if (pending->command == CMD_order_mass_cancel) {
-        answer_count(web, pending, event->header.sequence);
     } else if (orders->order.order != 0) {
         if (pending->command != CMD_order_status)
             remember_order(web, orders->order.order); // with its trades
@@ -614,19 +634,18 @@ static void end_command(struct web *web, struct pending *pending)
     struct pending done = *pending;
     pending_remove(pending);
     web->orders->current = NULL;
-    if (is_mass_status(&done) && !done.answered)
+    if (is_of_all(&done) && !done.answered)
         web->orders->continuing = done;
     send_wanted_cancel(web, &done, web->orders->order.order);
 }
 
-// The core's command behind an unfinished status: the rest of it, or a part.
-static void continue_status(struct web *web, const struct event *event)
+// The core's command behind an unfinished one: the rest of it, or a part.
+static void continue_command(struct web *web, const struct event *event)
 {
     struct orders *orders = web->orders;
     struct pending *pending = &orders->continuing;
-    if (event->header.type == EVT_order_status)
-        collect_status(web, pending, &event->body.order_status);
-    if (event->header.last == 0 || orders->count < orders->expected)
+    collect(web, pending, event);
+    if (event->header.last == 0 || !is_complete(web, pending))
         return;
     answer_count(web, pending, event->header.sequence);
     pending->gateway_seq = 0;
@@ -636,7 +655,7 @@ uint64_t orders_on_event(struct web *web, const struct event *event)
 {
     struct orders *orders = web->orders;
     if (event->header.gateway == GATEWAY_CORE && orders->continuing.gateway_seq != 0)
-        continue_status(web, event);
+        continue_command(web, event);
     if (event->header.gateway != GATEWAY_WEB)
         return 0;
     if (event->header.index == 0)

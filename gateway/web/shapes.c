@@ -60,7 +60,9 @@ static const char *order_status(const struct view_order *order, int64_t cancelle
         return "filled";
     if (order->leaves < order->quantity)
         return "partially_filled";
-    if (order->state == ORDER_STATE_PENDING_STOP || order->state == ORDER_STATE_TRIGGERED)
+    bool announced = order->stop_price == 0; // a stop that is triggered may wait for its turn
+    if (order->state == ORDER_STATE_PENDING_STOP ||
+        (order->state == ORDER_STATE_TRIGGERED && !announced))
         return "pending_stop";
     return order->state == ORDER_STATE_PENDING_CLOSE ? "pending_close" : "open";
 }

@@ -6,6 +6,7 @@ import { hostile } from './hostile.mjs'
 import { orders } from './orders.mjs'
 import { resend } from './resend.mjs'
 import { trade } from './trade.mjs'
+import { webTerms } from './web_terms.mjs'
 
 Suite.main(async suite => {
   const venue = await Venue.start({
@@ -17,6 +18,7 @@ Suite.main(async suite => {
     await trade(suite, venue)
     await orders(suite, venue)
     await fixTerms(suite, venue)
+    await webTerms(suite, venue)
     await resend(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
