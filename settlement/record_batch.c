@@ -1,5 +1,6 @@
-// Happy path: order_accepted makes a new order, trade lowers two orders and makes a trade,
-// cancelled and amended change one; every event goes through postings_of into entries and balances.
+// Happy path: order_accepted makes a new order, order_terms completes it; trade lowers two orders
+// and makes a trade, cancelled, amended, triggered and reduced change one; every event goes through
+// postings_of into entries and balances.
 // An event whose instrument was never announced cannot come from our engine: asserted.
 #include "settlement/record_batch.h"
 
@@ -14,6 +15,7 @@ enum { EVENT_DUMP_BYTES_MAX = 4096 };
 void record_terms_fini(struct record_terms *terms)
 {
     free(terms->terms);
+    map_fini(&terms->stops);
     memset(terms, 0, sizeof *terms);
 }
 
@@ -38,7 +40,8 @@ static const struct posting_terms *terms_of(const struct record_terms *terms, ui
 
 const char *record_status_text(enum record_status status)
 {
-    static const char *const texts[] = {"open", "partially_filled", "filled", "cancelled"};
+    static const char *const texts[] = {"open",      "partially_filled", "filled",
+                                        "cancelled", "pending_stop",     "expired"};
     ASSERT((size_t)status < sizeof texts / sizeof texts[0]);
     return texts[status];
 }
@@ -58,6 +61,7 @@ void record_batch_fini(struct record_batch *batch)
     pg_copy_fini(&batch->entries);
     pg_copy_fini(&batch->rejects);
     pg_copy_fini(&batch->venue_events);
+    pg_copy_fini(&batch->auctions);
     map_fini(&batch->order_index);
     map_fini(&batch->balance_index);
     free(batch->orders);
@@ -72,6 +76,7 @@ void record_batch_clear(struct record_batch *batch)
     pg_copy_clear(&batch->entries);
     pg_copy_clear(&batch->rejects);
     pg_copy_clear(&batch->venue_events);
+    pg_copy_clear(&batch->auctions);
     map_clear(&batch->order_index);
     map_clear(&batch->balance_index);
     batch->order_count = batch->balance_count = batch->reference_count = batch->rows = 0;
@@ -115,22 +120,45 @@ static struct record_order *order_row(struct record_batch *batch, uint64_t order
     return row;
 }
 
+// What an event says of an order besides its status; -1 and 0 = nothing.
+struct order_news {
+    int64_t price, quantity;
+    int priority_kept;
+    uint8_t reason;
+};
+
+static void maybe_i64(struct pg_copy *copy, int64_t number)
+{
+    if (number != 0)
+        pg_copy_i64(copy, number);
+    else
+        pg_copy_null(copy);
+}
+
 static void order_event(struct record_batch *batch, const struct event *event,
-                        struct record_order *row, enum record_status status, uint8_t reason)
+                        struct record_order *row, enum record_status status,
+                        const struct order_news *news)
 {
     const struct event_header *header = &event->header;
     struct pg_copy *copy = &batch->order_events;
     row->status = status;
     row->updated_ns = header->time_ns;
     row->updated_seq = header->sequence;
-    pg_copy_row(copy, 7);
+    pg_copy_row(copy, 11);
     pg_copy_i64(copy, (int64_t)row->order);
     pg_copy_i64(copy, (int64_t)header->sequence);
     pg_copy_i32(copy, (int32_t)header->index);
     pg_copy_time(copy, header->time_ns);
     pg_copy_text(copy, record_status_text(status));
     pg_copy_i64(copy, row->leaves);
-    pg_copy_i16(copy, reason);
+    pg_copy_i16(copy, news->reason);
+    pg_copy_text(copy, event_name(header->type));
+    maybe_i64(copy, news->price);
+    maybe_i64(copy, news->quantity);
+    if (news->priority_kept >= 0)
+        pg_copy_bool(copy, news->priority_kept != 0);
+    else
+        pg_copy_null(copy);
     batch->rows++;
 }
 
@@ -140,6 +168,25 @@ static void set_client_id(struct record_order *row, const char *client_id, uint8
     row->has_client_id = true;
     row->client_id_bytes = bytes;
     memcpy(row->client_id, client_id, bytes);
+}
+
+static const char *waits_for(uint8_t state)
+{
+    if (state == ORDER_STATE_PENDING_STOP || state == ORDER_STATE_TRIGGERED)
+        return "trigger";
+    return state == ORDER_STATE_PENDING_CLOSE ? "close" : "";
+}
+
+static bool is_stop(const struct record_batch *batch, uint64_t order)
+{
+    uint64_t value;
+    return map_get(&batch->terms->stops, order, &value);
+}
+
+// Of an order that is open and not in any stop book.
+static enum record_status status_of(int64_t quantity, int64_t leaves)
+{
+    return quantity > leaves ? RECORD_PARTIALLY_FILLED : RECORD_OPEN;
 }
 
 static void add_accepted(struct record_batch *batch, const struct event *event)
@@ -158,23 +205,46 @@ static void add_accepted(struct record_batch *batch, const struct event *event)
     row->side = body->side;
     row->type = body->type;
     row->tif = body->tif;
+    row->flags = body->flags;
+    row->stp = body->stp;
+    row->self_match_id = body->self_match_id;
     row->price = body->price;
     row->quantity = body->quantity;
     row->leaves = body->quantity;
+    row->waits_for = waits_for(body->state);
     row->created_ns = event->header.time_ns;
     set_client_id(row, body->client_id, body->client_id_bytes);
-    order_event(batch, event, row, RECORD_OPEN, 0);
+    bool stop = strcmp(row->waits_for, "trigger") == 0;
+    if (stop)
+        map_put(&batch->terms->stops, body->order, 1);
+    order_event(batch, event, row, stop ? RECORD_PENDING_STOP : RECORD_OPEN,
+                &(struct order_news){body->price, body->quantity, -1, 0});
+}
+
+// Follows order_accepted and order_amended, which write the event's row.
+static void add_terms(struct record_batch *batch, const struct event *event)
+{
+    const struct order_terms_evt *body = &event->body.order_terms;
+    struct record_order *row = order_row(batch, body->order);
+    row->stop_price = body->stop_price;
+    row->trail_offset = body->trail_offset;
+    row->display = body->display_quantity;
+    row->expire_ns = body->expire_ns;
+    if (row->is_new)
+        row->minimum = body->minimum_quantity;
 }
 
 static void add_fill(struct record_batch *batch, const struct event *event, uint64_t order,
                      int64_t leaves, int64_t notional)
 {
+    const struct trade_evt *trade = &event->body.trade;
     struct record_order *row = order_row(batch, order);
     ASSERT(leaves >= 0);
     row->leaves = leaves;
-    row->filled += event->body.trade.quantity;
+    row->filled += trade->quantity;
     row->filled_notional += notional;
-    order_event(batch, event, row, leaves > 0 ? RECORD_PARTIALLY_FILLED : RECORD_FILLED, 0);
+    order_event(batch, event, row, leaves > 0 ? RECORD_PARTIALLY_FILLED : RECORD_FILLED,
+                &(struct order_news){trade->price, trade->quantity, -1, 0});
 }
 
 static void add_cancelled(struct record_batch *batch, const struct event *event)
@@ -182,7 +252,11 @@ static void add_cancelled(struct record_batch *batch, const struct event *event)
     const struct order_cancelled_evt *body = &event->body.order_cancelled;
     struct record_order *row = order_row(batch, body->order);
     row->leaves = 0;
-    order_event(batch, event, row, RECORD_CANCELLED, body->reason);
+    row->waits_for = "";
+    (void)map_remove(&batch->terms->stops, body->order);
+    order_event(batch, event, row,
+                body->reason == CANCEL_EXPIRED ? RECORD_EXPIRED : RECORD_CANCELLED,
+                &(struct order_news){0, 0, -1, body->reason});
 }
 
 static void add_amended(struct record_batch *batch, const struct event *event)
@@ -192,9 +266,39 @@ static void add_amended(struct record_batch *batch, const struct event *event)
     ASSERT(body->leaves > 0 && body->quantity >= body->leaves);
     row->quantity = body->quantity;
     row->leaves = body->leaves;
+    row->price = body->price;
     set_client_id(row, body->client_id, body->client_id_bytes);
     order_event(batch, event, row,
-                body->quantity > body->leaves ? RECORD_PARTIALLY_FILLED : RECORD_OPEN, 0);
+                is_stop(batch, body->order) ? RECORD_PENDING_STOP
+                                            : status_of(body->quantity, body->leaves),
+                &(struct order_news){body->price, body->quantity, body->priority_kept, 0});
+}
+
+// A stop's trigger, or an at-close order that enters its auction.
+static void add_triggered(struct record_batch *batch, const struct event *event)
+{
+    const struct order_triggered_evt *body = &event->body.order_triggered;
+    struct record_order *row = order_row(batch, body->order);
+    row->price = body->price;
+    row->leaves = body->leaves;
+    row->waits_for = "";
+    if (body->stop_price != 0) {
+        row->stop_price = body->stop_price;
+        row->trigger_price = body->trigger_price;
+        row->triggered_ns = event->header.time_ns;
+    }
+    (void)map_remove(&batch->terms->stops, body->order);
+    order_event(batch, event, row, RECORD_OPEN, &(struct order_news){body->price, 0, -1, 0});
+}
+
+static void add_reduced(struct record_batch *batch, const struct event *event)
+{
+    const struct order_reduced_evt *body = &event->body.order_reduced;
+    struct record_order *row = order_row(batch, body->order);
+    row->quantity = body->quantity;
+    row->leaves = body->leaves;
+    order_event(batch, event, row, status_of(body->quantity, body->leaves),
+                &(struct order_news){0, body->quantity, -1, body->reason});
 }
 
 // ---- trades
@@ -206,7 +310,7 @@ static void trade_row(struct record_batch *batch, const struct event *event,
     const struct trade_evt *body = &event->body.trade;
     bool taker_buys = body->taker_side == SIDE_BUY;
     struct pg_copy *copy = &batch->trades;
-    pg_copy_row(copy, 18);
+    pg_copy_row(copy, 19);
     pg_copy_i64(copy, (int64_t)trade_id_of(event->header.sequence, event->header.index));
     pg_copy_i64(copy, (int64_t)event->header.sequence);
     pg_copy_i32(copy, (int32_t)event->header.index);
@@ -225,6 +329,7 @@ static void trade_row(struct record_batch *batch, const struct event *event,
     pg_copy_i64(copy, (int64_t)(taker_buys ? body->maker_order : body->taker_order));
     pg_copy_i64(copy, taker_buys ? body->taker_fee : body->maker_fee);
     pg_copy_i64(copy, taker_buys ? body->maker_fee : body->taker_fee);
+    pg_copy_text(copy, body->kind == TRADE_AUCTION ? "auction" : "continuous");
     batch->rows += 3; // with its settlement and that one's history
 }
 
@@ -303,6 +408,10 @@ static uint32_t instrument_of(const struct event *event)
         return event->body.order_cancelled.instrument;
     case EVT_order_amended:
         return event->body.order_amended.instrument;
+    case EVT_order_triggered:
+        return event->body.order_triggered.instrument;
+    case EVT_order_reduced:
+        return event->body.order_reduced.instrument;
     case EVT_settlement_booked:
         return event->body.settlement_booked.instrument;
     default:
@@ -379,6 +488,29 @@ static void add_reference(struct record_batch *batch, const struct event *event)
     add_venue_event(batch, event);
 }
 
+// Only results are kept: what was indicated is on the tape.
+static void add_auction(struct record_batch *batch, const struct event *event)
+{
+    const struct auction_evt *body = &event->body.auction;
+    struct pg_copy *copy = &batch->auctions;
+    if (!body->final)
+        return;
+    pg_copy_row(copy, 9);
+    pg_copy_i64(copy, (int64_t)event->header.sequence);
+    pg_copy_i32(copy, (int32_t)event->header.index);
+    pg_copy_time(copy, event->header.time_ns);
+    pg_copy_i32(copy, (int32_t)body->instrument);
+    pg_copy_i16(copy, body->phase);
+    pg_copy_i64(copy, body->price);
+    pg_copy_i64(copy, body->quantity);
+    pg_copy_i64(copy, body->surplus);
+    if (body->surplus_side != 0)
+        pg_copy_text(copy, body->surplus_side == SIDE_BUY ? "buy" : "sell");
+    else
+        pg_copy_null(copy);
+    batch->rows++;
+}
+
 static void add_body(struct record_batch *batch, const struct event *event)
 {
     switch (event->header.type) {
@@ -394,14 +526,31 @@ static void add_body(struct record_batch *batch, const struct event *event)
     case EVT_order_amended:
         add_amended(batch, event);
         break;
+    case EVT_order_terms:
+        add_terms(batch, event);
+        break;
+    case EVT_order_triggered:
+        add_triggered(batch, event);
+        break;
+    case EVT_order_reduced:
+        add_reduced(batch, event);
+        break;
+    case EVT_auction:
+        add_auction(batch, event);
+        break;
     case EVT_rejected:
         add_rejected(batch, event);
         break;
     case EVT_asset_changed:
     case EVT_instrument_changed:
     case EVT_instrument_state:
+    case EVT_instrument_rules_changed:
+    case EVT_tick_band:
+    case EVT_schedule_entry:
         add_reference(batch, event);
         break;
+    case EVT_order_refreshed:   // nothing of the order changes but what shows
+    case EVT_order_status:      // an answer
     case EVT_ledger_posted:     // entries and balances say it all
     case EVT_settlement_booked: // so they do here
     case EVT_done:              // nothing happened

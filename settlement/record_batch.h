@@ -18,18 +18,25 @@
 #include "risk/postings.h"
 #include "schema/records.h"
 
-// Terms of the instruments, by id: what an event's rows need beyond the event. They live across
-// batches.
+// What an event's rows need beyond the event; it lives across batches.
 struct record_terms {
-    struct posting_terms *terms;
-    size_t count; // ids 0 .. count - 1; token_asset 0 = unknown
+    struct posting_terms *terms; // of the instruments, by id
+    size_t count;                // ids 0 .. count - 1; token_asset 0 = unknown
+    struct map stops;            // orders that wait for their trigger: their amends do not say so
 };
 void record_terms_fini(struct record_terms *terms);
 void record_terms_set(struct record_terms *terms, uint32_t instrument,
                       const struct posting_terms *value);
 
-enum record_status { RECORD_OPEN, RECORD_PARTIALLY_FILLED, RECORD_FILLED, RECORD_CANCELLED };
-const char *record_status_text(enum record_status status); // S1's words
+enum record_status {
+    RECORD_OPEN,
+    RECORD_PARTIALLY_FILLED,
+    RECORD_FILLED,
+    RECORD_CANCELLED,
+    RECORD_PENDING_STOP,
+    RECORD_EXPIRED,
+};
+const char *record_status_text(enum record_status status); // E4's words, and U27's expired
 
 struct record_order { // a new order, or the change of an older one
     uint64_t order;
@@ -43,10 +50,16 @@ struct record_order { // a new order, or the change of an older one
     uint64_t updated_ns, updated_seq;
     uint8_t client_id_bytes;
     char client_id[CLIENT_ID_BYTES_MAX];
+    int64_t price;                             // 0 in a change: as before; so are the next four
+    int64_t stop_price, trail_offset, display; // 0 in a new order: it has none
+    uint64_t expire_ns;
+    const char *waits_for; // trigger, close, "" = nothing; NULL in a change: as before
+    int64_t trigger_price;
+    uint64_t triggered_ns; // 0 = not by this batch
     // of a new order only:
-    uint32_t account, instrument, session, token_asset;
-    uint8_t gateway, side, type, tif, token_scale;
-    int64_t price;
+    uint32_t account, instrument, session, token_asset, self_match_id;
+    uint8_t gateway, side, type, tif, flags, stp, token_scale;
+    int64_t minimum;
     uint64_t created_ns;
 };
 
@@ -65,14 +78,14 @@ struct record_batch {
     size_t rows;          // roughly what Postgres will write
     uint64_t digest;      // running, of the command that is being read
 
-    struct pg_copy order_events, trades, entries, rejects, venue_events;
+    struct pg_copy order_events, trades, entries, rejects, venue_events, auctions;
     struct record_order *orders;
     size_t order_count, order_capacity;
     struct map order_index; // order id -> index + 1
     struct record_balance *balances;
     size_t balance_count, balance_capacity;
     struct map balance_index; // account << 32 | asset -> index + 1
-    struct event *references; // asset_changed, instrument_changed, instrument_state
+    struct event *references; // those of which one row per id is kept, in order
     size_t reference_count, reference_capacity;
 };
 

@@ -11,7 +11,7 @@
 // ---- arrays as parameters: "{1,2,3}" for unnest
 // -----------------------------------------------------------
 
-enum { COLUMNS_MAX = 10 };
+enum { COLUMNS_MAX = 18 };
 struct column {
     char *text;
     size_t bytes, capacity;
@@ -124,6 +124,20 @@ static enum record_result ensure(struct record_store *store)
     return result;
 }
 
+static enum record_result read_stops(struct record_store *store, struct record_terms *terms)
+{
+    struct pg_rows *rows;
+    if (pg_query(store->pg, &rows,
+                 "SELECT order_id FROM record.orders WHERE status = 'pending_stop'",
+                 PG_NO_PARAMS) != PG_OK)
+        return failed(store, "stops");
+    map_clear(&terms->stops);
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        map_put(&terms->stops, (uint64_t)pg_number(rows, i, 0), 1);
+    pg_rows_free(rows);
+    return RECORD_OK;
+}
+
 static enum record_result read_terms(struct record_store *store, struct record_terms *terms)
 {
     struct pg_rows *rows;
@@ -147,6 +161,8 @@ enum record_result record_store_begin(struct record_store *store, struct record_
     enum record_result result = ensure(store);
     if (result == RECORD_OK)
         result = read_terms(store, terms);
+    if (result == RECORD_OK)
+        result = read_stops(store, terms);
     if (result == RECORD_OK)
         *cursor = store->cursor;
     return result;
@@ -209,21 +225,58 @@ static void columns_close(struct record_store *store, struct pg_param *params, s
 // ---- rows
 // --------------------------------------------------------------------------------------------
 
-static const char *order_type_text(uint8_t type)
+static const char *order_type_text(uint8_t type) // E5's words
 {
-    ASSERT(type == ORDER_MARKET || type == ORDER_LIMIT);
-    return type == ORDER_MARKET ? "market" : "limit";
+    static const char *const texts[] = {[ORDER_MARKET] = "market",
+                                        [ORDER_LIMIT] = "limit",
+                                        [ORDER_STOP] = "stop_loss",
+                                        [ORDER_STOP_LIMIT] = "stop_limit",
+                                        [ORDER_TRAILING_STOP] = "trailing_stop"};
+    ASSERT(type < sizeof texts / sizeof texts[0] && texts[type] != NULL);
+    return texts[type];
 }
 
 static const char *tif_text(uint8_t tif)
 {
-    ASSERT(tif == TIF_DAY || tif == TIF_GTC || tif == TIF_IOC);
-    return tif == TIF_DAY ? "day" : tif == TIF_GTC ? "gtc" : "ioc";
+    static const char *const texts[] = {
+        [TIF_DAY] = "day", [TIF_GTC] = "gtc", [TIF_AT_OPEN] = "at_open",  [TIF_IOC] = "ioc",
+        [TIF_FOK] = "fok", [TIF_GTD] = "gtd", [TIF_AT_CLOSE] = "at_close"};
+    ASSERT(tif < sizeof texts / sizeof texts[0] && texts[tif] != NULL);
+    return texts[tif];
+}
+
+static const char *stp_text(uint8_t stp)
+{
+    static const char *const texts[] = {[STP_NONE] = "none",
+                                        [STP_CANCEL_NEWEST] = "cancel_newest",
+                                        [STP_CANCEL_OLDEST] = "cancel_oldest",
+                                        [STP_CANCEL_BOTH] = "cancel_both",
+                                        [STP_DECREMENT] = "decrement"};
+    ASSERT(stp < sizeof texts / sizeof texts[0]);
+    return texts[stp];
+}
+
+static void order_terms_columns(struct pg_copy *copy, const struct record_order *order)
+{
+    pg_copy_i16(copy, order->flags);
+    pg_copy_text(copy, stp_text(order->stp));
+    pg_copy_i64(copy, order->self_match_id);
+    pg_copy_text(copy, order->waits_for);
+    pg_copy_i64(copy, order->stop_price);
+    pg_copy_i64(copy, order->trail_offset);
+    pg_copy_i64(copy, order->display);
+    pg_copy_i64(copy, order->minimum);
+    pg_copy_i64(copy, (int64_t)order->expire_ns);
+    pg_copy_i64(copy, order->trigger_price);
+    if (order->triggered_ns != 0)
+        pg_copy_time(copy, order->triggered_ns);
+    else
+        pg_copy_null(copy);
 }
 
 static void order_row(struct pg_copy *copy, const struct record_order *order)
 {
-    pg_copy_row(copy, 21);
+    pg_copy_row(copy, 32);
     pg_copy_i64(copy, (int64_t)order->order);
     pg_copy_i32(copy, (int32_t)order->account);
     pg_copy_i32(copy, (int32_t)order->session);
@@ -245,6 +298,7 @@ static void order_row(struct pg_copy *copy, const struct record_order *order)
     pg_copy_i64(copy, (int64_t)order->created_ns);
     pg_copy_time(copy, order->updated_ns);
     pg_copy_i64(copy, (int64_t)order->updated_seq);
+    order_terms_columns(copy, order);
 }
 
 static enum pg_class write_new_orders(struct record_store *store, const struct record_batch *batch)
@@ -254,12 +308,16 @@ static enum pg_class write_new_orders(struct record_store *store, const struct r
     for (size_t i = 0; i < batch->order_count; i++)
         if (batch->orders[i].is_new)
             order_row(&copy, &batch->orders[i]);
-    enum pg_class class = pg_copy_send(store->pg, &copy,
-                                       "record.orders (order_id, account_id, session_id, gateway, "
-                                       "instrument_id, token_asset, token_scale, side,"
-                                       " order_type, time_in_force, price, quantity, leaves, "
-                                       "filled, filled_notional, status, client_id,"
-                                       " created_at, created_ns, updated_at, updated_seq)");
+    enum pg_class class =
+        pg_copy_send(store->pg, &copy,
+                     "record.orders (order_id, account_id, session_id, gateway, "
+                     "instrument_id, token_asset, token_scale, side,"
+                     " order_type, time_in_force, price, quantity, leaves, "
+                     "filled, filled_notional, status, client_id,"
+                     " created_at, created_ns, updated_at, updated_seq, flags, stp, "
+                     "self_match_id, waits_for, stop_price, trail_offset,"
+                     " display, minimum, expire_ns, trigger_price, "
+                     "triggered_at)");
     pg_copy_fini(&copy);
     return class;
 }
@@ -279,12 +337,23 @@ static void change_row(struct column *columns, const struct record_order *order)
         column_append(&columns[6], "NULL,", 5);
     column_number(&columns[7], (int64_t)(order->updated_ns / 1000));
     column_number(&columns[8], (int64_t)order->updated_seq);
+    column_number(&columns[9], order->price);
+    column_number(&columns[10], order->stop_price);
+    column_number(&columns[11], order->trail_offset);
+    column_number(&columns[12], order->display);
+    column_number(&columns[13], (int64_t)order->expire_ns);
+    if (order->waits_for != NULL)
+        column_text(&columns[14], order->waits_for, strlen(order->waits_for));
+    else
+        column_append(&columns[14], "NULL,", 5);
+    column_number(&columns[15], order->trigger_price);
+    column_number(&columns[16], (int64_t)(order->triggered_ns / 1000));
 }
 
 static enum pg_class write_order_changes(struct record_store *store,
                                          const struct record_batch *batch)
 {
-    enum { COLUMNS = 9 };
+    enum { COLUMNS = 17 };
     struct pg_param params[COLUMNS];
     size_t changes = 0;
     columns_open(store, COLUMNS);
@@ -306,12 +375,25 @@ static enum pg_class write_order_changes(struct record_store *store,
                  "o.filled_notional + c.notional,"
                  " status = c.status, client_id = coalesce(c.client_id, o.client_id),"
                  " updated_at = timestamptz 'epoch' + c.updated_us * interval '1 microsecond', "
-                 "updated_seq = c.updated_seq"
+                 "updated_seq = c.updated_seq,"
+                 " price = coalesce(nullif(c.price, 0), o.price),"
+                 " stop_price = coalesce(nullif(c.stop_price, 0), o.stop_price),"
+                 " trail_offset = coalesce(nullif(c.trail_offset, 0), o.trail_offset),"
+                 " display = coalesce(nullif(c.display, 0), o.display),"
+                 " expire_ns = coalesce(nullif(c.expire_ns, 0), o.expire_ns),"
+                 " waits_for = coalesce(c.waits_for, o.waits_for),"
+                 " trigger_price = coalesce(nullif(c.trigger_price, 0), o.trigger_price),"
+                 " triggered_at = coalesce(timestamptz 'epoch' + nullif(c.triggered_us, 0) * "
+                 "interval '1 microsecond', o.triggered_at)"
                  " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
                  "$5::bigint[], $6::text[],"
-                 " $7::text[], $8::bigint[], $9::bigint[]) AS c (order_id, quantity, leaves, "
-                 "filled, notional, status,"
-                 " client_id, updated_us, updated_seq) WHERE o.order_id = c.order_id",
+                 " $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
+                 "$12::bigint[], $13::bigint[],"
+                 " $14::bigint[], $15::text[], $16::bigint[], $17::bigint[]) AS c (order_id, "
+                 "quantity, leaves, filled, notional, status,"
+                 " client_id, updated_us, updated_seq, price, stop_price, trail_offset, display, "
+                 "expire_ns, waits_for,"
+                 " trigger_price, triggered_us) WHERE o.order_id = c.order_id",
                  params, COLUMNS);
     if (class == PG_OK)
         ASSERT(pg_rows_affected(rows) ==
@@ -424,35 +506,111 @@ static enum pg_class write_instrument(struct record_store *store, const struct e
             pg_text(field_text(symbol, i->symbol)), pg_i64((int64_t)event->header.sequence)));
 }
 
+// opened_ns and closed_ns: when its phase last left closed, and became it.
 static enum pg_class write_instrument_state(struct record_store *store, const struct event *event)
 {
     const struct instrument_state_evt *s = &event->body.instrument_state;
     return pg_query(
         store->pg, NULL,
-        "INSERT INTO record.instrument_state (instrument_id, phase, breaker_tripped, last_price, "
-        "reference_price, nav,"
-        " nav_time_ns, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "INSERT INTO record.instrument_state AS s (instrument_id, phase, breaker_tripped, "
+        "last_price, reference_price, nav, nav_time_ns, phase_end_ns, schedule_next_ns, opened_ns, "
+        "closed_ns, sequence) VALUES ($1, $2::smallint, $3, $4, $5, $6, $7, $8, $9,"
+        " CASE WHEN $2::smallint <> 1 THEN $10::bigint ELSE 0 END, CASE WHEN $2 = 1 THEN $10 ELSE "
+        "0 END, $11)"
         " ON CONFLICT (instrument_id) DO UPDATE SET (phase, breaker_tripped, last_price, "
-        "reference_price, nav,"
-        " nav_time_ns, sequence) = (EXCLUDED.phase, EXCLUDED.breaker_tripped, EXCLUDED.last_price,"
-        " EXCLUDED.reference_price, EXCLUDED.nav, EXCLUDED.nav_time_ns, EXCLUDED.sequence)",
+        "reference_price, nav, nav_time_ns, phase_end_ns, schedule_next_ns, opened_ns, closed_ns, "
+        "sequence) = (EXCLUDED.phase, EXCLUDED.breaker_tripped, EXCLUDED.last_price,"
+        " EXCLUDED.reference_price, EXCLUDED.nav, EXCLUDED.nav_time_ns, EXCLUDED.phase_end_ns,"
+        " EXCLUDED.schedule_next_ns,"
+        " CASE WHEN s.phase = 1 AND EXCLUDED.phase <> 1 THEN $10 ELSE s.opened_ns END,"
+        " CASE WHEN s.phase <> 1 AND EXCLUDED.phase = 1 THEN $10 ELSE s.closed_ns END,"
+        " EXCLUDED.sequence)",
         PG_PARAMS(pg_i64(s->instrument), pg_i64(s->phase), pg_bool(s->breaker_tripped != 0),
                   pg_i64(s->last_price), pg_i64(s->reference_price), pg_i64(s->nav),
-                  pg_i64((int64_t)s->nav_time_ns), pg_i64((int64_t)event->header.sequence)));
+                  pg_i64((int64_t)s->nav_time_ns), pg_i64((int64_t)s->phase_end_ns),
+                  pg_i64((int64_t)s->schedule_next_ns), pg_i64((int64_t)event->header.time_ns),
+                  pg_i64((int64_t)event->header.sequence)));
+}
+
+static enum pg_class write_rules(struct record_store *store, const struct event *event)
+{
+    const struct instrument_rules_changed_evt *rules = &event->body.instrument_rules_changed;
+    return pg_query(
+        store->pg, NULL,
+        "INSERT INTO record.instrument_rules (instrument_id, volatility_bps, order_quantity_min, "
+        "order_notional_min, volatility_auction_ms, indicative_ms, sequence)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (instrument_id) DO UPDATE SET "
+        "(volatility_bps, order_quantity_min, order_notional_min, volatility_auction_ms, "
+        "indicative_ms, sequence) = (EXCLUDED.volatility_bps, EXCLUDED.order_quantity_min,"
+        " EXCLUDED.order_notional_min, EXCLUDED.volatility_auction_ms, EXCLUDED.indicative_ms,"
+        " EXCLUDED.sequence)",
+        PG_PARAMS(pg_i64(rules->instrument), pg_i64(rules->volatility_bps),
+                  pg_i64(rules->order_quantity_min), pg_i64(rules->order_notional_min),
+                  pg_i64(rules->volatility_auction_ms), pg_i64(rules->indicative_ms),
+                  pg_i64((int64_t)event->header.sequence)));
+}
+
+// Index 0 begins a new table; count 0 says that there is none.
+static enum pg_class write_tick_band(struct record_store *store, const struct event *event)
+{
+    const struct tick_band_evt *band = &event->body.tick_band;
+    enum pg_class class = PG_OK;
+    if (band->index == 0)
+        class = pg_query(store->pg, NULL, "DELETE FROM record.tick_band WHERE instrument_id = $1",
+                         PG_PARAMS(pg_i64(band->instrument)));
+    if (class != PG_OK || band->count == 0)
+        return class;
+    return pg_query(store->pg, NULL,
+                    "INSERT INTO record.tick_band (instrument_id, band, from_price, tick, "
+                    "sequence) VALUES ($1, $2, $3, $4, $5)",
+                    PG_PARAMS(pg_i64(band->instrument), pg_i64(band->index),
+                              pg_i64(band->from_price), pg_i64(band->tick),
+                              pg_i64((int64_t)event->header.sequence)));
+}
+
+static enum pg_class write_schedule_entry(struct record_store *store, const struct event *event)
+{
+    const struct schedule_entry_evt *entry = &event->body.schedule_entry;
+    enum pg_class class = PG_OK;
+    if (entry->index == 0)
+        class =
+            pg_query(store->pg, NULL, "DELETE FROM record.schedule_entry WHERE instrument_id = $1",
+                     PG_PARAMS(pg_i64(entry->instrument)));
+    if (class != PG_OK || entry->count == 0)
+        return class;
+    return pg_query(store->pg, NULL,
+                    "INSERT INTO record.schedule_entry (instrument_id, entry, phase, weekdays, "
+                    "time_of_day_ms, sequence) VALUES ($1, $2, $3, $4, $5, $6)",
+                    PG_PARAMS(pg_i64(entry->instrument), pg_i64(entry->index), pg_i64(entry->phase),
+                              pg_i64(entry->weekdays), pg_i64(entry->time_of_day_ms),
+                              pg_i64((int64_t)event->header.sequence)));
+}
+
+static enum pg_class write_reference(struct record_store *store, const struct event *event)
+{
+    switch (event->header.type) {
+    case EVT_asset_changed:
+        return write_asset(store, event);
+    case EVT_instrument_changed:
+        return write_instrument(store, event);
+    case EVT_instrument_state:
+        return write_instrument_state(store, event);
+    case EVT_instrument_rules_changed:
+        return write_rules(store, event);
+    case EVT_tick_band:
+        return write_tick_band(store, event);
+    case EVT_schedule_entry:
+        return write_schedule_entry(store, event);
+    default:
+        ASSERT(false);
+    }
 }
 
 static enum pg_class write_references(struct record_store *store, const struct record_batch *batch)
 {
     enum pg_class class = PG_OK;
-    for (size_t i = 0; i < batch->reference_count && class == PG_OK; i++) {
-        const struct event *event = &batch->references[i];
-        if (event->header.type == EVT_asset_changed)
-            class = write_asset(store, event);
-        else if (event->header.type == EVT_instrument_changed)
-            class = write_instrument(store, event);
-        else
-            class = write_instrument_state(store, event);
-    }
+    for (size_t i = 0; i < batch->reference_count && class == PG_OK; i++)
+        class = write_reference(store, &batch->references[i]);
     return class;
 }
 
@@ -466,12 +624,14 @@ static enum pg_class write_copies(struct record_store *store, struct record_batc
         const char *target;
     } const copies[] = {
         {&batch->order_events, "record.order_event (order_id, sequence, event_index, created_at, "
-                               "status, leaves, reason)"},
+                               "status, leaves, reason, event, price, quantity, priority_kept)"},
         {&batch->trades, "record.trade (trade_id, sequence, event_index, created_ns, "
                          "instrument_id, token_asset, cash_asset,"
                          " token_scale, taker_side, price, quantity, notional, buyer_account, "
                          "seller_account, buyer_order,"
-                         " seller_order, buyer_fee, seller_fee)"},
+                         " seller_order, buyer_fee, seller_fee, kind)"},
+        {&batch->auctions, "record.auction (sequence, event_index, created_at, instrument_id, "
+                           "phase, price, quantity, surplus, surplus_side)"},
         {&batch->entries, "record.ledger_entry (sequence, event_index, line, created_at, cause, "
                           "account_id, asset_id, available,"
                           " held, unsettled, blocked)"},

@@ -47,7 +47,7 @@ CREATE TABLE record.auction (
     event_index   integer NOT NULL,
     created_at    timestamptz NOT NULL,
     instrument_id integer NOT NULL,
-    phase         text NOT NULL,                          -- it belongs to
+    phase         smallint NOT NULL,                      -- it belongs to
     price         bigint NOT NULL CHECK (price >= 0),     -- 0 = nothing could be matched
     quantity      bigint NOT NULL CHECK (quantity >= 0),
     surplus       bigint NOT NULL CHECK (surplus >= 0),
@@ -160,7 +160,7 @@ SELECT order_id, from_status, to_status, at, sequence, event_index, reason FROM 
 WHERE from_status IS DISTINCT FROM to_status;
 
 CREATE VIEW public.auctions AS
-SELECT a.sequence AS id, a.created_at, a.instrument_id, i.symbol, a.phase,
+SELECT a.sequence AS id, a.created_at, a.instrument_id, i.symbol, public.phase_word(a.phase) AS phase,
     public.decimal_of(nullif(a.price, 0), 6::smallint) AS price,
     public.decimal_of(a.quantity, i.token_scale) AS quantity,
     public.decimal_of(a.surplus, i.token_scale) AS surplus, a.surplus_side, a.sequence, a.event_index
