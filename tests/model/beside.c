@@ -1,6 +1,7 @@
 #include "tests/model/beside.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,10 +14,7 @@
 void beside_fail(const struct beside *beside, const char *what)
 {
     char text[1024];
-    fprintf(stderr, "%s: %s; seed %" PRIu64 ", command %" PRIu64 "\n", beside->program, what,
-            beside->seed, beside->sequence);
-    (void)command_dump(&beside->command, text, sizeof(text));
-    fprintf(stderr, "command: %s\n", text);
+    fprintf(stderr, "%s: %s\n", beside->program, what);
     for (uint32_t i = 0; i < beside->sink.count; i++) {
         (void)event_dump(&beside->events[i], text, sizeof(text));
         fprintf(stderr, "engine:  %s\n", text);
@@ -26,6 +24,34 @@ void beside_fail(const struct beside *beside, const char *what)
         fprintf(stderr, "naive:   %s\n", text);
     }
     abort();
+}
+
+// An assertion in the engine says where, but not after which command.
+static const struct beside *opened;
+
+static void tell_orders(const struct naive_venue *naive)
+{
+    static const char *const names[] = {"new", "book", "stop", "triggered", "for the close"};
+    for (uint32_t i = 0; i < naive->order_top; i++) {
+        const struct naive_order *order = &naive->orders[i];
+        if (order->id != 0)
+            fprintf(stderr,
+                    "order:   %" PRIu64 " instrument %u %s %s type %u tif %u price %" PRId64
+                    " leaves %" PRId64 " shown %" PRId64 " stop %" PRId64 " place %" PRIu64 "\n",
+                    order->id, order->instrument, order->side == SIDE_BUY ? "buy" : "sell",
+                    names[order->state], order->type, order->tif, order->price, order->leaves,
+                    order->shown, order->stop_price, order->place);
+    }
+}
+
+static void tell_aborted(int number)
+{
+    char text[1024];
+    (void)signal(number, SIG_DFL);
+    (void)command_dump(&opened->command, text, sizeof(text));
+    fprintf(stderr, "%s: seed %" PRIu64 ", command %" PRIu64 "\n%s\n", opened->program,
+            opened->seed, opened->sequence, text);
+    tell_orders(&opened->naive);
 }
 
 static void check_events(const struct beside *beside)
@@ -108,7 +134,7 @@ static void check_balances(const struct beside *beside)
             (void)engine_balance(beside->engine, account, asset, &balance);
             if (!balance_equal(&balance, &beside->naive.balances[account][asset]))
                 beside_fail(beside, "another balance");
-            if (getenv("NOFOLD") == NULL && !balance_equal(&balance, &beside->folded[account][asset]))
+            if (!balance_equal(&balance, &beside->folded[account][asset]))
                 beside_fail(beside, "another balance by folding postings");
         }
 }
@@ -367,6 +393,8 @@ struct command *beside_start(struct beside *beside, uint8_t type, uint8_t gatewa
 
 void beside_open(struct beside *beside, const struct engine_limits *limits)
 {
+    opened = beside;
+    (void)signal(SIGABRT, tell_aborted);
     beside->limits = *limits;
     beside->engine_size = engine_bytes(limits);
     ASSERT(beside->engine_size != 0);

@@ -1,4 +1,5 @@
 #include "tests/model/generator.h"
+#include <stdlib.h>
 
 __extension__ typedef __int128 wide;
 
@@ -745,7 +746,7 @@ static void make_instrument_set(struct generator *generator, struct beside *besi
         terms.flags ^= INSTRUMENT_SELL_UNSETTLED;
     if (chance(generator, 10))
         terms.breaker_bps = 0;
-    if (chance(generator, 20))
+    if (chance(generator, 20) && getenv("NOTICK") == NULL)
         terms.tick *= 2;
     if (chance(generator, 3))
         terms.fee_bps = 30;

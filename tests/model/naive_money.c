@@ -96,7 +96,12 @@ static int64_t fee_of(const struct naive_venue *venue, const struct naive_order 
     return (int64_t)((wide)value * bps / 10000);
 }
 
-// A buyer's units, and a seller's proceeds, count as unsettled.
+static bool counter_full(const struct balance_rec *balance, int64_t comes_in)
+{
+    return (wide)balance->unsettled + balance->blocked + comes_in > NAIVE_COUNTER_MAX;
+}
+
+// What a buyer gets, and a seller's proceeds, count as unsettled until they are settled or blocked.
 bool naive_counters_full(const struct naive_venue *venue, const struct naive_order *order,
                          int64_t price, int64_t quantity)
 {
@@ -104,9 +109,9 @@ bool naive_counters_full(const struct naive_venue *venue, const struct naive_ord
     const struct instrument_rec *terms = &instrument->terms;
     const struct balance_rec *balances = venue->balances[order->account];
     if (order->side == SIDE_BUY)
-        return balances[terms->token_asset].unsettled > NAIVE_COUNTER_MAX - quantity;
-    int64_t value = (int64_t)naive_notional(instrument, price, quantity);
-    return balances[terms->cash_asset].unsettled > NAIVE_COUNTER_MAX - value;
+        return counter_full(&balances[terms->token_asset], quantity);
+    return counter_full(&balances[terms->cash_asset],
+                        (int64_t)naive_notional(instrument, price, quantity));
 }
 
 static void book_trade(struct naive_venue *venue, const struct naive_order *buy,
