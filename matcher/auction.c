@@ -5,22 +5,40 @@
 // surplus change in one direction only; so the reference, if it lies there, is as good as they are.
 #include "matcher/auction.h"
 
+#include <string.h>
+
 struct point { // supply and demand at a price
     int64_t price;
     auction_sum demand;
     auction_sum supply;
 };
 
-struct walk {
+enum { LEVELS_AT_ONCE = 16 };
+
+struct level_sum { // a level of one side
+    int64_t price;
+    auction_sum open;
+};
+
+// The crossing levels of one side, from best to worst or the other way. They are added up some at a
+// time, an order of each in turn: following one chain of orders through a large book waits for
+// memory at every step, following sixteen waits once.
+struct level_reader {
     const struct order_pool *pool;
-    const struct book_side *buys;
-    const struct book_side *sells;
-    uint64_t buy_key;  // next level of the buys
-    uint64_t sell_key; // next level of the sells, from the worst that crosses
-    uint32_t buy;      // first orders of these levels; 0 = no more
-    uint32_t sell;
-    struct point at;     // where the walk has come to
-    auction_sum leaving; // what is offered at that price, but not below
+    const struct book_side *side;
+    bool to_better;     // direction
+    uint64_t limit_key; // no level worse than this crosses
+    uint64_t key;       // of the last level fetched
+    uint32_t count;
+    uint32_t at;
+    struct level_sum levels[LEVELS_AT_ONCE];
+};
+
+struct walk {
+    struct level_reader buys;
+    struct level_reader sells; // from the worst that crosses
+    struct point at;           // where the walk has come to
+    auction_sum leaving;       // what is offered at that price, but not below
 };
 
 struct lead { // the prices that no rule has told apart yet
@@ -33,32 +51,94 @@ struct lead { // the prices that no rule has told apart yet
     bool any_none;
 };
 
-static auction_sum level_open(const struct order_pool *pool, uint32_t first)
+// ---- levels
+// --------------------------------------------------------------------------------------
+
+static struct level_reader reader_of(const struct order_pool *pool, const struct book_side *side,
+                                     uint64_t limit_key, bool to_better)
 {
-    auction_sum sum = 0;
-    for (uint32_t place = first; place != 0; place = order_at(pool, place)->later) {
-        const struct order *order = order_at(pool, place);
-        ASSERT(order->leaves > 0);
-        sum += order->leaves;
-        if ((order->marks & ORDER_MARK_ICEBERG) != 0)
-            sum += pool->terms[place].hidden;
+    return (struct level_reader){.pool = pool,
+                                 .side = side,
+                                 .to_better = to_better,
+                                 .limit_key = limit_key,
+                                 .key = to_better ? limit_key + 1 : 0};
+}
+
+// First orders of the next levels; returns how many.
+static uint32_t reader_fetch(struct level_reader *reader, uint32_t places[LEVELS_AT_ONCE])
+{
+    uint32_t count = 0;
+    for (; count < LEVELS_AT_ONCE; count++) {
+        uint32_t place =
+            reader->to_better
+                ? order_book_better(reader->pool, reader->side, reader->key, &reader->key)
+                : order_book_worse(reader->pool, reader->side, reader->key, &reader->key);
+        if (place == 0 || reader->key > reader->limit_key)
+            break;
+        places[count] = place;
+        __builtin_prefetch(&reader->pool->orders[place]);
     }
-    return sum;
+    return count;
+}
+
+static int64_t open_of(const struct order_pool *pool, const struct order *order, uint32_t place)
+{
+    bool iceberg = (order->marks & ORDER_MARK_ICEBERG) != 0;
+    return order->leaves + (__builtin_expect(iceberg, 0) ? pool->terms[place].hidden : 0);
+}
+
+// Adds an order of each level, as long as there are any.
+static void reader_sum(struct level_reader *reader, uint32_t places[LEVELS_AT_ONCE])
+{
+    const struct order_pool *pool = reader->pool;
+    uint32_t left = 1;
+    while (left != 0) {
+        left = 0;
+        for (uint32_t i = 0; i < reader->count; i++) {
+            uint32_t place = places[i];
+            if (place == 0)
+                continue;
+            const struct order *order = order_at(pool, place);
+            ASSERT(order->leaves > 0);
+            reader->levels[i].price = order->price;
+            reader->levels[i].open += open_of(pool, order, place);
+            places[i] = order->later;
+            left |= order->later;
+            __builtin_prefetch(&pool->orders[order->later]);
+        }
+    }
+}
+
+// The next level; NULL = no more. It stays until it is passed.
+static const struct level_sum *reader_level(struct level_reader *reader)
+{
+    uint32_t places[LEVELS_AT_ONCE];
+    if (reader->at == reader->count) {
+        memset(reader->levels, 0, sizeof reader->levels);
+        reader->at = 0;
+        reader->count = reader_fetch(reader, places);
+        reader_sum(reader, places);
+    }
+    return reader->at < reader->count ? &reader->levels[reader->at] : NULL;
+}
+
+static void reader_pass(struct level_reader *reader)
+{
+    ASSERT(reader->at < reader->count);
+    reader->at++;
 }
 
 // ---- the walk
 // ------------------------------------------------------------------------------------
 
 // All that is offered at the best buy's price.
-static auction_sum supply_up_to(const struct order_pool *pool, const struct book_side *sells,
-                                uint64_t limit_key)
+static auction_sum supply_of(struct level_reader sells)
 {
     auction_sum sum = 0;
-    uint64_t key = 0;
-    uint32_t first = order_book_worse(pool, sells, 0, &key);
-    while (first != 0 && key <= limit_key) {
-        sum += level_open(pool, first);
-        first = order_book_worse(pool, sells, key, &key);
+    for (const struct level_sum *level = reader_level(&sells); level != NULL;
+         level = reader_level(&sells)) {
+        sum += level->open;
+        reader_pass(&sells);
     }
     return sum;
 }
@@ -66,40 +146,34 @@ static auction_sum supply_up_to(const struct order_pool *pool, const struct book
 static struct walk walk_begin(const struct order_pool *pool, const struct book_side *buys,
                               const struct book_side *sells)
 {
-    struct walk walk = {.pool = pool, .buys = buys, .sells = sells};
     ASSERT(auction_crosses(pool, buys, sells));
-    walk.buy = order_book_best(pool, buys);
-    walk.buy_key = order_book_best_key(pool, buys);
-    uint64_t limit_key = BOOK_KEY_MAX - walk.buy_key;
-    walk.at.supply = supply_up_to(pool, sells, limit_key);
-    walk.sell = order_book_better(pool, sells, limit_key + 1, &walk.sell_key);
-    ASSERT(walk.sell != 0);
+    uint64_t buys_limit = BOOK_KEY_MAX - order_book_best_key(pool, sells);
+    uint64_t sells_limit = BOOK_KEY_MAX - order_book_best_key(pool, buys);
+    struct walk walk = {.buys = reader_of(pool, buys, buys_limit, false),
+                        .sells = reader_of(pool, sells, sells_limit, true)};
+    walk.at.supply = supply_of(reader_of(pool, sells, sells_limit, false));
     return walk;
-}
-
-static int64_t walk_price(const struct walk *walk, uint32_t place)
-{
-    return place != 0 ? order_at(walk->pool, place)->price : 0;
 }
 
 // Goes to the next lower price: of the buys, of the sells, or of both. False if nothing is offered
 // any more.
 static bool walk_next(struct walk *walk)
 {
-    int64_t buy = walk_price(walk, walk->buy);
-    int64_t sell = walk_price(walk, walk->sell);
+    const struct level_sum *buys = reader_level(&walk->buys);
+    const struct level_sum *sells = reader_level(&walk->sells);
     walk->at.supply -= walk->leaving;
     walk->leaving = 0;
-    if (sell == 0)
+    if (sells == NULL)
         return false;
-    walk->at.price = buy > sell ? buy : sell;
-    if (buy == walk->at.price) {
-        walk->at.demand += level_open(walk->pool, walk->buy);
-        walk->buy = order_book_worse(walk->pool, walk->buys, walk->buy_key, &walk->buy_key);
+    int64_t buy_price = buys != NULL ? buys->price : 0;
+    walk->at.price = buy_price > sells->price ? buy_price : sells->price;
+    if (buy_price == walk->at.price) {
+        walk->at.demand += buys->open;
+        reader_pass(&walk->buys);
     }
-    if (sell == walk->at.price) {
-        walk->leaving = level_open(walk->pool, walk->sell);
-        walk->sell = order_book_better(walk->pool, walk->sells, walk->sell_key, &walk->sell_key);
+    if (sells->price == walk->at.price) {
+        walk->leaving = sells->open;
+        reader_pass(&walk->sells);
     }
     return true;
 }

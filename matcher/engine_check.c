@@ -67,9 +67,9 @@ static void check_order(const struct engine *engine, const struct instrument *in
 // ---- the containers of an instrument
 // -------------------------------------------------------------
 
-// Returns how many resting market orders there are.
+// Returns how many resting market orders there are, adds the at-open orders to *at_open.
 static uint32_t check_side(const struct engine *engine, const struct instrument *instrument,
-                           uint8_t which)
+                           uint8_t which, uint32_t *at_open)
 {
     const struct order_pool *pool = &engine->pool;
     const struct book_side *side = &instrument->sides[which - SIDE_BUY];
@@ -81,6 +81,7 @@ static uint32_t check_side(const struct engine *engine, const struct instrument 
         ASSERT(instrument_key(instrument, which, order->price) == order_book_key_of(pool, at));
         ASSERT(is_market == ((order->marks & ORDER_MARK_MARKET) != 0));
         market += is_market;
+        *at_open += pool->cold[at].tif == TIF_AT_OPEN;
     }
     return market;
 }
@@ -142,16 +143,18 @@ static uint32_t check_list(const struct engine *engine, const struct order_list 
 
 static void check_lists(const struct engine *engine, const struct instrument *instrument)
 {
+    uint32_t at_open = 0;
     for (uint8_t which = SIDE_BUY; which <= SIDE_SELL; which++) {
         uint32_t i = which - SIDE_BUY;
         uint32_t market = check_list(engine, &instrument->market[i], ORDER_MARK_MARKET, which);
         uint32_t trailing =
             check_list(engine, &instrument->trailing[i], ORDER_MARK_TRAILING, which);
-        ASSERT(market == check_side(engine, instrument, which));
+        ASSERT(market == check_side(engine, instrument, which, &at_open));
         ASSERT(trailing == check_stops(engine, instrument, which));
         ASSERT(trailing == instrument->trailing_count[i]);
         ASSERT(trailing <= engine->limits.trailing_stops_max);
     }
+    ASSERT(at_open == instrument->at_open_count);
 }
 
 // Between the commands of a phase change the book may still cross.

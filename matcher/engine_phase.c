@@ -99,6 +99,7 @@ struct uncross {
     struct instrument *instrument;
     int64_t price;
     uint32_t market[2]; // the first market order of a side that has not been passed over
+    uint32_t ahead[2];  // an order of the book some places behind: see uncross_fetch
 };
 
 static bool uncross_allows(const struct uncross *uncross, uint8_t side, uint32_t place)
@@ -120,12 +121,48 @@ static uint32_t uncross_party(struct uncross *uncross, uint8_t side)
     return best != 0 && uncross_allows(uncross, side, best) ? best : 0;
 }
 
+// Orders of a large book are in no cache. Asks for what a trade of the order ahead will touch,
+// and for the order behind it, while others trade.
+static void uncross_fetch(struct uncross *uncross, uint32_t i)
+{
+    const struct order_pool *pool = &uncross->engine->pool;
+    uint32_t ahead = uncross->ahead[i];
+    if (ahead == 0)
+        return;
+    const struct order *order = order_at(pool, ahead);
+    __builtin_prefetch(&pool->orders[order->before], 1);
+    __builtin_prefetch(&pool->orders[order->after], 1);
+    __builtin_prefetch(order_index_recent(&pool->index, order->id), 1);
+    __builtin_prefetch(&pool->cold[ahead], 1);
+    uint32_t next = order_book_next(pool, &uncross->instrument->sides[i], ahead);
+    __builtin_prefetch(&pool->orders[next], 1);
+    uncross->ahead[i] = next;
+}
+
+enum { ORDERS_AHEAD = 6 };
+
+static struct uncross uncross_begin(struct engine *engine, struct instrument *instrument,
+                                    int64_t price)
+{
+    struct uncross uncross = {.engine = engine, .instrument = instrument, .price = price};
+    for (uint32_t i = 0; i < 2; i++) {
+        uncross.market[i] = instrument->market[i].first;
+        uncross.ahead[i] = order_book_best(&engine->pool, &instrument->sides[i]);
+        for (uint32_t k = 0; k < ORDERS_AHEAD; k++)
+            uncross_fetch(&uncross, i);
+    }
+    return uncross;
+}
+
 // The party is about to leave the book.
 static void uncross_pass(struct uncross *uncross, uint8_t side, uint32_t place)
 {
-    uint32_t *market = &uncross->market[side - SIDE_BUY];
-    if (*market == place)
-        *market = uncross->engine->pool.terms[place].after;
+    uint32_t i = side - SIDE_BUY;
+    if (uncross->market[i] == place)
+        uncross->market[i] = uncross->engine->pool.terms[place].after;
+    if (uncross->ahead[i] == place) // a market order
+        uncross_fetch(uncross, i);
+    uncross_fetch(uncross, i);
 }
 
 static void uncross_trade(struct turn *turn, struct uncross *uncross, struct pending_rec *change,
@@ -157,10 +194,7 @@ static void uncross_trade(struct turn *turn, struct uncross *uncross, struct pen
 static bool uncross_run(struct turn *turn, struct instrument *instrument,
                         struct pending_rec *change)
 {
-    struct uncross uncross = {.engine = turn->engine,
-                              .instrument = instrument,
-                              .price = change->price,
-                              .market = {instrument->market[0].first, instrument->market[1].first}};
+    struct uncross uncross = uncross_begin(turn->engine, instrument, change->price);
     while (change->quantity > 0) {
         uint32_t buyer = uncross_party(&uncross, SIDE_BUY);
         uint32_t seller = uncross_party(&uncross, SIDE_SELL);
@@ -246,6 +280,13 @@ static uint8_t leftover_reason(const struct order_cold *cold, uint8_t phase)
     return cold->tif == TIF_DAY ? CANCEL_EXPIRED : 0;
 }
 
+// What continuous trading does not take is counted: a book without it is not gone through.
+static bool leftovers_remain(const struct instrument *instrument, uint8_t phase)
+{
+    return phase != PHASE_CONTINUOUS || instrument->market[0].first != 0 ||
+           instrument->market[1].first != 0 || instrument->at_open_count != 0;
+}
+
 // change->order: where it goes on; 0 = at the beginning. False if the events ran out.
 static bool leftovers_run(struct turn *turn, const struct instrument *instrument,
                           struct pending_rec *change)
@@ -257,7 +298,7 @@ static bool leftovers_run(struct turn *turn, const struct instrument *instrument
                                                               : 0;
     uint32_t place = change->order != 0 ? order_pool_find(pool, change->order)
                                         : leftover_from(engine, instrument, 0, containers);
-    while (place != 0) {
+    while (place != 0 && leftovers_remain(instrument, change->phase)) {
         uint8_t reason = leftover_reason(&pool->cold[place], change->phase);
         if (reason != 0 && !has_room(turn)) {
             change->order = order_at(pool, place)->id;

@@ -55,6 +55,10 @@ void engine_place_book(struct engine *engine, struct instrument *instrument, uin
     struct order_pool *pool = &engine->pool;
     struct order *order = order_at(pool, place);
     ASSERT((order->marks & MARKS_WAITING) == 0);
+    if (__builtin_expect(pool->cold[place].tif == TIF_AT_OPEN, 0)) {
+        (void)engine_order_terms(engine, place); // marked, so that leaving looks twice
+        instrument->at_open_count++;
+    }
     uint64_t key = instrument_key(instrument, order->side, order->price);
     order_book_add(pool, instrument_side(instrument, order->side), key, place);
     if ((order->marks & ORDER_MARK_MARKET) != 0)
@@ -131,6 +135,7 @@ static void leave_marked(struct engine *engine, struct instrument *instrument, s
         order_book_remove(pool, instrument_side(instrument, order->side), place);
         if ((order->marks & ORDER_MARK_MARKET) != 0)
             engine_list_remove(pool, &instrument->market[order->side - SIDE_BUY], place);
+        instrument->at_open_count -= pool->cold[place].tif == TIF_AT_OPEN;
     }
     order->marks &= (uint8_t) ~(MARKS_WAITING | ORDER_MARK_TRAILING);
 }

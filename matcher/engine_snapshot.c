@@ -556,7 +556,7 @@ static void order_fill(struct order *order, struct order_cold *cold, const struc
     memcpy(cold->client_id, record->client_id, sizeof(cold->client_id));
 }
 
-// An order that waits, or a market order, goes to its place when its terms have come.
+// An order that cannot be without terms goes to its place when they have come.
 static bool load_order(struct engine *engine, const struct order_rec *record)
 {
     struct order_pool *pool = &engine->pool;
@@ -566,7 +566,8 @@ static bool load_order(struct engine *engine, const struct order_rec *record)
     uint32_t cash = ledger_find(&engine->ledger, record->account, instrument->terms.cash_asset);
     uint32_t tokens = ledger_find(&engine->ledger, record->account, instrument->terms.token_asset);
     uint64_t key = instrument_key(instrument, record->side, record->price);
-    bool waits = record->state != ORDER_STATE_OPEN || record->type == ORDER_MARKET;
+    bool waits = record->state != ORDER_STATE_OPEN || record->type == ORDER_MARKET ||
+                 record->tif == TIF_AT_OPEN;
     struct book_side *side = instrument_side(instrument, record->side);
     if (cash == 0 || tokens == 0 || (!waits && !order_book_has_room(pool, side, key)))
         return false;
@@ -619,7 +620,7 @@ static void terms_fill(struct engine *engine, uint32_t place, const struct order
 }
 
 // The list of market orders is sorted when all are in.
-static bool load_market(struct engine *engine, struct instrument *instrument, uint32_t place)
+static bool load_open(struct engine *engine, struct instrument *instrument, uint32_t place)
 {
     struct order_pool *pool = &engine->pool;
     struct order *order = order_at(pool, place);
@@ -627,9 +628,11 @@ static bool load_market(struct engine *engine, struct instrument *instrument, ui
     uint64_t key = instrument_key(instrument, order->side, order->price);
     if (!order_book_has_room(pool, side, key))
         return false;
-    order->marks |= ORDER_MARK_MARKET;
-    order_book_add(pool, side, key, place);
-    engine_list_append(pool, &instrument->market[order->side - SIDE_BUY], place);
+    engine_place_book(engine, instrument, place);
+    if (pool->cold[place].type == ORDER_MARKET) {
+        order->marks |= ORDER_MARK_MARKET;
+        engine_list_append(pool, &instrument->market[order->side - SIDE_BUY], place);
+    }
     return true;
 }
 
@@ -650,7 +653,7 @@ static bool load_place(struct engine *engine, struct instrument *instrument, uin
 {
     switch (engine->load_state) {
     case ORDER_STATE_OPEN:
-        return load_market(engine, instrument, place);
+        return load_open(engine, instrument, place);
     case ORDER_STATE_PENDING_STOP:
         return load_stop(engine, instrument, place);
     case ORDER_STATE_TRIGGERED:

@@ -40,6 +40,7 @@ struct instrument {
     struct order_list triggered;    // the queue (links earlier, later)
     struct order_list closing;      // wait for the closing auction (links earlier, later)
     uint32_t trailing_count[2];
+    uint32_t at_open_count; // at-open orders in the book
     uint32_t timer; // its place in the heap of deadlines; 0 = none
     struct instrument_rules_rec rules;
     struct tick_range *ranges;      // TICK_RANGES of its own; not used without bands

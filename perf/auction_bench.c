@@ -1,5 +1,5 @@
-// Benchmark of what one word of an operator sets off: a call auction over 100,000 orders, and a mass
-// cancel of 10,000, in as many bounded commands as they need.
+// Benchmark of what one word of an operator sets off: a call auction over 100,000 orders, and a
+// mass cancel of 10,000, in as many bounded commands as they need.
 //
 //   uncross_all   every order crosses: buys above, sells below one price
 //   uncross_half  prices are drawn from one range for both sides: about half of them trade
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/digest.h"
 #include "matcher/engine.h"
 #include "perf/flow_commands.h"
@@ -53,6 +54,7 @@ static const struct workload workloads[] = {
 
 struct bench {
     const struct workload *workload;
+    struct arena arena; // as the core has it: in large pages where there are some
     struct engine *engine;
     struct event_sink sink;
     uint8_t command[COMMAND_BYTES_MAX];
@@ -173,7 +175,9 @@ static void bench_open(struct bench *bench)
 {
     const struct engine_limits limits = flow_limits(ORDERS);
     bench->random = bench->seed;
-    bench->engine = engine_init(allocate(engine_bytes(&limits)), &limits);
+    int result = arena_open(&bench->arena, engine_bytes(&limits));
+    ASSERT(result == 0);
+    bench->engine = engine_init(arena_alloc(&bench->arena, engine_bytes(&limits), 64), &limits);
     bench->sink = (struct event_sink){.events = allocate(RING_EVENTS * sizeof(struct event)),
                                       .mask = RING_EVENTS - 1};
     flow_venue(1, INCARNATION, set_up, bench);
@@ -223,7 +227,7 @@ static struct round run_round(struct bench *bench)
     round.floor_ns = floor_ns(bench, from, round.events);
     engine_check(bench->engine); // the book does not cross any more
     ASSERT(!bench->workload->cancels || engine_open_orders(bench->engine) == ORDERS - CANCELLED);
-    free(bench->engine);
+    arena_close(&bench->arena);
     free(bench->sink.events);
     bench->sequence = 0;
     return round;
