@@ -20,14 +20,16 @@ size_t order_pool_layout(struct order_pool *pool, uint8_t *memory, uint32_t orde
                          uint32_t levels_max)
 {
     size_t bytes = 0;
-    size_t entries = 8;
+    size_t old = 8; // entries of the index
     ASSERT((uintptr_t)memory % 64 == 0);
-    ASSERT(orders_max > 0 && orders_max < PAGE_NODE_FLAG / 2);
+    ASSERT(orders_max > 0 && orders_max <= 1u << 28);
     ASSERT(levels_max > 0 && levels_max < UINT32_MAX / PAGE_LEVELS);
-    while (entries < (size_t)orders_max * 2)
-        entries *= 2;
+    while (old < (size_t)orders_max * 2)
+        old *= 2;
+    size_t recent = 2 * old;
     *pool = (struct order_pool){.orders_max = orders_max, .levels_max = levels_max};
-    pool->index.mask = (uint32_t)(entries - 1);
+    pool->index.old_mask = (uint32_t)(old - 1);
+    pool->index.recent_mask = (uint32_t)(recent - 1);
     size_t orders = (size_t)orders_max + 1;
     size_t pages = (size_t)levels_max + 1;
     pool->orders = layout_take(memory, &bytes, orders, sizeof pool->orders[0]);
@@ -36,8 +38,8 @@ size_t order_pool_layout(struct order_pool *pool, uint8_t *memory, uint32_t orde
     pool->levels = layout_take(memory, &bytes, pages, PAGE_LEVELS * sizeof pool->levels[0]);
     pool->pages = layout_take(memory, &bytes, pages, sizeof pool->pages[0]);
     pool->nodes = layout_take(memory, &bytes, pages, sizeof pool->nodes[0]);
-    pool->index.recent = layout_take(memory, &bytes, entries, sizeof pool->index.recent[0]);
-    pool->index.old = layout_take(memory, &bytes, entries, sizeof pool->index.old[0]);
+    pool->index.recent = layout_take(memory, &bytes, recent, sizeof pool->index.recent[0]);
+    pool->index.old = layout_take(memory, &bytes, old, sizeof pool->index.old[0]);
     return bytes;
 }
 
@@ -60,7 +62,7 @@ void order_pool_displace(struct order_pool *pool, uint64_t id, uint32_t place)
 uint32_t order_pool_find_old(const struct order_pool *pool, uint64_t id)
 {
     uint32_t slot = order_index_old_home(&pool->index, (uint32_t)id);
-    for (;; slot = (slot + 1) & pool->index.mask) {
+    for (;; slot = (slot + 1) & pool->index.old_mask) {
         uint32_t place = order_index_old_probe(&pool->index, &slot, (uint32_t)id);
         if (place == 0 || order_at(pool, place)->id == id)
             return place;

@@ -23,15 +23,16 @@ struct order_index_entry {
 };
 
 struct order_index {
-    uint32_t *recent; // mask + 1 places, by the low bits of the id; 0 = free
-    struct order_index_entry *old;
-    uint32_t mask; // of both: mask + 1 is at least twice the orders
+    uint32_t *recent;              // recent_mask + 1 places, by the low bits of the id; 0 = free
+    struct order_index_entry *old; // old_mask + 1
+    uint32_t recent_mask;          // at least four times the orders: few live to be displaced
+    uint32_t old_mask;             // at least twice the orders
     uint32_t old_count;
 };
 
 static inline uint32_t *order_index_recent(const struct order_index *index, uint64_t id)
 {
-    return &index->recent[id & index->mask];
+    return &index->recent[id & index->recent_mask];
 }
 
 // The old orders' part. Ids are not in it yet, or are in it.
@@ -40,7 +41,7 @@ void order_index_old_remove(struct order_index *index, uint64_t id, uint32_t pla
 
 static inline uint32_t order_index_old_home(const struct order_index *index, uint32_t id_low)
 {
-    return (uint32_t)(id_low * 0x9e3779b97f4a7c15u >> 32) & index->mask;
+    return (uint32_t)(id_low * 0x9e3779b97f4a7c15u >> 32) & index->old_mask;
 }
 
 // A place of an old order whose id has this low half, at or behind *slot; 0 = there is none. The
@@ -48,7 +49,7 @@ static inline uint32_t order_index_old_home(const struct order_index *index, uin
 static inline uint32_t order_index_old_probe(const struct order_index *index, uint32_t *slot,
                                              uint32_t id_low)
 {
-    for (;; *slot = (*slot + 1) & index->mask) {
+    for (;; *slot = (*slot + 1) & index->old_mask) {
         const struct order_index_entry *entry = &index->old[*slot];
         if (entry->place == 0 || entry->id_low == id_low)
             return entry->place;
