@@ -92,6 +92,11 @@ static void a_stop_waits_is_triggered_and_trades(void **state)
     peer_expect(atlantic, "35=8|11=A4|41=A2|150=5|44=98.6|99=99|638=1|636=Y|");
     replace(atlantic, "41=A4|11=A5|54=2|38=1|40=4|99=98|44=98.6|");
     peer_expect(atlantic, "35=9|11=A5|41=A4|434=2|5004=93|");
+    // With a date the engine tells the terms of a triggered stop again, without its stop price.
+    order(atlantic, "11=A6|54=2|38=2|40=4|99=99|44=98.7|59=6|432=20991231|");
+    peer_expect(atlantic, "35=8|11=A6|150=L|99=99|");
+    replace(atlantic, "41=A6|11=A7|54=2|38=1|40=4|99=99|44=98.7|59=6|432=20991231|");
+    peer_expect(atlantic, "35=8|11=A7|41=A6|150=5|38=1|99=99|126=21000101-00:00:00.000|");
 }
 
 static void a_waiting_stop_is_amended_and_cancelled(void **state)
@@ -119,6 +124,8 @@ static void a_trailing_stop_follows_the_market(void **state)
     peer_expect(atlantic, "35=8|11=A1|150=0|40=P|18=a|211=1|836=0|99=99|636=N|"); // from the last
     order(atlantic, "11=A2|54=2|38=1|40=2|44=102|");
     order(balear, "11=B1|54=1|38=1|40=2|44=102|"); // the stop goes to 101
+    ask(atlantic, "35=H|11=A1|55=PORT|54=2|");
+    peer_expect(atlantic, "35=8|11=A1|150=I|99=101|636=N|");
     order(balear, "11=B2|54=1|38=2|40=2|44=101|");
     order(atlantic, "11=A3|54=2|38=1|40=2|44=101|");
     peer_expect(atlantic, "35=8|11=A1|150=L|18=a|211=1|99=101|636=Y|");
@@ -185,6 +192,14 @@ static void a_day_order_ends_with_the_day(void **state)
 
 // ---- auctions -----------------------------------------------------------------------------------
 
+static unsigned count_from(const struct peer *peer, size_t from, const char *fields)
+{
+    unsigned count = 0;
+    for (size_t i = from; i < peer->heard_count; i++)
+        count += message_has(peer->heard[i], fields);
+    return count;
+}
+
 static void auctions_take_orders_show_a_price_and_trade_at_it(void **state)
 {
     struct venue *venue = *state;
@@ -202,12 +217,18 @@ static void auctions_take_orders_show_a_price_and_trade_at_it(void **state)
     peer_expect(balear, "35=8|11=B2|150=0|59=7|636=N|");
     venue_advance(venue, 2 * SECOND_NS);
     peer_expect(balear, "35=f|324=S1|325=Y|326=22|625=2|330=2|331=3|332=100|333=100|");
+    size_t before = balear->heard_count;
     venue_set_phase(venue, PHASE_CONTINUOUS);
+    assert_int_equal(count_from(balear, before, "35=f|"), 1);
     peer_expect(atlantic, "35=8|11=A1|150=F|32=2|31=100|574=7|851=4|");
     peer_expect(atlantic, "35=8|11=A1|150=4|39=4|14=2|"); // what the auction left
     peer_expect(balear, "35=8|11=B1|150=F|39=2|31=100|574=7|851=4|");
     const char *open = peer_expect(balear, "35=f|325=Y|326=17|625=3|");
     assert_string_equal(message_field(open, 332), "");
+    venue_set_phase(venue, PHASE_OPENING_AUCTION); // the auction before is no indication
+    open = peer_expect(balear, "35=f|325=Y|326=22|625=2|");
+    assert_string_equal(message_field(open, 332), "");
+    venue_set_phase(venue, PHASE_CONTINUOUS);
     ask(balear, "35=e|324=S1|55=PORT|263=2|");
     balear->read = balear->heard_count;
     venue_set_phase(venue, PHASE_CLOSING_AUCTION);
@@ -282,6 +303,11 @@ static void an_iceberg_shows_a_slice_and_reports_the_whole(void **state)
     peer_expect(atlantic, "35=9|11=A5|5004=59|");
     ask(atlantic, "35=H|11=A3|55=PORT|54=2|790=Q|");
     peer_expect(atlantic, "35=8|11=A3|790=Q|150=I|39=1|38=10|151=7|14=3|111=1|");
+    replace(atlantic, "41=A2|11=A6|54=2|38=4|40=2|44=100|111=2|");
+    peer_expect(atlantic, "35=8|11=A6|41=A2|150=5|38=4|151=2|111=2|638=0|");
+    order(atlantic, "11=A7|54=2|38=3|40=2|44=101|111=2|");
+    replace(atlantic, "41=A7|11=A8|54=2|38=2|40=2|44=101|111=2|"); // the slice as it was: no change
+    peer_expect(atlantic, "35=8|11=A8|41=A7|150=5|38=2|151=2|111=2|638=0|");
 }
 
 static void post_only_never_takes(void **state)
@@ -394,6 +420,12 @@ static void mass_cancels_take_what_they_name(void **state)
     ask(balear, "35=q|11=M9|530=1|60=20261120-10:00:00|");
     peer_expect(balear, "35=j|372=q|379=M9|380=5|");
     assert_int_equal(engine_open_orders(venue->engine), 1);
+    // What the core cancels of its own is not the answer to one that was refused.
+    ask(balear, "35=q|11=N1|530=7|1=101|60=20261120-10:00:00|");
+    peer_expect(balear, "35=r|11=N1|531=0|5004=13|");
+    venue_suspend(venue, 102);
+    peer_expect(balear, "35=8|11=B1|150=4|58=the account lost its right to trade|");
+    peer_expect_no(balear, "35=r|");
 }
 
 static void rest_many(struct peer *peer, unsigned first, unsigned count)
@@ -470,6 +502,18 @@ static void status_of_all_of_one_side_of_none(void **state)
     peer_expect(atlantic, "35=8|584=Q6|39=8|5004=80|");
 }
 
+static void an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
+    peer_send(balear, "35=D|11=B1|55=PORT|60=20261120-10:00:00|54=1|38=1|40=2|44=100|");
+    peer_send(atlantic, "35=H|11=A1|55=PORT|54=2|790=Q|");
+    venue_run(venue);
+    peer_expect(atlantic, "35=8|11=A1|150=F|39=2|");
+    peer_expect(atlantic, "35=8|11=A1|790=Q|150=I|39=2|14=1|151=0|");
+}
+
 static void terms_survive_a_kill_and_a_reset(void **state)
 {
     struct venue *venue = *state;
@@ -535,6 +579,7 @@ int main(void)
         TEST(mass_cancels_take_what_they_name),
         TEST(a_large_mass_cancel_or_status_is_one_answer),
         TEST(status_of_all_of_one_side_of_none),
+        TEST(an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended),
         TEST(terms_survive_a_kill_and_a_reset),
         cmocka_unit_test(times_that_do_not_exist_are_none),
     };

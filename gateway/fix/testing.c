@@ -168,22 +168,32 @@ static void deposit(struct venue *venue, uint32_t account, uint32_t asset, int64
     core_apply(venue, &c);
 }
 
+static void set_account(struct venue *venue, uint32_t account, uint8_t more_flags)
+{
+    struct command c = by_admin(CMD_account_set, 0);
+    uint8_t flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET | ACCOUNT_NO_LIMITS;
+    c.body.account_set = (struct account_set_cmd){.account = account,
+                                                  .member = account - 100,
+                                                  .kyc = KYC_APPROVED,
+                                                  .accreditation = ACCREDITATION_INSTITUTIONAL,
+                                                  .fatca = FATCA_CLEAR,
+                                                  .flags = flags | more_flags,
+                                                  .fee_bps = FEE_BPS_DEFAULT};
+    core_apply(venue, &c);
+}
+
+void venue_suspend(struct venue *venue, uint32_t account)
+{
+    set_account(venue, account, ACCOUNT_SUSPENDED);
+}
+
 static void set_up_member(struct venue *venue, uint32_t session)
 {
     uint32_t account = session;
     struct command c = by_admin(CMD_member_set, 0);
     c.body.member_set.member = session;
     core_apply(venue, &c);
-    c = by_admin(CMD_account_set, 0);
-    c.body.account_set = (struct account_set_cmd){.account = 100 + account,
-                                                  .member = session,
-                                                  .kyc = KYC_APPROVED,
-                                                  .accreditation = ACCREDITATION_INSTITUTIONAL,
-                                                  .fatca = FATCA_CLEAR,
-                                                  .flags = ACCOUNT_ACTIVATED | ACCOUNT_HAS_WALLET |
-                                                           ACCOUNT_NO_LIMITS,
-                                                  .fee_bps = FEE_BPS_DEFAULT};
-    core_apply(venue, &c);
+    set_account(venue, 100 + account, 0);
     c = by_admin(CMD_session_set, 4);
     c.body.session_set.session = session;
     c.body.session_set.member = session;
