@@ -187,18 +187,20 @@ static bool check_collar(struct order_check *check, int64_t reference, struct re
     return true;
 }
 
-// A trailing stop without a start follows the last price from here on.
+// A trailing stop without a start follows the last price from here on (rounded down: the tick may
+// have changed since that trade).
 static bool check_trailing_start(struct order_check *check, struct refusal *refusal)
 {
     int64_t last = check->state->last_price;
+    int64_t from = last - last % check->ticks.tick;
     int64_t offset = check->trail_offset;
     ASSERT(offset > 0 && offset <= MONEY_MAX);
     if (last == 0)
         return refuse(refusal, REJECT_NO_REFERENCE, 0, 0, 0);
     bool buys = check->side == SIDE_BUY;
-    if (buys ? last > MONEY_MAX - offset : last <= offset || last - offset > MONEY_MAX)
+    if (buys ? from > MONEY_MAX - offset : from <= offset || from - offset > MONEY_MAX)
         return refuse(refusal, REJECT_TRAIL_OFFSET, last, offset, check->type);
-    check->stop_price = buys ? last + offset : last - offset;
+    check->stop_price = buys ? from + offset : from - offset;
     return true;
 }
 
