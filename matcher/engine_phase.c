@@ -160,9 +160,9 @@ static void uncross_pass(struct uncross *uncross, uint8_t side, uint32_t place)
     uint32_t i = side - SIDE_BUY;
     if (uncross->market[i] == place)
         uncross->market[i] = uncross->engine->pool.terms[place].after;
-    if (uncross->ahead[i] == place) // a market order
-        uncross_fetch(uncross, i);
     uncross_fetch(uncross, i);
+    if (uncross->ahead[i] == place) // a market order: it trades before its turn in the book
+        uncross_fetch(uncross, i);
 }
 
 static void uncross_trade(struct turn *turn, struct uncross *uncross, struct pending_rec *change,

@@ -567,6 +567,29 @@ static void an_iceberg_trades_whole_and_keeps_its_place(void **state)
                                      "5 @ 100 #2 #4 continuous"});
 }
 
+// Market orders stand at their collar prices anywhere in the book, and trade before their turn.
+static void market_orders_trade_first_wherever_they_stand(void **state)
+{
+    struct venue *venue = *state;
+    reference(venue, 100);
+    phase(venue, PHASE_OPENING_AUCTION);
+    for (int deep = 0; deep < 20; deep++) { // the market buy at 110 is behind so many
+        char words[64];
+        for (int i = 0; i < deep; i++) {
+            (void)snprintf(words, sizeof words, "A buys 1 @ %d gtc", 130 - i);
+            say(venue, words);
+        }
+        say(venue, "B buys 1 @ 0");
+        say(venue, "B buys 1 @ 0");
+        (void)snprintf(words, sizeof words, "C sells %d @ 105", deep + 2);
+        say(venue, words);
+        const char *answer = phase(venue, PHASE_CONTINUOUS);
+        assert_non_null(strstr(answer, "final"));
+        assert_int_equal(engine_open_orders(venue->first.engine), 0);
+        phase(venue, PHASE_OPENING_AUCTION);
+    }
+}
+
 // The market sell goes first, at its collar price; the sell at 95 is left with the buy at 96.
 static void a_book_that_market_orders_leave_crossed_is_uncrossed_again(void **state)
 {
@@ -899,6 +922,7 @@ int main(void)
         TEST(an_auction_of_nothing_says_so),
         TEST(a_crossed_book_is_uncrossed_whatever_it_comes_from),
         TEST(an_iceberg_trades_whole_and_keeps_its_place),
+        TEST(market_orders_trade_first_wherever_they_stand),
         TEST(a_book_that_market_orders_leave_crossed_is_uncrossed_again),
         TEST(the_price_of_an_auction_triggers_stops),
         TEST(at_close_orders_wait_and_enter_first_in_first_out),
