@@ -512,6 +512,7 @@ static void an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended
     venue_run(venue);
     peer_expect(atlantic, "35=8|11=A1|150=F|39=2|");
     peer_expect(atlantic, "35=8|11=A1|790=Q|150=I|39=2|14=1|151=0|");
+    peer_expect_no(atlantic, "35=8|150=I|");
 }
 
 static void terms_survive_a_kill_and_a_reset(void **state)
