@@ -289,6 +289,7 @@ static void tell_refused(struct desk *desk, struct session *session, const struc
         send_report(session, "9", &report, reference);
         return;
     case REQUEST_SECURITY_STATUS:
+    case REQUEST_VENUE_STATUS:
         break;
     }
     ASSERT(false);

@@ -14,8 +14,8 @@
 #include "base/log.h"
 #include "gateway/fix/answers.h"
 #include "gateway/fix/frame.h"
+#include "gateway/fix/market_status.h"
 #include "gateway/fix/order_events.h"
-#include "gateway/fix/security_status.h"
 #include "gateway/fix/session.h"
 #include "gateway/fix/trading.h"
 
@@ -175,7 +175,7 @@ static void dispatch(struct desk *desk, const struct event *event)
 {
     order_events_on_event(desk, event);
     answers_on_event(desk, event);
-    security_status_on_event(desk, event);
+    market_status_on_event(desk, event);
     if (event->header.type == EVT_session_changed)
         on_session_changed(desk, event);
 }

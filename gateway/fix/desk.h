@@ -15,7 +15,7 @@
 // noticed that it is new.
 //
 // What events say of orders is told by order_events.c, what they answer by answers.c, what they say
-// of instruments by security_status.c.
+// of the market by market_status.c.
 //
 // Threads: I/O thread. Failure: see session.h (desk->failed).
 #ifndef LONJA_GATEWAY_FIX_DESK_H

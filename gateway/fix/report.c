@@ -477,6 +477,19 @@ void report_security_status(struct report *report, const char *symbol,
         add_text(report, 58, "the circuit breaker is tripped");
 }
 
+void report_venue_status(struct report *report, const char *venue,
+                         const struct request_id *status_id, uint8_t venue_state, bool unsolicited)
+{
+    bool open = venue_state == VENUE_OPEN;
+    begin(report);
+    add_id(report, 335, status_id);
+    add_text(report, 336, venue);
+    add_char(report, 325, unsolicited ? 'Y' : 'N');
+    add_char(report, 340, open ? '2' : '1'); // open; halted
+    if (!open)
+        add_text(report, 58, "the venue takes cancels only");
+}
+
 void report_business_reject(struct report *report, const struct request *request, unsigned reason,
                             const char *text)
 {

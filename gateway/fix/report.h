@@ -1,6 +1,6 @@
 // Report: builds the messages to members: ExecutionReport (8), OrderCancelReject (9),
-// OrderMassCancelReport (r), SecurityStatus (f), BusinessMessageReject (j). Pure: state and numbers
-// in, fields out.
+// OrderMassCancelReport (r), SecurityStatus (f), TradingSessionStatus (h), BusinessMessageReject
+// (j). Pure: state and numbers in, fields out.
 //
 // Any thread; no allocation. The fields point into the report itself: do not copy it.
 #ifndef LONJA_GATEWAY_FIX_REPORT_H
@@ -74,6 +74,9 @@ struct security_state {
 };
 void report_security_status(struct report *report, const char *symbol,
                             const struct request_id *status_id, const struct security_state *state);
+// Whether the venue takes orders.
+void report_venue_status(struct report *report, const char *venue,
+                         const struct request_id *status_id, uint8_t venue_state, bool unsolicited);
 void report_business_reject(struct report *report, const struct request *request, unsigned reason,
                             const char *text);
 

@@ -28,6 +28,7 @@ enum tag {
     TAG_PEG_OFFSET_VALUE = 211,
     TAG_SUBSCRIPTION_TYPE = 263,
     TAG_SECURITY_STATUS_REQ_ID = 324,
+    TAG_TRADING_STATUS_REQ_ID = 335,
     TAG_EXPIRE_DATE = 432,
     TAG_MASS_CANCEL_TYPE = 530,
     TAG_MASS_STATUS_REQ_ID = 584,
@@ -437,7 +438,8 @@ static const char *const types[] = {[REQUEST_NEW] = "D",
                                     [REQUEST_STATUS] = "H",
                                     [REQUEST_MASS_CANCEL] = "q",
                                     [REQUEST_MASS_STATUS] = "AF",
-                                    [REQUEST_SECURITY_STATUS] = "e"};
+                                    [REQUEST_SECURITY_STATUS] = "e",
+                                    [REQUEST_VENUE_STATUS] = "g"};
 
 const char *request_type(uint8_t kind)
 {
@@ -466,9 +468,21 @@ static bool kind_of(const struct reader *reader, uint8_t *kind)
 
 static uint32_t status_id_tag(uint8_t kind)
 {
-    if (kind == REQUEST_MASS_STATUS)
+    switch ((enum request_kind)kind) {
+    case REQUEST_MASS_STATUS:
         return TAG_MASS_STATUS_REQ_ID;
-    return kind == REQUEST_SECURITY_STATUS ? TAG_SECURITY_STATUS_REQ_ID : TAG_STATUS_REQ_ID;
+    case REQUEST_SECURITY_STATUS:
+        return TAG_SECURITY_STATUS_REQ_ID;
+    case REQUEST_VENUE_STATUS:
+        return TAG_TRADING_STATUS_REQ_ID;
+    case REQUEST_NEW:
+    case REQUEST_CANCEL:
+    case REQUEST_AMEND:
+    case REQUEST_STATUS:
+    case REQUEST_MASS_CANCEL:
+        break;
+    }
+    return TAG_STATUS_REQ_ID;
 }
 
 static void read_common(struct reader *reader)
@@ -524,7 +538,7 @@ bool request_read(struct request *out, struct refusal *refusal, const struct fix
         read_all_or_one(&reader, TAG_MASS_STATUS_TYPE);
         out->client_id = out->status_id;
     }
-    if (out->kind == REQUEST_SECURITY_STATUS)
+    if (out->kind == REQUEST_SECURITY_STATUS || out->kind == REQUEST_VENUE_STATUS)
         read_subscription(&reader);
     return true;
 }

@@ -26,6 +26,7 @@ enum request_kind {
     REQUEST_MASS_CANCEL,     // q OrderMassCancelRequest
     REQUEST_MASS_STATUS,     // AF OrderMassStatusRequest
     REQUEST_SECURITY_STATUS, // e SecurityStatusRequest
+    REQUEST_VENUE_STATUS,    // g TradingSessionStatusRequest
 };
 
 enum { TIF_NOT_GIVEN = UINT8_MAX };
@@ -70,7 +71,7 @@ struct request {
     uint8_t token_scale;               // of the instrument, for texts
     struct request_id client_id;       // 11
     struct request_id original;        // 41
-    struct request_id status_id;       // 790, 584, 324
+    struct request_id status_id;       // 790, 584, 324, 335
     char symbol[SYMBOL_BYTES_MAX + 1]; // 55 as sent, cut; for answers
 };
 

@@ -15,7 +15,7 @@
 #include "base/decimal.h"
 #include "base/log.h"
 #include "gateway/fix/frame.h"
-#include "gateway/fix/security_status.h"
+#include "gateway/fix/market_status.h"
 #include "gateway/fix/trading.h"
 
 #define STORE_BYTES_ADVISED (1ull << 30) // docs/fix.md asks for a reset behind it
@@ -83,7 +83,7 @@ static void on_logged_off(void *context)
     log_info("logged off session=%u", session->id);
     session->resend = (struct resend){0};
     session->reset = false;
-    security_status_forget(session);
+    market_status_forget(session);
     if (session->opened) {
         session->opened = false;
         session->close_wanted = true;
@@ -218,7 +218,7 @@ static void session_free(struct session *session)
     if (session->layer != NULL)
         fix_session_destroy(session->layer);
     free(session->waiting);
-    security_status_forget(session);
+    market_status_forget(session);
     free(session);
 }
 

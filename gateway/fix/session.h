@@ -20,9 +20,9 @@ struct session_wire { // a connection, as the session sees it
     void *context;
 };
 
-struct subscription { // to an instrument's status
-    uint32_t instrument;
-    struct request_id id; // 324
+struct subscription {     // to the status of an instrument, or of the venue
+    uint32_t instrument;  // 0 = the venue
+    struct request_id id; // 324, 335
 };
 
 struct session {

@@ -281,6 +281,25 @@ static void security_status_is_asked_once_or_subscribed_to(void **state)
     peer_expect_no(atlantic, "35=f|");
 }
 
+static void the_venues_state_is_asked_once_or_subscribed_to(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    ask(atlantic, "35=g|335=T1|263=0|");
+    peer_expect(atlantic, "35=h|335=T1|336=LONJA|325=N|340=2|");
+    ask(balear, "35=g|335=T2|263=1|");
+    venue_set_state(venue, VENUE_CANCEL_ONLY);
+    peer_expect(balear, "35=h|335=T2|336=LONJA|325=Y|340=1|58=the venue takes cancels only|");
+    peer_expect_no(atlantic, "35=h|");
+    ask(balear, "35=g|335=T3|263=2|");
+    peer_expect(balear, "35=j|372=g|379=T3|380=1|");
+    ask(balear, "35=g|335=T2|263=2|");
+    venue_set_state(venue, VENUE_OPEN);
+    peer_expect_no(balear, "35=h|");
+    ask(balear, "35=e|324=T2|55=FISH|263=2|");
+    peer_expect(balear, "35=j|372=e|380=1|");
+}
+
 // ---- terms --------------------------------------------------------------------------------------
 
 static void an_iceberg_shows_a_slice_and_reports_the_whole(void **state)
@@ -572,6 +591,7 @@ int main(void)
         TEST(a_day_order_ends_with_the_day),
         TEST(auctions_take_orders_show_a_price_and_trade_at_it),
         TEST(security_status_is_asked_once_or_subscribed_to),
+        TEST(the_venues_state_is_asked_once_or_subscribed_to),
         TEST(an_iceberg_shows_a_slice_and_reports_the_whole),
         TEST(post_only_never_takes),
         TEST(self_trades_are_prevented_as_asked),

@@ -116,6 +116,13 @@ void venue_set_phase(struct venue *venue, uint8_t phase)
     core_apply(venue, &c);
 }
 
+void venue_set_state(struct venue *venue, uint8_t state)
+{
+    struct command c = by_admin(CMD_venue_state, 0);
+    c.body.venue_state.state = state;
+    core_apply(venue, &c);
+}
+
 void venue_trip_breaker(struct venue *venue, bool tripped)
 {
     struct command c = by_admin(CMD_breaker_set, 0);
@@ -270,9 +277,7 @@ void venue_open(struct venue *venue)
                                         .comp_id = i == 0 ? "ATLANTIC" : "BALEAR",
                                         .next_out = 1};
     }
-    struct command c = by_admin(CMD_venue_state, 0);
-    c.body.venue_state.state = VENUE_OPEN;
-    core_apply(venue, &c);
+    venue_set_state(venue, VENUE_OPEN);
     gateway_attach(venue);
 }
 

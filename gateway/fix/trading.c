@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/fix/market_status.h"
 #include "gateway/fix/report.h"
-#include "gateway/fix/security_status.h"
 
 enum outcome { DONE, WAITS };
 
@@ -77,7 +77,8 @@ void trading_refuse(struct session *session, const struct request *request,
         send_report(session, "r", &report);
         break;
     case REQUEST_SECURITY_STATUS:
-        ASSERT(false); // is never a command
+    case REQUEST_VENUE_STATUS:
+        ASSERT(false); // are never commands
     }
     if (request->gateway_seq != 0 && request_takes_id(request))
         mean(session, &request->client_id, 0);
@@ -367,7 +368,8 @@ static enum outcome take(struct session *session, struct request *request)
     case REQUEST_MASS_STATUS:
         return take_mass_status(session, request);
     case REQUEST_SECURITY_STATUS:
-        break; // has been answered
+    case REQUEST_VENUE_STATUS:
+        break; // have been answered
     }
     ASSERT(false);
     return DONE;
@@ -400,8 +402,8 @@ enum fix_taken trading_on_message(struct session *session, const struct fix_mess
         *wrong_tag = (uint32_t)refusal.argument;
         return FIX_VALUE_REFUSED;
     }
-    if (request.kind == REQUEST_SECURITY_STATUS)
-        return security_status_requested(session, &request, &refusal, wrong_tag);
+    if (request.kind == REQUEST_SECURITY_STATUS || request.kind == REQUEST_VENUE_STATUS)
+        return market_status_requested(session, &request, &refusal, wrong_tag);
     if (refusal.missing)
         refuse_missing(session, &request, refusal.argument);
     else if (refusal.code != REJECT_NONE)

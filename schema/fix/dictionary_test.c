@@ -234,7 +234,7 @@ static void every_message_is_the_standards(void **state)
             message_check(both, at);
             count++;
         }
-    assert_int_equal(count, 19);
+    assert_int_equal(count, 21);
 }
 
 static int set_up(void **state)

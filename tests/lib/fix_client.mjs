@@ -161,6 +161,8 @@ export class FixClient {
     this.send('e', { SecurityStatusReqID: id, Instrument: { Symbol: symbol }, SubscriptionRequestType: type })
   }
 
+  venueStatus ({ id, type = '0' }) { this.send('g', { TradSesReqID: id, SubscriptionRequestType: type }) }
+
   async close () {
     if (!this.up) return
     this.session.done()

@@ -260,6 +260,8 @@ export async function fixTerms (suite, venue) {
     }
     b.client.securityStatus({ id: 'fish', symbol: 'FISH' })
     await b.expect('f', { SecurityStatusReqID: 'fish', SecurityTradingStatus: 20 })
+    b.client.venueStatus({ id: 'open?' })
+    await b.expect('h', { TradSesReqID: 'open?', TradingSessionID: 'LONJA', TradSesStatus: 2 })
   })
 
   await suite.test('FIX: what does not go together is refused with the code that says why', async () => {
