@@ -52,6 +52,8 @@ static void tell_aborted(int number)
     fprintf(stderr, "%s: seed %" PRIu64 ", command %" PRIu64 "\n%s\n", opened->program,
             opened->seed, opened->sequence, text);
     tell_orders(&opened->naive);
+    if (opened->on_abort != NULL)
+        opened->on_abort();
 }
 
 static void check_events(const struct beside *beside)

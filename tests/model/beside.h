@@ -62,6 +62,7 @@ struct beside {
     uint32_t incarnations[GATEWAY_COUNT];
     uint64_t gateway_seq;
     struct coverage coverage;
+    void (*on_abort)(void); // says how it came to that; NULL = nothing more to say
     struct command command;
 };
 

@@ -1,5 +1,4 @@
 #include "tests/model/generator.h"
-#include <stdlib.h>
 
 __extension__ typedef __int128 wide;
 
@@ -746,7 +745,7 @@ static void make_instrument_set(struct generator *generator, struct beside *besi
         terms.flags ^= INSTRUMENT_SELL_UNSETTLED;
     if (chance(generator, 10))
         terms.breaker_bps = 0;
-    if (chance(generator, 20) && getenv("NOTICK") == NULL)
+    if (chance(generator, 20))
         terms.tick *= 2;
     if (chance(generator, 3))
         terms.fee_bps = 30;
