@@ -102,19 +102,17 @@ static inline struct trade_evt *emit_trade(struct turn *turn, const struct match
 // ---- the auction's trade
 // -------------------------------------------------------------------------
 
-static void auction_fill(struct engine *engine, struct instrument *instrument, uint32_t place,
-                         int64_t notional)
+static void auction_fill(struct engine *engine, struct instrument *instrument, uint32_t place)
 {
-    if (order_at(&engine->pool, place)->leaves == 0) {
+    if (order_at(&engine->pool, place)->leaves == 0)
         engine_order_end(engine, instrument, place);
-        return;
-    }
-    engine->pool.cold[place].filled_notional += notional;
-    engine_order_show(engine, place);
+    else
+        engine_order_show(engine, place);
 }
 
 uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, uint32_t buyer,
-                             uint32_t seller, int64_t quantity, int64_t price)
+                             uint32_t seller, int64_t quantity, int64_t price,
+                             int64_t *notional)
 {
     struct engine *engine = turn->engine;
     struct order *buys = order_at(&engine->pool, buyer);
@@ -135,8 +133,9 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     bool buyer_makes = buys->id < sells->id;
     emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
         TRADE_AUCTION;
-    auction_fill(engine, instrument, buyer, match.notional);
-    auction_fill(engine, instrument, seller, match.notional);
+    auction_fill(engine, instrument, buyer);
+    auction_fill(engine, instrument, seller);
+    *notional = match.notional;
     return 0;
 }
 

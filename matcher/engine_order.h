@@ -77,10 +77,11 @@ CHECKED bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t a
 // maker is the order with the lower id), lowers what is open. What is filled leaves, what remains
 // of an iceberg shows its next slice in its place. Returns 0; or with nothing done the side of the
 // party whose counters of the ledger would pass their bound (the buyer is looked at first). Last
-// price and stops are the caller's.
+// price and stops are the caller's; so is filled_notional of who is left, by *notional: most are
+// not, and their cold halves need not be touched.
 CHECKED uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument,
                                      uint32_t buyer, uint32_t seller, int64_t quantity,
-                                     int64_t price);
+                                     int64_t price, int64_t *notional);
 
 // ---- engine_stop.c (others: engine_state.h)
 // ------------------------------------------------------------

@@ -5,6 +5,8 @@
 // that the last price meets are triggered and take their turn. Every step that writes events asks
 // for room first: what does not fit goes on in the next command, from engine->resumed, at the step
 // and the order where it stopped.
+#include <string.h>
+
 #include "matcher/auction.h"
 #include "matcher/engine_state.h"
 
@@ -100,6 +102,8 @@ struct uncross {
     int64_t price;
     uint32_t market[2]; // the first market order of a side that has not been passed over
     uint32_t ahead[2];  // an order of the book some places behind: see uncross_fetch
+    uint32_t party[2];  // who trades; 0 = the next one
+    int64_t filled[2];  // of the parties, so far
 };
 
 static bool uncross_allows(const struct uncross *uncross, uint8_t side, uint32_t place)
@@ -133,7 +137,6 @@ static void uncross_fetch(struct uncross *uncross, uint32_t i)
     __builtin_prefetch(&pool->orders[order->before], 1);
     __builtin_prefetch(&pool->orders[order->after], 1);
     __builtin_prefetch(order_index_recent(&pool->index, order->id), 1);
-    __builtin_prefetch(&pool->cold[ahead], 1);
     uint32_t next = order_book_next(pool, &uncross->instrument->sides[i], ahead);
     __builtin_prefetch(&pool->orders[next], 1);
     uncross->ahead[i] = next;
@@ -155,9 +158,8 @@ static struct uncross uncross_begin(struct engine *engine, struct instrument *in
 }
 
 // The party is about to leave the book.
-static void uncross_pass(struct uncross *uncross, uint8_t side, uint32_t place)
+static void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t place)
 {
-    uint32_t i = side - SIDE_BUY;
     if (uncross->market[i] == place)
         uncross->market[i] = uncross->engine->pool.terms[place].after;
     uncross_fetch(uncross, i);
@@ -165,29 +167,59 @@ static void uncross_pass(struct uncross *uncross, uint8_t side, uint32_t place)
         uncross_fetch(uncross, i);
 }
 
-static void uncross_trade(struct turn *turn, struct uncross *uncross, struct pending_rec *change,
-                          uint32_t buyer, uint32_t seller)
+// Who trades now: the one that traded last, as long as something of it is left.
+static bool uncross_parties(struct uncross *uncross)
+{
+    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
+        uint32_t i = side - SIDE_BUY;
+        if (uncross->party[i] != 0)
+            continue;
+        uncross->party[i] = uncross_party(uncross, side);
+        uncross->filled[i] = 0;
+    }
+    return uncross->party[0] != 0 && uncross->party[1] != 0;
+}
+
+// Nothing of the party on this side is left any more, or will be.
+static void uncross_leave(struct uncross *uncross, uint32_t i)
+{
+    uncross_pass(uncross, i, uncross->party[i]);
+    uncross->party[i] = 0;
+}
+
+static void uncross_trade(struct turn *turn, struct uncross *uncross, struct pending_rec *change)
 {
     const struct order_pool *pool = &turn->engine->pool;
-    int64_t buys = order_open(pool, buyer);
-    int64_t sells = order_open(pool, seller);
-    int64_t quantity = buys < sells ? buys : sells;
+    const uint32_t party[2] = {uncross->party[0], uncross->party[1]};
+    const int64_t open[2] = {order_open(pool, party[0]), order_open(pool, party[1])};
+    int64_t quantity = open[0] < open[1] ? open[0] : open[1];
     quantity = quantity < change->quantity ? quantity : change->quantity;
-    struct uncross before = *uncross;
-    if (quantity == buys)
-        uncross_pass(uncross, SIDE_BUY, buyer);
-    if (quantity == sells)
-        uncross_pass(uncross, SIDE_SELL, seller);
-    uint8_t full =
-        engine_trade_auction(turn, uncross->instrument, buyer, seller, quantity, change->price);
+    const uint32_t market[2] = {uncross->market[0], uncross->market[1]};
+    for (uint32_t i = 0; i < 2; i++)
+        if (quantity == open[i])
+            uncross_leave(uncross, i);
+    int64_t notional = 0;
+    uint8_t full = engine_trade_auction(turn, uncross->instrument, party[0], party[1], quantity,
+                                        change->price, &notional);
     if (full == 0) {
         change->quantity -= quantity;
         change->step = STEP_TRADED;
+        uncross->filled[0] += notional;
+        uncross->filled[1] += notional;
         return;
     }
-    *uncross = before;
-    uncross_pass(uncross, full, full == SIDE_BUY ? buyer : seller);
-    engine_cancel(turn, full == SIDE_BUY ? buyer : seller, CANCEL_LIMIT);
+    memcpy(uncross->market, market, sizeof market);
+    memcpy(uncross->party, party, sizeof party);
+    uncross_leave(uncross, full - SIDE_BUY);
+    engine_cancel(turn, party[full - SIDE_BUY], CANCEL_LIMIT);
+}
+
+// What has been filled of those that are left.
+static void uncross_note(struct uncross *uncross)
+{
+    for (uint32_t i = 0; i < 2; i++)
+        if (uncross->party[i] != 0)
+            uncross->engine->pool.cold[uncross->party[i]].filled_notional += uncross->filled[i];
 }
 
 // False if the events ran out.
@@ -195,16 +227,15 @@ static bool uncross_run(struct turn *turn, struct instrument *instrument,
                         struct pending_rec *change)
 {
     struct uncross uncross = uncross_begin(turn->engine, instrument, change->price);
-    while (change->quantity > 0) {
-        uint32_t buyer = uncross_party(&uncross, SIDE_BUY);
-        uint32_t seller = uncross_party(&uncross, SIDE_SELL);
-        if (buyer == 0 || seller == 0)
+    bool all = true;
+    while (change->quantity > 0 && uncross_parties(&uncross)) {
+        all = has_room(turn);
+        if (!all)
             break;
-        if (!has_room(turn))
-            return false;
-        uncross_trade(turn, &uncross, change, buyer, seller);
+        uncross_trade(turn, &uncross, change);
     }
-    return true;
+    uncross_note(&uncross);
+    return all;
 }
 
 // ---- step 3: leftovers
