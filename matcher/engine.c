@@ -78,6 +78,9 @@ static bool within(uint32_t value, uint32_t least, uint32_t most)
     return value >= least && value <= most;
 }
 
+// All bands of a tick table, and some: a command that cannot go on in another fits.
+enum { COMMAND_EVENTS_LEAST = TICK_BANDS_MAX + 8 };
+
 static bool limits_valid(const struct engine_limits *limits)
 {
     return within(limits->accounts_max, ACCOUNT_VENUE_MAX + 1, 1u << 24) &&
@@ -88,7 +91,7 @@ static bool limits_valid(const struct engine_limits *limits)
            within(limits->balances_max, 16, 1u << 27) && within(limits->orders_max, 16, 1u << 27) &&
            within(limits->levels_max, 16, 1u << 27) && within(limits->stops_max, 1, 1u << 27) &&
            within(limits->trailing_stops_max, 1, 1u << 27) &&
-           within(limits->command_events_max, 64, 1u << 20);
+           within(limits->command_events_max, COMMAND_EVENTS_LEAST, 1u << 20);
 }
 
 size_t engine_bytes(const struct engine_limits *limits)

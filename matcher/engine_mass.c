@@ -199,15 +199,6 @@ void engine_order_mass_cancel(struct turn *turn)
 // ---- status
 // ----------------------------------------------------------------------------------------
 
-static uint8_t state_of(const struct order *order)
-{
-    if ((order->marks & ORDER_MARK_STOP) != 0)
-        return ORDER_STATE_PENDING_STOP;
-    if ((order->marks & ORDER_MARK_TRIGGERED) != 0)
-        return ORDER_STATE_TRIGGERED;
-    return (order->marks & ORDER_MARK_CLOSE) != 0 ? ORDER_STATE_PENDING_CLOSE : ORDER_STATE_OPEN;
-}
-
 static void emit_status(struct turn *turn, uint32_t place)
 {
     const struct order_pool *pool = &turn->engine->pool;
@@ -224,7 +215,7 @@ static void emit_status(struct turn *turn, uint32_t place)
     out->side = order->side;
     out->type = cold->type;
     out->tif = cold->tif;
-    out->state = state_of(order);
+    out->state = order_state(order);
     memcpy(out->client_id, cold->client_id, sizeof out->client_id);
 }
 

@@ -13,6 +13,16 @@ static inline int64_t order_open(const struct order_pool *pool, uint32_t place)
            ((order->marks & ORDER_MARK_ICEBERG) != 0 ? pool->terms[place].hidden : 0);
 }
 
+// enum order_state: the one of its containers that it is in.
+static inline uint8_t order_state(const struct order *order)
+{
+    if ((order->marks & ORDER_MARK_STOP) != 0)
+        return ORDER_STATE_PENDING_STOP;
+    if ((order->marks & ORDER_MARK_TRIGGERED) != 0)
+        return ORDER_STATE_TRIGGERED;
+    return (order->marks & ORDER_MARK_CLOSE) != 0 ? ORDER_STATE_PENDING_CLOSE : ORDER_STATE_OPEN;
+}
+
 // What a quantity of an order holds: cash at its price (buy), or the tokens themselves.
 static inline int64_t order_hold(const struct instrument *instrument, const struct order *order,
                                  int64_t quantity)

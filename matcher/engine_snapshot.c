@@ -145,15 +145,6 @@ static int save_balances(const struct engine *engine, const struct saver *saver)
     return 0;
 }
 
-static uint8_t order_state(const struct order *order)
-{
-    if ((order->marks & ORDER_MARK_STOP) != 0)
-        return ORDER_STATE_PENDING_STOP;
-    if ((order->marks & ORDER_MARK_TRIGGERED) != 0)
-        return ORDER_STATE_TRIGGERED;
-    return (order->marks & ORDER_MARK_CLOSE) != 0 ? ORDER_STATE_PENDING_CLOSE : ORDER_STATE_OPEN;
-}
-
 static int save_terms(const struct saver *saver, const struct order *order,
                       const struct order_terms *terms)
 {
