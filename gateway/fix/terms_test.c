@@ -552,6 +552,116 @@ static void terms_survive_a_kill_and_a_reset(void **state)
     peer_expect(atlantic, "35=8|11=A2|150=I|40=P|18=a|211=2|99=98|636=N|");
 }
 
+// ---- crashes ------------------------------------------------------------------------------------
+
+// What a report says, without what differs when it is told again.
+static void essence(char out[1024], const char *message)
+{
+    static const char *const changing[] = {"8=", "9=", "10=", "34=", "43=", "52=", "97=", "122="};
+    out[0] = 0;
+    while (*message != 0) {
+        size_t bytes = strcspn(message, "|") + 1;
+        bool keep = true;
+        for (size_t i = 0; i < sizeof changing / sizeof changing[0]; i++)
+            keep = keep && strncmp(message, changing[i], strlen(changing[i])) != 0;
+        if (keep)
+            strncat(out, message, bytes);
+        message += bytes;
+    }
+}
+
+static unsigned count_same(const struct peer *peer, size_t from, const char *report)
+{
+    unsigned count = 0;
+    char text[1024];
+    for (size_t i = from; i < peer->heard_count; i++) {
+        essence(text, peer->heard[i]);
+        count += strcmp(text, report) == 0;
+    }
+    return count;
+}
+
+// Every kind of report, with terms that come by the event behind.
+static void live_a_full_day(struct venue *venue)
+{
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    trade_at_100(venue);
+    order(atlantic, "11=A1|54=2|38=2|40=4|99=99|44=98|59=6|432=20991231|2362=3|");
+    replace(atlantic, "41=A1|11=A2|54=2|38=3|40=4|99=99|44=98.5|59=6|432=20991231|");
+    order(atlantic, "11=A3|54=2|38=1|40=P|18=a|211=1|");
+    order(atlantic, "11=A4|54=2|38=9|40=2|44=101|111=2|");
+    order(balear, "11=B1|54=1|38=3|40=2|44=101|");
+    replace(atlantic, "41=A4|11=A5|54=2|38=8|40=2|44=101|111=1|");
+    order(atlantic, "11=A6|54=1|38=2|40=2|44=101|2964=4|"); // takes 2 off the iceberg
+    order(balear, "11=B2|54=1|38=2|40=2|44=99|");
+    order(atlantic, "11=A7|54=2|38=1|40=2|44=99|");                // triggers A2 and A3
+    replace(atlantic, "41=A5|11=A8|54=2|38=3|40=2|44=101|111=1|"); // what is filled: cancelled
+    order(atlantic, "11=A9|54=1|38=1|40=2|44=97|");
+    venue_set_phase(venue, PHASE_CLOSING_AUCTION);
+    order(atlantic, "11=C1|54=2|38=1|40=1|59=7|");
+    order(balear, "11=B3|54=1|38=1|40=2|44=98.5|59=7|");
+    venue_set_phase(venue, PHASE_CLOSED); // an auction; A9 expires
+    cancel(atlantic, "41=A2|11=C2|54=2|");
+}
+
+static size_t file_read(const char *path, char *out, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t bytes = fread(out, 1, size, file);
+    fclose(file);
+    assert_true(bytes > 0 && bytes < size);
+    return bytes;
+}
+
+static void file_write(const char *path, const char *bytes, size_t count)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, count, file), count);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void relive(struct venue *venue)
+{
+    struct peer *atlantic = &venue->peers[0];
+    venue_restart_gateway(venue, false);
+    atlantic->next_out = view_session_last_seq(venue->view, 1) + 1;
+    peer_connect(atlantic, "");
+    peer_send(atlantic, "35=2|7=1|16=0|");
+    while (session_resend_some(atlantic->session, 100000, clock_wall_ns(&clock_system)))
+        ;
+}
+
+static void what_a_crash_takes_is_told_again_the_same_and_once(void **state)
+{
+    static char kept[65536];
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    live_a_full_day(venue);
+    for (const char *types = "0F45LDC"; *types != 0; types++) {
+        char type[] = "35=8|150=?|";
+        type[9] = *types;
+        assert_true(count_from(atlantic, 0, type) > 0);
+    }
+    char path[256];
+    snprintf(path, sizeof path, "%s/fix/1/messages-1", venue->folder);
+    size_t bytes = file_read(path, kept, sizeof kept), told = atlantic->heard_count;
+    for (size_t cut = 0; cut < 12; cut++) {
+        file_write(path, kept, bytes - bytes * cut / 12); // at times a torn record
+        size_t from = atlantic->heard_count;
+        relive(venue);
+        for (size_t i = 0; i < told; i++) {
+            char report[1024];
+            essence(report, atlantic->heard[i]);
+            if (message_has(atlantic->heard[i], "35=8|"))
+                assert_int_equal(count_same(atlantic, from, report), 1);
+        }
+        assert_int_equal(count_from(atlantic, from, "35=8|"),
+                         count_from(atlantic, 0, "35=8|") - count_from(atlantic, told, "35=8|"));
+    }
+}
+
 // ---- times --------------------------------------------------------------------------------------
 
 static void times_that_do_not_exist_are_none(void **state)
@@ -602,6 +712,7 @@ int main(void)
         TEST(status_of_all_of_one_side_of_none),
         TEST(an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended),
         TEST(terms_survive_a_kill_and_a_reset),
+        TEST(what_a_crash_takes_is_told_again_the_same_and_once),
         cmocka_unit_test(times_that_do_not_exist_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
