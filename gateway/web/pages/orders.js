@@ -40,8 +40,10 @@ function Status({ order }) {
 }
 
 function Kind({ order }) {
-  const more = [order.display_quantity && 'iceberg', order.post_only && 'post only', order.minimum_quantity && 'minimum'].filter(Boolean);
-  return html`${TYPES[order.order_type]?.name ?? order.order_type}${more.map((m) => html` <small class="mark">${m}</small>`)}`;
+  const valid = order.tif === 'day' ? '' : order.expire_time ? `GTD ${day.format(new Date(order.expire_time))}` : TIF_SHORT[order.tif];
+  const more = [valid, order.display_quantity && 'iceberg', order.post_only && 'post only', order.minimum_quantity && 'minimum'].filter(Boolean);
+  const title = order.expire_time ? moment.format(new Date(order.expire_time)) : TIFS[order.tif];
+  return html`<span title=${title}>${TYPES[order.order_type]?.name ?? order.order_type}${more.map((m) => html` <small class="mark">${m}</small>`)}</span>`;
 }
 
 function Row({ venue, order, onError }) {
@@ -84,7 +86,6 @@ function Row({ venue, order, onError }) {
     <td class="number quantity">${amending ? html`${edit('quantity', 'quantity')}${may.display_quantity ? html` <small>show</small> ${edit('display_quantity', 'slice')}` : ''}`
       : html`${show(filled)} <small>of</small> ${show(order.quantity)}${order.display_quantity ? html` <small title="shown at a time">show ${show(order.display_quantity)}</small>` : ''}`}</td>
     <td class="state"><${Status} order=${order} /></td>
-    <td title=${order.expire_time ? moment.format(new Date(order.expire_time)) : TIFS[order.tif]}>${order.expire_time ? day.format(new Date(order.expire_time)) : TIF_SHORT[order.tif]}</td>
     <td class="act">${!live ? '' : amending
       ? html`<button class="quiet save" disabled=${busy} onClick=${() => amend()}>Save</button> <button class="quiet" onClick=${() => setDraft(null)}>Back</button>`
       : html`<button class="quiet amend" disabled=${busy} onClick=${() => setDraft(may)} aria-label=${`amend order ${order.order}`}>Amend</button>
@@ -99,7 +100,7 @@ export function Orders({ venue }) {
   const orders = [...venue.orders.values()].sort((a, b) => (a.leaves === '0') - (b.leaves === '0') || (BigInt(a.order) < BigInt(b.order) ? 1 : -1));
   if (!orders.length) return html`<p class="empty">No orders. A click on a price of the book begins one.</p>`;
   const live = orders.filter((o) => o.leaves !== '0').length;
-  return html`<table class="own-orders"><thead><tr><th>Time</th><th>Token</th><th>Side</th><th>Type</th><th class="number">Trigger</th><th class="number">Price</th><th class="number">Filled</th><th>Status</th><th>Valid</th>
+  return html`<table class="own-orders"><thead><tr><th>Time</th><th>Token</th><th>Side</th><th>Type</th><th class="number">Trigger</th><th class="number">Price</th><th class="number">Filled</th><th>Status</th>
       <th class="act">${live > 1 ? html`<button class="quiet" onClick=${() => venue.ask('cancel_all').catch(setError)}>Cancel all</button>` : ''}</th></tr></thead>
     <tbody>${orders.map((o) => html`<${Row} key=${o.order} venue=${venue} order=${o} onError=${setError} />`)}</tbody></table>
     <${Reject} error=${error} />`;

@@ -8,6 +8,7 @@ const ANSWER_MS = 10000;
 const TRADES_MAX = 200;
 const DONE_ORDERS_MAX = 30;
 const CHANNELS = ['book', 'trades', 'auction', 'statistics'];
+const TRAILING_MS = 400;
 const TOKEN_KEY = 'lonja.token';
 
 export class Venue {
@@ -163,6 +164,7 @@ export class Venue {
     const last = message.trades.at(-1);
     const instrument = this.instruments.get(message.symbol);
     if (last && instrument) instrument.last_price = last.price;
+    if (last && !message.snapshot) this.askTrailing();
   }
 
   on_auction(message) {
@@ -172,6 +174,20 @@ export class Venue {
   on_statistics(message) {
     if (message.symbol === this.symbol) this.statistics = message.statistics;
   }
+
+  // A trailing stop's trigger moves with the trades, without a word: it is asked for.
+  askTrailing() {
+    if (this.trailingAsked) return;
+    this.trailingAsked = true;
+    setTimeout(() => {
+      this.trailingAsked = false;
+      for (const o of this.orders.values())
+        if (o.order_type === 'trailing_stop' && o.status === 'pending_stop' && o.symbol === this.symbol)
+          this.ask('order_status', { order: o.order }).catch(() => {});
+    }, TRAILING_MS);
+  }
+
+  on_order_status(message) { this.on_order(message); }
 
   on_instrument(message) {
     const before = this.instruments.get(message.instrument.symbol);
@@ -234,8 +250,10 @@ export class Venue {
     this.orders = new Map(message.orders.map((o) => [o.order, o]));
   }
 
-  on_order(message) {
-    this.orders.set(message.order.order, message.order);
+  // What an order no longer has (a trigger that was met, a minimum of entry) stays readable.
+  on_order({ order }) {
+    const { minimum_quantity, stop_price, trail_offset } = this.orders.get(order.order) ?? {};
+    this.orders.set(order.order, { minimum_quantity, stop_price, trail_offset, ...order });
     this.forgetDone();
   }
 
