@@ -56,7 +56,7 @@ void statistics_apply(struct statistics *statistics, const struct event *event)
     switch (event->header.type) {
     case EVT_instrument_changed:
         statistics->token_scale = event->body.instrument_changed.token_scale;
-        if (statistics->phase == 0)
+        if (statistics->phase == 0) // a new one is closed
             statistics->phase = PHASE_CLOSED;
         break;
     case EVT_instrument_state:

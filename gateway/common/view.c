@@ -139,6 +139,7 @@ static void set_instrument(struct view *view, const void *record)
     struct view_instrument *instrument = &view->instruments[terms.instrument].instrument;
     instrument->terms = terms;
     instrument->state.instrument = instrument->rules.instrument = terms.instrument;
+    view->instruments[terms.instrument].statistics.token_scale = terms.token_scale;
 }
 
 static struct instrument_entry *instrument_entry(struct view *view, uint32_t instrument)
@@ -377,7 +378,7 @@ static void load_meta(struct view *view, const struct meta_rec *meta)
     view->day = meta->time_ns / DAY_NS;
 }
 
-static bool load_record(void *context, const struct snapshot_record *record)
+bool view_load_record(void *context, const struct snapshot_record *record)
 {
     struct view *view = context;
     switch ((enum snapshot_type)record->header.type) {
@@ -477,7 +478,7 @@ static void forget_old_auctions(struct view *view)
 uint64_t view_load(struct view *view, const struct boot *boot)
 {
     ASSERT(view->sequence == 0);
-    uint64_t sequence = follower_load_snapshot(boot, load_record, view);
+    uint64_t sequence = follower_load_snapshot(boot, view_load_record, view);
     if (sequence > 0)
         load_from_tape(view, boot);
     forget_old_auctions(view);

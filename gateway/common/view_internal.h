@@ -62,6 +62,7 @@ struct view {
 };
 
 // view.c
+bool view_load_record(void *view, const struct snapshot_record *record); // always true
 void view_post(struct view *view, const struct event *event, uint32_t instrument);
 
 // view_orders.c: what an event does to orders and books.

@@ -5,7 +5,8 @@
 //
 // What no event tells is derived as the engine does it: which stops a trade's price moves or meets
 // (rulebook 5), and that a triggered order which could still trade at a command's end waits for the
-// continuation.
+// continuation. The one thing that cannot be derived: a trailing stop that stayed where it was
+// because the engine's pool of levels was full; until its next event the view has it further on.
 #include "gateway/common/view_internal.h"
 
 #include <string.h>
@@ -372,7 +373,8 @@ void view_order_terms(struct view *view, const struct order_terms_evt *terms)
     uint32_t place = must_find(view, terms->order);
     struct order_entry *entry = entry_at(view, place);
     struct view_order *order = &entry->order;
-    ASSERT(entry->place != PLACE_STOPS || order->stop_price == terms->stop_price);
+    if (entry->place == PLACE_STOPS && order->stop_price != terms->stop_price)
+        stop_moves(view, place, terms->stop_price); // a full pool of levels had held it back
     order->stop_price = terms->stop_price;
     order->trail_offset = terms->trail_offset;
     order->display = terms->display_quantity;
@@ -611,8 +613,8 @@ void view_book_orders(const struct view *view, uint32_t instrument, uint8_t side
 static bool digest_order(void *context, const struct view_order *order)
 {
     uint64_t *digest = context;
-    uint64_t record[16] = {order->order, (uint64_t)order->price, (uint64_t)order->shown,
-                           order->side};
+    uint64_t record[16] = {order->side, order->order, (uint64_t)order->price,
+                           (uint64_t)order->shown};
     *digest = digest_record(*digest, record);
     return true;
 }
