@@ -1,7 +1,6 @@
 #include "gateway/fix/answers.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -87,127 +86,114 @@ static bool of_the_mass(const struct desk *desk, const struct event *event)
             event->header.gateway_seq == request->gateway_seq);
 }
 
-static void mass_begin(struct desk *desk, const struct request *flight)
+// The open orders that the request means.
+struct scope {
+    const struct desk *desk;
+    const struct request *request;
+    uint32_t member; // of the session that asks
+    uint32_t count;
+};
+
+static void visit_scope(void *context, const struct view_order *order)
 {
-    desk->mass.request = *flight;
-    desk->mass.cancelled = 0;
-    desk->mass.state_count = 0;
+    struct scope *scope = context;
+    const struct request *request = scope->request;
+    const struct session_rec *session = view_session(scope->desk->view, order->session);
+    bool whose = request->scope == SCOPE_MEMBER
+                     ? session != NULL && session->member == scope->member
+                     : order->session == request->session;
+    scope->count += whose && (request->account == 0 || request->account == order->account) &&
+                    (request->instrument == 0 || request->instrument == order->instrument) &&
+                    (request->side == 0 || request->side == order->side);
 }
 
-static void mass_keep_state(struct mass_answer *mass, const struct event *event)
+static uint32_t count_scope(const struct desk *desk, const struct request *request)
 {
-    if (mass->state_count == mass->state_capacity) {
-        mass->state_capacity = mass->state_capacity == 0 ? 64 : mass->state_capacity * 2;
-        mass->states = realloc(mass->states, mass->state_capacity * sizeof *mass->states);
-        ASSERT(mass->states != NULL);
-    }
-    mass->states[mass->state_count++] = *event;
+    const struct session_rec *own = view_session(desk->view, request->session);
+    struct scope scope = {
+        .desk = desk, .request = request, .member = own != NULL ? own->member : 0};
+    for (uint32_t account = 1; account <= desk->accounts_max; account++)
+        view_orders_of_account(desk->view, account, visit_scope, &scope);
+    return scope.count;
 }
 
-static void tell_states(struct desk *desk, struct session *session, const struct event *done)
+static void mass_begin(struct desk *desk, const struct request *flight, const struct event *event)
 {
-    const struct mass_answer *mass = &desk->mass;
-    for (size_t i = 0; i < mass->state_count; i++) {
-        const struct fix_order order = order_of_status(desk, &mass->states[i], session->id);
-        const struct happening what = {.exec_type = 'I',
-                                       .time_ns = mass->states[i].header.time_ns,
-                                       .sequence = mass->states[i].header.sequence,
-                                       .status_id = &mass->request.status_id,
-                                       .total = (uint32_t)mass->state_count,
-                                       .last = i + 1 == mass->state_count};
-        tell_status(desk, session, &order, &what);
-    }
-    if (mass->state_count > 0)
-        return;
+    bool tells = flight->kind == REQUEST_MASS_STATUS && event->header.type == EVT_order_status;
+    desk->mass =
+        (struct mass_answer){.request = *flight, .total = tells ? count_scope(desk, flight) : 0};
+}
+
+static void mass_end(struct desk *desk, const struct event *last)
+{
+    struct session *session = desk_find_session(desk, desk->mass.request.session);
+    free_id(desk, &desk->mass.request);
+    desk->mass = (struct mass_answer){0};
+    if (last->header.gateway == GATEWAY_CORE)
+        trading_retry(session);
+}
+
+// Told as they come, so that a peer that reads gets them all, however many they are.
+static void tell_one_of_many(struct desk *desk, const struct event *event)
+{
+    struct mass_answer *mass = &desk->mass;
+    const struct fix_order order = order_of_status(desk, event, mass->request.session);
+    mass->told++;
+    const struct happening what = {.exec_type = 'I',
+                                   .time_ns = event->header.time_ns,
+                                   .sequence = event->header.sequence,
+                                   .status_id = &mass->request.status_id,
+                                   .total = mass->total,
+                                   .last = mass->told == mass->total};
+    tell_status(desk, desk_find_session(desk, mass->request.session), &order, &what);
+    if (mass->told == mass->total)
+        mass_end(desk, event);
+}
+
+static void tell_none(struct desk *desk, const struct event *done)
+{
     struct report report;
-    report_no_orders(&report, &mass->request, done->header.time_ns);
-    send_report(session, "8", &report, (struct store_reference){0});
+    report_no_orders(&report, &desk->mass.request, done->header.time_ns);
+    send_report(desk_find_session(desk, desk->mass.request.session), "8", &report,
+                (struct store_reference){0});
+    mass_end(desk, done);
 }
 
-static void tell_mass_cancelled(struct desk *desk, struct session *session,
-                                const struct event *done)
+static void tell_mass_cancelled(struct desk *desk, const struct event *done)
 {
     struct report report;
     char exec_id[48];
     const struct store_reference reference = desk_reference(done, 0);
     report_exec_id(exec_id, &reference);
     report_mass_cancel(&report, &desk->mass.request, &(struct rejection){.code = REJECT_NONE},
-                       desk->mass.cancelled, exec_id, done->header.time_ns);
-    send_report(session, "r", &report, reference);
+                       desk->mass.told, exec_id, done->header.time_ns);
+    send_report(desk_find_session(desk, desk->mass.request.session), "r", &report, reference);
+    mass_end(desk, done);
 }
 
-static void mass_end(struct desk *desk, const struct event *done)
-{
-    struct mass_answer *mass = &desk->mass;
-    struct session *session = desk_find_session(desk, mass->request.session);
-    free_id(desk, &mass->request);
-    if (mass->request.kind == REQUEST_MASS_CANCEL)
-        tell_mass_cancelled(desk, session, done);
-    else
-        tell_states(desk, session, done);
-    free(mass->states); // it may have been long
-    *mass = (struct mass_answer){0};
-    if (done->header.gateway == GATEWAY_CORE)
-        trading_retry(session);
-}
-
-// Every command of a large one ends with `done`, and only a full one is followed by another: if
-// there is still an order that the request means.
-struct rest {
-    const struct desk *desk;
-    const struct request *request;
-    uint32_t member; // of the session that asks
-    uint64_t order;  // the last one told: ids ascend
-    bool found;
-};
-
-static bool means(const struct rest *rest, const struct view_order *order)
-{
-    const struct request *request = rest->request;
-    const struct session_rec *session = view_session(rest->desk->view, order->session);
-    bool in_scope = request->scope == SCOPE_MEMBER
-                        ? session != NULL && session->member == rest->member
-                        : order->session == request->session;
-    return in_scope && order->order > rest->order &&
-           (request->account == 0 || request->account == order->account) &&
-           (request->instrument == 0 || request->instrument == order->instrument) &&
-           (request->side == 0 || request->side == order->side);
-}
-
-static void visit_rest(void *context, const struct view_order *order)
-{
-    struct rest *rest = context;
-    rest->found = rest->found || means(rest, order);
-}
-
+// Every command of a large mass cancel ends with `done`; another one follows only a full one, and
+// only if it has left something.
 static bool goes_on(const struct desk *desk, const struct event *done)
 {
-    const struct mass_answer *mass = &desk->mass;
-    const struct session_rec *own = view_session(desk->view, mass->request.session);
-    if (done->header.index + 1 < desk->command_events_max || own == NULL)
-        return false;
-    struct rest rest = {.desk = desk, .request = &mass->request, .member = own->member};
-    if (mass->state_count > 0)
-        rest.order = mass->states[mass->state_count - 1].body.order_status.order;
-    for (uint32_t account = 1; account <= desk->accounts_max && !rest.found; account++)
-        view_orders_of_account(desk->view, account, visit_rest, &rest);
-    return rest.found;
+    return done->header.index + 1 == desk->command_events_max &&
+           count_scope(desk, &desk->mass.request) > 0;
 }
 
 static void mass_on_event(struct desk *desk, const struct event *event)
 {
     struct mass_answer *mass = &desk->mass;
     bool cancels = mass->request.kind == REQUEST_MASS_CANCEL;
+    uint8_t done = event->header.type == EVT_done ? event->body.done.command : 0;
     if (event->header.type == EVT_order_cancelled && cancels)
-        mass->cancelled++;
+        mass->told++;
     else if (event->header.type == EVT_order_status && !cancels)
-        mass_keep_state(mass, event);
+        tell_one_of_many(desk, event);
     else if (event->header.type == EVT_rejected)
         mass->request.gateway_seq = 0; // told as any refusal
-    else if (event->header.type == EVT_done &&
-             event->body.done.command == (cancels ? CMD_order_mass_cancel : CMD_order_status) &&
-             !goes_on(desk, event))
-        mass_end(desk, event);
+    else if (done == CMD_order_mass_cancel && cancels && !goes_on(desk, event))
+        tell_mass_cancelled(desk, event);
+    else if (done == CMD_order_status && !cancels && mass->total == 0)
+        tell_none(desk, event);
 }
 
 // ---- refusals by the engine ---------------------------------------------------------------------
@@ -344,7 +330,7 @@ void answers_on_event(struct desk *desk, const struct event *event)
     bool is_mass = flight != NULL &&
                    (flight->kind == REQUEST_MASS_CANCEL || flight->kind == REQUEST_MASS_STATUS);
     if (is_mass && event->header.index == 0)
-        mass_begin(desk, flight);
+        mass_begin(desk, flight, event);
     if (of_the_mass(desk, event))
         mass_on_event(desk, event);
     if (event->header.type == EVT_rejected)

@@ -107,7 +107,6 @@ static void desk_free(struct desk *desk)
     fix_dialect_destroy(desk->dialect);
     free(desk->sessions);
     free(desk->open);
-    free(desk->mass.states);
 }
 
 void desk_abandon(struct desk *desk)

@@ -44,9 +44,8 @@ struct untold {
 // the core's own, which come right behind it: one at a time is all there can be.
 struct mass_answer {
     struct request request; // gateway_seq 0 = none
-    uint32_t cancelled;
-    struct event *states; // order_status events, told when their number is known
-    size_t state_count, state_capacity;
+    uint32_t told;          // orders so far: cancelled, or their status told
+    uint32_t total;         // of a mass status
 };
 
 struct desk {
