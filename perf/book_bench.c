@@ -24,7 +24,7 @@
 #include "perf/report.h"
 #include "perf/workloads.h"
 
-enum { CONTESTANTS_MAX = 1 + BOOK_PEERS_MAX, ROUNDS_MAX = 9, P999_MAX_NS = 250 };
+enum { CONTESTANTS_MAX = 1 + BOOK_PEERS_MAX, ROUNDS_MAX = 9 };
 
 static const uint64_t operations_of[] = {300000, 5000000, 5000000}; // by enum report_length
 static const uint32_t rounds_of[] = {1, 5, 9};
