@@ -61,8 +61,7 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->sessions, limits->sessions_max + 1u);
     LAYOUT_ARRAY(&layout, engine->instruments, limits->instruments_max + 1u);
     LAYOUT_ARRAY(&layout, engine->tick_ranges, (limits->instruments_max + 1u) * TICK_RANGES);
-    LAYOUT_ARRAY(&layout, engine->schedules,
-                 (limits->instruments_max + 1u) * SCHEDULE_ENTRIES_MAX);
+    LAYOUT_ARRAY(&layout, engine->schedules, (limits->instruments_max + 1u) * SCHEDULE_ENTRIES_MAX);
     LAYOUT_ARRAY(&layout, engine->dated.heap, limits->orders_max + 1u);
     LAYOUT_ARRAY(&layout, engine->deadlines.heap, limits->instruments_max + 1u);
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
@@ -180,10 +179,10 @@ void turn_reject(struct turn *turn, const struct refusal *refusal)
     out->argument = refusal->argument;
     rejected_subject(turn->command, out);
     ASSERT(out->client_id_bytes <= CLIENT_ID_BYTES_MAX);
-    if (!client_id_is_plain(command_tail(turn->command), out->client_id_bytes))
+    if (!client_id_is_plain(turn->client_id, turn->client_id_bytes))
         out->client_id_bytes = 0; // it is what was refused
-    if (out->client_id_bytes != 0)
-        memcpy(out->client_id, command_tail(turn->command), out->client_id_bytes);
+    else
+        client_id_copy(out->client_id, turn);
 }
 
 void turn_done(struct turn *turn, bool repeated, uint32_t count)
@@ -259,13 +258,32 @@ static void engine_finish_load(struct engine *engine)
 }
 
 // The tail of an order's commands is a client id.
-static bool client_id_admit(const struct command *command, struct refusal *refusal)
+static void turn_client_id(struct turn *turn)
 {
-    if (command->header.type < CMD_order_new || command->header.type > CMD_order_status)
-        return true;
-    size_t bytes = command_tail_bytes(command);
-    ASSERT(bytes <= CLIENT_ID_BYTES_MAX);
-    return client_id_is_plain(command_tail(command), (uint32_t)bytes) ||
+    const struct command *command = turn->command;
+#define CLIENT_ID(name)                                                                            \
+    case CMD_##name:                                                                               \
+        turn->client_id = (const char *)command->body.bytes + sizeof(struct name##_cmd);           \
+        turn->client_id_bytes = command->body.name.client_id_bytes;                                \
+        break
+    switch (command->header.type) {
+        CLIENT_ID(order_new);
+        CLIENT_ID(order_cancel);
+        CLIENT_ID(order_amend);
+        CLIENT_ID(order_mass_cancel);
+        CLIENT_ID(order_new_terms);
+        CLIENT_ID(order_status);
+    default:
+        break;
+    }
+#undef CLIENT_ID
+    ASSERT(turn->client_id_bytes <= CLIENT_ID_BYTES_MAX);
+    ASSERT((uintptr_t)turn->client_id % 8 == 0); // it is read in words
+}
+
+static bool client_id_admit(const struct turn *turn, struct refusal *refusal)
+{
+    return client_id_is_plain(turn->client_id, turn->client_id_bytes) ||
            refuse(refusal, REJECT_MALFORMED, 0, 0, 0);
 }
 
@@ -296,8 +314,9 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
         turn.resumes = engine_resume(engine, header);
     engine->sequence = header->sequence;
     engine->time_ns = header->time_ns;
+    turn_client_id(&turn);
     struct refusal refusal;
-    if (engine_gateway_admit(&turn, &refusal) && client_id_admit(command, &refusal))
+    if (engine_gateway_admit(&turn, &refusal) && client_id_admit(&turn, &refusal))
         handlers[header->type](&turn);
     else
         turn_reject(&turn, &refusal);
@@ -311,8 +330,8 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
 uint64_t engine_next_deadline_ns(const struct engine *engine)
 {
     uint64_t dated_ns = timers_next_ns(&engine->dated);
-    uint64_t deadline_ns = engine->venue_state == VENUE_OPEN ? timers_next_ns(&engine->deadlines)
-                                                             : UINT64_MAX;
+    uint64_t deadline_ns =
+        engine->venue_state == VENUE_OPEN ? timers_next_ns(&engine->deadlines) : UINT64_MAX;
     return dated_ns < deadline_ns ? dated_ns : deadline_ns;
 }
 

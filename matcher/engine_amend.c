@@ -225,7 +225,6 @@ static bool amend_post_only(const struct engine *engine, const struct amend *ame
 static void emit_amended(struct turn *turn, const struct amend *amend, int64_t released, bool kept)
 {
     const struct order *order = amend->order;
-    uint8_t bytes = amend->body->client_id_bytes;
     struct order_amended_evt *out = &turn_emit(turn, EVT_order_amended)->body.order_amended;
     out->order = order->id;
     out->account = order->account;
@@ -234,10 +233,10 @@ static void emit_amended(struct turn *turn, const struct amend *amend, int64_t r
     out->leaves = amend->open;
     out->released = released;
     out->side = order->side;
-    out->client_id_bytes = bytes;
+    out->client_id_bytes = amend->body->client_id_bytes;
     out->priority_kept = kept;
     out->price = order->price;
-    client_id_copy(out->client_id, command_tail(turn->command), bytes);
+    client_id_copy(out->client_id, turn);
     const struct order_terms *terms = terms_of(turn->engine, amend->place);
     if (terms->stop_price != 0 || terms->trail_offset != 0 || terms->display != 0 ||
         terms->expire_ns != 0)
@@ -248,12 +247,11 @@ static void emit_amended(struct turn *turn, const struct amend *amend, int64_t r
 static void amend_write(const struct turn *turn, const struct amend *amend)
 {
     struct order_cold *cold = amend->cold;
-    uint8_t bytes = amend->body->client_id_bytes;
     amend->order->price = amend->price;
     cold->quantity = amend->quantity;
-    cold->client_id_bytes = bytes;
+    cold->client_id_bytes = amend->body->client_id_bytes;
     memset(cold->client_id, 0, sizeof(cold->client_id));
-    client_id_copy(cold->client_id, command_tail(turn->command), bytes);
+    client_id_copy(cold->client_id, turn);
     if ((amend->order->marks & ORDER_MARK_TERMS) == 0)
         return;
     struct order_terms *terms = &turn->engine->pool.terms[amend->place];

@@ -19,8 +19,7 @@ static bool taker_identify(const struct turn *turn, struct taker *taker, struct 
     const struct order_new_cmd *body = &turn->command->body.order_new;
     if (!engine_session_admit(turn, refusal))
         return false;
-    const struct session *session = engine_session(engine, turn->command->header.session);
-    if (!engine_session_has_account(engine, session, body->account))
+    if (!engine_session_has_account(engine, turn->session, body->account))
         return refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, body->account, 0);
     taker->instrument = engine_instrument(engine, body->instrument);
     if (taker->instrument == NULL)
@@ -285,7 +284,7 @@ static void emit_accepted(struct turn *turn, const struct taker *taker, int64_t 
     out->state = state_of(taker);
     out->self_match_id = taker->self_match_id;
     ASSERT(body->client_id_bytes > 0);
-    client_id_copy(out->client_id, command_tail(turn->command), body->client_id_bytes);
+    client_id_copy(out->client_id, turn);
 }
 
 void emit_terms(struct turn *turn, const struct order *order, const struct order_terms *terms,
@@ -305,7 +304,6 @@ void emit_terms(struct turn *turn, const struct order *order, const struct order
 void emit_cancelled(struct turn *turn, const struct order *order, int64_t open, int64_t released,
                     uint8_t reason)
 {
-    const struct command *command = turn->command;
     struct order_cancelled_evt *out = &turn_emit(turn, EVT_order_cancelled)->body.order_cancelled;
     out->order = order->id;
     out->account = order->account;
@@ -315,13 +313,10 @@ void emit_cancelled(struct turn *turn, const struct order *order, int64_t open, 
     out->side = order->side;
     out->reason = reason;
     out->price = order->price;
-    if (command->header.type == CMD_order_cancel)
-        out->client_id_bytes = command->body.order_cancel.client_id_bytes;
-    else if (reason == CANCEL_AMENDED)
-        out->client_id_bytes = command->body.order_amend.client_id_bytes;
-    else
+    if (turn->command->header.type != CMD_order_cancel && reason != CANCEL_AMENDED)
         return;
-    client_id_copy(out->client_id, command_tail(command), out->client_id_bytes);
+    out->client_id_bytes = (uint8_t)turn->client_id_bytes;
+    client_id_copy(out->client_id, turn);
 }
 
 // ---- where it goes
@@ -343,8 +338,8 @@ void taker_enter(struct turn *turn, struct taker *taker)
                                 .type = body->type,
                                 .tif = body->tif,
                                 .flags = body->flags};
-    client_id_copy(cold->client_id, command_tail(turn->command), body->client_id_bytes);
-    order_list_append(pool, &engine->sessions[taker->own.session].orders, place);
+    client_id_copy(cold->client_id, turn);
+    order_list_append(pool, &turn->session->orders, place);
     taker->instrument->orders_open++;
     taker->order = &pool->orders[place];
     taker->place = place;
@@ -441,8 +436,7 @@ bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t account, 
     const struct engine *engine = turn->engine;
     if (!engine_session_admit(turn, refusal))
         return false;
-    const struct session *session = engine_session(engine, turn->command->header.session);
-    if (!engine_session_has_account(engine, session, account))
+    if (!engine_session_has_account(engine, turn->session, account))
         return refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, account, 0);
     *place = id != 0 ? order_pool_find(&engine->pool, id) : 0;
     if (*place == 0)

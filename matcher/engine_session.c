@@ -19,6 +19,7 @@ bool engine_gateway_admit(struct turn *turn, struct refusal *refusal)
     const struct command_header *header = &turn->command->header;
     ASSERT(header->gateway < GATEWAY_COUNT);
     struct session *session = engine_session(turn->engine, header->session);
+    turn->session = session;
     // Followers count a session's messages by the events' headers: what a gateway says of a session
     // that is not its own must not be counted.
     if (session != NULL && session->terms.gateway == header->gateway)
@@ -34,9 +35,9 @@ bool engine_gateway_admit(struct turn *turn, struct refusal *refusal)
     return true;
 }
 
-static bool session_admit(const struct turn *turn, uint32_t id, struct refusal *refusal)
+static bool session_admit(const struct turn *turn, const struct session *session, uint32_t id,
+                          struct refusal *refusal)
 {
-    const struct session *session = engine_session(turn->engine, id);
     uint8_t gateway = turn->command->header.gateway;
     ASSERT(gateway < GATEWAY_COUNT);
     if (session == NULL)
@@ -50,18 +51,21 @@ static bool session_admit(const struct turn *turn, uint32_t id, struct refusal *
 
 bool engine_session_admit(const struct turn *turn, struct refusal *refusal)
 {
+    const struct session *session = turn->session;
     uint32_t id = turn->command->header.session;
-    const struct session *session = engine_session(turn->engine, id);
     bool core = turn->command->header.gateway == GATEWAY_CORE;
     if (session != NULL && (session->terms.flags & SESSION_DISABLED) != 0 && !core)
         return refuse(refusal, REJECT_UNKNOWN_SESSION, 0, id, 0);
-    return session_admit(turn, id, refusal);
+    return session_admit(turn, session, id, refusal);
 }
 
 bool engine_session_has_account(const struct engine *engine, const struct session *session,
                                 uint32_t account)
 {
     const uint32_t *accounts = &engine->session_accounts[session->accounts_first];
+    if (account - accounts[0] < session->terms.account_count &&
+        accounts[account - accounts[0]] == account)
+        return true; // they are often consecutive
     uint32_t base =
         0; // the last one that is not above `account`, if there is one; found without branches
     uint32_t count = session->terms.account_count;
@@ -181,7 +185,7 @@ void engine_session_open(struct turn *turn)
     uint32_t id = turn->command->body.session_open.opened_session;
     struct session *session = engine_session(turn->engine, id);
     struct refusal refusal;
-    bool refused = !session_admit(turn, id, &refusal);
+    bool refused = !session_admit(turn, session, id, &refusal);
     if (!refused && (session->terms.flags & SESSION_DISABLED) != 0)
         refused = !refuse(&refusal, REJECT_UNKNOWN_SESSION, 0, id, 0);
     if (refused) {
@@ -202,7 +206,7 @@ void engine_session_close(struct turn *turn)
     const struct session_close_cmd *body = &turn->command->body.session_close;
     struct session *session = engine_session(turn->engine, body->closed_session);
     struct refusal refusal;
-    if (!session_admit(turn, body->closed_session, &refusal)) {
+    if (!session_admit(turn, session, body->closed_session, &refusal)) {
         turn_reject(turn, &refusal);
         return;
     }

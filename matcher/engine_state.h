@@ -34,14 +34,14 @@ struct instrument {
     // trailing stop and needs no look at breaker and volatility: engine_stop.c keeps them.
     int64_t quiet_low;
     int64_t quiet_high;
-    struct book_side stops[2];      // wait for their trigger, keyed by stop price
-    struct order_list trailing[2];  // of the stops: those that follow the market (links in terms)
-    struct order_list market[2];    // resting market orders of a call (links in terms)
-    struct order_list triggered;    // the queue (links earlier, later)
-    struct order_list closing;      // wait for the closing auction (links earlier, later)
+    struct book_side stops[2];     // wait for their trigger, keyed by stop price
+    struct order_list trailing[2]; // of the stops: those that follow the market (links in terms)
+    struct order_list market[2];   // resting market orders of a call (links in terms)
+    struct order_list triggered;   // the queue (links earlier, later)
+    struct order_list closing;     // wait for the closing auction (links earlier, later)
     uint32_t trailing_count[2];
     uint32_t at_open_count; // at-open orders in the book
-    uint32_t timer; // its place in the heap of deadlines; 0 = none
+    uint32_t timer;         // its place in the heap of deadlines; 0 = none
     struct instrument_rules_rec rules;
     struct tick_range *ranges;      // TICK_RANGES of its own; not used without bands
     struct schedule_slot *schedule; // SCHEDULE_ENTRIES_MAX of its own
@@ -75,7 +75,7 @@ struct engine {
     uint64_t sequence;
     uint64_t time_ns;
     uint8_t venue_state;
-    bool loaded; // a snapshot's orders are in, the lists by id not sorted yet
+    bool loaded;         // a snapshot's orders are in, the lists by id not sorted yet
     bool load_waits;     // load_place is in no container: its terms must follow
     uint8_t load_state;  // enum order_state of load_place
     uint32_t load_place; // the order of the record before; 0 = that was none
@@ -93,7 +93,7 @@ struct engine {
     struct instrument *instruments;
     struct tick_range *tick_ranges;  // TICK_RANGES of each instrument
     struct schedule_slot *schedules; // SCHEDULE_ENTRIES_MAX of each instrument
-    uint32_t *session_accounts; // gathered: no gaps, in an order that shows nowhere
+    uint32_t *session_accounts;      // gathered: no gaps, in an order that shows nowhere
     uint32_t session_accounts_used;
     struct ledger ledger;
     struct order_pool pool;
@@ -106,6 +106,9 @@ struct turn {
     struct engine *engine;
     const struct command *command;
     struct event_sink *sink;
+    struct session *session; // that the command names; NULL = there is none of that id
+    const char *client_id;   // of an order's command: at least a word of 8 bytes may be read
+    uint32_t client_id_bytes;
     uint32_t session_seq; // the command's, for its events; 0 if the session is not its gateway's
     bool resumes;         // it goes on with engine->resumed
 };
@@ -225,35 +228,35 @@ static inline int64_t instrument_notional(const struct instrument *instrument, i
     return notional;
 }
 
-// Copies a client id into a field that is all zero, in steps of fixed size: as one memcpy of
-// unknown length it becomes a string instruction, which costs more than the whole check of an
-// order.
-static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const char *text, uint32_t bytes)
+// Copies the command's client id into a field that is all zero, in words: as one memcpy of unknown
+// length it becomes a string instruction, which costs more than the whole check of an order. What
+// follows the text in its last word is zero (command_check), and so it stays.
+static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const struct turn *turn)
 {
-    uint32_t at = 0;
+    uint32_t bytes = turn->client_id_bytes;
     ASSERT(bytes <= CLIENT_ID_BYTES_MAX);
-#define CLIENT_ID_STEP(size)                                                                       \
-    if ((bytes & (size)) != 0) {                                                                   \
-        memcpy(field + at, text + at, (size));                                                     \
-        at += (size);                                                                              \
-    }
-    CLIENT_ID_STEP(32)
-    CLIENT_ID_STEP(16)
-    CLIENT_ID_STEP(8)
-    CLIENT_ID_STEP(4)
-    CLIENT_ID_STEP(2)
-    CLIENT_ID_STEP(1)
-#undef CLIENT_ID_STEP
-    ASSERT(at == bytes);
+    uint32_t at = 0;
+    for (; at < bytes && at < 32; at += 8)
+        memcpy(field + at, turn->client_id + at, 8);
+    if (bytes > 32)
+        memcpy(field + 32, turn->client_id + 32, 4);
 }
 
-// True if every byte is printable ASCII: what Postgres, FIX and logs all take as it is.
+// True if every byte is printable ASCII: what Postgres, FIX and logs all take as it is. Reads whole
+// words: what follows the text in its last one is not looked at.
 static inline bool client_id_is_plain(const char *text, uint32_t bytes)
 {
-    uint8_t bad = 0;
-    for (uint32_t i = 0; i < bytes; i++)
-        bad |= (uint8_t)((uint8_t)text[i] - 0x20u) > 0x7e - 0x20;
-    return bad == 0;
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t bad = 0;
+    for (uint32_t at = 0; at < bytes; at += 8) {
+        uint64_t word;
+        memcpy(&word, text + at, sizeof word);
+        if (bytes - at < 8)
+            word = (word & ~(UINT64_MAX << (bytes - at) * 8)) | ones * 0x20 << (bytes - at) * 8;
+        bad |= (word - ones * 0x20) & ~word;
+        bad |= (word + ones) | word;
+    }
+    return (bad & ones * 0x80) == 0;
 }
 
 // ---- writing events

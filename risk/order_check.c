@@ -118,15 +118,16 @@ static bool has_combinations(const struct order_check *check)
            (check->flags & ORDER_POST_ONLY) != 0;
 }
 
-static bool check_tick(const struct order_check *check, int64_t price, struct refusal *refusal)
+static inline bool check_tick(const struct order_check *check, int64_t price,
+                              struct refusal *refusal)
 {
     if (tick_holds(&check->ticks, price))
         return true;
     return refuse(refusal, REJECT_OFF_TICK, tick_at(&check->ticks, price), price, 0);
 }
 
-static bool check_quantity_max(const struct order_check *check, int64_t quantity,
-                               struct refusal *refusal)
+static inline bool check_quantity_max(const struct order_check *check, int64_t quantity,
+                                      struct refusal *refusal)
 {
     int64_t most = check->terms->order_quantity_max;
     if (most != 0 && quantity > most)
@@ -141,7 +142,8 @@ static bool check_price_and_steps(const struct order_check *check, struct refusa
         return refuse(refusal, REJECT_PRICE_NOT_POSITIVE, 1, check->price, 0);
     if (!priced && check->price != 0)
         return refuse(refusal, REJECT_PRICE_ON_MARKET, 0, check->price, 0);
-    if (!check_tick(check, check->price, refusal) || !check_tick(check, check->stop_price, refusal))
+    if (!check_tick(check, check->price, refusal) ||
+        (check->stop_price != 0 && !check_tick(check, check->stop_price, refusal)))
         return false;
     if (!money_is_multiple(check->lot, check->quantity))
         return refuse(refusal, REJECT_OFF_LOT, check->terms->lot, check->quantity, 0);
@@ -220,7 +222,7 @@ static bool check_market_price(struct order_check *check, struct refusal *refusa
 
 // Block before confirm: what is blocked cannot be confirmed away. An order with a stop price is
 // compared with that.
-static bool check_fat_finger(const struct order_check *check, struct refusal *refusal)
+static inline bool check_fat_finger(const struct order_check *check, struct refusal *refusal)
 {
     int64_t reference =
         check->stop_price != 0 ? check->stop_price : order_check_reference(check->state);
@@ -240,7 +242,7 @@ static bool check_fat_finger(const struct order_check *check, struct refusal *re
     return true;
 }
 
-static bool check_nav(const struct order_check *check, struct refusal *refusal)
+static inline bool check_nav(const struct order_check *check, struct refusal *refusal)
 {
     int64_t nav = check->state->nav;
     uint32_t confirm_bps = check->terms->nav_confirm_bps;
@@ -255,7 +257,7 @@ static bool check_nav(const struct order_check *check, struct refusal *refusal)
     return true;
 }
 
-static bool check_breaker(const struct order_check *check, struct refusal *refusal)
+static inline bool check_breaker(const struct order_check *check, struct refusal *refusal)
 {
     if (check->state->breaker_tripped)
         return refuse(refusal, REJECT_BREAKER_TRIPPED, 0, check->terms->instrument, 0);
@@ -320,8 +322,8 @@ static bool check_phase(const struct order_check *check, struct refusal *refusal
     return true;
 }
 
-bool order_check_person(const struct account_rec *account, bool member_suspended,
-                        struct refusal *refusal)
+static bool person_refused(const struct account_rec *account, bool member_suspended,
+                           struct refusal *refusal)
 {
     if ((account->flags & ACCOUNT_HAS_WALLET) == 0)
         return refuse(refusal, REJECT_NO_WALLET, 0, account->account, 0);
@@ -331,12 +333,31 @@ bool order_check_person(const struct account_rec *account, bool member_suspended
         return refuse(refusal, REJECT_FATCA, FATCA_CLEAR, account->fatca, 0);
     if ((account->flags & (ACCOUNT_ACTIVATED | ACCOUNT_SUSPENDED)) != ACCOUNT_ACTIVATED)
         return refuse(refusal, REJECT_NOT_ACTIVATED, 0, account->account, 0);
-    if (member_suspended)
-        return refuse(refusal, REJECT_MEMBER_SUSPENDED, 0, account->member, 0);
-    return true;
+    ASSERT(member_suspended);
+    return refuse(refusal, REJECT_MEMBER_SUSPENDED, 0, account->member, 0);
 }
 
-static bool check_instrument(const struct order_check *check, struct refusal *refusal)
+static inline bool person_is_fine(const struct account_rec *account, bool member_suspended)
+{
+    const uint8_t asked = ACCOUNT_HAS_WALLET | ACCOUNT_ACTIVATED | ACCOUNT_SUSPENDED;
+    return (account->flags & asked) == (ACCOUNT_HAS_WALLET | ACCOUNT_ACTIVATED) &&
+           account->kyc == KYC_APPROVED && account->fatca == FATCA_CLEAR && !member_suspended;
+}
+
+bool order_check_person(const struct account_rec *account, bool member_suspended,
+                        struct refusal *refusal)
+{
+    return person_is_fine(account, member_suspended) ||
+           person_refused(account, member_suspended, refusal);
+}
+
+static inline bool check_person(const struct order_check *check, struct refusal *refusal)
+{
+    return person_is_fine(check->account, check->member_suspended) ||
+           person_refused(check->account, check->member_suspended, refusal);
+}
+
+static inline bool check_instrument(const struct order_check *check, struct refusal *refusal)
 {
     if (check->terms->status != TOKEN_SECONDARY)
         return refuse(refusal, REJECT_TOKEN_STATUS, TOKEN_SECONDARY, check->terms->status, 0);
@@ -361,7 +382,7 @@ static int64_t investment_limit(const struct account_rec *account)
                                                                 : INVESTMENT_LIMIT_RETAIL;
 }
 
-static bool check_notional(struct order_check *check, struct refusal *refusal)
+static inline bool check_notional(struct order_check *check, struct refusal *refusal)
 {
     const struct instrument_rec *terms = check->terms;
     if (!money_notional(&check->notional, check->price, check->quantity, terms->token_scale))
@@ -372,12 +393,10 @@ static bool check_notional(struct order_check *check, struct refusal *refusal)
 }
 
 // E8. Investment limits are for buys: an exit is never blocked (U15).
-static bool check_investment(const struct order_check *check, struct refusal *refusal)
+static inline bool check_investment(const struct order_check *check, struct refusal *refusal)
 {
-    if (check->side != SIDE_BUY)
-        return true;
     int64_t limit = investment_limit(check->account);
-    if (check->notional > limit)
+    if ((check->notional > limit) & (check->side == SIDE_BUY)) // no branch over the side
         return refuse(refusal, REJECT_INVESTMENT_LIMIT, limit, check->notional, 0);
     return true;
 }
@@ -401,9 +420,8 @@ bool order_check_run(struct order_check *check, struct refusal *refusal)
            (!has_combinations(check) || check_combinations(check, refusal)) &&
            check_price_and_steps(check, refusal) && check_pre_flight(check, refusal) &&
            check_instrument(check, refusal) && check_phase(check, refusal) &&
-           order_check_person(check->account, check->member_suspended, refusal) &&
-           check_notional(check, refusal) && check_notional_min(check, refusal) &&
-           check_investment(check, refusal);
+           check_person(check, refusal) && check_notional(check, refusal) &&
+           check_notional_min(check, refusal) && check_investment(check, refusal);
 }
 
 bool order_check_amend(struct order_check *check, const struct order_check_amend *amend,
@@ -420,7 +438,6 @@ bool order_check_amend(struct order_check *check, const struct order_check_amend
         !check_collar(check, check->stop_price, refusal))
         return false;
     return check_fat_finger(check, refusal) && check_nav(check, refusal) &&
-           check_instrument(check, refusal) &&
-           order_check_person(check->account, check->member_suspended, refusal) &&
+           check_instrument(check, refusal) && check_person(check, refusal) &&
            check_notional(check, refusal) && check_investment(check, refusal);
 }
