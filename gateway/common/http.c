@@ -110,19 +110,27 @@ static enum http_method method_of(struct lws *wsi)
     return HTTP_OTHER;
 }
 
+// What does not fit is not left out silently: an argument without a name stands for it.
 static void copy_arguments(struct peer *peer)
 {
-    size_t at = 0;
+    size_t at = 0, room = sizeof peer->arguments - sizeof "=";
     memset(peer->arguments, 0, sizeof peer->arguments);
-    for (int i = 0; at + 2 < sizeof peer->arguments; i++) {
-        int bytes = lws_hdr_copy_fragment(peer->wsi, peer->arguments + at,
-                                          (int)(sizeof peer->arguments - at - 1),
-                                          WSI_TOKEN_HTTP_URI_ARGS, i);
-        if (bytes <= 0)
-            break;
+    for (int i = 0; lws_hdr_fragment_length(peer->wsi, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
+        int bytes = at + 1 < room
+                        ? lws_hdr_copy_fragment(peer->wsi, peer->arguments + at,
+                                                (int)(room - at - 1), WSI_TOKEN_HTTP_URI_ARGS, i)
+                        : 0;
+        if (bytes <= 0) {
+            memcpy(peer->arguments + at, "=", sizeof "=");
+            return;
+        }
         at += (size_t)bytes + 1;
     }
-    peer->arguments[at] = '\0';
+}
+
+const char *http_arguments(const struct http_request *request)
+{
+    return request->arguments;
 }
 
 bool http_argument(const struct http_request *request, const char *name, char *out, size_t size)

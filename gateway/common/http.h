@@ -97,6 +97,10 @@ unsigned http_connections(const struct http_server *server);
 // Value of ?name=, decoded and NUL-terminated; false if absent or longer than fits.
 bool http_argument(const struct http_request *request, const char *name, char *out, size_t size);
 
+// All of them: "name=value", decoded, each NUL-terminated, an empty one at the end; one without a name stands
+// for what did not fit into HTTP_QUERY_BYTES_MAX.
+const char *http_arguments(const struct http_request *request);
+
 // Answers a request. The body is copied. `headers` is NULL or further header lines, each "Name:
 // value\r\n". Returns false if the client has gone.
 bool http_answer(struct http_server *server, uint64_t id, unsigned status, const char *content_type,

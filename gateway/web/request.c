@@ -129,6 +129,36 @@ bool request_of_body(struct request *request, struct fault *fault, struct json_o
     return check_fields(request, fault);
 }
 
+static bool is_twice(const struct json_object *object, const struct json_member *member)
+{
+    for (size_t i = 0; i < object->count; i++)
+        if (object->members[i].name_bytes == member->name_bytes &&
+            memcmp(object->members[i].name, member->name, member->name_bytes) == 0)
+            return true;
+    return false;
+}
+
+bool request_of_arguments(struct request *request, struct fault *fault, struct json_object *object,
+                          enum web_op op, const char *arguments)
+{
+    *request = (struct request){.op = op};
+    object->count = 0;
+    for (const char *at = arguments; *at != '\0'; at += strlen(at) + 1) {
+        size_t name_bytes = strcspn(at, "=");
+        struct json_member member = {.name = at, .name_bytes = (uint32_t)name_bytes};
+        member.text = at + name_bytes + (at[name_bytes] == '=');
+        member.text_bytes = (uint32_t)strlen(member.text);
+        enum web_field field = field_of(&member);
+        if (field == WEB_FIELD_COUNT)
+            return refuse(fault, REJECT_UNKNOWN_FIELD, NULL);
+        if (is_twice(object, &member) || object->count == JSON_MEMBERS_MAX)
+            return refuse(fault, REJECT_MALFORMED, fields[field].name);
+        member.kind = fields[field].type == TYPE_whole ? JSON_NUMBER : JSON_STRING;
+        object->members[object->count++] = member;
+    }
+    return collect(request, fault, object) && check_fields(request, fault);
+}
+
 bool request_text_is(const struct request *request, enum web_field field, const char *text)
 {
     const struct json_member *member = request->field[field];

@@ -47,6 +47,12 @@ CHECKED bool request_of_body(struct request *request, struct fault *fault,
                              struct json_object *object, enum web_op op, const char *text,
                              size_t bytes);
 
+// The arguments of an address: "name=value", each NUL-terminated, an empty one at the end. They take
+// the object's place and must outlive the request.
+CHECKED bool request_of_arguments(struct request *request, struct fault *fault,
+                                  struct json_object *object, enum web_op op,
+                                  const char *arguments);
+
 static inline bool request_has(const struct request *request, enum web_field field)
 {
     return (request->present & 1u << field) != 0;

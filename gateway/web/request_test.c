@@ -118,6 +118,39 @@ static void request_keeps_the_id_of_a_bad_message(void **state)
     assert_int_equal(request_id(id, &request), 0);
 }
 
+static void request_of_arguments_refuses_what_it_does_not_know(void **state)
+{
+    (void)state;
+    static const struct bad_case cases[] = {
+        {"symbol=PORT\0side=sell\0account=1003\0", REJECT_NONE, NULL},
+        {"\0", REJECT_NONE, NULL},
+        {"symbl=PORT\0", REJECT_UNKNOWN_FIELD, NULL},
+        {"symbol=PORT\0price=5\0", REJECT_UNKNOWN_FIELD, "price"},
+        {"symbol=PORT\0symbol=ATUN\0", REJECT_MALFORMED, "symbol"},
+        {"symbol=PORT\0=\0", REJECT_UNKNOWN_FIELD, NULL},
+        {"symbol\0", REJECT_NONE, NULL}, // of no instrument
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_object object;
+        struct request request;
+        struct fault fault = {0};
+        bool good =
+            request_of_arguments(&request, &fault, &object, WEB_OP_cancel_all, cases[i].text);
+        assert_int_equal(good, cases[i].code == REJECT_NONE);
+        assert_int_equal(fault.code, cases[i].code);
+        if (cases[i].field != NULL)
+            assert_string_equal(fault.field, cases[i].field);
+    }
+    struct json_object object;
+    struct request request;
+    struct fault fault;
+    int64_t account;
+    assert_true(request_of_arguments(&request, &fault, &object, WEB_OP_cancel_all, cases[0].text));
+    assert_true(request_text_is(&request, WEB_FIELD_symbol, "PORT"));
+    assert_true(request_whole(&account, &fault, &request, WEB_FIELD_account, UINT32_MAX, 0));
+    assert_int_equal(account, 1003);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +158,7 @@ int main(void)
         cmocka_unit_test(request_refuses_with_code_and_field),
         cmocka_unit_test(request_refuses_numbers_that_do_not_fit),
         cmocka_unit_test(request_keeps_the_id_of_a_bad_message),
+        cmocka_unit_test(request_of_arguments_refuses_what_it_does_not_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

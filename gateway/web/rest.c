@@ -258,47 +258,32 @@ static void order_status(struct call *call)
         orders_status(call->web, call->user, order, &call->reply);
 }
 
-// The request's fields as arguments of the address: ?symbol=PORT&side=buy.
-struct arguments {
-    struct json_member members[4];
-    char texts[4][32];
-};
-
-static void arguments(struct call *call, struct request *request, struct arguments *space,
+// The request's fields as arguments of the address: ?symbol=PORT&side=buy. One that is not known is
+// refused: whoever mistypes a filter must not cancel everything.
+static bool arguments(struct call *call, struct request *request, struct json_object *object,
                       enum web_op op)
 {
-    static const enum web_field fields[] = {WEB_FIELD_symbol, WEB_FIELD_account, WEB_FIELD_side,
-                                            WEB_FIELD_scope};
-    *request = (struct request){.op = op};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        const char *name = request_field_name(fields[i]);
-        struct json_member *member = &space->members[i];
-        if (!http_argument(call->http, name, space->texts[i], sizeof space->texts[i]))
-            continue;
-        *member = (struct json_member){.name = name,
-                                       .name_bytes = (uint32_t)strlen(name),
-                                       .text = space->texts[i],
-                                       .text_bytes = (uint32_t)strlen(space->texts[i]),
-                                       .kind = JSON_STRING};
-        request->field[fields[i]] = member;
-        request->present |= 1u << fields[i];
-    }
+    struct fault fault;
+    if (request_of_arguments(request, &fault, object, op, http_arguments(call->http)))
+        return true;
+    reply_fault(call->web, &call->reply, &fault, 0);
+    return false;
 }
 
 static void cancel_all(struct call *call)
 {
-    struct arguments space;
+    struct json_object object;
     struct request request;
-    arguments(call, &request, &space, WEB_OP_cancel_all);
-    orders_cancel_all(call->web, call->user, &request, &call->reply);
+    if (arguments(call, &request, &object, WEB_OP_cancel_all))
+        orders_cancel_all(call->web, call->user, &request, &call->reply);
 }
 
 static void mass_status(struct call *call)
 {
-    struct arguments space;
+    struct json_object object;
     struct request request;
-    arguments(call, &request, &space, WEB_OP_mass_status);
-    orders_mass_status(call->web, call->user, &request, &call->reply);
+    if (arguments(call, &request, &object, WEB_OP_mass_status))
+        orders_mass_status(call->web, call->user, &request, &call->reply);
 }
 
 static void own_trades(struct call *call)

@@ -286,10 +286,16 @@ export async function webTerms (suite, venue) {
     assert.equal((await rest('DELETE', `/orders?symbol=${symbol}&side=buy`)).json.count, 0)
     assert.equal((await rest('DELETE', `/orders?symbol=${symbol}&account=1003`)).json.count, 1)
     assert.equal((await carla.order(sell, 'cancelled')).order.reason, 'mass_cancel')
+    const kept = await carla.rest('buy', '1', '24')
+    for (const filter of ['symbl=ATUN', `symbol=${'A'.repeat(600)}`, 'symbol=NOPE', 'symbol', 'symbol=ATUN&symbol=PORT', 'side=both', 'account=x', 'price=1']) {
+      const { status } = await rest('DELETE', `/orders?${filter}`)
+      assert.ok(status === 400 || status === 404, `${filter}: ${status}`)
+    }
+    await carla.cancel(kept)
     const other = await diego.rest('buy', '1', '24')
     assert.equal((await carla.ask('cancel_all', { scope: 'member' })).error.name, 'MASS_SCOPE')
     assert.equal((await rest('DELETE', '/orders?scope=member')).status, 403)
-    await venue.administer('POST', '/sessions', { session: 3, member: 103, accounts: [1003], kind: 'web', login: 'carla', member_scope: true })
+    await venue.administer('POST', '/sessions', { session: 3, member: 103, gateway: 'web', accounts: [1003], member_scope: true })
     assert.equal((await carla.ask('cancel_all', { scope: 'member' })).count, 1)
     await diego.order(other, 'cancelled')
   })

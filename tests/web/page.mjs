@@ -5,6 +5,7 @@ import { chromium } from 'playwright-core'
 import { sleep } from '../../tools/venue_client.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { eventually, Venue } from '../lib/venue.mjs'
+import { commonTypes } from './types.mjs'
 
 const FLAGS = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 const picture = process.env.PICTURE
@@ -25,6 +26,7 @@ async function makeMarket (venue) {
     fix.newOrder(`b${i}`, 'PORT', 'buy', 4 + (i * 5) % 11 + i / 4, (100 - i * 0.05).toFixed(2))
   }
   await fix.waitFor(m => m.get(11) === 'b11', 'report')
+  return [fix, other]
 }
 
 const text = locator => locator.innerText()
@@ -33,7 +35,7 @@ Suite.main(async suite => {
   const venue = await Venue.start({ name: 'web', settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100'] })
   let browser
   try {
-    await makeMarket(venue)
+    const members = await makeMarket(venue)
     browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args: FLAGS })
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, deviceScaleFactor: 1 })
     page.setDefaultTimeout(10000)
@@ -43,6 +45,7 @@ Suite.main(async suite => {
     page.on('request', request => { if (!request.url().startsWith(venue.web)) complaints.push(`asks elsewhere: ${request.url()}`) })
 
     const order = async (side, price, quantity) => {
+      await page.click('.types button[data-type=limit]')
       await page.click(`.sides button.${side}`)
       await page.fill('input[name=price]', price)
       await page.fill('input[name=quantity]', quantity)
@@ -112,6 +115,8 @@ Suite.main(async suite => {
       await page.click('.tabs tr:has-text("88.00") button:has-text("Cancel")')
       await page.waitForFunction(() => document.querySelectorAll('.tabs .badge.open').length === 0)
     })
+
+    await commonTypes(suite, venue, page, members)
 
     await suite.test('the gateway is killed: the page says so, comes back by itself, and knows the trader and his trades', async () => {
       await venue.kill('web')
