@@ -19,15 +19,29 @@ static json_t *decimal(int64_t value, unsigned scale)
     return json_string(text);
 }
 
-static json_t *base_of(const struct event *event)
+enum { TIME_TEXT_BYTES = 64 };
+
+static const char *time_text(char text[TIME_TEXT_BYTES], uint64_t time_ns)
 {
-    char text[64];
-    time_t seconds = (time_t)(event->header.time_ns / 1000000000u);
+    time_t seconds = (time_t)(time_ns / 1000000000u);
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text + length, sizeof text - length, ".%09" PRIu64 "Z",
-             event->header.time_ns % 1000000000u);
+    size_t length = strftime(text, TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + length, TIME_TEXT_BYTES - length, ".%09" PRIu64 "Z", time_ns % 1000000000u);
+    return text;
+}
+
+// A time that may not be set.
+static json_t *maybe_time(uint64_t time_ns)
+{
+    char text[TIME_TEXT_BYTES];
+    return time_ns != 0 ? json_string(time_text(text, time_ns)) : json_null();
+}
+
+static json_t *base_of(const struct event *event)
+{
+    char text[TIME_TEXT_BYTES];
+    time_text(text, event->header.time_ns);
     return json_pack("{s:i, s:s, s:I, s:I, s:s}", "v", 1, "event", event_name(event->header.type),
                      "seq", (json_int_t)event->header.sequence, "index",
                      (json_int_t)event->header.index, "time", text);
@@ -61,6 +75,8 @@ static json_t *of_trade(const struct view *view, const struct event *event, stru
     json_object_set_new(json, "quantity", decimal(trade->quantity, instrument->terms.token_scale));
     json_object_set_new(json, "taker_side",
                         json_string(trade->taker_side == SIDE_BUY ? "buy" : "sell"));
+    json_object_set_new(json, "kind",
+                        json_string(trade->kind == TRADE_AUCTION ? "auction" : "continuous"));
     json_object_set_new(json, "maker_order", json_integer((json_int_t)trade->maker_order));
     json_object_set_new(json, "taker_order", json_integer((json_int_t)trade->taker_order));
     json_object_set_new(json, "maker_account", json_integer(trade->maker_account));
@@ -83,8 +99,34 @@ static json_t *of_instrument_state(const struct view *view, const struct event *
     json_object_set_new(json, "last_price", decimal(state->last_price, 6));
     json_object_set_new(json, "reference_price", decimal(state->reference_price, 6));
     json_object_set_new(json, "nav", decimal(state->nav, 6));
+    json_object_set_new(json, "phase_ends", maybe_time(state->phase_end_ns));
+    json_object_set_new(json, "schedule_next", maybe_time(state->schedule_next_ns));
     out->channel = "market";
     set_key(out, "market", instrument);
+    return json;
+}
+
+// While a call runs, what it would give; at its end, what it gave.
+static json_t *of_auction(const struct view *view, const struct event *event,
+                          struct ops_message *out)
+{
+    const struct auction_evt *auction = &event->body.auction;
+    const struct view_instrument *instrument = view_instrument(view, auction->instrument);
+    ASSERT(instrument != NULL);
+    uint8_t scale = instrument->terms.token_scale;
+    const char *surplus_side = auction->surplus_side == SIDE_BUY ? "buy" : "sell";
+    json_t *json = base_of(event);
+    set_symbol(json, instrument);
+    json_object_set_new(json, "phase", json_string(word_of_phase(auction->phase)));
+    json_object_set_new(json, "final", json_boolean(auction->final));
+    json_object_set_new(json, "price",
+                        auction->price != 0 ? decimal(auction->price, 6) : json_null());
+    json_object_set_new(json, "quantity", decimal(auction->quantity, scale));
+    json_object_set_new(json, "surplus", decimal(auction->surplus, scale));
+    json_object_set_new(json, "surplus_side",
+                        auction->surplus_side != 0 ? json_string(surplus_side) : json_null());
+    out->channel = "auctions";
+    set_key(out, "auctions", instrument);
     return json;
 }
 
@@ -174,6 +216,8 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
         return of_trade(view, event, out);
     case EVT_instrument_state:
         return of_instrument_state(view, event, out);
+    case EVT_auction:
+        return of_auction(view, event, out);
     case EVT_venue_state_changed:
         return of_venue_state(event, out);
     case EVT_rejected:
@@ -196,7 +240,6 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
     case EVT_session_account:
     case EVT_ledger_posted:
     case EVT_order_terms:
-    case EVT_auction:
     case EVT_order_triggered:
     case EVT_order_reduced:
     case EVT_order_refreshed:

@@ -52,6 +52,92 @@ static void core_metrics(FILE *out, const struct event_ring_control *core, uint6
     }
 }
 
+static void count_cancelled(struct ops_metrics *metrics, uint8_t reason)
+{
+    metrics->orders_cancelled++;
+    metrics->orders_expired += reason == CANCEL_EXPIRED;
+    metrics->self_trades_prevented += reason == CANCEL_SELF_TRADE;
+}
+
+static void count_auction(struct ops_metrics *metrics, const struct auction_evt *auction)
+{
+    metrics->auctions += auction->final != 0;
+    metrics->indications += auction->final == 0;
+}
+
+// Of what the core sends by itself: an operator's, a session's commands say so in their header.
+static void count_done(struct ops_metrics *metrics, const struct event *event)
+{
+    metrics->continuations += event->body.done.command == CMD_continue_work ||
+                              (event->body.done.command == CMD_order_mass_cancel &&
+                               event->header.gateway == GATEWAY_CORE);
+}
+
+void ops_metrics_count(struct ops_metrics *metrics, const struct event *event)
+{
+    metrics->events++;
+    switch (event->header.type) {
+    case EVT_trade:
+        metrics->trades++;
+        metrics->auction_trades += event->body.trade.kind == TRADE_AUCTION;
+        break;
+    case EVT_order_accepted:
+        metrics->orders_accepted++;
+        break;
+    case EVT_order_cancelled:
+        count_cancelled(metrics, event->body.order_cancelled.reason);
+        break;
+    case EVT_order_amended:
+        metrics->orders_amended++;
+        metrics->priority_lost += !event->body.order_amended.priority_kept;
+        break;
+    case EVT_order_triggered:
+        metrics->stops_triggered += event->body.order_triggered.stop_price != 0;
+        break;
+    case EVT_order_reduced:
+        metrics->self_trades_prevented++;
+        break;
+    case EVT_order_refreshed:
+        metrics->icebergs_refreshed++;
+        break;
+    case EVT_auction:
+        count_auction(metrics, &event->body.auction);
+        break;
+    case EVT_done:
+        count_done(metrics, event);
+        break;
+    case EVT_rejected:
+        if (event->body.rejected.code <= REJECT_CODE_MAX)
+            metrics->rejects[event->body.rejected.code]++;
+        break;
+    default:
+        break;
+    }
+}
+
+static void matching_metrics(FILE *out, const struct ops_metrics *metrics, uint64_t wall_ns)
+{
+    counter(out, "orders_expired_total", "orders whose day or date ended", metrics->orders_expired);
+    counter(out, "orders_amended_total", "amends carried out", metrics->orders_amended);
+    counter(out, "priority_lost_total", "amends by which an order went to the back",
+            metrics->priority_lost);
+    counter(out, "stops_triggered_total", "stop orders that were triggered",
+            metrics->stops_triggered);
+    counter(out, "self_trades_prevented_total", "orders cancelled or reduced for it",
+            metrics->self_trades_prevented);
+    counter(out, "icebergs_refreshed_total", "slices shown after the first",
+            metrics->icebergs_refreshed);
+    counter(out, "auctions_total", "call auctions that ended", metrics->auctions);
+    counter(out, "auction_trades_total", "matches of call auctions", metrics->auction_trades);
+    counter(out, "indications_total", "indicative prices published", metrics->indications);
+    counter(out, "phase_changes_total", "market phases begun", metrics->phase_changes);
+    counter(out, "continuations_total", "commands by which the engine went on with a large one",
+            metrics->continuations);
+    seconds(out, "deadline_overdue_seconds",
+            "how long the next change of phase is overdue; above 1: the core does not tick",
+            wall_ns, metrics->next_deadline_ns != 0 ? metrics->next_deadline_ns : wall_ns);
+}
+
 static void trading_metrics(FILE *out, const struct ops_metrics *metrics)
 {
     counter(out, "events_total", "durable events seen since ops started", metrics->events);
@@ -89,13 +175,14 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
 
 char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_ring_control *core,
                        const struct redis_counters *redis, bool redis_up, uint64_t now_ns,
-                       size_t *bytes)
+                       uint64_t wall_ns, size_t *bytes)
 {
     char *text = NULL;
     FILE *out = open_memstream(&text, bytes);
     ASSERT(out != NULL);
     core_metrics(out, core, now_ns);
     trading_metrics(out, metrics);
+    matching_metrics(out, metrics, wall_ns);
     follower_metrics(out, metrics, core->durable_seq);
     gauge(out, "redis_up", "1 = connected", redis_up);
     counter(out, "redis_commands_total", "publications and keys sent to Redis", redis->published);

@@ -8,6 +8,7 @@
 
 #include "base/event_ring.h"
 #include "gateway/ops/redis.h"
+#include "schema/records.h"
 #include "schema/rejects.h"
 
 enum { SETTLEMENT_STATES = 4 };
@@ -18,6 +19,16 @@ struct ops_metrics {
     uint64_t trades;
     uint64_t orders_accepted;
     uint64_t orders_cancelled;
+    uint64_t orders_expired;
+    uint64_t orders_amended, priority_lost; // of the amended, those that went to the back
+    uint64_t stops_triggered;
+    uint64_t self_trades_prevented; // events of cancel or decrement
+    uint64_t icebergs_refreshed;
+    uint64_t auctions, auction_trades, indications;
+    uint64_t phase_changes;
+    uint64_t continuations; // commands by which the engine went on with a large one
+    uint64_t
+        next_deadline_ns; // of phases and schedules, wall clock; 0 = none, or the venue is shut
     uint64_t rejects[REJECT_CODE_MAX + 1];
     uint64_t followed_seq;                 // last command that ops has seen
     bool postgres_up;                      // the last question was answered
@@ -27,9 +38,12 @@ struct ops_metrics {
     int64_t settlement_oldest_s; // age of the oldest pending trade; -1 = not known or none
 };
 
-// `now_ns` is the monotone clock.
+// Counts what a durable event says.
+void ops_metrics_count(struct ops_metrics *metrics, const struct event *event);
+
+// `now_ns` is the monotone clock, `wall_ns` the wall clock.
 char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_ring_control *core,
                        const struct redis_counters *redis, bool redis_up, uint64_t now_ns,
-                       size_t *bytes);
+                       uint64_t wall_ns, size_t *bytes);
 
 #endif

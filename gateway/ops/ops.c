@@ -88,14 +88,33 @@ static void on_redis_connected(void *context)
 // ---- events
 // ------------------------------------------------------------------------------------------------
 
-static void count(struct ops_metrics *metrics, const struct event *event)
+// Of the instrument whose state the event tells; 0 = none's.
+static uint8_t phase_of(const struct view *view, const struct event *event)
 {
-    metrics->events++;
-    metrics->trades += event->header.type == EVT_trade;
-    metrics->orders_accepted += event->header.type == EVT_order_accepted;
-    metrics->orders_cancelled += event->header.type == EVT_order_cancelled;
-    if (event->header.type == EVT_rejected && event->body.rejected.code <= REJECT_CODE_MAX)
-        metrics->rejects[event->body.rejected.code]++;
+    if (event->header.type != EVT_instrument_state)
+        return 0;
+    const struct view_instrument *instrument =
+        view_instrument(view, event->body.instrument_state.instrument);
+    return instrument != NULL ? instrument->state.phase : 0;
+}
+
+// When a phase ends by itself or the schedule goes on, of all instruments the first.
+static uint64_t next_deadline(const struct view *view)
+{
+    uint64_t next = 0;
+    if (view_venue_state(view) != VENUE_OPEN)
+        return 0;
+    for (uint32_t i = 1; i <= view_instruments_max(view); i++) {
+        const struct view_instrument *instrument = view_instrument(view, i);
+        if (instrument == NULL)
+            continue;
+        const uint64_t times[] = {instrument->state.phase_end_ns,
+                                  instrument->state.schedule_next_ns};
+        for (int k = 0; k < 2; k++)
+            if (times[k] != 0 && (next == 0 || times[k] < next))
+                next = times[k];
+    }
+    return next;
 }
 
 // Of history nobody hears, but its last messages belong under the keys.
@@ -103,9 +122,12 @@ static void on_event(struct ops *ops, const struct event *event)
 {
     struct ops_message message;
     char name[NAME_BYTES];
+    uint8_t phase = phase_of(ops->view, event);
     view_apply(ops->view, event);
-    if (ops->present)
-        count(&ops->metrics, event);
+    if (ops->present) {
+        ops_metrics_count(&ops->metrics, event);
+        ops->metrics.phase_changes += phase != phase_of(ops->view, event);
+    }
     if (!ops_message_of(ops->view, event, &message))
         return;
     if (ops->present) {
@@ -285,9 +307,11 @@ static void on_request(void *context, uint64_t id, const struct http_request *re
         return;
     }
     size_t bytes = 0;
+    ops->metrics.next_deadline_ns = next_deadline(ops->view);
     char *text =
         ops_metrics_text(&ops->metrics, follower_core(ops->follower), redis_counters(ops->redis),
-                         redis_is_up(ops->redis), clock_monotone_ns(&clock_system), &bytes);
+                         redis_is_up(ops->redis), clock_monotone_ns(&clock_system),
+                         clock_wall_ns(&clock_system), &bytes);
     http_answer(ops->http, id, 200, "text/plain; version=0.0.4", NULL, text, bytes);
     free(text);
 }

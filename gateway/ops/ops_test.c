@@ -138,7 +138,7 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     metrics.rejects[REJECT_OFF_TICK] = 3;
     struct redis_counters redis = {.dropped = 9};
     size_t bytes = 0;
-    char *text = ops_metrics_text(&metrics, &core, &redis, false, 3500000000u, &bytes);
+    char *text = ops_metrics_text(&metrics, &core, &redis, false, 3500000000u, 0, &bytes);
     assert_int_equal(strlen(text), bytes);
     assert_non_null(strstr(text, "\nlonja_durable_sequence 50\n"));
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 2.500\n"));
@@ -151,9 +151,77 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     metrics.postgres_up = true;
     metrics.recorded_seq = 40;
     metrics.asked_seq = 50; // what became durable since is no lag of the recorder
-    text = ops_metrics_text(&metrics, &core, &redis, true, 0, &bytes);
+    text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
     assert_non_null(strstr(text, "\nlonja_record_lag_commands 10\n"));
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 0.000\n"));
+    free(text);
+}
+
+static void an_auction_is_told_while_it_runs_and_at_its_end(void **state)
+{
+    (void)state;
+    struct view *view = view_with_port();
+    struct event event = {.header = {.sequence = 8, .type = EVT_auction, .last = 1}};
+    event.body.auction = (struct auction_evt){.instrument = 1,
+                                              .phase = PHASE_OPENING_AUCTION,
+                                              .surplus_side = SIDE_SELL,
+                                              .price = 100250000,
+                                              .quantity = 1234,
+                                              .surplus = 5};
+    struct ops_message message;
+    json_t *json = message_json(view, &event, &message);
+    assert_string_equal(message.channel, "auctions");
+    assert_string_equal(message.key, "auctions:PO\"RT");
+    assert_string_equal(json_string_value(json_object_get(json, "phase")), "opening_auction");
+    assert_true(json_is_false(json_object_get(json, "final")));
+    assert_string_equal(json_string_value(json_object_get(json, "price")), "100.25");
+    assert_string_equal(json_string_value(json_object_get(json, "quantity")), "12.34");
+    assert_string_equal(json_string_value(json_object_get(json, "surplus")), "0.05");
+    assert_string_equal(json_string_value(json_object_get(json, "surplus_side")), "sell");
+    json_decref(json);
+    event.body.auction = (struct auction_evt){.instrument = 1, .final = 1};
+    json = message_json(view, &event, &message);
+    assert_true(json_is_true(json_object_get(json, "final")));
+    assert_true(json_is_null(json_object_get(json, "price")));
+    assert_true(json_is_null(json_object_get(json, "surplus_side")));
+    json_decref(json);
+    view_destroy(view);
+}
+
+static void matching_is_counted_by_what_events_say(void **state)
+{
+    (void)state;
+    static struct event_ring_control core;
+    const struct redis_counters redis = {0};
+    struct ops_metrics metrics = {.next_deadline_ns = 1000000000u};
+    struct event events[7] = {{.header.type = EVT_order_triggered},
+                              {.header.type = EVT_order_triggered}, // an at-close order
+                              {.header.type = EVT_order_cancelled},
+                              {.header.type = EVT_auction},
+                              {.header.type = EVT_order_amended},
+                              {.header.type = EVT_done},
+                              {.header.type = EVT_trade}};
+    events[0].body.order_triggered.stop_price = 5;
+    events[2].body.order_cancelled.reason = CANCEL_EXPIRED;
+    events[3].body.auction.final = 1;
+    events[5].body.done.command = CMD_continue_work;
+    events[6].body.trade.kind = TRADE_AUCTION;
+    for (int i = 0; i < 7; i++)
+        ops_metrics_count(&metrics, &events[i]);
+    size_t bytes = 0;
+    char *text = ops_metrics_text(&metrics, &core, &redis, true, 0, 2500000000u, &bytes);
+    assert_non_null(strstr(text, "\nlonja_stops_triggered_total 1\n"));
+    assert_non_null(strstr(text, "\nlonja_orders_expired_total 1\n"));
+    assert_non_null(strstr(text, "\nlonja_orders_cancelled_total 1\n"));
+    assert_non_null(strstr(text, "\nlonja_auctions_total 1\n"));
+    assert_non_null(strstr(text, "\nlonja_auction_trades_total 1\n"));
+    assert_non_null(strstr(text, "\nlonja_priority_lost_total 1\n"));
+    assert_non_null(strstr(text, "\nlonja_continuations_total 1\n"));
+    assert_non_null(strstr(text, "\nlonja_deadline_overdue_seconds 1.500\n"));
+    free(text);
+    metrics.next_deadline_ns = 0;
+    text = ops_metrics_text(&metrics, &core, &redis, true, 0, 2500000000u, &bytes);
+    assert_non_null(strstr(text, "\nlonja_deadline_overdue_seconds 0.000\n"));
     free(text);
 }
 
@@ -165,6 +233,8 @@ int main(void)
         cmocka_unit_test(an_accepted_order_is_not_told),
         cmocka_unit_test(only_the_newest_text_of_a_key_is_kept_and_expiring_keys_are_bounded),
         cmocka_unit_test(the_metrics_page_leaves_out_what_is_not_known),
+        cmocka_unit_test(an_auction_is_told_while_it_runs_and_at_its_end),
+        cmocka_unit_test(matching_is_counted_by_what_events_say),
     };
     return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }
