@@ -46,6 +46,7 @@ async function start() {
   cpSync(join(build, 'test/web_seed'), join(folder, 'bin/lonja-admin'));
   cpSync(join(build, 'pages'), join(folder, 'pages'), { recursive: true });
   writeFileSync(join(folder, 'lonja.conf'), `venue = { state_folder = "state"; open_when_attached = false; };
+limits = { command_events_max = 64; };
 tape = { snapshot_every = 100; };
 web = { port = ${port}; rate_per_second = 300; message_bytes_max = 2048; connections_max = 300; output_bytes_max = 65536; };
 postgres = { host = "${database.PG_HOST}"; port = ${database.PG_PORT}; database = "${database.PG_DATABASE}"; secrets_folder = "secrets"; };\n`);
@@ -352,7 +353,10 @@ const tests = {
     await refused({ price: '0' }, 'PRICE_NOT_POSITIVE');
     await refused({ price: undefined }, 'MISSING_FIELD', 'price');
     await refused({ order_type: 'market', price: '100' }, 'PRICE_ON_MARKET');
-    await refused({ order_type: 'stop' }, 'MALFORMED', 'order_type');
+    await refused({ order_type: 'peg' }, 'MALFORMED', 'order_type');
+    await refused({ order_type: 'stop' }, 'MISSING_FIELD', 'stop_price');
+    await refused({ tif: 'gtd', expire_time: '2026-02-30T00:00:00Z' }, 'MALFORMED', 'expire_time');
+    await refused({ stop_price: '99' }, 'STOP_PRICE');
     await refused({ side: 'both' }, 'MALFORMED', 'side');
     await refused({ account: 1004 }, 'ACCOUNT_NOT_OF_SESSION');
     await refused({ colour: 'red' }, 'UNKNOWN_FIELD');
@@ -444,6 +448,49 @@ const tests = {
     for (const client of [carla, diego]) await client.close();
   },
 
+  async 'a stop that is an iceberg: outside the book, triggered, refreshed, told to its owner'() {
+    const carla = await Client.open('carla'), diego = await Client.open('diego'), watcher = await Client.open();
+    const at = (fields) => ({ symbol: 'ATUN', quantity: '1', ...fields });
+    await watcher.ask('subscribe', { channel: 'best', symbol: 'ATUN' });
+    await carla.place(at({ side: 'sell', price: '25' }));
+    await diego.place(at({ side: 'buy', price: '25' }));
+    const stop = (await carla.place(at({ side: 'sell', order_type: 'stop_limit', stop_price: '24.9', price: '24.8', quantity: '6', display_quantity: '2', tif: 'gtc' }))).order;
+    assert.deepEqual([stop.status, stop.stop_price, stop.display_quantity, stop.displayed], ['pending_stop', '24.9', '2', '0']);
+    const other = await Client.open('carla'); // begins from the snapshot
+    assert.deepEqual((await other.ask('orders')).orders.find((o) => o.order === stop.order), stop);
+    assert.equal((await get('/api/v1/instruments/ATUN/best')).body.ask, null);
+    await diego.place(at({ side: 'buy', price: '24.9' }));
+    await carla.place(at({ side: 'sell', price: '24.9' }));
+    for (const client of [carla, other]) {
+      const { order, event } = await client.next('order', (m) => m.order.order === stop.order && m.event === 'triggered');
+      assert.deepEqual([order.status, order.stop_price, event], ['open', undefined, 'triggered']);
+    }
+    await watcher.next('best', (m) => m.ask?.join() === '24.8,2,1');
+    assert.equal((await diego.next('fill')).fill.price, '25');
+    await diego.place(at({ side: 'buy', price: '24.8', quantity: '2' }));
+    assert.equal((await carla.next('order', (m) => m.event === 'refreshed')).order.leaves, '4');
+    assert.equal((await carla.ask('order_status', { client_order_id: stop.client_order_id })).order.status, 'partially_filled');
+    const list = await carla.ask('mass_status', { symbol: 'ATUN' });
+    assert.deepEqual(list.orders.map((o) => [o.order, o.leaves, o.displayed]), [[stop.order, '4', '2']]);
+    const { statistics } = (await get('/api/v1/instruments/ATUN/statistics')).body;
+    assert.deepEqual([statistics.close, statistics.low], ['24.8', '24.8']);
+    assert.equal((await carla.ask('cancel_all', { symbol: 'ATUN', side: 'buy' })).count, 0);
+    assert.equal((await carla.ask('cancel_all', { symbol: 'ATUN', side: 'sell' })).count, 1);
+    for (const client of [carla, diego, other, watcher]) await client.close();
+  },
+
+  async 'more orders than one command tells of: one answer'() {
+    const client = await Client.open('carla');
+    await sleep(1000);
+    for (let i = 0; i < 150; i++) client.socket.send(JSON.stringify({ op: 'place', symbol: 'ATUN', side: 'buy', price: '22.9', quantity: '1', client_order_id: `many${orders}-${i}` }));
+    await until('they are in', () => client.messages.filter((m) => m.type === 'placed').length === 150);
+    const { count, orders: told } = await client.ask('mass_status', { symbol: 'ATUN', side: 'buy' });
+    assert.deepEqual([count, told.length, new Set(told.map((o) => o.order)).size], [150, 150, 150]);
+    assert.equal((await client.ask('cancel_all', { symbol: 'ATUN' })).count, 150);
+    assert.deepEqual((await client.ask('orders')).orders.filter((o) => o.symbol === 'ATUN'), []);
+    await client.close();
+  },
+
   async 'cancel on disconnect, for the session that has it'() {
     const elena = await Client.open('elena'), watcher = await Client.open();
     const book = new Book();
@@ -506,12 +553,19 @@ const tests = {
     await watcher.ask('subscribe', { channel: 'book', symbol: 'PORT' });
     deaf.socket._socket.pause();
     const before = (await get('/api/v1/status')).body;
-    for (let i = 0; i < 1200; i++) deaf.socket.send('{"op":"instruments"}'); // answers of 1 KB each pile up
-    for (let i = 0; i < 20; i++) await busy.place({ side: 'buy', price: '99.5', quantity: '1' });
-    await sleep(1500);
+    const told = async () => {
+      const after = (await get('/api/v1/status')).body;
+      return after.updates_conflated > before.updates_conflated || after.slow_consumers_cut > before.slow_consumers_cut || after.connections < before.connections;
+    };
+    for (let i = 0; i < 250; i++) busy.socket.send(JSON.stringify({ op: 'place', symbol: 'ATUN', side: 'buy', price: '23', quantity: '1', client_order_id: `deaf${i}` }));
+    const again = JSON.stringify({ op: 'subscribe', channel: 'book_orders', symbol: 'ATUN' });
+    await until('it is conflated or cut', async () => { // a snapshot of 250 orders each: more than any socket buffer keeps
+      for (let i = 0; i < 250; i++) deaf.socket.send(again);
+      await sleep(1000);
+      await busy.place({ side: 'buy', price: '99.5', quantity: '1' });
+      return told();
+    }, 20000);
     for (let i = 0; i < 20; i++) await busy.place({ side: 'buy', price: '99.4', quantity: '1' });
-    const after = (await get('/api/v1/status')).body;
-    assert.ok(after.updates_conflated > before.updates_conflated || after.slow_consumers_cut > before.slow_consumers_cut || after.connections < before.connections, JSON.stringify(after));
     assert.ok(follows, 'the other subscriber follows');
     await busy.ask('cancel_all');
     deaf.socket.terminate();
