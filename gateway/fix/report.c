@@ -294,7 +294,6 @@ static void add_refused_status(struct report *report, const struct request *requ
         return;
     }
     add_id(report, 584, &request->status_id);
-    add_text(report, 911, "0");
     add_char(report, 912, 'Y');
 }
 
@@ -342,6 +341,7 @@ void report_no_orders(struct report *report, const struct request *request, uint
     begin(report);
     add_order_id(report, 0);
     add_refused_status(report, request);
+    add_text(report, 911, "0");
     add_text(report, 17, "0");
     add_char(report, 150, 'I');
     add_char(report, 39, '8');

@@ -512,7 +512,7 @@ static void status_of_all_of_one_side_of_none(void **state)
     ask(atlantic, "35=AF|584=Q2|585=7|54=1|1=101|");
     peer_expect(atlantic, "35=8|584=Q2|11=A2|911=1|912=Y|");
     ask(atlantic, "35=AF|584=Q3|585=7|1=102|");
-    peer_expect(atlantic, "35=8|584=Q3|150=I|39=8|911=0|912=Y|5004=13|");
+    peer_expect(atlantic, "35=8|584=Q3|150=I|39=8|912=Y|5004=13|");
     ask(atlantic, "35=AF|584=Q4|585=2|");
     peer_expect(atlantic, "35=8|584=Q4|150=I|39=8|5004=2|");
     ask(atlantic, "35=AF|584=Q5|585=1|");
@@ -532,6 +532,27 @@ static void an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended
     peer_expect(atlantic, "35=8|11=A1|150=F|39=2|");
     peer_expect(atlantic, "35=8|11=A1|790=Q|150=I|39=2|14=1|151=0|");
     peer_expect_no(atlantic, "35=8|150=I|");
+}
+
+// To a member 39=8 would be the end of an order, and 911=0 the end of all.
+static void a_status_that_cannot_be_had_is_no_end_of_an_order(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
+    peer_send(atlantic, "35=H|11=A1|55=PORT|54=2|790=Q1|");
+    peer_send(atlantic, "35=AF|584=Q2|585=7|");
+    venue_restart_core(venue); // it has lost them
+    peer_expect(atlantic, "35=8|11=A1|790=Q1|150=I|39=0|151=1|");
+    peer_expect(atlantic, "35=j|372=AF|379=Q2|380=4|");
+    venue->link.attached = false;
+    peer_send(atlantic, "35=H|11=A1|55=PORT|54=2|790=Q3|");
+    peer_expect(atlantic, "35=8|11=A1|790=Q3|150=I|39=0|");
+    peer_send(atlantic, "35=AF|584=Q4|585=7|");
+    peer_expect(atlantic, "35=j|372=AF|379=Q4|380=4|");
+    venue->link.attached = true;
+    ask(atlantic, "35=H|11=A9|55=PORT|54=2|790=Q5|");
+    peer_expect(atlantic, "35=8|11=A9|790=Q5|150=I|39=8|103=5|");
 }
 
 static void terms_survive_a_kill_and_a_reset(void **state)
@@ -711,6 +732,7 @@ int main(void)
         TEST(a_large_mass_cancel_or_status_is_one_answer),
         TEST(status_of_all_of_one_side_of_none),
         TEST(an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended),
+        TEST(a_status_that_cannot_be_had_is_no_end_of_an_order),
         TEST(terms_survive_a_kill_and_a_reset),
         TEST(what_a_crash_takes_is_told_again_the_same_and_once),
         cmocka_unit_test(times_that_do_not_exist_are_none),

@@ -44,6 +44,53 @@ static void refuse_missing(struct session *session, const struct request *reques
     send_report(session, "j", &report);
 }
 
+// What we know of an order: of one that is done, that was sent twice, or that the engine cannot be
+// asked about now.
+static enum outcome tell_status(struct session *session, const struct request *request,
+                                const struct fix_order *order)
+{
+    struct report report;
+    const struct happening what = {.exec_type = 'I',
+                                   .time_ns = clock_wall_ns(session->desk->clock),
+                                   .status_id = &request->status_id};
+    report_order(&report, order, &what, session->desk->view);
+    send_report(session, "8", &report);
+    return DONE;
+}
+
+// A mass status that cannot be had must not look as if there were no orders.
+static void refuse_unavailable(struct session *session, const struct request *request,
+                               const struct refusal *refusal)
+{
+    enum { APPLICATION_NOT_AVAILABLE = 4 };
+    struct report report;
+    report_business_reject(&report, request, APPLICATION_NOT_AVAILABLE,
+                           reject_entry(refusal->code)->text);
+    send_report(session, "j", &report);
+}
+
+static bool is_unavailable(uint16_t code)
+{
+    return code == REJECT_NOT_ATTACHED || code == REJECT_OVERLOADED || code == REJECT_IN_DOUBT;
+}
+
+// A status request that the engine could not answer. An order of which we know is never told as
+// one that is not: to its member that would be its end.
+static void refuse_status(struct session *session, const struct request *request,
+                          const struct refusal *refusal, const struct rejection *why)
+{
+    const struct fix_order *order = orders_find(&session->desk->orders, request->order);
+    struct report report;
+    if (request->kind == REQUEST_STATUS && order != NULL && order->session == session->id) {
+        tell_status(session, request, order);
+    } else if (request->kind == REQUEST_MASS_STATUS && is_unavailable(refusal->code)) {
+        refuse_unavailable(session, request, refusal);
+    } else {
+        report_refused(&report, request, 'I', why, "0", clock_wall_ns(session->desk->clock));
+        send_report(session, "8", &report);
+    }
+}
+
 void trading_refuse(struct session *session, const struct request *request,
                     const struct refusal *refusal)
 {
@@ -64,8 +111,7 @@ void trading_refuse(struct session *session, const struct request *request,
         break;
     case REQUEST_STATUS:
     case REQUEST_MASS_STATUS:
-        report_refused(&report, request, 'I', &why, "0", now);
-        send_report(session, "8", &report);
+        refuse_status(session, request, refusal, &why);
         break;
     case REQUEST_CANCEL:
     case REQUEST_AMEND:
@@ -88,19 +134,6 @@ static enum outcome refuse(struct session *session, const struct request *reques
                            struct refusal refusal)
 {
     trading_refuse(session, request, &refusal);
-    return DONE;
-}
-
-// What we know of an order that is done, or was sent twice; of an open one the engine is asked.
-static enum outcome tell_status(struct session *session, const struct request *request,
-                                const struct fix_order *order)
-{
-    struct report report;
-    const struct happening what = {.exec_type = 'I',
-                                   .time_ns = clock_wall_ns(session->desk->clock),
-                                   .status_id = &request->status_id};
-    report_order(&report, order, &what, session->desk->view);
-    send_report(session, "8", &report);
     return DONE;
 }
 

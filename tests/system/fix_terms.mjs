@@ -1,6 +1,7 @@
 // Every order type, time in force, term, self-trade mode, amend, mass cancel and status, placed once over FIX by a
 // client that is not QuickFIX. On ATUN, which is left as it was: continuous, without orders of ours.
 import assert from 'node:assert/strict'
+import { eventually } from '../lib/venue.mjs'
 
 const symbol = 'ATUN'
 const instrument = 2
@@ -284,4 +285,28 @@ export async function fixTerms (suite, venue) {
     }
   })
   await Promise.all(fixes.map(client => client.close()))
+  await suite.test('FIX: 3,000 orders: all of them told, more than may wait unsent, and all cancelled by one request', () => many(venue, 3000))
+}
+
+async function many (venue, count) {
+  const heard = { 0: 0, 4: 0, I: 0 } // by ExecType
+  let last, answer
+  const fix = await venue.rawFix('atlantic', {
+    keep: false,
+    onMessage (m) {
+      if (m.get(35) === '8') { heard[m.get(150)]++; last = m }
+      if (m.get(35) === 'r') answer = m
+    }
+  })
+  for (let i = 0; i < count; i++) {
+    fix.newOrder(`ftm${i}`, symbol, 'buy', '0.01', '24', [[59, 1]])
+    if (i % 500 === 499) await eventually('the orders are taken', () => heard[0] === i + 1)
+  }
+  fix.send('AF', [[584, 'many'], [585, 7]])
+  await eventually('every order is told', () => heard.I === count)
+  assert.deepEqual([584, 911, 912].map(tag => last.get(tag)), ['many', String(count), 'Y'])
+  fix.send('q', [[11, 'ftmq'], [530, 7], [60, '20261120-10:00:00']])
+  await eventually('the mass cancel is done', () => answer)
+  assert.deepEqual([answer.get(533), heard[4]], [String(count), count])
+  await fix.logout()
 }
