@@ -4,8 +4,6 @@
 // Of any other: it is checked like a new order, holds what it needs now, leaves its place and goes
 // to the back of it; in continuous trading an order of the book is matched first. It keeps its id.
 // What is filled is judged on what is open: an amend that crosses a fill in flight loses nothing.
-#include <string.h>
-
 #include "matcher/engine_taker.h"
 
 enum amend_field { AMEND_PRICE = 2, AMEND_STOP_PRICE = 3, AMEND_DISPLAY = 4 };
@@ -236,7 +234,7 @@ static void emit_amended(struct turn *turn, const struct amend *amend, int64_t r
     out->client_id_bytes = amend->body->client_id_bytes;
     out->priority_kept = kept;
     out->price = order->price;
-    client_id_copy(out->client_id, turn);
+    client_id_copy_whole(out->client_id, turn);
     const struct order_terms *terms = terms_of(turn->engine, amend->place);
     if (terms->stop_price != 0 || terms->trail_offset != 0 || terms->display != 0 ||
         terms->expire_ns != 0)
@@ -250,8 +248,7 @@ static void amend_write(const struct turn *turn, const struct amend *amend)
     amend->order->price = amend->price;
     cold->quantity = amend->quantity;
     cold->client_id_bytes = amend->body->client_id_bytes;
-    memset(cold->client_id, 0, sizeof(cold->client_id));
-    client_id_copy(cold->client_id, turn);
+    client_id_copy_whole(cold->client_id, turn);
     if ((amend->order->marks & ORDER_MARK_TERMS) == 0)
         return;
     struct order_terms *terms = &turn->engine->pool.terms[amend->place];

@@ -197,19 +197,17 @@ static bool taker_capacity(const struct turn *turn, struct taker *taker, struct 
     return taker_balances(engine, taker, refusal);
 }
 
-// E9: is it there? A balance that does not exist is zero.
+// E9: is it there? A balance that does not exist is zero. (No branch over the side.)
 static bool taker_funds(const struct turn *turn, const struct taker *taker, int64_t hold,
                         struct refusal *refusal)
 {
     const struct ledger *ledger = &turn->engine->ledger;
     bool buys = taker->own.side == SIDE_BUY;
     uint32_t index = buys ? taker->own.cash_balance : taker->own.token_balance;
-    int64_t there = 0;
-    if (index != 0) {
-        const struct balance *balance = ledger_at(ledger, index);
-        bool unsettled = (taker->instrument->terms.flags & INSTRUMENT_SELL_UNSETTLED) != 0;
-        there = buys ? balance->available : ledger_sellable(balance, unsettled);
-    }
+    const struct balance *balance = &ledger->balances[index]; // there is one of index 0, of zeros
+    bool unsettled = (taker->instrument->terms.flags & INSTRUMENT_SELL_UNSETTLED) != 0;
+    int64_t sellable = ledger_sellable(balance, unsettled);
+    int64_t there = buys ? balance->available : sellable;
     if (hold > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, hold, there, 0);
     return true;
@@ -283,8 +281,7 @@ static void emit_accepted(struct turn *turn, const struct taker *taker, int64_t 
     out->stp = taker->stp;
     out->state = state_of(taker);
     out->self_match_id = taker->self_match_id;
-    ASSERT(body->client_id_bytes > 0);
-    client_id_copy(out->client_id, turn);
+    client_id_copy_whole(out->client_id, turn);
 }
 
 void emit_terms(struct turn *turn, const struct order *order, const struct order_terms *terms,
@@ -338,7 +335,7 @@ void taker_enter(struct turn *turn, struct taker *taker)
                                 .type = body->type,
                                 .tif = body->tif,
                                 .flags = body->flags};
-    client_id_copy(cold->client_id, turn);
+    client_id_copy_whole(cold->client_id, turn);
     order_list_append(pool, &turn->session->orders, place);
     taker->instrument->orders_open++;
     taker->order = &pool->orders[place];

@@ -28,8 +28,8 @@ static inline int64_t order_hold(const struct instrument *instrument, const stru
                                  int64_t quantity)
 {
     ASSERT(quantity > 0);
-    return order->side == SIDE_SELL ? quantity
-                                    : instrument_notional(instrument, order->price, quantity);
+    int64_t notional = instrument_notional(instrument, order->price, quantity);
+    return order->side == SIDE_SELL ? quantity : notional;
 }
 
 static inline struct balance *order_held_balance(const struct engine *engine,

@@ -206,7 +206,9 @@ static inline uint64_t instrument_key(const struct instrument *instrument, uint8
 {
     uint64_t index = instrument_tick_index(instrument, price);
     ASSERT(index > 0 && index < BOOK_KEY_MAX);
-    return side == SIDE_SELL ? index : BOOK_KEY_MAX - index;
+    // BOOK_KEY_MAX - index for buys, without a branch: nobody can guess the side.
+    const uint64_t flip = 0 - (uint64_t)(side == SIDE_BUY);
+    return (index ^ flip) + ((BOOK_KEY_MAX + 1) & flip);
 }
 
 // The key of a stop price in the stop book's side, over the instrument's own tick, of which all
@@ -240,6 +242,16 @@ static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const struct 
         memcpy(field + at, turn->client_id + at, 8);
     if (bytes > 32)
         memcpy(field + 32, turn->client_id + 32, 4);
+}
+
+// The same of a command whose record reaches at least CLIENT_ID_BYTES_MAX beyond the start of its
+// tail: new orders and amends do. Without a branch over the length.
+static inline void client_id_copy_whole(char field[CLIENT_ID_BYTES_MAX], const struct turn *turn)
+{
+    const struct command *command = turn->command;
+    ASSERT(turn->client_id + CLIENT_ID_BYTES_MAX <=
+           (const char *)command + (size_t)command->header.slots * SLOT_BYTES);
+    memcpy(field, turn->client_id, CLIENT_ID_BYTES_MAX);
 }
 
 // True if every byte is printable ASCII: what Postgres, FIX and logs all take as it is. Reads whole

@@ -14,27 +14,6 @@ uint32_t ledger_buckets(uint32_t entries)
     return buckets;
 }
 
-static uint32_t ledger_bucket(const struct ledger *ledger, uint32_t account, uint32_t asset)
-{
-    ASSERT(account != 0 && account <= ledger->accounts_max);
-    ASSERT(asset != 0);
-    uint64_t key = (uint64_t)account << 32 | asset;
-    return (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & ledger->bucket_mask;
-}
-
-uint32_t ledger_find(const struct ledger *ledger, uint32_t account, uint32_t asset)
-{
-    uint32_t index = ledger->buckets[ledger_bucket(ledger, account, asset)];
-    while (index != 0) {
-        ASSERT(index <= ledger->count);
-        const struct balance *balance = &ledger->balances[index];
-        if (balance->account == account && balance->asset == asset)
-            return index;
-        index = balance->next_in_bucket;
-    }
-    return 0;
-}
-
 // Links a new balance into its account's chain, which is sorted by asset.
 static void ledger_chain(struct ledger *ledger, uint32_t index)
 {

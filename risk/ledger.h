@@ -50,8 +50,27 @@ struct ledger {
 // Power of two, at least `entries`, for hash tables.
 uint32_t ledger_buckets(uint32_t entries);
 
+static inline uint32_t ledger_bucket(const struct ledger *ledger, uint32_t account, uint32_t asset)
+{
+    ASSERT(account != 0 && account <= ledger->accounts_max);
+    ASSERT(asset != 0);
+    uint64_t key = (uint64_t)account << 32 | asset;
+    return (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & ledger->bucket_mask;
+}
+
 // Index of the balance of (account, asset); 0 = there is none.
-uint32_t ledger_find(const struct ledger *ledger, uint32_t account, uint32_t asset);
+static inline uint32_t ledger_find(const struct ledger *ledger, uint32_t account, uint32_t asset)
+{
+    uint32_t index = ledger->buckets[ledger_bucket(ledger, account, asset)];
+    while (index != 0) {
+        ASSERT(index <= ledger->count);
+        const struct balance *balance = &ledger->balances[index];
+        if (balance->account == account && balance->asset == asset)
+            return index;
+        index = balance->next_in_bucket;
+    }
+    return 0;
+}
 // The same, made (all zero) where there was none; 0 = the pool is used up.
 uint32_t ledger_open(struct ledger *ledger, uint32_t account, uint32_t asset);
 
