@@ -912,6 +912,88 @@ static void a_reset_breaker_lets_waiting_stops_go_on(void **state)
     assert_string_equal(apply(venue), "phase 4; #3 enters @ 110; 2 @ 104 #2 #3 continuous");
 }
 
+// ---- snapshots that cannot be
+// -------------------------------------------------------------------
+
+enum { RECORDS = 200 };
+
+struct records {
+    struct snapshot_record at[RECORDS];
+    uint32_t count;
+};
+
+static int keep_record(void *context, const struct snapshot_record *record)
+{
+    struct records *records = context;
+    assert_true(records->count < RECORDS);
+    records->at[records->count++] = *record;
+    return 0;
+}
+
+// True if it can be loaded and the engine that comes of it is the one that was saved.
+static bool loads(struct venue *venue, const struct records *records)
+{
+    engine_make(&venue->second);
+    for (uint32_t i = 0; i < records->count; i++)
+        if (!engine_load(venue->second.engine, &records->at[i]))
+            return false;
+    return engine_digest(venue->second.engine) == engine_digest(venue->first.engine);
+}
+
+// Something in every container, and a change of phase under way.
+static void set_up_everything(struct venue *venue)
+{
+    table(venue, 3, (const struct tick_band_tail[]){{0, 1}, {100, 5}, {200, 10}});
+    schedule(venue, 0x1f, 2, (const struct schedule_entry_tail[]){{1000, 2, {0}}, {2000, 4, {0}}});
+    rules(venue, (struct instrument_rules_rec){.indicative_ms = 500, .volatility_bps = 5000});
+    reference(venue, 100);
+    phase(venue, PHASE_CONTINUOUS);
+    PLAY(venue, {"A sells 5 @ 100 gtc", "#1"}, {"B buys 5 @ 100", "#2; 5 @ 100 #1 #2 continuous"},
+         {"A sells 50 @ 120 gtc show 10", "#3"}, {"B buys 5 @ 115 stop 105 gtc", "#4"},
+         {"C sells 5 @ 0 trail 10 gtc", "#5"}, {"C sells 6 @ 95 close", "#6"});
+    phase(venue, PHASE_PRE_OPEN);
+    PLAY(venue, {"A buys 7 @ 0", "#7"}, {"B buys 3 @ 90 until 999", "#8"},
+         {"D sells 2 @ 130 open", "#9"});
+    for (int i = 0; i < 70; i++) {
+        say(venue, "D buys 1 @ 80 gtc");
+        say(venue, "D sells 1 @ 80 gtc");
+    }
+}
+
+// Every byte of every record, wrong: it is refused, or the digest tells, or it does not matter.
+static void a_wrong_byte_in_a_snapshot_is_found(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = calloc(1, sizeof *records);
+    set_up_everything(venue);
+    start(venue, CMD_instrument_phase, GATEWAY_ADMIN)->body.instrument_phase =
+        (struct instrument_phase_cmd){.instrument = 1, .phase = PHASE_CONTINUOUS};
+    venue->answer[0] = '\0';
+    apply_one(venue);
+    assert_true(engine_continuation(venue->first.engine, &venue->command));
+    assert_int_equal(engine_save(venue->first.engine, keep_record, records), 0);
+    assert_true(loads(venue, records));
+    for (uint32_t i = 1; i < records->count; i++)
+        for (size_t byte = 0; byte < sizeof records->at[i]; byte++) {
+            struct snapshot_record before = records->at[i];
+            ((uint8_t *)&records->at[i])[byte] ^= (uint8_t)(1u << (i + byte) % 8);
+            if (loads(venue, records)) // a byte that says nothing
+                engine_check(venue->second.engine);
+            records->at[i] = before;
+        }
+    for (uint32_t i = 1; i < records->count; i++) { // one that is missing (some say only zeroes)
+        struct snapshot_record before = records->at[i];
+        memmove(&records->at[i], &records->at[i + 1], (records->count - i - 1) * sizeof before);
+        records->count--;
+        bool of_order = before.header.type == REC_order || before.header.type == REC_order_terms;
+        assert_false(loads(venue, records) && of_order);
+        memmove(&records->at[i + 1], &records->at[i], (records->count - i) * sizeof before);
+        records->count++;
+        records->at[i] = before;
+    }
+    free(records);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_venue, close_venue)
@@ -941,6 +1023,7 @@ int main(void)
         TEST(a_tick_table_that_cannot_be_is_refused),
         TEST(rules_that_cannot_be_are_refused),
         TEST(a_reset_breaker_lets_waiting_stops_go_on),
+        TEST(a_wrong_byte_in_a_snapshot_is_found),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
