@@ -1,7 +1,7 @@
 // The parts of lonja-admin and what they share.
 //
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
-//                          │  people.c market.c ledger.c login.c read.c
+//                          │  people.c market.c matching.c ledger.c login.c read.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -101,8 +101,8 @@ CHECKED bool field_word(struct ask *ask, int64_t *out, const char *name, const c
 // Refuses names that are not in the list (ended by NULL): a misspelt field must not be ignored.
 CHECKED bool fields_known(struct ask *ask, const char *const *names);
 #define WORDS(list) list, sizeof list / sizeof list[0]
-extern const char *const token_status_words[6],
-    *const trading_mode_words[3]; // value - 1 of the enums
+extern const char *const token_status_words[6], *const trading_mode_words[3],
+                                                    *const phase_words[7]; // value - 1 of the enums
 
 // ---- handlers
 // ----------------------------------------------------------------------------------------------
@@ -112,6 +112,7 @@ handler login_handle, logout_handle;
 handler member_handle, account_handle, session_handle, login_set_handle;
 handler asset_handle, instrument_handle, nav_handle, reference_handle, breaker_handle, phase_handle,
     venue_handle;
+handler rules_handle, tick_table_handle, schedule_handle, mass_cancel_handle, instrument_read;
 handler ledger_handle, deposit_handle, withdrawal_handle, credit_handle, debit_handle, retry_handle;
 handler health_handle, venue_read, balances_read, rows_read;
 

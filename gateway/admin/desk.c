@@ -83,6 +83,8 @@ static void answer_with(struct desk *desk, const struct event *event)
         answer->events[answer->count++] = *event;
     if (event->header.type == EVT_rejected)
         answer->outcome = DESK_REJECTED;
+    answer->cancelled += event->header.type == EVT_order_cancelled;
+    answer->last_type = event->header.type;
     answer->sequence = event->header.sequence;
     if (event->header.last)
         complete(desk);

@@ -25,7 +25,9 @@ enum { DESK_EVENTS_MAX = 64, DESK_WAIT_MS = 10000 };
 struct desk_answer {
     enum desk_outcome outcome;
     uint64_t sequence;
-    size_t count; // events kept, at most DESK_EVENTS_MAX
+    uint64_t cancelled; // orders; of all events
+    uint8_t last_type;  // of the command's last event
+    size_t count;       // events kept, at most DESK_EVENTS_MAX
     struct event events[DESK_EVENTS_MAX];
 };
 

@@ -7,6 +7,9 @@ const char *const token_status_words[6] = {"draft",  "primary", "secondary",
                                            "paused", "matured", "delisted"};
 const char *const trading_mode_words[3] = {"primary_subscription", "full_orderbook",
                                            "fixed_price_otc"};
+const char *const phase_words[7] = {"closed",         "pre_open",           "opening_auction",
+                                    "continuous",     "volatility_auction", "halted",
+                                    "closing_auction"};
 
 // The field, or NULL with *good telling whether its absence is fine.
 static json_t *field(struct ask *ask, const char *name, enum need need, bool *good)

@@ -1,4 +1,5 @@
-// lonja-admin: REST for operators on its own port. See README.md. Started by hand it is the command line
+// lonja-admin: REST for operators on its own port. See README.md. Started by hand it is the command
+// line
 // (`lonja admin …`): lonja-admin-cli beside it.
 #include <limits.h>
 #include <signal.h>

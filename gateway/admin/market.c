@@ -302,12 +302,9 @@ void breaker_handle(struct ask *ask)
 void phase_handle(struct ask *ask)
 {
     static const char *const names[] = {"phase", NULL};
-    static const char *const phases[] = {"closed",         "pre_open",           "opening_auction",
-                                         "continuous",     "volatility_auction", "halted",
-                                         "closing_auction"};
     int64_t phase = 0;
     if (!instrument_in_path(ask) || !fields_known(ask, names) ||
-        !field_word(ask, &phase, "phase", WORDS(phases), REQUIRED))
+        !field_word(ask, &phase, "phase", WORDS(phase_words), REQUIRED))
         return;
     struct instrument_phase_cmd body = {.instrument = (uint32_t)ask->id,
                                         .phase = (uint8_t)(phase + 1)};

@@ -237,21 +237,23 @@ static bool session_accounts(struct ask *ask, uint32_t *accounts, size_t *count)
 }
 
 static enum pg_class session_upsert(struct pg *pg, struct pg_rows **rows, int64_t id,
-                                    int64_t member, const char *gateway, int cancel, int disabled)
+                                    int64_t member, const char *gateway, int cancel, int disabled,
+                                    int member_scope)
 {
     return pg_query(
         pg, rows,
         "INSERT INTO people.session AS s (session_id, member_id, gateway, cancel_on_disconnect, "
-        "disabled) VALUES"
+        "disabled, member_scope) VALUES"
         " (coalesce($1, (SELECT coalesce(max(session_id), 0) + 1 FROM people.session)), $2, $3, "
         "coalesce($4, false),"
-        " coalesce($5, false)) ON CONFLICT (session_id) DO UPDATE SET member_id = "
+        " coalesce($5, false), coalesce($6, false)) ON CONFLICT (session_id) DO UPDATE SET "
+        "member_id = "
         "EXCLUDED.member_id,"
         " gateway = EXCLUDED.gateway, cancel_on_disconnect = coalesce($4, s.cancel_on_disconnect),"
-        " disabled = coalesce($5, s.disabled), updated_at = now()"
-        " RETURNING session_id, cancel_on_disconnect, disabled",
+        " disabled = coalesce($5, s.disabled), member_scope = coalesce($6, s.member_scope),"
+        " updated_at = now() RETURNING session_id, cancel_on_disconnect, disabled, member_scope",
         PG_PARAMS(maybe_number(id), pg_i64(member), pg_text(gateway), maybe_bool(cancel),
-                  maybe_bool(disabled)));
+                  maybe_bool(disabled), maybe_bool(member_scope)));
 }
 
 static enum pg_class session_accounts_write(struct pg *pg, uint32_t session,
@@ -270,23 +272,25 @@ static enum pg_class session_accounts_write(struct pg *pg, uint32_t session,
 void session_handle(struct ask *ask)
 {
     static const char *const names[] = {
-        "session", "member", "gateway", "accounts", "cancel_on_disconnect", "disabled", NULL};
+        "session",  "member",       "gateway", "accounts", "cancel_on_disconnect",
+        "disabled", "member_scope", NULL};
     static const char *const gateways[] = {"fix", "web"};
     uint32_t accounts[SESSION_ACCOUNTS_MAX];
     size_t count;
     int64_t id = -1, member = 0, gateway = 0;
-    int cancel = -1, disabled = -1;
+    int cancel = -1, disabled = -1, member_scope = -1;
     struct pg_rows *rows;
     if (!fields_known(ask, names) || !field_number(ask, &id, "session", 1, INT32_MAX, OPTIONAL) ||
         !field_number(ask, &member, "member", 1, INT32_MAX, REQUIRED) ||
         !field_word(ask, &gateway, "gateway", WORDS(gateways), REQUIRED) ||
         !session_accounts(ask, accounts, &count) ||
         !field_bool(ask, &cancel, "cancel_on_disconnect", OPTIONAL) ||
-        !field_bool(ask, &disabled, "disabled", OPTIONAL))
+        !field_bool(ask, &disabled, "disabled", OPTIONAL) ||
+        !field_bool(ask, &member_scope, "member_scope", OPTIONAL))
         return;
     struct pg *pg = ask->admin->pg;
-    if (pg_begin(pg) != PG_OK ||
-        session_upsert(pg, &rows, id, member, gateways[gateway], cancel, disabled) != PG_OK) {
+    if (pg_begin(pg) != PG_OK || session_upsert(pg, &rows, id, member, gateways[gateway], cancel,
+                                                disabled, member_scope) != PG_OK) {
         ask_database_failed(ask);
         return;
     }
@@ -295,7 +299,8 @@ void session_handle(struct ask *ask)
         .member = (uint32_t)member,
         .gateway = gateway == 0 ? GATEWAY_FIX : GATEWAY_WEB,
         .flags = (uint8_t)((pg_number(rows, 0, 1) ? SESSION_CANCEL_ON_DISCONNECT : 0) |
-                           (pg_number(rows, 0, 2) ? SESSION_DISABLED : 0)),
+                           (pg_number(rows, 0, 2) ? SESSION_DISABLED : 0) |
+                           (pg_number(rows, 0, 3) ? SESSION_MEMBER_SCOPE : 0)),
         .account_count = (uint16_t)count,
     };
     pg_rows_free(rows);

@@ -27,6 +27,11 @@ static const struct route routes[] = {
     {HTTP_POST, ADMIN "/instruments/#/reference-price", ROLE_OPERATOR, reference_handle, NULL},
     {HTTP_POST, ADMIN "/instruments/#/breaker", ROLE_OPERATOR, breaker_handle, NULL},
     {HTTP_POST, ADMIN "/instruments/#/phase", ROLE_OPERATOR, phase_handle, NULL},
+    {HTTP_GET, ADMIN "/instruments/#", ROLE_AUDITOR, instrument_read, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/rules", ROLE_OPERATOR, rules_handle, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/tick-table", ROLE_OPERATOR, tick_table_handle, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/schedule", ROLE_OPERATOR, schedule_handle, NULL},
+    {HTTP_POST, ADMIN "/mass-cancel", ROLE_OPERATOR, mass_cancel_handle, NULL},
     {HTTP_POST, ADMIN "/ledger", ROLE_ADMINISTRATOR, ledger_handle, NULL},
     {HTTP_POST, ADMIN "/deposits", ROLE_ADMINISTRATOR, deposit_handle, NULL},
     {HTTP_POST, ADMIN "/withdrawals", ROLE_ADMINISTRATOR, withdrawal_handle, NULL},
@@ -55,7 +60,8 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/instruments", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM (SELECT i.*, s.phase, "
      "s.breaker_tripped,"
-     " s.reference_price, s.nav FROM record.instrument i LEFT JOIN record.instrument_state s USING "
+     " s.reference_price, s.nav, s.phase_end_ns, s.schedule_next_ns FROM record.instrument i LEFT "
+     "JOIN record.instrument_state s USING "
      "(instrument_id)) t"},
     {HTTP_GET, ADMIN "/ledger", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM people.ledger_request ORDER BY number "
@@ -64,6 +70,13 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/trades", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.trades ORDER BY id DESC LIMIT "
      "$1) t"},
+    {HTTP_GET, ADMIN "/auctions", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.auctions ORDER BY id DESC "
+     "LIMIT "
+     "$1) t"},
+    {HTTP_GET, ADMIN "/statistics", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM public.instrument_statistics "
+     "t"},
     {HTTP_GET, ADMIN "/audit", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.audit_logs ORDER BY id DESC "
      "LIMIT $1) t"},
