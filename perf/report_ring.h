@@ -15,7 +15,10 @@
 #include "base/arena.h"
 #include "perf/harness_abi.h"
 
-enum { REPORT_RING_BATCH = 32 };
+enum {
+    REPORT_RING_BATCH = 32,
+    REPORT_RING_AHEAD = 16, // lines fetched before they are filled: the reader's CPU has them
+};
 
 struct report_ring {
     // the writer's line
@@ -52,6 +55,7 @@ static inline struct harness_report *report_ring_next(struct report_ring *ring)
 static inline void report_ring_push(struct report_ring *ring)
 {
     ring->filled++;
+    __builtin_prefetch(&ring->reports[(ring->filled + REPORT_RING_AHEAD) & ring->mask], 1);
     if (ring->filled - ring->shown >= REPORT_RING_BATCH)
         report_ring_flush(ring);
 }
