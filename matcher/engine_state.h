@@ -408,6 +408,14 @@ void engine_breaker_set(struct turn *turn);
 void engine_member_set(struct turn *turn);
 void engine_account_set(struct turn *turn);
 void engine_session_set(struct turn *turn);
+// The instrument that a command names; NULL: there is none, and the command is refused.
+struct instrument *engine_instrument_or_reject(struct turn *turn, uint32_t id);
+CHECKED bool engine_instrument_terms(const struct engine *engine,
+                                     const struct instrument_rec *terms, struct refusal *refusal);
+// Makes what follows from an instrument's terms; false if the ledger is full.
+CHECKED bool engine_instrument_derive(struct engine *engine, struct instrument *instrument);
+
+// engine_rules.c
 void engine_instrument_rules_set(struct turn *turn);
 void engine_tick_table_set(struct turn *turn);
 void engine_schedule_set(struct turn *turn);
@@ -421,10 +429,6 @@ CHECKED bool engine_schedule_slot_fits(const struct schedule_slot *slot,
 struct tick_band_rec engine_tick_band(const struct instrument *instrument, uint32_t index);
 struct schedule_entry_rec engine_schedule_entry(const struct instrument *instrument,
                                                 uint32_t index);
-CHECKED bool engine_instrument_terms(const struct engine *engine,
-                                     const struct instrument_rec *terms, struct refusal *refusal);
-// Makes what follows from an instrument's terms; false if the ledger is full.
-CHECKED bool engine_instrument_derive(struct engine *engine, struct instrument *instrument);
 
 // engine_ledger.c
 void engine_ledger_post(struct turn *turn);
