@@ -314,7 +314,9 @@ static void check_now_and_then(struct beside *beside)
 {
     if (beside->twin != NULL)
         apply_twin(beside);
-    else if (beside->twin_every != 0 && beside->sequence % beside->twin_every == 0)
+    else if (beside->twin_every != 0 &&
+             (beside->sequence % beside->twin_every == 0 ||
+              (beside->naive.pending.work != NAIVE_NOTHING && beside->sequence % 4 == 0)))
         make_twin(beside);
     if (beside->balances_every != 0 && beside->sequence % beside->balances_every == 0)
         check_balances(beside);

@@ -27,14 +27,14 @@ struct coverage { // how often it happened
     uint64_t commands[CMD_COUNT];
     uint64_t events[EVT_COUNT];
     uint64_t rejects[REJECT_CODE_MAX + 1];
-    uint64_t cancels[32];                // by enum cancel_reason
-    uint64_t accepted[BESIDE_PHASES];    // orders, by phase
-    uint64_t types[BESIDE_TYPES];        // orders accepted
-    uint64_t tifs[BESIDE_TYPES];         // orders accepted
-    uint64_t states[BESIDE_TYPES];       // orders accepted
-    uint64_t prevented[BESIDE_TYPES];    // self-trades, by the mode of the order that entered
-    uint64_t continuations[CMD_COUNT];   // by command
-    uint64_t works[BESIDE_TYPES];        // continuations by enum engine_work
+    uint64_t cancels[32];              // by enum cancel_reason
+    uint64_t accepted[BESIDE_PHASES];  // orders, by phase
+    uint64_t types[BESIDE_TYPES];      // orders accepted
+    uint64_t tifs[BESIDE_TYPES];       // orders accepted
+    uint64_t states[BESIDE_TYPES];     // orders accepted
+    uint64_t prevented[BESIDE_TYPES];  // self-trades, by the mode of the order that entered
+    uint64_t continuations[CMD_COUNT]; // by command
+    uint64_t works[BESIDE_TYPES];      // continuations by enum engine_work
     uint64_t phase_changes[BESIDE_PHASES][BESIDE_PHASES];
     uint64_t auction_trades, kept, lost, icebergs, trailed, minimums, snapshots;
     uint64_t snapshots_of_pending;

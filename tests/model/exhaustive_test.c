@@ -81,7 +81,8 @@ static const struct alphabet alphabets[] = {
       {"amend the first to 30", AMEND, FIRST, 0, 0, 0, 0, 0, 3, 0, 0, 30, 0, 0, 0, 0, 0, 0},
       {"amend the last to 101", AMEND, LAST, 0, 0, 0, 0, 0, 3, 0, 0, 0, 101, 0, 0, 0, 0, 0},
       {"continuous", PHASE, 0, 0, 0, 0, 0, 0, 0, 0, PHASE_CONTINUOUS, 0, 0, 0, 0, 0, 0, 0},
-      {"closing auction", PHASE, 0, 0, 0, 0, 0, 0, 0, 0, PHASE_CLOSING_AUCTION, 0, 0, 0, 0, 0, 0, 0},
+      {"closing auction", PHASE, 0, 0, 0, 0, 0, 0, 0, 0, PHASE_CLOSING_AUCTION, 0, 0, 0, 0, 0, 0,
+       0},
       {"closed", PHASE, 0, 0, 0, 0, 0, 0, 0, 0, PHASE_CLOSED, 0, 0, 0, 0, 0, 0, 0},
       {"wait", WAIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1000}}},
     {"stops",
@@ -418,7 +419,6 @@ int main(int count, char **words)
            walk->alphabet->name, walk->alphabet->letter_count, walk->depth, walk->sequences,
            walk->beside->coverage.events[EVT_trade],
            walk->beside->coverage.events[EVT_order_triggered],
-           walk->beside->coverage.events[EVT_auction],
-           walk->beside->coverage.events[EVT_rejected]);
+           walk->beside->coverage.events[EVT_auction], walk->beside->coverage.events[EVT_rejected]);
     return 0;
 }

@@ -55,8 +55,7 @@ static void consider(struct candidates *left, int64_t price, struct outcome outc
     left->all_sell = left->all_sell && outcome.surplus < 0;
 }
 
-static int64_t price_of(const struct naive_venue *venue, uint32_t id,
-                        const struct candidates *left)
+static int64_t price_of(const struct naive_venue *venue, uint32_t id, const struct candidates *left)
 {
     const struct naive_instrument *instrument = &venue->instruments[id];
     const struct instrument_state_rec *state = &instrument->state;

@@ -44,8 +44,8 @@ static bool before(const struct naive_order *a, const struct naive_order *b)
     if (a->state == ORDER_STATE_OPEN)
         better = a->side == SIDE_BUY ? a->price - b->price : b->price - a->price;
     if (a->state == ORDER_STATE_PENDING_STOP)
-        better = a->side == SIDE_BUY ? b->stop_price - a->stop_price
-                                     : a->stop_price - b->stop_price;
+        better =
+            a->side == SIDE_BUY ? b->stop_price - a->stop_price : a->stop_price - b->stop_price;
     return better > 0 || (better == 0 && a->place < b->place);
 }
 
@@ -119,8 +119,8 @@ bool naive_may_rest(const struct naive_order *order)
 
 void naive_show(struct naive_order *order)
 {
-    order->shown = order->display != 0 && order->display < order->leaves ? order->display
-                                                                         : order->leaves;
+    order->shown =
+        order->display != 0 && order->display < order->leaves ? order->display : order->leaves;
 }
 
 void naive_wait(struct naive_venue *venue, struct naive_order *order, uint8_t state)

@@ -81,15 +81,14 @@ static bool combination_refused(struct naive_venue *venue, const struct order_ne
     bool trailing = body->type == ORDER_TRAILING_STOP;
     bool ends = is_open_ended(body->tif);
     bool ice = has_limit(body->type) && ends && body->display_quantity > 0 &&
-               body->display_quantity < body->quantity &&
-               body->display_quantity % terms->lot == 0;
+               body->display_quantity < body->quantity && body->display_quantity % terms->lot == 0;
     bool least = body->tif == TIF_IOC && body->minimum_quantity > 0 &&
                  body->minimum_quantity <= body->quantity &&
                  body->minimum_quantity % terms->lot == 0;
     bool trails = trailing && body->trail_offset > 0 && body->trail_offset <= NAIVE_MONEY_MAX &&
                   body->trail_offset % terms->tick == 0;
-    bool dated = body->tif == TIF_GTD && body->expire_ns <= INT64_MAX &&
-                 body->expire_ns > venue->now;
+    bool dated =
+        body->tif == TIF_GTD && body->expire_ns <= INT64_MAX && body->expire_ns > venue->now;
     REFUSE_IF(!ends && body->type != ORDER_LIMIT && body->type != ORDER_MARKET, TIF_COMBINATION, 0,
               body->type, body->tif)
     REFUSE_IF((body->flags & ORDER_POST_ONLY) != 0 && (body->type != ORDER_LIMIT || !ends),
@@ -147,8 +146,8 @@ static bool trailing_start_refused(struct naive_venue *venue, struct naive_order
     int64_t last = venue->instruments[order->instrument].state.last_price;
     REFUSE_IF(last == 0, NO_REFERENCE, 0, 0, 0)
     int64_t tick = venue->instruments[order->instrument].terms.tick;
-    wide start = (wide)(last - last % tick) + (order->side == SIDE_BUY ? order->trail_offset
-                                                       : -order->trail_offset);
+    wide start = (wide)(last - last % tick) +
+                 (order->side == SIDE_BUY ? order->trail_offset : -order->trail_offset);
     REFUSE_IF(start <= 0 || start > NAIVE_MONEY_MAX, TRAIL_OFFSET, last, order->trail_offset,
               order->type)
     order->stop_price = (int64_t)start;
@@ -229,8 +228,8 @@ static bool token_refused(struct naive_venue *venue, const struct instrument_rec
 // The table of chapter 7.
 static bool phase_takes(uint8_t phase, const struct naive_order *order)
 {
-    bool at_once = order->tif == TIF_IOC || order->tif == TIF_FOK ||
-                   (order->flags & ORDER_POST_ONLY) != 0;
+    bool at_once =
+        order->tif == TIF_IOC || order->tif == TIF_FOK || (order->flags & ORDER_POST_ONLY) != 0;
     if (phase == PHASE_CLOSED || phase == PHASE_HALTED)
         return false;
     if (order->tif == TIF_AT_OPEN)
@@ -258,8 +257,7 @@ static bool value_refused(struct naive_venue *venue, const struct naive_order *o
 // ---- places, and what there is
 // ------------------------------------------------------------------------------
 
-static bool level_refused(struct naive_venue *venue, const struct naive_order *order,
-                          uint8_t state)
+static bool level_refused(struct naive_venue *venue, const struct naive_order *order, uint8_t state)
 {
     REFUSE_IF(!naive_level_free(venue, order, state), LEVELS_MAX, venue->limits.levels,
               naive_levels(venue), 0)
@@ -292,8 +290,7 @@ static bool capacity_refused(struct naive_venue *venue, const struct naive_order
         return false;
     REFUSE_IF(open >= venue->limits.orders, ORDERS_MAX, venue->limits.orders, open, 0)
     if (is_stop(order->type))
-        return stops_refused(venue, order) ||
-               level_refused(venue, order, ORDER_STATE_PENDING_STOP);
+        return stops_refused(venue, order) || level_refused(venue, order, ORDER_STATE_PENDING_STOP);
     return order->state == ORDER_STATE_OPEN && level_refused(venue, order, ORDER_STATE_OPEN);
 }
 
@@ -326,8 +323,8 @@ static const struct naive_order *best_against(struct naive_venue *venue,
 static bool post_only_refused(struct naive_venue *venue, const struct naive_order *order)
 {
     const struct naive_order *best = best_against(venue, order);
-    REFUSE_IF((order->flags & ORDER_POST_ONLY) != 0 && best != NULL, POST_ONLY_CROSSES,
-              best->price, order->price, 0)
+    REFUSE_IF((order->flags & ORDER_POST_ONLY) != 0 && best != NULL, POST_ONLY_CROSSES, best->price,
+              order->price, 0)
     return false;
 }
 
@@ -476,8 +473,8 @@ static bool amend_loses_refused(struct naive_venue *venue, const struct naive_or
         person_refused(venue, order->account) || value_refused(venue, order, false) ||
         (in_levels && level_refused(venue, order, order->state)))
         return true;
-    int64_t need = naive_hold_of(venue, order, order->leaves) -
-                   naive_hold_of(venue, old, old->leaves);
+    int64_t need =
+        naive_hold_of(venue, order, order->leaves) - naive_hold_of(venue, old, old->leaves);
     return funds_refused(venue, order, need) ||
            (instrument->state.phase == PHASE_CONTINUOUS && post_only_refused(venue, order));
 }

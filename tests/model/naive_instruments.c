@@ -125,8 +125,7 @@ void naive_schedule_set(struct naive_venue *venue)
     const struct schedule_set_cmd *body = &venue->command->body.schedule_set;
     struct schedule_entry_tail entries[SCHEDULE_ENTRIES_MAX] = {0};
     memcpy(entries, command_tail(venue->command), body->entry_count * sizeof(entries[0]));
-    if (naive_instrument_refused(venue, body->instrument) ||
-        entries_refused(venue, body, entries))
+    if (naive_instrument_refused(venue, body->instrument) || entries_refused(venue, body, entries))
         return;
     struct naive_instrument *instrument = &venue->instruments[body->instrument];
     instrument->entry_count = body->entry_count;

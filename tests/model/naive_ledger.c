@@ -22,7 +22,8 @@ static bool post_refused(struct naive_venue *venue, const struct ledger_post_cmd
               own->available, 0)
     REFUSE_IF(body->kind == POSTING_WITHDRAWAL && body->amount > (free > 0 ? free : 0),
               WITHDRAWAL_UNSETTLED, free > 0 ? free : 0, body->amount, 0)
-    REFUSE_IF(body->amount > NAIVE_MONEY_MAX || (gives && (wide)counter->available - body->amount < -NAIVE_MONEY_MAX),
+    REFUSE_IF(body->amount > NAIVE_MONEY_MAX ||
+                  (gives && (wide)counter->available - body->amount < -NAIVE_MONEY_MAX),
               OVERFLOW, NAIVE_MONEY_MAX, body->amount, 0)
     return false;
 }
@@ -32,7 +33,8 @@ static bool post_form_refused(struct naive_venue *venue, const struct ledger_pos
     REFUSE_IF(body->kind < POSTING_DEPOSIT || body->kind > POSTING_DEBIT, POSTING_KIND, 0,
               body->kind, 0)
     REFUSE_IF(body->amount <= 0, QUANTITY_NOT_POSITIVE, 1, body->amount, 0)
-    REFUSE_IF(body->account >= NAIVE_ACCOUNTS || venue->accounts[body->account].account == 0,
+    REFUSE_IF(body->account != ACCOUNT_TREASURY && body->account != ACCOUNT_SUSPENSE &&
+                  (body->account >= NAIVE_ACCOUNTS || venue->accounts[body->account].account == 0),
               UNKNOWN_ACCOUNT, 0, body->account, 0)
     REFUSE_IF(body->asset >= NAIVE_ASSETS || venue->assets[body->asset].asset == 0, UNKNOWN_ASSET,
               0, body->asset, 0)

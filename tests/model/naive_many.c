@@ -55,15 +55,15 @@ static bool scope_account_refused(struct naive_venue *venue,
 
 static bool mass_refused(struct naive_venue *venue, const struct order_mass_cancel_cmd *body)
 {
-    bool operator = venue->command->header.gateway == GATEWAY_ADMIN;
-    if (!operator && naive_session_refused(venue))
+    bool operator= venue->command->header.gateway == GATEWAY_ADMIN;
+    if (!operator&& naive_session_refused(venue))
         return true;
     const struct session_rec *session = &venue->sessions[venue->command->header.session].terms;
-    bool allowed = operator ? body->scope == SCOPE_VENUE
-                            : body->scope == SCOPE_SESSION ||
-                                  (body->scope == SCOPE_MEMBER &&
-                                   (session->flags & SESSION_MEMBER_SCOPE) != 0);
-    REFUSE_IF(!allowed || (!operator && body->member != 0), MASS_SCOPE, 0, body->scope, 0)
+    bool allowed = operator? body->scope == SCOPE_VENUE
+                           : body->scope ==
+                             SCOPE_SESSION ||(body->scope == SCOPE_MEMBER &&
+                                              (session->flags & SESSION_MEMBER_SCOPE) != 0);
+    REFUSE_IF(!allowed || (!operator&& body->member != 0), MASS_SCOPE, 0, body->scope, 0)
     REFUSE_IF(body->side > SIDE_SELL, SIDE, 0, body->side, 0)
     if (scope_account_refused(venue, body))
         return true;
@@ -75,14 +75,14 @@ static bool mass_refused(struct naive_venue *venue, const struct order_mass_canc
 
 static void mass_cancel_go_on(struct naive_venue *venue, const struct command *asked)
 {
-    bool operator = asked->body.order_mass_cancel.scope == SCOPE_VENUE;
+    bool operator= asked->body.order_mass_cancel.scope == SCOPE_VENUE;
     struct naive_order *order = NULL;
     while ((order = next_in_scope(venue, asked)) != NULL) {
         if (naive_room(venue) == 1) {
             venue->pending = (struct naive_pending){.work = NAIVE_MASS, .command = *asked};
             break;
         }
-        naive_cancel(venue, order, operator ? CANCEL_BY_VENUE : CANCEL_MASS);
+        naive_cancel(venue, order, operator? CANCEL_BY_VENUE : CANCEL_MASS);
     }
     naive_done(venue, 0, venue->event_count);
 }
@@ -182,8 +182,8 @@ static void status_go_on(struct naive_venue *venue, const struct command *asked,
     const struct naive_order *order = NULL;
     while ((order = next_told(venue, asked, behind)) != NULL) {
         if (naive_room(venue) == 1) {
-            venue->pending = (struct naive_pending){
-                .work = NAIVE_STATUS, .command = *asked, .order = behind};
+            venue->pending =
+                (struct naive_pending){.work = NAIVE_STATUS, .command = *asked, .order = behind};
             break;
         }
         tell_status(venue, order);

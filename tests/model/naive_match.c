@@ -108,8 +108,7 @@ static void refresh(struct naive_venue *venue, struct naive_order *maker)
                                      .side = maker->side};
 }
 
-static uint8_t step(struct naive_venue *venue, struct naive_order *taker,
-                    struct naive_order *maker)
+static uint8_t step(struct naive_venue *venue, struct naive_order *taker, struct naive_order *maker)
 {
     uint32_t instrument = taker->instrument;
     int64_t quantity = taker->leaves < maker->shown ? taker->leaves : maker->shown;

@@ -69,8 +69,8 @@ int64_t naive_guarded_by(const struct naive_instrument *instrument)
 struct balance_rec *naive_held_in(struct naive_venue *venue, const struct naive_order *order)
 {
     const struct instrument_rec *terms = &venue->instruments[order->instrument].terms;
-    return &venue->balances[order->account][order->side == SIDE_BUY ? terms->cash_asset
-                                                                    : terms->token_asset];
+    return &venue->balances[order->account]
+                           [order->side == SIDE_BUY ? terms->cash_asset : terms->token_asset];
 }
 
 int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order *order,
@@ -91,8 +91,8 @@ static int64_t fee_of(const struct naive_venue *venue, const struct naive_order 
                       int64_t value)
 {
     uint32_t own = venue->accounts[sell->account].fee_bps;
-    uint32_t bps = own == FEE_BPS_DEFAULT ? venue->instruments[sell->instrument].terms.fee_bps
-                                          : own;
+    uint32_t bps =
+        own == FEE_BPS_DEFAULT ? venue->instruments[sell->instrument].terms.fee_bps : own;
     return (int64_t)((wide)value * bps / 10000);
 }
 

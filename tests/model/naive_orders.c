@@ -157,8 +157,8 @@ void naive_order_amend(struct naive_venue *venue)
     struct naive_order old = *order;
     bool kept = amended.price == old.price && amended.quantity <= old.quantity &&
                 amended.stop_price == old.stop_price && amended.display <= old.display;
-    int64_t released = naive_hold_of(venue, &old, old.leaves) -
-                       naive_hold_of(venue, &amended, amended.leaves);
+    int64_t released =
+        naive_hold_of(venue, &old, old.leaves) - naive_hold_of(venue, &amended, amended.leaves);
     amended.client_id_bytes = body->client_id_bytes;
     memset(amended.client_id, 0, sizeof(amended.client_id));
     memcpy(amended.client_id, command_tail(venue->command), body->client_id_bytes);

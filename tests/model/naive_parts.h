@@ -32,7 +32,7 @@ int64_t naive_tick_at(const struct naive_instrument *instrument, int64_t price);
 int64_t naive_bps_rounded_up(int64_t price, int64_t reference);
 bool naive_too_far(int64_t price, int64_t reference, uint32_t bps);
 int64_t naive_collar(const struct naive_instrument *instrument, uint8_t side, int64_t reference);
-int64_t naive_judged_by(const struct naive_instrument *instrument); // last, reference, NAV, or 0
+int64_t naive_judged_by(const struct naive_instrument *instrument);  // last, reference, NAV, or 0
 int64_t naive_guarded_by(const struct naive_instrument *instrument); // reference, NAV, or 0
 struct balance_rec *naive_held_in(struct naive_venue *venue, const struct naive_order *order);
 int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order *order,

@@ -188,8 +188,7 @@ static void set_phase(struct naive_venue *venue, uint32_t id, uint8_t phase)
     instrument->state.indicative_due_ns = 0;
     instrument->state.phase_end_ns = 0;
     if (phase == PHASE_VOLATILITY_AUCTION)
-        instrument->state.phase_end_ns =
-            venue->now + (uint64_t)(ms != 0 ? ms : 120000) * 1000000;
+        instrument->state.phase_end_ns = venue->now + (uint64_t)(ms != 0 ? ms : 120000) * 1000000;
     naive_state_changed(venue, id);
 }
 
@@ -275,8 +274,8 @@ void naive_phase_change(struct naive_venue *venue, uint32_t instrument, uint8_t 
         naive_state_changed(venue, instrument);
         return;
     }
-    venue->pending = (struct naive_pending){
-        .work = NAIVE_PHASE, .instrument = instrument, .phase = phase};
+    venue->pending =
+        (struct naive_pending){.work = NAIVE_PHASE, .instrument = instrument, .phase = phase};
     naive_phase_go_on(venue);
 }
 

@@ -3,8 +3,8 @@
 
 static int64_t stop_after(const struct naive_order *order, int64_t price)
 {
-    wide stop = (wide)price + (order->side == SIDE_BUY ? order->trail_offset
-                                                       : -order->trail_offset);
+    wide stop =
+        (wide)price + (order->side == SIDE_BUY ? order->trail_offset : -order->trail_offset);
     bool nearer = order->side == SIDE_BUY ? stop < order->stop_price : stop > order->stop_price;
     return nearer && stop > 0 && stop <= NAIVE_MONEY_MAX ? (int64_t)stop : order->stop_price;
 }

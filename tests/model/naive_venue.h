@@ -30,7 +30,7 @@ struct naive_limits {
 };
 
 struct naive_order {
-    uint64_t id; // 0 = a free entry
+    uint64_t id;   // 0 = a free entry
     uint8_t state; // enum order_state; 0 = on its way in
     uint8_t side, type, tif, flags, stp, client_id_bytes;
     uint32_t account, instrument, session, self_match_id;

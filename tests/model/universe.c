@@ -70,10 +70,10 @@ static void set_up_assets(struct beside *beside)
     for (uint32_t asset = 1; asset <= UNIVERSE_INSTRUMENTS + 1; asset++) {
         struct command *command = beside_start(beside, CMD_asset_set, GATEWAY_ADMIN);
         bool cash = asset == UNIVERSE_CASH;
-        command->body.asset_set = (struct asset_set_cmd){
-            .asset = asset,
-            .kind = cash ? ASSET_CASH : ASSET_TOKEN,
-            .scale = cash ? 6 : universe_instruments[asset - 2].token_scale};
+        command->body.asset_set =
+            (struct asset_set_cmd){.asset = asset,
+                                   .kind = cash ? ASSET_CASH : ASSET_TOKEN,
+                                   .scale = cash ? 6 : universe_instruments[asset - 2].token_scale};
         beside_apply(beside);
     }
 }

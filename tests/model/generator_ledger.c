@@ -1,0 +1,141 @@
+// Random commands of gateways, of the ledger and of settlement.
+#include "tests/model/generator_parts.h"
+
+// ---- sessions, gateways, the ledger
+// -------------------------------------------------------------------------
+
+void make_session(struct generator *generator, struct beside *beside)
+{
+    uint32_t session =
+        1 + draw_below(generator, UNIVERSE_SESSIONS + (draw_chance(generator, 20) ? 3 : 0));
+    bool open = draw_chance(generator, 2);
+    struct command *command =
+        some_session(generator, beside, open ? CMD_session_open : CMD_session_close, session);
+    if (open)
+        command->body.session_open.opened_session = session;
+    else
+        command->body.session_close = (struct session_close_cmd){
+            .closed_session = session,
+            .reason = draw_chance(generator, 2) ? CANCEL_BY_OWNER : CANCEL_BY_VENUE};
+}
+
+void make_gateway(struct generator *generator, struct beside *beside)
+{
+    uint8_t gateway = draw_chance(generator, 2) ? GATEWAY_FIX : GATEWAY_WEB;
+    if (draw_chance(generator, 3)) {
+        struct command *command = beside_start(beside, CMD_gateway_detach, GATEWAY_CORE);
+        command->body.gateway_detach.gateway_id = gateway;
+        command->body.gateway_detach.old_incarnation =
+            beside->incarnations[gateway] - (draw_chance(generator, 4) ? 1 : 0);
+        return;
+    }
+    beside->incarnations[gateway] += draw_chance(generator, 2) ? 1 : 0;
+    beside_start(beside, CMD_gateway_attach, gateway);
+}
+
+// What the venue has earned, and what the rich have, leaves it again: there is only so much.
+static void make_withdrawal(struct generator *generator, struct beside *beside)
+{
+    uint32_t account = draw_chance(generator, 2)
+                           ? (uint32_t)ACCOUNT_TREASURY
+                           : UNIVERSE_ACCOUNT_FIRST + draw_below(generator, UNIVERSE_ACCOUNTS);
+    uint32_t asset = 1 + draw_below(generator, UNIVERSE_INSTRUMENTS + 1);
+    const struct balance_rec *balance = &beside->naive.balances[account][asset];
+    int64_t free = balance->available - balance->unsettled - balance->blocked;
+    struct command *command = beside_start(beside, CMD_ledger_post, GATEWAY_ADMIN);
+    command->body.ledger_post =
+        (struct ledger_post_cmd){.account = account,
+                                 .asset = asset,
+                                 .amount = free > GENERATOR_FORTUNE / 4 ? free : free / 8,
+                                 .kind = POSTING_WITHDRAWAL,
+                                 .ref_source = REF_ADMIN,
+                                 .ref_number = beside->naive.references[REF_ADMIN].number + 1};
+}
+
+void make_ledger_post(struct generator *generator, struct beside *beside)
+{
+    if (draw_chance(generator, 10)) {
+        make_withdrawal(generator, beside);
+        return;
+    }
+    struct command *command = beside_start(beside, CMD_ledger_post, GATEWAY_ADMIN);
+    struct ledger_post_cmd *post = &command->body.ledger_post;
+    uint64_t last = beside->naive.references[REF_ADMIN].number;
+    post->account = draw_chance(generator, 60)
+                        ? draw_below(generator, 64) | 16
+                        : UNIVERSE_ACCOUNT_FIRST + draw_below(generator, UNIVERSE_ACCOUNTS);
+    post->asset = draw_chance(generator, 60) ? draw_below(generator, 9)
+                                             : 1 + draw_below(generator, UNIVERSE_INSTRUMENTS + 1);
+    post->kind = (uint8_t)(draw_chance(generator, 60)  ? draw_below(generator, 9)
+                           : draw_chance(generator, 2) ? POSTING_DEPOSIT
+                                                       : 1 + draw_below(generator, 4));
+    int64_t unit = post->asset == UNIVERSE_CASH ? 1000000 : post->asset == 4 ? 1000000 : 1;
+    post->amount = (int64_t)draw_below(generator, draw_chance(generator, 3) ? 60000 : 9000) * unit;
+    if (draw_chance(generator, 200))
+        post->amount = draw_chance(generator, 2) ? INT64_MAX : ((int64_t)1 << 61) + 1;
+    post->ref_source = REF_ADMIN;
+    if (!draw_chance(generator, 10))
+        generator->post_number = last + 1 + draw_below(generator, 2);
+    post->ref_number =
+        generator->post_number - (draw_chance(generator, 20) && generator->post_number > 0 ? 1 : 0);
+    post->ref_hash = post->ref_number * 7 + (draw_chance(generator, 30) ? 1 : 0);
+}
+
+void make_settlement(struct generator *generator, struct beside *beside)
+{
+    if (generator->trade_count == 0) {
+        beside_start(beside, CMD_journal_digest, GATEWAY_CORE);
+        return;
+    }
+    struct command *command = beside_start(beside, CMD_settlement_result, GATEWAY_SETTLE);
+    struct settlement_result_cmd *result = &command->body.settlement_result;
+    if (draw_chance(generator, 20) && beside->naive.last_settlement.ref_number != 0) { // again
+        *result = beside->naive.last_settlement;
+        result->quantity += draw_chance(generator, 3) ? 1 : 0;
+        return;
+    }
+    uint32_t at = draw_below(generator, generator->trade_count);
+    struct open_trade *trade = &generator->trades[at];
+    *result = trade->result;
+    result->ref_number = ++generator->settle_number;
+    if (trade->failed) {
+        result->outcome = SETTLEMENT_RETRIED;
+        trade->failed = false;
+    } else if (draw_chance(generator, 4)) {
+        result->outcome = SETTLEMENT_FAILED;
+        trade->failed = true;
+    } else {
+        result->outcome = SETTLEMENT_SETTLED;
+        *trade = generator->trades[--generator->trade_count];
+    }
+    if (draw_chance(generator, 100) && result->quantity < (int64_t)1 << 50)
+        result->quantity *= 1000;
+}
+
+void keep_trades(struct generator *generator, const struct beside *beside)
+{
+    for (uint32_t i = 0; i < beside->naive.event_count; i++) {
+        const struct event *event = &beside->naive.events[i];
+        const struct trade_evt *trade = &event->body.trade;
+        bool full = generator->trade_count == GENERATOR_TRADES;
+        if (event->header.type != EVT_trade || (full && trade->quantity < GENERATOR_FORTUNE / 2))
+            continue;
+        bool buys = trade->taker_side == SIDE_BUY;
+        uint8_t scale = beside->naive.instruments[trade->instrument].terms.token_scale;
+        wide value = (wide)trade->price * trade->quantity;
+        for (uint8_t k = 0; k < scale; k++)
+            value /= 10;
+        struct open_trade *open =
+            &generator
+                 ->trades[full ? draw_below(generator, GENERATOR_TRADES) : generator->trade_count];
+        generator->trade_count += !full;
+        open->failed = false;
+        open->result = (struct settlement_result_cmd){
+            .trade_id = trade_id_of(beside->sequence, i),
+            .instrument = trade->instrument,
+            .buyer_account = buys ? trade->taker_account : trade->maker_account,
+            .seller_account = buys ? trade->maker_account : trade->taker_account,
+            .quantity = trade->quantity,
+            .proceeds = (int64_t)value - (buys ? trade->maker_fee : trade->taker_fee)};
+    }
+}
