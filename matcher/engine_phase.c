@@ -5,10 +5,7 @@
 // that the last price meets are triggered and take their turn. Every step that writes events asks
 // for room first: what does not fit goes on in the next command, from engine->resumed, at the step
 // and the order where it stopped.
-#include <string.h>
-
-#include "matcher/auction.h"
-#include "matcher/engine_state.h"
+#include "matcher/engine_uncross.h"
 
 enum { PHASE_ROOM = 8 }; // events that must be free for a step to go on
 
@@ -40,45 +37,14 @@ static bool has_room(const struct turn *turn)
     return turn_room(turn) >= PHASE_ROOM;
 }
 
-// ---- the auction's price
-// -------------------------------------------------------------------------
-
-static struct auction_reference reference_of(const struct instrument *instrument)
-{
-    const struct instrument_state_rec *state = &instrument->state;
-    int64_t price = state->reference_price != 0 ? state->reference_price
-                    : state->last_price != 0    ? state->last_price
-                                                : state->nav;
-    ASSERT(price >= 0);
-    return (struct auction_reference){
-        .price = price, .on_tick = price - price % instrument_tick_at(instrument, price)};
-}
-
-static struct auction_result price_now(const struct engine *engine,
-                                       const struct instrument *instrument)
-{
-    const struct auction_reference reference = reference_of(instrument);
-    return auction_price(&engine->pool, &instrument->sides[0], &instrument->sides[1], &reference);
-}
-
-static void emit_auction(struct turn *turn, const struct instrument *instrument,
-                         const struct auction_result *result, bool final)
-{
-    struct auction_evt *out = &turn_emit(turn, EVT_auction)->body.auction;
-    out->instrument = instrument->terms.instrument;
-    out->phase = instrument->state.phase;
-    out->final = final;
-    out->surplus_side = result->surplus_side;
-    out->price = result->price;
-    out->quantity = result->quantity;
-    out->surplus = result->surplus;
-}
+// ---- indicative prices
+// --------------------------------------------------------------------------
 
 void engine_phase_publish(struct turn *turn, struct instrument *instrument)
 {
     ASSERT(phase_is_auction(instrument->state.phase));
-    const struct auction_result result = price_now(turn->engine, instrument);
-    emit_auction(turn, instrument, &result, false);
+    const struct auction_result result = uncross_price(turn->engine, instrument);
+    uncross_tell(turn, instrument, &result, false);
     instrument->state.indicative_due_ns = 0;
     engine_deadline_update(turn->engine, instrument);
 }
@@ -91,151 +57,6 @@ void engine_book_changed(struct engine *engine, struct instrument *instrument)
     uint32_t ms = instrument->rules.indicative_ms;
     state->indicative_due_ns = engine->time_ns + (ms != 0 ? ms : INDICATIVE_MS_DEFAULT) * MS_NS;
     engine_deadline_update(engine, instrument);
-}
-
-// ---- step 2: uncross
-// -----------------------------------------------------------------------------
-
-struct uncross {
-    struct engine *engine;
-    struct instrument *instrument;
-    int64_t price;
-    uint32_t market[2]; // the first market order of a side that has not been passed over
-    uint32_t ahead[2];  // an order of the book some places behind: see uncross_fetch
-    uint32_t party[2];  // who trades; 0 = the next one
-    int64_t filled[2];  // of the parties, so far
-};
-
-static bool uncross_allows(const struct uncross *uncross, uint8_t side, uint32_t place)
-{
-    int64_t price = order_at(&uncross->engine->pool, place)->price;
-    return side == SIDE_BUY ? price >= uncross->price : price <= uncross->price;
-}
-
-// Who trades next: market orders by id, then the book's best. 0 = nobody.
-static uint32_t uncross_party(struct uncross *uncross, uint8_t side)
-{
-    const struct order_pool *pool = &uncross->engine->pool;
-    uint32_t *market = &uncross->market[side - SIDE_BUY];
-    while (*market != 0 && !uncross_allows(uncross, side, *market))
-        *market = pool->terms[*market].after;
-    if (*market != 0)
-        return *market;
-    uint32_t best = order_book_best(pool, instrument_side(uncross->instrument, side));
-    return best != 0 && uncross_allows(uncross, side, best) ? best : 0;
-}
-
-// Orders of a large book are in no cache. Asks for what a trade of the order ahead will touch,
-// and for the order behind it, while others trade.
-static void uncross_fetch(struct uncross *uncross, uint32_t i)
-{
-    const struct order_pool *pool = &uncross->engine->pool;
-    uint32_t ahead = uncross->ahead[i];
-    if (ahead == 0)
-        return;
-    const struct order *order = order_at(pool, ahead);
-    __builtin_prefetch(&pool->orders[order->before], 1);
-    __builtin_prefetch(&pool->orders[order->after], 1);
-    __builtin_prefetch(order_index_recent(&pool->index, order->id), 1);
-    uint32_t next = order_book_next(pool, &uncross->instrument->sides[i], ahead);
-    __builtin_prefetch(&pool->orders[next], 1);
-    uncross->ahead[i] = next;
-}
-
-enum { ORDERS_AHEAD = 6 };
-
-static struct uncross uncross_begin(struct engine *engine, struct instrument *instrument,
-                                    int64_t price)
-{
-    struct uncross uncross = {.engine = engine, .instrument = instrument, .price = price};
-    for (uint32_t i = 0; i < 2; i++) {
-        uncross.market[i] = instrument->market[i].first;
-        uncross.ahead[i] = order_book_best(&engine->pool, &instrument->sides[i]);
-        for (uint32_t k = 0; k < ORDERS_AHEAD; k++)
-            uncross_fetch(&uncross, i);
-    }
-    return uncross;
-}
-
-// The party is about to leave the book.
-static void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t place)
-{
-    if (uncross->market[i] == place)
-        uncross->market[i] = uncross->engine->pool.terms[place].after;
-    uncross_fetch(uncross, i);
-    if (uncross->ahead[i] == place) // a market order: it trades before its turn in the book
-        uncross_fetch(uncross, i);
-}
-
-// Who trades now: the one that traded last, as long as something of it is left.
-static bool uncross_parties(struct uncross *uncross)
-{
-    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
-        uint32_t i = side - SIDE_BUY;
-        if (uncross->party[i] != 0)
-            continue;
-        uncross->party[i] = uncross_party(uncross, side);
-        uncross->filled[i] = 0;
-    }
-    return uncross->party[0] != 0 && uncross->party[1] != 0;
-}
-
-// Nothing of the party on this side is left any more, or will be.
-static void uncross_leave(struct uncross *uncross, uint32_t i)
-{
-    uncross_pass(uncross, i, uncross->party[i]);
-    uncross->party[i] = 0;
-}
-
-static void uncross_trade(struct turn *turn, struct uncross *uncross, struct pending_rec *change)
-{
-    const struct order_pool *pool = &turn->engine->pool;
-    const uint32_t party[2] = {uncross->party[0], uncross->party[1]};
-    const int64_t open[2] = {order_open(pool, party[0]), order_open(pool, party[1])};
-    int64_t quantity = open[0] < open[1] ? open[0] : open[1];
-    quantity = quantity < change->quantity ? quantity : change->quantity;
-    const uint32_t market[2] = {uncross->market[0], uncross->market[1]};
-    for (uint32_t i = 0; i < 2; i++)
-        if (quantity == open[i])
-            uncross_leave(uncross, i);
-    int64_t notional = 0;
-    uint8_t full = engine_trade_auction(turn, uncross->instrument, party[0], party[1], quantity,
-                                        change->price, &notional);
-    if (full == 0) {
-        change->quantity -= quantity;
-        change->step = STEP_TRADED;
-        uncross->filled[0] += notional;
-        uncross->filled[1] += notional;
-        return;
-    }
-    memcpy(uncross->market, market, sizeof market);
-    memcpy(uncross->party, party, sizeof party);
-    uncross_leave(uncross, full - SIDE_BUY);
-    engine_cancel(turn, party[full - SIDE_BUY], CANCEL_LIMIT);
-}
-
-// What has been filled of those that are left.
-static void uncross_note(struct uncross *uncross)
-{
-    for (uint32_t i = 0; i < 2; i++)
-        if (uncross->party[i] != 0)
-            uncross->engine->pool.cold[uncross->party[i]].filled_notional += uncross->filled[i];
-}
-
-// False if the events ran out.
-static bool uncross_run(struct turn *turn, struct instrument *instrument,
-                        struct pending_rec *change)
-{
-    struct uncross uncross = uncross_begin(turn->engine, instrument, change->price);
-    bool all = true;
-    while (change->quantity > 0 && uncross_parties(&uncross)) {
-        all = has_room(turn);
-        if (!all)
-            break;
-        uncross_trade(turn, &uncross, change);
-    }
-    uncross_note(&uncross);
-    return all;
 }
 
 // ---- step 3: leftovers
@@ -421,12 +242,12 @@ static bool step_expire(struct turn *turn, struct instrument *instrument,
 
 static bool step_price(struct turn *turn, struct instrument *instrument, struct pending_rec *change)
 {
-    const struct auction_result result = price_now(turn->engine, instrument);
+    const struct auction_result result = uncross_price(turn->engine, instrument);
     bool tells = change->step == STEP_PRICE && phase_is_auction(instrument->state.phase);
     if (tells || result.quantity != 0) {
         if (!has_room(turn))
             return false;
-        emit_auction(turn, instrument, &result, true);
+        uncross_tell(turn, instrument, &result, true);
     }
     change->price = result.price;
     change->quantity = result.quantity;
@@ -436,13 +257,19 @@ static bool step_price(struct turn *turn, struct instrument *instrument, struct 
 
 static bool step_trade(struct turn *turn, struct instrument *instrument, struct pending_rec *change)
 {
-    if (!uncross_run(turn, instrument, change))
+    struct uncross_work work = {.price = change->price,
+                                .quantity = change->quantity,
+                                .traded = change->step == STEP_TRADED};
+    bool all = uncross_run(turn, instrument, &work, PHASE_ROOM);
+    change->quantity = work.quantity;
+    change->step = work.traded ? STEP_TRADED : STEP_TRADE;
+    if (!all)
         return false;
-    if (change->step == STEP_TRADED) {
-        instrument->state.reference_price = change->price;
-        instrument->state.last_price = change->price;
+    if (work.traded) {
+        instrument->state.reference_price = work.price;
+        instrument->state.last_price = work.price;
         engine_quiet_reset(instrument);
-        engine_stops_on_trade(turn->engine, instrument, change->price);
+        engine_stops_on_trade(turn->engine, instrument, work.price);
     }
     bool crossed =
         auction_crosses(&turn->engine->pool, &instrument->sides[0], &instrument->sides[1]);
