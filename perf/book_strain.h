@@ -20,7 +20,8 @@ struct strain strain_sparse(uint64_t operations, uint64_t seed);
 // then at the other, so that each operation makes or drops a page.
 struct strain strain_far(uint64_t operations, uint64_t seed);
 // One book around a price that drifts, about 10,000 live orders.
-// Returns the state after `operations`; *early is that after a tenth of them.
+// Returns the state after `operations`; *early is that after a tenth of them. Resident is what the
+// whole process has.
 struct strain strain_flat(uint64_t operations, uint64_t seed, struct strain *early);
 
 #endif
