@@ -487,17 +487,6 @@ static void begin_change(struct web *web, uint32_t instrument, enum channel chan
     json_integer(&web->out, "prev_seq", (int64_t)previous);
 }
 
-static void flush_state(struct web *web, uint32_t instrument)
-{
-    json_clear(&web->out);
-    json_open(&web->out, '{');
-    json_text(&web->out, "type", "instrument");
-    json_name(&web->out, "instrument");
-    shape_instrument(&web->out, web->view, view_instrument(web->view, instrument));
-    json_close(&web->out, '}');
-    send_out_to_all(web);
-}
-
 static void flush_best(struct web *web, uint32_t instrument)
 {
     struct market *market = market_of(web->markets, instrument);
@@ -585,7 +574,7 @@ static void flush_market(struct web *web, uint32_t instrument)
     struct market *market = market_of(web->markets, instrument);
     market->listed = false;
     if (market->state_changed)
-        flush_state(web, instrument);
+        instruments_changed(web, instrument);
     market->state_changed = false;
     if (market->level_count > 0)
         flush_book(web, instrument);

@@ -41,6 +41,7 @@ struct market {
     struct auction_evt auction; // the last one told
     uint64_t auction_ns;
     uint64_t day_begin_ns; // of the statistics last published
+    uint64_t state_seq;    // at which its terms or state last changed
     bool auction_told, statistics_changed, state_changed;
     bool listed; // in markets->changed
 };

@@ -113,22 +113,6 @@ static const struct view_instrument *named_instrument(struct call *call)
     return found;
 }
 
-static void instruments(struct call *call)
-{
-    struct web *web = call->web;
-    reply_begin(web, &call->reply, "instruments");
-    json_integer(&web->out, "sequence", (int64_t)view_sequence(web->view));
-    json_name(&web->out, "instruments");
-    json_open(&web->out, '[');
-    for (uint32_t i = 1; i <= view_instruments_max(web->view); i++) {
-        const struct view_instrument *found = view_instrument(web->view, i);
-        if (found != NULL && found->terms.instrument != 0)
-            shape_instrument(&web->out, web->view, found);
-    }
-    json_close(&web->out, ']');
-    reply_end(web, &call->reply, 200);
-}
-
 static void instrument(struct call *call)
 {
     const struct view_instrument *found = named_instrument(call);
@@ -138,6 +122,11 @@ static void instrument(struct call *call)
     json_integer(&call->web->out, "sequence", (int64_t)view_sequence(call->web->view));
     json_name(&call->web->out, "instrument");
     shape_instrument(&call->web->out, call->web->view, found);
+    json_name(&call->web->out, "auction");
+    shape_auction(&call->web->out, &found->auction, found->auction_ns, found->terms.token_scale);
+    json_name(&call->web->out, "statistics");
+    shape_statistics(&call->web->out, view_statistics(call->web->view, found->terms.instrument),
+                     found->terms.token_scale);
     reply_end(call->web, &call->reply, 200);
 }
 
@@ -172,6 +161,19 @@ static bool whole_argument(struct call *call, uint64_t *out, const char *name, u
     }
     *out = (uint64_t)value;
     return true;
+}
+
+static void instruments(struct call *call)
+{
+    struct web *web = call->web;
+    uint64_t after, limit, all = view_instruments_max(web->view);
+    if (!whole_argument(call, &after, "after", 0, UINT32_MAX) ||
+        !whole_argument(call, &limit, "limit", all, UINT32_MAX))
+        return;
+    reply_begin(web, &call->reply, "instruments");
+    json_integer(&web->out, "sequence", (int64_t)view_sequence(web->view));
+    instruments_write(web, (uint32_t)after, limit > 0 ? (uint32_t)limit : 1);
+    reply_end(web, &call->reply, 200);
 }
 
 // Anybody may ask this of the database: all together no more than one client may ask.

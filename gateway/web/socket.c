@@ -159,17 +159,18 @@ void socket_shutdown(struct web *web)
 
 // ---- messages --------------------------------------------------------------------------------
 
-static void write_instruments(struct web *web, const struct reply *reply)
+static void instruments(struct web *web, const struct request *request, const struct reply *reply)
 {
-    reply_begin(web, reply, "instruments");
-    json_name(&web->out, "instruments");
-    json_open(&web->out, '[');
-    for (uint32_t i = 1; i <= view_instruments_max(web->view); i++) {
-        const struct view_instrument *instrument = view_instrument(web->view, i);
-        if (instrument != NULL && instrument->terms.instrument != 0)
-            shape_instrument(&web->out, web->view, instrument);
+    struct fault fault;
+    int64_t after, limit;
+    if (!request_whole(&after, &fault, request, WEB_FIELD_after, UINT32_MAX, 0) ||
+        !request_whole(&limit, &fault, request, WEB_FIELD_limit, INSTRUMENTS_PAGE,
+                       INSTRUMENTS_PAGE)) {
+        reply_fault(web, reply, &fault, 0);
+        return;
     }
-    json_close(&web->out, ']');
+    reply_begin(web, reply, "instruments");
+    instruments_write(web, (uint32_t)after, limit > 0 ? (uint32_t)limit : 1);
     reply_end(web, reply, 200);
 }
 
@@ -207,7 +208,7 @@ static bool public_request(struct web *web, struct client *client, const struct 
         markets_unsubscribe(web, client, request, reply);
         return true;
     case WEB_OP_instruments:
-        write_instruments(web, reply);
+        instruments(web, request, reply);
         return true;
     case WEB_OP_ping:
         pong(web, reply);

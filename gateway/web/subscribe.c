@@ -56,6 +56,7 @@ void markets_catch_up(struct web *web, struct client *client)
         return;
     }
     markets_flush(web);
+    instruments_catch_up(web, client);
     for (uint32_t i = 0; i < client->subscription_count; i++) {
         struct subscription *subscription = &client->subscriptions[i];
         if (!subscription->behind)

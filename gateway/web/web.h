@@ -32,6 +32,7 @@
 enum {
     PROTOCOL_VERSION = 1,
     SUBSCRIPTIONS_MAX = 256, // per connection
+    INSTRUMENTS_PAGE = 500,  // instruments of one message
     BOOK_DEPTH_MAX = 1000,   // levels per side of a snapshot
     BOOK_ORDERS_MAX = 5000,  // orders per side of a snapshot
     CHECKSUM_DEPTH = 10,
@@ -61,6 +62,13 @@ struct subscription {
     bool behind; // owed a snapshot: it has just begun, or the client was too slow for a change
 };
 
+// States of instruments that a client could not take when they changed (instruments.c).
+struct state_walk {
+    uint32_t at;           // the next instrument; 0 = it has all
+    uint64_t since, begun; // sequences: what has changed after `since` is told
+    bool again;            // something behind `at` has changed meanwhile
+};
+
 // One WebSocket connection.
 struct client {
     uint64_t id;
@@ -69,6 +77,7 @@ struct client {
     uint64_t token; // number of the login it came with
     uint64_t expires_ns;
     struct rate rate;
+    struct state_walk states;
     uint32_t subscription_count;
     struct subscription subscriptions[SUBSCRIPTIONS_MAX];
 };
@@ -238,6 +247,13 @@ void markets_catch_up(struct web *web, struct client *client); // the snapshots 
 // Members of an object as a snapshot of the channel has them.
 void market_write(struct web *web, uint32_t instrument, enum channel channel);
 const char *market_channel_name(enum channel channel);
+
+// ---- instruments.c ---------------------------------------------------------------------------
+
+// Members "instruments" and "next": those behind the id `after`, at most `limit` (at least 1).
+void instruments_write(struct web *web, uint32_t after, uint32_t limit);
+void instruments_changed(struct web *web, uint32_t instrument); // tells everybody
+void instruments_catch_up(struct web *web, struct client *client);
 
 // ---- history.c: what Postgres knows ----------------------------------------------------------
 

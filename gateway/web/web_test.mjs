@@ -423,6 +423,12 @@ const tests = {
     assert.deepEqual(trades.body.trades.map((t) => t.price), ['100.2', '100.1']);
     assert.equal((await get('/api/v1/instruments/PORT/book')).body.symbol, 'PORT');
     assert.equal((await get('/api/v1/instruments/NOPE/book')).status, 404);
+    const page = await carla.ask('instruments', { limit: 1 });
+    assert.deepEqual([page.instruments.map((i) => i.symbol), page.next], [['PORT'], 1]);
+    const rest = await carla.ask('instruments', { after: page.next });
+    assert.deepEqual([rest.instruments.map((i) => i.symbol), rest.next], [['ATUN'], null]);
+    assert.deepEqual((await get('/api/v1/instruments?after=1')).body.instruments, rest.instruments);
+    assert.deepEqual((await carla.ask('instruments', { after: 4294967295 })).instruments, []);
     assert.equal((await get('/api/v1/balances', diego.token)).body.balances.length, 3);
     assert.equal((await get('/api/v1/balances')).status, 401);
     assert.equal((await get('/api/v1/nothing')).status, 404);

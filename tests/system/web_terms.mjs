@@ -351,6 +351,26 @@ export async function webTerms (suite, venue) {
     assert.deepEqual([json.order.status, json.order.reason, json.order.filled, json.order.minimum_quantity, json.trades.length, json.trades[0].kind], ['cancelled', 'ioc', '1', '1', 1, 'continuous'])
   })
 
+  await suite.test('web: who was too slow for changes of the phase hears of the last one', async () => {
+    const deaf = await venue.trader()
+    for (let i = 0; i < 150; i++) await carla.place('buy', '1', '24', { tif: 'gtc' })
+    const conflated = async () => (await rest('GET', '/status')).json.updates_conflated
+    const before = await conflated()
+    deaf.socket._socket.pause()
+    await eventually('a change is conflated', async () => {
+      for (let i = 0; i < 4; i++) deaf.socket.send(JSON.stringify({ op: 'subscribe', channel: 'book_orders', symbol })) // 30 KB: the socket fills up, the venue's queue does not
+      await phase('pre_open')
+      await phase('closing_auction')
+      return await conflated() > before
+    }, 30000)
+    await phase('continuous')
+    deaf.socket._socket.resume()
+    await eventually('it has heard', () => deaf.messages.findLast(m => m.type === 'instrument')?.instrument.phase === 'continuous')
+    assert.equal(deaf.isClosed, undefined)
+    assert.ok((await carla.ask('cancel_all')).count >= 150)
+    await deaf.close()
+  })
+
   await suite.test('web: the kept books are the venue’s, without a gap; nothing is left', async () => {
     const { json } = await rest('GET', `/instruments/${symbol}/book_orders`)
     await eventually('order by order', () => orders.toText() === BookOrders.of(json.orders).toText())

@@ -86,7 +86,7 @@ export class Venue {
     this.tries = 0;
     this.name = hello.venue;
     this.state = hello.state;
-    const { instruments } = await this.ask('instruments');
+    const instruments = await this.askInstruments();
     this.instruments = new Map(instruments.map((i) => [i.symbol, i]));
     if (!this.instruments.has(this.symbol)) this.symbol = instruments[0]?.symbol ?? null;
     this.subscribe();
@@ -94,6 +94,16 @@ export class Venue {
     const token = sessionStorage.getItem(TOKEN_KEY);
     if (token) this.present(token).catch(() => {});
     this.changed();
+  }
+
+  async askInstruments() {
+    const all = [];
+    for (let after = 0; after !== null;) {
+      const { instruments, next } = await this.ask('instruments', { after });
+      all.push(...instruments);
+      after = next;
+    }
+    return all;
   }
 
   receive(message) {
