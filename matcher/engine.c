@@ -88,7 +88,7 @@ static bool limits_valid(const struct engine_limits *limits)
            within(limits->assets_max, 2, 1u << 20) &&
            within(limits->instruments_max, 1, UINT16_MAX) &&
            within(limits->balances_max, 16, 1u << 27) && within(limits->orders_max, 16, 1u << 27) &&
-           within(limits->levels_max, 16, 1u << 27) && within(limits->stops_max, 1, 1u << 27) &&
+           within(limits->levels_max, 16, 1u << 26) && within(limits->stops_max, 1, 1u << 27) &&
            within(limits->trailing_stops_max, 1, 1u << 27) &&
            within(limits->command_events_max, COMMAND_EVENTS_LEAST, 1u << 20);
 }
