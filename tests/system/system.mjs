@@ -3,6 +3,7 @@ import { Suite } from '../lib/suite.mjs'
 import { Venue } from '../lib/venue.mjs'
 import { fixTerms } from './fix_terms.mjs'
 import { hostile } from './hostile.mjs'
+import { operators } from './operators.mjs'
 import { orders } from './orders.mjs'
 import { resend } from './resend.mjs'
 import { trade } from './trade.mjs'
@@ -19,6 +20,7 @@ Suite.main(async suite => {
     await orders(suite, venue)
     await fixTerms(suite, venue)
     await webTerms(suite, venue)
+    await operators(suite, venue)
     await resend(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())

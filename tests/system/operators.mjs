@@ -1,0 +1,151 @@
+// What operators do to the market, and what Postgres, Redis and the metrics page say of it afterwards: schedules, rules,
+// tick tables, calls, mass cancels. On ATUN, which is left as it was: continuous, without orders of ours.
+import assert from 'node:assert/strict'
+import { eventually } from '../lib/venue.mjs'
+
+const symbol = 'ATUN'
+const instrument = 2
+const rules = { volatility_bps: 3000, volatility_auction_ms: 30000, indicative_ms: 1000 } // of tools/demo.json
+
+export async function operators (suite, venue) {
+  const carla = await venue.trader('carla')
+  const diego = await venue.trader('diego')
+  const post = (what, body) => venue.administer('POST', `/instruments/${instrument}/${what}`, body)
+  const phase = name => post('phase', { phase: name })
+  const now = () => venue.administer('GET', `/instruments/${instrument}`)
+  const metric = async name => {
+    const text = await (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()
+    return Number(new RegExp(`^lonja_${name} (.*)$`, 'm').exec(text)?.[1])
+  }
+  let serial = 0
+  const place = async (client, side, quantity, price, more = {}) => {
+    const answer = await client.request({ op: 'place', symbol, side, quantity, ...(price ? { price } : {}), client_order_id: `op${++serial}`, ...more })
+    assert.equal(answer.type, 'placed', JSON.stringify(answer.error))
+    return answer.order.order
+  }
+  const row = async (order, columns) => (await eventually(`order ${order} is recorded`, async () => {
+    const rows = await venue.query(`SELECT ${columns} FROM public.orders WHERE id = ${order}`)
+    return rows.length === 1 && rows
+  }))[0]
+  const rowWhen = (order, columns, fits) => eventually(`order ${order}`, async () => {
+    const found = await row(order, columns)
+    return fits(found) && found
+  })
+
+  await suite.test('operators: the terms of an order are in Postgres', async () => {
+    const expires = new Date(Date.now() + 3600000).toISOString()
+    const order = await place(carla, 'sell', '10', '27', { display_quantity: '2', tif: 'gtd', expire_time: expires, self_trade_prevention: 'cancel_oldest' })
+    const seen = await row(order, "status, time_in_force, display_quantity::text, self_trade_prevention, expires_at > now() + interval '59 minutes' AS dated")
+    assert.deepEqual(seen, { status: 'open', time_in_force: 'gtd', display_quantity: '2.00', self_trade_prevention: 'cancel_oldest', dated: 't' })
+    const book = (await now()).best_offer
+    assert.equal(book.quantity, '2') // what shows
+    await carla.request({ op: 'cancel', order })
+  })
+
+  await suite.test('operators: a stop is pending_stop, open, filled, in E4\'s words', async () => {
+    await place(diego, 'sell', '1', '25') // so that the last price is below the stop
+    await place(carla, 'buy', '1', '25')
+    const offer = await place(diego, 'sell', '3', '25.5')
+    const stop = await place(carla, 'buy', '1', null, { order_type: 'stop', stop_price: '25.5' })
+    await rowWhen(stop, 'status, waits_for, stop_price::text', seen => seen.status === 'pending_stop' && seen.waits_for === 'trigger' && seen.stop_price === '25.500000')
+    const triggered = await metric('stops_triggered_total')
+    await place(carla, 'buy', '1', '25.5') // trades at the trigger
+    const seen = await rowWhen(stop, "status, order_type, coalesce(waits_for, '-') AS waits_for, trigger_price::text", found => found.status === 'filled')
+    assert.deepEqual(seen, { status: 'filled', order_type: 'stop_loss', waits_for: '-', trigger_price: '25.500000' })
+    const history = await venue.query(`SELECT to_status FROM public.order_status_history WHERE order_id = ${stop} ORDER BY sequence, event_index`)
+    assert.deepEqual(history.map(entry => entry.to_status), ['pending_stop', 'open', 'filled'])
+    await eventually('the metric', async () => await metric('stops_triggered_total') === triggered + 1)
+    await diego.request({ op: 'cancel', order: offer })
+  })
+
+  await suite.test('operators: a dated order ends, expired, which the documents\' view calls cancelled', async () => {
+    const order = await place(carla, 'sell', '1', '27', { tif: 'gtd', expire_time: new Date(Date.now() + 1500).toISOString() })
+    const seen = await rowWhen(order, 'status, expired', found => found.status !== 'open')
+    assert.deepEqual(seen, { status: 'cancelled', expired: 't' })
+  })
+
+  await suite.test('operators: a halt ends by an auction, which is told and recorded', async () => {
+    await post('rules', { ...rules, volatility_auction_ms: 1500, indicative_ms: 200 })
+    await phase('halted')
+    assert.equal((await now()).phase, 'halted')
+    await phase('volatility_auction')
+    const bid = await place(diego, 'buy', '2', '25.2')
+    const offer = await place(carla, 'sell', '3', '24.8')
+    await eventually('an indicative price', async () => (await now()).auction?.quantity === '2')
+    assert.equal((await now()).auction.final, false)
+    await eventually('continuous trading', async () => (await now()).phase === 'continuous')
+    const { auction, statistics, last_price: last } = await now()
+    assert.deepEqual([auction.final, auction.phase, auction.quantity, auction.surplus, auction.surplus_side], [true, 'volatility_auction', '2', '1', 'sell'])
+    assert.equal(auction.price, last)
+    assert.equal((await rowWhen(bid, 'status', seen => seen.status === 'filled')).status, 'filled')
+    const [told] = await eventually('the result in Postgres', async () => {
+      const rows = await venue.query('SELECT phase, trim_scale(price)::text AS price, trim_scale(quantity)::text AS quantity FROM public.auctions WHERE instrument_id = 2 ORDER BY id DESC LIMIT 1')
+      return rows.length === 1 && rows
+    })
+    assert.deepEqual(told, { phase: 'volatility_auction', price: last, quantity: '2' })
+    const [kind] = await venue.query(`SELECT kind FROM public.trades WHERE buy_order_id = ${bid}`)
+    assert.equal(kind.kind, 'auction')
+    const [day] = await venue.query('SELECT trades::text, trim_scale(volume)::text AS volume, trim_scale(turnover)::text AS turnover, trim_scale(vwap)::text AS vwap, trim_scale(open)::text AS open, trim_scale(close)::text AS close FROM public.instrument_statistics WHERE instrument_id = 2')
+    assert.deepEqual(day, { trades: String(statistics.trades), volume: statistics.volume, turnover: statistics.turnover, vwap: statistics.vwap, open: statistics.open, close: statistics.close })
+    assert.equal((await carla.request({ op: 'cancel', order: offer })).type, 'cancelled')
+    await post('rules', rules)
+  })
+
+  await suite.test('operators: the schedule changes the phase by itself', async () => {
+    const in2 = new Date(Date.now() + 2000)
+    const midnight = in2.getUTCHours() === 0 && in2.getUTCMinutes() === 0
+    const at = (ms) => new Date(in2.getTime() + ms).toISOString().slice(11, 23)
+    if (midnight) return // entries ascend within a day
+    await post('schedule', { weekdays: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'], entries: [{ at: at(0), phase: 'closing_auction' }, { at: at(700), phase: 'closed' }, { at: at(1400), phase: 'continuous' }] })
+    assert.equal((await now()).schedule.entries.length, 3)
+    const close = await place(carla, 'sell', '1', '25', { tif: 'at_close' })
+    await rowWhen(close, 'waits_for', seen => seen.waits_for === 'close')
+    const seen = []
+    await eventually('the day goes by', async () => {
+      const { phase: name } = await now()
+      if (seen.at(-1) !== name) seen.push(name)
+      return seen.includes('closed') && name === 'continuous'
+    })
+    assert.deepEqual(seen, ['continuous', 'closing_auction', 'closed', 'continuous'])
+    await rowWhen(close, 'status', found => found.status === 'cancelled')
+    const { statistics } = await now()
+    assert.equal(statistics.trades, 0) // a new day has begun
+    assert.ok(await metric('deadline_overdue_seconds') < 1)
+    await post('schedule', { entries: [] })
+    assert.deepEqual((await now()).schedule, { weekdays: [], entries: [], next: null })
+  })
+
+  await suite.test('operators: a tick table by price, refused while orders are open', async () => {
+    const bands = [{ from: '0', tick: '0.01' }, { from: '26', tick: '0.5' }]
+    const order = await place(carla, 'sell', '1', '27.01')
+    await assert.rejects(post('tick-table', { bands }), /INSTRUMENT_BUSY/)
+    await carla.request({ op: 'cancel', order })
+    await post('tick-table', { bands })
+    assert.deepEqual((await now()).tick_table, bands)
+    const refused = await carla.request({ op: 'place', symbol, side: 'sell', quantity: '1', price: '27.01', client_order_id: 'op-tick' })
+    assert.equal(refused.error.name, 'OFF_TICK')
+    await assert.rejects(post('tick-table', { bands: [{ from: '0', tick: '0.015' }] }), /TICK_TABLE/)
+    await post('tick-table', { bands: [] })
+  })
+
+  await suite.test('operators: a mass cancel by member, account, side; never by an empty body', async () => {
+    const orders = [await place(carla, 'sell', '1', '27'), await place(carla, 'buy', '1', '23'), await place(diego, 'sell', '1', '27')]
+    await assert.rejects(venue.administer('POST', '/mass-cancel', {}), /MISSING_FIELD/)
+    assert.equal((await venue.administer('POST', '/mass-cancel', { account: 1003, side: 'buy', instrument })).cancelled, 1)
+    assert.equal((await venue.administer('POST', '/mass-cancel', { member: 103 })).cancelled, 2)
+    for (const order of orders) await rowWhen(order, 'status', seen => seen.status === 'cancelled')
+    const [{ count }] = await venue.query("SELECT count(*) FROM public.audit_logs WHERE action_type LIKE '%/mass-cancel' AND outcome = 'done' AND created_at > now() - interval '1 minute'")
+    assert.ok(Number(count) >= 2)
+  })
+
+  await suite.test('operators: a session with the member\'s scope may cancel for its member, others may not', async () => {
+    const before = (await venue.administer('GET', '/sessions')).find(session => session.session_id === 4)
+    const session = scope => venue.administer('POST', '/sessions', { session: 4, member: before.member_id, gateway: 'web', accounts: before.accounts, member_scope: scope })
+    const order = await place(carla, 'sell', '1', '27')
+    assert.equal((await diego.request({ op: 'cancel_all', scope: 'member' })).error?.name, 'MASS_SCOPE')
+    await session(true)
+    assert.equal((await diego.request({ op: 'cancel_all', scope: 'member' })).error, undefined)
+    await rowWhen(order, 'status', seen => seen.status === 'cancelled')
+    await session(false)
+  })
+}
