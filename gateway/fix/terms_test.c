@@ -238,6 +238,28 @@ static void auctions_take_orders_show_a_price_and_trade_at_it(void **state)
     peer_expect(balear, "35=8|11=B2|150=4|39=4|");
 }
 
+static void a_volatility_auction_interrupts_and_ends_by_itself(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    venue_set_volatility(venue, 500);
+    ask(atlantic, "35=e|324=S1|55=PORT|263=1|");
+    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
+    order(atlantic, "11=A2|54=2|38=2|40=2|44=106|"); // further than 5 % from the reference
+    order(balear, "11=B1|54=1|38=2|40=2|44=106|59=3|");
+    peer_expect(balear, "35=8|11=B1|150=F|32=1|31=100|");
+    peer_expect(balear, "35=8|11=B1|150=4|14=1|58=a volatility auction begins|");
+    peer_expect(atlantic, "35=f|324=S1|325=Y|326=5|625=6|");
+    order(balear, "11=B2|54=1|38=1|40=2|44=106|"); // takes part, and crosses until it is over
+    peer_expect(balear, "35=8|11=B2|150=0|39=0|");
+    venue_advance(venue, 2 * SECOND_NS);
+    peer_expect(atlantic, "35=f|326=5|625=6|330=1|331=2|332=106|333=106|");
+    venue_advance(venue, 120 * SECOND_NS);
+    peer_expect(balear, "35=8|11=B2|150=F|39=2|31=106|574=7|851=4|");
+    peer_expect(atlantic, "35=8|11=A2|150=F|39=1|151=1|574=7|");
+    peer_expect(atlantic, "35=f|326=17|625=3|31=106|");
+}
+
 static void security_status_is_asked_once_or_subscribed_to(void **state)
 {
     struct venue *venue = *state;
@@ -721,6 +743,7 @@ int main(void)
         TEST(a_dated_order_expires),
         TEST(a_day_order_ends_with_the_day),
         TEST(auctions_take_orders_show_a_price_and_trade_at_it),
+        TEST(a_volatility_auction_interrupts_and_ends_by_itself),
         TEST(security_status_is_asked_once_or_subscribed_to),
         TEST(the_venues_state_is_asked_once_or_subscribed_to),
         TEST(an_iceberg_shows_a_slice_and_reports_the_whole),

@@ -116,6 +116,18 @@ void venue_set_phase(struct venue *venue, uint8_t phase)
     core_apply(venue, &c);
 }
 
+void venue_set_volatility(struct venue *venue, uint32_t bps)
+{
+    struct command c = by_admin(CMD_instrument_rules_set, 0);
+    c.body.instrument_rules_set.instrument = INSTRUMENT;
+    c.body.instrument_rules_set.volatility_bps = bps;
+    core_apply(venue, &c);
+    c = by_admin(CMD_reference_set, 0);
+    c.body.reference_set.instrument = INSTRUMENT;
+    c.body.reference_set.price = 100000000;
+    core_apply(venue, &c);
+}
+
 void venue_set_state(struct venue *venue, uint8_t state)
 {
     struct command c = by_admin(CMD_venue_state, 0);

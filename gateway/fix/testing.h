@@ -55,8 +55,9 @@ void venue_run(struct venue *venue);
 void venue_advance(struct venue *venue, uint64_t ns);
 void venue_set_phase(struct venue *venue, uint8_t phase); // of PORT, by an administrator
 void venue_trip_breaker(struct venue *venue, bool tripped);
-void venue_set_state(struct venue *venue, uint8_t state);  // enum venue_state
-void venue_suspend(struct venue *venue, uint32_t account); // 101 or 102
+void venue_set_volatility(struct venue *venue, uint32_t bps); // of PORT: an auction beyond it
+void venue_set_state(struct venue *venue, uint8_t state);     // enum venue_state
+void venue_suspend(struct venue *venue, uint32_t account);    // 101 or 102
 // The core loses what is in the ring, as when it dies; it may be there again before the gateway
 // knows.
 void venue_lose_commands(struct venue *venue);
