@@ -28,6 +28,7 @@ void beside_fail(const struct beside *beside, const char *what)
 
 // An assertion in the engine says where, but not after which command.
 static const struct beside *opened;
+static struct sigaction before_us; // a fuzzer keeps what it tried
 
 static void tell_orders(const struct naive_venue *naive)
 {
@@ -47,13 +48,14 @@ static void tell_orders(const struct naive_venue *naive)
 static void tell_aborted(int number)
 {
     char text[1024];
-    (void)signal(number, SIG_DFL);
     (void)command_dump(&opened->command, text, sizeof(text));
     fprintf(stderr, "%s: seed %" PRIu64 ", command %" PRIu64 "\n%s\n", opened->program,
             opened->seed, opened->sequence, text);
     tell_orders(&opened->naive);
     if (opened->on_abort != NULL)
         opened->on_abort();
+    (void)sigaction(number, &before_us, NULL);
+    (void)raise(number);
 }
 
 static void check_events(const struct beside *beside)
@@ -398,7 +400,7 @@ struct command *beside_start(struct beside *beside, uint8_t type, uint8_t gatewa
 void beside_open(struct beside *beside, const struct engine_limits *limits)
 {
     opened = beside;
-    (void)signal(SIGABRT, tell_aborted);
+    (void)sigaction(SIGABRT, &(struct sigaction){.sa_handler = tell_aborted}, &before_us);
     beside->limits = *limits;
     beside->engine_size = engine_bytes(limits);
     ASSERT(beside->engine_size != 0);
