@@ -221,17 +221,20 @@ static void add_accepted(struct record_batch *batch, const struct event *event)
                 &(struct order_news){body->price, body->quantity, -1, 0});
 }
 
-// Follows order_accepted and order_amended, which write the event's row.
+// Follows order_accepted and order_amended, which write the event's row. What an order had and has
+// no more (the stop price of one that was triggered) stays in its row.
 static void add_terms(struct record_batch *batch, const struct event *event)
 {
     const struct order_terms_evt *body = &event->body.order_terms;
     struct record_order *row = order_row(batch, body->order);
-    row->stop_price = body->stop_price;
-    row->trail_offset = body->trail_offset;
+    if (body->stop_price != 0)
+        row->stop_price = body->stop_price;
+    if (body->trail_offset != 0)
+        row->trail_offset = body->trail_offset;
+    if (body->minimum_quantity != 0)
+        row->minimum = body->minimum_quantity;
     row->display = body->display_quantity;
     row->expire_ns = body->expire_ns;
-    if (row->is_new)
-        row->minimum = body->minimum_quantity;
 }
 
 static void add_fill(struct record_batch *batch, const struct event *event, uint64_t order,

@@ -24,7 +24,7 @@
 #include "matcher/engine.h"
 #include "settlement/record.h"
 
-enum { ACCOUNTS = 8, FIRST_ACCOUNT = 20, COMMANDS = 4000 };
+enum { ACCOUNTS = 8, FIRST_ACCOUNT = 20, COMMANDS = 4000, EVENTS_MAX = 64 };
 
 // ---- a venue without processes: engine, tape file, control page
 // -----------------------------------------
@@ -64,25 +64,45 @@ static void tape_begin(struct venue *venue)
     assert_int_equal(write(venue->tape_fd, &header, sizeof header), sizeof header);
 }
 
-static void apply(struct venue *venue, struct command *command, uint8_t type, size_t tail_bytes,
-                  uint8_t gateway, uint32_t session)
+static void stamp_and_apply(struct venue *venue, struct command *command)
 {
-    command->header =
-        (struct command_header){.slots = command_slots(type, tail_bytes),
-                                .type = type,
-                                .version = SCHEMA_VERSION,
-                                .gateway = gateway,
-                                .incarnation = 1,
-                                .gateway_seq = ++venue->gateway_seq[gateway],
-                                .session = session,
-                                .sequence = ++venue->sequence,
-                                .time_ns = 1790000000000000000ULL + venue->sequence * 1237};
-    struct event_sink sink = {.events = venue->events, .mask = 63};
+    command->header.sequence = ++venue->sequence;
+    command->header.time_ns = 1790000000000000000ULL + venue->sequence * 1237;
+    struct event_sink sink = {.events = venue->events, .mask = EVENTS_MAX - 1};
     engine_apply(venue->engine, command, &sink);
     assert_true(sink.count > 0 && venue->events[sink.count - 1].header.last);
     size_t bytes = sink.count * sizeof(struct event);
     assert_int_equal(write(venue->tape_fd, venue->events, bytes), bytes);
     atomic_store(&venue->control->durable_seq, venue->sequence);
+}
+
+// With what the engine wants next.
+static void apply(struct venue *venue, struct command *command, uint8_t type, size_t tail_bytes,
+                  uint8_t gateway, uint32_t session)
+{
+    command->header = (struct command_header){.slots = command_slots(type, tail_bytes),
+                                              .type = type,
+                                              .version = SCHEMA_VERSION,
+                                              .gateway = gateway,
+                                              .incarnation = 1,
+                                              .gateway_seq = ++venue->gateway_seq[gateway],
+                                              .session = session};
+    stamp_and_apply(venue, command);
+    struct command next;
+    memset(&next, 0, sizeof next);
+    while (engine_continuation(venue->engine, &next)) {
+        stamp_and_apply(venue, &next);
+        memset(&next, 0, sizeof next);
+    }
+}
+
+static void tick(struct venue *venue)
+{
+    uint64_t deadline = engine_next_deadline_ns(venue->engine);
+    if (deadline > 1790000000000000000ULL + (venue->sequence + 1) * 1237)
+        return;
+    struct command c = {.body.clock_tick.deadline_ns = deadline};
+    apply(venue, &c, CMD_clock_tick, 0, GATEWAY_CORE, 0);
 }
 
 static void set_up_reference_data(struct venue *venue)
@@ -105,6 +125,7 @@ static void set_up_reference_data(struct venue *venue)
                                                  .token_scale = 2,
                                                  .tick = 10000,
                                                  .lot = 1,
+                                                 .collar_bps = 1000,
                                                  .fee_bps = 10,
                                                  .symbol = "PORT"}};
     apply(venue, &c, CMD_instrument_set, 0, GATEWAY_ADMIN, 0);
@@ -156,11 +177,22 @@ static void set_up_session(struct venue *venue)
     apply(venue, &c, CMD_venue_state, 0, GATEWAY_ADMIN, 0);
 }
 
+static int64_t random_price(struct venue *venue)
+{
+    return (int64_t)(9500 + random_below(venue, 1000)) * 10000;
+}
+
+static size_t random_client_id(struct venue *venue, struct command *c, uint8_t type)
+{
+    char text[CLIENT_ID_BYTES_MAX];
+    int bytes = snprintf(text, sizeof text, "c\"%llu\\", (unsigned long long)venue->sequence);
+    c->header.type = type;
+    memcpy(command_tail_writable(c), text, (size_t)bytes);
+    return (size_t)bytes;
+}
+
 static void random_order(struct venue *venue)
 {
-    char client_id[CLIENT_ID_BYTES_MAX];
-    int id_bytes =
-        snprintf(client_id, sizeof client_id, "c\"%llu\\", (unsigned long long)venue->sequence);
     bool market = random_below(venue, 10) == 0;
     struct command c = {
         .body.order_new = {
@@ -169,45 +201,145 @@ static void random_order(struct venue *venue)
             .side = random_below(venue, 2) ? SIDE_BUY : SIDE_SELL,
             .type = market ? ORDER_MARKET : ORDER_LIMIT,
             .tif = market || random_below(venue, 8) == 0 ? TIF_IOC : TIF_DAY,
-            .client_id_bytes = (uint8_t)id_bytes,
-            .price = market ? 0 : (int64_t)(9500 + random_below(venue, 1000)) * 10000,
+            .stp = (uint8_t)(random_below(venue, 3) == 0 ? random_below(venue, 5) : 0),
+            .price = market ? 0 : random_price(venue),
             .quantity = (int64_t)random_below(venue, 500)}}; // sometimes zero: refused
-    c.header = (struct command_header){.type = CMD_order_new};
-    memcpy(command_tail_writable(&c), client_id, (size_t)id_bytes);
-    apply(venue, &c, CMD_order_new, (size_t)id_bytes, GATEWAY_FIX, 1);
+    if (!market && random_below(venue, 10) == 0)
+        c.body.order_new.tif = random_below(venue, 2) == 0 ? TIF_AT_CLOSE : TIF_FOK;
+    size_t bytes = random_client_id(venue, &c, CMD_order_new);
+    c.body.order_new.client_id_bytes = (uint8_t)bytes;
+    apply(venue, &c, CMD_order_new, bytes, GATEWAY_FIX, 1);
+}
+
+static void random_order_with_terms(struct venue *venue)
+{
+    static const uint8_t types[] = {ORDER_LIMIT, ORDER_STOP, ORDER_STOP_LIMIT, ORDER_TRAILING_STOP};
+    struct command c = {0};
+    struct order_new_terms_cmd *order = &c.body.order_new_terms;
+    order->account = FIRST_ACCOUNT + (uint32_t)random_below(venue, ACCOUNTS);
+    order->instrument = 1;
+    order->side = random_below(venue, 2) ? SIDE_BUY : SIDE_SELL;
+    order->type = types[random_below(venue, 4)];
+    order->tif = random_below(venue, 3) == 0 ? TIF_GTD : TIF_GTC;
+    order->quantity = 10 + (int64_t)random_below(venue, 500);
+    bool limit = order->type == ORDER_LIMIT || order->type == ORDER_STOP_LIMIT;
+    if (limit)
+        order->price = random_price(venue);
+    if (order->type != ORDER_LIMIT)
+        order->stop_price = random_price(venue);
+    if (order->type == ORDER_TRAILING_STOP)
+        order->trail_offset = 10000 * (1 + (int64_t)random_below(venue, 100));
+    if (limit && random_below(venue, 2) == 0)
+        order->display_quantity = 1 + (int64_t)random_below(venue, 9);
+    if (order->tif == TIF_GTD)
+        order->expire_ns =
+            1790000000000000000ULL + (venue->sequence + 2 + random_below(venue, 900)) * 1237;
+    size_t bytes = random_client_id(venue, &c, CMD_order_new_terms);
+    order->client_id_bytes = (uint8_t)bytes;
+    apply(venue, &c, CMD_order_new_terms, bytes, GATEWAY_FIX, 1);
+}
+
+struct picked { // an open order, the n-th that the engine tells
+    uint64_t left;
+    struct order_rec order;
+};
+
+static int pick(void *context, const struct snapshot_record *record)
+{
+    struct picked *picked = context;
+    if (record->header.type != REC_order)
+        return 0;
+    picked->order = record->body.order;
+    return picked->left-- == 0;
+}
+
+static void random_amend(struct venue *venue)
+{
+    uint32_t open = engine_open_orders(venue->engine);
+    struct picked picked = {.left = open > 0 ? random_below(venue, open) : 0};
+    struct command c = {0};
+    if (open == 0 || engine_save(venue->engine, pick, &picked) == 0)
+        return;
+    struct order_amend_cmd *amend = &c.body.order_amend;
+    amend->order = picked.order.order;
+    amend->account = picked.order.account;
+    if (random_below(venue, 3) != 0)
+        amend->quantity = picked.order.quantity + (int64_t)random_below(venue, 20) - 12;
+    if (picked.order.type == ORDER_LIMIT && random_below(venue, 3) == 0)
+        amend->price = random_price(venue);
+    if (picked.order.state == ORDER_STATE_PENDING_STOP && random_below(venue, 2) == 0)
+        amend->stop_price = random_price(venue);
+    size_t bytes = random_client_id(venue, &c, CMD_order_amend);
+    amend->client_id_bytes = (uint8_t)bytes;
+    apply(venue, &c, CMD_order_amend, bytes, GATEWAY_FIX, 1);
+}
+
+static void random_operator(struct venue *venue)
+{
+    struct command c = {0};
+    uint64_t what = random_below(venue, 10);
+    if (what == 0) {
+        c.body.instrument_rules_set = (struct instrument_rules_set_cmd){
+            .instrument = 1, .volatility_bps = (uint32_t)random_below(venue, 500)};
+        apply(venue, &c, CMD_instrument_rules_set, 0, GATEWAY_ADMIN, 0);
+    } else if (what == 1) {
+        c.header.type = CMD_schedule_set;
+        c.body.schedule_set = (struct schedule_set_cmd){
+            .instrument = 1, .weekdays = 1, .entry_count = (uint8_t)random_below(venue, 3)};
+        for (uint32_t i = 0; i < c.body.schedule_set.entry_count; i++) {
+            struct schedule_entry_tail entry = {.time_of_day_ms = i * 1000 + 1,
+                                                .phase = PHASE_HALTED};
+            memcpy(command_tail_writable(&c) + i * sizeof entry, &entry, sizeof entry);
+        }
+        apply(venue, &c, CMD_schedule_set,
+              c.body.schedule_set.entry_count * sizeof(struct schedule_entry_tail), GATEWAY_ADMIN,
+              0);
+    } else {
+        c.body.instrument_phase = (struct instrument_phase_cmd){
+            .instrument = 1,
+            .phase = what < 6 ? PHASE_CONTINUOUS : (uint8_t)(1 + random_below(venue, 7))};
+        apply(venue, &c, CMD_instrument_phase, 0, GATEWAY_ADMIN, 0);
+    }
 }
 
 static void random_command(struct venue *venue)
 {
-    uint64_t what = random_below(venue, 10), order = 1 + random_below(venue, venue->sequence);
+    uint64_t what = random_below(venue, 100), order = 1 + random_below(venue, venue->sequence);
     uint32_t account = FIRST_ACCOUNT + (uint32_t)random_below(venue, ACCOUNTS);
     struct command c = {0};
-    if (what < 7) {
+    tick(venue);
+    if (what < 50) {
         random_order(venue);
-    } else if (what < 9) { // mostly refused: wrong order or account
+    } else if (what < 65) {
+        random_order_with_terms(venue);
+    } else if (what < 80) {
+        random_amend(venue);
+    } else if (what < 93) { // mostly refused: wrong order or account
         c.body.order_cancel = (struct order_cancel_cmd){.order = order, .account = account};
         apply(venue, &c, CMD_order_cancel, 0, GATEWAY_FIX, 1);
-    } else {
+    } else if (what < 95) {
         c.body.order_mass_cancel = (struct order_mass_cancel_cmd){.account = account};
         apply(venue, &c, CMD_order_mass_cancel, 0, GATEWAY_FIX, 1);
+    } else {
+        random_operator(venue);
     }
 }
 
 static struct engine_limits limits_of(const struct config *config)
 {
-    return (struct engine_limits){
-        .accounts_max = (uint32_t)config->limits_accounts_max,
-        .members_max = (uint32_t)config->limits_members_max,
-        .sessions_max = (uint32_t)config->limits_sessions_max,
-        .session_accounts_max = (uint32_t)config->limits_session_accounts_max,
-        .assets_max = (uint32_t)config->limits_assets_max,
-        .instruments_max = (uint32_t)config->limits_instruments_max,
-        .balances_max = (uint32_t)config->limits_balances_max,
-        .orders_max = (uint32_t)config->limits_orders_max,
-        .levels_max = (uint32_t)config->limits_levels_max,
-        .stops_max = (uint32_t)config->limits_stops_max,
-        .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
-        .command_events_max = (uint32_t)config->limits_command_events_max};
+    return (struct engine_limits){.accounts_max = (uint32_t)config->limits_accounts_max,
+                                  .members_max = (uint32_t)config->limits_members_max,
+                                  .sessions_max = (uint32_t)config->limits_sessions_max,
+                                  .session_accounts_max =
+                                      (uint32_t)config->limits_session_accounts_max,
+                                  .assets_max = (uint32_t)config->limits_assets_max,
+                                  .instruments_max = (uint32_t)config->limits_instruments_max,
+                                  .balances_max = (uint32_t)config->limits_balances_max,
+                                  .orders_max = (uint32_t)config->limits_orders_max,
+                                  .levels_max = (uint32_t)config->limits_levels_max,
+                                  .stops_max = (uint32_t)config->limits_stops_max,
+                                  .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
+                                  .command_events_max = EVENTS_MAX};
 }
 
 static void venue_init(struct venue *venue, uint64_t seed)
@@ -222,7 +354,7 @@ static void venue_init(struct venue *venue, uint64_t seed)
     assert_non_null(memory);
     memset(memory, 0, bytes);
     venue->engine = engine_init(memory, &limits);
-    venue->events = calloc(64, sizeof(struct event));
+    venue->events = calloc(EVENTS_MAX, sizeof(struct event));
     venue->control = mmap(NULL, sizeof *venue->control, PROT_READ | PROT_WRITE, MAP_SHARED,
                           venue->boot.event_ring_fd, 0);
     assert_true(venue->control != MAP_FAILED);
@@ -299,6 +431,16 @@ static void fingerprint(char out[64])
         "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM "
         "record.venue_event t UNION ALL "
         "SELECT md5(string_agg(t::text, '|' ORDER BY instrument_id)) FROM record.instrument t "
+        "UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY instrument_id)) FROM record.instrument_state "
+        "t "
+        "UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY instrument_id)) FROM record.instrument_rules "
+        "t "
+        "UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY instrument_id, entry)) FROM "
+        "record.schedule_entry t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM record.auction t "
         "UNION ALL "
         "SELECT md5(string_agg(trade_id || settlement_status || created_at, '|' ORDER BY "
         "trade_id)) FROM settle.trade UNION ALL "
@@ -377,6 +519,40 @@ static void check_balances_and_sums(const struct venue *venue)
         0);
 }
 
+// Every open order's row says what the engine says.
+static int check_order(void *context, const struct snapshot_record *record)
+{
+    static const char *const waits[] = {"", "", "trigger", "trigger", "close"};
+    const struct order_rec *order = &record->body.order;
+    const struct order_terms_rec *terms = &record->body.order_terms;
+    struct pg_rows *rows;
+    (void)context;
+    if (record->header.type != REC_order && record->header.type != REC_order_terms)
+        return 0;
+    must(pg_query(owner, &rows,
+                  "SELECT leaves, quantity, price, filled_notional, waits_for, status, display, "
+                  "expire_ns, trail_offset, order_type FROM record.orders WHERE order_id = $1",
+                  PG_PARAMS(pg_i64((int64_t)order->order)))); // both records begin with it
+    assert_int_equal(pg_rows_count(rows), 1);
+    if (record->header.type == REC_order) {
+        bool stop =
+            order->state == ORDER_STATE_PENDING_STOP || order->state == ORDER_STATE_TRIGGERED;
+        assert_int_equal(pg_number(rows, 0, 0), order->leaves);
+        assert_int_equal(pg_number(rows, 0, 1), order->quantity);
+        assert_int_equal(pg_number(rows, 0, 2), order->price);
+        assert_int_equal(pg_number(rows, 0, 3), order->filled_notional);
+        assert_string_equal(pg_value(rows, 0, 4), waits[order->state]);
+        assert_int_equal(strcmp(pg_value(rows, 0, 5), "pending_stop") == 0, stop);
+    } else {
+        assert_int_equal(pg_number(rows, 0, 6), terms->display_quantity);
+        assert_int_equal(pg_number(rows, 0, 7), (int64_t)terms->expire_ns);
+        if (terms->trail_offset != 0)
+            assert_int_equal(pg_number(rows, 0, 8), terms->trail_offset);
+    }
+    pg_rows_free(rows);
+    return 0;
+}
+
 static struct venue venue;
 static char expected[64];
 
@@ -394,8 +570,26 @@ static void an_uninterrupted_run_has_the_engines_balances(void **state)
         number_of("SELECT count(*) FROM trades"));
     assert_int_equal(
         number_of("SELECT count(*) FROM order_status_history h WHERE from_status = to_status OR"
-                  " (from_status IS NULL AND to_status <> 'open')"),
+                  " (from_status IS NULL AND to_status NOT IN ('open', 'pending_stop'))"),
         0);
+    assert_int_equal(engine_save(venue.engine, check_order, NULL), 0);
+    static const char *const happened[] = {
+        "record.order_event WHERE event = 'order_triggered'",
+        "record.order_event WHERE event = 'order_reduced'",
+        "record.order_event WHERE event = 'order_amended' AND NOT priority_kept",
+        "record.order_event WHERE event = 'order_amended' AND priority_kept",
+        "record.orders WHERE status = 'expired'",
+        "record.orders WHERE triggered_at IS NOT NULL AND trigger_price > 0",
+        "record.trade WHERE kind = 'auction'",
+        "record.auction WHERE price > 0",
+        "record.instrument_rules",
+        "public.orders WHERE expired AND status = 'cancelled'"};
+    for (size_t i = 0; i < sizeof happened / sizeof happened[0]; i++) {
+        char sql[160];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", happened[i]);
+        if (number_of(sql) == 0)
+            fail_msg("nothing of it: %s", happened[i]);
+    }
     fingerprint(expected);
 }
 
