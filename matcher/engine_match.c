@@ -104,32 +104,34 @@ static inline struct trade_evt *emit_trade(struct turn *turn, const struct match
 
 static void auction_fill(struct engine *engine, struct instrument *instrument, uint32_t place)
 {
-    if (order_at(&engine->pool, place)->leaves == 0)
+    const struct order *order = order_at(&engine->pool, place);
+    if (order->leaves == 0)
         engine_order_end(engine, instrument, place);
-    else
+    else if (__builtin_expect((order->marks & ORDER_MARK_ICEBERG) != 0, 0))
         engine_order_show(engine, place);
 }
 
 uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, uint32_t buyer,
-                             uint32_t seller, int64_t quantity, int64_t price,
-                             int64_t *notional)
+                             uint32_t seller, int64_t quantity, int64_t price, int64_t *notional)
 {
     struct engine *engine = turn->engine;
     struct order *buys = order_at(&engine->pool, buyer);
     struct order *sells = order_at(&engine->pool, seller);
     struct match match = {.buyer = buys, .seller = sells, .price = price, .quantity = quantity};
-    ASSERT(quantity > 0 && quantity <= order_open(&engine->pool, buyer) &&
-           quantity <= order_open(&engine->pool, seller));
+    ASSERT(quantity > 0);
     match_value(engine, instrument, &match);
     if (!match_fits_buyer(engine, &match))
         return SIDE_BUY;
     if (!match_fits_seller(engine, &match))
         return SIDE_SELL;
     match_book(engine, &match, instrument->treasury_balance);
-    engine_order_gather(engine, buyer);
-    engine_order_gather(engine, seller);
+    if (__builtin_expect(((buys->marks | sells->marks) & ORDER_MARK_ICEBERG) != 0, 0)) {
+        engine_order_gather(engine, buyer);
+        engine_order_gather(engine, seller);
+    }
     buys->leaves -= quantity;
     sells->leaves -= quantity;
+    ASSERT(buys->leaves >= 0 && sells->leaves >= 0);
     bool buyer_makes = buys->id < sells->id;
     emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
         TRADE_AUCTION;

@@ -157,6 +157,7 @@ static bool leftovers_run(struct turn *turn, const struct instrument *instrument
             return false;
         }
         uint32_t next = leftover_next(engine, instrument, place, containers);
+        __builtin_prefetch(&pool->cold[next]);
         if (reason != 0)
             engine_cancel(turn, place, reason);
         place = next;

@@ -61,7 +61,7 @@ static bool uncross_allows(const struct uncross *uncross, uint8_t side, uint32_t
 }
 
 // Who trades next: market orders by id, then the book's best. 0 = nobody.
-static uint32_t uncross_party(struct uncross *uncross, uint8_t side)
+static inline uint32_t uncross_party(struct uncross *uncross, uint8_t side)
 {
     const struct order_pool *pool = &uncross->engine->pool;
     uint32_t *market = &uncross->market[side - SIDE_BUY];
@@ -106,7 +106,7 @@ static struct uncross uncross_begin(struct engine *engine, struct instrument *in
 }
 
 // The party is about to leave the book.
-static void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t place)
+static inline void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t place)
 {
     if (uncross->market[i] == place)
         uncross->market[i] = uncross->engine->pool.terms[place].after;
@@ -116,26 +116,25 @@ static void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t place)
 }
 
 // Who trades now: the one that traded last, as long as something of it is left.
-static bool uncross_parties(struct uncross *uncross)
+static inline bool uncross_has_party(struct uncross *uncross, uint8_t side)
 {
-    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
-        uint32_t i = side - SIDE_BUY;
-        if (uncross->party[i] != 0)
-            continue;
+    uint32_t i = side - SIDE_BUY;
+    if (uncross->party[i] == 0) {
         uncross->party[i] = uncross_party(uncross, side);
         uncross->filled[i] = 0;
     }
-    return uncross->party[0] != 0 && uncross->party[1] != 0;
+    return uncross->party[i] != 0;
 }
 
 // Nothing of the party on this side is left any more, or will be.
-static void uncross_leave(struct uncross *uncross, uint32_t i)
+static inline void uncross_leave(struct uncross *uncross, uint32_t i)
 {
     uncross_pass(uncross, i, uncross->party[i]);
     uncross->party[i] = 0;
 }
 
-static void uncross_trade(struct turn *turn, struct uncross *uncross, struct uncross_work *work)
+static inline void uncross_trade(struct turn *turn, struct uncross *uncross,
+                                 struct uncross_work *work)
 {
     const struct order_pool *pool = &turn->engine->pool;
     const uint32_t party[2] = {uncross->party[0], uncross->party[1]};
@@ -143,9 +142,10 @@ static void uncross_trade(struct turn *turn, struct uncross *uncross, struct unc
     int64_t quantity = open[0] < open[1] ? open[0] : open[1];
     quantity = quantity < work->quantity ? quantity : work->quantity;
     const uint32_t market[2] = {uncross->market[0], uncross->market[1]};
-    for (uint32_t i = 0; i < 2; i++)
-        if (quantity == open[i])
-            uncross_leave(uncross, i);
+    if (quantity == open[0])
+        uncross_leave(uncross, 0);
+    if (quantity == open[1])
+        uncross_leave(uncross, 1);
     int64_t notional = 0;
     uint8_t full = engine_trade_auction(turn, uncross->instrument, party[0], party[1], quantity,
                                         work->price, &notional);
@@ -175,7 +175,8 @@ bool uncross_run(struct turn *turn, struct instrument *instrument, struct uncros
 {
     struct uncross uncross = uncross_begin(turn->engine, instrument, work->price);
     bool all = true;
-    while (work->quantity > 0 && uncross_parties(&uncross)) {
+    while (work->quantity > 0 && uncross_has_party(&uncross, SIDE_BUY) &&
+           uncross_has_party(&uncross, SIDE_SELL)) {
         all = turn_room(turn) >= room;
         if (!all)
             break;
