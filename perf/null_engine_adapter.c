@@ -1,23 +1,35 @@
-// An engine that does nothing but answer: one report per message, through the same ring as
-// engine_adapter.c, and no book. What the harness itself and the ring cost, and so what no engine
-// can beat; its answers are wrong, and the harness says so.
+// An engine that does nothing but answer: one report per message, and no book. What the harness
+// itself and the way of the reports cost, and so what no engine can beat; its answers are wrong,
+// and the harness says so. Reports go by the same ring as engine_adapter.c's, or, with
+// LONJA_HARNESS_QUEUE in the environment, by the queue that the harness gives an engine without a
+// ring of its own.
+#include <stdlib.h>
+
 #include "perf/harness_abi.h"
 #include "perf/report_ring.h"
 
-static struct report_ring *ring;
+static struct report_ring *ring; // NULL: the harness's queue
+static const struct harness_transport *its_transport;
+static void *its_queue;
 
 static inline void answer(uint8_t type, uint64_t sequence, uint64_t order)
 {
-    *report_ring_next(ring) =
-        (struct harness_report){.type = type, .sequence = sequence, .order = order};
-    report_ring_push(ring);
+    struct harness_report report = {.type = type, .sequence = sequence, .order = order};
+    if (ring != NULL) {
+        *report_ring_next(ring) = report;
+        report_ring_push(ring);
+        return;
+    }
+    while (its_transport->push(its_queue, &report) == 0)
+        __builtin_ia32_pause(); // full
 }
 
-void engine_init(uint64_t nonce, const struct harness_transport *transport, void *its_ring)
+void engine_init(uint64_t nonce, const struct harness_transport *transport, void *queue)
 {
     (void)nonce;
-    ASSERT(transport == &report_ring_transport);
-    ring = its_ring;
+    ring = transport == &report_ring_transport ? queue : NULL;
+    its_transport = transport;
+    its_queue = queue;
 }
 
 void engine_shutdown(void)
@@ -54,7 +66,8 @@ void engine_on_batch(const struct harness_message *messages, uint32_t count)
 
 void engine_flush(void)
 {
-    report_ring_flush(ring);
+    if (ring != NULL)
+        report_ring_flush(ring);
 }
 
 int64_t engine_query_best_bid(void)
@@ -76,5 +89,5 @@ uint64_t engine_query_depth_at(int64_t price, uint8_t side)
 
 const struct harness_transport *engine_get_transport(void)
 {
-    return &report_ring_transport;
+    return getenv("LONJA_HARNESS_QUEUE") == NULL ? &report_ring_transport : NULL;
 }
