@@ -95,6 +95,7 @@ export async function webTerms (suite, venue) {
     if (message.type === 'book_orders') orders.apply(message)
     keep(message)
   }
+  await phase('continuous')
   const latest = type => watcher.messages.findLast(m => m.type === type)
 
   // Both trade at that price: it is the last one.

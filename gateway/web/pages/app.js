@@ -8,7 +8,7 @@ import { Chart } from './chart.js';
 import { Orders } from './orders.js';
 import { OwnTrades, Balances, Tape } from './tables.js';
 import { Phase, Statistics } from './phase.js';
-import { show, decimalsOf } from './decimal.js';
+import { show, priceDecimals } from './decimal.js';
 
 const CONNECTION = { connecting: 'connecting', open: 'live', lost: 'reconnecting' };
 const STATE = { open: 'open', cancel_only: 'cancel only', unavailable: 'no answer from the core' };
@@ -29,7 +29,7 @@ function Header({ venue }) {
     <nav ref=${list} aria-label="Instruments">${[...venue.instruments.values()].map((i) => html`
       <button class=${i.symbol === venue.symbol ? 'chosen' : ''} onClick=${() => venue.select(i.symbol)}
         aria-pressed=${i.symbol === venue.symbol}>
-        <b>${i.symbol}</b><span class="number">${show(i.last_price, decimalsOf(i.tick))}</span>
+        <b>${i.symbol}</b><span class="number">${show(i.last_price, priceDecimals(i))}</span>
       </button>`)}</nav>
     <${Status} venue=${venue} />
     ${venue.session ? html`<span class="who">Account ${venue.session.accounts.map((a) => a.account).join(', ')}
@@ -76,7 +76,7 @@ function App() {
   const [draft, setDraft] = useState({ price: '', stamp: 0 });
   const [place, setPlace] = useState('Trade'); // on a phone: which part is shown
   const instrument = v.instruments.get(v.symbol);
-  useEffect(() => { document.title = instrument ? `${show(instrument.last_price, decimalsOf(instrument.tick))} ${instrument.symbol} · ${v.name}` : v.name; });
+  useEffect(() => { document.title = instrument ? `${show(instrument.last_price, priceDecimals(instrument))} ${instrument.symbol} · ${v.name}` : v.name; });
   const pick = (price) => { setDraft({ price, stamp: Date.now() }); setPlace('Trade'); };
   const open = [...v.orders.values()].filter((o) => o.leaves !== '0');
   return html`

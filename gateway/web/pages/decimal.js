@@ -30,6 +30,8 @@ export function show(text, decimalsMin = 0) {
 export const short = (text) => String(text).replace(/(\.\d{2})\d+$/, '$1');
 
 export const decimalsOf = (text) => (String(text).split('.')[1] || '').length;
+// Of an instrument's prices: as many as its finest tick has.
+export const priceDecimals = (instrument) => (instrument ? Math.max(decimalsOf(instrument.tick), ...(instrument.tick_table ?? []).map(([, tick]) => decimalsOf(tick))) : 2);
 
 export function compare(a, b) {
   const scale = Math.max(decimalsOf(a), decimalsOf(b));

@@ -1,7 +1,7 @@
 // Order entry: the ticket. Prices and quantities stay text from the keyboard to the venue; sums are made with BigInt.
 // Which fields there are follows from the type (ticket.js).
 import { html, useState, useEffect, useRef } from './vendor/preact.mjs';
-import { parse, print, show, short, decimalsOf } from './decimal.js';
+import { parse, print, show, short, priceDecimals } from './decimal.js';
 import { Confirm, CONFIRM, Reject } from './confirm.js';
 import { TYPES, SELF_TRADE, tifName, options, request, explain, warning } from './ticket.js';
 
@@ -92,7 +92,7 @@ export function Entry({ venue, instrument, draft: picked }) {
 
   const { side, type, tif, account } = draft;
   const kind = TYPES[type], may = options(draft);
-  const decimals = decimalsOf(instrument.tick), lot = parse(instrument.lot, CASH);
+  const decimals = priceDecimals(instrument), lot = parse(instrument.lot, CASH);
   const last = show(instrument.last_price, decimals);
   const asset = side === 'buy' ? instrument.currency : instrument.symbol;
   const balance = venue.balances.get(`${account} ${asset}`);

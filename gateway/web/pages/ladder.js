@@ -1,6 +1,6 @@
 // The ladder: asks above, bids below, best ones in the middle; a bar behind each shows the quantity up to it.
 import { html } from './vendor/preact.mjs';
-import { show, decimalsOf, parse, print, compare } from './decimal.js';
+import { show, decimalsOf, priceDecimals, parse, print, compare } from './decimal.js';
 import { Auction } from './phase.js';
 import { isCall } from './ticket.js';
 
@@ -34,7 +34,7 @@ export function Ladder({ venue, instrument, onPick }) {
   const bids = accumulate(venue.book.levels('bids', DEPTH));
   const asks = accumulate(venue.book.levels('asks', DEPTH));
   const most = [...bids, ...asks].reduce((most, l) => (l.sum > most ? l.sum : most), 0n);
-  const decimals = instrument ? decimalsOf(instrument.tick) : 2;
+  const decimals = priceDecimals(instrument);
   const quantityDecimals = instrument ? decimalsOf(instrument.lot) : 2;
   const own = mine(venue, venue.symbol);
   const row = (side) => (level) => html`<${Row} key=${level.price} level=${level} side=${side} most=${most} decimals=${decimals}

@@ -1,6 +1,6 @@
 // Own orders: their terms and states, cancel, and amend in place.
 import { html, useState, useLayoutEffect, useRef } from './vendor/preact.mjs';
-import { show, decimalsOf, parse, print, compare } from './decimal.js';
+import { show, priceDecimals, parse, print, compare } from './decimal.js';
 import { Confirm, CONFIRM, Reject } from './confirm.js';
 import { TYPES, TIFS, TIF_SHORT } from './ticket.js';
 
@@ -54,7 +54,7 @@ function Row({ venue, order, onError }) {
   const live = order.leaves !== '0', amending = live && draft !== null;
   useLayoutEffect(() => { if (amending) first.current?.select(); }, [amending]); // at once: later it would take the focus from another field
   const instrument = venue.instruments.get(order.symbol);
-  const p = decimalsOf(instrument?.tick ?? '0.01');
+  const p = priceDecimals(instrument);
   const filled = order.status === 'cancelled' ? order.filled : print(parse(order.quantity, 8) - parse(order.leaves, 8), 8);
 
   const run = (promise) => {

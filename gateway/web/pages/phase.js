@@ -1,6 +1,6 @@
 // The phase of an instrument, what ends it, and the auction while one runs.
 import { html, useEffect, useReducer } from './vendor/preact.mjs';
-import { show, short, decimalsOf } from './decimal.js';
+import { show, short, decimalsOf, priceDecimals } from './decimal.js';
 import { PHASES, isCall } from './ticket.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
@@ -31,7 +31,7 @@ export function Phase({ instrument }) {
 
 // In the ladder's middle while orders are called.
 export function Auction({ instrument, auction }) {
-  const decimals = decimalsOf(instrument.tick), q = decimalsOf(instrument.lot);
+  const decimals = priceDecimals(instrument), q = decimalsOf(instrument.lot);
   if (!auction?.price) return html`<div class="auction"><span>${instrument.phase === 'pre_open' ? 'Orders are collected' : 'Nothing would trade yet'}</span></div>`;
   return html`<div class="auction">
     <span>Indicative</span><strong class="number">${show(auction.price, decimals)}</strong>
@@ -41,7 +41,7 @@ export function Auction({ instrument, auction }) {
 }
 
 export function Statistics({ instrument, statistics }) {
-  const decimals = decimalsOf(instrument.tick), q = decimalsOf(instrument.lot), s = statistics;
+  const decimals = priceDecimals(instrument), q = decimalsOf(instrument.lot), s = statistics;
   const rows = [
     ['Open', show(s?.open, decimals)],
     ['High', show(s?.high, decimals)],

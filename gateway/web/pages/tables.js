@@ -1,10 +1,10 @@
 // Tables: own trades with their settlement, balances, and everybody's trades.
 import { html, useState } from './vendor/preact.mjs';
-import { show, short, decimalsOf } from './decimal.js';
+import { show, short, decimalsOf, priceDecimals } from './decimal.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 const time = (ns) => clock.format(new Date(Number(BigInt(ns) / 1000000n)));
-const priceDecimals = (venue, symbol) => decimalsOf(venue.instruments.get(symbol)?.tick ?? '0.01');
+const decimalsOfPrice = (venue, symbol) => priceDecimals(venue.instruments.get(symbol));
 const quantityDecimals = (venue, symbol) => decimalsOf(venue.instruments.get(symbol)?.lot ?? '0.01');
 
 function Empty({ children }) {
@@ -31,7 +31,7 @@ export function OwnTrades({ venue }) {
       <th class="number">Fee</th><th>Settlement</th><th>Transaction</th></tr></thead>
     <tbody>${trades.map((t) => html`<tr key=${t.trade + t.side}>
       <td>${time(t.time)}</td><td><b>${t.symbol}</b></td><td class=${t.side}>${t.side}</td>
-      <td class="number">${show(t.price, priceDecimals(venue, t.symbol))}</td>
+      <td class="number">${show(t.price, decimalsOfPrice(venue, t.symbol))}</td>
       <td class="number">${show(t.quantity, quantityDecimals(venue, t.symbol))}</td>
       <td class="number">${show(t.fee, 2)}</td>
       <td><span class="badge ${t.settlement}" title=${t.settlement_reason ?? ''}>${t.settlement}${t.settlement_type === 'off_chain' ? ' off chain' : ''}</span></td>
@@ -54,7 +54,7 @@ export function Balances({ venue }) {
 // ---- everybody's trades
 
 export function Tape({ venue, instrument }) {
-  const decimals = instrument ? decimalsOf(instrument.tick) : 2, q = instrument ? decimalsOf(instrument.lot) : 2;
+  const decimals = priceDecimals(instrument), q = instrument ? decimalsOf(instrument.lot) : 2;
   return html`<section class="panel tape"><h2>Trades</h2>
     <div class="scroll">${venue.trades.length ? html`<table><tbody>${venue.trades.slice(0, 60).map((t) => html`<tr key=${t.trade} title=${t.kind === 'auction' ? 'in an auction' : ''}>
       <td class="number ${t.kind === 'auction' ? 'auctioned' : t.side}">${show(t.price, decimals)}</td><td class="number">${show(t.quantity, q)}</td><td class="number muted">${time(t.time)}</td></tr>`)}

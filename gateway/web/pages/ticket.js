@@ -1,6 +1,6 @@
 // What an order may have, by its type: which fields the ticket shows, what it is called, and what it will do. The
 // venue decides (docs/matching.md); this keeps a trader from filling in what cannot be.
-import { show, parse, decimalsOf } from './decimal.js';
+import { show, parse, priceDecimals } from './decimal.js';
 
 const RESTING = ['day', 'gtc', 'gtd'];
 const CASH = 6;
@@ -75,7 +75,7 @@ export function request(draft, instrument) {
 
 // One sentence: what will happen. '' while something is still missing.
 export function explain(draft, instrument) {
-  const decimals = decimalsOf(instrument.tick), price = (text) => show(text, decimals);
+  const decimals = priceDecimals(instrument), price = (text) => show(text, decimals);
   const buy = draft.side === 'buy', phase = instrument.phase;
   const does = buy ? 'buys' : 'sells';
   const given = (text) => parse(text, CASH) > 0n;
