@@ -233,6 +233,20 @@ static void a_cascade_goes_on_in_the_next_command(void **state)
     assert_false(engine_continuation(venue->engine, &next));
 }
 
+static void the_next_of_the_queue_begins_with_eight_events_free(void **state)
+{
+    struct venue *venue = *state;
+    for (int i = 0; i < 60; i++)
+        say(venue, "C sells 1 @ 100");
+    say(venue, "A buys 55 @ 101 stop=100");
+    say(venue, "A buys 2 @ 101 stop=100");
+    say(venue, "B buys 1 @ 100 gtc");
+    assert_int_equal(venue->sink.count, 2 + 1 + 55); // 6 are free
+    assert_string_equal(go_on(venue), "#62 triggered at 100 by 100 now 2 @ 101 releases 0; "
+                                      "A buys 1 @ 100 from C fee 1 saved 1 left 1/0; "
+                                      "A buys 1 @ 100 from C fee 1 saved 1 left 0/0; done 3");
+}
+
 // What is triggered waits while the breaker is tripped.
 static void the_breaker_stops_a_cascade(void **state)
 {
@@ -561,6 +575,7 @@ int main(void)
         TEST(a_stop_that_is_met_when_it_comes_is_triggered_at_once),
         TEST(a_trailing_stop_follows_the_market_one_way),
         TEST(a_cascade_goes_on_in_the_next_command),
+        TEST(the_next_of_the_queue_begins_with_eight_events_free),
         TEST(the_breaker_stops_a_cascade),
         TEST(a_price_too_far_starts_a_volatility_auction_instead),
         TEST(an_amend_up_goes_to_the_back_and_may_trade),
