@@ -76,8 +76,9 @@ static void every_word_goes_both_ways(void **state)
         [WORDS_TIF] = "day gtc gtd ioc fok at_open at_close",
         [WORDS_STP] = "none cancel_newest cancel_oldest cancel_both decrement",
         [WORDS_SCOPE] = "session member",
-        [WORDS_REASON] = "by_owner ioc disconnect by_venue suspended mass_cancel limit breaker fok "
-                         "minimum_quantity self_trade expired auction amended volatility",
+        [WORDS_REASON] =
+            ("by_owner ioc disconnect by_venue suspended mass_cancel limit breaker fok "
+             "minimum_quantity self_trade expired auction amended volatility"),
         [WORDS_KIND] = "continuous auction",
     };
     for (int v = 0; v < WORDS_COUNT; v++)
