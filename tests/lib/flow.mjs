@@ -74,7 +74,21 @@ class FixTrader extends Trader {
     this.execIds ??= new Map()
   }
 
-  place ({ id, side, price, quantity }) { this.client.newOrder(id, 'PORT', side, quantity, price) }
+  // Three in four are plain limit orders, the others of every kind that waits, hides or ends by itself.
+  place ({ id, side, price, quantity }) {
+    const at = ms => new Date(ms).toISOString().replaceAll('-', '').replace('T', '-').replace('Z', '')
+    const limit = [[40, 2], [44, price], [59, 1]]
+    const slice = Math.floor(quantity * 50) / 100
+    const kinds = [
+      [[40, 4], [99, price], [44, price], [59, 1]], // stop limit
+      [[40, 3], [99, price]], // stop
+      [[40, 'P'], [18, 'a'], [211, '0.5']], // trailing stop
+      slice > 0 ? [...limit, [111, slice]] : limit, // iceberg
+      [[40, 2], [44, price], [59, 6], [126, at(Date.now() + 3000)]] // good till a moment
+    ]
+    const terms = kinds[this.next(4 * kinds.length)] ?? limit
+    this.client.send('D', [[11, id], [55, 'PORT'], [54, side === 'buy' ? 1 : 2], [60, at(Date.now())], [38, quantity], ...terms])
+  }
 
   cancelAll () {
     const at = new Date().toISOString().replaceAll('-', '').replace('T', '-').replace('Z', '')
