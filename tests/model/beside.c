@@ -416,7 +416,13 @@ void beside_open(struct beside *beside, const struct engine_limits *limits)
                                                  .levels = limits->levels_max,
                                                  .stops = limits->stops_max,
                                                  .trailing_stops = limits->trailing_stops_max,
-                                                 .events = limits->command_events_max};
+                                                 .events = limits->command_events_max,
+                                                 .accounts = limits->accounts_max,
+                                                 .members = limits->members_max,
+                                                 .sessions = limits->sessions_max,
+                                                 .session_accounts = limits->session_accounts_max,
+                                                 .assets = limits->assets_max,
+                                                 .instruments = limits->instruments_max};
     ASSERT(limits->orders_max + 2 <= NAIVE_ORDERS);
     beside->naive.state = VENUE_CANCEL_ONLY;
 }

@@ -180,9 +180,211 @@ void make_instrument_set(struct generator *generator, struct beside *beside, uin
     memcpy(&command->body, &terms, sizeof(terms));
 }
 
+// One thing wrong with what was made.
+static void spoil_terms(struct generator *generator, struct command *command)
+{
+    struct instrument_set_cmd *terms = &command->body.instrument_set;
+    switch (draw_below(generator, 13)) {
+    case 0:
+        terms->instrument = draw_chance(generator, 2) ? 0 : 99;
+        break;
+    case 1:
+        terms->token_asset = draw_chance(generator, 2) ? UNIVERSE_CASH : 77;
+        break;
+    case 2:
+        terms->cash_asset = draw_chance(generator, 2) ? 2 : 77;
+        break;
+    case 3:
+        terms->status = draw_chance(generator, 2) ? 0 : 7;
+        break;
+    case 4:
+        terms->trading_mode = draw_chance(generator, 2) ? 0 : 4;
+        break;
+    case 5:
+        terms->flags = 4;
+        break;
+    case 6:
+        terms->token_scale++;
+        break;
+    case 7:
+        terms->tick = draw_chance(generator, 2) ? 0 : -1;
+        break;
+    case 8:
+        terms->lot = 0;
+        break;
+    case 9:
+        terms->fee_bps = 10001;
+        break;
+    case 10:
+        terms->order_quantity_max = -1;
+        break;
+    case 11:
+        terms->tick = (int64_t)1 << 61;
+        break;
+    default:
+        terms->order_notional_max = -1;
+        break;
+    }
+}
+
+static void spoil_account(struct generator *generator, struct command *command)
+{
+    struct account_set_cmd *account = &command->body.account_set;
+    switch (draw_below(generator, 8)) {
+    case 0:
+        account->account = draw_chance(generator, 2) ? ACCOUNT_VENUE_MAX : 99;
+        break;
+    case 1:
+        account->member = draw_chance(generator, 2) ? 3 - account->member : 4;
+        break;
+    case 2:
+        account->kyc = draw_chance(generator, 2) ? 0 : 6;
+        break;
+    case 3:
+        account->accreditation = draw_chance(generator, 2) ? 0 : 4;
+        break;
+    case 4:
+        account->fatca = draw_chance(generator, 2) ? 0 : 3;
+        break;
+    case 5:
+        account->flags |= 16;
+        break;
+    case 6:
+        account->fee_bps = 10001;
+        break;
+    default:
+        account->member = 0;
+        break;
+    }
+}
+
+// Refused, all of it.
+static void make_wrong_session(struct generator *generator, struct beside *beside)
+{
+    struct command *command = beside_start(beside, CMD_session_set, GATEWAY_ADMIN);
+    struct session_set_cmd *session = &command->body.session_set;
+    uint32_t accounts[9] = {16, 17};
+    *session = (struct session_set_cmd){
+        .session = 1, .member = 1, .gateway = GATEWAY_FIX, .account_count = 2};
+    switch (draw_below(generator, 8)) {
+    case 0:
+        session->session = draw_chance(generator, 2) ? 0 : 99;
+        break;
+    case 1:
+        session->member = draw_chance(generator, 2) ? 2 : 4;
+        break;
+    case 2:
+        session->gateway = draw_chance(generator, 2) ? 0 : 5;
+        break;
+    case 3:
+        session->flags = 8;
+        break;
+    case 4:
+        session->account_count = 9;
+        break;
+    case 5:
+        accounts[1] = draw_chance(generator, 2) ? 3 : 77;
+        break;
+    case 6:
+        accounts[1] = 20;
+        break;
+    default:
+        accounts[1] = 16;
+        break;
+    }
+    size_t bytes = session->account_count * sizeof(accounts[0]);
+    command->header.slots = command_slots(CMD_session_set, bytes);
+    memcpy(command_tail_writable(command), accounts, bytes);
+}
+
+static void make_wrong_asset(struct generator *generator, struct beside *beside)
+{
+    struct command *command = beside_start(beside, CMD_asset_set, GATEWAY_ADMIN);
+    struct asset_set_cmd *asset = &command->body.asset_set;
+    *asset = (struct asset_set_cmd){.asset = 2, .kind = ASSET_TOKEN, .scale = 2};
+    switch (draw_below(generator, 4)) {
+    case 0:
+        asset->asset = draw_chance(generator, 2) ? 0 : 99;
+        break;
+    case 1:
+        asset->kind = (uint8_t)(3 * draw_below(generator, 2));
+        break;
+    case 2:
+        asset->kind = ASSET_CASH;
+        break;
+    default:
+        asset->scale = 3;
+        break;
+    }
+}
+
+static void make_wrong_word(struct generator *generator, struct beside *beside)
+{
+    struct command *command = NULL;
+    bool zero = draw_chance(generator, 2);
+    switch (draw_below(generator, 6)) {
+    case 0:
+        command = beside_start(beside, CMD_venue_state, GATEWAY_ADMIN);
+        command->body.venue_state.state = zero ? 0 : 3;
+        return;
+    case 1:
+        command = beside_start(beside, CMD_instrument_phase, GATEWAY_ADMIN);
+        command->body.instrument_phase = (struct instrument_phase_cmd){.instrument = 1};
+        command->body.instrument_phase.phase = zero ? 0 : 8;
+        return;
+    case 2:
+        command = beside_start(beside, CMD_breaker_set, GATEWAY_ADMIN);
+        command->body.breaker_set = (struct breaker_set_cmd){.instrument = 1, .tripped = 2};
+        return;
+    case 3:
+        command = beside_start(beside, CMD_nav_set, GATEWAY_ADMIN);
+        command->body.nav_set.instrument = 1;
+        command->body.nav_set.nav = zero ? 0 : ((int64_t)1 << 61) + 1;
+        return;
+    case 4:
+        command = beside_start(beside, CMD_reference_set, GATEWAY_ADMIN);
+        command->body.reference_set.instrument = 1;
+        command->body.reference_set.price = zero ? 0 : -1;
+        return;
+    default:
+        command = beside_start(beside, CMD_member_set, GATEWAY_ADMIN);
+        command->body.member_set.member = zero ? 99 : 1;
+        command->body.member_set.suspended = 2;
+        return;
+    }
+}
+
+static void make_wrong_data(struct generator *generator, struct beside *beside)
+{
+    switch (draw_below(generator, 5)) {
+    case 0:
+        make_instrument_set(generator, beside, 1);
+        beside->command.body.instrument_set.tick = beside->naive.instruments[1].terms.tick;
+        spoil_terms(generator, &beside->command);
+        return;
+    case 1:
+        make_account_set(generator, beside, UNIVERSE_ACCOUNT_FIRST);
+        spoil_account(generator, &beside->command);
+        return;
+    case 2:
+        make_wrong_session(generator, beside);
+        return;
+    case 3:
+        make_wrong_asset(generator, beside);
+        return;
+    default:
+        make_wrong_word(generator, beside);
+        return;
+    }
+}
+
 void make_reference_data(struct generator *generator, struct beside *beside)
 {
     struct command *command = NULL;
+    if (draw_chance(generator, 12)) {
+        make_wrong_data(generator, beside);
+        return;
+    }
     switch (draw_below(generator, 12)) {
     case 0:
         command = beside_start(beside, CMD_venue_state, GATEWAY_ADMIN);

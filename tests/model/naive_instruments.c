@@ -10,7 +10,7 @@ static int64_t orders_of(const struct naive_venue *venue, uint32_t instrument)
     return count;
 }
 
-static bool terms_refused(struct naive_venue *venue, const struct instrument_rec *terms)
+static bool busy_terms_refused(struct naive_venue *venue, const struct instrument_rec *terms)
 {
     const struct naive_instrument *now = &venue->instruments[terms->instrument];
     int64_t orders = orders_of(venue, terms->instrument);
@@ -25,9 +25,11 @@ void naive_instrument_set(struct naive_venue *venue)
 {
     struct instrument_rec terms;
     memcpy(&terms, &venue->command->body, sizeof(terms));
+    if (naive_terms_refused(venue, &terms))
+        return;
     struct naive_instrument *instrument = &venue->instruments[terms.instrument];
     bool is_new = instrument->terms.instrument == 0;
-    if (!is_new && terms_refused(venue, &terms))
+    if (!is_new && busy_terms_refused(venue, &terms))
         return;
     instrument->terms = terms;
     memcpy(&naive_emit(venue, EVT_instrument_changed)->body, &terms, sizeof(terms));
@@ -151,7 +153,8 @@ static bool reference_refused(struct naive_venue *venue, const struct reference_
     if (naive_instrument_refused(venue, body->instrument))
         return true;
     int64_t tick = naive_tick_at(&venue->instruments[body->instrument], body->price);
-    REFUSE_IF(body->price < 0, PRICE_NOT_POSITIVE, 1, body->price, 0)
+    REFUSE_IF(body->price <= 0 || body->price > NAIVE_MONEY_MAX, PRICE_NOT_POSITIVE, 1, body->price,
+              0)
     REFUSE_IF(body->price % tick != 0, OFF_TICK, tick, body->price, 0)
     return false;
 }
@@ -170,6 +173,10 @@ void naive_nav_set(struct naive_venue *venue)
     const struct nav_set_cmd *body = &venue->command->body.nav_set;
     if (naive_instrument_refused(venue, body->instrument))
         return;
+    if (body->nav <= 0 || body->nav > NAIVE_MONEY_MAX) {
+        naive_reject(venue, REJECT_PRICE_NOT_POSITIVE, 1, body->nav, 0);
+        return;
+    }
     venue->instruments[body->instrument].state.nav = body->nav;
     venue->instruments[body->instrument].state.nav_time_ns = venue->now;
     naive_state_changed(venue, body->instrument);
@@ -180,6 +187,10 @@ void naive_breaker_set(struct naive_venue *venue)
     const struct breaker_set_cmd *body = &venue->command->body.breaker_set;
     if (naive_instrument_refused(venue, body->instrument))
         return;
+    if (body->tripped > 1) {
+        naive_reject(venue, REJECT_MALFORMED, 0, body->tripped, 2);
+        return;
+    }
     venue->instruments[body->instrument].state.breaker_tripped = body->tripped;
     naive_state_changed(venue, body->instrument);
     naive_stops_run(venue, body->instrument);
@@ -188,6 +199,10 @@ void naive_breaker_set(struct naive_venue *venue)
 void naive_instrument_phase(struct naive_venue *venue)
 {
     const struct instrument_phase_cmd *body = &venue->command->body.instrument_phase;
-    if (!naive_instrument_refused(venue, body->instrument))
+    if (naive_instrument_refused(venue, body->instrument))
+        return;
+    if (body->phase < PHASE_CLOSED || body->phase > PHASE_CLOSING_AUCTION)
+        naive_reject(venue, REJECT_MALFORMED, 0, body->phase, 2);
+    else
         naive_phase_change(venue, body->instrument, body->phase);
 }

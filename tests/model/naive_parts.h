@@ -146,6 +146,13 @@ void naive_nav_set(struct naive_venue *venue);
 void naive_reference_set(struct naive_venue *venue);
 void naive_breaker_set(struct naive_venue *venue);
 
+// ---- naive_refusals.c: true = refused, and answered
+bool naive_member_refused(struct naive_venue *venue, const struct member_rec *member);
+bool naive_account_terms_refused(struct naive_venue *venue, const struct account_rec *account);
+bool naive_asset_refused(struct naive_venue *venue, const struct asset_rec *asset);
+bool naive_terms_refused(struct naive_venue *venue, const struct instrument_rec *terms);
+bool naive_session_terms_refused(struct naive_venue *venue, const struct session_rec *terms);
+
 // ---- naive_ledger.c
 void naive_ledger_post(struct naive_venue *venue);
 void naive_settlement_result(struct naive_venue *venue);

@@ -110,8 +110,12 @@ void naive_session_close(struct naive_venue *venue)
 
 void naive_session_set(struct naive_venue *venue)
 {
-    struct naive_session *session = &venue->sessions[venue->command->body.session_set.session];
-    memcpy(&session->terms, &venue->command->body, sizeof(session->terms));
+    struct session_rec terms;
+    memcpy(&terms, &venue->command->body, sizeof(terms));
+    if (naive_session_terms_refused(venue, &terms))
+        return;
+    struct naive_session *session = &venue->sessions[terms.session];
+    session->terms = terms;
     memcpy(&naive_emit(venue, EVT_session_changed)->body, &session->terms, sizeof(session->terms));
     session->accounts = 0;
     for (uint32_t i = 0; i < session->terms.account_count; i++) {
@@ -134,17 +138,23 @@ static void bar(struct naive_venue *venue)
 
 void naive_member_set(struct naive_venue *venue)
 {
-    struct member_rec *member = &venue->members[venue->command->body.member_set.member];
-    memcpy(member, &venue->command->body, sizeof(*member));
-    memcpy(&naive_emit(venue, EVT_member_changed)->body, member, sizeof(*member));
+    struct member_rec member;
+    memcpy(&member, &venue->command->body, sizeof(member));
+    if (naive_member_refused(venue, &member))
+        return;
+    venue->members[member.member] = member;
+    memcpy(&naive_emit(venue, EVT_member_changed)->body, &member, sizeof(member));
     bar(venue);
 }
 
 void naive_account_set(struct naive_venue *venue)
 {
-    struct account_rec *account = &venue->accounts[venue->command->body.account_set.account];
-    memcpy(account, &venue->command->body, sizeof(*account));
-    memcpy(&naive_emit(venue, EVT_account_changed)->body, account, sizeof(*account));
+    struct account_rec account;
+    memcpy(&account, &venue->command->body, sizeof(account));
+    if (naive_account_terms_refused(venue, &account))
+        return;
+    venue->accounts[account.account] = account;
+    memcpy(&naive_emit(venue, EVT_account_changed)->body, &account, sizeof(account));
     bar(venue);
 }
 

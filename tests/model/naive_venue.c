@@ -131,10 +131,16 @@ static void apply_rest(struct naive_venue *venue)
         return;
     case CMD_asset_set:
         memcpy(&asset, &command->body, sizeof(asset));
+        if (naive_asset_refused(venue, &asset))
+            return;
         venue->assets[asset.asset] = asset;
         memcpy(&naive_emit(venue, EVT_asset_changed)->body, &asset, sizeof(asset));
         return;
     case CMD_venue_state:
+        if (command->body.venue_state.state - 1u > 1) {
+            naive_reject(venue, REJECT_MALFORMED, 0, command->body.venue_state.state, 1);
+            return;
+        }
         venue->state = command->body.venue_state.state;
         memcpy(&naive_emit(venue, EVT_venue_state_changed)->body, &command->body,
                sizeof(command->body.venue_state));

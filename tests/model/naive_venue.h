@@ -3,9 +3,9 @@
 // array without any order; who is first is found by looking at all of them; an auction tries every
 // price; amounts are multiplied and divided in 128 bits.
 //
-// It knows the small universe of the tests: ids below the limits here, one cash asset, reference
-// data that is always valid but where naive_people.c says so. It writes the events, byte by byte,
-// that the engine must write, and knows when the engine must ask for a continuation.
+// It knows the small universe of the tests: ids below the limits here, one cash asset. It writes
+// the events, byte by byte, that the engine must write, and knows when the engine must ask for a
+// continuation.
 #ifndef LONJA_TESTS_MODEL_NAIVE_VENUE_H
 #define LONJA_TESTS_MODEL_NAIVE_VENUE_H
 
@@ -27,6 +27,7 @@ enum {
 
 struct naive_limits {
     uint32_t orders, levels, stops, trailing_stops, events;
+    uint32_t accounts, members, sessions, session_accounts, assets, instruments;
 };
 
 struct naive_order {
