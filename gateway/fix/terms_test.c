@@ -1,5 +1,5 @@
 // What orders can be beyond a limit and a quantity, over bare FIX bytes against the real engine:
-// every type, time in force, term, self-trade mode, kind of amend, scope of a mass cancel, status.
+// every type, time in force, term, self-trade mode, kind of amend.
 #include "gateway/fix/testing.h"
 
 #include <stdio.h>
@@ -28,74 +28,34 @@ static int tear_down(void **state)
     return 0;
 }
 
-// "11=A1|54=1|38=1|40=2|44=100|" and the core takes it.
-static void order(struct peer *peer, const char *fields)
-{
-    char text[512];
-    snprintf(text, sizeof text, "35=D|55=PORT|60=20261120-10:00:00|%s", fields);
-    peer_send(peer, text);
-    venue_run(peer->venue);
-}
-
-static void replace(struct peer *peer, const char *fields)
-{
-    char text[512];
-    snprintf(text, sizeof text, "35=G|55=PORT|60=20261120-10:00:00|%s", fields);
-    peer_send(peer, text);
-    venue_run(peer->venue);
-}
-
-static void cancel(struct peer *peer, const char *fields)
-{
-    char text[512];
-    snprintf(text, sizeof text, "35=F|55=PORT|60=20261120-10:00:00|%s", fields);
-    peer_send(peer, text);
-    venue_run(peer->venue);
-}
-
-static void ask(struct peer *peer, const char *message)
-{
-    peer_send(peer, message);
-    venue_run(peer->venue);
-}
-
-// Both trade at 100: the last price.
-static void trade_at_100(struct venue *venue)
-{
-    order(&venue->peers[0], "11=a0|54=2|38=1|40=2|44=100|");
-    order(&venue->peers[1], "11=b0|54=1|38=1|40=2|44=100|");
-    peer_expect(&venue->peers[0], "35=8|11=a0|150=F|39=2|851=1|");
-    peer_expect(&venue->peers[1], "35=8|11=b0|150=F|39=2|851=2|");
-}
-
 // ---- stops --------------------------------------------------------------------------------------
 
 static void a_stop_waits_is_triggered_and_trades(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    trade_at_100(venue);
-    order(atlantic, "11=A1|54=2|38=1|40=3|99=99|59=1|");
+    peers_trade_at_100(venue);
+    peer_order(atlantic, "11=A1|54=2|38=1|40=3|99=99|59=1|");
     const char *pending =
         peer_expect(atlantic, "35=8|11=A1|150=0|39=0|40=3|99=99|636=N|151=1|59=1|");
     assert_string_equal(message_field(pending, 44), ""); // its collar is not its price
-    order(atlantic, "11=A2|54=2|38=1|40=4|99=99|44=98.5|59=1|");
+    peer_order(atlantic, "11=A2|54=2|38=1|40=4|99=99|44=98.5|59=1|");
     peer_expect(atlantic, "35=8|11=A2|150=0|40=4|99=99|44=98.5|636=N|");
-    order(balear, "11=B1|54=1|38=2|40=2|44=99|");
-    order(atlantic, "11=A3|54=2|38=1|40=2|44=99|");
+    peer_order(balear, "11=B1|54=1|38=2|40=2|44=99|");
+    peer_order(atlantic, "11=A3|54=2|38=1|40=2|44=99|");
     peer_expect(atlantic, "35=8|11=A3|150=F|31=99|");
     peer_expect(atlantic, "35=8|11=A1|150=L|39=0|40=3|99=99|636=Y|151=1|");
     peer_expect(atlantic, "35=8|11=A1|150=F|39=2|31=99|851=2|");
     peer_expect(atlantic, "35=8|11=A2|150=L|39=0|99=99|44=98.5|636=Y|");
     // It rests as a limit order now; its stop price may be said again, but not changed.
-    replace(atlantic, "41=A2|11=A4|54=2|38=1|40=4|99=99|44=98.6|");
+    peer_replace(atlantic, "41=A2|11=A4|54=2|38=1|40=4|99=99|44=98.6|");
     peer_expect(atlantic, "35=8|11=A4|41=A2|150=5|44=98.6|99=99|638=1|636=Y|");
-    replace(atlantic, "41=A4|11=A5|54=2|38=1|40=4|99=98|44=98.6|");
+    peer_replace(atlantic, "41=A4|11=A5|54=2|38=1|40=4|99=98|44=98.6|");
     peer_expect(atlantic, "35=9|11=A5|41=A4|434=2|5004=93|");
     // With a date the engine tells the terms of a triggered stop again, without its stop price.
-    order(atlantic, "11=A6|54=2|38=2|40=4|99=99|44=98.7|59=6|432=20991231|");
+    peer_order(atlantic, "11=A6|54=2|38=2|40=4|99=99|44=98.7|59=6|432=20991231|");
     peer_expect(atlantic, "35=8|11=A6|150=L|99=99|");
-    replace(atlantic, "41=A6|11=A7|54=2|38=1|40=4|99=99|44=98.7|59=6|432=20991231|");
+    peer_replace(atlantic, "41=A6|11=A7|54=2|38=1|40=4|99=99|44=98.7|59=6|432=20991231|");
     peer_expect(atlantic, "35=8|11=A7|41=A6|150=5|38=1|99=99|126=21000101-00:00:00.000|");
 }
 
@@ -103,15 +63,15 @@ static void a_waiting_stop_is_amended_and_cancelled(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0];
-    trade_at_100(venue);
-    order(atlantic, "11=A1|54=2|38=1|40=3|99=99|59=1|");
-    replace(atlantic, "41=A1|11=A2|54=2|38=2|40=3|99=98|");
+    peers_trade_at_100(venue);
+    peer_order(atlantic, "11=A1|54=2|38=1|40=3|99=99|59=1|");
+    peer_replace(atlantic, "41=A1|11=A2|54=2|38=2|40=3|99=98|");
     peer_expect(atlantic, "35=8|11=A2|41=A1|150=5|39=0|38=2|151=2|99=98|636=N|638=1|");
-    replace(atlantic, "41=A2|11=A3|54=2|38=1|40=3|");
+    peer_replace(atlantic, "41=A2|11=A3|54=2|38=1|40=3|");
     peer_expect(atlantic, "35=8|11=A3|41=A2|150=5|38=1|99=98|638=0|");
-    replace(atlantic, "41=A3|11=A4|54=2|38=1|40=3|99=98|44=97|");
+    peer_replace(atlantic, "41=A3|11=A4|54=2|38=1|40=3|99=98|44=97|");
     peer_expect(atlantic, "35=9|11=A4|5004=93|"); // a stop has no price
-    cancel(atlantic, "41=A3|11=A5|54=2|");
+    peer_cancel(atlantic, "41=A3|11=A5|54=2|");
     peer_expect(atlantic, "35=8|11=A5|41=A3|150=4|39=4|151=0|99=98|");
 }
 
@@ -119,18 +79,18 @@ static void a_trailing_stop_follows_the_market(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    trade_at_100(venue);
-    order(atlantic, "11=A1|54=2|38=1|40=P|18=a|211=1|836=0|59=1|");
+    peers_trade_at_100(venue);
+    peer_order(atlantic, "11=A1|54=2|38=1|40=P|18=a|211=1|836=0|59=1|");
     peer_expect(atlantic, "35=8|11=A1|150=0|40=P|18=a|211=1|836=0|99=99|636=N|"); // from the last
-    order(atlantic, "11=A2|54=2|38=1|40=2|44=102|");
-    order(balear, "11=B1|54=1|38=1|40=2|44=102|"); // the stop goes to 101
-    ask(atlantic, "35=H|11=A1|55=PORT|54=2|");
+    peer_order(atlantic, "11=A2|54=2|38=1|40=2|44=102|");
+    peer_order(balear, "11=B1|54=1|38=1|40=2|44=102|"); // the stop goes to 101
+    peer_ask(atlantic, "35=H|11=A1|55=PORT|54=2|");
     peer_expect(atlantic, "35=8|11=A1|150=I|99=101|636=N|");
-    order(balear, "11=B2|54=1|38=2|40=2|44=101|");
-    order(atlantic, "11=A3|54=2|38=1|40=2|44=101|");
+    peer_order(balear, "11=B2|54=1|38=2|40=2|44=101|");
+    peer_order(atlantic, "11=A3|54=2|38=1|40=2|44=101|");
     peer_expect(atlantic, "35=8|11=A1|150=L|18=a|211=1|99=101|636=Y|");
     peer_expect(atlantic, "35=8|11=A1|150=F|39=2|31=101|");
-    order(atlantic, "11=A4|54=2|38=1|40=P|18=a|211=1|99=95|");
+    peer_order(atlantic, "11=A4|54=2|38=1|40=P|18=a|211=1|99=95|");
     peer_expect(atlantic, "35=8|11=A4|150=0|99=95|");
 }
 
@@ -140,16 +100,16 @@ static void fill_or_kill_and_minimum_take_all_or_nothing(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    order(atlantic, "11=A1|54=2|38=2|40=2|44=100|");
-    order(balear, "11=B1|54=1|38=3|40=2|44=100|59=4|");
+    peer_order(atlantic, "11=A1|54=2|38=2|40=2|44=100|");
+    peer_order(balear, "11=B1|54=1|38=3|40=2|44=100|59=4|");
     peer_expect(balear, "35=8|11=B1|150=0|59=4|");
     const char *killed = peer_expect(balear, "35=8|11=B1|150=4|39=4|151=0|14=0|");
     assert_non_null(strstr(killed, "58=fill or kill"));
-    order(balear, "11=B2|54=1|38=3|40=2|44=100|59=3|110=3|");
+    peer_order(balear, "11=B2|54=1|38=3|40=2|44=100|59=3|110=3|");
     peer_expect(balear, "35=8|11=B2|150=0|110=3|");
     killed = peer_expect(balear, "35=8|11=B2|150=4|14=0|110=3|");
     assert_non_null(strstr(killed, "58=its minimum"));
-    order(balear, "11=B3|54=1|38=3|40=2|44=100|59=3|110=2|");
+    peer_order(balear, "11=B3|54=1|38=3|40=2|44=100|59=3|110=2|");
     peer_expect(balear, "35=8|11=B3|150=F|32=2|");
     peer_expect(balear, "35=8|11=B3|150=4|14=2|"); // the rest of an immediate order
 }
@@ -162,14 +122,14 @@ static void a_dated_order_expires(void **state)
     uint64_t end = clock_wall_ns(&clock_system) + 3600 * SECOND_NS;
     fix_time(time, end / SECOND_NS * SECOND_NS);
     snprintf(text, sizeof text, "11=A1|54=1|38=1|40=2|44=100|59=6|126=%s|", time);
-    order(atlantic, text);
+    peer_order(atlantic, text);
     snprintf(expected, sizeof expected, "35=8|11=A1|150=0|59=6|126=%s|", time);
     peer_expect(atlantic, expected);
-    order(atlantic, "11=A2|54=1|38=1|40=2|44=100|59=6|432=20991231|");
+    peer_order(atlantic, "11=A2|54=1|38=1|40=2|44=100|59=6|432=20991231|");
     peer_expect(atlantic, "35=8|11=A2|150=0|126=21000101-00:00:00.000|");
-    replace(atlantic, "41=A2|11=A3|54=1|38=1|40=2|44=100|59=6|432=20991231|");
+    peer_replace(atlantic, "41=A2|11=A3|54=1|38=1|40=2|44=100|59=6|432=20991231|");
     peer_expect(atlantic, "35=8|11=A3|150=5|126=21000101-00:00:00.000|");
-    replace(atlantic, "41=A3|11=A4|54=1|38=1|40=2|44=100|59=6|432=20991230|");
+    peer_replace(atlantic, "41=A3|11=A4|54=1|38=1|40=2|44=100|59=6|432=20991230|");
     peer_expect(atlantic, "35=9|11=A4|5004=93|"); // the end cannot be amended
     venue_advance(venue, 3600 * SECOND_NS);
     peer_expect(atlantic, "35=8|11=A1|150=C|39=C|151=0|14=0|");
@@ -181,145 +141,13 @@ static void a_day_order_ends_with_the_day(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0];
-    order(atlantic, "11=A1|54=1|38=1|40=2|44=100|");
-    order(atlantic, "11=A2|54=1|38=1|40=2|44=99|59=1|");
+    peer_order(atlantic, "11=A1|54=1|38=1|40=2|44=100|");
+    peer_order(atlantic, "11=A2|54=1|38=1|40=2|44=99|59=1|");
     venue_set_phase(venue, PHASE_CLOSED);
     peer_expect(atlantic, "35=8|11=A1|150=C|39=C|");
     peer_expect_no(atlantic, "35=8|11=A2|150=C|");
-    ask(atlantic, "35=H|11=A1|55=PORT|54=1|");
+    peer_ask(atlantic, "35=H|11=A1|55=PORT|54=1|");
     peer_expect(atlantic, "35=8|11=A1|150=I|39=C|151=0|"); // ours to know: the engine has forgotten
-}
-
-// ---- auctions -----------------------------------------------------------------------------------
-
-static unsigned count_from(const struct peer *peer, size_t from, const char *fields)
-{
-    unsigned count = 0;
-    for (size_t i = from; i < peer->heard_count; i++)
-        count += message_has(peer->heard[i], fields);
-    return count;
-}
-
-static void auctions_take_orders_show_a_price_and_trade_at_it(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    trade_at_100(venue);
-    ask(balear, "35=e|324=S1|55=PORT|263=1|");
-    peer_expect(balear, "35=f|324=S1|55=PORT|325=N|326=17|625=3|31=100|");
-    venue_set_phase(venue, PHASE_OPENING_AUCTION);
-    peer_expect(balear, "35=f|324=S1|325=Y|326=22|625=2|31=100|");
-    order(atlantic, "11=A1|54=2|38=3|40=2|44=100|59=2|");
-    peer_expect(atlantic, "35=8|11=A1|150=0|59=2|");
-    order(balear, "11=B1|54=1|38=2|40=1|59=2|");
-    peer_expect(balear, "35=8|11=B1|150=0|39=0|40=1|");
-    order(balear, "11=B2|54=1|38=1|40=2|44=100|59=7|");
-    peer_expect(balear, "35=8|11=B2|150=0|59=7|636=N|");
-    venue_advance(venue, 2 * SECOND_NS);
-    peer_expect(balear, "35=f|324=S1|325=Y|326=22|625=2|330=2|331=3|332=100|333=100|");
-    size_t before = balear->heard_count;
-    venue_set_phase(venue, PHASE_CONTINUOUS);
-    assert_int_equal(count_from(balear, before, "35=f|"), 1);
-    peer_expect(atlantic, "35=8|11=A1|150=F|32=2|31=100|574=7|851=4|");
-    peer_expect(atlantic, "35=8|11=A1|150=4|39=4|14=2|"); // what the auction left
-    peer_expect(balear, "35=8|11=B1|150=F|39=2|31=100|574=7|851=4|");
-    const char *open = peer_expect(balear, "35=f|325=Y|326=17|625=3|");
-    assert_string_equal(message_field(open, 332), "");
-    venue_set_phase(venue, PHASE_OPENING_AUCTION); // the auction before is no indication
-    open = peer_expect(balear, "35=f|325=Y|326=22|625=2|");
-    assert_string_equal(message_field(open, 332), "");
-    venue_set_phase(venue, PHASE_CONTINUOUS);
-    ask(balear, "35=e|324=S1|55=PORT|263=2|");
-    balear->read = balear->heard_count;
-    venue_set_phase(venue, PHASE_CLOSING_AUCTION);
-    peer_expect(balear, "35=8|11=B2|150=L|39=0|636=Y|");
-    peer_expect_no(balear, "35=f|");
-    venue_set_phase(venue, PHASE_CLOSED);
-    peer_expect(balear, "35=8|11=B2|150=4|39=4|");
-}
-
-static void a_volatility_auction_interrupts_and_ends_by_itself(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    venue_set_volatility(venue, 500);
-    ask(atlantic, "35=e|324=S1|55=PORT|263=1|");
-    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
-    order(atlantic, "11=A2|54=2|38=2|40=2|44=106|"); // further than 5 % from the reference
-    order(balear, "11=B1|54=1|38=2|40=2|44=106|59=3|");
-    peer_expect(balear, "35=8|11=B1|150=F|32=1|31=100|");
-    peer_expect(balear, "35=8|11=B1|150=4|14=1|58=a volatility auction begins|");
-    peer_expect(atlantic, "35=f|324=S1|325=Y|326=5|625=6|");
-    order(balear, "11=B2|54=1|38=1|40=2|44=106|"); // takes part, and crosses until it is over
-    peer_expect(balear, "35=8|11=B2|150=0|39=0|");
-    venue_advance(venue, 2 * SECOND_NS);
-    peer_expect(atlantic, "35=f|326=5|625=6|330=1|331=2|332=106|333=106|");
-    venue_advance(venue, 120 * SECOND_NS);
-    peer_expect(balear, "35=8|11=B2|150=F|39=2|31=106|574=7|851=4|");
-    peer_expect(atlantic, "35=8|11=A2|150=F|39=1|151=1|574=7|");
-    peer_expect(atlantic, "35=f|326=17|625=3|31=106|");
-}
-
-static void security_status_is_asked_once_or_subscribed_to(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0];
-    static const struct {
-        uint8_t phase;
-        const char *expected;
-    } phases[] = {{PHASE_HALTED, "35=f|326=2|625=7|"},
-                  {PHASE_CLOSED, "35=f|326=18|625=5|"},
-                  {PHASE_PRE_OPEN, "35=f|326=21|625=1|"},
-                  {PHASE_OPENING_AUCTION, "35=f|326=22|625=2|"},
-                  {PHASE_CONTINUOUS, "35=f|326=17|625=3|"},
-                  {PHASE_VOLATILITY_AUCTION, "35=f|326=5|625=6|"},
-                  {PHASE_CLOSING_AUCTION, "35=f|326=5|625=4|"}};
-    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
-        venue_set_phase(venue, phases[i].phase);
-        peer_expect_no(atlantic, "35=f|");
-        ask(atlantic, "35=e|324=S|55=PORT|263=0|");
-        peer_expect(atlantic, phases[i].expected);
-    }
-    ask(atlantic, "35=e|324=S2|55=FISH|263=1|");
-    peer_expect(atlantic, "35=f|324=S2|55=FISH|326=20|");
-    ask(atlantic, "35=e|324=S3|55=PORT|263=3|");
-    peer_expect(atlantic, "35=3|371=263|373=5|");
-    ask(atlantic, "35=e|324=S4|55=PORT|263=2|");
-    peer_expect(atlantic, "35=j|372=e|379=S4|380=1|");
-    venue_set_phase(venue, PHASE_CONTINUOUS);
-    ask(atlantic, "35=e|324=S5|55=PORT|263=1|");
-    venue_trip_breaker(venue, true);
-    peer_expect(atlantic, "35=f|324=S5|325=Y|326=2|625=3|58=the circuit breaker is tripped|");
-    // A subscription is the connection's, and what passed is not told again.
-    peer_disconnect(atlantic);
-    peer_connect(atlantic, "");
-    atlantic->read = atlantic->heard_count;
-    venue_trip_breaker(venue, false);
-    peer_expect_no(atlantic, "35=f|");
-    peer_send(atlantic, "35=2|7=1|16=0|");
-    while (session_resend_some(atlantic->session, 100000, clock_wall_ns(&clock_system)))
-        ;
-    peer_expect(atlantic, "35=4|123=Y|");
-    peer_expect_no(atlantic, "35=f|");
-}
-
-static void the_venues_state_is_asked_once_or_subscribed_to(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    ask(atlantic, "35=g|335=T1|263=0|");
-    peer_expect(atlantic, "35=h|335=T1|336=LONJA|325=N|340=2|");
-    ask(balear, "35=g|335=T2|263=1|");
-    venue_set_state(venue, VENUE_CANCEL_ONLY);
-    peer_expect(balear, "35=h|335=T2|336=LONJA|325=Y|340=1|58=the venue takes cancels only|");
-    peer_expect_no(atlantic, "35=h|");
-    ask(balear, "35=g|335=T3|263=2|");
-    peer_expect(balear, "35=j|372=g|379=T3|380=1|");
-    ask(balear, "35=g|335=T2|263=2|");
-    venue_set_state(venue, VENUE_OPEN);
-    peer_expect_no(balear, "35=h|");
-    ask(balear, "35=e|324=T2|55=FISH|263=2|");
-    peer_expect(balear, "35=j|372=e|380=1|");
 }
 
 // ---- terms --------------------------------------------------------------------------------------
@@ -328,26 +156,27 @@ static void an_iceberg_shows_a_slice_and_reports_the_whole(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    order(atlantic, "11=A1|54=2|38=10|40=2|44=100|111=2|");
+    peer_order(atlantic, "11=A1|54=2|38=10|40=2|44=100|111=2|");
     peer_expect(atlantic, "35=8|11=A1|150=0|38=10|151=10|111=2|");
-    order(atlantic, "11=A2|54=2|38=10|40=2|44=100|1138=2|"); // the same by the later tag
+    peer_order(atlantic, "11=A2|54=2|38=10|40=2|44=100|1138=2|"); // the same by the later tag
     peer_expect(atlantic, "35=8|11=A2|150=0|111=2|");
-    order(balear, "11=B1|54=1|38=5|40=2|44=100|");
+    peer_order(balear, "11=B1|54=1|38=5|40=2|44=100|");
     peer_expect(atlantic, "35=8|11=A1|150=F|32=2|151=8|111=2|");
     peer_expect(atlantic, "35=8|11=A2|150=F|32=2|151=8|");
     peer_expect(atlantic, "35=8|11=A1|150=F|32=1|151=7|14=3|");
-    replace(atlantic, "41=A1|11=A3|54=2|38=10|40=2|44=100|111=1|");
+    peer_replace(atlantic, "41=A1|11=A3|54=2|38=10|40=2|44=100|111=1|");
     peer_expect(atlantic, "35=8|11=A3|41=A1|150=5|39=1|38=10|151=7|111=1|638=0|");
-    replace(atlantic, "41=A3|11=A4|54=2|38=10|40=2|44=100|111=10|");
+    peer_replace(atlantic, "41=A3|11=A4|54=2|38=10|40=2|44=100|111=10|");
     peer_expect(atlantic, "35=9|11=A4|5004=59|");
-    replace(atlantic, "41=A3|11=A5|54=2|38=10|40=2|44=100|111=0|");
+    peer_replace(atlantic, "41=A3|11=A5|54=2|38=10|40=2|44=100|111=0|");
     peer_expect(atlantic, "35=9|11=A5|5004=59|");
-    ask(atlantic, "35=H|11=A3|55=PORT|54=2|790=Q|");
+    peer_ask(atlantic, "35=H|11=A3|55=PORT|54=2|790=Q|");
     peer_expect(atlantic, "35=8|11=A3|790=Q|150=I|39=1|38=10|151=7|14=3|111=1|");
-    replace(atlantic, "41=A2|11=A6|54=2|38=4|40=2|44=100|111=2|");
+    peer_replace(atlantic, "41=A2|11=A6|54=2|38=4|40=2|44=100|111=2|");
     peer_expect(atlantic, "35=8|11=A6|41=A2|150=5|38=4|151=2|111=2|638=0|");
-    order(atlantic, "11=A7|54=2|38=3|40=2|44=101|111=2|");
-    replace(atlantic, "41=A7|11=A8|54=2|38=2|40=2|44=101|111=2|"); // the slice as it was: no change
+    peer_order(atlantic, "11=A7|54=2|38=3|40=2|44=101|111=2|");
+    peer_replace(atlantic,
+                 "41=A7|11=A8|54=2|38=2|40=2|44=101|111=2|"); // the slice as it was: no change
     peer_expect(atlantic, "35=8|11=A8|41=A7|150=5|38=2|151=2|111=2|638=0|");
 }
 
@@ -355,17 +184,17 @@ static void post_only_never_takes(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|18=6|");
+    peer_order(atlantic, "11=A1|54=2|38=1|40=2|44=100|18=6|");
     peer_expect(atlantic, "35=8|11=A1|150=0|18=6|");
-    order(balear, "11=B1|54=1|38=1|40=2|44=100|18=6|");
+    peer_order(balear, "11=B1|54=1|38=1|40=2|44=100|18=6|");
     peer_expect(balear, "35=8|11=B1|39=8|5004=57|18=6|");
-    order(balear, "11=B2|54=1|38=1|40=2|44=99|18=6|");
-    replace(balear, "41=B2|11=B3|54=1|38=1|40=2|44=100|18=6|");
+    peer_order(balear, "11=B2|54=1|38=1|40=2|44=99|18=6|");
+    peer_replace(balear, "41=B2|11=B3|54=1|38=1|40=2|44=100|18=6|");
     peer_expect(balear, "35=9|11=B3|41=B2|39=0|5004=57|");
-    replace(balear, "41=B2|11=B4|54=1|38=1|40=2|44=98|"); // not said again: as it is
+    peer_replace(balear, "41=B2|11=B4|54=1|38=1|40=2|44=98|"); // not said again: as it is
     peer_expect(balear, "35=8|11=B4|41=B2|150=5|44=98|18=6|");
-    order(balear, "11=B5|54=1|38=1|40=2|44=97|");
-    replace(balear, "41=B5|11=B6|54=1|38=1|40=2|44=97|18=6|"); // made so by an amend: no
+    peer_order(balear, "11=B5|54=1|38=1|40=2|44=97|");
+    peer_replace(balear, "41=B5|11=B6|54=1|38=1|40=2|44=97|18=6|"); // made so by an amend: no
     peer_expect(balear, "35=9|11=B6|41=B5|5004=93|");
 }
 
@@ -373,38 +202,38 @@ static void self_trades_are_prevented_as_asked(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0];
-    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
-    order(atlantic, "11=A2|54=1|38=1|40=2|44=100|2964=1|");
+    peer_order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
+    peer_order(atlantic, "11=A2|54=1|38=1|40=2|44=100|2964=1|");
     peer_expect(atlantic, "35=8|11=A2|150=0|2964=1|");
     peer_expect(atlantic, "35=8|11=A2|150=4|39=4|14=0|58=self-trade prevention|");
-    order(atlantic, "11=A3|54=1|38=1|40=2|44=100|2964=2|");
+    peer_order(atlantic, "11=A3|54=1|38=1|40=2|44=100|2964=2|");
     peer_expect(atlantic, "35=8|11=A1|150=4|58=self-trade prevention|");
-    order(atlantic, "11=A4|54=2|38=1|40=2|44=100|2964=3|");
+    peer_order(atlantic, "11=A4|54=2|38=1|40=2|44=100|2964=3|");
     peer_expect(atlantic, "35=8|11=A3|150=4|58=self-trade prevention|");
     peer_expect(atlantic, "35=8|11=A4|150=4|58=self-trade prevention|");
-    order(atlantic, "11=A5|54=2|38=3|40=2|44=100|2362=7|");
+    peer_order(atlantic, "11=A5|54=2|38=3|40=2|44=100|2362=7|");
     peer_expect(atlantic, "35=8|11=A5|150=0|2362=7|");
-    order(atlantic, "11=A6|54=1|38=1|40=2|44=100|2964=4|2362=7|");
+    peer_order(atlantic, "11=A6|54=1|38=1|40=2|44=100|2964=4|2362=7|");
     peer_expect(atlantic, "35=8|11=A5|150=D|39=0|378=5|38=2|151=2|14=0|2362=7|");
     peer_expect(atlantic, "35=8|11=A6|150=4|39=4|2362=7|2964=4|");
-    order(atlantic, "11=A7|54=1|38=5|40=2|44=100|2964=4|2362=7|");
+    peer_order(atlantic, "11=A7|54=1|38=5|40=2|44=100|2964=4|2362=7|");
     peer_expect(atlantic, "35=8|11=A5|150=4|");
     peer_expect(atlantic, "35=8|11=A7|150=D|38=3|151=3|");
-    order(atlantic, "11=A8|54=2|38=3|40=2|44=100|2964=1|2362=8|"); // another id: they trade
+    peer_order(atlantic, "11=A8|54=2|38=3|40=2|44=100|2964=1|2362=8|"); // another id: they trade
     peer_expect(atlantic, "35=8|11=A7|150=F|39=2|");
 }
 
-// ---- amend, mass cancel, status -----------------------------------------------------------------
+// ---- amend --------------------------------------------------------------------------------------
 
 static void an_amend_to_what_is_filled_cancels_the_rest(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    order(atlantic, "11=A1|54=2|38=3|40=2|44=100|");
-    order(balear, "11=B1|54=1|38=2|40=2|44=100|");
-    replace(atlantic, "41=A1|11=A2|54=2|38=2|40=2|44=100|");
+    peer_order(atlantic, "11=A1|54=2|38=3|40=2|44=100|");
+    peer_order(balear, "11=B1|54=1|38=2|40=2|44=100|");
+    peer_replace(atlantic, "41=A1|11=A2|54=2|38=2|40=2|44=100|");
     peer_expect(atlantic, "35=8|11=A2|41=A1|150=4|39=4|151=0|14=2|");
-    replace(atlantic, "41=A2|11=A3|54=2|38=5|40=2|44=100|");
+    peer_replace(atlantic, "41=A2|11=A3|54=2|38=5|40=2|44=100|");
     peer_expect(atlantic, "35=9|11=A3|41=A2|39=4|102=1|5004=16|");
 }
 
@@ -412,186 +241,39 @@ static void an_amend_may_trade(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    order(atlantic, "11=A1|54=2|38=3|40=2|44=101|");
-    order(balear, "11=B1|54=1|38=2|40=2|44=100|");
-    replace(atlantic, "41=A1|11=A2|54=2|38=4|40=2|44=100|");
+    peer_order(atlantic, "11=A1|54=2|38=3|40=2|44=101|");
+    peer_order(balear, "11=B1|54=1|38=2|40=2|44=100|");
+    peer_replace(atlantic, "41=A1|11=A2|54=2|38=4|40=2|44=100|");
     peer_expect(atlantic, "35=8|11=A2|41=A1|150=5|39=0|38=4|151=4|44=100|638=1|");
     peer_expect(atlantic, "35=8|11=A2|150=F|39=1|32=2|151=2|851=2|");
     // Refused: the order stays as it was, and its id is what it was.
-    replace(atlantic, "41=A2|11=A3|54=2|38=4|40=2|44=100.005|");
+    peer_replace(atlantic, "41=A2|11=A3|54=2|38=4|40=2|44=100.005|");
     peer_expect(atlantic, "35=9|11=A3|41=A2|39=1|434=2|5004=26|");
-    replace(atlantic, "41=A2|11=A4|54=2|38=4|40=2|44=40|");
+    peer_replace(atlantic, "41=A2|11=A4|54=2|38=4|40=2|44=40|");
     peer_expect(atlantic, "35=9|11=A4|5004=31|");
-    replace(atlantic, "41=A2|11=A5|54=2|38=4|40=2|44=120|");
+    peer_replace(atlantic, "41=A2|11=A5|54=2|38=4|40=2|44=120|");
     peer_expect(atlantic, "35=9|11=A5|5004=32|");
-    replace(atlantic, "41=A2|11=A6|54=2|38=4|40=2|44=120|5001=Y|");
+    peer_replace(atlantic, "41=A2|11=A6|54=2|38=4|40=2|44=120|5001=Y|");
     peer_expect(atlantic, "35=8|11=A6|41=A2|150=5|44=120|");
-    replace(atlantic, "41=A6|11=A7|54=2|38=4|40=2|44=120|59=1|");
+    peer_replace(atlantic, "41=A6|11=A7|54=2|38=4|40=2|44=120|59=1|");
     peer_expect(atlantic, "35=9|11=A7|5004=23|"); // another time in force: not carried out
-}
-
-static void mass_cancels_take_what_they_name(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    order(atlantic, "11=A1|54=1|38=1|40=2|44=99|");
-    order(atlantic, "11=A2|54=2|38=1|40=2|44=101|");
-    order(balear, "11=B1|54=1|38=1|40=2|44=98|");
-    ask(atlantic, "35=q|11=M1|530=7|54=1|60=20261120-10:00:00|");
-    peer_expect(atlantic, "35=8|11=A1|150=4|58=mass cancel|");
-    peer_expect(atlantic, "35=r|11=M1|530=7|531=7|533=1|54=1|");
-    ask(atlantic, "35=q|11=M2|530=1|55=PORT|1=101|60=20261120-10:00:00|");
-    peer_expect(atlantic, "35=8|11=A2|150=4|");
-    peer_expect(atlantic, "35=r|11=M2|530=1|531=1|533=1|55=PORT|1=101|");
-    order(atlantic, "11=A3|54=2|38=1|40=2|44=101|");
-    ask(atlantic,
-        "35=q|11=M3|530=7|1461=1|1462=1|1463=D|1464=1|60=20261120-10:00:00|"); // the member's
-    peer_expect(atlantic, "35=8|11=A3|150=4|");
-    peer_expect(atlantic, "35=r|11=M3|531=7|533=1|");
-    ask(atlantic, "35=q|11=M4|530=7|1461=1|1462=2|1464=1|60=20261120-10:00:00|");
-    peer_expect(atlantic, "35=r|11=M4|531=0|532=99|5004=92|"); // another firm's
-    ask(balear, "35=q|11=M5|530=7|1461=1|1462=2|1464=1|60=20261120-10:00:00|");
-    peer_expect(balear, "35=r|11=M5|531=0|5004=92|"); // not its right
-    ask(balear, "35=q|11=M6|530=7|1=101|60=20261120-10:00:00|");
-    peer_expect(balear, "35=r|11=M6|531=0|5004=13|");
-    ask(balear, "35=q|11=M7|530=3|60=20261120-10:00:00|");
-    peer_expect(balear, "35=r|11=M7|530=3|531=0|5004=2|");
-    ask(balear, "35=q|11=M8|530=1|55=FISH|60=20261120-10:00:00|");
-    peer_expect(balear, "35=r|11=M8|531=0|532=1|5004=80|");
-    ask(balear, "35=q|11=M9|530=1|60=20261120-10:00:00|");
-    peer_expect(balear, "35=j|372=q|379=M9|380=5|");
-    assert_int_equal(engine_open_orders(venue->engine), 1);
-    // What the core cancels of its own is not the answer to one that was refused.
-    ask(balear, "35=q|11=N1|530=7|1=101|60=20261120-10:00:00|");
-    peer_expect(balear, "35=r|11=N1|531=0|5004=13|");
-    venue_suspend(venue, 102);
-    peer_expect(balear, "35=8|11=B1|150=4|58=the account lost its right to trade|");
-    peer_expect_no(balear, "35=r|");
-}
-
-static void rest_many(struct peer *peer, unsigned first, unsigned count)
-{
-    char text[128];
-    for (unsigned i = first; i < first + count; i++) {
-        snprintf(text, sizeof text, "11=A%u|54=1|38=0.01|40=2|44=%u|", i, 50 + i % 40);
-        order(peer, text);
-    }
-}
-
-static void expect_states(struct peer *peer, const char *id, unsigned count)
-{
-    char text[128];
-    snprintf(text, sizeof text, "35=AF|584=%s|585=7|", id);
-    ask(peer, text);
-    for (unsigned i = 0; i < count; i++) {
-        snprintf(text, sizeof text, "35=8|11=A%u|584=%s|150=I|17=0|911=%u|912=%c|", i, id, count,
-                 i + 1 == count ? 'Y' : 'N');
-        peer_expect(peer, text);
-    }
-    snprintf(text, sizeof text, "35=8|584=%s|", id);
-    peer_expect_no(peer, text);
-}
-
-// A command makes 64 events at most here: the core goes on by itself, and one answer says it all.
-static void a_large_mass_cancel_or_status_is_one_answer(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0];
-    rest_many(atlantic, 0, 62);
-    expect_states(atlantic, "Q62", 62);
-    rest_many(atlantic, 62, 1); // with the end of it just full
-    expect_states(atlantic, "Q63", 63);
-    rest_many(atlantic, 63, 1);
-    expect_states(atlantic, "Q64", 64);
-    rest_many(atlantic, 64, 136);
-    expect_states(atlantic, "Q200", 200);
-    order(&venue->peers[1], "11=B1|54=1|38=1|40=2|44=98|");
-    ask(atlantic, "35=q|11=M1|530=7|60=20261120-10:00:00|");
-    peer_expect(atlantic, "35=8|11=A199|150=4|");
-    peer_expect(atlantic, "35=r|11=M1|531=7|533=200|");
-    peer_expect_no(atlantic, "35=r|");
-    assert_int_equal(engine_open_orders(venue->engine), 1);
-    order(atlantic, "11=M1|54=1|38=1|40=2|44=100|"); // the id is free again
-    peer_expect(atlantic, "35=8|11=M1|150=0|");
-    rest_many(atlantic, 200, 62);
-    ask(atlantic, "35=q|11=M2|530=1|55=PORT|1461=1|1462=1|1464=1|60=20261120-10:00:00|");
-    peer_expect(atlantic, "35=r|11=M2|531=1|533=63|");
-    assert_int_equal(engine_open_orders(venue->engine), 1);
-}
-
-static void status_of_all_of_one_side_of_none(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0];
-    trade_at_100(venue);
-    ask(atlantic, "35=AF|584=Q0|585=7|");
-    peer_expect(atlantic, "35=8|584=Q0|37=NONE|150=I|39=8|103=5|911=0|912=Y|");
-    order(atlantic, "11=A1|54=2|38=5|40=4|44=98|99=99|2362=3|");
-    order(atlantic, "11=A2|54=1|38=5|40=2|44=99.5|111=1|59=1|");
-    ask(atlantic, "35=AF|584=Q1|585=1|55=PORT|");
-    peer_expect(atlantic, "35=8|584=Q1|11=A1|150=I|39=0|40=4|99=99|44=98|636=N|2362=3|912=N|");
-    peer_expect(atlantic, "35=8|584=Q1|11=A2|150=I|39=0|38=5|151=5|111=1|59=1|911=2|912=Y|");
-    ask(atlantic, "35=AF|584=Q2|585=7|54=1|1=101|");
-    peer_expect(atlantic, "35=8|584=Q2|11=A2|911=1|912=Y|");
-    ask(atlantic, "35=AF|584=Q3|585=7|1=102|");
-    peer_expect(atlantic, "35=8|584=Q3|150=I|39=8|912=Y|5004=13|");
-    ask(atlantic, "35=AF|584=Q4|585=2|");
-    peer_expect(atlantic, "35=8|584=Q4|150=I|39=8|5004=2|");
-    ask(atlantic, "35=AF|584=Q5|585=1|");
-    peer_expect(atlantic, "35=j|372=AF|379=Q5|380=5|");
-    ask(atlantic, "35=AF|584=Q6|585=1|55=FISH|");
-    peer_expect(atlantic, "35=8|584=Q6|39=8|5004=80|");
-}
-
-static void an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
-    peer_send(balear, "35=D|11=B1|55=PORT|60=20261120-10:00:00|54=1|38=1|40=2|44=100|");
-    peer_send(atlantic, "35=H|11=A1|55=PORT|54=2|790=Q|");
-    venue_run(venue);
-    peer_expect(atlantic, "35=8|11=A1|150=F|39=2|");
-    peer_expect(atlantic, "35=8|11=A1|790=Q|150=I|39=2|14=1|151=0|");
-    peer_expect_no(atlantic, "35=8|150=I|");
-}
-
-// To a member 39=8 would be the end of an order, and 911=0 the end of all.
-static void a_status_that_cannot_be_had_is_no_end_of_an_order(void **state)
-{
-    struct venue *venue = *state;
-    struct peer *atlantic = &venue->peers[0];
-    order(atlantic, "11=A1|54=2|38=1|40=2|44=100|");
-    peer_send(atlantic, "35=H|11=A1|55=PORT|54=2|790=Q1|");
-    peer_send(atlantic, "35=AF|584=Q2|585=7|");
-    venue_restart_core(venue); // it has lost them
-    peer_expect(atlantic, "35=8|11=A1|790=Q1|150=I|39=0|151=1|");
-    peer_expect(atlantic, "35=j|372=AF|379=Q2|380=4|");
-    venue->link.attached = false;
-    peer_send(atlantic, "35=H|11=A1|55=PORT|54=2|790=Q3|");
-    peer_expect(atlantic, "35=8|11=A1|790=Q3|150=I|39=0|");
-    peer_send(atlantic, "35=AF|584=Q4|585=7|");
-    peer_expect(atlantic, "35=j|372=AF|379=Q4|380=4|");
-    venue->link.attached = true;
-    ask(atlantic, "35=H|11=A9|55=PORT|54=2|790=Q5|");
-    peer_expect(atlantic, "35=8|11=A9|790=Q5|150=I|39=8|103=5|");
 }
 
 static void terms_survive_a_kill_and_a_reset(void **state)
 {
     struct venue *venue = *state;
     struct peer *atlantic = &venue->peers[0];
-    trade_at_100(venue);
-    order(atlantic, "11=A1|54=2|38=5|40=4|44=98|99=99|59=6|432=20991231|2362=3|2964=2|");
-    order(atlantic, "11=A2|54=2|38=5|40=P|18=a|211=2|");
+    peers_trade_at_100(venue);
+    peer_order(atlantic, "11=A1|54=2|38=5|40=4|44=98|99=99|59=6|432=20991231|2362=3|2964=2|");
+    peer_order(atlantic, "11=A2|54=2|38=5|40=P|18=a|211=2|");
     venue_restart_gateway(venue, false);
     peer_connect(atlantic, "141=Y|");
     atlantic->next_out = 2;
-    ask(atlantic, "35=AF|584=Q1|585=7|");
+    peer_ask(atlantic, "35=AF|584=Q1|585=7|");
     peer_expect(atlantic, "35=8|584=Q1|11=A1|40=4|99=99|44=98|59=6|126=21000101-00:00:00.000|"
                           "2362=3|2964=2|636=N|912=N|");
     peer_expect(atlantic, "35=8|584=Q1|11=A2|40=P|18=a|211=2|99=98|912=Y|");
-    ask(atlantic, "35=H|11=A2|55=PORT|54=2|");
+    peer_ask(atlantic, "35=H|11=A2|55=PORT|54=2|");
     peer_expect(atlantic, "35=8|11=A2|150=I|40=P|18=a|211=2|99=98|636=N|");
 }
 
@@ -628,23 +310,23 @@ static unsigned count_same(const struct peer *peer, size_t from, const char *rep
 static void live_a_full_day(struct venue *venue)
 {
     struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
-    trade_at_100(venue);
-    order(atlantic, "11=A1|54=2|38=2|40=4|99=99|44=98|59=6|432=20991231|2362=3|");
-    replace(atlantic, "41=A1|11=A2|54=2|38=3|40=4|99=99|44=98.5|59=6|432=20991231|");
-    order(atlantic, "11=A3|54=2|38=1|40=P|18=a|211=1|");
-    order(atlantic, "11=A4|54=2|38=9|40=2|44=101|111=2|");
-    order(balear, "11=B1|54=1|38=3|40=2|44=101|");
-    replace(atlantic, "41=A4|11=A5|54=2|38=8|40=2|44=101|111=1|");
-    order(atlantic, "11=A6|54=1|38=2|40=2|44=101|2964=4|"); // takes 2 off the iceberg
-    order(balear, "11=B2|54=1|38=2|40=2|44=99|");
-    order(atlantic, "11=A7|54=2|38=1|40=2|44=99|");                // triggers A2 and A3
-    replace(atlantic, "41=A5|11=A8|54=2|38=3|40=2|44=101|111=1|"); // what is filled: cancelled
-    order(atlantic, "11=A9|54=1|38=1|40=2|44=97|");
+    peers_trade_at_100(venue);
+    peer_order(atlantic, "11=A1|54=2|38=2|40=4|99=99|44=98|59=6|432=20991231|2362=3|");
+    peer_replace(atlantic, "41=A1|11=A2|54=2|38=3|40=4|99=99|44=98.5|59=6|432=20991231|");
+    peer_order(atlantic, "11=A3|54=2|38=1|40=P|18=a|211=1|");
+    peer_order(atlantic, "11=A4|54=2|38=9|40=2|44=101|111=2|");
+    peer_order(balear, "11=B1|54=1|38=3|40=2|44=101|");
+    peer_replace(atlantic, "41=A4|11=A5|54=2|38=8|40=2|44=101|111=1|");
+    peer_order(atlantic, "11=A6|54=1|38=2|40=2|44=101|2964=4|"); // takes 2 off the iceberg
+    peer_order(balear, "11=B2|54=1|38=2|40=2|44=99|");
+    peer_order(atlantic, "11=A7|54=2|38=1|40=2|44=99|");                // triggers A2 and A3
+    peer_replace(atlantic, "41=A5|11=A8|54=2|38=3|40=2|44=101|111=1|"); // what is filled: cancelled
+    peer_order(atlantic, "11=A9|54=1|38=1|40=2|44=97|");
     venue_set_phase(venue, PHASE_CLOSING_AUCTION);
-    order(atlantic, "11=C1|54=2|38=1|40=1|59=7|");
-    order(balear, "11=B3|54=1|38=1|40=2|44=98.5|59=7|");
+    peer_order(atlantic, "11=C1|54=2|38=1|40=1|59=7|");
+    peer_order(balear, "11=B3|54=1|38=1|40=2|44=98.5|59=7|");
     venue_set_phase(venue, PHASE_CLOSED); // an auction; A9 expires
-    cancel(atlantic, "41=A2|11=C2|54=2|");
+    peer_cancel(atlantic, "41=A2|11=C2|54=2|");
 }
 
 static size_t file_read(const char *path, char *out, size_t size)
@@ -685,7 +367,7 @@ static void what_a_crash_takes_is_told_again_the_same_and_once(void **state)
     for (const char *types = "0F45LDC"; *types != 0; types++) {
         char type[] = "35=8|150=?|";
         type[9] = *types;
-        assert_true(count_from(atlantic, 0, type) > 0);
+        assert_true(peer_count(atlantic, 0, type) > 0);
     }
     char path[256];
     snprintf(path, sizeof path, "%s/fix/1/messages-1", venue->folder);
@@ -700,8 +382,8 @@ static void what_a_crash_takes_is_told_again_the_same_and_once(void **state)
             if (message_has(atlantic->heard[i], "35=8|"))
                 assert_int_equal(count_same(atlantic, from, report), 1);
         }
-        assert_int_equal(count_from(atlantic, from, "35=8|"),
-                         count_from(atlantic, 0, "35=8|") - count_from(atlantic, told, "35=8|"));
+        assert_int_equal(peer_count(atlantic, from, "35=8|"),
+                         peer_count(atlantic, 0, "35=8|") - peer_count(atlantic, told, "35=8|"));
     }
 }
 
@@ -742,20 +424,11 @@ int main(void)
         TEST(fill_or_kill_and_minimum_take_all_or_nothing),
         TEST(a_dated_order_expires),
         TEST(a_day_order_ends_with_the_day),
-        TEST(auctions_take_orders_show_a_price_and_trade_at_it),
-        TEST(a_volatility_auction_interrupts_and_ends_by_itself),
-        TEST(security_status_is_asked_once_or_subscribed_to),
-        TEST(the_venues_state_is_asked_once_or_subscribed_to),
         TEST(an_iceberg_shows_a_slice_and_reports_the_whole),
         TEST(post_only_never_takes),
         TEST(self_trades_are_prevented_as_asked),
         TEST(an_amend_to_what_is_filled_cancels_the_rest),
         TEST(an_amend_may_trade),
-        TEST(mass_cancels_take_what_they_name),
-        TEST(a_large_mass_cancel_or_status_is_one_answer),
-        TEST(status_of_all_of_one_side_of_none),
-        TEST(an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended),
-        TEST(a_status_that_cannot_be_had_is_no_end_of_an_order),
         TEST(terms_survive_a_kill_and_a_reset),
         TEST(what_a_crash_takes_is_told_again_the_same_and_once),
         cmocka_unit_test(times_that_do_not_exist_are_none),

@@ -464,3 +464,49 @@ const char *message_field(const char *message, unsigned tag)
     snprintf(value, sizeof value, "%.*s", (int)strcspn(at, "|"), at);
     return value;
 }
+
+void peer_order(struct peer *peer, const char *fields)
+{
+    char text[512];
+    snprintf(text, sizeof text, "35=D|55=PORT|60=20261120-10:00:00|%s", fields);
+    peer_send(peer, text);
+    venue_run(peer->venue);
+}
+
+void peer_replace(struct peer *peer, const char *fields)
+{
+    char text[512];
+    snprintf(text, sizeof text, "35=G|55=PORT|60=20261120-10:00:00|%s", fields);
+    peer_send(peer, text);
+    venue_run(peer->venue);
+}
+
+void peer_cancel(struct peer *peer, const char *fields)
+{
+    char text[512];
+    snprintf(text, sizeof text, "35=F|55=PORT|60=20261120-10:00:00|%s", fields);
+    peer_send(peer, text);
+    venue_run(peer->venue);
+}
+
+void peer_ask(struct peer *peer, const char *message)
+{
+    peer_send(peer, message);
+    venue_run(peer->venue);
+}
+
+void peers_trade_at_100(struct venue *venue)
+{
+    peer_order(&venue->peers[0], "11=a0|54=2|38=1|40=2|44=100|");
+    peer_order(&venue->peers[1], "11=b0|54=1|38=1|40=2|44=100|");
+    peer_expect(&venue->peers[0], "35=8|11=a0|150=F|39=2|851=1|");
+    peer_expect(&venue->peers[1], "35=8|11=b0|150=F|39=2|851=2|");
+}
+
+unsigned peer_count(const struct peer *peer, size_t from, const char *fields)
+{
+    unsigned count = 0;
+    for (size_t i = from; i < peer->heard_count; i++)
+        count += message_has(peer->heard[i], fields);
+    return count;
+}

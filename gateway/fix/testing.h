@@ -76,5 +76,16 @@ void peer_expect_no(struct peer *peer, const char *fields);
 bool message_has(const char *message, const char *fields);
 // Value of a field of a heard message, in a static buffer; "" if there is none.
 const char *message_field(const char *message, unsigned tag);
+// How many messages with these fields it has heard since it had heard `from`.
+unsigned peer_count(const struct peer *peer, size_t from, const char *fields);
+
+// A new order, replace or cancel of PORT with these fields more ("11=A1|54=1|38=1|40=2|44=100|"),
+// or any message; and the core takes it.
+void peer_order(struct peer *peer, const char *fields);
+void peer_replace(struct peer *peer, const char *fields);
+void peer_cancel(struct peer *peer, const char *fields);
+void peer_ask(struct peer *peer, const char *message);
+// Both peers trade at 100: the last price.
+void peers_trade_at_100(struct venue *venue);
 
 #endif
