@@ -137,7 +137,7 @@ equal cash_and_tokens_sum_to_zero '' "$(sql 'SELECT asset_id FROM record.balance
 equal the_record_has_the_engines_balance "$(jq -r '.[0].available' <<<"$before")" "$(sql "SELECT trim_scale(balance) FROM user_balances WHERE user_id = 1001 AND currency = 'USD'")"
 
 # The record is rebuilt from the tape by one command, under the running recorder, and has the same rows.
-rows() { for t in asset instrument instrument_state venue_event orders order_event reject trade ledger_entry balance; do
+rows() { for t in asset instrument instrument_state venue_event orders order_event reject trade ledger_entry balance auction instrument_rules tick_band schedule_entry; do
     sql "SELECT '$t', count(*), md5(coalesce(string_agg(r::text, E'\n' ORDER BY r::text), '')) FROM record.$t r"; done; }
 recorder() { "$bin/lonja" status --config "$var/lonja.conf" --json | jq .processes.record.pid; }
 before_rows=$(rows) before_pid=$(recorder)
@@ -172,6 +172,15 @@ equal every_change_is_audited "$(grep -c 'admin info change' "$var/up.log")" "$(
 # Postgres is lost: trading control works, ledger requests wait outside, the tape keeps the backlog.
 token=$(curl -s -d "$(jq -nc --rawfile p "$var/secrets/login-admin" '{user: "admin", password: $p}')" "http://127.0.0.1:$((base + 1))/api/v1/login" | jq -r .token)
 call() { curl -s -m 20 -H "authorization: Bearer $token" -d "$2" "http://127.0.0.1:$((base + 1))/api/v1/admin/$1"; }
+# An existing database of the release before goes to the same schema as an empty one.
+upgrades() {
+    local secrets=$SECRETS old new; superuser=(env PGHOST="$PG_HOST" PGPORT="$PG_PORT" PGUSER=postgres "PGPASSWORD=$(cat "$SECRETS/pg-postgres")")
+    shape() { PGPASSWORD=$(cat "$secrets/pg-lonja_owner") pg_dump -s -h "$PG_HOST" -p "$PG_PORT" -U lonja_owner lonja_test | grep -v '^--\|restrict' | sort | md5sum; }
+    sqitched() { (cd "$root/schema/sql" && PGHOST=$PG_HOST PGPORT=$PG_PORT PGUSER=lonja_owner PGPASSWORD=$(cat "$secrets/pg-lonja_owner") LC_ALL=C.UTF-8 sqitch --quiet "$@" db:pg:lonja_test); }
+    new=$(shape) && sqitched revert -y --to settle_results && sqitched deploy --verify && old=$(shape) && [ "$new" = "$old" ]
+}
+check a_database_of_the_release_before_is_upgraded upgrades
+
 "$root/tools/services" stop "$var" postgres
 equal halted_without_postgres 6 "$(call instruments/1/phase '{"phase":"halted"}' | jq .events[0].phase)"
 equal a_deposit_without_postgres_is_refused DATABASE_DOWN "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq -r .error.name)"
