@@ -206,6 +206,10 @@ export async function commonTypes (suite, venue, page, [maker, taker]) {
     assert.ok((await page.locator('.entry button.submit').boundingBox()).y < 844 - 50)
     for (const type of ['stop_limit', 'trailing_stop']) await page.click(`.types button[data-type=${type}]`)
     await page.click('.places >> text=Mine')
+    for (const part of ['.badge', 'button.amend', 'button:has-text("Cancel")']) {
+      const box = await row.locator(part).boundingBox()
+      assert.ok(box.x >= 0 && box.x + box.width <= 390, `${part} is in sight`)
+    }
     await row.locator('button.amend').click()
     await row.locator('input[name=amend_quantity]').fill('2')
     await row.locator('button.save').click()

@@ -101,7 +101,7 @@ export class Venue {
     for (let after = 0; after !== null;) {
       const { instruments, next } = await this.ask('instruments', { after });
       all.push(...instruments);
-      after = next;
+      after = next ?? null;
     }
     return all;
   }
