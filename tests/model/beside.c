@@ -422,7 +422,8 @@ void beside_open(struct beside *beside, const struct engine_limits *limits)
                                                  .sessions = limits->sessions_max,
                                                  .session_accounts = limits->session_accounts_max,
                                                  .assets = limits->assets_max,
-                                                 .instruments = limits->instruments_max};
+                                                 .instruments = limits->instruments_max,
+                                                 .balances = limits->balances_max};
     ASSERT(limits->orders_max + 2 <= NAIVE_ORDERS);
     beside->naive.state = VENUE_CANCEL_ONLY;
 }

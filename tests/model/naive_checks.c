@@ -294,6 +294,13 @@ static bool capacity_refused(struct naive_venue *venue, const struct naive_order
     return order->state == ORDER_STATE_OPEN && level_refused(venue, order, ORDER_STATE_OPEN);
 }
 
+static bool balances_refused(struct naive_venue *venue, const struct naive_order *order)
+{
+    const struct instrument_rec *terms = &venue->instruments[order->instrument].terms;
+    const bool *opened = venue->opened[order->account];
+    return naive_open_refused(venue, &opened[terms->cash_asset], &opened[terms->token_asset]);
+}
+
 static bool funds_refused(struct naive_venue *venue, const struct naive_order *order, int64_t need)
 {
     const struct instrument_rec *terms = &venue->instruments[order->instrument].terms;
@@ -411,7 +418,7 @@ bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms
         return true;
     REFUSE_IF(!phase_takes(phase, order), PHASE, PHASE_CONTINUOUS, phase, order->tif)
     return person_refused(venue, order->account) || value_refused(venue, order, true) ||
-           capacity_refused(venue, order) ||
+           capacity_refused(venue, order) || balances_refused(venue, order) ||
            funds_refused(venue, order, naive_hold_of(venue, order, order->leaves)) ||
            at_once_refused(venue, order);
 }

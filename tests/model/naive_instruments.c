@@ -31,6 +31,7 @@ void naive_instrument_set(struct naive_venue *venue)
     bool is_new = instrument->terms.instrument == 0;
     if (!is_new && busy_terms_refused(venue, &terms))
         return;
+    venue->opened[ACCOUNT_TREASURY][terms.cash_asset] = true;
     instrument->terms = terms;
     memcpy(&naive_emit(venue, EVT_instrument_changed)->body, &terms, sizeof(terms));
     if (!is_new)

@@ -54,8 +54,13 @@ void naive_ledger_post(struct naive_venue *venue)
     uint32_t other = outside ? ACCOUNT_OUTSIDE : ACCOUNT_SUSPENSE;
     struct balance_rec *own = &venue->balances[body->account][body->asset];
     struct balance_rec *counter = &venue->balances[other][body->asset];
-    if (post_refused(venue, body, own, counter))
+    bool *own_opened = &venue->opened[body->account][body->asset];
+    bool *counter_opened = &venue->opened[other][body->asset];
+    if (post_refused(venue, body, own, counter) ||
+        naive_open_refused(venue, own_opened, counter_opened))
         return;
+    *own_opened = true;
+    *counter_opened = true;
     int64_t change = gives ? body->amount : -body->amount;
     own->available += change;
     counter->available -= change;

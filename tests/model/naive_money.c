@@ -96,6 +96,18 @@ static int64_t fee_of(const struct naive_venue *venue, const struct naive_order 
     return (int64_t)((wide)value * bps / 10000);
 }
 
+bool naive_open_refused(struct naive_venue *venue, const bool *one, const bool *other)
+{
+    uint32_t count = 0;
+    for (uint32_t account = 0; account < NAIVE_ACCOUNTS; account++)
+        for (uint32_t asset = 0; asset < NAIVE_ASSETS; asset++)
+            count += venue->opened[account][asset];
+    uint32_t wanted = (*one ? 0 : 1u) + (other != one && !*other ? 1u : 0);
+    REFUSE_IF(count + wanted > venue->limits.balances, BALANCES_MAX, venue->limits.balances, count,
+              0)
+    return false;
+}
+
 static bool counter_full(const struct balance_rec *balance, int64_t comes_in)
 {
     return (wide)balance->unsettled + balance->blocked + comes_in > NAIVE_COUNTER_MAX;

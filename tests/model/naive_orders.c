@@ -70,6 +70,9 @@ void naive_order_new(struct naive_venue *venue)
     struct naive_order entered = {0};
     if (naive_entry_refused(venue, &body, &entered))
         return;
+    const struct instrument_rec *terms = &venue->instruments[entered.instrument].terms;
+    venue->opened[entered.account][terms->cash_asset] = true;
+    venue->opened[entered.account][terms->token_asset] = true;
     int64_t hold = naive_hold_of(venue, &entered, entered.leaves);
     naive_release(venue, &entered, -hold);
     tell_accepted(venue, &entered, hold);

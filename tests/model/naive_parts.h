@@ -39,6 +39,8 @@ int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order 
                       int64_t quantity);
 // Held -> available.
 void naive_release(struct naive_venue *venue, const struct naive_order *order, int64_t amount);
+// Balances are opened by what may move them; true = there is no room for both, and answered.
+bool naive_open_refused(struct naive_venue *venue, const bool *one, const bool *other);
 bool naive_counters_full(const struct naive_venue *venue, const struct naive_order *order,
                          int64_t price, int64_t quantity);
 void naive_trade(struct naive_venue *venue, struct naive_order *maker, struct naive_order *taker,

@@ -27,7 +27,7 @@ enum {
 
 struct naive_limits {
     uint32_t orders, levels, stops, trailing_stops, events;
-    uint32_t accounts, members, sessions, session_accounts, assets, instruments;
+    uint32_t accounts, members, sessions, session_accounts, assets, instruments, balances;
 };
 
 struct naive_order {
@@ -104,8 +104,9 @@ struct naive_venue {
     struct account_rec accounts[NAIVE_ACCOUNTS];
     struct naive_session sessions[NAIVE_SESSIONS];
     struct balance_rec balances[NAIVE_ACCOUNTS][NAIVE_ASSETS];
-    uint32_t order_top; // entries from here on are free
-    uint64_t places;    // given so far
+    bool opened[NAIVE_ACCOUNTS][NAIVE_ASSETS]; // the balance exists, be it zero
+    uint32_t order_top;                        // entries from here on are free
+    uint64_t places;                           // given so far
     struct naive_pending pending;
     bool trying; // counting for fill or kill: see naive_match.c
     const struct command *command;
