@@ -24,6 +24,16 @@ struct match {
     int64_t released; // of the buyer's hold: what the better price saves
 };
 
+static inline struct match match_with(const struct order *taker, const struct order *maker)
+{
+    const bool buys = taker->side == SIDE_BUY;
+    return (struct match){.buyer = buys ? taker : maker,
+                          .seller = buys ? maker : taker,
+                          .price = maker->price,
+                          .quantity =
+                              taker->leaves < maker->leaves ? taker->leaves : maker->leaves};
+}
+
 static inline void match_value(const struct engine *engine, const struct instrument *instrument,
                                struct match *match)
 {
@@ -292,6 +302,20 @@ static void maker_of_iceberg(struct turn *turn, struct instrument *instrument, u
         maker_refresh(turn, instrument, place);
 }
 
+// The maker after its trade.
+static inline void maker_settle(struct turn *turn, struct instrument *instrument, uint32_t place,
+                                int64_t notional)
+{
+    struct engine *engine = turn->engine;
+    const struct order *maker = order_at(&engine->pool, place);
+    if (__builtin_expect((maker->marks & ORDER_MARK_ICEBERG) != 0, 0))
+        maker_of_iceberg(turn, instrument, place, notional);
+    else if (maker->leaves == 0)
+        engine_order_end(engine, instrument, place);
+    else
+        engine->pool.cold[place].filled_notional += notional;
+}
+
 // After a trade of which nothing is quiet; true if the breaker trips.
 static bool trade_aftermath(struct turn *turn, struct instrument *instrument, int64_t price)
 {
@@ -315,12 +339,7 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
     const bool quiet = price >= instrument->quiet_low && price <= instrument->quiet_high;
     if (__builtin_expect(!quiet, 0) && price_is_volatile(instrument, price))
         return CANCEL_VOLATILITY;
-    const bool buys = order->side == SIDE_BUY;
-    struct match match = {.buyer = buys ? order : maker,
-                          .seller = buys ? maker : order,
-                          .price = price,
-                          .quantity =
-                              order->leaves < maker->leaves ? order->leaves : maker->leaves};
+    struct match match = match_with(order, maker);
     match_value(engine, instrument, &match);
     if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
         return CANCEL_LIMIT;
@@ -330,14 +349,9 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
     taker->filled_notional += match.notional;
     instrument->state.last_price = price;
     struct trade_evt *out = emit_trade(turn, &match, maker, order);
-    if (__builtin_expect((maker->marks & ORDER_MARK_ICEBERG) != 0, 0)) {
+    if (__builtin_expect((maker->marks & ORDER_MARK_ICEBERG) != 0, 0))
         out->maker_leaves = order_open(&engine->pool, place);
-        maker_of_iceberg(turn, instrument, place, match.notional);
-    } else if (maker->leaves == 0) {
-        engine_order_end(engine, instrument, place);
-    } else {
-        engine->pool.cold[place].filled_notional += match.notional;
-    }
+    maker_settle(turn, instrument, place, match.notional);
     if (__builtin_expect(!quiet, 0) && trade_aftermath(turn, instrument, price))
         return CANCEL_BREAKER;
     return 0;
