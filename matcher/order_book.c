@@ -187,6 +187,17 @@ static void page_link(struct order_pool *pool, struct book_side *side, uint32_t 
     }
 }
 
+// Hangs a page into the tree at the link at which its number leaves the path of the others.
+static void tree_hang(struct order_pool *pool, uint32_t *link, uint32_t bit, uint32_t place)
+{
+    uint32_t direction = page_number(pool, place) >> bit & 1;
+    uint32_t node = node_take(pool);
+    pool->nodes[node].bit = bit;
+    pool->nodes[node].child[direction] = place;
+    pool->nodes[node].child[1 - direction] = *link;
+    *link = node | PAGE_NODE_FLAG;
+}
+
 // Splits the tree where the new number leaves the path of its nearest page; the subtree it leaves
 // lies wholly on one side of it, so its edge is the new page's neighbour.
 static void tree_insert(struct order_pool *pool, struct book_side *side, uint32_t place,
@@ -195,38 +206,99 @@ static void tree_insert(struct order_pool *pool, struct book_side *side, uint32_
     uint64_t number = page_number(pool, place);
     uint32_t bit = differing_bit(number, page_number(pool, nearest));
     uint32_t *link = tree_fork(pool, side, number, bit);
-    uint32_t direction = number >> bit & 1;
-    uint32_t neighbour = tree_edge(pool, *link, direction ? 1 : 0);
-    uint32_t node = node_take(pool);
-    pool->nodes[node].bit = bit;
-    pool->nodes[node].child[direction] = place;
-    pool->nodes[node].child[1 - direction] = *link;
-    *link = node | PAGE_NODE_FLAG;
-    if (direction)
+    bool behind = (number >> bit & 1) != 0;
+    uint32_t neighbour = tree_edge(pool, *link, behind ? 1 : 0);
+    tree_hang(pool, link, bit, place);
+    if (behind)
         page_link(pool, side, place, neighbour, page_at(pool, neighbour)->worse);
     else
         page_link(pool, side, place, page_at(pool, neighbour)->better, neighbour);
 }
 
-static uint32_t page_make(struct order_pool *pool, struct book_side *side, uint64_t number,
-                          uint32_t nearest)
+static uint32_t page_make(struct order_pool *pool, uint64_t number)
 {
     uint32_t place = page_take(pool);
     pool->pages[place] = (struct level_page){.stamp = number + 1};
-    if (nearest == 0) {
+    return place;
+}
+
+// ---- the first pages of a side: in the list, not in the tree
+// ------------------------------------------
+
+// The last page of the front goes into the tree. It is better than all pages there, and of these
+// the best shares the longest path with it.
+static void front_retire(struct order_pool *pool, struct book_side *side)
+{
+    uint32_t place = side->best;
+    for (uint32_t i = 1; i < side->front; i++)
+        place = page_at(pool, place)->worse;
+    struct level_page *page = page_at(pool, place);
+    page->front = 0;
+    side->front--;
+    if (side->root == 0) {
         side->root = place;
-        page_link(pool, side, place, 0, 0);
-    } else {
-        tree_insert(pool, side, place, nearest);
+        return;
     }
+    uint64_t number = page_number(pool, place);
+    uint32_t bit = differing_bit(number, page_number(pool, page->worse));
+    tree_hang(pool, tree_fork(pool, side, number, bit), bit, place);
+}
+
+// The first page of a side whose number is not below this one, or that is in the tree; 0 = there is
+// none. *passed: how many of the front come before it, *better: the last of these.
+static uint32_t front_walk(const struct order_pool *pool, const struct book_side *side,
+                           uint64_t number, uint32_t *passed, uint32_t *better)
+{
+    uint32_t place = side->best;
+    *better = 0;
+    for (*passed = 0; *passed < side->front && page_number(pool, place) < number; ++*passed) {
+        *better = place;
+        place = page_at(pool, place)->worse;
+    }
+    return place;
+}
+
+static uint32_t page_find(const struct order_pool *pool, const struct book_side *side,
+                          uint64_t number)
+{
+    uint32_t passed;
+    uint32_t better;
+    uint32_t place = front_walk(pool, side, number, &passed, &better);
+    if (passed == side->front)
+        return tree_find(pool, side, number);
+    return page_number(pool, place) == number ? place : 0;
+}
+
+static uint32_t tree_fetch(struct order_pool *pool, struct book_side *side, uint64_t number)
+{
+    uint32_t nearest = tree_nearest(pool, side, number);
+    if (page_number(pool, nearest) == number)
+        return nearest;
+    uint32_t place = page_make(pool, number);
+    tree_insert(pool, side, place, nearest);
+    return place;
+}
+
+static uint32_t page_fetch(struct order_pool *pool, struct book_side *side, uint64_t number)
+{
+    uint32_t passed;
+    uint32_t better;
+    uint32_t worse = front_walk(pool, side, number, &passed, &better);
+    if (worse != 0 && page_number(pool, worse) == number)
+        return worse;
+    if (worse != 0 && page_number(pool, worse) < number)
+        return tree_fetch(pool, side, number);
+    uint32_t place = page_make(pool, number);
+    page_at(pool, place)->front = 1;
+    page_link(pool, side, place, better, worse);
+    if (++side->front > SIDE_PAGES_FRONT)
+        front_retire(pool, side);
     return place;
 }
 
 uint32_t book_page_fetch(struct order_pool *pool, struct book_side *side, uint64_t number)
 {
-    uint32_t place = side->root != 0 ? tree_nearest(pool, side, number) : 0;
-    if (place == 0 || page_number(pool, place) != number)
-        place = page_make(pool, side, number, place);
+    uint32_t place = page_fetch(pool, side, number);
     side->at_hand[number % SIDE_PAGES_AT_HAND] = place;
     return place;
 }
@@ -256,7 +328,10 @@ void book_page_drop(struct order_pool *pool, struct book_side *side, uint32_t pl
 {
     struct level_page *page = page_at(pool, place);
     ASSERT(page->filled == 0);
-    tree_remove(pool, side, place);
+    if (page->front != 0)
+        side->front--;
+    else
+        tree_remove(pool, side, place);
     uint32_t *at_hand = &side->at_hand[(page->stamp - 1) % SIDE_PAGES_AT_HAND];
     if (*at_hand == place)
         *at_hand = 0;
@@ -290,7 +365,7 @@ uint64_t order_book_key_of(const struct order_pool *pool, uint32_t place)
 uint32_t order_book_at(const struct order_pool *pool, const struct book_side *side, uint64_t key)
 {
     ASSERT(key <= BOOK_KEY_MAX);
-    uint32_t page = tree_find(pool, side, key >> PAGE_BITS);
+    uint32_t page = page_find(pool, side, key >> PAGE_BITS);
     if (page == 0)
         return 0;
     const struct level *level = &pool->levels[page << PAGE_BITS | key % PAGE_LEVELS];
@@ -301,8 +376,11 @@ uint32_t order_book_at(const struct order_pool *pool, const struct book_side *si
 static uint32_t page_below(const struct order_pool *pool, const struct book_side *side,
                            uint64_t number)
 {
-    if (side->root == 0)
-        return 0;
+    uint32_t passed;
+    uint32_t better;
+    (void)front_walk(pool, side, number, &passed, &better);
+    if (passed < side->front || side->root == 0)
+        return better;
     uint32_t nearest = tree_nearest(pool, side, number);
     if (page_number(pool, nearest) == number)
         return page_at(pool, nearest)->better;
@@ -358,7 +436,7 @@ uint32_t order_book_worse(const struct order_pool *pool, const struct book_side 
                           uint64_t *key_out)
 {
     uint64_t number = key >> PAGE_BITS;
-    uint32_t page = tree_find(pool, side, number);
+    uint32_t page = page_find(pool, side, number);
     if (page != 0) {
         uint32_t filled = filled_behind(pool, page, key % PAGE_LEVELS);
         if (filled != 0)
@@ -375,7 +453,7 @@ uint32_t order_book_better(const struct order_pool *pool, const struct book_side
                            uint64_t key, uint64_t *key_out)
 {
     uint64_t number = key >> PAGE_BITS;
-    uint32_t page = tree_find(pool, side, number);
+    uint32_t page = page_find(pool, side, number);
     if (page != 0) {
         uint32_t filled = page_at(pool, page)->filled & ((1u << key % PAGE_LEVELS) - 1);
         if (filled != 0)
@@ -468,12 +546,15 @@ uint32_t order_book_check(const struct order_pool *pool, const struct book_side 
 {
     uint32_t count = 0;
     uint32_t better = 0;
-    ASSERT((side->best == 0) == (side->root == 0));
+    uint32_t pages = 0;
+    ASSERT((side->best == 0) == (side->root == 0 && side->front == 0));
     for (uint32_t at = side->best; at != 0; at = page_at(pool, at)->worse) {
         const struct level_page *page = page_at(pool, at);
         ASSERT(page->filled != 0 && page->better == better);
         ASSERT(better == 0 || page_number(pool, better) < page_number(pool, at));
-        ASSERT(tree_find(pool, side, page_number(pool, at)) == at);
+        ASSERT(page_find(pool, side, page_number(pool, at)) == at);
+        ASSERT(page->front == (pages < side->front ? 1u : 0u));
+        pages++;
         for (uint32_t i = 0; i < PAGE_LEVELS; i++) {
             if ((page->filled >> i & 1) == 0)
                 continue;
@@ -482,8 +563,9 @@ uint32_t order_book_check(const struct order_pool *pool, const struct book_side 
         }
         better = at;
     }
+    ASSERT(pages >= side->front);
     for (uint32_t i = 0; i < SIDE_PAGES_AT_HAND; i++)
         ASSERT(side->at_hand[i] == 0 ||
-               tree_find(pool, side, page_number(pool, side->at_hand[i])) == side->at_hand[i]);
+               page_find(pool, side, page_number(pool, side->at_hand[i])) == side->at_hand[i]);
     return count;
 }

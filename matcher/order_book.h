@@ -10,7 +10,8 @@
 // share a few cache lines. A page exists while one of its levels has orders. The pages of a side
 // are linked from best to worst; a page is found by the low bits of its number in a small array of
 // the side, and if another is there, in a crit-bit tree: every operation is bounded by the length
-// of a key, whatever the keys are, and the memory by the number of levels.
+// of a key, whatever the keys are, and the memory by the number of levels. The first pages of a
+// side, which come and go with the best price, stand in the list only.
 //
 // Orders, pages and nodes are named by 32-bit places in their pools, from 1; 0 = none. Page 0 is
 // there and stays all zero: what an empty side reads as its best. Free places are linked last in,
@@ -106,6 +107,7 @@ enum {
     PAGE_BITS = 5, // of a key: which level of its page
     PAGE_LEVELS = 1 << PAGE_BITS,
     SIDE_PAGES_AT_HAND = 8,
+    SIDE_PAGES_FRONT = 4,
 };
 
 struct level_page {
@@ -113,7 +115,8 @@ struct level_page {
     uint32_t filled; // bit i: level i has orders
     uint32_t better; // in its side
     uint32_t worse;  // in its side; in the free list: the next free page
-    uint32_t reserved[3];
+    uint32_t front;  // 1 = one of the first of its side, which are not in the tree
+    uint32_t reserved[2];
 };
 _Static_assert(sizeof(struct level_page) == 32, "two per cache line");
 
@@ -128,8 +131,9 @@ struct page_node {     // inner node of a side's tree: all page numbers below ag
 struct book_side {              // all zero = an empty one
     _Alignas(64) uint32_t best; // page; 0 = the side is empty
     uint32_t root;              // of the tree: a page, or PAGE_NODE_FLAG | a node; 0 = empty
+    uint32_t front;             // so many of the best pages are not in the tree
     uint32_t at_hand[SIDE_PAGES_AT_HAND]; // a page with these low bits of its number, or 0
-    uint32_t reserved[6];
+    uint32_t reserved[5];
 };
 _Static_assert(sizeof(struct book_side) == 64, "one cache line");
 
