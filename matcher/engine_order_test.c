@@ -209,6 +209,27 @@ static void a_trailing_stop_follows_the_market_one_way(void **state)
           "A buys 1 @ 104 from C fee 1 saved 4 left 0/0"});
 }
 
+// A sell's value was checked at a price from which the market has run away.
+static void a_trailing_stop_whose_value_would_overflow_keeps_its_collar(void **state)
+{
+    struct venue *venue = *state;
+    char words[64];
+    const int64_t quantity = (int64_t)1 << 54; // fits at 91, not at 186
+    venue->terms.fat_finger_block_bps = venue->terms.fat_finger_confirm_bps = 0;
+    set_terms(venue);
+    post(venue, 'A', TOKEN, POSTING_DEPOSIT, quantity);
+    PLAY(venue, {"B buys 1 @ 100", "#1 holds 100"},
+         {"C sells 1 @ 100", "#2 holds 1; C sells 1 @ 100 to B fee 1 saved 0 left 0/0"});
+    (void)snprintf(words, sizeof words, "A sells %ld at market trail=5", quantity);
+    assert_non_null(strstr(say(venue, words), "waits for its trigger; terms stop 95 trail 5"));
+    PLAY(venue, {"B buys 1 @ 200", "#4 holds 200"},
+         {"C sells 1 @ 200", "#5 holds 1; C sells 1 @ 200 to B fee 2 saved 0 left 0/0"},
+         {"B buys 1 @ 195", "#6 holds 195"});
+    const char *answer = say(venue, "C sells 1 @ 195");
+    assert_non_null(strstr(answer, "#3 triggered at 195 by 195 now 18014398509481984 @ 91"));
+    assert_non_null(strstr(answer, "#3 cancelled 18014398509481984"));
+}
+
 static void a_cascade_goes_on_in_the_next_command(void **state)
 {
     struct venue *venue = *state;
@@ -574,6 +595,7 @@ int main(void)
         TEST(stops_wait_for_a_trade_and_cascade_in_order),
         TEST(a_stop_that_is_met_when_it_comes_is_triggered_at_once),
         TEST(a_trailing_stop_follows_the_market_one_way),
+        TEST(a_trailing_stop_whose_value_would_overflow_keeps_its_collar),
         TEST(a_cascade_goes_on_in_the_next_command),
         TEST(the_next_of_the_queue_begins_with_eight_events_free),
         TEST(the_breaker_stops_a_cascade),

@@ -179,7 +179,9 @@ void engine_stop_enter(struct engine *engine, struct instrument *instrument, uin
 // ---- the queue
 // -------------------------------------------------------------------------------------
 
-// A trailing stop's collar has come nearer with its stop price: what that frees of its hold.
+// A trailing stop's collar has come nearer with its stop price: what that frees of its hold. It
+// stays where it is if the order's value would not fit: the market may have risen far above what a
+// sell was checked at.
 static int64_t triggered_price(struct engine *engine, const struct instrument *instrument,
                                struct order *order, int64_t stop_price)
 {
@@ -187,7 +189,9 @@ static int64_t triggered_price(struct engine *engine, const struct instrument *i
     int64_t price =
         order_check_collar(&ticks, order->side, stop_price, instrument->terms.collar_bps);
     bool buys = order->side == SIDE_BUY;
-    if (price == 0 || (buys ? price >= order->price : price <= order->price))
+    int64_t notional = 0;
+    if (price == 0 || (buys ? price >= order->price : price <= order->price) ||
+        !money_notional(&notional, price, order->leaves, instrument->terms.token_scale))
         return 0;
     int64_t before = order_hold(instrument, order, order->leaves);
     order->price = price;

@@ -177,7 +177,10 @@ int64_t order_check_collar(const struct tick_table *ticks, uint8_t side, int64_t
     }
     if (distance >= (uint64_t)reference)
         return tick_at(ticks, 0);
-    return tick_up(ticks, reference - (int64_t)distance);
+    int64_t price = reference - (int64_t)distance;
+    if (price <= MONEY_MAX)
+        price = tick_up(ticks, price);
+    return price > MONEY_MAX ? 0 : price;
 }
 
 static bool check_collar(struct order_check *check, int64_t reference, struct refusal *refusal)

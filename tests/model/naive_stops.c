@@ -75,7 +75,9 @@ static int64_t collar_follows(struct naive_venue *venue, struct naive_order *ord
     int64_t held = naive_hold_of(venue, order, order->leaves);
     int64_t collar =
         naive_collar(&venue->instruments[order->instrument], order->side, order->stop_price);
-    if (collar != 0 && (order->side == SIDE_BUY ? collar < order->price : collar > order->price))
+    bool nearer = order->side == SIDE_BUY ? collar < order->price : collar > order->price;
+    wide value = naive_notional(&venue->instruments[order->instrument], collar, order->leaves);
+    if (collar != 0 && nearer && value <= NAIVE_MONEY_MAX)
         order->price = collar;
     int64_t released = held - naive_hold_of(venue, order, order->leaves);
     naive_release(venue, order, released);
