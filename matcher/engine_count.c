@@ -2,14 +2,18 @@
 // other side exactly as they would, with the events they would write, and changes nothing.
 //
 // Within a level every order shows what it shows, in order; then the icebergs among them come round
-// again with their next slices, in the same order, until they are used up.
+// again with their next slices, in the same order, until they are used up. They are chained for
+// that by a link of their terms that only market orders and trailing stops use: a round must not
+// cost a walk through the level.
 #include "matcher/engine_taker.h"
 
 struct count {
     const struct engine *engine;
     const struct taker *taker;
-    int64_t wanted; // still
-    uint32_t room;  // events
+    int64_t wanted;    // still
+    uint32_t room;     // events
+    uint32_t icebergs; // of the level, that come round again: a chain through terms.after
+    uint32_t icebergs_last;
 };
 
 // One trade with an order that shows this much, and hides what is behind it. False: the count ends.
@@ -36,8 +40,21 @@ static bool count_meets_itself(struct count *count, uint32_t place, bool *ends)
     return true;
 }
 
+// It comes round again, behind those that do already.
+static void count_chain(struct count *count, uint32_t place)
+{
+    const struct order_pool *pool = &count->engine->pool;
+    ASSERT((order_at(pool, place)->marks & ORDER_MARK_ICEBERG) != 0);
+    pool->terms[place].after = 0;
+    if (count->icebergs == 0)
+        count->icebergs = place;
+    else
+        pool->terms[count->icebergs_last].after = place;
+    count->icebergs_last = place;
+}
+
 // What orders of a level show now. False: the count ends.
-static bool count_shown(struct count *count, uint32_t first, bool *icebergs)
+static bool count_shown(struct count *count, uint32_t first)
 {
     const struct order_pool *pool = &count->engine->pool;
     for (uint32_t place = first; place != 0; place = order_at(pool, place)->later) {
@@ -50,20 +67,17 @@ static bool count_shown(struct count *count, uint32_t first, bool *icebergs)
             continue;
         }
         int64_t hidden = order_open(pool, place) - maker->leaves;
-        *icebergs |= hidden != 0;
+        if (hidden != 0)
+            count_chain(count, place);
         if (!count_trade(count, maker, maker->leaves, hidden))
             return false;
     }
     return true;
 }
 
-// The slices of an order of the level that show in round 1, 2 …; 0 = it has none left.
-static int64_t slice_of_round(const struct order_pool *pool, uint32_t place, int64_t round,
-                              int64_t *behind)
+// The slice of an iceberg that shows in round 1, 2 …; 0 = it has none left.
+static int64_t slice_of_round(const struct order_terms *terms, int64_t round, int64_t *behind)
 {
-    if ((order_at(pool, place)->marks & ORDER_MARK_ICEBERG) == 0)
-        return 0;
-    const struct order_terms *terms = &pool->terms[place];
     if (terms->hidden / terms->display < round - 1)
         return 0;
     int64_t left = terms->hidden - (round - 1) * terms->display;
@@ -72,33 +86,35 @@ static int64_t slice_of_round(const struct order_pool *pool, uint32_t place, int
     return slice;
 }
 
-// One round of next slices; *more if there was one. False: the count ends.
-static bool count_round(struct count *count, uint32_t first, int64_t round, bool *more)
+// One round of next slices; icebergs that have none leave the chain. False: the count ends.
+static bool count_round(struct count *count, int64_t round)
 {
     const struct order_pool *pool = &count->engine->pool;
-    for (uint32_t place = first; place != 0; place = order_at(pool, place)->later) {
+    uint32_t *link = &count->icebergs;
+    while (*link != 0) {
+        uint32_t place = *link;
+        struct order_terms *terms = &pool->terms[place];
         int64_t behind = 0;
-        bool ends = false;
-        int64_t slice = slice_of_round(pool, place, round, &behind);
-        if (slice == 0 || count_meets_itself(count, place, &ends))
+        int64_t slice = slice_of_round(terms, round, &behind);
+        if (slice == 0) {
+            *link = terms->after;
             continue;
-        *more = true;
+        }
         if (!count_trade(count, order_at(pool, place), slice, behind))
             return false;
+        link = &terms->after;
     }
     return true;
 }
 
 static bool count_level(struct count *count, uint32_t first)
 {
-    bool more = false;
-    if (!count_shown(count, first, &more))
+    count->icebergs = 0;
+    if (!count_shown(count, first))
         return false;
-    for (int64_t round = 1; more; round++) {
-        more = false;
-        if (!count_round(count, first, round, &more))
+    for (int64_t round = 1; count->icebergs != 0; round++)
+        if (!count_round(count, round))
             return false;
-    }
     return true;
 }
 
