@@ -292,6 +292,9 @@ static void amend_replace(struct turn *turn, const struct amend *amend, uint8_t 
         engine_place_triggered(engine, instrument, place);
     } else if ((marks & ORDER_MARK_CLOSE) != 0) {
         engine_place_close(engine, instrument, place);
+    } else if ((marks & ORDER_MARK_MARKET) != 0) { // rests in a call
+        engine_place_back(engine, instrument, place);
+        engine_book_changed(engine, instrument);
     } else if (instrument->state.phase == PHASE_CONTINUOUS) {
         struct taker taker = taker_of_place(engine, instrument, place);
         uint8_t reason = taker_match(turn, &taker);
@@ -313,7 +316,8 @@ static void amend_to_back(struct turn *turn, const struct amend *amend)
         ledger_hold(balance, more);
     else
         ledger_release(balance, -more);
-    engine_place_leave(engine, amend->instrument, amend->place);
+    if ((marks & ORDER_MARK_MARKET) == 0) // its price stays, and so does its level
+        engine_place_leave(engine, amend->instrument, amend->place);
     engine_order_gather(engine, amend->place);
     amend_write(turn, amend);
     amend->order->leaves = amend->open;

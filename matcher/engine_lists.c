@@ -77,6 +77,21 @@ void engine_list_append(struct order_pool *pool, struct order_list *list, uint32
     list_link(pool, list, list->last, place);
 }
 
+// One way back through the list, however many come.
+void engine_list_join(struct order_pool *pool, struct order_list *list, struct order_list *more)
+{
+    engine_list_sort(pool, more);
+    uint32_t before = list->last;
+    for (uint32_t place = more->last; place != 0;) {
+        uint32_t next = terms_at(pool, place)->before;
+        while (before != 0 && order_at(pool, before)->id > order_at(pool, place)->id)
+            before = terms_at(pool, before)->before;
+        list_link(pool, list, before, place);
+        place = next;
+    }
+    *more = (struct order_list){0};
+}
+
 void engine_list_remove(struct order_pool *pool, struct order_list *list, uint32_t place)
 {
     const struct order_terms *terms = terms_at(pool, place);

@@ -67,13 +67,23 @@ struct wanted {
     uint32_t instrument;
     uint8_t side;
     uint8_t reason;
+    bool barred; // of accounts that may not trade
 };
 
-static bool is_wanted(const struct wanted *wanted, const struct order *order)
+static bool account_is_barred(const struct engine *engine, const struct account_rec *account)
+{
+    struct refusal refusal;
+    ASSERT(engine_member(engine, account->member) != NULL);
+    return !order_check_person(account, engine->members[account->member].suspended != 0, &refusal);
+}
+
+static bool is_wanted(const struct engine *engine, const struct wanted *wanted,
+                      const struct order *order)
 {
     return (wanted->account == 0 || order->account == wanted->account) &&
            (wanted->instrument == 0 || order->instrument == wanted->instrument) &&
-           (wanted->side == 0 || order->side == wanted->side);
+           (wanted->side == 0 || order->side == wanted->side) &&
+           (!wanted->barred || account_is_barred(engine, &engine->accounts[order->account]));
 }
 
 // False if the command's events are used up, but for one.
@@ -84,7 +94,7 @@ static bool cancel_of_session(struct turn *turn, const struct session *session,
     for (uint32_t place = session->orders.first; place != 0;) {
         const struct order *order = order_at(&engine->pool, place);
         uint32_t after = order->after;
-        if (is_wanted(wanted, order)) {
+        if (is_wanted(engine, wanted, order)) {
             if (turn_room(turn) == 1)
                 return false;
             engine_cancel(turn, place, wanted->reason);
@@ -138,13 +148,6 @@ static void mass_cancel_run(struct turn *turn)
 // ---- orders of those who may not trade any more
 // -----------------------------------------------------------
 
-static bool account_is_barred(const struct engine *engine, const struct account_rec *account)
-{
-    struct refusal refusal;
-    ASSERT(engine_member(engine, account->member) != NULL);
-    return !order_check_person(account, engine->members[account->member].suspended != 0, &refusal);
-}
-
 // Every open order holds something.
 static bool account_has_orders(const struct engine *engine, uint32_t account)
 {
@@ -168,18 +171,19 @@ void engine_cancel_barred(struct engine *engine, uint32_t account)
     }
 }
 
-// The core's own: every order of one account, then the next such account. An account and the
-// sessions that traded for it belong to one member for good.
+// The core's own: every order of the member's accounts that may not trade. In one walk for all of
+// them: a member may have many. An account and the sessions that traded for it belong to one member
+// for good.
 static void mass_cancel_barred(struct turn *turn)
 {
     struct engine *engine = turn->engine;
     uint32_t id = turn->command->body.order_mass_cancel.account;
     const struct account_rec *account = engine_account(engine, id);
-    const struct wanted wanted = {.account = id, .reason = CANCEL_SUSPENDED};
+    const struct wanted wanted = {.reason = CANCEL_SUSPENDED, .barred = true};
     ASSERT(account != NULL && turn->resumes);
     bool all = cancel_of_member(turn, account->member, &wanted);
-    engine_cancel_barred(engine, id); // itself, if its orders were not all
-    ASSERT(all || engine->pending.account == id);
+    engine_cancel_barred(engine, id);
+    ASSERT(all == (engine->pending.command == 0));
     turn_done(turn, false, turn->sink->count);
 }
 
@@ -257,7 +261,7 @@ static void status_all(struct turn *turn)
     uint32_t place = status_first(turn, session);
     for (; place != 0; place = order_at(&engine->pool, place)->after) {
         const struct order *order = order_at(&engine->pool, place);
-        if (!is_wanted(&wanted, order))
+        if (!is_wanted(engine, &wanted, order))
             continue;
         if (turn_room(turn) == 1) {
             engine->pending = (struct pending_rec){.command = CMD_order_status,

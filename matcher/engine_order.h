@@ -58,6 +58,9 @@ void engine_place_book(struct engine *engine, struct instrument *instrument, uin
 void engine_place_stop(struct engine *engine, struct instrument *instrument, uint32_t place);
 void engine_place_triggered(struct engine *engine, struct instrument *instrument, uint32_t place);
 void engine_place_close(struct engine *engine, struct instrument *instrument, uint32_t place);
+// A resting market order goes to the back of its price level; among market orders it stays where
+// it is, by its id.
+void engine_place_back(struct engine *engine, struct instrument *instrument, uint32_t place);
 // Out of the one it is in.
 void engine_place_leave(struct engine *engine, struct instrument *instrument, uint32_t place);
 // It is over: out of its place (forget: it has left that), its session's list, the heap and the

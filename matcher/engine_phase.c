@@ -194,8 +194,10 @@ static void emit_entered(struct turn *turn, const struct order *order, uint8_t t
     out->type = type;
 }
 
-// An order that waited for the close enters the book, at the back of its level.
-static void closing_enter(struct turn *turn, struct instrument *instrument, uint32_t place)
+// An order that waited for the close enters the book, at the back of its level. Market orders are
+// gathered in `market`: the order in which they waited need not be that of their ids.
+static void closing_enter(struct turn *turn, struct instrument *instrument, uint32_t place,
+                          struct order_list market[2])
 {
     struct engine *engine = turn->engine;
     struct order *order = order_at(&engine->pool, place);
@@ -207,20 +209,23 @@ static void closing_enter(struct turn *turn, struct instrument *instrument, uint
     }
     engine_place_leave(engine, instrument, place);
     engine_order_requeued(engine, place);
-    if (type == ORDER_MARKET)
-        order->marks |= ORDER_MARK_MARKET;
     engine_place_book(engine, instrument, place);
+    if (type == ORDER_MARKET) {
+        order->marks |= ORDER_MARK_MARKET;
+        engine_list_append(&engine->pool, &market[order->side - SIDE_BUY], place);
+    }
     emit_entered(turn, order, type);
 }
 
 static bool closing_run(struct turn *turn, struct instrument *instrument)
 {
-    while (instrument->closing.first != 0) {
-        if (!has_room(turn))
-            return false;
-        closing_enter(turn, instrument, instrument->closing.first);
-    }
-    return true;
+    struct order_pool *pool = &turn->engine->pool;
+    struct order_list market[2] = {0};
+    while (instrument->closing.first != 0 && has_room(turn))
+        closing_enter(turn, instrument, instrument->closing.first, market);
+    engine_list_join(pool, &instrument->market[0], &market[0]);
+    engine_list_join(pool, &instrument->market[1], &market[1]);
+    return instrument->closing.first == 0;
 }
 
 // ---- the steps

@@ -330,6 +330,19 @@ static const char *cancel(struct venue *venue, uint32_t number, char who)
     return apply(venue);
 }
 
+static const char *amend(struct venue *venue, uint32_t number, char who, int64_t quantity)
+{
+    struct command *command = start(venue, CMD_order_amend, GATEWAY_FIX);
+    command->header.session = 1;
+    command->header.slots = command_slots(CMD_order_amend, 4);
+    command->body.order_amend = (struct order_amend_cmd){.order = venue->orders[number],
+                                                         .account = (uint32_t)(FIRST + who - 'A'),
+                                                         .client_id_bytes = 4,
+                                                         .quantity = quantity};
+    memcpy(command_tail_writable(command), "test", 4);
+    return apply(venue);
+}
+
 static const char *phase(struct venue *venue, uint8_t phase)
 {
     start(venue, CMD_instrument_phase, GATEWAY_ADMIN)->body.instrument_phase =
@@ -635,6 +648,27 @@ static void at_close_orders_wait_and_enter_first_in_first_out(void **state)
                         "#4 loses 5 for 12; #6 loses 1 for 13; phase 1");
     assert_string_equal(phase(venue, PHASE_CONTINUOUS), "phase 4");
     PLAY(venue, {"A buys 10 @ 100", "#7; 10 @ 100 #3 #7 continuous"});
+}
+
+// They waited as 3, 1, 2; another one, and one that is amended in the call, change nothing.
+static void market_orders_trade_by_id_however_they_waited(void **state)
+{
+    struct venue *venue = *state;
+    reference(venue, 100);
+    phase(venue, PHASE_CONTINUOUS);
+    PLAY(venue, {"A buys 1 @ 0 close", "#1"}, {"B buys 1 @ 0 close", "#2"},
+         {"C buys 1 @ 0 close", "#3"});
+    amend(venue, 1, 'A', 2);
+    amend(venue, 2, 'B', 2);
+    assert_string_equal(phase(venue, PHASE_CLOSING_AUCTION),
+                        "phase 7; #3 enters @ 110; #1 enters @ 110; #2 enters @ 110; "
+                        "indicative 0 @ 0");
+    PLAY(venue, {"A buys 1 @ 0 close", "#4"});
+    amend(venue, 2, 'B', 3);
+    PLAY(venue, {"D sells 7 @ 100", "#5"});
+    assert_string_equal(phase(venue, PHASE_CLOSED),
+                        "final 7 @ 100; 2 @ 100 #1 #5; 3 @ 100 #2 #5; 1 @ 100 #3 #5; "
+                        "1 @ 100 #4 #5; phase 1");
 }
 
 static void a_close_clears_every_container(void **state)
@@ -1008,6 +1042,7 @@ int main(void)
         TEST(a_book_that_market_orders_leave_crossed_is_uncrossed_again),
         TEST(the_price_of_an_auction_triggers_stops),
         TEST(at_close_orders_wait_and_enter_first_in_first_out),
+        TEST(market_orders_trade_by_id_however_they_waited),
         TEST(a_close_clears_every_container),
         TEST(a_large_uncross_goes_on_in_the_next_command),
         TEST(ticks_and_digests_between_continuations_do_nothing),

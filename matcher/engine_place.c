@@ -102,6 +102,17 @@ void engine_place_close(struct engine *engine, struct instrument *instrument, ui
     engine_queue_append(&engine->pool, &instrument->closing, place);
 }
 
+void engine_place_back(struct engine *engine, struct instrument *instrument, uint32_t place)
+{
+    struct order_pool *pool = &engine->pool;
+    const struct order *order = order_at(pool, place);
+    struct book_side *side = instrument_side(instrument, order->side);
+    uint64_t key = order_book_key_of(pool, place);
+    ASSERT((order->marks & ORDER_MARK_MARKET) != 0);
+    order_book_remove(pool, side, place);
+    order_book_add(pool, side, key, place);
+}
+
 // ---- out
 // -----------------------------------------------------------------------------------------------
 

@@ -321,8 +321,8 @@ void engine_order_new(struct turn *turn);
 void engine_order_cancel(struct turn *turn);
 void engine_order_amend(struct turn *turn);
 void engine_order_mass_cancel(struct turn *turn);
-// If an account that may not trade (any more) has open orders, the next command cancels them: of
-// the first such account from `account` on.
+// If an account that may not trade (any more) has open orders, the next command cancels them and
+// those of its member's other such accounts: the first such account from `account` on names it.
 void engine_cancel_barred(struct engine *engine, uint32_t account);
 // Cancels the order at this place: releases its hold, writes the event. Needs room for one event.
 void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason);
@@ -369,6 +369,8 @@ void engine_queue_remove(struct order_pool *pool, struct order_list *queue, uint
 void engine_list_insert(struct order_pool *pool, struct order_list *list, uint32_t place);
 void engine_list_append(struct order_pool *pool, struct order_list *list, uint32_t place);
 void engine_list_remove(struct order_pool *pool, struct order_list *list, uint32_t place);
+// Orders of another list, in any order, come among those of this one; the other one is empty then.
+void engine_list_join(struct order_pool *pool, struct order_list *list, struct order_list *more);
 // After a snapshot was loaded: by ascending id.
 void engine_list_sort(struct order_pool *pool, struct order_list *list);
 

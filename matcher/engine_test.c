@@ -474,10 +474,9 @@ static void a_suspended_member_loses_the_orders_of_all_its_accounts(void **state
     for (int i = 0; i < 70; i++)
         say(venue, "A buys 1 @ 80");
     set_member(venue, 1);
-    assert_non_null(strstr(go_on(venue), "#65 cancelled 1 releases 80 reason 5; done 63"));
-    assert_non_null(strstr(go_on(venue), "#72 cancelled 1 releases 80 reason 5; done 7"));
-    assert_string_equal(go_on(venue), "#2 cancelled 1 releases 91 reason 5; done 1");
-    assert_string_equal(go_on(venue), "#1 cancelled 1 releases 90 reason 5; done 1");
+    assert_non_null(strstr(go_on(venue), "#64 cancelled 1 releases 80 reason 5; done 63"));
+    assert_non_null(strstr(go_on(venue), "#72 cancelled 1 releases 80 reason 5; "
+                                         "#1 cancelled 1 releases 90 reason 5; done 9"));
     assert_false(engine_continuation(venue->engine, &next));
     assert_int_equal(engine_open_orders(venue->engine), 0);
 }

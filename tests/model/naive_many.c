@@ -98,12 +98,12 @@ bool naive_any_barred(const struct naive_venue *venue)
     return false;
 }
 
-static struct naive_order *next_barred(struct naive_venue *venue, uint32_t account)
+static struct naive_order *next_barred(struct naive_venue *venue)
 {
     struct naive_order *next = NULL;
     for (uint32_t i = 0; i < venue->order_top; i++) {
         struct naive_order *order = &venue->orders[i];
-        if (order->id == 0 || order->account != account)
+        if (order->id == 0 || !naive_barred(venue, order->account))
             continue;
         if (next == NULL || order->session < next->session ||
             (order->session == next->session && order->id < next->id))
@@ -112,16 +112,11 @@ static struct naive_order *next_barred(struct naive_venue *venue, uint32_t accou
     return next;
 }
 
-// What the core does by itself: the orders of the lowest account that may not trade any more.
+// What the core does by itself: the orders of all accounts that may not trade any more.
 void naive_cancel_barred(struct naive_venue *venue)
 {
-    uint32_t account = NAIVE_ACCOUNTS;
     struct naive_order *order = NULL;
-    for (uint32_t i = 0; i < venue->order_top; i++)
-        if (venue->orders[i].id != 0 && venue->orders[i].account < account &&
-            naive_barred(venue, venue->orders[i].account))
-            account = venue->orders[i].account;
-    while (naive_room(venue) > 1 && (order = next_barred(venue, account)) != NULL)
+    while (naive_room(venue) > 1 && (order = next_barred(venue)) != NULL)
         naive_cancel(venue, order, CANCEL_SUSPENDED);
     if (naive_any_barred(venue))
         venue->pending.work = NAIVE_BARRED;
