@@ -103,6 +103,22 @@ static void rejects_fill_in_their_numbers(void **state)
     assert_string_equal(text, "quantity 2500.5 above 1000");
     reject_text(REJECT_OFF_TICK, 10000, -500000, 0, 2, text, sizeof text);
     assert_string_equal(text, "price -0.5 is not a multiple of the tick 0.01");
+    reject_text(REJECT_TRAIL_OFFSET, 10000, 5000, ORDER_LIMIT, 2, text, sizeof text);
+    assert_string_equal(text, "trail offset 0.005 does not fit order type limit");
+    reject_text(REJECT_EXPIRE_TIME, 0, 1577836800000000000, TIF_GTD, 2, text, sizeof text);
+    assert_string_equal(text, "expire time 2020-01-01T00:00:00Z does not fit time in force gtd");
+    reject_text(REJECT_PHASE, PHASE_CONTINUOUS, PHASE_HALTED, TIF_DAY, 2, text, sizeof text);
+    assert_string_equal(text, "the phase halted takes no such order");
+    reject_text(REJECT_AMEND_FIELD, 0, 200, 4, 2, text, sizeof text);
+    assert_string_equal(text, "field display quantity of this order cannot be amended");
+    reject_text(REJECT_ORDER_TYPE, 0, 'P', 0, 2, text, sizeof text);
+    assert_string_equal(text, "order type P is not supported");
+    reject_text(REJECT_ORDER_TYPE, 0, 9, 0, 2, text, sizeof text);
+    assert_string_equal(text, "order type 9 is not supported");
+    reject_text(REJECT_UNKNOWN_ORDER, 0, 0, 0, 2, text, sizeof text);
+    assert_string_equal(text, "order of that client order id is not open");
+    reject_text(REJECT_UNKNOWN_ORDER, 0, 7, 0, 2, text, sizeof text);
+    assert_string_equal(text, "order 7 is not open");
     assert_string_equal(reject_entry(12345)->name, "UNKNOWN_COMMAND");
     for (uint16_t code = 1; code <= REJECT_CODE_MAX; code++)
         assert_true(reject_text(code, INT64_MIN, INT64_MAX, -1, 8, text, sizeof text) < 256);

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#include "schema/words.h"
 
 #define REJECT_ENTRY(code, name, check, ord, cxl, http, text, hint)                                \
     [code] = {code, #name, check, ord, cxl, http, text, hint},
@@ -16,8 +19,8 @@ const struct reject_entry *reject_entry(uint16_t code)
     return entry->name != NULL ? entry : &entries[REJECT_UNKNOWN_COMMAND];
 }
 
-// What a code's three numbers are, so that people read 12.5 and not 12500000.
-enum unit { PLAIN, CASH, UNITS };
+// What a code's three numbers are, so that people read 12.5 and not 12500000, "gtd" and not 6.
+enum unit { PLAIN, CASH, UNITS, MOMENT, ORDER, TYPE, TIF, PHASE, SCOPE, FIELD, KYC, FATCA };
 struct units {
     uint8_t limit, value, argument;
 };
@@ -40,7 +43,25 @@ static struct units units_of(uint16_t code)
         return (struct units){PLAIN, PLAIN, CASH};
     case REJECT_STOP_PRICE:
     case REJECT_TRAIL_OFFSET:
-        return (struct units){CASH, CASH, PLAIN};
+        return (struct units){CASH, CASH, TYPE};
+    case REJECT_EXPIRE_TIME:
+        return (struct units){MOMENT, MOMENT, TIF};
+    case REJECT_TIF_COMBINATION:
+    case REJECT_POST_ONLY_COMBINATION:
+    case REJECT_ORDER_TYPE:
+        return (struct units){PLAIN, TYPE, TIF};
+    case REJECT_PHASE:
+        return (struct units){PHASE, PHASE, TIF};
+    case REJECT_UNKNOWN_ORDER:
+        return (struct units){PLAIN, ORDER, PLAIN};
+    case REJECT_MASS_SCOPE:
+        return (struct units){PLAIN, SCOPE, PLAIN};
+    case REJECT_AMEND_FIELD:
+        return (struct units){PLAIN, PLAIN, FIELD};
+    case REJECT_KYC:
+        return (struct units){PLAIN, KYC, PLAIN};
+    case REJECT_FATCA:
+        return (struct units){PLAIN, FATCA, PLAIN};
     case REJECT_QUANTITY_NOT_POSITIVE:
     case REJECT_OFF_LOT:
     case REJECT_QUANTITY_MAX:
@@ -71,10 +92,50 @@ static int number_print(char *out, size_t size, int64_t number, unsigned decimal
                     fraction);
 }
 
+static unsigned decimals_of(uint8_t unit, unsigned token_scale)
+{
+    return unit == CASH ? 6 : unit == UNITS ? token_scale : 0;
+}
+
+// NULL: the number itself is shown.
+static const char *word_of(uint8_t unit, int64_t number)
+{
+    if (number < 0 || number > UINT8_MAX)
+        return NULL;
+    uint8_t value = (uint8_t)number;
+    const char *word = unit == TYPE                  ? word_of_order_type(value)
+                       : unit == TIF                 ? word_of_time_in_force(value)
+                       : unit == PHASE               ? word_of_phase(value)
+                       : unit == SCOPE               ? word_of_mass_scope(value)
+                       : unit == FIELD               ? word_of_amend_field(value)
+                       : unit == KYC                 ? word_of_kyc(value)
+                       : unit == FATCA               ? word_of_fatca(value)
+                       : unit == ORDER && value == 0 ? "of that client order id"
+                                                     : "unknown";
+    return strcmp(word, "unknown") != 0 ? word : NULL;
+}
+
+static int moment_print(char *out, size_t size, int64_t ns)
+{
+    time_t seconds = (time_t)(ns / 1000000000);
+    struct tm utc;
+    char text[64];
+    if (gmtime_r(&seconds, &utc) == NULL || strftime(text, sizeof text, "%FT%TZ", &utc) == 0)
+        return number_print(out, size, ns, 0);
+    return snprintf(out, size, "%s", text);
+}
+
 static int placeholder_print(char *out, size_t size, int64_t number, uint8_t unit,
                              unsigned token_scale)
 {
-    return number_print(out, size, number, unit == CASH ? 6 : unit == UNITS ? token_scale : 0);
+    const char *word = word_of(unit, number);
+    if (word != NULL)
+        return snprintf(out, size, "%s", word);
+    if (unit == MOMENT)
+        return moment_print(out, size, number);
+    if (unit == TYPE && number > ' ' && number <= '~') // as FIX has it, where it is none of ours
+        return snprintf(out, size, "%c", (char)number);
+    return number_print(out, size, number, decimals_of(unit, token_scale));
 }
 
 struct placeholder {
@@ -97,7 +158,7 @@ unsigned reject_decimals(uint16_t code, enum reject_number number, unsigned toke
     uint8_t unit = number == REJECT_LIMIT   ? units.limit
                    : number == REJECT_VALUE ? units.value
                                             : units.argument;
-    return unit == CASH ? 6 : unit == UNITS ? token_scale : 0;
+    return decimals_of(unit, token_scale);
 }
 
 int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, unsigned token_scale,

@@ -5,7 +5,7 @@
 
 #include "base/decimal.h"
 #include "gateway/admin/admin.h"
-#include "gateway/common/words.h"
+#include "schema/words.h"
 
 static const char *const weekday_words[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 static const char *const side_words[] = {"buy", "sell"};

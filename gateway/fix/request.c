@@ -227,7 +227,7 @@ static void read_type(struct reader *reader)
     out->type_sent = text.bytes == 1 ? text.at[0] : '?';
     out->type = type_of(out->type_sent, trails);
     if (out->type == 0)
-        refuse(reader, REJECT_ORDER_TYPE, 0, read_choice(&text), TAG_ORD_TYPE);
+        refuse(reader, REJECT_ORDER_TYPE, 0, out->type_sent, TAG_ORD_TYPE);
     else if (trails && out->type != ORDER_TRAILING_STOP)
         refuse(reader, REJECT_MALFORMED, 0, 0, TAG_EXEC_INST);
 }

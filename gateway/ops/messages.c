@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/decimal.h"
-#include "gateway/common/words.h"
+#include "schema/words.h"
 #include "schema/rejects.h"
 
 enum { SETTLEMENT_KEY_SECONDS = 7 * 24 * 3600 };

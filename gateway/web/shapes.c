@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/decimal.h"
-#include "gateway/common/words.h"
+#include "schema/words.h"
 #include "gateway/web/instant.h"
 #include "gateway/web/order_words.h"
 

@@ -1,4 +1,4 @@
-#include "gateway/common/words.h"
+#include "schema/words.h"
 
 #include <stddef.h>
 
@@ -22,6 +22,41 @@ const char *word_of_phase(uint8_t phase)
         [PHASE_CLOSING_AUCTION] = "closing_auction",
     };
     return WORD(words, phase);
+}
+
+const char *word_of_order_type(uint8_t type)
+{
+    static const char *const words[] = {
+        [ORDER_MARKET] = "market",
+        [ORDER_LIMIT] = "limit",
+        [ORDER_STOP] = "stop",
+        [ORDER_STOP_LIMIT] = "stop_limit",
+        [ORDER_TRAILING_STOP] = "trailing_stop",
+    };
+    return WORD(words, type);
+}
+
+const char *word_of_time_in_force(uint8_t tif)
+{
+    static const char *const words[] = {
+        [TIF_DAY] = "day", [TIF_GTC] = "gtc", [TIF_AT_OPEN] = "at_open",   [TIF_IOC] = "ioc",
+        [TIF_FOK] = "fok", [TIF_GTD] = "gtd", [TIF_AT_CLOSE] = "at_close",
+    };
+    return WORD(words, tif);
+}
+
+const char *word_of_mass_scope(uint8_t scope)
+{
+    static const char *const words[] = {
+        [SCOPE_SESSION] = "session", [SCOPE_MEMBER] = "member", [SCOPE_VENUE] = "venue"};
+    return WORD(words, scope);
+}
+
+const char *word_of_amend_field(uint8_t field)
+{
+    static const char *const words[] = {
+        [2] = "price", [3] = "stop price", [4] = "display quantity"};
+    return WORD(words, field);
 }
 
 const char *word_of_kyc(uint8_t kyc)
