@@ -64,6 +64,8 @@ export async function operators (suite, venue) {
     const order = await place(carla, 'sell', '1', '27', { tif: 'gtd', expire_time: new Date(Date.now() + 1500).toISOString() })
     const seen = await rowWhen(order, 'status, expired', found => found.status !== 'open')
     assert.deepEqual(seen, { status: 'cancelled', expired: 't' })
+    const [[reason]] = await venue.query(`SELECT reason_word FROM public.order_status_history WHERE order_id = ${order} AND to_status = 'cancelled'`)
+    assert.equal(reason, 'expired')
   })
 
   await suite.test('operators: a halt ends by an auction, which is told and recorded', async () => {
