@@ -190,6 +190,7 @@ void turn_done(struct turn *turn, bool repeated, uint32_t count)
     struct done_evt *out = &turn_emit(turn, EVT_done)->body.done;
     out->command = turn->command->header.type;
     out->repeated = repeated;
+    out->more = turn->engine->pending.command != 0;
     out->count = count;
 }
 

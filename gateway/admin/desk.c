@@ -84,7 +84,7 @@ static void answer_with(struct desk *desk, const struct event *event)
     if (event->header.type == EVT_rejected)
         answer->outcome = DESK_REJECTED;
     answer->cancelled += event->header.type == EVT_order_cancelled;
-    answer->last_type = event->header.type;
+    answer->goes_on = event->header.type == EVT_done && event->body.done.more != 0;
     answer->sequence = event->header.sequence;
     if (event->header.last)
         complete(desk);

@@ -26,7 +26,7 @@ struct desk_answer {
     enum desk_outcome outcome;
     uint64_t sequence;
     uint64_t cancelled; // orders; of all events
-    uint8_t last_type;  // of the command's last event
+    bool goes_on;       // unfinished: the core's next command goes on
     size_t count;       // events kept, at most DESK_EVENTS_MAX
     struct event events[DESK_EVENTS_MAX];
 };

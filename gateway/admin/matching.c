@@ -205,7 +205,7 @@ void mass_cancel_handle(struct ask *ask)
     json_object_del(ask->answer,
                     "events"); // one for each order: FIX, WebSocket and the record tell
     json_object_set_new(ask->answer, "cancelled", json_integer((json_int_t)answer.cancelled));
-    json_object_set_new(ask->answer, "goes_on", json_boolean(answer.last_type != EVT_done));
+    json_object_set_new(ask->answer, "goes_on", json_boolean(answer.goes_on));
 }
 
 // ---- one instrument as it is

@@ -86,51 +86,35 @@ static bool of_the_mass(const struct desk *desk, const struct event *event)
             event->header.gateway_seq == request->gateway_seq);
 }
 
-// The open orders that the request means.
-struct scope {
-    const struct desk *desk;
+// The open orders that a mass status request means: every one of its reports says how many.
+struct meant {
     const struct request *request;
-    uint32_t member; // of the session that asks
     uint32_t count;
 };
 
-static void visit_scope(void *context, const struct view_order *order)
+static void visit_meant(void *context, const struct view_order *order)
 {
-    struct scope *scope = context;
-    const struct request *request = scope->request;
-    const struct session_rec *session = view_session(scope->desk->view, order->session);
-    bool whose = request->scope == SCOPE_MEMBER
-                     ? session != NULL && session->member == scope->member
-                     : order->session == request->session;
-    scope->count += whose && (request->account == 0 || request->account == order->account) &&
+    struct meant *meant = context;
+    const struct request *request = meant->request;
+    meant->count += order->session == request->session &&
+                    (request->account == 0 || request->account == order->account) &&
                     (request->instrument == 0 || request->instrument == order->instrument) &&
                     (request->side == 0 || request->side == order->side);
 }
 
-static uint32_t count_scope(const struct desk *desk, const struct request *request)
+static uint32_t count_meant(const struct desk *desk, const struct request *request)
 {
-    const struct session_rec *own = view_session(desk->view, request->session);
-    struct scope scope = {
-        .desk = desk, .request = request, .member = own != NULL ? own->member : 0};
+    struct meant meant = {.request = request};
     for (uint32_t account = 1; account <= desk->accounts_max; account++)
-        view_orders_of_account(desk->view, account, visit_scope, &scope);
-    return scope.count;
+        view_orders_of_account(desk->view, account, visit_meant, &meant);
+    return meant.count;
 }
 
 static void mass_begin(struct desk *desk, const struct request *flight, const struct event *event)
 {
     bool tells = flight->kind == REQUEST_MASS_STATUS && event->header.type == EVT_order_status;
     desk->mass =
-        (struct mass_answer){.request = *flight, .total = tells ? count_scope(desk, flight) : 0};
-}
-
-static void mass_end(struct desk *desk, const struct event *last)
-{
-    struct session *session = desk_find_session(desk, desk->mass.request.session);
-    free_id(desk, &desk->mass.request);
-    desk->mass = (struct mass_answer){0};
-    if (last->header.gateway == GATEWAY_CORE)
-        trading_retry(session);
+        (struct mass_answer){.request = *flight, .total = tells ? count_meant(desk, flight) : 0};
 }
 
 // Told as they come, so that a peer that reads gets them all, however many they are.
@@ -146,8 +130,6 @@ static void tell_one_of_many(struct desk *desk, const struct event *event)
                                    .total = mass->total,
                                    .last = mass->told == mass->total};
     tell_status(desk, desk_find_session(desk, mass->request.session), &order, &what);
-    if (mass->told == mass->total)
-        mass_end(desk, event);
 }
 
 static void tell_none(struct desk *desk, const struct event *done)
@@ -156,7 +138,6 @@ static void tell_none(struct desk *desk, const struct event *done)
     report_no_orders(&report, &desk->mass.request, done->header.time_ns);
     send_report(desk_find_session(desk, desk->mass.request.session), "8", &report,
                 (struct store_reference){0});
-    mass_end(desk, done);
 }
 
 static void tell_mass_cancelled(struct desk *desk, const struct event *done)
@@ -168,32 +149,34 @@ static void tell_mass_cancelled(struct desk *desk, const struct event *done)
     report_mass_cancel(&report, &desk->mass.request, &(struct rejection){.code = REJECT_NONE},
                        desk->mass.told, exec_id, done->header.time_ns);
     send_report(desk_find_session(desk, desk->mass.request.session), "r", &report, reference);
-    mass_end(desk, done);
 }
 
-// Every command of a large mass cancel ends with `done`; another one follows only a full one, and
-// only if it has left something.
-static bool goes_on(const struct desk *desk, const struct event *done)
+// The `done` that has no more behind it.
+static void mass_end(struct desk *desk, const struct event *done)
 {
-    return done->header.index + 1 == desk->command_events_max &&
-           count_scope(desk, &desk->mass.request) > 0;
+    struct session *session = desk_find_session(desk, desk->mass.request.session);
+    if (desk->mass.request.kind == REQUEST_MASS_CANCEL)
+        tell_mass_cancelled(desk, done);
+    else if (desk->mass.told == 0)
+        tell_none(desk, done);
+    free_id(desk, &desk->mass.request);
+    desk->mass = (struct mass_answer){0};
+    if (done->header.gateway == GATEWAY_CORE)
+        trading_retry(session);
 }
 
 static void mass_on_event(struct desk *desk, const struct event *event)
 {
     struct mass_answer *mass = &desk->mass;
     bool cancels = mass->request.kind == REQUEST_MASS_CANCEL;
-    uint8_t done = event->header.type == EVT_done ? event->body.done.command : 0;
     if (event->header.type == EVT_order_cancelled && cancels)
         mass->told++;
     else if (event->header.type == EVT_order_status && !cancels)
         tell_one_of_many(desk, event);
     else if (event->header.type == EVT_rejected)
         mass->request.gateway_seq = 0; // told as any refusal
-    else if (done == CMD_order_mass_cancel && cancels && !goes_on(desk, event))
-        tell_mass_cancelled(desk, event);
-    else if (done == CMD_order_status && !cancels && mass->total == 0)
-        tell_none(desk, event);
+    else if (event->header.type == EVT_done && event->body.done.more == 0)
+        mass_end(desk, event);
 }
 
 // ---- refusals by the engine ---------------------------------------------------------------------

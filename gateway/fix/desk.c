@@ -85,7 +85,6 @@ bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, st
                           .link = link,
                           .sessions_max = (uint32_t)boot->config.limits_sessions_max,
                           .accounts_max = (uint32_t)boot->config.limits_accounts_max,
-                          .command_events_max = (uint32_t)boot->config.limits_command_events_max,
                           .poss_resend = true};
     snprintf(desk->folder, sizeof desk->folder, "%s/fix", boot->config.venue_state_folder);
     desk->sessions = calloc(desk->sessions_max + 1u, sizeof(struct session *));

@@ -57,8 +57,7 @@ struct desk {
     struct fix_dialect *dialect;
     struct session **sessions; // by id; NULL = never logged on
     uint32_t sessions_max, accounts_max;
-    uint32_t command_events_max; // of the engine
-    struct session **open;       // the same without the gaps, in order of opening
+    struct session **open; // the same without the gaps, in order of opening
     uint32_t open_count;
     struct orders orders;
     struct flights flights;

@@ -3,7 +3,7 @@
 // What an order has beyond price and quantity is told by the event behind the first, so a WebSocket
 // is answered when that one has been seen. REST waits for the command's last event and is answered
 // with the trades. A status or a cancel of more orders than fit into one command goes on in
-// commands of the core; the view says whether there are more.
+// commands of the core, and is answered at the `done` that has no more behind it.
 //
 // Failures: a rejected event is worded by the catalogue; after a new attach everything above the
 // last accepted gateway_seq is answered IN_DOUBT.
@@ -183,50 +183,16 @@ static void begin_command(struct orders *orders, struct pending *pending)
     orders->order = (struct view_order){0};
     orders->note = (struct order_note){0};
     orders->amended = orders->priority_kept = false;
-    orders->count = orders->expected = 0;
+    orders->count = 0;
     json_clear(&orders->rows);
 }
 
 // ---- when it is answered ---------------------------------------------------------------------
 
-struct count_of_orders {
-    const struct view *view;
-    const struct pending *pending;
-    uint32_t member, count;
-};
-
-static void count_order(void *context, const struct view_order *order)
+// The answer to a request for many orders is whole: what did not fit has come too.
+static bool is_complete(const struct event *event)
 {
-    struct count_of_orders *of = context;
-    const struct order_status_cmd *asked = &of->pending->status;
-    const struct session_rec *session = view_session(of->view, order->session);
-    bool in_scope = of->pending->scope == SCOPE_MEMBER
-                        ? session != NULL && session->member == of->member
-                        : order->session == of->pending->user->session;
-    if (in_scope && (asked->account == 0 || asked->account == order->account) &&
-        (asked->instrument == 0 || asked->instrument == order->instrument) &&
-        (asked->side == 0 || asked->side == order->side))
-        of->count++;
-}
-
-// How many open orders a request for all of them means.
-static uint32_t count_meant(const struct web *web, const struct pending *pending)
-{
-    const struct session_rec *session = view_session(web->view, pending->user->session);
-    struct count_of_orders of = {.view = web->view, .pending = pending};
-    of.member = session != NULL ? session->member : 0;
-    for (int64_t account = 1; account <= web->config->limits_accounts_max; account++)
-        view_orders_of_account(web->view, (uint32_t)account, count_order, &of);
-    return of.count;
-}
-
-static bool is_complete(struct web *web, const struct pending *pending)
-{
-    if (!is_mass_status(pending))
-        return count_meant(web, pending) == 0;
-    if (web->orders->expected == 0)
-        web->orders->expected = count_meant(web, pending);
-    return web->orders->count >= web->orders->expected;
+    return event->header.type == EVT_done && event->body.done.more == 0;
 }
 
 static bool is_of_all(const struct pending *pending)
@@ -241,7 +207,7 @@ static void answer_last(struct web *web, struct pending *pending, const struct e
     if (event->header.type == EVT_rejected) {
         answer_reject(web, pending, event);
     } else if (is_of_all(pending)) {
-        if (is_complete(web, pending))
+        if (is_complete(event))
             answer_count(web, pending, event->header.sequence);
     } else if (orders->order.order != 0) {
         if (pending->command != CMD_order_status)
@@ -286,7 +252,7 @@ static void continue_command(struct web *web, const struct event *event)
     struct orders *orders = web->orders;
     struct pending *pending = &orders->continuing;
     collect(web, pending, event);
-    if (event->header.last == 0 || !is_complete(web, pending))
+    if (!is_complete(event))
         return;
     answer_count(web, pending, event->header.sequence);
     pending->gateway_seq = 0;

@@ -218,10 +218,7 @@ void orders_cancel_all(struct web *web, struct user *user, const struct request 
     if (command == NULL)
         return;
     command->body.order_mass_cancel = cancel;
-    struct pending *pending = send(web, user, CMD_order_mass_cancel, reply);
-    pending->scope = cancel.scope;
-    pending->status = (struct order_status_cmd){
-        .account = cancel.account, .instrument = cancel.instrument, .side = cancel.side};
+    send(web, user, CMD_order_mass_cancel, reply);
 }
 
 // One that is under way is none yet.
@@ -293,7 +290,7 @@ static void send_status(struct web *web, struct user *user, const struct order_s
     if (command == NULL)
         return;
     command->body.order_status = *status;
-    send(web, user, CMD_order_status, reply)->status = *status;
+    send(web, user, CMD_order_status, reply)->all = status->order == 0;
 }
 
 void orders_status(struct web *web, struct user *user, const struct view_order *order,

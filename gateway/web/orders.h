@@ -13,14 +13,12 @@ struct pending {
     struct user *user;
     struct pending *next, *previous; // of the user
     uint8_t command;                 // enum command_type
+    bool all;                        // a status of all orders that it names
     bool answered;
     bool cancel_wanted; // once it is accepted
     struct reply cancel_reply;
     uint8_t client_id_bytes;
     char client_id[CLIENT_ID_BYTES_MAX];
-    struct order_status_cmd status; // of a status: order 0 = all that the other fields name; of a
-                                    // mass cancel: which orders
-    uint8_t scope;                  // of a mass cancel
 };
 
 struct orders {
@@ -33,7 +31,6 @@ struct orders {
     uint32_t count;            // of cancels, or of rows
     struct json_out rows;      // trades of the order, or states of orders
     struct pending continuing; // of all orders, and the core goes on with it; gateway_seq 0 = none
-    uint32_t expected;         // rows a mass status will have
 };
 
 static inline struct pending *pending_slot(struct orders *orders, uint64_t gateway_seq)
@@ -48,7 +45,7 @@ static inline bool is_order_new(uint8_t command)
 
 static inline bool is_mass_status(const struct pending *pending)
 {
-    return pending->command == CMD_order_status && pending->status.order == 0;
+    return pending->command == CMD_order_status && pending->all;
 }
 
 #endif

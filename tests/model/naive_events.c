@@ -102,7 +102,10 @@ void naive_reject(struct naive_venue *venue, uint16_t code, int64_t limit, int64
 void naive_done(struct naive_venue *venue, uint8_t repeated, uint32_t count)
 {
     naive_emit(venue, EVT_done)->body.done = (struct done_evt){
-        .command = venue->command->header.type, .repeated = repeated, .count = count};
+        .command = venue->command->header.type,
+        .repeated = repeated,
+        .more = venue->pending.work != NAIVE_NOTHING,
+        .count = count};
 }
 
 void naive_state_changed(struct naive_venue *venue, uint32_t instrument)
