@@ -64,7 +64,20 @@ static bool type_fits(enum field_type type, const struct json_member *member)
     }
 }
 
-// Sorts members into fields; *unknown is a name that is none.
+// The name is the client's: it is told as far as it is made of what names are made of.
+static bool refuse_unknown(struct fault *fault, const struct json_member *member)
+{
+    bool good = refuse(fault, REJECT_UNKNOWN_FIELD, NULL);
+    for (size_t i = 0; i < member->name_bytes && i < sizeof fault->unknown - 1; i++) {
+        char c = member->name[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '_' || c == '-' || c == '.';
+        fault->unknown[i] = plain ? c : '?';
+    }
+    return good;
+}
+
+// Sorts members into fields.
 static bool collect(struct request *request, struct fault *fault, const struct json_object *object)
 {
     bool good = true;
@@ -72,7 +85,7 @@ static bool collect(struct request *request, struct fault *fault, const struct j
         const struct json_member *member = &object->members[i];
         enum web_field field = field_of(member);
         if (field == WEB_FIELD_COUNT)
-            good = refuse(fault, REJECT_UNKNOWN_FIELD, NULL);
+            good = refuse_unknown(fault, member);
         else if (!type_fits(fields[field].type, member))
             good = refuse(fault, REJECT_MALFORMED, fields[field].name);
         else {
@@ -150,7 +163,7 @@ bool request_of_arguments(struct request *request, struct fault *fault, struct j
         member.text_bytes = (uint32_t)strlen(member.text);
         enum web_field field = field_of(&member);
         if (field == WEB_FIELD_COUNT)
-            return refuse(fault, REJECT_UNKNOWN_FIELD, NULL);
+            return refuse_unknown(fault, &member);
         if (is_twice(object, &member) || object->count == JSON_MEMBERS_MAX)
             return refuse(fault, REJECT_MALFORMED, fields[field].name);
         member.kind = fields[field].type == TYPE_whole ? JSON_NUMBER : JSON_STRING;

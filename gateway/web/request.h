@@ -23,13 +23,14 @@ enum web_op { WEB_REQUESTS(WEB_REQUEST_ENUM) WEB_OP_COUNT };
 _Static_assert((int)WEB_FIELD_COUNT <= (int)JSON_MEMBERS_MAX,
                "a request with every field is scanned");
 
-enum { REQUEST_ID_BYTES_MAX = 40 };
+enum { REQUEST_ID_BYTES_MAX = 40, FAULT_UNKNOWN_BYTES_MAX = 32 };
 
 struct fault {
     uint16_t code;     // enum reject_code; 0 = none
     const char *field; // name, or NULL
     int64_t limit, value, argument;
     unsigned token_scale;
+    char unknown[FAULT_UNKNOWN_BYTES_MAX]; // the client's name of a field that is none; "" = not so
 };
 
 struct request {

@@ -118,6 +118,23 @@ static void request_keeps_the_id_of_a_bad_message(void **state)
     assert_int_equal(request_id(id, &request), 0);
 }
 
+static void request_names_the_field_that_is_none(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"op\":\"ping\",\"stop\\\"Price\u00e9<abcdefghijklmnopqrstuvwxyz\":\"1\"}";
+    struct json_object object;
+    struct request request;
+    struct fault fault;
+    assert_false(request_of_message(&request, &fault, &object, text, strlen(text)));
+    assert_int_equal(fault.code, REJECT_UNKNOWN_FIELD);
+    assert_string_equal(fault.unknown, "stop?Price???abcdefghijklmnopqr");
+    assert_false(
+        request_of_arguments(&request, &fault, &object, WEB_OP_cancel_all, "symbl=PORT\0"));
+    assert_string_equal(fault.unknown, "symbl");
+    assert_true(request_of_message(&request, &fault, &object, "{\"op\":\"ping\"}", 13));
+}
+
 static void request_of_arguments_refuses_what_it_does_not_know(void **state)
 {
     (void)state;
@@ -158,6 +175,7 @@ int main(void)
         cmocka_unit_test(request_refuses_with_code_and_field),
         cmocka_unit_test(request_refuses_numbers_that_do_not_fit),
         cmocka_unit_test(request_keeps_the_id_of_a_bad_message),
+        cmocka_unit_test(request_names_the_field_that_is_none),
         cmocka_unit_test(request_of_arguments_refuses_what_it_does_not_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

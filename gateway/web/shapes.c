@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/decimal.h"
-#include "schema/words.h"
 #include "gateway/web/instant.h"
 #include "gateway/web/order_words.h"
+#include "schema/words.h"
 
 static const char *name_of(const char *const *names, size_t count, unsigned value)
 {
@@ -371,16 +371,19 @@ static void error_numbers(struct json_out *out, const struct reject_entry *entry
 void shape_error(struct json_out *out, const struct fault *fault)
 {
     const struct reject_entry *entry = reject_entry(fault->code);
+    const char *field = fault->field != NULL        ? fault->field
+                        : fault->unknown[0] != '\0' ? fault->unknown
+                                                    : NULL;
     char text[256];
     json_name(out, "error");
     json_open(out, '{');
     json_integer(out, "code", entry->code);
     json_text(out, "name", entry->name);
     json_text(out, "check", entry->check);
-    if (fault->field != NULL) {
-        field_text(text, sizeof text, entry->text, fault->field);
+    if (field != NULL) {
+        field_text(text, sizeof text, entry->text, field);
         json_text(out, "text", text);
-        json_text(out, "field", fault->field);
+        json_text(out, "field", field);
     } else {
         reject_text(entry->code, fault->limit, fault->value, fault->argument, fault->token_scale,
                     text, sizeof text);
