@@ -8,6 +8,13 @@
 
 enum { BODY_BYTES_MAX = 65536, CONNECTIONS_MAX = 64, ANSWER_TIMEOUT_S = 30 };
 
+// A row t as JSON, its decimals as text, as everywhere: a number would pass through floating point.
+#define EXACT                                                                                      \
+    "(SELECT json_object_agg(key, CASE WHEN json_typeof(value) = 'number' AND key IN ('price', "   \
+    "'quantity', 'total', 'fee', 'buyer_fee', 'seller_fee', 'surplus', 'open', 'high', 'low', "    \
+    "'close', 'volume', 'turnover', 'vwap') THEN to_json(trim_scale(value::text::numeric)::text) " \
+    "ELSE value END) FROM json_each(to_json(t)))"
+
 #define API   "/api/v1"
 #define ADMIN API "/admin"
 static const struct route routes[] = {
@@ -68,15 +75,14 @@ static const struct route routes[] = {
      "DESC"
      " LIMIT $1) t"},
     {HTTP_GET, ADMIN "/trades", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.trades ORDER BY id DESC LIMIT "
-     "$1) t"},
+     "SELECT coalesce(json_agg(" EXACT "), '[]') FROM (SELECT * FROM public.trades ORDER BY id "
+     "DESC LIMIT $1) t"},
     {HTTP_GET, ADMIN "/auctions", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.auctions ORDER BY id DESC "
-     "LIMIT "
-     "$1) t"},
+     "SELECT coalesce(json_agg(" EXACT "), '[]') FROM (SELECT * FROM public.auctions ORDER BY id "
+     "DESC LIMIT $1) t"},
     {HTTP_GET, ADMIN "/statistics", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM public.instrument_statistics "
-     "t"},
+     "SELECT coalesce(json_agg(" EXACT " ORDER BY instrument_id), '[]') FROM "
+     "public.instrument_statistics t"},
     {HTTP_GET, ADMIN "/audit", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.audit_logs ORDER BY id DESC "
      "LIMIT $1) t"},

@@ -64,8 +64,8 @@ export async function operators (suite, venue) {
     const order = await place(carla, 'sell', '1', '27', { tif: 'gtd', expire_time: new Date(Date.now() + 1500).toISOString() })
     const seen = await rowWhen(order, 'status, expired', found => found.status !== 'open')
     assert.deepEqual(seen, { status: 'cancelled', expired: 't' })
-    const [[reason]] = await venue.query(`SELECT reason_word FROM public.order_status_history WHERE order_id = ${order} AND to_status = 'cancelled'`)
-    assert.equal(reason, 'expired')
+    const [ended] = await venue.query(`SELECT reason_word FROM public.order_status_history WHERE order_id = ${order} AND to_status = 'cancelled'`)
+    assert.equal(ended.reason_word, 'expired')
   })
 
   await suite.test('operators: a halt ends by an auction, which is told and recorded', async () => {
@@ -91,6 +91,14 @@ export async function operators (suite, venue) {
     assert.equal(kind.kind, 'auction')
     const [day] = await venue.query('SELECT trades::text, trim_scale(volume)::text AS volume, trim_scale(turnover)::text AS turnover, trim_scale(vwap)::text AS vwap, trim_scale(open)::text AS open, trim_scale(close)::text AS close FROM public.instrument_statistics WHERE instrument_id = 2')
     assert.deepEqual(day, { trades: String(statistics.trades), volume: statistics.volume, turnover: statistics.turnover, vwap: statistics.vwap, open: statistics.open, close: statistics.close })
+    // The same by the operators' REST: decimals are text, exact.
+    const [row] = (await venue.administer('GET', '/statistics')).filter(seen => seen.instrument_id === 2)
+    for (const name of ['open', 'high', 'low', 'close', 'volume', 'turnover', 'vwap']) assert.equal(row[name], statistics[name], name)
+    const [call] = await venue.administer('GET', '/auctions?limit=1')
+    assert.deepEqual([call.price, call.quantity, call.surplus], [last, '2', '1'])
+    const [fill] = await venue.administer('GET', '/trades?limit=1')
+    const [fee] = await venue.query(`SELECT trim_scale(fee)::text AS fee FROM public.trades WHERE id = ${fill.id}`)
+    assert.deepEqual([fill.quantity, fill.fee], ['2', fee.fee])
     assert.equal((await carla.request({ op: 'cancel', order: offer })).type, 'cancelled')
     await post('rules', rules)
   })
