@@ -1,7 +1,10 @@
 // What operators do to the market, and what Postgres, Redis and the metrics page say of it afterwards: schedules, rules,
 // tick tables, calls, mass cancels. On ATUN, which is left as it was: continuous, without orders of ours.
 import assert from 'node:assert/strict'
-import { eventually } from '../lib/venue.mjs'
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { bin, eventually } from '../lib/venue.mjs'
 
 const symbol = 'ATUN'
 const instrument = 2
@@ -101,6 +104,25 @@ export async function operators (suite, venue) {
     assert.deepEqual([fill.quantity, fill.fee], ['2', fee.fee])
     assert.equal((await carla.request({ op: 'cancel', order: offer })).type, 'cancelled')
     await post('rules', rules)
+  })
+
+  await suite.test('operators: the command line says in words what the instrument has come to', async () => {
+    const cli = async (...words) => {
+      const { stdout } = await promisify(execFile)(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), ...words])
+      return JSON.parse(stdout)
+    }
+    assert.equal((await cli('halt', '2')).phase, 'halted')
+    const called = await cli('auction', '2')
+    assert.equal(called.phase, 'volatility_auction')
+    assert.ok(called.phase_ends)
+    const offer = await place(carla, 'sell', '1', '25')
+    await place(diego, 'buy', '1', '25')
+    const resumed = await cli('resume', '2')
+    assert.deepEqual([resumed.symbol, resumed.phase, resumed.trades, resumed.last_price], [symbol, 'continuous', 1, '25'])
+    assert.equal((await rowWhen(offer, 'status', seen => seen.status !== 'open')).status, 'filled')
+    assert.equal((await cli('trip', '2')).breaker_tripped, true)
+    assert.equal((await cli('reset', '2')).breaker_tripped, false)
+    await assert.rejects(cli('halt', symbol), error => error.code === 2 && /is not a number/.test(error.stderr))
   })
 
   await suite.test('operators: the schedule changes the phase by itself', async () => {
