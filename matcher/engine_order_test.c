@@ -209,6 +209,21 @@ static void a_trailing_stop_follows_the_market_one_way(void **state)
           "A buys 1 @ 104 from C fee 1 saved 4 left 0/0"});
 }
 
+// An iceberg of small slices would keep a triggered order, and so the venue, busy for as long as
+// both last.
+static void a_triggered_order_goes_on_once(void **state)
+{
+    struct venue *venue = *state;
+    struct command next;
+    PLAY(venue, {"C sells 1 @ 100", "#1 holds 1"},
+         {"C sells 900 @ 101 show=1", "#2 holds 900; terms show 1"},
+         {"A buys 900 @ 101 stop=100", "#3 holds 90900 waits for its trigger; terms stop 100"});
+    say(venue, "B buys 1 @ 100");
+    assert_non_null(strstr(venue->answer, "#3 triggered at 100"));
+    assert_non_null(strstr(go_on(venue), "#3 cancelled 841 releases 84941 reason 7; done"));
+    assert_false(engine_continuation(venue->engine, &next));
+}
+
 // A sell's value was checked at a price from which the market has run away.
 static void a_trailing_stop_whose_value_would_overflow_keeps_its_collar(void **state)
 {
@@ -595,6 +610,7 @@ int main(void)
         TEST(stops_wait_for_a_trade_and_cascade_in_order),
         TEST(a_stop_that_is_met_when_it_comes_is_triggered_at_once),
         TEST(a_trailing_stop_follows_the_market_one_way),
+        TEST(a_triggered_order_goes_on_once),
         TEST(a_trailing_stop_whose_value_would_overflow_keeps_its_collar),
         TEST(a_cascade_goes_on_in_the_next_command),
         TEST(the_next_of_the_queue_begins_with_eight_events_free),

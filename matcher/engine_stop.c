@@ -217,20 +217,36 @@ static void emit_triggered(struct turn *turn, const struct instrument *instrumen
     out->type = turn->engine->pool.cold[place].type;
 }
 
-// It is its turn: it is no stop any more. One that went on in a continuation has been told already.
-static void triggered_begin(struct turn *turn, struct instrument *instrument, uint32_t place)
+// It is its turn: it is no stop any more. False if it goes on in a continuation: then it has been
+// told already.
+static bool triggered_begin(struct turn *turn, struct instrument *instrument, uint32_t place)
 {
     struct engine *engine = turn->engine;
     struct order_terms *terms = &engine->pool.terms[place];
     int64_t stop_price = terms->stop_price;
     int64_t released = 0;
     if (stop_price == 0)
-        return;
+        return false;
     if (engine->pool.cold[place].type == ORDER_TRAILING_STOP)
         released = triggered_price(engine, instrument, order_at(&engine->pool, place), stop_price);
     terms->stop_price = 0;
     terms->trail_offset = 0;
     emit_triggered(turn, instrument, place, stop_price, released);
+    return true;
+}
+
+// The first order of the queue is matched. TAKER_WAITS: it goes on in the next command, but only
+// once: against an iceberg that shows one lot at a time it could go on for hours, and nobody else
+// gets a turn before it has ended.
+static uint8_t triggered_match(struct turn *turn, struct instrument *instrument)
+{
+    uint32_t place = instrument->triggered.first;
+    bool first = triggered_begin(turn, instrument, place);
+    struct taker taker = taker_of_place(turn->engine, instrument, place);
+    uint8_t reason = taker_match(turn, &taker);
+    if (reason != TAKER_WAITS || !first)
+        taker_finish(turn, &taker, reason);
+    return reason;
 }
 
 void engine_stops_run(struct turn *turn, struct instrument *instrument)
@@ -240,16 +256,10 @@ void engine_stops_run(struct turn *turn, struct instrument *instrument)
     while (instrument->triggered.first != 0 && state->phase == PHASE_CONTINUOUS &&
            !state->breaker_tripped && reason != TAKER_WAITS) {
         reason = TAKER_WAITS;
-        if (turn_room(turn) >= TRIGGER_EVENTS) {
-            uint32_t place = instrument->triggered.first;
-            triggered_begin(turn, instrument, place);
-            struct taker taker = taker_of_place(turn->engine, instrument, place);
-            reason = taker_match(turn, &taker);
-            if (reason != TAKER_WAITS)
-                taker_finish(turn, &taker, reason);
-        }
+        if (turn_room(turn) >= TRIGGER_EVENTS)
+            reason = triggered_match(turn, instrument);
     }
-    if (reason == TAKER_WAITS)
+    if (reason == TAKER_WAITS && instrument->triggered.first != 0)
         turn->engine->pending = (struct pending_rec){.command = CMD_continue_work,
                                                      .work = WORK_TRIGGERED,
                                                      .instrument = instrument->terms.instrument};

@@ -171,13 +171,13 @@ static void rest_or_cancel(struct naive_venue *venue, struct naive_order *order,
         naive_cancel(venue, order, why == GOES_ON ? CANCEL_IOC : why);
 }
 
-void naive_enter(struct naive_venue *venue, struct naive_order *order)
+void naive_enter(struct naive_venue *venue, struct naive_order *order, bool may_wait)
 {
     uint32_t instrument = order->instrument;
     uint8_t why = match(venue, order);
     if (order->leaves == 0)
         naive_erase(venue, order);
-    else if (why == NO_EVENTS && order->state == ORDER_STATE_TRIGGERED)
+    else if (why == NO_EVENTS && may_wait)
         return;
     else
         rest_or_cancel(venue, order, why);

@@ -57,7 +57,7 @@ static void place_new(struct naive_venue *venue, struct naive_order *order, int6
         if (least > 0 && !naive_can_be_had(venue, order, least))
             naive_cancel(venue, order, order->tif == TIF_FOK ? CANCEL_FOK : CANCEL_MINIMUM);
         else
-            naive_enter(venue, order);
+            naive_enter(venue, order, false);
     }
 }
 
@@ -141,7 +141,7 @@ static void place_amended(struct naive_venue *venue, struct naive_order *order)
         naive_wait(venue, order, order->state);
     else if (venue->instruments[order->instrument].state.phase == PHASE_CONTINUOUS) {
         order->state = 0;
-        naive_enter(venue, order);
+        naive_enter(venue, order, false);
     } else
         naive_rest(venue, order);
 }

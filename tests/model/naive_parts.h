@@ -95,9 +95,9 @@ bool naive_any_barred(const struct naive_venue *venue);
 // ---- naive_match.c
 bool naive_can_be_had(const struct naive_venue *venue, const struct naive_order *order,
                       int64_t quantity);
-// Continuous trading: matches what is open of it; then it rests, is cancelled, or (triggered, the
-// events have run out) waits on.
-void naive_enter(struct naive_venue *venue, struct naive_order *order);
+// Continuous trading: matches what is open of it; then it rests, is cancelled, or (if it may, and
+// the events have run out) waits on.
+void naive_enter(struct naive_venue *venue, struct naive_order *order, bool may_wait);
 
 // ---- naive_stops.c
 void naive_stops_on_trade(struct naive_venue *venue, uint32_t instrument, int64_t price);

@@ -113,8 +113,9 @@ void naive_stops_run(struct naive_venue *venue, uint32_t instrument)
                 (struct naive_pending){.work = NAIVE_TRIGGERED, .instrument = instrument};
             return;
         }
-        if (order->stop_price != 0)
+        bool begins = order->stop_price != 0;
+        if (begins)
             announce(venue, order);
-        naive_enter(venue, order);
+        naive_enter(venue, order, begins);
     }
 }
