@@ -414,7 +414,8 @@ void records_document(FILE *stream)
         "Schema version %d. Little-endian, no padding; `zero` fields are reserved. Prices are cash "
         "units\n"
         "(1e-6) per whole token, quantities token units (10^-scale), times nanoseconds since "
-        "1970.\n",
+        "1970.\n"
+        "The numbers of each `enum` stand in `schema/records.h`.\n",
         SCHEMA_VERSION);
     types_print(stream, "Commands (header of 40 bytes, 1 to 16 slots of 64 bytes)", command_types,
                 CMD_COUNT, COMMAND_HEADER_BYTES);
