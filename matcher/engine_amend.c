@@ -106,10 +106,11 @@ static bool amend_admit(const struct turn *turn, struct amend *amend, struct ref
 static bool amend_slice(const struct amend *amend, struct refusal *refusal)
 {
     int64_t display = amend->body->display_quantity;
-    if (display == 0 ||
-        (display < amend->quantity && money_is_multiple(&amend->instrument->lot, display)))
+    bool fits = display == 0 ||
+                (display < amend->quantity && money_is_multiple(&amend->instrument->lot, display));
+    if (fits && (amend->display == 0 || order_slices_fit(amend->quantity, amend->display)))
         return true;
-    return refuse(refusal, REJECT_DISPLAY_QUANTITY, amend->quantity, display, 0);
+    return refuse(refusal, REJECT_DISPLAY_QUANTITY, amend->quantity, amend->display, 0);
 }
 
 static bool amend_keeps_place(const struct engine *engine, const struct amend *amend)

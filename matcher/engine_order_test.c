@@ -209,6 +209,19 @@ static void a_trailing_stop_follows_the_market_one_way(void **state)
           "A buys 1 @ 104 from C fee 1 saved 4 left 0/0"});
 }
 
+static void an_iceberg_has_at_most_a_thousand_slices(void **state)
+{
+    struct venue *venue = *state;
+    post(venue, 'A', TOKEN, POSTING_DEPOSIT, 2000);
+    PLAY(
+        venue, {"A sells 1001 @ 100 show=1", "DISPLAY_QUANTITY 1001 1 0"},
+        {"A sells 1000 @ 100 show=1", "#1 holds 1000; terms show 1"},
+        {"A amends 1 to 1001 @ 0", "DISPLAY_QUANTITY 1001 1 0"},
+        {"A amends 1 to 1001 @ 0 show=2", "#1 now 1001 leaves 1001 releases -1; terms show 2"},
+        {"A amends 1 to 0 @ 0 show=1", "DISPLAY_QUANTITY 1001 1 0"},
+        {"A amends 1 to 1000 @ 0 show=1", "#1 now 1000 leaves 1000 releases 1 kept; terms show 1"});
+}
+
 // An iceberg of small slices would keep a triggered order, and so the venue, busy for as long as
 // both last.
 static void a_triggered_order_goes_on_once(void **state)
@@ -471,7 +484,7 @@ static void stops_and_levels_are_limited(void **state)
 }
 
 // The levels are all in use: a trailing stop whose level others share stays where it was.
-static void a_trailing_stop_that_has_no_level_to_go_to_stays(void **state)
+static void a_trailing_stop_never_lacks_a_level(void **state)
 {
     struct venue *venue = *state;
     char words[64];
@@ -485,12 +498,10 @@ static void a_trailing_stop_that_has_no_level_to_go_to_stays(void **state)
         (void)snprintf(words, sizeof words, "A buys 1 @ %d", 79 - i);
         say(venue, words);
     }
-    say(venue, "C sells 1 @ 100 ioc"); // both would move, #1 to 95, #2 to 94
-    PLAY(venue, {"A amends 1 to 0 @ 0 stop=86", "LEVELS_MAX 16 16 0"},
-         {"A cancels 17", "#17 cancelled 1 releases 66 reason 1"},
-         {"C sells 1 @ 100", "#19 holds 1; C sells 1 @ 100 to B fee 1 saved 0 left 0/1"},
-         {"A amends 1 to 0 @ 0 stop=94", "#1 now 1 leaves 1 releases 0; terms stop 94 trail 5"},
-         {"A amends 2 to 0 @ 0 stop=93", "#2 now 1 leaves 1 releases 0; terms stop 93 trail 6"});
+    say(venue, "C sells 1 @ 100 ioc"); // both move, #1 to 95, #2 to 94: 17 levels of 16
+    PLAY(venue, {"A buys 1 @ 60", "LEVELS_MAX 16 17 0"},
+         {"A amends 1 to 0 @ 0 stop=86", "LEVELS_MAX 16 17 0"},
+         {"A amends 1 to 0 @ 0 stop=94", "#1 now 1 leaves 1 releases 0; terms stop 94 trail 5"});
 }
 
 // ---- mass cancel and status
@@ -610,6 +621,7 @@ int main(void)
         TEST(stops_wait_for_a_trade_and_cascade_in_order),
         TEST(a_stop_that_is_met_when_it_comes_is_triggered_at_once),
         TEST(a_trailing_stop_follows_the_market_one_way),
+        TEST(an_iceberg_has_at_most_a_thousand_slices),
         TEST(a_triggered_order_goes_on_once),
         TEST(a_trailing_stop_whose_value_would_overflow_keeps_its_collar),
         TEST(a_cascade_goes_on_in_the_next_command),
@@ -620,7 +632,7 @@ int main(void)
         TEST(what_an_amend_may_not_do_is_refused_in_order),
         TEST(combinations_are_refused_with_their_numbers),
         TEST(stops_and_levels_are_limited),
-        TEST(a_trailing_stop_that_has_no_level_to_go_to_stays),
+        TEST(a_trailing_stop_never_lacks_a_level),
         TEST(a_mass_cancel_takes_what_is_in_its_scope),
         TEST(a_mass_cancel_of_the_venue_goes_on_over_sessions),
         TEST(a_status_of_all_goes_on_behind_the_last_one),

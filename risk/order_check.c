@@ -64,6 +64,7 @@ static bool display_fits(const struct order_check *check)
         return true;
     return is_one_of(check->type, TYPES_PRICED) && is_one_of(check->tif, TIFS_RESTING) &&
            check->display > 0 && check->display < check->quantity &&
+           order_slices_fit(check->quantity, check->display) &&
            money_is_multiple(check->lot, check->display);
 }
 

@@ -25,6 +25,15 @@
 #define INVESTMENT_LIMIT_PROFESSIONAL  ((int64_t)5000 * 1000000)
 #define INVESTMENT_LIMIT_INSTITUTIONAL ((int64_t)50000 * 1000000)
 
+enum { ICEBERG_SLICES_MAX = 1000 };
+
+// An iceberg shows its quantity in a bounded number of slices: each costs an order that trades with
+// it two events, and nobody else gets a turn while a triggered one does.
+static inline bool order_slices_fit(int64_t quantity, int64_t display)
+{
+    return (quantity - 1) / ICEBERG_SLICES_MAX < display;
+}
+
 // Why not: a code of the catalogue and its three numbers.
 struct refusal {
     uint16_t code;

@@ -81,7 +81,9 @@ static bool combination_refused(struct naive_venue *venue, const struct order_ne
     bool trailing = body->type == ORDER_TRAILING_STOP;
     bool ends = is_open_ended(body->tif);
     bool ice = has_limit(body->type) && ends && body->display_quantity > 0 &&
-               body->display_quantity < body->quantity && body->display_quantity % terms->lot == 0;
+               body->display_quantity < body->quantity &&
+               body->display_quantity % terms->lot == 0 &&
+               (wide)body->display_quantity * 1000 >= body->quantity;
     bool least = body->tif == TIF_IOC && body->minimum_quantity > 0 &&
                  body->minimum_quantity <= body->quantity &&
                  body->minimum_quantity % terms->lot == 0;
@@ -502,8 +504,9 @@ bool naive_amend_refused(struct naive_venue *venue, const struct naive_order *ol
     if (order->leaves <= 0)
         return false; // the rest is cancelled, whatever else was asked
     REFUSE_IF(body->display_quantity >= order->quantity ||
-                  body->display_quantity % venue->instruments[old->instrument].terms.lot != 0,
-              DISPLAY_QUANTITY, order->quantity, body->display_quantity, 0)
+                  body->display_quantity % venue->instruments[old->instrument].terms.lot != 0 ||
+                  (order->display != 0 && (wide)order->display * 1000 < order->quantity),
+              DISPLAY_QUANTITY, order->quantity, order->display, 0)
     bool kept = order->price == old->price && order->quantity <= old->quantity &&
                 order->stop_price == old->stop_price && order->display <= old->display;
     return !kept && amend_loses_refused(venue, old, order);
