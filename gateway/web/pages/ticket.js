@@ -43,7 +43,7 @@ export const PHASES = {
 };
 export const isCall = (phase) => ['pre_open', 'opening_auction', 'volatility_auction', 'closing_auction'].includes(phase);
 
-export const tifName = (type, tif) => (type === 'market' && tif === 'day' ? 'at once, or in the auction' : TIFS[tif]);
+export const tifName = (type, tif) => (type === 'market' && tif === 'day' ? 'at once, or the auction' : TIFS[tif]);
 
 // Which of the further terms the ticket offers.
 export function options({ type, tif }) {
