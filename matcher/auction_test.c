@@ -27,11 +27,11 @@ static void set_up(struct bench *bench)
 {
     struct order_pool measured = {0};
     memset(bench, 0, sizeof *bench);
-    size_t bytes = order_pool_layout(&measured, NULL, ORDERS, LEVELS);
+    size_t bytes = order_pool_layout(&measured, NULL, ORDERS, LEVELS, 0);
     bench->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
     assert_non_null(bench->memory);
     memset(bench->memory, 0, bytes);
-    (void)order_pool_layout(&bench->pool, bench->memory, ORDERS, LEVELS);
+    (void)order_pool_layout(&bench->pool, bench->memory, ORDERS, LEVELS, 0);
     bench->random = 0x2545f4914f6cdd1d;
 }
 

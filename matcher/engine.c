@@ -44,9 +44,11 @@ static void layout_ledger(struct layout *layout, struct ledger *ledger,
 static void layout_pool(struct layout *layout, struct order_pool *pool,
                         const struct engine_limits *limits)
 {
-    size_t bytes = order_pool_layout(pool, NULL, limits->orders_max, limits->levels_max);
+    size_t bytes =
+        order_pool_layout(pool, NULL, limits->orders_max, limits->levels_max, limits->stops_max);
     uint8_t *memory = layout_take(layout, bytes, 1);
-    (void)order_pool_layout(pool, memory, limits->orders_max, limits->levels_max);
+    (void)order_pool_layout(pool, memory, limits->orders_max, limits->levels_max,
+                            limits->stops_max);
 }
 
 static size_t layout_engine(struct engine *engine, uint8_t *memory,
@@ -88,7 +90,7 @@ static bool limits_valid(const struct engine_limits *limits)
            within(limits->assets_max, 2, 1u << 20) &&
            within(limits->instruments_max, 1, UINT16_MAX) &&
            within(limits->balances_max, 16, 1u << 27) && within(limits->orders_max, 16, 1u << 27) &&
-           within(limits->levels_max, 16, 1u << 26) && within(limits->stops_max, 1, 1u << 27) &&
+           within(limits->levels_max, 16, 1u << 26) && within(limits->stops_max, 1, 1u << 25) &&
            within(limits->trailing_stops_max, 1, 1u << 27) &&
            within(limits->command_events_max, COMMAND_EVENTS_LEAST, 1u << 20);
 }

@@ -253,7 +253,7 @@ static bool load_order(struct engine *engine, const struct order_rec *record)
     bool waits = record->state != ORDER_STATE_OPEN || record->type == ORDER_MARKET ||
                  record->tif == TIF_AT_OPEN;
     struct book_side *side = instrument_side(instrument, record->side);
-    if (cash == 0 || tokens == 0 || (!waits && !order_book_has_room(pool, side, key)))
+    if (cash == 0 || tokens == 0 || (!waits && !order_book_fits(pool, side, key)))
         return false;
     uint32_t place = order_pool_take(pool, record->order);
     order_fill(order_at(pool, place), &pool->cold[place], record);
@@ -310,7 +310,7 @@ static bool load_open(struct engine *engine, struct instrument *instrument, uint
     struct order *order = order_at(pool, place);
     struct book_side *side = instrument_side(instrument, order->side);
     uint64_t key = instrument_key(instrument, order->side, order->price);
-    if (!order_book_has_room(pool, side, key))
+    if (!order_book_fits(pool, side, key))
         return false;
     engine_place_book(engine, instrument, place);
     if (pool->cold[place].type == ORDER_MARKET) {
@@ -326,8 +326,8 @@ static bool load_stop(struct engine *engine, struct instrument *instrument, uint
     int64_t stop_price = engine->pool.terms[place].stop_price;
     uint32_t which = order->side - SIDE_BUY;
     if (stop_price == 0 || engine->stops_open == engine->limits.stops_max ||
-        !order_book_has_room(&engine->pool, &instrument->stops[which],
-                             instrument_stop_key(instrument, order->side, stop_price)))
+        !order_book_fits(&engine->pool, &instrument->stops[which],
+                         instrument_stop_key(instrument, order->side, stop_price)))
         return false;
     engine_place_stop(engine, instrument, place);
     return true;

@@ -104,6 +104,8 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
     taker->stp = body->stp;
     taker->quantity = body->quantity;
     taker->filled_notional = 0;
+    taker->stops_due = 0;
+    taker->stops_told = false;
     taker->own = (struct order){.id = turn->command->header.sequence,
                                 .price = check->price,
                                 .leaves = body->quantity,
@@ -156,7 +158,6 @@ static bool level_capacity(const struct engine *engine, const struct taker *take
     const struct order_pool *pool = &engine->pool;
     struct instrument *instrument = taker->instrument;
     uint8_t side = taker->own.side;
-    ASSERT(pool->levels_used <= pool->levels_max);
     if (pool->levels_used < pool->levels_max || waits_for_close(instrument, taker->tif))
         return true;
     bool room =

@@ -499,7 +499,7 @@ static void a_trailing_stop_never_lacks_a_level(void **state)
         say(venue, words);
     }
     say(venue, "C sells 1 @ 100 ioc"); // both move, #1 to 95, #2 to 94: 17 levels of 16
-    PLAY(venue, {"A buys 1 @ 60", "LEVELS_MAX 16 17 0"},
+    PLAY(venue, {"C sells 1 @ 101", "LEVELS_MAX 16 17 0"},
          {"A amends 1 to 0 @ 0 stop=86", "LEVELS_MAX 16 17 0"},
          {"A amends 1 to 0 @ 0 stop=94", "#1 now 1 leaves 1 releases 0; terms stop 94 trail 5"});
 }

@@ -83,17 +83,7 @@ static int64_t trailing_target(uint8_t side, const struct order_terms *terms, in
     return target > stop && target <= MONEY_MAX ? target : stop;
 }
 
-// True if it is the only one of its stop level.
-static bool stop_is_alone(const struct order_pool *pool, const struct book_side *side,
-                          uint32_t place)
-{
-    uint64_t key = order_book_key_of(pool, place);
-    uint32_t next = order_book_next(pool, side, place);
-    return order_book_at(pool, side, key) == place &&
-           (next == 0 || order_book_key_of(pool, next) != key);
-}
-
-// To the back of its new stop level; it stays where it was if there is no room for that.
+// To the back of its new stop level. There is always room: each stop has a spare level of its own.
 static void trailing_move(struct engine *engine, struct instrument *instrument, uint32_t place,
                           int64_t stop_price)
 {
@@ -101,8 +91,6 @@ static void trailing_move(struct engine *engine, struct instrument *instrument, 
     uint8_t which = order_at(pool, place)->side;
     struct book_side *side = &instrument->stops[which - SIDE_BUY];
     uint64_t key = instrument_stop_key(instrument, which, stop_price);
-    if (!order_book_has_room(pool, side, key) && !stop_is_alone(pool, side, place))
-        return;
     order_book_remove(pool, side, place);
     pool->terms[place].stop_price = stop_price;
     engine_order_requeued(engine, place);

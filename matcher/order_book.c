@@ -17,21 +17,23 @@ static void *layout_take(uint8_t *memory, size_t *bytes, size_t count, size_t si
 }
 
 size_t order_pool_layout(struct order_pool *pool, uint8_t *memory, uint32_t orders_max,
-                         uint32_t levels_max)
+                         uint32_t levels_max, uint32_t levels_spare)
 {
     size_t bytes = 0;
     size_t old = 8; // entries of the index
     ASSERT((uintptr_t)memory % 64 == 0);
     ASSERT(orders_max > 0 && orders_max <= 1u << 28);
     ASSERT(levels_max > 0 && levels_max < UINT32_MAX / PAGE_LEVELS);
+    ASSERT(levels_spare < UINT32_MAX / PAGE_LEVELS - levels_max);
     while (old < (size_t)orders_max * 2)
         old *= 2;
     size_t recent = 2 * old;
-    *pool = (struct order_pool){.orders_max = orders_max, .levels_max = levels_max};
+    *pool = (struct order_pool){
+        .orders_max = orders_max, .levels_max = levels_max, .levels_spare = levels_spare};
     pool->index.old_mask = (uint32_t)(old - 1);
     pool->index.recent_mask = (uint32_t)(recent - 1);
     size_t orders = (size_t)orders_max + 1;
-    size_t pages = (size_t)levels_max + 1;
+    size_t pages = (size_t)levels_max + levels_spare + 1;
     pool->orders = layout_take(memory, &bytes, orders, sizeof pool->orders[0]);
     pool->cold = layout_take(memory, &bytes, orders, sizeof pool->cold[0]);
     pool->terms = layout_take(memory, &bytes, orders, sizeof pool->terms[0]);
@@ -92,7 +94,7 @@ static uint32_t page_take(struct order_pool *pool)
         pool->page_free = page_at(pool, place)->worse;
     else
         place = ++pool->pages_touched;
-    ASSERT(place <= pool->levels_max);
+    ASSERT(place <= pool->levels_max + pool->levels_spare);
     return place;
 }
 
@@ -103,7 +105,7 @@ static uint32_t node_take(struct order_pool *pool)
         pool->node_free = pool->nodes[place].next_free;
     else
         place = ++pool->nodes_touched;
-    ASSERT(place <= pool->levels_max);
+    ASSERT(place <= pool->levels_max + pool->levels_spare);
     return place;
 }
 
@@ -351,8 +353,14 @@ void book_page_drop(struct order_pool *pool, struct book_side *side, uint32_t pl
 
 bool order_book_has_room(const struct order_pool *pool, const struct book_side *side, uint64_t key)
 {
-    ASSERT(pool->levels_used <= pool->levels_max);
     return pool->levels_used < pool->levels_max || order_book_at(pool, side, key) != 0;
+}
+
+bool order_book_fits(const struct order_pool *pool, const struct book_side *side, uint64_t key)
+{
+    ASSERT(pool->levels_used <= pool->levels_max + pool->levels_spare);
+    return pool->levels_used < pool->levels_max + pool->levels_spare ||
+           order_book_at(pool, side, key) != 0;
 }
 
 uint64_t order_book_key_of(const struct order_pool *pool, uint32_t place)

@@ -140,14 +140,15 @@ _Static_assert(sizeof(struct book_side) == 64, "one cache line");
 struct order_pool {
     struct order *orders;      // orders_max + 1
     struct level *levels;      // PAGE_LEVELS of each page
-    struct level_page *pages;  // levels_max + 1: each level may need its own
+    struct level_page *pages;  // levels_max + levels_spare + 1: each level may need its own
     struct order_cold *cold;   // orders_max + 1
     struct order_terms *terms; // orders_max + 1
-    struct page_node *nodes;   // levels_max + 1: a tree of n leaves has n - 1 inner nodes
+    struct page_node *nodes;   // as many: a tree of n leaves has n - 1 inner nodes
     struct order_index index;
     uint32_t orders_max;
-    uint32_t levels_max;
-    uint32_t orders_open; // places taken
+    uint32_t levels_max;   // what order_book_has_room grants
+    uint32_t levels_spare; // more, for what cannot be refused: order_book_fits
+    uint32_t orders_open;  // places taken
     uint32_t levels_used;
     uint32_t order_free;     // LIFO
     uint32_t page_free;      // LIFO
@@ -160,7 +161,7 @@ struct order_pool {
 // The bytes of the pool's arrays for these limits; if memory is not NULL (zeroed, aligned to 64),
 // lays them out there.
 size_t order_pool_layout(struct order_pool *pool, uint8_t *memory, uint32_t orders_max,
-                         uint32_t levels_max);
+                         uint32_t levels_max, uint32_t levels_spare);
 
 static inline struct order *order_at(const struct order_pool *pool, uint32_t place)
 {
@@ -243,6 +244,8 @@ void book_page_drop(struct order_pool *pool, struct book_side *side, uint32_t pa
 
 // True if an order can rest at this key without a level too many.
 bool order_book_has_room(const struct order_pool *pool, const struct book_side *side, uint64_t key);
+// The same with the spare levels: for a stop that follows the market, and for a snapshot's orders.
+bool order_book_fits(const struct order_pool *pool, const struct book_side *side, uint64_t key);
 
 // At the back of its level. There must be room.
 static inline void order_book_add(struct order_pool *pool, struct book_side *side, uint64_t key,
@@ -269,7 +272,7 @@ static inline void order_book_add(struct order_pool *pool, struct book_side *sid
     level->first = place;
     pool->pages[page_place].filled |= 1u << key % PAGE_LEVELS;
     pool->levels_used++;
-    ASSERT(pool->levels_used <= pool->levels_max);
+    ASSERT(pool->levels_used <= pool->levels_max + pool->levels_spare);
 }
 
 // Out of its level; the place stays taken.

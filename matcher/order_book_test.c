@@ -194,11 +194,11 @@ static struct fixture *fixture_open(int keys)
 {
     struct fixture *at = calloc(1, sizeof *at);
     assert_non_null(at);
-    size_t bytes = order_pool_layout(&at->pool, NULL, ORDERS_MAX, LEVELS_MAX);
+    size_t bytes = order_pool_layout(&at->pool, NULL, ORDERS_MAX, LEVELS_MAX, 0);
     at->memory = aligned_alloc(64, bytes);
     assert_non_null(at->memory);
     memset(at->memory, 0, bytes);
-    assert_int_equal(order_pool_layout(&at->pool, at->memory, ORDERS_MAX, LEVELS_MAX), bytes);
+    assert_int_equal(order_pool_layout(&at->pool, at->memory, ORDERS_MAX, LEVELS_MAX, 0), bytes);
     at->random = (uint64_t)keys + 1;
     at->keys = keys;
     return at;

@@ -15,13 +15,13 @@ void book_alone_open(struct book_alone *book, uint32_t instruments, uint32_t ord
                      uint32_t levels_max)
 {
     struct order_pool measured;
-    size_t bytes = order_pool_layout(&measured, NULL, orders_max, levels_max);
+    size_t bytes = order_pool_layout(&measured, NULL, orders_max, levels_max, 0);
     size_t sides = (instruments + 1u) * sizeof book->sides[0];
     memset(book, 0, sizeof *book);
     int result = arena_open(&book->arena, bytes + sides);
     ASSERT(result == 0);
     uint8_t *memory = arena_alloc(&book->arena, bytes, 64);
-    (void)order_pool_layout(&book->pool, memory, orders_max, levels_max);
+    (void)order_pool_layout(&book->pool, memory, orders_max, levels_max, 0);
     book->sides = arena_alloc(&book->arena, sides, 64);
     ASSERT(book->sides != NULL);
 }

@@ -5,8 +5,7 @@
 //
 // What no event tells is derived as the engine does it: which stops a trade's price moves or meets
 // (rulebook 5), and that a triggered order which could still trade at a command's end waits for the
-// continuation. The one thing that cannot be derived: a trailing stop that stayed where it was
-// because the engine's pool of levels was full; until its next event the view has it further on.
+// continuation.
 #include "gateway/common/view_internal.h"
 
 #include <string.h>

@@ -11,14 +11,8 @@ static int64_t stop_after(const struct naive_order *order, int64_t price)
 
 static void move(struct naive_venue *venue, struct naive_order *order, int64_t stop)
 {
-    struct naive_order moved = *order;
-    moved.stop_price = stop;
-    order->state = 0; // out of its level
-    if (naive_level_free(venue, &moved, ORDER_STATE_PENDING_STOP)) {
-        order->stop_price = stop;
-        order->place = ++venue->places;
-    }
-    order->state = ORDER_STATE_PENDING_STOP;
+    order->stop_price = stop;
+    order->place = ++venue->places;
 }
 
 static struct naive_order *next_trailing(struct naive_venue *venue, uint32_t instrument,
