@@ -316,10 +316,36 @@ static inline void maker_settle(struct turn *turn, struct instrument *instrument
         engine->pool.cold[place].filled_notional += notional;
 }
 
-// After a trade of which nothing is quiet; true if the breaker trips.
-static bool trade_aftermath(struct turn *turn, struct instrument *instrument, int64_t price)
+// What the trades of one order do to stops is the same as what its first one and its last one do:
+// its prices go one way, and every stop that follows them follows to the last. Unless levels are so
+// few that one may have to stay where it was.
+static bool stops_may_wait(const struct engine *engine, const struct taker *taker, int64_t price)
 {
-    engine_stops_on_trade(turn->engine, instrument, price);
+    const struct instrument *instrument = taker->instrument;
+    uint32_t trailing = instrument->trailing_count[0] + instrument->trailing_count[1];
+    return taker->stops_told && price <= MONEY_MAX &&
+           trailing <= engine->pool.levels_max - engine->pool.levels_used;
+}
+
+static void stops_tell(struct engine *engine, struct taker *taker)
+{
+    if (taker->stops_due == 0)
+        return;
+    engine_stops_on_trade(engine, taker->instrument, taker->stops_due);
+    taker->stops_due = 0;
+    taker->stops_told = true;
+}
+
+// After a trade of which nothing is quiet; true if the breaker trips.
+static bool trade_aftermath(struct turn *turn, struct taker *taker, int64_t price)
+{
+    struct instrument *instrument = taker->instrument;
+    bool wait = stops_may_wait(turn->engine, taker, price);
+    if (!wait)
+        stops_tell(turn->engine, taker); // what has waited until now
+    taker->stops_due = price;
+    if (!wait)
+        stops_tell(turn->engine, taker);
     if (!price_trips_breaker(instrument, price))
         return false;
     ASSERT(!instrument->state.breaker_tripped);
@@ -352,7 +378,7 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
     if (__builtin_expect((maker->marks & ORDER_MARK_ICEBERG) != 0, 0))
         out->maker_leaves = order_open(&engine->pool, place);
     maker_settle(turn, instrument, place, match.notional);
-    if (__builtin_expect(!quiet, 0) && trade_aftermath(turn, instrument, price))
+    if (__builtin_expect(!quiet, 0) && trade_aftermath(turn, taker, price))
         return CANCEL_BREAKER;
     return 0;
 }
@@ -381,6 +407,7 @@ static uint8_t taker_steps(struct turn *turn, struct taker *taker)
 uint8_t taker_match(struct turn *turn, struct taker *taker)
 {
     uint8_t reason = taker_steps(turn, taker);
+    stops_tell(turn->engine, taker);
     if (taker->place != 0) {
         turn->engine->pool.cold[taker->place].filled_notional += taker->filled_notional;
         taker->filled_notional = 0;
