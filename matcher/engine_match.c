@@ -317,14 +317,11 @@ static inline void maker_settle(struct turn *turn, struct instrument *instrument
 }
 
 // What the trades of one order do to stops is the same as what its first one and its last one do:
-// its prices go one way, and every stop that follows them follows to the last. Unless levels are so
-// few that one may have to stay where it was.
-static bool stops_may_wait(const struct engine *engine, const struct taker *taker, int64_t price)
+// its prices go one way, and every stop that follows them follows to the last. Unless that is
+// beyond where a stop may be.
+static bool stops_may_wait(const struct taker *taker, int64_t price)
 {
-    const struct instrument *instrument = taker->instrument;
-    uint32_t trailing = instrument->trailing_count[0] + instrument->trailing_count[1];
-    return taker->stops_told && price <= MONEY_MAX &&
-           trailing <= engine->pool.levels_max - engine->pool.levels_used;
+    return taker->stops_told && price <= MONEY_MAX;
 }
 
 static void stops_tell(struct engine *engine, struct taker *taker)
@@ -340,7 +337,7 @@ static void stops_tell(struct engine *engine, struct taker *taker)
 static bool trade_aftermath(struct turn *turn, struct taker *taker, int64_t price)
 {
     struct instrument *instrument = taker->instrument;
-    bool wait = stops_may_wait(turn->engine, taker, price);
+    bool wait = stops_may_wait(taker, price);
     if (!wait)
         stops_tell(turn->engine, taker); // what has waited until now
     taker->stops_due = price;
