@@ -256,8 +256,13 @@ export async function fixTerms (suite, venue) {
     await b.report({ ClOrdID: atClose, ExecType: '4', OrdStatus: '4', Text: 'what the auction left' })
     for (const [name, status, sub] of [['halted', 2, '7'], ['volatility_auction', 5, '6'], ['closing_auction', 5, '4'], ['closed', 18, '5'], ['continuous', 17, '3']]) {
       await phase(name)
-      b.client.securityStatus({ id: name, symbol })
-      await b.expect('f', { SecurityStatusReqID: name, SecurityTradingStatus: status, TradingSessionSubID: sub })
+      await eventually(`${name} over FIX`, async () => { // administration may have heard of it a moment earlier
+        const id = nextId()
+        b.client.securityStatus({ id, symbol })
+        const told = await b.expect('f', { SecurityStatusReqID: id })
+        assert.deepEqual([told.SecurityTradingStatus, told.TradingSessionSubID], [status, sub])
+        return true
+      })
     }
     b.client.securityStatus({ id: 'fish', symbol: 'FISH' })
     await b.expect('f', { SecurityStatusReqID: 'fish', SecurityTradingStatus: 20 })
