@@ -107,6 +107,8 @@ static void rejects_fill_in_their_numbers(void **state)
     assert_string_equal(text, "trail offset 0.005 does not fit order type limit");
     reject_text(REJECT_EXPIRE_TIME, 0, 1577836800000000000, TIF_GTD, 2, text, sizeof text);
     assert_string_equal(text, "expire time 2020-01-01T00:00:00Z does not fit time in force gtd");
+    reject_text(REJECT_TICK_TABLE, 0, 500030000, 1, 0, text, sizeof text);
+    assert_string_equal(text, "band 1 of the tick table is refused: 500.03");
     reject_text(REJECT_PHASE, PHASE_CONTINUOUS, PHASE_HALTED, TIF_DAY, 2, text, sizeof text);
     assert_string_equal(text, "the phase halted takes no such order");
     reject_text(REJECT_AMEND_FIELD, 0, 200, 4, 2, text, sizeof text);

@@ -36,7 +36,7 @@ static struct units units_of(uint16_t code)
     case REJECT_NOTIONAL_MIN:
     case REJECT_POST_ONLY_CROSSES:
     case REJECT_TICK_TABLE:
-        return (struct units){CASH, CASH, CASH};
+        return (struct units){CASH, CASH, PLAIN};
     case REJECT_FAT_FINGER_BLOCK:
     case REJECT_FAT_FINGER_CONFIRM:
     case REJECT_NAV_CONFIRM:
