@@ -111,13 +111,20 @@ void engine_deadline_update(struct engine *engine, struct instrument *instrument
         timers_remove(&engine->deadlines, id);
 }
 
+// A halt is lifted by people: the schedule only closes what is halted.
+static uint8_t schedule_allows(const struct instrument *instrument, uint8_t phase)
+{
+    bool halted = instrument->state.phase == PHASE_HALTED;
+    return halted && phase != PHASE_CLOSED ? PHASE_HALTED : phase;
+}
+
 static void schedule_come(struct turn *turn, struct instrument *instrument)
 {
     uint64_t due_ns = instrument->state.schedule_next_ns;
     uint8_t phase = schedule_phase_at(instrument, due_ns);
     instrument->state.schedule_next_ns = engine_schedule_after(instrument, due_ns);
     engine_deadline_update(turn->engine, instrument);
-    engine_phase_change(turn, instrument, phase);
+    engine_phase_change(turn, instrument, schedule_allows(instrument, phase));
 }
 
 static void deadline_come(struct turn *turn, struct instrument *instrument)

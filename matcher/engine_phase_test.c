@@ -360,7 +360,7 @@ static const char *reference(struct venue *venue, int64_t price)
 static const char *rules(struct venue *venue, struct instrument_rules_rec terms)
 {
     terms.instrument = terms.instrument != 0 ? terms.instrument : 1;
-    memcpy(&start(venue, CMD_instrument_rules_set, GATEWAY_ADMIN)->body, &terms, sizeof terms);
+    memcpy(start(venue, CMD_instrument_rules_set, GATEWAY_ADMIN)->body.bytes, &terms, sizeof terms);
     return apply(venue);
 }
 
@@ -402,7 +402,7 @@ static struct instrument_rec terms_of_instrument(void)
 
 static const char *set_terms(struct venue *venue, const struct instrument_rec *terms)
 {
-    memcpy(&start(venue, CMD_instrument_set, GATEWAY_ADMIN)->body, terms, sizeof *terms);
+    memcpy(start(venue, CMD_instrument_set, GATEWAY_ADMIN)->body.bytes, terms, sizeof *terms);
     return apply(venue);
 }
 
@@ -824,6 +824,16 @@ static void a_schedule_runs_over_the_days_of_its_week(void **state)
     assert_true(engine_next_deadline_ns(venue->first.engine) == UINT64_MAX);
 }
 
+static void what_people_halted_the_schedule_only_closes(void **state)
+{
+    struct venue *venue = *state;
+    schedule(venue, 0x7f, 3, day);
+    phase(venue, PHASE_HALTED);
+    assert_string_equal(ticks(venue, 10 * HOUR), "phase 6; done 1, phase 6; done 1");
+    assert_string_equal(ticks(venue, 18 * HOUR), "phase 1; done 1");
+    assert_string_equal(ticks(venue, DAY_MS + 8 * HOUR), "phase 2; done 1");
+}
+
 static void a_venue_that_is_not_open_keeps_its_phases(void **state)
 {
     struct venue *venue = *state;
@@ -1051,6 +1061,7 @@ int main(void)
         TEST(an_indicative_price_is_published_in_its_cadence),
         TEST(a_volatility_auction_begins_and_ends_by_itself),
         TEST(a_schedule_runs_over_the_days_of_its_week),
+        TEST(what_people_halted_the_schedule_only_closes),
         TEST(a_venue_that_is_not_open_keeps_its_phases),
         TEST(a_schedule_that_cannot_be_is_refused),
         TEST(ticks_follow_their_table_and_levels_their_prices),

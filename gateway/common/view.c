@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/digest.h"
 #include "gateway/common/view_internal.h"
 #include "risk/postings.h"
 
@@ -34,6 +35,7 @@ struct view *view_create(const struct boot *boot)
         view->instruments[i].sides[SIDE_SELL - 1].lowest_first = true;
         view->instruments[i].stops[SIDE_BUY - 1].lowest_first = true;
     }
+    map_init(&view->symbols);
     map_init(&view->orders);
     map_init(&view->balances);
     client_ids_init(&view->client_ids);
@@ -58,6 +60,7 @@ void view_destroy(struct view *view)
     free(view->order_entries);
     free(view->balance_entries);
     free(view->done);
+    map_fini(&view->symbols);
     map_fini(&view->orders);
     map_fini(&view->balances);
     client_ids_fini(&view->client_ids);
@@ -131,13 +134,43 @@ static void add_session_account(struct view *view, const struct session_account_
     entry->accounts[entry->account_count++] = record->account;
 }
 
+static uint64_t symbol_key(const char symbol[SYMBOL_BYTES_MAX])
+{
+    uint64_t words[2];
+    memcpy(words, symbol, sizeof words);
+    return digest_mix(digest_mix(DIGEST_PRIME_1, words[0]), words[1]) | 1;
+}
+
+// Two symbols that share a key are told apart where one is looked up.
+static void symbol_add(struct view *view, const struct instrument_rec *terms)
+{
+    uint64_t before = 0;
+    uint64_t key = symbol_key(terms->symbol);
+    if (!map_get(&view->symbols, key, &before) || terms->instrument < before)
+        map_put(&view->symbols, key, terms->instrument);
+}
+
+static void symbols_rebuild(struct view *view)
+{
+    map_clear(&view->symbols);
+    for (uint32_t i = 1; i <= view->instruments_max; i++)
+        if (view->instruments[i].instrument.terms.instrument != 0)
+            symbol_add(view, &view->instruments[i].instrument.terms);
+}
+
 static void set_instrument(struct view *view, const void *record)
 {
     struct instrument_rec terms;
     memcpy(&terms, record, sizeof terms);
     ASSERT(terms.instrument >= 1 && terms.instrument <= view->instruments_max);
     struct view_instrument *instrument = &view->instruments[terms.instrument].instrument;
+    bool renamed = instrument->terms.instrument != 0 &&
+                   memcmp(instrument->terms.symbol, terms.symbol, sizeof terms.symbol) != 0;
     instrument->terms = terms;
+    if (renamed)
+        symbols_rebuild(view);
+    else
+        symbol_add(view, &terms);
     instrument->state.instrument = instrument->rules.instrument = terms.instrument;
     view->instruments[terms.instrument].statistics.token_scale = terms.token_scale;
 }
@@ -506,18 +539,25 @@ const struct view_instrument *view_instrument(const struct view *view, uint32_t 
     return found->terms.instrument != 0 ? found : NULL;
 }
 
+static bool has_symbol(const struct view_instrument *instrument,
+                       const char symbol[SYMBOL_BYTES_MAX])
+{
+    return instrument != NULL && memcmp(instrument->terms.symbol, symbol, SYMBOL_BYTES_MAX) == 0;
+}
+
 const struct view_instrument *view_instrument_by_symbol(const struct view *view, const char *symbol,
                                                         size_t bytes)
 {
     char padded[SYMBOL_BYTES_MAX] = {0};
+    uint64_t first = 0;
     if (bytes == 0 || bytes > sizeof padded)
         return NULL;
     memcpy(padded, symbol, bytes);
-    for (uint32_t i = 1; i <= view->instruments_max; i++) {
-        const struct view_instrument *found = view_instrument(view, i);
-        if (found != NULL && memcmp(found->terms.symbol, padded, sizeof padded) == 0)
-            return found;
-    }
+    if (!map_get(&view->symbols, symbol_key(padded), &first))
+        return NULL;
+    for (uint32_t i = (uint32_t)first; i <= view->instruments_max; i++)
+        if (has_symbol(view_instrument(view, i), padded))
+            return view_instrument(view, i);
     return NULL;
 }
 

@@ -41,7 +41,8 @@ struct view {
     struct session_entry *sessions;
     struct asset_rec *assets;
     struct instrument_entry *instruments;
-    struct map orders; // id -> place
+    struct map symbols; // digest of a symbol -> the lowest instrument that has it
+    struct map orders;  // id -> place
     struct order_entry *order_entries;
     uint32_t order_count, order_capacity, order_free; // free list through `older`
     struct map balances;                              // account << 32 | asset -> 1-based index

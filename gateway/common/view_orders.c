@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "risk/money.h"
 #include "risk/postings.h"
 
 // ---- entries
@@ -257,12 +258,14 @@ static void trailing_follow(struct view *view, struct instrument_entry *instrume
 {
     struct trailing *list = &instrument->trailing[side - 1];
     bool buys = side == SIDE_BUY;
-    if (list->first == 0 || (buys ? price >= list->reach : price <= list->reach))
+    if (list->first == 0 || (buys && price > MONEY_MAX) ||
+        (buys ? price >= list->reach : price <= list->reach))
         return;
     for (uint32_t place = list->first; place != 0; place = entry_at(view, place)->after) {
         const struct view_order *order = &entry_at(view, place)->order;
         int64_t stop = price + (buys ? order->trail_offset : -order->trail_offset);
-        if (stop > 0 && (buys ? stop < order->stop_price : stop > order->stop_price))
+        if (stop > 0 && stop <= MONEY_MAX &&
+            (buys ? stop < order->stop_price : stop > order->stop_price))
             stop_moves(view, place, stop);
     }
     list->reach = price;

@@ -76,7 +76,10 @@ static void schedule_comes(struct naive_venue *venue, uint32_t id)
     struct naive_instrument *instrument = &venue->instruments[id];
     uint64_t at = instrument->state.schedule_next_ns;
     instrument->state.schedule_next_ns = naive_schedule_after(instrument, at);
-    naive_phase_change(venue, id, schedule_phase_at(instrument, at));
+    uint8_t phase = schedule_phase_at(instrument, at);
+    if (instrument->state.phase == PHASE_HALTED && phase != PHASE_CLOSED)
+        phase = PHASE_HALTED;
+    naive_phase_change(venue, id, phase);
 }
 
 static void indicative_comes(struct naive_venue *venue, uint32_t id)
