@@ -221,7 +221,8 @@ static int64_t open_at(const struct bench *bench, uint8_t side, int64_t price)
     int64_t sum = 0;
     for (uint32_t i = 0; i < bench->count; i++) {
         const struct order *order = order_at(&bench->pool, bench->places[i]);
-        if (order->side == side && (side == SIDE_BUY ? order->price >= price : order->price <= price))
+        if (order->side == side &&
+            (side == SIDE_BUY ? order->price >= price : order->price <= price))
             sum += order->leaves + bench->pool.terms[bench->places[i]].hidden;
     }
     return sum;
