@@ -357,10 +357,17 @@ static const char *reference(struct venue *venue, int64_t price)
     return apply(venue);
 }
 
+// Not inlined: gcc 12 at -O3 takes the union for its first member and warns.
+static __attribute__((noinline)) void body_set(struct command *command, const void *body,
+                                               size_t bytes)
+{
+    memcpy(command->body.bytes, body, bytes);
+}
+
 static const char *rules(struct venue *venue, struct instrument_rules_rec terms)
 {
     terms.instrument = terms.instrument != 0 ? terms.instrument : 1;
-    memcpy(start(venue, CMD_instrument_rules_set, GATEWAY_ADMIN)->body.bytes, &terms, sizeof terms);
+    body_set(start(venue, CMD_instrument_rules_set, GATEWAY_ADMIN), &terms, sizeof terms);
     return apply(venue);
 }
 
@@ -402,7 +409,7 @@ static struct instrument_rec terms_of_instrument(void)
 
 static const char *set_terms(struct venue *venue, const struct instrument_rec *terms)
 {
-    memcpy(start(venue, CMD_instrument_set, GATEWAY_ADMIN)->body.bytes, terms, sizeof *terms);
+    body_set(start(venue, CMD_instrument_set, GATEWAY_ADMIN), terms, sizeof *terms);
     return apply(venue);
 }
 
