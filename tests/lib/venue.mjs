@@ -146,14 +146,18 @@ export class Venue extends VenueClient {
     })
   }
 
-  // A server and all of its children: SIGSTOP, SIGCONT.
+  // A server and all of its children: SIGSTOP, SIGCONT. The first one comes first, so that while it is stopped it can
+  // make no child that is missed; a child may end at any moment (a backend whose client has left).
   async signalServer (server, signal) {
     const first = this.servicePid(server)
+    process.kill(first, signal)
     const { stdout } = await execute('ps', ['-e', '-o', 'pid=,ppid='])
     const rows = stdout.trim().split('\n').map(line => line.trim().split(/\s+/).map(Number))
     const pids = [first]
     for (let i = 0; i < pids.length; i++) pids.push(...rows.filter(([, parent]) => parent === pids[i]).map(([pid]) => pid))
-    for (const pid of pids) process.kill(pid, signal)
+    for (const pid of pids.slice(1)) {
+      try { process.kill(pid, signal) } catch (error) { if (error.code !== 'ESRCH') throw error }
+    }
   }
 
   log (name) { return fs.readFileSync(path.join(this.state, 'log', `${name}.log`), 'utf8') }
