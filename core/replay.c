@@ -26,6 +26,7 @@ struct engine_limits replay_limits(const struct config *config)
         .levels_max = (uint32_t)config->limits_levels_max,
         .stops_max = (uint32_t)config->limits_stops_max,
         .trailing_stops_max = (uint32_t)config->limits_trailing_stops_max,
+        .fees_max = (uint32_t)config->limits_fees_max,
         .command_events_max = (uint32_t)config->limits_command_events_max,
     };
 }

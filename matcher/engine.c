@@ -92,6 +92,7 @@ static bool limits_valid(const struct engine_limits *limits)
            within(limits->balances_max, 16, 1u << 27) && within(limits->orders_max, 16, 1u << 27) &&
            within(limits->levels_max, 16, 1u << 26) && within(limits->stops_max, 1, 1u << 25) &&
            within(limits->trailing_stops_max, 1, 1u << 27) &&
+           within(limits->fees_max, 0, 1u << 24) &&
            within(limits->command_events_max, COMMAND_EVENTS_LEAST, 1u << 20);
 }
 

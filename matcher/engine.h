@@ -21,7 +21,7 @@
 #include "schema/rejects.h"
 
 enum {
-    ENGINE_VERSION = 2
+    ENGINE_VERSION = 3
 }; // part of the journal; another version starts a new epoch from a snapshot
 
 struct engine_limits { // every pool of the engine; all checked at start, printed by core and tape
@@ -36,6 +36,7 @@ struct engine_limits { // every pool of the engine; all checked at start, printe
     uint32_t levels_max;
     uint32_t stops_max;          // of orders_max: stops that wait for their trigger or their turn
     uint32_t trailing_stops_max; // of them trailing stops, per instrument and side
+    uint32_t fees_max;           // records of fees
     uint32_t command_events_max;
 };
 

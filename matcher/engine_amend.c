@@ -141,7 +141,7 @@ static bool amend_check(const struct engine *engine, struct amend *amend, struct
                                 .account = account,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended = engine->members[account->member].suspended,
+                                .member_suspended = engine->members[account->member].terms.suspended,
                                 .side = amend->order->side,
                                 .type = amend->cold->type,
                                 .tif = amend->cold->tif,
@@ -235,7 +235,7 @@ static void emit_amended(struct turn *turn, const struct amend *amend, int64_t r
     out->client_id_bytes = amend->body->client_id_bytes;
     out->priority_kept = kept;
     out->price = order->price;
-    client_id_copy_whole(out->client_id, turn);
+    client_id_copy(out->client_id, turn);
     const struct order_terms *terms = terms_of(turn->engine, amend->place);
     if (terms->stop_price != 0 || terms->trail_offset != 0 || terms->display != 0 ||
         terms->expire_ns != 0)
@@ -249,7 +249,8 @@ static void amend_write(const struct turn *turn, const struct amend *amend)
     amend->order->price = amend->price;
     cold->quantity = amend->quantity;
     cold->client_id_bytes = amend->body->client_id_bytes;
-    client_id_copy_whole(cold->client_id, turn);
+    memset(cold->client_id, 0, sizeof cold->client_id);
+    client_id_copy(cold->client_id, turn);
     if ((amend->order->marks & ORDER_MARK_TERMS) == 0)
         return;
     struct order_terms *terms = &turn->engine->pool.terms[amend->place];

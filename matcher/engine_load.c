@@ -96,7 +96,7 @@ static bool load_member(struct engine *engine, const struct member_rec *record)
 {
     if (record->member == 0 || record->member > engine->limits.members_max)
         return false;
-    engine->members[record->member] = *record;
+    engine->members[record->member].terms = *record;
     return true;
 }
 
@@ -108,7 +108,7 @@ static bool load_account(struct engine *engine, const struct account_rec *record
         record->accreditation > ACCREDITATION_INSTITUTIONAL ||
         (record->fee_bps > MONEY_BPS_ONE && record->fee_bps != FEE_BPS_DEFAULT))
         return false;
-    engine->accounts[record->account] = *record;
+    engine->accounts[record->account].terms = *record;
     return true;
 }
 

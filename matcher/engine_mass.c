@@ -74,7 +74,7 @@ static bool account_is_barred(const struct engine *engine, const struct account_
 {
     struct refusal refusal;
     ASSERT(engine_member(engine, account->member) != NULL);
-    return !order_check_person(account, engine->members[account->member].suspended != 0, &refusal);
+    return !order_check_person(account, engine->members[account->member].terms.suspended != 0, &refusal);
 }
 
 static bool is_wanted(const struct engine *engine, const struct wanted *wanted,
@@ -83,7 +83,7 @@ static bool is_wanted(const struct engine *engine, const struct wanted *wanted,
     return (wanted->account == 0 || order->account == wanted->account) &&
            (wanted->instrument == 0 || order->instrument == wanted->instrument) &&
            (wanted->side == 0 || order->side == wanted->side) &&
-           (!wanted->barred || account_is_barred(engine, &engine->accounts[order->account]));
+           (!wanted->barred || account_is_barred(engine, &engine->accounts[order->account].terms));
 }
 
 // False if the command's events are used up, but for one.

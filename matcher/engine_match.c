@@ -38,7 +38,7 @@ static inline void match_value(const struct engine *engine, const struct instrum
                                struct match *match)
 {
     match->notional = instrument_notional(instrument, match->price, match->quantity);
-    uint32_t fee_bps = engine->accounts[match->seller->account].fee_bps;
+    uint32_t fee_bps = engine->accounts[match->seller->account].terms.fee_bps;
     if (fee_bps == FEE_BPS_DEFAULT)
         fee_bps = instrument->terms.fee_bps;
     match->fee = money_fee(match->notional, fee_bps);
@@ -157,7 +157,8 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
 bool taker_meets_itself(const struct engine *engine, const struct taker *taker, uint32_t place)
 {
     const struct order *maker = order_at(&engine->pool, place);
-    if (engine->accounts[maker->account].member != engine->accounts[taker->order->account].member)
+    if (engine->accounts[maker->account].terms.member !=
+        engine->accounts[taker->order->account].terms.member)
         return false;
     if (taker->self_match_id == 0)
         return true;

@@ -43,7 +43,7 @@ static struct order_check check_of(const struct turn *turn, const struct instrum
                                 .account = account,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended = engine->members[account->member].suspended,
+                                .member_suspended = engine->members[account->member].terms.suspended,
                                 .side = body->side,
                                 .type = body->type,
                                 .tif = body->tif,

@@ -316,7 +316,7 @@ void engine_member_set(struct turn *turn)
         turn_reject(turn, &refusal);
         return;
     }
-    engine->members[terms.member] = terms;
+    engine->members[terms.member].terms = terms;
     memcpy(&turn_emit(turn, EVT_member_changed)->body, &terms, sizeof(terms));
     if (terms.suspended)
         engine_cancel_barred(engine, ACCOUNT_VENUE_MAX + 1);
@@ -356,7 +356,7 @@ void engine_account_set(struct turn *turn)
         turn_reject(turn, &refusal);
         return;
     }
-    turn->engine->accounts[terms.account] = terms;
+    turn->engine->accounts[terms.account].terms = terms;
     memcpy(&turn_emit(turn, EVT_account_changed)->body, &terms, sizeof(terms));
     engine_cancel_barred(turn->engine, terms.account);
 }

@@ -88,11 +88,11 @@ static int save_session(const struct engine *engine, const struct saver *saver,
 static int save_people(const struct engine *engine, const struct saver *saver)
 {
     for (uint32_t id = 1; id <= engine->limits.members_max; id++)
-        if (engine->members[id].member != 0)
-            SAVE(saver, member, engine->members[id]);
+        if (engine->members[id].terms.member != 0)
+            SAVE(saver, member, engine->members[id].terms);
     for (uint32_t id = 1; id <= engine->limits.accounts_max; id++)
-        if (engine->accounts[id].account != 0)
-            SAVE(saver, account, engine->accounts[id]);
+        if (engine->accounts[id].terms.account != 0)
+            SAVE(saver, account, engine->accounts[id].terms);
     for (uint32_t id = 1; id <= engine->limits.sessions_max; id++) {
         if (engine->sessions[id].terms.session == 0)
             continue;

@@ -51,12 +51,53 @@ struct instrument {
     uint8_t weekdays;
 };
 
+// Counted per window of the clock (docs/risk.md 3): number of the window, and what it has had.
+struct window {
+    uint64_t number;
+    uint32_t count;
+};
+
+// What a member's or an account's orders and trades amount to. open_* follow from the open orders.
+struct exposure {
+    money_sum open_value; // of all open orders: price * open quantity
+    int64_t traded;       // notionals of traded_day
+    uint64_t traded_day;  // UTC
+    uint32_t open_orders;
+};
+
+enum { INVESTMENT_PERIODS = 13 }; // this twelfth of a year and the 12 before
+
+struct account {
+    _Alignas(64) struct account_rec terms; // terms.account == 0: does not exist
+    bool killed;
+    bool tripped; // by executions_max
+    bool own_fees; // there is a record of fees that names it
+    struct exposure exposure;
+    money_sum open_buys; // of exposure.open_value: buys
+    struct window executions;
+    struct account_state_rec last; // of it last_* : the order that the next one may duplicate
+    struct limits_rec own;         // its limits; own.id == 0: none were set
+    int64_t bought[INVESTMENT_PERIODS]; // by period % INVESTMENT_PERIODS
+    uint64_t bought_period;             // the newest
+};
+
+struct member {
+    struct member_rec terms; // terms.member == 0: does not exist
+    bool killed;
+    struct exposure exposure;
+    struct window messages;
+    struct limits_rec own;
+};
+
 struct session {
     struct session_rec terms; // terms.session == 0: does not exist
     uint32_t accounts_first;  // in session_accounts: terms.account_count ids, ascending
     uint32_t last_session_seq;
     struct order_list orders; // its open orders, ascending by id
     bool open;
+    bool killed;
+    struct window messages;
+    struct limits_rec own;
 };
 
 struct gateway {
@@ -87,8 +128,8 @@ struct engine {
     struct timers dated;        // orders by expire_ns and id
     struct timers deadlines;    // instruments by their earliest deadline
     struct asset_rec *assets;   // arrays of limit + 1; an id of 0 in an entry: does not exist
-    struct member_rec *members;
-    struct account_rec *accounts;
+    struct member *members;
+    struct account *accounts;
     struct session *sessions;
     struct instrument *instruments;
     struct tick_range *tick_ranges;  // TICK_RANGES of each instrument
@@ -135,18 +176,18 @@ static inline struct session *engine_session(const struct engine *engine, uint32
 
 static inline struct account_rec *engine_account(const struct engine *engine, uint32_t id)
 {
-    if (id == 0 || id > engine->limits.accounts_max || engine->accounts[id].account == 0)
+    if (id == 0 || id > engine->limits.accounts_max || engine->accounts[id].terms.account == 0)
         return NULL;
-    ASSERT(engine->accounts[id].account == id);
-    return &engine->accounts[id];
+    ASSERT(engine->accounts[id].terms.account == id);
+    return &engine->accounts[id].terms;
 }
 
 static inline struct member_rec *engine_member(const struct engine *engine, uint32_t id)
 {
-    if (id == 0 || id > engine->limits.members_max || engine->members[id].member == 0)
+    if (id == 0 || id > engine->limits.members_max || engine->members[id].terms.member == 0)
         return NULL;
-    ASSERT(engine->members[id].member == id);
-    return &engine->members[id];
+    ASSERT(engine->members[id].terms.member == id);
+    return &engine->members[id].terms;
 }
 
 static inline struct asset_rec *engine_asset(const struct engine *engine, uint32_t id)
@@ -245,7 +286,7 @@ static inline void client_id_copy(char field[CLIENT_ID_BYTES_MAX], const struct 
 }
 
 // The same of a command whose record reaches at least CLIENT_ID_BYTES_MAX beyond the start of its
-// tail: new orders and amends do. Without a branch over the length.
+// tail: new orders do. Without a branch over the length.
 static inline void client_id_copy_whole(char field[CLIENT_ID_BYTES_MAX], const struct turn *turn)
 {
     const struct command *command = turn->command;

@@ -11,14 +11,14 @@ static void rejects_document(FILE *stream)
     fprintf(stream, "# Reject catalogue\n\nGenerated from `schema/rejects.def`; do not edit. The "
                     "same codes come "
                     "over FIX (tag 58 begins with the name), WebSocket and REST.\n\n"
-                    "| code | name | check | 103 | 102 | HTTP | text | what to do "
-                    "|\n|---|---|---|---|---|---|---|---|\n");
+                    "| code | name | check | 103 | 102 | 380 | HTTP | text | what to do "
+                    "|\n|---|---|---|---|---|---|---|---|---|\n");
     for (uint16_t code = 1; code <= REJECT_CODE_MAX; code++) {
         const struct reject_entry *entry = reject_entry(code);
         if (entry->code == code)
-            fprintf(stream, "| %u | %s | %s | %u | %u | %u | %s | %s |\n", code, entry->name,
-                    entry->check, entry->ord_rej_reason, entry->cxl_rej_reason, entry->http_status,
-                    entry->text, entry->hint);
+            fprintf(stream, "| %u | %s | %s | %u | %u | %u | %u | %s | %s |\n", code, entry->name,
+                    entry->check, entry->ord_rej_reason, entry->cxl_rej_reason,
+                    entry->business_reason, entry->http_status, entry->text, entry->hint);
     }
 }
 

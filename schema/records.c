@@ -161,6 +161,14 @@ size_t command_tail_bytes(const struct command *command)
         uint32_t bands = command->body.tick_table_set.band_count;
         return bands <= TICK_BANDS_MAX ? bands * sizeof(struct tick_band_tail) : SIZE_MAX;
     }
+    case CMD_jurisdictions_set: {
+        uint8_t codes = command->body.jurisdictions_set.code_count;
+        return codes <= JURISDICTIONS_MAX ? codes * sizeof(uint16_t) : SIZE_MAX;
+    }
+    case CMD_propose: {
+        uint16_t bytes = command->body.propose.body_bytes;
+        return bytes <= PROPOSAL_BYTES_MAX ? bytes : SIZE_MAX;
+    }
     case CMD_schedule_set: {
         uint8_t entries = command->body.schedule_set.entry_count;
         return entries <= SCHEDULE_ENTRIES_MAX ? entries * sizeof(struct schedule_entry_tail)

@@ -20,7 +20,7 @@
 #include "schema/records.def"
 
 enum {
-    SCHEMA_VERSION = 2, // of every record below; part of the journal's and the tape's headers
+    SCHEMA_VERSION = 3, // of every record below; part of the journal's and the tape's headers
     SLOT_BYTES = 64,
     COMMAND_SLOTS_MAX = 16,
     COMMAND_BYTES_MAX = SLOT_BYTES * COMMAND_SLOTS_MAX,
@@ -79,6 +79,7 @@ enum engine_work { // what a continue_work goes on with
     WORK_EXPIRE = 1,   // dated orders whose time has come
     WORK_PHASE = 2,    // an instrument on its way to another phase
     WORK_TRIGGERED = 3, // stops that wait for their turn
+    WORK_UNCOVER = 4,   // orders that hold what is not there any more
 };
 enum cancel_reason {
     CANCEL_BY_OWNER = 1,
@@ -96,6 +97,9 @@ enum cancel_reason {
     CANCEL_AUCTION = 13,   // what an auction left of a market, at-open or at-close order
     CANCEL_AMENDED = 14,   // amended to no more than what is filled
     CANCEL_VOLATILITY = 15, // the rest of an immediate order when a volatility auction begins
+    CANCEL_KILLED = 16,     // kill switch
+    CANCEL_BAND = 17,       // the rest of an order that met a price band
+    CANCEL_UNCOVERED = 18,  // what it held is not there any more, or may not be sold: deficit, failed settlement
 };
 enum asset_kind { ASSET_CASH = 1, ASSET_TOKEN = 2 };
 enum token_status { TOKEN_DRAFT = 1, TOKEN_PRIMARY, TOKEN_SECONDARY, TOKEN_PAUSED, TOKEN_MATURED, TOKEN_DELISTED };
@@ -107,10 +111,21 @@ enum accreditation { ACCREDITATION_RETAIL = 1, ACCREDITATION_PROFESSIONAL, ACCRE
 enum fatca_status { FATCA_CLEAR = 1, FATCA_BLOCKED = 2 };
 enum account_flag { ACCOUNT_ACTIVATED = 1, ACCOUNT_HAS_WALLET = 2, ACCOUNT_SUSPENDED = 4, ACCOUNT_NO_LIMITS = 8 };
 enum session_flag { SESSION_CANCEL_ON_DISCONNECT = 1, SESSION_DISABLED = 2, SESSION_MEMBER_SCOPE = 4 };
+enum session_right { RIGHT_TRADE = 1, RIGHT_CANCEL = 2, RIGHT_SEE = 4, RIGHTS_ALL = 7 }; // of a session for one account
+enum { SESSION_ACCOUNT_RIGHTS_SHIFT = 24 }; // session_set: number of an account | rights << 24; no rights named = all
+enum limit_scope { LIMIT_MEMBER = 1, LIMIT_ACCOUNT = 2, LIMIT_SESSION = 3 };
+enum limit_flag { LIMIT_STRICT_CONFIRM = 1, LIMIT_CUMULATIVE_INVESTMENT = 2 };
+enum nav_stale_action { NAV_STALE_IGNORE = 0, NAV_STALE_CONFIRM = 1, NAV_STALE_REFUSE = 2 };
+enum jurisdictions_mode { JURISDICTIONS_ANY = 0, JURISDICTIONS_ONLY = 1, JURISDICTIONS_EXCEPT = 2 };
+enum kill_scope { KILL_ACCOUNT = 1, KILL_MEMBER = 2, KILL_SESSION = 3, KILL_VENUE = 4 };
+enum venue_rule { VENUE_TWO_PERSONS = 1 };
+enum proposal_decision { PROPOSAL_APPROVE = 1, PROPOSAL_WITHDRAW = 2 };
+enum proposal_state { PROPOSAL_OPEN = 1, PROPOSAL_APPROVED = 2, PROPOSAL_WITHDRAWN = 3, PROPOSAL_FAILED = 4 };
 enum venue_account {
     ACCOUNT_OUTSIDE = 1,  // the world: deposits come from it, withdrawals go to it; negative by design
     ACCOUNT_TREASURY = 2, // fees
     ACCOUNT_SUSPENSE = 3, // dust and what is being looked into
+    ACCOUNT_DEFICIT = 4,  // what outside facts took and was not there; negative by the sum of all deficits
     ACCOUNT_VENUE_MAX = 15,
 };
 enum posting_kind {
@@ -118,13 +133,17 @@ enum posting_kind {
     POSTING_WITHDRAWAL = 2, // account -> outside; refused above available - unsettled
     POSTING_CREDIT = 3,     // suspense -> account: manual adjustment
     POSTING_DEBIT = 4,      // account -> suspense: manual adjustment
+    POSTING_TRANSFER = 5,   // account -> counter account; refused as a withdrawal
+    POSTING_CHAIN_IN = 6,   // outside -> account: tokens came on the chain
+    POSTING_CHAIN_OUT = 7,  // account -> outside: tokens have left on the chain; what is not there is a deficit
+    POSTING_COVER = 8,      // account -> deficit: makes good what it lacked
 };
 enum settlement_outcome { SETTLEMENT_SETTLED = 1, SETTLEMENT_FAILED = 2, SETTLEMENT_RETRIED = 3 }; // retried: failed -> unsettled again
 enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_SOURCE_MAX = 15 };
 
 #define FEE_BPS_DEFAULT UINT32_MAX
 
-enum { TICK_BANDS_MAX = 32, SCHEDULE_ENTRIES_MAX = 16 };
+enum { TICK_BANDS_MAX = 32, SCHEDULE_ENTRIES_MAX = 16, JURISDICTIONS_MAX = 32, PROPOSAL_BYTES_MAX = 256 };
 struct tick_band_tail { // tail of tick_table_set
     int64_t from_price;
     int64_t tick;

@@ -9,8 +9,8 @@
 
 #include "schema/words.h"
 
-#define REJECT_ENTRY(code, name, check, ord, cxl, http, text, hint)                                \
-    [code] = {code, #name, check, ord, cxl, http, text, hint},
+#define REJECT_ENTRY(code, name, check, ord, cxl, business, http, text, hint)                      \
+    [code] = {code, #name, check, ord, cxl, business, http, text, hint},
 static const struct reject_entry entries[REJECT_CODE_MAX + 1] = {REJECTS(REJECT_ENTRY)};
 
 const struct reject_entry *reject_entry(uint16_t code)
@@ -20,7 +20,23 @@ const struct reject_entry *reject_entry(uint16_t code)
 }
 
 // What a code's three numbers are, so that people read 12.5 and not 12500000, "gtd" and not 6.
-enum unit { PLAIN, CASH, UNITS, MOMENT, ORDER, TYPE, TIF, PHASE, SCOPE, FIELD, KYC, FATCA };
+enum unit {
+    PLAIN,
+    CASH,
+    UNITS,
+    MOMENT,
+    ORDER,
+    TYPE,
+    TIF,
+    PHASE,
+    SCOPE,
+    FIELD,
+    KYC,
+    FATCA,
+    LIMIT_OF,
+    KILL_OF,
+    INVESTOR
+};
 struct units {
     uint8_t limit, value, argument;
 };
@@ -60,6 +76,19 @@ static struct units units_of(uint16_t code)
         return (struct units){PLAIN, PLAIN, FIELD};
     case REJECT_KYC:
         return (struct units){PLAIN, KYC, PLAIN};
+    case REJECT_ORDER_VALUE_MAX:
+    case REJECT_DAILY_VALUE_MAX:
+        return (struct units){CASH, CASH, LIMIT_OF};
+    case REJECT_OPEN_ORDERS_MAX:
+        return (struct units){PLAIN, PLAIN, LIMIT_OF};
+    case REJECT_KILLED:
+        return (struct units){PLAIN, PLAIN, KILL_OF};
+    case REJECT_INVESTOR_TYPE:
+        return (struct units){PLAIN, INVESTOR, PLAIN};
+    case REJECT_POSITION_MAX:
+        return (struct units){UNITS, UNITS, UNITS};
+    case REJECT_CONCENTRATION:
+        return (struct units){PLAIN, UNITS, UNITS};
     case REJECT_FATCA:
         return (struct units){PLAIN, FATCA, PLAIN};
     case REJECT_QUANTITY_NOT_POSITIVE:
@@ -110,6 +139,9 @@ static const char *word_of(uint8_t unit, int64_t number)
                        : unit == FIELD               ? word_of_amend_field(value)
                        : unit == KYC                 ? word_of_kyc(value)
                        : unit == FATCA               ? word_of_fatca(value)
+                       : unit == LIMIT_OF            ? word_of_limit_scope(value)
+                       : unit == KILL_OF             ? word_of_kill_scope(value)
+                       : unit == INVESTOR            ? word_of_accreditation(value)
                        : unit == ORDER && value == 0 ? "of that client order id"
                                                      : "unknown";
     return strcmp(word, "unknown") != 0 ? word : NULL;

@@ -7,7 +7,7 @@
 
 #include "schema/rejects.def"
 
-#define REJECT_ENUM(code, name, check, ord, cxl, http, text, hint) REJECT_##name = code,
+#define REJECT_ENUM(code, name, check, ord, cxl, business, http, text, hint) REJECT_##name = code,
 enum reject_code { REJECT_NONE = 0, REJECTS(REJECT_ENUM) REJECT_CODE_MAX = 127 };
 
 struct reject_entry {
@@ -16,6 +16,7 @@ struct reject_entry {
     const char *check;        // which check
     uint16_t ord_rej_reason;  // FIX tag 103
     uint16_t cxl_rej_reason;  // FIX tag 102
+    uint16_t business_reason; // FIX tag 380
     uint16_t http_status;
     const char *text;         // with {limit}, {value}, {argument}
     const char *hint;         // what to do about it

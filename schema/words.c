@@ -73,3 +73,27 @@ const char *word_of_fatca(uint8_t fatca)
     static const char *const words[] = {[FATCA_CLEAR] = "clear", [FATCA_BLOCKED] = "blocked"};
     return WORD(words, fatca);
 }
+
+const char *word_of_limit_scope(uint8_t scope)
+{
+    static const char *const words[] = {
+        [LIMIT_MEMBER] = "member", [LIMIT_ACCOUNT] = "account", [LIMIT_SESSION] = "session"};
+    return WORD(words, scope);
+}
+
+const char *word_of_kill_scope(uint8_t scope)
+{
+    static const char *const words[] = {[KILL_ACCOUNT] = "account",
+                                        [KILL_MEMBER] = "member",
+                                        [KILL_SESSION] = "session",
+                                        [KILL_VENUE] = "venue"};
+    return WORD(words, scope);
+}
+
+const char *word_of_accreditation(uint8_t accreditation)
+{
+    static const char *const words[] = {[ACCREDITATION_RETAIL] = "retail",
+                                        [ACCREDITATION_PROFESSIONAL] = "professional",
+                                        [ACCREDITATION_INSTITUTIONAL] = "institutional"};
+    return WORD(words, accreditation);
+}

@@ -12,5 +12,8 @@ const char *word_of_mass_scope(uint8_t scope);  // enum mass_scope
 const char *word_of_amend_field(uint8_t field); // the argument of REJECT_AMEND_FIELD
 const char *word_of_kyc(uint8_t kyc);           // enum kyc_status
 const char *word_of_fatca(uint8_t fatca);       // enum fatca_status
+const char *word_of_limit_scope(uint8_t scope); // enum limit_scope
+const char *word_of_kill_scope(uint8_t scope);  // enum kill_scope
+const char *word_of_accreditation(uint8_t accreditation); // enum accreditation
 
 #endif

@@ -351,8 +351,14 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_ledger_posted:
         view_post(view, event, 0);
         break;
+    case EVT_deficit_changed:
+        view_post(view, event, 0);
+        break;
     case EVT_settlement_booked:
         view_post(view, event, event->body.settlement_booked.instrument);
+        break;
+    case EVT_trade_corrected:
+        view_post(view, event, event->body.trade_corrected.instrument);
         break;
     case EVT_asset_changed:
         set_asset(view, &event->body);
@@ -390,6 +396,13 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_session_closed:
     case EVT_rejected:
     case EVT_member_changed:
+    case EVT_limits_changed:
+    case EVT_instrument_controls_changed:
+    case EVT_jurisdiction_listed:
+    case EVT_fees_changed:
+    case EVT_kill_changed:
+    case EVT_venue_rules_changed:
+    case EVT_proposal_changed:
     case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:
@@ -460,6 +473,18 @@ bool view_load_record(void *context, const struct snapshot_record *record)
         set_schedule_entry(view, &record->body);
         break;
     case REC_member:
+    case REC_limits:
+    case REC_instrument_controls:
+    case REC_jurisdiction:
+    case REC_fees:
+    case REC_kill:
+    case REC_venue_rules:
+    case REC_proposal:
+    case REC_proposal_part:
+    case REC_member_state:
+    case REC_account_state:
+    case REC_investment:
+    case REC_confirm:
     case REC_gateway:
     case REC_reference:
     case REC_pending:

@@ -190,6 +190,12 @@ static const char *cancel_text(uint8_t reason)
         return "amended to no more than what is filled";
     case CANCEL_VOLATILITY:
         return "a volatility auction begins";
+    case CANCEL_KILLED:
+        return "stopped by the kill switch";
+    case CANCEL_BAND:
+        return "the next price is beyond the price band";
+    case CANCEL_UNCOVERED:
+        return "what it held is not there any more, or may not be sold";
     }
     return "cancelled";
 }

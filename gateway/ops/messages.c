@@ -246,6 +246,15 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
     case EVT_instrument_rules_changed:
     case EVT_tick_band:
     case EVT_schedule_entry:
+    case EVT_limits_changed:
+    case EVT_instrument_controls_changed:
+    case EVT_jurisdiction_listed:
+    case EVT_fees_changed:
+    case EVT_kill_changed:
+    case EVT_venue_rules_changed:
+    case EVT_proposal_changed:
+    case EVT_deficit_changed:
+    case EVT_trade_corrected:
     case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:

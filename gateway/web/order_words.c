@@ -49,6 +49,9 @@ static const struct word reasons[] = {
     {"auction", CANCEL_AUCTION},
     {"amended", CANCEL_AMENDED},
     {"volatility", CANCEL_VOLATILITY},
+    {"killed", CANCEL_KILLED},
+    {"band", CANCEL_BAND},
+    {"uncovered", CANCEL_UNCOVERED},
     {NULL, 0},
 };
 static const struct word kinds[] = {

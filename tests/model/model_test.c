@@ -55,9 +55,9 @@ static bool never_rejected(uint16_t code)
 
 static void report_rejects(const struct coverage *coverage)
 {
-#define LINE_REJECT(code, name, check, ord, cxl, http, text, hint)                                 \
+#define LINE_REJECT(code, name, check, ord, cxl, business, http, text, hint)                       \
     line("reject", #name, code, coverage->rejects[code],                                           \
-         !never_rejected(code) && (cramped || code != REJECT_BALANCES_MAX));
+         code <= REJECT_INSTRUMENT_RULES && !never_rejected(code) && (cramped || code != REJECT_BALANCES_MAX));
     REJECTS(LINE_REJECT)
 }
 
@@ -66,7 +66,8 @@ static void report_words(const struct coverage *coverage)
     static const char *const reasons[] = {"",         "by owner",  "IOC",     "disconnect",
                                           "by venue", "suspended", "mass",    "limit",
                                           "breaker",  "FOK",       "minimum", "self-trade",
-                                          "expired",  "auction",   "amended", "volatility"};
+                                          "expired",  "auction",   "amended", "volatility",
+                                          "killed",   "band",      "uncovered"};
     static const char *const tifs[] = {"DAY", "GTC", "at open", "IOC",
                                        "FOK", "",    "GTD",     "at close"};
     static const char *const types[] = {"", "market", "limit", "stop", "stop limit", "trailing"};
