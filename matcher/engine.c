@@ -36,6 +36,7 @@ static void layout_ledger(struct layout *layout, struct ledger *ledger,
     LAYOUT_ARRAY(layout, ledger->balances, limits->balances_max + 1u);
     LAYOUT_ARRAY(layout, ledger->buckets, buckets);
     LAYOUT_ARRAY(layout, ledger->first_of_account, limits->accounts_max + 1u);
+    LAYOUT_ARRAY(layout, ledger->incoming_high, limits->balances_max + 1u);
     ledger->bucket_mask = buckets - 1;
     ledger->balances_max = limits->balances_max;
     ledger->accounts_max = limits->accounts_max;
@@ -69,6 +70,9 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_sums, limits->assets_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->check_incoming, limits->balances_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->check_accounts, limits->accounts_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->check_members, limits->members_max + 1u);
     layout_ledger(&layout, &engine->ledger, limits);
     layout_pool(&layout, &engine->pool, limits);
     return layout.bytes;
@@ -84,7 +88,8 @@ enum { COMMAND_EVENTS_LEAST = TICK_BANDS_MAX + 8 };
 
 static bool limits_valid(const struct engine_limits *limits)
 {
-    return within(limits->accounts_max, ACCOUNT_VENUE_MAX + 1, 1u << 24) &&
+    return within(limits->accounts_max, ACCOUNT_VENUE_MAX + 1,
+                  (1u << SESSION_ACCOUNT_RIGHTS_SHIFT) - 1) &&
            within(limits->members_max, 1, 1u << 24) && within(limits->sessions_max, 1, 1u << 24) &&
            within(limits->session_accounts_max, 1, 1u << 24) &&
            within(limits->assets_max, 2, 1u << 20) &&
@@ -318,6 +323,8 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
         turn.resumes = engine_resume(engine, header);
     engine->sequence = header->sequence;
     engine->time_ns = header->time_ns;
+    if (__builtin_expect(header->time_ns >= engine->calendar_end_ns, 0))
+        engine_calendar_turn(engine);
     turn_client_id(&turn);
     struct refusal refusal;
     if (engine_gateway_admit(&turn, &refusal) && client_id_admit(&turn, &refusal))

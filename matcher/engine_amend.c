@@ -4,6 +4,7 @@
 // Of any other: it is checked like a new order, holds what it needs now, leaves its place and goes
 // to the back of it; in continuous trading an order of the book is matched first. It keeps its id.
 // What is filled is judged on what is open: an amend that crosses a fill in flight loses nothing.
+#include "matcher/engine_exposure.h"
 #include "matcher/engine_taker.h"
 
 enum amend_field { AMEND_PRICE = 2, AMEND_STOP_PRICE = 3, AMEND_DISPLAY = 4 };
@@ -141,7 +142,8 @@ static bool amend_check(const struct engine *engine, struct amend *amend, struct
                                 .account = account,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended = engine->members[account->member].terms.suspended,
+                                .member_suspended =
+                                    engine->members[account->member].terms.suspended,
                                 .side = amend->order->side,
                                 .type = amend->cold->type,
                                 .tif = amend->cold->tif,
@@ -242,10 +244,20 @@ static void emit_amended(struct turn *turn, const struct amend *amend, int64_t r
         emit_terms(turn, order, terms, 0);
 }
 
+// What is open of it, and at what price, becomes what the amend says.
+static void amend_exposure(struct engine *engine, const struct amend *amend)
+{
+    const struct order *order = amend->order;
+    int64_t value_before = instrument_notional(amend->instrument, order->price, amend->open_before);
+    int64_t value = instrument_notional(amend->instrument, amend->price, amend->open);
+    exposure_add(engine, order, value - value_before, amend->open - amend->open_before);
+}
+
 // Prices, quantity, slice and client id; what shows is the caller's.
 static void amend_write(const struct turn *turn, const struct amend *amend)
 {
     struct order_cold *cold = amend->cold;
+    amend_exposure(turn->engine, amend);
     amend->order->price = amend->price;
     cold->quantity = amend->quantity;
     cold->client_id_bytes = amend->body->client_id_bytes;

@@ -3,7 +3,7 @@
 // what is held is what open orders hold; every asset sums to zero; every list, heap and index leads
 // where it should. Slow, asserts.
 #include "matcher/auction.h"
-#include "matcher/engine_state.h"
+#include "matcher/engine_exposure.h"
 
 enum { MARKS_WAITING = ORDER_MARK_STOP | ORDER_MARK_TRIGGERED | ORDER_MARK_CLOSE };
 
@@ -49,6 +49,21 @@ static void check_terms(const struct engine *engine, uint32_t place)
     check_iceberg(&engine->pool, place);
 }
 
+static void check_exposure_add(const struct engine *engine, const struct instrument *instrument,
+                               uint32_t place)
+{
+    const struct order *order = order_at(&engine->pool, place);
+    int64_t open = order_open(&engine->pool, place);
+    int64_t value = instrument_notional(instrument, order->price, open);
+    uint32_t member = engine->accounts[order->account].terms.member;
+    engine->check_accounts[order->account].open[order->side - SIDE_BUY] += value;
+    engine->check_accounts[order->account].orders++;
+    engine->check_members[member].open[0] += value;
+    engine->check_members[member].orders++;
+    if (order->side == SIDE_BUY)
+        engine->check_incoming[order->token_balance] += (uint64_t)open;
+}
+
 // In the container that its marks name, and no other.
 static void check_order(const struct engine *engine, const struct instrument *instrument,
                         uint32_t place, uint8_t waiting)
@@ -62,6 +77,7 @@ static void check_order(const struct engine *engine, const struct instrument *in
     ASSERT(instrument_on_tick(instrument, order->price));
     check_terms(engine, place);
     check_hold(engine, instrument, place);
+    check_exposure_add(engine, instrument, place);
 }
 
 // ---- the containers of an instrument
@@ -229,6 +245,53 @@ static void check_holds(const struct engine *engine)
     ASSERT(engine->check_holds[0] == 0);
 }
 
+// ---- what open orders come to
+// -------------------------------------------------------------------
+
+static void check_exposure_begin(const struct engine *engine)
+{
+    const struct engine_limits *limits = &engine->limits;
+    memset(engine->check_incoming, 0,
+           ((size_t)limits->balances_max + 1) * sizeof(engine->check_incoming[0]));
+    memset(engine->check_accounts, 0,
+           ((size_t)limits->accounts_max + 1) * sizeof(engine->check_accounts[0]));
+    memset(engine->check_members, 0,
+           ((size_t)limits->members_max + 1) * sizeof(engine->check_members[0]));
+}
+
+static void check_accounts(const struct engine *engine)
+{
+    for (uint32_t id = 1; id <= engine->limits.accounts_max; id++) {
+        const struct account *account = &engine->accounts[id];
+        const struct check_party *sums = &engine->check_accounts[id];
+        ASSERT(account->open[0] == sums->open[0] && account->open[1] == sums->open[1]);
+        ASSERT(account->open_orders == sums->orders);
+        ASSERT(account->traded.amount >= 0 && account->bought >= 0);
+        ASSERT(!account->tripped || account->own.executions_max != 0);
+    }
+}
+
+static void check_members(const struct engine *engine)
+{
+    for (uint32_t id = 1; id <= engine->limits.members_max; id++) {
+        const struct member *member = &engine->members[id];
+        ASSERT(member->open_value == engine->check_members[id].open[0]);
+        ASSERT(member->open_orders == engine->check_members[id].orders);
+        ASSERT(member->traded.amount >= 0);
+    }
+}
+
+static void check_incoming(const struct engine *engine)
+{
+    const struct ledger *ledger = &engine->ledger;
+    uint32_t carries = 0;
+    for (uint32_t index = 1; index <= ledger->count; index++) {
+        ASSERT(ledger_at(ledger, index)->incoming == engine->check_incoming[index]);
+        carries += ledger->incoming_high[index];
+    }
+    ASSERT(carries == ledger->incoming_carries);
+}
+
 void engine_check(const struct engine *engine)
 {
     uint32_t orders = 0;
@@ -237,6 +300,7 @@ void engine_check(const struct engine *engine)
     uint32_t stops = 0;
     memset(engine->check_holds, 0,
            ((size_t)engine->limits.balances_max + 1) * sizeof(engine->check_holds[0]));
+    check_exposure_begin(engine);
     for (uint32_t id = 1; id <= engine->limits.instruments_max; id++)
         orders += check_instrument(engine, &engine->instruments[id], &levels, &stops);
     for (uint32_t id = 1; id <= engine->limits.sessions_max; id++)
@@ -247,5 +311,8 @@ void engine_check(const struct engine *engine)
     timers_check(&engine->dated);
     timers_check(&engine->deadlines);
     check_holds(engine);
+    check_accounts(engine);
+    check_members(engine);
+    check_incoming(engine);
     ledger_check(&engine->ledger, engine->check_sums, engine->limits.assets_max);
 }

@@ -3,7 +3,7 @@
 // Loading refuses (false) what cannot belong to a valid state; it trusts nothing that it does not
 // check. What follows from the records (queues, heaps, counts) is made on the way; lists by id are
 // sorted before the first command (engine.c).
-#include "matcher/engine_state.h"
+#include "matcher/engine_exposure.h"
 
 // ---- loading
 // --------------------------------------------------------------------------------------------------
@@ -263,6 +263,7 @@ static bool load_order(struct engine *engine, const struct order_rec *record)
         engine_place_book(engine, instrument, place);
     order_list_append(pool, &engine->sessions[record->session].orders, place);
     instrument->orders_open++;
+    exposure_enter(engine, instrument, order_at(pool, place), record->leaves);
     engine->loaded = true;
     engine->load_place = place;
     engine->load_state = record->state;

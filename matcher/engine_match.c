@@ -9,6 +9,7 @@
 //
 // A resting order's hold always equals price * open / 10^scale (buy) or what is open (sell); it is
 // not stored.
+#include "matcher/engine_exposure.h"
 #include "matcher/engine_taker.h"
 
 // ---- one match, as seen by the ledger
@@ -135,6 +136,9 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     if (!match_fits_seller(engine, &match))
         return SIDE_SELL;
     match_book(engine, &match, instrument->treasury_balance);
+    exposure_less(engine, instrument, buys, quantity);
+    exposure_less(engine, instrument, sells, quantity);
+    exposure_traded(engine, buys->account, sells->account, match.notional);
     if (__builtin_expect(((buys->marks | sells->marks) & ORDER_MARK_ICEBERG) != 0, 0)) {
         engine_order_gather(engine, buyer);
         engine_order_gather(engine, seller);
@@ -181,11 +185,14 @@ static void emit_reduced(struct turn *turn, const struct order *order, int64_t q
     out->reason = CANCEL_SELF_TRADE;
 }
 
+// `entered`: it has a place in the pool.
 static int64_t reduce_release(struct engine *engine, const struct instrument *instrument,
-                              const struct order *order, int64_t quantity)
+                              const struct order *order, int64_t quantity, bool entered)
 {
     int64_t released = order_hold(instrument, order, quantity);
     ledger_release(order_held_balance(engine, order), released);
+    if (entered)
+        exposure_less(engine, instrument, order, quantity);
     return released;
 }
 
@@ -203,7 +210,7 @@ static void maker_reduce(struct turn *turn, struct instrument *instrument, uint3
     maker->leaves -= quantity - of_hidden;
     *total -= quantity;
     ASSERT(maker->leaves > 0);
-    int64_t released = reduce_release(engine, instrument, maker, quantity);
+    int64_t released = reduce_release(engine, instrument, maker, quantity, true);
     emit_reduced(turn, maker, *total, order_open(&engine->pool, place), released);
 }
 
@@ -215,7 +222,8 @@ static void taker_reduce(struct turn *turn, struct taker *taker, int64_t quantit
     taker->order->leaves -= quantity;
     *total -= quantity;
     ASSERT(taker->order->leaves > 0);
-    int64_t released = reduce_release(engine, taker->instrument, taker->order, quantity);
+    int64_t released =
+        reduce_release(engine, taker->instrument, taker->order, quantity, taker->place != 0);
     emit_reduced(turn, taker->order, *total, taker->order->leaves, released);
 }
 
@@ -368,6 +376,10 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
     if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
         return CANCEL_LIMIT;
     match_book(engine, &match, instrument->treasury_balance);
+    exposure_add(engine, maker, -match.notional, -match.quantity);
+    if (__builtin_expect(taker->place != 0, 0))
+        exposure_less(engine, instrument, order, match.quantity);
+    exposure_traded(engine, match.buyer->account, match.seller->account, match.notional);
     maker->leaves -= match.quantity;
     order->leaves -= match.quantity;
     taker->filled_notional += match.notional;
@@ -463,8 +475,10 @@ static void taker_cancel(struct turn *turn, struct taker *taker, uint8_t reason)
     int64_t released = order_hold(taker->instrument, order, order->leaves);
     ledger_release(order_held_balance(engine, order), released);
     emit_cancelled(turn, order, order->leaves, released, reason);
-    if (taker->place != 0)
-        engine_order_forget(engine, taker->instrument, taker->place);
+    if (taker->place == 0)
+        return;
+    exposure_less(engine, taker->instrument, order, order->leaves);
+    engine_order_forget(engine, taker->instrument, taker->place);
 }
 
 static void taker_leave_over(struct turn *turn, struct taker *taker, uint8_t reason)

@@ -7,6 +7,7 @@
 // once never needs one.
 #include <string.h>
 
+#include "matcher/engine_exposure.h"
 #include "matcher/engine_taker.h"
 
 // ---- may it enter?
@@ -43,7 +44,8 @@ static struct order_check check_of(const struct turn *turn, const struct instrum
                                 .account = account,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended = engine->members[account->member].terms.suspended,
+                                .member_suspended =
+                                    engine->members[account->member].terms.suspended,
                                 .side = body->side,
                                 .type = body->type,
                                 .tif = body->tif,
@@ -339,6 +341,7 @@ void taker_enter(struct turn *turn, struct taker *taker)
     client_id_copy_whole(cold->client_id, turn);
     order_list_append(pool, &turn->session->orders, place);
     taker->instrument->orders_open++;
+    exposure_enter(engine, taker->instrument, &taker->own, taker->own.leaves);
     taker->order = &pool->orders[place];
     taker->place = place;
     if (taker->own.marks == 0)
@@ -422,6 +425,7 @@ void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason)
     int64_t open = order_open(&engine->pool, place);
     int64_t released = order_hold(instrument, order, open);
     ledger_release(order_held_balance(engine, order), released);
+    exposure_less(engine, instrument, order, open);
     emit_cancelled(turn, order, open, released, reason);
     engine_order_end(engine, instrument, place);
     if (in_book && instrument->state.phase != PHASE_CONTINUOUS)

@@ -76,6 +76,12 @@ void engine_order_requeued(struct engine *engine, uint32_t place);
 void engine_order_show(struct engine *engine, uint32_t place);
 void engine_order_gather(struct engine *engine, uint32_t place);
 
+// ---- engine_exposure.c
+// --------------------------------------------------------------------------------
+//
+// The time is in another day or period than before: day, period and their end are set.
+void engine_calendar_turn(struct engine *engine);
+
 // ---- engine_order.c
 // --------------------------------------------------------------------------------
 //

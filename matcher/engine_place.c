@@ -7,7 +7,7 @@
 // is all of it.
 #include <string.h>
 
-#include "matcher/engine_state.h"
+#include "matcher/engine_exposure.h"
 
 enum { MARKS_WAITING = ORDER_MARK_STOP | ORDER_MARK_TRIGGERED | ORDER_MARK_CLOSE };
 
@@ -166,6 +166,7 @@ void engine_order_forget(struct engine *engine, struct instrument *instrument, u
     const struct order *order = order_at(&engine->pool, place);
     ASSERT(instrument->orders_open > 0);
     instrument->orders_open--;
+    exposure_leave(engine, order);
     if (__builtin_expect((order->marks & ORDER_MARK_DATED) != 0, 0))
         engine_dated_remove(engine, place);
     order_list_remove(&engine->pool, &engine->sessions[order->session].orders, place);

@@ -10,6 +10,7 @@
 #include "risk/ledger.h"
 #include "risk/money.h"
 #include "risk/order_check.h"
+#include "risk/party.h"
 #include "risk/ticks.h"
 
 enum { TICK_RANGES = TICK_BANDS_MAX + 1 }; // below the first band the instrument's own tick holds
@@ -51,53 +52,16 @@ struct instrument {
     uint8_t weekdays;
 };
 
-// Counted per window of the clock (docs/risk.md 3): number of the window, and what it has had.
-struct window {
-    uint64_t number;
-    uint32_t count;
-};
-
-// What a member's or an account's orders and trades amount to. open_* follow from the open orders.
-struct exposure {
-    money_sum open_value; // of all open orders: price * open quantity
-    int64_t traded;       // notionals of traded_day
-    uint64_t traded_day;  // UTC
-    uint32_t open_orders;
-};
-
-enum { INVESTMENT_PERIODS = 13 }; // this twelfth of a year and the 12 before
-
-struct account {
-    _Alignas(64) struct account_rec terms; // terms.account == 0: does not exist
-    bool killed;
-    bool tripped; // by executions_max
-    bool own_fees; // there is a record of fees that names it
-    struct exposure exposure;
-    money_sum open_buys; // of exposure.open_value: buys
-    struct window executions;
-    struct account_state_rec last; // of it last_* : the order that the next one may duplicate
-    struct limits_rec own;         // its limits; own.id == 0: none were set
-    int64_t bought[INVESTMENT_PERIODS]; // by period % INVESTMENT_PERIODS
-    uint64_t bought_period;             // the newest
-};
-
-struct member {
-    struct member_rec terms; // terms.member == 0: does not exist
-    bool killed;
-    struct exposure exposure;
-    struct window messages;
-    struct limits_rec own;
-};
-
 struct session {
-    struct session_rec terms; // terms.session == 0: does not exist
-    uint32_t accounts_first;  // in session_accounts: terms.account_count ids, ascending
+    _Alignas(64) struct session_rec terms; // terms.session == 0: does not exist
+    uint32_t accounts_first; // in session_accounts: terms.account_count of them, ascending
     uint32_t last_session_seq;
     struct order_list orders; // its open orders, ascending by id
     bool open;
     bool killed;
+    bool throttled; // own.messages_max is set
     struct window messages;
-    struct limits_rec own;
+    _Alignas(64) struct limits_rec own; // own.id == 0: none were set
 };
 
 struct gateway {
@@ -111,10 +75,18 @@ struct reference { // the last one booked of a source
     uint64_t hash;
 };
 
+struct check_party { // what the open orders of an account or member come to
+    money_sum open[2];
+    uint32_t orders;
+};
+
 struct engine {
     struct engine_limits limits;
     uint64_t sequence;
     uint64_t time_ns;
+    uint64_t calendar_end_ns; // from then on day and period are others; 0 = they are not known yet
+    uint32_t day;             // of time_ns, UTC
+    uint32_t period;          // of time_ns: twelfth of a year
     uint8_t venue_state;
     bool loaded;         // a snapshot's orders are in, the lists by id not sorted yet
     bool load_waits;     // load_place is in no container: its terms must follow
@@ -134,12 +106,17 @@ struct engine {
     struct instrument *instruments;
     struct tick_range *tick_ranges;  // TICK_RANGES of each instrument
     struct schedule_slot *schedules; // SCHEDULE_ENTRIES_MAX of each instrument
-    uint32_t *session_accounts;      // gathered: no gaps, in an order that shows nowhere
+    // id | rights << SESSION_ACCOUNT_RIGHTS_SHIFT. Gathered: no gaps, in an order that shows
+    // nowhere.
+    uint32_t *session_accounts;
     uint32_t session_accounts_used;
     struct ledger ledger;
     struct order_pool pool;
-    money_sum *check_sums; // scratch of engine_check
-    int64_t *check_holds;  // scratch of engine_check
+    money_sum *check_sums; // scratch of engine_check, from here on
+    int64_t *check_holds;
+    uint64_t *check_incoming;
+    struct check_party *check_accounts;
+    struct check_party *check_members;
 };
 
 // One command being applied.

@@ -9,6 +9,7 @@
 // Between quiet_low and quiet_high a trade does none of this, and is neither volatile nor trips the
 // breaker. The bounds may be narrower than they must be, never wider: what is added narrows them,
 // and a trade outside computes them afresh.
+#include "matcher/engine_exposure.h"
 #include "matcher/engine_taker.h"
 
 enum { TRIGGER_EVENTS = 8 }; // must be free for the next order of the queue
@@ -182,6 +183,8 @@ static int64_t triggered_price(struct engine *engine, const struct instrument *i
         !money_notional(&notional, price, order->leaves, instrument->terms.token_scale))
         return 0;
     int64_t before = order_hold(instrument, order, order->leaves);
+    int64_t value_before = instrument_notional(instrument, order->price, order->leaves);
+    exposure_add(engine, order, notional - value_before, 0);
     order->price = price;
     int64_t released = before - order_hold(instrument, order, order->leaves);
     ledger_release(order_held_balance(engine, order), released);

@@ -45,6 +45,14 @@ uint32_t ledger_open(struct ledger *ledger, uint32_t account, uint32_t asset)
     return index;
 }
 
+void ledger_incoming_carry(struct ledger *ledger, uint32_t index, int carry)
+{
+    ASSERT(index != 0 && index <= ledger->count);
+    ASSERT(carry == 1 || (carry == -1 && ledger->incoming_high[index] > 0));
+    ledger->incoming_high[index] += (uint32_t)carry;
+    ledger->incoming_carries += (uint32_t)carry;
+}
+
 bool ledger_transfer(struct balance *from, struct balance *to, int64_t amount)
 {
     ASSERT(from != to && from->asset == to->asset);

@@ -30,6 +30,8 @@ struct balance {
     int64_t held;
     int64_t unsettled;
     int64_t blocked;
+    int64_t deficit;
+    uint64_t incoming; // of a token: what open buys may bring; modulo 2^64, see ledger_incoming
     uint32_t account;
     uint32_t asset;
     uint32_t next_of_account; // with the next higher asset; 0 = none
@@ -41,6 +43,8 @@ struct ledger {
     struct balance *balances;   // balances_max + 1, entry 0 is not used
     uint32_t *buckets;          // bucket_mask + 1
     uint32_t *first_of_account; // accounts_max + 1
+    uint32_t *incoming_high;    // balances_max + 1: the high words of incoming
+    uint32_t incoming_carries;  // the sum of these
     uint32_t bucket_mask;
     uint32_t balances_max;
     uint32_t accounts_max;
@@ -127,6 +131,27 @@ static inline void ledger_receive(struct balance *balance, int64_t amount, int64
     ASSERT(balance->unsettled <= LEDGER_COUNTER_MAX - unsettled);
     balance->available += amount;
     balance->unsettled += unsettled;
+}
+
+// The high word of what open buys may bring changes: a rare carry.
+void ledger_incoming_carry(struct ledger *ledger, uint32_t index, int carry);
+
+// Open buys may bring so much more (negative: less) to this balance. Many orders at low prices may
+// together name more units than 64 bits can count.
+static inline void ledger_incoming_add(struct ledger *ledger, uint32_t index, int64_t quantity)
+{
+    struct balance *balance = ledger_at(ledger, index);
+    uint64_t before = balance->incoming;
+    balance->incoming = before + (uint64_t)quantity;
+    int carry = (balance->incoming < before) - (quantity < 0);
+    if (__builtin_expect(carry != 0, 0))
+        ledger_incoming_carry(ledger, index, carry);
+}
+
+static inline money_sum ledger_incoming(const struct ledger *ledger, uint32_t index)
+{
+    money_sum high = ledger->incoming_carries != 0 ? ledger->incoming_high[index] : 0;
+    return (high << 64) + ledger_at(ledger, index)->incoming;
 }
 
 // available of `from` -> available of `to`. False, with nothing changed, if `from` would fall below

@@ -1,0 +1,122 @@
+// Parties: members and accounts as checks see them: what they may, their limits, and what their
+// orders and trades amount to (docs/risk.md 3). The engine keeps them; checks only read.
+//
+// The first cache line of each has what every order touches, the second of an account what every
+// trade touches besides; the rest is read only where a limit is set. `limited`, `throttled` and
+// `flags` follow from `own`.
+#ifndef LONJA_RISK_PARTY_H
+#define LONJA_RISK_PARTY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "risk/money.h"
+#include "schema/records.h"
+
+#define PARTY_DAY_NS    ((uint64_t)86400 * 1000000000)
+#define PARTY_PERIOD_NS ((uint64_t)2629746 * 1000000000) // a twelfth of a year
+#define PARTY_MS_NS     ((uint64_t)1000000)
+
+// Counts what comes in windows that stand on multiples of their length.
+struct window {
+    uint64_t start_ns;
+    uint32_t count; // 0: nothing was counted since the limit was set, and start_ns is 0
+};
+
+// Notionals of trades on one UTC day; saturates.
+struct traded {
+    int64_t amount;
+    uint32_t day;
+};
+
+struct last_order { // what the next one may duplicate; order == 0: none is remembered
+    uint64_t order;
+    uint64_t time_ns;
+    int64_t price;
+    int64_t quantity;
+    int64_t stop_price;
+    uint32_t instrument;
+    uint8_t side;
+    uint8_t type;
+    uint8_t tif;
+};
+
+enum { INVESTMENT_PERIODS = 13 }; // this twelfth of a year and the 12 before
+
+struct account {
+    _Alignas(64) struct account_rec terms; // terms.account == 0: does not exist
+    bool killed;
+    bool tripped;  // by executions_max
+    bool own_fees; // there is a record of fees that names it
+    bool limited;  // by any of `own`
+    uint32_t open_orders;
+    money_sum open[2]; // values of its open buys and sells: price * open quantity
+
+    struct traded traded;
+    int64_t bought; // notionals of its buys in bought_period; saturates
+    uint32_t bought_period;
+    struct window executions;
+
+    _Alignas(64) struct limits_rec own; // own.id == 0: none were set
+    _Alignas(64) struct last_order last;
+    int64_t bought_at[INVESTMENT_PERIODS]; // of the periods before, by period % INVESTMENT_PERIODS
+};
+_Static_assert(offsetof(struct account, traded) == 64, "an order touches one line");
+_Static_assert(offsetof(struct account, own) == 128, "a trade touches two");
+
+struct member {
+    _Alignas(64) struct member_rec terms; // terms.member == 0: does not exist
+    bool killed;
+    bool limited;   // its orders
+    bool throttled; // its messages
+    uint8_t flags;  // own.flags
+    uint32_t open_orders;
+    money_sum open_value; // of all open orders of its accounts
+    struct traded traded;
+    struct window messages;
+
+    _Alignas(64) struct limits_rec own;
+};
+_Static_assert(sizeof(struct member) == 128, "an order touches one line");
+
+static inline int64_t party_add(int64_t sum, int64_t amount)
+{
+    int64_t out = 0;
+    ASSERT(sum >= 0 && amount >= 0);
+    return __builtin_add_overflow(sum, amount, &out) ? INT64_MAX : out;
+}
+
+static inline void traded_add(struct traded *traded, uint32_t day, int64_t notional)
+{
+    if (traded->day != day)
+        *traded = (struct traded){.day = day};
+    traded->amount = party_add(traded->amount, notional);
+}
+
+static inline int64_t traded_on(const struct traded *traded, uint32_t day)
+{
+    return traded->day == day ? traded->amount : 0;
+}
+
+// The window that the time is in; what it has had.
+static inline uint32_t window_turn(struct window *window, uint64_t time_ns, uint32_t length_ms)
+{
+    uint64_t length_ns = length_ms * PARTY_MS_NS;
+    ASSERT(length_ms != 0 && time_ns >= window->start_ns);
+    if (time_ns - window->start_ns >= length_ns)
+        *window = (struct window){.start_ns = time_ns - time_ns % length_ns};
+    return window->count;
+}
+
+// `bought` begins a later period: what it was moves into the past.
+void party_period(struct account *account, uint32_t period);
+// What was bought in this period and the 12 before.
+money_sum party_bought(const struct account *account, uint32_t period);
+
+// The limits of an account, of a member: *own with what follows from it.
+void party_limit_account(struct account *account, const struct limits_rec *own);
+void party_limit_member(struct member *member, const struct limits_rec *own);
+
+#endif
