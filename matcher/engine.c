@@ -68,6 +68,7 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->dated.heap, limits->orders_max + 1u);
     LAYOUT_ARRAY(&layout, engine->deadlines.heap, limits->instruments_max + 1u);
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->confirms, 1);
     LAYOUT_ARRAY(&layout, engine->check_sums, limits->assets_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_incoming, limits->balances_max + 1u);
@@ -126,6 +127,8 @@ struct engine *engine_init(void *memory, const struct engine_limits *limits)
     size_t bytes = layout_engine(engine, memory, limits);
     ASSERT(bytes == engine_bytes(limits));
     init_timers(engine);
+    engine->check_venue =
+        (struct check_venue){.ledger = &engine->ledger, .confirms = engine->confirms};
     engine->venue_state = VENUE_CANCEL_ONLY;
     return engine;
 }
@@ -246,6 +249,9 @@ static engine_handler *const handlers[CMD_COUNT] = {
     [CMD_instrument_rules_set] = engine_instrument_rules_set,
     [CMD_tick_table_set] = engine_tick_table_set,
     [CMD_schedule_set] = engine_schedule_set,
+    [CMD_limits_set] = engine_limits_set,
+    [CMD_instrument_controls_set] = engine_instrument_controls_set,
+    [CMD_jurisdictions_set] = engine_jurisdictions_set,
     [CMD_ledger_post] = engine_ledger_post,
     [CMD_settlement_result] = engine_settlement_result,
 };

@@ -89,7 +89,7 @@ static bool amend_admit(const struct turn *turn, struct amend *amend, struct ref
     const struct engine *engine = turn->engine;
     const struct order_amend_cmd *body = amend->body;
     const uint8_t flags = ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV;
-    if (!engine_order_admit(turn, body->order, body->account, &amend->place, refusal))
+    if (!engine_order_admit(turn, body->order, body->account, RIGHT_TRADE, &amend->place, refusal))
         return false;
     if (engine->venue_state != VENUE_OPEN)
         return refuse(refusal, REJECT_VENUE_CANCEL_ONLY, 0, engine->venue_state, 0);
@@ -130,33 +130,42 @@ static bool in_book(const struct order *order)
 }
 
 // E6 to E8. A stop order's price follows its stop price.
-static bool amend_check(const struct engine *engine, struct amend *amend, struct refusal *refusal)
+static bool amend_check(struct engine *engine, struct amend *amend, struct refusal *refusal)
 {
     const struct order_amend_cmd *body = amend->body;
     const struct instrument *instrument = amend->instrument;
-    const struct account_rec *account = engine_account(engine, amend->order->account);
-    ASSERT(account != NULL);
-    struct order_check check = {.terms = &instrument->terms,
-                                .state = &instrument->state,
-                                .rules = &instrument->rules,
-                                .account = account,
-                                .lot = &instrument->lot,
-                                .ticks = instrument_ticks(instrument),
-                                .member_suspended =
-                                    engine->members[account->member].terms.suspended,
-                                .side = amend->order->side,
-                                .type = amend->cold->type,
-                                .tif = amend->cold->tif,
-                                .flags = body->flags,
-                                .price = amend->price,
-                                .quantity = amend->open,
-                                .stop_price = amend->stop_price};
+    const struct order *order = amend->order;
+    const struct account *account = &engine->accounts[order->account];
+    struct order_check check = {
+        .terms = &instrument->terms,
+        .state = &instrument->state,
+        .rules = &instrument->rules,
+        .controls = &instrument->controls,
+        .jurisdictions = &instrument->jurisdictions,
+        .account = account,
+        .member = &engine->members[account->terms.member],
+        .venue = &engine->check_venue,
+        .lot = &instrument->lot,
+        .ticks = instrument_ticks(instrument),
+        .side = order->side,
+        .type = amend->cold->type,
+        .tif = amend->cold->tif,
+        .flags = body->flags,
+        .price = amend->price,
+        .quantity = amend->open,
+        .time_ns = engine->time_ns,
+        .confirm_ref = body->confirm_ref,
+        .quantity_before = amend->open_before,
+        .value_before = instrument_notional(instrument, order->price, amend->open_before),
+        .stop_price = amend->stop_price};
     const struct order_check_amend named = {
         .quantity_up = amend->quantity > amend->cold->quantity ? amend->quantity : 0,
         .price_given = body->price != 0,
         .stop_price_given = body->stop_price != 0};
-    if (!order_check_amend(&check, &named, refusal))
+    if (!order_check_amend(&check, &named, refusal)) {
+        engine_confirm_remember(engine, &check, refusal);
         return false;
+    }
     amend->price = check.price;
     return true;
 }
@@ -340,7 +349,7 @@ static void amend_to_back(struct turn *turn, const struct amend *amend)
     amend_replace(turn, amend, marks);
 }
 
-static bool amend_moves_admit(const struct engine *engine, struct amend *amend,
+static bool amend_moves_admit(struct engine *engine, struct amend *amend,
                               struct refusal *refusal)
 {
     return amend_check(engine, amend, refusal) && amend_level(engine, amend, refusal) &&

@@ -13,18 +13,18 @@ void engine_calendar_turn(struct engine *engine)
     uint64_t day_end_ns = end_ns(day, PARTY_DAY_NS);
     uint64_t period_end_ns = end_ns(period, PARTY_PERIOD_NS);
     ASSERT(day <= UINT32_MAX && period <= UINT32_MAX);
-    engine->day = (uint32_t)day;
-    engine->period = (uint32_t)period;
+    engine->check_venue.day = (uint32_t)day;
+    engine->check_venue.period = (uint32_t)period;
     engine->calendar_end_ns = day_end_ns < period_end_ns ? day_end_ns : period_end_ns;
 }
 
-// When the account is tripped nothing is counted any more: only its limits, set again, end that.
+// When an account is tripped nothing is counted any more: only its limits, set again, end that.
 void exposure_executed(struct engine *engine, struct account *account)
 {
     const struct limits_rec *own = &account->own;
-    ASSERT(own->executions_max != 0 && own->executions_ms != 0);
-    if (account->tripped)
+    if (own->executions_max == 0 || account->tripped)
         return;
+    ASSERT(own->executions_ms != 0);
     (void)window_turn(&account->executions, engine->time_ns, own->executions_ms);
     account->executions.count++;
     account->tripped = account->executions.count >= own->executions_max;

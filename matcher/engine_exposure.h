@@ -7,7 +7,7 @@
 
 #include "matcher/engine_state.h"
 
-// A trade was one too many for the account's executions, or may be.
+// The account has traded: counts it, where that is limited.
 void exposure_executed(struct engine *engine, struct account *account);
 
 static inline struct member *exposure_member(const struct engine *engine,
@@ -61,27 +61,32 @@ static inline void exposure_leave(struct engine *engine, const struct order *ord
     member->open_orders--;
 }
 
-static inline void exposure_party_traded(struct engine *engine, struct account *account,
-                                         int64_t notional)
-{
-    traded_add(&account->traded, engine->day, notional);
-    traded_add(&exposure_member(engine, account)->traded, engine->day, notional);
-    if (__builtin_expect(account->limited, 0) && account->own.executions_max != 0)
-        exposure_executed(engine, account);
-}
-
-// Both accounts of a trade have traded. An account without investment limits counts no buys.
-static inline void exposure_traded(struct engine *engine, uint32_t buyer, uint32_t seller,
+static inline void exposure_bought(const struct engine *engine, struct account *account,
                                    int64_t notional)
 {
-    struct account *buys = &engine->accounts[buyer];
-    exposure_party_traded(engine, buys, notional);
-    exposure_party_traded(engine, &engine->accounts[seller], notional);
-    if ((buys->terms.flags & ACCOUNT_NO_LIMITS) != 0)
+    if ((account->terms.flags & ACCOUNT_NO_LIMITS) != 0) // it counts no buys
         return;
-    if (__builtin_expect(buys->bought_period != engine->period, 0))
-        party_period(buys, engine->period);
-    buys->bought = party_add(buys->bought, notional);
+    if (__builtin_expect(account->bought_period != engine->check_venue.period, 0))
+        party_period(account, engine->check_venue.period);
+    account->bought = party_add(account->bought, notional);
+}
+
+// Both accounts of a trade have traded, each for itself and for its member.
+static inline void exposure_traded(struct engine *engine, struct account *buyer,
+                                   struct account *seller, int64_t notional)
+{
+    struct member *buys = exposure_member(engine, buyer);
+    struct member *sells = exposure_member(engine, seller);
+    const uint32_t day = engine->check_venue.day;
+    traded_add(&buyer->traded, day, notional);
+    traded_add(&seller->traded, day, notional);
+    traded_add(&buys->traded, day, notional);
+    traded_add(&sells->traded, day, notional);
+    exposure_bought(engine, buyer, notional);
+    if (__builtin_expect(buyer->limited | seller->limited, 0)) {
+        exposure_executed(engine, buyer);
+        exposure_executed(engine, seller);
+    }
 }
 
 #endif

@@ -4,6 +4,7 @@
 // check. What follows from the records (queues, heaps, counts) is made on the way; lists by id are
 // sorted before the first command (engine.c).
 #include "matcher/engine_exposure.h"
+#include "matcher/engine_saver.h"
 
 // ---- loading
 // --------------------------------------------------------------------------------------------------
@@ -58,6 +59,17 @@ static bool load_instrument_rules(struct engine *engine, const struct instrument
     if (instrument == NULL || record->order_quantity_min < 0 || record->order_notional_min < 0)
         return false;
     instrument->rules = *record;
+    return true;
+}
+
+static bool load_instrument_controls(struct engine *engine,
+                                     const struct instrument_controls_rec *record)
+{
+    struct instrument *instrument = engine_instrument(engine, record->instrument);
+    struct refusal refusal;
+    if (instrument == NULL || !engine_controls_fit(record, &refusal))
+        return false;
+    instrument->controls = *record;
     return true;
 }
 
@@ -135,9 +147,10 @@ static bool load_session_account(struct engine *engine, const struct session_acc
     if (at >= session->terms.account_count)
         return false;
     uint32_t *accounts = &engine->session_accounts[session->accounts_first];
-    if (at > 0 && accounts[at - 1] >= record->account)
+    if ((at > 0 && (accounts[at - 1] & ACCOUNT_MASK) >= record->account) || record->rights == 0 ||
+        record->rights > RIGHTS_ALL)
         return false;
-    accounts[at] = record->account;
+    accounts[at] = record->account | (uint32_t)record->rights << SESSION_ACCOUNT_RIGHTS_SHIFT;
     engine->session_accounts_used++;
     return true;
 }
@@ -150,7 +163,8 @@ static bool load_session_state(struct engine *engine, const struct session_state
         return false;
     session->last_session_seq = record->last_session_seq;
     session->open = record->open != 0;
-    return true;
+    return load_window(&session->messages, record->messages_window, record->messages,
+                       session->own.messages_max, session->own.messages_ms, engine->time_ns);
 }
 
 static bool load_gateway(struct engine *engine, const struct gateway_rec *record)
@@ -421,15 +435,22 @@ bool engine_load(struct engine *engine, const struct snapshot_record *record)
         LOAD(instrument);
         LOAD(instrument_state);
         LOAD(instrument_rules);
+        LOAD(instrument_controls);
+        LOAD(jurisdiction);
         LOAD(tick_band);
         LOAD(schedule_entry);
+        LOAD(limits);
         LOAD(member);
+        LOAD(member_state);
         LOAD(account);
+        LOAD(account_state);
+        LOAD(investment);
         LOAD(session);
         LOAD(session_account);
         LOAD(session_state);
         LOAD(gateway);
         LOAD(reference);
+        LOAD(confirm);
         LOAD(balance);
         LOAD(order);
         LOAD(order_terms);

@@ -36,10 +36,10 @@ static bool mass_account_admit(const struct turn *turn, struct refusal *refusal)
     if (body->scope == SCOPE_VENUE)
         return account != NULL || refuse(refusal, REJECT_UNKNOWN_ACCOUNT, 0, body->account, 0);
     const struct session *session = engine_session(engine, turn->command->header.session);
-    bool fits = body->scope == SCOPE_MEMBER
-                    ? account != NULL && account->member == session->terms.member
-                    : engine_session_has_account(engine, session, body->account);
-    return fits || refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, body->account, 0);
+    if (body->scope == SCOPE_SESSION)
+        return engine_right_admit(turn, body->account, RIGHT_CANCEL, refusal);
+    return (account != NULL && account->member == session->terms.member) ||
+           refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, body->account, 0);
 }
 
 static bool mass_cancel_admit(const struct turn *turn, struct refusal *refusal)
@@ -227,11 +227,10 @@ static bool status_all_admit(const struct turn *turn, struct refusal *refusal)
 {
     const struct order_status_cmd *body = &turn->command->body.order_status;
     const struct engine *engine = turn->engine;
-    if (!engine_session_admit(turn, refusal))
+    if (!engine_session_admit(turn, refusal) || !engine_throttle(turn, refusal))
         return false;
-    const struct session *session = engine_session(engine, turn->command->header.session);
-    if (body->account != 0 && !engine_session_has_account(engine, session, body->account))
-        return refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, body->account, 0);
+    if (body->account != 0 && !engine_right_admit(turn, body->account, RIGHT_SEE, refusal))
+        return false;
     if (body->side > SIDE_SELL)
         return refuse(refusal, REJECT_SIDE, 0, body->side, 0);
     if (body->instrument != 0 && engine_instrument(engine, body->instrument) == NULL)
@@ -284,7 +283,7 @@ void engine_order_status(struct turn *turn)
     struct refusal refusal;
     uint32_t place = 0;
     if (body->order != 0) {
-        if (engine_order_admit(turn, body->order, body->account, &place, &refusal))
+        if (engine_order_admit(turn, body->order, body->account, RIGHT_SEE, &place, &refusal))
             emit_status(turn, place);
         else
             turn_reject(turn, &refusal);

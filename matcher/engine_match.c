@@ -138,7 +138,8 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     match_book(engine, &match, instrument->treasury_balance);
     exposure_less(engine, instrument, buys, quantity);
     exposure_less(engine, instrument, sells, quantity);
-    exposure_traded(engine, buys->account, sells->account, match.notional);
+    exposure_traded(engine, &engine->accounts[buys->account], &engine->accounts[sells->account],
+                    match.notional);
     if (__builtin_expect(((buys->marks | sells->marks) & ORDER_MARK_ICEBERG) != 0, 0)) {
         engine_order_gather(engine, buyer);
         engine_order_gather(engine, seller);
@@ -379,7 +380,8 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
     exposure_add(engine, maker, -match.notional, -match.quantity);
     if (__builtin_expect(taker->place != 0, 0))
         exposure_less(engine, instrument, order, match.quantity);
-    exposure_traded(engine, match.buyer->account, match.seller->account, match.notional);
+    exposure_traded(engine, &engine->accounts[match.buyer->account],
+                    &engine->accounts[match.seller->account], match.notional);
     maker->leaves -= match.quantity;
     order->leaves -= match.quantity;
     taker->filled_notional += match.notional;

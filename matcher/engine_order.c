@@ -18,10 +18,9 @@ static bool taker_identify(const struct turn *turn, struct taker *taker, struct 
 {
     const struct engine *engine = turn->engine;
     const struct order_new_cmd *body = &turn->command->body.order_new;
-    if (!engine_session_admit(turn, refusal))
+    if (!engine_session_admit(turn, refusal) || !engine_throttle(turn, refusal) ||
+        !engine_right_admit(turn, body->account, RIGHT_TRADE, refusal))
         return false;
-    if (!engine_session_has_account(engine, turn->session, body->account))
-        return refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, body->account, 0);
     taker->instrument = engine_instrument(engine, body->instrument);
     if (taker->instrument == NULL)
         return refuse(refusal, REJECT_UNKNOWN_INSTRUMENT, 0, body->instrument, 0);
@@ -36,16 +35,18 @@ static struct order_check check_of(const struct turn *turn, const struct instrum
 {
     const struct engine *engine = turn->engine;
     const struct order_new_cmd *body = &turn->command->body.order_new;
-    const struct account_rec *account = engine_account(engine, body->account);
-    ASSERT(account != NULL); // it is one of the session's
+    const struct account *account = &engine->accounts[body->account];
+    ASSERT(account->terms.account == body->account); // it is one of the session's
     return (struct order_check){.terms = &instrument->terms,
                                 .state = &instrument->state,
                                 .rules = &instrument->rules,
+                                .controls = &instrument->controls,
+                                .jurisdictions = &instrument->jurisdictions,
                                 .account = account,
+                                .member = &engine->members[account->terms.member],
+                                .venue = &engine->check_venue,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended =
-                                    engine->members[account->member].terms.suspended,
                                 .side = body->side,
                                 .type = body->type,
                                 .tif = body->tif,
@@ -53,7 +54,8 @@ static struct order_check check_of(const struct turn *turn, const struct instrum
                                 .stp = body->stp,
                                 .price = body->price,
                                 .quantity = body->quantity,
-                                .time_ns = turn->command->header.time_ns};
+                                .time_ns = turn->command->header.time_ns,
+                                .confirm_ref = body->confirm_ref};
 }
 
 static void check_terms(const struct turn *turn, struct order_check *check)
@@ -126,20 +128,13 @@ static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *h
     struct order_check check = check_of(turn, taker->instrument);
     if (turn->command->header.type == CMD_order_new_terms)
         check_terms(turn, &check);
-    if (!order_check_run(&check, refusal))
+    if (!order_check_run(&check, refusal)) {
+        engine_confirm_remember(turn->engine, &check, refusal);
         return false;
+    }
     *hold = check.side == SIDE_BUY ? check.notional : check.quantity;
     taker_fill(turn, taker, &check);
     return true;
-}
-
-// All that may be left of it at the end of the command.
-static bool taker_may_need_place(const struct taker *taker)
-{
-    if (taker->tif == TIF_IOC || taker->tif == TIF_FOK)
-        return false;
-    return taker->type != ORDER_MARKET || taker->tif == TIF_AT_CLOSE ||
-           taker->instrument->state.phase != PHASE_CONTINUOUS;
 }
 
 static bool stop_capacity(const struct engine *engine, const struct taker *taker,
@@ -189,7 +184,7 @@ static bool taker_capacity(const struct turn *turn, struct taker *taker, struct 
 {
     const struct engine *engine = turn->engine;
     const struct order_pool *pool = &engine->pool;
-    if (taker_may_need_place(taker)) {
+    if (order_needs_place(taker->type, taker->tif, taker->instrument->state.phase)) {
         if (pool->orders_open >= pool->orders_max)
             return refuse(refusal, REJECT_ORDERS_MAX, pool->orders_max, pool->orders_open, 0);
         if (order_type_stops(taker->type) && !stop_capacity(engine, taker, refusal))
@@ -251,6 +246,8 @@ static bool taker_admit(struct turn *turn, struct taker *taker, int64_t *hold,
         order->token_balance = ledger_open(ledger, order->account, terms->token_asset);
     ASSERT(order->cash_balance != 0 && order->token_balance != 0);
     ledger_hold(order_held_balance(turn->engine, order), *hold);
+    if (__builtin_expect(turn->engine->accounts[order->account].limited, 0))
+        engine_duplicate_remember(turn->engine, taker);
     return true;
 }
 
@@ -420,6 +417,8 @@ void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason)
     const struct order *order = order_at(&engine->pool, place);
     struct instrument *instrument = engine_instrument(engine, order->instrument);
     ASSERT(instrument != NULL);
+    __builtin_prefetch(ledger_at(&engine->ledger, order->token_balance), 1);
+    __builtin_prefetch(&engine->accounts[order->account], 1);
     const uint8_t waiting = ORDER_MARK_STOP | ORDER_MARK_TRIGGERED | ORDER_MARK_CLOSE;
     bool in_book = (order->marks & waiting) == 0;
     int64_t open = order_open(&engine->pool, place);
@@ -432,14 +431,14 @@ void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason)
         engine_book_changed(engine, instrument);
 }
 
-bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t account, uint32_t *place,
-                        struct refusal *refusal)
+bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t account, uint8_t right,
+                        uint32_t *place, struct refusal *refusal)
 {
     const struct engine *engine = turn->engine;
-    if (!engine_session_admit(turn, refusal))
+    if (!engine_session_admit(turn, refusal) ||
+        (right != RIGHT_CANCEL && !engine_throttle(turn, refusal)) ||
+        !engine_right_admit(turn, account, right, refusal))
         return false;
-    if (!engine_session_has_account(engine, turn->session, account))
-        return refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, account, 0);
     *place = id != 0 ? order_pool_find(&engine->pool, id) : 0;
     if (*place == 0)
         return refuse(refusal, REJECT_UNKNOWN_ORDER, 0, (int64_t)id, 0);
@@ -454,7 +453,7 @@ void engine_order_cancel(struct turn *turn)
     struct refusal refusal;
     uint32_t place = 0;
     ASSERT(turn->command->header.type == CMD_order_cancel);
-    if (engine_order_admit(turn, body->order, body->account, &place, &refusal))
+    if (engine_order_admit(turn, body->order, body->account, RIGHT_CANCEL, &place, &refusal))
         engine_cancel(turn, place, CANCEL_BY_OWNER);
     else
         turn_reject(turn, &refusal);

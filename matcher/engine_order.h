@@ -76,6 +76,23 @@ void engine_order_requeued(struct engine *engine, uint32_t place);
 void engine_order_show(struct engine *engine, uint32_t place);
 void engine_order_gather(struct engine *engine, uint32_t place);
 
+// ---- engine_limits.c (others: engine_state.h)
+// --------------------------------------------------------------------------------
+//
+// False if the session, or its member, has sent too much in this window of time.
+CHECKED static inline bool engine_throttle(const struct turn *turn, struct refusal *refusal)
+{
+    const struct session *session = turn->session;
+    ASSERT(session != NULL);
+    bool asked =
+        session->throttled | turn->engine->members[session->terms.member].throttled;
+    return __builtin_expect(!asked, 1) || engine_throttle_count(turn, refusal);
+}
+
+// A refusal that its owner may confirm is remembered.
+void engine_confirm_remember(struct engine *engine, const struct order_check *check,
+                             const struct refusal *refusal);
+
 // ---- engine_exposure.c
 // --------------------------------------------------------------------------------
 //
@@ -85,9 +102,10 @@ void engine_calendar_turn(struct engine *engine);
 // ---- engine_order.c
 // --------------------------------------------------------------------------------
 //
-// The open order that a command names, if its session may touch it: *place is set.
+// The open order that a command names, if its session has this right over it: *place is set. All
+// but cancels count for the throttle.
 CHECKED bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t account,
-                                uint32_t *place, struct refusal *refusal);
+                                uint8_t right, uint32_t *place, struct refusal *refusal);
 
 // ---- engine_match.c
 // ------------------------------------------------------------------------------------

@@ -210,6 +210,7 @@ void engine_instrument_set(struct turn *turn)
     if (!is_new)
         return;
     instrument->rules = (struct instrument_rules_rec){.instrument = terms.instrument};
+    instrument->controls = (struct instrument_controls_rec){.instrument = terms.instrument};
     instrument->state =
         (struct instrument_state_rec){.instrument = terms.instrument, .phase = PHASE_CLOSED};
     turn_instrument_state(turn, instrument);
@@ -364,25 +365,37 @@ void engine_account_set(struct turn *turn)
 // ---- sessions
 // --------------------------------------------------------------------------------------------
 
-// The accounts of the command, ascending; false if one cannot be traded for by this session.
+// The rights that an entry of session_set names; none named: all.
+static uint32_t entry_rights(uint32_t entry)
+{
+    uint32_t rights = entry >> SESSION_ACCOUNT_RIGHTS_SHIFT;
+    return rights != 0 ? rights : RIGHTS_ALL;
+}
+
+// The accounts of the command, ascending, with their rights; false if one cannot be traded for by
+// this session.
 static bool session_accounts_read(const struct turn *turn, const struct session_rec *terms,
                                   uint32_t accounts[SESSION_ACCOUNTS_MAX], struct refusal *refusal)
 {
     const char *tail = command_tail(turn->command);
     for (uint32_t i = 0; i < terms->account_count; i++) {
-        uint32_t id = 0;
-        memcpy(&id, tail + i * sizeof(id), sizeof(id));
+        uint32_t entry = 0;
+        memcpy(&entry, tail + i * sizeof(entry), sizeof(entry));
+        uint32_t rights = entry_rights(entry);
+        uint32_t id = entry & ACCOUNT_MASK;
+        if (rights > RIGHTS_ALL)
+            return malformed(refusal, rights, SESSION_FIELD_account_count);
         const struct account_rec *account = engine_account(turn->engine, id);
         if (account == NULL)
             return refuse(refusal, REJECT_UNKNOWN_ACCOUNT, 0, id, 0);
         if (account->member != terms->member)
             return refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, terms->member, id, 0);
         uint32_t at = i;
-        for (; at > 0 && accounts[at - 1] > id; at--)
+        for (; at > 0 && (accounts[at - 1] & ACCOUNT_MASK) > id; at--)
             accounts[at] = accounts[at - 1];
-        if (at > 0 && accounts[at - 1] == id)
+        if (at > 0 && (accounts[at - 1] & ACCOUNT_MASK) == id)
             return malformed(refusal, id, SESSION_FIELD_account_count);
-        accounts[at] = id;
+        accounts[at] = id | rights << SESSION_ACCOUNT_RIGHTS_SHIFT;
     }
     return true;
 }
@@ -445,7 +458,8 @@ static void emit_session(struct turn *turn, const struct session_rec *terms,
         struct session_account_evt *out =
             &turn_emit(turn, EVT_session_account)->body.session_account;
         out->session = terms->session;
-        out->account = accounts[i];
+        out->account = accounts[i] & ACCOUNT_MASK;
+        out->rights = (uint8_t)(accounts[i] >> SESSION_ACCOUNT_RIGHTS_SHIFT);
     }
 }
 

@@ -59,24 +59,49 @@ bool engine_session_admit(const struct turn *turn, struct refusal *refusal)
     return session_admit(turn, session, id, refusal);
 }
 
-bool engine_session_has_account(const struct engine *engine, const struct session *session,
-                                uint32_t account)
+// Of an entry of a session's list.
+static uint32_t entry_account(uint32_t entry)
+{
+    return entry & ACCOUNT_MASK;
+}
+
+static uint8_t entry_rights(uint32_t entry)
+{
+    ASSERT(entry >> SESSION_ACCOUNT_RIGHTS_SHIFT != 0);
+    return (uint8_t)(entry >> SESSION_ACCOUNT_RIGHTS_SHIFT);
+}
+
+uint8_t engine_session_rights(const struct engine *engine, const struct session *session,
+                              uint32_t account)
 {
     const uint32_t *accounts = &engine->session_accounts[session->accounts_first];
-    if (account - accounts[0] < session->terms.account_count &&
-        accounts[account - accounts[0]] == account)
-        return true; // they are often consecutive
+    uint32_t from_first = account - entry_account(accounts[0]);
+    if (from_first < session->terms.account_count &&
+        entry_account(accounts[from_first]) == account)
+        return entry_rights(accounts[from_first]); // they are often consecutive
     uint32_t base =
         0; // the last one that is not above `account`, if there is one; found without branches
     uint32_t count = session->terms.account_count;
     ASSERT(session->accounts_first + count <= engine->session_accounts_used);
     while (count > 1) {
         uint32_t half = count / 2;
-        base += accounts[base + half] <= account ? half : 0;
+        base += entry_account(accounts[base + half]) <= account ? half : 0;
         count -= half;
     }
     ASSERT(base == 0 || base < session->terms.account_count);
-    return count == 1 && accounts[base] == account;
+    return count == 1 && entry_account(accounts[base]) == account ? entry_rights(accounts[base])
+                                                                  : 0;
+}
+
+bool engine_right_admit(const struct turn *turn, uint32_t account, uint8_t right,
+                        struct refusal *refusal)
+{
+    uint8_t rights = engine_session_rights(turn->engine, turn->session, account);
+    if (__builtin_expect((rights & right) != 0, 1))
+        return true;
+    if (rights == 0)
+        return refuse(refusal, REJECT_ACCOUNT_NOT_OF_SESSION, 0, account, 0);
+    return refuse(refusal, REJECT_ACCOUNT_RIGHT, right, account, rights);
 }
 
 // ---- leaving

@@ -1,24 +1,20 @@
 // Snapshots and the digest: the logical state as records, in one order only.
 //
-// Order: meta; assets; instruments, each with its state, rules, tick bands and schedule; members;
-// accounts; sessions, each with its accounts and its state; gateways; references; balances by
-// account and asset; orders by instrument: the book by side, price and time, the stop book
-// likewise, the triggered queue, those that wait for the close, each with its terms if it has any;
-// the unfinished command, if there is one. The digest hashes exactly what is saved, so what is not
-// saved cannot matter, and a state that is loaded (engine_load.c) has the digest of the one that
-// was saved.
+// Order: meta; assets; instruments, each with its state, rules, controls, jurisdictions, tick bands
+// and schedule; members, each with its limits and state; accounts, each with its limits, state and
+// investments by period; sessions, each with its accounts, limits and state; gateways; references;
+// refusals that may be confirmed, by sequence; balances by account and asset; orders by instrument:
+// the book by side, price and time, the stop book likewise, the triggered queue, those that wait
+// for the close, each with its terms if it has any; the unfinished command, if there is one. The
+// digest hashes exactly what is saved, so what is not saved cannot matter, and a state that is
+// loaded (engine_load.c) has the digest of the one that was saved.
 #include "base/digest.h"
-#include "matcher/engine_state.h"
+#include "matcher/engine_saver.h"
 
 // ---- saving
 // -------------------------------------------------------------------------------------------------
 
-struct saver {
-    engine_save_sink *sink;
-    void *context;
-};
-
-static int save_record(const struct saver *saver, uint8_t type, const void *body, size_t bytes)
+int save_record(const struct saver *saver, uint8_t type, const void *body, size_t bytes)
 {
     struct snapshot_record record = {.header = {.type = type, .version = SCHEMA_VERSION}};
     ASSERT(bytes <= sizeof(record.body));
@@ -27,17 +23,13 @@ static int save_record(const struct saver *saver, uint8_t type, const void *body
     return saver->sink(saver->context, &record);
 }
 
-// Saves the record `body` as type REC_name; returns from the caller if the sink does not go on.
-#define SAVE(saver, name, body)                                                                    \
-    do {                                                                                           \
-        int save_result = save_record((saver), REC_##name, &(body), sizeof(struct name##_rec));    \
-        if (save_result != 0)                                                                      \
-            return save_result;                                                                    \
-    } while (0)
-
 static int save_rules(const struct saver *saver, const struct instrument *instrument)
 {
     SAVE(saver, instrument_rules, instrument->rules);
+    SAVE(saver, instrument_controls, instrument->controls);
+    int result = save_jurisdictions(saver, instrument);
+    if (result != 0)
+        return result;
     for (uint32_t i = 0; i < instrument->band_count; i++) {
         struct tick_band_rec band = engine_tick_band(instrument, i);
         SAVE(saver, tick_band, band);
@@ -75,28 +67,53 @@ static int save_session(const struct engine *engine, const struct saver *saver,
     for (uint32_t i = 0; i < session->terms.account_count; i++) {
         struct session_account_rec account = {
             .session = session->terms.session,
-            .account = engine->session_accounts[session->accounts_first + i]};
+            .account = engine->session_accounts[session->accounts_first + i] & ACCOUNT_MASK,
+            .rights = (uint8_t)(engine->session_accounts[session->accounts_first + i] >>
+                                SESSION_ACCOUNT_RIGHTS_SHIFT)};
         SAVE(saver, session_account, account);
     }
-    struct session_state_rec state = {.session = session->terms.session,
-                                      .last_session_seq = session->last_session_seq,
-                                      .open = session->open};
+    int result = save_session_risk(saver, session);
+    if (result != 0)
+        return result;
+    struct session_state_rec state = {
+        .session = session->terms.session,
+        .last_session_seq = session->last_session_seq,
+        .open = session->open,
+        .messages = session->messages.count,
+        .messages_window = save_window(&session->messages, session->own.messages_ms)};
     SAVE(saver, session_state, state);
     return 0;
 }
 
+static int save_parties(const struct engine *engine, const struct saver *saver)
+{
+    int result = 0;
+    for (uint32_t id = 1; id <= engine->limits.members_max && result == 0; id++) {
+        const struct member *member = &engine->members[id];
+        if (member->terms.member == 0)
+            continue;
+        SAVE(saver, member, member->terms);
+        result = save_member_risk(saver, member);
+    }
+    for (uint32_t id = 1; id <= engine->limits.accounts_max && result == 0; id++) {
+        const struct account *account = &engine->accounts[id];
+        if (account->terms.account == 0)
+            continue;
+        SAVE(saver, account, account->terms);
+        result = save_account_risk(saver, account);
+    }
+    return result;
+}
+
 static int save_people(const struct engine *engine, const struct saver *saver)
 {
-    for (uint32_t id = 1; id <= engine->limits.members_max; id++)
-        if (engine->members[id].terms.member != 0)
-            SAVE(saver, member, engine->members[id].terms);
-    for (uint32_t id = 1; id <= engine->limits.accounts_max; id++)
-        if (engine->accounts[id].terms.account != 0)
-            SAVE(saver, account, engine->accounts[id].terms);
+    int result = save_parties(engine, saver);
+    if (result != 0)
+        return result;
     for (uint32_t id = 1; id <= engine->limits.sessions_max; id++) {
         if (engine->sessions[id].terms.session == 0)
             continue;
-        int result = save_session(engine, saver, &engine->sessions[id]);
+        result = save_session(engine, saver, &engine->sessions[id]);
         if (result != 0)
             return result;
     }
@@ -120,7 +137,7 @@ static int save_counters(const struct engine *engine, const struct saver *saver)
         if (reference->number != 0)
             SAVE(saver, reference, record);
     }
-    return 0;
+    return save_confirms(saver, engine->confirms);
 }
 
 static int save_balances(const struct engine *engine, const struct saver *saver)

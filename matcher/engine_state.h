@@ -15,6 +15,9 @@
 
 enum { TICK_RANGES = TICK_BANDS_MAX + 1 }; // below the first band the instrument's own tick holds
 
+// Of an entry of a session's list: the number of the account, below its rights.
+#define ACCOUNT_MASK ((1u << SESSION_ACCOUNT_RIGHTS_SHIFT) - 1)
+
 enum { WEEKDAYS_ALL = 0x7f }; // bit 0 Monday
 
 struct schedule_slot {
@@ -28,13 +31,15 @@ struct instrument {
     struct instrument_state_rec state;
     struct money_divisor tick; // of terms.tick
     struct money_divisor lot;
-    struct book_side sides[2]; // SIDE_BUY - 1, SIDE_SELL - 1
     uint32_t treasury_balance; // of ACCOUNT_TREASURY in the cash asset
     uint32_t orders_open;      // all of them: in the book, stops, waiting
-    // What few trades touch. A trade whose price lies between these two triggers no stop, moves no
-    // trailing stop and needs no look at breaker and volatility: engine_stop.c keeps them.
+    // A trade whose price lies between these two triggers no stop, moves no trailing stop and needs
+    // no look at breaker and volatility: engine_stop.c keeps them.
     int64_t quiet_low;
     int64_t quiet_high;
+    struct jurisdictions jurisdictions; // its mode is in the line of these
+    struct book_side sides[2];          // SIDE_BUY - 1, SIDE_SELL - 1
+    // What few trades touch.
     struct book_side stops[2];     // wait for their trigger, keyed by stop price
     struct order_list trailing[2]; // of the stops: those that follow the market (links in terms)
     struct order_list market[2];   // resting market orders of a call (links in terms)
@@ -43,7 +48,9 @@ struct instrument {
     uint32_t trailing_count[2];
     uint32_t at_open_count; // at-open orders in the book
     uint32_t timer;         // its place in the heap of deadlines; 0 = none
-    struct instrument_rules_rec rules;
+    // What every order asks of both is in one line.
+    _Alignas(64) struct instrument_rules_rec rules;
+    struct instrument_controls_rec controls;
     struct tick_range *ranges;      // TICK_RANGES of its own; not used without bands
     struct schedule_slot *schedule; // SCHEDULE_ENTRIES_MAX of its own
     uint8_t band_count;             // as set; the ranges are one more if the first is above 0
@@ -84,9 +91,8 @@ struct engine {
     struct engine_limits limits;
     uint64_t sequence;
     uint64_t time_ns;
-    uint64_t calendar_end_ns; // from then on day and period are others; 0 = they are not known yet
-    uint32_t day;             // of time_ns, UTC
-    uint32_t period;          // of time_ns: twelfth of a year
+    uint64_t calendar_end_ns; // from then on check_venue has others; 0 = not known yet
+    struct check_venue check_venue;
     uint8_t venue_state;
     bool loaded;         // a snapshot's orders are in, the lists by id not sorted yet
     bool load_waits;     // load_place is in no container: its terms must follow
@@ -112,6 +118,7 @@ struct engine {
     uint32_t session_accounts_used;
     struct ledger ledger;
     struct order_pool pool;
+    struct confirms *confirms;
     money_sum *check_sums; // scratch of engine_check, from here on
     int64_t *check_holds;
     uint64_t *check_incoming;
@@ -410,8 +417,12 @@ uint64_t engine_schedule_after(const struct instrument *instrument, uint64_t tim
 // engine_session.c
 CHECKED bool engine_gateway_admit(struct turn *turn, struct refusal *refusal);
 CHECKED bool engine_session_admit(const struct turn *turn, struct refusal *refusal);
-bool engine_session_has_account(const struct engine *engine, const struct session *session,
-                                uint32_t account);
+// What it may do for this account; 0: it is not one of the session's.
+uint8_t engine_session_rights(const struct engine *engine, const struct session *session,
+                              uint32_t account);
+// True if the account is the session's and it has this right.
+CHECKED bool engine_right_admit(const struct turn *turn, uint32_t account, uint8_t right,
+                                struct refusal *refusal);
 void engine_gateway_attach(struct turn *turn);
 void engine_gateway_detach(struct turn *turn);
 void engine_session_open(struct turn *turn);
@@ -449,6 +460,26 @@ CHECKED bool engine_schedule_slot_fits(const struct schedule_slot *slot,
 struct tick_band_rec engine_tick_band(const struct instrument *instrument, uint32_t index);
 struct schedule_entry_rec engine_schedule_entry(const struct instrument *instrument,
                                                 uint32_t index);
+
+// engine_limits.c
+void engine_limits_set(struct turn *turn);
+CHECKED bool engine_limits_valid(const struct limits_rec *limits, struct refusal *refusal);
+// Limits of a party that exists become these.
+void engine_limits_apply(struct engine *engine, const struct limits_rec *limits);
+// Counts a message of the session and of its member; false: too many in this window.
+CHECKED bool engine_throttle_count(const struct turn *turn, struct refusal *refusal);
+
+// engine_controls.c
+void engine_instrument_controls_set(struct turn *turn);
+CHECKED bool engine_controls_fit(const struct instrument_controls_rec *controls,
+                                 struct refusal *refusal);
+
+// engine_jurisdictions.c
+void engine_jurisdictions_set(struct turn *turn);
+// The next code of a list that is being read.
+CHECKED bool engine_jurisdiction_fits(const struct jurisdictions *list, uint16_t code);
+// One code as the records have it; index 0 of a list without codes: its mode only.
+struct jurisdiction_rec engine_jurisdiction(const struct instrument *instrument, uint32_t index);
 
 // engine_ledger.c
 void engine_ledger_post(struct turn *turn);

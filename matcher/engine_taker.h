@@ -53,6 +53,10 @@ void emit_cancelled(struct turn *turn, const struct order *order, int64_t open, 
 void emit_terms(struct turn *turn, const struct order *order, const struct order_terms *terms,
                 int64_t minimum);
 
+// engine_limits.c: an accepted order is remembered for those that may duplicate it, where that is
+// asked.
+void engine_duplicate_remember(struct engine *engine, const struct taker *taker);
+
 // engine_match.c: trades until the order is filled or nothing matches any more (0), or it has to
 // stop (a cancel_reason, or TAKER_WAITS).
 uint8_t taker_match(struct turn *turn, struct taker *taker);

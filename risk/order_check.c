@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "risk/order_controls.h"
+
 #define BIT(number) (1u << (number))
 
 enum {
@@ -246,11 +248,30 @@ static inline bool check_fat_finger(const struct order_check *check, struct refu
     return true;
 }
 
+// A NAV that is too old to judge by: it refuses the order, or nothing else of it is asked.
+static bool check_nav_stale(const struct order_check *check, uint64_t age_ns,
+                            struct refusal *refusal)
+{
+    uint8_t action = check->controls->nav_stale_action;
+    ASSERT(action <= NAV_STALE_REFUSE);
+    if (action == NAV_STALE_IGNORE ||
+        (action == NAV_STALE_CONFIRM && (check->flags & ORDER_CONFIRM_NAV) != 0))
+        return true;
+    return refuse(refusal, REJECT_NAV_STALE, check->controls->nav_stale_ms,
+                  (int64_t)(age_ns / PARTY_MS_NS), action);
+}
+
 static inline bool check_nav(const struct order_check *check, struct refusal *refusal)
 {
     int64_t nav = check->state->nav;
     uint32_t confirm_bps = check->terms->nav_confirm_bps;
+    uint32_t stale_ms = check->controls->nav_stale_ms;
     ASSERT(nav >= 0);
+    if (__builtin_expect(stale_ms != 0, 0) && nav != 0) {
+        uint64_t age_ns = check->time_ns - check->state->nav_time_ns;
+        if (age_ns > stale_ms * PARTY_MS_NS)
+            return check_nav_stale(check, age_ns, refusal);
+    }
     if (nav == 0 && (check->terms->flags & INSTRUMENT_NAV_REQUIRED) != 0)
         return refuse(refusal, REJECT_NAV_MISSING, 0, 0, 0);
     if (nav == 0 || confirm_bps == 0 || (check->flags & ORDER_CONFIRM_NAV) != 0)
@@ -268,6 +289,13 @@ static inline bool check_breaker(const struct order_check *check, struct refusal
     return true;
 }
 
+static inline bool check_confirm(const struct order_check *check, struct refusal *refusal)
+{
+    bool asked =
+        (check->flags & ORDER_CONFIRMS) != 0 && (check->member->flags & LIMIT_STRICT_CONFIRM) != 0;
+    return __builtin_expect(!asked, 1) || order_controls_confirm(check, refusal);
+}
+
 // E6. The price of an order without one comes between the breaker and its first use.
 static bool check_pre_flight(struct order_check *check, struct refusal *refusal)
 {
@@ -275,7 +303,8 @@ static bool check_pre_flight(struct order_check *check, struct refusal *refusal)
         return false;
     if (!is_one_of(check->type, TYPES_PRICED) && !check_market_price(check, refusal))
         return false;
-    return check_fat_finger(check, refusal) && check_nav(check, refusal);
+    return check_confirm(check, refusal) && check_fat_finger(check, refusal) &&
+           check_nav(check, refusal);
 }
 
 // ---- eligibility
@@ -357,8 +386,10 @@ bool order_check_person(const struct account_rec *account, bool member_suspended
 
 static inline bool check_person(const struct order_check *check, struct refusal *refusal)
 {
-    return person_is_fine(check->account, check->member_suspended) ||
-           person_refused(check->account, check->member_suspended, refusal);
+    const struct account_rec *account = &check->account->terms;
+    bool member_suspended = check->member->terms.suspended != 0;
+    return person_is_fine(account, member_suspended) ||
+           person_refused(account, member_suspended, refusal);
 }
 
 static inline bool check_instrument(const struct order_check *check, struct refusal *refusal)
@@ -399,10 +430,12 @@ static inline bool check_notional(struct order_check *check, struct refusal *ref
 // E8. Investment limits are for buys: an exit is never blocked (U15).
 static inline bool check_investment(const struct order_check *check, struct refusal *refusal)
 {
-    int64_t limit = investment_limit(check->account);
+    int64_t limit = investment_limit(&check->account->terms);
     if ((check->notional > limit) & (check->side == SIDE_BUY)) // no branch over the side
         return refuse(refusal, REJECT_INVESTMENT_LIMIT, limit, check->notional, 0);
-    return true;
+    bool cumulative = (check->member->flags & LIMIT_CUMULATIVE_INVESTMENT) != 0 &&
+                      check->side == SIDE_BUY && limit != INT64_MAX;
+    return __builtin_expect(!cumulative, 1) || order_controls_bought(check, limit, refusal);
 }
 
 static bool check_notional_min(const struct order_check *check, struct refusal *refusal)
@@ -416,21 +449,48 @@ static bool check_notional_min(const struct order_check *check, struct refusal *
 // ---- together
 // ------------------------------------------------------------------------------------
 
+// Limits of the account or of its member; controls of the instrument that are for buys.
+struct asked {
+    bool limits;
+    bool buyer;
+    bool position;
+};
+
+static inline struct asked asked_of(const struct order_check *check)
+{
+    const struct instrument_controls_rec *controls = check->controls;
+    bool buys = check->side == SIDE_BUY;
+    bool buyers = (check->jurisdictions->mode | controls->investor_types) != 0;
+    bool positions = controls->position_max != 0 || controls->concentration_bps != 0;
+    return (struct asked){.limits = check->account->limited | check->member->limited,
+                          .buyer = buyers & buys,
+                          .position = positions & buys};
+}
+
 bool order_check_run(struct order_check *check, struct refusal *refusal)
 {
+    const struct asked asked = asked_of(check);
     ASSERT(check->terms->instrument == check->state->instrument);
-    ASSERT(check->account->account != 0);
+    ASSERT(check->account->terms.account != 0);
     return check_form(check, refusal) &&
            (!has_combinations(check) || check_combinations(check, refusal)) &&
            check_price_and_steps(check, refusal) && check_pre_flight(check, refusal) &&
            check_instrument(check, refusal) && check_phase(check, refusal) &&
-           check_person(check, refusal) && check_notional(check, refusal) &&
-           check_notional_min(check, refusal) && check_investment(check, refusal);
+           check_person(check, refusal) && (!asked.buyer || order_controls_buyer(check, refusal)) &&
+           check_notional(check, refusal) && check_notional_min(check, refusal) &&
+           (!asked.limits || order_controls_order_value(check, refusal)) &&
+           check_investment(check, refusal) &&
+           (!asked.limits || order_controls_daily_value(check, refusal)) &&
+           (!asked.position || order_controls_position(check, refusal)) &&
+           (!asked.limits || (order_controls_open_orders(check, refusal) &&
+                              order_controls_duplicate(check, refusal) &&
+                              order_controls_executions(check, refusal)));
 }
 
 bool order_check_amend(struct order_check *check, const struct order_check_amend *amend,
                        struct refusal *refusal)
 {
+    const struct asked asked = asked_of(check);
     ASSERT(check->terms->instrument == check->state->instrument && check->quantity > 0);
     if (amend->price_given && !check_tick(check, check->price, refusal))
         return false;
@@ -441,7 +501,12 @@ bool order_check_amend(struct order_check *check, const struct order_check_amend
     if (amend->stop_price_given && !is_one_of(check->type, TYPES_PRICED) &&
         !check_collar(check, check->stop_price, refusal))
         return false;
-    return check_fat_finger(check, refusal) && check_nav(check, refusal) &&
-           check_instrument(check, refusal) && check_person(check, refusal) &&
-           check_notional(check, refusal) && check_investment(check, refusal);
+    return check_confirm(check, refusal) && check_fat_finger(check, refusal) &&
+           check_nav(check, refusal) && check_instrument(check, refusal) &&
+           check_person(check, refusal) && (!asked.buyer || order_controls_buyer(check, refusal)) &&
+           check_notional(check, refusal) &&
+           (!asked.limits || order_controls_order_value(check, refusal)) &&
+           check_investment(check, refusal) &&
+           (!asked.limits || order_controls_daily_value(check, refusal)) &&
+           (!asked.position || order_controls_position(check, refusal));
 }

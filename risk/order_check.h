@@ -1,7 +1,7 @@
 // Order check: may this order enter, may it be amended? The documented order of requirements E6
 // (form, circuit breaker, fat finger, NAV), E7 (eligibility) and E8 (limits): docs/matching.md 2
-// and 4. The first check that refuses gives the answer. Capacity and the hold (E9) follow in the
-// engine, which owns book and ledger.
+// and 4, docs/risk.md 1. The first check that refuses gives the answer. Capacity and the hold (E9)
+// follow in the engine, which owns book and ledger.
 //
 // Who asks (session, account, instrument) has been settled before. A market order has no price: it
 // is judged, held and matched at its collar price, the worst at which it may trade; stop and
@@ -15,7 +15,9 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "risk/controls.h"
 #include "risk/money.h"
+#include "risk/party.h"
 #include "risk/ticks.h"
 #include "schema/records.h"
 #include "schema/rejects.h"
@@ -46,20 +48,26 @@ struct order_check {
     const struct instrument_rec *terms;
     const struct instrument_state_rec *state;
     const struct instrument_rules_rec *rules;
-    const struct account_rec *account;
+    const struct instrument_controls_rec *controls;
+    const struct jurisdictions *jurisdictions;
+    const struct account *account;
+    const struct member *member;
+    const struct check_venue *venue;
     const struct money_divisor *lot;
     struct tick_table ticks;
-    bool member_suspended;
     bool has_terms; // what follows `notional` is set; else it is not looked at
     uint8_t side;
     uint8_t type;
     uint8_t tif;
     uint8_t flags;
     uint8_t stp;
-    int64_t price;      // in: the limit price; out: what the order is judged, held and matched at
-    int64_t quantity;   // of an amend: what will be open
-    int64_t notional;   // out: price * quantity
-    uint64_t time_ns;   // of the command
+    int64_t price;    // in: the limit price; out: what the order is judged, held and matched at
+    int64_t quantity; // of an amend: what will be open
+    int64_t notional; // out: price * quantity
+    uint64_t time_ns; // of the command
+    uint64_t confirm_ref;
+    int64_t quantity_before; // of an amend: what is open, and its value
+    int64_t value_before;
     int64_t stop_price; // in and out: a trailing stop may start at the last price
     int64_t trail_offset;
     int64_t display;
@@ -78,6 +86,16 @@ struct order_check_amend {
 static inline bool order_type_stops(uint8_t type)
 {
     return type == ORDER_STOP || type == ORDER_STOP_LIMIT || type == ORDER_TRAILING_STOP;
+}
+
+enum { ORDER_CONFIRMS = ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV };
+
+// Something of a new order may be left at the end of its command.
+static inline bool order_needs_place(uint8_t type, uint8_t tif, uint8_t phase)
+{
+    if (tif == TIF_IOC || tif == TIF_FOK)
+        return false;
+    return type != ORDER_MARKET || tif == TIF_AT_CLOSE || phase != PHASE_CONTINUOUS;
 }
 
 // True if every check passes: price, stop price and notional are set. False: *refusal says why.
