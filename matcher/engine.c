@@ -67,6 +67,7 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->dated.heap, limits->orders_max + 1u);
     LAYOUT_ARRAY(&layout, engine->deadlines.heap, limits->instruments_max + 1u);
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->proposals, PROPOSALS_MAX);
     LAYOUT_ARRAY(&layout, engine->check_sums, limits->assets_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
     layout_ledger(&layout, &engine->ledger, limits);
@@ -241,9 +242,21 @@ static engine_handler *const handlers[CMD_COUNT] = {
     [CMD_instrument_rules_set] = engine_instrument_rules_set,
     [CMD_tick_table_set] = engine_tick_table_set,
     [CMD_schedule_set] = engine_schedule_set,
+    [CMD_instrument_controls_set] = engine_instrument_controls_set,
+    [CMD_kill_set] = engine_kill_set,
+    [CMD_venue_rules_set] = engine_venue_rules_set,
+    [CMD_propose] = engine_propose,
+    [CMD_approve] = engine_approve,
     [CMD_ledger_post] = engine_ledger_post,
     [CMD_settlement_result] = engine_settlement_result,
 };
+
+void engine_dispatch(struct turn *turn)
+{
+    uint8_t type = turn->command->header.type;
+    ASSERT(type < CMD_COUNT && handlers[type] != NULL);
+    handlers[type](turn);
+}
 
 // After a snapshot the lists that are kept by id are in the books' order.
 static void engine_finish_load(struct engine *engine)

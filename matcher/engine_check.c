@@ -167,10 +167,10 @@ static void check_crossing(const struct engine *engine, const struct instrument 
 static void check_deadline(const struct engine *engine, const struct instrument *instrument)
 {
     const struct instrument_state_rec *state = &instrument->state;
-    const uint64_t due_ns[3] = {state->phase_end_ns, state->schedule_next_ns,
-                                state->indicative_due_ns};
+    const uint64_t due_ns[4] = {state->phase_end_ns, state->limit_state_end_ns,
+                                state->schedule_next_ns, state->indicative_due_ns};
     uint64_t first_ns = UINT64_MAX;
-    for (uint32_t i = 0; i < 3; i++)
+    for (uint32_t i = 0; i < 4; i++)
         if (due_ns[i] != 0 && due_ns[i] < first_ns)
             first_ns = due_ns[i];
     if (instrument->timer == 0)
@@ -179,6 +179,7 @@ static void check_deadline(const struct engine *engine, const struct instrument 
         ASSERT(engine->deadlines.heap[instrument->timer].time_ns == first_ns);
     ASSERT((state->schedule_next_ns != 0) == (instrument->entry_count != 0));
     ASSERT((state->phase_end_ns != 0) == (state->phase == PHASE_VOLATILITY_AUCTION));
+    ASSERT(state->limit_state_end_ns == 0 || state->phase == PHASE_CONTINUOUS);
 }
 
 // Adds the instrument's waiting stops to *stops; returns its open orders.

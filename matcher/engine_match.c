@@ -3,7 +3,7 @@
 //
 // A match ends early, and then the rest of the order is cancelled and says why, when the command
 // has used up its events or a counter of the ledger would pass its bound (CANCEL_LIMIT), when
-// self-trade prevention says so, when the next price would start a volatility auction, and when the
+// self-trade prevention says so, when the next price is beyond a band (engine_band.c), and when the
 // trade tripped the breaker. A price between quiet_low and quiet_high of the instrument needs no
 // look at any of that, nor at stops (engine_stop.c).
 //
@@ -361,8 +361,9 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
     struct order *maker = order_at(&engine->pool, place);
     const int64_t price = maker->price;
     const bool quiet = price >= instrument->quiet_low && price <= instrument->quiet_high;
-    if (__builtin_expect(!quiet, 0) && price_is_volatile(instrument, price))
-        return CANCEL_VOLATILITY;
+    if (__builtin_expect(!quiet || taker->band_price != 0, 0) &&
+        price_is_beyond_band(instrument, taker->band_price, price))
+        return band_reason(instrument);
     struct match match = match_with(order, maker);
     match_value(engine, instrument, &match);
     if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
@@ -404,7 +405,10 @@ static uint8_t taker_steps(struct turn *turn, struct taker *taker)
 
 uint8_t taker_match(struct turn *turn, struct taker *taker)
 {
+    const struct instrument *instrument = taker->instrument;
+    taker->band_price = instrument->controls.dynamic_bps != 0 ? instrument->state.last_price : 0;
     uint8_t reason = taker_steps(turn, taker);
+    taker->traded = taker->filled_notional != 0;
     stops_tell(turn->engine, taker);
     if (taker->place != 0) {
         turn->engine->pool.cold[taker->place].filled_notional += taker->filled_notional;
@@ -500,8 +504,12 @@ void taker_finish(struct turn *turn, struct taker *taker, uint8_t reason)
         taker_leave_over(turn, taker, reason == TAKER_WAITS ? CANCEL_LIMIT : reason);
     else if (taker->place != 0)
         engine_order_forget(engine, taker->instrument, taker->place);
-    if (__builtin_expect(reason == CANCEL_VOLATILITY, 0))
+    if (__builtin_expect(reason == CANCEL_VOLATILITY, 0)) {
         engine_phase_volatility(turn, taker->instrument);
-    else
-        assert_not_crossed(engine, taker->instrument);
+        return;
+    }
+    assert_not_crossed(engine, taker->instrument);
+    if (__builtin_expect(reason == CANCEL_BAND || taker->instrument->state.limit_state_end_ns != 0,
+                         0))
+        taker_limit_state(turn, taker, reason);
 }

@@ -26,6 +26,8 @@ static bool taker_identify(const struct turn *turn, struct taker *taker, struct 
         return refuse(refusal, REJECT_UNKNOWN_INSTRUMENT, 0, body->instrument, 0);
     if (engine->venue_state != VENUE_OPEN)
         return refuse(refusal, REJECT_VENUE_CANCEL_ONLY, 0, engine->venue_state, 0);
+    if (__builtin_expect(engine->kills != 0, 0) && !engine_kill_admit(turn, body->account, refusal))
+        return false;
     if (body->client_id_bytes == 0)
         return refuse(refusal, REJECT_CLIENT_ID_LENGTH, CLIENT_ID_BYTES_MAX, 0, 0);
     return true;
@@ -43,7 +45,8 @@ static struct order_check check_of(const struct turn *turn, const struct instrum
                                 .account = account,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended = engine->members[account->member].terms.suspended,
+                                .member_suspended =
+                                    engine->members[account->member].terms.suspended,
                                 .side = body->side,
                                 .type = body->type,
                                 .tif = body->tif,
@@ -106,6 +109,8 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
     taker->filled_notional = 0;
     taker->stops_due = 0;
     taker->stops_told = false;
+    taker->traded = false;
+    taker->band_price = 0;
     taker->own = (struct order){.id = turn->command->header.sequence,
                                 .price = check->price,
                                 .leaves = body->quantity,

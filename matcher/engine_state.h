@@ -43,6 +43,7 @@ struct instrument {
     uint32_t at_open_count; // at-open orders in the book
     uint32_t timer;         // its place in the heap of deadlines; 0 = none
     struct instrument_rules_rec rules;
+    struct instrument_controls_rec controls;
     struct tick_range *ranges;      // TICK_RANGES of its own; not used without bands
     struct schedule_slot *schedule; // SCHEDULE_ENTRIES_MAX of its own
     uint8_t band_count;             // as set; the ranges are one more if the first is above 0
@@ -70,13 +71,13 @@ enum { INVESTMENT_PERIODS = 13 }; // this twelfth of a year and the 12 before
 struct account {
     _Alignas(64) struct account_rec terms; // terms.account == 0: does not exist
     bool killed;
-    bool tripped; // by executions_max
+    bool tripped;  // by executions_max
     bool own_fees; // there is a record of fees that names it
     struct exposure exposure;
     money_sum open_buys; // of exposure.open_value: buys
     struct window executions;
-    struct account_state_rec last; // of it last_* : the order that the next one may duplicate
-    struct limits_rec own;         // its limits; own.id == 0: none were set
+    struct account_state_rec last;      // of it last_* : the order that the next one may duplicate
+    struct limits_rec own;              // its limits; own.id == 0: none were set
     int64_t bought[INVESTMENT_PERIODS]; // by period % INVESTMENT_PERIODS
     uint64_t bought_period;             // the newest
 };
@@ -106,6 +107,17 @@ struct gateway {
     uint64_t last_gateway_seq;
 };
 
+enum {
+    PROPOSALS_MAX = 64,
+    PROPOSAL_PART_WORDS = offsetof(struct proposal_part_rec, word0),
+    PROPOSAL_PART_BYTES = sizeof(struct proposal_part_rec) - PROPOSAL_PART_WORDS,
+};
+
+struct proposal { // a command that waits for another operator's approval
+    struct proposal_rec terms;
+    uint8_t body[PROPOSAL_BYTES_MAX]; // terms.body_bytes of it
+};
+
 struct reference { // the last one booked of a source
     uint64_t number;
     uint64_t hash;
@@ -116,10 +128,16 @@ struct engine {
     uint64_t sequence;
     uint64_t time_ns;
     uint8_t venue_state;
-    bool loaded;         // a snapshot's orders are in, the lists by id not sorted yet
-    bool load_waits;     // load_place is in no container: its terms must follow
-    uint8_t load_state;  // enum order_state of load_place
-    uint32_t load_place; // the order of the record before; 0 = that was none
+    bool loaded;                // a snapshot's orders are in, the lists by id not sorted yet
+    bool load_waits;            // load_place is in no container: its terms must follow
+    uint8_t load_state;         // enum order_state of load_place
+    uint32_t load_place;        // the order of the record before; 0 = that was none
+    uint32_t load_bytes;        // of the last proposal's body that must follow
+    bool killed;                // the venue
+    uint32_t kills;             // switches that are on: of venue, members, accounts, sessions
+    uint32_t venue_rules;       // enum venue_rule
+    struct proposal *proposals; // PROPOSALS_MAX; by ascending id
+    uint32_t proposal_count;    // of which the first ones may have expired
     struct gateway gateways[GATEWAY_COUNT];
     struct reference references[REF_SOURCE_MAX + 1];
     struct pending_rec pending; // command == 0: nothing to go on with
@@ -152,6 +170,7 @@ struct turn {
     uint32_t client_id_bytes;
     uint32_t session_seq; // the command's, for its events; 0 if the session is not its gateway's
     bool resumes;         // it goes on with engine->resumed
+    bool approved;        // it was proposed, and another operator has approved it
 };
 
 // ---- finding: NULL = does not exist
@@ -351,6 +370,8 @@ static inline struct event *turn_emit(struct turn *turn, uint8_t type)
 }
 
 void turn_reject(struct turn *turn, const struct refusal *refusal);
+// Runs the handler of turn->command.
+void engine_dispatch(struct turn *turn);
 void turn_done(struct turn *turn, bool repeated, uint32_t count);
 void turn_instrument_state(struct turn *turn, const struct instrument *instrument);
 
@@ -365,6 +386,8 @@ void engine_order_mass_cancel(struct turn *turn);
 // If an account that may not trade (any more) has open orders, the next command cancels them and
 // those of its member's other such accounts: the first such account from `account` on names it.
 void engine_cancel_barred(struct engine *engine, uint32_t account);
+// If who was killed (enum kill_scope) has open orders, the next command cancels them.
+void engine_cancel_killed(struct engine *engine, uint8_t scope, uint32_t id);
 // Cancels the order at this place: releases its hold, writes the event. Needs room for one event.
 void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason);
 
@@ -472,6 +495,36 @@ CHECKED bool engine_schedule_slot_fits(const struct schedule_slot *slot,
 struct tick_band_rec engine_tick_band(const struct instrument *instrument, uint32_t index);
 struct schedule_entry_rec engine_schedule_entry(const struct instrument *instrument,
                                                 uint32_t index);
+
+// engine_controls.c
+void engine_instrument_controls_set(struct turn *turn);
+CHECKED bool engine_controls_fit(const struct instrument_controls_rec *controls,
+                                 struct refusal *refusal);
+
+// engine_kill.c
+void engine_kill_set(struct turn *turn);
+// May the session of the command trade for this account, as far as kill switches go? Only asked if
+// engine->kills is not 0.
+CHECKED bool engine_kill_admit(const struct turn *turn, uint32_t account, struct refusal *refusal);
+CHECKED bool engine_kill_load(struct engine *engine, const struct kill_rec *record);
+// The switch that is on behind this one, in the order in which they are saved (scope 0: the first
+// one); false: there are no more.
+bool engine_kill_next(const struct engine *engine, struct kill_rec *record);
+
+// engine_proposal.c
+void engine_venue_rules_set(struct turn *turn);
+void engine_propose(struct turn *turn);
+void engine_approve(struct turn *turn);
+// A command that takes a safeguard away asks this after every other check of its own, and before it
+// changes anything: false (NEEDS_APPROVAL) if the venue demands two persons and it has only one.
+CHECKED bool engine_approval_admit(const struct turn *turn, struct refusal *refusal);
+// The open ones, in their order (NULL: the first one), and a part of the body from an offset on.
+const struct proposal *engine_proposal_next(const struct engine *engine,
+                                            const struct proposal *before);
+struct proposal_part_rec engine_proposal_part(const struct proposal *proposal, uint32_t offset);
+CHECKED bool engine_proposal_load(struct engine *engine, const struct proposal_rec *record);
+CHECKED bool engine_proposal_part_load(struct engine *engine,
+                                       const struct proposal_part_rec *record);
 
 // engine_ledger.c
 void engine_ledger_post(struct turn *turn);
