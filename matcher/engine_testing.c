@@ -16,7 +16,7 @@ static void tell(struct venue *venue, const char *format, ...)
     size_t used = strlen(venue->answer);
     va_list arguments;
     va_start(arguments, format);
-    if (used > 0)
+    if (used > 0 && venue->answer[used - 1] != ' ')
         used += (size_t)snprintf(venue->answer + used, sizeof(venue->answer) - used, "; ");
     (void)vsnprintf(venue->answer + used, sizeof(venue->answer) - used, format, arguments);
     va_end(arguments);
@@ -170,18 +170,72 @@ struct command *start(struct venue *venue, uint8_t type, uint8_t gateway)
     return &venue->command;
 }
 
-const char *apply(struct venue *venue)
+static int copy_record(void *context, const struct snapshot_record *record)
+{
+    return engine_load(context, record) ? 0 : 1;
+}
+
+// An engine that is what the venue's is.
+static struct engine *second_load(struct venue *venue)
+{
+    memset(venue->second_memory, 0, engine_bytes(&limits));
+    struct engine *second = engine_init(venue->second_memory, &limits);
+    assert_int_equal(engine_save(venue->engine, copy_record, second), 0);
+    assert_true(engine_digest(second) == engine_digest(venue->engine));
+    return second;
+}
+
+static void second_follow(const struct venue *venue, struct engine *second)
+{
+    static struct event events[EVENTS];
+    struct event_sink sink = {.events = events, .mask = EVENTS - 1};
+    engine_apply(second, &venue->command, &sink);
+    assert_int_equal(sink.count, venue->sink.count);
+    assert_memory_equal(events, venue->events, sink.count * sizeof(struct event));
+    assert_true(engine_digest(second) == engine_digest(venue->engine));
+    assert_true(engine_book_digest(second, 1) == engine_book_digest(venue->engine, 1));
+    assert_true(engine_next_deadline_ns(second) == engine_next_deadline_ns(venue->engine));
+}
+
+static void apply_one(struct venue *venue)
 {
     struct command_header *header = &venue->command.header;
     header->sequence = ++venue->sequence;
-    header->time_ns = venue->sequence;
+    header->time_ns = venue->sequence + venue->ahead_ns;
     assert_true(command_check(&venue->command));
+    struct engine *second = second_load(venue);
     venue->sink.count = 0;
-    venue->answer[0] = '\0';
     engine_apply(venue->engine, &venue->command, &venue->sink);
     for (uint32_t i = 0; i < venue->sink.count; i++)
         tell_event(venue, &venue->events[i]);
     engine_check(venue->engine);
+    second_follow(venue, second);
+}
+
+const char *apply(struct venue *venue)
+{
+    venue->answer[0] = '\0';
+    apply_one(venue);
+    return venue->answer;
+}
+
+static void take_continuation(struct venue *venue)
+{
+    struct command next;
+    assert_true(engine_continuation(venue->engine, &next));
+    memset(&venue->command, 0, sizeof(venue->command));
+    memcpy(&venue->command, &next, (size_t)next.header.slots * SLOT_BYTES);
+}
+
+const char *apply_all(struct venue *venue)
+{
+    struct command next;
+    apply(venue);
+    while (engine_continuation(venue->engine, &next)) {
+        strcat(venue->answer, " | ");
+        take_continuation(venue);
+        apply_one(venue);
+    }
     return venue->answer;
 }
 
@@ -300,7 +354,7 @@ static void say_amend(struct venue *venue, const char *words)
     command->body.order_amend = amend;
 }
 
-const char *say(struct venue *venue, const char *words)
+static void prepare(struct venue *venue, const char *words)
 {
     char who = words[0];
     long number = 0;
@@ -320,15 +374,23 @@ const char *say(struct venue *venue, const char *words)
                                       .account = (uint32_t)(FIRST + who - 'A')};
     else
         say_new(venue, words);
+}
+
+const char *say(struct venue *venue, const char *words)
+{
+    prepare(venue, words);
     return apply(venue);
+}
+
+const char *say_all(struct venue *venue, const char *words)
+{
+    prepare(venue, words);
+    return apply_all(venue);
 }
 
 const char *go_on(struct venue *venue)
 {
-    struct command next;
-    assert_true(engine_continuation(venue->engine, &next));
-    memset(&venue->command, 0, sizeof(venue->command));
-    memcpy(&venue->command, &next, (size_t)next.header.slots * SLOT_BYTES);
+    take_continuation(venue);
     return apply(venue);
 }
 
@@ -478,6 +540,7 @@ int open_venue(void **state)
     venue->memory = aligned_alloc(64, bytes);
     memset(venue->memory, 0, bytes);
     venue->engine = engine_init(venue->memory, &limits);
+    venue->second_memory = aligned_alloc(64, bytes);
     venue->sink = (struct event_sink){.events = venue->events, .mask = EVENTS - 1};
     set_up_reference_data(venue);
     for (char who = 'A'; who <= 'D'; who++) {
@@ -504,6 +567,7 @@ int close_venue(void **state)
 {
     struct venue *venue = *state;
     free(venue->memory);
+    free(venue->second_memory);
     free(venue);
     return 0;
 }

@@ -3,8 +3,9 @@
 // Accounts A, B (session 1, FIX) and C, D (session 2, WebSocket, cancel on disconnect), all of
 // member 1, with 100,000 of cash and 1,000 tokens each; one instrument with tick, lot and token
 // unit 1, so that a notional is price * quantity; seller's fee 1 %. Orders are named by their
-// number, from
-// 1. The time of a command is its sequence. Every invariant is walked after every command.
+// number, from 1. The time of a command is its sequence, and `ahead_ns` more. Every invariant is
+// walked after every command. Before every command the state is saved and loaded into a second
+// engine, which then has to say and to be the same: every test is one of snapshots, too.
 //
 // Sentences: "A buys 10 @ 100", "A sells 10 at market", with any of gtc ioc fok gtd open close post
 // confirmed stop= trail= show= min= until= stp= self= behind (a stop or trail makes it such an
@@ -28,7 +29,9 @@ struct venue {
     struct instrument_rec terms;
     struct account_rec accounts[4];
     uint64_t sequence;
-    uint64_t number; // of ledger references
+    uint64_t ahead_ns;   // of the clock: it never goes back
+    void *second_memory; // of the engine that is loaded
+    uint64_t number;     // of ledger references
     uint64_t orders[ORDERS];
     uint32_t order_count;
     char answer[EVENTS * 128];
@@ -60,6 +63,9 @@ const char *apply(struct venue *venue);
 struct command *start_session(struct venue *venue, uint8_t type, char who, uint8_t *bytes);
 struct order_new_cmd *start_order(struct venue *venue, char who, uint8_t side, int64_t quantity,
                                   int64_t price);
+// Commands as they come and go on, until nothing is unfinished: all answers, behind " | ".
+const char *say_all(struct venue *venue, const char *words);
+const char *apply_all(struct venue *venue);
 const char *post(struct venue *venue, char who, uint32_t asset, uint8_t kind, int64_t amount);
 const char *set_terms(struct venue *venue);
 const char *set_account(struct venue *venue, char who);
