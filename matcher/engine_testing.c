@@ -84,6 +84,8 @@ static void tell_status(struct venue *venue, const struct order_status_evt *stat
          status->quantity, status->price, waiting_words[status->state]);
 }
 
+static const char *const proposal_words[] = {"", "open", "approved", "withdrawn", "failed"};
+
 static void tell_event(struct venue *venue, const struct event *event)
 {
     const struct rejected_evt *refused = &event->body.rejected;
@@ -135,8 +137,12 @@ static void tell_event(struct venue *venue, const struct event *event)
                  refused->value, refused->argument);
         break;
     case EVT_instrument_state:
-        tell(venue, "phase %d breaker %d", event->body.instrument_state.phase,
-             event->body.instrument_state.breaker_tripped);
+        tell(venue, "phase %d breaker %d%s", event->body.instrument_state.phase,
+             event->body.instrument_state.breaker_tripped,
+             event->body.instrument_state.limit_state_end_ns != 0 ? " limit state" : "");
+        break;
+    case EVT_proposal_changed:
+        tell(venue, "proposal %s", proposal_words[event->body.proposal_changed.state]);
         break;
     case EVT_ledger_posted:
         tell(venue, "posted %ld", event->body.ledger_posted.amount);
@@ -241,9 +247,9 @@ const char *apply_all(struct venue *venue)
 
 struct command *start_session(struct venue *venue, uint8_t type, char who, uint8_t *bytes)
 {
-    bool fix = who == 'A' || who == 'B';
-    struct command *command = start(venue, type, fix ? GATEWAY_FIX : GATEWAY_WEB);
-    command->header.session = fix ? 1 : 2;
+    bool web = who == 'C' || who == 'D';
+    struct command *command = start(venue, type, web ? GATEWAY_WEB : GATEWAY_FIX);
+    command->header.session = web ? 2 : who == 'E' ? 3 : 1;
     if (bytes != NULL) {
         *bytes = 4;
         command->header.slots = command_slots(type, *bytes);
