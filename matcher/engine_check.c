@@ -230,6 +230,26 @@ static void check_holds(const struct engine *engine)
     ASSERT(engine->check_holds[0] == 0);
 }
 
+static void check_kills(const struct engine *engine)
+{
+    struct kill_rec kill = {0};
+    uint32_t count = 0;
+    while (engine_kill_next(engine, &kill))
+        count++;
+    ASSERT(count == engine->kills);
+}
+
+// By ascending id and time.
+static void check_proposals(const struct engine *engine)
+{
+    ASSERT(engine->proposal_count <= PROPOSALS_MAX);
+    for (uint32_t i = 1; i < engine->proposal_count; i++) {
+        const struct proposal_rec *before = &engine->proposals[i - 1].terms;
+        ASSERT(before->proposal < engine->proposals[i].terms.proposal);
+        ASSERT(before->expires_ns <= engine->proposals[i].terms.expires_ns);
+    }
+}
+
 void engine_check(const struct engine *engine)
 {
     uint32_t orders = 0;
@@ -245,6 +265,8 @@ void engine_check(const struct engine *engine)
     ASSERT(orders == engine->pool.orders_open && listed == orders);
     ASSERT(levels == engine->pool.levels_used);
     ASSERT(stops == engine->stops_open && stops <= engine->limits.stops_max);
+    check_kills(engine);
+    check_proposals(engine);
     timers_check(&engine->dated);
     timers_check(&engine->deadlines);
     check_holds(engine);
