@@ -44,14 +44,25 @@ void uncross_tell(struct turn *turn, const struct instrument *instrument,
 // ---- its trades
 // -----------------------------------------------------------------------------
 
+enum { ORDERS_AHEAD = 6, LEVELS_AHEAD = 4 };
+
+// What is asked for before its turn: see uncross_fetch and uncross_scout.
+struct scout {
+    uint32_t ahead;                // an order of the book some places behind who trades
+    uint32_t orders[LEVELS_AHEAD]; // one of each of the levels behind that of `ahead`; 0 = none
+    uint64_t key;                  // of the last of these levels
+    uint32_t next_level;           // of `orders`: whose turn it is to be reached by `ahead`
+    uint32_t next_order;           // whose turn it is to go on
+};
+
 struct uncross {
     struct engine *engine;
     struct instrument *instrument;
     int64_t price;
     uint32_t market[2]; // the first market order of a side that has not been passed over
-    uint32_t ahead[2];  // an order of the book some places behind: see uncross_fetch
-    uint32_t party[2];  // who trades; 0 = the next one
-    int64_t filled[2];  // of the parties, so far
+    struct scout scouts[2];
+    uint32_t party[2]; // who trades; 0 = the next one
+    int64_t filled[2]; // of the parties, so far
 };
 
 static bool uncross_allows(const struct uncross *uncross, uint8_t side, uint32_t place)
@@ -73,24 +84,62 @@ static inline uint32_t uncross_party(struct uncross *uncross, uint8_t side)
     return best != 0 && uncross_allows(uncross, side, best) ? best : 0;
 }
 
-// Orders of a large book are in no cache. Asks for what a trade of the order ahead will touch,
-// and for the order behind it, while others trade.
-static void uncross_fetch(struct uncross *uncross, uint32_t i)
+// Following one chain of orders through a large book waits for memory at every step, unless the
+// steps lie further apart than that takes. So some levels are followed in turn, long before theirs.
+static inline void uncross_scout(struct uncross *uncross, uint32_t i)
 {
     const struct order_pool *pool = &uncross->engine->pool;
-    uint32_t ahead = uncross->ahead[i];
-    if (ahead == 0)
+    struct scout *scout = &uncross->scouts[i];
+    uint32_t *place = &scout->orders[scout->next_order++ % LEVELS_AHEAD];
+    if (*place == 0)
         return;
-    const struct order *order = order_at(pool, ahead);
+    const struct order *order = order_at(pool, *place);
+    *place = order->level != 0 ? order->later : 0; // it may have traded before its turn in the book
+    __builtin_prefetch(&pool->orders[*place], 1);
+}
+
+// `ahead` reaches the next level: another one, behind the others, is followed in its place.
+static void scout_level(struct uncross *uncross, uint32_t i)
+{
+    const struct order_pool *pool = &uncross->engine->pool;
+    struct scout *scout = &uncross->scouts[i];
+    uint32_t place =
+        order_book_worse(pool, &uncross->instrument->sides[i], scout->key, &scout->key);
+    scout->orders[scout->next_level++ % LEVELS_AHEAD] = place;
+    __builtin_prefetch(&pool->orders[place], 1);
+}
+
+// Orders of a large book are in no cache. Asks for what a trade of the order ahead will touch,
+// and for the order behind it, while others trade.
+static inline void uncross_fetch(struct uncross *uncross, uint32_t i)
+{
+    const struct order_pool *pool = &uncross->engine->pool;
+    struct scout *scout = &uncross->scouts[i];
+    if (scout->ahead == 0)
+        return;
+    const struct order *order = order_at(pool, scout->ahead);
     __builtin_prefetch(&pool->orders[order->before], 1);
     __builtin_prefetch(&pool->orders[order->after], 1);
     __builtin_prefetch(order_index_recent(&pool->index, order->id), 1);
-    uint32_t next = order_book_next(pool, &uncross->instrument->sides[i], ahead);
-    __builtin_prefetch(&pool->orders[next], 1);
-    uncross->ahead[i] = next;
+    if (order->later == 0)
+        scout_level(uncross, i);
+    scout->ahead = order_book_next(pool, &uncross->instrument->sides[i], scout->ahead);
+    __builtin_prefetch(&pool->orders[scout->ahead], 1);
+    uncross_scout(uncross, i);
 }
 
-enum { ORDERS_AHEAD = 6 };
+static void scout_begin(struct uncross *uncross, uint32_t i)
+{
+    const struct order_pool *pool = &uncross->engine->pool;
+    const struct book_side *side = &uncross->instrument->sides[i];
+    struct scout *scout = &uncross->scouts[i];
+    scout->ahead = order_book_best(pool, side);
+    scout->key = order_book_best_key(pool, side);
+    for (uint32_t k = 0; k < LEVELS_AHEAD && scout->ahead != 0; k++)
+        scout_level(uncross, i);
+    for (uint32_t k = 0; k < ORDERS_AHEAD; k++)
+        uncross_fetch(uncross, i);
+}
 
 static struct uncross uncross_begin(struct engine *engine, struct instrument *instrument,
                                     int64_t price)
@@ -98,9 +147,7 @@ static struct uncross uncross_begin(struct engine *engine, struct instrument *in
     struct uncross uncross = {.engine = engine, .instrument = instrument, .price = price};
     for (uint32_t i = 0; i < 2; i++) {
         uncross.market[i] = instrument->market[i].first;
-        uncross.ahead[i] = order_book_best(&engine->pool, &instrument->sides[i]);
-        for (uint32_t k = 0; k < ORDERS_AHEAD; k++)
-            uncross_fetch(&uncross, i);
+        scout_begin(&uncross, i);
     }
     return uncross;
 }
@@ -111,7 +158,7 @@ static inline void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t pl
     if (uncross->market[i] == place)
         uncross->market[i] = uncross->engine->pool.terms[place].after;
     uncross_fetch(uncross, i);
-    if (uncross->ahead[i] == place) // a market order: it trades before its turn in the book
+    if (uncross->scouts[i].ahead == place) // a market order: it trades before its turn in the book
         uncross_fetch(uncross, i);
 }
 
