@@ -112,12 +112,9 @@ static inline struct trade_evt *emit_trade(struct turn *turn, const struct match
 // ---- the auction's trade
 // -------------------------------------------------------------------------
 
-static void auction_fill(struct engine *engine, struct instrument *instrument, uint32_t place)
+static void auction_show(struct engine *engine, uint32_t place)
 {
-    const struct order *order = order_at(&engine->pool, place);
-    if (order->leaves == 0)
-        engine_order_end(engine, instrument, place);
-    else if (__builtin_expect((order->marks & ORDER_MARK_ICEBERG) != 0, 0))
+    if (order_at(&engine->pool, place)->leaves != 0)
         engine_order_show(engine, place);
 }
 
@@ -135,7 +132,8 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     if (!match_fits_seller(engine, &match))
         return SIDE_SELL;
     match_book(engine, &match, instrument->treasury_balance);
-    if (__builtin_expect(((buys->marks | sells->marks) & ORDER_MARK_ICEBERG) != 0, 0)) {
+    const bool iceberg = ((buys->marks | sells->marks) & ORDER_MARK_ICEBERG) != 0;
+    if (__builtin_expect(iceberg, 0)) {
         engine_order_gather(engine, buyer);
         engine_order_gather(engine, seller);
     }
@@ -145,8 +143,10 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     bool buyer_makes = buys->id < sells->id;
     emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
         TRADE_AUCTION;
-    auction_fill(engine, instrument, buyer);
-    auction_fill(engine, instrument, seller);
+    if (__builtin_expect(iceberg, 0)) {
+        auction_show(engine, buyer);
+        auction_show(engine, seller);
+    }
     *notional = match.notional;
     return 0;
 }

@@ -5,8 +5,6 @@
 // ahead: a large book is in no cache.
 #include "matcher/engine_uncross.h"
 
-#include <string.h>
-
 // ---- its price
 // -------------------------------------------------------------------------
 
@@ -141,6 +139,24 @@ static void scout_begin(struct uncross *uncross, uint32_t i)
         uncross_fetch(uncross, i);
 }
 
+// The party on this side is about to leave the book; returns it.
+static inline uint32_t uncross_pass(struct uncross *uncross, uint32_t i)
+{
+    uint32_t place = uncross->party[i];
+    if (uncross->market[i] == place)
+        uncross->market[i] = uncross->engine->pool.terms[place].after;
+    uncross_fetch(uncross, i);
+    if (uncross->scouts[i].ahead == place) // a market order: it trades before its turn in the book
+        uncross_fetch(uncross, i);
+    return place;
+}
+
+static inline void uncross_next(struct uncross *uncross, uint32_t i)
+{
+    uncross->party[i] = uncross_party(uncross, (uint8_t)(SIDE_BUY + i));
+    uncross->filled[i] = 0;
+}
+
 static struct uncross uncross_begin(struct engine *engine, struct instrument *instrument,
                                     int64_t price)
 {
@@ -148,65 +164,52 @@ static struct uncross uncross_begin(struct engine *engine, struct instrument *in
     for (uint32_t i = 0; i < 2; i++) {
         uncross.market[i] = instrument->market[i].first;
         scout_begin(&uncross, i);
+        uncross_next(&uncross, i);
     }
     return uncross;
 }
 
-// The party is about to leave the book.
-static inline void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t place)
+// The party on this side is filled: it leaves, and the next one trades. For each side by itself:
+// which one it is nobody can guess, so it is asked once.
+static inline void uncross_filled(struct uncross *uncross, uint32_t i)
 {
-    if (uncross->market[i] == place)
-        uncross->market[i] = uncross->engine->pool.terms[place].after;
-    uncross_fetch(uncross, i);
-    if (uncross->scouts[i].ahead == place) // a market order: it trades before its turn in the book
-        uncross_fetch(uncross, i);
+    uint32_t place = uncross_pass(uncross, i);
+    engine_order_end(uncross->engine, uncross->instrument, place);
+    uncross_next(uncross, i);
 }
 
-// Who trades now: the one that traded last, as long as something of it is left.
-static inline bool uncross_has_party(struct uncross *uncross, uint8_t side)
+// It cannot take any more: its counters of the ledger would pass their bound.
+static void uncross_cancel(struct turn *turn, struct uncross *uncross, uint32_t i)
 {
-    uint32_t i = side - SIDE_BUY;
-    if (uncross->party[i] == 0) {
-        uncross->party[i] = uncross_party(uncross, side);
-        uncross->filled[i] = 0;
-    }
-    return uncross->party[i] != 0;
-}
-
-// Nothing of the party on this side is left any more, or will be.
-static inline void uncross_leave(struct uncross *uncross, uint32_t i)
-{
-    uncross_pass(uncross, i, uncross->party[i]);
-    uncross->party[i] = 0;
+    uint32_t place = uncross_pass(uncross, i);
+    engine_cancel(turn, place, CANCEL_LIMIT);
+    uncross_next(uncross, i);
 }
 
 static inline void uncross_trade(struct turn *turn, struct uncross *uncross,
                                  struct uncross_work *work)
 {
     const struct order_pool *pool = &turn->engine->pool;
-    const uint32_t party[2] = {uncross->party[0], uncross->party[1]};
-    const int64_t open[2] = {order_open(pool, party[0]), order_open(pool, party[1])};
-    int64_t quantity = open[0] < open[1] ? open[0] : open[1];
+    const uint32_t *party = uncross->party;
+    const int64_t buys = order_open(pool, party[0]);
+    const int64_t sells = order_open(pool, party[1]);
+    int64_t quantity = buys < sells ? buys : sells;
     quantity = quantity < work->quantity ? quantity : work->quantity;
-    const uint32_t market[2] = {uncross->market[0], uncross->market[1]};
-    if (quantity == open[0])
-        uncross_leave(uncross, 0);
-    if (quantity == open[1])
-        uncross_leave(uncross, 1);
     int64_t notional = 0;
     uint8_t full = engine_trade_auction(turn, uncross->instrument, party[0], party[1], quantity,
                                         work->price, &notional);
-    if (full == 0) {
-        work->quantity -= quantity;
-        work->traded = true;
-        uncross->filled[0] += notional;
-        uncross->filled[1] += notional;
+    if (__builtin_expect(full != 0, 0)) {
+        uncross_cancel(turn, uncross, full - SIDE_BUY);
         return;
     }
-    memcpy(uncross->market, market, sizeof market);
-    memcpy(uncross->party, party, sizeof party);
-    uncross_leave(uncross, full - SIDE_BUY);
-    engine_cancel(turn, party[full - SIDE_BUY], CANCEL_LIMIT);
+    work->quantity -= quantity;
+    work->traded = true;
+    uncross->filled[0] += notional;
+    uncross->filled[1] += notional;
+    if (quantity == buys)
+        uncross_filled(uncross, 0);
+    if (quantity == sells)
+        uncross_filled(uncross, 1);
 }
 
 // What has been filled of those that are left.
@@ -222,8 +225,7 @@ bool uncross_run(struct turn *turn, struct instrument *instrument, struct uncros
 {
     struct uncross uncross = uncross_begin(turn->engine, instrument, work->price);
     bool all = true;
-    while (work->quantity > 0 && uncross_has_party(&uncross, SIDE_BUY) &&
-           uncross_has_party(&uncross, SIDE_SELL)) {
+    while (work->quantity > 0 && uncross.party[0] != 0 && uncross.party[1] != 0) {
         all = turn_room(turn) >= room;
         if (!all)
             break;
