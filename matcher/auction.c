@@ -13,7 +13,7 @@ struct point { // supply and demand at a price
     auction_sum supply;
 };
 
-enum { LEVELS_AT_ONCE = 16, LEVELS_KEPT = 512 };
+enum { LEVELS_AT_ONCE = 64, LEVELS_KEPT = 512 };
 
 struct level_sum { // a level of one side
     int64_t price;
@@ -22,7 +22,7 @@ struct level_sum { // a level of one side
 
 // The crossing levels of one side, from best to worst or the other way. They are added up some at a
 // time, an order of each in turn: following one chain of orders through a large book waits for
-// memory at every step, following sixteen waits once.
+// memory at every step, following many waits once.
 struct level_reader {
     const struct order_pool *pool;
     const struct book_side *side;
