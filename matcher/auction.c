@@ -13,7 +13,7 @@ struct point { // supply and demand at a price
     auction_sum supply;
 };
 
-enum { LEVELS_AT_ONCE = 16 };
+enum { LEVELS_AT_ONCE = 64, LEVELS_KEPT = 512 };
 
 struct level_sum { // a level of one side
     int64_t price;
@@ -22,7 +22,7 @@ struct level_sum { // a level of one side
 
 // The crossing levels of one side, from best to worst or the other way. They are added up some at a
 // time, an order of each in turn: following one chain of orders through a large book waits for
-// memory at every step, following sixteen waits once.
+// memory at every step, following many waits once.
 struct level_reader {
     const struct order_pool *pool;
     const struct book_side *side;
@@ -34,9 +34,17 @@ struct level_reader {
     struct level_sum levels[LEVELS_AT_ONCE];
 };
 
+// The crossing levels of the sells, from best to worst, as they were added up: the walk needs them
+// once more, from the other end.
+struct kept {
+    struct level_sum levels[LEVELS_KEPT];
+    uint32_t count;
+};
+
 struct walk {
     struct level_reader buys;
-    struct level_reader sells; // from the worst that crosses
+    struct level_reader sells; // from the worst that crosses; not used if all are kept
+    struct kept *kept;         // what is left of them; NULL: there are too many
     struct point at;           // where the walk has come to
     auction_sum leaving;       // what is offered at that price, but not below
 };
@@ -131,28 +139,51 @@ static void reader_pass(struct level_reader *reader)
 // ---- the walk
 // ------------------------------------------------------------------------------------
 
-// All that is offered at the best buy's price.
-static auction_sum supply_of(struct level_reader sells)
+// All that is offered at the best buy's price. *all: every level is kept.
+static auction_sum supply_of(struct level_reader sells, struct kept *kept, bool *all)
 {
     auction_sum sum = 0;
+    *all = true;
     for (const struct level_sum *level = reader_level(&sells); level != NULL;
          level = reader_level(&sells)) {
         sum += level->open;
+        if (kept->count < LEVELS_KEPT)
+            kept->levels[kept->count++] = *level;
+        else
+            *all = false;
         reader_pass(&sells);
     }
     return sum;
 }
 
 static struct walk walk_begin(const struct order_pool *pool, const struct book_side *buys,
-                              const struct book_side *sells)
+                              const struct book_side *sells, struct kept *kept)
 {
+    bool all;
     ASSERT(auction_crosses(pool, buys, sells));
     uint64_t buys_limit = BOOK_KEY_MAX - order_book_best_key(pool, sells);
     uint64_t sells_limit = BOOK_KEY_MAX - order_book_best_key(pool, buys);
     struct walk walk = {.buys = reader_of(pool, buys, buys_limit, false),
                         .sells = reader_of(pool, sells, sells_limit, true)};
-    walk.at.supply = supply_of(reader_of(pool, sells, sells_limit, false));
+    walk.at.supply = supply_of(reader_of(pool, sells, sells_limit, false), kept, &all);
+    walk.kept = all ? kept : NULL;
     return walk;
+}
+
+static const struct level_sum *sells_level(struct walk *walk)
+{
+    const struct kept *kept = walk->kept;
+    if (kept == NULL)
+        return reader_level(&walk->sells);
+    return kept->count != 0 ? &kept->levels[kept->count - 1] : NULL;
+}
+
+static void sells_pass(struct walk *walk)
+{
+    if (walk->kept == NULL)
+        reader_pass(&walk->sells);
+    else
+        walk->kept->count--;
 }
 
 // Goes to the next lower price: of the buys, of the sells, or of both. False if nothing is offered
@@ -160,7 +191,7 @@ static struct walk walk_begin(const struct order_pool *pool, const struct book_s
 static bool walk_next(struct walk *walk)
 {
     const struct level_sum *buys = reader_level(&walk->buys);
-    const struct level_sum *sells = reader_level(&walk->sells);
+    const struct level_sum *sells = sells_level(walk);
     walk->at.supply -= walk->leaving;
     walk->leaving = 0;
     if (sells == NULL)
@@ -173,7 +204,7 @@ static bool walk_next(struct walk *walk)
     }
     if (sells->price == walk->at.price) {
         walk->leaving = sells->open;
-        reader_pass(&walk->sells);
+        sells_pass(walk);
     }
     return true;
 }
@@ -251,7 +282,9 @@ struct auction_result auction_price(const struct order_pool *pool, const struct 
 {
     if (!auction_crosses(pool, buys, sells))
         return (struct auction_result){0};
-    struct walk walk = walk_begin(pool, buys, sells);
+    struct kept kept;
+    kept.count = 0;
+    struct walk walk = walk_begin(pool, buys, sells, &kept);
     struct lead lead = {0};
     struct point between = {.price = reference->on_tick, .supply = -1};
     while (walk_next(&walk) && walk.at.supply >= lead.volume) {

@@ -69,6 +69,7 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->deadlines.heap, limits->instruments_max + 1u);
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
     LAYOUT_ARRAY(&layout, engine->confirms, 1);
+    LAYOUT_ARRAY(&layout, engine->proposals, PROPOSALS_MAX);
     LAYOUT_ARRAY(&layout, engine->check_sums, limits->assets_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_incoming, limits->balances_max + 1u);
@@ -252,9 +253,20 @@ static engine_handler *const handlers[CMD_COUNT] = {
     [CMD_limits_set] = engine_limits_set,
     [CMD_instrument_controls_set] = engine_instrument_controls_set,
     [CMD_jurisdictions_set] = engine_jurisdictions_set,
+    [CMD_kill_set] = engine_kill_set,
+    [CMD_venue_rules_set] = engine_venue_rules_set,
+    [CMD_propose] = engine_propose,
+    [CMD_approve] = engine_approve,
     [CMD_ledger_post] = engine_ledger_post,
     [CMD_settlement_result] = engine_settlement_result,
 };
+
+void engine_dispatch(struct turn *turn)
+{
+    uint8_t type = turn->command->header.type;
+    ASSERT(type < CMD_COUNT && handlers[type] != NULL);
+    handlers[type](turn);
+}
 
 // After a snapshot the lists that are kept by id are in the books' order.
 static void engine_finish_load(struct engine *engine)

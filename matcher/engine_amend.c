@@ -93,6 +93,8 @@ static bool amend_admit(const struct turn *turn, struct amend *amend, struct ref
         return false;
     if (engine->venue_state != VENUE_OPEN)
         return refuse(refusal, REJECT_VENUE_CANCEL_ONLY, 0, engine->venue_state, 0);
+    if (engine->kills != 0 && !engine_kill_admit(turn, body->account, refusal))
+        return false;
     if (body->client_id_bytes == 0)
         return refuse(refusal, REJECT_CLIENT_ID_LENGTH, CLIENT_ID_BYTES_MAX, 0, 0);
     if (body->flags > flags)

@@ -183,10 +183,10 @@ static void check_crossing(const struct engine *engine, const struct instrument 
 static void check_deadline(const struct engine *engine, const struct instrument *instrument)
 {
     const struct instrument_state_rec *state = &instrument->state;
-    const uint64_t due_ns[3] = {state->phase_end_ns, state->schedule_next_ns,
-                                state->indicative_due_ns};
+    const uint64_t due_ns[4] = {state->phase_end_ns, state->limit_state_end_ns,
+                                state->schedule_next_ns, state->indicative_due_ns};
     uint64_t first_ns = UINT64_MAX;
-    for (uint32_t i = 0; i < 3; i++)
+    for (uint32_t i = 0; i < 4; i++)
         if (due_ns[i] != 0 && due_ns[i] < first_ns)
             first_ns = due_ns[i];
     if (instrument->timer == 0)
@@ -195,6 +195,7 @@ static void check_deadline(const struct engine *engine, const struct instrument 
         ASSERT(engine->deadlines.heap[instrument->timer].time_ns == first_ns);
     ASSERT((state->schedule_next_ns != 0) == (instrument->entry_count != 0));
     ASSERT((state->phase_end_ns != 0) == (state->phase == PHASE_VOLATILITY_AUCTION));
+    ASSERT(state->limit_state_end_ns == 0 || state->phase == PHASE_CONTINUOUS);
 }
 
 // Adds the instrument's waiting stops to *stops; returns its open orders.
@@ -292,6 +293,26 @@ static void check_incoming(const struct engine *engine)
     ASSERT(carries == ledger->incoming_carries);
 }
 
+static void check_kills(const struct engine *engine)
+{
+    struct kill_rec kill = {0};
+    uint32_t count = 0;
+    while (engine_kill_next(engine, &kill))
+        count++;
+    ASSERT(count == engine->kills);
+}
+
+// By ascending id and time.
+static void check_proposals(const struct engine *engine)
+{
+    ASSERT(engine->proposal_count <= PROPOSALS_MAX);
+    for (uint32_t i = 1; i < engine->proposal_count; i++) {
+        const struct proposal_rec *before = &engine->proposals[i - 1].terms;
+        ASSERT(before->proposal < engine->proposals[i].terms.proposal);
+        ASSERT(before->expires_ns <= engine->proposals[i].terms.expires_ns);
+    }
+}
+
 void engine_check(const struct engine *engine)
 {
     uint32_t orders = 0;
@@ -308,6 +329,8 @@ void engine_check(const struct engine *engine)
     ASSERT(orders == engine->pool.orders_open && listed == orders);
     ASSERT(levels == engine->pool.levels_used);
     ASSERT(stops == engine->stops_open && stops <= engine->limits.stops_max);
+    check_kills(engine);
+    check_proposals(engine);
     timers_check(&engine->dated);
     timers_check(&engine->deadlines);
     check_holds(engine);

@@ -97,8 +97,8 @@ static uint64_t earlier_of(uint64_t left_ns, uint64_t right_ns) // 0 = never
 static uint64_t deadline_of(const struct instrument *instrument)
 {
     const struct instrument_state_rec *state = &instrument->state;
-    return earlier_of(earlier_of(state->phase_end_ns, state->schedule_next_ns),
-                      state->indicative_due_ns);
+    return earlier_of(earlier_of(state->phase_end_ns, state->limit_state_end_ns),
+                      earlier_of(state->schedule_next_ns, state->indicative_due_ns));
 }
 
 void engine_deadline_update(struct engine *engine, struct instrument *instrument)
@@ -134,6 +134,8 @@ static void deadline_come(struct turn *turn, struct instrument *instrument)
     ASSERT(due_ns != 0 && due_ns <= turn->engine->time_ns);
     if (state->phase_end_ns == due_ns)
         engine_phase_change(turn, instrument, PHASE_CONTINUOUS);
+    else if (state->limit_state_end_ns == due_ns)
+        engine_phase_change(turn, instrument, PHASE_VOLATILITY_AUCTION);
     else if (state->schedule_next_ns == due_ns)
         schedule_come(turn, instrument);
     else

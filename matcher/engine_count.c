@@ -22,7 +22,8 @@ static bool count_trade(struct count *count, const struct order *maker, int64_t 
 {
     const struct instrument *instrument = count->taker->instrument;
     ASSERT(shown > 0 && hidden >= 0);
-    if (count->room < STEP_EVENTS || price_is_volatile(instrument, maker->price))
+    if (count->room < STEP_EVENTS ||
+        price_is_beyond_band(instrument, instrument->state.last_price, maker->price))
         return false;
     bool used_up = shown <= count->wanted;
     count->wanted -= used_up ? shown : count->wanted;

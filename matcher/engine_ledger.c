@@ -95,16 +95,21 @@ static bool post_bounds(const struct engine *engine, const struct ledger_post_cm
     return fits || refuse(refusal, REJECT_OVERFLOW, MONEY_MAX, body->amount, 0);
 }
 
-// Finds or makes both balances of an entry; false if the ledger is full (then neither was made).
-static bool post_balances(struct engine *engine, const struct ledger_post_cmd *body,
-                          struct balance **own, struct balance **counter, struct refusal *refusal)
+// Finds or makes both balances of an entry. False, and neither was made, if the ledger is full or
+// two persons are needed: this is the last check.
+static bool post_balances(struct turn *turn, struct balance **own, struct balance **counter,
+                          struct refusal *refusal)
 {
-    struct ledger *ledger = &engine->ledger;
+    const struct ledger_post_cmd *body = &turn->command->body.ledger_post;
+    struct ledger *ledger = &turn->engine->ledger;
     uint32_t other = kind_counter_account(body->kind);
     uint32_t missing = (ledger_find(ledger, body->account, body->asset) == 0 ? 1u : 0u) +
                        (ledger_find(ledger, other, body->asset) == 0 ? 1u : 0u);
     if (missing > ledger->balances_max - ledger->count)
         return refuse(refusal, REJECT_BALANCES_MAX, ledger->balances_max, ledger->count, 0);
+    bool adjusts = body->kind == POSTING_CREDIT || body->kind == POSTING_DEBIT;
+    if (adjusts && !engine_approval_admit(turn, refusal))
+        return false;
     uint32_t own_index = ledger_open(ledger, body->account, body->asset);
     uint32_t counter_index = ledger_open(ledger, other, body->asset);
     ASSERT(own_index != 0 && counter_index != 0);
@@ -142,8 +147,7 @@ static bool post_run(struct turn *turn, struct refusal *refusal)
     uint32_t there = ledger_find(&engine->ledger, body->account, body->asset);
     if (!post_funds(body, there != 0 ? ledger_at(&engine->ledger, there) : &nothing, refusal))
         return false;
-    if (!post_bounds(engine, body, refusal) ||
-        !post_balances(engine, body, &own, &counter, refusal))
+    if (!post_bounds(engine, body, refusal) || !post_balances(turn, &own, &counter, refusal))
         return false;
     bool gives = kind_gives(body->kind);
     bool moved = ledger_transfer(gives ? counter : own, gives ? own : counter, body->amount);

@@ -46,7 +46,8 @@ static bool load_instrument_state(struct engine *engine, const struct instrument
     struct instrument *instrument = engine_instrument(engine, record->instrument);
     if (instrument == NULL || record->last_price < 0 || record->reference_price < 0 ||
         record->nav < 0 || record->phase < PHASE_CLOSED || record->phase > PHASE_CLOSING_AUCTION ||
-        record->breaker_tripped > 1)
+        record->breaker_tripped > 1 ||
+        (record->limit_state_end_ns != 0 && record->phase != PHASE_CONTINUOUS))
         return false;
     instrument->state = *record;
     engine_deadline_update(engine, instrument);
@@ -165,6 +166,27 @@ static bool load_session_state(struct engine *engine, const struct session_state
     session->open = record->open != 0;
     return load_window(&session->messages, record->messages_window, record->messages,
                        session->own.messages_max, session->own.messages_ms, engine->time_ns);
+}
+
+static bool load_kill(struct engine *engine, const struct kill_rec *record)
+{
+    return engine_kill_load(engine, record);
+}
+
+static bool load_venue_rules(struct engine *engine, const struct venue_rules_rec *record)
+{
+    engine->venue_rules = record->flags;
+    return record->flags == VENUE_TWO_PERSONS;
+}
+
+static bool load_proposal(struct engine *engine, const struct proposal_rec *record)
+{
+    return engine_proposal_load(engine, record);
+}
+
+static bool load_proposal_part(struct engine *engine, const struct proposal_part_rec *record)
+{
+    return engine_proposal_part_load(engine, record);
 }
 
 static bool load_gateway(struct engine *engine, const struct gateway_rec *record)
@@ -424,7 +446,8 @@ bool engine_load(struct engine *engine, const struct snapshot_record *record)
 {
     ASSERT(engine != NULL && record != NULL);
     if (record->header.version != SCHEMA_VERSION ||
-        (engine->load_waits && record->header.type != REC_order_terms))
+        (engine->load_waits && record->header.type != REC_order_terms) ||
+        (engine->load_bytes != 0 && record->header.type != REC_proposal_part))
         return false;
 #define LOAD(name)                                                                                 \
     case REC_##name:                                                                               \
@@ -448,6 +471,10 @@ bool engine_load(struct engine *engine, const struct snapshot_record *record)
         LOAD(session);
         LOAD(session_account);
         LOAD(session_state);
+        LOAD(kill);
+        LOAD(venue_rules);
+        LOAD(proposal);
+        LOAD(proposal_part);
         LOAD(gateway);
         LOAD(reference);
         LOAD(confirm);

@@ -74,7 +74,8 @@ static bool account_is_barred(const struct engine *engine, const struct account_
 {
     struct refusal refusal;
     ASSERT(engine_member(engine, account->member) != NULL);
-    return !order_check_person(account, engine->members[account->member].terms.suspended != 0, &refusal);
+    return !order_check_person(account, engine->members[account->member].terms.suspended != 0,
+                               &refusal);
 }
 
 static bool is_wanted(const struct engine *engine, const struct wanted *wanted,
@@ -125,8 +126,9 @@ static void mass_cancel_run(struct turn *turn)
     const struct wanted wanted = {.account = body->account,
                                   .instrument = body->instrument,
                                   .side = body->side,
-                                  .reason =
-                                      body->scope == SCOPE_VENUE ? CANCEL_BY_VENUE : CANCEL_MASS};
+                                  .reason = turn->resumes                ? engine->resumed.reason
+                                            : body->scope == SCOPE_VENUE ? CANCEL_BY_VENUE
+                                                                         : CANCEL_MASS};
     ASSERT(session != NULL || body->scope == SCOPE_VENUE);
     bool all = body->scope == SCOPE_SESSION ? cancel_of_session(turn, session, &wanted)
                : body->scope == SCOPE_MEMBER
@@ -169,6 +171,39 @@ void engine_cancel_barred(struct engine *engine, uint32_t account)
             .command = CMD_order_mass_cancel, .reason = CANCEL_SUSPENDED, .account = id};
         return;
     }
+}
+
+// ---- orders of those who were killed
+// --------------------------------------------------------------------
+
+static bool member_has_orders(const struct engine *engine, uint32_t member)
+{
+    uint32_t id = 1;
+    while (id <= engine->limits.sessions_max &&
+           (engine->sessions[id].orders.first == 0 || engine->sessions[id].terms.member != member))
+        id++;
+    return id <= engine->limits.sessions_max;
+}
+
+void engine_cancel_killed(struct engine *engine, uint8_t scope, uint32_t id)
+{
+    struct pending_rec pending = {
+        .command = CMD_order_mass_cancel, .reason = CANCEL_KILLED, .scope = SCOPE_VENUE};
+    bool any = engine->pool.orders_open != 0;
+    ASSERT(engine->pending.command == 0);
+    if (scope == KILL_ACCOUNT) {
+        pending.account = id;
+        any = account_has_orders(engine, id);
+    } else if (scope == KILL_MEMBER) {
+        pending.member = id;
+        any = member_has_orders(engine, id);
+    } else if (scope == KILL_SESSION) {
+        pending.scope = SCOPE_SESSION;
+        pending.session = id;
+        any = engine->sessions[id].orders.first != 0;
+    }
+    if (any)
+        engine->pending = pending;
 }
 
 // The core's own: every order of the member's accounts that may not trade. In one walk for all of

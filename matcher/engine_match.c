@@ -3,7 +3,7 @@
 //
 // A match ends early, and then the rest of the order is cancelled and says why, when the command
 // has used up its events or a counter of the ledger would pass its bound (CANCEL_LIMIT), when
-// self-trade prevention says so, when the next price would start a volatility auction, and when the
+// self-trade prevention says so, when the next price is beyond a band (engine_band.c), and when the
 // trade tripped the breaker. A price between quiet_low and quiet_high of the instrument needs no
 // look at any of that, nor at stops (engine_stop.c).
 //
@@ -113,12 +113,9 @@ static inline struct trade_evt *emit_trade(struct turn *turn, const struct match
 // ---- the auction's trade
 // -------------------------------------------------------------------------
 
-static void auction_fill(struct engine *engine, struct instrument *instrument, uint32_t place)
+static void auction_show(struct engine *engine, uint32_t place)
 {
-    const struct order *order = order_at(&engine->pool, place);
-    if (order->leaves == 0)
-        engine_order_end(engine, instrument, place);
-    else if (__builtin_expect((order->marks & ORDER_MARK_ICEBERG) != 0, 0))
+    if (order_at(&engine->pool, place)->leaves != 0)
         engine_order_show(engine, place);
 }
 
@@ -140,7 +137,8 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     exposure_less(engine, instrument, sells, quantity);
     exposure_traded(engine, &engine->accounts[buys->account], &engine->accounts[sells->account],
                     match.notional);
-    if (__builtin_expect(((buys->marks | sells->marks) & ORDER_MARK_ICEBERG) != 0, 0)) {
+    const bool iceberg = ((buys->marks | sells->marks) & ORDER_MARK_ICEBERG) != 0;
+    if (__builtin_expect(iceberg, 0)) {
         engine_order_gather(engine, buyer);
         engine_order_gather(engine, seller);
     }
@@ -150,8 +148,10 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     bool buyer_makes = buys->id < sells->id;
     emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
         TRADE_AUCTION;
-    auction_fill(engine, instrument, buyer);
-    auction_fill(engine, instrument, seller);
+    if (__builtin_expect(iceberg, 0)) {
+        auction_show(engine, buyer);
+        auction_show(engine, seller);
+    }
     *notional = match.notional;
     return 0;
 }
@@ -370,8 +370,9 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
     struct order *maker = order_at(&engine->pool, place);
     const int64_t price = maker->price;
     const bool quiet = price >= instrument->quiet_low && price <= instrument->quiet_high;
-    if (__builtin_expect(!quiet, 0) && price_is_volatile(instrument, price))
-        return CANCEL_VOLATILITY;
+    if (__builtin_expect(!quiet || taker->band_price != 0, 0) &&
+        price_is_beyond_band(instrument, taker->band_price, price))
+        return band_reason(instrument);
     struct match match = match_with(order, maker);
     match_value(engine, instrument, &match);
     if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
@@ -418,7 +419,10 @@ static uint8_t taker_steps(struct turn *turn, struct taker *taker)
 
 uint8_t taker_match(struct turn *turn, struct taker *taker)
 {
+    const struct instrument *instrument = taker->instrument;
+    taker->band_price = instrument->controls.dynamic_bps != 0 ? instrument->state.last_price : 0;
     uint8_t reason = taker_steps(turn, taker);
+    taker->traded = taker->filled_notional != 0;
     stops_tell(turn->engine, taker);
     if (taker->place != 0) {
         turn->engine->pool.cold[taker->place].filled_notional += taker->filled_notional;
@@ -516,8 +520,12 @@ void taker_finish(struct turn *turn, struct taker *taker, uint8_t reason)
         taker_leave_over(turn, taker, reason == TAKER_WAITS ? CANCEL_LIMIT : reason);
     else if (taker->place != 0)
         engine_order_forget(engine, taker->instrument, taker->place);
-    if (__builtin_expect(reason == CANCEL_VOLATILITY, 0))
+    if (__builtin_expect(reason == CANCEL_VOLATILITY, 0)) {
         engine_phase_volatility(turn, taker->instrument);
-    else
-        assert_not_crossed(engine, taker->instrument);
+        return;
+    }
+    assert_not_crossed(engine, taker->instrument);
+    if (__builtin_expect(reason == CANCEL_BAND || taker->instrument->state.limit_state_end_ns != 0,
+                         0))
+        taker_limit_state(turn, taker, reason);
 }

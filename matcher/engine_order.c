@@ -26,6 +26,8 @@ static bool taker_identify(const struct turn *turn, struct taker *taker, struct 
         return refuse(refusal, REJECT_UNKNOWN_INSTRUMENT, 0, body->instrument, 0);
     if (engine->venue_state != VENUE_OPEN)
         return refuse(refusal, REJECT_VENUE_CANCEL_ONLY, 0, engine->venue_state, 0);
+    if (__builtin_expect(engine->kills != 0, 0) && !engine_kill_admit(turn, body->account, refusal))
+        return false;
     if (body->client_id_bytes == 0)
         return refuse(refusal, REJECT_CLIENT_ID_LENGTH, CLIENT_ID_BYTES_MAX, 0, 0);
     return true;
@@ -110,6 +112,8 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
     taker->filled_notional = 0;
     taker->stops_due = 0;
     taker->stops_told = false;
+    taker->traded = false;
+    taker->band_price = 0;
     taker->own = (struct order){.id = turn->command->header.sequence,
                                 .price = check->price,
                                 .leaves = body->quantity,

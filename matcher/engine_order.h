@@ -111,8 +111,9 @@ CHECKED bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t a
 // ------------------------------------------------------------------------------------
 //
 // A trade of an auction between two orders in the book at its price: books it, writes `trade` (the
-// maker is the order with the lower id), lowers what is open. What is filled leaves, what remains
-// of an iceberg shows its next slice in its place. Returns 0; or with nothing done the side of the
+// maker is the order with the lower id), lowers what is open. What remains of an iceberg shows its
+// next slice in its place; who is filled is still in the book, with nothing left, and the caller's
+// to end. Returns 0; or with nothing done the side of the
 // party whose counters of the ledger would pass their bound (the buyer is looked at first). Last
 // price and stops are the caller's; so is filled_notional of who is left, by *notional: most are
 // not, and their cold halves need not be touched.

@@ -175,6 +175,7 @@ static void phase_set(struct turn *turn, struct instrument *instrument, uint8_t 
     state->phase = phase;
     state->indicative_due_ns = 0;
     state->phase_end_ns = 0;
+    state->limit_state_end_ns = 0;
     if (phase == PHASE_VOLATILITY_AUCTION)
         state->phase_end_ns =
             turn->engine->time_ns + (ms != 0 ? ms : VOLATILITY_AUCTION_MS_DEFAULT) * MS_NS;

@@ -151,7 +151,7 @@ static void leave_marked(struct engine *engine, struct instrument *instrument, s
     order->marks &= (uint8_t) ~(MARKS_WAITING | ORDER_MARK_TRAILING);
 }
 
-void engine_place_leave(struct engine *engine, struct instrument *instrument, uint32_t place)
+static inline void place_leave(struct engine *engine, struct instrument *instrument, uint32_t place)
 {
     struct order *order = order_at(&engine->pool, place);
     ASSERT(order->instrument == instrument->terms.instrument);
@@ -161,7 +161,8 @@ void engine_place_leave(struct engine *engine, struct instrument *instrument, ui
         leave_marked(engine, instrument, order, place);
 }
 
-void engine_order_forget(struct engine *engine, struct instrument *instrument, uint32_t place)
+static inline void order_forget(struct engine *engine, struct instrument *instrument,
+                                uint32_t place)
 {
     const struct order *order = order_at(&engine->pool, place);
     ASSERT(instrument->orders_open > 0);
@@ -173,8 +174,18 @@ void engine_order_forget(struct engine *engine, struct instrument *instrument, u
     order_pool_give(&engine->pool, place);
 }
 
+void engine_place_leave(struct engine *engine, struct instrument *instrument, uint32_t place)
+{
+    place_leave(engine, instrument, place);
+}
+
+void engine_order_forget(struct engine *engine, struct instrument *instrument, uint32_t place)
+{
+    order_forget(engine, instrument, place);
+}
+
 void engine_order_end(struct engine *engine, struct instrument *instrument, uint32_t place)
 {
-    engine_place_leave(engine, instrument, place);
-    engine_order_forget(engine, instrument, place);
+    place_leave(engine, instrument, place);
+    order_forget(engine, instrument, place);
 }

@@ -155,6 +155,10 @@ static bool instrument_change(const struct instrument *now, const struct instrum
         return refuse(refusal, REJECT_INSTRUMENT_BUSY, 0, now->orders_open, 0);
     if (steps_change && now->band_count != 0)
         return refuse(refusal, REJECT_INSTRUMENT_BUSY, 0, now->band_count, 0);
+    bool takes_orders = (terms->status == TOKEN_SECONDARY || terms->status == TOKEN_PAUSED) &&
+                        terms->trading_mode == MODE_FULL_ORDERBOOK;
+    if (!takes_orders && now->orders_open != 0)
+        return refuse(refusal, REJECT_INSTRUMENT_BUSY, 0, now->orders_open, 0);
     return true;
 }
 
@@ -289,8 +293,12 @@ void engine_breaker_set(struct turn *turn)
     struct refusal refusal;
     if (instrument == NULL)
         return;
-    if (body->tripped > 1) {
-        (void)malformed(&refusal, body->tripped, 2);
+    bool refused = false;
+    if (body->tripped > 1)
+        refused = !malformed(&refusal, body->tripped, 2);
+    else if (body->tripped == 0)
+        refused = !engine_approval_admit(turn, &refusal);
+    if (refused) {
         turn_reject(turn, &refusal);
         return;
     }

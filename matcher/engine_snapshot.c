@@ -2,7 +2,8 @@
 //
 // Order: meta; assets; instruments, each with its state, rules, controls, jurisdictions, tick bands
 // and schedule; members, each with its limits and state; accounts, each with its limits, state and
-// investments by period; sessions, each with its accounts, limits and state; gateways; references;
+// investments by period; sessions, each with its accounts, limits and state; kill switches; the
+// venue's rules; proposals, each with the parts of its body; gateways; references;
 // refusals that may be confirmed, by sequence; balances by account and asset; orders by instrument:
 // the book by side, price and time, the stop book likewise, the triggered queue, those that wait
 // for the close, each with its terms if it has any; the unfinished command, if there is one. The
@@ -116,6 +117,31 @@ static int save_people(const struct engine *engine, const struct saver *saver)
         result = save_session(engine, saver, &engine->sessions[id]);
         if (result != 0)
             return result;
+    }
+    return 0;
+}
+
+static int save_kills(const struct engine *engine, const struct saver *saver)
+{
+    struct kill_rec record = {0};
+    while (engine_kill_next(engine, &record))
+        SAVE(saver, kill, record);
+    return 0;
+}
+
+static int save_proposals(const struct engine *engine, const struct saver *saver)
+{
+    const struct venue_rules_rec rules = {.flags = engine->venue_rules};
+    const struct proposal *proposal = NULL;
+    if (rules.flags != 0)
+        SAVE(saver, venue_rules, rules);
+    while ((proposal = engine_proposal_next(engine, proposal)) != NULL) {
+        SAVE(saver, proposal, proposal->terms);
+        for (uint32_t offset = 0; offset < proposal->terms.body_bytes;
+             offset += PROPOSAL_PART_BYTES) {
+            struct proposal_part_rec part = engine_proposal_part(proposal, offset);
+            SAVE(saver, proposal_part, part);
+        }
     }
     return 0;
 }
@@ -258,6 +284,10 @@ static int save_all_but_meta(const struct engine *engine, const struct saver *sa
     int result = save_instruments(engine, saver);
     if (result == 0)
         result = save_people(engine, saver);
+    if (result == 0)
+        result = save_kills(engine, saver);
+    if (result == 0)
+        result = save_proposals(engine, saver);
     if (result == 0)
         result = save_counters(engine, saver);
     if (result == 0)

@@ -77,6 +77,17 @@ struct gateway {
     uint64_t last_gateway_seq;
 };
 
+enum {
+    PROPOSALS_MAX = 64,
+    PROPOSAL_PART_WORDS = offsetof(struct proposal_part_rec, word0),
+    PROPOSAL_PART_BYTES = sizeof(struct proposal_part_rec) - PROPOSAL_PART_WORDS,
+};
+
+struct proposal { // a command that waits for another operator's approval
+    struct proposal_rec terms;
+    uint8_t body[PROPOSAL_BYTES_MAX]; // terms.body_bytes of it
+};
+
 struct reference { // the last one booked of a source
     uint64_t number;
     uint64_t hash;
@@ -94,10 +105,16 @@ struct engine {
     uint64_t calendar_end_ns; // from then on check_venue has others; 0 = not known yet
     struct check_venue check_venue;
     uint8_t venue_state;
-    bool loaded;         // a snapshot's orders are in, the lists by id not sorted yet
-    bool load_waits;     // load_place is in no container: its terms must follow
-    uint8_t load_state;  // enum order_state of load_place
-    uint32_t load_place; // the order of the record before; 0 = that was none
+    bool loaded;                // a snapshot's orders are in, the lists by id not sorted yet
+    bool load_waits;            // load_place is in no container: its terms must follow
+    uint8_t load_state;         // enum order_state of load_place
+    uint32_t load_place;        // the order of the record before; 0 = that was none
+    uint32_t load_bytes;        // of the last proposal's body that must follow
+    bool killed;                // the venue
+    uint32_t kills;             // switches that are on: of venue, members, accounts, sessions
+    uint32_t venue_rules;       // enum venue_rule
+    struct proposal *proposals; // PROPOSALS_MAX; by ascending id
+    uint32_t proposal_count;    // of which the first ones may have expired
     struct gateway gateways[GATEWAY_COUNT];
     struct reference references[REF_SOURCE_MAX + 1];
     struct pending_rec pending; // command == 0: nothing to go on with
@@ -136,6 +153,7 @@ struct turn {
     uint32_t client_id_bytes;
     uint32_t session_seq; // the command's, for its events; 0 if the session is not its gateway's
     bool resumes;         // it goes on with engine->resumed
+    bool approved;        // it was proposed, and another operator has approved it
 };
 
 // ---- finding: NULL = does not exist
@@ -335,6 +353,8 @@ static inline struct event *turn_emit(struct turn *turn, uint8_t type)
 }
 
 void turn_reject(struct turn *turn, const struct refusal *refusal);
+// Runs the handler of turn->command.
+void engine_dispatch(struct turn *turn);
 void turn_done(struct turn *turn, bool repeated, uint32_t count);
 void turn_instrument_state(struct turn *turn, const struct instrument *instrument);
 
@@ -349,6 +369,8 @@ void engine_order_mass_cancel(struct turn *turn);
 // If an account that may not trade (any more) has open orders, the next command cancels them and
 // those of its member's other such accounts: the first such account from `account` on names it.
 void engine_cancel_barred(struct engine *engine, uint32_t account);
+// If who was killed (enum kill_scope) has open orders, the next command cancels them.
+void engine_cancel_killed(struct engine *engine, uint8_t scope, uint32_t id);
 // Cancels the order at this place: releases its hold, writes the event. Needs room for one event.
 void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason);
 
@@ -480,6 +502,30 @@ void engine_jurisdictions_set(struct turn *turn);
 CHECKED bool engine_jurisdiction_fits(const struct jurisdictions *list, uint16_t code);
 // One code as the records have it; index 0 of a list without codes: its mode only.
 struct jurisdiction_rec engine_jurisdiction(const struct instrument *instrument, uint32_t index);
+// engine_kill.c
+void engine_kill_set(struct turn *turn);
+// May the session of the command trade for this account, as far as kill switches go? Only asked if
+// engine->kills is not 0.
+CHECKED bool engine_kill_admit(const struct turn *turn, uint32_t account, struct refusal *refusal);
+CHECKED bool engine_kill_load(struct engine *engine, const struct kill_rec *record);
+// The switch that is on behind this one, in the order in which they are saved (scope 0: the first
+// one); false: there are no more.
+bool engine_kill_next(const struct engine *engine, struct kill_rec *record);
+
+// engine_proposal.c
+void engine_venue_rules_set(struct turn *turn);
+void engine_propose(struct turn *turn);
+void engine_approve(struct turn *turn);
+// A command that takes a safeguard away asks this after every other check of its own, and before it
+// changes anything: false (NEEDS_APPROVAL) if the venue demands two persons and it has only one.
+CHECKED bool engine_approval_admit(const struct turn *turn, struct refusal *refusal);
+// The open ones, in their order (NULL: the first one), and a part of the body from an offset on.
+const struct proposal *engine_proposal_next(const struct engine *engine,
+                                            const struct proposal *before);
+struct proposal_part_rec engine_proposal_part(const struct proposal *proposal, uint32_t offset);
+CHECKED bool engine_proposal_load(struct engine *engine, const struct proposal_rec *record);
+CHECKED bool engine_proposal_part_load(struct engine *engine,
+                                       const struct proposal_part_rec *record);
 
 // engine_ledger.c
 void engine_ledger_post(struct turn *turn);

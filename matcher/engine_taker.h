@@ -19,6 +19,8 @@ struct taker {
     int64_t filled_notional; // of a new one
     int64_t stops_due;       // price of its last trade if stops have not been told of it; else 0
     bool stops_told;         // of one of its trades
+    bool traded;             // in its last match
+    int64_t band_price;      // its dynamic band is around this last price; 0 = it has none
     struct order own;
     struct order_terms terms; // of a new one whose marks say so
 };
@@ -67,6 +69,15 @@ bool taker_meets_itself(const struct engine *engine, const struct taker *taker, 
 // A trade at this price would start a volatility auction, or trip the breaker.
 bool price_is_volatile(const struct instrument *instrument, int64_t price);
 bool price_trips_breaker(const struct instrument *instrument, int64_t price);
+
+// engine_band.c: a trade at this price is beyond the static band, or the dynamic band around this
+// last price (0 = there is none).
+bool price_is_beyond_band(const struct instrument *instrument, int64_t last_price, int64_t price);
+// Why an order stops at a band: CANCEL_BAND, or CANCEL_VOLATILITY without limit states.
+uint8_t band_reason(const struct instrument *instrument);
+// Its matching has ended for this reason, and what was left of it has gone where it goes: a limit
+// state begins, or ends, by it.
+void taker_limit_state(struct turn *turn, const struct taker *taker, uint8_t reason);
 
 // engine_count.c: true if the steps of matching would trade this much.
 bool taker_reaches(const struct turn *turn, const struct taker *taker, int64_t wanted);

@@ -5,8 +5,6 @@
 // ahead: a large book is in no cache.
 #include "matcher/engine_uncross.h"
 
-#include <string.h>
-
 // ---- its price
 // -------------------------------------------------------------------------
 
@@ -44,14 +42,25 @@ void uncross_tell(struct turn *turn, const struct instrument *instrument,
 // ---- its trades
 // -----------------------------------------------------------------------------
 
+enum { ORDERS_AHEAD = 6, LEVELS_AHEAD = 4 };
+
+// What is asked for before its turn: see uncross_fetch and uncross_scout.
+struct scout {
+    uint32_t ahead;                // an order of the book some places behind who trades
+    uint32_t orders[LEVELS_AHEAD]; // one of each of the levels behind that of `ahead`; 0 = none
+    uint64_t key;                  // of the last of these levels
+    uint32_t next_level;           // of `orders`: whose turn it is to be reached by `ahead`
+    uint32_t next_order;           // whose turn it is to go on
+};
+
 struct uncross {
     struct engine *engine;
     struct instrument *instrument;
     int64_t price;
     uint32_t market[2]; // the first market order of a side that has not been passed over
-    uint32_t ahead[2];  // an order of the book some places behind: see uncross_fetch
-    uint32_t party[2];  // who trades; 0 = the next one
-    int64_t filled[2];  // of the parties, so far
+    struct scout scouts[2];
+    uint32_t party[2]; // who trades; 0 = the next one
+    int64_t filled[2]; // of the parties, so far
 };
 
 static bool uncross_allows(const struct uncross *uncross, uint8_t side, uint32_t place)
@@ -73,24 +82,80 @@ static inline uint32_t uncross_party(struct uncross *uncross, uint8_t side)
     return best != 0 && uncross_allows(uncross, side, best) ? best : 0;
 }
 
-// Orders of a large book are in no cache. Asks for what a trade of the order ahead will touch,
-// and for the order behind it, while others trade.
-static void uncross_fetch(struct uncross *uncross, uint32_t i)
+// Following one chain of orders through a large book waits for memory at every step, unless the
+// steps lie further apart than that takes. So some levels are followed in turn, long before theirs.
+static inline void uncross_scout(struct uncross *uncross, uint32_t i)
 {
     const struct order_pool *pool = &uncross->engine->pool;
-    uint32_t ahead = uncross->ahead[i];
-    if (ahead == 0)
+    struct scout *scout = &uncross->scouts[i];
+    uint32_t *place = &scout->orders[scout->next_order++ % LEVELS_AHEAD];
+    if (*place == 0)
         return;
-    const struct order *order = order_at(pool, ahead);
+    const struct order *order = order_at(pool, *place);
+    *place = order->level != 0 ? order->later : 0; // it may have traded before its turn in the book
+    __builtin_prefetch(&pool->orders[*place], 1);
+}
+
+// `ahead` reaches the next level: another one, behind the others, is followed in its place.
+static void scout_level(struct uncross *uncross, uint32_t i)
+{
+    const struct order_pool *pool = &uncross->engine->pool;
+    struct scout *scout = &uncross->scouts[i];
+    uint32_t place =
+        order_book_worse(pool, &uncross->instrument->sides[i], scout->key, &scout->key);
+    scout->orders[scout->next_level++ % LEVELS_AHEAD] = place;
+    __builtin_prefetch(&pool->orders[place], 1);
+}
+
+// Orders of a large book are in no cache. Asks for what a trade of the order ahead will touch,
+// and for the order behind it, while others trade.
+static inline void uncross_fetch(struct uncross *uncross, uint32_t i)
+{
+    const struct order_pool *pool = &uncross->engine->pool;
+    struct scout *scout = &uncross->scouts[i];
+    if (scout->ahead == 0)
+        return;
+    const struct order *order = order_at(pool, scout->ahead);
     __builtin_prefetch(&pool->orders[order->before], 1);
     __builtin_prefetch(&pool->orders[order->after], 1);
     __builtin_prefetch(order_index_recent(&pool->index, order->id), 1);
-    uint32_t next = order_book_next(pool, &uncross->instrument->sides[i], ahead);
-    __builtin_prefetch(&pool->orders[next], 1);
-    uncross->ahead[i] = next;
+    if (order->later == 0)
+        scout_level(uncross, i);
+    scout->ahead = order_book_next(pool, &uncross->instrument->sides[i], scout->ahead);
+    __builtin_prefetch(&pool->orders[scout->ahead], 1);
+    uncross_scout(uncross, i);
 }
 
-enum { ORDERS_AHEAD = 6 };
+static void scout_begin(struct uncross *uncross, uint32_t i)
+{
+    const struct order_pool *pool = &uncross->engine->pool;
+    const struct book_side *side = &uncross->instrument->sides[i];
+    struct scout *scout = &uncross->scouts[i];
+    scout->ahead = order_book_best(pool, side);
+    scout->key = order_book_best_key(pool, side);
+    for (uint32_t k = 0; k < LEVELS_AHEAD && scout->ahead != 0; k++)
+        scout_level(uncross, i);
+    for (uint32_t k = 0; k < ORDERS_AHEAD; k++)
+        uncross_fetch(uncross, i);
+}
+
+// The party on this side is about to leave the book; returns it.
+static inline uint32_t uncross_pass(struct uncross *uncross, uint32_t i)
+{
+    uint32_t place = uncross->party[i];
+    if (uncross->market[i] == place)
+        uncross->market[i] = uncross->engine->pool.terms[place].after;
+    uncross_fetch(uncross, i);
+    if (uncross->scouts[i].ahead == place) // a market order: it trades before its turn in the book
+        uncross_fetch(uncross, i);
+    return place;
+}
+
+static inline void uncross_next(struct uncross *uncross, uint32_t i)
+{
+    uncross->party[i] = uncross_party(uncross, (uint8_t)(SIDE_BUY + i));
+    uncross->filled[i] = 0;
+}
 
 static struct uncross uncross_begin(struct engine *engine, struct instrument *instrument,
                                     int64_t price)
@@ -98,68 +163,53 @@ static struct uncross uncross_begin(struct engine *engine, struct instrument *in
     struct uncross uncross = {.engine = engine, .instrument = instrument, .price = price};
     for (uint32_t i = 0; i < 2; i++) {
         uncross.market[i] = instrument->market[i].first;
-        uncross.ahead[i] = order_book_best(&engine->pool, &instrument->sides[i]);
-        for (uint32_t k = 0; k < ORDERS_AHEAD; k++)
-            uncross_fetch(&uncross, i);
+        scout_begin(&uncross, i);
+        uncross_next(&uncross, i);
     }
     return uncross;
 }
 
-// The party is about to leave the book.
-static inline void uncross_pass(struct uncross *uncross, uint32_t i, uint32_t place)
+// The party on this side is filled: it leaves, and the next one trades. For each side by itself:
+// which one it is nobody can guess, so it is asked once.
+static inline void uncross_filled(struct uncross *uncross, uint32_t i)
 {
-    if (uncross->market[i] == place)
-        uncross->market[i] = uncross->engine->pool.terms[place].after;
-    uncross_fetch(uncross, i);
-    if (uncross->ahead[i] == place) // a market order: it trades before its turn in the book
-        uncross_fetch(uncross, i);
+    uint32_t place = uncross_pass(uncross, i);
+    engine_order_end(uncross->engine, uncross->instrument, place);
+    uncross_next(uncross, i);
 }
 
-// Who trades now: the one that traded last, as long as something of it is left.
-static inline bool uncross_has_party(struct uncross *uncross, uint8_t side)
+// It cannot take any more: its counters of the ledger would pass their bound.
+static void uncross_cancel(struct turn *turn, struct uncross *uncross, uint32_t i)
 {
-    uint32_t i = side - SIDE_BUY;
-    if (uncross->party[i] == 0) {
-        uncross->party[i] = uncross_party(uncross, side);
-        uncross->filled[i] = 0;
-    }
-    return uncross->party[i] != 0;
-}
-
-// Nothing of the party on this side is left any more, or will be.
-static inline void uncross_leave(struct uncross *uncross, uint32_t i)
-{
-    uncross_pass(uncross, i, uncross->party[i]);
-    uncross->party[i] = 0;
+    uint32_t place = uncross_pass(uncross, i);
+    engine_cancel(turn, place, CANCEL_LIMIT);
+    uncross_next(uncross, i);
 }
 
 static inline void uncross_trade(struct turn *turn, struct uncross *uncross,
                                  struct uncross_work *work)
 {
     const struct order_pool *pool = &turn->engine->pool;
-    const uint32_t party[2] = {uncross->party[0], uncross->party[1]};
-    const int64_t open[2] = {order_open(pool, party[0]), order_open(pool, party[1])};
-    int64_t quantity = open[0] < open[1] ? open[0] : open[1];
+    const uint32_t *party = uncross->party;
+    const int64_t buys = order_open(pool, party[0]);
+    const int64_t sells = order_open(pool, party[1]);
+    int64_t quantity = buys < sells ? buys : sells;
     quantity = quantity < work->quantity ? quantity : work->quantity;
-    const uint32_t market[2] = {uncross->market[0], uncross->market[1]};
-    if (quantity == open[0])
-        uncross_leave(uncross, 0);
-    if (quantity == open[1])
-        uncross_leave(uncross, 1);
     int64_t notional = 0;
     uint8_t full = engine_trade_auction(turn, uncross->instrument, party[0], party[1], quantity,
                                         work->price, &notional);
-    if (full == 0) {
-        work->quantity -= quantity;
-        work->traded = true;
-        uncross->filled[0] += notional;
-        uncross->filled[1] += notional;
+    if (__builtin_expect(full != 0, 0)) {
+        uncross_cancel(turn, uncross, full - SIDE_BUY);
         return;
     }
-    memcpy(uncross->market, market, sizeof market);
-    memcpy(uncross->party, party, sizeof party);
-    uncross_leave(uncross, full - SIDE_BUY);
-    engine_cancel(turn, party[full - SIDE_BUY], CANCEL_LIMIT);
+    work->quantity -= quantity;
+    work->traded = true;
+    uncross->filled[0] += notional;
+    uncross->filled[1] += notional;
+    if (quantity == buys)
+        uncross_filled(uncross, 0);
+    if (quantity == sells)
+        uncross_filled(uncross, 1);
 }
 
 // What has been filled of those that are left.
@@ -175,8 +225,7 @@ bool uncross_run(struct turn *turn, struct instrument *instrument, struct uncros
 {
     struct uncross uncross = uncross_begin(turn->engine, instrument, work->price);
     bool all = true;
-    while (work->quantity > 0 && uncross_has_party(&uncross, SIDE_BUY) &&
-           uncross_has_party(&uncross, SIDE_SELL)) {
+    while (work->quantity > 0 && uncross.party[0] != 0 && uncross.party[1] != 0) {
         all = turn_room(turn) >= room;
         if (!all)
             break;
