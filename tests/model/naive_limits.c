@@ -277,14 +277,15 @@ static bool investment_refused(struct naive_venue *venue, const struct naive_ord
     static const int64_t dollars[] = {0, 500, 5000, 50000};
     const struct account_rec *account = &venue->accounts[order->account];
     int64_t limit = dollars[account->accreditation] * 1000000;
-    bool cumulative = naive_limit_flag(venue, order->account, LIMIT_CUMULATIVE_INVESTMENT);
-    wide sum = value_of(venue, order);
+    wide value = value_of(venue, order);
     if (order->side != SIDE_BUY || (account->flags & ACCOUNT_NO_LIMITS) != 0)
         return false;
-    if (cumulative)
-        sum += bought_lately(venue, order->account) +
-               open_value(venue, LIMIT_ACCOUNT, order->account, true) - value_of(venue, old);
-    REFUSE_IF(sum > limit, INVESTMENT_LIMIT, limit, at_most(sum), cumulative)
+    REFUSE_IF(value > limit, INVESTMENT_LIMIT, limit, (int64_t)value, 0)
+    wide sum = bought_lately(venue, order->account) +
+               open_value(venue, LIMIT_ACCOUNT, order->account, true) - value_of(venue, old) +
+               value;
+    REFUSE_IF(naive_limit_flag(venue, order->account, LIMIT_CUMULATIVE_INVESTMENT) && sum > limit,
+              INVESTMENT_LIMIT, limit, at_most(sum), 1)
     return false;
 }
 
