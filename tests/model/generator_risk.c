@@ -116,7 +116,7 @@ static void spoil_limits(struct generator *generator, struct limits_set_cmd *lim
         limits->order_value_max = -1;
         break;
     case 3:
-        limits->daily_value_max = draw_chance(generator, 2) ? -1 : 5;
+        limits->daily_value_max = limits->scope == LIMIT_SESSION ? 5 : -1;
         break;
     case 4:
         limits->messages_max = draw_below(generator, 2);
@@ -134,10 +134,10 @@ static void spoil_limits(struct generator *generator, struct limits_set_cmd *lim
         limits->executions_ms = draw_below(generator, 2);
         break;
     case 9:
-        limits->open_orders_max = 1;
+        limits->open_orders_max += limits->scope == LIMIT_SESSION;
         break;
     case 10:
-        limits->order_value_max = 1;
+        limits->order_value_max += limits->scope == LIMIT_SESSION;
         break;
     default:
         limits->flags = (uint8_t)(1 + draw_below(generator, 4));
@@ -224,8 +224,8 @@ static void spoil_controls(struct generator *generator,
         controls->supply = -1;
         break;
     default:
-        controls->concentration_bps = draw_chance(generator, 2) ? 10001 : 1;
         controls->supply = draw_below(generator, 2);
+        controls->concentration_bps = controls->supply != 0 ? 10001 : 1;
         break;
     }
 }
