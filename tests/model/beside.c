@@ -210,6 +210,10 @@ static void cover_accepted(struct beside *beside, const struct order_accepted_ev
     coverage->types[order->type]++;
     coverage->tifs[order->tif]++;
     coverage->states[order->state]++;
+    uint32_t member = beside->naive.accounts[order->account].member;
+    bool strict = (beside->naive.of_members[member].limits.flags & LIMIT_STRICT_CONFIRM) != 0;
+    coverage->confirmed +=
+        strict && (order->flags & (ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV)) != 0;
 }
 
 static void cover_event(struct beside *beside, const struct event *event)
@@ -219,6 +223,11 @@ static void cover_event(struct beside *beside, const struct event *event)
     switch (event->header.type) {
     case EVT_rejected:
         coverage->rejects[event->body.rejected.code]++;
+        if (event->body.rejected.code == REJECT_CONFIRM_REF)
+            coverage->wrong_confirms[event->body.rejected.argument]++;
+        break;
+    case EVT_kill_changed:
+        coverage->kills[event->body.kill_changed.scope]++;
         break;
     case EVT_order_cancelled:
         coverage->cancels[event->body.order_cancelled.reason]++;
@@ -257,7 +266,40 @@ static void cover_prevented(struct beside *beside)
         beside->coverage.prevented[beside->command.body.order_new.stp]++;
 }
 
-static void cover(struct beside *beside, const uint8_t phases[NAIVE_INSTRUMENTS])
+// What was there before the command.
+struct before {
+    uint64_t now;
+    uint8_t phases[NAIVE_INSTRUMENTS];
+    uint64_t limit_state_ends[NAIVE_INSTRUMENTS];
+};
+
+static struct before before_of(const struct beside *beside)
+{
+    struct before before = {.now = beside->naive.now};
+    for (uint32_t i = 0; i < NAIVE_INSTRUMENTS; i++) {
+        before.phases[i] = beside->naive.instruments[i].state.phase;
+        before.limit_state_ends[i] = beside->naive.instruments[i].state.limit_state_end_ns;
+    }
+    return before;
+}
+
+static void cover_states(struct beside *beside, const struct before *before)
+{
+    struct coverage *coverage = &beside->coverage;
+    for (uint32_t i = 1; i < NAIVE_INSTRUMENTS; i++) {
+        const struct instrument_state_rec *state = &beside->naive.instruments[i].state;
+        bool limited = before->limit_state_ends[i] != 0;
+        bool ends = limited && state->limit_state_end_ns == 0;
+        coverage->phase_changes[before->phases[i]][state->phase]++;
+        coverage->limit_states += !limited && state->limit_state_end_ns != 0;
+        coverage->traded_out += ends && state->phase == PHASE_CONTINUOUS;
+        coverage->timed_out += ends && state->phase == PHASE_VOLATILITY_AUCTION;
+    }
+    const uint64_t day_ns = 86400000000000;
+    coverage->days += beside->naive.now / day_ns != before->now / day_ns;
+}
+
+static void cover(struct beside *beside, const struct before *before)
 {
     beside->coverage.commands[beside->command.header.type]++;
     for (uint32_t i = 0; i < beside->sink.count; i++) {
@@ -265,11 +307,10 @@ static void cover(struct beside *beside, const uint8_t phases[NAIVE_INSTRUMENTS]
         cover_event(beside, event);
         if (event->header.type == EVT_order_accepted)
             cover_accepted(beside, &event->body.order_accepted,
-                           phases[event->body.order_accepted.instrument]);
+                           before->phases[event->body.order_accepted.instrument]);
     }
     cover_prevented(beside);
-    for (uint32_t i = 1; i < NAIVE_INSTRUMENTS; i++)
-        beside->coverage.phase_changes[phases[i]][beside->naive.instruments[i].state.phase]++;
+    cover_states(beside, before);
 }
 
 // ---- laws that neither venue's code knows
@@ -336,11 +377,9 @@ static void check_now_and_then(struct beside *beside)
 static void apply_one(struct beside *beside)
 {
     struct command_header *header = &beside->command.header;
-    uint8_t phases[NAIVE_INSTRUMENTS];
+    struct before before = before_of(beside);
     header->sequence = ++beside->sequence;
     header->time_ns = ++beside->now;
-    for (uint32_t i = 0; i < NAIVE_INSTRUMENTS; i++)
-        phases[i] = beside->naive.instruments[i].state.phase;
     if (!command_check(&beside->command))
         beside_fail(beside, "the test made a malformed command");
     beside->sink.count = 0;
@@ -350,7 +389,7 @@ static void apply_one(struct beside *beside)
     for (uint32_t i = 0; i < beside->sink.count; i++)
         fold_postings(beside, &beside->events[i]);
     mix_events(beside);
-    cover(beside, phases);
+    cover(beside, &before);
     check_fill_or_kill(beside);
     check_now_and_then(beside);
 }
@@ -360,6 +399,8 @@ void beside_apply(struct beside *beside)
     struct command next;
     apply_one(beside);
     while (engine_continuation(beside->engine, &next)) {
+        beside->coverage.killed_on += beside->naive.pending.work == NAIVE_KILL &&
+                                      beside->command.header.type == CMD_order_mass_cancel;
         memset(&beside->command, 0, sizeof(beside->command));
         memcpy(&beside->command, &next, (size_t)next.header.slots * SLOT_BYTES);
         if (!naive_continues_with(&beside->naive, &beside->command))

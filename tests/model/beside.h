@@ -18,7 +18,7 @@ enum {
     UNIVERSE_ACCOUNTS = 8,
     UNIVERSE_SESSIONS = 5, // 1..4 with two accounts each; 5 has the member's scope
     UNIVERSE_MEMBERS = 2,
-    BESIDE_RECORDS = 1024,
+    BESIDE_RECORDS = 3072,
     BESIDE_PHASES = 8,
     BESIDE_TYPES = 8,
 };
@@ -38,6 +38,12 @@ struct coverage { // how often it happened
     uint64_t phase_changes[BESIDE_PHASES][BESIDE_PHASES];
     uint64_t auction_trades, kept, lost, icebergs, trailed, minimums, snapshots;
     uint64_t snapshots_of_pending;
+    uint64_t wrong_confirms[BESIDE_TYPES]; // by the argument of REJECT_CONFIRM_REF
+    uint64_t confirmed;                    // orders of strict members accepted with a reference
+    uint64_t kills[BESIDE_TYPES];          // by enum kill_scope
+    uint64_t killed_on;                    // mass cancels of a kill beyond its first one
+    uint64_t limit_states, traded_out, timed_out; // begun, ended by a trade, by an auction
+    uint64_t days;                                // that have begun
 };
 
 struct beside {
@@ -87,6 +93,7 @@ __attribute__((noreturn)) void beside_fail(const struct beside *beside, const ch
 void universe_set_up(struct beside *beside);
 uint8_t universe_gateway_of(uint32_t session);
 uint32_t universe_account(uint32_t session, uint32_t which); // which: 0 or 1
+uint16_t universe_jurisdiction(uint32_t account);            // 1, 2 or 3
 void universe_deposit(struct beside *beside, uint32_t account, uint32_t asset, int64_t amount);
 
 #endif

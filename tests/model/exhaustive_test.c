@@ -1,7 +1,7 @@
 // Every sequence of commands up to a length over a small alphabet, to the engine and to the naive
 // venue.
 //
-//   exhaustive_test [--alphabet continuous|auction|stops] [--depth N]
+//   exhaustive_test [--alphabet continuous|auction|stops|risk] [--depth N]
 //
 // The sequences are walked as a tree: both venues are copied at a node and go back to it for each
 // next letter, so that every sequence costs one command. The engine lives in one block of memory,
@@ -15,7 +15,7 @@
 
 enum { DEPTH_MAX = 8, LETTERS_MAX = 24, INSTRUMENT = 1, TICK = 1000000 };
 
-enum deed { NEW, CANCEL, AMEND, PHASE, WAIT, RESET };
+enum deed { NEW, CANCEL, AMEND, PHASE, WAIT, RESET, SET };
 enum whom { FIRST = 1, LAST = 2 }; // order that a cancel or amend names, of those in the sequence
 
 struct letter {
@@ -24,7 +24,8 @@ struct letter {
     enum whom whom;
     uint32_t session;
     uint32_t which; // of its two accounts
-    uint8_t side, type, tif, flags, stp, phase;
+    uint8_t side, type, tif, flags, stp;
+    uint8_t word;                                           // a phase, or which of the settings
     int64_t quantity, price, stop, trail, display, minimum; // prices in ticks
     uint64_t lives_ns;
 };
@@ -34,6 +35,46 @@ struct alphabet {
     uint8_t phase; // in which it begins
     uint32_t letter_count;
     struct letter letters[LETTERS_MAX];
+};
+
+struct setting { // of a control of docs/risk.md
+    uint8_t type;
+    union {
+        struct limits_set_cmd limits;
+        struct instrument_controls_set_cmd controls;
+        struct kill_set_cmd kill;
+    } body;
+};
+
+enum { OF_ACCOUNT, OF_MEMBER, OF_SESSION, BAND, BAND_AND_POSITION, KILLED, ALL_KILLED, ALIVE };
+
+// Accounts 16 and 17 are of session 1, 18 and 19 of session 2, 20 and 21 of session 3. Ten tokens
+// at 100 are worth 10,000,000.
+static const struct setting settings[] = {
+    [OF_ACCOUNT] = {CMD_limits_set, .body.limits = {.scope = LIMIT_ACCOUNT,
+                                                    .id = 16,
+                                                    .open_orders_max = 2,
+                                                    .duplicate_ms = 1000,
+                                                    .executions_max = 2,
+                                                    .executions_ms = 60000}},
+    [OF_MEMBER] = {CMD_limits_set, .body.limits = {.scope = LIMIT_MEMBER,
+                                                   .id = 2,
+                                                   .order_value_max = 20200000,
+                                                   .daily_value_max = 40300000}},
+    [OF_SESSION] = {CMD_limits_set, .body.limits = {.scope = LIMIT_SESSION,
+                                                    .id = 1,
+                                                    .messages_max = 1,
+                                                    .messages_ms = 60000}},
+    [BAND] = {CMD_instrument_controls_set,
+              .body.controls = {.instrument = INSTRUMENT,
+                                .dynamic_bps = 99, // a trade at 101 is beyond it
+                                .limit_state_ms = 1}},
+    [BAND_AND_POSITION] = {CMD_instrument_controls_set, .body.controls = {.instrument = INSTRUMENT,
+                                                                          .dynamic_bps = 99,
+                                                                          .position_max = 10020}},
+    [KILLED] = {CMD_kill_set, .body.kill = {.scope = KILL_ACCOUNT, .id = 20, .killed = 1}},
+    [ALL_KILLED] = {CMD_kill_set, .body.kill = {.scope = KILL_MEMBER, .id = 1, .killed = 1}},
+    [ALIVE] = {CMD_kill_set, .body.kill = {.scope = KILL_MEMBER, .id = 1}},
 };
 
 // Sessions 1 and 2 are of member 1, session 3 is of member 2.
@@ -108,6 +149,29 @@ static const struct alphabet alphabets[] = {
       {"halted", PHASE, 0, 0, 0, 0, 0, 0, 0, 0, PHASE_HALTED, 0, 0, 0, 0, 0, 0, 0},
       {"continuous", PHASE, 0, 0, 0, 0, 0, 0, 0, 0, PHASE_CONTINUOUS, 0, 0, 0, 0, 0, 0, 0},
       {"reset", RESET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}},
+    {"risk",
+     PHASE_CONTINUOUS,
+     20,
+     {{"buy 10 at 100", NEW, 0, 1, 0, 1, 2, 0, 3, 0, 0, 10, 100, 0, 0, 0, 0, 0},
+      {"buy 20 at 101", NEW, 0, 3, 0, 1, 2, 1, 3, 0, 0, 20, 101, 0, 0, 0, 0, 0},
+      {"sell 10 at 101", NEW, 0, 3, 1, 2, 2, 0, 3, 0, 0, 10, 101, 0, 0, 0, 0, 0},
+      {"sell 20 at 100", NEW, 0, 1, 1, 2, 2, 0, 3, 0, 0, 20, 100, 0, 0, 0, 0, 0},
+      {"sell 15 at 102", NEW, 0, 2, 0, 2, 2, 0, 3, 0, 0, 15, 102, 0, 0, 0, 0, 0},
+      {"buy IOC 25 at 102", NEW, 0, 1, 0, 1, 2, 3, 3, 0, 0, 25, 102, 0, 0, 0, 0, 0},
+      {"sell FOK 20 at 100", NEW, 0, 2, 1, 2, 2, 4, 3, 0, 0, 20, 100, 0, 0, 0, 0, 0},
+      {"sell stop 10 at 100", NEW, 0, 1, 0, 2, 3, 0, 3, 0, 0, 10, 0, 100, 0, 0, 0, 0},
+      {"cancel the first", CANCEL, FIRST, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+      {"amend the first to 30", AMEND, FIRST, 0, 0, 0, 0, 0, 3, 0, 0, 30, 0, 0, 0, 0, 0, 0},
+      {"amend the last to 101", AMEND, LAST, 0, 0, 0, 0, 0, 3, 0, 0, 0, 101, 0, 0, 0, 0, 0},
+      {"limits of account 16", SET, 0, 0, 0, 0, 0, 0, 0, 0, OF_ACCOUNT, 0, 0, 0, 0, 0, 0, 0},
+      {"limits of member 2", SET, 0, 0, 0, 0, 0, 0, 0, 0, OF_MEMBER, 0, 0, 0, 0, 0, 0, 0},
+      {"limits of session 1", SET, 0, 0, 0, 0, 0, 0, 0, 0, OF_SESSION, 0, 0, 0, 0, 0, 0, 0},
+      {"band", SET, 0, 0, 0, 0, 0, 0, 0, 0, BAND, 0, 0, 0, 0, 0, 0, 0},
+      {"band, position", SET, 0, 0, 0, 0, 0, 0, 0, 0, BAND_AND_POSITION, 0, 0, 0, 0, 0, 0, 0},
+      {"kill account 20", SET, 0, 0, 0, 0, 0, 0, 0, 0, KILLED, 0, 0, 0, 0, 0, 0, 0},
+      {"kill member 1", SET, 0, 0, 0, 0, 0, 0, 0, 0, ALL_KILLED, 0, 0, 0, 0, 0, 0, 0},
+      {"member 1 lives", SET, 0, 0, 0, 0, 0, 0, 0, 0, ALIVE, 0, 0, 0, 0, 0, 0, 0},
+      {"wait", WAIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1000}}},
 };
 
 struct node { // what to go back to
@@ -213,7 +277,11 @@ static bool make_letter(struct walk *walk, const struct letter *letter)
     case PHASE:
         command = beside_start(beside, CMD_instrument_phase, GATEWAY_ADMIN);
         command->body.instrument_phase.instrument = INSTRUMENT;
-        command->body.instrument_phase.phase = letter->phase;
+        command->body.instrument_phase.phase = letter->word;
+        return true;
+    case SET:
+        command = beside_start(beside, settings[letter->word].type, GATEWAY_ADMIN);
+        memcpy(&command->body, &settings[letter->word].body, sizeof(settings->body));
         return true;
     case RESET:
         command = beside_start(beside, CMD_breaker_set, GATEWAY_ADMIN);
@@ -384,7 +452,7 @@ static void tell_sequence(void)
 
 static void usage(void)
 {
-    fprintf(stderr, "exhaustive_test [--alphabet continuous|auction|stops] [--depth 1..8]\n");
+    fprintf(stderr, "exhaustive_test [--alphabet continuous|auction|stops|risk] [--depth 1..8]\n");
     exit(2);
 }
 

@@ -70,7 +70,7 @@ static bool heal(struct generator *generator, struct beside *beside)
     for (uint32_t i = 1; i <= UNIVERSE_INSTRUMENTS; i++)
         if (heal_instrument(generator, beside, i))
             return true;
-    return heal_people(generator, beside);
+    return heal_risk(generator, beside) || heal_people(generator, beside);
 }
 
 // ---- a step
@@ -78,7 +78,14 @@ static bool heal(struct generator *generator, struct beside *beside)
 
 static void make_command(struct generator *generator, struct beside *beside)
 {
+    if (generator->emptied != 0) {
+        make_outsider(generator, beside, generator->emptied);
+        generator->emptied = 0;
+        return;
+    }
     if (draw_chance(generator, 20) && heal(generator, beside))
+        return;
+    if (draw_chance(generator, 40) && make_risk(generator, beside))
         return;
     bool fills = mood_fills(beside);
     bool whales = mood_of(beside) == WHALES;
@@ -117,12 +124,17 @@ static void let_time_pass(struct generator *generator, struct beside *beside)
 {
     uint64_t deadline = naive_deadline(&beside->naive);
     uint64_t next = beside->now + 1 + draw_below(generator, 100000);
+    const uint64_t far_away_ns = (uint64_t)200 * 366 * 86400 * 1000000000; // 2170
     uint32_t rarely = mood_fills(beside) && mood_of(beside) == DATED ? 3000 : 400;
-    if (mood_of(beside) == DATED && !mood_fills(beside) && draw_chance(generator, 100))
+    bool late = draw_chance(generator, 100); // the core, now and then
+    if (mood_of(beside) == DATED && !mood_fills(beside) && draw_chance(generator, 100)) {
+        late = draw_chance(generator, 2);
         next = (beside->now | 0xffffffff) + 4; // when all those dates have come
-    else if (draw_chance(generator, rarely) && deadline != UINT64_MAX && deadline > next)
+    } else if (draw_chance(generator, rarely) && deadline != UINT64_MAX && deadline > next)
         next = deadline + draw_below(generator, 2000000);
-    if (!draw_chance(generator, 100)) // now and then the core is late
+    else if (draw_chance(generator, 20000) && next < far_away_ns) // other days and months
+        next += (uint64_t)draw_below(generator, 40 * 86400) * 1000000000;
+    if (!late)
         beside_ticks(beside, next);
     if (next > beside->now + 1)
         beside->now = next - 1;

@@ -65,7 +65,7 @@ static void make_rules(struct generator *generator, struct beside *beside)
         command->body.instrument_rules_set.order_notional_min = -1;
 }
 
-static bool has_orders(const struct beside *beside, uint32_t instrument)
+bool has_orders(const struct beside *beside, uint32_t instrument)
 {
     for (uint32_t i = 0; i < beside->naive.order_top; i++)
         if (beside->naive.orders[i].id != 0 && beside->naive.orders[i].instrument == instrument)
@@ -98,6 +98,13 @@ static void make_tick_table(struct generator *generator, struct beside *beside)
     memcpy(command_tail_writable(command), bands, count * sizeof(bands[0]));
 }
 
+static void make_empty(struct beside *beside, uint32_t instrument)
+{
+    struct command *command = beside_start(beside, CMD_order_mass_cancel, GATEWAY_ADMIN);
+    command->body.order_mass_cancel.scope = SCOPE_VENUE;
+    command->body.order_mass_cancel.instrument = instrument;
+}
+
 // A tick table needs an instrument without orders: mostly they are cancelled first.
 static void make_empty_or_tick_table(struct generator *generator, struct beside *beside)
 {
@@ -106,9 +113,7 @@ static void make_empty_or_tick_table(struct generator *generator, struct beside 
         make_tick_table(generator, beside);
         return;
     }
-    struct command *command = beside_start(beside, CMD_order_mass_cancel, GATEWAY_ADMIN);
-    command->body.order_mass_cancel.scope = SCOPE_VENUE;
-    command->body.order_mass_cancel.instrument = instrument;
+    make_empty(beside, instrument);
 }
 
 static void make_schedule(struct generator *generator, struct beside *beside)
@@ -145,6 +150,7 @@ void make_account_set(struct generator *generator, struct beside *beside, uint32
     command->body.account_set = (struct account_set_cmd){
         .account = account,
         .member = 1 + (account - UNIVERSE_ACCOUNT_FIRST) / 4,
+        .jurisdiction = universe_jurisdiction(account),
         .kyc = draw_chance(generator, 20) ? KYC_PENDING : KYC_APPROVED,
         .accreditation = (uint8_t)(1 + account % 3),
         .fatca = draw_chance(generator, 20) ? FATCA_BLOCKED : FATCA_CLEAR,
@@ -161,9 +167,10 @@ void make_instrument_set(struct generator *generator, struct beside *beside, uin
     terms.cash_asset = UNIVERSE_CASH;
     terms.status = TOKEN_SECONDARY;
     terms.trading_mode = MODE_FULL_ORDERBOOK;
+    bool busy = has_orders(beside, instrument) && !generator_uses[USES_STATUS];
     if (draw_chance(generator, 8))
-        terms.status = (uint8_t)(1 + draw_below(generator, 6));
-    if (draw_chance(generator, 8))
+        terms.status = busy ? TOKEN_PAUSED : (uint8_t)(1 + draw_below(generator, 6));
+    if (draw_chance(generator, 8) && !busy)
         terms.trading_mode = (uint8_t)(1 + draw_below(generator, 3));
     if (draw_chance(generator, 6))
         terms.collar_bps = draw_below(generator, 2) * 30000;
@@ -173,11 +180,38 @@ void make_instrument_set(struct generator *generator, struct beside *beside, uin
         terms.flags ^= INSTRUMENT_NAV_REQUIRED;
     if (draw_chance(generator, 10))
         terms.breaker_bps = 0;
+    if (draw_chance(generator, 3)) // so that the last price finds back
+        terms.fat_finger_block_bps = 0;
     if (draw_chance(generator, 20))
         terms.tick *= 2;
     if (draw_chance(generator, 3))
         terms.fee_bps = 30;
     memcpy(&command->body, &terms, sizeof(terms));
+}
+
+// A status or mode that keeps orders out for good needs an instrument without any.
+void make_outsider(struct generator *generator, struct beside *beside, uint32_t instrument)
+{
+    static const uint8_t outside[] = {TOKEN_DRAFT, TOKEN_PRIMARY, TOKEN_MATURED, TOKEN_DELISTED};
+    make_instrument_set(generator, beside, instrument);
+    if (draw_chance(generator, 2))
+        beside->command.body.instrument_set.status = outside[draw_below(generator, 4)];
+    else
+        beside->command.body.instrument_set.trading_mode =
+            draw_chance(generator, 2) ? MODE_PRIMARY_SUBSCRIPTION : MODE_FIXED_PRICE_OTC;
+}
+
+// Mostly its orders are cancelled first.
+static void make_empty_or_outsider(struct generator *generator, struct beside *beside)
+{
+    uint32_t instrument = some_instrument(generator);
+    if (has_orders(beside, instrument) &&
+        (!generator_uses[USES_STATUS] || !draw_chance(generator, 4))) {
+        make_empty(beside, instrument);
+        generator->emptied = instrument;
+    } else {
+        make_outsider(generator, beside, instrument);
+    }
 }
 
 // One thing wrong with what was made.
@@ -398,8 +432,10 @@ void make_reference_data(struct generator *generator, struct beside *beside)
                                     .suspended = draw_chance(generator, 8)};
         return;
     case 2:
-    case 3:
         make_instrument_set(generator, beside, some_instrument(generator));
+        return;
+    case 3:
+        make_empty_or_outsider(generator, beside);
         return;
     case 4:
     case 5:

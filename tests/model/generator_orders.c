@@ -195,6 +195,8 @@ void make_order_new(struct generator *generator, struct beside *beside)
         think_of_price(generator, beside, &idea);
     think_of_quantity(generator, &idea);
     think_of_manners(generator, beside, &idea);
+    think_of_it_again(generator, beside, &idea.order);
+    think_of_confirmation(generator, beside, &idea.order);
     if (draw_chance(generator, 40))
         spoil(generator, &idea);
     bool with_terms = has_terms(&idea.order) || draw_chance(generator, 10);
@@ -315,6 +317,7 @@ void make_order_amend(struct generator *generator, struct beside *beside)
     if (draw_chance(generator, 2))
         amend_quantity(generator, order, amend);
     amend_prices(generator, beside, order, amend);
+    think_of_amends_confirmation(generator, beside, order, amend);
     some_client_id(generator, command, &amend->client_id_bytes);
 }
 

@@ -44,7 +44,19 @@ void make_ledger_post(struct generator *generator, struct beside *beside);
 void make_settlement(struct generator *generator, struct beside *beside);
 void keep_trades(struct generator *generator, const struct beside *beside);
 
+// ---- generator_risk.c
+bool make_risk(struct generator *generator, struct beside *beside);
+bool heal_risk(struct generator *generator, struct beside *beside);
+void think_of_it_again(struct generator *generator, const struct beside *beside,
+                       struct order_new_terms_cmd *order);
+void think_of_confirmation(struct generator *generator, const struct beside *beside,
+                           struct order_new_terms_cmd *order);
+void think_of_amends_confirmation(struct generator *generator, const struct beside *beside,
+                                  const struct naive_order *order, struct order_amend_cmd *amend);
+
 // ---- generator_operators.c
+bool has_orders(const struct beside *beside, uint32_t instrument);
+void make_outsider(struct generator *generator, struct beside *beside, uint32_t instrument);
 void make_phase(struct generator *generator, struct beside *beside, uint32_t instrument);
 void make_market_data(struct generator *generator, struct beside *beside);
 void make_account_set(struct generator *generator, struct beside *beside, uint32_t account);

@@ -27,55 +27,103 @@ static void line(const char *kind, const char *name, uint64_t number, uint64_t c
     missing += wanted && count == 0;
 }
 
+static bool event_wanted(uint8_t type)
+{
+    static const uint8_t of_risk[] = {EVT_limits_changed, EVT_instrument_controls_changed,
+                                      EVT_jurisdiction_listed, EVT_kill_changed};
+    static const uint8_t unused[] = {EVT_fees_changed, EVT_venue_rules_changed,
+                                     EVT_proposal_changed, EVT_deficit_changed,
+                                     EVT_trade_corrected};
+    if (memchr(unused, type, sizeof(unused)) != NULL)
+        return false;
+    return generator_uses_all() || memchr(of_risk, type, sizeof(of_risk)) == NULL;
+}
+
+static bool command_wanted(uint8_t type)
+{
+    static const uint8_t of_risk[] = {CMD_limits_set, CMD_instrument_controls_set,
+                                      CMD_jurisdictions_set, CMD_kill_set};
+    static const uint8_t unused[] = {CMD_fees_set, CMD_venue_rules_set, CMD_propose, CMD_approve,
+                                     CMD_trade_correct};
+    if (memchr(unused, type, sizeof(unused)) != NULL)
+        return false;
+    return generator_uses_all() || memchr(of_risk, type, sizeof(of_risk)) == NULL;
+}
+
 static void report_events(const struct coverage *coverage)
 {
 #define LINE_EVENT(number, name, fields, doc)                                                      \
-    line("event", #name, number, coverage->events[number], true);
+    line("event", #name, number, coverage->events[number], event_wanted(number));
     EVENTS(LINE_EVENT)
 #define LINE_COMMAND(number, name, fields, by, doc)                                                \
-    line("command", #name, number, coverage->commands[number], true);
+    line("command", #name, number, coverage->commands[number], command_wanted(number));
     COMMANDS(LINE_COMMAND)
 }
 
 // What the gateways refuse, what this universe's reference data never asks for, what is retired.
 static bool never_rejected(uint16_t code)
 {
-    static const uint16_t never[] = {
-        REJECT_UNKNOWN_COMMAND, REJECT_NOT_ALLOWED_HERE, REJECT_OVERLOADED,
-        REJECT_THROTTLED,       REJECT_TOO_LARGE,        REJECT_DUPLICATE_CLIENT_ID,
-        REJECT_UNKNOWN_SYMBOL,  REJECT_BAD_NUMBER,       REJECT_MISSING_FIELD,
-        REJECT_UNKNOWN_FIELD,   REJECT_BAD_CREDENTIALS,  REJECT_NOT_LOGGED_IN,
-        REJECT_IN_DOUBT,        REJECT_RECORD_BEHIND,    REJECT_DATABASE_DOWN,
-        REJECT_FORBIDDEN,       REJECT_NOT_FOUND,        REJECT_SHUTTING_DOWN};
+    static const uint16_t never[] = {REJECT_UNKNOWN_COMMAND,
+                                     REJECT_NOT_ALLOWED_HERE,
+                                     REJECT_OVERLOADED,
+                                     REJECT_TOO_LARGE,
+                                     REJECT_DUPLICATE_CLIENT_ID,
+                                     REJECT_UNKNOWN_SYMBOL,
+                                     REJECT_BAD_NUMBER,
+                                     REJECT_MISSING_FIELD,
+                                     REJECT_UNKNOWN_FIELD,
+                                     REJECT_BAD_CREDENTIALS,
+                                     REJECT_NOT_LOGGED_IN,
+                                     REJECT_IN_DOUBT,
+                                     REJECT_RECORD_BEHIND,
+                                     REJECT_DATABASE_DOWN,
+                                     REJECT_FORBIDDEN,
+                                     REJECT_NOT_FOUND,
+                                     REJECT_SHUTTING_DOWN,
+                                     REJECT_DEFICIT,
+                                     REJECT_TWO_PERSONS,
+                                     REJECT_NEEDS_APPROVAL,
+                                     REJECT_PROPOSAL,
+                                     REJECT_PROPOSALS_MAX,
+                                     REJECT_FEES,
+                                     REJECT_FEES_MAX,
+                                     REJECT_CORRECTION};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         if (never[i] == code)
             return true;
     return false;
 }
 
+// What only the controls of docs/risk.md refuse.
+static bool of_risk(uint16_t code)
+{
+    return code == REJECT_THROTTLED || code > REJECT_INSTRUMENT_RULES;
+}
+
 static void report_rejects(const struct coverage *coverage)
 {
 #define LINE_REJECT(code, name, check, ord, cxl, business, http, text, hint)                       \
     line("reject", #name, code, coverage->rejects[code],                                           \
-         code <= REJECT_INSTRUMENT_RULES && !never_rejected(code) && (cramped || code != REJECT_BALANCES_MAX));
+         !never_rejected(code) && (generator_uses_all() || !of_risk(code)) &&                      \
+             (cramped || code != REJECT_BALANCES_MAX));
     REJECTS(LINE_REJECT)
 }
 
 static void report_words(const struct coverage *coverage)
 {
-    static const char *const reasons[] = {"",         "by owner",  "IOC",     "disconnect",
-                                          "by venue", "suspended", "mass",    "limit",
-                                          "breaker",  "FOK",       "minimum", "self-trade",
-                                          "expired",  "auction",   "amended", "volatility",
-                                          "killed",   "band",      "uncovered"};
+    static const char *const reasons[] = {
+        "",        "by owner",   "IOC",    "disconnect", "by venue",   "suspended", "mass",
+        "limit",   "breaker",    "FOK",    "minimum",    "self-trade", "expired",   "auction",
+        "amended", "volatility", "killed", "band",       "uncovered"};
     static const char *const tifs[] = {"DAY", "GTC", "at open", "IOC",
                                        "FOK", "",    "GTD",     "at close"};
     static const char *const types[] = {"", "market", "limit", "stop", "stop limit", "trailing"};
     static const char *const phases[] = {"",           "closed",     "pre-open", "opening",
                                          "continuous", "volatility", "halted",   "closing"};
     static const char *const modes[] = {"", "newest", "oldest", "both", "decrement"};
-    for (uint32_t i = 1; i <= CANCEL_VOLATILITY; i++)
-        line("cancel", reasons[i], i, coverage->cancels[i], true);
+    for (uint32_t i = 1; i <= CANCEL_BAND; i++)
+        line("cancel", reasons[i], i, coverage->cancels[i],
+             i <= CANCEL_VOLATILITY || generator_uses_all());
     for (uint32_t i = 0; i <= TIF_AT_CLOSE; i++)
         if (i != 5)
             line("time in force", tifs[i], i, coverage->tifs[i], true);
@@ -111,6 +159,24 @@ static void report_rest(const struct coverage *coverage)
     line("snapshot", "in unfinished work", 0, coverage->snapshots_of_pending, true);
 }
 
+static void report_risk(const struct coverage *coverage)
+{
+    static const char *const wrongs[] = {
+        "", "no such refusal", "too old", "another order", "worse price", "another flag"};
+    static const char *const scopes[] = {"", "account", "member", "session", "venue"};
+    bool wanted = generator_uses_all();
+    line("confirmed", "by reference", 0, coverage->confirmed, wanted);
+    for (uint32_t i = 1; i <= 5; i++)
+        line("not confirmed", wrongs[i], i, coverage->wrong_confirms[i], wanted);
+    for (uint32_t i = KILL_ACCOUNT; i <= KILL_VENUE; i++)
+        line("killed", scopes[i], i, coverage->kills[i], wanted);
+    line("killed", "goes on", 0, coverage->killed_on, wanted && roomy);
+    line("limit state", "begins", 0, coverage->limit_states, wanted);
+    line("limit state", "traded out", 0, coverage->traded_out, wanted);
+    line("limit state", "auction", 0, coverage->timed_out, wanted);
+    line("time", "days", 0, coverage->days, true);
+}
+
 static void report(const struct beside *beside)
 {
     const struct coverage *coverage = &beside->coverage;
@@ -118,6 +184,7 @@ static void report(const struct beside *beside)
     report_rejects(coverage);
     report_words(coverage);
     report_rest(coverage);
+    report_risk(coverage);
     printf("model_test: seed %" PRIu64 ", %" PRIu64 " commands agree, %" PRIu64
            " things that can happen did not\n",
            beside->seed, beside->sequence, missing);
@@ -141,7 +208,7 @@ static struct engine_limits limits_of(uint64_t seed)
     if (seed % 3 == 1) {
         limits.orders_max = 100;
         limits.stops_max = 60;
-        limits.trailing_stops_max = 20;
+        limits.trailing_stops_max = 12;
         limits.levels_max = 60;
     }
     if (seed % 3 == 2)

@@ -19,11 +19,14 @@ bool naive_session_refused(struct naive_venue *venue)
     return false;
 }
 
-bool naive_account_refused(struct naive_venue *venue, uint32_t account)
+// The right that is needed of the session for this account.
+bool naive_account_refused(struct naive_venue *venue, uint32_t account, uint8_t right)
 {
-    uint32_t accounts = venue->sessions[venue->command->header.session].accounts;
-    REFUSE_IF(account >= NAIVE_ACCOUNTS || (accounts >> account & 1) == 0, ACCOUNT_NOT_OF_SESSION,
-              0, account, 0)
+    const struct naive_session *session = &venue->sessions[venue->command->header.session];
+    REFUSE_IF(account >= NAIVE_ACCOUNTS || (session->accounts >> account & 1) == 0,
+              ACCOUNT_NOT_OF_SESSION, 0, account, 0)
+    uint8_t rights = session->rights[account];
+    REFUSE_IF((rights & right) == 0, ACCOUNT_RIGHT, right, account, rights)
     return false;
 }
 
@@ -171,27 +174,30 @@ static bool price_refused(struct naive_venue *venue, struct naive_order *order)
     return collar_refused(venue, order, order->stop_price);
 }
 
-// Fat finger and NAV.
-static bool far_refused(struct naive_venue *venue, const struct naive_order *order, uint8_t flags)
+static bool fat_finger_refused(struct naive_venue *venue, const struct naive_order *order,
+                               uint8_t flags)
 {
     const struct naive_instrument *instrument = &venue->instruments[order->instrument];
     const struct instrument_rec *terms = &instrument->terms;
     int64_t by = order->stop_price != 0 ? order->stop_price : naive_judged_by(instrument);
-    int64_t nav = instrument->state.nav;
     int64_t price = order->price;
     uint32_t block = terms->fat_finger_block_bps;
     uint32_t confirm = terms->fat_finger_confirm_bps;
-    uint32_t nav_confirm = terms->nav_confirm_bps;
     REFUSE_IF(by != 0 && block != 0 && naive_too_far(price, by, block), FAT_FINGER_BLOCK, block,
               naive_bps_rounded_up(price, by), by)
-    REFUSE_IF(by != 0 && confirm != 0 && (flags & ORDER_CONFIRM_FAT_FINGER) == 0 &&
-                  naive_too_far(price, by, confirm),
-              FAT_FINGER_CONFIRM, confirm, naive_bps_rounded_up(price, by), by)
-    REFUSE_IF(nav == 0 && (terms->flags & INSTRUMENT_NAV_REQUIRED) != 0, NAV_MISSING, 0, 0, 0)
-    REFUSE_IF(nav != 0 && nav_confirm != 0 && (flags & ORDER_CONFIRM_NAV) == 0 &&
-                  naive_too_far(price, nav, nav_confirm),
-              NAV_CONFIRM, nav_confirm, naive_bps_rounded_up(price, nav), nav)
+    bool asks = by != 0 && confirm != 0 && (flags & ORDER_CONFIRM_FAT_FINGER) == 0 &&
+                naive_too_far(price, by, confirm);
+    if (asks)
+        naive_confirm_remember(venue, order, flags | ORDER_CONFIRM_FAT_FINGER);
+    REFUSE_IF(asks, FAT_FINGER_CONFIRM, confirm, naive_bps_rounded_up(price, by), by)
     return false;
+}
+
+static bool far_refused(struct naive_venue *venue, const struct naive_order *order, uint8_t flags,
+                        uint64_t confirm_ref)
+{
+    return naive_confirm_refused(venue, order, flags, confirm_ref) ||
+           fat_finger_refused(venue, order, flags) || naive_nav_refused(venue, order, flags);
 }
 
 // ---- who may trade, and how much
@@ -241,18 +247,13 @@ static bool phase_takes(uint8_t phase, const struct naive_order *order)
 
 static bool value_refused(struct naive_venue *venue, const struct naive_order *order, bool enters)
 {
-    static const int64_t dollars[] = {0, 500, 5000, 50000};
     const struct naive_instrument *instrument = &venue->instruments[order->instrument];
-    const struct account_rec *account = &venue->accounts[order->account];
     int64_t most = instrument->terms.order_notional_max;
     int64_t least = instrument->rules.order_notional_min;
-    int64_t limit = dollars[account->accreditation] * 1000000;
-    bool limited = order->side == SIDE_BUY && (account->flags & ACCOUNT_NO_LIMITS) == 0;
     wide value = naive_notional(instrument, order->price, order->leaves);
     REFUSE_IF(value > NAIVE_MONEY_MAX, OVERFLOW, NAIVE_MONEY_MAX, order->leaves, order->price)
     REFUSE_IF(most != 0 && value > most, NOTIONAL_MAX, most, (int64_t)value, 0)
     REFUSE_IF(enters && value < least, NOTIONAL_MIN, least, (int64_t)value, 0)
-    REFUSE_IF(limited && value > limit, INVESTMENT_LIMIT, limit, (int64_t)value, 0)
     return false;
 }
 
@@ -283,12 +284,17 @@ static bool stops_refused(struct naive_venue *venue, const struct naive_order *o
     return false;
 }
 
-static bool capacity_refused(struct naive_venue *venue, const struct naive_order *order)
+bool naive_needs_place(const struct naive_venue *venue, const struct naive_order *order)
 {
     bool continuous = venue->instruments[order->instrument].state.phase == PHASE_CONTINUOUS;
     bool market = order->type == ORDER_MARKET && order->tif != TIF_AT_CLOSE;
+    return order->tif != TIF_IOC && order->tif != TIF_FOK && !(continuous && market);
+}
+
+static bool capacity_refused(struct naive_venue *venue, const struct naive_order *order)
+{
     uint32_t open = naive_open_orders(venue);
-    if (order->tif == TIF_IOC || order->tif == TIF_FOK || (continuous && market))
+    if (!naive_needs_place(venue, order))
         return false;
     REFUSE_IF(open >= venue->limits.orders, ORDERS_MAX, venue->limits.orders, open, 0)
     if (is_stop(order->type))
@@ -358,11 +364,13 @@ static bool client_id_refused(struct naive_venue *venue, uint8_t bytes)
 
 static bool who_refused(struct naive_venue *venue, const struct order_new_terms_cmd *body)
 {
-    if (naive_session_refused(venue) || naive_account_refused(venue, body->account) ||
+    if (naive_session_refused(venue) || naive_throttle_refused(venue) ||
+        naive_account_refused(venue, body->account, RIGHT_TRADE) ||
         naive_instrument_refused(venue, body->instrument))
         return true;
     REFUSE_IF(venue->state != VENUE_OPEN, VENUE_CANCEL_ONLY, 0, venue->state, 0)
-    return client_id_refused(venue, body->client_id_bytes);
+    return naive_killed_refused(venue, body->account) ||
+           client_id_refused(venue, body->client_id_bytes);
 }
 
 static uint8_t entry_state(const struct naive_venue *venue, const struct naive_order *order)
@@ -415,11 +423,13 @@ bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms
         return true;
     *order = order_of(venue, body);
     REFUSE_IF(instrument->state.breaker_tripped, BREAKER_TRIPPED, 0, body->instrument, 0)
-    if (price_refused(venue, order) || far_refused(venue, order, order->flags) ||
+    if (price_refused(venue, order) || far_refused(venue, order, order->flags, body->confirm_ref) ||
         token_refused(venue, &instrument->terms))
         return true;
     REFUSE_IF(!phase_takes(phase, order), PHASE, PHASE_CONTINUOUS, phase, order->tif)
-    return person_refused(venue, order->account) || value_refused(venue, order, true) ||
+    return person_refused(venue, order->account) || naive_buyer_refused(venue, order) ||
+           value_refused(venue, order, true) || naive_value_limits_refused(venue, NULL, order) ||
+           naive_position_refused(venue, NULL, order) || naive_flow_limits_refused(venue, order) ||
            capacity_refused(venue, order) || balances_refused(venue, order) ||
            funds_refused(venue, order, naive_hold_of(venue, order, order->leaves)) ||
            at_once_refused(venue, order);
@@ -455,7 +465,8 @@ static bool amend_form_refused(struct naive_venue *venue, const struct naive_ord
     uint8_t phase = venue->instruments[old->instrument].state.phase;
     const uint8_t confirms = ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV;
     REFUSE_IF(venue->state != VENUE_OPEN, VENUE_CANCEL_ONLY, 0, venue->state, 0)
-    if (client_id_refused(venue, body->client_id_bytes))
+    if (naive_killed_refused(venue, old->account) ||
+        client_id_refused(venue, body->client_id_bytes))
         return true;
     REFUSE_IF(body->flags > confirms, ORDER_FLAGS, confirms, body->flags, 0)
     REFUSE_IF(phase == PHASE_CLOSED || phase == PHASE_HALTED, PHASE, PHASE_CONTINUOUS, phase, 0)
@@ -478,8 +489,11 @@ static bool amend_loses_refused(struct naive_venue *venue, const struct naive_or
     if (body->stop_price != 0 && !has_limit(order->type) &&
         collar_refused(venue, order, order->stop_price))
         return true;
-    if (far_refused(venue, order, body->flags) || token_refused(venue, &instrument->terms) ||
-        person_refused(venue, order->account) || value_refused(venue, order, false) ||
+    if (far_refused(venue, order, body->flags, body->confirm_ref) ||
+        token_refused(venue, &instrument->terms) || person_refused(venue, order->account) ||
+        naive_buyer_refused(venue, order) || value_refused(venue, order, false) ||
+        naive_value_limits_refused(venue, old, order) ||
+        naive_position_refused(venue, old, order) ||
         (in_levels && level_refused(venue, order, order->state)))
         return true;
     int64_t need =

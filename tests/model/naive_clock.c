@@ -39,6 +39,7 @@ uint64_t naive_deadline(const struct naive_venue *venue)
     for (uint32_t i = 1; i < NAIVE_INSTRUMENTS && venue->state == VENUE_OPEN; i++) {
         const struct instrument_state_rec *state = &venue->instruments[i].state;
         deadline = earlier(deadline, state->phase_end_ns);
+        deadline = earlier(deadline, state->limit_state_end_ns);
         deadline = earlier(deadline, state->schedule_next_ns);
         deadline = earlier(deadline, state->indicative_due_ns);
     }
@@ -96,6 +97,8 @@ static void instruments_tick(struct naive_venue *venue)
         const struct instrument_state_rec *state = &venue->instruments[i].state;
         if (state->phase_end_ns == deadline)
             naive_phase_change(venue, i, PHASE_CONTINUOUS);
+        else if (state->limit_state_end_ns == deadline)
+            naive_phase_change(venue, i, PHASE_VOLATILITY_AUCTION);
         else if (state->schedule_next_ns == deadline)
             schedule_comes(venue, i);
         else if (state->indicative_due_ns == deadline)

@@ -14,10 +14,12 @@ static bool busy_terms_refused(struct naive_venue *venue, const struct instrumen
 {
     const struct naive_instrument *now = &venue->instruments[terms->instrument];
     int64_t orders = orders_of(venue, terms->instrument);
-    if (terms->tick == now->terms.tick && terms->lot == now->terms.lot)
-        return false;
-    REFUSE_IF(orders != 0, INSTRUMENT_BUSY, 0, orders, 0)
-    REFUSE_IF(now->band_count != 0, INSTRUMENT_BUSY, 0, now->band_count, 0)
+    bool steps_change = terms->tick != now->terms.tick || terms->lot != now->terms.lot;
+    bool keeps_orders = (terms->status == TOKEN_SECONDARY || terms->status == TOKEN_PAUSED) &&
+                        terms->trading_mode == MODE_FULL_ORDERBOOK;
+    REFUSE_IF(steps_change && orders != 0, INSTRUMENT_BUSY, 0, orders, 0)
+    REFUSE_IF(steps_change && now->band_count != 0, INSTRUMENT_BUSY, 0, now->band_count, 0)
+    REFUSE_IF(!keeps_orders && orders != 0, INSTRUMENT_BUSY, 0, orders, 0)
     return false;
 }
 

@@ -17,7 +17,7 @@ static bool session_in_scope(const struct naive_venue *venue, uint32_t session,
     }
 }
 
-static struct naive_order *next_in_scope(struct naive_venue *venue, const struct command *asked)
+struct naive_order *naive_next_in_scope(struct naive_venue *venue, const struct command *asked)
 {
     const struct order_mass_cancel_cmd *body = &asked->body.order_mass_cancel;
     struct naive_order *next = NULL;
@@ -43,7 +43,7 @@ static bool scope_account_refused(struct naive_venue *venue,
     if (id == 0)
         return false;
     if (body->scope == SCOPE_SESSION)
-        return naive_account_refused(venue, id);
+        return naive_account_refused(venue, id, RIGHT_CANCEL);
     if (body->scope == SCOPE_MEMBER) {
         uint32_t member = venue->sessions[venue->command->header.session].terms.member;
         REFUSE_IF(!known || venue->accounts[id].member != member, ACCOUNT_NOT_OF_SESSION, 0, id, 0)
@@ -73,16 +73,23 @@ static bool mass_refused(struct naive_venue *venue, const struct order_mass_canc
     return body->instrument != 0 && naive_instrument_refused(venue, body->instrument);
 }
 
-static void mass_cancel_go_on(struct naive_venue *venue, const struct command *asked)
+static uint8_t mass_reason(const struct command *asked, enum naive_work work)
 {
-    bool operator= asked->body.order_mass_cancel.scope == SCOPE_VENUE;
+    if (work == NAIVE_KILL)
+        return CANCEL_KILLED;
+    return asked->body.order_mass_cancel.scope == SCOPE_VENUE ? CANCEL_BY_VENUE : CANCEL_MASS;
+}
+
+static void mass_cancel_go_on(struct naive_venue *venue, const struct command *asked,
+                              enum naive_work work)
+{
     struct naive_order *order = NULL;
-    while ((order = next_in_scope(venue, asked)) != NULL) {
+    while ((order = naive_next_in_scope(venue, asked)) != NULL) {
         if (naive_room(venue) == 1) {
-            venue->pending = (struct naive_pending){.work = NAIVE_MASS, .command = *asked};
+            venue->pending = (struct naive_pending){.work = work, .command = *asked};
             break;
         }
-        naive_cancel(venue, order, operator? CANCEL_BY_VENUE : CANCEL_MASS);
+        naive_cancel(venue, order, mass_reason(asked, work));
     }
     naive_done(venue, 0, venue->event_count);
 }
@@ -129,10 +136,10 @@ void naive_mass_cancel(struct naive_venue *venue)
     venue->pending = (struct naive_pending){0};
     if (pending.work == NAIVE_BARRED)
         naive_cancel_barred(venue);
-    else if (pending.work == NAIVE_MASS)
-        mass_cancel_go_on(venue, &pending.command);
+    else if (pending.work == NAIVE_MASS || pending.work == NAIVE_KILL)
+        mass_cancel_go_on(venue, &pending.command, pending.work);
     else if (!mass_refused(venue, &venue->command->body.order_mass_cancel))
-        mass_cancel_go_on(venue, venue->command);
+        mass_cancel_go_on(venue, venue->command, NAIVE_MASS);
 }
 
 // ---- status
@@ -189,8 +196,8 @@ static void status_go_on(struct naive_venue *venue, const struct command *asked,
 
 static bool status_refused(struct naive_venue *venue, const struct order_status_cmd *body)
 {
-    if (naive_session_refused(venue) ||
-        (body->account != 0 && naive_account_refused(venue, body->account)))
+    if (naive_session_refused(venue) || naive_throttle_refused(venue) ||
+        (body->account != 0 && naive_account_refused(venue, body->account, RIGHT_SEE)))
         return true;
     REFUSE_IF(body->side > SIDE_SELL, SIDE, 0, body->side, 0)
     return body->instrument != 0 && naive_instrument_refused(venue, body->instrument);
@@ -204,7 +211,8 @@ void naive_order_status(struct naive_venue *venue)
     if (pending.work == NAIVE_STATUS) {
         status_go_on(venue, &pending.command, pending.order);
     } else if (body->order != 0) {
-        const struct naive_order *order = naive_named_order(venue, body->order, body->account);
+        const struct naive_order *order =
+            naive_named_order(venue, body->order, body->account, RIGHT_SEE);
         if (order != NULL)
             tell_status(venue, order);
     } else if (!status_refused(venue, body)) {

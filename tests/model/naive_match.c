@@ -75,14 +75,6 @@ static uint8_t prevent(struct naive_venue *venue, struct naive_order *taker,
 // ---- a step
 // ----------------------------------------------------------------------------------------------
 
-static bool volatile_at(const struct naive_venue *venue, const struct naive_order *maker)
-{
-    const struct naive_instrument *instrument = &venue->instruments[maker->instrument];
-    uint32_t bps = instrument->rules.volatility_bps;
-    int64_t by = naive_guarded_by(instrument);
-    return bps != 0 && by != 0 && naive_too_far(maker->price, by, bps);
-}
-
 static bool breaker_trips(struct naive_venue *venue, uint32_t id)
 {
     struct naive_instrument *instrument = &venue->instruments[id];
@@ -108,7 +100,9 @@ static void refresh(struct naive_venue *venue, struct naive_order *maker)
                                      .side = maker->side};
 }
 
-static uint8_t step(struct naive_venue *venue, struct naive_order *taker, struct naive_order *maker)
+// `last`: the last price when the taker began to match.
+static uint8_t step(struct naive_venue *venue, struct naive_order *taker, struct naive_order *maker,
+                    int64_t last)
 {
     uint32_t instrument = taker->instrument;
     int64_t quantity = taker->leaves < maker->shown ? taker->leaves : maker->shown;
@@ -117,8 +111,9 @@ static uint8_t step(struct naive_venue *venue, struct naive_order *taker, struct
         return NO_EVENTS;
     if (is_self_trade(venue, taker, maker))
         return prevent(venue, taker, maker);
-    if (volatile_at(venue, maker))
-        return CANCEL_VOLATILITY;
+    if (naive_beyond_bands(&venue->instruments[instrument], price, last))
+        return venue->instruments[instrument].controls.limit_state_ms != 0 ? CANCEL_BAND
+                                                                           : CANCEL_VOLATILITY;
     if (!venue->trying && (naive_counters_full(venue, taker, price, quantity) ||
                            naive_counters_full(venue, maker, price, quantity)))
         return CANCEL_LIMIT;
@@ -135,12 +130,13 @@ static uint8_t step(struct naive_venue *venue, struct naive_order *taker, struct
 
 static uint8_t match(struct naive_venue *venue, struct naive_order *taker)
 {
+    int64_t last = venue->instruments[taker->instrument].state.last_price;
     uint8_t why = GOES_ON;
     while (why == GOES_ON && taker->leaves > 0) {
         struct naive_order *maker = first_against(venue, taker);
         if (maker == NULL)
             break;
-        why = step(venue, taker, maker);
+        why = step(venue, taker, maker, last);
     }
     return why;
 }
@@ -174,7 +170,9 @@ static void rest_or_cancel(struct naive_venue *venue, struct naive_order *order,
 void naive_enter(struct naive_venue *venue, struct naive_order *order, bool may_wait)
 {
     uint32_t instrument = order->instrument;
+    int64_t notional_before = order->filled_notional;
     uint8_t why = match(venue, order);
+    bool traded = order->filled_notional != notional_before;
     if (order->leaves == 0)
         naive_erase(venue, order);
     else if (why == NO_EVENTS && may_wait)
@@ -183,4 +181,6 @@ void naive_enter(struct naive_venue *venue, struct naive_order *order, bool may_
         rest_or_cancel(venue, order, why);
     if (why == CANCEL_VOLATILITY)
         naive_phase_volatility(venue, instrument);
+    else
+        naive_limit_state(venue, instrument, why, traded);
 }

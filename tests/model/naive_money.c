@@ -171,4 +171,5 @@ void naive_trade(struct naive_venue *venue, struct naive_order *maker, struct na
                               .maker_leaves = maker->leaves,
                               .taker_leaves = taker->leaves};
     book_trade(venue, buys ? taker : maker, buys ? maker : taker, out);
+    naive_count_trade(venue, buys ? taker : maker, buys ? maker : taker, value);
 }

@@ -78,6 +78,7 @@ void naive_order_new(struct naive_venue *venue)
     tell_accepted(venue, &entered, hold);
     if (with_terms)
         tell_terms(venue, &entered, body.minimum_quantity);
+    naive_remember_accepted(venue, &entered);
     place_new(venue, naive_add(venue, &entered), body.minimum_quantity);
     naive_stops_run(venue, body.instrument);
 }
@@ -85,10 +86,12 @@ void naive_order_new(struct naive_venue *venue)
 // ---- cancel
 // ----------------------------------------------------------------------------------------------
 
-// NULL = refused, and answered.
-struct naive_order *naive_named_order(struct naive_venue *venue, uint64_t id, uint32_t account)
+// NULL = refused, and answered. Cancels are not throttled.
+struct naive_order *naive_named_order(struct naive_venue *venue, uint64_t id, uint32_t account,
+                                      uint8_t right)
 {
-    if (naive_session_refused(venue) || naive_account_refused(venue, account))
+    if (naive_session_refused(venue) || (right != RIGHT_CANCEL && naive_throttle_refused(venue)) ||
+        naive_account_refused(venue, account, right))
         return NULL;
     struct naive_order *order = naive_find(venue, id);
     if (order == NULL) {
@@ -105,7 +108,7 @@ struct naive_order *naive_named_order(struct naive_venue *venue, uint64_t id, ui
 void naive_order_cancel(struct naive_venue *venue)
 {
     const struct order_cancel_cmd *body = &venue->command->body.order_cancel;
-    struct naive_order *order = naive_named_order(venue, body->order, body->account);
+    struct naive_order *order = naive_named_order(venue, body->order, body->account, RIGHT_CANCEL);
     if (order != NULL)
         naive_cancel(venue, order, CANCEL_BY_OWNER);
 }
@@ -149,7 +152,7 @@ static void place_amended(struct naive_venue *venue, struct naive_order *order)
 void naive_order_amend(struct naive_venue *venue)
 {
     const struct order_amend_cmd *body = &venue->command->body.order_amend;
-    struct naive_order *order = naive_named_order(venue, body->order, body->account);
+    struct naive_order *order = naive_named_order(venue, body->order, body->account, RIGHT_TRADE);
     struct naive_order amended;
     if (order == NULL || naive_amend_refused(venue, order, &amended))
         return;

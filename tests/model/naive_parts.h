@@ -72,21 +72,59 @@ void naive_book_changed(struct naive_venue *venue, uint32_t instrument);
 
 // ---- naive_checks.c: true = refused, and answered
 bool naive_session_refused(struct naive_venue *venue);
-bool naive_account_refused(struct naive_venue *venue, uint32_t account);
+bool naive_account_refused(struct naive_venue *venue, uint32_t account, uint8_t right);
 bool naive_instrument_refused(struct naive_venue *venue, uint32_t instrument);
 bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms_cmd *body,
                          struct naive_order *order);
 bool naive_amend_refused(struct naive_venue *venue, const struct naive_order *old,
                          struct naive_order *order);
 bool naive_barred(const struct naive_venue *venue, uint32_t account);
+// All but IOC, FOK and, in continuous trading, market that is not at-close.
+bool naive_needs_place(const struct naive_venue *venue, const struct naive_order *order);
 
 // ---- naive_orders.c
 void naive_order_new(struct naive_venue *venue);
 void naive_order_cancel(struct naive_venue *venue);
 void naive_order_amend(struct naive_venue *venue);
-struct naive_order *naive_named_order(struct naive_venue *venue, uint64_t id, uint32_t account);
+struct naive_order *naive_named_order(struct naive_venue *venue, uint64_t id, uint32_t account,
+                                      uint8_t right);
+
+// ---- naive_limits.c: those that refuse say so; `old` is the order before an amend, else NULL
+struct naive_standing *naive_standing(struct naive_venue *venue, uint8_t scope, uint32_t id);
+bool naive_limit_flag(const struct naive_venue *venue, uint32_t account, uint8_t flag);
+void naive_limits_set(struct naive_venue *venue);
+bool naive_throttle_refused(struct naive_venue *venue);
+bool naive_value_limits_refused(struct naive_venue *venue, const struct naive_order *old,
+                                const struct naive_order *order);
+bool naive_flow_limits_refused(struct naive_venue *venue, const struct naive_order *order);
+void naive_remember_accepted(struct naive_venue *venue, const struct naive_order *order);
+void naive_count_trade(struct naive_venue *venue, const struct naive_order *buy,
+                       const struct naive_order *sell, int64_t value);
+
+// ---- naive_controls.c: likewise
+void naive_controls_set(struct naive_venue *venue);
+void naive_jurisdictions_set(struct naive_venue *venue);
+bool naive_buyer_refused(struct naive_venue *venue, const struct naive_order *order);
+bool naive_position_refused(struct naive_venue *venue, const struct naive_order *old,
+                            const struct naive_order *order);
+bool naive_nav_refused(struct naive_venue *venue, const struct naive_order *order, uint8_t flags);
+bool naive_beyond_bands(const struct naive_instrument *instrument, int64_t price, int64_t last);
+void naive_limit_state(struct naive_venue *venue, uint32_t instrument, uint8_t why, bool traded);
+
+// ---- naive_confirm.c
+void naive_confirm_remember(struct naive_venue *venue, const struct naive_order *order,
+                            uint8_t grants);
+bool naive_confirm_refused(struct naive_venue *venue, const struct naive_order *order,
+                           uint8_t flags, uint64_t reference);
+
+// ---- naive_kill.c
+void naive_kill_set(struct naive_venue *venue);
+bool naive_kill_continues_with(const struct naive_venue *venue, const struct command *command);
+bool naive_killed_refused(struct naive_venue *venue, uint32_t account);
 
 // ---- naive_many.c
+// The first open order that a mass cancel would cancel; NULL = none.
+struct naive_order *naive_next_in_scope(struct naive_venue *venue, const struct command *asked);
 void naive_mass_cancel(struct naive_venue *venue);
 void naive_order_status(struct naive_venue *venue);
 void naive_cancel_barred(struct naive_venue *venue);
@@ -154,6 +192,10 @@ bool naive_account_terms_refused(struct naive_venue *venue, const struct account
 bool naive_asset_refused(struct naive_venue *venue, const struct asset_rec *asset);
 bool naive_terms_refused(struct naive_venue *venue, const struct instrument_rec *terms);
 bool naive_session_terms_refused(struct naive_venue *venue, const struct session_rec *terms);
+struct naive_named { // by session_set
+    uint32_t account, rights;
+};
+struct naive_named naive_named_account(const struct command *command, uint32_t index);
 
 // ---- naive_ledger.c
 void naive_ledger_post(struct naive_venue *venue);

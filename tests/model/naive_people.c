@@ -119,14 +119,16 @@ void naive_session_set(struct naive_venue *venue)
     memcpy(&naive_emit(venue, EVT_session_changed)->body, &session->terms, sizeof(session->terms));
     session->accounts = 0;
     for (uint32_t i = 0; i < session->terms.account_count; i++) {
-        uint32_t account = 0;
-        memcpy(&account, command_tail(venue->command) + i * sizeof(account), sizeof(account));
-        session->accounts |= 1u << account;
+        struct naive_named named = naive_named_account(venue->command, i);
+        session->accounts |= 1u << named.account;
+        session->rights[named.account] = (uint8_t)(named.rights != 0 ? named.rights : RIGHTS_ALL);
     }
     for (uint32_t account = 0; account < NAIVE_ACCOUNTS; account++)
         if ((session->accounts >> account & 1) != 0)
             naive_emit(venue, EVT_session_account)->body.session_account =
-                (struct session_account_evt){.session = session->terms.session, .account = account};
+                (struct session_account_evt){.session = session->terms.session,
+                                             .account = account,
+                                             .rights = session->rights[account]};
 }
 
 // An account that may not trade any more has its orders cancelled by the next command.

@@ -187,6 +187,7 @@ static void set_phase(struct naive_venue *venue, uint32_t id, uint8_t phase)
     instrument->state.phase = phase;
     instrument->state.indicative_due_ns = 0;
     instrument->state.phase_end_ns = 0;
+    instrument->state.limit_state_end_ns = 0;
     if (phase == PHASE_VOLATILITY_AUCTION)
         instrument->state.phase_end_ns = venue->now + (uint64_t)(ms != 0 ? ms : 120000) * 1000000;
     naive_state_changed(venue, id);

@@ -105,12 +105,21 @@ bool naive_terms_refused(struct naive_venue *venue, const struct instrument_rec 
 // ---- sessions
 // ---------------------------------------------------------------------------------------------
 
+struct naive_named naive_named_account(const struct command *command, uint32_t index)
+{
+    uint32_t number = 0;
+    memcpy(&number, command_tail(command) + index * sizeof(number), sizeof(number));
+    return (struct naive_named){.account = number & ((1u << SESSION_ACCOUNT_RIGHTS_SHIFT) - 1),
+                                .rights = number >> SESSION_ACCOUNT_RIGHTS_SHIFT};
+}
+
 static bool session_accounts_refused(struct naive_venue *venue, const struct session_rec *terms)
 {
     uint32_t seen = 0;
     for (uint32_t i = 0; i < terms->account_count; i++) {
-        uint32_t id = 0;
-        memcpy(&id, command_tail(venue->command) + i * sizeof(id), sizeof(id));
+        struct naive_named named = naive_named_account(venue->command, i);
+        uint32_t id = named.account;
+        REFUSE_IF(named.rights > RIGHTS_ALL, MALFORMED, 0, named.rights, 5)
         REFUSE_IF(id >= NAIVE_ACCOUNTS || venue->accounts[id].account == 0, UNKNOWN_ACCOUNT, 0, id,
                   0)
         REFUSE_IF(venue->accounts[id].member != terms->member, ACCOUNT_NOT_OF_SESSION,

@@ -33,6 +33,7 @@ static uint8_t work_of(enum naive_work work)
     case NAIVE_BARRED:
     case NAIVE_MASS:
     case NAIVE_STATUS:
+    case NAIVE_KILL:
     default:
         return WORK_NONE;
     }
@@ -52,6 +53,8 @@ bool naive_continues_with(const struct naive_venue *venue, const struct command 
         return type == CMD_order_mass_cancel;
     case NAIVE_STATUS:
         return type == CMD_order_status;
+    case NAIVE_KILL:
+        return naive_kill_continues_with(venue, command);
     case NAIVE_EXPIRE:
     case NAIVE_PHASE:
     case NAIVE_TRIGGERED:
@@ -109,6 +112,26 @@ static void apply_market(struct naive_venue *venue)
     }
 }
 
+static void apply_risk(struct naive_venue *venue)
+{
+    switch (venue->command->header.type) {
+    case CMD_limits_set:
+        naive_limits_set(venue);
+        return;
+    case CMD_instrument_controls_set:
+        naive_controls_set(venue);
+        return;
+    case CMD_jurisdictions_set:
+        naive_jurisdictions_set(venue);
+        return;
+    case CMD_kill_set:
+        naive_kill_set(venue);
+        return;
+    default:
+        apply_market(venue);
+    }
+}
+
 static void apply_rest(struct naive_venue *venue)
 {
     const struct command *command = venue->command;
@@ -152,7 +175,7 @@ static void apply_rest(struct naive_venue *venue)
         naive_settlement_result(venue);
         return;
     default:
-        apply_market(venue);
+        apply_risk(venue);
     }
 }
 

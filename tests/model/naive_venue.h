@@ -23,6 +23,8 @@ enum {
     NAIVE_MEMBERS = 6,
     NAIVE_ORDERS = 128,
     NAIVE_EVENTS = 64,
+    NAIVE_PERIODS = 13,    // of investments: this one and the twelve before
+    NAIVE_CONFIRMS = 1024, // refusals that may be confirmed
 };
 
 struct naive_limits {
@@ -47,15 +49,54 @@ struct naive_order {
 
 struct naive_session {
     struct session_rec terms;
-    uint32_t accounts; // bit per account id
+    uint32_t accounts;              // bit per account id
+    uint8_t rights[NAIVE_ACCOUNTS]; // enum session_right
     uint32_t last_session_seq;
     bool open;
+};
+
+struct naive_window {
+    uint64_t number; // time / its length
+    uint32_t count;
+};
+
+struct naive_accepted { // an order, as duplicates are compared with it
+    uint64_t id;        // 0 = none
+    uint64_t time_ns;
+    int64_t price, quantity, stop_price;
+    uint32_t instrument;
+    uint8_t side, type, tif;
+};
+
+struct naive_standing { // of a member, an account or a session
+    struct limits_rec limits;
+    struct naive_window messages, executions;
+    uint64_t day; // UTC, of `traded`
+    int64_t traded;
+    struct naive_accepted last; // while duplicate_ms was set
+    bool tripped;               // by executions_max
+    bool killed;
+};
+
+struct naive_bought { // in one twelfth of a year
+    uint64_t period;
+    int64_t value;
+};
+
+struct naive_confirm { // a refusal that asked for a confirmation
+    uint64_t reject, time_ns;
+    int64_t price;
+    uint32_t account, instrument;
+    uint8_t side, grants;
 };
 
 struct naive_instrument {
     struct instrument_rec terms;
     struct instrument_state_rec state;
     struct instrument_rules_rec rules;
+    struct instrument_controls_rec controls;
+    uint8_t jurisdictions_mode, code_count;
+    uint16_t codes[JURISDICTIONS_MAX];
     uint32_t band_count, entry_count;
     uint8_t weekdays;
     struct tick_band_tail bands[TICK_BANDS_MAX];
@@ -71,11 +112,12 @@ enum naive_work { // what the next command goes on with
     NAIVE_EXPIRE,
     NAIVE_PHASE,
     NAIVE_TRIGGERED,
+    NAIVE_KILL, // the orders of what was killed
 };
 
 struct naive_pending {
     enum naive_work work;
-    struct command command; // mass cancel, status: as it was asked for
+    struct command command; // mass cancel, status: as it was asked for; kill: its mass cancel
     uint64_t order;         // status: the last one told
     uint32_t instrument;
     // A change of phase: which one, the step it is at, and of its uncross the price, what is left,
@@ -105,8 +147,14 @@ struct naive_venue {
     struct naive_session sessions[NAIVE_SESSIONS];
     struct balance_rec balances[NAIVE_ACCOUNTS][NAIVE_ASSETS];
     bool opened[NAIVE_ACCOUNTS][NAIVE_ASSETS]; // the balance exists, be it zero
-    uint32_t order_top;                        // entries from here on are free
-    uint64_t places;                           // given so far
+    struct naive_standing of_members[NAIVE_MEMBERS];
+    struct naive_standing of_accounts[NAIVE_ACCOUNTS];
+    struct naive_standing of_sessions[NAIVE_SESSIONS];
+    struct naive_bought bought[NAIVE_ACCOUNTS][NAIVE_PERIODS];
+    bool killed;            // the venue
+    uint64_t confirm_count; // remembered so far
+    uint32_t order_top;     // entries from here on are free
+    uint64_t places;        // given so far
     struct naive_pending pending;
     bool trying; // counting for fill or kill: see naive_match.c
     const struct command *command;
@@ -115,6 +163,7 @@ struct naive_venue {
     uint32_t event_count;
     struct naive_order orders[NAIVE_ORDERS];
     struct event events[NAIVE_EVENTS];
+    struct naive_confirm confirms[NAIVE_CONFIRMS]; // the last ones, number n at n % NAIVE_CONFIRMS
 };
 
 void naive_apply(struct naive_venue *venue, const struct command *command);

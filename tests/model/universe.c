@@ -47,6 +47,11 @@ uint32_t universe_account(uint32_t session, uint32_t which)
     return UNIVERSE_ACCOUNT_FIRST + (session - 1) % 4 * 2 + which;
 }
 
+uint16_t universe_jurisdiction(uint32_t account)
+{
+    return (uint16_t)(1 + account % 3);
+}
+
 static uint32_t member_of(uint32_t session)
 {
     return session == UNIVERSE_SESSIONS ? 1 : 1 + (session - 1) / 2;
@@ -89,6 +94,7 @@ static void set_up_accounts(struct beside *beside)
         command->body.account_set = (struct account_set_cmd){
             .account = UNIVERSE_ACCOUNT_FIRST + i,
             .member = 1 + i / 4,
+            .jurisdiction = universe_jurisdiction(UNIVERSE_ACCOUNT_FIRST + i),
             .kyc = KYC_APPROVED,
             .accreditation = (uint8_t)(1 + i % 3),
             .fatca = FATCA_CLEAR,
