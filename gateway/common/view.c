@@ -123,7 +123,7 @@ static void set_session(struct view *view, const void *record)
     entry->account_count = 0;
     free(entry->accounts);
     entry->accounts =
-        session.account_count > 0 ? zeroed(session.account_count, sizeof(uint32_t)) : NULL;
+        session.account_count > 0 ? zeroed(session.account_count, sizeof *entry->accounts) : NULL;
 }
 
 static void add_session_account(struct view *view, const struct session_account_rec *record)
@@ -131,7 +131,7 @@ static void add_session_account(struct view *view, const struct session_account_
     ASSERT(record->session >= 1 && record->session <= view->sessions_max);
     struct session_entry *entry = &view->sessions[record->session];
     ASSERT(entry->account_count < entry->session.account_count);
-    entry->accounts[entry->account_count++] = record->account;
+    entry->accounts[entry->account_count++] = *record;
 }
 
 static uint64_t symbol_key(const char symbol[SYMBOL_BYTES_MAX])
@@ -194,6 +194,13 @@ static void set_rules(struct view *view, const void *record)
     struct instrument_rules_rec rules;
     memcpy(&rules, record, sizeof rules);
     instrument_entry(view, rules.instrument)->instrument.rules = rules;
+}
+
+static void set_controls(struct view *view, const void *record)
+{
+    struct instrument_controls_rec controls;
+    memcpy(&controls, record, sizeof controls);
+    instrument_entry(view, controls.instrument)->instrument.controls = controls;
 }
 
 static void set_tick_band(struct view *view, const void *record)
@@ -372,6 +379,9 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_instrument_rules_changed:
         set_rules(view, &event->body);
         break;
+    case EVT_instrument_controls_changed:
+        set_controls(view, &event->body);
+        break;
     case EVT_tick_band:
         set_tick_band(view, &event->body);
         break;
@@ -397,7 +407,6 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_rejected:
     case EVT_member_changed:
     case EVT_limits_changed:
-    case EVT_instrument_controls_changed:
     case EVT_jurisdiction_listed:
     case EVT_fees_changed:
     case EVT_kill_changed:
@@ -466,6 +475,9 @@ bool view_load_record(void *context, const struct snapshot_record *record)
     case REC_instrument_rules:
         set_rules(view, &record->body);
         break;
+    case REC_instrument_controls:
+        set_controls(view, &record->body);
+        break;
     case REC_tick_band:
         set_tick_band(view, &record->body);
         break;
@@ -474,7 +486,6 @@ bool view_load_record(void *context, const struct snapshot_record *record)
         break;
     case REC_member:
     case REC_limits:
-    case REC_instrument_controls:
     case REC_jurisdiction:
     case REC_fees:
     case REC_kill:
@@ -641,21 +652,23 @@ uint32_t view_session_last_seq(const struct view *view, uint32_t session)
     return entry != NULL ? entry->last_seq : 0;
 }
 
-bool view_session_has_account(const struct view *view, uint32_t session, uint32_t account)
+uint8_t view_session_rights(const struct view *view, uint32_t session, uint32_t account)
 {
     const struct session_entry *entry = session_entry(view, session);
     for (uint32_t i = 0; entry != NULL && i < entry->account_count; i++)
-        if (entry->accounts[i] == account)
-            return true;
-    return false;
+        if (entry->accounts[i].account == account)
+            return entry->accounts[i].rights;
+    return 0;
 }
 
-size_t view_session_accounts(const struct view *view, uint32_t session, uint32_t *out, size_t max)
+size_t view_session_accounts(const struct view *view, uint32_t session, uint8_t right,
+                             uint32_t *out, size_t max)
 {
     const struct session_entry *entry = session_entry(view, session);
-    size_t count = entry == NULL ? 0 : entry->account_count < max ? entry->account_count : max;
-    for (size_t i = 0; i < count; i++)
-        out[i] = entry->accounts[i];
+    size_t count = 0;
+    for (uint32_t i = 0; entry != NULL && i < entry->account_count && count < max; i++)
+        if ((entry->accounts[i].rights & right) != 0)
+            out[count++] = entry->accounts[i].account;
     return count;
 }
 

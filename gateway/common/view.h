@@ -44,7 +44,8 @@ struct view_instrument {
     struct instrument_rec terms; // terms.instrument == 0: does not exist
     struct instrument_state_rec
         state; // indicative_due_ns is of the last instrument_state, not of now
-    struct instrument_rules_rec rules; // all zero = no limits, defaults
+    struct instrument_rules_rec rules;       // all zero = no limits, defaults
+    struct instrument_controls_rec controls; // all zero = off
     uint32_t band_count, entry_count;
     struct tick_band_rec bands[TICK_BANDS_MAX];               // by ascending from_price
     struct schedule_entry_rec schedule[SCHEDULE_ENTRIES_MAX]; // by ascending time of day
@@ -86,8 +87,11 @@ const struct statistics *view_statistics(const struct view *view, uint32_t instr
 const struct account_rec *view_account(const struct view *view, uint32_t account);
 const struct session_rec *view_session(const struct view *view, uint32_t session);
 uint32_t view_session_last_seq(const struct view *view, uint32_t session); // last durable MsgSeqNum
-bool view_session_has_account(const struct view *view, uint32_t session, uint32_t account);
-size_t view_session_accounts(const struct view *view, uint32_t session, uint32_t *out, size_t max);
+// enum session_right of a session for an account; 0 = it is none of its accounts.
+uint8_t view_session_rights(const struct view *view, uint32_t session, uint32_t account);
+// The accounts for which a session has this right, ascending; returns how many (at most max).
+size_t view_session_accounts(const struct view *view, uint32_t session, uint8_t right,
+                             uint32_t *out, size_t max);
 bool view_balance(const struct view *view, uint32_t account, uint32_t asset,
                   struct balance_rec *out);
 const struct asset_rec *view_asset(const struct view *view, uint32_t asset);

@@ -18,7 +18,7 @@ struct account_entry {
 struct session_entry {
     struct session_rec session;
     uint32_t last_seq;
-    uint32_t *accounts;
+    struct session_account_rec *accounts;
     uint32_t account_count;
 };
 

@@ -475,6 +475,8 @@ void report_security_status(struct report *report, const char *symbol,
     add_time(report, 60, state->time_ns);
     if (tripped)
         add_text(report, 58, "the circuit breaker is tripped");
+    else if (now->limit_state_end_ns != 0)
+        add_text(report, 58, "limit state: a price band was met");
 }
 
 void report_venue_status(struct report *report, const char *venue,

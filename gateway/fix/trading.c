@@ -40,7 +40,8 @@ static void refuse_missing(struct session *session, const struct request *reques
     struct report report;
     char text[64];
     snprintf(text, sizeof text, "field %" PRId64 " is needed", tag);
-    report_business_reject(&report, request, 5, text); // conditionally required field missing
+    report_business_reject(&report, request, reject_entry(REJECT_MISSING_FIELD)->business_reason,
+                           text);
     send_report(session, "j", &report);
 }
 
@@ -62,16 +63,19 @@ static enum outcome tell_status(struct session *session, const struct request *r
 static void refuse_unavailable(struct session *session, const struct request *request,
                                const struct refusal *refusal)
 {
-    enum { APPLICATION_NOT_AVAILABLE = 4 };
+    const struct reject_entry *entry = reject_entry(refusal->code);
     struct report report;
-    report_business_reject(&report, request, APPLICATION_NOT_AVAILABLE,
-                           reject_entry(refusal->code)->text);
+    char text[256];
+    reject_text(refusal->code, refusal->limit, refusal->value, refusal->argument, 0, text,
+                sizeof text);
+    report_business_reject(&report, request, entry->business_reason, text);
     send_report(session, "j", &report);
 }
 
 static bool is_unavailable(uint16_t code)
 {
-    return code == REJECT_NOT_ATTACHED || code == REJECT_OVERLOADED || code == REJECT_IN_DOUBT;
+    return code == REJECT_NOT_ATTACHED || code == REJECT_OVERLOADED || code == REJECT_IN_DOUBT ||
+           code == REJECT_THROTTLED;
 }
 
 // A status request that the engine could not answer. An order of which we know is never told as
@@ -328,6 +332,7 @@ static enum outcome take_amend(struct session *session, struct request *request)
     body->account = request->account != 0 ? request->account : order->account;
     body->client_id_bytes = request->client_id.bytes;
     body->flags = asked->flags & (ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV);
+    body->confirm_ref = request->confirm_ref;
     body->quantity = request->quantity;
     body->price = request->price;
     body->stop_price = asked->stop_price != now->stop_price ? asked->stop_price : 0;

@@ -117,7 +117,7 @@ static void write_own_trades(const struct question *q, const struct pg_rows *row
     for (size_t row = 0; row < pg_rows_count(rows); row++)
         for (int buyer = 0; buyer <= 1; buyer++) {
             uint32_t account = (uint32_t)pg_number(rows, row, buyer ? COL_BUYER : COL_SELLER);
-            if (view_session_has_account(q->web->view, q->session, account))
+            if ((view_session_rights(q->web->view, q->session, account) & RIGHT_SEE) != 0)
                 write_own_trade(q->web, rows, row, buyer != 0);
         }
 }
@@ -238,7 +238,8 @@ static void ask(struct web *web, const struct question *question)
 static void write_accounts(struct web *web, char out[ACCOUNTS_TEXT_BYTES], uint32_t session)
 {
     uint32_t accounts[SESSION_ACCOUNTS_MAX];
-    size_t count = view_session_accounts(web->view, session, accounts, SESSION_ACCOUNTS_MAX);
+    size_t count =
+        view_session_accounts(web->view, session, RIGHT_SEE, accounts, SESSION_ACCOUNTS_MAX);
     int at = snprintf(out, ACCOUNTS_TEXT_BYTES, "{");
     for (size_t i = 0; i < count; i++)
         at += snprintf(out + at, ACCOUNTS_TEXT_BYTES - (size_t)at, "%s%" PRIu32, i > 0 ? "," : "",

@@ -95,7 +95,7 @@ static bool instrument_or_all(uint32_t *out, struct fault *fault, const struct o
     return true;
 }
 
-// The account that is named, or the session's only one.
+// The account that is named, or the only one that the session may trade for.
 static bool account(uint32_t *out, struct fault *fault, const struct order_asker *asker,
                     const struct request *request)
 {
@@ -103,9 +103,9 @@ static bool account(uint32_t *out, struct fault *fault, const struct order_asker
     if (!number(out, fault, request, WEB_FIELD_account))
         return false;
     if (request_has(request, WEB_FIELD_account))
-        return view_session_has_account(asker->view, asker->session, *out) ||
+        return view_session_rights(asker->view, asker->session, *out) != 0 ||
                fail(fault, REJECT_ACCOUNT_NOT_OF_SESSION, NULL, 0, *out);
-    if (view_session_accounts(asker->view, asker->session, only, 2) != 1)
+    if (view_session_accounts(asker->view, asker->session, RIGHT_TRADE, only, 2) != 1)
         return missing(fault, "account");
     *out = only[0];
     return true;
@@ -207,7 +207,11 @@ bool order_request_amend(struct order_amend_cmd *out, struct fault *fault,
                          const struct view_order *order)
 {
     unsigned scale = shape_token_scale(asker->view, order->instrument);
-    *out = (struct order_amend_cmd){.flags = confirmations(request)};
+    int64_t confirm_ref;
+    if (!request_whole(&confirm_ref, fault, request, WEB_FIELD_confirm_ref, INT64_MAX, 0))
+        return false;
+    *out = (struct order_amend_cmd){.flags = confirmations(request),
+                                    .confirm_ref = (uint64_t)confirm_ref};
     if (!changed(&out->quantity, fault, request, WEB_FIELD_quantity, scale,
                  REJECT_QUANTITY_NOT_POSITIVE) ||
         !changed(&out->price, fault, request, WEB_FIELD_price, CASH_SCALE,

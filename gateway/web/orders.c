@@ -134,7 +134,7 @@ static bool own_open_order(struct web *web, struct user *user, struct fault *fau
     *found = view_order(web->view, order);
     if (*found == NULL || (*found)->leaves == 0)
         return fail(fault, REJECT_UNKNOWN_ORDER, NULL, 0, (int64_t)order);
-    if (!view_session_has_account(web->view, user->session, (*found)->account))
+    if (view_session_rights(web->view, user->session, (*found)->account) == 0)
         return fail(fault, REJECT_NOT_OWNER, NULL, 0, (int64_t)order);
     return true;
 }

@@ -79,7 +79,8 @@ void private_flush(struct web *web)
 void private_send_balances(struct web *web, struct user *user, const struct reply *reply)
 {
     uint32_t accounts[SESSION_ACCOUNTS_MAX];
-    size_t count = view_session_accounts(web->view, user->session, accounts, SESSION_ACCOUNTS_MAX);
+    size_t count =
+        view_session_accounts(web->view, user->session, RIGHT_SEE, accounts, SESSION_ACCOUNTS_MAX);
     reply_begin(web, reply, "balances");
     balances_begin(web, true);
     for (size_t i = 0; i < count; i++)
@@ -104,7 +105,8 @@ static void order_into(void *context, const struct view_order *order)
 void private_send_orders(struct web *web, struct user *user, const struct reply *reply)
 {
     uint32_t accounts[SESSION_ACCOUNTS_MAX];
-    size_t count = view_session_accounts(web->view, user->session, accounts, SESSION_ACCOUNTS_MAX);
+    size_t count =
+        view_session_accounts(web->view, user->session, RIGHT_SEE, accounts, SESSION_ACCOUNTS_MAX);
     reply_begin(web, reply, "orders");
     json_integer(&web->out, "sequence", (int64_t)view_sequence(web->view));
     json_name(&web->out, "orders");

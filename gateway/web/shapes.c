@@ -254,6 +254,27 @@ static void rules(struct json_out *out, const struct view_instrument *instrument
     json_integer(out, "volatility_auction_ms", r->volatility_auction_ms);
 }
 
+static void controls(struct json_out *out, const struct view_instrument *instrument)
+{
+    static const char *const actions[] = {"ignore", "confirm", "refuse"}; // enum nav_stale_action
+    const struct instrument_controls_rec *c = &instrument->controls;
+    unsigned scale = instrument->terms.token_scale;
+    json_integer(out, "dynamic_bps", c->dynamic_bps);
+    json_integer(out, "limit_state_ms", c->limit_state_ms);
+    json_decimal(out, "position_max", c->position_max, scale);
+    json_integer(out, "concentration_bps", c->concentration_bps);
+    json_integer(out, "nav_stale_ms", c->nav_stale_ms);
+    json_text(out, "nav_stale_action", NAME_OF(actions, c->nav_stale_action));
+    json_name(out, "investor_types"); // who may buy
+    json_open(out, '[');
+    for (uint8_t type = ACCREDITATION_RETAIL; type <= ACCREDITATION_INSTITUTIONAL; type++)
+        if (c->investor_types == 0 || (c->investor_types >> (type - 1) & 1) != 0) {
+            const char *word = word_of_accreditation(type);
+            json_string_item(out, word, strlen(word));
+        }
+    json_close(out, ']');
+}
+
 void shape_auction(struct json_out *out, const struct auction_evt *auction, uint64_t time_ns,
                    unsigned token_scale)
 {
@@ -306,11 +327,13 @@ void shape_instrument(struct json_out *out, const struct view *view,
     optional_instant(out, "phase_end", state->phase_end_ns);
     optional_instant(out, "schedule_next", state->schedule_next_ns);
     json_boolean(out, "breaker_tripped", state->breaker_tripped != 0);
+    optional_instant(out, "limit_state_end", state->limit_state_end_ns);
     json_integer(out, "quantity_decimals", terms->token_scale);
     json_decimal(out, "tick", terms->tick, CASH_SCALE);
     tick_table(out, instrument);
     json_decimal(out, "lot", terms->lot, terms->token_scale);
     rules(out, instrument);
+    controls(out, instrument);
     schedule(out, instrument);
     optional_price(out, "last_price", state->last_price);
     optional_price(out, "reference_price", state->reference_price);

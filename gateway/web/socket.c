@@ -60,11 +60,23 @@ void socket_drained(void *context, uint64_t id)
 
 // ---- login -----------------------------------------------------------------------------------
 
+static void write_rights(struct json_out *out, uint8_t rights)
+{
+    static const char *const words[] = {"trade", "cancel", "see"}; // by bit of enum session_right
+    json_name(out, "rights");
+    json_open(out, '[');
+    for (uint32_t bit = 0; bit < 3; bit++)
+        if ((rights >> bit & 1) != 0)
+            json_string_item(out, words[bit], strlen(words[bit]));
+    json_close(out, ']');
+}
+
 static void write_login(struct web *web, const struct user *user, const struct reply *reply,
                         const struct token *token)
 {
     uint32_t accounts[SESSION_ACCOUNTS_MAX];
-    size_t count = view_session_accounts(web->view, user->session, accounts, SESSION_ACCOUNTS_MAX);
+    size_t count =
+        view_session_accounts(web->view, user->session, RIGHTS_ALL, accounts, SESSION_ACCOUNTS_MAX);
     const struct session_rec *session = view_session(web->view, user->session);
     struct json_out *out = &web->out;
     reply_begin(web, reply, "login");
@@ -76,6 +88,7 @@ static void write_login(struct web *web, const struct user *user, const struct r
     for (size_t i = 0; i < count; i++) {
         json_open(out, '{');
         json_integer(out, "account", accounts[i]);
+        write_rights(out, view_session_rights(web->view, user->session, accounts[i]));
         json_close(out, '}');
     }
     json_close(out, ']');

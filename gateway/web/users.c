@@ -77,8 +77,8 @@ static void unwatch_accounts(struct web *web, struct user *user)
 static void watch_accounts(struct web *web, struct user *user)
 {
     ASSERT(user->account_count == 0);
-    user->account_count =
-        view_session_accounts(web->view, user->session, user->accounts, SESSION_ACCOUNTS_MAX);
+    user->account_count = view_session_accounts(web->view, user->session, RIGHT_SEE, user->accounts,
+                                                SESSION_ACCOUNTS_MAX);
     if (user->account_count > SESSION_ACCOUNTS_MAX)
         user->account_count = SESSION_ACCOUNTS_MAX;
     for (size_t i = 0; i < user->account_count; i++)

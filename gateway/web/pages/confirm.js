@@ -1,9 +1,13 @@
-// The question behind FAT_FINGER_CONFIRM and NAV_CONFIRM: agreeing sends the same again with the flag set.
+// The question behind FAT_FINGER_CONFIRM, NAV_CONFIRM and NAV_STALE: agreeing sends the same again with the flag set. What is
+// refused although its flag is set (an instrument may refuse a stale NAV altogether) is no question any more.
 import { html, useEffect, useRef } from './vendor/preact.mjs';
 import { show } from './decimal.js';
 
-export const CONFIRM = { FAT_FINGER_CONFIRM: 'confirm_fat_finger', NAV_CONFIRM: 'confirm_nav_deviation' };
-const REASON = { FAT_FINGER_CONFIRM: 'Far from the last price', NAV_CONFIRM: 'Far from the net asset value' };
+const FLAG = { FAT_FINGER_CONFIRM: 'confirm_fat_finger', NAV_CONFIRM: 'confirm_nav_deviation', NAV_STALE: 'confirm_nav_deviation' };
+const REASON = { FAT_FINGER_CONFIRM: 'Far from the last price', NAV_CONFIRM: 'Far from the net asset value', NAV_STALE: 'The net asset value is old' };
+
+export const isQuestion = (error, sent) => FLAG[error.name] !== undefined && !sent[FLAG[error.name]];
+export const confirmation = (error) => ({ [FLAG[error.name]]: true, confirm_ref: error.sequence });
 
 export function Confirm({ order, error, yes, onYes, onNo }) {
   const dialog = useRef(null);
@@ -14,11 +18,11 @@ export function Confirm({ order, error, yes, onYes, onNo }) {
       ${order.price ? html` at <b class="number">${show(order.price)}</b>` : ' at market'}
       ${order.stop_price ? html` from <b class="number">${show(order.stop_price)}</b>` : ''}</p>
     <p>${error.text}.</p>
-    <dl>
+    ${error.name === 'NAV_STALE' ? '' : html`<dl>
       <div><dt>Deviation</dt><dd class="number">${Number(error.value) / 100} %</dd></div>
       <div><dt>Confirmed above</dt><dd class="number">${Number(error.limit) / 100} %</dd></div>
       <div><dt>Compared with</dt><dd class="number">${show(error.argument, 2)}</dd></div>
-    </dl>
+    </dl>`}
     <div class="choice">
       <button type="button" onClick=${onNo} autofocus>Go back</button>
       <button type="button" class="submit ${order.side}" onClick=${onYes}>${yes}</button>

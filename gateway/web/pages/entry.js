@@ -2,7 +2,7 @@
 // Which fields there are follows from the type (ticket.js).
 import { html, useState, useEffect, useRef } from './vendor/preact.mjs';
 import { parse, print, show, short, priceDecimals } from './decimal.js';
-import { Confirm, CONFIRM, Reject } from './confirm.js';
+import { Confirm, confirmation, isQuestion, Reject } from './confirm.js';
 import { TYPES, SELF_TRADE, tifName, options, request, explain, warning } from './ticket.js';
 
 const CASH = 6;
@@ -107,7 +107,7 @@ export function Entry({ venue, instrument, draft: picked }) {
       setResult({ order: answer.order });
       set('quantity')('');
     } catch (error) {
-      if (CONFIRM[error.name]) setQuestion({ order, error });
+      if (isQuestion(error, order)) setQuestion({ order, error });
       else setResult({ error });
     }
     setBusy(false);
@@ -117,7 +117,7 @@ export function Entry({ venue, instrument, draft: picked }) {
     setResult(null);
     send(request(draft, instrument));
   }
-  const confirm = () => send({ ...question.order, [CONFIRM[question.error.name]]: true, confirm_ref: question.error.sequence });
+  const confirm = () => send({ ...question.order, ...confirmation(question.error) });
   const back = () => { setResult({ error: { ...question.error, hint: 'not placed' } }); setQuestion(null); };
   const priceField = (label, name, field, more = {}) => html`<${Amount} label=${label} name=${name} value=${draft[field]} onValue=${set(field)} unit=${instrument.currency}
     by=${tickAt(instrument, draft[field])} decimals=${decimals} ...${more} />`;

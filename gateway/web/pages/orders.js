@@ -1,7 +1,7 @@
 // Own orders: their terms and states, cancel, and amend in place.
 import { html, useState, useLayoutEffect, useRef } from './vendor/preact.mjs';
 import { show, priceDecimals, parse, print, compare } from './decimal.js';
-import { Confirm, CONFIRM, Reject } from './confirm.js';
+import { Confirm, confirmation, isQuestion, Reject } from './confirm.js';
 import { TYPES, TIFS, TIF_SHORT } from './ticket.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
@@ -68,7 +68,7 @@ function Row({ venue, order, onError }) {
     if (!Object.keys(what).length) return setDraft(null);
     onError(null);
     return run(venue.ask('amend', { order: order.order, ...what, ...confirmed }).then(() => setDraft(null))
-      .catch((error) => (CONFIRM[error.name] ? setQuestion({ error, confirmed: { ...confirmed, [CONFIRM[error.name]]: true } }) : onError(error))));
+      .catch((error) => (isQuestion(error, confirmed) ? setQuestion({ error, confirmed: { ...confirmed, ...confirmation(error) } }) : onError(error))));
   }
   const keys = (event) => {
     if (event.key === 'Enter') amend();
