@@ -54,6 +54,7 @@ static const struct workload workloads[] = {
 
 struct bench {
     const struct workload *workload;
+    struct flow_venue venue;
     struct arena arena; // as the core has it: in large pages where there are some
     struct engine *engine;
     struct event_sink sink;
@@ -149,7 +150,7 @@ static void add_order(struct bench *bench, uint32_t i)
                                                    .price = (uint32_t)price,
                                                    .quantity =
                                                        1 + (uint32_t)draw(bench, QUANTITY_MAX)};
-    flow_command_new(command_of(bench), &operation, id_of(bench, i));
+    flow_command_new(command_of(bench), &bench->venue, &operation, id_of(bench, i));
     set_up(bench, command_of(bench));
 }
 
@@ -173,14 +174,15 @@ static void *allocate(size_t bytes)
 
 static void bench_open(struct bench *bench)
 {
-    const struct engine_limits limits = flow_limits(ORDERS);
+    bench->venue = flow_small(1);
+    const struct engine_limits limits = flow_limits(&bench->venue, ORDERS);
     bench->random = bench->seed;
     int result = arena_open(&bench->arena, engine_bytes(&limits));
     ASSERT(result == 0);
     bench->engine = engine_init(arena_alloc(&bench->arena, engine_bytes(&limits), 64), &limits);
     bench->sink = (struct event_sink){.events = allocate(RING_EVENTS * sizeof(struct event)),
                                       .mask = RING_EVENTS - 1};
-    flow_venue(1, INCARNATION, set_up, bench);
+    flow_venue_make(&bench->venue, INCARNATION, set_up, bench);
     start_phase(bench, PHASE_OPENING_AUCTION);
     set_up(bench, command_of(bench));
     for (uint32_t i = 0; i < ORDERS; i++)

@@ -15,9 +15,9 @@ enum { HEARTBEAT_TIMEOUT_MS = 600000, EPOCH = 1 };
 #define BENCH_CONFIG_TEXT(group, key, def, doc)                                                    \
     snprintf(config->group##_##key, sizeof config->group##_##key, "%s", def);
 
-static void configure(struct config *config, uint32_t orders_max)
+static void configure(struct config *config, const struct flow_venue *venue, uint32_t orders_max)
 {
-    struct engine_limits limits = flow_limits(orders_max);
+    struct engine_limits limits = flow_limits(venue, orders_max);
     CONFIG_KEYS(BENCH_CONFIG_INT, BENCH_CONFIG_TEXT)
     config->venue_open_when_attached = 0; // the flow's own command does it
     config->core_heartbeat_timeout_ms = HEARTBEAT_TIMEOUT_MS;
@@ -32,6 +32,7 @@ static void configure(struct config *config, uint32_t orders_max)
     config->limits_levels_max = limits.levels_max;
     config->limits_stops_max = limits.stops_max;
     config->limits_trailing_stops_max = limits.trailing_stops_max;
+    config->limits_fees_max = limits.fees_max;
     config->limits_command_events_max = limits.command_events_max;
 }
 
@@ -150,19 +151,19 @@ static void send_set_up(void *context, struct command *command)
 // ---- life
 // ----------------------------------------------------------------------------------------------
 
-void bench_core_open(struct bench_core *core, const char *folder, uint32_t instruments,
+void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
                      uint32_t orders_max, bool durable)
 {
     memset(core, 0, sizeof *core);
     core->boot.process = PROCESS_CORE;
     core->boot.incarnation = 1;
-    configure(&core->boot.config, orders_max);
+    configure(&core->boot.config, venue, orders_max);
     ASSERT(journal_io_file_open(&core->io, &core->io_file, folder, durable) == 0);
     make_memory(&core->boot);
     open_rings(core);
     bench_core_beat(core);
     start(core);
-    flow_venue(instruments, core->boot.incarnation, send_set_up, core);
+    flow_venue_make(venue, core->boot.incarnation, send_set_up, core);
     while (bench_core_durable(core) != bench_core_applied(core))
         usleep(20);
 }

@@ -15,6 +15,7 @@
 #include "core/journal.h"
 #include "core/journal_io.h"
 #include "core/sequencer.h"
+#include "perf/flow_commands.h"
 
 struct bench_core {
     struct boot boot;
@@ -32,7 +33,7 @@ struct bench_core {
 };
 
 // Makes the venue of flow_commands.h in it; returns when all of that is durable.
-void bench_core_open(struct bench_core *core, const char *folder, uint32_t instruments,
+void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
                      uint32_t orders_max, bool durable);
 void bench_core_close(struct bench_core *core);
 

@@ -1,7 +1,9 @@
 // Benchmark of the whole engine: every risk check, holds, matching, ledger and events, on the
 // workloads mix1, mix100 and match1 (order_flow.h), beside its floor, the book alone
 // (book_alone.h), driven by the very same commands. Both must reach the published checksum over
-// makers and quantities.
+// makers and quantities. The -wide ones are the same flows from 100,000 accounts in no order, in a
+// venue of 1,000 instruments, with every control on (flow_controls.h); `control NAME` is mix1-wide
+// with all of them beside its floor, the same commands with all but this one, in turns.
 //
 // Replaces are a cancel and a new order. Commands are made and events are read outside the timed
 // part, in chunks; events go to a ring as large as the venue's. ns_per_command is a round's
@@ -20,6 +22,7 @@
 #include "matcher/engine.h"
 #include "perf/book_alone.h"
 #include "perf/flow_commands.h"
+#include "perf/flow_controls.h"
 #include "perf/measure.h"
 #include "perf/report.h"
 #include "perf/workloads.h"
@@ -29,14 +32,18 @@ enum {
     RING_EVENTS = 1 << 18,
     ROUNDS_MAX = 9,
     LEVELS_MAX = 100000,
-    INCARNATION = 1, // of the gateways
+    INCARNATION = 1,        // of the gateways
+    WIDE_STEP_NS = 1000000, // between two commands
 };
 
 static const uint64_t operations_of[] = {300000, 1000000, 5000000}; // by enum report_length
 static const uint32_t rounds_of[] = {1, 5, 7};
+static const uint32_t accounts_of[] = {1000, 100000, 100000}; // of the wide venue
 
 struct bench {
     const struct workload *workload;
+    struct flow_venue venue;
+    uint64_t step_ns; // between two commands
     uint64_t operations;
     bool book_only; // the floor
     struct engine *engine;
@@ -61,7 +68,7 @@ struct bench {
 static void stamp(struct bench *bench, struct command *command)
 {
     command->header.sequence = ++bench->sequence;
-    command->header.time_ns = bench->sequence;
+    command->header.time_ns = bench->sequence * bench->step_ns;
     command->header.incarnation = INCARNATION;
 }
 
@@ -74,23 +81,23 @@ static struct command *next_command(struct bench *bench)
 static void add_new(struct bench *bench, const struct order_flow_operation *operation, uint32_t id)
 {
     struct command *command = next_command(bench);
-    flow_command_new(command, operation, id);
+    flow_command_new(command, &bench->venue, operation, id);
     stamp(bench, command);
     bench->sequence_of[id] = bench->sequence;
     bench->id_of[bench->sequence] = id;
 }
 
-static void add_cancel(struct bench *bench, uint32_t id)
+static void add_cancel(struct bench *bench, uint32_t instrument, uint32_t id)
 {
     struct command *command = next_command(bench);
-    flow_command_cancel(command, id, bench->sequence_of[id]);
+    flow_command_cancel(command, &bench->venue, instrument, id, bench->sequence_of[id]);
     stamp(bench, command);
 }
 
 static void add_operation(struct bench *bench, const struct order_flow_operation *operation)
 {
     if (operation->kind == FLOW_CANCEL || operation->kind == FLOW_REPLACE)
-        add_cancel(bench, operation->id);
+        add_cancel(bench, operation->instrument, operation->id);
     if (operation->kind != FLOW_CANCEL)
         add_new(bench, operation,
                 operation->kind == FLOW_REPLACE ? operation->new_id : operation->id);
@@ -224,16 +231,24 @@ static void set_up(void *context, struct command *command)
 
 static void open_engine(struct bench *bench, uint32_t orders)
 {
-    struct engine_limits limits = flow_limits(orders);
+    struct engine_limits limits = flow_limits(&bench->venue, orders);
     bench->engine = engine_init(allocate(engine_bytes(&limits)), &limits);
     bench->sink = (struct event_sink){.events = allocate(RING_EVENTS * sizeof(struct event)),
                                       .mask = RING_EVENTS - 1};
 }
 
+// At most.
+static uint64_t set_up_commands(const struct flow_venue *venue)
+{
+    uint64_t instruments = venue->instruments + venue->others;
+    uint64_t tokens = venue->instruments / venue->groups + 1;
+    return 10000 + 10 * instruments + venue->accounts * (tokens + 5);
+}
+
 static void bench_open(struct bench *bench)
 {
     uint64_t live = (uint64_t)bench->workload->instruments * bench->workload->live;
-    uint64_t commands = 2 * (live + bench->operations) + 100000;
+    uint64_t commands = 2 * (live + bench->operations) + set_up_commands(&bench->venue);
     uint32_t orders = workload_orders_max(bench->workload);
     if (bench->book_only) {
         book_alone_open(&bench->book, bench->workload->instruments, orders, LEVELS_MAX);
@@ -244,7 +259,7 @@ static void bench_open(struct bench *bench)
     bench->commands = allocate((size_t)CHUNK * 2 * FLOW_COMMAND_BYTES);
     bench->sequence_of = allocate(commands * sizeof(uint64_t));
     bench->id_of = allocate(commands * sizeof(uint32_t));
-    flow_venue(bench->workload->instruments, INCARNATION, set_up, bench);
+    flow_venue_make(&bench->venue, INCARNATION, set_up, bench);
 }
 
 static void bench_close(struct bench *bench)
@@ -317,20 +332,39 @@ static void calibrate(struct bench *bench)
         (double)(measure_now_ns() - start_ns) / (double)(__rdtscp(&unused) - start);
 }
 
-// One round of the engine or its floor; *ns = time per command.
-static bool run_contestant(const struct workload *workload, uint64_t operations, bool book_only,
-                           double *ns)
+// A contest: a flow in a venue.
+struct contest {
+    const char *name;
+    const struct workload *workload;
+    struct flow_venue venue;
+    uint64_t step_ns;
+    uint64_t operations;
+    uint32_t rounds;
+    double mark; // the most that a command may take; 0 = none is set
+};
+
+static struct bench bench_of(const struct contest *contest, bool book_only)
 {
-    struct bench bench = {.workload = workload, .operations = operations, .book_only = book_only};
+    return (struct bench){.workload = contest->workload,
+                          .venue = contest->venue,
+                          .step_ns = contest->step_ns,
+                          .operations = contest->operations,
+                          .book_only = book_only};
+}
+
+// One round of the engine or its floor; *ns = time per command.
+static bool run_contestant(const struct contest *contest, bool book_only, double *ns)
+{
+    struct bench bench = bench_of(contest, book_only);
     bool right = run_round(&bench);
     *ns = (double)bench.nanoseconds / (double)bench.commands_timed;
     return right;
 }
 
-static bool run_samples(const struct workload *workload, uint64_t operations,
-                        struct samples *samples, char checksum[17])
+static bool run_samples(const struct contest *contest, struct samples *samples, char checksum[17])
 {
-    struct bench bench = {.workload = workload, .operations = operations, .samples = samples};
+    struct bench bench = bench_of(contest, false);
+    bench.samples = samples;
     samples_clear(samples);
     calibrate(&bench);
     bool right = run_round(&bench);
@@ -338,30 +372,87 @@ static bool run_samples(const struct workload *workload, uint64_t operations,
     return right;
 }
 
-static bool run_workload(const struct workload *workload, const struct report_options *options)
+static bool run_contest(const struct contest *contest, bool json)
 {
     static struct samples samples;
-    uint64_t operations = operations_of[options->length];
-    uint32_t rounds = rounds_of[options->length];
     double engine_ns[ROUNDS_MAX];
     double book_ns[ROUNDS_MAX];
     char checksum[17];
     bool right = true;
-    for (uint32_t i = 0; i < rounds && right; i++)
-        right = run_contestant(workload, operations, false, &engine_ns[i]) &&
-                run_contestant(workload, operations, true, &book_ns[i]);
-    if (!right || !run_samples(workload, operations, &samples, checksum))
+    for (uint32_t i = 0; i < contest->rounds && right; i++)
+        right = run_contestant(contest, false, &engine_ns[i]) &&
+                run_contestant(contest, true, &book_ns[i]);
+    if (!right || !run_samples(contest, &samples, checksum))
         return false;
-    struct report_line line = report_line("engine", workload->name, "ns_per_command");
-    line.min = measure_min(engine_ns, rounds);
-    line.median = measure_median(engine_ns, rounds);
+    struct report_line line = report_line("engine", contest->name, "ns_per_command");
+    line.min = measure_min(engine_ns, contest->rounds);
+    line.median = measure_median(engine_ns, contest->rounds);
     report_samples(&line, &samples);
     line.floor = "book alone";
-    line.floor_median = measure_median(book_ns, rounds);
+    line.floor_median = measure_median(book_ns, contest->rounds);
+    line.mark = contest->mark != 0 ? contest->mark : line.mark;
     line.checksum = checksum;
     line.memory = true;
-    report_print(&line, options->json);
+    report_print(&line, json);
     return true;
+}
+
+// What one control costs: all of them against all but this one.
+static bool run_control(const struct contest *wide, enum flow_control control, bool json)
+{
+    struct contest without = *wide;
+    double on_ns[ROUNDS_MAX];
+    double off_ns[ROUNDS_MAX];
+    char name[64];
+    without.venue.controls &= ~(1u << control);
+    for (uint32_t i = 0; i < wide->rounds; i++)
+        if (!run_contestant(wide, false, &on_ns[i]) || !run_contestant(&without, false, &off_ns[i]))
+            return false;
+    snprintf(name, sizeof name, "control %s", flow_control_name(control));
+    struct report_line line = report_line("engine", name, "ns_per_command");
+    line.min = measure_min(on_ns, wide->rounds);
+    line.median = measure_median(on_ns, wide->rounds);
+    line.floor = "without it";
+    line.floor_median = measure_median(off_ns, wide->rounds);
+    report_print(&line, json);
+    return true;
+}
+
+static struct contest contest_of(const struct workload *workload, enum report_length length)
+{
+    return (struct contest){.name = workload->name,
+                            .workload = workload,
+                            .venue = flow_small(workload->instruments),
+                            .step_ns = 1,
+                            .operations = operations_of[length],
+                            .rounds = rounds_of[length]};
+}
+
+static struct contest wide_contest_of(const struct workload *workload, const char *name,
+                                      enum report_length length)
+{
+    struct contest contest = contest_of(workload, length);
+    contest.name = name;
+    contest.venue = flow_wide(workload->instruments, accounts_of[length], FLOW_CONTROLS_ALL);
+    contest.step_ns = WIDE_STEP_NS;
+    return contest;
+}
+
+static bool run_wide(const struct report_options *options)
+{
+    struct contest mix1 = wide_contest_of(&workloads[0], "mix1-wide", options->length);
+    struct contest mix100 = wide_contest_of(&workloads[1], "mix100-wide", options->length);
+    bool right = true;
+    ASSERT(!strcmp(workloads[0].name, "mix1") && !strcmp(workloads[1].name, "mix100"));
+    mix1.mark = 120;
+    mix100.mark = 250;
+    if (report_wanted(options, mix1.name))
+        right = run_contest(&mix1, options->json) && right;
+    if (report_wanted(options, mix100.name))
+        right = run_contest(&mix100, options->json) && right;
+    for (uint32_t i = 0; i < FLOW_CONTROL_COUNT && right && report_wanted(options, "controls"); i++)
+        right = run_control(&mix1, (enum flow_control)i, options->json);
+    return right;
 }
 
 int main(int count, char **words)
@@ -370,8 +461,10 @@ int main(int count, char **words)
     if (!report_options_read(&options, count, words))
         return 2;
     bool right = true;
-    for (size_t i = 0; i < WORKLOADS; i++)
-        if (report_wanted(&options, workloads[i].name))
-            right = run_workload(&workloads[i], &options) && right;
-    return right ? 0 : 1;
+    for (size_t i = 0; i < WORKLOADS; i++) {
+        struct contest contest = contest_of(&workloads[i], options.length);
+        if (report_wanted(&options, contest.name))
+            right = run_contest(&contest, options.json) && right;
+    }
+    return run_wide(&options) && right ? 0 : 1;
 }

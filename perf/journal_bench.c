@@ -49,6 +49,7 @@ static const struct length lengths[] = {
 
 struct bench {
     struct bench_core core;
+    struct flow_venue venue;
     struct bare_write write;
     struct order_flow *flow;
     struct order_flow_operation half; // of a replace whose cancel was made
@@ -81,11 +82,12 @@ static void make_command(struct bench *bench, struct command *out, uint64_t *seq
     bench->has_half = cancel && operation.kind == FLOW_REPLACE;
     bench->half = operation;
     if (cancel) {
-        flow_command_cancel(out, operation.id, bench->sequence_of[operation.id]);
+        flow_command_cancel(out, &bench->venue, operation.instrument, operation.id,
+                            bench->sequence_of[operation.id]);
         return;
     }
     uint32_t id = operation.kind == FLOW_REPLACE ? operation.new_id : operation.id;
-    flow_command_new(out, &operation, id);
+    flow_command_new(out, &bench->venue, &operation, id);
     bench->sequence_of[id] = *sequence;
 }
 
@@ -219,7 +221,8 @@ static void bench_open(struct bench *bench, const char *folder, const struct len
     bench->commands = aligned_alloc(64, (size_t)COMMANDS_PER_RUN_MAX * FLOW_COMMAND_BYTES);
     ASSERT(bench->sequence_of != NULL && bench->sequences != NULL && bench->commands != NULL);
     ASSERT(bare_write_open(&bench->write, folder) == 0);
-    bench_core_open(&bench->core, folder, 1, ORDERS_MAX, true);
+    bench->venue = flow_small(1);
+    bench_core_open(&bench->core, folder, &bench->venue, ORDERS_MAX, true);
     bench->next_sequence = bench_core_applied(&bench->core) + 1;
 }
 
