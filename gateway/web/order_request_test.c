@@ -41,7 +41,8 @@ static struct view *small_venue(void)
     view_apply(view, &e);
     e = event_of(EVT_session_account, 2);
     e.header.index = 1;
-    e.body.session_account = (struct session_account_evt){.session = SESSION, .account = ACCOUNT};
+    e.body.session_account =
+        (struct session_account_evt){.session = SESSION, .account = ACCOUNT, .rights = RIGHTS_ALL};
     view_apply(view, &e);
     return view;
 }
