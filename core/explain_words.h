@@ -1,0 +1,41 @@
+// Words: how explain writes times, money, enumerations, and whole records whatever they are.
+#ifndef LONJA_CORE_EXPLAIN_WORDS_H
+#define LONJA_CORE_EXPLAIN_WORDS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "core/explain_view.h"
+
+struct explain_text { // short, by value: f(…).text is good to the end of the expression
+    char text[48];
+};
+
+struct explain_text explain_cash(int64_t amount); // prices, too
+struct explain_text explain_units(int64_t amount, unsigned scale);
+struct explain_text explain_time(uint64_t ns); // "2026-11-27T20:49:35.000000001Z"
+struct explain_text explain_duration(uint64_t ns);
+// False: not such a text. Any number of decimals up to 9; the Z is optional, a date alone is its
+// midnight.
+CHECKED bool explain_time_parse(uint64_t *ns, const char *text);
+
+const char *explain_side_word(uint8_t side);
+const char *explain_gateway_word(uint8_t gateway);
+const char *explain_state_word(uint8_t state);       // enum order_state
+const char *explain_cancel_word(uint8_t reason);     // enum cancel_reason: "self_trade"
+const char *explain_cancel_sentence(uint8_t reason); // "self-trade prevention took it"
+const char *explain_posting_word(uint8_t kind);      // enum posting_kind
+const char *explain_venue_word(uint8_t state);       // enum venue_state
+// Who sent it: "order_cancel of session 3 (fix)", "instrument_phase of operator 2", "clock_tick of
+// the core".
+char *explain_by(const struct command *command);
+
+// A record, event or command as a JSON object for people: from what snapshot_dump, event_dump,
+// command_dump wrote, with decimals, times and words where the field's name says what it is, and
+// without what is 0. Fields it does not know stay numbers.
+json_t *explain_record(const struct explain_view *view, const char *dump);
+json_t *explain_snapshot(const struct explain_view *view, const struct snapshot_record *record);
+// The same on one line: "limits: scope account, id 21, order_value_max 500". The caller frees it.
+char *explain_line(const json_t *record);
+
+#endif
