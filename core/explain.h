@@ -30,7 +30,7 @@ struct explain_options {
                       // first ever
     uint64_t limit;   // lines of a list, the newest
     uint64_t at;      // state: after this sequence; UINT64_MAX = the durable end
-    uint64_t at_ns;   // state: or after the last command until this time; 0 = not given
+    uint64_t at_ns;   // state: or after the last command until this time; UINT64_MAX = not given
     uint64_t now_ns;  // wall clock
     uint64_t depth;   // state: price levels of each side
     uint32_t account; // state: its balances and orders; 0 = none in particular

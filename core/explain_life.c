@@ -76,6 +76,7 @@ static char *text_accepted(struct explain_life *life, const struct order_accepte
         [ORDER_STATE_PENDING_CLOSE] = "; it waits for the closing auction",
     };
     life->is = (struct accepted){.side = accepted->side, .type = accepted->type};
+    life->state_at_entry = accepted->state;
     life->price = life->price_at_entry = accepted->price;
     life->quantity = life->leaves = accepted->quantity;
     life->held = accepted->held;

@@ -22,7 +22,8 @@ struct explain_life {
     struct accepted {
         uint8_t side, type;
     } is;
-    int64_t price; // its limit or collar price, as last changed
+    uint8_t state_at_entry; // enum order_state
+    int64_t price;          // its limit or collar price, as last changed
     int64_t price_at_entry;
     int64_t stop_price; // as it was told last; a trailing one moves on
     int64_t trail_offset;

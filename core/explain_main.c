@@ -118,6 +118,7 @@ static bool parse_option(struct arguments *arguments, char ***at)
 static bool parse(struct arguments *arguments, char **argv)
 {
     *arguments = (struct arguments){.options = {.at = UINT64_MAX,
+                                                .at_ns = UINT64_MAX,
                                                 .limit = EXPLAIN_LIMIT_DEFAULT,
                                                 .depth = EXPLAIN_DEPTH_DEFAULT,
                                                 .now_ns = clock_wall_ns(&clock_system)}};

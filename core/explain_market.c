@@ -179,9 +179,10 @@ static void tell_side(struct explain_answer *answer, json_t *object, const char 
     explain_set(made, "price", "%s", explain_cash(side->best).text);
     explain_set(made, "at_best", "%s",
                 explain_units(explain_clamp(side->at_best.open), scale).text);
-    explain_say(answer, "  %s: %s for %s (%" PRIu64 " orders for %s on that side)", key,
+    explain_say(answer, "  %s: %s for %s (%s for %s on that side)", key,
                 explain_cash(side->best).text,
-                explain_units(explain_clamp(side->at_best.open), scale).text, side->all.orders,
+                explain_units(explain_clamp(side->at_best.open), scale).text,
+                explain_count(side->all.orders, "order").text,
                 explain_units(explain_clamp(side->all.open), scale).text);
 }
 

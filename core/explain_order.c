@@ -126,6 +126,7 @@ static void depth_json(json_t *object, const char *key, const struct explain_dep
     explain_set(made, "quantity", "%s", explain_units(explain_clamp(depth->open), scale).text);
 }
 
+// Of an order that enters the book, or is matched, at once.
 static void tell_ahead(struct asked *asked, json_t *entry)
 {
     const struct order_new_cmd *order = &asked->life.command.body.order_new;
@@ -136,12 +137,13 @@ static void tell_ahead(struct asked *asked, json_t *entry)
     const struct explain_depth reach =
         explain_view_reach(&asked->before, order->instrument, order->side, price);
     explain_say(asked->answer,
-                "  ahead of it: %" PRIu64 " orders for %s at better prices, %" PRIu64
-                " for %s at its price",
-                ahead.better.orders, explain_units(explain_clamp(ahead.better.open), scale).text,
-                ahead.level.orders, explain_units(explain_clamp(ahead.level.open), scale).text);
-    explain_say(asked->answer, "  within its price on the other side: %" PRIu64 " orders for %s",
-                reach.orders, explain_units(explain_clamp(reach.open), scale).text);
+                "  ahead of it: %s for %s at better prices, %" PRIu64 " for %s at its price",
+                explain_count(ahead.better.orders, "order").text,
+                explain_units(explain_clamp(ahead.better.open), scale).text, ahead.level.orders,
+                explain_units(explain_clamp(ahead.level.open), scale).text);
+    explain_say(asked->answer, "  within its price on the other side: %s for %s",
+                explain_count(reach.orders, "order").text,
+                explain_units(explain_clamp(reach.open), scale).text);
     json_t *json = explain_object(entry, "ahead");
     depth_json(json, "better", &ahead.better, scale);
     depth_json(json, "level", &ahead.level, scale);
@@ -156,15 +158,22 @@ static void tell_entry(struct asked *asked)
     explain_say(asked->answer, "\nWhen it came, %s", explain_time(now_ns).text);
     explain_market_of(&market, &asked->before, asked->life.command.body.order_new.instrument);
     explain_market_tell(asked->answer, entry, &market, &asked->before, now_ns);
-    tell_ahead(asked, entry);
+    if (asked->life.state_at_entry == ORDER_STATE_OPEN)
+        tell_ahead(asked, entry);
+    else
+        explain_say(asked->answer, "  it did not enter the book yet: %s",
+                    explain_state_word(asked->life.state_at_entry));
 }
 
-static void tell_result(struct asked *asked)
+static void tell_result(struct asked *asked, const struct explain_view *last)
 {
     const struct explain_life *life = &asked->life;
     unsigned scale = life->market.terms.token_scale;
     json_t *root = asked->answer->root;
-    const char *state = explain_life_state(life);
+    const struct order_rec *open = explain_view_order(last, life->order, NULL);
+    const char *state = open != NULL && open->state != ORDER_STATE_OPEN
+                            ? explain_state_word(open->state)
+                            : explain_life_state(life);
     explain_say(asked->answer, "  %s: %s of %s filled, %s open%s%s", state,
                 explain_units(life->filled, scale).text, explain_units(life->quantity, scale).text,
                 explain_units(life->leaves, scale).text,
@@ -193,7 +202,7 @@ static int tell(struct asked *asked)
     struct explain_view last = {0};
     const struct replay *replay = &asked->journal->replay;
     explain_view_take(&last, replay->engine, &replay->limits);
-    tell_result(asked);
+    tell_result(asked, &last);
     tell_entry(asked);
     explain_life_tell(&asked->life, asked->answer);
     explain_why_tell(asked->answer, &asked->life, &last);

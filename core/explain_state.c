@@ -54,7 +54,7 @@ static int go_to_time(struct explain_journal *journal, const struct explain_opti
 static int go(struct explain_journal *journal, const struct explain_options *options)
 {
     const struct explain_walk nothing = {0};
-    if (options->at_ns != 0)
+    if (options->at_ns != UINT64_MAX)
         return go_to_time(journal, options);
     int result = explain_journal_start(journal, options->at, UINT64_MAX);
     if (result != 0)
@@ -81,8 +81,8 @@ static void tell_venue(const struct asked *asked, const struct replay *replay)
     explain_set_number(root, "open_orders", engine_open_orders(replay->engine));
     explain_say(asked->answer, "After sequence %" PRIu64 " (epoch %" PRIu64 "), %s",
                 replay->sequence, replay->epoch, explain_time(time_ns).text);
-    explain_say(asked->answer, "  the venue is %s; %u open orders",
-                explain_venue_word(asked->view.venue_state), engine_open_orders(replay->engine));
+    explain_say(asked->answer, "  the venue is %s; %s", explain_venue_word(asked->view.venue_state),
+                explain_count(engine_open_orders(replay->engine), "open order").text);
     explain_say(asked->answer,
                 "  digest of the state %016" PRIx64 ", of %" PRIu64 " events %016" PRIx64,
                 engine_digest(replay->engine), replay->events, replay->events_digest);
@@ -131,9 +131,10 @@ static void tell_levels(const struct asked *asked, json_t *object, uint32_t inst
         explain_set_number(level, "orders", depth->orders);
         explain_set(level, "open", "%s", explain_units(explain_clamp(depth->open), scale).text);
         explain_set(level, "shown", "%s", explain_units(explain_clamp(depth->shown), scale).text);
-        explain_say(asked->answer, "    %s %s: %s in %" PRIu64 " orders, %s of it shows",
+        explain_say(asked->answer, "    %s %s: %s in %s, %s of it shows",
                     side == SIDE_BUY ? "bid" : "ask", explain_cash(levels[i].price).text,
-                    explain_units(explain_clamp(depth->open), scale).text, depth->orders,
+                    explain_units(explain_clamp(depth->open), scale).text,
+                    explain_count(depth->orders, "order").text,
                     explain_units(explain_clamp(depth->shown), scale).text);
     }
     free(levels);

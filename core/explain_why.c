@@ -142,9 +142,8 @@ static void say_passed(const struct why *why)
         return;
     }
     SAY(why,
-        "since it came %" PRIu64 " other trades were made for %s, from %s to %s; %" PRIu64
-        " of them for %s at its "
-        "price or better: with orders before it",
+        "others' trades since it came: %" PRIu64 " for %s, from %s to %s; at its price or better, "
+        "with orders before it: %" PRIu64 " for %s",
         passed->trades, units(why, passed->quantity).text, explain_cash(passed->low).text,
         explain_cash(passed->high).text, passed->at_its_price,
         units(why, passed->at_its_price_quantity).text);
@@ -212,11 +211,9 @@ static void say_distance(const struct why *why, const struct order_rec *order)
 static void say_ahead(const struct why *why, const struct order_rec *order)
 {
     const struct explain_ahead ahead = explain_view_ahead_of(why->last, order);
-    SAY(why,
-        "ahead of it now: %" PRIu64 " orders for %s at better prices, %" PRIu64
-        " for %s earlier at its price",
-        ahead.better.orders, units(why, ahead.better.open).text, ahead.level.orders,
-        units(why, ahead.level.open).text);
+    SAY(why, "ahead of it now: %s for %s at better prices, %" PRIu64 " for %s earlier at its price",
+        explain_count(ahead.better.orders, "order").text, units(why, ahead.better.open).text,
+        ahead.level.orders, units(why, ahead.level.open).text);
     json_t *json = explain_object(why->answer->root, "ahead_now");
     explain_set_number(json, "better_orders", ahead.better.orders);
     explain_set(json, "better_quantity", "%s", units(why, ahead.better.open).text);
@@ -256,8 +253,8 @@ static void why_stop(const struct why *why, const struct order_terms_rec *terms)
             explain_view_symbol(why->last, why->market->terms.instrument).text,
             explain_cash(why->market->state.last_price).text);
     else
-        SAY(why, "the %s trade since it came was at %s (%" PRIu64 " trades)",
-            buys ? "highest" : "lowest", explain_cash(best).text, passed->trades);
+        SAY(why, "the %s trade since it came was at %s (of %s)", buys ? "highest" : "lowest",
+            explain_cash(best).text, explain_count(passed->trades, "trade").text);
     if (why->market->state.phase != PHASE_CONTINUOUS)
         SAY(why, "the phase is %s: triggered stops wait for continuous trading",
             word_of_phase(why->market->state.phase));

@@ -67,6 +67,13 @@ struct explain_text explain_duration(uint64_t ns)
     return out;
 }
 
+struct explain_text explain_count(uint64_t count, const char *what)
+{
+    struct explain_text out;
+    snprintf(out.text, sizeof out.text, "%" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
+    return out;
+}
+
 static const char *parse_fraction(uint64_t *ns, const char *at)
 {
     uint64_t unit = NS_PER_S;

@@ -15,6 +15,7 @@ struct explain_text explain_cash(int64_t amount); // prices, too
 struct explain_text explain_units(int64_t amount, unsigned scale);
 struct explain_text explain_time(uint64_t ns); // "2026-11-27T20:49:35.000000001Z"
 struct explain_text explain_duration(uint64_t ns);
+struct explain_text explain_count(uint64_t count, const char *what); // "1 order", "2 orders"
 // False: not such a text. Any number of decimals up to 9; the Z is optional, a date alone is its
 // midnight.
 CHECKED bool explain_time_parse(uint64_t *ns, const char *text);
