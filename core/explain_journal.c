@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ enum {
     PROGRESS_EVERY_COMMANDS = 1024,
     AWAIT_MS = 3000,
     AWAIT_PAUSE_MS = 20,
+    STATUS_MADE_MS = 20, // from looking at the core to the file's name
 };
 
 static void complain(const char *what, const char *why)
@@ -54,6 +56,30 @@ static void look_at_status(struct explain_journal *journal)
                            ? (uint64_t)json_integer_value(json_object_get(status, "durable_seq"))
                            : UINT64_MAX;
     json_decref(status);
+}
+
+// True if the status was made after the question was asked: then it has all that its asker has
+// seen.
+static bool status_is_fresh(const struct explain_journal *journal)
+{
+    char path[NUMBERED_PATH_BYTES + 16];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/status.json", journal->state);
+    if (stat(path, &st) != 0)
+        return false;
+    uint64_t made_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+    return made_ns > journal->asked_ns + (uint64_t)STATUS_MADE_MS * 1000000;
+}
+
+static void await_fresh_status(struct explain_journal *journal)
+{
+    for (int i = 0; i < AWAIT_MS / AWAIT_PAUSE_MS && journal->live; i++) {
+        bool fresh = status_is_fresh(journal);
+        look_at_status(journal);
+        if (fresh)
+            return;
+        nap();
+    }
 }
 
 // ---- open, start
@@ -97,6 +123,7 @@ int explain_journal_open(struct explain_journal *journal, const char *state)
     snprintf(journal->state, sizeof journal->state, "%s", state);
     snprintf(journal->snapshots, sizeof journal->snapshots, "%.*s/snapshots",
              (int)sizeof journal->state - 16, state);
+    journal->asked_ns = clock_wall_ns(&clock_system);
     look_at_status(journal);
     int result = open_folder(journal);
     if (result != 0)
@@ -238,6 +265,8 @@ int explain_journal_run(struct explain_journal *journal, uint64_t until,
     struct journal_reader reader;
     uint64_t from = journal->replay.sequence;
     uint64_t began_ns = clock_monotone_ns(&clock_system);
+    if (until == UINT64_MAX)
+        await_fresh_status(journal);
     if (until > journal->durable)
         until = journal->durable;
     if (until <= from)

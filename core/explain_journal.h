@@ -19,9 +19,10 @@ struct explain_journal {
     char snapshots[NUMBERED_PATH_BYTES];
     struct journal_io io;
     struct journal_io_file file;
-    bool opened;      // io and replay are
-    bool live;        // a core writes it
-    uint64_t durable; // live: how far; else UINT64_MAX: what is whole in the journal is durable
+    bool opened;       // io and replay are
+    bool live;         // a core writes it
+    uint64_t asked_ns; // wall clock, when it was opened
+    uint64_t durable;  // live: how far; else UINT64_MAX: what is whole in the journal is durable
     struct replay replay;
     uint64_t snapshot; // it began with this one; 0 = with the beginning
     uint64_t next_progress_ns;
@@ -44,7 +45,9 @@ void explain_journal_close(struct explain_journal *journal);
 // whose time is at most `time_ns`. None is no failure.
 CHECKED int explain_journal_start(struct explain_journal *journal, uint64_t sequence,
                                   uint64_t time_ns);
-// Goes on up to and including `until` (UINT64_MAX: the durable end), or until the walk stops.
+// Goes on up to and including `until` (UINT64_MAX: the durable end; of a running venue one that has
+// all that was durable when the journal was opened: its status may be a second old, so this may
+// wait that long), or until the walk stops.
 CHECKED int explain_journal_run(struct explain_journal *journal, uint64_t until,
                                 const struct explain_walk *walk);
 // The same to a sequence that was asked for: EXPLAIN_NONE if the journal does not reach it (a
