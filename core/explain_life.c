@@ -156,6 +156,7 @@ static char *text_amended(struct explain_life *life, const struct order_amended_
 static char *text_triggered(struct explain_life *life, const struct order_triggered_evt *triggered)
 {
     life->triggered = true;
+    life->then = life->market; // its turn begins: bands are around the last price of now
     life->price = triggered->price;
     life->held -= triggered->released;
     if (triggered->trigger_price == 0)

@@ -17,8 +17,8 @@ struct explain_life {
     uint64_t order;
     struct command command;
     struct explain_market market; // as it is after the last command taken
-    struct explain_market then;   // as it was before it
-    json_t *events;               // what is told, in order
+    struct explain_market then; // as it was before that, or when its turn as a triggered stop began
+    json_t *events;             // what is told, in order
     struct accepted {
         uint8_t side, type;
     } is;

@@ -230,11 +230,8 @@ static bool concerns_scope(const struct refusal_view *refusal, const struct snap
                (limits->scope == LIMIT_ACCOUNT && limits->id == refusal->account) ||
                (limits->scope == LIMIT_SESSION && limits->id == refusal->session);
     }
-    const struct kill_rec *kill = &record->body.kill;
-    return kill->scope == KILL_VENUE ||
-           (kill->scope == KILL_MEMBER && kill->id == refusal->member) ||
-           (kill->scope == KILL_ACCOUNT && kill->id == refusal->account) ||
-           (kill->scope == KILL_SESSION && kill->id == refusal->session);
+    const struct explain_whose whose = {refusal->account, refusal->member, refusal->session};
+    return explain_kill_concerns(&record->body.kill, &whose);
 }
 
 static bool concerns_balance(const struct refusal_view *refusal, const struct balance_rec *balance)

@@ -304,6 +304,19 @@ static void what_may_not_rest_says_what_stood_against_it(void **state)
     expect(ask(story, 4), "fill or kill: the whole quantity could not be had at once");
 }
 
+static void who_lost_the_right_to_trade_is_shown(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "A buys 5 @ 100 gtc");
+    story->venue->accounts[0].flags |= ACCOUNT_SUSPENDED;
+    set_account(story->venue, 'A');
+    go_on(story->venue);
+    const char *text = ask(story, 1);
+    expect(text, "its account or member has lost the right to trade (suspended); by "
+                 "order_mass_cancel of the core");
+    expect(text, "account: account 16, member 1, kyc approved");
+}
+
 static void self_trade_prevention_is_named(void **state)
 {
     struct story *story = *state;
@@ -817,6 +830,7 @@ int main(void)
         STORY(an_order_behind_others_says_what_is_ahead),
         STORY(a_cancelled_order_says_by_whom),
         STORY(what_may_not_rest_says_what_stood_against_it),
+        STORY(who_lost_the_right_to_trade_is_shown),
         STORY(self_trade_prevention_is_named),
         STORY(the_breaker_says_where_it_trips),
         STORY(a_volatility_auction_names_the_band),

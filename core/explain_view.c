@@ -127,6 +127,20 @@ struct explain_name explain_view_asset_symbol(const struct explain_view *view, u
     return name(found != NULL ? found->symbol : NULL, "asset", asset);
 }
 
+bool explain_kill_concerns(const struct kill_rec *kill, const struct explain_whose *whose)
+{
+    switch (kill->scope) {
+    case KILL_ACCOUNT:
+        return kill->id == whose->account;
+    case KILL_MEMBER:
+        return kill->id == whose->member;
+    case KILL_SESSION:
+        return kill->id == whose->session;
+    default:
+        return kill->scope == KILL_VENUE;
+    }
+}
+
 // ---- the book
 // --------------------------------------------------------------------------------------
 

@@ -51,6 +51,12 @@ struct explain_name {
 struct explain_name explain_view_symbol(const struct explain_view *view, uint32_t instrument);
 struct explain_name explain_view_asset_symbol(const struct explain_view *view, uint32_t asset);
 
+// Those whom an order, or a command, comes from; 0 = nobody in particular.
+struct explain_whose {
+    uint32_t account, member, session;
+};
+bool explain_kill_concerns(const struct kill_rec *kill, const struct explain_whose *whose);
+
 // ---- the book
 
 struct explain_depth { // a number of orders and what they have open

@@ -75,18 +75,56 @@ static void say_other_side(const struct why *why)
             explain_cash(next).text, explain_cash(why->life->price).text);
 }
 
-// Records of limits that may have stopped it: whatever kinds there are of its account and
-// instrument.
-static void say_records(const struct why *why, uint8_t type)
+static void say_record(const struct why *why, const struct snapshot_record *record)
 {
+    json_t *json = explain_snapshot(why->last, record);
+    char *line = explain_line(json);
+    SAY(why, "%s", line);
+    free(line);
+    json_decref(json);
+}
+
+static struct explain_whose whose(const struct why *why)
+{
+    struct explain_whose whose = {.account = why->life->command.body.order_new.account,
+                                  .session = why->life->command.header.session};
+    const struct account_rec *account = explain_view_account(why->last, whose.account);
+    if (account != NULL)
+        whose.member = account->member;
+    return whose;
+}
+
+static void say_kills(const struct why *why)
+{
+    const struct explain_whose ours = whose(why);
+    for (size_t i = 0; i < why->last->count; i++)
+        if (why->last->records[i].header.type == REC_kill &&
+            explain_kill_concerns(&why->last->records[i].body.kill, &ours))
+            say_record(why, &why->last->records[i]);
+}
+
+static void say_person(const struct why *why)
+{
+    const struct explain_whose ours = whose(why);
+    const struct snapshot_record *account = explain_view_find(why->last, REC_account, ours.account);
+    const struct snapshot_record *member = explain_view_find(why->last, REC_member, ours.member);
+    if (account != NULL)
+        say_record(why, account);
+    if (member != NULL)
+        say_record(why, member);
+}
+
+// Of what it held.
+static void say_balance(const struct why *why)
+{
+    uint32_t account = whose(why).account;
+    uint32_t asset = why->life->is.side == SIDE_BUY ? why->market->terms.cash_asset
+                                                    : why->market->terms.token_asset;
     for (size_t i = 0; i < why->last->count; i++) {
-        if (why->last->records[i].header.type != type)
-            continue;
-        json_t *record = explain_snapshot(why->last, &why->last->records[i]);
-        char *line = explain_line(record);
-        SAY(why, "%s", line);
-        free(line);
-        json_decref(record);
+        const struct snapshot_record *record = &why->last->records[i];
+        if (record->header.type == REC_balance && record->body.balance.account == account &&
+            record->body.balance.asset == asset)
+            say_record(why, record);
     }
 }
 
@@ -113,19 +151,23 @@ static void why_cancelled(const struct why *why)
         say_other_side(why);
         break;
     case CANCEL_KILLED:
-        say_records(why, REC_kill);
+        say_kills(why);
+        break;
+    case CANCEL_SUSPENDED:
+        say_person(why);
+        break;
+    case CANCEL_UNCOVERED:
+        say_balance(why);
         break;
     case CANCEL_BY_OWNER:
     case CANCEL_DISCONNECT:
     case CANCEL_BY_VENUE:
-    case CANCEL_SUSPENDED:
     case CANCEL_MASS:
     case CANCEL_LIMIT:
     case CANCEL_SELF_TRADE:
     case CANCEL_EXPIRED:
     case CANCEL_AUCTION:
     case CANCEL_AMENDED:
-    case CANCEL_UNCOVERED:
         break;
     }
 }
@@ -286,7 +328,7 @@ static void why_open(const struct why *why)
         say_schedule(why);
         break;
     }
-    say_records(why, REC_kill);
+    say_kills(why);
     SAY(why, "it holds %s", explain_life_units(why->life, order->held).text);
     if (order->held != why->life->held)
         SAY(why, "its events add up to a hold of %s: this should not be",

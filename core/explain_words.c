@@ -282,6 +282,9 @@ enum unit {
     UNIT_POSTING,
     UNIT_GATEWAY,
     UNIT_COMMAND,
+    UNIT_TOKEN_STATUS,
+    UNIT_TRADING_MODE,
+    UNIT_FEE, // FEE_BPS_DEFAULT is none of its own
     UNIT_LEAVE_OUT,
 };
 
@@ -313,6 +316,10 @@ static const struct {
     {"order_triggered", "type", UNIT_ORDER_TYPE},
     {"rejected", "command", UNIT_COMMAND},
     {"confirm", "time_ns", UNIT_TIME},
+    {"instrument", "status", UNIT_TOKEN_STATUS},
+    {"instrument_set", "status", UNIT_TOKEN_STATUS},
+    {NULL, "trading_mode", UNIT_TRADING_MODE},
+    {NULL, "fee_bps", UNIT_FEE},
     {NULL, "gateway_seq", UNIT_LEAVE_OUT},
     {NULL, "incarnation", UNIT_LEAVE_OUT},
     {NULL, "client_id_bytes", UNIT_LEAVE_OUT},
@@ -417,6 +424,22 @@ static struct scales scales_of(const struct explain_view *view, const json_t *ra
     return scales;
 }
 
+static const char *token_status_word(uint8_t status)
+{
+    static const char *const words[] = {
+        [TOKEN_DRAFT] = "draft",   [TOKEN_PRIMARY] = "primary", [TOKEN_SECONDARY] = "secondary",
+        [TOKEN_PAUSED] = "paused", [TOKEN_MATURED] = "matured", [TOKEN_DELISTED] = "delisted"};
+    return WORD(words, status);
+}
+
+static const char *trading_mode_word(uint8_t mode)
+{
+    static const char *const words[] = {[MODE_PRIMARY_SUBSCRIPTION] = "primary_subscription",
+                                        [MODE_FULL_ORDERBOOK] = "full_orderbook",
+                                        [MODE_FIXED_PRICE_OTC] = "fixed_price_otc"};
+    return WORD(words, mode);
+}
+
 static const char *word_of(enum unit unit, uint8_t value)
 {
     switch (unit) {
@@ -452,6 +475,11 @@ static const char *word_of(enum unit unit, uint8_t value)
         return explain_gateway_word(value);
     case UNIT_COMMAND:
         return command_name(value);
+    case UNIT_TOKEN_STATUS:
+        return token_status_word(value);
+    case UNIT_TRADING_MODE:
+        return trading_mode_word(value);
+    case UNIT_FEE:
     case UNIT_PLAIN:
     case UNIT_CASH:
     case UNIT_TOKEN:
@@ -472,7 +500,8 @@ static bool is_nothing(enum unit unit, json_int_t number)
 // NULL: it is left out.
 static json_t *friendly_number(enum unit unit, json_int_t number, const struct scales *scales)
 {
-    if (unit == UNIT_LEAVE_OUT || is_nothing(unit, number))
+    if (unit == UNIT_LEAVE_OUT || is_nothing(unit, number) ||
+        (unit == UNIT_FEE && number == FEE_BPS_DEFAULT))
         return NULL;
     if (unit == UNIT_CASH)
         return json_string(explain_cash(number).text);
