@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "core/journal.h"
 #include "core/journal_tool.h"
 #include "matcher/engine_testing.h"
+#include "risk/postings.h"
 
 enum { COMMANDS_MAX = 512, SEGMENT_BYTES = 1 << 20 };
 
@@ -41,6 +43,19 @@ void __wrap_engine_apply(struct engine *engine, const struct command *command,
         memcpy(&kept[kept_count++], command, (size_t)command->header.slots * SLOT_BYTES);
     }
     __real_engine_apply(engine, command, sink);
+}
+
+// A posting that is not told.
+static bool lying;
+int __real_postings_of(const struct event *event, const struct posting_terms *terms,
+                       struct posting out[POSTINGS_MAX]);
+int __wrap_postings_of(const struct event *event, const struct posting_terms *terms,
+                       struct posting out[POSTINGS_MAX]);
+int __wrap_postings_of(const struct event *event, const struct posting_terms *terms,
+                       struct posting out[POSTINGS_MAX])
+{
+    int count = __real_postings_of(event, terms, out);
+    return lying && event->header.type == EVT_trade ? count - 1 : count;
 }
 
 struct story {
@@ -565,6 +580,62 @@ static void every_code_is_asked_of_without_a_fault(void **state)
     explain_view_free(&view);
 }
 
+static void add_record(struct explain_view *view, uint8_t type, const void *body, size_t bytes)
+{
+    assert_true(view->count < view->room);
+    struct snapshot_record *record = &view->records[view->count++];
+    memset(record, 0, sizeof *record);
+    record->header = (struct snapshot_header){.type = type, .version = SCHEMA_VERSION};
+    memcpy(&record->body, body, bytes);
+}
+#define ADD_RECORD(view, name, ...)                                                                \
+    add_record((view), REC_##name, &(struct name##_rec)__VA_ARGS__, sizeof(struct name##_rec))
+
+// Records of every kind are shown to the refusals that they decide, and nobody else's.
+static void refusals_by_limits_show_those_that_concern_them(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "A buys 1 @ 100 gtc");
+    struct explain_view view = {0};
+    struct event event = {.header = {.type = EVT_rejected}};
+    keeping = false;
+    explain_view_take(&view, story->venue->engine, &limits);
+    ADD_RECORD(
+        &view, limits,
+        {.scope = LIMIT_ACCOUNT, .id = FIRST, .daily_value_max = 500000000, .duplicate_ms = 70});
+    ADD_RECORD(&view, limits, {.scope = LIMIT_ACCOUNT, .id = FIRST + 1, .open_orders_max = 77});
+    ADD_RECORD(&view, limits, {.scope = LIMIT_MEMBER, .id = 1, .open_orders_max = 78});
+    ADD_RECORD(&view, account_state, {.account = FIRST, .traded = 499000000});
+    ADD_RECORD(&view, kill, {.scope = KILL_MEMBER, .killed = 1, .id = 1, .operator_id = 9});
+    ADD_RECORD(&view, kill, {.scope = KILL_ACCOUNT, .killed = 1, .id = FIRST + 1});
+    ADD_RECORD(&view, jurisdiction, {.instrument = 1, .code = 840, .mode = JURISDICTIONS_EXCEPT});
+    event.body.rejected = (struct rejected_evt){.code = REJECT_DAILY_VALUE_MAX,
+                                                .account = FIRST,
+                                                .instrument = 1,
+                                                .limit = 500000000,
+                                                .value = 500000001,
+                                                .argument = LIMIT_ACCOUNT};
+    explain_answer_open(&story->answer);
+    story->answered = true;
+    explain_refusal_tell(&story->answer, &view, &kept[kept_count - 1], &event);
+    event.body.rejected.code = REJECT_KILLED;
+    explain_refusal_tell(&story->answer, &view, &kept[kept_count - 1], &event);
+    event.body.rejected.code = REJECT_JURISDICTION;
+    explain_refusal_tell(&story->answer, &view, &kept[kept_count - 1], &event);
+    fflush(story->answer.lines);
+    const char *text = story->answer.text;
+    expect(text, "traded and open today 500.000001, above the limit 500 of the account");
+    expect(text, "limits: scope account, id 16, daily_value_max 500, duplicate_ms 70");
+    expect(text, "limits: scope member, id 1, open_orders_max 78");
+    expect(text, "account_state: account 16, traded 499");
+    expect(text, "open orders of account 16: 1, worth 0.0001");
+    expect(text, "kill: scope member, killed 1, id 1, operator_id 9");
+    expect(text, "jurisdiction: instrument 1, code 840, mode 2");
+    assert_null(strstr(text, "open_orders_max 77"));
+    assert_null(strstr(text, "scope account, killed"));
+    explain_view_free(&view);
+}
+
 static void what_was_not_refused_is_no_refusal(void **state)
 {
     struct story *story = *state;
@@ -635,6 +706,21 @@ static void a_balance_from_a_sequence_begins_there(void **state)
     write_snapshot(story, from - 1);
     expect(ask_balance(story, 'A', "1", from, 2), "before: available 0.1, held 0");
     expect(ask_balance(story, 'B', "1", 0, 0), "It adds up");
+}
+
+static void a_balance_that_does_not_add_up_is_told(void **state)
+{
+    struct story *story = *state;
+    struct explain_journal journal;
+    tell_a_busy_day(story);
+    write_journal(story);
+    lying = true;
+    open_question(story, &journal);
+    struct explain_options options = OPTIONS; // the treasury's fees are the last posting of a trade
+    assert_int_equal(explain_balance(&story->answer, &journal, ACCOUNT_TREASURY, "1", &options),
+                     EXPLAIN_CORRUPT);
+    lying = false;
+    expect(close_question(story, &journal), "It does NOT add up");
 }
 
 // ---- state
@@ -722,6 +808,40 @@ static void a_state_shows_books_orders_and_accounts(void **state)
     options.limit = 1;
     text = ask_state(story, &options, EXPLAIN_ANSWERED);
     expect(text, "and 2 more (--limit N)");
+}
+
+// A status of a supervisor that lives: it is younger than every question.
+static void write_status(const struct story *story, uint64_t durable)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/status.json", story->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "{\"supervisor_pid\": %d, \"core_state\": \"running\", \"durable_seq\": %" PRIu64 "}",
+            getpid(), durable);
+    fclose(file);
+    const struct timespec later[2] = {{.tv_sec = 4000000000}, {.tv_sec = 4000000000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0);
+}
+
+static void beside_a_venue_nothing_is_told_that_is_not_durable(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "A buys 1 @ 100 gtc");
+    TELL(story, "A cancels 1");
+    write_journal(story);
+    uint64_t durable = story->venue->sequence - 1;
+    write_status(story, durable);
+    struct explain_options options = OPTIONS;
+    ask_state(story, &options, EXPLAIN_ANSWERED);
+    assert_int_equal(json_integer_value(json_object_get(story->answer.root, "sequence")), durable);
+    ask_order(story, durable, EXPLAIN_ANSWERED);
+    expect_json(story, "state", "open");
+    ask_reject(story, durable + 1, EXPLAIN_NONE);
+    write_status(story, durable + 1);
+    ask_order(story, durable, EXPLAIN_ANSWERED);
+    expect_json(story, "state", "cancelled");
 }
 
 // ---- bad input
@@ -847,12 +967,15 @@ int main(void)
         STORY(refusals_of_the_book_show_it),
         STORY(a_refused_entry_of_the_ledger_shows_the_balance),
         STORY(every_code_is_asked_of_without_a_fault),
+        STORY(refusals_by_limits_show_those_that_concern_them),
         STORY(what_was_not_refused_is_no_refusal),
         STORY(a_balance_adds_up_over_everything),
         STORY(a_balance_from_a_sequence_begins_there),
+        STORY(a_balance_that_does_not_add_up_is_told),
         STORY(a_state_at_a_sequence_is_that_of_a_replay),
         STORY(a_state_at_a_time_is_that_of_the_last_command_before),
         STORY(a_state_shows_books_orders_and_accounts),
+        STORY(beside_a_venue_nothing_is_told_that_is_not_durable),
         STORY(bad_words_are_refused),
         STORY(a_damaged_journal_is_named),
         cmocka_unit_test(times_are_read_and_written),
