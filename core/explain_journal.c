@@ -33,6 +33,11 @@ static void complain(const char *what, const char *why)
     fprintf(stderr, "lonja-explain: %s: %s\n", what, why);
 }
 
+static void complain_at(const struct command *command, const char *why)
+{
+    fprintf(stderr, "lonja-explain: sequence %" PRIu64 ": %s\n", command->header.sequence, why);
+}
+
 static void nap(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = AWAIT_PAUSE_MS * 1000000L}, NULL);
@@ -193,19 +198,18 @@ static enum step run_command(struct explain_journal *journal, const struct comma
                              uint64_t epoch, const struct explain_walk *walk)
 {
     struct replay *replay = &journal->replay;
-    char place[32];
-    snprintf(place, sizeof place, "sequence %" PRIu64, command->header.sequence);
     if (walk->before != NULL && !walk->before(walk->context, replay, command))
         return STEP_STOP;
     switch (replay_apply(replay, command, epoch)) {
     case REPLAY_APPLIED:
         break;
     case REPLAY_DIGEST_DIFFERS:
-        complain(place,
-                 "this engine makes other events than the journal says (another version of it?)");
+        complain_at(
+            command,
+            "this engine makes other events than the journal says (another version of it?)");
         return STEP_CORRUPT;
     case REPLAY_OUT_OF_ORDER:
-        complain(place, "the journal is out of order");
+        complain_at(command, "the journal is out of order");
         return STEP_CORRUPT;
     }
     if (replay->sequence % PROGRESS_EVERY_COMMANDS == 0)

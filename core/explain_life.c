@@ -1,4 +1,5 @@
 #include "core/explain_life.h"
+#include "core/explain_record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

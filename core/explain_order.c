@@ -8,6 +8,7 @@
 #include "core/explain.h"
 #include "core/explain_life.h"
 #include "core/explain_market.h"
+#include "core/explain_record.h"
 #include "core/explain_refusal.h"
 #include "core/explain_view.h"
 #include "core/explain_why.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/explain_market.h"
+#include "core/explain_record.h"
 #include "core/explain_words.h"
 
 enum topic {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/explain.h"
+#include "core/explain_record.h"
 #include "core/explain_refusal.h"
 #include "core/explain_view.h"
 #include "core/explain_words.h"

@@ -5,6 +5,7 @@
 
 #include "core/explain.h"
 #include "core/explain_market.h"
+#include "core/explain_record.h"
 #include "core/explain_view.h"
 #include "core/explain_words.h"
 
@@ -98,7 +99,8 @@ static size_t levels_of(const struct asked *asked, uint32_t instrument, uint8_t 
                         struct level *levels)
 {
     size_t count = 0;
-    for (size_t i = 0; i < asked->view.count; i++) {
+    const struct explain_range book = explain_view_book(&asked->view, instrument);
+    for (size_t i = book.first; i < book.end; i++) {
         const struct order_terms_rec *terms;
         const struct order_rec *order = explain_view_order_at(&asked->view, i, &terms);
         if (order == NULL || order->instrument != instrument || order->side != side ||
@@ -143,7 +145,8 @@ static void tell_levels(const struct asked *asked, json_t *object, uint32_t inst
 static void tell_waiting(const struct asked *asked, json_t *object, uint32_t instrument)
 {
     uint64_t count[ORDER_STATE_PENDING_CLOSE + 1] = {0};
-    for (size_t i = 0; i < asked->view.count; i++) {
+    const struct explain_range book = explain_view_book(&asked->view, instrument);
+    for (size_t i = book.first; i < book.end; i++) {
         const struct order_rec *order = explain_view_order_at(&asked->view, i, NULL);
         if (order != NULL && order->instrument == instrument)
             count[order->state]++;

@@ -583,10 +583,13 @@ static void every_code_is_asked_of_without_a_fault(void **state)
 static void add_record(struct explain_view *view, uint8_t type, const void *body, size_t bytes)
 {
     assert_true(view->count < view->room);
-    struct snapshot_record *record = &view->records[view->count++];
+    struct snapshot_record *record = &view->records[view->count];
     memset(record, 0, sizeof *record);
     record->header = (struct snapshot_header){.type = type, .version = SCHEMA_VERSION};
     memcpy(&record->body, body, bytes);
+    if (view->types[type].end == 0)
+        view->types[type].first = view->count;
+    view->types[type].end = ++view->count;
 }
 #define ADD_RECORD(view, name, ...)                                                                \
     add_record((view), REC_##name, &(struct name##_rec)__VA_ARGS__, sizeof(struct name##_rec))

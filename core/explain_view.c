@@ -16,6 +16,27 @@ static int collect(void *context, const struct snapshot_record *record)
     return 0;
 }
 
+static void include(struct explain_range *range, size_t index)
+{
+    if (range->end == 0)
+        range->first = index;
+    range->end = index + 1;
+}
+
+// Without it a question about each of many instruments would walk all accounts each time.
+static void make_index(struct explain_view *view)
+{
+    view->books = calloc((size_t)view->limits.instruments_max + 1, sizeof *view->books);
+    ASSERT(view->books != NULL);
+    for (size_t i = 0; i < view->count; i++) {
+        const struct snapshot_record *record = &view->records[i];
+        ASSERT(record->header.type < REC_COUNT);
+        include(&view->types[record->header.type], i);
+        if (record->header.type == REC_order)
+            include(&view->books[record->body.order.instrument], i);
+    }
+}
+
 void explain_view_take(struct explain_view *view, const struct engine *engine,
                        const struct engine_limits *limits)
 {
@@ -27,11 +48,13 @@ void explain_view_take(struct explain_view *view, const struct engine *engine,
     view->time_ns = engine_time_ns(engine);
     view->venue_state = engine_venue_state(engine);
     view->limits = *limits;
+    make_index(view);
 }
 
 void explain_view_free(struct explain_view *view)
 {
     free(view->records);
+    free(view->books);
     memset(view, 0, sizeof *view);
 }
 
@@ -41,7 +64,8 @@ void explain_view_free(struct explain_view *view)
 const struct snapshot_record *explain_view_find(const struct explain_view *view, uint8_t type,
                                                 uint32_t id)
 {
-    for (size_t i = 0; i < view->count; i++) {
+    ASSERT(type < REC_COUNT);
+    for (size_t i = view->types[type].first; i < view->types[type].end; i++) {
         uint32_t found;
         memcpy(&found, view->records[i].body.bytes, sizeof found);
         if (view->records[i].header.type == type && found == id)
@@ -85,7 +109,7 @@ const struct order_rec *explain_view_order_at(const struct explain_view *view, s
 const struct order_rec *explain_view_order(const struct explain_view *view, uint64_t order,
                                            const struct order_terms_rec **terms)
 {
-    for (size_t i = 0; i < view->count; i++) {
+    for (size_t i = view->types[REC_order].first; i < view->types[REC_order].end; i++) {
         const struct order_rec *found = explain_view_order_at(view, i, terms);
         if (found != NULL && found->order == order)
             return found;
@@ -141,6 +165,12 @@ bool explain_kill_concerns(const struct kill_rec *kill, const struct explain_who
     }
 }
 
+struct explain_range explain_view_book(const struct explain_view *view, uint32_t instrument)
+{
+    return instrument <= view->limits.instruments_max ? view->books[instrument]
+                                                      : (struct explain_range){0};
+}
+
 // ---- the book
 // --------------------------------------------------------------------------------------
 
@@ -180,7 +210,8 @@ struct explain_side explain_view_side(const struct explain_view *view, uint32_t 
                                       uint8_t side)
 {
     struct explain_side found = {0};
-    for (size_t i = 0; i < view->count; i++) {
+    const struct explain_range book = explain_view_book(view, instrument);
+    for (size_t i = book.first; i < book.end; i++) {
         const struct order_terms_rec *terms;
         const struct order_rec *order = explain_view_order_at(view, i, &terms);
         if (!in_book(order, instrument, side))
@@ -198,7 +229,8 @@ struct explain_ahead explain_view_ahead_at(const struct explain_view *view, uint
                                            uint8_t side, int64_t price, bool market)
 {
     struct explain_ahead ahead = {0};
-    for (size_t i = 0; i < view->count; i++) {
+    const struct explain_range book = explain_view_book(view, instrument);
+    for (size_t i = book.first; i < book.end; i++) {
         const struct order_terms_rec *terms;
         const struct order_rec *order = explain_view_order_at(view, i, &terms);
         if (!in_book(order, instrument, side))
@@ -216,7 +248,8 @@ struct explain_ahead explain_view_ahead_of(const struct explain_view *view,
 {
     struct explain_ahead ahead = {0};
     ASSERT(ours->state == ORDER_STATE_OPEN);
-    for (size_t i = 0; i < view->count; i++) { // records are in priority
+    const struct explain_range book = explain_view_book(view, ours->instrument);
+    for (size_t i = book.first; i < book.end; i++) { // records are in priority
         const struct order_terms_rec *terms;
         const struct order_rec *order = explain_view_order_at(view, i, &terms);
         if (order == ours)
@@ -235,7 +268,8 @@ struct explain_depth explain_view_reach(const struct explain_view *view, uint32_
 {
     struct explain_depth reach = {0};
     uint8_t other = side == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
-    for (size_t i = 0; i < view->count; i++) {
+    const struct explain_range book = explain_view_book(view, instrument);
+    for (size_t i = book.first; i < book.end; i++) {
         const struct order_terms_rec *terms;
         const struct order_rec *order = explain_view_order_at(view, i, &terms);
         if (in_book(order, instrument, other) && !is_better(side, order->price, price))

@@ -15,9 +15,15 @@
 #include "matcher/engine.h"
 #include "risk/money.h"
 
+struct explain_range { // of records: from first up to but without end; 0, 0 = there are none
+    size_t first, end;
+};
+
 struct explain_view {
     struct snapshot_record *records;
     size_t count, room;
+    struct explain_range types[REC_COUNT]; // where the records of a type are, others between them
+    struct explain_range *books; // where an instrument's orders are, nothing else between them
     uint64_t sequence, time_ns;
     uint8_t venue_state;
     struct engine_limits limits;
@@ -64,6 +70,9 @@ struct explain_depth { // a number of orders and what they have open
     money_sum open;
     money_sum shown;
 };
+
+// Where its orders are: buys, sells, then those that wait, each in priority; terms among them.
+struct explain_range explain_view_book(const struct explain_view *view, uint32_t instrument);
 
 // One side of an instrument's book.
 struct explain_side {

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/explain_record.h"
 #include "core/explain_words.h"
 #include "schema/words.h"
 

@@ -1,11 +1,11 @@
-// Words: how explain writes times, money, enumerations, and whole records whatever they are.
+// Words: how explain writes times, money and enumerations.
 #ifndef LONJA_CORE_EXPLAIN_WORDS_H
 #define LONJA_CORE_EXPLAIN_WORDS_H
 
-#include <jansson.h>
 #include <stdint.h>
 
-#include "core/explain_view.h"
+#include "base/assert.h"
+#include "schema/records.h"
 
 struct explain_text { // short, by value: f(…).text is good to the end of the expression
     char text[48];
@@ -22,21 +22,15 @@ CHECKED bool explain_time_parse(uint64_t *ns, const char *text);
 
 const char *explain_side_word(uint8_t side);
 const char *explain_gateway_word(uint8_t gateway);
-const char *explain_state_word(uint8_t state);       // enum order_state
-const char *explain_cancel_word(uint8_t reason);     // enum cancel_reason: "self_trade"
-const char *explain_cancel_sentence(uint8_t reason); // "self-trade prevention took it"
-const char *explain_posting_word(uint8_t kind);      // enum posting_kind
-const char *explain_venue_word(uint8_t state);       // enum venue_state
+const char *explain_state_word(uint8_t state);         // enum order_state
+const char *explain_cancel_word(uint8_t reason);       // enum cancel_reason: "self_trade"
+const char *explain_cancel_sentence(uint8_t reason);   // "self-trade prevention took it"
+const char *explain_posting_word(uint8_t kind);        // enum posting_kind
+const char *explain_token_status_word(uint8_t status); // enum token_status
+const char *explain_trading_mode_word(uint8_t mode);   // enum trading_mode
+const char *explain_venue_word(uint8_t state);         // enum venue_state
 // Who sent it: "order_cancel of session 3 (fix)", "instrument_phase of operator 2", "clock_tick of
 // the core".
 char *explain_by(const struct command *command);
-
-// A record, event or command as a JSON object for people: from what snapshot_dump, event_dump,
-// command_dump wrote, with decimals, times and words where the field's name says what it is, and
-// without what is 0. Fields it does not know stay numbers.
-json_t *explain_record(const struct explain_view *view, const char *dump);
-json_t *explain_snapshot(const struct explain_view *view, const struct snapshot_record *record);
-// The same on one line: "limits: scope account, id 21, order_value_max 500". The caller frees it.
-char *explain_line(const json_t *record);
 
 #endif
