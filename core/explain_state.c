@@ -332,7 +332,8 @@ static bool tell_sum(const struct asked *asked, uint32_t asset, json_t *array)
 {
     money_sum sum = 0, outside = 0;
     uint64_t balances = 0;
-    for (size_t i = 0; i < asked->view.count; i++) {
+    const struct explain_range all = asked->view.types[REC_balance];
+    for (size_t i = all.first; i < all.end; i++) {
         const struct balance_rec *balance = &asked->view.records[i].body.balance;
         if (asked->view.records[i].header.type != REC_balance || balance->asset != asset)
             continue;
