@@ -178,7 +178,7 @@ static void tool_raise(uint32_t *limit, uint32_t other)
         *limit = other;
 }
 
-static bool tool_limits(struct engine_limits *limits, const struct journal_io *io)
+bool journal_tool_limits(struct engine_limits *limits, const struct journal_io *io)
 {
     uint64_t first, last;
     memset(limits, 0, sizeof *limits);
@@ -200,7 +200,7 @@ static int tool_replay(const struct journal_io *io, const char *state, FILE *out
 {
     struct engine_limits limits;
     struct replay replay;
-    if (!tool_limits(&limits, io) || replay_open(&replay, &limits) != 0) {
+    if (!journal_tool_limits(&limits, io) || replay_open(&replay, &limits) != 0) {
         fprintf(stderr, "lonja-journal: no segment names the engine's limits\n");
         return 1;
     }

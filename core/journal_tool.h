@@ -12,6 +12,8 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "core/journal_io.h"
+#include "matcher/engine.h"
 
 // Reads every block, prints where the journal ends and why.
 CHECKED int journal_tool_verify(const char *state, FILE *out);
@@ -23,6 +25,8 @@ CHECKED int journal_tool_stat(const char *state, FILE *out);
 // sequence=… events=… events_digest=… state_digest=… on one line. The engine's limits are those
 // that the journal's segments name (the largest of each).
 CHECKED int journal_tool_replay(const char *state, FILE *out, bool from_snapshot, uint64_t until);
+// Those limits; false if there is no segment, or they are out of range.
+CHECKED bool journal_tool_limits(struct engine_limits *limits, const struct journal_io *io);
 // Ends the journal before `sequence`. What is cut is not deleted: it is moved to
 // journal/cut-SEQUENCE-TIME/ with the reason beside it; snapshots from there on, too; the tape is
 // shortened. Refuses while a core holds the journal.

@@ -284,6 +284,24 @@ static void replay_line(char out[512], const struct venue *venue, const char *op
     *from = '\0';
 }
 
+// What lonja-explain says of the state is what the replay said, from whatever snapshots the tape
+// has left.
+static void explain_agrees(const struct venue *venue, const char *replayed)
+{
+    char line[1024], out[32768];
+    snprintf(line, sizeof line, "%s/lonja-explain state --check --json --state %s", LONJA_BIN,
+             venue->folder);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    out[fread(out, 1, sizeof out - 1, pipe)] = '\0';
+    assert_int_equal(WEXITSTATUS(pclose(pipe)), 0);
+    const char *digest = strstr(replayed, "state_digest=");
+    assert_non_null(digest);
+    snprintf(line, sizeof line, "\"state_digest\": \"%.16s\"", digest + strlen("state_digest="));
+    assert_non_null(strstr(out, line));
+    assert_non_null(strstr(out, "\"checked\": true"));
+}
+
 // ---- fixture
 // -----------------------------------------------------------------------------------------
 
@@ -389,6 +407,7 @@ static void a_trade_survives_a_clean_stop_and_replays_the_same(void **state)
     replay_line(whole, venue, "");
     replay_line(from_snapshot, venue, "--from-snapshot");
     assert_string_equal(whole, from_snapshot);
+    explain_agrees(venue, whole);
     char sequence[64];
     snprintf(sequence, sizeof sequence, "sequence=%llu events=%llu ",
              (unsigned long long)follower_sequence(venue->follower),

@@ -198,6 +198,57 @@ static int run_sibling(const char *bin_folder, char **words)
     return EXIT_USAGE;
 }
 
+// Takes `--config FILE` out of the words and returns FILE, NULL if it is not there.
+static const char *take_config(char **words)
+{
+    const char *path = NULL;
+    char **to = words;
+    for (char **from = words; *from != NULL; from++)
+        if (strcmp(*from, "--config") == 0 && from[1] != NULL)
+            path = *++from;
+        else
+            *to++ = *from;
+    *to = NULL;
+    return path;
+}
+
+// True if they say where the state is, or ask for help: no configuration is needed.
+static bool needs_config(char **words)
+{
+    for (; *words != NULL; words++)
+        if (strcmp(*words, "--state") == 0 || strcmp(*words, "--help") == 0 || strcmp(*words, "-h") == 0)
+            return false;
+    return true;
+}
+
+// `lonja explain order 5` runs `lonja-explain order 5 --state FOLDER`, `lonja state` runs `lonja-explain state …`.
+static int command_explain(const char *bin_folder, int count, char **words)
+{
+    static char executable[] = "explain", option[] = "--state";
+    struct config config;
+    char absolute[PATH_MAX];
+    bool state = strcmp(words[0], "state") == 0;
+    char **own = calloc((size_t)count + 4, sizeof *own);
+    ASSERT(own != NULL);
+    int used = 0;
+    own[used++] = executable;
+    for (int i = state ? 0 : 1; i < count; i++)
+        own[used++] = words[i];
+    const char *path = take_config(own);
+    int result = 0;
+    if (needs_config(own)) {
+        result = read_config(&config, absolute, config_path_or_default(path));
+        for (used = 0; own[used] != NULL; used++)
+            ;
+        own[used++] = option;
+        own[used] = config.venue_state_folder;
+    }
+    if (result == 0)
+        result = run_sibling(bin_folder, own);
+    free(own);
+    return result;
+}
+
 static bool is_word(const char *word, const char *one, const char *other)
 {
     return strcmp(word, one) == 0 || strcmp(word, other) == 0;
@@ -218,6 +269,8 @@ static int run_command(const char *bin_folder, int count, char **words)
         return command_up(bin_folder, count, words);
     if (strcmp(words[0], "status") == 0)
         return command_status(count, words);
+    if (is_word(words[0], "explain", "state"))
+        return command_explain(bin_folder, count, words);
     return run_sibling(bin_folder, words);
 }
 

@@ -1,6 +1,7 @@
 // One venue for all of these tests; they use it one after another.
 import { Suite } from '../lib/suite.mjs'
 import { Venue } from '../lib/venue.mjs'
+import { explain } from './explain.mjs'
 import { fixTerms } from './fix_terms.mjs'
 import { hostile } from './hostile.mjs'
 import { operators } from './operators.mjs'
@@ -21,6 +22,7 @@ Suite.main(async suite => {
     await fixTerms(suite, venue)
     await webTerms(suite, venue)
     await operators(suite, venue)
+    await explain(suite, venue)
     await resend(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
