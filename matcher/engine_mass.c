@@ -160,10 +160,11 @@ static bool account_has_orders(const struct engine *engine, uint32_t account)
     return index != 0;
 }
 
-void engine_cancel_barred(struct engine *engine, uint32_t account)
+void engine_cancel_barred(struct engine *engine, uint32_t first, uint32_t last)
 {
     ASSERT(engine->pending.command == 0);
-    for (uint32_t id = account; id <= engine->limits.accounts_max; id++) {
+    ASSERT(first > 0 && last <= engine->limits.accounts_max);
+    for (uint32_t id = first; id <= last; id++) {
         const struct account_rec *owner = engine_account(engine, id);
         if (owner == NULL || !account_has_orders(engine, id) || !account_is_barred(engine, owner))
             continue;
@@ -217,7 +218,7 @@ static void mass_cancel_barred(struct turn *turn)
     const struct wanted wanted = {.reason = CANCEL_SUSPENDED, .barred = true};
     ASSERT(account != NULL && turn->resumes);
     bool all = cancel_of_member(turn, account->member, &wanted);
-    engine_cancel_barred(engine, id);
+    engine_cancel_barred(engine, id, engine->limits.accounts_max);
     ASSERT(all == (engine->pending.command == 0));
     turn_done(turn, false, turn->sink->count);
 }

@@ -328,7 +328,7 @@ void engine_member_set(struct turn *turn)
     engine->members[terms.member].terms = terms;
     memcpy(&turn_emit(turn, EVT_member_changed)->body, &terms, sizeof(terms));
     if (terms.suspended)
-        engine_cancel_barred(engine, ACCOUNT_VENUE_MAX + 1);
+        engine_cancel_barred(engine, ACCOUNT_VENUE_MAX + 1, engine->limits.accounts_max);
 }
 
 static bool account_terms(const struct engine *engine, const struct account_rec *terms,
@@ -367,7 +367,7 @@ void engine_account_set(struct turn *turn)
     }
     turn->engine->accounts[terms.account].terms = terms;
     memcpy(&turn_emit(turn, EVT_account_changed)->body, &terms, sizeof(terms));
-    engine_cancel_barred(turn->engine, terms.account);
+    engine_cancel_barred(turn->engine, terms.account, terms.account);
 }
 
 // ---- sessions

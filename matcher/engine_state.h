@@ -367,8 +367,8 @@ void engine_order_cancel(struct turn *turn);
 void engine_order_amend(struct turn *turn);
 void engine_order_mass_cancel(struct turn *turn);
 // If an account that may not trade (any more) has open orders, the next command cancels them and
-// those of its member's other such accounts: the first such account from `account` on names it.
-void engine_cancel_barred(struct engine *engine, uint32_t account);
+// those of its member's other such accounts: the first such account of first..last names it.
+void engine_cancel_barred(struct engine *engine, uint32_t first, uint32_t last);
 // If who was killed (enum kill_scope) has open orders, the next command cancels them.
 void engine_cancel_killed(struct engine *engine, uint8_t scope, uint32_t id);
 // Cancels the order at this place: releases its hold, writes the event. Needs room for one event.
