@@ -1,6 +1,7 @@
 // Marking the close: when the instrument closes, or its closing call has uncrossed, the trades of
 // the last minutes before (and those of the uncross) are looked at: has the price moved against the
-// last one before the window, and who bought (it rose) or sold (it fell) most of the volume?
+// last one before the window, and who bought (it rose) or sold (it fell) most of the volume, the
+// last time at a price that was that far away itself?
 #include "risk/surveillance_state.h"
 
 struct window {
@@ -12,22 +13,32 @@ struct window {
     uint32_t final;       // member found last
 };
 
-static void count_share(struct surveillance *s, struct window *window, uint32_t member,
-                        int64_t quantity)
+static void count_share(struct surveillance *s, struct window *window,
+                        const struct surveillance_trade *trade)
 {
+    uint32_t member = trade->member[window->side - 1];
     struct surveillance_share *share = &s->shares[member];
     if (share->window != s->windows) {
-        *share = (struct surveillance_share){.window = s->windows};
+        *share = (struct surveillance_share){.window = s->windows, .price = trade->price};
         *(window->final != 0 ? &s->shares[window->final].next : &window->first) = member;
         window->final = member;
     }
-    share->quantity += quantity;
+    share->quantity += trade->quantity;
 }
 
-// The newest trade at or behind which the window lies, walked by the callback's owner.
 static const struct surveillance_trade *newest_of(const struct surveillance *s, uint32_t instrument)
 {
     return surveillance_trade_at(s, s->instruments[instrument].last_trade);
+}
+
+// Who moves the price from one to the other so far: buyers, sellers, or nobody (0).
+static uint8_t side_moved(const struct surveillance *s, int64_t from, int64_t to)
+{
+    money_sum move = (money_sum)to - from;
+    money_sum away = move < 0 ? -move : move;
+    if (away * 10000 < (money_sum)from * s->config.surveil_close_price_bps)
+        return 0;
+    return move > 0 ? SIDE_BUY : SIDE_SELL;
 }
 
 static void measure(const struct surveillance *s, uint32_t instrument, struct window *window)
@@ -39,11 +50,8 @@ static void measure(const struct surveillance *s, uint32_t instrument, struct wi
         trade = surveillance_trade_at(s, trade->earlier);
     }
     window->before = trade != NULL ? trade->price : s->instruments[instrument].price_before;
-    money_sum move = (money_sum)window->last - window->before;
-    money_sum away = move < 0 ? -move : move;
-    if (window->volume > 0 && window->before > 0 && move != 0 &&
-        away * 10000 >= (money_sum)window->before * s->config.surveil_close_price_bps)
-        window->side = move > 0 ? SIDE_BUY : SIDE_SELL;
+    if (window->volume > 0 && window->before > 0)
+        window->side = side_moved(s, window->before, window->last);
 }
 
 static void share_out(struct surveillance *s, uint32_t instrument, struct window *window)
@@ -53,7 +61,7 @@ static void share_out(struct surveillance *s, uint32_t instrument, struct window
          trade != NULL && trade->time_ns >= window->from_ns;
          trade = surveillance_trade_at(s, trade->earlier))
         if (trade->member[window->side - 1] != 0)
-            count_share(s, window, trade->member[window->side - 1], trade->quantity);
+            count_share(s, window, trade);
 }
 
 static void alert_of(struct surveillance *s, const struct event *event, uint32_t instrument,
@@ -94,7 +102,8 @@ static void look(struct surveillance *s, const struct event *event, uint32_t ins
     share_out(s, instrument, &window);
     for (uint32_t member = window.first; member != 0; member = s->shares[member].next) {
         money_sum quantity = s->shares[member].quantity;
-        if (quantity * 100 >= window.volume * s->config.surveil_close_volume_percent &&
+        if (side_moved(s, window.before, s->shares[member].price) == window.side &&
+            quantity * 100 >= window.volume * s->config.surveil_close_volume_percent &&
             surveillance_worth(s, instrument, window.last, quantity,
                                s->config.surveil_close_notional_min))
             alert_of(s, event, instrument, &window, member);

@@ -81,6 +81,7 @@ struct surveillance_trade { // number n (from 1) at n & mask
 struct surveillance_share { // of a member in a closing window
     uint64_t window;        // which one; another number: nothing yet
     money_sum quantity;     // on the side that is asked
+    int64_t price;          // of its last trade there
     uint32_t next;          // member found next
 };
 
