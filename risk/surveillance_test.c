@@ -1,30 +1,24 @@
 // Each detector at its threshold and one below, innocent patterns beside it, and a restart at every
 // command: the same alerts, each once. Events are constructed by hand; the engine's own are in
-// tests/model/surveillance_model_test.c.
+// tests/oracle/surveillance_test.c.
 #include <stdlib.h>
 
 #include "base/testing.h"
 #include "risk/surveillance.h"
+#include "risk/surveillance_testing.h"
 
 enum {
-    INSTRUMENT = 1,
-    OTHER_INSTRUMENT = 2,
     ALERTS_KEPT = 64,
     EVENTS_KEPT = 8192,
     RECORDS_KEPT = 512,
-    SCALE = 2,
 };
-static const int64_t UNIT = 100;        // one token
-static const int64_t CENT = 10000;      // of price
-static const int64_t PRICE = 100000000; // 100.00
-static const uint64_t MS = 1000000;
-static const uint64_t DAY = 86400000000000ULL;
+static const int64_t UNIT = HAND_UNIT, CENT = HAND_CENT, PRICE = HAND_PRICE;
+static const uint64_t MS = HAND_MS, DAY = HAND_DAY;
 
 struct flow {
     struct config config;
     struct surveillance *surveillance;
-    uint64_t sequence, now_ns;
-    uint32_t index;
+    struct hand hand;
     struct surveillance_alert alerts[ALERTS_KEPT];
     size_t alert_count;
     struct event events[EVENTS_KEPT]; // everything since the start
@@ -33,132 +27,49 @@ struct flow {
 
 static struct flow flow;
 
-// ---- a venue by hand
-// ---------------------------------------------------------------------------
+// ---- the hand that feeds it
+// ---------------------------------------------------------------------
 
-static void emit(uint8_t type, const void *body, size_t bytes, bool last)
+static void take_event(void *context, const struct event *event)
 {
-    struct event event = {.header = {.sequence = flow.sequence,
-                                     .time_ns = flow.now_ns,
-                                     .index = flow.index++,
-                                     .type = type,
-                                     .last = last}};
+    (void)context;
     struct surveillance_alert alerts[SURVEILLANCE_ALERTS_MAX];
-    memcpy(event.body.bytes, body, bytes);
-    size_t count = surveillance_apply(flow.surveillance, &event, alerts);
+    size_t count = surveillance_apply(flow.surveillance, event, alerts);
     assert_true(flow.alert_count + count <= ALERTS_KEPT && flow.event_count < EVENTS_KEPT);
     memcpy(&flow.alerts[flow.alert_count], alerts, count * sizeof alerts[0]);
     flow.alert_count += count;
-    flow.events[flow.event_count++] = event;
-}
-
-static uint64_t begin(void)
-{
-    flow.index = 0;
-    flow.now_ns += 1000;
-    return ++flow.sequence;
-}
-
-static void done(void)
-{
-    const struct done_evt body = {.command = CMD_clock_tick};
-    begin();
-    emit(EVT_done, &body, sizeof body, true);
+    flow.events[flow.event_count++] = *event;
 }
 
 static void after_ms(uint64_t ms)
 {
-    flow.now_ns += ms * MS;
+    hand_after_ms(&flow.hand, ms);
 }
 
-static void account(uint32_t id, uint32_t member)
+static void phase(uint8_t to, int64_t last_price)
 {
-    const struct account_changed_evt body = {.account = id, .member = member};
-    begin();
-    emit(EVT_account_changed, &body, sizeof body, true);
+    hand_phase(&flow.hand, to, last_price);
 }
 
-static void instrument(uint32_t id)
-{
-    const struct instrument_changed_evt body = {
-        .instrument = id, .token_scale = SCALE, .symbol = "PORT"};
-    begin();
-    emit(EVT_instrument_changed, &body, sizeof body, true);
-}
-
-static void phase(uint32_t id, uint8_t to, int64_t last_price)
-{
-    const struct instrument_state_evt body = {
-        .instrument = id, .phase = to, .last_price = last_price};
-    begin();
-    emit(EVT_instrument_state, &body, sizeof body, true);
-}
-
-static void accept(uint32_t of, uint8_t side, int64_t price, int64_t quantity, uint8_t tif,
-                   bool last)
-{
-    const struct order_accepted_evt body = {.order = flow.sequence,
-                                            .account = of,
-                                            .instrument = INSTRUMENT,
-                                            .price = price,
-                                            .quantity = quantity,
-                                            .side = side,
-                                            .type = ORDER_LIMIT,
-                                            .tif = tif,
-                                            .state = ORDER_STATE_OPEN};
-    emit(EVT_order_accepted, &body, sizeof body, last);
-}
-
-// An order that rests.
 static uint64_t order(uint32_t of, uint8_t side, int64_t price, int64_t quantity)
 {
-    begin();
-    accept(of, side, price, quantity, TIF_GTC, true);
-    return flow.sequence;
+    return hand_order(&flow.hand, of, side, price, quantity);
 }
 
-static uint64_t iceberg(uint32_t of, uint8_t side, int64_t price, int64_t quantity, int64_t display)
-{
-    begin();
-    accept(of, side, price, quantity, TIF_GTC, false);
-    const struct order_terms_evt body = {.order = flow.sequence,
-                                         .account = of,
-                                         .instrument = INSTRUMENT,
-                                         .display_quantity = display};
-    emit(EVT_order_terms, &body, sizeof body, true);
-    return flow.sequence;
-}
-
-// `taker` takes `quantity` of a resting order, of which `leaves` stay.
 static uint64_t take(uint32_t taker, uint32_t maker, uint64_t resting, uint8_t side, int64_t price,
                      int64_t quantity, int64_t leaves)
 {
-    begin();
-    accept(taker, side, price, quantity, TIF_IOC, false);
-    const struct trade_evt body = {.instrument = INSTRUMENT,
-                                   .taker_side = side,
-                                   .price = price,
-                                   .quantity = quantity,
-                                   .maker_order = resting,
-                                   .taker_order = flow.sequence,
-                                   .maker_account = maker,
-                                   .taker_account = taker,
-                                   .maker_leaves = leaves};
-    emit(EVT_trade, &body, sizeof body, true);
-    return flow.sequence;
+    return hand_take(&flow.hand, taker, maker, resting, side, price, quantity, leaves);
+}
+
+static uint64_t passes(uint32_t seller, uint32_t buyer, int64_t price, int64_t quantity)
+{
+    return hand_pass(&flow.hand, seller, buyer, price, quantity);
 }
 
 static uint64_t cancel_for(uint64_t id, uint32_t of, uint8_t side, int64_t quantity, uint8_t reason)
 {
-    const struct order_cancelled_evt body = {.order = id,
-                                             .account = of,
-                                             .instrument = INSTRUMENT,
-                                             .quantity = quantity,
-                                             .side = side,
-                                             .reason = reason};
-    begin();
-    emit(EVT_order_cancelled, &body, sizeof body, true);
-    return flow.sequence;
+    return hand_cancel(&flow.hand, id, of, side, quantity, reason);
 }
 
 static uint64_t cancel(uint64_t id, uint32_t of, uint8_t side, int64_t quantity)
@@ -169,17 +80,7 @@ static uint64_t cancel(uint64_t id, uint32_t of, uint8_t side, int64_t quantity)
 static uint64_t amend(uint64_t id, uint32_t of, uint8_t side, int64_t price, int64_t leaves,
                       bool kept)
 {
-    const struct order_amended_evt body = {.order = id,
-                                           .account = of,
-                                           .instrument = INSTRUMENT,
-                                           .quantity = leaves,
-                                           .leaves = leaves,
-                                           .side = side,
-                                           .price = price,
-                                           .priority_kept = kept};
-    begin();
-    emit(EVT_order_amended, &body, sizeof body, true);
-    return flow.sequence;
+    return hand_amend(&flow.hand, id, of, side, price, leaves, kept);
 }
 
 // Accounts 101, 102 of member 1; 201, 202 of member 2; 301 of member 3.
@@ -187,7 +88,8 @@ static int make(void **state)
 {
     (void)state;
     memset(&flow, 0, sizeof flow);
-    flow.now_ns = 20000 * DAY + 8 * 3600000 * MS;
+    flow.hand.sink = take_event;
+    flow.hand.now_ns = 20000 * DAY + 8 * 3600000 * MS;
     flow.config = (struct config){.limits_accounts_max = 400,
                                   .limits_members_max = 10,
                                   .limits_instruments_max = 4,
@@ -218,10 +120,10 @@ static int make(void **state)
                                   .surveil_trades_max = 256};
     flow.surveillance = surveillance_create(&flow.config);
     assert_non_null(flow.surveillance);
-    instrument(INSTRUMENT);
-    phase(INSTRUMENT, PHASE_CONTINUOUS, 0);
+    hand_instrument(&flow.hand);
+    phase(PHASE_CONTINUOUS, 0);
     for (uint32_t id = 101; id <= 302; id += id % 100 == 2 ? 99 : 1)
-        account(id, id / 100);
+        hand_account(&flow.hand, id, id / 100);
     return 0;
 }
 
@@ -322,13 +224,6 @@ static void wash_trades_are_told_from_their_value_on(void **state)
 // ---- circular trades
 // ---------------------------------------------------------------------------
 
-// `seller` sells to `buyer`.
-static uint64_t passes(uint32_t seller, uint32_t buyer, int64_t price, int64_t quantity)
-{
-    uint64_t offer = order(seller, SIDE_SELL, price, quantity);
-    return take(buyer, seller, offer, SIDE_BUY, price, quantity, 0);
-}
-
 static void there_and_back_is_told_once(void **state)
 {
     (void)state;
@@ -372,12 +267,12 @@ static void a_circle_closes_within_its_window(void **state)
 {
     (void)state;
     passes(101, 201, PRICE, 20 * UNIT);
-    flow.now_ns += 60000 * MS - 1000; // passes() takes two commands of a microsecond
+    flow.hand.now_ns += 60000 * MS - 1000; // passes() takes two commands of a microsecond
     passes(201, 101, PRICE, 20 * UNIT);
     assert_int_equal(flow.alert_count, 0); // one too late
     after_ms(120000);
     passes(101, 201, PRICE, 20 * UNIT);
-    flow.now_ns += 60000 * MS - 2000;
+    flow.hand.now_ns += 60000 * MS - 2000;
     passes(201, 101, PRICE, 20 * UNIT);
     only(DETECTOR_WASH_CIRCULAR);
 }
@@ -411,7 +306,7 @@ static uint64_t spoof(int64_t quantity, uint64_t wait_ms, uint64_t evidence[3])
     uint64_t offer = order(101, SIDE_SELL, PRICE, 10 * UNIT);
     evidence[0] = order(101, SIDE_BUY, PRICE - 5 * CENT, quantity);
     evidence[1] = take(201, 101, offer, SIDE_BUY, PRICE, 10 * UNIT, 0);
-    flow.now_ns += wait_ms * MS;
+    flow.hand.now_ns += wait_ms * MS;
     return evidence[2] = cancel(evidence[0], 101, SIDE_BUY, quantity);
 }
 
@@ -480,7 +375,7 @@ static void the_order_goes_within_its_time(void **state)
     uint64_t offer = order(101, SIDE_SELL, PRICE, 10 * UNIT);
     uint64_t bid = order(101, SIDE_BUY, PRICE - 5 * CENT, 40 * UNIT);
     take(201, 101, offer, SIDE_BUY, PRICE, 10 * UNIT, 0);
-    flow.now_ns += 10000 * MS - 2000; // exactly
+    flow.hand.now_ns += 10000 * MS - 2000; // exactly
     cancel(bid, 101, SIDE_BUY, 40 * UNIT);
     only(DETECTOR_SPOOFING);
 }
@@ -548,7 +443,7 @@ static void an_iceberg_is_as_large_as_it_shows(void **state)
     (void)state;
     depth();
     uint64_t offer = order(101, SIDE_SELL, PRICE, 10 * UNIT);
-    uint64_t bid = iceberg(101, SIDE_BUY, PRICE - CENT, 500 * UNIT, 10 * UNIT);
+    uint64_t bid = hand_iceberg(&flow.hand, 101, SIDE_BUY, PRICE - CENT, 500 * UNIT, 10 * UNIT);
     take(201, 101, offer, SIDE_BUY, PRICE, 10 * UNIT, 0);
     cancel(bid, 101, SIDE_BUY, 500 * UNIT);
     assert_int_equal(flow.alert_count, 0);
@@ -653,7 +548,7 @@ static void at_close(int64_t price, int64_t by_suspect, int64_t by_others)
     passes(201, 301, PRICE, by_others);
     passes(201, 101, price, by_suspect);
     after_ms(1000);
-    phase(INSTRUMENT, PHASE_CLOSED, price);
+    phase(PHASE_CLOSED, price);
 }
 
 static void a_member_that_moves_the_close_is_told(void **state)
@@ -667,7 +562,7 @@ static void a_member_that_moves_the_close_is_told(void **state)
     assert_int_equal(alert->value, 100);
     assert_int_equal(alert->quantity, 30 * UNIT);
     assert_int_equal(alert->evidence_count, 2);
-    assert_int_equal(alert->sequence, flow.sequence);
+    assert_int_equal(alert->sequence, flow.hand.sequence);
 }
 
 static void below_its_part_of_the_volume_it_is_not(void **state)
@@ -694,12 +589,12 @@ static void whoever_sold_does_not_raise_the_price(void **state)
 
 static void uncross(int64_t price, uint64_t bid, uint64_t offer, int64_t quantity, int64_t left)
 {
-    const struct auction_evt auction = {.instrument = INSTRUMENT,
+    const struct auction_evt auction = {.instrument = HAND_INSTRUMENT,
                                         .phase = PHASE_CLOSING_AUCTION,
                                         .final = 1,
                                         .price = price,
                                         .quantity = quantity};
-    const struct trade_evt trade = {.instrument = INSTRUMENT,
+    const struct trade_evt trade = {.instrument = HAND_INSTRUMENT,
                                     .taker_side = SIDE_SELL,
                                     .kind = TRADE_AUCTION,
                                     .price = price,
@@ -710,11 +605,11 @@ static void uncross(int64_t price, uint64_t bid, uint64_t offer, int64_t quantit
                                     .taker_account = 201,
                                     .maker_leaves = left};
     const struct instrument_state_evt closed = {
-        .instrument = INSTRUMENT, .phase = PHASE_CLOSED, .last_price = price};
-    begin();
-    emit(EVT_auction, &auction, sizeof auction, false);
-    emit(EVT_trade, &trade, sizeof trade, false);
-    emit(EVT_instrument_state, &closed, sizeof closed, true);
+        .instrument = HAND_INSTRUMENT, .phase = PHASE_CLOSED, .last_price = price};
+    hand_begin(&flow.hand);
+    hand_emit(&flow.hand, EVT_auction, &auction, sizeof auction, false);
+    hand_emit(&flow.hand, EVT_trade, &trade, sizeof trade, false);
+    hand_emit(&flow.hand, EVT_instrument_state, &closed, sizeof closed, true);
 }
 
 static void the_closing_auction_counts(void **state)
@@ -722,7 +617,7 @@ static void the_closing_auction_counts(void **state)
     (void)state;
     passes(201, 301, PRICE, 10 * UNIT);
     after_ms(700000);
-    phase(INSTRUMENT, PHASE_CLOSING_AUCTION, PRICE);
+    phase(PHASE_CLOSING_AUCTION, PRICE);
     uint64_t bid = order(102, SIDE_BUY, PRICE + 200 * CENT, 50 * UNIT);
     uint64_t offer = order(201, SIDE_SELL, PRICE + 200 * CENT, 50 * UNIT);
     after_ms(1000);
@@ -731,7 +626,7 @@ static void the_closing_auction_counts(void **state)
     assert_int_equal(alert->account, 102);
     assert_int_equal(alert->value, 200);
     assert_int_equal(alert->index, 2);
-    EVIDENCE(alert, flow.sequence);
+    EVIDENCE(alert, flow.hand.sequence);
 }
 
 static void trades_before_the_window_do_not_count(void **state)
@@ -739,15 +634,15 @@ static void trades_before_the_window_do_not_count(void **state)
     (void)state;
     passes(201, 301, PRICE, 10 * UNIT);
     passes(201, 101, PRICE + 200 * CENT, 50 * UNIT);
-    flow.now_ns += 600000 * MS; // and a microsecond
-    phase(INSTRUMENT, PHASE_CLOSED, PRICE);
+    flow.hand.now_ns += 600000 * MS; // and a microsecond
+    phase(PHASE_CLOSED, PRICE);
     assert_int_equal(count_of(DETECTOR_MARKING_CLOSE), 0);
-    phase(INSTRUMENT, PHASE_CONTINUOUS, PRICE);
+    phase(PHASE_CONTINUOUS, PRICE);
     passes(201, 301, PRICE, 10 * UNIT);
     after_ms(700000);
     passes(201, 101, PRICE + 200 * CENT, 50 * UNIT);
-    flow.now_ns += 600000 * MS - 1000; // exactly
-    phase(INSTRUMENT, PHASE_CLOSED, PRICE);
+    flow.hand.now_ns += 600000 * MS - 1000; // exactly
+    phase(PHASE_CLOSED, PRICE);
     only(DETECTOR_MARKING_CLOSE);
 }
 
@@ -755,9 +650,9 @@ static void a_price_that_the_window_has_forgotten_is_known_all_the_same(void **s
 {
     (void)state;
     passes(201, 301, PRICE, 10 * UNIT);
-    flow.now_ns += DAY; // the trades of yesterday are gone, their last price is not
+    flow.hand.now_ns += DAY; // the trades of yesterday are gone, their last price is not
     passes(201, 101, PRICE + 100 * CENT, 50 * UNIT);
-    phase(INSTRUMENT, PHASE_CLOSED, PRICE);
+    phase(PHASE_CLOSED, PRICE);
     assert_int_equal(only(DETECTOR_MARKING_CLOSE)->value, 100);
 }
 
@@ -775,7 +670,7 @@ static void messages(uint32_t of, int count)
 static void many_messages_for_few_trades_are_told_once_a_day(void **state)
 {
     (void)state;
-    uint64_t first = flow.sequence + 1;
+    uint64_t first = flow.hand.sequence + 1;
     uint64_t offer = order(101, SIDE_SELL, PRICE, 2 * UNIT);
     for (int i = 0; i < 4; i++) // 4 transactions: 1004 messages are one too many
         take(201, 101, offer, SIDE_BUY, PRICE, UNIT / 2, (3 - i) * UNIT / 2);
@@ -789,7 +684,7 @@ static void many_messages_for_few_trades_are_told_once_a_day(void **state)
     EVIDENCE(alert, first, reached);
     messages(101, 500);
     assert_int_equal(flow.alert_count, 1);
-    flow.now_ns += DAY;
+    flow.hand.now_ns += DAY;
     messages(101, 999);
     assert_int_equal(flow.alert_count, 1);
     messages(101, 1); // no transaction stands for one
@@ -850,7 +745,7 @@ static void too_much_evidence_keeps_the_last(void **state)
     after_ms(700000);
     for (int i = 0; i < 60; i++)
         passes(201, 101, PRICE + 100 * CENT, UNIT);
-    phase(INSTRUMENT, PHASE_CLOSED, PRICE);
+    phase(PHASE_CLOSED, PRICE);
     const struct surveillance_alert *alert = only(DETECTOR_MARKING_CLOSE);
     assert_int_equal(alert->evidence_total, 61);
     assert_int_equal(alert->evidence_count, SURVEILLANCE_EVIDENCE_MAX);
@@ -877,10 +772,10 @@ static void a_long_flow(void)
 {
     uint64_t evidence[3];
     order(301, SIDE_BUY, PRICE - 100 * CENT, 100 * UNIT); // stays
-    iceberg(302, SIDE_SELL, PRICE + 300 * CENT, 90 * UNIT, 9 * UNIT);
+    hand_iceberg(&flow.hand, 302, SIDE_SELL, PRICE + 300 * CENT, 90 * UNIT, 9 * UNIT);
     for (int day = 0; day < 2; day++) {
         uint64_t standing = order(101, SIDE_SELL, PRICE + 50 * CENT, 7 * UNIT);
-        phase(INSTRUMENT, PHASE_CONTINUOUS, PRICE);
+        phase(PHASE_CONTINUOUS, PRICE);
         passes(101, 101, PRICE, UNIT);
         passes(101, 201, PRICE, 20 * UNIT);
         passes(201, 101, PRICE, 20 * UNIT);
@@ -891,10 +786,10 @@ static void a_long_flow(void)
         after_ms(700000);
         take(301, 101, standing, SIDE_BUY, PRICE + 50 * CENT, UNIT, 6 * UNIT);
         passes(201, 102, PRICE + 300 * CENT, 30 * UNIT);
-        phase(INSTRUMENT, PHASE_CLOSED, PRICE);
+        phase(PHASE_CLOSED, PRICE);
         order(302, SIDE_SELL, PRICE + 900 * CENT, 60 * UNIT); // over the night
-        flow.now_ns += DAY;
-        done();
+        flow.hand.now_ns += DAY;
+        hand_done(&flow.hand);
     }
 }
 

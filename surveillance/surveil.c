@@ -10,8 +10,8 @@
 
 enum {
     POLL_EVENTS = 512,
-    EVENTS_PER_TURN = 32768,
-    ALERTS_PER_BATCH = 256, // a batch ends with the command in which it has so many
+    BATCH_EVENTS = 32768,
+    BATCH_ALERTS = 256,
     WAIT_MS = 100,
 };
 static const uint64_t SAY_AGAIN_NS = 10000000000ULL, CURSOR_NS = 1000000000ULL;
@@ -21,6 +21,8 @@ bool surveil_init(struct surveil *surveil, const struct boot *boot,
 {
     memset(surveil, 0, sizeof *surveil);
     surveil->boot = boot;
+    surveil->batch_events = BATCH_EVENTS;
+    surveil->batch_alerts = BATCH_ALERTS;
     if (reader_page_open(&surveil->page, boot->reader_page_fd[boot->process]) != 0)
         return false;
     state_folder(surveil->folder, &boot->config, "surveil");
@@ -242,8 +244,9 @@ static size_t gather(struct surveil *surveil)
     struct event events[POLL_EVENTS];
     size_t gathered = 0;
     while (surveil->inside ||
-           (gathered < EVENTS_PER_TURN && surveil->alert_count < ALERTS_PER_BATCH)) {
-        size_t count = follower_poll(surveil->follower, events, POLL_EVENTS);
+           (gathered < surveil->batch_events && surveil->alert_count < surveil->batch_alerts)) {
+        size_t max = surveil->batch_events < POLL_EVENTS ? surveil->batch_events : POLL_EVENTS;
+        size_t count = follower_poll(surveil->follower, events, max);
         for (size_t i = 0; i < count; i++)
             if (!take(surveil, &events[i]))
                 return gathered + i + 1;

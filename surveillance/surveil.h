@@ -40,6 +40,7 @@ struct surveil {
     bool inside;
     struct surveillance_alert *alerts; // of the batch
     size_t alert_count, alerts_max;
+    size_t batch_events, batch_alerts; // a batch ends with the command that reaches either
     enum surveil_phase phase;
     enum surveil_stop stop;
     bool unwritten;     // the batch was tried, and may have been committed
