@@ -1,6 +1,6 @@
 // Each detector at its threshold and one below, innocent patterns beside it, and a restart at every
 // command: the same alerts, each once. Events are constructed by hand; the engine's own are in
-// tests/oracle/surveillance_test.c.
+// tests/oracle/surveillance_flow_test.c.
 #include <stdlib.h>
 
 #include "base/testing.h"
