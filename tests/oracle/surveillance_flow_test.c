@@ -13,7 +13,7 @@
 #define MESSAGES "../shared/data/lobster/AAPL_2012-06-21_34200000_37800000_message_50.csv"
 
 enum message_type { NEW = 1, REDUCED = 2, DELETED = 3, EXECUTED = 4 };
-enum { ORDERS_KEPT = 65536, FIRST_ACCOUNT = 100 };
+enum { ORDERS_KEPT = 65536, FIRST_ACCOUNT = 100, PLANT_EVERY = 9000 };
 static const uint64_t MIDNIGHT_NS = 15512 * HAND_DAY;
 
 struct message {
@@ -128,8 +128,27 @@ static void take(struct hour *h, const struct message *m)
         h->skipped++; // hidden, halted, or about orders from before
 }
 
+// One member more spoofs (5,000 shares over a sale of 100) and, later, layers four bids of 300.
+static void plant(struct hour *h, int64_t price)
+{
+    struct hand *hand = &h->hand;
+    uint32_t planter = FIRST_ACCOUNT + h->members, victim = FIRST_ACCOUNT;
+    int64_t lot = 100 * HAND_UNIT;
+    uint64_t layers[4];
+    uint64_t offer = hand_order(hand, planter, SIDE_SELL, price, lot);
+    uint64_t bid = hand_order(hand, planter, SIDE_BUY, price - 100 * HAND_CENT, 50 * lot);
+    hand_take(hand, victim, planter, offer, SIDE_BUY, price, lot, 0);
+    hand_cancel(hand, bid, planter, SIDE_BUY, 50 * lot, CANCEL_BY_OWNER);
+    for (int i = 0; i < 4; i++)
+        layers[i] = hand_order(hand, planter, SIDE_BUY, price - (10 + i) * HAND_CENT, 3 * lot);
+    offer = hand_order(hand, planter, SIDE_SELL, price, lot);
+    hand_take(hand, victim, planter, offer, SIDE_BUY, price, lot, 0);
+    for (int i = 0; i < 4; i++)
+        hand_cancel(hand, layers[i], planter, SIDE_BUY, 3 * lot, CANCEL_BY_OWNER);
+}
+
 // The recorded hour, given to so many members, and a close at its end.
-static void replay(uint32_t members)
+static void replay(uint32_t members, bool plants)
 {
     FILE *file = fopen(MESSAGES, "r");
     if (file == NULL) {
@@ -146,10 +165,13 @@ static void replay(uint32_t members)
     hour.hand = (struct hand){.sink = on_event, .context = &hour, .now_ns = MIDNIGHT_NS};
     hand_instrument(&hour.hand);
     hand_phase(&hour.hand, PHASE_CONTINUOUS, 0);
-    for (uint32_t i = 0; i < members; i++)
+    for (uint32_t i = 0; i <= members; i++)
         hand_account(&hour.hand, FIRST_ACCOUNT + i, 1 + i);
-    while (read_message(file, &message))
+    for (uint32_t rows = 1; read_message(file, &message); rows++) {
         take(&hour, &message);
+        if (plants && rows % PLANT_EVERY == 0)
+            plant(&hour, message.price);
+    }
     hand_phase(&hour.hand, PHASE_CLOSED, hour.orders[hour.order_count - 1].price);
     fclose(file);
     map_fini(&hour.places);
@@ -168,25 +190,42 @@ static void alerts_are(const uint64_t expected[DETECTOR_COUNT])
         assert_int_equal(hour.alerts[i], expected[i]);
 }
 
+// By chance, every 200th trade is between a member and itself (4,055 / 200 = 20), and now and then
+// two members trade there and back within five minutes.
 static void an_hour_of_two_hundred_members(void **state)
 {
     (void)state;
-    replay(200);
-    alerts_are((const uint64_t[DETECTOR_COUNT]){0});
+    replay(200, false);
+    alerts_are((const uint64_t[DETECTOR_COUNT]){
+        [DETECTOR_WASH_ACCOUNT] = 25, [DETECTOR_WASH_CIRCULAR] = 6});
 }
 
+// Of twenty each trades with each other one once in three minutes: they circle.
 static void an_hour_of_twenty_members(void **state)
 {
     (void)state;
-    replay(20);
-    alerts_are((const uint64_t[DETECTOR_COUNT]){0});
+    replay(20, false);
+    alerts_are((const uint64_t[DETECTOR_COUNT]){
+        [DETECTOR_WASH_ACCOUNT] = 201, [DETECTOR_WASH_CIRCULAR] = 197, [DETECTOR_LAYERING] = 1});
 }
 
+// Every trade is with itself; but whoever quotes and takes on both sides is no spoofer.
 static void an_hour_of_one_member(void **state)
 {
     (void)state;
-    replay(1);
-    alerts_are((const uint64_t[DETECTOR_COUNT]){0});
+    replay(1, false);
+    alerts_are((const uint64_t[DETECTOR_COUNT]){[DETECTOR_WASH_ACCOUNT] = 4055});
+}
+
+// What is planted is found, and nothing else changes.
+static void ten_spoofs_and_layers_are_found_in_the_hour(void **state)
+{
+    (void)state;
+    replay(200, true);
+    alerts_are((const uint64_t[DETECTOR_COUNT]){[DETECTOR_WASH_ACCOUNT] = 25,
+                                                [DETECTOR_WASH_CIRCULAR] = 6,
+                                                [DETECTOR_SPOOFING] = 10,
+                                                [DETECTOR_LAYERING] = 10});
 }
 
 int main(void)
@@ -195,6 +234,7 @@ int main(void)
         cmocka_unit_test(an_hour_of_two_hundred_members),
         cmocka_unit_test(an_hour_of_twenty_members),
         cmocka_unit_test(an_hour_of_one_member),
+        cmocka_unit_test(ten_spoofs_and_layers_are_found_in_the_hour),
     };
     return cmocka_run_group_tests_name("surveillance of real flow", tests, NULL, NULL);
 }
