@@ -20,7 +20,8 @@ static const struct {
     mode_t mode;
 } FOLDERS[] = {
     {PROCESS_CORE, "journal", 0750}, {PROCESS_TAPE, "tape", 0750}, {PROCESS_TAPE, "snapshots", 0750},
-    {PROCESS_FIX, "fix", 0700},      {PROCESS_SIGN, "sign", 0710}, // settle passes to the socket
+    {PROCESS_FIX, "fix", 0700},      {PROCESS_SURVEIL, "surveil", 0700},
+    {PROCESS_SIGN, "sign", 0710}, // settle passes to the socket
 };
 
 unsigned state_folder_user_id(const struct config *config, enum process_id process)
@@ -97,7 +98,8 @@ static int give_secret(const struct config *config, const char *path, enum proce
 static int give_secrets(const struct config *config)
 {
     static const enum process_id readers[] = {PROCESS_FIX,    PROCESS_WEB,    PROCESS_ADMIN,
-                                              PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS};
+                                              PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS,
+                                              PROCESS_SURVEIL};
     int result = 0;
     // The venue's users may pass through the folder, and open in it what is theirs by name.
     if (chown(config->postgres_secrets_folder, (uid_t)-1, state_folder_group_id(config)) == 0)

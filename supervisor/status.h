@@ -38,7 +38,7 @@ void status_take(struct status *status, const struct child children[PROCESS_COUN
 // Returns 0 or -errno.
 CHECKED int status_write(const struct status *status, int state_folder_fd, const char *config_path);
 
-// "core running  open  epoch 3  seq 120  durable 120  8 of 9 run  web:waiting tape:-2": then come those that
+// "core running  open  epoch 3  seq 120  durable 120  8 of 10 run  web:waiting tape:-2": then come those that
 // do not run, with their state, and readers that are behind, with their lag.
 void status_line(const struct status *status, char *text, size_t bytes);
 

@@ -23,7 +23,7 @@
 // before the worker that needs it. Nobody waits for anybody: each copes with the others being absent.
 static const enum process_id START_ORDER[] = {
     PROCESS_CORE,   PROCESS_TAPE,   PROCESS_SIGN,   PROCESS_FIX, PROCESS_WEB,
-    PROCESS_ADMIN,  PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS,
+    PROCESS_ADMIN,  PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS, PROCESS_SURVEIL,
 };
 _Static_assert(sizeof START_ORDER / sizeof START_ORDER[0] == PROCESS_COUNT, "every process once");
 

@@ -1,7 +1,7 @@
 // The parts of lonja-admin and what they share.
 //
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
-//                          │  people.c market.c matching.c ledger.c login.c read.c
+//                          │  people.c market.c matching.c ledger.c login.c read.c alerts.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -55,6 +55,8 @@ struct ask {
     char path[HTTP_PATH_BYTES_MAX];
     char bearer[HTTP_BEARER_BYTES_MAX];
     char account_argument[24], limit_argument[24];
+    char detector_argument[24], member_argument[24], instrument_argument[24], since_argument[40],
+        status_argument[8];
     uint64_t id;  // number in the path, 0 = none
     json_t *body; // an object; NULL for GET
     // who asks:
@@ -115,6 +117,7 @@ handler asset_handle, instrument_handle, nav_handle, reference_handle, breaker_h
 handler rules_handle, tick_table_handle, schedule_handle, mass_cancel_handle, instrument_read;
 handler ledger_handle, deposit_handle, withdrawal_handle, credit_handle, debit_handle, retry_handle;
 handler health_handle, venue_read, balances_read, rows_read;
+handler alerts_read, alert_close_handle;
 
 // Login and tokens (login.c). NULL: unknown or expired.
 struct admin_token *token_find(struct admin *admin, const char *text);

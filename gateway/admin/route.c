@@ -46,6 +46,8 @@ static const struct route routes[] = {
     {HTTP_POST, ADMIN "/debits", ROLE_ADMINISTRATOR, debit_handle, NULL},
     {HTTP_POST, ADMIN "/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
     {HTTP_POST, "/admin/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
+    {HTTP_GET, ADMIN "/alerts", ROLE_AUDITOR, alerts_read, NULL},
+    {HTTP_POST, ADMIN "/alerts/#/close", ROLE_OPERATOR, alert_close_handle, NULL},
     {HTTP_GET, ADMIN "/members", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY member_id), '[]') FROM people.member t"},
     {HTTP_GET, ADMIN "/accounts", ROLE_AUDITOR, rows_read,
@@ -324,6 +326,14 @@ static bool take_body(struct ask *ask, const struct http_request *request)
     return false;
 }
 
+// The value of ?name=; one that is too long is "?", which nothing takes.
+static void argument(const struct http_request *request, const char *name, char *out, size_t size)
+{
+    char value[HTTP_QUERY_BYTES_MAX];
+    if (http_argument(request, name, value, sizeof value))
+        snprintf(out, size, "%s", strlen(value) < size ? value : "?");
+}
+
 static void on_request(void *context, uint64_t id, const struct http_request *request)
 {
     struct admin *admin = context;
@@ -335,6 +345,17 @@ static void on_request(void *context, uint64_t id, const struct http_request *re
     snprintf(ask->bearer, sizeof ask->bearer, "%s", request->bearer);
     (void)http_argument(request, "account", ask->account_argument, sizeof ask->account_argument);
     (void)http_argument(request, "limit", ask->limit_argument, sizeof ask->limit_argument);
+    const struct {
+        const char *name;
+        char *out;
+        size_t size;
+    } filters[] = {{"detector", ask->detector_argument, sizeof ask->detector_argument},
+                   {"member", ask->member_argument, sizeof ask->member_argument},
+                   {"instrument", ask->instrument_argument, sizeof ask->instrument_argument},
+                   {"since", ask->since_argument, sizeof ask->since_argument},
+                   {"status", ask->status_argument, sizeof ask->status_argument}};
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
+        argument(request, filters[i].name, filters[i].out, filters[i].size);
     ask->route = route_find(request->method, request->path, &ask->id);
     bool good = take_body(ask, request);
     if (good && !ask->route) {

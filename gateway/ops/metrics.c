@@ -10,6 +10,10 @@
 const char *const settlement_state_names[SETTLEMENT_STATES] = {"pending", "processing", "settled",
                                                                "failed"};
 
+const char *const alert_detector_names[ALERT_DETECTORS] = {
+    "wash_account", "wash_member",   "wash_circular", "spoofing",
+    "layering",     "marking_close", "ratio_number",  "ratio_volume"};
+
 static void metric(FILE *out, const char *name, const char *type, const char *help)
 {
     fprintf(out, "# HELP lonja_%s %s\n# TYPE lonja_%s %s\n", name, help, name, type);
@@ -173,6 +177,22 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
               metrics->settlement_oldest_s);
 }
 
+static void alert_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    metric(out, "alerts_total", "counter", "alerts of surveillance by detector, ever written");
+    for (int i = 0; i < ALERT_DETECTORS; i++)
+        if (metrics->alerts[i] >= 0)
+            fprintf(out, "lonja_alerts_total{detector=\"%s\"} %" PRId64 "\n",
+                    alert_detector_names[i], metrics->alerts[i]);
+    if (metrics->alerts_open >= 0)
+        gauge(out, "alerts_open", "alerts that nobody has closed", metrics->alerts_open);
+    if (metrics->surveilled_seq >= 0)
+        gauge(out, "surveil_lag_commands", "durable commands that surveillance has not looked at",
+              (int64_t)metrics->asked_seq > metrics->surveilled_seq
+                  ? (int64_t)metrics->asked_seq - metrics->surveilled_seq
+                  : 0);
+}
+
 char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_ring_control *core,
                        const struct redis_counters *redis, bool redis_up, uint64_t now_ns,
                        uint64_t wall_ns, size_t *bytes)
@@ -184,6 +204,7 @@ char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_rin
     trading_metrics(out, metrics);
     matching_metrics(out, metrics, wall_ns);
     follower_metrics(out, metrics, core->durable_seq);
+    alert_metrics(out, metrics);
     gauge(out, "redis_up", "1 = connected", redis_up);
     counter(out, "redis_commands_total", "publications and keys sent to Redis", redis->published);
     counter(out, "redis_dropped_total", "publications dropped because Redis was away or slow",

@@ -11,8 +11,9 @@
 #include "schema/records.h"
 #include "schema/rejects.h"
 
-enum { SETTLEMENT_STATES = 4 };
+enum { SETTLEMENT_STATES = 4, ALERT_DETECTORS = 8 };
 extern const char *const settlement_state_names[SETTLEMENT_STATES];
+extern const char *const alert_detector_names[ALERT_DETECTORS];
 
 struct ops_metrics {
     uint64_t events;
@@ -35,7 +36,10 @@ struct ops_metrics {
     int64_t recorded_seq;                  // the recorder's cursor, last known; -1 = never
     uint64_t asked_seq;                    // what was durable when it was asked for, or in vain
     int64_t settlement[SETTLEMENT_STATES]; // trades by status; -1 = not known
-    int64_t settlement_oldest_s; // age of the oldest pending trade; -1 = not known or none
+    int64_t settlement_oldest_s;     // age of the oldest pending trade; -1 = not known or none
+    int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known
+    int64_t alerts_open;             // -1 = not known
+    int64_t surveilled_seq;          // surveillance's cursor; -1 = not known
 };
 
 // Counts what a durable event says.

@@ -29,7 +29,8 @@ enum {
     TICK_MS = 100,
     HEALTH_MS = 1000,
     POSTGRES_MS = 5000,
-    POSTGRES_TIMEOUT_MS = 4000
+    POSTGRES_TIMEOUT_MS = 4000,
+    ALERTS_AT_ONCE = 100
 };
 
 struct ops {
@@ -44,6 +45,9 @@ struct ops {
     struct last_messages *last;
     struct ops_metrics metrics;
     uint64_t asking_seq;  // what was durable when Postgres was asked
+    int64_t alert;        // the last one that is announced, or was there before us; -1 = not known
+    bool alerts_asked;    // an answer is on its way
+    bool alerts_again;    // something happened meanwhile
     uint64_t present_seq; // what was durable when we started: up to it nothing is announced
     bool present_known;   // not before the core has recovered, if it starts together with us
     bool present;         // history is behind us
@@ -254,6 +258,9 @@ static void forget_postgres(struct ops_metrics *metrics)
     metrics->settlement_oldest_s = -1;
     for (int i = 0; i < SETTLEMENT_STATES; i++)
         metrics->settlement[i] = -1;
+    for (int i = 0; i < ALERT_DETECTORS; i++)
+        metrics->alerts[i] = -1;
+    metrics->alerts_open = metrics->surveilled_seq = -1;
 }
 
 static void on_figures(void *context, const struct pg_error *error, const struct pg_rows *rows)
@@ -274,6 +281,99 @@ static void on_figures(void *context, const struct pg_error *error, const struct
         pg_is_null(rows, 0, 1 + SETTLEMENT_STATES) ? -1 : pg_number(rows, 0, 1 + SETTLEMENT_STATES);
 }
 
+// ---- alerts of surveillance: announced once each, those of a time without Postgres when it is
+// back
+// ---------------------------------------------------------------------------------------------------
+
+static void ask_alerts(struct ops *ops);
+
+static void announce_alert(struct ops *ops, const char *text)
+{
+    json_t *json = json_loads(text, 0, NULL);
+    char key[64];
+    ASSERT(json_is_object(json));
+    snprintf(key, sizeof key, "alerts:%s", json_string_value(json_object_get(json, "detector")));
+    char *compact = json_dumps(json, JSON_COMPACT);
+    ASSERT(compact != NULL);
+    announce(ops, "alerts", key, 0, compact);
+    free(compact);
+    json_decref(json);
+}
+
+static void on_alerts(void *context, const struct pg_error *error, const struct pg_rows *rows)
+{
+    struct ops *ops = context;
+    bool again = ops->alerts_again;
+    ops->alerts_asked = ops->alerts_again = false;
+    if (error->class != PG_OK)
+        return; // the next look at Postgres asks again
+    size_t count = pg_rows_count(rows);
+    bool known = ops->alert >= 0;
+    for (size_t i = 0; i < count; i++) {
+        ops->alert = pg_number(rows, i, 0);
+        if (known)
+            announce_alert(ops, pg_value(rows, i, 1));
+    }
+    if (again || (known && count == ALERTS_AT_ONCE))
+        ask_alerts(ops);
+}
+
+static void ask_alerts(struct ops *ops)
+{
+    static const char newest[] = "SELECT coalesce(max(alert_id), 0) FROM surveil.alert";
+    static const char next[] =
+        "SELECT id, json_build_object('v', 1, 'event', 'alert', 'seq', sequence, 'index', "
+        "event_index, 'time', at, 'id', id, 'detector', detector, 'symbol', symbol, 'side', side, "
+        "'member', member, 'account', account, 'counter_member', counter_member, "
+        "'counter_account', counter_account, 'price', price, 'quantity', quantity, 'value', "
+        "value, 'threshold', threshold, 'since', since, 'evidence', evidence, 'evidence_total', "
+        "evidence_total) FROM surveil.alerts WHERE id > $1 ORDER BY id LIMIT $2";
+    ops->alerts_again = ops->alerts_asked;
+    if (ops->alerts_asked)
+        return;
+    bool known = ops->alert >= 0;
+    ops->alerts_asked = pg_async_query(
+        ops->pg, known ? next : newest,
+        (const struct pg_param[]){pg_i64(ops->alert), pg_i64(ALERTS_AT_ONCE)}, known ? 2 : 0,
+        clock_monotone_ns(&clock_system), POSTGRES_TIMEOUT_MS, on_alerts, ops);
+    pg_watch_kick(ops->pg_watch);
+}
+
+static void on_alert(void *context, const char *channel, const char *payload)
+{
+    (void)channel, (void)payload;
+    ask_alerts(context);
+}
+
+static void on_alert_figures(void *context, const struct pg_error *error,
+                             const struct pg_rows *rows)
+{
+    struct ops *ops = context;
+    for (int i = 0; i < ALERT_DETECTORS; i++)
+        ops->metrics.alerts[i] = error->class == PG_OK ? pg_number(rows, 0, i) : -1;
+    ops->metrics.alerts_open = error->class == PG_OK ? pg_number(rows, 0, ALERT_DETECTORS) : -1;
+    ops->metrics.surveilled_seq =
+        error->class == PG_OK ? pg_number(rows, 0, ALERT_DETECTORS + 1) : -1;
+}
+
+static void ask_alert_figures(struct ops *ops)
+{
+    static const char sql[] =
+        "SELECT count(*) FILTER (WHERE detector = 'wash_account'),"
+        " count(*) FILTER (WHERE detector = 'wash_member'),"
+        " count(*) FILTER (WHERE detector = 'wash_circular'),"
+        " count(*) FILTER (WHERE detector = 'spoofing'),"
+        " count(*) FILTER (WHERE detector = 'layering'),"
+        " count(*) FILTER (WHERE detector = 'marking_close'),"
+        " count(*) FILTER (WHERE detector = 'ratio_number'),"
+        " count(*) FILTER (WHERE detector = 'ratio_volume'),"
+        " count(*) FILTER (WHERE status = 'open'), (SELECT sequence FROM surveil.cursor)"
+        " FROM surveil.alert";
+    if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
+                        POSTGRES_TIMEOUT_MS, on_alert_figures, ops))
+        forget_postgres(&ops->metrics);
+}
+
 static void ask_figures(void *context)
 {
     struct ops *ops = context;
@@ -289,6 +389,8 @@ static void ask_figures(void *context)
     if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
                         POSTGRES_TIMEOUT_MS, on_figures, ops))
         forget_postgres(&ops->metrics);
+    ask_alert_figures(ops);
+    ask_alerts(ops);
     pg_watch_kick(ops->pg_watch);
 }
 
@@ -362,6 +464,7 @@ static bool open_servers(struct ops *ops)
     ops->pg = pg_async_open(&settings, 16);
     ASSERT(ops->redis != NULL && ops->pg != NULL);
     pg_async_listen(ops->pg, "settlement", on_settlement, ops);
+    pg_async_listen(ops->pg, "alerts", on_alert, ops);
     ops->pg_watch = pg_watch_open(ops->loop, ops->pg);
     struct http_options http = {.address = config->ops_metrics_address,
                                 .port = (int)config->ops_metrics_port,
@@ -399,7 +502,8 @@ static void close_everything(struct ops *ops)
 
 int ops_run(const struct boot *boot)
 {
-    struct ops ops = {.boot = boot, .loop = loop_create(), .last = last_messages_create()};
+    struct ops ops = {
+        .boot = boot, .loop = loop_create(), .last = last_messages_create(), .alert = -1};
     ASSERT(ops.loop != NULL);
     forget_postgres(&ops.metrics);
     ops.metrics.recorded_seq = -1;

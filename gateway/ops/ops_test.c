@@ -133,8 +133,12 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     static struct event_ring_control core;
     core.durable_seq = 50;
     core.core_heartbeat_ns = 1000000000u;
-    struct ops_metrics metrics = {
-        .recorded_seq = -1, .settlement = {-1, -1, -1, -1}, .settlement_oldest_s = -1};
+    struct ops_metrics metrics = {.recorded_seq = -1,
+                                  .settlement = {-1, -1, -1, -1},
+                                  .settlement_oldest_s = -1,
+                                  .alerts = {-1, -1, -1, 2, -1, -1, -1, -1},
+                                  .alerts_open = -1,
+                                  .surveilled_seq = -1};
     metrics.rejects[REJECT_OFF_TICK] = 3;
     struct redis_counters redis = {.dropped = 9};
     size_t bytes = 0;
@@ -147,12 +151,19 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_postgres_up 0\n"));
     assert_null(strstr(text, "record_lag"));
     assert_null(strstr(text, "settlement_trades{"));
+    assert_non_null(strstr(text, "\nlonja_alerts_total{detector=\"spoofing\"} 2\n"));
+    assert_null(strstr(text, "alerts_open"));
+    assert_null(strstr(text, "surveil_lag"));
     free(text);
     metrics.postgres_up = true;
     metrics.recorded_seq = 40;
+    metrics.surveilled_seq = 45;
+    metrics.alerts_open = 1;
     metrics.asked_seq = 50; // what became durable since is no lag of the recorder
     text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
     assert_non_null(strstr(text, "\nlonja_record_lag_commands 10\n"));
+    assert_non_null(strstr(text, "\nlonja_surveil_lag_commands 5\n"));
+    assert_non_null(strstr(text, "\nlonja_alerts_open 1\n"));
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 0.000\n"));
     free(text);
 }

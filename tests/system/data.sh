@@ -47,6 +47,7 @@ check schema_deploys_reverts_and_deploys_again schema_goes_back_and_forth
 export LONJA_TEST_PG_HOST=$PG_HOST LONJA_TEST_PG_PORT=$PG_PORT LONJA_TEST_PG_DATABASE=lonja_test LONJA_TEST_PG_SECRETS=$SECRETS
 check postgres_shim_against_a_server "$tests/pg_test"
 check recorder_killed_cut_doubled_and_rebuilt "$tests/record_test"
+check surveillance_killed_cut_doubled_and_looked_at_again "$tests/surveil_test"
 
 # ---- F3: the query as printed in the requirements, as the role that runs it -------------------------------
 

@@ -1,0 +1,4 @@
+BEGIN;
+SET LOCAL client_min_messages = warning;
+DROP SCHEMA surveil CASCADE;
+COMMIT;
