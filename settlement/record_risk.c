@@ -167,12 +167,13 @@ static enum pg_class write_proposal(struct pg *pg, const struct event *event)
             "$6") ", $5,"
                   " coalesce($4::integer, $3)))"
                   " INSERT INTO record.proposal (proposal_id, proposed, proposer, approver, state, "
-                  "created_at, expires_at, sequence) VALUES ($1, $2, $3, $4, $5, " EVENT_TIME(
-                      "$6") ", " EVENT_TIME("$9") ", $7) ON CONFLICT (proposal_id) DO UPDATE SET "
-                                                  "(approver, state, "
-                                                  "decided_at, sequence) = (EXCLUDED.approver, "
-                                                  "EXCLUDED.state, EXCLUDED.created_at,"
-                                                  " EXCLUDED.sequence)",
+                  "created_at, decided_at, expires_at, sequence) VALUES ($1, $2, $3, $4, "
+                  "$5, " EVENT_TIME("$6") ", CASE WHEN $5 <> 'open' THEN " EVENT_TIME(
+                      "$6") " END, " EVENT_TIME("$9") ", $7) ON CONFLICT (proposal_id) DO UPDATE "
+                                                      "SET (approver, state, "
+                                                      "decided_at, sequence) = (EXCLUDED.approver, "
+                                                      "EXCLUDED.state, EXCLUDED.decided_at,"
+                                                      " EXCLUDED.sequence)",
         PG_PARAMS(pg_i64((int64_t)p->proposal), pg_text(command_name(p->proposed)),
                   pg_i64(p->proposer), open ? pg_null() : pg_i64(p->approver),
                   pg_text(proposal_state_text(p->state)), pg_i64((int64_t)event->header.time_ns),

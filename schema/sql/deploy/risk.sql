@@ -161,25 +161,25 @@ $$;
 
 -- ---- settlement of a corrected trade
 
--- What remains of it; NULL = it is as it was traded. A busted one (0) is never settled again.
+-- What remains of it; NULL = it is as it was traded. A busted one (0) is never settled again. No checks and no foreign
+-- key: the engine does not know trades, and a row that Postgres refused would stop the record of the whole venue.
 ALTER TABLE settle.trade
     ADD COLUMN corrected_seq        bigint,
-    ADD COLUMN corrected_quantity   bigint CHECK (corrected_quantity >= 0),
-    ADD COLUMN corrected_notional   bigint CHECK (corrected_notional >= 0),
-    ADD COLUMN corrected_buyer_fee  bigint CHECK (corrected_buyer_fee >= 0),
-    ADD COLUMN corrected_seller_fee bigint CHECK (corrected_seller_fee >= 0),
-    ADD CHECK ((corrected_seq IS NULL) = (corrected_quantity IS NULL));
+    ADD COLUMN corrected_quantity   bigint,
+    ADD COLUMN corrected_notional   bigint,
+    ADD COLUMN corrected_buyer_fee  bigint,
+    ADD COLUMN corrected_seller_fee bigint;
 
 -- The recorder inserts, in the transaction of the record's own row; the trigger does the rest. Primary data: a record
 -- that is being rebuilt must not make a busted trade whole for a while.
 CREATE TABLE settle.correction (
-    trade_id     bigint NOT NULL REFERENCES settle.trade,
+    trade_id     bigint NOT NULL,
     sequence     bigint NOT NULL,
     quantity     bigint NOT NULL, -- changes, as the three that follow
     notional     bigint NOT NULL,
     buyer_fee    bigint NOT NULL,
     seller_fee   bigint NOT NULL,
-    new_quantity bigint NOT NULL CHECK (new_quantity >= 0),
+    new_quantity bigint NOT NULL,
     PRIMARY KEY (trade_id, sequence)
 );
 CREATE FUNCTION settle.corrected() RETURNS trigger
