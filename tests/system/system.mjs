@@ -6,6 +6,7 @@ import { hostile } from './hostile.mjs'
 import { operators } from './operators.mjs'
 import { orders } from './orders.mjs'
 import { resend } from './resend.mjs'
+import { risk } from './risk.mjs'
 import { trade } from './trade.mjs'
 import { webTerms } from './web_terms.mjs'
 
@@ -21,6 +22,7 @@ Suite.main(async suite => {
     await fixTerms(suite, venue)
     await webTerms(suite, venue)
     await operators(suite, venue)
+    await risk(suite, venue)
     await resend(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
