@@ -411,7 +411,8 @@ static void empty_the_database(void)
 {
     must(pg_execute(
         owner, "SELECT record.forget(); TRUNCATE settle.trade, settle.trade_settlement_history,"
-               " settle.retry_request, settle.attempt, settle.result, chain.request_leg CASCADE"));
+               " settle.retry_request, settle.attempt, settle.result, settle.correction,"
+               " chain.request_leg CASCADE"));
 }
 
 // One text for all rows of the record.
