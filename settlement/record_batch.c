@@ -62,6 +62,8 @@ void record_batch_fini(struct record_batch *batch)
     pg_copy_fini(&batch->rejects);
     pg_copy_fini(&batch->venue_events);
     pg_copy_fini(&batch->auctions);
+    pg_copy_fini(&batch->deficits);
+    pg_copy_fini(&batch->corrections);
     map_fini(&batch->order_index);
     map_fini(&batch->balance_index);
     free(batch->orders);
@@ -77,6 +79,8 @@ void record_batch_clear(struct record_batch *batch)
     pg_copy_clear(&batch->rejects);
     pg_copy_clear(&batch->venue_events);
     pg_copy_clear(&batch->auctions);
+    pg_copy_clear(&batch->deficits);
+    pg_copy_clear(&batch->corrections);
     map_clear(&batch->order_index);
     map_clear(&batch->balance_index);
     batch->order_count = batch->balance_count = batch->reference_count = batch->rows = 0;
@@ -352,11 +356,15 @@ static void add_trade(struct record_batch *batch, const struct event *event)
 
 static const char *cause_of(const struct event *event)
 {
-    static const char *const kinds[] = {"", "deposit", "withdrawal", "credit", "debit"};
+    static const char *const kinds[] = {
+        [POSTING_DEPOSIT] = "deposit",     [POSTING_WITHDRAWAL] = "withdrawal",
+        [POSTING_CREDIT] = "credit",       [POSTING_DEBIT] = "debit",
+        [POSTING_TRANSFER] = "transfer",   [POSTING_CHAIN_IN] = "chain_in",
+        [POSTING_CHAIN_OUT] = "chain_out", [POSTING_COVER] = "cover"};
     if (event->header.type != EVT_ledger_posted)
         return event_name(event->header.type);
     uint8_t kind = event->body.ledger_posted.kind;
-    ASSERT(kind >= POSTING_DEPOSIT && kind <= POSTING_DEBIT);
+    ASSERT(kind < sizeof kinds / sizeof kinds[0] && kinds[kind] != NULL);
     return kinds[kind];
 }
 
@@ -364,7 +372,7 @@ static void entry_row(struct record_batch *batch, const struct event *event, int
                       const struct posting *posting)
 {
     struct pg_copy *copy = &batch->entries;
-    pg_copy_row(copy, 11);
+    pg_copy_row(copy, 12);
     pg_copy_i64(copy, (int64_t)event->header.sequence);
     pg_copy_i32(copy, (int32_t)event->header.index);
     pg_copy_i16(copy, (int16_t)line);
@@ -376,6 +384,7 @@ static void entry_row(struct record_batch *batch, const struct event *event, int
     pg_copy_i64(copy, posting->held);
     pg_copy_i64(copy, posting->unsettled);
     pg_copy_i64(copy, posting->blocked);
+    pg_copy_i64(copy, posting->deficit);
     batch->rows++;
 }
 
@@ -396,6 +405,7 @@ static void fold(struct record_batch *batch, const struct posting *posting, uint
     balance->change.held += posting->held;
     balance->change.unsettled += posting->unsettled;
     balance->change.blocked += posting->blocked;
+    balance->change.deficit += posting->deficit;
     balance->sequence = sequence;
 }
 
@@ -417,6 +427,8 @@ static uint32_t instrument_of(const struct event *event)
         return event->body.order_reduced.instrument;
     case EVT_settlement_booked:
         return event->body.settlement_booked.instrument;
+    case EVT_trade_corrected:
+        return event->body.trade_corrected.instrument;
     default:
         return 0;
     }
@@ -514,6 +526,48 @@ static void add_auction(struct record_batch *batch, const struct event *event)
     batch->rows++;
 }
 
+static void add_deficit(struct record_batch *batch, const struct event *event)
+{
+    const struct deficit_changed_evt *body = &event->body.deficit_changed;
+    struct pg_copy *copy = &batch->deficits;
+    pg_copy_row(copy, 10);
+    pg_copy_i64(copy, (int64_t)event->header.sequence);
+    pg_copy_i32(copy, (int32_t)event->header.index);
+    pg_copy_time(copy, event->header.time_ns);
+    pg_copy_i32(copy, (int32_t)body->account);
+    pg_copy_i32(copy, (int32_t)body->asset);
+    pg_copy_i64(copy, body->amount);
+    pg_copy_i32(copy, (int32_t)body->counter_account);
+    pg_copy_bool(copy, body->entered != 0);
+    pg_copy_i64(copy, body->deficit);
+    pg_copy_i64(copy, body->available);
+    batch->rows++;
+}
+
+static void add_correction(struct record_batch *batch, const struct event *event)
+{
+    const struct trade_corrected_evt *body = &event->body.trade_corrected;
+    struct pg_copy *copy = &batch->corrections;
+    ASSERT(body->new_quantity >= 0 && body->token_short >= 0 && body->cash_short >= 0);
+    pg_copy_row(copy, 15);
+    pg_copy_i64(copy, (int64_t)event->header.sequence);
+    pg_copy_i32(copy, (int32_t)event->header.index);
+    pg_copy_time(copy, event->header.time_ns);
+    pg_copy_i64(copy, (int64_t)body->trade_id);
+    pg_copy_i32(copy, (int32_t)body->instrument);
+    pg_copy_i32(copy, (int32_t)body->buyer_account);
+    pg_copy_i32(copy, (int32_t)body->seller_account);
+    pg_copy_i32(copy, (int32_t)body->operator_id);
+    pg_copy_i64(copy, body->quantity);
+    pg_copy_i64(copy, body->notional);
+    pg_copy_i64(copy, body->buyer_fee);
+    pg_copy_i64(copy, body->seller_fee);
+    pg_copy_i64(copy, body->token_short);
+    pg_copy_i64(copy, body->cash_short);
+    pg_copy_i64(copy, body->new_quantity);
+    batch->rows += 3; // with its settlement's and that one's history
+}
+
 static void add_body(struct record_batch *batch, const struct event *event)
 {
     switch (event->header.type) {
@@ -550,7 +604,22 @@ static void add_body(struct record_batch *batch, const struct event *event)
     case EVT_instrument_rules_changed:
     case EVT_tick_band:
     case EVT_schedule_entry:
+    case EVT_session_changed:
+    case EVT_session_account:
+    case EVT_limits_changed:
+    case EVT_instrument_controls_changed:
+    case EVT_jurisdiction_listed:
+    case EVT_fees_changed:
+    case EVT_kill_changed:
+    case EVT_venue_rules_changed:
+    case EVT_proposal_changed:
         add_reference(batch, event);
+        break;
+    case EVT_deficit_changed:
+        add_deficit(batch, event);
+        break;
+    case EVT_trade_corrected:
+        add_correction(batch, event);
         break;
     case EVT_order_refreshed:   // nothing of the order changes but what shows
     case EVT_order_status:      // an answer

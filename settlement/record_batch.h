@@ -79,6 +79,7 @@ struct record_batch {
     uint64_t digest;      // running, of the command that is being read
 
     struct pg_copy order_events, trades, entries, rejects, venue_events, auctions;
+    struct pg_copy deficits, corrections;
     struct record_order *orders;
     size_t order_count, order_capacity;
     struct map order_index; // order id -> index + 1

@@ -3,6 +3,7 @@
 // failure rolls all of it back. Strings are constants, so that each is prepared once per
 // connection.
 #include "settlement/record_store.h"
+#include "settlement/record_risk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,7 +405,7 @@ static enum pg_class write_order_changes(struct record_store *store,
 
 static enum pg_class write_balances(struct record_store *store, const struct record_batch *batch)
 {
-    enum { COLUMNS = 7 };
+    enum { COLUMNS = 8 };
     struct pg_param params[COLUMNS];
     if (batch->balance_count == 0)
         return PG_OK;
@@ -417,19 +418,22 @@ static enum pg_class write_balances(struct record_store *store, const struct rec
         column_number(&store->columns[3], change->held);
         column_number(&store->columns[4], change->unsettled);
         column_number(&store->columns[5], change->blocked);
-        column_number(&store->columns[6], (int64_t)batch->balances[i].sequence);
+        column_number(&store->columns[6], change->deficit);
+        column_number(&store->columns[7], (int64_t)batch->balances[i].sequence);
     }
     columns_close(store, params, COLUMNS);
-    return pg_query(store->pg, NULL,
-                    "INSERT INTO record.balance AS b (account_id, asset_id, available, held, "
-                    "unsettled, blocked, sequence)"
-                    " SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[], "
-                    "$4::bigint[], $5::bigint[], $6::bigint[],"
-                    " $7::bigint[]) ON CONFLICT (account_id, asset_id) DO UPDATE SET available = "
-                    "b.available + EXCLUDED.available,"
-                    " held = b.held + EXCLUDED.held, unsettled = b.unsettled + EXCLUDED.unsettled,"
-                    " blocked = b.blocked + EXCLUDED.blocked, sequence = EXCLUDED.sequence",
-                    params, COLUMNS);
+    return pg_query(
+        store->pg, NULL,
+        "INSERT INTO record.balance AS b (account_id, asset_id, available, held, "
+        "unsettled, blocked, deficit, sequence)"
+        " SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[], "
+        "$4::bigint[], $5::bigint[], $6::bigint[],"
+        " $7::bigint[], $8::bigint[]) ON CONFLICT (account_id, asset_id) DO UPDATE SET available = "
+        "b.available + EXCLUDED.available,"
+        " held = b.held + EXCLUDED.held, unsettled = b.unsettled + EXCLUDED.unsettled,"
+        " blocked = b.blocked + EXCLUDED.blocked, deficit = b.deficit + EXCLUDED.deficit,"
+        " sequence = EXCLUDED.sequence",
+        params, COLUMNS);
 }
 
 // The initial row of each trade's settlement; it may be there already when the record is being
@@ -446,6 +450,21 @@ static enum pg_class write_settlements(struct record_store *store, const struct 
         "DO NOTHING",
         PG_PARAMS(pg_i64((int64_t)trade_id_of(batch->first_sequence, 0)),
                   pg_i64((int64_t)trade_id_of(batch->last_sequence + 1, 0))));
+}
+
+// What is left of a corrected trade to settle: a trigger there works it out.
+static enum pg_class write_corrections(struct record_store *store, const struct record_batch *batch)
+{
+    if (batch->corrections.rows == 0)
+        return PG_OK;
+    return pg_query(
+        store->pg, NULL,
+        "INSERT INTO settle.correction (trade_id, sequence, quantity, notional, "
+        "buyer_fee, seller_fee, new_quantity) SELECT trade_id, sequence, quantity, "
+        "notional, buyer_fee, seller_fee, new_quantity FROM record.trade_correction"
+        " WHERE sequence BETWEEN $1 AND $2 ORDER BY sequence, event_index"
+        " ON CONFLICT DO NOTHING",
+        PG_PARAMS(pg_i64((int64_t)batch->first_sequence), pg_i64((int64_t)batch->last_sequence)));
 }
 
 // ---- reference data
@@ -514,22 +533,24 @@ static enum pg_class write_instrument_state(struct record_store *store, const st
         store->pg, NULL,
         "INSERT INTO record.instrument_state AS s (instrument_id, phase, breaker_tripped, "
         "last_price, reference_price, nav, nav_time_ns, phase_end_ns, schedule_next_ns, opened_ns, "
-        "closed_ns, sequence) VALUES ($1, $2::smallint, $3, $4, $5, $6, $7, $8, $9,"
-        " CASE WHEN $2::smallint <> 1 THEN $10::bigint ELSE 0 END, CASE WHEN $2 = 1 THEN $10 ELSE "
-        "0 END, $11)"
+        "closed_ns, sequence, limit_state_end_ns) VALUES ($1, $2::smallint, $3, $4, $5, $6, $7, "
+        "$8, "
+        "$9, CASE WHEN $2::smallint <> 1 THEN $10::bigint ELSE 0 END, CASE WHEN $2 = 1 THEN $10 "
+        "ELSE 0 END, $11, $12)"
         " ON CONFLICT (instrument_id) DO UPDATE SET (phase, breaker_tripped, last_price, "
         "reference_price, nav, nav_time_ns, phase_end_ns, schedule_next_ns, opened_ns, closed_ns, "
-        "sequence) = (EXCLUDED.phase, EXCLUDED.breaker_tripped, EXCLUDED.last_price,"
+        "sequence, limit_state_end_ns) = (EXCLUDED.phase, EXCLUDED.breaker_tripped, "
+        "EXCLUDED.last_price,"
         " EXCLUDED.reference_price, EXCLUDED.nav, EXCLUDED.nav_time_ns, EXCLUDED.phase_end_ns,"
         " EXCLUDED.schedule_next_ns,"
         " CASE WHEN s.phase = 1 AND EXCLUDED.phase <> 1 THEN $10 ELSE s.opened_ns END,"
         " CASE WHEN s.phase <> 1 AND EXCLUDED.phase = 1 THEN $10 ELSE s.closed_ns END,"
-        " EXCLUDED.sequence)",
+        " EXCLUDED.sequence, EXCLUDED.limit_state_end_ns)",
         PG_PARAMS(pg_i64(s->instrument), pg_i64(s->phase), pg_bool(s->breaker_tripped != 0),
                   pg_i64(s->last_price), pg_i64(s->reference_price), pg_i64(s->nav),
                   pg_i64((int64_t)s->nav_time_ns), pg_i64((int64_t)s->phase_end_ns),
                   pg_i64((int64_t)s->schedule_next_ns), pg_i64((int64_t)event->header.time_ns),
-                  pg_i64((int64_t)event->header.sequence)));
+                  pg_i64((int64_t)event->header.sequence), pg_i64((int64_t)s->limit_state_end_ns)));
 }
 
 static enum pg_class write_rules(struct record_store *store, const struct event *event)
@@ -602,7 +623,7 @@ static enum pg_class write_reference(struct record_store *store, const struct ev
     case EVT_schedule_entry:
         return write_schedule_entry(store, event);
     default:
-        ASSERT(false);
+        return record_risk_write(store->pg, event);
     }
 }
 
@@ -634,7 +655,13 @@ static enum pg_class write_copies(struct record_store *store, struct record_batc
                            "phase, price, quantity, surplus, surplus_side)"},
         {&batch->entries, "record.ledger_entry (sequence, event_index, line, created_at, cause, "
                           "account_id, asset_id, available,"
-                          " held, unsettled, blocked)"},
+                          " held, unsettled, blocked, deficit)"},
+        {&batch->deficits, "record.deficit_change (sequence, event_index, created_at, account_id, "
+                           "asset_id, amount, counter_account, entered, deficit, available)"},
+        {&batch->corrections,
+         "record.trade_correction (sequence, event_index, created_at, trade_id, instrument_id, "
+         "buyer_account, seller_account, operator_id, quantity, notional, buyer_fee, seller_fee, "
+         "token_short, cash_short, new_quantity)"},
         {&batch->rejects, "record.reject (sequence, event_index, created_at, session_id, gateway, "
                           "command, code, name, account_id,"
                           " instrument_id, order_id, limit_value, value, argument, client_id)"},
@@ -660,6 +687,8 @@ static enum pg_class write_rows(struct record_store *store, struct record_batch 
         class = write_copies(store, batch);
     if (class == PG_OK)
         class = write_settlements(store, batch);
+    if (class == PG_OK)
+        class = write_corrections(store, batch);
     return class;
 }
 

@@ -39,6 +39,7 @@ struct venue {
     uint64_t sequence;
     uint64_t gateway_seq[GATEWAY_COUNT];
     uint64_t random;
+    struct event last_trade;
 };
 
 static uint64_t random_below(struct venue *venue, uint64_t limit)
@@ -71,6 +72,9 @@ static void stamp_and_apply(struct venue *venue, struct command *command)
     struct event_sink sink = {.events = venue->events, .mask = EVENTS_MAX - 1};
     engine_apply(venue->engine, command, &sink);
     assert_true(sink.count > 0 && venue->events[sink.count - 1].header.last);
+    for (size_t i = 0; i < sink.count; i++)
+        if (venue->events[i].header.type == EVT_trade)
+            venue->last_trade = venue->events[i];
     size_t bytes = sink.count * sizeof(struct event);
     assert_int_equal(write(venue->tape_fd, venue->events, bytes), bytes);
     atomic_store(&venue->control->durable_seq, venue->sequence);
@@ -407,7 +411,8 @@ static void empty_the_database(void)
 {
     must(pg_execute(
         owner, "SELECT record.forget(); TRUNCATE settle.trade, settle.trade_settlement_history,"
-               " settle.retry_request, settle.attempt, settle.result, chain.request_leg CASCADE"));
+               " settle.retry_request, settle.attempt, settle.result, settle.correction,"
+               " chain.request_leg CASCADE"));
 }
 
 // One text for all rows of the record.
@@ -442,6 +447,24 @@ static void fingerprint(char out[64])
         "record.schedule_entry t UNION ALL "
         "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM record.auction t "
         "UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY session_id)) FROM record.session t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY session_id, account_id)) FROM "
+        "record.session_account t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY scope, id)) FROM record.limits t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|')) FROM record.instrument_controls t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|')) FROM record.jurisdictions t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY account_id, instrument_id)) FROM record.fees "
+        "t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY scope, id)) FROM record.kill t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|')) FROM record.venue_rules t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY proposal_id)) FROM record.proposal t UNION "
+        "ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM "
+        "record.proposal_event t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM "
+        "record.deficit_change t UNION ALL "
+        "SELECT md5(string_agg(t::text, '|' ORDER BY sequence, event_index)) FROM "
+        "record.trade_correction t UNION ALL "
         "SELECT md5(string_agg(trade_id || settlement_status || created_at, '|' ORDER BY "
         "trade_id)) FROM settle.trade UNION ALL "
         "SELECT md5(string_agg(trade_id || to_status, '|' ORDER BY trade_id)) FROM "
@@ -780,6 +803,219 @@ static void a_record_forgotten_under_a_running_recorder_is_written_again(void **
     assert_string_equal(mine, expected);
 }
 
+// ---- risk: events as the rulebook has them, told without the engine
+// ------------------------------------------------------------
+
+static void tell(struct venue *of, const struct event *events, uint32_t count)
+{
+    of->sequence++;
+    for (uint32_t i = 0; i < count; i++) {
+        struct event event = events[i];
+        event.header.sequence = of->sequence;
+        event.header.time_ns = 1790000000000000000ULL + of->sequence * 1237;
+        event.header.index = i;
+        event.header.last = i + 1 == count;
+        event.header.gateway = GATEWAY_ADMIN;
+        event.header.version = SCHEMA_VERSION;
+        assert_int_equal(write(of->tape_fd, &event, sizeof event), sizeof event);
+    }
+    atomic_store(&of->control->durable_seq, of->sequence);
+}
+
+#define EVENT(name, ...)                                                                           \
+    {                                                                                              \
+        .header.type = EVT_##name, .body.name = { __VA_ARGS__ }                                    \
+    }
+#define TELL(of, ...)                                                                              \
+    tell((of), (const struct event[]){__VA_ARGS__},                                                \
+         sizeof((const struct event[]){__VA_ARGS__}) / sizeof(struct event))
+
+static void tell_of_rules(struct venue *of)
+{
+    TELL(of, EVENT(session_changed, .session = 7, .member = 1, .gateway = GATEWAY_WEB),
+         EVENT(session_account, .session = 7, .account = 20, .rights = RIGHTS_ALL),
+         EVENT(session_account, .session = 7, .account = 21, .rights = RIGHT_SEE));
+    TELL(of, EVENT(session_changed, .session = 7, .member = 1, .gateway = GATEWAY_WEB),
+         EVENT(session_account, .session = 7, .account = 22, .rights = RIGHT_TRADE | RIGHT_CANCEL));
+    TELL(of, EVENT(limits_changed, .scope = LIMIT_ACCOUNT, .id = 20, .order_value_max = 5));
+    TELL(of, EVENT(limits_changed, .scope = LIMIT_ACCOUNT, .id = 20, .order_value_max = 7,
+                   .daily_value_max = INT64_MAX, .duplicate_ms = UINT32_MAX));
+    TELL(of, EVENT(limits_changed, .scope = LIMIT_MEMBER, .id = 20, .flags = LIMIT_STRICT_CONFIRM));
+    TELL(of, EVENT(instrument_controls_changed, .instrument = 1, .dynamic_bps = 300,
+                   .nav_stale_action = NAV_STALE_REFUSE, .investor_types = 6, .position_max = 9,
+                   .supply = 1000, .concentration_bps = 10000));
+    TELL(of, EVENT(jurisdiction_listed, .instrument = 1, .code = 56, .mode = 2, .count = 2),
+         EVENT(jurisdiction_listed, .instrument = 1, .code = 724, .mode = 2, .index = 1,
+               .count = 2));
+    TELL(of, EVENT(jurisdiction_listed, .instrument = 2, .mode = 1));
+    TELL(of, EVENT(fees_changed, .account = 20, .sell_maker_bps = 1, .buy_taker_bps = 10000));
+    TELL(of, EVENT(fees_changed, .instrument = 1, .sell_maker_bps = 2));
+    TELL(of, EVENT(fees_changed, .account = 20, .remove = 1));
+    TELL(of, EVENT(kill_changed, .scope = KILL_ACCOUNT, .id = 20, .killed = 1, .operator_id = 3));
+    TELL(of, EVENT(kill_changed, .scope = KILL_VENUE, .killed = 1, .operator_id = 3));
+    TELL(of, EVENT(kill_changed, .scope = KILL_VENUE, .operator_id = 4));
+    TELL(of, EVENT(venue_rules_changed, .flags = VENUE_TWO_PERSONS, .operator_id = 3));
+    TELL(of, EVENT(instrument_state, .instrument = 1, .phase = PHASE_CONTINUOUS,
+                   .limit_state_end_ns = 1790000000000000000ULL));
+}
+
+// A credit, proposed and approved; one that fails; one that is withdrawn; one that waits.
+static void tell_of_proposals(struct venue *of)
+{
+    uint64_t first = of->sequence + 1, expires_ns = 1790086400000000000ULL;
+    for (int i = 0; i < 4; i++)
+        TELL(of,
+             EVENT(proposal_changed, .proposal = first + (uint64_t)i, .proposer = 3,
+                   .proposed = CMD_ledger_post, .state = PROPOSAL_OPEN, .expires_ns = expires_ns));
+    TELL(of,
+         EVENT(ledger_posted, .account = 20, .asset = 1, .amount = 5, .kind = POSTING_CREDIT,
+               .counter_account = ACCOUNT_SUSPENSE, .ref_source = 4, .ref_number = 900),
+         EVENT(proposal_changed, .proposal = first, .proposer = 3, .approver = 4,
+               .proposed = CMD_ledger_post, .state = PROPOSAL_APPROVED, .expires_ns = expires_ns));
+    TELL(of, EVENT(rejected, .code = REJECT_REFERENCE_OLD, .command = CMD_ledger_post),
+         EVENT(proposal_changed, .proposal = first + 1, .proposer = 3, .approver = 4,
+               .proposed = CMD_ledger_post, .state = PROPOSAL_FAILED, .expires_ns = expires_ns));
+    TELL(of,
+         EVENT(proposal_changed, .proposal = first + 2, .proposer = 3, .approver = 3,
+               .proposed = CMD_ledger_post, .state = PROPOSAL_WITHDRAWN, .expires_ns = expires_ns));
+}
+
+// The newest trade loses a half, then everything.
+static void tell_of_corrections(struct venue *of)
+{
+    const struct trade_evt *trade = &of->last_trade.body.trade;
+    bool taker_buys = trade->taker_side == SIDE_BUY;
+    uint32_t buyer = taker_buys ? trade->taker_account : trade->maker_account;
+    uint32_t seller = taker_buys ? trade->maker_account : trade->taker_account;
+    int64_t seller_fee = taker_buys ? trade->maker_fee : trade->taker_fee;
+    int64_t notional = postings_notional(trade->price, trade->quantity, 2);
+    int64_t half = trade->quantity / 2, left = trade->quantity - half;
+    uint64_t id = trade_id_of(of->last_trade.header.sequence, of->last_trade.header.index);
+    assert_true(half > 0);
+    int64_t half_notional = postings_notional(trade->price, half, 2);
+    TELL(of, EVENT(trade_corrected, .trade_id = id, .instrument = 1, .buyer_account = buyer,
+                   .seller_account = seller, .operator_id = 3, .quantity = -half,
+                   .notional = -half_notional, .new_quantity = left));
+    TELL(of, EVENT(trade_corrected, .trade_id = id, .instrument = 1, .buyer_account = buyer,
+                   .seller_account = seller, .operator_id = 3, .quantity = -left,
+                   .notional = half_notional - notional, .seller_fee = -seller_fee));
+    TELL(of, EVENT(deficit_changed, .account = buyer, .asset = 2, .amount = 4, .entered = 1,
+                   .counter_account = ACCOUNT_DEFICIT, .deficit = 4));
+}
+
+static void must_be_one(const char *const *conditions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char sql[400];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", conditions[i]);
+        if (number_of(sql) != 1)
+            fail_msg("not one row: %s", conditions[i]);
+    }
+}
+
+static void check_rules(void)
+{
+    static const char *const rows[] = {
+        "record.session WHERE session_id = 7 AND gateway = 2",
+        "record.session_account WHERE session_id = 7 HAVING min(account_id) = 22",
+        "record.session_account WHERE session_id = 7 AND rights = 3",
+        "record.limits WHERE scope = 2 AND id = 20 AND order_value_max = 7 AND daily_value_max ="
+        " 9223372036854775807 AND duplicate_ms = 4294967295",
+        "record.limits WHERE scope = 1 AND flags = 1",
+        "record.instrument_controls WHERE instrument_id = 1 AND dynamic_bps = 300 AND "
+        "nav_stale_action = 2 AND investor_types = 6 AND supply = 1000",
+        "record.jurisdictions WHERE instrument_id = 1 AND mode = 2 AND codes = '{56,724}'",
+        "record.jurisdictions WHERE instrument_id = 2 AND mode = 1 AND codes = '{}'",
+        "record.fees WHERE account_id = 0 AND instrument_id = 1 AND sell_maker_bps = 2",
+        "record.fees HAVING count(*) = 1",
+        "record.kill WHERE killed AND scope = 1 AND id = 20 AND operator_id = 3",
+        "record.kill WHERE NOT killed AND scope = 4 AND id = 0 AND operator_id = 4",
+        "record.venue_rules WHERE flags = 1 AND operator_id = 3",
+        "record.instrument_state WHERE limit_state_end_ns = 1790000000000000000",
+        "record.venue_event WHERE event = 'kill_changed' AND (body->>'scope')::int = 1",
+    };
+    must_be_one(rows, sizeof rows / sizeof rows[0]);
+}
+
+static void check_proposals(void)
+{
+    static const char *const rows[] = {
+        "record.proposal WHERE state = 'approved' AND approver = 4 AND decided_at > created_at",
+        "record.proposal WHERE state = 'failed' AND proposed = 'ledger_post'",
+        "record.proposal WHERE state = 'withdrawn' AND approver = 3",
+        "record.proposal WHERE state = 'open' AND approver IS NULL AND expires_at ="
+        " '2026-09-22 13:06:40Z'",
+        "record.proposal_event e JOIN record.proposal USING (proposal_id) WHERE e.state = 'open'"
+        " AND e.operator_id = 3 AND proposal.state = 'approved'",
+        "record.proposal_event WHERE state = 'approved' AND operator_id = 4 AND event_index = 1",
+        "record.proposal_event HAVING count(*) = 7",
+        "record.ledger_entry WHERE cause = 'credit' AND account_id = 20 AND available = 5",
+        "public.proposals WHERE state = 'failed' AND call IS NULL",
+    };
+    must_be_one(rows, sizeof rows / sizeof rows[0]);
+}
+
+static void check_corrections(void)
+{
+    static const char *const rows[] = {
+        "record.trade_correction WHERE new_quantity > 0 AND operator_id = 3",
+        "record.trade_correction WHERE new_quantity = 0",
+        "record.deficit_change WHERE entered AND deficit = 4",
+        "settle.trade WHERE corrected_quantity = 0 AND corrected_notional = 0 AND "
+        "corrected_seller_fee = 0 AND reason = 'busted'",
+        "public.trades WHERE status = 'busted' AND quantity = 0 AND total = 0 AND fee = 0 AND "
+        "traded_quantity > 0 AND price > 0",
+        "public.trades t JOIN record.trade r ON r.trade_id = t.id WHERE t.status = 'busted' AND "
+        "r.quantity > 0",
+        "public.trade_corrections WHERE status = 'corrected' AND new_quantity > 0",
+        "public.trade_corrections WHERE status = 'busted' AND total_change < 0",
+    };
+    must_be_one(rows, sizeof rows / sizeof rows[0]);
+}
+
+// Nobody can move it, not even its owner.
+static void check_busted_is_final(void)
+{
+    static const char again[] = "UPDATE settle.trade SET settlement_status = 'pending', reason ="
+                                " 'retry' WHERE corrected_quantity = 0";
+    must(pg_execute(owner, "UPDATE settle.trade SET settlement_status = 'failed' WHERE "
+                           "corrected_quantity = 0"));
+    assert_int_equal(pg_execute(owner, again), PG_CONSTRAINT);
+}
+
+static void what_risk_changes_is_in_the_record_and_is_rebuilt(void **state)
+{
+    (void)state;
+    struct venue told;
+    char whole[64], small[64];
+    empty_the_database();
+    venue_init(&told, 4);
+    venue_run(&told, 400);
+    assert_true(told.last_trade.header.sequence != 0);
+    tell_of_rules(&told);
+    tell_of_proposals(&told);
+    record_everything(&told, 20000);
+    tell_of_corrections(&told);
+    record_everything(&told, 20000); // of a trade that an earlier batch has written
+    check_rules();
+    check_proposals();
+    check_corrections();
+    assert_int_equal(number_of("SELECT count(*) FROM record.balance b WHERE deficit <> (SELECT "
+                               "sum(e.deficit) FROM record.ledger_entry e WHERE e.account_id ="
+                               " b.account_id AND e.asset_id = b.asset_id)"),
+                     0);
+    fingerprint(whole);
+    check_busted_is_final();
+    must(pg_execute(owner, "SELECT record.forget()"));
+    record_everything(&told, 3);
+    check_corrections(); // once, though the record was written twice
+    empty_the_database();
+    record_everything(&told, 3);
+    fingerprint(small);
+    assert_string_equal(small, whole);
+    venue_fini(&told);
+}
+
 int main(void)
 {
     const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
@@ -810,6 +1046,7 @@ int main(void)
         cmocka_unit_test(another_venues_database_is_refused),
         cmocka_unit_test(a_forgotten_record_is_rebuilt_beside_settlements),
         cmocka_unit_test(a_record_forgotten_under_a_running_recorder_is_written_again),
+        cmocka_unit_test(what_risk_changes_is_in_the_record_and_is_rebuilt),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     venue_fini(&venue);

@@ -107,6 +107,12 @@ class Venue {
       INSERT INTO settle.trade (trade_id, created_at) VALUES (${id}, now()); COMMIT`);
   }
 
+  // The recorder's part of a correction: what changes, and what remains.
+  correct(id, change, left) {
+    this.sql(`INSERT INTO settle.correction (trade_id, sequence, quantity, notional, buyer_fee, seller_fee, new_quantity)
+      VALUES (${id}, ${(id >> 4) + 1000000}, ${change}, ${change * 1000000}, 0, 0, ${left})`, 'lonja_record');
+  }
+
   wallet(account) {
     return this.demo.accounts.find((a) => a.account === account).wallet;
   }
@@ -149,7 +155,7 @@ async function freeze(venue, account, frozen) {
 
 // Every settled trade has its own transaction with exactly its leg, and there is no other transfer.
 async function compareWithChain(venue, firstBlock) {
-  const rows = venue.sql(`SELECT t.tx_hash, r.token_asset, r.seller_account, r.buyer_account, r.quantity FROM settle.trade t
+  const rows = venue.sql(`SELECT t.tx_hash, r.token_asset, r.seller_account, r.buyer_account, coalesce(t.corrected_quantity, r.quantity) FROM settle.trade t
     JOIN record.trade r USING (trade_id) WHERE settlement_type = 'on_chain' AND settlement_status = 'settled'`)
     .split('\n').filter((line) => line !== '').map((line) => line.split('|'));
   const bySymbol = { 2: await venue.transfers('PORT', firstBlock), 3: await venue.transfers('ATUN', firstBlock) };
@@ -237,14 +243,26 @@ async function main(venue, trades) {
   venue.trade(id, 2, 1002, 1003, 777);
   await venue.until('a frozen wallet fails the trade', () => venue.count(`trade_id = ${id} AND settlement_status = 'failed' AND reason = 'frozen_sender'`) === 1);
   check(venue.count(`trade_id = ${id} AND total_attempts = 0`) === 1, 'a refusal used an attempt');
+  const [corrected, busted] = [id + 16, id + 32];
+  venue.trade(corrected, 2, 1002, 1003, 500);
+  venue.trade(busted, 2, 1002, 1003, 400);
+  await venue.until('so do two more', () => venue.count(`trade_id IN (${corrected}, ${busted}) AND settlement_status = 'failed'`) === 2);
+  venue.correct(corrected, -200, 300);
+  venue.correct(busted, -400, 0);
   await freeze(venue, 1002, false);
+  for (const trade of [corrected, busted])
+    venue.sql(`INSERT INTO settle.retry_request (trade_id, requested_by, reason) VALUES (${trade}, 'operator', 'wallet released')`, 'lonja_admin');
+  await venue.until('of a corrected trade what remains is settled', () => venue.count(`trade_id = ${corrected} AND settlement_status = 'settled' AND corrected_quantity = 300`) === 1);
+  check(venue.sql(`SELECT answer FROM settle.retry_request WHERE trade_id = ${busted}`).startsWith('refused: '), 'the retry of a busted trade is answered');
+  check(venue.count(`trade_id = ${busted} AND settlement_status = 'failed' AND reason = 'busted' AND tx_hash IS NULL`) === 1, 'a busted trade stays failed');
+  say('frozen wallet: a corrected trade moves what remains, a busted one nothing');
   venue.sql(`INSERT INTO settle.retry_request (trade_id, requested_by, reason) VALUES (${id}, 'operator', 'wallet released')`, 'lonja_admin');
   await venue.until('the trade settles after the retry', () => venue.count(`trade_id = ${id} AND settlement_status = 'settled'`) === 1);
   const history = venue.sql(`SELECT string_agg(to_status, ' ' ORDER BY history_id) FROM settle.trade_settlement_history WHERE trade_id = ${id}`);
   check(/^pending processing failed pending processing( processing)? settled$/.test(history), `history: ${history}`);
   say(`frozen wallet: ${history}`);
 
-  id += 16;
+  id = busted + 16;
   venue.sql('UPDATE people.account SET wallet_address = NULL WHERE account_id = 1004');
   venue.trade(id, 2, 1001, 1004, 5);
   await venue.until('a missing wallet waits', () => venue.count(`trade_id = ${id} AND settlement_status = 'pending' AND reason = 'wallet_missing'`) === 1);

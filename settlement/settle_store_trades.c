@@ -15,13 +15,15 @@ static bool result_queue(struct settle_store_pg *store, uint64_t trade_id, const
 // ---- administrators' retries
 // ------------------------------------------------------------------------
 
+// A busted trade stays failed; of a corrected one what remains is tried again (public.trades).
 static bool retry_one(struct settle_store_pg *store, size_t *retried, int64_t retry_id,
                       uint64_t trade_id, const char *reason)
 {
     static const char update[] =
         "UPDATE settle.trade t SET settlement_status = 'pending', settlement_attempts = 0, "
         "tx_hash = NULL, block_number = NULL, reason = 'retry: ' || $2 "
-        "WHERE t.trade_id = $1 AND t.settlement_status = 'failed' AND NOT EXISTS ("
+        "WHERE t.trade_id = $1 AND t.settlement_status = 'failed' "
+        "AND t.corrected_quantity IS DISTINCT FROM 0 AND NOT EXISTS ("
         "SELECT 1 FROM chain.request_leg l JOIN settle.attempt a ON a.request_id = l.request_id "
         "WHERE l.trade_id = t.trade_id AND a.state IN ('prepared', 'signed', 'sent', 'mined'))";
     struct pg_rows *rows = NULL;
@@ -37,9 +39,9 @@ static bool retry_one(struct settle_store_pg *store, size_t *retried, int64_t re
     return store_one(
         store,
         "UPDATE settle.retry_request SET answered_at = now(), answer = $2 WHERE retry_id = $1",
-        PG_PARAMS(
-            pg_i64(retry_id),
-            pg_text(moved ? "pending again" : "refused: not failed, or a receipt is unknown")));
+        PG_PARAMS(pg_i64(retry_id),
+                  pg_text(moved ? "pending again"
+                                : "refused: not failed, busted, or a receipt is unknown")));
 }
 
 static enum settle_store_result store_retry(void *context, size_t *retried)
@@ -97,7 +99,7 @@ static const char claim_select[] =
     "FROM public.trades t JOIN public.tokens k ON k.id = t.token_id "
     "JOIN public.users b ON b.id = t.buyer_id JOIN public.users s ON s.id = t.seller_id "
     "JOIN settle.trade w ON w.trade_id = t.id "
-    "WHERE t.settlement_status = 'pending' AND t.settlement_attempts < $2 "
+    "WHERE t.settlement_status = 'pending' AND t.settlement_attempts < $2 AND t.quantity_units > 0 "
     "AND (w.reason IS NULL OR w.reason LIKE 'retry: %' "
     "OR w.updated_at <= now() - $3 * interval '1 millisecond') "
     "AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
@@ -214,7 +216,8 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
         "LEFT JOIN public.users b ON b.id = t.buyer_id "
         "LEFT JOIN public.users s ON s.id = t.seller_id "
         "WHERE w.settlement_status = 'pending' AND w.settlement_attempts < $2 "
-        "AND (coalesce(k.contract_address, '') = '' OR " SAME_WALLET ") "
+        "AND w.corrected_quantity IS DISTINCT FROM 0 AND (coalesce(k.contract_address, '') = '' "
+        "OR " SAME_WALLET ") "
         "ORDER BY w.created_at, w.trade_id LIMIT $1 FOR UPDATE OF w SKIP LOCKED), "
         "done AS (UPDATE settle.trade w SET settlement_status = 'settled', "
         "settlement_type = 'off_chain', reason = due.reason, settled_at = now() "
@@ -332,7 +335,7 @@ static enum settle_store_result store_inbound(void *context, bool *open,
     if (pg_query(store->pg, &rows,
                  "SELECT EXISTS (SELECT 1 FROM public.trades t JOIN public.trades i "
                  "ON i.token_id = t.token_id AND i.buyer_id = t.seller_id AND i.id <> t.id "
-                 "WHERE t.id = $1 AND i.settlement_status <> 'settled')",
+                 "WHERE t.id = $1 AND i.settlement_status <> 'settled' AND i.status <> 'busted')",
                  PG_PARAMS(u64(item->trade_id))) != PG_OK)
         return store_lost(store, "inbound");
     *open = pg_number(rows, 0, 0) == 1;

@@ -1,7 +1,8 @@
 // The parts of lonja-admin and what they share.
 //
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
-//                          │  people.c market.c matching.c ledger.c login.c read.c alerts.c
+//                          │  people.c market.c matching.c limits.c controls.c switches.c
+//                          │  ledger.c corrections.c proposals.c login.c read.c alerts.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -47,11 +48,18 @@ struct admin {
     json_t *audits_waiting; // entries that the database could not take yet
 };
 
+// A call that is proposed instead of carried out (proposals.c): its command travels in a propose.
+struct proposing {
+    uint8_t type;   // of its command
+    int64_t number; // of its ledger request; 0 = it has none
+};
+
 // One request on its way through the worker.
 struct ask {
     struct admin *admin;
     uint64_t http_id;
     const struct route *route;
+    struct proposing *proposing; // NULL = carried out
     char path[HTTP_PATH_BYTES_MAX];
     char bearer[HTTP_BEARER_BYTES_MAX];
     char account_argument[24], limit_argument[24];
@@ -74,6 +82,11 @@ struct ask {
 void ask_done(struct ask *ask, json_t *answer); // 200; takes the reference over
 void ask_refuse(struct ask *ask, uint16_t code, int64_t limit, int64_t value, int64_t argument);
 void ask_refuse_field(struct ask *ask, uint16_t code, const char *field);
+// The same with words of its own in the place of the catalogue's text. Always returns false.
+bool ask_refuse_text(struct ask *ask, uint16_t code, const char *text);
+// Names the field of the record that a refusal of `code` numbers (from 1); no-op for others.
+void ask_name_field(struct ask *ask, const struct desk_answer *answer, uint16_t code,
+                    const char *const *names, size_t count);
 // The outcome of a failed statement. Always returns false.
 bool ask_database_failed(struct ask *ask);
 // Sends a command; true = done and durable (sequence and events are in *answer), else the answer is
@@ -100,6 +113,18 @@ CHECKED bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsi
 // One of `words`; *out is its place, from 0.
 CHECKED bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words,
                         size_t count, enum need need);
+// A list of at most `max` elements; NULL after refusing.
+json_t *field_list(struct ask *ask, const char *name, size_t max);
+// Reads an object of a list as if it were the body.
+typedef bool entry_reader(struct ask *ask, void *out);
+CHECKED bool field_entry(struct ask *ask, json_t *entry, const char *name, entry_reader *read,
+                         void *out);
+// A list of words: *bits has bit i for words[i].
+CHECKED bool field_word_set(struct ask *ask, uint8_t *bits, const char *name,
+                            const char *const *words, size_t count);
+// The number in the path is an id; `unknown` is the refusal if it is too large to be one.
+CHECKED bool id_in_path(struct ask *ask, uint16_t unknown);
+CHECKED bool instrument_in_path(struct ask *ask);
 // Refuses names that are not in the list (ended by NULL): a misspelt field must not be ignored.
 CHECKED bool fields_known(struct ask *ask, const char *const *names);
 #define WORDS(list) list, sizeof list / sizeof list[0]
@@ -115,9 +140,22 @@ handler member_handle, account_handle, session_handle, login_set_handle;
 handler asset_handle, instrument_handle, nav_handle, reference_handle, breaker_handle, phase_handle,
     venue_handle;
 handler rules_handle, tick_table_handle, schedule_handle, mass_cancel_handle, instrument_read;
+handler limits_handle, limits_read, fees_handle;
+handler controls_handle, controls_read, jurisdictions_handle, jurisdictions_read;
+handler kill_handle, unkill_handle, venue_rules_handle, venue_rules_read;
 handler ledger_handle, deposit_handle, withdrawal_handle, credit_handle, debit_handle, retry_handle;
+handler transfer_handle, chain_in_handle, chain_out_handle, cover_handle;
+handler correct_handle, bust_handle;
+handler proposal_handle, approve_handle, withdraw_handle;
 handler health_handle, venue_read, balances_read, rows_read;
 handler alerts_read, alert_close_handle;
+
+// Wraps the command of a proposed call (called by ask_command).
+CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,
+                              const void *body, size_t body_bytes, const void *tail,
+                              size_t tail_bytes);
+// The text of a refusal that wants two persons says how to propose the same call.
+void proposal_hint(struct ask *ask);
 
 // Login and tokens (login.c). NULL: unknown or expired.
 struct admin_token *token_find(struct admin *admin, const char *text);
@@ -138,5 +176,9 @@ struct route {
 };
 
 CHECKED bool route_open(struct admin *admin); // opens the port
+#define API_ROOT   "/api/v1"
+#define ADMIN_ROOT API_ROOT "/admin"
+// NULL: there is none. *id is the number in the path.
+const struct route *route_find(enum http_method method, const char *path, uint64_t *id);
 
 #endif

@@ -120,3 +120,55 @@ bool fields_known(struct ask *ask, const char *const *names)
     }
     return true;
 }
+
+json_t *field_list(struct ask *ask, const char *name, size_t max)
+{
+    json_t *list = json_object_get(ask->body, name);
+    if (json_is_array(list) && json_array_size(list) <= max)
+        return list;
+    ask_refuse_field(ask, list ? REJECT_MALFORMED : REJECT_MISSING_FIELD, name);
+    return NULL;
+}
+
+bool field_entry(struct ask *ask, json_t *entry, const char *name, entry_reader *read, void *out)
+{
+    json_t *body = ask->body;
+    if (!json_is_object(entry)) {
+        ask_refuse_field(ask, REJECT_MALFORMED, name);
+        return false;
+    }
+    ask->body = entry;
+    bool good = read(ask, out);
+    ask->body = body;
+    return good;
+}
+
+bool field_word_set(struct ask *ask, uint8_t *bits, const char *name, const char *const *words,
+                    size_t count)
+{
+    json_t *list = field_list(ask, name, count);
+    *bits = 0;
+    for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
+        const char *word = json_string_value(json_array_get(list, i));
+        size_t place = 0;
+        while (word != NULL && place < count && strcmp(words[place], word) != 0)
+            place++;
+        if (word == NULL || place == count)
+            return malformed(ask, name);
+        *bits |= (uint8_t)(1u << place);
+    }
+    return list != NULL;
+}
+
+bool id_in_path(struct ask *ask, uint16_t unknown)
+{
+    if (ask->id <= UINT32_MAX)
+        return true;
+    ask_refuse(ask, unknown, 0, (int64_t)ask->id, 0);
+    return false;
+}
+
+bool instrument_in_path(struct ask *ask)
+{
+    return id_in_path(ask, REJECT_UNKNOWN_INSTRUMENT);
+}

@@ -254,14 +254,6 @@ void instrument_handle(struct ask *ask)
 // ---- trading
 // ---------------------------------------------------------------------------------------------------
 
-static bool instrument_in_path(struct ask *ask)
-{
-    if (ask->id <= UINT32_MAX)
-        return true;
-    ask_refuse(ask, REJECT_UNKNOWN_INSTRUMENT, 0, (int64_t)ask->id, 0);
-    return false;
-}
-
 // Sends a command that needs nothing else; the answer is made by ask_command.
 static void send(struct ask *ask, uint8_t type, const void *body, size_t bytes)
 {

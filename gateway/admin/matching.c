@@ -10,14 +10,6 @@
 static const char *const weekday_words[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 static const char *const side_words[] = {"buy", "sell"};
 
-static bool instrument_in_path(struct ask *ask)
-{
-    if (ask->id <= UINT32_MAX)
-        return true;
-    ask_refuse(ask, REJECT_UNKNOWN_INSTRUMENT, 0, (int64_t)ask->id, 0);
-    return false;
-}
-
 // ---- rules
 // --------------------------------------------------------------------------------------
 
@@ -43,36 +35,6 @@ void rules_handle(struct ask *ask)
     (void)!ask_command(ask, &answer, CMD_instrument_rules_set, &body, sizeof body, NULL, 0);
 }
 
-// ---- lists in the body
-// --------------------------------------------------------------------------
-
-// The list; NULL after refusing.
-static json_t *list_of(struct ask *ask, const char *name, size_t max)
-{
-    json_t *list = json_object_get(ask->body, name);
-    if (json_is_array(list) && json_array_size(list) <= max)
-        return list;
-    ask_refuse_field(ask, list ? REJECT_MALFORMED : REJECT_MISSING_FIELD, name);
-    return NULL;
-}
-
-typedef bool entry_reader(struct ask *ask, void *out);
-
-// Reads an object of a list as if it were the body.
-static bool entry_of(struct ask *ask, json_t *entry, const char *name, entry_reader *read,
-                     void *out)
-{
-    json_t *body = ask->body;
-    if (!json_is_object(entry)) {
-        ask_refuse_field(ask, REJECT_MALFORMED, name);
-        return false;
-    }
-    ask->body = entry;
-    bool good = read(ask, out);
-    ask->body = body;
-    return good;
-}
-
 // ---- tick tables
 // --------------------------------------------------------------------------------
 
@@ -91,11 +53,11 @@ void tick_table_handle(struct ask *ask)
     struct desk_answer answer;
     json_t *list = NULL;
     if (!instrument_in_path(ask) || !fields_known(ask, names) ||
-        (list = list_of(ask, "bands", TICK_BANDS_MAX)) == NULL)
+        (list = field_list(ask, "bands", TICK_BANDS_MAX)) == NULL)
         return;
     size_t count = json_array_size(list);
     for (size_t i = 0; i < count; i++)
-        if (!entry_of(ask, json_array_get(list, i), "bands", read_band, &bands[i]))
+        if (!field_entry(ask, json_array_get(list, i), "bands", read_band, &bands[i]))
             return;
     struct tick_table_set_cmd body = {.instrument = (uint32_t)ask->id,
                                       .band_count = (uint32_t)count};
@@ -140,7 +102,7 @@ static bool read_entry(struct ask *ask, void *out)
 
 static bool read_weekdays(struct ask *ask, uint8_t *mask)
 {
-    json_t *list = list_of(ask, "weekdays", 7);
+    json_t *list = field_list(ask, "weekdays", 7);
     for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
         const char *word = json_string_value(json_array_get(list, i));
         size_t day = 0;
@@ -163,12 +125,12 @@ void schedule_handle(struct ask *ask)
     struct desk_answer answer;
     json_t *list = NULL;
     if (!instrument_in_path(ask) || !fields_known(ask, names) ||
-        (list = list_of(ask, "entries", SCHEDULE_ENTRIES_MAX)) == NULL ||
+        (list = field_list(ask, "entries", SCHEDULE_ENTRIES_MAX)) == NULL ||
         (json_array_size(list) > 0 && !read_weekdays(ask, &body.weekdays)))
         return;
     body.entry_count = (uint8_t)json_array_size(list);
     for (size_t i = 0; i < body.entry_count; i++)
-        if (!entry_of(ask, json_array_get(list, i), "entries", read_entry, &entries[i]))
+        if (!field_entry(ask, json_array_get(list, i), "entries", read_entry, &entries[i]))
             return;
     (void)!ask_command(ask, &answer, CMD_schedule_set, &body, sizeof body, entries,
                        body.entry_count * sizeof entries[0]);
@@ -325,18 +287,18 @@ static void see_instrument(void *context, const struct view *view, const struct 
         return;
     uint8_t scale = of->terms.token_scale;
     picture->json = json_pack(
-        "{s:I, s:s%, s:I, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o}",
+        "{s:I, s:s%, s:I, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:o}",
         "instrument", (json_int_t)of->terms.instrument, "symbol", of->terms.symbol,
         strnlen(of->terms.symbol, SYMBOL_BYTES_MAX), "sequence", (json_int_t)view_sequence(view),
         "phase", word_of_phase(of->state.phase), "phase_ends", moment(of->state.phase_end_ns),
-        "breaker_tripped", of->state.breaker_tripped != 0, "last_price",
-        price(of->state.last_price), "reference_price", price(of->state.reference_price), "nav",
-        price(of->state.nav), "tick", price(of->terms.tick), "lot", (json_int_t)of->terms.lot,
-        "tick_table", tick_table_json(of), "rules", rules_json(&of->rules), "schedule",
-        schedule_json(of), "auction", auction_json(of), "best_bid", best_json(view, of, SIDE_BUY),
-        "best_offer", best_json(view, of, SIDE_SELL), "statistics",
-        statistics_json(view_statistics(view, picture->instrument), scale));
+        "limit_state_ends", moment(of->state.limit_state_end_ns), "breaker_tripped",
+        of->state.breaker_tripped != 0, "last_price", price(of->state.last_price),
+        "reference_price", price(of->state.reference_price), "nav", price(of->state.nav), "tick",
+        price(of->terms.tick), "lot", (json_int_t)of->terms.lot, "tick_table", tick_table_json(of),
+        "rules", rules_json(&of->rules), "schedule", schedule_json(of), "auction", auction_json(of),
+        "best_bid", best_json(view, of, SIDE_BUY), "best_offer", best_json(view, of, SIDE_SELL),
+        "statistics", statistics_json(view_statistics(view, picture->instrument), scale));
     ASSERT(picture->json != NULL);
 }
 

@@ -216,22 +216,55 @@ void account_handle(struct ask *ask)
 // ---- sessions
 // --------------------------------------------------------------------------------------------------
 
-static bool session_accounts(struct ask *ask, uint32_t *accounts, size_t *count)
+static const char *const right_words[] = {"trade", "cancel", "see"}; // bits of enum session_right
+
+struct session_entry { // as the command has it: the account's number, its rights above
+    uint32_t account;
+    uint8_t rights;
+};
+
+static bool account_number(struct ask *ask, uint32_t *account, const json_t *number)
 {
-    json_t *list = json_object_get(ask->body, "accounts");
+    json_int_t id = json_integer_value(number);
+    if (json_is_integer(number) && id >= 1 && id < 1 << SESSION_ACCOUNT_RIGHTS_SHIFT) {
+        *account = (uint32_t)id;
+        return true;
+    }
+    ask_refuse_field(ask, REJECT_MALFORMED, "accounts");
+    return false;
+}
+
+static bool read_account(struct ask *ask, void *out)
+{
+    static const char *const names[] = {"account", "rights", NULL};
+    struct session_entry *entry = out;
+    if (!fields_known(ask, names) ||
+        !account_number(ask, &entry->account, json_object_get(ask->body, "account")) ||
+        !field_word_set(ask, &entry->rights, "rights", WORDS(right_words)))
+        return false;
+    if (entry->rights != 0) // none at all would mean all of them to the core
+        return true;
+    ask_refuse_field(ask, REJECT_MALFORMED, "rights (trade, cancel, see; without any: no account)");
+    return false;
+}
+
+// A number (with every right), or {"account", "rights"}.
+static bool session_accounts(struct ask *ask, struct session_entry *accounts, size_t *count)
+{
+    json_t *list = field_list(ask, "accounts", SESSION_ACCOUNTS_MAX);
     *count = json_array_size(list);
-    if (!json_is_array(list) || *count == 0 || *count > SESSION_ACCOUNTS_MAX) {
-        ask_refuse_field(ask, list ? REJECT_MALFORMED : REJECT_MISSING_FIELD, "accounts");
+    if (list == NULL)
+        return false;
+    if (*count == 0) {
+        ask_refuse_field(ask, REJECT_MALFORMED, "accounts");
         return false;
     }
     for (size_t i = 0; i < *count; i++) {
-        json_t *account = json_array_get(list, i);
-        json_int_t id = json_integer_value(account);
-        if (!json_is_integer(account) || id < 1 || id > INT32_MAX) {
-            ask_refuse_field(ask, REJECT_MALFORMED, "accounts");
+        json_t *entry = json_array_get(list, i);
+        accounts[i].rights = RIGHTS_ALL;
+        if (json_is_object(entry) ? !field_entry(ask, entry, "accounts", read_account, &accounts[i])
+                                  : !account_number(ask, &accounts[i].account, entry))
             return false;
-        }
-        accounts[i] = (uint32_t)id;
     }
     return true;
 }
@@ -257,15 +290,17 @@ static enum pg_class session_upsert(struct pg *pg, struct pg_rows **rows, int64_
 }
 
 static enum pg_class session_accounts_write(struct pg *pg, uint32_t session,
-                                            const uint32_t *accounts, size_t count)
+                                            const struct session_entry *accounts, size_t count)
 {
     enum pg_class class =
         pg_query(pg, NULL, "DELETE FROM people.session_account WHERE session_id = $1",
                  PG_PARAMS(pg_i64(session)));
     for (size_t i = 0; i < count && class == PG_OK; i++)
         class = pg_query(
-            pg, NULL, "INSERT INTO people.session_account (session_id, account_id) VALUES ($1, $2)",
-            PG_PARAMS(pg_i64(session), pg_i64(accounts[i])));
+            pg, NULL,
+            "INSERT INTO people.session_account (session_id, account_id, rights) VALUES ($1, $2, "
+            "$3)",
+            PG_PARAMS(pg_i64(session), pg_i64(accounts[i].account), pg_i64(accounts[i].rights)));
     return class;
 }
 
@@ -275,7 +310,8 @@ void session_handle(struct ask *ask)
         "session",  "member",       "gateway", "accounts", "cancel_on_disconnect",
         "disabled", "member_scope", NULL};
     static const char *const gateways[] = {"fix", "web"};
-    uint32_t accounts[SESSION_ACCOUNTS_MAX];
+    struct session_entry accounts[SESSION_ACCOUNTS_MAX];
+    uint32_t tail[SESSION_ACCOUNTS_MAX];
     size_t count;
     int64_t id = -1, member = 0, gateway = 0;
     int cancel = -1, disabled = -1, member_scope = -1;
@@ -308,9 +344,13 @@ void session_handle(struct ask *ask)
         ask_database_failed(ask);
         return;
     }
+    for (size_t i = 0; i < count; i++) { // all rights need not be named
+        uint32_t rights = accounts[i].rights == RIGHTS_ALL ? 0 : accounts[i].rights;
+        tail[i] = accounts[i].account | rights << SESSION_ACCOUNT_RIGHTS_SHIFT;
+    }
     struct desk_answer answer;
-    if (ask_command(ask, &answer, CMD_session_set, &body, sizeof body, accounts,
-                    count * sizeof accounts[0]))
+    if (ask_command(ask, &answer, CMD_session_set, &body, sizeof body, tail,
+                    count * sizeof tail[0]))
         commit(ask, "session", body.session);
 }
 

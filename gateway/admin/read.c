@@ -94,13 +94,15 @@ static void see_balances(void *context, const struct view *view, const struct fo
         struct balance_rec balance;
         if (!asset || !view_balance(view, picture->account, id, &balance))
             continue;
-        json_array_append_new(
-            picture->rows, json_pack("{s:i, s:s%, s:o, s:o, s:o, s:o}", "asset", (int)id, "symbol",
-                                     asset->symbol, strnlen(asset->symbol, sizeof asset->symbol),
-                                     "available", amount(balance.available, asset->scale), "held",
-                                     amount(balance.held, asset->scale), "unsettled",
-                                     amount(balance.unsettled, asset->scale), "blocked",
-                                     amount(balance.blocked, asset->scale)));
+        json_array_append_new(picture->rows,
+                              json_pack("{s:i, s:s%, s:o, s:o, s:o, s:o, s:o}", "asset", (int)id,
+                                        "symbol", asset->symbol,
+                                        strnlen(asset->symbol, sizeof asset->symbol), "available",
+                                        amount(balance.available, asset->scale), "held",
+                                        amount(balance.held, asset->scale), "unsettled",
+                                        amount(balance.unsettled, asset->scale), "blocked",
+                                        amount(balance.blocked, asset->scale), "deficit",
+                                        amount(balance.deficit, asset->scale)));
     }
 }
 

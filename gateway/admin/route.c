@@ -12,11 +12,14 @@ enum { BODY_BYTES_MAX = 65536, CONNECTIONS_MAX = 64, ANSWER_TIMEOUT_S = 30 };
 #define EXACT                                                                                      \
     "(SELECT json_object_agg(key, CASE WHEN json_typeof(value) = 'number' AND key IN ('price', "   \
     "'quantity', 'total', 'fee', 'buyer_fee', 'seller_fee', 'surplus', 'open', 'high', 'low', "    \
-    "'close', 'volume', 'turnover', 'vwap') THEN to_json(trim_scale(value::text::numeric)::text) " \
+    "'close', 'volume', 'turnover', 'vwap', 'traded_quantity', 'traded_total', "                   \
+    "'quantity_change', "                                                                          \
+    "'new_quantity', 'total_change', 'buyer_fee_change', 'seller_fee_change', 'token_short', "     \
+    "'cash_short') THEN to_json(trim_scale(value::text::numeric)::text) "                          \
     "ELSE value END) FROM json_each(to_json(t)))"
 
-#define API   "/api/v1"
-#define ADMIN API "/admin"
+#define API   API_ROOT
+#define ADMIN ADMIN_ROOT
 static const struct route routes[] = {
     {HTTP_GET, API "/health", ROLE_NOBODY, health_handle, NULL},
     {HTTP_POST, API "/login", ROLE_NOBODY, login_handle, NULL},
@@ -39,7 +42,58 @@ static const struct route routes[] = {
     {HTTP_POST, ADMIN "/instruments/#/tick-table", ROLE_OPERATOR, tick_table_handle, NULL},
     {HTTP_POST, ADMIN "/instruments/#/schedule", ROLE_OPERATOR, schedule_handle, NULL},
     {HTTP_POST, ADMIN "/mass-cancel", ROLE_OPERATOR, mass_cancel_handle, NULL},
+    {HTTP_GET, ADMIN "/members/#/limits", ROLE_AUDITOR, limits_read, NULL},
+    {HTTP_GET, ADMIN "/accounts/#/limits", ROLE_AUDITOR, limits_read, NULL},
+    {HTTP_GET, ADMIN "/sessions/#/limits", ROLE_AUDITOR, limits_read, NULL},
+    {HTTP_POST, ADMIN "/members/#/limits", ROLE_ADMINISTRATOR, limits_handle, NULL},
+    {HTTP_POST, ADMIN "/accounts/#/limits", ROLE_ADMINISTRATOR, limits_handle, NULL},
+    {HTTP_POST, ADMIN "/sessions/#/limits", ROLE_ADMINISTRATOR, limits_handle, NULL},
+    {HTTP_GET, ADMIN "/instruments/#/controls", ROLE_AUDITOR, controls_read, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/controls", ROLE_OPERATOR, controls_handle, NULL},
+    {HTTP_GET, ADMIN "/instruments/#/jurisdictions", ROLE_AUDITOR, jurisdictions_read, NULL},
+    {HTTP_POST, ADMIN "/instruments/#/jurisdictions", ROLE_ADMINISTRATOR, jurisdictions_handle,
+     NULL},
+    {HTTP_GET, ADMIN "/fees", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY account, instrument), '[]') FROM (SELECT account_id AS "
+     "account, instrument_id AS instrument, sell_maker_bps, sell_taker_bps, buy_maker_bps, "
+     "buy_taker_bps, sequence FROM record.fees) t"},
+    {HTTP_POST, ADMIN "/fees", ROLE_ADMINISTRATOR, fees_handle, NULL},
+    {HTTP_GET, ADMIN "/kills", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY sequence DESC), '[]') FROM (SELECT (ARRAY['account', "
+     "'member', 'session', 'venue'])[scope] AS scope, id, killed, operator_id, l.login_name AS "
+     "operator, changed_at, sequence FROM record.kill LEFT JOIN people.login l ON l.login_id = "
+     "operator_id) t"},
+    {HTTP_POST, ADMIN "/accounts/#/kill", ROLE_OPERATOR, kill_handle, NULL},
+    {HTTP_POST, ADMIN "/members/#/kill", ROLE_OPERATOR, kill_handle, NULL},
+    {HTTP_POST, ADMIN "/sessions/#/kill", ROLE_OPERATOR, kill_handle, NULL},
+    {HTTP_POST, ADMIN "/venue/kill", ROLE_OPERATOR, kill_handle, NULL},
+    {HTTP_POST, ADMIN "/accounts/#/unkill", ROLE_OPERATOR, unkill_handle, NULL},
+    {HTTP_POST, ADMIN "/members/#/unkill", ROLE_OPERATOR, unkill_handle, NULL},
+    {HTTP_POST, ADMIN "/sessions/#/unkill", ROLE_OPERATOR, unkill_handle, NULL},
+    {HTTP_POST, ADMIN "/venue/unkill", ROLE_OPERATOR, unkill_handle, NULL},
+    {HTTP_GET, ADMIN "/venue/rules", ROLE_AUDITOR, venue_rules_read, NULL},
+    {HTTP_POST, ADMIN "/venue/rules", ROLE_ADMINISTRATOR, venue_rules_handle, NULL},
+    {HTTP_GET, ADMIN "/proposals", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.proposals ORDER BY id DESC "
+     "LIMIT $1) t"},
+    {HTTP_POST, ADMIN "/proposals", ROLE_OPERATOR, proposal_handle, NULL},
+    {HTTP_POST, ADMIN "/proposals/#/approve", ROLE_OPERATOR, approve_handle, NULL},
+    {HTTP_POST, ADMIN "/proposals/#/withdraw", ROLE_OPERATOR, withdraw_handle, NULL},
     {HTTP_POST, ADMIN "/ledger", ROLE_ADMINISTRATOR, ledger_handle, NULL},
+    {HTTP_POST, ADMIN "/transfers", ROLE_ADMINISTRATOR, transfer_handle, NULL},
+    {HTTP_POST, ADMIN "/chain-in", ROLE_ADMINISTRATOR, chain_in_handle, NULL},
+    {HTTP_POST, ADMIN "/chain-out", ROLE_ADMINISTRATOR, chain_out_handle, NULL},
+    {HTTP_POST, ADMIN "/covers", ROLE_ADMINISTRATOR, cover_handle, NULL},
+    {HTTP_POST, ADMIN "/trades/#/correct", ROLE_ADMINISTRATOR, correct_handle, NULL},
+    {HTTP_POST, ADMIN "/trades/#/bust", ROLE_ADMINISTRATOR, bust_handle, NULL},
+    {HTTP_GET, ADMIN "/corrections", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(" EXACT "), '[]') FROM (SELECT * FROM public.trade_corrections "
+     "ORDER BY id DESC LIMIT $1) t"},
+    {HTTP_GET, ADMIN "/deficits", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY account, asset), '[]') FROM (SELECT account_id AS "
+     "account, asset_id AS asset, symbol, trim_scale(public.decimal_of(deficit, scale))::text AS "
+     "deficit, b.sequence FROM record.balance b JOIN record.asset USING (asset_id) WHERE deficit "
+     "<> 0) t"},
     {HTTP_POST, ADMIN "/deposits", ROLE_ADMINISTRATOR, deposit_handle, NULL},
     {HTTP_POST, ADMIN "/withdrawals", ROLE_ADMINISTRATOR, withdrawal_handle, NULL},
     {HTTP_POST, ADMIN "/credits", ROLE_ADMINISTRATOR, credit_handle, NULL},
@@ -55,8 +109,11 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/sessions", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY session_id), '[]') FROM (SELECT s.*, ARRAY(SELECT "
      "account_id FROM"
-     " people.session_account a WHERE a.session_id = s.session_id ORDER BY 1) AS accounts FROM "
-     "people.session s) t"},
+     " people.session_account a WHERE a.session_id = s.session_id ORDER BY 1) AS accounts,"
+     " (SELECT json_agg(json_build_object('account', a.account_id, 'rights', (SELECT "
+     "json_agg(word ORDER BY bit) FROM (VALUES (1, 'trade'), (2, 'cancel'), (4, 'see')) w (bit, "
+     "word) WHERE a.rights & bit <> 0)) ORDER BY a.account_id) FROM people.session_account a"
+     " WHERE a.session_id = s.session_id) AS account_rights FROM people.session s) t"},
     {HTTP_GET, ADMIN "/logins", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY login_id), '[]') FROM (SELECT login_id, kind, "
      "login_name, comp_id,"
@@ -150,6 +207,25 @@ void ask_refuse_field(struct ask *ask, uint16_t code, const char *field)
     set_answer(ask, entry->http_status, json_pack("{s:o}", "error", error));
 }
 
+bool ask_refuse_text(struct ask *ask, uint16_t code, const char *text)
+{
+    ask_refuse(ask, code, 0, 0, 0);
+    json_t *error = error_json(reject_entry(code), text);
+    json_object_set_new(ask->answer, "error", error);
+    return false;
+}
+
+void ask_name_field(struct ask *ask, const struct desk_answer *answer, uint16_t code,
+                    const char *const *names, size_t count)
+{
+    if (answer->outcome != DESK_REJECTED || answer->events[0].body.rejected.code != code)
+        return;
+    int64_t number = answer->events[0].body.rejected.argument;
+    if (number >= 1 && (uint64_t)number <= count && names[number - 1] != NULL)
+        json_object_set_new(json_object_get(ask->answer, "error"), "field",
+                            json_string(names[number - 1]));
+}
+
 bool ask_database_failed(struct ask *ask)
 {
     struct pg *pg = ask->admin->pg;
@@ -183,6 +259,8 @@ json_t *answer_json(const struct desk_answer *answer)
 bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, const void *body,
                  size_t body_bytes, const void *tail, size_t tail_bytes)
 {
+    if (ask->proposing != NULL)
+        return proposal_command(ask, answer, type, body, body_bytes, tail, tail_bytes);
     desk_command(ask->admin->desk, answer, type, body, body_bytes, tail, tail_bytes);
     ask->sequence = answer->sequence;
     switch (answer->outcome) {
@@ -193,6 +271,8 @@ bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, cons
         const struct rejected_evt *reject = &answer->events[0].body.rejected;
         ask_refuse(ask, reject->code, reject->limit, reject->value, reject->argument);
         json_object_set_new(ask->answer, "sequence", json_integer((json_int_t)answer->sequence));
+        if (reject->code == REJECT_NEEDS_APPROVAL)
+            proposal_hint(ask);
         return false;
     }
     case DESK_NOT_ATTACHED:
@@ -234,7 +314,7 @@ static bool path_matches(const char *pattern, const char *path, uint64_t *id)
     return *path == 0;
 }
 
-static const struct route *route_find(enum http_method method, const char *path, uint64_t *id)
+const struct route *route_find(enum http_method method, const char *path, uint64_t *id)
 {
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (routes[i].method == method && path_matches(routes[i].path, path, id))

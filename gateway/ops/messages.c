@@ -7,10 +7,10 @@
 #include <time.h>
 
 #include "base/decimal.h"
-#include "schema/words.h"
 #include "schema/rejects.h"
+#include "schema/words.h"
 
-enum { SETTLEMENT_KEY_SECONDS = 7 * 24 * 3600 };
+enum { WEEK_S = 7 * 24 * 3600 }; // how long the key of one trade or proposal lives
 
 static json_t *decimal(int64_t value, unsigned scale)
 {
@@ -101,6 +101,7 @@ static json_t *of_instrument_state(const struct view *view, const struct event *
     json_object_set_new(json, "nav", decimal(state->nav, 6));
     json_object_set_new(json, "phase_ends", maybe_time(state->phase_end_ns));
     json_object_set_new(json, "schedule_next", maybe_time(state->schedule_next_ns));
+    json_object_set_new(json, "limit_state_ends", maybe_time(state->limit_state_end_ns));
     out->channel = "market";
     set_key(out, "market", instrument);
     return json;
@@ -205,7 +206,109 @@ static json_t *of_settlement(const struct event *event, struct ops_message *out)
     json_object_set_new(json, "status", json_string(outcome_name(booked->outcome)));
     out->channel = "settlement";
     snprintf(out->key, sizeof out->key, "settlement:booked:%" PRIu64, booked->trade_id);
-    out->key_seconds = SETTLEMENT_KEY_SECONDS;
+    out->key_seconds = WEEK_S;
+    return json;
+}
+
+// ---- risk
+// ------------------------------------------------------------------------------------------------
+
+static json_t *of_kill(const struct event *event, struct ops_message *out)
+{
+    const struct kill_changed_evt *kill = &event->body.kill_changed;
+    json_t *json = base_of(event);
+    json_object_set_new(json, "scope", json_string(word_of_kill_scope(kill->scope)));
+    json_object_set_new(json, "id", json_integer(kill->id));
+    json_object_set_new(json, "killed", json_boolean(kill->killed));
+    json_object_set_new(json, "operator", json_integer(kill->operator_id));
+    out->channel = "risk";
+    snprintf(out->key, sizeof out->key, "risk:kill:%s:%" PRIu32, word_of_kill_scope(kill->scope),
+             kill->id);
+    return json;
+}
+
+static json_t *of_venue_rules(const struct event *event, struct ops_message *out)
+{
+    const struct venue_rules_changed_evt *rules = &event->body.venue_rules_changed;
+    json_t *json = base_of(event);
+    set_flag(json, "two_persons", rules->flags, VENUE_TWO_PERSONS);
+    json_object_set_new(json, "operator", json_integer(rules->operator_id));
+    out->channel = "risk";
+    strcpy(out->key, "risk:rules");
+    return json;
+}
+
+static const char *proposal_state_name(uint8_t state)
+{
+    static const char *const names[] = {[PROPOSAL_OPEN] = "open",
+                                        [PROPOSAL_APPROVED] = "approved",
+                                        [PROPOSAL_WITHDRAWN] = "withdrawn",
+                                        [PROPOSAL_FAILED] = "failed"};
+    bool known = state < sizeof names / sizeof names[0] && names[state] != NULL;
+    return known ? names[state] : "unknown";
+}
+
+// What it says is in Postgres: a text of people does not belong here.
+static json_t *of_proposal(const struct event *event, struct ops_message *out)
+{
+    const struct proposal_changed_evt *proposal = &event->body.proposal_changed;
+    json_t *json = base_of(event);
+    json_object_set_new(json, "proposal", json_integer((json_int_t)proposal->proposal));
+    json_object_set_new(json, "state", json_string(proposal_state_name(proposal->state)));
+    json_object_set_new(json, "proposed", json_string(command_name(proposal->proposed)));
+    json_object_set_new(json, "proposer", json_integer(proposal->proposer));
+    json_object_set_new(json, "approver",
+                        proposal->approver != 0 ? json_integer(proposal->approver) : json_null());
+    json_object_set_new(json, "expires", maybe_time(proposal->expires_ns));
+    out->channel = "risk";
+    snprintf(out->key, sizeof out->key, "risk:proposal:%" PRIu64, proposal->proposal);
+    out->key_seconds = WEEK_S;
+    return json;
+}
+
+static json_t *of_deficit(const struct view *view, const struct event *event,
+                          struct ops_message *out)
+{
+    const struct deficit_changed_evt *change = &event->body.deficit_changed;
+    const struct asset_rec *asset = view_asset(view, change->asset);
+    ASSERT(asset != NULL);
+    json_t *json = base_of(event);
+    json_object_set_new(json, "account", json_integer(change->account));
+    json_object_set_new(
+        json, "asset",
+        json_stringn_nocheck(asset->symbol, strnlen(asset->symbol, SYMBOL_BYTES_MAX)));
+    json_object_set_new(json, "change", decimal(change->amount, asset->scale));
+    json_object_set_new(json, "deficit", decimal(change->deficit, asset->scale));
+    json_object_set_new(json, "available", decimal(change->available, asset->scale));
+    out->channel = "risk";
+    snprintf(out->key, sizeof out->key, "risk:deficit:%" PRIu32 ":%" PRIu32, change->account,
+             change->asset);
+    return json;
+}
+
+static json_t *of_correction(const struct view *view, const struct event *event,
+                             struct ops_message *out)
+{
+    const struct trade_corrected_evt *change = &event->body.trade_corrected;
+    const struct view_instrument *instrument = view_instrument(view, change->instrument);
+    ASSERT(instrument != NULL);
+    uint8_t scale = instrument->terms.token_scale;
+    json_t *json = base_of(event);
+    set_symbol(json, instrument);
+    json_object_set_new(json, "trade_id", json_integer((json_int_t)change->trade_id));
+    json_object_set_new(json, "status",
+                        json_string(change->new_quantity == 0 ? "busted" : "corrected"));
+    json_object_set_new(json, "quantity", decimal(change->new_quantity, scale));
+    json_object_set_new(json, "quantity_change", decimal(change->quantity, scale));
+    json_object_set_new(json, "total_change", decimal(change->notional, 6));
+    json_object_set_new(json, "token_short", decimal(change->token_short, scale));
+    json_object_set_new(json, "cash_short", decimal(change->cash_short, 6));
+    json_object_set_new(json, "buyer_account", json_integer(change->buyer_account));
+    json_object_set_new(json, "seller_account", json_integer(change->seller_account));
+    json_object_set_new(json, "operator", json_integer(change->operator_id));
+    out->channel = "risk";
+    snprintf(out->key, sizeof out->key, "risk:correction:%" PRIu64, change->trade_id);
+    out->key_seconds = WEEK_S;
     return json;
 }
 
@@ -226,6 +329,16 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
         return of_account(event, out);
     case EVT_settlement_booked:
         return of_settlement(event, out);
+    case EVT_kill_changed:
+        return of_kill(event, out);
+    case EVT_venue_rules_changed:
+        return of_venue_rules(event, out);
+    case EVT_proposal_changed:
+        return of_proposal(event, out);
+    case EVT_deficit_changed:
+        return of_deficit(view, event, out);
+    case EVT_trade_corrected:
+        return of_correction(view, event, out);
     case EVT_gateway_attached:
     case EVT_gateway_detached:
     case EVT_session_opened:
@@ -250,11 +363,6 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
     case EVT_instrument_controls_changed:
     case EVT_jurisdiction_listed:
     case EVT_fees_changed:
-    case EVT_kill_changed:
-    case EVT_venue_rules_changed:
-    case EVT_proposal_changed:
-    case EVT_deficit_changed:
-    case EVT_trade_corrected:
     case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:

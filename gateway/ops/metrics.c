@@ -61,6 +61,35 @@ static void count_cancelled(struct ops_metrics *metrics, uint8_t reason)
     metrics->orders_cancelled++;
     metrics->orders_expired += reason == CANCEL_EXPIRED;
     metrics->self_trades_prevented += reason == CANCEL_SELF_TRADE;
+    metrics->orders_killed += reason == CANCEL_KILLED;
+    metrics->orders_banded += reason == CANCEL_BAND;
+    metrics->orders_uncovered += reason == CANCEL_UNCOVERED;
+}
+
+static void count_kill(struct ops_metrics *metrics, const struct kill_changed_evt *kill)
+{
+    metrics->kills += kill->killed != 0;
+    metrics->unkills += kill->killed == 0;
+}
+
+static void count_correction(struct ops_metrics *metrics, const struct trade_corrected_evt *change)
+{
+    metrics->trades_busted += change->new_quantity == 0;
+    metrics->trades_corrected += change->new_quantity != 0;
+}
+
+static void count_proposal(struct ops_metrics *metrics, uint8_t state)
+{
+    if (state <= PROPOSAL_FAILED)
+        metrics->proposals[state]++;
+}
+
+void ops_metrics_count_state(struct ops_metrics *metrics, const struct instrument_state_rec *before,
+                             const struct instrument_state_rec *after)
+{
+    metrics->phase_changes += before->phase != after->phase;
+    metrics->breaker_trips += before->breaker_tripped == 0 && after->breaker_tripped != 0;
+    metrics->limit_states += before->limit_state_end_ns == 0 && after->limit_state_end_ns != 0;
 }
 
 static void count_auction(struct ops_metrics *metrics, const struct auction_evt *auction)
@@ -110,6 +139,18 @@ void ops_metrics_count(struct ops_metrics *metrics, const struct event *event)
     case EVT_done:
         count_done(metrics, event);
         break;
+    case EVT_kill_changed:
+        count_kill(metrics, &event->body.kill_changed);
+        break;
+    case EVT_proposal_changed:
+        count_proposal(metrics, event->body.proposal_changed.state);
+        break;
+    case EVT_deficit_changed:
+        metrics->deficits_grown += event->body.deficit_changed.amount > 0;
+        break;
+    case EVT_trade_corrected:
+        count_correction(metrics, &event->body.trade_corrected);
+        break;
     case EVT_rejected:
         if (event->body.rejected.code <= REJECT_CODE_MAX)
             metrics->rejects[event->body.rejected.code]++;
@@ -140,6 +181,42 @@ static void matching_metrics(FILE *out, const struct ops_metrics *metrics, uint6
     seconds(out, "deadline_overdue_seconds",
             "how long the next change of phase is overdue; above 1: the core does not tick",
             wall_ns, metrics->next_deadline_ns != 0 ? metrics->next_deadline_ns : wall_ns);
+}
+
+static void proposal_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    static const char *const states[] = {[PROPOSAL_OPEN] = "open",
+                                         [PROPOSAL_APPROVED] = "approved",
+                                         [PROPOSAL_WITHDRAWN] = "withdrawn",
+                                         [PROPOSAL_FAILED] = "failed"};
+    metric(out, "proposals_total", "counter", "proposals by the state they came to");
+    for (int state = PROPOSAL_OPEN; state <= PROPOSAL_FAILED; state++)
+        fprintf(out, "lonja_proposals_total{state=\"%s\"} %" PRIu64 "\n", states[state],
+                metrics->proposals[state]);
+}
+
+static void risk_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    counter(out, "kills_total", "kill switches put on", metrics->kills);
+    counter(out, "unkills_total", "kill switches taken back", metrics->unkills);
+    counter(out, "orders_killed_total", "orders cancelled by a kill switch",
+            metrics->orders_killed);
+    counter(out, "orders_banded_total", "orders that met a price band", metrics->orders_banded);
+    counter(out, "orders_uncovered_total", "orders cancelled for what they held is not there",
+            metrics->orders_uncovered);
+    counter(out, "breaker_trips_total", "circuit breakers tripped", metrics->breaker_trips);
+    counter(out, "limit_states_total", "limit states entered", metrics->limit_states);
+    gauge(out, "limit_states", "instruments in a limit state", metrics->in_limit_state);
+    counter(out, "deficits_grown_total", "times an account came to owe", metrics->deficits_grown);
+    counter(out, "trades_corrected_total", "trades corrected", metrics->trades_corrected);
+    counter(out, "trades_busted_total", "trades busted", metrics->trades_busted);
+    proposal_metrics(out, metrics);
+    if (metrics->kill_switches < 0)
+        return; // Postgres has not said
+    gauge(out, "kill_switches", "switches that are on", metrics->kill_switches);
+    gauge(out, "proposals_waiting", "proposals that another operator is to decide",
+          metrics->proposals_waiting);
+    gauge(out, "deficits", "balances that lack something", metrics->deficits);
 }
 
 static void trading_metrics(FILE *out, const struct ops_metrics *metrics)
@@ -203,6 +280,7 @@ char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_rin
     core_metrics(out, core, now_ns);
     trading_metrics(out, metrics);
     matching_metrics(out, metrics, wall_ns);
+    risk_metrics(out, metrics);
     follower_metrics(out, metrics, core->durable_seq);
     alert_metrics(out, metrics);
     gauge(out, "redis_up", "1 = connected", redis_up);

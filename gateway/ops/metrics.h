@@ -30,6 +30,12 @@ struct ops_metrics {
     uint64_t continuations; // commands by which the engine went on with a large one
     uint64_t
         next_deadline_ns; // of phases and schedules, wall clock; 0 = none, or the venue is shut
+    uint64_t kills, unkills;
+    uint64_t breaker_trips, limit_states; // instruments that tripped, or entered a limit state
+    uint64_t deficits_grown;              // events by which an account came to owe
+    uint64_t trades_corrected, trades_busted;
+    uint64_t proposals[PROPOSAL_FAILED + 1];                 // by the state that they came to
+    uint64_t orders_killed, orders_banded, orders_uncovered; // cancelled by it
     uint64_t rejects[REJECT_CODE_MAX + 1];
     uint64_t followed_seq;                 // last command that ops has seen
     bool postgres_up;                      // the last question was answered
@@ -40,10 +46,15 @@ struct ops_metrics {
     int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known
     int64_t alerts_open;             // -1 = not known
     int64_t surveilled_seq;          // surveillance's cursor; -1 = not known
+    uint32_t in_limit_state;     // instruments, now
+    int64_t kill_switches, proposals_waiting, deficits; // now, of the record; -1 = not known
 };
 
 // Counts what a durable event says.
 void ops_metrics_count(struct ops_metrics *metrics, const struct event *event);
+// Counts what has become of an instrument by an event that told its state.
+void ops_metrics_count_state(struct ops_metrics *metrics, const struct instrument_state_rec *before,
+                             const struct instrument_state_rec *after);
 
 // `now_ns` is the monotone clock, `wall_ns` the wall clock.
 char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_ring_control *core,

@@ -92,14 +92,23 @@ static void on_redis_connected(void *context)
 // ---- events
 // ------------------------------------------------------------------------------------------------
 
-// Of the instrument whose state the event tells; 0 = none's.
-static uint8_t phase_of(const struct view *view, const struct event *event)
+// Of the instrument whose state the event tells; zero = none's.
+static struct instrument_state_rec state_of(const struct view *view, const struct event *event)
 {
-    if (event->header.type != EVT_instrument_state)
-        return 0;
-    const struct view_instrument *instrument =
-        view_instrument(view, event->body.instrument_state.instrument);
-    return instrument != NULL ? instrument->state.phase : 0;
+    const struct view_instrument *instrument = NULL;
+    if (event->header.type == EVT_instrument_state)
+        instrument = view_instrument(view, event->body.instrument_state.instrument);
+    return instrument != NULL ? instrument->state : (struct instrument_state_rec){0};
+}
+
+static uint32_t in_limit_state(const struct view *view)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 1; i <= view_instruments_max(view); i++) {
+        const struct view_instrument *instrument = view_instrument(view, i);
+        count += instrument != NULL && instrument->state.limit_state_end_ns != 0;
+    }
+    return count;
 }
 
 // When a phase ends by itself or the schedule goes on, of all instruments the first.
@@ -113,8 +122,9 @@ static uint64_t next_deadline(const struct view *view)
         if (instrument == NULL)
             continue;
         const uint64_t times[] = {instrument->state.phase_end_ns,
-                                  instrument->state.schedule_next_ns};
-        for (int k = 0; k < 2; k++)
+                                  instrument->state.schedule_next_ns,
+                                  instrument->state.limit_state_end_ns};
+        for (int k = 0; k < 3; k++)
             if (times[k] != 0 && (next == 0 || times[k] < next))
                 next = times[k];
     }
@@ -126,11 +136,12 @@ static void on_event(struct ops *ops, const struct event *event)
 {
     struct ops_message message;
     char name[NAME_BYTES];
-    uint8_t phase = phase_of(ops->view, event);
+    struct instrument_state_rec before = state_of(ops->view, event);
     view_apply(ops->view, event);
     if (ops->present) {
+        struct instrument_state_rec after = state_of(ops->view, event);
         ops_metrics_count(&ops->metrics, event);
-        ops->metrics.phase_changes += phase != phase_of(ops->view, event);
+        ops_metrics_count_state(&ops->metrics, &before, &after);
     }
     if (!ops_message_of(ops->view, event, &message))
         return;
@@ -261,6 +272,7 @@ static void forget_postgres(struct ops_metrics *metrics)
     for (int i = 0; i < ALERT_DETECTORS; i++)
         metrics->alerts[i] = -1;
     metrics->alerts_open = metrics->surveilled_seq = -1;
+    metrics->kill_switches = metrics->proposals_waiting = metrics->deficits = -1;
 }
 
 static void on_figures(void *context, const struct pg_error *error, const struct pg_rows *rows)
@@ -279,6 +291,9 @@ static void on_figures(void *context, const struct pg_error *error, const struct
         ops->metrics.settlement[i] = pg_number(rows, 0, 1 + i);
     ops->metrics.settlement_oldest_s =
         pg_is_null(rows, 0, 1 + SETTLEMENT_STATES) ? -1 : pg_number(rows, 0, 1 + SETTLEMENT_STATES);
+    ops->metrics.kill_switches = pg_number(rows, 0, 2 + SETTLEMENT_STATES);
+    ops->metrics.proposals_waiting = pg_number(rows, 0, 3 + SETTLEMENT_STATES);
+    ops->metrics.deficits = pg_number(rows, 0, 4 + SETTLEMENT_STATES);
 }
 
 // ---- alerts of surveillance: announced once each, those of a time without Postgres when it is
@@ -381,9 +396,13 @@ static void ask_figures(void *context)
                               " count(*) FILTER (WHERE settlement_status = 'pending'),"
                               " count(*) FILTER (WHERE settlement_status = 'processing'),"
                               " count(*) FILTER (WHERE settlement_status = 'settled'),"
-                              " count(*) FILTER (WHERE settlement_status = 'failed'),"
+                              " count(*) FILTER (WHERE settlement_status = 'failed' AND"
+                              " corrected_quantity IS DISTINCT FROM 0),"
                               " extract(epoch FROM now() - min(created_at) FILTER (WHERE "
-                              "settlement_status = 'pending'))::bigint"
+                              "settlement_status = 'pending'))::bigint,"
+                              " (SELECT kill_switches FROM public.risk_figures),"
+                              " (SELECT proposals_waiting FROM public.risk_figures),"
+                              " (SELECT deficits FROM public.risk_figures)"
                               " FROM settle.trade";
     ops->asking_seq = follower_durable_seq(ops->follower);
     if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
@@ -410,6 +429,7 @@ static void on_request(void *context, uint64_t id, const struct http_request *re
     }
     size_t bytes = 0;
     ops->metrics.next_deadline_ns = next_deadline(ops->view);
+    ops->metrics.in_limit_state = in_limit_state(ops->view);
     char *text =
         ops_metrics_text(&ops->metrics, follower_core(ops->follower), redis_counters(ops->redis),
                          redis_is_up(ops->redis), clock_monotone_ns(&clock_system),

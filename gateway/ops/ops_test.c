@@ -236,6 +236,139 @@ static void matching_is_counted_by_what_events_say(void **state)
     free(text);
 }
 
+static const char *text_of(const json_t *json, const char *name)
+{
+    return json_string_value(json_object_get(json, name));
+}
+
+static void kills_and_proposals_are_told_on_risk(void **state)
+{
+    (void)state;
+    struct view *view = view_with_port();
+    struct ops_message message;
+    struct event event = {.header = {.sequence = 8, .type = EVT_kill_changed, .last = 1}};
+    event.body.kill_changed =
+        (struct kill_changed_evt){.scope = KILL_MEMBER, .killed = 1, .id = 101, .operator_id = 7};
+    json_t *json = message_json(view, &event, &message);
+    assert_string_equal(message.channel, "risk");
+    assert_string_equal(message.key, "risk:kill:member:101");
+    assert_string_equal(text_of(json, "scope"), "member");
+    assert_true(json_is_true(json_object_get(json, "killed")));
+    json_decref(json);
+    event = (struct event){.header = {.sequence = 9, .type = EVT_proposal_changed, .last = 1}};
+    event.body.proposal_changed = (struct proposal_changed_evt){.proposal = 9,
+                                                                .proposer = 7,
+                                                                .proposed = CMD_ledger_post,
+                                                                .state = PROPOSAL_OPEN,
+                                                                .expires_ns = 1700000000000000000u};
+    json = message_json(view, &event, &message);
+    assert_string_equal(message.key, "risk:proposal:9");
+    assert_string_equal(text_of(json, "state"), "open");
+    assert_string_equal(text_of(json, "proposed"), "ledger_post");
+    assert_string_equal(text_of(json, "expires"), "2023-11-14T22:13:20.000000000Z");
+    assert_true(json_is_null(json_object_get(json, "approver")));
+    json_decref(json);
+    event = (struct event){.header = {.sequence = 10, .type = EVT_venue_rules_changed}};
+    event.body.venue_rules_changed.flags = VENUE_TWO_PERSONS;
+    json = message_json(view, &event, &message);
+    assert_true(json_is_true(json_object_get(json, "two_persons")));
+    json_decref(json);
+    view_destroy(view);
+}
+
+static void deficits_and_corrections_are_told_in_decimals(void **state)
+{
+    (void)state;
+    struct view *view = view_with_port();
+    struct ops_message message;
+    struct event event = {.header = {.sequence = 8, .type = EVT_asset_changed, .last = 1}};
+    event.body.asset_changed =
+        (struct asset_changed_evt){.asset = 2, .kind = ASSET_TOKEN, .scale = 2, .symbol = "PORT"};
+    view_apply(view, &event);
+    event = (struct event){.header = {.sequence = 9, .type = EVT_deficit_changed, .last = 1}};
+    event.body.deficit_changed = (struct deficit_changed_evt){
+        .account = 5, .asset = 2, .amount = 150, .counter_account = 1, .deficit = 1150};
+    json_t *json = message_json(view, &event, &message);
+    assert_string_equal(message.key, "risk:deficit:5:2");
+    assert_string_equal(text_of(json, "asset"), "PORT");
+    assert_string_equal(text_of(json, "change"), "1.5");
+    assert_string_equal(text_of(json, "deficit"), "11.5");
+    json_decref(json);
+    event = (struct event){.header = {.sequence = 10, .type = EVT_trade_corrected, .last = 1}};
+    event.body.trade_corrected = (struct trade_corrected_evt){
+        .trade_id = 77, .instrument = 1, .quantity = -250, .notional = -2500000, .token_short = 50};
+    json = message_json(view, &event, &message);
+    assert_string_equal(message.key, "risk:correction:77");
+    assert_string_equal(text_of(json, "status"), "busted");
+    assert_string_equal(text_of(json, "quantity"), "0");
+    assert_string_equal(text_of(json, "quantity_change"), "-2.5");
+    assert_string_equal(text_of(json, "total_change"), "-2.5");
+    assert_string_equal(text_of(json, "token_short"), "0.5");
+    json_decref(json);
+    view_destroy(view);
+}
+
+static void count(struct ops_metrics *metrics, struct event event)
+{
+    ops_metrics_count(metrics, &event);
+}
+
+static void risk_is_counted_by_what_events_say(void **state)
+{
+    (void)state;
+    static struct event_ring_control core;
+    const struct redis_counters redis = {0};
+    struct ops_metrics metrics = {.kill_switches = -1};
+    const struct instrument_state_rec calm = {.phase = PHASE_CONTINUOUS};
+    struct instrument_state_rec limited = calm, tripped = calm;
+    limited.limit_state_end_ns = 5;
+    tripped.breaker_tripped = 1;
+    ops_metrics_count_state(&metrics, &calm, &limited);
+    ops_metrics_count_state(&metrics, &limited, &limited); // told again: still the same one
+    ops_metrics_count_state(&metrics, &limited, &calm);
+    ops_metrics_count_state(&metrics, &calm, &tripped);
+    count(&metrics, (struct event){.header.type = EVT_kill_changed, .body.kill_changed.killed = 1});
+    count(&metrics, (struct event){.header.type = EVT_kill_changed});
+    count(&metrics, (struct event){.header.type = EVT_order_cancelled,
+                                   .body.order_cancelled.reason = CANCEL_KILLED});
+    count(&metrics, (struct event){.header.type = EVT_order_cancelled,
+                                   .body.order_cancelled.reason = CANCEL_UNCOVERED});
+    count(&metrics,
+          (struct event){.header.type = EVT_deficit_changed, .body.deficit_changed.amount = 3});
+    count(&metrics,
+          (struct event){.header.type = EVT_deficit_changed, .body.deficit_changed.amount = -3});
+    count(&metrics, (struct event){.header.type = EVT_trade_corrected});
+    count(&metrics, (struct event){.header.type = EVT_proposal_changed,
+                                   .body.proposal_changed.state = PROPOSAL_FAILED});
+    size_t bytes = 0;
+    char *text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
+    static const char *const lines[] = {"limit_states_total 1",
+                                        "breaker_trips_total 1",
+                                        "phase_changes_total 0",
+                                        "kills_total 1",
+                                        "unkills_total 1",
+                                        "orders_killed_total 1",
+                                        "orders_uncovered_total 1",
+                                        "orders_banded_total 0",
+                                        "deficits_grown_total 1",
+                                        "trades_busted_total 1",
+                                        "trades_corrected_total 0",
+                                        "proposals_total{state=\"failed\"} 1",
+                                        "proposals_total{state=\"open\"} 0"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        char line[80];
+        snprintf(line, sizeof line, "\nlonja_%s\n", lines[i]);
+        if (strstr(text, line) == NULL)
+            fail_msg("not there: %s", lines[i]);
+    }
+    assert_null(strstr(text, "lonja_kill_switches"));
+    free(text);
+    metrics.kill_switches = 2;
+    text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
+    assert_non_null(strstr(text, "\nlonja_kill_switches 2\n"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +379,9 @@ int main(void)
         cmocka_unit_test(the_metrics_page_leaves_out_what_is_not_known),
         cmocka_unit_test(an_auction_is_told_while_it_runs_and_at_its_end),
         cmocka_unit_test(matching_is_counted_by_what_events_say),
+        cmocka_unit_test(kills_and_proposals_are_told_on_risk),
+        cmocka_unit_test(deficits_and_corrections_are_told_in_decimals),
+        cmocka_unit_test(risk_is_counted_by_what_events_say),
     };
     return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }

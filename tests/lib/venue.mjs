@@ -219,7 +219,7 @@ export class Venue extends VenueClient {
     await eventually('the record is up to date and every trade is settled', async () => {
       const { durable_sequence: durable } = await this.administer('GET', '/venue')
       const open = await this.query(`SELECT (SELECT sequence FROM record.cursor) AS cursor,
-        (SELECT count(*) FROM settle.trade WHERE settlement_status <> 'settled') AS trades,
+        (SELECT count(*) FROM settle.trade WHERE settlement_status <> 'settled' AND corrected_quantity IS DISTINCT FROM 0) AS trades,
         (SELECT count(*) FROM settle.result WHERE state = 'open') AS results`)
       if (Number(open[0].cursor) < durable || open[0].trades !== '0' || open[0].results !== '0') throw new Error(JSON.stringify({ ...open[0], durable }))
       return true
@@ -279,7 +279,7 @@ export class Venue extends VenueClient {
       if (BigInt(row?.total ?? 0) * factor !== chain) throw new Error(`${account} ${symbol}: ledger ${row?.total}, chain ${chain}`)
       if (row && row.unsettled !== '0') throw new Error(`${account} ${symbol}: ${row.unsettled} still unsettled`)
     }
-    const trades = await this.query(`SELECT t.tx_hash, r.quantity, b.wallet_address AS buyer, s.wallet_address AS seller FROM settle.trade t
+    const trades = await this.query(`SELECT t.tx_hash, coalesce(t.corrected_quantity, r.quantity) AS quantity, b.wallet_address AS buyer, s.wallet_address AS seller FROM settle.trade t
       JOIN record.trade r USING (trade_id) JOIN people.account b ON b.account_id = r.buyer_account JOIN people.account s ON s.account_id = r.seller_account
       WHERE r.token_asset = ${asset} AND t.settlement_type = 'on_chain' AND r.buyer_account <> r.seller_account`)
     const leg = (hash, from, to, value) => [hash, from, to, value].join(' ').toLowerCase()

@@ -138,7 +138,8 @@ equal cash_and_tokens_sum_to_zero '' "$(sql 'SELECT asset_id FROM record.balance
 equal the_record_has_the_engines_balance "$(jq -r '.[0].available' <<<"$before")" "$(sql "SELECT trim_scale(balance) FROM user_balances WHERE user_id = 1001 AND currency = 'USD'")"
 
 # The record is rebuilt from the tape by one command, under the running recorder, and has the same rows.
-rows() { for t in asset instrument instrument_state venue_event orders order_event reject trade ledger_entry balance auction instrument_rules tick_band schedule_entry; do
+rows() { for t in asset instrument instrument_state venue_event orders order_event reject trade ledger_entry balance auction instrument_rules tick_band \
+    schedule_entry session session_account limits instrument_controls jurisdictions fees kill venue_rules proposal proposal_event deficit_change trade_correction; do
     sql "SELECT '$t', count(*), md5(coalesce(string_agg(r::text, E'\n' ORDER BY r::text), '')) FROM record.$t r"; done; }
 recorder() { "$bin/lonja" status --config "$var/lonja.conf" --json | jq .processes.record.pid; }
 before_rows=$(rows) before_pid=$(recorder)

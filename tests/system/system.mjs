@@ -7,6 +7,7 @@ import { hostile } from './hostile.mjs'
 import { operators } from './operators.mjs'
 import { orders } from './orders.mjs'
 import { resend } from './resend.mjs'
+import { risk } from './risk.mjs'
 import { surveillance } from './surveillance.mjs'
 import { trade } from './trade.mjs'
 import { webTerms } from './web_terms.mjs'
@@ -25,6 +26,7 @@ Suite.main(async suite => {
     await operators(suite, venue)
     await explain(suite, venue)
     await surveillance(suite, venue)
+    await risk(suite, venue)
     await resend(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())

@@ -1,0 +1,34 @@
+// Ledger requests: what moves money or tokens by an operator's word, each under a text reference
+// (people.ledger_request). Shared by ledger.c (postings), corrections.c and proposals.c.
+//
+// A direct request has source REF_ADMIN; its numbers reach the engine in order. One that is
+// proposed waits for its approval, and nothing may overtake its number: until it is decided it has
+// a source of its own, REQUEST_LANE_FIRST .. REQUEST_LANE_LAST, so that many of them may wait.
+#ifndef LONJA_GATEWAY_ADMIN_REQUESTS_H
+#define LONJA_GATEWAY_ADMIN_REQUESTS_H
+
+#include "gateway/admin/admin.h"
+
+enum { REQUEST_LANE_FIRST = 4, REQUEST_LANE_LAST = REF_SOURCE_MAX };
+enum { REQUEST_KINDS = 9, REQUEST_CORRECTION = 8 }; // the others: enum posting_kind - 1
+
+struct request {
+    const char *reference, *note;
+    int64_t number, source, kind, account, counter, asset, amount, hash, operator_id;
+    struct trade_correct_cmd correction; // of kind correction: its numbers
+};
+
+extern const char *const request_kinds[REQUEST_KINDS];
+
+// Closes the requests whose proposals were decided or have expired, and sends again what an earlier
+// life left open. False: not possible now, the answer says why.
+CHECKED bool requests_resolve(struct ask *ask);
+// Writes a new request down, or one that was refused or withdrawn once more, with its number; false
+// if the answer is made already: done before, waiting for approval, in conflict, no database.
+CHECKED bool request_register(struct ask *ask, struct request *request);
+// Sends a request that is registered and writes its outcome down; the answer is made.
+void request_send(struct ask *ask, const struct request *request);
+// Writes down how one ended; code 0 = done. False: the database cannot be asked now.
+CHECKED bool request_close(struct ask *ask, int64_t number, uint64_t sequence, uint16_t code);
+
+#endif
