@@ -1004,6 +1004,11 @@ static void what_risk_changes_is_in_the_record_and_is_rebuilt(void **state)
                                "sum(e.deficit) FROM record.ledger_entry e WHERE e.account_id ="
                                " b.account_id AND e.asset_id = b.asset_id)"),
                      0);
+    assert_int_equal(
+        number_of(
+            "SELECT count(*) FROM (SELECT FROM record.ledger_entry GROUP BY sequence, event_index,"
+            " asset_id HAVING sum(available + held) <> 0) unbalanced"),
+        0);
     fingerprint(whole);
     check_busted_is_final();
     must(pg_execute(owner, "SELECT record.forget()"));

@@ -34,7 +34,9 @@ struct traded {
     " 'another correction of the trade waits for its approval'"                                    \
     " WHEN EXISTS (SELECT FROM people.correction_request x JOIN people.ledger_request o USING"     \
     " (reference) WHERE x.trade_id = s.trade_id AND o.state = 'done' AND o.sequence > (SELECT"     \
-    " sequence FROM record.cursor)) THEN 'behind' END"
+    " sequence FROM record.cursor)) THEN 'the record has not got the trade''s last correction "    \
+    "yet'"                                                                                         \
+    " END"
 
 // What it is, or (of a reference that was used) what it was when it was asked for.
 #define IS(column)                                                                                 \
@@ -71,8 +73,6 @@ static bool trade_read(struct ask *ask, struct traded *out, const char *referenc
     }
     if (!known)
         ask_refuse(ask, REJECT_NOT_FOUND, 0, 0, 0);
-    else if (obstacle != NULL && !strcmp(obstacle, "behind"))
-        ask_refuse(ask, REJECT_RECORD_BEHIND, 0, 0, 0);
     else if (obstacle != NULL)
         ask_refuse_text(ask, REJECT_CORRECTION, obstacle);
     pg_rows_free(rows);

@@ -250,9 +250,10 @@ export class Venue extends VenueClient {
     const wrong = [
       ...await this.query('SELECT asset_id, sum(available + held) AS sum FROM record.balance GROUP BY 1 HAVING sum(available + held) <> 0'),
       ...await this.query('SELECT sequence, event_index, asset_id FROM record.ledger_entry GROUP BY 1, 2, 3 HAVING sum(available + held) <> 0 LIMIT 5'),
-      ...await this.query(`SELECT account_id, asset_id FROM (SELECT account_id, asset_id, sum(available) AS a, sum(held) AS h, sum(unsettled) AS u
-        FROM record.ledger_entry GROUP BY 1, 2) e FULL JOIN record.balance b USING (account_id, asset_id)
-        WHERE (a, h, u) IS DISTINCT FROM (b.available::numeric, b.held::numeric, b.unsettled::numeric)`)
+      ...await this.query(`SELECT account_id, asset_id FROM (SELECT account_id, asset_id, sum(available) AS a, sum(held) AS h, sum(unsettled) AS u,
+        sum(blocked) AS k, sum(deficit) AS d FROM record.ledger_entry GROUP BY 1, 2) e FULL JOIN record.balance b USING (account_id, asset_id)
+        WHERE (a, h, u, k, d) IS DISTINCT FROM (b.available::numeric, b.held::numeric, b.unsettled::numeric, b.blocked::numeric, b.deficit::numeric)`),
+      ...await this.query('SELECT asset_id, sum(deficit) AS deficits FROM record.balance GROUP BY 1 HAVING sum(deficit) <> coalesce(-sum(available) FILTER (WHERE account_id = 4), 0)')
     ]
     if (wrong.length > 0) throw new Error(`the ledger does not add up: ${JSON.stringify(wrong)}`)
   }
