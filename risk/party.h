@@ -47,16 +47,16 @@ enum { INVESTMENT_PERIODS = 13 }; // this twelfth of a year and the 12 before
 
 struct account {
     _Alignas(64) struct account_rec terms; // terms.account == 0: does not exist
-    bool killed;
-    bool tripped;  // by executions_max
-    bool own_fees; // there is a record of fees that names it
-    bool limited;  // by any of `own`
-    uint32_t open_orders;
-    money_sum open[2]; // values of its open buys and sells: price * open quantity
+    uint32_t fees; // first of the records of fees that name it; 0 = there are none
+    uint32_t open_orders : 31;
+    uint32_t limited : 1; // by any of `own`
+    money_sum open[2];    // values of its open buys and sells: price * open quantity
 
     struct traded traded;
     int64_t bought; // notionals of its buys in bought_period; saturates
     uint32_t bought_period;
+    bool killed;
+    bool tripped; // by executions_max
     struct window executions;
 
     _Alignas(64) struct limits_rec own; // own.id == 0: none were set
