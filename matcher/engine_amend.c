@@ -141,7 +141,8 @@ static bool amend_check(const struct engine *engine, struct amend *amend, struct
                                 .account = account,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended = engine->members[account->member].terms.suspended,
+                                .member_suspended =
+                                    engine->members[account->member].terms.suspended,
                                 .side = amend->order->side,
                                 .type = amend->cold->type,
                                 .tif = amend->cold->tif,
@@ -177,9 +178,9 @@ static bool amend_level(const struct engine *engine, const struct amend *amend,
 
 static int64_t hold_of(const struct amend *amend, int64_t price, int64_t open)
 {
-    if (amend->order->side == SIDE_SELL)
-        return open;
-    return instrument_notional(amend->instrument, price, open);
+    const struct order then = {
+        .price = price, .side = amend->order->side, .buyer_bps = amend->order->buyer_bps};
+    return order_hold(amend->instrument, &then, open);
 }
 
 // What it will hold more (negative: less).
@@ -197,6 +198,8 @@ static bool amend_funds(const struct engine *engine, const struct amend *amend,
     int64_t there =
         amend->order->side == SIDE_BUY ? balance->available : ledger_sellable(balance, unsettled);
     int64_t more = hold_change(amend);
+    if (more > 0 && balance->deficit != 0)
+        return refuse(refusal, REJECT_DEFICIT, 0, balance->deficit, balance->asset);
     if (more > 0 && more > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, more, there, 0);
     return true;

@@ -7,8 +7,7 @@
 // trade tripped the breaker. A price between quiet_low and quiet_high of the instrument needs no
 // look at any of that, nor at stops (engine_stop.c).
 //
-// A resting order's hold always equals price * open / 10^scale (buy) or what is open (sell); it is
-// not stored.
+// A resting order's hold always equals order_hold of what is open; it is not stored.
 #include "matcher/engine_taker.h"
 
 // ---- one match, as seen by the ledger
@@ -20,8 +19,10 @@ struct match {
     int64_t price;
     int64_t quantity;
     int64_t notional;
-    int64_t fee;      // the seller's (U13)
-    int64_t released; // of the buyer's hold: what the better price saves
+    int64_t fee; // the seller's (U13)
+    int64_t buyer_fee;
+    int64_t released; // of the buyer's hold: what the better price saves, and of its fee
+    bool buyer_makes;
 };
 
 static inline struct match match_with(const struct order *taker, const struct order *maker)
@@ -30,24 +31,53 @@ static inline struct match match_with(const struct order *taker, const struct or
     return (struct match){.buyer = buys ? taker : maker,
                           .seller = buys ? maker : taker,
                           .price = maker->price,
-                          .quantity =
-                              taker->leaves < maker->leaves ? taker->leaves : maker->leaves};
+                          .quantity = taker->leaves < maker->leaves ? taker->leaves : maker->leaves,
+                          .buyer_makes = !buys};
 }
 
+static uint32_t seller_rate_of_records(const struct engine *engine,
+                                       const struct instrument *instrument,
+                                       const struct match *match)
+{
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, match->seller->account);
+    return match->buyer_makes ? rates.sell_taker : rates.sell_maker;
+}
+
+// Without the buyer's fee.
 static inline void match_value(const struct engine *engine, const struct instrument *instrument,
                                struct match *match)
 {
     match->notional = instrument_notional(instrument, match->price, match->quantity);
-    uint32_t fee_bps = engine->accounts[match->seller->account].terms.fee_bps;
+    const struct account *seller = &engine->accounts[match->seller->account];
+    uint32_t fee_bps = seller->terms.fee_bps;
     if (fee_bps == FEE_BPS_DEFAULT)
         fee_bps = instrument->terms.fee_bps;
+    if (__builtin_expect((seller->fees | instrument->fees) != 0, 0))
+        fee_bps = seller_rate_of_records(engine, instrument, match);
     match->fee = money_fee(match->notional, fee_bps);
+    match->buyer_fee = 0;
     match->released = 0;
     if (match->buyer->price != match->price)
         match->released =
             instrument_notional(instrument, match->buyer->price, match->quantity) - match->notional;
     ASSERT(match->released >= 0);
     ASSERT(match->fee <= match->notional);
+}
+
+// The buyer's fee, if its hold has one, never at more than the rate that the hold was made with;
+// free becomes all that the hold shrinks by and is not paid. `open`: of the buyer, before.
+static void match_buyer_fee(const struct engine *engine, const struct instrument *instrument,
+                            struct match *match, int64_t open)
+{
+    const struct order *buyer = match->buyer;
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, buyer->account);
+    uint32_t bps = match->buyer_makes ? rates.buy_maker : rates.buy_taker;
+    bps = bps < buyer->buyer_bps ? bps : buyer->buyer_bps;
+    match->buyer_fee = money_fee(match->notional, bps);
+    int64_t shrinks =
+        order_hold(instrument, buyer, open) - order_hold(instrument, buyer, open - match->quantity);
+    match->released = shrinks - match->notional - match->buyer_fee;
+    ASSERT(match->released >= 0);
 }
 
 // The counters of what is unsettled and blocked must stay within their bound.
@@ -70,7 +100,7 @@ static inline bool match_fits_seller(const struct engine *engine, const struct m
 static inline void match_book(struct engine *engine, const struct match *match,
                               uint32_t treasury_balance)
 {
-    const struct ledger *ledger = &engine->ledger;
+    struct ledger *ledger = &engine->ledger;
     struct balance *buyer_cash = ledger_at(ledger, match->buyer->cash_balance);
     struct balance *buyer_tokens = ledger_at(ledger, match->buyer->token_balance);
     struct balance *seller_cash = ledger_at(ledger, match->seller->cash_balance);
@@ -78,11 +108,11 @@ static inline void match_book(struct engine *engine, const struct match *match,
     ASSERT(buyer_cash->asset == seller_cash->asset);
     ASSERT(buyer_tokens->asset == seller_tokens->asset);
     int64_t proceeds = match->notional - match->fee;
-    ledger_pay_held(buyer_cash, match->notional);
-    ledger_receive(seller_cash, proceeds, proceeds);
-    ledger_receive(ledger_at(ledger, treasury_balance), match->fee, 0);
-    ledger_pay_held(seller_tokens, match->quantity);
-    ledger_receive(buyer_tokens, match->quantity, match->quantity);
+    ledger_pay_held(ledger, buyer_cash, match->notional + match->buyer_fee);
+    ledger_receive(ledger, seller_cash, proceeds, proceeds);
+    ledger_receive(ledger, ledger_at(ledger, treasury_balance), match->fee + match->buyer_fee, 0);
+    ledger_pay_held(ledger, seller_tokens, match->quantity);
+    ledger_receive(ledger, buyer_tokens, match->quantity, match->quantity);
     if (match->released != 0)
         ledger_release(buyer_cash, match->released);
 }
@@ -103,8 +133,8 @@ static inline struct trade_evt *emit_trade(struct turn *turn, const struct match
     out->taker_account = taker->account;
     out->maker_leaves = maker->leaves;
     out->taker_leaves = taker->leaves;
-    out->maker_fee = taker_buys ? match->fee : 0;
-    out->taker_fee = taker_buys ? 0 : match->fee;
+    out->maker_fee = taker_buys ? match->fee : match->buyer_fee;
+    out->taker_fee = taker_buys ? match->buyer_fee : match->fee;
     out->buyer_released = match->released;
     return out;
 }
@@ -127,9 +157,16 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     struct engine *engine = turn->engine;
     struct order *buys = order_at(&engine->pool, buyer);
     struct order *sells = order_at(&engine->pool, seller);
-    struct match match = {.buyer = buys, .seller = sells, .price = price, .quantity = quantity};
+    const bool buyer_makes = buys->id < sells->id;
+    struct match match = {.buyer = buys,
+                          .seller = sells,
+                          .price = price,
+                          .quantity = quantity,
+                          .buyer_makes = buyer_makes};
     ASSERT(quantity > 0);
     match_value(engine, instrument, &match);
+    if (__builtin_expect(buys->buyer_bps != 0, 0))
+        match_buyer_fee(engine, instrument, &match, order_open(&engine->pool, buyer));
     if (!match_fits_buyer(engine, &match))
         return SIDE_BUY;
     if (!match_fits_seller(engine, &match))
@@ -142,7 +179,6 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     buys->leaves -= quantity;
     sells->leaves -= quantity;
     ASSERT(buys->leaves >= 0 && sells->leaves >= 0);
-    bool buyer_makes = buys->id < sells->id;
     emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
         TRADE_AUCTION;
     auction_fill(engine, instrument, buyer);
@@ -181,10 +217,12 @@ static void emit_reduced(struct turn *turn, const struct order *order, int64_t q
     out->reason = CANCEL_SELF_TRADE;
 }
 
+// `open` is left of it.
 static int64_t reduce_release(struct engine *engine, const struct instrument *instrument,
-                              const struct order *order, int64_t quantity)
+                              const struct order *order, int64_t quantity, int64_t open)
 {
-    int64_t released = order_hold(instrument, order, quantity);
+    int64_t released =
+        order_hold(instrument, order, open + quantity) - order_hold(instrument, order, open);
     ledger_release(order_held_balance(engine, order), released);
     return released;
 }
@@ -203,8 +241,9 @@ static void maker_reduce(struct turn *turn, struct instrument *instrument, uint3
     maker->leaves -= quantity - of_hidden;
     *total -= quantity;
     ASSERT(maker->leaves > 0);
-    int64_t released = reduce_release(engine, instrument, maker, quantity);
-    emit_reduced(turn, maker, *total, order_open(&engine->pool, place), released);
+    int64_t open = order_open(&engine->pool, place);
+    int64_t released = reduce_release(engine, instrument, maker, quantity, open);
+    emit_reduced(turn, maker, *total, open, released);
 }
 
 static void taker_reduce(struct turn *turn, struct taker *taker, int64_t quantity)
@@ -215,8 +254,9 @@ static void taker_reduce(struct turn *turn, struct taker *taker, int64_t quantit
     taker->order->leaves -= quantity;
     *total -= quantity;
     ASSERT(taker->order->leaves > 0);
-    int64_t released = reduce_release(engine, taker->instrument, taker->order, quantity);
-    emit_reduced(turn, taker->order, *total, taker->order->leaves, released);
+    int64_t open = taker->order->leaves;
+    int64_t released = reduce_release(engine, taker->instrument, taker->order, quantity, open);
+    emit_reduced(turn, taker->order, *total, open, released);
 }
 
 // 0: the taker goes on.
@@ -365,6 +405,9 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
         return CANCEL_VOLATILITY;
     struct match match = match_with(order, maker);
     match_value(engine, instrument, &match);
+    if (__builtin_expect(match.buyer->buyer_bps != 0, 0))
+        match_buyer_fee(engine, instrument, &match,
+                        match.buyer_makes ? order_open(&engine->pool, place) : order->leaves);
     if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
         return CANCEL_LIMIT;
     match_book(engine, &match, instrument->treasury_balance);

@@ -43,7 +43,8 @@ static struct order_check check_of(const struct turn *turn, const struct instrum
                                 .account = account,
                                 .lot = &instrument->lot,
                                 .ticks = instrument_ticks(instrument),
-                                .member_suspended = engine->members[account->member].terms.suspended,
+                                .member_suspended =
+                                    engine->members[account->member].terms.suspended,
                                 .side = body->side,
                                 .type = body->type,
                                 .tif = body->tif,
@@ -91,6 +92,18 @@ static void taker_terms(struct taker *taker, const struct order_check *check,
                                         .stp = check->stp};
 }
 
+// The rate of the buyer's fee that its hold includes: the larger one, as it may make or take.
+static inline uint16_t taker_buyer_bps(const struct engine *engine,
+                                       const struct instrument *instrument,
+                                       const struct order_new_cmd *body)
+{
+    if (__builtin_expect((engine->accounts[body->account].fees | instrument->fees) == 0, 1) ||
+        body->side != SIDE_BUY)
+        return 0;
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, body->account);
+    return rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
+}
+
 static void taker_fill(const struct turn *turn, struct taker *taker,
                        const struct order_check *check)
 {
@@ -109,8 +122,9 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
     taker->own = (struct order){.id = turn->command->header.sequence,
                                 .price = check->price,
                                 .leaves = body->quantity,
-                                .account = body->account,
-                                .session = turn->command->header.session,
+                                .account = body->account & ORDER_PARTY_MAX,
+                                .session = turn->command->header.session & ORDER_PARTY_MAX,
+                                .buyer_bps = taker_buyer_bps(turn->engine, taker->instrument, body),
                                 .instrument = (uint16_t)body->instrument,
                                 .side = body->side};
     if (check->has_terms || check->type != ORDER_LIMIT || (body->self_match_id | body->stp) != 0)
@@ -128,6 +142,8 @@ static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *h
         return false;
     *hold = check.side == SIDE_BUY ? check.notional : check.quantity;
     taker_fill(turn, taker, &check);
+    if (__builtin_expect(taker->own.buyer_bps != 0, 0))
+        *hold += money_fee(check.notional, taker->own.buyer_bps);
     return true;
 }
 
@@ -209,6 +225,8 @@ static bool taker_funds(const struct turn *turn, const struct taker *taker, int6
     bool unsettled = (taker->instrument->terms.flags & INSTRUMENT_SELL_UNSETTLED) != 0;
     int64_t sellable = ledger_sellable(balance, unsettled);
     int64_t there = buys ? balance->available : sellable;
+    if (__builtin_expect(balance->deficit != 0, 0))
+        return refuse(refusal, REJECT_DEFICIT, 0, balance->deficit, balance->asset);
     if (hold > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, hold, there, 0);
     return true;

@@ -47,18 +47,21 @@ enum order_mark {             // 0 = a plain limit order in the book
     ORDER_MARK_DATED = 128,   // it is in the heap of expiries
 };
 
+enum { ORDER_PARTY_BITS = 24, ORDER_PARTY_MAX = (1 << ORDER_PARTY_BITS) - 1 };
+
 struct order { // hot: one cache line
     _Alignas(64) uint64_t id;
     int64_t price;  // its limit; of a market or stop order the collar price
     int64_t leaves; // what can be matched now: of an iceberg the slice that shows
-    uint32_t account;
-    uint32_t session;
-    uint32_t cash_balance;  // of its account in the ledger
-    uint32_t token_balance; // of its account in the ledger
-    uint32_t level;         // the book's own
-    uint32_t earlier;       // in its level
-    uint32_t later;         // in its level; in the free list: the next free place
-    uint32_t before;        // in the list of its session, ascending by id
+    __extension__ uint64_t account : ORDER_PARTY_BITS;
+    __extension__ uint64_t session : ORDER_PARTY_BITS;
+    __extension__ uint64_t buyer_bps : 16; // of a buy: the rate of its fee that its hold includes
+    uint32_t cash_balance;                 // of its account in the ledger
+    uint32_t token_balance;                // of its account in the ledger
+    uint32_t level;                        // the book's own
+    uint32_t earlier;                      // in its level
+    uint32_t later;                        // in its level; in the free list: the next free place
+    uint32_t before;                       // in the list of its session, ascending by id
     uint32_t after;
     uint16_t instrument;
     uint8_t side;

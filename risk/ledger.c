@@ -45,47 +45,116 @@ uint32_t ledger_open(struct ledger *ledger, uint32_t account, uint32_t asset)
     return index;
 }
 
-bool ledger_transfer(struct balance *from, struct balance *to, int64_t amount)
+void ledger_enter(struct ledger *ledger, struct balance *balance, int64_t change)
 {
-    ASSERT(from != to && from->asset == to->asset);
-    ASSERT(amount > 0);
-    if (amount > MONEY_MAX || from->available - amount < -MONEY_MAX)
-        return false;
-    from->available -= amount;
-    to->available += amount;
-    return true;
+    ASSERT(change >= -2 * MONEY_MAX && change <= 2 * MONEY_MAX);
+    balance->available += change;
+    ASSERT(balance->available >= (ledger_may_owe(balance->account) ? -MONEY_MAX : 0));
+    ledger_count(ledger, balance->asset, change);
 }
 
-static void ledger_check_balance(const struct ledger *ledger, uint32_t index)
+void ledger_transfer(struct ledger *ledger, struct balance *from, struct balance *to,
+                     int64_t amount)
 {
-    const struct balance *balance = ledger_at(ledger, index);
-    bool may_be_negative =
-        balance->account == ACCOUNT_OUTSIDE || balance->account == ACCOUNT_SUSPENSE;
-    ASSERT(balance->available >= (may_be_negative ? -MONEY_MAX : 0));
+    ASSERT(from != to && from->asset == to->asset);
+    ASSERT(amount >= 0);
+    ledger_enter(ledger, from, -amount);
+    ledger_enter(ledger, to, amount);
+}
+
+bool ledger_may_owe(uint32_t account)
+{
+    return account == ACCOUNT_OUTSIDE || account == ACCOUNT_SUSPENSE || account == ACCOUNT_DEFICIT;
+}
+
+bool ledger_bears(const struct ledger *ledger, uint32_t account, uint32_t asset, int64_t amount)
+{
+    ASSERT(ledger_may_owe(account));
+    uint32_t index = ledger_find(ledger, account, asset);
+    int64_t there = index != 0 ? ledger_at(ledger, index)->available : 0;
+    ASSERT(there >= -MONEY_MAX);
+    return amount <= 0 || there >= amount - MONEY_MAX;
+}
+
+// ---- the full walk
+// ---------------------------------------------------------------------------------
+//
+// Balances lie in the order in which they were opened, which is neither that of the accounts'
+// chains nor that of the buckets. Each of the three ways is gone on its own, and asks for what
+// comes some steps later: of a million balances none is in a cache.
+
+enum { WALK_AHEAD = 16 };
+
+static void check_bounds(const struct balance *balance, uint32_t assets_max)
+{
+    ASSERT(balance->asset != 0 && balance->asset <= assets_max);
+    ASSERT(balance->available >= (ledger_may_owe(balance->account) ? -MONEY_MAX : 0));
     ASSERT(balance->held >= 0);
     ASSERT(balance->unsettled >= 0 && balance->unsettled <= LEDGER_COUNTER_MAX);
     ASSERT(balance->blocked >= 0 && balance->blocked <= LEDGER_COUNTER_MAX);
-    ASSERT(ledger_find(ledger, balance->account, balance->asset) == index);
+    ASSERT(balance->deficit >= 0 && balance->deficit <= MONEY_MAX);
 }
 
-void ledger_check(const struct ledger *ledger, money_sum *sums, uint32_t assets_max)
+static void check_sums(const struct ledger *ledger, money_sum *sums, uint32_t assets_max)
 {
-    memset(sums, 0, (assets_max + 1) * sizeof(sums[0]));
+    money_sum *deficits = sums + assets_max + 1;
+    memset(sums, 0, 2 * ((size_t)assets_max + 1) * sizeof(sums[0]));
+    for (uint32_t index = 1; index <= ledger->count; index++) {
+        const struct balance *balance = ledger_at(ledger, index);
+        check_bounds(balance, assets_max);
+        sums[balance->asset] += balance->available;
+        sums[balance->asset] += balance->held;
+        deficits[balance->asset] += balance->deficit;
+        if (balance->account == ACCOUNT_DEFICIT)
+            deficits[balance->asset] += balance->available;
+    }
+    for (uint32_t asset = 0; asset <= assets_max; asset++)
+        ASSERT(sums[asset] == 0 && deficits[asset] == 0);
+    ASSERT(ledger->drift == 0);
+}
+
+static void walk_ahead(const struct ledger *ledger, const uint32_t *heads, uint32_t at,
+                       uint32_t last)
+{
+    if (at + WALK_AHEAD <= last)
+        __builtin_prefetch(&ledger->balances[heads[at + WALK_AHEAD]]);
+}
+
+static void check_chains(const struct ledger *ledger)
+{
     uint32_t seen = 0;
     for (uint32_t account = 1; account <= ledger->accounts_max; account++) {
         uint32_t asset_before = 0;
+        walk_ahead(ledger, ledger->first_of_account, account, ledger->accounts_max);
         for (uint32_t index = ledger->first_of_account[account]; index != 0; seen++) {
             const struct balance *balance = ledger_at(ledger, index);
-            ASSERT(balance->account == account);
-            ASSERT(balance->asset > asset_before && balance->asset <= assets_max);
-            ledger_check_balance(ledger, index);
-            sums[balance->asset] += balance->available;
-            sums[balance->asset] += balance->held;
+            ASSERT(balance->account == account && balance->asset > asset_before);
             asset_before = balance->asset;
             index = balance->next_of_account;
         }
     }
     ASSERT(seen == ledger->count);
-    for (uint32_t asset = 0; asset <= assets_max; asset++)
-        ASSERT(sums[asset] == 0);
+}
+
+static void check_buckets(const struct ledger *ledger)
+{
+    uint32_t seen = 0;
+    for (uint32_t bucket = 0; bucket <= ledger->bucket_mask; bucket++) {
+        walk_ahead(ledger, ledger->buckets, bucket, ledger->bucket_mask);
+        for (uint32_t index = ledger->buckets[bucket]; index != 0; seen++) {
+            const struct balance *balance = ledger_at(ledger, index);
+            ASSERT(ledger_bucket(ledger, balance->account, balance->asset) == bucket);
+            ASSERT(seen < ledger->count); // else a chain leads round
+            index = balance->next_in_bucket;
+        }
+    }
+    ASSERT(seen == ledger->count);
+}
+
+void ledger_check(const struct ledger *ledger, money_sum *sums, uint32_t assets_max)
+{
+    ASSERT(ledger->count <= ledger->balances_max);
+    check_sums(ledger, sums, assets_max);
+    check_chains(ledger);
+    check_buckets(ledger);
 }
