@@ -197,8 +197,8 @@ static bool load_balance(struct engine *engine, const struct balance_rec *record
     balance->unsettled = record->unsettled;
     balance->blocked = record->blocked;
     balance->deficit = record->deficit;
-    ledger_count(&engine->ledger, record->asset, record->available);
-    ledger_count(&engine->ledger, record->asset, record->held);
+    ledger_count(&engine->ledger.drift, record->asset, record->available);
+    ledger_count(&engine->ledger.drift, record->asset, record->held);
     return true;
 }
 
@@ -240,9 +240,8 @@ static void order_fill(struct order *order, struct order_cold *cold, const struc
     *order = (struct order){.id = record->order,
                             .price = record->price,
                             .leaves = record->leaves,
-                            .account = record->account & ORDER_PARTY_MAX,
-                            .session = record->session & ORDER_PARTY_MAX,
-                            .buyer_bps = record->buyer_bps,
+                            .parties =
+                                order_parties(record->account, record->session, record->buyer_bps),
                             .instrument = (uint16_t)record->instrument,
                             .side = record->side};
     *cold = (struct order_cold){.quantity = record->quantity,

@@ -108,11 +108,13 @@ static inline void match_book(struct engine *engine, const struct match *match,
     ASSERT(buyer_cash->asset == seller_cash->asset);
     ASSERT(buyer_tokens->asset == seller_tokens->asset);
     int64_t proceeds = match->notional - match->fee;
-    ledger_pay_held(ledger, buyer_cash, match->notional + match->buyer_fee);
-    ledger_receive(ledger, seller_cash, proceeds, proceeds);
-    ledger_receive(ledger, ledger_at(ledger, treasury_balance), match->fee + match->buyer_fee, 0);
-    ledger_pay_held(ledger, seller_tokens, match->quantity);
-    ledger_receive(ledger, buyer_tokens, match->quantity, match->quantity);
+    uint64_t drift = 0;
+    ledger_pay_held(&drift, buyer_cash, match->notional + match->buyer_fee);
+    ledger_receive(&drift, seller_cash, proceeds, proceeds);
+    ledger_receive(&drift, ledger_at(ledger, treasury_balance), match->fee + match->buyer_fee, 0);
+    ledger_pay_held(&drift, seller_tokens, match->quantity);
+    ledger_receive(&drift, buyer_tokens, match->quantity, match->quantity);
+    ledger->drift += drift;
     if (match->released != 0)
         ledger_release(buyer_cash, match->released);
 }

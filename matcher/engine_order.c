@@ -92,18 +92,6 @@ static void taker_terms(struct taker *taker, const struct order_check *check,
                                         .stp = check->stp};
 }
 
-// The rate of the buyer's fee that its hold includes: the larger one, as it may make or take.
-static inline uint16_t taker_buyer_bps(const struct engine *engine,
-                                       const struct instrument *instrument,
-                                       const struct order_new_cmd *body)
-{
-    if (__builtin_expect((engine->accounts[body->account].fees | instrument->fees) == 0, 1) ||
-        body->side != SIDE_BUY)
-        return 0;
-    const struct fee_rates rates = engine_fee_rates(engine, instrument, body->account);
-    return rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
-}
-
 static void taker_fill(const struct turn *turn, struct taker *taker,
                        const struct order_check *check)
 {
@@ -119,16 +107,28 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
     taker->filled_notional = 0;
     taker->stops_due = 0;
     taker->stops_told = false;
-    taker->own = (struct order){.id = turn->command->header.sequence,
-                                .price = check->price,
-                                .leaves = body->quantity,
-                                .account = body->account & ORDER_PARTY_MAX,
-                                .session = turn->command->header.session & ORDER_PARTY_MAX,
-                                .buyer_bps = taker_buyer_bps(turn->engine, taker->instrument, body),
-                                .instrument = (uint16_t)body->instrument,
-                                .side = body->side};
+    taker->own =
+        (struct order){.id = turn->command->header.sequence,
+                       .price = check->price,
+                       .leaves = body->quantity,
+                       .parties = order_parties(body->account, turn->command->header.session, 0),
+                       .instrument = (uint16_t)body->instrument,
+                       .side = body->side};
     if (check->has_terms || check->type != ORDER_LIMIT || (body->self_match_id | body->stp) != 0)
         taker_terms(taker, check, body->self_match_id);
+}
+
+// A buy's hold includes its fee, at the larger rate: it may make or take. Returns the hold.
+static int64_t taker_buyer_fee(const struct turn *turn, struct taker *taker, int64_t hold)
+{
+    struct order *order = &taker->own;
+    uint32_t own = turn->engine->accounts[order->account].fees;
+    if (order->side != SIDE_BUY || (own | taker->instrument->fees) == 0)
+        return hold;
+    const struct fee_rates rates =
+        engine_fee_rates(turn->engine, taker->instrument, order->account);
+    order->buyer_bps = rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
+    return hold + money_fee(hold, order->buyer_bps);
 }
 
 // E6 to E8. *hold: what it will hold.
@@ -142,8 +142,8 @@ static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *h
         return false;
     *hold = check.side == SIDE_BUY ? check.notional : check.quantity;
     taker_fill(turn, taker, &check);
-    if (__builtin_expect(taker->own.buyer_bps != 0, 0))
-        *hold += money_fee(check.notional, taker->own.buyer_bps);
+    if (__builtin_expect(turn->engine->fees.count != 0, 0))
+        *hold = taker_buyer_fee(turn, taker, *hold);
     return true;
 }
 
@@ -184,14 +184,14 @@ static bool level_capacity(const struct engine *engine, const struct taker *take
     return room || refuse(refusal, REJECT_LEVELS_MAX, pool->levels_max, pool->levels_used, 0);
 }
 
-static bool taker_balances(const struct engine *engine, struct taker *taker,
+static bool taker_balances(const struct engine *engine, struct taker *taker, uint32_t account,
                            struct refusal *refusal)
 {
     const struct ledger *ledger = &engine->ledger;
     const struct instrument_rec *terms = &taker->instrument->terms;
     struct order *order = &taker->own;
-    order->cash_balance = ledger_find(ledger, order->account, terms->cash_asset);
-    order->token_balance = ledger_find(ledger, order->account, terms->token_asset);
+    order->cash_balance = ledger_find(ledger, account, terms->cash_asset);
+    order->token_balance = ledger_find(ledger, account, terms->token_asset);
     uint32_t missing = (order->cash_balance == 0 ? 1u : 0u) + (order->token_balance == 0 ? 1u : 0u);
     if (missing > ledger->balances_max - ledger->count)
         return refuse(refusal, REJECT_BALANCES_MAX, ledger->balances_max, ledger->count, 0);
@@ -211,7 +211,7 @@ static bool taker_capacity(const struct turn *turn, struct taker *taker, struct 
         if (!level_capacity(engine, taker, refusal))
             return false;
     }
-    return taker_balances(engine, taker, refusal);
+    return taker_balances(engine, taker, turn->command->body.order_new.account, refusal);
 }
 
 // E9: is it there? A balance that does not exist is zero. (No branch over the side.)

@@ -53,21 +53,33 @@ struct order { // hot: one cache line
     _Alignas(64) uint64_t id;
     int64_t price;  // its limit; of a market or stop order the collar price
     int64_t leaves; // what can be matched now: of an iceberg the slice that shows
-    __extension__ uint64_t account : ORDER_PARTY_BITS;
-    __extension__ uint64_t session : ORDER_PARTY_BITS;
-    __extension__ uint64_t buyer_bps : 16; // of a buy: the rate of its fee that its hold includes
-    uint32_t cash_balance;                 // of its account in the ledger
-    uint32_t token_balance;                // of its account in the ledger
-    uint32_t level;                        // the book's own
-    uint32_t earlier;                      // in its level
-    uint32_t later;                        // in its level; in the free list: the next free place
-    uint32_t before;                       // in the list of its session, ascending by id
+    union {         // written as one word: field by field it would be read back in between
+        uint64_t parties;
+        struct {
+            __extension__ uint64_t account : ORDER_PARTY_BITS;
+            __extension__ uint64_t session : ORDER_PARTY_BITS;
+            __extension__ uint64_t buyer_bps : 16; // of a buy: of its fee that its hold includes
+        };
+    };
+    uint32_t cash_balance;  // of its account in the ledger
+    uint32_t token_balance; // of its account in the ledger
+    uint32_t level;         // the book's own
+    uint32_t earlier;       // in its level
+    uint32_t later;         // in its level; in the free list: the next free place
+    uint32_t before;        // in the list of its session, ascending by id
     uint32_t after;
     uint16_t instrument;
     uint8_t side;
     uint8_t marks; // enum order_mark; 0 = a plain limit order in the book
 };
 _Static_assert(sizeof(struct order) == 64, "one cache line");
+
+static inline uint64_t order_parties(uint32_t account, uint32_t session, uint16_t buyer_bps)
+{
+    ASSERT((account | session) <= ORDER_PARTY_MAX);
+    return account | (uint64_t)session << ORDER_PARTY_BITS |
+           (uint64_t)buyer_bps << 2 * ORDER_PARTY_BITS;
+}
 
 struct order_cold {   // what only reports and snapshots ask for
     int64_t quantity; // total as last amended
