@@ -197,8 +197,8 @@ static bool load_balance(struct engine *engine, const struct balance_rec *record
     balance->unsettled = record->unsettled;
     balance->blocked = record->blocked;
     balance->deficit = record->deficit;
-    ledger_count(&engine->ledger.drift, record->asset, record->available);
-    ledger_count(&engine->ledger.drift, record->asset, record->held);
+    ledger_count(&engine->ledger, record->asset, (uint64_t)record->available);
+    ledger_count(&engine->ledger, record->asset, (uint64_t)record->held);
     return true;
 }
 

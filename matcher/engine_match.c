@@ -35,12 +35,12 @@ static inline struct match match_with(const struct order *taker, const struct or
                           .buyer_makes = !buys};
 }
 
-static uint32_t seller_rate_of_records(const struct engine *engine,
-                                       const struct instrument *instrument,
-                                       const struct match *match)
+COLD static uint32_t seller_rate_of_records(const struct engine *engine,
+                                            const struct instrument *instrument, uint32_t seller,
+                                            bool makes)
 {
-    const struct fee_rates rates = engine_fee_rates(engine, instrument, match->seller->account);
-    return match->buyer_makes ? rates.sell_taker : rates.sell_maker;
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, seller);
+    return makes ? rates.sell_maker : rates.sell_taker;
 }
 
 // Without the buyer's fee.
@@ -53,7 +53,8 @@ static inline void match_value(const struct engine *engine, const struct instrum
     if (fee_bps == FEE_BPS_DEFAULT)
         fee_bps = instrument->terms.fee_bps;
     if (__builtin_expect((seller->fees | instrument->fees) != 0, 0))
-        fee_bps = seller_rate_of_records(engine, instrument, match);
+        fee_bps =
+            seller_rate_of_records(engine, instrument, match->seller->account, !match->buyer_makes);
     match->fee = money_fee(match->notional, fee_bps);
     match->buyer_fee = 0;
     match->released = 0;
@@ -64,19 +65,32 @@ static inline void match_value(const struct engine *engine, const struct instrum
     ASSERT(match->fee <= match->notional);
 }
 
-// The buyer's fee, if its hold has one, never at more than the rate that the hold was made with;
-// free becomes all that the hold shrinks by and is not paid. `open`: of the buyer, before.
-static void match_buyer_fee(const struct engine *engine, const struct instrument *instrument,
-                            struct match *match, int64_t open)
+// The buyer's fee, never at more than the rate that its hold was made with.
+COLD static int64_t buyer_fee(const struct engine *engine, const struct instrument *instrument,
+                              const struct order *buyer, bool makes, int64_t notional)
 {
-    const struct order *buyer = match->buyer;
     const struct fee_rates rates = engine_fee_rates(engine, instrument, buyer->account);
-    uint32_t bps = match->buyer_makes ? rates.buy_maker : rates.buy_taker;
-    bps = bps < buyer->buyer_bps ? bps : buyer->buyer_bps;
-    match->buyer_fee = money_fee(match->notional, bps);
-    int64_t shrinks =
-        order_hold(instrument, buyer, open) - order_hold(instrument, buyer, open - match->quantity);
-    match->released = shrinks - match->notional - match->buyer_fee;
+    uint32_t bps = makes ? rates.buy_maker : rates.buy_taker;
+    return money_fee(notional, bps < buyer->buyer_bps ? bps : buyer->buyer_bps);
+}
+
+// What a hold shrinks by if this much of what is open is traded.
+COLD static int64_t hold_shrinks(const struct instrument *instrument, const struct order *order,
+                                 int64_t open, int64_t quantity)
+{
+    ASSERT(quantity > 0 && quantity <= open);
+    return order_hold(instrument, order, open) - order_hold(instrument, order, open - quantity);
+}
+
+// Of a hold that has a fee in it; `open`: of the buyer, before. Free becomes all that the hold
+// shrinks by and is not paid.
+static inline void match_buyer_fee(const struct engine *engine, const struct instrument *instrument,
+                                   struct match *match, int64_t open)
+{
+    match->buyer_fee =
+        buyer_fee(engine, instrument, match->buyer, match->buyer_makes, match->notional);
+    match->released = hold_shrinks(instrument, match->buyer, open, match->quantity) -
+                      match->notional - match->buyer_fee;
     ASSERT(match->released >= 0);
 }
 
@@ -105,16 +119,16 @@ static inline void match_book(struct engine *engine, const struct match *match,
     struct balance *buyer_tokens = ledger_at(ledger, match->buyer->token_balance);
     struct balance *seller_cash = ledger_at(ledger, match->seller->cash_balance);
     struct balance *seller_tokens = ledger_at(ledger, match->seller->token_balance);
-    ASSERT(buyer_cash->asset == seller_cash->asset);
-    ASSERT(buyer_tokens->asset == seller_tokens->asset);
+    struct ledger_sum cash = {.asset = buyer_cash->asset};
+    struct ledger_sum tokens = {.asset = buyer_tokens->asset};
     int64_t proceeds = match->notional - match->fee;
-    uint64_t drift = 0;
-    ledger_pay_held(&drift, buyer_cash, match->notional + match->buyer_fee);
-    ledger_receive(&drift, seller_cash, proceeds, proceeds);
-    ledger_receive(&drift, ledger_at(ledger, treasury_balance), match->fee + match->buyer_fee, 0);
-    ledger_pay_held(&drift, seller_tokens, match->quantity);
-    ledger_receive(&drift, buyer_tokens, match->quantity, match->quantity);
-    ledger->drift += drift;
+    ledger_pay_held(&cash, buyer_cash, match->notional + match->buyer_fee);
+    ledger_receive(&cash, seller_cash, proceeds, proceeds);
+    ledger_receive(&cash, ledger_at(ledger, treasury_balance), match->fee + match->buyer_fee, 0);
+    ledger_close(ledger, &cash);
+    ledger_pay_held(&tokens, seller_tokens, match->quantity);
+    ledger_receive(&tokens, buyer_tokens, match->quantity, match->quantity);
+    ledger_close(ledger, &tokens);
     if (match->released != 0)
         ledger_release(buyer_cash, match->released);
 }

@@ -118,17 +118,15 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
         taker_terms(taker, check, body->self_match_id);
 }
 
-// A buy's hold includes its fee, at the larger rate: it may make or take. Returns the hold.
-static int64_t taker_buyer_fee(const struct turn *turn, struct taker *taker, int64_t hold)
+// A buy's hold includes its fee, at the larger rate: it may make or take. (No taker here: what is
+// written through a pointer cannot stay in registers.)
+COLD static uint16_t buyer_bps_of(const struct engine *engine, const struct instrument *instrument,
+                                  uint32_t account, uint8_t side)
 {
-    struct order *order = &taker->own;
-    uint32_t own = turn->engine->accounts[order->account].fees;
-    if (order->side != SIDE_BUY || (own | taker->instrument->fees) == 0)
-        return hold;
-    const struct fee_rates rates =
-        engine_fee_rates(turn->engine, taker->instrument, order->account);
-    order->buyer_bps = rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
-    return hold + money_fee(hold, order->buyer_bps);
+    if (side != SIDE_BUY || (engine->accounts[account].fees | instrument->fees) == 0)
+        return 0;
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, account);
+    return rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
 }
 
 // E6 to E8. *hold: what it will hold.
@@ -142,8 +140,11 @@ static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *h
         return false;
     *hold = check.side == SIDE_BUY ? check.notional : check.quantity;
     taker_fill(turn, taker, &check);
-    if (__builtin_expect(turn->engine->fees.count != 0, 0))
-        *hold = taker_buyer_fee(turn, taker, *hold);
+    if (__builtin_expect(turn->engine->fees.count != 0, 0)) {
+        taker->own.buyer_bps = buyer_bps_of(turn->engine, taker->instrument,
+                                            turn->command->body.order_new.account, check.side);
+        *hold += money_fee(*hold, taker->own.buyer_bps);
+    }
     return true;
 }
 

@@ -74,9 +74,9 @@ struct order { // hot: one cache line
 };
 _Static_assert(sizeof(struct order) == 64, "one cache line");
 
+// Both numbers are at most ORDER_PARTY_MAX.
 static inline uint64_t order_parties(uint32_t account, uint32_t session, uint16_t buyer_bps)
 {
-    ASSERT((account | session) <= ORDER_PARTY_MAX);
     return account | (uint64_t)session << ORDER_PARTY_BITS |
            (uint64_t)buyer_bps << 2 * ORDER_PARTY_BITS;
 }

@@ -50,7 +50,7 @@ void ledger_enter(struct ledger *ledger, struct balance *balance, int64_t change
     ASSERT(change >= -2 * MONEY_MAX && change <= 2 * MONEY_MAX);
     balance->available += change;
     ASSERT(balance->available >= (ledger_may_owe(balance->account) ? -MONEY_MAX : 0));
-    ledger_count(&ledger->drift, balance->asset, change);
+    ledger_count(ledger, balance->asset, (uint64_t)change);
 }
 
 void ledger_transfer(struct ledger *ledger, struct balance *from, struct balance *to,

@@ -105,11 +105,29 @@ static inline int64_t ledger_withdrawable(const struct balance *balance)
 }
 
 // A change of the sum of an asset. The multiplier is odd, so that no change of one asset counts as
-// none, and large, so that those of different assets do not make up for each other. `drift` is the
-// ledger's, or a sum of the caller's that goes there.
-static inline void ledger_count(uint64_t *drift, uint32_t asset, int64_t change)
+// none, and large, so that those of different assets do not make up for each other.
+static inline void ledger_count(struct ledger *ledger, uint32_t asset, uint64_t change)
 {
-    *drift += (asset * 0x9e3779b97f4a7c15u | 1) * (uint64_t)change;
+    ledger->drift += (asset * 0x9e3779b97f4a7c15u | 1) * change;
+}
+
+// The side of an entry that is of one asset: what its balances change by together. It is counted
+// when all of them have changed: what the compiler can see to be nothing costs nothing.
+struct ledger_sum {
+    uint32_t asset;
+    uint64_t change;
+};
+
+static inline void ledger_sum_add(struct ledger_sum *sum, const struct balance *balance,
+                                  int64_t change)
+{
+    ASSERT(balance->asset == sum->asset);
+    sum->change += (uint64_t)change;
+}
+
+static inline void ledger_close(struct ledger *ledger, const struct ledger_sum *sum)
+{
+    ledger_count(ledger, sum->asset, sum->change);
 }
 
 // available -> held, which changes no sum. The caller has checked that it is there.
@@ -131,22 +149,22 @@ static inline void ledger_release(struct balance *balance, int64_t amount)
 }
 
 // Pays from what is held; ledger_receive is the other side of the entry.
-static inline void ledger_pay_held(uint64_t *drift, struct balance *balance, int64_t amount)
+static inline void ledger_pay_held(struct ledger_sum *sum, struct balance *balance, int64_t amount)
 {
     ASSERT(amount >= 0);
     ASSERT(balance->held >= amount);
     balance->held -= amount;
-    ledger_count(drift, balance->asset, -amount);
+    ledger_sum_add(sum, balance, -amount);
 }
 
-static inline void ledger_receive(uint64_t *drift, struct balance *balance, int64_t amount,
+static inline void ledger_receive(struct ledger_sum *sum, struct balance *balance, int64_t amount,
                                   int64_t unsettled)
 {
     ASSERT(amount >= 0 && unsettled >= 0);
     ASSERT(balance->unsettled <= LEDGER_COUNTER_MAX - unsettled);
     balance->available += amount;
     balance->unsettled += unsettled;
-    ledger_count(drift, balance->asset, amount);
+    ledger_sum_add(sum, balance, amount);
 }
 
 // One side of an entry whose other sides follow at once. The caller has checked that the balance
