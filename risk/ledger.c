@@ -79,11 +79,20 @@ bool ledger_bears(const struct ledger *ledger, uint32_t account, uint32_t asset,
 // ---- the full walk
 // ---------------------------------------------------------------------------------
 //
-// Balances lie in the order in which they were opened, which is neither that of the accounts'
-// chains nor that of the buckets. Each of the three ways is gone on its own, and asks for what
-// comes some steps later: of a million balances none is in a cache.
+// Of a million balances none is in a cache, and they lie in the order in which they were opened. So
+// nothing is walked link by link: all links are looked at where they lie, and what they lead to is
+// asked for some steps ahead. Links of an account's chain ascend by asset and those of a bucket
+// descend by index, so none leads round; and if each balance is led to exactly once, every one is
+// found.
 
 enum { WALK_AHEAD = 16 };
+
+// Sums of what was led to are compared: a number that is large, and not linear in the index.
+static uint64_t walk_mark(uint32_t index)
+{
+    uint64_t mark = (index + (uint64_t)1) * 0x9e3779b97f4a7c15u;
+    return mark ^ mark >> 29;
+}
 
 static void check_bounds(const struct balance *balance, uint32_t assets_max)
 {
@@ -113,48 +122,73 @@ static void check_sums(const struct ledger *ledger, money_sum *sums, uint32_t as
     ASSERT(ledger->drift == 0);
 }
 
-static void walk_ahead(const struct ledger *ledger, const uint32_t *heads, uint32_t at,
-                       uint32_t last)
+// What was led to, by each way.
+struct walk {
+    uint64_t by_account;
+    uint64_t by_hash;
+};
+
+static void check_next(const struct ledger *ledger, uint32_t index, struct walk *walk)
 {
-    if (at + WALK_AHEAD <= last)
-        __builtin_prefetch(&ledger->balances[heads[at + WALK_AHEAD]]);
+    const struct balance *balance = ledger_at(ledger, index);
+    if (balance->next_of_account != 0) {
+        const struct balance *next = ledger_at(ledger, balance->next_of_account);
+        ASSERT(next->account == balance->account && next->asset > balance->asset);
+        walk->by_account += walk_mark(balance->next_of_account);
+    }
+    if (balance->next_in_bucket != 0) {
+        const struct balance *next = ledger_at(ledger, balance->next_in_bucket);
+        ASSERT(balance->next_in_bucket < index);
+        ASSERT(ledger_bucket(ledger, next->account, next->asset) ==
+               ledger_bucket(ledger, balance->account, balance->asset));
+        walk->by_hash += walk_mark(balance->next_in_bucket);
+    }
 }
 
-static void check_chains(const struct ledger *ledger)
+static void check_links(const struct ledger *ledger, struct walk *walk)
 {
-    uint32_t seen = 0;
+    for (uint32_t index = 1; index <= ledger->count; index++) {
+        if (index + WALK_AHEAD <= ledger->count) {
+            const struct balance *ahead = ledger_at(ledger, index + WALK_AHEAD);
+            __builtin_prefetch(&ledger->balances[ahead->next_of_account]);
+            __builtin_prefetch(&ledger->balances[ahead->next_in_bucket]);
+        }
+        check_next(ledger, index, walk);
+    }
+}
+
+static void check_heads(const struct ledger *ledger, struct walk *walk)
+{
     for (uint32_t account = 1; account <= ledger->accounts_max; account++) {
-        uint32_t asset_before = 0;
-        walk_ahead(ledger, ledger->first_of_account, account, ledger->accounts_max);
-        for (uint32_t index = ledger->first_of_account[account]; index != 0; seen++) {
-            const struct balance *balance = ledger_at(ledger, index);
-            ASSERT(balance->account == account && balance->asset > asset_before);
-            asset_before = balance->asset;
-            index = balance->next_of_account;
-        }
+        uint32_t index = ledger->first_of_account[account];
+        if (account + WALK_AHEAD <= ledger->accounts_max)
+            __builtin_prefetch(&ledger->balances[ledger->first_of_account[account + WALK_AHEAD]]);
+        if (index == 0)
+            continue;
+        ASSERT(ledger_at(ledger, index)->account == account);
+        walk->by_account += walk_mark(index);
     }
-    ASSERT(seen == ledger->count);
-}
-
-static void check_buckets(const struct ledger *ledger)
-{
-    uint32_t seen = 0;
     for (uint32_t bucket = 0; bucket <= ledger->bucket_mask; bucket++) {
-        walk_ahead(ledger, ledger->buckets, bucket, ledger->bucket_mask);
-        for (uint32_t index = ledger->buckets[bucket]; index != 0; seen++) {
-            const struct balance *balance = ledger_at(ledger, index);
-            ASSERT(ledger_bucket(ledger, balance->account, balance->asset) == bucket);
-            ASSERT(seen < ledger->count); // else a chain leads round
-            index = balance->next_in_bucket;
-        }
+        uint32_t index = ledger->buckets[bucket];
+        if (bucket + WALK_AHEAD <= ledger->bucket_mask)
+            __builtin_prefetch(&ledger->balances[ledger->buckets[bucket + WALK_AHEAD]]);
+        if (index == 0)
+            continue;
+        const struct balance *balance = ledger_at(ledger, index);
+        ASSERT(ledger_bucket(ledger, balance->account, balance->asset) == bucket);
+        walk->by_hash += walk_mark(index);
     }
-    ASSERT(seen == ledger->count);
 }
 
 void ledger_check(const struct ledger *ledger, money_sum *sums, uint32_t assets_max)
 {
+    struct walk walk = {0};
+    uint64_t all = 0;
     ASSERT(ledger->count <= ledger->balances_max);
     check_sums(ledger, sums, assets_max);
-    check_chains(ledger);
-    check_buckets(ledger);
+    check_links(ledger, &walk);
+    check_heads(ledger, &walk);
+    for (uint32_t index = 1; index <= ledger->count; index++)
+        all += walk_mark(index);
+    ASSERT(walk.by_account == all && walk.by_hash == all);
 }

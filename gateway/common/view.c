@@ -107,6 +107,7 @@ void view_post(struct view *view, const struct event *event, uint32_t instrument
         balance->held += postings[i].held;
         balance->unsettled += postings[i].unsettled;
         balance->blocked += postings[i].blocked;
+        balance->deficit += postings[i].deficit;
     }
 }
 
