@@ -10,6 +10,9 @@
 // A function whose result must not be ignored.
 #define CHECKED __attribute__((warn_unused_result))
 
+// A function that few commands need: what calls it is not made for it.
+#define COLD __attribute__((cold, noinline))
+
 // Writes "file:line: assertion failed: text" to standard error and aborts. Safe in any thread and in the
 // sandboxed core: one write(2), no allocation.
 __attribute__((noreturn, cold)) void assert_failed(const char *file, int line, const char *text);

@@ -1,5 +1,5 @@
 // The engine: layout of its memory, dispatch of commands, what it tells. The commands themselves
-// are in engine_order.c, engine_session.c, engine_reference.c and engine_ledger.c; snapshots and
+// are in engine_order.c, engine_session.c, engine_reference.c, engine_ledger.c …; snapshots and
 // the digest in engine_snapshot.c, the walk of all invariants in engine_check.c.
 #include "matcher/engine.h"
 
@@ -42,6 +42,15 @@ static void layout_ledger(struct layout *layout, struct ledger *ledger,
     ledger->accounts_max = limits->accounts_max;
 }
 
+static void layout_fees(struct layout *layout, struct fees *fees,
+                        const struct engine_limits *limits)
+{
+    uint32_t buckets = ledger_buckets(limits->fees_max + 1);
+    LAYOUT_ARRAY(layout, fees->records, limits->fees_max + 1u);
+    LAYOUT_ARRAY(layout, fees->buckets, buckets);
+    fees->bucket_mask = buckets - 1;
+}
+
 static void layout_pool(struct layout *layout, struct order_pool *pool,
                         const struct engine_limits *limits)
 {
@@ -70,12 +79,14 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
     LAYOUT_ARRAY(&layout, engine->confirms, 1);
     LAYOUT_ARRAY(&layout, engine->proposals, PROPOSALS_MAX);
-    LAYOUT_ARRAY(&layout, engine->check_sums, limits->assets_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->uncover_places, limits->sessions_max + 1u);
+    LAYOUT_ARRAY(&layout, engine->check_sums, 2 * (limits->assets_max + 1u));
     LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_incoming, limits->balances_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_accounts, limits->accounts_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_members, limits->members_max + 1u);
     layout_ledger(&layout, &engine->ledger, limits);
+    layout_fees(&layout, &engine->fees, limits);
     layout_pool(&layout, &engine->pool, limits);
     return layout.bytes;
 }
@@ -90,9 +101,9 @@ enum { COMMAND_EVENTS_LEAST = TICK_BANDS_MAX + 8 };
 
 static bool limits_valid(const struct engine_limits *limits)
 {
-    return within(limits->accounts_max, ACCOUNT_VENUE_MAX + 1,
-                  (1u << SESSION_ACCOUNT_RIGHTS_SHIFT) - 1) &&
-           within(limits->members_max, 1, 1u << 24) && within(limits->sessions_max, 1, 1u << 24) &&
+    return within(limits->accounts_max, ACCOUNT_VENUE_MAX + 1, ORDER_PARTY_MAX) &&
+           within(limits->members_max, 1, 1u << 24) &&
+           within(limits->sessions_max, 1, ORDER_PARTY_MAX) &&
            within(limits->session_accounts_max, 1, 1u << 24) &&
            within(limits->assets_max, 2, 1u << 20) &&
            within(limits->instruments_max, 1, UINT16_MAX) &&
@@ -257,7 +268,9 @@ static engine_handler *const handlers[CMD_COUNT] = {
     [CMD_venue_rules_set] = engine_venue_rules_set,
     [CMD_propose] = engine_propose,
     [CMD_approve] = engine_approve,
+    [CMD_fees_set] = engine_fees_set,
     [CMD_ledger_post] = engine_ledger_post,
+    [CMD_trade_correct] = engine_trade_correct,
     [CMD_settlement_result] = engine_settlement_result,
 };
 
@@ -350,6 +363,7 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
     else
         turn_reject(&turn, &refusal);
     ASSERT(sink->count > 0);
+    ASSERT(engine->ledger.drift == 0); // every entry has had its other side
     sink->events[(sink->position + sink->count - 1) & sink->mask].header.last = 1;
 }
 
@@ -395,7 +409,8 @@ static void continuation_body(const struct pending_rec *pending, struct command 
         out->body.order_status.side = pending->side;
         break;
     case CMD_continue_work:
-        out->body.continue_work.instrument = pending->instrument;
+        out->body.continue_work.instrument =
+            pending->work != WORK_UNCOVER ? pending->instrument : 0;
         out->body.continue_work.work = pending->work;
         break;
     case CMD_session_close:
@@ -441,7 +456,8 @@ bool engine_balance(const struct engine *engine, uint32_t account, uint32_t asse
                                 .available = balance->available,
                                 .held = balance->held,
                                 .unsettled = balance->unsettled,
-                                .blocked = balance->blocked};
+                                .blocked = balance->blocked,
+                                .deficit = balance->deficit};
     return true;
 }
 

@@ -190,9 +190,9 @@ static bool amend_level(const struct engine *engine, const struct amend *amend,
 
 static int64_t hold_of(const struct amend *amend, int64_t price, int64_t open)
 {
-    if (amend->order->side == SIDE_SELL)
-        return open;
-    return instrument_notional(amend->instrument, price, open);
+    const struct order then = {
+        .price = price, .side = amend->order->side, .buyer_bps = amend->order->buyer_bps};
+    return order_hold(amend->instrument, &then, open);
 }
 
 // What it will hold more (negative: less).
@@ -210,6 +210,8 @@ static bool amend_funds(const struct engine *engine, const struct amend *amend,
     int64_t there =
         amend->order->side == SIDE_BUY ? balance->available : ledger_sellable(balance, unsettled);
     int64_t more = hold_change(amend);
+    if (more > 0 && balance->deficit != 0)
+        return refuse(refusal, REJECT_DEFICIT, 0, balance->deficit, balance->asset);
     if (more > 0 && more > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, more, there, 0);
     return true;

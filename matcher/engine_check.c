@@ -17,6 +17,7 @@ static void check_hold(const struct engine *engine, const struct instrument *ins
     uint32_t index = order->side == SIDE_BUY ? order->cash_balance : order->token_balance;
     const struct balance *balance = ledger_at(&engine->ledger, index);
     ASSERT(balance->account == order->account);
+    ASSERT(order->buyer_bps <= (order->side == SIDE_BUY ? MONEY_BPS_ONE : 0));
     ASSERT(balance->asset == (order->side == SIDE_BUY ? instrument->terms.cash_asset
                                                       : instrument->terms.token_asset));
     engine->check_holds[index] += order_hold(instrument, order, order_open(&engine->pool, place));
@@ -337,5 +338,6 @@ void engine_check(const struct engine *engine)
     check_accounts(engine);
     check_members(engine);
     check_incoming(engine);
+    engine_fees_check(engine);
     ledger_check(&engine->ledger, engine->check_sums, engine->limits.assets_max);
 }

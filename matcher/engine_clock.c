@@ -173,6 +173,8 @@ void engine_continue_work(struct turn *turn)
         expire_or_go_on(turn);
     else if (resumed->work == WORK_PHASE)
         engine_phase_resume(turn, instrument);
+    else if (resumed->work == WORK_UNCOVER)
+        engine_uncover(turn);
     else
         engine_stops_run(turn, instrument);
     turn_done(turn, false, turn->sink->count);

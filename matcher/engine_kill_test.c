@@ -264,8 +264,8 @@ static void a_kill_record_that_cannot_be_is_not_loaded(void **state)
                                             {.scope = KILL_VENUE, .killed = 1, .id = 1}};
     kill(venue, KILL_ACCOUNT, ACCOUNT_A);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        memset(venue->second_memory, 0, engine_bytes(&limits));
-        struct engine *second = engine_init(venue->second_memory, &limits);
+        memset(venue->twin_memory, 0, engine_bytes(&limits));
+        struct engine *second = engine_init(venue->twin_memory, &limits);
         assert_int_equal(engine_save(venue->engine, load_next, second), 0);
         struct snapshot_record record = {.header = {.type = REC_kill, .version = SCHEMA_VERSION}};
         record.body.kill = wrong[i];

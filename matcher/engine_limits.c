@@ -1,6 +1,7 @@
 // Limits of members, accounts and sessions: setting them, the throttle of messages, and what later
 // orders are compared with: the last order of an account, refusals that may be confirmed.
 #include "matcher/engine_taker.h"
+#include "risk/limits_raise.h"
 
 #define FIELD_LIMITS(type, name, doc) LIMITS_FIELD_##name,
 enum limits_field { LIMITS_FIELD_none, LIMITS_BODY(FIELD_LIMITS) };
@@ -17,6 +18,21 @@ enum {
     OF_ACCOUNTS = SCOPE(LIMIT_ACCOUNT),
     OF_MEMBERS = SCOPE(LIMIT_MEMBER),
 };
+
+// Those that are set now, of a scope that exists.
+static const struct limits_rec *limits_now(const struct engine *engine,
+                                           const struct limits_rec *limits)
+{
+    switch (limits->scope) {
+    case LIMIT_MEMBER:
+        return &engine->members[limits->id].own;
+    case LIMIT_ACCOUNT:
+        return &engine->accounts[limits->id].own;
+    default:
+        ASSERT(limits->scope == LIMIT_SESSION);
+        return &engine->sessions[limits->id].own;
+    }
+}
 
 static bool scope_exists(const struct engine *engine, const struct limits_rec *limits,
                          struct refusal *refusal)
@@ -113,12 +129,22 @@ static void counts_begin(struct engine *engine, const struct limits_rec *limits)
     }
 }
 
+static bool limits_admit(const struct turn *turn, const struct limits_rec *limits,
+                         struct refusal *refusal)
+{
+    const struct engine *engine = turn->engine;
+    if (!scope_exists(engine, limits, refusal) || !engine_limits_valid(limits, refusal))
+        return false;
+    return !limits_raise(limits_now(engine, limits), limits) ||
+           engine_approval_admit(turn, refusal);
+}
+
 void engine_limits_set(struct turn *turn)
 {
     struct limits_rec limits;
     struct refusal refusal;
     memcpy(&limits, &turn->command->body.limits_set, sizeof(limits));
-    if (!scope_exists(turn->engine, &limits, &refusal) || !engine_limits_valid(&limits, &refusal)) {
+    if (!limits_admit(turn, &limits, &refusal)) {
         turn_reject(turn, &refusal);
         return;
     }

@@ -189,6 +189,15 @@ static bool load_proposal_part(struct engine *engine, const struct proposal_part
     return engine_proposal_part_load(engine, record);
 }
 
+static bool load_fees(struct engine *engine, const struct fees_rec *record)
+{
+    struct refusal refusal;
+    if (record->remove != 0 || !engine_fees_valid(engine, record, &refusal))
+        return false;
+    engine_fees_put(engine, record);
+    return true;
+}
+
 static bool load_gateway(struct engine *engine, const struct gateway_rec *record)
 {
     if (record->gateway_id == 0 || record->gateway_id >= GATEWAY_COUNT || record->attached > 1)
@@ -213,7 +222,7 @@ static bool load_balance(struct engine *engine, const struct balance_rec *record
 {
     if (record->account == 0 || record->account > engine->limits.accounts_max ||
         engine_asset(engine, record->asset) == NULL || record->held < 0 || record->unsettled < 0 ||
-        record->blocked < 0 || record->available < -MONEY_MAX)
+        record->blocked < 0 || record->deficit < 0 || record->available < -MONEY_MAX)
         return false;
     uint32_t index = ledger_open(&engine->ledger, record->account, record->asset);
     if (index == 0)
@@ -223,6 +232,9 @@ static bool load_balance(struct engine *engine, const struct balance_rec *record
     balance->held = record->held;
     balance->unsettled = record->unsettled;
     balance->blocked = record->blocked;
+    balance->deficit = record->deficit;
+    ledger_count(&engine->ledger, record->asset, (uint64_t)record->available);
+    ledger_count(&engine->ledger, record->asset, (uint64_t)record->held);
     return true;
 }
 
@@ -239,10 +251,12 @@ static bool order_record_terms(const struct instrument *instrument, const struct
         !instrument_on_tick(instrument, record->price) ||
         !money_is_multiple(&instrument->lot, record->leaves))
         return false;
-    int64_t notional = 0;
-    return money_notional(&notional, record->price, record->leaves,
-                          instrument->terms.token_scale) &&
-           record->held == (record->side == SIDE_SELL ? record->leaves : notional);
+    int64_t cash = 0;
+    if (record->buyer_bps > (record->side == SIDE_BUY ? MONEY_BPS_ONE : 0) ||
+        !money_notional(&cash, record->price, record->leaves, instrument->terms.token_scale))
+        return false;
+    cash += money_fee(cash, record->buyer_bps);
+    return record->held == (record->side == SIDE_SELL ? record->leaves : cash);
 }
 
 static bool order_record_valid(const struct engine *engine, const struct order_rec *record)
@@ -262,8 +276,8 @@ static void order_fill(struct order *order, struct order_cold *cold, const struc
     *order = (struct order){.id = record->order,
                             .price = record->price,
                             .leaves = record->leaves,
-                            .account = record->account,
-                            .session = record->session,
+                            .parties =
+                                order_parties(record->account, record->session, record->buyer_bps),
                             .instrument = (uint16_t)record->instrument,
                             .side = record->side};
     *cold = (struct order_cold){.quantity = record->quantity,
@@ -405,10 +419,23 @@ static bool load_order_terms(struct engine *engine, const struct order_terms_rec
 // ---- loading the unfinished command
 // -------------------------------------------------------------------
 
+static bool uncover_valid(const struct engine *engine, const struct pending_rec *record)
+{
+    const struct instrument *instrument = engine_instrument(engine, record->instrument);
+    if (engine_account(engine, record->account) == NULL || record->asset == 0 ||
+        ledger_find(&engine->ledger, record->account, record->asset) == 0)
+        return false;
+    return record->member == 0 ||
+           (instrument != NULL && engine_account(engine, record->member) != NULL &&
+            ledger_find(&engine->ledger, record->member, instrument->terms.cash_asset) != 0);
+}
+
 static bool work_valid(const struct engine *engine, const struct pending_rec *record)
 {
     if (record->work == WORK_EXPIRE)
         return true;
+    if (record->work == WORK_UNCOVER)
+        return uncover_valid(engine, record);
     if (record->work != WORK_PHASE && record->work != WORK_TRIGGERED)
         return false;
     return engine_instrument(engine, record->instrument) != NULL &&
@@ -475,6 +502,7 @@ bool engine_load(struct engine *engine, const struct snapshot_record *record)
         LOAD(venue_rules);
         LOAD(proposal);
         LOAD(proposal_part);
+        LOAD(fees);
         LOAD(gateway);
         LOAD(reference);
         LOAD(confirm);

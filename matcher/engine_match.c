@@ -7,8 +7,7 @@
 // trade tripped the breaker. A price between quiet_low and quiet_high of the instrument needs no
 // look at any of that, nor at stops (engine_stop.c).
 //
-// A resting order's hold always equals price * open / 10^scale (buy) or what is open (sell); it is
-// not stored.
+// A resting order's hold always equals order_hold of what is open; it is not stored.
 #include "matcher/engine_exposure.h"
 #include "matcher/engine_taker.h"
 
@@ -21,8 +20,10 @@ struct match {
     int64_t price;
     int64_t quantity;
     int64_t notional;
-    int64_t fee;      // the seller's (U13)
-    int64_t released; // of the buyer's hold: what the better price saves
+    int64_t fee; // the seller's (U13)
+    int64_t buyer_fee;
+    int64_t released; // of the buyer's hold: what the better price saves, and of its fee
+    bool buyer_makes;
 };
 
 static inline struct match match_with(const struct order *taker, const struct order *maker)
@@ -31,24 +32,67 @@ static inline struct match match_with(const struct order *taker, const struct or
     return (struct match){.buyer = buys ? taker : maker,
                           .seller = buys ? maker : taker,
                           .price = maker->price,
-                          .quantity =
-                              taker->leaves < maker->leaves ? taker->leaves : maker->leaves};
+                          .quantity = taker->leaves < maker->leaves ? taker->leaves : maker->leaves,
+                          .buyer_makes = !buys};
 }
 
+COLD static uint32_t seller_rate_of_records(const struct engine *engine,
+                                            const struct instrument *instrument, uint32_t seller,
+                                            bool makes)
+{
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, seller);
+    return makes ? rates.sell_maker : rates.sell_taker;
+}
+
+// Without the buyer's fee.
 static inline void match_value(const struct engine *engine, const struct instrument *instrument,
                                struct match *match)
 {
     match->notional = instrument_notional(instrument, match->price, match->quantity);
-    uint32_t fee_bps = engine->accounts[match->seller->account].terms.fee_bps;
+    const struct account *seller = &engine->accounts[match->seller->account];
+    uint32_t fee_bps = seller->terms.fee_bps;
     if (fee_bps == FEE_BPS_DEFAULT)
         fee_bps = instrument->terms.fee_bps;
+    if (__builtin_expect((seller->fees | instrument->fees) != 0, 0))
+        fee_bps =
+            seller_rate_of_records(engine, instrument, match->seller->account, !match->buyer_makes);
     match->fee = money_fee(match->notional, fee_bps);
+    match->buyer_fee = 0;
     match->released = 0;
     if (match->buyer->price != match->price)
         match->released =
             instrument_notional(instrument, match->buyer->price, match->quantity) - match->notional;
     ASSERT(match->released >= 0);
     ASSERT(match->fee <= match->notional);
+}
+
+// The buyer's fee, never at more than the rate that its hold was made with.
+COLD static int64_t buyer_fee(const struct engine *engine, const struct instrument *instrument,
+                              const struct order *buyer, bool makes, int64_t notional)
+{
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, buyer->account);
+    uint32_t bps = makes ? rates.buy_maker : rates.buy_taker;
+    return money_fee(notional, bps < buyer->buyer_bps ? bps : buyer->buyer_bps);
+}
+
+// What a hold shrinks by if this much of what is open is traded.
+COLD static int64_t hold_shrinks(const struct instrument *instrument, const struct order *order,
+                                 int64_t open, int64_t quantity)
+{
+    ASSERT(quantity > 0 && quantity <= open);
+    return order_hold(instrument, order, open) - order_hold(instrument, order, open - quantity);
+}
+
+// Of a hold that has a fee in it; `open`: of the buyer, before. Free becomes all that the hold
+// shrinks by and is not paid.
+static inline void match_buyer_fee(const struct engine *engine, const struct instrument *instrument,
+                                   struct match *match, int64_t open)
+{
+    match->buyer_fee =
+        buyer_fee(engine, instrument, match->buyer, match->buyer_makes, match->notional);
+    match->released = hold_shrinks(instrument, match->buyer, open, match->quantity) -
+                      match->notional - match->buyer_fee;
+    ASSERT(match->released >= 0);
 }
 
 // The counters of what is unsettled and blocked must stay within their bound.
@@ -71,19 +115,21 @@ static inline bool match_fits_seller(const struct engine *engine, const struct m
 static inline void match_book(struct engine *engine, const struct match *match,
                               uint32_t treasury_balance)
 {
-    const struct ledger *ledger = &engine->ledger;
+    struct ledger *ledger = &engine->ledger;
     struct balance *buyer_cash = ledger_at(ledger, match->buyer->cash_balance);
     struct balance *buyer_tokens = ledger_at(ledger, match->buyer->token_balance);
     struct balance *seller_cash = ledger_at(ledger, match->seller->cash_balance);
     struct balance *seller_tokens = ledger_at(ledger, match->seller->token_balance);
-    ASSERT(buyer_cash->asset == seller_cash->asset);
-    ASSERT(buyer_tokens->asset == seller_tokens->asset);
+    struct ledger_sum cash = {.asset = buyer_cash->asset};
+    struct ledger_sum tokens = {.asset = buyer_tokens->asset};
     int64_t proceeds = match->notional - match->fee;
-    ledger_pay_held(buyer_cash, match->notional);
-    ledger_receive(seller_cash, proceeds, proceeds);
-    ledger_receive(ledger_at(ledger, treasury_balance), match->fee, 0);
-    ledger_pay_held(seller_tokens, match->quantity);
-    ledger_receive(buyer_tokens, match->quantity, match->quantity);
+    ledger_pay_held(&cash, buyer_cash, match->notional + match->buyer_fee);
+    ledger_receive(&cash, seller_cash, proceeds, proceeds);
+    ledger_receive(&cash, ledger_at(ledger, treasury_balance), match->fee + match->buyer_fee, 0);
+    ledger_close(ledger, &cash);
+    ledger_pay_held(&tokens, seller_tokens, match->quantity);
+    ledger_receive(&tokens, buyer_tokens, match->quantity, match->quantity);
+    ledger_close(ledger, &tokens);
     if (match->released != 0)
         ledger_release(buyer_cash, match->released);
 }
@@ -104,8 +150,8 @@ static inline struct trade_evt *emit_trade(struct turn *turn, const struct match
     out->taker_account = taker->account;
     out->maker_leaves = maker->leaves;
     out->taker_leaves = taker->leaves;
-    out->maker_fee = taker_buys ? match->fee : 0;
-    out->taker_fee = taker_buys ? 0 : match->fee;
+    out->maker_fee = taker_buys ? match->fee : match->buyer_fee;
+    out->taker_fee = taker_buys ? match->buyer_fee : match->fee;
     out->buyer_released = match->released;
     return out;
 }
@@ -125,9 +171,16 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     struct engine *engine = turn->engine;
     struct order *buys = order_at(&engine->pool, buyer);
     struct order *sells = order_at(&engine->pool, seller);
-    struct match match = {.buyer = buys, .seller = sells, .price = price, .quantity = quantity};
+    const bool buyer_makes = buys->id < sells->id;
+    struct match match = {.buyer = buys,
+                          .seller = sells,
+                          .price = price,
+                          .quantity = quantity,
+                          .buyer_makes = buyer_makes};
     ASSERT(quantity > 0);
     match_value(engine, instrument, &match);
+    if (__builtin_expect(buys->buyer_bps != 0, 0))
+        match_buyer_fee(engine, instrument, &match, order_open(&engine->pool, buyer));
     if (!match_fits_buyer(engine, &match))
         return SIDE_BUY;
     if (!match_fits_seller(engine, &match))
@@ -145,7 +198,6 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     buys->leaves -= quantity;
     sells->leaves -= quantity;
     ASSERT(buys->leaves >= 0 && sells->leaves >= 0);
-    bool buyer_makes = buys->id < sells->id;
     emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
         TRADE_AUCTION;
     if (__builtin_expect(iceberg, 0)) {
@@ -186,11 +238,13 @@ static void emit_reduced(struct turn *turn, const struct order *order, int64_t q
     out->reason = CANCEL_SELF_TRADE;
 }
 
-// `entered`: it has a place in the pool.
+// `open` is left of it; `entered`: it has a place in the pool.
 static int64_t reduce_release(struct engine *engine, const struct instrument *instrument,
-                              const struct order *order, int64_t quantity, bool entered)
+                              const struct order *order, int64_t quantity, int64_t open,
+                              bool entered)
 {
-    int64_t released = order_hold(instrument, order, quantity);
+    int64_t released =
+        order_hold(instrument, order, open + quantity) - order_hold(instrument, order, open);
     ledger_release(order_held_balance(engine, order), released);
     if (entered)
         exposure_less(engine, instrument, order, quantity);
@@ -211,8 +265,9 @@ static void maker_reduce(struct turn *turn, struct instrument *instrument, uint3
     maker->leaves -= quantity - of_hidden;
     *total -= quantity;
     ASSERT(maker->leaves > 0);
-    int64_t released = reduce_release(engine, instrument, maker, quantity, true);
-    emit_reduced(turn, maker, *total, order_open(&engine->pool, place), released);
+    int64_t open = order_open(&engine->pool, place);
+    int64_t released = reduce_release(engine, instrument, maker, quantity, open, true);
+    emit_reduced(turn, maker, *total, open, released);
 }
 
 static void taker_reduce(struct turn *turn, struct taker *taker, int64_t quantity)
@@ -223,9 +278,10 @@ static void taker_reduce(struct turn *turn, struct taker *taker, int64_t quantit
     taker->order->leaves -= quantity;
     *total -= quantity;
     ASSERT(taker->order->leaves > 0);
+    int64_t open = taker->order->leaves;
     int64_t released =
-        reduce_release(engine, taker->instrument, taker->order, quantity, taker->place != 0);
-    emit_reduced(turn, taker->order, *total, taker->order->leaves, released);
+        reduce_release(engine, taker->instrument, taker->order, quantity, open, taker->place != 0);
+    emit_reduced(turn, taker->order, *total, open, released);
 }
 
 // 0: the taker goes on.
@@ -391,6 +447,9 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
         return band_reason(instrument);
     struct match match = match_with(order, maker);
     match_value(engine, instrument, &match);
+    if (__builtin_expect(match.buyer->buyer_bps != 0, 0))
+        match_buyer_fee(engine, instrument, &match,
+                        match.buyer_makes ? order_open(&engine->pool, place) : order->leaves);
     if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
         return CANCEL_LIMIT;
     match_book(engine, &match, instrument->treasury_balance);

@@ -148,17 +148,28 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
     taker->stops_told = false;
     taker->traded = false;
     taker->band_price = 0;
-    taker->own = (struct order){.id = turn->command->header.sequence,
-                                .price = check->price,
-                                .leaves = body->quantity,
-                                .account = body->account,
-                                .session = turn->command->header.session,
-                                .cash_balance = taker->own.cash_balance,
-                                .token_balance = taker->own.token_balance,
-                                .instrument = (uint16_t)body->instrument,
-                                .side = body->side};
+    taker->own =
+        (struct order){.id = turn->command->header.sequence,
+                       .price = check->price,
+                       .leaves = body->quantity,
+                       .parties = order_parties(body->account, turn->command->header.session, 0),
+                       .cash_balance = taker->own.cash_balance,
+                       .token_balance = taker->own.token_balance,
+                       .instrument = (uint16_t)body->instrument,
+                       .side = body->side};
     if (check->has_terms || check->type != ORDER_LIMIT || (body->self_match_id | body->stp) != 0)
         taker_terms(taker, check, body->self_match_id);
+}
+
+// A buy's hold includes its fee, at the larger rate: it may make or take. (No taker here: what is
+// written through a pointer cannot stay in registers.)
+COLD static uint16_t buyer_bps_of(const struct engine *engine, const struct instrument *instrument,
+                                  uint32_t account, uint8_t side)
+{
+    if (side != SIDE_BUY || (engine->accounts[account].fees | instrument->fees) == 0)
+        return 0;
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, account);
+    return rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
 }
 
 // E6 to E8. *hold: what it will hold.
@@ -174,6 +185,11 @@ static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *h
     }
     *hold = check.side == SIDE_BUY ? check.notional : check.quantity;
     taker_fill(turn, taker, &check);
+    if (__builtin_expect(turn->engine->fees.count != 0, 0)) {
+        taker->own.buyer_bps = buyer_bps_of(turn->engine, taker->instrument,
+                                            turn->command->body.order_new.account, check.side);
+        *hold += money_fee(*hold, taker->own.buyer_bps);
+    }
     return true;
 }
 
@@ -243,6 +259,8 @@ static bool taker_funds(const struct turn *turn, const struct taker *taker, int6
     bool unsettled = (taker->instrument->terms.flags & INSTRUMENT_SELL_UNSETTLED) != 0;
     int64_t sellable = ledger_sellable(balance, unsettled);
     int64_t there = buys ? balance->available : sellable;
+    if (__builtin_expect(balance->deficit != 0, 0))
+        return refuse(refusal, REJECT_DEFICIT, 0, balance->deficit, balance->asset);
     if (hold > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, hold, there, 0);
     return true;

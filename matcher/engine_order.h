@@ -23,13 +23,17 @@ static inline uint8_t order_state(const struct order *order)
     return (order->marks & ORDER_MARK_CLOSE) != 0 ? ORDER_STATE_PENDING_CLOSE : ORDER_STATE_OPEN;
 }
 
-// What a quantity of an order holds: cash at its price (buy), or the tokens themselves.
+// What an order holds of which this much is open: cash at its price and the buyer's fee (buy), or
+// the tokens themselves. The fee is rounded once, over all that is open: what a part of it holds is
+// a difference.
 static inline int64_t order_hold(const struct instrument *instrument, const struct order *order,
-                                 int64_t quantity)
+                                 int64_t open)
 {
-    ASSERT(quantity > 0);
-    int64_t notional = instrument_notional(instrument, order->price, quantity);
-    return order->side == SIDE_SELL ? quantity : notional;
+    ASSERT(open >= 0);
+    int64_t cash = instrument_notional(instrument, order->price, open);
+    if (__builtin_expect(order->buyer_bps != 0, 0))
+        cash += money_fee(cash, order->buyer_bps);
+    return order->side == SIDE_SELL ? open : cash;
 }
 
 static inline struct balance *order_held_balance(const struct engine *engine,

@@ -294,8 +294,8 @@ static int keep_record(void *context, const struct snapshot_record *record)
 // True if all can be loaded, and the engine that comes of it is the one that was saved.
 static bool loads(struct venue *venue, const struct records *records)
 {
-    memset(venue->second_memory, 0, engine_bytes(&limits));
-    struct engine *second = engine_init(venue->second_memory, &limits);
+    memset(venue->twin_memory, 0, engine_bytes(&limits));
+    struct engine *second = engine_init(venue->twin_memory, &limits);
     for (uint32_t i = 0; i < records->count; i++)
         if (!engine_load(second, &records->at[i]))
             return false;

@@ -3,7 +3,7 @@
 // Order: meta; assets; instruments, each with its state, rules, controls, jurisdictions, tick bands
 // and schedule; members, each with its limits and state; accounts, each with its limits, state and
 // investments by period; sessions, each with its accounts, limits and state; kill switches; the
-// venue's rules; proposals, each with the parts of its body; gateways; references;
+// venue's rules; proposals, each with the parts of its body; fees; gateways; references;
 // refusals that may be confirmed, by sequence; balances by account and asset; orders by instrument:
 // the book by side, price and time, the stop book likewise, the triggered queue, those that wait
 // for the close, each with its terms if it has any; the unfinished command, if there is one. The
@@ -146,6 +146,21 @@ static int save_proposals(const struct engine *engine, const struct saver *saver
     return 0;
 }
 
+// By account, then instrument; those of any account first.
+static int save_fees(const struct engine *engine, const struct saver *saver)
+{
+    const struct fee_record *records = engine->fees.records;
+    for (uint32_t id = 1; id <= engine->limits.instruments_max; id++)
+        if (engine->instruments[id].fees != 0)
+            SAVE(saver, fees, records[engine->instruments[id].fees].terms);
+    for (uint32_t id = 1; id <= engine->limits.accounts_max && engine->fees.count != 0; id++) {
+        uint32_t index = engine->accounts[id].fees;
+        for (; index != 0; index = records[index].next_of_account)
+            SAVE(saver, fees, records[index].terms);
+    }
+    return 0;
+}
+
 static int save_counters(const struct engine *engine, const struct saver *saver)
 {
     for (uint32_t id = 1; id < GATEWAY_COUNT; id++) {
@@ -178,7 +193,8 @@ static int save_balances(const struct engine *engine, const struct saver *saver)
                                          .available = balance->available,
                                          .held = balance->held,
                                          .unsettled = balance->unsettled,
-                                         .blocked = balance->blocked};
+                                         .blocked = balance->blocked,
+                                         .deficit = balance->deficit};
             SAVE(saver, balance, record);
             index = balance->next_of_account;
         }
@@ -225,7 +241,8 @@ static int save_order(const struct engine *engine, const struct saver *saver, ui
                                .client_id_bytes = cold->client_id_bytes,
                                .state = order_state(order),
                                .entered_ns = cold->entered_ns,
-                               .filled_notional = cold->filled_notional};
+                               .filled_notional = cold->filled_notional,
+                               .buyer_bps = order->buyer_bps};
     memcpy(record.client_id, cold->client_id, sizeof(record.client_id));
     SAVE(saver, order, record);
     return (order->marks & ORDER_MARK_TERMS) != 0
@@ -288,6 +305,8 @@ static int save_all_but_meta(const struct engine *engine, const struct saver *sa
         result = save_kills(engine, saver);
     if (result == 0)
         result = save_proposals(engine, saver);
+    if (result == 0)
+        result = save_fees(engine, saver);
     if (result == 0)
         result = save_counters(engine, saver);
     if (result == 0)

@@ -33,6 +33,7 @@ struct instrument {
     struct money_divisor lot;
     uint32_t treasury_balance; // of ACCOUNT_TREASURY in the cash asset
     uint32_t orders_open;      // all of them: in the book, stops, waiting
+    uint32_t fees;             // the record of any account in it; 0 = there is none
     // A trade whose price lies between these two triggers no stop, moves no trailing stop and needs
     // no look at breaker and volatility: engine_stop.c keeps them.
     int64_t quiet_low;
@@ -88,6 +89,28 @@ struct proposal { // a command that waits for another operator's approval
     uint8_t body[PROPOSAL_BYTES_MAX]; // terms.body_bytes of it
 };
 
+struct fee_rates { // basis points
+    uint16_t sell_maker;
+    uint16_t sell_taker;
+    uint16_t buy_maker;
+    uint16_t buy_taker;
+};
+
+struct fee_record {
+    struct fees_rec terms;
+    uint32_t next_in_bucket;  // of a free one: the next free one
+    uint32_t next_of_account; // with the next higher instrument; 0 = none
+};
+
+struct fees { // found by account and instrument
+    struct fee_record *records; // fees_max + 1
+    uint32_t *buckets;          // bucket_mask + 1
+    uint32_t bucket_mask;
+    uint32_t count;
+    uint32_t free;    // LIFO
+    uint32_t touched; // records above have never been used
+};
+
 struct reference { // the last one booked of a source
     uint64_t number;
     uint64_t hash;
@@ -134,7 +157,9 @@ struct engine {
     uint32_t *session_accounts;
     uint32_t session_accounts_used;
     struct ledger ledger;
+    struct fees fees;
     struct order_pool pool;
+    uint32_t *uncover_places; // scratch of engine_deficit.c: sessions_max + 1
     struct confirms *confirms;
     money_sum *check_sums; // scratch of engine_check, from here on
     int64_t *check_holds;
@@ -527,9 +552,25 @@ CHECKED bool engine_proposal_load(struct engine *engine, const struct proposal_r
 CHECKED bool engine_proposal_part_load(struct engine *engine,
                                        const struct proposal_part_rec *record);
 
-// engine_ledger.c
+// engine_fees.c
+void engine_fees_set(struct turn *turn);
+// Puts a record in, or over the one there is; there is room for it.
+void engine_fees_put(struct engine *engine, const struct fees_rec *terms);
+// Those that hold for the account in the instrument (docs/risk.md 6).
+struct fee_rates engine_fee_rates(const struct engine *engine, const struct instrument *instrument,
+                                  uint32_t account);
+CHECKED bool engine_fees_valid(const struct engine *engine, const struct fees_rec *terms,
+                               struct refusal *refusal);
+void engine_fees_check(const struct engine *engine);
+
+// engine_ledger.c, engine_correct.c
 void engine_ledger_post(struct turn *turn);
 void engine_settlement_result(struct turn *turn);
+void engine_trade_correct(struct turn *turn);
+
+// engine_deficit.c
+// Orders that hold what is not there any more go on being cancelled (engine->resumed).
+void engine_uncover(struct turn *turn);
 
 #include "matcher/engine_order.h"
 

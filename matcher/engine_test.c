@@ -310,8 +310,8 @@ static void a_reference_is_booked_once(void **state)
     venue->command.body.ledger_post.ref_number = 3;
     assert_string_equal(apply(venue), "REFERENCE_OLD 9 3 0");
     venue->command.body.ledger_post.ref_number = 10;
-    venue->command.body.ledger_post.kind = 7;
-    assert_string_equal(apply(venue), "POSTING_KIND 0 7 0");
+    venue->command.body.ledger_post.kind = 9;
+    assert_string_equal(apply(venue), "POSTING_KIND 0 9 0");
     venue->command.body.ledger_post.kind = POSTING_DEPOSIT;
     venue->command.body.ledger_post.account = 39;
     assert_string_equal(apply(venue), "UNKNOWN_ACCOUNT 0 39 0");

@@ -84,6 +84,13 @@ static void tell_status(struct venue *venue, const struct order_status_evt *stat
          status->quantity, status->price, waiting_words[status->state]);
 }
 
+static void tell_corrected(struct venue *venue, const struct trade_corrected_evt *corrected)
+{
+    tell(venue, "corrected %ld for %ld fees %ld %ld lacking %ld and %ld, remains %ld",
+         corrected->quantity, corrected->notional, corrected->buyer_fee, corrected->seller_fee,
+         corrected->token_short, corrected->cash_short, corrected->new_quantity);
+}
+
 static const char *const proposal_words[] = {"", "open", "approved", "withdrawn", "failed"};
 
 static void tell_event(struct venue *venue, const struct event *event)
@@ -147,6 +154,14 @@ static void tell_event(struct venue *venue, const struct event *event)
     case EVT_ledger_posted:
         tell(venue, "posted %ld", event->body.ledger_posted.amount);
         break;
+    case EVT_deficit_changed:
+        tell(venue, "%c owes %ld (%+ld)%s", name_of(event->body.deficit_changed.account),
+             event->body.deficit_changed.deficit, event->body.deficit_changed.amount,
+             event->body.deficit_changed.entered ? " entered" : "");
+        break;
+    case EVT_trade_corrected:
+        tell_corrected(venue, &event->body.trade_corrected);
+        break;
     case EVT_done:
         tell(venue, event->body.done.repeated ? "repeated" : "done %u", event->body.done.count);
         break;
@@ -176,46 +191,20 @@ struct command *start(struct venue *venue, uint8_t type, uint8_t gateway)
     return &venue->command;
 }
 
-static int copy_record(void *context, const struct snapshot_record *record)
-{
-    return engine_load(context, record) ? 0 : 1;
-}
-
-// An engine that is what the venue's is.
-static struct engine *second_load(struct venue *venue)
-{
-    memset(venue->second_memory, 0, engine_bytes(&limits));
-    struct engine *second = engine_init(venue->second_memory, &limits);
-    assert_int_equal(engine_save(venue->engine, copy_record, second), 0);
-    assert_true(engine_digest(second) == engine_digest(venue->engine));
-    return second;
-}
-
-static void second_follow(const struct venue *venue, struct engine *second)
-{
-    static struct event events[EVENTS];
-    struct event_sink sink = {.events = events, .mask = EVENTS - 1};
-    engine_apply(second, &venue->command, &sink);
-    assert_int_equal(sink.count, venue->sink.count);
-    assert_memory_equal(events, venue->events, sink.count * sizeof(struct event));
-    assert_true(engine_digest(second) == engine_digest(venue->engine));
-    assert_true(engine_book_digest(second, 1) == engine_book_digest(venue->engine, 1));
-    assert_true(engine_next_deadline_ns(second) == engine_next_deadline_ns(venue->engine));
-}
-
 static void apply_one(struct venue *venue)
 {
     struct command_header *header = &venue->command.header;
     header->sequence = ++venue->sequence;
     header->time_ns = venue->sequence + venue->ahead_ns;
     assert_true(command_check(&venue->command));
-    struct engine *second = second_load(venue);
+    struct engine *twin = twin_load(venue);
     venue->sink.count = 0;
     engine_apply(venue->engine, &venue->command, &venue->sink);
     for (uint32_t i = 0; i < venue->sink.count; i++)
         tell_event(venue, &venue->events[i]);
     engine_check(venue->engine);
-    second_follow(venue, second);
+    twin_follow(venue, twin);
+    fold_events(venue);
 }
 
 const char *apply(struct venue *venue)
@@ -495,17 +484,18 @@ const char *set_session(struct venue *venue, uint32_t session, uint8_t gateway, 
     return apply(venue);
 }
 
-const struct engine_limits limits = {.accounts_max = 40,
+const struct engine_limits limits = {.accounts_max = ACCOUNTS,
                                      .members_max = 2,
                                      .sessions_max = 4,
                                      .session_accounts_max = 6,
-                                     .assets_max = 4,
+                                     .assets_max = ASSETS,
                                      .instruments_max = 2,
                                      .balances_max = 16,
                                      .orders_max = 100,
                                      .levels_max = 16,
                                      .stops_max = 12,
                                      .trailing_stops_max = 4,
+                                     .fees_max = 5,
                                      .command_events_max = EVENTS};
 
 static void set_up_reference_data(struct venue *venue)
@@ -544,9 +534,9 @@ int open_venue(void **state)
     struct venue *venue = calloc(1, sizeof(*venue));
     size_t bytes = engine_bytes(&limits);
     venue->memory = aligned_alloc(64, bytes);
+    venue->twin_memory = aligned_alloc(64, bytes);
     memset(venue->memory, 0, bytes);
     venue->engine = engine_init(venue->memory, &limits);
-    venue->second_memory = aligned_alloc(64, bytes);
     venue->sink = (struct event_sink){.events = venue->events, .mask = EVENTS - 1};
     set_up_reference_data(venue);
     for (char who = 'A'; who <= 'D'; who++) {
@@ -573,7 +563,7 @@ int close_venue(void **state)
 {
     struct venue *venue = *state;
     free(venue->memory);
-    free(venue->second_memory);
+    free(venue->twin_memory);
     free(venue);
     return 0;
 }

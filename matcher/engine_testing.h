@@ -4,8 +4,9 @@
 // member 1, with 100,000 of cash and 1,000 tokens each; one instrument with tick, lot and token
 // unit 1, so that a notional is price * quantity; seller's fee 1 %. Orders are named by their
 // number, from 1. The time of a command is its sequence, and `ahead_ns` more. Every invariant is
-// walked after every command. Before every command the state is saved and loaded into a second
-// engine, which then has to say and to be the same: every test is one of snapshots, too.
+// walked after every command; before it the state is saved and loaded into a second engine, which
+// then has to say and to be the same; and the postings of all events, folded, are the balances
+// (engine_twin.c).
 //
 // Sentences: "A buys 10 @ 100", "A sells 10 at market", with any of gtc ioc fok gtd open close post
 // confirmed stop= trail= show= min= until= stp= self= behind (a stop or trail makes it such an
@@ -18,19 +19,21 @@
 
 #include "matcher/engine.h"
 
-enum { EVENTS = 64, FIRST = 16, CASH = 1, TOKEN = 2, ORDERS = 256 };
+enum { EVENTS = 64, FIRST = 16, CASH = 1, TOKEN = 2, ORDERS = 256, ACCOUNTS = 40, ASSETS = 4 };
 
 struct venue {
     void *memory;
     struct engine *engine;
     struct event events[EVENTS];
     struct event_sink sink;
+    void *twin_memory;
+    struct event twin_events[EVENTS];
+    struct balance_rec folded[ACCOUNTS + 1][ASSETS + 1];
     struct command command;
     struct instrument_rec terms;
     struct account_rec accounts[4];
     uint64_t sequence;
     uint64_t ahead_ns;   // of the clock: it never goes back
-    void *second_memory; // of the engine that is loaded
     uint64_t number;     // of ledger references
     uint64_t orders[ORDERS];
     uint32_t order_count;
@@ -50,6 +53,11 @@ void play(struct venue *venue, const struct line *lines, size_t count);
         const struct line lines[] = {__VA_ARGS__};                                                 \
         play((venue), lines, sizeof(lines) / sizeof(lines[0]));                                    \
     } while (0)
+
+// engine_twin.c: the second engine, loaded before a command, follows it; the balances, by postings.
+struct engine *twin_load(struct venue *venue);
+void twin_follow(struct venue *venue, struct engine *twin);
+void fold_events(struct venue *venue);
 
 // Set up and tear down of a test.
 int open_venue(void **state);

@@ -47,12 +47,20 @@ enum order_mark {             // 0 = a plain limit order in the book
     ORDER_MARK_DATED = 128,   // it is in the heap of expiries
 };
 
+enum { ORDER_PARTY_BITS = 24, ORDER_PARTY_MAX = (1 << ORDER_PARTY_BITS) - 1 };
+
 struct order { // hot: one cache line
     _Alignas(64) uint64_t id;
     int64_t price;  // its limit; of a market or stop order the collar price
     int64_t leaves; // what can be matched now: of an iceberg the slice that shows
-    uint32_t account;
-    uint32_t session;
+    union {         // written as one word: field by field it would be read back in between
+        uint64_t parties;
+        struct {
+            __extension__ uint64_t account : ORDER_PARTY_BITS;
+            __extension__ uint64_t session : ORDER_PARTY_BITS;
+            __extension__ uint64_t buyer_bps : 16; // of a buy: of its fee that its hold includes
+        };
+    };
     uint32_t cash_balance;  // of its account in the ledger
     uint32_t token_balance; // of its account in the ledger
     uint32_t level;         // the book's own
@@ -65,6 +73,13 @@ struct order { // hot: one cache line
     uint8_t marks; // enum order_mark; 0 = a plain limit order in the book
 };
 _Static_assert(sizeof(struct order) == 64, "one cache line");
+
+// Both numbers are at most ORDER_PARTY_MAX.
+static inline uint64_t order_parties(uint32_t account, uint32_t session, uint16_t buyer_bps)
+{
+    return account | (uint64_t)session << ORDER_PARTY_BITS |
+           (uint64_t)buyer_bps << 2 * ORDER_PARTY_BITS;
+}
 
 struct order_cold {   // what only reports and snapshots ask for
     int64_t quantity; // total as last amended

@@ -53,47 +53,150 @@ void ledger_incoming_carry(struct ledger *ledger, uint32_t index, int carry)
     ledger->incoming_carries += (uint32_t)carry;
 }
 
-bool ledger_transfer(struct balance *from, struct balance *to, int64_t amount)
+void ledger_enter(struct ledger *ledger, struct balance *balance, int64_t change)
 {
-    ASSERT(from != to && from->asset == to->asset);
-    ASSERT(amount > 0);
-    if (amount > MONEY_MAX || from->available - amount < -MONEY_MAX)
-        return false;
-    from->available -= amount;
-    to->available += amount;
-    return true;
+    ASSERT(change >= -2 * MONEY_MAX && change <= 2 * MONEY_MAX);
+    balance->available += change;
+    ASSERT(balance->available >= (ledger_may_owe(balance->account) ? -MONEY_MAX : 0));
+    ledger_count(ledger, balance->asset, (uint64_t)change);
 }
 
-static void ledger_check_balance(const struct ledger *ledger, uint32_t index)
+void ledger_transfer(struct ledger *ledger, struct balance *from, struct balance *to,
+                     int64_t amount)
 {
-    const struct balance *balance = ledger_at(ledger, index);
-    bool may_be_negative =
-        balance->account == ACCOUNT_OUTSIDE || balance->account == ACCOUNT_SUSPENSE;
-    ASSERT(balance->available >= (may_be_negative ? -MONEY_MAX : 0));
+    ASSERT(from != to && from->asset == to->asset);
+    ASSERT(amount >= 0);
+    ledger_enter(ledger, from, -amount);
+    ledger_enter(ledger, to, amount);
+}
+
+bool ledger_may_owe(uint32_t account)
+{
+    return account == ACCOUNT_OUTSIDE || account == ACCOUNT_SUSPENSE || account == ACCOUNT_DEFICIT;
+}
+
+bool ledger_bears(const struct ledger *ledger, uint32_t account, uint32_t asset, int64_t amount)
+{
+    ASSERT(ledger_may_owe(account));
+    uint32_t index = ledger_find(ledger, account, asset);
+    int64_t there = index != 0 ? ledger_at(ledger, index)->available : 0;
+    ASSERT(there >= -MONEY_MAX);
+    return amount <= 0 || there >= amount - MONEY_MAX;
+}
+
+// ---- the full walk
+// ---------------------------------------------------------------------------------
+//
+// Of a million balances none is in a cache, and they lie in the order in which they were opened. So
+// nothing is walked link by link: all links are looked at where they lie, and what they lead to is
+// asked for some steps ahead. Links of an account's chain ascend by asset and those of a bucket
+// descend by index, so none leads round; and if each balance is led to exactly once, every one is
+// found.
+
+enum { WALK_AHEAD = 16 };
+
+// Sums of what was led to are compared: a number that is large, and not linear in the index.
+static uint64_t walk_mark(uint32_t index)
+{
+    uint64_t mark = (index + (uint64_t)1) * 0x9e3779b97f4a7c15u;
+    return mark ^ mark >> 29;
+}
+
+static void check_bounds(const struct balance *balance, uint32_t assets_max)
+{
+    ASSERT(balance->asset != 0 && balance->asset <= assets_max);
+    ASSERT(balance->available >= (ledger_may_owe(balance->account) ? -MONEY_MAX : 0));
     ASSERT(balance->held >= 0);
     ASSERT(balance->unsettled >= 0 && balance->unsettled <= LEDGER_COUNTER_MAX);
     ASSERT(balance->blocked >= 0 && balance->blocked <= LEDGER_COUNTER_MAX);
-    ASSERT(ledger_find(ledger, balance->account, balance->asset) == index);
+    ASSERT(balance->deficit >= 0 && balance->deficit <= MONEY_MAX);
+}
+
+static void check_sums(const struct ledger *ledger, money_sum *sums, uint32_t assets_max)
+{
+    money_sum *deficits = sums + assets_max + 1;
+    memset(sums, 0, 2 * ((size_t)assets_max + 1) * sizeof(sums[0]));
+    for (uint32_t index = 1; index <= ledger->count; index++) {
+        const struct balance *balance = ledger_at(ledger, index);
+        check_bounds(balance, assets_max);
+        sums[balance->asset] += balance->available;
+        sums[balance->asset] += balance->held;
+        deficits[balance->asset] += balance->deficit;
+        if (balance->account == ACCOUNT_DEFICIT)
+            deficits[balance->asset] += balance->available;
+    }
+    for (uint32_t asset = 0; asset <= assets_max; asset++)
+        ASSERT(sums[asset] == 0 && deficits[asset] == 0);
+    ASSERT(ledger->drift == 0);
+}
+
+// What was led to, by each way.
+struct walk {
+    uint64_t by_account;
+    uint64_t by_hash;
+};
+
+static void check_next(const struct ledger *ledger, uint32_t index, struct walk *walk)
+{
+    const struct balance *balance = ledger_at(ledger, index);
+    if (balance->next_of_account != 0) {
+        const struct balance *next = ledger_at(ledger, balance->next_of_account);
+        ASSERT(next->account == balance->account && next->asset > balance->asset);
+        walk->by_account += walk_mark(balance->next_of_account);
+    }
+    if (balance->next_in_bucket != 0) {
+        const struct balance *next = ledger_at(ledger, balance->next_in_bucket);
+        ASSERT(balance->next_in_bucket < index);
+        ASSERT(ledger_bucket(ledger, next->account, next->asset) ==
+               ledger_bucket(ledger, balance->account, balance->asset));
+        walk->by_hash += walk_mark(balance->next_in_bucket);
+    }
+}
+
+static void check_links(const struct ledger *ledger, struct walk *walk)
+{
+    for (uint32_t index = 1; index <= ledger->count; index++) {
+        if (index + WALK_AHEAD <= ledger->count) {
+            const struct balance *ahead = ledger_at(ledger, index + WALK_AHEAD);
+            __builtin_prefetch(&ledger->balances[ahead->next_of_account]);
+            __builtin_prefetch(&ledger->balances[ahead->next_in_bucket]);
+        }
+        check_next(ledger, index, walk);
+    }
+}
+
+static void check_heads(const struct ledger *ledger, struct walk *walk)
+{
+    for (uint32_t account = 1; account <= ledger->accounts_max; account++) {
+        uint32_t index = ledger->first_of_account[account];
+        if (account + WALK_AHEAD <= ledger->accounts_max)
+            __builtin_prefetch(&ledger->balances[ledger->first_of_account[account + WALK_AHEAD]]);
+        if (index == 0)
+            continue;
+        ASSERT(ledger_at(ledger, index)->account == account);
+        walk->by_account += walk_mark(index);
+    }
+    for (uint32_t bucket = 0; bucket <= ledger->bucket_mask; bucket++) {
+        uint32_t index = ledger->buckets[bucket];
+        if (bucket + WALK_AHEAD <= ledger->bucket_mask)
+            __builtin_prefetch(&ledger->balances[ledger->buckets[bucket + WALK_AHEAD]]);
+        if (index == 0)
+            continue;
+        const struct balance *balance = ledger_at(ledger, index);
+        ASSERT(ledger_bucket(ledger, balance->account, balance->asset) == bucket);
+        walk->by_hash += walk_mark(index);
+    }
 }
 
 void ledger_check(const struct ledger *ledger, money_sum *sums, uint32_t assets_max)
 {
-    memset(sums, 0, (assets_max + 1) * sizeof(sums[0]));
-    uint32_t seen = 0;
-    for (uint32_t account = 1; account <= ledger->accounts_max; account++) {
-        uint32_t asset_before = 0;
-        for (uint32_t index = ledger->first_of_account[account]; index != 0; seen++) {
-            const struct balance *balance = ledger_at(ledger, index);
-            ASSERT(balance->account == account);
-            ASSERT(balance->asset > asset_before && balance->asset <= assets_max);
-            ledger_check_balance(ledger, index);
-            sums[balance->asset] += balance->available;
-            sums[balance->asset] += balance->held;
-            asset_before = balance->asset;
-            index = balance->next_of_account;
-        }
-    }
-    ASSERT(seen == ledger->count);
-    for (uint32_t asset = 0; asset <= assets_max; asset++)
-        ASSERT(sums[asset] == 0);
+    struct walk walk = {0};
+    uint64_t all = 0;
+    ASSERT(ledger->count <= ledger->balances_max);
+    check_sums(ledger, sums, assets_max);
+    check_links(ledger, &walk);
+    check_heads(ledger, &walk);
+    for (uint32_t index = 1; index <= ledger->count; index++)
+        all += walk_mark(index);
+    ASSERT(walk.by_account == all && walk.by_hash == all);
 }

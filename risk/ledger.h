@@ -4,11 +4,17 @@
 // brought in). `unsettled` counts what trades have brought in and the chain has not settled;
 // `blocked` what failed to settle. Both are counters over available + held: an account that trades
 // unsettled units on keeps the counter until the chain has settled its purchase, so both may exceed
-// what is left of the balance.
+// what is left of the balance. `deficit` is what an outside fact has taken from the account and was
+// not there; ACCOUNT_DEFICIT is below zero by the sum of all deficits of the asset.
 //
-// Bounds: outside and suspense, the only balances that go below zero, never fall below -MONEY_MAX;
-// hence every other balance stays below 2 * MONEY_MAX = 2^62 and no sum of two balances overflows.
-// The counters are bounded by LEDGER_COUNTER_MAX, which the engine checks before each match.
+// The sum is checked always: every change of available or held that is not its own other side is
+// added to `drift`, weighted by its asset, and after each command the engine asserts that nothing
+// is left of it. ledger_check is the full walk.
+//
+// Bounds: outside, suspense and deficit, the only balances that go below zero, never fall below
+// -MONEY_MAX; hence the others sum up to at most 3 * MONEY_MAX < 2^63 and no sum of two balances
+// overflows. The counters are bounded by LEDGER_COUNTER_MAX, which the engine checks before each
+// match.
 //
 // A balance is named by its index, from 1; it is never removed. Finding one is a hash of account
 // and asset; the balances of an account are chained by ascending asset, so walks have one order
@@ -49,6 +55,7 @@ struct ledger {
     uint32_t balances_max;
     uint32_t accounts_max;
     uint32_t count;
+    uint64_t drift; // of all changes so far, weighted: 0 between two entries
 };
 
 // Power of two, at least `entries`, for hash tables.
@@ -99,7 +106,33 @@ static inline int64_t ledger_withdrawable(const struct balance *balance)
     return ledger_sellable(balance, false);
 }
 
-// available -> held. The caller has checked that it is there.
+// A change of the sum of an asset. The multiplier is odd, so that no change of one asset counts as
+// none, and large, so that those of different assets do not make up for each other.
+static inline void ledger_count(struct ledger *ledger, uint32_t asset, uint64_t change)
+{
+    ledger->drift += (asset * 0x9e3779b97f4a7c15u | 1) * change;
+}
+
+// The side of an entry that is of one asset: what its balances change by together. It is counted
+// when all of them have changed: what the compiler can see to be nothing costs nothing.
+struct ledger_sum {
+    uint32_t asset;
+    uint64_t change;
+};
+
+static inline void ledger_sum_add(struct ledger_sum *sum, const struct balance *balance,
+                                  int64_t change)
+{
+    ASSERT(balance->asset == sum->asset);
+    sum->change += (uint64_t)change;
+}
+
+static inline void ledger_close(struct ledger *ledger, const struct ledger_sum *sum)
+{
+    ledger_count(ledger, sum->asset, sum->change);
+}
+
+// available -> held, which changes no sum. The caller has checked that it is there.
 static inline void ledger_hold(struct balance *balance, int64_t amount)
 {
     ASSERT(amount >= 0);
@@ -118,19 +151,22 @@ static inline void ledger_release(struct balance *balance, int64_t amount)
 }
 
 // Pays from what is held; ledger_receive is the other side of the entry.
-static inline void ledger_pay_held(struct balance *balance, int64_t amount)
+static inline void ledger_pay_held(struct ledger_sum *sum, struct balance *balance, int64_t amount)
 {
     ASSERT(amount >= 0);
     ASSERT(balance->held >= amount);
     balance->held -= amount;
+    ledger_sum_add(sum, balance, -amount);
 }
 
-static inline void ledger_receive(struct balance *balance, int64_t amount, int64_t unsettled)
+static inline void ledger_receive(struct ledger_sum *sum, struct balance *balance, int64_t amount,
+                                  int64_t unsettled)
 {
     ASSERT(amount >= 0 && unsettled >= 0);
     ASSERT(balance->unsettled <= LEDGER_COUNTER_MAX - unsettled);
     balance->available += amount;
     balance->unsettled += unsettled;
+    ledger_sum_add(sum, balance, amount);
 }
 
 // The high word of what open buys may bring changes: a rare carry.
@@ -154,12 +190,22 @@ static inline money_sum ledger_incoming(const struct ledger *ledger, uint32_t in
     return (high << 64) + ledger_at(ledger, index)->incoming;
 }
 
-// available of `from` -> available of `to`. False, with nothing changed, if `from` would fall below
-// -MONEY_MAX; whether it may go below zero at all is the caller's question.
-CHECKED bool ledger_transfer(struct balance *from, struct balance *to, int64_t amount);
+// One side of an entry whose other sides follow at once. The caller has checked that the balance
+// stays within its bounds.
+void ledger_enter(struct ledger *ledger, struct balance *balance, int64_t change);
+// available of `from` -> available of `to`, amount >= 0; likewise.
+void ledger_transfer(struct ledger *ledger, struct balance *from, struct balance *to,
+                     int64_t amount);
 
-// Every asset sums to zero, every balance is found by hash and by its account's chain; asserts.
-// `sums` is scratch memory of assets_max + 1 entries.
+// True if this may go below zero, but not below -MONEY_MAX.
+bool ledger_may_owe(uint32_t account);
+// False if paying this much would take such an account below its bound.
+CHECKED bool ledger_bears(const struct ledger *ledger, uint32_t account, uint32_t asset,
+                          int64_t amount);
+
+// Full walk: every asset sums to zero and its deficits to what ACCOUNT_DEFICIT is below it, every
+// balance is within its bounds and found by hash and by its account's chain; asserts. `sums` is
+// scratch memory of 2 * (assets_max + 1) entries.
 void ledger_check(const struct ledger *ledger, money_sum *sums, uint32_t assets_max);
 
 #endif

@@ -73,12 +73,84 @@ static int postings_of_trade(const struct trade_evt *trade, const struct posting
 static int postings_of_ledger(const struct ledger_posted_evt *entry, struct posting *out)
 {
     ASSERT(entry->account != entry->counter_account);
-    ASSERT(entry->amount != 0);
+    if (entry->amount == 0) // of what has left on the chain nothing was there
+        return 0;
     out[0] = (struct posting){
         .account = entry->account, .asset = entry->asset, .available = entry->amount};
     out[1] = (struct posting){
         .account = entry->counter_account, .asset = entry->asset, .available = -entry->amount};
     return 2;
+}
+
+static int postings_of_deficit(const struct deficit_changed_evt *change, struct posting *out)
+{
+    ASSERT(change->amount != 0 && change->entered <= 1);
+    out[0] = (struct posting){
+        .account = change->account, .asset = change->asset, .deficit = change->amount};
+    if (change->entered == 1)
+        return 1;
+    out[1] = (struct posting){
+        .account = change->counter_account, .asset = change->asset, .available = change->amount};
+    out[2] = (struct posting){
+        .account = ACCOUNT_DEFICIT, .asset = change->asset, .available = -change->amount};
+    return 3;
+}
+
+static int postings_of_corrected_tokens(const struct trade_corrected_evt *change, uint32_t asset,
+                                        struct posting *out)
+{
+    int count = 0;
+    ASSERT(change->quantity <= 0 && change->token_short >= 0);
+    if (change->quantity == 0)
+        return 0;
+    out[count++] = (struct posting){.account = change->buyer_account,
+                                    .asset = asset,
+                                    .available = change->quantity + change->token_short,
+                                    .blocked = change->quantity,
+                                    .deficit = change->token_short};
+    out[count++] = (struct posting){
+        .account = change->seller_account, .asset = asset, .available = -change->quantity};
+    if (change->token_short != 0)
+        out[count++] = (struct posting){
+            .account = ACCOUNT_DEFICIT, .asset = asset, .available = -change->token_short};
+    return count;
+}
+
+// The payer is short: the seller, or the buyer if the trade has become worth more.
+static int postings_of_corrected_cash(const struct trade_corrected_evt *change, uint32_t asset,
+                                      struct posting *out)
+{
+    int count = 0;
+    int64_t buyer_short = change->notional > 0 ? change->cash_short : 0;
+    int64_t seller_short = change->cash_short - buyer_short;
+    int64_t seller_cash = change->notional - change->seller_fee;
+    int64_t fees = change->buyer_fee + change->seller_fee;
+    ASSERT(change->cash_short >= 0);
+    if (change->notional == 0)
+        return 0;
+    out[count++] = (struct posting){.account = change->buyer_account,
+                                    .asset = asset,
+                                    .available = buyer_short - change->notional - change->buyer_fee,
+                                    .deficit = buyer_short};
+    out[count++] = (struct posting){.account = change->seller_account,
+                                    .asset = asset,
+                                    .available = seller_cash + seller_short,
+                                    .unsettled = seller_cash,
+                                    .deficit = seller_short};
+    if (fees != 0)
+        out[count++] =
+            (struct posting){.account = ACCOUNT_SUSPENSE, .asset = asset, .available = fees};
+    if (change->cash_short != 0)
+        out[count++] = (struct posting){
+            .account = ACCOUNT_DEFICIT, .asset = asset, .available = -change->cash_short};
+    return count;
+}
+
+static int postings_of_correction(const struct trade_corrected_evt *change,
+                                  const struct posting_terms *terms, struct posting *out)
+{
+    int count = postings_of_corrected_tokens(change, terms->token_asset, out);
+    return count + postings_of_corrected_cash(change, terms->cash_asset, out + count);
 }
 
 static int postings_of_settlement(const struct settlement_booked_evt *booked,
@@ -127,6 +199,10 @@ int postings_of(const struct event *event, const struct posting_terms *terms,
         return postings_of_trade(&event->body.trade, terms, out);
     case EVT_ledger_posted:
         return postings_of_ledger(&event->body.ledger_posted, out);
+    case EVT_deficit_changed:
+        return postings_of_deficit(&event->body.deficit_changed, out);
+    case EVT_trade_corrected:
+        return postings_of_correction(&event->body.trade_corrected, terms, out);
     case EVT_settlement_booked:
         return postings_of_settlement(&event->body.settlement_booked, terms, out);
     default:

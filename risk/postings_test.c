@@ -103,6 +103,81 @@ static void an_entry_of_the_ledger_has_two_sides(void **state)
     assert_int_equal(postings_of(&event, NULL, out), 0);
 }
 
+static void what_has_left_and_was_not_there_is_no_entry(void **state)
+{
+    (void)state;
+    struct posting out[POSTINGS_MAX];
+    struct event event = {.header.type = EVT_ledger_posted};
+    event.body.ledger_posted = (struct ledger_posted_evt){
+        .account = 20, .asset = 1, .kind = POSTING_CHAIN_OUT, .counter_account = ACCOUNT_OUTSIDE};
+    assert_int_equal(postings_of(&event, NULL, out), 0);
+}
+
+static void a_deficit_is_paid_by_the_deficit_account(void **state)
+{
+    (void)state;
+    struct posting out[POSTINGS_MAX];
+    struct event event = {.header.type = EVT_deficit_changed};
+    event.body.deficit_changed = (struct deficit_changed_evt){
+        .account = 20, .asset = 2, .amount = 30, .counter_account = ACCOUNT_OUTSIDE};
+    assert_int_equal(postings_of(&event, NULL, out), 3);
+    posting_is(&out[0], (struct posting){20, 2, 0, 0, 0, 0, 30});
+    posting_is(&out[1], (struct posting){ACCOUNT_OUTSIDE, 2, 30, 0, 0, 0, 0});
+    posting_is(&out[2], (struct posting){ACCOUNT_DEFICIT, 2, -30, 0, 0, 0, 0});
+    event.body.deficit_changed = (struct deficit_changed_evt){
+        .account = 20, .asset = 2, .amount = -10, .counter_account = 20}; // made good
+    assert_int_equal(postings_of(&event, NULL, out), 3);
+    posting_is(&out[0], (struct posting){20, 2, 0, 0, 0, 0, -10});
+    posting_is(&out[1], (struct posting){20, 2, -10, 0, 0, 0, 0});
+    posting_is(&out[2], (struct posting){ACCOUNT_DEFICIT, 2, 10, 0, 0, 0, 0});
+    event.body.deficit_changed.entered = 1; // its ledger_posted was the entry
+    assert_int_equal(postings_of(&event, NULL, out), 1);
+    posting_is(&out[0], (struct posting){20, 2, 0, 0, 0, 0, -10});
+}
+
+static void a_bust_pays_everybody_back(void **state)
+{
+    (void)state;
+    struct posting out[POSTINGS_MAX];
+    struct event event = {.header.type = EVT_trade_corrected};
+    event.body.trade_corrected = (struct trade_corrected_evt){.buyer_account = 20,
+                                                              .seller_account = 21,
+                                                              .quantity = -10,
+                                                              .notional = -1000,
+                                                              .buyer_fee = -7,
+                                                              .seller_fee = -5,
+                                                              .token_short = 4,
+                                                              .cash_short = 300};
+    assert_int_equal(postings_of(&event, &terms, out), 7);
+    posting_is(&out[0], (struct posting){20, 2, -6, 0, 0, -10, 4});
+    posting_is(&out[1], (struct posting){21, 2, 10, 0, 0, 0, 0});
+    posting_is(&out[2], (struct posting){ACCOUNT_DEFICIT, 2, -4, 0, 0, 0, 0});
+    posting_is(&out[3], (struct posting){20, 1, 1007, 0, 0, 0, 0});
+    posting_is(&out[4], (struct posting){21, 1, -695, 0, -995, 0, 300});
+    posting_is(&out[5], (struct posting){ACCOUNT_SUSPENSE, 1, -12, 0, 0, 0, 0});
+    posting_is(&out[6], (struct posting){ACCOUNT_DEFICIT, 1, -300, 0, 0, 0, 0});
+}
+
+static void a_dearer_trade_is_paid_by_the_buyer(void **state)
+{
+    (void)state;
+    struct posting out[POSTINGS_MAX];
+    struct event event = {.header.type = EVT_trade_corrected};
+    event.body.trade_corrected = (struct trade_corrected_evt){.buyer_account = 20,
+                                                              .seller_account = 21,
+                                                              .notional = 100,
+                                                              .buyer_fee = 2,
+                                                              .cash_short = 30,
+                                                              .new_quantity = 10};
+    assert_int_equal(postings_of(&event, &terms, out), 4);
+    posting_is(&out[0], (struct posting){20, 1, -72, 0, 0, 0, 30});
+    posting_is(&out[1], (struct posting){21, 1, 100, 0, 100, 0, 0});
+    posting_is(&out[2], (struct posting){ACCOUNT_SUSPENSE, 1, 2, 0, 0, 0, 0});
+    posting_is(&out[3], (struct posting){ACCOUNT_DEFICIT, 1, -30, 0, 0, 0, 0});
+    event.body.trade_corrected = (struct trade_corrected_evt){.new_quantity = 10};
+    assert_int_equal(postings_of(&event, &terms, out), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +185,10 @@ int main(void)
         cmocka_unit_test(a_trade_pays_seller_and_treasury_from_the_buyers_hold),
         cmocka_unit_test(settlement_moves_counters_only),
         cmocka_unit_test(an_entry_of_the_ledger_has_two_sides),
+        cmocka_unit_test(what_has_left_and_was_not_there_is_no_entry),
+        cmocka_unit_test(a_deficit_is_paid_by_the_deficit_account),
+        cmocka_unit_test(a_bust_pays_everybody_back),
+        cmocka_unit_test(a_dearer_trade_is_paid_by_the_buyer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
