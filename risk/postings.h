@@ -18,6 +18,7 @@ struct posting { // signed changes; available + held is what sums to zero per as
     int64_t held;
     int64_t unsettled;
     int64_t blocked;
+    int64_t deficit;
 };
 
 struct posting_terms { // of the event's instrument, from instrument_changed

@@ -62,6 +62,9 @@ struct beside {
     uint32_t incarnations[GATEWAY_COUNT];
     uint64_t gateway_seq;
     struct coverage coverage;
+    // Sees every event of both, in order; NULL = nobody does.
+    void (*follow)(void *follower, const struct event *event);
+    void *follower;
     void (*on_abort)(void); // says how it came to that; NULL = nothing more to say
     struct command command;
 };

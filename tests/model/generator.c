@@ -15,7 +15,7 @@ static bool heal_instrument(struct generator *generator, struct beside *beside, 
         command->body.reference_set = (struct reference_set_cmd){.instrument = id, .price = last};
         generator->middle[id] = last;
     } else if (state->breaker_tripped) {
-        beside_start(beside, CMD_breaker_set, GATEWAY_ADMIN)->body.breaker_set.instrument = id;
+        make_breaker_reset(generator, beside, id);
     } else if (instrument->terms.status != TOKEN_SECONDARY ||
                instrument->terms.trading_mode != MODE_FULL_ORDERBOOK) {
         make_instrument_set(generator, beside, id);
@@ -80,6 +80,8 @@ static void make_command(struct generator *generator, struct beside *beside)
 {
     if (draw_chance(generator, 20) && heal(generator, beside))
         return;
+    if (draw_chance(generator, 12) && make_money(generator, beside))
+        return;
     bool fills = mood_fills(beside);
     bool whales = mood_of(beside) == WHALES;
     uint32_t r = draw_below(generator, 10000);
@@ -130,8 +132,9 @@ static void let_time_pass(struct generator *generator, struct beside *beside)
 
 void generator_step(struct generator *generator, struct beside *beside)
 {
+    beside->follow = keep_trades;
+    beside->follower = generator;
     let_time_pass(generator, beside);
     make_command(generator, beside);
     beside_apply(beside);
-    keep_trades(generator, beside);
 }

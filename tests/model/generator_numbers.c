@@ -5,8 +5,8 @@
 // -------------------------------------------------------------------------------------------------
 enum mood mood_of(const struct beside *beside)
 {
-    static const enum mood moods[] = {USUAL, DATED, USUAL, ONE_SESSION, USUAL, STOPS,
-                                      USUAL, CALL,  USUAL, DATED,       USUAL, ONE_SESSION,
+    static const enum mood moods[] = {USUAL, DATED, USUAL, ONE_SESSION, ONE_HOLDER, STOPS,
+                                      USUAL, CALL,  USUAL, DATED,       USUAL,      ONE_SESSION,
                                       USUAL, STOPS, USUAL, WHALES};
     return moods[beside->sequence / 4096 % 16];
 }
