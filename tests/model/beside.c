@@ -150,6 +150,7 @@ static void check_balances(const struct beside *beside)
 void beside_check(struct beside *beside)
 {
     check_balances(beside);
+    beside_check_money(beside);
     engine_check(beside->engine);
 }
 
@@ -220,6 +221,7 @@ static void cover_event(struct beside *beside, const struct event *event)
 {
     struct coverage *coverage = &beside->coverage;
     coverage->events[event->header.type]++;
+    beside_cover_money(beside, event);
     switch (event->header.type) {
     case EVT_rejected:
         coverage->rejects[event->body.rejected.code]++;
@@ -324,8 +326,10 @@ static void check_now_and_then(struct beside *beside)
              (beside->sequence % beside->twin_every == 0 ||
               (beside->naive.pending.work != NAIVE_NOTHING && beside->sequence % 4 == 0)))
         make_twin(beside);
-    if (beside->balances_every != 0 && beside->sequence % beside->balances_every == 0)
+    if (beside->balances_every != 0 && beside->sequence % beside->balances_every == 0) {
         check_balances(beside);
+        beside_check_money(beside);
+    }
     if (beside->check_every != 0 && beside->sequence % beside->check_every == 0) {
         engine_check(beside->engine);
         beside_mix_digest(beside, engine_digest(beside->engine));

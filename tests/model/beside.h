@@ -38,6 +38,14 @@ struct coverage { // how often it happened
     uint64_t phase_changes[BESIDE_PHASES][BESIDE_PHASES];
     uint64_t auction_trades, kept, lost, icebergs, trailed, minimums, snapshots;
     uint64_t snapshots_of_pending;
+    uint64_t fee_levels[6];               // sides of trades, by the level that held: 1..5
+    uint64_t buyer_fees[2];               // above 0: as taker, as maker
+    uint64_t postings[POSTING_COVER + 1]; // by kind
+    uint64_t deficits_grown[2], deficits_shrunk[2], deficits_covered; // [1]: of cash
+    uint64_t busts, cheaper, dearer, shorts[2];                       // corrections
+    uint64_t proposals[PROPOSAL_FAILED + 1];                          // by state
+    uint64_t uncover_again, uncover_blocked,
+        uncover_nothing; // more than once; no deficit; none to go
 };
 
 struct beside {
@@ -83,6 +91,10 @@ void beside_apply(struct beside *beside);
 // One clock_tick after another while the deadline is not above this time.
 void beside_ticks(struct beside *beside, uint64_t time_ns);
 void beside_check(struct beside *beside); // balances, invariants
+// ---- beside_money.c
+void beside_check_money(const struct beside *beside);
+void beside_cover_money(struct beside *beside, const struct event *event);
+
 void beside_mix_digest(struct beside *beside, uint64_t word);
 __attribute__((noreturn)) void beside_fail(const struct beside *beside, const char *what);
 

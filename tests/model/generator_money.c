@@ -86,8 +86,6 @@ static struct purse some_purse(struct generator *generator, const struct beside 
 {
     const struct open_trade *trade = some_failed_trade(generator);
     bool cash = draw_chance(generator, 2);
-    if (mood_of(beside) == ONE_HOLDER && draw_chance(generator, 2))
-        return purse_of(beside, universe_account(2, 0), 2);
     if (trade != NULL && draw_chance(generator, 2))
         return purse_of(beside, cash ? trade->result.seller_account : trade->result.buyer_account,
                         cash ? UNIVERSE_CASH : trade->result.instrument + 1);
@@ -95,15 +93,16 @@ static struct purse some_purse(struct generator *generator, const struct beside 
                     1 + draw_below(generator, UNIVERSE_INSTRUMENTS + 1));
 }
 
-// One with a deficit; else any.
-static struct purse some_empty_purse(struct generator *generator, const struct beside *beside)
+// One with a deficit, and at least so much to pay it from; else any.
+static struct purse some_empty_purse(struct generator *generator, const struct beside *beside,
+                                     int64_t least)
 {
     uint32_t first = draw_below(generator, UNIVERSE_ACCOUNTS);
     for (uint32_t i = 0; i < UNIVERSE_ACCOUNTS; i++)
         for (uint32_t asset = 1; asset <= UNIVERSE_INSTRUMENTS + 1; asset++) {
             struct purse purse =
                 purse_of(beside, UNIVERSE_ACCOUNT_FIRST + (first + i) % UNIVERSE_ACCOUNTS, asset);
-            if (purse.balance->deficit > 0)
+            if (purse.balance->deficit > 0 && purse.balance->available >= least)
                 return purse;
         }
     return some_purse(generator, beside);
@@ -124,7 +123,7 @@ static int64_t at_least_one(int64_t amount)
 static int64_t what_leaves(struct generator *generator, const struct purse *purse)
 {
     const struct balance_rec *balance = purse->balance;
-    switch (draw_below(generator, 5)) {
+    switch (draw_below(generator, 8)) {
     case 0:
         return balance->available;
     case 1:
@@ -134,7 +133,7 @@ static int64_t what_leaves(struct generator *generator, const struct purse *purs
     case 3:
         return balance->available + balance->held + draw_below(generator, 2);
     default:
-        return balance->available / 2;
+        return balance->available / 16;
     }
 }
 
@@ -221,14 +220,14 @@ static struct ledger_post_cmd *start_post(struct generator *generator, struct be
 
 static void make_transfer(struct generator *generator, struct beside *beside)
 {
-    struct purse purse = draw_chance(generator, 6) ? some_empty_purse(generator, beside)
+    struct purse purse = draw_chance(generator, 6) ? some_empty_purse(generator, beside, 0)
                                                    : some_purse(generator, beside);
     if (draw_chance(generator, 8))
         purse = purse_of(beside, draw_chance(generator, 2) ? ACCOUNT_TREASURY : ACCOUNT_SUSPENSE,
                          UNIVERSE_CASH);
     struct ledger_post_cmd *post =
         start_post(generator, beside, POSTING_TRANSFER, &purse, what_moves(generator, &purse));
-    struct purse receiver = some_empty_purse(generator, beside);
+    struct purse receiver = some_empty_purse(generator, beside, 0);
     post->counter_account = receiver.account;
     if (receiver.balance->deficit > 0 && draw_chance(generator, 2))
         post->asset = receiver.asset;
@@ -238,24 +237,46 @@ static void make_good(struct generator *generator, struct beside *beside)
 {
     static const uint8_t kinds[] = {POSTING_DEPOSIT, POSTING_CREDIT, POSTING_CHAIN_IN,
                                     POSTING_DEPOSIT};
-    struct purse purse = some_empty_purse(generator, beside);
+    struct purse purse = some_empty_purse(generator, beside, 0);
     int64_t lacks = purse.balance->deficit;
     int64_t amount =
         draw_chance(generator, 4) ? lacks / 2 : lacks + 20 * small(generator, purse.asset);
     (void)start_post(generator, beside, kinds[draw_below(generator, 4)], &purse, amount);
 }
 
+// While everybody's orders are one account's sales: it gets what it can sell, until its orders are
+// more than one command has room for; then all of it leaves.
+static void make_for_holder(struct generator *generator, struct beside *beside)
+{
+    uint32_t sales = 0;
+    struct purse purse = purse_of(beside, universe_account(2, 0), 2);
+    for (uint32_t i = 0; i < beside->naive.order_top; i++) {
+        const struct naive_order *order = &beside->naive.orders[i];
+        sales +=
+            order->account == purse.account && order->instrument == 1 && order->side == SIDE_SELL;
+    }
+    if (sales > 22)
+        (void)start_post(generator, beside, POSTING_CHAIN_OUT, &purse,
+                         purse.balance->available + purse.balance->held);
+    else
+        (void)start_post(generator, beside, POSTING_CHAIN_IN, &purse, 500);
+}
+
 void make_posting(struct generator *generator, struct beside *beside)
 {
+    if (mood_of(beside) == ONE_HOLDER) {
+        make_for_holder(generator, beside);
+        return;
+    }
     struct purse purse = some_purse(generator, beside);
     uint32_t r = draw_below(generator, 100);
     if (r < 30) {
         (void)start_post(generator, beside, POSTING_CHAIN_OUT, &purse,
                          what_leaves(generator, &purse));
-    } else if (r < 45) {
+    } else if (r < 50) {
         make_transfer(generator, beside);
-    } else if (r < 60) {
-        purse = some_empty_purse(generator, beside);
+    } else if (r < 75) {
+        purse = some_empty_purse(generator, beside, 1);
         (void)start_post(generator, beside, POSTING_COVER, &purse, what_covers(generator, &purse));
     } else {
         make_good(generator, beside);

@@ -195,9 +195,9 @@ bool make_approval(struct generator *generator, struct beside *beside)
 
 void make_of_two_persons(struct generator *generator, struct beside *beside)
 {
-    if (draw_chance(generator, 8))
+    if (draw_chance(generator, two_persons(beside) ? 8 : 60)) {
         make_rules(generator, beside, two_persons(beside) ? 0 : VENUE_TWO_PERSONS);
-    else if (draw_chance(generator, 8) && two_persons(beside)) {
+    } else if (two_persons(beside) && draw_chance(generator, 4)) {
         make_rules(generator, beside, 0);
         propose_instead(generator, beside);
     } else if (draw_chance(generator, 2) || !make_approval(generator, beside)) {
@@ -205,11 +205,29 @@ void make_of_two_persons(struct generator *generator, struct beside *beside)
     }
 }
 
+// NULL = there is none.
+static const struct naive_proposal *proposed_reset(const struct beside *beside, uint32_t instrument)
+{
+    for (uint32_t i = 0; i < NAIVE_PROPOSALS; i++) {
+        const struct naive_proposal *proposal = &beside->naive.proposals[i];
+        struct breaker_set_cmd body;
+        memcpy(&body, proposal->body, sizeof(body));
+        if (proposal->id != 0 && proposal->expires_ns > beside->now &&
+            proposal->proposed == CMD_breaker_set && body.instrument == instrument &&
+            body.tripped == 0)
+            return proposal;
+    }
+    return NULL;
+}
+
 // A tripped breaker is reset as the venue's rules have it.
 void make_breaker_reset(struct generator *generator, struct beside *beside, uint32_t instrument)
 {
-    if (two_persons(beside) && draw_chance(generator, 2) && make_approval(generator, beside))
+    const struct naive_proposal *proposal = proposed_reset(beside, instrument);
+    if (two_persons(beside) && proposal != NULL) {
+        make_decision(generator, beside, proposal);
         return;
+    }
     beside_start(beside, CMD_breaker_set, GATEWAY_ADMIN)->body.breaker_set.instrument = instrument;
     if (two_persons(beside))
         propose_instead(generator, beside);

@@ -87,6 +87,17 @@ int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order 
     return value + naive_fee(value, order->buyer_bps);
 }
 
+int64_t naive_held_by_orders(const struct naive_venue *venue, uint32_t account, uint32_t asset)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < venue->order_top; i++) {
+        const struct naive_order *order = &venue->orders[i];
+        if (order->id != 0 && order->account == account && naive_held_asset(venue, order) == asset)
+            sum += naive_hold_of(venue, order, order->leaves);
+    }
+    return sum;
+}
+
 void naive_release(struct naive_venue *venue, const struct naive_order *order, int64_t amount)
 {
     naive_held_in(venue, order)->held -= amount;

@@ -146,6 +146,9 @@ uint64_t naive_deadline(const struct naive_venue *venue);
 
 uint32_t naive_open_orders(const struct naive_venue *venue);
 
+// What the open orders of an account hold of an asset, added up anew.
+int64_t naive_held_by_orders(const struct naive_venue *venue, uint32_t account, uint32_t asset);
+
 // True if this is the command that the venue must ask for next.
 bool naive_continues_with(const struct naive_venue *venue, const struct command *command);
 
