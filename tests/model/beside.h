@@ -44,8 +44,8 @@ struct coverage { // how often it happened
     uint64_t deficits_grown[2], deficits_shrunk[2], deficits_covered; // [1]: of cash
     uint64_t busts, cheaper, dearer, shorts[2];                       // corrections
     uint64_t proposals[PROPOSAL_FAILED + 1];                          // by state
-    uint64_t uncover_again, uncover_blocked,
-        uncover_nothing; // more than once; no deficit; none to go
+    uint64_t uncover_again, uncover_blocked; // more than one command; no deficit
+    uint64_t uncover_nothing;                // no order had to go
 };
 
 struct beside {
@@ -77,6 +77,10 @@ struct beside {
     struct command command;
 };
 
+// ---- beside_money.c: laws of money, and how often things happened to it
+void beside_check_money(const struct beside *beside);
+void beside_cover_money(struct beside *beside, const struct event *event);
+
 extern const struct instrument_rec universe_instruments[UNIVERSE_INSTRUMENTS];
 
 // Both venues, empty; `limits` as the engine has them. Ends the program if that cannot be.
@@ -91,10 +95,6 @@ void beside_apply(struct beside *beside);
 // One clock_tick after another while the deadline is not above this time.
 void beside_ticks(struct beside *beside, uint64_t time_ns);
 void beside_check(struct beside *beside); // balances, invariants
-// ---- beside_money.c
-void beside_check_money(const struct beside *beside);
-void beside_cover_money(struct beside *beside, const struct event *event);
-
 void beside_mix_digest(struct beside *beside, uint64_t word);
 __attribute__((noreturn)) void beside_fail(const struct beside *beside, const char *what);
 

@@ -15,7 +15,7 @@ static bool heal_instrument(struct generator *generator, struct beside *beside, 
         command->body.reference_set = (struct reference_set_cmd){.instrument = id, .price = last};
         generator->middle[id] = last;
     } else if (state->breaker_tripped) {
-        make_breaker_reset(generator, beside, id);
+        beside_start(beside, CMD_breaker_set, GATEWAY_ADMIN)->body.breaker_set.instrument = id;
     } else if (instrument->terms.status != TOKEN_SECONDARY ||
                instrument->terms.trading_mode != MODE_FULL_ORDERBOOK) {
         make_instrument_set(generator, beside, id);
@@ -136,5 +136,6 @@ void generator_step(struct generator *generator, struct beside *beside)
     beside->follower = generator;
     let_time_pass(generator, beside);
     make_command(generator, beside);
+    make_it_by_two(generator, beside);
     beside_apply(beside);
 }

@@ -60,8 +60,9 @@ void make_correction(struct generator *generator, struct beside *beside);
 
 // ---- generator_proposal.c
 void make_of_two_persons(struct generator *generator, struct beside *beside);
-bool make_approval(struct generator *generator, struct beside *beside); // false: nothing to decide
-void make_breaker_reset(struct generator *generator, struct beside *beside, uint32_t instrument);
+// Of what was made, where it needs two persons: mostly it is proposed instead, or what was proposed
+// like it is decided, so that what is to be made right again will be.
+void make_it_by_two(struct generator *generator, struct beside *beside);
 bool hoards_proposals(const struct beside *beside);
 
 // ---- generator_operators.c

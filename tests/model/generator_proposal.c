@@ -181,7 +181,7 @@ static void make_decision(struct generator *generator, struct beside *beside,
         approve->proposal = draw_chance(generator, 3) ? 0 : proposal->id + 1;
 }
 
-bool make_approval(struct generator *generator, struct beside *beside)
+static bool make_approval(struct generator *generator, struct beside *beside)
 {
     const struct naive_proposal *proposal = some_proposal(generator, beside);
     if (proposal == NULL || hoards_proposals(beside))
@@ -205,30 +205,45 @@ void make_of_two_persons(struct generator *generator, struct beside *beside)
     }
 }
 
+// ---- instead of a refusal
+// ---------------------------------------------------------------------------------
+
+static bool needs_two(const struct command *command)
+{
+    switch (command->header.type) {
+    case CMD_breaker_set:
+        return command->body.breaker_set.tripped == 0;
+    case CMD_limits_set:
+        return generator_sends[GROUP_PROPOSE_LIMITS];
+    case CMD_kill_set:
+        return generator_sends[GROUP_PROPOSE_KILL] && command->body.kill_set.killed == 0;
+    default:
+        return false;
+    }
+}
+
 // NULL = there is none.
-static const struct naive_proposal *proposed_reset(const struct beside *beside, uint32_t instrument)
+static const struct naive_proposal *proposed_like(const struct beside *beside,
+                                                  const struct command *command)
 {
     for (uint32_t i = 0; i < NAIVE_PROPOSALS; i++) {
         const struct naive_proposal *proposal = &beside->naive.proposals[i];
-        struct breaker_set_cmd body;
-        memcpy(&body, proposal->body, sizeof(body));
         if (proposal->id != 0 && proposal->expires_ns > beside->now &&
-            proposal->proposed == CMD_breaker_set && body.instrument == instrument &&
-            body.tripped == 0)
+            proposal->proposed == command->header.type &&
+            memcmp(proposal->body, &command->body, proposal->body_bytes) == 0)
             return proposal;
     }
     return NULL;
 }
 
-// A tripped breaker is reset as the venue's rules have it.
-void make_breaker_reset(struct generator *generator, struct beside *beside, uint32_t instrument)
+void make_it_by_two(struct generator *generator, struct beside *beside)
 {
-    const struct naive_proposal *proposal = proposed_reset(beside, instrument);
-    if (two_persons(beside) && proposal != NULL) {
-        make_decision(generator, beside, proposal);
+    if (!generator_sends[GROUP_PROPOSALS] || !two_persons(beside) || !needs_two(&beside->command) ||
+        draw_chance(generator, 4))
         return;
-    }
-    beside_start(beside, CMD_breaker_set, GATEWAY_ADMIN)->body.breaker_set.instrument = instrument;
-    if (two_persons(beside))
+    const struct naive_proposal *proposal = proposed_like(beside, &beside->command);
+    if (proposal != NULL)
+        make_decision(generator, beside, proposal);
+    else
         propose_instead(generator, beside);
 }
