@@ -31,11 +31,11 @@ static void line(const char *kind, const char *name, uint64_t number, uint64_t c
 static void report_events(const struct coverage *coverage)
 {
 #define LINE_EVENT(number, name, fields, doc)                                                      \
-    line("event", #name, number, coverage->events[number],                                        \
+    line("event", #name, number, coverage->events[number],                                         \
          generator_sends[generator_group_of_event(number)]);
     EVENTS(LINE_EVENT)
 #define LINE_COMMAND(number, name, fields, by, doc)                                                \
-    line("command", #name, number, coverage->commands[number],                                    \
+    line("command", #name, number, coverage->commands[number],                                     \
          generator_sends[generator_group_of_command(number)]);
     COMMANDS(LINE_COMMAND)
 }
@@ -74,11 +74,10 @@ static void report_rejects(const struct coverage *coverage)
 
 static void report_words(const struct coverage *coverage)
 {
-    static const char *const reasons[] = {"",         "by owner",  "IOC",     "disconnect",
-                                          "by venue", "suspended", "mass",    "limit",
-                                          "breaker",  "FOK",       "minimum", "self-trade",
-                                          "expired",  "auction",   "amended", "volatility",
-                                          "killed",   "band",      "uncovered"};
+    static const char *const reasons[] = {
+        "",        "by owner",   "IOC",    "disconnect", "by venue",   "suspended", "mass",
+        "limit",   "breaker",    "FOK",    "minimum",    "self-trade", "expired",   "auction",
+        "amended", "volatility", "killed", "band",       "uncovered"};
     static const char *const tifs[] = {"DAY", "GTC", "at open", "IOC",
                                        "FOK", "",    "GTD",     "at close"};
     static const char *const types[] = {"", "market", "limit", "stop", "stop limit", "trailing"};
