@@ -174,10 +174,13 @@ void engine_fees_set(struct turn *turn)
         turn_reject(turn, &refusal);
         return;
     }
-    if (terms.remove == 1)
+    if (terms.remove == 1) {
         fees_remove(turn->engine, terms.account, terms.instrument);
-    else
+        terms = (struct fees_rec){
+            .account = terms.account, .instrument = terms.instrument, .remove = 1};
+    } else {
         engine_fees_put(turn->engine, &terms);
+    }
     memcpy(&turn_emit(turn, EVT_fees_changed)->body, &terms, sizeof(terms));
 }
 

@@ -164,9 +164,9 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
 // A buy's hold includes its fee, at the larger rate: it may make or take. (No taker here: what is
 // written through a pointer cannot stay in registers.)
 COLD static uint16_t buyer_bps_of(const struct engine *engine, const struct instrument *instrument,
-                                  uint32_t account, uint8_t side)
+                                  uint32_t account)
 {
-    if (side != SIDE_BUY || (engine->accounts[account].fees | instrument->fees) == 0)
+    if ((engine->accounts[account].fees | instrument->fees) == 0)
         return 0;
     const struct fee_rates rates = engine_fee_rates(engine, instrument, account);
     return rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
@@ -185,9 +185,9 @@ static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *h
     }
     *hold = check.side == SIDE_BUY ? check.notional : check.quantity;
     taker_fill(turn, taker, &check);
-    if (__builtin_expect(turn->engine->fees.count != 0, 0)) {
-        taker->own.buyer_bps = buyer_bps_of(turn->engine, taker->instrument,
-                                            turn->command->body.order_new.account, check.side);
+    if (__builtin_expect(turn->engine->fees.count != 0, 0) && check.side == SIDE_BUY) {
+        taker->own.buyer_bps =
+            buyer_bps_of(turn->engine, taker->instrument, turn->command->body.order_new.account);
         *hold += money_fee(*hold, taker->own.buyer_bps);
     }
     return true;

@@ -96,6 +96,9 @@ static struct posting_terms terms_of(const struct beside *beside, const struct e
     case EVT_order_triggered:
         instrument = event->body.order_triggered.instrument;
         break;
+    case EVT_trade_corrected:
+        instrument = event->body.trade_corrected.instrument;
+        break;
     default:
         break;
     }
@@ -117,6 +120,7 @@ static void fold_postings(struct beside *beside, const struct event *event)
         balance->held += postings[i].held;
         balance->unsettled += postings[i].unsettled;
         balance->blocked += postings[i].blocked;
+        balance->deficit += postings[i].deficit;
         sums[postings[i].asset] += postings[i].available + postings[i].held;
     }
     for (int asset = 0; asset < NAIVE_ASSETS; asset++)
@@ -127,7 +131,7 @@ static void fold_postings(struct beside *beside, const struct event *event)
 static bool balance_equal(const struct balance_rec *a, const struct balance_rec *b)
 {
     return a->available == b->available && a->held == b->held && a->unsettled == b->unsettled &&
-           a->blocked == b->blocked;
+           a->blocked == b->blocked && a->deficit == b->deficit;
 }
 
 static void check_balances(const struct beside *beside)
@@ -146,6 +150,7 @@ static void check_balances(const struct beside *beside)
 void beside_check(struct beside *beside)
 {
     check_balances(beside);
+    beside_check_money(beside);
     engine_check(beside->engine);
 }
 
@@ -220,6 +225,7 @@ static void cover_event(struct beside *beside, const struct event *event)
 {
     struct coverage *coverage = &beside->coverage;
     coverage->events[event->header.type]++;
+    beside_cover_money(beside, event);
     switch (event->header.type) {
     case EVT_rejected:
         coverage->rejects[event->body.rejected.code]++;
@@ -361,8 +367,10 @@ static void check_now_and_then(struct beside *beside)
              (beside->sequence % beside->twin_every == 0 ||
               (beside->naive.pending.work != NAIVE_NOTHING && beside->sequence % 4 == 0)))
         make_twin(beside);
-    if (beside->balances_every != 0 && beside->sequence % beside->balances_every == 0)
+    if (beside->balances_every != 0 && beside->sequence % beside->balances_every == 0) {
         check_balances(beside);
+        beside_check_money(beside);
+    }
     if (beside->check_every != 0 && beside->sequence % beside->check_every == 0) {
         engine_check(beside->engine);
         beside_mix_digest(beside, engine_digest(beside->engine));
@@ -386,8 +394,11 @@ static void apply_one(struct beside *beside)
     engine_apply(beside->engine, &beside->command, &beside->sink);
     naive_apply(&beside->naive, &beside->command);
     check_events(beside);
-    for (uint32_t i = 0; i < beside->sink.count; i++)
+    for (uint32_t i = 0; i < beside->sink.count; i++) {
         fold_postings(beside, &beside->events[i]);
+        if (beside->follow != NULL)
+            beside->follow(beside->follower, &beside->events[i]);
+    }
     mix_events(beside);
     cover(beside, &before);
     check_fill_or_kill(beside);
@@ -464,8 +475,9 @@ void beside_open(struct beside *beside, const struct engine_limits *limits)
                                                  .session_accounts = limits->session_accounts_max,
                                                  .assets = limits->assets_max,
                                                  .instruments = limits->instruments_max,
-                                                 .balances = limits->balances_max};
-    ASSERT(limits->orders_max + 2 <= NAIVE_ORDERS);
+                                                 .balances = limits->balances_max,
+                                                 .fees = limits->fees_max};
+    ASSERT(limits->orders_max + 2 <= NAIVE_ORDERS && limits->fees_max <= NAIVE_FEES);
     beside->naive.state = VENUE_CANCEL_ONLY;
 }
 

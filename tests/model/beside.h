@@ -44,6 +44,14 @@ struct coverage { // how often it happened
     uint64_t killed_on;                    // mass cancels of a kill beyond its first one
     uint64_t limit_states, traded_out, timed_out; // begun, ended by a trade, by an auction
     uint64_t days;                                // that have begun
+    uint64_t fee_levels[6];               // sides of trades, by the level that held: 1..5
+    uint64_t buyer_fees[2];               // above 0: as taker, as maker
+    uint64_t postings[POSTING_COVER + 1]; // by kind
+    uint64_t deficits_grown[2], deficits_shrunk[2], deficits_covered; // [1]: of cash
+    uint64_t busts, cheaper, dearer, shorts[2];                       // corrections
+    uint64_t proposals[PROPOSAL_FAILED + 1];                          // by state
+    uint64_t uncover_again, uncover_blocked; // more than one command; no deficit
+    uint64_t uncover_nothing;                // no order had to go
 };
 
 struct beside {
@@ -68,9 +76,16 @@ struct beside {
     uint32_t incarnations[GATEWAY_COUNT];
     uint64_t gateway_seq;
     struct coverage coverage;
+    // Sees every event of both, in order; NULL = nobody does.
+    void (*follow)(void *follower, const struct event *event);
+    void *follower;
     void (*on_abort)(void); // says how it came to that; NULL = nothing more to say
     struct command command;
 };
+
+// ---- beside_money.c: laws of money, and how often things happened to it
+void beside_check_money(const struct beside *beside);
+void beside_cover_money(struct beside *beside, const struct event *event);
 
 extern const struct instrument_rec universe_instruments[UNIVERSE_INSTRUMENTS];
 

@@ -1,7 +1,7 @@
 // Every sequence of commands up to a length over a small alphabet, to the engine and to the naive
 // venue.
 //
-//   exhaustive_test [--alphabet continuous|auction|stops|risk] [--depth N]
+//   exhaustive_test [--alphabet continuous|auction|stops|risk|money] [--depth N]
 //
 // The sequences are walked as a tree: both venues are copied at a node and go back to it for each
 // next letter, so that every sequence costs one command. The engine lives in one block of memory,
@@ -12,10 +12,11 @@
 
 #include "base/assert.h"
 #include "tests/model/beside.h"
+#include "tests/model/exhaustive_money.h"
 
 enum { DEPTH_MAX = 8, LETTERS_MAX = 24, INSTRUMENT = 1, TICK = 1000000 };
 
-enum deed { NEW, CANCEL, AMEND, PHASE, WAIT, RESET, SET };
+enum deed { NEW, CANCEL, AMEND, PHASE, WAIT, RESET, SET, MONEY }; // MONEY: `quantity` says which
 enum whom { FIRST = 1, LAST = 2 }; // order that a cancel or amend names, of those in the sequence
 
 struct letter {
@@ -172,12 +173,37 @@ static const struct alphabet alphabets[] = {
       {"kill member 1", SET, 0, 0, 0, 0, 0, 0, 0, 0, ALL_KILLED, 0, 0, 0, 0, 0, 0, 0},
       {"member 1 lives", SET, 0, 0, 0, 0, 0, 0, 0, 0, ALIVE, 0, 0, 0, 0, 0, 0, 0},
       {"wait", WAIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1000}}},
+    {"money",
+     PHASE_CONTINUOUS,
+     20,
+     {{"buy 10 at 100", NEW, 0, 1, 0, 1, 2, 0, 3, 0, 0, 10, 100, 0, 0, 0, 0, 0},
+      {"buy 20 at 101", NEW, 0, 3, 0, 1, 2, 1, 3, 0, 0, 20, 101, 0, 0, 0, 0, 0},
+      {"sell 10 at 100", NEW, 0, 3, 1, 2, 2, 0, 3, 0, 0, 10, 100, 0, 0, 0, 0, 0},
+      {"sell 20 at 101", NEW, 0, 1, 0, 2, 2, 0, 3, 0, 0, 20, 101, 0, 0, 0, 0, 0},
+      {"sell 15 at 100, decrement", NEW, 0, 1, 1, 2, 2, 0, 3, 4, 0, 15, 100, 0, 0, 0, 0, 0},
+      {"amend the last to 40", AMEND, LAST, 0, 0, 0, 0, 0, 3, 0, 0, 40, 0, 0, 0, 0, 0, 0},
+      {"fees of both", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, FEES_BOTH, 0, 0, 0, 0, 0, 0},
+      {"fees of the account", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, FEES_ACCOUNT, 0, 0, 0, 0, 0, 0},
+      {"fees in the instrument", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, FEES_INSTRUMENT, 0, 0, 0, 0, 0,
+       0},
+      {"fees removed", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, FEES_REMOVED, 0, 0, 0, 0, 0, 0},
+      {"tokens leave", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, TOKENS_LEAVE, 0, 0, 0, 0, 0, 0},
+      {"cash leaves", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, CASH_LEAVES, 0, 0, 0, 0, 0, 0},
+      {"cash deposited", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, CASH_DEPOSITED, 0, 0, 0, 0, 0, 0},
+      {"cash covered", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, CASH_COVERED, 0, 0, 0, 0, 0, 0},
+      {"tokens transferred", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, TRANSFERRED, 0, 0, 0, 0, 0, 0},
+      {"trade fails", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, TRADE_FAILS, 0, 0, 0, 0, 0, 0},
+      {"trade retried", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, TRADE_RETRIED, 0, 0, 0, 0, 0, 0},
+      {"trade busted", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, TRADE_BUSTED, 0, 0, 0, 0, 0, 0},
+      {"trade dearer", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, TRADE_DEARER, 0, 0, 0, 0, 0, 0},
+      {"trade fewer", MONEY, 0, 0, 0, 0, 0, 0, 0, 0, 0, TRADE_FEWER, 0, 0, 0, 0, 0, 0}}},
 };
 
 struct node { // what to go back to
     uint8_t *engine;
     struct naive_venue naive;
     struct balance_rec folded[NAIVE_ACCOUNTS][NAIVE_ASSETS];
+    struct money_walk money;
     uint64_t sequence, now, gateway_seq, digest;
 };
 
@@ -188,6 +214,7 @@ struct walk {
     uint32_t letters[DEPTH_MAX];
     uint64_t first_order; // ids in the sequence are from here on
     uint64_t sequences;
+    struct money_walk money;
     struct node nodes[DEPTH_MAX];
 };
 
@@ -287,6 +314,9 @@ static bool make_letter(struct walk *walk, const struct letter *letter)
         command = beside_start(beside, CMD_breaker_set, GATEWAY_ADMIN);
         command->body.breaker_set.instrument = INSTRUMENT;
         return true;
+    case MONEY:
+        money_letter_make(&walk->money, beside, (enum money_letter)letter->quantity, INSTRUMENT);
+        return true;
     case WAIT: // to the next deadline, whatever it is
         beside_ticks(beside, naive_deadline(&beside->naive) == UINT64_MAX
                                  ? beside->now
@@ -311,6 +341,7 @@ static void leave_mark(struct walk *walk, struct node *node)
     memcpy(node->engine, beside->engine, beside->engine_size);
     memcpy(&node->naive, &beside->naive, naive_bytes(&beside->naive));
     memcpy(node->folded, beside->folded, sizeof(node->folded));
+    node->money = walk->money;
     node->sequence = beside->sequence;
     node->now = beside->now;
     node->gateway_seq = beside->gateway_seq;
@@ -327,6 +358,7 @@ static void go_back(struct walk *walk, const struct node *node)
                (beside->naive.order_top - top) * sizeof(beside->naive.orders[0]));
     memcpy(&beside->naive, &node->naive, naive_bytes(&node->naive));
     memcpy(beside->folded, node->folded, sizeof(node->folded));
+    walk->money = node->money;
     beside->sequence = node->sequence;
     beside->now = node->now;
     beside->gateway_seq = node->gateway_seq;
@@ -422,8 +454,11 @@ static void open_walk(struct walk *walk)
                                          .levels_max = 16,
                                          .stops_max = 5,
                                          .trailing_stops_max = 2,
+                                         .fees_max = 4,
                                          .command_events_max = NAIVE_EVENTS};
     walk->beside->program = "exhaustive_test";
+    walk->beside->follow = money_walk_follow;
+    walk->beside->follower = &walk->money;
     walk->beside->now = (uint64_t)1790000000 * 1000000000;
     beside_open(walk->beside, &limits);
     universe_set_up(walk->beside);
@@ -452,7 +487,7 @@ static void tell_sequence(void)
 
 static void usage(void)
 {
-    fprintf(stderr, "exhaustive_test [--alphabet continuous|auction|stops|risk] [--depth 1..8]\n");
+    fprintf(stderr, "exhaustive_test [--alphabet continuous|auction|stops|risk|money] [--depth 1..8]\n");
     exit(2);
 }
 
@@ -483,10 +518,12 @@ int main(int count, char **words)
     descend(walk);
     printf("exhaustive_test: alphabet %s, %u letters, depth %u: %" PRIu64
            " sequences agree; %" PRIu64 " trades, %" PRIu64 " triggered, %" PRIu64
-           " auctions, %" PRIu64 " rejected\n",
+           " auctions, %" PRIu64 " rejected, %" PRIu64 " deficits, %" PRIu64 " corrected\n",
            walk->alphabet->name, walk->alphabet->letter_count, walk->depth, walk->sequences,
            walk->beside->coverage.events[EVT_trade],
            walk->beside->coverage.events[EVT_order_triggered],
-           walk->beside->coverage.events[EVT_auction], walk->beside->coverage.events[EVT_rejected]);
+           walk->beside->coverage.events[EVT_auction], walk->beside->coverage.events[EVT_rejected],
+           walk->beside->coverage.events[EVT_deficit_changed],
+           walk->beside->coverage.events[EVT_trade_corrected]);
     return 0;
 }

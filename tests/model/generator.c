@@ -87,6 +87,8 @@ static void make_command(struct generator *generator, struct beside *beside)
         return;
     if (draw_chance(generator, 40) && make_risk(generator, beside))
         return;
+    if (draw_chance(generator, 12) && make_money(generator, beside))
+        return;
     bool fills = mood_fills(beside);
     bool whales = mood_of(beside) == WHALES;
     uint32_t r = draw_below(generator, 10000);
@@ -142,8 +144,10 @@ static void let_time_pass(struct generator *generator, struct beside *beside)
 
 void generator_step(struct generator *generator, struct beside *beside)
 {
+    beside->follow = keep_trades;
+    beside->follower = generator;
     let_time_pass(generator, beside);
     make_command(generator, beside);
+    make_it_by_two(generator, beside);
     beside_apply(beside);
-    keep_trades(generator, beside);
 }

@@ -5,13 +5,9 @@
 #define LONJA_TESTS_MODEL_GENERATOR_H
 
 #include "tests/model/beside.h"
+#include "tests/model/open_trade.h"
 
 enum { GENERATOR_TRADES = 128 }; // that wait for settlement
-
-struct open_trade {
-    struct settlement_result_cmd result; // as it would be settled
-    bool failed;
-};
 
 struct generator {
     uint64_t random;

@@ -52,6 +52,14 @@ static void make_withdrawal(struct generator *generator, struct beside *beside)
                                  .ref_number = beside->naive.references[REF_ADMIN].number + 1};
 }
 
+// One that does not exist too.
+static uint32_t some_kind(struct generator *generator)
+{
+    uint32_t kind = draw_below(generator, 10);
+    bool later = kind > POSTING_DEBIT && kind <= POSTING_COVER;
+    return later && !generator_sends[GROUP_POSTINGS] ? POSTING_COVER + 1 : kind;
+}
+
 void make_ledger_post(struct generator *generator, struct beside *beside)
 {
     if (draw_chance(generator, 10)) {
@@ -66,7 +74,7 @@ void make_ledger_post(struct generator *generator, struct beside *beside)
                         : UNIVERSE_ACCOUNT_FIRST + draw_below(generator, UNIVERSE_ACCOUNTS);
     post->asset = draw_chance(generator, 60) ? draw_below(generator, 9)
                                              : 1 + draw_below(generator, UNIVERSE_INSTRUMENTS + 1);
-    post->kind = (uint8_t)(draw_chance(generator, 60)  ? draw_below(generator, 9)
+    post->kind = (uint8_t)(draw_chance(generator, 60)  ? some_kind(generator)
                            : draw_chance(generator, 2) ? POSTING_DEPOSIT
                                                        : 1 + draw_below(generator, 4));
     int64_t unit = post->asset == UNIVERSE_CASH ? 1000000 : post->asset == 4 ? 1000000 : 1;
@@ -79,6 +87,23 @@ void make_ledger_post(struct generator *generator, struct beside *beside)
     post->ref_number =
         generator->post_number - (draw_chance(generator, 20) && generator->post_number > 0 ? 1 : 0);
     post->ref_hash = post->ref_number * 7 + (draw_chance(generator, 30) ? 1 : 0);
+}
+
+// Unless what depends on it is to be uncovered.
+static bool may_fail(const struct beside *beside, const struct settlement_result_cmd *result)
+{
+    for (uint32_t i = 0; i < beside->naive.order_top; i++) {
+        const struct naive_order *order = &beside->naive.orders[i];
+        if (order->id != 0 && order->account == result->buyer_account &&
+            order->instrument == result->instrument && order->side == SIDE_SELL)
+            return generator_sends[GROUP_FAILED_SALES];
+    }
+    return true;
+}
+
+static void forget_trade(struct generator *generator, struct open_trade *trade)
+{
+    *trade = generator->trades[--generator->trade_count];
 }
 
 void make_settlement(struct generator *generator, struct beside *beside)
@@ -101,41 +126,42 @@ void make_settlement(struct generator *generator, struct beside *beside)
     if (trade->failed) {
         result->outcome = SETTLEMENT_RETRIED;
         trade->failed = false;
-    } else if (draw_chance(generator, 4)) {
+    } else if (draw_chance(generator, 4) && may_fail(beside, result)) {
         result->outcome = SETTLEMENT_FAILED;
         trade->failed = true;
     } else {
         result->outcome = SETTLEMENT_SETTLED;
-        *trade = generator->trades[--generator->trade_count];
+        forget_trade(generator, trade);
     }
     if (draw_chance(generator, 100) && result->quantity < (int64_t)1 << 50)
         result->quantity *= 1000;
 }
 
-void keep_trades(struct generator *generator, const struct beside *beside)
+static void keep_correction(struct generator *generator, const struct trade_corrected_evt *by)
 {
-    for (uint32_t i = 0; i < beside->naive.event_count; i++) {
-        const struct event *event = &beside->naive.events[i];
-        const struct trade_evt *trade = &event->body.trade;
-        bool full = generator->trade_count == GENERATOR_TRADES;
-        if (event->header.type != EVT_trade || (full && trade->quantity < GENERATOR_FORTUNE / 2))
+    for (uint32_t i = 0; i < generator->trade_count; i++) {
+        struct open_trade *trade = &generator->trades[i];
+        if (trade->result.trade_id != by->trade_id)
             continue;
-        bool buys = trade->taker_side == SIDE_BUY;
-        uint8_t scale = beside->naive.instruments[trade->instrument].terms.token_scale;
-        wide value = (wide)trade->price * trade->quantity;
-        for (uint8_t k = 0; k < scale; k++)
-            value /= 10;
-        struct open_trade *open =
-            &generator
-                 ->trades[full ? draw_below(generator, GENERATOR_TRADES) : generator->trade_count];
-        generator->trade_count += !full;
-        open->failed = false;
-        open->result = (struct settlement_result_cmd){
-            .trade_id = trade_id_of(beside->sequence, i),
-            .instrument = trade->instrument,
-            .buyer_account = buys ? trade->taker_account : trade->maker_account,
-            .seller_account = buys ? trade->maker_account : trade->taker_account,
-            .quantity = trade->quantity,
-            .proceeds = (int64_t)value - (buys ? trade->maker_fee : trade->taker_fee)};
+        open_trade_change(trade, by);
+        // A correction that claimed other amounts than those that were traded: the venue keeps no
+        // trades, and took its word.
+        if (by->new_quantity == 0 || trade->result.proceeds < 0)
+            forget_trade(generator, trade);
+        return;
     }
+}
+
+void keep_trades(void *follower, const struct event *event)
+{
+    struct generator *generator = follower;
+    bool full = generator->trade_count == GENERATOR_TRADES;
+    if (event->header.type == EVT_trade_corrected)
+        keep_correction(generator, &event->body.trade_corrected);
+    if (event->header.type != EVT_trade ||
+        (full && event->body.trade.quantity < GENERATOR_FORTUNE / 2))
+        return;
+    uint32_t at = full ? draw_below(generator, GENERATOR_TRADES) : generator->trade_count++;
+    generator->trades[at] =
+        open_trade_of(event, universe_instruments[event->body.trade.instrument - 1].token_scale);
 }

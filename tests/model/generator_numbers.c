@@ -5,8 +5,8 @@
 // -------------------------------------------------------------------------------------------------
 enum mood mood_of(const struct beside *beside)
 {
-    static const enum mood moods[] = {USUAL, DATED, USUAL, ONE_SESSION, USUAL, STOPS,
-                                      USUAL, CALL,  USUAL, DATED,       USUAL, ONE_SESSION,
+    static const enum mood moods[] = {USUAL, DATED, USUAL, ONE_SESSION, ONE_HOLDER, STOPS,
+                                      USUAL, CALL,  USUAL, DATED,       USUAL,      ONE_SESSION,
                                       USUAL, STOPS, USUAL, WHALES};
     return moods[beside->sequence / 4096 % 16];
 }
@@ -80,11 +80,24 @@ static int64_t middle_of(struct generator *generator, uint32_t instrument)
     return *middle;
 }
 
+// Nobody trades far from the last price: it has to come after the middle step by step.
+static int64_t on_the_way(struct generator *generator, const struct beside *beside,
+                          uint32_t instrument)
+{
+    int64_t middle = middle_of(generator, instrument);
+    int64_t last = beside->naive.instruments[instrument].state.last_price;
+    int64_t most = last / 5 * 2;
+    bool far = last != 0 && (middle > last + most || middle < last - most);
+    if (!far || draw_chance(generator, 2))
+        return middle;
+    return middle > last ? last + most : last - most;
+}
+
 // So many ticks from the middle; on tick, and above zero.
 int64_t some_price_near(struct generator *generator, const struct beside *beside,
                         uint32_t instrument, int64_t ticks)
 {
-    int64_t middle = middle_of(generator, instrument);
+    int64_t middle = on_the_way(generator, beside, instrument);
     int64_t tick = some_tick_at(beside, instrument, middle);
     int64_t price = (middle / tick + ticks) * tick;
     tick = some_tick_at(beside, instrument, price > 0 ? price : 0);

@@ -178,16 +178,18 @@ void make_order_new(struct generator *generator, struct beside *beside)
     enum mood mood = mood_of(beside);
     uint32_t session = 1 + draw_below(generator, UNIVERSE_SESSIONS);
     uint32_t instrument = some_instrument(generator);
-    if (mood == ONE_SESSION && !draw_chance(generator, 10))
+    if ((mood == ONE_SESSION || mood == ONE_HOLDER) && !draw_chance(generator, 10))
         session = 2;
-    if ((mood == CALL || mood == STOPS) && !draw_chance(generator, 10))
+    if ((mood == CALL || mood == STOPS || mood == ONE_HOLDER) && !draw_chance(generator, 10))
         instrument = 1;
     idea.terms = &universe_instruments[instrument - 1];
     idea.phase = beside->naive.instruments[instrument].state.phase;
-    idea.buys = draw_chance(generator, 2);
+    idea.buys = draw_chance(generator, mood == ONE_HOLDER && session == 2 ? 12 : 2);
     generator->middle[instrument] +=
         ((int64_t)draw_below(generator, 3) - 1) * universe_instruments[instrument - 1].tick / 2;
     idea.order.account = some_account(generator, session);
+    if (mood == ONE_HOLDER && session == 2)
+        idea.order.account = universe_account(session, 0);
     idea.order.instrument = draw_chance(generator, 600) ? draw_below(generator, 9) : instrument;
     idea.order.side = idea.buys ? SIDE_BUY : SIDE_SELL;
     think_of_type(generator, &idea, mood);

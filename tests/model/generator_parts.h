@@ -3,6 +3,7 @@
 #define LONJA_TESTS_MODEL_GENERATOR_PARTS_H
 
 #include "tests/model/generator.h"
+#include "tests/model/generator_groups.h"
 
 __extension__ typedef __int128 wide;
 
@@ -11,7 +12,7 @@ __extension__ typedef __int128 wide;
 
 // Now and then, for some thousand commands, everybody does the same, and few things end: so that
 // lists grow longer than a command has room for events.
-enum mood { USUAL, DATED, ONE_SESSION, STOPS, CALL, WHALES };
+enum mood { USUAL, DATED, ONE_SESSION, STOPS, CALL, WHALES, ONE_HOLDER };
 
 // ---- generator_numbers.c
 uint32_t draw_below(struct generator *generator, uint32_t bound);
@@ -42,7 +43,27 @@ void make_session(struct generator *generator, struct beside *beside);
 void make_gateway(struct generator *generator, struct beside *beside);
 void make_ledger_post(struct generator *generator, struct beside *beside);
 void make_settlement(struct generator *generator, struct beside *beside);
-void keep_trades(struct generator *generator, const struct beside *beside);
+// beside.h: follows the events for open trades; the follower is the generator.
+void keep_trades(void *follower, const struct event *event);
+
+// ---- generator_money.c
+// Something of chapters 6 to 9 of docs/risk.md; false: its group is off, and nothing is made.
+bool make_money(struct generator *generator, struct beside *beside);
+void make_posting(struct generator *generator, struct beside *beside);
+// Mostly the next number; now and then one that was used, with the same content or another.
+void some_reference(struct generator *generator, const struct beside *beside, uint64_t *number,
+                    uint64_t *hash);
+
+// ---- generator_correct.c
+const struct open_trade *some_failed_trade(struct generator *generator); // NULL = there is none
+void make_correction(struct generator *generator, struct beside *beside);
+
+// ---- generator_proposal.c
+void make_of_two_persons(struct generator *generator, struct beside *beside);
+// Of what was made, where it needs two persons: mostly it is proposed instead, or what was proposed
+// like it is decided, so that what is to be made right again will be.
+void make_it_by_two(struct generator *generator, struct beside *beside);
+bool hoards_proposals(const struct beside *beside);
 
 // ---- generator_risk.c
 bool make_risk(struct generator *generator, struct beside *beside);

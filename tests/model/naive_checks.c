@@ -37,6 +37,12 @@ bool naive_instrument_refused(struct naive_venue *venue, uint32_t id)
     return false;
 }
 
+bool naive_member_account_refused(struct naive_venue *venue, uint32_t id)
+{
+    REFUSE_IF(id >= NAIVE_ACCOUNTS || venue->accounts[id].account == 0, UNKNOWN_ACCOUNT, 0, id, 0)
+    return false;
+}
+
 // ---- form
 // -------------------------------------------------------------------------------------------------
 
@@ -305,14 +311,17 @@ static bool capacity_refused(struct naive_venue *venue, const struct naive_order
 static bool balances_refused(struct naive_venue *venue, const struct naive_order *order)
 {
     const struct instrument_rec *terms = &venue->instruments[order->instrument].terms;
-    const bool *opened = venue->opened[order->account];
-    return naive_open_refused(venue, &opened[terms->cash_asset], &opened[terms->token_asset]);
+    bool *wanted[] = {&venue->opened[order->account][terms->cash_asset],
+                      &venue->opened[order->account][terms->token_asset]};
+    return naive_open_refused(venue, wanted, 2);
 }
 
 static bool funds_refused(struct naive_venue *venue, const struct naive_order *order, int64_t need)
 {
     const struct instrument_rec *terms = &venue->instruments[order->instrument].terms;
     const struct balance_rec *balance = naive_held_in(venue, order);
+    if (need > 0 && naive_deficit_refused(venue, order->account, naive_held_asset(venue, order)))
+        return true;
     int64_t there = balance->available;
     if (order->side == SIDE_SELL) {
         there -= balance->blocked;
@@ -406,6 +415,7 @@ static struct naive_order order_of(const struct naive_venue *venue,
                                 .expire_ns = body->expire_ns};
     memcpy(order.client_id, command_tail(venue->command), body->client_id_bytes);
     order.state = entry_state(venue, &order);
+    order.buyer_bps = naive_fees_held(venue, &order);
     return order;
 }
 

@@ -194,6 +194,8 @@ void naive_breaker_set(struct naive_venue *venue)
         naive_reject(venue, REJECT_MALFORMED, 0, body->tripped, 2);
         return;
     }
+    if (body->tripped == 0 && naive_approval_refused(venue))
+        return;
     venue->instruments[body->instrument].state.breaker_tripped = body->tripped;
     naive_state_changed(venue, body->instrument);
     naive_stops_run(venue, body->instrument);

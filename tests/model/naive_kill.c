@@ -46,7 +46,7 @@ void naive_kill_set(struct naive_venue *venue)
     if (form_refused(venue, &kill))
         return;
     bool *killed = killed_of(venue, kill.scope, kill.id);
-    if (killed == NULL)
+    if (killed == NULL || (kill.killed == 0 && naive_approval_refused(venue)))
         return;
     *killed = kill.killed != 0;
     memcpy(&naive_emit(venue, EVT_kill_changed)->body, &kill, sizeof(kill));

@@ -1,9 +1,11 @@
 // The ledger of the naive venue: what operators post, and what settlement reports.
 #include "tests/model/naive_parts.h"
 
+// ---- references
+// -----------------------------------------------------------------------------------------
+
 // True if the command is answered already.
-static bool reference_answered(struct naive_venue *venue, uint32_t source, uint64_t number,
-                               bool same_content)
+static bool answered(struct naive_venue *venue, uint32_t source, uint64_t number, bool same_content)
 {
     uint64_t last = venue->references[source].number;
     REFUSE_IF(number < last || number == 0, REFERENCE_OLD, (int64_t)last, (int64_t)number, 0)
@@ -13,66 +15,145 @@ static bool reference_answered(struct naive_venue *venue, uint32_t source, uint6
     return number == last;
 }
 
-static bool post_refused(struct naive_venue *venue, const struct ledger_post_cmd *body,
-                         const struct balance_rec *own, const struct balance_rec *counter)
+bool naive_reference_answered(struct naive_venue *venue, uint32_t source, uint64_t number,
+                              uint64_t hash)
 {
-    bool gives = body->kind == POSTING_DEPOSIT || body->kind == POSTING_CREDIT;
-    int64_t free = own->available - own->unsettled - own->blocked;
-    REFUSE_IF(!gives && body->amount > own->available, INSUFFICIENT_BALANCE, body->amount,
-              own->available, 0)
-    REFUSE_IF(body->kind == POSTING_WITHDRAWAL && body->amount > (free > 0 ? free : 0),
-              WITHDRAWAL_UNSETTLED, free > 0 ? free : 0, body->amount, 0)
-    REFUSE_IF(body->amount > NAIVE_MONEY_MAX ||
-                  (gives && (wide)counter->available - body->amount < -NAIVE_MONEY_MAX),
-              OVERFLOW, NAIVE_MONEY_MAX, body->amount, 0)
-    return false;
+    return answered(venue, source, number, hash == venue->references[source].hash);
 }
 
-static bool post_form_refused(struct naive_venue *venue, const struct ledger_post_cmd *body)
+void naive_reference_keep(struct naive_venue *venue, uint32_t source, uint64_t number,
+                          uint64_t hash)
 {
-    REFUSE_IF(body->kind < POSTING_DEPOSIT || body->kind > POSTING_DEBIT, POSTING_KIND, 0,
+    venue->references[source].number = number;
+    venue->references[source].hash = hash;
+}
+
+// ---- what a posting is
+// ----------------------------------------------------------------------------------
+
+// To the account, from the other side.
+static bool gives(uint8_t kind)
+{
+    return kind == POSTING_DEPOSIT || kind == POSTING_CREDIT || kind == POSTING_CHAIN_IN;
+}
+
+// Refused as a withdrawal is.
+static bool leaves(uint8_t kind)
+{
+    return kind == POSTING_WITHDRAWAL || kind == POSTING_TRANSFER;
+}
+
+static uint32_t other_side(const struct ledger_post_cmd *body)
+{
+    switch (body->kind) {
+    case POSTING_CREDIT:
+    case POSTING_DEBIT:
+        return ACCOUNT_SUSPENSE;
+    case POSTING_TRANSFER:
+        return body->counter_account;
+    case POSTING_COVER:
+        return ACCOUNT_DEFICIT;
+    default:
+        return ACCOUNT_OUTSIDE;
+    }
+}
+
+static bool needs_approval(uint8_t kind)
+{
+    return kind == POSTING_CREDIT || kind == POSTING_DEBIT || kind == POSTING_TRANSFER ||
+           kind == POSTING_COVER;
+}
+
+// ---- what is refused
+// ------------------------------------------------------------------------------------
+
+static bool account_refused(struct naive_venue *venue, const struct ledger_post_cmd *body)
+{
+    bool members_only = body->kind == POSTING_COVER || body->kind == POSTING_CHAIN_IN ||
+                        body->kind == POSTING_CHAIN_OUT;
+    bool venues = body->account == ACCOUNT_TREASURY || body->account == ACCOUNT_SUSPENSE;
+    return (members_only || !venues) && naive_member_account_refused(venue, body->account);
+}
+
+static bool counter_account_refused(struct naive_venue *venue, const struct ledger_post_cmd *body)
+{
+    uint32_t counter = body->counter_account;
+    bool transfer = body->kind == POSTING_TRANSFER;
+    REFUSE_IF(transfer ? counter == body->account : counter != 0, UNKNOWN_ACCOUNT, 0, counter, 0)
+    return transfer && naive_member_account_refused(venue, counter);
+}
+
+static bool form_refused(struct naive_venue *venue, const struct ledger_post_cmd *body)
+{
+    REFUSE_IF(body->kind < POSTING_DEPOSIT || body->kind > POSTING_COVER, POSTING_KIND, 0,
               body->kind, 0)
     REFUSE_IF(body->amount <= 0, QUANTITY_NOT_POSITIVE, 1, body->amount, 0)
-    REFUSE_IF(body->account != ACCOUNT_TREASURY && body->account != ACCOUNT_SUSPENSE &&
-                  (body->account >= NAIVE_ACCOUNTS || venue->accounts[body->account].account == 0),
-              UNKNOWN_ACCOUNT, 0, body->account, 0)
+    if (account_refused(venue, body) || counter_account_refused(venue, body))
+        return true;
     REFUSE_IF(body->asset >= NAIVE_ASSETS || venue->assets[body->asset].asset == 0, UNKNOWN_ASSET,
               0, body->asset, 0)
     return false;
 }
 
-void naive_ledger_post(struct naive_venue *venue)
+static bool funds_refused(struct naive_venue *venue, const struct ledger_post_cmd *body,
+                          const struct balance_rec *own)
 {
-    const struct ledger_post_cmd *body = &venue->command->body.ledger_post;
-    uint32_t source = body->ref_source;
-    if (reference_answered(venue, source, body->ref_number,
-                           body->ref_hash == venue->references[source].hash) ||
-        post_form_refused(venue, body))
-        return;
-    bool outside = body->kind == POSTING_DEPOSIT || body->kind == POSTING_WITHDRAWAL;
-    bool gives = body->kind == POSTING_DEPOSIT || body->kind == POSTING_CREDIT;
-    uint32_t other = outside ? ACCOUNT_OUTSIDE : ACCOUNT_SUSPENSE;
-    struct balance_rec *own = &venue->balances[body->account][body->asset];
-    struct balance_rec *counter = &venue->balances[other][body->asset];
-    bool *own_opened = &venue->opened[body->account][body->asset];
-    bool *counter_opened = &venue->opened[other][body->asset];
-    if (post_refused(venue, body, own, counter) ||
-        naive_open_refused(venue, own_opened, counter_opened))
-        return;
-    *own_opened = true;
-    *counter_opened = true;
-    int64_t change = gives ? body->amount : -body->amount;
-    own->available += change;
-    counter->available -= change;
-    venue->references[source].number = body->ref_number;
-    venue->references[source].hash = body->ref_hash;
+    int64_t free = own->available - own->unsettled - own->blocked;
+    if (leaves(body->kind) && naive_deficit_refused(venue, body->account, body->asset))
+        return true;
+    REFUSE_IF(!gives(body->kind) && body->kind != POSTING_CHAIN_OUT &&
+                  body->amount > own->available,
+              INSUFFICIENT_BALANCE, body->amount, own->available, 0)
+    REFUSE_IF(leaves(body->kind) && body->amount > (free > 0 ? free : 0), WITHDRAWAL_UNSETTLED,
+              free > 0 ? free : 0, body->amount, 0)
+    REFUSE_IF(body->kind == POSTING_COVER && body->amount > own->deficit, QUANTITY_MAX,
+              own->deficit, body->amount, 0)
+    return false;
+}
+
+// What a posting would take from one of the venue's accounts that may be below zero.
+static bool bounds_refused(struct naive_venue *venue, const struct ledger_post_cmd *body,
+                           int64_t rest)
+{
+    const struct balance_rec *counter = &venue->balances[other_side(body)][body->asset];
+    const struct balance_rec *deficit = &venue->balances[ACCOUNT_DEFICIT][body->asset];
+    REFUSE_IF(
+        body->amount > NAIVE_MONEY_MAX ||
+            (gives(body->kind) && (wide)counter->available - body->amount < -NAIVE_MONEY_MAX) ||
+            (rest > 0 && (wide)deficit->available - rest < -NAIVE_MONEY_MAX),
+        OVERFLOW, NAIVE_MONEY_MAX, body->amount, 0)
+    return false;
+}
+
+// Those that must exist, and open them if not.
+static bool balances_refused(struct naive_venue *venue, const struct ledger_post_cmd *body,
+                             int64_t rest)
+{
+    bool *wanted[] = {&venue->opened[body->account][body->asset],
+                      &venue->opened[other_side(body)][body->asset],
+                      &venue->opened[ACCOUNT_DEFICIT][body->asset]};
+    uint32_t count = rest > 0 ? 3 : 2;
+    if (naive_open_refused(venue, wanted, count) ||
+        (needs_approval(body->kind) && naive_approval_refused(venue)))
+        return true;
+    naive_open(wanted, count);
+    return false;
+}
+
+// ---- what it does
+// ---------------------------------------------------------------------------------------
+
+static void tell_posted(struct naive_venue *venue, const struct ledger_post_cmd *body,
+                        int64_t change)
+{
+    const struct balance_rec *own = &venue->balances[body->account][body->asset];
     naive_emit(venue, EVT_ledger_posted)->body.ledger_posted =
         (struct ledger_posted_evt){.account = body->account,
                                    .asset = body->asset,
                                    .amount = change,
                                    .kind = body->kind,
-                                   .counter_account = other,
-                                   .ref_source = source,
+                                   .counter_account = other_side(body),
+                                   .ref_source = body->ref_source,
                                    .ref_number = body->ref_number,
                                    .available = own->available,
                                    .held = own->held,
@@ -80,11 +161,50 @@ void naive_ledger_post(struct naive_venue *venue)
                                    .blocked = own->blocked};
 }
 
+static void change_deficit(struct naive_venue *venue, const struct ledger_post_cmd *body,
+                           int64_t rest)
+{
+    if (rest > 0) {
+        naive_deficit_grow(venue, body->account, body->asset, rest, ACCOUNT_OUTSIDE);
+        naive_uncover_next(venue, body->account, body->asset);
+    }
+    if (gives(body->kind))
+        naive_deficit_pay(venue, body->account, body->asset, body->amount);
+    if (body->kind == POSTING_TRANSFER)
+        naive_deficit_pay(venue, body->counter_account, body->asset, body->amount);
+    if (body->kind == POSTING_COVER)
+        naive_deficit_covered(venue, body->account, body->asset, body->amount);
+}
+
+void naive_ledger_post(struct naive_venue *venue)
+{
+    const struct ledger_post_cmd *body = &venue->command->body.ledger_post;
+    if (naive_reference_answered(venue, body->ref_source, body->ref_number, body->ref_hash) ||
+        form_refused(venue, body))
+        return;
+    struct balance_rec *own = &venue->balances[body->account][body->asset];
+    int64_t rest = 0; // of what has left on the chain: what was not there
+    if (body->kind == POSTING_CHAIN_OUT && body->amount > own->available)
+        rest = body->amount - own->available;
+    if (funds_refused(venue, body, own) || bounds_refused(venue, body, rest) ||
+        balances_refused(venue, body, rest))
+        return;
+    naive_reference_keep(venue, body->ref_source, body->ref_number, body->ref_hash);
+    int64_t change = gives(body->kind) ? body->amount : rest - body->amount;
+    own->available += change;
+    venue->balances[other_side(body)][body->asset].available -= change;
+    tell_posted(venue, body, change);
+    change_deficit(venue, body, rest);
+}
+
+// ---- settlement
+// -----------------------------------------------------------------------------------------
+
 void naive_settlement_result(struct naive_venue *venue)
 {
     const struct settlement_result_cmd *body = &venue->command->body.settlement_result;
     bool same = memcmp(body, &venue->last_settlement, sizeof(*body)) == 0;
-    if (reference_answered(venue, REF_SETTLE, body->ref_number, same))
+    if (answered(venue, REF_SETTLE, body->ref_number, same))
         return;
     const struct instrument_rec *terms = &venue->instruments[body->instrument].terms;
     struct balance_rec *tokens = &venue->balances[body->buyer_account][terms->token_asset];
@@ -108,4 +228,6 @@ void naive_settlement_result(struct naive_venue *venue)
     venue->last_settlement = *body;
     naive_emit(venue, EVT_settlement_booked)->body.settlement_booked =
         *(const struct settlement_booked_evt *)(const void *)body;
+    if (body->outcome == SETTLEMENT_FAILED)
+        naive_uncover_next(venue, body->buyer_account, terms->token_asset);
 }

@@ -94,6 +94,8 @@ void naive_limits_set(struct naive_venue *venue)
     if (scope_refused(venue, limits.scope, limits.id) || limits_refused(venue, &limits))
         return;
     struct naive_standing *standing = naive_standing(venue, limits.scope, limits.id);
+    if (naive_limits_raise(&standing->limits, &limits) && naive_approval_refused(venue))
+        return;
     standing->limits = limits;
     standing->messages.count = 0;
     standing->executions.count = 0;

@@ -30,7 +30,8 @@ static void lose(struct naive_venue *venue, struct naive_order *order, int64_t q
         naive_tell_cancelled(venue, order, CANCEL_SELF_TRADE);
         return;
     }
-    int64_t released = naive_hold_of(venue, order, quantity);
+    int64_t released = naive_hold_of(venue, order, order->leaves) -
+                       naive_hold_of(venue, order, order->leaves - quantity);
     naive_release(venue, order, released);
     order->quantity -= quantity;
     order->leaves -= quantity;

@@ -66,11 +66,15 @@ int64_t naive_guarded_by(const struct naive_instrument *instrument)
     return instrument->state.nav;
 }
 
-struct balance_rec *naive_held_in(struct naive_venue *venue, const struct naive_order *order)
+uint32_t naive_held_asset(const struct naive_venue *venue, const struct naive_order *order)
 {
     const struct instrument_rec *terms = &venue->instruments[order->instrument].terms;
-    return &venue->balances[order->account]
-                           [order->side == SIDE_BUY ? terms->cash_asset : terms->token_asset];
+    return order->side == SIDE_BUY ? terms->cash_asset : terms->token_asset;
+}
+
+struct balance_rec *naive_held_in(struct naive_venue *venue, const struct naive_order *order)
+{
+    return &venue->balances[order->account][naive_held_asset(venue, order)];
 }
 
 int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order *order,
@@ -78,7 +82,20 @@ int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order 
 {
     if (order->side == SIDE_SELL)
         return quantity;
-    return (int64_t)naive_notional(&venue->instruments[order->instrument], order->price, quantity);
+    int64_t value =
+        (int64_t)naive_notional(&venue->instruments[order->instrument], order->price, quantity);
+    return value + naive_fee(value, order->buyer_bps);
+}
+
+int64_t naive_held_by_orders(const struct naive_venue *venue, uint32_t account, uint32_t asset)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < venue->order_top; i++) {
+        const struct naive_order *order = &venue->orders[i];
+        if (order->id != 0 && order->account == account && naive_held_asset(venue, order) == asset)
+            sum += naive_hold_of(venue, order, order->leaves);
+    }
+    return sum;
 }
 
 void naive_release(struct naive_venue *venue, const struct naive_order *order, int64_t amount)
@@ -87,25 +104,34 @@ void naive_release(struct naive_venue *venue, const struct naive_order *order, i
     naive_held_in(venue, order)->available += amount;
 }
 
-static int64_t fee_of(const struct naive_venue *venue, const struct naive_order *sell,
-                      int64_t value)
-{
-    uint32_t own = venue->accounts[sell->account].fee_bps;
-    uint32_t bps =
-        own == FEE_BPS_DEFAULT ? venue->instruments[sell->instrument].terms.fee_bps : own;
-    return (int64_t)((wide)value * bps / 10000);
-}
-
-bool naive_open_refused(struct naive_venue *venue, const bool *one, const bool *other)
+static uint32_t balances_open(const struct naive_venue *venue)
 {
     uint32_t count = 0;
     for (uint32_t account = 0; account < NAIVE_ACCOUNTS; account++)
         for (uint32_t asset = 0; asset < NAIVE_ASSETS; asset++)
             count += venue->opened[account][asset];
-    uint32_t wanted = (*one ? 0 : 1u) + (other != one && !*other ? 1u : 0);
-    REFUSE_IF(count + wanted > venue->limits.balances, BALANCES_MAX, venue->limits.balances, count,
-              0)
+    return count;
+}
+
+// One that is named twice counts once.
+bool naive_open_refused(struct naive_venue *venue, bool *const wanted[], uint32_t count)
+{
+    uint32_t there = balances_open(venue);
+    uint32_t more = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_new = !*wanted[i];
+        for (uint32_t k = 0; k < i; k++)
+            is_new = is_new && wanted[k] != wanted[i];
+        more += is_new;
+    }
+    REFUSE_IF(there + more > venue->limits.balances, BALANCES_MAX, venue->limits.balances, there, 0)
     return false;
+}
+
+void naive_open(bool *const wanted[], uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        *wanted[i] = true;
 }
 
 static bool counter_full(const struct balance_rec *balance, int64_t comes_in)
@@ -133,18 +159,23 @@ static void book_trade(struct naive_venue *venue, const struct naive_order *buy,
     uint32_t cash = instrument->terms.cash_asset;
     uint32_t token = instrument->terms.token_asset;
     int64_t value = (int64_t)naive_notional(instrument, out->price, out->quantity);
-    int64_t saved = (int64_t)naive_notional(instrument, buy->price, out->quantity) - value;
-    int64_t fee = fee_of(venue, sell, value);
-    venue->balances[buy->account][cash].held -= value + saved;
+    bool buyer_makes = out->taker_side == SIDE_SELL;
+    int64_t buyer_fee = naive_fees_at_match(venue, buy, buyer_makes, value);
+    int64_t fee = naive_fees_at_match(venue, sell, !buyer_makes, value);
+    int64_t freed = naive_hold_of(venue, buy, buy->leaves + out->quantity) -
+                    naive_hold_of(venue, buy, buy->leaves);
+    int64_t saved = freed - value - buyer_fee;
+    ASSERT(saved >= 0);
+    venue->balances[buy->account][cash].held -= freed;
     venue->balances[buy->account][cash].available += saved;
     venue->balances[buy->account][token].available += out->quantity;
     venue->balances[buy->account][token].unsettled += out->quantity;
     venue->balances[sell->account][token].held -= out->quantity;
     venue->balances[sell->account][cash].available += value - fee;
     venue->balances[sell->account][cash].unsettled += value - fee;
-    venue->balances[ACCOUNT_TREASURY][cash].available += fee;
-    out->maker_fee = out->taker_side == SIDE_BUY ? fee : 0;
-    out->taker_fee = out->taker_side == SIDE_SELL ? fee : 0;
+    venue->balances[ACCOUNT_TREASURY][cash].available += fee + buyer_fee;
+    out->maker_fee = buyer_makes ? buyer_fee : fee;
+    out->taker_fee = buyer_makes ? fee : buyer_fee;
     out->buyer_released = saved;
 }
 

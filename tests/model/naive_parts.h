@@ -34,13 +34,15 @@ bool naive_too_far(int64_t price, int64_t reference, uint32_t bps);
 int64_t naive_collar(const struct naive_instrument *instrument, uint8_t side, int64_t reference);
 int64_t naive_judged_by(const struct naive_instrument *instrument);  // last, reference, NAV, or 0
 int64_t naive_guarded_by(const struct naive_instrument *instrument); // reference, NAV, or 0
+uint32_t naive_held_asset(const struct naive_venue *venue, const struct naive_order *order);
 struct balance_rec *naive_held_in(struct naive_venue *venue, const struct naive_order *order);
 int64_t naive_hold_of(const struct naive_venue *venue, const struct naive_order *order,
                       int64_t quantity);
 // Held -> available.
 void naive_release(struct naive_venue *venue, const struct naive_order *order, int64_t amount);
-// Balances are opened by what may move them; true = there is no room for both, and answered.
-bool naive_open_refused(struct naive_venue *venue, const bool *one, const bool *other);
+// Balances are opened by what may move them; true = there is no room for all, and answered.
+bool naive_open_refused(struct naive_venue *venue, bool *const wanted[], uint32_t count);
+void naive_open(bool *const wanted[], uint32_t count);
 bool naive_counters_full(const struct naive_venue *venue, const struct naive_order *order,
                          int64_t price, int64_t quantity);
 void naive_trade(struct naive_venue *venue, struct naive_order *maker, struct naive_order *taker,
@@ -74,6 +76,8 @@ void naive_book_changed(struct naive_venue *venue, uint32_t instrument);
 bool naive_session_refused(struct naive_venue *venue);
 bool naive_account_refused(struct naive_venue *venue, uint32_t account, uint8_t right);
 bool naive_instrument_refused(struct naive_venue *venue, uint32_t instrument);
+// Of a member: the venue's own are unknown here.
+bool naive_member_account_refused(struct naive_venue *venue, uint32_t account);
 bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms_cmd *body,
                          struct naive_order *order);
 bool naive_amend_refused(struct naive_venue *venue, const struct naive_order *old,
@@ -197,7 +201,48 @@ struct naive_named { // by session_set
 };
 struct naive_named naive_named_account(const struct command *command, uint32_t index);
 
+// ---- naive_fees.c
+int64_t naive_fee(int64_t value, uint32_t bps);
+// The rate that a buy's hold includes, from its entry on; 0 of a sell.
+uint32_t naive_fees_held(const struct naive_venue *venue, const struct naive_order *order);
+int64_t naive_fees_at_match(const struct naive_venue *venue, const struct naive_order *order,
+                            bool maker, int64_t value);
+void naive_fees_set(struct naive_venue *venue);
+
+// ---- naive_deficit.c
+void naive_deficit_grow(struct naive_venue *venue, uint32_t account, uint32_t asset, int64_t amount,
+                        uint32_t counter_account);
+void naive_deficit_pay(struct naive_venue *venue, uint32_t account, uint32_t asset, int64_t most);
+void naive_deficit_covered(struct naive_venue *venue, uint32_t account, uint32_t asset,
+                           int64_t amount);
+bool naive_deficit_refused(struct naive_venue *venue, uint32_t account, uint32_t asset);
+// If open orders hold this asset of the account, the next command looks after them.
+void naive_uncover_next(struct naive_venue *venue, uint32_t account, uint32_t asset);
+void naive_uncover(struct naive_venue *venue);
+
+// ---- naive_correct.c
+void naive_trade_correct(struct naive_venue *venue);
+
+// ---- naive_proposal.c
+// True if the command needs two persons here and has not come by an approval; it is answered. To be
+// asked by the six commands of the rulebook, after all that they refuse.
+bool naive_approval_refused(struct naive_venue *venue);
+// limits_set needs two persons if this is true; before: all 0 where there were none.
+bool naive_limits_raise(const struct limits_rec *before, const struct limits_rec *after);
+void naive_venue_rules_set(struct naive_venue *venue);
+void naive_propose(struct naive_venue *venue);
+void naive_approve(struct naive_venue *venue);
+
+// ---- naive_venue.c
+// Applies venue->command, which is not one that goes on with pending work.
+void naive_carry_out(struct naive_venue *venue);
+
 // ---- naive_ledger.c
+// True if the command is answered already: repeated, too old, or in conflict.
+bool naive_reference_answered(struct naive_venue *venue, uint32_t source, uint64_t number,
+                              uint64_t hash);
+void naive_reference_keep(struct naive_venue *venue, uint32_t source, uint64_t number,
+                          uint64_t hash);
 void naive_ledger_post(struct naive_venue *venue);
 void naive_settlement_result(struct naive_venue *venue);
 

@@ -10,6 +10,8 @@ static void apply_continue_work(struct naive_venue *venue)
         uint32_t instrument = pending->instrument;
         *pending = (struct naive_pending){0};
         naive_stops_run(venue, instrument);
+    } else if (pending->work == NAIVE_UNCOVER) {
+        naive_uncover(venue);
     } else if (pending->work == NAIVE_EXPIRE) {
         *pending = (struct naive_pending){0};
         naive_expire(venue);
@@ -28,6 +30,8 @@ static uint8_t work_of(enum naive_work work)
         return WORK_PHASE;
     case NAIVE_TRIGGERED:
         return WORK_TRIGGERED;
+    case NAIVE_UNCOVER:
+        return WORK_UNCOVER;
     case NAIVE_NOTHING:
     case NAIVE_LEAVE:
     case NAIVE_BARRED:
@@ -58,6 +62,7 @@ bool naive_continues_with(const struct naive_venue *venue, const struct command 
     case NAIVE_EXPIRE:
     case NAIVE_PHASE:
     case NAIVE_TRIGGERED:
+    case NAIVE_UNCOVER:
         return type == CMD_continue_work &&
                command->body.continue_work.instrument == pending->instrument &&
                command->body.continue_work.work == work_of(pending->work);
@@ -132,7 +137,36 @@ static void apply_risk(struct naive_venue *venue)
     }
 }
 
-static void apply_rest(struct naive_venue *venue)
+static void apply_money(struct naive_venue *venue)
+{
+    switch (venue->command->header.type) {
+    case CMD_fees_set:
+        naive_fees_set(venue);
+        return;
+    case CMD_venue_rules_set:
+        naive_venue_rules_set(venue);
+        return;
+    case CMD_propose:
+        naive_propose(venue);
+        return;
+    case CMD_approve:
+        naive_approve(venue);
+        return;
+    case CMD_ledger_post:
+        naive_ledger_post(venue);
+        return;
+    case CMD_trade_correct:
+        naive_trade_correct(venue);
+        return;
+    case CMD_settlement_result:
+        naive_settlement_result(venue);
+        return;
+    default:
+        apply_risk(venue);
+    }
+}
+
+void naive_carry_out(struct naive_venue *venue)
 {
     const struct command *command = venue->command;
     struct asset_rec asset;
@@ -168,14 +202,8 @@ static void apply_rest(struct naive_venue *venue)
         memcpy(&naive_emit(venue, EVT_venue_state_changed)->body, &command->body,
                sizeof(command->body.venue_state));
         return;
-    case CMD_ledger_post:
-        naive_ledger_post(venue);
-        return;
-    case CMD_settlement_result:
-        naive_settlement_result(venue);
-        return;
     default:
-        apply_risk(venue);
+        apply_money(venue);
     }
 }
 
@@ -203,7 +231,7 @@ static void apply_resumable(struct naive_venue *venue)
         return;
     default:
         ASSERT(venue->pending.work == NAIVE_NOTHING);
-        apply_rest(venue);
+        naive_carry_out(venue);
     }
 }
 

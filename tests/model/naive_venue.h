@@ -25,11 +25,14 @@ enum {
     NAIVE_EVENTS = 64,
     NAIVE_PERIODS = 13,    // of investments: this one and the twelve before
     NAIVE_CONFIRMS = 1024, // refusals that may be confirmed
+    NAIVE_FEES = 8,
+    NAIVE_PROPOSALS = 64,
 };
 
 struct naive_limits {
     uint32_t orders, levels, stops, trailing_stops, events;
     uint32_t accounts, members, sessions, session_accounts, assets, instruments, balances;
+    uint32_t fees;
 };
 
 struct naive_order {
@@ -37,6 +40,7 @@ struct naive_order {
     uint8_t state; // enum order_state; 0 = on its way in
     uint8_t side, type, tif, flags, stp, client_id_bytes;
     uint32_t account, instrument, session, self_match_id;
+    uint32_t buyer_bps; // of a buy: its fee inside the hold
     int64_t price, quantity;
     int64_t leaves; // open: what shows and what does not
     int64_t shown;
@@ -113,6 +117,7 @@ enum naive_work { // what the next command goes on with
     NAIVE_PHASE,
     NAIVE_TRIGGERED,
     NAIVE_KILL, // the orders of what was killed
+    NAIVE_UNCOVER,
 };
 
 struct naive_pending {
@@ -126,6 +131,18 @@ struct naive_pending {
     bool crossing, traded;
     uint32_t rounds;
     int64_t price, left;
+    struct {
+        uint32_t account, asset; // 0 = none
+    } uncover[2];
+};
+
+struct naive_proposal {
+    uint64_t id; // 0 = a free entry
+    uint64_t expires_ns;
+    uint32_t proposer;
+    uint16_t body_bytes;
+    uint8_t proposed; // enum command_type
+    uint8_t body[PROPOSAL_BYTES_MAX];
 };
 
 struct naive_venue {
@@ -153,8 +170,11 @@ struct naive_venue {
     struct naive_bought bought[NAIVE_ACCOUNTS][NAIVE_PERIODS];
     bool killed;            // the venue
     uint64_t confirm_count; // remembered so far
-    uint32_t order_top;     // entries from here on are free
-    uint64_t places;        // given so far
+    struct fees_rec fees[NAIVE_FEES];          // free entries are zero
+    uint32_t rules;                            // enum venue_rule
+    bool approving;                            // the command comes by an approval
+    uint32_t order_top;                        // entries from here on are free
+    uint64_t places;                           // given so far
     struct naive_pending pending;
     bool trying; // counting for fill or kill: see naive_match.c
     const struct command *command;
@@ -164,6 +184,8 @@ struct naive_venue {
     struct naive_order orders[NAIVE_ORDERS];
     struct event events[NAIVE_EVENTS];
     struct naive_confirm confirms[NAIVE_CONFIRMS]; // the last ones, number n at n % NAIVE_CONFIRMS
+    // Last, for exhaustive_test copies all that stands before it, and proposes nothing.
+    struct naive_proposal proposals[NAIVE_PROPOSALS];
 };
 
 void naive_apply(struct naive_venue *venue, const struct command *command);
@@ -173,7 +195,13 @@ uint64_t naive_deadline(const struct naive_venue *venue);
 
 uint32_t naive_open_orders(const struct naive_venue *venue);
 
+// What the open orders of an account hold of an asset, added up anew.
+int64_t naive_held_by_orders(const struct naive_venue *venue, uint32_t account, uint32_t asset);
+
 // True if this is the command that the venue must ask for next.
 bool naive_continues_with(const struct naive_venue *venue, const struct command *command);
+
+// Which of the five levels of fees holds for an account in an instrument: 1..5.
+uint32_t naive_fees_level(const struct naive_venue *venue, uint32_t account, uint32_t instrument);
 
 #endif
