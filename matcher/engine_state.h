@@ -417,9 +417,6 @@ uint64_t engine_schedule_after(const struct instrument *instrument, uint64_t tim
 // engine_session.c
 CHECKED bool engine_gateway_admit(struct turn *turn, struct refusal *refusal);
 CHECKED bool engine_session_admit(const struct turn *turn, struct refusal *refusal);
-// What it may do for this account; 0: it is not one of the session's.
-uint8_t engine_session_rights(const struct engine *engine, const struct session *session,
-                              uint32_t account);
 // True if the account is the session's and it has this right.
 CHECKED bool engine_right_admit(const struct turn *turn, uint32_t account, uint8_t right,
                                 struct refusal *refusal);

@@ -482,9 +482,7 @@ bool order_check_run(struct order_check *check, struct refusal *refusal)
            check_investment(check, refusal) &&
            (!asked.limits || order_controls_daily_value(check, refusal)) &&
            (!asked.position || order_controls_position(check, refusal)) &&
-           (!asked.limits || (order_controls_open_orders(check, refusal) &&
-                              order_controls_duplicate(check, refusal) &&
-                              order_controls_executions(check, refusal)));
+           (!asked.limits || order_controls_numbers(check, refusal));
 }
 
 bool order_check_amend(struct order_check *check, const struct order_check_amend *amend,

@@ -114,7 +114,7 @@ static bool open_orders_fit(const struct limits_rec *own, uint32_t open, struct 
     return refuse(refusal, REJECT_OPEN_ORDERS_MAX, own->open_orders_max, open, own->scope);
 }
 
-bool order_controls_open_orders(const struct order_check *check, struct refusal *refusal)
+static bool open_orders(const struct order_check *check, struct refusal *refusal)
 {
     if (!order_needs_place(check->type, check->tif, check->state->phase))
         return true;
@@ -139,11 +139,13 @@ static money_sum position_of(const struct order_check *check)
 {
     const struct ledger *ledger = check->venue->ledger;
     money_sum more = check->quantity - check->quantity_before;
-    uint32_t index = ledger_find(ledger, check->account->terms.account, check->terms->token_asset);
-    if (index == 0)
+    if (check->token_balance == 0)
         return more;
-    const struct balance *balance = ledger_at(ledger, index);
-    return more + balance->available + balance->held + ledger_incoming(ledger, index);
+    const struct balance *balance = ledger_at(ledger, check->token_balance);
+    ASSERT(balance->account == check->account->terms.account);
+    ASSERT(balance->asset == check->terms->token_asset);
+    return more + (balance->available + balance->held) +
+           ledger_incoming(ledger, check->token_balance);
 }
 
 bool order_controls_position(const struct order_check *check, struct refusal *refusal)
@@ -170,7 +172,7 @@ static bool is_like_last(const struct order_check *check, const struct last_orde
            last->side == check->side && last->type == check->type && last->tif == check->tif;
 }
 
-bool order_controls_duplicate(const struct order_check *check, struct refusal *refusal)
+static bool duplicate(const struct order_check *check, struct refusal *refusal)
 {
     uint32_t within_ms = check->account->own.duplicate_ms;
     const struct last_order *last = &check->account->last;
@@ -184,11 +186,17 @@ bool order_controls_duplicate(const struct order_check *check, struct refusal *r
                   (int64_t)last->order);
 }
 
-bool order_controls_executions(const struct order_check *check, struct refusal *refusal)
+static bool executions(const struct order_check *check, struct refusal *refusal)
 {
     const struct limits_rec *own = &check->account->own;
     if (!check->account->tripped)
         return true;
     ASSERT(own->executions_max != 0);
     return refuse(refusal, REJECT_EXECUTIONS_MAX, own->executions_max, own->executions_ms, 0);
+}
+
+bool order_controls_numbers(const struct order_check *check, struct refusal *refusal)
+{
+    ASSERT(check->account->limited || check->member->limited);
+    return open_orders(check, refusal) && duplicate(check, refusal) && executions(check, refusal);
 }
