@@ -473,10 +473,11 @@ CHECKED bool engine_controls_fit(const struct instrument_controls_rec *controls,
 
 // engine_jurisdictions.c
 void engine_jurisdictions_set(struct turn *turn);
-// The next code of a list that is being read.
-CHECKED bool engine_jurisdiction_fits(const struct jurisdictions *list, uint16_t code);
-// One code as the records have it; index 0 of a list without codes: its mode only.
-struct jurisdiction_rec engine_jurisdiction(const struct instrument *instrument, uint32_t index);
+// The next code of a list that is being read; false: it cannot be.
+CHECKED bool engine_jurisdiction_add(struct jurisdictions *list, uint16_t code);
+// The record behind this one (all zero: the first); of a list without codes one with its mode only.
+// False: there are no more.
+bool engine_jurisdiction_next(const struct instrument *instrument, struct jurisdiction_rec *record);
 
 // engine_ledger.c
 void engine_ledger_post(struct turn *turn);
