@@ -157,6 +157,7 @@ static bool amend_check(struct engine *engine, struct amend *amend, struct refus
         .quantity = amend->open,
         .time_ns = engine->time_ns,
         .confirm_ref = body->confirm_ref,
+        .token_balance = order->token_balance,
         .quantity_before = amend->open_before,
         .value_before = instrument_notional(instrument, order->price, amend->open_before),
         .stop_price = amend->stop_price};
@@ -353,8 +354,7 @@ static void amend_to_back(struct turn *turn, const struct amend *amend)
     amend_replace(turn, amend, marks);
 }
 
-static bool amend_moves_admit(struct engine *engine, struct amend *amend,
-                              struct refusal *refusal)
+static bool amend_moves_admit(struct engine *engine, struct amend *amend, struct refusal *refusal)
 {
     return amend_check(engine, amend, refusal) && amend_level(engine, amend, refusal) &&
            amend_funds(engine, amend, refusal) && amend_post_only(engine, amend, refusal);

@@ -3,27 +3,45 @@
 #include "matcher/engine_state.h"
 
 enum {
-    COUNTRY_MAX = 999, // ISO 3166 numeric
     MODE_FIELD = 2,    // of the command
     CODES_FIELD = 100, // and the index of a code
 };
 
-bool engine_jurisdiction_fits(const struct jurisdictions *list, uint16_t code)
+bool engine_jurisdiction_add(struct jurisdictions *list, uint16_t code)
 {
-    ASSERT(list->count < JURISDICTIONS_MAX);
-    uint16_t before = list->count != 0 ? list->codes[list->count - 1] : 0;
-    return code > before && code <= COUNTRY_MAX;
+    ASSERT(list->count < JURISDICTIONS_MAX && list->last <= JURISDICTION_MAX);
+    if (code <= list->last || code > JURISDICTION_MAX)
+        return false;
+    list->listed[code / 64] |= UINT64_C(1) << code % 64;
+    list->last = code;
+    list->count++;
+    return true;
 }
 
-struct jurisdiction_rec engine_jurisdiction(const struct instrument *instrument, uint32_t index)
+// The first code that is listed above this one; there is one.
+static uint16_t code_after(const struct jurisdictions *list, uint16_t code)
+{
+    ASSERT(code < list->last);
+    do
+        code++;
+    while (!jurisdiction_is_listed(list, code));
+    return code;
+}
+
+bool engine_jurisdiction_next(const struct instrument *instrument, struct jurisdiction_rec *record)
 {
     const struct jurisdictions *list = &instrument->jurisdictions;
-    ASSERT(index < list->count || (index == 0 && list->count == 0));
-    return (struct jurisdiction_rec){.instrument = instrument->terms.instrument,
-                                     .code = list->count != 0 ? list->codes[index] : 0,
-                                     .mode = list->mode,
-                                     .index = (uint8_t)index,
-                                     .count = list->count};
+    bool first = record->instrument == 0;
+    uint8_t index = first ? 0 : record->index + 1;
+    if (index >= list->count && !(first && list->count == 0))
+        return false;
+    *record =
+        (struct jurisdiction_rec){.instrument = instrument->terms.instrument,
+                                  .code = list->count != 0 ? code_after(list, record->code) : 0,
+                                  .mode = list->mode,
+                                  .index = index,
+                                  .count = list->count};
+    return true;
 }
 
 static bool list_read(const struct turn *turn, struct jurisdictions *list, struct refusal *refusal)
@@ -36,9 +54,8 @@ static bool list_read(const struct turn *turn, struct jurisdictions *list, struc
     for (uint32_t i = 0; i < body->code_count; i++) {
         uint16_t code = 0;
         memcpy(&code, tail + i * sizeof(code), sizeof(code));
-        if (!engine_jurisdiction_fits(list, code))
+        if (!engine_jurisdiction_add(list, code))
             return refuse(refusal, REJECT_CONTROLS, 0, code, CODES_FIELD + i);
-        list->codes[list->count++] = code;
     }
     return true;
 }
@@ -56,9 +73,7 @@ void engine_jurisdictions_set(struct turn *turn)
         return;
     }
     instrument->jurisdictions = list;
-    uint32_t records = list.count != 0 ? list.count : 1;
-    for (uint32_t i = 0; i < records; i++) {
-        struct jurisdiction_rec record = engine_jurisdiction(instrument, i);
+    struct jurisdiction_rec record = {0};
+    while (engine_jurisdiction_next(instrument, &record))
         memcpy(&turn_emit(turn, EVT_jurisdiction_listed)->body, &record, sizeof(record));
-    }
 }

@@ -12,10 +12,7 @@ bool load_jurisdiction(struct engine *engine, const struct jurisdiction_rec *rec
     list->mode = record->mode;
     if (record->count == 0)
         return record->code == 0;
-    if (list->count >= record->count || !engine_jurisdiction_fits(list, record->code))
-        return false;
-    list->codes[list->count++] = record->code;
-    return true;
+    return list->count < record->count && engine_jurisdiction_add(list, record->code);
 }
 
 static bool limits_party_exists(const struct engine *engine, const struct limits_rec *record)

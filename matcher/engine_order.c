@@ -67,8 +67,9 @@ static bool taker_identify(const struct turn *turn, struct taker *taker, struct 
     return true;
 }
 
-static struct order_check check_of(const struct turn *turn, const struct instrument *instrument)
+static struct order_check check_of(const struct turn *turn, const struct taker *taker)
 {
+    const struct instrument *instrument = taker->instrument;
     const struct engine *engine = turn->engine;
     const struct order_new_cmd *body = &turn->command->body.order_new;
     const struct account *account = &engine->accounts[body->account];
@@ -91,7 +92,8 @@ static struct order_check check_of(const struct turn *turn, const struct instrum
                                 .price = body->price,
                                 .quantity = body->quantity,
                                 .time_ns = turn->command->header.time_ns,
-                                .confirm_ref = body->confirm_ref};
+                                .confirm_ref = body->confirm_ref,
+                                .token_balance = taker->own.token_balance};
 }
 
 static void check_terms(const struct turn *turn, struct order_check *check)
@@ -176,7 +178,7 @@ COLD static uint16_t buyer_bps_of(const struct engine *engine, const struct inst
 static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *hold,
                         struct refusal *refusal)
 {
-    struct order_check check = check_of(turn, taker->instrument);
+    struct order_check check = check_of(turn, taker);
     if (turn->command->header.type == CMD_order_new_terms)
         check_terms(turn, &check);
     if (!order_check_run(&check, refusal)) {

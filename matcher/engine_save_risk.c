@@ -4,13 +4,11 @@
 
 int save_jurisdictions(const struct saver *saver, const struct instrument *instrument)
 {
-    const struct jurisdictions *list = &instrument->jurisdictions;
-    bool only_mode = list->count == 0 && list->mode != JURISDICTIONS_ANY;
-    uint32_t records = only_mode ? 1 : list->count;
-    for (uint32_t i = 0; i < records; i++) {
-        struct jurisdiction_rec record = engine_jurisdiction(instrument, i);
+    struct jurisdiction_rec record = {0};
+    if (instrument->jurisdictions.mode == JURISDICTIONS_ANY && instrument->jurisdictions.count == 0)
+        return 0;
+    while (engine_jurisdiction_next(instrument, &record))
         SAVE(saver, jurisdiction, record);
-    }
     return 0;
 }
 

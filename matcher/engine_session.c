@@ -71,13 +71,13 @@ static uint8_t entry_rights(uint32_t entry)
     return (uint8_t)(entry >> SESSION_ACCOUNT_RIGHTS_SHIFT);
 }
 
-uint8_t engine_session_rights(const struct engine *engine, const struct session *session,
-                              uint32_t account)
+// What it may do for this account; 0: it is not one of the session's.
+static inline uint8_t session_rights(const struct engine *engine, const struct session *session,
+                                     uint32_t account)
 {
     const uint32_t *accounts = &engine->session_accounts[session->accounts_first];
     uint32_t from_first = account - entry_account(accounts[0]);
-    if (from_first < session->terms.account_count &&
-        entry_account(accounts[from_first]) == account)
+    if (from_first < session->terms.account_count && entry_account(accounts[from_first]) == account)
         return entry_rights(accounts[from_first]); // they are often consecutive
     uint32_t base =
         0; // the last one that is not above `account`, if there is one; found without branches
@@ -96,7 +96,7 @@ uint8_t engine_session_rights(const struct engine *engine, const struct session 
 bool engine_right_admit(const struct turn *turn, uint32_t account, uint8_t right,
                         struct refusal *refusal)
 {
-    uint8_t rights = engine_session_rights(turn->engine, turn->session, account);
+    uint8_t rights = session_rights(turn->engine, turn->session, account);
     if (__builtin_expect((rights & right) != 0, 1))
         return true;
     if (rights == 0)

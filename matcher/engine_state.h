@@ -464,9 +464,6 @@ uint64_t engine_schedule_after(const struct instrument *instrument, uint64_t tim
 // engine_session.c
 CHECKED bool engine_gateway_admit(struct turn *turn, struct refusal *refusal);
 CHECKED bool engine_session_admit(const struct turn *turn, struct refusal *refusal);
-// What it may do for this account; 0: it is not one of the session's.
-uint8_t engine_session_rights(const struct engine *engine, const struct session *session,
-                              uint32_t account);
 // True if the account is the session's and it has this right.
 CHECKED bool engine_right_admit(const struct turn *turn, uint32_t account, uint8_t right,
                                 struct refusal *refusal);
@@ -523,10 +520,12 @@ CHECKED bool engine_controls_fit(const struct instrument_controls_rec *controls,
 
 // engine_jurisdictions.c
 void engine_jurisdictions_set(struct turn *turn);
-// The next code of a list that is being read.
-CHECKED bool engine_jurisdiction_fits(const struct jurisdictions *list, uint16_t code);
-// One code as the records have it; index 0 of a list without codes: its mode only.
-struct jurisdiction_rec engine_jurisdiction(const struct instrument *instrument, uint32_t index);
+// The next code of a list that is being read; false: it cannot be.
+CHECKED bool engine_jurisdiction_add(struct jurisdictions *list, uint16_t code);
+// The record behind this one (all zero: the first); of a list without codes one with its mode only.
+// False: there are no more.
+bool engine_jurisdiction_next(const struct instrument *instrument, struct jurisdiction_rec *record);
+
 // engine_kill.c
 void engine_kill_set(struct turn *turn);
 // May the session of the command trade for this account, as far as kill switches go? Only asked if

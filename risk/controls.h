@@ -10,11 +10,19 @@
 #include "risk/ledger.h"
 #include "schema/records.h"
 
-struct jurisdictions { // all zero: any
-    uint8_t mode;      // enum jurisdictions_mode
-    uint8_t count;
-    uint16_t codes[JURISDICTIONS_MAX]; // ascending
+enum { JURISDICTION_MAX = 999, JURISDICTION_WORDS = JURISDICTION_MAX / 64 + 1 }; // ISO 3166
+
+struct jurisdictions {                   // all zero: any
+    uint8_t mode;                        // enum jurisdictions_mode
+    uint8_t count;                       // of codes
+    uint16_t last;                       // the highest code
+    uint64_t listed[JURISDICTION_WORDS]; // a bit for each code
 };
+
+static inline bool jurisdiction_is_listed(const struct jurisdictions *list, uint16_t code)
+{
+    return code <= JURISDICTION_MAX && (list->listed[code / 64] >> code % 64 & 1) != 0;
+}
 
 enum { CONFIRMS_MAX = 1024 };
 #define CONFIRM_AGE_MAX_NS ((uint64_t)60 * 1000000000)

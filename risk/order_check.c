@@ -433,8 +433,8 @@ static inline bool check_investment(const struct order_check *check, struct refu
     int64_t limit = investment_limit(&check->account->terms);
     if ((check->notional > limit) & (check->side == SIDE_BUY)) // no branch over the side
         return refuse(refusal, REJECT_INVESTMENT_LIMIT, limit, check->notional, 0);
-    bool cumulative = (check->member->flags & LIMIT_CUMULATIVE_INVESTMENT) != 0 &&
-                      check->side == SIDE_BUY && limit != INT64_MAX;
+    bool cumulative =
+        (check->member->flags & LIMIT_CUMULATIVE_INVESTMENT) != 0 && limit != INT64_MAX;
     return __builtin_expect(!cumulative, 1) || order_controls_bought(check, limit, refusal);
 }
 
@@ -459,12 +459,10 @@ struct asked {
 static inline struct asked asked_of(const struct order_check *check)
 {
     const struct instrument_controls_rec *controls = check->controls;
-    bool buys = check->side == SIDE_BUY;
-    bool buyers = (check->jurisdictions->mode | controls->investor_types) != 0;
-    bool positions = controls->position_max != 0 || controls->concentration_bps != 0;
     return (struct asked){.limits = check->account->limited | check->member->limited,
-                          .buyer = buyers & buys,
-                          .position = positions & buys};
+                          .buyer = (check->jurisdictions->mode | controls->investor_types) != 0,
+                          .position =
+                              controls->position_max != 0 || controls->concentration_bps != 0};
 }
 
 bool order_check_run(struct order_check *check, struct refusal *refusal)
@@ -482,9 +480,7 @@ bool order_check_run(struct order_check *check, struct refusal *refusal)
            check_investment(check, refusal) &&
            (!asked.limits || order_controls_daily_value(check, refusal)) &&
            (!asked.position || order_controls_position(check, refusal)) &&
-           (!asked.limits || (order_controls_open_orders(check, refusal) &&
-                              order_controls_duplicate(check, refusal) &&
-                              order_controls_executions(check, refusal)));
+           (!asked.limits || order_controls_numbers(check, refusal));
 }
 
 bool order_check_amend(struct order_check *check, const struct order_check_amend *amend,

@@ -66,6 +66,7 @@ struct order_check {
     int64_t notional; // out: price * quantity
     uint64_t time_ns; // of the command
     uint64_t confirm_ref;
+    uint32_t token_balance;  // of the account, in the ledger; 0 = there is none
     int64_t quantity_before; // of an amend: what is open, and its value
     int64_t value_before;
     int64_t stop_price; // in and out: a trailing stop may start at the last price

@@ -46,26 +46,20 @@ bool order_controls_confirm(const struct order_check *check, struct refusal *ref
 // ---- who buys
 // ---------------------------------------------------------------------------------------
 
-static bool is_listed(const struct jurisdictions *list, uint16_t code)
-{
-    ASSERT(list->count <= JURISDICTIONS_MAX);
-    for (uint32_t i = 0; i < list->count && list->codes[i] <= code; i++)
-        if (list->codes[i] == code)
-            return true;
-    return false;
-}
-
+// Sells are looked at like buys, and pass: nobody can guess the side.
 bool order_controls_buyer(const struct order_check *check, struct refusal *refusal)
 {
     const struct jurisdictions *list = check->jurisdictions;
     const struct account_rec *account = &check->account->terms;
-    ASSERT(check->side == SIDE_BUY);
-    if (list->mode != JURISDICTIONS_ANY &&
-        is_listed(list, account->jurisdiction) != (list->mode == JURISDICTIONS_ONLY))
+    const bool buys = check->side == SIDE_BUY;
+    bool listed = jurisdiction_is_listed(list, account->jurisdiction);
+    bool barred = list->mode != JURISDICTIONS_ANY && listed != (list->mode == JURISDICTIONS_ONLY);
+    if (barred & buys)
         return refuse(refusal, REJECT_JURISDICTION, 0, account->jurisdiction, list->mode);
     ASSERT(account->accreditation >= ACCREDITATION_RETAIL);
     uint8_t types = check->controls->investor_types;
-    if (types != 0 && (types >> (account->accreditation - 1) & 1) == 0)
+    bool other = types != 0 && (types >> (account->accreditation - 1) & 1) == 0;
+    if (other & buys)
         return refuse(refusal, REJECT_INVESTOR_TYPE, types, account->accreditation, 0);
     return true;
 }
@@ -114,7 +108,7 @@ static bool open_orders_fit(const struct limits_rec *own, uint32_t open, struct 
     return refuse(refusal, REJECT_OPEN_ORDERS_MAX, own->open_orders_max, open, own->scope);
 }
 
-bool order_controls_open_orders(const struct order_check *check, struct refusal *refusal)
+static bool open_orders(const struct order_check *check, struct refusal *refusal)
 {
     if (!order_needs_place(check->type, check->tif, check->state->phase))
         return true;
@@ -128,10 +122,12 @@ bool order_controls_open_orders(const struct order_check *check, struct refusal 
 bool order_controls_bought(const struct order_check *check, int64_t limit, struct refusal *refusal)
 {
     const struct account *account = check->account;
-    ASSERT(check->side == SIDE_BUY && (account->terms.flags & ACCOUNT_NO_LIMITS) == 0);
+    ASSERT((account->terms.flags & ACCOUNT_NO_LIMITS) == 0);
     money_sum sum = party_bought(account, check->venue->period) + account->open[0];
     sum += check->notional - check->value_before;
-    return sum <= limit || refuse(refusal, REJECT_INVESTMENT_LIMIT, limit, told(sum), 1);
+    if ((sum > limit) & (check->side == SIDE_BUY))
+        return refuse(refusal, REJECT_INVESTMENT_LIMIT, limit, told(sum), 1);
+    return true;
 }
 
 // What the account would have if all its open buys of the token were filled, and this one.
@@ -139,22 +135,27 @@ static money_sum position_of(const struct order_check *check)
 {
     const struct ledger *ledger = check->venue->ledger;
     money_sum more = check->quantity - check->quantity_before;
-    uint32_t index = ledger_find(ledger, check->account->terms.account, check->terms->token_asset);
-    if (index == 0)
+    if (check->token_balance == 0)
         return more;
-    const struct balance *balance = ledger_at(ledger, index);
-    return more + balance->available + balance->held + ledger_incoming(ledger, index);
+    const struct balance *balance = ledger_at(ledger, check->token_balance);
+    ASSERT(balance->account == check->account->terms.account);
+    ASSERT(balance->asset == check->terms->token_asset);
+    return more + (balance->available + balance->held) +
+           ledger_incoming(ledger, check->token_balance);
 }
 
 bool order_controls_position(const struct order_check *check, struct refusal *refusal)
 {
     const struct instrument_controls_rec *set = check->controls;
     money_sum position = position_of(check);
-    ASSERT(check->side == SIDE_BUY && check->quantity > 0);
-    if (set->position_max != 0 && position > set->position_max)
+    const bool buys = check->side == SIDE_BUY;
+    ASSERT(check->quantity > 0);
+    bool above = set->position_max != 0 && position > set->position_max;
+    if (above & buys)
         return refuse(refusal, REJECT_POSITION_MAX, set->position_max, told(position), 0);
-    if (set->concentration_bps != 0 &&
-        position * MONEY_BPS_ONE > (money_sum)set->supply * set->concentration_bps)
+    money_sum part = (money_sum)set->supply * set->concentration_bps;
+    bool concentrated = set->concentration_bps != 0 && position * MONEY_BPS_ONE > part;
+    if (concentrated & buys)
         return refuse(refusal, REJECT_CONCENTRATION, set->concentration_bps, told(position),
                       set->supply);
     return true;
@@ -170,7 +171,7 @@ static bool is_like_last(const struct order_check *check, const struct last_orde
            last->side == check->side && last->type == check->type && last->tif == check->tif;
 }
 
-bool order_controls_duplicate(const struct order_check *check, struct refusal *refusal)
+static bool duplicate(const struct order_check *check, struct refusal *refusal)
 {
     uint32_t within_ms = check->account->own.duplicate_ms;
     const struct last_order *last = &check->account->last;
@@ -184,11 +185,17 @@ bool order_controls_duplicate(const struct order_check *check, struct refusal *r
                   (int64_t)last->order);
 }
 
-bool order_controls_executions(const struct order_check *check, struct refusal *refusal)
+static bool executions(const struct order_check *check, struct refusal *refusal)
 {
     const struct limits_rec *own = &check->account->own;
     if (!check->account->tripped)
         return true;
     ASSERT(own->executions_max != 0);
     return refuse(refusal, REJECT_EXECUTIONS_MAX, own->executions_max, own->executions_ms, 0);
+}
+
+bool order_controls_numbers(const struct order_check *check, struct refusal *refusal)
+{
+    ASSERT(check->account->limited || check->member->limited);
+    return open_orders(check, refusal) && duplicate(check, refusal) && executions(check, refusal);
 }

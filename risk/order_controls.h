@@ -8,18 +8,17 @@
 
 // A confirm flag of a strict member's order: its reference.
 CHECKED bool order_controls_confirm(const struct order_check *check, struct refusal *refusal);
-// Who buys: jurisdiction, then investor type.
+// Of buys, who buys: jurisdiction, then investor type.
 CHECKED bool order_controls_buyer(const struct order_check *check, struct refusal *refusal);
 // Of the account, then of its member.
 CHECKED bool order_controls_order_value(const struct order_check *check, struct refusal *refusal);
 CHECKED bool order_controls_daily_value(const struct order_check *check, struct refusal *refusal);
-CHECKED bool order_controls_open_orders(const struct order_check *check, struct refusal *refusal);
-// A buy, with what was bought within a year, against the account's investment limit.
+// Of buys, with what was bought within a year: the account's investment limit.
 CHECKED bool order_controls_bought(const struct order_check *check, int64_t limit,
                                    struct refusal *refusal);
-// A buy: position, then concentration.
+// Of buys: position, then concentration.
 CHECKED bool order_controls_position(const struct order_check *check, struct refusal *refusal);
-CHECKED bool order_controls_duplicate(const struct order_check *check, struct refusal *refusal);
-CHECKED bool order_controls_executions(const struct order_check *check, struct refusal *refusal);
+// Open orders of account and member, if it may need a place; duplicate; executions.
+CHECKED bool order_controls_numbers(const struct order_check *check, struct refusal *refusal);
 
 #endif
