@@ -23,7 +23,6 @@ struct match {
     int64_t fee; // the seller's (U13)
     int64_t buyer_fee;
     int64_t released; // of the buyer's hold: what the better price saves, and of its fee
-    bool buyer_makes;
 };
 
 static inline struct match match_with(const struct order *taker, const struct order *maker)
@@ -32,8 +31,8 @@ static inline struct match match_with(const struct order *taker, const struct or
     return (struct match){.buyer = buys ? taker : maker,
                           .seller = buys ? maker : taker,
                           .price = maker->price,
-                          .quantity = taker->leaves < maker->leaves ? taker->leaves : maker->leaves,
-                          .buyer_makes = !buys};
+                          .quantity =
+                              taker->leaves < maker->leaves ? taker->leaves : maker->leaves};
 }
 
 COLD static uint32_t seller_rate_of_records(const struct engine *engine,
@@ -46,7 +45,7 @@ COLD static uint32_t seller_rate_of_records(const struct engine *engine,
 
 // Without the buyer's fee.
 static inline void match_value(const struct engine *engine, const struct instrument *instrument,
-                               struct match *match)
+                               struct match *match, const struct order *maker)
 {
     match->notional = instrument_notional(instrument, match->price, match->quantity);
     const struct account *seller = &engine->accounts[match->seller->account];
@@ -54,8 +53,8 @@ static inline void match_value(const struct engine *engine, const struct instrum
     if (fee_bps == FEE_BPS_DEFAULT)
         fee_bps = instrument->terms.fee_bps;
     if (__builtin_expect((seller->fees | instrument->fees) != 0, 0))
-        fee_bps =
-            seller_rate_of_records(engine, instrument, match->seller->account, !match->buyer_makes);
+        fee_bps = seller_rate_of_records(engine, instrument, match->seller->account,
+                                         match->seller == maker);
     match->fee = money_fee(match->notional, fee_bps);
     match->buyer_fee = 0;
     match->released = 0;
@@ -86,10 +85,10 @@ COLD static int64_t hold_shrinks(const struct instrument *instrument, const stru
 // Of a hold that has a fee in it; `open`: of the buyer, before. Free becomes all that the hold
 // shrinks by and is not paid.
 static inline void match_buyer_fee(const struct engine *engine, const struct instrument *instrument,
-                                   struct match *match, int64_t open)
+                                   struct match *match, const struct order *maker, int64_t open)
 {
     match->buyer_fee =
-        buyer_fee(engine, instrument, match->buyer, match->buyer_makes, match->notional);
+        buyer_fee(engine, instrument, match->buyer, match->buyer == maker, match->notional);
     match->released = hold_shrinks(instrument, match->buyer, open, match->quantity) -
                       match->notional - match->buyer_fee;
     ASSERT(match->released >= 0);
@@ -172,15 +171,12 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     struct order *buys = order_at(&engine->pool, buyer);
     struct order *sells = order_at(&engine->pool, seller);
     const bool buyer_makes = buys->id < sells->id;
-    struct match match = {.buyer = buys,
-                          .seller = sells,
-                          .price = price,
-                          .quantity = quantity,
-                          .buyer_makes = buyer_makes};
+    const struct order *maker = buyer_makes ? buys : sells;
+    struct match match = {.buyer = buys, .seller = sells, .price = price, .quantity = quantity};
     ASSERT(quantity > 0);
-    match_value(engine, instrument, &match);
+    match_value(engine, instrument, &match, maker);
     if (__builtin_expect(buys->buyer_bps != 0, 0))
-        match_buyer_fee(engine, instrument, &match, order_open(&engine->pool, buyer));
+        match_buyer_fee(engine, instrument, &match, maker, order_open(&engine->pool, buyer));
     if (!match_fits_buyer(engine, &match))
         return SIDE_BUY;
     if (!match_fits_seller(engine, &match))
@@ -198,8 +194,7 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     buys->leaves -= quantity;
     sells->leaves -= quantity;
     ASSERT(buys->leaves >= 0 && sells->leaves >= 0);
-    emit_trade(turn, &match, buyer_makes ? buys : sells, buyer_makes ? sells : buys)->kind =
-        TRADE_AUCTION;
+    emit_trade(turn, &match, maker, buyer_makes ? sells : buys)->kind = TRADE_AUCTION;
     if (__builtin_expect(iceberg, 0)) {
         auction_show(engine, buyer);
         auction_show(engine, seller);
@@ -446,10 +441,10 @@ static inline uint8_t taker_step(struct turn *turn, struct taker *taker, uint32_
         price_is_beyond_band(instrument, taker->band_price, price))
         return band_reason(instrument);
     struct match match = match_with(order, maker);
-    match_value(engine, instrument, &match);
+    match_value(engine, instrument, &match, maker);
     if (__builtin_expect(match.buyer->buyer_bps != 0, 0))
-        match_buyer_fee(engine, instrument, &match,
-                        match.buyer_makes ? order_open(&engine->pool, place) : order->leaves);
+        match_buyer_fee(engine, instrument, &match, maker,
+                        match.buyer == maker ? order_open(&engine->pool, place) : order->leaves);
     if (!match_fits_buyer(engine, &match) || !match_fits_seller(engine, &match))
         return CANCEL_LIMIT;
     match_book(engine, &match, instrument->treasury_balance);

@@ -163,15 +163,16 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
         taker_terms(taker, check, body->self_match_id);
 }
 
-// A buy's hold includes its fee, at the larger rate: it may make or take. (No taker here: what is
-// written through a pointer cannot stay in registers.)
-COLD static uint16_t buyer_bps_of(const struct engine *engine, const struct instrument *instrument,
-                                  uint32_t account)
+// A buy's hold includes its fee, at the larger rate: it may make or take. Returns the hold. (It is
+// the order alone that is handed in: what may be written through a pointer is in no register.)
+COLD static int64_t order_fee_held(const struct engine *engine, const struct instrument *instrument,
+                                   struct order *order, int64_t hold)
 {
-    if ((engine->accounts[account].fees | instrument->fees) == 0)
-        return 0;
-    const struct fee_rates rates = engine_fee_rates(engine, instrument, account);
-    return rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
+    if (order->side != SIDE_BUY || (engine->accounts[order->account].fees | instrument->fees) == 0)
+        return hold;
+    const struct fee_rates rates = engine_fee_rates(engine, instrument, order->account);
+    order->buyer_bps = rates.buy_maker > rates.buy_taker ? rates.buy_maker : rates.buy_taker;
+    return hold + money_fee(hold, order->buyer_bps);
 }
 
 // E6 to E8. *hold: what it will hold.
@@ -187,11 +188,8 @@ static bool taker_check(const struct turn *turn, struct taker *taker, int64_t *h
     }
     *hold = check.side == SIDE_BUY ? check.notional : check.quantity;
     taker_fill(turn, taker, &check);
-    if (__builtin_expect(turn->engine->fees.count != 0, 0) && check.side == SIDE_BUY) {
-        taker->own.buyer_bps =
-            buyer_bps_of(turn->engine, taker->instrument, turn->command->body.order_new.account);
-        *hold += money_fee(*hold, taker->own.buyer_bps);
-    }
+    if (__builtin_expect(turn->engine->fees.count != 0, 0))
+        *hold = order_fee_held(turn->engine, taker->instrument, &taker->own, *hold);
     return true;
 }
 
