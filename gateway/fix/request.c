@@ -128,7 +128,7 @@ static void read_account(struct reader *reader)
     if (out->kind != REQUEST_NEW)
         return; // the order's, or all
     uint32_t accounts[2];
-    if (view_session_accounts(reader->view, out->session, RIGHT_TRADE, accounts, 2) == 1)
+    if (view_session_accounts(reader->view, out->session, RIGHTS_ALL, accounts, 2) == 1)
         out->account = accounts[0];
     else
         refuse(reader, REJECT_MISSING_FIELD, 0, 0, TAG_ACCOUNT);

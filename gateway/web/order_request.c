@@ -95,7 +95,7 @@ static bool instrument_or_all(uint32_t *out, struct fault *fault, const struct o
     return true;
 }
 
-// The account that is named, or the only one that the session may trade for.
+// The account that is named, or the session's only one.
 static bool account(uint32_t *out, struct fault *fault, const struct order_asker *asker,
                     const struct request *request)
 {
@@ -105,7 +105,7 @@ static bool account(uint32_t *out, struct fault *fault, const struct order_asker
     if (request_has(request, WEB_FIELD_account))
         return view_session_rights(asker->view, asker->session, *out) != 0 ||
                fail(fault, REJECT_ACCOUNT_NOT_OF_SESSION, NULL, 0, *out);
-    if (view_session_accounts(asker->view, asker->session, RIGHT_TRADE, only, 2) != 1)
+    if (view_session_accounts(asker->view, asker->session, RIGHTS_ALL, only, 2) != 1)
         return missing(fault, "account");
     *out = only[0];
     return true;

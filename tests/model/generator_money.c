@@ -89,8 +89,8 @@ static struct purse some_purse(struct generator *generator, const struct beside 
     if (trade != NULL && draw_chance(generator, 2))
         return purse_of(beside, cash ? trade->result.seller_account : trade->result.buyer_account,
                         cash ? UNIVERSE_CASH : trade->result.instrument + 1);
-    return purse_of(beside, UNIVERSE_ACCOUNT_FIRST + draw_below(generator, UNIVERSE_ACCOUNTS),
-                    1 + draw_below(generator, UNIVERSE_INSTRUMENTS + 1));
+    uint32_t account = UNIVERSE_ACCOUNT_FIRST + draw_below(generator, UNIVERSE_ACCOUNTS);
+    return purse_of(beside, account, 1 + draw_below(generator, UNIVERSE_INSTRUMENTS + 1));
 }
 
 // One with a deficit, and at least so much to pay it from; else any.
