@@ -32,10 +32,10 @@ void flow_instrument_controls(uint32_t on, struct instrument_set_cmd *terms)
         terms->breaker_bps = 20000;
     if (is_on(on, FLOW_CONTROL_FAT_FINGER)) {
         terms->fat_finger_block_bps = 9000;
-        terms->fat_finger_confirm_bps = 1000;
+        terms->fat_finger_confirm_bps = 6000; // a market order is judged at its collar
     }
     if (is_on(on, FLOW_CONTROL_NAV)) {
-        terms->nav_confirm_bps = 2000;
+        terms->nav_confirm_bps = 8000;
         terms->flags |= INSTRUMENT_NAV_REQUIRED;
     }
     if (is_on(on, FLOW_CONTROL_ORDER_SIZE))

@@ -164,7 +164,7 @@ static void report_deficits(const struct coverage *coverage)
     line("deficit shrinks", "by a posting of cover", 0, coverage->deficits_covered, sent);
     line("cancel", "uncovered", CANCEL_UNCOVERED, coverage->cancels[CANCEL_UNCOVERED], sent);
     line("goes on", "uncover", WORK_UNCOVER, coverage->works[WORK_UNCOVER], sent);
-    line("goes on", "uncover, more than once", 0, coverage->uncover_again, sent);
+    line("goes on", "uncover, more than once", 0, coverage->uncover_again, sent && roomy);
     sent = generator_sends[GROUP_FAILED_SALES];
     line("goes on", "uncover, what is blocked", 0, coverage->uncover_blocked, sent);
     line("goes on", "uncover, none has to go", 0, coverage->uncover_nothing, sent);
