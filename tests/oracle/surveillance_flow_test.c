@@ -7,8 +7,8 @@
 
 #include "base/map.h"
 #include "base/testing.h"
-#include "risk/surveillance.h"
-#include "risk/surveillance_testing.h"
+#include "risk/surveillance/hand_testing.h"
+#include "risk/surveillance/surveillance.h"
 
 #define MESSAGES "../shared/data/lobster/AAPL_2012-06-21_34200000_37800000_message_50.csv"
 

@@ -7,7 +7,7 @@
 #include "base/boot.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "surveillance/surveil.h"
+#include "risk/surveillance/surveil.h"
 
 static volatile sig_atomic_t stopping;
 

@@ -1,10 +1,10 @@
 // Memory, alerts, and which detector sees which event in which order: a withdrawal is looked at
 // before the facts forget the order; a trade behind the facts, so that what still shows is known.
-#include "risk/surveillance.h"
+#include "risk/surveillance/surveillance.h"
 
 #include <string.h>
 
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
 static const uint64_t DAY_NS = 86400000000000ULL;
 
@@ -160,8 +160,8 @@ static void withdrawn(struct surveillance *s, const struct event *event,
     if (quantity <= 0 || !order->today || order->traded || !order->tracked)
         return;
     const struct surveillance_withdrawal withdrawal = {.order = order, .quantity = quantity};
-    surveillance_spoof(s, event, &withdrawal);
-    surveillance_layer(s, event, &withdrawal);
+    spoof_withdrawn(s, event, &withdrawal);
+    layer_withdrawn(s, event, &withdrawal);
 }
 
 static bool is_by_owner(uint8_t reason)
@@ -183,18 +183,18 @@ static void look_before(struct surveillance *s, const struct event *event)
     const struct surveillance_order *order;
     switch (event->header.type) {
     case EVT_order_cancelled:
-        order = surveillance_order_find(s, event->body.order_cancelled.order);
+        order = facts_order_find(s, event->body.order_cancelled.order);
         if (order != NULL && is_by_owner(event->body.order_cancelled.reason))
             withdrawn(s, event, order, order->shown);
         break;
     case EVT_order_amended:
-        order = surveillance_order_find(s, event->body.order_amended.order);
+        order = facts_order_find(s, event->body.order_amended.order);
         if (order != NULL && order->shown > 0)
             withdrawn(s, event, order, amended_away(order, &event->body.order_amended));
         break;
     case EVT_auction:
     case EVT_instrument_state:
-        surveillance_close(s, event);
+        marking_close_apply(s, event);
         break;
     default:
         break;
@@ -204,12 +204,12 @@ static void look_before(struct surveillance *s, const struct event *event)
 static void look_behind(struct surveillance *s, const struct event *event)
 {
     if (event->header.type == EVT_trade) {
-        surveillance_trades_add(s, event);
-        surveillance_wash(s, event);
-        surveillance_circle(s, event);
-        surveillance_withdraw_traded(s, event);
+        trades_add(s, event);
+        wash_traded(s, event);
+        circle_traded(s, event);
+        layer_traded(s, event);
     }
-    surveillance_ratio(s, event);
+    ratio_apply(s, event);
 }
 
 // ---- events
@@ -226,12 +226,12 @@ size_t surveillance_apply(struct surveillance *s, const struct event *event,
     s->out = out;
     s->out_count = 0;
     if (surveillance_begins_day(s, event)) {
-        surveillance_facts_new_day(s);
+        facts_new_day(s);
         s->day = event->header.time_ns / DAY_NS;
         s->day_first = event->header.sequence;
     }
     look_before(s, event);
-    surveillance_facts_apply(s, event);
+    facts_apply(s, event);
     look_behind(s, event);
     return s->out_count;
 }

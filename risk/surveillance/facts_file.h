@@ -1,15 +1,15 @@
 // Facts file: what surveillance knows at the end of a UTC day, so that a restart reads the present
 // day only. A snapshot file (core/snapshot_file.h) below STATE/surveil, whose meta record has the
 // sequence, the time and in `events_digest` the digest of that command's events; its other records
-// are risk/surveillance.h's own. Without it, everything is read from the first event: it is a
+// are surveillance.h's own. Without it, everything is read from the first event: it is a
 // cache.
 //
 // Threads: one.
-#ifndef LONJA_SURVEILLANCE_FACTS_FILE_H
-#define LONJA_SURVEILLANCE_FACTS_FILE_H
+#ifndef LONJA_RISK_SURVEILLANCE_FACTS_FILE_H
+#define LONJA_RISK_SURVEILLANCE_FACTS_FILE_H
 
 #include "core/numbered_file.h"
-#include "risk/surveillance.h"
+#include "risk/surveillance/surveillance.h"
 
 struct facts_mark {    // the last command that the facts contain
     uint64_t sequence; // 0 = nothing

@@ -10,8 +10,8 @@
 //
 // Memory is taken at init, sized from the limits; a table that is full leaves out what is new and
 // counts it (`untracked`). Threads: one.
-#ifndef LONJA_RISK_SURVEILLANCE_H
-#define LONJA_RISK_SURVEILLANCE_H
+#ifndef LONJA_RISK_SURVEILLANCE_SURVEILLANCE_H
+#define LONJA_RISK_SURVEILLANCE_SURVEILLANCE_H
 
 #include <stdbool.h>
 #include <stddef.h>

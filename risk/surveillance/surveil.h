@@ -1,5 +1,5 @@
 // Surveil: an agent that follows the venue's durable events, runs the detectors of
-// risk/surveillance.h over them, and writes their alerts into Postgres, exactly once.
+// surveillance.h over them, and writes their alerts into Postgres, exactly once.
 //
 // It begins at the database's cursor. To be as warm as if it had never stopped it reads the
 // cursor's day from its first command again (the facts before it come from a file, see
@@ -9,13 +9,13 @@
 //
 // Threads: one. The reader page shows the sequence that is committed. Memory: that of surveillance,
 // and the alerts of one batch, which ends with a command.
-#ifndef LONJA_SURVEILLANCE_SURVEIL_H
-#define LONJA_SURVEILLANCE_SURVEIL_H
+#ifndef LONJA_RISK_SURVEILLANCE_SURVEIL_H
+#define LONJA_RISK_SURVEILLANCE_SURVEIL_H
 
 #include "base/boot.h"
 #include "core/follower.h"
-#include "surveillance/facts_file.h"
-#include "surveillance/surveil_store.h"
+#include "risk/surveillance/facts_file.h"
+#include "risk/surveillance/surveil_store.h"
 
 enum surveil_phase {
     SURVEIL_WAITING, // for the database, or another one to go

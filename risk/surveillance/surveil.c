@@ -1,4 +1,4 @@
-#include "surveillance/surveil.h"
+#include "risk/surveillance/surveil.h"
 
 #include <poll.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // Circular trades: A sells to B and B back to A, about as much at about the same price, so that
 // within the window nobody's position has moved. Looked at with every trade between accounts of two
 // members: all trades of the two in the window that no alert has used, by way.
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
 enum { CIRCLE_TRADES_MAX = 64 }; // of two accounts that are looked at
 
@@ -37,7 +37,7 @@ static size_t gather(const struct surveillance *s, const struct surveillance_tra
 {
     size_t count = 0;
     uint64_t window_ns = (uint64_t)s->config.surveil_circle_ms * 1000000;
-    struct surveillance_trade *trade = surveillance_trade_at(s, s->trade_count);
+    struct surveillance_trade *trade = trades_at(s, s->trade_count);
     while (trade != NULL && newest->time_ns - trade->time_ns <= window_ns &&
            count < CIRCLE_TRADES_MAX) {
         int way = way_of(trade, newest);
@@ -47,7 +47,7 @@ static size_t gather(const struct surveillance *s, const struct surveillance_tra
             sum->value += (money_sum)trade->price * trade->quantity;
             found[count++] = trade;
         }
-        trade = surveillance_trade_at(s, trade->earlier_circle);
+        trade = trades_at(s, trade->earlier_circle);
     }
     return count;
 }
@@ -73,9 +73,9 @@ static bool is_circle(const struct surveillance *s, uint32_t instrument, const s
                               config->surveil_circle_notional_min);
 }
 
-void surveillance_circle(struct surveillance *s, const struct event *event)
+void circle_traded(struct surveillance *s, const struct event *event)
 {
-    struct surveillance_trade *newest = surveillance_trade_at(s, s->trade_count);
+    struct surveillance_trade *newest = trades_at(s, s->trade_count);
     struct surveillance_trade *found[CIRCLE_TRADES_MAX];
     struct way ways[2] = {0};
     ASSERT(newest != NULL && newest->sequence == event->header.sequence);

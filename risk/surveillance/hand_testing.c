@@ -1,4 +1,4 @@
-#include "risk/surveillance_testing.h"
+#include "risk/surveillance/hand_testing.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // The ratio of unexecuted orders to transactions, by number and by volume, per member, instrument
 // and day. Told once a day each, by the message with which it is reached.
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
 // Without any transaction one stands in its place: more orders than one may have.
 static bool is_reached(money_sum orders, money_sum executed, int64_t limit)
@@ -25,7 +25,7 @@ static void tell(struct surveillance *s, const struct event *event,
 static void message(struct surveillance *s, const struct event *event, uint32_t member,
                     uint32_t instrument, int64_t quantity)
 {
-    struct surveillance_pair *pair = surveillance_pair_make(s, member, instrument);
+    struct surveillance_pair *pair = facts_pair_make(s, member, instrument);
     if (pair == NULL)
         return;
     if (pair->messages++ == 0) {
@@ -50,8 +50,7 @@ static void message(struct surveillance *s, const struct event *event, uint32_t 
 
 static void executed(struct surveillance *s, uint32_t account, const struct trade_evt *e)
 {
-    struct surveillance_pair *pair =
-        surveillance_pair_make(s, surveillance_member(s, account), e->instrument);
+    struct surveillance_pair *pair = facts_pair_make(s, facts_member(s, account), e->instrument);
     if (pair == NULL)
         return;
     pair->transactions++;
@@ -65,23 +64,23 @@ static bool is_message(const struct order_cancelled_evt *e)
     return e->reason == CANCEL_BY_OWNER || e->reason == CANCEL_MASS;
 }
 
-void surveillance_ratio(struct surveillance *s, const struct event *event)
+void ratio_apply(struct surveillance *s, const struct event *event)
 {
     switch (event->header.type) {
     case EVT_order_accepted: {
         const struct order_accepted_evt *e = &event->body.order_accepted;
-        message(s, event, surveillance_member(s, e->account), e->instrument, e->quantity);
+        message(s, event, facts_member(s, e->account), e->instrument, e->quantity);
         return;
     }
     case EVT_order_amended: {
         const struct order_amended_evt *e = &event->body.order_amended;
-        message(s, event, surveillance_member(s, e->account), e->instrument, e->leaves);
+        message(s, event, facts_member(s, e->account), e->instrument, e->leaves);
         return;
     }
     case EVT_order_cancelled: {
         const struct order_cancelled_evt *e = &event->body.order_cancelled;
         if (is_message(e))
-            message(s, event, surveillance_member(s, e->account), e->instrument, e->quantity);
+            message(s, event, facts_member(s, e->account), e->instrument, e->quantity);
         return;
     }
     case EVT_trade:

@@ -1,4 +1,4 @@
-#include "surveillance/facts_file.h"
+#include "risk/surveillance/facts_file.h"
 
 #include "core/snapshot_file.h"
 

@@ -2,7 +2,7 @@
 // the last minutes before (and those of the uncross) are looked at: has the price moved against the
 // last one before the window, and who bought (it rose) or sold (it fell) most of the volume, the
 // last time at a price that was that far away itself?
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
 struct window {
     uint64_t from_ns;
@@ -28,7 +28,7 @@ static void count_share(struct surveillance *s, struct window *window,
 
 static const struct surveillance_trade *newest_of(const struct surveillance *s, uint32_t instrument)
 {
-    return surveillance_trade_at(s, s->instruments[instrument].last_trade);
+    return trades_at(s, s->instruments[instrument].last_trade);
 }
 
 // Who moves the price from one to the other so far: buyers, sellers, or nobody (0).
@@ -47,7 +47,7 @@ static void measure(const struct surveillance *s, uint32_t instrument, struct wi
     window->last = trade != NULL ? trade->price : 0;
     while (trade != NULL && trade->time_ns >= window->from_ns) {
         window->volume += trade->quantity;
-        trade = surveillance_trade_at(s, trade->earlier);
+        trade = trades_at(s, trade->earlier);
     }
     window->before = trade != NULL ? trade->price : s->instruments[instrument].price_before;
     if (window->volume > 0 && window->before > 0)
@@ -58,8 +58,7 @@ static void share_out(struct surveillance *s, uint32_t instrument, struct window
 {
     s->windows++;
     for (const struct surveillance_trade *trade = newest_of(s, instrument);
-         trade != NULL && trade->time_ns >= window->from_ns;
-         trade = surveillance_trade_at(s, trade->earlier))
+         trade != NULL && trade->time_ns >= window->from_ns; trade = trades_at(s, trade->earlier))
         if (trade->member[window->side - 1] != 0)
             count_share(s, window, trade);
 }
@@ -79,8 +78,7 @@ static void alert_of(struct surveillance *s, const struct event *event, uint32_t
     alert->value = surveillance_clamp((move < 0 ? -move : move) * 10000 / window->before);
     alert->limit = s->config.surveil_close_price_bps;
     for (const struct surveillance_trade *trade = newest_of(s, instrument);
-         trade != NULL && trade->time_ns >= window->from_ns;
-         trade = surveillance_trade_at(s, trade->earlier)) {
+         trade != NULL && trade->time_ns >= window->from_ns; trade = trades_at(s, trade->earlier)) {
         if (trade->member[window->side - 1] != member)
             continue;
         one = one && (account == 0 || account == trade->account[window->side - 1]);
@@ -110,7 +108,7 @@ static void look(struct surveillance *s, const struct event *event, uint32_t ins
     }
 }
 
-void surveillance_close(struct surveillance *s, const struct event *event)
+void marking_close_apply(struct surveillance *s, const struct event *event)
 {
     if (event->header.type == EVT_auction) {
         const struct auction_evt *e = &event->body.auction;

@@ -2,15 +2,15 @@
 // after its member has traded on the other side; and it is far larger than what the member wanted
 // there: what it traded since the order came, and what it still showed behind its last trade. Who
 // quotes both sides alike never is.
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
 // Large is what it shows, of all that shows on its side, or of the usual order of the day.
-void surveillance_spoof_entered(struct surveillance *s, struct surveillance_order *order)
+void spoof_entered(struct surveillance *s, struct surveillance_order *order)
 {
     const struct config *config = &s->config;
     struct surveillance_instrument *instrument = &s->instruments[order->instrument];
     const struct surveillance_pair *pair =
-        order->tracked ? surveillance_pair_find(s, order->member, order->instrument) : NULL;
+        order->tracked ? facts_pair_find(s, order->member, order->instrument) : NULL;
     ASSERT(order->shown > 0 && instrument->shown[order->side - 1] >= order->shown);
     money_sum shown = order->shown;
     bool deep =
@@ -48,12 +48,11 @@ static void alert_of(struct surveillance *s, const struct event *event,
             surveillance_evidence(alert, pair->trades[other][i].sequence);
 }
 
-void surveillance_spoof(struct surveillance *s, const struct event *event,
-                        const struct surveillance_withdrawal *withdrawal)
+void spoof_withdrawn(struct surveillance *s, const struct event *event,
+                     const struct surveillance_withdrawal *withdrawal)
 {
     const struct surveillance_order *order = withdrawal->order;
-    const struct surveillance_pair *pair =
-        surveillance_pair_find(s, order->member, order->instrument);
+    const struct surveillance_pair *pair = facts_pair_find(s, order->member, order->instrument);
     uint8_t other = (uint8_t)(surveillance_opposite(order->side) - 1);
     ASSERT(withdrawal->quantity > 0);
     if (!order->large || pair == NULL ||

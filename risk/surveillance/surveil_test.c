@@ -20,8 +20,8 @@
 #include "base/crc32c.h"
 #include "base/event_ring.h"
 #include "core/tape_format.h"
-#include "risk/surveillance_testing.h"
-#include "surveillance/surveil.h"
+#include "risk/surveillance/hand_testing.h"
+#include "risk/surveillance/surveil.h"
 
 enum { ALERTS_KEPT = 512, DAYS = 4, ROUNDS = 12 };
 

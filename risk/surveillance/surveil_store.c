@@ -1,6 +1,6 @@
 // Happy path: BEGIN; the cursor, which locks its row; one INSERT per alert (there are few); COMMIT.
 // Any failure rolls all of it back.
-#include "surveillance/surveil_store.h"
+#include "risk/surveillance/surveil_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 
 #include "base/testing.h"
 #include "matcher/engine.h"
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 #include "tests/model/generator.h"
 
 enum { COMMANDS = 60000, RECORDS_MAX = 8192, COMPARE_EVERY = 7 };
@@ -37,8 +37,7 @@ static int see(void *context, const struct snapshot_record *record)
     (void)context;
     if (record->header.type == REC_order) {
         const struct order_rec *order = &record->body.order;
-        const struct surveillance_order *mine =
-            surveillance_order_find(test.surveillance, order->order);
+        const struct surveillance_order *mine = facts_order_find(test.surveillance, order->order);
         assert_non_null(mine);
         assert_true(mine->leaves == order->leaves && mine->price == order->price);
         assert_int_equal(mine->account, order->account);
@@ -83,7 +82,7 @@ static void compare_pairs(void)
     for (uint32_t i = 1; i <= UNIVERSE_INSTRUMENTS; i++) {
         money_sum shown[2] = {0};
         for (uint32_t member = 1; member <= UNIVERSE_MEMBERS; member++) {
-            const struct surveillance_pair *pair = surveillance_pair_find(s, member, i);
+            const struct surveillance_pair *pair = facts_pair_find(s, member, i);
             for (int side = 0; pair != NULL && side < 2; side++)
                 shown[side] += pair->shown[side];
         }
@@ -199,7 +198,7 @@ static void facts_follow_from_events_alone(void **state)
                                    .stops_max = 50,
                                    .trailing_stops_max = 20,
                                    .command_events_max = NAIVE_EVENTS};
-    beside->program = "surveillance_facts_test";
+    beside->program = "facts_test";
     beside->seed = generator->random = 20260101;
     beside->now = (uint64_t)1790000000 * 1000000000;
     test.surveillance = create();

@@ -1,7 +1,7 @@
 // Helper of surveillance's tests: the events of a venue, made by hand, one command after the other.
 // One instrument (1, scale 2); whoever tests says what is true: nothing is checked or matched.
-#ifndef LONJA_RISK_SURVEILLANCE_TESTING_H
-#define LONJA_RISK_SURVEILLANCE_TESTING_H
+#ifndef LONJA_RISK_SURVEILLANCE_SURVEILLANCE_HAND_TESTING_H
+#define LONJA_RISK_SURVEILLANCE_SURVEILLANCE_HAND_TESTING_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 // view, but with sums instead of levels: of each side of a book, and of each member's part of it.
 #include <string.h>
 
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
 // ---- tables
 // --------------------------------------------------------------------------------------
@@ -20,7 +20,7 @@ static uint32_t *order_chain(const struct surveillance *s, uint64_t order)
     return &s->order_chains[hash(order, s->orders_max)];
 }
 
-struct surveillance_order *surveillance_order_find(const struct surveillance *s, uint64_t order)
+struct surveillance_order *facts_order_find(const struct surveillance *s, uint64_t order)
 {
     ASSERT(order != 0);
     uint32_t place = *order_chain(s, order);
@@ -63,8 +63,8 @@ static uint32_t *pair_chain(const struct surveillance *s, uint32_t member, uint3
     return &s->pair_chains[hash((uint64_t)member << 32 | instrument, s->pairs_max)];
 }
 
-struct surveillance_pair *surveillance_pair_find(const struct surveillance *s, uint32_t member,
-                                                 uint32_t instrument)
+struct surveillance_pair *facts_pair_find(const struct surveillance *s, uint32_t member,
+                                          uint32_t instrument)
 {
     uint32_t place = *pair_chain(s, member, instrument);
     while (place != 0 &&
@@ -73,10 +73,10 @@ struct surveillance_pair *surveillance_pair_find(const struct surveillance *s, u
     return place != 0 ? &s->pairs[place - 1] : NULL;
 }
 
-struct surveillance_pair *surveillance_pair_make(struct surveillance *s, uint32_t member,
-                                                 uint32_t instrument)
+struct surveillance_pair *facts_pair_make(struct surveillance *s, uint32_t member,
+                                          uint32_t instrument)
 {
-    struct surveillance_pair *pair = surveillance_pair_find(s, member, instrument);
+    struct surveillance_pair *pair = facts_pair_find(s, member, instrument);
     if (pair != NULL || member == 0)
         return pair;
     uint32_t place = s->pair_free;
@@ -95,7 +95,7 @@ struct surveillance_pair *surveillance_pair_make(struct surveillance *s, uint32_
     return &s->pairs[place - 1];
 }
 
-uint32_t surveillance_member(const struct surveillance *s, uint32_t account)
+uint32_t facts_member(const struct surveillance *s, uint32_t account)
 {
     return account <= s->accounts_max ? s->member_of[account] : 0;
 }
@@ -103,7 +103,7 @@ uint32_t surveillance_member(const struct surveillance *s, uint32_t account)
 // ---- what shows
 // ----------------------------------------------------------------------------------
 
-int64_t surveillance_slice(const struct surveillance_order *order, int64_t leaves)
+int64_t facts_slice(const struct surveillance_order *order, int64_t leaves)
 {
     return order->display != 0 && order->display < leaves ? order->display : leaves;
 }
@@ -114,8 +114,7 @@ static void show(struct surveillance *s, struct surveillance_order *order, int64
     money_sum change = (money_sum)shown - order->shown;
     s->instruments[order->instrument].shown[order->side - 1] += change;
     if (order->tracked)
-        surveillance_pair_find(s, order->member, order->instrument)->shown[order->side - 1] +=
-            change;
+        facts_pair_find(s, order->member, order->instrument)->shown[order->side - 1] += change;
     order->shown = shown;
 }
 
@@ -126,11 +125,11 @@ static void rest(struct surveillance *s, const struct event *event)
         return;
     struct surveillance_order *order = &s->orders[s->active - 1];
     s->active = 0;
-    show(s, order, surveillance_slice(order, order->leaves));
+    show(s, order, facts_slice(order, order->leaves));
     order->since = event->header.sequence;
     order->since_ns = event->header.time_ns;
     order->today = true;
-    surveillance_spoof_entered(s, order);
+    spoof_entered(s, order);
 }
 
 static void activate(struct surveillance *s, const struct event *event,
@@ -143,7 +142,7 @@ static void activate(struct surveillance *s, const struct event *event,
 
 static void track(struct surveillance *s, struct surveillance_order *order)
 {
-    struct surveillance_pair *pair = surveillance_pair_make(s, order->member, order->instrument);
+    struct surveillance_pair *pair = facts_pair_make(s, order->member, order->instrument);
     order->tracked = pair != NULL;
     if (pair != NULL)
         pair->orders++;
@@ -153,7 +152,7 @@ static void gone(struct surveillance *s, struct surveillance_order *order)
 {
     show(s, order, 0);
     if (order->tracked)
-        surveillance_pair_find(s, order->member, order->instrument)->orders--;
+        facts_pair_find(s, order->member, order->instrument)->orders--;
     if (s->active == (uint32_t)(order - s->orders) + 1)
         s->active = 0;
     order_free(s, order);
@@ -172,7 +171,7 @@ static void accepted(struct surveillance *s, const struct event *event)
         return;
     }
     order->account = e->account;
-    order->member = surveillance_member(s, e->account);
+    order->member = facts_member(s, e->account);
     order->instrument = e->instrument;
     order->side = e->side;
     order->type = e->type;
@@ -187,11 +186,11 @@ static void accepted(struct surveillance *s, const struct event *event)
 
 static void terms(struct surveillance *s, const struct order_terms_evt *e)
 {
-    struct surveillance_order *order = surveillance_order_find(s, e->order);
+    struct surveillance_order *order = facts_order_find(s, e->order);
     if (order == NULL)
         return;
     order->display = e->display_quantity;
-    int64_t slice = surveillance_slice(order, order->leaves);
+    int64_t slice = facts_slice(order, order->leaves);
     if (order->shown > slice)
         show(s, order, slice);
 }
@@ -199,7 +198,7 @@ static void terms(struct surveillance *s, const struct order_terms_evt *e)
 static void amended(struct surveillance *s, const struct event *event)
 {
     const struct order_amended_evt *e = &event->body.order_amended;
-    struct surveillance_order *order = surveillance_order_find(s, e->order);
+    struct surveillance_order *order = facts_order_find(s, e->order);
     if (order == NULL)
         return;
     bool showed = order->shown > 0;
@@ -214,7 +213,7 @@ static void amended(struct surveillance *s, const struct event *event)
 static void triggered(struct surveillance *s, const struct event *event)
 {
     const struct order_triggered_evt *e = &event->body.order_triggered;
-    struct surveillance_order *order = surveillance_order_find(s, e->order);
+    struct surveillance_order *order = facts_order_find(s, e->order);
     if (order == NULL)
         return;
     order->price = e->price;
@@ -225,7 +224,7 @@ static void triggered(struct surveillance *s, const struct event *event)
 
 static void reduced(struct surveillance *s, const struct order_reduced_evt *e)
 {
-    struct surveillance_order *order = surveillance_order_find(s, e->order);
+    struct surveillance_order *order = facts_order_find(s, e->order);
     if (order == NULL)
         return;
     order->leaves = e->leaves;
@@ -235,14 +234,14 @@ static void reduced(struct surveillance *s, const struct order_reduced_evt *e)
 
 static void refreshed(struct surveillance *s, const struct order_refreshed_evt *e)
 {
-    struct surveillance_order *order = surveillance_order_find(s, e->order);
+    struct surveillance_order *order = facts_order_find(s, e->order);
     if (order != NULL)
         show(s, order, e->displayed);
 }
 
 static void filled(struct surveillance *s, const struct trade_evt *e, uint64_t id, int64_t leaves)
 {
-    struct surveillance_order *order = surveillance_order_find(s, id);
+    struct surveillance_order *order = facts_order_find(s, id);
     if (order == NULL)
         return;
     order->traded = true;
@@ -255,7 +254,7 @@ static void filled(struct surveillance *s, const struct trade_evt *e, uint64_t i
         return;                                 // it is being matched
     int64_t shown = order->shown - e->quantity; // an uncross shows the next slice at once
     bool slice = e->kind == TRADE_AUCTION || shown < 0;
-    show(s, order, slice ? surveillance_slice(order, leaves) : shown);
+    show(s, order, slice ? facts_slice(order, leaves) : shown);
 }
 
 static void traded(struct surveillance *s, const struct trade_evt *e)
@@ -288,7 +287,7 @@ static void account_changed(struct surveillance *s, const struct account_rec *e)
     s->member_of[e->account] = e->member;
 }
 
-void surveillance_facts_apply(struct surveillance *s, const struct event *event)
+void facts_apply(struct surveillance *s, const struct event *event)
 {
     struct surveillance_order *order;
     switch (event->header.type) {
@@ -311,7 +310,7 @@ void surveillance_facts_apply(struct surveillance *s, const struct event *event)
         refreshed(s, &event->body.order_refreshed);
         break;
     case EVT_order_cancelled:
-        order = surveillance_order_find(s, event->body.order_cancelled.order);
+        order = facts_order_find(s, event->body.order_cancelled.order);
         if (order != NULL)
             gone(s, order);
         break;
@@ -361,7 +360,7 @@ static void pairs_new_day(struct surveillance *s)
     }
 }
 
-void surveillance_facts_new_day(struct surveillance *s)
+void facts_new_day(struct surveillance *s)
 {
     ASSERT(s->active == 0); // a day begins between commands
     for (uint32_t i = 0; i < s->orders_used; i++)
@@ -488,7 +487,7 @@ void surveillance_load(struct surveillance *s, const struct snapshot_record *rec
         load_order(s, &record->body.order);
         break;
     case REC_order_terms:
-        order = surveillance_order_find(s, record->body.order_terms.order);
+        order = facts_order_find(s, record->body.order_terms.order);
         ASSERT(order != NULL);
         order->display = record->body.order_terms.display_quantity;
         show(s, order, order->leaves - record->body.order_terms.hidden);

@@ -3,11 +3,11 @@
 // (settlement/record_store.h). A session lock keeps a second lonja-surveil out.
 //
 // Threads: one. No call blocks longer than the statement timeout.
-#ifndef LONJA_SURVEILLANCE_SURVEIL_STORE_H
-#define LONJA_SURVEILLANCE_SURVEIL_STORE_H
+#ifndef LONJA_RISK_SURVEILLANCE_SURVEIL_STORE_H
+#define LONJA_RISK_SURVEILLANCE_SURVEIL_STORE_H
 
 #include "base/pg.h"
-#include "risk/surveillance.h"
+#include "risk/surveillance/surveillance.h"
 
 struct surveil_cursor {
     uint64_t sequence; // the last command that has been looked at; 0 = none

@@ -2,7 +2,7 @@
 // member on the other side, none of them ever having traded; together they are far larger than what
 // the member wanted there. Asked with every order that its owner withdraws: is there a trade (of
 // the last few) before which enough of those that went were entered?
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
 struct layers { // of one trade
     uint32_t orders, levels;
@@ -81,11 +81,11 @@ static void alert_of(struct surveillance *s, const struct event *event,
     }
 }
 
-void surveillance_layer(struct surveillance *s, const struct event *event,
-                        const struct surveillance_withdrawal *withdrawal)
+void layer_withdrawn(struct surveillance *s, const struct event *event,
+                     const struct surveillance_withdrawal *withdrawal)
 {
     const struct surveillance_order *order = withdrawal->order;
-    struct surveillance_pair *pair = surveillance_pair_find(s, order->member, order->instrument);
+    struct surveillance_pair *pair = facts_pair_find(s, order->member, order->instrument);
     if (pair == NULL)
         return;
     uint8_t other = (uint8_t)(surveillance_opposite(order->side) - 1);
@@ -120,8 +120,7 @@ static void traded(struct surveillance *s, const struct event *event, uint32_t a
                    uint8_t side, int64_t being_matched)
 {
     const struct trade_evt *e = &event->body.trade;
-    struct surveillance_pair *pair =
-        surveillance_pair_make(s, surveillance_member(s, account), e->instrument);
+    struct surveillance_pair *pair = facts_pair_make(s, facts_member(s, account), e->instrument);
     if (pair == NULL)
         return;
     uint64_t count = pair->trade_count[side - 1];
@@ -138,7 +137,7 @@ static void traded(struct surveillance *s, const struct event *event, uint32_t a
     pair->left[side - 1] = pair->shown[side - 1] + being_matched;
 }
 
-void surveillance_withdraw_traded(struct surveillance *s, const struct event *event)
+void layer_traded(struct surveillance *s, const struct event *event)
 {
     const struct trade_evt *e = &event->body.trade;
     const struct surveillance_order *active = s->active != 0 ? &s->orders[s->active - 1] : NULL;
@@ -146,5 +145,5 @@ void surveillance_withdraw_traded(struct surveillance *s, const struct event *ev
                  active->type != ORDER_MARKET;
     traded(s, event, e->maker_account, surveillance_opposite(e->taker_side), 0);
     traded(s, event, e->taker_account, e->taker_side,
-           rests ? surveillance_slice(active, active->leaves) : 0);
+           rests ? facts_slice(active, active->leaves) : 0);
 }

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/testing.h"
-#include "risk/surveillance.h"
-#include "risk/surveillance_testing.h"
+#include "risk/surveillance/hand_testing.h"
+#include "risk/surveillance/surveillance.h"
 
 enum {
     ALERTS_KEPT = 64,

@@ -1,10 +1,10 @@
 // Wash trades: a trade that changes no beneficial owner (one account on both sides), or that stays
 // within one member.
-#include "risk/surveillance_state.h"
+#include "risk/surveillance/surveillance_state.h"
 
-void surveillance_wash(struct surveillance *s, const struct event *event)
+void wash_traded(struct surveillance *s, const struct event *event)
 {
-    const struct surveillance_trade *trade = surveillance_trade_at(s, s->trade_count);
+    const struct surveillance_trade *trade = trades_at(s, s->trade_count);
     ASSERT(trade != NULL && trade->sequence == event->header.sequence);
     bool own = trade->account[0] == trade->account[1];
     int64_t minimum =

@@ -1,12 +1,12 @@
 // What the detectors of surveillance share: facts, patterns, and how an alert is made. Private to
-// risk/surveillance*.c; one file is one detector. Orders, pairs and trades are named by places from
-// 1 (0 = none); chains are by hash, and whoever walks one compares whole keys, so that nothing
+// risk/surveillance/*.c; one file is one detector. Orders, pairs and trades are named by places
+// from 1 (0 = none); chains are by hash, and whoever walks one compares whole keys, so that nothing
 // depends on places or hashes.
-#ifndef LONJA_RISK_SURVEILLANCE_STATE_H
-#define LONJA_RISK_SURVEILLANCE_STATE_H
+#ifndef LONJA_RISK_SURVEILLANCE_SURVEILLANCE_STATE_H
+#define LONJA_RISK_SURVEILLANCE_SURVEILLANCE_STATE_H
 
 #include "risk/money.h"
-#include "risk/surveillance.h"
+#include "risk/surveillance/surveillance.h"
 
 struct surveillance_instrument {
     bool exists;
@@ -105,22 +105,22 @@ struct surveillance {
     size_t out_count;
 };
 
-// ---- surveillance_facts.c
+// ---- facts.c
 
-struct surveillance_order *surveillance_order_find(const struct surveillance *s, uint64_t order);
-uint32_t surveillance_member(const struct surveillance *s, uint32_t account);
+struct surveillance_order *facts_order_find(const struct surveillance *s, uint64_t order);
+uint32_t facts_member(const struct surveillance *s, uint32_t account);
 // NULL if it is not there.
-struct surveillance_pair *surveillance_pair_find(const struct surveillance *s, uint32_t member,
-                                                 uint32_t instrument);
+struct surveillance_pair *facts_pair_find(const struct surveillance *s, uint32_t member,
+                                          uint32_t instrument);
 // NULL if there is no room for it.
-struct surveillance_pair *surveillance_pair_make(struct surveillance *s, uint32_t member,
-                                                 uint32_t instrument);
+struct surveillance_pair *facts_pair_make(struct surveillance *s, uint32_t member,
+                                          uint32_t instrument);
 // What an order would show if all of it came to the book now.
-int64_t surveillance_slice(const struct surveillance_order *order, int64_t leaves);
+int64_t facts_slice(const struct surveillance_order *order, int64_t leaves);
 // Folds an event into the facts.
-void surveillance_facts_apply(struct surveillance *s, const struct event *event);
+void facts_apply(struct surveillance *s, const struct event *event);
 // Patterns begin anew.
-void surveillance_facts_new_day(struct surveillance *s);
+void facts_new_day(struct surveillance *s);
 
 // ---- surveillance.c
 
@@ -145,26 +145,26 @@ void surveillance_evidence(struct surveillance_alert *alert, uint64_t sequence);
 // ---- the detectors
 
 // The venue's recent trades: the trade of the event is the newest.
-void surveillance_trades_add(struct surveillance *s, const struct event *event);
+void trades_add(struct surveillance *s, const struct event *event);
 // NULL if it is none, or not held any more.
-struct surveillance_trade *surveillance_trade_at(const struct surveillance *s, uint64_t number);
-void surveillance_wash(struct surveillance *s, const struct event *event);
-void surveillance_circle(struct surveillance *s, const struct event *event);
+struct surveillance_trade *trades_at(const struct surveillance *s, uint64_t number);
+void wash_traded(struct surveillance *s, const struct event *event);
+void circle_traded(struct surveillance *s, const struct event *event);
 // A member's trade: called for both sides, behind the facts.
-void surveillance_withdraw_traded(struct surveillance *s, const struct event *event);
+void layer_traded(struct surveillance *s, const struct event *event);
 // An order's owner takes `quantity` of what it shows away.
 struct surveillance_withdrawal {
     const struct surveillance_order *order;
     int64_t quantity;
 };
-void surveillance_spoof(struct surveillance *s, const struct event *event,
-                        const struct surveillance_withdrawal *withdrawal);
-void surveillance_layer(struct surveillance *s, const struct event *event,
-                        const struct surveillance_withdrawal *withdrawal);
+void spoof_withdrawn(struct surveillance *s, const struct event *event,
+                     const struct surveillance_withdrawal *withdrawal);
+void layer_withdrawn(struct surveillance *s, const struct event *event,
+                     const struct surveillance_withdrawal *withdrawal);
 // Marks an order that came to show as large, or not.
-void surveillance_spoof_entered(struct surveillance *s, struct surveillance_order *order);
+void spoof_entered(struct surveillance *s, struct surveillance_order *order);
 // A phase of the instrument ends; called before the facts.
-void surveillance_close(struct surveillance *s, const struct event *event);
-void surveillance_ratio(struct surveillance *s, const struct event *event);
+void marking_close_apply(struct surveillance *s, const struct event *event);
+void ratio_apply(struct surveillance *s, const struct event *event);
 
 #endif
