@@ -87,8 +87,10 @@ static void make_command(struct generator *generator, struct beside *beside)
         return;
     if (draw_chance(generator, 40) && make_risk(generator, beside))
         return;
-    if (draw_chance(generator, 12) && make_money(generator, beside))
+    if (draw_chance(generator, 12)) {
+        make_money(generator, beside);
         return;
+    }
     bool fills = mood_fills(beside);
     bool whales = mood_of(beside) == WHALES;
     uint32_t r = draw_below(generator, 10000);

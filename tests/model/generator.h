@@ -20,27 +20,6 @@ struct generator {
     uint32_t emptied; // instrument whose orders have just been cancelled; 0 = none
 };
 
-// Controls of docs/risk.md that the generator uses. What is not used is never set, so that a
-// difference can be narrowed down.
-enum uses {
-    USES_RIGHTS,     // of sessions
-    USES_EXPOSURE,   // order value, daily value, open orders
-    USES_THROTTLE,   // messages
-    USES_DUPLICATES, // of orders
-    USES_EXECUTIONS, // repeated automated ones
-    USES_INVESTMENT, // cumulative
-    USES_STRICT,     // confirmations by reference
-    USES_STALE_NAV,  // its three actions
-    USES_BUYERS,     // jurisdictions, investor types
-    USES_POSITIONS,  // and concentrations
-    USES_BANDS,      // dynamic ones, and limit states
-    USES_STATUS,     // statuses and modes that need an instrument without orders
-    USES_KILL,       // the kill switch
-    USES_COUNT,
-};
-extern const bool generator_uses[USES_COUNT];
-bool generator_uses_all(void);
-
 // Makes a command and applies it to both venues, after the ticks that are due before it.
 void generator_step(struct generator *generator, struct beside *beside);
 

@@ -55,9 +55,7 @@ static void make_withdrawal(struct generator *generator, struct beside *beside)
 // One that does not exist too.
 static uint32_t some_kind(struct generator *generator)
 {
-    uint32_t kind = draw_below(generator, 10);
-    bool later = kind > POSTING_DEBIT && kind <= POSTING_COVER;
-    return later && !generator_sends[GROUP_POSTINGS] ? POSTING_COVER + 1 : kind;
+    return draw_below(generator, POSTING_COVER + 2);
 }
 
 void make_ledger_post(struct generator *generator, struct beside *beside)
@@ -89,18 +87,6 @@ void make_ledger_post(struct generator *generator, struct beside *beside)
     post->ref_hash = post->ref_number * 7 + (draw_chance(generator, 30) ? 1 : 0);
 }
 
-// Unless what depends on it is to be uncovered.
-static bool may_fail(const struct beside *beside, const struct settlement_result_cmd *result)
-{
-    for (uint32_t i = 0; i < beside->naive.order_top; i++) {
-        const struct naive_order *order = &beside->naive.orders[i];
-        if (order->id != 0 && order->account == result->buyer_account &&
-            order->instrument == result->instrument && order->side == SIDE_SELL)
-            return generator_sends[GROUP_FAILED_SALES];
-    }
-    return true;
-}
-
 static void forget_trade(struct generator *generator, struct open_trade *trade)
 {
     *trade = generator->trades[--generator->trade_count];
@@ -126,7 +112,7 @@ void make_settlement(struct generator *generator, struct beside *beside)
     if (trade->failed) {
         result->outcome = SETTLEMENT_RETRIED;
         trade->failed = false;
-    } else if (draw_chance(generator, 4) && may_fail(beside, result)) {
+    } else if (draw_chance(generator, 4)) {
         result->outcome = SETTLEMENT_FAILED;
         trade->failed = true;
     } else {

@@ -288,32 +288,17 @@ void make_posting(struct generator *generator, struct beside *beside)
 // ---- all of it
 // -----------------------------------------------------------------------------------------
 
-static bool make_of_group(struct generator *generator, struct beside *beside,
-                          enum generator_group group)
-{
-    if (!generator_sends[group])
-        return false;
-    if (group == GROUP_FEES)
-        make_fees(generator, beside);
-    else if (group == GROUP_POSTINGS)
-        make_posting(generator, beside);
-    else if (group == GROUP_CORRECTIONS)
-        make_correction(generator, beside);
-    else
-        make_of_two_persons(generator, beside);
-    return true;
-}
-
-bool make_money(struct generator *generator, struct beside *beside)
+void make_money(struct generator *generator, struct beside *beside)
 {
     uint32_t r = draw_below(generator, 100);
     if (hoards_proposals(beside) && !draw_chance(generator, 3))
-        return make_of_group(generator, beside, GROUP_PROPOSALS);
-    if (r < 15)
-        return make_of_group(generator, beside, GROUP_FEES);
-    if (r < 50)
-        return make_of_group(generator, beside, GROUP_POSTINGS);
-    if (r < 75)
-        return make_of_group(generator, beside, GROUP_CORRECTIONS);
-    return make_of_group(generator, beside, GROUP_PROPOSALS);
+        make_of_two_persons(generator, beside);
+    else if (r < 15)
+        make_fees(generator, beside);
+    else if (r < 50)
+        make_posting(generator, beside);
+    else if (r < 75)
+        make_correction(generator, beside);
+    else
+        make_of_two_persons(generator, beside);
 }

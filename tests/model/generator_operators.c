@@ -167,10 +167,9 @@ void make_instrument_set(struct generator *generator, struct beside *beside, uin
     terms.cash_asset = UNIVERSE_CASH;
     terms.status = TOKEN_SECONDARY;
     terms.trading_mode = MODE_FULL_ORDERBOOK;
-    bool busy = has_orders(beside, instrument) && !generator_uses[USES_STATUS];
     if (draw_chance(generator, 8))
-        terms.status = busy ? TOKEN_PAUSED : (uint8_t)(1 + draw_below(generator, 6));
-    if (draw_chance(generator, 8) && !busy)
+        terms.status = (uint8_t)(1 + draw_below(generator, 6));
+    if (draw_chance(generator, 8))
         terms.trading_mode = (uint8_t)(1 + draw_below(generator, 3));
     if (draw_chance(generator, 6))
         terms.collar_bps = draw_below(generator, 2) * 30000;
@@ -205,8 +204,7 @@ void make_outsider(struct generator *generator, struct beside *beside, uint32_t 
 static void make_empty_or_outsider(struct generator *generator, struct beside *beside)
 {
     uint32_t instrument = some_instrument(generator);
-    if (has_orders(beside, instrument) &&
-        (!generator_uses[USES_STATUS] || !draw_chance(generator, 4))) {
+    if (has_orders(beside, instrument) && !draw_chance(generator, 4)) {
         make_empty(beside, instrument);
         generator->emptied = instrument;
     } else {

@@ -3,7 +3,6 @@
 #define LONJA_TESTS_MODEL_GENERATOR_PARTS_H
 
 #include "tests/model/generator.h"
-#include "tests/model/generator_groups.h"
 
 __extension__ typedef __int128 wide;
 
@@ -47,8 +46,8 @@ void make_settlement(struct generator *generator, struct beside *beside);
 void keep_trades(void *follower, const struct event *event);
 
 // ---- generator_money.c
-// Something of chapters 6 to 9 of docs/risk.md; false: its group is off, and nothing is made.
-bool make_money(struct generator *generator, struct beside *beside);
+// Something of chapters 6 to 9 of docs/risk.md.
+void make_money(struct generator *generator, struct beside *beside);
 void make_posting(struct generator *generator, struct beside *beside);
 // Mostly the next number; now and then one that was used, with the same content or another.
 void some_reference(struct generator *generator, const struct beside *beside, uint64_t *number,

@@ -6,7 +6,7 @@ enum { OPERATORS = 3 };
 // Nothing is decided for a while, until no more can be proposed.
 bool hoards_proposals(const struct beside *beside)
 {
-    return generator_sends[GROUP_PROPOSALS] && beside->sequence / 4096 % 16 == 8;
+    return beside->sequence / 4096 % 16 == 8;
 }
 
 static bool two_persons(const struct beside *beside)
@@ -96,29 +96,20 @@ static void make_something_to_propose(struct generator *generator, struct beside
         command->body.breaker_set.tripped = draw_chance(generator, 8);
         return;
     case 2:
-        if (generator_sends[GROUP_CORRECTIONS] && some_failed_trade(generator) != NULL) {
+        if (some_failed_trade(generator) != NULL) {
             make_correction(generator, beside);
             return;
         }
         make_ledger_post(generator, beside);
         return;
     case 3:
-        if (generator_sends[GROUP_POSTINGS])
-            make_posting(generator, beside);
-        else
-            make_ledger_post(generator, beside);
+        make_posting(generator, beside);
         return;
     case 4:
-        if (generator_sends[GROUP_PROPOSE_LIMITS])
-            make_limits(generator, beside);
-        else
-            make_ledger_post(generator, beside);
+        make_limits(generator, beside);
         return;
     case 5:
-        if (generator_sends[GROUP_PROPOSE_KILL])
-            make_kill(generator, beside);
-        else
-            make_ledger_post(generator, beside);
+        make_kill(generator, beside);
         return;
     default:
         make_ledger_post(generator, beside);
@@ -214,9 +205,9 @@ static bool needs_two(const struct command *command)
     case CMD_breaker_set:
         return command->body.breaker_set.tripped == 0;
     case CMD_limits_set:
-        return generator_sends[GROUP_PROPOSE_LIMITS];
+        return true;
     case CMD_kill_set:
-        return generator_sends[GROUP_PROPOSE_KILL] && command->body.kill_set.killed == 0;
+        return command->body.kill_set.killed == 0;
     default:
         return false;
     }
@@ -238,8 +229,7 @@ static const struct naive_proposal *proposed_like(const struct beside *beside,
 
 void make_it_by_two(struct generator *generator, struct beside *beside)
 {
-    if (!generator_sends[GROUP_PROPOSALS] || !two_persons(beside) || !needs_two(&beside->command) ||
-        draw_chance(generator, 4))
+    if (!two_persons(beside) || !needs_two(&beside->command) || draw_chance(generator, 4))
         return;
     const struct naive_proposal *proposal = proposed_like(beside, &beside->command);
     if (proposal != NULL)

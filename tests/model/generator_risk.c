@@ -2,22 +2,6 @@
 // controls of instruments, jurisdictions, rights, the kill switch; confirmations by reference.
 #include "tests/model/generator_parts.h"
 
-const bool generator_uses[USES_COUNT] = {
-    [USES_RIGHTS] = true,     [USES_EXPOSURE] = true,   [USES_THROTTLE] = true,
-    [USES_DUPLICATES] = true, [USES_EXECUTIONS] = true, [USES_INVESTMENT] = true,
-    [USES_STRICT] = true,     [USES_STALE_NAV] = true,  [USES_BUYERS] = true,
-    [USES_POSITIONS] = true,  [USES_BANDS] = true,      [USES_STATUS] = true,
-    [USES_KILL] = true,
-};
-
-bool generator_uses_all(void)
-{
-    for (int i = 0; i < USES_COUNT; i++)
-        if (!generator_uses[i])
-            return false;
-    return true;
-}
-
 static uint32_t some_member(struct generator *generator)
 {
     return 1 + draw_below(generator, UNIVERSE_MEMBERS);
@@ -32,9 +16,9 @@ static uint32_t some_known_account(struct generator *generator)
 // ----------------------------------------------------------------------------------------------
 
 // Mostly off.
-static bool is_set(struct generator *generator, const struct beside *beside, enum uses use)
+static bool is_set(struct generator *generator, const struct beside *beside)
 {
-    return generator_uses[use] && draw_chance(generator, mood_fills(beside) ? 60 : 6);
+    return draw_chance(generator, mood_fills(beside) ? 60 : 6);
 }
 
 static int64_t value_of(const struct beside *beside, const struct naive_order *order)
@@ -73,32 +57,32 @@ static void think_of_exposure(struct generator *generator, const struct beside *
     wide value = 0;
     uint32_t count = open_of(beside, limits->scope, limits->id, &value);
     value += standing->traded + (int64_t)draw_below(generator, 4000) * 1000000;
-    if (is_set(generator, beside, USES_EXPOSURE))
+    if (is_set(generator, beside))
         limits->order_value_max = order != NULL && draw_chance(generator, 2)
                                       ? value_of(beside, order)
                                       : (1 + draw_below(generator, 2000)) * (int64_t)1000000;
-    if (is_set(generator, beside, USES_EXPOSURE))
+    if (is_set(generator, beside))
         limits->daily_value_max = value > INT64_MAX ? INT64_MAX : (int64_t)value;
-    if (is_set(generator, beside, USES_EXPOSURE))
+    if (is_set(generator, beside))
         limits->open_orders_max = 1 + count + draw_below(generator, 4);
 }
 
 static void think_of_flow(struct generator *generator, const struct beside *beside,
                           struct limits_set_cmd *limits)
 {
-    if (limits->scope != LIMIT_ACCOUNT && is_set(generator, beside, USES_THROTTLE)) {
+    if (limits->scope != LIMIT_ACCOUNT && is_set(generator, beside)) {
         limits->messages_max = 3 + draw_below(generator, 20);
         limits->messages_ms = 1 + draw_below(generator, 2);
     }
-    if (limits->scope == LIMIT_ACCOUNT && is_set(generator, beside, USES_DUPLICATES))
+    if (limits->scope == LIMIT_ACCOUNT && is_set(generator, beside))
         limits->duplicate_ms = 1 + draw_below(generator, 60);
-    if (limits->scope == LIMIT_ACCOUNT && is_set(generator, beside, USES_EXECUTIONS)) {
+    if (limits->scope == LIMIT_ACCOUNT && is_set(generator, beside)) {
         limits->executions_max = 1 + draw_below(generator, 6);
         limits->executions_ms = 1 + draw_below(generator, 20);
     }
-    if (limits->scope == LIMIT_MEMBER && is_set(generator, beside, USES_STRICT))
+    if (limits->scope == LIMIT_MEMBER && is_set(generator, beside))
         limits->flags |= LIMIT_STRICT_CONFIRM;
-    if (limits->scope == LIMIT_MEMBER && is_set(generator, beside, USES_INVESTMENT))
+    if (limits->scope == LIMIT_MEMBER && is_set(generator, beside))
         limits->flags |= LIMIT_CUMULATIVE_INVESTMENT;
 }
 
@@ -145,13 +129,6 @@ static void spoil_limits(struct generator *generator, struct limits_set_cmd *lim
     }
 }
 
-static bool uses_limits(void)
-{
-    return generator_uses[USES_EXPOSURE] || generator_uses[USES_THROTTLE] ||
-           generator_uses[USES_DUPLICATES] || generator_uses[USES_EXECUTIONS] ||
-           generator_uses[USES_INVESTMENT] || generator_uses[USES_STRICT];
-}
-
 static struct limits_set_cmd *start_limits(struct beside *beside, uint8_t scope, uint32_t id)
 {
     struct command *command = beside_start(beside, CMD_limits_set, GATEWAY_ADMIN);
@@ -159,21 +136,18 @@ static struct limits_set_cmd *start_limits(struct beside *beside, uint8_t scope,
     return &command->body.limits_set;
 }
 
-static bool make_limits(struct generator *generator, struct beside *beside)
+static void make_limits(struct generator *generator, struct beside *beside)
 {
     uint8_t scope = (uint8_t)draw_between(generator, LIMIT_MEMBER, LIMIT_SESSION);
     uint32_t id = scope == LIMIT_MEMBER    ? some_member(generator)
                   : scope == LIMIT_ACCOUNT ? some_known_account(generator)
                                            : 1 + draw_below(generator, UNIVERSE_SESSIONS);
-    if (!uses_limits())
-        return false;
     struct limits_set_cmd *limits = start_limits(beside, scope, id);
     if (scope != LIMIT_SESSION)
         think_of_exposure(generator, beside, limits);
     think_of_flow(generator, beside, limits);
     if (draw_chance(generator, 15))
         spoil_limits(generator, limits);
-    return true;
 }
 
 // ---- controls of instruments
@@ -193,11 +167,11 @@ static void think_of_buyers(struct generator *generator, const struct beside *be
                             struct instrument_controls_set_cmd *controls, uint32_t instrument)
 {
     int64_t position = some_position(generator, beside, instrument);
-    if (is_set(generator, beside, USES_BUYERS))
+    if (is_set(generator, beside))
         controls->investor_types = (uint8_t)(1 + draw_below(generator, 7));
-    if (is_set(generator, beside, USES_POSITIONS))
+    if (is_set(generator, beside))
         controls->position_max = position;
-    if (is_set(generator, beside, USES_POSITIONS)) {
+    if (is_set(generator, beside)) {
         controls->concentration_bps = 1 + draw_below(generator, 10000);
         wide supply = (wide)position * 10000 / controls->concentration_bps + 1;
         controls->supply = supply > INT64_MAX ? INT64_MAX : (int64_t)supply;
@@ -230,31 +204,27 @@ static void spoil_controls(struct generator *generator,
     }
 }
 
-static bool make_controls(struct generator *generator, struct beside *beside)
+static void make_controls(struct generator *generator, struct beside *beside)
 {
     uint32_t instrument = some_instrument(generator);
-    if (!generator_uses[USES_BANDS] && !generator_uses[USES_STALE_NAV] &&
-        !generator_uses[USES_BUYERS] && !generator_uses[USES_POSITIONS])
-        return false;
     struct command *command = beside_start(beside, CMD_instrument_controls_set, GATEWAY_ADMIN);
     struct instrument_controls_set_cmd *controls = &command->body.instrument_controls_set;
     controls->instrument = instrument;
-    if (generator_uses[USES_BANDS] && draw_chance(generator, 3))
+    if (draw_chance(generator, 3))
         controls->dynamic_bps = 100 + draw_below(generator, 1000);
-    if (generator_uses[USES_BANDS] && draw_chance(generator, 2))
+    if (draw_chance(generator, 2))
         controls->limit_state_ms = 1 + draw_below(generator, 15);
-    if (generator_uses[USES_STALE_NAV] && draw_chance(generator, 2)) {
+    if (draw_chance(generator, 2)) {
         controls->nav_stale_ms = 1 + draw_below(generator, 60);
         controls->nav_stale_action = (uint8_t)draw_below(generator, 3);
     }
     think_of_buyers(generator, beside, controls, instrument);
     if (draw_chance(generator, 15))
         spoil_controls(generator, controls);
-    return true;
 }
 
 // The accounts' are 1, 2 and 3.
-static bool make_jurisdictions(struct generator *generator, struct beside *beside)
+static void make_jurisdictions(struct generator *generator, struct beside *beside)
 {
     uint16_t codes[JURISDICTIONS_MAX];
     uint8_t count = 0;
@@ -264,19 +234,15 @@ static bool make_jurisdictions(struct generator *generator, struct beside *besid
     if (count > 0 && draw_chance(generator, 10))
         codes[draw_below(generator, count)] =
             draw_chance(generator, 2) ? (uint16_t)(1000 * draw_below(generator, 2)) : 1;
-    if (!generator_uses[USES_BUYERS])
-        return false;
     struct command *command = beside_start(beside, CMD_jurisdictions_set, GATEWAY_ADMIN);
     command->header.slots = command_slots(CMD_jurisdictions_set, count * sizeof(codes[0]));
     command->body.jurisdictions_set = (struct jurisdictions_set_cmd){
         .instrument = draw_chance(generator, 40) ? 9 : some_instrument(generator),
-        .mode =
-            (uint8_t)(is_set(generator, beside, USES_BUYERS) ? 1 + draw_below(generator, 2) : 0),
+        .mode = (uint8_t)(is_set(generator, beside) ? 1 + draw_below(generator, 2) : 0),
         .code_count = count};
     if (draw_chance(generator, 40))
         command->body.jurisdictions_set.mode = 3;
     memcpy(command_tail_writable(command), codes, count * sizeof(codes[0]));
-    return true;
 }
 
 // ---- rights of sessions
@@ -299,12 +265,10 @@ static void start_session(struct generator *generator, struct beside *beside, ui
     memcpy(command_tail_writable(command), accounts, sizeof(accounts));
 }
 
-static bool make_rights(struct generator *generator, struct beside *beside)
+static void make_rights(struct generator *generator, struct beside *beside)
 {
     uint32_t id = 1 + draw_below(generator, UNIVERSE_SESSIONS);
-    if (generator_uses[USES_RIGHTS])
-        start_session(generator, beside, id, false);
-    return generator_uses[USES_RIGHTS];
+    start_session(generator, beside, id, false);
 }
 
 // ---- the kill switch
@@ -342,7 +306,7 @@ static bool make_kill(struct generator *generator, struct beside *beside)
                       [KILL_SESSION] = 1 + draw_below(generator, UNIVERSE_SESSIONS),
                       [KILL_VENUE] = 0};
     uint8_t killed = !draw_chance(generator, 5);
-    if (!generator_uses[USES_KILL] || (mood_fills(beside) && !draw_chance(generator, 16)))
+    if (mood_fills(beside) && !draw_chance(generator, 16))
         return false;
     struct kill_set_cmd *kill = start_kill(beside, scope, ids[scope], killed);
     if (draw_chance(generator, 8))
@@ -353,23 +317,27 @@ static bool make_kill(struct generator *generator, struct beside *beside)
 // ---- one of them
 // -----------------------------------------------------------------------------------------
 
-// False: none of them is used.
+// False: nothing is made, where lists are to grow.
 bool make_risk(struct generator *generator, struct beside *beside)
 {
     switch (draw_below(generator, 12)) {
     case 0:
         return make_kill(generator, beside);
     case 1:
-        return make_jurisdictions(generator, beside);
+        make_jurisdictions(generator, beside);
+        return true;
     case 2:
     case 3:
-        return make_rights(generator, beside);
+        make_rights(generator, beside);
+        return true;
     case 4:
     case 5:
     case 6:
-        return make_controls(generator, beside);
+        make_controls(generator, beside);
+        return true;
     default:
-        return make_limits(generator, beside);
+        make_limits(generator, beside);
+        return true;
     }
 }
 
@@ -465,7 +433,7 @@ bool heal_risk(struct generator *generator, struct beside *beside)
 void think_of_it_again(struct generator *generator, const struct beside *beside,
                        struct order_new_terms_cmd *order)
 {
-    if (order->account >= NAIVE_ACCOUNTS || !generator_uses[USES_DUPLICATES])
+    if (order->account >= NAIVE_ACCOUNTS)
         return;
     const struct naive_accepted *last = &beside->naive.of_accounts[order->account].last;
     if (last->id == 0 || last->type == ORDER_TRAILING_STOP || !draw_chance(generator, 6))
@@ -545,7 +513,7 @@ void think_of_confirmation(struct generator *generator, const struct beside *bes
                            struct order_new_terms_cmd *order)
 {
     if (!is_strict(beside, order->account)) {
-        order->confirm_ref = generator_uses[USES_STRICT] ? draw_below(generator, 3) : 0;
+        order->confirm_ref = draw_below(generator, 3);
         return;
     }
     const struct naive_confirm *confirm = some_refusal(generator, beside, order->account);

@@ -13,7 +13,6 @@
 
 #include "base/assert.h"
 #include "tests/model/generator.h"
-#include "tests/model/generator_groups.h"
 
 enum { FULL_LENGTH = 1000000 };
 
@@ -41,23 +40,13 @@ static void report_events(const struct coverage *coverage)
 // What the gateways refuse, what this universe's reference data never asks for, what is retired.
 static bool never_rejected(uint16_t code)
 {
-    static const uint16_t never[] = {REJECT_UNKNOWN_COMMAND,
-                                     REJECT_NOT_ALLOWED_HERE,
-                                     REJECT_OVERLOADED,
-                                     REJECT_TOO_LARGE,
-                                     REJECT_DUPLICATE_CLIENT_ID,
-                                     REJECT_UNKNOWN_SYMBOL,
-                                     REJECT_BAD_NUMBER,
-                                     REJECT_MISSING_FIELD,
-                                     REJECT_UNKNOWN_FIELD,
-                                     REJECT_BAD_CREDENTIALS,
-                                     REJECT_NOT_LOGGED_IN,
-                                     REJECT_IN_DOUBT,
-                                     REJECT_RECORD_BEHIND,
-                                     REJECT_DATABASE_DOWN,
-                                     REJECT_FORBIDDEN,
-                                     REJECT_NOT_FOUND,
-                                     REJECT_SHUTTING_DOWN};
+    static const uint16_t never[] = {
+        REJECT_UNKNOWN_COMMAND, REJECT_NOT_ALLOWED_HERE,    REJECT_OVERLOADED,
+        REJECT_TOO_LARGE,       REJECT_DUPLICATE_CLIENT_ID, REJECT_UNKNOWN_SYMBOL,
+        REJECT_BAD_NUMBER,      REJECT_MISSING_FIELD,       REJECT_UNKNOWN_FIELD,
+        REJECT_BAD_CREDENTIALS, REJECT_NOT_LOGGED_IN,       REJECT_IN_DOUBT,
+        REJECT_RECORD_BEHIND,   REJECT_DATABASE_DOWN,       REJECT_FORBIDDEN,
+        REJECT_NOT_FOUND,       REJECT_SHUTTING_DOWN};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         if (never[i] == code)
             return true;
@@ -84,7 +73,7 @@ static void report_words(const struct coverage *coverage)
     static const char *const phases[] = {"",           "closed",     "pre-open", "opening",
                                          "continuous", "volatility", "halted",   "closing"};
     static const char *const modes[] = {"", "newest", "oldest", "both", "decrement"};
-    for (uint32_t i = 1; i <= CANCEL_BAND; i++)
+    for (uint32_t i = 1; i <= CANCEL_UNCOVERED; i++)
         line("cancel", reasons[i], i, coverage->cancels[i], true);
     for (uint32_t i = 0; i <= TIF_AT_CLOSE; i++)
         if (i != 5)
@@ -126,26 +115,24 @@ static void report_risk(const struct coverage *coverage)
     static const char *const wrongs[] = {
         "", "no such refusal", "too old", "another order", "worse price", "another flag"};
     static const char *const scopes[] = {"", "account", "member", "session", "venue"};
-    bool wanted = generator_uses_all();
-    line("confirmed", "by reference", 0, coverage->confirmed, wanted);
+    line("confirmed", "by reference", 0, coverage->confirmed, true);
     for (uint32_t i = 1; i <= 5; i++)
-        line("not confirmed", wrongs[i], i, coverage->wrong_confirms[i], wanted);
+        line("not confirmed", wrongs[i], i, coverage->wrong_confirms[i], true);
     for (uint32_t i = KILL_ACCOUNT; i <= KILL_VENUE; i++)
-        line("killed", scopes[i], i, coverage->kills[i], wanted);
-    line("killed", "goes on", 0, coverage->killed_on, wanted && roomy);
-    line("limit state", "begins", 0, coverage->limit_states, wanted);
-    line("limit state", "traded out", 0, coverage->traded_out, wanted);
-    line("limit state", "auction", 0, coverage->timed_out, wanted);
+        line("killed", scopes[i], i, coverage->kills[i], true);
+    line("killed", "goes on", 0, coverage->killed_on, roomy);
+    line("limit state", "begins", 0, coverage->limit_states, true);
+    line("limit state", "traded out", 0, coverage->traded_out, true);
+    line("limit state", "auction", 0, coverage->timed_out, true);
     line("time", "days", 0, coverage->days, true);
 }
 
 static void report_fees(const struct coverage *coverage)
 {
-    bool sent = generator_sends[GROUP_FEES];
     for (uint32_t level = 1; level <= 5; level++)
-        line("fee", "of level", level, coverage->fee_levels[level], sent);
-    line("fee", "of a buying taker", 0, coverage->buyer_fees[0], sent);
-    line("fee", "of a buying maker", 0, coverage->buyer_fees[1], sent);
+        line("fee", "of level", level, coverage->fee_levels[level], true);
+    line("fee", "of a buying taker", 0, coverage->buyer_fees[0], true);
+    line("fee", "of a buying maker", 0, coverage->buyer_fees[1], true);
 }
 
 static void report_deficits(const struct coverage *coverage)
@@ -153,38 +140,34 @@ static void report_deficits(const struct coverage *coverage)
     static const char *const kinds[] = {"",         "deposit",  "withdrawal", "credit", "debit",
                                         "transfer", "chain in", "chain out",  "cover"};
     static const char *const assets[] = {"of tokens", "of cash"};
-    bool sent = generator_sends[GROUP_POSTINGS];
-    bool roomy_for_deficits = sent && !cramped; // there may be no room for what lacks it
+    bool roomy_for_deficits = !cramped; // there may be no room for what lacks it
     for (uint32_t i = POSTING_DEPOSIT; i <= POSTING_COVER; i++)
-        line("posting", kinds[i], i, coverage->postings[i], i <= POSTING_DEBIT || sent);
+        line("posting", kinds[i], i, coverage->postings[i], true);
     for (int i = 0; i < 2; i++) {
         line("deficit grows", assets[i], 0, coverage->deficits_grown[i], roomy_for_deficits);
         line("deficit shrinks", assets[i], 0, coverage->deficits_shrunk[i], roomy_for_deficits);
     }
-    line("deficit shrinks", "by a posting of cover", 0, coverage->deficits_covered, sent);
-    line("cancel", "uncovered", CANCEL_UNCOVERED, coverage->cancels[CANCEL_UNCOVERED], sent);
-    line("goes on", "uncover", WORK_UNCOVER, coverage->works[WORK_UNCOVER], sent);
-    line("goes on", "uncover, more than once", 0, coverage->uncover_again, sent && roomy);
-    sent = generator_sends[GROUP_FAILED_SALES];
-    line("goes on", "uncover, what is blocked", 0, coverage->uncover_blocked, sent);
-    line("goes on", "uncover, none has to go", 0, coverage->uncover_nothing, sent);
+    line("deficit shrinks", "by a posting of cover", 0, coverage->deficits_covered, true);
+    line("goes on", "uncover", WORK_UNCOVER, coverage->works[WORK_UNCOVER], true);
+    line("goes on", "uncover, more than once", 0, coverage->uncover_again, roomy);
+    line("goes on", "uncover, what is blocked", 0, coverage->uncover_blocked, true);
+    line("goes on", "uncover, none has to go", 0, coverage->uncover_nothing, true);
 }
 
 static void report_corrections(const struct coverage *coverage)
 {
-    bool sent = generator_sends[GROUP_CORRECTIONS];
-    line("correction", "bust", 0, coverage->busts, sent);
-    line("correction", "cheaper", 0, coverage->cheaper, sent);
-    line("correction", "dearer", 0, coverage->dearer, sent);
-    line("correction", "tokens are short", 0, coverage->shorts[0], sent && !cramped);
-    line("correction", "cash is short", 0, coverage->shorts[1], sent && !cramped);
+    line("correction", "bust", 0, coverage->busts, true);
+    line("correction", "cheaper", 0, coverage->cheaper, true);
+    line("correction", "dearer", 0, coverage->dearer, true);
+    line("correction", "tokens are short", 0, coverage->shorts[0], !cramped);
+    line("correction", "cash is short", 0, coverage->shorts[1], !cramped);
 }
 
 static void report_proposals(const struct coverage *coverage)
 {
     static const char *const states[] = {"", "open", "approved", "withdrawn", "failed"};
     for (uint32_t i = PROPOSAL_OPEN; i <= PROPOSAL_FAILED; i++)
-        line("proposal", states[i], i, coverage->proposals[i], generator_sends[GROUP_PROPOSALS]);
+        line("proposal", states[i], i, coverage->proposals[i], true);
 }
 
 static void report(const struct beside *beside)
