@@ -92,6 +92,25 @@ static void forget_trade(struct generator *generator, struct open_trade *trade)
     *trade = generator->trades[--generator->trade_count];
 }
 
+// One thing wrong with it.
+static void spoil_settlement(struct generator *generator, struct settlement_result_cmd *result)
+{
+    switch (draw_below(generator, 4)) {
+    case 0:
+        result->instrument = draw_chance(generator, 2) ? 0 : 9;
+        break;
+    case 1:
+        result->outcome = draw_chance(generator, 2) ? 0 : SETTLEMENT_RETRIED + 1;
+        break;
+    case 2:
+        result->quantity = draw_chance(generator, 2) ? 0 : -1;
+        break;
+    default:
+        result->proceeds = -1;
+        break;
+    }
+}
+
 void make_settlement(struct generator *generator, struct beside *beside)
 {
     if (generator->trade_count == 0) {
@@ -109,6 +128,11 @@ void make_settlement(struct generator *generator, struct beside *beside)
     struct open_trade *trade = &generator->trades[at];
     *result = trade->result;
     result->ref_number = ++generator->settle_number;
+    result->outcome = SETTLEMENT_SETTLED;
+    if (draw_chance(generator, 60)) {
+        spoil_settlement(generator, result);
+        return;
+    }
     if (trade->failed) {
         result->outcome = SETTLEMENT_RETRIED;
         trade->failed = false;
@@ -116,7 +140,6 @@ void make_settlement(struct generator *generator, struct beside *beside)
         result->outcome = SETTLEMENT_FAILED;
         trade->failed = true;
     } else {
-        result->outcome = SETTLEMENT_SETTLED;
         forget_trade(generator, trade);
     }
     if (draw_chance(generator, 100) && result->quantity < (int64_t)1 << 50)

@@ -200,25 +200,41 @@ void naive_ledger_post(struct naive_venue *venue)
 // ---- settlement
 // -----------------------------------------------------------------------------------------
 
+static bool settlement_form_refused(struct naive_venue *venue,
+                                    const struct settlement_result_cmd *body)
+{
+    if (naive_instrument_refused(venue, body->instrument))
+        return true;
+    REFUSE_IF(body->outcome < SETTLEMENT_SETTLED || body->outcome > SETTLEMENT_RETRIED, MALFORMED,
+              SETTLEMENT_RETRIED, body->outcome, 6)
+    REFUSE_IF(body->quantity <= 0 || body->proceeds < 0, MALFORMED, 1, body->quantity, 8)
+    return false;
+}
+
+static bool settlement_units_refused(struct naive_venue *venue,
+                                     const struct settlement_result_cmd *body, int64_t tokens,
+                                     int64_t cash)
+{
+    REFUSE_IF(tokens < body->quantity, SETTLEMENT_MISMATCH, tokens, body->quantity, 0)
+    REFUSE_IF(cash < body->proceeds, SETTLEMENT_MISMATCH, cash, body->proceeds, 1)
+    return false;
+}
+
 void naive_settlement_result(struct naive_venue *venue)
 {
     const struct settlement_result_cmd *body = &venue->command->body.settlement_result;
     bool same = memcmp(body, &venue->last_settlement, sizeof(*body)) == 0;
     if (answered(venue, REF_SETTLE, body->ref_number, same))
         return;
+    if (settlement_form_refused(venue, body))
+        return;
     const struct instrument_rec *terms = &venue->instruments[body->instrument].terms;
     struct balance_rec *tokens = &venue->balances[body->buyer_account][terms->token_asset];
     struct balance_rec *cash = &venue->balances[body->seller_account][terms->cash_asset];
     bool retried = body->outcome == SETTLEMENT_RETRIED;
-    int64_t there = retried ? tokens->blocked : tokens->unsettled;
-    if (there < body->quantity) {
-        naive_reject(venue, REJECT_SETTLEMENT_MISMATCH, there, body->quantity, 0);
+    if (settlement_units_refused(venue, body, retried ? tokens->blocked : tokens->unsettled,
+                                 cash->unsettled))
         return;
-    }
-    if (cash->unsettled < body->proceeds) {
-        naive_reject(venue, REJECT_SETTLEMENT_MISMATCH, cash->unsettled, body->proceeds, 1);
-        return;
-    }
     tokens->unsettled += retried ? body->quantity : -body->quantity;
     if (body->outcome == SETTLEMENT_SETTLED)
         cash->unsettled -= body->proceeds;
