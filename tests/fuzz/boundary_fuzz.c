@@ -39,7 +39,7 @@ static uint64_t below(uint64_t bound)
 // ---- commands
 // ------------------------------------------------------------------------------------------
 
-enum { LIMIT = 24, EVENTS = 64 };
+enum { LIMIT = 24, EVENTS = 64, ROUNDS = 200000 };
 static const struct engine_limits limits = {.accounts_max = LIMIT,
                                             .members_max = 3,
                                             .sessions_max = 6,
@@ -51,6 +51,7 @@ static const struct engine_limits limits = {.accounts_max = LIMIT,
                                             .levels_max = 40,
                                             .stops_max = 20,
                                             .trailing_stops_max = 4,
+                                            .fees_max = 8,
                                             .command_events_max = EVENTS};
 
 struct venue {
@@ -58,6 +59,11 @@ struct venue {
     struct engine *engine;
     uint32_t incarnation; // of every gateway, for simplicity
     uint64_t sequence, gateway_seq, applied, trades;
+    uint64_t of_type[CMD_COUNT];                       // applied
+    uint64_t references[REF_SOURCE_MAX + 1], proposal; // the last ones
+    struct trade_evt trade;                            // the last one
+    uint64_t trade_id;
+    uint64_t corrections, deficits, approved;
     uint64_t digest; // of all events: equal on every compiler
     struct event events[EVENTS];
 };
@@ -106,8 +112,167 @@ static void fill_body(struct command *command)
     }
 }
 
+static void make_sense(struct venue *venue, struct command *command);
+
+static uint32_t some_account(void)
+{
+    return (uint32_t)(16 + below(8));
+}
+
+// Of many: a reference of any number closes its source for good.
+static uint32_t some_source(void)
+{
+    return (uint32_t)(REF_SETTLE + 1 + below(REF_SOURCE_MAX - REF_SETTLE));
+}
+
+static void make_sense_of_risk(struct command *command)
+{
+    struct limits_set_cmd *limit = &command->body.limits_set;
+    struct kill_set_cmd *kill = &command->body.kill_set;
+    switch (command->header.type) {
+    case CMD_limits_set: // nothing, or one thing
+        *limit = (struct limits_set_cmd){.scope = (uint8_t)(1 + below(3))};
+        limit->id = limit->scope == LIMIT_ACCOUNT ? some_account() : (uint32_t)(1 + below(4));
+        if (limit->scope != LIMIT_SESSION && below(3) == 0)
+            limit->daily_value_max = (int64_t)draw() >> below(64);
+        else if (limit->scope != LIMIT_ACCOUNT && below(3) == 0)
+            limit->messages_max = limit->messages_ms = (uint32_t)below(20);
+        else if (limit->scope == LIMIT_ACCOUNT && below(3) == 0)
+            limit->executions_max = limit->executions_ms = (uint32_t)below(20);
+        else if (limit->scope == LIMIT_MEMBER)
+            limit->flags = (uint8_t)below(4);
+        break;
+    case CMD_instrument_controls_set:
+        command->body.instrument_controls_set.instrument = 1;
+        command->body.instrument_controls_set.investor_types = (uint8_t)below(8);
+        command->body.instrument_controls_set.position_max = 0;
+        command->body.instrument_controls_set.concentration_bps = 0;
+        break;
+    case CMD_jurisdictions_set:
+        command->body.jurisdictions_set.instrument = 1;
+        command->body.jurisdictions_set.mode = (uint8_t)below(3);
+        break;
+    case CMD_kill_set:
+        kill->scope = (uint8_t)(1 + below(4));
+        kill->killed = below(6) == 0;
+        kill->id = kill->scope == KILL_VENUE     ? 0
+                   : kill->scope == KILL_ACCOUNT ? some_account()
+                                                 : (uint32_t)(1 + below(4));
+        break;
+    default:
+        break;
+    }
+}
+
+// Of the last trade: it fails, and then what was traded is less, or nothing.
+static void make_correction(struct venue *venue, struct trade_correct_cmd *correction)
+{
+    const struct trade_evt *trade = &venue->trade;
+    bool buys = trade->taker_side == SIDE_BUY;
+    int64_t fee = buys ? trade->maker_fee : trade->taker_fee;
+    int64_t notional = trade->price * trade->quantity; // the token's scale is 0
+    uint32_t source = some_source();
+    *correction = (struct trade_correct_cmd){
+        .trade_id = venue->trade_id,
+        .ref_number = venue->references[source] + 1,
+        .ref_source = source,
+        .instrument = trade->instrument,
+        .buyer_account = buys ? trade->taker_account : trade->maker_account,
+        .seller_account = buys ? trade->maker_account : trade->taker_account,
+        .operator_id = (uint32_t)(1 + below(3)),
+        .quantity = trade->quantity,
+        .new_quantity = trade->quantity,
+        .notional = notional,
+        .new_notional = notional - (int64_t)below(3),
+        .seller_fee = fee,
+        .new_seller_fee = fee};
+    if (below(2) == 0)
+        correction->new_quantity = correction->new_notional = correction->new_seller_fee = 0;
+}
+
+static void make_sense_of_money(struct venue *venue, struct command *command)
+{
+    const struct trade_evt *trade = &venue->trade;
+    struct ledger_post_cmd *post = &command->body.ledger_post;
+    struct fees_set_cmd *fees = &command->body.fees_set;
+    bool buys = trade->taker_side == SIDE_BUY;
+    switch (command->header.type) {
+    case CMD_fees_set:
+        *fees = (struct fees_set_cmd){.account = below(2) == 0 ? 0 : some_account(),
+                                      .instrument = (uint32_t)below(2),
+                                      .buy_taker_bps = (uint16_t)below(10001),
+                                      .sell_maker_bps = (uint16_t)below(10001),
+                                      .remove = below(4) == 0};
+        break;
+    case CMD_ledger_post:
+        *post = (struct ledger_post_cmd){.account = some_account(),
+                                         .asset = (uint32_t)(1 + below(2)),
+                                         .amount = (int64_t)(1 + below(200000)),
+                                         .kind = (uint8_t)(1 + below(POSTING_COVER)),
+                                         .ref_source = some_source()};
+        post->ref_number = venue->references[post->ref_source] + 1;
+        if (post->kind == POSTING_TRANSFER)
+            post->counter_account = some_account();
+        break;
+    case CMD_settlement_result:
+        command->body.settlement_result = (struct settlement_result_cmd){
+            .trade_id = venue->trade_id,
+            .ref_number = venue->references[REF_SETTLE] + 1,
+            .instrument = trade->instrument,
+            .buyer_account = buys ? trade->taker_account : trade->maker_account,
+            .seller_account = buys ? trade->maker_account : trade->taker_account,
+            .outcome = (uint8_t)(1 + below(3)),
+            .quantity = trade->quantity,
+            .proceeds =
+                trade->price * trade->quantity - (buys ? trade->maker_fee : trade->taker_fee)};
+        break;
+    case CMD_trade_correct:
+        make_correction(venue, &command->body.trade_correct);
+        break;
+    default:
+        break;
+    }
+}
+
+// What may be proposed, as it would come by itself.
+static void make_proposed(struct venue *venue, struct command *proposed)
+{
+    static const uint8_t types[] = {CMD_limits_set, CMD_ledger_post,   CMD_breaker_set,
+                                    CMD_kill_set,   CMD_trade_correct, CMD_venue_rules_set};
+    memset(proposed, 0, sizeof *proposed);
+    proposed->header.type = types[below(sizeof types)];
+    fill_body(proposed);
+    make_sense(venue, proposed);
+}
+
+static void make_sense_of_two_persons(struct venue *venue, struct command *command)
+{
+    switch (command->header.type) {
+    case CMD_venue_rules_set:
+        command->body.venue_rules_set.flags = (uint32_t)below(2);
+        break;
+    case CMD_propose: {
+        struct command proposed;
+        make_proposed(venue, &proposed);
+        size_t bytes = command_fixed_bytes(proposed.header.type) - sizeof proposed.header;
+        command->body.propose.operator_id = (uint32_t)(1 + below(3));
+        command->body.propose.proposed = proposed.header.type;
+        command->body.propose.body_bytes = (uint16_t)bytes;
+        memcpy(command_tail_writable(command), &proposed.body, bytes);
+        break;
+    }
+    case CMD_approve:
+        command->body.approve.proposal = venue->proposal;
+        command->body.approve.operator_id = (uint32_t)(1 + below(3));
+        command->body.approve.decision = (uint8_t)(1 + below(2));
+        break;
+    default:
+        break;
+    }
+}
+
 // Makes some of it mean something, so that more than refusals is met.
-static void make_sense(struct command *command)
+static void make_sense(struct venue *venue, struct command *command)
 {
     struct order_new_cmd *order = &command->body.order_new;
     switch (command->header.type) {
@@ -145,8 +310,20 @@ static void make_sense(struct command *command)
         command->body.venue_state.state = (uint8_t)(below(8) == 0 ? VENUE_CANCEL_ONLY : VENUE_OPEN);
         break;
     default:
+        make_sense_of_risk(command);
+        make_sense_of_money(venue, command);
+        make_sense_of_two_persons(venue, command);
         break;
     }
+}
+
+static char some_tail_byte(uint8_t type, size_t i)
+{
+    if (type == CMD_session_set) // accounts
+        return (char)(i % 4 == 0 ? 16 + i / 4 : 0);
+    if (type == CMD_jurisdictions_set) // codes, ascending
+        return (char)(i % 2 == 0 ? 1 + i / 2 : 0);
+    return (char)(below(200) == 0 ? draw() : 'a');
 }
 
 static void make_command(struct venue *venue, struct command *command)
@@ -165,17 +342,52 @@ static void make_command(struct venue *venue, struct command *command)
     header->session = (uint32_t)(below(10) == 0 ? draw() : below(8));
     header->session_seq = (uint32_t)below(1000);
     fill_body(command);
-    if (below(3) != 0)
-        make_sense(command);
+    bool sense = below(3) != 0;
+    if (sense)
+        make_sense(venue, command);
     size_t tail = command_tail_bytes(command);
     if (tail > COMMAND_BYTES_MAX)
         return; // for command_check to refuse
     header->slots = command_slots(header->type, tail);
+    if (header->type == CMD_propose && sense)
+        return; // its tail makes sense, too
     for (size_t i = 0; i < tail; i++)
-        command_tail_writable(command)[i] =
-            (char)(header->type == CMD_session_set ? (i % 4 == 0 ? 16 + i / 4 : 0)
-                   : below(200) == 0               ? draw()
-                                                   : 'a');
+        command_tail_writable(command)[i] = some_tail_byte(header->type, i);
+}
+
+// What later commands refer to.
+static void look_at(struct venue *venue, const struct command *command, const struct event *event)
+{
+    switch (event->header.type) {
+    case EVT_trade:
+        venue->trades++;
+        venue->trade = event->body.trade;
+        venue->trade_id = trade_id_of(event->header.sequence, event->header.index);
+        break;
+    case EVT_ledger_posted:
+        venue->references[event->body.ledger_posted.ref_source] =
+            event->body.ledger_posted.ref_number;
+        break;
+    case EVT_settlement_booked:
+        venue->references[REF_SETTLE] = event->body.settlement_booked.ref_number;
+        break;
+    case EVT_trade_corrected:
+        venue->corrections++;
+        if (command->header.type == CMD_trade_correct)
+            venue->references[command->body.trade_correct.ref_source] =
+                command->body.trade_correct.ref_number;
+        break;
+    case EVT_deficit_changed:
+        venue->deficits++;
+        break;
+    case EVT_proposal_changed:
+        venue->approved += event->body.proposal_changed.state == PROPOSAL_APPROVED;
+        if (event->body.proposal_changed.state == PROPOSAL_OPEN)
+            venue->proposal = event->body.proposal_changed.proposal;
+        break;
+    default:
+        break;
+    }
 }
 
 static void apply(struct venue *venue, struct command *command)
@@ -189,9 +401,10 @@ static void apply(struct venue *venue, struct command *command)
     for (uint32_t i = 0; i < sink.count; i++) {
         ASSERT(venue->events[i].header.index == i);
         venue->digest = digest_record(venue->digest, &venue->events[i]);
-        venue->trades += venue->events[i].header.type == EVT_trade;
+        look_at(venue, command, &venue->events[i]);
     }
     venue->applied++;
+    venue->of_type[command->header.type]++;
 }
 
 static void submit(struct venue *venue, struct command *command)
@@ -324,6 +537,9 @@ static void fuzz_commands(struct venue *venue, uint64_t rounds)
             venue->engine = engine_init(venue->memory, &limits);
             venue->sequence = 0;
             venue->incarnation = 1;
+            venue->proposal = venue->trade_id = 0;
+            memset(venue->references, 0, sizeof venue->references);
+            memset(&venue->trade, 0, sizeof venue->trade);
             set_up_assets(venue);
             set_up_accounts(venue);
         }
@@ -352,16 +568,28 @@ static void fuzz_commands(struct venue *venue, uint64_t rounds)
     }
 }
 
+// Every command that a ring may bring, and what several of them make together.
+static void check_that_all_came(const struct venue *venue)
+{
+    for (uint8_t type = CMD_padding + 1; type < CMD_COUNT; type++)
+        for (uint8_t gateway = GATEWAY_CORE + 1; gateway < GATEWAY_COUNT; gateway++)
+            ASSERT(!command_allowed(gateway, type) || venue->of_type[type] > 0);
+    ASSERT(venue->trades > 0 && venue->corrections > 0);
+    ASSERT(venue->deficits > 0 && venue->approved > 0);
+}
+
 static void fuzz_engine(uint64_t rounds)
 {
     struct venue venue = {.memory = aligned_alloc(64, engine_bytes(&limits)),
                           .twin_memory = aligned_alloc(64, engine_bytes(&limits))};
     ASSERT(venue.memory != NULL && venue.twin_memory != NULL);
     fuzz_commands(&venue, rounds);
-    printf("boundary_fuzz: %" PRIu64 " commands applied, %" PRIu64 " trades, digest %016" PRIx64
-           "\n",
-           venue.applied, venue.trades, venue.digest);
-    ASSERT(rounds < 10000 || venue.trades > 0);
+    printf("boundary_fuzz: %" PRIu64 " commands applied, %" PRIu64 " trades, %" PRIu64
+           " corrected, %" PRIu64 " deficits, %" PRIu64 " approved, digest %016" PRIx64 "\n",
+           venue.applied, venue.trades, venue.corrections, venue.deficits, venue.approved,
+           venue.digest);
+    if (rounds >= ROUNDS)
+        check_that_all_came(&venue);
     free(venue.memory);
     free(venue.twin_memory);
 }
@@ -557,7 +785,7 @@ static void fuzz_tape(const char *folder)
 
 int main(int argc, char **argv)
 {
-    uint64_t rounds = 200000;
+    uint64_t rounds = ROUNDS;
     for (int i = 1; i + 1 < argc; i += 2)
         if (strcmp(argv[i], "--seed") == 0)
             seed = strtoull(argv[i + 1], NULL, 10);

@@ -32,6 +32,7 @@ static void set_up_market(void)
     for (uint32_t i = 0; i < UNIVERSE_ACCOUNTS; i++)
         for (uint32_t asset = 1; asset <= UNIVERSE_INSTRUMENTS + 1; asset++)
             universe_deposit(beside, UNIVERSE_ACCOUNT_FIRST + i, asset, (int64_t)100000000000);
+    universe_deposit(beside, ACCOUNT_SUSPENSE, UNIVERSE_CASH, 1); // for corrections
     set_phase(1, PHASE_CONTINUOUS);
     set_phase(2, PHASE_OPENING_AUCTION);
     set_phase(3, PHASE_PRE_OPEN);
@@ -50,6 +51,7 @@ static void open_all(void)
                                          .levels_max = 30,
                                          .stops_max = 20,
                                          .trailing_stops_max = 4,
+                                         .fees_max = 6,
                                          .command_events_max = 40};
     beside = calloc(1, sizeof(*beside));
     beginning = calloc(1, sizeof(*beginning));
