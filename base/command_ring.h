@@ -6,7 +6,7 @@
 // Positions are slot counts since the ring was made and never wrap (64 bits).
 //
 // Producer (the gateway's I/O thread): claim, fill in place, publish. The last eighth of the ring is kept
-// for cancels and mass cancels (`urgent`); for others a full ring answers NULL and the gateway rejects with
+// for cancels, mass cancels and kills (`urgent`); for others a full ring answers NULL and the gateway rejects with
 // OVERLOADED. Consumer (the core): peek copies the record to private memory BEFORE it looks at it, so a
 // producer that writes afterwards changes nothing; a tail or a length that cannot be is a lie
 // (COMMAND_RING_LIE): the core shuts that ring, and the supervisor restarts its gateway.

@@ -42,7 +42,7 @@ struct command *link_claim(struct link *link, uint8_t type, size_t tail_bytes, u
 {
     if (!link->attached)
         return NULL;
-    bool urgent = type == CMD_order_cancel || type == CMD_order_mass_cancel;
+    bool urgent = type == CMD_order_cancel || type == CMD_order_mass_cancel || type == CMD_kill_set;
     struct command *command = link_claim_any(link, type, tail_bytes, urgent);
     if (command != NULL) {
         command->header.session = session;

@@ -38,7 +38,7 @@ CHECKED int link_open(struct link *link, const struct boot *boot, enum gateway_i
 
 // Claims a record of `type` with a tail of `tail_bytes`, header filled in (slots, type, version,
 // gateway_seq, incarnation). NULL: no room (answer OVERLOADED) or not attached (answer
-// NOT_ATTACHED). Cancels and mass cancels may use the ring's last eighth.
+// NOT_ATTACHED). Cancels, mass cancels and kills may use the ring's last eighth.
 struct command *link_claim(struct link *link, uint8_t type, size_t tail_bytes, uint32_t session,
                            uint32_t session_seq);
 // Sends the claimed record; returns its gateway_seq.
