@@ -11,9 +11,9 @@
 const char *process_name(enum process_id process)
 {
     static const char *const names[] = {
-        [PROCESS_CORE] = "core",     [PROCESS_TAPE] = "tape",   [PROCESS_FIX] = "fix",
-        [PROCESS_WEB] = "web",       [PROCESS_ADMIN] = "admin", [PROCESS_RECORD] = "record",
-        [PROCESS_SETTLE] = "settle", [PROCESS_SIGN] = "sign",   [PROCESS_OPS] = "ops",
+        [PROCESS_CORE] = "core",       [PROCESS_TAPE] = "tape",   [PROCESS_FIX] = "fix",
+        [PROCESS_WEB] = "web",         [PROCESS_ADMIN] = "admin", [PROCESS_RECORD] = "record",
+        [PROCESS_SETTLE] = "settle",   [PROCESS_SIGN] = "sign",   [PROCESS_OPS] = "ops",
         [PROCESS_SURVEIL] = "surveil",
     };
     static_assert(sizeof names / sizeof names[0] == PROCESS_COUNT, "every process has a name");

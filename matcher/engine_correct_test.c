@@ -63,12 +63,6 @@ static void balance_is(const struct venue *venue, uint32_t account, uint32_t ass
     assert_int_equal(there.deficit, deficit);
 }
 
-static bool goes_on(const struct venue *venue)
-{
-    struct command next;
-    return engine_continuation(venue->engine, &next);
-}
-
 // ---- each way
 // -------------------------------------------------------------------------------------
 

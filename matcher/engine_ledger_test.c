@@ -34,12 +34,6 @@ static int64_t owed(const struct venue *venue, uint32_t account, uint32_t asset)
     return balance(venue, account, asset).deficit;
 }
 
-static bool goes_on(const struct venue *venue)
-{
-    struct command next;
-    return engine_continuation(venue->engine, &next);
-}
-
 // A bought 10 of C that are not settled.
 static void trade_of_ten(struct venue *venue)
 {

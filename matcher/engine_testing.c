@@ -389,6 +389,17 @@ const char *go_on(struct venue *venue)
     return apply(venue);
 }
 
+bool goes_on(const struct venue *venue)
+{
+    struct command next;
+    return engine_continuation(venue->engine, &next);
+}
+
+void comes_at(struct venue *venue, uint64_t time_ns)
+{
+    venue->ahead_ns = time_ns - (venue->sequence + 1);
+}
+
 void play(struct venue *venue, const struct line *lines, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -33,8 +33,8 @@ struct venue {
     struct instrument_rec terms;
     struct account_rec accounts[4];
     uint64_t sequence;
-    uint64_t ahead_ns;   // of the clock: it never goes back
-    uint64_t number;     // of ledger references
+    uint64_t ahead_ns; // of the clock: it never goes back
+    uint64_t number;   // of ledger references
     uint64_t orders[ORDERS];
     uint32_t order_count;
     char answer[EVENTS * 128];
@@ -64,8 +64,11 @@ int open_venue(void **state);
 int close_venue(void **state);
 
 const char *say(struct venue *venue, const char *words);
-// The continuation that the engine wants.
+// The continuation that the engine wants; whether it wants one.
 const char *go_on(struct venue *venue);
+bool goes_on(const struct venue *venue);
+// The next command comes at this time.
+void comes_at(struct venue *venue, uint64_t time_ns);
 struct command *start(struct venue *venue, uint8_t type, uint8_t gateway);
 const char *apply(struct venue *venue);
 struct command *start_session(struct venue *venue, uint8_t type, char who, uint8_t *bytes);

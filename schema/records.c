@@ -418,7 +418,7 @@ void records_document(FILE *stream)
 {
     fprintf(
         stream,
-        "# Records\n\nGenerated from `schema/records.def` by `records_document`; do not edit.\n\n"
+        "# Records\n\nGenerated from `schema/records.def` by `schema_document records`; do not edit.\n\n"
         "Schema version %d. Little-endian, no padding; `zero` fields are reserved. Prices are cash "
         "units\n"
         "(1e-6) per whole token, quantities token units (10^-scale), times nanoseconds since "

@@ -44,9 +44,9 @@ struct coverage { // how often it happened
     uint64_t killed_on;                    // mass cancels of a kill beyond its first one
     uint64_t limit_states, traded_out, timed_out; // begun, ended by a trade, by an auction
     uint64_t days;                                // that have begun
-    uint64_t fee_levels[6];               // sides of trades, by the level that held: 1..5
-    uint64_t buyer_fees[2];               // above 0: as taker, as maker
-    uint64_t postings[POSTING_COVER + 1]; // by kind
+    uint64_t fee_levels[6];                       // sides of trades, by the level that held: 1..5
+    uint64_t buyer_fees[2];                       // above 0: as taker, as maker
+    uint64_t postings[POSTING_COVER + 1];         // by kind
     uint64_t deficits_grown[2], deficits_shrunk[2], deficits_covered; // [1]: of cash
     uint64_t busts, cheaper, dearer, shorts[2];                       // corrections
     uint64_t proposals[PROPOSAL_FAILED + 1];                          // by state

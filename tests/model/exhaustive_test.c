@@ -487,7 +487,8 @@ static void tell_sequence(void)
 
 static void usage(void)
 {
-    fprintf(stderr, "exhaustive_test [--alphabet continuous|auction|stops|risk|money] [--depth 1..8]\n");
+    fprintf(stderr,
+            "exhaustive_test [--alphabet continuous|auction|stops|risk|money] [--depth 1..8]\n");
     exit(2);
 }
 

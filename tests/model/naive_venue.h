@@ -168,13 +168,13 @@ struct naive_venue {
     struct naive_standing of_accounts[NAIVE_ACCOUNTS];
     struct naive_standing of_sessions[NAIVE_SESSIONS];
     struct naive_bought bought[NAIVE_ACCOUNTS][NAIVE_PERIODS];
-    bool killed;            // the venue
-    uint64_t confirm_count; // remembered so far
-    struct fees_rec fees[NAIVE_FEES];          // free entries are zero
-    uint32_t rules;                            // enum venue_rule
-    bool approving;                            // the command comes by an approval
-    uint32_t order_top;                        // entries from here on are free
-    uint64_t places;                           // given so far
+    bool killed;                      // the venue
+    uint64_t confirm_count;           // remembered so far
+    struct fees_rec fees[NAIVE_FEES]; // free entries are zero
+    uint32_t rules;                   // enum venue_rule
+    bool approving;                   // the command comes by an approval
+    uint32_t order_top;               // entries from here on are free
+    uint64_t places;                  // given so far
     struct naive_pending pending;
     bool trying; // counting for fill or kill: see naive_match.c
     const struct command *command;
