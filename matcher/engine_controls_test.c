@@ -231,17 +231,17 @@ static void an_old_nav_is_what_its_action_says(void **state)
     set_price(venue, CMD_nav_set, 100);
     const uint64_t set_ns = venue->sequence;
     CONTROLS(venue, .nav_stale_ms = 1000, .nav_stale_action = NAV_STALE_IGNORE);
-    comes_at(venue, set_ns + SECOND_NS);
+    at(venue, set_ns + SECOND_NS);
     PLAY(venue, {"A buys 1 @ 79 ", "FAT_FINGER_CONFIRM 1000 2100 100"},
          {"A buys 1 @ 79 confirmed", "#1 holds 79"});
     venue->terms.fat_finger_confirm_bps = 0;
     set_terms(venue);
-    comes_at(venue, set_ns + 2 * SECOND_NS);
+    at(venue, set_ns + 2 * SECOND_NS);
     set_price(venue, CMD_nav_set, 100);
     const uint64_t again_ns = venue->sequence + venue->ahead_ns;
-    comes_at(venue, again_ns + SECOND_NS); // as old as it may be
+    at(venue, again_ns + SECOND_NS); // as old as it may be
     PLAY(venue, {"A buys 1 @ 79", "NAV_CONFIRM 2000 2100 100"});
-    comes_at(venue, again_ns + SECOND_NS + 1);
+    at(venue, again_ns + SECOND_NS + 1);
     PLAY(venue, {"A buys 1 @ 79", "#2 holds 79"});
     CONTROLS(venue, .nav_stale_ms = 1000, .nav_stale_action = NAV_STALE_CONFIRM);
     PLAY(venue, {"A buys 1 @ 100", "NAV_STALE 1000 1000 1"},
@@ -249,7 +249,7 @@ static void an_old_nav_is_what_its_action_says(void **state)
          {"A amends 2 to 2 @ 0", "NAV_STALE 1000 1000 1"},
          {"A amends 2 to 2 @ 0 confirmed", "#2 now 2 leaves 2 releases -79"});
     CONTROLS(venue, .nav_stale_ms = 1000, .nav_stale_action = NAV_STALE_REFUSE);
-    comes_at(venue, again_ns + 2 * SECOND_NS - 1);
+    at(venue, again_ns + 2 * SECOND_NS - 1);
     PLAY(venue, {"A buys 1 @ 100 confirmed", "NAV_STALE 1000 1999 2"});
     CONTROLS(venue, .nav_stale_ms = 0, .nav_stale_action = NAV_STALE_REFUSE);
     PLAY(venue, {"A buys 1 @ 79", "NAV_CONFIRM 2000 2100 100"}, {"A buys 1 @ 80", "#4 holds 80"});
@@ -259,7 +259,7 @@ static void without_a_nav_nothing_is_stale(void **state)
 {
     struct venue *venue = *state;
     CONTROLS(venue, .nav_stale_ms = 1, .nav_stale_action = NAV_STALE_REFUSE);
-    comes_at(venue, 9 * SECOND_NS);
+    at(venue, 9 * SECOND_NS);
     PLAY(venue, {"A buys 1 @ 100", "#1 holds 100"});
     venue->terms.flags |= INSTRUMENT_NAV_REQUIRED;
     set_terms(venue);
@@ -354,12 +354,12 @@ static void a_reference_lives_for_a_minute(void **state)
 {
     struct venue *venue = *state;
     set_up_strict(venue);
-    comes_at(venue, SECOND_NS);
+    at(venue, SECOND_NS);
     order_ref(venue, 'A', SIDE_BUY, 111, 0, 0);
     const uint64_t first = venue->sequence;
-    comes_at(venue, 61 * SECOND_NS);
+    at(venue, 61 * SECOND_NS);
     assert_string_equal(order_ref(venue, 'A', SIDE_BUY, 111, FAT, first), "#1 holds 111");
-    comes_at(venue, 61 * SECOND_NS + 1);
+    at(venue, 61 * SECOND_NS + 1);
     assert_fault(order_ref(venue, 'A', SIDE_BUY, 111, FAT, first), first, 2);
     assert_fault(order_ref(venue, 'B', SIDE_BUY, 111, FAT, first), first, 2); // before whose it is
 }
@@ -382,7 +382,7 @@ static void a_reference_grants_what_was_asked(void **state)
     assert_fault(order_ref(venue, 'A', SIDE_BUY, 111, FAT | NAV, first), first, 5);
     assert_string_equal(order_ref(venue, 'A', SIDE_BUY, 111, FAT | NAV, second), "#1 holds 111");
     CONTROLS(venue, .nav_stale_ms = 1, .nav_stale_action = NAV_STALE_CONFIRM);
-    comes_at(venue, SECOND_NS);
+    at(venue, SECOND_NS);
     assert_string_equal(order_ref(venue, 'A', SIDE_BUY, 100, 0, 0), "NAV_STALE 1 999 1");
     const uint64_t third = venue->sequence;
     assert_string_equal(order_ref(venue, 'A', SIDE_BUY, 100, NAV, third), "#2 holds 100");

@@ -213,9 +213,9 @@ static void a_new_day_begins_at_midnight(void **state)
     say(venue, "C sells 8 @ 100");
     say(venue, "A buys 8 @ 100");
     PLAY(venue, {"A buys 1 @ 150 confirmed", "#3 holds 150"});
-    comes_at(venue, DAY_NS - 1);
+    at(venue, DAY_NS - 1);
     PLAY(venue, {"A buys 1 @ 51 confirmed", "DAILY_VALUE_MAX 1000 1001 2"});
-    comes_at(venue, DAY_NS);
+    at(venue, DAY_NS);
     PLAY(venue, {"A buys 9 @ 95", "DAILY_VALUE_MAX 1000 1005 2"}, // what is open stays
          {"A buys 9 @ 94", "#4 holds 846"});
     LIMIT_A(venue, .daily_value_max = 100); // below what is there: refuses what comes
@@ -284,11 +284,11 @@ static void a_session_sends_so_many_messages_in_a_window(void **state)
          {"A amends 1 to 3 @ 0", "THROTTLED 3 1000 3"}, {"A asks 1", "THROTTLED 3 1000 3"},
          {"A asks all", "THROTTLED 3 1000 3"}, {"C buys 1 @ 10", "#2 holds 10"},
          {"A cancels 1", "#1 cancelled 2 releases 20 reason 1"}, {"A cancels all", "done 0"});
-    comes_at(venue, SECOND_NS - 1);
+    at(venue, SECOND_NS - 1);
     PLAY(venue, {"A buys 1 @ 10", "THROTTLED 3 1000 3"});
-    comes_at(venue, SECOND_NS);
+    at(venue, SECOND_NS);
     PLAY(venue, {"A buys 1 @ 10", "#3 holds 10"});
-    comes_at(venue, 5 * SECOND_NS - 1); // windows stand on the clock
+    at(venue, 5 * SECOND_NS - 1); // windows stand on the clock
     PLAY(venue, {"A buys 1 @ 10", "#4 holds 10"}, {"B buys 1 @ 10", "#5 holds 10"});
     LIMIT_S(venue, .messages_max = 0);
     PLAY(venue, {"A buys 1 @ 10", "#6 holds 10"}, {"A buys 1 @ 10", "#7 holds 10"},
@@ -315,7 +315,7 @@ static void a_member_sends_by_all_its_sessions(void **state)
          {"C buys 1 @ 10", "THROTTLED 2 1000 1"},
          {"A buys 1 @ 10", "THROTTLED 2 1000 1"}, // the session has let it pass
          {"A buys 1 @ 10", "THROTTLED 2 60000 3"});
-    comes_at(venue, SECOND_NS);
+    at(venue, SECOND_NS);
     PLAY(venue, {"A buys 1 @ 10", "THROTTLED 2 60000 3"}, {"C buys 1 @ 10", "#3 holds 10"},
          {"C buys 1 @ 10", "#4 holds 10"}, {"C buys 1 @ 10", "THROTTLED 2 1000 1"});
 }
@@ -364,13 +364,13 @@ static void a_duplicate_may_come_after_its_time(void **state)
     struct venue *venue = *state;
     char answer[64];
     LIMIT_A(venue, .duplicate_ms = 500);
-    comes_at(venue, SECOND_NS);
+    at(venue, SECOND_NS);
     say(venue, "A buys 2 @ 10");
     long order = (long)venue->orders[1];
-    comes_at(venue, SECOND_NS + 500 * MS_NS - 1);
+    at(venue, SECOND_NS + 500 * MS_NS - 1);
     (void)snprintf(answer, sizeof answer, "DUPLICATE_ORDER 500 499 %ld", order);
     PLAY(venue, {"A buys 2 @ 10", answer}); // a refused one is not remembered
-    comes_at(venue, SECOND_NS + 500 * MS_NS);
+    at(venue, SECOND_NS + 500 * MS_NS);
     PLAY(venue, {"A buys 2 @ 10", "#2 holds 20"});
     LIMIT_A(venue, .duplicate_ms = 0);
     PLAY(venue, {"A buys 2 @ 10", "#3 holds 20"});
@@ -403,7 +403,7 @@ static void so_many_executions_stop_an_account(void **state)
     say(venue, "A buys 1 @ 9");
     say(venue, "A buys 1 @ 10");
     say(venue, "A buys 1 @ 10");
-    comes_at(venue, SECOND_NS);
+    at(venue, SECOND_NS);
     say(venue, "A buys 1 @ 10"); // another window
     say(venue, "A buys 1 @ 10");
     PLAY(venue, {"A buys 1 @ 10", "#7 holds 10; A buys 1 @ 10 from C fee 0 saved 0 left 0/15"},
@@ -411,7 +411,7 @@ static void so_many_executions_stop_an_account(void **state)
          {"A sells 1 @ 12 confirmed", "EXECUTIONS_MAX 3 1000 0"},
          {"B buys 1 @ 10", "#8 holds 10; B buys 1 @ 10 from C fee 0 saved 0 left 0/14"},
          {"A amends 2 to 2 @ 0", "#2 now 2 leaves 2 releases -9"}); // what is open stays
-    comes_at(venue, 9 * SECOND_NS);
+    at(venue, 9 * SECOND_NS);
     PLAY(venue, {"A buys 1 @ 10", "EXECUTIONS_MAX 3 1000 0"},
          {"D sells 2 @ 9",
           "#9 holds 2; D sells 2 @ 9 to A fee 0 saved 0 left 0/0"}); // and may trade
@@ -484,24 +484,24 @@ static void an_investment_is_forgotten_after_a_year(void **state)
     struct venue *venue = *state;
     fund(venue);
     LIMIT_M(venue, .flags = LIMIT_CUMULATIVE_INVESTMENT);
-    comes_at(venue, 5 * PERIOD_NS);
+    at(venue, 5 * PERIOD_NS);
     say(venue, "C sells 500 @ 1000000");
     say(venue, "A buys 100 @ 1000000");
-    comes_at(venue, 6 * PERIOD_NS);
+    at(venue, 6 * PERIOD_NS);
     say(venue, "A buys 150 @ 1000000");
     PLAY(venue, {"A buys 251 @ 1000000", "INVESTMENT_LIMIT 500000000 501000000 1"});
-    comes_at(venue, 18 * PERIOD_NS - 1);
+    at(venue, 18 * PERIOD_NS - 1);
     PLAY(venue, {"A buys 251 @ 1000000", "INVESTMENT_LIMIT 500000000 501000000 1"});
-    comes_at(venue, 18 * PERIOD_NS); // 5 is the 13th before
+    at(venue, 18 * PERIOD_NS); // 5 is the 13th before
     PLAY(venue, {"A buys 351 @ 1000000", "INVESTMENT_LIMIT 500000000 501000000 1"});
     assert_non_null(strstr(say(venue, "A buys 50 @ 1000000"), "left 0/200"));
     PLAY(venue, {"A buys 301 @ 1000000", "INVESTMENT_LIMIT 500000000 501000000 1"});
-    comes_at(venue, 19 * PERIOD_NS);
+    at(venue, 19 * PERIOD_NS);
     PLAY(venue, {"A buys 451 @ 1000000", "INVESTMENT_LIMIT 500000000 501000000 1"});
-    comes_at(venue, 31 * PERIOD_NS);
+    at(venue, 31 * PERIOD_NS);
     assert_non_null(strstr(say(venue, "A buys 200 @ 1000000"), "left 0/0"));
     PLAY(venue, {"A buys 301 @ 1000000", "INVESTMENT_LIMIT 500000000 501000000 1"});
-    comes_at(venue, 99 * PERIOD_NS);
+    at(venue, 99 * PERIOD_NS);
     PLAY(venue, {"A buys 500 @ 1000000", "#6 holds 500000000"});
 }
 

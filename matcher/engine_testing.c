@@ -395,7 +395,7 @@ bool goes_on(const struct venue *venue)
     return engine_continuation(venue->engine, &next);
 }
 
-void comes_at(struct venue *venue, uint64_t time_ns)
+void at(struct venue *venue, uint64_t time_ns)
 {
     venue->ahead_ns = time_ns - (venue->sequence + 1);
 }

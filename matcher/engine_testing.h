@@ -68,7 +68,7 @@ const char *say(struct venue *venue, const char *words);
 const char *go_on(struct venue *venue);
 bool goes_on(const struct venue *venue);
 // The next command comes at this time.
-void comes_at(struct venue *venue, uint64_t time_ns);
+void at(struct venue *venue, uint64_t time_ns);
 struct command *start(struct venue *venue, uint8_t type, uint8_t gateway);
 const char *apply(struct venue *venue);
 struct command *start_session(struct venue *venue, uint8_t type, char who, uint8_t *bytes);
