@@ -371,6 +371,37 @@ static void orders_of_all_sessions_go_by_their_age(void **state)
     assert_int_equal(engine_open_orders(venue->engine), 5);
 }
 
+static void let_session_trade_for_a(struct venue *venue, uint32_t session)
+{
+    const uint32_t account = A;
+    struct command *command = start(venue, CMD_session_set, GATEWAY_ADMIN);
+    command->header.slots = command_slots(CMD_session_set, sizeof account);
+    command->body.session_set = (struct session_set_cmd){
+        .session = session, .member = 1, .gateway = GATEWAY_FIX, .account_count = 1};
+    memcpy(command_tail_writable(command), &account, sizeof account);
+    assert_string_equal(apply(venue), "session_changed; session_account");
+}
+
+// A's newest order over all of his sessions, whichever of them entered it.
+static void of_many_sessions_the_newest_goes_first(void **state)
+{
+    static const uint32_t entered_by[] = {4, 1, 3, 3, 2, 4, 1, 2, 4, 3};
+    enum { COUNT = sizeof entered_by / sizeof entered_by[0] };
+    struct venue *venue = *state;
+    for (uint32_t session = 2; session <= 4; session++)
+        let_session_trade_for_a(venue, session);
+    for (int i = 0; i < COUNT; i++) {
+        start_order(venue, 'A', SIDE_SELL, 100, 101);
+        venue->command.header.session = entered_by[i];
+        apply(venue);
+    }
+    post(venue, 'A', TOKEN, POSTING_CHAIN_OUT, 1000);
+    go_on(venue);
+    assert_int_equal(venue->sink.count, 2 * COUNT + 1);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(venue->events[2 * i].body.order_cancelled.order, venue->orders[COUNT - i]);
+}
+
 static void what_does_not_fit_goes_on(void **state)
 {
     struct venue *venue = *state;
@@ -462,6 +493,7 @@ int main(void)
         TEST(what_waits_goes_too_and_what_is_left_stays_owed),
         TEST(buys_go_for_cash),
         TEST(orders_of_all_sessions_go_by_their_age),
+        TEST(of_many_sessions_the_newest_goes_first),
         TEST(what_does_not_fit_goes_on),
         TEST(what_failed_to_settle_is_not_sold_any_further),
         TEST(a_reference_with_other_content_is_refused),
