@@ -444,6 +444,26 @@ static void what_failed_to_settle_is_not_sold_any_further(void **state)
     assert_false(goes_on(venue)); // nothing is held
 }
 
+// The blocked units are the ones that are not in the wallet: what leaves it are others, and what is
+// left must not be sold.
+static void what_leaves_takes_no_settled_units_from_under_an_order(void **state)
+{
+    const uint8_t kinds[] = {POSTING_CHAIN_OUT, POSTING_DEBIT};
+    struct venue *venue = *state;
+    trade_of_ten(venue);
+    assert_string_equal(settle(venue, SETTLEMENT_FAILED, 10, 990), "settlement_booked");
+    say(venue, "A sells 970 @ 101");
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        say(venue, "A sells 10 @ 102");
+        assert_string_equal(post(venue, 'A', TOKEN, kinds[i], 20), "posted -20");
+        assert_false(goes_on(venue)); // 10 are there, 10 are blocked
+        assert_string_equal(post(venue, 'A', TOKEN, kinds[i], 10), "posted -10");
+        assert_non_null(strstr(go_on(venue), "cancelled 10 releases 10 reason 18; done 1"));
+        assert_string_equal(post(venue, 'A', TOKEN, POSTING_CHAIN_IN, 30), "posted 30");
+    }
+    assert_string_equal(say(venue, "A sells 31 @ 101"), "INSUFFICIENT_BALANCE 31 30 0");
+}
+
 // ---- references
 // -----------------------------------------------------------------------------------
 
@@ -496,6 +516,7 @@ int main(void)
         TEST(of_many_sessions_the_newest_goes_first),
         TEST(what_does_not_fit_goes_on),
         TEST(what_failed_to_settle_is_not_sold_any_further),
+        TEST(what_leaves_takes_no_settled_units_from_under_an_order),
         TEST(a_reference_with_other_content_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
