@@ -99,6 +99,27 @@ static uint32_t holder_from(const struct holders *holders, uint32_t place)
     return 0;
 }
 
+// They are a heap, the newest on top: a member may have many sessions. Moves down the one at `at`,
+// which is not newer than the one above it.
+static void holders_sift(const struct holders *holders, uint32_t at)
+{
+    const struct order_pool *pool = &holders->engine->pool;
+    uint32_t *places = holders->engine->uncover_places;
+    const uint32_t place = places[at];
+    const uint64_t id = order_at(pool, place)->id;
+    ASSERT(at < holders->count);
+    for (uint32_t below = 2 * at + 1; below < holders->count; below = 2 * at + 1) {
+        if (below + 1 < holders->count &&
+            order_at(pool, places[below + 1])->id > order_at(pool, places[below])->id)
+            below++;
+        if (order_at(pool, places[below])->id < id)
+            break;
+        places[at] = places[below];
+        at = below;
+    }
+    places[at] = place;
+}
+
 // An account and the sessions that traded for it belong to one member for good.
 static struct holders holders_gather(struct engine *engine, uint32_t account, uint32_t balance)
 {
@@ -112,24 +133,22 @@ static struct holders holders_gather(struct engine *engine, uint32_t account, ui
         if (place != 0)
             engine->uncover_places[holders.count++] = place;
     }
+    for (uint32_t at = holders.count / 2; at-- > 0;)
+        holders_sift(&holders, at);
     return holders;
 }
 
-// The newest of all, which is about to be cancelled; 0 = there is none left.
+// The newest of all, which is about to be cancelled; there is one.
 static uint32_t holders_take(struct holders *holders)
 {
-    const struct order_pool *pool = &holders->engine->pool;
     uint32_t *places = holders->engine->uncover_places;
-    uint32_t newest = 0;
-    for (uint32_t i = 1; i < holders->count; i++)
-        if (order_at(pool, places[i])->id > order_at(pool, places[newest])->id)
-            newest = i;
-    if (holders->count == 0)
-        return 0;
-    uint32_t place = places[newest];
-    places[newest] = holder_from(holders, order_at(pool, place)->before);
-    if (places[newest] == 0)
-        places[newest] = places[--holders->count];
+    ASSERT(holders->count != 0);
+    const uint32_t place = places[0];
+    places[0] = holder_from(holders, order_at(&holders->engine->pool, place)->before);
+    if (places[0] == 0)
+        places[0] = places[--holders->count];
+    if (holders->count > 1)
+        holders_sift(holders, 0);
     return place;
 }
 

@@ -260,7 +260,7 @@ static void post_run(struct turn *turn)
     int64_t owed = own->deficit;
     reference_book(engine, body->ref_source, body->ref_number, body->ref_hash);
     post_book(turn, body, own, counter);
-    if (own->deficit > owed)
+    if (own->deficit > owed || own->blocked > own->available) // or it took what is blocked
         uncover_account(engine, body->account, body->asset);
 }
 

@@ -365,6 +365,37 @@ static void orders_of_all_sessions_go_by_their_age(void **state)
     assert_int_equal(engine_open_orders(venue->engine), 5);
 }
 
+static void let_session_trade_for_a(struct venue *venue, uint32_t session)
+{
+    const uint32_t account = A;
+    struct command *command = start(venue, CMD_session_set, GATEWAY_ADMIN);
+    command->header.slots = command_slots(CMD_session_set, sizeof account);
+    command->body.session_set = (struct session_set_cmd){
+        .session = session, .member = 1, .gateway = GATEWAY_FIX, .account_count = 1};
+    memcpy(command_tail_writable(command), &account, sizeof account);
+    assert_string_equal(apply(venue), "session_changed; session_account");
+}
+
+// A's newest order over all of his sessions, whichever of them entered it.
+static void of_many_sessions_the_newest_goes_first(void **state)
+{
+    static const uint32_t entered_by[] = {4, 1, 3, 3, 2, 4, 1, 2, 4, 3};
+    enum { COUNT = sizeof entered_by / sizeof entered_by[0] };
+    struct venue *venue = *state;
+    for (uint32_t session = 2; session <= 4; session++)
+        let_session_trade_for_a(venue, session);
+    for (int i = 0; i < COUNT; i++) {
+        start_order(venue, 'A', SIDE_SELL, 100, 101);
+        venue->command.header.session = entered_by[i];
+        apply(venue);
+    }
+    post(venue, 'A', TOKEN, POSTING_CHAIN_OUT, 1000);
+    go_on(venue);
+    assert_int_equal(venue->sink.count, 2 * COUNT + 1);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(venue->events[2 * i].body.order_cancelled.order, venue->orders[COUNT - i]);
+}
+
 static void what_does_not_fit_goes_on(void **state)
 {
     struct venue *venue = *state;
@@ -405,6 +436,26 @@ static void what_failed_to_settle_is_not_sold_any_further(void **state)
          {"A cancels 4", "#4 cancelled 3 releases 3 reason 1"});
     assert_string_equal(settle(venue, SETTLEMENT_FAILED, 10, 990), "settlement_booked");
     assert_false(goes_on(venue)); // nothing is held
+}
+
+// The blocked units are the ones that are not in the wallet: what leaves it are others, and what is
+// left must not be sold.
+static void what_leaves_takes_no_settled_units_from_under_an_order(void **state)
+{
+    const uint8_t kinds[] = {POSTING_CHAIN_OUT, POSTING_DEBIT};
+    struct venue *venue = *state;
+    trade_of_ten(venue);
+    assert_string_equal(settle(venue, SETTLEMENT_FAILED, 10, 990), "settlement_booked");
+    say(venue, "A sells 970 @ 101");
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        say(venue, "A sells 10 @ 102");
+        assert_string_equal(post(venue, 'A', TOKEN, kinds[i], 20), "posted -20");
+        assert_false(goes_on(venue)); // 10 are there, 10 are blocked
+        assert_string_equal(post(venue, 'A', TOKEN, kinds[i], 10), "posted -10");
+        assert_non_null(strstr(go_on(venue), "cancelled 10 releases 10 reason 18; done 1"));
+        assert_string_equal(post(venue, 'A', TOKEN, POSTING_CHAIN_IN, 30), "posted 30");
+    }
+    assert_string_equal(say(venue, "A sells 31 @ 101"), "INSUFFICIENT_BALANCE 31 30 0");
 }
 
 // ---- references
@@ -456,8 +507,10 @@ int main(void)
         TEST(what_waits_goes_too_and_what_is_left_stays_owed),
         TEST(buys_go_for_cash),
         TEST(orders_of_all_sessions_go_by_their_age),
+        TEST(of_many_sessions_the_newest_goes_first),
         TEST(what_does_not_fit_goes_on),
         TEST(what_failed_to_settle_is_not_sold_any_further),
+        TEST(what_leaves_takes_no_settled_units_from_under_an_order),
         TEST(a_reference_with_other_content_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

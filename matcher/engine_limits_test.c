@@ -410,11 +410,13 @@ static void so_many_executions_stop_an_account(void **state)
          {"A buys 1 @ 10", "EXECUTIONS_MAX 3 1000 0"},
          {"A sells 1 @ 12 confirmed", "EXECUTIONS_MAX 3 1000 0"},
          {"B buys 1 @ 10", "#8 holds 10; B buys 1 @ 10 from C fee 0 saved 0 left 0/14"},
-         {"A amends 2 to 2 @ 0", "#2 now 2 leaves 2 releases -9"}); // what is open stays
+         {"A amends 2 to 2 @ 0", "EXECUTIONS_MAX 3 1000 0"}, // nor by an amend
+         {"A amends 2 to 0 @ 10", "EXECUTIONS_MAX 3 1000 0"},
+         {"A amends 2 to 1 @ 9", "#2 now 1 leaves 1 releases 0 kept"}); // what is open stays
     at(venue, 9 * SECOND_NS);
     PLAY(venue, {"A buys 1 @ 10", "EXECUTIONS_MAX 3 1000 0"},
-         {"D sells 2 @ 9",
-          "#9 holds 2; D sells 2 @ 9 to A fee 0 saved 0 left 0/0"}); // and may trade
+         {"D sells 1 @ 9",
+          "#9 holds 1; D sells 1 @ 9 to A fee 0 saved 0 left 0/0"}); // and may trade
     LIMIT_A(venue, .executions_max = 3, .executions_ms = 1000);
     PLAY(venue,
          {"A buys 2 @ 10 confirmed", "#10 holds 20; A buys 2 @ 10 from C fee 0 saved 0 left 0/12"},

@@ -97,7 +97,7 @@ static bool instrument_assets(const struct engine *engine, const struct instrume
     return true;
 }
 
-// Notionals are exact: a tick times a lot is a whole number of cash units.
+// Notionals are exact: a tick times a lot is a whole number of cash units; and one order fits.
 static bool instrument_steps(const struct instrument_rec *terms, struct refusal *refusal)
 {
     ASSERT(terms->token_scale <= MONEY_SCALE_MAX);
@@ -106,7 +106,8 @@ static bool instrument_steps(const struct instrument_rec *terms, struct refusal 
     if (terms->lot <= 0)
         return terms_refused(refusal, terms->lot, INSTRUMENT_FIELD_lot);
     money_product step = (money_product)(uint64_t)terms->tick * (uint64_t)terms->lot;
-    if (step % money_power_of_10[terms->token_scale] != 0)
+    const uint64_t unit = money_power_of_10[terms->token_scale];
+    if (step % unit != 0 || step / unit > (uint64_t)MONEY_MAX)
         return terms_refused(refusal, terms->lot, INSTRUMENT_FIELD_lot);
     return true;
 }

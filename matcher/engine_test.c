@@ -284,7 +284,14 @@ static void reference_data_names_the_field_it_refuses(void **state)
     assert_string_equal(set_account(venue, 'A'), "MALFORMED 0 9 4");
     venue->terms.tick = 0;
     assert_string_equal(set_terms(venue), "INSTRUMENT_TERMS 0 0 8");
+    venue->terms.tick = ((int64_t)1 << 60) + 1; // two of them are more than MONEY_MAX
+    venue->terms.lot = 2;
+    assert_string_equal(set_terms(venue), "INSTRUMENT_TERMS 0 2 9");
+    venue->terms.tick = (int64_t)1 << 60;
+    assert_string_equal(set_terms(venue), "instrument_changed");
     venue->terms.tick = 1;
+    venue->terms.lot = 1;
+    set_terms(venue);
     venue->terms.token_asset = CASH;
     assert_string_equal(set_terms(venue), "INSTRUMENT_TERMS 0 1 2");
     venue->terms.token_asset = 3;

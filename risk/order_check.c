@@ -504,5 +504,6 @@ bool order_check_amend(struct order_check *check, const struct order_check_amend
            (!asked.limits || order_controls_order_value(check, refusal)) &&
            check_investment(check, refusal) &&
            (!asked.limits || order_controls_daily_value(check, refusal)) &&
-           (!asked.position || order_controls_position(check, refusal));
+           (!asked.position || order_controls_position(check, refusal)) &&
+           (!asked.limits || order_controls_executions(check, refusal));
 }

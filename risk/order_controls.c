@@ -185,7 +185,7 @@ static bool duplicate(const struct order_check *check, struct refusal *refusal)
                   (int64_t)last->order);
 }
 
-static bool executions(const struct order_check *check, struct refusal *refusal)
+bool order_controls_executions(const struct order_check *check, struct refusal *refusal)
 {
     const struct limits_rec *own = &check->account->own;
     if (!check->account->tripped)
@@ -197,5 +197,6 @@ static bool executions(const struct order_check *check, struct refusal *refusal)
 bool order_controls_numbers(const struct order_check *check, struct refusal *refusal)
 {
     ASSERT(check->account->limited || check->member->limited);
-    return open_orders(check, refusal) && duplicate(check, refusal) && executions(check, refusal);
+    return open_orders(check, refusal) && duplicate(check, refusal) &&
+           order_controls_executions(check, refusal);
 }

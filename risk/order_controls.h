@@ -18,6 +18,8 @@ CHECKED bool order_controls_bought(const struct order_check *check, int64_t limi
                                    struct refusal *refusal);
 // Of buys: position, then concentration.
 CHECKED bool order_controls_position(const struct order_check *check, struct refusal *refusal);
+// The account has not been tripped by its executions.
+CHECKED bool order_controls_executions(const struct order_check *check, struct refusal *refusal);
 // Open orders of account and member, if it may need a place; duplicate; executions.
 CHECKED bool order_controls_numbers(const struct order_check *check, struct refusal *refusal);
 

@@ -503,7 +503,7 @@ static bool amend_loses_refused(struct naive_venue *venue, const struct naive_or
         token_refused(venue, &instrument->terms) || person_refused(venue, order->account) ||
         naive_buyer_refused(venue, order) || value_refused(venue, order, false) ||
         naive_value_limits_refused(venue, old, order) ||
-        naive_position_refused(venue, old, order) ||
+        naive_position_refused(venue, old, order) || naive_executions_refused(venue, order) ||
         (in_levels && level_refused(venue, order, order->state)))
         return true;
     int64_t need =

@@ -164,10 +164,11 @@ static void tell_posted(struct naive_venue *venue, const struct ledger_post_cmd 
 static void change_deficit(struct naive_venue *venue, const struct ledger_post_cmd *body,
                            int64_t rest)
 {
-    if (rest > 0) {
+    const struct balance_rec *own = &venue->balances[body->account][body->asset];
+    if (rest > 0)
         naive_deficit_grow(venue, body->account, body->asset, rest, ACCOUNT_OUTSIDE);
+    if (rest > 0 || (!gives(body->kind) && own->blocked > own->available))
         naive_uncover_next(venue, body->account, body->asset);
-    }
     if (gives(body->kind))
         naive_deficit_pay(venue, body->account, body->asset, body->amount);
     if (body->kind == POSTING_TRANSFER)

@@ -150,7 +150,7 @@ static void count_execution(struct naive_venue *venue, struct naive_standing *st
         standing->tripped = true;
 }
 
-static bool executions_refused(struct naive_venue *venue, const struct naive_order *order)
+bool naive_executions_refused(struct naive_venue *venue, const struct naive_order *order)
 {
     const struct naive_standing *standing = of_account(venue, order->account);
     REFUSE_IF(standing->tripped, EXECUTIONS_MAX, standing->limits.executions_max,
@@ -348,5 +348,5 @@ bool naive_flow_limits_refused(struct naive_venue *venue, const struct naive_ord
     if (naive_needs_place(venue, order) && (open_orders_refused(venue, order, LIMIT_ACCOUNT) ||
                                             open_orders_refused(venue, order, LIMIT_MEMBER)))
         return true;
-    return duplicate_refused(venue, order) || executions_refused(venue, order);
+    return duplicate_refused(venue, order) || naive_executions_refused(venue, order);
 }

@@ -100,6 +100,7 @@ void naive_limits_set(struct naive_venue *venue);
 bool naive_throttle_refused(struct naive_venue *venue);
 bool naive_value_limits_refused(struct naive_venue *venue, const struct naive_order *old,
                                 const struct naive_order *order);
+bool naive_executions_refused(struct naive_venue *venue, const struct naive_order *order);
 bool naive_flow_limits_refused(struct naive_venue *venue, const struct naive_order *order);
 void naive_remember_accepted(struct naive_venue *venue, const struct naive_order *order);
 void naive_count_trade(struct naive_venue *venue, const struct naive_order *buy,
