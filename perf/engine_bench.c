@@ -33,6 +33,7 @@ enum {
     RING_EVENTS = 1 << 18,
     ROUNDS_MAX = 9,
     LEVELS_MAX = 100000,
+    AHEAD = 2,              // commands between two steps of looking ahead
     INCARNATION = 1,        // of the gateways
     WIDE_STEP_NS = 1000000, // between two commands
 };
@@ -131,11 +132,22 @@ static void apply_one(struct bench *bench, const struct command *command)
     engine_apply(bench->engine, command, &bench->sink);
 }
 
+// As the core looks ahead in its rings.
+static void look_ahead(struct bench *bench, uint32_t i)
+{
+    for (uint32_t step = 0; step < ENGINE_FETCH_STEPS && !bench->book_only; step++) {
+        uint32_t ahead = i + AHEAD * (ENGINE_FETCH_STEPS - step);
+        if (ahead < bench->command_count)
+            engine_fetch(bench->engine, command_at(bench, ahead), step);
+    }
+}
+
 static void apply_each_timed(struct bench *bench)
 {
     unsigned unused;
     for (uint32_t i = 0; i < bench->command_count; i++) {
         uint64_t before = __rdtscp(&unused);
+        look_ahead(bench, i);
         apply_one(bench, command_at(bench, i));
         uint64_t counts = __rdtscp(&unused) - before;
         counts = counts > bench->counter_cost ? counts - bench->counter_cost : 0;
@@ -149,8 +161,10 @@ static void apply_chunk(struct bench *bench, bool counted)
         apply_each_timed(bench);
     } else {
         uint64_t before = processor_ns();
-        for (uint32_t i = 0; i < bench->command_count; i++)
+        for (uint32_t i = 0; i < bench->command_count; i++) {
+            look_ahead(bench, i);
             apply_one(bench, command_at(bench, i));
+        }
         bench->nanoseconds += counted ? processor_ns() - before : 0;
     }
     bench->commands_timed += counted ? bench->command_count : 0;
