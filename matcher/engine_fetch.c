@@ -15,8 +15,11 @@ enum { LINE = 64 };
 // Below so many accounts all of them stay in the caches by themselves.
 enum { FETCH_ACCOUNTS_LEAST = 1 << 13 };
 
+// A function that only prefetches has no effect in gcc's eyes, and its calls are left out: the empty
+// statement is one.
 static inline void fetch(const void *memory, size_t bytes)
 {
+    __asm__ volatile("");
     for (size_t at = 0; at < bytes; at += LINE)
         __builtin_prefetch((const uint8_t *)memory + at, 1);
 }
@@ -52,39 +55,55 @@ static void fetch_first(const struct engine *engine, const struct named *named)
 {
     const struct account *account = &engine->accounts[named->account];
     fetch(&engine->sessions[named->session], sizeof(struct session));
-    if (named->instrument == 0) {
-        fetch(account, LINE);
-        fetch(order_index_recent(&engine->pool.index, named->order), 1);
+    if (named->instrument != 0) {
+        fetch(account, offsetof(struct account, bought_at));
         return;
     }
-    const struct instrument_rec *terms = &engine->instruments[named->instrument].terms;
+    fetch(account, LINE);
+    fetch(order_index_recent(&engine->pool.index, named->order), 1);
+}
+
+// A balance of the account, if it is known where it is; else the bucket by which it is found.
+static inline void fetch_balance(const struct engine *engine, uint32_t account, uint32_t asset,
+                                 int which)
+{
+    const struct found_balance *found = &engine->accounts[account].found[which];
     const struct ledger *ledger = &engine->ledger;
-    fetch(account, offsetof(struct account, bought_at));
-    if (terms->instrument == 0)
-        return;
-    fetch(&ledger->buckets[ledger_bucket(ledger, named->account, terms->cash_asset)], 1);
-    fetch(&ledger->buckets[ledger_bucket(ledger, named->account, terms->token_asset)], 1);
+    if (found->asset == asset)
+        fetch(&ledger->balances[found->index], 1);
+    else if (asset != 0)
+        fetch(&ledger->buckets[ledger_bucket(ledger, account, asset)], 1);
 }
 
 static void fetch_second(const struct engine *engine, const struct named *named)
 {
     const struct session *session = &engine->sessions[named->session];
     const struct order_pool *pool = &engine->pool;
-    const struct ledger *ledger = &engine->ledger;
     fetch(&engine->members[session->terms.member], sizeof(struct member));
     fetch(&engine->session_accounts[session->accounts_first], 1);
     if (named->instrument == 0) {
-        uint32_t place = *order_index_recent(&pool->index, named->order);
-        fetch(&pool->orders[place], 1);
+        fetch(&pool->orders[*order_index_recent(&pool->index, named->order)], 1);
         return;
     }
     const struct instrument_rec *terms = &engine->instruments[named->instrument].terms;
     fetch(&pool->orders[session->orders.last], 1);
-    if (terms->instrument == 0)
-        return;
-    const uint32_t *buckets = ledger->buckets;
-    fetch(&ledger->balances[buckets[ledger_bucket(ledger, named->account, terms->cash_asset)]], 1);
-    fetch(&ledger->balances[buckets[ledger_bucket(ledger, named->account, terms->token_asset)]], 1);
+    fetch_balance(engine, named->account, terms->cash_asset, FOUND_CASH);
+    fetch_balance(engine, named->account, terms->token_asset, FOUND_TOKEN);
+}
+
+// The balance that was not known before, and the account's entry in its session's list, which is
+// often as far from the first one as the numbers are.
+static void fetch_entered(const struct engine *engine, const struct named *named)
+{
+    const struct ledger *ledger = &engine->ledger;
+    const struct session *session = &engine->sessions[named->session];
+    const uint32_t *accounts = &engine->session_accounts[session->accounts_first];
+    uint32_t asset = engine->instruments[named->instrument].terms.token_asset;
+    uint32_t from_first = named->account - (accounts[0] & ACCOUNT_MASK);
+    if (from_first < session->terms.account_count)
+        fetch(&accounts[from_first], 1);
+    if (asset != 0 && engine->accounts[named->account].found[FOUND_TOKEN].asset != asset)
+        fetch(&ledger->balances[ledger->buckets[ledger_bucket(ledger, named->account, asset)]], 1);
 }
 
 // The maker that an order of this side meets first, if it meets any.
@@ -115,11 +134,12 @@ static void fetch_cancelled(const struct engine *engine, const struct named *nam
 static void fetch_third(const struct engine *engine, const struct command *command,
                         const struct named *named)
 {
-    if (named->instrument == 0)
+    if (named->instrument == 0) {
         fetch_cancelled(engine, named);
-    else
-        fetch_maker(engine, &engine->instruments[named->instrument],
-                    command->body.order_new.side);
+        return;
+    }
+    fetch_entered(engine, named);
+    fetch_maker(engine, &engine->instruments[named->instrument], command->body.order_new.side);
 }
 
 void engine_fetch(const struct engine *engine, const struct command *command, uint32_t step)

@@ -89,13 +89,6 @@ struct proposal { // a command that waits for another operator's approval
     uint8_t body[PROPOSAL_BYTES_MAX]; // terms.body_bytes of it
 };
 
-struct fee_rates { // basis points
-    uint16_t sell_maker;
-    uint16_t sell_taker;
-    uint16_t buy_maker;
-    uint16_t buy_taker;
-};
-
 struct fee_record {
     struct fees_rec terms;
     uint32_t next_in_bucket;  // of a free one: the next free one
