@@ -75,7 +75,15 @@ static inline void fetch_balance(const struct engine *engine, uint32_t account, 
         fetch(&ledger->buckets[ledger_bucket(ledger, account, asset)], 1);
 }
 
-static void fetch_second(const struct engine *engine, const struct named *named)
+// The first order that one of this side meets, if it meets any; 0: there is none.
+static inline uint32_t maker_of(const struct engine *engine, uint32_t instrument, uint8_t side)
+{
+    const struct book_side *sides = engine->instruments[instrument].sides;
+    return order_book_best(&engine->pool, &sides[side == SIDE_BUY ? 1 : 0]);
+}
+
+static void fetch_second(const struct engine *engine, const struct command *command,
+                         const struct named *named)
 {
     const struct session *session = &engine->sessions[named->session];
     const struct order_pool *pool = &engine->pool;
@@ -86,32 +94,35 @@ static void fetch_second(const struct engine *engine, const struct named *named)
         return;
     }
     const struct instrument_rec *terms = &engine->instruments[named->instrument].terms;
+    uint32_t maker = maker_of(engine, named->instrument, command->body.order_new.side);
+    fetch(&pool->orders[maker], 1);
     fetch(&pool->orders[session->orders.last], 1);
     fetch_balance(engine, named->account, terms->cash_asset, FOUND_CASH);
     fetch_balance(engine, named->account, terms->token_asset, FOUND_TOKEN);
 }
 
-// The balance that was not known before, and the account's entry in its session's list, which is
-// often as far from the first one as the numbers are.
-static void fetch_entered(const struct engine *engine, const struct named *named)
+// The account's entry in its session's list, which is often as far from the first one as the
+// numbers are.
+static void fetch_entry(const struct engine *engine, const struct named *named)
 {
-    const struct ledger *ledger = &engine->ledger;
     const struct session *session = &engine->sessions[named->session];
     const uint32_t *accounts = &engine->session_accounts[session->accounts_first];
-    uint32_t asset = engine->instruments[named->instrument].terms.token_asset;
     uint32_t from_first = named->account - (accounts[0] & ACCOUNT_MASK);
     if (from_first < session->terms.account_count)
         fetch(&accounts[from_first], 1);
+}
+
+// The balance of which only the bucket was known before.
+static void fetch_token(const struct engine *engine, const struct named *named)
+{
+    const struct ledger *ledger = &engine->ledger;
+    uint32_t asset = engine->instruments[named->instrument].terms.token_asset;
     if (asset != 0 && engine->accounts[named->account].found[FOUND_TOKEN].asset != asset)
         fetch(&ledger->balances[ledger->buckets[ledger_bucket(ledger, named->account, asset)]], 1);
 }
 
-// The maker that an order of this side meets first, if it meets any.
-static void fetch_maker(const struct engine *engine, struct instrument *instrument, uint8_t side)
+static void fetch_maker(const struct engine *engine, const struct order *maker)
 {
-    const struct order_pool *pool = &engine->pool;
-    const struct book_side *opposite = &instrument->sides[side == SIDE_BUY ? 1 : 0];
-    const struct order *maker = &pool->orders[order_book_best(pool, opposite)];
     fetch(&engine->accounts[maker->account], offsetof(struct account, last));
     fetch(&engine->ledger.balances[maker->cash_balance], 1);
     fetch(&engine->ledger.balances[maker->token_balance], 1);
@@ -134,12 +145,14 @@ static void fetch_cancelled(const struct engine *engine, const struct named *nam
 static void fetch_third(const struct engine *engine, const struct command *command,
                         const struct named *named)
 {
+    fetch_entry(engine, named);
     if (named->instrument == 0) {
         fetch_cancelled(engine, named);
         return;
     }
-    fetch_entered(engine, named);
-    fetch_maker(engine, &engine->instruments[named->instrument], command->body.order_new.side);
+    fetch_token(engine, named);
+    uint32_t maker = maker_of(engine, named->instrument, command->body.order_new.side);
+    fetch_maker(engine, &engine->pool.orders[maker]);
 }
 
 void engine_fetch(const struct engine *engine, const struct command *command, uint32_t step)
@@ -153,7 +166,7 @@ void engine_fetch(const struct engine *engine, const struct command *command, ui
     if (step == 0)
         fetch_first(engine, &named);
     else if (step == 1)
-        fetch_second(engine, &named);
+        fetch_second(engine, command, &named);
     else
         fetch_third(engine, command, &named);
 }

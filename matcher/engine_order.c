@@ -306,17 +306,17 @@ static bool taker_admit(struct turn *turn, struct taker *taker, int64_t *hold,
     if ((taker->type == ORDER_MARKET || post_only) &&
         taker->instrument->state.phase == PHASE_CONTINUOUS && !taker_opposes(turn, taker, refusal))
         return false;
-    struct ledger *ledger = &turn->engine->ledger;
+    struct engine *engine = turn->engine;
     const struct instrument_rec *terms = &taker->instrument->terms;
     struct order *order = &taker->own;
-    if (order->cash_balance == 0)
-        order->cash_balance = ledger_open(ledger, order->account, terms->cash_asset);
-    if (order->token_balance == 0)
-        order->token_balance = ledger_open(ledger, order->account, terms->token_asset);
+    if (__builtin_expect(order->cash_balance == 0, 0))
+        order->cash_balance = engine_balance_open(engine, order->account, terms->cash_asset);
+    if (__builtin_expect(order->token_balance == 0, 0))
+        order->token_balance = engine_balance_open(engine, order->account, terms->token_asset);
     ASSERT(order->cash_balance != 0 && order->token_balance != 0);
-    ledger_hold(order_held_balance(turn->engine, order), *hold);
-    if (__builtin_expect(turn->engine->accounts[order->account].limited, 0))
-        engine_duplicate_remember(turn->engine, taker);
+    ledger_hold(order_held_balance(engine, order), *hold);
+    if (__builtin_expect(engine->accounts[order->account].limited, 0))
+        engine_duplicate_remember(engine, taker);
     return true;
 }
 
