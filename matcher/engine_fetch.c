@@ -155,10 +155,15 @@ static void fetch_third(const struct engine *engine, const struct command *comma
     fetch_maker(engine, &engine->pool.orders[maker]);
 }
 
+bool engine_is_wide(const struct engine *engine)
+{
+    return engine->limits.accounts_max >= FETCH_ACCOUNTS_LEAST;
+}
+
 void engine_fetch(const struct engine *engine, const struct command *command, uint32_t step)
 {
     ASSERT(step < ENGINE_FETCH_STEPS);
-    if (engine->limits.accounts_max < FETCH_ACCOUNTS_LEAST)
+    if (!engine_is_wide(engine))
         return;
     const struct named named = named_by(engine, command);
     if (named.account == 0)

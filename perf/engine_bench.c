@@ -132,7 +132,7 @@ static void apply_one(struct bench *bench, const struct command *command)
     engine_apply(bench->engine, command, &bench->sink);
 }
 
-// As the core looks ahead in its rings: the records themselves first.
+// As the core does (core/look_ahead.h), the records themselves first.
 static void look_ahead(struct bench *bench, uint32_t i)
 {
     const uint8_t *record = (const uint8_t *)command_at(bench, i + AHEAD * 2 * ENGINE_FETCH_STEPS);
