@@ -146,12 +146,12 @@ static void command_ring_release(struct command_ring *ring, uint64_t slots)
     atomic_store_explicit(&ring->control->head, ring->position, memory_order_release);
 }
 
-// True if a record of `slots` slots can start at the position: published, and not across the end.
-static bool command_ring_fits(const struct command_ring *ring, uint8_t slots)
+// True if a record of `slots` slots can start at a position: published, and not across the end.
+static bool command_ring_fits(const struct command_ring *ring, uint64_t position, uint8_t slots)
 {
-    uint64_t to_end = ring->capacity - (ring->position & (ring->capacity - 1));
+    uint64_t to_end = ring->capacity - (position & (ring->capacity - 1));
     return slots >= 1 && slots <= COMMAND_SLOTS_MAX && slots <= to_end &&
-           slots <= ring->other - ring->position;
+           slots <= ring->other - position;
 }
 
 // Looks at the tail if nothing known is left.
@@ -179,7 +179,7 @@ enum command_ring_result command_ring_take(struct command_ring *ring, struct com
         // it from now on changes nothing.
         memcpy(out, command_ring_slot(ring, ring->position), SLOT_BYTES);
         uint8_t slots = out->header.slots;
-        if (!command_ring_fits(ring, slots))
+        if (!command_ring_fits(ring, ring->position, slots))
             return COMMAND_RING_LIE;
         if (out->header.type != CMD_padding) {
             memcpy((uint8_t *)out + SLOT_BYTES,
@@ -193,6 +193,25 @@ enum command_ring_result command_ring_take(struct command_ring *ring, struct com
             return COMMAND_RING_LIE;
         command_ring_release(ring, slots);
     }
+}
+
+bool command_ring_ahead(const struct command_ring *ring, uint64_t *position,
+                        uint8_t out[COMMAND_RING_AHEAD_BYTES])
+{
+    while (*position != ring->other) {
+        ASSERT(*position - ring->position < ring->other - ring->position);
+        struct command_header header;
+        memcpy(out, command_ring_slot(ring, *position), SLOT_BYTES);
+        memcpy(&header, out, sizeof header);
+        if (!command_ring_fits(ring, *position, header.slots))
+            return false;
+        if (header.slots > 1)
+            memcpy(out + SLOT_BYTES, command_ring_slot(ring, *position) + SLOT_BYTES, SLOT_BYTES);
+        *position += header.slots;
+        if (header.type != CMD_padding)
+            return true;
+    }
+    return false;
 }
 
 uint32_t command_ring_sleep_begin(struct command_ring *ring)

@@ -66,6 +66,12 @@ uint64_t command_ring_free(struct command_ring *ring);
 enum command_ring_result { COMMAND_RING_EMPTY, COMMAND_RING_TAKEN, COMMAND_RING_LIE };
 // Consumer: copies the next record to `out` (COMMAND_BYTES_MAX of private memory) and frees its slots.
 enum command_ring_result command_ring_take(struct command_ring *ring, struct command *out);
+// Consumer: copies the beginning of the record at *position, which is not before the next one to take, and
+// moves *position behind it. False: nothing more is known to be published there. It takes and judges
+// nothing: what is copied may be a lie, and may be another when it is taken.
+enum { COMMAND_RING_AHEAD_BYTES = 2 * 64 };
+bool command_ring_ahead(const struct command_ring *ring, uint64_t *position,
+                        uint8_t out[COMMAND_RING_AHEAD_BYTES]);
 // Consumer: goes to the published tail, discarding what lies before it (a new epoch, or a new incarnation
 // after a lie).
 void command_ring_skip(struct command_ring *ring);

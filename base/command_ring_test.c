@@ -75,6 +75,26 @@ static void commands_come_out_as_they_went_in(void **state)
     assert_int_equal(command_ring_take(&f->consumer, &f->out), COMMAND_RING_EMPTY);
 }
 
+static void what_is_ahead_can_be_seen_before_it_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t ahead[COMMAND_RING_AHEAD_BYTES];
+    uint64_t position = f->consumer.position;
+    assert_false(command_ring_ahead(&f->consumer, &position, ahead));
+    for (uint8_t number = 1; number <= 4; number++)
+        assert_true(put(f, number, number));
+    assert_false(command_ring_ahead(&f->consumer, &position, ahead)); // no take has seen the tail
+    expect(f, 1, 1);
+    position = f->consumer.position;
+    for (uint8_t number = 2; number <= 4; number++) {
+        assert_true(command_ring_ahead(&f->consumer, &position, ahead));
+        assert_int_equal(((struct command *)(void *)ahead)->header.gateway_seq, number);
+    }
+    assert_false(command_ring_ahead(&f->consumer, &position, ahead));
+    for (uint8_t number = 2; number <= 4; number++)
+        expect(f, number, number);
+}
+
 static void nothing_is_visible_before_it_is_published(void **state)
 {
     struct fixture *f = *state;
@@ -342,6 +362,7 @@ int main(void)
 #define RING_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         RING_TEST(commands_come_out_as_they_went_in),
+        RING_TEST(what_is_ahead_can_be_seen_before_it_is_taken),
         RING_TEST(nothing_is_visible_before_it_is_published),
         RING_TEST(records_are_contiguous_across_the_end),
         RING_TEST(the_last_eighth_is_for_urgent_commands),

@@ -356,6 +356,8 @@ static int sequencer_ring(struct sequencer *sequencer, uint8_t gateway)
     int count = 0;
     sequencer->wall_ns = clock_wall_ns(sequencer->clock);
     for (int i = 0; i < SEQUENCER_BATCH && sequencer_may_take(sequencer); i++) {
+        if (sequencer->looks_ahead)
+            look_ahead(&state->ahead, &state->ring, sequencer->replay->engine);
         enum command_ring_result result = command_ring_take(&state->ring, &sequencer->command);
         if (result == COMMAND_RING_EMPTY)
             break;
@@ -543,6 +545,7 @@ int sequencer_open(struct sequencer *sequencer, const struct boot *boot, struct 
     sequencer->gate = gate;
     sequencer->replay = replay;
     sequencer->clock = clock;
+    sequencer->looks_ahead = engine_is_wide(replay->engine);
     sequencer->time_ns = engine_time_ns(replay->engine);
     sequencer->wall_ns = clock_wall_ns(clock);
     sequencer->sink = (struct event_sink){.events = ring->events, .mask = ring->capacity - 1};

@@ -31,6 +31,7 @@
 #include "base/log.h"
 #include "core/gate.h"
 #include "core/journal.h"
+#include "core/look_ahead.h"
 #include "core/replay.h"
 
 enum sequencer_wait { SEQUENCER_SPIN = 0, SEQUENCER_YIELD = 1, SEQUENCER_BLOCK = 2 };
@@ -44,6 +45,7 @@ struct sequencer_gateway {
     uint32_t incarnation; // last known
     uint64_t gateway_seq; // of the last command taken
     uint64_t alive_ns;    // monotone: last proof of life
+    struct look_ahead ahead;
     struct log_limit attach_log;
 };
 
@@ -63,6 +65,7 @@ struct sequencer {
     uint64_t position_mask;
     struct arena arena;
     unsigned turn;           // ring that comes first in this round
+    bool looks_ahead;        // into its rings, for the engine
     bool begun;              // the epoch's cancel-only is journalled
     bool open_when_attached; // venue.open is still to be sent by the core itself
     uint64_t heartbeat_timeout_ns;

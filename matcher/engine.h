@@ -62,6 +62,14 @@ struct engine *engine_init(void *memory, const struct engine_limits *limits);
 // allowed for its gateway) and writes at least one event; the last one has header.last = 1.
 void engine_apply(struct engine *engine, const struct command *command, struct event_sink *sink);
 
+// Asks memory for what a command that is about to be applied will touch: step 0 some commands before
+// its turn, then 1, then 2. It changes nothing, and the command need not have been judged.
+enum { ENGINE_FETCH_STEPS = 3 };
+// Its first two slots are read. In a venue that is not wide (too few accounts to leave the caches)
+// it asks for nothing.
+bool engine_is_wide(const struct engine *engine);
+void engine_fetch(const struct engine *engine, const struct command *command, uint32_t step);
+
 // The time from which the core must journal a clock_tick; UINT64_MAX = none.
 uint64_t engine_next_deadline_ns(const struct engine *engine);
 // Sequence, time and venue state after the last command.

@@ -3,7 +3,8 @@
 //
 // A record is found by a hash of account and instrument, but only where there is one: an account
 // knows the first of its records, an instrument that of any account in it. Who has none, in an
-// instrument that has none, pays by terms alone, and nothing is looked up.
+// instrument that has none, pays by terms alone, and nothing is looked up; nor for an account whose
+// only record is of all instruments: it has these rates itself.
 #include "matcher/engine_state.h"
 
 #define FIELD_FEES(type, name, doc) FEES_FIELD_##name,
@@ -43,6 +44,27 @@ static uint32_t *fees_chain(struct engine *engine, uint32_t account, uint32_t in
     return link;
 }
 
+static struct fee_rates rates_of(const struct fee_record *record)
+{
+    const struct fees_rec *terms = &record->terms;
+    return (struct fee_rates){.sell_maker = terms->sell_maker_bps,
+                              .sell_taker = terms->sell_taker_bps,
+                              .buy_maker = terms->buy_maker_bps,
+                              .buy_taker = terms->buy_taker_bps};
+}
+
+// What an account has itself follows from its records, which have changed.
+static void fees_derive(struct engine *engine, uint32_t account)
+{
+    struct account *payer = &engine->accounts[account];
+    const struct fee_record *first = &engine->fees.records[payer->fees];
+    if (account == 0)
+        return;
+    payer->fees_alone =
+        payer->fees != 0 && first->terms.instrument == 0 && first->next_of_account == 0;
+    payer->fee_rates = payer->fees_alone ? rates_of(first) : (struct fee_rates){0};
+}
+
 static uint32_t fees_take(struct engine *engine)
 {
     struct fees *fees = &engine->fees;
@@ -56,16 +78,10 @@ static uint32_t fees_take(struct engine *engine)
     return index;
 }
 
-void engine_fees_put(struct engine *engine, const struct fees_rec *terms)
+static void fees_add(struct engine *engine, const struct fees_rec *terms)
 {
     struct fees *fees = &engine->fees;
-    uint32_t index = fees_find(fees, terms->account, terms->instrument);
-    ASSERT(terms->remove == 0);
-    if (index != 0) {
-        fees->records[index].terms = *terms;
-        return;
-    }
-    index = fees_take(engine);
+    uint32_t index = fees_take(engine);
     uint32_t *bucket = fees_bucket(fees, terms->account, terms->instrument);
     uint32_t *link = fees_chain(engine, terms->account, terms->instrument);
     ASSERT(terms->account != 0 || *link == 0);
@@ -73,6 +89,17 @@ void engine_fees_put(struct engine *engine, const struct fees_rec *terms)
         (struct fee_record){.terms = *terms, .next_in_bucket = *bucket, .next_of_account = *link};
     *bucket = index;
     *link = index;
+}
+
+void engine_fees_put(struct engine *engine, const struct fees_rec *terms)
+{
+    uint32_t index = fees_find(&engine->fees, terms->account, terms->instrument);
+    ASSERT(terms->remove == 0);
+    if (index != 0)
+        engine->fees.records[index].terms = *terms;
+    else
+        fees_add(engine, terms);
+    fees_derive(engine, terms->account);
 }
 
 static void fees_remove(struct engine *engine, uint32_t account, uint32_t instrument)
@@ -89,19 +116,11 @@ static void fees_remove(struct engine *engine, uint32_t account, uint32_t instru
     fees->records[index] = (struct fee_record){.next_in_bucket = fees->free};
     fees->free = index;
     fees->count--;
+    fees_derive(engine, account);
 }
 
 // ---- what holds
 // -----------------------------------------------------------------------------------
-
-static struct fee_rates rates_of(const struct fee_record *record)
-{
-    const struct fees_rec *terms = &record->terms;
-    return (struct fee_rates){.sell_maker = terms->sell_maker_bps,
-                              .sell_taker = terms->sell_taker_bps,
-                              .buy_maker = terms->buy_maker_bps,
-                              .buy_taker = terms->buy_taker_bps};
-}
 
 // The seller pays, maker or taker alike (U13).
 static struct fee_rates rates_of_terms(uint32_t fee_bps)
@@ -116,6 +135,8 @@ struct fee_rates engine_fee_rates(const struct engine *engine, const struct inst
     const struct fees *fees = &engine->fees;
     const struct account *payer = &engine->accounts[account];
     ASSERT(payer->terms.account == account && account != 0);
+    if (payer->fees_alone)
+        return payer->fee_rates;
     if (payer->fees != 0) {
         uint32_t index = fees_find(fees, account, instrument->terms.instrument);
         if (index == 0 && fees->records[payer->fees].terms.instrument == 0)
@@ -200,6 +221,8 @@ static uint32_t check_chain(const struct engine *engine, uint32_t account)
                fees->records[record->next_of_account].terms.instrument > record->terms.instrument);
         count++;
     }
+    bool alone = count == 1 && fees->records[engine->accounts[account].fees].terms.instrument == 0;
+    ASSERT(engine->accounts[account].fees_alone == alone);
     return count;
 }
 

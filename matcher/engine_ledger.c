@@ -58,7 +58,7 @@ const struct balance *ledger_look(const struct engine *engine, uint32_t account,
 
 struct balance *ledger_balance(struct engine *engine, uint32_t account, uint32_t asset)
 {
-    uint32_t index = ledger_open(&engine->ledger, account, asset);
+    uint32_t index = engine_balance_open(engine, account, asset);
     ASSERT(index != 0); // ledger_has_room
     return ledger_at(&engine->ledger, index);
 }

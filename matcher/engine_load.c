@@ -224,7 +224,7 @@ static bool load_balance(struct engine *engine, const struct balance_rec *record
         engine_asset(engine, record->asset) == NULL || record->held < 0 || record->unsettled < 0 ||
         record->blocked < 0 || record->deficit < 0 || record->available < -MONEY_MAX)
         return false;
-    uint32_t index = ledger_open(&engine->ledger, record->account, record->asset);
+    uint32_t index = engine_balance_open(engine, record->account, record->asset);
     if (index == 0)
         return false;
     struct balance *balance = ledger_at(&engine->ledger, index);

@@ -22,14 +22,28 @@ static inline void account_fetch(const struct engine *engine, uint32_t account)
         __builtin_prefetch(&engine->accounts[account], 1);
 }
 
+// The balance of an account, mostly where it was found the last time: then neither a bucket nor
+// other balances of it are read.
+static inline uint32_t balance_find(struct engine *engine, uint32_t account, uint32_t asset,
+                                    int which)
+{
+    struct found_balance *found = &engine->accounts[account].found[which];
+    if (__builtin_expect(found->asset == asset, 1))
+        return found->index;
+    uint32_t index = ledger_find(&engine->ledger, account, asset);
+    if (index != 0)
+        *found = (struct found_balance){.asset = asset, .index = index};
+    return index;
+}
+
 // The balances of a new order, and the end of its session's list.
 static inline void taker_fetch(const struct turn *turn, struct taker *taker, uint32_t account)
 {
-    const struct ledger *ledger = &turn->engine->ledger;
+    struct engine *engine = turn->engine;
     const struct instrument_rec *terms = &taker->instrument->terms;
-    __builtin_prefetch(&turn->engine->pool.orders[turn->session->orders.last], 1);
-    taker->own.cash_balance = ledger_find(ledger, account, terms->cash_asset);
-    taker->own.token_balance = ledger_find(ledger, account, terms->token_asset);
+    __builtin_prefetch(&engine->pool.orders[turn->session->orders.last], 1);
+    taker->own.cash_balance = balance_find(engine, account, terms->cash_asset, FOUND_CASH);
+    taker->own.token_balance = balance_find(engine, account, terms->token_asset, FOUND_TOKEN);
 }
 
 // What an order touches when it is cancelled.
@@ -292,17 +306,17 @@ static bool taker_admit(struct turn *turn, struct taker *taker, int64_t *hold,
     if ((taker->type == ORDER_MARKET || post_only) &&
         taker->instrument->state.phase == PHASE_CONTINUOUS && !taker_opposes(turn, taker, refusal))
         return false;
-    struct ledger *ledger = &turn->engine->ledger;
+    struct engine *engine = turn->engine;
     const struct instrument_rec *terms = &taker->instrument->terms;
     struct order *order = &taker->own;
-    if (order->cash_balance == 0)
-        order->cash_balance = ledger_open(ledger, order->account, terms->cash_asset);
-    if (order->token_balance == 0)
-        order->token_balance = ledger_open(ledger, order->account, terms->token_asset);
+    if (__builtin_expect(order->cash_balance == 0, 0))
+        order->cash_balance = engine_balance_open(engine, order->account, terms->cash_asset);
+    if (__builtin_expect(order->token_balance == 0, 0))
+        order->token_balance = engine_balance_open(engine, order->account, terms->token_asset);
     ASSERT(order->cash_balance != 0 && order->token_balance != 0);
-    ledger_hold(order_held_balance(turn->engine, order), *hold);
-    if (__builtin_expect(turn->engine->accounts[order->account].limited, 0))
-        engine_duplicate_remember(turn->engine, taker);
+    ledger_hold(order_held_balance(engine, order), *hold);
+    if (__builtin_expect(engine->accounts[order->account].limited, 0))
+        engine_duplicate_remember(engine, taker);
     return true;
 }
 

@@ -89,13 +89,6 @@ struct proposal { // a command that waits for another operator's approval
     uint8_t body[PROPOSAL_BYTES_MAX]; // terms.body_bytes of it
 };
 
-struct fee_rates { // basis points
-    uint16_t sell_maker;
-    uint16_t sell_taker;
-    uint16_t buy_maker;
-    uint16_t buy_taker;
-};
-
 struct fee_record {
     struct fees_rec terms;
     uint32_t next_in_bucket;  // of a free one: the next free one
@@ -223,6 +216,19 @@ static inline struct asset_rec *engine_asset(const struct engine *engine, uint32
         return NULL;
     ASSERT(engine->assets[id].asset == id);
     return &engine->assets[id];
+}
+
+// The index of a balance, which is made where there was none, and noted in its account; 0 = the
+// ledger is full.
+static inline uint32_t engine_balance_open(struct engine *engine, uint32_t account, uint32_t asset)
+{
+    uint32_t index = ledger_open(&engine->ledger, account, asset);
+    bool cash = engine->assets[asset].kind == ASSET_CASH;
+    ASSERT(account <= engine->limits.accounts_max && asset <= engine->limits.assets_max);
+    if (index != 0)
+        engine->accounts[account].found[cash ? FOUND_CASH : FOUND_TOKEN] =
+            (struct found_balance){.asset = asset, .index = index};
+    return index;
 }
 
 static inline struct book_side *instrument_side(struct instrument *instrument, uint8_t side)

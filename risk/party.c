@@ -1,5 +1,14 @@
 #include "risk/party.h"
 
+static int64_t bought_before(const struct account *account)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < INVESTMENT_PERIODS; i++)
+        if (__builtin_add_overflow(sum, account->bought_at[i], &sum))
+            return -1;
+    return sum;
+}
+
 void party_period(struct account *account, uint32_t period)
 {
     uint32_t from = account->bought_period;
@@ -10,6 +19,7 @@ void party_period(struct account *account, uint32_t period)
         account->bought_at[(from + i) % INVESTMENT_PERIODS] = 0;
     account->bought = 0;
     account->bought_period = period;
+    account->bought_before = bought_before(account);
     ASSERT(account->bought_at[period % INVESTMENT_PERIODS] == 0);
 }
 
@@ -17,12 +27,9 @@ money_sum party_bought(const struct account *account, uint32_t period)
 {
     uint32_t newest = account->bought_period;
     ASSERT(period >= newest);
+    if (__builtin_expect(period == newest && account->bought_before >= 0, 1))
+        return (money_sum)account->bought_before + account->bought;
     money_sum sum = period - newest < INVESTMENT_PERIODS ? account->bought : 0;
-    if (__builtin_expect(period == newest, 1)) {
-        for (uint32_t i = 0; i < INVESTMENT_PERIODS; i++)
-            sum += account->bought_at[i];
-        return sum;
-    }
     for (uint32_t back = 1; back < INVESTMENT_PERIODS && back <= newest; back++)
         if (period - (newest - back) < INVESTMENT_PERIODS)
             sum += account->bought_at[(newest - back) % INVESTMENT_PERIODS];

@@ -2,8 +2,11 @@
 // orders and trades amount to (docs/risk.md 3). The engine keeps them; checks only read.
 //
 // The first cache line of each has what every order touches, the second of an account what every
-// trade touches besides; the rest is read only where a limit is set. `limited`, `throttled` and
-// `flags` follow from `own`.
+// trade touches besides; the rest is read only where a limit is set. Of a hundred thousand accounts
+// every line costs more than what is done with it: so an account also has, out of what other places
+// say, what nearly every one of its orders would look up there. `limited`, `throttled` and `flags`
+// follow from `own`, `bought_before` from `bought_at`, `fees_alone` and `fee_rates` from the records
+// of fees; `found` is where two of its balances were found last, and says nothing else.
 #ifndef LONJA_RISK_PARTY_H
 #define LONJA_RISK_PARTY_H
 
@@ -43,6 +46,20 @@ struct last_order { // what the next one may duplicate; order == 0: none is reme
     uint8_t tif;
 };
 
+struct fee_rates { // basis points
+    uint16_t sell_maker;
+    uint16_t sell_taker;
+    uint16_t buy_maker;
+    uint16_t buy_taker;
+};
+
+struct found_balance { // index in the ledger of the balance in this asset; asset == 0: none yet
+    uint32_t asset;
+    uint32_t index;
+};
+
+enum { FOUND_CASH, FOUND_TOKEN, FOUND_COUNT };
+
 enum { INVESTMENT_PERIODS = 13 }; // this twelfth of a year and the 12 before
 
 struct account {
@@ -53,18 +70,24 @@ struct account {
     money_sum open[2];    // values of its open buys and sells: price * open quantity
 
     struct traded traded;
-    int64_t bought; // notionals of its buys in bought_period; saturates
+    int64_t bought;        // notionals of its buys in bought_period; saturates
+    int64_t bought_before; // sum of bought_at; -1: it does not fit
     uint32_t bought_period;
     bool killed;
-    bool tripped; // by executions_max
+    bool tripped;    // by executions_max
+    bool fees_alone; // it has one record of fees, of all instruments: fee_rates
+    struct fee_rates fee_rates;
     struct window executions;
 
     _Alignas(64) struct limits_rec own; // own.id == 0: none were set
     _Alignas(64) struct last_order last;
+    struct found_balance found[FOUND_COUNT];
+
     int64_t bought_at[INVESTMENT_PERIODS]; // of the periods before, by period % INVESTMENT_PERIODS
 };
 _Static_assert(offsetof(struct account, traded) == 64, "an order touches one line");
 _Static_assert(offsetof(struct account, own) == 128, "a trade touches two");
+_Static_assert(offsetof(struct account, bought_at) == 256, "an order with limits touches four");
 
 struct member {
     _Alignas(64) struct member_rec terms; // terms.member == 0: does not exist
