@@ -264,6 +264,13 @@ void report_order(struct report *report, const struct fix_order *order,
 
 // ---- refusals -----------------------------------------------------------------------------------
 
+// Whether the same order may come again with a flag that confirms it.
+static bool asks_for_confirmation(const struct rejection *why)
+{
+    return why->code == REJECT_FAT_FINGER_CONFIRM || why->code == REJECT_NAV_CONFIRM ||
+           (why->code == REJECT_NAV_STALE && why->argument == NAV_STALE_CONFIRM);
+}
+
 static void add_reason(struct report *report, const struct rejection *why, unsigned token_scale)
 {
     char text[512];
@@ -275,7 +282,7 @@ static void add_reason(struct report *report, const struct rejection *why, unsig
     snprintf(text + length, sizeof text - length, " (%s)", entry->hint);
     add_text(report, 58, text);
     add_number(report, 5004, why->code);
-    if (why->code == REJECT_FAT_FINGER_CONFIRM || why->code == REJECT_NAV_CONFIRM)
+    if (asks_for_confirmation(why))
         add_number(report, 5003, why->sequence);
     if (why->sequence != 0)
         add_number(report, 5005, why->sequence);
