@@ -234,7 +234,10 @@ export async function risk (suite, venue) {
     await refused('MISSING_FIELD', 'transfers', { reference: unique('t'), account: 1001, asset: 'USD', amount: '1' })
     await refused('MALFORMED', 'credits', { reference: unique('t'), account: 1001, asset: 'USD', amount: '1', to: 1002 })
     await refused('UNKNOWN_ACCOUNT', 'transfers', { reference: unique('t'), account: 1001, to: 1001, asset: 'USD', amount: '1' })
-    await refused('MALFORMED', 'transfers', { reference: unique('t'), account: 1001, to: 999, asset: 'USD', amount: '1' }) // no such row
+    await refused('UNKNOWN_ACCOUNT', 'transfers', { reference: unique('t'), account: 1001, to: 999, asset: 'USD', amount: '1' })
+    await refused('UNKNOWN_ACCOUNT', 'deposits', { reference: unique('t'), account: 999, asset: 'USD', amount: '1' })
+    assert.equal((await refused('UNKNOWN_ASSET', 'deposits', { reference: unique('t'), account: 1001, asset: 'EUR', amount: '1' })).text, 'asset EUR is not known')
+    await refused('OVERFLOW', 'deposits', { reference: unique('t'), account: 1001, asset: 'USD', amount: '9223372036854' })
     await refused('INSUFFICIENT_BALANCE', 'transfers', { reference: unique('t'), account: 1001, to: 1002, asset: 'USD', amount: '99999999' })
     await cliBad('is not a number', 'transfer', unique('t'), '1001', 'diego', 'USD', '1')
   })
