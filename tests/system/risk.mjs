@@ -464,6 +464,9 @@ export async function risk (suite, venue) {
     await refused('MALFORMED', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [{ account: 1004, rights: ['own'] }] })
     await refused('MALFORMED', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [1 << 24] })
     await refused('UNKNOWN_FIELD', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [{ account: 1004, may: [] }] })
+    await refused('ACCOUNT_NOT_OF_SESSION', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [1001] }) // another member's
+    await refused('UNKNOWN_ACCOUNT', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [999] })
+    await refused('UNKNOWN_MEMBER', 'sessions', { session: 4, member: 999, gateway: 'web', accounts: [1004] })
     await set(before.accounts)
     await diego.request({ op: 'cancel', order: await placed(diego, 'buy', '1', '24') })
   })

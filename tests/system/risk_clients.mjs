@@ -148,6 +148,14 @@ export async function riskClients (suite, venue) {
   await everyWay('position', 'POSITION_MAX', 104, {}, { reason: 3, limit: '0.01', set: () => controls({ ...usual, position_max: 1 }), unset: () => controls(usual) })
   await everyWay('concentration', 'CONCENTRATION', 105, {}, { reason: 3, limit: '1', set: () => controls({ ...usual, supply: 100, concentration_bps: 1 }), unset: () => controls(usual) })
   await everyWay('investor type', 'INVESTOR_TYPE', 107, {}, { reason: 99, status: 403, set: () => controls({ ...usual, investor_types: ['retail'] }), unset: () => controls(usual) })
+  await suite.test('risk by every way in: what is missing is told in cash to a buyer, in tokens to a seller', async () => {
+    const [told] = await everywhere('INSUFFICIENT_BALANCE', 50, { side: 'sell', quantity: 4000000, price: 26 }, { reason: 3, limit: '4000000' })
+    const { balances } = await venue.administer('GET', `/balances?account=${fix.account}`)
+    assert.ok(told.text.includes(`needs 4000000, available ${balances.find(b => b.symbol === symbol).available} `), told.text)
+    const poor = await web.place({ quantity: 20000, price: 25.01 }) // unless a limit of the person is met first
+    if (poor.code === 50) assert.equal(poor.limit, '500200')
+    else refused(poor, 'INVESTMENT_LIMIT', 48)
+  })
   await everyWay('account of somebody else', 'ACCOUNT_NOT_OF_SESSION', 13, { account: 1002 }, { reason: 15, status: 403 })
   await everyWay('account that there is not', 'ACCOUNT_NOT_OF_SESSION', 13, { account: 999 }, { reason: 15, status: 403 })
   await everyWay('price times quantity is too large', 'OVERFLOW', 51, { quantity: '92233720368547758' }, { reason: 99 })
@@ -197,7 +205,8 @@ export async function riskClients (suite, venue) {
       await post('chain-out', { reference: nextId(), account, asset: symbol, amount: amounts[account] })
     }
     const back = ({ account }) => post('chain-in', { reference: nextId(), account, asset: symbol, amount: amounts[account] })
-    await everywhere('DEFICIT', 108, { side: 'sell', price: 26 }, { reason: 3, status: 423, unset: back })
+    const told = await everywhere('DEFICIT', 108, { side: 'sell', price: 26 }, { reason: 3, status: 423, unset: back })
+    for (const { text } of told) assert.ok(text.includes('lacks 3 of asset'), text)
   })
 
   await suite.test('risk by every way in: throttled messages; cancels pass', async () => {
