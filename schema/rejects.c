@@ -193,10 +193,9 @@ unsigned reject_decimals(uint16_t code, enum reject_number number, unsigned toke
     return decimals_of(unit, token_scale);
 }
 
-int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, unsigned token_scale,
-                char *out, size_t size)
+static int text_of(uint16_t code, struct units units, int64_t limit, int64_t value,
+                   int64_t argument, unsigned token_scale, char *out, size_t size)
 {
-    struct units units = units_of(code);
     const struct placeholder all[3] = {{"{limit}", limit, units.limit},
                                        {"{value}", value, units.value},
                                        {"{argument}", argument, units.argument}};
@@ -213,4 +212,22 @@ int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, u
         }
     }
     return (int)length;
+}
+
+int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, unsigned token_scale,
+                char *out, size_t size)
+{
+    return text_of(code, units_of(code), limit, value, argument, token_scale, out, size);
+}
+
+bool reject_is_of_holding(uint16_t code)
+{
+    return code == REJECT_INSUFFICIENT_BALANCE || code == REJECT_DEFICIT;
+}
+
+int reject_text_of_holding(uint16_t code, int64_t limit, int64_t value, int64_t argument,
+                           unsigned decimals, char *out, size_t size)
+{
+    const struct units units = {UNITS, UNITS, PLAIN};
+    return text_of(code, units, limit, value, argument, decimals, out, size);
 }

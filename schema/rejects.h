@@ -2,6 +2,7 @@
 #ifndef LONJA_SCHEMA_REJECTS_H
 #define LONJA_SCHEMA_REJECTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,12 @@ const struct reject_entry *reject_entry(uint16_t code);
 // and notional codes are printed with six decimals trimmed, quantities with `token_scale` decimals.
 int reject_text(uint16_t code, int64_t limit, int64_t value, int64_t argument, unsigned token_scale,
                 char *out, size_t size);
+
+// Of these codes `limit` and `value` are of what would be held or is owed: cash of a buyer, tokens of a
+// seller. The catalogue cannot know which; who does says with how many decimals (else base units are told).
+bool reject_is_of_holding(uint16_t code);
+int reject_text_of_holding(uint16_t code, int64_t limit, int64_t value, int64_t argument,
+                           unsigned decimals, char *out, size_t size);
 
 // How many decimals a code's number is rendered with: 6 for prices and cash, token_scale for quantities, else 0.
 enum reject_number { REJECT_LIMIT, REJECT_VALUE, REJECT_ARGUMENT };

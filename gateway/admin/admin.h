@@ -126,6 +126,8 @@ CHECKED bool field_word_set(struct ask *ask, uint8_t *bits, const char *name,
 CHECKED bool id_in_path(struct ask *ask, uint16_t unknown);
 CHECKED bool instrument_in_path(struct ask *ask);
 // Refuses names that are not in the list (ended by NULL): a misspelt field must not be ignored.
+// Waits a little until the record has what is durable; refuses if it has not.
+CHECKED bool record_is_current(struct ask *ask);
 CHECKED bool fields_known(struct ask *ask, const char *const *names);
 #define WORDS(list) list, sizeof list / sizeof list[0]
 extern const char *const token_status_words[6], *const trading_mode_words[3],

@@ -124,7 +124,7 @@ void alert_close_handle(struct ask *ask)
     }
     if (pg_rows_count(rows) == 1)
         ask_done(ask, json_pack("{s:I, s:s}", "alert", (json_int_t)ask->id, "status", "closed"));
-    else // no open alert of that number
-        ask_refuse(ask, REJECT_NOT_FOUND, 0, 0, 0);
+    else
+        ask_refuse_text(ask, REJECT_NOT_FOUND, "there is no open alert of that number");
     pg_rows_free(rows);
 }

@@ -57,7 +57,7 @@ void controls_handle(struct ask *ask)
 static void read_instrument(struct ask *ask, const char *sql)
 {
     struct pg_rows *rows;
-    if (!instrument_in_path(ask))
+    if (!instrument_in_path(ask) || !record_is_current(ask))
         return;
     if (pg_query(ask->admin->pg, &rows, sql, (const struct pg_param[]){pg_i64((int64_t)ask->id)},
                  1) != PG_OK) {

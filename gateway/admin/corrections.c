@@ -72,7 +72,7 @@ static bool trade_read(struct ask *ask, struct traded *out, const char *referenc
         obstacle = pg_value(rows, 0, 9);
     }
     if (!known)
-        ask_refuse(ask, REJECT_NOT_FOUND, 0, 0, 0);
+        ask_refuse_text(ask, REJECT_NOT_FOUND, "there is no trade of that number in the record");
     else if (obstacle != NULL)
         ask_refuse_text(ask, REJECT_CORRECTION, obstacle);
     pg_rows_free(rows);

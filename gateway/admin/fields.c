@@ -88,6 +88,17 @@ bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned sca
     return true;
 }
 
+// The words that may stand there, as what to do.
+static void hint_words(struct ask *ask, const char *begin, const char *const *words, size_t count)
+{
+    char hint[768];
+    size_t length = (size_t)snprintf(hint, sizeof hint, "%s", begin);
+    for (size_t i = 0; i < count && length < sizeof hint; i++)
+        length += (size_t)snprintf(hint + length, sizeof hint - length, "%s%s", i > 0 ? ", " : " ",
+                                   words[i]);
+    json_object_set_new(json_object_get(ask->answer, "error"), "hint", json_string(hint));
+}
+
 bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words,
                 size_t count, enum need need)
 {
@@ -101,7 +112,9 @@ bool field_word(struct ask *ask, int64_t *out, const char *name, const char *con
             *out = (int64_t)i;
             return true;
         }
-    return malformed(ask, name);
+    ask_refuse_field(ask, REJECT_MALFORMED, name);
+    hint_words(ask, "one of:", words, count);
+    return false;
 }
 
 bool fields_known(struct ask *ask, const char *const *names)
@@ -114,7 +127,11 @@ bool fields_known(struct ask *ask, const char *const *names)
         while (names[i] && strcmp(names[i], name) != 0)
             i++;
         if (!names[i]) {
+            size_t count = 0;
+            while (names[count])
+                count++;
             ask_refuse_field(ask, REJECT_UNKNOWN_FIELD, name);
+            hint_words(ask, "known here:", names, count);
             return false;
         }
     }
@@ -153,8 +170,11 @@ bool field_word_set(struct ask *ask, uint8_t *bits, const char *name, const char
         size_t place = 0;
         while (word != NULL && place < count && strcmp(words[place], word) != 0)
             place++;
-        if (word == NULL || place == count)
-            return malformed(ask, name);
+        if (word == NULL || place == count) {
+            ask_refuse_field(ask, REJECT_MALFORMED, name);
+            hint_words(ask, "a list of:", words, count);
+            return false;
+        }
         *bits |= (uint8_t)(1u << place);
     }
     return list != NULL;

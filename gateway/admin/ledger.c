@@ -23,6 +23,31 @@ static int64_t content_hash(const struct request *request)
 // ---- a request
 // ----------------------------------------------------------------------------------------------
 
+// The row that the request's would name; the venue's own accounts have one, too.
+static bool account_known(struct ask *ask, int64_t account)
+{
+    struct pg_rows *rows;
+    if (pg_query(ask->admin->pg, &rows, "SELECT FROM people.account WHERE account_id = $1",
+                 PG_PARAMS(pg_i64(account))) != PG_OK)
+        return ask_database_failed(ask);
+    bool known = pg_rows_count(rows) == 1;
+    pg_rows_free(rows);
+    if (!known)
+        ask_refuse(ask, REJECT_UNKNOWN_ACCOUNT, 0, account, 0);
+    return known;
+}
+
+static bool asset_unknown(struct ask *ask, const json_t *asset)
+{
+    char text[128];
+    if (json_is_integer(asset)) {
+        ask_refuse(ask, REJECT_UNKNOWN_ASSET, 0, json_integer_value(asset), 0);
+        return false;
+    }
+    snprintf(text, sizeof text, "asset %.64s is not known", json_string_value(asset));
+    return ask_refuse_text(ask, REJECT_UNKNOWN_ASSET, text);
+}
+
 // "USD" or 1; the amount is read with its scale.
 static bool asset_and_amount(struct ask *ask, struct request *request)
 {
@@ -42,10 +67,8 @@ static bool asset_and_amount(struct ask *ask, struct request *request)
     unsigned scale = known ? (unsigned)pg_number(rows, 0, 1) : 0;
     request->asset = known ? pg_number(rows, 0, 0) : 0;
     pg_rows_free(rows);
-    if (!known) {
-        ask_refuse(ask, REJECT_UNKNOWN_ASSET, 0, json_integer_value(asset), 0);
-        return false;
-    }
+    if (!known)
+        return asset_unknown(ask, asset);
     if (!field_decimal(ask, &request->amount, "amount", scale, REQUIRED))
         return false;
     if (request->amount > 0)
@@ -65,7 +88,8 @@ static bool parse(struct ask *ask, struct request *request, int64_t kind)
         !field_word(ask, &request->kind, "kind", request_kinds, REQUEST_CORRECTION,
                     kind < 0 ? REQUIRED : OPTIONAL) ||
         !field_number(ask, &request->account, "account", 1, INT32_MAX, REQUIRED) ||
-        !field_text(ask, &request->note, "note", OPTIONAL) || !asset_and_amount(ask, request))
+        !field_text(ask, &request->note, "note", OPTIONAL) ||
+        !account_known(ask, request->account) || !asset_and_amount(ask, request))
         return false;
     bool transfer = request->kind == POSTING_TRANSFER - 1;
     const char *wrong = kind >= 0 && request->kind != kind              ? "kind"
@@ -75,7 +99,8 @@ static bool parse(struct ask *ask, struct request *request, int64_t kind)
         ask_refuse_field(ask, REJECT_MALFORMED, wrong);
         return false;
     }
-    if (transfer && !field_number(ask, &request->counter, "to", 1, INT32_MAX, REQUIRED))
+    if (transfer && (!field_number(ask, &request->counter, "to", 1, INT32_MAX, REQUIRED) ||
+                     !account_known(ask, request->counter)))
         return false;
     request->hash = content_hash(request);
     return true;
@@ -188,7 +213,8 @@ void retry_handle(struct ask *ask)
     if (pg_rows_count(rows) == 1)
         ask_done(ask, json_pack("{s:I, s:I}", "trade", (json_int_t)ask->id, "request",
                                 (json_int_t)pg_number(rows, 0, 0)));
-    else // no failed trade of that number, or asked for already
-        ask_refuse(ask, REJECT_NOT_FOUND, 0, 0, 0);
+    else
+        ask_refuse_text(ask, REJECT_NOT_FOUND,
+                        "no trade of that number has failed to settle, or it was asked for already");
     pg_rows_free(rows);
 }

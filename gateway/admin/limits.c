@@ -96,7 +96,7 @@ void limits_read(struct ask *ask)
 {
     uint8_t scope = scope_of(ask);
     struct pg_rows *rows;
-    if (!id_in_path(ask, unknown_of(scope)))
+    if (!id_in_path(ask, unknown_of(scope)) || !record_is_current(ask))
         return;
     if (pg_query(
             ask->admin->pg, &rows,

@@ -5,6 +5,7 @@
 // row, so that nobody can read what it says: it can be withdrawn, never approved.
 //
 // An approval whose answer was lost is answered from the record when it is asked for again.
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/admin/requests.h"
@@ -55,6 +56,9 @@ void proposal_hint(struct ask *ask)
 {
     const char *call = ask->path + strlen(ADMIN_ROOT "/");
     json_t *error = json_object_get(ask->answer, "error");
+    const char *type = json_string_value(json_object_get(error, "value"));
+    const char *command = command_name((uint8_t)strtoul(type, NULL, 10));
+    json_object_set_new(error, "text", json_sprintf("%s needs two persons here", command));
     json_object_set_new(error, "propose", json_pack("{s:s, s:O}", "call", call, "body", ask->body));
     json_object_set_new(
         error, "hint",

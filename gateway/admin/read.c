@@ -1,11 +1,12 @@
 // What can be read: the venue and balances from the view (they carry their sequence), the rest from
 // Postgres.
 #include <string.h>
+#include <time.h>
 
 #include "base/decimal.h"
 #include "gateway/admin/admin.h"
 
-enum { ROWS_DEFAULT = 100, ROWS_MAX = 1000 };
+enum { ROWS_DEFAULT = 100, ROWS_MAX = 1000, RECORD_WAIT_MS = 1000, RECORD_POLL_MS = 5 };
 
 // Rows of one statement; $1, where it has one, is the limit.
 void rows_read(struct ask *ask)
@@ -56,6 +57,31 @@ void venue_read(struct ask *ask)
                             picture.venue_state == VENUE_OPEN ? "open" : "cancel_only", "sequence",
                             (json_int_t)picture.sequence, "durable_sequence",
                             (json_int_t)picture.durable));
+}
+
+// What is read to be changed and set again must be what holds: all that is durable is in the record,
+// or soon is.
+bool record_is_current(struct ask *ask)
+{
+    const struct timespec pause = {.tv_nsec = RECORD_POLL_MS * 1000000L};
+    struct venue_picture picture = {0};
+    int64_t recorded = -1;
+    if (!desk_read(ask->admin->desk, see_venue, &picture)) {
+        ask_refuse(ask, REJECT_SHUTTING_DOWN, 0, 0, 0);
+        return false;
+    }
+    for (int waited_ms = 0; waited_ms <= RECORD_WAIT_MS; waited_ms += RECORD_POLL_MS) {
+        struct pg_rows *rows;
+        if (pg_query(ask->admin->pg, &rows, "SELECT sequence FROM record.cursor", NULL, 0) != PG_OK)
+            return ask_database_failed(ask);
+        recorded = pg_rows_count(rows) == 1 ? pg_number(rows, 0, 0) : 0;
+        pg_rows_free(rows);
+        if (recorded >= (int64_t)picture.durable)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    ask_refuse(ask, REJECT_RECORD_BEHIND, (int64_t)picture.durable, recorded, 0);
+    return false;
 }
 
 void health_handle(struct ask *ask)

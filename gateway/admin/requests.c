@@ -194,8 +194,11 @@ static bool choose_source(struct ask *ask, struct request *request)
 static void answer_known(struct ask *ask, const struct pg_rows *rows, const struct request *request)
 {
     const char *state = pg_value(rows, 0, 1);
+    char text[160];
     if (pg_number(rows, 0, 0) != request->hash) {
-        ask_refuse(ask, REJECT_REFERENCE_CONFLICT, 0, pg_number(rows, 0, 3), 0);
+        snprintf(text, sizeof text, "reference %.100s was used with other content",
+                 request->reference);
+        ask_refuse_text(ask, REJECT_REFERENCE_CONFLICT, text);
     } else if (!strcmp(state, "done")) {
         ask_done(ask, json_pack("{s:I, s:b}", "sequence", (json_int_t)pg_number(rows, 0, 2),
                                 "repeated", 1));
@@ -203,7 +206,6 @@ static void answer_known(struct ask *ask, const struct pg_rows *rows, const stru
         ask_done(ask, json_pack("{s:I, s:b}", "proposal", (json_int_t)pg_number(rows, 0, 4),
                                 "repeated", 1));
     } else {
-        char text[96];
         snprintf(text, sizeof text, "proposal %lld with this reference waits for another operator",
                  (long long)pg_number(rows, 0, 4));
         ask_refuse_text(ask, REJECT_NEEDS_APPROVAL, text);

@@ -221,9 +221,35 @@ void ask_name_field(struct ask *ask, const struct desk_answer *answer, uint16_t 
     if (answer->outcome != DESK_REJECTED || answer->events[0].body.rejected.code != code)
         return;
     int64_t number = answer->events[0].body.rejected.argument;
-    if (number >= 1 && (uint64_t)number <= count && names[number - 1] != NULL)
-        json_object_set_new(json_object_get(ask->answer, "error"), "field",
-                            json_string(names[number - 1]));
+    json_t *error = json_object_get(ask->answer, "error");
+    if (number < 1 || (uint64_t)number > count || names[number - 1] == NULL)
+        return;
+    char text[32];
+    snprintf(text, sizeof text, "field %lld ", (long long)number);
+    const char *said = json_string_value(json_object_get(error, "text"));
+    if (strncmp(said, text, strlen(text)) == 0)
+        json_object_set_new(error, "text",
+                            json_sprintf("field %s %s", names[number - 1], said + strlen(text)));
+    json_object_set_new(error, "field", json_string(names[number - 1]));
+}
+
+// A row that another is to name is not there: what is not known, as everywhere.
+static bool refuse_unknown(struct ask *ask, const char *constraint)
+{
+    static const struct {
+        const char *end, *text;
+        uint16_t code;
+    } unknown[] = {
+        {"account_id_fkey", "an account of that number is not known", REJECT_UNKNOWN_ACCOUNT},
+        {"member_id_fkey", "a member of that number is not known", REJECT_UNKNOWN_MEMBER},
+        {"session_id_fkey", "a session of that number is not known", REJECT_UNKNOWN_SESSION},
+    };
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        size_t bytes = strlen(constraint), end = strlen(unknown[i].end);
+        if (bytes >= end && strcmp(constraint + bytes - end, unknown[i].end) == 0)
+            return !ask_refuse_text(ask, unknown[i].code, unknown[i].text);
+    }
+    return false;
 }
 
 bool ask_database_failed(struct ask *ask)
@@ -231,6 +257,8 @@ bool ask_database_failed(struct ask *ask)
     struct pg *pg = ask->admin->pg;
     struct pg_error error = *pg_last_error(pg);
     pg_rollback(pg);
+    if (error.class == PG_CONSTRAINT && refuse_unknown(ask, error.constraint))
+        return false;
     if (error.class == PG_CONSTRAINT) {
         ask_refuse_field(ask, REJECT_MALFORMED, error.constraint);
         json_object_set_new(json_object_get(ask->answer, "error"), "text",

@@ -264,18 +264,31 @@ void report_order(struct report *report, const struct fix_order *order,
 
 // ---- refusals -----------------------------------------------------------------------------------
 
-static void add_reason(struct report *report, const struct rejection *why, unsigned token_scale)
+// Whether the same order may come again with a flag that confirms it.
+static bool asks_for_confirmation(const struct rejection *why)
+{
+    return why->code == REJECT_FAT_FINGER_CONFIRM || why->code == REJECT_NAV_CONFIRM ||
+           (why->code == REJECT_NAV_STALE && why->argument == NAV_STALE_CONFIRM);
+}
+
+static void add_reason(struct report *report, const struct rejection *why,
+                       const struct request *request)
 {
     char text[512];
     const struct reject_entry *entry = reject_entry(why->code);
     size_t length = (size_t)snprintf(text, sizeof text, "%s: ", entry->name);
-    length += (size_t)reject_text(why->code, why->limit, why->value, why->argument, token_scale,
-                                  text + length, sizeof text - length);
+    unsigned held_scale = request->side == SIDE_BUY ? CASH_SCALE : request->token_scale;
+    if (reject_is_of_holding(why->code) && request->side != 0)
+        length += (size_t)reject_text_of_holding(why->code, why->limit, why->value, why->argument,
+                                                 held_scale, text + length, sizeof text - length);
+    else
+        length += (size_t)reject_text(why->code, why->limit, why->value, why->argument,
+                                      request->token_scale, text + length, sizeof text - length);
     ASSERT(length < sizeof text);
     snprintf(text + length, sizeof text - length, " (%s)", entry->hint);
     add_text(report, 58, text);
     add_number(report, 5004, why->code);
-    if (why->code == REJECT_FAT_FINGER_CONFIRM || why->code == REJECT_NAV_CONFIRM)
+    if (asks_for_confirmation(why))
         add_number(report, 5003, why->sequence);
     if (why->sequence != 0)
         add_number(report, 5005, why->sequence);
@@ -333,7 +346,7 @@ void report_refused(struct report *report, const struct request *request, char e
         add_more_terms(report, &request->terms, request->token_scale);
     }
     add_nothing_done(report, time_ns);
-    add_reason(report, why, request->token_scale);
+    add_reason(report, why, request);
 }
 
 void report_no_orders(struct report *report, const struct request *request, uint64_t time_ns)
@@ -371,7 +384,7 @@ void report_cancel_refused(struct report *report, const struct request *request,
     add_time(report, 60, time_ns);
     add_char(report, 434, request->kind == REQUEST_AMEND ? '2' : '1');
     add_number(report, 102, reject_entry(why->code)->cxl_rej_reason);
-    add_reason(report, why, request->token_scale);
+    add_reason(report, why, request);
 }
 
 void report_mass_cancel(struct report *report, const struct request *request,
@@ -397,7 +410,7 @@ void report_mass_cancel(struct report *report, const struct request *request,
         add_char(report, 54, choice(request->side));
     add_time(report, 60, time_ns);
     if (why->code != REJECT_NONE)
-        add_reason(report, why, request->token_scale);
+        add_reason(report, why, request);
 }
 
 // ---- the market ---------------------------------------------------------------------------------

@@ -106,9 +106,22 @@ static void count_done(struct ops_metrics *metrics, const struct event *event)
                                event->header.gateway == GATEWAY_CORE);
 }
 
+// Each command once: by its last event.
+static void count_session(struct ops_metrics *metrics, const struct event *event)
+{
+    const struct event_header *header = &event->header;
+    bool trades = header->gateway == GATEWAY_FIX || header->gateway == GATEWAY_WEB;
+    if (metrics->sessions == NULL || !trades || header->last == 0 || header->session == 0 ||
+        header->session > metrics->sessions_max)
+        return;
+    metrics->sessions[header->session].commands++;
+    metrics->sessions[header->session].refused += header->type == EVT_rejected;
+}
+
 void ops_metrics_count(struct ops_metrics *metrics, const struct event *event)
 {
     metrics->events++;
+    count_session(metrics, event);
     switch (event->header.type) {
     case EVT_trade:
         metrics->trades++;
@@ -234,6 +247,22 @@ static void trading_metrics(FILE *out, const struct ops_metrics *metrics)
                     metrics->rejects[code]);
 }
 
+static void session_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    uint32_t count = metrics->sessions != NULL ? metrics->sessions_max : 0;
+    metric(out, "session_commands_total", "counter",
+           "orders, amends, cancels and status requests of a session since ops started");
+    for (uint32_t i = 1; i <= count; i++)
+        if (metrics->sessions[i].commands > 0)
+            fprintf(out, "lonja_session_commands_total{session=\"%" PRIu32 "\"} %" PRIu64 "\n", i,
+                    metrics->sessions[i].commands);
+    metric(out, "session_refused_total", "counter", "those of them that were refused");
+    for (uint32_t i = 1; i <= count; i++)
+        if (metrics->sessions[i].commands > 0)
+            fprintf(out, "lonja_session_refused_total{session=\"%" PRIu32 "\"} %" PRIu64 "\n", i,
+                    metrics->sessions[i].refused);
+}
+
 static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint64_t durable_seq)
 {
     gauge(out, "ops_lag_commands", "durable commands that ops has not seen yet",
@@ -279,6 +308,7 @@ char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_rin
     ASSERT(out != NULL);
     core_metrics(out, core, now_ns);
     trading_metrics(out, metrics);
+    session_metrics(out, metrics);
     matching_metrics(out, metrics, wall_ns);
     risk_metrics(out, metrics);
     follower_metrics(out, metrics, core->durable_seq);

@@ -15,7 +15,14 @@ enum { SETTLEMENT_STATES = 4, ALERT_DETECTORS = 8 };
 extern const char *const settlement_state_names[SETTLEMENT_STATES];
 extern const char *const alert_detector_names[ALERT_DETECTORS];
 
+// What a trading session has sent: commands carried out or refused.
+struct session_counts {
+    uint64_t commands, refused; // refused: of the commands
+};
+
 struct ops_metrics {
+    struct session_counts *sessions; // by session id, the caller's; NULL: not counted
+    uint32_t sessions_max;
     uint64_t events;
     uint64_t trades;
     uint64_t orders_accepted;

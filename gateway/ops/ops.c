@@ -517,6 +517,7 @@ static void close_everything(struct ops *ops)
     follower_close(ops->follower);
     view_destroy(ops->view);
     last_messages_destroy(ops->last);
+    free(ops->metrics.sessions);
     loop_destroy(ops->loop);
 }
 
@@ -524,7 +525,9 @@ int ops_run(const struct boot *boot)
 {
     struct ops ops = {
         .boot = boot, .loop = loop_create(), .last = last_messages_create(), .alert = -1};
-    ASSERT(ops.loop != NULL);
+    ops.metrics.sessions_max = (uint32_t)boot->config.limits_sessions_max;
+    ops.metrics.sessions = calloc(ops.metrics.sessions_max + 1, sizeof *ops.metrics.sessions);
+    ASSERT(ops.loop != NULL && ops.metrics.sessions != NULL);
     forget_postgres(&ops.metrics);
     ops.metrics.recorded_seq = -1;
     if (!open_venue(&ops) || !open_servers(&ops))

@@ -236,6 +236,35 @@ static void matching_is_counted_by_what_events_say(void **state)
     free(text);
 }
 
+static void a_session_is_counted_once_a_command(void **state)
+{
+    (void)state;
+    static struct event_ring_control core;
+    const struct redis_counters redis = {0};
+    struct session_counts sessions[3] = {{0}};
+    struct ops_metrics metrics = {.sessions = sessions, .sessions_max = 2};
+    const struct event_header of = {.type = EVT_order_accepted, .gateway = GATEWAY_FIX};
+    struct event events[6] = {{.header = of}, {.header = of}, {.header = of},
+                              {.header = of}, {.header = of}, {.header = of}};
+    for (int i = 0; i < 6; i++)
+        events[i].header.session = 2;
+    events[1].header.last = events[2].header.last = 1; // of 0 and 1; a refusal
+    events[2].header.type = EVT_rejected;
+    events[3].header.last = 1; // the core's own
+    events[3].header.gateway = GATEWAY_CORE;
+    events[4].header.last = events[5].header.last = 1; // of no session, of none that may be
+    events[4].header.session = 0;
+    events[5].header.session = 3;
+    for (int i = 0; i < 6; i++)
+        ops_metrics_count(&metrics, &events[i]);
+    size_t bytes = 0;
+    char *text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
+    assert_non_null(strstr(text, "\nlonja_session_commands_total{session=\"2\"} 2\n"));
+    assert_non_null(strstr(text, "\nlonja_session_refused_total{session=\"2\"} 1\n"));
+    assert_null(strstr(text, "session=\"1\""));
+    free(text);
+}
+
 static const char *text_of(const json_t *json, const char *name)
 {
     return json_string_value(json_object_get(json, name));
@@ -377,6 +406,7 @@ int main(void)
         cmocka_unit_test(an_accepted_order_is_not_told),
         cmocka_unit_test(only_the_newest_text_of_a_key_is_kept_and_expiring_keys_are_bounded),
         cmocka_unit_test(the_metrics_page_leaves_out_what_is_not_known),
+        cmocka_unit_test(a_session_is_counted_once_a_command),
         cmocka_unit_test(an_auction_is_told_while_it_runs_and_at_its_end),
         cmocka_unit_test(matching_is_counted_by_what_events_say),
         cmocka_unit_test(kills_and_proposals_are_told_on_risk),

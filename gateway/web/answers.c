@@ -86,11 +86,16 @@ static void answer_reject(struct web *web, struct pending *pending, const struct
     const struct view_order *order = view_order(web->view, rejected->order);
     if (instrument == 0 && order != NULL)
         instrument = order->instrument;
+    unsigned token_scale = shape_token_scale(web->view, instrument);
+    uint8_t side = order != NULL ? order->side : pending->side;
     struct fault fault = {.code = rejected->code,
                           .limit = rejected->limit,
                           .value = rejected->value,
                           .argument = rejected->argument,
-                          .token_scale = shape_token_scale(web->view, instrument)};
+                          .token_scale = token_scale,
+                          .held_scale = side == SIDE_BUY    ? CASH_SCALE
+                                        : side == SIDE_SELL ? token_scale
+                                                            : 0};
     reply_fault(web, &pending->reply, &fault, event->header.sequence);
     pending->answered = true;
 }

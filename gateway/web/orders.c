@@ -167,7 +167,9 @@ void orders_place(struct web *web, struct user *user, const struct request *requ
     else
         memcpy(&command->body.order_new, &order.body, sizeof command->body.order_new);
     memcpy(command_tail_writable(command), order.client_id, bytes);
-    remember_client_id(send(web, user, order.command, reply), order.client_id, bytes);
+    struct pending *pending = send(web, user, order.command, reply);
+    pending->side = order.body.side;
+    remember_client_id(pending, order.client_id, bytes);
 }
 
 void orders_cancel_id(struct web *web, struct user *user, uint64_t order, const struct reply *reply)

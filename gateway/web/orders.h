@@ -13,6 +13,7 @@ struct pending {
     struct user *user;
     struct pending *next, *previous; // of the user
     uint8_t command;                 // enum command_type
+    uint8_t side;                    // of a new order
     bool all;                        // a status of all orders that it names
     bool answered;
     bool cancel_wanted; // once it is accepted

@@ -369,6 +369,11 @@ static void field_text(char *out, size_t size, const char *text, const char *fie
         snprintf(out, size, "%.*s%s%s", (int)(found - text), text, field, found + sizeof place - 1);
 }
 
+static bool of_holding(const struct fault *fault)
+{
+    return fault->held_scale != 0 && reject_is_of_holding(fault->code);
+}
+
 static void error_numbers(struct json_out *out, const struct reject_entry *entry,
                           const struct fault *fault)
 {
@@ -385,8 +390,11 @@ static void error_numbers(struct json_out *out, const struct reject_entry *entry
         char text[DECIMAL_TEXT_BYTES_MAX];
         if (strstr(entry->text, numbers[i].place) == NULL)
             continue;
+        bool held = of_holding(fault) && numbers[i].number != REJECT_ARGUMENT;
         decimal_print(values[i],
-                      reject_decimals(entry->code, numbers[i].number, fault->token_scale), text);
+                      held ? fault->held_scale
+                           : reject_decimals(entry->code, numbers[i].number, fault->token_scale),
+                      text);
         json_text(out, numbers[i].name, text);
     }
 }
@@ -408,8 +416,12 @@ void shape_error(struct json_out *out, const struct fault *fault)
         json_text(out, "text", text);
         json_text(out, "field", field);
     } else {
-        reject_text(entry->code, fault->limit, fault->value, fault->argument, fault->token_scale,
-                    text, sizeof text);
+        if (of_holding(fault))
+            reject_text_of_holding(entry->code, fault->limit, fault->value, fault->argument,
+                                   fault->held_scale, text, sizeof text);
+        else
+            reject_text(entry->code, fault->limit, fault->value, fault->argument,
+                        fault->token_scale, text, sizeof text);
         json_text(out, "text", text);
         error_numbers(out, entry, fault);
     }

@@ -133,9 +133,7 @@ export async function risk (suite, venue) {
 
   await suite.test('risk: limits by their word change what they name; bad input', async () => {
     await cli('limits', 'member', '103', 'messages_max=100000', 'messages_ms=1000', 'strict_confirm=true')
-    await recorded()
-    await cli('limits', 'member', '103', 'daily_value_max=1000000000.25')
-    await recorded()
+    await cli('limits', 'member', '103', 'daily_value_max=1000000000.25') // at once: what was just set is not lost
     const [member] = await cli('limits', 'member', '103')
     assert.deepEqual([member.messages_max, member.messages_ms, member.strict_confirm, member.daily_value_max], [100000, 1000, true, '1000000000.25'])
     await cli('limits', 'member', '103', 'messages_max=0', 'messages_ms=0', 'strict_confirm=false', 'daily_value_max=0')
@@ -163,7 +161,6 @@ export async function risk (suite, venue) {
     const shown = await get(`instruments/${instrument}/controls`)
     assert.deepEqual([shown.nav_stale_action, shown.investor_types, shown.position_max, shown.dynamic_bps], ['refuse', ['professional', 'institutional'], 1000000000, 0])
     await cli('controls', '2', 'dynamic_bps=2500', 'investor_types=')
-    await recorded()
     const [changed] = await cli('controls', '2')
     assert.deepEqual([changed.dynamic_bps, changed.investor_types, changed.nav_stale_ms], [2500, [], 60000])
     const there = await row('SELECT dynamic_bps, investor_types FROM record.instrument_controls WHERE instrument_id = 2')
@@ -234,7 +231,10 @@ export async function risk (suite, venue) {
     await refused('MISSING_FIELD', 'transfers', { reference: unique('t'), account: 1001, asset: 'USD', amount: '1' })
     await refused('MALFORMED', 'credits', { reference: unique('t'), account: 1001, asset: 'USD', amount: '1', to: 1002 })
     await refused('UNKNOWN_ACCOUNT', 'transfers', { reference: unique('t'), account: 1001, to: 1001, asset: 'USD', amount: '1' })
-    await refused('MALFORMED', 'transfers', { reference: unique('t'), account: 1001, to: 999, asset: 'USD', amount: '1' }) // no such row
+    await refused('UNKNOWN_ACCOUNT', 'transfers', { reference: unique('t'), account: 1001, to: 999, asset: 'USD', amount: '1' })
+    await refused('UNKNOWN_ACCOUNT', 'deposits', { reference: unique('t'), account: 999, asset: 'USD', amount: '1' })
+    assert.equal((await refused('UNKNOWN_ASSET', 'deposits', { reference: unique('t'), account: 1001, asset: 'EUR', amount: '1' })).text, 'asset EUR is not known')
+    await refused('OVERFLOW', 'deposits', { reference: unique('t'), account: 1001, asset: 'USD', amount: '9223372036854' })
     await refused('INSUFFICIENT_BALANCE', 'transfers', { reference: unique('t'), account: 1001, to: 1002, asset: 'USD', amount: '99999999' })
     await cliBad('is not a number', 'transfer', unique('t'), '1001', 'diego', 'USD', '1')
   })
@@ -464,13 +464,33 @@ export async function risk (suite, venue) {
     await refused('MALFORMED', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [{ account: 1004, rights: ['own'] }] })
     await refused('MALFORMED', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [1 << 24] })
     await refused('UNKNOWN_FIELD', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [{ account: 1004, may: [] }] })
+    await refused('ACCOUNT_NOT_OF_SESSION', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [1001] }) // another member's
+    await refused('UNKNOWN_ACCOUNT', 'sessions', { session: 4, member: 103, gateway: 'web', accounts: [999] })
+    await refused('UNKNOWN_MEMBER', 'sessions', { session: 4, member: 999, gateway: 'web', accounts: [1004] })
     await set(before.accounts)
     await diego.request({ op: 'cancel', order: await placed(diego, 'buy', '1', '24') })
   })
 
+  await suite.test('risk: who sends is seen at once; a second operator is made by a word; bad words are answered with their own help', async () => {
+    const order = await placed(diego, 'buy', '1', '24')
+    await diego.request({ op: 'cancel', order })
+    const seen = await eventually('his session is among the busy', async () => (await cli('busy')).find(s => s.session === 4))
+    assert.deepEqual([seen.gateway, seen.member, seen.accounts, seen.killed], ['web', 103, [1004], false])
+    assert.ok(await metric('session_commands_total{session="4"}') >= 2)
+    await cliBad('is no number of seconds', 'busy', 'now')
+    const child = execFile(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), 'login', 'third', 'auditor'])
+    child.stdin.end('the-third-operator\n')
+    assert.equal(await new Promise(resolve => child.on('exit', resolve)), 0)
+    assert.ok((await get('logins')).some(l => l.login_name === 'third' && l.role === 'auditor'))
+    await assert.rejects(cli('kill', 'member', '9999'), error => error.stderr.includes('UNKNOWN_MEMBER: member 9999 is not known'))
+    await assert.rejects(cli('halt'), error => error.stderr.includes('halt N | resume N') && !error.stderr.includes('jurisdictions'))
+    assert.equal((await refused('UNKNOWN_FIELD', 'accounts/1004/limits', { order_max: 1 })).hint.slice(0, 28), 'known here: order_value_max,')
+    assert.equal((await refused('MALFORMED', `instruments/${instrument}/controls`, { nav_stale_action: 'shout' })).hint, 'one of: ignore, confirm, refuse')
+  })
+
   await suite.test('risk: every word is in the help, and what was done is audited', async () => {
     const { stdout: help } = await promisify(execFile)(path.join(bin, 'lonja'), ['admin', '--help'])
-    for (const word of ['limits', 'controls', 'jurisdictions', 'fees', 'kill', 'unkill', 'kills', 'two-persons', 'propose', 'proposals', 'approve', 'withdraw', 'transfer', 'chain-in', 'chain-out', 'cover', 'bust', 'correct', 'deficits', 'corrections'])
+    for (const word of ['busy', 'login', 'limits', 'controls', 'jurisdictions', 'fees', 'kill', 'unkill', 'kills', 'two-persons', 'propose', 'proposals', 'approve', 'withdraw', 'transfer', 'chain-in', 'chain-out', 'cover', 'bust', 'correct', 'deficits', 'corrections'])
       assert.match(help, new RegExp(`^  (.*\\| )?${word}\\b`, 'm'), word)
     const [{ count }] = await venue.query("SELECT count(DISTINCT action_type) FROM public.audit_logs WHERE action_type ~ '(limits|controls|jurisdictions|fees|kill|rules|proposals|approve|withdraw|transfers|chain-in|chain-out|correct|bust)$'")
     assert.ok(Number(count) >= 14, count)

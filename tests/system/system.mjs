@@ -8,6 +8,7 @@ import { operators } from './operators.mjs'
 import { orders } from './orders.mjs'
 import { resend } from './resend.mjs'
 import { risk } from './risk.mjs'
+import { riskClients } from './risk_clients.mjs'
 import { surveillance } from './surveillance.mjs'
 import { trade } from './trade.mjs'
 import { webTerms } from './web_terms.mjs'
@@ -27,6 +28,7 @@ Suite.main(async suite => {
     await explain(suite, venue)
     await surveillance(suite, venue)
     await risk(suite, venue)
+    await riskClients(suite, venue)
     await resend(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
