@@ -88,7 +88,9 @@ static void what_is_ahead_can_be_seen_before_it_is_taken(void **state)
     position = f->consumer.position;
     for (uint8_t number = 2; number <= 4; number++) {
         assert_true(command_ring_ahead(&f->consumer, &position, ahead));
-        assert_int_equal(((struct command *)(void *)ahead)->header.gateway_seq, number);
+        struct command_header header;
+        memcpy(&header, ahead, sizeof header);
+        assert_int_equal(header.gateway_seq, number);
     }
     assert_false(command_ring_ahead(&f->consumer, &position, ahead));
     for (uint8_t number = 2; number <= 4; number++)
