@@ -261,6 +261,27 @@ static void check_exposure_begin(const struct engine *engine)
            ((size_t)limits->members_max + 1) * sizeof(engine->check_members[0]));
 }
 
+// Nothing is open of who was killed, and no order holds what is owed or what may not be sold:
+// unless the command that sees to that comes next.
+static void check_controls(const struct engine *engine)
+{
+    const struct ledger *ledger = &engine->ledger;
+    if (engine->pending.command != 0)
+        return;
+    ASSERT(!engine->killed || engine->pool.orders_open == 0);
+    for (uint32_t id = 1; id <= engine->limits.members_max; id++)
+        ASSERT(!engine->members[id].killed || engine->members[id].open_orders == 0);
+    for (uint32_t id = 1; id <= engine->limits.accounts_max; id++)
+        ASSERT(!engine->accounts[id].killed || engine->accounts[id].open_orders == 0);
+    for (uint32_t id = 1; id <= engine->limits.sessions_max; id++)
+        ASSERT(!engine->sessions[id].killed || engine->sessions[id].orders.first == 0);
+    for (uint32_t index = 1; index <= ledger->count; index++) {
+        const struct balance *balance = ledger_at(ledger, index);
+        ASSERT(balance->held == 0 ||
+               (balance->deficit == 0 && balance->blocked <= balance->available));
+    }
+}
+
 static void check_accounts(const struct engine *engine)
 {
     for (uint32_t id = 1; id <= engine->limits.accounts_max; id++) {
@@ -335,6 +356,7 @@ void engine_check(const struct engine *engine)
     timers_check(&engine->dated);
     timers_check(&engine->deadlines);
     check_holds(engine);
+    check_controls(engine);
     check_accounts(engine);
     check_members(engine);
     check_incoming(engine);

@@ -451,7 +451,8 @@ static bool pending_valid(const struct engine *engine, const struct pending_rec 
         return work_valid(engine, record);
     case CMD_order_mass_cancel: // an operator's, or of one account that may not trade any more
         if (record->session == 0)
-            return record->scope == SCOPE_VENUE || engine_account(engine, record->account) != NULL;
+            return (record->scope == SCOPE_VENUE && record->account == 0) ||
+                   engine_account(engine, record->account) != NULL;
         return engine_session(engine, record->session) != NULL;
     case CMD_session_close:
     case CMD_order_status:

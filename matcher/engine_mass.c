@@ -118,6 +118,15 @@ static bool cancel_of_member(struct turn *turn, uint32_t member, const struct wa
     return all;
 }
 
+// Of an account only its member's sessions have orders: the others need not be gone through.
+static uint32_t mass_member(const struct engine *engine, const struct order_mass_cancel_cmd *body)
+{
+    if (body->member != 0 || body->account == 0)
+        return body->member;
+    ASSERT(engine_account(engine, body->account) != NULL);
+    return engine->accounts[body->account].terms.member;
+}
+
 static void mass_cancel_run(struct turn *turn)
 {
     struct engine *engine = turn->engine;
@@ -133,7 +142,7 @@ static void mass_cancel_run(struct turn *turn)
     bool all = body->scope == SCOPE_SESSION ? cancel_of_session(turn, session, &wanted)
                : body->scope == SCOPE_MEMBER
                    ? cancel_of_member(turn, session->terms.member, &wanted)
-                   : cancel_of_member(turn, body->member, &wanted);
+                   : cancel_of_member(turn, mass_member(engine, body), &wanted);
     if (!all)
         engine->pending =
             (struct pending_rec){.command = CMD_order_mass_cancel,
