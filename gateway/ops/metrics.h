@@ -53,7 +53,7 @@ struct ops_metrics {
     int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known
     int64_t alerts_open;             // -1 = not known
     int64_t surveilled_seq;          // surveillance's cursor; -1 = not known
-    uint32_t in_limit_state;     // instruments, now
+    uint32_t in_limit_state;         // instruments, now
     int64_t kill_switches, proposals_waiting, deficits; // now, of the record; -1 = not known
 };
 
