@@ -119,6 +119,10 @@ static void rejects_fill_in_their_numbers(void **state)
     assert_string_equal(text, "order type 9 is not supported");
     reject_text(REJECT_UNKNOWN_ORDER, 0, 0, 0, 2, text, sizeof text);
     assert_string_equal(text, "order of that client order id is not open");
+    reject_text_of_holding(REJECT_INSUFFICIENT_BALANCE, 100500000, 25, 0, 6, text, sizeof text);
+    assert_string_equal(text, "needs 100.5, available 0.000025");
+    reject_text_of_holding(REJECT_DEFICIT, 0, 300, 3, 2, text, sizeof text);
+    assert_string_equal(text, "the account lacks 3 of asset 3");
     reject_text(REJECT_UNKNOWN_ORDER, 0, 7, 0, 2, text, sizeof text);
     assert_string_equal(text, "order 7 is not open");
     assert_string_equal(reject_entry(12345)->name, "UNKNOWN_COMMAND");

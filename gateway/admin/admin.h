@@ -167,6 +167,7 @@ void tokens_revoke(struct admin *admin, const char *name);
 void first_login_make(struct admin *admin);
 // What was done, by whom, with what outcome (audit.c).
 void audit_write(struct ask *ask);
+void audit_flush(struct admin *admin); // what waits, if the database takes it
 
 // GET handlers that are one statement: its rows as a JSON array (read.c).
 struct route {

@@ -1,6 +1,7 @@
 // Every change is written down: who, when, what, with what outcome. While the database cannot be
 // reached the venue can still be made cancel-only, halted, or a breaker tripped (route.c): those
-// entries wait here, bounded, and are written with the next one that can be. The log has a line of
+// entries wait here, bounded, and are written before rows are read next, or with the next entry.
+// The log has a line of
 // each as well, without names and contents.
 #include <string.h>
 #include <time.h>
@@ -52,6 +53,18 @@ static json_t *entry_of(const struct ask *ask)
                      "outcome", outcome_of(ask), "answer", ask->answer);
 }
 
+void audit_flush(struct admin *admin)
+{
+    while (json_array_size(admin->audits_waiting) > 0) {
+        if (!insert(admin, json_array_get(admin->audits_waiting, 0))) {
+            log_warning("audit entries wait for the database count=%zu reason=\"%s\"",
+                        json_array_size(admin->audits_waiting), pg_last_error(admin->pg)->message);
+            return;
+        }
+        json_array_remove(admin->audits_waiting, 0);
+    }
+}
+
 void audit_write(struct ask *ask)
 {
     struct admin *admin = ask->admin;
@@ -66,12 +79,5 @@ void audit_write(struct ask *ask)
         json_array_append_new(admin->audits_waiting, entry);
     else
         json_decref(entry); // the log line above remains
-    while (json_array_size(admin->audits_waiting) > 0) {
-        if (!insert(admin, json_array_get(admin->audits_waiting, 0))) {
-            log_warning("audit entries wait for the database count=%zu reason=\"%s\"",
-                        json_array_size(admin->audits_waiting), pg_last_error(admin->pg)->message);
-            return;
-        }
-        json_array_remove(admin->audits_waiting, 0);
-    }
+    audit_flush(admin);
 }

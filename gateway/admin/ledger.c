@@ -214,7 +214,8 @@ void retry_handle(struct ask *ask)
         ask_done(ask, json_pack("{s:I, s:I}", "trade", (json_int_t)ask->id, "request",
                                 (json_int_t)pg_number(rows, 0, 0)));
     else
-        ask_refuse_text(ask, REJECT_NOT_FOUND,
-                        "no trade of that number has failed to settle, or it was asked for already");
+        ask_refuse_text(
+            ask, REJECT_NOT_FOUND,
+            "no trade of that number has failed to settle, or it was asked for already");
     pg_rows_free(rows);
 }

@@ -90,6 +90,7 @@ int main(int argc, char **argv)
     workers_close(admin.workers);
     http_close(admin.http);
     desk_close(admin.desk);
+    audit_flush(&admin);
     pg_close(admin.pg);
     json_decref(admin.audits_waiting);
     log_info("stopped");

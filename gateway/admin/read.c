@@ -59,8 +59,8 @@ void venue_read(struct ask *ask)
                             (json_int_t)picture.durable));
 }
 
-// What is read to be changed and set again must be what holds: all that is durable is in the record,
-// or soon is.
+// What is read to be changed and set again must be what holds: all that is durable is in the
+// record, or soon is.
 bool record_is_current(struct ask *ask)
 {
     const struct timespec pause = {.tv_nsec = RECORD_POLL_MS * 1000000L};

@@ -377,6 +377,8 @@ static void run(void *context)
         return;
     }
     if (may(ask)) {
+        if (ask->route->sql != NULL) // not before what must not wait for the database
+            audit_flush(ask->admin);
         ask->route->handle(ask);
         pg_rollback(ask->admin->pg);
     }

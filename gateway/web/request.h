@@ -30,7 +30,7 @@ struct fault {
     const char *field; // name, or NULL
     int64_t limit, value, argument;
     unsigned token_scale;
-    unsigned held_scale; // of what the order would hold, of the codes about that; 0 = not known
+    unsigned held_scale; // of what an order would hold; 0 = not known
     char unknown[FAULT_UNKNOWN_BYTES_MAX]; // the client's name of a field that is none; "" = not so
 };
 
