@@ -15,8 +15,8 @@ enum { LINE = 64 };
 // Below so many accounts all of them stay in the caches by themselves.
 enum { FETCH_ACCOUNTS_LEAST = 1 << 13 };
 
-// A function that only prefetches has no effect in gcc's eyes, and its calls are left out: the empty
-// statement is one.
+// A function that only prefetches has no effect in gcc's eyes, and its calls are left out: the
+// empty statement is one.
 static inline void fetch(const void *memory, size_t bytes)
 {
     __asm__ volatile("");
