@@ -20,7 +20,7 @@ struct look_ahead_record {
     uint64_t position;                                    // in the ring, behind it
 };
 
-struct look_ahead { // all zero at first
+struct look_ahead {    // all zero at first
     uint64_t position; // in the ring, behind the last record here
     uint32_t first;    // of the records, which go round
     uint32_t count;

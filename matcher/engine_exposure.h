@@ -41,14 +41,14 @@ static inline void exposure_less(struct engine *engine, const struct instrument 
                  -quantity);
 }
 
-// It is an open order from now on, with all of `open`.
-static inline void exposure_enter(struct engine *engine, const struct instrument *instrument,
-                                  const struct order *order, int64_t open)
+// It is an open order from now on, with all of `open`, which is worth so much.
+static inline void exposure_enter(struct engine *engine, const struct order *order, int64_t open,
+                                  int64_t value)
 {
     struct account *account = &engine->accounts[order->account];
     account->open_orders++;
     exposure_member(engine, account)->open_orders++;
-    exposure_add(engine, order, instrument_notional(instrument, order->price, open), open);
+    exposure_add(engine, order, value, open);
 }
 
 // It is none any more; what was open of it has been taken off before.

@@ -15,8 +15,8 @@ enum { LINE = 64 };
 // Below so many accounts all of them stay in the caches by themselves.
 enum { FETCH_ACCOUNTS_LEAST = 1 << 13 };
 
-// A function that only prefetches has no effect in gcc's eyes, and its calls are left out: the empty
-// statement is one.
+// A function that only prefetches has no effect in gcc's eyes, and its calls are left out: the
+// empty statement is one.
 static inline void fetch(const void *memory, size_t bytes)
 {
     __asm__ volatile("");
@@ -96,6 +96,7 @@ static void fetch_second(const struct engine *engine, const struct command *comm
     const struct instrument_rec *terms = &engine->instruments[named->instrument].terms;
     uint32_t maker = maker_of(engine, named->instrument, command->body.order_new.side);
     fetch(&pool->orders[maker], 1);
+    fetch(&pool->cold[maker], 1);
     fetch(&pool->orders[session->orders.last], 1);
     fetch_balance(engine, named->account, terms->cash_asset, FOUND_CASH);
     fetch_balance(engine, named->account, terms->token_asset, FOUND_TOKEN);

@@ -313,7 +313,9 @@ static bool load_order(struct engine *engine, const struct order_rec *record)
         engine_place_book(engine, instrument, place);
     order_list_append(pool, &engine->sessions[record->session].orders, place);
     instrument->orders_open++;
-    exposure_enter(engine, instrument, order_at(pool, place), record->leaves);
+    const struct order *order = order_at(pool, place);
+    int64_t value = instrument_notional(instrument, order->price, record->leaves);
+    exposure_enter(engine, order, record->leaves, value);
     engine->loaded = true;
     engine->load_place = place;
     engine->load_state = record->state;

@@ -20,7 +20,8 @@ struct match {
     int64_t price;
     int64_t quantity;
     int64_t notional;
-    int64_t fee; // the seller's (U13)
+    int64_t buyer_value; // of the quantity, at the buyer's own price
+    int64_t fee;         // the seller's (U13)
     int64_t buyer_fee;
     int64_t released; // of the buyer's hold: what the better price saves, and of its fee
 };
@@ -57,10 +58,10 @@ static inline void match_value(const struct engine *engine, const struct instrum
                                          match->seller == maker);
     match->fee = money_fee(match->notional, fee_bps);
     match->buyer_fee = 0;
-    match->released = 0;
+    match->buyer_value = match->notional;
     if (match->buyer->price != match->price)
-        match->released =
-            instrument_notional(instrument, match->buyer->price, match->quantity) - match->notional;
+        match->buyer_value = instrument_notional(instrument, match->buyer->price, match->quantity);
+    match->released = match->buyer_value - match->notional;
     ASSERT(match->released >= 0);
     ASSERT(match->fee <= match->notional);
 }
@@ -182,7 +183,7 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
     if (!match_fits_seller(engine, &match))
         return SIDE_SELL;
     match_book(engine, &match, instrument->treasury_balance);
-    exposure_less(engine, instrument, buys, quantity);
+    exposure_add(engine, buys, -match.buyer_value, -quantity);
     exposure_less(engine, instrument, sells, quantity);
     exposure_traded(engine, &engine->accounts[buys->account], &engine->accounts[sells->account],
                     match.notional);

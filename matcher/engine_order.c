@@ -159,6 +159,7 @@ static void taker_fill(const struct turn *turn, struct taker *taker,
     taker->tif = body->tif;
     taker->stp = body->stp;
     taker->quantity = body->quantity;
+    taker->value = check->notional;
     taker->filled_notional = 0;
     taker->stops_due = 0;
     taker->stops_told = false;
@@ -407,7 +408,11 @@ void taker_enter(struct turn *turn, struct taker *taker)
     client_id_copy_whole(cold->client_id, turn);
     order_list_append(pool, &turn->session->orders, place);
     taker->instrument->orders_open++;
-    exposure_enter(engine, taker->instrument, &taker->own, taker->own.leaves);
+    int64_t value =
+        taker->own.leaves == body->quantity
+            ? taker->value
+            : instrument_notional(taker->instrument, taker->own.price, taker->own.leaves);
+    exposure_enter(engine, &taker->own, taker->own.leaves, value);
     taker->order = &pool->orders[place];
     taker->place = place;
     if (taker->own.marks == 0)
@@ -491,9 +496,10 @@ void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason)
     const uint8_t waiting = ORDER_MARK_STOP | ORDER_MARK_TRIGGERED | ORDER_MARK_CLOSE;
     bool in_book = (order->marks & waiting) == 0;
     int64_t open = order_open(&engine->pool, place);
-    int64_t released = order_hold(instrument, order, open);
+    int64_t value = instrument_notional(instrument, order->price, open);
+    int64_t released = order_hold_of(order, open, value);
     ledger_release(order_held_balance(engine, order), released);
-    exposure_less(engine, instrument, order, open);
+    exposure_add(engine, order, -value, -open);
     emit_cancelled(turn, order, open, released, reason);
     engine_order_end(engine, instrument, place);
     if (in_book && instrument->state.phase != PHASE_CONTINUOUS)

@@ -26,14 +26,21 @@ static inline uint8_t order_state(const struct order *order)
 // What an order holds of which this much is open: cash at its price and the buyer's fee (buy), or
 // the tokens themselves. The fee is rounded once, over all that is open: what a part of it holds is
 // a difference.
-static inline int64_t order_hold(const struct instrument *instrument, const struct order *order,
-                                 int64_t open)
+//
+// `value`: of all that is open, at its price.
+static inline int64_t order_hold_of(const struct order *order, int64_t open, int64_t value)
 {
-    ASSERT(open >= 0);
-    int64_t cash = instrument_notional(instrument, order->price, open);
+    int64_t cash = value;
+    ASSERT(open >= 0 && value >= 0);
     if (__builtin_expect(order->buyer_bps != 0, 0))
         cash += money_fee(cash, order->buyer_bps);
     return order->side == SIDE_SELL ? open : cash;
+}
+
+static inline int64_t order_hold(const struct instrument *instrument, const struct order *order,
+                                 int64_t open)
+{
+    return order_hold_of(order, open, instrument_notional(instrument, order->price, open));
 }
 
 static inline struct balance *order_held_balance(const struct engine *engine,

@@ -16,6 +16,7 @@ struct taker {
     uint8_t tif;
     uint8_t stp;
     int64_t quantity;        // in total, of a new one
+    int64_t value;           // of a new one, as it was entered: price * quantity
     int64_t filled_notional; // of a new one
     int64_t stops_due;       // price of its last trade if stops have not been told of it; else 0
     bool stops_told;         // of one of its trades

@@ -47,7 +47,8 @@ struct bench {
     struct flow_venue venue;
     uint64_t step_ns; // between two commands
     uint64_t operations;
-    bool book_only; // the floor
+    bool book_only;     // the floor
+    bool looks_ahead;   // as the core would
     struct arena arena; // the engine's: as the core has it, in large pages where there are some
     struct engine *engine;
     struct book_alone book;
@@ -138,7 +139,7 @@ static void look_ahead(struct bench *bench, uint32_t i)
     const uint8_t *record = (const uint8_t *)command_at(bench, i + AHEAD * 2 * ENGINE_FETCH_STEPS);
     __builtin_prefetch(record);
     __builtin_prefetch(record + SLOT_BYTES);
-    for (uint32_t step = 0; step < ENGINE_FETCH_STEPS && !bench->book_only; step++) {
+    for (uint32_t step = 0; step < ENGINE_FETCH_STEPS; step++) {
         uint32_t ahead = i + AHEAD * (ENGINE_FETCH_STEPS - step);
         if (ahead < bench->command_count)
             engine_fetch(bench->engine, command_at(bench, ahead), step);
@@ -150,7 +151,8 @@ static void apply_each_timed(struct bench *bench)
     unsigned unused;
     for (uint32_t i = 0; i < bench->command_count; i++) {
         uint64_t before = __rdtscp(&unused);
-        look_ahead(bench, i);
+        if (bench->looks_ahead)
+            look_ahead(bench, i);
         apply_one(bench, command_at(bench, i));
         uint64_t counts = __rdtscp(&unused) - before;
         counts = counts > bench->counter_cost ? counts - bench->counter_cost : 0;
@@ -165,7 +167,8 @@ static void apply_chunk(struct bench *bench, bool counted)
     } else {
         uint64_t before = processor_ns();
         for (uint32_t i = 0; i < bench->command_count; i++) {
-            look_ahead(bench, i);
+            if (bench->looks_ahead)
+                look_ahead(bench, i);
             apply_one(bench, command_at(bench, i));
         }
         bench->nanoseconds += counted ? processor_ns() - before : 0;
@@ -257,6 +260,7 @@ static void open_engine(struct bench *bench, uint32_t orders)
     void *memory = arena_alloc(&bench->arena, bytes, 64);
     memset(memory, 0, bytes); // touched now, not in the timed part
     bench->engine = engine_init(memory, &limits);
+    bench->looks_ahead = engine_is_wide(bench->engine);
     bench->sink = (struct event_sink){.events = allocate(RING_EVENTS * sizeof(struct event)),
                                       .mask = RING_EVENTS - 1};
 }

@@ -467,14 +467,19 @@ static inline struct asked asked_of(const struct order_check *check)
 
 bool order_check_run(struct order_check *check, struct refusal *refusal)
 {
-    const struct asked asked = asked_of(check);
     ASSERT(check->terms->instrument == check->state->instrument);
     ASSERT(check->account->terms.account != 0);
-    return check_form(check, refusal) &&
-           (!has_combinations(check) || check_combinations(check, refusal)) &&
-           check_price_and_steps(check, refusal) && check_pre_flight(check, refusal) &&
-           check_instrument(check, refusal) && check_phase(check, refusal) &&
-           check_person(check, refusal) && (!asked.buyer || order_controls_buyer(check, refusal)) &&
+    if (!check_form(check, refusal) ||
+        (has_combinations(check) && !check_combinations(check, refusal)) ||
+        !check_price_and_steps(check, refusal) || !check_pre_flight(check, refusal) ||
+        !check_instrument(check, refusal) || !check_phase(check, refusal) ||
+        !check_person(check, refusal))
+        return false;
+    const struct asked asked = asked_of(check);
+    if (!asked.limits && !asked.buyer && !asked.position)
+        return check_notional(check, refusal) && check_notional_min(check, refusal) &&
+               check_investment(check, refusal);
+    return (!asked.buyer || order_controls_buyer(check, refusal)) &&
            check_notional(check, refusal) && check_notional_min(check, refusal) &&
            (!asked.limits || order_controls_order_value(check, refusal)) &&
            check_investment(check, refusal) &&

@@ -5,8 +5,8 @@
 // trade touches besides; the rest is read only where a limit is set. Of a hundred thousand accounts
 // every line costs more than what is done with it: so an account also has, out of what other places
 // say, what nearly every one of its orders would look up there. `limited`, `throttled` and `flags`
-// follow from `own`, `bought_before` from `bought_at`, `fees_alone` and `fee_rates` from the records
-// of fees; `found` is where two of its balances were found last, and says nothing else.
+// follow from `own`, `bought_before` from `bought_at`, `fees_alone` and `fee_rates` from the
+// records of fees; `found` is where two of its balances were found last, and says nothing else.
 #ifndef LONJA_RISK_PARTY_H
 #define LONJA_RISK_PARTY_H
 
