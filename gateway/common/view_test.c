@@ -18,7 +18,7 @@
 #include "matcher/engine.h"
 #include "tests/model/generator.h"
 
-enum { COMMANDS = 100000, LISTED_MAX = 256, MIRROR_MAX = 1 << 17, RELOAD_EVERY = 997 };
+enum { COMMANDS = 40000, LISTED_MAX = 256, MIRROR_MAX = 1 << 17, RELOAD_EVERY = 997 };
 
 // ---- a mirror of the books by their changes
 // ---------------------------------------------------------
