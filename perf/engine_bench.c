@@ -133,7 +133,7 @@ static void apply_one(struct bench *bench, const struct command *command)
     engine_apply(bench->engine, command, &bench->sink);
 }
 
-// As the core does (core/look_ahead.h), the records themselves first.
+// As the core does (core/look_ahead.h). The records besides: the core has just read them in its ring.
 static void look_ahead(struct bench *bench, uint32_t i)
 {
     const uint8_t *record = (const uint8_t *)command_at(bench, i + AHEAD * 2 * ENGINE_FETCH_STEPS);
