@@ -48,6 +48,7 @@ export LONJA_TEST_PG_HOST=$PG_HOST LONJA_TEST_PG_PORT=$PG_PORT LONJA_TEST_PG_DAT
 check postgres_shim_against_a_server "$tests/pg_test"
 check recorder_killed_cut_doubled_and_rebuilt "$tests/record_test"
 check surveillance_killed_cut_doubled_and_looked_at_again "$tests/surveil_test"
+check fix_members_log_on_and_trade "$tests/fix_process_test"
 
 # ---- F3: the query as printed in the requirements, as the role that runs it -------------------------------
 
