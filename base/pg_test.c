@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/pg_async.h"
 #include "base/pg_copy.h"
+#include "base/pg_testing.h"
 
 static struct pg_settings settings;
 
@@ -332,19 +333,13 @@ static void a_statement_that_fails_is_answered_and_costs_no_connection(void **st
 
 int main(void)
 {
-    const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
-               *secrets = getenv("LONJA_TEST_PG_SECRETS");
-    if (!host || !port || !database || !secrets) {
+    struct config config = {0};
+    if (!pg_testing_server(&config)) {
         fprintf(
             stderr,
             "pg_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name no server\n");
         return 77;
     }
-    struct config config = {.postgres_port = atoi(port)};
-    snprintf(config.postgres_host, sizeof config.postgres_host, "%s", host);
-    snprintf(config.postgres_database, sizeof config.postgres_database, "%s", database);
-    snprintf(config.postgres_secrets_folder, sizeof config.postgres_secrets_folder, "%s", secrets);
     pg_settings_of(&settings, &config, "lonja_owner");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_of_every_type_come_back),

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/memfile.h"
+#include "base/pg_testing.h"
 #include "core/numbered_file.h"
 #include "core/tape_format.h"
 #include "matcher/engine.h"
@@ -1023,18 +1024,12 @@ static void what_risk_changes_is_in_the_record_and_is_rebuilt(void **state)
 
 int main(void)
 {
-    const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
-               *secrets = getenv("LONJA_TEST_PG_SECRETS");
-    if (!host || !port || !database || !secrets || !strstr(database, "test")) {
+    struct config config = {0};
+    if (!pg_testing_server(&config) || !strstr(config.postgres_database, "test")) {
         fprintf(stderr, "record_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name "
                         "no scratch server\n");
         return 77;
     }
-    struct config config = {.postgres_port = atoi(port)};
-    snprintf(config.postgres_host, sizeof config.postgres_host, "%s", host);
-    snprintf(config.postgres_database, sizeof config.postgres_database, "%s", database);
-    snprintf(config.postgres_secrets_folder, sizeof config.postgres_secrets_folder, "%s", secrets);
     pg_settings_of(&recorder_settings, &config, "lonja_record");
     pg_settings_of(&owner_settings, &config, "lonja_owner");
     owner = pg_open(&owner_settings);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/memfile.h"
 #include "base/pg.h"
+#include "base/pg_testing.h"
 
 enum { CASH = 1, TOKEN = 2, INSTRUMENT = 1 };
 
@@ -193,19 +194,11 @@ static void set_up_member(struct venue *venue, uint32_t id)
 
 static bool database_of(struct config *config, struct pg_settings *owner)
 {
-    const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
-               *secrets = getenv("LONJA_TEST_PG_SECRETS");
-    if (host == NULL || port == NULL || database == NULL || secrets == NULL) {
+    if (!pg_testing_server(config)) {
         config->postgres_port = 1; // nobody there
         snprintf(config->postgres_host, sizeof config->postgres_host, "127.0.0.1");
         return false;
     }
-    snprintf(config->postgres_host, sizeof config->postgres_host, "%s", host);
-    snprintf(config->postgres_database, sizeof config->postgres_database, "%s", database);
-    snprintf(config->postgres_secrets_folder, sizeof config->postgres_secrets_folder, "%s",
-             secrets);
-    config->postgres_port = atoi(port);
     pg_settings_of(owner, config, "lonja_owner");
     return true;
 }

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/event_ring.h"
+#include "base/pg_testing.h"
 #include "core/tape_format.h"
 #include "risk/surveillance/hand_testing.h"
 #include "risk/surveillance/surveil.h"
@@ -396,18 +397,12 @@ static void an_absent_server_is_waited_for(void **state)
 
 int main(void)
 {
-    const char *host = getenv("LONJA_TEST_PG_HOST"), *port = getenv("LONJA_TEST_PG_PORT");
-    const char *database = getenv("LONJA_TEST_PG_DATABASE"),
-               *secrets = getenv("LONJA_TEST_PG_SECRETS");
-    if (!host || !port || !database || !secrets || !strstr(database, "test")) {
+    struct config config = {0};
+    if (!pg_testing_server(&config) || !strstr(config.postgres_database, "test")) {
         fprintf(stderr, "surveil_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS "
                         "name no scratch server\n");
         return 77;
     }
-    struct config config = {.postgres_port = atoi(port)};
-    snprintf(config.postgres_host, sizeof config.postgres_host, "%s", host);
-    snprintf(config.postgres_database, sizeof config.postgres_database, "%s", database);
-    snprintf(config.postgres_secrets_folder, sizeof config.postgres_secrets_folder, "%s", secrets);
     pg_settings_of(&settings, &config, "lonja_surveil");
     pg_settings_of(&owner_settings, &config, "lonja_owner");
     owner = pg_open(&owner_settings);
