@@ -111,7 +111,7 @@ static void points_check_next_segment(struct points *points)
     static uint8_t data[SEGMENT_BYTES];
     uint64_t first, last, next, ready;
     assert_int_equal(journal_next_segment(&points->view, &next, &ready, &terms), 0);
-    if (!journal_segments(&points->view, &first, &last))
+    if (journal_segments(&points->view, &first, &last) <= 0)
         return;
     for (uint64_t number = next; number <= last; number++) {
         char name[NUMBERED_NAME_BYTES];

@@ -7,7 +7,7 @@
 #include "core/journal_format.h"
 #include "core/numbered_file.h"
 
-enum { FILES_MAX = 256, NAMES_MAX = 64, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+enum { FILES_MAX = 256, NAMES_MAX = 128, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
 
 struct pending_write {
     struct pending_write *next;
