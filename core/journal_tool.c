@@ -251,15 +251,24 @@ bool journal_tool_limits(struct engine_limits *limits, const struct journal_io *
     return engine_bytes(limits) > 0;
 }
 
-static int tool_replay(const struct journal_io *io, const char *state, FILE *out,
-                       bool from_snapshot, uint64_t until)
+// No segment names limits that this program knows: it says why, as the reader sees it.
+static int tool_no_limits(struct journal_tool *tool)
 {
+    const struct journal_block_header *block;
+    if (journal_reader_next(&tool->reader, &block) == JOURNAL_CORRUPT)
+        return tool_corrupt(tool);
+    fprintf(stderr, "lonja-journal: the journal is empty, or names limits that this engine refuses\n");
+    return 1;
+}
+
+static int tool_replay(struct journal_tool *tool, const char *state, FILE *out, bool from_snapshot,
+                       uint64_t until)
+{
+    const struct journal_io *io = &tool->io;
     struct engine_limits limits;
     struct replay replay;
-    if (!journal_tool_limits(&limits, io) || replay_open(&replay, &limits) != 0) {
-        fprintf(stderr, "lonja-journal: no segment names the engine's limits\n");
-        return 1;
-    }
+    if (!journal_tool_limits(&limits, io) || replay_open(&replay, &limits) != 0)
+        return tool_no_limits(tool);
     char snapshots[NUMBERED_PATH_BYTES];
     snprintf(snapshots, sizeof snapshots, "%s/snapshots", state);
     struct recovered recovered;
@@ -282,7 +291,7 @@ int journal_tool_replay(const char *state, FILE *out, bool from_snapshot, uint64
     struct journal_tool tool;
     if (!tool_open(&tool, "replay", state, 1))
         return 1;
-    int status = tool_replay(&tool.io, state, out, from_snapshot, until);
+    int status = tool_replay(&tool, state, out, from_snapshot, until);
     tool_close(&tool);
     return status;
 }
