@@ -62,6 +62,8 @@ static void core_require(struct core *core, int result, const char *what, int st
     if (result >= 0)
         return;
     log_error("%s failed error=%s", what, strerror(-result));
+    if (status == EXIT_JOURNAL && core->ring.control != NULL)
+        atomic_store(&core->ring.control->journal_error, (uint32_t)-result);
     core_exit(core, status);
 }
 
@@ -124,6 +126,13 @@ static void core_open_io(struct core *core)
     core_lock(core);
 }
 
+static __attribute__((noreturn)) void core_refuse(struct core *core, enum recovery_action action)
+{
+    if (action == RECOVERY_REFUSE_UNREADABLE)
+        atomic_store(&core->ring.control->journal_error, EIO);
+    core_exit(core, recovery_exit(action));
+}
+
 static struct recovered core_recover(struct core *core)
 {
     atomic_store(&core->ring.control->core_state, CORE_RECOVERING);
@@ -135,7 +144,7 @@ static struct recovered core_recover(struct core *core)
     uint64_t began_ns = clock_monotone_ns(&clock_system);
     struct recovered recovered;
     if (!recovery_run(&recovered, &core->replay, &core->io, snapshots, UINT64_MAX, NULL, NULL))
-        core_exit(core, recovery_exit(recovered.action));
+        core_refuse(core, recovered.action);
     // What was recovered will be shown: it must survive the machine now, too.
     core_require(core, journal_sync_all(&core->io), "syncing the journal", EXIT_JOURNAL);
     uint64_t span_ns = clock_monotone_ns(&clock_system) - began_ns;

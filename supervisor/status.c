@@ -100,12 +100,13 @@ static json_t *json_of_status(const struct status *status, const char *config_pa
         if (status->processes[i].state != CHILD_ABSENT)
             json_object_set_new(processes, process_name((enum process_id)i),
                                 json_of_process(&status->processes[i]));
-    return json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "supervisor_pid",
+    return json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "supervisor_pid",
                      (int)getpid(), "written_at", (json_int_t)time(NULL), "config", config_path,
                      "core_state", status->core_state, "venue_state", status->venue_state, "epoch",
                      (json_int_t)status->epoch, "sequence", (json_int_t)status->sequence,
                      "durable_seq", (json_int_t)status->durable_seq, "journal_error",
-                     (json_int_t)status->journal_error, "processes", processes);
+                     (json_int_t)status->journal_error, "free_bytes", (json_int_t)status->free_bytes,
+                     "low_space", status->low_space, "processes", processes);
 }
 
 int status_write(const struct status *status, int state_folder_fd, const char *config_path)
@@ -151,6 +152,8 @@ void status_line(const struct status *status, char *text, size_t bytes)
         status->core_state, status->venue_state, status->epoch, status->sequence, status->durable_seq);
     if (status->journal_error != 0)
         add(text, bytes, &used, " JOURNAL: %s ", strerror((int)status->journal_error));
+    if (status->low_space)
+        add(text, bytes, &used, " DISK: %" PRId64 " MB left ", status->free_bytes / 1000000);
     add_count(status, text, bytes, &used);
     for (int i = 0; i < PROCESS_COUNT; i++) {
         const struct status_process *process = &status->processes[i];
@@ -198,6 +201,12 @@ static int print_table(const json_t *root)
            ", durable %" JSON_INTEGER_FORMAT "\n%s\n\n",
            string(root, "core_state"), string(root, "venue_state"), integer(root, "epoch"),
            integer(root, "sequence"), integer(root, "durable_seq"), string(root, "config"));
+    if (integer(root, "journal_error") != 0)
+        printf("THE JOURNAL STOPPED THE VENUE: %s. docs/operations.md, When the disk refuses\n\n",
+               strerror((int)integer(root, "journal_error")));
+    if (json_is_true(json_object_get(root, "low_space")))
+        printf("low on disk space: %" JSON_INTEGER_FORMAT " MB left for the state folder\n\n",
+               integer(root, "free_bytes") / 1000000);
     printf("%-8s %-8s %7s %11s %8s %8s  %s\n", "process", "state", "pid", "incarnation", "restarts",
            "lag", "last end");
     bool well = strcmp(string(root, "core_state"), "failed") != 0;

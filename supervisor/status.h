@@ -29,6 +29,8 @@ struct status {
     uint64_t sequence;          // applied
     uint64_t durable_seq;
     uint32_t journal_error;     // errno, 0 = none
+    int64_t free_bytes;         // where the state folder stands; -1 = not known
+    bool low_space;             // less than journal.free_bytes_min
     struct status_process processes[PROCESS_COUNT];
 };
 
