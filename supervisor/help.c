@@ -42,7 +42,7 @@ static const char UP[] =
     "Processes, in the order of their start: core, tape, sign, fix, web, admin, record, settle, ops,\n"
     "surveil.\n"
     "One that dies is started again, after a pause that grows from 0.1 to 10 seconds. Exit status 2\n"
-    "(configuration), 3 (a command in the journal cannot be replayed) and 4 (the journal's disk failed)\n"
+    "(configuration), 3 (the journal cannot be replayed) and 4 (the journal's disk failed)\n"
     "are final: the supervisor says what to do and keeps the rest up, so that you can look.\n"
     "\n"
     "What it leaves under venue.state_folder: log/NAME.log, status.json (every second), incarnation.\n"
