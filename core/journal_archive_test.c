@@ -190,6 +190,103 @@ static void no_crash_of_a_restore_loses_a_segment(void **state)
     }
 }
 
+// A disk that refuses to be looked at: an error, and all stays where it is.
+static void no_refused_look_loses_a_segment(void **state)
+{
+    (void)state;
+    for (int archive_refuses = 0; archive_refuses < 2; archive_refuses++) {
+        bool refused = true;
+        for (uint64_t at = 1; refused; at++) {
+            struct disks disks;
+            struct journal_archived archived;
+            disks_open(&disks, at);
+            struct fake_disk *disk = archive_refuses ? disks.archive_disk : disks.live_disk;
+            fake_disk_refuse_look(disk, at);
+            int result = journal_archive_segment(&disks.live, &disks.archive, 1, &archived);
+            refused = fake_disk_refused(disk);
+            // That an archived one cannot be looked at only means that it is written again.
+            assert_true(result == 0 || refused);
+            fake_disk_refuse_look(disk, 0);
+            expect_all(&disks.live, &disks.archive, disks.last);
+            result = journal_archive_segment(&disks.live, &disks.archive, 1, &archived);
+            assert_true(result == 0 || result == -ENOENT);
+            fake_disk_refuse_look(disk, at);
+            result = journal_archive_restore(&disks.live, &disks.archive, 1);
+            assert_int_equal(result, archive_refuses && fake_disk_refused(disk) ? -EIO : 0);
+            disks_close(&disks);
+        }
+    }
+}
+
+// What the overlay cannot read, it says: to whom reads, it is never the end.
+static void a_refused_look_through_the_overlay_is_never_the_end(void **state)
+{
+    (void)state;
+    struct disks disks;
+    struct journal_archived archived;
+    disks_open(&disks, 1);
+    for (uint64_t number = 1; number <= 3; number++)
+        assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, number, &archived),
+                         0);
+    for (int archive_refuses = 0; archive_refuses < 2; archive_refuses++) {
+        struct fake_disk *disk = archive_refuses ? disks.archive_disk : disks.live_disk;
+        bool refused = true;
+        for (uint64_t at = 1; refused; at++) {
+            static struct journal_archive archive;
+            struct journal_io io = disks.live;
+            journal_archive_overlay(&archive, &io, &disks.archive);
+            struct journal_reader reader;
+            const struct journal_block_header *block;
+            enum journal_decision decision;
+            fake_disk_refuse_look(disk, at);
+            assert_int_equal(journal_reader_open(&reader, &io, 1, false), 0);
+            while ((decision = journal_reader_next(&reader, &block)) == JOURNAL_READ)
+                ;
+            refused = fake_disk_refused(disk);
+            fake_disk_refuse_look(disk, 0);
+            assert_int_equal(decision, refused ? JOURNAL_CORRUPT : JOURNAL_END);
+            assert_true(!refused || reader.fault == JOURNAL_FAULT_UNREADABLE);
+            journal_reader_close(&reader);
+            journal_archive_close(&archive);
+        }
+    }
+    disks_close(&disks);
+}
+
+static void no_more_archived_segments_are_open_than_there_is_room_for(void **state)
+{
+    (void)state;
+    static struct journal_archive archive;
+    struct disks disks;
+    struct journal_archived archived;
+    int files[JOURNAL_ARCHIVE_OPEN_MAX];
+    uint8_t byte;
+    disks_open(&disks, 1);
+    for (uint64_t number = 1; number <= 4; number++)
+        assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, number, &archived),
+                         0);
+    struct journal_io io = disks.live;
+    journal_archive_overlay(&archive, &io, &disks.archive);
+    char name[NUMBERED_NAME_BYTES];
+    for (int i = 0; i < JOURNAL_ARCHIVE_OPEN_MAX; i++) {
+        numbered_name(name, (uint64_t)i + 1, JOURNAL_SUFFIX);
+        files[i] = io.open(io.context, name, JOURNAL_IO_READ);
+        assert_true(files[i] >= 0);
+        assert_int_equal(io.size(io.context, files[i]), SEGMENT_BYTES);
+        assert_int_equal(io.read(io.context, files[i], &byte, 1, SEGMENT_BYTES - 1), 1);
+        assert_int_equal(io.read(io.context, files[i], &byte, 1, SEGMENT_BYTES), 0);
+    }
+    numbered_name(name, JOURNAL_ARCHIVE_OPEN_MAX + 1, JOURNAL_SUFFIX);
+    assert_int_equal(io.open(io.context, name, JOURNAL_IO_READ), -EMFILE);
+    io.close(io.context, files[0]);
+    assert_int_equal(io.open(io.context, name, JOURNAL_IO_READ), files[0]);
+    assert_int_equal(io.open(io.context, "00000000000000000099.journal", JOURNAL_IO_READ), -EMFILE);
+    io.close(io.context, files[1]);
+    assert_int_equal(io.open(io.context, "00000000000000000099.journal", JOURNAL_IO_READ), -ENOENT);
+    journal_archive_close(&archive);
+    disks_close(&disks);
+}
+
 // ---- what is not whole
 // ---------------------------------------------------------------------------
 
@@ -450,6 +547,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_crash_of_the_archiver_loses_a_segment),
         cmocka_unit_test(no_crash_of_a_restore_loses_a_segment),
+        cmocka_unit_test(no_refused_look_loses_a_segment),
+        cmocka_unit_test(a_refused_look_through_the_overlay_is_never_the_end),
+        cmocka_unit_test(no_more_archived_segments_are_open_than_there_is_room_for),
         cmocka_unit_test(a_rotten_segment_is_not_put_away),
         cmocka_unit_test(a_rotten_archive_is_noticed),
         cmocka_unit_test(only_what_snapshots_and_recorder_are_past_is_archived),
