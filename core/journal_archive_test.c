@@ -532,6 +532,111 @@ static void a_start_from_a_snapshot_does_not_need_the_archive(void **state)
     testing_folder_remove(f.state);
 }
 
+static void expect_said(int status, int expected, const char *text)
+{
+    assert_int_equal(status, expected);
+    if (strstr(said, text) == NULL)
+        fail_msg("%s: %s", text, said);
+}
+
+static void tools_say_json_where_asked(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_open(&f);
+    FILE *out = listen();
+    int status = journal_tool_verify(f.state, out, true);
+    fclose(out);
+    expect_said(status, 0, "{\"sequence\": 120, \"epoch\": 2, \"blocks\": 40, \"commands\": 120,");
+    out = listen();
+    status = journal_tool_stat(f.state, out, true);
+    fclose(out);
+    expect_said(status, 0,
+                "{\"segments\": [\n  {\"epoch\": 1, \"segment\": 1, \"first_sequence\": 1},");
+    expect_said(status, 0,
+                "\"commands\": {\"clock_tick\": 120},\n \"blocks\": 40, \"sequence\": 120}");
+    out = listen();
+    status = journal_tool_dump(f.state, out, 30, 31);
+    fclose(out);
+    expect_said(status, 0, "\"sequence\":31");
+    assert_null(strstr(said, "\"sequence\":32"));
+    testing_folder_remove(f.state);
+}
+
+static void what_is_not_there_is_said(void **state)
+{
+    (void)state;
+    struct folder f;
+    char path[NUMBERED_PATH_BYTES];
+    folder_open(&f);
+    archive(&f, 1000, false, 0);
+    FILE *out = listen();
+    assert_int_equal(journal_tool_verify("/nowhere", out, false), 1);
+    assert_int_equal(journal_tool_stat("/nowhere", out, false), 1);
+    assert_int_equal(journal_tool_dump("/nowhere", out, 1, 1), 1);
+    assert_int_equal(journal_tool_replay("/nowhere", out, false, 1), 1);
+    assert_int_equal(journal_tool_archive("/nowhere", out, 1, false), 1);
+    assert_int_equal(journal_tool_restore("/nowhere", out, 0), 1);
+    assert_int_equal(journal_tool_restore(f.state, out, 2), 0); // the second one only
+    fclose(out);
+    expect_first(&f, 2);
+    snprintf(path, sizeof path, "%s/archive/00000000000000000001.journal.zst", f.journal);
+    assert_int_equal(truncate(path, 5000), 0);
+    out = listen();
+    assert_int_equal(journal_tool_restore(f.state, out, 0), EXIT_POISON);
+    assert_int_equal(journal_tool_verify(f.state, out, false), 1); // it cannot be read
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(journal_tool_verify(f.state, out, false), EXIT_POISON); // it is missing
+    fclose(out);
+    testing_folder_remove(f.state);
+}
+
+static void two_do_not_archive_at_once(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct journal_io io;
+    struct journal_io_file file;
+    char path[NUMBERED_PATH_BYTES];
+    folder_open(&f);
+    snprintf(path, sizeof path, "%s/archive", f.journal);
+    assert_int_equal(journal_io_file_open(&io, &file, path, false), 0);
+    int lock = journal_io_file_lock(&file);
+    assert_true(lock >= 0);
+    archive(&f, 1000, false, 1);
+    expect_first(&f, 1);
+    close(lock);
+    journal_io_file_close(&file);
+    testing_folder_remove(f.state);
+}
+
+static void progress_is_shown_now_and_then(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct journal_io io;
+    struct journal_io_file file;
+    struct journal_progress progress;
+    struct journal_reader reader = {.segment = 2, .segment_bytes = SEGMENT_BYTES};
+    folder_open(&f);
+    assert_int_equal(journal_io_file_open(&io, &file, f.journal, false), 0);
+    journal_progress_begin(&progress, "verify", &io);
+    assert_true(progress.bytes >= 6 * SEGMENT_BYTES);
+    journal_progress_bytes(&progress, 1);
+    assert_false(progress.shown); // within the first second
+    for (int terminal = 0; terminal < 2; terminal++) {
+        progress.next_ns = 0;
+        progress.terminal = terminal != 0;
+        for (int i = 0; i < 100; i++)
+            journal_progress_at(&progress, &reader);
+        assert_true(progress.shown && progress.next_ns > 0);
+        journal_progress_end(&progress);
+        assert_false(progress.shown);
+    }
+    journal_io_file_close(&file);
+    testing_folder_remove(f.state);
+}
+
 static void progress_says_how_long(void **state)
 {
     (void)state;
@@ -557,6 +662,10 @@ int main(void)
         cmocka_unit_test(of_a_corrupt_journal_nothing_is_archived),
         cmocka_unit_test(tools_do_not_see_where_segments_are),
         cmocka_unit_test(a_start_from_a_snapshot_does_not_need_the_archive),
+        cmocka_unit_test(tools_say_json_where_asked),
+        cmocka_unit_test(what_is_not_there_is_said),
+        cmocka_unit_test(two_do_not_archive_at_once),
+        cmocka_unit_test(progress_is_shown_now_and_then),
         cmocka_unit_test(progress_says_how_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
