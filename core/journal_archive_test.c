@@ -51,10 +51,11 @@ static uint64_t live(const struct journal_io *io, uint64_t epoch, uint64_t last,
     assert_int_equal(journal_open(&journal, io, &gate, &clock_system, &options), 0);
     for (int i = 0; i < BLOCKS; i++) {
         for (int k = 0; k < COMMANDS; k++) {
+            last++;
             struct command command = {.header = {.slots = 1,
                                                  .type = CMD_clock_tick,
                                                  .version = SCHEMA_VERSION,
-                                                 .sequence = ++last,
+                                                 .sequence = last,
                                                  .time_ns = last}};
             journal_append(&journal, &command);
         }

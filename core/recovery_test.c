@@ -144,10 +144,11 @@ static uint64_t write_blocks(struct journal *journal, uint64_t last, int blocks)
 {
     for (int i = 0; i < blocks; i++) {
         for (int k = 0; k < COMMANDS; k++) {
+            last++;
             struct command command = {.header = {.slots = 1,
                                                  .type = CMD_clock_tick,
                                                  .version = SCHEMA_VERSION,
-                                                 .sequence = ++last,
+                                                 .sequence = last,
                                                  .time_ns = last}};
             journal_append(journal, &command);
         }
