@@ -533,6 +533,69 @@ static void a_start_from_a_snapshot_does_not_need_the_archive(void **state)
     testing_folder_remove(f.state);
 }
 
+// ---- the cut
+// -------------------------------------------------------------------------------------
+
+static void expect_end(const struct folder *f, const char *text)
+{
+    FILE *out = listen();
+    assert_int_equal(journal_tool_verify(f->state, out, false), 0);
+    fclose(out);
+    if (strstr(said, text) == NULL)
+        fail_msg("%s: %s", text, said);
+}
+
+static void cut(const struct folder *f, uint64_t sequence, int status)
+{
+    FILE *out = listen();
+    assert_int_equal(journal_tool_cut(f->state, out, sequence, "test"), status);
+    fclose(out);
+}
+
+static void damage(const struct folder *f, uint64_t segment, uint64_t page)
+{
+    char path[NUMBERED_PATH_BYTES];
+    numbered_path(path, f->journal, segment, JOURNAL_SUFFIX);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "x", 1, (off_t)(page * JOURNAL_PAGE_BYTES + 77)), 1);
+    close(fd);
+}
+
+static void a_journal_is_cut_beside_its_archive(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_open(&f);
+    archive(&f, 1000, false, 0);
+    expect_first(&f, 3);
+    cut(&f, 30, 1); // archived: it must be restored first
+    cut(&f, 500, 1);
+    testing_folder_remove(f.state);
+    folder_open(&f); // a cut keeps its lock until the process ends: another folder
+    archive(&f, 1000, false, 0);
+    cut(&f, 101, 0);
+    expect_end(&f, "sequence=100 ");
+    testing_folder_remove(f.state);
+}
+
+static void a_damaged_journal_is_cut_where_the_damage_begins(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_open(&f);
+    damage(&f, 2, 2); // the second block of segment 2: 25 to 27
+    cut(&f, 26, 1);
+    testing_folder_remove(f.state);
+    folder_open(&f);
+    damage(&f, 2, 2);
+    cut(&f, 25, 0);
+    expect_end(&f, "sequence=24 ");
+    uint64_t number;
+    assert_false(numbered_largest(&number, f.snapshots, "snapshot", UINT64_MAX)); // all were above
+    testing_folder_remove(f.state);
+}
+
 static void expect_said(int status, int expected, const char *text)
 {
     assert_int_equal(status, expected);
@@ -663,6 +726,8 @@ int main(void)
         cmocka_unit_test(of_a_corrupt_journal_nothing_is_archived),
         cmocka_unit_test(tools_do_not_see_where_segments_are),
         cmocka_unit_test(a_start_from_a_snapshot_does_not_need_the_archive),
+        cmocka_unit_test(a_journal_is_cut_beside_its_archive),
+        cmocka_unit_test(a_damaged_journal_is_cut_where_the_damage_begins),
         cmocka_unit_test(tools_say_json_where_asked),
         cmocka_unit_test(what_is_not_there_is_said),
         cmocka_unit_test(two_do_not_archive_at_once),
