@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -191,12 +190,10 @@ static int cut_replace_segment(const struct journal_cut *cut)
 
 static int cut_lock(const struct journal_cut *cut)
 {
-    int fd = openat(cut->io_file.folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0)
-        return cut_fail("lock", errno);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) // held until this process ends
-        return cut_fail("a core holds the journal", errno);
-    return 0;
+    int result = journal_io_file_lock(&cut->io_file);
+    if (result == -EWOULDBLOCK)
+        return cut_fail("a core holds the journal", EWOULDBLOCK);
+    return result == 0 ? 0 : cut_fail("lock", -result);
 }
 
 static int cut_run(struct journal_cut *cut, const char *reason)

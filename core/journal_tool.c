@@ -182,7 +182,7 @@ bool journal_tool_limits(struct engine_limits *limits, const struct journal_io *
 {
     uint64_t first, last;
     memset(limits, 0, sizeof *limits);
-    if (!journal_segments(io, &first, &last))
+    if (journal_segments(io, &first, &last) <= 0)
         return false;
     for (uint64_t number = first; number <= last; number++) {
         struct journal_segment_header header;

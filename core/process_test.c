@@ -560,6 +560,23 @@ static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
     assert_int_equal(atomic_load(&venue->rings[GATEWAY_WEB].control->shut), 0);
 }
 
+static void a_second_core_on_the_journal_is_refused(void **state)
+{
+    struct venue *venue = *state;
+    begin_trading(venue);
+    await_open(venue);
+    struct boot other; // a venue of its own, with the same folder
+    testing_boot_init(&other, PROCESS_CORE, venue->folder);
+    other.lives_fd = venue->boot.lives_fd;
+    pid_t second = start(&other, PROCESS_CORE);
+    int status = finish(&second, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_CONFIGURATION);
+    testing_boot_fini(&other);
+    order(venue, 1);
+    await_accepted(venue, 1); // and the first one does not mind
+}
+
 static void a_journal_that_cannot_be_written_stops_the_venue(void **state)
 {
     struct venue *venue = *state;
@@ -615,6 +632,7 @@ int main(void)
         VENUE_TEST(a_deleted_tape_is_rebuilt),
         VENUE_TEST(a_poison_command_stops_the_core_for_good_until_it_is_cut),
         VENUE_TEST(a_cut_in_the_middle_of_a_block_keeps_what_is_before),
+        VENUE_TEST(a_second_core_on_the_journal_is_refused),
         VENUE_TEST(a_journal_that_cannot_be_written_stops_the_venue),
         VENUE_TEST(a_command_ring_that_lies_is_shut_and_others_go_on),
         cmocka_unit_test(the_core_needs_libc_only),

@@ -12,7 +12,7 @@
 static bool load_meta(struct engine *engine, const struct meta_rec *record)
 {
     ASSERT(engine->sequence == 0);
-    if (record->engine_version != ENGINE_VERSION ||
+    if (record->engine_version > ENGINE_VERSION ||
         (record->venue_state != VENUE_CANCEL_ONLY && record->venue_state != VENUE_OPEN))
         return false;
     engine->sequence = record->sequence;
