@@ -129,6 +129,43 @@ export class Venue extends VenueClient {
     }, 30000)
   }
 
+  // The processes that live now, as the kernel has them: name -> pid. The supervisor is among them.
+  living () {
+    const supervisor = this.status().supervisor_pid
+    const living = new Map([['supervisor', supervisor]])
+    const children = fs.readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ').filter(Boolean)
+    for (const pid of children) {
+      const name = nameOf(pid)
+      if (name?.startsWith('lonja-')) living.set(name.slice('lonja-'.length), Number(pid))
+    }
+    return living
+  }
+
+  // Kills these processes at once and returns which they were, for successors().
+  killTogether (names) {
+    const living = this.living()
+    const killed = new Map(names.filter(name => living.has(name)).map(name => [name, living.get(name)]))
+    for (const pid of killed.values()) process.kill(pid, 'SIGKILL')
+    return killed
+  }
+
+  // Waits until each of these (name -> pid) has a successor.
+  successors (killed, ms = 30000) {
+    return eventually(`${[...killed.keys()].join(', ')} started again`, () => {
+      const living = this.living()
+      return [...killed].every(([name, pid]) => living.has(name) && living.get(name) !== pid)
+    }, ms, 5)
+  }
+
+  // From ./run to the processes alone: ./run is killed and leaves venue and servers behind, the supervisor likewise.
+  async leaveRun () {
+    const supervisor = this.status().supervisor_pid
+    this.child.kill('SIGKILL')
+    await this.child.exited
+    process.kill(supervisor, 'SIGKILL')
+    await this.up()
+  }
+
   // Open for orders from every gateway.
   async ready () {
     await eventually('the venue is open', async () => {
@@ -246,15 +283,18 @@ export class Venue extends VenueClient {
     for (const asset of demo.assets.filter(a => a.kind === 'token')) await this.chainAgrees(asset)
   }
 
-  async sumsAreZero () {
+  // All entries, or those behind a sequence up to which they were looked at before; then without adding them all up.
+  async sumsAreZero (behind = 0) {
     const wrong = [
       ...await this.query('SELECT asset_id, sum(available + held) AS sum FROM record.balance GROUP BY 1 HAVING sum(available + held) <> 0'),
-      ...await this.query('SELECT sequence, event_index, asset_id FROM record.ledger_entry GROUP BY 1, 2, 3 HAVING sum(available + held) <> 0 LIMIT 5'),
+      ...await this.query(`SELECT sequence, event_index, asset_id FROM record.ledger_entry WHERE sequence > ${behind} GROUP BY 1, 2, 3 HAVING sum(available + held) <> 0 LIMIT 5`)
+    ]
+    if (behind === 0) wrong.push(
       ...await this.query(`SELECT account_id, asset_id FROM (SELECT account_id, asset_id, sum(available) AS a, sum(held) AS h, sum(unsettled) AS u,
         sum(blocked) AS k, sum(deficit) AS d FROM record.ledger_entry GROUP BY 1, 2) e FULL JOIN record.balance b USING (account_id, asset_id)
         WHERE (a, h, u, k, d) IS DISTINCT FROM (b.available::numeric, b.held::numeric, b.unsettled::numeric, b.blocked::numeric, b.deficit::numeric)`),
       ...await this.query('SELECT asset_id, sum(deficit) AS deficits FROM record.balance GROUP BY 1 HAVING sum(deficit) <> coalesce(-sum(available) FILTER (WHERE account_id = 4), 0)')
-    ]
+    )
     if (wrong.length > 0) throw new Error(`the ledger does not add up: ${JSON.stringify(wrong)}`)
   }
 
@@ -288,6 +328,11 @@ export class Venue extends VenueClient {
     const done = (await this.transfers(symbol)).map(t => leg(t.hash, t.from, t.to, t.value)).sort()
     if (planned.join() !== done.join()) throw new Error(`${symbol}: ${planned.length} settled trades, ${done.length} transfers, and they differ`)
   }
+}
+
+// Of a process that may be gone.
+function nameOf (pid) {
+  try { return fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim() } catch { return undefined }
 }
 
 const compIdOf = login => demo.sessions.find(s => s.login === login).comp_id
