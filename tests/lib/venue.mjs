@@ -145,7 +145,7 @@ export class Venue extends VenueClient {
   killTogether (names) {
     const living = this.living()
     const killed = new Map(names.filter(name => living.has(name)).map(name => [name, living.get(name)]))
-    for (const pid of killed.values()) process.kill(pid, 'SIGKILL')
+    for (const pid of killed.values()) signalIfThere(pid, 'SIGKILL') // with the supervisor the others die by themselves
     return killed
   }
 
@@ -192,9 +192,7 @@ export class Venue extends VenueClient {
     const rows = stdout.trim().split('\n').map(line => line.trim().split(/\s+/).map(Number))
     const pids = [first]
     for (let i = 0; i < pids.length; i++) pids.push(...rows.filter(([, parent]) => parent === pids[i]).map(([pid]) => pid))
-    for (const pid of pids.slice(1)) {
-      try { process.kill(pid, signal) } catch (error) { if (error.code !== 'ESRCH') throw error }
-    }
+    for (const pid of pids.slice(1)) signalIfThere(pid, signal)
   }
 
   log (name) { return fs.readFileSync(path.join(this.state, 'log', `${name}.log`), 'utf8') }
@@ -330,7 +328,11 @@ export class Venue extends VenueClient {
   }
 }
 
-// Of a process that may be gone.
+// Of and to a process that may be gone.
+function signalIfThere (pid, signal) {
+  try { process.kill(pid, signal) } catch (error) { if (error.code !== 'ESRCH') throw error }
+}
+
 function nameOf (pid) {
   try { return fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim() } catch { return undefined }
 }
