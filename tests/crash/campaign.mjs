@@ -3,21 +3,10 @@
 // every TURN kills the flow rests: then record, ledger and chain are compared as a whole.
 import { sleep } from '../../tools/venue_client.mjs'
 import { Flow } from '../lib/flow.mjs'
+import { generator } from '../lib/random.mjs'
 
 export const PROCESSES = ['core', 'tape', 'fix', 'web', 'record', 'settle', 'sign', 'ops', 'admin', 'surveil']
 const TURN = 40 // the least of the sellers has tokens for some sixty
-
-// Numbers below n, by seed.
-function generator (seed) {
-  let state = seed >>> 0
-  return n => {
-    state = (state + 0x9e3779b9) >>> 0
-    let z = state
-    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad)
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97)
-    return ((z ^ (z >>> 15)) >>> 0) % n
-  }
-}
 
 function shuffle (cards, next) {
   for (let i = cards.length - 1; i > 0; i--) {

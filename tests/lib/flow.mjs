@@ -9,17 +9,12 @@
 // A check reads only what has come into the record since the one before it, so that ten thousand of them do not take longer
 // each.
 import { sleep } from '../../tools/venue_client.mjs'
+import { generator } from './random.mjs'
 import { eventually } from './venue.mjs'
-
-// A small generator of our own, so that a run can be repeated.
-function random (seed) {
-  let state = seed
-  return n => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return Math.floor(state / 2 ** 32 * n) }
-}
 
 class Trader {
   constructor (venue, login, account, side, everyMs, tag) {
-    Object.assign(this, { venue, login, account, side, everyMs, tag, next: random(account), serial: 0 })
+    Object.assign(this, { venue, login, account, side, everyMs, tag, next: generator(account), serial: 0 })
     this.sent = new Set()         // client order ids
     this.unanswered = new Set()   // of them
     this.accepted = new Map()     // client order id -> order id

@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sleep, until, VenueClient } from '../../tools/venue_client.mjs'
 import { WsClient } from '../../tools/ws_client.mjs'
+import { FaultProxy } from './fault_proxy.mjs'
 import { FixClient } from './fix_client.mjs'
 import { RawFix } from './raw_fix.mjs'
 
@@ -28,6 +29,7 @@ const execute = promisify(execFile)
 
 const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
 const ZERO = '0x' + '0'.repeat(40)
+const SERVICE_PORTS = 10 // Postgres' port less that of ./run --port-base; Redis and the chain are the next ones
 const PORT_OFFSETS = [0, 1, 2, 3, 4, 10, 11, 12] // of ./run --port-base
 
 const isFree = port => new Promise(resolve => {
@@ -65,19 +67,32 @@ async function launch (folder, command, args, words) {
   return child
 }
 
+// A proxy in front of each server, by its name in tools/services, and the settings by which the venue takes them. What the
+// test itself asks goes past them.
+async function startProxies (base, seed) {
+  const proxies = {}
+  for (const [i, name] of ['postgres', 'redis', 'anvil'].entries()) proxies[name] = await FaultProxy.start({ port: base + SERVICE_PORTS + i, seed: seed + i })
+  const { postgres, redis, anvil } = proxies
+  return [proxies, ['postgres.host="127.0.0.1"', `postgres.port=${postgres.port}`, `redis.port=${redis.port}`, `settle.rpc_url="http://127.0.0.1:${anvil.port}"`]]
+}
+
 export class Venue extends VenueClient {
-  static async start ({ name, settings = [] }) {
+  // proxied: a seed for venue.proxies, one FaultProxy in front of each server.
+  static async start ({ name, settings = [], proxied }) {
     // Short: the path of a UNIX socket below it has 107 bytes at most.
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), `lonja-${name}-`))
     fs.chmodSync(folder, 0o755) // Postgres' user enters it
-    const child = await launch(folder, path.join(root, 'run'), ['--var', folder, '--port-base', String(await freePorts()),
-      ...settings.flatMap(s => ['--set', s])], 'the venue is up')
-    return new Venue(folder, child)
+    const base = await freePorts()
+    const [proxies, more] = proxied === undefined ? [{}, []] : await startProxies(base, proxied)
+    const child = await launch(folder, path.join(root, 'run'), ['--var', folder, '--port-base', String(base),
+      ...[...settings, ...more].flatMap(s => ['--set', s])], 'the venue is up')
+    return new Venue(folder, child, proxies)
   }
 
-  constructor (folder, child) {
+  constructor (folder, child, proxies) {
     super(folder)
     this.child = child
+    this.proxies = proxies
     this.state = path.join(folder, 'state')
     this.clients = [] // closed by stop()
   }
@@ -104,6 +119,7 @@ export class Venue extends VenueClient {
     await Promise.allSettled(this.clients.map(client => client.close()))
     await this.down().catch(error => { console.log(`# ${error.message}`); this.child.kill('SIGKILL') })
     await this.servers('stop')
+    await Promise.all(Object.values(this.proxies).map(proxy => proxy.close()))
     if (process.env.KEEP) console.log(`kept ${this.folder}`)
     else fs.rmSync(this.folder, { recursive: true, force: true })
   }
@@ -147,6 +163,21 @@ export class Venue extends VenueClient {
     const killed = new Map(names.filter(name => living.has(name)).map(name => [name, living.get(name)]))
     for (const pid of killed.values()) signalIfThere(pid, 'SIGKILL') // with the supervisor the others die by themselves
     return killed
+  }
+
+  // Memory that each process holds, in MiB.
+  memory () {
+    return new Map([...this.living()].map(([name, pid]) => {
+      const text = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
+      return [name, Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(text)[1]) / 1024)]
+    }))
+  }
+
+  // A figure of the metrics page.
+  async metric (name) {
+    const text = await (await fetch(`http://127.0.0.1:${this.ports.metrics}/metrics`)).text()
+    const match = new RegExp(`^lonja_${name} (\\S+)$`, 'm').exec(text)
+    return match ? Number(match[1]) : undefined
   }
 
   // Waits until each of these (name -> pid) has a successor.
