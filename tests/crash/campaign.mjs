@@ -61,7 +61,7 @@ async function survive (venue, flow, kill) {
 async function rest (venue, flow) {
   await flow.pause()
   await flow.check()
-  await venue.conservation()
+  await venue.conservation(150000)
   await flow.turn()
 }
 

@@ -209,7 +209,7 @@ export class Flow {
   async check () {
     const paused = this.isPaused
     const told = this.traders.map(trader => trader.takeFresh())
-    const { durable_sequence: durable } = await this.venue.administer('GET', '/venue')
+    const { durable_sequence: durable } = await eventually('administration answers', () => this.venue.administer('GET', '/venue'), 20000)
     await eventually('the record is up to date', async () => Number((await this.venue.query('SELECT sequence FROM record.cursor'))[0].sequence) >= durable, 20000)
     await this.read(BigInt(durable))
     this.traders.forEach((trader, i) => this.checkTrader(trader, told[i], paused))

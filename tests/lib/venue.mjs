@@ -59,8 +59,9 @@ async function launch (folder, command, args, words) {
   const from = fs.fstatSync(log).size
   const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...process.env, LONJA_BIN: bin } })
   fs.closeSync(log)
-  child.exited = new Promise(resolve => child.on('exit', (code, signal) => resolve(child.ended = { code, signal })))
-  process.once('exit', () => child.kill('SIGTERM')) // ./run stops its servers by itself
+  const end = () => child.kill('SIGTERM') // ./run stops its servers by itself
+  process.once('exit', end)
+  child.exited = new Promise(resolve => child.on('exit', (code, signal) => { process.off('exit', end); resolve(child.ended = { code, signal }) }))
   const printed = () => fs.readFileSync(file).subarray(from).toString()
   await until(`"${words}"`, 90000, () => printed().includes(words) || child.ended)
   if (!printed().includes(words)) throw new Error(`${command} ended: ${printed().slice(-1500)}`)
@@ -305,8 +306,8 @@ export class Venue extends VenueClient {
   }
 
   // Nothing made out of nothing, nothing doubled: sums, ledger = Postgres = chain, one transfer per settled trade.
-  async conservation () {
-    await this.settled()
+  async conservation (settledWithinMs) {
+    await this.settled(settledWithinMs)
     await this.sumsAreZero()
     await this.ledgerIsInPostgres()
     for (const asset of demo.assets.filter(a => a.kind === 'token')) await this.chainAgrees(asset)
