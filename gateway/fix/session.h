@@ -84,5 +84,8 @@ struct session_message {
     bool passing;                  // is not kept: a resend fills the gap
 };
 void session_send(struct session *session, const struct session_message *message);
+// Keeps a mass cancel that is about to be published, so that a process after this one can answer
+// it.
+void session_keep_request(struct session *session, const struct request *request);
 
 #endif

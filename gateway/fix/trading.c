@@ -354,6 +354,7 @@ static enum outcome take_mass_cancel(struct session *session, struct request *re
     body->side = request->side;
     body->scope = request->scope;
     body->client_id_bytes = request->client_id.bytes;
+    session_keep_request(session, request);
     return launch(session, request, command);
 }
 
