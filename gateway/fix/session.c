@@ -174,6 +174,7 @@ static void on_reset(void *context)
     log_info("numbers reset session=%u", session->id);
     session->next_in = 1;
     session->resend = (struct resend){0};
+    session->answered_count = 0;
     session->reset = session->opened;
     int error = store_reset_begin(&session->store);
     if (error == 0) {
@@ -202,6 +203,56 @@ static const struct fix_session_events layer_events = {
     .reset = on_reset,
 };
 
+// ---- what was answered before -------------------------------------------------------------------
+
+static void answered_add(struct session *session, uint32_t number)
+{
+    if (session->answered_count == session->answered_capacity) {
+        session->answered_capacity =
+            session->answered_capacity == 0 ? 64 : session->answered_capacity * 2;
+        session->answered =
+            realloc(session->answered, session->answered_capacity * sizeof *session->answered);
+        ASSERT(session->answered != NULL);
+    }
+    size_t place = session->answered_count++;
+    for (; place > 0 && session->answered[place - 1] > number; place--)
+        session->answered[place] = session->answered[place - 1];
+    session->answered[place] = number;
+}
+
+static void visit_record(void *context, const struct store_record *record)
+{
+    struct session *session = context;
+    if (record->number != 0 && record->reference.sequence == 0 && record->reference.index != 0)
+        answered_add(session, record->reference.index);
+    session->visit(session->desk, record);
+}
+
+// What is below the expected number does not come again.
+static void answered_prune(struct session *session)
+{
+    size_t gone = 0;
+    while (gone < session->answered_count && session->answered[gone] < session->next_in)
+        gone++;
+    session->answered_count -= gone;
+    if (session->answered_count > 0)
+        memmove(session->answered, session->answered + gone,
+                session->answered_count * sizeof *session->answered);
+}
+
+bool session_has_answered(const struct session *session, uint32_t number)
+{
+    size_t low = 0, high = session->answered_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (session->answered[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < session->answered_count && session->answered[low] == number;
+}
+
 // ---- life ---------------------------------------------------------------------------------------
 
 struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id,
@@ -212,7 +263,8 @@ struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id
     session->desk = desk;
     session->id = id;
     session->next_in = 1;
-    *error = store_open(&session->store, desk->folder, id, comp_id, visit, desk);
+    session->visit = visit;
+    *error = store_open(&session->store, desk->folder, id, comp_id, visit_record, session);
     if (*error == 0) {
         session->layer = fix_session_create(desk->dialect, desk->venue, session->store.comp_id,
                                             &layer_events, session);
@@ -231,6 +283,7 @@ static void session_free(struct session *session)
     if (session->layer != NULL)
         fix_session_destroy(session->layer);
     free(session->waiting);
+    free(session->answered);
     market_status_forget(session);
     free(session);
 }
@@ -251,8 +304,10 @@ void session_abandon(struct session *session)
 void session_connect(struct session *session, const struct session_wire *wire, const char *refusal)
 {
     ASSERT(session->wire == NULL);
-    if (!session->numbers_known)
+    if (!session->numbers_known) {
         session->next_in = view_session_last_seq(session->desk->view, session->id) + 1;
+        answered_prune(session);
+    }
     session->numbers_known = true;
     session->wire = wire;
     session->garbled_before = false;

@@ -617,6 +617,50 @@ static void every_cut_of_the_messages_leaves_a_store_that_opens(void **state)
     testing_folder_remove(folder);
 }
 
+// ---- own answers
+// ----------------------------------------------------------------------------------
+
+static void again(struct peer *peer, uint32_t number, const char *id)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "35=D|43=Y|122=20261120-10:00:00|11=%s|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|"
+             "44=100|",
+             id);
+    peer_send_as(peer, number, text);
+    venue_run(peer->venue);
+}
+
+// The core never saw what the gateway refused by itself, so it is asked for again: a refusal that
+// was told must not turn into an order, nor be told twice.
+static void what_was_refused_stays_refused_when_it_comes_again(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1"); // 2: durable
+    venue->link.attached = false;    // the core is away
+    order(atlantic, "A2", '1', "1"); // 3
+    peer_expect(atlantic, "35=8|11=A2|150=8|5004=4|");
+    peer_send(atlantic, "35=D|11=A3|55=PORT|54=1|60=20261120-10:00:00|40=2|44=100|"); // 4: no 38
+    venue_run(venue);
+    peer_expect(atlantic, "35=j|45=4|380=5|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, ""); // 5
+    peer_expect(atlantic, "35=2|7=3|");
+    size_t from = atlantic->heard_count;
+    again(atlantic, 3, "A2");
+    again(atlantic, 4, "A3");
+    peer_send_as(atlantic, 5, "35=4|43=Y|122=20261120-10:00:00|123=Y|36=6|");
+    assert_int_equal(peer_count(atlantic, from, "35=8|"), 0);
+    assert_int_equal(engine_open_orders(venue->engine), 1);
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    assert_int_equal(peer_count(atlantic, from, "35=8|11=A2|150=8|43=Y|"), 1);
+    assert_int_equal(peer_count(atlantic, from, "35=j|45=4|43=Y|"), 1);
+    order(atlantic, "A2", '1', "1"); // "send it again": the id is free
+    peer_expect(atlantic, "35=8|11=A2|150=0|");
+}
+
 // ---- segments -----------------------------------------------------------------------------------
 
 static unsigned files_of(const struct venue *venue, uint32_t session)
@@ -840,6 +884,8 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(a_mass_cancel_on_its_way_survives_a_reset_and_a_kill,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_refused_stays_refused_when_it_comes_again, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(segments_are_read_as_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rotten_segment_loses_its_own_messages_only, set_up,
                                         tear_down),

@@ -40,8 +40,8 @@ enum {
 
 struct store_reference { // the event that a message reports
     uint64_t sequence;   // 0 = none: an answer of the gateway's own
-    uint32_t index;
-    uint32_t side; // enum side of a trade's report, else 0
+    uint32_t index;      // of an own answer the MsgSeqNum of what it answers; 0 = of nothing
+    uint32_t side;       // enum side of a trade's report, else 0
 };
 
 struct store_record {
