@@ -663,6 +663,8 @@ static void the_core_needs_libc_only(void **state)
     assert_non_null(pipe);
     unsigned needed = 0;
     while (fgets(line, sizeof line, pipe) != NULL) {
+        if (strstr(line, "[liblonja_") != NULL)
+            continue; // ours, shared where LONJA_SHARED says so
         needed++;
         if (strstr(line, "[libc.so.6]") == NULL)
             fail_msg("lonja-core needs more than libc: %s", line);
