@@ -150,5 +150,11 @@ void journal_io_file_close(struct journal_io_file *file)
 int journal_io_file_lock(const struct journal_io_file *file)
 {
     int fd = openat(file->folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 ? -errno : 0;
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
 }

@@ -17,6 +17,7 @@
 #include "base/event_ring.h"
 #include "base/log.h"
 #include "base/reader_page.h"
+#include "core/journal_archive.h"
 #include "core/journal_reader.h"
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
@@ -35,6 +36,7 @@ struct tape {
     struct reader_page *page;
     struct journal_io io;
     struct journal_io_file io_file;
+    struct journal_archive archive; // a tape that is written anew begins there
     struct replay replay;
     struct journal_reader reader;
     struct tape_writer writer;
@@ -92,6 +94,8 @@ static void tape_open_folders(struct tape *tape)
     tape_require(state_folder_make(tape->snapshots), "making the snapshots' folder", 1);
     tape_require(journal_io_file_open(&tape->io, &tape->io_file, journal, true),
                  "opening the journal's folder", 1);
+    tape_require(journal_archive_open(&tape->archive, &tape->io, journal),
+                 "opening the journal's archive", 1);
 }
 
 // Loads the newest snapshot from which the tape can go on; false: from the beginning.
