@@ -399,7 +399,7 @@ static void points_story(struct points *points, uint64_t seed)
 static uint64_t option_points = DEFAULT_POINTS, option_seed = 1;
 
 static const char *points_run(struct points *points, uint64_t wanted, uint64_t *stories,
-                              char reason[200])
+                              char reason[JOURNAL_REASON_BYTES])
 {
     const char *damage = NULL;
     points->wanted = wanted;
@@ -429,7 +429,7 @@ static void nothing_shown_is_lost_at_any_crash_point(void **state)
     (void)state;
     static struct points points;
     uint64_t stories;
-    char reason[200];
+    char reason[JOURNAL_REASON_BYTES];
     memset(&points, 0, sizeof points);
     const char *damage = points_run(&points, option_points, &stories, reason);
     print_message("%llu crash points at %llu operations of %llu stories\n",
@@ -484,7 +484,7 @@ static void every_planted_bug_is_found(void **state)
     for (int plant = 1; plant < PLANT_COUNT; plant++) {
         static struct points points;
         uint64_t stories;
-        char reason[200];
+        char reason[JOURNAL_REASON_BYTES];
         memset(&points, 0, sizeof points);
         crash_planted = (enum crash_plant)plant;
         const char *damage = points_run(&points, 3000000, &stories, reason);

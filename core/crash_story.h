@@ -36,7 +36,7 @@ struct crash_story {
     uint64_t last; // recovered
     uint32_t chain;
     const char *damage; // what the checks found; NULL = nothing
-    char reason[200];
+    char reason[JOURNAL_REASON_BYTES];
 };
 
 enum { CRASH_STORY_BATCHES = 60, CRASH_STORY_LIVES = 3 };

@@ -12,7 +12,7 @@
 enum { TRIALS = 2000, SEGMENT_BYTES = 64 * 1024, BATCH = 12 }; // TRIALS * LIVES crash points
 
 // Runs one trial; returns what was damaged, or NULL.
-static const char *run_trial(uint64_t seed, char reason[200])
+static const char *run_trial(uint64_t seed, char reason[JOURNAL_REASON_BYTES])
 {
     struct crash_story story;
     crash_story_open(&story, seed, SEGMENT_BYTES, BATCH);
@@ -44,7 +44,7 @@ static void nothing_shown_is_lost_at_any_crash_point(void **state)
 {
     (void)state;
     crash_planted = PLANT_NOTHING;
-    char reason[200];
+    char reason[JOURNAL_REASON_BYTES];
     for (uint64_t seed = 1; seed <= TRIALS; seed++) {
         const char *damage = run_trial(seed, reason);
         if (damage != NULL)
@@ -55,7 +55,7 @@ static void nothing_shown_is_lost_at_any_crash_point(void **state)
 static void expect_found(enum crash_plant plant)
 {
     crash_planted = plant;
-    char reason[200];
+    char reason[JOURNAL_REASON_BYTES];
     uint64_t found = 0;
     for (uint64_t seed = 1; seed <= TRIALS && found == 0; seed++)
         found += run_trial(seed, reason) != NULL;

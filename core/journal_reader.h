@@ -48,6 +48,8 @@ enum journal_fault {
 enum journal_decision journal_decide(enum journal_place place, bool behind,
                                      enum journal_later later);
 
+enum { JOURNAL_REASON_BYTES = 240 };
+
 struct journal_reader {
     const struct journal_io *io;
     int file; // open segment, -1 = none yet
@@ -62,10 +64,10 @@ struct journal_reader {
     uint64_t window_offset;
     size_t window_bytes;
     size_t readahead_bytes;
-    uint32_t engine_version;  // that wrote the segment
-    int error;                // errno of a failed read, 0 = none
-    enum journal_fault fault; // why the last decision was JOURNAL_CORRUPT
-    char reason[240];         // the same in words, and where
+    uint32_t engine_version;           // that wrote the segment
+    int error;                         // errno of a failed read, 0 = none
+    enum journal_fault fault;          // why the last decision was JOURNAL_CORRUPT
+    char reason[JOURNAL_REASON_BYTES]; // the same in words, and where
 };
 
 // Goes to the newest segment whose first block begins at or before `sequence` (1 = the beginning):
