@@ -1,6 +1,6 @@
 // The servers that the venue uses fail, while orders flow by FIX and WebSocket: they are slow, cut off, deaf, talk nonsense
-// (proxied.mjs), are stopped, frozen (they take connections and never answer), and absent when the venue starts. Trading
-// goes on, somebody says so in a log, and nothing is lost: when the server is back, record, Redis and chain catch up by
+// (proxied.mjs), are stopped, frozen (they take connections and never answer), and absent when the venue starts; and every CPU
+// is busy. Trading goes on, somebody says so in a log, and nothing is lost: when the server is back, record, Redis and chain catch up by
 // themselves. Options: --all, every fault one by one; --seed S, of the order of faults and of where they cut.
 // (A disk that fails: core/process_test.c and core/crash_test.c. Faults at each single effect of settlement:
 // settlement/settle_test.c.)
@@ -12,6 +12,7 @@ import { Flow } from '../lib/flow.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { generator } from '../lib/random.mjs'
 import { eventually, Venue } from '../lib/venue.mjs'
+import { bothBusy } from './busy.mjs'
 import { everyFault, SERVERS, someFaults } from './proxied.mjs'
 
 const OUTAGE_MS = 2000
@@ -94,14 +95,15 @@ Suite.main(async suite => {
     await flow.flows(5)
     if (values.all) await everyFault(suite, venue, flow)
     else await someFaults(suite, venue, flow, 4, generator(seed))
-    await suite.test('after these: every trade settled once, sums zero, ledger = Postgres = chain', async () => { await flow.pause(); await flow.check(); await venue.conservation() })
+    await flow.pause()
+    await bothBusy(suite, venue, flow)
     for (const server of ['redis', 'anvil', 'postgres']) {
       for (const how of ['stopped', 'frozen']) {
         await suite.test(`${server} ${how}: trading goes on, nothing is lost`, () => outage(venue, flow, server, how))
       }
       if (server === 'redis') await suite.test('redis back: the last trade stands under its key', () => redisHasTheLastTrade(venue))
     }
-    await suite.test('after all of it: every trade settled once, sums zero, ledger = Postgres = chain', () => venue.conservation())
+    await suite.test('after all of it: every trade settled once, sums zero, ledger = Postgres = chain', () => venue.conservation(150000), 180000)
     await Promise.all(flow.traders.map(trader => trader.client?.close()))
     await suite.test('Postgres, Redis and the node absent at start: the venue opens, logins say why not, and work later', () => absentAtStart(venue))
   } finally { await venue.stop() }
