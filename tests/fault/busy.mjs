@@ -20,10 +20,7 @@ export function bothBusy (suite, venue, flow) {
     const missed = await venue.metric('core_heartbeats_missed')
     assert.equal(typeof missed, 'number')
     flow.start()
-    await withHogs(async () => {
-      await Promise.all([flow.flows(10), sleep(BUSY_MS)])
-      await flow.check()
-    })
+    await withHogs(() => Promise.all([flow.flows(10), sleep(BUSY_MS)]))
     await flow.pause()
     await flow.check()
     assert.deepEqual([...venue.living()].sort(), [...living].sort(), 'no process was started again')
