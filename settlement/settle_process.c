@@ -43,6 +43,14 @@ static struct settle_config config_of(const struct config *config)
     };
 }
 
+// SIGTERM has come: no call of the node is worth waiting for any more.
+static bool is_stopping(void *context)
+{
+    const struct process *process = context;
+    struct pollfd stop = {.fd = process->signal_fd, .events = POLLIN};
+    return poll(&stop, 1, 0) > 0;
+}
+
 static bool process_open_node(struct process *process, const struct config *config)
 {
     const struct rpc_http_config http = {
@@ -50,6 +58,8 @@ static bool process_open_node(struct process *process, const struct config *conf
         .connect_timeout_ms = 3000,
         .call_timeout_ms = (uint32_t)config->settle_http_timeout_ms,
         .response_bytes_max = 16777216,
+        .is_cancelled = is_stopping,
+        .cancel_context = process,
     };
     struct rpc_ops rpc;
     char error[RPC_MESSAGE_MAX];
@@ -139,12 +149,11 @@ static bool process_wait(struct process *process, const struct settle_process_co
 
 static void process_loop(struct process *process, const struct settle_process_core *core)
 {
-    struct pollfd stop = {.fd = process->signal_fd, .events = POLLIN};
     uint64_t now_ns;
 
     do {
         while (settle_do_work(&process->settle, clock_wall_ns(&clock_system)) > 0)
-            if (poll(&stop, 1, 0) > 0)
+            if (is_stopping(process))
                 return;
         now_ns = clock_wall_ns(&clock_system);
     } while (process_wait(process, core, now_ns));
@@ -165,12 +174,12 @@ int settle_process_run(const struct config *config, const struct settle_process_
     struct settle_config settle_config = config_of(config);
 
     ASSERT(process != NULL);
+    process->signal_fd = signals_open();
+    ASSERT(process->signal_fd >= 0);
     if (!process_open_node(process, config) || !process_open_signer(process, config)) {
         free(process);
         return 2;
     }
-    process->signal_fd = signals_open();
-    ASSERT(process->signal_fd >= 0);
     process_open_store(process, config);
     settle_init(&process->settle, &settle_config, &process->store, &process->node, &process->signer,
                 &core->ops);
