@@ -61,8 +61,19 @@ async function redisHasTheLastTrade (venue) {
   })
 }
 
+// Nobody waits for a server that never answers when the venue is to stop.
+async function stopsAmongTheSilent (venue, flow) {
+  flow.start()
+  await flow.flows(5)
+  for (const server of SERVERS) await venue.proxies[server].set('half_open')
+  await flow.flows(5)
+  const begun = Date.now()
+  const ended = await venue.down()
+  assert.deepEqual([ended.code, Date.now() - begun < 9000], [0, true], `${Date.now() - begun} ms; ${venue.log('supervisor').split('\n').slice(-30).join('\n')}`)
+  await Promise.all(flow.traders.map(trader => { trader.running = false; return trader.client?.close() }))
+}
+
 async function absentAtStart (venue) {
-  await venue.down()
   await stop(venue, SERVERS)
   await venue.up()
   await eventually('the venue is open', () => { const s = venue.status(); return s.supervisor_pid === venue.child.pid && s.venue_state === 'open' }, 20000)
@@ -104,7 +115,7 @@ Suite.main(async suite => {
       if (server === 'redis') await suite.test('redis back: the last trade stands under its key', () => redisHasTheLastTrade(venue))
     }
     await suite.test('after all of it: every trade settled once, sums zero, ledger = Postgres = chain', () => venue.conservation(), 900000)
-    await Promise.all(flow.traders.map(trader => trader.client?.close()))
+    await suite.test('the venue stops in order although none of its servers answers', () => stopsAmongTheSilent(venue, flow))
     await suite.test('Postgres, Redis and the node absent at start: the venue opens, logins say why not, and work later', () => absentAtStart(venue))
   } finally { await venue.stop() }
 })
