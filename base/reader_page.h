@@ -22,6 +22,8 @@ struct reader_page {
     _Atomic uint64_t heartbeat_ns;
     _Atomic uint32_t sleeping;
     _Atomic uint32_t wake;
+    _Atomic uint64_t snapshot_seq;       // tape only: sequence of the last snapshot it made or began with
+    _Atomic uint64_t snapshots_failed;   // tape only: times one could not be written since it started
     uint8_t pad[4096 - 64];
 };
 _Static_assert(sizeof(struct reader_page) == 4096, "one page");

@@ -29,6 +29,8 @@ struct status {
     uint64_t sequence;          // applied
     uint64_t durable_seq;
     uint32_t journal_error;     // errno, 0 = none
+    uint64_t snapshot_seq;      // of the newest snapshot
+    uint64_t snapshots_failed;  // times one could not be written since the tape started
     struct status_process processes[PROCESS_COUNT];
 };
 
