@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -41,6 +41,28 @@ static struct settle_config config_of(const struct config *config)
         .poll_ns = (uint64_t)config->settle_poll_ms * MS,
         .stuck_ns = (uint64_t)config->settle_stuck_ms * MS,
     };
+}
+
+enum { STOP_SECONDS_MAX = 3 };
+
+static int stop_fd; // readable once we are to stop; the handler's
+
+static void on_stop(int signal_number)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(stop_fd, &one, sizeof(one));
+
+    (void)ignored;
+    (void)signal_number;
+    alarm(STOP_SECONDS_MAX);
+}
+
+// We wait for a Postgres that does not answer. Nothing is lost by ending here: our successor finds what was
+// committed, and does the rest.
+static void on_late(int signal_number)
+{
+    (void)signal_number;
+    _exit(0);
 }
 
 // SIGTERM has come: no call of the node is worth waiting for any more.
@@ -101,13 +123,19 @@ static void process_open_store(struct process *process, const struct config *con
 
 static int signals_open(void)
 {
+    struct sigaction stop = {.sa_handler = on_stop};
+    struct sigaction late = {.sa_handler = on_late};
     sigset_t set;
 
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    ASSERT(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
-    return signalfd(-1, &set, SFD_CLOEXEC);
+    ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
+    ASSERT(sigaction(SIGALRM, &late, NULL) == 0);
+    // This thread takes them; the others were made with both blocked.
+    ASSERT(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
+    return stop_fd;
 }
 
 // Takes all notifications that are there: they all mean the same, look. True if there was one.

@@ -67,10 +67,9 @@ async function stopsAmongTheSilent (venue, flow) {
   await flow.flows(5)
   for (const server of SERVERS) await venue.proxies[server].set('half_open')
   await flow.flows(5)
-  const begun = Date.now()
   const ended = await venue.down()
-  assert.deepEqual([ended.code, Date.now() - begun < 9000], [0, true], `${Date.now() - begun} ms; ${venue.log('supervisor').split('\n').slice(-30).join('\n')}`)
-  await Promise.all(flow.traders.map(trader => { trader.running = false; return trader.client?.close() }))
+  assert.equal(ended.code, 0, `everybody ended by himself:\n${venue.log('supervisor').split('\n').slice(-14).join('\n')}`)
+  await Promise.all(flow.traders.map(async trader => { await trader.stop(); await trader.client?.close() }))
 }
 
 async function absentAtStart (venue) {
