@@ -6,6 +6,13 @@
 #include "base/futex.h"
 #include "base/memfile.h"
 
+// Those first for whom a client waits: on few CPUs who is woken first runs first.
+static const enum process_id WAKE_ORDER[] = {
+    PROCESS_FIX,    PROCESS_WEB,    PROCESS_ADMIN, PROCESS_SETTLE, PROCESS_TAPE,
+    PROCESS_RECORD, PROCESS_OPS,    PROCESS_SURVEIL, PROCESS_CORE, PROCESS_SIGN,
+};
+_Static_assert(sizeof WAKE_ORDER / sizeof WAKE_ORDER[0] == PROCESS_COUNT, "every process once");
+
 int gate_open(struct gate *gate, const struct boot *boot, struct event_ring_control *control)
 {
     memset(gate, 0, sizeof *gate);
@@ -34,9 +41,11 @@ void gate_close(struct gate *gate)
 
 void gate_wake(struct gate *gate)
 {
-    for (int i = 0; i < PROCESS_COUNT; i++)
-        if (gate->pages[i] != NULL)
-            reader_page_wake(gate->pages[i], gate->doorbell_fds[i]);
+    for (int i = 0; i < PROCESS_COUNT; i++) {
+        enum process_id process = WAKE_ORDER[i];
+        if (gate->pages[process] != NULL)
+            reader_page_wake(gate->pages[process], gate->doorbell_fds[process]);
+    }
     // Full fence: what was published is visible before we look whether the core sleeps.
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&gate->core_sleeping, memory_order_relaxed) != 0) {

@@ -219,7 +219,7 @@ static void tape_wait(struct tape *tape)
     uint64_t durable = tape_durable(tape);
     if (durable < tape->reader.next_sequence &&
         reader_page_sleep_begin(tape->page, &tape->ring.control->durable_seq, durable))
-        reader_page_wait(tape->page, TAPE_WAIT_MS * 1000000u);
+        reader_page_wait_patiently(tape->page, TAPE_WAIT_MS * 1000000u);
     reader_page_sleep_end(tape->page);
 }
 

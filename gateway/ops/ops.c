@@ -206,8 +206,10 @@ static void after_sleep(void *context)
 
 static void on_doorbell(void *context, unsigned readiness)
 {
+    struct ops *ops = context;
     (void)readiness;
-    follow(context);
+    follow(ops);
+    loop_nap(ops->loop);
 }
 
 // ---- health
