@@ -106,14 +106,15 @@ static json_t *json_of_status(const struct status *status, const char *config_pa
         if (status->processes[i].state != CHILD_ABSENT)
             json_object_set_new(processes, process_name((enum process_id)i),
                                 json_of_process(&status->processes[i]));
-    return json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "supervisor_pid",
+    return json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "supervisor_pid",
                      (int)getpid(), "written_at", (json_int_t)time(NULL), "config", config_path,
                      "core_state", status->core_state, "venue_state", status->venue_state, "epoch",
                      (json_int_t)status->epoch, "sequence", (json_int_t)status->sequence,
                      "durable_seq", (json_int_t)status->durable_seq, "journal_error",
                      (json_int_t)status->journal_error, "snapshot_seq",
                      (json_int_t)status->snapshot_seq, "snapshots_failed",
-                     (json_int_t)status->snapshots_failed, "processes", processes);
+                     (json_int_t)status->snapshots_failed, "free_bytes", (json_int_t)status->free_bytes,
+                     "low_space", status->low_space, "processes", processes);
 }
 
 int status_write(const struct status *status, int state_folder_fd, const char *config_path)
@@ -161,6 +162,8 @@ void status_line(const struct status *status, char *text, size_t bytes)
         add(text, bytes, &used, " JOURNAL: %s ", strerror((int)status->journal_error));
     if (status->snapshots_failed > 0)
         add(text, bytes, &used, " SNAPSHOTS FAIL ");
+    if (status->low_space)
+        add(text, bytes, &used, " DISK: %" PRId64 " MB left ", status->free_bytes / 1000000);
     add_count(status, text, bytes, &used);
     for (int i = 0; i < PROCESS_COUNT; i++) {
         const struct status_process *process = &status->processes[i];
@@ -212,6 +215,12 @@ static int print_table(const json_t *root)
         printf("snapshots fail: %" JSON_INTEGER_FORMAT " could not be written, the newest is of sequence "
                "%" JSON_INTEGER_FORMAT "; see log/tape.log\n\n",
                integer(root, "snapshots_failed"), integer(root, "snapshot_seq"));
+    if (integer(root, "journal_error") != 0)
+        printf("THE JOURNAL STOPPED THE VENUE: %s. docs/operations.md, When the disk refuses\n\n",
+               strerror((int)integer(root, "journal_error")));
+    if (json_is_true(json_object_get(root, "low_space")))
+        printf("low on disk space: %" JSON_INTEGER_FORMAT " MB left for the state folder\n\n",
+               integer(root, "free_bytes") / 1000000);
     printf("%-8s %-8s %7s %11s %8s %8s  %s\n", "process", "state", "pid", "incarnation", "restarts",
            "lag", "last end");
     bool well = strcmp(string(root, "core_state"), "failed") != 0;

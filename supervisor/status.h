@@ -31,6 +31,8 @@ struct status {
     uint32_t journal_error;     // errno, 0 = none
     uint64_t snapshot_seq;      // of the newest snapshot
     uint64_t snapshots_failed;  // times one could not be written since the tape started
+    int64_t free_bytes;         // where the state folder stands; -1 = not known
+    bool low_space;             // less than journal.free_bytes_min
     struct status_process processes[PROCESS_COUNT];
 };
 

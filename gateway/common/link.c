@@ -114,6 +114,10 @@ void link_heartbeat(struct link *link, const struct event_ring_control *core, ui
     // acquire: an epoch is published after the core has taken the rings over.
     uint64_t epoch = atomic_load_explicit(&core->epoch, memory_order_acquire);
     bool running = atomic_load_explicit(&core->core_state, memory_order_acquire) == CORE_RUNNING;
+    // A core that has given up (its disk, its journal) answers nothing until somebody has mended that: what
+    // comes meanwhile is refused at once. Its next life is a new epoch.
+    if (atomic_load_explicit(&core->core_state, memory_order_relaxed) == CORE_FAILED)
+        link->attached = false;
     bool unanswered = !link->attached && now_ns - link->attach_sent_ns > ATTACH_RETRY_NS;
     if (running && (epoch != link->epoch || unanswered))
         link_attach(link, epoch, now_ns);

@@ -70,6 +70,21 @@ static void answer_attach(struct fixture *f, uint64_t last)
     assert_true(f->link.attached);
 }
 
+static void while_the_core_has_failed_nothing_is_claimed(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    atomic_store(&f->control.core_state, CORE_FAILED);
+    link_heartbeat(&f->link, &f->control, f->now_ns);
+    assert_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    atomic_store(&f->control.core_state, CORE_RUNNING); // its next life
+    atomic_store(&f->control.epoch, 2);
+    expect_attach(f);
+    answer_attach(f, 0);
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+}
+
 static void a_new_epoch_is_an_attach_again(void **state)
 {
     struct fixture *f = *state;
@@ -124,6 +139,7 @@ int main(void)
 {
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        LINK_TEST(while_the_core_has_failed_nothing_is_claimed),
         LINK_TEST(a_new_epoch_is_an_attach_again),
         LINK_TEST(a_missed_heartbeat_is_an_attach_again),
         LINK_TEST(a_ring_that_was_shut_ends_the_process),

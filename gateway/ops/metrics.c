@@ -321,6 +321,9 @@ char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_rin
     FILE *out = open_memstream(&text, bytes);
     ASSERT(out != NULL);
     core_metrics(out, core, now_ns);
+    if (metrics->state_free_bytes >= 0)
+        gauge(out, "state_free_bytes", "room left on the disk of the state folder",
+              metrics->state_free_bytes);
     trading_metrics(out, metrics);
     session_metrics(out, metrics);
     matching_metrics(out, metrics, wall_ns);

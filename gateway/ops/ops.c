@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/disk_space.h"
 #include "base/log.h"
 #include "base/memfile.h"
 #include "core/follower.h"
@@ -433,6 +434,7 @@ static void on_request(void *context, uint64_t id, const struct http_request *re
     size_t bytes = 0;
     ops->metrics.next_deadline_ns = next_deadline(ops->view);
     ops->metrics.in_limit_state = in_limit_state(ops->view);
+    ops->metrics.state_free_bytes = disk_space_free(ops->boot->config.venue_state_folder);
     char *text =
         ops_metrics_text(&ops->metrics, follower_core(ops->follower), redis_counters(ops->redis),
                          redis_is_up(ops->redis), clock_monotone_ns(&clock_system),
