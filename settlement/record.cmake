@@ -4,7 +4,9 @@ lonja_library(lonja_recording
   LIBS lonja_follower lonja_risk lonja_pg lonja_base lonja_schema)
 lonja_executable(lonja-record SOURCES record_main.c LIBS lonja_recording)
 
-# Needs a scratch database (see the test); says so and is skipped without one.
-lonja_unit_test(record_test SOURCES record_test.c ${CMAKE_SOURCE_DIR}/core/testing.c
-  LIBS lonja_recording lonja_matcher)
-set_tests_properties(unit.record_test PROPERTIES LABELS postgres SKIP_RETURN_CODE 77)
+# Needs a scratch database (see record_testing.h); says so and is skipped without one.
+foreach(test record_test)
+  lonja_unit_test(${test} SOURCES ${test}.c record_testing.c ${CMAKE_SOURCE_DIR}/core/testing.c
+    LIBS lonja_recording lonja_matcher)
+  set_tests_properties(unit.${test} PROPERTIES LABELS postgres SKIP_RETURN_CODE 77)
+endforeach()
