@@ -5,8 +5,8 @@ lonja_library(lonja_recording
 lonja_executable(lonja-record SOURCES record_main.c LIBS lonja_recording)
 
 # Needs a scratch database (see record_testing.h); says so and is skipped without one.
-foreach(test record_test)
-  lonja_unit_test(${test} SOURCES ${test}.c record_testing.c ${CMAKE_SOURCE_DIR}/core/testing.c
-    LIBS lonja_recording lonja_matcher)
+foreach(test record_test record_fault_test)
+  lonja_unit_test(${test} SOURCES ${test}.c record_testing.c record_proxy.c ${CMAKE_SOURCE_DIR}/core/testing.c
+    LIBS lonja_recording lonja_matcher Threads::Threads)
   set_tests_properties(unit.${test} PROPERTIES LABELS postgres SKIP_RETURN_CODE 77)
 endforeach()

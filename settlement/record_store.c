@@ -44,7 +44,8 @@ struct record_store *record_store_open(const struct pg_settings *settings)
     struct record_store *store = calloc(1, sizeof *store);
     ASSERT(store);
     store->settings = *settings;
-    store->settings.lock_timeout_ms = LOCK_TIMEOUT_MS;
+    if (store->settings.lock_timeout_ms == 0)
+        store->settings.lock_timeout_ms = LOCK_TIMEOUT_MS;
     store->pg = pg_open(&store->settings);
     return store;
 }

@@ -134,18 +134,15 @@ static void an_uninterrupted_run_has_the_engines_balances(void **state)
 static void small_batches_make_the_same_rows(void **state)
 {
     (void)state;
-    char mine[TESTING_DUMP_BYTES];
     testing_database_empty();
     testing_record_all(&venue, 7);
-    testing_database_dump(mine);
-    assert_string_equal(mine, expected);
+    testing_database_is(expected);
 }
 
 // The process is killed in mid flow, again and again, and goes on.
 static void killed_in_mid_flow_makes_the_same_rows(void **state)
 {
     (void)state;
-    char mine[TESTING_DUMP_BYTES];
     int killed = 0;
     testing_database_empty();
     venue.boot.config.record_batch_rows_max = 40;
@@ -166,8 +163,7 @@ static void killed_in_mid_flow_makes_the_same_rows(void **state)
         killed += WIFSIGNALED(status);
     }
     assert_true(killed >= 3);
-    testing_database_dump(mine);
-    assert_string_equal(mine, expected);
+    testing_database_is(expected);
 }
 
 static void cut_recorders(struct pg *pg)
@@ -183,7 +179,6 @@ static void cut_recorders(struct pg *pg)
 static void lost_connections_make_the_same_rows(void **state)
 {
     (void)state;
-    char mine[TESTING_DUMP_BYTES];
     struct record record;
     testing_database_empty();
     venue.boot.config.record_batch_rows_max = 40;
@@ -202,14 +197,12 @@ static void lost_connections_make_the_same_rows(void **state)
     assert_true(record.cursor.sequence >= venue.sequence / 2);
     testing_record_until(&record, venue.sequence, 60000);
     record_fini(&record);
-    testing_database_dump(mine);
-    assert_string_equal(mine, expected);
+    testing_database_is(expected);
 }
 
 static void a_second_recorder_waits_and_takes_over(void **state)
 {
     (void)state;
-    char mine[TESTING_DUMP_BYTES];
     struct record first, second;
     testing_database_empty();
     venue.boot.config.record_batch_rows_max = 100;
@@ -222,8 +215,7 @@ static void a_second_recorder_waits_and_takes_over(void **state)
     record_fini(&first);
     testing_record_until(&second, venue.sequence, 60000);
     record_fini(&second);
-    testing_database_dump(mine);
-    assert_string_equal(mine, expected);
+    testing_database_is(expected);
 }
 
 static void an_absent_server_is_waited_for(void **state)
@@ -244,7 +236,6 @@ static void an_absent_server_is_waited_for(void **state)
 static void a_cursor_that_went_back_is_followed(void **state)
 {
     (void)state;
-    char mine[TESTING_DUMP_BYTES];
     struct record record;
     testing_database_empty();
     venue.boot.config.record_batch_rows_max = 100;
@@ -257,8 +248,7 @@ static void a_cursor_that_went_back_is_followed(void **state)
     testing_record_until(&record, venue.sequence + 1, 1000); // notices, rewinds
     testing_record_until(&record, venue.sequence, 60000);
     record_fini(&record);
-    testing_database_dump(mine);
-    assert_string_equal(mine, expected);
+    testing_database_is(expected);
 }
 
 static enum record_stop stop_of(const struct testing_venue *of)
@@ -280,9 +270,7 @@ static void another_venues_database_is_refused(void **state)
     testing_venue_run(&other, COMMANDS + 100);
     assert_int_equal(stop_of(&other), RECORD_STOP_REFUSED); // longer: the events differ
     testing_venue_fini(&other);
-    char mine[TESTING_DUMP_BYTES];
-    testing_database_dump(mine);
-    assert_string_equal(mine, expected);
+    testing_database_is(expected);
 }
 
 static void a_forgotten_record_is_rebuilt_beside_settlements(void **state)
@@ -302,7 +290,6 @@ static void a_forgotten_record_is_rebuilt_beside_settlements(void **state)
 static void a_record_forgotten_under_a_running_recorder_is_written_again(void **state)
 {
     (void)state;
-    char mine[TESTING_DUMP_BYTES];
     struct record record;
     testing_database_empty();
     venue.boot.config.record_batch_rows_max = 100;
@@ -314,8 +301,7 @@ static void a_record_forgotten_under_a_running_recorder_is_written_again(void **
     testing_record_until(&record, venue.sequence + 1, 1500);
     testing_record_until(&record, venue.sequence, 60000);
     record_fini(&record);
-    testing_database_dump(mine);
-    assert_string_equal(mine, expected);
+    testing_database_is(expected);
 }
 
 // ---- risk: events as the rulebook has them, told without the engine
@@ -478,7 +464,7 @@ static void what_risk_changes_is_in_the_record_and_is_rebuilt(void **state)
 {
     (void)state;
     struct testing_venue told;
-    char whole[TESTING_DUMP_BYTES], small[TESTING_DUMP_BYTES];
+    char whole[TESTING_DUMP_BYTES];
     testing_database_empty();
     testing_venue_init(&told, 4);
     testing_venue_run(&told, 400);
@@ -507,8 +493,7 @@ static void what_risk_changes_is_in_the_record_and_is_rebuilt(void **state)
     check_corrections(); // once, though the record was written twice
     testing_database_empty();
     testing_record_all(&told, 3);
-    testing_database_dump(small);
-    assert_string_equal(small, whole);
+    testing_database_is(whole);
     testing_venue_fini(&told);
 }
 

@@ -55,6 +55,7 @@ static void stamp_and_apply(struct testing_venue *venue, struct command *command
             venue->last_trade = venue->events[i];
     size_t bytes = sink.count * sizeof(struct event);
     assert_int_equal(write(venue->tape_fd, venue->events, bytes), bytes);
+    atomic_store(&venue->control->applied_seq, venue->sequence);
     atomic_store(&venue->control->durable_seq, venue->sequence);
 }
 
@@ -377,6 +378,7 @@ void testing_tell(struct testing_venue *of, const struct event *events, uint32_t
         event.header.version = SCHEMA_VERSION;
         assert_int_equal(write(of->tape_fd, &event, sizeof event), sizeof event);
     }
+    atomic_store(&of->control->applied_seq, of->sequence);
     atomic_store(&of->control->durable_seq, of->sequence);
 }
 
@@ -384,7 +386,7 @@ void testing_tell(struct testing_venue *of, const struct event *events, uint32_t
 // ----------------------------------------------------------------------------------------
 
 struct pg_settings testing_recorder;
-static struct pg_settings testing_owner_settings;
+static struct pg_settings owner_settings;
 struct pg *testing_owner;
 
 bool testing_database_open(void)
@@ -393,9 +395,14 @@ bool testing_database_open(void)
     if (!pg_testing_server(&config) || !strstr(config.postgres_database, "test"))
         return false;
     pg_settings_of(&testing_recorder, &config, "lonja_record");
-    pg_settings_of(&testing_owner_settings, &config, "lonja_owner");
-    testing_owner = pg_open(&testing_owner_settings);
+    pg_settings_of(&owner_settings, &config, "lonja_owner");
+    testing_owner = pg_open(&owner_settings);
     return true;
+}
+
+struct pg *testing_owner_connection(void)
+{
+    return pg_open(&owner_settings);
 }
 
 void testing_must(enum pg_class class)
@@ -461,16 +468,31 @@ void testing_database_dump(char out[TESTING_DUMP_BYTES])
     size_t used = 0;
     static const char *const parts[] = {
         "SELECT pg_temp.dump()",
-        "SELECT md5(string_agg(trade_id || settlement_status || created_at, '|' ORDER BY trade_id))"
-        " FROM settle.trade",
-        "SELECT md5(string_agg(trade_id || to_status, '|' ORDER BY trade_id)) FROM"
-        " settle.trade_settlement_history",
+        "SELECT E'settle.trade ' || md5(string_agg(trade_id || settlement_status || created_at, '|'"
+        " ORDER BY trade_id)) || E'\\n' FROM settle.trade",
+        "SELECT 'history ' || md5(string_agg(trade_id || to_status, '|' ORDER BY trade_id)) ||"
+        " E'\\n' FROM settle.trade_settlement_history",
         "SELECT sequence || '/' || time_ns || '/' || checksum FROM record.cursor"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         answer(out + used, TESTING_DUMP_BYTES - used, parts[i]);
         used = strlen(out);
         ASSERT(used < TESTING_DUMP_BYTES - 1);
     }
+}
+
+void testing_database_is(const char *expected)
+{
+    char mine[TESTING_DUMP_BYTES];
+    testing_database_dump(mine);
+    if (strcmp(mine, expected) == 0)
+        return;
+    const char *line = mine;
+    for (size_t bytes; *line; line += bytes + (line[bytes] == '\n')) {
+        bytes = strcspn(line, "\n");
+        if (memmem(expected, strlen(expected), line, bytes) == NULL)
+            print_error("differs: %.*s\n", (int)bytes, line);
+    }
+    fail_msg("the rows are not those of an undisturbed run:\n%s", expected);
 }
 
 // ---- running the recorder

@@ -44,6 +44,8 @@ extern struct pg_settings testing_recorder; // as lonja_record
 extern struct pg *testing_owner;            // as lonja_owner
 // False: no server is named.
 bool testing_database_open(void);
+// One more connection as lonja_owner, the caller's.
+struct pg *testing_owner_connection(void);
 void testing_database_empty(void);
 // What the owner's statement has not done fails the test.
 void testing_must(enum pg_class class);
@@ -51,6 +53,8 @@ void testing_must(enum pg_class class);
 int64_t testing_number(const char *sql);
 // One text for all rows of all tables of the record, the state of each settlement, and the cursor.
 void testing_database_dump(char out[TESTING_DUMP_BYTES]);
+// Fails, and names the tables that differ, unless the dump is this one.
+void testing_database_is(const char *expected);
 
 uint64_t testing_now(void);
 // Until the sequence is committed, the recorder has stopped, or time is over.
