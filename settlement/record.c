@@ -241,6 +241,7 @@ static size_t write_on(struct record *record, uint64_t now_ns)
     record->cursor = (struct record_cursor){.sequence = batch->last_sequence,
                                             .time_ns = batch->last_time_ns,
                                             .digest = batch->last_digest};
+    record->rows += batch->rows;
     record_batch_clear(batch);
     record->writing = NULL;
     return 1;

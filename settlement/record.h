@@ -38,6 +38,7 @@ struct record {
     enum record_phase phase;
     enum record_stop stop;
     size_t batch_rows_max;
+    uint64_t rows; // committed since the start, roughly
     uint64_t proof_digest;
     bool proof_inside;
     bool database_lost; // said so in the log

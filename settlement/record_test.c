@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "matcher/engine.h"
+#include "settlement/record_rebuild.h"
 
 enum { ACCOUNTS = TESTING_ACCOUNTS, FIRST_ACCOUNT = TESTING_FIRST_ACCOUNT, COMMANDS = 4000 };
 
@@ -273,18 +274,76 @@ static void another_venues_database_is_refused(void **state)
     testing_database_is(expected);
 }
 
-static void a_forgotten_record_is_rebuilt_beside_settlements(void **state)
+static bool has_rebuilt(int64_t sequence)
+{
+    return testing_number("SELECT CASE WHEN rebuild_to > 0 THEN sequence ELSE 0 END FROM"
+                          " record.cursor WHERE sequence < rebuild_to") >= sequence;
+}
+
+// `lonja record rebuild` in a process of its own, killed when it has come to `killed_at` (0: never).
+// Returns its exit status, -1 if it was killed.
+static int rebuild(bool anew, int64_t killed_at)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        static volatile sig_atomic_t never;
+        _exit(record_rebuild(&venue.boot, anew, &never));
+    }
+    int status = 0;
+    while (killed_at > 0 && !has_rebuilt(killed_at) && waitpid(child, &status, WNOHANG) == 0)
+        poll(NULL, 0, 1);
+    if (killed_at > 0)
+        kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// What only settlement knows: it must stand there again to the microsecond.
+static int64_t settled_by_hand(void)
+{
+    return testing_number("SELECT count(*) FROM settle.trade WHERE settlement_status = 'processing'"
+                          " AND reason = 'by hand' AND updated_at = '2026-01-01Z'");
+}
+
+static void a_rebuild_makes_the_same_rows_and_leaves_settlement_alone(void **state)
 {
     (void)state;
-    int64_t trades = testing_number("SELECT count(*) FROM settle.trade");
+    testing_must(pg_execute(
+        testing_owner,
+        "ALTER TABLE settle.trade DISABLE TRIGGER trade_updated; UPDATE settle.trade SET"
+        " settlement_status = 'processing', reason = 'by hand', updated_at = '2026-01-01Z' WHERE"
+        " trade_id = (SELECT min(trade_id) FROM settle.trade);"
+        "ALTER TABLE settle.trade ENABLE TRIGGER trade_updated"));
+    char touched[TESTING_DUMP_BYTES];
+    testing_database_dump(touched);
+    venue.boot.config.record_batch_rows_max = 200;
+    assert_int_equal(rebuild(false, 0), 0);
+    testing_database_is(touched);
+    assert_int_equal(settled_by_hand(), 1);
+}
+
+static void an_interrupted_rebuild_goes_on(void **state)
+{
+    (void)state;
+    char touched[TESTING_DUMP_BYTES];
+    int64_t before = 0, trades = testing_number("SELECT count(*) FROM settle.trade");
+    testing_database_dump(touched);
     testing_must(pg_execute(testing_owner,
-                    "UPDATE settle.trade SET settlement_status = 'processing' WHERE trade_id ="
-                    " (SELECT min(trade_id) FROM settle.trade)"));
-    testing_must(pg_execute(testing_owner, "SELECT record.forget()"));
-    testing_record_all(&venue, 20000);
-    assert_int_equal(testing_number("SELECT count(*) FROM trades"), trades);
-    assert_int_equal(
-        testing_number("SELECT count(*) FROM trades WHERE settlement_status = 'processing'"), 1);
+                            "DELETE FROM settle.trade_settlement_history WHERE trade_id ="
+                            " (SELECT max(trade_id) FROM settle.trade); DELETE FROM settle.trade"
+                            " WHERE trade_id = (SELECT max(trade_id) FROM settle.trade)"));
+    venue.boot.config.record_batch_rows_max = 40;
+    for (int i = 1; i <= 3; i++) { // it never begins again
+        assert_int_equal(rebuild(i == 1, (int64_t)venue.sequence * i / 5), -1);
+        int64_t at = testing_number("SELECT sequence FROM record.cursor");
+        assert_true(at >= before && at < (int64_t)venue.sequence);
+        before = at;
+    }
+    venue.boot.config.record_batch_rows_max = 20000;
+    assert_int_equal(rebuild(false, 0), 0);
+    testing_database_is(touched); // the settlement that was missing is there again
+    assert_int_equal(testing_number("SELECT count(*) FROM settle.trade"), trades);
+    assert_int_equal(settled_by_hand(), 1);
 }
 
 static void a_record_forgotten_under_a_running_recorder_is_written_again(void **state)
@@ -516,7 +575,8 @@ int main(int count, char **words)
         cmocka_unit_test(an_absent_server_is_waited_for),
         cmocka_unit_test(a_cursor_that_went_back_is_followed),
         cmocka_unit_test(another_venues_database_is_refused),
-        cmocka_unit_test(a_forgotten_record_is_rebuilt_beside_settlements),
+        cmocka_unit_test(a_rebuild_makes_the_same_rows_and_leaves_settlement_alone),
+        cmocka_unit_test(an_interrupted_rebuild_goes_on),
         cmocka_unit_test(a_record_forgotten_under_a_running_recorder_is_written_again),
         cmocka_unit_test(what_risk_changes_is_in_the_record_and_is_rebuilt),
     };

@@ -331,6 +331,7 @@ void testing_venue_init(struct testing_venue *venue, uint64_t seed)
     venue->random = seed;
     testing_folder_make(venue->folder);
     testing_boot_init(&venue->boot, PROCESS_RECORD, venue->folder);
+    (void)pg_testing_server(&venue->boot.config);
     struct engine_limits limits = limits_of(&venue->boot.config);
     size_t bytes = (engine_bytes(&limits) + 63) / 64 * 64;
     void *memory = aligned_alloc(64, bytes);

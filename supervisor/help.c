@@ -16,6 +16,7 @@ static const char OVERVIEW[] =
     "  journal         look into the journal, verify it, cut a poisoned tail\n"
     "  explain         why an order did not trade, why a command was refused, what made a balance\n"
     "  state           the venue after any sequence, or at any time\n"
+    "  record          write the record in Postgres anew, compare two of them\n"
     "  admin           the operator's interface\n"
     "  key             make and show key store files\n"
     "\n"
