@@ -12,7 +12,8 @@ enum {
     POLL_EVENTS = 512,
     WAIT_MS = 100,
     WAIT_FOR_SERVER_MS = 10, // what the venue does meanwhile is looked at that often
-    BATCH_BYTES_MAX = 32 << 20
+    BATCH_BYTES_MAX = 32 << 20,
+    BEHIND_S_MIN = 2
 };
 static const uint64_t SAY_AGAIN_NS = 10000000000ULL, LOOK_NS = 1000000000ULL;
 
@@ -60,12 +61,43 @@ static void wait_for_database(struct record *record, uint64_t now_ns)
     record->again_ns = now_ns + (uint64_t)record_store_wait_ms(record->store) * 1000000;
     if (record->database_lost && now_ns - record->said_ns < SAY_AGAIN_NS)
         return;
+    struct backlog_figures figures = backlog_figures(&record->backlog);
     record->database_lost = true;
     record->said_ns = now_ns;
-    log_warning(
-        "database cannot be used, the tape keeps the backlog reason=\"%s\" recorded=%llu lag=%llu",
-        record_store_reason(record->store), (unsigned long long)record->cursor.sequence,
-        (unsigned long long)(record->follower ? follower_lag(record->follower) : 0));
+    log_warning("database cannot be used, the tape keeps the backlog reason=\"%s\" recorded=%llu "
+                "lag=%llu behind_s=%.0f",
+                record_store_reason(record->store), (unsigned long long)record->cursor.sequence,
+                (unsigned long long)figures.lag, figures.behind_s);
+}
+
+// Every ten seconds while it is behind, and when it is so no more.
+static void say_backlog(struct record *record, uint64_t now_ns)
+{
+    struct backlog_figures figures = backlog_figures(&record->backlog);
+    bool behind = figures.behind_s >= BEHIND_S_MIN;
+    if (record->database_lost || (!behind && !record->behind) ||
+        (behind && record->behind && now_ns - record->said_ns < SAY_AGAIN_NS))
+        return;
+    record->behind = behind;
+    record->said_ns = now_ns;
+    if (behind)
+        log_info("behind the venue recorded=%llu lag=%llu behind_s=%.0f rate=%.0f eta_s=%.0f",
+                 (unsigned long long)record->cursor.sequence, (unsigned long long)figures.lag,
+                 figures.behind_s, figures.rate, figures.eta_s);
+    else
+        log_info("caught up with the venue recorded=%llu",
+                 (unsigned long long)record->cursor.sequence);
+}
+
+static void look_at_the_backlog(struct record *record, uint64_t now_ns)
+{
+    if (record->follower == NULL || now_ns - record->noted_ns < LOOK_NS)
+        return;
+    record->noted_ns = now_ns;
+    backlog_note(&record->backlog, follower_durable_seq(record->follower), record->cursor.sequence,
+                 now_ns);
+    if (record->phase == RECORD_FOLLOWING)
+        say_backlog(record, now_ns);
 }
 
 static void database_is_back(struct record *record)
@@ -276,6 +308,7 @@ size_t record_do_work(struct record *record, uint64_t now_ns)
             done = follow(record, now_ns);
     }
     show_position(record, now_ns);
+    look_at_the_backlog(record, now_ns);
     return done;
 }
 

@@ -13,6 +13,7 @@
 #ifndef LONJA_SETTLEMENT_RECORD_H
 #define LONJA_SETTLEMENT_RECORD_H
 
+#include "base/backlog.h"
 #include "base/boot.h"
 #include "core/follower.h"
 #include "settlement/record_store.h"
@@ -42,6 +43,9 @@ struct record {
     uint64_t proof_digest;
     bool proof_inside;
     bool database_lost; // said so in the log
+    struct backlog backlog;
+    uint64_t noted_ns;  // last look at it
+    bool behind;        // said so in the log
     uint64_t again_ns;  // after a failure: not before this
     uint64_t said_ns;   // last log line about waiting
     uint64_t looked_ns; // last look at the cursor while there was nothing to write

@@ -42,6 +42,7 @@ struct supervisor {
     struct child children[PROCESS_COUNT];
     int log_fd[PROCESS_COUNT];
     struct console console;
+    struct backlog backlogs[PROCESS_COUNT]; // of the readers
     uint64_t status_at_ns;
     bool status_failed;  // said once that status.json cannot be written
     bool stopping;
@@ -184,7 +185,7 @@ static void show_status(struct supervisor *supervisor)
     if (now < supervisor->status_at_ns)
         return;
     supervisor->status_at_ns = now + STATUS_NS;
-    status_take(&status, supervisor->children, &supervisor->memory, now);
+    status_take(&status, supervisor->backlogs, supervisor->children, &supervisor->memory, now);
     status_line(&status, line, sizeof line);
     console_set_status(&supervisor->console, line);
     int result = status_write(&status, supervisor->folder.fd, supervisor->options->config_path);
