@@ -13,7 +13,7 @@
 #include "supervisor/atomic_file.h"
 
 static const char FILE_NAME[] = "status.json";
-enum { EXIT_WELL = 0, EXIT_NOT_WELL = 1, EXIT_NO_VENUE = 3 };
+enum { EXIT_WELL = 0, EXIT_NOT_WELL = 1, EXIT_NO_VENUE = 3, BEHIND_S_MIN = 2 };
 
 // ---- taking ------------------------------------------------------------------------------------------
 
@@ -35,13 +35,14 @@ static const char *venue_state_name(uint32_t state)
     }
 }
 
-static void take_reader(struct status_process *process, const struct reader_page *page,
-                        uint64_t durable_seq, uint64_t now_ns)
+static void take_reader(struct status_process *process, struct backlog *backlog,
+                        const struct reader_page *page, uint64_t durable_seq, uint64_t now_ns)
 {
     uint64_t position_seq = atomic_load_explicit(&page->position_seq, memory_order_relaxed);
     uint64_t heartbeat_ns = atomic_load_explicit(&page->heartbeat_ns, memory_order_relaxed);
     process->reads = true;
-    process->lag = durable_seq > position_seq ? durable_seq - position_seq : 0;
+    backlog_note(backlog, durable_seq, position_seq, now_ns);
+    process->backlog = backlog_figures(backlog);
     process->heartbeat_age_ms =
         heartbeat_ns == 0 ? -1 : now_ns < heartbeat_ns ? 0 : (int64_t)((now_ns - heartbeat_ns) / 1000000);
 }
@@ -57,8 +58,9 @@ static void take_process(struct status_process *process, const struct child *chi
         child_describe_end(child, process->last_end, sizeof process->last_end);
 }
 
-void status_take(struct status *status, const struct child children[PROCESS_COUNT],
-                 const struct venue_memory *memory, uint64_t now_ns)
+void status_take(struct status *status, struct backlog backlogs[PROCESS_COUNT],
+                 const struct child children[PROCESS_COUNT], const struct venue_memory *memory,
+                 uint64_t now_ns)
 {
     const struct event_ring_control *core = memory->core;
     memset(status, 0, sizeof *status);
@@ -80,7 +82,8 @@ void status_take(struct status *status, const struct child children[PROCESS_COUN
     for (int i = 0; i < PROCESS_COUNT; i++) {
         take_process(&status->processes[i], &children[i]);
         if (memory->page[i] != NULL && children[i].state != CHILD_ABSENT)
-            take_reader(&status->processes[i], memory->page[i], status->durable_seq, now_ns);
+            take_reader(&status->processes[i], &backlogs[i], memory->page[i], status->durable_seq,
+                        now_ns);
     }
 }
 
@@ -93,7 +96,11 @@ static json_t *json_of_process(const struct status_process *process)
                                "restarts", (json_int_t)process->restarts, "last_end",
                                process->last_end);
     if (object != NULL && process->reads) {
-        json_object_set_new(object, "lag", json_integer((json_int_t)process->lag));
+        const struct backlog_figures *backlog = &process->backlog;
+        json_object_set_new(object, "lag", json_integer((json_int_t)backlog->lag));
+        json_object_set_new(object, "behind_s", json_integer((json_int_t)backlog->behind_s));
+        json_object_set_new(object, "rate", json_integer((json_int_t)backlog->rate));
+        json_object_set_new(object, "eta_s", json_integer((json_int_t)backlog->eta_s));
         json_object_set_new(object, "heartbeat_age_ms", json_integer(process->heartbeat_age_ms));
     }
     return object;
@@ -172,8 +179,8 @@ void status_line(const struct status *status, char *text, size_t bytes)
             continue;
         if (process->state != CHILD_RUNNING)
             add(text, bytes, &used, " %s:%s", name, child_state_name(process->state));
-        else if (process->reads && process->lag > 0)
-            add(text, bytes, &used, " %s:-%" PRIu64, name, process->lag);
+        else if (process->reads && process->backlog.lag > 0)
+            add(text, bytes, &used, " %s:-%" PRIu64, name, process->backlog.lag);
     }
 }
 
@@ -205,6 +212,21 @@ static bool print_process(const char *name, const json_t *process)
     return running;
 }
 
+// Of a reader that is behind by what one would notice.
+static void print_backlog(const char *name, const json_t *process)
+{
+    json_int_t behind_s = integer(process, "behind_s"), eta_s = integer(process, "eta_s");
+    if (integer(process, "lag") == 0 || behind_s < BEHIND_S_MIN)
+        return;
+    printf("%s is %" JSON_INTEGER_FORMAT " commands (%" JSON_INTEGER_FORMAT
+           " s) behind, deals with %" JSON_INTEGER_FORMAT "/s",
+           name, integer(process, "lag"), behind_s, integer(process, "rate"));
+    if (eta_s >= 0)
+        printf(", has caught up in about %" JSON_INTEGER_FORMAT " s\n", eta_s);
+    else
+        printf(" and does not catch up\n");
+}
+
 static int print_table(const json_t *root)
 {
     printf("core %s, venue %s, epoch %" JSON_INTEGER_FORMAT ", sequence %" JSON_INTEGER_FORMAT
@@ -228,6 +250,8 @@ static int print_table(const json_t *root)
     json_t *process;
     json_object_foreach(json_object_get(root, "processes"), name, process)
         well = print_process(name, process) && well;
+    json_object_foreach(json_object_get(root, "processes"), name, process)
+        print_backlog(name, process);
     return well ? EXIT_WELL : EXIT_NOT_WELL;
 }
 

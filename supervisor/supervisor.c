@@ -43,6 +43,7 @@ struct supervisor {
     struct child children[PROCESS_COUNT];
     int log_fd[PROCESS_COUNT];
     struct console console;
+    struct backlog backlogs[PROCESS_COUNT]; // of the readers
     uint64_t status_at_ns;
     bool low_space;      // said once, until there is room again
     bool status_failed;  // said once that status.json cannot be written
@@ -201,7 +202,7 @@ static void show_status(struct supervisor *supervisor)
     if (now < supervisor->status_at_ns)
         return;
     supervisor->status_at_ns = now + STATUS_NS;
-    status_take(&status, supervisor->children, &supervisor->memory, now);
+    status_take(&status, supervisor->backlogs, supervisor->children, &supervisor->memory, now);
     look_at_space(supervisor, &status);
     status_line(&status, line, sizeof line);
     console_set_status(&supervisor->console, line);

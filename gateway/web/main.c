@@ -86,6 +86,7 @@ static void on_second(void *context)
     struct web *web = context;
     users_tick(web);
     login_tick(web);
+    history_second(web);
     if (web->http == NULL)
         return;
     socket_tick(web);

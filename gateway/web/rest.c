@@ -83,6 +83,19 @@ static void health(struct call *call)
     reply_end(web, &call->reply, good ? 200 : 503);
 }
 
+// How far Postgres is behind; not known before it has answered once.
+static void record_status(struct web *web)
+{
+    struct backlog_figures figures = backlog_figures(&web->record_backlog);
+    if (web->record_backlog.count == 0)
+        return;
+    json_integer(&web->out, "recorded", (int64_t)web->record_backlog.position);
+    json_integer(&web->out, "record_lag", (int64_t)figures.lag);
+    json_integer(&web->out, "record_behind_s", (int64_t)figures.behind_s);
+    json_integer(&web->out, "record_rate", (int64_t)figures.rate);
+    json_integer(&web->out, "record_eta_s", (int64_t)figures.eta_s);
+}
+
 static void status(struct call *call)
 {
     struct web *web = call->web;
@@ -95,6 +108,7 @@ static void status(struct call *call)
     json_integer(out, "durable_seq", (int64_t)follower_durable_seq(web->follower));
     json_integer(out, "lag", (int64_t)follower_lag(web->follower));
     json_boolean(out, "database", pg_async_connected(web->pg));
+    record_status(web);
     json_integer(out, "connections", http_connections(web->http));
     json_integer(out, "connections_refused", (int64_t)counters->connections_refused);
     json_integer(out, "slow_consumers_cut", (int64_t)counters->slow_consumers_cut);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/backlog.h"
 #include "base/boot.h"
 #include "base/map.h"
 #include "core/follower.h"
@@ -136,6 +137,7 @@ struct web {
     struct markets *markets;
     struct orders *orders;
     struct history *history;
+    struct backlog record_backlog; // of Postgres, by history_second
     struct login *login;
     struct pages *pages;
     struct dirty_balance dirty[DIRTY_BALANCES_MAX]; // changed since the last flush
@@ -264,6 +266,7 @@ void history_own_trades(struct web *web, struct user *user, const struct reply *
 void history_public_trades(struct web *web, uint32_t instrument, const struct reply *reply,
                            int64_t limit);
 void history_tick(struct web *web);
+void history_second(struct web *web); // looks how far the record is, for /status
 
 // ---- login.c ---------------------------------------------------------------------------------
 
