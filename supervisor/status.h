@@ -23,12 +23,18 @@ struct status_process {
 };
 
 struct status {
-    const char *core_state;     // starting, recovering, running, failed; "down" without a core process
+    const char *role;           // primary; standby: the core's words are then those of lonja-standby
+    const char *core_state;     // starting, recovering, waiting, running, following, failed; "down": no process
     const char *venue_state;    // cancel_only, open
     uint64_t epoch;
     uint64_t sequence;          // applied
     uint64_t durable_seq;
     uint32_t journal_error;     // errno, 0 = none
+    const char *replication;    // off, async, sync
+    const char *replica_state;  // alone, followed, degraded, fenced; of a standby: alone, following
+    uint32_t standbys;
+    uint64_t journal_seq;       // on this disk
+    uint64_t replicated_seq;    // on as many standbys as are required
     struct status_process processes[PROCESS_COUNT];
 };
 

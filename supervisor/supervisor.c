@@ -20,8 +20,10 @@
 #include "supervisor/venue_memory.h"
 
 // The order of starting; stopping goes backwards. The core first, its followers next, and the signer
-// before the worker that needs it. Nobody waits for anybody: each copes with the others being absent.
+// before the worker that needs it; lonja-replicate outlives the core, whose last commands it hands on.
+// Nobody waits for anybody: each copes with the others being absent.
 static const enum process_id START_ORDER[] = {
+    PROCESS_REPLICATE, PROCESS_STANDBY,
     PROCESS_CORE,   PROCESS_TAPE,   PROCESS_SIGN,   PROCESS_FIX, PROCESS_WEB,
     PROCESS_ADMIN,  PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS, PROCESS_SURVEIL,
 };
@@ -147,6 +149,8 @@ static void say_end(struct supervisor *supervisor, const struct child *child)
     if (child->state == CHILD_WAITING)
         console_say(&supervisor->console, "%s: DIED, %s; restarting in %llu ms", name, end,
                     (unsigned long long)((child->start_at_ns - now_ns()) / 1000000));
+    else if (child_is_promoted(child))
+        console_say(&supervisor->console, "%s: this host was promoted; start the venue with `lonja up`", name);
     else if (child->state == CHILD_FAILED)
         console_say(&supervisor->console, "%s: FAILED, %s, and is not restarted: %s (%s/log/%s.log)",
                     name, end, advice, supervisor->config->venue_state_folder, name);
@@ -158,8 +162,13 @@ static void bury(struct supervisor *supervisor, struct child *child, int wait_st
 {
     child_ended(child, wait_status, supervisor->stopping, now_ns());
     bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == CHILD_EXIT_CLEAN;
-    if (child->state == CHILD_FAILED || (child->state == CHILD_STOPPED && !clean))
+    bool promoted = child_is_promoted(child);
+    if ((child->state == CHILD_FAILED && !promoted) || (child->state == CHILD_STOPPED && !clean))
         supervisor->went_badly = true;
+    if (promoted && !supervisor->stopping) { // the venue itself is started next
+        supervisor->stopping = true;
+        supervisor->asked_ns = now_ns();
+    }
     console_do_work(&supervisor->console);
     say_end(supervisor, child);
 }
@@ -300,7 +309,9 @@ static int refuse(const char *what, int error)
 // Everything up to the first process. Returns 0, or negative with the reason on standard error.
 static int prepare(struct supervisor *supervisor)
 {
-    int result = state_folder_open(&supervisor->folder, supervisor->config);
+    int result = state_folder_open(&supervisor->folder, supervisor->config,
+                                   supervisor->options->wanted[PROCESS_STANDBY] ? PROCESS_STANDBY
+                                                                                : PROCESS_REPLICATE);
     if (result < 0)
         return result;
     int log_fd = state_folder_open_log(&supervisor->folder, "supervisor");
