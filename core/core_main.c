@@ -247,7 +247,8 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
     core_leave_cpu(config);
     core_require(core, journal_start(&core->journal, (int)config->core_realtime_priority),
                  "starting the journal's threads", EXIT_JOURNAL);
-    core_require(core, gate_start(&core->gate), "starting the gate's thread", EXIT_JOURNAL);
+    core_require(core, gate_start(&core->gate, (int)config->core_realtime_priority),
+                 "starting the gate's thread", EXIT_JOURNAL);
     core_pin(config);
     core_require(core, sandbox_enter_process(core->io_file.folder_fd), "entering the sandbox",
                  EXIT_CONFIGURATION);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/memfile.h"
+#include "core/realtime.h"
 
 enum { GATE_LOOK_MS = 100 }; // the longest that a lost wake-up can cost
 
@@ -168,13 +169,17 @@ static void *gate_thread(void *context)
     return NULL;
 }
 
-int gate_start(struct gate *gate)
+int gate_start(struct gate *gate, int realtime_priority)
 {
     if (gate->mode == REPLICATION_OFF)
         return 0;
     int result = pthread_create(&gate->thread, NULL, gate_thread, gate);
-    gate->threaded = result == 0;
-    return -result;
+    if (result != 0)
+        return -result;
+    gate->threaded = true;
+    if (gate->mode == REPLICATION_SYNC)
+        realtime_set(gate->thread, realtime_priority, "gate thread");
+    return 0;
 }
 
 void gate_stop(struct gate *gate, uint64_t timeout_ns)

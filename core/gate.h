@@ -47,8 +47,9 @@ void gate_announce(struct gate *gate, uint64_t sequence, uint64_t epoch);
 // replication a standby must have it. 0 = not yet, after waiting up to timeout_ns. -ESTALE =
 // another host was promoted.
 CHECKED int gate_may_begin(struct gate *gate, uint64_t timeout_ns);
-// Starts the thread that moves the gate, where there is replication. Returns 0 or -errno.
-CHECKED int gate_start(struct gate *gate);
+// Starts the thread that moves the gate, where there is replication; real-time as the journal's if
+// answers wait for it. Returns 0 or -errno.
+CHECKED int gate_start(struct gate *gate, int realtime_priority);
 // Waits up to timeout_ns until what is durable here is so for the venue, then ends the thread.
 void gate_stop(struct gate *gate, uint64_t timeout_ns);
 

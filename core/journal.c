@@ -8,7 +8,6 @@
 #include "core/journal.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "core/journal_reader.h"
 #include "core/journal_segment.h"
 #include "core/numbered_file.h"
+#include "core/realtime.h"
 
 #define JOURNAL_TEMPORARY_NAME "segment.tmp"
 enum {
@@ -356,19 +356,6 @@ static void *journal_preparer_thread(void *context)
     return NULL;
 }
 
-static void journal_set_priority(pthread_t thread, int realtime_priority)
-{
-    if (realtime_priority == 0)
-        return;
-    struct sched_param parameter = {.sched_priority = realtime_priority};
-    int result = pthread_setschedparam(thread, SCHED_FIFO, &parameter);
-    if (result == 0)
-        log_info("journal thread is real-time priority=%d", realtime_priority);
-    else
-        log_warning("journal thread stays ordinary: expect slow answers on busy CPUs error=%s",
-                    strerror(result));
-}
-
 int journal_start(struct journal *journal, int realtime_priority)
 {
     journal->threaded = true;
@@ -378,7 +365,7 @@ int journal_start(struct journal *journal, int realtime_priority)
     result = pthread_create(&journal->writer, NULL, journal_writer_thread, journal);
     if (result != 0)
         return -result;
-    journal_set_priority(journal->writer, realtime_priority);
+    realtime_set(journal->writer, realtime_priority, "journal thread");
     return 0;
 }
 

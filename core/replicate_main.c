@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/reader_page.h"
 #include "core/numbered_file.h"
+#include "core/realtime.h"
 #include "core/replay.h"
 #include "core/replica_fence.h"
 #include "core/replica_note.h"
@@ -207,6 +208,9 @@ int main(int argc, char **argv)
     ASSERT(sigaction(SIGPIPE, &ignore, NULL) == 0);
     replicate_open(&replicate);
     replicate_terms(&replicate);
+    const struct config *config = &replicate.boot->config;
+    if (config->replication_mode == REPLICATION_SYNC) // somebody's answer waits for us
+        realtime_set(pthread_self(), (int)config->core_realtime_priority, "replication");
     log_info("serves standbys address=%s port=%lld mode=%s",
              replicate.boot->config.replication_address,
              (long long)replicate.boot->config.replication_port,

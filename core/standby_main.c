@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "core/gate.h"
 #include "core/numbered_file.h"
+#include "core/realtime.h"
 #include "core/replay.h"
 #include "core/replica_fence.h"
 #include "core/replica_receiver.h"
@@ -100,6 +101,7 @@ static void standby_open_store(struct standby *standby)
         exit(EXIT_POISON);
     }
     standby_require(result, "reading the journal", EXIT_JOURNAL);
+    // Before this process may become real-time: the thread that fills segments stays ordinary.
     standby_require(standby_store_start(&standby->store), "starting a thread", EXIT_JOURNAL);
 }
 
@@ -289,6 +291,9 @@ int main(int argc, char **argv)
     standby_open_store(&standby);
     standby_open_memory(&standby);
     standby_open_peer(&standby);
+    const struct config *config = &standby.boot->config;
+    if (config->replication_mode == REPLICATION_SYNC) // somebody's answer waits for us
+        realtime_set(pthread_self(), (int)config->core_realtime_priority, "following");
     int status = standby_run(&standby);
     if (standby.connected)
         standby_disconnect(&standby, -ESHUTDOWN);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/event_ring.h"
 #include "supervisor/child.h"
 #include "supervisor/console.h"
 #include "supervisor/incarnation.h"
@@ -69,6 +70,13 @@ static uint64_t descriptors_min(const struct supervisor *supervisor, enum proces
     return OTHERS;
 }
 
+// With synchronous replication an answer waits for the standby, too.
+static bool answers_wait_for(const struct config *config, enum process_id process)
+{
+    bool replica = process == PROCESS_REPLICATE || process == PROCESS_STANDBY;
+    return process == PROCESS_CORE || (replica && config->replication_mode == REPLICATION_SYNC);
+}
+
 static int open_log(struct supervisor *supervisor, enum process_id process)
 {
     int fd = state_folder_open_log(&supervisor->folder, process_name(process));
@@ -101,8 +109,9 @@ static int spawn_child(struct supervisor *supervisor, pid_t *pid, const struct c
         .user_id = state_folder_user_id(config, child->process),
         .group_id = state_folder_group_id(config),
         .core_dumps = child->process != PROCESS_SIGN,
-        .realtime_priority_max =
-            child->process == PROCESS_CORE ? (uint64_t)config->core_realtime_priority : 0,
+        .realtime_priority_max = answers_wait_for(config, child->process)
+                                     ? (uint64_t)config->core_realtime_priority
+                                     : 0,
         .descriptors_min = descriptors_min(supervisor, child->process),
     };
     return spawn_process(pid, &spawn);
