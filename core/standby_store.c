@@ -162,35 +162,46 @@ int standby_store_start(struct standby_store *store)
 }
 
 // A segment that is there from before: it must be the one that is told.
-static int store_compare_segment(struct standby_store *store,
+static int store_compare_segment(const struct standby_store *store,
                                  const struct journal_segment_header *header)
 {
     struct journal_segment_header there;
     bool same = journal_segment_header_read(store->io, &there, header->number) &&
                 memcmp(&there, header, sizeof there) == 0;
-    if (same)
-        store->told = header->number;
     return same ? 0 : -EBADMSG;
+}
+
+// Under the lock: puts the header into the queue; a new connection tells again what waits there.
+static int store_queue_segment(struct standby_store *store,
+                               const struct journal_segment_header *header)
+{
+    for (unsigned i = 0; i < store->waiting_count; i++)
+        if (store->waiting[i].number == header->number)
+            return memcmp(&store->waiting[i], header, sizeof *header) == 0 ? 0 : -EBADMSG;
+    if (store->prepare_error != 0)
+        return store->prepare_error;
+    if (store->waiting_count == STANDBY_SEGMENTS_WAITING_MAX)
+        return -EAGAIN;
+    store->waiting[store->waiting_count++] = *header;
+    pthread_cond_broadcast(&store->changed);
+    return 0;
 }
 
 int standby_store_segment(struct standby_store *store, const struct journal_segment_header *header)
 {
     if (!journal_segment_header_valid(header, header->number) ||
         header->bytes < 2 * JOURNAL_PAGE_BYTES || header->bytes % JOURNAL_PAGE_BYTES != 0 ||
-        (store->told > 0 && header->number != store->told + 1))
+        (store->told > 0 && header->number > store->told + 1))
         return -EBADMSG;
     pthread_mutex_lock(&store->lock);
-    int result = store->prepare_error;
     bool there = header->number <= store->made;
-    if (result == 0 && !there && store->waiting_count == STANDBY_SEGMENTS_WAITING_MAX)
-        result = -EAGAIN;
-    if (result == 0 && !there) {
-        store->waiting[store->waiting_count++] = *header;
-        store->told = header->number;
-        pthread_cond_broadcast(&store->changed);
-    }
+    int result = there ? 0 : store_queue_segment(store, header);
     pthread_mutex_unlock(&store->lock);
-    return result == 0 && there ? store_compare_segment(store, header) : result;
+    if (there)
+        result = store_compare_segment(store, header);
+    if (result == 0 && header->number > store->told)
+        store->told = header->number;
+    return result;
 }
 
 // Waits for the preparer, or does its work where there is none.
