@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/event_ring.h"
+#include "core/replica_fence.h"
 #include "supervisor/child.h"
 #include "supervisor/console.h"
 #include "supervisor/incarnation.h"
@@ -315,6 +316,18 @@ static int refuse(const char *what, int error)
     return error;
 }
 
+// Each promotion leaves the hosts before it a million numbers of their own, as it does with epochs.
+static int raise_incarnations(struct supervisor *supervisor)
+{
+    struct replica_fence fence;
+    int result = replica_fence_read(&fence, supervisor->config->venue_state_folder);
+    uint64_t promotions = fence.epoch / REPLICA_EPOCHS_PER_PROMOTION;
+    if (result == 0)
+        incarnations_raise(&supervisor->incarnations,
+                           (uint32_t)(promotions * REPLICA_EPOCHS_PER_PROMOTION));
+    return result;
+}
+
 // Everything up to the first process. Returns 0, or negative with the reason on standard error.
 static int prepare(struct supervisor *supervisor)
 {
@@ -332,6 +345,9 @@ static int prepare(struct supervisor *supervisor)
         return refuse("the file `incarnation` in the state folder (a guess could repeat a number: "
                       "restore it, or write higher numbers into it)",
                       result);
+    result = raise_incarnations(supervisor);
+    if (result < 0)
+        return refuse("the file replication/fence in the state folder", result);
     result = venue_memory_create(&supervisor->memory, supervisor->config);
     if (result < 0)
         return refuse("shared memory", result);
