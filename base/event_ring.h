@@ -27,6 +27,7 @@ enum core_state {
     CORE_FOLLOWING = 5, // there is no core: lonja-standby follows a primary
 };
 
+const char *core_state_name(uint32_t state); // "running" …; "unknown" beyond
 enum replication_mode { REPLICATION_OFF = 0, REPLICATION_ASYNC = 1, REPLICATION_SYNC = 2 };
 
 struct event_ring_control {

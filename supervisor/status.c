@@ -17,13 +17,6 @@ enum { EXIT_WELL = 0, EXIT_NOT_WELL = 1, EXIT_NO_VENUE = 3 };
 
 // ---- taking ------------------------------------------------------------------------------------------
 
-static const char *core_state_name(uint32_t state)
-{
-    static const char *const names[] = {"starting", "recovering", "running",
-                                        "failed",   "waiting",    "following"};
-    return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
-}
-
 static const char *venue_state_name(uint32_t state)
 {
     switch (state) {
