@@ -24,7 +24,8 @@ struct status_process {
 };
 
 struct status {
-    const char *core_state;     // starting, recovering, running, failed; "down" without a core process
+    const char *role;           // primary; standby: the core's words are then those of lonja-standby
+    const char *core_state;     // starting, recovering, waiting, running, following, failed; "down": no process
     const char *venue_state;    // cancel_only, open
     uint64_t epoch;
     uint64_t sequence;          // applied
@@ -34,6 +35,11 @@ struct status {
     uint64_t snapshots_failed;  // times one could not be written since the tape started
     int64_t free_bytes;         // where the state folder stands; -1 = not known
     bool low_space;             // less than journal.free_bytes_min
+    const char *replication;    // off, async, sync
+    const char *replica_state;  // alone, followed, degraded, fenced; of a standby: alone, following
+    uint32_t standbys;
+    uint64_t journal_seq;       // on this disk
+    uint64_t replicated_seq;    // on as many standbys as are required
     struct status_process processes[PROCESS_COUNT];
 };
 

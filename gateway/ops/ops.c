@@ -216,12 +216,6 @@ static void on_doorbell(void *context, unsigned readiness)
 // ---- health
 // ------------------------------------------------------------------------------------------------
 
-static const char *core_state_name(uint32_t state)
-{
-    static const char *const names[] = {"starting", "recovering", "running", "failed"};
-    return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
-}
-
 static void publish_health(void *context)
 {
     struct ops *ops = context;

@@ -132,6 +132,7 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     (void)state;
     static struct event_ring_control core;
     core.durable_seq = 50;
+    core.journal_seq = 60;
     core.core_heartbeat_ns = 1000000000u;
     struct ops_metrics metrics = {.recorded_seq = -1,
                                   .settlement = {-1, -1, -1, -1},
@@ -154,12 +155,18 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_snapshot_sequence 40\n"));
     assert_non_null(strstr(text, "\nlonja_snapshots_failed_total 2\n"));
     assert_non_null(strstr(text, "\nlonja_postgres_up 0\n"));
+    assert_non_null(strstr(text, "\nlonja_replication_mode 0\n"));
+    assert_non_null(strstr(text, "\nlonja_journal_sequence 60\n"));
+    assert_null(strstr(text, "replicated_sequence")); // nobody replicates
     assert_null(strstr(text, "record_lag"));
     assert_null(strstr(text, "settlement_trades{"));
     assert_non_null(strstr(text, "\nlonja_alerts_total{detector=\"spoofing\"} 2\n"));
     assert_null(strstr(text, "alerts_open"));
     assert_null(strstr(text, "surveil_lag"));
     free(text);
+    core.replication_mode = REPLICATION_SYNC;
+    core.replicated_seq = 50;
+    core.standbys = 1;
     metrics.postgres_up = true;
     metrics.recorded_seq = 40;
     metrics.surveilled_seq = 45;
@@ -174,6 +181,8 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_record_eta_seconds 20\n"));
     assert_non_null(strstr(text, "\nlonja_surveil_lag_commands 5\n"));
     assert_non_null(strstr(text, "\nlonja_alerts_open 1\n"));
+    assert_non_null(strstr(text, "\nlonja_replication_standbys 1\n"));
+    assert_non_null(strstr(text, "\nlonja_replicated_sequence 50\n"));
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 0.000\n"));
     free(text);
 }
