@@ -10,6 +10,7 @@ struct pending_write {
     struct pending_write *next;
     uint64_t offset;
     size_t bytes;
+    bool cuts; // the file ends at offset
     uint8_t data[];
 };
 
@@ -132,10 +133,20 @@ static void file_apply(struct fake_file *file, uint64_t offset, const uint8_t *d
         file->durable_size = offset + bytes;
 }
 
+static void file_cut(struct fake_file *file, uint64_t size)
+{
+    if (size < file->durable_size)
+        memset(file->durable + size, 0, file->durable_size - size);
+    file->durable_size = size;
+}
+
 static void file_sync(struct fake_file *file)
 {
     for (struct pending_write *write = file->first; write != NULL; write = write->next)
-        file_apply(file, write->offset, write->data, write->bytes);
+        if (write->cuts)
+            file_cut(file, write->offset);
+        else
+            file_apply(file, write->offset, write->data, write->bytes);
     file_forget_pending(file);
 }
 
@@ -164,6 +175,10 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
         uint64_t fate = fake_disk_random(disk, 4);
         if (fate == 0)
             continue;
+        if (write->cuts) {
+            file_cut(file, write->offset);
+            continue;
+        }
         if (fate == 1) {
             file_apply(file, write->offset, write->data, write->bytes);
             continue;
@@ -180,7 +195,7 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
 void fake_disk_power_failure(struct fake_disk *disk)
 {
     for (int i = 0; i < disk->file_count; i++)
-        if (disk->files[i].capacity > 0)
+        if (disk->files[i].first != NULL) // else what is durable is what shows
             disk_lose(disk, &disk->files[i]);
     uint64_t happened = fake_disk_random(disk, (uint64_t)disk->pending_count + 1);
     for (uint64_t i = 0; i < happened; i++)
@@ -276,6 +291,28 @@ static void disk_remember(struct fake_disk *disk, const void *data, size_t bytes
     disk->written = block;
 }
 
+static struct pending_write *file_pend(struct fake_file *file, uint64_t offset, size_t bytes)
+{
+    struct pending_write *write = malloc(sizeof *write + bytes);
+    ASSERT(write != NULL);
+    *write = (struct pending_write){.offset = offset, .bytes = bytes};
+    *file->last = write;
+    file->last = &write->next;
+    return write;
+}
+
+int fake_disk_truncate(struct fake_disk *disk, int number, uint64_t size)
+{
+    if (!disk_works(disk))
+        return -EIO;
+    struct fake_file *file = &disk->files[number];
+    file_grow(file, size);
+    memset(file->visible + size, 0, file->size - size);
+    file->size = size;
+    file_pend(file, size, 0)->cuts = true;
+    return disk_result(disk);
+}
+
 static int disk_write(void *context, int number, const void *data, size_t bytes, uint64_t offset)
 {
     struct fake_disk *disk = context;
@@ -284,12 +321,7 @@ static int disk_write(void *context, int number, const void *data, size_t bytes,
     struct fake_file *file = &disk->files[number];
     file_grow(file, offset + bytes);
     memcpy(file->visible + offset, data, bytes);
-    struct pending_write *write = malloc(sizeof *write + bytes);
-    ASSERT(write != NULL);
-    *write = (struct pending_write){.offset = offset, .bytes = bytes};
-    memcpy(write->data, data, bytes);
-    *file->last = write;
-    file->last = &write->next;
+    memcpy(file_pend(file, offset, bytes)->data, data, bytes);
     if (offset > 0) // the first page of a segment is its header, not a block
         disk_remember(disk, data, bytes);
     return disk_result(disk);
