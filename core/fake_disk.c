@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MAX = 256, NAMES_MAX = 64, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+enum { FILES_MAX = 1024, NAMES_MAX = 256, OPERATIONS_MAX = 256, NAME_BYTES = 64, SECTOR_BYTES = 512 };
 
 struct pending_write {
     struct pending_write *next;
@@ -39,7 +39,7 @@ struct written_block {
 struct fake_disk {
     uint64_t random;
     uint64_t operations, fail_at;
-    bool failed, lying;
+    bool failed, lying, never_tears;
     struct fake_file files[FILES_MAX];
     int file_count;
     struct fake_name durable[NAMES_MAX], visible[NAMES_MAX];
@@ -179,7 +179,7 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
             file_cut(file, write->offset);
             continue;
         }
-        if (fate == 1) {
+        if (fate == 1 || disk->never_tears) {
             file_apply(file, write->offset, write->data, write->bytes);
             continue;
         }
@@ -415,6 +415,11 @@ void fake_disk_fail_at(struct fake_disk *disk, uint64_t operation)
 uint64_t fake_disk_operations(const struct fake_disk *disk)
 {
     return disk->operations;
+}
+
+void fake_disk_never_tear(struct fake_disk *disk)
+{
+    disk->never_tears = true;
 }
 
 void fake_disk_lie_about_sync(struct fake_disk *disk)

@@ -20,14 +20,14 @@
 
 #include "settlement/settle.h"
 
-// How many of everything there may be; a longer life (tests/sim) is built with more.
+// How many trades and results there may be; longer lives (tests/sim) are built with more.
 #ifndef FAKE_TIMES
 #define FAKE_TIMES 1
 #endif
 enum {
     FAKE_TRADES_MAX = 64 * FAKE_TIMES,
-    FAKE_ATTEMPTS_MAX = 512 * FAKE_TIMES,
-    FAKE_TX_MAX = 512 * FAKE_TIMES,
+    FAKE_ATTEMPTS_MAX = 512,
+    FAKE_TX_MAX = 512,
     FAKE_WALLETS_MAX = 16,
     FAKE_RESULTS_MAX = 256 * FAKE_TIMES,
     FAKE_RAW_MAX = 512,

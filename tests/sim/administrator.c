@@ -21,11 +21,6 @@ struct administrator {
 
 static bool stopped;
 
-void administrator_begin(void)
-{
-    stopped = false;
-}
-
 void administrator_stop(void)
 {
     stopped = true;

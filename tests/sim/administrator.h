@@ -5,7 +5,6 @@
 #define LONJA_SIM_ADMINISTRATOR_H
 
 void administrator_main(void *context); // its struct boot
-void administrator_begin(void);
 // No more changes of phases, but back to continuous trading.
 void administrator_stop(void);
 

@@ -26,6 +26,7 @@ enum request_state {
 struct request {
     uint8_t state;
     uint8_t sends; // how often it was sent
+    uint32_t asks;
     uint64_t order; // 0 = it is a cancel, or was not accepted
     uint64_t sequence; // of the answer
     uint16_t code;
@@ -74,10 +75,7 @@ static void on_turn(void *context, uint64_t client);
 
 void clients_begin(void)
 {
-    for (unsigned c = 0; c < CLIENTS; c++)
-        free(clients.of[c].requests);
-    map_fini(&clients.accepted);
-    memset(&clients, 0, sizeof clients);
+    map_init(&clients.accepted);
     clients.pause_ns = 20 * MS;
     for (unsigned c = 0; c < CLIENTS; c++) {
         clients.of[c].requests = calloc(REQUESTS_MAX, sizeof(struct request));
@@ -178,6 +176,7 @@ static void ask_for_what_is_in_doubt(unsigned c)
             continue;
         struct message ask = request->message;
         ask.kind = MESSAGE_ASK;
+        ask.ask = ++request->asks;
         request->state = REQUEST_ASKED;
         network_to_gateway(c, &ask);
     }
@@ -285,13 +284,16 @@ static void answered(unsigned c, const struct message *message)
             finish(c, request, REQUEST_NOT_ACCEPTED, message);
         break;
     case MESSAGE_UNKNOWN:
+        if (request->state != REQUEST_ASKED || message->ask != request->asks)
+            break; // of an older ask: it was sent again since
         if (!clients.stopped && request->sends < 3 && scheduler_chance(500))
             request_send(c, request);
         else
             finish(c, request, REQUEST_NOT_ACCEPTED, message);
         break;
     case MESSAGE_LATER:
-        request->state = REQUEST_IN_DOUBT;
+        if (request->state == REQUEST_ASKED && message->ask == request->asks)
+            request->state = REQUEST_IN_DOUBT;
         break;
     default:
         LAW(false, "client %u: a message that no gateway sends", c);
@@ -340,8 +342,12 @@ const char *clients_why_not(void)
         const struct client *client = &clients.of[c];
         if (client->logged_on && client->open == 0)
             continue;
-        snprintf(why, sizeof why, "client %u is %slogged on and has %u requests without an answer", c,
-                 client->logged_on ? "" : "not ", client->open);
+        uint32_t first = 0;
+        while (first < client->count && is_final(&client->requests[first]))
+            first++;
+        snprintf(why, sizeof why,
+                 "client %u is %slogged on and has %u requests without an answer, the first is %u", c,
+                 client->logged_on ? "" : "not ", client->open, first);
     }
     return why;
 }

@@ -17,7 +17,6 @@
 enum files_folder { FILES_JOURNAL, FILES_TAPE, FILES_SNAPSHOTS, FILES_COUNT };
 
 void files_begin(uint64_t seed);
-void files_end(void);
 void files_power_failure(void);
 void files_fail_at(enum files_folder folder, uint64_t operation); // counted from now
 void files_repair(void);

@@ -69,6 +69,7 @@ static void answer(unsigned client, uint64_t life, const struct message *request
 {
     struct message message = {.kind = kind,
                               .request = request->request,
+                              .ask = request->ask,
                               .order = order,
                               .sequence = sequence,
                               .code = code};

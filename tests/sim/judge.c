@@ -26,9 +26,8 @@ static struct {
 
 void judge_begin(const struct engine_limits *limits)
 {
-    map_fini(&judge.filled);
-    map_fini(&judge.ordered);
-    memset(&judge, 0, sizeof judge);
+    map_init(&judge.filled);
+    map_init(&judge.ordered);
     judge.naive.limits = (struct naive_limits){.orders = limits->orders_max,
                                                .levels = limits->levels_max,
                                                .stops = limits->stops_max,

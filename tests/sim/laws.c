@@ -40,11 +40,7 @@ static struct {
 
 void laws_begin(void)
 {
-    map_fini(&laws.of_follower);
-    memset(&laws, 0, sizeof laws);
-    memset(said_command, 0, sizeof said_command);
-    memset(said_running, 0, sizeof said_running);
-    memset(said_books, 0, sizeof said_books);
+    map_init(&laws.of_follower);
 }
 
 void laws_disk_fails(void)

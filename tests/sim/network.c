@@ -37,7 +37,6 @@ static struct {
 
 void network_begin(void)
 {
-    memset(&network, 0, sizeof network);
     network.delay_ns_max = MS;
 }
 

@@ -33,6 +33,7 @@ struct message {
     uint8_t kind, side, type, tif;
     uint16_t code;
     uint32_t request;
+    uint32_t ask; // of an ask and its answer: which one
     uint32_t instrument;
     int64_t price, quantity;
     uint64_t order, sequence;

@@ -86,7 +86,6 @@ static const char *const wallets[CLIENTS] = {
 
 void postgres_begin(uint64_t seed)
 {
-    memset(&pg, 0, sizeof pg);
     pg.up = true;
     fake_init(&pg.world, seed);
     pg.world.faults.decide = decide;

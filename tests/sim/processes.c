@@ -142,7 +142,6 @@ static void machine_start(void *context, uint64_t number)
 
 void processes_begin(void)
 {
-    memset(&processes, 0, sizeof processes);
     processes.machine.magic = BOOT_MAGIC;
     processes.machine.version = BOOT_VERSION;
     universe_config(&processes.machine.config);

@@ -95,7 +95,6 @@ void scheduler_set_preemption(uint32_t permille, uint64_t slice_ns)
 
 void scheduler_begin(uint64_t seed)
 {
-    memset(&scheduler, 0, sizeof scheduler);
     scheduler.now_ns = SCHEDULER_BEGIN_NS;
     scheduler.random = seed * 0x9e3779b97f4a7c15ull + 0x2545f4914f6cdd1dull;
     scheduler.callbacks = calloc(CALLBACKS_MAX, sizeof *scheduler.callbacks);

@@ -112,9 +112,10 @@ static void start(struct slot *slot, uint64_t seed, const struct options *option
 {
     memset(slot, 0, sizeof *slot);
     slot->seed = seed;
-    slot->pid = fork();
-    if (slot->pid == 0)
+    pid_t pid = fork(); // not into the slot, which the child would write, too
+    if (pid == 0)
         life_process(slot, options);
+    slot->pid = pid;
 }
 
 static void reap(struct slot *slots, unsigned jobs, struct sum *sum)

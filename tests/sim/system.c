@@ -32,11 +32,6 @@ static struct {
     int memory_count;
 } all;
 
-void system_begin(void)
-{
-    memset(&all, 0, sizeof all);
-}
-
 // ---- clocks
 // -----------------------------------------------------------------------------------------------
 

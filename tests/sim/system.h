@@ -4,7 +4,6 @@
 
 #include <stdint.h>
 
-void system_begin(void);
 uint64_t system_wall_ns(void);
 // The wall clock goes forward or back by so much.
 void system_jump(int64_t ns);

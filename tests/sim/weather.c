@@ -153,7 +153,6 @@ static void on_block(void *context, uint64_t number)
 
 static void choose(void)
 {
-    memset(&weather, 0, sizeof weather);
     for (uint32_t i = 0; i < FAULTS; i++)
         if (scheduler_chance(450))
             weather.kinds[weather.kind_count++] = i;
@@ -168,13 +167,11 @@ static void choose(void)
 static void begin(uint64_t seed)
 {
     scheduler_begin(seed);
-    system_begin();
     files_begin(seed);
     network_begin();
     laws_begin();
     postgres_begin(seed);
     clients_begin();
-    administrator_begin();
     choose();
     plants_begin();
     processes_begin();
@@ -255,5 +252,4 @@ void weather_live(struct weather_life *out, uint64_t seed, unsigned stretch)
                                  .answers = clients_answers(),
                                  .operations = files_operations(),
                                  .digest = story_digest()};
-    files_end();
 }

@@ -15,7 +15,8 @@ struct weather_life {
     uint64_t virtual_ns, commands, trades, deaths, power_failures, answers, digest, operations;
 };
 
-// Lives one life. `stretch`: so many times as long as usual. Returns if no law was broken.
+// Lives one life, of which this process must be the first: nothing is put back to its beginning or given
+// back. `stretch`: so many times as long as usual. Returns if no law was broken.
 void weather_live(struct weather_life *out, uint64_t seed, unsigned stretch);
 
 #endif
