@@ -329,15 +329,9 @@ void clients_receive(unsigned c, const struct message *message)
     }
 }
 
-bool clients_are_done(void)
-{
-    return clients_why_not()[0] == '\0';
-}
-
 const char *clients_why_not(void)
 {
-    static char why[96];
-    why[0] = '\0';
+    static char why[120];
     for (unsigned c = 0; c < CLIENTS; c++) {
         const struct client *client = &clients.of[c];
         if (client->logged_on && client->open == 0)
@@ -348,8 +342,9 @@ const char *clients_why_not(void)
         snprintf(why, sizeof why,
                  "client %u is %slogged on and has %u requests without an answer, the first is %u", c,
                  client->logged_on ? "" : "not ", client->open, first);
+        return why;
     }
-    return why;
+    return NULL;
 }
 
 // ---- judgement

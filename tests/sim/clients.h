@@ -17,8 +17,7 @@ void clients_disconnected(unsigned client);
 // Between two requests of a client, on average.
 void clients_set_pace(uint64_t pause_ns);
 void clients_stop(void); // no new requests; what is in doubt is still asked for
-// True if every request has its final answer, and every client is logged on.
-bool clients_are_done(void);
+// NULL: every request has its final answer, and every client is logged on.
 const char *clients_why_not(void);
 
 // ---- the last judgement: for every event of the journal in order, then the end.

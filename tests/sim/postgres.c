@@ -193,24 +193,42 @@ static void settle_row(const struct trade_row *row, int64_t number)
 {
     struct fake_trade *trade =
         fake_trade(&pg.world, wallets[universe_client_of((uint32_t)row->seller)],
-                   wallets[universe_client_of((uint32_t)row->buyer)], row->quantity * 4096 + number);
+                   wallets[universe_client_of((uint32_t)row->buyer)], row->quantity * 8192 + number);
     trade->trade_id = (uint64_t)row->trade;
     if (row->instrument != INSTRUMENT_ON_CHAIN || number >= ON_CHAIN_MAX)
         trade->contract = NULL;
 }
 
-bool postgres_settlement_is_done(void)
+static bool trade_is_done(const struct fake_trade *trade)
 {
+    return (trade->state == SETTLE_TRADE_SETTLED || trade->state == SETTLE_TRADE_FAILED) &&
+           !trade->request_open && !trade->retry_asked &&
+           // Reorganised away behind its confirmations: the worker has to notice, and send it again.
+           (!trade->on_chain || trade->executed > 0);
+}
+
+const char *postgres_settlement_why_not(void)
+{
+    static char why[200];
     const struct fake_world *world = &pg.world;
-    for (size_t i = 0; i < world->trade_count; i++)
-        if ((world->trades[i].state != SETTLE_TRADE_SETTLED &&
-             world->trades[i].state != SETTLE_TRADE_FAILED) ||
-            world->trades[i].request_open || world->trades[i].retry_asked)
-            return false;
-    for (size_t i = 0; i < world->result_count; i++)
-        if (!world->result_answered[i])
-            return false;
-    return true;
+    for (size_t i = 0; i < world->trade_count; i++) {
+        const struct fake_trade *trade = &world->trades[i];
+        if (trade_is_done(trade))
+            continue;
+        snprintf(why, sizeof why, "trade %llu is %s (\"%s\"%s), %u transfers on the chain",
+                 (unsigned long long)trade->trade_id, settle_trade_state_text(trade->state),
+                 trade->reason, trade->request_open ? ", a request is open" : "", trade->executed);
+        return why;
+    }
+    for (size_t i = 0; i < world->result_count; i++) {
+        if (world->result_answered[i])
+            continue;
+        snprintf(why, sizeof why, "result %llu of trade %llu has no answer",
+                 (unsigned long long)world->results[i].command.ref_number,
+                 (unsigned long long)world->results[i].command.trade_id);
+        return why;
+    }
+    return NULL;
 }
 
 // ---- rows of a batch

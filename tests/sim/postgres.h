@@ -30,7 +30,8 @@ extern bool postgres_cursor_alone; // a bug to plant: the cursor moves outside o
 // Of the settlement worker: its world, and the results of `settle` with the trade's terms filled in.
 struct fake_world *postgres_world(void);
 void postgres_fill_result(struct settle_result *result);
-bool postgres_settlement_is_done(void);
+// NULL: every trade is settled or has failed, and the core has answered every result.
+const char *postgres_settlement_why_not(void);
 
 // ---- the last judgement: the rows beside the journal.
 void postgres_judge_trade(const struct event *event); // in order

@@ -22,6 +22,7 @@
 
 static struct {
     bool calm;
+    uint64_t chain; // enum chain_weather
     uint64_t power_failures;
     uint32_t kinds[16]; // indices of those this life has
     unsigned kind_count;
@@ -90,22 +91,42 @@ static void fault_postgres_session(void)
     postgres_session_gone(scheduler_chance(500) ? PROCESS_RECORD : PROCESS_SETTLE);
 }
 
+// What a life's chain does. A confirmed transaction that is reorganised away and then fails, and a nonce
+// that is reorganised away and that somebody else who has our key then takes, are beyond what the
+// worker promises (confirmations are what it takes for final): reconciliation has to see to them.
+enum chain_weather {
+    CHAIN_SHALLOW, // reorganisations above what is confirmed; transactions fail
+    CHAIN_DEEP,    // below it, too; none fails
+    CHAIN_FOREIGN, // somebody else uses the key; no reorganisations
+    CHAIN_COUNT
+};
+
+static void reorganise(struct fake_world *world)
+{
+    uint64_t confirmations = (uint64_t)processes_boot(PROCESS_SETTLE)->config.settle_confirmations;
+    uint64_t depth = 1 + scheduler_random(2);
+    if (weather.chain == CHAIN_SHALLOW && depth >= confirmations)
+        depth = confirmations - 1;
+    if (depth > 0 && weather.chain != CHAIN_FOREIGN && world->block > 12)
+        fake_reorganise(world, depth, scheduler_chance(200));
+}
+
 static void fault_chain(void)
 {
     struct fake_world *world = postgres_world();
     uint64_t kind = scheduler_random(8);
-    if (kind < 3 && world->block > 12)
-        fake_reorganise(world, 1 + scheduler_random(2), scheduler_chance(200));
+    if (kind < 3)
+        reorganise(world);
     else if (kind == 3)
         fake_forget_pool(world);
     else if (kind == 4)
-        fake_foreign(world);
-    else if (kind == 5)
         world->down = !world->down;
-    else if (kind == 6)
+    else if (kind == 5)
         world->receipts_hidden = !world->receipts_hidden;
-    else
+    else if (weather.chain == CHAIN_SHALLOW)
         world->out_of_gas_once = true;
+    else if (weather.chain == CHAIN_FOREIGN)
+        fake_foreign(world);
     story_tell("chain", "fault %llu, block %llu", (unsigned long long)kind,
                (unsigned long long)world->block);
 }
@@ -156,6 +177,7 @@ static void choose(void)
     for (uint32_t i = 0; i < FAULTS; i++)
         if (scheduler_chance(450))
             weather.kinds[weather.kind_count++] = i;
+    weather.chain = scheduler_random(CHAIN_COUNT);
     weather.every_ns = scheduler_between(200 * MS, 2 * SECOND);
     scheduler_set_preemption((uint32_t)(scheduler_chance(300) ? 0 : scheduler_random(60)),
                              scheduler_between(10 * US, 2 * MS));
@@ -214,9 +236,8 @@ static const char *unrest(void)
         return "the journal is behind";
     if (postgres_cursor() != laws_published())
         return "the recorder is behind";
-    if (!postgres_settlement_is_done())
-        return "trades are not settled";
-    return clients_are_done() ? NULL : clients_why_not();
+    const char *settlement = postgres_settlement_why_not();
+    return settlement != NULL ? settlement : clients_why_not();
 }
 
 static bool is_at_rest(void)
