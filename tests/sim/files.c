@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "schema/records.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/wraps.h"
 
@@ -285,9 +286,9 @@ ssize_t __wrap_pwrite(int fd, const void *data, size_t bytes, off_t offset)
     struct descriptor *file = descriptor_of(fd);
     if (file == NULL)
         return __real_pwrite(fd, data, bytes, offset);
-    // A write may be short, and then goes on.
-    if (bytes > 1 && scheduler_chance(20))
-        bytes = 1 + scheduler_random(bytes - 1);
+    // A write may be short, and then goes on: at the end of an event (see files_begin).
+    if (bytes > EVENT_BYTES && scheduler_chance(20))
+        bytes = (1 + scheduler_random((bytes - 1) / EVENT_BYTES)) * EVENT_BYTES;
     return write_at(file, data, bytes, (uint64_t)offset);
 }
 

@@ -31,7 +31,9 @@ static uint64_t said_running[COMMANDS_MAX]; // digest of all events so far
 static uint64_t said_books[COMMANDS_MAX / BOOKS_EVERY][INSTRUMENTS + 1];
 
 static struct {
-    uint64_t published, epoch, highest;
+    uint64_t published, highest;
+    uint64_t epoch;         // the last one that began
+    uint64_t epoch_durable; // the last one of which something was published
     bool disk_fails;
     struct witness witnesses[FOLLOWERS_MAX];
     uint32_t witness_count;
@@ -84,6 +86,7 @@ void __wrap_gate_publish(struct gate *gate, uint64_t sequence)
     LAW(sequence >= laws.published, "durable_seq goes back: %llu behind %llu",
         (unsigned long long)sequence, (unsigned long long)laws.published);
     laws.published = sequence;
+    laws.epoch_durable = laws.epoch;
     if (plants_is(PLANT_event_before_command) && atomic_load(&gate->control->applied_seq) > sequence)
         sequence++;
     __real_gate_publish(gate, sequence);
@@ -109,6 +112,12 @@ int __wrap_sequencer_open(struct sequencer *sequencer, const struct boot *boot,
     laws.epoch = epoch;
     laws.published = replay->sequence;
     return __real_sequencer_open(sequencer, boot, replay, journal, gate, ring, clock, epoch);
+}
+
+// A life of the core of which nothing became durable has left no trace: its epoch may come again.
+void laws_power_failed(void)
+{
+    laws.epoch = laws.epoch_durable;
 }
 
 // What it had recovered and not published may be recovered otherwise the next time.

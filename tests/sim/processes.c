@@ -240,6 +240,7 @@ void processes_power_failure(void)
             owner_kill((unsigned)i);
         }
     processes.off = true;
+    laws_power_failed();
     files_power_failure();
     postgres_crash(true);
     machine_forget(&processes.machine);
