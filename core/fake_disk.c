@@ -104,12 +104,18 @@ static void disk_operate(struct fake_disk *disk, const char *from, const char *t
 static void file_grow(struct fake_file *file, uint64_t size)
 {
     if (size > file->capacity) {
-        uint64_t capacity = size * 2;
-        file->durable = realloc(file->durable, capacity);
-        file->visible = realloc(file->visible, capacity);
-        ASSERT(file->durable != NULL && file->visible != NULL);
-        memset(file->durable + file->capacity, 0, capacity - file->capacity);
-        memset(file->visible + file->capacity, 0, capacity - file->capacity);
+        // A file that is written once has no room to spare: most are, and they are large.
+        uint64_t capacity = file->capacity == 0 ? size : size * 2;
+        uint8_t *durable = calloc(1, capacity), *visible = calloc(1, capacity);
+        ASSERT(durable != NULL && visible != NULL);
+        if (file->capacity > 0) {
+            memcpy(durable, file->durable, file->capacity);
+            memcpy(visible, file->visible, file->capacity);
+        }
+        free(file->durable);
+        free(file->visible);
+        file->durable = durable;
+        file->visible = visible;
         file->capacity = capacity;
     }
     if (size > file->size)

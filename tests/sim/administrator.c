@@ -17,6 +17,8 @@ struct administrator {
     bool attached_anew;
     uint64_t number; // of the last deposit
     uint64_t phase_ns; // next change of a phase
+    uint64_t filled_seq; // gateway_seq of the last command of the filling; 0 = it is not complete
+    bool filled;         // and its event was seen: it is durable
 };
 
 static bool stopped;
@@ -32,8 +34,11 @@ static void turn(struct administrator *self)
     uint64_t lost;
     link_heartbeat(&self->link, follower_core(self->follower), clock_monotone_ns(&clock_system));
     size_t count = follower_poll(self->follower, events, EVENTS_AT_ONCE);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         self->attached_anew |= link_on_event(&self->link, &events[i], &lost);
+        self->filled |= self->filled_seq != 0 && events[i].header.gateway == GATEWAY_ADMIN &&
+                        events[i].header.gateway_seq == self->filled_seq;
+    }
     if (count == 0)
         follower_wait(self->follower, BEAT_MS);
 }
@@ -144,7 +149,7 @@ static bool say_client(struct administrator *self, unsigned client)
 
 static bool fill(struct administrator *self)
 {
-    self->number = 0;
+    self->number = self->filled_seq = 0;
     if (!say_assets(self))
         return false;
     for (uint32_t member = 1; member <= MEMBERS; member++)
@@ -152,6 +157,7 @@ static bool fill(struct administrator *self)
     for (unsigned client = 0; client < CLIENTS; client++)
         if (!say_client(self, client))
             return false;
+    self->filled_seq = self->link.gateway_seq;
     return true;
 }
 
@@ -174,20 +180,20 @@ void administrator_main(void *context)
     ASSERT(self != NULL);
     self->follower = follower_open(boot, 0);
     ASSERT(self->follower != NULL && link_open(&self->link, boot, GATEWAY_ADMIN) == 0);
-    bool filled = false;
+    bool must_fill = true, call = false;
     for (;;) {
         turn(self);
         if (self->attached_anew) {
             self->attached_anew = false;
-            filled = false;
+            must_fill = !self->filled;
         }
         if (!self->link.attached)
             continue;
-        if (!filled)
-            filled = fill(self);
-        else if (!stopped && scheduler_now_ns() > self->phase_ns) {
+        if (must_fill)
+            must_fill = !fill(self);
+        else if (call || (!stopped && scheduler_now_ns() > self->phase_ns)) {
             self->phase_ns = scheduler_now_ns() + scheduler_between(SECOND, 20 * SECOND);
-            filled = change_phase(self);
+            call = !change_phase(self); // once more, else the call would never be uncrossed
         }
     }
 }

@@ -8,7 +8,7 @@
 //   sim --plants                                         lists them
 //
 // Every life is a process of its own: nothing is left behind for the next one.
-#include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@
 #include "tests/sim/story.h"
 #include "tests/sim/weather.h"
 
-enum { JOBS_MAX = 64, TWICE_EVERY = 50, LONG_EVERY = 16, LONG_STRETCH = 4 };
+enum { JOBS_MAX = 64, TWICE_EVERY = 50, LONG_EVERY = 20, LONG_STRETCH = 5 };
 
 struct slot { // shared with the life that runs in it
     pid_t pid;
@@ -279,6 +279,9 @@ int main(int count, char **arguments)
 {
     struct options options = {.seeds = 2000, .from = 1, .jobs = 2};
     setvbuf(stdout, NULL, _IOLBF, 0);
+    // What is freed is used again without asking the kernel for its pages each time.
+    mallopt(M_MMAP_THRESHOLD, 1 << 26);
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
     if (count < 1 || !parse(&options, arguments + 1))
         usage();
     if (options.seed != 0 && options.story)

@@ -172,7 +172,7 @@ static void on_block(void *context, uint64_t number)
 // ---- a life
 // ------------------------------------------------------------------------------------------------
 
-static void choose(void)
+static void choose(unsigned stretch)
 {
     for (uint32_t i = 0; i < FAULTS; i++)
         if (scheduler_chance(450))
@@ -183,10 +183,12 @@ static void choose(void)
                              scheduler_between(10 * US, 2 * MS));
     postgres_set_faults(scheduler_chance(500) ? 0 : (uint32_t)scheduler_random(30));
     network_set_delay(scheduler_between(100 * US, 50 * MS));
-    clients_set_pace(scheduler_between(30 * MS, 300 * MS));
+    // A long life is a busy one, too: its journal reaches the digests in it.
+    clients_set_pace(stretch > 1 ? scheduler_between(30 * MS, 100 * MS)
+                                 : scheduler_between(40 * MS, 500 * MS));
 }
 
-static void begin(uint64_t seed)
+static void begin(uint64_t seed, unsigned stretch)
 {
     scheduler_begin(seed);
     files_begin(seed);
@@ -194,7 +196,7 @@ static void begin(uint64_t seed)
     laws_begin();
     postgres_begin(seed);
     clients_begin();
-    choose();
+    choose(stretch);
     plants_begin();
     processes_begin();
     scheduler_at(scheduler_now_ns() + SECOND, on_fault, NULL, 0);
@@ -259,7 +261,7 @@ static void come_to_rest(void)
 
 void weather_live(struct weather_life *out, uint64_t seed, unsigned stretch)
 {
-    begin(seed);
+    begin(seed, stretch);
     uint64_t faults_ns = scheduler_between(8 * SECOND, 25 * SECOND) * stretch;
     scheduler_run(scheduler_now_ns() + faults_ns, NULL);
     calm();
