@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "core/recovery.h"
 #include "core/sequencer.h"
+#include "core/snapshot_file.h"
 #include "gateway/common/view.h"
 #include "tests/sim/clients.h"
 #include "tests/sim/files.h"
@@ -118,6 +119,25 @@ int __wrap_sequencer_open(struct sequencer *sequencer, const struct boot *boot,
 void laws_power_failed(void)
 {
     laws.epoch = laws.epoch_durable;
+}
+
+static bool no_record(void *context, const struct snapshot_record *record)
+{
+    (void)context, (void)record;
+    return true;
+}
+
+void laws_snapshots(void)
+{
+    uint64_t sequence;
+    for (uint64_t limit = UINT64_MAX;
+         numbered_largest(&sequence, FILES_STATE "/snapshots", SNAPSHOT_SUFFIX, limit);
+         limit = sequence - 1) {
+        LAW(snapshot_file_read(FILES_STATE "/snapshots", sequence, no_record, NULL),
+            "snapshot %llu has its name and is not whole", (unsigned long long)sequence);
+        if (sequence == 0)
+            return;
+    }
 }
 
 // What it had recovered and not published may be recovered otherwise the next time.

@@ -29,6 +29,8 @@ struct view;
 void laws_begin(void);
 void laws_core_died(void);
 void laws_power_failed(void);
+// The power is back: a snapshot that has its name is whole.
+void laws_snapshots(void);
 void laws_view(const struct view *view); // at the end of a command
 // The journal's or the tape's disk is failing by the simulator's will.
 void laws_disk_fails(void);

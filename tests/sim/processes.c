@@ -135,6 +135,7 @@ static void machine_start(void *context, uint64_t number)
     processes.uptime++;
     machine_memory(&processes.machine);
     story_tell("world", "the machine starts");
+    laws_snapshots();
     for (int i = 0; i < PROCESS_COUNT; i++)
         if (programs[i].main != NULL)
             process_start((enum process_id)i);
@@ -234,15 +235,31 @@ void processes_power_failure(void)
     if (processes.off)
         return;
     story_tell("world", "the power fails");
-    for (int i = 0; i < PROCESS_COUNT; i++)
-        if (processes.alive[i]) {
-            process_ended((enum process_id)i);
-            owner_kill((unsigned)i);
-        }
     processes.off = true;
+    for (unsigned i = 0; i < PROCESS_COUNT; i++) {
+        if (!processes.alive[i])
+            continue;
+        process_ended((enum process_id)i);
+        if (i != fiber_owner())
+            owner_kill(i);
+    }
     laws_power_failed();
     files_power_failure();
     postgres_crash(true);
     machine_forget(&processes.machine);
     scheduler_at(scheduler_now_ns() + scheduler_between(100 * MS, SECOND), machine_start, NULL, 0);
+    if (fiber_owner() != OWNER_NOBODY)
+        owner_kill(fiber_owner()); // does not come back
+}
+
+static void power_fails_inside(unsigned owner)
+{
+    (void)owner;
+    processes_power_failure();
+}
+
+void processes_power_failure_at(enum process_id process, uint64_t effects)
+{
+    if (processes.alive[process])
+        owner_dies_at(process, effects, power_fails_inside);
 }

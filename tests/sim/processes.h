@@ -27,6 +27,8 @@ void processes_kill_at(enum process_id process, uint64_t effects);
 void processes_exited(unsigned owner, int status);
 // All die, what was not synced is lost, memory is gone; started again after a while.
 void processes_power_failure(void);
+// The same at the `effects`-th effect of a process from now.
+void processes_power_failure_at(enum process_id process, uint64_t effects);
 // From now on what died is started again soon.
 void processes_calm(void);
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "settlement/settle_core_link.h"
 #include "tests/sim/mains.h"
+#include "tests/sim/plants.h"
 #include "tests/sim/postgres.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/story.h"
@@ -26,6 +27,42 @@ static enum settle_store_result results(void *context, struct settle_result *out
         postgres_fill_result(&out[i]);
     return result;
 }
+
+// ---- bugs to plant
+// -----------------------------------------------------------------------------------------
+
+static struct settle_store_ops sound_store;
+static struct settle_core_ops sound_core;
+
+static enum settle_store_result nonce_again(void *context, bool *known, uint64_t *next,
+                                            const struct chain_address *signer)
+{
+    enum settle_store_result result = sound_store.nonce_get(context, known, next, signer);
+    if (result == SETTLE_STORE_OK && *known && *next > 2)
+        --*next;
+    return result;
+}
+
+static bool poll_without_restarts(void *context, struct settle_answer *answer)
+{
+    while (sound_core.poll(context, answer))
+        if (answer->kind != SETTLE_ANSWER_RESTARTED)
+            return true;
+    return false;
+}
+
+static void plant(struct settle_store_ops *store, struct settle_core_ops *core)
+{
+    sound_store = *store;
+    sound_core = *core;
+    if (plants_is(PLANT_nonce_reused))
+        store->nonce_get = nonce_again;
+    if (plants_is(PLANT_result_not_resent))
+        core->poll = poll_without_restarts;
+}
+
+// ---- the process
+// -------------------------------------------------------------------------------------------
 
 static struct settle_config config_of(const struct config *config)
 {
@@ -75,6 +112,7 @@ void settle_fiber(void *context)
     struct settle_core_ops core = settle_core_link_ops(link);
     results_of_the_fake = store.results;
     store.results = results;
+    plant(&store, &core);
     node_init(node, &rpc);
     settle_init(settle, &config, &store, node, &signer, &core);
     work(settle, settle_core_link_fd(link), link);

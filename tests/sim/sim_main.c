@@ -22,7 +22,7 @@
 #include "tests/sim/story.h"
 #include "tests/sim/weather.h"
 
-enum { JOBS_MAX = 64, TWICE_EVERY = 50, LONG_EVERY = 20, LONG_STRETCH = 5 };
+enum { JOBS_MAX = 64, TWICE_EVERY = 50, LONG_EVERY = 40, LONG_STRETCH = 5 };
 
 struct slot { // shared with the life that runs in it
     pid_t pid;

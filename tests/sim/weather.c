@@ -56,6 +56,13 @@ static void fault_power(void)
     processes_power_failure();
 }
 
+static void fault_power_inside(void)
+{
+    weather.power_failures++;
+    processes_power_failure_at(scheduler_chance(700) ? PROCESS_CORE : PROCESS_TAPE,
+                               1 + scheduler_random(300));
+}
+
 static void fault_disk(void)
 {
     laws_disk_fails();
@@ -148,7 +155,7 @@ static void fault_pause(void)
 static void (*const faults[])(void) = {
     fault_kill,          fault_kill_inside,    fault_power,            fault_disk,
     fault_connection,    fault_postgres_stop,  fault_postgres_crash,   fault_postgres_session,
-    fault_chain,         fault_clock,          fault_pause,            fault_kill_inside,
+    fault_chain,         fault_clock,          fault_pause,            fault_power_inside,
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
