@@ -292,6 +292,28 @@ ssize_t __wrap_pwrite(int fd, const void *data, size_t bytes, off_t offset)
     return write_at(file, data, bytes, (uint64_t)offset);
 }
 
+bool files_has_descriptor(int fd)
+{
+    return descriptor_of(fd) != NULL;
+}
+
+// At the descriptor's own offset.
+ssize_t files_read(int fd, void *out, size_t bytes)
+{
+    struct descriptor *file = descriptor_of(fd);
+    ssize_t n = __wrap_pread(fd, out, bytes, (off_t)file->offset);
+    file->offset += n > 0 ? (uint64_t)n : 0;
+    return n;
+}
+
+ssize_t files_write(int fd, const void *data, size_t bytes)
+{
+    struct descriptor *file = descriptor_of(fd);
+    ssize_t n = __wrap_pwrite(fd, data, bytes, (off_t)file->offset);
+    file->offset += n > 0 ? (uint64_t)n : 0;
+    return n;
+}
+
 int __wrap_ftruncate(int fd, off_t bytes)
 {
     struct descriptor *file = descriptor_of(fd);
@@ -420,11 +442,7 @@ int __wrap_closedir(DIR *dir)
 
 static ssize_t stream_read(void *cookie, char *out, size_t bytes)
 {
-    struct descriptor *file = cookie;
-    ssize_t n = __wrap_pread(DESCRIPTOR_FIRST + (int)(file - descriptors), out, bytes,
-                             (off_t)file->offset);
-    file->offset += n > 0 ? (uint64_t)n : 0;
-    return n;
+    return files_read(DESCRIPTOR_FIRST + (int)((struct descriptor *)cookie - descriptors), out, bytes);
 }
 
 static ssize_t stream_write(void *cookie, const char *data, size_t bytes)

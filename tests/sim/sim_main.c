@@ -3,7 +3,8 @@
 //   sim --seeds N [--from S] [--jobs J] [--plant NAME]   N lives from seed S (1) on; stops at the first broken law
 //   sim --seed S --story [--plant NAME]                  one life, told aloud
 //   sim --seed S --twice                                 one life, twice: is its story the same?
-//   sim --hours H [--from S] [--jobs J]                  lives until so many hours are simulated
+//   sim --hours H [--from S] [--jobs J]                  a campaign: seasons until H hours are simulated
+//   … --season                                           these lives are seasons (weather.h): a seed of a campaign
 //   sim --planted [--seeds N]                            every planted bug must be found within N seeds
 //   sim --plants                                         lists them
 //
@@ -22,7 +23,7 @@
 #include "tests/sim/story.h"
 #include "tests/sim/weather.h"
 
-enum { JOBS_MAX = 64, TWICE_EVERY = 50, LONG_EVERY = 40, LONG_STRETCH = 5 };
+enum { JOBS_MAX = 64, TWICE_EVERY = 50, BUSY_EVERY = 40 };
 
 struct slot { // shared with the life that runs in it
     pid_t pid;
@@ -36,7 +37,7 @@ struct options {
     uint64_t seeds, from, seed;
     double hours;
     unsigned jobs;
-    bool story, twice, planted;
+    bool story, twice, planted, season;
 };
 
 struct sum {
@@ -55,16 +56,18 @@ static double real_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static unsigned stretch_of(uint64_t seed)
+static enum weather_kind kind_of(const struct options *options, uint64_t seed)
 {
-    return seed % LONG_EVERY == 0 ? LONG_STRETCH : 1;
+    if (options->season)
+        return WEATHER_SEASON;
+    return seed % BUSY_EVERY == 0 ? WEATHER_BUSY : WEATHER_STORM;
 }
 
-static void live(struct slot *slot, bool aloud)
+static void live(struct slot *slot, const struct options *options)
 {
     story_share_reason(slot->reason);
-    story_begin(slot->seed, aloud);
-    weather_live(&slot->life, slot->seed, stretch_of(slot->seed));
+    story_begin(slot->seed, options->story);
+    weather_live(&slot->life, slot->seed, kind_of(options, slot->seed));
 }
 
 // In a process of its own.
@@ -74,7 +77,7 @@ static void life_process(struct slot *slot, const struct options *options)
     if (twice) {
         pid_t pid = fork();
         if (pid == 0) {
-            live(slot, false);
+            live(slot, options);
             slot->digest_of_first = slot->life.digest;
             _Exit(0);
         }
@@ -82,7 +85,7 @@ static void life_process(struct slot *slot, const struct options *options)
         if (waitpid(pid, &status, 0) != pid || status != 0)
             _Exit(SIM_EXIT_BROKEN);
     }
-    live(slot, false);
+    live(slot, options);
     LAW(!twice || slot->digest_of_first == slot->life.digest,
         "the same seed has told two different stories");
     _Exit(0);
@@ -181,7 +184,7 @@ static int tell(const struct options *options)
 {
     static struct slot slot;
     slot.seed = options->seed;
-    live(&slot, true);
+    live(&slot, options);
     printf("no law was broken; digest of the story %016llx\n", (unsigned long long)slot.life.digest);
     return 0;
 }
@@ -197,7 +200,8 @@ static int run_seeds(const struct options *options)
         return 0;
     }
     printf("not ok sim: seed %llu: %s\n", (unsigned long long)sum.broken_seed, sum.reason);
-    printf("replay: tests/sim/run --seed %llu --story\n", (unsigned long long)sum.broken_seed);
+    printf("replay: tests/sim/run --seed %llu --story%s\n", (unsigned long long)sum.broken_seed,
+           options->season ? " --season" : "");
     return 1;
 }
 
@@ -228,7 +232,7 @@ static int run_planted(struct options *options)
 __attribute__((noreturn)) static void usage(void)
 {
     fprintf(stderr, "usage: sim [--seeds N] [--from S] [--jobs J] [--hours H] [--plant NAME]\n"
-                    "           [--seed S [--story | --twice]] [--planted] [--plants]\n");
+                    "           [--seed S [--story | --twice]] [--season] [--planted] [--plants]\n");
     exit(2);
 }
 
@@ -253,13 +257,15 @@ static int parse(struct options *options, char **argument)
         else if (strcmp(*argument, "--jobs") == 0)
             options->jobs = (unsigned)number(*++argument);
         else if (strcmp(*argument, "--hours") == 0)
-            options->hours = (double)number(*++argument);
+            options->hours = (double)number(*++argument), options->season = true;
         else if (strcmp(*argument, "--seed") == 0)
             options->seed = number(*++argument);
         else if (strcmp(*argument, "--story") == 0)
             options->story = true;
         else if (strcmp(*argument, "--twice") == 0)
             options->twice = true;
+        else if (strcmp(*argument, "--season") == 0)
+            options->season = true;
         else if (strcmp(*argument, "--planted") == 0)
             options->planted = true;
         else if (strcmp(*argument, "--plant") == 0) {

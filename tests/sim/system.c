@@ -115,6 +115,8 @@ int __wrap_eventfd(unsigned value, int flags)
 ssize_t __wrap_write(int fd, const void *data, size_t bytes)
 {
     uint64_t *bell = bell_of(fd);
+    if (files_has_descriptor(fd))
+        return files_write(fd, data, bytes);
     if (bell == NULL)
         return __real_write(fd, data, bytes);
     ++*bell;
@@ -126,6 +128,8 @@ ssize_t __wrap_write(int fd, const void *data, size_t bytes)
 ssize_t __wrap_read(int fd, void *out, size_t bytes)
 {
     uint64_t *bell = bell_of(fd);
+    if (files_has_descriptor(fd))
+        return files_read(fd, out, bytes);
     if (bell == NULL)
         return __real_read(fd, out, bytes);
     scheduler_effect();

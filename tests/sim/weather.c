@@ -179,23 +179,35 @@ static void on_block(void *context, uint64_t number)
 // ---- a life
 // ------------------------------------------------------------------------------------------------
 
-static void choose(unsigned stretch)
+// Of each kind of weather: how long the faults last, how far they are apart, how long clients think.
+static const struct climate {
+    uint64_t life_ns[2], every_ns[2], pace_ns[2];
+} climates[] = {
+    [WEATHER_STORM] = {{8 * SECOND, 25 * SECOND}, {200 * MS, 2 * SECOND}, {40 * MS, 500 * MS}},
+    [WEATHER_BUSY] = {{40 * SECOND, 120 * SECOND}, {500 * MS, 4 * SECOND}, {30 * MS, 100 * MS}},
+    [WEATHER_SEASON] = {{600 * SECOND, 1800 * SECOND}, {10 * SECOND, 60 * SECOND}, {SECOND, 8 * SECOND}},
+};
+
+static uint64_t between(const uint64_t range[2])
+{
+    return scheduler_between(range[0], range[1]);
+}
+
+static void choose(const struct climate *climate)
 {
     for (uint32_t i = 0; i < FAULTS; i++)
         if (scheduler_chance(450))
             weather.kinds[weather.kind_count++] = i;
     weather.chain = scheduler_random(CHAIN_COUNT);
-    weather.every_ns = scheduler_between(200 * MS, 2 * SECOND);
+    weather.every_ns = between(climate->every_ns);
     scheduler_set_preemption((uint32_t)(scheduler_chance(300) ? 0 : scheduler_random(60)),
                              scheduler_between(10 * US, 2 * MS));
     postgres_set_faults(scheduler_chance(500) ? 0 : (uint32_t)scheduler_random(30));
     network_set_delay(scheduler_between(100 * US, 50 * MS));
-    // A long life is a busy one, too: its journal reaches the digests in it.
-    clients_set_pace(stretch > 1 ? scheduler_between(30 * MS, 100 * MS)
-                                 : scheduler_between(40 * MS, 500 * MS));
+    clients_set_pace(between(climate->pace_ns));
 }
 
-static void begin(uint64_t seed, unsigned stretch)
+static void begin(uint64_t seed, const struct climate *climate)
 {
     scheduler_begin(seed);
     files_begin(seed);
@@ -203,7 +215,7 @@ static void begin(uint64_t seed, unsigned stretch)
     laws_begin();
     postgres_begin(seed);
     clients_begin();
-    choose(stretch);
+    choose(climate);
     plants_begin();
     processes_begin();
     scheduler_at(scheduler_now_ns() + SECOND, on_fault, NULL, 0);
@@ -266,11 +278,10 @@ static void come_to_rest(void)
         (unsigned long long)(REST_BOUND_NS / SECOND), unrest() == NULL ? "it is" : unrest());
 }
 
-void weather_live(struct weather_life *out, uint64_t seed, unsigned stretch)
+void weather_live(struct weather_life *out, uint64_t seed, enum weather_kind kind)
 {
-    begin(seed, stretch);
-    uint64_t faults_ns = scheduler_between(8 * SECOND, 25 * SECOND) * stretch;
-    scheduler_run(scheduler_now_ns() + faults_ns, NULL);
+    begin(seed, &climates[kind]);
+    scheduler_run(scheduler_now_ns() + between(climates[kind].life_ns), NULL);
     calm();
     come_to_rest();
     laws_judge();

@@ -15,8 +15,15 @@ struct weather_life {
     uint64_t virtual_ns, commands, trades, deaths, power_failures, answers, digest, operations;
 };
 
+// How a life is meant to be.
+enum weather_kind {
+    WEATHER_STORM,  // seconds, and a fault in every one: what ./check lives through
+    WEATHER_BUSY,   // the same for longer, with so many commands that the journal carries digests
+    WEATHER_SEASON, // minutes of trading at a slower pace, faults now and then: campaigns of hours
+};
+
 // Lives one life, of which this process must be the first: nothing is put back to its beginning or given
-// back. `stretch`: so many times as long as usual. Returns if no law was broken.
-void weather_live(struct weather_life *out, uint64_t seed, unsigned stretch);
+// back. Returns if no law was broken.
+void weather_live(struct weather_life *out, uint64_t seed, enum weather_kind kind);
 
 #endif

@@ -52,6 +52,9 @@ WRAPS_TWICE(int, fileno, (FILE * stream))
 int __wrap_journal_io_file_open(struct journal_io *io, struct journal_io_file *file,
                                 const char *folder, bool durable);
 void files_take_time(void);
+bool files_has_descriptor(int fd);
+ssize_t files_read(int fd, void *out, size_t bytes);
+ssize_t files_write(int fd, const void *data, size_t bytes);
 
 // ---- system.c
 bool system_has_descriptor(int fd);
