@@ -309,15 +309,17 @@ static int core_stop(struct core *core)
 
 int main(void)
 {
-    static struct core core; // too large for the stack
-    core.boot = boot_inherit(PROCESS_CORE);
+    struct core *core = aligned_alloc(_Alignof(struct core), sizeof *core); // too large for the stack
+    ASSERT(core != NULL);
+    memset(core, 0, sizeof *core);
+    core->boot = boot_inherit(PROCESS_CORE);
     log_open(process_name(PROCESS_CORE));
     core_signals();
-    core_print_limits(&core.boot->config);
-    core_check_limits(&core);
-    core_open_io(&core);
-    struct recovered recovered = core_recover(&core);
-    core_begin_epoch(&core, &recovered);
-    core_run(&core);
-    return core_stop(&core);
+    core_print_limits(&core->boot->config);
+    core_check_limits(core);
+    core_open_io(core);
+    struct recovered recovered = core_recover(core);
+    core_begin_epoch(core, &recovered);
+    core_run(core);
+    return core_stop(core);
 }

@@ -225,29 +225,30 @@ static void tape_wait(struct tape *tape)
 
 int main(void)
 {
-    static struct tape tape; // too large for the stack
-    tape.boot = boot_inherit(PROCESS_TAPE);
+    struct tape *tape = calloc(1, sizeof *tape); // too large for the stack
+    ASSERT(tape != NULL);
+    tape->boot = boot_inherit(PROCESS_TAPE);
     log_open(process_name(PROCESS_TAPE));
     struct sigaction stop = {.sa_handler = tape_on_signal};
     ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
-    tape_open_memory(&tape);
-    tape_open_folders(&tape);
-    tape_start(&tape);
-    replay_guard_begin(&tape.replay);
+    tape_open_memory(tape);
+    tape_open_folders(tape);
+    tape_start(tape);
+    replay_guard_begin(&tape->replay);
     while (!tape_stop_asked)
-        if (!tape_work(&tape))
-            tape_wait(&tape);
+        if (!tape_work(tape))
+            tape_wait(tape);
     // What is durable when we are asked to stop still goes on the tape: a core that stopped before
     // us has nothing left that is not there.
-    uint64_t durable = tape_durable(&tape);
-    while (tape.replay.sequence < durable && tape_work(&tape))
+    uint64_t durable = tape_durable(tape);
+    while (tape->replay.sequence < durable && tape_work(tape))
         ;
     replay_guard_end();
-    if (tape.replay.sequence > tape.snapshot_sequence)
-        tape_snapshot(&tape);
+    if (tape->replay.sequence > tape->snapshot_sequence)
+        tape_snapshot(tape);
     log_info("stopped sequence=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
              " state_digest=%016" PRIx64,
-             tape.replay.sequence, tape.replay.events, tape.replay.events_digest,
-             engine_digest(tape.replay.engine));
+             tape->replay.sequence, tape->replay.events, tape->replay.events_digest,
+             engine_digest(tape->replay.engine));
     return 0;
 }

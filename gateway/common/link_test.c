@@ -114,6 +114,38 @@ static void a_missed_heartbeat_is_an_attach_again(void **state)
     answer_attach(f, 1);
 }
 
+// The core has restarted and has given us up before we noticed: two attaches are under way. The answer
+// to the second one says that the first one was taken, and nothing of what was dropped before it.
+static void what_was_dropped_before_an_overtaken_attach_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    assert_non_null(link_claim(&f->link, CMD_session_open, 0, 1, 0));
+    uint64_t dropped = link_send(&f->link);
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_TAKEN);
+    atomic_store(&f->control.epoch, 2);
+    expect_attach(f);
+    struct event first = {.header = {.type = EVT_gateway_attached,
+                                     .gateway = GATEWAY_FIX,
+                                     .gateway_seq = f->command.header.gateway_seq}};
+    first.body.gateway_attached.gateway_id = GATEWAY_FIX;
+    first.body.gateway_attached.incarnation = f->boot.incarnation;
+    first.body.gateway_attached.last_gateway_seq = dropped - 1;
+    f->now_ns += 2000000000u;
+    expect_attach(f);
+    uint64_t lost_above;
+    assert_false(link_on_event(&f->link, &first, &lost_above));
+    struct event second = first;
+    second.header.gateway_seq = f->command.header.gateway_seq;
+    second.body.gateway_attached.last_gateway_seq = first.header.gateway_seq;
+    assert_true(link_on_event(&f->link, &second, &lost_above));
+    assert_int_equal(lost_above, dropped - 1);
+    atomic_store(&f->control.epoch, 3);
+    expect_attach(f);
+    answer_attach(f, second.header.gateway_seq); // and it is told once
+}
+
 static void a_ring_that_was_shut_ends_the_process(void **state)
 {
     struct fixture *f = *state;
@@ -142,6 +174,7 @@ int main(void)
         LINK_TEST(while_the_core_has_failed_nothing_is_claimed),
         LINK_TEST(a_new_epoch_is_an_attach_again),
         LINK_TEST(a_missed_heartbeat_is_an_attach_again),
+        LINK_TEST(what_was_dropped_before_an_overtaken_attach_is_lost),
         LINK_TEST(a_ring_that_was_shut_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
