@@ -198,11 +198,21 @@ async function pageTest(page) {
   await page.click('role=tab[name=/^Orders/]');
   await page.click('.own-orders button:has-text("Cancel")');
   await page.waitForSelector('.badge.cancelled');
+  await order('97.50', '1');
+  await page.waitForSelector('.own-orders >> text=97.50');
   process.kill(await pid('web'), 'SIGKILL');
   await page.waitForSelector('.banner >> text=/connection is lost/');
   await page.waitForSelector('.status.good', { timeout: 20000 });
   await page.waitForSelector('text=Log in to trade');
   for (const user in tokens) delete tokens[user];
+  const filler = await Client.open('diego'); // while nobody is there for carla
+  assert.equal((await filler.place({ side: 'sell', price: '97.50', tif: 'ioc' })).type, 'placed');
+  await filler.close();
+  await page.fill('input[name=user]', 'carla');
+  await page.fill('input[name=password]', PASSWORD);
+  await page.click('button.submit');
+  await page.waitForSelector('.banner >> text=/you had 1 fill\\./');
+  await page.waitForSelector('.own-orders .badge.filled');
   assert.deepEqual(faults, []);
 }
 
