@@ -282,7 +282,7 @@ static void push(struct web *web, const struct pg_rows *rows, size_t row, bool b
     json_name(&web->out, "trade");
     write_own_trade(web, rows, row, buyer);
     json_close(&web->out, '}');
-    send_out_to_account(web, account, 0);
+    send_out_to_account(web, account, NULL, 0);
 }
 
 static void got_notified(void *context, const struct pg_error *error, const struct pg_rows *rows)
