@@ -144,6 +144,8 @@ static void what_is_traded_never_changes(void **state)
     venue->terms.token_asset = TOKEN;
     venue->terms.cash_asset = 4;
     assert_string_equal(set_terms(venue), "INSTRUMENT_TERMS 0 4 3");
+    venue->terms.cash_asset = ASSETS + 1;
+    assert_string_equal(set_terms(venue), "UNKNOWN_ASSET 0 5 0");
     venue->terms.cash_asset = CASH;
     assert_string_equal(set_terms(venue), "instrument_changed");
 }
@@ -429,6 +431,7 @@ static void leave_the_gateway(struct venue *venue, uint32_t count)
     set_session(venue, 1, GATEWAY_FIX, SESSION_CANCEL_ON_DISCONNECT);
     set_session(venue, 3, GATEWAY_FIX, 0); // of accounts that do not exist: it has no orders
     (void)session_command(venue, CMD_session_open, GATEWAY_FIX, 1, 0);
+    (void)session_command(venue, CMD_session_open, GATEWAY_FIX, 3, 0);
     put_orders(venue, "A buys 1 @ 90", count);
     put_orders(venue, "C sells 1 @ 110", 1);
     assert_non_null(strstr(detach(venue, GATEWAY_FIX), "session 1 closed"));
@@ -438,6 +441,93 @@ static void leave_the_gateway(struct venue *venue, uint32_t count)
 static void a_gateway_takes_its_orders_along_however_many_they_are(void **state)
 {
     sweep(state, leave_the_gateway);
+}
+
+static void close_the_session(struct venue *venue, uint32_t count)
+{
+    set_session(venue, 1, GATEWAY_FIX, SESSION_CANCEL_ON_DISCONNECT);
+    (void)session_command(venue, CMD_session_open, GATEWAY_FIX, 1, 0);
+    put_orders(venue, "A buys 1 @ 90", count);
+    start(venue, CMD_session_close, GATEWAY_FIX)->body.session_close =
+        (struct session_close_cmd){.closed_session = 1, .reason = CANCEL_BY_OWNER};
+    assert_non_null(strstr(apply_all(venue), "session 1 closed"));
+    assert_int_equal(open_orders(venue), 0);
+    const struct event *last = &venue->events[venue->sink.count - 1];
+    assert_int_equal(last->body.session_closed.reason, CANCEL_BY_OWNER);
+}
+
+static void a_session_is_closed_for_one_reason_however_long_it_takes(void **state)
+{
+    sweep(state, close_the_session);
+}
+
+static void expire_before_the_uncross(struct venue *venue, uint32_t count)
+{
+    (void)change_phase(venue, PHASE_OPENING_AUCTION);
+    put_orders(venue, "A buys 1 @ 90 until=9000", count);
+    put_orders(venue, "C sells 1 @ 100", 1);
+    put_orders(venue, "B buys 1 @ 100", 1);
+    at(venue, 10000);
+    assert_non_null(strstr(change_phase(venue, PHASE_CONTINUOUS), "phase 4 breaker 0"));
+    assert_int_equal(open_orders(venue), 0);
+    assert_int_equal(balance(venue, B, TOKEN).available, 1001);
+}
+
+static void what_has_expired_is_not_uncrossed_however_much_it_is(void **state)
+{
+    sweep(state, expire_before_the_uncross);
+}
+
+// Its own orders would be cancelled one by one before it meets another's: that many events a
+// command does not have.
+static void count_past_itself(struct venue *venue, uint32_t count)
+{
+    put_orders(venue, "C sells 1 @ 100 self=1", count);
+    put_orders(venue, "D sells 5 @ 100", 1);
+    const char *answer = say(venue, "A buys 5 @ 100 fok stp=2 self=1");
+    bool filled = strstr(answer, "A buys 5 @ 100 from D") != NULL;
+    assert_int_equal(filled, count <= EVENTS - 1 - 5); // 5 are to be free for each step
+    assert_int_equal(open_orders(venue), filled ? 0 : count + 1);
+}
+
+static void a_fill_or_kill_counts_what_is_cancelled_on_its_way(void **state)
+{
+    sweep(state, count_past_itself);
+}
+
+static void an_auction_without_a_reference_is_near_the_last_price(void **state)
+{
+    struct venue *venue = *state;
+    PLAY(venue, {"C sells 5 @ 100", "#1 holds 5"},
+         {"A buys 5 @ 100", "#2 holds 500; A buys 5 @ 100 from C fee 5 saved 0 left 0/0"});
+    (void)change_phase(venue, PHASE_CLOSING_AUCTION);
+    PLAY(venue, {"C sells 5 @ 91", "#3 holds 5"}, {"A buys 5 @ 109", "#4 holds 545"});
+    assert_non_null(strstr(change_phase(venue, PHASE_CLOSED), "5 @ 100"));
+}
+
+static void a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash(void **state)
+{
+    struct venue *venue = *state;
+    for (uint32_t asset = 3; asset <= 4; asset++) {
+        start(venue, CMD_asset_set, GATEWAY_ADMIN)->body.asset_set =
+            (struct asset_set_cmd){.asset = asset,
+                                   .kind = asset == 3 ? ASSET_TOKEN : ASSET_CASH,
+                                   .scale = asset == 3 ? 0 : 6};
+        assert_string_equal(apply(venue), "asset_changed");
+    }
+    struct account_rec other = venue->accounts[0];
+    for (other.account = D + 1; other.account <= D + 5; other.account++) {
+        memcpy(&start(venue, CMD_account_set, GATEWAY_ADMIN)->body, &other, sizeof other);
+        assert_string_equal(apply(venue), "account_changed");
+        assert_string_equal(post(venue, (char)('A' + other.account - A), CASH, POSTING_DEPOSIT, 1),
+                            "posted 1");
+    }
+    venue->terms.instrument = 2;
+    venue->terms.token_asset = 3;
+    venue->terms.cash_asset = 4;
+    assert_string_equal(set_terms(venue), "BALANCES_MAX 16 16 0");
+    venue->terms.cash_asset = CASH;
+    assert_string_equal(set_terms(venue), "instrument_changed; phase 1 breaker 0");
 }
 
 int main(void)
@@ -462,6 +552,11 @@ int main(void)
         VENUE_TEST(orders_expire_however_many_they_are),
         VENUE_TEST(orders_for_the_close_enter_and_leave_it_however_many_they_are),
         VENUE_TEST(an_auction_trades_all_however_much_it_is),
+        VENUE_TEST(a_session_is_closed_for_one_reason_however_long_it_takes),
+        VENUE_TEST(what_has_expired_is_not_uncrossed_however_much_it_is),
+        VENUE_TEST(a_fill_or_kill_counts_what_is_cancelled_on_its_way),
+        VENUE_TEST(an_auction_without_a_reference_is_near_the_last_price),
+        VENUE_TEST(a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash),
         VENUE_TEST(a_gateway_takes_its_orders_along_however_many_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
