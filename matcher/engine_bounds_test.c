@@ -346,6 +346,96 @@ static void bands_wider_than_all_prices_hold_nobody_back(void **state)
          {"A buys 1 @ 90000", "#4 holds 90000; A buys 1 @ 90000 from C fee 900 saved 0 left 0/0"});
 }
 
+static void what_is_paused_is_not_amended(void **state)
+{
+    struct venue *venue = *state;
+    PLAY(venue, {"A buys 5 @ 99", "#1 holds 495"});
+    venue->terms.status = TOKEN_PAUSED;
+    (void)set_terms(venue);
+    PLAY(venue, {"A amends 1 to 0 @ 98", "TOKEN_STATUS 3 4 0"},
+         {"A amends 1 to 4 @ 0", "#1 now 4 leaves 4 releases 99 kept"});
+}
+
+// A second instrument of token 3, in continuous trading, where nothing is compared with a price.
+static void open_second(struct venue *venue, uint8_t scale, int64_t tick)
+{
+    start(venue, CMD_asset_set, GATEWAY_ADMIN)->body.asset_set =
+        (struct asset_set_cmd){.asset = 3, .kind = ASSET_TOKEN, .scale = scale};
+    assert_string_equal(apply(venue), "asset_changed");
+    venue->terms.instrument = 2;
+    venue->terms.token_asset = venue->traded.token_asset = 3;
+    venue->terms.token_scale = venue->traded.token_scale = scale;
+    venue->terms.tick = tick;
+    venue->terms.fat_finger_block_bps = venue->terms.fat_finger_confirm_bps = 0;
+    assert_string_equal(set_terms(venue), "instrument_changed; phase 1 breaker 0");
+    start(venue, CMD_instrument_phase, GATEWAY_ADMIN)->body.instrument_phase =
+        (struct instrument_phase_cmd){.instrument = 2, .phase = PHASE_CONTINUOUS};
+    assert_string_equal(apply(venue), "phase 4 breaker 0");
+    for (char who = 'A'; who <= 'D'; who++) {
+        assert_string_equal(post(venue, who, 3, POSTING_DEPOSIT, 10), "posted 10");
+        assert_string_equal(post(venue, who, CASH, POSTING_DEPOSIT, 1000000000000),
+                            "posted 1000000000000");
+        venue->accounts[who - 'A'].flags |= ACCOUNT_NO_LIMITS;
+        (void)set_account(venue, who);
+    }
+}
+
+static const char *order_second(struct venue *venue, char who, uint8_t side, int64_t quantity,
+                                int64_t price, int64_t trail)
+{
+    struct order_new_terms_cmd order = {.account = A + (uint32_t)(who - 'A'),
+                                        .instrument = 2,
+                                        .side = side,
+                                        .type = trail != 0 ? ORDER_TRAILING_STOP : ORDER_LIMIT,
+                                        .price = price,
+                                        .quantity = quantity,
+                                        .trail_offset = trail};
+    struct command *command =
+        start_session(venue, CMD_order_new_terms, who, &order.client_id_bytes);
+    command->body.order_new_terms = order;
+    return apply_all(venue);
+}
+
+static void the_same_in_another_instrument_is_no_duplicate(void **state)
+{
+    struct venue *venue = *state;
+    open_second(venue, 0, 1);
+    start(venue, CMD_limits_set, GATEWAY_ADMIN)->body.limits_set =
+        (struct limits_set_cmd){.scope = LIMIT_ACCOUNT, .id = A, .duplicate_ms = 1000};
+    assert_string_equal(apply(venue), "limits_changed");
+    PLAY(venue, {"A buys 5 @ 99", "#1 holds 495"});
+    assert_string_equal(order_second(venue, 'A', SIDE_BUY, 5, 99, 0), "#2 holds 495; terms");
+    assert_non_null(strstr(order_second(venue, 'A', SIDE_BUY, 5, 99, 0), "DUPLICATE"));
+}
+
+// Of a token with 8 decimals a small part may cost more than a stop price can say: stops stay
+// where they are, and are met all the same.
+static void prices_above_all_stops_move_none(void **state)
+{
+    struct venue *venue = *state;
+    const int64_t low = 1000000000000000000;
+    const int64_t high = 3 * low;
+    const int64_t step = 100000000;
+    assert_true(high > MONEY_MAX);
+    open_second(venue, 8, step);
+    (void)order_second(venue, 'C', SIDE_SELL, 1, low, 0);
+    assert_non_null(strstr(order_second(venue, 'A', SIDE_BUY, 1, low, 0), "A buys 1"));
+    assert_non_null(
+        strstr(order_second(venue, 'D', SIDE_SELL, 1, 0, step), "stop 999999999900000000"));
+    assert_non_null(
+        strstr(order_second(venue, 'B', SIDE_BUY, 1, 0, low), "stop 2000000000000000000"));
+    (void)order_second(venue, 'C', SIDE_SELL, 1, low, 0);
+    (void)order_second(venue, 'C', SIDE_SELL, 1, low + step, 0);
+    (void)order_second(venue, 'C', SIDE_SELL, 1, high, 0);
+    const char *answer = order_second(venue, 'A', SIDE_BUY, 3, high, 0);
+    assert_non_null(strstr(answer, "triggered at 2000000000000000000 by 3000000000000000000"));
+    start_session(venue, CMD_order_status, 'D', NULL);
+    assert_non_null(strstr(apply(venue), "waits for its trigger"));
+    assert_non_null(strstr(order_second(venue, 'D', SIDE_SELL, 1, 0, step), "TRAIL_OFFSET"));
+    assert_non_null(strstr(order_second(venue, 'D', SIDE_BUY, 1, 0, step), "TRAIL_OFFSET"));
+    assert_non_null(strstr(order_second(venue, 'D', SIDE_SELL, 1, 0, low), "terms stop 2"));
+}
+
 // ---- when the events run out
 // ---------------------------------------------------------------------
 
@@ -429,7 +519,8 @@ static void an_auction_trades_all_however_much_it_is(void **state)
 static void leave_the_gateway(struct venue *venue, uint32_t count)
 {
     set_session(venue, 1, GATEWAY_FIX, SESSION_CANCEL_ON_DISCONNECT);
-    set_session(venue, 3, GATEWAY_FIX, 0); // of accounts that do not exist: it has no orders
+    const uint32_t account = A;
+    (void)set_accounts(venue, 3, 0, &account, 1); // it has no orders
     (void)session_command(venue, CMD_session_open, GATEWAY_FIX, 1, 0);
     (void)session_command(venue, CMD_session_open, GATEWAY_FIX, 3, 0);
     put_orders(venue, "A buys 1 @ 90", count);
@@ -456,9 +547,22 @@ static void close_the_session(struct venue *venue, uint32_t count)
     assert_int_equal(last->body.session_closed.reason, CANCEL_BY_OWNER);
 }
 
+static void lose_the_session(struct venue *venue, uint32_t count)
+{
+    set_session(venue, 1, GATEWAY_FIX, SESSION_CANCEL_ON_DISCONNECT);
+    (void)session_command(venue, CMD_session_open, GATEWAY_FIX, 1, 0);
+    put_orders(venue, "A buys 1 @ 90", count);
+    start(venue, CMD_session_close, GATEWAY_FIX)->body.session_close =
+        (struct session_close_cmd){.closed_session = 1, .reason = CANCEL_DISCONNECT};
+    assert_non_null(strstr(apply_all(venue), "session 1 closed"));
+    const struct event *last = &venue->events[venue->sink.count - 1];
+    assert_int_equal(last->body.session_closed.reason, CANCEL_DISCONNECT);
+}
+
 static void a_session_is_closed_for_one_reason_however_long_it_takes(void **state)
 {
     sweep(state, close_the_session);
+    sweep(state, lose_the_session);
 }
 
 static void expire_before_the_uncross(struct venue *venue, uint32_t count)
@@ -548,6 +652,9 @@ int main(void)
         VENUE_TEST(an_amend_tells_what_else_the_order_is),
         VENUE_TEST(an_amend_is_compared_with_the_nav_like_an_order),
         VENUE_TEST(the_last_day_of_time_has_no_end),
+        VENUE_TEST(what_is_paused_is_not_amended),
+        VENUE_TEST(the_same_in_another_instrument_is_no_duplicate),
+        VENUE_TEST(prices_above_all_stops_move_none),
         VENUE_TEST(bands_wider_than_all_prices_hold_nobody_back),
         VENUE_TEST(orders_expire_however_many_they_are),
         VENUE_TEST(orders_for_the_close_enter_and_leave_it_however_many_they_are),
