@@ -44,7 +44,7 @@ static const char UP[] =
     "Processes, in the order of their start: replicate (if replication.mode is not 0), core, tape, sign, fix,\n"
     "web, admin, record, settle, ops, surveil.\n"
     "One that dies is started again, after a pause that grows from 0.1 to 10 seconds. Exit status 2\n"
-    "(configuration), 3 (a command in the journal cannot be replayed), 4 (the journal's disk failed) and 5\n"
+    "(configuration), 3 (the journal cannot be replayed), 4 (the journal's disk failed) and 5\n"
     "(another host was promoted) are final: the supervisor says what to do and keeps the rest up, so that you can look.\n"
     "\n"
     "What it leaves under venue.state_folder: log/NAME.log, status.json (every second), incarnation.\n"

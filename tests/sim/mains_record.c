@@ -1,6 +1,6 @@
 #include "tests/sim/mains.h"
 
-int record_main(void);
+int record_main(int count, char **words);
 #define main record_main
 #include "settlement/record_main.c"
 #undef main
@@ -8,5 +8,5 @@ int record_main(void);
 void record_fiber(void *context)
 {
     (void)context;
-    exit(record_main());
+    exit(record_main(1, (char *[]){"lonja-record", NULL}));
 }

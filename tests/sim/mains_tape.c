@@ -1,6 +1,6 @@
 #include "tests/sim/mains.h"
 
-int tape_main(void);
+int tape_main(int count, char **words);
 #define main tape_main
 #include "core/tape_main.c"
 #undef main
@@ -9,5 +9,5 @@ void tape_fiber(void *context)
 {
     (void)context;
     tape_stop_asked = 0;
-    exit(tape_main());
+    exit(tape_main(1, (char *[]){"lonja-tape", NULL}));
 }
