@@ -26,7 +26,7 @@ struct boot {
     // On a standby host lonja-standby stands in the core's place, and gets all of these but command rings.
     int32_t event_ring_fd;                     // core: read-write; others: read-only
     int32_t command_ring_fd[GATEWAY_COUNT];    // core: all; a gateway: its own
-    int32_t reader_page_fd[PROCESS_COUNT];     // core: all; a reader: its own
+    int32_t reader_page_fd[PROCESS_COUNT];     // core: all; a reader: its own; ops: the tape's, read-only
     int32_t doorbell_fd[PROCESS_COUNT];        // eventfd per reader; core: all
     int32_t lives_fd;                          // core: read-only `struct boot_lives`; 0 = nobody vouches
     struct config config;

@@ -136,6 +136,21 @@ CHECKED enum pg_class pg_commit(struct pg *pg);
 // Never fails: if the server cannot be asked, the connection is broken off.
 void pg_rollback(struct pg *pg);
 
+// ---- a statement on its way: the caller does something else meanwhile
+// ---------------------------------------------------------------------
+
+// As pg_query and pg_execute, but they return when the statement is sent (on PG_OK; connecting and
+// preparing are waited for). Nothing else may be called on this connection until pg_poll has said
+// that it has ended. Parameters need not live longer than the call.
+CHECKED enum pg_class pg_send(struct pg *pg, const char *sql, const struct pg_param *params,
+                              size_t count);
+CHECKED enum pg_class pg_send_text(struct pg *pg, const char *sql);
+// Sends and reads what can be without waiting. True: the statement has ended, *class says how, and
+// *out (may be NULL) has its rows on PG_OK, else NULL.
+CHECKED bool pg_poll(struct pg *pg, enum pg_class *class, struct pg_rows **out);
+// Waits until pg_poll may get further, at most timeout_ms.
+void pg_await(struct pg *pg, uint32_t timeout_ms);
+
 // ---- notifications
 // -------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ struct reader_page {
     _Atomic uint64_t heartbeat_ns;
     _Atomic uint32_t sleeping;
     _Atomic uint32_t wake;
+    _Atomic uint64_t snapshot_seq;       // tape only: sequence of the last snapshot it made or began with
+    _Atomic uint64_t snapshots_failed;   // tape only: times one could not be written since it started
     // Of lonja-replicate only, where position_seq is what the standbys have.
     _Alignas(64) _Atomic uint32_t answers; // bumped, and woken as a futex, when the rest has changed
     _Atomic uint32_t verdict;              // enum replica_verdict

@@ -1,10 +1,10 @@
 // lonja-core: recovers, takes the rings over, runs the core thread until SIGTERM. libc only.
 //
 // Exit: 0 after SIGTERM with everything durable; EXIT_CONFIGURATION; EXIT_POISON when the journal
-// cannot be replayed (poison, corruption, a digest that differs: starting again would only fail
-// again); EXIT_JOURNAL when the journal cannot be written; EXIT_FENCED when another host was
-// promoted in this one's place. An assertion while it runs is SIGABRT:
-// it is started again, and what was not durable never happened.
+// cannot be replayed (poison, corruption, a digest that differs, another version: starting again
+// would only fail again); EXIT_JOURNAL when the disk refuses to read or write it; EXIT_FENCED when
+// another host was promoted in this one's place. An assertion while it runs is SIGABRT: it is
+// started again, and what was not durable never happened.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -104,12 +103,15 @@ static void core_check_limits(struct core *core)
 // Two cores on one journal would be two orders.
 static void core_lock(struct core *core)
 {
-    int fd = openat(core->io_file.folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    core_require(core, fd < 0 ? -errno : 0, "opening the journal's lock", EXIT_JOURNAL);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        log_error("another process has the journal");
-        core_exit(core, EXIT_CONFIGURATION);
+    int result = journal_io_file_lock(&core->io_file);
+    if (result == -EWOULDBLOCK) {
+        enum recovery_action action =
+            recovery_decide(RECOVERY_LOCK_HELD, RECOVERY_SNAPSHOT_NONE, RECOVERY_JOURNAL_EMPTY);
+        log_error("this journal is not started from: it is locked. What to do: %s",
+                  recovery_way_out(action));
+        core_exit(core, recovery_exit(action));
     }
+    core_require(core, result, "taking the journal's lock", EXIT_JOURNAL);
 }
 
 static void core_open_io(struct core *core)
@@ -140,7 +142,7 @@ static struct recovered core_recover(struct core *core)
     uint64_t began_ns = clock_monotone_ns(&clock_system);
     struct recovered recovered;
     if (!recovery_run(&recovered, &core->replay, &core->io, snapshots, UINT64_MAX, NULL, NULL))
-        core_exit(core, EXIT_POISON);
+        core_exit(core, recovery_exit(recovered.action));
     // What was recovered will be shown: it must survive the machine now, too.
     core_require(core, journal_sync_all(&core->io), "syncing the journal", EXIT_JOURNAL);
     uint64_t span_ns = clock_monotone_ns(&clock_system) - began_ns;

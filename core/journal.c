@@ -48,17 +48,25 @@ static int journal_memory(struct journal *journal)
     return 0;
 }
 
+// A block never crosses the end of its segment.
+static uint32_t journal_payload_max(uint64_t segment_bytes)
+{
+    uint64_t room = segment_bytes - JOURNAL_PAGE_BYTES - JOURNAL_BLOCK_HEADER_BYTES;
+    return room < JOURNAL_PAYLOAD_BYTES_MAX ? (uint32_t)room : JOURNAL_PAYLOAD_BYTES_MAX;
+}
+
 int journal_open(struct journal *journal, const struct journal_io *io, struct gate *gate,
                  const struct clock *clock, const struct journal_options *options)
 {
     ASSERT(is_power_of_two(options->queue_slots) && options->queue_slots >= 4 * COMMAND_SLOTS_MAX);
-    ASSERT(options->segments.bytes >= JOURNAL_PAGE_BYTES + JOURNAL_BLOCK_BYTES_MAX);
+    ASSERT(options->segments.bytes >= 2 * JOURNAL_PAGE_BYTES);
     ASSERT(options->segments.bytes % JOURNAL_PAGE_BYTES == 0);
     memset(journal, 0, sizeof *journal);
     journal->io = io;
     journal->gate = gate;
     journal->clock = clock;
     journal->options = *options;
+    journal->payload_bytes_max = journal_payload_max(options->segments.bytes);
     journal->file = -1;
     journal->next_sequence = options->next_sequence;
     journal->chain = options->chain;
@@ -224,7 +232,7 @@ static uint64_t journal_collect(struct journal *journal, uint64_t from, uint64_t
             ((const struct command_header *)(const void *)journal_slot(journal, from))->slots;
         ASSERT(slots >= 1 && slots <= COMMAND_SLOTS_MAX && slots <= tail - from);
         uint32_t bytes = slots * (uint32_t)SLOT_BYTES;
-        if (block->bytes + bytes > JOURNAL_PAYLOAD_BYTES_MAX)
+        if (block->bytes + bytes > journal->payload_bytes_max)
             break;
         for (uint8_t i = 0; i < slots; i++, payload += SLOT_BYTES)
             memcpy(payload, journal_slot(journal, from++), SLOT_BYTES);

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,7 +69,11 @@ static void cut_shorten(struct journal_cut *cut, const struct journal_block_head
 static int cut_find(struct journal_cut *cut)
 {
     struct journal_reader reader;
-    int result = journal_reader_open(&reader, &cut->io, 1, false);
+    uint64_t first, last;
+    int result = journal_segments(&cut->io, &first, &last);
+    // Where the beginning is archived, from the segment that holds the sequence.
+    if (result >= 0)
+        result = journal_reader_open(&reader, &cut->io, first > 1 ? cut->sequence : 1, false);
     if (result != 0)
         return cut_fail("reading the journal", -result);
     int status = 1;
@@ -191,12 +194,10 @@ static int cut_replace_segment(const struct journal_cut *cut)
 
 static int cut_lock(const struct journal_cut *cut)
 {
-    int fd = openat(cut->io_file.folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0)
-        return cut_fail("lock", errno);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) // held until this process ends
-        return cut_fail("a core holds the journal", errno);
-    return 0;
+    int result = journal_io_file_lock(&cut->io_file);
+    if (result == -EWOULDBLOCK)
+        return cut_fail("a core holds the journal", EWOULDBLOCK);
+    return result >= 0 ? 0 : cut_fail("lock", -result); // held until this process ends
 }
 
 static int cut_run(struct journal_cut *cut, const char *reason)

@@ -17,6 +17,7 @@
 #include "base/event_ring.h"
 #include "base/log.h"
 #include "base/reader_page.h"
+#include "core/journal_archive.h"
 #include "core/journal_reader.h"
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
@@ -35,12 +36,13 @@ struct tape {
     struct reader_page *page;
     struct journal_io io;
     struct journal_io_file io_file;
+    struct journal_archive archive; // a tape that is written anew begins there
     struct replay replay;
     struct journal_reader reader;
     struct tape_writer writer;
     char snapshots[NUMBERED_PATH_BYTES];
     char folder[NUMBERED_PATH_BYTES];
-    uint64_t snapshot_sequence; // of the last snapshot
+    uint64_t snapshot_sequence; // of the last snapshot, or of the last that failed
     unsigned retries;           // times a durable block could not be read
 };
 
@@ -92,6 +94,8 @@ static void tape_open_folders(struct tape *tape)
     tape_require(state_folder_make(tape->snapshots), "making the snapshots' folder", 1);
     tape_require(journal_io_file_open(&tape->io, &tape->io_file, journal, true),
                  "opening the journal's folder", 1);
+    tape_require(journal_archive_open(&tape->archive, &tape->io, journal),
+                 "opening the journal's archive", 1);
 }
 
 // Loads the newest snapshot from which the tape can go on; false: from the beginning.
@@ -119,6 +123,8 @@ static void tape_start(struct tape *tape)
                                       (uint64_t)tape->boot->config.tape_segment_events, 0),
                      "opening the tape", 1);
     tape->snapshot_sequence = tape->replay.sequence;
+    atomic_store_explicit(&tape->page->snapshot_seq, tape->replay.sequence, memory_order_relaxed);
+    atomic_store_explicit(&tape->page->snapshots_failed, 0, memory_order_relaxed);
     tape_require(journal_reader_open(&tape->reader, &tape->io, tape->replay.sequence + 1, true),
                  "opening the journal", 1);
     log_info("tape goes on sequence=%" PRIu64 " on_tape=%" PRIu64, tape->replay.sequence,
@@ -147,12 +153,17 @@ static void tape_snapshot(struct tape *tape)
     // The tape first: whoever begins at the snapshot finds everything before it there.
     tape_require(tape_writer_sync(&tape->writer), "syncing the tape", 1);
     int result = replay_save(&tape->replay, tape->snapshots);
-    if (result != 0) {
-        log_error("no snapshot sequence=%" PRIu64 " error=%s", tape->replay.sequence,
-                  strerror(-result));
-        return; // the next one is tried; until then a restart only takes longer
-    }
+    // A failed one is not tried again at the next block, which would keep a full disk busy, but
+    // when the next is due; until then a restart only takes longer.
     tape->snapshot_sequence = tape->replay.sequence;
+    if (result != 0) {
+        atomic_fetch_add_explicit(&tape->page->snapshots_failed, 1, memory_order_relaxed);
+        log_error("no snapshot: the older ones stay, the tape goes on, the next is tried after "
+                  "tape.snapshot_every commands sequence=%" PRIu64 " error=%s",
+                  tape->replay.sequence, strerror(-result));
+        return;
+    }
+    atomic_store_explicit(&tape->page->snapshot_seq, tape->replay.sequence, memory_order_relaxed);
     log_info("snapshot sequence=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
              " state_digest=%016" PRIx64,
              tape->replay.sequence, tape->replay.events, tape->replay.events_digest,

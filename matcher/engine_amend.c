@@ -211,8 +211,7 @@ static bool amend_funds(const struct engine *engine, const struct amend *amend,
     int64_t there =
         amend->order->side == SIDE_BUY ? balance->available : ledger_sellable(balance, unsettled);
     int64_t more = hold_change(amend);
-    if (more > 0 && balance->deficit != 0)
-        return refuse(refusal, REJECT_DEFICIT, 0, balance->deficit, balance->asset);
+    ASSERT(balance->deficit == 0); // else this order would have been cancelled
     if (more > 0 && more > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, more, there, 0);
     return true;

@@ -50,6 +50,29 @@ static void make_memory(struct boot *boot)
         boot->reader_page_fd[i] = boot->doorbell_fd[i] = -1;
 }
 
+void bench_core_boot(struct boot *boot, const char *folder, const struct flow_venue *venue,
+                     uint32_t orders_max)
+{
+    memset(boot, 0, sizeof *boot);
+    boot->magic = BOOT_MAGIC;
+    boot->version = BOOT_VERSION;
+    boot->process = PROCESS_CORE;
+    boot->incarnation = 1;
+    configure(&boot->config, venue, orders_max);
+    int n = snprintf(boot->config.venue_state_folder, sizeof boot->config.venue_state_folder, "%s",
+                     folder);
+    ASSERT(n > 0 && (size_t)n < sizeof boot->config.venue_state_folder);
+    make_memory(boot);
+}
+
+void bench_core_boot_close(struct boot *boot)
+{
+    close(boot->event_ring_fd);
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        if (boot->command_ring_fd[i] >= 0)
+            close(boot->command_ring_fd[i]);
+}
+
 static void open_rings(struct bench_core *core)
 {
     const struct boot *boot = &core->boot;
@@ -153,15 +176,6 @@ static void send_set_up(void *context, struct command *command)
 // ---- life
 // ----------------------------------------------------------------------------------------------
 
-static void prepare(struct bench_core *core, const struct flow_venue *venue, uint32_t orders_max)
-{
-    memset(core, 0, sizeof *core);
-    core->boot.process = PROCESS_CORE;
-    core->boot.incarnation = 1;
-    configure(&core->boot.config, venue, orders_max);
-    make_memory(&core->boot);
-}
-
 static void run(struct bench_core *core, const char *folder, const struct flow_venue *venue,
                 bool durable)
 {
@@ -177,7 +191,8 @@ static void run(struct bench_core *core, const char *folder, const struct flow_v
 void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
                      uint32_t orders_max, bool durable)
 {
-    prepare(core, venue, orders_max);
+    memset(core, 0, sizeof *core);
+    bench_core_boot(&core->boot, folder, venue, orders_max);
     run(core, folder, venue, durable);
 }
 
@@ -185,7 +200,8 @@ void bench_core_open_replicated(struct bench_core *core, const char *folder,
                                 const struct flow_venue *venue, uint32_t orders_max)
 {
     char journal[512];
-    prepare(core, venue, orders_max);
+    memset(core, 0, sizeof *core);
+    bench_core_boot(&core->boot, folder, venue, orders_max);
     snprintf(journal, sizeof journal, "%s/primary/journal", folder);
     bench_standby_prepare(&core->boot, folder);
     bench_standby_start(&core->standby, &core->boot, folder);
@@ -210,7 +226,5 @@ void bench_core_close(struct bench_core *core)
     command_ring_close(&core->fix);
     command_ring_close(&core->admin);
     event_ring_close(&core->ring);
-    close(core->boot.event_ring_fd);
-    close(core->boot.command_ring_fd[GATEWAY_FIX]);
-    close(core->boot.command_ring_fd[GATEWAY_ADMIN]);
+    bench_core_boot_close(&core->boot);
 }

@@ -93,6 +93,12 @@ void status_take(struct status *status, const struct child children[PROCESS_COUN
     bool standby = children[PROCESS_STANDBY].state != CHILD_ABSENT;
     const struct child *leader = &children[standby ? PROCESS_STANDBY : PROCESS_CORE];
     take_replication(status, core, standby);
+    if (memory->page[PROCESS_TAPE] != NULL) {
+        const struct reader_page *tape = memory->page[PROCESS_TAPE];
+        status->snapshot_seq = atomic_load_explicit(&tape->snapshot_seq, memory_order_relaxed);
+        status->snapshots_failed =
+            atomic_load_explicit(&tape->snapshots_failed, memory_order_relaxed);
+    }
     if (leader->state != CHILD_RUNNING)
         status->core_state = leader->state == CHILD_FAILED ? "failed" : "down";
     for (int i = 0; i < PROCESS_COUNT; i++) {
@@ -128,13 +134,15 @@ static json_t *json_of_status(const struct status *status, const char *config_pa
                                     status->replica_state, "standbys", (json_int_t)status->standbys,
                                     "journal_seq", (json_int_t)status->journal_seq, "replicated_seq",
                                     (json_int_t)status->replicated_seq);
-    return json_pack("{s:i, s:I, s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "supervisor_pid",
+    return json_pack("{s:i, s:I, s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "supervisor_pid",
                      (int)getpid(), "written_at", (json_int_t)time(NULL), "config", config_path,
                      "role", status->role, "replication", replication,
                      "core_state", status->core_state, "venue_state", status->venue_state, "epoch",
                      (json_int_t)status->epoch, "sequence", (json_int_t)status->sequence,
                      "durable_seq", (json_int_t)status->durable_seq, "journal_error",
-                     (json_int_t)status->journal_error, "processes", processes);
+                     (json_int_t)status->journal_error, "snapshot_seq",
+                     (json_int_t)status->snapshot_seq, "snapshots_failed",
+                     (json_int_t)status->snapshots_failed, "processes", processes);
 }
 
 int status_write(const struct status *status, int state_folder_fd, const char *config_path)
@@ -196,6 +204,8 @@ void status_line(const struct status *status, char *text, size_t bytes)
         status->core_state, status->venue_state, status->epoch, status->sequence, status->durable_seq);
     if (status->journal_error != 0)
         add(text, bytes, &used, " JOURNAL: %s ", strerror((int)status->journal_error));
+    if (status->snapshots_failed > 0)
+        add(text, bytes, &used, " SNAPSHOTS FAIL ");
     add_replication(status, text, bytes, &used);
     add_count(status, text, bytes, &used);
     for (int i = 0; i < PROCESS_COUNT; i++) {
@@ -259,6 +269,10 @@ static int print_table(const json_t *root)
            string(root, "core_state"), string(root, "venue_state"), integer(root, "epoch"),
            integer(root, "sequence"), integer(root, "durable_seq"), string(root, "config"));
     print_replication(root);
+    if (integer(root, "snapshots_failed") > 0)
+        printf("snapshots fail: %" JSON_INTEGER_FORMAT " could not be written, the newest is of sequence "
+               "%" JSON_INTEGER_FORMAT "; see log/tape.log\n",
+               integer(root, "snapshots_failed"), integer(root, "snapshot_seq"));
     printf("\n");
     printf("%-9s %-8s %7s %11s %8s %8s  %s\n", "process", "state", "pid", "incarnation", "restarts",
            "lag", "last end");

@@ -35,6 +35,8 @@ struct status {
     uint32_t standbys;
     uint64_t journal_seq;       // on this disk
     uint64_t replicated_seq;    // on as many standbys as are required
+    uint64_t snapshot_seq;      // of the newest snapshot
+    uint64_t snapshots_failed;  // times one could not be written since the tape started
     struct status_process processes[PROCESS_COUNT];
 };
 

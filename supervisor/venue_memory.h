@@ -23,6 +23,7 @@ struct venue_memory {
     int command_ring_fd[GATEWAY_COUNT];  // -1: this gateway has none (the core itself)
     int reader_page_fd[PROCESS_COUNT];   // -1: this process does not read the event ring
     int doorbell_fd[PROCESS_COUNT];
+    int tape_page_read_fd; // read-only: for ops, which shows how far the tape is
     int lives_fd;      // read-write: never handed out
     int lives_read_fd; // for the core
     struct boot_lives *lives;

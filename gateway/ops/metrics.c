@@ -298,6 +298,20 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
               metrics->settlement_oldest_s);
 }
 
+static void tape_metrics(FILE *out, const struct reader_page *tape, uint64_t durable_seq)
+{
+    if (tape == NULL)
+        return;
+    uint64_t position = atomic_load_explicit(&tape->position_seq, memory_order_relaxed);
+    gauge(out, "tape_lag_commands", "durable commands that are not on the tape yet",
+          durable_seq > position ? (int64_t)(durable_seq - position) : 0);
+    gauge(out, "snapshot_sequence", "sequence of the newest snapshot",
+          (int64_t)atomic_load_explicit(&tape->snapshot_seq, memory_order_relaxed));
+    counter(out, "snapshots_failed_total",
+            "snapshots that could not be written since the tape started",
+            atomic_load_explicit(&tape->snapshots_failed, memory_order_relaxed));
+}
+
 static void alert_metrics(FILE *out, const struct ops_metrics *metrics)
 {
     metric(out, "alerts_total", "counter", "alerts of surveillance by detector, ever written");
@@ -328,6 +342,7 @@ char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_rin
     matching_metrics(out, metrics, wall_ns);
     risk_metrics(out, metrics);
     follower_metrics(out, metrics, core->durable_seq);
+    tape_metrics(out, metrics->tape, core->durable_seq);
     alert_metrics(out, metrics);
     gauge(out, "redis_up", "1 = connected", redis_up);
     counter(out, "redis_commands_total", "publications and keys sent to Redis", redis->published);

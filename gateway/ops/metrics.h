@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/event_ring.h"
+#include "base/reader_page.h"
 #include "gateway/ops/redis.h"
 #include "schema/records.h"
 #include "schema/rejects.h"
@@ -21,6 +22,7 @@ struct session_counts {
 };
 
 struct ops_metrics {
+    const struct reader_page *tape; // read-only; NULL: not known
     struct session_counts *sessions; // by session id, the caller's; NULL: not counted
     uint32_t sessions_max;
     uint64_t events;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memfile.h"
 #include "core/follower.h"
 #include "gateway/common/http.h"
 #include "gateway/common/loop.h"
@@ -455,6 +456,11 @@ static bool open_venue(struct ops *ops)
     ops->follower = follower_open(ops->boot, from);
     if (ops->follower == NULL)
         return false;
+    // Read-only, so not by reader_page_open; without it the page only lacks those figures.
+    void *tape = NULL;
+    if (memfile_map(&tape, ops->boot->reader_page_fd[PROCESS_TAPE], sizeof *ops->metrics.tape,
+                    false) == 0)
+        ops->metrics.tape = tape;
     const struct event_ring_control *core = follower_core(ops->follower);
     ops->present_known =
         atomic_load_explicit(&core->core_state, memory_order_acquire) == CORE_RUNNING;

@@ -141,6 +141,8 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
                                   .alerts_open = -1,
                                   .surveilled_seq = -1};
     metrics.rejects[REJECT_OFF_TICK] = 3;
+    static struct reader_page tape = {.position_seq = 45, .snapshot_seq = 40, .snapshots_failed = 2};
+    metrics.tape = &tape;
     struct redis_counters redis = {.dropped = 9};
     size_t bytes = 0;
     char *text = ops_metrics_text(&metrics, &core, &redis, false, 3500000000u, 0, &bytes);
@@ -149,6 +151,9 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 2.500\n"));
     assert_non_null(strstr(text, "\nlonja_rejects_total{name=\"OFF_TICK\"} 3\n"));
     assert_non_null(strstr(text, "\nlonja_redis_dropped_total 9\n"));
+    assert_non_null(strstr(text, "\nlonja_tape_lag_commands 5\n"));
+    assert_non_null(strstr(text, "\nlonja_snapshot_sequence 40\n"));
+    assert_non_null(strstr(text, "\nlonja_snapshots_failed_total 2\n"));
     assert_non_null(strstr(text, "\nlonja_postgres_up 0\n"));
     assert_non_null(strstr(text, "\nlonja_replication_mode 0\n"));
     assert_non_null(strstr(text, "\nlonja_journal_sequence 60\n"));
