@@ -70,6 +70,17 @@ static void the_highest_epoch_seen_counts(void **state)
     assert_int_equal(replica_age_of(&hello, 8), REPLICA_AGE_HIGHER);
 }
 
+static void what_counts_is_what_enough_standbys_have(void **state)
+{
+    (void)state;
+    uint64_t acknowledged[] = {7, 20, 11};
+    assert_int_equal(replica_quorum(acknowledged, 0, 1), 0);
+    assert_int_equal(replica_quorum(acknowledged, 3, 1), 20);
+    assert_int_equal(replica_quorum(acknowledged, 3, 2), 11);
+    assert_int_equal(replica_quorum(acknowledged, 3, 3), 7);
+    assert_int_equal(replica_quorum(acknowledged, 3, 4), 0);
+}
+
 // ---- frames
 // ------------------------------------------------------------------------------------------
 
@@ -430,7 +441,8 @@ static void a_block_that_does_not_follow_is_not_written(void **state)
     struct journal_segment_terms terms = {.bytes = REPLICA_TESTING_SEGMENT_BYTES};
     journal_segment_header_init(&segment, 1, &terms);
     assert_int_equal(standby_store_segment(&f->store, &segment), 0);
-    assert_int_equal(standby_store_segment(&f->store, &segment), 0); // a new connection says it again
+    assert_int_equal(standby_store_segment(&f->store, &segment),
+                     0); // a new connection says it again
     terms.bytes *= 2;
     journal_segment_header_init(&segment, 1, &terms);
     assert_int_equal(standby_store_segment(&f->store, &segment), -EBADMSG); // but not another one
@@ -606,6 +618,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_hello_has_its_decision),
         cmocka_unit_test(the_highest_epoch_seen_counts),
+        cmocka_unit_test(what_counts_is_what_enough_standbys_have),
         cmocka_unit_test(a_frame_is_whole_or_waited_for_or_refused),
         cmocka_unit_test(a_size_beyond_its_type_is_refused_before_it_is_waited_for),
 #define PAIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
