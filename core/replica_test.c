@@ -212,6 +212,39 @@ static void a_standby_catches_up_from_nothing_and_goes_on_where_it_ended(void **
     assert_int_equal(f->store.chain, f->a.journal.chain);
 }
 
+static void a_standby_follows_block_by_block_while_its_primary_writes(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(replica_host_begin(&f->a, 0));
+    open_store(f, &f->b);
+    replica_link_up(&f->link, &f->store, 0, 1);
+    for (int block = 0; block < 100; block++) {
+        assert_true(replica_host_write(&f->a, 1 + block % 3));
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(replica_link_step(&f->link, &f->a, SIZE_MAX, 1), 0);
+        assert_int_equal(f->link.sender.acked_seq, f->a.last);
+    }
+}
+
+static void a_segment_that_is_another_one_than_told_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_segment_header segment;
+    struct journal_segment_terms terms = {.bytes = REPLICA_TESTING_SEGMENT_BYTES};
+    open_store(f, &f->b);
+    journal_segment_header_init(&segment, 1, &terms);
+    assert_int_equal(standby_store_segment(&f->store, &segment), 0);
+    assert_int_equal(standby_store_prepare(&f->store), 1);
+    standby_store_close(&f->store);
+    open_store(f, &f->b);
+    terms.limits[0] = 7;
+    journal_segment_header_init(&segment, 1, &terms);
+    assert_int_equal(standby_store_segment(&f->store, &segment), -EBADMSG);
+    terms.limits[0] = 0;
+    journal_segment_header_init(&segment, 1, &terms);
+    assert_int_equal(standby_store_segment(&f->store, &segment), 0);
+}
+
 // The whole story: the standby is promoted, the old primary has written on, comes back and is told
 // where it went astray.
 static void an_old_primary_that_wrote_on_is_told_where_to_cut(void **state)
@@ -623,6 +656,8 @@ int main(void)
         cmocka_unit_test(a_size_beyond_its_type_is_refused_before_it_is_waited_for),
 #define PAIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
         PAIR(a_standby_catches_up_from_nothing_and_goes_on_where_it_ended),
+        PAIR(a_standby_follows_block_by_block_while_its_primary_writes),
+        PAIR(a_segment_that_is_another_one_than_told_is_refused),
         PAIR(an_old_primary_that_wrote_on_is_told_where_to_cut),
         PAIR(an_old_primary_that_lacks_nothing_follows_at_once),
         PAIR(a_primary_learns_from_a_standby_that_it_was_replaced),
