@@ -69,6 +69,8 @@ static void core_require(struct core *core, int result, const char *what, int st
     if (result >= 0)
         return;
     log_error("%s failed error=%s", what, strerror(-result));
+    if (status == EXIT_JOURNAL && core->ring.control != NULL)
+        atomic_store(&core->ring.control->journal_error, (uint32_t)-result);
     core_exit(core, status);
 }
 
@@ -117,18 +119,25 @@ static void core_lock(struct core *core)
 static void core_open_io(struct core *core)
 {
     const struct config *config = &core->boot->config;
+    // The ring first: whatever fails from here on is said in its control page.
+    int result = event_ring_open_writer(&core->ring, core->boot->event_ring_fd,
+                                        (uint64_t)config->rings_events,
+                                        (uint64_t)config->limits_command_events_max);
+    core_require(core, result, "mapping the event ring", EXIT_CONFIGURATION);
     char folder[NUMBERED_PATH_BYTES];
     state_folder(folder, config, "journal");
-    int result =
-        journal_io_file_open(&core->io, &core->io_file, folder, config->journal_durable != 0);
+    result = journal_io_file_open(&core->io, &core->io_file, folder, config->journal_durable != 0);
     core_require(core, result, "opening the journal's folder", EXIT_JOURNAL);
     if (!config->journal_durable)
         log_warning("the journal is NOT durable: for benchmarks only");
     core_lock(core);
-    result = event_ring_open_writer(&core->ring, core->boot->event_ring_fd,
-                                    (uint64_t)config->rings_events,
-                                    (uint64_t)config->limits_command_events_max);
-    core_require(core, result, "mapping the event ring", EXIT_CONFIGURATION);
+}
+
+static __attribute__((noreturn)) void core_refuse(struct core *core, enum recovery_action action)
+{
+    if (action == RECOVERY_REFUSE_UNREADABLE)
+        atomic_store(&core->ring.control->journal_error, EIO);
+    core_exit(core, recovery_exit(action));
 }
 
 static struct recovered core_recover(struct core *core)
@@ -142,7 +151,7 @@ static struct recovered core_recover(struct core *core)
     uint64_t began_ns = clock_monotone_ns(&clock_system);
     struct recovered recovered;
     if (!recovery_run(&recovered, &core->replay, &core->io, snapshots, UINT64_MAX, NULL, NULL))
-        core_exit(core, recovery_exit(recovered.action));
+        core_refuse(core, recovered.action);
     // What was recovered will be shown: it must survive the machine now, too.
     core_require(core, journal_sync_all(&core->io), "syncing the journal", EXIT_JOURNAL);
     uint64_t span_ns = clock_monotone_ns(&clock_system) - began_ns;
@@ -255,7 +264,9 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
     core_require(core, sandbox_enter_process(core->io_file.folder_fd), "entering the sandbox",
                  EXIT_CONFIGURATION);
     core_require(core, sandbox_enter_core_thread(), "entering the sandbox", EXIT_CONFIGURATION);
-    atomic_store_explicit(&control->core_state, CORE_RUNNING, memory_order_release);
+    // Unless the journal has failed already: that stays said.
+    uint32_t recovering = CORE_RECOVERING;
+    atomic_compare_exchange_strong(&control->core_state, &recovering, CORE_RUNNING);
     log_info("epoch begins epoch=%" PRIu64 " sequence=%" PRIu64, epoch, core->replay.sequence);
 }
 
@@ -287,25 +298,28 @@ static int core_stop(struct core *core)
     if (atomic_load(&control->durable_seq) < atomic_load(&control->journal_seq))
         log_warning("stopped before a standby had everything: what it lacks was not answered, and "
                     "the next start waits for it");
-    atomic_store(&control->core_state, durable ? CORE_STARTING : CORE_FAILED);
+    bool well = durable && atomic_load(&control->journal_error) == 0;
+    atomic_store(&control->core_state, well ? CORE_STARTING : CORE_FAILED);
     log_info("stopped sequence=%" PRIu64 " durable=%" PRIu64 " events=%" PRIu64
              " events_digest=%016" PRIx64 " state_digest=%016" PRIx64,
              core->replay.sequence, atomic_load(&control->durable_seq), core->replay.events,
              core->replay.events_digest, engine_digest(core->replay.engine));
-    return durable ? 0 : EXIT_JOURNAL;
+    return well ? 0 : EXIT_JOURNAL;
 }
 
 int main(void)
 {
-    static struct core core; // too large for the stack
-    core.boot = boot_inherit(PROCESS_CORE);
+    struct core *core = aligned_alloc(_Alignof(struct core), sizeof *core); // too large for the stack
+    ASSERT(core != NULL);
+    memset(core, 0, sizeof *core);
+    core->boot = boot_inherit(PROCESS_CORE);
     log_open(process_name(PROCESS_CORE));
     core_signals();
-    core_print_limits(&core.boot->config);
-    core_check_limits(&core);
-    core_open_io(&core);
-    struct recovered recovered = core_recover(&core);
-    core_begin_epoch(&core, &recovered);
-    core_run(&core);
-    return core_stop(&core);
+    core_print_limits(&core->boot->config);
+    core_check_limits(core);
+    core_open_io(core);
+    struct recovered recovered = core_recover(core);
+    core_begin_epoch(core, &recovered);
+    core_run(core);
+    return core_stop(core);
 }

@@ -136,7 +136,8 @@ static bool reader_judge_header(struct journal_reader *reader, uint64_t number)
 }
 
 // Opens segment `number` and checks its header; the place is its first block. False if it is not
-// there, cannot be read (`error`), or its header is not whole or not ours (`fault`).
+// there, cannot be read (`error`), or its header is not whole or not ours (`fault`): then the place
+// is behind the segment before, where it was.
 static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
 {
     reader_leave_segment(reader);
@@ -147,13 +148,13 @@ static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
     if (file < 0)
         return false;
     reader->file = file;
-    reader->segment = number;
-    reader->offset = JOURNAL_PAGE_BYTES;
     int64_t size = reader->io->size(reader->io->context, file);
     if (size < 0)
         reader->error = (int)-size;
-    reader->segment_bytes = size < 0 ? 0 : (uint64_t)size;
-    if (reader_judge_header(reader, number)) {
+    if (size >= 0 && reader_judge_header(reader, number)) {
+        reader->segment = number;
+        reader->segment_bytes = (uint64_t)size;
+        reader->offset = JOURNAL_PAGE_BYTES;
         reader->fault = JOURNAL_FAULT_NONE;
         return true;
     }

@@ -17,6 +17,7 @@ static const char OVERVIEW[] =
     "  journal         look into the journal, verify it, cut a poisoned tail\n"
     "  explain         why an order did not trade, why a command was refused, what made a balance\n"
     "  state           the venue after any sequence, or at any time\n"
+    "  record          write the record in Postgres anew, compare two of them\n"
     "  admin           the operator's interface\n"
     "  key             make and show key store files\n"
     "\n"
@@ -56,7 +57,8 @@ static const char STATUS[] =
     "\n"
     "Shows the running venue: state and sequence of the core, and each process with its pid, how often it\n"
     "was ever started (incarnation), restarts since `lonja up`, how many durable commands it has yet to\n"
-    "read (lag), and how it last ended. It reads the file status.json of the state folder, which the\n"
+    "deal with (lag), and how it last ended; of who is behind also for how long, and when it will have\n"
+    "caught up. It reads the file status.json of the state folder, which the\n"
     "supervisor rewrites every second; --json prints that file.\n"
     "\n"
     "Exit status: 0 all run, 1 something does not, 2 configuration, 3 no venue is running there.\n";

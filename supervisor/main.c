@@ -12,6 +12,7 @@
 #include "supervisor/help.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tool.h"
 
 enum { EXIT_USAGE = 2 };
 static const char CONFIG_DEFAULT[] = "var/lonja.conf";
@@ -278,6 +279,26 @@ static int run_on_state(const char *bin_folder, char *executable, int count, cha
     return result;
 }
 
+// `lonja record rebuild` runs `lonja-record rebuild` with a boot record of its own.
+static int command_record(const char *bin_folder, char **words)
+{
+    struct config config;
+    char absolute[PATH_MAX];
+    const char *path = take_config(words);
+    if (words[1] == NULL || strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0) {
+        static char record[] = "record", help[] = "--help";
+        return run_sibling(bin_folder, (char *[]){record, help, NULL});
+    }
+    int result = read_config(&config, absolute, config_path_or_default(path));
+    if (result != 0)
+        return result;
+    result = tool_boot(&config, PROCESS_RECORD);
+    if (result == 0)
+        return run_sibling(bin_folder, words);
+    fprintf(stderr, "lonja record: %s\n", strerror(-result));
+    return 1;
+}
+
 // `lonja explain order 5` runs `lonja-explain order 5 --state FOLDER`, `lonja state` runs `lonja-explain state …`.
 static int command_explain(const char *bin_folder, int count, char **words)
 {
@@ -318,6 +339,8 @@ static int run_command(const char *bin_folder, int count, char **words)
         return command_status(count, words);
     if (is_word(words[0], "explain", "state"))
         return command_explain(bin_folder, count, words);
+    if (strcmp(words[0], "record") == 0)
+        return command_record(bin_folder, words);
     if (strcmp(words[0], "standby") == 0)
         return command_standby(bin_folder, count, words);
     return run_sibling(bin_folder, words);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/disk_space.h"
 #include "base/clock.h"
 #include "base/event_ring.h"
 #include "core/replica_fence.h"
@@ -46,7 +47,9 @@ struct supervisor {
     struct child children[PROCESS_COUNT];
     int log_fd[PROCESS_COUNT];
     struct console console;
+    struct backlog backlogs[PROCESS_COUNT]; // of the readers
     uint64_t status_at_ns;
+    bool low_space;      // said once, until there is room again
     bool status_failed;  // said once that status.json cannot be written
     bool stopping;
     uint64_t asked_ns;   // when it was asked to stop first
@@ -195,6 +198,21 @@ static void bury_dead(struct supervisor *supervisor)
 
 // ---- the loop ----------------------------------------------------------------------------------------
 
+// A journal that finds no room stops the venue: said as long as there is still some.
+static void look_at_space(struct supervisor *supervisor, struct status *status)
+{
+    status->free_bytes = disk_space_free(supervisor->config->venue_state_folder);
+    status->low_space = status->free_bytes >= 0 &&
+                        status->free_bytes < supervisor->config->journal_free_bytes_min;
+    if (status->low_space && !supervisor->low_space)
+        console_say(&supervisor->console,
+                    "LOW ON DISK SPACE: %lld MB left for %s; a full disk stops the venue "
+                    "(lonja journal archive, docs/operations.md)",
+                    (long long)status->free_bytes / 1000000,
+                    supervisor->config->venue_state_folder);
+    supervisor->low_space = status->low_space;
+}
+
 static void show_status(struct supervisor *supervisor)
 {
     uint64_t now = now_ns();
@@ -203,7 +221,8 @@ static void show_status(struct supervisor *supervisor)
     if (now < supervisor->status_at_ns)
         return;
     supervisor->status_at_ns = now + STATUS_NS;
-    status_take(&status, supervisor->children, &supervisor->memory, now);
+    status_take(&status, supervisor->backlogs, supervisor->children, &supervisor->memory, now);
+    look_at_space(supervisor, &status);
     status_line(&status, line, sizeof line);
     console_set_status(&supervisor->console, line);
     int result = status_write(&status, supervisor->folder.fd, supervisor->options->config_path);

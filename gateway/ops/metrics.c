@@ -278,16 +278,28 @@ static void session_metrics(FILE *out, const struct ops_metrics *metrics)
                     metrics->sessions[i].refused);
 }
 
+static void record_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    struct backlog_figures figures = backlog_figures(&metrics->record_backlog);
+    if (metrics->recorded_seq < 0)
+        return;
+    gauge(out, "record_lag_commands", "durable commands that are not in Postgres yet",
+          (int64_t)figures.lag);
+    gauge(out, "record_behind_seconds", "since the oldest of them became durable",
+          (int64_t)figures.behind_s);
+    gauge(out, "record_commands_per_second", "commands that the recorder deals with",
+          (int64_t)figures.rate);
+    if (figures.eta_s >= 0)
+        gauge(out, "record_eta_seconds", "until the recorder has caught up at this pace",
+              (int64_t)figures.eta_s);
+}
+
 static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint64_t durable_seq)
 {
     gauge(out, "ops_lag_commands", "durable commands that ops has not seen yet",
           (int64_t)(durable_seq - metrics->followed_seq));
     gauge(out, "postgres_up", "1 = Postgres answers ops", metrics->postgres_up);
-    if (metrics->recorded_seq >= 0)
-        gauge(out, "record_lag_commands", "durable commands that are not in Postgres yet",
-              (int64_t)metrics->asked_seq > metrics->recorded_seq
-                  ? (int64_t)metrics->asked_seq - metrics->recorded_seq
-                  : 0);
+    record_metrics(out, metrics);
     metric(out, "settlement_trades", "gauge", "trades by settlement status");
     for (int i = 0; i < SETTLEMENT_STATES; i++)
         if (metrics->settlement[i] >= 0)
@@ -336,6 +348,9 @@ char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_rin
     FILE *out = open_memstream(&text, bytes);
     ASSERT(out != NULL);
     core_metrics(out, core, now_ns);
+    if (metrics->state_free_bytes >= 0)
+        gauge(out, "state_free_bytes", "room left on the disk of the state folder",
+              metrics->state_free_bytes);
     replication_metrics(out, core);
     trading_metrics(out, metrics);
     session_metrics(out, metrics);

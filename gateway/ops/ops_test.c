@@ -172,8 +172,13 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     metrics.surveilled_seq = 45;
     metrics.alerts_open = 1;
     metrics.asked_seq = 50; // what became durable since is no lag of the recorder
+    backlog_note(&metrics.record_backlog, 45, 30, 1000000000u);
+    backlog_note(&metrics.record_backlog, 50, 40, 6000000000u);
     text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
     assert_non_null(strstr(text, "\nlonja_record_lag_commands 10\n"));
+    assert_non_null(strstr(text, "\nlonja_record_behind_seconds 5\n"));
+    assert_non_null(strstr(text, "\nlonja_record_commands_per_second 1\n"));
+    assert_non_null(strstr(text, "\nlonja_record_eta_seconds 20\n"));
     assert_non_null(strstr(text, "\nlonja_surveil_lag_commands 5\n"));
     assert_non_null(strstr(text, "\nlonja_alerts_open 1\n"));
     assert_non_null(strstr(text, "\nlonja_replication_standbys 1\n"));

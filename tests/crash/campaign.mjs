@@ -61,7 +61,7 @@ async function survive (venue, flow, kill) {
 async function rest (venue, flow) {
   await flow.pause()
   await flow.check()
-  await venue.conservation(150000)
+  await venue.conservation()
   await flow.turn()
 }
 
@@ -75,7 +75,7 @@ export async function campaign (suite, venue, { kills, seed }) {
     const well = await suite.test(`kill ${i + 1} of seed ${seed}: ${wordsOf(kill)}: nothing told is lost, nothing doubled, sums zero`, () => survive(venue, flow, kill))
     if (!well) throw new Error(`the campaign ends here: --kills ${i + 1} --seed ${seed} kills in the same order`)
     if ((i + 1) % TURN === 0 || i + 1 === plan.length) {
-      await suite.test(`after ${i + 1} kills: every trade settled once, sums zero, ledger = Postgres = chain`, () => rest(venue, flow), 180000)
+      await suite.test(`after ${i + 1} kills: every trade settled once, sums zero, ledger = Postgres = chain`, () => rest(venue, flow), 900000)
       flow.start()
     }
   }

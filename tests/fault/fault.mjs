@@ -1,6 +1,6 @@
 // The servers that the venue uses fail, while orders flow by FIX and WebSocket: they are slow, cut off, deaf, talk nonsense
-// (proxied.mjs), are stopped, frozen (they take connections and never answer), and absent when the venue starts. Trading
-// goes on, somebody says so in a log, and nothing is lost: when the server is back, record, Redis and chain catch up by
+// (proxied.mjs), are stopped, frozen (they take connections and never answer), and absent when the venue starts; and every CPU
+// is busy. Trading goes on, somebody says so in a log, and nothing is lost: when the server is back, record, Redis and chain catch up by
 // themselves. Options: --all, every fault one by one; --seed S, of the order of faults and of where they cut.
 // (A disk that fails: core/process_test.c and core/crash_test.c. Faults at each single effect of settlement:
 // settlement/settle_test.c.)
@@ -12,6 +12,7 @@ import { Flow } from '../lib/flow.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { generator } from '../lib/random.mjs'
 import { eventually, Venue } from '../lib/venue.mjs'
+import { bothBusy } from './busy.mjs'
 import { everyFault, SERVERS, someFaults } from './proxied.mjs'
 
 const OUTAGE_MS = 2000
@@ -60,8 +61,18 @@ async function redisHasTheLastTrade (venue) {
   })
 }
 
+// Nobody waits for a server that never answers when the venue is to stop.
+async function stopsAmongTheSilent (venue, flow) {
+  flow.start()
+  await flow.flows(5)
+  for (const server of SERVERS) await venue.proxies[server].set('half_open')
+  await flow.flows(5)
+  const ended = await venue.down()
+  assert.equal(ended.code, 0, `everybody ended by himself:\n${venue.log('supervisor').split('\n').slice(-14).join('\n')}`)
+  await Promise.all(flow.traders.map(async trader => { await trader.stop(); await trader.client?.close() }))
+}
+
 async function absentAtStart (venue) {
-  await venue.down()
   await stop(venue, SERVERS)
   await venue.up()
   await eventually('the venue is open', () => { const s = venue.status(); return s.supervisor_pid === venue.child.pid && s.venue_state === 'open' }, 20000)
@@ -94,15 +105,16 @@ Suite.main(async suite => {
     await flow.flows(5)
     if (values.all) await everyFault(suite, venue, flow)
     else await someFaults(suite, venue, flow, 4, generator(seed))
-    await suite.test('after these: every trade settled once, sums zero, ledger = Postgres = chain', async () => { await flow.pause(); await flow.check(); await venue.conservation() })
+    await flow.pause()
+    await bothBusy(suite, venue, flow)
     for (const server of ['redis', 'anvil', 'postgres']) {
       for (const how of ['stopped', 'frozen']) {
         await suite.test(`${server} ${how}: trading goes on, nothing is lost`, () => outage(venue, flow, server, how))
       }
       if (server === 'redis') await suite.test('redis back: the last trade stands under its key', () => redisHasTheLastTrade(venue))
     }
-    await suite.test('after all of it: every trade settled once, sums zero, ledger = Postgres = chain', () => venue.conservation())
-    await Promise.all(flow.traders.map(trader => trader.client?.close()))
+    await suite.test('after all of it: every trade settled once, sums zero, ledger = Postgres = chain', () => venue.conservation(), 900000)
+    await suite.test('the venue stops in order although none of its servers answers', () => stopsAmongTheSilent(venue, flow))
     await suite.test('Postgres, Redis and the node absent at start: the venue opens, logins say why not, and work later', () => absentAtStart(venue))
   } finally { await venue.stop() }
 })

@@ -58,7 +58,7 @@ class Trader {
     const id = `${this.tag}-${this.serial++}`
     this.sent.add(id)
     this.unanswered.add(id)
-    const order = { id, side: this.side, price: ((this.side === 'buy' ? 99 : 99.7) + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
+    const order = { id, side: this.side, price: ((this.side === 'buy' ? 99 : 100.5) + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
     this.place(order)
   }
 

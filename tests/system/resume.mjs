@@ -114,7 +114,7 @@ async function campaign (rounds, seed) {
   await Suite.main(async suite => {
     try {
       for (let i = 0; i < rounds; i++) {
-        const way = i % (WAYS.length + 1)
+        const way = (seed + i) % (WAYS.length + 1)
         const name = WAYS[way]?.join(', ') ?? 'the supervisor and all'
         const good = await suite.test(`seed ${seed + i}: kill -9 of ${name}`, async () => {
           const next = random(seed + i)

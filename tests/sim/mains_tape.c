@@ -1,0 +1,13 @@
+#include "tests/sim/mains.h"
+
+int tape_main(void);
+#define main tape_main
+#include "core/tape_main.c"
+#undef main
+
+void tape_fiber(void *context)
+{
+    (void)context;
+    tape_stop_asked = 0;
+    exit(tape_main());
+}
