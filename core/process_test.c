@@ -20,6 +20,8 @@
 #include "core/journal_reader.h"
 #include "core/numbered_file.h"
 #include "core/replay.h"
+#include "core/replica_fence.h"
+#include "core/replica_note.h"
 
 enum { INSTRUMENT = 1, CASH = 1, TOKEN = 2, MEMBER = 1, BUYER = 21, SELLER = 22, SESSION = 1 };
 
@@ -711,6 +713,63 @@ static void a_journal_that_cannot_be_written_stops_the_venue(void **state)
     assert_int_not_equal(atomic_load(&venue->ring.control->journal_error), 0);
 }
 
+static void put_fence(const struct venue *venue, uint64_t epoch, bool own)
+{
+    struct replica_fence fence = {.epoch = epoch, .own = own};
+    assert_int_equal(replica_fence_write(&fence, venue->folder, "a test"), 0);
+}
+
+static void a_core_in_whose_place_another_was_promoted_does_not_begin(void **state)
+{
+    struct venue *venue = *state;
+    put_fence(venue, 1000001, false);
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
+    assert_int_equal(atomic_load(&venue->ring.control->epoch), 0);
+    assert_int_equal(replica_note_write(venue->folder, "fence", "epoch 10000"), 0); // cut short
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_CONFIGURATION);
+}
+
+static void a_promoted_core_begins_above_all_that_was(void **state)
+{
+    struct venue *venue = *state;
+    put_fence(venue, 1000001, true);
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1000001);
+    finish(&venue->core, SIGTERM);
+    venue->core = start(&venue->boot, PROCESS_CORE); // and counts on from there
+    await_core(venue, 1000002);
+    finish(&venue->core, SIGTERM);
+    put_fence(venue, 1000003, false); // another one was promoted later
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
+}
+
+// With synchronous replication and no lonja-replicate: it recovers and waits.
+static void a_core_waits_for_its_standby_before_it_begins_again(void **state)
+{
+    struct venue *venue = *state;
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1);
+    finish(&venue->core, SIGTERM);
+    venue->boot.config.replication_mode = REPLICATION_SYNC;
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    for (int i = 0; i < 10000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING; i++)
+        nap();
+    assert_int_equal(atomic_load(&venue->ring.control->core_state), CORE_WAITING);
+    assert_int_equal(atomic_load(&venue->ring.control->journal_epoch), 2);
+    assert_int_equal(atomic_load(&venue->ring.control->epoch), 1);
+    struct reader_page *page;
+    assert_int_equal(reader_page_open(&page, venue->boot.reader_page_fd[PROCESS_REPLICATE]), 0);
+    atomic_store(&page->position_seq, atomic_load(&venue->ring.control->journal_seq));
+    atomic_store(&page->verdict, REPLICA_FOLLOWED);
+    await_core(venue, 2);
+    atomic_store(&page->verdict, REPLICA_FENCED); // and stops at once when it is replaced
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
+    memfile_unmap(page, sizeof *page);
+}
+
 static void the_core_needs_libc_only(void **state)
 {
     (void)state;
@@ -746,6 +805,9 @@ int main(void)
         VENUE_TEST(a_second_core_on_the_journal_is_refused),
         VENUE_TEST(a_journal_that_cannot_be_written_stops_the_venue),
         VENUE_TEST(a_command_ring_that_lies_is_shut_and_others_go_on),
+        VENUE_TEST(a_core_in_whose_place_another_was_promoted_does_not_begin),
+        VENUE_TEST(a_promoted_core_begins_above_all_that_was),
+        VENUE_TEST(a_core_waits_for_its_standby_before_it_begins_again),
         cmocka_unit_test(the_core_needs_libc_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,8 +131,8 @@ static void live(struct trial *trial)
     }
 }
 
-// The blocks of both, one by one, and where they stand. (The zeroes behind a block are covered by no
-// checksum, and a torn write may have left something in them.)
+// The blocks of both, one by one, and where they stand. (The zeroes behind a block are covered by
+// no checksum, and a torn write may have left something in them.)
 static void compare(struct trial *trial)
 {
     struct journal_reader ours, theirs;

@@ -1,6 +1,7 @@
 #include "core/replica_decide.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -70,6 +71,19 @@ enum replica_age replica_age_of(const struct replica_hello *peer, uint64_t own_e
     if (highest == own_epoch)
         return REPLICA_AGE_SAME;
     return highest < own_epoch ? REPLICA_AGE_LOWER : REPLICA_AGE_HIGHER;
+}
+
+static int replica_descending(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a > b ? -1 : a < b;
+}
+
+uint64_t replica_quorum(uint64_t *acknowledged, unsigned count, unsigned required)
+{
+    ASSERT(required > 0);
+    qsort(acknowledged, count, sizeof *acknowledged, replica_descending);
+    return count >= required ? acknowledged[required - 1] : 0;
 }
 
 const char *replica_decision_text(enum replica_decision decision)

@@ -59,6 +59,9 @@ enum replica_terms replica_terms_of(const struct replica_hello *peer,
                                     const struct replica_hello *own);
 enum replica_age replica_age_of(const struct replica_hello *peer, uint64_t own_epoch);
 
+// What at least `required` of `count` standbys have; 0 if there are fewer. Sorts `acknowledged`.
+uint64_t replica_quorum(uint64_t *acknowledged, unsigned count, unsigned required);
+
 // What an operator should know and do about it: a sentence.
 const char *replica_decision_text(enum replica_decision decision);
 

@@ -206,23 +206,18 @@ static bool probe_work(struct replica_server *server, const struct replica_now *
 // ---- the port
 // ----------------------------------------------------------------------------------------
 
-// What the host has that is the last of as many as are required.
 static void server_progress(const struct replica_server *server, struct replica_progress *progress)
 {
     uint64_t acknowledged[SERVER_CONNECTIONS_MAX];
     unsigned count = 0;
     for (int i = 0; i < SERVER_CONNECTIONS_MAX; i++) {
         const struct server_connection *connection = &server->connections[i];
-        if (!connection->used || connection->sender.state != REPLICA_SENDER_FOLLOWED)
-            continue;
-        unsigned at = count++;
-        for (; at > 0 && acknowledged[at - 1] < connection->sender.acked_seq; at--)
-            acknowledged[at] = acknowledged[at - 1];
-        acknowledged[at] = connection->sender.acked_seq;
+        if (connection->used && connection->sender.state == REPLICA_SENDER_FOLLOWED)
+            acknowledged[count++] = connection->sender.acked_seq;
     }
-    unsigned required = (unsigned)server->config->replication_required;
     progress->standbys = count;
-    progress->replicated_seq = count >= required ? acknowledged[required - 1] : 0;
+    progress->replicated_seq =
+        replica_quorum(acknowledged, count, (unsigned)server->config->replication_required);
     progress->fenced_epoch = server->fenced_epoch;
 }
 

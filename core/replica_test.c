@@ -70,6 +70,17 @@ static void the_highest_epoch_seen_counts(void **state)
     assert_int_equal(replica_age_of(&hello, 8), REPLICA_AGE_HIGHER);
 }
 
+static void what_counts_is_what_enough_standbys_have(void **state)
+{
+    (void)state;
+    uint64_t acknowledged[] = {7, 20, 11};
+    assert_int_equal(replica_quorum(acknowledged, 0, 1), 0);
+    assert_int_equal(replica_quorum(acknowledged, 3, 1), 20);
+    assert_int_equal(replica_quorum(acknowledged, 3, 2), 11);
+    assert_int_equal(replica_quorum(acknowledged, 3, 3), 7);
+    assert_int_equal(replica_quorum(acknowledged, 3, 4), 0);
+}
+
 // ---- frames
 // ------------------------------------------------------------------------------------------
 
@@ -199,6 +210,39 @@ static void a_standby_catches_up_from_nothing_and_goes_on_where_it_ended(void **
     assert_int_equal(f->store.next_sequence, f->a.last + 1);
     assert_int_equal(f->store.epoch, 2);
     assert_int_equal(f->store.chain, f->a.journal.chain);
+}
+
+static void a_standby_follows_block_by_block_while_its_primary_writes(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(replica_host_begin(&f->a, 0));
+    open_store(f, &f->b);
+    replica_link_up(&f->link, &f->store, 0, 1);
+    for (int block = 0; block < 100; block++) {
+        assert_true(replica_host_write(&f->a, 1 + block % 3));
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(replica_link_step(&f->link, &f->a, SIZE_MAX, 1), 0);
+        assert_int_equal(f->link.sender.acked_seq, f->a.last);
+    }
+}
+
+static void a_segment_that_is_another_one_than_told_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_segment_header segment;
+    struct journal_segment_terms terms = {.bytes = REPLICA_TESTING_SEGMENT_BYTES};
+    open_store(f, &f->b);
+    journal_segment_header_init(&segment, 1, &terms);
+    assert_int_equal(standby_store_segment(&f->store, &segment), 0);
+    assert_int_equal(standby_store_prepare(&f->store), 1);
+    standby_store_close(&f->store);
+    open_store(f, &f->b);
+    terms.limits[0] = 7;
+    journal_segment_header_init(&segment, 1, &terms);
+    assert_int_equal(standby_store_segment(&f->store, &segment), -EBADMSG);
+    terms.limits[0] = 0;
+    journal_segment_header_init(&segment, 1, &terms);
+    assert_int_equal(standby_store_segment(&f->store, &segment), 0);
 }
 
 // The whole story: the standby is promoted, the old primary has written on, comes back and is told
@@ -430,7 +474,8 @@ static void a_block_that_does_not_follow_is_not_written(void **state)
     struct journal_segment_terms terms = {.bytes = REPLICA_TESTING_SEGMENT_BYTES};
     journal_segment_header_init(&segment, 1, &terms);
     assert_int_equal(standby_store_segment(&f->store, &segment), 0);
-    assert_int_equal(standby_store_segment(&f->store, &segment), 0); // a new connection says it again
+    assert_int_equal(standby_store_segment(&f->store, &segment),
+                     0); // a new connection says it again
     terms.bytes *= 2;
     journal_segment_header_init(&segment, 1, &terms);
     assert_int_equal(standby_store_segment(&f->store, &segment), -EBADMSG); // but not another one
@@ -606,10 +651,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_hello_has_its_decision),
         cmocka_unit_test(the_highest_epoch_seen_counts),
+        cmocka_unit_test(what_counts_is_what_enough_standbys_have),
         cmocka_unit_test(a_frame_is_whole_or_waited_for_or_refused),
         cmocka_unit_test(a_size_beyond_its_type_is_refused_before_it_is_waited_for),
 #define PAIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
         PAIR(a_standby_catches_up_from_nothing_and_goes_on_where_it_ended),
+        PAIR(a_standby_follows_block_by_block_while_its_primary_writes),
+        PAIR(a_segment_that_is_another_one_than_told_is_refused),
         PAIR(an_old_primary_that_wrote_on_is_told_where_to_cut),
         PAIR(an_old_primary_that_lacks_nothing_follows_at_once),
         PAIR(a_primary_learns_from_a_standby_that_it_was_replaced),

@@ -189,10 +189,11 @@ static void standby_disconnect(struct standby *standby, int result)
     atomic_store_explicit(&standby->ring.control->standbys, 0, memory_order_relaxed);
 }
 
+// What replica_receiver_take does not say of the peer, it says of our disk.
 static bool standby_is_disk(int result)
 {
-    return result == -EIO || result == -ENOSPC || result == -EROFS || result == -EDQUOT ||
-           result == -EBADF || result == -EINVAL || result == -ENOENT || result == -EFBIG;
+    return result < 0 && result != -EPROTO && result != -ETIMEDOUT && result != -EACCES &&
+           result != -ESTALE;
 }
 
 // ---- following

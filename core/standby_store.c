@@ -191,7 +191,7 @@ int standby_store_segment(struct standby_store *store, const struct journal_segm
 {
     if (!journal_segment_header_valid(header, header->number) ||
         header->bytes < 2 * JOURNAL_PAGE_BYTES || header->bytes % JOURNAL_PAGE_BYTES != 0 ||
-        (store->told > 0 && header->number > store->told + 1))
+        header->number > store->told + 1)
         return -EBADMSG;
     pthread_mutex_lock(&store->lock);
     bool there = header->number <= store->made;

@@ -47,8 +47,8 @@ CHECKED int standby_store_open(struct standby_store *store, char reason[160],
 void standby_store_close(struct standby_store *store);
 CHECKED int standby_store_start(struct standby_store *store);
 
-// The header of the next segment, or of one that was told before. Returns 0, -EBADMSG (it does not follow, or what stands there is
-// another one), -EAGAIN (too many wait: later) or -errno.
+// The header of the next segment, or of one that was told before. Returns 0, -EBADMSG (it does not
+// follow, or what stands there is another one), -EAGAIN (too many wait: later) or -errno.
 CHECKED int standby_store_segment(struct standby_store *store,
                                   const struct journal_segment_header *header);
 // The next block, `bytes` of it: header and payload. Durable when it returns 0; else -EBADMSG (it

@@ -9,7 +9,7 @@
 #include "perf/machine.h"
 #include "perf/measure.h"
 
-enum { HEARTBEAT_TIMEOUT_MS = 600000, EPOCH = 1, STOP_NS_MAX = 1000000000 };
+enum { HEARTBEAT_TIMEOUT_MS = 600000, EPOCH = 1 };
 
 #define BENCH_CONFIG_INT(group, key, def, min, max, doc) config->group##_##key = (def);
 #define BENCH_CONFIG_TEXT(group, key, def, doc)                                                    \
@@ -113,9 +113,7 @@ static void start(struct bench_core *core)
     ASSERT(journal_open(&core->journal, &core->io, &core->gate, &clock_system, &options) == 0);
     ASSERT(sequencer_open(&core->sequencer, &core->boot, &core->replay, &core->journal, &core->gate,
                           &core->ring, &clock_system, EPOCH) == 0);
-    gate_announce(&core->gate, 0, EPOCH);
     ASSERT(journal_start(&core->journal, (int)config->core_realtime_priority) == 0);
-    ASSERT(gate_start(&core->gate, (int)config->core_realtime_priority) == 0);
     ASSERT(pthread_create(&core->thread, NULL, core_thread, core) == 0);
 }
 
@@ -176,16 +174,11 @@ static void send_set_up(void *context, struct command *command)
 // ---- life
 // ----------------------------------------------------------------------------------------------
 
-static void prepare(struct bench_core *core, const char *folder, const struct flow_venue *venue,
-                    uint32_t orders_max)
+void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
+                     uint32_t orders_max, bool durable)
 {
     memset(core, 0, sizeof *core);
     bench_core_boot(&core->boot, folder, venue, orders_max);
-}
-
-static void run(struct bench_core *core, const char *folder, const struct flow_venue *venue,
-                bool durable)
-{
     ASSERT(journal_io_file_open(&core->io, &core->io_file, folder, durable) == 0);
     open_rings(core);
     bench_core_beat(core);
@@ -195,33 +188,11 @@ static void run(struct bench_core *core, const char *folder, const struct flow_v
         usleep(20);
 }
 
-void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
-                     uint32_t orders_max, bool durable)
-{
-    prepare(core, folder, venue, orders_max);
-    run(core, folder, venue, durable);
-}
-
-void bench_core_open_replicated(struct bench_core *core, const char *folder,
-                                const struct flow_venue *venue, uint32_t orders_max)
-{
-    char journal[512];
-    prepare(core, folder, venue, orders_max);
-    snprintf(journal, sizeof journal, "%s/primary/journal", folder);
-    bench_standby_prepare(&core->boot, folder);
-    bench_standby_start(&core->standby, &core->boot, folder);
-    core->has_standby = true;
-    run(core, journal, venue, true);
-}
-
 void bench_core_close(struct bench_core *core)
 {
     atomic_store(&core->stop, true);
     ASSERT(pthread_join(core->thread, NULL) == 0);
     journal_stop(&core->journal);
-    gate_stop(&core->gate, STOP_NS_MAX);
-    if (core->has_standby)
-        bench_standby_stop(&core->standby);
     engine_check(core->replay.engine);
     sequencer_close(&core->sequencer);
     journal_close(&core->journal);

@@ -15,7 +15,6 @@
 #include "core/journal.h"
 #include "core/journal_io.h"
 #include "core/sequencer.h"
-#include "perf/bench_standby.h"
 #include "perf/flow_commands.h"
 
 struct bench_core {
@@ -29,8 +28,6 @@ struct bench_core {
     struct sequencer sequencer;
     struct command_ring fix, admin; // the producers' views
     uint64_t gateway_seq;
-    bool has_standby;
-    struct bench_standby standby;
     _Atomic bool stop;
     pthread_t thread;
 };
@@ -44,9 +41,6 @@ void bench_core_boot_close(struct boot *boot);
 // Makes the venue of flow_commands.h in it; returns when all of that is durable.
 void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
                      uint32_t orders_max, bool durable);
-// The same, durable here and on a standby (bench_standby.h).
-void bench_core_open_replicated(struct bench_core *core, const char *folder,
-                                const struct flow_venue *venue, uint32_t orders_max);
 void bench_core_close(struct bench_core *core);
 
 // Puts a command of the flow into the FIX gateway's ring; false if there is no room.

@@ -1,16 +1,14 @@
 #include "perf/bench_standby.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/event_ring.h"
 #include "base/memfile.h"
 #include "base/reader_page.h"
+#include "perf/process.h"
 
 enum { BENCH_PORT = 19890, BENCH_TIMEOUT_MS = 10000 };
 
@@ -40,31 +38,6 @@ void bench_standby_prepare(struct boot *boot, const char *folder)
     ASSERT(boot->reader_page_fd[PROCESS_REPLICATE] >= 0);
 }
 
-static pid_t start(const struct boot *boot, enum process_id process)
-{
-    struct boot own = *boot;
-    char path[512], text[16];
-    own.magic = BOOT_MAGIC;
-    own.version = BOOT_VERSION;
-    own.process = process;
-    int fd = memfile_create_constant("boot", &own, sizeof own);
-    ASSERT(fd >= 0);
-    pid_t child = fork();
-    if (child != 0) {
-        close(fd);
-        return child;
-    }
-    fcntl(fd, F_SETFD, 0);
-    fcntl(boot->event_ring_fd, F_SETFD, 0);
-    fcntl(boot->reader_page_fd[PROCESS_REPLICATE], F_SETFD, 0);
-    fcntl(boot->doorbell_fd[PROCESS_REPLICATE], F_SETFD, 0);
-    snprintf(path, sizeof path, "%s/lonja-%s", LONJA_BIN, process_name(process));
-    snprintf(text, sizeof text, "%d", fd);
-    setenv("LONJA_BOOT_FD", text, 1);
-    execl(path, path, (char *)NULL);
-    _exit(99);
-}
-
 void bench_standby_start(struct bench_standby *standby, const struct boot *boot, const char *folder)
 {
     standby->boot = *boot;
@@ -78,16 +51,14 @@ void bench_standby_start(struct bench_standby *standby, const struct boot *boot,
     standby->boot.reader_page_fd[PROCESS_REPLICATE] =
         memfile_create("page", sizeof(struct reader_page));
     standby->boot.doorbell_fd[PROCESS_REPLICATE] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    standby->replicate = start(boot, PROCESS_REPLICATE);
-    standby->standby = start(&standby->boot, PROCESS_STANDBY);
+    standby->replicate = process_start(boot, PROCESS_REPLICATE, STDERR_FILENO);
+    standby->standby = process_start(&standby->boot, PROCESS_STANDBY, STDERR_FILENO);
 }
 
 void bench_standby_stop(struct bench_standby *standby)
 {
-    kill(standby->standby, SIGTERM);
-    kill(standby->replicate, SIGTERM);
-    ASSERT(waitpid(standby->standby, NULL, 0) == standby->standby);
-    ASSERT(waitpid(standby->replicate, NULL, 0) == standby->replicate);
+    process_stop(standby->standby);
+    process_stop(standby->replicate);
     close(standby->boot.event_ring_fd);
     close(standby->boot.reader_page_fd[PROCESS_REPLICATE]);
     close(standby->boot.doorbell_fd[PROCESS_REPLICATE]);

@@ -178,8 +178,7 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
         fprintf(stderr, "journal_bench: %u/s %s: waited %llu times for a segment\n", rate,
                 machine_state(), (unsigned long long)waits);
     snprintf(workload, sizeof workload, "%u/s %s", rate, machine_state());
-    struct report_line line =
-        report_line("journal", workload, bench->core.has_standby ? "replicated_ns" : "durable_ns");
+    struct report_line line = report_line("journal", workload, "durable_ns");
     line.min = measure_min(medians, length->rounds);
     line.median = measure_median(medians, length->rounds);
     report_samples(&line, &ours);
@@ -198,9 +197,7 @@ static void remove_folder(const char *folder)
     char path[600];
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            remove_folder(path);
-        unlink(path); // a folder refuses
+        unlink(path); // "." and ".." refuse
     }
     if (dir != NULL)
         closedir(dir);
@@ -215,8 +212,7 @@ static uint64_t commands_in_all(const struct length *length)
     return 2 * count + 2 * LIVE; // idle and hog
 }
 
-static void bench_open(struct bench *bench, const char *folder, const struct length *length,
-                       bool replicated)
+static void bench_open(struct bench *bench, const char *folder, const struct length *length)
 {
     uint64_t commands = commands_in_all(length);
     bench->flow = order_flow_create(false, 1, LIVE, commands, 42);
@@ -226,10 +222,7 @@ static void bench_open(struct bench *bench, const char *folder, const struct len
     ASSERT(bench->sequence_of != NULL && bench->sequences != NULL && bench->commands != NULL);
     ASSERT(bare_write_open(&bench->write, folder) == 0);
     bench->venue = flow_small(1);
-    if (replicated)
-        bench_core_open_replicated(&bench->core, folder, &bench->venue, ORDERS_MAX);
-    else
-        bench_core_open(&bench->core, folder, &bench->venue, ORDERS_MAX, true);
+    bench_core_open(&bench->core, folder, &bench->venue, ORDERS_MAX, true);
     bench->next_sequence = bench_core_applied(&bench->core) + 1;
 }
 
@@ -263,9 +256,7 @@ int main(int count, char **words)
         return 1;
     }
     const struct length *length = &lengths[options.length];
-    // `--workload standby`: durable is then what a second host on the same disk has, too.
-    bool replicated = options.workload != NULL && strcmp(options.workload, "standby") == 0;
-    bench_open(&bench, folder, length, replicated);
+    bench_open(&bench, folder, length);
     machine_pin(0); // after the venue's threads: they run where they like
     run_commands(&bench, LIVE, 5000, &filling);
     ASSERT(engine_open_orders(bench.core.replay.engine) > LIVE / 2); // refusals would be faster

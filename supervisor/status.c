@@ -297,7 +297,7 @@ static int print_table(const json_t *root)
     printf("\n");
     if (integer(root, "snapshots_failed") > 0)
         printf("snapshots fail: %" JSON_INTEGER_FORMAT " could not be written, the newest is of sequence "
-               "%" JSON_INTEGER_FORMAT "; see log/tape.log\n\n",
+               "%" JSON_INTEGER_FORMAT "; see log/tape.log\n",
                integer(root, "snapshots_failed"), integer(root, "snapshot_seq"));
     if (integer(root, "journal_error") != 0)
         printf("THE JOURNAL STOPPED THE VENUE: %s. docs/operations.md, When the disk refuses\n\n",
