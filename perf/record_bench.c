@@ -33,7 +33,7 @@
 
 enum { ROUNDS_MAX = 5, RING_EVENTS = 1 << 17, TAPE_EVENTS = 1 << 24, PORT = 47400 };
 
-static const uint64_t operations_of[] = {2000, 100000, 400000}; // by enum report_length
+static const uint64_t operations_of[] = {2000, 60000, 400000}; // by enum report_length
 static const uint32_t rounds_of[] = {1, 3, ROUNDS_MAX};
 
 struct bench {
