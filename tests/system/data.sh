@@ -198,6 +198,8 @@ check a_database_of_the_release_before_is_upgraded upgrades
 
 "$root/tools/services" stop "$var" postgres
 equal halted_without_postgres 6 "$(call instruments/1/phase '{"phase":"halted"}' | jq .events[0].phase)"
+behind() { "$bin/lonja" status --config "$var/lonja.conf" | grep -q 'record is .* behind'; }
+check lonja_status_says_that_the_record_is_behind until_true 15 behind
 equal a_deposit_without_postgres_is_refused DATABASE_DOWN "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq -r .error.name)"
 "$root/tools/services" start "$var"
 until_true 20 database_is_up
