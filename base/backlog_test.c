@@ -54,7 +54,7 @@ static void what_catches_up_says_when(void **state)
         backlog_note(&backlog, s * 10, (s - 1000) * 60, s * SECOND);
     struct backlog_figures figures = backlog_figures(&backlog);
     assert_int_equal(figures.lag, 11000 - 6000);
-    assert_true(figures.eta_s > 95 && figures.eta_s < 105);      // 5000 by 50
+    assert_true(figures.eta_s > 95 && figures.eta_s < 105);        // 5000 by 50
     assert_true(figures.behind_s > 495 && figures.behind_s < 505); // 6000 was the newest at 600 s
 }
 

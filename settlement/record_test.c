@@ -25,10 +25,10 @@ static void check_balances_and_sums(const struct testing_venue *venue)
             struct pg_rows *rows;
             (void)engine_balance(venue->engine, account, asset, &mine);
             testing_must(pg_query(testing_owner, &rows,
-                          "SELECT coalesce(sum(available), 0), coalesce(sum(held), 0),"
-                          " coalesce(sum(unsettled), 0), coalesce(sum(blocked), 0)"
-                          " FROM record.balance WHERE account_id = $1 AND asset_id = $2",
-                          PG_PARAMS(pg_i64(account), pg_i64(asset))));
+                                  "SELECT coalesce(sum(available), 0), coalesce(sum(held), 0),"
+                                  " coalesce(sum(unsettled), 0), coalesce(sum(blocked), 0)"
+                                  " FROM record.balance WHERE account_id = $1 AND asset_id = $2",
+                                  PG_PARAMS(pg_i64(account), pg_i64(asset))));
             assert_true(pg_number(rows, 0, 0) == mine.available &&
                         pg_number(rows, 0, 1) == mine.held);
             assert_true(pg_number(rows, 0, 2) == mine.unsettled &&
@@ -42,19 +42,20 @@ static void check_balances_and_sums(const struct testing_venue *venue)
         0);
     assert_int_equal(
         testing_number("SELECT count(*) FROM record.balance b WHERE (available, held) <> (SELECT"
-                  " sum(e.available), sum(e.held) FROM record.ledger_entry e"
-                  " WHERE e.account_id = b.account_id AND e.asset_id = b.asset_id)"),
+                       " sum(e.available), sum(e.held) FROM record.ledger_entry e"
+                       " WHERE e.account_id = b.account_id AND e.asset_id = b.asset_id)"),
         0);
     assert_int_equal(testing_number("SELECT count(*) FROM record.orders WHERE leaves > 0"),
                      engine_open_orders(venue->engine));
     assert_int_equal(
         testing_number("SELECT count(*) FROM record.orders o WHERE filled <> (SELECT "
-                  "coalesce(sum(quantity), 0)"
-                  " FROM record.trade WHERE o.order_id IN (buyer_order, seller_order))"),
+                       "coalesce(sum(quantity), 0)"
+                       " FROM record.trade WHERE o.order_id IN (buyer_order, seller_order))"),
         0);
     assert_int_equal(
-        testing_number("SELECT count(*) FROM record.trade t LEFT JOIN settle.trade s USING (trade_id)"
-                  " WHERE s.trade_id IS NULL"),
+        testing_number(
+            "SELECT count(*) FROM record.trade t LEFT JOIN settle.trade s USING (trade_id)"
+            " WHERE s.trade_id IS NULL"),
         0);
 }
 
@@ -68,10 +69,11 @@ static int check_order(void *context, const struct snapshot_record *record)
     (void)context;
     if (record->header.type != REC_order && record->header.type != REC_order_terms)
         return 0;
-    testing_must(pg_query(testing_owner, &rows,
-                  "SELECT leaves, quantity, price, filled_notional, waits_for, status, display, "
-                  "expire_ns, trail_offset, order_type FROM record.orders WHERE order_id = $1",
-                  PG_PARAMS(pg_i64((int64_t)order->order)))); // both records begin with it
+    testing_must(
+        pg_query(testing_owner, &rows,
+                 "SELECT leaves, quantity, price, filled_notional, waits_for, status, display, "
+                 "expire_ns, trail_offset, order_type FROM record.orders WHERE order_id = $1",
+                 PG_PARAMS(pg_i64((int64_t)order->order)))); // both records begin with it
     assert_int_equal(pg_rows_count(rows), 1);
     if (record->header.type == REC_order) {
         bool stop =
@@ -105,11 +107,12 @@ static void an_uninterrupted_run_has_the_engines_balances(void **state)
     assert_true(testing_number("SELECT count(*) FROM record.reject") > 100);
     assert_int_equal(
         testing_number("SELECT count(*) FROM trade_settlement_history WHERE from_status IS NULL AND"
-                  " to_status = 'pending'"),
+                       " to_status = 'pending'"),
         testing_number("SELECT count(*) FROM trades"));
     assert_int_equal(
-        testing_number("SELECT count(*) FROM order_status_history h WHERE from_status = to_status OR"
-                  " (from_status IS NULL AND to_status NOT IN ('open', 'pending_stop'))"),
+        testing_number(
+            "SELECT count(*) FROM order_status_history h WHERE from_status = to_status OR"
+            " (from_status IS NULL AND to_status NOT IN ('open', 'pending_stop'))"),
         0);
     assert_int_equal(engine_save(venue.engine, check_order, NULL), 0);
     static const char *const happened[] = {
@@ -280,8 +283,8 @@ static bool has_rebuilt(int64_t sequence)
                           " record.cursor WHERE sequence < rebuild_to") >= sequence;
 }
 
-// `lonja record rebuild` in a process of its own, killed when it has come to `killed_at` (0: never).
-// Returns its exit status, -1 if it was killed.
+// `lonja record rebuild` in a process of its own, killed when it has come to `killed_at` (0:
+// never). Returns its exit status, -1 if it was killed.
 static int rebuild(bool anew, int64_t killed_at)
 {
     pid_t child = fork();
@@ -514,8 +517,9 @@ static void check_busted_is_final(void)
 {
     static const char again[] = "UPDATE settle.trade SET settlement_status = 'pending', reason ="
                                 " 'retry' WHERE corrected_quantity = 0";
-    testing_must(pg_execute(testing_owner, "UPDATE settle.trade SET settlement_status = 'failed' WHERE "
-                           "corrected_quantity = 0"));
+    testing_must(pg_execute(testing_owner,
+                            "UPDATE settle.trade SET settlement_status = 'failed' WHERE "
+                            "corrected_quantity = 0"));
     assert_int_equal(pg_execute(testing_owner, again), PG_CONSTRAINT);
 }
 
@@ -536,10 +540,11 @@ static void what_risk_changes_is_in_the_record_and_is_rebuilt(void **state)
     check_rules();
     check_proposals();
     check_corrections();
-    assert_int_equal(testing_number("SELECT count(*) FROM record.balance b WHERE deficit <> (SELECT "
-                               "sum(e.deficit) FROM record.ledger_entry e WHERE e.account_id ="
-                               " b.account_id AND e.asset_id = b.asset_id)"),
-                     0);
+    assert_int_equal(
+        testing_number("SELECT count(*) FROM record.balance b WHERE deficit <> (SELECT "
+                       "sum(e.deficit) FROM record.ledger_entry e WHERE e.account_id ="
+                       " b.account_id AND e.asset_id = b.asset_id)"),
+        0);
     assert_int_equal(
         testing_number(
             "SELECT count(*) FROM (SELECT FROM record.ledger_entry GROUP BY sequence, event_index,"
