@@ -8,5 +8,11 @@ int record_main(void);
 void record_fiber(void *context)
 {
     (void)context;
+    stopping = 0;
     exit(record_main());
+}
+
+void record_ask_to_stop(void)
+{
+    stopping = 1;
 }
