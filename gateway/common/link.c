@@ -105,7 +105,7 @@ bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_
     *lost_above = link->lost_above;
     link->lost_above = UINT64_MAX;
     link->accepted_seq = event->header.gateway_seq;
-    link->attached = true;
+    link->attached = link->was_attached = true;
     return true;
 }
 
@@ -113,8 +113,9 @@ void link_heartbeat(struct link *link, const struct event_ring_control *core, ui
 {
     atomic_store_explicit(&link->ring.control->heartbeat_ns, now_ns, memory_order_relaxed);
     // The core shut our ring: we wrote what no honest gateway can have written. Only a new incarnation is
-    // taken; the supervisor starts one.
-    ASSERT(!link->attached ||
+    // taken; the supervisor starts one. Its detach may have come by before: then we are not attached, and
+    // would ask in vain for ever.
+    ASSERT(!link->was_attached ||
            atomic_load_explicit(&link->ring.control->shut, memory_order_acquire) == 0);
     // acquire: an epoch is published after the core has taken the rings over.
     uint64_t epoch = atomic_load_explicit(&core->epoch, memory_order_acquire);

@@ -8,4 +8,9 @@ void tape_fiber(void *context);
 void record_fiber(void *context);
 void settle_fiber(void *context);
 
+// SIGTERM.
+void core_ask_to_stop(void);
+void tape_ask_to_stop(void);
+void record_ask_to_stop(void);
+
 #endif

@@ -8,5 +8,11 @@ int record_main(int count, char **words);
 void record_fiber(void *context)
 {
     (void)context;
+    stopping = 0;
     exit(record_main(1, (char *[]){"lonja-record", NULL}));
+}
+
+void record_ask_to_stop(void)
+{
+    stopping = 1;
 }

@@ -11,3 +11,8 @@ void tape_fiber(void *context)
     tape_stop_asked = 0;
     exit(tape_main(1, (char *[]){"lonja-tape", NULL}));
 }
+
+void tape_ask_to_stop(void)
+{
+    tape_stop_asked = 1;
+}

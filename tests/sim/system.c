@@ -287,9 +287,24 @@ void system_free_memory(int fd)
     all.memories[fd - MEMORY_FIRST].bytes = NULL;
 }
 
+// A gateway that was taken over: a type that is none, or a length that leads out of the ring.
+static void spoil_record(const struct command_ring *ring)
+{
+    uint64_t at = ring->position & (ring->capacity - 1);
+    struct command_header *header = (void *)(ring->slots + at * SLOT_BYTES);
+    if (header->type == CMD_padding)
+        header = (void *)ring->slots;
+    if (scheduler_chance(500))
+        header->type = CMD_COUNT - 1;
+    else
+        header->slots = COMMAND_SLOTS_MAX + 1;
+}
+
 void __wrap_command_ring_publish(struct command_ring *ring)
 {
     scheduler_effect();
+    if (processes_lies_now(fiber_owner()))
+        spoil_record(ring);
     __real_command_ring_publish(ring);
     scheduler_effect();
 }
@@ -314,6 +329,10 @@ void __wrap_log_line(enum log_level level, const char *format, ...)
 
 void __wrap_assert_failed(const char *file, int line, const char *text)
 {
+    if (processes_may_abort(fiber_owner())) {
+        processes_exited(fiber_owner(), 134);
+        fiber_end();
+    }
     story_fail("%s: assertion failed: %s:%d: %s", who(), file, line, text);
 }
 

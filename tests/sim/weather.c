@@ -152,10 +152,22 @@ static void fault_pause(void)
     owner_pause(process, scheduler_now_ns() + scheduler_between(50 * MS, 2 * SECOND));
 }
 
+static void fault_stop(void)
+{
+    static const enum process_id all[] = {PROCESS_CORE, PROCESS_TAPE, PROCESS_RECORD};
+    processes_ask_to_stop(all[scheduler_random(3)]);
+}
+
+static void fault_lie(void)
+{
+    processes_lie(scheduler_chance(500) ? PROCESS_FIX : PROCESS_WEB);
+}
+
 static void (*const faults[])(void) = {
     fault_kill,          fault_kill_inside,    fault_power,            fault_disk,
     fault_connection,    fault_postgres_stop,  fault_postgres_crash,   fault_postgres_session,
     fault_chain,         fault_clock,          fault_pause,            fault_power_inside,
+    fault_stop,          fault_lie,
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
