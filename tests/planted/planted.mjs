@@ -52,7 +52,9 @@ function testOf (name) {
   const known = JSON.parse(execFileSync('ctest', ['--test-dir', build, '--show-only=json-v1'], { maxBuffer: 1 << 26 }).toString()).tests
   const test = known.find(test => test.name === name)
   if (!test?.command) throw new Error(`${name} is no test`)
-  return { name, command: test.command, directory: test.properties.find(p => p.name === 'WORKING_DIRECTORY')?.value ?? build }
+  const property = wanted => test.properties.find(p => p.name === wanted)?.value
+  const database = property('LABELS')?.includes('postgres') ? [path.join(folder, 'with_postgres')] : []
+  return { name, command: [...database, ...test.command], directory: property('WORKING_DIRECTORY') ?? build }
 }
 
 // The program of a ctest, as a target of the build.
