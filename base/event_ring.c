@@ -8,6 +8,15 @@
 #include "base/checked.h"
 #include "base/memfile.h"
 
+const char *core_state_name(uint32_t state)
+{
+    static const char *const names[] = {
+        [CORE_STARTING] = "starting", [CORE_RECOVERING] = "recovering", [CORE_RUNNING] = "running",
+        [CORE_FAILED] = "failed",     [CORE_WAITING] = "waiting",       [CORE_FOLLOWING] = "following",
+    };
+    return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
 size_t event_ring_bytes(uint64_t capacity)
 {
     ASSERT(is_power_of_two(capacity));

@@ -458,6 +458,11 @@ int journal_reader_open(struct journal_reader *reader, const struct journal_io *
     return 0;
 }
 
+void journal_reader_forget(struct journal_reader *reader)
+{
+    reader->window_bytes = 0;
+}
+
 void journal_reader_close(struct journal_reader *reader)
 {
     reader_leave_segment(reader);

@@ -530,6 +530,7 @@ static void sequencer_take_over(struct sequencer *sequencer, uint64_t epoch)
     // Release: the base is visible to whoever sees the epoch; and the epoch is stored before
     // durable_seq or `written` move on, so that no reader takes an old event for a new one.
     atomic_store_explicit(&control->epoch, epoch, memory_order_release);
+    atomic_store_explicit(&control->journal_seq, sequence, memory_order_release);
     atomic_store_explicit(&control->durable_seq, sequence, memory_order_release);
     sequencer->position_of[sequence & sequencer->position_mask] = sequencer->written;
 }

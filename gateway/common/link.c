@@ -15,6 +15,7 @@ int link_open(struct link *link, const struct boot *boot, enum gateway_id gatewa
     memset(link, 0, sizeof *link);
     link->gateway = (uint8_t)gateway;
     link->incarnation = boot->incarnation;
+    link->lost_above = UINT64_MAX;
     return command_ring_open_producer(&link->ring, boot->command_ring_fd[gateway],
                                       (uint64_t)boot->config.rings_command_slots);
 }
@@ -94,13 +95,17 @@ bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_
     const struct gateway_attached_evt *attached = &event->body.gateway_attached;
     if (attached->gateway_id != link->gateway || attached->incarnation != link->incarnation)
         return false;
-    // An old attach of this incarnation may come by while the follower catches up; only the newest
-    // counts.
+    // An older attach of this incarnation may come by, overtaken by a newer one: only the newest
+    // counts. But what was dropped before it is not above the newest one's answer, which names the
+    // older attach as taken.
+    if (attached->last_gateway_seq < link->lost_above)
+        link->lost_above = attached->last_gateway_seq;
     if (event->header.gateway_seq != link->gateway_seq)
         return false;
-    *lost_above = attached->last_gateway_seq;
+    *lost_above = link->lost_above;
+    link->lost_above = UINT64_MAX;
     link->accepted_seq = event->header.gateway_seq;
-    link->attached = true;
+    link->attached = link->was_attached = true;
     return true;
 }
 
@@ -108,8 +113,9 @@ void link_heartbeat(struct link *link, const struct event_ring_control *core, ui
 {
     atomic_store_explicit(&link->ring.control->heartbeat_ns, now_ns, memory_order_relaxed);
     // The core shut our ring: we wrote what no honest gateway can have written. Only a new incarnation is
-    // taken; the supervisor starts one.
-    ASSERT(!link->attached ||
+    // taken; the supervisor starts one. Its detach may have come by before: then we are not attached, and
+    // would ask in vain for ever.
+    ASSERT(!link->was_attached ||
            atomic_load_explicit(&link->ring.control->shut, memory_order_acquire) == 0);
     // acquire: an epoch is published after the core has taken the rings over.
     uint64_t epoch = atomic_load_explicit(&core->epoch, memory_order_acquire);
