@@ -23,7 +23,7 @@ static bool replica_first_block(struct journal_block_header *block, const struct
 static uint64_t replica_common(const struct journal_io *io, const struct replica_hello *peer)
 {
     uint64_t first, last, common = 0;
-    if (!journal_segments(io, &first, &last))
+    if (journal_segments(io, &first, &last) <= 0)
         return 0;
     for (uint64_t number = last; number >= first && number > 0; number--) {
         struct journal_block_header block;
@@ -41,7 +41,7 @@ static bool replica_is_kept(const struct journal_io *io, uint64_t sequence)
 {
     uint64_t first, last;
     struct journal_block_header block;
-    if (!journal_segments(io, &first, &last))
+    if (journal_segments(io, &first, &last) <= 0)
         return sequence == 0;
     return replica_first_block(&block, io, first) ? block.first_sequence <= sequence + 1
                                                   : sequence == 0 && first == 1;

@@ -154,7 +154,7 @@ static void sender_look_ahead(struct replica_sender *sender, const struct replic
     if (now->now_ns < sender->look_ns)
         return;
     sender->look_ns = now->now_ns + SENDER_LOOK_MS * 1000000u;
-    if (!journal_segments(now->io, &first, &last))
+    if (journal_segments(now->io, &first, &last) <= 0)
         return;
     uint64_t ahead = sender->reader.segment + SENDER_SEGMENTS_AHEAD;
     (void)sender_tell_segments(sender, now->io, last < ahead ? last : ahead);

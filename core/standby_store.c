@@ -80,7 +80,7 @@ int standby_store_open(struct standby_store *store, char reason[160], const stru
     store->zeroes = aligned_alloc(JOURNAL_PAGE_BYTES, STANDBY_ZEROES_BYTES);
     ASSERT(store->block != NULL && store->zeroes != NULL);
     memset(store->zeroes, 0, STANDBY_ZEROES_BYTES);
-    if (!journal_segments(io, &first, &store->made))
+    if (journal_segments(io, &first, &store->made) <= 0)
         store->made = 0;
     int result = journal_sync_all(io); // what is acknowledged must survive the machine
     if (result == 0)
