@@ -81,9 +81,10 @@ static void seal(uint8_t *segment)
     header->crc = crc32c(0, header, sizeof *header);
     for (size_t at = JOURNAL_PAGE_BYTES; at < USED_BYTES; at += JOURNAL_PAGE_BYTES) {
         struct journal_block_header *block = (void *)(segment + at);
-        if (block->magic == JOURNAL_BLOCK_MAGIC &&
-            block->bytes <= USED_BYTES - at - JOURNAL_BLOCK_HEADER_BYTES)
-            journal_block_seal(block);
+        if (block->bytes <= USED_BYTES - at - JOURNAL_BLOCK_HEADER_BYTES)
+            block->payload_crc = crc32c(0, block + 1, block->bytes);
+        block->chain = crc32c(0, block, offsetof(struct journal_block_header, chain));
+        block->header_crc = crc32c(0, block, offsetof(struct journal_block_header, header_crc));
     }
 }
 
