@@ -29,6 +29,7 @@
 #include "core/journal_reader.h"
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
+#include "core/tape_writer.h"
 #include "perf/flow_state.h"
 #include "perf/machine.h"
 #include "perf/measure.h"
@@ -43,7 +44,7 @@ enum {
     INSTRUMENTS = 100,  // that have orders
     MARK_START_MS = 2000,
     CANCELS_PER_SECOND = 10000,
-    SNAPSHOT_EVERY = 5000, // commands, while that is measured
+    SNAPSHOT_EVERY = 1000, // commands, while that is measured: one after the other
 };
 
 struct length {
@@ -473,6 +474,22 @@ static void measure_feeling(struct start_bench *bench, int log_fd)
     report_print(&line, bench->json);
 }
 
+// A tape that begins with the last command before the snapshot: lonja-tape goes on behind it, if it
+// may forget what was before (tape.keep_sequences).
+static void begin_tape(struct start_bench *bench)
+{
+    static struct tape_writer writer;
+    const struct replay *replay = &bench->state.replay;
+    char folder[NUMBERED_PATH_BYTES];
+    bench->state.boot.config.tape_keep_sequences = 1;
+    state_folder(folder, &bench->state.boot.config, "tape");
+    ASSERT(tape_writer_open(&writer, folder, TAPE_SEGMENT_EVENTS_DEFAULT, 0) == 0);
+    writer.next_sequence = replay->sequence;
+    ASSERT(tape_writer_add(&writer, replay->sink.events, replay->sink.count) == 0);
+    ASSERT(tape_writer_sync(&writer) == 0);
+    tape_writer_close(&writer);
+}
+
 static void run_open_orders(const char *folder, const struct length *length, bool json)
 {
     static struct start_bench bench;
@@ -494,6 +511,7 @@ static void run_open_orders(const char *folder, const struct length *length, boo
     ASSERT(state_folder_make(bench.snapshots) == 0);
     measure_save(&bench);
     measure_load(&bench);
+    begin_tape(&bench);
     flow_state_journal_begin(&bench.state, DENSE);
     flow_state_run(&bench.state, UINT64_MAX);
     flow_state_journal_end(&bench.state);
@@ -503,8 +521,7 @@ static void run_open_orders(const char *folder, const struct length *length, boo
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ASSERT(log_fd >= 0);
     measure_start(&bench, log_fd);
-    if (getenv("FEEL"))
-        measure_feeling(&bench, log_fd);
+    measure_feeling(&bench, log_fd);
     close(log_fd);
     flow_state_close(&bench.state);
 }
