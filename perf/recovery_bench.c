@@ -30,6 +30,7 @@
 
 #include "base/command_ring.h"
 #include "base/memfile.h"
+#include "base/reader_page.h"
 #include "core/journal_reader.h"
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
@@ -533,7 +534,11 @@ static void feel(struct start_bench *bench, struct samples *samples, int64_t sna
     pid_t core = start_core(&boot, &feeling.ring, log_fd);
     pid_t tape = process_start(&boot, PROCESS_TAPE, log_fd);
     feeling_attach(&feeling);
-    usleep(1500000); // the tape loads its snapshot and catches up
+    struct reader_page *page;
+    ASSERT(reader_page_open(&page, boot.reader_page_fd[PROCESS_TAPE]) == 0);
+    while (atomic_load(&page->position_seq) < feeling_durable(&feeling))
+        usleep(1000); // the tape loads its snapshot and catches up
+    memfile_unmap(page, sizeof *page);
     uint64_t before = newest_snapshot(bench);
     feeling_run(&feeling, bench->length->seconds);
     if (snapshot_every < 1000000)
