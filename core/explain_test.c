@@ -906,8 +906,11 @@ static void every_option_is_obeyed(void **state)
     TELL(story, "A buys 1 @ 100 gtc");
     TELL(story, "B buys 1 @ 99 gtc");
     TELL(story, "C sells 1 @ 100 gtc");
+    TELL(story, "A buys 1 @ 98 gtc");
     TELL(story, "A buys 1 @ 0 gtc show=3");
     write_journal(story);
+    snprintf(words, sizeof words, "order %" PRIu64, story->venue->orders[4]);
+    run(story, words, 0, "collar of market orders");
     uint64_t first = story->venue->orders[1];
     uint64_t last = story->venue->sequence;
     snprintf(words, sizeof words, "order %" PRIu64, first);
@@ -925,7 +928,7 @@ static void every_option_is_obeyed(void **state)
     run(story, "state --check", 0, "Checked: every book, order, hold and balance");
     run(story, "state --depth 0 --json", 0, "\"sequence\"");
     run(story, "state --account 16 --json", 0, "\"account\"");
-    run(story, "state --orders --limit 0", 0, "and 1 more (--limit N)");
+    run(story, "state --orders --limit 0", 0, "and 2 more (--limit N)");
     run(story, "balance 16 1 --limit 1 --json", 0, "\"adds_up\": true");
     snprintf(words, sizeof words, "balance 16 1 --from %" PRIu64 " --json", first);
     run(story, words, 0, "\"adds_up\": true");
