@@ -590,6 +590,8 @@ static void run_open_orders(const char *folder, const struct length *length, boo
     flow_state_open(&bench.state, own, &venue,
                     order_flow_create(false, INSTRUMENTS, live, length->tail, 44),
                     length->orders * 2, ids);
+    if (length == &lengths[LENGTH_SMOKE]) // three cores zero-fill and sync theirs
+        bench.state.boot.config.journal_segment_bytes = 1 << 20;
     flow_state_make_venue(&bench.state);
     flow_state_run(&bench.state, length->orders);
     fprintf(stderr, "recovery_bench: %u orders are open\n",
