@@ -18,6 +18,7 @@ struct backlog {
     size_t count;
     uint64_t step_ns; // between two samples; doubles when they fill the memory
     uint64_t durable, position, now_ns;
+    uint64_t began_ns;
     double rate, arrivals; // commands/s, smoothed over some ten seconds
 };
 

@@ -14,7 +14,7 @@
 
 #include "settlement/record_proxy.h"
 
-enum { COMMANDS = 500, ROWS = 120, PATIENCE_MS = 60000 };
+enum { COMMANDS = 500, ROWS = 120, PATIENCE_MS = 300000 };
 
 static struct testing_venue venue;
 static char expected[TESTING_DUMP_BYTES];
@@ -131,8 +131,10 @@ static void as_owner(const char *sql)
 static void kill_the_backend(void)
 {
     struct pg *pg = pg_open(&testing_recorder);
-    assert_int_equal(pg_execute(pg, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                                    "WHERE usename = 'lonja_record' AND pid <> pg_backend_pid()"),
+    assert_int_equal(pg_execute(pg,
+                                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                                "WHERE usename = 'lonja_record' AND datname = current_database()"
+                                " AND pid <> pg_backend_pid()"),
                      PG_OK);
     pg_close(pg);
 }
@@ -141,7 +143,9 @@ static void kill_the_backend(void)
 static void until_it_is_held(void)
 {
     uint64_t end = testing_now() + PATIENCE_MS * 1000000ULL;
-    while (testing_number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0) {
+    while (
+        testing_number("SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT"
+                       " granted AND datname = current_database()") == 0) {
         assert_true(testing_now() < end);
         work();
     }

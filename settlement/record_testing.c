@@ -518,7 +518,7 @@ void testing_record_all(struct testing_venue *venue, int batch_rows_max)
     struct record record;
     venue->boot.config.record_batch_rows_max = batch_rows_max;
     assert_true(record_init(&record, &venue->boot, &testing_recorder));
-    testing_record_until(&record, venue->sequence, 60000);
+    testing_record_until(&record, venue->sequence, 300000);
     assert_int_equal(record.cursor.sequence, venue->sequence);
     record_fini(&record);
 }

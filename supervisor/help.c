@@ -15,6 +15,7 @@ static const char OVERVIEW[] =
     "\n"
     "Tools (each answers --help):\n"
     "  journal         look into the journal, verify it, cut a poisoned tail\n"
+    "  tape            verify the events' tape, or rebuild it from the journal\n"
     "  explain         why an order did not trade, why a command was refused, what made a balance\n"
     "  state           the venue after any sequence, or at any time\n"
     "  record          write the record in Postgres anew, compare two of them\n"

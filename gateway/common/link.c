@@ -52,13 +52,30 @@ struct command *link_claim(struct link *link, uint8_t type, size_t tail_bytes, u
     return command;
 }
 
-uint64_t link_send(struct link *link)
+void link_wake(struct link *link)
+{
+    if (link->unwoken == 0)
+        return;
+    link->unwoken = 0;
+    command_ring_wake(&link->ring);
+}
+
+uint64_t link_send_later(struct link *link)
 {
     ASSERT(link->open != NULL);
     link->open = NULL;
     link->gateway_seq++;
-    command_ring_publish(&link->ring);
+    command_ring_show(&link->ring);
+    if (++link->unwoken >= LINK_SENDS_UNWOKEN_MAX)
+        link_wake(link);
     return link->gateway_seq;
+}
+
+uint64_t link_send(struct link *link)
+{
+    uint64_t gateway_seq = link_send_later(link);
+    link_wake(link);
+    return gateway_seq;
 }
 
 static void link_attach(struct link *link, uint64_t epoch, uint64_t now_ns)

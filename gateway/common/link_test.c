@@ -172,6 +172,7 @@ static void only_the_newest_attach_is_answered(void **state)
     struct event event = {.header = {.type = EVT_gateway_attached, .gateway = GATEWAY_FIX}};
     event.body.gateway_attached.gateway_id = GATEWAY_FIX;
     event.body.gateway_attached.incarnation = f->boot.incarnation;
+    event.body.gateway_attached.last_gateway_seq = 1; // a smaller one would be handed on
     event.header.gateway_seq = f->command.header.gateway_seq;
     atomic_store(&f->control.epoch, 2);
     expect_attach(f);
@@ -217,6 +218,35 @@ static void a_ring_that_was_shut_ends_the_process(void **state)
     assert_true(ends_when_shut(f));
 }
 
+static void send_later(struct fixture *f)
+{
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    link_send_later(&f->link);
+}
+
+static void a_core_that_sleeps_is_woken_once_for_many_commands(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    struct command_ring_control *control = f->link.ring.control;
+    atomic_store(&control->core_sleeping, 1);
+    uint32_t wake = atomic_load(&control->wake);
+    send_later(f);
+    assert_int_equal(atomic_load(&control->wake), wake);
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_TAKEN); // shown at once
+    link_wake(&f->link);
+    assert_int_equal(atomic_load(&control->wake), wake + 1);
+    link_wake(&f->link); // for nothing
+    assert_int_equal(atomic_load(&control->wake), wake + 1);
+    for (int i = 0; i < LINK_SENDS_UNWOKEN_MAX; i++)
+        send_later(f);
+    assert_int_equal(atomic_load(&control->wake), wake + 2);
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    link_send(&f->link);
+    assert_int_equal(atomic_load(&control->wake), wake + 3);
+}
+
 int main(void)
 {
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -228,6 +258,7 @@ int main(void)
         LINK_TEST(nothing_is_sent_before_the_attach_is_answered),
         LINK_TEST(only_the_newest_attach_is_answered),
         LINK_TEST(a_ring_that_was_shut_ends_the_process),
+        LINK_TEST(a_core_that_sleeps_is_woken_once_for_many_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

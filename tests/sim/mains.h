@@ -1,5 +1,5 @@
-// Mains: the processes' main functions as fibers; each file mains_*.c takes the shipped file in, its
-// main under another name, so that what starts here is what starts there.
+// Mains: the processes' main functions as fibers; each file mains_*.c takes the shipped file in,
+// its main under another name, so that what starts here is what starts there.
 #ifndef LONJA_SIM_MAINS_H
 #define LONJA_SIM_MAINS_H
 

@@ -9,7 +9,8 @@ void record_fiber(void *context)
 {
     (void)context;
     stopping = 0;
-    exit(record_main(1, (char *[]){"lonja-record", NULL}));
+    static char name[] = "lonja-record";
+    exit(record_main(1, (char *[]){name, NULL}));
 }
 
 void record_ask_to_stop(void)

@@ -9,7 +9,8 @@ void tape_fiber(void *context)
 {
     (void)context;
     tape_stop_asked = 0;
-    exit(tape_main(1, (char *[]){"lonja-tape", NULL}));
+    static char name[] = "lonja-tape";
+    exit(tape_main(1, (char *[]){name, NULL}));
 }
 
 void tape_ask_to_stop(void)

@@ -24,8 +24,8 @@ enum { EXIT_OF_THE_DISK = 1, EXIT_OF_AN_ABORT = 134 };
 static const struct program {
     fiber_main *main; // NULL = the simulator has none of it
 } programs[PROCESS_COUNT] = {
-    [PROCESS_CORE] = {core_fiber},       [PROCESS_TAPE] = {tape_fiber},
-    [PROCESS_FIX] = {gateway_main},      [PROCESS_WEB] = {gateway_main},
+    [PROCESS_CORE] = {core_fiber},          [PROCESS_TAPE] = {tape_fiber},
+    [PROCESS_FIX] = {gateway_main},         [PROCESS_WEB] = {gateway_main},
     [PROCESS_ADMIN] = {administrator_main}, [PROCESS_RECORD] = {record_fiber},
     [PROCESS_SETTLE] = {settle_fiber},
 };
@@ -100,7 +100,8 @@ static void machine_memory(struct boot *boot)
         boot->command_ring_fd[i] =
             i == GATEWAY_CORE
                 ? -1
-                : memfile_create("commands", command_ring_bytes((uint64_t)config->rings_command_slots));
+                : memfile_create("commands",
+                                 command_ring_bytes((uint64_t)config->rings_command_slots));
     for (int i = 0; i < PROCESS_COUNT; i++) {
         boot->reader_page_fd[i] = memfile_create("page", sizeof(struct reader_page));
         boot->doorbell_fd[i] = eventfd(0, EFD_NONBLOCK);

@@ -25,8 +25,8 @@ void processes_kill(enum process_id process, const char *why);
 void processes_kill_at(enum process_id process, uint64_t effects);
 // Asks core, tape or recorder to stop (SIGTERM).
 void processes_ask_to_stop(enum process_id process);
-// What it publishes next in its command ring is what no honest gateway can have written. The core has to
-// shut the ring, and the gateway to notice and end.
+// What it publishes next in its command ring is what no honest gateway can have written. The core
+// has to shut the ring, and the gateway to notice and end.
 void processes_lie(enum process_id process);
 bool processes_lies_now(unsigned owner); // once
 // Called by system.c when the process itself ends; or asserts.

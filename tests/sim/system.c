@@ -1,5 +1,5 @@
-// The system calls that are no files, and those of our own modules that end in one: clocks, waiting,
-// descriptors that ring, threads, shared memory, the end of a process.
+// The system calls that are no files, and those of our own modules that end in one: clocks,
+// waiting, descriptors that ring, threads, shared memory, the end of a process.
 //
 // Fault model of the clocks. The monotone one goes with virtual time. The wall clock jumps when the
 // simulator says so (system_jump), forwards and back.
@@ -49,7 +49,8 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *out)
 {
     scheduler_effect();
     uint64_t now_ns = id == CLOCK_REALTIME ? system_wall_ns() : scheduler_now_ns();
-    *out = (struct timespec){.tv_sec = (time_t)(now_ns / SECOND), .tv_nsec = (long)(now_ns % SECOND)};
+    *out =
+        (struct timespec){.tv_sec = (time_t)(now_ns / SECOND), .tv_nsec = (long)(now_ns % SECOND)};
     return 0;
 }
 
@@ -96,7 +97,8 @@ void __wrap_futex_wake(const _Atomic uint32_t *address)
 
 static uint64_t *bell_of(int fd)
 {
-    return fd >= BELL_FIRST && fd < BELL_FIRST + all.bell_count ? &all.bells[fd - BELL_FIRST] : NULL;
+    return fd >= BELL_FIRST && fd < BELL_FIRST + all.bell_count ? &all.bells[fd - BELL_FIRST]
+                                                                : NULL;
 }
 
 bool system_has_descriptor(int fd)
@@ -219,7 +221,8 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     struct thread *begin = malloc(sizeof *begin);
     ASSERT(begin != NULL);
     *begin = (struct thread){.main = main, .context = context};
-    *thread = (pthread_t)fiber_start(fiber_owner(), thread_main, begin, scheduler_between(1, 100 * US));
+    *thread =
+        (pthread_t)fiber_start(fiber_owner(), thread_main, begin, scheduler_between(1, 100 * US));
     return 0;
 }
 
