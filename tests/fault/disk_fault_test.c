@@ -305,7 +305,8 @@ static void a_failed_rename_stops_the_core_for_good(void **state)
     (void)state;
     static const struct fault list[] = {{DISK_FAULT_RENAME, DISK_FAULT_ERROR, ENOSPC},
                                         {DISK_FAULT_RENAME, DISK_FAULT_ERROR_AFTER, EIO}};
-    check_all("rename", list, 2, 2);
+    // The second one is of a segment that is prepared ahead, unless the life is over before.
+    check_all("rename", list, 2, 1);
 }
 
 static void a_failed_read_or_open_never_looks_like_the_end(void **state)
