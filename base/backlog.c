@@ -39,10 +39,12 @@ static void keep_sample(struct backlog *backlog, uint64_t durable, uint64_t now_
     backlog->samples[backlog->count++] = (struct backlog_sample){durable, now_ns};
 }
 
-static void smooth(double *rate, uint64_t from, uint64_t to, uint64_t span_ns)
+// `past_ns`: how long it has gone before; the first span is all that is known.
+static void smooth(double *rate, uint64_t from, uint64_t to, uint64_t span_ns, uint64_t past_ns)
 {
     double now = to > from ? (double)(to - from) * 1e9 / (double)span_ns : 0;
-    double weight = (double)span_ns / (double)(span_ns + SMOOTH_NS);
+    uint64_t memory_ns = past_ns < SMOOTH_NS ? past_ns : SMOOTH_NS;
+    double weight = (double)span_ns / (double)(span_ns + memory_ns);
     *rate += (now - *rate) * weight;
 }
 
@@ -50,10 +52,12 @@ void backlog_note(struct backlog *backlog, uint64_t durable, uint64_t position, 
 {
     if (backlog->step_ns == 0) {
         backlog->step_ns = STEP_NS;
+        backlog->began_ns = now_ns;
     } else if (now_ns > backlog->now_ns) {
         uint64_t span_ns = now_ns - backlog->now_ns;
-        smooth(&backlog->rate, backlog->position, position, span_ns);
-        smooth(&backlog->arrivals, backlog->durable, durable, span_ns);
+        uint64_t past_ns = backlog->now_ns - backlog->began_ns;
+        smooth(&backlog->rate, backlog->position, position, span_ns, past_ns);
+        smooth(&backlog->arrivals, backlog->durable, durable, span_ns, past_ns);
     }
     backlog->durable = durable;
     backlog->position = position;

@@ -54,8 +54,19 @@ static void what_catches_up_says_when(void **state)
         backlog_note(&backlog, s * 10, (s - 1000) * 60, s * SECOND);
     struct backlog_figures figures = backlog_figures(&backlog);
     assert_int_equal(figures.lag, 11000 - 6000);
-    assert_true(figures.eta_s > 95 && figures.eta_s < 105);      // 5000 by 50
+    assert_true(figures.eta_s > 95 && figures.eta_s < 105);        // 5000 by 50
     assert_true(figures.behind_s > 495 && figures.behind_s < 505); // 6000 was the newest at 600 s
+}
+
+static void the_first_second_is_believed(void **state)
+{
+    (void)state;
+    struct backlog backlog = {0};
+    backlog_note(&backlog, 1000, 0, SECOND);
+    backlog_note(&backlog, 1000, 100, 2 * SECOND);
+    struct backlog_figures figures = backlog_figures(&backlog);
+    assert_true(figures.rate > 99.9 && figures.rate < 100.1);
+    assert_true(figures.eta_s > 8.9 && figures.eta_s < 9.1);
 }
 
 static void who_goes_back_is_behind_again(void **state)
@@ -77,6 +88,7 @@ int main(void)
         cmocka_unit_test(after_a_quiet_hour_one_command_is_not_an_hour_behind),
         cmocka_unit_test(a_standstill_is_as_old_as_it_is_however_long),
         cmocka_unit_test(what_catches_up_says_when),
+        cmocka_unit_test(the_first_second_is_believed),
         cmocka_unit_test(who_goes_back_is_behind_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-// Bytes that an ordinary user may still write to the file system of `path`; -1 = not known.
-int64_t disk_space_free(const char *path);
+// Bytes that an ordinary user may still write below the venue's state folder, and in the journal's folder in it, which may
+// be a disk of its own: the smaller one; -1 = not known.
+int64_t disk_space_free(const char *state_folder);
 
 #endif

@@ -67,6 +67,10 @@ CHECKED int event_ring_open_reader(struct event_ring *ring, int fd, uint64_t cap
                                    uint64_t command_events_max);
 void event_ring_close(struct event_ring *ring);
 
+// The core: copies a command's events to `position` and on. They are shown by `written`, not by this.
+void event_ring_write(const struct event_ring *ring, uint64_t position, const struct event *events,
+                      uint32_t count);
+
 enum event_ring_result {
     EVENT_RING_NONE,    // nothing durable at this position yet
     EVENT_RING_READ,    // *out is the event at the position

@@ -315,7 +315,8 @@ static bool connect_until(PGconn *connection, uint64_t deadline_ms)
 {
     PostgresPollingStatusType step = PGRES_POLLING_WRITING;
     while (step == PGRES_POLLING_READING || step == PGRES_POLLING_WRITING) {
-        if (!pg_wait_socket(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+        if (!pg_wait_socket(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                            deadline_ms))
             return false;
         step = PQconnectPoll(connection);
     }

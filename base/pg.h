@@ -34,7 +34,7 @@ struct pg_error {
     char sqlstate[6];    // "" if it did not come from the server
     char constraint[64]; // for PG_CONSTRAINT: its name; of NOT NULL the column's
     char message[256];   // one line
-    char detail[256];    // the row or key that was refused, as the server tells it; "" = it does not
+    char detail[256]; // the row or key that was refused, as the server tells it; "" = it does not
 };
 
 // ---- settings

@@ -242,6 +242,24 @@ static void ask_refusal(struct question *question, uint64_t sequence)
     close_question(question);
 }
 
+// What the causes come to is the balance, and each has a name.
+static void check_totals(const json_t *root, unsigned scale)
+{
+    static const char *const parts[] = {"available", "held", "unsettled", "blocked"};
+    const json_t *totals = json_object_get(root, "totals");
+    for (size_t part = 0; part < sizeof parts / sizeof parts[0]; part++) {
+        int64_t sum = 0;
+        size_t i;
+        const json_t *total;
+        json_array_foreach(totals, i, total)
+        {
+            sum += units(total, parts[part], scale);
+            assert_true(json_string_length(json_object_get(total, "cause")) > 0);
+        }
+        assert_true(sum == units(json_object_get(root, "balance"), parts[part], scale));
+    }
+}
+
 static void ask_balance(struct question *question, uint32_t account, uint32_t asset)
 {
     const struct explain_options options = {
@@ -253,6 +271,9 @@ static void ask_balance(struct question *question, uint32_t account, uint32_t as
         explain_balance(&question->answer, &question->journal, account, text, &options),
         EXPLAIN_ANSWERED);
     assert_true(json_is_true(json_object_get(question->answer.root, "adds_up")));
+    if (options.from == 0)
+        check_totals(question->answer.root,
+                     asset == UNIVERSE_CASH ? 6 : universe_instruments[asset - 2].token_scale);
     close_question(question);
 }
 

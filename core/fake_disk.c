@@ -42,6 +42,8 @@ struct written_block {
 struct fake_disk {
     uint64_t random;
     uint64_t operations, fail_at;
+    uint64_t looks_left; // until one is refused; 0 = none
+    bool look_refused;
     bool failed, lying, folder_lying, never_tears;
     struct fake_file files[FILES_MAX];
     int file_count;
@@ -249,9 +251,18 @@ static void disk_show(const struct fake_disk *disk, enum fake_disk_moment moment
         disk->watch(disk->watch_context, moment);
 }
 
+static bool disk_refuses_look(struct fake_disk *disk)
+{
+    bool refuses = disk->looks_left > 0 && --disk->looks_left == 0;
+    disk->look_refused |= refuses;
+    return refuses;
+}
+
 static int disk_list(void *context, journal_io_name *callback, void *callback_context)
 {
     struct fake_disk *disk = context;
+    if (disk_refuses_look(disk))
+        return -EIO;
     for (int i = 0; i < NAMES_MAX; i++)
         if (disk->visible[i].name[0] != '\0')
             callback(callback_context, disk->visible[i].name);
@@ -262,6 +273,8 @@ static int disk_open(void *context, const char *name, enum journal_io_mode mode)
 {
     struct fake_disk *disk = context;
     if (mode != JOURNAL_IO_CREATE) {
+        if (disk_refuses_look(disk))
+            return -EIO;
         const struct fake_name *entry = names_find(disk->visible, name);
         return entry == NULL ? -ENOENT : entry->file;
     }
@@ -284,13 +297,15 @@ static void disk_close(void *context, int file)
 static int64_t disk_size(void *context, int file)
 {
     struct fake_disk *disk = context;
-    return (int64_t)disk->files[file].size;
+    return disk_refuses_look(disk) ? -EIO : (int64_t)disk->files[file].size;
 }
 
 static int64_t disk_read(void *context, int number, void *out, size_t bytes, uint64_t offset)
 {
     struct fake_disk *disk = context;
     const struct fake_file *file = &disk->files[number];
+    if (disk_refuses_look(disk))
+        return -EIO;
     if (offset >= file->size)
         return 0;
     if (bytes > file->size - offset)
@@ -433,6 +448,17 @@ void fake_disk_destroy(struct fake_disk *disk)
 void fake_disk_fail_at(struct fake_disk *disk, uint64_t operation)
 {
     disk->fail_at = operation == 0 ? 0 : disk->operations + operation;
+}
+
+void fake_disk_refuse_look(struct fake_disk *disk, uint64_t look)
+{
+    disk->looks_left = look;
+    disk->look_refused = false;
+}
+
+bool fake_disk_refused(const struct fake_disk *disk)
+{
+    return disk->look_refused;
 }
 
 uint64_t fake_disk_operations(const struct fake_disk *disk)

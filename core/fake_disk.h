@@ -22,6 +22,9 @@ struct fake_disk;
 struct fake_disk *fake_disk_create(struct journal_io *io, uint64_t seed);
 void fake_disk_destroy(struct fake_disk *disk);
 void fake_disk_fail_at(struct fake_disk *disk, uint64_t operation); // counted from now; 0 = never
+// The n-th call from now that only looks (list, open, size, read) is refused, once, with -EIO; 0 = none. True: it was.
+void fake_disk_refuse_look(struct fake_disk *disk, uint64_t look);
+bool fake_disk_refused(const struct fake_disk *disk);
 uint64_t fake_disk_operations(const struct fake_disk *disk);
 void fake_disk_power_failure(struct fake_disk *disk);
 void fake_disk_process_killed(struct fake_disk *disk);

@@ -326,12 +326,16 @@ static void reader_explain(struct journal_reader *reader, enum journal_place pla
 
 static enum journal_decision reader_unreadable(struct journal_reader *reader)
 {
+    bool damaged = reader->error == EBADMSG; // journal_archive.h
     reader->fault = JOURNAL_FAULT_UNREADABLE;
     reader->window_bytes = 0;
     snprintf(reader->reason, sizeof reader->reason,
-             "segment %llu offset %llu, before sequence %llu: the disk refuses to read: %s",
+             "segment %llu offset %llu, before sequence %llu: %s%s",
              (unsigned long long)reader->segment, (unsigned long long)reader->offset,
-             (unsigned long long)reader->next_sequence, strerror(reader->error));
+             (unsigned long long)reader->next_sequence,
+             damaged ? "an archived segment is damaged: it does not decompress"
+                     : "the disk refuses to read: ",
+             damaged ? "" : strerror(reader->error));
     return JOURNAL_CORRUPT;
 }
 

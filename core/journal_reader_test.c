@@ -222,57 +222,23 @@ static void an_epoch_that_goes_back_is_corruption(void **state)
 // ---- a disk that refuses to read
 // -----------------------------------------------------------------
 
-static int refusals_left; // the n-th call from now fails, 0 = none
-static const struct journal_io *willing;
-
-static bool refuses(void)
-{
-    return refusals_left > 0 && --refusals_left == 0;
-}
-
-static int64_t reluctant_read(void *context, int file, void *out, size_t bytes, uint64_t offset)
-{
-    return refuses() ? -EIO : willing->read(context, file, out, bytes, offset);
-}
-
-static int64_t reluctant_size(void *context, int file)
-{
-    return refuses() ? -EIO : willing->size(context, file);
-}
-
-static int reluctant_open(void *context, const char *name, enum journal_io_mode mode)
-{
-    return refuses() ? -EMFILE : willing->open(context, name, mode);
-}
-
-static int reluctant_list(void *context, journal_io_name *callback, void *callback_context)
-{
-    return refuses() ? -EIO : willing->list(context, callback, callback_context);
-}
-
 // Whatever call fails, wherever: it is never the end, and the next try goes on.
 static void a_refused_read_is_never_the_end(void **state)
 {
     struct fixture *f = *state;
     live(f, 1, 100, 2); // over two segments
     live(f, 2, 5, 3);
-    willing = &f->io;
-    struct journal_io io = f->io;
-    io.read = reluctant_read;
-    io.size = reluctant_size;
-    io.open = reluctant_open;
-    io.list = reluctant_list;
     bool refused = true;
-    for (int at = 1; refused; at++) {
+    for (uint64_t at = 1; refused; at++) {
         struct journal_reader reader;
         const struct journal_block_header *block;
         enum journal_decision decision;
-        refusals_left = at;
-        int result = journal_reader_open(&reader, &io, 150, false);
+        fake_disk_refuse_look(f->disk, at);
+        int result = journal_reader_open(&reader, &f->io, 150, false);
         if (result == 0) {
             while ((decision = journal_reader_next(&reader, &block)) == JOURNAL_READ)
                 ;
-            refused = refusals_left == 0;
+            refused = fake_disk_refused(f->disk);
             if (refused) {
                 assert_int_equal(decision, JOURNAL_CORRUPT);
                 assert_int_equal(reader.fault, JOURNAL_FAULT_UNREADABLE);
@@ -284,17 +250,15 @@ static void a_refused_read_is_never_the_end(void **state)
             assert_int_equal(reader.next_sequence - 1, f->last);
             journal_reader_close(&reader);
         }
-        refusals_left = 0;
     }
     uint64_t number, ready;
     const struct journal_segment_terms terms = {.bytes = SEGMENT_BYTES, .engine_version = 1};
-    refusals_left = 1;
-    assert_int_equal(journal_next_segment(&io, &number, &ready, &terms), -EIO);
-    refusals_left = 1;
-    assert_int_equal(journal_sync_all(&io), -EIO);
-    refusals_left = 2;
-    assert_int_equal(journal_sync_all(&io), -EMFILE);
-    refusals_left = 0;
+    fake_disk_refuse_look(f->disk, 1);
+    assert_int_equal(journal_next_segment(&f->io, &number, &ready, &terms), -EIO);
+    fake_disk_refuse_look(f->disk, 1);
+    assert_int_equal(journal_sync_all(&f->io), -EIO);
+    fake_disk_refuse_look(f->disk, 2);
+    assert_int_equal(journal_sync_all(&f->io), -EIO);
 }
 
 // The writer's own fault model: what it may write into is blank, and where that cannot be seen, it
@@ -309,19 +273,28 @@ static void a_segment_that_cannot_be_read_is_not_ready(void **state)
                                       .queue_slots = 4096};
     assert_int_equal(journal_open(&journal, &f->io, &f->gate, &clock_system, &options), 0);
     journal_close(&journal); // segment 1 is ready and empty
-    willing = &f->io;
-    struct journal_io io = f->io;
-    io.read = reluctant_read;
     uint64_t number, ready;
     bool refused = true;
-    for (int at = 1; refused; at++) {
-        refusals_left = at;
-        assert_int_equal(journal_next_segment(&io, &number, &ready, &options.segments), 0);
-        refused = refusals_left == 0;
+    for (uint64_t at = 2; refused; at++) { // the first one is the list
+        fake_disk_refuse_look(f->disk, at);
+        assert_int_equal(journal_next_segment(&f->io, &number, &ready, &options.segments), 0);
+        refused = fake_disk_refused(f->disk);
         assert_int_equal(number, refused ? 2 : 1);
         assert_int_equal(ready, refused ? 0 : 1);
     }
-    refusals_left = 0;
+}
+
+// What other program wrote, in the middle of ours.
+static void a_whole_block_of_another_chain_is_foreign(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    uint64_t last = f->last;
+    live(f, 1, 5, 3);
+    f->last = last; // the next life does not know of the second one
+    f->chain ^= 1;
+    live(f, 2, 5, 3);
+    expect(f, 30, JOURNAL_CORRUPT, "as if two cores had written");
 }
 
 static void reading_may_begin_in_the_middle(void **state)
@@ -356,6 +329,7 @@ int main(void)
         JOURNAL_TEST(an_epoch_that_goes_back_is_corruption),
         JOURNAL_TEST(a_refused_read_is_never_the_end),
         JOURNAL_TEST(a_segment_that_cannot_be_read_is_not_ready),
+        JOURNAL_TEST(a_whole_block_of_another_chain_is_foreign),
         JOURNAL_TEST(reading_may_begin_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 // each block of TAPE_BLOCK_EVENTS events an entry of 32 bytes with the CRC32C of those that are
 // there. The events are written first, their entry after them, so an entry says how far a block may
 // be believed, also at the end of a tape that grows. When a segment is finished its header is
-// sealed: number of events, last sequence, CRC32C of all entries. A reader shows nothing that its
+// sealed: number of events, last sequence, CRC32C of all entries' CRCs. A reader shows nothing that its
 // entry does not prove; see tape_reader.h for what it does then.
 //
 // A segment without the file is one from before there were checksums: it is read as it is.
@@ -51,7 +51,7 @@ struct tape_sums_header {
     uint64_t first_sequence;
     uint64_t events;        // of the finished segment; 0 = it is not finished
     uint64_t last_sequence; // then
-    uint32_t entries_crc;   // then: CRC32C of the entries
+    uint32_t entries_crc;   // then: CRC32C of the crc of each entry
     uint8_t reserved[16];   // zero
     uint32_t crc;           // CRC32C of the bytes before
 };

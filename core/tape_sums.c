@@ -73,7 +73,8 @@ uint64_t tape_sums_events(int fd)
     return 0;
 }
 
-// CRC of the entries of `events` events; false if one is missing.
+// CRC of the checksums of `events` events; false if one is missing. Not of whole entries: each ends
+// with the CRC of what is before it, and so leaves the same behind, whatever it says.
 static bool sums_entries_crc(int fd, uint32_t *crc, uint64_t events)
 {
     struct tape_sum sum;
@@ -83,7 +84,7 @@ static bool sums_entries_crc(int fd, uint32_t *crc, uint64_t events)
         if (!tape_sum_read(fd, &sum, block) ||
             sum.events != (left < TAPE_BLOCK_EVENTS ? left : TAPE_BLOCK_EVENTS))
             return false;
-        *crc = crc32c(*crc, &sum, sizeof sum);
+        *crc = crc32c(*crc, &sum.crc, sizeof sum.crc);
     }
     return true;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "core/journal_archive.h"
 #include "core/journal_reader.h"
 #include "core/journal_tool.h"
 #include "core/recovery.h"
@@ -219,6 +220,7 @@ struct tape_rebuild {
     char journal[NUMBERED_PATH_BYTES], folder[NUMBERED_PATH_BYTES];
     struct journal_io io;
     struct journal_io_file io_file;
+    struct journal_archive archive;
     struct tape_writer writer;
     struct tape_progress progress;
     int error; // of writing: the first, 0 = none
@@ -293,6 +295,17 @@ static int rebuild_run(struct tape_rebuild *rebuild, FILE *out, uint64_t segment
     return status;
 }
 
+// Archived segments count: the tape begins at the first command ever.
+static int rebuild_read(struct tape_rebuild *rebuild, FILE *out, uint64_t segment_events)
+{
+    int result = journal_archive_open(&rebuild->archive, &rebuild->io, rebuild->journal);
+    if (result != 0)
+        return tape_tool_fail("the journal's archive", -result);
+    int status = rebuild_run(rebuild, out, segment_events);
+    journal_archive_close(&rebuild->archive);
+    return status;
+}
+
 int tape_tool_rebuild(const char *state, FILE *out, uint64_t segment_events)
 {
     static struct tape_rebuild rebuild; // too large for the stack
@@ -307,7 +320,7 @@ int tape_tool_rebuild(const char *state, FILE *out, uint64_t segment_events)
         return tape_tool_fail(rebuild.journal, -result);
     int status = rebuild_lock(&rebuild);
     if (status == 0)
-        status = rebuild_run(&rebuild, out, segment_events);
+        status = rebuild_read(&rebuild, out, segment_events);
     journal_io_file_close(&rebuild.io_file);
     return status;
 }

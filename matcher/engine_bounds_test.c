@@ -609,6 +609,29 @@ static void an_auction_without_a_reference_is_near_the_last_price(void **state)
     assert_non_null(strstr(change_phase(venue, PHASE_CLOSED), "5 @ 100"));
 }
 
+static void an_auction_without_any_price_is_near_the_nav(void **state)
+{
+    struct venue *venue = *state;
+    (void)set_price(venue, CMD_nav_set, 100);
+    (void)change_phase(venue, PHASE_CLOSING_AUCTION);
+    PLAY(venue, {"C sells 5 @ 91", "#1 holds 5"}, {"A buys 5 @ 109", "#2 holds 545"});
+    assert_non_null(strstr(change_phase(venue, PHASE_CLOSED), "5 @ 100"));
+}
+
+// What was promised when a stop came holds: a collar that has been set wider since takes no more.
+static void a_wider_collar_makes_no_waiting_stop_dearer(void **state)
+{
+    struct venue *venue = *state;
+    PLAY(venue,
+         {"B buys 2 at market stop=101", "#1 holds 212 waits for its trigger; terms stop 101"});
+    venue->terms.collar_bps = 900;
+    (void)set_terms(venue);
+    PLAY(venue, {"C sells 1 @ 101", "#2 holds 1"}, {"C sells 2 @ 108", "#3 holds 2"},
+         {"A buys 1 @ 101", "#4 holds 101; A buys 1 @ 101 from C fee 1 saved 0 left 0/0; "
+                            "#1 triggered at 101 by 101 now 2 @ 106 releases 0; "
+                            "#1 cancelled 2 releases 212 reason 2"});
+}
+
 static void a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash(void **state)
 {
     struct venue *venue = *state;
@@ -663,6 +686,8 @@ int main(void)
         VENUE_TEST(what_has_expired_is_not_uncrossed_however_much_it_is),
         VENUE_TEST(a_fill_or_kill_counts_what_is_cancelled_on_its_way),
         VENUE_TEST(an_auction_without_a_reference_is_near_the_last_price),
+        VENUE_TEST(an_auction_without_any_price_is_near_the_nav),
+        VENUE_TEST(a_wider_collar_makes_no_waiting_stop_dearer),
         VENUE_TEST(a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash),
         VENUE_TEST(a_gateway_takes_its_orders_along_however_many_they_are),
     };

@@ -405,6 +405,20 @@ static void crooked_parties_are_refused(void **state)
     CHECK_ALL(*state, table);
 }
 
+// Whoever has reached his limit is tripped, and nobody else.
+static void a_trip_belongs_to_its_count(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    uint32_t place = find(records, REC_account_state, 1);
+    struct account_state_rec *account = &records->all[place].body.account_state;
+    for (account->executions = 8; account->executions <= 9; account->executions++)
+        for (account->tripped = 0; account->tripped <= 2; account->tripped++) {
+            bool fits = account->tripped == (account->executions == 9 ? 1 : 0);
+            assert_int_equal(load_all(fresh_twin(venue), records) > place, fits);
+        }
+}
+
 static void crooked_proposals_fees_and_references_are_refused(void **state)
 {
     static const struct crooked table[] = {
@@ -717,9 +731,8 @@ static void who_cannot_take_any_more_leaves_the_auction(void **state)
     struct venue *venue = *state;
     uint32_t count = 0;
     (void)set_phase(venue, PHASE_OPENING_AUCTION);
-    PLAY(venue, {"C sells 5 @ 100", "#1 holds 5"},
-         {"D sells 5 @ 100", "#2 holds 5"}, {"A buys 5 @ 100", "#3 holds 500"},
-         {"B buys 5 @ 100", "#4 holds 500"});
+    PLAY(venue, {"C sells 5 @ 100", "#1 holds 5"}, {"D sells 5 @ 100", "#2 holds 5"},
+         {"A buys 5 @ 100", "#3 holds 500"}, {"B buys 5 @ 100", "#4 holds 500"});
     const struct {
         uint32_t account;
         uint32_t asset;
@@ -913,6 +926,7 @@ int main(void)
         FULL_VENUE_TEST(the_full_venue_has_every_record_and_loads),
         FULL_VENUE_TEST(crooked_reference_data_is_refused),
         FULL_VENUE_TEST(crooked_parties_are_refused),
+        FULL_VENUE_TEST(a_trip_belongs_to_its_count),
         FULL_VENUE_TEST(crooked_proposals_fees_and_references_are_refused),
         FULL_VENUE_TEST(crooked_orders_are_refused),
         FULL_VENUE_TEST(crooked_terms_are_refused),

@@ -177,7 +177,7 @@ static void refuse(struct record *record, const char *why)
 {
     log_error("refused: %s; the database belongs to another venue, or the journal was cut: empty "
               "the record "
-              "with SELECT record.forget() or name the right database cursor=%llu durable=%llu",
+              "with lonja record rebuild, or name the right database cursor=%llu durable=%llu",
               why, (unsigned long long)record->cursor.sequence,
               (unsigned long long)follower_durable_seq(record->follower));
     stop(record, RECORD_STOP_REFUSED);

@@ -2,12 +2,12 @@
 //
 // It begins at the cursor: it reads the events of the last recorded command again and compares them
 // with what the cursor remembers. A cursor above the venue's sequence, or other events at it, are
-// another venue's: RECORD_STOP_REFUSED. Without a server, or when it is lost, nothing is read but one
-// batch ahead: the tape is the backlog.
+// another venue's: RECORD_STOP_REFUSED. Without a server, or when it is lost, nothing is read but
+// one batch ahead: the tape is the backlog.
 //
-// Two batches: while the transaction of one is on its way, the other is filled. A batch is as large as
-// what happened meanwhile, at most record.batch_rows_max rows and BATCH_BYTES_MAX bytes, and whole
-// commands: one command may be larger.
+// Two batches: while the transaction of one is on its way, the other is filled. A batch is as large
+// as what happened meanwhile, at most record.batch_rows_max rows and BATCH_BYTES_MAX bytes, and
+// whole commands: one command may be larger.
 //
 // Threads: one. The reader page shows the sequence that is committed, not the one that was read.
 #ifndef LONJA_SETTLEMENT_RECORD_H

@@ -1,8 +1,8 @@
 // Record column: a column of rows as one parameter, an array in Postgres' binary format, for
 // unnest($1::bigint[], …): the server takes it without reading a number out of text.
 //
-// Every value is appended by the function of its type; the memory grows to the largest column and is
-// kept. Threads: one.
+// Every value is appended by the function of its type; the memory grows to the largest column and
+// is kept. Threads: one.
 #ifndef LONJA_SETTLEMENT_RECORD_COLUMN_H
 #define LONJA_SETTLEMENT_RECORD_COLUMN_H
 

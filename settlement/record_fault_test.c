@@ -1,9 +1,9 @@
 // Every fault of the database that the recorder is made for (the table is in settlement/README.md),
-// against a real server: what the recorder does meanwhile, what it says, and that the rows are those
-// of an undisturbed run when the fault is over.
+// against a real server: what the recorder does meanwhile, what it says, and that the rows are
+// those of an undisturbed run when the fault is over.
 //
-// Needs a scratch database (record_testing.h). LONJA_TEST_PG_TINY names a tablespace that has room for
-// very little; without it the full disk is only pretended.
+// Needs a scratch database (record_testing.h). LONJA_TEST_PG_TINY names a tablespace that has room
+// for very little; without it the full disk is only pretended.
 #include "settlement/record_testing.h"
 
 #include <malloc.h>
@@ -14,12 +14,12 @@
 
 #include "settlement/record_proxy.h"
 
-enum { COMMANDS = 500, ROWS = 120, PATIENCE_MS = 60000 };
+enum { COMMANDS = 500, ROWS = 120, PATIENCE_MS = 300000 };
 
 static struct testing_venue venue;
 static char expected[TESTING_DUMP_BYTES];
 static struct record record;
-static bool recording; // record is there
+static bool recording;    // record is there
 static struct pg *holder; // as lonja_owner: holds locks
 
 static int make_the_venue(void **state)
@@ -131,8 +131,10 @@ static void as_owner(const char *sql)
 static void kill_the_backend(void)
 {
     struct pg *pg = pg_open(&testing_recorder);
-    assert_int_equal(pg_execute(pg, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                                    "WHERE usename = 'lonja_record' AND pid <> pg_backend_pid()"),
+    assert_int_equal(pg_execute(pg,
+                                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                                "WHERE usename = 'lonja_record' AND datname = current_database()"
+                                " AND pid <> pg_backend_pid()"),
                      PG_OK);
     pg_close(pg);
 }
@@ -141,7 +143,9 @@ static void kill_the_backend(void)
 static void until_it_is_held(void)
 {
     uint64_t end = testing_now() + PATIENCE_MS * 1000000ULL;
-    while (testing_number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0) {
+    while (
+        testing_number("SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT"
+                       " granted AND datname = current_database()") == 0) {
         assert_true(testing_now() < end);
         work();
     }
@@ -232,10 +236,11 @@ static const struct stage {
 // A deferred trigger runs within COMMIT.
 static void make_commit_stoppable(void)
 {
-    as_owner("CREATE FUNCTION record.stop_in_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-             " PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;"
-             "CREATE CONSTRAINT TRIGGER stop_in_commit AFTER UPDATE ON record.cursor"
-             " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record.stop_in_commit()");
+    as_owner(
+        "CREATE FUNCTION record.stop_in_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER stop_in_commit AFTER UPDATE ON record.cursor"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record.stop_in_commit()");
 }
 
 static void killed_at_each_stage_makes_the_same_rows(void **state)
@@ -332,7 +337,8 @@ static void a_full_disk_is_waited_for(void **state)
     (void)state;
     begin(ROWS);
     go_to(venue.sequence / 2);
-    trouble("RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'");
+    trouble(
+        "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'");
     waits_because("record.trade: 53100");
     uint32_t wait_ms = record_store_wait_ms(record.store);
     while (record_store_wait_ms(record.store) <= wait_ms) // less and less often
@@ -380,7 +386,8 @@ static void a_row_that_is_in_the_way_is_named(void **state)
     int64_t trade = a_trade_to_come();
     begin(ROWS);
     snprintf(sql, sizeof sql,
-             "INSERT INTO record.trade SELECT %lld, 1, 1, 1, 1, 1, 1, 2, 'buy', 1, 1, 1, 1, 1, 1, 1, 0, 0",
+             "INSERT INTO record.trade SELECT %lld, 1, 1, 1, 1, 1, 1, 2, 'buy', 1, 1, 1, 1, 1, 1, "
+             "1, 0, 0",
              (long long)trade);
     as_owner(sql);
     snprintf(words, sizeof words, "\"trade_pkey\" (Key (trade_id)=(%lld) already exists.)",
@@ -426,7 +433,8 @@ static void commits_that_were_lost_are_written_again(void **state)
     static const char save[] =
         "BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE SCHEMA saved; DO $$ DECLARE t text; BEGIN"
         " FOR t IN SELECT table_name FROM information_schema.tables WHERE table_schema = 'record'"
-        " LOOP EXECUTE format('CREATE TABLE saved.%I AS TABLE record.%I', t, t); END LOOP; END $$; COMMIT";
+        " LOOP EXECUTE format('CREATE TABLE saved.%I AS TABLE record.%I', t, t); END LOOP; END $$; "
+        "COMMIT";
     static const char restore[] =
         "DO $$ DECLARE t text; BEGIN FOR t IN SELECT table_name FROM information_schema.tables"
         " WHERE table_schema = 'record' LOOP EXECUTE format('TRUNCATE record.%I', t); EXECUTE"
@@ -467,8 +475,9 @@ static void a_read_only_server_is_waited_for(void **state)
     go_to(venue.sequence / 3);
     trouble("RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'"); // demoted under the connection
     waits_because("record.trade: 25006");
-    as_owner("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on',"
-             " current_database()); END $$");
+    as_owner(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on',"
+        " current_database()); END $$");
     kill_the_backend();
     until_it_says("the server is read-only");
     as_owner("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only',"
@@ -553,8 +562,9 @@ static void a_command_larger_than_a_batch_is_one_transaction(void **state)
     free(events);
     testing_database_empty();
     testing_record_all(&large, 100);
-    assert_int_equal(testing_number("SELECT count(*) FROM record.ledger_entry WHERE cause = 'credit'"),
-                     2 * (EVENTS + 3));
+    assert_int_equal(
+        testing_number("SELECT count(*) FROM record.ledger_entry WHERE cause = 'credit'"),
+        2 * (EVENTS + 3));
     testing_venue_fini(&large);
 }
 
@@ -573,8 +583,9 @@ static void memory_does_not_grow_with_the_tape(void **state)
 int main(int count, char **words)
 {
     if (!testing_database_open()) {
-        fprintf(stderr, "record_fault_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS "
-                        "name no scratch server\n");
+        fprintf(stderr,
+                "record_fault_test: skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS "
+                "name no scratch server\n");
         return 77;
     }
     holder = testing_owner_connection();

@@ -16,16 +16,22 @@ static const char USAGE[] =
     "Usage: lonja record rebuild [--anew] [--config FILE]\n"
     "       lonja record digest [--config FILE]\n"
     "\n"
-    "  rebuild  forgets the record in Postgres and writes it again from the tape, with its progress; whether\n"
-    "           the venue runs or not. Interrupted, the same command goes on; --anew begins again. What\n"
-    "           settlement knows of its trades stays. (The tape itself is rebuilt from the journal.)\n"
-    "  digest   one line per table: rows, and a digest of them whatever their order. Two records of one venue\n"
+    "  rebuild  forgets the record in Postgres and writes it again from the tape, with its "
+    "progress; whether\n"
+    "           the venue runs or not. Interrupted, the same command goes on; --anew begins again. "
+    "What\n"
+    "           settlement knows of its trades stays. (The tape itself is rebuilt from the "
+    "journal.)\n"
+    "  digest   one line per table: rows, and a digest of them whatever their order. Two records "
+    "of one venue\n"
     "           at the same sequence are equal, row by row, if all lines are\n"
     "\n"
-    "The configuration is --config FILE, else $LONJA_CONFIG, else var/lonja.conf. Both use the password of\n"
+    "The configuration is --config FILE, else $LONJA_CONFIG, else var/lonja.conf. Both use the "
+    "password of\n"
     "lonja_owner in postgres.secrets_folder.\n"
     "\n"
-    "Exit status: 0 done, 1 not done (the reason is said), 2 bad arguments, or another venue's database.\n";
+    "Exit status: 0 done, 1 not done (the reason is said), 2 bad arguments, or another venue's "
+    "database.\n";
 
 static volatile sig_atomic_t stopping;
 

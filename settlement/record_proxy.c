@@ -51,12 +51,15 @@ static bool write_all(int fd, const char *data, size_t bytes)
     return true;
 }
 
-// The message Query "COMMIT", and the server's CommandComplete of it; both come in one piece, because
-// nothing else is on its way then.
+// The message Query "COMMIT", and the server's CommandComplete of it; both come in one piece,
+// because nothing else is on its way then.
 static bool is_the_moment(enum record_proxy_fault fault, bool to_server, const char *data,
                           size_t bytes)
 {
-    static const char query[] = "Q\0\0\0\x0b" "COMMIT", complete[] = "C\0\0\0\x0b" "COMMIT";
+    static const char query[] = "Q\0\0\0\x0b"
+                                "COMMIT",
+                      complete[] = "C\0\0\0\x0b"
+                                   "COMMIT";
     if (fault == PROXY_FREEZE)
         return true;
     if (fault == PROXY_CUT_BEFORE_COMMIT && to_server)

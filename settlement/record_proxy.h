@@ -1,8 +1,8 @@
 // Record proxy: stands between a test's recorder and the server, as a UNIX socket that its settings
 // name, and cuts or freezes the connection at a moment that the test has asked for.
 //
-// It reads the protocol just far enough: the text of a COMMIT on its way there, and the word that the
-// server answers it with. One connection at a time; a thread of its own.
+// It reads the protocol just far enough: the text of a COMMIT on its way there, and the word that
+// the server answers it with. One connection at a time; a thread of its own.
 #ifndef LONJA_SETTLEMENT_RECORD_PROXY_H
 #define LONJA_SETTLEMENT_RECORD_PROXY_H
 

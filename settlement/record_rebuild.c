@@ -1,5 +1,6 @@
-// Happy path: as lonja_owner, forget the record unless a rebuild is under way; then work as a recorder
-// does, and look once a second how far the cursor is: ours, or that of whoever holds the lock.
+// Happy path: as lonja_owner, forget the record unless a rebuild is under way; then work as a
+// recorder does, and look once a second how far the cursor is: ours, or that of whoever holds the
+// lock.
 #include "settlement/record_rebuild.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-// Happy path: an event replaces the row of its id; the first of a tick table or schedule empties what
-// the events behind it fill.
+// Happy path: an event replaces the row of its id; the first of a tick table or schedule empties
+// what the events behind it fill.
 #include "settlement/record_reference.h"
 
 #include <string.h>
@@ -130,9 +130,8 @@ static enum pg_class write_schedule_entry(struct pg *pg, const struct event *eve
     const struct schedule_entry_evt *entry = &event->body.schedule_entry;
     enum pg_class class = PG_OK;
     if (entry->index == 0)
-        class =
-            pg_query(pg, NULL, "DELETE FROM record.schedule_entry WHERE instrument_id = $1",
-                     PG_PARAMS(pg_i64(entry->instrument)));
+        class = pg_query(pg, NULL, "DELETE FROM record.schedule_entry WHERE instrument_id = $1",
+                         PG_PARAMS(pg_i64(entry->instrument)));
     if (class != PG_OK || entry->count == 0)
         return class;
     return pg_query(pg, NULL,

@@ -1,6 +1,6 @@
-// Rows of reference data, of which one per id is kept: assets, instruments, their state, rules, tick
-// tables and schedules; those of risk are record_risk's. One statement or two per event, in the
-// caller's transaction.
+// Rows of reference data, of which one per id is kept: assets, instruments, their state, rules,
+// tick tables and schedules; those of risk are record_risk's. One statement or two per event, in
+// the caller's transaction.
 #ifndef LONJA_SETTLEMENT_RECORD_REFERENCE_H
 #define LONJA_SETTLEMENT_RECORD_REFERENCE_H
 

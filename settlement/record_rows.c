@@ -114,7 +114,8 @@ static enum pg_class send_new_orders(struct record_rows *rows, struct pg *pg, bo
     static const char target[] =
         "record.orders (order_id, account_id, session_id, gateway, instrument_id, token_asset, "
         "token_scale, side, order_type, time_in_force, price, quantity, leaves, filled, "
-        "filled_notional, status, client_id, created_at, created_ns, updated_at, updated_seq, flags, "
+        "filled_notional, status, client_id, created_at, created_ns, updated_at, updated_seq, "
+        "flags, "
         "stp, self_match_id, waits_for, stop_price, trail_offset, display, minimum, expire_ns, "
         "trigger_price, triggered_at)";
     pg_copy_clear(&rows->new_orders);
@@ -220,7 +221,8 @@ static enum pg_class send_balances(struct record_rows *rows, struct pg *pg, bool
 {
     enum { COLUMNS = 8, IDS = 2 };
     static const char sql[] =
-        "INSERT INTO record.balance AS b (account_id, asset_id, available, held, unsettled, blocked,"
+        "INSERT INTO record.balance AS b (account_id, asset_id, available, held, unsettled, "
+        "blocked,"
         " deficit, sequence) SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[],"
         " $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])"
         " ON CONFLICT (account_id, asset_id) DO UPDATE SET"
@@ -293,7 +295,7 @@ typedef enum pg_class send_part(struct record_rows *rows, struct pg *pg, bool *s
 
 static const struct part {
     const char *name;
-    send_part *send;    // NULL: COPY of the buffer at this offset of the batch
+    send_part *send; // NULL: COPY of the buffer at this offset of the batch
     size_t copy;
     const char *target;
 } parts[] = {

@@ -1,6 +1,6 @@
-// Record rows: the statements that write the rows of a batch, one after the other, for whoever holds
-// the transaction. Each is sent and not waited for (pg_send, pg_copy_start); what it says at its end
-// is checked here, too.
+// Record rows: the statements that write the rows of a batch, one after the other, for whoever
+// holds the transaction. Each is sent and not waited for (pg_send, pg_copy_start); what it says at
+// its end is checked here, too.
 #ifndef LONJA_SETTLEMENT_RECORD_ROWS_H
 #define LONJA_SETTLEMENT_RECORD_ROWS_H
 

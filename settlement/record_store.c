@@ -1,6 +1,7 @@
-// Happy path: connect; is it a database of this venue's schema, and may we write there; the lock; the
-// cursor. A batch: BEGIN; the cursor; the parts of record_rows; COMMIT; one statement on its way at a
-// time, so that the caller makes the next batch meanwhile. Any failure rolls all of it back.
+// Happy path: connect; is it a database of this venue's schema, and may we write there; the lock;
+// the cursor. A batch: BEGIN; the cursor; the parts of record_rows; COMMIT; one statement on its
+// way at a time, so that the caller makes the next batch meanwhile. Any failure rolls all of it
+// back.
 //
 // Failures: see judge(). What the world does (no server, a lock, a full disk) and what an operator
 // repairs while we wait (schema, rights, password, a standby) is RECORD_RETRY; a row that the
@@ -23,7 +24,13 @@ enum {
     WAIT_MS_MAX = 2000,
 };
 
-enum store_step { STEP_BEGIN, STEP_CURSOR, STEP_ROWS, STEP_COMMIT = STEP_ROWS + RECORD_ROWS_PARTS, STEP_END };
+enum store_step {
+    STEP_BEGIN,
+    STEP_CURSOR,
+    STEP_ROWS,
+    STEP_COMMIT = STEP_ROWS + RECORD_ROWS_PARTS,
+    STEP_END
+};
 
 struct record_store {
     struct pg *pg;
@@ -108,12 +115,13 @@ static enum record_result judge(const struct pg_error *error)
     return RECORD_BROKEN;
 }
 
-// The server is too slow for the batch: the next attempt gets twice the time, or it would never end.
+// The server is too slow for the batch: the next attempt gets twice the time, or it would never
+// end.
 static void give_more_time(struct record_store *store)
 {
     uint32_t *timeout_ms = &store->settings.statement_timeout_ms;
-    *timeout_ms = *timeout_ms * 2 < STATEMENT_TIMEOUT_MS_MAX ? *timeout_ms * 2
-                                                             : STATEMENT_TIMEOUT_MS_MAX;
+    *timeout_ms =
+        *timeout_ms * 2 < STATEMENT_TIMEOUT_MS_MAX ? *timeout_ms * 2 : STATEMENT_TIMEOUT_MS_MAX;
     pg_disconnect(store->pg);
     pg_statement_timeout(store->pg, *timeout_ms);
 }
@@ -260,10 +268,10 @@ static enum record_result read_stops(struct record_store *store, struct record_t
 static enum record_result read_terms(struct record_store *store, struct record_terms *terms)
 {
     struct pg_rows *rows;
-    enum record_result result = ask(
-        store, &rows,
-        "SELECT instrument_id, token_asset, cash_asset, token_scale FROM record.instrument",
-        "instruments");
+    enum record_result result =
+        ask(store, &rows,
+            "SELECT instrument_id, token_asset, cash_asset, token_scale FROM record.instrument",
+            "instruments");
     if (result != RECORD_OK)
         return result;
     for (size_t i = 0; i < pg_rows_count(rows); i++)
@@ -303,9 +311,9 @@ static bool is_at(const struct record_cursor *cursor, uint64_t sequence, uint64_
 
 static enum record_result rewind_to_cursor(struct record_store *store)
 {
-    return because(store, RECORD_REWIND, "the database's cursor is at %llu, not where we left it (%llu)",
-                   (unsigned long long)store->cursor.sequence,
-                   (unsigned long long)store->left.sequence);
+    return because(
+        store, RECORD_REWIND, "the database's cursor is at %llu, not where we left it (%llu)",
+        (unsigned long long)store->cursor.sequence, (unsigned long long)store->left.sequence);
 }
 
 // Somebody else has moved the cursor while we were connected: record.forget().

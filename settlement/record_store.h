@@ -46,9 +46,10 @@ uint32_t record_store_wait_ms(const struct record_store *store);
 CHECKED enum record_result record_store_begin(struct record_store *store,
                                               struct record_cursor *cursor,
                                               struct record_terms *terms);
-// Writes a complete batch. RECORD_BUSY: call again with the same batch, which stays as it is and where
-// it is, until another result comes; no other function but _wait and _close may be called meanwhile.
-// After RECORD_RETRY the same batch must be written next, because it may have been committed.
+// Writes a complete batch. RECORD_BUSY: call again with the same batch, which stays as it is and
+// where it is, until another result comes; no other function but _wait and _close may be called
+// meanwhile. After RECORD_RETRY the same batch must be written next, because it may have been
+// committed.
 CHECKED enum record_result record_store_write(struct record_store *store,
                                               struct record_batch *batch);
 // While a batch is on its way: waits until it may have got further, at most timeout_ms.

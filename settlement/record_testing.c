@@ -19,7 +19,6 @@ enum { ACCOUNTS = TESTING_ACCOUNTS, FIRST_ACCOUNT = TESTING_FIRST_ACCOUNT, EVENT
 // ---- a venue without processes: engine, tape file, control page
 // -----------------------------------------
 
-
 uint64_t testing_random(struct testing_venue *venue, uint64_t limit)
 {
     venue->random ^= venue->random << 13;
@@ -60,8 +59,8 @@ static void stamp_and_apply(struct testing_venue *venue, struct command *command
 }
 
 // With what the engine wants next.
-static void apply(struct testing_venue *venue, struct command *command, uint8_t type, size_t tail_bytes,
-                  uint8_t gateway, uint32_t session)
+static void apply(struct testing_venue *venue, struct command *command, uint8_t type,
+                  size_t tail_bytes, uint8_t gateway, uint32_t session)
 {
     command->header = (struct command_header){.slots = command_slots(type, tail_bytes),
                                               .type = type,
@@ -439,7 +438,8 @@ static void answer(char *out, size_t bytes, const char *sql)
 {
     struct pg_rows *rows;
     make_functions();
-    testing_must(pg_query(testing_owner, &rows, "SELECT pg_temp.answer($1)", PG_PARAMS(pg_text(sql))));
+    testing_must(
+        pg_query(testing_owner, &rows, "SELECT pg_temp.answer($1)", PG_PARAMS(pg_text(sql))));
     const char *text = pg_value(rows, 0, 0);
     snprintf(out, bytes, "%s", text ? text : "");
     pg_rows_free(rows);
@@ -507,7 +507,8 @@ uint64_t testing_now(void)
 void testing_record_until(struct record *record, uint64_t sequence, int timeout_ms)
 {
     uint64_t end = testing_now() + (uint64_t)timeout_ms * 1000000;
-    while (record->cursor.sequence < sequence && record->phase != RECORD_STOPPED && testing_now() < end)
+    while (record->cursor.sequence < sequence && record->phase != RECORD_STOPPED &&
+           testing_now() < end)
         if (record_do_work(record, testing_now()) == 0)
             record_wait(record, testing_now());
 }
@@ -517,7 +518,7 @@ void testing_record_all(struct testing_venue *venue, int batch_rows_max)
     struct record record;
     venue->boot.config.record_batch_rows_max = batch_rows_max;
     assert_true(record_init(&record, &venue->boot, &testing_recorder));
-    testing_record_until(&record, venue->sequence, 60000);
+    testing_record_until(&record, venue->sequence, 300000);
     assert_int_equal(record.cursor.sequence, venue->sequence);
     record_fini(&record);
 }

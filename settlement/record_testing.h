@@ -1,8 +1,8 @@
-// Helpers of the recorder's tests: a venue without processes (the real engine, a tape file, a control
-// page) with a random flow of everything, and the scratch database.
+// Helpers of the recorder's tests: a venue without processes (the real engine, a tape file, a
+// control page) with a random flow of everything, and the scratch database.
 //
-// The database is named as in base/pg_testing.h; its name testing_must contain "test". Its record and
-// settlements are emptied.
+// The database is named as in base/pg_testing.h; its name testing_must contain "test". Its record
+// and settlements are emptied.
 #ifndef LONJA_SETTLEMENT_RECORD_TESTING_H
 #define LONJA_SETTLEMENT_RECORD_TESTING_H
 
@@ -37,8 +37,8 @@ void testing_tell(struct testing_venue *of, const struct event *events, uint32_t
         .header.type = EVT_##name, .body.name = { __VA_ARGS__ }                                    \
     }
 #define TELL(of, ...)                                                                              \
-    testing_tell((of), (const struct event[]){__VA_ARGS__},                                                \
-         sizeof((const struct event[]){__VA_ARGS__}) / sizeof(struct event))
+    testing_tell((of), (const struct event[]){__VA_ARGS__},                                        \
+                 sizeof((const struct event[]){__VA_ARGS__}) / sizeof(struct event))
 
 extern struct pg_settings testing_recorder; // as lonja_record
 extern struct pg *testing_owner;            // as lonja_owner

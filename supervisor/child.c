@@ -125,11 +125,12 @@ const char *child_advice(const struct child *child)
     case CHILD_EXIT_CONFIGURATION:
         return "it refuses its configuration: correct what its log names, then start the venue again";
     case CHILD_EXIT_POISON:
-        return "a command in the journal cannot be replayed; nothing from it on was ever answered. Its log "
-               "names the sequence N. Keep a copy of the journal, then stop the venue, set the tail "
-               "aside with `lonja journal cut N --reason TEXT` and start again";
+        return "the journal cannot be replayed, or not be started from. Keep a copy of the state folder, then do "
+               "what its log says (docs/operations.md, When the core refuses to start); where a command N is "
+               "the cause, nothing from it on was ever answered: `lonja journal cut N --reason TEXT`, "
+               "and start again";
     case CHILD_EXIT_JOURNAL_IO:
-        return "the disk refused a write or a sync of the journal; what was answered before is safe, "
+        return "the disk refused to write, sync or read the journal; what was answered before is safe, "
                "nothing was answered after. Mend the disk (space, errors in the kernel's log), then start "
                "the venue again: it recovers";
     case CHILD_EXIT_FENCED:

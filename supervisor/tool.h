@@ -1,5 +1,6 @@
-// Tool: a process's executable run by hand with the words of a command line (`lonja record rebuild`). It
-// gets a boot record as from `lonja up`, but with a ring in which no core ever writes.
+// Tool: a process's executable run by hand with the words of a command line (`lonja record
+// rebuild`). It gets a boot record as from `lonja up`, but with a ring in which no core ever
+// writes.
 #ifndef LONJA_SUPERVISOR_TOOL_H
 #define LONJA_SUPERVISOR_TOOL_H
 

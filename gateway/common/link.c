@@ -52,13 +52,30 @@ struct command *link_claim(struct link *link, uint8_t type, size_t tail_bytes, u
     return command;
 }
 
-uint64_t link_send(struct link *link)
+void link_wake(struct link *link)
+{
+    if (link->unwoken == 0)
+        return;
+    link->unwoken = 0;
+    command_ring_wake(&link->ring);
+}
+
+uint64_t link_send_later(struct link *link)
 {
     ASSERT(link->open != NULL);
     link->open = NULL;
     link->gateway_seq++;
-    command_ring_publish(&link->ring);
+    command_ring_show(&link->ring);
+    if (++link->unwoken >= LINK_SENDS_UNWOKEN_MAX)
+        link_wake(link);
     return link->gateway_seq;
+}
+
+uint64_t link_send(struct link *link)
+{
+    uint64_t gateway_seq = link_send_later(link);
+    link_wake(link);
+    return gateway_seq;
 }
 
 static void link_attach(struct link *link, uint64_t epoch, uint64_t now_ns)
@@ -105,7 +122,7 @@ bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_
     *lost_above = link->lost_above;
     link->lost_above = UINT64_MAX;
     link->accepted_seq = event->header.gateway_seq;
-    link->attached = true;
+    link->attached = link->was_attached = true;
     return true;
 }
 
@@ -113,8 +130,9 @@ void link_heartbeat(struct link *link, const struct event_ring_control *core, ui
 {
     atomic_store_explicit(&link->ring.control->heartbeat_ns, now_ns, memory_order_relaxed);
     // The core shut our ring: we wrote what no honest gateway can have written. Only a new incarnation is
-    // taken; the supervisor starts one.
-    ASSERT(!link->attached ||
+    // taken; the supervisor starts one. Its detach may have come by before: then we are not attached, and
+    // would ask in vain for ever.
+    ASSERT(!link->was_attached ||
            atomic_load_explicit(&link->ring.control->shut, memory_order_acquire) == 0);
     // acquire: an epoch is published after the core has taken the rings over.
     uint64_t epoch = atomic_load_explicit(&core->epoch, memory_order_acquire);

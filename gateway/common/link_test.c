@@ -97,6 +97,15 @@ static void a_new_epoch_is_an_attach_again(void **state)
     answer_attach(f, 1);
 }
 
+static void detach(struct fixture *f)
+{
+    struct event event = {.header = {.type = EVT_gateway_detached, .gateway = GATEWAY_CORE}};
+    event.body.gateway_detached.gateway_id = GATEWAY_FIX;
+    event.body.gateway_detached.incarnation = f->boot.incarnation;
+    uint64_t lost_above;
+    assert_false(link_on_event(&f->link, &event, &lost_above));
+}
+
 static void a_missed_heartbeat_is_an_attach_again(void **state)
 {
     struct fixture *f = *state;
@@ -108,8 +117,7 @@ static void a_missed_heartbeat_is_an_attach_again(void **state)
     uint64_t lost_above;
     assert_false(link_on_event(&f->link, &event, &lost_above)); // another's
     assert_true(f->link.attached);
-    event.body.gateway_detached.incarnation = f->boot.incarnation;
-    assert_false(link_on_event(&f->link, &event, &lost_above));
+    detach(f);
     expect_attach(f);
     answer_attach(f, 1);
 }
@@ -179,14 +187,9 @@ static void only_the_newest_attach_is_answered(void **state)
     assert_int_equal(f->command.header.session_seq, 7);
 }
 
-static void a_ring_that_was_shut_ends_the_process(void **state)
+// True if the next heartbeat ends the process, the ring having been shut.
+static bool ends_when_shut(struct fixture *f)
 {
-    struct fixture *f = *state;
-    expect_attach(f);
-    atomic_store(&f->core.control->shut, 1); // by a former life: nothing to do with us
-    link_heartbeat(&f->link, &f->control, f->now_ns);
-    atomic_store(&f->core.control->shut, 0);
-    answer_attach(f, 0);
     pid_t child = fork();
     if (child == 0) {
         signal(SIGABRT, SIG_DFL);
@@ -197,7 +200,50 @@ static void a_ring_that_was_shut_ends_the_process(void **state)
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    atomic_store(&f->core.control->shut, 0); // the child shares it
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void a_ring_that_was_shut_ends_the_process(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    atomic_store(&f->core.control->shut, 1); // by a former life: nothing to do with us
+    link_heartbeat(&f->link, &f->control, f->now_ns);
+    atomic_store(&f->core.control->shut, 0);
+    answer_attach(f, 0);
+    assert_true(ends_when_shut(f));
+    detach(f); // the core does that, too, and the gateway may see it first
+    assert_true(ends_when_shut(f));
+}
+
+static void send_later(struct fixture *f)
+{
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    link_send_later(&f->link);
+}
+
+static void a_core_that_sleeps_is_woken_once_for_many_commands(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    struct command_ring_control *control = f->link.ring.control;
+    atomic_store(&control->core_sleeping, 1);
+    uint32_t wake = atomic_load(&control->wake);
+    send_later(f);
+    assert_int_equal(atomic_load(&control->wake), wake);
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_TAKEN); // shown at once
+    link_wake(&f->link);
+    assert_int_equal(atomic_load(&control->wake), wake + 1);
+    link_wake(&f->link); // for nothing
+    assert_int_equal(atomic_load(&control->wake), wake + 1);
+    for (int i = 0; i < LINK_SENDS_UNWOKEN_MAX; i++)
+        send_later(f);
+    assert_int_equal(atomic_load(&control->wake), wake + 2);
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    link_send(&f->link);
+    assert_int_equal(atomic_load(&control->wake), wake + 3);
 }
 
 int main(void)
@@ -211,6 +257,7 @@ int main(void)
         LINK_TEST(nothing_is_sent_before_the_attach_is_answered),
         LINK_TEST(only_the_newest_attach_is_answered),
         LINK_TEST(a_ring_that_was_shut_ends_the_process),
+        LINK_TEST(a_core_that_sleeps_is_woken_once_for_many_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,6 +157,7 @@ static bool before_sleep(void *context)
     struct gateway *gateway = context;
     bool idle = events_read(gateway);
     idle = clients_work(&gateway->clients) && idle;
+    link_wake(&gateway->link);
     desk_flush(&gateway->desk);
     if (gateway->desk.failed) {
         gateway_fail(gateway);

@@ -167,7 +167,7 @@ static enum outcome launch(struct session *session, struct request *request,
 {
     memcpy(command_tail_writable(command), request->client_id.text, request->client_id.bytes);
     session_settle(session);
-    request->gateway_seq = link_send(session->desk->link);
+    request->gateway_seq = link_send_later(session->desk->link);
     flights_add(&session->desk->flights, request);
     if (request_takes_id(request))
         mean(session, &request->client_id, ORDERS_IN_FLIGHT | request->gateway_seq);

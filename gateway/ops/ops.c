@@ -223,14 +223,14 @@ static void publish_health(void *context)
     uint64_t now = clock_monotone_ns(&clock_system), heartbeat = core->core_heartbeat_ns;
     struct backlog_figures record = backlog_figures(&ops->metrics.record_backlog);
     json_t *json = json_pack(
-        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:b, s:I, s:I, s:I, s:I, s:I}", "v", 1, "event", "health", "core",
-        core_state_name(core->core_state), "epoch", (json_int_t)core->epoch, "seq",
-        (json_int_t)core->durable_seq, "applied", (json_int_t)core->applied_seq, "journal_error",
-        (json_int_t)core->journal_error, "core_heartbeat_age_s",
+        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:b, s:I, s:I, s:I, s:I, s:I}", "v", 1, "event",
+        "health", "core", core_state_name(core->core_state), "epoch", (json_int_t)core->epoch,
+        "seq", (json_int_t)core->durable_seq, "applied", (json_int_t)core->applied_seq,
+        "journal_error", (json_int_t)core->journal_error, "core_heartbeat_age_s",
         now > heartbeat ? (double)(now - heartbeat) / 1e9 : 0.0, "open",
-        core->venue_state == VENUE_OPEN, "recorded", (json_int_t)ops->metrics.recorded_seq, "record_lag", (json_int_t)record.lag,
-        "record_behind_s", (json_int_t)record.behind_s, "record_rate", (json_int_t)record.rate,
-        "record_eta_s", (json_int_t)record.eta_s);
+        core->venue_state == VENUE_OPEN, "recorded", (json_int_t)ops->metrics.recorded_seq,
+        "record_lag", (json_int_t)record.lag, "record_behind_s", (json_int_t)record.behind_s,
+        "record_rate", (json_int_t)record.rate, "record_eta_s", (json_int_t)record.eta_s);
     ASSERT(json != NULL);
     char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(4));
     json_decref(json);

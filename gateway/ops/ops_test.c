@@ -177,8 +177,8 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
     assert_non_null(strstr(text, "\nlonja_record_lag_commands 10\n"));
     assert_non_null(strstr(text, "\nlonja_record_behind_seconds 5\n"));
-    assert_non_null(strstr(text, "\nlonja_record_commands_per_second 1\n"));
-    assert_non_null(strstr(text, "\nlonja_record_eta_seconds 20\n"));
+    assert_non_null(strstr(text, "\nlonja_record_commands_per_second 2\n"));
+    assert_non_null(strstr(text, "\nlonja_record_eta_seconds 10\n"));
     assert_non_null(strstr(text, "\nlonja_surveil_lag_commands 5\n"));
     assert_non_null(strstr(text, "\nlonja_alerts_open 1\n"));
     assert_non_null(strstr(text, "\nlonja_replication_standbys 1\n"));

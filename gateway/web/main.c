@@ -64,6 +64,7 @@ static void on_doorbell(void *context, unsigned readiness)
 static bool before_sleep(void *context)
 {
     struct web *web = context;
+    link_wake(&web->link);
     return follower_sleep_begin(web->follower);
 }
 

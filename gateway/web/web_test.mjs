@@ -421,6 +421,10 @@ const tests = {
     assert.equal(history.status, 200, history.text);
     assert.ok(history.body.sequence >= taken.body.sequence);
     assert.deepEqual(history.body.trades.slice(0, 2).map((t) => [t.price, t.settlement, t.tx_hash]), [['100.2', 'pending', null], ['100.1', 'pending', null]]);
+    await until('status says how far the record is', async () => {
+      const status = (await get('/api/v1/status')).body; // it looks every five seconds
+      return status.recorded >= taken.body.sequence && status.record_lag === 0 && status.record_behind_s === 0;
+    }, 20000);
     const behind = await get('/api/v1/trades?min_seq=999999999', diego.token);
     assert.equal(behind.status, 503);
     assert.equal(behind.body.error.limit, '999999999');

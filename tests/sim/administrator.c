@@ -15,8 +15,8 @@ struct administrator {
     struct link link;
     struct follower *follower;
     bool attached_anew;
-    uint64_t number; // of the last deposit
-    uint64_t phase_ns; // next change of a phase
+    uint64_t number;     // of the last deposit
+    uint64_t phase_ns;   // next change of a phase
     uint64_t filled_seq; // gateway_seq of the last command of the filling; 0 = it is not complete
     bool filled;         // and its event was seen: it is durable
 };
@@ -133,12 +133,12 @@ static bool say_client(struct administrator *self, unsigned client)
     struct command *command = claim(self, CMD_session_set, sizeof account);
     if (command == NULL)
         return false;
-    command->body.session_set = (struct session_set_cmd){
-        .session = universe_session(client),
-        .member = member,
-        .gateway = client < CLIENTS / 2 ? GATEWAY_FIX : GATEWAY_WEB,
-        .flags = client % 3 == 0 ? SESSION_CANCEL_ON_DISCONNECT : 0,
-        .account_count = 1};
+    command->body.session_set =
+        (struct session_set_cmd){.session = universe_session(client),
+                                 .member = member,
+                                 .gateway = client < CLIENTS / 2 ? GATEWAY_FIX : GATEWAY_WEB,
+                                 .flags = client % 3 == 0 ? SESSION_CANCEL_ON_DISCONNECT : 0,
+                                 .account_count = 1};
     memcpy(command_tail_writable(command), &account, sizeof account);
     link_send(&self->link);
     for (uint32_t asset = CASH; asset <= INSTRUMENTS + 1; asset++)

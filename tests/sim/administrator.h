@@ -1,6 +1,6 @@
-// Administrator: the process that fills the venue in, on the real link and follower, and now and then
-// moves an instrument through its phases. What it says at every attach changes nothing the second
-// time: ids and reference numbers are the same.
+// Administrator: the process that fills the venue in, on the real link and follower, and now and
+// then moves an instrument through its phases. What it says at every attach changes nothing the
+// second time: ids and reference numbers are the same.
 #ifndef LONJA_SIM_ADMINISTRATOR_H
 #define LONJA_SIM_ADMINISTRATOR_H
 

@@ -27,7 +27,7 @@ struct request {
     uint8_t state;
     uint8_t sends; // how often it was sent
     uint32_t asks;
-    uint64_t order; // 0 = it is a cancel, or was not accepted
+    uint64_t order;    // 0 = it is a cancel, or was not accepted
     uint64_t sequence; // of the answer
     uint16_t code;
     struct message message;
@@ -36,7 +36,7 @@ struct request {
 struct client {
     bool logged_on, connecting;
     struct request *requests;
-    uint32_t count, open; // open: not final
+    uint32_t count, open;         // open: not final
     uint64_t orders[ORDERS_KEPT]; // its last ones
     uint32_t order_count;
     // Private events.
@@ -340,8 +340,8 @@ const char *clients_why_not(void)
         while (first < client->count && is_final(&client->requests[first]))
             first++;
         snprintf(why, sizeof why,
-                 "client %u is %slogged on and has %u requests without an answer, the first is %u", c,
-                 client->logged_on ? "" : "not ", client->open, first);
+                 "client %u is %slogged on and has %u requests without an answer, the first is %u",
+                 c, client->logged_on ? "" : "not ", client->open, first);
         return why;
     }
     return NULL;
@@ -378,7 +378,8 @@ static void judge_accepted(const struct order_accepted_evt *accepted)
 {
     struct request *request = request_of(accepted);
     LAW(request->state == REQUEST_ACCEPTED,
-        "order %llu is in the journal, and client id %.*s was told that it is not (state %u code %u)",
+        "order %llu is in the journal, and client id %.*s was told that it is not (state %u code "
+        "%u)",
         (unsigned long long)accepted->order, accepted->client_id_bytes, accepted->client_id,
         request->state, request->code);
     LAW(request->order == accepted->order,

@@ -1,10 +1,11 @@
-// Clients: what stands outside of the venue and believes nothing. Each sends orders and cancels by a
-// connection of its own, keeps every answer, and at the end they are laid beside the journal:
+// Clients: what stands outside of the venue and believes nothing. Each sends orders and cancels by
+// a connection of its own, keeps every answer, and at the end they are laid beside the journal:
 // what it was told must be there, for good, and what it was not told must not.
 //
 // A client that loses its connection does not know what became of its requests. It logs on again,
 // names the last sequence whose private events it has seen (and gets what followed), asks for each
-// request in doubt by its client id, and sends some of those that are unknown again, under the same id.
+// request in doubt by its client id, and sends some of those that are unknown again, under the same
+// id.
 #ifndef LONJA_SIM_CLIENTS_H
 #define LONJA_SIM_CLIENTS_H
 

@@ -41,8 +41,8 @@ void files_begin(uint64_t seed)
 {
     for (int i = 0; i < FILES_COUNT; i++)
         folders[i].disk = fake_disk_create(&folders[i].io, seed * FILES_COUNT + (uint64_t)i);
-    // Events on the tape carry no checksum: a torn one would be shown to who begins before lonja-tape
-    // has written it anew.
+    // Events on the tape carry no checksum: a torn one would be shown to who begins before
+    // lonja-tape has written it anew.
     fake_disk_never_tear(folders[FILES_TAPE].disk);
     descriptor_count = 0;
 }
@@ -228,8 +228,8 @@ static int open_below(struct folder *folder, const char *name, int flags)
     if (name[0] == '\0')
         return descriptor_new(folder, FOLDER_ITSELF);
     bool create = (flags & O_CREAT) != 0;
-    int file = folder->io.open(folder->io.context, name,
-                               create ? JOURNAL_IO_CREATE : JOURNAL_IO_READ);
+    int file =
+        folder->io.open(folder->io.context, name, create ? JOURNAL_IO_CREATE : JOURNAL_IO_READ);
     return file < 0 ? fail(file) : descriptor_new(folder, file);
 }
 
@@ -267,16 +267,15 @@ ssize_t __wrap_pread(int fd, void *out, size_t bytes, off_t offset)
     if (file == NULL)
         return __real_pread(fd, out, bytes, offset);
     scheduler_effect();
-    int64_t result = file->folder->io.read(file->folder->io.context, file->file, out, bytes,
-                                           (uint64_t)offset);
+    int64_t result =
+        file->folder->io.read(file->folder->io.context, file->file, out, bytes, (uint64_t)offset);
     return result < 0 ? fail(result) : (ssize_t)result;
 }
 
 static ssize_t write_at(struct descriptor *file, const void *data, size_t bytes, uint64_t offset)
 {
     scheduler_effect();
-    int result =
-        file->folder->io.write(file->folder->io.context, file->file, data, bytes, offset);
+    int result = file->folder->io.write(file->folder->io.context, file->file, data, bytes, offset);
     scheduler_effect();
     return result < 0 ? fail(result) : (ssize_t)bytes;
 }
@@ -406,7 +405,8 @@ static void listing_add(void *context, const char *name)
 {
     struct listing *listing = context;
     ASSERT(listing->count < ENTRIES_MAX);
-    snprintf(listing->entries[listing->count].d_name, sizeof listing->entries[0].d_name, "%s", name);
+    snprintf(listing->entries[listing->count].d_name, sizeof listing->entries[0].d_name, "%s",
+             name);
     listing->count++;
 }
 
@@ -442,7 +442,8 @@ int __wrap_closedir(DIR *dir)
 
 static ssize_t stream_read(void *cookie, char *out, size_t bytes)
 {
-    return files_read(DESCRIPTOR_FIRST + (int)((struct descriptor *)cookie - descriptors), out, bytes);
+    return files_read(DESCRIPTOR_FIRST + (int)((struct descriptor *)cookie - descriptors), out,
+                      bytes);
 }
 
 static ssize_t stream_write(void *cookie, const char *data, size_t bytes)

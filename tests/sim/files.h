@@ -1,6 +1,7 @@
-// Files: the venue's folders below /sim (journal, tape, snapshots), each a fake disk (core/fake_disk.h:
-// its fault model is ours), behind the system calls that the venue makes. The journal goes through
-// its own table, struct journal_io. Everything else of the system's files is the system's.
+// Files: the venue's folders below /sim (journal, tape, snapshots), each a fake disk
+// (core/fake_disk.h: its fault model is ours), behind the system calls that the venue makes. The
+// journal goes through its own table, struct journal_io. Everything else of the system's files is
+// the system's.
 //
 // Fault model. Un-synced writes, truncations and names are dropped, torn or flipped when the power
 // fails; visible when only a process dies, which may be between any two operations. Every operation

@@ -29,7 +29,7 @@ struct flight {
 };
 
 struct connection {
-    uint64_t life; // 0 = nobody
+    uint64_t life;         // 0 = nobody
     struct follower *feed; // of private events
 };
 
@@ -195,9 +195,9 @@ static void on_order(struct gateway *gateway, unsigned client, uint64_t life,
         code = REJECT_DUPLICATE_CLIENT_ID;
     else if (!gateway->link.attached)
         code = REJECT_NOT_ATTACHED;
-    else if (flight == NULL || (command = link_claim(&gateway->link, CMD_order_new,
-                                                     message->client_id_bytes, session_of(client),
-                                                     message->request)) == NULL)
+    else if (flight == NULL ||
+             (command = link_claim(&gateway->link, CMD_order_new, message->client_id_bytes,
+                                   session_of(client), message->request)) == NULL)
         code = REJECT_OVERLOADED;
     if (code != 0) {
         answer(client, life, message, MESSAGE_REFUSED, 0, 0, code);
@@ -221,14 +221,14 @@ static void on_cancel(struct gateway *gateway, unsigned client, uint64_t life,
     struct flight *flight = free_flight(gateway);
     struct command *command = NULL;
     if (flight != NULL)
-        command = link_claim(&gateway->link, CMD_order_cancel, 0, session_of(client),
-                             message->request);
+        command =
+            link_claim(&gateway->link, CMD_order_cancel, 0, session_of(client), message->request);
     if (command == NULL) {
         answer(client, life, message, MESSAGE_REFUSED, 0, 0, REJECT_OVERLOADED);
         return;
     }
-    command->body.order_cancel = (struct order_cancel_cmd){.order = message->order,
-                                                           .account = universe_account(client)};
+    command->body.order_cancel =
+        (struct order_cancel_cmd){.order = message->order, .account = universe_account(client)};
     take_off(gateway, flight, client, life, message);
 }
 
@@ -238,10 +238,10 @@ static void on_ask(struct gateway *gateway, unsigned client, uint64_t life,
                    const struct message *message)
 {
     uint64_t order = known_order(gateway, client, message);
-    uint8_t kind = order != 0                                    ? MESSAGE_KNOWN
-                   : !gateway->link.attached                     ? MESSAGE_LATER
+    uint8_t kind = order != 0                               ? MESSAGE_KNOWN
+                   : !gateway->link.attached                ? MESSAGE_LATER
                    : is_under_way(gateway, client, message) ? MESSAGE_LATER
-                                                                 : MESSAGE_UNKNOWN;
+                                                            : MESSAGE_UNKNOWN;
     answer(client, life, message, kind, order, 0, 0);
 }
 
@@ -252,7 +252,8 @@ static void on_logon(struct gateway *gateway, unsigned client, uint64_t life,
     follower_close(connection->feed);
     connection->life = life;
     // The event that it named may not have been the last one of its command.
-    connection->feed = follower_open(gateway->boot, message->sequence == 0 ? 0 : message->sequence - 1);
+    connection->feed =
+        follower_open(gateway->boot, message->sequence == 0 ? 0 : message->sequence - 1);
     ASSERT(connection->feed != NULL);
     open_session(gateway, client);
     answer(client, life, message, MESSAGE_LOGGED_ON, 0, 0, 0);
@@ -296,8 +297,8 @@ static void leave(struct gateway *gateway, unsigned client)
         link_claim(&gateway->link, CMD_session_close, 0, session_of(client), 0);
     if (command == NULL)
         return;
-    command->body.session_close = (struct session_close_cmd){
-        .closed_session = session_of(client), .reason = CANCEL_DISCONNECT};
+    command->body.session_close = (struct session_close_cmd){.closed_session = session_of(client),
+                                                             .reason = CANCEL_DISCONNECT};
     link_send(&gateway->link);
 }
 

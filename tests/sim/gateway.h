@@ -1,5 +1,5 @@
-// Gateway: a process that trades for its clients, on the real link, view and follower. It speaks the
-// messages of network.h where the real gateways speak FIX and WebSocket, and keeps their rules:
+// Gateway: a process that trades for its clients, on the real link, view and follower. It speaks
+// the messages of network.h where the real gateways speak FIX and WebSocket, and keeps their rules:
 //   - an answer is made from a durable event only;
 //   - a request that was sent and is above last_gateway_seq at an attach was not accepted, and its
 //     client is told so; nothing else is said of what is under way;

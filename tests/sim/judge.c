@@ -17,7 +17,7 @@ static struct {
     struct naive_venue naive;
     struct balance_rec folded[ACCOUNTS_MAX + 1][ASSETS_MAX + 1];
     struct posting_terms terms[INSTRUMENTS + 1];
-    struct map filled; // order -> filled so far
+    struct map filled;  // order -> filled so far
     struct map ordered; // order -> its quantity
     uint64_t orders[ORDERS_MAX];
     uint32_t order_count;
@@ -69,8 +69,7 @@ static void fold(const struct event *event)
     struct posting postings[POSTINGS_MAX];
     int64_t sums[ASSETS_MAX + 1] = {0};
     uint32_t instrument = instrument_of(event);
-    int count =
-        postings_of(event, instrument == 0 ? NULL : &judge.terms[instrument], postings);
+    int count = postings_of(event, instrument == 0 ? NULL : &judge.terms[instrument], postings);
     for (int i = 0; i < count; i++) {
         const struct posting *posting = &postings[i];
         struct balance_rec *balance = &judge.folded[posting->account][posting->asset];
@@ -103,10 +102,9 @@ static void judge_event(const struct event *event)
 {
     if (event->header.type == EVT_instrument_changed) {
         const struct instrument_changed_evt *terms = &event->body.instrument_changed;
-        judge.terms[terms->instrument] =
-            (struct posting_terms){.token_asset = terms->token_asset,
-                                   .cash_asset = terms->cash_asset,
-                                   .token_scale = terms->token_scale};
+        judge.terms[terms->instrument] = (struct posting_terms){.token_asset = terms->token_asset,
+                                                                .cash_asset = terms->cash_asset,
+                                                                .token_scale = terms->token_scale};
     }
     if (event->header.type == EVT_order_accepted) {
         ASSERT(judge.order_count < ORDERS_MAX);
@@ -128,8 +126,9 @@ static void judge_event(const struct event *event)
 void judge_apply(const struct command *command, const struct event *events, uint32_t count)
 {
     naive_apply(&judge.naive, command);
-    LAW(judge.naive.event_count == count, "the rulebook makes %u events of command %llu, the engine %u",
-        judge.naive.event_count, (unsigned long long)command->header.sequence, count);
+    LAW(judge.naive.event_count == count,
+        "the rulebook makes %u events of command %llu, the engine %u", judge.naive.event_count,
+        (unsigned long long)command->header.sequence, count);
     for (uint32_t i = 0; i < count; i++) {
         LAW(memcmp(&judge.naive.events[i], &events[i], sizeof events[i]) == 0,
             "event %llu.%u (%s) is not what the rulebook says",

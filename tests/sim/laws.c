@@ -88,7 +88,8 @@ void __wrap_gate_publish(struct gate *gate, uint64_t sequence)
         (unsigned long long)sequence, (unsigned long long)laws.published);
     laws.published = sequence;
     laws.epoch_durable = laws.epoch;
-    if (plants_is(PLANT_event_before_command) && atomic_load(&gate->control->applied_seq) > sequence)
+    if (plants_is(PLANT_event_before_command) &&
+        atomic_load(&gate->control->applied_seq) > sequence)
         sequence++;
     __real_gate_publish(gate, sequence);
     scheduler_effect();
@@ -164,8 +165,8 @@ enum replay_result __wrap_replay_apply(struct replay *replay, const struct comma
     agree(&said_running[sequence], replay->events_digest, "events so far", sequence);
     if (sequence % BOOKS_EVERY == 0)
         for (uint32_t i = 1; i <= INSTRUMENTS; i++)
-            agree(&said_books[sequence / BOOKS_EVERY][i],
-                  engine_book_digest(replay->engine, i) | 1, "books", sequence);
+            agree(&said_books[sequence / BOOKS_EVERY][i], engine_book_digest(replay->engine, i) | 1,
+                  "books", sequence);
     return result;
 }
 
@@ -182,7 +183,8 @@ void __wrap_replay_note(struct replay *replay, const struct command *command,
     if (plants_is(PLANT_digest_skipped) && sink->count == 3)
         replay->events_digest = before;
     check_number(replay->sequence);
-    agree(&said_running[replay->sequence], replay->events_digest, "events so far", replay->sequence);
+    agree(&said_running[replay->sequence], replay->events_digest, "events so far",
+          replay->sequence);
 }
 
 void laws_view(const struct view *view)
@@ -215,8 +217,9 @@ static void witness_event(struct witness *witness, const struct event *event)
 {
     const struct event_header *header = &event->header;
     LAW(header->sequence <= laws.published,
-        "%s is shown sequence %llu, and what is durable ends at %llu", processes_name(fiber_owner()),
-        (unsigned long long)header->sequence, (unsigned long long)laws.published);
+        "%s is shown sequence %llu, and what is durable ends at %llu",
+        processes_name(fiber_owner()), (unsigned long long)header->sequence,
+        (unsigned long long)laws.published);
     LAW(header->sequence == witness->next_sequence && header->index == witness->next_index,
         "%s is shown event %llu.%u where %llu.%u follows", processes_name(fiber_owner()),
         (unsigned long long)header->sequence, header->index,
@@ -268,8 +271,8 @@ static void judge_snapshots(const struct replay *whole)
     struct replay replay;
     struct recovered recovered;
     open_replay(&replay);
-    LAW(recovery_run(&recovered, &replay, files_journal(), FILES_STATE "/snapshots", UINT64_MAX, NULL,
-                     NULL),
+    LAW(recovery_run(&recovered, &replay, files_journal(), FILES_STATE "/snapshots", UINT64_MAX,
+                     NULL, NULL),
         "no recovery from the snapshots");
     LAW(replay.sequence == whole->sequence && replay.events_digest == whole->events_digest &&
             engine_digest(replay.engine) == engine_digest(whole->engine),

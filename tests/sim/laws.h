@@ -1,7 +1,7 @@
 // Laws: what must hold whatever happens. Those that can be seen while it happens are checked there,
-// at every event that any follower is shown, every command that any replay applies, every epoch; the
-// others at the end, from the journal alone, by a second engine that shares no source with the first
-// (tests/model) and by the clients' own books.
+// at every event that any follower is shown, every command that any replay applies, every epoch;
+// the others at the end, from the journal alone, by a second engine that shares no source with the
+// first (tests/model) and by the clients' own books.
 //
 // While it happens:
 //   - no follower is shown an event above what is published as durable; none is shown one twice, or
@@ -12,7 +12,8 @@
 // At the end (laws_judge):
 //   - the naive venue, given the journal's commands, says every event byte by byte: price-time
 //     priority, holds, fees and all
-//   - every event's postings sum to zero per asset; the balances folded from them are the engine's, and
+//   - every event's postings sum to zero per asset; the balances folded from them are the engine's,
+//   and
 //     the recorder's in Postgres
 //   - no order fills above its quantity, no client id names two orders, every answer and every
 //     private event is in the journal, and the other way round (clients.h)

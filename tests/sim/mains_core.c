@@ -11,3 +11,8 @@ void core_fiber(void *context)
     core_stop_asked = 0;
     exit(core_main());
 }
+
+void core_ask_to_stop(void)
+{
+    core_stop_asked = 1;
+}

@@ -23,7 +23,7 @@ static struct {
     struct wire {
         bool open;
         unsigned gateway;
-        uint64_t life; // 1, 2, 3 …
+        uint64_t life;           // 1, 2, 3 …
         uint64_t up_ns, down_ns; // when the last message on its way arrives
     } wires[CLIENTS];
     struct inbox {

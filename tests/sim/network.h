@@ -1,9 +1,9 @@
 // Network: connections between clients and the gateways, and what is under way on them.
 //
 // Fault model. A message takes some time; on one connection messages stay in order, between
-// connections they overtake each other. A connection breaks at any time: what is under way on it, to
-// either side, is lost, and each side notices later. A gateway that dies takes its connections with
-// it. Clients that do not know whether a request arrived send it again (clients.c).
+// connections they overtake each other. A connection breaks at any time: what is under way on it,
+// to either side, is lost, and each side notices later. A gateway that dies takes its connections
+// with it. Clients that do not know whether a request arrived send it again (clients.c).
 #ifndef LONJA_SIM_NETWORK_H
 #define LONJA_SIM_NETWORK_H
 

@@ -1,5 +1,5 @@
-// Plants: bugs that are put into the venue on purpose, one at a time, at link time. Each must be found
-// by some seed (tests/sim/run --planted), else the simulator does not test what it says.
+// Plants: bugs that are put into the venue on purpose, one at a time, at link time. Each must be
+// found by some seed (tests/sim/run --planted), else the simulator does not test what it says.
 #ifndef LONJA_SIM_PLANTS_H
 #define LONJA_SIM_PLANTS_H
 

@@ -40,7 +40,7 @@ static struct {
     size_t undo_count;
 
     bool up;
-    uint64_t server; // its lives, for sessions of former ones
+    uint64_t server;           // its lives, for sessions of former ones
     uint64_t recorder_session; // that holds the lock; 0 = nobody
     uint64_t sessions;
     uint64_t lock_until_ns; // of a session whose client is dead
@@ -156,8 +156,8 @@ struct fake_world *postgres_world(void)
     return &pg.world;
 }
 
-// An effect of the settlement worker, on the database, the node, the signer or the core. Whatever it
-// commits is synced, and what was committed before with it.
+// An effect of the settlement worker, on the database, the node, the signer or the core. Whatever
+// it commits is synced, and what was committed before with it.
 static enum fake_fault decide(void)
 {
     scheduler_effect();
@@ -187,13 +187,13 @@ void postgres_fill_result(struct settle_result *result)
     result->command.proceeds = row->notional - row->seller_fee;
 }
 
-// The recorder's transaction inserts the pending row. The fake chain tells legs apart by their terms,
-// so the row's number is in the units that move there.
+// The recorder's transaction inserts the pending row. The fake chain tells legs apart by their
+// terms, so the row's number is in the units that move there.
 static void settle_row(const struct trade_row *row, int64_t number)
 {
-    struct fake_trade *trade =
-        fake_trade(&pg.world, wallets[universe_client_of((uint32_t)row->seller)],
-                   wallets[universe_client_of((uint32_t)row->buyer)], row->quantity * 8192 + number);
+    struct fake_trade *trade = fake_trade(
+        &pg.world, wallets[universe_client_of((uint32_t)row->seller)],
+        wallets[universe_client_of((uint32_t)row->buyer)], row->quantity * 8192 + number);
     trade->trade_id = (uint64_t)row->trade;
     if (row->instrument != INSTRUMENT_ON_CHAIN || number >= ON_CHAIN_MAX)
         trade->contract = NULL;
@@ -203,7 +203,8 @@ static bool trade_is_done(const struct fake_trade *trade)
 {
     return (trade->state == SETTLE_TRADE_SETTLED || trade->state == SETTLE_TRADE_FAILED) &&
            !trade->request_open && !trade->retry_asked &&
-           // Reorganised away behind its confirmations: the worker has to notice, and send it again.
+           // Reorganised away behind its confirmations: the worker has to notice, and send it
+           // again.
            (!trade->on_chain || trade->executed > 0);
 }
 
@@ -254,8 +255,7 @@ static void write_order(const struct record_order *order)
     struct order_row *row;
     if (order->is_new) {
         LAW(pg.order_count < ORDERS_MAX, "the simulator's Postgres has too few rows");
-        LAW(pg.order_count == 0 ||
-                (uint64_t)pg.orders[pg.order_count - 1].order < order->order,
+        LAW(pg.order_count == 0 || (uint64_t)pg.orders[pg.order_count - 1].order < order->order,
             "the recorder writes order %llu twice", (unsigned long long)order->order);
         row = &pg.orders[pg.order_count];
         put(&row->order, (int64_t)order->order);
@@ -486,7 +486,8 @@ static void commit(struct record_store *store, const struct record_batch *batch)
 
 bool postgres_cursor_alone;
 
-// One transaction, written in one go (nobody else writes these tables), that may fail before or behind.
+// One transaction, written in one go (nobody else writes these tables), that may fail before or
+// behind.
 static enum record_result transaction(struct record_store *store, const struct record_batch *batch)
 {
     size_t mark = pg.undo_count;
@@ -563,8 +564,8 @@ void postgres_judge_balance(uint32_t account, uint32_t asset, const struct balan
     const int64_t *row = pg.balances[account][asset];
     LAW(row[0] == balance->available && row[1] == balance->held && row[2] == balance->unsettled &&
             row[3] == balance->blocked && row[4] == balance->deficit,
-        "account %u, asset %u: recorded are %lld + %lld, the ledger has %lld + %lld", account, asset,
-        (long long)row[0], (long long)row[1], (long long)balance->available,
+        "account %u, asset %u: recorded are %lld + %lld, the ledger has %lld + %lld", account,
+        asset, (long long)row[0], (long long)row[1], (long long)balance->available,
         (long long)balance->held);
 }
 

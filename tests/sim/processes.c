@@ -19,13 +19,13 @@
 #include "tests/sim/universe.h"
 #include "tests/sim/wraps.h"
 
-enum { EXIT_OF_THE_DISK = 1 };
+enum { EXIT_OF_THE_DISK = 1, EXIT_OF_AN_ABORT = 134 };
 
 static const struct program {
     fiber_main *main; // NULL = the simulator has none of it
 } programs[PROCESS_COUNT] = {
-    [PROCESS_CORE] = {core_fiber},       [PROCESS_TAPE] = {tape_fiber},
-    [PROCESS_FIX] = {gateway_main},      [PROCESS_WEB] = {gateway_main},
+    [PROCESS_CORE] = {core_fiber},          [PROCESS_TAPE] = {tape_fiber},
+    [PROCESS_FIX] = {gateway_main},         [PROCESS_WEB] = {gateway_main},
     [PROCESS_ADMIN] = {administrator_main}, [PROCESS_RECORD] = {record_fiber},
     [PROCESS_SETTLE] = {settle_fiber},
 };
@@ -36,6 +36,7 @@ static struct {
     struct boot_lives *lives;
     uint64_t uptime; // machine starts: a restart of the machine before belongs to nobody
     bool alive[PROCESS_COUNT];
+    bool asked_to_stop[PROCESS_COUNT], must_lie[PROCESS_COUNT], has_lied[PROCESS_COUNT];
     bool calm, off;
     uint64_t deaths;
 } processes;
@@ -99,7 +100,8 @@ static void machine_memory(struct boot *boot)
         boot->command_ring_fd[i] =
             i == GATEWAY_CORE
                 ? -1
-                : memfile_create("commands", command_ring_bytes((uint64_t)config->rings_command_slots));
+                : memfile_create("commands",
+                                 command_ring_bytes((uint64_t)config->rings_command_slots));
     for (int i = 0; i < PROCESS_COUNT; i++) {
         boot->reader_page_fd[i] = memfile_create("page", sizeof(struct reader_page));
         boot->doorbell_fd[i] = eventfd(0, EFD_NONBLOCK);
@@ -125,6 +127,8 @@ static void process_start(enum process_id process)
     boot->incarnation = incarnation;
     atomic_store(&processes.lives->incarnation[process], incarnation);
     processes.alive[process] = true;
+    processes.asked_to_stop[process] = false;
+    processes.must_lie[process] = processes.has_lied[process] = false;
     fiber_start(process, programs[process].main, boot, scheduler_between(MS, 5 * MS));
 }
 
@@ -208,6 +212,10 @@ void processes_kill_at(enum process_id process, uint64_t effects)
 // What a process may end with by itself is known; the rest is a broken law.
 static bool status_is_excused(enum process_id process, int status)
 {
+    if (status == 0)
+        return processes.asked_to_stop[process];
+    if (status == EXIT_OF_AN_ABORT)
+        return processes.has_lied[process];
     if (process == PROCESS_CORE)
         return status == EXIT_JOURNAL && laws_disk_has_failed();
     return process == PROCESS_TAPE && status == EXIT_OF_THE_DISK && laws_disk_has_failed();
@@ -228,6 +236,37 @@ void processes_exited(unsigned owner, int status)
     scheduler_at(scheduler_now_ns() + MS, on_repair, NULL, 0); // somebody changes the disk
     process_ended(process);
     owner_kill(process);
+}
+
+void processes_ask_to_stop(enum process_id process)
+{
+    static void (*const ask[PROCESS_COUNT])(void) = {[PROCESS_CORE] = core_ask_to_stop,
+                                                     [PROCESS_TAPE] = tape_ask_to_stop,
+                                                     [PROCESS_RECORD] = record_ask_to_stop};
+    if (!processes.alive[process] || ask[process] == NULL)
+        return;
+    story_tell("world", "%s is asked to stop", process_name(process));
+    processes.asked_to_stop[process] = true;
+    ask[process]();
+}
+
+void processes_lie(enum process_id process)
+{
+    processes.must_lie[process] = processes.alive[process];
+}
+
+bool processes_lies_now(unsigned owner)
+{
+    if (owner >= PROCESS_COUNT || !processes.must_lie[owner])
+        return false;
+    story_tell("world", "%s lies", processes_name(owner));
+    processes.must_lie[owner] = false;
+    return processes.has_lied[owner] = true;
+}
+
+bool processes_may_abort(unsigned owner)
+{
+    return owner < PROCESS_COUNT && processes.has_lied[owner];
 }
 
 void processes_power_failure(void)

@@ -23,8 +23,15 @@ uint64_t processes_deaths(void);
 void processes_kill(enum process_id process, const char *why);
 // Dies at its `effects`-th effect from now, in the middle of whatever it does then.
 void processes_kill_at(enum process_id process, uint64_t effects);
-// Called by system.c when the process itself ends.
+// Asks core, tape or recorder to stop (SIGTERM).
+void processes_ask_to_stop(enum process_id process);
+// What it publishes next in its command ring is what no honest gateway can have written. The core
+// has to shut the ring, and the gateway to notice and end.
+void processes_lie(enum process_id process);
+bool processes_lies_now(unsigned owner); // once
+// Called by system.c when the process itself ends; or asserts.
 void processes_exited(unsigned owner, int status);
+bool processes_may_abort(unsigned owner);
 // All die, what was not synced is lost, memory is gone; started again after a while.
 void processes_power_failure(void);
 // The same at the `effects`-th effect of a process from now.

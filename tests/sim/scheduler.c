@@ -213,7 +213,8 @@ void *fiber_start(unsigned owner, fiber_main *main, void *context, uint64_t dela
                             .main = main,
                             .context = context};
     void **top = (void **)(void *)(stack + FIBER_STACK_BYTES - 64);
-    *top = (void *)(uintptr_t)fiber_begin; // where the first switch returns to: aligned as after a call
+    *top = (void *)(uintptr_t)
+        fiber_begin; // where the first switch returns to: aligned as after a call
     fiber->stack_pointer = top - 6;
     return fiber;
 }

@@ -1,7 +1,7 @@
 // Scheduler: the one deterministic order of everything. Virtual time, fibers, callbacks.
 //
-// A thread of the venue is a fiber: a stack of its own, run until it waits. Everything that a thread
-// does to the outside (reads the clock, wakes somebody, writes a file, sends a record) is a
+// A thread of the venue is a fiber: a stack of its own, run until it waits. Everything that a
+// thread does to the outside (reads the clock, wakes somebody, writes a file, sends a record) is a
 // scheduling point, scheduler_effect: there it may lose the processor for a while, and there its
 // process may die. A process that is killed is a set of fibers that are never run again: what it
 // had in memory is gone, what it had written is there.

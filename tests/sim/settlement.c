@@ -1,6 +1,6 @@
 // The settlement process: the real worker and the real link to the core around the fake database,
-// node and signer. The loop is that of settlement/settle_process.c, which waits on what the simulator
-// does not have (libpq's socket, signals).
+// node and signer. The loop is that of settlement/settle_process.c, which waits on what the
+// simulator does not have (libpq's socket, signals).
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,8 @@ static void work(struct settle *settle, int answers_fd, struct settle_core_link 
         uint64_t deadline_ns = settle_deadline_ns(settle);
         now_ns = clock_wall_ns(&clock_system);
         uint64_t wait_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / MS + 1 : 1;
-        struct pollfd fd = {.fd = settle_is_backing_off(settle) ? -1 : answers_fd, .events = POLLIN};
+        struct pollfd fd = {.fd = settle_is_backing_off(settle) ? -1 : answers_fd,
+                            .events = POLLIN};
         if (poll(&fd, 1, (int)wait_ms) > 0)
             settle_core_link_drain(link);
     }

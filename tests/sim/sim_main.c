@@ -1,12 +1,12 @@
 // The simulator: lives of the whole venue, each by its seed. See README.md.
 //
-//   sim --seeds N [--from S] [--jobs J] [--plant NAME]   N lives from seed S (1) on; stops at the first broken law
-//   sim --seed S --story [--plant NAME]                  one life, told aloud
-//   sim --seed S --twice                                 one life, twice: is its story the same?
-//   sim --hours H [--from S] [--jobs J]                  a campaign: seasons until H hours are simulated
-//   … --season                                           these lives are seasons (weather.h): a seed of a campaign
-//   sim --planted [--seeds N]                            every planted bug must be found within N seeds
-//   sim --plants                                         lists them
+//   sim --seeds N [--from S] [--jobs J] [--plant NAME]   N lives from seed S (1) on; stops at the
+//   first broken law sim --seed S --story [--plant NAME]                  one life, told aloud sim
+//   --seed S --twice                                 one life, twice: is its story the same? sim
+//   --hours H [--from S] [--jobs J]                  a campaign: seasons until H hours are
+//   simulated … --season                                           these lives are seasons
+//   (weather.h): a seed of a campaign sim --planted [--seeds N]                            every
+//   planted bug must be found within N seeds sim --plants lists them
 //
 // Every life is a process of its own: nothing is left behind for the next one.
 #include <malloc.h>
@@ -173,11 +173,12 @@ static void report(const struct sum *sum, double seconds)
     printf("%llu lives, %.2f simulated hours in %.1f s: %.1f lives/s, %.0f times real time\n",
            (unsigned long long)sum->lives, virtual_seconds / 3600, seconds,
            (double)sum->lives / seconds, virtual_seconds / seconds);
-    printf("%llu commands, %llu trades, %llu answers, %llu deaths of processes, %llu power failures, "
-           "%llu disk operations\n",
-           (unsigned long long)sum->life.commands, (unsigned long long)sum->life.trades,
-           (unsigned long long)sum->life.answers, (unsigned long long)sum->life.deaths,
-           (unsigned long long)sum->life.power_failures, (unsigned long long)sum->life.operations);
+    printf(
+        "%llu commands, %llu trades, %llu answers, %llu deaths of processes, %llu power failures, "
+        "%llu disk operations\n",
+        (unsigned long long)sum->life.commands, (unsigned long long)sum->life.trades,
+        (unsigned long long)sum->life.answers, (unsigned long long)sum->life.deaths,
+        (unsigned long long)sum->life.power_failures, (unsigned long long)sum->life.operations);
 }
 
 static int tell(const struct options *options)
@@ -185,7 +186,8 @@ static int tell(const struct options *options)
     static struct slot slot;
     slot.seed = options->seed;
     live(&slot, options);
-    printf("no law was broken; digest of the story %016llx\n", (unsigned long long)slot.life.digest);
+    printf("no law was broken; digest of the story %016llx\n",
+           (unsigned long long)slot.life.digest);
     return 0;
 }
 
@@ -231,8 +233,9 @@ static int run_planted(struct options *options)
 
 __attribute__((noreturn)) static void usage(void)
 {
-    fprintf(stderr, "usage: sim [--seeds N] [--from S] [--jobs J] [--hours H] [--plant NAME]\n"
-                    "           [--seed S [--story | --twice]] [--season] [--planted] [--plants]\n");
+    fprintf(stderr,
+            "usage: sim [--seeds N] [--from S] [--jobs J] [--hours H] [--plant NAME]\n"
+            "           [--seed S [--story | --twice]] [--season] [--planted] [--plants]\n");
     exit(2);
 }
 

@@ -71,8 +71,8 @@ void story_fail(const char *format, ...)
     if (story.reason != NULL)
         memcpy(story.reason, text, sizeof text);
     if (story.aloud)
-        printf("%12.6f s  BROKEN   %s\n",
-               (double)(scheduler_now_ns() - SCHEDULER_BEGIN_NS) / 1e9, text);
+        printf("%12.6f s  BROKEN   %s\n", (double)(scheduler_now_ns() - SCHEDULER_BEGIN_NS) / 1e9,
+               text);
     fflush(stdout);
     _Exit(SIM_EXIT_BROKEN);
 }

@@ -1,5 +1,5 @@
-// The system calls that are no files, and those of our own modules that end in one: clocks, waiting,
-// descriptors that ring, threads, shared memory, the end of a process.
+// The system calls that are no files, and those of our own modules that end in one: clocks,
+// waiting, descriptors that ring, threads, shared memory, the end of a process.
 //
 // Fault model of the clocks. The monotone one goes with virtual time. The wall clock jumps when the
 // simulator says so (system_jump), forwards and back.
@@ -49,7 +49,8 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *out)
 {
     scheduler_effect();
     uint64_t now_ns = id == CLOCK_REALTIME ? system_wall_ns() : scheduler_now_ns();
-    *out = (struct timespec){.tv_sec = (time_t)(now_ns / SECOND), .tv_nsec = (long)(now_ns % SECOND)};
+    *out =
+        (struct timespec){.tv_sec = (time_t)(now_ns / SECOND), .tv_nsec = (long)(now_ns % SECOND)};
     return 0;
 }
 
@@ -96,7 +97,8 @@ void __wrap_futex_wake(const _Atomic uint32_t *address)
 
 static uint64_t *bell_of(int fd)
 {
-    return fd >= BELL_FIRST && fd < BELL_FIRST + all.bell_count ? &all.bells[fd - BELL_FIRST] : NULL;
+    return fd >= BELL_FIRST && fd < BELL_FIRST + all.bell_count ? &all.bells[fd - BELL_FIRST]
+                                                                : NULL;
 }
 
 bool system_has_descriptor(int fd)
@@ -219,7 +221,8 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     struct thread *begin = malloc(sizeof *begin);
     ASSERT(begin != NULL);
     *begin = (struct thread){.main = main, .context = context};
-    *thread = (pthread_t)fiber_start(fiber_owner(), thread_main, begin, scheduler_between(1, 100 * US));
+    *thread =
+        (pthread_t)fiber_start(fiber_owner(), thread_main, begin, scheduler_between(1, 100 * US));
     return 0;
 }
 
@@ -287,9 +290,24 @@ void system_free_memory(int fd)
     all.memories[fd - MEMORY_FIRST].bytes = NULL;
 }
 
+// A gateway that was taken over: a type that is none, or a length that leads out of the ring.
+static void spoil_record(const struct command_ring *ring)
+{
+    uint64_t at = ring->position & (ring->capacity - 1);
+    struct command_header *header = (void *)(ring->slots + at * SLOT_BYTES);
+    if (header->type == CMD_padding)
+        header = (void *)ring->slots;
+    if (scheduler_chance(500))
+        header->type = CMD_COUNT - 1;
+    else
+        header->slots = COMMAND_SLOTS_MAX + 1;
+}
+
 void __wrap_command_ring_publish(struct command_ring *ring)
 {
     scheduler_effect();
+    if (processes_lies_now(fiber_owner()))
+        spoil_record(ring);
     __real_command_ring_publish(ring);
     scheduler_effect();
 }
@@ -314,6 +332,10 @@ void __wrap_log_line(enum log_level level, const char *format, ...)
 
 void __wrap_assert_failed(const char *file, int line, const char *text)
 {
+    if (processes_may_abort(fiber_owner())) {
+        processes_exited(fiber_owner(), 134);
+        fiber_end();
+    }
     story_fail("%s: assertion failed: %s:%d: %s", who(), file, line, text);
 }
 

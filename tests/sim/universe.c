@@ -31,8 +31,8 @@ void universe_config(struct config *config)
     config->rings_command_slots = 64 << scheduler_random(3);
     config->rings_events = 256 << scheduler_random(3);
     config->core_heartbeat_timeout_ms = 500;
-    config->journal_segment_bytes =
-        JOURNAL_PAGE_BYTES + JOURNAL_BLOCK_BYTES_MAX + (int64_t)scheduler_random(8) * JOURNAL_PAGE_BYTES;
+    config->journal_segment_bytes = JOURNAL_PAGE_BYTES + JOURNAL_BLOCK_BYTES_MAX +
+                                    (int64_t)scheduler_random(8) * JOURNAL_PAGE_BYTES;
     config->tape_segment_events = (int64_t)scheduler_between(200, 1200);
     config->tape_snapshot_every = (int64_t)scheduler_between(60, 600);
     config->record_batch_rows_max = (int64_t)scheduler_between(20, 2000);

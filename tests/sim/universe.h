@@ -21,9 +21,18 @@ enum {
     TOKEN_DEPOSIT = 3000,
 };
 
-static inline uint32_t universe_session(unsigned client) { return client + 1; }
-static inline uint32_t universe_account(unsigned client) { return ACCOUNT_FIRST + client; }
-static inline unsigned universe_client_of(uint32_t account) { return account - ACCOUNT_FIRST; }
+static inline uint32_t universe_session(unsigned client)
+{
+    return client + 1;
+}
+static inline uint32_t universe_account(unsigned client)
+{
+    return ACCOUNT_FIRST + client;
+}
+static inline unsigned universe_client_of(uint32_t account)
+{
+    return account - ACCOUNT_FIRST;
+}
 
 // Defaults, and the small limits; rings and segments by the seed.
 void universe_config(struct config *config);

@@ -35,8 +35,9 @@ static struct {
 
 static enum process_id some_process(void)
 {
-    static const enum process_id all[] = {PROCESS_CORE, PROCESS_CORE,  PROCESS_TAPE,   PROCESS_FIX,
-                                          PROCESS_WEB,  PROCESS_ADMIN, PROCESS_RECORD, PROCESS_SETTLE};
+    static const enum process_id all[] = {PROCESS_CORE,   PROCESS_CORE,  PROCESS_TAPE,
+                                          PROCESS_FIX,    PROCESS_WEB,   PROCESS_ADMIN,
+                                          PROCESS_RECORD, PROCESS_SETTLE};
     return all[scheduler_random(sizeof all / sizeof all[0])];
 }
 
@@ -85,7 +86,8 @@ static void postgres_again(void *context, uint64_t number)
 static void fault_postgres_stop(void)
 {
     postgres_stop();
-    scheduler_at(scheduler_now_ns() + scheduler_between(100 * MS, 4 * SECOND), postgres_again, NULL, 0);
+    scheduler_at(scheduler_now_ns() + scheduler_between(100 * MS, 4 * SECOND), postgres_again, NULL,
+                 0);
 }
 
 static void fault_postgres_crash(void)
@@ -98,9 +100,10 @@ static void fault_postgres_session(void)
     postgres_session_gone(scheduler_chance(500) ? PROCESS_RECORD : PROCESS_SETTLE);
 }
 
-// What a life's chain does. A confirmed transaction that is reorganised away and then fails, and a nonce
-// that is reorganised away and that somebody else who has our key then takes, are beyond what the
-// worker promises (confirmations are what it takes for final): reconciliation has to see to them.
+// What a life's chain does. A confirmed transaction that is reorganised away and then fails, and a
+// nonce that is reorganised away and that somebody else who has our key then takes, are beyond what
+// the worker promises (confirmations are what it takes for final): reconciliation has to see to
+// them.
 enum chain_weather {
     CHAIN_SHALLOW, // reorganisations above what is confirmed; transactions fail
     CHAIN_DEEP,    // below it, too; none fails
@@ -152,10 +155,22 @@ static void fault_pause(void)
     owner_pause(process, scheduler_now_ns() + scheduler_between(50 * MS, 2 * SECOND));
 }
 
+static void fault_stop(void)
+{
+    static const enum process_id all[] = {PROCESS_CORE, PROCESS_TAPE, PROCESS_RECORD};
+    processes_ask_to_stop(all[scheduler_random(3)]);
+}
+
+static void fault_lie(void)
+{
+    processes_lie(scheduler_chance(500) ? PROCESS_FIX : PROCESS_WEB);
+}
+
 static void (*const faults[])(void) = {
-    fault_kill,          fault_kill_inside,    fault_power,            fault_disk,
-    fault_connection,    fault_postgres_stop,  fault_postgres_crash,   fault_postgres_session,
-    fault_chain,         fault_clock,          fault_pause,            fault_power_inside,
+    fault_kill,       fault_kill_inside,   fault_power,          fault_disk,
+    fault_connection, fault_postgres_stop, fault_postgres_crash, fault_postgres_session,
+    fault_chain,      fault_clock,         fault_pause,          fault_power_inside,
+    fault_stop,       fault_lie,
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
@@ -166,7 +181,8 @@ static void on_fault(void *context, uint64_t number)
         return;
     if (weather.kind_count > 0)
         faults[weather.kinds[scheduler_random(weather.kind_count)]]();
-    scheduler_at(scheduler_now_ns() + 1 + scheduler_random(2 * weather.every_ns), on_fault, NULL, 0);
+    scheduler_at(scheduler_now_ns() + 1 + scheduler_random(2 * weather.every_ns), on_fault, NULL,
+                 0);
 }
 
 static void on_block(void *context, uint64_t number)
@@ -179,13 +195,16 @@ static void on_block(void *context, uint64_t number)
 // ---- a life
 // ------------------------------------------------------------------------------------------------
 
-// Of each kind of weather: how long the faults last, how far they are apart, how long clients think.
+// Of each kind of weather: how long the faults last, how far they are apart, how long clients
+// think.
 static const struct climate {
     uint64_t life_ns[2], every_ns[2], pace_ns[2];
 } climates[] = {
     [WEATHER_STORM] = {{8 * SECOND, 25 * SECOND}, {200 * MS, 2 * SECOND}, {40 * MS, 500 * MS}},
-    [WEATHER_BUSY] = {{40 * SECOND, 120 * SECOND}, {500 * MS, 4 * SECOND}, {30 * MS, 100 * MS}},
-    [WEATHER_SEASON] = {{600 * SECOND, 1800 * SECOND}, {10 * SECOND, 60 * SECOND}, {SECOND, 8 * SECOND}},
+    [WEATHER_BUSY] = {{40 * SECOND, 70 * SECOND}, {500 * MS, 4 * SECOND}, {50 * MS, 100 * MS}},
+    [WEATHER_SEASON] = {{600 * SECOND, 1800 * SECOND},
+                        {10 * SECOND, 60 * SECOND},
+                        {SECOND, 8 * SECOND}},
 };
 
 static uint64_t between(const uint64_t range[2])

@@ -1,5 +1,5 @@
-// Wraps: the functions that the linker puts in the place of others (-Wl,--wrap=NAME: every call of NAME
-// goes to __wrap_NAME, and __real_NAME is what it was), and who of us has which.
+// Wraps: the functions that the linker puts in the place of others (-Wl,--wrap=NAME: every call of
+// NAME goes to __wrap_NAME, and __real_NAME is what it was), and who of us has which.
 #ifndef LONJA_SIM_WRAPS_H
 #define LONJA_SIM_WRAPS_H
 
