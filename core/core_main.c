@@ -225,6 +225,7 @@ static void core_await_standby(struct core *core, uint64_t epoch)
                     "degrade`) sequence=%" PRIu64 " replicated=%" PRIu64,
                     core->replay.sequence, atomic_load(&control->replicated_seq));
     }
+    atomic_store(&control->core_state, CORE_RECOVERING);
     if (result > 0)
         return;
     log_error("another host was promoted in place of this one: no epoch begins");

@@ -29,6 +29,7 @@
 
 enum {
     QUEUE_SLOTS = 65536,
+    BATCH = 64,
     COMMAND_SLOTS = 2, // an order without a client order id
     ROUNDS_MAX = 5,
     PRIORITY = 20, // core.realtime_priority
@@ -141,12 +142,12 @@ static double run_stream(struct host *host, uint64_t span_ns)
 {
     uint64_t begun_ns = measure_now_ns(), before = host->sequence, now_ns;
     while ((now_ns = measure_now_ns()) - begun_ns < span_ns) {
-        uint64_t seen = durable(host), room = journal_room(&host->journal);
-        if (room < QUEUE_SLOTS / 4) {
+        uint64_t seen = durable(host);
+        if (journal_room(&host->journal) < 4 * COMMAND_SLOTS_MAX) {
             gate_wait(&host->gate, seen, WAIT_NS);
             continue;
         }
-        for (uint64_t i = 0; i < room / COMMAND_SLOTS - 2 * COMMAND_SLOTS_MAX; i++)
+        for (int i = 0; i < BATCH && journal_room(&host->journal) >= 4 * COMMAND_SLOTS_MAX; i++)
             append(host);
         journal_flush(&host->journal);
     }
