@@ -611,8 +611,14 @@ static void a_rotten_or_missing_tape_is_rebuilt_as_it_was_lived(void **state)
     assert_int_equal(events, venue->events); // it goes on where it stood
     follower_close(follower);
     testing_folder_remove(tape);
+    struct stat st = {.st_uid = geteuid()};
+    if (geteuid() == 0) // the folder is another user's, as with venue.per_process_users
+        assert_true(mkdir(tape, 0750) == 0 && chown(tape, 62001, 62000) == 0);
     run_tape_tool(venue, "rebuild", "--segment-events 1024", 0, " events=");
     expect_same_tape(tape, kept);
+    numbered_path(kept, tape, 1, "tape");
+    assert_int_equal(stat(kept, &st), 0);
+    assert_int_equal(st.st_uid, geteuid() == 0 ? 62001 : geteuid());
 }
 
 static void a_tape_that_may_forget_begins_later_and_goes_on_after_a_restart(void **state)
