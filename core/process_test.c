@@ -587,8 +587,48 @@ static void a_rotten_or_missing_tape_is_rebuilt_as_it_was_lived(void **state)
     assert_int_equal(events, venue->events); // it goes on where it stood
     follower_close(follower);
     testing_folder_remove(tape);
+    struct stat st = {.st_uid = geteuid()};
+    if (geteuid() == 0) // the folder is another user's, as with venue.per_process_users
+        assert_true(mkdir(tape, 0750) == 0 && chown(tape, 62001, 62000) == 0);
     run_tape_tool(venue, "rebuild", "--segment-events 1024", 0, " events=");
     expect_same_tape(tape, kept);
+    numbered_path(kept, tape, 1, "tape");
+    assert_int_equal(stat(kept, &st), 0);
+    assert_int_equal(st.st_uid, geteuid() == 0 ? 62001 : geteuid());
+}
+
+static void a_tape_that_may_forget_begins_later_and_goes_on_after_a_restart(void **state)
+{
+    struct venue *venue = *state;
+    char tape[NUMBERED_PATH_BYTES];
+    uint64_t first = 1, oldest;
+    venue->boot.config.tape_keep_sequences = 100;
+    begin_trading(venue);
+    await_open(venue);
+    state_folder(tape, &venue->boot.config, "tape");
+    for (uint64_t i = 1; i <= 3000; i++)
+        order(venue, i);
+    await_accepted(venue, 3000);
+    finish(&venue->tape, SIGTERM);
+    assert_true(numbered_smallest(&first, tape, "tape"));
+    assert_true(first > 1);
+    // A restart from any snapshot that is kept finds what it needs.
+    char snapshots[NUMBERED_PATH_BYTES];
+    state_folder(snapshots, &venue->boot.config, "snapshots");
+    assert_true(numbered_smallest(&oldest, snapshots, "snapshot"));
+    assert_true(first <= oldest);
+    struct reader_page *page = tape_page(venue);
+    atomic_store(&page->position_seq, 0);
+    venue->tape = start(&venue->boot, PROCESS_TAPE);
+    for (uint64_t i = 3001; i <= 3100; i++)
+        order(venue, i);
+    await_more(&page->position_seq, follower_sequence(venue->follower));
+    await_accepted(venue, 3100);
+    uint64_t still;
+    assert_true(numbered_smallest(&still, tape, "tape"));
+    assert_true(still >= first); // it was not written from the beginning
+    run_tape_tool(venue, "verify", "", 0, "faults=0");
+    memfile_unmap(page, sizeof *page);
 }
 
 static void a_poison_command_stops_the_core_for_good_until_it_is_cut(void **state)
@@ -800,6 +840,7 @@ int main(void)
         VENUE_TEST(a_deleted_tape_is_rebuilt),
         VENUE_TEST(a_snapshot_that_cannot_be_written_is_counted_and_the_tape_goes_on),
         VENUE_TEST(a_rotten_or_missing_tape_is_rebuilt_as_it_was_lived),
+        VENUE_TEST(a_tape_that_may_forget_begins_later_and_goes_on_after_a_restart),
         VENUE_TEST(a_poison_command_stops_the_core_for_good_until_it_is_cut),
         VENUE_TEST(a_cut_in_the_middle_of_a_block_keeps_what_is_before),
         VENUE_TEST(a_second_core_on_the_journal_is_refused),

@@ -28,6 +28,7 @@ enum {
     SNAPSHOT_FORMAT = 2, // 1 had no chunks
     SNAPSHOTS_KEPT = 3,
     SNAPSHOT_CHUNK_RECORDS = 511, // with their header 64 KiB
+    SNAPSHOT_PACE_CHUNKS = 16,    // written to the disk together
 };
 
 struct snapshot_file_header {

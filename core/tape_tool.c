@@ -1,11 +1,13 @@
 #include "core/tape_tool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -306,6 +308,24 @@ static int rebuild_read(struct tape_rebuild *rebuild, FILE *out, uint64_t segmen
     return status;
 }
 
+// Started by root, it leaves files that lonja-tape under its own user id can go on with: whose the
+// folder is, theirs are the files.
+static int rebuild_give(const char *folder)
+{
+    struct stat st;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL || fstat(fd, &st) != 0)
+        return tape_tool_fail(folder, errno);
+    int status = 0;
+    for (struct dirent *entry; status == 0 && (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.' &&
+            fchownat(fd, entry->d_name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+            status = tape_tool_fail(entry->d_name, errno);
+    closedir(dir);
+    return status;
+}
+
 int tape_tool_rebuild(const char *state, FILE *out, uint64_t segment_events)
 {
     static struct tape_rebuild rebuild; // too large for the stack
@@ -321,6 +341,8 @@ int tape_tool_rebuild(const char *state, FILE *out, uint64_t segment_events)
     int status = rebuild_lock(&rebuild);
     if (status == 0)
         status = rebuild_read(&rebuild, out, segment_events);
+    if (status == 0 && geteuid() == 0)
+        status = rebuild_give(rebuild.folder);
     journal_io_file_close(&rebuild.io_file);
     return status;
 }

@@ -12,8 +12,8 @@
 // snapshot takes to be saved (floor: writing and syncing as many bytes) and to be loaded (floor:
 // reading them); recovery_run (floor: the load); and the real lonja-core from fork to running
 // (floor: recovery_run). Last, what the orders feel of it: cancels at an even rate through the
-// real core, from when they are due to durable, while lonja-tape makes snapshot after snapshot,
-// beside the same while it makes none.
+// real core, from when they are due to applied and to durable, while lonja-tape makes snapshot after
+// snapshot, beside the same while it makes none.
 //
 // Replays, load and recovery are counted in processor time, because on a shared machine a thread
 // loses its CPU now and then; saving and start are as the clock has it.
@@ -52,6 +52,7 @@ enum {
     TWICE = 2, // the floor: the mark of a replay
     NO_MARK = -1,
     CANCELS_PER_SECOND = 10000,
+    FEELING_PERIOD_NS = 1000000000 / CANCELS_PER_SECOND,
     SNAPSHOT_EVERY = 1000, // commands, while that is measured: one after the other
 };
 
@@ -442,7 +443,7 @@ struct feeling {
     struct event_ring ring;
     uint64_t gateway_seq;
     uint32_t incarnation, next_id;
-    struct samples *samples;
+    struct samples *applied, *durable;
 };
 
 static struct command *feeling_claim(struct feeling *feeling, uint8_t slots)
@@ -492,21 +493,30 @@ static void feeling_cancel(struct feeling *feeling)
     feeling_publish(feeling, out);
 }
 
-// Sends at the even rate; samples from when a command was due to when it was durable.
+// Samples those of the commands sent that have come to `reached`, from when they were due.
+static void feeling_sample(struct samples *samples, uint64_t *done, uint64_t sent, uint64_t first,
+                           uint64_t reached, uint64_t start_ns)
+{
+    uint64_t now_ns = measure_now_ns();
+    // The core's digests and detaches come between: a few commands of many thousands.
+    for (; *done < sent && first + *done <= reached; (*done)++)
+        samples_add(samples, now_ns - start_ns - *done * FEELING_PERIOD_NS);
+}
+
+// Sends at the even rate; samples when each command was applied by the core, and when durable.
 static void feeling_run(struct feeling *feeling, double seconds)
 {
-    uint64_t count = (uint64_t)(seconds * CANCELS_PER_SECOND), sent = 0, done = 0;
+    const struct event_ring_control *control = feeling->ring.control;
+    uint64_t count = (uint64_t)(seconds * CANCELS_PER_SECOND), sent = 0, done = 0, applied = 0;
     uint64_t first = atomic_load(&feeling->ring.control->applied_seq) + 1;
-    uint64_t start_ns = measure_now_ns(), period_ns = 1000000000u / CANCELS_PER_SECOND;
+    uint64_t start_ns = measure_now_ns();
     while (done < count) {
         uint64_t now_ns = measure_now_ns();
-        for (; sent < count && start_ns + sent * period_ns <= now_ns; sent++)
+        for (; sent < count && start_ns + sent * FEELING_PERIOD_NS <= now_ns; sent++)
             feeling_cancel(feeling);
-        uint64_t durable = feeling_durable(feeling);
-        now_ns = measure_now_ns();
-        // The core's digests and detaches come between: a few commands of many thousands.
-        for (; done < sent && first + done <= durable; done++)
-            samples_add(feeling->samples, now_ns - start_ns - done * period_ns);
+        feeling_sample(feeling->applied, &applied, sent, first,
+                       atomic_load_explicit(&control->applied_seq, memory_order_acquire), start_ns);
+        feeling_sample(feeling->durable, &done, sent, first, feeling_durable(feeling), start_ns);
         usleep(20);
     }
 }
@@ -519,11 +529,14 @@ static uint64_t newest_snapshot(const struct start_bench *bench)
 }
 
 // Core and tape; the tape makes a snapshot every so many commands.
-static void feel(struct start_bench *bench, struct samples *samples, int64_t snapshot_every,
+static void feel(struct start_bench *bench, struct samples samples[2], int64_t snapshot_every,
                  uint32_t incarnation, int log_fd)
 {
-    struct feeling feeling = {
-        .bench = bench, .samples = samples, .incarnation = incarnation, .next_id = 1};
+    struct feeling feeling = {.bench = bench,
+                              .applied = &samples[0],
+                              .durable = &samples[1],
+                              .incarnation = incarnation,
+                              .next_id = 1};
     struct boot boot = bench->state.boot;
     feeling.next_id += (incarnation - 1) * (uint32_t)(bench->length->seconds * CANCELS_PER_SECOND);
     boot.config.tape_snapshot_every = snapshot_every;
@@ -553,13 +566,17 @@ static void feel(struct start_bench *bench, struct samples *samples, int64_t sna
 
 static void measure_feeling(struct start_bench *bench, int log_fd)
 {
-    static struct samples with, without;
-    feel(bench, &without, 1000000000, 2, log_fd);
-    feel(bench, &with, SNAPSHOT_EVERY, 3, log_fd);
-    struct report_line line = report_line("recovery", "open-orders", "cancel_beside_snapshot_ns");
-    report_samples(&line, &with);
-    report_floor_samples(&line, "no snapshot", &without);
-    report_print(&line, bench->json);
+    static struct samples with[2], without[2];
+    static const char *const metrics[] = {"applied_beside_snapshot_ns",
+                                          "durable_beside_snapshot_ns"};
+    feel(bench, without, 1000000000, 2, log_fd);
+    feel(bench, with, SNAPSHOT_EVERY, 3, log_fd);
+    for (int i = 0; i < 2; i++) {
+        struct report_line line = report_line("recovery", "open-orders", metrics[i]);
+        report_samples(&line, &with[i]);
+        report_floor_samples(&line, "no snapshot", &without[i]);
+        report_print(&line, bench->json);
+    }
 }
 
 // A tape that begins with the last command before the snapshot: lonja-tape goes on behind it, if it

@@ -18,6 +18,7 @@
 #include "core/snapshot_file.h"
 #include "core/tape_format.h"
 #include "core/tape_reader.h"
+#include "core/tape_writer.h"
 #include "core/testing.h"
 #include "matcher/engine.h"
 
@@ -742,45 +743,74 @@ static void fuzz_snapshot(const char *folder)
     ASSERT(unlink(path) == 0);
 }
 
-static void fuzz_tape(const char *folder)
+enum { TAPE_EVENTS = 600 };
+
+// Commands of one to four events or so, as lonja-tape writes them.
+static void write_tape(const char *folder, struct event *events)
 {
-    static struct event events[64];
-    static uint8_t data[TAPE_HEADER_BYTES + sizeof events];
-    struct tape_header header = {.magic = TAPE_MAGIC,
-                                 .format = TAPE_FORMAT,
-                                 .schema_version = SCHEMA_VERSION,
-                                 .first_sequence = 1};
-    header.crc = crc32c(0, &header, offsetof(struct tape_header, crc));
-    uint32_t index = 0;
+    static struct tape_writer writer;
     uint64_t sequence = 1;
-    for (size_t i = 0; i < 64; i++) {
-        bool last = below(2) == 0;
-        events[i].header =
-            (struct event_header){.sequence = sequence, .index = index, .last = last};
-        index = last ? 0 : index + 1;
-        sequence += last;
+    ASSERT(tape_writer_open(&writer, folder, 1000, 0) == 0);
+    for (uint32_t i = 0, count; i < TAPE_EVENTS; i += count) {
+        count = 1 + (uint32_t)below(4);
+        count = count < TAPE_EVENTS - i ? count : TAPE_EVENTS - i;
+        for (uint32_t k = 0; k < count; k++)
+            events[i + k].header =
+                (struct event_header){.sequence = sequence, .index = k, .last = k + 1 == count};
+        ASSERT(tape_writer_add(&writer, events + i, count) == 0);
+        sequence++;
     }
-    memcpy(data, &header, sizeof header);
-    memcpy(data + sizeof header, events, sizeof events);
-    size_t bytes = sizeof data;
-    spoil_bytes(data, &bytes);
+    ASSERT(tape_writer_flush(&writer) == 0);
+    tape_writer_close(&writer);
+}
+
+static void spoil_file(const char *folder, const char *suffix)
+{
+    static uint8_t data[TAPE_HEADER_BYTES + TAPE_EVENTS * EVENT_BYTES];
     char path[NUMBERED_PATH_BYTES];
-    numbered_path(path, folder, 1, TAPE_SUFFIX);
+    numbered_path(path, folder, 1, suffix);
+    size_t bytes = read_file(path, data, sizeof data);
+    spoil_bytes(data, &bytes);
     write_file(path, data, bytes);
-    struct tape_reader reader;
+}
+
+// What is shown is what was written, or, without checksums, at least in order.
+static void read_spoilt_tape(const char *folder, const struct event *events, bool proved)
+{
+    static struct tape_reader reader;
+    uint64_t next = 1 + below(40), at = 0;
+    while (at < TAPE_EVENTS && events[at].header.sequence != next)
+        at++;
     tape_reader_init(&reader, folder);
     (void)tape_reader_last_sequence(folder);
-    uint64_t at = 1 + below(40), next = at;
-    if (tape_reader_seek(&reader, at, 0)) {
+    if (tape_reader_seek(&reader, next, 0)) {
         struct event out[8];
         for (size_t n; (n = tape_reader_read(&reader, out, 8)) > 0;)
             for (size_t i = 0; i < n; i++) {
                 ASSERT(out[i].header.sequence == next);
+                ASSERT(!proved || memcmp(&out[i], &events[at++], sizeof out[i]) == 0);
                 next += out[i].header.last != 0;
             }
     }
     tape_reader_fini(&reader);
-    ASSERT(unlink(path) == 0);
+}
+
+static void fuzz_tape(const char *folder)
+{
+    static struct event events[TAPE_EVENTS];
+    char sums[NUMBERED_PATH_BYTES], path[NUMBERED_PATH_BYTES];
+    numbered_path(path, folder, 1, TAPE_SUFFIX);
+    numbered_path(sums, folder, 1, TAPE_SUMS_SUFFIX);
+    write_tape(folder, events);
+    bool proved = below(4) != 0;
+    if (!proved)
+        ASSERT(unlink(sums) == 0);
+    else if (below(2) == 0)
+        spoil_file(folder, TAPE_SUMS_SUFFIX);
+    if (below(4) != 0)
+        spoil_file(folder, TAPE_SUFFIX);
+    read_spoilt_tape(folder, events, proved);
+    ASSERT(unlink(path) == 0 && (!proved || unlink(sums) == 0));
 }
 
 int main(int argc, char **argv)

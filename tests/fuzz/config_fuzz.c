@@ -7,6 +7,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
+// libconfig loses a token of a file that it refuses; the launcher that reads one ends with it.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
 static char folder[64], path[128];
 
 #define CHECK_INT(group, key, def, min, max, doc)                                                  \
