@@ -173,6 +173,58 @@ static void copy_brings_every_type(void **state)
     pg_close(pg);
 }
 
+// How a statement that is on its way ends; *turns: how often its caller had time for something
+// else.
+static enum pg_class landed(struct pg *pg, struct pg_rows **rows, int *turns)
+{
+    enum pg_class class;
+    for (*turns = 0; !pg_poll(pg, &class, rows); ++*turns)
+        pg_await(pg, 5);
+    return class;
+}
+
+static void a_statement_is_on_its_way_while_its_caller_goes_on(void **state)
+{
+    (void)state;
+    struct pg *pg = open_or_fail();
+    struct pg_rows *rows;
+    int turns;
+    must(pg_send(pg, "SELECT $1::bigint + 1, pg_sleep(0.1)", PG_PARAMS(pg_i64(6))), pg);
+    must(landed(pg, &rows, &turns), pg);
+    assert_int_equal(pg_number(rows, 0, 0), 7);
+    assert_true(turns >= 2);
+    pg_rows_free(rows);
+    must(pg_send_text(pg, "SELECT 1 / 0"), pg);
+    assert_int_equal(landed(pg, &rows, &turns), PG_REFUSED);
+    assert_null(rows);
+    assert_string_equal(pg_last_error(pg)->sqlstate, "22012");
+    assert_int_equal(number_of(pg, "SELECT 5"), 5); // the connection lives
+    pg_close(pg);
+}
+
+// The server has refused the third row long before the last one is sent.
+static void a_copy_that_is_refused_on_its_way_names_the_row(void **state)
+{
+    (void)state;
+    enum { ROWS = 200000 };
+    struct pg *pg = open_or_fail();
+    struct pg_copy copy;
+    int turns;
+    pg_copy_init(&copy);
+    must(pg_execute(pg, "CREATE TEMP TABLE once (a integer PRIMARY KEY)"), pg);
+    for (int i = 0; i < ROWS; i++) {
+        pg_copy_row(&copy, 1);
+        pg_copy_i32(&copy, i == 2 ? 1 : i);
+    }
+    must(pg_copy_start(pg, &copy, "once (a)"), pg);
+    assert_int_equal(landed(pg, NULL, &turns), PG_CONSTRAINT);
+    assert_string_equal(pg_last_error(pg)->constraint, "once_pkey");
+    assert_string_equal(pg_last_error(pg)->detail, "Key (a)=(1) already exists.");
+    assert_int_equal(number_of(pg, "SELECT count(*) FROM once"), 0);
+    pg_copy_fini(&copy);
+    pg_close(pg);
+}
+
 static void notifications_survive_a_reconnect(void **state)
 {
     (void)state;
@@ -348,6 +400,8 @@ int main(void)
         cmocka_unit_test(an_absent_server_is_tried_again_with_growing_waits),
         cmocka_unit_test(a_wrong_password_is_refused),
         cmocka_unit_test(copy_brings_every_type),
+        cmocka_unit_test(a_statement_is_on_its_way_while_its_caller_goes_on),
+        cmocka_unit_test(a_copy_that_is_refused_on_its_way_names_the_row),
         cmocka_unit_test(notifications_survive_a_reconnect),
         cmocka_unit_test(queries_are_answered_in_order_and_the_queue_is_bounded),
         cmocka_unit_test(a_slow_query_breaks_off_and_the_next_is_answered),
