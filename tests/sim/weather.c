@@ -141,9 +141,11 @@ static void fault_chain(void)
                (unsigned long long)world->block);
 }
 
+// Mostly as a clock is corrected, now and then as by somebody who types another time.
 static void fault_clock(void)
 {
-    int64_t jump_ns = (int64_t)scheduler_random(4 * SECOND) - (int64_t)(2 * SECOND);
+    uint64_t most_ns = scheduler_chance(200) ? 1800 * SECOND : 2 * SECOND;
+    int64_t jump_ns = (int64_t)scheduler_random(2 * most_ns) - (int64_t)most_ns;
     story_tell("world", "the wall clock jumps by %lld ns", (long long)jump_ns);
     system_jump(jump_ns);
 }
