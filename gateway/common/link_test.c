@@ -169,6 +169,22 @@ static void a_ring_that_was_shut_ends_the_process(void **state)
     assert_true(ends_when_shut(f));
 }
 
+static void a_ring_that_was_shut_behind_an_overtaken_attach_ends_the_process(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    struct event first = {.header = {.type = EVT_gateway_attached,
+                                     .gateway = GATEWAY_FIX,
+                                     .gateway_seq = f->command.header.gateway_seq}};
+    first.body.gateway_attached.gateway_id = GATEWAY_FIX;
+    first.body.gateway_attached.incarnation = f->boot.incarnation;
+    f->now_ns += 2000000000u;
+    expect_attach(f);
+    uint64_t lost_above;
+    assert_false(link_on_event(&f->link, &first, &lost_above));
+    assert_true(ends_when_shut(f));
+}
+
 int main(void)
 {
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -177,6 +193,7 @@ int main(void)
         LINK_TEST(a_missed_heartbeat_is_an_attach_again),
         LINK_TEST(what_was_dropped_before_an_overtaken_attach_is_lost),
         LINK_TEST(a_ring_that_was_shut_ends_the_process),
+        LINK_TEST(a_ring_that_was_shut_behind_an_overtaken_attach_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
