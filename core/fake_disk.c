@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MAX = 512, NAMES_MAX = 160, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+enum { FILES_MAX = 512, NAMES_MAX = 384, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
 
 struct pending_write {
     struct pending_write *next;

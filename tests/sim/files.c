@@ -15,7 +15,7 @@
 #include "tests/sim/scheduler.h"
 #include "tests/sim/wraps.h"
 
-enum { DESCRIPTOR_FIRST = 1 << 24, DESCRIPTORS_MAX = 65536, ENTRIES_MAX = 256, FOLDER_ITSELF = -1 };
+enum { DESCRIPTOR_FIRST = 1 << 24, DESCRIPTORS_MAX = 65536, ENTRIES_MAX = 384, FOLDER_ITSELF = -1 };
 
 struct descriptor {
     struct folder *folder;
