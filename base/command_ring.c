@@ -113,13 +113,17 @@ struct command *command_ring_claim(struct command_ring *ring, uint8_t slots, boo
     return (struct command *)(void *)record;
 }
 
-void command_ring_publish(struct command_ring *ring)
+void command_ring_show(struct command_ring *ring)
 {
     ASSERT(ring->claimed > 0);
     ring->position += ring->claimed;
     ring->claimed = 0;
     // Release: the record is complete before the tail shows it.
     atomic_store_explicit(&ring->control->tail, ring->position, memory_order_release);
+}
+
+void command_ring_wake(struct command_ring *ring)
+{
     // Full fence: the tail must be visible before we look whether the core sleeps, else both could
     // miss the other (the core sets core_sleeping, fences, and looks at the tail once more).
     atomic_thread_fence(memory_order_seq_cst);
@@ -127,6 +131,12 @@ void command_ring_publish(struct command_ring *ring)
         atomic_fetch_add_explicit(&ring->control->wake, 1, memory_order_release);
         futex_wake(&ring->control->wake);
     }
+}
+
+void command_ring_publish(struct command_ring *ring)
+{
+    command_ring_show(ring);
+    command_ring_wake(ring);
 }
 
 uint64_t command_ring_free(struct command_ring *ring)

@@ -58,7 +58,11 @@ void command_ring_close(struct command_ring *ring);
 // Producer: zeroed memory of `slots` contiguous slots, or NULL if there is no room. One claim at a time;
 // claim again before publish replaces nothing: it asserts.
 struct command *command_ring_claim(struct command_ring *ring, uint8_t slots, bool urgent);
-// Makes the claimed record visible and wakes the core if it sleeps.
+// Makes the claimed record visible; a core that sleeps finds it when something else wakes it.
+void command_ring_show(struct command_ring *ring);
+// Wakes the core if it sleeps.
+void command_ring_wake(struct command_ring *ring);
+// Both.
 void command_ring_publish(struct command_ring *ring);
 // Free slots for ordinary commands, for metrics and back-pressure.
 uint64_t command_ring_free(struct command_ring *ring);

@@ -1,6 +1,6 @@
-// Blocking use of libpq, with every wait bounded: the connection is non-blocking inside, each step
-// waits in poll() until the deadline. A deadline that passes breaks the connection off, because
-// nobody knows any more what the server will do.
+// The connection and its statements over libpq, with every wait bounded: the connection is
+// non-blocking inside; a statement is sent and then is on its way (pg_flight.c), and a call that
+// blocks waits for it.
 #include "base/pg.h"
 
 #include <errno.h>
@@ -13,11 +13,6 @@
 
 #include "base/clock.h"
 #include "base/pg_internal.h"
-
-static uint64_t now_ms(void)
-{
-    return clock_monotone_ns(&clock_system) / 1000000;
-}
 
 // ---- shared with pg_async.c
 // -----------------------------------------------------------------------------
@@ -95,6 +90,9 @@ void pg_error_of_result(struct pg_error *error, const PGresult *result, const PG
         constraint = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
     if (constraint)
         snprintf(error->constraint, sizeof error->constraint, "%s", constraint);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    if (detail)
+        snprintf(error->detail, sizeof error->detail, "%.*s", (int)strcspn(detail, "\r\n"), detail);
 }
 
 uint32_t pg_backoff_next(uint32_t backoff_ms)
@@ -126,9 +124,10 @@ static void ignore_notice(void *context, const PGresult *result)
 
 PGconn *pg_start(const struct pg_settings *settings)
 {
-    char port[8], password[256], options[64];
+    char port[8], password[256], options[96];
     snprintf(port, sizeof port, "%u", settings->port);
-    snprintf(options, sizeof options, "-c statement_timeout=%u", settings->statement_timeout_ms);
+    snprintf(options, sizeof options, "-c statement_timeout=%u -c lock_timeout=%u",
+             settings->statement_timeout_ms, settings->lock_timeout_ms);
     read_password(password, sizeof password, settings->password_file);
     const char *const keys[] = {"host",
                                 "port",
@@ -256,18 +255,6 @@ void pg_rows_free(struct pg_rows *rows)
 // ---- the blocking connection
 // ----------------------------------------------------------------------------
 
-struct pg {
-    struct pg_settings settings;
-    struct pg_error error;
-    PGconn *connection; // NULL = none
-    struct pg_statements statements;
-    uint32_t backoff_ms;
-    uint64_t retry_at_ms;
-    uint32_t connections;
-    const char *channels[PG_CHANNELS_MAX];
-    size_t channel_count;
-};
-
 struct pg *pg_open(const struct pg_settings *settings)
 {
     struct pg *pg = calloc(1, sizeof *pg);
@@ -278,9 +265,16 @@ struct pg *pg_open(const struct pg_settings *settings)
 
 void pg_disconnect(struct pg *pg)
 {
+    PQclear(pg->flight.last);
+    pg->flight = (struct pg_flight){0};
     PQfinish(pg->connection);
     pg->connection = NULL;
     pg->statements.count = 0;
+}
+
+void pg_statement_timeout(struct pg *pg, uint32_t timeout_ms)
+{
+    pg->settings.statement_timeout_ms = timeout_ms;
 }
 
 void pg_close(struct pg *pg)
@@ -313,118 +307,16 @@ int pg_fd(const struct pg *pg)
 
 uint32_t pg_retry_wait_ms(const struct pg *pg)
 {
-    uint64_t now = now_ms();
+    uint64_t now = pg_now_ms();
     return pg->connection || now >= pg->retry_at_ms ? 0 : (uint32_t)(pg->retry_at_ms - now);
-}
-
-// Waits until the socket is ready; false = the deadline has passed. Looks once in any case: what
-// has arrived already is taken with no time to wait.
-static bool wait_for(const PGconn *connection, short events, uint64_t deadline_ms)
-{
-    for (;;) {
-        uint64_t now = now_ms();
-        bool is_over = now >= deadline_ms;
-        struct pollfd poll_fd = {.fd = PQsocket(connection), .events = events};
-        int ready = poll(&poll_fd, 1, is_over ? 0 : (int)(deadline_ms - now));
-        if (ready > 0)
-            return true;
-        if (is_over || (ready < 0 && errno != EINTR))
-            return false;
-    }
-}
-
-// Breaks off after a failure whose outcome is unknown.
-static enum pg_class lose(struct pg *pg, const char *message)
-{
-    pg_error_set(&pg->error, PG_GONE, message);
-    pg_disconnect(pg);
-    return PG_GONE;
-}
-
-// A failed statement: classify it, drop the connection if that is what failed.
-static enum pg_class fail(struct pg *pg, PGresult *result)
-{
-    pg_error_of_result(&pg->error, result, pg->connection);
-    PQclear(result);
-    if (pg->error.class == PG_GONE)
-        pg_disconnect(pg);
-    return pg->error.class;
-}
-
-static bool flush_until(struct pg *pg, uint64_t deadline_ms)
-{
-    for (;;) {
-        int left = PQflush(pg->connection);
-        if (left <= 0)
-            return left == 0;
-        // The server may want to be read before it takes more.
-        if (!wait_for(pg->connection, POLLIN | POLLOUT, deadline_ms) ||
-            !PQconsumeInput(pg->connection))
-            return false;
-    }
-}
-
-// Next result of the statement that was sent; NULL when there is none. False = connection lost.
-static bool next_result(struct pg *pg, PGresult **result, uint64_t deadline_ms)
-{
-    while (PQisBusy(pg->connection)) {
-        if (!wait_for(pg->connection, POLLIN, deadline_ms) || !PQconsumeInput(pg->connection))
-            return false;
-    }
-    *result = PQgetResult(pg->connection);
-    return true;
-}
-
-static bool result_is_good(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_COPY_IN;
-}
-
-// Collects the answer of a statement that was sent. On PG_OK *out (may be NULL) gets the last
-// result.
-static enum pg_class collect(struct pg *pg, PGresult **out, uint32_t timeout_ms)
-{
-    uint64_t deadline_ms = now_ms() + timeout_ms;
-    if (!flush_until(pg, deadline_ms))
-        return lose(pg, "no answer from the server");
-    PGresult *last = NULL, *result = NULL;
-    for (;;) {
-        if (!next_result(pg, &result, deadline_ms)) {
-            PQclear(last);
-            return lose(pg, "no answer from the server");
-        }
-        if (!result)
-            break;
-        if (last && !result_is_good(last)) { // keep the first error
-            PQclear(result);
-            continue;
-        }
-        PQclear(last);
-        last = result;
-        if (PQresultStatus(result) == PGRES_COPY_IN)
-            break; // more only after the data
-    }
-    if (!last || !result_is_good(last))
-        return fail(pg, last);
-    if (out)
-        *out = last;
-    else
-        PQclear(last);
-    return PG_OK;
-}
-
-// Our own deadline is behind the server's, so that the server's word comes first.
-static uint32_t answer_timeout_ms(const struct pg *pg)
-{
-    return pg->settings.statement_timeout_ms + 2000;
 }
 
 static bool connect_until(PGconn *connection, uint64_t deadline_ms)
 {
     PostgresPollingStatusType step = PGRES_POLLING_WRITING;
     while (step == PGRES_POLLING_READING || step == PGRES_POLLING_WRITING) {
-        if (!wait_for(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+        if (!pg_wait_socket(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                            deadline_ms))
             return false;
         step = PQconnectPoll(connection);
     }
@@ -445,7 +337,7 @@ static enum pg_class connect_now(struct pg *pg)
 {
     pg->connection = pg_start(&pg->settings);
     bool good = pg->connection && PQstatus(pg->connection) != CONNECTION_BAD &&
-                connect_until(pg->connection, now_ms() + pg->settings.connect_timeout_ms);
+                connect_until(pg->connection, pg_now_ms() + pg->settings.connect_timeout_ms);
     if (!good) {
         if (pg->connection && PQstatus(pg->connection) != CONNECTION_BAD)
             pg_error_set(&pg->error, PG_GONE, "connecting took too long");
@@ -455,7 +347,7 @@ static enum pg_class connect_now(struct pg *pg)
         return pg->error.class;
     }
     if (PQsetnonblocking(pg->connection, 1) != 0)
-        return lose(pg, "cannot make the connection non-blocking");
+        return pg_lose(pg, "cannot make the connection non-blocking");
     pg->connections++;
     enum pg_class class = PG_OK;
     for (size_t i = 0; i < pg->channel_count && class == PG_OK; i++)
@@ -467,11 +359,11 @@ enum pg_class pg_connect(struct pg *pg)
 {
     if (pg->connection)
         return PG_OK;
-    if (now_ms() < pg->retry_at_ms)
+    if (pg_now_ms() < pg->retry_at_ms)
         return pg->error.class; // of the attempt before
     enum pg_class class = connect_now(pg);
     pg->backoff_ms = class == PG_OK ? 0 : pg_backoff_next(pg->backoff_ms);
-    pg->retry_at_ms = now_ms() + pg->backoff_ms;
+    pg->retry_at_ms = pg_now_ms() + pg->backoff_ms;
     return class;
 }
 
@@ -480,20 +372,18 @@ static enum pg_class prepare(struct pg *pg, const char *name, const char *sql)
     if (pg_statements_has(&pg->statements, sql))
         return PG_OK;
     if (!PQsendPrepare(pg->connection, name, sql, 0, NULL))
-        return lose(pg, PQerrorMessage(pg->connection));
-    enum pg_class class = collect(pg, NULL, answer_timeout_ms(pg));
+        return pg_lose(pg, PQerrorMessage(pg->connection));
+    pg_flight_begin(pg, NULL, 0);
+    enum pg_class class = pg_finish(pg, NULL);
     if (class == PG_OK)
         pg_statements_add(&pg->statements, sql);
     return class;
 }
 
-enum pg_class pg_query(struct pg *pg, struct pg_rows **out, const char *sql,
-                       const struct pg_param *params, size_t count)
+enum pg_class pg_send(struct pg *pg, const char *sql, const struct pg_param *params, size_t count)
 {
     struct pg_wire wire;
     char name[32];
-    if (out)
-        *out = NULL;
     enum pg_class class = pg_connect(pg);
     pg_statement_name(name, sql);
     if (class == PG_OK)
@@ -503,29 +393,35 @@ enum pg_class pg_query(struct pg *pg, struct pg_rows **out, const char *sql,
     pg_wire_make(&wire, params, count);
     if (!PQsendQueryPrepared(pg->connection, name, (int)count, wire.values, wire.lengths,
                              wire.formats, 0))
-        return lose(pg, PQerrorMessage(pg->connection));
-    PGresult *result = NULL;
-    class = collect(pg, &result, answer_timeout_ms(pg));
-    if (class != PG_OK)
-        return class;
-    struct pg_rows *rows = malloc(sizeof *rows);
-    ASSERT(rows);
-    rows->result = result;
-    if (out)
-        *out = rows;
-    else
-        pg_rows_free(rows);
+        return pg_lose(pg, PQerrorMessage(pg->connection));
+    pg_flight_begin(pg, NULL, 0);
     return PG_OK;
 }
 
-enum pg_class pg_execute(struct pg *pg, const char *sql)
+enum pg_class pg_send_text(struct pg *pg, const char *sql)
 {
     enum pg_class class = pg_connect(pg);
     if (class != PG_OK)
         return class;
     if (!PQsendQuery(pg->connection, sql))
-        return lose(pg, PQerrorMessage(pg->connection));
-    return collect(pg, NULL, answer_timeout_ms(pg));
+        return pg_lose(pg, PQerrorMessage(pg->connection));
+    pg_flight_begin(pg, NULL, 0);
+    return PG_OK;
+}
+
+enum pg_class pg_query(struct pg *pg, struct pg_rows **out, const char *sql,
+                       const struct pg_param *params, size_t count)
+{
+    if (out)
+        *out = NULL;
+    enum pg_class class = pg_send(pg, sql, params, count);
+    return class == PG_OK ? pg_finish(pg, out) : class;
+}
+
+enum pg_class pg_execute(struct pg *pg, const char *sql)
+{
+    enum pg_class class = pg_send_text(pg, sql);
+    return class == PG_OK ? pg_finish(pg, NULL) : class;
 }
 
 enum pg_class pg_begin(struct pg *pg)
@@ -582,7 +478,7 @@ static bool take_notification(struct pg *pg, struct pg_notification *out)
 
 bool pg_wait_notification(struct pg *pg, struct pg_notification *out, uint32_t timeout_ms)
 {
-    uint64_t deadline_ms = now_ms() + timeout_ms;
+    uint64_t deadline_ms = pg_now_ms() + timeout_ms;
     bool fresh = !pg->connection;
     if (pg_connect(pg) != PG_OK) {
         uint32_t wait_ms = pg_retry_wait_ms(pg);
@@ -592,48 +488,12 @@ bool pg_wait_notification(struct pg *pg, struct pg_notification *out, uint32_t t
     if (fresh)
         return false;
     while (!take_notification(pg, out)) {
-        if (!wait_for(pg->connection, POLLIN, deadline_ms))
+        if (!pg_wait_socket(pg->connection, POLLIN, deadline_ms))
             return false;
         if (!PQconsumeInput(pg->connection)) {
-            (void)lose(pg, PQerrorMessage(pg->connection));
+            (void)pg_lose(pg, PQerrorMessage(pg->connection));
             return false;
         }
     }
     return true;
-}
-
-// ---- COPY: used by pg_copy.c
-// ------------------------------------------------------------------------------
-
-// Sends the data piece by piece, draining as the server takes it.
-static bool copy_data(struct pg *pg, const char *data, size_t bytes, uint64_t deadline_ms)
-{
-    enum { PIECE_BYTES = 256 * 1024 };
-    for (size_t sent = 0; sent < bytes;) {
-        size_t piece = bytes - sent < PIECE_BYTES ? bytes - sent : PIECE_BYTES;
-        if (PQputCopyData(pg->connection, data + sent, (int)piece) != 1 ||
-            !flush_until(pg, deadline_ms))
-            return false;
-        sent += piece;
-    }
-    return PQputCopyEnd(pg->connection, NULL) == 1 && flush_until(pg, deadline_ms);
-}
-
-enum pg_class pg_copy_run(struct pg *pg, const char *sql, const void *data, size_t bytes)
-{
-    enum pg_class class = pg_connect(pg);
-    if (class != PG_OK)
-        return class;
-    if (!PQsendQuery(pg->connection, sql))
-        return lose(pg, PQerrorMessage(pg->connection));
-    PGresult *ready = NULL;
-    class = collect(pg, &ready, answer_timeout_ms(pg));
-    if (class != PG_OK)
-        return class;
-    bool in = PQresultStatus(ready) == PGRES_COPY_IN;
-    PQclear(ready);
-    ASSERT(in); // pg_copy.c sends COPY … FROM STDIN only
-    if (!copy_data(pg, data, bytes, now_ms() + answer_timeout_ms(pg)))
-        return lose(pg, "the server took no more data");
-    return collect(pg, NULL, answer_timeout_ms(pg));
 }

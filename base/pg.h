@@ -34,6 +34,7 @@ struct pg_error {
     char sqlstate[6];    // "" if it did not come from the server
     char constraint[64]; // for PG_CONSTRAINT: its name; of NOT NULL the column's
     char message[256];   // one line
+    char detail[256]; // the row or key that was refused, as the server tells it; "" = it does not
 };
 
 // ---- settings
@@ -49,6 +50,7 @@ struct pg_settings {
     uint16_t port;
     uint32_t connect_timeout_ms;   // 3000 by default
     uint32_t statement_timeout_ms; // 10000 by default
+    uint32_t lock_timeout_ms;      // 0 (by default) = a lock is waited for as long as a statement
 };
 
 // Settings of `role` ("lonja_record") as the configuration has them, with the default timeouts.
@@ -124,6 +126,8 @@ bool pg_connected(const struct pg *pg);
 uint32_t pg_retry_wait_ms(const struct pg *pg);
 // Breaks the connection off (an open transaction is rolled back).
 void pg_disconnect(struct pg *pg);
+// Of the connections from the next one on.
+void pg_statement_timeout(struct pg *pg, uint32_t timeout_ms);
 
 // Runs one statement. *out (may be NULL) gets the rows on PG_OK, else NULL. `sql` must be a string
 // constant: its address names the prepared statement of this connection.
@@ -135,6 +139,21 @@ CHECKED enum pg_class pg_begin(struct pg *pg);
 CHECKED enum pg_class pg_commit(struct pg *pg);
 // Never fails: if the server cannot be asked, the connection is broken off.
 void pg_rollback(struct pg *pg);
+
+// ---- a statement on its way: the caller does something else meanwhile
+// ---------------------------------------------------------------------
+
+// As pg_query and pg_execute, but they return when the statement is sent (on PG_OK; connecting and
+// preparing are waited for). Nothing else may be called on this connection until pg_poll has said
+// that it has ended. Parameters need not live longer than the call.
+CHECKED enum pg_class pg_send(struct pg *pg, const char *sql, const struct pg_param *params,
+                              size_t count);
+CHECKED enum pg_class pg_send_text(struct pg *pg, const char *sql);
+// Sends and reads what can be without waiting. True: the statement has ended, *class says how, and
+// *out (may be NULL) has its rows on PG_OK, else NULL.
+CHECKED bool pg_poll(struct pg *pg, enum pg_class *class, struct pg_rows **out);
+// Waits until pg_poll may get further, at most timeout_ms.
+void pg_await(struct pg *pg, uint32_t timeout_ms);
 
 // ---- notifications
 // -------------------------------------------------------------------------------------

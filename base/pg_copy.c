@@ -1,6 +1,5 @@
 // The binary format of COPY: a header of 19 bytes, per row the number of columns and per column a
-// length
-// (-1 = NULL) and the value, all in network order; a trailer of -1.
+// length (-1 = NULL) and the value, all in network order; a trailer of -1, which pg_flight.c sends.
 #include "base/pg_copy.h"
 
 #include <endian.h>
@@ -122,15 +121,25 @@ void pg_copy_null(struct pg_copy *copy)
     append_u32(copy, UINT32_MAX);
 }
 
-enum pg_class pg_copy_send(struct pg *pg, struct pg_copy *copy, const char *target)
+enum pg_class pg_copy_start(struct pg *pg, const struct pg_copy *copy, const char *target)
 {
     char sql[1024];
-    if (copy->rows == 0)
-        return PG_OK;
+    ASSERT(copy->rows > 0);
     int length = snprintf(sql, sizeof sql, "COPY %s FROM STDIN (FORMAT binary)", target);
     ASSERT(length > 0 && (size_t)length < sizeof sql);
-    append_u16(copy, UINT16_MAX);
-    enum pg_class class = pg_copy_run(pg, sql, copy->data, copy->bytes);
-    copy->bytes -= sizeof(uint16_t); // the trailer
-    return class;
+    enum pg_class class = pg_connect(pg);
+    if (class != PG_OK)
+        return class;
+    if (!PQsendQuery(pg->connection, sql))
+        return pg_lose(pg, PQerrorMessage(pg->connection));
+    pg_flight_begin(pg, copy->data, copy->bytes);
+    return PG_OK;
+}
+
+enum pg_class pg_copy_send(struct pg *pg, const struct pg_copy *copy, const char *target)
+{
+    if (copy->rows == 0)
+        return PG_OK;
+    enum pg_class class = pg_copy_start(pg, copy, target);
+    return class == PG_OK ? pg_finish(pg, NULL) : class;
 }

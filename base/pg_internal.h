@@ -1,4 +1,4 @@
-// What pg.c and pg_async.c share; nobody else includes it.
+// What pg.c, pg_flight.c, pg_async.c and pg_copy.c share; nobody else includes it.
 #ifndef LONJA_BASE_PG_INTERNAL_H
 #define LONJA_BASE_PG_INTERNAL_H
 
@@ -42,7 +42,40 @@ struct pg_statements {
 bool pg_statements_has(const struct pg_statements *statements, const char *sql);
 void pg_statements_add(struct pg_statements *statements, const char *sql);
 
-// Runs "COPY … FROM STDIN" with this data (pg_copy.c).
-CHECKED enum pg_class pg_copy_run(struct pg *pg, const char *sql, const void *data, size_t bytes);
+// ---- the blocking connection (pg.c, pg_flight.c)
+
+// The statement that is on its way.
+struct pg_flight {
+    bool flying;
+    const char *data; // of a COPY: not all of it has been sent
+    size_t bytes, sent;
+    bool taking; // the server has said that it takes the data
+    PGresult *last;
+    uint64_t deadline_ms; // moves with what the server takes
+};
+
+struct pg {
+    struct pg_settings settings;
+    struct pg_error error;
+    PGconn *connection; // NULL = none
+    struct pg_statements statements;
+    uint32_t backoff_ms;
+    uint64_t retry_at_ms;
+    uint32_t connections;
+    const char *channels[PG_CHANNELS_MAX];
+    size_t channel_count;
+    struct pg_flight flight;
+};
+
+uint64_t pg_now_ms(void);
+// Waits until the socket is ready; false = the deadline has passed. Looks once in any case: what
+// has arrived already is taken with no time to wait.
+bool pg_wait_socket(const PGconn *connection, short events, uint64_t deadline_ms);
+// Breaks off after a failure whose outcome is unknown; returns PG_GONE.
+enum pg_class pg_lose(struct pg *pg, const char *message);
+// A statement was given to libpq: it is on its way. `data` (NULL: no COPY) must live until it ends.
+void pg_flight_begin(struct pg *pg, const void *data, size_t bytes);
+// Waits until it ends. *out (may be NULL) gets the rows on PG_OK.
+CHECKED enum pg_class pg_finish(struct pg *pg, struct pg_rows **out);
 
 #endif

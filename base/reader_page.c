@@ -4,6 +4,7 @@
 #include "base/reader_page.h"
 
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/futex.h"
@@ -41,6 +42,15 @@ void reader_page_wait(struct reader_page *page, uint64_t timeout_ns)
     uint32_t seen = atomic_load_explicit(&page->wake, memory_order_acquire);
     if (atomic_load_explicit(&page->sleeping, memory_order_acquire) != 0)
         futex_wait(&page->wake, seen, timeout_ns);
+}
+
+void reader_page_wait_patiently(struct reader_page *page, uint64_t timeout_ns)
+{
+    reader_page_wait(page, timeout_ns);
+    bool woken = atomic_load_explicit(&page->sleeping, memory_order_relaxed) == 0;
+    const struct timespec nap = {.tv_nsec = READER_NAP_MS * 1000000L};
+    if (woken)
+        nanosleep(&nap, NULL);
 }
 
 void reader_page_wake(struct reader_page *page, int doorbell_fd)

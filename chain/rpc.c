@@ -94,6 +94,8 @@ struct http {
     char *body;
     size_t body_len;
     bool too_long;
+    bool (*is_cancelled)(void *context);
+    void *cancel_context;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -108,6 +110,19 @@ static size_t collect(char *bytes, size_t size, size_t count, void *context)
     memcpy(http->body + http->body_len, bytes, len);
     http->body_len += len;
     return len;
+}
+
+static bool is_cancelled(const struct http *http)
+{
+    return http->is_cancelled != NULL && http->is_cancelled(http->cancel_context);
+}
+
+/* Not zero makes curl give up. */
+static int on_progress(void *context, curl_off_t download_bytes, curl_off_t downloaded_bytes,
+                       curl_off_t upload_bytes, curl_off_t uploaded_bytes)
+{
+    (void)download_bytes, (void)downloaded_bytes, (void)upload_bytes, (void)uploaded_bytes;
+    return is_cancelled(context);
 }
 
 static char *build_request(uint64_t id, const char *method, json_t *params)
@@ -146,7 +161,7 @@ static void http_call(void *context, struct rpc_reply *reply, const char *method
     http->too_long = false;
     http->error[0] = '\0';
     curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, request);
-    CURLcode code = curl_easy_perform(http->curl);
+    CURLcode code = is_cancelled(http) ? CURLE_ABORTED_BY_CALLBACK : curl_easy_perform(http->curl);
     free(request);
     if (http->too_long)
         set_failure(reply, RPC_GARBAGE, "the answer is longer than allowed");
@@ -190,6 +205,9 @@ static bool configure(struct http *http, const struct rpc_http_config *config)
            curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_WRITEDATA, http) == CURLE_OK;
 }
@@ -222,6 +240,8 @@ bool rpc_http_open(struct rpc_ops *ops, const struct rpc_http_config *config, ch
                           .headers = make_headers(),
                           .next_id = 1,
                           .response_bytes_max = config->response_bytes_max,
+                          .is_cancelled = config->is_cancelled,
+                          .cancel_context = config->cancel_context,
                           .body = malloc(config->response_bytes_max)};
     *ops = (struct rpc_ops){.context = http, .call = http_call, .close = http_close};
     if (http->curl != NULL && http->headers != NULL && http->body != NULL &&

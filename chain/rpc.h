@@ -52,6 +52,10 @@ struct rpc_http_config {
     uint32_t connect_timeout_ms;
     uint32_t call_timeout_ms;
     size_t response_bytes_max; /* a longer answer is RPC_GARBAGE */
+    /* May be NULL. Asked before a call and about once a second while it waits: true ends it at once, as RPC_TRANSPORT.
+     * A process that is to stop need not wait for a node that never answers. */
+    bool (*is_cancelled)(void *context);
+    void *cancel_context;
 };
 
 /* Keep-alive connection to one node. Opening does not connect: a node that is absent shows at the

@@ -169,6 +169,38 @@ static void silence_ends_with_the_timeout(void **state)
     assert_true(strlen(reply.message) > 0);
 }
 
+static bool is_cancelled_at_the_second_look(void *context)
+{
+    int *looks = context;
+    return ++*looks > 1;
+}
+
+// The first look is before the call: the silent server has it for a minute, and it ends at the second.
+static void a_call_that_is_cancelled_does_not_wait_for_its_answer(void **state)
+{
+    (void)state;
+    int looks = 0;
+    char error[RPC_MESSAGE_MAX];
+    struct rpc_http_config config = {.url = url,
+                                     .connect_timeout_ms = 1000,
+                                     .call_timeout_ms = 60000,
+                                     .response_bytes_max = 4096,
+                                     .is_cancelled = is_cancelled_at_the_second_look,
+                                     .cancel_context = &looks};
+    struct rpc_ops ops;
+    struct rpc_reply reply;
+    assert_true(rpc_http_open(&ops, &config, error, sizeof(error)));
+    ops.call(ops.context, &reply, "silence", json_array());
+    assert_int_equal(reply.status, RPC_TRANSPORT);
+    assert_int_equal(looks, 2);
+    rpc_reply_fini(&reply);
+    ops.call(ops.context, &reply, "requests", json_array()); // not even begun
+    assert_int_equal(reply.status, RPC_TRANSPORT);
+    assert_int_equal(looks, 3);
+    rpc_reply_fini(&reply);
+    ops.close(ops.context);
+}
+
 static void nobody_there_is_a_transport_failure_and_a_bad_url_does_not_open(void **state)
 {
     (void)state;
@@ -197,6 +229,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_failure_has_its_class),
         cmocka_unit_test(nobody_there_is_a_transport_failure_and_a_bad_url_does_not_open),
         cmocka_unit_test(silence_ends_with_the_timeout),
+        cmocka_unit_test(a_call_that_is_cancelled_does_not_wait_for_its_answer),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }

@@ -41,10 +41,16 @@ if(LONJA_SANITIZE)
   endif()
 endif()
 
-# lonja_library(NAME SOURCES a.c b.c LIBS x y): a static library of ours.
+# lonja_library(NAME SOURCES a.c b.c LIBS x y): a static library of ours. Who tries one change of it after another
+# (tests/mutants) has it shared, so that no program is linked again.
+set(LONJA_SHARED "" CACHE STRING "Libraries of ours that are to be shared")
 function(lonja_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
-  add_library(${name} STATIC ${ARG_SOURCES})
+  if(name IN_LIST LONJA_SHARED)
+    add_library(${name} SHARED ${ARG_SOURCES})
+  else()
+    add_library(${name} STATIC ${ARG_SOURCES})
+  endif()
   target_link_libraries(${name} PUBLIC lonja_warnings ${ARG_LIBS})
 endfunction()
 

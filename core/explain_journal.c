@@ -98,6 +98,8 @@ static int open_folder(struct explain_journal *journal)
     if (result == 0)
         result = journal_io_file_open(&journal->io, &journal->file, folder, true);
     if (result == 0)
+        result = journal_archive_open(&journal->archive, &journal->io, folder);
+    if (result == 0)
         return 0;
     complain(folder, strerror(-result));
     return EXPLAIN_NONE;
@@ -134,8 +136,10 @@ int explain_journal_open(struct explain_journal *journal, const char *state)
     if (result != 0)
         return result;
     result = open_engine(journal);
-    if (result != 0)
+    if (result != 0) {
+        journal_archive_close(&journal->archive);
         journal_io_file_close(&journal->file);
+    }
     journal->opened = result == 0;
     return result;
 }
@@ -145,6 +149,7 @@ void explain_journal_close(struct explain_journal *journal)
     if (!journal->opened)
         return;
     replay_close(&journal->replay);
+    journal_archive_close(&journal->archive);
     journal_io_file_close(&journal->file);
     journal->opened = false;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/journal_archive.h"
 #include "core/journal_io.h"
 #include "core/journal_reader.h"
 #include "core/numbered_file.h"
@@ -19,6 +20,7 @@ struct explain_journal {
     char snapshots[NUMBERED_PATH_BYTES];
     struct journal_io io;
     struct journal_io_file file;
+    struct journal_archive archive;
     bool opened;       // io and replay are
     bool live;         // a core writes it
     uint64_t asked_ns; // wall clock, when it was opened

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MAX = 512, NAMES_MAX = 384, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+#include "core/journal_format.h"
+#include "core/numbered_file.h"
+
+enum { FILES_MAX = 1024, NAMES_MAX = 384, OPERATIONS_MAX = 256, NAME_BYTES = 64, SECTOR_BYTES = 512 };
 
 struct pending_write {
     struct pending_write *next;
@@ -39,13 +42,17 @@ struct written_block {
 struct fake_disk {
     uint64_t random;
     uint64_t operations, fail_at;
-    bool failed, lying, never_tears;
+    uint64_t looks_left; // until one is refused; 0 = none
+    bool look_refused;
+    bool failed, lying, folder_lying, never_tears;
     struct fake_file files[FILES_MAX];
     int file_count;
-    struct fake_name durable[NAMES_MAX], visible[NAMES_MAX];
+    struct fake_name durable[NAMES_MAX], visible[NAMES_MAX], crashed[NAMES_MAX];
     struct fake_operation pending[OPERATIONS_MAX];
     int pending_count;
     struct written_block *written;
+    fake_disk_watch *watch; // NULL = nobody looks
+    void *watch_context;
 };
 
 uint64_t fake_disk_random(struct fake_disk *disk, uint64_t below)
@@ -238,9 +245,24 @@ static int disk_result(const struct fake_disk *disk)
     return disk->failed ? -EIO : 0;
 }
 
+static void disk_show(const struct fake_disk *disk, enum fake_disk_moment moment)
+{
+    if (disk->watch != NULL)
+        disk->watch(disk->watch_context, moment);
+}
+
+static bool disk_refuses_look(struct fake_disk *disk)
+{
+    bool refuses = disk->looks_left > 0 && --disk->looks_left == 0;
+    disk->look_refused |= refuses;
+    return refuses;
+}
+
 static int disk_list(void *context, journal_io_name *callback, void *callback_context)
 {
     struct fake_disk *disk = context;
+    if (disk_refuses_look(disk))
+        return -EIO;
     for (int i = 0; i < NAMES_MAX; i++)
         if (disk->visible[i].name[0] != '\0')
             callback(callback_context, disk->visible[i].name);
@@ -251,6 +273,8 @@ static int disk_open(void *context, const char *name, enum journal_io_mode mode)
 {
     struct fake_disk *disk = context;
     if (mode != JOURNAL_IO_CREATE) {
+        if (disk_refuses_look(disk))
+            return -EIO;
         const struct fake_name *entry = names_find(disk->visible, name);
         return entry == NULL ? -ENOENT : entry->file;
     }
@@ -260,6 +284,7 @@ static int disk_open(void *context, const char *name, enum journal_io_mode mode)
     int file = disk->file_count++;
     disk->files[file].last = &disk->files[file].first;
     disk_operate(disk, "", name, file);
+    disk_show(disk, FAKE_DISK_FOLDER);
     return disk->failed ? -EIO : file;
 }
 
@@ -272,13 +297,15 @@ static void disk_close(void *context, int file)
 static int64_t disk_size(void *context, int file)
 {
     struct fake_disk *disk = context;
-    return (int64_t)disk->files[file].size;
+    return disk_refuses_look(disk) ? -EIO : (int64_t)disk->files[file].size;
 }
 
 static int64_t disk_read(void *context, int number, void *out, size_t bytes, uint64_t offset)
 {
     struct fake_disk *disk = context;
     const struct fake_file *file = &disk->files[number];
+    if (disk_refuses_look(disk))
+        return -EIO;
     if (offset >= file->size)
         return 0;
     if (bytes > file->size - offset)
@@ -330,6 +357,7 @@ static int disk_write(void *context, int number, const void *data, size_t bytes,
     memcpy(file_pend(file, offset, bytes)->data, data, bytes);
     if (offset > 0) // the first page of a segment is its header, not a block
         disk_remember(disk, data, bytes);
+    disk_show(disk, FAKE_DISK_WRITE);
     return disk_result(disk);
 }
 
@@ -338,6 +366,7 @@ static int disk_sync(void *context, int number)
     struct fake_disk *disk = context;
     if (!disk_works(disk))
         return -EIO;
+    disk_show(disk, FAKE_DISK_SYNC);
     // The failing sync may have got through or not: its writes stay pending, which covers both.
     if (!disk->failed && !disk->lying)
         file_sync(&disk->files[number]);
@@ -353,6 +382,7 @@ static int disk_rename(void *context, const char *from, const char *to)
     if (entry == NULL)
         return -ENOENT;
     disk_operate(disk, from, to, entry->file);
+    disk_show(disk, FAKE_DISK_FOLDER);
     return disk_result(disk);
 }
 
@@ -362,6 +392,7 @@ static int disk_remove(void *context, const char *name)
     if (!disk_works(disk))
         return -EIO;
     disk_operate(disk, name, "", -1);
+    disk_show(disk, FAKE_DISK_FOLDER);
     return disk_result(disk);
 }
 
@@ -370,7 +401,8 @@ static int disk_sync_folder(void *context)
     struct fake_disk *disk = context;
     if (!disk_works(disk))
         return -EIO;
-    if (!disk->failed && !disk->lying) {
+    disk_show(disk, FAKE_DISK_FOLDER);
+    if (!disk->failed && !disk->lying && !disk->folder_lying) {
         memcpy(disk->durable, disk->visible, sizeof disk->durable);
         disk->pending_count = 0;
     }
@@ -418,9 +450,25 @@ void fake_disk_fail_at(struct fake_disk *disk, uint64_t operation)
     disk->fail_at = operation == 0 ? 0 : disk->operations + operation;
 }
 
+void fake_disk_refuse_look(struct fake_disk *disk, uint64_t look)
+{
+    disk->looks_left = look;
+    disk->look_refused = false;
+}
+
+bool fake_disk_refused(const struct fake_disk *disk)
+{
+    return disk->look_refused;
+}
+
 uint64_t fake_disk_operations(const struct fake_disk *disk)
 {
     return disk->operations;
+}
+
+void fake_disk_lie_about_folder_sync(struct fake_disk *disk)
+{
+    disk->folder_lying = true;
 }
 
 void fake_disk_never_tear(struct fake_disk *disk)
@@ -439,4 +487,90 @@ bool fake_disk_was_written(const struct fake_disk *disk, const void *data, size_
         if (block->bytes >= bytes && memcmp(block->data, data, bytes) == 0)
             return true;
     return false;
+}
+
+// ---- the crash view
+// ----------------------------------------------------------------------------------
+
+void fake_disk_set_watch(struct fake_disk *disk, fake_disk_watch *watch, void *context)
+{
+    disk->watch = watch;
+    disk->watch_context = context;
+}
+
+int fake_disk_folder_pending(const struct fake_disk *disk)
+{
+    return disk->pending_count;
+}
+
+void fake_disk_crash_folder(struct fake_disk *disk, int happened)
+{
+    ASSERT(happened <= disk->pending_count);
+    memcpy(disk->crashed, disk->durable, sizeof disk->crashed);
+    for (int i = 0; i < happened; i++)
+        names_apply(disk->crashed, &disk->pending[i]);
+}
+
+size_t fake_disk_pending(const struct fake_disk *disk, struct fake_disk_write *out, size_t max)
+{
+    size_t count = 0;
+    for (int i = 0; i < NAMES_MAX; i++) {
+        uint64_t number;
+        if (!numbered_parse(&number, disk->crashed[i].name, JOURNAL_SUFFIX))
+            continue;
+        const struct fake_file *file = &disk->files[disk->crashed[i].file];
+        for (const struct pending_write *write = file->first; write != NULL && count < max;
+             write = write->next)
+            out[count++] = (struct fake_disk_write){.file = disk->crashed[i].file,
+                                                    .offset = write->offset,
+                                                    .bytes = write->bytes,
+                                                    .data = write->data,
+                                                    .durable = file->durable + write->offset};
+    }
+    return count;
+}
+
+static int view_list(void *context, journal_io_name *callback, void *callback_context)
+{
+    struct fake_disk *disk = context;
+    for (int i = 0; i < NAMES_MAX; i++)
+        if (disk->crashed[i].name[0] != '\0')
+            callback(callback_context, disk->crashed[i].name);
+    return 0;
+}
+
+static int view_open(void *context, const char *name, enum journal_io_mode mode)
+{
+    struct fake_disk *disk = context;
+    ASSERT(mode == JOURNAL_IO_READ);
+    const struct fake_name *entry = names_find(disk->crashed, name);
+    return entry == NULL ? -ENOENT : entry->file;
+}
+
+static int64_t view_size(void *context, int file)
+{
+    struct fake_disk *disk = context;
+    return (int64_t)disk->files[file].durable_size;
+}
+
+static int64_t view_read(void *context, int number, void *out, size_t bytes, uint64_t offset)
+{
+    struct fake_disk *disk = context;
+    const struct fake_file *file = &disk->files[number];
+    if (offset >= file->durable_size)
+        return 0;
+    if (bytes > file->durable_size - offset)
+        bytes = (size_t)(file->durable_size - offset);
+    memcpy(out, file->durable + offset, bytes);
+    return (int64_t)bytes;
+}
+
+void fake_disk_crash_view(struct fake_disk *disk, struct journal_io *view)
+{
+    *view = (struct journal_io){.list = view_list,
+                                .open = view_open,
+                                .close = disk_close,
+                                .size = view_size,
+                                .read = view_read,
+                                .context = disk};
 }

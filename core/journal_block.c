@@ -78,11 +78,20 @@ void journal_segment_header_init(struct journal_segment_header *header, uint64_t
     header->crc = crc32c(0, header, sizeof *header);
 }
 
-bool journal_segment_header_valid(const struct journal_segment_header *header, uint64_t number)
+enum journal_header journal_segment_header_judge(const struct journal_segment_header *header,
+                                                 uint64_t number)
 {
     struct journal_segment_header copy = *header;
     copy.crc = 0;
-    return header->magic == JOURNAL_SEGMENT_MAGIC && header->format == JOURNAL_FORMAT &&
-           header->schema_version == SCHEMA_VERSION && header->number == number &&
-           header->crc == crc32c(0, &copy, sizeof copy);
+    if (header->magic != JOURNAL_SEGMENT_MAGIC || header->number != number ||
+        header->crc != crc32c(0, &copy, sizeof copy))
+        return JOURNAL_HEADER_BROKEN;
+    return header->format == JOURNAL_FORMAT && header->schema_version == SCHEMA_VERSION
+               ? JOURNAL_HEADER_OURS
+               : JOURNAL_HEADER_OTHER_VERSION;
+}
+
+bool journal_segment_header_valid(const struct journal_segment_header *header, uint64_t number)
+{
+    return journal_segment_header_judge(header, number) == JOURNAL_HEADER_OURS;
 }

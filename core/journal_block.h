@@ -31,6 +31,10 @@ struct journal_segment_terms {
 };
 void journal_segment_header_init(struct journal_segment_header *header, uint64_t number,
                                  const struct journal_segment_terms *terms);
+// Whole, and of which version: a header that is not ours to read is not a broken one.
+enum journal_header { JOURNAL_HEADER_OURS, JOURNAL_HEADER_OTHER_VERSION, JOURNAL_HEADER_BROKEN };
+enum journal_header journal_segment_header_judge(const struct journal_segment_header *header,
+                                                 uint64_t number);
 bool journal_segment_header_valid(const struct journal_segment_header *header, uint64_t number);
 
 #endif

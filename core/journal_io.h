@@ -46,5 +46,9 @@ struct journal_io_file {
 CHECKED int journal_io_file_open(struct journal_io *io, struct journal_io_file *file,
                                  const char *folder, bool durable);
 void journal_io_file_close(struct journal_io_file *file);
+// The lock of who writes the folder (a core, a cut; an archiver that of the archive). Returns a
+// descriptor that holds it until it is closed or the process ends, -EWOULDBLOCK if another one has
+// it, or -errno.
+CHECKED int journal_io_file_lock(const struct journal_io_file *file);
 
 #endif

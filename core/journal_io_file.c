@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -144,4 +145,16 @@ void journal_io_file_close(struct journal_io_file *file)
 {
     close(file->folder_fd);
     file->folder_fd = -1;
+}
+
+int journal_io_file_lock(const struct journal_io_file *file)
+{
+    int fd = openat(file->folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
 }

@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "core/numbered_file.h"
+#include "matcher/engine.h"
 
 enum {
     READER_WINDOW_BYTES = 1 << 20,
@@ -63,14 +64,15 @@ static void segment_range_add(void *context, const char *name)
     range->found = true;
 }
 
-bool journal_segments(const struct journal_io *io, uint64_t *first, uint64_t *last)
+int journal_segments(const struct journal_io *io, uint64_t *first, uint64_t *last)
 {
     struct segment_range range = {0};
-    if (io->list(io->context, segment_range_add, &range) != 0 || !range.found)
-        return false;
+    int result = io->list(io->context, segment_range_add, &range);
     *first = range.first;
     *last = range.last;
-    return true;
+    if (result != 0)
+        return result;
+    return range.found ? 1 : 0;
 }
 
 static int segment_open(const struct journal_io *io, uint64_t number, enum journal_io_mode mode)
@@ -100,6 +102,8 @@ static const uint8_t *reader_bytes(struct journal_reader *reader, size_t *there,
             reader->io->read(reader->io->context, reader->file, reader->window, wanted, offset);
         reader->window_offset = offset;
         reader->window_bytes = n < 0 ? 0 : (size_t)n;
+        if (n < 0) // what stands there is not known: no zeroes, no end
+            reader->error = (int)-n;
         end = offset + reader->window_bytes;
     }
     size_t left = (size_t)(end - offset);
@@ -107,26 +111,53 @@ static const uint8_t *reader_bytes(struct journal_reader *reader, size_t *there,
     return reader->window + (offset - reader->window_offset);
 }
 
-// Opens segment `number` and checks its header; the place is its first block. False if it is not
-// there or its header is not whole (the caller's classification then finds no whole block in it).
-static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
+// Judges the header of the open segment; what is wrong with it goes into `fault`.
+static bool reader_judge_header(struct journal_reader *reader, uint64_t number)
 {
-    reader_leave_segment(reader);
-    int file = segment_open(reader->io, number, JOURNAL_IO_READ);
-    if (file < 0)
-        return false;
-    reader->file = file;
-    reader->segment = number;
-    reader->offset = JOURNAL_PAGE_BYTES;
-    int64_t size = reader->io->size(reader->io->context, file);
-    reader->segment_bytes = size < 0 ? 0 : (uint64_t)size;
     size_t there;
     struct journal_segment_header header = {0};
     const uint8_t *bytes = reader_bytes(reader, &there, 0, sizeof header);
     if (there == sizeof header)
         memcpy(&header, bytes, sizeof header);
-    if (there == sizeof header && journal_segment_header_valid(&header, number))
+    enum journal_header judged = there == sizeof header
+                                     ? journal_segment_header_judge(&header, number)
+                                     : JOURNAL_HEADER_BROKEN;
+    if (judged == JOURNAL_HEADER_OTHER_VERSION) {
+        reader->fault = JOURNAL_FAULT_VERSION;
+        snprintf(reader->reason, sizeof reader->reason,
+                 "segment %llu was written by format %u, schema %u, engine %u; this program knows "
+                 "format "
+                 "%d, schema %d, engine %d",
+                 (unsigned long long)number, header.format, header.schema_version,
+                 header.engine_version, JOURNAL_FORMAT, SCHEMA_VERSION, ENGINE_VERSION);
+    }
+    reader->engine_version = header.engine_version;
+    return judged == JOURNAL_HEADER_OURS;
+}
+
+// Opens segment `number` and checks its header; the place is its first block. False if it is not
+// there, cannot be read (`error`), or its header is not whole or not ours (`fault`): then the place
+// is behind the segment before, where it was.
+static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
+{
+    reader_leave_segment(reader);
+    reader->fault = JOURNAL_FAULT_MISSING; // unless it turns out otherwise
+    int file = segment_open(reader->io, number, JOURNAL_IO_READ);
+    if (file < 0 && file != -ENOENT)
+        reader->error = -file;
+    if (file < 0)
+        return false;
+    reader->file = file;
+    int64_t size = reader->io->size(reader->io->context, file);
+    if (size < 0)
+        reader->error = (int)-size;
+    if (size >= 0 && reader_judge_header(reader, number)) {
+        reader->segment = number;
+        reader->segment_bytes = (uint64_t)size;
+        reader->offset = JOURNAL_PAGE_BYTES;
+        reader->fault = JOURNAL_FAULT_NONE;
         return true;
+    }
     reader_leave_segment(reader);
     return false;
 }
@@ -198,6 +229,18 @@ static uint64_t reader_find_block(struct journal_reader *reader, uint64_t offset
 // ---- walking
 // -----------------------------------------------------------------------------------------
 
+// Why a whole block is not the expected one.
+static enum journal_fault reader_fault_of(const struct journal_reader *reader,
+                                          const struct journal_block_header *block)
+{
+    if (block->first_sequence > reader->next_sequence)
+        return JOURNAL_FAULT_MIDDLE; // what stood between is gone
+    if (block->first_sequence == reader->next_sequence && block->previous_chain == reader->chain &&
+        block->epoch < reader->epoch)
+        return JOURNAL_FAULT_EPOCH;
+    return JOURNAL_FAULT_FOREIGN;
+}
+
 static struct journal_reader reader_probe(const struct journal_reader *reader)
 {
     struct journal_reader probe = *reader;
@@ -207,12 +250,32 @@ static struct journal_reader reader_probe(const struct journal_reader *reader)
     return probe;
 }
 
+// What the first whole block of the probe's segment means; NONE if it has none.
+static enum journal_later reader_later_in(struct journal_reader *reader,
+                                          struct journal_reader *probe)
+{
+    uint64_t offset = reader_find_block(probe, JOURNAL_PAGE_BYTES);
+    if (offset == 0)
+        return JOURNAL_LATER_NONE;
+    const struct journal_block_header *block = reader_block_at(probe, offset);
+    if (block == NULL) // it could be read a moment ago: the disk fails
+        return JOURNAL_LATER_CONFLICTS;
+    if (offset == JOURNAL_PAGE_BYTES && reader_continues(reader, block, true))
+        return JOURNAL_LATER_CONTINUES;
+    reader->fault =
+        offset == JOURNAL_PAGE_BYTES ? reader_fault_of(reader, block) : JOURNAL_FAULT_MIDDLE;
+    return JOURNAL_LATER_CONFLICTS;
+}
+
 // Looks for the first whole block in the segments behind; *segment = where it looked last. The
 // probe shares the window memory, so the reader's own window is forgotten.
 static enum journal_later reader_later(struct journal_reader *reader, uint64_t *segment)
 {
     uint64_t first, last;
-    if (!journal_segments(reader->io, &first, &last))
+    int found = journal_segments(reader->io, &first, &last);
+    if (found < 0)
+        reader->error = -found;
+    if (found <= 0)
         return JOURNAL_LATER_NONE;
     enum journal_later later = JOURNAL_LATER_NONE;
     struct journal_reader probe = reader_probe(reader);
@@ -222,19 +285,16 @@ static enum journal_later reader_later(struct journal_reader *reader, uint64_t *
         *segment = number;
         // A segment is whole and synced before it gets its name, and numbers have no gaps: a crash
         // leaves neither a missing one nor one without a header, and what stood there was shown.
-        if (!reader_enter_segment(&probe, number)) {
-            later = JOURNAL_LATER_CONFLICTS;
-            break;
-        }
-        uint64_t offset = reader_find_block(&probe, JOURNAL_PAGE_BYTES);
-        if (offset == 0)
+        if (reader_enter_segment(&probe, number)) {
+            later = reader_later_in(reader, &probe);
             continue;
-        const struct journal_block_header *block = reader_block_at(&probe, offset);
-        ASSERT(block != NULL);
-        later = offset == JOURNAL_PAGE_BYTES && reader_continues(reader, block, true)
-                    ? JOURNAL_LATER_CONTINUES
-                    : JOURNAL_LATER_CONFLICTS;
+        }
+        later = JOURNAL_LATER_CONFLICTS;
+        reader->fault = probe.fault;
+        memcpy(reader->reason, probe.reason, sizeof reader->reason);
     }
+    if (probe.error != 0)
+        reader->error = probe.error;
     reader_leave_segment(&probe);
     return later;
 }
@@ -244,13 +304,66 @@ static void reader_explain(struct journal_reader *reader, enum journal_place pla
 {
     static const char *const places[] = {"next", "a block that does not continue the chain",
                                          "nothing written", "a broken block"};
+    static const char *const faults[] = {
+        [JOURNAL_FAULT_NONE] = "",
+        [JOURNAL_FAULT_MIDDLE] = ": what stood between is gone",
+        [JOURNAL_FAULT_MISSING] = ": it is missing, or has no whole header",
+        [JOURNAL_FAULT_EPOCH] = ": its epoch goes back",
+        [JOURNAL_FAULT_FOREIGN] =
+            ": its first block continues another chain, as if two cores had written",
+        [JOURNAL_FAULT_VERSION] = "",
+        [JOURNAL_FAULT_UNREADABLE] = ""};
+    char wrong_segment[160] = "";
+    if (later == JOURNAL_LATER_CONFLICTS)
+        snprintf(wrong_segment, sizeof wrong_segment, ", a later segment does not follow (%llu)%s",
+                 (unsigned long long)segment, faults[reader->fault]);
     snprintf(reader->reason, sizeof reader->reason,
              "segment %llu offset %llu, before sequence %llu: %s%s%s",
              (unsigned long long)reader->segment, (unsigned long long)reader->offset,
              (unsigned long long)reader->next_sequence, places[place],
-             behind ? ", whole blocks behind it" : "",
-             later == JOURNAL_LATER_CONFLICTS ? ", a later segment does not follow" : "");
-    (void)segment;
+             behind ? ", whole blocks behind it" : "", wrong_segment);
+}
+
+static enum journal_decision reader_unreadable(struct journal_reader *reader)
+{
+    bool damaged = reader->error == EBADMSG; // journal_archive.h
+    reader->fault = JOURNAL_FAULT_UNREADABLE;
+    reader->window_bytes = 0;
+    snprintf(reader->reason, sizeof reader->reason,
+             "segment %llu offset %llu, before sequence %llu: %s%s",
+             (unsigned long long)reader->segment, (unsigned long long)reader->offset,
+             (unsigned long long)reader->next_sequence,
+             damaged ? "an archived segment is damaged: it does not decompress"
+                     : "the disk refuses to read: ",
+             damaged ? "" : strerror(reader->error));
+    return JOURNAL_CORRUPT;
+}
+
+// At a place that is not the next block: decides, with the fault and its words where it is one.
+static enum journal_decision reader_judge(struct journal_reader *reader, enum journal_place place,
+                                          const struct journal_block_header *block,
+                                          uint64_t *segment)
+{
+    bool behind = false;
+    reader->fault = JOURNAL_FAULT_NONE;
+    enum journal_fault here =
+        place == JOURNAL_PLACE_FOREIGN ? reader_fault_of(reader, block) : JOURNAL_FAULT_NONE;
+    if (reader->file >= 0)
+        behind = reader_find_block(reader, reader->offset + JOURNAL_PAGE_BYTES) != 0;
+    enum journal_later later = reader_later(reader, segment);
+    if (reader->error != 0)
+        return reader_unreadable(reader);
+    enum journal_decision decision = journal_decide(place, behind, later);
+    if (decision != JOURNAL_CORRUPT)
+        return decision;
+    if (here == JOURNAL_FAULT_NONE && behind)
+        here = JOURNAL_FAULT_MIDDLE;
+    bool said = here == JOURNAL_FAULT_NONE && reader->fault == JOURNAL_FAULT_VERSION;
+    if (!said) // another version says so itself
+        reader_explain(reader, place, behind, later, *segment);
+    if (here != JOURNAL_FAULT_NONE)
+        reader->fault = here;
+    return decision;
 }
 
 static void reader_take(struct journal_reader *reader, const struct journal_block_header *block)
@@ -265,29 +378,27 @@ static void reader_take(struct journal_reader *reader, const struct journal_bloc
 enum journal_decision journal_reader_next(struct journal_reader *reader,
                                           const struct journal_block_header **block)
 {
+    reader->error = 0; // whoever calls again after a failed read wants another try
     for (;;) {
         uint64_t segment = reader->segment;
         enum journal_place place = JOURNAL_PLACE_ZERO;
-        bool behind = false;
         if (reader->file >= 0)
             place = reader_place(reader, block);
+        if (reader->error != 0)
+            return reader_unreadable(reader);
         if (place == JOURNAL_PLACE_NEXT) {
             reader_take(reader, *block);
             return JOURNAL_READ;
         }
-        if (reader->file >= 0)
-            behind = reader_find_block(reader, reader->offset + JOURNAL_PAGE_BYTES) != 0;
-        enum journal_later later = reader_later(reader, &segment);
-        enum journal_decision decision = journal_decide(place, behind, later);
-        if (decision == JOURNAL_CORRUPT)
-            reader_explain(reader, place, behind, later, segment);
+        enum journal_decision decision = reader_judge(reader, place, *block, &segment);
         if (decision != JOURNAL_NEXT_SEGMENT) {
             reader->window_bytes = 0; // whoever calls again wants to see what has come
             return decision;
         }
-        if (!reader_enter_segment(reader, segment))
-            return JOURNAL_END; // it vanished between two looks: only `cut` does that, with no core
-                                // alive
+        if (!reader_enter_segment(reader,
+                                  segment)) // it vanished between two looks: only `cut` does
+            return reader->error != 0 ? reader_unreadable(reader) // that, with no core alive
+                                      : JOURNAL_END;
     }
 }
 
@@ -298,7 +409,10 @@ enum journal_decision journal_reader_next(struct journal_reader *reader,
 static uint64_t reader_segment_of(struct journal_reader *reader, uint64_t sequence)
 {
     uint64_t first, last;
-    if (!journal_segments(reader->io, &first, &last))
+    int found = journal_segments(reader->io, &first, &last);
+    if (found < 0)
+        reader->error = -found;
+    if (found <= 0)
         return 0;
     for (uint64_t number = last; number >= first && number > 0; number--) {
         if (!reader_enter_segment(reader, number))
@@ -324,10 +438,17 @@ int journal_reader_open(struct journal_reader *reader, const struct journal_io *
     reader->readahead_bytes = READER_WINDOW_BYTES;
     uint64_t number = sequence == 1 ? 0 : reader_segment_of(reader, sequence);
     reader_leave_segment(reader);
+    if (reader->error != 0) {
+        int error = reader->error;
+        journal_reader_close(reader);
+        return -error;
+    }
     if (number > 0) {
         reader->adopt = true;
-        if (!reader_enter_segment(reader, number))
+        if (!reader_enter_segment(reader, number)) {
+            journal_reader_close(reader);
             return -EIO;
+        }
     } else {
         // From the beginning: the first block ever has number 1 and chain 0.
         reader->segment = 0;
@@ -335,6 +456,11 @@ int journal_reader_open(struct journal_reader *reader, const struct journal_io *
     }
     reader->readahead_bytes = live ? READER_LIVE_BYTES : READER_WINDOW_BYTES;
     return 0;
+}
+
+void journal_reader_forget(struct journal_reader *reader)
+{
+    reader->window_bytes = 0;
 }
 
 void journal_reader_close(struct journal_reader *reader)
@@ -384,10 +510,11 @@ int journal_next_segment(const struct journal_io *io, uint64_t *number, uint64_t
     *number = 1;
     *ready = 0;
     uint64_t first, last;
-    if (!journal_segments(io, &first, &last))
-        return 0;
+    int result = journal_segments(io, &first, &last);
+    if (result <= 0)
+        return result;
     struct journal_reader probe;
-    int result = journal_reader_open(&probe, io, 1, false);
+    result = journal_reader_open(&probe, io, 1, false);
     if (result != 0)
         return result;
     *number = last + 1;
@@ -402,13 +529,16 @@ int journal_next_segment(const struct journal_io *io, uint64_t *number, uint64_t
 int journal_sync_all(const struct journal_io *io)
 {
     uint64_t first, last;
-    if (!journal_segments(io, &first, &last))
-        return 0;
+    int result = journal_segments(io, &first, &last);
+    if (result <= 0)
+        return result;
     for (uint64_t number = first; number <= last; number++) {
         int file = segment_open(io, number, JOURNAL_IO_READ);
-        if (file < 0)
+        if (file == -ENOENT)
             continue; // a missing segment is the reader's to judge
-        int result = io->sync(io->context, file);
+        if (file < 0)
+            return file;
+        result = io->sync(io->context, file);
         io->close(io->context, file);
         if (result != 0)
             return result;

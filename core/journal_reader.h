@@ -34,9 +34,21 @@ enum journal_decision {
     JOURNAL_TORN,         // it ends here: a write that was never answered is cut
     JOURNAL_CORRUPT,      // refuse to start
 };
+// What is wrong where the decision is JOURNAL_CORRUPT: who recovers must know it (core/recovery.h).
+enum journal_fault {
+    JOURNAL_FAULT_NONE,
+    JOURNAL_FAULT_MIDDLE,     // whole blocks stand behind one that is broken or not there
+    JOURNAL_FAULT_MISSING,    // a segment is not there, or has no whole header
+    JOURNAL_FAULT_EPOCH,      // an epoch that goes back
+    JOURNAL_FAULT_FOREIGN,    // a whole block that continues another chain: two cores wrote
+    JOURNAL_FAULT_VERSION,    // a segment of another format or schema version
+    JOURNAL_FAULT_UNREADABLE, // the disk refuses to read: what stands there is not known
+};
 // The whole decision: `behind` = a whole block stands behind the place in the same segment.
 enum journal_decision journal_decide(enum journal_place place, bool behind,
                                      enum journal_later later);
+
+enum { JOURNAL_REASON_BYTES = 240 };
 
 struct journal_reader {
     const struct journal_io *io;
@@ -52,7 +64,10 @@ struct journal_reader {
     uint64_t window_offset;
     size_t window_bytes;
     size_t readahead_bytes;
-    char reason[160]; // why the last decision was JOURNAL_CORRUPT, and where
+    uint32_t engine_version;           // that wrote the segment
+    int error;                         // errno of a failed read, 0 = none
+    enum journal_fault fault;          // why the last decision was JOURNAL_CORRUPT
+    char reason[JOURNAL_REASON_BYTES]; // the same in words, and where
 };
 
 // Goes to the newest segment whose first block begins at or before `sequence` (1 = the beginning):
@@ -63,23 +78,28 @@ CHECKED int journal_reader_open(struct journal_reader *reader, const struct jour
 void journal_reader_close(struct journal_reader *reader);
 
 // JOURNAL_READ: *block is the next block, valid until the next call. JOURNAL_END, JOURNAL_TORN:
-// nothing there; call again later (live) or stop. JOURNAL_CORRUPT: see `reason`. A failed read is
-// JOURNAL_CORRUPT, too.
+// nothing there; call again later (live) or stop. JOURNAL_CORRUPT: see `fault` and `reason`. A
+// failed read is JOURNAL_CORRUPT, too: it never looks like the end.
 enum journal_decision journal_reader_next(struct journal_reader *reader,
                                           const struct journal_block_header **block);
+
+// Forgets what was read ahead: whoever follows a writer calls it when more has become durable, so
+// that nothing is judged that was read while it was being written.
+void journal_reader_forget(struct journal_reader *reader);
 
 // Number of the first segment that a new epoch may use: behind everything that was ever written to.
 // *ready = how many segments from there on are already prepared (zero-filled, on these terms).
 CHECKED int journal_next_segment(const struct journal_io *io, uint64_t *number, uint64_t *ready,
                                  const struct journal_segment_terms *terms);
-// The header of a segment; false if it is not there or not whole.
+// The header of a segment; false if it is not there, not whole or of another version.
 bool journal_segment_header_read(const struct journal_io *io, struct journal_segment_header *header,
                                  uint64_t number);
 // Makes everything in the journal durable that was written by a core that died (not a machine):
 // what is recovered may be shown, so it must not get lost later.
 CHECKED int journal_sync_all(const struct journal_io *io);
 
-// First and last segment number; false if there is none.
-bool journal_segments(const struct journal_io *io, uint64_t *first, uint64_t *last);
+// First and last segment number (0 if there is none). Returns 1, 0 if there is none, or -errno:
+// then there may be some.
+CHECKED int journal_segments(const struct journal_io *io, uint64_t *first, uint64_t *last);
 
 #endif

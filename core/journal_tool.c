@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/journal_archive.h"
+#include "core/journal_progress.h"
 #include "core/journal_reader.h"
 #include "core/numbered_file.h"
 #include "core/recovery.h"
@@ -12,10 +14,13 @@
 struct journal_tool {
     struct journal_io io;
     struct journal_io_file io_file;
+    struct journal_archive archive;
+    struct journal_progress progress;
     struct journal_reader reader;
 };
 
-static bool tool_open(struct journal_tool *tool, const char *state, uint64_t sequence)
+static bool tool_open(struct journal_tool *tool, const char *what, const char *state,
+                      uint64_t sequence)
 {
     char folder[NUMBERED_PATH_BYTES];
     int n = snprintf(folder, sizeof folder, "%s/journal", state);
@@ -25,6 +30,10 @@ static bool tool_open(struct journal_tool *tool, const char *state, uint64_t seq
         result = -errno;
     if (result == 0)
         result = journal_io_file_open(&tool->io, &tool->io_file, folder, true);
+    if (result == 0)
+        result = journal_archive_open(&tool->archive, &tool->io, folder);
+    if (result == 0)
+        journal_progress_begin(&tool->progress, what, &tool->io);
     if (result == 0)
         result = journal_reader_open(&tool->reader, &tool->io, sequence, false);
     if (result == 0)
@@ -36,11 +45,21 @@ static bool tool_open(struct journal_tool *tool, const char *state, uint64_t seq
 static void tool_close(struct journal_tool *tool)
 {
     journal_reader_close(&tool->reader);
+    journal_archive_close(&tool->archive);
     journal_io_file_close(&tool->io_file);
 }
 
 // Called for each block; returns false to stop.
 typedef bool tool_block(void *context, const struct journal_block_header *block);
+
+static int tool_corrupt(const struct journal_tool *tool)
+{
+    enum recovery_action action = recovery_decide(RECOVERY_LOCK_FREE, RECOVERY_SNAPSHOT_NONE,
+                                                  recovery_journal_of(tool->reader.fault));
+    fprintf(stderr, "lonja-journal: %s\nWhat to do: %s\n", tool->reader.reason,
+            recovery_way_out(action));
+    return action == RECOVERY_REFUSE_UNREADABLE ? 1 : EXIT_POISON;
+}
 
 static int tool_walk(struct journal_tool *tool, tool_block *callback, void *context,
                      enum journal_decision *end)
@@ -48,12 +67,11 @@ static int tool_walk(struct journal_tool *tool, tool_block *callback, void *cont
     for (;;) {
         const struct journal_block_header *block;
         *end = journal_reader_next(&tool->reader, &block);
-        if (*end == JOURNAL_CORRUPT) {
-            fprintf(stderr, "lonja-journal: corrupt: %s\n", tool->reader.reason);
-            return EXIT_POISON;
-        }
-        if (*end != JOURNAL_READ || !callback(context, block))
-            return 0;
+        journal_progress_at(&tool->progress, &tool->reader);
+        if (*end == JOURNAL_READ && callback(context, block))
+            continue;
+        journal_progress_end(&tool->progress);
+        return *end == JOURNAL_CORRUPT ? tool_corrupt(tool) : 0;
     }
 }
 
@@ -73,21 +91,37 @@ static bool tool_verify_block(void *context, const struct journal_block_header *
     return true;
 }
 
-int journal_tool_verify(const char *state, FILE *out)
+static void tool_say_verified(FILE *out, bool json, const struct journal_reader *reader,
+                              const struct tool_verified *verified, const char *end)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {{"sequence", reader->next_sequence - 1},
+                   {"epoch", reader->epoch},
+                   {"blocks", verified->blocks},
+                   {"commands", verified->commands},
+                   {"bytes", verified->bytes},
+                   {"segment", reader->segment},
+                   {"offset", reader->offset}};
+    fputs(json ? "{" : "", out);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        fprintf(out, json ? "\"%s\": %" PRIu64 ", " : "%s=%" PRIu64 " ", numbers[i].name,
+                numbers[i].value);
+    fprintf(out, json ? "\"end\": \"%s\"}\n" : "end=%s\n", end);
+}
+
+int journal_tool_verify(const char *state, FILE *out, bool json)
 {
     struct journal_tool tool;
-    if (!tool_open(&tool, state, 1))
+    if (!tool_open(&tool, "verify", state, 1))
         return 1;
     struct tool_verified verified = {0};
     enum journal_decision end;
     int status = tool_walk(&tool, tool_verify_block, &verified, &end);
     if (status == 0)
-        fprintf(out,
-                "sequence=%" PRIu64 " epoch=%" PRIu64 " blocks=%" PRIu64 " commands=%" PRIu64
-                " bytes=%" PRIu64 " segment=%" PRIu64 " offset=%" PRIu64 " end=%s\n",
-                tool.reader.next_sequence - 1, tool.reader.epoch, verified.blocks,
-                verified.commands, verified.bytes, tool.reader.segment, tool.reader.offset,
-                end == JOURNAL_TORN ? "torn" : "clean");
+        tool_say_verified(out, json, &tool.reader, &verified,
+                          end == JOURNAL_TORN ? "torn" : "clean");
     tool_close(&tool);
     return status;
 }
@@ -119,7 +153,7 @@ static bool tool_dump_block(void *context, const struct journal_block_header *bl
 int journal_tool_dump(const char *state, FILE *out, uint64_t from, uint64_t to)
 {
     struct journal_tool tool;
-    if (!tool_open(&tool, state, from > 0 ? from : 1))
+    if (!tool_open(&tool, "dump", state, from > 0 ? from : 1))
         return 1;
     struct tool_range range = {.out = out, .from = from, .to = to};
     enum journal_decision end;
@@ -133,6 +167,7 @@ int journal_tool_dump(const char *state, FILE *out, uint64_t from, uint64_t to)
 
 struct tool_counts {
     FILE *out;
+    bool json, begun; // begun: a line of the list stands there
     uint64_t epoch, segment, blocks;
     uint64_t of_type[256];
 };
@@ -140,9 +175,16 @@ struct tool_counts {
 static bool tool_stat_block(void *context, const struct journal_block_header *block)
 {
     struct tool_counts *counts = context;
-    if (block->epoch != counts->epoch || block->segment != counts->segment)
-        fprintf(counts->out, "epoch=%" PRIu64 " segment=%" PRIu64 " first_sequence=%" PRIu64 "\n",
-                block->epoch, block->segment, block->first_sequence);
+    if (block->epoch != counts->epoch || block->segment != counts->segment) {
+        fprintf(counts->out,
+                counts->json ? "%s\n  {\"epoch\": %" PRIu64 ", \"segment\": %" PRIu64
+                               ", \"first_sequence\": %" PRIu64 "}"
+                             : "%sepoch=%" PRIu64 " segment=%" PRIu64 " first_sequence=%" PRIu64
+                               "\n",
+                counts->json && counts->begun ? "," : "", block->epoch, block->segment,
+                block->first_sequence);
+        counts->begun = true;
+    }
     counts->epoch = block->epoch;
     counts->segment = block->segment;
     counts->blocks++;
@@ -152,19 +194,33 @@ static bool tool_stat_block(void *context, const struct journal_block_header *bl
     return true;
 }
 
-int journal_tool_stat(const char *state, FILE *out)
+static void tool_stat_types(const struct tool_counts *counts)
+{
+    const char *before = "";
+    for (unsigned type = 0; type < 256; type++) {
+        if (counts->of_type[type] == 0)
+            continue;
+        fprintf(counts->out, counts->json ? "%s\"%s\": %" PRIu64 : "%s%s=%" PRIu64 "\n", before,
+                command_name((uint8_t)type), counts->of_type[type]);
+        before = counts->json ? ", " : "";
+    }
+}
+
+int journal_tool_stat(const char *state, FILE *out, bool json)
 {
     struct journal_tool tool;
-    if (!tool_open(&tool, state, 1))
+    if (!tool_open(&tool, "stat", state, 1))
         return 1;
-    struct tool_counts counts = {.out = out};
+    struct tool_counts counts = {.out = out, .json = json};
     enum journal_decision end;
+    fprintf(out, "%s", json ? "{\"segments\": [" : "");
     int status = tool_walk(&tool, tool_stat_block, &counts, &end);
-    for (unsigned type = 0; type < 256; type++)
-        if (counts.of_type[type] > 0)
-            fprintf(out, "%s=%" PRIu64 "\n", command_name((uint8_t)type), counts.of_type[type]);
-    fprintf(out, "blocks=%" PRIu64 " sequence=%" PRIu64 "\n", counts.blocks,
-            tool.reader.next_sequence - 1);
+    fprintf(out, "%s", json ? "],\n \"commands\": {" : "");
+    tool_stat_types(&counts);
+    fprintf(out,
+            json ? "},\n \"blocks\": %" PRIu64 ", \"sequence\": %" PRIu64 "}\n"
+                 : "blocks=%" PRIu64 " sequence=%" PRIu64 "\n",
+            counts.blocks, tool.reader.next_sequence - 1);
     tool_close(&tool);
     return status;
 }
@@ -182,7 +238,7 @@ bool journal_tool_limits(struct engine_limits *limits, const struct journal_io *
 {
     uint64_t first, last;
     memset(limits, 0, sizeof *limits);
-    if (!journal_segments(io, &first, &last))
+    if (journal_segments(io, &first, &last) <= 0)
         return false;
     for (uint64_t number = first; number <= last; number++) {
         struct journal_segment_header header;
@@ -195,15 +251,24 @@ bool journal_tool_limits(struct engine_limits *limits, const struct journal_io *
     return engine_bytes(limits) > 0;
 }
 
-static int tool_replay(const struct journal_io *io, const char *state, FILE *out,
-                       bool from_snapshot, uint64_t until)
+// No segment names limits that this program knows: it says why, as the reader sees it.
+static int tool_no_limits(struct journal_tool *tool)
 {
+    const struct journal_block_header *block;
+    if (journal_reader_next(&tool->reader, &block) == JOURNAL_CORRUPT)
+        return tool_corrupt(tool);
+    fprintf(stderr, "lonja-journal: the journal is empty, or names limits that this engine refuses\n");
+    return 1;
+}
+
+static int tool_replay(struct journal_tool *tool, const char *state, FILE *out, bool from_snapshot,
+                       uint64_t until)
+{
+    const struct journal_io *io = &tool->io;
     struct engine_limits limits;
     struct replay replay;
-    if (!journal_tool_limits(&limits, io) || replay_open(&replay, &limits) != 0) {
-        fprintf(stderr, "lonja-journal: no segment names the engine's limits\n");
-        return 1;
-    }
+    if (!journal_tool_limits(&limits, io) || replay_open(&replay, &limits) != 0)
+        return tool_no_limits(tool);
     char snapshots[NUMBERED_PATH_BYTES];
     snprintf(snapshots, sizeof snapshots, "%s/snapshots", state);
     struct recovered recovered;
@@ -224,9 +289,9 @@ static int tool_replay(const struct journal_io *io, const char *state, FILE *out
 int journal_tool_replay(const char *state, FILE *out, bool from_snapshot, uint64_t until)
 {
     struct journal_tool tool;
-    if (!tool_open(&tool, state, 1))
+    if (!tool_open(&tool, "replay", state, 1))
         return 1;
-    int status = tool_replay(&tool.io, state, out, from_snapshot, until);
+    int status = tool_replay(&tool, state, out, from_snapshot, until);
     tool_close(&tool);
     return status;
 }

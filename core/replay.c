@@ -119,7 +119,7 @@ static bool replay_load_record(void *context, const struct snapshot_record *reco
     struct replay *replay = loading->replay;
     if (record->header.type == REC_meta) {
         const struct meta_rec *meta = &record->body.meta;
-        if (meta->engine_version != ENGINE_VERSION)
+        if (meta->engine_version > ENGINE_VERSION) // an older one's records are ours (matcher/engine.h)
             return false;
         replay->sequence = meta->sequence;
         replay->events = meta->events;

@@ -49,7 +49,7 @@ void replay_close(struct replay *replay);
 // Forgets everything: an empty engine again. Returns 0 or -errno.
 CHECKED int replay_reset(struct replay *replay);
 
-// Loads a snapshot into an empty engine; false if it is not whole, of another engine version, or
+// Loads a snapshot into an empty engine; false if it is not whole, of a newer engine version, or
 // its digest differs (then reset before going on).
 CHECKED bool replay_load(struct replay *replay, const char *folder, uint64_t sequence);
 CHECKED enum replay_result replay_apply(struct replay *replay, const struct command *command,
@@ -66,6 +66,6 @@ void replay_note(struct replay *replay, const struct command *command,
 void replay_guard_begin(const struct replay *replay);
 void replay_guard_end(void);
 
-enum { EXIT_CONFIGURATION = 2, EXIT_POISON = 3, EXIT_JOURNAL = 4 };
+enum { EXIT_CONFIGURATION = 2, EXIT_POISON = 3, EXIT_JOURNAL = 4, EXIT_FENCED = 5 };
 
 #endif

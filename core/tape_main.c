@@ -17,10 +17,12 @@
 #include "base/event_ring.h"
 #include "base/log.h"
 #include "base/reader_page.h"
+#include "core/journal_archive.h"
 #include "core/journal_reader.h"
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
 #include "core/tape_reader.h"
+#include "core/tape_tool.h"
 #include "core/tape_writer.h"
 
 enum {
@@ -35,12 +37,13 @@ struct tape {
     struct reader_page *page;
     struct journal_io io;
     struct journal_io_file io_file;
+    struct journal_archive archive; // a tape that is written anew begins there
     struct replay replay;
     struct journal_reader reader;
     struct tape_writer writer;
     char snapshots[NUMBERED_PATH_BYTES];
     char folder[NUMBERED_PATH_BYTES];
-    uint64_t snapshot_sequence; // of the last snapshot
+    uint64_t snapshot_sequence; // of the last snapshot, or of the last that failed
     unsigned retries;           // times a durable block could not be read
 };
 
@@ -90,8 +93,14 @@ static void tape_open_folders(struct tape *tape)
     state_folder(tape->snapshots, config, "snapshots");
     state_folder(tape->folder, config, "tape");
     tape_require(state_folder_make(tape->snapshots), "making the snapshots' folder", 1);
+    int locked = tape_lock(tape->folder);
+    if (locked == -EWOULDBLOCK)
+        log_error("another process writes this tape: another lonja-tape, or a rebuild");
+    tape_require(locked, "locking the tape", 1);
     tape_require(journal_io_file_open(&tape->io, &tape->io_file, journal, true),
                  "opening the journal's folder", 1);
+    tape_require(journal_archive_open(&tape->archive, &tape->io, journal),
+                 "opening the journal's archive", 1);
 }
 
 // Loads the newest snapshot from which the tape can go on; false: from the beginning.
@@ -99,8 +108,11 @@ static bool tape_resume(struct tape *tape)
 {
     uint64_t segment_events = (uint64_t)tape->boot->config.tape_segment_events;
     uint64_t limit = tape_reader_last_sequence(tape->folder), first, sequence;
-    if (!numbered_smallest(&first, tape->folder, "tape") || first != 1)
-        return false; // a tape without its beginning is no tape: followers start at 1
+    // A tape without its beginning is no tape, since followers start at 1, unless the operator has
+    // said that it may be forgotten.
+    if (!numbered_smallest(&first, tape->folder, "tape") ||
+        (first != 1 && tape->boot->config.tape_keep_sequences == 0))
+        return false;
     while (snapshot_file_newest(&sequence, tape->snapshots, limit) && sequence > 0) {
         if (replay_load(&tape->replay, tape->snapshots, sequence) &&
             tape_writer_open(&tape->writer, tape->folder, segment_events, sequence) == 0)
@@ -119,6 +131,8 @@ static void tape_start(struct tape *tape)
                                       (uint64_t)tape->boot->config.tape_segment_events, 0),
                      "opening the tape", 1);
     tape->snapshot_sequence = tape->replay.sequence;
+    atomic_store_explicit(&tape->page->snapshot_seq, tape->replay.sequence, memory_order_relaxed);
+    atomic_store_explicit(&tape->page->snapshots_failed, 0, memory_order_relaxed);
     tape_require(journal_reader_open(&tape->reader, &tape->io, tape->replay.sequence + 1, true),
                  "opening the journal", 1);
     log_info("tape goes on sequence=%" PRIu64 " on_tape=%" PRIu64, tape->replay.sequence,
@@ -142,17 +156,37 @@ static void tape_apply(struct tape *tape, const struct command *command, uint64_
                  "writing the tape", 1);
 }
 
+// Finished segments that nobody is said to need go, but none that a kept snapshot leads to: a
+// restart from it needs the events behind it.
+static void tape_forget(struct tape *tape)
+{
+    uint64_t keep = (uint64_t)tape->boot->config.tape_keep_sequences, oldest;
+    if (keep == 0 || keep >= tape->replay.sequence ||
+        !numbered_smallest(&oldest, tape->snapshots, SNAPSHOT_SUFFIX))
+        return;
+    uint64_t before = tape->replay.sequence - keep;
+    int result = tape_forget_before(tape->folder, before < oldest ? before : oldest);
+    if (result != 0)
+        log_warning("an old tape segment stays error=%s", strerror(-result));
+}
+
 static void tape_snapshot(struct tape *tape)
 {
     // The tape first: whoever begins at the snapshot finds everything before it there.
     tape_require(tape_writer_sync(&tape->writer), "syncing the tape", 1);
     int result = replay_save(&tape->replay, tape->snapshots);
-    if (result != 0) {
-        log_error("no snapshot sequence=%" PRIu64 " error=%s", tape->replay.sequence,
-                  strerror(-result));
-        return; // the next one is tried; until then a restart only takes longer
-    }
+    // A failed one is not tried again at the next block, which would keep a full disk busy, but
+    // when the next is due; until then a restart only takes longer.
     tape->snapshot_sequence = tape->replay.sequence;
+    if (result != 0) {
+        atomic_fetch_add_explicit(&tape->page->snapshots_failed, 1, memory_order_relaxed);
+        log_error("no snapshot: the older ones stay, the tape goes on, the next is tried after "
+                  "tape.snapshot_every commands sequence=%" PRIu64 " error=%s",
+                  tape->replay.sequence, strerror(-result));
+        return;
+    }
+    atomic_store_explicit(&tape->page->snapshot_seq, tape->replay.sequence, memory_order_relaxed);
+    tape_forget(tape);
     log_info("snapshot sequence=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
              " state_digest=%016" PRIx64,
              tape->replay.sequence, tape->replay.events, tape->replay.events_digest,
@@ -208,12 +242,16 @@ static void tape_wait(struct tape *tape)
     uint64_t durable = tape_durable(tape);
     if (durable < tape->reader.next_sequence &&
         reader_page_sleep_begin(tape->page, &tape->ring.control->durable_seq, durable))
-        reader_page_wait(tape->page, TAPE_WAIT_MS * 1000000u);
+        reader_page_wait_patiently(tape->page, TAPE_WAIT_MS * 1000000u);
     reader_page_sleep_end(tape->page);
 }
 
-int main(void)
+int main(int count, char **words)
 {
+    if (count > 1) {
+        log_open("tape");
+        return tape_tool_command(count - 1, words + 1);
+    }
     struct tape *tape = calloc(1, sizeof *tape); // too large for the stack
     ASSERT(tape != NULL);
     tape->boot = boot_inherit(PROCESS_TAPE);

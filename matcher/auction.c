@@ -56,7 +56,6 @@ struct lead { // the prices that no rule has told apart yet
     struct point lowest;
     bool any_buys; // some have a surplus of buys, of sells, none
     bool any_sells;
-    bool any_none;
 };
 
 // ---- levels
@@ -228,14 +227,14 @@ static void lead_see(struct lead *lead, const struct point *point)
 {
     auction_sum volume = volume_of(point);
     auction_sum surplus = surplus_of(point);
-    if (volume < lead->volume || (volume == lead->volume && surplus > lead->surplus))
+    ASSERT(volume >= lead->volume); // demand grows, and there is supply enough
+    if (volume == lead->volume && surplus > lead->surplus)
         return;
     if (volume > lead->volume || surplus < lead->surplus)
         *lead = (struct lead){.volume = volume, .surplus = surplus, .highest = *point};
     lead->lowest = *point;
     lead->any_buys |= point->demand > point->supply;
     lead->any_sells |= point->demand < point->supply;
-    lead->any_none |= point->demand == point->supply;
 }
 
 // Between two prices at which orders stand, demand is that of the upper one, supply that of the
@@ -251,9 +250,9 @@ static void reference_see(struct point *between, const struct point *point)
 static const struct point *lead_choose(const struct lead *lead, const struct point *between,
                                        int64_t reference)
 {
-    if (lead->any_buys && !lead->any_sells && !lead->any_none)
+    if (lead->any_buys && !lead->any_sells)
         return &lead->highest;
-    if (lead->any_sells && !lead->any_buys && !lead->any_none)
+    if (lead->any_sells && !lead->any_buys)
         return &lead->lowest;
     if (reference >= lead->highest.price)
         return &lead->highest;

@@ -11,7 +11,7 @@
 
 #include "matcher/auction.h"
 
-enum { ORDERS = 64, LEVELS = 64, PRICES = 400, INSTRUMENT = 1 };
+enum { ORDERS = 64, PRICES = 400, ORDERS_MAX = 1400, PRICES_MAX = 800, INSTRUMENT = 1 };
 
 struct bench {
     struct order_pool pool;
@@ -19,7 +19,7 @@ struct bench {
     uint8_t *memory;
     uint64_t next_id;
     uint64_t random;
-    uint32_t places[ORDERS];
+    uint32_t places[ORDERS_MAX];
     uint32_t count;
 };
 
@@ -27,11 +27,11 @@ static void set_up(struct bench *bench)
 {
     struct order_pool measured = {0};
     memset(bench, 0, sizeof *bench);
-    size_t bytes = order_pool_layout(&measured, NULL, ORDERS, LEVELS, 0);
+    size_t bytes = order_pool_layout(&measured, NULL, ORDERS_MAX, ORDERS_MAX, 0);
     bench->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
     assert_non_null(bench->memory);
     memset(bench->memory, 0, bytes);
-    (void)order_pool_layout(&bench->pool, bench->memory, ORDERS, LEVELS, 0);
+    (void)order_pool_layout(&bench->pool, bench->memory, ORDERS_MAX, ORDERS_MAX, 0);
     bench->random = 0x2545f4914f6cdd1d;
 }
 
@@ -248,12 +248,12 @@ static bool better(const struct candidate *left, const struct candidate *right)
     return llabs(left->surplus) < llabs(right->surplus);
 }
 
-// The rulebook, word for word, over every price from 1 to PRICES at which an order stands.
-static int64_t search(const struct bench *bench, int64_t reference, int64_t on_tick)
+// The rulebook, word for word, over every price from 1 to `prices` at which an order stands.
+static int64_t search(const struct bench *bench, int64_t prices, int64_t reference, int64_t on_tick)
 {
-    struct candidate left[PRICES];
+    struct candidate left[PRICES_MAX];
     uint32_t count = 0;
-    for (int64_t price = 1; price <= PRICES; price++) {
+    for (int64_t price = 1; price <= prices; price++) {
         bool stands = false;
         for (uint32_t i = 0; i < bench->count; i++)
             stands |= order_at(&bench->pool, bench->places[i])->price == price;
@@ -298,11 +298,35 @@ static void test_random_books(void **state)
         }
         int64_t reference = draw(&bench, 5) != 0 ? (int64_t)draw(&bench, 52 * (uint64_t)tick) : 0;
         struct auction_result result = price_at(&bench, reference, tick);
-        int64_t price = search(&bench, reference, reference - reference % tick);
+        int64_t price = search(&bench, PRICES, reference, reference - reference % tick);
         struct candidate there = candidate_at(&bench, price);
         assert_true(result.price == price);
         assert_true(result.quantity == (price != 0 ? there.volume : 0));
         assert_true(result.surplus == (price != 0 ? llabs(there.surplus) : 0));
+        clear(&bench);
+    }
+    tear_down(&bench);
+}
+
+// More levels cross than the walk keeps: it reads the sells again, from the other end.
+static void test_deep_books(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_up(&bench);
+    for (uint32_t round = 0; round < 6; round++) {
+        for (int64_t price = 60; price < 780; price++) { // some sells above every buy
+            put(&bench, SIDE_SELL, price, 1 + (int64_t)draw(&bench, 4), 0);
+            if (price < 720 && (round != 0 || price >= 700))
+                put(&bench, SIDE_BUY, price + 40, 1 + (int64_t)draw(&bench, 4), 0);
+        }
+        int64_t reference = (int64_t)draw(&bench, PRICES_MAX);
+        struct auction_result result = price_at(&bench, reference, 1);
+        int64_t price = search(&bench, PRICES_MAX, reference, reference);
+        struct candidate there = candidate_at(&bench, price);
+        assert_true(result.price == price);
+        assert_true(result.quantity == there.volume);
+        assert_true(result.surplus == llabs(there.surplus));
         clear(&bench);
     }
     tear_down(&bench);
@@ -313,7 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_examples),           cmocka_unit_test(test_iceberg_counts_whole),
         cmocka_unit_test(test_reference_off_tick), cmocka_unit_test(test_huge_demand),
-        cmocka_unit_test(test_random_books),
+        cmocka_unit_test(test_random_books),       cmocka_unit_test(test_deep_books),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

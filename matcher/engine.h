@@ -20,9 +20,13 @@
 #include "schema/records.h"
 #include "schema/rejects.h"
 
+// Part of the journal. An engine repeats the journals of every version from ENGINE_REPLAYS_SINCE on: same
+// commands, same events (tests/journals keeps one of each). It loads the snapshots of every older version of
+// its SCHEMA_VERSION: so a version that repeats no older journal starts from a snapshot at the old one's end.
 enum {
-    ENGINE_VERSION = 3
-}; // part of the journal; another version starts a new epoch from a snapshot
+    ENGINE_VERSION = 3,
+    ENGINE_REPLAYS_SINCE = 3
+};
 
 struct engine_limits { // every pool of the engine; all checked at start, printed by core and tape
     uint32_t accounts_max;

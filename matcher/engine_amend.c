@@ -211,8 +211,7 @@ static bool amend_funds(const struct engine *engine, const struct amend *amend,
     int64_t there =
         amend->order->side == SIDE_BUY ? balance->available : ledger_sellable(balance, unsettled);
     int64_t more = hold_change(amend);
-    if (more > 0 && balance->deficit != 0)
-        return refuse(refusal, REJECT_DEFICIT, 0, balance->deficit, balance->asset);
+    ASSERT(balance->deficit == 0); // else this order would have been cancelled
     if (more > 0 && more > there)
         return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, more, there, 0);
     return true;
@@ -253,8 +252,8 @@ static void emit_amended(struct turn *turn, const struct amend *amend, int64_t r
     out->price = order->price;
     client_id_copy(out->client_id, turn);
     const struct order_terms *terms = terms_of(turn->engine, amend->place);
-    if (terms->stop_price != 0 || terms->trail_offset != 0 || terms->display != 0 ||
-        terms->expire_ns != 0)
+    ASSERT(terms->trail_offset == 0 || terms->stop_price != 0);
+    if (terms->stop_price != 0 || terms->display != 0 || terms->expire_ns != 0)
         emit_terms(turn, order, terms, 0);
 }
 

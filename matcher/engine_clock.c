@@ -77,10 +77,10 @@ uint64_t engine_schedule_after(const struct instrument *instrument, uint64_t tim
 static uint8_t schedule_phase_at(const struct instrument *instrument, uint64_t time_ns)
 {
     uint32_t i = 0;
-    while (i < instrument->entry_count &&
-           schedule_slot_ns(&instrument->schedule[i]) != time_ns % DAY_NS)
+    while (schedule_slot_ns(&instrument->schedule[i]) != time_ns % DAY_NS) {
         i++;
-    ASSERT(i < instrument->entry_count);
+        ASSERT(i < instrument->entry_count);
+    }
     return instrument->schedule[i].phase;
 }
 

@@ -33,7 +33,7 @@ bool engine_jurisdiction_next(const struct instrument *instrument, struct jurisd
     const struct jurisdictions *list = &instrument->jurisdictions;
     bool first = record->instrument == 0;
     uint8_t index = first ? 0 : record->index + 1;
-    if (index >= list->count && !(first && list->count == 0))
+    if (index >= list->count && !first)
         return false;
     *record =
         (struct jurisdiction_rec){.instrument = instrument->terms.instrument,

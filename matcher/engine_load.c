@@ -12,7 +12,7 @@
 static bool load_meta(struct engine *engine, const struct meta_rec *record)
 {
     ASSERT(engine->sequence == 0);
-    if (record->engine_version != ENGINE_VERSION ||
+    if (record->engine_version > ENGINE_VERSION ||
         (record->venue_state != VENUE_CANCEL_ONLY && record->venue_state != VENUE_OPEN))
         return false;
     engine->sequence = record->sequence;
@@ -327,8 +327,8 @@ static bool terms_record_valid(const struct instrument *instrument, const struct
                                const struct order_terms_rec *record)
 {
     bool iceberg = record->display_quantity != 0;
-    return record->order == order->id && (order->marks & ORDER_MARK_TERMS) == 0 &&
-           record->display_quantity >= 0 && record->hidden >= 0 && record->hidden < order->leaves &&
+    ASSERT((order->marks & ORDER_MARK_TERMS) == 0);
+    return record->order == order->id && record->display_quantity >= 0 && record->hidden >= 0 && record->hidden < order->leaves &&
            (iceberg || record->hidden == 0) && record->trail_offset >= 0 &&
            record->stop_price >= 0 && record->stop_price <= MONEY_MAX &&
            record->expire_ns <= INT64_MAX &&

@@ -517,10 +517,9 @@ struct taker taker_of_place(const struct engine *engine, struct instrument *inst
                           .type = cold->type,
                           .tif = cold->tif};
     ASSERT(order->leaves == order_open(&engine->pool, place));
-    if ((order->marks & ORDER_MARK_TERMS) != 0) {
-        taker.stp = engine->pool.terms[place].stp;
-        taker.self_match_id = engine->pool.terms[place].self_match_id;
-    }
+    ASSERT((order->marks & ORDER_MARK_TERMS) != 0); // it was a stop, or lost its place by an amend
+    taker.stp = engine->pool.terms[place].stp;
+    taker.self_match_id = engine->pool.terms[place].self_match_id;
     return taker;
 }
 

@@ -444,7 +444,8 @@ static uint8_t taker_refrains(const struct turn *turn, const struct taker *taker
 {
     if (taker->tif == TIF_FOK)
         return taker_reaches(turn, taker, taker->quantity) ? 0 : CANCEL_FOK;
-    return minimum == 0 || taker_reaches(turn, taker, minimum) ? 0 : CANCEL_MINIMUM;
+    ASSERT(minimum > 0);
+    return taker_reaches(turn, taker, minimum) ? 0 : CANCEL_MINIMUM;
 }
 
 static void taker_trade(struct turn *turn, struct taker *taker, int64_t minimum)

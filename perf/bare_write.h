@@ -24,5 +24,9 @@ CHECKED int bare_write_open(struct bare_write *write, const char *folder);
 void bare_write_close(struct bare_write *write);
 // Writes back to back for that long and adds a sample of each. Returns 0 or -errno.
 CHECKED int bare_write_run(struct bare_write *write, struct samples *samples, uint64_t span_ns);
+// The same with one write at each of `rate` moments a second, asleep in between: what a venue's journal does at that
+// rate. A write that begins late is followed at once by the next. Back to back a write is quicker: the processor and the disk's
+// host are awake, and the file's time stamp, which has to be written too, changes once in many.
+CHECKED int bare_write_paced(struct bare_write *write, struct samples *samples, uint32_t rate, uint64_t span_ns);
 
 #endif

@@ -50,6 +50,29 @@ static void make_memory(struct boot *boot)
         boot->reader_page_fd[i] = boot->doorbell_fd[i] = -1;
 }
 
+void bench_core_boot(struct boot *boot, const char *folder, const struct flow_venue *venue,
+                     uint32_t orders_max)
+{
+    memset(boot, 0, sizeof *boot);
+    boot->magic = BOOT_MAGIC;
+    boot->version = BOOT_VERSION;
+    boot->process = PROCESS_CORE;
+    boot->incarnation = 1;
+    configure(&boot->config, venue, orders_max);
+    int n = snprintf(boot->config.venue_state_folder, sizeof boot->config.venue_state_folder, "%s",
+                     folder);
+    ASSERT(n > 0 && (size_t)n < sizeof boot->config.venue_state_folder);
+    make_memory(boot);
+}
+
+void bench_core_boot_close(struct boot *boot)
+{
+    close(boot->event_ring_fd);
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        if (boot->command_ring_fd[i] >= 0)
+            close(boot->command_ring_fd[i]);
+}
+
 static void open_rings(struct bench_core *core)
 {
     const struct boot *boot = &core->boot;
@@ -155,11 +178,8 @@ void bench_core_open(struct bench_core *core, const char *folder, const struct f
                      uint32_t orders_max, bool durable)
 {
     memset(core, 0, sizeof *core);
-    core->boot.process = PROCESS_CORE;
-    core->boot.incarnation = 1;
-    configure(&core->boot.config, venue, orders_max);
+    bench_core_boot(&core->boot, folder, venue, orders_max);
     ASSERT(journal_io_file_open(&core->io, &core->io_file, folder, durable) == 0);
-    make_memory(&core->boot);
     open_rings(core);
     bench_core_beat(core);
     start(core);
@@ -182,7 +202,5 @@ void bench_core_close(struct bench_core *core)
     command_ring_close(&core->fix);
     command_ring_close(&core->admin);
     event_ring_close(&core->ring);
-    close(core->boot.event_ring_fd);
-    close(core->boot.command_ring_fd[GATEWAY_FIX]);
-    close(core->boot.command_ring_fd[GATEWAY_ADMIN]);
+    bench_core_boot_close(&core->boot);
 }

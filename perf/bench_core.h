@@ -32,6 +32,12 @@ struct bench_core {
     pthread_t thread;
 };
 
+// The boot record of a core of this venue: its limits, an event ring, command rings for FIX and
+// ADMIN, no readers. The state is below `folder`.
+void bench_core_boot(struct boot *boot, const char *folder, const struct flow_venue *venue,
+                     uint32_t orders_max);
+void bench_core_boot_close(struct boot *boot);
+
 // Makes the venue of flow_commands.h in it; returns when all of that is durable.
 void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
                      uint32_t orders_max, bool durable);

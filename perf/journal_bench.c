@@ -2,7 +2,7 @@
 // journal (bench_core.h) under the flow of mix1, open loop: every command has a time at which it is
 // to be sent, and its latency counts from then, whether the venue was ready to take it or not.
 // Beside it, in turn, a bare 4 KiB write to a zero-filled file of the same folder with the same
-// flags and the same thread priority.
+// flags and the same thread priority, at the same rate; and back to back, in a line of its own.
 //
 // The load thread is pinned to the first CPU and spins, the core thread to the last one (core.cpu).
 // The venue's threads sleep when they have nothing to do, as in life, so at low rates idle figures
@@ -134,6 +134,7 @@ struct writing {
     struct bare_write *write;
     struct samples *samples;
     uint64_t span_ns;
+    uint32_t rate; // 0 = back to back
     int priority, result;
 };
 
@@ -141,34 +142,51 @@ static void *write_thread(void *context)
 {
     struct writing *writing = context;
     (void)machine_realtime(writing->priority); // as the journal's thread: where it is allowed
-    writing->result = bare_write_run(writing->write, writing->samples, writing->span_ns);
+    writing->result =
+        writing->rate == 0
+            ? bare_write_run(writing->write, writing->samples, writing->span_ns)
+            : bare_write_paced(writing->write, writing->samples, writing->rate, writing->span_ns);
     return NULL;
 }
 
-static void run_writes(struct bench *bench, double seconds, struct samples *samples)
+static void run_writes(struct bench *bench, double seconds, uint32_t rate, struct samples *samples)
 {
     pthread_t thread;
     struct writing writing = {.write = &bench->write,
                               .samples = samples,
                               .span_ns = (uint64_t)(seconds * 1e9),
+                              .rate = rate,
                               .priority = (int)bench->core.boot.config.core_realtime_priority};
     ASSERT(pthread_create(&thread, NULL, write_thread, &writing) == 0);
     ASSERT(pthread_join(thread, NULL) == 0);
     ASSERT(writing.result == 0);
 }
 
+static void report_write(uint32_t rate, const struct samples *paced, const struct samples *writes,
+                         bool json)
+{
+    char workload[64];
+    snprintf(workload, sizeof workload, "bare write %u/s %s", rate, machine_state());
+    struct report_line line = report_line("journal", workload, "write_ns");
+    report_samples(&line, paced);
+    report_floor_samples(&line, "bare 4 KiB write, back to back", writes);
+    report_print(&line, json);
+}
+
 static void run_rate(struct bench *bench, const struct length *length, uint32_t rate, bool json)
 {
-    static struct samples ours, writes, round;
+    static struct samples ours, writes, paced, round;
     double medians[ROUNDS_MAX];
     char workload[64];
     uint64_t count = (uint64_t)(rate * length->seconds);
     uint64_t waits_before = bench_core_counter(&bench->core, COUNTER_journal_segment_waits);
     samples_clear(&ours);
     samples_clear(&writes);
+    samples_clear(&paced);
     for (uint32_t i = 0; i < length->rounds; i++) {
         samples_clear(&round);
-        run_writes(bench, length->seconds / 4, &writes);
+        run_writes(bench, length->seconds / 4, 0, &writes);
+        run_writes(bench, length->seconds / 4, rate, &paced);
         run_commands(bench, count, 1e9 / rate, &round);
         medians[i] = samples_percentile(&round, 0.5);
         samples_merge(&ours, &round);
@@ -182,10 +200,11 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
     line.min = measure_min(medians, length->rounds);
     line.median = measure_median(medians, length->rounds);
     report_samples(&line, &ours);
-    report_floor_samples(&line, "bare 4 KiB write", &writes);
+    report_floor_samples(&line, "bare 4 KiB write, same rate", &paced);
     if (rate == MARK_RATE)
         line.mark_p99 = MARK_P99_NS;
     report_print(&line, json);
+    report_write(rate, &paced, &writes, json);
 }
 
 // ---- the whole

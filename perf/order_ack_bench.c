@@ -3,7 +3,8 @@
 // (perf/venue), once with the journal synced and once without. Open loop (load.h).
 //
 // Floors, in turn with the venue in the same run: the protocol's echo server (echo.h), and for the
-// durable venue a bare 4 KiB write. What is asked of the median (docs/performance.md): durable, at
+// durable venue a bare 4 KiB write, as often as the venue writes (an order and its cancel), and back to back in
+// a line of its own. What is asked of the median (docs/performance.md): durable, at
 // most the write's plus the echo's plus 25 us; not durable, at most 1.3 times the echo's.
 #include <errno.h>
 #include <limits.h>
@@ -125,15 +126,17 @@ static void remove_folder(const char *folder)
 // ----------------------------------------------------------------------------------------------
 
 struct figures {
-    struct samples venue, echo, write, round;
+    struct samples venue, echo, write, paced, round;
     double medians[ROUNDS_MAX];
 };
 
-static bool run_writes(struct bench *bench, struct samples *samples)
+static bool run_writes(struct bench *bench, uint32_t rate, struct figures *figures)
 {
     bool realtime = machine_realtime(PRIORITY_OF_JOURNAL); // as the journal's thread
-    int result =
-        bare_write_run(&bench->write, samples, (uint64_t)(bench->length->seconds * 0.25e9));
+    uint64_t span_ns = (uint64_t)(bench->length->seconds * 0.25e9);
+    int result = bare_write_run(&bench->write, &figures->write, span_ns);
+    if (result == 0)
+        result = bare_write_paced(&bench->write, &figures->paced, 2 * rate, span_ns);
     if (realtime)
         ASSERT(machine_realtime(0));
     if (result != 0)
@@ -147,7 +150,7 @@ static bool run_rounds(struct bench *bench, uint32_t rate, struct load *echo, st
     double seconds = bench->length->seconds;
     for (uint32_t i = 0; i < bench->length->rounds; i++) {
         samples_clear(&figures->round);
-        if ((bench->durable && !run_writes(bench, &figures->write)) ||
+        if ((bench->durable && !run_writes(bench, rate, figures)) ||
             !load_run(echo, rate, seconds, &figures->echo) ||
             !load_run(venue, rate, seconds, &figures->round))
             return false;
@@ -155,6 +158,16 @@ static bool run_rounds(struct bench *bench, uint32_t rate, struct load *echo, st
         samples_merge(&figures->venue, &figures->round);
     }
     return true;
+}
+
+static void report_write(const struct bench *bench, uint32_t rate, const struct figures *figures)
+{
+    char workload[64];
+    snprintf(workload, sizeof workload, "bare write %u/s %s", 2 * rate, machine_state());
+    struct report_line line = report_line("order-ack", workload, "write_ns");
+    report_samples(&line, &figures->paced);
+    report_floor_samples(&line, "bare 4 KiB write, back to back", &figures->write);
+    report_print(&line, bench->options->json);
 }
 
 static void report(struct bench *bench, const struct protocol *protocol, uint32_t rate,
@@ -170,7 +183,7 @@ static void report(struct bench *bench, const struct protocol *protocol, uint32_
     report_floor_samples(&line, protocol->echo_name, &figures->echo);
     line.mark = line.floor_median * PROTOCOL_RATIO_MAX;
     if (bench->durable) {
-        double write = samples_percentile(&figures->write, 0.5);
+        double write = samples_percentile(&figures->paced, 0.5);
         line.mark = line.floor_median + write + DURABLE_ALLOWANCE_NS;
         // The floor of a durable answer is both, one after the other; percentiles do not add, so
         // there is only a median.
@@ -180,6 +193,8 @@ static void report(struct bench *bench, const struct protocol *protocol, uint32_
         line.floor_p99 = line.floor_p999 = NAN;
     }
     report_print(&line, bench->options->json);
+    if (bench->durable)
+        report_write(bench, rate, figures);
 }
 
 static bool run_rate(struct bench *bench, struct protocol *protocol, uint32_t rate)

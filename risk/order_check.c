@@ -380,16 +380,18 @@ static inline bool person_is_fine(const struct account_rec *account, bool member
 bool order_check_person(const struct account_rec *account, bool member_suspended,
                         struct refusal *refusal)
 {
-    return person_is_fine(account, member_suspended) ||
-           person_refused(account, member_suspended, refusal);
+    if (person_is_fine(account, member_suspended))
+        return true;
+    return person_refused(account, member_suspended, refusal);
 }
 
 static inline bool check_person(const struct order_check *check, struct refusal *refusal)
 {
     const struct account_rec *account = &check->account->terms;
     bool member_suspended = check->member->terms.suspended != 0;
-    return person_is_fine(account, member_suspended) ||
-           person_refused(account, member_suspended, refusal);
+    if (person_is_fine(account, member_suspended))
+        return true;
+    return person_refused(account, member_suspended, refusal);
 }
 
 static inline bool check_instrument(const struct order_check *check, struct refusal *refusal)

@@ -119,12 +119,14 @@ int64_t order_check_reference(const struct instrument_state_rec *state);
 int64_t order_check_collar(const struct tick_table *ticks, uint8_t side, int64_t reference,
                            uint32_t collar_bps);
 
-// Sets *refusal; returns false, so that a check can end with it.
-static inline bool refuse(struct refusal *refusal, uint16_t code, int64_t limit, int64_t value,
-                          int64_t argument)
+static inline void refusal_set(struct refusal *refusal, uint16_t code, int64_t limit, int64_t value,
+                               int64_t argument)
 {
     *refusal = (struct refusal){.code = code, .limit = limit, .value = value, .argument = argument};
-    return false;
 }
+
+// Sets *refusal and is false, so that a check can end with it: refuse(refusal, code, limit, value,
+// argument). A macro: whoever reads the branches behind it sees that they are none.
+#define refuse(...) (refusal_set(__VA_ARGS__), false)
 
 #endif

@@ -170,12 +170,11 @@ static int postings_of_settlement(const struct settlement_booked_evt *booked,
         out[0].unsettled = -booked->quantity;
         out[0].blocked = booked->quantity;
         return 1;
-    case SETTLEMENT_RETRIED:
+    default:
+        ASSERT(booked->outcome == SETTLEMENT_RETRIED);
         out[0].unsettled = booked->quantity;
         out[0].blocked = -booked->quantity;
         return 1;
-    default:
-        assert_failed(__FILE__, __LINE__, "a settlement outcome that does not exist");
     }
 }
 

@@ -201,6 +201,9 @@ static void wait_for_work(struct settle_core_link *core)
 
     if ((may_sleep || !has_room) && poll(fds, has_room ? 2 : 1, BEAT_MS) < 0)
         ASSERT(errno == EINTR);
+    // Nearly all events are other people's: those of the next millisecond are read together.
+    if (fds[1].revents != 0 && poll(fds, 1, READER_NAP_MS) < 0)
+        ASSERT(errno == EINTR);
     follower_sleep_end(core->follower);
     drain(core->outgoing_fd);
 }

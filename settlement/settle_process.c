@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -43,6 +43,36 @@ static struct settle_config config_of(const struct config *config)
     };
 }
 
+enum { STOP_SECONDS_MAX = 3 };
+
+static int stop_fd; // readable once we are to stop; the handler's
+
+static void on_stop(int signal_number)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(stop_fd, &one, sizeof(one));
+
+    (void)ignored;
+    (void)signal_number;
+    alarm(STOP_SECONDS_MAX);
+}
+
+// We wait for a Postgres that does not answer. Nothing is lost by ending here: our successor finds what was
+// committed, and does the rest.
+static void on_late(int signal_number)
+{
+    (void)signal_number;
+    _exit(0);
+}
+
+// SIGTERM has come: no call of the node is worth waiting for any more.
+static bool is_stopping(void *context)
+{
+    const struct process *process = context;
+    struct pollfd stop = {.fd = process->signal_fd, .events = POLLIN};
+    return poll(&stop, 1, 0) > 0;
+}
+
 static bool process_open_node(struct process *process, const struct config *config)
 {
     const struct rpc_http_config http = {
@@ -50,6 +80,8 @@ static bool process_open_node(struct process *process, const struct config *conf
         .connect_timeout_ms = 3000,
         .call_timeout_ms = (uint32_t)config->settle_http_timeout_ms,
         .response_bytes_max = 16777216,
+        .is_cancelled = is_stopping,
+        .cancel_context = process,
     };
     struct rpc_ops rpc;
     char error[RPC_MESSAGE_MAX];
@@ -91,13 +123,19 @@ static void process_open_store(struct process *process, const struct config *con
 
 static int signals_open(void)
 {
+    struct sigaction stop = {.sa_handler = on_stop};
+    struct sigaction late = {.sa_handler = on_late};
     sigset_t set;
 
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    ASSERT(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
-    return signalfd(-1, &set, SFD_CLOEXEC);
+    ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
+    ASSERT(sigaction(SIGALRM, &late, NULL) == 0);
+    // This thread takes them; the others were made with both blocked.
+    ASSERT(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
+    return stop_fd;
 }
 
 // Takes all notifications that are there: they all mean the same, look. True if there was one.
@@ -139,12 +177,11 @@ static bool process_wait(struct process *process, const struct settle_process_co
 
 static void process_loop(struct process *process, const struct settle_process_core *core)
 {
-    struct pollfd stop = {.fd = process->signal_fd, .events = POLLIN};
     uint64_t now_ns;
 
     do {
         while (settle_do_work(&process->settle, clock_monotone_ns(&clock_system)) > 0)
-            if (poll(&stop, 1, 0) > 0)
+            if (is_stopping(process))
                 return;
         now_ns = clock_monotone_ns(&clock_system);
     } while (process_wait(process, core, now_ns));
@@ -165,12 +202,12 @@ int settle_process_run(const struct config *config, const struct settle_process_
     struct settle_config settle_config = config_of(config);
 
     ASSERT(process != NULL);
+    process->signal_fd = signals_open();
+    ASSERT(process->signal_fd >= 0);
     if (!process_open_node(process, config) || !process_open_signer(process, config)) {
         free(process);
         return 2;
     }
-    process->signal_fd = signals_open();
-    ASSERT(process->signal_fd >= 0);
     process_open_store(process, config);
     settle_init(&process->settle, &settle_config, &process->store, &process->node, &process->signer,
                 &core->ops);

@@ -12,7 +12,8 @@
 
 bool venue_memory_is_reader(enum process_id process)
 {
-    return process != PROCESS_CORE && process != PROCESS_SIGN && process < PROCESS_COUNT;
+    return process != PROCESS_CORE && process != PROCESS_STANDBY && process != PROCESS_SIGN &&
+           process < PROCESS_COUNT;
 }
 
 void venue_memory_init(struct venue_memory *memory)
@@ -23,6 +24,7 @@ void venue_memory_init(struct venue_memory *memory)
     memset(memory->command_ring_fd, -1, sizeof memory->command_ring_fd);
     memset(memory->reader_page_fd, -1, sizeof memory->reader_page_fd);
     memset(memory->doorbell_fd, -1, sizeof memory->doorbell_fd);
+    memory->tape_page_read_fd = -1;
     memory->lives_fd = -1;
     memory->lives_read_fd = -1;
 }
@@ -96,6 +98,10 @@ static int create_all(struct venue_memory *memory, const struct config *config)
     for (int process = 0; process < PROCESS_COUNT && result == 0; process++)
         if (venue_memory_is_reader((enum process_id)process))
             result = create_reader(memory, (enum process_id)process);
+    if (result == 0) {
+        memory->tape_page_read_fd = memfile_readonly(memory->reader_page_fd[PROCESS_TAPE]);
+        result = memory->tape_page_read_fd < 0 ? memory->tape_page_read_fd : 0;
+    }
     return result;
 }
 
@@ -126,6 +132,7 @@ void venue_memory_destroy(struct venue_memory *memory)
     unmap(memory->lives, sizeof *memory->lives);
     close_if_open(memory->lives_fd);
     close_if_open(memory->lives_read_fd);
+    close_if_open(memory->tape_page_read_fd);
     close_if_open(memory->event_ring_fd);
     close_if_open(memory->event_ring_read_fd);
     for (int gateway = 0; gateway < GATEWAY_COUNT; gateway++)
@@ -138,13 +145,19 @@ void venue_memory_destroy(struct venue_memory *memory)
     venue_memory_init(memory);
 }
 
-static void grant_all_rings(const struct venue_memory *memory, struct boot *boot)
+// What opens the gate for the readers: the core, or lonja-standby in its place.
+static void grant_gate(const struct venue_memory *memory, struct boot *boot)
 {
     boot->event_ring_fd = memory->event_ring_fd;
-    boot->lives_fd = memory->lives_read_fd;
-    memcpy(boot->command_ring_fd, memory->command_ring_fd, sizeof boot->command_ring_fd);
     memcpy(boot->reader_page_fd, memory->reader_page_fd, sizeof boot->reader_page_fd);
     memcpy(boot->doorbell_fd, memory->doorbell_fd, sizeof boot->doorbell_fd);
+}
+
+static void grant_all_rings(const struct venue_memory *memory, struct boot *boot)
+{
+    grant_gate(memory, boot);
+    boot->lives_fd = memory->lives_read_fd;
+    memcpy(boot->command_ring_fd, memory->command_ring_fd, sizeof boot->command_ring_fd);
 }
 
 void venue_memory_grant(const struct venue_memory *memory, struct boot *boot, enum process_id process)
@@ -159,11 +172,15 @@ void venue_memory_grant(const struct venue_memory *memory, struct boot *boot, en
         grant_all_rings(memory, boot);
         return;
     }
+    if (process == PROCESS_STANDBY)
+        grant_gate(memory, boot);
     if (!venue_memory_is_reader(process))
         return;
     boot->event_ring_fd = memory->event_ring_read_fd;
     boot->reader_page_fd[process] = memory->reader_page_fd[process];
     boot->doorbell_fd[process] = memory->doorbell_fd[process];
+    if (process == PROCESS_OPS)
+        boot->reader_page_fd[PROCESS_TAPE] = memory->tape_page_read_fd;
     for (int gateway = GATEWAY_CORE + 1; gateway < GATEWAY_COUNT; gateway++)
         if (process_of_gateway((enum gateway_id)gateway) == process)
             boot->command_ring_fd[gateway] = memory->command_ring_fd[gateway];

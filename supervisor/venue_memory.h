@@ -1,7 +1,7 @@
 // Venue memory: everything the processes share, made once per life of the supervisor. It outlives each
 // process, so that one that is restarted finds its ring where it left it.
 //
-//   event ring      the core writes; the supervisor and the readers hold read-only descriptors
+//   event ring      the core writes (on a standby host lonja-standby, its control page only); the supervisor and the readers hold read-only descriptors
 //   command rings   one per gateway; that gateway and the core write
 //   reader pages    one per reader of the event ring; that reader and the core write
 //   doorbells       one eventfd per reader
@@ -23,6 +23,7 @@ struct venue_memory {
     int command_ring_fd[GATEWAY_COUNT];  // -1: this gateway has none (the core itself)
     int reader_page_fd[PROCESS_COUNT];   // -1: this process does not read the event ring
     int doorbell_fd[PROCESS_COUNT];
+    int tape_page_read_fd; // read-only: for ops, which shows how far the tape is
     int lives_fd;      // read-write: never handed out
     int lives_read_fd; // for the core
     struct boot_lives *lives;

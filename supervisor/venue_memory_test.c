@@ -77,6 +77,18 @@ static void a_gateway_gets_its_own_ring_only(void **state)
     }
 }
 
+static void ops_may_look_at_the_tape_s_page(void **state)
+{
+    (void)state;
+    struct boot boot = grant(PROCESS_OPS);
+    int fd = boot.reader_page_fd[PROCESS_TAPE];
+    const struct reader_page *page = mmap(NULL, sizeof *page, PROT_READ, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(page, MAP_FAILED);
+    munmap((void *)(uintptr_t)page, sizeof *page);
+    assert_ptr_equal(mmap(NULL, sizeof *page, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+    assert_int_equal(boot.doorbell_fd[PROCESS_TAPE], -1);
+}
+
 static void the_signer_gets_nothing(void **state)
 {
     (void)state;
@@ -127,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_core_gets_everything, make, discard),
         cmocka_unit_test_setup_teardown(a_gateway_gets_its_own_ring_only, make, discard),
+        cmocka_unit_test_setup_teardown(ops_may_look_at_the_tape_s_page, make, discard),
         cmocka_unit_test_setup_teardown(the_signer_gets_nothing, make, discard),
         cmocka_unit_test_setup_teardown(a_reader_cannot_write_the_event_ring, make, discard),
         cmocka_unit_test_setup_teardown(nobody_can_change_a_size, make, discard),

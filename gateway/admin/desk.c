@@ -129,10 +129,10 @@ static void on_heartbeat(void *context)
 }
 
 static void on_events_doorbell(void *context,
-                               unsigned readiness) // waking is enough: on_awake looks
+                               unsigned readiness) // on_awake looks
 {
-    (void)context;
     (void)readiness;
+    loop_nap(context);
 }
 
 static bool before_sleep(void *context)
@@ -156,7 +156,7 @@ static bool watch(struct desk *desk, struct loop *loop)
     loop_around_sleep(loop, before_sleep, on_awake, desk);
     return loop_watch(loop, desk->doorbell, LOOP_READ, on_doorbell, desk) != NULL &&
            loop_watch(loop, follower_doorbell_fd(desk->follower), LOOP_READ, on_events_doorbell,
-                      desk) != NULL &&
+                      loop) != NULL &&
            loop_every(loop, HEARTBEAT_MS, on_heartbeat, desk) != NULL;
 }
 

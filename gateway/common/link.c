@@ -52,13 +52,30 @@ struct command *link_claim(struct link *link, uint8_t type, size_t tail_bytes, u
     return command;
 }
 
-uint64_t link_send(struct link *link)
+void link_wake(struct link *link)
+{
+    if (link->unwoken == 0)
+        return;
+    link->unwoken = 0;
+    command_ring_wake(&link->ring);
+}
+
+uint64_t link_send_later(struct link *link)
 {
     ASSERT(link->open != NULL);
     link->open = NULL;
     link->gateway_seq++;
-    command_ring_publish(&link->ring);
+    command_ring_show(&link->ring);
+    if (++link->unwoken >= LINK_SENDS_UNWOKEN_MAX)
+        link_wake(link);
     return link->gateway_seq;
+}
+
+uint64_t link_send(struct link *link)
+{
+    uint64_t gateway_seq = link_send_later(link);
+    link_wake(link);
+    return gateway_seq;
 }
 
 static void link_attach(struct link *link, uint64_t epoch, uint64_t now_ns)
@@ -121,6 +138,10 @@ void link_heartbeat(struct link *link, const struct event_ring_control *core, ui
     // acquire: an epoch is published after the core has taken the rings over.
     uint64_t epoch = atomic_load_explicit(&core->epoch, memory_order_acquire);
     bool running = atomic_load_explicit(&core->core_state, memory_order_acquire) == CORE_RUNNING;
+    // A core that has given up (its disk, its journal) answers nothing until somebody has mended that: what
+    // comes meanwhile is refused at once. Its next life is a new epoch.
+    if (atomic_load_explicit(&core->core_state, memory_order_relaxed) == CORE_FAILED)
+        link->attached = false;
     bool unanswered = !link->attached && now_ns - link->attach_sent_ns > ATTACH_RETRY_NS;
     if (running && (epoch != link->epoch || unanswered))
         link_attach(link, epoch, now_ns);

@@ -33,6 +33,7 @@ struct link {
     bool attached;
     bool was_attached; // the core has taken an attach of this life: who is shut from then on is we
     struct command *open; // claimed, not yet sent
+    unsigned unwoken;     // sent, and the core was not woken for them
 };
 
 // Returns 0 or -errno.
@@ -45,6 +46,12 @@ struct command *link_claim(struct link *link, uint8_t type, size_t tail_bytes, u
                            uint32_t session_seq);
 // Sends the claimed record; returns its gateway_seq.
 uint64_t link_send(struct link *link);
+// The same for who reads many requests at once: a core that sleeps is woken by every LINK_SENDS_UNWOKEN_MAX-th of
+// them, and by link_wake, which is due after the last one. Each wake-up is a system call, and on few processors it takes
+// away the sender's.
+enum { LINK_SENDS_UNWOKEN_MAX = 8 };
+uint64_t link_send_later(struct link *link);
+void link_wake(struct link *link);
 
 // Feed every event of the follower through this. Returns true if the link has (re)attached by it,
 // with *lost_above set: commands with a larger gateway_seq of the time before were not accepted.

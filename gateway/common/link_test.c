@@ -70,6 +70,21 @@ static void answer_attach(struct fixture *f, uint64_t last)
     assert_true(f->link.attached);
 }
 
+static void while_the_core_has_failed_nothing_is_claimed(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    atomic_store(&f->control.core_state, CORE_FAILED);
+    link_heartbeat(&f->link, &f->control, f->now_ns);
+    assert_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    atomic_store(&f->control.core_state, CORE_RUNNING); // its next life
+    atomic_store(&f->control.epoch, 2);
+    expect_attach(f);
+    answer_attach(f, 0);
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+}
+
 static void a_new_epoch_is_an_attach_again(void **state)
 {
     struct fixture *f = *state;
@@ -139,6 +154,42 @@ static void what_was_dropped_before_an_overtaken_attach_is_lost(void **state)
     answer_attach(f, second.header.gateway_seq); // and it is told once
 }
 
+static void nothing_is_sent_before_the_attach_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    assert_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 0));
+    expect_attach(f);
+    assert_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 0));
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_EMPTY);
+}
+
+// While it catches up, a gateway sees the answers to attaches of before: they say nothing of what
+// it has sent since.
+static void only_the_newest_attach_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    struct event event = {.header = {.type = EVT_gateway_attached, .gateway = GATEWAY_FIX}};
+    event.body.gateway_attached.gateway_id = GATEWAY_FIX;
+    event.body.gateway_attached.incarnation = f->boot.incarnation;
+    event.header.gateway_seq = f->command.header.gateway_seq;
+    atomic_store(&f->control.epoch, 2);
+    expect_attach(f);
+    uint64_t lost_above;
+    assert_false(link_on_event(&f->link, &event, &lost_above));
+    assert_false(f->link.attached);
+    event.header.gateway_seq = f->command.header.gateway_seq;
+    event.body.gateway_attached.last_gateway_seq = 1; // the first attach
+    assert_true(link_on_event(&f->link, &event, &lost_above));
+    assert_int_equal(lost_above, 0);
+    struct command *cancel = link_claim(&f->link, CMD_order_cancel, 0, 1, 7);
+    assert_non_null(cancel);
+    assert_int_equal(cancel->header.gateway_seq, 3);
+    assert_int_equal(link_send(&f->link), 3);
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_TAKEN);
+    assert_int_equal(f->command.header.session_seq, 7);
+}
+
 // True if the next heartbeat ends the process, the ring having been shut.
 static bool ends_when_shut(struct fixture *f)
 {
@@ -185,15 +236,48 @@ static void a_ring_that_was_shut_behind_an_overtaken_attach_ends_the_process(voi
     assert_true(ends_when_shut(f));
 }
 
+static void send_later(struct fixture *f)
+{
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    link_send_later(&f->link);
+}
+
+static void a_core_that_sleeps_is_woken_once_for_many_commands(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    answer_attach(f, 0);
+    struct command_ring_control *control = f->link.ring.control;
+    atomic_store(&control->core_sleeping, 1);
+    uint32_t wake = atomic_load(&control->wake);
+    send_later(f);
+    assert_int_equal(atomic_load(&control->wake), wake);
+    assert_int_equal(command_ring_take(&f->core, &f->command), COMMAND_RING_TAKEN); // shown at once
+    link_wake(&f->link);
+    assert_int_equal(atomic_load(&control->wake), wake + 1);
+    link_wake(&f->link); // for nothing
+    assert_int_equal(atomic_load(&control->wake), wake + 1);
+    for (int i = 0; i < LINK_SENDS_UNWOKEN_MAX; i++)
+        send_later(f);
+    assert_int_equal(atomic_load(&control->wake), wake + 2);
+    assert_non_null(link_claim(&f->link, CMD_order_cancel, 0, 1, 1));
+    link_send(&f->link);
+    assert_int_equal(atomic_load(&control->wake), wake + 3);
+}
+
 int main(void)
 {
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        LINK_TEST(while_the_core_has_failed_nothing_is_claimed),
         LINK_TEST(a_new_epoch_is_an_attach_again),
         LINK_TEST(a_missed_heartbeat_is_an_attach_again),
         LINK_TEST(what_was_dropped_before_an_overtaken_attach_is_lost),
+        LINK_TEST(nothing_is_sent_before_the_attach_is_answered),
+        LINK_TEST(only_the_newest_attach_is_answered),
         LINK_TEST(a_ring_that_was_shut_ends_the_process),
         LINK_TEST(a_ring_that_was_shut_behind_an_overtaken_attach_ends_the_process),
+        LINK_TEST(a_core_that_sleeps_is_woken_once_for_many_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

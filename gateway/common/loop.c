@@ -11,11 +11,15 @@
 #include <ev.h>
 #pragma GCC diagnostic pop
 
+#include "base/reader_page.h"
+
 struct loop {
     struct ev_loop *ev;
     ev_prepare prepare;
     ev_check check;
     ev_idle idle; // active only while there is work: it turns the wait into a poll
+    ev_timer nap; // ends one
+    bool naps;    // the next sleep is one
     loop_before_fn *before;
     loop_fn *after;
     void *sleep_context;
@@ -195,11 +199,28 @@ static void on_idle(struct ev_loop *ev, ev_idle *idle, int events)
     ev_idle_stop(ev, idle);
 }
 
+static void on_nap_over(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)ev;
+    (void)timer;
+    (void)events; // being awake is enough
+}
+
+static void nap_begin(struct loop *loop)
+{
+    loop->naps = false;
+    ev_timer_stop(loop->ev, &loop->nap);
+    ev_timer_set(&loop->nap, READER_NAP_MS / 1000.0, 0.);
+    ev_timer_start(loop->ev, &loop->nap);
+}
+
 static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
 {
     (void)events;
     struct loop *loop = prepare->data;
-    if (!loop->before(loop->sleep_context))
+    if (loop->naps)
+        nap_begin(loop);
+    else if (!loop->before(loop->sleep_context))
         ev_idle_start(ev, &loop->idle);
 }
 
@@ -211,6 +232,11 @@ static void on_check(struct ev_loop *ev, ev_check *check, int events)
     loop->after(loop->sleep_context);
 }
 
+void loop_nap(struct loop *loop)
+{
+    loop->naps = true;
+}
+
 void loop_around_sleep(struct loop *loop, loop_before_fn *before, loop_fn *after, void *context)
 {
     ASSERT(loop->before == NULL);
@@ -220,6 +246,7 @@ void loop_around_sleep(struct loop *loop, loop_before_fn *before, loop_fn *after
     ev_prepare_init(&loop->prepare, on_prepare);
     ev_check_init(&loop->check, on_check);
     ev_idle_init(&loop->idle, on_idle);
+    ev_timer_init(&loop->nap, on_nap_over, 0., 0.);
     loop->prepare.data = loop;
     loop->check.data = loop;
     ev_set_priority(&loop->check, EV_MAXPRI); // events first: answers before new questions

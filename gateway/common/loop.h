@@ -45,6 +45,10 @@ CHECKED struct loop_timer *loop_on_signal(struct loop *loop, int signal_number, 
 typedef bool loop_before_fn(void *context);
 void loop_around_sleep(struct loop *loop, loop_before_fn *before, loop_fn *after, void *context);
 
+// For a loop whose events nobody waits for, called when the ring has rung: the next sleep lasts a millisecond at most and
+// asks nobody to be woken, so that what comes meanwhile is found together.
+void loop_nap(struct loop *loop);
+
 // The libev loop, for http.c only.
 void *loop_native(struct loop *loop);
 

@@ -110,6 +110,34 @@ static uint32_t count_meant(const struct desk *desk, const struct request *reque
     return meant.count;
 }
 
+// A mass cancel that was in flight when the process before this one died: as it was kept, or (the
+// machine died, too, and took the store's end) with what its events tell.
+static struct request mass_of_before(const struct desk *desk, const struct event *event)
+{
+    static const struct request_id none = {.bytes = 4, .text = "NONE"};
+    struct request request;
+    const struct event_header *header = &event->header;
+    if (!kept_requests_find(&desk->kept, &request, header->session, header->session_seq))
+        request = (struct request){.session = header->session,
+                                   .session_seq = header->session_seq,
+                                   .kind = REQUEST_MASS_CANCEL,
+                                   .client_id = none};
+    request.gateway_seq = header->gateway_seq;
+    return request;
+}
+
+// Whether the event begins the answer to a mass cancel that a process before this one has sent. Its
+// last event is the `done` that follows the orders which it cancelled.
+static bool begins_mass_of_before(const struct desk *desk, const struct event *event)
+{
+    if (!desk->poss_resend || event->header.gateway != GATEWAY_FIX || event->header.index != 0 ||
+        desk_find_session(desk, event->header.session) == NULL)
+        return false;
+    if (event->header.type == EVT_order_cancelled)
+        return event->body.order_cancelled.reason == CANCEL_MASS;
+    return event->header.type == EVT_done && event->body.done.command == CMD_order_mass_cancel;
+}
+
 static void mass_begin(struct desk *desk, const struct request *flight, const struct event *event)
 {
     bool tells = flight->kind == REQUEST_MASS_STATUS && event->header.type == EVT_order_status;
@@ -145,6 +173,8 @@ static void tell_mass_cancelled(struct desk *desk, const struct event *done)
     struct report report;
     char exec_id[48];
     const struct store_reference reference = desk_reference(done, 0);
+    if (!desk_is_new(desk, desk->mass.request.session, &reference))
+        return; // told by the process before
     report_exec_id(exec_id, &reference);
     report_mass_cancel(&report, &desk->mass.request, &(struct rejection){.code = REJECT_NONE},
                        desk->mass.told, exec_id, done->header.time_ns);
@@ -159,7 +189,8 @@ static void mass_end(struct desk *desk, const struct event *done)
         tell_mass_cancelled(desk, done);
     else if (desk->mass.told == 0)
         tell_none(desk, done);
-    free_id(desk, &desk->mass.request);
+    if (!desk->poss_resend)
+        free_id(desk, &desk->mass.request);
     desk->mass = (struct mass_answer){0};
     if (done->header.gateway == GATEWAY_CORE)
         trading_retry(session);
@@ -208,6 +239,8 @@ static bool kind_of(uint8_t command, uint8_t *kind)
 // What can be said of a request that was in flight when the process before this one died.
 static struct request request_from(const struct desk *desk, const struct event *event, uint8_t kind)
 {
+    if (kind == REQUEST_MASS_CANCEL)
+        return mass_of_before(desk, event);
     const struct rejected_evt *rejected = &event->body.rejected;
     struct request request = {.session = event->header.session,
                               .session_seq = event->header.session_seq,
@@ -314,6 +347,10 @@ void answers_on_event(struct desk *desk, const struct event *event)
                    (flight->kind == REQUEST_MASS_CANCEL || flight->kind == REQUEST_MASS_STATUS);
     if (is_mass && event->header.index == 0)
         mass_begin(desk, flight, event);
+    if (begins_mass_of_before(desk, event)) {
+        const struct request request = mass_of_before(desk, event);
+        mass_begin(desk, &request, event);
+    }
     if (of_the_mass(desk, event))
         mass_on_event(desk, event);
     if (event->header.type == EVT_rejected)

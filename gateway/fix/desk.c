@@ -25,7 +25,7 @@ static void visit_kept(void *context, const struct store_record *record)
 {
     struct desk *desk = context;
     struct fix_order order;
-    if (record->state_bytes != sizeof order)
+    if (kept_requests_load(&desk->kept, record) || record->state_bytes != sizeof order)
         return;
     memcpy(&order, record->state, sizeof order);
     orders_put(&desk->orders, &order);
@@ -76,6 +76,13 @@ static bool sessions_load(struct desk *desk)
     return loaded;
 }
 
+static struct store_limits limits_of(const struct config *config)
+{
+    const uint64_t day_ns = 24ull * 3600 * 1000000000;
+    return (struct store_limits){.bytes_max = (uint64_t)config->fix_resend_bytes_max,
+                                 .age_max_ns = (uint64_t)config->fix_resend_days * day_ns};
+}
+
 bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, struct link *link,
                const struct clock *clock)
 {
@@ -85,6 +92,7 @@ bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, st
                           .link = link,
                           .sessions_max = (uint32_t)boot->config.limits_sessions_max,
                           .accounts_max = (uint32_t)boot->config.limits_accounts_max,
+                          .kept_limits = limits_of(&boot->config),
                           .poss_resend = true};
     snprintf(desk->folder, sizeof desk->folder, "%s/fix", boot->config.venue_state_folder);
     desk->sessions = calloc(desk->sessions_max + 1u, sizeof(struct session *));
@@ -103,6 +111,7 @@ static void desk_free(struct desk *desk)
 {
     orders_fini(&desk->orders);
     flights_fini(&desk->flights);
+    kept_requests_fini(&desk->kept);
     fix_dialect_destroy(desk->dialect);
     free(desk->sessions);
     free(desk->open);
@@ -226,6 +235,7 @@ void desk_on_event(struct desk *desk, const struct event *event)
 void desk_on_attached(struct desk *desk)
 {
     desk->poss_resend = false;
+    kept_requests_fini(&desk->kept);
     desk->heard_seq = desk->link->accepted_seq;
     for (uint32_t i = 0; i < desk->open_count; i++) {
         struct session *session = desk->open[i];

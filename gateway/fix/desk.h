@@ -25,6 +25,7 @@
 #include "gateway/common/link.h"
 #include "gateway/common/view.h"
 #include "gateway/fix/flights.h"
+#include "gateway/fix/kept_requests.h"
 #include "gateway/fix/orders.h"
 #include "gateway/fix/report.h"
 #include "gateway/fix/request.h"
@@ -43,7 +44,7 @@ struct untold {
 // A mass cancel or mass status of ours that is being answered. A large one goes on in commands of
 // the core's own, which come right behind it: one at a time is all there can be.
 struct mass_answer {
-    struct request request; // gateway_seq 0 = none
+    struct request request; // gateway_seq 0 = none; its session is the event's
     uint32_t told;          // orders so far: cancelled, or their status told
     uint32_t total;         // of a mass status
 };
@@ -57,16 +58,18 @@ struct desk {
     struct fix_dialect *dialect;
     struct session **sessions; // by id; NULL = never logged on
     uint32_t sessions_max, accounts_max;
-    struct session **open; // the same without the gaps, in order of opening
+    struct store_limits kept_limits; // fix.resend_days, fix.resend_bytes_max
+    struct session **open;           // the same without the gaps, in order of opening
     uint32_t open_count;
     struct orders orders;
     struct flights flights;
     struct untold untold;
     struct mass_answer mass;
-    uint64_t heard_seq; // gateway_seq of the last of our commands that was answered
-    bool poss_resend;   // until the first attach: what is reported may have been so by a process
-                        // before
-    bool failed;        // the disk refused: stop
+    struct kept_requests kept; // of the process before, until the first attach
+    uint64_t heard_seq;        // gateway_seq of the last of our commands that was answered
+    bool poss_resend; // until the first attach: what is reported may have been so by a process
+                      // before
+    bool failed;      // the disk refused: stop
 };
 
 // Opens every session store in <state_folder>/fix. Returns false and logs the reason if one cannot

@@ -157,6 +157,7 @@ static bool before_sleep(void *context)
     struct gateway *gateway = context;
     bool idle = events_read(gateway);
     idle = clients_work(&gateway->clients) && idle;
+    link_wake(&gateway->link);
     desk_flush(&gateway->desk);
     if (gateway->desk.failed) {
         gateway_fail(gateway);
@@ -205,7 +206,9 @@ static void on_tick(void *context)
         session_tick(gateway->desk.open[i]);
     clients_tick(&gateway->clients);
     uint64_t sequence = follower_sequence(gateway->follower);
-    if (!gateway->desk.poss_resend && sequence > gateway->reported_sequence)
+    // An answer that is being counted must be counted from its beginning by the process after this.
+    bool in_answer = gateway->desk.mass.request.gateway_seq != 0;
+    if (!gateway->desk.poss_resend && !in_answer && sequence > gateway->reported_sequence)
         checkpoint_make(gateway->checkpoint, sequence);
     if (gateway->stopping_ticks == 0)
         return;

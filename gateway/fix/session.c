@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,6 @@
 #include "gateway/fix/frame.h"
 #include "gateway/fix/market_status.h"
 #include "gateway/fix/trading.h"
-
-#define STORE_BYTES_ADVISED (1ull << 30) // docs/fix.md asks for a reset behind it
 
 enum {
     HEARTBEAT_SECONDS_MAX = 3600,
@@ -70,10 +69,6 @@ static void on_logged_on(void *context)
     struct session *session = context;
     log_info("logged on session=%u next_in=%u next_out=%u", session->id, session->next_in,
              session->store.next_out);
-    if (session->store.written > STORE_BYTES_ADVISED)
-        log_warning("session store is large, its member should reset its numbers session=%u "
-                    "bytes=%" PRIu64,
-                    session->id, session->store.written);
     session_announce(session);
 }
 
@@ -149,25 +144,44 @@ static void on_keep(void *context, uint32_t number, bool application, const char
     store_append(&session->store, &record);
 }
 
-// The peer wants both numbers at 1. Open orders and today's client ids must outlive the messages
-// that carried them: their states are carried over.
-static void on_reset(void *context)
+// Open orders and today's client ids must outlive the messages that carried them.
+static void orders_carry(struct session *session)
 {
-    struct session *session = context;
-    struct orders *orders = &session->desk->orders;
-    log_info("numbers reset session=%u", session->id);
-    session->next_in = 1;
-    session->resend = (struct resend){0};
-    session->reset = session->opened;
-    int error = store_reset_begin(&session->store);
-    for (size_t i = 0; i < orders->count && error == 0; i++) {
+    const struct orders *orders = &session->desk->orders;
+    for (size_t i = 0; i < orders->count; i++) {
         const struct fix_order *order = &orders->entries[i];
         const struct store_record record = {.state = order, .state_bytes = sizeof *order};
         if (order->session == session->id)
             store_append(&session->store, &record);
     }
-    if (error == 0)
+}
+
+static void requests_carry(struct session *session)
+{
+    const struct flights *flights = &session->desk->flights;
+    for (size_t i = 0; i < flights->count; i++) {
+        const struct request *flight = &flights->entries[i];
+        if (flight->gateway_seq != 0 && flight->session == session->id &&
+            flight->kind == REQUEST_MASS_CANCEL)
+            kept_request_append(&session->store, flight);
+    }
+}
+
+// The peer wants both numbers at 1.
+static void on_reset(void *context)
+{
+    struct session *session = context;
+    log_info("numbers reset session=%u", session->id);
+    session->next_in = 1;
+    session->resend = (struct resend){0};
+    session->answered_count = 0;
+    session->reset = session->opened;
+    int error = store_reset_begin(&session->store);
+    if (error == 0) {
+        orders_carry(session);
+        requests_carry(session);
         error = store_reset_commit(&session->store);
+    }
     if (error != 0)
         disk_failed(session, "reset", error);
 }
@@ -189,6 +203,56 @@ static const struct fix_session_events layer_events = {
     .reset = on_reset,
 };
 
+// ---- what was answered before -------------------------------------------------------------------
+
+static void answered_add(struct session *session, uint32_t number)
+{
+    if (session->answered_count == session->answered_capacity) {
+        session->answered_capacity =
+            session->answered_capacity == 0 ? 64 : session->answered_capacity * 2;
+        session->answered =
+            realloc(session->answered, session->answered_capacity * sizeof *session->answered);
+        ASSERT(session->answered != NULL);
+    }
+    size_t place = session->answered_count++;
+    for (; place > 0 && session->answered[place - 1] > number; place--)
+        session->answered[place] = session->answered[place - 1];
+    session->answered[place] = number;
+}
+
+static void visit_record(void *context, const struct store_record *record)
+{
+    struct session *session = context;
+    if (record->number != 0 && record->reference.sequence == 0 && record->reference.index != 0)
+        answered_add(session, record->reference.index);
+    session->visit(session->desk, record);
+}
+
+// What is below the expected number does not come again.
+static void answered_prune(struct session *session)
+{
+    size_t gone = 0;
+    while (gone < session->answered_count && session->answered[gone] < session->next_in)
+        gone++;
+    session->answered_count -= gone;
+    if (session->answered_count > 0)
+        memmove(session->answered, session->answered + gone,
+                session->answered_count * sizeof *session->answered);
+}
+
+bool session_has_answered(const struct session *session, uint32_t number)
+{
+    size_t low = 0, high = session->answered_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (session->answered[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < session->answered_count && session->answered[low] == number;
+}
+
 // ---- life ---------------------------------------------------------------------------------------
 
 struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id,
@@ -199,7 +263,8 @@ struct session *session_open(struct desk *desk, uint32_t id, const char *comp_id
     session->desk = desk;
     session->id = id;
     session->next_in = 1;
-    *error = store_open(&session->store, desk->folder, id, comp_id, visit, desk);
+    session->visit = visit;
+    *error = store_open(&session->store, desk->folder, id, comp_id, visit_record, session);
     if (*error == 0) {
         session->layer = fix_session_create(desk->dialect, desk->venue, session->store.comp_id,
                                             &layer_events, session);
@@ -218,6 +283,7 @@ static void session_free(struct session *session)
     if (session->layer != NULL)
         fix_session_destroy(session->layer);
     free(session->waiting);
+    free(session->answered);
     market_status_forget(session);
     free(session);
 }
@@ -238,8 +304,10 @@ void session_abandon(struct session *session)
 void session_connect(struct session *session, const struct session_wire *wire, const char *refusal)
 {
     ASSERT(session->wire == NULL);
-    if (!session->numbers_known)
+    if (!session->numbers_known) {
         session->next_in = view_session_last_seq(session->desk->view, session->id) + 1;
+        answered_prune(session);
+    }
     session->numbers_known = true;
     session->wire = wire;
     session->garbled_before = false;
@@ -308,21 +376,75 @@ bool session_logged_on(const struct session *session)
     return fix_session_logged_on(session->layer);
 }
 
+// A record of the segment that is dropped: the state of an order that has not changed since, and
+// the id of a cancel, or one that a replace has taken off, live on. Each is carried once, so that
+// what is carried stays small beside what is dropped.
+static void carry(void *context, const struct store_record *record)
+{
+    struct session *session = context;
+    struct orders *orders = &session->desk->orders;
+    struct fix_order state;
+    struct frame_field id = {0};
+    if (record->state_bytes != sizeof state)
+        return;
+    memcpy(&state, record->state, sizeof state);
+    const struct fix_order *order = orders_find(orders, state.order);
+    if (order == NULL)
+        return; // done on a former day
+    bool means = frame_field(record->text, record->text_bytes, 11, &id) &&
+                 !(id.bytes == order->client_id_bytes &&
+                   memcmp(id.value, order->client_id, id.bytes) == 0) &&
+                 orders_meaning(orders, session->id, id.value, id.bytes) == state.order;
+    if (!means && memcmp(order, &state, sizeof state) != 0)
+        return; // told better by a later record
+    char text[CLIENT_ID_BYTES_MAX + 8];
+    int bytes = means ? snprintf(text, sizeof text, "11=%.*s\001", (int)id.bytes, id.value) : 0;
+    store_append(&session->store, &(struct store_record){.state = order,
+                                                         .state_bytes = sizeof *order,
+                                                         .text = text,
+                                                         .text_bytes = (size_t)bytes});
+}
+
+static void store_retire(struct session *session)
+{
+    struct store *store = &session->store;
+    if (!store_is_over(store, &session->desk->kept_limits, clock_wall_ns(session->desk->clock)))
+        return;
+    log_info("sent messages dropped session=%u segment=%u bytes=%" PRIu64, session->id,
+             store->first_segment, store->older_bytes + store->written);
+    int error = store_drop_oldest(store, carry, session);
+    if (error != 0)
+        disk_failed(session, "drop", error);
+}
+
 void session_tick(struct session *session)
 {
     session_announce(session);
+    store_retire(session);
     if (session->wire != NULL)
         fix_session_tick(session->layer);
 }
 
 // ---- to the core --------------------------------------------------------------------------------
 
-// The session's number that goes with it is the last one without a gap before it: a Logon that is
-// ahead of a gap must not make the gap look read.
+void session_settle(struct session *session)
+{
+    int error = session->store.buffer_bytes > 0 ? store_flush(&session->store) : 0;
+    if (error != 0)
+        disk_failed(session, "settle", error);
+}
+
+// The last number without a gap before it (a Logon that is ahead of a gap must not make the gap
+// look read) that is also dealt with: what waits for an order's id is not.
+static uint32_t contiguous_number(const struct session *session)
+{
+    return session->waiting_count > 0 ? session->waiting[0].session_seq - 1 : session->next_in - 1;
+}
+
 bool session_announce(struct session *session)
 {
     struct link *link = session->desk->link;
-    uint32_t contiguous = session->next_in - 1;
+    uint32_t contiguous = contiguous_number(session);
     if (session->close_wanted) {
         struct command *command = link_claim(link, CMD_session_close, 0, session->id, 0);
         if (command == NULL)
@@ -338,6 +460,7 @@ bool session_announce(struct session *session)
     if (command == NULL)
         return session->opened;
     command->body.session_open.opened_session = session->id;
+    session_settle(session);
     link_send(link);
     session->opened = true;
     session->reset = false;

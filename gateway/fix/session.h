@@ -41,6 +41,10 @@ struct session {
     bool passing;                    // the message being sent is not kept
     const struct session_wire *wire; // NULL = not connected
     struct resend resend;
+    uint32_t
+        *answered; // MsgSeqNums that a process before this one has answered by itself; ascending
+    size_t answered_count, answered_capacity;
+    store_visit *visit;      // while the store is opened
     struct request *waiting; // for the id of an order that is in flight; in order
     size_t waiting_count, waiting_capacity;
     struct subscription *subscriptions; // of this connection
@@ -65,6 +69,10 @@ void session_feed(struct session *session, const char *bytes, size_t count);
 void session_expel(struct session *session, const char *reason);
 bool session_is_held(const struct session *session);
 bool session_logged_on(const struct session *session);
+// Whether a process before this one has answered the message by itself: it comes again because the
+// core has not seen it, and its answer stands under its number. To take it now could accept what
+// its sender was told is refused.
+bool session_has_answered(const struct session *session, uint32_t number);
 // Once a second.
 void session_tick(struct session *session);
 // Tells the core of logon and logoff where that is still owed; true if the core knows the session
@@ -84,5 +92,9 @@ struct session_message {
     bool passing;                  // is not kept: a resend fills the gap
 };
 void session_send(struct session *session, const struct session_message *message);
+// Before a command of the session is published: what we have answered to messages before it must be
+// in the store, because the core makes it known with the command that they were read. Hands it to
+// the system.
+void session_settle(struct session *session);
 
 #endif

@@ -2,10 +2,14 @@
 // under it.
 #include "gateway/fix/testing.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static int set_up(void **state)
@@ -481,6 +485,75 @@ static void ids_of_cancels_and_replaced_orders_stay_taken_after_a_kill(void **st
     }
 }
 
+// What the core answered while nobody listened: the report of a mass cancel is made from the kept
+// request and the events, as the dead process would have made it.
+static void a_mass_cancel_is_answered_whole_by_the_process_after(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    char exec_id[64];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    order(atlantic, "A2", '2', "1");
+    peer_send(atlantic, "35=q|11=Q1|530=1|55=PORT|54=2|1=101|60=20261120-10:00:00|");
+    peer_send(atlantic, "35=q|11=Q2|530=7|54=2|60=20261120-10:00:00|");  // there is none any more
+    peer_send(atlantic, "35=q|11=Q3|530=7|1=102|60=20261120-10:00:00|"); // not its account
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    resend_all(atlantic, "35=2|7=1001|16=0|");
+    peer_expect(atlantic, "35=8|11=A1|150=4|97=Y|58=mass cancel|");
+    peer_expect(atlantic, "35=8|11=A2|150=4|97=Y|");
+    const char *first =
+        peer_expect(atlantic, "35=r|11=Q1|530=1|531=1|533=2|1=101|55=PORT|54=2|97=Y|");
+    snprintf(exec_id, sizeof exec_id, "37=%s|", message_field(first, 37));
+    peer_expect(atlantic, "35=r|11=Q2|530=7|531=7|533=0|54=2|97=Y|");
+    peer_expect(atlantic, "35=r|11=Q3|530=7|531=0|532=99|1=102|97=Y|");
+    // It is told once, and its ids are free as after any answer.
+    size_t from = atlantic->heard_count;
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    resend_all(atlantic, "35=2|7=1001|16=0|");
+    assert_int_equal(peer_count(atlantic, from, "35=r|11=Q1|"), 1);
+    assert_int_equal(peer_count(atlantic, from, exec_id), 1);
+    assert_int_equal(peer_count(atlantic, from, "35=r|97=Y|43=Y|"), 3);
+    assert_int_equal(engine_open_orders(venue->engine), 0);
+}
+
+static void a_mass_cancel_whose_request_the_machine_took_is_answered_from_its_events(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    char path[256];
+    struct stat status;
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    snprintf(path, sizeof path, "%s/fix/1/messages-1", venue->folder);
+    assert_int_equal(stat(path, &status), 0);
+    peer_send(atlantic, "35=q|11=Q1|530=1|55=PORT|60=20261120-10:00:00|");
+    assert_int_equal(truncate(path, status.st_size), 0);
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    resend_all(atlantic, "35=2|7=1001|16=0|");
+    peer_expect(atlantic, "35=8|11=A1|150=4|97=Y|");
+    peer_expect(atlantic, "35=r|11=NONE|530=7|531=7|533=1|97=Y|");
+}
+
+static void a_mass_cancel_on_its_way_survives_a_reset_and_a_kill(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '2', "3");
+    peer_send(atlantic, "35=q|11=Q1|530=7|60=20261120-10:00:00|");
+    atlantic->next_out = 1;
+    peer_send(atlantic, "35=A|98=0|108=30|141=Y|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    peer_expect(atlantic, "35=8|11=A1|150=4|97=Y|");
+    peer_expect(atlantic, "35=r|11=Q1|530=7|533=1|97=Y|");
+}
+
 static void the_older_numbers_slot_takes_over_when_the_newer_is_torn(void **state)
 {
     (void)state;
@@ -544,6 +617,260 @@ static void every_cut_of_the_messages_leaves_a_store_that_opens(void **state)
     testing_folder_remove(folder);
 }
 
+// ---- own answers
+// ----------------------------------------------------------------------------------
+
+static void again(struct peer *peer, uint32_t number, const char *id)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "35=D|43=Y|122=20261120-10:00:00|11=%s|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|"
+             "44=100|",
+             id);
+    peer_send_as(peer, number, text);
+    venue_run(peer->venue);
+}
+
+// The core never saw what the gateway refused by itself, so it is asked for again: a refusal that
+// was told must not turn into an order, nor be told twice.
+static void what_was_refused_stays_refused_when_it_comes_again(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    order(atlantic, "A1", '1', "1"); // 2: durable
+    venue->link.attached = false;    // the core is away
+    order(atlantic, "A2", '1', "1"); // 3
+    peer_expect(atlantic, "35=8|11=A2|150=8|5004=4|");
+    peer_send(atlantic, "35=D|11=A3|55=PORT|54=1|60=20261120-10:00:00|40=2|44=100|"); // 4: no 38
+    venue_run(venue);
+    peer_expect(atlantic, "35=j|45=4|380=5|");
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, ""); // 5
+    peer_expect(atlantic, "35=2|7=3|");
+    size_t from = atlantic->heard_count;
+    again(atlantic, 3, "A2");
+    again(atlantic, 4, "A3");
+    peer_send_as(atlantic, 5, "35=4|43=Y|122=20261120-10:00:00|123=Y|36=6|");
+    assert_int_equal(peer_count(atlantic, from, "35=8|"), 0);
+    assert_int_equal(engine_open_orders(venue->engine), 1);
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    assert_int_equal(peer_count(atlantic, from, "35=8|11=A2|150=8|43=Y|"), 1);
+    assert_int_equal(peer_count(atlantic, from, "35=j|45=4|43=Y|"), 1);
+    order(atlantic, "A2", '1', "1"); // "send it again": the id is free
+    peer_expect(atlantic, "35=8|11=A2|150=0|");
+}
+
+// With the order behind it the core knows that the message was read: nobody asks for it again, so
+// its answer must be in the store by then, though the turn of the loop has not ended.
+static void a_refusal_is_kept_before_the_order_behind_it_is_sent(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send(atlantic, "35=F|41=NONE|11=C1|55=PORT|54=1|60=20261120-10:00:00|");          // 2
+    peer_send(atlantic, "35=D|11=A1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|"); // 3
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    size_t from = atlantic->heard_count;
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    assert_int_equal(peer_count(atlantic, from, "35=9|11=C1|43=Y|"), 1);
+    assert_int_equal(peer_count(atlantic, from, "35=8|11=A1|150=0|97=Y|"), 1);
+}
+
+// A cancel that waits for its order's id has been read, and not been dealt with.
+static void what_waits_does_not_count_as_read(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send(atlantic, "35=D|11=A1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|"); // 2
+    peer_send(atlantic, "35=F|41=A1|11=C1|55=PORT|54=1|60=20261120-10:00:00|");            // 3
+    atlantic->session->opened = false; // as after an attach that closed it
+    assert_true(session_announce(atlantic->session));
+    venue_run(venue);
+    assert_int_equal(view_session_last_seq(venue->view, 1), 3);
+    peer_send(atlantic, "35=D|11=A2|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|"); // 4
+    peer_send(atlantic, "35=F|41=A2|11=C2|55=PORT|54=1|60=20261120-10:00:00|");            // 5
+    atlantic->session->opened = false;
+    assert_true(session_announce(atlantic->session));
+    venue_restart_gateway(venue, false); // the cancel has not been sent
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=2|7=5|");
+}
+
+// ---- segments -----------------------------------------------------------------------------------
+
+static unsigned files_of(const struct venue *venue, uint32_t session)
+{
+    char path[128];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "%s/fix/%" PRIu32, venue->folder, session);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *file; (file = readdir(folder)) != NULL;)
+        count += strncmp(file->d_name, "messages-", 9) == 0;
+    closedir(folder);
+    return count;
+}
+
+static void small_segments(struct peer *peer, uint64_t bytes_max)
+{
+    peer->session->store.segment_bytes_max = 2000; // some five messages
+    peer->venue->desk.kept_limits = (struct store_limits){bytes_max, UINT64_MAX / 2};
+}
+
+// Orders far from each other in time, of which one is filled, one replaced and cancelled, one open.
+static void orders_then_noise(struct peer *peer)
+{
+    order(peer, "OPEN", '2', "3");
+    order(peer, "DONE", '2', "1");
+    peer_send(peer, "35=G|41=DONE|11=DONE2|55=PORT|54=2|60=20261120-10:00:00|38=2|40=2|44=100|");
+    venue_run(peer->venue);
+    peer_send(peer, "35=F|41=DONE2|11=DONE3|55=PORT|54=2|60=20261120-10:00:00|");
+    venue_run(peer->venue);
+    for (unsigned i = 0; i < 60; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "N%u", i);
+        order(peer, id, '2', "0.0001"); // refused
+        desk_flush(&peer->venue->desk);
+    }
+}
+
+static void segments_are_read_as_one(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    small_segments(atlantic, UINT64_MAX);
+    orders_then_noise(atlantic);
+    assert_true(files_of(venue, 1) > 10);
+    size_t told = atlantic->heard_count;
+    for (int life = 0; life < 2; life++) { // of one process, and of the one after it
+        size_t from = atlantic->heard_count;
+        resend_all(atlantic, "35=2|7=1|16=0|");
+        for (size_t i = 0; i < told; i++) {
+            if (!message_has(atlantic->heard[i], "35=8|"))
+                continue;
+            char number[32];
+            snprintf(number, sizeof number, "34=%s|43=Y|", message_field(atlantic->heard[i], 34));
+            atlantic->read = from;
+            assert_sent_again(atlantic->heard[i], peer_expect(atlantic, number));
+        }
+        venue_restart_gateway(venue, life == 1);
+        peer_connect(atlantic, "");
+    }
+}
+
+static void a_rotten_segment_loses_its_own_messages_only(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    char path[128];
+    peer_connect(atlantic, "");
+    small_segments(atlantic, UINT64_MAX);
+    orders_then_noise(atlantic);
+    snprintf(path, sizeof path, "%s/fix/1/messages-1.3", venue->folder);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, 100, SEEK_SET);
+    fputc('x', file);
+    fclose(file);
+    uint32_t first = 0, behind = 0; // numbers of that segment
+    for (size_t i = 0; i < atlantic->session->store.entry_count; i++) {
+        const struct store_entry *entry = &atlantic->session->store.entries[i];
+        first = entry->segment == 3 && first == 0 ? entry->number : first;
+        behind = entry->segment == 3 ? entry->number + 1 : behind;
+    }
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    char gap[64], next[32];
+    snprintf(gap, sizeof gap, "35=4|34=%u|123=Y|36=%u|", first, behind);
+    snprintf(next, sizeof next, "35=8|34=%u|43=Y|", behind);
+    peer_expect(atlantic, gap);
+    peer_expect(atlantic, next);
+    peer_expect_no(atlantic, "97=Y|"); // nothing is thought to be untold
+}
+
+// What is dropped is gap-filled; the orders, and the ids that are taken today, live on.
+static void the_oldest_messages_go_and_the_orders_stay(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0], *balear = &venue->peers[1];
+    peer_connect(atlantic, "");
+    small_segments(atlantic, 8000);
+    orders_then_noise(atlantic);
+    for (unsigned i = 0; i < 100; i++)
+        session_tick(atlantic->session);
+    assert_in_range(files_of(venue, 1), 2, 6);
+    for (int life = 0; life < 3; life++) {
+        uint32_t kept = atlantic->session->store.entries[0].number;
+        size_t from = atlantic->heard_count;
+        char gap[64];
+        snprintf(gap, sizeof gap, "35=4|34=1|43=Y|123=Y|36=%u|", kept);
+        assert_true(kept > 5);
+        resend_all(atlantic, "35=2|7=1|16=0|");
+        peer_expect(atlantic, gap);
+        assert_true(peer_count(atlantic, from, "35=8|43=Y|") > 3);
+        assert_int_equal(peer_count(atlantic, from, "97=Y|"), 0); // the place of the last is kept
+        venue_restart_gateway(venue, life == 1);
+        peer_connect(atlantic, "");
+    }
+    char fill[80];
+    snprintf(fill, sizeof fill, "35=4|43=Y|122=20261120-10:00:00|123=Y|36=%u|", atlantic->next_out);
+    peer_send_as(atlantic, view_session_last_seq(venue->view, 1) + 1, fill);
+    static const char *const taken[] = {"OPEN", "DONE", "DONE2", "DONE3"};
+    for (size_t i = 0; i < 4; i++) {
+        char refusal[64];
+        order(atlantic, taken[i], '2', "1");
+        snprintf(refusal, sizeof refusal, "35=8|11=%s|39=8|5004=53|", taken[i]);
+        peer_expect(atlantic, refusal);
+    }
+    peer_connect(balear, "");
+    order(balear, "B1", '1', "3");
+    peer_expect(atlantic, "35=8|11=OPEN|150=F|39=2|14=3|");
+}
+
+static void old_messages_go_by_their_age(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    const struct timespec yesterday[2] = {{.tv_sec = time(NULL) - 2 * 24 * 3600},
+                                          {.tv_sec = time(NULL) - 2 * 24 * 3600}};
+    char path[128];
+    peer_connect(atlantic, "");
+    small_segments(atlantic, UINT64_MAX);
+    venue->desk.kept_limits.age_max_ns = 24ull * 3600 * 1000000000;
+    orders_then_noise(atlantic);
+    unsigned files = files_of(venue, 1);
+    session_tick(atlantic->session);
+    assert_int_equal(files_of(venue, 1), files);
+    snprintf(path, sizeof path, "%s/fix/1/messages-1", venue->folder);
+    assert_int_equal(utimensat(AT_FDCWD, path, yesterday, 0), 0);
+    atlantic->session->store.oldest_changed_ns = 0; // as after a start
+    for (unsigned i = 0; i < 5; i++)
+        session_tick(atlantic->session);
+    assert_int_equal(files_of(venue, 1), files - 1);
+}
+
+static void a_reset_removes_every_segment(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    small_segments(atlantic, UINT64_MAX);
+    orders_then_noise(atlantic);
+    peer_disconnect(atlantic);
+    atlantic->next_out = 1;
+    peer_connect(atlantic, "141=Y|");
+    assert_int_equal(files_of(venue, 1), 1);
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    order(atlantic, "OPEN", '2', "1");
+    peer_expect(atlantic, "35=8|11=OPEN|39=8|5004=53|");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +915,25 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(ids_of_cancels_and_replaced_orders_stay_taken_after_a_kill,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mass_cancel_is_answered_whole_by_the_process_after,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_mass_cancel_whose_request_the_machine_took_is_answered_from_its_events, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(a_mass_cancel_on_its_way_survives_a_reset_and_a_kill,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_refused_stays_refused_when_it_comes_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_is_kept_before_the_order_behind_it_is_sent,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_waits_does_not_count_as_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(segments_are_read_as_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_rotten_segment_loses_its_own_messages_only, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_oldest_messages_go_and_the_orders_stay, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(old_messages_go_by_their_age, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reset_removes_every_segment, set_up, tear_down),
         cmocka_unit_test(the_older_numbers_slot_takes_over_when_the_newer_is_torn),
         cmocka_unit_test(every_cut_of_the_messages_leaves_a_store_that_opens),
     };

@@ -4,10 +4,9 @@
 //   numbers           two slots of 256 bytes, written in turn and synced: generation, reserved
 //   numbers, whether
 //                     the last stop was clean, CompID of the peer
-//   messages-<g>      append-only: each application message with the state of its order after it
-//   (bytes whose
-//                     meaning is the caller's); g is the generation, which a reset of the session
-//                     raises
+//   messages-<g>,     append-only: each application message with the state of its order after it
+//   messages-<g>.<n>  (bytes whose meaning is the caller's); g is the generation, which a reset of
+//                     the session raises, n the segment: a new one when the one before is full
 //
 // Numbers are reserved in blocks (STORE_BLOCK; twice as many, up to STORE_BLOCK_MAX, for a session
 // that uses one up within a second), synced before the first one is used: after a crash numbering
@@ -16,7 +15,8 @@
 // gets them; store_sync makes them durable). What a crash of the machine takes is known: the
 // reference of each message to its event is kept with it, and events behind the last one kept are
 // reported again, with PossResend. Administrative messages are not kept: a number without a message
-// is gap-filled.
+// is gap-filled. So is one whose segment was dropped: the oldest goes when it is older than the
+// caller's limit or when more is kept than that (store_is_over, store_drop_oldest).
 //
 // Threads: the I/O thread, except store_sync_fd's descriptor, which may be synced by another.
 // Failure of the disk is final: the functions return -errno, and the gateway must stop sending.
@@ -35,12 +35,13 @@ enum {
     STORE_COMP_ID_BYTES_MAX = 64,
     STORE_STATE_BYTES_MAX = 256,
     STORE_MESSAGE_BYTES_MAX = 4096,
+    STORE_SEGMENT_BYTES = 4 << 20, // to read one through takes milliseconds
 };
 
 struct store_reference { // the event that a message reports
     uint64_t sequence;   // 0 = none: an answer of the gateway's own
-    uint32_t index;
-    uint32_t side; // enum side of a trade's report, else 0
+    uint32_t index;      // of an own answer the MsgSeqNum of what it answers; 0 = of nothing
+    uint32_t side;       // enum side of a trade's report, else 0
 };
 
 struct store_record {
@@ -58,6 +59,12 @@ int store_reference_compare(const struct store_reference *a, const struct store_
 struct store_entry {
     uint64_t offset;
     uint32_t number;
+    uint32_t segment;
+};
+
+struct store_limits {
+    uint64_t bytes_max;  // of all segments
+    uint64_t age_max_ns; // of the newest message of a segment
 };
 
 struct store {
@@ -75,10 +82,16 @@ struct store {
     size_t entry_count, entry_capacity;
     uint8_t *buffer; // appended, not yet written
     size_t buffer_bytes, buffer_capacity;
-    uint64_t written;            // length of the messages file
+    uint32_t first_segment, segment; // the oldest that is kept, and the one that is written
+    uint64_t segment_bytes_max;
+    uint64_t written;           // length of the last segment
+    uint64_t older_bytes;       // of the segments before it
+    uint64_t oldest_changed_ns; // wall clock; 0 = not looked at
+    int read_fd;                // of the older segment that was read last; -1 = none
+    uint32_t read_segment;
     bool dirty;                  // written and not yet synced
-    struct store_reference last; // of the newest kept message that has one
-    struct store_reference base; // the last one of the generation before
+    struct store_reference last; // of the newest message that has one
+    struct store_reference base; // the last one that was forgotten: by a reset, or with a segment
 };
 
 typedef void store_visit(void *context, const struct store_record *record);
@@ -105,6 +118,12 @@ CHECKED int store_flush(struct store *store);
 // one leaves the store as it was. Return 0 or -errno.
 CHECKED int store_reset_begin(struct store *store);
 CHECKED int store_reset_commit(struct store *store);
+
+// Whether the oldest segment is to be dropped. The one that is written never is.
+bool store_is_over(struct store *store, const struct store_limits *limits, uint64_t wall_ns);
+// Drops it. `visit` sees each of its records first, and appends what must outlive it (number 0).
+// Waits for the disk. Returns 0 or -errno.
+CHECKED int store_drop_oldest(struct store *store, store_visit *visit, void *context);
 
 // The first kept message with a number >= `number`: returns its number and writes the text; 0 =
 // none. Flushes first. *bytes is 0 if the disk cannot be read or the text is rotten.

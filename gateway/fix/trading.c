@@ -28,10 +28,13 @@ static void mean(const struct session *session, const struct request_id *id, uin
 
 // ---- answers at once ----------------------------------------------------------------------------
 
-static void send_report(struct session *session, const char *type, const struct report *report)
+static void send_report(struct session *session, const char *type, const struct report *report,
+                        const struct request *request)
 {
-    const struct session_message message = {
-        .msg_type = type, .fields = report->fields, .field_count = report->field_count};
+    const struct session_message message = {.msg_type = type,
+                                            .fields = report->fields,
+                                            .field_count = report->field_count,
+                                            .reference = {.index = request->session_seq}};
     session_send(session, &message);
 }
 
@@ -42,7 +45,7 @@ static void refuse_missing(struct session *session, const struct request *reques
     snprintf(text, sizeof text, "field %" PRId64 " is needed", tag);
     report_business_reject(&report, request, reject_entry(REJECT_MISSING_FIELD)->business_reason,
                            text);
-    send_report(session, "j", &report);
+    send_report(session, "j", &report, request);
 }
 
 // What we know of an order: of one that is done, that was sent twice, or that the engine cannot be
@@ -55,7 +58,7 @@ static enum outcome tell_status(struct session *session, const struct request *r
                                    .time_ns = clock_wall_ns(session->desk->clock),
                                    .status_id = &request->status_id};
     report_order(&report, order, &what, session->desk->view);
-    send_report(session, "8", &report);
+    send_report(session, "8", &report, request);
     return DONE;
 }
 
@@ -69,7 +72,7 @@ static void refuse_unavailable(struct session *session, const struct request *re
     reject_text(refusal->code, refusal->limit, refusal->value, refusal->argument, 0, text,
                 sizeof text);
     report_business_reject(&report, request, entry->business_reason, text);
-    send_report(session, "j", &report);
+    send_report(session, "j", &report, request);
 }
 
 static bool is_unavailable(uint16_t code)
@@ -91,7 +94,7 @@ static void refuse_status(struct session *session, const struct request *request
         refuse_unavailable(session, request, refusal);
     } else {
         report_refused(&report, request, 'I', why, "0", clock_wall_ns(session->desk->clock));
-        send_report(session, "8", &report);
+        send_report(session, "8", &report, request);
     }
 }
 
@@ -111,7 +114,7 @@ void trading_refuse(struct session *session, const struct request *request,
     switch ((enum request_kind)request->kind) {
     case REQUEST_NEW:
         report_refused(&report, request, '8', &why, exec_id, now);
-        send_report(session, "8", &report);
+        send_report(session, "8", &report, request);
         break;
     case REQUEST_STATUS:
     case REQUEST_MASS_STATUS:
@@ -120,11 +123,11 @@ void trading_refuse(struct session *session, const struct request *request,
     case REQUEST_CANCEL:
     case REQUEST_AMEND:
         report_cancel_refused(&report, request, order, &why, now);
-        send_report(session, "9", &report);
+        send_report(session, "9", &report, request);
         break;
     case REQUEST_MASS_CANCEL:
         report_mass_cancel(&report, request, &why, 0, exec_id, now);
-        send_report(session, "r", &report);
+        send_report(session, "r", &report, request);
         break;
     case REQUEST_SECURITY_STATUS:
     case REQUEST_VENUE_STATUS:
@@ -163,7 +166,8 @@ static enum outcome launch(struct session *session, struct request *request,
                            struct command *command)
 {
     memcpy(command_tail_writable(command), request->client_id.text, request->client_id.bytes);
-    request->gateway_seq = link_send(session->desk->link);
+    session_settle(session);
+    request->gateway_seq = link_send_later(session->desk->link);
     flights_add(&session->desk->flights, request);
     if (request_takes_id(request))
         mean(session, &request->client_id, ORDERS_IN_FLIGHT | request->gateway_seq);
@@ -354,6 +358,7 @@ static enum outcome take_mass_cancel(struct session *session, struct request *re
     body->side = request->side;
     body->scope = request->scope;
     body->client_id_bytes = request->client_id.bytes;
+    kept_request_append(&session->store, request);
     return launch(session, request, command);
 }
 
@@ -440,6 +445,8 @@ enum fix_taken trading_on_message(struct session *session, const struct fix_mess
         *wrong_tag = (uint32_t)refusal.argument;
         return FIX_VALUE_REFUSED;
     }
+    if (session_has_answered(session, request.session_seq))
+        return FIX_TAKEN;
     if (request.kind == REQUEST_SECURITY_STATUS || request.kind == REQUEST_VENUE_STATUS)
         return market_status_requested(session, &request, &refusal, wrong_tag);
     if (refusal.missing)

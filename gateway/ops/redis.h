@@ -1,4 +1,4 @@
-// Redis, over hiredis' asynchronous interface on the gateway's loop: publish and set, fire and
+// Redis, over hiredis on the gateway's loop: publish and set, fire and
 // forget.
 //
 // Redis is a loudspeaker, never a source: what cannot be said now is dropped and counted, and the

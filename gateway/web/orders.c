@@ -77,7 +77,7 @@ static struct command *claim(struct web *web, uint8_t type, size_t tail_bytes, s
 static struct pending *send(struct web *web, struct user *user, uint8_t type,
                             const struct reply *reply)
 {
-    return pending_add(web, user, type, reply, link_send(&web->link));
+    return pending_add(web, user, type, reply, link_send_later(&web->link));
 }
 
 // ---- parts of requests -----------------------------------------------------------------------

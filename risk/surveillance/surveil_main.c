@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/boot.h"
 #include "base/clock.h"
@@ -11,10 +12,21 @@
 
 static volatile sig_atomic_t stopping;
 
+enum { STOP_SECONDS_MAX = 3 };
+
 static void on_stop(int signal_number)
 {
     (void)signal_number;
     stopping = 1;
+    alarm(STOP_SECONDS_MAX);
+}
+
+// We wait for a Postgres that does not answer. Nothing is lost by ending here: what was not committed is
+// written again by our successor.
+static void on_late(int signal_number)
+{
+    (void)signal_number;
+    _exit(0);
 }
 
 static int run(struct surveil *surveil)
@@ -34,6 +46,8 @@ int main(void)
     struct sigaction action = {.sa_handler = on_stop};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    action.sa_handler = on_late;
+    sigaction(SIGALRM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     struct pg_settings settings;
     struct surveil surveil;

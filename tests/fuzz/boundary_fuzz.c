@@ -627,7 +627,7 @@ static uint64_t write_journal(const struct journal_io *io, struct gate *gate)
 static void spoil_journal(const struct journal_io *io)
 {
     uint64_t first = 0, last = 0;
-    ASSERT(journal_segments(io, &first, &last));
+    ASSERT(journal_segments(io, &first, &last) == 1);
     char name[NUMBERED_NAME_BYTES];
     numbered_name(name, first + below(last - first + 1), JOURNAL_SUFFIX);
     int file = io->open(io->context, name, JOURNAL_IO_WRITE);

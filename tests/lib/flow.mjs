@@ -1,25 +1,37 @@
 // A flow of orders from two FIX members and two web traders that outlives every process of the venue, and what
 // each of them was told. The venue's promise is judged by it: what was told is in the record, once.
 //
-//   const flow = new Flow(venue); flow.start(); …; await flow.pause(); await flow.check()
+//   const flow = new Flow(venue); flow.start(); …
+//   await flow.check()                       // while orders flow: what was told since the last check
+//   await flow.pause(); await flow.check()   // and at rest: nobody waits for anything that stands in the record
+//   await flow.turn()                        // at rest: who bought sells from now on, so that a long flow never runs dry
+//
+// A check reads only what has come into the record since the one before it, so that ten thousand of them do not take longer
+// each.
 import { sleep } from '../../tools/venue_client.mjs'
+import { generator } from './random.mjs'
 import { eventually } from './venue.mjs'
-
-// A small generator of our own, so that a run can be repeated.
-function random (seed) {
-  let state = seed
-  return n => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return Math.floor(state / 2 ** 32 * n) }
-}
 
 class Trader {
   constructor (venue, login, account, side, everyMs, tag) {
-    Object.assign(this, { venue, login, account, side, everyMs, tag, next: random(account), serial: 0 })
+    Object.assign(this, { venue, login, account, side, everyMs, tag, next: generator(account), serial: 0 })
     this.sent = new Set()         // client order ids
+    this.unanswered = new Set()   // of them
     this.accepted = new Map()     // client order id -> order id
     this.refused = new Map()      // client order id -> code
     this.fills = new Map()        // trade id + side -> { order, price, quantity }
+    this.recorded = new Map()     // client order id -> order id, as the record has it
+    this.recordedFills = 0        // of these orders
     this.faults = []
     this.connections = 0
+    this.takeFresh()
+  }
+
+  // What was told since this was last asked.
+  takeFresh () {
+    const fresh = this.fresh
+    this.fresh = { accepted: new Map(), refused: new Map(), fills: new Map() }
+    return fresh
   }
 
   start () {
@@ -45,13 +57,15 @@ class Trader {
     if (this.serial % 50 === 49) { this.serial++; return this.cancelAll() }
     const id = `${this.tag}-${this.serial++}`
     this.sent.add(id)
-    const order = { id, side: this.side, price: ((this.side === 'buy' ? 99 : 99.7) + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
+    this.unanswered.add(id)
+    const order = { id, side: this.side, price: ((this.side === 'buy' ? 99 : 100.5) + this.next(200) / 100).toFixed(2), quantity: (1 + this.next(200)) / 100 }
     this.place(order)
   }
 
   fill (trade, side, fill) {
     const known = this.fills.get(trade + side)
     if (known && JSON.stringify(known) !== JSON.stringify(fill)) this.faults.push(`trade ${trade} was told in two ways`)
+    if (!known) this.fresh.fills.set(trade + side, fill)
     this.fills.set(trade + side, fill)
   }
 
@@ -59,9 +73,15 @@ class Trader {
     if (!this.sent.has(id)) return
     if (this.accepted.has(id) && this.accepted.get(id) !== order) this.faults.push(`${id} was accepted as ${this.accepted.get(id)} and as ${order}`)
     this.accepted.set(id, order)
+    this.fresh.accepted.set(id, order)
+    this.unanswered.delete(id)
   }
 
-  refuse (id, code) { this.refused.set(id, code) }
+  refuse (id, code) {
+    this.refused.set(id, code)
+    this.fresh.refused.set(id, code)
+    this.unanswered.delete(id)
+  }
 }
 
 class FixTrader extends Trader {
@@ -110,7 +130,7 @@ class FixTrader extends Trader {
   }
 
   // Answered: nothing sent is without an answer.
-  isQuiet () { return this.isConnected() && [...this.sent].every(id => this.accepted.has(id) || this.refused.has(id)) }
+  isQuiet () { return this.isConnected() && this.unanswered.size === 0 }
 }
 
 class WebTrader extends Trader {
@@ -143,6 +163,10 @@ export class Flow {
   // tag: of the client order ids, so that several flows of a day differ.
   constructor (venue, everyMs = 50, tag = 'flow') {
     this.venue = venue
+    this.orders = new Map() // order id -> trader, as the record has them
+    this.trades = new Map() // trade id -> row, likewise
+    this.lastOrder = this.lastTrade = 0n // up to which the record has been read
+    this.sequence = 0
     this.traders = [
       new FixTrader(venue, 'atlantic', 1001, 'buy', everyMs, tag), new FixTrader(venue, 'balear', 1002, 'sell', everyMs, tag),
       new WebTrader(venue, 'carla', 1003, 'buy', everyMs, tag), new WebTrader(venue, 'diego', 1004, 'sell', everyMs, tag)
@@ -153,7 +177,7 @@ export class Flow {
 
   // Nothing more is sent, and what was sent is answered.
   async pause () {
-    await eventually('every trader is connected, every order by FIX answered', () => {
+    await eventually('every trader is connected', () => {
       const late = this.traders.filter(t => !t.isConnected())
       if (late.length > 0) throw new Error(late.map(t => `${t.login}: ${t.lastError?.message}`).join(', '))
       return true
@@ -162,44 +186,71 @@ export class Flow {
     await eventually('every order by FIX is answered', () => this.traders.every(t => t.isQuiet()), 20000)
   }
 
+  get isPaused () { return this.traders.every(trader => !trader.running) }
+
   told () { return this.traders.reduce((sum, t) => ({ orders: sum.orders + t.accepted.size, fills: sum.fills + t.fills.size }), { orders: 0, fills: 0 }) }
+
+  // Every trader gets answers: each of them has `orders` more accepted than now.
+  async flows (orders = 1, ms = 30000) {
+    const before = this.traders.map(t => t.accepted.size)
+    await eventually('every trader has orders accepted', () => {
+      const late = this.traders.filter((t, i) => t.accepted.size < before[i] + orders)
+      if (late.length > 0) throw new Error(late.map(t => `${t.login}: ${t.isConnected() ? 'connected, not answered' : t.lastError?.message}`).join(', '))
+      return true
+    }, ms)
+  }
+
+  async turn () {
+    await this.venue.administer('POST', '/mass-cancel', { all: true })
+    for (const trader of this.traders) trader.side = trader.side === 'buy' ? 'sell' : 'buy'
+  }
 
   // Each thing that a trader was told stands in the record, and only once; what he was refused does not.
   async check () {
-    const { durable_sequence: durable } = await this.venue.administer('GET', '/venue')
+    const paused = this.isPaused
+    const told = this.traders.map(trader => trader.takeFresh())
+    const { durable_sequence: durable } = await eventually('administration answers', () => this.venue.administer('GET', '/venue'), 20000)
     await eventually('the record is up to date', async () => Number((await this.venue.query('SELECT sequence FROM record.cursor'))[0].sequence) >= durable, 20000)
-    const orders = await this.venue.query('SELECT id, user_id, client_order_id FROM public.orders WHERE user_id > 1000')
-    const trades = await this.venue.query('SELECT id, buyer_id, seller_id, buy_order_id, sell_order_id, price, quantity FROM public.trades')
-    for (const trader of this.traders) this.checkTrader(trader, orders.filter(o => Number(o.user_id) === trader.account), trades)
-    await this.venue.sumsAreZero()
-    return { orders: orders.length, trades: trades.length }
+    await this.read(BigInt(durable))
+    this.traders.forEach((trader, i) => this.checkTrader(trader, told[i], paused))
+    await this.venue.sumsAreZero(this.sequence)
+    this.sequence = durable
+    return { orders: this.traders.reduce((sum, t) => sum + t.recorded.size, 0), trades: this.trades.size }
   }
 
-  checkTrader (trader, orders, trades) {
-    const faults = [...trader.faults]
-    const byClientId = new Map()
+  // What the record has got since it was last read, up to a sequence, so that no trade comes before its orders.
+  async read (upTo) {
+    const orders = await this.venue.query(`SELECT id, user_id, client_order_id FROM public.orders WHERE user_id > 1000 AND id > ${this.lastOrder} AND id <= ${upTo} ORDER BY id`)
+    const trades = await this.venue.query(`SELECT id, buyer_id, seller_id, buy_order_id, sell_order_id, price, quantity FROM public.trades WHERE id > ${this.lastTrade} AND sequence <= ${upTo} ORDER BY id`)
     for (const order of orders) {
-      if (!order.client_order_id.startsWith(`${trader.tag}-`)) continue
-      if (byClientId.has(order.client_order_id)) faults.push(`${order.client_order_id} was accepted twice`)
-      byClientId.set(order.client_order_id, order.id)
+      this.lastOrder = BigInt(order.id)
+      const trader = this.traders.find(t => t.account === Number(order.user_id) && order.client_order_id.startsWith(`${t.tag}-`))
+      if (!trader) continue
+      if (trader.recorded.has(order.client_order_id)) trader.faults.push(`${order.client_order_id} was accepted twice`)
+      trader.recorded.set(order.client_order_id, order.id)
+      this.orders.set(order.id, trader)
     }
-    for (const [id, order] of trader.accepted) if (byClientId.get(id) !== order) faults.push(`${id} was acknowledged as order ${order}, the record has ${byClientId.get(id)}`)
-    for (const [id, code] of trader.refused) if (byClientId.has(id) && !trader.accepted.has(id) && code !== 53) faults.push(`${id} was refused (${code}), the record has it as order ${byClientId.get(id)}`)
-    const byId = new Map(trades.map(t => [t.id, t]))
-    if (byId.size !== trades.length) faults.push('a trade stands twice in the record')
-    for (const [key, fill] of trader.fills) {
+    for (const trade of trades) {
+      this.lastTrade = BigInt(trade.id)
+      if (this.trades.has(trade.id)) throw new Error(`trade ${trade.id} stands twice in the record`)
+      this.trades.set(trade.id, trade)
+      for (const order of [trade.buy_order_id, trade.sell_order_id]) if (this.orders.has(order)) this.orders.get(order).recordedFills++
+    }
+  }
+
+  checkTrader (trader, told, paused) {
+    const faults = [...trader.faults]
+    for (const [id, order] of told.accepted) if (trader.recorded.get(id) !== order) faults.push(`${id} was acknowledged as order ${order}, the record has ${trader.recorded.get(id)}`)
+    for (const [id, code] of told.refused) if (trader.recorded.has(id) && !trader.accepted.has(id) && code !== 53) faults.push(`${id} was refused (${code}), the record has it as order ${trader.recorded.get(id)}`)
+    for (const [key, fill] of told.fills) {
       const side = key.endsWith('buy') ? 'buy' : 'sell'
-      const row = byId.get(key.slice(0, -side.length))
+      const row = this.trades.get(key.slice(0, -side.length))
       if (!row || Number(side === 'buy' ? row.buyer_id : row.seller_id) !== trader.account || row[`${side}_order_id`] !== fill.order || Number(row.price) !== fill.price || Number(row.quantity) !== fill.quantity) {
         faults.push(`trade ${key} was told as ${JSON.stringify(fill)}, the record has ${JSON.stringify(row)}`)
       }
     }
     // A FIX member hears of every fill, sooner or later; a web trader reads the history.
-    if (trader instanceof FixTrader) {
-      const mine = new Set(orders.filter(o => o.client_order_id.startsWith(`${trader.tag}-`)).map(o => o.id))
-      const own = trades.reduce((n, t) => n + mine.has(t.buy_order_id) + mine.has(t.sell_order_id), 0)
-      if (own !== trader.fills.size) faults.push(`${own} fills in the record, ${trader.fills.size} told`)
-    }
+    if (paused && trader instanceof FixTrader && trader.recordedFills !== trader.fills.size) faults.push(`${trader.recordedFills} fills in the record, ${trader.fills.size} told`)
     if (faults.length > 0) throw new Error(`${trader.login}: ${faults.length} faults: ${faults.slice(0, 5).join('; ')}`)
   }
 }

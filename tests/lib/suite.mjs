@@ -3,7 +3,7 @@
 //   Suite.main(async suite => {
 //     await suite.test("a trade is seen by both", async () => { … })
 //   })
-const filter = process.argv[2]
+const filter = process.argv.slice(2).find((word, i, words) => !word.startsWith('--') && !words[i - 1]?.startsWith('--'))
 
 export class Suite {
   constructor () { this.passed = this.failed = 0 }

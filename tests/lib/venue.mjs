@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sleep, until, VenueClient } from '../../tools/venue_client.mjs'
 import { WsClient } from '../../tools/ws_client.mjs'
+import { FaultProxy } from './fault_proxy.mjs'
 import { FixClient } from './fix_client.mjs'
 import { RawFix } from './raw_fix.mjs'
 
@@ -28,6 +29,7 @@ const execute = promisify(execFile)
 
 const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
 const ZERO = '0x' + '0'.repeat(40)
+const SERVICE_PORTS = 10 // Postgres' port less that of ./run --port-base; Redis and the chain are the next ones
 const PORT_OFFSETS = [0, 1, 2, 3, 4, 10, 11, 12] // of ./run --port-base
 
 const isFree = port => new Promise(resolve => {
@@ -57,27 +59,41 @@ async function launch (folder, command, args, words) {
   const from = fs.fstatSync(log).size
   const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...process.env, LONJA_BIN: bin } })
   fs.closeSync(log)
-  child.exited = new Promise(resolve => child.on('exit', (code, signal) => resolve(child.ended = { code, signal })))
-  process.once('exit', () => child.kill('SIGTERM')) // ./run stops its servers by itself
+  const end = () => child.kill('SIGTERM') // ./run stops its servers by itself
+  process.once('exit', end)
+  child.exited = new Promise(resolve => child.on('exit', (code, signal) => { process.off('exit', end); resolve(child.ended = { code, signal }) }))
   const printed = () => fs.readFileSync(file).subarray(from).toString()
   await until(`"${words}"`, 90000, () => printed().includes(words) || child.ended)
   if (!printed().includes(words)) throw new Error(`${command} ended: ${printed().slice(-1500)}`)
   return child
 }
 
+// A proxy in front of each server, by its name in tools/services, and the settings by which the venue takes them. What the
+// test itself asks goes past them.
+async function startProxies (base, seed) {
+  const proxies = {}
+  for (const [i, name] of ['postgres', 'redis', 'anvil'].entries()) proxies[name] = await FaultProxy.start({ port: base + SERVICE_PORTS + i, seed: seed + i })
+  const { postgres, redis, anvil } = proxies
+  return [proxies, ['postgres.host="127.0.0.1"', `postgres.port=${postgres.port}`, `redis.port=${redis.port}`, `settle.rpc_url="http://127.0.0.1:${anvil.port}"`]]
+}
+
 export class Venue extends VenueClient {
-  static async start ({ name, settings = [] }) {
+  // proxied: a seed for venue.proxies, one FaultProxy in front of each server.
+  static async start ({ name, settings = [], proxied }) {
     // Short: the path of a UNIX socket below it has 107 bytes at most.
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), `lonja-${name}-`))
     fs.chmodSync(folder, 0o755) // Postgres' user enters it
-    const child = await launch(folder, path.join(root, 'run'), ['--var', folder, '--port-base', String(await freePorts()),
-      ...settings.flatMap(s => ['--set', s])], 'the venue is up')
-    return new Venue(folder, child)
+    const base = await freePorts()
+    const [proxies, more] = proxied === undefined ? [{}, []] : await startProxies(base, proxied)
+    const child = await launch(folder, path.join(root, 'run'), ['--var', folder, '--port-base', String(base),
+      ...[...settings, ...more].flatMap(s => ['--set', s])], 'the venue is up')
+    return new Venue(folder, child, proxies)
   }
 
-  constructor (folder, child) {
+  constructor (folder, child, proxies) {
     super(folder)
     this.child = child
+    this.proxies = proxies
     this.state = path.join(folder, 'state')
     this.clients = [] // closed by stop()
   }
@@ -104,6 +120,7 @@ export class Venue extends VenueClient {
     await Promise.allSettled(this.clients.map(client => client.close()))
     await this.down().catch(error => { console.log(`# ${error.message}`); this.child.kill('SIGKILL') })
     await this.servers('stop')
+    await Promise.all(Object.values(this.proxies).map(proxy => proxy.close()))
     if (process.env.KEEP) console.log(`kept ${this.folder}`)
     else fs.rmSync(this.folder, { recursive: true, force: true })
   }
@@ -127,6 +144,58 @@ export class Venue extends VenueClient {
       const now = this.status().processes[name]
       return now.incarnation > before && now.state === 'running'
     }, 30000)
+  }
+
+  // The processes that live now, as the kernel has them: name -> pid. The supervisor is among them.
+  living () {
+    const supervisor = this.status().supervisor_pid
+    const living = new Map([['supervisor', supervisor]])
+    const children = fs.readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ').filter(Boolean)
+    for (const pid of children) {
+      const name = nameOf(pid)
+      if (name?.startsWith('lonja-')) living.set(name.slice('lonja-'.length), Number(pid))
+    }
+    return living
+  }
+
+  // Kills these processes at once and returns which they were, for successors().
+  killTogether (names) {
+    const living = this.living()
+    const killed = new Map(names.filter(name => living.has(name)).map(name => [name, living.get(name)]))
+    for (const pid of killed.values()) signalIfThere(pid, 'SIGKILL') // with the supervisor the others die by themselves
+    return killed
+  }
+
+  // Memory that each process holds, in MiB.
+  memory () {
+    return new Map([...this.living()].map(([name, pid]) => {
+      const text = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
+      return [name, Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(text)[1]) / 1024)]
+    }))
+  }
+
+  // A figure of the metrics page.
+  async metric (name) {
+    const text = await (await fetch(`http://127.0.0.1:${this.ports.metrics}/metrics`)).text()
+    const match = new RegExp(`^lonja_${name} (\\S+)$`, 'm').exec(text)
+    return match ? Number(match[1]) : undefined
+  }
+
+  // Waits until each of these (name -> pid) has a successor.
+  successors (killed, ms = 30000) {
+    return eventually(`${[...killed.keys()].join(', ')} started again`, () => {
+      const living = this.living()
+      return [...killed].every(([name, pid]) => living.has(name) && living.get(name) !== pid)
+    }, ms, 5)
+  }
+
+  // From ./run to the processes alone: ./run is killed and leaves venue and servers behind, the supervisor likewise.
+  async leaveRun () {
+    const supervisor = this.status().supervisor_pid
+    this.child.kill('SIGKILL')
+    await this.child.exited
+    process.kill(supervisor, 'SIGKILL')
+    await this.up()
   }
 
   // Open for orders from every gateway.
@@ -155,9 +224,7 @@ export class Venue extends VenueClient {
     const rows = stdout.trim().split('\n').map(line => line.trim().split(/\s+/).map(Number))
     const pids = [first]
     for (let i = 0; i < pids.length; i++) pids.push(...rows.filter(([, parent]) => parent === pids[i]).map(([pid]) => pid))
-    for (const pid of pids.slice(1)) {
-      try { process.kill(pid, signal) } catch (error) { if (error.code !== 'ESRCH') throw error }
-    }
+    for (const pid of pids.slice(1)) signalIfThere(pid, signal)
   }
 
   log (name) { return fs.readFileSync(path.join(this.state, 'log', `${name}.log`), 'utf8') }
@@ -214,16 +281,25 @@ export class Venue extends VenueClient {
     return Object.fromEntries([...stdout.matchAll(/(\w+)=(\S+)/g)].map(m => [m[1], m[2]]))
   }
 
-  // The recorder has everything that is durable; no trade waits for its settlement.
-  async settled (ms = 60000) {
-    await eventually('the record is up to date and every trade is settled', async () => {
-      const { durable_sequence: durable } = await this.administer('GET', '/venue')
-      const open = await this.query(`SELECT (SELECT sequence FROM record.cursor) AS cursor,
-        (SELECT count(*) FROM settle.trade WHERE settlement_status <> 'settled' AND corrected_quantity IS DISTINCT FROM 0) AS trades,
-        (SELECT count(*) FROM settle.result WHERE state = 'open') AS results`)
-      if (Number(open[0].cursor) < durable || open[0].trades !== '0' || open[0].results !== '0') throw new Error(JSON.stringify({ ...open[0], durable }))
-      return true
-    }, ms, 200)
+  // The recorder has everything that is durable; no trade waits for its settlement. A backlog may take its time, as long as
+  // there is progress.
+  async settled (stillMs = 60000) {
+    let last
+    for (let since = Date.now(); ; await sleep(200)) {
+      const open = await this.open().catch(error => ({ error: error.message }))
+      if (open.lag <= 0 && open.trades === '0' && open.results === '0') return
+      const now = JSON.stringify(open)
+      if (now !== last) { last = now; since = Date.now() }
+      if (Date.now() - since > stillMs) throw new Error(`the record is up to date and every trade is settled: nothing moves for ${stillMs / 1000} s: ${now}`)
+    }
+  }
+
+  async open () {
+    const { durable_sequence: durable } = await this.administer('GET', '/venue')
+    const [row] = await this.query(`SELECT (SELECT sequence FROM record.cursor) AS cursor,
+      (SELECT count(*) FROM settle.trade WHERE settlement_status <> 'settled' AND corrected_quantity IS DISTINCT FROM 0) AS trades,
+      (SELECT count(*) FROM settle.result WHERE state = 'open') AS results`)
+    return { lag: durable - Number(row.cursor), trades: row.trades, results: row.results }
   }
 
   async balanceOnChain (symbol, wallet) {
@@ -246,15 +322,18 @@ export class Venue extends VenueClient {
     for (const asset of demo.assets.filter(a => a.kind === 'token')) await this.chainAgrees(asset)
   }
 
-  async sumsAreZero () {
+  // All entries, or those behind a sequence up to which they were looked at before; then without adding them all up.
+  async sumsAreZero (behind = 0) {
     const wrong = [
       ...await this.query('SELECT asset_id, sum(available + held) AS sum FROM record.balance GROUP BY 1 HAVING sum(available + held) <> 0'),
-      ...await this.query('SELECT sequence, event_index, asset_id FROM record.ledger_entry GROUP BY 1, 2, 3 HAVING sum(available + held) <> 0 LIMIT 5'),
+      ...await this.query(`SELECT sequence, event_index, asset_id FROM record.ledger_entry WHERE sequence > ${behind} GROUP BY 1, 2, 3 HAVING sum(available + held) <> 0 LIMIT 5`)
+    ]
+    if (behind === 0) wrong.push(
       ...await this.query(`SELECT account_id, asset_id FROM (SELECT account_id, asset_id, sum(available) AS a, sum(held) AS h, sum(unsettled) AS u,
         sum(blocked) AS k, sum(deficit) AS d FROM record.ledger_entry GROUP BY 1, 2) e FULL JOIN record.balance b USING (account_id, asset_id)
         WHERE (a, h, u, k, d) IS DISTINCT FROM (b.available::numeric, b.held::numeric, b.unsettled::numeric, b.blocked::numeric, b.deficit::numeric)`),
       ...await this.query('SELECT asset_id, sum(deficit) AS deficits FROM record.balance GROUP BY 1 HAVING sum(deficit) <> coalesce(-sum(available) FILTER (WHERE account_id = 4), 0)')
-    ]
+    )
     if (wrong.length > 0) throw new Error(`the ledger does not add up: ${JSON.stringify(wrong)}`)
   }
 
@@ -288,6 +367,15 @@ export class Venue extends VenueClient {
     const done = (await this.transfers(symbol)).map(t => leg(t.hash, t.from, t.to, t.value)).sort()
     if (planned.join() !== done.join()) throw new Error(`${symbol}: ${planned.length} settled trades, ${done.length} transfers, and they differ`)
   }
+}
+
+// Of and to a process that may be gone.
+function signalIfThere (pid, signal) {
+  try { process.kill(pid, signal) } catch (error) { if (error.code !== 'ESRCH') throw error }
+}
+
+function nameOf (pid) {
+  try { return fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim() } catch { return undefined }
 }
 
 const compIdOf = login => demo.sessions.find(s => s.login === login).comp_id

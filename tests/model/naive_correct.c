@@ -105,17 +105,20 @@ static bool below(const struct balance_rec *balance, int64_t taken)
     return (wide)balance->available - taken < -NAIVE_MONEY_MAX;
 }
 
-static bool bounds_refused(struct naive_venue *venue, const struct trade_correct_cmd *body,
-                           const struct sides *sides, const struct change *change)
+// Suspense pays fees back, the deficit account takes what is not there, the seller's counters grow.
+static bool bounds_refused(struct naive_venue *venue, const struct sides *sides,
+                           const struct change *change)
 {
     const struct balance_rec *seller = sides->seller_cash;
-    wide counters =
-        (wide)seller->unsettled + seller->blocked + change->notional - change->seller_fee;
-    bool full = change->notional > 0 && counters > NAIVE_COUNTER_MAX;
-    REFUSE_IF(below(sides->suspense, -change->buyer_fee - change->seller_fee) ||
-                  below(sides->deficit_token, change->token_short) ||
-                  below(sides->deficit_cash, change->cash_short) || full,
-              OVERFLOW, NAIVE_MONEY_MAX, body->new_notional, 0)
+    int64_t fees = -change->buyer_fee - change->seller_fee;
+    int64_t proceeds = change->notional - change->seller_fee;
+    REFUSE_IF(below(sides->suspense, fees), OVERFLOW, NAIVE_MONEY_MAX, fees, NEW_SELLER_FEE)
+    REFUSE_IF(below(sides->deficit_token, change->token_short), OVERFLOW, NAIVE_MONEY_MAX,
+              change->token_short, NEW_QUANTITY)
+    REFUSE_IF(below(sides->deficit_cash, change->cash_short), OVERFLOW, NAIVE_MONEY_MAX,
+              change->cash_short, NEW_NOTIONAL)
+    REFUSE_IF((wide)seller->unsettled + seller->blocked + proceeds > NAIVE_COUNTER_MAX, OVERFLOW,
+              NAIVE_COUNTER_MAX, proceeds, NEW_NOTIONAL)
     return false;
 }
 
@@ -231,7 +234,7 @@ void naive_trade_correct(struct naive_venue *venue)
     if (change_refused(venue, body, &change) || mismatch_refused(venue, body, &sides))
         return;
     find_shorts(&sides, &change);
-    if (bounds_refused(venue, body, &sides, &change) || balances_refused(venue, body, &change))
+    if (bounds_refused(venue, &sides, &change) || balances_refused(venue, body, &change))
         return;
     naive_reference_keep(venue, body->ref_source, body->ref_number, body->ref_hash);
     move_tokens(&sides, &change);

@@ -1,6 +1,6 @@
 #include "tests/sim/mains.h"
 
-int tape_main(void);
+int tape_main(int count, char **words);
 #define main tape_main
 #include "core/tape_main.c"
 #undef main
@@ -9,7 +9,8 @@ void tape_fiber(void *context)
 {
     (void)context;
     tape_stop_asked = 0;
-    exit(tape_main());
+    static char name[] = "lonja-tape";
+    exit(tape_main(1, (char *[]){name, NULL}));
 }
 
 void tape_ask_to_stop(void)
