@@ -7,7 +7,7 @@
 #include "core/journal_format.h"
 #include "core/numbered_file.h"
 
-enum { FILES_MAX = 1024, NAMES_MAX = 256, OPERATIONS_MAX = 256, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+enum { FILES_MAX = 1024, NAMES_MAX = 384, OPERATIONS_MAX = 256, NAME_BYTES = 64, SECTOR_BYTES = 512 };
 
 struct pending_write {
     struct pending_write *next;
@@ -44,7 +44,7 @@ struct fake_disk {
     uint64_t operations, fail_at;
     uint64_t looks_left; // until one is refused; 0 = none
     bool look_refused;
-    bool failed, lying, folder_lying, never_tears;
+    bool failed, lying, folder_lying;
     struct fake_file files[FILES_MAX];
     int file_count;
     struct fake_name durable[NAMES_MAX], visible[NAMES_MAX], crashed[NAMES_MAX];
@@ -192,7 +192,7 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
             file_cut(file, write->offset);
             continue;
         }
-        if (fate == 1 || disk->never_tears) {
+        if (fate == 1) {
             file_apply(file, write->offset, write->data, write->bytes);
             continue;
         }
@@ -469,11 +469,6 @@ uint64_t fake_disk_operations(const struct fake_disk *disk)
 void fake_disk_lie_about_folder_sync(struct fake_disk *disk)
 {
     disk->folder_lying = true;
-}
-
-void fake_disk_never_tear(struct fake_disk *disk)
-{
-    disk->never_tears = true;
 }
 
 void fake_disk_lie_about_sync(struct fake_disk *disk)

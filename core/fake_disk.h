@@ -30,8 +30,6 @@ void fake_disk_power_failure(struct fake_disk *disk);
 void fake_disk_process_killed(struct fake_disk *disk);
 // Cuts the file with this number (of io->open). Returns 0 or -errno.
 CHECKED int fake_disk_truncate(struct fake_disk *disk, int file, uint64_t size);
-// From now on a write that is not synced is dropped or applied, never torn.
-void fake_disk_never_tear(struct fake_disk *disk);
 // A bug to plant: sync reports success and does nothing.
 void fake_disk_lie_about_sync(struct fake_disk *disk);
 // True if exactly these bytes were once handed to a write.

@@ -265,8 +265,13 @@ size_t tape_reader_read(struct tape_reader *reader, struct event *out, size_t ma
         const struct event *event = tape_segment_event(segment, reader->position);
         if (event == NULL && count == 0 && !segment->damaged && tape_reader_next_segment(reader))
             continue;
-        if (event == NULL || !tape_reader_accept(reader, event))
+        if (event == NULL || !tape_reader_accept(reader, event)) {
+            // What stands there is not ours, and lonja-tape is about to write it anew; perhaps with the
+            // checksums that were lost with the machine. Neither is seen by who keeps what he has read.
+            if (event != NULL || segment->state != TAPE_SUMS_THERE)
+                tape_segment_leave(segment);
             break;
+        }
         out[count++] = *event;
     }
     return count;

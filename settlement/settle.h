@@ -121,9 +121,10 @@ void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct settle_store_ops *store, struct node *node,
                  const struct signer_ops *signer, const struct settle_core_ops *core);
 
-// One bounded pass. `now_ns` is wall-clock time. Returns how many rows changed; call again at once
-// while it is above zero, else when notified, when the core answers, or at settle_deadline_ns;
-// while settle_is_backing_off, at settle_deadline_ns only.
+// One bounded pass. `now_ns` is of the monotone clock: a wall clock that is set back would stop the
+// worker for as long. Returns how many rows changed; call again at once while it is above zero, else
+// when notified, when the core answers, or at settle_deadline_ns; while settle_is_backing_off, at
+// settle_deadline_ns only.
 size_t settle_do_work(struct settle *settle, uint64_t now_ns);
 uint64_t settle_deadline_ns(const struct settle *settle);
 // The database could not be used: nothing is gained by a call before the deadline, whatever

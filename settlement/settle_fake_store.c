@@ -391,8 +391,10 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     struct fake_attempt *open = open_attempt(world, trade);
     ASSERT(calldata_len > 4 && calldata[0] == 0x9f && address_equal(signer, &world->signer));
     ASSERT(trade->state == SETTLE_TRADE_PROCESSING || open != NULL);
+    // No new nonce is taken while one waits for its signature: it may still become free. (A higher bid
+    // at a lower nonce may be prepared meanwhile.)
     for (size_t i = 0; i < world->attempt_count; i++)
-        ASSERT(world->attempts[i].attempt.state != SETTLE_ATTEMPT_PREPARED);
+        ASSERT(world->attempts[i].attempt.state != SETTLE_ATTEMPT_PREPARED || open != NULL);
     if (open == NULL) {
         ASSERT(attempt->nonce == world->nonce_next && evidence != NULL &&
                evidence->verdict == ERC3643_ALLOWED);

@@ -180,10 +180,10 @@ static void process_loop(struct process *process, const struct settle_process_co
     uint64_t now_ns;
 
     do {
-        while (settle_do_work(&process->settle, clock_wall_ns(&clock_system)) > 0)
+        while (settle_do_work(&process->settle, clock_monotone_ns(&clock_system)) > 0)
             if (is_stopping(process))
                 return;
-        now_ns = clock_wall_ns(&clock_system);
+        now_ns = clock_monotone_ns(&clock_system);
     } while (process_wait(process, core, now_ns));
 }
 

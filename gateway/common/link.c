@@ -112,6 +112,7 @@ bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_
     const struct gateway_attached_evt *attached = &event->body.gateway_attached;
     if (attached->gateway_id != link->gateway || attached->incarnation != link->incarnation)
         return false;
+    link->was_attached = true; // be it by an attach that a newer one has overtaken
     // An older attach of this incarnation may come by, overtaken by a newer one: only the newest
     // counts. But what was dropped before it is not above the newest one's answer, which names the
     // older attach as taken.
@@ -122,7 +123,7 @@ bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_
     *lost_above = link->lost_above;
     link->lost_above = UINT64_MAX;
     link->accepted_seq = event->header.gateway_seq;
-    link->attached = link->was_attached = true;
+    link->attached = true;
     return true;
 }
 

@@ -31,7 +31,7 @@ struct link {
     uint64_t attach_sent_ns; // an attach without an answer is sent again after a second
     uint64_t lost_above;     // of attaches that a newer one has overtaken; UINT64_MAX = none
     bool attached;
-    bool was_attached; // once in this life: a ring that is shut from then on was shut for us
+    bool was_attached; // the core has taken an attach of this life: who is shut from then on is we
     struct command *open; // claimed, not yet sent
     unsigned unwoken;     // sent, and the core was not woken for them
 };

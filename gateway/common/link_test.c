@@ -179,7 +179,10 @@ static void only_the_newest_attach_is_answered(void **state)
     uint64_t lost_above;
     assert_false(link_on_event(&f->link, &event, &lost_above));
     assert_false(f->link.attached);
-    answer_attach(f, 1);
+    event.header.gateway_seq = f->command.header.gateway_seq;
+    event.body.gateway_attached.last_gateway_seq = 1; // the first attach
+    assert_true(link_on_event(&f->link, &event, &lost_above));
+    assert_int_equal(lost_above, 0);
     struct command *cancel = link_claim(&f->link, CMD_order_cancel, 0, 1, 7);
     assert_non_null(cancel);
     assert_int_equal(cancel->header.gateway_seq, 3);
@@ -215,6 +218,22 @@ static void a_ring_that_was_shut_ends_the_process(void **state)
     answer_attach(f, 0);
     assert_true(ends_when_shut(f));
     detach(f); // the core does that, too, and the gateway may see it first
+    assert_true(ends_when_shut(f));
+}
+
+static void a_ring_that_was_shut_behind_an_overtaken_attach_ends_the_process(void **state)
+{
+    struct fixture *f = *state;
+    expect_attach(f);
+    struct event first = {.header = {.type = EVT_gateway_attached,
+                                     .gateway = GATEWAY_FIX,
+                                     .gateway_seq = f->command.header.gateway_seq}};
+    first.body.gateway_attached.gateway_id = GATEWAY_FIX;
+    first.body.gateway_attached.incarnation = f->boot.incarnation;
+    f->now_ns += 2000000000u;
+    expect_attach(f);
+    uint64_t lost_above;
+    assert_false(link_on_event(&f->link, &first, &lost_above));
     assert_true(ends_when_shut(f));
 }
 
@@ -258,6 +277,7 @@ int main(void)
         LINK_TEST(nothing_is_sent_before_the_attach_is_answered),
         LINK_TEST(only_the_newest_attach_is_answered),
         LINK_TEST(a_ring_that_was_shut_ends_the_process),
+        LINK_TEST(a_ring_that_was_shut_behind_an_overtaken_attach_ends_the_process),
         LINK_TEST(a_core_that_sleeps_is_woken_once_for_many_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

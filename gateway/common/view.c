@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/log.h"
 #include "core/snapshot_file.h"
 #include "gateway/common/view_internal.h"
 #include "risk/postings.h"
@@ -521,18 +522,27 @@ static void recall(struct view *view, const struct event *event)
 }
 
 // Client ids of today's orders that were done before the snapshot, so that a restarted gateway
-// still refuses a duplicate; statistics; the last auction: read from the tape.
+// still refuses a duplicate; statistics; the last auction: read from the tape. What of it the machine
+// has lost with its power is waited for until lonja-tape has written it again: a gateway that opens
+// without would take an id twice, and call an order unknown that it has.
 static void load_from_tape(struct view *view, const struct boot *boot)
 {
     struct follower *follower = follower_open(boot, 0);
     ASSERT(follower != NULL);
     struct event events[256];
+    enum { TAPE_WAIT_MS = 100 };
     size_t count;
-    while (follower_sequence(follower) < view->sequence &&
-           (count = follower_poll(follower, events, 256)) > 0) {
+    while (follower_sequence(follower) < view->sequence) {
+        count = follower_poll(follower, events, 256);
         for (size_t i = 0; i < count; i++)
             if (events[i].header.sequence <= view->sequence)
                 recall(view, &events[i]);
+        if (count > 0)
+            continue;
+        log_limited(LOG_WARNING, "waiting for the tape sequence=%llu snapshot=%llu",
+                    (unsigned long long)follower_sequence(follower),
+                    (unsigned long long)view->sequence);
+        follower_wait(follower, TAPE_WAIT_MS);
     }
     follower_close(follower);
 }

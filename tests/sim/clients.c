@@ -234,6 +234,9 @@ static void finish(unsigned c, struct request *request, enum request_state state
                    const struct message *message)
 {
     struct client *client = &clients.of[c];
+    LAW(state != REQUEST_ACCEPTED || request->message.kind != MESSAGE_ORDER || message->order != 0,
+        "client %u: order request %u is accepted by an event that accepts no order", c,
+        message->request);
     request->state = (uint8_t)state;
     request->order = message->order;
     request->sequence = message->sequence;

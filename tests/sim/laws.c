@@ -111,9 +111,10 @@ int __wrap_sequencer_open(struct sequencer *sequencer, const struct boot *boot,
     LAW(replay->sequence >= laws.published,
         "lost: a core has recovered up to %llu, and %llu was published",
         (unsigned long long)replay->sequence, (unsigned long long)laws.published);
-    laws.epoch = epoch;
     laws.published = replay->sequence;
-    return __real_sequencer_open(sequencer, boot, replay, journal, gate, ring, clock, epoch);
+    int result = __real_sequencer_open(sequencer, boot, replay, journal, gate, ring, clock, epoch);
+    laws.epoch = epoch; // a core that dies before has begun none
+    return result;
 }
 
 // A life of the core of which nothing became durable has left no trace: its epoch may come again.

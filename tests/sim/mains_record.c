@@ -5,6 +5,19 @@ int record_main(int count, char **words);
 #include "settlement/record_main.c"
 #undef main
 
+// What lonja-record does besides, with a real server; nobody asks for it here.
+int record_rebuild(const struct boot *boot, bool anew, const volatile sig_atomic_t *stop)
+{
+    (void)boot, (void)anew, (void)stop;
+    ASSERT(false);
+}
+
+int record_digest(const struct boot *boot)
+{
+    (void)boot;
+    ASSERT(false);
+}
+
 void record_fiber(void *context)
 {
     (void)context;

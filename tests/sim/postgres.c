@@ -354,6 +354,7 @@ struct record_store {
     uint64_t session, server; // 0 = not connected
     const char *reason;
     struct record_cursor cursor;
+    uint64_t busy_until_ns; // the batch is on its way until then; 0 = none is
 };
 
 void __wrap_pg_settings_of(struct pg_settings *settings, const struct config *config,
@@ -506,12 +507,34 @@ static enum record_result transaction(struct record_store *store, const struct r
     return is_connected(store) ? RECORD_OK : retry(store, "the session was killed");
 }
 
+void record_store_wait(struct record_store *store, uint32_t timeout_ms)
+{
+    uint64_t now_ns = scheduler_now_ns();
+    uint64_t left_ns = store->busy_until_ns > now_ns ? store->busy_until_ns - now_ns : 1;
+    fiber_sleep(left_ns < timeout_ms * MS ? left_ns : timeout_ms * MS);
+}
+
+// Some batches take their time. Their transaction is one moment all the same: its end.
+static bool is_on_its_way(struct record_store *store)
+{
+    if (store->busy_until_ns == 0 && scheduler_chance(300))
+        store->busy_until_ns = scheduler_now_ns() + 1 + scheduler_random(20 * MS);
+    if (scheduler_now_ns() < store->busy_until_ns)
+        return true;
+    store->busy_until_ns = 0;
+    return false;
+}
+
 enum record_result record_store_write(struct record_store *store, struct record_batch *batch)
 {
     ASSERT(record_batch_complete(batch));
-    enum record_result result = ensure(store);
+    enum record_result result = store->busy_until_ns == 0 ? ensure(store) : RECORD_OK;
     if (result != RECORD_OK)
         return result;
+    if (is_on_its_way(store))
+        return RECORD_BUSY;
+    if (!is_connected(store))
+        return retry(store, "the session was killed while the batch was on its way");
     if (store->cursor.sequence == batch->last_sequence &&
         store->cursor.digest == batch->last_digest)
         return RECORD_OK; // the commit had arrived

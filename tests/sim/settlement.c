@@ -86,11 +86,11 @@ static void work(struct settle *settle, int answers_fd, struct settle_core_link 
     for (;;) {
         uint64_t now_ns;
         do {
-            now_ns = clock_wall_ns(&clock_system);
+            now_ns = clock_monotone_ns(&clock_system);
             postgres_world()->now_ns = scheduler_now_ns();
         } while (settle_do_work(settle, now_ns) > 0);
         uint64_t deadline_ns = settle_deadline_ns(settle);
-        now_ns = clock_wall_ns(&clock_system);
+        now_ns = clock_monotone_ns(&clock_system);
         uint64_t wait_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / MS + 1 : 1;
         struct pollfd fd = {.fd = settle_is_backing_off(settle) ? -1 : answers_fd,
                             .events = POLLIN};

@@ -23,7 +23,7 @@
 #include "tests/sim/story.h"
 #include "tests/sim/weather.h"
 
-enum { JOBS_MAX = 64, TWICE_EVERY = 50, BUSY_EVERY = 40 };
+enum { JOBS_MAX = 64, TWICE_EVERY = 50, BUSY_EVERY = 40, PROGRESS_SECONDS = 10 };
 
 struct slot { // shared with the life that runs in it
     pid_t pid;
@@ -141,6 +141,17 @@ static bool wants_more(const struct options *options, const struct sum *sum, uin
     return started < options->seeds;
 }
 
+// Long runs show on standard error how far they are.
+static void show_progress(const struct sum *sum, double *shown)
+{
+    double now = real_seconds();
+    if (now - *shown < PROGRESS_SECONDS)
+        return;
+    *shown = now;
+    fprintf(stderr, "%llu lives, %.2f simulated hours\n", (unsigned long long)sum->lives,
+            (double)sum->life.virtual_ns / 3600e9);
+}
+
 static struct sum run(const struct options *options)
 {
     struct slot *slots = mmap(NULL, JOBS_MAX * sizeof *slots, PROT_READ | PROT_WRITE,
@@ -148,6 +159,7 @@ static struct sum run(const struct options *options)
     struct sum sum = {0};
     uint64_t started = 0;
     unsigned running = 0;
+    double shown = real_seconds();
     while (running > 0 || wants_more(options, &sum, started)) {
         for (unsigned i = 0; i < options->jobs && wants_more(options, &sum, started); i++) {
             if (slots[i].pid != 0)
@@ -158,6 +170,7 @@ static struct sum run(const struct options *options)
         if (running > 0) {
             reap(slots, options->jobs, &sum);
             running--;
+            show_progress(&sum, &shown);
         }
     }
     munmap(slots, JOBS_MAX * sizeof *slots);

@@ -23,6 +23,7 @@
 static struct {
     bool calm;
     uint64_t chain; // enum chain_weather
+    uint64_t highest_block;
     uint64_t power_failures;
     uint32_t kinds[16]; // indices of those this life has
     unsigned kind_count;
@@ -100,10 +101,10 @@ static void fault_postgres_session(void)
     postgres_session_gone(scheduler_chance(500) ? PROCESS_RECORD : PROCESS_SETTLE);
 }
 
-// What a life's chain does. A confirmed transaction that is reorganised away and then fails, and a
-// nonce that is reorganised away and that somebody else who has our key then takes, are beyond what
-// the worker promises (confirmations are what it takes for final): reconciliation has to see to
-// them.
+// What a life's chain does. A confirmed transaction that is reorganised away and then ends
+// otherwise (fails, or had failed and now passes beside the retry), and a nonce that is reorganised
+// away and that somebody else who has our key then takes, are beyond what the worker promises:
+// confirmations are what it takes for final. Reconciliation has to see to them.
 enum chain_weather {
     CHAIN_SHALLOW, // reorganisations above what is confirmed; transactions fail
     CHAIN_DEEP,    // below it, too; none fails
@@ -111,12 +112,21 @@ enum chain_weather {
     CHAIN_COUNT
 };
 
-static void reorganise(struct fake_world *world)
+// The lowest block that a reorganisation may leave: what was once deep enough for the worker stays,
+// however many reorganisations follow each other.
+static uint64_t final_block(const struct fake_world *world)
 {
     uint64_t confirmations = (uint64_t)processes_boot(PROCESS_SETTLE)->config.settle_confirmations;
-    uint64_t depth = 1 + scheduler_random(2);
-    if (weather.chain == CHAIN_SHALLOW && depth >= confirmations)
-        depth = confirmations - 1;
+    if (world->block > weather.highest_block)
+        weather.highest_block = world->block;
+    return weather.highest_block + 1 - confirmations;
+}
+
+static void reorganise(struct fake_world *world)
+{
+    uint64_t depth = 1 + scheduler_random(2), final = final_block(world);
+    if (weather.chain == CHAIN_SHALLOW && world->block < final + depth)
+        depth = world->block > final ? world->block - final : 0;
     if (depth > 0 && weather.chain != CHAIN_FOREIGN && world->block > 12)
         fake_reorganise(world, depth, scheduler_chance(200));
 }
@@ -141,9 +151,11 @@ static void fault_chain(void)
                (unsigned long long)world->block);
 }
 
+// Mostly as a clock is corrected, now and then as by somebody who types another time.
 static void fault_clock(void)
 {
-    int64_t jump_ns = (int64_t)scheduler_random(4 * SECOND) - (int64_t)(2 * SECOND);
+    uint64_t most_ns = scheduler_chance(200) ? 1800 * SECOND : 2 * SECOND;
+    int64_t jump_ns = (int64_t)scheduler_random(2 * most_ns) - (int64_t)most_ns;
     story_tell("world", "the wall clock jumps by %lld ns", (long long)jump_ns);
     system_jump(jump_ns);
 }
@@ -189,6 +201,7 @@ static void on_block(void *context, uint64_t number)
 {
     (void)context, (void)number;
     fake_mine(postgres_world());
+    (void)final_block(postgres_world()); // notes how high the chain has been
     scheduler_at(scheduler_now_ns() + scheduler_between(500 * MS, 2 * SECOND), on_block, NULL, 0);
 }
 
