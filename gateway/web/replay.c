@@ -556,6 +556,16 @@ static void give_up_if_starved(struct replays *replays)
     serve_pass(replays);
 }
 
+// Nothing of the pass before may be taken for the new one's.
+static void pass_gather(struct replays *replays)
+{
+    ASSERT(replays->view == NULL && replays->pass == NULL);
+    replays->at = 0;
+    replays->starved = false;
+    replays->starved_since_ns = 0;
+    move(replays, &replays->waiting, &replays->pass, has_room);
+}
+
 // What is to be done next; nothing, if only time helps.
 static void schedule(struct replays *replays, bool again)
 {
@@ -565,7 +575,10 @@ static void schedule(struct replays *replays, bool again)
         submit(replays); // ends the pass
         return;
     }
-    move(replays, &replays->waiting, &replays->pass, replays->pass == NULL ? has_room : can_join);
+    if (replays->pass == NULL)
+        pass_gather(replays);
+    else
+        move(replays, &replays->waiting, &replays->pass, can_join);
     bool stuck = any_full(replays);
     if (replays->pass != NULL && !stuck && (again || !replays->starved))
         submit(replays);

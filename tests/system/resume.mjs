@@ -97,9 +97,7 @@ export async function resume (suite, venue, seed = 20261128) {
     })
   }
   await suite.test('after its restart the core takes cancels only, until every gateway is there', () => cancelOnly(venue))
-  await suite.test('an order in doubt, sent again with PossResend, is one order', async () => {
-    for (const delay of [0, 6]) await inDoubt(venue, delay)
-  })
+  await suite.test('an order in doubt, sent again with PossResend, is one order', () => inDoubt(venue, 2))
 }
 
 // The web gateway stands still, so that the core has to wait for it.
