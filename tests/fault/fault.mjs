@@ -100,7 +100,7 @@ Suite.main(async suite => {
   console.log(`# seed ${seed}`)
   const venue = await Venue.start({ name: 'fault', proxied: seed, settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=2000'] })
   try {
-    const flow = new Flow(venue, 60)
+    const flow = new Flow(venue, 100)
     flow.start()
     await flow.flows(5)
     if (values.all) await everyFault(suite, venue, flow)
