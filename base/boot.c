@@ -14,7 +14,8 @@ const char *process_name(enum process_id process)
         [PROCESS_CORE] = "core",       [PROCESS_TAPE] = "tape",   [PROCESS_FIX] = "fix",
         [PROCESS_WEB] = "web",         [PROCESS_ADMIN] = "admin", [PROCESS_RECORD] = "record",
         [PROCESS_SETTLE] = "settle",   [PROCESS_SIGN] = "sign",   [PROCESS_OPS] = "ops",
-        [PROCESS_SURVEIL] = "surveil",
+        [PROCESS_SURVEIL] = "surveil", [PROCESS_REPLICATE] = "replicate",
+        [PROCESS_STANDBY] = "standby",
     };
     static_assert(sizeof names / sizeof names[0] == PROCESS_COUNT, "every process has a name");
     ASSERT(process < PROCESS_COUNT);

@@ -15,7 +15,7 @@
 
 enum process_id {
     PROCESS_CORE, PROCESS_TAPE, PROCESS_FIX, PROCESS_WEB, PROCESS_ADMIN, PROCESS_RECORD, PROCESS_SETTLE,
-    PROCESS_SIGN, PROCESS_OPS, PROCESS_SURVEIL, PROCESS_COUNT
+    PROCESS_SIGN, PROCESS_OPS, PROCESS_SURVEIL, PROCESS_REPLICATE, PROCESS_STANDBY, PROCESS_COUNT
 };
 
 struct boot {
@@ -23,6 +23,7 @@ struct boot {
     uint32_t version;     // BOOT_VERSION
     uint32_t process;     // enum process_id
     uint32_t incarnation; // of this process: 1, 2, 3 … over the life of var/, never reused
+    // On a standby host lonja-standby stands in the core's place, and gets all of these but command rings.
     int32_t event_ring_fd;                     // core: read-write; others: read-only
     int32_t command_ring_fd[GATEWAY_COUNT];    // core: all; a gateway: its own
     int32_t reader_page_fd[PROCESS_COUNT];     // core: all; a reader: its own; ops: the tape's, read-only

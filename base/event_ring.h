@@ -5,8 +5,8 @@
 // Readers map it read-only. A copied event is valid only if, after the copy, `written` shows that the core
 // cannot have been writing over it: written + command_events_max <= position + capacity.
 //
-// Durability: readers act only on events with sequence <= durable_seq, which the journal thread publishes
-// after the sync. Each epoch (life of a core) starts at base_position with base_sequence: what a reader
+// Durability: readers act only on events with sequence <= durable_seq, which the core's gate publishes
+// after the sync (with synchronous replication: once a standby has synced them, too). Each epoch (life of a core) starts at base_position with base_sequence: what a reader
 // has not read from before base_position, it reads from the tape up to base_sequence.
 //
 // Waking: readers sleep on their own reader page (reader_page.h); the journal thread wakes the sleeping
@@ -21,7 +21,14 @@
 #include "base/assert.h"
 #include "schema/records.h"
 
-enum core_state { CORE_STARTING = 0, CORE_RECOVERING = 1, CORE_RUNNING = 2, CORE_FAILED = 3 };
+enum core_state {
+    CORE_STARTING = 0, CORE_RECOVERING = 1, CORE_RUNNING = 2, CORE_FAILED = 3,
+    CORE_WAITING = 4,   // recovered; does not begin before a standby has all of it
+    CORE_FOLLOWING = 5, // there is no core: lonja-standby follows a primary
+};
+
+const char *core_state_name(uint32_t state); // "running" …; "unknown" beyond
+enum replication_mode { REPLICATION_OFF = 0, REPLICATION_ASYNC = 1, REPLICATION_SYNC = 2 };
 
 struct event_ring_control {
     _Alignas(64) _Atomic uint64_t epoch;        // odd positions are never used: written last at take-over
@@ -32,9 +39,15 @@ struct event_ring_control {
     _Alignas(64) _Atomic uint64_t written;      // position after the last complete command
     _Atomic uint64_t applied_seq;               // its sequence
     _Atomic uint64_t core_heartbeat_ns;         // monotone clock
-    _Alignas(64) _Atomic uint64_t durable_seq;  // written by the journal thread
+    _Alignas(64) _Atomic uint64_t durable_seq;  // written by the gate (core/gate.h)
     _Atomic uint64_t journal_heartbeat_ns;
     _Atomic uint32_t journal_error;             // errno of the write or sync that stopped the venue
+    _Atomic uint32_t standbys;                  // that follow now (the next five: core/gate.h)
+    _Atomic uint64_t journal_seq;               // on this disk; durable_seq <= it
+    _Atomic uint64_t journal_epoch;             // of the journal's end, or of the epoch to begin; 0 = not known yet
+    _Atomic uint64_t replicated_seq;            // on as many standbys as are required
+    _Atomic uint32_t replication_mode;          // enum replication_mode
+    _Atomic uint32_t replica_verdict;           // enum replica_verdict (base/reader_page.h)
     _Alignas(64) _Atomic uint64_t counters[64]; // enum core_counter (core/counters.h), for ops
     uint8_t pad[4096 - 3 * 64 - 64 * 8];
 };
@@ -53,6 +66,10 @@ CHECKED int event_ring_open_writer(struct event_ring *ring, int fd, uint64_t cap
 CHECKED int event_ring_open_reader(struct event_ring *ring, int fd, uint64_t capacity,
                                    uint64_t command_events_max);
 void event_ring_close(struct event_ring *ring);
+
+// The core: copies a command's events to `position` and on. They are shown by `written`, not by this.
+void event_ring_write(const struct event_ring *ring, uint64_t position, const struct event *events,
+                      uint32_t count);
 
 enum event_ring_result {
     EVENT_RING_NONE,    // nothing durable at this position yet

@@ -90,6 +90,9 @@ void pg_error_of_result(struct pg_error *error, const PGresult *result, const PG
         constraint = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
     if (constraint)
         snprintf(error->constraint, sizeof error->constraint, "%s", constraint);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    if (detail)
+        snprintf(error->detail, sizeof error->detail, "%.*s", (int)strcspn(detail, "\r\n"), detail);
 }
 
 uint32_t pg_backoff_next(uint32_t backoff_ms)
@@ -121,9 +124,10 @@ static void ignore_notice(void *context, const PGresult *result)
 
 PGconn *pg_start(const struct pg_settings *settings)
 {
-    char port[8], password[256], options[64];
+    char port[8], password[256], options[96];
     snprintf(port, sizeof port, "%u", settings->port);
-    snprintf(options, sizeof options, "-c statement_timeout=%u", settings->statement_timeout_ms);
+    snprintf(options, sizeof options, "-c statement_timeout=%u -c lock_timeout=%u",
+             settings->statement_timeout_ms, settings->lock_timeout_ms);
     read_password(password, sizeof password, settings->password_file);
     const char *const keys[] = {"host",
                                 "port",
@@ -268,6 +272,11 @@ void pg_disconnect(struct pg *pg)
     pg->statements.count = 0;
 }
 
+void pg_statement_timeout(struct pg *pg, uint32_t timeout_ms)
+{
+    pg->settings.statement_timeout_ms = timeout_ms;
+}
+
 void pg_close(struct pg *pg)
 {
     if (!pg)
@@ -306,7 +315,8 @@ static bool connect_until(PGconn *connection, uint64_t deadline_ms)
 {
     PostgresPollingStatusType step = PGRES_POLLING_WRITING;
     while (step == PGRES_POLLING_READING || step == PGRES_POLLING_WRITING) {
-        if (!pg_wait_socket(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+        if (!pg_wait_socket(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                            deadline_ms))
             return false;
         step = PQconnectPoll(connection);
     }

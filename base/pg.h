@@ -34,6 +34,7 @@ struct pg_error {
     char sqlstate[6];    // "" if it did not come from the server
     char constraint[64]; // for PG_CONSTRAINT: its name; of NOT NULL the column's
     char message[256];   // one line
+    char detail[256]; // the row or key that was refused, as the server tells it; "" = it does not
 };
 
 // ---- settings
@@ -49,6 +50,7 @@ struct pg_settings {
     uint16_t port;
     uint32_t connect_timeout_ms;   // 3000 by default
     uint32_t statement_timeout_ms; // 10000 by default
+    uint32_t lock_timeout_ms;      // 0 (by default) = a lock is waited for as long as a statement
 };
 
 // Settings of `role` ("lonja_record") as the configuration has them, with the default timeouts.
@@ -124,6 +126,8 @@ bool pg_connected(const struct pg *pg);
 uint32_t pg_retry_wait_ms(const struct pg *pg);
 // Breaks the connection off (an open transaction is rolled back).
 void pg_disconnect(struct pg *pg);
+// Of the connections from the next one on.
+void pg_statement_timeout(struct pg *pg, uint32_t timeout_ms);
 
 // Runs one statement. *out (may be NULL) gets the rows on PG_OK, else NULL. `sql` must be a string
 // constant: its address names the prepared statement of this connection.

@@ -37,8 +37,8 @@ void pg_copy_null(struct pg_copy *copy);
 // Sends all rows into "table (columns)". The buffer keeps them, because the transaction may still
 // fail and be written again: the caller clears it. No rows: nothing is sent.
 CHECKED enum pg_class pg_copy_send(struct pg *pg, const struct pg_copy *copy, const char *target);
-// The same without waiting, with one row at least: it ends in pg_poll. The buffer must stay as it is
-// until then.
+// The same without waiting, with one row at least: it ends in pg_poll. The buffer must stay as it
+// is until then.
 CHECKED enum pg_class pg_copy_start(struct pg *pg, const struct pg_copy *copy, const char *target);
 
 #endif

@@ -1,6 +1,6 @@
-// A statement on its way. Happy path: libpq has it in its buffer; every pg_poll sends what the socket
-// takes, of a COPY piece by piece once the server has said that it takes the data, and reads what
-// has come, until the last result is there. Failure modes: the server refuses (its first word
+// A statement on its way. Happy path: libpq has it in its buffer; every pg_poll sends what the
+// socket takes, of a COPY piece by piece once the server has said that it takes the data, and reads
+// what has come, until the last result is there. Failure modes: the server refuses (its first word
 // counts, the rest is read), the connection breaks, or nothing moves until the deadline: then the
 // connection is broken off, because nobody knows any more what the server will do.
 #include <errno.h>

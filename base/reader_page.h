@@ -1,6 +1,7 @@
 // Reader page: one small writable page per reader of the event ring, made by the supervisor, mapped by the
 // reader (to write) and by the core (to read `sleeping`, and to wake). It carries nothing the core trusts:
-// a wrong value can only cost the reader its own wake-up.
+// a wrong value can only cost the reader its own wake-up. The one exception is lonja-replicate, which says
+// how far standbys are: it can hold the gate shut, or open it for what is durable here and nowhere else.
 //
 // Sleep protocol (reader):  sleeping = 1; fence; look once more; if nothing, wait on the futex `wake` or
 // on the doorbell (an eventfd, for event loops); sleeping = 0.
@@ -17,6 +18,14 @@
 
 enum { READER_NAP_MS = 1 };
 
+// What lonja-replicate knows of this venue's right to go on.
+enum replica_verdict {
+    REPLICA_UNKNOWN = 0,  // no standby has followed in this life of lonja-replicate
+    REPLICA_FOLLOWED = 1, // position_seq says how far
+    REPLICA_DEGRADED = 2, // an operator said that the gate need not wait for a standby
+    REPLICA_FENCED = 3,   // another host was promoted: nothing of this one counts any more
+};
+
 struct reader_page {
     _Alignas(64) _Atomic uint64_t position_seq; // last sequence this reader has dealt with (lag, for ops)
     _Atomic uint64_t heartbeat_ns;
@@ -24,7 +33,11 @@ struct reader_page {
     _Atomic uint32_t wake;
     _Atomic uint64_t snapshot_seq;       // tape only: sequence of the last snapshot it made or began with
     _Atomic uint64_t snapshots_failed;   // tape only: times one could not be written since it started
-    uint8_t pad[4096 - 64];
+    // Of lonja-replicate only, where position_seq is what the standbys have.
+    _Alignas(64) _Atomic uint32_t answers; // bumped, and woken as a futex, when the rest has changed
+    _Atomic uint32_t verdict;              // enum replica_verdict
+    _Atomic uint32_t standbys;             // that follow now
+    uint8_t pad[4096 - 128];
 };
 _Static_assert(sizeof(struct reader_page) == 4096, "one page");
 

@@ -31,6 +31,30 @@ static void crc32c_gives_the_published_values(void **state)
     assert_int_equal(crc32c(0, block, sizeof block), 0x46dd794e);
 }
 
+// Bit by bit, as the polynomial says.
+static uint32_t crc32c_slowly(uint32_t crc, const unsigned char *data, size_t bytes)
+{
+    crc = ~crc;
+    for (size_t i = 0; i < bytes; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+}
+
+static void crc32c_of_long_data_is_that_of_the_polynomial(void **state)
+{
+    (void)state;
+    static unsigned char data[5000];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (unsigned char)(i * i * 31 + i / 7);
+    for (size_t bytes = 0; bytes <= sizeof data; bytes += 1 + bytes / 50)
+        for (size_t from = 0; from < 3 && from <= bytes; from++)
+            assert_int_equal(crc32c(77, data + from, bytes - from),
+                             crc32c_slowly(77, data + from, bytes - from));
+}
+
 static void crc32c_goes_on_where_it_stopped(void **state)
 {
     (void)state;
@@ -212,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc32c_gives_the_published_values),
+        cmocka_unit_test(crc32c_of_long_data_is_that_of_the_polynomial),
         cmocka_unit_test(crc32c_goes_on_where_it_stopped),
         cmocka_unit_test(checked_arithmetic_refuses_what_does_not_fit),
         cmocka_unit_test(arena_gives_aligned_memory_until_it_is_used_up),

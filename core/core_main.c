@@ -2,8 +2,9 @@
 //
 // Exit: 0 after SIGTERM with everything durable; EXIT_CONFIGURATION; EXIT_POISON when the journal
 // cannot be replayed (poison, corruption, a digest that differs, another version: starting again
-// would only fail again); EXIT_JOURNAL when the disk refuses to read or write it. An assertion
-// while it runs is SIGABRT: it is started again, and what was not durable never happened.
+// would only fail again); EXIT_JOURNAL when the disk refuses to read or write it; EXIT_FENCED when
+// another host was promoted in this one's place. An assertion while it runs is SIGABRT: it is
+// started again, and what was not durable never happened.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,8 +20,14 @@
 #include "core/journal_reader.h"
 #include "core/numbered_file.h"
 #include "core/recovery.h"
+#include "core/replica_fence.h"
 #include "core/sandbox.h"
 #include "core/sequencer.h"
+
+enum {
+    CORE_WAIT_MS = 100,
+    CORE_STOP_MS = 3000, // for the standbys to have what was written last
+};
 
 struct core {
     const struct boot *boot;
@@ -62,6 +69,8 @@ static void core_require(struct core *core, int result, const char *what, int st
     if (result >= 0)
         return;
     log_error("%s failed error=%s", what, strerror(-result));
+    if (status == EXIT_JOURNAL && core->ring.control != NULL)
+        atomic_store(&core->ring.control->journal_error, (uint32_t)-result);
     core_exit(core, status);
 }
 
@@ -110,18 +119,25 @@ static void core_lock(struct core *core)
 static void core_open_io(struct core *core)
 {
     const struct config *config = &core->boot->config;
+    // The ring first: whatever fails from here on is said in its control page.
+    int result = event_ring_open_writer(&core->ring, core->boot->event_ring_fd,
+                                        (uint64_t)config->rings_events,
+                                        (uint64_t)config->limits_command_events_max);
+    core_require(core, result, "mapping the event ring", EXIT_CONFIGURATION);
     char folder[NUMBERED_PATH_BYTES];
     state_folder(folder, config, "journal");
-    int result =
-        journal_io_file_open(&core->io, &core->io_file, folder, config->journal_durable != 0);
+    result = journal_io_file_open(&core->io, &core->io_file, folder, config->journal_durable != 0);
     core_require(core, result, "opening the journal's folder", EXIT_JOURNAL);
     if (!config->journal_durable)
         log_warning("the journal is NOT durable: for benchmarks only");
     core_lock(core);
-    result = event_ring_open_writer(&core->ring, core->boot->event_ring_fd,
-                                    (uint64_t)config->rings_events,
-                                    (uint64_t)config->limits_command_events_max);
-    core_require(core, result, "mapping the event ring", EXIT_CONFIGURATION);
+}
+
+static __attribute__((noreturn)) void core_refuse(struct core *core, enum recovery_action action)
+{
+    if (action == RECOVERY_REFUSE_UNREADABLE)
+        atomic_store(&core->ring.control->journal_error, EIO);
+    core_exit(core, recovery_exit(action));
 }
 
 static struct recovered core_recover(struct core *core)
@@ -135,7 +151,7 @@ static struct recovered core_recover(struct core *core)
     uint64_t began_ns = clock_monotone_ns(&clock_system);
     struct recovered recovered;
     if (!recovery_run(&recovered, &core->replay, &core->io, snapshots, UINT64_MAX, NULL, NULL))
-        core_exit(core, recovery_exit(recovered.action));
+        core_refuse(core, recovered.action);
     // What was recovered will be shown: it must survive the machine now, too.
     core_require(core, journal_sync_all(&core->io), "syncing the journal", EXIT_JOURNAL);
     uint64_t span_ns = clock_monotone_ns(&clock_system) - began_ns;
@@ -175,14 +191,54 @@ static void core_pin(const struct config *config)
     core_set_cpus(&cpus);
 }
 
+// The next epoch: above all that this host knows of, and not below what a promotion set. A host in
+// whose place another one was promoted may only follow.
+static uint64_t core_next_epoch(struct core *core, const struct recovered *recovered)
+{
+    uint64_t ring_epoch = atomic_load(&core->ring.control->epoch);
+    uint64_t epoch = (recovered->epoch > ring_epoch ? recovered->epoch : ring_epoch) + 1;
+    struct replica_fence fence;
+    int result = replica_fence_read(&fence, core->boot->config.venue_state_folder);
+    core_require(core, result, "reading the file replication/fence", EXIT_CONFIGURATION);
+    if (fence.epoch > recovered->epoch && !fence.own) {
+        log_error("another host was promoted in place of this one, which may only follow it: see "
+                  "`lonja standby --help` epoch=%" PRIu64 " promoted_epoch=%" PRIu64,
+                  recovered->epoch, fence.epoch);
+        core_exit(core, EXIT_FENCED);
+    }
+    return epoch > fence.epoch ? epoch : fence.epoch;
+}
+
+// With synchronous replication what was recovered is not shown before a standby has it: so nothing
+// is lost if this host dies again, and one that was replaced finds nobody and never begins.
+static void core_await_standby(struct core *core, uint64_t epoch)
+{
+    struct event_ring_control *control = core->ring.control;
+    gate_announce(&core->gate, core->replay.sequence, epoch);
+    int result;
+    while ((result = gate_may_begin(&core->gate, CORE_WAIT_MS * 1000000u)) == 0) {
+        if (core_stop_asked)
+            exit(0);
+        atomic_store(&control->core_state, CORE_WAITING);
+        log_limited(LOG_WARNING,
+                    "waiting until a standby has all that was recovered (or `lonja standby "
+                    "degrade`) sequence=%" PRIu64 " replicated=%" PRIu64,
+                    core->replay.sequence, atomic_load(&control->replicated_seq));
+    }
+    if (result > 0)
+        return;
+    log_error("another host was promoted in place of this one: no epoch begins");
+    core_exit(core, EXIT_FENCED);
+}
+
 static void core_begin_epoch(struct core *core, const struct recovered *recovered)
 {
     const struct config *config = &core->boot->config;
     struct event_ring_control *control = core->ring.control;
-    uint64_t ring_epoch = atomic_load(&control->epoch);
-    uint64_t epoch = (recovered->epoch > ring_epoch ? recovered->epoch : ring_epoch) + 1;
+    uint64_t epoch = core_next_epoch(core, recovered);
     core_require(core, gate_open(&core->gate, core->boot, control), "mapping the reader pages",
                  EXIT_CONFIGURATION);
+    core_await_standby(core, epoch);
     struct journal_options options = {
         .segments = replay_terms(&core->replay.limits, (uint64_t)config->journal_segment_bytes),
         .epoch = epoch,
@@ -202,11 +258,15 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
     core_leave_cpu(config);
     core_require(core, journal_start(&core->journal, (int)config->core_realtime_priority),
                  "starting the journal's threads", EXIT_JOURNAL);
+    core_require(core, gate_start(&core->gate, (int)config->core_realtime_priority),
+                 "starting the gate's thread", EXIT_JOURNAL);
     core_pin(config);
     core_require(core, sandbox_enter_process(core->io_file.folder_fd), "entering the sandbox",
                  EXIT_CONFIGURATION);
     core_require(core, sandbox_enter_core_thread(), "entering the sandbox", EXIT_CONFIGURATION);
-    atomic_store_explicit(&control->core_state, CORE_RUNNING, memory_order_release);
+    // Unless the journal has failed already: that stays said.
+    uint32_t recovering = CORE_RECOVERING;
+    atomic_compare_exchange_strong(&control->core_state, &recovering, CORE_RUNNING);
     log_info("epoch begins epoch=%" PRIu64 " sequence=%" PRIu64, epoch, core->replay.sequence);
 }
 
@@ -218,8 +278,11 @@ static void core_run(struct core *core)
     while (!core_stop_asked) {
         int result = sequencer_work(&core->sequencer);
         if (result < 0) {
-            log_error("stopped: the journal failed error=%s", strerror(-result));
-            _exit(EXIT_JOURNAL);
+            bool fenced = result == -ESTALE;
+            log_error("stopped: %s error=%s",
+                      fenced ? "another host was promoted" : "the journal failed",
+                      strerror(-result));
+            _exit(fenced ? EXIT_FENCED : EXIT_JOURNAL);
         }
         if (result == 0)
             sequencer_idle(&core->sequencer);
@@ -230,26 +293,33 @@ static int core_stop(struct core *core)
 {
     struct event_ring_control *control = core->ring.control;
     journal_stop(&core->journal);
-    bool durable = atomic_load(&control->durable_seq) == core->replay.sequence;
-    atomic_store(&control->core_state, durable ? CORE_STARTING : CORE_FAILED);
+    gate_stop(&core->gate, CORE_STOP_MS * 1000000u);
+    bool durable = atomic_load(&control->journal_seq) == core->replay.sequence;
+    if (atomic_load(&control->durable_seq) < atomic_load(&control->journal_seq))
+        log_warning("stopped before a standby had everything: what it lacks was not answered, and "
+                    "the next start waits for it");
+    bool well = durable && atomic_load(&control->journal_error) == 0;
+    atomic_store(&control->core_state, well ? CORE_STARTING : CORE_FAILED);
     log_info("stopped sequence=%" PRIu64 " durable=%" PRIu64 " events=%" PRIu64
              " events_digest=%016" PRIx64 " state_digest=%016" PRIx64,
              core->replay.sequence, atomic_load(&control->durable_seq), core->replay.events,
              core->replay.events_digest, engine_digest(core->replay.engine));
-    return durable ? 0 : EXIT_JOURNAL;
+    return well ? 0 : EXIT_JOURNAL;
 }
 
 int main(void)
 {
-    static struct core core; // too large for the stack
-    core.boot = boot_inherit(PROCESS_CORE);
+    struct core *core = aligned_alloc(_Alignof(struct core), sizeof *core); // too large for the stack
+    ASSERT(core != NULL);
+    memset(core, 0, sizeof *core);
+    core->boot = boot_inherit(PROCESS_CORE);
     log_open(process_name(PROCESS_CORE));
     core_signals();
-    core_print_limits(&core.boot->config);
-    core_check_limits(&core);
-    core_open_io(&core);
-    struct recovered recovered = core_recover(&core);
-    core_begin_epoch(&core, &recovered);
-    core_run(&core);
-    return core_stop(&core);
+    core_print_limits(&core->boot->config);
+    core_check_limits(core);
+    core_open_io(core);
+    struct recovered recovered = core_recover(core);
+    core_begin_epoch(core, &recovered);
+    core_run(core);
+    return core_stop(core);
 }

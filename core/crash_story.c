@@ -1,7 +1,10 @@
 #include "core/crash_story.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/crc32c.h"
 
@@ -89,7 +92,7 @@ void crash_story_recover(struct crash_story *story)
         story->damage = "something that was shown is lost";
     if (decision == JOURNAL_CORRUPT && story->damage == NULL) {
         story->damage = "an honest crash is called corrupt";
-        memcpy(story->reason, reader.reason, sizeof reader.reason);
+        memcpy(story->reason, reader.reason, sizeof story->reason);
     }
     journal_reader_close(&reader);
 }
@@ -159,6 +162,17 @@ void crash_story_crash(struct crash_story *story)
 
 // ---- open and close
 // ------------------------------------------------------------------------------
+
+void crash_story_quiet(void)
+{
+    FILE *kept = fdopen(dup(STDERR_FILENO), "w");
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_true(kept != NULL && nowhere >= 0);
+    assert_int_equal(dup2(nowhere, STDERR_FILENO), STDERR_FILENO);
+    close(nowhere);
+    setvbuf(kept, NULL, _IONBF, 0);
+    stderr = kept;
+}
 
 void crash_story_open(struct crash_story *story, uint64_t seed, uint64_t segment_bytes,
                       uint64_t batch)

@@ -36,7 +36,7 @@ static const char *run_trial(uint64_t seed, char reason[JOURNAL_REASON_BYTES])
 static int quiet(void **state)
 {
     (void)state;
-    assert_non_null(freopen("/dev/null", "w", stderr)); // every crash logs that the journal failed
+    crash_story_quiet();
     return 0;
 }
 

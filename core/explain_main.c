@@ -55,7 +55,8 @@ struct arguments {
 
 static bool number(uint64_t *out, const char *text)
 {
-    if (text == NULL || text[0] < '0' || text[0] > '9')
+    ASSERT(text != NULL);
+    if (text[0] < '0' || text[0] > '9')
         return false;
     char *end;
     errno = 0;
@@ -80,8 +81,7 @@ static bool account(uint32_t *out, const char *text)
 // A sequence, or a time.
 static bool moment(struct explain_options *options, const char *text)
 {
-    if (text == NULL)
-        return false;
+    ASSERT(text != NULL);
     if (text[strspn(text, "0123456789")] == 0)
         return number(&options->at, text);
     return explain_time_parse(&options->at_ns, text);
@@ -131,8 +131,7 @@ static bool parse(struct arguments *arguments, char **argv)
             arguments->words[arguments->count++] = word;
         if (!taken) {
             fprintf(stderr, "lonja-explain: not understood: %s%s%s\n", word,
-                    *argv != NULL && *argv != word ? " " : "",
-                    *argv != NULL && *argv != word ? *argv : "");
+                    *argv != word ? " " : "", *argv != word ? *argv : "");
             return false;
         }
     }

@@ -898,6 +898,62 @@ static void bad_words_are_refused(void **state)
     run(story, "--help", 0, "Usage: lonja explain order ID");
 }
 
+// As the executable is asked: each option changes what is said.
+static void every_option_is_obeyed(void **state)
+{
+    struct story *story = *state;
+    char words[128];
+    TELL(story, "A buys 1 @ 100 gtc");
+    TELL(story, "B buys 1 @ 99 gtc");
+    TELL(story, "C sells 1 @ 100 gtc");
+    TELL(story, "A buys 1 @ 98 gtc");
+    TELL(story, "A buys 1 @ 0 gtc show=3");
+    write_journal(story);
+    snprintf(words, sizeof words, "order %" PRIu64, story->venue->orders[4]);
+    run(story, words, 0, "collar of market orders");
+    uint64_t first = story->venue->orders[1];
+    uint64_t last = story->venue->sequence;
+    snprintf(words, sizeof words, "order %" PRIu64, first);
+    run(story, words, 0, "filled: 1 of 1 filled");
+    snprintf(words, sizeof words, "order --json %" PRIu64, first);
+    run(story, words, 0, "\"state\": \"filled\"");
+    snprintf(words, sizeof words, "reject %" PRIu64, last);
+    run(story, words, 0, "refused");
+    snprintf(words, sizeof words, "state --at %" PRIu64 " --orders", first);
+    run(story, words, 0, "Open orders, by instrument, side and priority");
+    snprintf(words, sizeof words, "state --json --at %" PRIu64, first);
+    char at[64];
+    snprintf(at, sizeof at, "\"sequence\": %" PRIu64, first);
+    run(story, words, 0, at);
+    run(story, "state --check", 0, "Checked: every book, order, hold and balance");
+    run(story, "state --depth 0 --json", 0, "\"sequence\"");
+    run(story, "state --account 16 --json", 0, "\"account\"");
+    run(story, "state --orders --limit 0", 0, "and 2 more (--limit N)");
+    run(story, "balance 16 1 --limit 1 --json", 0, "\"adds_up\": true");
+    snprintf(words, sizeof words, "balance 16 1 --from %" PRIu64 " --json", first);
+    run(story, words, 0, "\"adds_up\": true");
+    run(story, "state --limit 1000001", 2, "not understood: --limit 1000001");
+    run(story, "state --limit 1000000", 0, "the venue is open");
+    run(story, "state --depth 100001", 2, "not understood");
+    run(story, "state --depth 100000", 0, "the venue is open");
+    run(story, "state --account x", 2, "not understood");
+    run(story, "state --account 4294967296", 2, "not understood");
+    run(story, "state --at 12x", 2, "not understood");
+    run(story, "state --unknown 1", 2, "not understood: --unknown 1");
+    run(story, "order 18446744073709551615", 2, "Usage");
+    run(story, "question 1", 2, "Usage");
+    run(story, "-h", 0, "Usage: lonja explain order ID");
+}
+
+// Without a folder there is nothing to ask.
+static void the_folder_must_be_named(void **state)
+{
+    (void)state;
+    assert_int_equal(WEXITSTATUS(system(LONJA_BIN "/lonja-explain state 2>/dev/null")), 2);
+    assert_int_equal(WEXITSTATUS(system(LONJA_BIN "/lonja-explain 2>/dev/null")), 2);
+    assert_int_equal(WEXITSTATUS(system(LONJA_BIN "/lonja-explain state --state 2>/dev/null")), 2);
+}
+
 static void flip(const struct story *story, off_t offset)
 {
     char path[256];
@@ -982,6 +1038,8 @@ int main(void)
         STORY(a_state_shows_books_orders_and_accounts),
         STORY(beside_a_venue_nothing_is_told_that_is_not_durable),
         STORY(bad_words_are_refused),
+        STORY(every_option_is_obeyed),
+        STORY(the_folder_must_be_named),
         STORY(a_damaged_journal_is_named),
         cmocka_unit_test(times_are_read_and_written),
     };

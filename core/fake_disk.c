@@ -7,12 +7,13 @@
 #include "core/journal_format.h"
 #include "core/numbered_file.h"
 
-enum { FILES_MAX = 256, NAMES_MAX = 128, OPERATIONS_MAX = 64, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+enum { FILES_MAX = 1024, NAMES_MAX = 256, OPERATIONS_MAX = 256, NAME_BYTES = 64, SECTOR_BYTES = 512 };
 
 struct pending_write {
     struct pending_write *next;
     uint64_t offset;
     size_t bytes;
+    bool cuts; // the file ends at offset
     uint8_t data[];
 };
 
@@ -41,7 +42,9 @@ struct written_block {
 struct fake_disk {
     uint64_t random;
     uint64_t operations, fail_at;
-    bool failed, lying, folder_lying;
+    uint64_t looks_left; // until one is refused; 0 = none
+    bool look_refused;
+    bool failed, lying, folder_lying, never_tears;
     struct fake_file files[FILES_MAX];
     int file_count;
     struct fake_name durable[NAMES_MAX], visible[NAMES_MAX], crashed[NAMES_MAX];
@@ -108,12 +111,18 @@ static void disk_operate(struct fake_disk *disk, const char *from, const char *t
 static void file_grow(struct fake_file *file, uint64_t size)
 {
     if (size > file->capacity) {
-        uint64_t capacity = size * 2;
-        file->durable = realloc(file->durable, capacity);
-        file->visible = realloc(file->visible, capacity);
-        ASSERT(file->durable != NULL && file->visible != NULL);
-        memset(file->durable + file->capacity, 0, capacity - file->capacity);
-        memset(file->visible + file->capacity, 0, capacity - file->capacity);
+        // A file that is written once has no room to spare: most are, and they are large.
+        uint64_t capacity = file->capacity == 0 ? size : size * 2;
+        uint8_t *durable = calloc(1, capacity), *visible = calloc(1, capacity);
+        ASSERT(durable != NULL && visible != NULL);
+        if (file->capacity > 0) {
+            memcpy(durable, file->durable, file->capacity);
+            memcpy(visible, file->visible, file->capacity);
+        }
+        free(file->durable);
+        free(file->visible);
+        file->durable = durable;
+        file->visible = visible;
         file->capacity = capacity;
     }
     if (size > file->size)
@@ -137,10 +146,20 @@ static void file_apply(struct fake_file *file, uint64_t offset, const uint8_t *d
         file->durable_size = offset + bytes;
 }
 
+static void file_cut(struct fake_file *file, uint64_t size)
+{
+    if (size < file->durable_size)
+        memset(file->durable + size, 0, file->durable_size - size);
+    file->durable_size = size;
+}
+
 static void file_sync(struct fake_file *file)
 {
     for (struct pending_write *write = file->first; write != NULL; write = write->next)
-        file_apply(file, write->offset, write->data, write->bytes);
+        if (write->cuts)
+            file_cut(file, write->offset);
+        else
+            file_apply(file, write->offset, write->data, write->bytes);
     file_forget_pending(file);
 }
 
@@ -169,7 +188,11 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
         uint64_t fate = fake_disk_random(disk, 4);
         if (fate == 0)
             continue;
-        if (fate == 1) {
+        if (write->cuts) {
+            file_cut(file, write->offset);
+            continue;
+        }
+        if (fate == 1 || disk->never_tears) {
             file_apply(file, write->offset, write->data, write->bytes);
             continue;
         }
@@ -185,7 +208,7 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
 void fake_disk_power_failure(struct fake_disk *disk)
 {
     for (int i = 0; i < disk->file_count; i++)
-        if (disk->files[i].capacity > 0)
+        if (disk->files[i].first != NULL) // else what is durable is what shows
             disk_lose(disk, &disk->files[i]);
     uint64_t happened = fake_disk_random(disk, (uint64_t)disk->pending_count + 1);
     for (uint64_t i = 0; i < happened; i++)
@@ -228,9 +251,18 @@ static void disk_show(const struct fake_disk *disk, enum fake_disk_moment moment
         disk->watch(disk->watch_context, moment);
 }
 
+static bool disk_refuses_look(struct fake_disk *disk)
+{
+    bool refuses = disk->looks_left > 0 && --disk->looks_left == 0;
+    disk->look_refused |= refuses;
+    return refuses;
+}
+
 static int disk_list(void *context, journal_io_name *callback, void *callback_context)
 {
     struct fake_disk *disk = context;
+    if (disk_refuses_look(disk))
+        return -EIO;
     for (int i = 0; i < NAMES_MAX; i++)
         if (disk->visible[i].name[0] != '\0')
             callback(callback_context, disk->visible[i].name);
@@ -241,6 +273,8 @@ static int disk_open(void *context, const char *name, enum journal_io_mode mode)
 {
     struct fake_disk *disk = context;
     if (mode != JOURNAL_IO_CREATE) {
+        if (disk_refuses_look(disk))
+            return -EIO;
         const struct fake_name *entry = names_find(disk->visible, name);
         return entry == NULL ? -ENOENT : entry->file;
     }
@@ -263,13 +297,15 @@ static void disk_close(void *context, int file)
 static int64_t disk_size(void *context, int file)
 {
     struct fake_disk *disk = context;
-    return (int64_t)disk->files[file].size;
+    return disk_refuses_look(disk) ? -EIO : (int64_t)disk->files[file].size;
 }
 
 static int64_t disk_read(void *context, int number, void *out, size_t bytes, uint64_t offset)
 {
     struct fake_disk *disk = context;
     const struct fake_file *file = &disk->files[number];
+    if (disk_refuses_look(disk))
+        return -EIO;
     if (offset >= file->size)
         return 0;
     if (bytes > file->size - offset)
@@ -288,6 +324,28 @@ static void disk_remember(struct fake_disk *disk, const void *data, size_t bytes
     disk->written = block;
 }
 
+static struct pending_write *file_pend(struct fake_file *file, uint64_t offset, size_t bytes)
+{
+    struct pending_write *write = malloc(sizeof *write + bytes);
+    ASSERT(write != NULL);
+    *write = (struct pending_write){.offset = offset, .bytes = bytes};
+    *file->last = write;
+    file->last = &write->next;
+    return write;
+}
+
+int fake_disk_truncate(struct fake_disk *disk, int number, uint64_t size)
+{
+    if (!disk_works(disk))
+        return -EIO;
+    struct fake_file *file = &disk->files[number];
+    file_grow(file, size);
+    memset(file->visible + size, 0, file->size - size);
+    file->size = size;
+    file_pend(file, size, 0)->cuts = true;
+    return disk_result(disk);
+}
+
 static int disk_write(void *context, int number, const void *data, size_t bytes, uint64_t offset)
 {
     struct fake_disk *disk = context;
@@ -296,12 +354,7 @@ static int disk_write(void *context, int number, const void *data, size_t bytes,
     struct fake_file *file = &disk->files[number];
     file_grow(file, offset + bytes);
     memcpy(file->visible + offset, data, bytes);
-    struct pending_write *write = malloc(sizeof *write + bytes);
-    ASSERT(write != NULL);
-    *write = (struct pending_write){.offset = offset, .bytes = bytes};
-    memcpy(write->data, data, bytes);
-    *file->last = write;
-    file->last = &write->next;
+    memcpy(file_pend(file, offset, bytes)->data, data, bytes);
     if (offset > 0) // the first page of a segment is its header, not a block
         disk_remember(disk, data, bytes);
     disk_show(disk, FAKE_DISK_WRITE);
@@ -397,6 +450,17 @@ void fake_disk_fail_at(struct fake_disk *disk, uint64_t operation)
     disk->fail_at = operation == 0 ? 0 : disk->operations + operation;
 }
 
+void fake_disk_refuse_look(struct fake_disk *disk, uint64_t look)
+{
+    disk->looks_left = look;
+    disk->look_refused = false;
+}
+
+bool fake_disk_refused(const struct fake_disk *disk)
+{
+    return disk->look_refused;
+}
+
 uint64_t fake_disk_operations(const struct fake_disk *disk)
 {
     return disk->operations;
@@ -405,6 +469,11 @@ uint64_t fake_disk_operations(const struct fake_disk *disk)
 void fake_disk_lie_about_folder_sync(struct fake_disk *disk)
 {
     disk->folder_lying = true;
+}
+
+void fake_disk_never_tear(struct fake_disk *disk)
+{
+    disk->never_tears = true;
 }
 
 void fake_disk_lie_about_sync(struct fake_disk *disk)

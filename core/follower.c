@@ -18,6 +18,7 @@
 #include "base/memfile.h"
 #include "core/numbered_file.h"
 #include "core/snapshot_file.h"
+#include "core/tape_format.h"
 #include "core/tape_reader.h"
 
 enum follower_source { FOLLOWER_LOST, FOLLOWER_TAPE, FOLLOWER_RING };
@@ -240,6 +241,19 @@ static void follower_warn_if_ahead(const struct follower *follower)
                 (unsigned long long)follower->next_sequence - 1, (unsigned long long)applied);
 }
 
+// What the tape was told to forget never comes again by itself.
+static void follower_warn_if_forgotten(const struct follower *follower)
+{
+    uint64_t first;
+    if (follower->source == FOLLOWER_LOST && follower->next_sequence <= follower->seen_durable &&
+        numbered_smallest(&first, follower->tape.folder, TAPE_SUFFIX) &&
+        first > follower->next_sequence)
+        log_limited(LOG_ERROR,
+                    "the tape has forgotten what is needed (tape.keep_sequences) sequence=%llu "
+                    "first_on_tape=%llu hint=\"lonja tape rebuild\"",
+                    (unsigned long long)follower->next_sequence, (unsigned long long)first);
+}
+
 size_t follower_poll(struct follower *follower, struct event *out, size_t max)
 {
     follower->seen_durable = follower_durable_seq(follower);
@@ -250,8 +264,10 @@ size_t follower_poll(struct follower *follower, struct event *out, size_t max)
         count = follower_read_ring(follower, out, max);
     if (count == 0 && follower->source != FOLLOWER_RING) {
         count = follower_read_tape(follower, out, max);
-        if (count == 0)
+        if (count == 0) {
             follower_warn_if_ahead(follower);
+            follower_warn_if_forgotten(follower);
+        }
     }
     if (count > 0)
         atomic_store_explicit(&follower->page->position_seq, follower_sequence(follower),

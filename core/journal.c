@@ -8,7 +8,6 @@
 #include "core/journal.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -18,7 +17,9 @@
 #include "base/log.h"
 #include "core/counters.h"
 #include "core/journal_reader.h"
+#include "core/journal_segment.h"
 #include "core/numbered_file.h"
+#include "core/realtime.h"
 
 #define JOURNAL_TEMPORARY_NAME "segment.tmp"
 enum {
@@ -143,41 +144,12 @@ static void journal_prepare_signal(struct journal *journal)
     futex_wake(&journal->prepare_wake);
 }
 
-static int journal_fill_segment(struct journal *journal, int file, uint64_t number)
-{
-    const struct journal_io *io = journal->io;
-    struct journal_segment_header header;
-    journal_segment_header_init(&header, number, &journal->options.segments);
-    for (uint64_t offset = 0; offset < journal->options.segments.bytes;
-         offset += JOURNAL_ZEROES_BYTES) {
-        uint64_t left = journal->options.segments.bytes - offset;
-        size_t bytes = left < JOURNAL_ZEROES_BYTES ? (size_t)left : JOURNAL_ZEROES_BYTES;
-        if (offset == 0)
-            memcpy(journal->zeroes, &header, sizeof header);
-        int result = io->write(io->context, file, journal->zeroes, bytes, offset);
-        memset(journal->zeroes, 0, sizeof header);
-        if (result != 0)
-            return result;
-    }
-    return io->sync(io->context, file);
-}
-
 static int journal_prepare_segment(struct journal *journal, uint64_t number)
 {
-    const struct journal_io *io = journal->io;
-    int file = io->open(io->context, JOURNAL_TEMPORARY_NAME, JOURNAL_IO_CREATE);
-    if (file < 0)
-        return file;
-    int result = journal_fill_segment(journal, file, number);
-    io->close(io->context, file);
-    if (result != 0)
-        return result;
-    char name[NUMBERED_NAME_BYTES];
-    numbered_name(name, number, JOURNAL_SUFFIX);
-    result = io->rename(io->context, JOURNAL_TEMPORARY_NAME, name);
-    if (result != 0)
-        return result;
-    return io->sync_folder(io->context);
+    struct journal_segment_header header;
+    journal_segment_header_init(&header, number, &journal->options.segments);
+    return journal_segment_make(journal->io, JOURNAL_TEMPORARY_NAME, journal->zeroes,
+                                JOURNAL_ZEROES_BYTES, &header);
 }
 
 int journal_prepare_work(struct journal *journal)
@@ -392,19 +364,6 @@ static void *journal_preparer_thread(void *context)
     return NULL;
 }
 
-static void journal_set_priority(pthread_t thread, int realtime_priority)
-{
-    if (realtime_priority == 0)
-        return;
-    struct sched_param parameter = {.sched_priority = realtime_priority};
-    int result = pthread_setschedparam(thread, SCHED_FIFO, &parameter);
-    if (result == 0)
-        log_info("journal thread is real-time priority=%d", realtime_priority);
-    else
-        log_warning("journal thread stays ordinary: expect slow answers on busy CPUs error=%s",
-                    strerror(result));
-}
-
 int journal_start(struct journal *journal, int realtime_priority)
 {
     journal->threaded = true;
@@ -414,7 +373,7 @@ int journal_start(struct journal *journal, int realtime_priority)
     result = pthread_create(&journal->writer, NULL, journal_writer_thread, journal);
     if (result != 0)
         return -result;
-    journal_set_priority(journal->writer, realtime_priority);
+    realtime_set(journal->writer, realtime_priority, "journal thread");
     return 0;
 }
 

@@ -51,10 +51,11 @@ static uint64_t live(const struct journal_io *io, uint64_t epoch, uint64_t last,
     assert_int_equal(journal_open(&journal, io, &gate, &clock_system, &options), 0);
     for (int i = 0; i < BLOCKS; i++) {
         for (int k = 0; k < COMMANDS; k++) {
+            last++;
             struct command command = {.header = {.slots = 1,
                                                  .type = CMD_clock_tick,
                                                  .version = SCHEMA_VERSION,
-                                                 .sequence = ++last,
+                                                 .sequence = last,
                                                  .time_ns = last}};
             journal_append(&journal, &command);
         }
@@ -188,6 +189,103 @@ static void no_crash_of_a_restore_loses_a_segment(void **state)
         fake_disk_destroy(empty);
         disks_close(&disks);
     }
+}
+
+// A disk that refuses to be looked at: an error, and all stays where it is.
+static void no_refused_look_loses_a_segment(void **state)
+{
+    (void)state;
+    for (int archive_refuses = 0; archive_refuses < 2; archive_refuses++) {
+        bool refused = true;
+        for (uint64_t at = 1; refused; at++) {
+            struct disks disks;
+            struct journal_archived archived;
+            disks_open(&disks, at);
+            struct fake_disk *disk = archive_refuses ? disks.archive_disk : disks.live_disk;
+            fake_disk_refuse_look(disk, at);
+            int result = journal_archive_segment(&disks.live, &disks.archive, 1, &archived);
+            refused = fake_disk_refused(disk);
+            // That an archived one cannot be looked at only means that it is written again.
+            assert_true(result == 0 || refused);
+            fake_disk_refuse_look(disk, 0);
+            expect_all(&disks.live, &disks.archive, disks.last);
+            result = journal_archive_segment(&disks.live, &disks.archive, 1, &archived);
+            assert_true(result == 0 || result == -ENOENT);
+            fake_disk_refuse_look(disk, at);
+            result = journal_archive_restore(&disks.live, &disks.archive, 1);
+            assert_int_equal(result, archive_refuses && fake_disk_refused(disk) ? -EIO : 0);
+            disks_close(&disks);
+        }
+    }
+}
+
+// What the overlay cannot read, it says: to whom reads, it is never the end.
+static void a_refused_look_through_the_overlay_is_never_the_end(void **state)
+{
+    (void)state;
+    struct disks disks;
+    struct journal_archived archived;
+    disks_open(&disks, 1);
+    for (uint64_t number = 1; number <= 3; number++)
+        assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, number, &archived),
+                         0);
+    for (int archive_refuses = 0; archive_refuses < 2; archive_refuses++) {
+        struct fake_disk *disk = archive_refuses ? disks.archive_disk : disks.live_disk;
+        bool refused = true;
+        for (uint64_t at = 1; refused; at++) {
+            static struct journal_archive archive;
+            struct journal_io io = disks.live;
+            journal_archive_overlay(&archive, &io, &disks.archive);
+            struct journal_reader reader;
+            const struct journal_block_header *block;
+            enum journal_decision decision;
+            fake_disk_refuse_look(disk, at);
+            assert_int_equal(journal_reader_open(&reader, &io, 1, false), 0);
+            while ((decision = journal_reader_next(&reader, &block)) == JOURNAL_READ)
+                ;
+            refused = fake_disk_refused(disk);
+            fake_disk_refuse_look(disk, 0);
+            assert_int_equal(decision, refused ? JOURNAL_CORRUPT : JOURNAL_END);
+            assert_true(!refused || reader.fault == JOURNAL_FAULT_UNREADABLE);
+            journal_reader_close(&reader);
+            journal_archive_close(&archive);
+        }
+    }
+    disks_close(&disks);
+}
+
+static void no_more_archived_segments_are_open_than_there_is_room_for(void **state)
+{
+    (void)state;
+    static struct journal_archive archive;
+    struct disks disks;
+    struct journal_archived archived;
+    int files[JOURNAL_ARCHIVE_OPEN_MAX];
+    uint8_t byte;
+    disks_open(&disks, 1);
+    for (uint64_t number = 1; number <= 4; number++)
+        assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, number, &archived),
+                         0);
+    struct journal_io io = disks.live;
+    journal_archive_overlay(&archive, &io, &disks.archive);
+    char name[NUMBERED_NAME_BYTES];
+    for (int i = 0; i < JOURNAL_ARCHIVE_OPEN_MAX; i++) {
+        numbered_name(name, (uint64_t)i + 1, JOURNAL_SUFFIX);
+        files[i] = io.open(io.context, name, JOURNAL_IO_READ);
+        assert_true(files[i] >= 0);
+        assert_int_equal(io.size(io.context, files[i]), SEGMENT_BYTES);
+        assert_int_equal(io.read(io.context, files[i], &byte, 1, SEGMENT_BYTES - 1), 1);
+        assert_int_equal(io.read(io.context, files[i], &byte, 1, SEGMENT_BYTES), 0);
+    }
+    numbered_name(name, JOURNAL_ARCHIVE_OPEN_MAX + 1, JOURNAL_SUFFIX);
+    assert_int_equal(io.open(io.context, name, JOURNAL_IO_READ), -EMFILE);
+    io.close(io.context, files[0]);
+    assert_int_equal(io.open(io.context, name, JOURNAL_IO_READ), files[0]);
+    assert_int_equal(io.open(io.context, "00000000000000000099.journal", JOURNAL_IO_READ), -EMFILE);
+    io.close(io.context, files[1]);
+    assert_int_equal(io.open(io.context, "00000000000000000099.journal", JOURNAL_IO_READ), -ENOENT);
+    journal_archive_close(&archive);
+    disks_close(&disks);
 }
 
 // ---- what is not whole
@@ -435,6 +533,174 @@ static void a_start_from_a_snapshot_does_not_need_the_archive(void **state)
     testing_folder_remove(f.state);
 }
 
+// ---- the cut
+// -------------------------------------------------------------------------------------
+
+static void expect_end(const struct folder *f, const char *text)
+{
+    FILE *out = listen();
+    assert_int_equal(journal_tool_verify(f->state, out, false), 0);
+    fclose(out);
+    if (strstr(said, text) == NULL)
+        fail_msg("%s: %s", text, said);
+}
+
+static void cut(const struct folder *f, uint64_t sequence, int status)
+{
+    FILE *out = listen();
+    assert_int_equal(journal_tool_cut(f->state, out, sequence, "test"), status);
+    fclose(out);
+}
+
+static void damage(const struct folder *f, uint64_t segment, uint64_t page)
+{
+    char path[NUMBERED_PATH_BYTES];
+    numbered_path(path, f->journal, segment, JOURNAL_SUFFIX);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "x", 1, (off_t)(page * JOURNAL_PAGE_BYTES + 77)), 1);
+    close(fd);
+}
+
+static void a_journal_is_cut_beside_its_archive(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_open(&f);
+    archive(&f, 1000, false, 0);
+    expect_first(&f, 3);
+    cut(&f, 30, 1); // archived: it must be restored first
+    cut(&f, 500, 1);
+    testing_folder_remove(f.state);
+    folder_open(&f); // a cut keeps its lock until the process ends: another folder
+    archive(&f, 1000, false, 0);
+    cut(&f, 101, 0);
+    expect_end(&f, "sequence=100 ");
+    testing_folder_remove(f.state);
+}
+
+static void a_damaged_journal_is_cut_where_the_damage_begins(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_open(&f);
+    damage(&f, 2, 2); // the second block of segment 2: 25 to 27
+    cut(&f, 26, 1);
+    testing_folder_remove(f.state);
+    folder_open(&f);
+    damage(&f, 2, 2);
+    cut(&f, 25, 0);
+    expect_end(&f, "sequence=24 ");
+    uint64_t number;
+    assert_false(numbered_largest(&number, f.snapshots, "snapshot", UINT64_MAX)); // all were above
+    testing_folder_remove(f.state);
+}
+
+static void expect_said(int status, int expected, const char *text)
+{
+    assert_int_equal(status, expected);
+    if (strstr(said, text) == NULL)
+        fail_msg("%s: %s", text, said);
+}
+
+static void tools_say_json_where_asked(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_open(&f);
+    FILE *out = listen();
+    int status = journal_tool_verify(f.state, out, true);
+    fclose(out);
+    expect_said(status, 0, "{\"sequence\": 120, \"epoch\": 2, \"blocks\": 40, \"commands\": 120,");
+    out = listen();
+    status = journal_tool_stat(f.state, out, true);
+    fclose(out);
+    expect_said(status, 0,
+                "{\"segments\": [\n  {\"epoch\": 1, \"segment\": 1, \"first_sequence\": 1},");
+    expect_said(status, 0,
+                "\"commands\": {\"clock_tick\": 120},\n \"blocks\": 40, \"sequence\": 120}");
+    out = listen();
+    status = journal_tool_dump(f.state, out, 30, 31);
+    fclose(out);
+    expect_said(status, 0, "\"sequence\":31");
+    assert_null(strstr(said, "\"sequence\":32"));
+    testing_folder_remove(f.state);
+}
+
+static void what_is_not_there_is_said(void **state)
+{
+    (void)state;
+    struct folder f;
+    char path[NUMBERED_PATH_BYTES];
+    folder_open(&f);
+    archive(&f, 1000, false, 0);
+    FILE *out = listen();
+    assert_int_equal(journal_tool_verify("/nowhere", out, false), 1);
+    assert_int_equal(journal_tool_stat("/nowhere", out, false), 1);
+    assert_int_equal(journal_tool_dump("/nowhere", out, 1, 1), 1);
+    assert_int_equal(journal_tool_replay("/nowhere", out, false, 1), 1);
+    assert_int_equal(journal_tool_archive("/nowhere", out, 1, false), 1);
+    assert_int_equal(journal_tool_restore("/nowhere", out, 0), 1);
+    assert_int_equal(journal_tool_restore(f.state, out, 2), 0); // the second one only
+    fclose(out);
+    expect_first(&f, 2);
+    snprintf(path, sizeof path, "%s/archive/00000000000000000001.journal.zst", f.journal);
+    assert_int_equal(truncate(path, 5000), 0);
+    out = listen();
+    assert_int_equal(journal_tool_restore(f.state, out, 0), EXIT_POISON);
+    assert_int_equal(journal_tool_verify(f.state, out, false), 1); // it cannot be read
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(journal_tool_verify(f.state, out, false), EXIT_POISON); // it is missing
+    fclose(out);
+    testing_folder_remove(f.state);
+}
+
+static void two_do_not_archive_at_once(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct journal_io io;
+    struct journal_io_file file;
+    char path[NUMBERED_PATH_BYTES];
+    folder_open(&f);
+    snprintf(path, sizeof path, "%s/archive", f.journal);
+    assert_int_equal(journal_io_file_open(&io, &file, path, false), 0);
+    int lock = journal_io_file_lock(&file);
+    assert_true(lock >= 0);
+    archive(&f, 1000, false, 1);
+    expect_first(&f, 1);
+    close(lock);
+    journal_io_file_close(&file);
+    testing_folder_remove(f.state);
+}
+
+static void progress_is_shown_now_and_then(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct journal_io io;
+    struct journal_io_file file;
+    struct journal_progress progress;
+    struct journal_reader reader = {.segment = 2, .segment_bytes = SEGMENT_BYTES};
+    folder_open(&f);
+    assert_int_equal(journal_io_file_open(&io, &file, f.journal, false), 0);
+    journal_progress_begin(&progress, "verify", &io);
+    assert_true(progress.bytes >= 6 * SEGMENT_BYTES);
+    journal_progress_bytes(&progress, 1);
+    assert_false(progress.shown); // within the first second
+    for (int terminal = 0; terminal < 2; terminal++) {
+        progress.next_ns = 0;
+        progress.terminal = terminal != 0;
+        for (int i = 0; i < 100; i++)
+            journal_progress_at(&progress, &reader);
+        assert_true(progress.shown && progress.next_ns > 0);
+        journal_progress_end(&progress);
+        assert_false(progress.shown);
+    }
+    journal_io_file_close(&file);
+    testing_folder_remove(f.state);
+}
+
 static void progress_says_how_long(void **state)
 {
     (void)state;
@@ -450,6 +716,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_crash_of_the_archiver_loses_a_segment),
         cmocka_unit_test(no_crash_of_a_restore_loses_a_segment),
+        cmocka_unit_test(no_refused_look_loses_a_segment),
+        cmocka_unit_test(a_refused_look_through_the_overlay_is_never_the_end),
+        cmocka_unit_test(no_more_archived_segments_are_open_than_there_is_room_for),
         cmocka_unit_test(a_rotten_segment_is_not_put_away),
         cmocka_unit_test(a_rotten_archive_is_noticed),
         cmocka_unit_test(only_what_snapshots_and_recorder_are_past_is_archived),
@@ -457,6 +726,12 @@ int main(void)
         cmocka_unit_test(of_a_corrupt_journal_nothing_is_archived),
         cmocka_unit_test(tools_do_not_see_where_segments_are),
         cmocka_unit_test(a_start_from_a_snapshot_does_not_need_the_archive),
+        cmocka_unit_test(a_journal_is_cut_beside_its_archive),
+        cmocka_unit_test(a_damaged_journal_is_cut_where_the_damage_begins),
+        cmocka_unit_test(tools_say_json_where_asked),
+        cmocka_unit_test(what_is_not_there_is_said),
+        cmocka_unit_test(two_do_not_archive_at_once),
+        cmocka_unit_test(progress_is_shown_now_and_then),
         cmocka_unit_test(progress_says_how_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/journal_archive.h"
@@ -145,12 +146,24 @@ static int archive_plan(struct archive_work *work, uint64_t recorded)
 // ---- doing it
 // --------------------------------------------------------------------------------------
 
+// What root makes here must be readable for the processes of a venue that run under users of their
+// own: it becomes the one to whom the journal belongs.
+static void archive_become_owner(const char *folder)
+{
+    struct stat st;
+    if (geteuid() != 0 || stat(folder, &st) != 0)
+        return;
+    if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
+        fprintf(stderr, "lonja-journal: goes on as root: %s\n", strerror(errno));
+}
+
 static int archive_open(struct archive_work *work, bool make)
 {
     char path[NUMBERED_PATH_BYTES];
     int n = snprintf(work->folder, sizeof work->folder, "%s/journal", work->state);
     if (n < 0 || (size_t)n >= sizeof work->folder || access(work->folder, F_OK) != 0)
         return archive_complain(work->state, "there is no journal in it");
+    archive_become_owner(work->folder);
     n = snprintf(path, sizeof path, "%s/" JOURNAL_ARCHIVE_FOLDER, work->folder);
     if (n < 0 || (size_t)n >= sizeof path)
         return archive_complain(work->folder, strerror(ENAMETOOLONG));

@@ -65,6 +65,33 @@ static void cut_shorten(struct journal_cut *cut, const struct journal_block_head
         journal_block_seal(cut->block);
 }
 
+// The sequence is in no block that can be read. What is corrupt may be cut right where it begins:
+// everything before is kept, and whoever cuts knows that answered commands may be behind.
+static int cut_find_end(struct journal_cut *cut, const struct journal_reader *reader,
+                        enum journal_decision decision)
+{
+    bool corrupt = decision == JOURNAL_CORRUPT;
+    bool readable =
+        reader->fault != JOURNAL_FAULT_UNREADABLE && reader->fault != JOURNAL_FAULT_VERSION;
+    if (corrupt && readable && reader->segment > 0 && reader->next_sequence == cut->sequence) {
+        cut->segment = reader->segment;
+        cut->offset = reader->offset;
+        cut->block->count = 0;
+        return 0;
+    }
+    fprintf(stderr,
+            "lonja-journal: sequence %" PRIu64 " is not in the journal, which ends at %" PRIu64
+            "%s%s\n",
+            cut->sequence, reader->next_sequence - 1, corrupt ? ": " : "",
+            corrupt ? reader->reason : "");
+    if (corrupt && reader->segment == 0)
+        fprintf(stderr, "Is it archived? lonja journal restore STATE\n");
+    else if (corrupt && readable)
+        fprintf(stderr, "To end it where it is damaged: cut STATE %" PRIu64 "\n",
+                reader->next_sequence);
+    return 1;
+}
+
 // Finds the block that holds the sequence.
 static int cut_find(struct journal_cut *cut)
 {
@@ -81,11 +108,7 @@ static int cut_find(struct journal_cut *cut)
         const struct journal_block_header *block;
         enum journal_decision decision = journal_reader_next(&reader, &block);
         if (decision != JOURNAL_READ) {
-            fprintf(stderr,
-                    "lonja-journal: sequence %" PRIu64 " is not in the journal, which %s %" PRIu64
-                    "\n",
-                    cut->sequence, decision == JOURNAL_CORRUPT ? "is corrupt behind" : "ends at",
-                    reader.next_sequence - 1);
+            status = cut_find_end(cut, &reader, decision);
             break;
         }
         if (reader.next_sequence <= cut->sequence)

@@ -136,7 +136,8 @@ static bool reader_judge_header(struct journal_reader *reader, uint64_t number)
 }
 
 // Opens segment `number` and checks its header; the place is its first block. False if it is not
-// there, cannot be read (`error`), or its header is not whole or not ours (`fault`).
+// there, cannot be read (`error`), or its header is not whole or not ours (`fault`): then the place
+// is behind the segment before, where it was.
 static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
 {
     reader_leave_segment(reader);
@@ -147,13 +148,13 @@ static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
     if (file < 0)
         return false;
     reader->file = file;
-    reader->segment = number;
-    reader->offset = JOURNAL_PAGE_BYTES;
     int64_t size = reader->io->size(reader->io->context, file);
     if (size < 0)
         reader->error = (int)-size;
-    reader->segment_bytes = size < 0 ? 0 : (uint64_t)size;
-    if (reader_judge_header(reader, number)) {
+    if (size >= 0 && reader_judge_header(reader, number)) {
+        reader->segment = number;
+        reader->segment_bytes = (uint64_t)size;
+        reader->offset = JOURNAL_PAGE_BYTES;
         reader->fault = JOURNAL_FAULT_NONE;
         return true;
     }
@@ -325,12 +326,16 @@ static void reader_explain(struct journal_reader *reader, enum journal_place pla
 
 static enum journal_decision reader_unreadable(struct journal_reader *reader)
 {
+    bool damaged = reader->error == EBADMSG; // journal_archive.h
     reader->fault = JOURNAL_FAULT_UNREADABLE;
     reader->window_bytes = 0;
     snprintf(reader->reason, sizeof reader->reason,
-             "segment %llu offset %llu, before sequence %llu: the disk refuses to read: %s",
+             "segment %llu offset %llu, before sequence %llu: %s%s",
              (unsigned long long)reader->segment, (unsigned long long)reader->offset,
-             (unsigned long long)reader->next_sequence, strerror(reader->error));
+             (unsigned long long)reader->next_sequence,
+             damaged ? "an archived segment is damaged: it does not decompress"
+                     : "the disk refuses to read: ",
+             damaged ? "" : strerror(reader->error));
     return JOURNAL_CORRUPT;
 }
 
@@ -451,6 +456,11 @@ int journal_reader_open(struct journal_reader *reader, const struct journal_io *
     }
     reader->readahead_bytes = live ? READER_LIVE_BYTES : READER_WINDOW_BYTES;
     return 0;
+}
+
+void journal_reader_forget(struct journal_reader *reader)
+{
+    reader->window_bytes = 0;
 }
 
 void journal_reader_close(struct journal_reader *reader)

@@ -83,6 +83,10 @@ void journal_reader_close(struct journal_reader *reader);
 enum journal_decision journal_reader_next(struct journal_reader *reader,
                                           const struct journal_block_header **block);
 
+// Forgets what was read ahead: whoever follows a writer calls it when more has become durable, so
+// that nothing is judged that was read while it was being written.
+void journal_reader_forget(struct journal_reader *reader);
+
 // Number of the first segment that a new epoch may use: behind everything that was ever written to.
 // *ready = how many segments from there on are already prepared (zero-filled, on these terms).
 CHECKED int journal_next_segment(const struct journal_io *io, uint64_t *number, uint64_t *ready,

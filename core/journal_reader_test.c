@@ -1,6 +1,7 @@
 // The decision table is complete, and each row does on a real journal what it says.
 #include "core/testing.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,6 +219,84 @@ static void an_epoch_that_goes_back_is_corruption(void **state)
     expect(f, 2, JOURNAL_CORRUPT, "a later segment does not follow");
 }
 
+// ---- a disk that refuses to read
+// -----------------------------------------------------------------
+
+// Whatever call fails, wherever: it is never the end, and the next try goes on.
+static void a_refused_read_is_never_the_end(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 100, 2); // over two segments
+    live(f, 2, 5, 3);
+    bool refused = true;
+    for (uint64_t at = 1; refused; at++) {
+        struct journal_reader reader;
+        const struct journal_block_header *block;
+        enum journal_decision decision;
+        fake_disk_refuse_look(f->disk, at);
+        int result = journal_reader_open(&reader, &f->io, 150, false);
+        if (result == 0) {
+            while ((decision = journal_reader_next(&reader, &block)) == JOURNAL_READ)
+                ;
+            refused = fake_disk_refused(f->disk);
+            if (refused) {
+                assert_int_equal(decision, JOURNAL_CORRUPT);
+                assert_int_equal(reader.fault, JOURNAL_FAULT_UNREADABLE);
+                assert_non_null(strstr(reader.reason, "the disk refuses to read"));
+                while ((decision = journal_reader_next(&reader, &block)) == JOURNAL_READ)
+                    ;
+            }
+            assert_int_equal(decision, JOURNAL_END);
+            assert_int_equal(reader.next_sequence - 1, f->last);
+            journal_reader_close(&reader);
+        }
+    }
+    uint64_t number, ready;
+    const struct journal_segment_terms terms = {.bytes = SEGMENT_BYTES, .engine_version = 1};
+    fake_disk_refuse_look(f->disk, 1);
+    assert_int_equal(journal_next_segment(&f->io, &number, &ready, &terms), -EIO);
+    fake_disk_refuse_look(f->disk, 1);
+    assert_int_equal(journal_sync_all(&f->io), -EIO);
+    fake_disk_refuse_look(f->disk, 2);
+    assert_int_equal(journal_sync_all(&f->io), -EIO);
+}
+
+// The writer's own fault model: what it may write into is blank, and where that cannot be seen, it
+// is not.
+static void a_segment_that_cannot_be_read_is_not_ready(void **state)
+{
+    struct fixture *f = *state;
+    struct journal journal;
+    struct journal_options options = {.segments = {.bytes = SEGMENT_BYTES, .engine_version = 1},
+                                      .epoch = 1,
+                                      .next_sequence = 1,
+                                      .queue_slots = 4096};
+    assert_int_equal(journal_open(&journal, &f->io, &f->gate, &clock_system, &options), 0);
+    journal_close(&journal); // segment 1 is ready and empty
+    uint64_t number, ready;
+    bool refused = true;
+    for (uint64_t at = 2; refused; at++) { // the first one is the list
+        fake_disk_refuse_look(f->disk, at);
+        assert_int_equal(journal_next_segment(&f->io, &number, &ready, &options.segments), 0);
+        refused = fake_disk_refused(f->disk);
+        assert_int_equal(number, refused ? 2 : 1);
+        assert_int_equal(ready, refused ? 0 : 1);
+    }
+}
+
+// What other program wrote, in the middle of ours.
+static void a_whole_block_of_another_chain_is_foreign(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    uint64_t last = f->last;
+    live(f, 1, 5, 3);
+    f->last = last; // the next life does not know of the second one
+    f->chain ^= 1;
+    live(f, 2, 5, 3);
+    expect(f, 30, JOURNAL_CORRUPT, "as if two cores had written");
+}
+
 static void reading_may_begin_in_the_middle(void **state)
 {
     struct fixture *f = *state;
@@ -248,6 +327,9 @@ int main(void)
         JOURNAL_TEST(a_last_segment_with_a_rotten_header_is_corruption),
         JOURNAL_TEST(a_missing_last_segment_before_prepared_ones_is_corruption),
         JOURNAL_TEST(an_epoch_that_goes_back_is_corruption),
+        JOURNAL_TEST(a_refused_read_is_never_the_end),
+        JOURNAL_TEST(a_segment_that_cannot_be_read_is_not_ready),
+        JOURNAL_TEST(a_whole_block_of_another_chain_is_foreign),
         JOURNAL_TEST(reading_may_begin_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ void numbered_path(char out[NUMBERED_PATH_BYTES], const char *folder, uint64_t n
 
 // Walks the folder once; `largest` chooses which end is kept.
 static bool numbered_extreme(uint64_t *number, const char *folder, const char *suffix,
-                             uint64_t limit, bool largest)
+                             uint64_t from, uint64_t limit, bool largest)
 {
     DIR *dir = opendir(folder);
     if (dir == NULL)
@@ -48,7 +48,8 @@ static bool numbered_extreme(uint64_t *number, const char *folder, const char *s
     bool found = false;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         uint64_t value;
-        if (!numbered_parse(&value, entry->d_name, suffix) || value > limit)
+        if (!numbered_parse(&value, entry->d_name, suffix) || value < from ||
+            value > limit)
             continue;
         if (!found || (largest ? value > *number : value < *number))
             *number = value;
@@ -60,12 +61,17 @@ static bool numbered_extreme(uint64_t *number, const char *folder, const char *s
 
 bool numbered_largest(uint64_t *number, const char *folder, const char *suffix, uint64_t limit)
 {
-    return numbered_extreme(number, folder, suffix, limit, true);
+    return numbered_extreme(number, folder, suffix, 0, limit, true);
 }
 
 bool numbered_smallest(uint64_t *number, const char *folder, const char *suffix)
 {
-    return numbered_extreme(number, folder, suffix, UINT64_MAX, false);
+    return numbered_extreme(number, folder, suffix, 0, UINT64_MAX, false);
+}
+
+bool numbered_next(uint64_t *number, const char *folder, const char *suffix, uint64_t from)
+{
+    return numbered_extreme(number, folder, suffix, from, UINT64_MAX, false);
 }
 
 void state_folder(char out[NUMBERED_PATH_BYTES], const struct config *config, const char *name)

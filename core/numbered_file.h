@@ -23,6 +23,8 @@ void numbered_path(char out[NUMBERED_PATH_BYTES], const char *folder, uint64_t n
 bool numbered_largest(uint64_t *number, const char *folder, const char *suffix, uint64_t limit);
 // The smallest number in the folder.
 bool numbered_smallest(uint64_t *number, const char *folder, const char *suffix);
+// The smallest number at least `from`.
+bool numbered_next(uint64_t *number, const char *folder, const char *suffix, uint64_t from);
 
 // A folder below the venue's state folder: "journal", "tape" or "snapshots".
 void state_folder(char out[NUMBERED_PATH_BYTES], const struct config *config, const char *name);

@@ -20,6 +20,8 @@
 #include "core/journal_reader.h"
 #include "core/numbered_file.h"
 #include "core/replay.h"
+#include "core/replica_fence.h"
+#include "core/replica_note.h"
 
 enum { INSTRUMENT = 1, CASH = 1, TOKEN = 2, MEMBER = 1, BUYER = 21, SELLER = 22, SESSION = 1 };
 
@@ -38,33 +40,7 @@ struct venue {
 
 static pid_t start(const struct boot *boot, enum process_id process)
 {
-    struct boot own = *boot;
-    own.process = process;
-    int fd = memfile_create_constant("boot", &own, sizeof own);
-    assert_true(fd >= 0);
-    pid_t child = fork();
-    if (child != 0) {
-        close(fd);
-        return child;
-    }
-    char path[512], text[16];
-    snprintf(path, sizeof path, "%s/lonja-%s", LONJA_BIN, process_name(process));
-    snprintf(text, sizeof text, "%d", fd);
-    setenv("LONJA_BOOT_FD", text, 1);
-    if (getenv("LONJA_TEST_VERBOSE") == NULL && freopen("/dev/null", "w", stderr) == NULL)
-        _exit(99);
-    fcntl(fd, F_SETFD, 0);
-    fcntl(boot->event_ring_fd, F_SETFD, 0);
-    fcntl(boot->lives_fd, F_SETFD, 0);
-    for (int i = 0; i < GATEWAY_COUNT; i++)
-        if (boot->command_ring_fd[i] >= 0)
-            fcntl(boot->command_ring_fd[i], F_SETFD, 0);
-    for (int i = 0; i < PROCESS_COUNT; i++) {
-        fcntl(boot->reader_page_fd[i], F_SETFD, 0);
-        fcntl(boot->doorbell_fd[i], F_SETFD, 0);
-    }
-    execl(path, path, (char *)NULL);
-    _exit(99);
+    return testing_start(boot, process, LONJA_BIN, NULL, NULL);
 }
 
 // What the supervisor does before it starts a gateway.
@@ -374,6 +350,10 @@ static void begin_again(struct venue *venue, uint64_t epoch)
 {
     venue->core = start(&venue->boot, PROCESS_CORE);
     await_core(venue, epoch);
+    // What the word said in the epoch before is not what this one has come to.
+    for (int i = 0;
+         i < 10000 && atomic_load(&venue->ring.control->venue_state) != VENUE_CANCEL_ONLY; i++)
+        nap();
     announce(venue, venue->incarnation + 1);
     attach_all(venue);
     open_session(venue);
@@ -530,6 +510,87 @@ static void a_snapshot_that_cannot_be_written_is_counted_and_the_tape_goes_on(vo
     memfile_unmap(page, sizeof *page);
 }
 
+static void run_tape_tool(const struct venue *venue, const char *words, const char *options,
+                          int status, const char *says)
+{
+    char line[1024], out[8192];
+    snprintf(line, sizeof line, "%s/lonja-tape %s %s %s 2>&1", LONJA_BIN, words, venue->folder,
+             options);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    out[fread(out, 1, sizeof out - 1, pipe)] = '\0';
+    int result = pclose(pipe);
+    if (WEXITSTATUS(result) != status || strstr(out, says) == NULL)
+        fail_msg("%s: status %d: %s", words, WEXITSTATUS(result), out);
+}
+
+// The finished segments of two tapes and all of their events, byte for byte. (Of the last one's
+// checksums nobody is told when it was synced.)
+static void expect_same_tape(const char *one, const char *other)
+{
+    char line[2 * NUMBERED_PATH_BYTES + 64];
+    snprintf(line, sizeof line,
+             "cd %s && n=$(ls *.sums | tail -n 1) && ls *.tape | wc -l | grep -qv '^[01]$' && "
+             "diff -r -x lock -x $n . %s",
+             one, other);
+    assert_int_equal(system(line), 0);
+}
+
+static void rot(const struct venue *venue, off_t at)
+{
+    char tape[NUMBERED_PATH_BYTES], path[NUMBERED_PATH_BYTES], byte;
+    state_folder(tape, &venue->boot.config, "tape");
+    numbered_path(path, tape, 1, "tape");
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+static void a_rotten_or_missing_tape_is_rebuilt_as_it_was_lived(void **state)
+{
+    struct venue *venue = *state;
+    char tape[NUMBERED_PATH_BYTES], kept[NUMBERED_PATH_BYTES], line[2 * NUMBERED_PATH_BYTES];
+    begin_trading(venue);
+    await_open(venue);
+    for (uint64_t i = 1; i <= 3000; i++)
+        order(venue, i);
+    await_accepted(venue, 3000);
+    run_tape_tool(venue, "verify", "", 0, "faults=0");
+    run_tape_tool(venue, "rebuild", "", 1, "the venue is running");
+    finish(&venue->core, SIGTERM);
+    run_tape_tool(venue, "rebuild", "", 1, "lonja-tape holds the tape");
+    finish(&venue->tape, SIGTERM);
+    state_folder(tape, &venue->boot.config, "tape");
+    state_folder(kept, &venue->boot.config, "kept");
+    snprintf(line, sizeof line, "cp -r %s %s", tape, kept);
+    assert_int_equal(system(line), 0);
+    run_tape_tool(venue, "rebuild", "--segment-events 1024", 0, "dropped=0");
+    expect_same_tape(tape, kept);
+    rot(venue, 40000);
+    run_tape_tool(venue, "verify", "", EXIT_POISON, "segment=1 block=1 ");
+    struct boot boot = venue->boot;
+    boot.process = PROCESS_RECORD;
+    struct follower *follower = follower_open(&boot, 0);
+    static struct event out[256];
+    uint64_t events = 0;
+    for (size_t count; (count = follower_poll(follower, out, 256)) > 0;)
+        events += count;
+    assert_int_equal(events, 256); // the block before, and nothing wrong
+    run_tape_tool(venue, "rebuild", "--segment-events 1024", 0, " events=");
+    run_tape_tool(venue, "verify", "", 0, "faults=0");
+    expect_same_tape(tape, kept);
+    for (size_t count; (count = follower_poll(follower, out, 256)) > 0;)
+        events += count;
+    drain(venue);
+    assert_int_equal(events, venue->events); // it goes on where it stood
+    follower_close(follower);
+    testing_folder_remove(tape);
+    run_tape_tool(venue, "rebuild", "--segment-events 1024", 0, " events=");
+    expect_same_tape(tape, kept);
+}
+
 static void a_poison_command_stops_the_core_for_good_until_it_is_cut(void **state)
 {
     struct venue *venue = *state;
@@ -652,6 +713,63 @@ static void a_journal_that_cannot_be_written_stops_the_venue(void **state)
     assert_int_not_equal(atomic_load(&venue->ring.control->journal_error), 0);
 }
 
+static void put_fence(const struct venue *venue, uint64_t epoch, bool own)
+{
+    struct replica_fence fence = {.epoch = epoch, .own = own};
+    assert_int_equal(replica_fence_write(&fence, venue->folder, "a test"), 0);
+}
+
+static void a_core_in_whose_place_another_was_promoted_does_not_begin(void **state)
+{
+    struct venue *venue = *state;
+    put_fence(venue, 1000001, false);
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
+    assert_int_equal(atomic_load(&venue->ring.control->epoch), 0);
+    assert_int_equal(replica_note_write(venue->folder, "fence", "epoch 10000"), 0); // cut short
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_CONFIGURATION);
+}
+
+static void a_promoted_core_begins_above_all_that_was(void **state)
+{
+    struct venue *venue = *state;
+    put_fence(venue, 1000001, true);
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1000001);
+    finish(&venue->core, SIGTERM);
+    venue->core = start(&venue->boot, PROCESS_CORE); // and counts on from there
+    await_core(venue, 1000002);
+    finish(&venue->core, SIGTERM);
+    put_fence(venue, 1000003, false); // another one was promoted later
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
+}
+
+// With synchronous replication and no lonja-replicate: it recovers and waits.
+static void a_core_waits_for_its_standby_before_it_begins_again(void **state)
+{
+    struct venue *venue = *state;
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1);
+    finish(&venue->core, SIGTERM);
+    venue->boot.config.replication_mode = REPLICATION_SYNC;
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    for (int i = 0; i < 10000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING; i++)
+        nap();
+    assert_int_equal(atomic_load(&venue->ring.control->core_state), CORE_WAITING);
+    assert_int_equal(atomic_load(&venue->ring.control->journal_epoch), 2);
+    assert_int_equal(atomic_load(&venue->ring.control->epoch), 1);
+    struct reader_page *page;
+    assert_int_equal(reader_page_open(&page, venue->boot.reader_page_fd[PROCESS_REPLICATE]), 0);
+    atomic_store(&page->position_seq, atomic_load(&venue->ring.control->journal_seq));
+    atomic_store(&page->verdict, REPLICA_FOLLOWED);
+    await_core(venue, 2);
+    atomic_store(&page->verdict, REPLICA_FENCED); // and stops at once when it is replaced
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
+    memfile_unmap(page, sizeof *page);
+}
+
 static void the_core_needs_libc_only(void **state)
 {
     (void)state;
@@ -681,11 +799,15 @@ int main(void)
         VENUE_TEST(killed_cores_lose_nothing_that_was_shown),
         VENUE_TEST(a_deleted_tape_is_rebuilt),
         VENUE_TEST(a_snapshot_that_cannot_be_written_is_counted_and_the_tape_goes_on),
+        VENUE_TEST(a_rotten_or_missing_tape_is_rebuilt_as_it_was_lived),
         VENUE_TEST(a_poison_command_stops_the_core_for_good_until_it_is_cut),
         VENUE_TEST(a_cut_in_the_middle_of_a_block_keeps_what_is_before),
         VENUE_TEST(a_second_core_on_the_journal_is_refused),
         VENUE_TEST(a_journal_that_cannot_be_written_stops_the_venue),
         VENUE_TEST(a_command_ring_that_lies_is_shut_and_others_go_on),
+        VENUE_TEST(a_core_in_whose_place_another_was_promoted_does_not_begin),
+        VENUE_TEST(a_promoted_core_begins_above_all_that_was),
+        VENUE_TEST(a_core_waits_for_its_standby_before_it_begins_again),
         cmocka_unit_test(the_core_needs_libc_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

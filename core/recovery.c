@@ -12,6 +12,7 @@ struct recovery {
     struct recovered *out;
     struct replay *replay;
     char reason[300]; // what the table's words leave out
+    bool at_end;      // the journal was read to its end
     uint64_t newest;  // number of the newest snapshot file, whole or not; 0 = none
     uint64_t until;
     recovery_sink *sink;
@@ -85,6 +86,7 @@ static enum recovery_step recovery_block(struct recovery *recovery, uint32_t eng
 static void recovery_end(struct recovery *recovery, const struct journal_reader *reader,
                          enum journal_decision decision)
 {
+    recovery->at_end = true;
     if (decision == JOURNAL_CORRUPT) {
         recovery->out->journal = recovery_journal_of(reader->fault);
         bool nothing_read = reader->segment == 0 && recovery->out->snapshot_sequence > 0;
@@ -130,7 +132,9 @@ static enum recovery_step recovery_journal(struct recovery *recovery, const stru
     replay_guard_end();
     uint64_t end = reader.next_sequence - 1;
     journal_reader_close(&reader);
-    if (recovery->out->journal <= RECOVERY_JOURNAL_TORN && end < recovery->newest) {
+    // Where it stopped at `until` nothing is known of the end.
+    bool whole = recovery->at_end && recovery->out->journal <= RECOVERY_JOURNAL_TORN;
+    if (whole && end < recovery->newest) {
         recovery->out->snapshot = RECOVERY_SNAPSHOT_NEWER;
         snprintf(recovery->reason, sizeof recovery->reason,
                  "the journal ends at sequence %" PRIu64 ", there is a snapshot of %" PRIu64, end,

@@ -144,10 +144,11 @@ static uint64_t write_blocks(struct journal *journal, uint64_t last, int blocks)
 {
     for (int i = 0; i < blocks; i++) {
         for (int k = 0; k < COMMANDS; k++) {
+            last++;
             struct command command = {.header = {.slots = 1,
                                                  .type = CMD_clock_tick,
                                                  .version = SCHEMA_VERSION,
-                                                 .sequence = ++last,
+                                                 .sequence = last,
                                                  .time_ns = last}};
             journal_append(journal, &command);
         }
@@ -460,6 +461,47 @@ static void a_folder_that_cannot_be_listed_is_no_empty_journal(void **state)
     assert_int_equal(journal_io_file_open(&f->io, &f->file, f->journal_folder, false), 0);
 }
 
+// With a snapshot the folder is looked at before the first block.
+static void a_folder_that_cannot_be_listed_stops_a_start_from_a_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1);
+    snapshot_at(f, SNAPSHOT);
+    journal_io_file_close(&f->file);
+    struct recovered recovered = recover(f, f->snapshots);
+    assert_int_equal(recovered.snapshot, RECOVERY_SNAPSHOT_WHOLE);
+    assert_int_equal(recovered.action, RECOVERY_REFUSE_UNREADABLE);
+    assert_int_equal(journal_io_file_open(&f->io, &f->file, f->journal_folder, false), 0);
+}
+
+static void count_commands(void *context, const struct replay *replay,
+                           const struct command *command)
+{
+    uint64_t *count = context;
+    assert_int_equal(replay->sequence, command->header.sequence);
+    ++*count;
+}
+
+// The end that is asked for may lie within a block, and before the snapshots.
+static void recovery_stops_where_it_is_told(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1);
+    snapshot_at(f, SNAPSHOT);
+    for (uint64_t until = 1; until <= LIFE + 2; until++) {
+        struct replay replay;
+        struct recovered recovered;
+        uint64_t count = 0;
+        assert_int_equal(replay_open(&replay, &limits), 0);
+        assert_true(
+            recovery_run(&recovered, &replay, &f->io, f->snapshots, until, count_commands, &count));
+        assert_int_equal(replay.sequence, until < LIFE ? until : LIFE);
+        assert_int_equal(recovered.snapshot_sequence, until >= SNAPSHOT ? SNAPSHOT : 0);
+        assert_int_equal(count, replay.sequence - recovered.snapshot_sequence);
+        replay_close(&replay);
+    }
+}
+
 int main(void)
 {
 #define RECOVERY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -471,6 +513,8 @@ int main(void)
         RECOVERY_TEST(an_older_engines_snapshot_at_the_end_is_taken),
         RECOVERY_TEST(a_newer_engines_journal_is_refused),
         RECOVERY_TEST(a_folder_that_cannot_be_listed_is_no_empty_journal),
+        RECOVERY_TEST(a_folder_that_cannot_be_listed_stops_a_start_from_a_snapshot),
+        RECOVERY_TEST(recovery_stops_where_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,6 @@ void replay_note(struct replay *replay, const struct command *command,
 void replay_guard_begin(const struct replay *replay);
 void replay_guard_end(void);
 
-enum { EXIT_CONFIGURATION = 2, EXIT_POISON = 3, EXIT_JOURNAL = 4 };
+enum { EXIT_CONFIGURATION = 2, EXIT_POISON = 3, EXIT_JOURNAL = 4, EXIT_FENCED = 5 };
 
 #endif

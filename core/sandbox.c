@@ -122,6 +122,10 @@ static int sandbox_install(const struct sandbox_program *program, unsigned flags
     struct sock_filter *code =
         (struct sock_filter *)(uintptr_t)program->code; // the kernel only reads it
     struct sock_fprog filter = {.len = program->count, .filter = code};
+#if defined(LONJA_COVERAGE) // what has been counted is written at the end, to many files
+    struct sock_filter everything = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    filter = (struct sock_fprog){.len = 1, .filter = &everything};
+#endif
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) != 0)
         return -errno;
     return 0;

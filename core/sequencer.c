@@ -66,11 +66,14 @@ static bool sequencer_may_take(struct sequencer *sequencer)
     return sequencer_may_begin(sequencer) && !sequencer_tick_is_due(sequencer);
 }
 
-// Shows the events to the readers: they read them once they are durable.
+// Shows the events to the readers: they read them once they are durable. The engine has made them in
+// memory of its own, which stays in the cache, and where no reader can meet them half made.
 static void sequencer_publish(struct sequencer *sequencer, uint64_t sequence)
 {
     struct event_ring_control *control = sequencer->ring.control;
-    sequencer->written += sequencer->sink.count;
+    const struct event_sink *sink = &sequencer->replay->sink;
+    event_ring_write(&sequencer->ring, sequencer->written, sink->events, sink->count);
+    sequencer->written += sink->count;
     sequencer->position_of[sequence & sequencer->position_mask] = sequencer->written;
     // Release: the events are complete before `written` shows them.
     atomic_store_explicit(&control->written, sequencer->written, memory_order_release);
@@ -79,7 +82,7 @@ static void sequencer_publish(struct sequencer *sequencer, uint64_t sequence)
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&control->applied_seq, sequence, memory_order_release);
     core_counter_add(control, COUNTER_commands, 1);
-    core_counter_add(control, COUNTER_events, sequencer->sink.count);
+    core_counter_add(control, COUNTER_events, sink->count);
 }
 
 // Stamps, journals and applies the command in sequencer->command, which has been judged.
@@ -92,10 +95,10 @@ static void sequencer_apply(struct sequencer *sequencer)
     command->header.sequence = replay->sequence + 1;
     command->header.time_ns = sequencer->time_ns;
     journal_append(sequencer->journal, command);
-    sequencer->sink.position = sequencer->written;
-    sequencer->sink.count = 0;
-    engine_apply(replay->engine, command, &sequencer->sink);
-    replay_note(replay, command, &sequencer->sink);
+    replay->sink.position = 0;
+    replay->sink.count = 0;
+    engine_apply(replay->engine, command, &replay->sink);
+    replay_note(replay, command, &replay->sink);
     sequencer_publish(sequencer, command->header.sequence);
 }
 
@@ -530,6 +533,7 @@ static void sequencer_take_over(struct sequencer *sequencer, uint64_t epoch)
     // Release: the base is visible to whoever sees the epoch; and the epoch is stored before
     // durable_seq or `written` move on, so that no reader takes an old event for a new one.
     atomic_store_explicit(&control->epoch, epoch, memory_order_release);
+    atomic_store_explicit(&control->journal_seq, sequence, memory_order_release);
     atomic_store_explicit(&control->durable_seq, sequence, memory_order_release);
     sequencer->position_of[sequence & sequencer->position_mask] = sequencer->written;
 }
@@ -548,7 +552,6 @@ int sequencer_open(struct sequencer *sequencer, const struct boot *boot, struct 
     sequencer->looks_ahead = engine_is_wide(replay->engine);
     sequencer->time_ns = engine_time_ns(replay->engine);
     sequencer->wall_ns = clock_wall_ns(clock);
-    sequencer->sink = (struct event_sink){.events = ring->events, .mask = ring->capacity - 1};
     sequencer->wait = (enum sequencer_wait)config->core_wait;
     sequencer->open_when_attached = config->venue_open_when_attached != 0;
     sequencer->heartbeat_timeout_ns = (uint64_t)config->core_heartbeat_timeout_ms * 1000000u;

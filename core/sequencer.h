@@ -57,7 +57,6 @@ struct sequencer {
     const struct clock *clock;
     const struct boot_lives *lives; // the supervisor's word on incarnations; NULL = none (tests)
     struct sequencer_gateway gateways[GATEWAY_COUNT];
-    struct event_sink sink; // over the event ring
     uint64_t time_ns;       // of the last command
     uint64_t wall_ns;       // clock, read once per batch: reading it costs a fifth of a command
     uint64_t written;       // position in the event ring

@@ -22,6 +22,7 @@
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
 #include "core/tape_reader.h"
+#include "core/tape_tool.h"
 #include "core/tape_writer.h"
 
 enum {
@@ -92,6 +93,10 @@ static void tape_open_folders(struct tape *tape)
     state_folder(tape->snapshots, config, "snapshots");
     state_folder(tape->folder, config, "tape");
     tape_require(state_folder_make(tape->snapshots), "making the snapshots' folder", 1);
+    int locked = tape_lock(tape->folder);
+    if (locked == -EWOULDBLOCK)
+        log_error("another process writes this tape: another lonja-tape, or a rebuild");
+    tape_require(locked, "locking the tape", 1);
     tape_require(journal_io_file_open(&tape->io, &tape->io_file, journal, true),
                  "opening the journal's folder", 1);
     tape_require(journal_archive_open(&tape->archive, &tape->io, journal),
@@ -103,8 +108,11 @@ static bool tape_resume(struct tape *tape)
 {
     uint64_t segment_events = (uint64_t)tape->boot->config.tape_segment_events;
     uint64_t limit = tape_reader_last_sequence(tape->folder), first, sequence;
-    if (!numbered_smallest(&first, tape->folder, "tape") || first != 1)
-        return false; // a tape without its beginning is no tape: followers start at 1
+    // A tape without its beginning is no tape, since followers start at 1, unless the operator has
+    // said that it may be forgotten.
+    if (!numbered_smallest(&first, tape->folder, "tape") ||
+        (first != 1 && tape->boot->config.tape_keep_sequences == 0))
+        return false;
     while (snapshot_file_newest(&sequence, tape->snapshots, limit) && sequence > 0) {
         if (replay_load(&tape->replay, tape->snapshots, sequence) &&
             tape_writer_open(&tape->writer, tape->folder, segment_events, sequence) == 0)
@@ -148,6 +156,20 @@ static void tape_apply(struct tape *tape, const struct command *command, uint64_
                  "writing the tape", 1);
 }
 
+// Finished segments that nobody is said to need go, but none that a kept snapshot leads to: a
+// restart from it needs the events behind it.
+static void tape_forget(struct tape *tape)
+{
+    uint64_t keep = (uint64_t)tape->boot->config.tape_keep_sequences, oldest;
+    if (keep == 0 || keep >= tape->replay.sequence ||
+        !numbered_smallest(&oldest, tape->snapshots, SNAPSHOT_SUFFIX))
+        return;
+    uint64_t before = tape->replay.sequence - keep;
+    int result = tape_forget_before(tape->folder, before < oldest ? before : oldest);
+    if (result != 0)
+        log_warning("an old tape segment stays error=%s", strerror(-result));
+}
+
 static void tape_snapshot(struct tape *tape)
 {
     // The tape first: whoever begins at the snapshot finds everything before it there.
@@ -164,6 +186,7 @@ static void tape_snapshot(struct tape *tape)
         return;
     }
     atomic_store_explicit(&tape->page->snapshot_seq, tape->replay.sequence, memory_order_relaxed);
+    tape_forget(tape);
     log_info("snapshot sequence=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
              " state_digest=%016" PRIx64,
              tape->replay.sequence, tape->replay.events, tape->replay.events_digest,
@@ -223,31 +246,36 @@ static void tape_wait(struct tape *tape)
     reader_page_sleep_end(tape->page);
 }
 
-int main(void)
+int main(int count, char **words)
 {
-    static struct tape tape; // too large for the stack
-    tape.boot = boot_inherit(PROCESS_TAPE);
+    if (count > 1) {
+        log_open("tape");
+        return tape_tool_command(count - 1, words + 1);
+    }
+    struct tape *tape = calloc(1, sizeof *tape); // too large for the stack
+    ASSERT(tape != NULL);
+    tape->boot = boot_inherit(PROCESS_TAPE);
     log_open(process_name(PROCESS_TAPE));
     struct sigaction stop = {.sa_handler = tape_on_signal};
     ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
-    tape_open_memory(&tape);
-    tape_open_folders(&tape);
-    tape_start(&tape);
-    replay_guard_begin(&tape.replay);
+    tape_open_memory(tape);
+    tape_open_folders(tape);
+    tape_start(tape);
+    replay_guard_begin(&tape->replay);
     while (!tape_stop_asked)
-        if (!tape_work(&tape))
-            tape_wait(&tape);
+        if (!tape_work(tape))
+            tape_wait(tape);
     // What is durable when we are asked to stop still goes on the tape: a core that stopped before
     // us has nothing left that is not there.
-    uint64_t durable = tape_durable(&tape);
-    while (tape.replay.sequence < durable && tape_work(&tape))
+    uint64_t durable = tape_durable(tape);
+    while (tape->replay.sequence < durable && tape_work(tape))
         ;
     replay_guard_end();
-    if (tape.replay.sequence > tape.snapshot_sequence)
-        tape_snapshot(&tape);
+    if (tape->replay.sequence > tape->snapshot_sequence)
+        tape_snapshot(tape);
     log_info("stopped sequence=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
              " state_digest=%016" PRIx64,
-             tape.replay.sequence, tape.replay.events, tape.replay.events_digest,
-             engine_digest(tape.replay.engine));
+             tape->replay.sequence, tape->replay.events, tape->replay.events_digest,
+             engine_digest(tape->replay.engine));
     return 0;
 }

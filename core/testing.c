@@ -1,6 +1,7 @@
 #include "core/testing.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,4 +97,40 @@ void testing_boot_fini(struct boot *boot)
         close(boot->reader_page_fd[i]);
         close(boot->doorbell_fd[i]);
     }
+}
+
+pid_t testing_start(const struct boot *boot, enum process_id process, const char *bin,
+                    const char *preload, const char *faults)
+{
+    struct boot own = *boot;
+    own.process = process;
+    int fd = memfile_create_constant("boot", &own, sizeof own);
+    assert_true(fd >= 0);
+    pid_t child = fork();
+    if (child != 0) {
+        close(fd);
+        return child;
+    }
+    char path[512], text[16];
+    snprintf(path, sizeof path, "%s/lonja-%s", bin, process_name(process));
+    snprintf(text, sizeof text, "%d", fd);
+    setenv("LONJA_BOOT_FD", text, 1);
+    if (preload != NULL) {
+        setenv("LD_PRELOAD", preload, 1);
+        setenv("LONJA_DISK_FAULTS", faults, 1);
+    }
+    if (getenv("LONJA_TEST_VERBOSE") == NULL && freopen("/dev/null", "w", stderr) == NULL)
+        _exit(99);
+    fcntl(fd, F_SETFD, 0);
+    fcntl(boot->event_ring_fd, F_SETFD, 0);
+    fcntl(boot->lives_fd, F_SETFD, 0);
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        if (boot->command_ring_fd[i] >= 0)
+            fcntl(boot->command_ring_fd[i], F_SETFD, 0);
+    for (int i = 0; i < PROCESS_COUNT; i++) {
+        fcntl(boot->reader_page_fd[i], F_SETFD, 0);
+        fcntl(boot->doorbell_fd[i], F_SETFD, 0);
+    }
+    execl(path, path, (char *)NULL);
+    _exit(99);
 }

@@ -4,6 +4,8 @@
 
 #include "base/testing.h"
 
+#include <sys/types.h>
+
 #include "base/boot.h"
 
 // A fresh folder below /tmp, and its removal with all it holds.
@@ -15,8 +17,14 @@ void testing_folder_remove(const char *folder);
 void testing_boot_init(struct boot *boot, enum process_id process, const char *folder);
 void testing_boot_fini(struct boot *boot);
 
-// Appends a sealed block with a command that makes the engine assert to the journal of a state folder that
-// nobody has open. Returns the command's sequence.
+// Starts the executable of a process from folder `bin` with this boot record, as the supervisor
+// does; its log goes nowhere unless LONJA_TEST_VERBOSE is set. `preload`: a library put before it,
+// with LONJA_DISK_FAULTS=faults; NULL = none.
+pid_t testing_start(const struct boot *boot, enum process_id process, const char *bin,
+                    const char *preload, const char *faults);
+
+// Appends a sealed block with a command that makes the engine assert to the journal of a state
+// folder that nobody has open. Returns the command's sequence.
 uint64_t testing_plant_poison(const char *state);
 
 #endif

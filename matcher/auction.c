@@ -227,7 +227,8 @@ static void lead_see(struct lead *lead, const struct point *point)
 {
     auction_sum volume = volume_of(point);
     auction_sum surplus = surplus_of(point);
-    if (volume < lead->volume || (volume == lead->volume && surplus > lead->surplus))
+    ASSERT(volume >= lead->volume); // demand grows, and there is supply enough
+    if (volume == lead->volume && surplus > lead->surplus)
         return;
     if (volume > lead->volume || surplus < lead->surplus)
         *lead = (struct lead){.volume = volume, .surplus = surplus, .highest = *point};

@@ -252,8 +252,8 @@ static void emit_amended(struct turn *turn, const struct amend *amend, int64_t r
     out->price = order->price;
     client_id_copy(out->client_id, turn);
     const struct order_terms *terms = terms_of(turn->engine, amend->place);
-    if (terms->stop_price != 0 || terms->trail_offset != 0 || terms->display != 0 ||
-        terms->expire_ns != 0)
+    ASSERT(terms->trail_offset == 0 || terms->stop_price != 0);
+    if (terms->stop_price != 0 || terms->display != 0 || terms->expire_ns != 0)
         emit_terms(turn, order, terms, 0);
 }
 

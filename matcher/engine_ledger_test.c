@@ -484,6 +484,21 @@ static void a_reference_with_other_content_is_refused(void **state)
     }
 }
 
+static void a_settlement_that_comes_again_is_booked_once(void **state)
+{
+    struct venue *venue = *state;
+    PLAY(venue, {"C sells 10 @ 100", "#1 holds 10"},
+         {"A buys 10 @ 100", "#2 holds 1000; A buys 10 @ 100 from C fee 10 saved 0 left 0/0"});
+    assert_string_equal(settle(venue, SETTLEMENT_SETTLED, 5, 495), "settlement_booked");
+    assert_string_equal(apply(venue), "repeated");
+    assert_int_equal(balance(venue, FIRST, TOKEN).unsettled, 5);
+    assert_int_equal(balance(venue, FIRST + 2, CASH).unsettled, 495);
+    venue->command.body.settlement_result.quantity = 4;
+    assert_non_null(strstr(apply(venue), "REFERENCE_CONFLICT"));
+    venue->number -= 2;
+    assert_non_null(strstr(settle(venue, SETTLEMENT_SETTLED, 5, 495), "REFERENCE_OLD"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_venue, close_venue)
 
 int main(void)
@@ -512,6 +527,7 @@ int main(void)
         TEST(what_failed_to_settle_is_not_sold_any_further),
         TEST(what_leaves_takes_no_settled_units_from_under_an_order),
         TEST(a_reference_with_other_content_is_refused),
+        TEST(a_settlement_that_comes_again_is_booked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

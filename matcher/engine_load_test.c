@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "risk/money.h"
+#include "risk/ledger.h"
 
-enum { A = FIRST, B, C, D, RECORDS_MAX = 256 };
+enum { A = FIRST, B, C, D, POOR = 30, RECORDS_MAX = 256 };
 
 #define SECOND_NS ((int64_t)1000000000)
 #define DAY_NS    (86400 * SECOND_NS)
@@ -86,8 +86,45 @@ static void set_parties(struct venue *venue)
     SET(venue, fees_set, .instrument = 1, .sell_taker_bps = 100, .buy_maker_bps = 10);
     SET(venue, fees_set, .instrument = 1, .account = A, .sell_taker_bps = 90);
     SET(venue, asset_set, .asset = 3, .kind = ASSET_TOKEN, .scale = 8);
-    SET(venue, account_set, .account = D + 1, .member = 1, .accreditation = ACCREDITATION_RETAIL,
-        .kyc = KYC_NONE, .fatca = FATCA_CLEAR, .jurisdiction = 5, .fee_bps = FEE_BPS_DEFAULT);
+    for (uint32_t account = D + 1; account <= POOR; account += POOR - D - 1)
+        SET(venue, account_set, .account = account, .member = 1,
+            .accreditation = ACCREDITATION_RETAIL, .kyc = KYC_NONE, .fatca = FATCA_CLEAR,
+            .jurisdiction = 5, .fee_bps = FEE_BPS_DEFAULT);
+    start(venue, CMD_ledger_post, GATEWAY_ADMIN)->body.ledger_post =
+        (struct ledger_post_cmd){.account = D + 1,
+                                 .asset = CASH,
+                                 .amount = 1,
+                                 .kind = POSTING_DEPOSIT,
+                                 .ref_source = REF_ADMIN,
+                                 .ref_number = ++venue->number};
+    assert_string_equal(apply(venue), "posted 1");
+}
+
+// A second instrument, whose tick is 5; and a stop in it.
+static void set_coarse_instrument(struct venue *venue)
+{
+    struct instrument_rec terms = venue->terms;
+    terms.instrument = 2;
+    terms.token_asset = 3;
+    terms.token_scale = 8;
+    terms.tick = 5;
+    terms.lot = 100000000;
+    memcpy(&start(venue, CMD_instrument_set, GATEWAY_ADMIN)->body, &terms, sizeof terms);
+    assert_string_equal(apply(venue), "instrument_changed; phase 1 breaker 0");
+    start(venue, CMD_instrument_phase, GATEWAY_ADMIN)->body.instrument_phase =
+        (struct instrument_phase_cmd){.instrument = 2, .phase = PHASE_CONTINUOUS};
+    assert_string_equal(apply(venue), "phase 4 breaker 0");
+    uint8_t bytes = 0;
+    struct command *command = start_session(venue, CMD_order_new_terms, 'A', &bytes);
+    command->body.order_new_terms = (struct order_new_terms_cmd){.account = A,
+                                                                 .instrument = 2,
+                                                                 .side = SIDE_BUY,
+                                                                 .type = ORDER_STOP_LIMIT,
+                                                                 .client_id_bytes = bytes,
+                                                                 .price = 100,
+                                                                 .quantity = 100000000,
+                                                                 .stop_price = 100};
+    assert_string_equal(apply(venue), "#13 holds 100 waits for its trigger; terms stop 100");
 }
 
 // Trades now and a month later, so that there are two periods of investments; refusals to confirm.
@@ -132,6 +169,7 @@ static int open_full_venue(void **state)
     set_parties(venue);
     trade(venue);
     leave_orders(venue);
+    set_coarse_instrument(venue);
     SET(venue, kill_set, .scope = KILL_ACCOUNT, .killed = 1, .id = D + 1);
     SET(venue, venue_rules_set, .flags = VENUE_TWO_PERSONS);
     propose(venue);
@@ -367,6 +405,20 @@ static void crooked_parties_are_refused(void **state)
     CHECK_ALL(*state, table);
 }
 
+// Whoever has reached his limit is tripped, and nobody else.
+static void a_trip_belongs_to_its_count(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    uint32_t place = find(records, REC_account_state, 1);
+    struct account_state_rec *account = &records->all[place].body.account_state;
+    for (account->executions = 8; account->executions <= 9; account->executions++)
+        for (account->tripped = 0; account->tripped <= 2; account->tripped++) {
+            bool fits = account->tripped == (account->executions == 9 ? 1 : 0);
+            assert_int_equal(load_all(fresh_twin(venue), records) > place, fits);
+        }
+}
+
 static void crooked_proposals_fees_and_references_are_refused(void **state)
 {
     static const struct crooked table[] = {
@@ -385,7 +437,7 @@ static void crooked_proposals_fees_and_references_are_refused(void **state)
         BAD(proposal_part, bytes, 1),
         BAD(proposal_part, bytes, 104),
         BAD(fees, account, D + 2),
-        BAD(fees, instrument, 2),
+        BAD(fees, instrument, 3),
         BAD(fees, instrument, 0),
         BAD(fees, remove, 1),
         BAD(fees, sell_maker_bps, MONEY_BPS_ONE + 1),
@@ -423,14 +475,16 @@ static void crooked_orders_are_refused(void **state)
 {
     static const struct crooked table[] = {BAD(order, order, 0),
                                            BAD(order, order, INT64_MAX),
-                                           BAD_OF(2, order, order, 44),
+                                           BAD_OF(2, order, order, 46),
                                            BAD(order, account, 0),
                                            BAD(order, account, D + 2),
-                                           BAD(order, account, D + 1), // without balances
+                                           BAD(order, account, D + 1), // without tokens
+                                           BAD(order, account, POOR),  // without cash
                                            BAD(order, instrument, 2),
                                            BAD(order, session, 3),
                                            BAD(order, price, 0),
                                            BAD(order, price, 98),
+                                           BAD(order, price, MONEY_MAX - MONEY_MAX % 20),
                                            BAD(order, quantity, 9),
                                            FITS(order, quantity, 11),
                                            BAD(order, leaves, 0),
@@ -464,6 +518,9 @@ static void crooked_terms_are_refused(void **state)
                                            BAD(order_terms, trail_offset, -1),
                                            BAD(order_terms, stop_price, -1),
                                            BAD(order_terms, stop_price, MONEY_MAX + 1),
+                                           BAD_OF(3, order_terms, stop_price, 0),
+                                           BAD_OF(8, order_terms, stop_price, 101),
+                                           FITS_OF(8, order_terms, stop_price, 105),
                                            BAD(order_terms, expire_ns, -1),
                                            FITS(order_terms, expire_ns, INT64_MAX)};
     CHECK_ALL(*state, table);
@@ -490,6 +547,204 @@ static void limits_of_what_was_saved_are_limits_of_what_is_loaded(void **state)
         uint32_t refused = lines[i].type == REC_COUNT ? records->count
                                                       : find(records, lines[i].type, lines[i].nth);
         assert_int_equal(load_all(twin, records), refused);
+    }
+}
+
+// ---- more than there is room for
+// -----------------------------------------------------------------
+
+typedef void make_record(struct snapshot_record *record, uint32_t i);
+
+static void make_schedule_entry(struct snapshot_record *record, uint32_t i)
+{
+    record->body.schedule_entry.index = (uint8_t)i;
+    record->body.schedule_entry.time_of_day_ms = 1000 + i;
+}
+
+static void make_tick_band(struct snapshot_record *record, uint32_t i)
+{
+    record->body.tick_band.index = (uint16_t)i;
+    record->body.tick_band.from_price = 1000 * (i + 1);
+    record->body.tick_band.tick = i % 2 == 0 ? 10 : 20;
+}
+
+static void make_balance(struct snapshot_record *record, uint32_t i)
+{
+    record->body.balance.account = i + 1;
+}
+
+static void make_order(struct snapshot_record *record, uint32_t i)
+{
+    record->body.order.order = i + 1;
+}
+
+// Each at a price of its own.
+static void make_level(struct snapshot_record *record, uint32_t i)
+{
+    record->body.order.order = i + 1;
+    record->body.order.price = 99 - i;
+    record->body.order.held = 10 * record->body.order.price;
+}
+
+// Loads all before the first record of a type, and then as many as are taken that are like it.
+static uint32_t load_many(struct engine *twin, const struct records *records, uint8_t type,
+                          make_record *make)
+{
+    uint32_t place = find(records, type, 1);
+    for (uint32_t i = 0; i < place; i++)
+        assert_true(engine_load(twin, &records->all[i]));
+    for (uint32_t i = 0; i < 200; i++) {
+        struct snapshot_record record = records->all[place];
+        make(&record, i);
+        if (!engine_load(twin, &record))
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+static struct engine *twin_of_limits(struct venue *venue, const struct engine_limits *smaller)
+{
+    memset(venue->twin_memory, 0, engine_bytes(&limits));
+    return engine_init(venue->twin_memory, smaller);
+}
+
+static void lists_that_are_too_long_are_refused_where_they_are(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    struct engine_limits few = limits;
+    few.orders_max = 16;
+    assert_int_equal(load_many(fresh_twin(venue), records, REC_schedule_entry, make_schedule_entry),
+                     SCHEDULE_ENTRIES_MAX);
+    assert_int_equal(load_many(fresh_twin(venue), records, REC_tick_band, make_tick_band),
+                     TICK_BANDS_MAX);
+    assert_int_equal(load_many(fresh_twin(venue), records, REC_balance, make_balance),
+                     limits.balances_max);
+    assert_int_equal(load_many(twin_of_limits(venue, &few), records, REC_order, make_order), 16);
+}
+
+static bool load_with_terms(struct engine *twin, struct snapshot_record order, int64_t stop_price)
+{
+    struct snapshot_record terms = {.header = {REC_order_terms, SCHEMA_VERSION, {0}}};
+    terms.body.order_terms =
+        (struct order_terms_rec){.order = order.body.order.order, .stop_price = stop_price};
+    return engine_load(twin, &order) && engine_load(twin, &terms);
+}
+
+// Each stop has a level to spare, and no other order.
+static void levels_that_are_too_many_are_refused(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    struct engine_limits few = limits;
+    few.stops_max = 1;
+    for (int way = 0; way < 4; way++) {
+        struct engine *twin = twin_of_limits(venue, &few);
+        assert_int_equal(load_many(twin, records, REC_order, make_level), limits.levels_max + 1);
+        struct snapshot_record order = records->all[find(records, REC_order, 1)];
+        make_level(&order, way % 2 == 0 ? 30 : 3);
+        order.body.order.order = 40;
+        if (way < 2)
+            order.body.order.tif = TIF_AT_OPEN;
+        else
+            order.body.order.state = ORDER_STATE_PENDING_STOP;
+        assert_int_equal(load_with_terms(twin, order, way < 2 ? 0 : 90), way == 1);
+    }
+}
+
+static void proposals_that_are_too_many_are_refused(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    struct engine *twin = fresh_twin(venue);
+    uint32_t place = find(records, REC_proposal, 1);
+    records->all[0].body.meta.sequence = 1000;
+    for (uint32_t i = 0; i < place; i++)
+        assert_true(engine_load(twin, &records->all[i]));
+    for (uint32_t i = 1; i <= 65; i++) {
+        struct snapshot_record proposal = records->all[place];
+        struct snapshot_record part = records->all[place + 1];
+        proposal.body.proposal.proposal = part.body.proposal_part.proposal = i;
+        assert_int_equal(engine_load(twin, &proposal), i <= 64);
+        if (i <= 64)
+            assert_true(engine_load(twin, &part));
+    }
+}
+
+// ---- counters of the ledger at their bound
+// -------------------------------------------------------
+
+// The state with one balance's `unsettled` as high as it may be.
+static struct engine *twin_with_full(struct venue *venue, uint32_t account, uint32_t asset)
+{
+    struct records *records = records_of(venue);
+    struct engine *twin = fresh_twin(venue);
+    for (uint32_t i = 0; i < records->count; i++) {
+        struct balance_rec *balance = &records->all[i].body.balance;
+        if (records->all[i].header.type == REC_balance && balance->account == account &&
+            balance->asset == asset)
+            balance->unsettled = LEDGER_COUNTER_MAX;
+        assert_true(engine_load(twin, &records->all[i]));
+    }
+    return twin;
+}
+
+// What the twin answers to the command that the venue would be given next; the venue is left as it
+// is.
+static const struct event *twin_answers(struct venue *venue, struct engine *twin, uint32_t *count)
+{
+    struct event_sink sink = {.events = venue->twin_events, .mask = EVENTS - 1};
+    venue->command.header.sequence = venue->sequence + 1;
+    venue->command.header.time_ns = venue->sequence + 1 + venue->ahead_ns;
+    engine_apply(twin, &venue->command, &sink);
+    *count = sink.count;
+    return venue->twin_events;
+}
+
+static uint32_t count_of(const struct event *events, uint32_t count, uint8_t type)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++)
+        found += events[i].header.type == type;
+    return found;
+}
+
+static void who_cannot_take_any_more_does_not_trade(void **state)
+{
+    struct venue *venue = *state;
+    uint32_t count = 0;
+    PLAY(venue, {"C sells 5 @ 100", "#1 holds 5"});
+    const uint32_t full[][2] = {{A, TOKEN}, {C, CASH}, {B, TOKEN}};
+    for (uint32_t i = 0; i < 3; i++) {
+        start_order(venue, 'A', SIDE_BUY, 5, 100);
+        struct engine *twin = twin_with_full(venue, full[i][0], full[i][1]);
+        const struct event *events = twin_answers(venue, twin, &count);
+        assert_int_equal(count_of(events, count, EVT_trade), i == 2);
+        assert_int_equal(count_of(events, count, EVT_order_cancelled), i != 2);
+        if (i != 2)
+            assert_int_equal(events[1].body.order_cancelled.reason, CANCEL_LIMIT);
+    }
+}
+
+static void who_cannot_take_any_more_leaves_the_auction(void **state)
+{
+    struct venue *venue = *state;
+    uint32_t count = 0;
+    (void)set_phase(venue, PHASE_OPENING_AUCTION);
+    PLAY(venue, {"C sells 5 @ 100", "#1 holds 5"}, {"D sells 5 @ 100", "#2 holds 5"},
+         {"A buys 5 @ 100", "#3 holds 500"}, {"B buys 5 @ 100", "#4 holds 500"});
+    const struct {
+        uint32_t account;
+        uint32_t asset;
+        uint32_t trades;
+    } full[] = {{A, TOKEN, 1}, {C, CASH, 1}, {ACCOUNT_TREASURY, CASH, 2}};
+    for (uint32_t i = 0; i < 3; i++) {
+        start(venue, CMD_instrument_phase, GATEWAY_ADMIN)->body.instrument_phase =
+            (struct instrument_phase_cmd){.instrument = 1, .phase = PHASE_CONTINUOUS};
+        struct engine *twin = twin_with_full(venue, full[i].account, full[i].asset);
+        const struct event *events = twin_answers(venue, twin, &count);
+        assert_int_equal(count_of(events, count, EVT_trade), full[i].trades);
+        assert_int_equal(count_of(events, count, EVT_order_cancelled), full[i].trades == 1);
     }
 }
 
@@ -530,8 +785,8 @@ static void what_goes_on_must_be_something_that_can(void **state)
         {{.command = CMD_continue_work, .work = 0}, false},
         {{.command = CMD_continue_work, .work = WORK_EXPIRE}, true},
         {{.command = CMD_continue_work, .work = WORK_TRIGGERED, .instrument = 1}, true},
-        {{.command = CMD_continue_work, .work = WORK_TRIGGERED, .instrument = 2}, false},
-        {{.command = CMD_continue_work, .work = WORK_PHASE, .instrument = 2, .phase = 1}, false},
+        {{.command = CMD_continue_work, .work = WORK_TRIGGERED, .instrument = 3}, false},
+        {{.command = CMD_continue_work, .work = WORK_PHASE, .instrument = 3, .phase = 1}, false},
         {{.command = CMD_continue_work, .work = WORK_PHASE, .instrument = 1, .phase = 0}, false},
         {{.command = CMD_continue_work, .work = WORK_PHASE, .instrument = 1, .phase = 1}, true},
         {{.command = CMD_continue_work, .work = WORK_PHASE, .instrument = 1, .phase = 7}, true},
@@ -560,7 +815,7 @@ static void what_goes_on_must_be_something_that_can(void **state)
         {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = D + 2, .asset = TOKEN},
          false},
         {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = A, .asset = 0}, false},
-        {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = A, .asset = 3}, false},
+        {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = B, .asset = 3}, false},
         {{.command = CMD_continue_work,
           .work = WORK_UNCOVER,
           .account = A,
@@ -573,7 +828,7 @@ static void what_goes_on_must_be_something_that_can(void **state)
           .account = A,
           .asset = TOKEN,
           .member = B,
-          .instrument = 2},
+          .instrument = 3},
          false},
         {{.command = CMD_continue_work,
           .work = WORK_UNCOVER,
@@ -586,7 +841,7 @@ static void what_goes_on_must_be_something_that_can(void **state)
           .work = WORK_UNCOVER,
           .account = A,
           .asset = TOKEN,
-          .member = D + 1,
+          .member = POOR,
           .instrument = 1},
          false}};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
@@ -650,17 +905,38 @@ static void a_sink_that_gives_up_gets_no_further_record(void **state)
     }
 }
 
+static void what_is_unfinished_is_a_record_like_others(void **state)
+{
+    struct venue *venue = *state;
+    for (uint32_t i = 0; i < EVENTS + 4; i++)
+        (void)say(venue, "A buys 1 @ 90");
+    (void)say(venue, "A cancels all");
+    assert_true(goes_on(venue));
+    const struct records *records = records_of(venue);
+    assert_int_equal(records->all[records->count - 1].header.type, REC_pending);
+    struct impatient impatient = {.gives_up_at = records->count - 1};
+    assert_int_equal(engine_save(venue->engine, give_up, &impatient), 77);
+}
+
 int main(void)
 {
 #define FULL_VENUE_TEST(name) cmocka_unit_test_setup_teardown(name, open_full_venue, close_venue)
+#define VENUE_TEST(name)      cmocka_unit_test_setup_teardown(name, open_venue, close_venue)
     const struct CMUnitTest tests[] = {
         FULL_VENUE_TEST(the_full_venue_has_every_record_and_loads),
         FULL_VENUE_TEST(crooked_reference_data_is_refused),
         FULL_VENUE_TEST(crooked_parties_are_refused),
+        FULL_VENUE_TEST(a_trip_belongs_to_its_count),
         FULL_VENUE_TEST(crooked_proposals_fees_and_references_are_refused),
         FULL_VENUE_TEST(crooked_orders_are_refused),
         FULL_VENUE_TEST(crooked_terms_are_refused),
         FULL_VENUE_TEST(limits_of_what_was_saved_are_limits_of_what_is_loaded),
+        FULL_VENUE_TEST(lists_that_are_too_long_are_refused_where_they_are),
+        FULL_VENUE_TEST(levels_that_are_too_many_are_refused),
+        FULL_VENUE_TEST(proposals_that_are_too_many_are_refused),
+        VENUE_TEST(who_cannot_take_any_more_does_not_trade),
+        VENUE_TEST(who_cannot_take_any_more_leaves_the_auction),
+        VENUE_TEST(what_is_unfinished_is_a_record_like_others),
         FULL_VENUE_TEST(what_goes_on_must_be_something_that_can),
         FULL_VENUE_TEST(what_belongs_to_another_record_comes_behind_it),
         FULL_VENUE_TEST(a_sink_that_gives_up_gets_no_further_record),

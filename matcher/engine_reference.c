@@ -423,7 +423,8 @@ static bool session_terms(const struct turn *turn, const struct session_rec *ter
         return malformed(refusal, terms->gateway, SESSION_FIELD_gateway);
     if ((terms->flags & ~flags_all) != 0)
         return malformed(refusal, terms->flags, SESSION_FIELD_flags);
-    if (terms->account_count > SESSION_ACCOUNTS_MAX || terms->account_count >= turn_room(turn))
+    ASSERT(terms->account_count <= SESSION_ACCOUNTS_MAX); // command_check has seen to it
+    if (terms->account_count >= turn_room(turn))
         return malformed(refusal, terms->account_count, SESSION_FIELD_account_count);
     const struct session *now = &engine->sessions[terms->session];
     if (now->terms.session != 0 && now->terms.member != terms->member)

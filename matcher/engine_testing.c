@@ -548,6 +548,7 @@ int open_venue(void **state)
     venue->twin_memory = aligned_alloc(64, bytes);
     memset(venue->memory, 0, bytes);
     venue->engine = engine_init(venue->memory, &limits);
+    venue->traded = (struct posting_terms){.token_asset = TOKEN, .cash_asset = CASH};
     venue->sink = (struct event_sink){.events = venue->events, .mask = EVENTS - 1};
     set_up_reference_data(venue);
     for (char who = 'A'; who <= 'D'; who++) {

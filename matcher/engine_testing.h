@@ -18,6 +18,7 @@
 #include "base/testing.h"
 
 #include "matcher/engine.h"
+#include "risk/postings.h"
 
 enum { EVENTS = 64, FIRST = 16, CASH = 1, TOKEN = 2, ORDERS = 256, ACCOUNTS = 40, ASSETS = 4 };
 
@@ -32,6 +33,7 @@ struct venue {
     struct command command;
     struct instrument_rec terms;
     struct account_rec accounts[4];
+    struct posting_terms traded; // what postings are of
     uint64_t sequence;
     uint64_t ahead_ns; // of the clock: it never goes back
     uint64_t number;   // of ledger references

@@ -33,10 +33,9 @@ void twin_follow(struct venue *venue, struct engine *twin)
 
 static void fold_event(struct venue *venue, const struct event *event)
 {
-    const struct posting_terms terms = {.token_asset = TOKEN, .cash_asset = CASH};
     struct posting postings[POSTINGS_MAX];
     int64_t sums[ASSETS + 1] = {0};
-    int count = postings_of(event, &terms, postings);
+    int count = postings_of(event, &venue->traded, postings);
     assert_in_range(count, 0, POSTINGS_MAX);
     for (int i = 0; i < count; i++) {
         struct balance_rec *balance = &venue->folded[postings[i].account][postings[i].asset];

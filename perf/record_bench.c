@@ -6,8 +6,8 @@
 // the tables at the end. What the recorder changes on the way (leaves of older orders, balances)
 // counts as time, not as rows. The tape is read, folded and encoded within the time.
 //
-// A server that LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS name is used instead (its record is
-// emptied; the database's name must contain "test").
+// A server that LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS name is used instead (its record
+// is emptied; the database's name must contain "test").
 //
 // Exit code 1: the contestants have not left the same number of rows.
 #include <inttypes.h>
@@ -33,7 +33,7 @@
 
 enum { ROUNDS_MAX = 5, RING_EVENTS = 1 << 17, TAPE_EVENTS = 1 << 24, PORT = 47400 };
 
-static const uint64_t operations_of[] = {2000, 100000, 400000}; // by enum report_length
+static const uint64_t operations_of[] = {2000, 60000, 400000}; // by enum report_length
 static const uint32_t rounds_of[] = {1, 3, ROUNDS_MAX};
 
 struct bench {
@@ -71,11 +71,12 @@ static bool server_start(struct bench *bench)
     if (pg_testing_server(config))
         return strstr(config->postgres_database, "test") != NULL;
     bench->own_server = true;
-    snprintf(command, sizeof command,
-             "rm -rf '%s' && mkdir -p '%s' && '%s/tools/services' start '%s' --ports-from %d >&2 && "
-             "'%s/tools/services' stop '%s' redis && '%s/tools/services' stop '%s' anvil",
-             bench->folder, bench->folder, LONJA_ROOT, bench->folder, PORT, LONJA_ROOT,
-             bench->folder, LONJA_ROOT, bench->folder);
+    snprintf(
+        command, sizeof command,
+        "rm -rf '%s' && mkdir -p '%s' && '%s/tools/services' start '%s' --ports-from %d >&2 && "
+        "'%s/tools/services' stop '%s' redis && '%s/tools/services' stop '%s' anvil",
+        bench->folder, bench->folder, LONJA_ROOT, bench->folder, PORT, LONJA_ROOT, bench->folder,
+        LONJA_ROOT, bench->folder);
     snprintf(config->postgres_host, sizeof config->postgres_host, "127.0.0.1");
     config->postgres_port = PORT;
     snprintf(config->postgres_database, sizeof config->postgres_database, "lonja");
@@ -153,6 +154,14 @@ static void *allocate(size_t bytes)
     ASSERT(memory != NULL);
     memset(memory, 0, bytes);
     return memory;
+}
+
+// That of the workload before.
+static void tape_forget(const struct bench *bench)
+{
+    char command[PATH_MAX];
+    snprintf(command, sizeof command, "rm -rf '%s/tape'", bench->boot.config.venue_state_folder);
+    ASSERT(run(command));
 }
 
 static void tape_make(struct bench *bench, uint64_t operations)
@@ -248,6 +257,7 @@ static bool run_contest(struct bench *bench, struct bare_copy *copy,
 {
     double ours[ROUNDS_MAX], bare[ROUNDS_MAX];
     uint32_t rounds = rounds_of[options->length];
+    tape_forget(bench);
     tape_make(bench, operations_of[options->length]);
     size_t rows = 0;
     for (uint32_t i = 0; i < rounds; i++) {
@@ -302,8 +312,7 @@ int main(int count, char **words)
     ASSERT(mkdtemp(state) != NULL);
     snprintf(bench.boot.config.venue_state_folder, sizeof bench.boot.config.venue_state_folder,
              "%s", state);
-    bool right =
-        server_start(&bench) && server_connect(&bench) && run_workloads(&bench, &options);
+    bool right = server_start(&bench) && server_connect(&bench) && run_workloads(&bench, &options);
     venue_close(&bench);
     server_stop(&bench);
     snprintf(command, sizeof command, "rm -rf '%s'", state);

@@ -1,8 +1,11 @@
-// Benchmark of starting again. Two parts:
+// Benchmark of starting again.
 //
 // `mix1`, `mix1-sparse`: a journal of that flow is replayed by recovery_run, as lonja-core does it
 // (reading, checksums, events, digests), beside its floor, the same commands through the bare
 // engine. In the sparse one every block of the journal holds one command, as in a quiet venue.
+//
+// `tape`: a tape is read as a follower does it that is behind, every event proved by its checksum
+// (floor: the same without checksums).
 //
 // `open-orders`: a venue with that many open orders, from 100,000 accounts in 100 of 1,000
 // instruments, and 100,000 commands behind its snapshot (tape.snapshot_every): how long the
@@ -21,14 +24,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/command_ring.h"
 #include "base/memfile.h"
+#include "base/reader_page.h"
 #include "core/journal_reader.h"
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
+#include "core/tape_reader.h"
+#include "core/tape_writer.h"
 #include "perf/flow_state.h"
 #include "perf/machine.h"
 #include "perf/measure.h"
@@ -42,8 +49,10 @@ enum {
     TAIL = 100000,      // commands behind the snapshot
     INSTRUMENTS = 100,  // that have orders
     MARK_START_MS = 2000,
+    TWICE = 2, // the floor: the mark of a replay
+    NO_MARK = -1,
     CANCELS_PER_SECOND = 10000,
-    SNAPSHOT_EVERY = 5000, // commands, while that is measured
+    SNAPSHOT_EVERY = 1000, // commands, while that is measured: one after the other
 };
 
 struct length {
@@ -84,7 +93,8 @@ static void report(const char *workload, const char *metric, double *ours, doubl
     line.median = measure_median(ours, length->rounds);
     line.floor = floor;
     line.floor_median = measure_median(floors, length->rounds);
-    line.mark = mark > 0 ? mark : 2 * line.floor_median;
+    if (mark != NO_MARK)
+        line.mark = mark > 0 ? mark : TWICE * line.floor_median;
     report_print(&line, json);
 }
 
@@ -201,6 +211,68 @@ static bool run_replay(const char *folder, const char *name, const struct length
     return right;
 }
 
+// ---- the tape
+// ------------------------------------------------------------------------------------------
+
+// Writes as many commands of one event each.
+static double write_tape(const char *folder, uint64_t events)
+{
+    static struct tape_writer writer;
+    struct event event = {.header = {.type = EVT_done, .last = 1}};
+    ASSERT(tape_writer_open(&writer, folder, TAPE_SEGMENT_EVENTS_DEFAULT, 0) == 0);
+    uint64_t start_ns = processor_ns();
+    for (event.header.sequence = 1; event.header.sequence <= events; event.header.sequence++)
+        ASSERT(tape_writer_add(&writer, &event, 1) == 0);
+    ASSERT(tape_writer_flush(&writer) == 0);
+    double ns = (double)(processor_ns() - start_ns) / (double)events;
+    tape_writer_close(&writer);
+    return ns;
+}
+
+static double read_tape(const char *folder, uint64_t events)
+{
+    static struct tape_reader reader;
+    struct event out[256];
+    uint64_t seen = 0;
+    tape_reader_init(&reader, folder);
+    uint64_t start_ns = processor_ns();
+    ASSERT(tape_reader_seek(&reader, 1, 0));
+    for (size_t count; (count = tape_reader_read(&reader, out, 256)) > 0;)
+        seen += count;
+    double ns = (double)(processor_ns() - start_ns) / (double)events;
+    ASSERT(seen == events);
+    tape_reader_fini(&reader);
+    return ns;
+}
+
+// Without its checksums a segment is read as it is.
+static void hide_sums(const char *folder, bool hide)
+{
+    uint64_t first;
+    for (uint64_t from = 0; numbered_next(&first, folder, TAPE_SUFFIX, from); from = first + 1) {
+        char sums[NUMBERED_PATH_BYTES], hidden[NUMBERED_PATH_BYTES];
+        numbered_path(sums, folder, first, TAPE_SUMS_SUFFIX);
+        numbered_path(hidden, folder, first, "hidden");
+        ASSERT(rename(hide ? sums : hidden, hide ? hidden : sums) == 0);
+    }
+}
+
+static void run_tape(const char *folder, const struct length *length, bool json)
+{
+    double proved[ROUNDS_MAX], unproved[ROUNDS_MAX];
+    char own[NUMBERED_PATH_BYTES];
+    snprintf(own, sizeof own, "%s/tape", folder);
+    double write_ns = write_tape(own, length->operations);
+    fprintf(stderr, "recovery_bench: the tape was written at %.0f ns per event\n", write_ns);
+    for (uint32_t i = 0; i < length->rounds; i++) {
+        proved[i] = read_tape(own, length->operations);
+        hide_sums(own, true);
+        unproved[i] = read_tape(own, length->operations);
+        hide_sums(own, false);
+    }
+    report("tape", "ns_per_event", proved, unproved, "without checksums", NO_MARK, length, json);
+}
+
 // ---- the state with open orders
 // ------------------------------------------------------------------------------------------
 
@@ -257,7 +329,7 @@ static void measure_save(struct start_bench *bench)
         close(fd);
         floors[i] = write_bytes(bench);
     }
-    report("open-orders", "save_ms", ours, floors, "write and sync", 0, bench->length, bench->json);
+    report("open-orders", "save_ms", ours, floors, "write and sync", NO_MARK, bench->length, bench->json);
 }
 
 static double load(const struct start_bench *bench)
@@ -331,21 +403,34 @@ static pid_t start_core(const struct boot *boot, const struct event_ring *ring, 
     return core;
 }
 
+// Processor time of children that have ended.
+static double children_ms(void)
+{
+    struct rusage usage;
+    ASSERT(getrusage(RUSAGE_CHILDREN, &usage) == 0);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
+}
+
 static void measure_start(struct start_bench *bench, int log_fd)
 {
-    double ours[ROUNDS_MAX], floors[ROUNDS_MAX];
+    double ours[ROUNDS_MAX], floors[ROUNDS_MAX], processor[ROUNDS_MAX];
     const struct boot *boot = &bench->state.boot;
     struct event_ring ring = ring_of(boot);
     for (uint32_t i = 0; i < bench->length->rounds; i++) {
         floors[i] = recover(bench);
+        double before_ms = children_ms();
         uint64_t start_ns = measure_now_ns();
         pid_t core = start_core(boot, &ring, log_fd);
         ours[i] = ms_since(start_ns);
         process_stop(core);
+        processor[i] = children_ms() - before_ms;
     }
     event_ring_close(&ring);
     report("open-orders", "start_ms", ours, floors, "recovery alone", MARK_START_MS, bench->length,
            bench->json);
+    report("open-orders", "start_and_stop_processor_ms", processor, floors, "recovery alone",
+           MARK_START_MS, bench->length, bench->json);
 }
 
 // ---- what orders feel of a snapshot
@@ -449,7 +534,11 @@ static void feel(struct start_bench *bench, struct samples *samples, int64_t sna
     pid_t core = start_core(&boot, &feeling.ring, log_fd);
     pid_t tape = process_start(&boot, PROCESS_TAPE, log_fd);
     feeling_attach(&feeling);
-    usleep(1500000); // the tape loads its snapshot and catches up
+    struct reader_page *page;
+    ASSERT(reader_page_open(&page, boot.reader_page_fd[PROCESS_TAPE]) == 0);
+    while (atomic_load(&page->position_seq) < feeling_durable(&feeling))
+        usleep(1000); // the tape loads its snapshot and catches up
+    memfile_unmap(page, sizeof *page);
     uint64_t before = newest_snapshot(bench);
     feeling_run(&feeling, bench->length->seconds);
     if (snapshot_every < 1000000)
@@ -473,6 +562,22 @@ static void measure_feeling(struct start_bench *bench, int log_fd)
     report_print(&line, bench->json);
 }
 
+// A tape that begins with the last command before the snapshot: lonja-tape goes on behind it, if it
+// may forget what was before (tape.keep_sequences).
+static void begin_tape(struct start_bench *bench)
+{
+    static struct tape_writer writer;
+    const struct replay *replay = &bench->state.replay;
+    char folder[NUMBERED_PATH_BYTES];
+    bench->state.boot.config.tape_keep_sequences = 1;
+    state_folder(folder, &bench->state.boot.config, "tape");
+    ASSERT(tape_writer_open(&writer, folder, TAPE_SEGMENT_EVENTS_DEFAULT, 0) == 0);
+    writer.next_sequence = replay->sequence;
+    ASSERT(tape_writer_add(&writer, replay->sink.events, replay->sink.count) == 0);
+    ASSERT(tape_writer_sync(&writer) == 0);
+    tape_writer_close(&writer);
+}
+
 static void run_open_orders(const char *folder, const struct length *length, bool json)
 {
     static struct start_bench bench;
@@ -485,6 +590,8 @@ static void run_open_orders(const char *folder, const struct length *length, boo
     flow_state_open(&bench.state, own, &venue,
                     order_flow_create(false, INSTRUMENTS, live, length->tail, 44),
                     length->orders * 2, ids);
+    if (length == &lengths[LENGTH_SMOKE]) // three cores zero-fill and sync theirs
+        bench.state.boot.config.journal_segment_bytes = 1 << 20;
     flow_state_make_venue(&bench.state);
     flow_state_run(&bench.state, length->orders);
     fprintf(stderr, "recovery_bench: %u orders are open\n",
@@ -494,6 +601,7 @@ static void run_open_orders(const char *folder, const struct length *length, boo
     ASSERT(state_folder_make(bench.snapshots) == 0);
     measure_save(&bench);
     measure_load(&bench);
+    begin_tape(&bench);
     flow_state_journal_begin(&bench.state, DENSE);
     flow_state_run(&bench.state, UINT64_MAX);
     flow_state_journal_end(&bench.state);
@@ -503,8 +611,7 @@ static void run_open_orders(const char *folder, const struct length *length, boo
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ASSERT(log_fd >= 0);
     measure_start(&bench, log_fd);
-    if (getenv("FEEL"))
-        measure_feeling(&bench, log_fd);
+    measure_feeling(&bench, log_fd);
     close(log_fd);
     flow_state_close(&bench.state);
 }
@@ -527,6 +634,8 @@ int main(int count, char **words)
         right = run_replay(folder, "mix1-sparse", length, length->sparse_operations, 1,
                            options.json) &&
                 right;
+    if (report_wanted(&options, "tape"))
+        run_tape(folder, length, options.json);
     if (report_wanted(&options, "open-orders"))
         run_open_orders(folder, length, options.json);
     char command[NUMBERED_PATH_BYTES];

@@ -184,13 +184,11 @@ static double command_echo(struct bench *bench)
 static void event_send(struct bench *bench, uint64_t number, bool durable)
 {
     struct event_ring *ring = &bench->events;
-    struct event *event = &ring->events[bench->event_position & (ring->capacity - 1)];
-    uint64_t sequence = ++bench->event_position;
-    memset(event, 0, sizeof *event);
-    event->header.sequence = sequence;
-    event->header.type = EVT_order_accepted;
-    event->header.last = 1;
-    event->body.order_accepted.quantity = (int64_t)number;
+    struct event event = {.header = {.type = EVT_order_accepted, .last = 1}};
+    uint64_t position = bench->event_position++, sequence = bench->event_position;
+    event.header.sequence = sequence;
+    event.body.order_accepted.quantity = (int64_t)number;
+    event_ring_write(ring, position, &event, 1);
     // Release, as in the core: the event is complete before `written` shows it.
     atomic_store_explicit(&ring->control->written, sequence, memory_order_release);
     if (durable)

@@ -8,7 +8,13 @@
 #include "base/log.h"
 #include "base/memfile.h"
 
-enum { POLL_EVENTS = 512, WAIT_MS = 100 };
+enum {
+    POLL_EVENTS = 512,
+    WAIT_MS = 100,
+    WAIT_FOR_SERVER_MS = 10, // what the venue does meanwhile is looked at that often
+    BATCH_BYTES_MAX = 32 << 20,
+    BEHIND_S_MIN = 2
+};
 static const uint64_t SAY_AGAIN_NS = 10000000000ULL, LOOK_NS = 1000000000ULL;
 
 bool record_init(struct record *record, const struct boot *boot, const struct pg_settings *settings)
@@ -19,7 +25,9 @@ bool record_init(struct record *record, const struct boot *boot, const struct pg
     if (reader_page_open(&record->page, boot->reader_page_fd[boot->process]) != 0)
         return false;
     record->store = record_store_open(settings);
-    record_batch_init(&record->batch, &record->terms);
+    for (size_t i = 0; i < 2; i++)
+        record_batch_init(&record->batches[i], &record->terms);
+    record->filling = &record->batches[0];
     return true;
 }
 
@@ -27,7 +35,8 @@ void record_fini(struct record *record)
 {
     follower_close(record->follower);
     record_store_close(record->store);
-    record_batch_fini(&record->batch);
+    for (size_t i = 0; i < 2; i++)
+        record_batch_fini(&record->batches[i]);
     record_terms_fini(&record->terms);
     memfile_unmap(record->page, sizeof *record->page);
 }
@@ -52,12 +61,43 @@ static void wait_for_database(struct record *record, uint64_t now_ns)
     record->again_ns = now_ns + (uint64_t)record_store_wait_ms(record->store) * 1000000;
     if (record->database_lost && now_ns - record->said_ns < SAY_AGAIN_NS)
         return;
+    struct backlog_figures figures = backlog_figures(&record->backlog);
     record->database_lost = true;
     record->said_ns = now_ns;
-    log_warning(
-        "database cannot be used, the tape keeps the backlog reason=\"%s\" recorded=%llu lag=%llu",
-        record_store_reason(record->store), (unsigned long long)record->cursor.sequence,
-        (unsigned long long)(record->follower ? follower_lag(record->follower) : 0));
+    log_warning("database cannot be used, the tape keeps the backlog reason=\"%s\" recorded=%llu "
+                "lag=%llu behind_s=%.0f",
+                record_store_reason(record->store), (unsigned long long)record->cursor.sequence,
+                (unsigned long long)figures.lag, figures.behind_s);
+}
+
+// Every ten seconds while it is behind, and when it is so no more.
+static void say_backlog(struct record *record, uint64_t now_ns)
+{
+    struct backlog_figures figures = backlog_figures(&record->backlog);
+    bool behind = figures.behind_s >= BEHIND_S_MIN;
+    if (record->database_lost || (!behind && !record->behind) ||
+        (behind && record->behind && now_ns - record->said_ns < SAY_AGAIN_NS))
+        return;
+    record->behind = behind;
+    record->said_ns = now_ns;
+    if (behind)
+        log_info("behind the venue recorded=%llu lag=%llu behind_s=%.0f rate=%.0f eta_s=%.0f",
+                 (unsigned long long)record->cursor.sequence, (unsigned long long)figures.lag,
+                 figures.behind_s, figures.rate, figures.eta_s);
+    else
+        log_info("caught up with the venue recorded=%llu",
+                 (unsigned long long)record->cursor.sequence);
+}
+
+static void look_at_the_backlog(struct record *record, uint64_t now_ns)
+{
+    if (record->follower == NULL || now_ns - record->noted_ns < LOOK_NS)
+        return;
+    record->noted_ns = now_ns;
+    backlog_note(&record->backlog, follower_durable_seq(record->follower), record->cursor.sequence,
+                 now_ns);
+    if (record->phase == RECORD_FOLLOWING)
+        say_backlog(record, now_ns);
 }
 
 static void database_is_back(struct record *record)
@@ -71,11 +111,12 @@ static void database_is_back(struct record *record)
 // Forgets what was read and begins at the database's cursor.
 static void begin_again(struct record *record)
 {
-    record_batch_clear(&record->batch);
+    for (size_t i = 0; i < 2; i++)
+        record_batch_clear(&record->batches[i]);
     record_terms_fini(&record->terms);
     follower_close(record->follower);
     record->follower = NULL;
-    record->unwritten = false;
+    record->writing = NULL;
     record->phase = RECORD_WAITING;
 }
 
@@ -85,6 +126,8 @@ static bool store_is_good(struct record *record, enum record_result result, uint
     switch (result) {
     case RECORD_OK:
         return true;
+    case RECORD_BUSY:
+        return false;
     case RECORD_RETRY:
         wait_for_database(record, now_ns);
         return false;
@@ -134,7 +177,7 @@ static void refuse(struct record *record, const char *why)
 {
     log_error("refused: %s; the database belongs to another venue, or the journal was cut: empty "
               "the record "
-              "with SELECT record.forget() or name the right database cursor=%llu durable=%llu",
+              "with lonja record rebuild, or name the right database cursor=%llu durable=%llu",
               why, (unsigned long long)record->cursor.sequence,
               (unsigned long long)follower_durable_seq(record->follower));
     stop(record, RECORD_STOP_REFUSED);
@@ -166,29 +209,36 @@ static size_t prove(struct record *record, uint64_t now_ns)
     return 1;
 }
 
+static bool is_full(const struct record *record)
+{
+    const struct record_batch *batch = record->filling;
+    return batch->rows >= record->batch_rows_max || record_batch_bytes(batch) >= BATCH_BYTES_MAX;
+}
+
 // How many events may be read without overfilling the batch; at least one.
 static size_t room_in(const struct record *record)
 {
     enum {
         EVENT_ROWS_MAX = 12
     }; // a trade: itself, two orders, two order events, settlement, history, entries
-    size_t rows = record->batch.rows;
+    size_t rows = record->filling->rows;
     size_t events =
         rows < record->batch_rows_max ? (record->batch_rows_max - rows) / EVENT_ROWS_MAX : 0;
     return events < 1 ? 1 : events > POLL_EVENTS ? POLL_EVENTS : events;
 }
 
 // Reads events until the batch is full and ends with a complete command, or there are no more now.
+// While the other batch is on its way, a few only: the server must not wait for its data.
 static size_t gather(struct record *record)
 {
     struct event events[POLL_EVENTS];
     size_t gathered = 0;
-    while (record->batch.rows < record->batch_rows_max || record->batch.inside) {
+    while (!is_full(record) || record->filling->inside) {
         size_t count = follower_poll(record->follower, events, room_in(record));
         for (size_t i = 0; i < count; i++)
-            record_batch_add(&record->batch, &events[i]);
+            record_batch_add(record->filling, &events[i]);
         gathered += count;
-        if (count == 0)
+        if (count == 0 || record->writing != NULL)
             break;
     }
     return gathered;
@@ -205,25 +255,45 @@ static void look_at_the_cursor(struct record *record, uint64_t now_ns)
         database_is_back(record);
 }
 
+// The batch that is filled goes on its way; the other one, which is empty, is filled from now on.
+static void send_off(struct record *record)
+{
+    record->writing = record->filling;
+    record->filling = &record->batches[record->filling == &record->batches[0]];
+    ASSERT(record->filling->first_sequence == 0);
+}
+
+// A batch that may have been committed is written again as it was, so that the cursor can tell.
+static size_t write_on(struct record *record, uint64_t now_ns)
+{
+    struct record_batch *batch = record->writing;
+    if (!store_is_good(record, record_store_write(record->store, batch), now_ns))
+        return 0;
+    database_is_back(record);
+    record->cursor = (struct record_cursor){.sequence = batch->last_sequence,
+                                            .time_ns = batch->last_time_ns,
+                                            .digest = batch->last_digest};
+    record->rows += batch->rows;
+    record_batch_clear(batch);
+    record->writing = NULL;
+    return 1;
+}
+
 static size_t follow(struct record *record, uint64_t now_ns)
 {
-    // A batch that may have been committed is written again as it was, so that the cursor can tell.
-    size_t gathered = record->unwritten ? 0 : gather(record);
-    if (!record_batch_complete(&record->batch)) {
-        if (gathered == 0)
-            look_at_the_cursor(record, now_ns);
-        return gathered;
+    size_t done = record->writing != NULL ? write_on(record, now_ns) : 0;
+    if (record->phase != RECORD_FOLLOWING || now_ns < record->again_ns)
+        return done;
+    done += gather(record);
+    if (record->writing != NULL)
+        return done;
+    if (record_batch_complete(record->filling)) {
+        send_off(record);
+        return done + write_on(record, now_ns);
     }
-    record->unwritten = true;
-    if (!store_is_good(record, record_store_write(record->store, &record->batch), now_ns))
-        return gathered;
-    record->unwritten = false;
-    database_is_back(record);
-    record->cursor = (struct record_cursor){.sequence = record->batch.last_sequence,
-                                            .time_ns = record->batch.last_time_ns,
-                                            .digest = record->batch.last_digest};
-    record_batch_clear(&record->batch);
-    return gathered + 1;
+    if (done == 0)
+        look_at_the_cursor(record, now_ns);
+    return done;
 }
 
 size_t record_do_work(struct record *record, uint64_t now_ns)
@@ -238,6 +308,7 @@ size_t record_do_work(struct record *record, uint64_t now_ns)
             done = follow(record, now_ns);
     }
     show_position(record, now_ns);
+    look_at_the_backlog(record, now_ns);
     return done;
 }
 
@@ -247,6 +318,8 @@ void record_wait(struct record *record, uint64_t now_ns)
         return;
     if (now_ns < record->again_ns || !record->follower)
         poll(NULL, 0, WAIT_MS);
+    else if (record->writing != NULL)
+        record_store_wait(record->store, WAIT_FOR_SERVER_MS);
     else
         follower_wait(record->follower, WAIT_MS);
 }

@@ -93,6 +93,15 @@ bool record_batch_complete(const struct record_batch *batch)
     return batch->first_sequence != 0 && !batch->inside;
 }
 
+size_t record_batch_bytes(const struct record_batch *batch)
+{
+    return batch->order_events.bytes + batch->trades.bytes + batch->entries.bytes +
+           batch->rejects.bytes + batch->venue_events.bytes + batch->auctions.bytes +
+           batch->deficits.bytes + batch->corrections.bytes +
+           batch->order_count * sizeof *batch->orders +
+           batch->reference_count * sizeof *batch->references;
+}
+
 // Room for one more element; returns the array.
 static void *grown(void *array, size_t count, size_t *capacity, size_t element_bytes)
 {

@@ -96,6 +96,8 @@ void record_batch_fini(struct record_batch *batch);
 void record_batch_clear(struct record_batch *batch);
 // Events must come in order, from the first of a command.
 void record_batch_add(struct record_batch *batch, const struct event *event);
+// Bytes of its rows, roughly.
+size_t record_batch_bytes(const struct record_batch *batch);
 // True if it has commands and ends with a complete one: it may be written.
 bool record_batch_complete(const struct record_batch *batch);
 

@@ -20,12 +20,16 @@
 
 #include "settlement/settle.h"
 
+// How many trades and results there may be; longer lives (tests/sim) are built with more.
+#ifndef FAKE_TIMES
+#define FAKE_TIMES 1
+#endif
 enum {
-    FAKE_TRADES_MAX = 64,
+    FAKE_TRADES_MAX = 64 * FAKE_TIMES,
     FAKE_ATTEMPTS_MAX = 512,
     FAKE_TX_MAX = 512,
     FAKE_WALLETS_MAX = 16,
-    FAKE_RESULTS_MAX = 256,
+    FAKE_RESULTS_MAX = 192 + 64 * FAKE_TIMES,
     FAKE_RAW_MAX = 512,
     FAKE_CHECKS_MAX = 1024,
     FAKE_EVENTS_MAX = 4096,
@@ -47,6 +51,7 @@ struct fake_faults {
     enum fake_fault kind;
     uint32_t permille; // otherwise at random with this chance, any kind
     uint64_t random;
+    enum fake_fault (*decide)(void); // NULL, or it says at every effect what happens
     bool dead; // the worker was killed; fake_revive
     uint64_t injected;
 };

@@ -35,7 +35,9 @@ enum fake_fault fake_effect(struct fake_world *world)
     if (faults->dead)
         return FAKE_KILL_BEFORE;
     faults->effects++;
-    if (faults->at != 0 && faults->effects == faults->at)
+    if (faults->decide != NULL)
+        fault = faults->decide();
+    else if (faults->at != 0 && faults->effects == faults->at)
         fault = faults->kind;
     else if (faults->permille > 0 && fake_random(world, 1000) < faults->permille)
         fault = (enum fake_fault)(1 + fake_random(world, FAKE_FAULT_COUNT - 1));

@@ -65,7 +65,7 @@ static bool is_final(int wait_status)
         return false;
     int code = WEXITSTATUS(wait_status);
     return code == CHILD_EXIT_CONFIGURATION || code == CHILD_EXIT_POISON ||
-           code == CHILD_EXIT_JOURNAL_IO;
+           code == CHILD_EXIT_JOURNAL_IO || code == CHILD_EXIT_FENCED;
 }
 
 void child_ended(struct child *child, int wait_status, bool asked, uint64_t now_ns)
@@ -81,6 +81,12 @@ void child_ended(struct child *child, int wait_status, bool asked, uint64_t now_
         child->state = CHILD_STOPPED;
     else
         wait_and_double(child, now_ns);
+}
+
+bool child_is_promoted(const struct child *child)
+{
+    return child->process == PROCESS_STANDBY && child->state == CHILD_FAILED &&
+           WEXITSTATUS(child->wait_status) == CHILD_EXIT_FENCED;
 }
 
 const char *child_state_name(enum child_state state)
@@ -119,13 +125,17 @@ const char *child_advice(const struct child *child)
     case CHILD_EXIT_CONFIGURATION:
         return "it refuses its configuration: correct what its log names, then start the venue again";
     case CHILD_EXIT_POISON:
-        return "a command in the journal cannot be replayed; nothing from it on was ever answered. Its log "
-               "names the sequence N. Keep a copy of the journal, then stop the venue, set the tail "
-               "aside with `lonja journal cut N --reason TEXT` and start again";
+        return "the journal cannot be replayed, or not be started from. Keep a copy of the state folder, then do "
+               "what its log says (docs/operations.md, When the core refuses to start); where a command N is "
+               "the cause, nothing from it on was ever answered: `lonja journal cut N --reason TEXT`, "
+               "and start again";
     case CHILD_EXIT_JOURNAL_IO:
-        return "the disk refused a write or a sync of the journal; what was answered before is safe, "
+        return "the disk refused to write, sync or read the journal; what was answered before is safe, "
                "nothing was answered after. Mend the disk (space, errors in the kernel's log), then start "
                "the venue again: it recovers";
+    case CHILD_EXIT_FENCED:
+        return "another host was promoted in place of this one, whose epoch counts no more. It may follow the "
+               "new primary: stop this venue, then `lonja standby run` (`lonja standby --help`)";
     default:
         return NULL;
     }

@@ -1,7 +1,7 @@
 // Child: what the supervisor knows about one process of the venue, and its rule for what dies.
 //
 //   absent ── selected ──► waiting ──start──► running ──ends──► waiting (again, after a pause)
-//                                               │ └─ exit 2, 3, 4 ──► failed (until the supervisor is restarted)
+//                                               │ └─ exit 2 to 5 ──► failed (until the supervisor is restarted)
 //                                               └─ asked to stop ──► stopped
 //
 // The pause doubles from 100 ms to 10 s and starts anew once a process has lived for 30 s. No I/O in
@@ -24,6 +24,7 @@ enum child_exit {
     CHILD_EXIT_CONFIGURATION = 2,
     CHILD_EXIT_POISON = 3,      // a command in the journal that the engine cannot replay
     CHILD_EXIT_JOURNAL_IO = 4,  // a write or a sync of the journal failed
+    CHILD_EXIT_FENCED = 5,      // a host was promoted: another one (core), or this one (standby)
 };
 
 struct child {
@@ -48,6 +49,9 @@ void child_started(struct child *child, pid_t pid, uint32_t incarnation, uint64_
 void child_start_failed(struct child *child, uint64_t now_ns);
 // It ended; `asked` = because the venue is being stopped. Decides the next state.
 void child_ended(struct child *child, int wait_status, bool asked, uint64_t now_ns);
+
+// True for a standby that ended because this host was promoted: what was asked for, no failure.
+bool child_is_promoted(const struct child *child);
 
 const char *child_state_name(enum child_state state);
 // "exit status 3", "killed by signal 9 (Killed)" …

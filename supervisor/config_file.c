@@ -252,6 +252,7 @@ static void check_ports(struct reading *reading)
         {"admin", "port", config->admin_address, config->admin_port},
         {"settle", "port", "127.0.0.1", config->settle_port},
         {"ops", "metrics_port", config->ops_metrics_address, config->ops_metrics_port},
+        {"replication", "port", config->replication_address, config->replication_port},
     };
     for (size_t i = 1; i < sizeof listeners / sizeof listeners[0]; i++)
         for (size_t j = 0; j < i; j++)
@@ -310,6 +311,7 @@ static void resolve_paths(struct reading *reading, const char *folder)
     static const char *const paths[][2] = {
         {"venue", "state_folder"}, {"web", "pages_folder"},     {"postgres", "secrets_folder"},
         {"sign", "keystore"},      {"sign", "passphrase_file"}, {"sign", "policy_file"},
+        {"replication", "certificate"}, {"replication", "key"}, {"replication", "authority"},
     };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         resolve(reading, paths[i][0], paths[i][1], folder);

@@ -57,6 +57,13 @@ int incarnations_load(struct incarnations *incarnations, int folder_fd)
     return parse(incarnations, text);
 }
 
+void incarnations_raise(struct incarnations *incarnations, uint32_t floor)
+{
+    for (int process = 0; process < PROCESS_COUNT; process++)
+        if (incarnations->last[process] < floor)
+            incarnations->last[process] = floor;
+}
+
 static size_t print(const struct incarnations *incarnations, char text[FILE_BYTES_MAX])
 {
     size_t bytes = 0;

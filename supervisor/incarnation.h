@@ -19,6 +19,10 @@ struct incarnations {
 // the caller must refuse to start, because a guess could repeat a number.
 CHECKED int incarnations_load(struct incarnations *incarnations, int folder_fd);
 
+// No number at or below `floor` is given any more: after a promotion this host goes on with a journal in
+// which another host's numbers stand.
+void incarnations_raise(struct incarnations *incarnations, uint32_t floor);
+
 // Counts `process` up and makes that durable. Returns 0 with *incarnation set, or -errno with nothing used.
 CHECKED int incarnations_next(struct incarnations *incarnations, uint32_t *incarnation,
                               enum process_id process);

@@ -101,12 +101,27 @@ static void a_number_that_could_not_be_kept_is_not_given(void **state)
     assert_int_equal(number, 1);
 }
 
+static void a_promotion_leaves_the_hosts_before_it_their_numbers(void **state)
+{
+    struct folder *folder = *state;
+    struct incarnations incarnations;
+    uint32_t number = 0;
+    put(folder, "fix 2000007\n");
+    assert_int_equal(incarnations_load(&incarnations, folder->fd), 0);
+    incarnations_raise(&incarnations, 1000000);
+    assert_int_equal(incarnations_next(&incarnations, &number, PROCESS_FIX), 0);
+    assert_int_equal(number, 2000008);
+    assert_int_equal(incarnations_next(&incarnations, &number, PROCESS_WEB), 0);
+    assert_int_equal(number, 1000001);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_go_up_over_the_lives_of_the_supervisor, make, discard),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_refused, make, discard),
         cmocka_unit_test_setup_teardown(the_last_number_is_not_wrapped, make, discard),
+        cmocka_unit_test_setup_teardown(a_promotion_leaves_the_hosts_before_it_their_numbers, make, discard),
         cmocka_unit_test_setup_teardown(a_number_that_could_not_be_kept_is_not_given, make, discard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

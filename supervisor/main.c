@@ -12,6 +12,7 @@
 #include "supervisor/help.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tool.h"
 
 enum { EXIT_USAGE = 2 };
 static const char CONFIG_DEFAULT[] = "var/lonja.conf";
@@ -74,6 +75,16 @@ static int command_config(int count, char **words)
     return help_usage("config");
 }
 
+static int run_sibling(const char *bin_folder, char **words)
+{
+    char executable[PATH_MAX];
+    int length = snprintf(executable, sizeof executable, "%s/lonja-%s", bin_folder, words[0]);
+    if (length > 0 && (size_t)length < sizeof executable && strchr(words[0], '/') == NULL)
+        execv(executable, words);
+    fprintf(stderr, "lonja: there is no command `%s`; `lonja --help` names them all\n", words[0]);
+    return EXIT_USAGE;
+}
+
 // ---- lonja up ----------------------------------------------------------------------------------------
 
 // Sets flags[process] = value for each name of the comma-separated list; false if one is unknown.
@@ -127,25 +138,55 @@ static bool parse_up(struct supervisor_options *options, int count, char **words
     return optind == count;
 }
 
-static int command_up(const char *bin_folder, int count, char **words)
+// Runs the supervisor with the options that were parsed; the rest comes from the configuration.
+static int run_supervisor(struct supervisor_options *options)
 {
-    struct supervisor_options options = {.bin_folder = bin_folder};
     struct config config;
     char absolute[PATH_MAX];
-    memset(options.wanted, true, sizeof options.wanted);
-    if (!parse_up(&options, count, words))
-        return help_usage("up");
-    const char *path = config_path_or_default(options.config_path);
+    const char *path = config_path_or_default(options->config_path);
     int result = read_config(&config, absolute, path);
     if (result != 0)
         return result;
-    if (config.journal_durable == 0 && !options.not_durable) {
+    if (config.replication_mode == 0 && !options->required[PROCESS_REPLICATE])
+        options->wanted[PROCESS_REPLICATE] = false;
+    if (config.journal_durable == 0 && !options->not_durable) {
         fprintf(stderr, "lonja up: %s: journal.durable = 0 answers before anything is on the disk; a crash "
                         "loses trades. For a benchmark, say --not-durable\n", path);
         return EXIT_USAGE;
     }
-    options.config_path = absolute;
-    return supervisor_run(&options, &config);
+    options->config_path = absolute;
+    return supervisor_run(options, &config);
+}
+
+static int command_up(const char *bin_folder, int count, char **words)
+{
+    struct supervisor_options options = {.bin_folder = bin_folder};
+    memset(options.wanted, true, sizeof options.wanted);
+    options.wanted[PROCESS_STANDBY] = false;
+    if (!parse_up(&options, count, words))
+        return help_usage("up");
+    if (options.wanted[PROCESS_STANDBY]) {
+        fprintf(stderr, "lonja up: a standby is started by `lonja standby run`\n");
+        return EXIT_USAGE;
+    }
+    return run_supervisor(&options);
+}
+
+// `lonja standby run`: in the core's place lonja-standby, and the tape that replays what it takes.
+static int command_standby_run(const char *bin_folder, int count, char **words)
+{
+    struct supervisor_options options = {.bin_folder = bin_folder};
+    options.wanted[PROCESS_STANDBY] = options.required[PROCESS_STANDBY] = true;
+    options.wanted[PROCESS_TAPE] = true;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(words[i], "--quiet") == 0)
+            options.quiet = true;
+        else if (strcmp(words[i], "--config") == 0 && i + 1 < count)
+            options.config_path = words[++i];
+        else
+            return run_sibling(bin_folder, (char *[]){(char[]){"standby"}, (char[]){"run"}, NULL});
+    }
+    return run_supervisor(&options);
 }
 
 // ---- lonja status ------------------------------------------------------------------------------------
@@ -188,16 +229,6 @@ static bool find_bin_folder(char folder[PATH_MAX])
     return true;
 }
 
-static int run_sibling(const char *bin_folder, char **words)
-{
-    char executable[PATH_MAX];
-    int length = snprintf(executable, sizeof executable, "%s/lonja-%s", bin_folder, words[0]);
-    if (length > 0 && (size_t)length < sizeof executable && strchr(words[0], '/') == NULL)
-        execv(executable, words);
-    fprintf(stderr, "lonja: there is no command `%s`; `lonja --help` names them all\n", words[0]);
-    return EXIT_USAGE;
-}
-
 // Takes `--config FILE` out of the words and returns FILE, NULL if it is not there.
 static const char *take_config(char **words)
 {
@@ -221,18 +252,17 @@ static bool needs_config(char **words)
     return true;
 }
 
-// `lonja explain order 5` runs `lonja-explain order 5 --state FOLDER`, `lonja state` runs `lonja-explain state …`.
-static int command_explain(const char *bin_folder, int count, char **words)
+// Runs `lonja-EXECUTABLE words --state FOLDER`, the folder from the configuration if the words lack it.
+static int run_on_state(const char *bin_folder, char *executable, int count, char **words)
 {
-    static char executable[] = "explain", option[] = "--state";
+    static char option[] = "--state";
     struct config config;
     char absolute[PATH_MAX];
-    bool state = strcmp(words[0], "state") == 0;
     char **own = calloc((size_t)count + 4, sizeof *own);
     ASSERT(own != NULL);
     int used = 0;
     own[used++] = executable;
-    for (int i = state ? 0 : 1; i < count; i++)
+    for (int i = 0; i < count; i++)
         own[used++] = words[i];
     const char *path = take_config(own);
     int result = 0;
@@ -247,6 +277,44 @@ static int command_explain(const char *bin_folder, int count, char **words)
         result = run_sibling(bin_folder, own);
     free(own);
     return result;
+}
+
+// `lonja record rebuild` runs `lonja-record rebuild` with a boot record of its own.
+static int command_record(const char *bin_folder, char **words)
+{
+    struct config config;
+    char absolute[PATH_MAX];
+    const char *path = take_config(words);
+    if (words[1] == NULL || strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0) {
+        static char record[] = "record", help[] = "--help";
+        return run_sibling(bin_folder, (char *[]){record, help, NULL});
+    }
+    int result = read_config(&config, absolute, config_path_or_default(path));
+    if (result != 0)
+        return result;
+    result = tool_boot(&config, PROCESS_RECORD);
+    if (result == 0)
+        return run_sibling(bin_folder, words);
+    fprintf(stderr, "lonja record: %s\n", strerror(-result));
+    return 1;
+}
+
+// `lonja explain order 5` runs `lonja-explain order 5 --state FOLDER`, `lonja state` runs `lonja-explain state …`.
+static int command_explain(const char *bin_folder, int count, char **words)
+{
+    static char executable[] = "explain";
+    int skipped = strcmp(words[0], "state") == 0 ? 0 : 1;
+    return run_on_state(bin_folder, executable, count - skipped, words + skipped);
+}
+
+static int command_standby(const char *bin_folder, int count, char **words)
+{
+    static char help[] = "--help";
+    if (count < 2)
+        return run_sibling(bin_folder, (char *[]){words[0], help, NULL});
+    if (strcmp(words[1], "run") == 0)
+        return command_standby_run(bin_folder, count - 1, words + 1);
+    return run_on_state(bin_folder, words[0], count - 1, words + 1);
 }
 
 static bool is_word(const char *word, const char *one, const char *other)
@@ -271,6 +339,10 @@ static int run_command(const char *bin_folder, int count, char **words)
         return command_status(count, words);
     if (is_word(words[0], "explain", "state"))
         return command_explain(bin_folder, count, words);
+    if (strcmp(words[0], "record") == 0)
+        return command_record(bin_folder, words);
+    if (strcmp(words[0], "standby") == 0)
+        return command_standby(bin_folder, count, words);
     return run_sibling(bin_folder, words);
 }
 

@@ -21,12 +21,15 @@ static const struct {
 } FOLDERS[] = {
     {PROCESS_CORE, "journal", 0750}, {PROCESS_TAPE, "tape", 0750}, {PROCESS_TAPE, "snapshots", 0750},
     {PROCESS_FIX, "fix", 0700},      {PROCESS_SURVEIL, "surveil", 0700},
+    {PROCESS_REPLICATE, "replication", 0750},
     {PROCESS_SIGN, "sign", 0710}, // settle passes to the socket
 };
 
 unsigned state_folder_user_id(const struct config *config, enum process_id process)
 {
     ASSERT(process < PROCESS_COUNT);
+    if (process == PROCESS_STANDBY) // it writes the journal that a core will go on with
+        process = PROCESS_CORE;
     return (unsigned)config->venue_first_user_id + (unsigned)process;
 }
 
@@ -95,7 +98,15 @@ static int give_secret(const struct config *config, const char *path, enum proce
     return complain("give away", path, errno);
 }
 
-static int give_secrets(const struct config *config)
+static int give_replication(const struct config *config, enum process_id replica)
+{
+    int result = give_secret(config, config->replication_key, replica);
+    if (result == 0)
+        result = give_secret(config, config->replication_certificate, replica);
+    return result == 0 ? give_secret(config, config->replication_authority, replica) : result;
+}
+
+static int give_secrets(const struct config *config, enum process_id replica)
 {
     static const enum process_id readers[] = {PROCESS_FIX,    PROCESS_WEB,    PROCESS_ADMIN,
                                               PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS,
@@ -121,7 +132,7 @@ static int give_secrets(const struct config *config)
         result = give_secret(config, config->sign_keystore, PROCESS_SIGN);
     if (result == 0)
         result = give_secret(config, config->sign_passphrase_file, PROCESS_SIGN);
-    return result;
+    return result == 0 ? give_replication(config, replica) : result;
 }
 
 // A killed supervisor's children hold the lock until the kernel has buried them: give them a moment.
@@ -141,7 +152,8 @@ static int lock(struct state_folder *folder)
     return -EWOULDBLOCK;
 }
 
-int state_folder_open(struct state_folder *folder, const struct config *config)
+int state_folder_open(struct state_folder *folder, const struct config *config,
+                      enum process_id replica)
 {
     *folder = (struct state_folder){.fd = -1, .lock_fd = -1, .config = config};
     folder->own_users = config->venue_per_process_users == 1 && geteuid() == 0;
@@ -155,7 +167,7 @@ int state_folder_open(struct state_folder *folder, const struct config *config)
     if (result == 0)
         result = make_folders(folder);
     if (result == 0 && folder->own_users)
-        result = give_secrets(config);
+        result = give_secrets(config, replica);
     if (result < 0)
         state_folder_close(folder);
     return result;

@@ -4,7 +4,8 @@
 //   incarnation   incarnation.h
 //   status.json   status.h
 //   log/          NAME.log of each process and of the supervisor; the last 64 MiB or more, one older file
-//   journal/      core
+//   journal/      core, or standby in its place
+//   replication/  replicate, and `lonja standby`: what was said of promotions (core/replica_note.h)
 //   tape/ snapshots/   tape
 //   fix/  sign/ … a folder for each process that keeps something
 //
@@ -26,7 +27,9 @@ struct state_folder {
 
 // Makes what is missing, takes the lock (waits up to three seconds for processes of a killed supervisor
 // to be gone). Returns 0; on failure writes the reason to standard error and returns -errno.
-CHECKED int state_folder_open(struct state_folder *folder, const struct config *config);
+// `replica` is the process that speaks to other hosts here: it gets the replication's key.
+CHECKED int state_folder_open(struct state_folder *folder, const struct config *config,
+                              enum process_id replica);
 void state_folder_close(struct state_folder *folder);
 
 // A descriptor that appends to log/NAME.log; a log above 64 MiB is set aside as NAME.log.1 first.

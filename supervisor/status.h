@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/backlog.h"
 #include "base/boot.h"
 #include "supervisor/child.h"
 #include "supervisor/venue_memory.h"
@@ -17,13 +18,14 @@ struct status_process {
     uint32_t incarnation;
     uint32_t restarts;
     bool reads;                 // follows the events: the next two say something
-    uint64_t lag;               // commands that are durable and that it has not dealt with
+    struct backlog_figures backlog; // commands that are durable and that it has not dealt with
     int64_t heartbeat_age_ms;   // -1 = it has not reported yet
     char last_end[64];          // "" = it has not ended yet
 };
 
 struct status {
-    const char *core_state;     // starting, recovering, running, failed; "down" without a core process
+    const char *role;           // primary; standby: the core's words are then those of lonja-standby
+    const char *core_state;     // starting, recovering, waiting, running, following, failed; "down": no process
     const char *venue_state;    // cancel_only, open
     uint64_t epoch;
     uint64_t sequence;          // applied
@@ -31,11 +33,20 @@ struct status {
     uint32_t journal_error;     // errno, 0 = none
     uint64_t snapshot_seq;      // of the newest snapshot
     uint64_t snapshots_failed;  // times one could not be written since the tape started
+    int64_t free_bytes;         // where the state folder stands; -1 = not known
+    bool low_space;             // less than journal.free_bytes_min
+    const char *replication;    // off, async, sync
+    const char *replica_state;  // alone, followed, degraded, fenced; of a standby: alone, following
+    uint32_t standbys;
+    uint64_t journal_seq;       // on this disk
+    uint64_t replicated_seq;    // on as many standbys as are required
     struct status_process processes[PROCESS_COUNT];
 };
 
-void status_take(struct status *status, const struct child children[PROCESS_COUNT],
-                 const struct venue_memory *memory, uint64_t now_ns);
+// `backlogs` remember from one call to the next, about a second later, how it went.
+void status_take(struct status *status, struct backlog backlogs[PROCESS_COUNT],
+                 const struct child children[PROCESS_COUNT], const struct venue_memory *memory,
+                 uint64_t now_ns);
 
 // Returns 0 or -errno.
 CHECKED int status_write(const struct status *status, int state_folder_fd, const char *config_path);

@@ -10,7 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/disk_space.h"
 #include "base/clock.h"
+#include "base/event_ring.h"
+#include "core/replica_fence.h"
 #include "supervisor/child.h"
 #include "supervisor/console.h"
 #include "supervisor/incarnation.h"
@@ -20,8 +23,10 @@
 #include "supervisor/venue_memory.h"
 
 // The order of starting; stopping goes backwards. The core first, its followers next, and the signer
-// before the worker that needs it. Nobody waits for anybody: each copes with the others being absent.
+// before the worker that needs it; lonja-replicate outlives the core, whose last commands it hands on.
+// Nobody waits for anybody: each copes with the others being absent.
 static const enum process_id START_ORDER[] = {
+    PROCESS_REPLICATE, PROCESS_STANDBY,
     PROCESS_CORE,   PROCESS_TAPE,   PROCESS_SIGN,   PROCESS_FIX, PROCESS_WEB,
     PROCESS_ADMIN,  PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS, PROCESS_SURVEIL,
 };
@@ -42,7 +47,9 @@ struct supervisor {
     struct child children[PROCESS_COUNT];
     int log_fd[PROCESS_COUNT];
     struct console console;
+    struct backlog backlogs[PROCESS_COUNT]; // of the readers
     uint64_t status_at_ns;
+    bool low_space;      // said once, until there is room again
     bool status_failed;  // said once that status.json cannot be written
     bool stopping;
     uint64_t asked_ns;   // when it was asked to stop first
@@ -65,6 +72,13 @@ static uint64_t descriptors_min(const struct supervisor *supervisor, enum proces
     if (process == PROCESS_WEB)
         return (uint64_t)supervisor->config->web_connections_max + OTHERS;
     return OTHERS;
+}
+
+// With synchronous replication an answer waits for the standby, too.
+static bool answers_wait_for(const struct config *config, enum process_id process)
+{
+    bool replica = process == PROCESS_REPLICATE || process == PROCESS_STANDBY;
+    return process == PROCESS_CORE || (replica && config->replication_mode == REPLICATION_SYNC);
 }
 
 static int open_log(struct supervisor *supervisor, enum process_id process)
@@ -99,8 +113,9 @@ static int spawn_child(struct supervisor *supervisor, pid_t *pid, const struct c
         .user_id = state_folder_user_id(config, child->process),
         .group_id = state_folder_group_id(config),
         .core_dumps = child->process != PROCESS_SIGN,
-        .realtime_priority_max =
-            child->process == PROCESS_CORE ? (uint64_t)config->core_realtime_priority : 0,
+        .realtime_priority_max = answers_wait_for(config, child->process)
+                                     ? (uint64_t)config->core_realtime_priority
+                                     : 0,
         .descriptors_min = descriptors_min(supervisor, child->process),
     };
     return spawn_process(pid, &spawn);
@@ -147,6 +162,8 @@ static void say_end(struct supervisor *supervisor, const struct child *child)
     if (child->state == CHILD_WAITING)
         console_say(&supervisor->console, "%s: DIED, %s; restarting in %llu ms", name, end,
                     (unsigned long long)((child->start_at_ns - now_ns()) / 1000000));
+    else if (child_is_promoted(child))
+        console_say(&supervisor->console, "%s: this host was promoted; start the venue with `lonja up`", name);
     else if (child->state == CHILD_FAILED)
         console_say(&supervisor->console, "%s: FAILED, %s, and is not restarted: %s (%s/log/%s.log)",
                     name, end, advice, supervisor->config->venue_state_folder, name);
@@ -158,8 +175,13 @@ static void bury(struct supervisor *supervisor, struct child *child, int wait_st
 {
     child_ended(child, wait_status, supervisor->stopping, now_ns());
     bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == CHILD_EXIT_CLEAN;
-    if (child->state == CHILD_FAILED || (child->state == CHILD_STOPPED && !clean))
+    bool promoted = child_is_promoted(child);
+    if ((child->state == CHILD_FAILED && !promoted) || (child->state == CHILD_STOPPED && !clean))
         supervisor->went_badly = true;
+    if (promoted && !supervisor->stopping) { // the venue itself is started next
+        supervisor->stopping = true;
+        supervisor->asked_ns = now_ns();
+    }
     console_do_work(&supervisor->console);
     say_end(supervisor, child);
 }
@@ -176,6 +198,21 @@ static void bury_dead(struct supervisor *supervisor)
 
 // ---- the loop ----------------------------------------------------------------------------------------
 
+// A journal that finds no room stops the venue: said as long as there is still some.
+static void look_at_space(struct supervisor *supervisor, struct status *status)
+{
+    status->free_bytes = disk_space_free(supervisor->config->venue_state_folder);
+    status->low_space = status->free_bytes >= 0 &&
+                        status->free_bytes < supervisor->config->journal_free_bytes_min;
+    if (status->low_space && !supervisor->low_space)
+        console_say(&supervisor->console,
+                    "LOW ON DISK SPACE: %lld MB left for %s; a full disk stops the venue "
+                    "(lonja journal archive, docs/operations.md)",
+                    (long long)status->free_bytes / 1000000,
+                    supervisor->config->venue_state_folder);
+    supervisor->low_space = status->low_space;
+}
+
 static void show_status(struct supervisor *supervisor)
 {
     uint64_t now = now_ns();
@@ -184,7 +221,8 @@ static void show_status(struct supervisor *supervisor)
     if (now < supervisor->status_at_ns)
         return;
     supervisor->status_at_ns = now + STATUS_NS;
-    status_take(&status, supervisor->children, &supervisor->memory, now);
+    status_take(&status, supervisor->backlogs, supervisor->children, &supervisor->memory, now);
+    look_at_space(supervisor, &status);
     status_line(&status, line, sizeof line);
     console_set_status(&supervisor->console, line);
     int result = status_write(&status, supervisor->folder.fd, supervisor->options->config_path);
@@ -297,10 +335,24 @@ static int refuse(const char *what, int error)
     return error;
 }
 
+// Each promotion leaves the hosts before it a million numbers of their own, as it does with epochs.
+static int raise_incarnations(struct supervisor *supervisor)
+{
+    struct replica_fence fence;
+    int result = replica_fence_read(&fence, supervisor->config->venue_state_folder);
+    uint64_t promotions = fence.epoch / REPLICA_EPOCHS_PER_PROMOTION;
+    if (result == 0)
+        incarnations_raise(&supervisor->incarnations,
+                           (uint32_t)(promotions * REPLICA_EPOCHS_PER_PROMOTION));
+    return result;
+}
+
 // Everything up to the first process. Returns 0, or negative with the reason on standard error.
 static int prepare(struct supervisor *supervisor)
 {
-    int result = state_folder_open(&supervisor->folder, supervisor->config);
+    int result = state_folder_open(&supervisor->folder, supervisor->config,
+                                   supervisor->options->wanted[PROCESS_STANDBY] ? PROCESS_STANDBY
+                                                                                : PROCESS_REPLICATE);
     if (result < 0)
         return result;
     int log_fd = state_folder_open_log(&supervisor->folder, "supervisor");
@@ -312,6 +364,9 @@ static int prepare(struct supervisor *supervisor)
         return refuse("the file `incarnation` in the state folder (a guess could repeat a number: "
                       "restore it, or write higher numbers into it)",
                       result);
+    result = raise_incarnations(supervisor);
+    if (result < 0)
+        return refuse("the file replication/fence in the state folder", result);
     result = venue_memory_create(&supervisor->memory, supervisor->config);
     if (result < 0)
         return refuse("shared memory", result);

@@ -79,7 +79,27 @@ check "and the next one starts" has_pid core
 check "with numbers never used before" is core incarnation 3
 stop
 
-for code in 2 3 4; do
+fake replicate <<<'exec sleep 1000'
+fake standby <<<'exit 5'
+fake tape <<<'trap "exit 0" TERM; while :; do sleep 0.05; done'
+up
+check "without replication nobody replicates" has_pid core
+check "nor is it counted" eval '[ "$(of replicate state)" = null ]'
+stop
+echo 'replication = { mode = 1; };' >"$config"
+up
+check "with replication somebody does" has_pid replicate
+stop
+check "and is stopped after the core" eval '[ "$(grep -o "[a-z]*: stopped" "$work/out" | tail -n 2 | tr -d "\n")" = "core: stoppedreplicate: stopped" ]'
+"$lonja" standby run --config "$config" >"$work/out" 2>&1; result=$?
+check "a standby that was promoted ends its supervisor" said 'standby: this host was promoted'
+check "and that is no failure" [ $result = 0 ]
+check "there was no core" eval '! said "core: started"'
+"$lonja" up --config "$config" --only standby >"$work/out" 2>&1
+check "no standby beside a core" said 'started by .lonja standby run'
+: >"$config"
+
+for code in 2 3 4 5; do
     fake core <<<"exit $code"
     up
     check "exit status $code of the core is final" is core state failed

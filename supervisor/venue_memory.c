@@ -12,7 +12,8 @@
 
 bool venue_memory_is_reader(enum process_id process)
 {
-    return process != PROCESS_CORE && process != PROCESS_SIGN && process < PROCESS_COUNT;
+    return process != PROCESS_CORE && process != PROCESS_STANDBY && process != PROCESS_SIGN &&
+           process < PROCESS_COUNT;
 }
 
 void venue_memory_init(struct venue_memory *memory)
@@ -144,13 +145,19 @@ void venue_memory_destroy(struct venue_memory *memory)
     venue_memory_init(memory);
 }
 
-static void grant_all_rings(const struct venue_memory *memory, struct boot *boot)
+// What opens the gate for the readers: the core, or lonja-standby in its place.
+static void grant_gate(const struct venue_memory *memory, struct boot *boot)
 {
     boot->event_ring_fd = memory->event_ring_fd;
-    boot->lives_fd = memory->lives_read_fd;
-    memcpy(boot->command_ring_fd, memory->command_ring_fd, sizeof boot->command_ring_fd);
     memcpy(boot->reader_page_fd, memory->reader_page_fd, sizeof boot->reader_page_fd);
     memcpy(boot->doorbell_fd, memory->doorbell_fd, sizeof boot->doorbell_fd);
+}
+
+static void grant_all_rings(const struct venue_memory *memory, struct boot *boot)
+{
+    grant_gate(memory, boot);
+    boot->lives_fd = memory->lives_read_fd;
+    memcpy(boot->command_ring_fd, memory->command_ring_fd, sizeof boot->command_ring_fd);
 }
 
 void venue_memory_grant(const struct venue_memory *memory, struct boot *boot, enum process_id process)
@@ -165,6 +172,8 @@ void venue_memory_grant(const struct venue_memory *memory, struct boot *boot, en
         grant_all_rings(memory, boot);
         return;
     }
+    if (process == PROCESS_STANDBY)
+        grant_gate(memory, boot);
     if (!venue_memory_is_reader(process))
         return;
     boot->event_ring_fd = memory->event_ring_read_fd;

@@ -1,7 +1,7 @@
 // Venue memory: everything the processes share, made once per life of the supervisor. It outlives each
 // process, so that one that is restarted finds its ring where it left it.
 //
-//   event ring      the core writes; the supervisor and the readers hold read-only descriptors
+//   event ring      the core writes (on a standby host lonja-standby, its control page only); the supervisor and the readers hold read-only descriptors
 //   command rings   one per gateway; that gateway and the core write
 //   reader pages    one per reader of the event ring; that reader and the core write
 //   doorbells       one eventfd per reader

@@ -36,13 +36,21 @@ function addCounts (counts, report) {
   }
 }
 
+function gcov (folder, names) {
+  try {
+    return execFileSync('gcov', ['--branch-probabilities', '--json-format', '--stdout', ...names],
+      { cwd: root, maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+  } catch {
+    console.error(`coverage: the counts of ${folder}/ are of another build: run tools/coverage without --again`)
+    process.exit(1)
+  }
+}
+
 function readCounts () {
   const counts = new Map()
   for (const folder of ['matcher', 'risk', 'core', 'tests/model']) {
     const names = dataFiles(path.join(root, build, folder))
-    const text = execFileSync('gcov', ['--branch-probabilities', '--json-format', '--stdout', ...names],
-      { cwd: root, maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'ignore'] }).toString()
-    for (const report of text.split('\n')) if (report !== '') addCounts(counts, JSON.parse(report))
+    for (const report of gcov(folder, names).split('\n')) if (report !== '') addCounts(counts, JSON.parse(report))
   }
   return counts
 }

@@ -5,7 +5,7 @@ export class WsClient {
   static async connect (venue, user) {
     const client = new WsClient()
     client.token = user ? await venue.login(venue.web, user) : null
-    client.socket = new WebSocket(`ws://127.0.0.1:${venue.ports.web}/ws`)
+    client.socket = new WebSocket(venue.web.replace(/^http/, 'ws') + '/ws')
     client.socket.on('message', text => client.onMessage(JSON.parse(text.toString())))
     client.closed = new Promise(resolve => client.socket.on('close', (code, reason) => { client.onClose(code); resolve({ code, reason: String(reason) }) }))
     await new Promise((resolve, reject) => { client.socket.once('open', resolve); client.socket.on('error', reject) })

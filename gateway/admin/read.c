@@ -46,14 +46,12 @@ static void see_venue(void *context, const struct view *view, const struct follo
 
 void venue_read(struct ask *ask)
 {
-    static const char *const cores[] = {"starting", "recovering", "running", "failed"};
     struct venue_picture picture = {0};
     if (!desk_read(ask->admin->desk, see_venue, &picture)) {
         ask_refuse(ask, REJECT_SHUTTING_DOWN, 0, 0, 0);
         return;
     }
-    const char *core = picture.core_state < 4 ? cores[picture.core_state] : "unknown";
-    ask_done(ask, json_pack("{s:s, s:s, s:I, s:I}", "core", core, "state",
+    ask_done(ask, json_pack("{s:s, s:s, s:I, s:I}", "core", core_state_name(picture.core_state), "state",
                             picture.venue_state == VENUE_OPEN ? "open" : "cancel_only", "sequence",
                             (json_int_t)picture.sequence, "durable_sequence",
                             (json_int_t)picture.durable));

@@ -97,8 +97,8 @@ unsigned http_connections(const struct http_server *server);
 // Value of ?name=, decoded and NUL-terminated; false if absent or longer than fits.
 bool http_argument(const struct http_request *request, const char *name, char *out, size_t size);
 
-// All of them: "name=value", decoded, each NUL-terminated, an empty one at the end; one without a name stands
-// for what did not fit into HTTP_QUERY_BYTES_MAX.
+// All of them: "name=value", decoded, each NUL-terminated, an empty one at the end; one without a
+// name stands for what did not fit into HTTP_QUERY_BYTES_MAX.
 const char *http_arguments(const struct http_request *request);
 
 // Answers a request. The body is copied. `headers` is NULL or further header lines, each "Name:
@@ -114,9 +114,14 @@ enum http_sent { HTTP_SENT, HTTP_DROPPED, HTTP_GONE };
 struct http_frame; // one text message, shared by reference count
 
 struct http_frame *http_frame_new(const char *text, size_t bytes);
-void http_frame_release(struct http_frame *frame); // the creator's reference
+void http_frame_release(struct http_frame *frame); // the creator's reference, or one of keep's
+struct http_frame *http_frame_keep(struct http_frame *frame);
+size_t http_frame_bytes(const struct http_frame *frame);
 enum http_sent http_send(struct http_server *server, uint64_t id, struct http_frame *frame,
                          enum http_delivery delivery);
+// Bytes that wait for the socket, roughly (what libwebsockets has of a frame counts as one); 0 if
+// the peer has gone.
+size_t http_waiting_bytes(const struct http_server *server, uint64_t id);
 // Sends what waits as far as the socket takes it, then a close frame with this code, then closes.
 void http_hang_up(struct http_server *server, uint64_t id, uint16_t code, const char *reason);
 

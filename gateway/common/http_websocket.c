@@ -40,13 +40,23 @@ void http_frame_release(struct http_frame *frame)
         free(frame);
 }
 
+struct http_frame *http_frame_keep(struct http_frame *frame)
+{
+    frame->references++;
+    return frame;
+}
+
+size_t http_frame_bytes(const struct http_frame *frame)
+{
+    return frame->bytes;
+}
+
 static void queue_push(struct peer *peer, struct http_frame *frame)
 {
     struct queued *entry = malloc(sizeof *entry);
     if (entry == NULL)
         abort();
-    frame->references++;
-    *entry = (struct queued){.frame = frame};
+    *entry = (struct queued){.frame = http_frame_keep(frame)};
     if (peer->last == NULL)
         peer->first = entry;
     else
@@ -104,6 +114,14 @@ enum http_sent http_send(struct http_server *server, uint64_t id, struct http_fr
     queue_push(peer, frame);
     lws_callback_on_writable(peer->wsi);
     return HTTP_SENT;
+}
+
+size_t http_waiting_bytes(const struct http_server *server, uint64_t id)
+{
+    const struct peer *peer = peer_find(server, id);
+    if (peer == NULL || peer->failed)
+        return 0;
+    return peer->queued_bytes + (size_t)lws_partial_buffered(peer->wsi);
 }
 
 void http_hang_up(struct http_server *server, uint64_t id, uint16_t code, const char *reason)

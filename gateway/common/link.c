@@ -15,6 +15,7 @@ int link_open(struct link *link, const struct boot *boot, enum gateway_id gatewa
     memset(link, 0, sizeof *link);
     link->gateway = (uint8_t)gateway;
     link->incarnation = boot->incarnation;
+    link->lost_above = UINT64_MAX;
     return command_ring_open_producer(&link->ring, boot->command_ring_fd[gateway],
                                       (uint64_t)boot->config.rings_command_slots);
 }
@@ -111,13 +112,17 @@ bool link_on_event(struct link *link, const struct event *event, uint64_t *lost_
     const struct gateway_attached_evt *attached = &event->body.gateway_attached;
     if (attached->gateway_id != link->gateway || attached->incarnation != link->incarnation)
         return false;
-    // An old attach of this incarnation may come by while the follower catches up; only the newest
-    // counts.
+    // An older attach of this incarnation may come by, overtaken by a newer one: only the newest
+    // counts. But what was dropped before it is not above the newest one's answer, which names the
+    // older attach as taken.
+    if (attached->last_gateway_seq < link->lost_above)
+        link->lost_above = attached->last_gateway_seq;
     if (event->header.gateway_seq != link->gateway_seq)
         return false;
-    *lost_above = attached->last_gateway_seq;
+    *lost_above = link->lost_above;
+    link->lost_above = UINT64_MAX;
     link->accepted_seq = event->header.gateway_seq;
-    link->attached = true;
+    link->attached = link->was_attached = true;
     return true;
 }
 
@@ -125,12 +130,17 @@ void link_heartbeat(struct link *link, const struct event_ring_control *core, ui
 {
     atomic_store_explicit(&link->ring.control->heartbeat_ns, now_ns, memory_order_relaxed);
     // The core shut our ring: we wrote what no honest gateway can have written. Only a new incarnation is
-    // taken; the supervisor starts one.
-    ASSERT(!link->attached ||
+    // taken; the supervisor starts one. Its detach may have come by before: then we are not attached, and
+    // would ask in vain for ever.
+    ASSERT(!link->was_attached ||
            atomic_load_explicit(&link->ring.control->shut, memory_order_acquire) == 0);
     // acquire: an epoch is published after the core has taken the rings over.
     uint64_t epoch = atomic_load_explicit(&core->epoch, memory_order_acquire);
     bool running = atomic_load_explicit(&core->core_state, memory_order_acquire) == CORE_RUNNING;
+    // A core that has given up (its disk, its journal) answers nothing until somebody has mended that: what
+    // comes meanwhile is refused at once. Its next life is a new epoch.
+    if (atomic_load_explicit(&core->core_state, memory_order_relaxed) == CORE_FAILED)
+        link->attached = false;
     bool unanswered = !link->attached && now_ns - link->attach_sent_ns > ATTACH_RETRY_NS;
     if (running && (epoch != link->epoch || unanswered))
         link_attach(link, epoch, now_ns);

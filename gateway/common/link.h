@@ -29,7 +29,9 @@ struct link {
     uint64_t accepted_seq;   // gateway_seq of the last command seen in an event
     uint64_t epoch;          // core epoch of the attach
     uint64_t attach_sent_ns; // an attach without an answer is sent again after a second
+    uint64_t lost_above;     // of attaches that a newer one has overtaken; UINT64_MAX = none
     bool attached;
+    bool was_attached; // once in this life: a ring that is shut from then on was shut for us
     struct command *open; // claimed, not yet sent
     unsigned unwoken;     // sent, and the core was not woken for them
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "core/snapshot_file.h"
 #include "gateway/common/view_internal.h"
 #include "risk/postings.h"
 
@@ -553,6 +554,14 @@ uint64_t view_load(struct view *view, const struct boot *boot)
         load_from_tape(view, boot);
     forget_old_auctions(view);
     return sequence;
+}
+
+uint64_t view_load_at(struct view *view, const struct boot *boot, uint64_t sequence)
+{
+    ASSERT(view->sequence == 0 && sequence > 0);
+    char folder[NUMBERED_PATH_BYTES];
+    state_folder(folder, &boot->config, "snapshots");
+    return snapshot_file_read(folder, sequence, view_load_record, view) ? sequence : 0;
 }
 
 // ---- reading

@@ -65,6 +65,9 @@ struct view *view_create(const struct boot *boot);
 void view_destroy(struct view *view);
 // Loads the newest snapshot; returns its sequence: open the follower behind it.
 uint64_t view_load(struct view *view, const struct boot *boot);
+// Loads the snapshot of that very sequence, without what only the tape tells (client ids of orders
+// that are done, statistics, auctions). Returns the sequence, 0 if it is not there any more.
+uint64_t view_load_at(struct view *view, const struct boot *boot, uint64_t sequence);
 // Applies one event. Call it before the gateway looks at the event itself if it wants the state
 // after it; an order that is done by the event stays findable until the next command's first event.
 // An order that is being matched is in the book when it rests: at the command's last event, or when

@@ -29,7 +29,7 @@ struct kept_requests {
 };
 
 void kept_requests_fini(struct kept_requests *kept);
-// Appends the request to the store, to be flushed before its command is published.
+// Appends the request to the store, to be flushed before its command is published (session_settle).
 void kept_request_append(struct store *store, const struct request *request);
 // A record of a store; false: it is none of ours.
 bool kept_requests_load(struct kept_requests *kept, const struct store_record *record);

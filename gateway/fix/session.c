@@ -427,12 +427,24 @@ void session_tick(struct session *session)
 
 // ---- to the core --------------------------------------------------------------------------------
 
-// The session's number that goes with it is the last one without a gap before it: a Logon that is
-// ahead of a gap must not make the gap look read.
+void session_settle(struct session *session)
+{
+    int error = session->store.buffer_bytes > 0 ? store_flush(&session->store) : 0;
+    if (error != 0)
+        disk_failed(session, "settle", error);
+}
+
+// The last number without a gap before it (a Logon that is ahead of a gap must not make the gap
+// look read) that is also dealt with: what waits for an order's id is not.
+static uint32_t contiguous_number(const struct session *session)
+{
+    return session->waiting_count > 0 ? session->waiting[0].session_seq - 1 : session->next_in - 1;
+}
+
 bool session_announce(struct session *session)
 {
     struct link *link = session->desk->link;
-    uint32_t contiguous = session->next_in - 1;
+    uint32_t contiguous = contiguous_number(session);
     if (session->close_wanted) {
         struct command *command = link_claim(link, CMD_session_close, 0, session->id, 0);
         if (command == NULL)
@@ -448,6 +460,7 @@ bool session_announce(struct session *session)
     if (command == NULL)
         return session->opened;
     command->body.session_open.opened_session = session->id;
+    session_settle(session);
     link_send(link);
     session->opened = true;
     session->reset = false;
@@ -468,15 +481,6 @@ void session_send(struct session *session, const struct session_message *message
                      message->field_count, message->group, message->group != NULL ? 1 : 0);
     session->keeping = (struct store_record){0};
     session->passing = false;
-}
-
-// Handed to the system at once: the core may take the command before the turn of the loop ends.
-void session_keep_request(struct session *session, const struct request *request)
-{
-    kept_request_append(&session->store, request);
-    int error = store_flush(&session->store);
-    if (error != 0)
-        disk_failed(session, "keep", error);
 }
 
 bool session_resend_some(struct session *session, size_t budget, uint64_t wall_ns)

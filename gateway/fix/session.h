@@ -92,8 +92,9 @@ struct session_message {
     bool passing;                  // is not kept: a resend fills the gap
 };
 void session_send(struct session *session, const struct session_message *message);
-// Keeps a mass cancel that is about to be published, so that a process after this one can answer
-// it.
-void session_keep_request(struct session *session, const struct request *request);
+// Before a command of the session is published: what we have answered to messages before it must be
+// in the store, because the core makes it known with the command that they were read. Hands it to
+// the system.
+void session_settle(struct session *session);
 
 #endif

@@ -661,6 +661,44 @@ static void what_was_refused_stays_refused_when_it_comes_again(void **state)
     peer_expect(atlantic, "35=8|11=A2|150=0|");
 }
 
+// With the order behind it the core knows that the message was read: nobody asks for it again, so
+// its answer must be in the store by then, though the turn of the loop has not ended.
+static void a_refusal_is_kept_before_the_order_behind_it_is_sent(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send(atlantic, "35=F|41=NONE|11=C1|55=PORT|54=1|60=20261120-10:00:00|");          // 2
+    peer_send(atlantic, "35=D|11=A1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|"); // 3
+    venue_restart_gateway(venue, false);
+    peer_connect(atlantic, "");
+    size_t from = atlantic->heard_count;
+    resend_all(atlantic, "35=2|7=1|16=0|");
+    assert_int_equal(peer_count(atlantic, from, "35=9|11=C1|43=Y|"), 1);
+    assert_int_equal(peer_count(atlantic, from, "35=8|11=A1|150=0|97=Y|"), 1);
+}
+
+// A cancel that waits for its order's id has been read, and not been dealt with.
+static void what_waits_does_not_count_as_read(void **state)
+{
+    struct venue *venue = *state;
+    struct peer *atlantic = &venue->peers[0];
+    peer_connect(atlantic, "");
+    peer_send(atlantic, "35=D|11=A1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|"); // 2
+    peer_send(atlantic, "35=F|41=A1|11=C1|55=PORT|54=1|60=20261120-10:00:00|");            // 3
+    atlantic->session->opened = false; // as after an attach that closed it
+    assert_true(session_announce(atlantic->session));
+    venue_run(venue);
+    assert_int_equal(view_session_last_seq(venue->view, 1), 3);
+    peer_send(atlantic, "35=D|11=A2|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=100|"); // 4
+    peer_send(atlantic, "35=F|41=A2|11=C2|55=PORT|54=1|60=20261120-10:00:00|");            // 5
+    atlantic->session->opened = false;
+    assert_true(session_announce(atlantic->session));
+    venue_restart_gateway(venue, false); // the cancel has not been sent
+    peer_connect(atlantic, "");
+    peer_expect(atlantic, "35=2|7=5|");
+}
+
 // ---- segments -----------------------------------------------------------------------------------
 
 static unsigned files_of(const struct venue *venue, uint32_t session)
@@ -886,6 +924,9 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_refused_stays_refused_when_it_comes_again, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_is_kept_before_the_order_behind_it_is_sent,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_waits_does_not_count_as_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(segments_are_read_as_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rotten_segment_loses_its_own_messages_only, set_up,
                                         tear_down),

@@ -166,6 +166,7 @@ static enum outcome launch(struct session *session, struct request *request,
                            struct command *command)
 {
     memcpy(command_tail_writable(command), request->client_id.text, request->client_id.bytes);
+    session_settle(session);
     request->gateway_seq = link_send_later(session->desk->link);
     flights_add(&session->desk->flights, request);
     if (request_takes_id(request))
@@ -357,7 +358,7 @@ static enum outcome take_mass_cancel(struct session *session, struct request *re
     body->side = request->side;
     body->scope = request->scope;
     body->client_id_bytes = request->client_id.bytes;
-    session_keep_request(session, request);
+    kept_request_append(&session->store, request);
     return launch(session, request, command);
 }
 

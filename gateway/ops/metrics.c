@@ -41,11 +41,13 @@ static void seconds(FILE *out, const char *name, const char *help, uint64_t now_
 
 static void core_metrics(FILE *out, const struct event_ring_control *core, uint64_t now_ns)
 {
-    gauge(out, "core_state", "0 starting, 1 recovering, 2 running, 3 failed", core->core_state);
+    gauge(out, "core_state", "0 starting, 1 recovering, 2 running, 3 failed, 4 waits for a standby",
+          core->core_state);
     gauge(out, "venue_state", "1 cancel-only, 2 open", core->venue_state);
     gauge(out, "epoch", "life of the core, counted over the journal", (int64_t)core->epoch);
     counter(out, "applied_sequence", "last command applied", core->applied_seq);
-    counter(out, "durable_sequence", "last command that is on disk", core->durable_seq);
+    counter(out, "durable_sequence", "last command that is durable: the clients are answered up to here",
+            core->durable_seq);
     gauge(out, "journal_error", "errno that stopped the journal; 0 = none", core->journal_error);
     seconds(out, "core_heartbeat_age_seconds", "time since the core last turned its loop", now_ns,
             core->core_heartbeat_ns);
@@ -54,6 +56,19 @@ static void core_metrics(FILE *out, const struct event_ring_control *core, uint6
         snprintf(name, sizeof name, "core_%s", core_counter_name((enum core_counter)i));
         counter(out, name, core_counter_meaning((enum core_counter)i), core->counters[i]);
     }
+}
+
+static void replication_metrics(FILE *out, const struct event_ring_control *core)
+{
+    gauge(out, "replication_mode", "0 off, 1 async, 2 sync", core->replication_mode);
+    counter(out, "journal_sequence", "last command on this disk", core->journal_seq);
+    if (core->replication_mode == REPLICATION_OFF)
+        return;
+    gauge(out, "replication_standbys", "standbys that follow now", core->standbys);
+    counter(out, "replicated_sequence", "last command that the required standbys have",
+            core->replicated_seq);
+    gauge(out, "replication_state", "0 no standby yet, 1 followed, 2 degraded by an operator, 3 fenced",
+          core->replica_verdict);
 }
 
 static void count_cancelled(struct ops_metrics *metrics, uint8_t reason)
@@ -263,16 +278,28 @@ static void session_metrics(FILE *out, const struct ops_metrics *metrics)
                     metrics->sessions[i].refused);
 }
 
+static void record_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    struct backlog_figures figures = backlog_figures(&metrics->record_backlog);
+    if (metrics->recorded_seq < 0)
+        return;
+    gauge(out, "record_lag_commands", "durable commands that are not in Postgres yet",
+          (int64_t)figures.lag);
+    gauge(out, "record_behind_seconds", "since the oldest of them became durable",
+          (int64_t)figures.behind_s);
+    gauge(out, "record_commands_per_second", "commands that the recorder deals with",
+          (int64_t)figures.rate);
+    if (figures.eta_s >= 0)
+        gauge(out, "record_eta_seconds", "until the recorder has caught up at this pace",
+              (int64_t)figures.eta_s);
+}
+
 static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint64_t durable_seq)
 {
     gauge(out, "ops_lag_commands", "durable commands that ops has not seen yet",
           (int64_t)(durable_seq - metrics->followed_seq));
     gauge(out, "postgres_up", "1 = Postgres answers ops", metrics->postgres_up);
-    if (metrics->recorded_seq >= 0)
-        gauge(out, "record_lag_commands", "durable commands that are not in Postgres yet",
-              (int64_t)metrics->asked_seq > metrics->recorded_seq
-                  ? (int64_t)metrics->asked_seq - metrics->recorded_seq
-                  : 0);
+    record_metrics(out, metrics);
     metric(out, "settlement_trades", "gauge", "trades by settlement status");
     for (int i = 0; i < SETTLEMENT_STATES; i++)
         if (metrics->settlement[i] >= 0)
@@ -321,6 +348,10 @@ char *ops_metrics_text(const struct ops_metrics *metrics, const struct event_rin
     FILE *out = open_memstream(&text, bytes);
     ASSERT(out != NULL);
     core_metrics(out, core, now_ns);
+    if (metrics->state_free_bytes >= 0)
+        gauge(out, "state_free_bytes", "room left on the disk of the state folder",
+              metrics->state_free_bytes);
+    replication_metrics(out, core);
     trading_metrics(out, metrics);
     session_metrics(out, metrics);
     matching_metrics(out, metrics, wall_ns);

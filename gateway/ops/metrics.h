@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/backlog.h"
 #include "base/event_ring.h"
 #include "base/reader_page.h"
 #include "gateway/ops/redis.h"
@@ -50,7 +51,9 @@ struct ops_metrics {
     bool postgres_up;                      // the last question was answered
     int64_t recorded_seq;                  // the recorder's cursor, last known; -1 = never
     uint64_t asked_seq;                    // what was durable when it was asked for, or in vain
+    struct backlog record_backlog;         // between these two
     int64_t settlement[SETTLEMENT_STATES]; // trades by status; -1 = not known
+    int64_t state_free_bytes; // -1 = not known
     int64_t settlement_oldest_s;     // age of the oldest pending trade; -1 = not known or none
     int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known
     int64_t alerts_open;             // -1 = not known

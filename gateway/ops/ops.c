@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/disk_space.h"
 #include "base/log.h"
 #include "base/memfile.h"
 #include "core/follower.h"
@@ -215,24 +216,21 @@ static void on_doorbell(void *context, unsigned readiness)
 // ---- health
 // ------------------------------------------------------------------------------------------------
 
-static const char *core_state_name(uint32_t state)
-{
-    static const char *const names[] = {"starting", "recovering", "running", "failed"};
-    return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
-}
-
 static void publish_health(void *context)
 {
     struct ops *ops = context;
     const struct event_ring_control *core = follower_core(ops->follower);
     uint64_t now = clock_monotone_ns(&clock_system), heartbeat = core->core_heartbeat_ns;
+    struct backlog_figures record = backlog_figures(&ops->metrics.record_backlog);
     json_t *json = json_pack(
-        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:b, s:I}", "v", 1, "event", "health", "core",
-        core_state_name(core->core_state), "epoch", (json_int_t)core->epoch, "seq",
-        (json_int_t)core->durable_seq, "applied", (json_int_t)core->applied_seq, "journal_error",
-        (json_int_t)core->journal_error, "core_heartbeat_age_s",
+        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:b, s:I, s:I, s:I, s:I, s:I}", "v", 1, "event",
+        "health", "core", core_state_name(core->core_state), "epoch", (json_int_t)core->epoch,
+        "seq", (json_int_t)core->durable_seq, "applied", (json_int_t)core->applied_seq,
+        "journal_error", (json_int_t)core->journal_error, "core_heartbeat_age_s",
         now > heartbeat ? (double)(now - heartbeat) / 1e9 : 0.0, "open",
-        core->venue_state == VENUE_OPEN, "recorded", (json_int_t)ops->metrics.recorded_seq);
+        core->venue_state == VENUE_OPEN, "recorded", (json_int_t)ops->metrics.recorded_seq,
+        "record_lag", (json_int_t)record.lag, "record_behind_s", (json_int_t)record.behind_s,
+        "record_rate", (json_int_t)record.rate, "record_eta_s", (json_int_t)record.eta_s);
     ASSERT(json != NULL);
     char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(4));
     json_decref(json);
@@ -278,18 +276,26 @@ static void forget_postgres(struct ops_metrics *metrics)
     metrics->kill_switches = metrics->proposals_waiting = metrics->deficits = -1;
 }
 
+static void note_backlog(struct ops *ops, uint64_t durable)
+{
+    ops->metrics.asked_seq = durable;
+    if (ops->metrics.recorded_seq >= 0)
+        backlog_note(&ops->metrics.record_backlog, durable, (uint64_t)ops->metrics.recorded_seq,
+                     clock_monotone_ns(&clock_system));
+}
+
 static void on_figures(void *context, const struct pg_error *error, const struct pg_rows *rows)
 {
     struct ops *ops = context;
     if (error->class != PG_OK) {
         log_limited(LOG_WARNING, "postgres does not answer reason=\"%s\"", error->message);
         forget_postgres(&ops->metrics);
-        ops->metrics.asked_seq = follower_durable_seq(ops->follower); // the lag grows meanwhile
+        note_backlog(ops, follower_durable_seq(ops->follower)); // it grows meanwhile
         return;
     }
     ops->metrics.postgres_up = true;
-    ops->metrics.asked_seq = ops->asking_seq;
     ops->metrics.recorded_seq = pg_number(rows, 0, 0);
+    note_backlog(ops, ops->asking_seq);
     for (int i = 0; i < SETTLEMENT_STATES; i++)
         ops->metrics.settlement[i] = pg_number(rows, 0, 1 + i);
     ops->metrics.settlement_oldest_s =
@@ -433,6 +439,7 @@ static void on_request(void *context, uint64_t id, const struct http_request *re
     size_t bytes = 0;
     ops->metrics.next_deadline_ns = next_deadline(ops->view);
     ops->metrics.in_limit_state = in_limit_state(ops->view);
+    ops->metrics.state_free_bytes = disk_space_free(ops->boot->config.venue_state_folder);
     char *text =
         ops_metrics_text(&ops->metrics, follower_core(ops->follower), redis_counters(ops->redis),
                          redis_is_up(ops->redis), clock_monotone_ns(&clock_system),

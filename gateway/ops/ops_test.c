@@ -132,6 +132,7 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     (void)state;
     static struct event_ring_control core;
     core.durable_seq = 50;
+    core.journal_seq = 60;
     core.core_heartbeat_ns = 1000000000u;
     struct ops_metrics metrics = {.recorded_seq = -1,
                                   .settlement = {-1, -1, -1, -1},
@@ -154,21 +155,34 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_snapshot_sequence 40\n"));
     assert_non_null(strstr(text, "\nlonja_snapshots_failed_total 2\n"));
     assert_non_null(strstr(text, "\nlonja_postgres_up 0\n"));
+    assert_non_null(strstr(text, "\nlonja_replication_mode 0\n"));
+    assert_non_null(strstr(text, "\nlonja_journal_sequence 60\n"));
+    assert_null(strstr(text, "replicated_sequence")); // nobody replicates
     assert_null(strstr(text, "record_lag"));
     assert_null(strstr(text, "settlement_trades{"));
     assert_non_null(strstr(text, "\nlonja_alerts_total{detector=\"spoofing\"} 2\n"));
     assert_null(strstr(text, "alerts_open"));
     assert_null(strstr(text, "surveil_lag"));
     free(text);
+    core.replication_mode = REPLICATION_SYNC;
+    core.replicated_seq = 50;
+    core.standbys = 1;
     metrics.postgres_up = true;
     metrics.recorded_seq = 40;
     metrics.surveilled_seq = 45;
     metrics.alerts_open = 1;
     metrics.asked_seq = 50; // what became durable since is no lag of the recorder
+    backlog_note(&metrics.record_backlog, 45, 30, 1000000000u);
+    backlog_note(&metrics.record_backlog, 50, 40, 6000000000u);
     text = ops_metrics_text(&metrics, &core, &redis, true, 0, 0, &bytes);
     assert_non_null(strstr(text, "\nlonja_record_lag_commands 10\n"));
+    assert_non_null(strstr(text, "\nlonja_record_behind_seconds 5\n"));
+    assert_non_null(strstr(text, "\nlonja_record_commands_per_second 2\n"));
+    assert_non_null(strstr(text, "\nlonja_record_eta_seconds 10\n"));
     assert_non_null(strstr(text, "\nlonja_surveil_lag_commands 5\n"));
     assert_non_null(strstr(text, "\nlonja_alerts_open 1\n"));
+    assert_non_null(strstr(text, "\nlonja_replication_standbys 1\n"));
+    assert_non_null(strstr(text, "\nlonja_replicated_sequence 50\n"));
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 0.000\n"));
     free(text);
 }

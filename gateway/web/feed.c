@@ -29,6 +29,7 @@ static void on_event(struct web *web, const struct event *event)
 {
     uint64_t lost_above;
     view_apply(web->view, event);
+    web->sequence_seen = event->header.sequence;
     web->in_command = event->header.last == 0;
     if (link_on_event(&web->link, event, &lost_above))
         on_attached(web, lost_above);

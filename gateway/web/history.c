@@ -42,6 +42,8 @@ struct history {
     bool notified_overflow; // more than fit: everybody gets all anew
     bool asking;            // the query about notified ones is out
     bool connected;
+    unsigned seconds;       // of history_second
+    uint64_t asked_durable; // what was durable then
 };
 
 static void fetch_notified(struct web *web);
@@ -280,7 +282,7 @@ static void push(struct web *web, const struct pg_rows *rows, size_t row, bool b
     json_name(&web->out, "trade");
     write_own_trade(web, rows, row, buyer);
     json_close(&web->out, '}');
-    send_out_to_account(web, account, 0);
+    send_out_to_account(web, account, NULL, 0);
 }
 
 static void got_notified(void *context, const struct pg_error *error, const struct pg_rows *rows)
@@ -316,6 +318,32 @@ static void fetch_notified(struct web *web)
     if (history->asking)
         history->notified_count = 0;
     free(ids);
+}
+
+// Postgres that does not answer stands where it stood: the backlog grows.
+static void got_backlog(void *context, const struct pg_error *error, const struct pg_rows *rows)
+{
+    struct web *web = context;
+    struct backlog *backlog = &web->record_backlog;
+    bool answered = error->class == PG_OK && pg_rows_count(rows) == 1;
+    if (!answered && backlog->count == 0)
+        return;
+    backlog_note(backlog, web->history->asked_durable,
+                 answered ? (uint64_t)pg_number(rows, 0, 0) : backlog->position, web_now_ns());
+}
+
+void history_second(struct web *web)
+{
+    enum { LOOK_SECONDS = 5 };
+    static const struct pg_error not_asked = {.class = PG_GONE};
+    struct history *history = web->history;
+    if (history->seconds++ % LOOK_SECONDS != 0)
+        return;
+    history->asked_durable = follower_durable_seq(web->follower);
+    if (!pg_async_query(web->pg, "SELECT sequence FROM record.cursor", PG_NO_PARAMS, web_now_ns(),
+                        QUERY_TIMEOUT_MS, got_backlog, web))
+        got_backlog(web, &not_asked, NULL);
+    pg_watch_kick(web->pg_watch);
 }
 
 static void note(struct history *history, uint64_t trade)

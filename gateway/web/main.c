@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gateway/web/replay.h"
 #include "gateway/web/web.h"
 
 enum {
@@ -80,6 +81,7 @@ static void on_heartbeat(void *context)
     struct web *web = context;
     feed_tick(web);
     history_tick(web);
+    replays_tick(web);
 }
 
 static void on_second(void *context)
@@ -87,6 +89,7 @@ static void on_second(void *context)
     struct web *web = context;
     users_tick(web);
     login_tick(web);
+    history_second(web);
     if (web->http == NULL)
         return;
     socket_tick(web);
@@ -148,6 +151,8 @@ static bool open_venue(struct web *web)
     if (web->view == NULL)
         return false;
     uint64_t sequence = view_load(web->view, web->boot);
+    web->sequence_seen = sequence;
+    web->teller = private_teller(web);
     web->follower = follower_open(web->boot, sequence);
     return web->follower != NULL && link_open(&web->link, web->boot, GATEWAY_WEB) == 0;
 }
@@ -162,10 +167,11 @@ static bool create_parts(struct web *web)
     web->login = login_create(web);
     web->workers =
         workers_open(web->loop, (unsigned)web->config->web_password_workers, WORKERS_QUEUE_MAX);
+    web->replays = replays_create(web);
     web->pages = load_pages(web->config);
     return web->users != NULL && web->tokens != NULL && web->markets != NULL &&
            web->orders != NULL && web->history != NULL && web->login != NULL &&
-           web->workers != NULL && web->pages != NULL;
+           web->workers != NULL && web->replays != NULL && web->pages != NULL;
 }
 
 static bool watch(struct web *web)
@@ -201,6 +207,7 @@ int main(void)
         return EXIT_CONFIGURATION;
     }
     loop_run(web.loop);
+    replays_close(web.replays);
     workers_close(web.workers);
     pg_watch_close(web.pg_watch);
     pg_async_close(web.pg);

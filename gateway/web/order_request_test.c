@@ -68,6 +68,22 @@ static uint16_t place(struct order_request *out, const char **field, const char 
     return good ? 0 : fault.code;
 }
 
+static void a_trader_names_an_account_of_his_own_or_none(void **state)
+{
+    (void)state;
+    struct order_request order;
+    const char *field;
+    char words[64];
+    for (uint32_t account = ACCOUNT - 1; account <= ACCOUNT + 1; account++) {
+        snprintf(words, sizeof words, "\"account\":%u,\"price\":\"1\"", account);
+        assert_int_equal(place(&order, &field, words),
+                         account == ACCOUNT ? 0 : REJECT_ACCOUNT_NOT_OF_SESSION);
+    }
+    snprintf(words, sizeof words, "\"account\":%u,\"price\":\"1\"", ACCOUNT);
+    assert_int_equal(place(&order, &field, words), 0);
+    assert_int_equal(order.body.account, ACCOUNT);
+}
+
 static void every_word_goes_both_ways(void **state)
 {
     (void)state;
@@ -345,6 +361,7 @@ static void orders_have_the_states_of_the_documents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trader_names_an_account_of_his_own_or_none),
         cmocka_unit_test(every_word_goes_both_ways),
         cmocka_unit_test(a_plain_order_is_order_new),
         cmocka_unit_test(an_order_with_terms_is_order_new_terms),

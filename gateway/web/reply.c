@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "gateway/web/replay.h"
 #include "gateway/web/shapes.h"
 
 uint64_t web_now_ns(void)
@@ -67,16 +68,26 @@ void send_out(struct web *web, uint64_t client)
     http_frame_release(frame);
 }
 
-void send_out_to_account(struct web *web, uint32_t account, uint64_t but)
+static void send_update(struct web *web, const struct client *client, struct http_frame *frame,
+                        const struct teller_place *place)
+{
+    if (place != NULL && client->replay != NULL)
+        replay_hold(web, client, frame, *place);
+    else if (place == NULL || teller_is_behind(*place, client->told))
+        http_send(web->http, client->id, frame, HTTP_MUST);
+}
+
+void send_out_to_account(struct web *web, uint32_t account, const struct teller_place *place,
+                         uint64_t but)
 {
     const struct account_user *first = users_of_account(web, account);
     if (first == NULL || web->http == NULL)
         return;
     struct http_frame *frame = http_frame_new(web->out.text, web->out.bytes);
     for (const struct account_user *a = first; a != NULL; a = a->next)
-        for (struct client *c = a->user->clients; c != NULL; c = c->next_of_user)
+        for (const struct client *c = a->user->clients; c != NULL; c = c->next_of_user)
             if (c->id != but)
-                http_send(web->http, c->id, frame, HTTP_MUST);
+                send_update(web, c, frame, place);
     http_frame_release(frame);
 }
 

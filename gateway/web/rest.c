@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/decimal.h"
+#include "gateway/web/replay.h"
 #include "gateway/web/route.h"
 #include "gateway/web/shapes.h"
 #include "gateway/web/web.h"
@@ -29,6 +30,7 @@ enum handler {
     CANCEL_ALL,
     OWN_TRADES,
     BALANCES,
+    EVENTS,
 };
 
 static const struct route routes[] = {
@@ -54,6 +56,7 @@ static const struct route routes[] = {
     {HTTP_DELETE, "/api/v1/orders", CANCEL_ALL},
     {HTTP_GET, "/api/v1/trades", OWN_TRADES},
     {HTTP_GET, "/api/v1/balances", BALANCES},
+    {HTTP_GET, "/api/v1/events", EVENTS},
 };
 
 // One request on its way through the handlers.
@@ -83,6 +86,19 @@ static void health(struct call *call)
     reply_end(web, &call->reply, good ? 200 : 503);
 }
 
+// How far Postgres is behind; not known before it has answered once.
+static void record_status(struct web *web)
+{
+    struct backlog_figures figures = backlog_figures(&web->record_backlog);
+    if (web->record_backlog.count == 0)
+        return;
+    json_integer(&web->out, "recorded", (int64_t)web->record_backlog.position);
+    json_integer(&web->out, "record_lag", (int64_t)figures.lag);
+    json_integer(&web->out, "record_behind_s", (int64_t)figures.behind_s);
+    json_integer(&web->out, "record_rate", (int64_t)figures.rate);
+    json_integer(&web->out, "record_eta_s", (int64_t)figures.eta_s);
+}
+
 static void status(struct call *call)
 {
     struct web *web = call->web;
@@ -95,6 +111,7 @@ static void status(struct call *call)
     json_integer(out, "durable_seq", (int64_t)follower_durable_seq(web->follower));
     json_integer(out, "lag", (int64_t)follower_lag(web->follower));
     json_boolean(out, "database", pg_async_connected(web->pg));
+    record_status(web);
     json_integer(out, "connections", http_connections(web->http));
     json_integer(out, "connections_refused", (int64_t)counters->connections_refused);
     json_integer(out, "slow_consumers_cut", (int64_t)counters->slow_consumers_cut);
@@ -297,6 +314,18 @@ static void own_trades(struct call *call)
         history_own_trades(call->web, call->user, &call->reply, (int64_t)limit, before, min_seq);
 }
 
+// What login with from_seq tells over a WebSocket.
+static void events(struct call *call)
+{
+    uint64_t after, index, limit;
+    if (whole_argument(call, &after, "after", 0, SEQUENCE_MAX) &&
+        whole_argument(call, &index, "after_index", UINT32_MAX, UINT32_MAX) &&
+        whole_argument(call, &limit, "limit", REPLAY_EVENTS_DEFAULT, REPLAY_EVENTS_MAX))
+        replay_answer(call->web, call->user, &call->reply,
+                      (struct teller_place){after, (uint32_t)index},
+                      limit > 0 ? (uint32_t)limit : 1);
+}
+
 // ---- which one -------------------------------------------------------------------------------
 
 static bool open_to_all(struct call *call, enum handler handler)
@@ -369,6 +398,9 @@ static void with_login(struct call *call, enum handler handler)
         break;
     case OWN_TRADES:
         own_trades(call);
+        break;
+    case EVENTS:
+        events(call);
         break;
     default:
         private_send_balances(call->web, call->user, &call->reply);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/web/replay.h"
 #include "gateway/web/shapes.h"
 #include "gateway/web/web.h"
 
@@ -95,12 +96,31 @@ static void write_login(struct web *web, const struct user *user, const struct r
     reply_end(web, reply, 200);
 }
 
+// The place behind which a client wants its updates; without an index it has the whole command.
+// False: the answer has been given.
+static bool place_named(struct web *web, const struct reply *reply, struct teller_place *place,
+                        const struct request *request)
+{
+    struct fault fault;
+    int64_t sequence, index;
+    if (!request_whole(&sequence, &fault, request, WEB_FIELD_from_seq, SEQUENCE_MAX, 0) ||
+        !request_whole(&index, &fault, request, WEB_FIELD_from_index, UINT32_MAX, UINT32_MAX)) {
+        reply_fault(web, reply, &fault, 0);
+        return false;
+    }
+    *place = (struct teller_place){(uint64_t)sequence, (uint32_t)index};
+    return true;
+}
+
 static void log_in(struct web *web, struct client *client, const struct request *request,
                    const struct reply *reply)
 {
     const struct json_member *text = request->field[WEB_FIELD_token];
     struct token token;
     struct user *user = NULL;
+    struct teller_place from;
+    if (!place_named(web, reply, &from, request))
+        return;
     if (tokens_find(web->tokens, &token, text->text, text->text_bytes, web_wall_ns()))
         user = user_of_session(web, token.session);
     if (user == NULL) {
@@ -112,9 +132,15 @@ static void log_in(struct web *web, struct client *client, const struct request 
         user_remove_client(web, client);
         user_add_client(web, user, client);
     }
+    replay_leave(client);
     client->token = token.number;
     client->expires_ns = token.expires_ns;
     write_login(web, user, reply, &token);
+    if (request_has(request, WEB_FIELD_from_seq)) {
+        replay_to_client(web, client, from);
+        return;
+    }
+    client->told = (struct teller_place){0};
     private_send_orders(web, user, &(struct reply){.peer = client->id});
     private_send_balances(web, user, &(struct reply){.peer = client->id});
 }

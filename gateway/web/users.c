@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "gateway/web/replay.h"
 #include "gateway/web/web.h"
 
 struct client *client_find(const struct web *web, uint64_t id)
@@ -141,6 +142,7 @@ void user_remove_client(struct web *web, struct client *client)
     struct user *user = client->user;
     if (user == NULL)
         return;
+    replay_leave(client);
     struct client **at = &user->clients;
     while (*at != client)
         at = &(*at)->next_of_user;

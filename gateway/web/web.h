@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/backlog.h"
 #include "base/boot.h"
 #include "base/map.h"
 #include "core/follower.h"
@@ -27,6 +28,7 @@
 #include "gateway/web/json_out.h"
 #include "gateway/web/rate.h"
 #include "gateway/web/request.h"
+#include "gateway/web/teller.h"
 #include "gateway/web/token.h"
 
 enum {
@@ -45,6 +47,8 @@ struct orders;
 struct history;
 struct login;
 struct pages;
+struct replay;
+struct replays;
 
 enum channel {
     CHANNEL_BOOK,        // L2: what shows at each price
@@ -76,6 +80,8 @@ struct client {
     struct client *next_of_user;
     uint64_t token; // number of the login it came with
     uint64_t expires_ns;
+    struct replay *replay;    // it is still being told what it has missed; NULL = no
+    struct teller_place told; // by a replay: live updates behind it are new
     struct rate rate;
     struct state_walk states;
     uint32_t subscription_count;
@@ -105,15 +111,6 @@ struct dirty_balance {
     uint32_t account, asset;
 };
 
-// An order's update that waits for the event behind its own (private.c).
-struct held_order {
-    uint8_t event; // EVT_order_accepted or EVT_order_amended; 0 = none is held
-    bool priority_kept;
-    struct view_order order;
-    int64_t minimum_quantity;
-    uint64_t sequence, but;
-};
-
 struct web {
     const struct boot *boot;
     const struct config *config;
@@ -136,11 +133,14 @@ struct web {
     struct markets *markets;
     struct orders *orders;
     struct history *history;
+    struct backlog record_backlog; // of Postgres, by history_second
     struct login *login;
     struct pages *pages;
     struct dirty_balance dirty[DIRTY_BALANCES_MAX]; // changed since the last flush
     size_t dirty_count;
-    struct held_order held;
+    struct teller teller;
+    struct replays *replays;
+    uint64_t sequence_seen; // of the last event: the view may stand in the middle of its command
     const char *state;      // of the venue, as last announced
     uint32_t session_dirty; // session that the present command has changed
     bool in_command;        // the view stands in the middle of a command
@@ -188,9 +188,11 @@ void reply_fault(struct web *web, const struct reply *reply, const struct fault 
 void reply_code(struct web *web, const struct reply *reply, enum reject_code code, int64_t limit,
                 int64_t value);
 // Sends web->out to one connection, or to every connection of an account but one (0 = nobody left
-// out).
+// out). An update that has a place in the account's stream waits for those that are being told what
+// they have missed; NULL: it has none.
 void send_out(struct web *web, uint64_t client);
-void send_out_to_account(struct web *web, uint32_t account, uint64_t but);
+void send_out_to_account(struct web *web, uint32_t account, const struct teller_place *place,
+                         uint64_t but);
 void send_out_to_all(struct web *web);
 
 // ---- orders.c --------------------------------------------------------------------------------
@@ -225,6 +227,7 @@ void orders_lost(struct web *web, uint64_t above);
 
 // ---- private.c -------------------------------------------------------------------------------
 
+struct teller private_teller(struct web *web);
 void private_on_event(struct web *web, const struct event *event, uint64_t answered);
 void private_flush(struct web *web); // balances that have changed
 void private_send_orders(struct web *web, struct user *user, const struct reply *reply);
@@ -264,6 +267,7 @@ void history_own_trades(struct web *web, struct user *user, const struct reply *
 void history_public_trades(struct web *web, uint32_t instrument, const struct reply *reply,
                            int64_t limit);
 void history_tick(struct web *web);
+void history_second(struct web *web); // looks how far the record is, for /status
 
 // ---- login.c ---------------------------------------------------------------------------------
 

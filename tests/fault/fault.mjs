@@ -1,11 +1,14 @@
 // The servers that the venue uses fail, while orders flow by FIX and WebSocket: they are slow, cut off, deaf, talk nonsense
-// (proxied.mjs), are stopped, frozen (they take connections and never answer), and absent when the venue starts; and every CPU
-// is busy. Trading goes on, somebody says so in a log, and nothing is lost: when the server is back, record, Redis and chain catch up by
-// themselves. Options: --all, every fault one by one; --seed S, of the order of faults and of where they cut.
-// (A disk that fails: core/process_test.c and core/crash_test.c. Faults at each single effect of settlement:
-// settlement/settle_test.c.)
+// (proxied.mjs), are stopped, frozen (they take connections and never answer), and absent when the venue starts; every CPU
+// is busy; and the journal's disk runs full. Trading goes on, somebody says so in a log, and nothing is lost: when the server is back,
+// record, Redis and chain catch up by themselves. Options: --all, every fault one by one; --seed S, of the order of faults and of where
+// they cut.
+// (A disk that fails at each single call: disk_fault_test.c. Faults at each single effect of settlement: settlement/settle_test.c.)
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { sleep } from '../../tools/venue_client.mjs'
 import { Flow } from '../lib/flow.mjs'
@@ -94,11 +97,78 @@ async function absentAtStart (venue) {
   await redisHasTheLastTrade(venue)
 }
 
+const NOT_ATTACHED = 4
+const ENOSPC = 28
+
+// The journal on a small disk of its own, as it stands; returns false where this system lets nobody mount one.
+function moveJournalToSmallDisk (venue) {
+  const journal = path.join(venue.state, 'journal')
+  const aside = path.join(venue.folder, 'journal-aside')
+  fs.renameSync(journal, aside)
+  fs.mkdirSync(journal)
+  let mounted = true
+  try { execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', journal], { stdio: 'ignore' }) } catch { mounted = false }
+  for (const name of fs.readdirSync(aside)) fs.copyFileSync(path.join(aside, name), path.join(journal, name))
+  return mounted
+}
+
+function moveJournalBack (venue) {
+  const journal = path.join(venue.state, 'journal')
+  const aside = path.join(venue.folder, 'journal-aside')
+  for (const name of fs.readdirSync(journal)) if (name !== 'filler') fs.copyFileSync(path.join(journal, name), path.join(aside, name))
+  execFileSync('umount', [journal])
+  fs.rmdirSync(journal)
+  fs.renameSync(aside, journal)
+}
+
+function fill (file) {
+  const descriptor = fs.openSync(file, 'w')
+  const zeroes = Buffer.alloc(65536)
+  try { while (fs.writeSync(descriptor, zeroes) > 0); } catch (error) { assert.equal(error.code, 'ENOSPC') }
+  fs.closeSync(descriptor)
+}
+
+// A full disk: the core says so and ends, nothing is answered any more but refusals, at once; nobody starts it again; with room again a
+// start of the venue has everything that was answered.
+async function fullDisk (venue, flow) {
+  await venue.down()
+  await venue.servers('start')
+  const mounted = moveJournalToSmallDisk(venue)
+  const filler = path.join(venue.state, 'journal', 'filler')
+  await venue.up()
+  if (!mounted) { console.log('skip a full disk: this system allows no mount'); return }
+  await venue.ready()
+  const refused = () => flow.traders.filter(trader => [...trader.refused.values()].includes(NOT_ATTACHED)).length
+  flow.start()
+  const { orders } = flow.told()
+  await eventually('orders flow', () => flow.told().orders > orders + 20, 20000)
+  fill(filler)
+  await eventually('somebody warns', () => venue.status().low_space, 5000)
+  await eventually('the core has ended', () => venue.status().processes.core.state === 'failed', 40000)
+  const { processes: { core }, core_state: state, journal_error: error } = venue.status()
+  assert.deepEqual([core.last_end, state, error], ['exit status 4', 'failed', ENOSPC])
+  assert.match(venue.log('core'), /core error .*No space left on device/)
+  await eventually('each trader is refused at once', () => refused() === flow.traders.length, 20000)
+  const page = await (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()
+  assert.match(page, /^lonja_journal_error 28$/m)
+  assert.match(page, /^lonja_core_state 3$/m)
+  assert.equal(venue.status().processes.core.restarts, core.restarts, 'it is not started again')
+  await Promise.all(flow.traders.map(trader => trader.stop()))
+  await venue.down()
+  moveJournalBack(venue)
+  await venue.up()
+  await venue.ready()
+  flow.start()
+  await eventually('orders flow again', () => flow.told().orders > orders + 40, 20000)
+  await flow.pause()
+  await flow.check()
+}
+
 Suite.main(async suite => {
   const { values } = parseArgs({ options: { all: { type: 'boolean' }, seed: { type: 'string' } }, allowPositionals: true })
   const seed = values.seed === undefined ? randomInt(1000000) : Number(values.seed)
   console.log(`# seed ${seed}`)
-  const venue = await Venue.start({ name: 'fault', proxied: seed, settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=2000'] })
+  const venue = await Venue.start({ name: 'fault', proxied: seed, settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=2000', 'journal.segment_bytes=1048576'] })
   try {
     const flow = new Flow(venue, 100)
     flow.start()
@@ -113,6 +183,7 @@ Suite.main(async suite => {
       }
       if (server === 'redis') await suite.test('redis back: the last trade stands under its key', () => redisHasTheLastTrade(venue))
     }
+    await suite.test('the disk of the journal full: the venue stops and says so, orders are refused, a start has all that was answered', () => fullDisk(venue, flow), 120000)
     await suite.test('after all of it: every trade settled once, sums zero, ledger = Postgres = chain', () => venue.conservation(), 900000)
     await suite.test('the venue stops in order although none of its servers answers', () => stopsAmongTheSilent(venue, flow))
     await suite.test('Postgres, Redis and the node absent at start: the venue opens, logins say why not, and work later', () => absentAtStart(venue))

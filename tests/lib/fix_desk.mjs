@@ -150,7 +150,8 @@ export class FixDesk {
   quiet (ms = 30000) {
     return eventually(`${this.login} has every answer`, () => {
       const open = this.unanswered()
-      if (open.length > 0) throw new Error(`no answer to ${open.slice(0, 5).join(' ')} (${open.length} of ${this.asked.size})`)
+      const words = open.slice(0, 5).map(key => `${this.asked.get(key)} ${key}`)
+      if (open.length > 0) throw new Error(`no answer to ${words.join(', ')} (${open.length} of ${this.asked.size}); heard up to ${this.client.inSeq}, sent up to ${this.client.outSeq - 1}`)
       return true
     }, ms)
   }

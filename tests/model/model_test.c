@@ -46,7 +46,8 @@ static bool never_rejected(uint16_t code)
         REJECT_BAD_NUMBER,      REJECT_MISSING_FIELD,       REJECT_UNKNOWN_FIELD,
         REJECT_BAD_CREDENTIALS, REJECT_NOT_LOGGED_IN,       REJECT_IN_DOUBT,
         REJECT_RECORD_BEHIND,   REJECT_DATABASE_DOWN,       REJECT_FORBIDDEN,
-        REJECT_NOT_FOUND,       REJECT_SHUTTING_DOWN};
+        REJECT_NOT_FOUND,       REJECT_SHUTTING_DOWN,       REJECT_REPLAY_TOO_OLD,
+        REJECT_REPLAY_AHEAD,    REJECT_REPLAY_BUSY};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         if (never[i] == code)
             return true;

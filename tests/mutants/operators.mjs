@@ -8,6 +8,7 @@ import crypto from 'node:crypto'
 const RELATIONS = { '<': '<=', '<=': '<', '>': '>=', '>=': '>', '==': '!=', '!=': '==' }
 const SWAPS = { '&&': '||', '||': '&&', '+': '-', '-': '+', '*': '+', '+=': '-=', '-=': '+=', '|=': '&=', '&=': '|=', '++': '--', '--': '++' }
 const DECLARES = /^(const |static |struct |enum |unsigned |__extension__ |[a-z_]\w* \**[a-z_]\w*( =|;|\[|,))/
+const ASKS_EARLY = /^(?!engine_fetch\b)\w*(prefetch|fetch|scout)\w*\(/ // of memory: only time could tell
 const CONTROLS = /^(return|if|else|for|while|do|switch|case|default|break|continue|goto)\b/
 
 const blank = text => text.replace(/[^\n]/g, ' ')
@@ -59,14 +60,14 @@ function * changes ({ head, body }) {
   if (/^(static |inline |COLD |CHECKED )*bool [a-z]/.test(head)) {
     for (const m of body.matchAll(/\breturn ([^;]+);/g)) if (!/^(true|false)$/.test(m[1])) yield found(m.index + 7, m[1].length, 'answer', text => `!(${text})`)
   }
-  if (/^(static |inline |COLD )*void /.test(head) && body.split('\n').length > 3) yield found(0, 0, 'early end', '    return;')
+  if (/^(static |inline |COLD )*void (?!\w*(fetch|scout))/.test(head) && body.split('\n').length > 3) yield found(0, 0, 'early end', '    return;')
 }
 
 // Assignments and calls that stand for themselves.
 function * removedStatements (body) {
   for (const m of body.matchAll(/^ +([a-zA-Z_*(][^;{}]*);$/gm)) {
     const start = m.index + m[0].indexOf(m[1])
-    if (DECLARES.test(m[1]) || CONTROLS.test(m[1]) || /\b(if|for|while|switch|case|default)\b/.test(m[1])) continue
+    if (ASKS_EARLY.test(m[1]) || DECLARES.test(m[1]) || CONTROLS.test(m[1]) || /\b(if|for|while|switch|case|default)\b/.test(m[1])) continue
     yield { at: start, length: m[1].length, operator: 'removal', replacement: text => `(void)0${text.replace(/[^\n]/g, '')}` }
   }
 }

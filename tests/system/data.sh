@@ -21,6 +21,7 @@ until_true() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; d
 clean_up() {
     [ -z "$venue" ] || { kill -TERM "$venue" 2>/dev/null; wait "$venue" 2>/dev/null; }
     "$root/tools/services" stop "$var" >/dev/null 2>&1
+    umount "$var/tiny" 2>/dev/null
     if [ $failed = 0 ]; then rm -rf "$var"; else echo "# kept for a look: $var"; fi
 }
 trap clean_up EXIT
@@ -46,6 +47,22 @@ check schema_deploys_reverts_and_deploys_again schema_goes_back_and_forth
 
 export LONJA_TEST_PG_HOST=$PG_HOST LONJA_TEST_PG_PORT=$PG_PORT LONJA_TEST_PG_DATABASE=lonja_test LONJA_TEST_PG_SECRETS=$SECRETS
 check postgres_shim_against_a_server "$tests/pg_test"
+# A disk of 64 KB for the recorder to fill, where this machine lets us mount one.
+tiny_disk() {
+    mkdir -p "$var/tiny" && mount -t tmpfs -o size=64k tmpfs "$var/tiny" && mkdir "$var/tiny/space" &&
+        chown --reference="$var/postgres/data" "$var/tiny" "$var/tiny/space" &&
+        PGPASSWORD=$(cat "$SECRETS/pg-postgres") psql -X -q -h "$PG_HOST" -p "$PG_PORT" -U postgres \
+            -c "CREATE TABLESPACE tiny OWNER lonja_owner LOCATION '$var/tiny/space'"
+}
+if tiny_disk; then export LONJA_TEST_PG_TINY=tiny; else echo "skip recorder_on_a_full_disk no tmpfs can be mounted here"; fi
+# Mostly waiting: in a database of its own, beside what follows.
+faults() {
+    PGPASSWORD=$(cat "$SECRETS/pg-postgres") psql -X -q -h "$PG_HOST" -p "$PG_PORT" -U postgres \
+        -c "CREATE DATABASE lonja_fault_test TEMPLATE lonja_test OWNER lonja_owner" &&
+        LONJA_TEST_PG_DATABASE=lonja_fault_test "$tests/record_fault_test"
+}
+faults >"$var/faults.log" 2>&1 & faults=$!
+until_true 20 grep -q Running "$var/faults.log" # the template is free again
 check recorder_killed_cut_doubled_and_rebuilt "$tests/record_test"
 check surveillance_killed_cut_doubled_and_looked_at_again "$tests/surveil_test"
 check fix_members_log_on_and_trade "$tests/fix_process_test"
@@ -108,6 +125,9 @@ check a_failed_settlement_cannot_become_settled_by_itself says 'cannot go from f
     as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'off_chain' WHERE trade_id = $locked"
 equal every_step_is_in_the_history 'pending failed' "$(sql "SELECT string_agg(to_status, ' ' ORDER BY id) FROM trade_settlement_history WHERE trade_id = $locked AND (from_status IS NULL OR from_status <> to_status)")"
 database=lonja
+all_faults() { wait $faults || { cat "$var/faults.log"; return 1; }; }
+all_faults >"$var/faults.said" && ok recorder_under_every_fault_of_the_database ||
+    not_ok recorder_under_every_fault_of_the_database "$(cat "$var/faults.said")"
 
 # ---- the venue: administration and recorder, Postgres absent at start and lost later -------------------------
 
@@ -138,15 +158,17 @@ check the_record_follows until_true 10 recorded
 equal cash_and_tokens_sum_to_zero '' "$(sql 'SELECT asset_id FROM record.balance GROUP BY asset_id HAVING sum(available + held) <> 0')"
 equal the_record_has_the_engines_balance "$(jq -r '.[0].available' <<<"$before")" "$(sql "SELECT trim_scale(balance) FROM user_balances WHERE user_id = 1001 AND currency = 'USD'")"
 
-# The record is rebuilt from the tape by one command, under the running recorder, and has the same rows.
+# The record is rebuilt from the tape by one command, by the running recorder, and has the same rows.
 rows() { for t in asset instrument instrument_state venue_event orders order_event reject trade ledger_entry balance auction instrument_rules tick_band \
     schedule_entry session session_account limits instrument_controls jurisdictions fees kill venue_rules proposal proposal_event deficit_change trade_correction; do
     sql "SELECT '$t', count(*), md5(coalesce(string_agg(r::text, E'\n' ORDER BY r::text), '')) FROM record.$t r"; done; }
 recorder() { "$bin/lonja" status --config "$var/lonja.conf" --json | jq .processes.record.pid; }
-before_rows=$(rows) before_pid=$(recorder)
-sql "SELECT record.forget()"
-check a_forgotten_record_is_written_again until_true 10 recorded
+record() { "$bin/lonja" record "$1" --config "$var/lonja.conf"; }
+before_rows=$(rows) before_digest=$(record digest) before_pid=$(recorder)
+check a_live_record_is_rebuilt_by_one_command record rebuild
+check the_rebuilt_record_follows until_true 10 recorded
 equal a_rebuilt_record_has_the_same_rows "$before_rows" "$(rows)"
+equal a_rebuilt_record_has_the_same_digest "$before_digest" "$(record digest)"
 equal the_recorder_lived_through_it "$before_pid" "$(recorder)"
 
 # Refusals: status class and name.
@@ -186,6 +208,8 @@ check a_database_of_the_release_before_is_upgraded upgrades
 
 "$root/tools/services" stop "$var" postgres
 equal halted_without_postgres 6 "$(call instruments/1/phase '{"phase":"halted"}' | jq .events[0].phase)"
+behind() { "$bin/lonja" status --config "$var/lonja.conf" | grep -q 'record is .* behind'; }
+check lonja_status_says_that_the_record_is_behind until_true 15 behind
 equal a_deposit_without_postgres_is_refused DATABASE_DOWN "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq -r .error.name)"
 "$root/tools/services" start "$var"
 until_true 20 database_is_up
@@ -209,4 +233,9 @@ equal after_all_kills_the_record_has_the_engines_balance "$want" "$(sql "SELECT 
 equal after_all_kills_sums_are_zero '' "$(sql 'SELECT asset_id FROM record.balance GROUP BY asset_id HAVING sum(available + held) <> 0')"
 
 kill -TERM "$venue"; wait "$venue"; equal the_venue_stops_cleanly 0 $?; venue=''
+
+# Without a venue the command itself is the recorder.
+before_digest=$(record digest)
+check a_record_is_rebuilt_without_a_venue record rebuild
+equal a_record_rebuilt_without_a_venue_has_the_same_digest "$before_digest" "$(record digest)"
 exit $failed

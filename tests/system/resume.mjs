@@ -10,6 +10,7 @@ import { Suite } from '../lib/suite.mjs'
 import { eventually, Venue } from '../lib/venue.mjs'
 
 const WAYS = [['fix'], ['core'], ['fix', 'core'], ['core', 'tape', 'fix', 'web', 'record', 'admin']]
+const IN_CHECK = WAYS.filter(names => names[0] !== 'core' || names.length > 1) // the core alone: tests/crash, and the campaign
 const STEPS = 120
 
 // Both desks say something; sometimes more, sometimes less at once.
@@ -85,7 +86,7 @@ async function closeDesks (desks) {
 const summary = desks => desks.map(d => `${d.login}: ${d.told.size} messages, ${d.heard.again} heard again, ${d.heard.possResend} PossResend`).join('; ')
 
 export async function resume (suite, venue, seed = 20261128) {
-  for (const names of WAYS) {
+  for (const names of IN_CHECK) {
     await suite.test(`kill -9 of ${names.join(', ')} in mid-stream: members' sessions go on, message by message`, async () => {
       const next = random(seed + names.length)
       const { from, desks } = await openDesks(venue, seed + names.length)
@@ -95,7 +96,63 @@ export async function resume (suite, venue, seed = 20261128) {
       console.log(`# ${summary(desks)}`)
     })
   }
+  await suite.test('after its restart the core takes cancels only, until every gateway is there', () => cancelOnly(venue))
+  await suite.test('an order in doubt, sent again with PossResend, is one order', async () => {
+    for (const delay of [0, 6]) await inDoubt(venue, delay)
+  })
 }
+
+// The web gateway stands still, so that the core has to wait for it.
+async function cancelOnly (venue) {
+  const fix = await venue.rawFix('atlantic')
+  const told = (id, what) => fix.waitFor(m => m.get(35) === '8' && m.get(11) === id, what)
+  const web = await venue.livePid('web')
+  fix.newOrder('only-1', 'PORT', 'buy', 1, 95)
+  assert.equal((await told('only-1', 'the order')).get(150), '0')
+  process.kill(web, 'SIGSTOP')
+  try {
+    await venue.kill('core')
+    await eventually('the core runs, for cancels only', () => {
+      const { core_state: core, venue_state: state } = venue.status()
+      return core === 'running' && state === 'cancel_only'
+    }, 20000)
+    fix.newOrder('only-2', 'PORT', 'buy', 1, 95)
+    const refused = await told('only-2', 'the refusal')
+    assert.deepEqual([refused.get(39), refused.get(5004)], ['8', '10'], refused.raw)
+    fix.cancel('only-3', 'only-1', 'PORT', 'buy')
+    assert.equal((await told('only-3', 'the cancel')).get(150), '4')
+  } finally { process.kill(web, 'SIGCONT') }
+  await venue.ready()
+  fix.newOrder('only-4', 'PORT', 'buy', 1, 95)
+  assert.equal((await told('only-4', 'the order')).get(150), '0')
+  fix.cancel('only-5', 'only-4', 'PORT', 'buy')
+  await told('only-5', 'the cancel')
+  await fix.logout()
+}
+
+// The gateway dies `delay` ms after the order was sent. The desk forgets the number, and sends the order again under a new one.
+async function inDoubt (venue, delay) {
+  const first = await venue.rawFix('atlantic')
+  const id = `doubt-${Date.now()}`
+  const fields = [[11, id], [55, 'PORT'], [54, 1], [60, utc()], [38, 1], [40, 2], [44, 95]]
+  first.send('D', fields)
+  await sleep(delay)
+  await venue.kill('fix')
+  first.sent.clear() // what is asked for is gap-filled
+  const fix = await eventually('the gateway takes the session again', () => first.again(), 20000)
+  fix.send('D', fields, [[97, 'Y']])
+  const answer = await fix.waitNext(m => m.get(35) === '8' && m.get(11) === id && m.get(43) !== 'Y' && m.get(97) !== 'Y', 'the answer')
+  assert.ok(['0', 'I'].includes(answer.get(150)), answer.raw)
+  fix.send('q', [[11, `${id}-all`], [530, 7], [60, utc()]])
+  await fix.waitFor(m => m.get(35) === 'r', 'mass cancel report')
+  await recordedAll(venue)
+  const rows = await venue.query(`SELECT order_id FROM record.orders WHERE session_id = 1 AND client_id = '${id}'`)
+  assert.deepEqual(rows.map(row => row.order_id), [answer.get(37)])
+  await fix.logout()
+  return answer.get(150)
+}
+
+const utc = () => new Date().toISOString().replaceAll('-', '').replace('T', '-').replace('Z', '')
 
 // ---- a campaign ---------------------------------------------------------------------------------------------
 
@@ -114,7 +171,7 @@ async function campaign (rounds, seed) {
   await Suite.main(async suite => {
     try {
       for (let i = 0; i < rounds; i++) {
-        const way = i % (WAYS.length + 1)
+        const way = (seed + i) % (WAYS.length + 1)
         const name = WAYS[way]?.join(', ') ?? 'the supervisor and all'
         const good = await suite.test(`seed ${seed + i}: kill -9 of ${name}`, async () => {
           const next = random(seed + i)
@@ -126,6 +183,11 @@ async function campaign (rounds, seed) {
         }, 120000)
         if (!good) break
       }
+      const doubts = { 0: 0, I: 0 }
+      await suite.test('orders in doubt', async () => {
+        for (let i = 0; i < rounds / 5; i++) doubts[await inDoubt(venue, i % 12)]++
+      }, 600000)
+      console.log(`# orders in doubt: ${doubts.I} were known, ${doubts[0]} were new`)
       console.log(`# ${sum.told} messages told, ${sum.again} compared with what a resend said, ${sum.possResend} told with PossResend`)
     } finally { await venue.stop() }
   })

@@ -7,6 +7,7 @@ import { hostile } from './hostile.mjs'
 import { operators } from './operators.mjs'
 import { orders } from './orders.mjs'
 import { resend } from './resend.mjs'
+import { resume } from './resume.mjs'
 import { risk } from './risk.mjs'
 import { riskClients } from './risk_clients.mjs'
 import { surveillance } from './surveillance.mjs'
@@ -30,6 +31,7 @@ Suite.main(async suite => {
     await risk(suite, venue)
     await riskClients(suite, venue)
     await resend(suite, venue)
+    await resume(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
   } finally { await venue.stop() }

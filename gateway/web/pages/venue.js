@@ -1,6 +1,7 @@
 // The connection to the venue and everything known through it. It connects by itself, logs in with the kept
 // token, subscribes, and starts again from snapshots after every interruption; nothing on the page is older
-// than the last snapshot and the changes after it. onchange is called at most once per frame.
+// than the last snapshot and the changes after it. What happened to own orders meanwhile it asks for by the place of the
+// last update that it has, also after a new login, so that no fill is missed. onchange is called at most once per frame.
 import { Book } from './book.js';
 
 const RETRY_MS = [300, 700, 1500, 3000, 6000];
@@ -10,6 +11,10 @@ const DONE_ORDERS_MAX = 30;
 const CHANNELS = ['book', 'trades', 'auction', 'statistics'];
 const TRAILING_MS = 400;
 const TOKEN_KEY = 'lonja.token';
+const USER_KEY = 'lonja.user'; // whose token that was
+const MISSED_MS = 60000; // so long the page says what happened meanwhile
+
+const isBehind = (a, b) => !b || a.from_seq > b.from_seq || (a.from_seq === b.from_seq && a.from_index > b.from_index);
 
 export class Venue {
   constructor(onchange) {
@@ -38,6 +43,8 @@ export class Venue {
     this.balances = new Map();
     this.ownTrades = new Map();
     this.ownTradesKnown = false;
+    this.place = null; // of the last own update
+    this.missed = 0; // fills while the connection was lost
   }
 
   changed() {
@@ -220,6 +227,7 @@ export class Venue {
   // ---- login
 
   async login(user, password) {
+    if (user !== sessionStorage.getItem(USER_KEY)) this.clear();
     const response = await fetch('/api/v1/login', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
@@ -228,14 +236,14 @@ export class Venue {
     if (!response) throw { text: 'the venue cannot be reached', hint: 'it reconnects by itself' };
     const answer = await response.json();
     if (!response.ok) throw answer.error;
+    sessionStorage.setItem(USER_KEY, user);
     sessionStorage.setItem(TOKEN_KEY, answer.token);
     await this.present(answer.token);
   }
 
   async present(token) {
     try {
-      this.clear();
-      this.session = await this.ask('login', { token });
+      this.session = await this.ask('login', { token, ...this.place });
       this.ask('settlements', { limit: 100 }).catch(() => {});
     } catch (error) {
       if (error.name === 'NOT_LOGGED_IN') sessionStorage.removeItem(TOKEN_KEY);
@@ -256,12 +264,34 @@ export class Venue {
 
   // ---- own orders, trades, balances
 
+  stand(from_seq, from_index = 2 ** 32 - 1) {
+    const place = { from_seq, from_index };
+    if (isBehind(place, this.place)) this.place = place;
+  }
+
+  on_replaying() { this.replaying = true; }
+
+  on_replayed(message) {
+    this.replaying = false;
+    this.stand(message.sequence);
+    setTimeout(() => { this.missed = 0; this.changed(); }, MISSED_MS);
+  }
+
+  on_not_replayed() {
+    this.replaying = false;
+    this.clear();
+  }
+
+  // What is done stays to be read.
   on_orders(message) {
-    this.orders = new Map(message.orders.map((o) => [o.order, o]));
+    const done = [...this.orders.values()].filter((o) => o.leaves === '0');
+    this.orders = new Map([...done, ...message.orders].map((o) => [o.order, o]));
+    this.stand(message.sequence);
   }
 
   // What an order no longer has (a trigger that was met, a minimum of entry) stays readable.
-  on_order({ order }) {
+  on_order({ order, sequence, index }) {
+    if (index !== undefined) this.stand(sequence, index);
     const { minimum_quantity, stop_price, trail_offset } = this.orders.get(order.order) ?? {};
     this.orders.set(order.order, { minimum_quantity, stop_price, trail_offset, ...order });
     this.forgetDone();
@@ -276,7 +306,9 @@ export class Venue {
     for (const order of done.slice(0, Math.max(0, done.length - DONE_ORDERS_MAX))) this.orders.delete(order.order);
   }
 
-  on_fill({ fill }) {
+  on_fill({ fill, sequence, index }) {
+    this.stand(sequence, index);
+    if (this.replaying) this.missed++;
     const order = this.orders.get(fill.order);
     if (order && order.status !== 'cancelled') {
       order.leaves = fill.leaves;

@@ -1,0 +1,45 @@
+// Laws: what must hold whatever happens. Those that can be seen while it happens are checked there,
+// at every event that any follower is shown, every command that any replay applies, every epoch;
+// the others at the end, from the journal alone, by a second engine that shares no source with the
+// first (tests/model) and by the clients' own books.
+//
+// While it happens:
+//   - no follower is shown an event above what is published as durable; none is shown one twice, or
+//     out of order; all are shown the same
+//   - what was published is recovered by every later core; epochs rise
+//   - every replay (of core, tape and the checks; from the beginning, from any snapshot) has the
+//     same running digest of events at the same sequence, and the same books; so has every view
+// At the end (laws_judge):
+//   - the naive venue, given the journal's commands, says every event byte by byte: price-time
+//     priority, holds, fees and all
+//   - every event's postings sum to zero per asset; the balances folded from them are the engine's,
+//   and
+//     the recorder's in Postgres
+//   - no order fills above its quantity, no client id names two orders, every answer and every
+//     private event is in the journal, and the other way round (clients.h)
+//   - no trade is settled twice on the chain; what the chain has settled, the ledger has booked
+// The liveness law is weather.c's: after the faults have stopped all comes to rest in bounded time.
+#ifndef LONJA_SIM_LAWS_H
+#define LONJA_SIM_LAWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct view;
+
+void laws_begin(void);
+void laws_core_died(void);
+void laws_power_failed(void);
+// The power is back: a snapshot that has its name is whole.
+void laws_snapshots(void);
+void laws_view(const struct view *view); // at the end of a command
+// The journal's or the tape's disk is failing by the simulator's will.
+void laws_disk_fails(void);
+bool laws_disk_has_failed(void);
+uint64_t laws_published(void);
+// Everything is at rest: judges the whole life.
+void laws_judge(void);
+uint64_t laws_commands(void);
+uint64_t laws_trades(void);
+
+#endif

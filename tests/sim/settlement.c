@@ -1,0 +1,120 @@
+// The settlement process: the real worker and the real link to the core around the fake database,
+// node and signer. The loop is that of settlement/settle_process.c, which waits on what the
+// simulator does not have (libpq's socket, signals).
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "settlement/settle_core_link.h"
+#include "tests/sim/mains.h"
+#include "tests/sim/plants.h"
+#include "tests/sim/postgres.h"
+#include "tests/sim/scheduler.h"
+#include "tests/sim/story.h"
+
+static enum settle_store_result (*results_of_the_fake)(void *context, struct settle_result *results,
+                                                       size_t *count, size_t max,
+                                                       uint64_t after_ref, uint64_t sequence);
+
+// The fake store's rows know what was sent of which trade; the terms are those that were recorded.
+static enum settle_store_result results(void *context, struct settle_result *out, size_t *count,
+                                        size_t max, uint64_t after_ref, uint64_t sequence)
+{
+    enum settle_store_result result =
+        results_of_the_fake(context, out, count, max, after_ref, sequence);
+    for (size_t i = 0; result == SETTLE_STORE_OK && i < *count; i++)
+        postgres_fill_result(&out[i]);
+    return result;
+}
+
+// ---- bugs to plant
+// -----------------------------------------------------------------------------------------
+
+static struct settle_store_ops sound_store;
+static struct settle_core_ops sound_core;
+
+static enum settle_store_result nonce_again(void *context, bool *known, uint64_t *next,
+                                            const struct chain_address *signer)
+{
+    enum settle_store_result result = sound_store.nonce_get(context, known, next, signer);
+    if (result == SETTLE_STORE_OK && *known && *next > 2)
+        --*next;
+    return result;
+}
+
+static bool poll_without_restarts(void *context, struct settle_answer *answer)
+{
+    while (sound_core.poll(context, answer))
+        if (answer->kind != SETTLE_ANSWER_RESTARTED)
+            return true;
+    return false;
+}
+
+static void plant(struct settle_store_ops *store, struct settle_core_ops *core)
+{
+    sound_store = *store;
+    sound_core = *core;
+    if (plants_is(PLANT_nonce_reused))
+        store->nonce_get = nonce_again;
+    if (plants_is(PLANT_result_not_resent))
+        core->poll = poll_without_restarts;
+}
+
+// ---- the process
+// -------------------------------------------------------------------------------------------
+
+static struct settle_config config_of(const struct config *config)
+{
+    return (struct settle_config){
+        .chain_id = (uint64_t)config->settle_chain_id,
+        .confirmations = (uint64_t)config->settle_confirmations,
+        .batch_max = (size_t)config->settle_batch_max,
+        .attempts_max = (uint32_t)config->settle_attempts_max,
+        .gas_call_max = (uint64_t)config->settle_gas_call_max,
+        .gas_margin_percent = (uint64_t)config->settle_gas_margin_percent,
+        .fees = {.cap_wei = (uint64_t)config->settle_fee_cap_gwei * SECOND,
+                 .priority_floor_wei = (uint64_t)config->settle_priority_fee_gwei * SECOND},
+        .tick_ns = (uint64_t)config->settle_tick_ms * MS,
+        .poll_ns = (uint64_t)config->settle_poll_ms * MS,
+        .stuck_ns = (uint64_t)config->settle_stuck_ms * MS,
+    };
+}
+
+static void work(struct settle *settle, int answers_fd, struct settle_core_link *link)
+{
+    for (;;) {
+        uint64_t now_ns;
+        do {
+            now_ns = clock_wall_ns(&clock_system);
+            postgres_world()->now_ns = scheduler_now_ns();
+        } while (settle_do_work(settle, now_ns) > 0);
+        uint64_t deadline_ns = settle_deadline_ns(settle);
+        now_ns = clock_wall_ns(&clock_system);
+        uint64_t wait_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / MS + 1 : 1;
+        struct pollfd fd = {.fd = settle_is_backing_off(settle) ? -1 : answers_fd,
+                            .events = POLLIN};
+        if (poll(&fd, 1, (int)wait_ms) > 0)
+            settle_core_link_drain(link);
+    }
+}
+
+void settle_fiber(void *context)
+{
+    const struct boot *boot = context;
+    struct settle *settle = calloc(1, sizeof *settle);
+    struct node *node = calloc(1, sizeof *node);
+    struct settle_core_link *link = settle_core_link_open(boot);
+    ASSERT(settle != NULL && node != NULL && link != NULL);
+    struct settle_config config = config_of(&boot->config);
+    struct settle_store_ops store = fake_store(postgres_world());
+    struct rpc_ops rpc = fake_rpc(postgres_world());
+    struct signer_ops signer = fake_signer(postgres_world());
+    struct settle_core_ops core = settle_core_link_ops(link);
+    results_of_the_fake = store.results;
+    store.results = results;
+    plant(&store, &core);
+    node_init(node, &rpc);
+    settle_init(settle, &config, &store, node, &signer, &core);
+    work(settle, settle_core_link_fd(link), link);
+}

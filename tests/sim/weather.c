@@ -1,0 +1,315 @@
+#include "tests/sim/weather.h"
+
+#include <string.h>
+
+#include "tests/sim/administrator.h"
+#include "tests/sim/clients.h"
+#include "tests/sim/files.h"
+#include "tests/sim/laws.h"
+#include "tests/sim/network.h"
+#include "tests/sim/plants.h"
+#include "tests/sim/postgres.h"
+#include "tests/sim/processes.h"
+#include "tests/sim/scheduler.h"
+#include "tests/sim/story.h"
+#include "tests/sim/system.h"
+#include "tests/sim/universe.h"
+
+// How long the venue may take to come to rest once nothing is broken any more, and how long it has
+// to stay so.
+#define REST_BOUND_NS (300 * SECOND)
+#define REST_NS       (1500 * MS)
+
+static struct {
+    bool calm;
+    uint64_t chain; // enum chain_weather
+    uint64_t power_failures;
+    uint32_t kinds[16]; // indices of those this life has
+    unsigned kind_count;
+    uint64_t every_ns; // between two faults, on average
+    uint64_t rest_since_ns;
+} weather;
+
+// ---- kinds of faults
+// --------------------------------------------------------------------------------------
+
+static enum process_id some_process(void)
+{
+    static const enum process_id all[] = {PROCESS_CORE,   PROCESS_CORE,  PROCESS_TAPE,
+                                          PROCESS_FIX,    PROCESS_WEB,   PROCESS_ADMIN,
+                                          PROCESS_RECORD, PROCESS_SETTLE};
+    return all[scheduler_random(sizeof all / sizeof all[0])];
+}
+
+static void fault_kill(void)
+{
+    processes_kill(some_process(), "by somebody");
+}
+
+static void fault_kill_inside(void)
+{
+    processes_kill_at(some_process(), 1 + scheduler_random(scheduler_chance(500) ? 60 : 3000));
+}
+
+static void fault_power(void)
+{
+    weather.power_failures++;
+    processes_power_failure();
+}
+
+static void fault_power_inside(void)
+{
+    weather.power_failures++;
+    processes_power_failure_at(scheduler_chance(700) ? PROCESS_CORE : PROCESS_TAPE,
+                               1 + scheduler_random(300));
+}
+
+static void fault_disk(void)
+{
+    laws_disk_fails();
+    enum files_folder folder = (enum files_folder)scheduler_random(FILES_COUNT);
+    story_tell("world", "disk %d is about to fail", folder);
+    files_fail_at(folder, 1 + scheduler_random(20));
+}
+
+static void fault_connection(void)
+{
+    network_break((unsigned)scheduler_random(CLIENTS));
+}
+
+static void postgres_again(void *context, uint64_t number)
+{
+    (void)context, (void)number;
+    postgres_start();
+}
+
+static void fault_postgres_stop(void)
+{
+    postgres_stop();
+    scheduler_at(scheduler_now_ns() + scheduler_between(100 * MS, 4 * SECOND), postgres_again, NULL,
+                 0);
+}
+
+static void fault_postgres_crash(void)
+{
+    postgres_crash(true);
+}
+
+static void fault_postgres_session(void)
+{
+    postgres_session_gone(scheduler_chance(500) ? PROCESS_RECORD : PROCESS_SETTLE);
+}
+
+// What a life's chain does. A confirmed transaction that is reorganised away and then fails, and a
+// nonce that is reorganised away and that somebody else who has our key then takes, are beyond what
+// the worker promises (confirmations are what it takes for final): reconciliation has to see to
+// them.
+enum chain_weather {
+    CHAIN_SHALLOW, // reorganisations above what is confirmed; transactions fail
+    CHAIN_DEEP,    // below it, too; none fails
+    CHAIN_FOREIGN, // somebody else uses the key; no reorganisations
+    CHAIN_COUNT
+};
+
+static void reorganise(struct fake_world *world)
+{
+    uint64_t confirmations = (uint64_t)processes_boot(PROCESS_SETTLE)->config.settle_confirmations;
+    uint64_t depth = 1 + scheduler_random(2);
+    if (weather.chain == CHAIN_SHALLOW && depth >= confirmations)
+        depth = confirmations - 1;
+    if (depth > 0 && weather.chain != CHAIN_FOREIGN && world->block > 12)
+        fake_reorganise(world, depth, scheduler_chance(200));
+}
+
+static void fault_chain(void)
+{
+    struct fake_world *world = postgres_world();
+    uint64_t kind = scheduler_random(8);
+    if (kind < 3)
+        reorganise(world);
+    else if (kind == 3)
+        fake_forget_pool(world);
+    else if (kind == 4)
+        world->down = !world->down;
+    else if (kind == 5)
+        world->receipts_hidden = !world->receipts_hidden;
+    else if (weather.chain == CHAIN_SHALLOW)
+        world->out_of_gas_once = true;
+    else if (weather.chain == CHAIN_FOREIGN)
+        fake_foreign(world);
+    story_tell("chain", "fault %llu, block %llu", (unsigned long long)kind,
+               (unsigned long long)world->block);
+}
+
+static void fault_clock(void)
+{
+    int64_t jump_ns = (int64_t)scheduler_random(4 * SECOND) - (int64_t)(2 * SECOND);
+    story_tell("world", "the wall clock jumps by %lld ns", (long long)jump_ns);
+    system_jump(jump_ns);
+}
+
+static void fault_pause(void)
+{
+    enum process_id process = some_process();
+    story_tell("world", "%s is stopped for a while", processes_name(process));
+    owner_pause(process, scheduler_now_ns() + scheduler_between(50 * MS, 2 * SECOND));
+}
+
+static void fault_stop(void)
+{
+    static const enum process_id all[] = {PROCESS_CORE, PROCESS_TAPE, PROCESS_RECORD};
+    processes_ask_to_stop(all[scheduler_random(3)]);
+}
+
+static void fault_lie(void)
+{
+    processes_lie(scheduler_chance(500) ? PROCESS_FIX : PROCESS_WEB);
+}
+
+static void (*const faults[])(void) = {
+    fault_kill,       fault_kill_inside,   fault_power,          fault_disk,
+    fault_connection, fault_postgres_stop, fault_postgres_crash, fault_postgres_session,
+    fault_chain,      fault_clock,         fault_pause,          fault_power_inside,
+    fault_stop,       fault_lie,
+};
+enum { FAULTS = sizeof faults / sizeof faults[0] };
+
+static void on_fault(void *context, uint64_t number)
+{
+    (void)context, (void)number;
+    if (weather.calm)
+        return;
+    if (weather.kind_count > 0)
+        faults[weather.kinds[scheduler_random(weather.kind_count)]]();
+    scheduler_at(scheduler_now_ns() + 1 + scheduler_random(2 * weather.every_ns), on_fault, NULL,
+                 0);
+}
+
+static void on_block(void *context, uint64_t number)
+{
+    (void)context, (void)number;
+    fake_mine(postgres_world());
+    scheduler_at(scheduler_now_ns() + scheduler_between(500 * MS, 2 * SECOND), on_block, NULL, 0);
+}
+
+// ---- a life
+// ------------------------------------------------------------------------------------------------
+
+// Of each kind of weather: how long the faults last, how far they are apart, how long clients
+// think.
+static const struct climate {
+    uint64_t life_ns[2], every_ns[2], pace_ns[2];
+} climates[] = {
+    [WEATHER_STORM] = {{8 * SECOND, 25 * SECOND}, {200 * MS, 2 * SECOND}, {40 * MS, 500 * MS}},
+    [WEATHER_BUSY] = {{40 * SECOND, 70 * SECOND}, {500 * MS, 4 * SECOND}, {50 * MS, 100 * MS}},
+    [WEATHER_SEASON] = {{600 * SECOND, 1800 * SECOND},
+                        {10 * SECOND, 60 * SECOND},
+                        {SECOND, 8 * SECOND}},
+};
+
+static uint64_t between(const uint64_t range[2])
+{
+    return scheduler_between(range[0], range[1]);
+}
+
+static void choose(const struct climate *climate)
+{
+    for (uint32_t i = 0; i < FAULTS; i++)
+        if (scheduler_chance(450))
+            weather.kinds[weather.kind_count++] = i;
+    weather.chain = scheduler_random(CHAIN_COUNT);
+    weather.every_ns = between(climate->every_ns);
+    scheduler_set_preemption((uint32_t)(scheduler_chance(300) ? 0 : scheduler_random(60)),
+                             scheduler_between(10 * US, 2 * MS));
+    postgres_set_faults(scheduler_chance(500) ? 0 : (uint32_t)scheduler_random(30));
+    network_set_delay(scheduler_between(100 * US, 50 * MS));
+    clients_set_pace(between(climate->pace_ns));
+}
+
+static void begin(uint64_t seed, const struct climate *climate)
+{
+    scheduler_begin(seed);
+    files_begin(seed);
+    network_begin();
+    laws_begin();
+    postgres_begin(seed);
+    clients_begin();
+    choose(climate);
+    plants_begin();
+    processes_begin();
+    scheduler_at(scheduler_now_ns() + SECOND, on_fault, NULL, 0);
+    scheduler_at(scheduler_now_ns() + SECOND, on_block, NULL, 0);
+}
+
+static void calm(void)
+{
+    story_tell("world", "calm");
+    weather.calm = true;
+    struct fake_world *world = postgres_world();
+    world->down = world->receipts_hidden = world->out_of_gas_once = false;
+    for (size_t i = 0; i < world->trade_count; i++)
+        if (world->trades[i].state == SETTLE_TRADE_FAILED)
+            fake_retry(world, &world->trades[i]);
+    postgres_start();
+    postgres_set_faults(0);
+    files_repair();
+    for (unsigned owner = 0; owner < PROCESS_COUNT; owner++) {
+        owner_pause(owner, 0);
+        owner_dies_at(owner, 0, NULL);
+    }
+    processes_calm();
+    scheduler_set_preemption(0, 0);
+    administrator_stop();
+    clients_stop();
+}
+
+// What keeps the venue from being at rest; NULL = nothing.
+static const char *unrest(void)
+{
+    if (!processes_all_alive())
+        return "not all processes run";
+    const struct event_ring_control *core = processes_core();
+    if (atomic_load(&core->core_state) != CORE_RUNNING ||
+        atomic_load(&core->venue_state) != VENUE_OPEN)
+        return "the venue is not open";
+    if (atomic_load(&core->applied_seq) != laws_published())
+        return "the journal is behind";
+    if (postgres_cursor() != laws_published())
+        return "the recorder is behind";
+    const char *settlement = postgres_settlement_why_not();
+    return settlement != NULL ? settlement : clients_why_not();
+}
+
+static bool is_at_rest(void)
+{
+    if (unrest() != NULL)
+        weather.rest_since_ns = 0;
+    else if (weather.rest_since_ns == 0)
+        weather.rest_since_ns = scheduler_now_ns();
+    return weather.rest_since_ns != 0 && scheduler_now_ns() - weather.rest_since_ns >= REST_NS;
+}
+
+static void come_to_rest(void)
+{
+    uint64_t bound_ns = scheduler_now_ns() + REST_BOUND_NS;
+    scheduler_run(bound_ns, is_at_rest);
+    LAW(is_at_rest(), "not at rest %llu s after the last fault: %s",
+        (unsigned long long)(REST_BOUND_NS / SECOND), unrest() == NULL ? "it is" : unrest());
+}
+
+void weather_live(struct weather_life *out, uint64_t seed, enum weather_kind kind)
+{
+    begin(seed, &climates[kind]);
+    scheduler_run(scheduler_now_ns() + between(climates[kind].life_ns), NULL);
+    calm();
+    come_to_rest();
+    laws_judge();
+    *out = (struct weather_life){.virtual_ns = scheduler_now_ns() - SCHEDULER_BEGIN_NS,
+                                 .commands = laws_commands(),
+                                 .trades = laws_trades(),
+                                 .deaths = processes_deaths(),
+                                 .power_failures = weather.power_failures,
+                                 .answers = clients_answers(),
+                                 .operations = files_operations(),
+                                 .digest = story_digest()};
+}
