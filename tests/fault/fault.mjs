@@ -88,7 +88,7 @@ async function absentAtStart (venue) {
   for (const [name, process] of Object.entries(venue.status().processes)) assert.deepEqual([name, process.state, process.restarts], [name, 'running', 0])
   await start(venue, SERVERS)
   await eventually('a login works', async () => (await venue.call(venue.web, 'GET', '/health')).json.database === true)
-  const flow = new Flow(venue, 60, 'absent')
+  const flow = new Flow(venue, 100, 'absent')
   flow.start()
   await eventually('orders and trades flow', () => flow.told().orders > 40 && flow.told().fills > 10, 20000)
   await flow.pause()
