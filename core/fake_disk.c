@@ -272,7 +272,7 @@ static int disk_list(void *context, journal_io_name *callback, void *callback_co
 static int disk_open(void *context, const char *name, enum journal_io_mode mode)
 {
     struct fake_disk *disk = context;
-    if (mode != JOURNAL_IO_CREATE) {
+    if (mode == JOURNAL_IO_READ || mode == JOURNAL_IO_WRITE) {
         if (disk_refuses_look(disk))
             return -EIO;
         const struct fake_name *entry = names_find(disk->visible, name);

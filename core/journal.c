@@ -23,7 +23,7 @@
 
 #define JOURNAL_TEMPORARY_NAME "segment.tmp"
 enum {
-    JOURNAL_ZEROES_BYTES = 1 << 20,
+    JOURNAL_ZEROES_BYTES = 256 << 10, // what a write of the segment in use may have to wait for
     JOURNAL_SEGMENTS_AHEAD = 2,
     JOURNAL_WAIT_MS = 100,
 };

@@ -15,7 +15,10 @@
 enum journal_io_mode {
     JOURNAL_IO_READ,
     JOURNAL_IO_WRITE, // an existing file; offsets, lengths and memory aligned to JOURNAL_PAGE_BYTES
-    JOURNAL_IO_CREATE, // a new file, or an old one emptied; alignment as for WRITE
+    JOURNAL_IO_CREATE, // a new file, or an old one emptied
+    // The same for a segment that is prepared: aligned as for WRITE, and past the page cache. A sync of megabytes at once
+    // would hold up the writes of the segment in use for as long.
+    JOURNAL_IO_FILL,
 };
 
 typedef void journal_io_name(void *context, const char *name);

@@ -40,11 +40,12 @@ static int journal_file_open(void *context, const char *name, enum journal_io_mo
     if (mode == JOURNAL_IO_READ)
         flags |= O_RDONLY;
     else
-        flags |= O_RDWR | (mode == JOURNAL_IO_CREATE ? O_CREAT | O_TRUNC : 0);
+        flags |= O_RDWR | (mode != JOURNAL_IO_WRITE ? O_CREAT | O_TRUNC : 0);
     int fd = -1;
-    // Creation fills whole megabytes and syncs once: there O_DSYNC would only cost.
-    if (mode == JOURNAL_IO_WRITE && file->durable)
-        fd = openat(file->folder_fd, name, flags | O_DIRECT | O_DSYNC);
+    // A segment that is prepared is synced once, when it is full: there O_DSYNC would only cost.
+    if ((mode == JOURNAL_IO_WRITE || mode == JOURNAL_IO_FILL) && file->durable)
+        fd = openat(file->folder_fd, name,
+                    flags | O_DIRECT | (mode == JOURNAL_IO_WRITE ? O_DSYNC : 0), 0640);
     if (fd < 0)
         fd = openat(file->folder_fd, name, flags, 0640);
     return fd < 0 ? -errno : fd;

@@ -23,7 +23,7 @@ static int journal_segment_fill(const struct journal_io *io, int file, uint8_t *
 int journal_segment_make(const struct journal_io *io, const char *temporary_name, uint8_t *zeroes,
                          size_t zeroes_bytes, const struct journal_segment_header *header)
 {
-    int file = io->open(io->context, temporary_name, JOURNAL_IO_CREATE);
+    int file = io->open(io->context, temporary_name, JOURNAL_IO_FILL);
     if (file < 0)
         return file;
     int result = journal_segment_fill(io, file, zeroes, zeroes_bytes, header);

@@ -35,7 +35,7 @@ static const char USAGE[] =
 
 static volatile sig_atomic_t stopping;
 
-enum { STOP_SECONDS_MAX = 3 };
+enum { STOP_SECONDS_MAX = 1 };
 
 static void on_stop(int signal_number)
 {

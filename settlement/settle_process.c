@@ -43,7 +43,7 @@ static struct settle_config config_of(const struct config *config)
     };
 }
 
-enum { STOP_SECONDS_MAX = 3 };
+enum { STOP_SECONDS_MAX = 2 };
 
 static int stop_fd; // readable once we are to stop; the handler's
 

@@ -12,7 +12,7 @@
 
 static volatile sig_atomic_t stopping;
 
-enum { STOP_SECONDS_MAX = 3 };
+enum { STOP_SECONDS_MAX = 1 };
 
 static void on_stop(int signal_number)
 {

@@ -88,7 +88,7 @@ async function absentAtStart (venue) {
   for (const [name, process] of Object.entries(venue.status().processes)) assert.deepEqual([name, process.state, process.restarts], [name, 'running', 0])
   await start(venue, SERVERS)
   await eventually('a login works', async () => (await venue.call(venue.web, 'GET', '/health')).json.database === true)
-  const flow = new Flow(venue, 60, 'absent')
+  const flow = new Flow(venue, 100, 'absent')
   flow.start()
   await eventually('orders and trades flow', () => flow.told().orders > 40 && flow.told().fills > 10, 20000)
   await flow.pause()
@@ -170,7 +170,7 @@ Suite.main(async suite => {
   console.log(`# seed ${seed}`)
   const venue = await Venue.start({ name: 'fault', proxied: seed, settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=2000', 'journal.segment_bytes=1048576'] })
   try {
-    const flow = new Flow(venue, 60)
+    const flow = new Flow(venue, 100)
     flow.start()
     await flow.flows(5)
     if (values.all) await everyFault(suite, venue, flow)

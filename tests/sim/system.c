@@ -303,12 +303,12 @@ static void spoil_record(const struct command_ring *ring)
         header->slots = COMMAND_SLOTS_MAX + 1;
 }
 
-void __wrap_command_ring_publish(struct command_ring *ring)
+void __wrap_command_ring_show(struct command_ring *ring)
 {
     scheduler_effect();
     if (processes_lies_now(fiber_owner()))
         spoil_record(ring);
-    __real_command_ring_publish(ring);
+    __real_command_ring_show(ring);
     scheduler_effect();
 }
 

@@ -89,7 +89,7 @@ int __wrap_sandbox_enter_process(int journal_folder_fd);
 int __wrap_sandbox_enter_core_thread(void);
 void __wrap_replay_guard_begin(const struct replay *replay);
 void __wrap_replay_guard_end(void);
-WRAPS_TWICE(void, command_ring_publish, (struct command_ring * ring))
+WRAPS_TWICE(void, command_ring_show, (struct command_ring * ring))
 
 // ---- processes.c
 const struct boot *__wrap_boot_inherit(enum process_id process);
