@@ -229,6 +229,58 @@ static void ask_order(struct question *question, uint64_t id)
     close_question(question);
 }
 
+static const char *word(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    assert_non_null(text);
+    return text;
+}
+
+static int64_t whole(const json_t *object, const char *key)
+{
+    assert_true(json_is_integer(json_object_get(object, key)));
+    return json_integer_value(json_object_get(object, key));
+}
+
+// The limits that a refusal for lack of room is explained by.
+static void check_capacity(const json_t *capacity)
+{
+    const struct {
+        const char *name;
+        uint32_t most;
+    } pools[] = {{"orders", limits.orders_max},
+                 {"balances", limits.balances_max},
+                 {"accounts", limits.accounts_max},
+                 {"members", limits.members_max},
+                 {"sessions", limits.sessions_max}};
+    for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
+        const json_t *pool = json_object_get(capacity, pools[i].name);
+        assert_int_equal(whole(pool, "limit"), pools[i].most);
+        assert_in_range(whole(pool, "used"), 0, pools[i].most);
+    }
+}
+
+static void check_refusal(const json_t *root, uint64_t sequence)
+{
+    const struct reject_entry *entry = reject_entry(facts[sequence].refused);
+    const json_t *refusal = json_object_get(root, "refusal");
+    assert_string_equal(word(refusal, "name"), entry->name);
+    assert_string_equal(word(refusal, "check"), entry->check);
+    assert_string_equal(word(refusal, "hint"), entry->hint);
+    assert_int_equal(whole(refusal, "code"), entry->code);
+    assert_int_equal(whole(refusal, "http_status"), entry->http_status);
+    static const char *const sums[] = {"open_of_account", "open_of_member"};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *open = json_object_get(root, sums[i]);
+        if (open != NULL) {
+            assert_true(word(open, "value")[0] != '-');
+            assert_true(word(open, "buys")[0] != '-');
+        }
+    }
+    if (json_object_get(root, "capacity") != NULL)
+        check_capacity(json_object_get(root, "capacity"));
+}
+
 static void ask_refusal(struct question *question, uint64_t sequence)
 {
     open_question(question);
@@ -239,6 +291,7 @@ static void ask_refusal(struct question *question, uint64_t sequence)
     if (strstr(question->answer.text, name) == NULL)
         fail_msg("%" PRIu64 " was refused for %s, not as told:\n%s", sequence, name,
                  question->answer.text);
+    check_refusal(question->answer.root, sequence);
     close_question(question);
 }
 
@@ -287,6 +340,19 @@ static void ask_balances(struct question *question)
         ask_balance(question, account, UNIVERSE_CASH);
 }
 
+// What the world outside has is what all others have, the other way round.
+static void check_sums(const json_t *sums)
+{
+    size_t i;
+    const json_t *sum;
+    assert_true(json_array_size(sums) > UNIVERSE_INSTRUMENTS);
+    json_array_foreach(sums, i, sum)
+    {
+        assert_string_equal(word(sum, "sum"), "0");
+        assert_true(word(sum, "outside")[0] == '-' || strcmp(word(sum, "outside"), "0") == 0);
+    }
+}
+
 static void ask_state(struct question *question, uint64_t at, uint32_t account, int64_t open)
 {
     const struct explain_options options = {.at = at,
@@ -302,6 +368,7 @@ static void ask_state(struct question *question, uint64_t at, uint32_t account, 
                      EXPLAIN_ANSWERED);
     const json_t *root = question->answer.root;
     assert_true(json_is_true(json_object_get(root, "checked")));
+    check_sums(json_object_get(root, "sums"));
     if (open >= 0)
         assert_int_equal(json_array_size(json_object_get(root, "orders")), open);
     close_question(question);

@@ -915,6 +915,7 @@ static void every_option_is_obeyed(void **state)
     uint64_t last = story->venue->sequence;
     snprintf(words, sizeof words, "order %" PRIu64, first);
     run(story, words, 0, "filled: 1 of 1 filled");
+    run(story, words, 0, "at 0.0001 (limit, gtc");
     snprintf(words, sizeof words, "order --json %" PRIu64, first);
     run(story, words, 0, "\"state\": \"filled\"");
     snprintf(words, sizeof words, "reject %" PRIu64, last);

@@ -270,6 +270,59 @@ static void a_number_that_does_not_rise_shuts_the_ring(void **state)
     expect_shut(f, GATEWAY_ADMIN);
 }
 
+// Sequence and time are the core's to stamp: a gateway that writes them lies.
+static void a_stamped_record_shuts_the_ring(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t gateway = GATEWAY_FIX; gateway <= GATEWAY_WEB; gateway++)
+        send_plain(f, gateway, CMD_gateway_attach);
+    work(f);
+    claim(f, GATEWAY_FIX, CMD_order_cancel)->header.sequence = 1;
+    command_ring_publish(&f->rings[GATEWAY_FIX]);
+    expect_shut(f, GATEWAY_FIX);
+    claim(f, GATEWAY_WEB, CMD_order_cancel)->header.time_ns = 1;
+    command_ring_publish(&f->rings[GATEWAY_WEB]);
+    work(f);
+    assert_int_equal(atomic_load(&f->rings[GATEWAY_WEB].control->shut), 1);
+    assert_int_equal(counter(f, COUNTER_ring_lies), 2);
+}
+
+// What a former life left in the ring is dropped, and what comes behind a lie; neither is a new
+// lie.
+static void commands_of_another_life_are_dropped(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    work(f);
+    claim(f, GATEWAY_ADMIN, CMD_nav_set)->header.incarnation = 7;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    assert_int_equal(work(f), 0);
+    assert_int_equal(counter(f, COUNTER_dropped_not_attached), 1);
+    assert_int_equal(counter(f, COUNTER_ring_lies), 0);
+    send_plain(f, GATEWAY_ADMIN, CMD_order_new);
+    expect_shut(f, GATEWAY_ADMIN);
+    send_events(f, 1);
+    send_plain(f, GATEWAY_ADMIN, CMD_order_new); // it lies on: once is enough
+    assert_int_equal(work(f), 0);
+    assert_int_equal(counter(f, COUNTER_ring_lies), 1);
+}
+
+// However it waits, it comes back, and takes what is there.
+static void every_way_of_waiting_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    const enum sequencer_wait ways[] = {SEQUENCER_SPIN, SEQUENCER_YIELD, SEQUENCER_BLOCK};
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    work(f);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        f->sequencer.wait = ways[i];
+        sequencer_idle(&f->sequencer);
+        send_events(f, 1);
+        sequencer_idle(&f->sequencer); // at once: there is work
+        assert_int_equal(work(f), 1);
+    }
+}
+
 static void a_shut_ring_opens_for_a_newer_incarnation_only(void **state)
 {
     struct fixture *f = *state;
@@ -621,6 +674,9 @@ int main(void)
         CORE_TEST(times_rise_although_the_clock_stands),
         CORE_TEST(what_is_not_attached_is_dropped),
         CORE_TEST(a_forbidden_type_shuts_the_ring),
+        CORE_TEST(a_stamped_record_shuts_the_ring),
+        CORE_TEST(commands_of_another_life_are_dropped),
+        CORE_TEST(every_way_of_waiting_comes_back),
         CORE_TEST(a_core_command_from_a_gateway_shuts_its_ring),
         CORE_TEST(a_malformed_record_shuts_the_ring),
         CORE_TEST(a_number_that_does_not_rise_shuts_the_ring),
