@@ -61,7 +61,7 @@ static void fault_power(void)
 static void fault_power_inside(void)
 {
     weather.power_failures++;
-    processes_power_failure_at(scheduler_chance(700) ? PROCESS_CORE : PROCESS_TAPE,
+    processes_power_failure_at(scheduler_chance(800) ? PROCESS_CORE : PROCESS_TAPE,
                                1 + scheduler_random(300));
 }
 
@@ -182,7 +182,7 @@ static void (*const faults[])(void) = {
     fault_kill,       fault_kill_inside,   fault_power,          fault_disk,
     fault_connection, fault_postgres_stop, fault_postgres_crash, fault_postgres_session,
     fault_chain,      fault_clock,         fault_pause,          fault_power_inside,
-    fault_stop,       fault_lie,
+    fault_stop,       fault_lie,           fault_power_inside,
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
