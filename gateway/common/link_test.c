@@ -172,7 +172,6 @@ static void only_the_newest_attach_is_answered(void **state)
     struct event event = {.header = {.type = EVT_gateway_attached, .gateway = GATEWAY_FIX}};
     event.body.gateway_attached.gateway_id = GATEWAY_FIX;
     event.body.gateway_attached.incarnation = f->boot.incarnation;
-    event.body.gateway_attached.last_gateway_seq = 1; // a smaller one would be handed on
     event.header.gateway_seq = f->command.header.gateway_seq;
     atomic_store(&f->control.epoch, 2);
     expect_attach(f);
