@@ -80,7 +80,7 @@ async function closeDesks (desks) {
     await desk.quiet()
     await desk.client.logout()
   }
-  await Promise.all(desks[0].venue.clients.splice(0).map(client => client.close().catch(() => {})))
+  await Promise.all(desks[0].venue.clients.splice(0).map(async client => { try { await client.close() } catch {} }))
 }
 
 const summary = desks => desks.map(d => `${d.login}: ${d.told.size} messages, ${d.heard.again} heard again, ${d.heard.possResend} PossResend`).join('; ')
