@@ -80,8 +80,9 @@ check "with numbers never used before" is core incarnation 3
 stop
 
 fake replicate <<<'exec sleep 1000'
-fake standby <<<'exit 5'
-fake tape <<<'trap "exit 0" TERM; while :; do sleep 0.05; done'
+# The standby ends once the tape can be asked to stop.
+fake standby <<<"until [ -e '$work/tape-listens' ]; do sleep 0.02; done; exit 5"
+fake tape <<<"trap 'exit 0' TERM; touch '$work/tape-listens'; while :; do sleep 0.05; done"
 up
 check "without replication nobody replicates" has_pid core
 check "nor is it counted" eval '[ "$(of replicate state)" = null ]'
@@ -91,6 +92,7 @@ up
 check "with replication somebody does" has_pid replicate
 stop
 check "and is stopped after the core" eval '[ "$(grep -o "[a-z]*: stopped" "$work/out" | tail -n 2 | tr -d "\n")" = "core: stoppedreplicate: stopped" ]'
+rm -f "$work/tape-listens"
 "$lonja" standby run --config "$config" >"$work/out" 2>&1; result=$?
 check "a standby that was promoted ends its supervisor" said 'standby: this host was promoted'
 check "and that is no failure" [ $result = 0 ]
