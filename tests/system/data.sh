@@ -65,6 +65,10 @@ faults >"$var/faults.log" 2>&1 & faults=$!
 until_true 20 grep -q Running "$var/faults.log" # the template is free again
 check recorder_killed_cut_doubled_and_rebuilt "$tests/record_test"
 check surveillance_killed_cut_doubled_and_looked_at_again "$tests/surveil_test"
+all_faults() { wait $faults || { cat "$var/faults.log"; return 1; }; }
+all_faults >"$var/faults.said" && ok recorder_under_every_fault_of_the_database ||
+    not_ok recorder_under_every_fault_of_the_database "$(cat "$var/faults.said")"
+# Members wait for answers: the server is theirs alone.
 check fix_members_log_on_and_trade "$tests/fix_process_test"
 
 # ---- F3: the query as printed in the requirements, as the role that runs it -------------------------------
@@ -125,9 +129,6 @@ check a_failed_settlement_cannot_become_settled_by_itself says 'cannot go from f
     as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'off_chain' WHERE trade_id = $locked"
 equal every_step_is_in_the_history 'pending failed' "$(sql "SELECT string_agg(to_status, ' ' ORDER BY id) FROM trade_settlement_history WHERE trade_id = $locked AND (from_status IS NULL OR from_status <> to_status)")"
 database=lonja
-all_faults() { wait $faults || { cat "$var/faults.log"; return 1; }; }
-all_faults >"$var/faults.said" && ok recorder_under_every_fault_of_the_database ||
-    not_ok recorder_under_every_fault_of_the_database "$(cat "$var/faults.said")"
 
 # ---- the venue: administration and recorder, Postgres absent at start and lost later -------------------------
 
