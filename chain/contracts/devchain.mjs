@@ -6,6 +6,7 @@ import { artifact } from './artifacts.mjs';
 const MNEMONIC = Mnemonic.fromPhrase('test test test test test test test test test test test junk');
 const RECEIPT_POLL_MS = 20;
 const RECEIPT_TIMEOUT_MS = 120_000;
+const RECEIPT_PATIENCE_MS = 5000;
 const GAS_MARGIN = (estimate) => (estimate * 125n) / 100n;
 
 export const DEPLOYER_ACCOUNT = 0;
@@ -75,6 +76,8 @@ export class DevChain {
     for (const start = Date.now(); Date.now() - start < RECEIPT_TIMEOUT_MS; await pause(RECEIPT_POLL_MS)) {
       const receipt = await this.provider.getTransactionReceipt(hash);
       if (receipt) return receipt;
+      // The node mines when a transaction comes; one that came before its predecessor may stay in the pool until the next.
+      if (Date.now() - start > RECEIPT_PATIENCE_MS) await this.provider.send('evm_mine', []);
     }
     throw new Error(`transaction ${hash} was not mined within ${RECEIPT_TIMEOUT_MS} ms`);
   }
