@@ -108,10 +108,93 @@ ssize_t erc3643_register_identity(uint8_t *out, size_t max, const struct chain_a
     return abi_call_end(&call);
 }
 
-ssize_t erc3643_delete_identity(uint8_t *out, size_t max, const struct chain_address *wallet)
+static ssize_t wallet_alone(uint8_t *out, size_t max, uint32_t selector,
+                            const struct chain_address *wallet)
 {
     struct abi_call call;
-    abi_call_begin(&call, out, max, ERC3643_DELETE_IDENTITY, 1);
+    abi_call_begin(&call, out, max, selector, 1);
     abi_address(&call, wallet);
+    return abi_call_end(&call);
+}
+
+ssize_t erc3643_delete_identity(uint8_t *out, size_t max, const struct chain_address *wallet)
+{
+    return wallet_alone(out, max, ERC3643_DELETE_IDENTITY, wallet);
+}
+
+ssize_t erc3643_add_agent(uint8_t *out, size_t max, const struct chain_address *agent)
+{
+    return wallet_alone(out, max, ERC3643_ADD_AGENT, agent);
+}
+
+ssize_t erc3643_remove_agent(uint8_t *out, size_t max, const struct chain_address *agent)
+{
+    return wallet_alone(out, max, ERC3643_REMOVE_AGENT, agent);
+}
+
+static ssize_t wallets_and_numbers(uint8_t *out, size_t max, uint32_t selector,
+                                   const struct chain_address *wallets,
+                                   const chain_uint128 *numbers, size_t count)
+{
+    ASSERT(count > 0 && count <= ERC3643_BATCH_MAX);
+    struct abi_call call;
+    abi_call_begin(&call, out, max, selector, 2);
+    abi_address_array(&call, wallets, count);
+    abi_u128_array(&call, numbers, count);
+    return abi_call_end(&call);
+}
+
+ssize_t erc3643_batch_mint(uint8_t *out, size_t max, const struct chain_address *to,
+                           const chain_uint128 *units, size_t count)
+{
+    return wallets_and_numbers(out, max, ERC3643_BATCH_MINT, to, units, count);
+}
+
+ssize_t erc3643_batch_burn(uint8_t *out, size_t max, const struct chain_address *from,
+                           const chain_uint128 *units, size_t count)
+{
+    return wallets_and_numbers(out, max, ERC3643_BATCH_BURN, from, units, count);
+}
+
+ssize_t erc3643_batch_freeze_partial(uint8_t *out, size_t max, const struct chain_address *wallets,
+                                     const chain_uint128 *units, size_t count)
+{
+    return wallets_and_numbers(out, max, ERC3643_BATCH_FREEZE_PARTIAL_TOKENS, wallets, units,
+                               count);
+}
+
+ssize_t erc3643_batch_unfreeze_partial(uint8_t *out, size_t max,
+                                       const struct chain_address *wallets,
+                                       const chain_uint128 *units, size_t count)
+{
+    return wallets_and_numbers(out, max, ERC3643_BATCH_UNFREEZE_PARTIAL_TOKENS, wallets, units,
+                               count);
+}
+
+ssize_t erc3643_batch_set_address_frozen(uint8_t *out, size_t max,
+                                         const struct chain_address *wallets, const bool *frozen,
+                                         size_t count)
+{
+    chain_uint128 flags[ERC3643_BATCH_MAX];
+    ASSERT(count > 0 && count <= ERC3643_BATCH_MAX);
+    for (size_t i = 0; i < count; i++)
+        flags[i] = frozen[i];
+    return wallets_and_numbers(out, max, ERC3643_BATCH_SET_ADDRESS_FROZEN, wallets, flags, count);
+}
+
+ssize_t erc3643_batch_register_identity(uint8_t *out, size_t max,
+                                        const struct chain_address *wallets,
+                                        const struct chain_address *identities,
+                                        const uint16_t *countries, size_t count)
+{
+    chain_uint128 numbers[ERC3643_BATCH_MAX];
+    ASSERT(count > 0 && count <= ERC3643_BATCH_MAX);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = countries[i];
+    struct abi_call call;
+    abi_call_begin(&call, out, max, ERC3643_BATCH_REGISTER_IDENTITY, 3);
+    abi_address_array(&call, wallets, count);
+    abi_address_array(&call, identities, count);
+    abi_u128_array(&call, numbers, count);
     return abi_call_end(&call);
 }
