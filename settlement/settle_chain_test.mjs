@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 // Settlement on real parts: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement process
 // (settle_host: lonja-settle without a core). See --help.
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Contract, Interface, JsonRpcProvider } from 'ethers';
+import { Contract } from 'ethers';
+import { anvilBinary, check, SettlementVenue } from '../tests/lib/settlement_venue.mjs';
 
 const HELP = `Usage: settle_chain_test.mjs BIN TEST [--trades N] [--port BASE] [--keep FOLDER]
 
@@ -15,128 +14,10 @@ trades (60), lets the settlement worker settle them while it is killed, the node
 stopped, then compares the chain with the database, trade by trade. Exit: 0 passed, 1 failed, 77 skipped.
 `;
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const anvilBinary = join(root, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil');
 const argv = process.argv.slice(2);
 const option = (name, fallback) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : fallback);
 
 const say = (line) => process.stdout.write(`settle_chain_test: ${line}\n`);
-const run = (command, args, env = {}) =>
-  execFileSync(command, args, { env: { ...process.env, ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-
-function check(condition, message) {
-  if (!condition) throw new Error(message);
-}
-
-class Venue {
-  constructor(bin, tests, folder, port) {
-    Object.assign(this, { bin, tests, folder, port, children: [], results: [] });
-  }
-
-  start() {
-    run(join(root, 'tools/services'), ['start', this.folder, '--ports-from', `${this.port}`]);
-    run(join(root, 'tools/demo-chain'), [this.folder], { LONJA_BIN: this.bin });
-    this.deployment = JSON.parse(readFileSync(join(this.folder, 'chain/deployment.json'), 'utf8'));
-    this.demo = JSON.parse(readFileSync(join(root, 'tools/demo.json'), 'utf8'));
-    this.env = Object.fromEntries(
-      readFileSync(join(this.folder, 'services.env'), 'utf8').trim().split('\n')
-        .map((line) => line.replaceAll("'", '').split(/=(.*)/s).slice(0, 2)));
-    this.provider = new JsonRpcProvider(this.env.RPC_URL, 31337, { staticNetwork: true, cacheTimeout: -1 });
-    mkdirSync(join(this.folder, 'sign'), { recursive: true });
-    this.log = openSync(join(this.folder, 'settle.log'), 'a');
-    this.people();
-  }
-
-  stop() {
-    for (const child of this.children) child.kill('SIGKILL');
-    run(join(root, 'tools/services'), ['stop', this.folder]);
-    this.provider?.destroy();
-  }
-
-  sql(text, role = 'postgres') {
-    return run('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', 'lonja', '-c', text], {
-      PGHOST: this.env.PG_HOST, PGPORT: this.env.PG_PORT, PGUSER: role,
-      PGPASSWORD: readFileSync(join(this.folder, `secrets/pg-${role}`), 'utf8').trim(),
-    }).trim();
-  }
-
-  people() {
-    const rows = [];
-    for (const m of this.demo.members) rows.push(`INSERT INTO people.member (member_id, name) VALUES (${m.member}, '${m.name}')`);
-    for (const a of this.demo.accounts)
-      rows.push(`INSERT INTO people.account (account_id, member_id, name, wallet_address) VALUES (${a.account}, ${a.member}, 'a', '${a.wallet}')`);
-    for (const a of this.demo.assets) {
-      rows.push(`INSERT INTO people.asset (asset_id, kind, scale, symbol) VALUES (${a.asset}, '${a.kind}', ${a.scale}, '${a.symbol}')`);
-      if (a.kind === 'token')
-        rows.push(`INSERT INTO people.token (asset_id, name, decimals, chain_id, contract_address) VALUES (${a.asset}, '${a.name}', ${a.decimals}, 31337, '${this.deployment.instruments[a.symbol].token}')`);
-    }
-    rows.push(`INSERT INTO people.asset (asset_id, kind, scale, symbol) VALUES (4, 'token', 2, 'PAPER')`);
-    rows.push(`INSERT INTO people.token (asset_id, name) VALUES (4, 'no contract')`);
-    this.sql(rows.join(';'));
-  }
-
-  sign() {
-    const f = this.folder;
-    return this.child(join(this.bin, 'lonja-sign'), [
-      '--keystore', `${f}/secrets/settlement-key.json`, '--passphrase-file', `${f}/secrets/settlement-key.pass`,
-      '--socket', `${f}/sign/sign.sock`, '--policy', `${f}/chain/policy.json`, '--log', `${f}/sign/sign.log`]);
-  }
-
-  settle(extra = []) {
-    return this.child(join(this.tests, 'settle_host'), [
-      `postgres.host=${this.env.PG_HOST}`, `postgres.port=${this.env.PG_PORT}`, `postgres.secrets_folder=${this.folder}/secrets`,
-      `settle.rpc_url=${this.env.RPC_URL}`, `venue.state_folder=${this.folder}`, 'settle.tick_ms=300', 'settle.poll_ms=50',
-      'settle.http_timeout_ms=2000', ...extra]);
-  }
-
-  child(command, args) {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', this.log] });
-    child.stdout.setEncoding('utf8');
-    child.stdout.on('data', (text) => this.results.push(...text.split('\n').filter((line) => line.startsWith('result'))));
-    child.exited = new Promise((done) => child.on('exit', done));
-    this.children.push(child);
-    return child;
-  }
-
-  // The recorder's part: the trade in the record and its pending row, in one transaction.
-  trade(id, token, seller, buyer, quantity) {
-    this.sql(`BEGIN; INSERT INTO record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,
-      token_scale, taker_side, price, quantity, notional, buyer_account, seller_account, buyer_order, seller_order, buyer_fee, seller_fee)
-      VALUES (${id}, ${id >> 4}, ${id & 15}, ${id}, 1, ${token}, 1, 2, 'buy', 100000000, ${quantity}, ${quantity * 1000000},
-      ${buyer}, ${seller}, 1, 2, 0, 10);
-      INSERT INTO settle.trade (trade_id, created_at) VALUES (${id}, now()); COMMIT`);
-  }
-
-  // The recorder's part of a correction: what changes, and what remains.
-  correct(id, change, left) {
-    this.sql(`INSERT INTO settle.correction (trade_id, sequence, quantity, notional, buyer_fee, seller_fee, new_quantity)
-      VALUES (${id}, ${(id >> 4) + 1000000}, ${change}, ${change * 1000000}, 0, 0, ${left})`, 'lonja_record');
-  }
-
-  wallet(account) {
-    return this.demo.accounts.find((a) => a.account === account).wallet;
-  }
-
-  async until(what, condition, seconds = 60) {
-    const end = Date.now() + 1000 * seconds;
-    while (!(await condition())) {
-      check(Date.now() < end, `timeout: ${what}\n${this.sql('SELECT settlement_status, reason, count(*) FROM settle.trade GROUP BY 1, 2')}`);
-      await sleep(50);
-    }
-  }
-
-  count(where) {
-    return Number(this.sql(`SELECT count(*) FROM settle.trade WHERE ${where}`));
-  }
-
-  async transfers(symbol, from) {
-    const abi = new Interface(['event Transfer(address indexed from, address indexed to, uint256 value)']);
-    const address = this.deployment.instruments[symbol].token;
-    const logs = await this.provider.getLogs({ address, fromBlock: from, toBlock: 'latest', topics: [abi.getEvent('Transfer').topicHash] });
-    return logs.map((log) => ({ hash: log.transactionHash, ...abi.parseLog(log).args.toObject() }));
-  }
-}
-
 const tokenOf = (venue, symbol) =>
   new Contract(venue.deployment.instruments[symbol].token,
     ['function setAddressFrozen(address,bool)', 'function balanceOf(address) view returns (uint256)'],
@@ -227,13 +108,13 @@ async function main(venue, trades) {
     await settle.exited;
     settle = venue.settle();
     if (round === 3) { sign.kill('SIGKILL'); await sign.exited; await sleep(500); sign = venue.sign(); }
-    if (round === 6) { run(join(root, 'tools/services'), ['stop', venue.folder, 'anvil']); make(5); await sleep(700); run(join(root, 'tools/services'), ['start', venue.folder]); }
+    if (round === 6) { venue.services('stop', 'anvil'); make(5); await sleep(700); venue.services('start'); }
     if (round === 8) { // the node loses what it has not saved: up to five seconds of blocks
       process.kill(Number(readFileSync(join(venue.folder, 'anvil/pid'), 'utf8')), 'SIGKILL');
       await sleep(500);
-      run(join(root, 'tools/services'), ['start', venue.folder]);
+      venue.services('start');
     }
-    if (round === 9) { run(join(root, 'tools/services'), ['stop', venue.folder, 'postgres']); await sleep(700); run(join(root, 'tools/services'), ['start', venue.folder]); }
+    if (round === 9) { venue.services('stop', 'postgres'); await sleep(700); venue.services('start'); }
   }
   await venue.until('every trade settles after the faults', () => venue.count("settlement_status <> 'settled'") === 0);
   say(`${venue.count('true')} trades settled, worker killed 12 times, signer once, node twice (once it lost its newest blocks), database once; ${await compareWithChain(venue, firstBlock)} on the chain`);
@@ -321,7 +202,7 @@ if (!existsSync(anvilBinary)) {
 const keep = option('--keep', '');
 const folder = keep !== '' ? resolve(keep) : mkdtempSync('/tmp/lonja-settle-');
 mkdirSync(folder, { recursive: true });
-const venue = new Venue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18700')));
+const venue = new SettlementVenue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18700')));
 let status = 0;
 try {
   await main(venue, Number(option('--trades', '60')));
