@@ -41,6 +41,13 @@ if(LONJA_SANITIZE)
   endif()
 endif()
 
+# A process that ends by _exit says what it has counted, too.
+if(CMAKE_C_FLAGS MATCHES LONJA_COVERAGE)
+  add_library(lonja_coverage_exit STATIC "${CMAKE_CURRENT_LIST_DIR}/coverage_exit.c")
+  add_link_options(-Wl,--wrap=_exit)
+  link_libraries(lonja_coverage_exit)
+endif()
+
 # lonja_library(NAME SOURCES a.c b.c LIBS x y): a static library of ours. Who tries one change of it after another
 # (tests/mutants) has it shared, so that no program is linked again.
 set(LONJA_SHARED "" CACHE STRING "Libraries of ours that are to be shared")

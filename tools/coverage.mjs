@@ -13,7 +13,7 @@ const list = options.includes('--list')
 const wanted = options.filter(option => option !== '--list')
 
 // What is tested, not what tests.
-const isProduct = file => FOLDERS.includes(path.dirname(file)) && !/(_test|testing\w*|_twin|fake_\w+)\.[ch]$/.test(file)
+const isProduct = file => FOLDERS.includes(path.dirname(file)) && !/(_test|testing\w*|_twin|_story|fake_\w+)\.[ch]$/.test(file)
 
 function dataFiles (folder) {
   return fs.readdirSync(folder, { withFileTypes: true }).flatMap(entry => {

@@ -35,7 +35,7 @@ const EQUIVALENT = path.join(root, 'tests/mutants/equivalent.txt')
 const TIMES = path.join(root, 'build/mutants/times.json')
 const day = Math.floor(Date.now() / 86400000)
 
-const isProduct = file => /\.[ch]$/.test(file) && !/(_test|testing\w*|_twin|fake_\w+)\.[ch]$/.test(file)
+const isProduct = file => /\.[ch]$/.test(file) && !/(_test|testing\w*|_twin|_story|fake_\w+)\.[ch]$/.test(file)
 const files = FOLDERS.flatMap(folder => fs.readdirSync(path.join(root, folder)).filter(isProduct).sort().map(name => `${folder}/${name}`))
 const sourceOf = file => fs.readFileSync(path.join(root, file), 'utf8')
 const order = name => crypto.createHash('sha256').update(name).digest('hex')
