@@ -1,5 +1,6 @@
 #include "chain/transaction.h"
 
+#include "base/assert.h"
 #include "chain/rlp.h"
 
 #include <secp256k1.h>
@@ -277,4 +278,21 @@ bool transaction_key_address(struct chain_address *out, const uint8_t key[TRANSA
         *out = public_key_address(context, &public_key);
     secp256k1_context_destroy(context);
     return valid;
+}
+
+void transaction_created_address(struct chain_address *out, const struct chain_address *sender,
+                                 uint64_t nonce)
+{
+    uint8_t items[1 + ADDRESS_BYTES + 9];
+    uint8_t encoded[sizeof(items) + 1];
+    struct rlp_writer list;
+    struct rlp_writer whole;
+    rlp_writer_init(&list, items, sizeof(items));
+    rlp_bytes(&list, sender->bytes, ADDRESS_BYTES);
+    rlp_uint(&list, nonce);
+    rlp_writer_init(&whole, encoded, sizeof(encoded));
+    rlp_list(&whole, items, list.len);
+    ASSERT(!list.overflowed && !whole.overflowed);
+    struct chain_hash hash = keccak256_hash(encoded, whole.len);
+    memcpy(out->bytes, hash.bytes + KECCAK_BYTES - ADDRESS_BYTES, ADDRESS_BYTES);
 }

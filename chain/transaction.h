@@ -72,4 +72,9 @@ __attribute__((warn_unused_result)) bool transaction_decode(struct transaction *
 __attribute__((warn_unused_result)) bool
 transaction_key_address(struct chain_address *out, const uint8_t key[TRANSACTION_KEY_BYTES]);
 
+/* Where the contract is that `sender` creates with this nonce: the last 20 bytes of
+ * keccak(rlp([sender, nonce])). */
+void transaction_created_address(struct chain_address *out, const struct chain_address *sender,
+                                 uint64_t nonce);
+
 #endif

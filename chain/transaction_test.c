@@ -227,6 +227,34 @@ static void bad_keys_and_small_buffers_are_refused(void **state)
     assert_int_equal(transaction_encode_unsigned(raw, 4, &tx), -1);
 }
 
+static void created_addresses_are_the_published_ones(void **state)
+{
+    (void)state;
+    json_t *vectors = vectors_load("ethers/create.json.gz");
+    size_t index;
+    size_t at;
+    size_t checked = 0;
+    json_t *vector;
+    json_t *create;
+    json_array_foreach(vectors, index, vector)
+    {
+        struct chain_address sender;
+        assert_true(address_parse(&sender, vectors_text(vector, "sender")));
+        json_array_foreach(json_object_get(vector, "creates"), at, create)
+        {
+            struct chain_address created;
+            char text[ADDRESS_TEXT_SIZE];
+            transaction_created_address(
+                &created, &sender, (uint64_t)json_integer_value(json_object_get(create, "nonce")));
+            address_format(text, &created);
+            assert_string_equal(text, vectors_text(create, "address"));
+            checked++;
+        }
+    }
+    assert_true(checked > 100);
+    json_decref(vectors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +263,7 @@ int main(void)
         cmocka_unit_test(every_changed_byte_is_refused_or_has_another_sender),
         cmocka_unit_test(a_high_s_is_refused),
         cmocka_unit_test(bad_keys_and_small_buffers_are_refused),
+        cmocka_unit_test(created_addresses_are_the_published_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
