@@ -28,6 +28,7 @@
 struct settle_config {
     uint64_t chain_id;
     uint64_t confirmations; // a block counts as its own first confirmation; 0 is taken as 1
+    bool finalized_tag;     // and the chain's `finalized` block must have reached it
     size_t batch_max;       // trades claimed at once (F3)
     uint32_t attempts_max;  // signed attempts before a trade has failed (F7)
     uint64_t gas_call_max;
@@ -77,6 +78,7 @@ struct settle {
     bool nonces_checked;
     struct chain_address signer_address;
     uint64_t block_number; // latest, at the start of this pass
+    uint64_t final_number; // the `finalized` block, at the start of this pass; with finalized_tag only
     uint64_t base_fee_wei; // of the next block
     uint64_t priority_wei; // what the last blocks paid
     uint64_t mined_nonces; // the node's count at latest

@@ -100,6 +100,21 @@ static enum settle_step nonces_look(struct settle *settle)
     return SETTLE_STEP_NONE;
 }
 
+// A chain that has finalized nothing yet (or a node that does not know the tag) makes nothing final.
+static enum settle_step final_look(struct settle *settle)
+{
+    struct node_block block;
+    enum node_result result;
+
+    if (!settle->config.finalized_tag)
+        return SETTLE_STEP_NONE;
+    result = node_get_block(settle->node, &block, NODE_FINALIZED);
+    if (result != NODE_OK)
+        return settle_chain_failed(settle, "eth_getBlockByNumber(finalized)", result);
+    settle->final_number = block.found ? block.number : 0;
+    return SETTLE_STEP_NONE;
+}
+
 enum settle_step settle_chain_look(struct settle *settle)
 {
     struct node_fees fees;
@@ -110,6 +125,8 @@ enum settle_step settle_chain_look(struct settle *settle)
     result = node_block_number(settle->node, &settle->block_number);
     if (result != NODE_OK)
         return settle_chain_failed(settle, "eth_blockNumber", result);
+    if (final_look(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     result = node_get_fees(settle->node, &fees);
     if (result != NODE_OK)
         return settle_chain_failed(settle, "eth_feeHistory", result);
@@ -128,6 +145,8 @@ bool settle_chain_is_deep(const struct settle *settle, uint64_t block)
 {
     uint64_t needed = settle->config.confirmations > 0 ? settle->config.confirmations : 1;
 
+    if (settle->config.finalized_tag && block > settle->final_number)
+        return false;
     return block <= settle->block_number && settle->block_number - block + 1 >= needed;
 }
 

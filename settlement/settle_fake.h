@@ -139,7 +139,8 @@ struct fake_world {
     // The node.
     uint64_t chain_id;
     uint64_t block;
-    uint64_t fork; // changes with every reorganisation
+    uint64_t final_block; // what it answers for "finalized"; above `block`: it does not know the tag
+    uint64_t fork;        // changes with every reorganisation
     uint64_t base_fee_wei;
     uint64_t pool_floor_wei; // a lower max fee is "underpriced"
     bool paused;

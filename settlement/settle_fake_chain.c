@@ -348,7 +348,9 @@ static json_t *block(struct fake_world *world, const json_t *params)
     struct chain_hash hash;
     struct chain_hash parent;
 
-    if (strcmp(at, "latest") != 0)
+    if (strcmp(at, "finalized") == 0)
+        number = world->final_block;
+    else if (strcmp(at, "latest") != 0)
         ASSERT(hex_quantity_u64(&number, at));
     if (number > world->block)
         return json_null();

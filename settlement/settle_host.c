@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "chain/network.h"
 #include "settlement/settle_process.h"
 #include "settlement/settle_store.h"
 
@@ -70,6 +71,8 @@ static void nothing(void *context)
 
 static bool set(struct config *config, const char *name, const char *value)
 {
+    if (strcmp(name, "settle.network") == 0 && network_find(value) != NULL)
+        network_apply(config, network_find(value));
     CONFIG_KEYS(SET_INT, SET_TEXT)
     return false;
 }

@@ -1,8 +1,8 @@
-// The arithmetic of settlement: what a trade becomes on the chain, and what a transaction may cost.
+// What a trade becomes on the chain. (What a transaction may cost: settle_fees.h.)
 // Pure functions, any thread, nothing allocated.
 //
 // Quantities are the venue's token units (10^-scale); amounts on the chain are the contract's
-// smallest units (10^-decimals, 128 bits). Fees are wei per unit of gas.
+// smallest units (10^-decimals, 128 bits).
 #ifndef LONJA_SETTLEMENT_SETTLE_PLAN_H
 #define LONJA_SETTLEMENT_SETTLE_PLAN_H
 
@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "chain/address.h"
 #include "chain/hex.h"
+#include "settlement/settle_fees.h"
 
 // Why a trade waits, was released or has failed: stored in settle.trade and shown. Stable words.
 // Beside these stand the verdicts of the compliance check and the refusals of the signer, in their
@@ -63,27 +64,5 @@ CHECKED enum settle_plan_result settle_plan(struct settle_leg *leg, const char *
 // quantity × 10^(decimals − scale); false when it is no whole number of chain units, not positive,
 // or above 128 bits.
 CHECKED bool settle_units(chain_uint128 *units, int64_t quantity, uint8_t scale, uint8_t decimals);
-
-struct settle_fees {
-    uint64_t max_fee_wei;
-    uint64_t priority_fee_wei;
-};
-
-struct settle_fee_policy {
-    uint64_t cap_wei;            // max_fee_wei never exceeds it
-    uint64_t priority_floor_wei; // what is offered when the last blocks paid less
-};
-
-// First bid: twice the base fee and what the last blocks paid on top, under the cap. False: even
-// the base fee alone does not fit under it (wait for cheaper blocks).
-CHECKED bool settle_fees_first(struct settle_fees *fees, const struct settle_fee_policy *policy,
-                               uint64_t base_fee_wei, uint64_t recent_priority_wei);
-// Higher bid at the same nonce: both fees at least 12.5 % up, or the market's if that is more.
-// False: the cap does not allow it.
-CHECKED bool settle_fees_bump(struct settle_fees *fees, const struct settle_fee_policy *policy,
-                              const struct settle_fees *before, uint64_t base_fee_wei,
-                              uint64_t recent_priority_wei);
-// estimate × margin; 0 when that is above `max`.
-uint64_t settle_gas_limit(uint64_t estimate, uint64_t margin_percent, uint64_t max);
 
 #endif

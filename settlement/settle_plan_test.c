@@ -5,8 +5,6 @@
 #include "settlement/settle_plan.h"
 #include "settlement/settle_states.h"
 
-static const struct settle_fee_policy policy = {.cap_wei = 1000, .priority_floor_wei = 10};
-
 static void units_are_exact_or_refused(void **state)
 {
     chain_uint128 units;
@@ -54,48 +52,6 @@ static void a_plan_says_what_a_trade_becomes(void **state)
     assert_string_equal(reason, SETTLE_REASON_NO_CONTRACT);
 }
 
-static void first_fees_stay_under_the_cap(void **state)
-{
-    struct settle_fees fees;
-
-    (void)state;
-    assert_true(settle_fees_first(&fees, &policy, 100, 0));
-    assert_int_equal(fees.max_fee_wei, 210);
-    assert_int_equal(fees.priority_fee_wei, 10);
-    assert_true(settle_fees_first(&fees, &policy, 995, 50));
-    assert_int_equal(fees.max_fee_wei, 1000);
-    assert_int_equal(fees.priority_fee_wei, 5);
-    assert_false(settle_fees_first(&fees, &policy, 1000, 0));
-}
-
-static void a_bump_raises_both_by_an_eighth_at_least(void **state)
-{
-    struct settle_fees fees = {0, 0};
-    struct settle_fees before = {333, 7};
-
-    (void)state;
-    for (int i = 0; settle_fees_bump(&fees, &policy, &before, 1, 0); i++) {
-        assert_true(i < 100);
-        assert_true(fees.max_fee_wei * 1000 >= before.max_fee_wei * 1125);
-        assert_true(fees.priority_fee_wei * 1000 >= before.priority_fee_wei * 1125);
-        assert_true(fees.max_fee_wei <= policy.cap_wei);
-        before = fees;
-    }
-    assert_true(before.max_fee_wei * 1125 > policy.cap_wei * 1000);
-    before = (struct settle_fees){100, 0};
-    assert_true(settle_fees_bump(&fees, &policy, &before, 200, 0)); // the market is higher
-    assert_int_equal(fees.max_fee_wei, 410);
-}
-
-static void gas_above_the_limit_is_refused(void **state)
-{
-    (void)state;
-    assert_int_equal(settle_gas_limit(200000, 125, 300000), 250000);
-    assert_int_equal(settle_gas_limit(240000, 125, 300000), 300000);
-    assert_int_equal(settle_gas_limit(240001, 125, 299999), 0);
-    assert_int_equal(settle_gas_limit(UINT64_MAX, 125, 300000), 0);
-}
-
 // Every pair is decided, every state but the first can be reached, every state that is not an end
 // can be left.
 static void the_tables_are_whole(void **state)
@@ -134,9 +90,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(units_are_exact_or_refused),
         cmocka_unit_test(a_plan_says_what_a_trade_becomes),
-        cmocka_unit_test(first_fees_stay_under_the_cap),
-        cmocka_unit_test(a_bump_raises_both_by_an_eighth_at_least),
-        cmocka_unit_test(gas_above_the_limit_is_refused),
         cmocka_unit_test(the_tables_are_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,11 +10,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "settlement/settle.h"
+#include "settlement/settle_config.h"
 #include "settlement/settle_store_pg.h"
 
-#define GWEI UINT64_C(1000000000)
-#define MS   UINT64_C(1000000)
+#define MS UINT64_C(1000000)
 
 struct process {
     struct pg *pg;
@@ -25,23 +24,6 @@ struct process {
     struct settle settle;
     int signal_fd;
 };
-
-static struct settle_config config_of(const struct config *config)
-{
-    return (struct settle_config){
-        .chain_id = (uint64_t)config->settle_chain_id,
-        .confirmations = (uint64_t)config->settle_confirmations,
-        .batch_max = (size_t)config->settle_batch_max,
-        .attempts_max = (uint32_t)config->settle_attempts_max,
-        .gas_call_max = (uint64_t)config->settle_gas_call_max,
-        .gas_margin_percent = (uint64_t)config->settle_gas_margin_percent,
-        .fees = {.cap_wei = (uint64_t)config->settle_fee_cap_gwei * GWEI,
-                 .priority_floor_wei = (uint64_t)config->settle_priority_fee_gwei * GWEI},
-        .tick_ns = (uint64_t)config->settle_tick_ms * MS,
-        .poll_ns = (uint64_t)config->settle_poll_ms * MS,
-        .stuck_ns = (uint64_t)config->settle_stuck_ms * MS,
-    };
-}
 
 enum { STOP_SECONDS_MAX = 2 };
 
@@ -199,7 +181,7 @@ static void process_close(struct process *process)
 int settle_process_run(const struct config *config, const struct settle_process_core *core)
 {
     struct process *process = calloc(1, sizeof(*process));
-    struct settle_config settle_config = config_of(config);
+    struct settle_config settle_config = settle_config_of(config);
 
     ASSERT(process != NULL);
     process->signal_fd = signals_open();

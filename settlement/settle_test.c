@@ -24,7 +24,10 @@ static struct settle_config config_default(const struct fake_world *world)
         .attempts_max = 5,
         .gas_call_max = 300000,
         .gas_margin_percent = 125,
-        .fees = {.cap_wei = 500000000000, .priority_floor_wei = 1000000000},
+        .fees = {.cap_wei = 500000000000,
+                 .priority_floor_wei = 1000000000,
+                 .priority_cap_wei = 100000000000,
+                 .bump_permille = 125},
         .tick_ns = world->tick_ns,
         .poll_ns = 500000000,
         .stuck_ns = 60000000000,
@@ -140,6 +143,24 @@ static void trades_settle_on_chain_in_order(void **state)
     assert_int_equal(venue.world.checks, 25);
     assert_int_equal(venue.world.rechecks, 25);
     assert_int_equal(venue.world.gas_rows, 25);
+}
+
+// Depth alone is not enough where the chain says itself what is final.
+static void a_trade_is_final_only_once_the_finalized_block_has_reached_it(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.finalized_tag = true;
+    venue.world.final_block = UINT64_MAX; // the node does not know the tag
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    steps(&venue, 40);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_MINED);
+    venue.world.final_block = venue.world.attempts[0].attempt.mined_block - 1;
+    steps(&venue, 10);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_MINED);
+    venue.world.final_block++;
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
 }
 
 static void a_token_without_contract_settles_off_chain_even_without_a_node(void **state)
@@ -722,6 +743,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trades_settle_on_chain_in_order),
+        cmocka_unit_test(a_trade_is_final_only_once_the_finalized_block_has_reached_it),
         cmocka_unit_test(a_token_without_contract_settles_off_chain_even_without_a_node),
         cmocka_unit_test(one_wallet_on_both_sides_settles_off_chain_even_without_a_node),
         cmocka_unit_test(a_database_that_refuses_is_asked_ever_more_rarely),

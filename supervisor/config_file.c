@@ -1,5 +1,5 @@
-// The happy path: defaults; libconfig parses the file; every setting found is looked up in the table of keys
-// and stored; relations are checked; paths are made absolute. The table is generated from config.def.
+// The happy path: defaults; libconfig parses the file; the network that it names sets its keys; every setting found
+// is looked up in the table of keys and stored; relations are checked; paths are made absolute. The table is generated from config.def.
 //
 // Failures never stop the reading: each is reported with its place, and the count is the result.
 #include "supervisor/config_file.h"
@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+
+#include "chain/network.h"
 
 enum key_kind { KEY_INT, KEY_TEXT };
 
@@ -205,6 +207,28 @@ static void take_root(struct reading *reading, const config_setting_t *root)
     }
 }
 
+// ---- the network -------------------------------------------------------------------------------------
+
+// Before the settings are taken, which then override what the network has set.
+static void take_network(struct reading *reading, const config_t *file)
+{
+    const config_setting_t *setting = config_lookup(file, "settle.network");
+    const char *name = setting == NULL ? NULL : config_setting_get_string(setting);
+    if (name == NULL)
+        return; // the default's values are the defaults; another type is complained of later
+    const struct network *network = network_find(name);
+    if (network != NULL) {
+        network_apply(reading->config, network);
+        return;
+    }
+    char names[128] = "";
+    for (size_t i = 0; i < networks_count; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i == 0 ? "" : ", ",
+                 networks[i].name);
+    complain(reading, config_setting_source_line(setting),
+             "settle.network = \"%s\" is not a network that Lonja knows: %s", name, names);
+}
+
 // ---- relations ---------------------------------------------------------------------------------------
 
 static unsigned line_of(const struct reading *reading, const char *group, const char *name)
@@ -276,10 +300,25 @@ static void check_socket_path(struct reading *reading, const char *group, const 
                  group, name, length, folder, file, length_max);
 }
 
+// What is offered at least is not above what is offered at most, nor that above the ceiling of all.
+static void check_fees(struct reading *reading)
+{
+    const struct config *config = reading->config;
+    if (config->settle_priority_fee_mwei > config->settle_priority_fee_max_mwei)
+        complain(reading, line_of(reading, "settle", "priority_fee_mwei"),
+                 "settle.priority_fee_mwei = %" PRId64 " must be at most settle.priority_fee_max_mwei = %" PRId64,
+                 config->settle_priority_fee_mwei, config->settle_priority_fee_max_mwei);
+    if (config->settle_priority_fee_max_mwei > 1000 * config->settle_fee_cap_gwei)
+        complain(reading, line_of(reading, "settle", "priority_fee_max_mwei"),
+                 "settle.priority_fee_max_mwei = %" PRId64 " must be at most 1000 * settle.fee_cap_gwei = %" PRId64,
+                 config->settle_priority_fee_max_mwei, 1000 * config->settle_fee_cap_gwei);
+}
+
 static void check_relations(struct reading *reading)
 {
     const struct config *config = reading->config;
     check_sizes(reading);
+    check_fees(reading);
     check_ports(reading);
     check_socket_path(reading, "sign", "socket", config->sign_socket, "");
     if (config->postgres_host[0] == '/')
@@ -312,6 +351,7 @@ static void resolve_paths(struct reading *reading, const char *folder)
         {"venue", "state_folder"}, {"web", "pages_folder"},     {"postgres", "secrets_folder"},
         {"sign", "keystore"},      {"sign", "passphrase_file"}, {"sign", "policy_file"},
         {"replication", "certificate"}, {"replication", "key"}, {"replication", "authority"},
+        {"settle", "rpc_file"},
     };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         resolve(reading, paths[i][0], paths[i][1], folder);
@@ -345,6 +385,7 @@ int config_file_read(struct config *config, const char *path, FILE *complaints)
     config_file_defaults(config);
     config_init(&file);
     if (parse(&reading, &file)) {
+        take_network(&reading, &file);
         take_root(&reading, config_root_setting(&file));
         if (realpath(path, absolute) != NULL)
             resolve_paths(&reading, dirname(absolute));
@@ -387,6 +428,26 @@ static void document_key(FILE *out, const struct config_key *key)
         fprintf(out, "| `%s` | `\"%s\"` | text | %s |\n", key->name, key->text_default, key->meaning);
 }
 
+// One line per key, one column per network.
+static void document_networks(FILE *out)
+{
+    fputs("\n### What `settle.network` sets\n\n"
+          "A key that stands in the file itself overrides this. What is special on each chain, and where the\n"
+          "figures come from: [networks.md](networks.md).\n\n| key |", out);
+    for (size_t i = 0; i < networks_count; i++)
+        fprintf(out, " %s |", networks[i].name);
+    fputs("\n|---|", out);
+    for (size_t i = 0; i < networks_count; i++)
+        fputs("---|", out);
+#define X(key)                                                                                     \
+    fputs("\n| `" #key "` |", out);                                                               \
+    for (size_t i = 0; i < networks_count; i++)                                                    \
+        fprintf(out, " %" PRId64 " |", networks[i].key);
+    NETWORK_KEYS(X)
+#undef X
+    fputc('\n', out);
+}
+
 void config_file_document(FILE *out)
 {
     const char *group = "";
@@ -403,10 +464,13 @@ void config_file_document(FILE *out)
           "`postgres.secrets_folder` and those that `sign` names.\n\n"
           "Between keys: `rings.command_slots` and `rings.events` are powers of two; `rings.events` is at\n"
           "least 4 × `limits.command_events_max`; `journal.segment_bytes` is a multiple of 4096; no two\n"
-          "listeners share address and port; paths of sockets fit the system's limit (107 bytes).\n",
+          "listeners share address and port; paths of sockets fit the system's limit (107 bytes);\n"
+          "`settle.priority_fee_mwei` ≤ `settle.priority_fee_max_mwei` ≤ 1000 × `settle.fee_cap_gwei`.\n",
           out);
     for (size_t i = 0; i < KEYS_COUNT; i++) {
         if (strcmp(group, KEYS[i].group) != 0) {
+            if (strcmp(group, "settle") == 0)
+                document_networks(out);
             group = KEYS[i].group;
             fprintf(out, "\n## %s\n\n| key | default | range | meaning |\n|---|---|---|---|\n", group);
         }

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "chain/network.h"
+
 struct attempt {
     struct config config;
     int faults;
@@ -79,6 +81,67 @@ static void values_of_all_types_are_taken(void **state)
     assert_int_equal(attempt.config.fix_port, 1234);
     assert_int_equal(attempt.config.core_cpu, -1);
     assert_true(attempt.config.settle_chain_id == 9007199254740991);
+}
+
+static void a_network_sets_its_keys_and_the_file_overrides_them(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    attempt_read(&attempt, "settle = { confirmations = 64; network = \"polygon\"; };\n");
+    assert_int_equal(attempt.faults, 0);
+    assert_string_equal(attempt.config.settle_network, "polygon");
+    assert_int_equal(attempt.config.settle_chain_id, 137);
+    assert_int_equal(attempt.config.settle_priority_fee_mwei, 30000);
+    assert_int_equal(attempt.config.settle_finalized_tag, 1);
+    assert_int_equal(attempt.config.settle_confirmations, 64);
+}
+
+static void the_defaults_are_those_of_the_default_network(void **state)
+{
+    (void)state;
+    struct config expected;
+    struct config config;
+    config_file_defaults(&expected);
+    config = expected;
+    network_apply(&config, network_find(config.settle_network));
+    assert_memory_equal(&config, &expected, sizeof config);
+}
+
+// Whatever a network sets is what the file might have set: in range, and not against another key.
+static void every_network_is_a_configuration(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    char text[1024];
+    for (size_t i = 0; i < networks_count; i++) {
+        int length = 0;
+        length += snprintf(text, sizeof text, "settle = {");
+#define X(key)                                                                                     \
+    length += snprintf(text + length, sizeof text - (size_t)length, #key " = %lldL; ",             \
+                       (long long)networks[i].key);
+        NETWORK_KEYS(X)
+#undef X
+        snprintf(text + length, sizeof text - (size_t)length, "};");
+        attempt_read(&attempt, text);
+        assert_string_equal(attempt.complaints, "");
+    }
+}
+
+static void an_unknown_network_is_refused(void **state)
+{
+    (void)state;
+    refuses("settle = {\n network = \"mainnet\";\n};\n", 2,
+            "settle.network = \"mainnet\" is not a network that Lonja knows: dev, testnet, amoy, polygon, arbitrum, base\n");
+    refuses("settle = { network = 1; };\n", 1, "settle.network is a whole number, must be a text in quotes\n");
+}
+
+static void fees_against_each_other_are_refused(void **state)
+{
+    (void)state;
+    refuses("settle = {\n priority_fee_mwei = 100001;\n};\n", 2,
+            "settle.priority_fee_mwei = 100001 must be at most settle.priority_fee_max_mwei = 100000\n");
+    refuses("settle = {\n network = \"base\";\n priority_fee_max_mwei = 20001;\n};\n", 3,
+            "settle.priority_fee_max_mwei = 20001 must be at most 1000 * settle.fee_cap_gwei = 20000\n");
 }
 
 static void relative_paths_start_at_the_file(void **state)
@@ -236,6 +299,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_file_means_the_defaults),
         cmocka_unit_test(values_of_all_types_are_taken),
+        cmocka_unit_test(a_network_sets_its_keys_and_the_file_overrides_them),
+        cmocka_unit_test(the_defaults_are_those_of_the_default_network),
+        cmocka_unit_test(every_network_is_a_configuration),
+        cmocka_unit_test(an_unknown_network_is_refused),
+        cmocka_unit_test(fees_against_each_other_are_refused),
         cmocka_unit_test(relative_paths_start_at_the_file),
         cmocka_unit_test(a_host_name_is_not_a_path),
         cmocka_unit_test(a_file_that_is_not_there_is_refused),

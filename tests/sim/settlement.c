@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "settlement/settle_config.h"
 #include "settlement/settle_core_link.h"
 #include "tests/sim/mains.h"
 #include "tests/sim/plants.h"
@@ -64,23 +65,6 @@ static void plant(struct settle_store_ops *store, struct settle_core_ops *core)
 // ---- the process
 // -------------------------------------------------------------------------------------------
 
-static struct settle_config config_of(const struct config *config)
-{
-    return (struct settle_config){
-        .chain_id = (uint64_t)config->settle_chain_id,
-        .confirmations = (uint64_t)config->settle_confirmations,
-        .batch_max = (size_t)config->settle_batch_max,
-        .attempts_max = (uint32_t)config->settle_attempts_max,
-        .gas_call_max = (uint64_t)config->settle_gas_call_max,
-        .gas_margin_percent = (uint64_t)config->settle_gas_margin_percent,
-        .fees = {.cap_wei = (uint64_t)config->settle_fee_cap_gwei * SECOND,
-                 .priority_floor_wei = (uint64_t)config->settle_priority_fee_gwei * SECOND},
-        .tick_ns = (uint64_t)config->settle_tick_ms * MS,
-        .poll_ns = (uint64_t)config->settle_poll_ms * MS,
-        .stuck_ns = (uint64_t)config->settle_stuck_ms * MS,
-    };
-}
-
 static void work(struct settle *settle, int answers_fd, struct settle_core_link *link)
 {
     for (;;) {
@@ -106,7 +90,7 @@ void settle_fiber(void *context)
     struct node *node = calloc(1, sizeof *node);
     struct settle_core_link *link = settle_core_link_open(boot);
     ASSERT(settle != NULL && node != NULL && link != NULL);
-    struct settle_config config = config_of(&boot->config);
+    struct settle_config config = settle_config_of(&boot->config);
     struct settle_store_ops store = fake_store(postgres_world());
     struct rpc_ops rpc = fake_rpc(postgres_world());
     struct signer_ops signer = fake_signer(postgres_world());
