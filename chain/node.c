@@ -19,6 +19,7 @@ const char *node_result_text(enum node_result result)
         [NODE_INSUFFICIENT_FUNDS] = "insufficient_funds",
         [NODE_GAS_REFUSED] = "gas_refused",
         [NODE_REVERTED] = "reverted",
+        [NODE_DISAGREE] = "endpoints_disagree",
         [NODE_REFUSED] = "node_refused",
     };
     return texts[result];
@@ -70,8 +71,10 @@ enum node_result node_classify(const struct rpc_reply *reply)
 {
     if (reply->status == RPC_OK)
         return NODE_OK;
-    if (reply->status == RPC_TRANSPORT)
+    if (reply->status == RPC_TRANSPORT || reply->status == RPC_LIMITED)
         return NODE_UNREACHABLE;
+    if (reply->status == RPC_DISAGREE)
+        return NODE_DISAGREE;
     if (reply->status == RPC_GARBAGE)
         return NODE_GARBAGE;
     if (reply->code == CODE_REVERTED || (reply->has_revert_data && reply->revert_len > 0))

@@ -29,6 +29,7 @@ enum node_result {
     NODE_INSUFFICIENT_FUNDS, /* the sender cannot pay gas × fee */
     NODE_GAS_REFUSED, /* gas limit below the intrinsic gas, above block's or EIP-7825's cap */
     NODE_REVERTED,    /* the contract said no; error.reason has its words, if any */
+    NODE_DISAGREE,    /* the endpoints answer differently: as if none had answered (rpc_pool.h) */
     NODE_REFUSED,     /* any other error of the node */
 };
 

@@ -13,8 +13,9 @@
  * Failures: no answer (RPC_TRANSPORT), an HTTP error without a JSON-RPC body (RPC_TRANSPORT: some
  * proxy spoke, not the node), a body that is too long or no response to this request (RPC_GARBAGE),
  * an error object (RPC_ERROR; revert data stand in `data`, as hex text with anvil and geth, in an
- * object with hardhat).
+ * object with hardhat), a provider that has had enough of us (RPC_LIMITED).
  */
+#define CODE_LIMITED (-32005) /* "limit exceeded": EIP-1474 */
 
 void rpc_reply_fini(struct rpc_reply *reply)
 {
@@ -44,8 +45,10 @@ static void read_revert_data(struct rpc_reply *reply, const json_t *data)
 static void read_error(struct rpc_reply *reply, const json_t *error)
 {
     const char *message = json_string_value(json_object_get(error, "message"));
-    set_failure(reply, RPC_ERROR, message != NULL ? message : "error without a message");
-    reply->code = json_integer_value(json_object_get(error, "code"));
+    int64_t code = json_integer_value(json_object_get(error, "code"));
+    set_failure(reply, code == CODE_LIMITED ? RPC_LIMITED : RPC_ERROR,
+                message != NULL ? message : "error without a message");
+    reply->code = code;
     read_revert_data(reply, json_object_get(error, "data"));
 }
 
@@ -78,7 +81,7 @@ void rpc_parse_response(struct rpc_reply *reply, const char *body, size_t len, u
 {
     *reply = (struct rpc_reply){.status = RPC_OK};
     json_error_t error;
-    json_t *root = json_loadb(body, len, 0, &error);
+    json_t *root = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL)
         set_failure(reply, RPC_GARBAGE, error.text);
     else
@@ -134,17 +137,32 @@ static char *build_request(uint64_t id, const char *method, json_t *params)
     return text;
 }
 
+#define RETRY_AFTER_MAX_S 600 /* who asks for more has us look again by then */
+
+/* What the header Retry-After says, in seconds or as a date (curl reads both). */
+static uint32_t retry_after_ms(struct http *http)
+{
+    curl_off_t seconds = 0;
+    curl_easy_getinfo(http->curl, CURLINFO_RETRY_AFTER, &seconds);
+    if (seconds < 0)
+        return 0;
+    return 1000 * (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S);
+}
+
 static void read_http_answer(struct http *http, struct rpc_reply *reply, uint64_t id)
 {
     long status = 0;
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
     rpc_parse_response(reply, http->body, http->body_len, id);
-    if (status == 200 || reply->status == RPC_ERROR)
-        return;
-    rpc_reply_fini(reply);
-    char message[64];
-    snprintf(message, sizeof(message), "HTTP status %ld", status);
-    set_failure(reply, RPC_TRANSPORT, message);
+    uint32_t wait_ms = retry_after_ms(http);
+    bool limited = reply->status == RPC_LIMITED || status == 429 || (status == 503 && wait_ms > 0);
+    if (status != 200 && (limited || reply->status != RPC_ERROR)) {
+        rpc_reply_fini(reply);
+        char message[64];
+        snprintf(message, sizeof(message), "HTTP status %ld", status);
+        set_failure(reply, limited ? RPC_LIMITED : RPC_TRANSPORT, message);
+    }
+    reply->retry_after_ms = limited ? wait_ms : 0;
 }
 
 static void http_call(void *context, struct rpc_reply *reply, const char *method, json_t *params)
@@ -170,6 +188,9 @@ static void http_call(void *context, struct rpc_reply *reply, const char *method
                     http->error[0] != '\0' ? http->error : curl_easy_strerror(code));
     else
         read_http_answer(http, reply, id);
+    long connects = 0;
+    curl_easy_getinfo(http->curl, CURLINFO_NUM_CONNECTS, &connects);
+    reply->connected = connects > 0;
 }
 
 static void http_close(void *context)

@@ -21,12 +21,16 @@ enum rpc_status {
     RPC_TRANSPORT, /* no connection, timeout, HTTP status other than 200 without a JSON-RPC body */
     RPC_GARBAGE,   /* an answer that is no JSON-RPC response to this request */
     RPC_ERROR,     /* the node's error object: code, message, revert data where it has some */
+    RPC_LIMITED,   /* asked too often (HTTP 429, 503 with Retry-After, code -32005): not done */
+    RPC_DISAGREE,  /* several endpoints answer differently (rpc_pool.h): nothing follows from it */
 };
 
 struct rpc_reply {
     enum rpc_status status;
-    json_t *result; /* RPC_OK only; owned by the reply until rpc_reply_fini */
-    int64_t code;   /* RPC_ERROR only */
+    json_t *result;          /* RPC_OK only; owned by the reply until rpc_reply_fini */
+    int64_t code;            /* RPC_ERROR and RPC_LIMITED only */
+    uint32_t retry_after_ms; /* RPC_LIMITED: not before this; 0 = not said */
+    bool connected; /* a connection was made for this call: who is behind it is not known */
     bool has_revert_data;
     size_t revert_len; /* cut to RPC_REVERT_BYTES_MAX */
     uint8_t revert[RPC_REVERT_BYTES_MAX];
@@ -52,8 +56,9 @@ struct rpc_http_config {
     uint32_t connect_timeout_ms;
     uint32_t call_timeout_ms;
     size_t response_bytes_max; /* a longer answer is RPC_GARBAGE */
-    /* May be NULL. Asked before a call and about once a second while it waits: true ends it at once, as RPC_TRANSPORT.
-     * A process that is to stop need not wait for a node that never answers. */
+    /* May be NULL. Asked before a call and about once a second while it waits: true ends it at
+     * once, as RPC_TRANSPORT. A process that is to stop need not wait for a node that never
+     * answers. */
     bool (*is_cancelled)(void *context);
     void *cancel_context;
 };

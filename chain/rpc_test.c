@@ -62,6 +62,22 @@ static void answer(int client, const char *request, unsigned requests)
     } else if (strstr(request, "\"proxy\"") != NULL) {
         status = "502 Bad Gateway";
         snprintf(body, sizeof(body), "<html>try later</html>");
+    } else if (strstr(request, "\"too_often\"") != NULL) {
+        status = "429 Too Many Requests\r\nRetry-After: 7";
+        snprintf(body, sizeof(body),
+                 "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"error\":{\"code\":429,\"message\":\"no\"}}",
+                 id);
+    } else if (strstr(request, "\"maintenance\"") != NULL) {
+        status = "503 Service Unavailable\r\nRetry-After: 86400";
+        snprintf(body, sizeof(body), "<html>tomorrow</html>");
+    } else if (strstr(request, "\"limit\"") != NULL) {
+        snprintf(body, sizeof(body),
+                 "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"error\":{\"code\":-32005,\"message\":\"limit "
+                 "exceeded\"}}",
+                 id);
+    } else if (strstr(request, "\"twice\"") != NULL) {
+        snprintf(body, sizeof(body), "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":1,\"result\":2}",
+                 id);
     } else if (strstr(request, "\"long\"") != NULL) {
         memset(body, 'x', sizeof(body) - 1);
         body[sizeof(body) - 1] = '\0';
@@ -141,6 +157,7 @@ static void calls_share_one_connection_and_send_no_expect(void **state)
         ops.call(ops.context, &reply, "requests", json_pack("[s]", large));
         assert_int_equal(reply.status, RPC_OK);
         assert_int_equal(json_integer_value(reply.result), i);
+        assert_int_equal(reply.connected, i == 1);
         rpc_reply_fini(&reply);
     }
     ops.close(ops.context);
@@ -158,7 +175,22 @@ static void every_kind_of_failure_has_its_class(void **state)
     assert_int_equal(call(&reply, "long"), RPC_GARBAGE);
     assert_int_equal(call(&reply, "other"), RPC_GARBAGE);
     assert_int_equal(call(&reply, "nonsense"), RPC_GARBAGE);
+    assert_int_equal(call(&reply, "twice"), RPC_GARBAGE); /* which of the two results? */
     assert_int_equal(call(&reply, "hang_up"), RPC_TRANSPORT);
+}
+
+static void who_asks_to_be_left_alone_is_told_from_who_fails(void **state)
+{
+    (void)state;
+    struct rpc_reply reply;
+    assert_int_equal(call(&reply, "too_often"), RPC_LIMITED);
+    assert_int_equal(reply.retry_after_ms, 7000);
+    assert_int_equal(call(&reply, "maintenance"), RPC_LIMITED);
+    assert_int_equal(reply.retry_after_ms, 600000); /* not for ever */
+    assert_int_equal(call(&reply, "limit"), RPC_LIMITED);
+    assert_int_equal(reply.retry_after_ms, 0);
+    assert_string_equal(reply.message, "limit exceeded");
+    assert_int_equal(call(&reply, "proxy"), RPC_TRANSPORT);
 }
 
 static void silence_ends_with_the_timeout(void **state)
@@ -175,7 +207,8 @@ static bool is_cancelled_at_the_second_look(void *context)
     return ++*looks > 1;
 }
 
-// The first look is before the call: the silent server has it for a minute, and it ends at the second.
+// The first look is before the call: the silent server has it for a minute, and it ends at the
+// second.
 static void a_call_that_is_cancelled_does_not_wait_for_its_answer(void **state)
 {
     (void)state;
@@ -228,6 +261,7 @@ int main(void)
         cmocka_unit_test(calls_share_one_connection_and_send_no_expect),
         cmocka_unit_test(every_kind_of_failure_has_its_class),
         cmocka_unit_test(nobody_there_is_a_transport_failure_and_a_bad_url_does_not_open),
+        cmocka_unit_test(who_asks_to_be_left_alone_is_told_from_who_fails),
         cmocka_unit_test(silence_ends_with_the_timeout),
         cmocka_unit_test(a_call_that_is_cancelled_does_not_wait_for_its_answer),
     };

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "chain/rpc_open.h"
 #include "settlement/settle_config.h"
 #include "settlement/settle_store_pg.h"
 
@@ -19,6 +20,7 @@ struct process {
     struct pg *pg;
     struct settle_store_pg store_pg;
     struct settle_store_ops store;
+    struct rpc_pool pool;
     struct node node;
     struct signer_ops signer;
     struct settle settle;
@@ -57,19 +59,11 @@ static bool is_stopping(void *context)
 
 static bool process_open_node(struct process *process, const struct config *config)
 {
-    const struct rpc_http_config http = {
-        .url = config->settle_rpc_url,
-        .connect_timeout_ms = 3000,
-        .call_timeout_ms = (uint32_t)config->settle_http_timeout_ms,
-        .response_bytes_max = 16777216,
-        .is_cancelled = is_stopping,
-        .cancel_context = process,
-    };
     struct rpc_ops rpc;
     char error[RPC_MESSAGE_MAX];
 
-    if (!rpc_http_open(&rpc, &http, error, sizeof(error))) {
-        log_error("settle.rpc_url cannot be used error=\"%s\"", error);
+    if (!rpc_open(&rpc, &process->pool, config, is_stopping, process, error, sizeof(error))) {
+        log_error("the endpoints of the chain cannot be used error=\"%s\"", error);
         return false;
     }
     node_init(&process->node, &rpc);
@@ -193,10 +187,11 @@ int settle_process_run(const struct config *config, const struct settle_process_
     process_open_store(process, config);
     settle_init(&process->settle, &settle_config, &process->store, &process->node, &process->signer,
                 &core->ops);
-    log_info("settlement begins chain_id=%llu confirmations=%llu batch_max=%zu attempts_max=%u",
-             (unsigned long long)settle_config.chain_id,
-             (unsigned long long)settle_config.confirmations, settle_config.batch_max,
-             settle_config.attempts_max);
+    log_info("settlement begins network=%s chain_id=%llu endpoints=%zu confirmations=%llu "
+             "finalized_tag=%d batch_max=%zu attempts_max=%u",
+             config->settle_network, (unsigned long long)settle_config.chain_id,
+             process->pool.endpoint_count, (unsigned long long)settle_config.confirmations,
+             settle_config.finalized_tag, settle_config.batch_max, settle_config.attempts_max);
     process_loop(process, core);
     log_info("settlement ends passes=%llu confirmed=%llu reverted=%llu resends=%llu",
              (unsigned long long)process->settle.counters.passes,
