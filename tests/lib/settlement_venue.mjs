@@ -75,11 +75,12 @@ export class SettlementVenue {
       '--socket', `${f}/sign/sign.sock`, '--policy', `${f}/chain/policy.json`, '--log', `${f}/sign/sign.log`]);
   }
 
+  // The node's address twice: what decides is asked of both, at one block, as of two nodes.
   settle(extra = []) {
     return this.child(join(this.tests, 'settle_host'), [
       `postgres.host=${this.env.PG_HOST}`, `postgres.port=${this.env.PG_PORT}`, `postgres.secrets_folder=${this.folder}/secrets`,
-      `settle.rpc_url=${this.env.RPC_URL}`, `venue.state_folder=${this.folder}`, 'settle.tick_ms=300', 'settle.poll_ms=50',
-      'settle.http_timeout_ms=2000', ...extra]);
+      `settle.rpc_url=${this.env.RPC_URL},${this.env.RPC_URL}`, `venue.state_folder=${this.folder}`, 'settle.tick_ms=300', 'settle.poll_ms=50',
+      'settle.http_timeout_ms=2000', 'settle.rpc_timeout_ms=2000', ...extra]);
   }
 
   child(command, args) {
