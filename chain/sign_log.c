@@ -25,6 +25,7 @@ struct sign_log_entry {
     uint64_t chain_id;
     uint64_t max_fee_wei;
     uint64_t priority_fee_wei;
+    bool cancels; /* gives the nonce up: the only payload without calldata */
     struct sign_log_payload payload;
     size_t older; /* index + 1 of the entry before at this nonce; 0 = none */
 };
@@ -60,6 +61,7 @@ static void remember(struct sign_log *log, const struct sign_log_record *record)
         .chain_id = record->chain_id,
         .max_fee_wei = record->max_fee_wei,
         .priority_fee_wei = record->priority_fee_wei,
+        .cancels = record->calldata_len == 0,
         .payload = {.payload = record->payload, .unsigned_hash = record->unsigned_hash},
         .older = newest_at(log, record->nonce),
     };
@@ -219,7 +221,10 @@ enum signer_result sign_log_check(const struct sign_log *log, bool *known,
                                   const struct signer_request *request,
                                   const struct sign_log_payload *payload)
 {
-    enum signer_result result = SIGNER_OK;
+    bool cancels = request->calldata_len == 0;
+    bool given_up = false;
+    bool has_payload = false;
+    bool outbids = true;
     *known = false;
     if (log->broken)
         return SIGNER_LOG_FAILED;
@@ -227,17 +232,21 @@ enum signer_result sign_log_check(const struct sign_log *log, bool *known,
         const struct sign_log_entry *entry = &log->entries[at - 1];
         if (entry->chain_id != request->chain_id)
             continue;
-        if (!hash_equal(&entry->payload.payload, &payload->payload))
-            return SIGNER_NONCE_CONFLICT;
         if (hash_equal(&entry->payload.unsigned_hash, &payload->unsigned_hash)) {
             *known = true;
             return SIGNER_OK;
         }
-        if (request->max_fee_wei <= entry->max_fee_wei ||
-            request->priority_fee_wei <= entry->priority_fee_wei)
-            result = SIGNER_BUMP_TOO_SMALL;
+        bool same = hash_equal(&entry->payload.payload, &payload->payload);
+        if (!same && !cancels && !entry->cancels)
+            return SIGNER_NONCE_CONFLICT;
+        has_payload = has_payload || same;
+        given_up = given_up || entry->cancels;
+        outbids = outbids && request->max_fee_wei > entry->max_fee_wei &&
+                  request->priority_fee_wei > entry->priority_fee_wei;
     }
-    return result;
+    if (given_up && !cancels && !has_payload)
+        return SIGNER_NONCE_CONFLICT;
+    return outbids ? SIGNER_OK : SIGNER_BUMP_TOO_SMALL;
 }
 
 static enum signer_result undo_write(struct sign_log *log)

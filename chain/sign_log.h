@@ -72,8 +72,8 @@ struct sign_log_payload {
 
 /* May this be signed, and is it in the log already? SIGNER_OK with *known true: signed before, sign
  * again without a record. SIGNER_OK, *known false: record it first. SIGNER_NONCE_CONFLICT: the
- * nonce has another payload. SIGNER_BUMP_TOO_SMALL: same payload, but not both fees above every
- * earlier one. */
+ * nonce has another payload, or was given up before it had any. SIGNER_BUMP_TOO_SMALL: not both
+ * fees above every earlier one. */
 CHECKED enum signer_result sign_log_check(const struct sign_log *log, bool *known,
                                           const struct signer_request *request,
                                           const struct sign_log_payload *payload);

@@ -27,8 +27,11 @@ static int remove_path(void **state)
 
 static struct signer_request request_of(uint64_t nonce, uint64_t fee)
 {
-    return (struct signer_request){
-        .chain_id = 31337, .nonce = nonce, .max_fee_wei = fee, .priority_fee_wei = fee};
+    return (struct signer_request){.chain_id = 31337,
+                                   .nonce = nonce,
+                                   .max_fee_wei = fee,
+                                   .priority_fee_wei = fee,
+                                   .calldata_len = 100};
 }
 
 static struct sign_log_payload payload_of(uint8_t payload, uint8_t transaction)
@@ -84,6 +87,49 @@ static void a_nonce_belongs_to_one_payload_also_after_a_restart(void **state)
     open_log(&log);
     assert_int_equal(log.count, 2);
     expect_rules(&log);
+    sign_log_close(&log);
+}
+
+static void give_up(struct sign_log *log, uint64_t nonce, uint64_t fee, enum signer_result expected)
+{
+    bool known;
+    struct signer_request request = request_of(nonce, fee);
+    struct sign_log_payload hashes = payload_of(99, (uint8_t)fee);
+    request.calldata_len = 0;
+    assert_int_equal(sign_log_check(log, &known, &request, &hashes), expected);
+    if (expected == SIGNER_OK && !known)
+        assert_int_equal(sign_log_append(log, &request, &hashes, 1), SIGNER_OK);
+}
+
+/* Whatever is mined of the three, the payload moves its units once or never. */
+static void a_nonce_may_be_given_up_and_its_own_payload_bid_again(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    bool known;
+    open_log(&log);
+    append(&log, 7, 100, 1, 1);
+    give_up(&log, 7, 100, SIGNER_BUMP_TOO_SMALL);
+    give_up(&log, 7, 120, SIGNER_OK);
+    give_up(&log, 7, 120, SIGNER_OK); /* the same again */
+    assert_int_equal(log.count, 2);
+    assert_int_equal(check(&log, &known, 7, 120, 1, 2), SIGNER_BUMP_TOO_SMALL);
+    assert_int_equal(check(&log, &known, 7, 140, 1, 2), SIGNER_OK);
+    assert_int_equal(check(&log, &known, 7, 140, 3, 3), SIGNER_NONCE_CONFLICT);
+    sign_log_close(&log);
+}
+
+static void a_nonce_that_was_given_up_first_has_no_payload_ever(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    bool known;
+    open_log(&log);
+    give_up(&log, 7, 100, SIGNER_OK);
+    sign_log_close(&log);
+    open_log(&log);
+    assert_int_equal(check(&log, &known, 7, 200, 1, 1), SIGNER_NONCE_CONFLICT);
+    give_up(&log, 7, 120, SIGNER_OK);
     sign_log_close(&log);
 }
 
@@ -246,6 +292,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_nonce_belongs_to_one_payload_also_after_a_restart,
+                                        new_path, remove_path),
+        cmocka_unit_test_setup_teardown(a_nonce_may_be_given_up_and_its_own_payload_bid_again,
+                                        new_path, remove_path),
+        cmocka_unit_test_setup_teardown(a_nonce_that_was_given_up_first_has_no_payload_ever,
                                         new_path, remove_path),
         cmocka_unit_test_setup_teardown(another_chain_has_its_own_nonces, new_path, remove_path),
         cmocka_unit_test_setup_teardown(a_torn_tail_of_any_length_is_cut, new_path, remove_path),

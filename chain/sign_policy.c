@@ -16,19 +16,24 @@ static bool complain(char error[SIGN_POLICY_ERROR_MAX], const char *what, const 
     return false;
 }
 
-/* An object with exactly these members. */
-static bool has_only(const json_t *object, const char *const *names, size_t count, char *error)
+/* An object with all of the `needed` members, perhaps some of the `optional` ones, and no other. */
+static bool has_only(const json_t *object, const char *const *needed, const char *const *optional,
+                     char *error)
 {
+    size_t known = 0;
     if (!json_is_object(object))
         return complain(error, "an object is expected", "");
-    for (size_t i = 0; i < count; i++)
-        if (json_object_get(object, names[i]) == NULL)
-            return complain(error, "member missing", names[i]);
-    if (json_object_size(object) != count)
-        return complain(error, "unknown members beside those known, the last of which is",
-                        names[count - 1]);
+    for (; *needed != NULL; needed++, known++)
+        if (json_object_get(object, *needed) == NULL)
+            return complain(error, "member missing", *needed);
+    for (; *optional != NULL; optional++)
+        known += json_object_get(object, *optional) != NULL;
+    if (json_object_size(object) != known)
+        return complain(error, "a member is unknown in the object that has", needed[-1]);
     return true;
 }
+
+static const char *const no_names[] = {NULL};
 
 static bool read_positive(uint64_t *out, const json_t *root, const char *name, char *error)
 {
@@ -43,7 +48,7 @@ static bool add_rule(struct sign_policy *out, const struct chain_address *contra
                      const char *method, char *error)
 {
     uint32_t selector = method == NULL ? 0 : erc3643_selector(method);
-    if (selector == 0)
+    if (!sign_call_is_known(selector))
         return complain(error, "unknown method", method == NULL ? "not a text" : method);
     if (out->rule_count == SIGN_POLICY_RULES_MAX)
         return complain(error, "too many rules", method);
@@ -53,8 +58,8 @@ static bool add_rule(struct sign_policy *out, const struct chain_address *contra
 
 static bool read_entry(struct sign_policy *out, const json_t *entry, char *error)
 {
-    static const char *const names[] = {"contract", "methods"};
-    if (!has_only(entry, names, 2, error))
+    static const char *const names[] = {"contract", "methods", NULL};
+    if (!has_only(entry, names, no_names, error))
         return false;
     struct chain_address contract;
     const char *text = json_string_value(json_object_get(entry, "contract"));
@@ -65,26 +70,68 @@ static bool read_entry(struct sign_policy *out, const json_t *entry, char *error
         return complain(error, "a list is expected", "methods");
     size_t index;
     json_t *method;
-    json_array_foreach(
-        methods, index,
-        method) if (!add_rule(out, &contract, json_string_value(method), error)) return false;
+    json_array_foreach(methods, index, method)
+    {
+        if (!add_rule(out, &contract, json_string_value(method), error))
+            return false;
+    }
+    return true;
+}
+
+static bool read_creation(struct sign_policy *out, const json_t *entry, char *error)
+{
+    static const char *const names[] = {"name", "code_hash", "code_length", NULL};
+    struct sign_creation creation;
+    uint64_t length;
+    if (!has_only(entry, names, no_names, error))
+        return false;
+    const char *name = json_string_value(json_object_get(entry, "name"));
+    const char *hash = json_string_value(json_object_get(entry, "code_hash"));
+    if (name == NULL)
+        return complain(error, "a text is expected", "name");
+    if (hash == NULL || !hex_decode_exact(creation.code_hash.bytes, KECCAK_BYTES, hash))
+        return complain(error, "32 bytes in hexadecimal are expected: code_hash of", name);
+    if (!read_positive(&length, entry, "code_length", error))
+        return false;
+    if (length > SIGNER_INIT_CODE_MAX)
+        return complain(error, "longer than init code may be: code_length of", name);
+    if (out->create_count == SIGN_POLICY_CREATES_MAX)
+        return complain(error, "too many contracts to create", name);
+    creation.code_length = (uint32_t)length;
+    out->creates[out->create_count++] = creation;
+    return true;
+}
+
+static bool read_list(struct sign_policy *out, const json_t *root, const char *name,
+                      bool (*read)(struct sign_policy *out, const json_t *entry, char *error),
+                      char *error)
+{
+    const json_t *list = json_object_get(root, name);
+    if (list == NULL)
+        return true; /* an optional one */
+    if (!json_is_array(list))
+        return complain(error, "a list is expected", name);
+    size_t index;
+    json_t *entry;
+    json_array_foreach(list, index, entry)
+    {
+        if (!read(out, entry, error))
+            return false;
+    }
     return true;
 }
 
 static bool read_root(struct sign_policy *out, const json_t *root, char *error)
 {
-    static const char *const names[] = {"chain_id", "gas_limit_max", "max_fee_wei_max", "allow"};
-    if (!has_only(root, names, 4, error) || !read_positive(&out->chain_id, root, names[0], error) ||
-        !read_positive(&out->gas_limit_max, root, names[1], error) ||
-        !read_positive(&out->max_fee_wei_max, root, names[2], error))
-        return false;
-    const json_t *allow = json_object_get(root, "allow");
-    if (!json_is_array(allow))
-        return complain(error, "a list is expected", "allow");
-    size_t index;
-    json_t *entry;
-    json_array_foreach(allow, index, entry) if (!read_entry(out, entry, error)) return false;
-    return true;
+    static const char *const names[] = {"chain_id", "gas_limit_max", "max_fee_wei_max", "allow",
+                                        NULL};
+    static const char *const optional[] = {"create", NULL};
+    return has_only(root, names, optional, error) &&
+           read_positive(&out->chain_id, root, names[0], error) &&
+           read_positive(&out->gas_limit_max, root, names[1], error) &&
+           read_positive(&out->max_fee_wei_max, root, names[2], error) &&
+           read_list(out, root, "allow", read_entry, error) &&
+           read_list(out, root, "create", read_creation, error);
 }
 
 bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
@@ -92,6 +139,7 @@ bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
 {
     json_error_t json_error;
     out->rule_count = 0;
+    out->create_count = 0;
     json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &json_error);
     if (root == NULL)
         return complain(error, "not JSON", json_error.text);
@@ -100,132 +148,8 @@ bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
     return read;
 }
 
-/* ---- calldata ----------------------------------------------------------------------------------
+/* ---- a request ---------------------------------------------------------------------------------
  */
-
-struct arguments {
-    const uint8_t *bytes; /* behind the selector */
-    size_t words;
-};
-
-static struct abi_word word_at(const struct arguments *arguments, size_t index)
-{
-    ASSERT(index < arguments->words);
-    struct abi_word word;
-    memcpy(word.bytes, arguments->bytes + index * ABI_WORD_BYTES, ABI_WORD_BYTES);
-    return word;
-}
-
-static bool is_wallet(const struct arguments *arguments, size_t index)
-{
-    struct abi_word word = word_at(arguments, index);
-    struct chain_address address;
-    return abi_word_address(&address, &word) && !address_is_zero(&address);
-}
-
-static bool is_amount(const struct arguments *arguments, size_t index)
-{
-    struct abi_word word = word_at(arguments, index);
-    chain_uint128 amount;
-    return abi_word_u128(&amount, &word) && amount > 0;
-}
-
-static bool is_number(const struct arguments *arguments, size_t index, size_t wanted)
-{
-    struct abi_word word = word_at(arguments, index);
-    chain_uint128 number;
-    return abi_word_u128(&number, &word) && number == wanted;
-}
-
-/* One word behind the arguments is allowed: the caller's batch id, which the contract ignores. */
-static bool has_words(const struct arguments *arguments, size_t wanted)
-{
-    return arguments->words == wanted || arguments->words == wanted + 1;
-}
-
-static bool is_forced_transfer(const struct arguments *arguments)
-{
-    return has_words(arguments, 3) && is_wallet(arguments, 0) && is_wallet(arguments, 1) &&
-           is_amount(arguments, 2);
-}
-
-/* Three arrays of n in the one layout that our encoder writes: offsets, then length and items each.
- */
-static bool is_batch(const struct arguments *arguments)
-{
-    struct abi_word word;
-    chain_uint128 count;
-    if (arguments->words < 4)
-        return false;
-    word = word_at(arguments, 3);
-    if (!abi_word_u128(&count, &word) || count == 0 || count > ERC3643_BATCH_MAX)
-        return false;
-    size_t n = (size_t)count;
-    if (!has_words(arguments, 3 + 3 * (n + 1)))
-        return false;
-    for (size_t array = 0; array < 3; array++) {
-        size_t at = 3 + array * (n + 1);
-        if (!is_number(arguments, array, at * ABI_WORD_BYTES) || !is_number(arguments, at, n))
-            return false;
-        for (size_t i = at + 1; i <= at + n; i++)
-            if (array < 2 ? !is_wallet(arguments, i) : !is_amount(arguments, i))
-                return false;
-    }
-    return true;
-}
-
-static bool is_wallet_and_amount(const struct arguments *arguments)
-{
-    return has_words(arguments, 2) && is_wallet(arguments, 0) && is_amount(arguments, 1);
-}
-
-static bool is_wallet_and_flag(const struct arguments *arguments)
-{
-    return has_words(arguments, 2) && is_wallet(arguments, 0) &&
-           (is_number(arguments, 1, 0) || is_number(arguments, 1, 1));
-}
-
-static bool is_registration(const struct arguments *arguments)
-{
-    return has_words(arguments, 3) && is_wallet(arguments, 0) && is_wallet(arguments, 1) &&
-           is_amount(arguments, 2);
-}
-
-static bool is_wallet_alone(const struct arguments *arguments)
-{
-    return has_words(arguments, 1) && is_wallet(arguments, 0);
-}
-
-static bool is_empty(const struct arguments *arguments)
-{
-    return has_words(arguments, 0);
-}
-
-/* Methods that change state, with the shape of their arguments; nothing else is ever signed. */
-static bool has_its_methods_shape(uint32_t selector, const struct arguments *arguments)
-{
-    const struct {
-        uint32_t selector;
-        bool (*is_shaped)(const struct arguments *arguments);
-    } shapes[] = {
-        {ERC3643_FORCED_TRANSFER, is_forced_transfer},
-        {ERC3643_BATCH_FORCED_TRANSFER, is_batch},
-        {ERC3643_MINT, is_wallet_and_amount},
-        {ERC3643_BURN, is_wallet_and_amount},
-        {ERC3643_TRANSFER, is_wallet_and_amount},
-        {ERC3643_FREEZE_PARTIAL_TOKENS, is_wallet_and_amount},
-        {ERC3643_UNFREEZE_PARTIAL_TOKENS, is_wallet_and_amount},
-        {ERC3643_SET_ADDRESS_FROZEN, is_wallet_and_flag},
-        {ERC3643_REGISTER_IDENTITY, is_registration},
-        {ERC3643_DELETE_IDENTITY, is_wallet_alone},
-        {ERC3643_PAUSE, is_empty},
-        {ERC3643_UNPAUSE, is_empty},
-    };
-    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-        if (shapes[i].selector == selector)
-            return shapes[i].is_shaped(arguments);
-    return false;
-}
 
 static enum signer_result check_rules(const struct sign_policy *policy,
                                       const struct chain_address *contract, uint32_t selector)
@@ -241,35 +165,67 @@ static enum signer_result check_rules(const struct sign_policy *policy,
     return contract_known ? SIGNER_METHOD_REFUSED : SIGNER_CONTRACT_REFUSED;
 }
 
-static uint32_t selector_of(const uint8_t *calldata)
+static enum signer_result above(enum signer_result refusal, struct signer_bound *bound,
+                                uint64_t limit, uint64_t seen)
 {
-    return (uint32_t)calldata[0] << 24 | (uint32_t)calldata[1] << 16 | (uint32_t)calldata[2] << 8 |
-           calldata[3];
+    *bound = (struct signer_bound){.limit = limit, .seen = seen};
+    return refusal;
 }
 
-enum signer_result sign_policy_check(const struct sign_policy *policy,
-                                     const struct signer_request *request)
+static enum signer_result check_creation(const struct sign_policy *policy,
+                                         struct signer_bound *bound,
+                                         const struct signer_request *request)
 {
-    if (request->chain_id != policy->chain_id)
-        return SIGNER_CHAIN_REFUSED;
-    if (request->calldata_len < ABI_SELECTOR_BYTES || request->calldata_len > SIGNER_CALLDATA_MAX ||
-        request->calldata_len % ABI_WORD_BYTES != ABI_SELECTOR_BYTES)
+    if (request->calldata_len > SIGNER_INIT_CODE_MAX)
+        return above(SIGNER_CALLDATA_REFUSED, bound, SIGNER_INIT_CODE_MAX, request->calldata_len);
+    for (size_t i = 0; i < policy->create_count; i++) {
+        const struct sign_creation *creation = &policy->creates[i];
+        if (request->calldata_len < creation->code_length ||
+            (request->calldata_len - creation->code_length) % ABI_WORD_BYTES != 0)
+            continue;
+        struct chain_hash hash = keccak256_hash(request->calldata, creation->code_length);
+        if (memcmp(&hash, &creation->code_hash, sizeof(hash)) == 0)
+            return SIGNER_OK;
+    }
+    return SIGNER_CREATE_REFUSED;
+}
+
+static enum signer_result check_call(const struct sign_policy *policy, struct sign_call *call,
+                                     struct signer_bound *bound,
+                                     const struct signer_request *request,
+                                     const struct chain_address *signer)
+{
+    bool shaped = sign_call_read(call, request, signer);
+    if (call->kind == SIGN_CALL_METHOD && call->selector != 0) {
+        enum signer_result result = check_rules(policy, &request->to, call->selector);
+        if (result != SIGNER_OK)
+            return result;
+    }
+    if (!shaped)
         return SIGNER_CALLDATA_REFUSED;
-    uint32_t selector = selector_of(request->calldata);
-    enum signer_result result = check_rules(policy, &request->to, selector);
+    return call->kind == SIGN_CALL_CREATE ? check_creation(policy, bound, request) : SIGNER_OK;
+}
+
+enum signer_result sign_policy_check(const struct sign_policy *policy, struct sign_call *call,
+                                     struct signer_bound *bound,
+                                     const struct signer_request *request,
+                                     const struct chain_address *signer)
+{
+    *call = (struct sign_call){0};
+    *bound = (struct signer_bound){0};
+    if (request->chain_id != policy->chain_id)
+        return above(SIGNER_CHAIN_REFUSED, bound, policy->chain_id, request->chain_id);
+    if (request->calldata_len > SIGNER_CALLDATA_MAX)
+        return above(SIGNER_CALLDATA_REFUSED, bound, SIGNER_CALLDATA_MAX, request->calldata_len);
+    enum signer_result result = check_call(policy, call, bound, request, signer);
     if (result != SIGNER_OK)
         return result;
-    const struct arguments arguments = {
-        .bytes = request->calldata + ABI_SELECTOR_BYTES,
-        .words = (request->calldata_len - ABI_SELECTOR_BYTES) / ABI_WORD_BYTES,
-    };
-    if (!has_its_methods_shape(selector, &arguments))
-        return SIGNER_CALLDATA_REFUSED;
     if (request->gas_limit > policy->gas_limit_max)
-        return SIGNER_GAS_REFUSED;
-    if (request->max_fee_wei > policy->max_fee_wei_max ||
-        request->priority_fee_wei > request->max_fee_wei)
-        return SIGNER_FEE_REFUSED;
+        return above(SIGNER_GAS_REFUSED, bound, policy->gas_limit_max, request->gas_limit);
+    if (request->max_fee_wei > policy->max_fee_wei_max)
+        return above(SIGNER_FEE_REFUSED, bound, policy->max_fee_wei_max, request->max_fee_wei);
+    if (request->priority_fee_wei > request->max_fee_wei)
+        return above(SIGNER_FEE_REFUSED, bound, request->max_fee_wei, request->priority_fee_wei);
     return SIGNER_OK;
 }
 

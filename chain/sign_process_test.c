@@ -146,12 +146,89 @@ static void what_the_policy_does_not_name_is_refused(void **state)
     request = transfer(1, 5);
     request.gas_limit = 16777217;
     assert_int_equal(sign(&made, &request), SIGNER_GAS_REFUSED);
+    assert_true(made.bound.limit == 16777216 && made.bound.seen == 16777217);
     request = transfer(1, 5);
     request.max_fee_wei = 500000000001;
     assert_int_equal(sign(&made, &request), SIGNER_FEE_REFUSED);
     request = transfer(1, 0);
     assert_int_equal(sign(&made, &request), SIGNER_CALLDATA_REFUSED);
     assert_int_equal(sign_transfer(1, 5), SIGNER_OK); /* none of these has used the nonce */
+}
+
+static void a_key_that_it_does_not_hold_signs_nothing(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct signer_request request = transfer(2, 5);
+    request.signer = request.to;
+    assert_int_equal(sign(&made, &request), SIGNER_KEY_UNKNOWN);
+    request.signer = process.address;
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+}
+
+static void write_policy(const char *json)
+{
+    char fresh[SIGN_PROCESS_PATH_MAX];
+    char path[SIGN_PROCESS_PATH_MAX];
+    sign_process_path(fresh, &process, "policy.new");
+    sign_process_path(path, &process, "policy");
+    FILE *file = fopen(fresh, "w");
+    assert_non_null(file);
+    assert_true(fputs(json, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(rename(fresh, path), 0);
+}
+
+/* The longest init code there is, from packet to signature and back. */
+static void a_contract_is_created_from_the_named_code_only(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct transaction decoded;
+    char json[512];
+    char hash_text[HEX_TEXT_SIZE(KECCAK_BYTES)];
+    struct signer_request request = transfer(0, 5);
+    memset(calldata, 0x5b, sizeof(calldata));
+    request.to = (struct chain_address){{0}};
+    request.create = true;
+    request.gas_limit = 10000000;
+    request.calldata_len = SIGNER_INIT_CODE_MAX;
+    assert_int_equal(sign(&made, &request), SIGNER_CREATE_REFUSED);
+    struct chain_hash hash = keccak256_hash(calldata, SIGNER_INIT_CODE_MAX - 64);
+    hex_encode(hash_text, hash.bytes, KECCAK_BYTES);
+    snprintf(json, sizeof(json),
+             "{\"chain_id\":31337,\"gas_limit_max\":16777216,\"max_fee_wei_max\":500000000000,"
+             "\"allow\":[],\"create\":[{\"name\":\"T\",\"code_hash\":\"%s\",\"code_length\":%d}]}",
+             hash_text, SIGNER_INIT_CODE_MAX - 64);
+    write_policy(json);
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    assert_true(transaction_decode(&decoded, NULL, NULL, made.raw, made.raw_len));
+    assert_true(decoded.creates_contract);
+    assert_int_equal(decoded.calldata_len, SIGNER_INIT_CODE_MAX);
+    request.calldata_len += 32;
+    request.nonce = 1;
+    assert_int_equal(sign(&made, &request), SIGNER_CALLDATA_REFUSED);
+    assert_true(made.bound.limit == SIGNER_INIT_CODE_MAX &&
+                made.bound.seen == request.calldata_len);
+}
+
+static void a_nonce_is_given_up_by_an_empty_transfer_to_the_key(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct signer_request request = transfer(6, 5);
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    request.to = process.address;
+    request.calldata = NULL;
+    request.calldata_len = 0;
+    request.gas_limit = 21000;
+    assert_int_equal(sign(&made, &request), SIGNER_BUMP_TOO_SMALL);
+    request.max_fee_wei *= 2;
+    request.priority_fee_wei *= 2;
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    request.nonce = 7;
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    assert_int_equal(sign_transfer(7, 5), SIGNER_NONCE_CONFLICT);
 }
 
 static void a_new_policy_counts_from_the_next_request_on(void **state)
@@ -399,6 +476,9 @@ int main(int argc, char **argv)
         WITH_SIGNER(a_nonce_is_never_signed_for_a_second_payload),
         WITH_SIGNER(a_replacement_needs_both_fees_higher),
         WITH_SIGNER(what_the_policy_does_not_name_is_refused),
+        WITH_SIGNER(a_key_that_it_does_not_hold_signs_nothing),
+        WITH_SIGNER(a_contract_is_created_from_the_named_code_only),
+        WITH_SIGNER(a_nonce_is_given_up_by_an_empty_transfer_to_the_key),
         WITH_SIGNER(a_new_policy_counts_from_the_next_request_on),
         WITH_SIGNER(a_torn_log_is_cut_at_the_next_start),
         WITH_SIGNER(a_packet_that_lies_is_answered_and_cut_and_nobody_else_suffers),

@@ -11,8 +11,9 @@
 static void log_policy(const struct sign_policy_file *policy)
 {
     if (policy->readable)
-        log_info("policy read chain=%llu rules=%zu", (unsigned long long)policy->policy.chain_id,
-                 policy->policy.rule_count);
+        log_info("policy read chain=%llu rules=%zu creates=%zu",
+                 (unsigned long long)policy->policy.chain_id, policy->policy.rule_count,
+                 policy->policy.create_count);
     else
         log_error("policy cannot be read, everything is refused reason=%s", policy->error);
 }
@@ -23,14 +24,15 @@ void sign_service_reload(struct sign_service *service)
         log_policy(service->policy);
 }
 
-static enum signer_result check_policy(struct sign_service *service,
+static enum signer_result check_policy(struct sign_service *service, struct signer_bound *bound,
                                        const struct signer_request *request)
 {
+    struct sign_call call;
     if (sign_policy_file_refresh(service->policy, false))
         log_policy(service->policy);
     if (!service->policy->readable)
         return SIGNER_POLICY_UNREADABLE;
-    return sign_policy_check(&service->policy->policy, request);
+    return sign_policy_check(&service->policy->policy, &call, bound, request, &service->address);
 }
 
 static struct transaction to_transaction(const struct signer_request *request)
@@ -40,6 +42,7 @@ static struct transaction to_transaction(const struct signer_request *request)
                                 .priority_fee_wei = request->priority_fee_wei,
                                 .max_fee_wei = request->max_fee_wei,
                                 .gas_limit = request->gas_limit,
+                                .creates_contract = request->create,
                                 .to = request->to,
                                 .calldata = request->calldata,
                                 .calldata_len = request->calldata_len};
@@ -51,7 +54,8 @@ static struct sign_log_payload hash_payload(const struct signer_request *request
     uint8_t bytes[SIGNER_RAW_MAX];
     struct sign_log_payload payload;
     memcpy(bytes, request->to.bytes, ADDRESS_BYTES);
-    memcpy(bytes + ADDRESS_BYTES, request->calldata, request->calldata_len);
+    if (request->calldata_len > 0)
+        memcpy(bytes + ADDRESS_BYTES, request->calldata, request->calldata_len);
     payload.payload = keccak256_hash(bytes, ADDRESS_BYTES + request->calldata_len);
     ssize_t len = transaction_encode_unsigned(bytes, sizeof(bytes), transaction);
     ASSERT(len > 0);
@@ -62,7 +66,9 @@ static struct sign_log_payload hash_payload(const struct signer_request *request
 static enum signer_result sign(struct sign_service *service, struct signer_signed *out,
                                const struct signer_request *request)
 {
-    enum signer_result result = check_policy(service, request);
+    if (!address_is_zero(&request->signer) && !address_equal(&request->signer, &service->address))
+        return SIGNER_KEY_UNKNOWN;
+    enum signer_result result = check_policy(service, &out->bound, request);
     if (result != SIGNER_OK)
         return result;
     struct transaction transaction = to_transaction(request);
@@ -83,8 +89,10 @@ static enum signer_result sign(struct sign_service *service, struct signer_signe
 
 static const char *method_name(const struct signer_request *request)
 {
+    if (request->create)
+        return "creation";
     if (request->calldata_len < ABI_SELECTOR_BYTES)
-        return "none";
+        return request->calldata_len == 0 ? "nonce given up" : "none";
     const uint8_t *bytes = request->calldata;
     const char *signature = erc3643_signature((uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
                                               (uint32_t)bytes[2] << 8 | bytes[3]);
@@ -118,7 +126,9 @@ static void read_request(struct signer_request *out, const struct signer_wire_re
                                    .gas_limit = header->gas_limit,
                                    .max_fee_wei = header->max_fee_wei,
                                    .priority_fee_wei = header->priority_fee_wei,
+                                   .signer = header->signer,
                                    .to = header->to,
+                                   .create = header->create != 0,
                                    .calldata_len = header->calldata_len,
                                    .calldata = calldata};
 }
@@ -131,7 +141,9 @@ static size_t write_answer(const struct sign_service *service, uint8_t *out,
                                         .result = (uint32_t)result,
                                         .request_id = request_id,
                                         .signer = service->address};
-    if (made != NULL) {
+    if (made != NULL)
+        answer.bound = made->bound;
+    if (result == SIGNER_OK && made != NULL) {
         answer.raw_len = (uint32_t)made->raw_len;
         answer.hash = made->hash;
         memcpy(out + sizeof(answer), made->raw, made->raw_len);
@@ -152,14 +164,13 @@ static size_t answer_sign(struct sign_service *service, uint8_t *out,
         service->signed_count++;
     else
         service->refused_count++;
-    return write_answer(service, out, result, request.request_id,
-                        result == SIGNER_OK ? &made : NULL);
+    return write_answer(service, out, result, request.request_id, &made);
 }
 
 static bool is_well_formed(const struct signer_wire_request *header, size_t in_len)
 {
     return header->magic == SIGNER_WIRE_MAGIC && header->calldata_len <= SIGNER_CALLDATA_MAX &&
-           in_len == sizeof(*header) + header->calldata_len &&
+           header->create <= 1 && in_len == sizeof(*header) + header->calldata_len &&
            (header->kind == SIGNER_WIRE_SIGN || header->kind == SIGNER_WIRE_ADDRESS);
 }
 

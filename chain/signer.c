@@ -2,6 +2,17 @@
 
 #include "base/assert.h"
 
+bool signer_result_is_known(uint32_t result)
+{
+    switch (result) {
+#define X(name, code, word, transient) case code:
+        SIGNER_RESULTS(X)
+#undef X
+        return true;
+    }
+    return false;
+}
+
 const char *signer_result_text(enum signer_result result)
 {
     switch (result) {

@@ -15,11 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A batch of ERC3643_BATCH_MAX and room for a batch id behind it. */
-#define SIGNER_CALLDATA_MAX 10240
-#define SIGNER_RAW_MAX      (SIGNER_CALLDATA_MAX + TRANSACTION_OVERHEAD_BYTES)
+/* The init code of a contract (EIP-3860) is the longest; a full batch takes a fifth of it. */
+#define SIGNER_CALLDATA_MAX  57344
+#define SIGNER_INIT_CODE_MAX 49152
+#define SIGNER_RAW_MAX       (SIGNER_CALLDATA_MAX + TRANSACTION_OVERHEAD_BYTES)
 
 _Static_assert(ERC3643_CALLDATA_MAX + 32 <= SIGNER_CALLDATA_MAX, "a full batch with its id fits");
+_Static_assert(SIGNER_INIT_CODE_MAX <= SIGNER_CALLDATA_MAX, "init code of any length fits");
 
 /* Codes are stored in the attempts' rows; never renumber. X(name, code, word, try again later?) */
 #define SIGNER_RESULTS(X)                                                                          \
@@ -37,7 +39,9 @@ _Static_assert(ERC3643_CALLDATA_MAX + 32 <= SIGNER_CALLDATA_MAX, "a full batch w
     X(BUMP_TOO_SMALL, 10, "replacement_fee_too_low", false)                                        \
     X(POLICY_UNREADABLE, 11, "policy_unreadable", true)                                            \
     X(LOG_FAILED, 12, "sign_log_failed", true) /* nothing was signed */                            \
-    X(INTERNAL, 13, "signer_internal", false)
+    X(INTERNAL, 13, "signer_internal", false)                                                      \
+    X(CREATE_REFUSED, 14, "creation_not_allowed", false) /* no such code in the list */            \
+    X(KEY_UNKNOWN, 15, "signer_has_no_such_key", false)
 
 enum signer_result {
 #define X(name, code, word, transient) SIGNER_##name = code,
@@ -45,10 +49,15 @@ enum signer_result {
 #undef X
 };
 
+/* Whether the number is one of the table. */
+bool signer_result_is_known(uint32_t result);
 const char *signer_result_text(enum signer_result result);
 /* Whether the same request may succeed later without anybody changing anything. */
 bool signer_result_is_transient(enum signer_result result);
 
+/* The transaction to be signed; its value is zero. Without calldata it must go to the signer itself
+ * and gives up the nonce: it may be signed for a nonce that has a payload already (and is a bid for
+ * it like any other), and no other payload is signed for a nonce that was given up first. */
 struct signer_request {
     uint64_t request_id; /* the caller's own; echoed and logged */
     uint64_t chain_id;
@@ -56,22 +65,34 @@ struct signer_request {
     uint64_t gas_limit;
     uint64_t max_fee_wei;
     uint64_t priority_fee_wei;
+    struct chain_address signer; /* the key that shall sign; zero: the one that `address` names */
     struct chain_address to;
+    bool create; /* a contract, calldata being its init code; then `to` is zero */
     uint32_t calldata_len;
     const uint8_t *calldata;
 };
 
+/* The limit by which a request was refused, and what it asked for; zero where no limit refused it.
+ * In the unit of the limit: gas, wei, bytes, units of the token, transfers, a chain id. */
+struct signer_bound {
+    chain_uint128 limit;
+    chain_uint128 seen;
+};
+
 struct signer_signed {
-    struct chain_hash hash; /* of the raw bytes: the transaction's hash */
+    struct chain_hash hash;    /* of the raw bytes: the transaction's hash */
+    struct signer_bound bound; /* of a refusal */
     size_t raw_len;
     uint8_t raw[SIGNER_RAW_MAX];
 };
 
 struct signer_ops {
     void *context;
-    /* The address that signs; unchanged for the life of the signer process. */
+    /* The address that signs what names no other. It changes when the key is rotated: ask again
+     * after SIGNER_KEY_UNKNOWN, and now and then. */
     enum signer_result (*address)(void *context, struct chain_address *out);
-    /* Fills `out` on SIGNER_OK only. The same request is signed again with the same bytes. */
+    /* Fills `out` on SIGNER_OK; otherwise only out->bound. The same request is signed again with
+     * the same bytes. */
     enum signer_result (*sign)(void *context, struct signer_signed *out,
                                const struct signer_request *request);
     void (*close)(void *context);

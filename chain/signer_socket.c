@@ -20,8 +20,7 @@ struct client {
     struct sockaddr_un address;
     uint32_t timeout_ms;
     int socket;
-    bool knows_signer;
-    struct chain_address signer;
+    struct chain_address signer; /* what `address` said last; zero = it has not */
 };
 
 static void disconnect(struct client *client)
@@ -80,7 +79,7 @@ static enum signer_result exchange(struct client *client, struct signer_wire_ans
     bool usable = (size_t)got >= sizeof(*answer) && answer->magic == SIGNER_WIRE_MAGIC &&
                   answer->request_id == sent.request_id &&
                   (size_t)got == sizeof(*answer) + answer->raw_len &&
-                  answer->result <= SIGNER_INTERNAL;
+                  signer_result_is_known(answer->result);
     if (usable)
         return SIGNER_OK;
     disconnect(client);
@@ -94,16 +93,13 @@ static enum signer_result client_address(void *context, struct chain_address *ou
                                                 .kind = SIGNER_WIRE_ADDRESS};
     uint8_t in[SIGNER_WIRE_ANSWER_MAX];
     struct signer_wire_answer answer;
-    if (!client->knows_signer) {
-        enum signer_result result =
-            exchange(client, &answer, in, (const uint8_t *)&request, sizeof(request));
-        if (result != SIGNER_OK)
-            return result;
-        if (answer.result != SIGNER_OK || answer.raw_len != 0)
-            return SIGNER_PROTOCOL;
-        client->signer = answer.signer;
-        client->knows_signer = true;
-    }
+    enum signer_result result =
+        exchange(client, &answer, in, (const uint8_t *)&request, sizeof(request));
+    if (result != SIGNER_OK)
+        return result;
+    if (answer.result != SIGNER_OK || answer.raw_len != 0 || address_is_zero(&answer.signer))
+        return SIGNER_PROTOCOL;
+    client->signer = answer.signer;
     *out = client->signer;
     return SIGNER_OK;
 }
@@ -118,10 +114,13 @@ static size_t write_request(uint8_t *out, const struct signer_request *request)
                                          .gas_limit = request->gas_limit,
                                          .max_fee_wei = request->max_fee_wei,
                                          .priority_fee_wei = request->priority_fee_wei,
+                                         .signer = request->signer,
                                          .to = request->to,
+                                         .create = request->create,
                                          .calldata_len = request->calldata_len};
     memcpy(out, &header, sizeof(header));
-    memcpy(out + sizeof(header), request->calldata, request->calldata_len);
+    if (request->calldata_len > 0)
+        memcpy(out + sizeof(header), request->calldata, request->calldata_len);
     return sizeof(header) + request->calldata_len;
 }
 
@@ -130,45 +129,62 @@ static bool is_what_was_asked(const struct transaction *made, const struct signe
     return made->chain_id == request->chain_id && made->nonce == request->nonce &&
            made->gas_limit == request->gas_limit && made->max_fee_wei == request->max_fee_wei &&
            made->priority_fee_wei == request->priority_fee_wei && made->value_wei == 0 &&
-           !made->creates_contract && address_equal(&made->to, &request->to) &&
+           made->creates_contract == request->create && address_equal(&made->to, &request->to) &&
            made->access_list == NULL && made->calldata_len == request->calldata_len &&
-           memcmp(made->calldata, request->calldata, made->calldata_len) == 0;
+           (made->calldata_len == 0 ||
+            memcmp(made->calldata, request->calldata, made->calldata_len) == 0);
 }
 
-static bool is_signed_well(const struct client *client, const struct signer_signed *out,
-                           const struct signer_request *request)
+static bool is_signed_well(const struct signer_signed *out, const struct signer_request *request)
 {
     struct transaction made;
     struct chain_address sender;
     struct chain_hash hash = keccak256_hash(out->raw, out->raw_len);
     return transaction_decode(&made, NULL, &sender, out->raw, out->raw_len) &&
-           address_equal(&sender, &client->signer) &&
+           address_equal(&sender, &request->signer) &&
            memcmp(&hash, &out->hash, sizeof(hash)) == 0 && is_what_was_asked(&made, request);
 }
 
+static enum signer_result take_answer(struct signer_signed *out,
+                                      const struct signer_wire_answer *answer, const uint8_t *raw,
+                                      const struct signer_request *request)
+{
+    out->bound = answer->bound;
+    if (answer->result != SIGNER_OK)
+        return (enum signer_result)answer->result;
+    if (answer->raw_len > SIGNER_RAW_MAX)
+        return SIGNER_PROTOCOL;
+    out->hash = answer->hash;
+    out->raw_len = answer->raw_len;
+    memcpy(out->raw, raw, answer->raw_len);
+    return is_signed_well(out, request) ? SIGNER_OK : SIGNER_PROTOCOL;
+}
+
+/* A request that names no key is for the one that `address` named: a signer that was given another
+ * key meanwhile must not use it for a nonce of this one. */
 static enum signer_result client_sign(void *context, struct signer_signed *out,
                                       const struct signer_request *request)
 {
     struct client *client = context;
-    struct chain_address signer;
+    struct signer_request named = *request;
+    struct chain_address ignored;
     uint8_t packet[SIGNER_WIRE_REQUEST_MAX];
     uint8_t in[SIGNER_WIRE_ANSWER_MAX];
     struct signer_wire_answer answer;
-    if (request->calldata_len > SIGNER_CALLDATA_MAX)
+    enum signer_result result = SIGNER_OK;
+    out->bound = (struct signer_bound){0};
+    if (request->calldata_len > SIGNER_CALLDATA_MAX) {
+        out->bound =
+            (struct signer_bound){.limit = SIGNER_CALLDATA_MAX, .seen = request->calldata_len};
         return SIGNER_CALLDATA_REFUSED;
-    enum signer_result result = client_address(client, &signer);
+    }
+    if (address_is_zero(&named.signer) && address_is_zero(&client->signer))
+        result = client_address(client, &ignored);
+    if (address_is_zero(&named.signer))
+        named.signer = client->signer;
     if (result == SIGNER_OK)
-        result = exchange(client, &answer, in, packet, write_request(packet, request));
-    if (result != SIGNER_OK)
-        return result;
-    if (answer.result != SIGNER_OK)
-        return (enum signer_result)answer.result;
-    if (answer.raw_len > SIGNER_RAW_MAX)
-        return SIGNER_PROTOCOL;
-    out->hash = answer.hash;
-    out->raw_len = answer.raw_len;
-    memcpy(out->raw, in + sizeof(answer), answer.raw_len);
-    return is_signed_well(client, out, request) ? SIGNER_OK : SIGNER_PROTOCOL;
+        result = exchange(client, &answer, in, packet, write_request(packet, &named));
+    return result == SIGNER_OK ? take_answer(out, &answer, in + sizeof(answer), &named) : result;
 }
 
 static void client_close(void *context)

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define SIGNER_WIRE_MAGIC 0x316e6753u /* "Sgn1": changes with the layout */
+#define SIGNER_WIRE_MAGIC 0x326e6753u /* "Sgn2": changes with the layout */
 
 enum signer_wire_kind {
     SIGNER_WIRE_ADDRESS = 1, /* only the header counts; answers the address */
@@ -30,22 +30,26 @@ struct signer_wire_request {
     uint64_t gas_limit;
     uint64_t max_fee_wei;
     uint64_t priority_fee_wei;
+    struct chain_address signer; /* zero: the active key */
     struct chain_address to;
+    uint32_t create; /* 0 or 1 */
     uint32_t calldata_len;
 };
 
-_Static_assert(sizeof(struct signer_wire_request) == 80, "no padding");
+_Static_assert(sizeof(struct signer_wire_request) == 104, "no padding");
 
 struct signer_wire_answer {
     uint32_t magic;
     uint32_t result; /* enum signer_result */
     uint64_t request_id;
-    struct chain_address signer;
+    struct chain_address signer; /* who has signed; otherwise the active key */
     uint32_t raw_len;
     struct chain_hash hash;
+    uint64_t reserved;
+    struct signer_bound bound;
 };
 
-_Static_assert(sizeof(struct signer_wire_answer) == 72, "no padding");
+_Static_assert(sizeof(struct signer_wire_answer) == 112, "no padding");
 
 #define SIGNER_WIRE_REQUEST_MAX (sizeof(struct signer_wire_request) + SIGNER_CALLDATA_MAX)
 #define SIGNER_WIRE_ANSWER_MAX  (sizeof(struct signer_wire_answer) + SIGNER_RAW_MAX)

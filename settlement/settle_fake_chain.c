@@ -473,6 +473,7 @@ static enum signer_result signer_sign(void *context, struct signer_signed *out,
                              .priority_fee_wei = request->priority_fee_wei,
                              .max_fee_wei = request->max_fee_wei,
                              .gas_limit = request->gas_limit,
+                             .creates_contract = request->create,
                              .to = request->to,
                              .calldata = request->calldata,
                              .calldata_len = request->calldata_len};

@@ -89,10 +89,15 @@ static void check_signed(const struct sign_service *service, const uint8_t *raw,
     ASSERT(transaction_decode(&transaction, NULL, &sender, raw, len));
     ASSERT(address_equal(&sender, &service->address));
     ASSERT(transaction.chain_id == CHAIN && transaction.value_wei == 0);
-    ASSERT(!transaction.creates_contract && address_equal(&transaction.to, &contract));
+    ASSERT(!transaction.creates_contract);
     ASSERT(transaction.gas_limit <= GAS_MAX && transaction.max_fee_wei <= FEE_MAX);
     ASSERT(transaction.priority_fee_wei <= transaction.max_fee_wei);
     ASSERT(transaction.access_list_len == 0);
+    if (transaction.calldata_len == 0) {
+        ASSERT(address_equal(&transaction.to, &service->address));
+        return;
+    }
+    ASSERT(address_equal(&transaction.to, &contract));
     // forcedTransfer(address,address,uint256), perhaps with one word behind it, and nothing else.
     ASSERT(transaction.calldata_len == 100 || transaction.calldata_len == 132);
     ASSERT(memcmp(transaction.calldata, "\x9f\xc1\xd0\xe7", 4) == 0);
@@ -131,6 +136,7 @@ static void ask(struct sign_service *service, const uint8_t *packet, size_t coun
     ASSERT(len >= sizeof answer && len <= sizeof out);
     memcpy(&answer, out, sizeof answer);
     ASSERT(answer.magic == SIGNER_WIRE_MAGIC && len == sizeof answer + answer.raw_len);
+    ASSERT(signer_result_is_known(answer.result));
     ASSERT((answer.result == SIGNER_OK) || answer.raw_len == 0);
     if (answer.raw_len > 0)
         check_signed(service, out + sizeof answer, answer.raw_len);
