@@ -164,6 +164,18 @@ static void copy_bearer(struct peer *peer)
     peer->bearer[token_bytes] = '\0';
 }
 
+static void copy_key(struct peer *peer)
+{
+    static const char name[] = "idempotency-key:";
+    const int name_bytes = sizeof name - 1;
+    peer->key[0] = '\0';
+    int bytes = lws_hdr_custom_length(peer->wsi, name, name_bytes);
+    if (bytes <= 0)
+        return;
+    if (lws_hdr_custom_copy(peer->wsi, peer->key, sizeof peer->key, name, name_bytes) < 0)
+        snprintf(peer->key, sizeof peer->key, "?");
+}
+
 // Hands the request to the owner, once.
 static void dispatch(struct peer *peer, unsigned refused)
 {
@@ -172,6 +184,7 @@ static void dispatch(struct peer *peer, unsigned refused)
         .method = peer->method,
         .path = peer->path,
         .bearer = peer->bearer,
+        .key = peer->key,
         .body = peer->body != NULL ? peer->body : "",
         .body_bytes = refused != 0 ? peer->content_length : peer->body_bytes,
         .peer = peer->address,
@@ -228,6 +241,7 @@ static int request_head(struct peer *peer, const char *path, size_t path_bytes)
     peer->head_only = lws_hdr_total_length(peer->wsi, WSI_TOKEN_HEAD_URI) > 0;
     copy_arguments(peer);
     copy_bearer(peer);
+    copy_key(peer);
     int64_t length = content_length_of(peer->wsi);
     if (length < 0 || lws_hdr_total_length(peer->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
         dispatch(peer, 411);

@@ -37,6 +37,7 @@ enum {
     HTTP_PATH_BYTES_MAX = 256,
     HTTP_QUERY_BYTES_MAX = 512,
     HTTP_BEARER_BYTES_MAX = 128,
+    HTTP_KEY_BYTES_MAX = 160,
 };
 
 // Valid during the callback only.
@@ -44,6 +45,7 @@ struct http_request {
     enum http_method method;
     const char *path;   // decoded, begins with '/', NUL-terminated
     const char *bearer; // token of "Authorization: Bearer …", or ""
+    const char *key;    // of "Idempotency-Key: …", or ""; one that does not fit is "?"
     const char *body;   // NUL-terminated behind body_bytes
     size_t body_bytes;
     const char *peer; // address of the client

@@ -24,6 +24,7 @@ struct peer {
     char path[HTTP_PATH_BYTES_MAX];
     char arguments[HTTP_QUERY_BYTES_MAX]; // name=value, each with NUL; an empty one ends them
     char bearer[HTTP_BEARER_BYTES_MAX];
+    char key[HTTP_KEY_BYTES_MAX];
     char address[48];
     char *body; // of a request, or the message being received
     size_t body_bytes, body_capacity;

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "gateway/web/json_out.h"
-#include "gateway/web/rate.h"
+#include "gateway/common/rate.h"
 #include "gateway/web/route.h"
 #include "gateway/web/shapes.h"
 #include "gateway/web/token.h"

@@ -26,7 +26,7 @@
 #include "gateway/common/view.h"
 #include "gateway/common/workers.h"
 #include "gateway/web/json_out.h"
-#include "gateway/web/rate.h"
+#include "gateway/common/rate.h"
 #include "gateway/web/request.h"
 #include "gateway/web/teller.h"
 #include "gateway/web/token.h"

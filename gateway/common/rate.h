@@ -1,6 +1,6 @@
 // Rate: a token bucket that holds one second's worth. Any clock in ns that does not go back.
-#ifndef LONJA_GATEWAY_WEB_RATE_H
-#define LONJA_GATEWAY_WEB_RATE_H
+#ifndef LONJA_GATEWAY_COMMON_RATE_H
+#define LONJA_GATEWAY_COMMON_RATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
