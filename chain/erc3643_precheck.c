@@ -141,31 +141,34 @@ static enum node_result ask_registry(struct node *node, struct erc3643_evidence 
                              out->block_number);
 }
 
-static enum node_result ask_compliance(struct node *node, struct erc3643_evidence *out,
-                                       const struct leg *leg)
+enum node_result erc3643_can_transfer(struct node *node, bool *out,
+                                      const struct chain_address *compliance,
+                                      const struct chain_address *from,
+                                      const struct chain_address *to, chain_uint128 units,
+                                      uint64_t at)
 {
     uint32_t selector = ERC3643_CAN_TRANSFER;
     uint8_t calldata[READ_CALLDATA_MAX];
     struct abi_call call;
     abi_call_begin(&call, calldata, sizeof(calldata), selector, 3);
-    abi_address(&call, leg->from);
-    abi_address(&call, leg->to);
-    abi_u128(&call, leg->units);
+    abi_address(&call, from);
+    abi_address(&call, to);
+    abi_u128(&call, units);
     ssize_t len = abi_call_end(&call);
     ASSERT(len == READ_CALLDATA_MAX);
     struct abi_word word;
-    enum node_result result = read_word(node, &word, &out->compliance, calldata, (size_t)len,
-                                        selector, out->block_number);
+    enum node_result result =
+        read_word(node, &word, compliance, calldata, (size_t)len, selector, at);
     if (result == NODE_REVERTED) { /* a module that reverts has said no */
-        out->can_transfer = false;
+        *out = false;
         return NODE_OK;
     }
     if (result != NODE_OK)
         return result;
-    return abi_word_bool(&out->can_transfer, &word) ? NODE_OK : unusable(node, selector);
+    return abi_word_bool(out, &word) ? NODE_OK : unusable(node, selector);
 }
 
-static enum erc3643_verdict judge(const struct erc3643_evidence *evidence, chain_uint128 units)
+enum erc3643_verdict erc3643_judge(const struct erc3643_evidence *evidence, chain_uint128 units)
 {
     if (evidence->paused)
         return ERC3643_PAUSED_TOKEN;
@@ -216,9 +219,10 @@ enum node_result erc3643_precheck(struct node *node, struct erc3643_evidence *ev
         return NODE_OK;
     if ((result = ask_token(node, evidence, &leg)) ||
         (result = ask_registry(node, evidence, &leg)) ||
-        (result = ask_compliance(node, evidence, &leg)))
+        (result = erc3643_can_transfer(node, &evidence->can_transfer, &evidence->compliance, from,
+                                       to, units, evidence->block_number)))
         return result;
-    evidence->verdict = judge(evidence, units);
+    evidence->verdict = erc3643_judge(evidence, units);
     return NODE_OK;
 }
 

@@ -25,6 +25,13 @@ NODE_MUST_CHECK enum node_result erc3643_read_address(struct node *node, struct 
                                                       const struct chain_address *contract,
                                                       uint32_t selector, uint64_t at);
 
+/* canTransfer of the compliance contract. A module that reverts has said no. */
+NODE_MUST_CHECK enum node_result erc3643_can_transfer(struct node *node, bool *out,
+                                                      const struct chain_address *compliance,
+                                                      const struct chain_address *from,
+                                                      const struct chain_address *to,
+                                                      chain_uint128 units, uint64_t at);
+
 /* Why a transfer must not be forced. The order is the order of the checks: the first that fails is
  * the verdict. Codes are stored and shown; never renumber. */
 #define ERC3643_VERDICTS(X)                                                                        \
@@ -62,6 +69,9 @@ struct erc3643_evidence {
     bool to_verified;
     bool can_transfer; /* of the compliance contract */
 };
+
+/* The verdict on a transfer of `units` by the answers of `evidence` (never NO_CONTRACT). */
+enum erc3643_verdict erc3643_judge(const struct erc3643_evidence *evidence, chain_uint128 units);
 
 /* Asks all questions, whether or not an earlier one has failed, so that the evidence is whole. A
  * node failure is returned as such and is no verdict. `token` without code is NO_CONTRACT, and only

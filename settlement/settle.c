@@ -26,7 +26,7 @@ void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct settle_store_ops *store, struct node *node,
                  const struct signer_ops *signer, const struct settle_core_ops *core)
 {
-    ASSERT(config->batch_max > 0 && config->batch_max <= SETTLE_ITEMS_MAX);
+    ASSERT(config->batch_max > 0 && config->batch_max <= SETTLE_LEGS_MAX && config->claim_max > 0);
     ASSERT(config->attempts_max > 0 && config->tick_ns > 0 && config->poll_ns > 0);
     memset(settle, 0, sizeof(*settle));
     settle->config = *config;
@@ -258,15 +258,42 @@ static size_t pass_items(struct settle *settle, bool only_new)
     return done;
 }
 
-static size_t pass_claim(struct settle *settle)
+static bool has_open_bids(const struct settle *settle)
 {
-    struct settle_claim claim = {0};
-    size_t room = SETTLE_ITEMS_MAX - settle->item_count;
-    size_t max = room < settle->config.batch_max ? room : settle->config.batch_max;
+    for (size_t i = 0; i < settle->item_count; i++)
+        if (settle->items[i].bid_count > 0)
+            return true;
+    return false;
+}
 
-    if (max == 0 ||
-        !settle_store_ok(settle, settle->store.claim(settle->store.context, &claim, max)))
+// Short gathering: while transactions are under way anyway, those that come meanwhile go together.
+// Nothing waits for a timer when nothing is under way.
+static bool claim_is_due(struct settle *settle, uint64_t now_ns)
+{
+    bool gathers = has_open_bids(settle) && !settle->claim_more;
+    uint64_t wait_ns = settle->config.pace_ns;
+
+    if (gathers && settle->config.gather_ns > wait_ns)
+        wait_ns = settle->config.gather_ns;
+    settle->claim_again_ns = 0;
+    if (settle->claimed_ns == 0 || now_ns - settle->claimed_ns >= wait_ns)
+        return true;
+    settle->claim_again_ns = settle->claimed_ns + wait_ns;
+    return false;
+}
+
+static size_t pass_claim(struct settle *settle, uint64_t now_ns)
+{
+    struct settle_claim claim = {.trades_max = settle->config.claim_max,
+                                 .batch_max = settle->config.batch_max,
+                                 .requests_max = SETTLE_ITEMS_MAX - settle->item_count,
+                                 .mark = settle->resend};
+
+    if (claim.requests_max == 0 || !claim_is_due(settle, now_ns) ||
+        !settle_store_ok(settle, settle->store.claim(settle->store.context, &claim)))
         return 0;
+    settle->claimed_ns = now_ns;
+    settle->claim_more = claim.claimed + claim.refused >= claim.trades_max;
     settle->counters.claimed += claim.claimed;
     settle->counters.refused += claim.refused;
     settle->results_stale |= claim.refused > 0;
@@ -289,19 +316,13 @@ static size_t pass_off_chain(struct settle *settle)
     return settled;
 }
 
-static bool has_open_bids(const struct settle *settle)
-{
-    for (size_t i = 0; i < settle->item_count; i++)
-        if (settle->items[i].bid_count > 0)
-            return true;
-    return false;
-}
-
 static void pass_deadline(struct settle *settle, uint64_t now_ns)
 {
     bool busy = has_open_bids(settle) && !settle->chain_failed;
 
     settle->deadline_ns = now_ns + (busy ? settle->config.poll_ns : settle->config.tick_ns);
+    if (settle->claim_again_ns > now_ns && settle->claim_again_ns < settle->deadline_ns)
+        settle->deadline_ns = settle->claim_again_ns;
     if (settle->chain_failed) {
         uint64_t wait_ns =
             CHAIN_WAIT_NS < settle->config.tick_ns ? CHAIN_WAIT_NS : settle->config.tick_ns;
@@ -334,7 +355,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     if (!settle->store_failed && pass_load(settle) && chain_ready)
         done += pass_items(settle, false);
     if (!settle->store_failed && chain_ready && !settle->chain_failed)
-        done += pass_claim(settle);
+        done += pass_claim(settle, now_ns);
     if (!settle->store_failed)
         done += pass_off_chain(settle);
     if (!settle->store_failed)

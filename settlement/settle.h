@@ -10,7 +10,7 @@
 // A crash between any two of them leaves rows from which the next pass goes on with the same bytes.
 // A new nonce is taken for a trade only when every attempt at the former one has ended for certain.
 //
-// Threads: one. Memory: fixed, inside `struct settle` (about 1 MB), no allocation of its own.
+// Threads: one. Memory: fixed, inside `struct settle` (about 3 MB), no allocation of its own.
 // Failures: the node's, the signer's and the database's are waited out (settle_deadline_ns says
 // until when); what is our own fault asserts.
 #ifndef LONJA_SETTLEMENT_SETTLE_H
@@ -23,15 +23,20 @@
 #include "chain/node.h"
 #include "chain/signer.h"
 #include "settlement/settle_core.h"
+#include "settlement/settle_preflight.h"
 #include "settlement/settle_store.h"
 
 struct settle_config {
     uint64_t chain_id;
     uint64_t confirmations; // a block counts as its own first confirmation; 0 is taken as 1
     bool finalized_tag;     // and the chain's `finalized` block must have reached it
-    size_t batch_max;       // trades claimed at once (F3)
+    size_t batch_max;       // legs of a request
+    size_t claim_max;       // trades claimed at once (F3)
+    uint64_t pace_ns;       // claims begin at least this far apart (F2); 0 = when something happens
+    uint64_t gather_ns;     // … likewise, but only while transactions are under way
     uint32_t attempts_max;  // signed attempts before a trade has failed (F7)
-    uint64_t gas_call_max;
+    uint64_t gas_call_max;  // gas limit of a call of one leg, and of a batch, at most
+    uint64_t gas_batch_max;
     uint64_t gas_margin_percent;
     struct settle_fee_policy fees;
     uint64_t tick_ns;  // waits this long after a failure, and at most this long for a notification
@@ -45,7 +50,8 @@ struct settle_counters {
     uint64_t passes;
     uint64_t claimed;
     uint64_t off_chain;
-    uint64_t refused; // failed before anything was signed
+    uint64_t refused; // legs that failed before anything was signed
+    uint64_t simulations;
     uint64_t signed_attempts;
     uint64_t broadcasts;
     uint64_t resends;
@@ -92,6 +98,9 @@ struct settle {
     uint64_t head_ns;    // … and time
     uint64_t deadline_ns;
     uint64_t chain_again_ns; // the node or the signer failed: not before this
+    uint64_t claimed_ns;     // the last claim …
+    uint64_t claim_again_ns; // … the next one, if it was put off; else 0
+    bool claim_more;         // the last one took as many as it may
     uint64_t store_again_ns;
     uint64_t store_wait_ns; // of the database's last failure; 0 = it works
     bool store_failed;      // this pass
@@ -113,8 +122,13 @@ struct settle {
     size_t answer_count;
     struct settle_answer answers[SETTLE_RESULTS_MAX];
 
+    // Of the one step that runs.
     struct signer_signed scratch_signed;
     uint8_t scratch_raw[SIGNER_RAW_MAX];
+    uint8_t scratch_calldata[SETTLE_CALLDATA_MAX];
+    struct settle_preflight preflight;
+    struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
+    struct settle_ending endings[SETTLE_LEGS_MAX];
 };
 
 // Takes over nothing: the caller closes store, node, signer and core after the worker is no longer
@@ -124,9 +138,9 @@ void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct signer_ops *signer, const struct settle_core_ops *core);
 
 // One bounded pass. `now_ns` is of the monotone clock: a wall clock that is set back would stop the
-// worker for as long. Returns how many rows changed; call again at once while it is above zero, else
-// when notified, when the core answers, or at settle_deadline_ns; while settle_is_backing_off, at
-// settle_deadline_ns only.
+// worker for as long. Returns how many rows changed; call again at once while it is above zero,
+// else when notified, when the core answers, or at settle_deadline_ns; while settle_is_backing_off,
+// at settle_deadline_ns only.
 size_t settle_do_work(struct settle *settle, uint64_t now_ns);
 uint64_t settle_deadline_ns(const struct settle *settle);
 // The database could not be used: nothing is gained by a call before the deadline, whatever

@@ -13,24 +13,26 @@
 //
 // What the world itself asserts, at every effect: a broadcast has its bytes, hash and nonce
 // committed; a move of a trade or an attempt is in the table; no planned leg is executed twice; a
-// nonce serves one trade; no result overtakes another on its way to the core, and one that is
-// refused as old was refused before.
+// nonce serves one request; the batch id names the trades; no result overtakes another on its way
+// to the core, and one that is refused as old was refused before.
 #ifndef LONJA_SETTLEMENT_SETTLE_FAKE_H
 #define LONJA_SETTLEMENT_SETTLE_FAKE_H
 
 #include "settlement/settle.h"
+#include "settlement/settle_group.h"
 
 // How many trades and results there may be; longer lives (tests/sim) are built with more.
 #ifndef FAKE_TIMES
 #define FAKE_TIMES 1
 #endif
 enum {
-    FAKE_TRADES_MAX = 64 * FAKE_TIMES,
+    FAKE_TRADES_MAX = 128 * FAKE_TIMES,
     FAKE_ATTEMPTS_MAX = 512,
     FAKE_TX_MAX = 512,
     FAKE_WALLETS_MAX = 16,
-    FAKE_RESULTS_MAX = 192 + 64 * FAKE_TIMES,
-    FAKE_RAW_MAX = 512,
+    FAKE_RESULTS_MAX = 192 + 128 * FAKE_TIMES,
+    FAKE_REQUESTS_MAX = 512 + 64 * FAKE_TIMES,
+    FAKE_BYTES_MAX = 4 << 20, // calldata and raw bytes of all attempts
     FAKE_CHECKS_MAX = 1024,
     FAKE_EVENTS_MAX = 4096,
 };
@@ -52,7 +54,7 @@ struct fake_faults {
     uint32_t permille; // otherwise at random with this chance, any kind
     uint64_t random;
     enum fake_fault (*decide)(void); // NULL, or it says at every effect what happens
-    bool dead; // the worker was killed; fake_revive
+    bool dead;                       // the worker was killed; fake_revive
     uint64_t injected;
 };
 
@@ -70,16 +72,36 @@ struct fake_trade {
     char reason[200];
     struct chain_hash tx_hash;
     uint64_t changed_ns;
-    bool request_open;
+    bool request_open; // a request that has not ended has it
+    bool done;         // one was confirmed with it
+    bool blocked;      // when the claim began: its seller awaits units from elsewhere
     struct settle_leg leg;
+    size_t limit;      // legs of its request at most; 0 = as many as there may be
     unsigned executed; // transfers on the canonical chain
+};
+
+// Slots of requests that ended without an attempt are used again, under new ids.
+struct fake_request {
+    uint64_t request_id; // 0 = a free slot
+    bool open;
+    bool has_attempts;
+    struct chain_address token;
+    size_t leg_count;
+    struct fake_leg {
+        size_t trade;
+        uint8_t number;
+        bool left;
+    } legs[SETTLE_LEGS_MAX];
 };
 
 struct fake_attempt {
     struct settle_attempt attempt;
-    size_t trade;
+    size_t request;
+    size_t calldata_at; // in world.bytes
+    size_t calldata_len;
+    size_t raw_at;
     size_t raw_len;
-    uint8_t raw[FAKE_RAW_MAX];
+    bool gas_booked;
 };
 
 struct fake_tx {
@@ -94,7 +116,7 @@ struct fake_tx {
     bool moved; // it moved units (undone when reorganised away)
     bool foreign;
     uint64_t block;
-    struct settle_leg leg;
+    size_t attempt; // whose bytes these are, unless it is foreign
 };
 
 struct fake_wallet {
@@ -124,6 +146,8 @@ struct fake_world {
     uint64_t nonce_next;
     size_t trade_count;
     struct fake_trade trades[FAKE_TRADES_MAX];
+    uint64_t request_last; // id
+    struct fake_request requests[FAKE_REQUESTS_MAX];
     size_t attempt_count;
     struct fake_attempt attempts[FAKE_ATTEMPTS_MAX];
     size_t result_count;
@@ -145,9 +169,12 @@ struct fake_world {
     uint64_t pool_floor_wei; // a lower max fee is "underpriced"
     bool paused;
     bool can_transfer;
-    bool hook_reverts;    // forcedTransfer reverts, also when simulated
-    bool out_of_gas_once; // the next transaction fails, a simulation passes
-    bool wrong_event;     // executed transactions emit another Transfer
+    bool hook_reverts;          // every transfer reverts, also when simulated
+    chain_uint128 poison;       // a leg of so many units does; 0 = none
+    chain_uint128 poison_mined; // … but only in a block, where its simulation passes
+    unsigned largest_batch;     // legs, seen in a block
+    bool out_of_gas_once;       // the next transaction fails, a simulation passes
+    bool wrong_event;           // executed transactions emit another Transfer
     bool receipts_hidden; // a node that lags behind its own blocks: no receipt of any transaction
     bool blocks_hidden;   // … and its blocks show no transactions
     bool down;
@@ -176,6 +203,9 @@ struct fake_world {
     size_t core_booked[FAKE_TRADES_MAX][4]; // by trade and outcome
     size_t event_count;
     struct fake_event events[FAKE_EVENTS_MAX];
+
+    size_t byte_count;
+    uint8_t bytes[FAKE_BYTES_MAX]; // last: what is not used is not cleared
 };
 
 extern const char fake_token[];  // the contract's address
@@ -212,8 +242,13 @@ void fake_foreign(struct fake_world *world);
 
 struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address);
 struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text);
-// Used by the node when bytes arrive: committed, as they are?
-bool fake_is_committed(const struct fake_world *world, const uint8_t *raw, size_t len);
+// Used by the node when bytes arrive: committed, as they are? The attempt's index, or SIZE_MAX.
+size_t fake_committed(const struct fake_world *world, const uint8_t *raw, size_t len);
+// What the attempt's transaction moves: the call of its calldata, with the trades of its request.
+void fake_call_of(const struct fake_world *world, struct settle_call *call, size_t attempt);
+// Reads the calldata of a transfer or a batch; false when it is neither. Trade ids are zero.
+bool fake_call_read(struct settle_call *call, const struct chain_address *to, const uint8_t *data,
+                    size_t len);
 // Asserts everything that must hold when nothing is under way.
 void fake_check_end(const struct fake_world *world);
 

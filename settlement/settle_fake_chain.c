@@ -34,17 +34,12 @@ struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text)
     return fake_wallet(world, &address);
 }
 
-static bool leg_equal(const struct settle_leg *a, const struct settle_leg *b)
-{
-    return address_equal(&a->token, &b->token) && address_equal(&a->from, &b->from) &&
-           address_equal(&a->to, &b->to) && a->units == b->units;
-}
-
-static struct fake_trade *trade_of_leg(struct fake_world *world, const struct settle_leg *leg)
+static struct fake_trade *trade_by_id(struct fake_world *world, uint64_t trade_id)
 {
     for (size_t i = 0; i < world->trade_count; i++)
-        if (leg_equal(&world->trades[i].leg, leg))
+        if (world->trades[i].trade_id == trade_id)
             return &world->trades[i];
+    ASSERT(false);
     return NULL;
 }
 
@@ -55,28 +50,124 @@ static struct chain_hash block_hash(const struct fake_world *world, uint64_t num
     return keccak256_hash((const uint8_t *)seed, sizeof(seed));
 }
 
-// What the contract does: agent, balance and isVerified(to), then the hooks.
-static bool transfer_passes(struct fake_world *world, const struct settle_leg *leg)
+static bool read_leg(struct settle_leg *leg, const uint8_t *words, size_t len, size_t from,
+                     size_t to, size_t units)
 {
-    return !world->hook_reverts && fake_wallet(world, &leg->from)->units >= leg->units &&
+    struct abi_word word[3];
+
+    *leg = (struct settle_leg){0};
+    return abi_answer_word(&word[0], words, len, from) &&
+           abi_answer_word(&word[1], words, len, to) &&
+           abi_answer_word(&word[2], words, len, units) && abi_word_address(&leg->from, &word[0]) &&
+           abi_word_address(&leg->to, &word[1]) && abi_word_u128(&leg->units, &word[2]);
+}
+
+bool fake_call_read(struct settle_call *call, const struct chain_address *to, const uint8_t *data,
+                    size_t len)
+{
+    uint32_t selector =
+        (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
+    struct abi_word word;
+    chain_uint128 count;
+
+    data += ABI_SELECTOR_BYTES;
+    len -= ABI_SELECTOR_BYTES;
+    *call = (struct settle_call){.operation = SETTLE_FORCED_TRANSFER, .contract = *to};
+    if (selector == ERC3643_FORCED_TRANSFER) {
+        call->leg_count = 1;
+        return read_leg(&call->legs[0], data, len, 0, 1, 2);
+    }
+    if (selector != ERC3643_BATCH_FORCED_TRANSFER || !abi_answer_word(&word, data, len, 3) ||
+        !abi_word_u128(&count, &word) || count == 0 || count > SETTLE_LEGS_MAX)
+        return false;
+    call->operation = SETTLE_BATCH_FORCED_TRANSFER;
+    call->leg_count = (size_t)count;
+    for (size_t i = 0; i < call->leg_count; i++)
+        if (!read_leg(&call->legs[i], data, len, 4 + i, 5 + call->leg_count + i,
+                      6 + 2 * call->leg_count + i))
+            return false;
+    return true;
+}
+
+void fake_call_of(const struct fake_world *world, struct settle_call *call, size_t attempt)
+{
+    const struct fake_attempt *row = &world->attempts[attempt];
+    const struct fake_request *request = &world->requests[row->request];
+
+    ASSERT(
+        fake_call_read(call, &request->token, &world->bytes[row->calldata_at], row->calldata_len));
+    ASSERT(call->leg_count == request->leg_count);
+    call->request_id = request->request_id;
+    for (size_t i = 0; i < call->leg_count; i++)
+        call->legs[i].trade_id = world->trades[request->legs[i].trade].trade_id;
+}
+
+// What the contract does with a leg: agent, balance and isVerified(to), then the hooks.
+static bool leg_passes(struct fake_world *world, const struct settle_leg *leg, bool in_block)
+{
+    return !world->hook_reverts && (world->poison == 0 || leg->units != world->poison) &&
+           (!in_block || world->poison_mined == 0 || leg->units != world->poison_mined) &&
+           fake_wallet(world, &leg->from)->units >= leg->units &&
            fake_wallet(world, &leg->to)->verified;
 }
 
+static void leg_move(struct fake_world *world, const struct chain_address *from,
+                     const struct chain_address *to, chain_uint128 units)
+{
+    fake_wallet(world, from)->units -= units;
+    fake_wallet(world, to)->units += units;
+}
+
+// Runs the legs one after the other; all or none has moved. Returns how many pass.
+static size_t legs_run(struct fake_world *world, const struct settle_call *call, bool in_block)
+{
+    size_t passed = 0;
+
+    while (passed < call->leg_count && leg_passes(world, &call->legs[passed], in_block)) {
+        leg_move(world, &call->legs[passed].from, &call->legs[passed].to, call->legs[passed].units);
+        passed++;
+    }
+    for (size_t i = passed; passed < call->leg_count && i > 0; i--)
+        leg_move(world, &call->legs[i - 1].to, &call->legs[i - 1].from, call->legs[i - 1].units);
+    return passed;
+}
+
+static struct settle_call scratch_call; // of the effect that runs
+
 static void tx_execute(struct fake_world *world, struct fake_tx *tx)
 {
+    struct settle_call *call = &scratch_call;
+
     tx->mined = true;
     tx->block = world->block;
-    tx->succeeded = !tx->foreign && !world->out_of_gas_once && transfer_passes(world, &tx->leg);
+    tx->succeeded = false;
+    if (!tx->foreign && !world->out_of_gas_once) {
+        fake_call_of(world, call, tx->attempt);
+        tx->succeeded = legs_run(world, call, true) == call->leg_count;
+    }
     world->out_of_gas_once = false;
     if (!tx->succeeded)
         return;
-    struct fake_trade *trade = trade_of_leg(world, &tx->leg);
-    ASSERT(trade != NULL);
-    trade->executed++;
-    ASSERT(trade->executed == 1); // never two transfers for one trade
     tx->moved = true;
-    fake_wallet(world, &tx->leg.from)->units -= tx->leg.units;
-    fake_wallet(world, &tx->leg.to)->units += tx->leg.units;
+    if (call->leg_count > world->largest_batch)
+        world->largest_batch = (unsigned)call->leg_count;
+    for (size_t i = 0; i < call->leg_count; i++) {
+        struct fake_trade *trade = trade_by_id(world, call->legs[i].trade_id);
+        trade->executed++;
+        ASSERT(trade->executed == 1); // never two transfers for one trade
+    }
+}
+
+static void tx_undo(struct fake_world *world, const struct fake_tx *tx)
+{
+    struct settle_call *call = &scratch_call;
+
+    fake_call_of(world, call, tx->attempt);
+    for (size_t i = call->leg_count; i > 0; i--) {
+        const struct settle_leg *leg = &call->legs[i - 1];
+        leg_move(world, &leg->to, &leg->from, leg->units);
+        trade_by_id(world, leg->trade_id)->executed--;
+    }
 }
 
 static uint64_t mined_count(const struct fake_world *world)
@@ -115,11 +206,8 @@ void fake_reorganise(struct fake_world *world, uint64_t depth, bool forget)
         struct fake_tx *tx = &world->txs[i - 1];
         if (!tx->mined || tx->block <= world->block)
             continue;
-        if (tx->moved) {
-            fake_wallet(world, &tx->leg.from)->units += tx->leg.units;
-            fake_wallet(world, &tx->leg.to)->units -= tx->leg.units;
-            trade_of_leg(world, &tx->leg)->executed--;
-        }
+        if (tx->moved)
+            tx_undo(world, tx);
         tx->mined = tx->moved = tx->succeeded = false;
         tx->block = 0;
         tx->dropped = forget;
@@ -195,30 +283,28 @@ static const char *param_text(const json_t *params, size_t index)
     return json_string_value(json_array_get(params, index));
 }
 
-static bool leg_of_calldata(struct settle_leg *leg, const struct chain_address *to,
-                            const uint8_t *data, size_t len)
+static json_t *transfers_call(struct fake_world *world, struct rpc_reply *reply,
+                              const struct chain_address *to, const uint8_t *data, size_t len,
+                              bool estimate)
 {
-    uint32_t selector =
-        (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
-    struct abi_word words[3];
+    struct settle_call *call = &scratch_call;
 
-    leg->token = *to;
-    for (size_t i = 0; i < 3; i++)
-        if (!abi_answer_word(&words[i], data + 4, len - 4, i))
-            return false;
-    return selector == (uint32_t)ERC3643_FORCED_TRANSFER &&
-           abi_word_address(&leg->from, &words[0]) && abi_word_address(&leg->to, &words[1]) &&
-           abi_word_u128(&leg->units, &words[2]);
+    ASSERT(fake_call_read(call, to, data, len));
+    if (legs_run(world, call, false) < call->leg_count)
+        return error(reply, 3, "execution reverted: MaxBalanceExceeded");
+    for (size_t i = call->leg_count; i > 0; i--) // it was only a simulation
+        leg_move(world, &call->legs[i - 1].to, &call->legs[i - 1].from, call->legs[i - 1].units);
+    return estimate ? quantity(call->leg_count == 1 ? 200000 : 83000 * call->leg_count)
+                    : json_string("0x");
 }
 
 static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, const json_t *params,
                             bool estimate)
 {
     const json_t *message = json_array_get(params, 0);
-    uint8_t data[256];
+    static uint8_t data[SETTLE_CALLDATA_MAX];
     struct chain_address to;
     struct chain_address argument = {{0}};
-    struct settle_leg leg;
     ssize_t len =
         hex_decode(data, sizeof(data), json_string_value(json_object_get(message, "data")));
 
@@ -228,12 +314,8 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     if (len >= 36)
         memcpy(argument.bytes, data + 16, ADDRESS_BYTES);
 #define IS(method) (selector == (uint32_t)ERC3643_##method)
-    if (IS(FORCED_TRANSFER)) {
-        ASSERT(leg_of_calldata(&leg, &to, data, (size_t)len));
-        if (!transfer_passes(world, &leg))
-            return error(reply, 3, "execution reverted: MaxBalanceExceeded");
-        return estimate ? quantity(200000) : json_string("0x");
-    }
+    if (IS(FORCED_TRANSFER) || IS(BATCH_FORCED_TRANSFER))
+        return transfers_call(world, reply, &to, data, (size_t)len, estimate);
     if (IS(PAUSED))
         return word_u128(world->paused);
     if (IS(IS_FROZEN))
@@ -256,16 +338,15 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
 
 static json_t *send_raw(struct fake_world *world, struct rpc_reply *reply, const json_t *params)
 {
-    uint8_t raw[FAKE_RAW_MAX];
+    static uint8_t raw[SIGNER_RAW_MAX];
     struct transaction tx;
     struct chain_address sender;
-    struct settle_leg leg;
     ssize_t len = hex_decode(raw, sizeof(raw), param_text(params, 0));
 
     ASSERT(len > 0 && transaction_decode(&tx, NULL, &sender, raw, (size_t)len));
     ASSERT(address_equal(&sender, &world->signer) && tx.chain_id == world->chain_id);
-    ASSERT(leg_of_calldata(&leg, &tx.to, tx.calldata, tx.calldata_len));
-    ASSERT(fake_is_committed(world, raw, (size_t)len)); // never a broadcast before the commit
+    size_t attempt = fake_committed(world, raw, (size_t)len);
+    ASSERT(attempt != SIZE_MAX); // never a broadcast before the commit
     struct chain_hash hash = keccak256_hash(raw, (size_t)len);
     for (size_t i = 0; i < world->tx_count; i++) {
         struct fake_tx *known = &world->txs[i];
@@ -291,7 +372,7 @@ static json_t *send_raw(struct fake_world *world, struct rpc_reply *reply, const
                                                      .max_fee_wei = tx.max_fee_wei,
                                                      .priority_fee_wei = tx.priority_fee_wei,
                                                      .gas_limit = tx.gas_limit,
-                                                     .leg = leg};
+                                                     .attempt = attempt};
     return bytes(hash.bytes, sizeof(hash.bytes));
 }
 
@@ -313,15 +394,29 @@ static json_t *tx_json(struct fake_world *world, const struct fake_tx *tx)
                      "blockNumber", tx->mined ? quantity(tx->block) : json_null());
 }
 
-static json_t *transfer_log(const struct fake_world *world, const struct fake_tx *tx)
+static json_t *transfer_log(const struct fake_world *world, const struct settle_call *call,
+                            size_t leg)
 {
-    struct abi_word from = abi_from_address(&tx->leg.from);
-    struct abi_word to = abi_from_address(&tx->leg.to);
+    struct abi_word from = abi_from_address(&call->legs[leg].from);
+    struct abi_word to = abi_from_address(&call->legs[leg].to);
 
-    return json_pack("{so,ss,so,s[ooo]}", "address", bytes(tx->leg.token.bytes, ADDRESS_BYTES),
-                     "logIndex", "0x0", "data", word_u128(tx->leg.units + world->wrong_event),
-                     "topics", bytes(erc3643_transfer_topic.bytes, KECCAK_BYTES),
-                     bytes(from.bytes, 32), bytes(to.bytes, 32));
+    return json_pack("{so,so,so,s[ooo]}", "address", bytes(call->contract.bytes, ADDRESS_BYTES),
+                     "logIndex", quantity(leg), "data",
+                     word_u128(call->legs[leg].units + world->wrong_event), "topics",
+                     bytes(erc3643_transfer_topic.bytes, KECCAK_BYTES), bytes(from.bytes, 32),
+                     bytes(to.bytes, 32));
+}
+
+static json_t *transfer_logs(const struct fake_world *world, const struct fake_tx *tx)
+{
+    json_t *logs = json_array();
+
+    if (!tx->succeeded)
+        return logs;
+    fake_call_of(world, &scratch_call, tx->attempt);
+    for (size_t i = 0; i < scratch_call.leg_count; i++)
+        json_array_append_new(logs, transfer_log(world, &scratch_call, i));
+    return logs;
 }
 
 static json_t *receipt(struct fake_world *world, const json_t *params)
@@ -331,9 +426,7 @@ static json_t *receipt(struct fake_world *world, const json_t *params)
     if (tx == NULL || !tx->mined || world->receipts_hidden)
         return json_null();
     struct chain_hash hash = block_hash(world, tx->block);
-    json_t *logs = json_array();
-    if (tx->succeeded)
-        json_array_append_new(logs, transfer_log(world, tx));
+    json_t *logs = transfer_logs(world, tx);
     return json_pack("{so,so,so,so,ss,so,so,so}", "status", quantity(tx->succeeded), "blockNumber",
                      quantity(tx->block), "blockHash", bytes(hash.bytes, KECCAK_BYTES),
                      "transactionHash", bytes(tx->hash.bytes, KECCAK_BYTES), "transactionIndex",
@@ -499,15 +592,6 @@ struct signer_ops fake_signer(struct fake_world *world)
 
 // ---- the core
 // -------------------------------------------------------------------------------------
-
-static struct fake_trade *trade_by_id(struct fake_world *world, uint64_t trade_id)
-{
-    for (size_t i = 0; i < world->trade_count; i++)
-        if (world->trades[i].trade_id == trade_id)
-            return &world->trades[i];
-    ASSERT(false);
-    return NULL;
-}
 
 static void core_event(struct fake_world *world, enum settle_answer_kind kind, uint64_t ref_number,
                        uint16_t reject_code, bool booked)

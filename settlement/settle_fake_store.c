@@ -1,5 +1,6 @@
 #include "settlement/settle_fake.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,13 +121,28 @@ static void attempt_move(struct fake_attempt *row, enum settle_attempt_state to)
     row->attempt.state = to;
 }
 
-static struct fake_attempt *open_attempt(struct fake_world *world, const struct fake_trade *trade)
+static struct fake_request *request_row(struct fake_world *world, uint64_t request_id)
+{
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
+        if (world->requests[i].request_id == request_id)
+            return &world->requests[i];
+    ASSERT(false);
+    return NULL;
+}
+
+static struct fake_request *request_of(struct fake_world *world, const struct settle_item *item)
+{
+    return request_row(world, item->call.request_id);
+}
+
+static struct fake_attempt *open_attempt(struct fake_world *world,
+                                         const struct fake_request *request)
 {
     struct fake_attempt *found = NULL;
 
     for (size_t i = 0; i < world->attempt_count; i++) {
         struct fake_attempt *row = &world->attempts[i];
-        if (row->trade != (size_t)(trade - world->trades) ||
+        if (row->request != (size_t)(request - world->requests) ||
             !settle_attempt_is_open(row->attempt.state))
             continue;
         ASSERT(found == NULL); // one open attempt of a request at most
@@ -135,14 +151,38 @@ static struct fake_attempt *open_attempt(struct fake_world *world, const struct 
     return found;
 }
 
-bool fake_is_committed(const struct fake_world *world, const uint8_t *raw, size_t len)
+// Its own bytes may still be mined.
+static bool receipt_is_unknown(struct fake_world *world, const struct fake_trade *trade)
+{
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+        const struct fake_request *request = &world->requests[i];
+        if (request->request_id == 0 || open_attempt(world, request) == NULL)
+            continue;
+        for (size_t leg = 0; leg < request->leg_count; leg++)
+            if (&world->trades[request->legs[leg].trade] == trade)
+                return true;
+    }
+    return false;
+}
+
+size_t fake_committed(const struct fake_world *world, const uint8_t *raw, size_t len)
 {
     for (size_t i = 0; i < world->attempt_count; i++) {
         const struct fake_attempt *row = &world->attempts[i];
-        if (row->raw_len == len && memcmp(row->raw, raw, len) == 0)
-            return row->attempt.state != SETTLE_ATTEMPT_PREPARED;
+        if (row->raw_len == len && memcmp(&world->bytes[row->raw_at], raw, len) == 0)
+            return row->attempt.state != SETTLE_ATTEMPT_PREPARED ? i : SIZE_MAX;
     }
-    return false;
+    return SIZE_MAX;
+}
+
+static size_t bytes_keep(struct fake_world *world, const uint8_t *data, size_t len)
+{
+    size_t at = world->byte_count;
+
+    ASSERT(len <= FAKE_BYTES_MAX - at);
+    memcpy(&world->bytes[at], data, len);
+    world->byte_count += len;
+    return at;
 }
 
 // ---- the functions
@@ -166,7 +206,7 @@ static enum settle_store_result store_retry(void *context, size_t *retried)
         if (!trade->retry_asked)
             continue;
         trade->retry_asked = false;
-        if (trade->state != SETTLE_TRADE_FAILED || open_attempt(world, trade) != NULL)
+        if (trade->state != SETTLE_TRADE_FAILED || receipt_is_unknown(world, trade))
             continue;
         trade_move(world, trade, SETTLE_TRADE_PENDING, NULL);
         trade->attempts = 0;
@@ -197,24 +237,23 @@ static enum settle_store_result store_nonce_set(void *context, const struct chai
     return end(fault);
 }
 
-static bool inbound_of(const struct fake_world *world, const struct fake_trade *trade,
-                       bool earlier_only)
+static bool sells_what_it_buys(const struct fake_trade *trade, const struct fake_trade *other)
 {
-    for (size_t i = 0; i < world->trade_count; i++) {
-        const struct fake_trade *other = &world->trades[i];
-        if (other == trade || other->buyer_wallet == NULL || trade->seller_wallet == NULL ||
-            strcmp(other->buyer_wallet, trade->seller_wallet) != 0)
-            continue;
-        if (earlier_only ? other < trade && (other->state == SETTLE_TRADE_PENDING ||
-                                             other->state == SETTLE_TRADE_PROCESSING)
-                         : other->state != SETTLE_TRADE_SETTLED)
+    return other != trade && other->buyer_wallet != NULL && trade->seller_wallet != NULL &&
+           strcmp(other->buyer_wallet, trade->seller_wallet) == 0;
+}
+
+static bool inbound_of(const struct fake_world *world, const struct fake_trade *trade)
+{
+    for (size_t i = 0; i < world->trade_count; i++)
+        if (sells_what_it_buys(trade, &world->trades[i]) &&
+            world->trades[i].state != SETTLE_TRADE_SETTLED)
             return true;
-    }
     return false;
 }
 
-static enum settle_plan_result plan_of(struct settle_leg *leg, const char **reason,
-                                       const struct fake_trade *trade)
+static enum settle_plan_result plan_of(struct chain_address *token, struct settle_leg *leg,
+                                       const char **reason, const struct fake_trade *trade)
 {
     const struct settle_trade_terms terms = {.contract_address = trade->contract,
                                              .buyer_wallet = trade->buyer_wallet,
@@ -222,50 +261,122 @@ static enum settle_plan_result plan_of(struct settle_leg *leg, const char **reas
                                              .quantity = trade->quantity,
                                              .scale = 2,
                                              .decimals = 18};
-    return settle_plan(leg, reason, &terms);
+    *leg = (struct settle_leg){.trade_id = trade->trade_id};
+    return settle_plan(token, leg, reason, &terms);
 }
 
-static void claim_one(struct fake_world *world, struct fake_trade *trade, struct settle_claim *done)
+static bool is_due(const struct fake_world *world, const struct fake_trade *trade)
+{
+    bool waits = trade->reason[0] != '\0' && strcmp(trade->reason, SETTLE_REASON_NEIGHBOUR) != 0;
+
+    return trade->state == SETTLE_TRADE_PENDING && trade->attempts < world->attempts_max &&
+           (!waits || world->now_ns - trade->changed_ns >= world->tick_ns);
+}
+
+// An earlier trade by which the seller gets units is on its way, or is not in this walk.
+static bool is_blocked(const struct fake_world *world, const struct fake_trade *trade)
+{
+    for (const struct fake_trade *other = world->trades; other < trade; other++) {
+        struct chain_address token;
+        struct settle_leg leg;
+        const char *reason;
+        if (!sells_what_it_buys(trade, other))
+            continue;
+        if (other->state == SETTLE_TRADE_PROCESSING)
+            return true;
+        if (other->state != SETTLE_TRADE_PENDING)
+            continue;
+        enum settle_plan_result plan = plan_of(&token, &leg, &reason, other);
+        if (plan != SETTLE_PLAN_OFF_CHAIN && (plan == SETTLE_PLAN_WAIT || !is_due(world, other)))
+            return true;
+    }
+    return false;
+}
+
+static struct fake_request *request_new(struct fake_world *world, const struct chain_address *token)
+{
+    struct fake_request *request = world->requests;
+
+    while (request->request_id != 0 && (request->open || request->has_attempts)) {
+        request++;
+        ASSERT(request < world->requests + FAKE_REQUESTS_MAX);
+    }
+    *request =
+        (struct fake_request){.request_id = ++world->request_last, .open = true, .token = *token};
+    return request;
+}
+
+static uint32_t account_of(struct fake_world *world, const char *wallet)
+{
+    return (uint32_t)(fake_wallet_of(world, wallet) - world->wallets) + 1;
+}
+
+static struct settle_group walk; // of the claim that runs
+static struct fake_request *walk_requests[SETTLE_GROUPS_MAX];
+
+static void claim_add(struct fake_world *world, struct fake_trade *trade, size_t group,
+                      const struct chain_address *token, const struct settle_leg *leg)
+{
+    ASSERT(!trade->request_open && !trade->done); // exactly once
+    if (walk_requests[group] == NULL)
+        walk_requests[group] = request_new(world, token);
+    struct fake_request *request = walk_requests[group];
+    request->legs[request->leg_count] = (struct fake_leg){.trade = (size_t)(trade - world->trades),
+                                                          .number = (uint8_t)request->leg_count};
+    request->leg_count++;
+    trade_move(world, trade, SETTLE_TRADE_PROCESSING, NULL);
+    trade->request_open = true;
+    trade->leg = *leg;
+}
+
+// False: there is no room for more.
+static bool claim_one(struct fake_world *world, struct fake_trade *trade,
+                      struct settle_claim *claim)
 {
     const char *reason = NULL;
+    struct chain_address token;
     struct settle_leg leg;
+    size_t group = 0;
+    enum settle_plan_result plan = plan_of(&token, &leg, &reason, trade);
 
-    switch (plan_of(&leg, &reason, trade)) {
-    case SETTLE_PLAN_OFF_CHAIN: // store_off_chain
-        break;
-    case SETTLE_PLAN_WAIT:
+    if (plan == SETTLE_PLAN_WAIT)
         snprintf(trade->reason, sizeof(trade->reason), "%s", reason);
-        break;
-    case SETTLE_PLAN_REFUSED:
+    if (plan == SETTLE_PLAN_REFUSED) {
         trade_move(world, trade, SETTLE_TRADE_FAILED, reason);
         result_queue(world, trade, SETTLEMENT_FAILED);
-        done->refused++;
-        break;
-    case SETTLE_PLAN_ON_CHAIN:
-        if (inbound_of(world, trade, true))
-            break;
-        ASSERT(open_attempt(world, trade) == NULL);
-        trade_move(world, trade, SETTLE_TRADE_PROCESSING, NULL);
-        trade->request_open = true;
-        trade->leg = leg;
-        done->claimed++;
-        break;
+        claim->refused++;
     }
+    if (plan != SETTLE_PLAN_ON_CHAIN)
+        return true;
+    const struct settle_group_trade candidate = {.token = 1,
+                                                 .buyer = account_of(world, trade->buyer_wallet),
+                                                 .seller = account_of(world, trade->seller_wallet),
+                                                 .limit = trade->limit,
+                                                 .is_blocked = trade->blocked};
+    enum settle_group_answer answer =
+        settle_group_next(&walk, &group, &candidate, claim->requests_max);
+    if (answer == SETTLE_GROUP_TAKEN) {
+        claim_add(world, trade, group, &token, &leg);
+        claim->claimed++;
+    }
+    return answer != SETTLE_GROUP_FULL;
 }
 
-static enum settle_store_result store_claim(void *context, struct settle_claim *done, size_t max)
+static enum settle_store_result store_claim(void *context, struct settle_claim *claim)
 {
     BEGIN;
-    *done = (struct settle_claim){0};
-    for (size_t i = 0; i < world->trade_count; i++) {
-        struct fake_trade *trade = &world->trades[i];
-        if (done->claimed + done->refused == max)
-            break;
-        if (trade->state != SETTLE_TRADE_PENDING || trade->attempts >= world->attempts_max ||
-            (trade->reason[0] != '\0' && world->now_ns - trade->changed_ns < world->tick_ns))
-            continue;
-        claim_one(world, trade, done);
-    }
+    bool room = true;
+    claim->claimed = claim->refused = 0;
+    if (claim->requests_max > SETTLE_GROUPS_MAX)
+        claim->requests_max = SETTLE_GROUPS_MAX;
+    settle_group_begin(&walk, claim->batch_max);
+    memset(walk_requests, 0, sizeof(walk_requests));
+    for (size_t i = 0; i < world->trade_count; i++)
+        world->trades[i].blocked = is_blocked(world, &world->trades[i]);
+    for (size_t i = 0; room && i < world->trade_count; i++)
+        if (is_due(world, &world->trades[i]))
+            room = claim->claimed + claim->refused < claim->trades_max &&
+                   claim_one(world, &world->trades[i], claim);
     return end(fault);
 }
 
@@ -276,9 +387,10 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
     for (size_t i = 0; i < world->trade_count && *settled < max; i++) {
         struct fake_trade *trade = &world->trades[i];
         const char *reason = NULL;
+        struct chain_address token;
         struct settle_leg leg;
         if (trade->state != SETTLE_TRADE_PENDING ||
-            plan_of(&leg, &reason, trade) != SETTLE_PLAN_OFF_CHAIN)
+            plan_of(&token, &leg, &reason, trade) != SETTLE_PLAN_OFF_CHAIN)
             continue;
         trade_move(world, trade, SETTLE_TRADE_SETTLED, reason);
         result_queue(world, trade, SETTLEMENT_SETTLED);
@@ -288,17 +400,18 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
 }
 
 static void item_fill(struct fake_world *world, struct settle_item *item,
-                      const struct fake_trade *trade)
+                      const struct fake_request *request)
 {
-    struct fake_attempt *open = open_attempt(world, trade);
+    struct fake_attempt *open = open_attempt(world, request);
 
-    *item = (struct settle_item){.request_id = (uint64_t)(trade - world->trades) + 1,
-                                 .trade_id = trade->trade_id,
-                                 .attempts_used = trade->attempts,
-                                 .leg = trade->leg};
+    *item = (struct settle_item){0};
+    item->call.request_id = request->request_id;
+    item->call.operation =
+        request->leg_count == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER;
+    item->call.contract = request->token;
     for (size_t i = 0; open != NULL && i < world->attempt_count; i++) {
         const struct fake_attempt *row = &world->attempts[i];
-        if (row->trade == open->trade && row->attempt.nonce == open->attempt.nonce &&
+        if (row->request == open->request && row->attempt.nonce == open->attempt.nonce &&
             row->attempt.state != SETTLE_ATTEMPT_DROPPED)
             item->bids[item->bid_count++] = row->attempt;
     }
@@ -309,25 +422,40 @@ static bool item_before(const struct settle_item *a, const struct settle_item *b
     if (a->bid_count > 0 && b->bid_count > 0)
         return a->bids[0].nonce < b->bids[0].nonce;
     if (a->bid_count == 0 && b->bid_count == 0)
-        return a->trade_id < b->trade_id;
+        return a->call.request_id < b->call.request_id;
     return a->bid_count > 0;
 }
 
 static enum settle_store_result store_load(void *context, struct settle_item *items, size_t *count,
                                            size_t max)
 {
+    static struct settle_item item; // of 10 KB
     BEGIN;
     *count = 0;
-    for (size_t i = 0; i < world->trade_count && *count < max; i++) {
-        struct settle_item item;
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX && *count < max; i++) {
         size_t at;
-        if (!world->trades[i].request_open)
+        if (!world->requests[i].open)
             continue;
-        item_fill(world, &item, &world->trades[i]);
+        item_fill(world, &item, &world->requests[i]);
         for (at = *count; at > 0 && item_before(&item, &items[at - 1]); at--)
             items[at] = items[at - 1];
         items[at] = item;
         ++*count;
+    }
+    return end(fault);
+}
+
+static enum settle_store_result store_legs(void *context, struct settle_item *item)
+{
+    BEGIN;
+    const struct fake_request *request = request_of(world, item);
+    item->call.leg_count = 0;
+    for (size_t i = 0; i < request->leg_count; i++) {
+        if (request->legs[i].left)
+            continue;
+        struct settle_leg *leg = &item->call.legs[item->call.leg_count++];
+        *leg = world->trades[request->legs[i].trade].leg;
+        leg->number = request->legs[i].number;
     }
     return end(fault);
 }
@@ -338,46 +466,121 @@ static enum settle_store_result store_raw(void *context, uint8_t *raw, size_t *l
     BEGIN;
     const struct fake_attempt *row = attempt_row(world, attempt_id);
     ASSERT(row->raw_len > 0 && row->raw_len <= *len);
-    memcpy(raw, row->raw, row->raw_len);
+    memcpy(raw, &world->bytes[row->raw_at], row->raw_len);
     *len = row->raw_len;
     return end(fault);
 }
 
-static void trade_end(struct fake_world *world, struct fake_trade *trade, enum settle_end how,
-                      bool signed_one, const char *reason)
+static void trade_end(struct fake_world *world, struct fake_trade *trade,
+                      const struct settle_ending *ending)
 {
-    bool last;
+    bool counted = ending->end == SETTLE_END_COUNT || ending->is_counted;
 
-    trade->attempts += signed_one;
-    trade->total_attempts += signed_one;
-    trade->request_open = false;
-    last = how == SETTLE_END_COUNT && trade->attempts >= world->attempts_max;
-    if (how == SETTLE_END_FAIL || last) {
-        trade_move(world, trade, SETTLE_TRADE_FAILED, reason);
+    trade->request_open = trade->done = false;
+    if (trade->state == SETTLE_TRADE_SETTLED) // its transaction was lost, and came again otherwise
+        return;
+    trade->attempts += counted;
+    trade->total_attempts += counted;
+    if (ending->limit > 0)
+        trade->limit = ending->limit;
+    if (ending->end == SETTLE_END_FAIL || (counted && trade->attempts >= world->attempts_max)) {
+        ASSERT(ending->reason[0] != '\0');
+        trade_move(world, trade, SETTLE_TRADE_FAILED, ending->reason);
         result_queue(world, trade, SETTLEMENT_FAILED);
     } else {
-        trade_move(world, trade, SETTLE_TRADE_PENDING, reason);
+        trade_move(world, trade, SETTLE_TRADE_PENDING, ending->reason);
     }
 }
 
-static enum settle_store_result store_end(void *context, const struct settle_item *item,
-                                          enum settle_end how, const char *reason,
-                                          const struct erc3643_evidence *evidence)
+static struct fake_leg *leg_row(struct fake_request *request, const struct settle_leg *leg)
+{
+    for (size_t i = 0; i < request->leg_count; i++)
+        if (request->legs[i].number == leg->number)
+            return &request->legs[i];
+    ASSERT(false);
+    return NULL;
+}
+
+// Each leg as its own ending says, or all as one does. Returns how many stay.
+static size_t legs_end(struct fake_world *world, const struct settle_item *item,
+                       const struct settle_ending *endings, bool each)
+{
+    struct fake_request *request = request_of(world, item);
+    size_t stay = 0;
+
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        const struct settle_ending *ending = &endings[each ? i : 0];
+        struct fake_leg *leg = leg_row(request, &item->call.legs[i]);
+        if (ending->end == SETTLE_END_STAY) {
+            stay++;
+            continue;
+        }
+        ASSERT(!leg->left && world->trades[leg->trade].trade_id == item->call.legs[i].trade_id);
+        leg->left = true;
+        trade_end(world, &world->trades[leg->trade], ending);
+    }
+    request->open = stay > 0;
+    return stay;
+}
+
+// Those that left before anything was signed are in no calldata.
+static void legs_forget(struct fake_request *request)
+{
+    size_t stay = 0;
+
+    for (size_t i = 0; i < request->leg_count; i++)
+        if (!request->legs[i].left)
+            request->legs[stay++] = request->legs[i];
+    request->leg_count = stay;
+}
+
+static enum settle_store_result store_leave(void *context, const struct settle_item *item,
+                                            const struct settle_ending *endings,
+                                            const struct erc3643_evidence *evidence)
 {
     BEGIN;
-    struct fake_trade *trade = trade_row(world, item->trade_id);
-    ASSERT(open_attempt(world, trade) == NULL && how != SETTLE_END_COUNT);
-    world->checks += evidence != NULL;
-    trade_end(world, trade, how, false, reason);
+    ASSERT(open_attempt(world, request_of(world, item)) == NULL);
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        ASSERT(endings[i].end != SETTLE_END_COUNT && !endings[i].is_counted);
+        world->checks +=
+            evidence != NULL && endings[i].end != SETTLE_END_STAY && endings[i].has_evidence;
+    }
+    (void)legs_end(world, item, endings, true);
+    legs_forget(request_of(world, item));
     return end(fault);
 }
 
 static enum settle_store_result store_inbound(void *context, bool *open,
-                                              const struct settle_item *item)
+                                              const struct settle_leg *leg)
 {
     BEGIN;
-    *open = inbound_of(world, trade_row(world, item->trade_id), false);
+    *open = inbound_of(world, trade_row(world, leg->trade_id));
     return end(fault);
+}
+
+// The calldata moves the legs that are in the request, and its batch id names their trades.
+static void check_calldata(const struct fake_world *world, const struct fake_request *request,
+                           const uint8_t *calldata, size_t len)
+{
+    static struct settle_call call;
+    struct settle_batch_id id;
+    uint64_t trades[SETTLE_LEGS_MAX];
+    size_t count = 0;
+
+    ASSERT(fake_call_read(&call, &request->token, calldata, len));
+    for (size_t i = 0; i < request->leg_count; i++) {
+        if (request->legs[i].left)
+            continue;
+        const struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        const struct settle_leg *leg = &call.legs[count];
+        ASSERT(count < call.leg_count && address_equal(&leg->from, &trade->leg.from) &&
+               address_equal(&leg->to, &trade->leg.to) && leg->units == trade->leg.units);
+        ASSERT(trade->state == SETTLE_TRADE_PROCESSING || trade->state == SETTLE_TRADE_SETTLED);
+        trades[count++] = trade->trade_id;
+    }
+    ASSERT(count == call.leg_count && len > SETTLE_BATCH_ID_BYTES);
+    ASSERT(settle_batch_id_read(&id, calldata + len - SETTLE_BATCH_ID_BYTES));
+    ASSERT(id.request_id == request->request_id && settle_batch_id_matches(&id, trades, count));
 }
 
 static enum settle_store_result store_prepare(void *context, struct settle_attempt *attempt,
@@ -387,34 +590,39 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
                                               const struct erc3643_evidence *evidence)
 {
     BEGIN;
-    struct fake_trade *trade = trade_row(world, item->trade_id);
-    struct fake_attempt *open = open_attempt(world, trade);
-    ASSERT(calldata_len > 4 && calldata[0] == 0x9f && address_equal(signer, &world->signer));
-    ASSERT(trade->state == SETTLE_TRADE_PROCESSING || open != NULL);
-    // No new nonce is taken while one waits for its signature: it may still become free. (A higher bid
-    // at a lower nonce may be prepared meanwhile.)
+    struct fake_request *request = request_of(world, item);
+    struct fake_attempt *open = open_attempt(world, request);
+    ASSERT(address_equal(signer, &world->signer) && request->open);
+    check_calldata(world, request, calldata, calldata_len);
+    // No new nonce is taken while one waits for its signature: it may still become free. (A higher
+    // bid at a lower nonce may be prepared meanwhile.)
     for (size_t i = 0; i < world->attempt_count; i++)
         ASSERT(world->attempts[i].attempt.state != SETTLE_ATTEMPT_PREPARED || open != NULL);
     if (open == NULL) {
-        ASSERT(attempt->nonce == world->nonce_next && evidence != NULL &&
-               evidence->verdict == ERC3643_ALLOWED);
+        ASSERT(attempt->nonce == world->nonce_next && evidence != NULL);
+        for (size_t i = 0; i < item->call.leg_count; i++)
+            ASSERT(evidence[i].verdict == ERC3643_ALLOWED);
         world->nonce_next++;
-        world->checks++;
+        world->checks += item->call.leg_count;
     } else {
-        ASSERT(attempt->nonce == open->attempt.nonce);
+        ASSERT(attempt->nonce == open->attempt.nonce && evidence == NULL);
         attempt_move(open, SETTLE_ATTEMPT_REPLACED);
     }
     ASSERT(world->attempt_count < FAKE_ATTEMPTS_MAX);
     struct fake_attempt *row = &world->attempts[world->attempt_count++];
-    *row = (struct fake_attempt){.attempt = *attempt, .trade = (size_t)(trade - world->trades)};
+    *row = (struct fake_attempt){.attempt = *attempt,
+                                 .request = (size_t)(request - world->requests),
+                                 .calldata_at = bytes_keep(world, calldata, calldata_len),
+                                 .calldata_len = calldata_len};
     row->attempt.attempt_id = attempt->attempt_id = world->attempt_count;
     row->attempt.state = SETTLE_ATTEMPT_PREPARED;
+    request->has_attempts = true;
     return end(fault);
 }
 
 static enum settle_store_result store_refuse(void *context, const struct settle_item *item,
                                              const struct settle_attempt *attempt,
-                                             enum settle_end how, const char *reason)
+                                             const struct settle_ending *ending)
 {
     BEGIN;
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
@@ -426,7 +634,7 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
     }
     ASSERT(world->nonce_next == row->attempt.nonce + 1);
     world->nonce_next--;
-    trade_end(world, trade_row(world, item->trade_id), how, false, reason);
+    (void)legs_end(world, item, ending, false);
     return end(fault);
 }
 
@@ -436,9 +644,9 @@ static enum settle_store_result store_sign(void *context, const struct settle_at
 {
     BEGIN;
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
-    ASSERT(len <= FAKE_RAW_MAX && address_equal(signer, &world->signer));
+    ASSERT(address_equal(signer, &world->signer));
     attempt_move(row, SETTLE_ATTEMPT_SIGNED);
-    memcpy(row->raw, raw, len);
+    row->raw_at = bytes_keep(world, raw, len);
     row->raw_len = len;
     row->attempt.hash = attempt->hash;
     return end(fault);
@@ -449,7 +657,10 @@ static enum settle_store_result store_sent(void *context, const struct settle_it
 {
     BEGIN;
     attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_SENT);
-    trade_row(world, item->trade_id)->tx_hash = attempt->hash;
+    const struct fake_request *request = request_of(world, item);
+    for (size_t i = 0; i < request->leg_count; i++)
+        if (!request->legs[i].left)
+            world->trades[request->legs[i].trade].tx_hash = attempt->hash;
     return end(fault);
 }
 
@@ -459,7 +670,7 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
 {
     BEGIN;
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
-    struct fake_attempt *open = open_attempt(world, trade_row(world, item->trade_id));
+    struct fake_attempt *open = open_attempt(world, request_of(world, item));
     if (open != NULL && open != row)
         attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED
                                ? SETTLE_ATTEMPT_DROPPED
@@ -480,45 +691,63 @@ static enum settle_store_result store_unmined(void *context, const struct settle
     return end(fault);
 }
 
+static void trade_confirm(struct fake_world *world, struct fake_trade *trade,
+                          const struct settle_attempt *attempt)
+{
+    trade->request_open = false;
+    trade->done = true;
+    if (trade->state == SETTLE_TRADE_SETTLED) // after a deep reorganisation
+        return;
+    trade->tx_hash = attempt->hash;
+    trade->on_chain = true;
+    trade_move(world, trade, SETTLE_TRADE_SETTLED, NULL);
+    result_queue(world, trade, SETTLEMENT_SETTLED);
+}
+
+static void gas_book(struct fake_world *world, const struct settle_attempt *attempt)
+{
+    struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
+
+    world->gas_rows += !row->gas_booked; // once, though it was lost and came again
+    row->gas_booked = true;
+}
+
 static enum settle_store_result store_confirm(void *context, const struct settle_item *item,
                                               const struct settle_attempt *attempt,
                                               const struct settle_receipt *receipt)
 {
     BEGIN;
-    struct fake_trade *trade = trade_row(world, item->trade_id);
-    ASSERT(receipt->succeeded && receipt->has_planned_transfer);
+    struct fake_request *request = request_of(world, item);
+    ASSERT(receipt->succeeded && receipt->has_planned_effect);
     attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
-    trade->request_open = false;
-    if (trade->state != SETTLE_TRADE_SETTLED) { // not so after a deep reorganisation
-        world->gas_rows++;
-        trade->tx_hash = attempt->hash;
-        trade->on_chain = true;
-        trade_move(world, trade, SETTLE_TRADE_SETTLED, NULL);
-        result_queue(world, trade, SETTLEMENT_SETTLED);
-    }
+    gas_book(world, attempt);
+    for (size_t i = 0; i < request->leg_count; i++)
+        if (!request->legs[i].left)
+            trade_confirm(world, &world->trades[request->legs[i].trade], attempt);
+    request->open = false;
     return end(fault);
 }
 
 static enum settle_store_result store_revert(void *context, const struct settle_item *item,
                                              const struct settle_attempt *attempt,
                                              const struct settle_receipt *receipt,
-                                             enum settle_end how, const char *reason)
+                                             const char *reason,
+                                             const struct settle_ending *endings)
 {
     BEGIN;
-    ASSERT(how != SETTLE_END_RELEASE && receipt->gas_used > 0);
+    ASSERT(receipt->gas_used > 0 && reason[0] != '\0');
     attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
-    world->gas_rows++;
-    trade_end(world, trade_row(world, item->trade_id), how, true, reason);
+    gas_book(world, attempt);
+    ASSERT(legs_end(world, item, endings, true) == 0);
     return end(fault);
 }
 
 static enum settle_store_result store_drop(void *context, const struct settle_item *item,
-                                           const char *reason)
+                                           const struct settle_ending *ending)
 {
     BEGIN;
-    struct fake_trade *trade = trade_row(world, item->trade_id);
-    attempt_move(open_attempt(world, trade), SETTLE_ATTEMPT_DROPPED);
-    trade_end(world, trade, SETTLE_END_COUNT, true, reason);
+    attempt_move(open_attempt(world, request_of(world, item)), SETTLE_ATTEMPT_DROPPED);
+    ASSERT(legs_end(world, item, ending, false) == 0);
     return end(fault);
 }
 
@@ -527,10 +756,9 @@ static enum settle_store_result store_recheck(void *context, const struct settle
                                               const struct erc3643_evidence *evidence)
 {
     BEGIN;
-    (void)item;
     (void)evidence;
     ASSERT(attempt->attempt_id > 0);
-    world->rechecks++;
+    world->rechecks += item->call.leg_count;
     return end(fault);
 }
 
@@ -546,7 +774,11 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
             continue;
         attempt_move(row, SETTLE_ATTEMPT_SENT);
         row->attempt.mined_block = 0;
-        world->trades[row->trade].request_open = true;
+        struct fake_request *request = &world->requests[row->request];
+        request->open = true;
+        for (size_t leg = 0; leg < request->leg_count; leg++)
+            if (!request->legs[leg].left)
+                world->trades[request->legs[leg].trade].request_open = true;
         ++*count;
     }
     return end(fault);
@@ -612,8 +844,9 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .claim = store_claim,
         .off_chain = store_off_chain,
         .load = store_load,
+        .legs = store_legs,
         .raw = store_raw,
-        .end = store_end,
+        .leave = store_leave,
         .inbound_open = store_inbound,
         .prepare = store_prepare,
         .refuse = store_refuse,
@@ -646,7 +879,7 @@ static void wallet_add(struct fake_world *world, const char *address, unsigned t
 
 void fake_init(struct fake_world *world, uint64_t seed)
 {
-    memset(world, 0, sizeof(*world));
+    memset(world, 0, offsetof(struct fake_world, bytes));
     world->faults.random = seed * 2654435761u + 88172645463325252u;
     world->now_ns = 1000 * GIGA;
     world->tick_ns = 5 * GIGA;
@@ -688,8 +921,16 @@ static void check_nonces(const struct fake_world *world)
             const struct fake_attempt *a = &world->attempts[i];
             const struct fake_attempt *b = &world->attempts[j];
             if (a->attempt.nonce == b->attempt.nonce && a->raw_len > 0 && b->raw_len > 0)
-                ASSERT(a->trade == b->trade); // a nonce serves one intent
+                ASSERT(a->request == b->request); // a nonce serves one intent
         }
+}
+
+static bool moves_trade(const struct fake_request *request, size_t trade)
+{
+    for (size_t i = 0; i < request->leg_count; i++)
+        if (request->legs[i].trade == trade && !request->legs[i].left)
+            return true;
+    return false;
 }
 
 void fake_check_end(const struct fake_world *world)
@@ -700,8 +941,8 @@ void fake_check_end(const struct fake_world *world)
         const struct fake_trade *trade = &world->trades[i];
         size_t confirmed = 0;
         for (size_t a = 0; a < world->attempt_count; a++)
-            confirmed += world->attempts[a].trade == i &&
-                         world->attempts[a].attempt.state == SETTLE_ATTEMPT_CONFIRMED;
+            confirmed += world->attempts[a].attempt.state == SETTLE_ATTEMPT_CONFIRMED &&
+                         moves_trade(&world->requests[world->attempts[a].request], i);
         ASSERT(confirmed == (trade->on_chain ? 1 : 0));
         ASSERT(trade->executed == (trade->on_chain ? 1u : 0u));
         if (trade->state == SETTLE_TRADE_SETTLED)

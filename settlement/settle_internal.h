@@ -1,5 +1,6 @@
-// What the three files of the worker share: settle.c (the pass), settle_chain.c (node, fees,
-// nonces), settle_item.c (one request, one step further).
+// What the files of the worker share: settle.c (the pass), settle_chain.c (node, fees, nonces),
+// settle_item.c (one request, one step further), settle_begin.c (before its signature),
+// settle_simulate.c (who is to blame).
 #ifndef LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 
@@ -26,5 +27,33 @@ bool settle_chain_is_deep(const struct settle *settle, uint64_t block);
 
 // Does for one request what can be done now.
 enum settle_step settle_item_step(struct settle *settle, struct settle_item *item);
+// A request without an attempt: preflight, simulation, evidence and nonce committed, and what is
+// left of it signed.
+enum settle_step settle_item_begin(struct settle *settle, struct settle_item *item);
+// Commits the attempt and has it signed. Evidence as the store's prepare wants it.
+enum settle_step settle_item_prepare(struct settle *settle, struct settle_item *item,
+                                     struct settle_attempt *bid,
+                                     const struct erc3643_evidence *evidence);
+// NONE: the item has its legs.
+enum settle_step settle_item_legs(struct settle *settle, struct settle_item *item);
+// The node failed on a question about this item alone: the others go on, unless it is not there at
+// all.
+enum settle_step settle_item_node_failed(struct settle *settle, const struct settle_item *item,
+                                         const char *what, enum node_result result);
+struct settle_attempt *settle_item_open_bid(struct settle_item *item);
+// The item's call, with its first `legs` legs; the calldata is scratch.
+struct node_message settle_item_message(struct settle *settle, const struct settle_item *item,
+                                        size_t legs);
+
+enum settle_blame {
+    SETTLE_BLAME_LEG,     // *leg makes the call revert, the legs before it do not; reason is set
+    SETTLE_BLAME_NOBODY,  // the call passes on that block's state
+    SETTLE_BLAME_UNKNOWN, // the node failed: *result
+};
+// Which leg makes the call revert on the state of block `at`: the last of the shortest beginning
+// that does, found by halving. `reason` begins as SETTLE_REASON_REVERTED.
+enum settle_blame settle_simulate_blame(struct settle *settle, const struct settle_item *item,
+                                        size_t *leg, char reason[SETTLE_REASON_MAX], uint64_t at,
+                                        enum node_result *result);
 
 #endif

@@ -32,8 +32,8 @@ static enum settle_plan_result refused(const char **reason, const char *word)
     return SETTLE_PLAN_REFUSED;
 }
 
-enum settle_plan_result settle_plan(struct settle_leg *leg, const char **reason,
-                                    const struct settle_trade_terms *terms)
+enum settle_plan_result settle_plan(struct chain_address *token, struct settle_leg *leg,
+                                    const char **reason, const struct settle_trade_terms *terms)
 {
     if (text_is_empty(terms->contract_address)) {
         *reason = SETTLE_REASON_NO_CONTRACT;
@@ -48,7 +48,7 @@ enum settle_plan_result settle_plan(struct settle_leg *leg, const char **reason,
         *reason = SETTLE_REASON_SAME_WALLET;
         return SETTLE_PLAN_OFF_CHAIN;
     }
-    if (!address_parse(&leg->token, terms->contract_address) || address_is_zero(&leg->token))
+    if (!address_parse(token, terms->contract_address) || address_is_zero(token))
         return refused(reason, SETTLE_REASON_CONTRACT_INVALID);
     if (!address_parse(&leg->from, terms->seller_wallet) || address_is_zero(&leg->from) ||
         !address_parse(&leg->to, terms->buyer_wallet) || address_is_zero(&leg->to))

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "chain/address.h"
 #include "chain/hex.h"
+#include "settlement/settle_call.h"
 #include "settlement/settle_fees.h"
 
 // Why a trade waits, was released or has failed: stored in settle.trade and shown. Stable words.
@@ -31,15 +32,8 @@
 #define SETTLE_REASON_REVERTED         "reverted"
 #define SETTLE_REASON_OUT_OF_GAS       "reverted_but_would_pass_now"
 #define SETTLE_REASON_MISMATCH         "transfer_is_not_the_planned_one"
+#define SETTLE_REASON_NEIGHBOUR        "reverted_by_a_neighbour"
 #define SETTLE_REASON_NONCE_TAKEN      "nonce_used_by_another_transaction"
-
-// One leg of a transfer, as planned before anything is signed.
-struct settle_leg {
-    struct chain_address token;
-    struct chain_address from;
-    struct chain_address to;
-    chain_uint128 units;
-};
 
 struct settle_trade_terms {
     const char *contract_address; // of the token; NULL or "" = none
@@ -51,14 +45,15 @@ struct settle_trade_terms {
 };
 
 enum settle_plan_result {
-    SETTLE_PLAN_ON_CHAIN,  // *leg is filled
+    SETTLE_PLAN_ON_CHAIN,  // *token and *leg are filled
     SETTLE_PLAN_OFF_CHAIN, // no contract, or one wallet on both sides: nothing has to move
     SETTLE_PLAN_WAIT,      // somebody has to do something first; no attempt is used
     SETTLE_PLAN_REFUSED,   // can never be carried out as it is
 };
 
-// Sets *reason (a SETTLE_REASON_*) unless the answer is ON_CHAIN.
-CHECKED enum settle_plan_result settle_plan(struct settle_leg *leg, const char **reason,
+// Sets *reason (a SETTLE_REASON_*) unless the answer is ON_CHAIN. Of the leg: from, to and units.
+CHECKED enum settle_plan_result settle_plan(struct chain_address *token, struct settle_leg *leg,
+                                            const char **reason,
                                             const struct settle_trade_terms *terms);
 
 // quantity × 10^(decimals − scale); false when it is no whole number of chain units, not positive,

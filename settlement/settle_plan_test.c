@@ -28,27 +28,28 @@ static void a_plan_says_what_a_trade_becomes(void **state)
                                        100,
                                        2,
                                        18};
+    struct chain_address token;
     struct settle_leg leg;
     const char *reason = NULL;
 
     (void)state;
-    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_ON_CHAIN);
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_ON_CHAIN);
     assert_int_equal(leg.from.bytes[19], 0xb1);
     assert_int_equal(leg.to.bytes[19], 0xc1);
     terms.seller_wallet = "0x00000000000000000000000000000000000000C1"; // the spelling differs
-    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_OFF_CHAIN);
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_OFF_CHAIN);
     assert_string_equal(reason, "same_wallet");
     terms.contract_address = "0xaa"; // nothing moves: the rest does not matter
-    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_OFF_CHAIN);
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_OFF_CHAIN);
     terms.contract_address = "0x00000000000000000000000000000000000000aa";
     terms.seller_wallet = "0x12";
-    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_REFUSED);
     assert_string_equal(reason, SETTLE_REASON_WALLET_INVALID);
     terms.seller_wallet = NULL;
-    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_WAIT);
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_WAIT);
     assert_string_equal(reason, SETTLE_REASON_WALLET_MISSING);
     terms.contract_address = "";
-    assert_int_equal(settle_plan(&leg, &reason, &terms), SETTLE_PLAN_OFF_CHAIN);
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_OFF_CHAIN);
     assert_string_equal(reason, SETTLE_REASON_NO_CONTRACT);
 }
 

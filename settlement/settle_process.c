@@ -41,8 +41,8 @@ static void on_stop(int signal_number)
     alarm(STOP_SECONDS_MAX);
 }
 
-// We wait for a Postgres that does not answer. Nothing is lost by ending here: our successor finds what was
-// committed, and does the rest.
+// We wait for a Postgres that does not answer. Nothing is lost by ending here: our successor finds
+// what was committed, and does the rest.
 static void on_late(int signal_number)
 {
     (void)signal_number;

@@ -47,10 +47,8 @@ enum { SETTLE_BIDS_MAX = 16, SETTLE_RESULTS_MAX = 512 };
 // A request that has not ended, with every attempt at the nonce it holds (oldest first; none = it
 // holds no nonce). One of them is open, the others are REPLACED.
 struct settle_item {
-    uint64_t request_id;
-    uint64_t trade_id;
-    uint32_t attempts_used; // signed attempts of this trade that have failed
-    struct settle_leg leg;
+    struct settle_call call;
+    bool has_legs; // they are read when they are needed; until then call.leg_count is 0
     size_t bid_count;
     struct settle_attempt bids[SETTLE_BIDS_MAX];
 };
@@ -61,8 +59,8 @@ struct settle_receipt {
     uint64_t gas_used;
     uint64_t effective_fee_wei;
     bool succeeded;
-    bool has_planned_transfer;
-    uint32_t log_index; // of that Transfer
+    bool has_planned_effect;             // every leg's Transfer, once and in order
+    uint32_t log_index[SETTLE_LEGS_MAX]; // of each leg's; set if there is the planned effect
 };
 
 // One message to the core. ref_number is zero until `results` has given it one.
@@ -72,15 +70,30 @@ struct settle_result {
 };
 
 struct settle_claim {
-    size_t claimed; // now processing
+    size_t trades_max; // in: trades at once (F3), legs of a request, requests
+    size_t batch_max;
+    size_t requests_max;
+    bool mark;      // in: write reasons beside those that wait for a person
+    size_t claimed; // out: now processing
     size_t refused; // failed at once: can never be carried out
 };
 
-// How a processing trade ends or steps back.
+// How a trade's turn in a request ends, while it is processing.
 enum settle_end {
-    SETTLE_END_RELEASE, // pending again, no attempt used: nothing was signed
+    SETTLE_END_STAY,    // it does not
+    SETTLE_END_RELEASE, // pending again, no attempt used
     SETTLE_END_COUNT,   // pending again with attempts + 1, failed if that was the last
     SETTLE_END_FAIL,    // failed at once
+};
+
+enum { SETTLE_REASON_MAX = 200 };
+
+struct settle_ending {
+    enum settle_end end;
+    bool is_counted;   // FAIL of what was signed: one attempt is used
+    bool has_evidence; // the preflight says why: its answers are kept
+    size_t limit;      // from now on at most this many legs in its request; 0 = as before
+    char reason[SETTLE_REASON_MAX]; // "" = none
 };
 
 #define SETTLE_STORE __attribute__((warn_unused_result)) enum settle_store_result
@@ -102,30 +115,36 @@ struct settle_store_ops {
     (void *context, bool *known, uint64_t *next, const struct chain_address *signer);
     SETTLE_STORE (*nonce_set)(void *context, const struct chain_address *signer, uint64_t next);
 
-    // Takes up to `max` pending trades by F3's query, in trade order, and makes their requests; not
-    // those that off_chain settles. Left alone, with the reason written beside
-    // them: trades that wait for a wallet. Left alone too: the seller's earlier inbound trade of
-    // the token is not final, or the trade was released less than a tick ago.
-    SETTLE_STORE (*claim)(void *context, struct settle_claim *done, size_t max);
+    // Takes pending trades by F3's query, in trade order, and makes their requests: one per token,
+    // up to `batch_max` legs each (settle_group.h); not those that off_chain settles. Left alone,
+    // with the reason written beside them: trades that wait for a wallet. Left alone too: the
+    // seller's earlier inbound trade of the token is not final, or the trade was released less than
+    // a tick ago.
+    SETTLE_STORE (*claim)(void *context, struct settle_claim *claim);
     // Settles up to `max` pending trades that move nothing on the chain (the token has no contract,
     // or buyer and seller share a wallet), in trade order, and queues their results, in one
     // statement.
     SETTLE_STORE (*off_chain)(void *context, size_t *settled, size_t max);
 
-    // Open requests, those with the lowest nonce first, then those without one in trade order.
+    // Open requests, those with the lowest nonce first, then those without one in the order they
+    // were made; without their legs.
     SETTLE_STORE (*load)(void *context, struct settle_item *items, size_t *count, size_t max);
+    // The legs of a request that have not left it, in their order.
+    SETTLE_STORE (*legs)(void *context, struct settle_item *item);
     // Signed bytes of an attempt; `len` in: room, out: length.
     SETTLE_STORE (*raw)(void *context, uint8_t *raw, size_t *len, uint64_t attempt_id);
 
-    // No nonce is held: back, or failed. The evidence may be NULL.
-    SETTLE_STORE(*end)
-    (void *context, const struct settle_item *item, enum settle_end end, const char *reason,
+    // Legs leave a request for which nothing is signed, each as `endings` says, one per leg. The
+    // request ends when none stays. Evidence is one per leg, or NULL; a leg that leaves without
+    // evidence leaves no row.
+    SETTLE_STORE(*leave)
+    (void *context, const struct settle_item *item, const struct settle_ending *endings,
      const struct erc3643_evidence *evidence);
-    // Is there another trade by which the seller is still to receive this token, pending,
+    // Is there another trade by which the leg's seller is still to receive this token, pending,
     // processing or failed? (Then a short balance is a matter of waiting.)
-    SETTLE_STORE (*inbound_open)(void *context, bool *open, const struct settle_item *item);
+    SETTLE_STORE (*inbound_open)(void *context, bool *open, const struct settle_leg *leg);
 
-    // New attempt with its evidence: nothing signed yet. For a request without a nonce
+    // New attempt with its evidence, one per leg: nothing signed yet. For a request without a nonce
     // `attempt->nonce` must be the counter's value; for a higher bid it is the one held, and the
     // bid before becomes REPLACED. Sets attempt->attempt_id. Evidence is NULL for a higher bid.
     SETTLE_STORE(*prepare)
@@ -133,15 +152,15 @@ struct settle_store_ops {
      const struct chain_address *signer, const uint8_t *calldata, size_t calldata_len,
      const struct erc3643_evidence *evidence);
     // The signer refused: the attempt is DROPPED; a bid before it stands again; otherwise the nonce
-    // is free and the trade ends as said.
+    // is free and every leg ends as said.
     SETTLE_STORE(*refuse)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
-     enum settle_end end, const char *reason);
+     const struct settle_ending *ending);
     // Signed bytes and nonce, before any broadcast; the counter goes past the nonce.
     SETTLE_STORE(*sign)
     (void *context, const struct settle_attempt *attempt, const struct chain_address *signer,
      const uint8_t *raw, size_t len);
-    // The node has the bytes: the trade shows the hash from now on.
+    // The node has the bytes: the trades show the hash from now on.
     SETTLE_STORE(*sent)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
     // A receipt; every sibling bid becomes REPLACED.
@@ -151,18 +170,19 @@ struct settle_store_ops {
     // The receipt is gone again.
     SETTLE_STORE(*unmined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
-    // Deep enough: the trade is settled on_chain, gas is booked, a result for the core is queued.
+    // Deep enough: the trades are settled on_chain, gas is booked, results for the core are queued.
     SETTLE_STORE(*confirm)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);
-    // Deep enough, and failed: gas is booked, the trade ends as said (COUNT or FAIL).
+    // Deep enough, and failed: gas is booked, each leg ends as said (none stays).
     SETTLE_STORE(*revert)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
-     const struct settle_receipt *receipt, enum settle_end end, const char *reason);
-    // Proved that a foreign transaction used the nonce: open bids become DROPPED, the trade ends by
-    // COUNT.
-    SETTLE_STORE (*drop)(void *context, const struct settle_item *item, const char *reason);
-    // The verdict of the compliance check at the parent of the mined block (U7, M28).
+     const struct settle_receipt *receipt, const char *reason, const struct settle_ending *endings);
+    // Proved that a foreign transaction used the nonce: open bids become DROPPED, every trade ends
+    // as said.
+    SETTLE_STORE(*drop)
+    (void *context, const struct settle_item *item, const struct settle_ending *ending);
+    // The verdicts of the compliance check at the parent of the mined block (U7, M28), one per leg.
     SETTLE_STORE(*recheck)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct erc3643_evidence *evidence);

@@ -2,6 +2,7 @@
 // move is guarded by the states that settle_states.h lets it come from.
 #include "settlement/settle_store_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // ---- nonces
@@ -63,24 +64,79 @@ static bool request_state(struct settle_store_pg *store, uint64_t request_id, co
                      PG_PARAMS(u64(request_id), pg_text(state), pg_text(reason)));
 }
 
-// The end of a trade's turn, F7 and U11: `counted` adds the signed attempt; the last one fails the
-// trade. A trade that is settled already (its transaction was lost and came again) stays as it is.
-static bool trade_end(struct settle_store_pg *store, uint64_t trade_id, enum settle_end end,
-                      bool counted, const char *reason)
+// What of a request's legs is written, and how they end: one row of JSON per leg.
+static json_t *leg_row(const struct settle_leg *leg, const struct settle_ending *ending)
 {
-    static const char sql[] =
-        "WITH ended AS (UPDATE settle.trade SET "
-        "settlement_attempts = settlement_attempts + $2, total_attempts = total_attempts + $2, "
-        "settlement_status = CASE WHEN $3 OR ($2 > 0 AND settlement_attempts + $2 >= $4) "
-        "THEN 'failed' ELSE 'pending' END, reason = $5 "
-        "WHERE trade_id = $1 AND settlement_status = 'processing' "
-        "RETURNING trade_id, settlement_status) "
-        "INSERT INTO settle.result (trade_id, outcome) "
-        "SELECT trade_id, 'failed' FROM ended WHERE settlement_status = 'failed'";
+    bool is_counted = ending->end == SETTLE_END_COUNT || ending->is_counted;
+    json_t *row = json_pack("{s:i, s:I, s:i, s:b, s:b, s:s*}", "leg", leg->number, "trade_id",
+                            (json_int_t)leg->trade_id, "counted", is_counted, "fail",
+                            ending->end == SETTLE_END_FAIL, "kept", ending->has_evidence, "reason",
+                            ending->reason[0] != '\0' ? ending->reason : NULL);
 
-    return store_any(store, sql,
-                     PG_PARAMS(u64(trade_id), pg_i64(counted), pg_bool(end == SETTLE_END_FAIL),
-                               pg_i64(store->attempts_max), pg_text(reason)));
+    ASSERT(row != NULL);
+    if (ending->limit > 0)
+        ASSERT(json_object_set_new(row, "batch_limit", json_integer((json_int_t)ending->limit)) ==
+               0);
+    return row;
+}
+
+// Legs that do not stay, as text; *count says how many. The caller frees it.
+static char *legs_text(const struct settle_item *item, const struct settle_ending *endings,
+                       bool each, size_t *count)
+{
+    json_t *rows = json_array();
+
+    *count = 0;
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        const struct settle_ending *ending = &endings[each ? i : 0];
+        if (ending->end == SETTLE_END_STAY)
+            continue;
+        ASSERT(json_array_append_new(rows, leg_row(&item->call.legs[i], ending)) == 0);
+        ++*count;
+    }
+    char *text = json_dumps(rows, JSON_COMPACT);
+    ASSERT(text != NULL);
+    json_decref(rows);
+    return text;
+}
+
+// The end of trades' turns, F7 and U11: what is counted adds a signed attempt; the last one fails
+// the trade. A trade that is settled already (its transaction was lost and came again) stays as it
+// is.
+static bool legs_end(struct settle_store_pg *store, const struct settle_item *item,
+                     const char *legs, size_t count)
+{
+    static const char left[] =
+        "UPDATE chain.request_leg l SET state = 'left', reason = x.reason "
+        "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, reason text) "
+        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state <> 'left'";
+    static const char trades[] =
+        "WITH ended AS (UPDATE settle.trade w SET "
+        "settlement_attempts = settlement_attempts + x.counted::int, "
+        "total_attempts = total_attempts + x.counted::int, "
+        "settlement_status = CASE WHEN x.fail OR (x.counted AND settlement_attempts + 1 >= $2) "
+        "THEN 'failed' ELSE 'pending' END, reason = x.reason, "
+        "batch_limit = coalesce(x.batch_limit, w.batch_limit) "
+        "FROM jsonb_to_recordset($1::text::jsonb) AS x(trade_id bigint, counted boolean, "
+        "fail boolean, reason text, batch_limit smallint) "
+        "WHERE w.trade_id = x.trade_id AND w.settlement_status = 'processing' "
+        "RETURNING w.trade_id, w.settlement_status) "
+        "INSERT INTO settle.result (trade_id, outcome) "
+        "SELECT trade_id, 'failed' FROM ended WHERE settlement_status = 'failed' ORDER BY trade_id";
+
+    return store_many(store, count, left, PG_PARAMS(u64(item->call.request_id), pg_text(legs))) &&
+           store_any(store, trades, PG_PARAMS(pg_text(legs), pg_i64(store->attempts_max)));
+}
+
+static bool all_legs_end(struct settle_store_pg *store, const struct settle_item *item,
+                         const struct settle_ending *endings, bool each)
+{
+    size_t count;
+    char *legs = legs_text(item, endings, each, &count);
+    bool ok = count == item->call.leg_count && legs_end(store, item, legs, count);
+
+    free(legs);
+    return ok;
 }
 
 static bool attempt_state(struct settle_store_pg *store, uint64_t attempt_id,
@@ -96,28 +152,61 @@ static bool attempt_state(struct settle_store_pg *store, uint64_t attempt_id,
                                pg_text(reason), pg_text(sources)));
 }
 
-static bool check_insert(struct settle_store_pg *store, uint64_t request_id,
-                         const struct erc3643_evidence *evidence, const char *stage)
+static json_t *check_row(const struct settle_leg *leg, const struct erc3643_evidence *evidence)
 {
-    static const char sql[] =
-        "INSERT INTO chain.transfer_check (request_id, leg, block_number, block_hash, paused, "
-        "from_frozen, to_frozen, from_verified, to_verified, can_transfer, balance, frozen_tokens, "
-        "verdict, code, stage) VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-        "$14)";
-    bool allowed = evidence->verdict == ERC3643_ALLOWED;
-    struct text_hash hash = hash_text(&evidence->block_hash);
     struct text_wide balance = wide_text(evidence->from_balance);
     struct text_wide frozen = wide_text(evidence->from_frozen_units);
+    bool allowed = evidence->verdict == ERC3643_ALLOWED;
+    json_t *row = json_pack(
+        "{s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:s*}", "leg", leg->number, "paused",
+        evidence->paused, "from_frozen", evidence->from_frozen, "to_frozen", evidence->to_frozen,
+        "from_verified", evidence->from_verified, "to_verified", evidence->to_verified,
+        "can_transfer", evidence->can_transfer, "balance", balance.text, "frozen_tokens",
+        frozen.text, "verdict", allowed ? "allowed" : "refused", "code",
+        allowed ? NULL : erc3643_verdict_text(evidence->verdict));
 
-    return store_one(store, sql,
-                     PG_PARAMS(u64(request_id), u64(evidence->block_number), pg_text(hash.text),
-                               pg_bool(evidence->paused), pg_bool(evidence->from_frozen),
-                               pg_bool(evidence->to_frozen), pg_bool(evidence->from_verified),
-                               pg_bool(evidence->to_verified), pg_bool(evidence->can_transfer),
-                               pg_text(balance.text), pg_text(frozen.text),
-                               pg_text(allowed ? "allowed" : "refused"),
-                               pg_text(allowed ? NULL : erc3643_verdict_text(evidence->verdict)),
-                               pg_text(stage)));
+    ASSERT(row != NULL);
+    return row;
+}
+
+// Evidence of the legs that `endings` keep it of (NULL = of all); all of it is of one block.
+static bool checks_insert(struct settle_store_pg *store, const struct settle_item *item,
+                          const struct erc3643_evidence *evidence,
+                          const struct settle_ending *endings, const char *stage)
+{
+    static const char sql[] =
+        "INSERT INTO chain.transfer_check (request_id, leg, block_number, block_hash, "
+        "identity_registry, compliance, stage, paused, from_frozen, to_frozen, from_verified, "
+        "to_verified, can_transfer, balance, frozen_tokens, verdict, code) "
+        "SELECT $1, x.leg, $2, $3, $4, $5, $6, x.paused, x.from_frozen, x.to_frozen, "
+        "x.from_verified, x.to_verified, x.can_transfer, x.balance, x.frozen_tokens, x.verdict, "
+        "x.code FROM jsonb_to_recordset($7::text::jsonb) AS x(leg smallint, paused boolean, "
+        "from_frozen boolean, to_frozen boolean, from_verified boolean, to_verified boolean, "
+        "can_transfer boolean, balance numeric, frozen_tokens numeric, verdict text, code text)";
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < item->call.leg_count; i++)
+        if (endings == NULL || (endings[i].end != SETTLE_END_STAY && endings[i].has_evidence))
+            ASSERT(json_array_append_new(rows, check_row(&item->call.legs[i], &evidence[i])) == 0);
+    size_t count = json_array_size(rows);
+    char *text = json_dumps(rows, JSON_COMPACT);
+    json_decref(rows);
+    ASSERT(text != NULL);
+    struct text_hash hash = hash_text(&evidence[0].block_hash);
+    struct text_address registry = address_text(&evidence[0].identity_registry);
+    struct text_address compliance = address_text(&evidence[0].compliance);
+    bool ok = count == 0 ||
+              store_many(store, count, sql,
+                         PG_PARAMS(u64(item->call.request_id), u64(evidence[0].block_number),
+                                   pg_text(hash.text), pg_text(registry.text),
+                                   pg_text(compliance.text), pg_text(stage), pg_text(text)));
+    free(text);
+    return ok;
+}
+
+static struct pg_param operation_param(const struct settle_item *item)
+{
+    return pg_text(settle_operation_text(settle_call_operation(&item->call, item->call.leg_count)));
 }
 
 static bool gas_insert(struct settle_store_pg *store, const struct settle_item *item,
@@ -127,35 +216,70 @@ static bool gas_insert(struct settle_store_pg *store, const struct settle_item *
     static const char sql[] =
         "INSERT INTO chain.gas_transaction (request_id, chain_id, tx_hash, operation, succeeded, "
         "block_number, gas_limit, gas_used, gas_price_wei) "
-        "VALUES ($1, $2, $3, 'forced_transfer', $4, $5, $6, $7, $8) "
+        "VALUES ($1, $2, $3, $9, $4, $5, $6, $7, $8) "
         "ON CONFLICT (chain_id, tx_hash) DO NOTHING";
     struct text_hash hash = hash_text(&attempt->hash);
 
     return store_any(store, sql,
-                     PG_PARAMS(u64(item->request_id), u64(store->chain_id), pg_text(hash.text),
+                     PG_PARAMS(u64(item->call.request_id), u64(store->chain_id), pg_text(hash.text),
                                pg_bool(receipt->succeeded), u64(receipt->block_number),
                                u64(attempt->gas_limit), u64(receipt->gas_used),
-                               u64(receipt->effective_fee_wei)));
+                               u64(receipt->effective_fee_wei), operation_param(item)));
 }
 
 // ---- before the signature
 // -----------------------------------------------------------------------------
 
-static enum settle_store_result store_end(void *context, const struct settle_item *item,
-                                          enum settle_end end, const char *reason,
-                                          const struct erc3643_evidence *evidence)
+// What nothing refers to was never there: a queue that waits for hours leaves no rows behind.
+static bool legs_forget(struct settle_store_pg *store, const struct settle_item *item,
+                        const char *legs, bool all)
+{
+    static const char leg[] =
+        "DELETE FROM chain.request_leg l USING jsonb_to_recordset($2::text::jsonb) "
+        "AS x(leg smallint, kept boolean) WHERE l.request_id = $1 AND l.leg = x.leg AND NOT x.kept "
+        "AND NOT EXISTS (SELECT 1 FROM chain.transfer_check c WHERE c.request_id = l.request_id "
+        "AND c.leg = l.leg)";
+    static const char request[] =
+        "DELETE FROM chain.chain_request r WHERE r.request_id = $1 "
+        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.request_id = r.request_id) "
+        "AND NOT EXISTS (SELECT 1 FROM settle.attempt a WHERE a.request_id = r.request_id)";
+
+    return store_any(store, leg, PG_PARAMS(u64(item->call.request_id), pg_text(legs))) &&
+           (!all || store_any(store, request, PG_PARAMS(u64(item->call.request_id))));
+}
+
+// The word and the reason of a request whose last legs left it.
+static bool request_left(struct settle_store_pg *store, const struct settle_item *item,
+                         const struct settle_ending *endings)
+{
+    const struct settle_ending *ending = &endings[0];
+
+    for (size_t i = 0; i < item->call.leg_count; i++)
+        if (endings[i].end == SETTLE_END_FAIL)
+            ending = &endings[i];
+    return request_state(store, item->call.request_id,
+                         ending->end == SETTLE_END_FAIL ? "rejected" : "cancelled",
+                         ending->reason[0] != '\0' ? ending->reason : "released");
+}
+
+static enum settle_store_result store_leave(void *context, const struct settle_item *item,
+                                            const struct settle_ending *endings,
+                                            const struct erc3643_evidence *evidence)
 {
     struct settle_store_pg *store = context;
+    size_t count;
+    bool ok;
 
-    ASSERT(end != SETTLE_END_COUNT && item->bid_count == 0);
+    ASSERT(item->bid_count == 0);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if ((evidence != NULL && !check_insert(store, item->request_id, evidence, "before_signing")) ||
-        !request_state(store, item->request_id, end == SETTLE_END_FAIL ? "rejected" : "cancelled",
-                       reason) ||
-        !trade_end(store, item->trade_id, end, false, reason))
-        return store_lost(store, "end");
-    return store_commit(store, "end");
+    char *legs = legs_text(item, endings, true, &count);
+    bool all = count == item->call.leg_count;
+    ok = (evidence == NULL || checks_insert(store, item, evidence, endings, "before_signing")) &&
+         legs_end(store, item, legs, count) && (!all || request_left(store, item, endings)) &&
+         legs_forget(store, item, legs, all);
+    free(legs);
+    return ok ? store_commit(store, "leave") : store_lost(store, "leave");
 }
 
 // A new row, or one that was given back (request_id NULL). Anything else is another's nonce.
@@ -180,11 +304,11 @@ static bool attempt_insert(struct settle_store_pg *store, struct settle_attempt 
         "calldata, gas_limit, max_fee_wei, priority_fee_wei) VALUES ($1, "
         "(SELECT coalesce(max(attempt), 0) + 1 FROM settle.attempt WHERE request_id = $1), "
         "$2, $3, $4, $5, $6, $7, $8, $9) RETURNING attempt_id";
-    struct text_address to = address_text(&item->leg.token);
+    struct text_address to = address_text(&item->call.contract);
     struct pg_rows *rows = NULL;
     bool ok =
         pg_query(store->pg, &rows, sql,
-                 PG_PARAMS(u64(item->request_id), u64(store->chain_id), pg_text(signer->text),
+                 PG_PARAMS(u64(item->call.request_id), u64(store->chain_id), pg_text(signer->text),
                            u64(attempt->nonce), pg_text(to.text), pg_bytes(calldata, calldata_len),
                            u64(attempt->gas_limit), u64(attempt->fees.max_fee_wei),
                            u64(attempt->fees.priority_fee_wei))) == PG_OK &&
@@ -203,6 +327,15 @@ static const struct settle_attempt *item_open_bid(const struct settle_item *item
     return NULL;
 }
 
+// Of many legs one may be left.
+static bool request_operation(struct settle_store_pg *store, const struct settle_item *item)
+{
+    return store_one(store,
+                     "UPDATE chain.chain_request SET operation = $2, updated_at = now() "
+                     "WHERE request_id = $1",
+                     PG_PARAMS(u64(item->call.request_id), operation_param(item)));
+}
+
 static enum settle_store_result store_prepare(void *context, struct settle_attempt *attempt,
                                               const struct settle_item *item,
                                               const struct chain_address *signer,
@@ -218,8 +351,9 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     if (before == NULL)
-        ok = check_insert(store, item->request_id, evidence, "before_signing") &&
-             nonce_take(store, &address, attempt->nonce, item->request_id);
+        ok = checks_insert(store, item, evidence, NULL, "before_signing") &&
+             nonce_take(store, &address, attempt->nonce, item->call.request_id) &&
+             request_operation(store, item);
     else
         ok = attempt_state(store, before->attempt_id, SETTLE_ATTEMPT_REPLACED, "bid up");
     if (!ok || !attempt_insert(store, attempt, item, &address, calldata, calldata_len))
@@ -229,14 +363,14 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
 
 static enum settle_store_result store_refuse(void *context, const struct settle_item *item,
                                              const struct settle_attempt *attempt,
-                                             enum settle_end end, const char *reason)
+                                             const struct settle_ending *ending)
 {
     struct settle_store_pg *store = context;
     bool ok;
 
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    ok = attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_DROPPED, reason);
+    ok = attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_DROPPED, ending->reason);
     if (item->bid_count > 1)
         ok = ok && attempt_state(store, item->bids[item->bid_count - 2].attempt_id,
                                  SETTLE_ATTEMPT_SENT, NULL);
@@ -248,9 +382,10 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
                        "AND n.signer_address = a.signer_address AND n.nonce = a.nonce "
                        "AND n.request_id = a.request_id AND n.closed_at IS NULL",
                        PG_PARAMS(u64(attempt->attempt_id))) &&
-             request_state(store, item->request_id,
-                           end == SETTLE_END_FAIL ? "rejected" : "cancelled", reason) &&
-             trade_end(store, item->trade_id, end, false, reason);
+             request_state(store, item->call.request_id,
+                           ending->end == SETTLE_END_FAIL ? "rejected" : "cancelled",
+                           ending->reason) &&
+             all_legs_end(store, item, ending, false);
     return ok ? store_commit(store, "refuse") : store_lost(store, "refuse");
 }
 
@@ -299,11 +434,12 @@ static enum settle_store_result store_sent(void *context, const struct settle_it
             store,
             "UPDATE settle.attempt SET sent_at = coalesce(sent_at, now()) WHERE attempt_id = $1",
             PG_PARAMS(u64(attempt->attempt_id))) ||
-        !request_state(store, item->request_id, "sent", NULL) ||
+        !request_state(store, item->call.request_id, "sent", NULL) ||
         !store_any(store,
-                   "UPDATE settle.trade SET tx_hash = $2 "
-                   "WHERE trade_id = $1 AND settlement_status = 'processing'",
-                   PG_PARAMS(u64(item->trade_id), pg_text(hash.text))))
+                   "UPDATE settle.trade w SET tx_hash = $2 FROM chain.request_leg l "
+                   "WHERE l.request_id = $1 AND l.state <> 'left' AND w.trade_id = l.trade_id "
+                   "AND w.settlement_status = 'processing'",
+                   PG_PARAMS(u64(item->call.request_id), pg_text(hash.text))))
         return store_lost(store, "sent");
     return store_commit(store, "sent");
 }
@@ -347,7 +483,7 @@ static bool mined_row(struct settle_store_pg *store, const struct settle_attempt
         store, sql,
         PG_PARAMS(u64(attempt->attempt_id), u64(receipt->block_number), pg_text(hash.text),
                   u64(receipt->gas_used), u64(receipt->effective_fee_wei),
-                  receipt->has_planned_transfer ? pg_i64(receipt->log_index) : pg_null(),
+                  receipt->has_planned_effect ? pg_i64(receipt->log_index[0]) : pg_null(),
                   pg_text(sources)));
 }
 
@@ -361,7 +497,7 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
         return SETTLE_STORE_LOST;
     if (!mined_siblings(store, item, attempt) || !mined_row(store, attempt, receipt) ||
         !nonce_close(store, attempt->attempt_id, true) ||
-        !request_state(store, item->request_id, "mined", NULL))
+        !request_state(store, item->call.request_id, "mined", NULL))
         return store_lost(store, "mined");
     return store_commit(store, "mined");
 }
@@ -375,9 +511,31 @@ static enum settle_store_result store_unmined(void *context, const struct settle
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_SENT, "reorganised away") ||
         !nonce_close(store, attempt->attempt_id, false) ||
-        !request_state(store, item->request_id, "sent", "reorganised away"))
+        !request_state(store, item->call.request_id, "sent", "reorganised away"))
         return store_lost(store, "unmined");
     return store_commit(store, "unmined");
+}
+
+static bool legs_done(struct settle_store_pg *store, const struct settle_item *item,
+                      const struct settle_receipt *receipt)
+{
+    static const char sql[] =
+        "UPDATE chain.request_leg l SET state = 'done', log_index = x.log_index "
+        "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, log_index integer) "
+        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state <> 'left'";
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < item->call.leg_count; i++)
+        ASSERT(json_array_append_new(rows, json_pack("{s:i, s:I}", "leg", item->call.legs[i].number,
+                                                     "log_index",
+                                                     (json_int_t)receipt->log_index[i])) == 0);
+    char *text = json_dumps(rows, JSON_COMPACT);
+    json_decref(rows);
+    ASSERT(text != NULL);
+    bool ok = store_many(store, item->call.leg_count, sql,
+                         PG_PARAMS(u64(item->call.request_id), pg_text(text)));
+    free(text);
+    return ok;
 }
 
 // One transaction for everything that "settled" says (F6).
@@ -385,23 +543,25 @@ static enum settle_store_result store_confirm(void *context, const struct settle
                                               const struct settle_attempt *attempt,
                                               const struct settle_receipt *receipt)
 {
-    static const char trade[] =
-        "WITH settled AS (UPDATE settle.trade SET settlement_status = 'settled', "
+    static const char trades[] =
+        "WITH settled AS (UPDATE settle.trade w SET settlement_status = 'settled', "
         "settlement_type = 'on_chain', tx_hash = $2, block_number = $3, settled_at = now(), "
-        "reason = NULL WHERE trade_id = $1 AND settlement_status = 'processing' RETURNING "
-        "trade_id) "
-        "INSERT INTO settle.result (trade_id, outcome) SELECT trade_id, 'settled' FROM settled";
+        "reason = NULL FROM chain.request_leg l WHERE l.request_id = $1 AND l.state = 'done' "
+        "AND w.trade_id = l.trade_id AND w.settlement_status = 'processing' RETURNING w.trade_id) "
+        "INSERT INTO settle.result (trade_id, outcome) "
+        "SELECT trade_id, 'settled' FROM settled ORDER BY trade_id";
     struct settle_store_pg *store = context;
     struct text_hash hash = hash_text(&attempt->hash);
 
-    ASSERT(receipt->succeeded && receipt->has_planned_transfer);
+    ASSERT(receipt->succeeded && receipt->has_planned_effect);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_CONFIRMED, NULL) ||
-        !request_state(store, item->request_id, "confirmed", NULL) ||
-        !gas_insert(store, item, attempt, receipt) ||
-        !store_any(store, trade,
-                   PG_PARAMS(u64(item->trade_id), pg_text(hash.text), u64(receipt->block_number))))
+        !request_state(store, item->call.request_id, "confirmed", NULL) ||
+        !gas_insert(store, item, attempt, receipt) || !legs_done(store, item, receipt) ||
+        !store_any(
+            store, trades,
+            PG_PARAMS(u64(item->call.request_id), pg_text(hash.text), u64(receipt->block_number))))
         return store_lost(store, "confirm");
     return store_commit(store, "confirm");
 }
@@ -409,23 +569,22 @@ static enum settle_store_result store_confirm(void *context, const struct settle
 static enum settle_store_result store_revert(void *context, const struct settle_item *item,
                                              const struct settle_attempt *attempt,
                                              const struct settle_receipt *receipt,
-                                             enum settle_end end, const char *reason)
+                                             const char *reason,
+                                             const struct settle_ending *endings)
 {
     struct settle_store_pg *store = context;
 
-    ASSERT(end != SETTLE_END_RELEASE);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason) ||
-        !request_state(store, item->request_id, "reverted", reason) ||
-        !gas_insert(store, item, attempt, receipt) ||
-        !trade_end(store, item->trade_id, end, true, reason))
+        !request_state(store, item->call.request_id, "reverted", reason) ||
+        !gas_insert(store, item, attempt, receipt) || !all_legs_end(store, item, endings, true))
         return store_lost(store, "revert");
     return store_commit(store, "revert");
 }
 
 static enum settle_store_result store_drop(void *context, const struct settle_item *item,
-                                           const char *reason)
+                                           const struct settle_ending *ending)
 {
     struct settle_store_pg *store = context;
     const struct settle_attempt *open = item_open_bid(item);
@@ -433,10 +592,10 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
     ASSERT(open != NULL);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if (!attempt_state(store, open->attempt_id, SETTLE_ATTEMPT_DROPPED, reason) ||
+    if (!attempt_state(store, open->attempt_id, SETTLE_ATTEMPT_DROPPED, ending->reason) ||
         !nonce_close(store, open->attempt_id, true) ||
-        !request_state(store, item->request_id, "dropped", reason) ||
-        !trade_end(store, item->trade_id, SETTLE_END_COUNT, true, reason))
+        !request_state(store, item->call.request_id, "dropped", ending->reason) ||
+        !all_legs_end(store, item, ending, false))
         return store_lost(store, "drop");
     return store_commit(store, "drop");
 }
@@ -450,7 +609,7 @@ static enum settle_store_result store_recheck(void *context, const struct settle
     (void)attempt;
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if (!check_insert(store, item->request_id, evidence, "at_mined_block"))
+    if (!checks_insert(store, item, evidence, NULL, "at_mined_block"))
         return store_lost(store, "recheck");
     return store_commit(store, "recheck");
 }
@@ -482,7 +641,7 @@ void settle_store_attempts_ops(struct settle_store_ops *ops)
 {
     ops->nonce_get = store_nonce_get;
     ops->nonce_set = store_nonce_set;
-    ops->end = store_end;
+    ops->leave = store_leave;
     ops->prepare = store_prepare;
     ops->refuse = store_refuse;
     ops->sign = store_sign;

@@ -15,9 +15,12 @@ CHECKED bool store_begin(struct settle_store_pg *store);
 CHECKED enum settle_store_result store_commit(struct settle_store_pg *store, const char *step);
 // Rolls back, logs why, answers LOST.
 CHECKED enum settle_store_result store_lost(struct settle_store_pg *store, const char *step);
-// Runs a statement; false when it fails, or (store_one) touches another number of rows than one.
+// Runs a statement; false when it fails, or (store_one, store_many) touches another number of rows
+// than it should.
 CHECKED bool store_one(struct settle_store_pg *store, const char *sql,
                        const struct pg_param *params, size_t count);
+CHECKED bool store_many(struct settle_store_pg *store, size_t rows_expected, const char *sql,
+                        const struct pg_param *params, size_t count);
 CHECKED bool store_any(struct settle_store_pg *store, const char *sql,
                        const struct pg_param *params, size_t count);
 

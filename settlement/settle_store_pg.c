@@ -78,6 +78,17 @@ bool store_one(struct settle_store_pg *store, const char *sql, const struct pg_p
     return is_one;
 }
 
+bool store_many(struct settle_store_pg *store, size_t rows_expected, const char *sql,
+                const struct pg_param *params, size_t count)
+{
+    struct pg_rows *rows = NULL;
+    bool is_so = pg_query(store->pg, &rows, sql, params, count) == PG_OK &&
+                 pg_rows_affected(rows) == rows_expected;
+
+    pg_rows_free(rows);
+    return is_so;
+}
+
 bool store_any(struct settle_store_pg *store, const char *sql, const struct pg_param *params,
                size_t count)
 {

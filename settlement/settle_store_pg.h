@@ -5,8 +5,19 @@
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_PG_H
 #define LONJA_SETTLEMENT_SETTLE_STORE_PG_H
 
+#include <jansson.h>
+
 #include "base/pg.h"
+#include "settlement/settle_group.h"
 #include "settlement/settle_store.h"
+
+// A request that a claim is about to make.
+struct settle_claim_request {
+    uint64_t first_trade;
+    int64_t token_asset;
+    struct chain_address token;
+    json_t *legs; // rows of chain.request_leg
+};
 
 struct settle_store_pg {
     struct pg *pg;
@@ -15,6 +26,10 @@ struct settle_store_pg {
     uint64_t tick_ms;
     bool leading;
     uint32_t connection; // pg_connections() when the lock was taken
+
+    // Of the claim that runs.
+    struct settle_group group;
+    struct settle_claim_request claims[SETTLE_GROUPS_MAX];
 };
 
 // `pg` stays the caller's; it must be used by nothing else but LISTEN. Cannot fail: it does no I/O.

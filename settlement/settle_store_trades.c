@@ -4,7 +4,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum {
+    CLAIM_PAGES_MAX = 16, // of the queue, walked in one claim
+    CLAIM_AFTER_MAX = 64, // a time stamp as text
+};
 
 static bool result_queue(struct settle_store_pg *store, uint64_t trade_id, const char *outcome)
 {
@@ -70,8 +76,7 @@ static enum settle_store_result store_retry(void *context, size_t *retried)
 // A trade of one wallet with itself moves nothing: off_chain's, not claim's.
 #define SAME_WALLET "(lower(b.wallet_address) = lower(s.wallet_address)) IS TRUE "
 
-// Trades that wait for a person say so; they do not stand in F3's way (a LIMIT would fill up with
-// them).
+// Trades that wait for a person say so.
 static bool claim_mark_waiting(struct settle_store_pg *store)
 {
     static const char sql[] =
@@ -91,24 +96,46 @@ static bool claim_mark_waiting(struct settle_store_pg *store)
     return store_any(store, sql, PG_PARAMS(u64(store->chain_id)));
 }
 
-// F3 as printed, and what makes a trade wait beside it: a missing wallet (U10), the seller's
-// earlier inbound trade of the token, and a release less than a tick ago.
+// Is it its turn? Not within a tick of a release; a new one, and one that goes again because of
+// others, at once.
+#define IS_DUE                                                                                     \
+    "(coalesce(w.reason, '') IN ('', '" SETTLE_REASON_NEIGHBOUR "') OR w.reason LIKE 'retry: %' "  \
+    "OR w.updated_at <= now() - $3 * interval '1 millisecond') "
+
+// F3 as printed, page by page ($5, $6: behind this trade), and what makes a trade wait beside it: a
+// missing wallet (U10), a release less than a tick ago. Blocked: its seller awaits units of an
+// earlier trade that is on its way, or that is not among those which come here.
 static const char claim_select[] =
+    "WITH due AS MATERIALIZED ("
     "SELECT t.id, t.token_id, t.quantity_units, t.token_scale, k.decimals, k.contract_address, "
-    "b.wallet_address AS buyer_wallet, s.wallet_address AS seller_wallet "
+    "b.wallet_address AS buyer_wallet, s.wallet_address AS seller_wallet, t.buyer_id, t.seller_id, "
+    "w.batch_limit, t.created_at "
     "FROM public.trades t JOIN public.tokens k ON k.id = t.token_id "
     "JOIN public.users b ON b.id = t.buyer_id JOIN public.users s ON s.id = t.seller_id "
     "JOIN settle.trade w ON w.trade_id = t.id "
     "WHERE t.settlement_status = 'pending' AND t.settlement_attempts < $2 AND t.quantity_units > 0 "
-    "AND (w.reason IS NULL OR w.reason LIKE 'retry: %' "
-    "OR w.updated_at <= now() - $3 * interval '1 millisecond') "
-    "AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
+    "AND " IS_DUE "AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
     "AND coalesce(b.wallet_address, '') <> '' AND coalesce(s.wallet_address, '') <> '' "
     "AND NOT (" SAME_WALLET ") "
-    "AND NOT EXISTS (SELECT 1 FROM public.trades i WHERE i.token_id = t.token_id "
-    "AND i.buyer_id = t.seller_id AND i.id < t.id "
-    "AND i.settlement_status IN ('pending', 'processing')) "
-    "ORDER BY t.created_at ASC, t.id ASC LIMIT $1 FOR UPDATE OF t SKIP LOCKED";
+    "AND (t.created_at, t.id) > ($5::text::timestamptz, $6) "
+    "ORDER BY t.created_at ASC, t.id ASC LIMIT $1 FOR UPDATE OF t SKIP LOCKED), "
+    "open AS (SELECT r.token_asset, r.buyer_account, min(w.trade_id) AS first "
+    "FROM settle.trade w JOIN record.trade r USING (trade_id) "
+    "JOIN public.tokens k ON k.id = r.token_asset "
+    "LEFT JOIN public.users b ON b.id = r.buyer_account "
+    "LEFT JOIN public.users s ON s.id = r.seller_account "
+    "WHERE w.settlement_status IN ('pending', 'processing') "
+    "AND w.corrected_quantity IS DISTINCT FROM 0 AND w.trade_id < (SELECT max(id) FROM due) "
+    "AND NOT (" SAME_WALLET ") "
+    "AND (w.settlement_status = 'processing' OR NOT (" IS_DUE
+    "AND w.settlement_attempts < $2 AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
+    "AND coalesce(b.wallet_address, '') <> '' AND coalesce(s.wallet_address, '') <> '')) "
+    "GROUP BY 1, 2) "
+    "SELECT d.id, d.token_id, d.quantity_units, d.token_scale, d.decimals, d.contract_address, "
+    "d.buyer_wallet, d.seller_wallet, d.buyer_id, d.seller_id, coalesce(d.batch_limit, 0), "
+    "coalesce(o.first < d.id, false), d.created_at "
+    "FROM due d LEFT JOIN open o ON o.token_asset = d.token_id AND o.buyer_account = d.seller_id "
+    "ORDER BY d.created_at, d.id";
 
 static bool claim_refused(struct settle_store_pg *store, uint64_t trade_id, const char *reason)
 {
@@ -119,50 +146,71 @@ static bool claim_refused(struct settle_store_pg *store, uint64_t trade_id, cons
            result_queue(store, trade_id, "failed");
 }
 
-// One request per trade for good: what Postgres allows to be confirmed once per request is then
-// confirmed once per trade, however often it is tried again.
-static bool claim_request(struct settle_store_pg *store, uint64_t trade_id, int64_t token_asset,
-                          const struct settle_leg *leg)
+// A new request at every turn of a trade; what Postgres allows is one at a time in which its leg is
+// open or done (request_leg_once). The number in the key makes it another one than before.
+static bool claim_request(struct settle_store_pg *store, const struct settle_claim_request *request)
 {
-    static const char request[] =
-        "INSERT INTO chain.chain_request AS r (idempotency_key, operation, chain_id, "
-        "contract_address, token_asset) VALUES ('trade:' || $1::text, 'forced_transfer', $2, $3, "
-        "$4) "
-        "ON CONFLICT (idempotency_key) DO UPDATE SET state = 'prepared', reason = NULL, "
-        "contract_address = EXCLUDED.contract_address, updated_at = now() "
-        "WHERE r.state IN ('reverted', 'dropped', 'rejected', 'cancelled') RETURNING request_id";
-    static const char request_leg[] =
+    static const char insert[] =
+        "INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address, "
+        "token_asset) SELECT 'trade:' || $1::text || ':' || "
+        "(SELECT coalesce(max(request_id), 0) + 1 FROM chain.chain_request), $2, $3, $4, $5 "
+        "RETURNING request_id";
+    static const char legs[] =
         "INSERT INTO chain.request_leg (request_id, leg, trade_id, from_address, to_address, "
         "amount) "
-        "VALUES ($1, 0, $2, $3, $4, $5) ON CONFLICT (request_id, leg) DO UPDATE SET "
-        "from_address = EXCLUDED.from_address, to_address = EXCLUDED.to_address, "
-        "amount = EXCLUDED.amount";
-    struct text_address token = address_text(&leg->token);
-    struct text_address from = address_text(&leg->from);
-    struct text_address to = address_text(&leg->to);
-    struct text_wide units = wide_text(leg->units);
+        "SELECT $1, x.leg, x.trade_id, x.from_address, x.to_address, x.amount "
+        "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, trade_id bigint, "
+        "from_address text, to_address text, amount numeric)";
+    static const char trades[] =
+        "UPDATE settle.trade w SET settlement_status = 'processing', reason = NULL, tx_hash = NULL "
+        "FROM jsonb_to_recordset($1::text::jsonb) AS x(trade_id bigint) "
+        "WHERE w.trade_id = x.trade_id AND w.settlement_status = 'pending'";
+    struct text_address token = address_text(&request->token);
     struct pg_rows *rows = NULL;
+    size_t count = json_array_size(request->legs);
     char key[24];
     bool ok;
 
-    snprintf(key, sizeof(key), "%" PRIu64, trade_id);
-    ok = pg_query(store->pg, &rows, request,
-                  PG_PARAMS(pg_text(key), u64(store->chain_id), pg_text(token.text),
-                            pg_i64(token_asset))) == PG_OK &&
-         pg_rows_count(rows) == 1;
+    snprintf(key, sizeof(key), "%" PRIu64, request->first_trade);
+    ok =
+        pg_query(store->pg, &rows, insert,
+                 PG_PARAMS(pg_text(key),
+                           pg_text(settle_operation_text(
+                               count == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER)),
+                           u64(store->chain_id), pg_text(token.text),
+                           pg_i64(request->token_asset))) == PG_OK &&
+        pg_rows_count(rows) == 1;
     uint64_t request_id = ok ? (uint64_t)pg_number(rows, 0, 0) : 0;
     pg_rows_free(rows);
-    return ok &&
-           store_one(store, request_leg,
-                     PG_PARAMS(u64(request_id), u64(trade_id), pg_text(from.text), pg_text(to.text),
-                               pg_text(units.text))) &&
-           store_one(store,
-                     "UPDATE settle.trade SET settlement_status = 'processing', reason = NULL, "
-                     "tx_hash = NULL WHERE trade_id = $1 AND settlement_status = 'pending'",
-                     PG_PARAMS(u64(trade_id)));
+    char *text = json_dumps(request->legs, JSON_COMPACT);
+    ASSERT(text != NULL);
+    ok = ok && store_many(store, count, legs, PG_PARAMS(u64(request_id), pg_text(text))) &&
+         store_many(store, count, trades, PG_PARAMS(pg_text(text)));
+    free(text);
+    return ok;
 }
 
-static bool claim_one(struct settle_store_pg *store, struct settle_claim *done,
+static void claim_add(struct settle_claim_request *request, const struct chain_address *token,
+                      int64_t token_asset, const struct settle_leg *leg)
+{
+    struct text_address from = address_text(&leg->from);
+    struct text_address to = address_text(&leg->to);
+    struct text_wide units = wide_text(leg->units);
+    json_t *row;
+
+    if (request->legs == NULL)
+        *request = (struct settle_claim_request){.first_trade = leg->trade_id,
+                                                 .token_asset = token_asset,
+                                                 .token = *token,
+                                                 .legs = json_array()};
+    row = json_pack("{s:i, s:I, s:s, s:s, s:s}", "leg", (int)json_array_size(request->legs),
+                    "trade_id", (json_int_t)leg->trade_id, "from_address", from.text, "to_address",
+                    to.text, "amount", units.text);
+    ASSERT(row != NULL && json_array_append_new(request->legs, row) == 0);
+}
+
+// False: the statement failed. *full: no more fits.
+static bool claim_one(struct settle_store_pg *store, struct settle_claim *claim, bool *full,
                       const struct pg_rows *rows, size_t row)
 {
     const struct settle_trade_terms terms = {.quantity = pg_number(rows, row, 2),
@@ -171,37 +219,91 @@ static bool claim_one(struct settle_store_pg *store, struct settle_claim *done,
                                              .contract_address = pg_value(rows, row, 5),
                                              .buyer_wallet = pg_value(rows, row, 6),
                                              .seller_wallet = pg_value(rows, row, 7)};
-    uint64_t trade_id = (uint64_t)pg_number(rows, row, 0);
-    struct settle_leg leg;
+    const struct settle_group_trade trade = {.token = (uint32_t)pg_number(rows, row, 1),
+                                             .buyer = (uint32_t)pg_number(rows, row, 8),
+                                             .seller = (uint32_t)pg_number(rows, row, 9),
+                                             .limit = (size_t)pg_number(rows, row, 10),
+                                             .is_blocked = pg_number(rows, row, 11) == 1};
+    struct settle_leg leg = {.trade_id = (uint64_t)pg_number(rows, row, 0)};
+    struct chain_address token;
     const char *reason = NULL;
-    enum settle_plan_result plan = settle_plan(&leg, &reason, &terms);
+    enum settle_plan_result plan = settle_plan(&token, &leg, &reason, &terms);
+    size_t group = 0;
 
     // The query leaves the others alone.
     ASSERT(plan == SETTLE_PLAN_ON_CHAIN || plan == SETTLE_PLAN_REFUSED);
-    done->refused += plan == SETTLE_PLAN_REFUSED;
-    done->claimed += plan == SETTLE_PLAN_ON_CHAIN;
-    if (plan == SETTLE_PLAN_REFUSED)
-        return claim_refused(store, trade_id, reason);
-    return claim_request(store, trade_id, pg_number(rows, row, 1), &leg);
+    if (plan == SETTLE_PLAN_REFUSED) {
+        claim->refused++;
+        return claim_refused(store, leg.trade_id, reason);
+    }
+    switch (settle_group_next(&store->group, &group, &trade, claim->requests_max)) {
+    case SETTLE_GROUP_FULL:
+        *full = true;
+        break;
+    case SETTLE_GROUP_WAITS:
+        break;
+    case SETTLE_GROUP_TAKEN:
+        claim->claimed++;
+        claim_add(&store->claims[group], &token, trade.token, &leg);
+        break;
+    }
+    return true;
 }
 
-static enum settle_store_result store_claim(void *context, struct settle_claim *done, size_t max)
+// One page of the queue. *more: there may be another.
+static bool claim_page(struct settle_store_pg *store, struct settle_claim *claim, bool *more,
+                       char after[CLAIM_AFTER_MAX], uint64_t *after_id)
+{
+    struct pg_rows *rows = NULL;
+    bool full = false;
+    bool ok =
+        pg_query(store->pg, &rows, claim_select,
+                 PG_PARAMS(u64(claim->trades_max), pg_i64(store->attempts_max), u64(store->tick_ms),
+                           u64(store->chain_id), pg_text(after), u64(*after_id))) == PG_OK;
+    size_t count = ok ? pg_rows_count(rows) : 0;
+
+    for (size_t i = 0; ok && !full && i < count && claim->claimed < claim->trades_max; i++)
+        ok = claim_one(store, claim, &full, rows, i);
+    *more = ok && !full && count == claim->trades_max && claim->claimed < claim->trades_max;
+    if (*more) {
+        *after_id = (uint64_t)pg_number(rows, count - 1, 0);
+        snprintf(after, CLAIM_AFTER_MAX, "%s", pg_value(rows, count - 1, 12));
+    }
+    pg_rows_free(rows);
+    return ok;
+}
+
+// The queue is walked until enough is found: trades that wait do not stand in the way of others.
+static bool claim_walk(struct settle_store_pg *store, struct settle_claim *claim)
+{
+    char after[CLAIM_AFTER_MAX] = "-infinity";
+    uint64_t after_id = 0;
+    bool more = true;
+    bool ok = true;
+
+    for (int page = 0; ok && more && page < CLAIM_PAGES_MAX; page++)
+        ok = claim_page(store, claim, &more, after, &after_id);
+    for (size_t i = 0; i < store->group.group_count; i++) {
+        ok = ok && claim_request(store, &store->claims[i]);
+        json_decref(store->claims[i].legs);
+    }
+    return ok;
+}
+
+static enum settle_store_result store_claim(void *context, struct settle_claim *claim)
 {
     struct settle_store_pg *store = context;
-    struct pg_rows *rows = NULL;
-    bool ok;
 
-    *done = (struct settle_claim){0};
+    if (claim->requests_max > SETTLE_GROUPS_MAX)
+        claim->requests_max = SETTLE_GROUPS_MAX;
+    claim->claimed = claim->refused = 0;
+    settle_group_begin(&store->group, claim->batch_max);
+    memset(store->claims, 0, sizeof(store->claims));
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    ok = claim_mark_waiting(store) &&
-         pg_query(store->pg, &rows, claim_select,
-                  PG_PARAMS(u64(max), pg_i64(store->attempts_max), u64(store->tick_ms),
-                            u64(store->chain_id))) == PG_OK;
-    for (size_t i = 0; ok && i < pg_rows_count(rows); i++)
-        ok = claim_one(store, done, rows, i);
-    pg_rows_free(rows);
-    return ok ? store_commit(store, "claim") : store_lost(store, "claim");
+    if ((claim->mark && !claim_mark_waiting(store)) || !claim_walk(store, claim))
+        return store_lost(store, "claim");
+    return store_commit(store, "claim");
 }
 
 // The rest of F3's queue: what no chain is needed for (F4, U10). History and notification of each
@@ -242,13 +344,11 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
 
 static void load_item(struct settle_item *item, const struct pg_rows *rows, size_t row)
 {
-    *item = (struct settle_item){.request_id = (uint64_t)pg_number(rows, row, 0),
-                                 .trade_id = (uint64_t)pg_number(rows, row, 1),
-                                 .attempts_used = (uint32_t)pg_number(rows, row, 2)};
-    item->leg.token = row_address(rows, row, 3);
-    item->leg.from = row_address(rows, row, 4);
-    item->leg.to = row_address(rows, row, 5);
-    item->leg.units = row_wide(rows, row, 6);
+    *item = (struct settle_item){0};
+    item->call.request_id = (uint64_t)pg_number(rows, row, 0);
+    item->call.operation = settle_operation_parse(pg_value(rows, row, 1));
+    ASSERT(item->call.operation < SETTLE_OPERATION_COUNT);
+    item->call.contract = row_address(rows, row, 2);
 }
 
 static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_t row)
@@ -256,33 +356,31 @@ static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_
     ASSERT(item->bid_count < SETTLE_BIDS_MAX);
     struct settle_attempt *bid = &item->bids[item->bid_count++];
 
-    *bid = (struct settle_attempt){.attempt_id = (uint64_t)pg_number(rows, row, 7),
-                                   .state = settle_attempt_state_parse(pg_value(rows, row, 8)),
-                                   .nonce = (uint64_t)pg_number(rows, row, 9),
-                                   .gas_limit = (uint64_t)pg_number(rows, row, 10),
-                                   .mined_block = (uint64_t)pg_number(rows, row, 14)};
+    *bid = (struct settle_attempt){.attempt_id = (uint64_t)pg_number(rows, row, 3),
+                                   .state = settle_attempt_state_parse(pg_value(rows, row, 4)),
+                                   .nonce = (uint64_t)pg_number(rows, row, 5),
+                                   .gas_limit = (uint64_t)pg_number(rows, row, 6),
+                                   .mined_block = (uint64_t)pg_number(rows, row, 10)};
     ASSERT(bid->state < SETTLE_ATTEMPT_STATE_COUNT);
-    bid->fees.max_fee_wei = (uint64_t)row_wide(rows, row, 11);
-    bid->fees.priority_fee_wei = (uint64_t)row_wide(rows, row, 12);
-    if (!pg_is_null(rows, row, 13))
-        ASSERT(hex_decode_exact(bid->hash.bytes, KECCAK_BYTES, pg_value(rows, row, 13)));
+    bid->fees.max_fee_wei = (uint64_t)row_wide(rows, row, 7);
+    bid->fees.priority_fee_wei = (uint64_t)row_wide(rows, row, 8);
+    if (!pg_is_null(rows, row, 9))
+        ASSERT(hex_decode_exact(bid->hash.bytes, KECCAK_BYTES, pg_value(rows, row, 9)));
 }
 
+// request_leg's own state says which legs are in it.
 static const char load_select[] =
-    "SELECT q.request_id, l.trade_id, w.settlement_attempts, q.contract_address, l.from_address, "
-    "l.to_address, l.amount, a.attempt_id, a.state, a.nonce, a.gas_limit, a.max_fee_wei, "
-    "a.priority_fee_wei, a.tx_hash, a.block_number FROM ("
-    "SELECT r.request_id, r.contract_address, o.nonce FROM chain.chain_request r "
+    "SELECT q.request_id, q.operation, q.contract_address, a.attempt_id, a.state, a.nonce, "
+    "a.gas_limit, a.max_fee_wei, a.priority_fee_wei, a.tx_hash, a.block_number FROM ("
+    "SELECT r.request_id, r.operation, r.contract_address, o.nonce FROM chain.chain_request r "
     "LEFT JOIN settle.attempt o ON o.request_id = r.request_id "
     "AND o.state IN ('prepared', 'signed', 'sent', 'mined') "
     "WHERE r.state IN ('prepared', 'awaiting_approval', 'signed', 'sent', 'mined') "
-    "AND r.operation = 'forced_transfer' AND r.chain_id = $1 "
+    "AND r.operation IN ('forced_transfer', 'batch_forced_transfer') AND r.chain_id = $1 "
     "ORDER BY o.nonce NULLS LAST, r.request_id LIMIT $2) q "
-    "JOIN chain.request_leg l ON l.request_id = q.request_id AND l.leg = 0 "
-    "JOIN settle.trade w ON w.trade_id = l.trade_id "
     "LEFT JOIN settle.attempt a ON a.request_id = q.request_id AND a.nonce = q.nonce "
     "AND a.state <> 'dropped' "
-    "ORDER BY q.nonce NULLS LAST, l.trade_id, a.attempt_id";
+    "ORDER BY q.nonce NULLS LAST, q.request_id, a.attempt_id";
 
 static enum settle_store_result store_load(void *context, struct settle_item *items, size_t *count,
                                            size_t max)
@@ -296,13 +394,39 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
     if (pg_query(store->pg, &rows, load_select, PG_PARAMS(u64(store->chain_id), u64(max))) != PG_OK)
         return store_lost(store, "load");
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
-        if (*count == 0 || items[*count - 1].request_id != (uint64_t)pg_number(rows, i, 0))
+        if (*count == 0 || items[*count - 1].call.request_id != (uint64_t)pg_number(rows, i, 0))
             load_item(&items[(*count)++], rows, i);
-        if (!pg_is_null(rows, i, 7))
+        if (!pg_is_null(rows, i, 3))
             load_bid(&items[*count - 1], rows, i);
     }
     pg_rows_free(rows);
     return store_commit(store, "load");
+}
+
+static enum settle_store_result store_legs(void *context, struct settle_item *item)
+{
+    static const char sql[] = "SELECT leg, trade_id, from_address, to_address, amount "
+                              "FROM chain.request_leg WHERE request_id = $1 AND state <> 'left' "
+                              "ORDER BY leg";
+    struct settle_store_pg *store = context;
+    struct settle_call *call = &item->call;
+    struct pg_rows *rows = NULL;
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(call->request_id))) != PG_OK)
+        return store_lost(store, "legs");
+    ASSERT(pg_rows_count(rows) <= SETTLE_LEGS_MAX);
+    for (call->leg_count = 0; call->leg_count < pg_rows_count(rows); call->leg_count++) {
+        size_t i = call->leg_count;
+        call->legs[i] = (struct settle_leg){.number = (uint8_t)pg_number(rows, i, 0),
+                                            .trade_id = (uint64_t)pg_number(rows, i, 1),
+                                            .from = row_address(rows, i, 2),
+                                            .to = row_address(rows, i, 3),
+                                            .units = row_wide(rows, i, 4)};
+    }
+    pg_rows_free(rows);
+    return store_commit(store, "legs");
 }
 
 static enum settle_store_result store_raw(void *context, uint8_t *raw, size_t *len,
@@ -325,7 +449,7 @@ static enum settle_store_result store_raw(void *context, uint8_t *raw, size_t *l
 }
 
 static enum settle_store_result store_inbound(void *context, bool *open,
-                                              const struct settle_item *item)
+                                              const struct settle_leg *leg)
 {
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
@@ -336,7 +460,7 @@ static enum settle_store_result store_inbound(void *context, bool *open,
                  "SELECT EXISTS (SELECT 1 FROM public.trades t JOIN public.trades i "
                  "ON i.token_id = t.token_id AND i.buyer_id = t.seller_id AND i.id <> t.id "
                  "WHERE t.id = $1 AND i.settlement_status <> 'settled' AND i.status <> 'busted')",
-                 PG_PARAMS(u64(item->trade_id))) != PG_OK)
+                 PG_PARAMS(u64(leg->trade_id))) != PG_OK)
         return store_lost(store, "inbound");
     *open = pg_number(rows, 0, 0) == 1;
     pg_rows_free(rows);
@@ -480,6 +604,7 @@ void settle_store_trades_ops(struct settle_store_ops *ops)
     ops->claim = store_claim;
     ops->off_chain = store_off_chain;
     ops->load = store_load;
+    ops->legs = store_legs;
     ops->raw = store_raw;
     ops->inbound_open = store_inbound;
     ops->unanswered_after = store_unanswered_after;

@@ -13,16 +13,19 @@ struct venue {
     struct settle settle;
 };
 
-static struct venue venue; // about 2 MB
+static struct venue venue; // about 10 MB
+static size_t batch_max = 10;
 
 static struct settle_config config_default(const struct fake_world *world)
 {
     return (struct settle_config){
         .chain_id = 31337,
         .confirmations = 2,
-        .batch_max = 10,
+        .batch_max = batch_max,
+        .claim_max = 100,
         .attempts_max = 5,
         .gas_call_max = 300000,
+        .gas_batch_max = 16777216,
         .gas_margin_percent = 125,
         .fees = {.cap_wei = 500000000000,
                  .priority_floor_wei = 1000000000,
@@ -98,7 +101,7 @@ static void explain(const struct venue *v)
                       settle_trade_state_text(world->trades[i].state), world->trades[i].reason,
                       world->trades[i].request_open);
     for (size_t i = 0; i < world->attempt_count; i++)
-        print_message("attempt %zu of trade %zu %s nonce=%llu\n", i, world->attempts[i].trade,
+        print_message("attempt %zu of request %zu %s nonce=%llu\n", i, world->attempts[i].request,
                       settle_attempt_state_text(world->attempts[i].attempt.state),
                       (unsigned long long)world->attempts[i].attempt.nonce);
     for (size_t i = 0; i < world->result_count; i++)
@@ -127,22 +130,225 @@ static void assert_state(const struct fake_trade *trade, enum settle_trade_state
 // ---- scenarios
 // ------------------------------------------------------------------------------------
 
-static void trades_settle_on_chain_in_order(void **state)
+static void assert_all_settled(const struct fake_world *world)
+{
+    for (size_t i = 0; i < world->trade_count; i++) {
+        assert_state(&world->trades[i], SETTLE_TRADE_SETTLED, "");
+        assert_int_equal(world->trades[i].total_attempts, 0);
+    }
+}
+
+static void trades_settle_on_chain_in_batches_in_order(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
     for (int i = 0; i < 25; i++)
         fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
     run_to_end(&venue);
-    for (size_t i = 0; i < 25; i++) {
-        assert_state(&venue.world.trades[i], SETTLE_TRADE_SETTLED, "");
-        assert_int_equal(venue.world.trades[i].attempts, 0);
-        assert_int_equal(venue.world.attempts[i].trade, i);
+    assert_all_settled(&venue.world);
+    assert_int_equal(venue.world.attempt_count, 3);
+    for (size_t i = 0; i < 25; i++)
+        assert_int_equal(venue.world.requests[i / 10].legs[i % 10].trade, i);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(venue.world.attempts[i].request, i);
         assert_int_equal(venue.world.attempts[i].attempt.nonce, i);
     }
+    assert_int_equal(venue.world.largest_batch, 10);
     assert_int_equal(venue.world.checks, 25);
     assert_int_equal(venue.world.rechecks, 25);
-    assert_int_equal(venue.world.gas_rows, 25);
+    assert_int_equal(venue.world.gas_rows, 3);
+}
+
+static void a_batch_has_a_hundred_legs(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.batch_max = 100;
+    venue.settle.config.claim_max = 1000;
+    for (int i = 0; i < 100 * FAKE_TIMES && i < FAKE_TRADES_MAX; i++)
+        fake_trade(&venue.world, i % 2 == 0 ? fake_seller : fake_seller2, fake_buyer, 100);
+    run_to_end(&venue); // all with the same terms: each leg has its own event
+    assert_all_settled(&venue.world);
+    assert_int_equal(venue.world.attempt_count, 1);
+    assert_int_equal(venue.world.largest_batch, FAKE_TRADES_MAX < 100 ? FAKE_TRADES_MAX : 100);
+}
+
+static void a_refused_leg_leaves_its_neighbours_unharmed(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 10; i++)
+        fake_trade(&venue.world, i == 4 || i == 7 ? fake_seller2 : fake_seller, fake_buyer,
+                   100 + i);
+    fake_wallet_of(&venue.world, fake_seller2)->frozen = true;
+    run_to_end(&venue);
+    for (size_t i = 0; i < 10; i++) {
+        bool frozen = i == 4 || i == 7;
+        assert_state(&venue.world.trades[i], frozen ? SETTLE_TRADE_FAILED : SETTLE_TRADE_SETTLED,
+                     frozen ? "frozen_sender" : "");
+        assert_int_equal(venue.world.trades[i].total_attempts, 0);
+    }
+    assert_int_equal(venue.world.attempt_count, 1);
+    assert_int_equal(venue.world.largest_batch, 8);
+    assert_int_equal(venue.world.checks, 10);
+}
+
+static const chain_uint128 UNIT = 10000000000000000; // of scale 2, on the chain
+
+static void poison_is_isolated_by_simulation(void **state)
+{
+    (void)state;
+    for (int64_t poisoned = 100; poisoned < 110; poisoned++) {
+        venue_open(&venue, 1);
+        for (int i = 0; i < 10; i++)
+            fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+        venue.world.poison = (chain_uint128)poisoned * UNIT;
+        run_to_end(&venue);
+        for (size_t i = 0; i < 10; i++) {
+            bool is_it = 100 + (int64_t)i == poisoned;
+            assert_int_equal(venue.world.trades[i].state,
+                             is_it ? SETTLE_TRADE_FAILED : SETTLE_TRADE_SETTLED);
+            assert_int_equal(venue.world.trades[i].total_attempts, 0);
+            assert_int_equal(strncmp(venue.world.trades[i].reason, "reverted", 8),
+                             is_it ? 0 : -'r');
+        }
+        assert_int_equal(venue.world.attempt_count, 1);
+        assert_in_range(venue.settle.counters.simulations, 4, 8);
+    }
+}
+
+static void many_poisoned_legs_leave_one_after_the_other(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 10; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, i % 3 == 0 ? 777 : 100 + i);
+    venue.world.poison = 777 * UNIT;
+    run_to_end(&venue);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(venue.world.trades[i].state,
+                         i % 3 == 0 ? SETTLE_TRADE_FAILED : SETTLE_TRADE_SETTLED);
+    assert_int_equal(venue.world.attempt_count, 1);
+}
+
+static void a_reverted_batch_uses_an_attempt_of_the_leg_to_blame_only(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 10; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.poison = 106 * UNIT; // between the simulation and the block
+    run_to_end(&venue);
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(venue.world.trades[i].state,
+                         i == 6 ? SETTLE_TRADE_FAILED : SETTLE_TRADE_SETTLED);
+        assert_int_equal(venue.world.trades[i].total_attempts, i == 6 ? 1 : 0);
+    }
+    assert_int_equal(venue.world.attempt_count, 2);
+    assert_int_equal(venue.world.gas_rows, 2);
+}
+
+// What reverts in blocks only is found on the chain itself, by halving.
+static void a_leg_that_no_simulation_finds_ends_alone(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 10; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+    venue.world.poison_mined = 103 * UNIT;
+    run_to_end(&venue);
+    for (size_t i = 0; i < 10; i++)
+        if (i == 3) {
+            assert_state(&venue.world.trades[i], SETTLE_TRADE_FAILED, SETTLE_REASON_OUT_OF_GAS);
+            assert_int_equal(venue.world.trades[i].total_attempts, 5);
+        } else {
+            assert_state(&venue.world.trades[i], SETTLE_TRADE_SETTLED, "");
+            assert_int_equal(venue.world.trades[i].total_attempts, 0);
+        }
+}
+
+static void what_is_bought_is_sold_in_the_same_batch(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+    fake_trade(&venue.world, fake_buyer, fake_seller2, 300);
+    fake_trade(&venue.world, fake_seller2, fake_seller, 300);
+    run_to_end(&venue);
+    assert_all_settled(&venue.world);
+    assert_int_equal(venue.world.attempt_count, 1);
+}
+
+static void a_sale_of_what_does_not_come_waits(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_trade *purchase = fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+    struct fake_trade *sale = fake_trade(&venue.world, fake_buyer, fake_seller2, 300);
+    struct fake_trade *other = fake_trade(&venue.world, fake_seller, fake_buyer, 7);
+    venue.world.poison = 500 * UNIT;
+    steps(&venue, 8);
+    assert_int_equal(purchase->state, SETTLE_TRADE_FAILED);
+    assert_state(sale, SETTLE_TRADE_PENDING, SETTLE_REASON_INBOUND);
+    assert_int_equal(sale->total_attempts, 0);
+    assert_int_equal(other->state, SETTLE_TRADE_SETTLED);
+    venue.world.poison = 0;
+    fake_retry(&venue.world, purchase);
+    run_to_end(&venue);
+    assert_all_settled(&venue.world);
+}
+
+static void a_batch_above_the_gas_limit_goes_in_parts(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.gas_batch_max = 350000; // three legs
+    for (int i = 0; i < 10; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+    run_to_end(&venue);
+    assert_all_settled(&venue.world);
+    assert_in_range(venue.world.largest_batch, 2, 3);
+}
+
+// F2 and F3 as the documents have them: ten trades every five seconds.
+static void the_documents_pace_is_a_matter_of_configuration(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.claim_max = 10;
+    venue.settle.config.pace_ns = 5000000000;
+    for (int i = 0; i < 25; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+    for (int second = 0; second < 15; second++) {
+        assert_int_equal(venue.settle.counters.claimed, second == 0    ? 0
+                                                        : second <= 5  ? 10
+                                                        : second <= 10 ? 20
+                                                                       : 25);
+        step(&venue);
+    }
+    run_to_end(&venue);
+}
+
+static void trades_gather_only_while_transactions_are_under_way(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.gather_ns = 50000000;
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_int_equal(venue.settle.counters.claimed, 1); // nothing is under way: at once
+    for (int i = 0; i < 5; i++) {
+        fake_trade(&venue.world, fake_seller, fake_buyer, 200 + i);
+        settle_do_work(&venue.settle, venue.world.now_ns += 1000000);
+        assert_int_equal(venue.settle.counters.claimed, 1);
+        assert_true(settle_deadline_ns(&venue.settle) <= venue.world.now_ns + 50000000);
+    }
+    venue.world.now_ns = settle_deadline_ns(&venue.settle);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_int_equal(venue.settle.counters.claimed, 6);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempt_count, 2);
 }
 
 // Depth alone is not enough where the chain says itself what is final.
@@ -247,6 +453,7 @@ static void a_seller_waits_for_his_inbound_trade(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
+    venue.settle.config.batch_max = 1;
     fake_trade(&venue.world, fake_seller, fake_buyer, 500);
     fake_trade(&venue.world, fake_buyer, fake_seller2, 300);
     settle_do_work(&venue.settle, venue.world.now_ns);
@@ -357,6 +564,7 @@ static void refusals_of_the_signer_free_the_nonce(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
+    venue.settle.config.batch_max = 1;
     fake_trade(&venue.world, fake_seller, fake_buyer, 100);
     fake_trade(&venue.world, fake_seller, fake_buyer, 200);
     venue.world.refuse = SIGNER_METHOD_REFUSED;
@@ -408,6 +616,7 @@ static void a_stuck_transaction_is_bid_up_at_its_nonce(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
+    venue.settle.config.batch_max = 1;
     fake_trade(&venue.world, fake_seller, fake_buyer, 100);
     fake_trade(&venue.world, fake_seller, fake_buyer, 200);
     settle_do_work(&venue.settle, venue.world.now_ns);
@@ -432,6 +641,7 @@ static void a_forgotten_transaction_is_sent_again_as_it_is(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
+    venue.settle.config.batch_max = 1;
     fake_trade(&venue.world, fake_seller, fake_buyer, 100);
     fake_trade(&venue.world, fake_seller, fake_buyer, 200);
     settle_do_work(&venue.settle, venue.world.now_ns);
@@ -444,6 +654,7 @@ static void a_reorganisation_sends_the_same_bytes_in_nonce_order(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
+    venue.settle.config.batch_max = 1;
     venue.settle.config.confirmations = 6;
     for (int i = 0; i < 4; i++)
         fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
@@ -459,6 +670,7 @@ static void a_chain_that_loses_final_blocks_gets_the_same_bytes_again(void **sta
 {
     (void)state;
     venue_open(&venue, 1);
+    venue.settle.config.batch_max = 1;
     for (int i = 0; i < 4; i++)
         fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
     run_to_end(&venue);
@@ -659,12 +871,12 @@ static uint64_t effects_of_the_flow(void)
     return venue.world.faults.effects;
 }
 
-static void any_fault_at_any_effect_settles_every_trade_once(void **state)
+static void any_fault_at_any_effect_settles_every_trade_once(size_t legs)
 {
+    batch_max = legs;
     uint64_t effects = effects_of_the_flow();
 
-    (void)state;
-    assert_true(effects > 100);
+    assert_true(effects > 80);
     for (uint64_t at = 1; at <= effects; at++)
         for (int kind = FAKE_LOST_BEFORE; kind < FAKE_FAULT_COUNT; kind++) {
             venue_open(&venue, at);
@@ -678,6 +890,19 @@ static void any_fault_at_any_effect_settles_every_trade_once(void **state)
         }
     print_message("%llu effects, %d faults at each\n", (unsigned long long)effects,
                   FAKE_FAULT_COUNT - 1);
+    batch_max = 10;
+}
+
+static void any_fault_at_any_effect_settles_batches_once(void **state)
+{
+    (void)state;
+    any_fault_at_any_effect_settles_every_trade_once(10);
+}
+
+static void any_fault_at_any_effect_settles_single_trades_once(void **state)
+{
+    (void)state;
+    any_fault_at_any_effect_settles_every_trade_once(1);
 }
 
 // Many results in flight, one of them refused.
@@ -706,8 +931,9 @@ static void storm(struct venue *v, uint64_t seed)
     venue_open(v, seed);
     v->world.faults.permille = 20 + (uint32_t)fake_random(&v->world, 200);
     for (int i = 0; i < 200; i++) {
-        if (i % 10 == 0 && i < 160)
-            fake_trade(&v->world, i % 20 == 0 ? fake_seller : fake_seller2, fake_buyer,
+        for (uint64_t more = i % 20 == 0 && i < 160 ? fake_random(&v->world, 6) : 0; more > 0;
+             more--)
+            fake_trade(&v->world, i % 40 == 0 ? fake_seller : fake_seller2, fake_buyer,
                        100 + (int64_t)v->world.trade_count);
         if (i % 25 == 0 && v->world.trade_count < 60)
             off_chain_trades(&v->world, 5);
@@ -715,6 +941,8 @@ static void storm(struct venue *v, uint64_t seed)
             fake_forget_pool(&v->world);
         if (fake_random(&v->world, 40) == 0 && v->world.block > 12)
             fake_reorganise(&v->world, 1, fake_random(&v->world, 2) == 0);
+        if (fake_random(&v->world, 60) == 0)
+            v->world.out_of_gas_once = true;
         if (fake_random(&v->world, 60) == 0)
             v->world.base_fee_wei = 1000000000 + fake_random(&v->world, 9000000000);
         v->world.down = fake_random(&v->world, 10) == 0;
@@ -742,7 +970,18 @@ static void storms_of_faults_settle_every_trade_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trades_settle_on_chain_in_order),
+        cmocka_unit_test(trades_settle_on_chain_in_batches_in_order),
+        cmocka_unit_test(a_batch_has_a_hundred_legs),
+        cmocka_unit_test(a_refused_leg_leaves_its_neighbours_unharmed),
+        cmocka_unit_test(poison_is_isolated_by_simulation),
+        cmocka_unit_test(many_poisoned_legs_leave_one_after_the_other),
+        cmocka_unit_test(a_reverted_batch_uses_an_attempt_of_the_leg_to_blame_only),
+        cmocka_unit_test(a_leg_that_no_simulation_finds_ends_alone),
+        cmocka_unit_test(what_is_bought_is_sold_in_the_same_batch),
+        cmocka_unit_test(a_sale_of_what_does_not_come_waits),
+        cmocka_unit_test(a_batch_above_the_gas_limit_goes_in_parts),
+        cmocka_unit_test(the_documents_pace_is_a_matter_of_configuration),
+        cmocka_unit_test(trades_gather_only_while_transactions_are_under_way),
         cmocka_unit_test(a_trade_is_final_only_once_the_finalized_block_has_reached_it),
         cmocka_unit_test(a_token_without_contract_settles_off_chain_even_without_a_node),
         cmocka_unit_test(one_wallet_on_both_sides_settles_off_chain_even_without_a_node),
@@ -775,7 +1014,8 @@ int main(void)
         cmocka_unit_test(off_chain_trades_do_not_hold_up_the_chain),
         cmocka_unit_test(another_chain_is_refused),
         cmocka_unit_test(a_retry_waits_while_a_receipt_is_unknown),
-        cmocka_unit_test(any_fault_at_any_effect_settles_every_trade_once),
+        cmocka_unit_test(any_fault_at_any_effect_settles_batches_once),
+        cmocka_unit_test(any_fault_at_any_effect_settles_single_trades_once),
         cmocka_unit_test(any_fault_at_any_effect_books_every_result_once),
         cmocka_unit_test(storms_of_faults_settle_every_trade_once),
     };

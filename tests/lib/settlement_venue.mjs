@@ -127,6 +127,6 @@ export class SettlementVenue {
     const abi = new Interface(['event Transfer(address indexed from, address indexed to, uint256 value)']);
     const address = this.deployment.instruments[symbol].token;
     const logs = await this.provider.getLogs({ address, fromBlock: from, toBlock: 'latest', topics: [abi.getEvent('Transfer').topicHash] });
-    return logs.map((log) => ({ hash: log.transactionHash, ...abi.parseLog(log).args.toObject() }));
+    return logs.map((log) => ({ hash: log.transactionHash, index: log.index, ...abi.parseLog(log).args.toObject() }));
   }
 }

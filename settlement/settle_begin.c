@@ -1,0 +1,232 @@
+// A request before its signature. The happy path, read downwards:
+//
+//   preflight  every leg is asked about at one block, and judged in order
+//   price      the whole call is simulated: gas; fees
+//   prepare    evidence, nonce, gas and fees committed; then it is signed (settle_item.c)
+//
+// A leg that is refused leaves the request with its reason; so does one that makes the call revert
+// (settle_simulate.c). After each leaving what remains is judged again, for a leg may have needed
+// what another would have brought. The neighbours of a leg that leaves go on unharmed. Nothing here
+// uses an attempt.
+#include "settlement/settle_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+// ---- leaving
+// --------------------------------------------------------------------------------------
+
+static void endings_clear(struct settle *settle)
+{
+    for (size_t i = 0; i < SETTLE_LEGS_MAX; i++)
+        settle->endings[i].end = SETTLE_END_STAY;
+}
+
+static void ending_set(struct settle *settle, size_t leg, enum settle_end end, const char *reason,
+                       bool has_evidence)
+{
+    struct settle_ending *ending = &settle->endings[leg];
+
+    *ending = (struct settle_ending){.end = end, .has_evidence = has_evidence};
+    snprintf(ending->reason, sizeof(ending->reason), "%s", reason);
+}
+
+// Takes the legs that do not stay out of the item, and their answers with them.
+static void legs_remove(struct settle *settle, struct settle_item *item)
+{
+    struct settle_call *call = &item->call;
+
+    for (size_t i = call->leg_count; i > 0; i--) {
+        if (settle->endings[i - 1].end == SETTLE_END_STAY)
+            continue;
+        settle_preflight_forget(&settle->preflight, i - 1, call->leg_count);
+        memmove(&call->legs[i - 1], &call->legs[i], (call->leg_count - i) * sizeof(call->legs[0]));
+        call->leg_count--;
+    }
+}
+
+// NONE: something remains. DONE: nothing does.
+static enum settle_step item_leave(struct settle *settle, struct settle_item *item)
+{
+    if (!settle_store_ok(settle, settle->store.leave(settle->store.context, item, settle->endings,
+                                                     settle->evidence)))
+        return SETTLE_STEP_ABORT;
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        const struct settle_ending *ending = &settle->endings[i];
+        if (ending->end == SETTLE_END_STAY)
+            continue;
+        settle->counters.refused += ending->end == SETTLE_END_FAIL;
+        log_info("trade %s trade=%llu reason=\"%s\"",
+                 ending->end == SETTLE_END_FAIL ? "failed" : "released",
+                 (unsigned long long)item->call.legs[i].trade_id, ending->reason);
+    }
+    settle->results_stale = true;
+    legs_remove(settle, item);
+    return item->call.leg_count > 0 ? SETTLE_STEP_NONE : SETTLE_STEP_DONE;
+}
+
+static enum settle_step item_leave_all(struct settle *settle, struct settle_item *item,
+                                       enum settle_end end, const char *reason, bool has_evidence)
+{
+    for (size_t i = 0; i < item->call.leg_count; i++)
+        ending_set(settle, i, end, reason, has_evidence);
+    return item_leave(settle, item);
+}
+
+// The node failed while nothing was signed: these trades wait a tick; when nobody can use the node,
+// all do.
+static enum settle_step item_release_by_node(struct settle *settle, struct settle_item *item,
+                                             const char *what, enum node_result result)
+{
+    enum settle_step step =
+        item_leave_all(settle, item, SETTLE_END_RELEASE, SETTLE_REASON_NODE, false);
+
+    if (settle_item_node_failed(settle, item, what, result) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    return step;
+}
+
+// ---- preflight
+// ------------------------------------------------------------------------------------
+
+// A short balance is permanent, unless the seller is still to receive units by another trade.
+static enum settle_step leg_refused(struct settle *settle, struct settle_item *item, size_t leg)
+{
+    enum erc3643_verdict verdict = settle->evidence[leg].verdict;
+    bool inbound = false;
+
+    if (verdict == ERC3643_BALANCE_SHORT &&
+        !settle_store_ok(settle, settle->store.inbound_open(settle->store.context, &inbound,
+                                                            &item->call.legs[leg])))
+        return SETTLE_STEP_ABORT;
+    if (inbound)
+        ending_set(settle, leg, SETTLE_END_RELEASE, SETTLE_REASON_INBOUND, false);
+    else
+        ending_set(settle, leg, SETTLE_END_FAIL, erc3643_verdict_text(verdict), true);
+    return SETTLE_STEP_NONE;
+}
+
+// NONE: every leg that is left is allowed. DONE: none is left.
+static enum settle_step item_judge(struct settle *settle, struct settle_item *item)
+{
+    while (settle_preflight_judge(settle->evidence, &settle->preflight, &item->call) > 0) {
+        endings_clear(settle);
+        for (size_t i = 0; i < item->call.leg_count; i++)
+            if (settle->evidence[i].verdict != ERC3643_ALLOWED &&
+                leg_refused(settle, item, i) == SETTLE_STEP_ABORT)
+                return SETTLE_STEP_ABORT;
+        enum settle_step step = item_leave(settle, item);
+        if (step != SETTLE_STEP_NONE)
+            return step;
+    }
+    return SETTLE_STEP_NONE;
+}
+
+// ---- simulation and price
+// -------------------------------------------------------------------------
+
+// Too large for one transaction: the second half is to go in requests of that size.
+static enum settle_step item_halve(struct settle *settle, struct settle_item *item)
+{
+    size_t half = item->call.leg_count / 2;
+
+    ASSERT(half > 0);
+    endings_clear(settle);
+    for (size_t i = half; i < item->call.leg_count; i++) {
+        ending_set(settle, i, SETTLE_END_RELEASE, "", false);
+        settle->endings[i].limit = half;
+    }
+    return item_leave(settle, item);
+}
+
+// One leg leaves with the contract's words.
+static enum settle_step item_isolate(struct settle *settle, struct settle_item *item)
+{
+    char reason[SETTLE_REASON_MAX];
+    char first[SETTLE_REASON_MAX];
+    enum node_result result;
+    size_t leg = 0;
+
+    snprintf(first, sizeof(first), "%s: %s", SETTLE_REASON_REVERTED,
+             settle->node->error.reason[0] != '\0' ? settle->node->error.reason
+                                                   : "no reason given");
+    switch (settle_simulate_blame(settle, item, &leg, reason, settle->preflight.block_number,
+                                  &result)) {
+    case SETTLE_BLAME_UNKNOWN:
+        return item_release_by_node(settle, item, "eth_call", result);
+    case SETTLE_BLAME_NOBODY: // only the estimate reverts: it is the gas
+        if (item->call.leg_count > 1)
+            return item_halve(settle, item);
+        return item_leave_all(settle, item, SETTLE_END_FAIL, first, true);
+    case SETTLE_BLAME_LEG:
+        break;
+    }
+    endings_clear(settle);
+    ending_set(settle, leg, SETTLE_END_FAIL, reason, true);
+    return item_leave(settle, item);
+}
+
+static uint64_t gas_max(const struct settle *settle, const struct settle_item *item)
+{
+    return item->call.leg_count == 1 ? settle->config.gas_call_max : settle->config.gas_batch_max;
+}
+
+// Gas and fees of a first bid. NONE: filled; anything else: the item's turn is over. Legs may leave
+// meanwhile.
+static enum settle_step item_price(struct settle *settle, struct settle_item *item,
+                                   struct settle_attempt *bid)
+{
+    uint64_t estimate = 0;
+    enum settle_step step;
+
+    for (;;) {
+        struct node_message message = settle_item_message(settle, item, item->call.leg_count);
+        settle->counters.simulations++;
+        enum node_result result = node_estimate_gas(settle->node, &estimate, &message);
+        if (result != NODE_OK && result != NODE_REVERTED)
+            return item_release_by_node(settle, item, "eth_estimateGas", result);
+        bid->gas_limit =
+            settle_gas_limit(estimate, settle->config.gas_margin_percent, gas_max(settle, item));
+        if (result == NODE_OK && bid->gas_limit > 0)
+            break;
+        if (result == NODE_REVERTED)
+            step = item_isolate(settle, item);
+        else if (item->call.leg_count > 1)
+            step = item_halve(settle, item);
+        else
+            step = item_leave_all(settle, item, SETTLE_END_FAIL, SETTLE_REASON_GAS_CAP, true);
+        if (step != SETTLE_STEP_NONE || (step = item_judge(settle, item)) != SETTLE_STEP_NONE)
+            return step;
+    }
+    if (settle_fees_first(&bid->fees, &settle->config.fees, settle->base_fee_wei,
+                          settle->priority_wei))
+        return SETTLE_STEP_NONE;
+    return item_leave_all(settle, item, SETTLE_END_RELEASE, SETTLE_REASON_FEE_CAP, false);
+}
+
+enum settle_step settle_item_begin(struct settle *settle, struct settle_item *item)
+{
+    struct settle_attempt bid = {0};
+    enum settle_step step = settle_item_legs(settle, item);
+    bool known = false;
+
+    if (step != SETTLE_STEP_NONE)
+        return step;
+    enum node_result result =
+        settle_preflight_ask(settle->node, &settle->preflight, &item->call, NODE_LATEST);
+    if (result != NODE_OK)
+        return item_release_by_node(settle, item, "compliance check", result);
+    if ((step = item_judge(settle, item)) != SETTLE_STEP_NONE ||
+        (step = item_price(settle, item, &bid)) != SETTLE_STEP_NONE)
+        return step;
+    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &bid.nonce,
+                                                         &settle->signer_address)))
+        return SETTLE_STEP_ABORT;
+    if (!known) { // the counter was never compared with the node: not before that
+        settle->nonces_checked = false;
+        return SETTLE_STEP_ABORT;
+    }
+    return settle_item_prepare(settle, item, &bid, settle->evidence);
+}

@@ -1,0 +1,171 @@
+#include "settlement/settle_preflight.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct settle_wallet *wallet_of(struct settle_preflight *preflight,
+                                       const struct chain_address *address)
+{
+    size_t i = 0;
+
+    while (i < preflight->wallet_count && !address_equal(&preflight->wallets[i].address, address))
+        i++;
+    if (i == preflight->wallet_count) {
+        ASSERT(i < SETTLE_WALLETS_MAX);
+        preflight->wallets[i] = (struct settle_wallet){.address = *address};
+        preflight->wallet_count++;
+    }
+    return &preflight->wallets[i];
+}
+
+// Fixes the block that every question is asked at.
+static enum node_result fix_block(struct node *node, struct settle_preflight *preflight,
+                                  uint64_t at)
+{
+    struct node_block block;
+    enum node_result result = node_get_block(node, &block, at);
+
+    if (result != NODE_OK)
+        return result;
+    if (!block.found) {
+        snprintf(node->error.message, sizeof(node->error.message), "the node has no such block");
+        return NODE_REFUSED;
+    }
+    preflight->block_number = block.number;
+    preflight->block_hash = block.hash;
+    return NODE_OK;
+}
+
+static enum node_result ask_token(struct node *node, struct settle_preflight *preflight,
+                                  const struct chain_address *token)
+{
+    uint64_t at = preflight->block_number;
+    enum node_result result;
+
+    if ((result = erc3643_read_bool(node, &preflight->paused, token, ERC3643_PAUSED, NULL, at)) ||
+        (result = erc3643_read_address(node, &preflight->identity_registry, token,
+                                       ERC3643_IDENTITY_REGISTRY, at)) ||
+        (result =
+             erc3643_read_address(node, &preflight->compliance, token, ERC3643_COMPLIANCE, at)))
+        return result;
+    return NODE_OK;
+}
+
+static enum node_result ask_wallet(struct node *node, const struct settle_preflight *preflight,
+                                   struct settle_wallet *wallet, const struct chain_address *token)
+{
+    const struct chain_address *who = &wallet->address;
+    uint64_t at = preflight->block_number;
+    enum node_result result;
+
+    if ((result = erc3643_read_bool(node, &wallet->is_frozen, token, ERC3643_IS_FROZEN, who, at)) ||
+        (result = erc3643_read_bool(node, &wallet->is_verified, &preflight->identity_registry,
+                                    ERC3643_IS_VERIFIED, who, at)))
+        return result;
+    if (!wallet->sends)
+        return NODE_OK;
+    if ((result = erc3643_read_u128(node, &wallet->balance, token, ERC3643_BALANCE_OF, who, at)) ||
+        (result = erc3643_read_u128(node, &wallet->frozen_units, token, ERC3643_GET_FROZEN_TOKENS,
+                                    who, at)))
+        return result;
+    return NODE_OK;
+}
+
+enum node_result settle_preflight_ask(struct node *node, struct settle_preflight *preflight,
+                                      const struct settle_call *call, uint64_t at)
+{
+    enum node_result result;
+
+    ASSERT(call->leg_count > 0 && call->leg_count <= SETTLE_LEGS_MAX);
+    memset(preflight, 0, sizeof(*preflight));
+    for (size_t i = 0; i < call->leg_count; i++) {
+        wallet_of(preflight, &call->legs[i].from)->sends = true;
+        (void)wallet_of(preflight, &call->legs[i].to);
+    }
+    if ((result = fix_block(node, preflight, at)) ||
+        (result =
+             node_has_code(node, &preflight->has_code, &call->contract, preflight->block_number)))
+        return result;
+    if (!preflight->has_code)
+        return NODE_OK;
+    if ((result = ask_token(node, preflight, &call->contract)))
+        return result;
+    for (size_t i = 0; i < preflight->wallet_count; i++)
+        if ((result = ask_wallet(node, preflight, &preflight->wallets[i], &call->contract)))
+            return result;
+    for (size_t i = 0; i < call->leg_count; i++)
+        if ((result = erc3643_can_transfer(
+                 node, &preflight->can_transfer[i], &preflight->compliance, &call->legs[i].from,
+                 &call->legs[i].to, call->legs[i].units, preflight->block_number)))
+            return result;
+    return NODE_OK;
+}
+
+static struct settle_wallet *wallet_find(struct settle_wallet *wallets, size_t count,
+                                         const struct chain_address *address)
+{
+    size_t i = 0;
+
+    while (i < count && !address_equal(&wallets[i].address, address))
+        i++;
+    ASSERT(i < count);
+    return &wallets[i];
+}
+
+static void evidence_fill(struct erc3643_evidence *out, const struct settle_preflight *preflight,
+                          const struct settle_wallet *from, const struct settle_wallet *to,
+                          bool can_transfer)
+{
+    *out = (struct erc3643_evidence){.block_number = preflight->block_number,
+                                     .block_hash = preflight->block_hash,
+                                     .identity_registry = preflight->identity_registry,
+                                     .compliance = preflight->compliance,
+                                     .paused = preflight->paused,
+                                     .from_frozen = from->is_frozen,
+                                     .to_frozen = to->is_frozen,
+                                     .from_balance = from->balance,
+                                     .from_frozen_units = from->frozen_units,
+                                     .from_verified = from->is_verified,
+                                     .to_verified = to->is_verified,
+                                     .can_transfer = can_transfer};
+}
+
+static void move_units(struct settle_wallet *from, struct settle_wallet *to, chain_uint128 units)
+{
+    ASSERT(from->balance >= units);
+    from->balance -= units;
+    // A contract whose sums do not fit is judged by its own call: here they stay at the top.
+    if (__builtin_add_overflow(to->balance, units, &to->balance))
+        to->balance = ~(chain_uint128)0;
+}
+
+size_t settle_preflight_judge(struct erc3643_evidence *evidence,
+                              const struct settle_preflight *preflight,
+                              const struct settle_call *call)
+{
+    struct settle_wallet wallets[SETTLE_WALLETS_MAX]; // their balances run
+    size_t count = preflight->wallet_count;
+    size_t refused = 0;
+
+    memcpy(wallets, preflight->wallets, count * sizeof(wallets[0]));
+    for (size_t i = 0; i < call->leg_count; i++) {
+        const struct settle_leg *leg = &call->legs[i];
+        struct settle_wallet *from = wallet_find(wallets, count, &leg->from);
+        struct settle_wallet *to = wallet_find(wallets, count, &leg->to);
+
+        evidence_fill(&evidence[i], preflight, from, to, preflight->can_transfer[i]);
+        evidence[i].verdict =
+            preflight->has_code ? erc3643_judge(&evidence[i], leg->units) : ERC3643_NO_CONTRACT;
+        if (evidence[i].verdict == ERC3643_ALLOWED)
+            move_units(from, to, leg->units);
+        refused += evidence[i].verdict != ERC3643_ALLOWED;
+    }
+    return refused;
+}
+
+void settle_preflight_forget(struct settle_preflight *preflight, size_t leg, size_t leg_count)
+{
+    ASSERT(leg < leg_count && leg_count <= SETTLE_LEGS_MAX);
+    memmove(&preflight->can_transfer[leg], &preflight->can_transfer[leg + 1],
+            (leg_count - leg - 1) * sizeof(preflight->can_transfer[0]));
+}

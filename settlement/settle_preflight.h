@@ -1,0 +1,52 @@
+// What settlement asks the chain before it asks for a signature (U7), for all legs of a request at
+// one block: the token's questions once, each wallet's once, canTransfer for each leg. Verdicts are
+// given in the order of the legs with running balances: what a leg moves is there for the next.
+//
+// forcedTransfer itself checks three things only (chain/erc3643_precheck.h); the rest is here.
+//
+// One thread, about 60 KB, nothing allocated.
+#ifndef LONJA_SETTLEMENT_SETTLE_PREFLIGHT_H
+#define LONJA_SETTLEMENT_SETTLE_PREFLIGHT_H
+
+#include "chain/erc3643_precheck.h"
+#include "settlement/settle_call.h"
+
+enum { SETTLE_WALLETS_MAX = 2 * SETTLE_LEGS_MAX };
+
+struct settle_wallet {
+    struct chain_address address;
+    bool sends;
+    bool is_frozen;
+    bool is_verified;
+    chain_uint128 balance;      // of a wallet that sends, else zero
+    chain_uint128 frozen_units; // likewise
+};
+
+struct settle_preflight {
+    uint64_t block_number; // every answer is of this block
+    struct chain_hash block_hash;
+    bool has_code; // without it nothing else is asked
+    bool paused;
+    struct chain_address identity_registry;
+    struct chain_address compliance;
+    bool can_transfer[SETTLE_LEGS_MAX];
+    size_t wallet_count;
+    struct settle_wallet wallets[SETTLE_WALLETS_MAX];
+};
+
+// `at` is a block number or NODE_LATEST, which is resolved once. A node that fails on the way is no
+// verdict: its result is returned. A contract that answers what it should not is NODE_GARBAGE.
+NODE_MUST_CHECK enum node_result settle_preflight_ask(struct node *node,
+                                                      struct settle_preflight *preflight,
+                                                      const struct settle_call *call, uint64_t at);
+
+// One evidence per leg; the balance in it is the seller's after the legs before it. A leg that is
+// refused moves nothing. Returns how many are refused.
+size_t settle_preflight_judge(struct erc3643_evidence *evidence,
+                              const struct settle_preflight *preflight,
+                              const struct settle_call *call);
+
+// A leg of the call left: its answers go, too.
+void settle_preflight_forget(struct settle_preflight *preflight, size_t leg, size_t leg_count);
+
+#endif
