@@ -20,7 +20,7 @@ CREATE UNIQUE INDEX request_leg_once ON chain.request_leg (trade_id) WHERE trade
 ALTER TABLE chain.chain_request
     ADD COLUMN arguments jsonb NOT NULL DEFAULT '{}',
     ALTER COLUMN contract_address DROP NOT NULL,
-    ADD CHECK (contract_address IS NOT NULL OR operation IN ('deploy', 'cancel_nonce'));
+    ADD CONSTRAINT chain_request_contract CHECK (contract_address IS NOT NULL OR operation IN ('deploy', 'cancel_nonce'));
 
 -- Who was asked (M24).
 ALTER TABLE chain.transfer_check

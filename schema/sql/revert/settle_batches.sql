@@ -4,7 +4,7 @@ REVOKE DELETE ON chain.chain_request FROM lonja_settle;
 REVOKE DELETE ON chain.request_leg FROM lonja_settle;
 ALTER TABLE settle.trade DROP COLUMN batch_limit;
 ALTER TABLE chain.transfer_check DROP COLUMN identity_registry, DROP COLUMN compliance;
-ALTER TABLE chain.chain_request DROP COLUMN arguments, ALTER COLUMN contract_address SET NOT NULL;
+ALTER TABLE chain.chain_request DROP CONSTRAINT chain_request_contract, DROP COLUMN arguments, ALTER COLUMN contract_address SET NOT NULL;
 DROP INDEX chain.request_leg_once;
 ALTER TABLE chain.request_leg DROP COLUMN state, DROP COLUMN reason, DROP COLUMN log_index;
 COMMIT;
