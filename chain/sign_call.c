@@ -126,10 +126,10 @@ static bool read_value(struct reader *reader, size_t index, char letter)
         return read_number(&number, reader, index) && number <= 1;
     case 'v':
         return read_number(&number, reader, index) && number <= UINT8_MAX;
-    case 'c':
+    default:
+        ASSERT(letter == 'c'); /* the last letter of the table */
         return read_number(&number, reader, index) && number > 0 && number <= UINT16_MAX;
     }
-    ASSERT(false); /* a letter of the table */
 }
 
 /* The word at `index` must say that its list begins where the one before has ended. */
