@@ -56,7 +56,7 @@ static void think_of_exposure(struct generator *generator, const struct beside *
     const struct naive_order *order = some_order(generator, beside);
     wide value = 0;
     uint32_t count = open_of(beside, limits->scope, limits->id, &value);
-    value += standing->traded + (int64_t)draw_below(generator, 4000) * 1000000;
+    value += (wide)standing->traded + (int64_t)draw_below(generator, 4000) * 1000000;
     if (is_set(generator, beside))
         limits->order_value_max = order != NULL && draw_chance(generator, 2)
                                       ? value_of(beside, order)
