@@ -42,6 +42,7 @@
       "more digits behind the point than the token has decimals")                                  \
     R(AMOUNT_TOO_LARGE, "amount_too_large", 422,                                                   \
       "amount × 10^decimals is above 128 bits, which the venue keeps amounts in")                  \
+    R(SUPPLY_EXCEEDED, "supply_exceeded", 422, "the token would have more than its total supply")  \
     R(FLOW_NOT_ALLOWED, "flow_not_allowed", 422, "this operation is not for such a flow")          \
     R(FLOW_UNKNOWN, "flow_unknown", 404, "there is no such flow")                                  \
     R(FLOW_DIFFERS, "flow_differs", 409, "the flow names something else")                          \

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "chain/rpc_open.h"
+#include "settlement/service.h"
 #include "settlement/settle_config.h"
 #include "settlement/settle_store_pg.h"
 
@@ -192,7 +193,9 @@ int settle_process_run(const struct config *config, const struct settle_process_
              config->settle_network, (unsigned long long)settle_config.chain_id,
              process->pool.endpoint_count, (unsigned long long)settle_config.confirmations,
              settle_config.finalized_tag, settle_config.batch_max, settle_config.attempts_max);
+    struct service *service = service_open(config); // settlement goes on without it
     process_loop(process, core);
+    service_close(service);
     log_info("settlement ends passes=%llu confirmed=%llu reverted=%llu resends=%llu",
              (unsigned long long)process->settle.counters.passes,
              (unsigned long long)process->settle.counters.confirmed,

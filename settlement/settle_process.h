@@ -1,6 +1,7 @@
 // The settlement process around the agent: connection, node, signer, and one loop that waits for a
-// notification of Postgres, an answer of the core or the agent's deadline. Given the door to the
-// core from outside, so that the integration test runs the very same process without a core.
+// notification of Postgres, an answer of the core or the agent's deadline; beside it the chain's
+// service (service.h). Given the door to the core from outside, so that the integration test runs
+// the very same process without a core.
 #ifndef LONJA_SETTLEMENT_SETTLE_PROCESS_H
 #define LONJA_SETTLEMENT_SETTLE_PROCESS_H
 

@@ -274,7 +274,7 @@ static void check_ports(struct reading *reading)
         {"fix", "port", config->fix_address, config->fix_port},
         {"web", "port", config->web_address, config->web_port},
         {"admin", "port", config->admin_address, config->admin_port},
-        {"settle", "port", "127.0.0.1", config->settle_port},
+        {"settle", "port", config->settle_address, config->settle_port},
         {"ops", "metrics_port", config->ops_metrics_address, config->ops_metrics_port},
         {"replication", "port", config->replication_address, config->replication_port},
     };
@@ -351,7 +351,7 @@ static void resolve_paths(struct reading *reading, const char *folder)
         {"venue", "state_folder"}, {"web", "pages_folder"},     {"postgres", "secrets_folder"},
         {"sign", "keystore"},      {"sign", "passphrase_file"}, {"sign", "policy_file"},
         {"replication", "certificate"}, {"replication", "key"}, {"replication", "authority"},
-        {"settle", "rpc_file"},
+        {"settle", "rpc_file"},    {"settle", "callers_file"},  {"settle", "artifacts_folder"},
     };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         resolve(reading, paths[i][0], paths[i][1], folder);

@@ -20,6 +20,7 @@ static const char OVERVIEW[] =
     "  state           the venue after any sequence, or at any time\n"
     "  record          write the record in Postgres anew, compare two of them\n"
     "  admin           the operator's interface\n"
+    "  asset           new tokens on the chain: plan, deploy, resume, abandon\n"
     "  key             make and show key store files\n"
     "\n"
     "`lonja WORD …` runs the executable lonja-WORD beside this one. The processes of the venue (core,\n"

@@ -129,6 +129,8 @@ static int give_secrets(const struct config *config, enum process_id replica)
         result = give_secret(config, path, PROCESS_ADMIN);
     }
     if (result == 0)
+        result = give_secret(config, config->settle_callers_file, PROCESS_SETTLE);
+    if (result == 0)
         result = give_secret(config, config->sign_keystore, PROCESS_SIGN);
     if (result == 0)
         result = give_secret(config, config->sign_passphrase_file, PROCESS_SIGN);

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Interface, JsonRpcProvider } from 'ethers';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const artifactsFolder = join(root, 'node_modules/@tokenysolutions/t-rex/artifacts');
 export const anvilBinary = join(root, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil');
 
 const run = (command, args, env = {}) =>
@@ -19,7 +20,7 @@ export function check(condition, message) {
 
 export class SettlementVenue {
   constructor(bin, tests, folder, port) {
-    Object.assign(this, { bin, tests, folder, port, children: [], results: [] });
+    Object.assign(this, { bin, tests, folder, port, servicePort: Number(port) + 5, children: [], results: [] });
   }
 
   services(command, ...rest) {
@@ -80,7 +81,20 @@ export class SettlementVenue {
     return this.child(join(this.tests, 'settle_host'), [
       `postgres.host=${this.env.PG_HOST}`, `postgres.port=${this.env.PG_PORT}`, `postgres.secrets_folder=${this.folder}/secrets`,
       `settle.rpc_url=${this.env.RPC_URL},${this.env.RPC_URL}`, `venue.state_folder=${this.folder}`, 'settle.tick_ms=300', 'settle.poll_ms=50',
-      'settle.http_timeout_ms=2000', 'settle.rpc_timeout_ms=2000', ...extra]);
+      'settle.http_timeout_ms=2000', 'settle.rpc_timeout_ms=2000', `settle.port=${this.servicePort}`,
+      `settle.callers_file=${this.folder}/secrets/chain-callers`, `settle.artifacts_folder=${artifactsFolder}`, ...extra]);
+  }
+
+  // The chain's service, as the operator unless another token is named. `key`: the header Idempotency-Key.
+  async service(method, path, body, { token, key } = {}) {
+    token ??= /^operator (\w+)/m.exec(readFileSync(join(this.folder, 'secrets/chain-callers'), 'utf8'))[1];
+    const response = await fetch(`http://127.0.0.1:${this.servicePort}${path}`, {
+      method,
+      headers: { ...(token && { authorization: `Bearer ${token}` }), ...(key && { 'idempotency-key': key }) },
+      body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
+    });
+    const text = await response.text();
+    return { ...(text.startsWith('{') ? JSON.parse(text) : {}), status: response.status, text };
   }
 
   child(command, args) {
