@@ -80,8 +80,8 @@ static enum settle_step item_leave_all(struct settle *settle, struct settle_item
 static enum settle_step item_release_by_node(struct settle *settle, struct settle_item *item,
                                              const char *what, enum node_result result)
 {
-    enum settle_step step =
-        item_leave_all(settle, item, SETTLE_END_RELEASE, SETTLE_REASON_NODE, false);
+    const char *reason = result == NODE_DISAGREE ? SETTLE_REASON_DISAGREE : SETTLE_REASON_NODE;
+    enum settle_step step = item_leave_all(settle, item, SETTLE_END_RELEASE, reason, false);
 
     if (settle_item_node_failed(settle, item, what, result) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;

@@ -27,6 +27,7 @@
 #define SETTLE_REASON_SAME_WALLET      "same_wallet"
 #define SETTLE_REASON_INBOUND          "inbound_not_settled"
 #define SETTLE_REASON_NODE             "node_unavailable"
+#define SETTLE_REASON_DISAGREE         "endpoints_disagree"
 #define SETTLE_REASON_FEE_CAP          "fee_above_cap"
 #define SETTLE_REASON_GAS_CAP          "gas_above_limit"
 #define SETTLE_REASON_REVERTED         "reverted"
