@@ -203,10 +203,12 @@ static bool is_low_s(const secp256k1_context *context, const uint8_t compact[64]
            secp256k1_ecdsa_signature_normalize(context, NULL, &signature) == 0;
 }
 
-static bool recover(struct chain_address *out, const uint8_t hash[32],
-                    const struct transaction_signature *signature)
+bool transaction_recover(struct chain_address *out, const struct chain_hash *hash,
+                         const struct transaction_signature *signature)
 {
     uint8_t compact[64];
+    if (signature->y_parity > 1)
+        return false;
     memcpy(compact, signature->r, 32);
     memcpy(compact + 32, signature->s, 32);
     secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
@@ -215,7 +217,7 @@ static bool recover(struct chain_address *out, const uint8_t hash[32],
     bool recovered = is_low_s(context, compact) &&
                      secp256k1_ecdsa_recoverable_signature_parse_compact(
                          context, &recoverable, compact, signature->y_parity) == 1 &&
-                     secp256k1_ecdsa_recover(context, &public_key, &recoverable, hash) == 1;
+                     secp256k1_ecdsa_recover(context, &public_key, &recoverable, hash->bytes) == 1;
     if (recovered)
         *out = public_key_address(context, &public_key);
     secp256k1_context_destroy(context);
@@ -235,7 +237,7 @@ static bool recover_sender(struct chain_address *sender, const uint8_t *fields, 
     rlp_raw(&items, fields, fields_len);
     ssize_t len = close_envelope(unsigned_bytes, &items);
     struct chain_hash hash = keccak256_hash(unsigned_bytes, len < 0 ? 0 : (size_t)len);
-    bool recovered = len >= 0 && recover(sender, hash.bytes, signature);
+    bool recovered = len >= 0 && transaction_recover(sender, &hash, signature);
     if (unsigned_bytes != stack)
         free(unsigned_bytes);
     return recovered;

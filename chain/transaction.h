@@ -67,6 +67,12 @@ __attribute__((warn_unused_result)) bool transaction_decode(struct transaction *
                                                             struct chain_address *sender,
                                                             const uint8_t *raw, size_t len);
 
+/* Who made the signature over `hash`. False when the parity is above 1, s is high (EIP-2), r or s
+ * is zero or not below the group's order, or no key belongs to it. */
+__attribute__((warn_unused_result)) bool
+transaction_recover(struct chain_address *signer, const struct chain_hash *hash,
+                    const struct transaction_signature *signature);
+
 /* The address of a private key; false when it is zero or not below the group's order, or the system
  * gives no random bytes. */
 __attribute__((warn_unused_result)) bool

@@ -1,0 +1,200 @@
+/* Who signed? Wycheproof's cases with low s ("bitcoin"), good and malicious, and go-ethereum's of
+ * the precompile. */
+#include "chain/transaction.h"
+
+#include "base/testing.h"
+#include "chain/vectors.h"
+
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One INTEGER of strict DER, right-aligned into 32 bytes; moves `at`. */
+static bool read_integer(uint8_t out[32], const uint8_t **at, const uint8_t *end)
+{
+    if (end - *at < 2 || (*at)[0] != 0x02)
+        return false;
+    size_t len = (*at)[1];
+    const uint8_t *bytes = *at + 2;
+    if (len == 0 || len > 33 || (size_t)(end - bytes) < len || (bytes[0] & 0x80) != 0)
+        return false;
+    if (len > 1 && bytes[0] == 0 && (bytes[1] & 0x80) == 0)
+        return false; /* not the shortest */
+    *at = bytes + len;
+    if (len == 33) {
+        if (bytes[0] != 0)
+            return false;
+        bytes++;
+        len--;
+    }
+    memset(out, 0, 32);
+    memcpy(out + 32 - len, bytes, len);
+    return true;
+}
+
+/* The chain has no DER: what is none of this form cannot even be written down as r and s. */
+static bool read_der(struct transaction_signature *out, const uint8_t *bytes, size_t len)
+{
+    const uint8_t *at = bytes + 2;
+    const uint8_t *end = bytes + len;
+    return len >= 8 && bytes[0] == 0x30 && bytes[1] == len - 2 && bytes[1] < 0x80 &&
+           read_integer(out->r, &at, end) && read_integer(out->s, &at, end) && at == end;
+}
+
+static struct chain_address owner_of(const json_t *group)
+{
+    size_t len;
+    struct chain_address owner;
+    const json_t *key = json_object_get(group, "publicKey");
+    uint8_t *bytes = vectors_bytes(&len, vectors_text(key, "uncompressed"));
+    assert_int_equal(len, 65);
+    struct chain_hash hash = keccak256_hash(bytes + 1, 64);
+    memcpy(owner.bytes, hash.bytes + 12, ADDRESS_BYTES);
+    free(bytes);
+    return owner;
+}
+
+static bool is_made_by(const struct chain_address *owner, const struct chain_hash *hash,
+                       struct transaction_signature *signature)
+{
+    struct chain_address signer;
+    for (signature->y_parity = 0; signature->y_parity < 2; signature->y_parity++)
+        if (transaction_recover(&signer, hash, signature) && address_equal(&signer, owner))
+            return true;
+    return false;
+}
+
+static bool has_flag(const json_t *test, const char *flag)
+{
+    size_t i;
+    json_t *value;
+    json_array_foreach(json_object_get(test, "flags"), i, value)
+    {
+        if (strcmp(json_string_value(value), flag) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The x of its point lies above the group's order: recovery needs a third and fourth parity, which
+ * a transaction of the chain cannot carry and no signer of ours makes. */
+static bool is_out_of_range(const json_t *test)
+{
+    return has_flag(test, "ArithmeticError");
+}
+
+struct tally {
+    unsigned recovered;
+    unsigned refused;
+    unsigned unwritable; /* valid, but not for the chain */
+};
+
+static void check_case(struct tally *tally, const struct chain_address *owner, const json_t *test)
+{
+    size_t message_len;
+    size_t len;
+    struct chain_hash hash;
+    struct transaction_signature signature;
+    uint8_t *message = vectors_bytes(&message_len, vectors_text(test, "msg"));
+    uint8_t *bytes = vectors_bytes(&len, vectors_text(test, "sig"));
+    SHA256(message, message_len, hash.bytes);
+    bool valid = strcmp(vectors_text(test, "result"), "valid") == 0;
+    bool found = read_der(&signature, bytes, len) && is_made_by(owner, &hash, &signature);
+    if (found && !valid)
+        fail_msg("case %lld was taken: %s", json_integer_value(json_object_get(test, "tcId")),
+                 vectors_text(test, "comment"));
+    if (!found && valid && !is_out_of_range(test))
+        fail_msg("case %lld was refused: %s", json_integer_value(json_object_get(test, "tcId")),
+                 vectors_text(test, "comment"));
+    tally->recovered += found;
+    tally->refused += !found && !valid;
+    tally->unwritable += !found && valid;
+    free(message);
+    free(bytes);
+}
+
+static void wycheproof_signatures_have_their_signer_or_none(void **state)
+{
+    size_t i, j;
+    json_t *group, *test;
+    struct tally tally = {0};
+    json_t *vectors = vectors_load("wycheproof/ecdsa_secp256k1_sha256_bitcoin_test.json");
+
+    (void)state;
+    json_array_foreach(json_object_get(vectors, "testGroups"), i, group)
+    {
+        struct chain_address owner = owner_of(group);
+        json_array_foreach(json_object_get(group, "tests"), j, test)
+        {
+            check_case(&tally, &owner, test);
+        }
+    }
+    print_message("%u recovered, %u refused, %u not of the chain\n", tally.recovered, tally.refused,
+                  tally.unwritable);
+    assert_int_equal(tally.recovered + tally.refused + tally.unwritable, 463);
+    assert_true(tally.recovered > 100 && tally.refused > 200 && tally.unwritable == 1);
+    json_decref(vectors);
+}
+
+/* The order of the group less s: the same signer's other signature, of the other parity. */
+static void turn(struct transaction_signature *signature)
+{
+    static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+                                      0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b,
+                                      0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41};
+    int borrow = 0;
+    for (int i = 31; i >= 0; i--) {
+        int digit = order[i] - signature->s[i] - borrow;
+        borrow = digit < 0;
+        signature->s[i] = (uint8_t)(digit + 256 * borrow);
+    }
+    signature->y_parity ^= 1;
+}
+
+/* Input: hash, v (27 or 28, in a word), r, s. The precompile takes a high s, as here; the chain's
+ * transactions take its other form only. */
+static void the_precompiles_cases_have_their_signer_or_none(void **state)
+{
+    size_t i;
+    json_t *vector;
+    unsigned recovered = 0;
+    json_t *vectors = vectors_load("keystore/ecRecover.json");
+
+    (void)state;
+    json_array_foreach(vectors, i, vector)
+    {
+        size_t len, expected_len;
+        uint8_t *input = vectors_bytes(&len, vectors_text(vector, "Input"));
+        uint8_t *expected = vectors_bytes(&expected_len, vectors_text(vector, "Expected"));
+        static const uint8_t zero[31];
+        struct chain_hash hash;
+        struct chain_address signer;
+        struct transaction_signature signature = {.y_parity = (uint8_t)(input[63] - 27)};
+        assert_true(len >= 128);
+        memcpy(hash.bytes, input, 32);
+        memcpy(signature.r, input + 64, 32);
+        memcpy(signature.s, input + 96, 32);
+        bool is_v = memcmp(input + 32, zero, 31) == 0 && signature.y_parity < 2;
+        assert_false(transaction_recover(&signer, &hash, &signature));
+        turn(&signature);
+        bool found = is_v && transaction_recover(&signer, &hash, &signature);
+        assert_int_equal(expected_len, found ? 32 : 0);
+        if (found)
+            assert_memory_equal(expected + 12, signer.bytes, ADDRESS_BYTES);
+        recovered += found;
+        free(input);
+        free(expected);
+    }
+    assert_int_equal(recovered, 1);
+    json_decref(vectors);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wycheproof_signatures_have_their_signer_or_none),
+        cmocka_unit_test(the_precompiles_cases_have_their_signer_or_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
