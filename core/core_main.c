@@ -69,8 +69,10 @@ static void core_require(struct core *core, int result, const char *what, int st
     if (result >= 0)
         return;
     log_error("%s failed error=%s", what, strerror(-result));
-    if (status == EXIT_JOURNAL && core->ring.control != NULL)
+    if (status == EXIT_JOURNAL) {
+        ASSERT(core->ring.control != NULL); // the ring is mapped before the disk is touched
         atomic_store(&core->ring.control->journal_error, (uint32_t)-result);
+    }
     core_exit(core, status);
 }
 
@@ -166,7 +168,7 @@ static struct recovered core_recover(struct core *core)
 
 static void core_set_cpus(const cpu_set_t *cpus)
 {
-    if (CPU_COUNT(cpus) == 0 || sched_setaffinity(0, sizeof *cpus, cpus) != 0)
+    if (sched_setaffinity(0, sizeof *cpus, cpus) != 0)
         log_warning("threads are not kept apart error=%s", strerror(errno));
 }
 
@@ -174,9 +176,11 @@ static void core_set_cpus(const cpu_set_t *cpus)
 // one never takes it from the core.
 static void core_leave_cpu(const struct config *config)
 {
-    cpu_set_t cpus;
-    if (config->core_cpu < 0 || sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+    if (config->core_cpu < 0)
         return;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus); // where the kernel does not tell, none is left, and the next call says so
+    (void)sched_getaffinity(0, sizeof cpus, &cpus);
     CPU_CLR((size_t)config->core_cpu, &cpus);
     core_set_cpus(&cpus);
 }
@@ -275,17 +279,23 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
 // ---- run and stop
 // ------------------------------------------------------------------------------------
 
+// Why the gate was shut, as the status of this process.
+static int core_status_of(int error)
+{
+    if (error == 0)
+        return 0;
+    bool fenced = error == ESTALE;
+    log_error("stopped: %s error=%s", fenced ? "another host was promoted" : "the journal failed",
+              strerror(error));
+    return fenced ? EXIT_FENCED : EXIT_JOURNAL;
+}
+
 static void core_run(struct core *core)
 {
     while (!core_stop_asked) {
         int result = sequencer_work(&core->sequencer);
-        if (result < 0) {
-            bool fenced = result == -ESTALE;
-            log_error("stopped: %s error=%s",
-                      fenced ? "another host was promoted" : "the journal failed",
-                      strerror(-result));
-            _exit(fenced ? EXIT_FENCED : EXIT_JOURNAL);
-        }
+        if (result < 0)
+            _exit(core_status_of(-result));
         if (result == 0)
             sequencer_idle(&core->sequencer);
     }
@@ -296,17 +306,17 @@ static int core_stop(struct core *core)
     struct event_ring_control *control = core->ring.control;
     journal_stop(&core->journal);
     gate_stop(&core->gate, CORE_STOP_MS * 1000000u);
-    bool durable = atomic_load(&control->journal_seq) == core->replay.sequence;
+    int error = (int)atomic_load(&control->journal_error);
+    ASSERT(error != 0 || atomic_load(&control->journal_seq) == core->replay.sequence);
     if (atomic_load(&control->durable_seq) < atomic_load(&control->journal_seq))
         log_warning("stopped before a standby had everything: what it lacks was not answered, and "
                     "the next start waits for it");
-    bool well = durable && atomic_load(&control->journal_error) == 0;
-    atomic_store(&control->core_state, well ? CORE_STARTING : CORE_FAILED);
+    atomic_store(&control->core_state, error == 0 ? CORE_STARTING : CORE_FAILED);
     log_info("stopped sequence=%" PRIu64 " durable=%" PRIu64 " events=%" PRIu64
              " events_digest=%016" PRIx64 " state_digest=%016" PRIx64,
              core->replay.sequence, atomic_load(&control->durable_seq), core->replay.events,
              core->replay.events_digest, engine_digest(core->replay.engine));
-    return well ? 0 : EXIT_JOURNAL;
+    return core_status_of(error);
 }
 
 int main(void)

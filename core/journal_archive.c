@@ -130,14 +130,14 @@ static int compress_segment(struct bytes *out, const struct bytes *segment)
     ZSTD_CCtx *context = ZSTD_createCCtx();
     if (context == NULL)
         return -ENOMEM;
-    bool set =
-        !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, ARCHIVE_LEVEL)) &&
-        !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1));
+    ASSERT(!ZSTD_isError(
+        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, ARCHIVE_LEVEL)));
+    ASSERT(!ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)));
     size_t n = ZSTD_compress2(context, out->data + ARCHIVE_PREFIX_BYTES, bound, segment->data,
                               segment->count);
     ZSTD_freeCCtx(context);
-    if (!set || ZSTD_isError(n))
-        return -EBADMSG;
+    if (ZSTD_isError(n)) // there is room for the worst: only memory can be missing
+        return -ENOMEM;
     out->count = ARCHIVE_PREFIX_BYTES + n;
     return 0;
 }
@@ -169,7 +169,7 @@ static int decompress_segment(struct bytes *out, const struct bytes *file, uint6
     if (result != 0)
         return result;
     size_t n = ZSTD_decompress(out->data, bytes, frame, frame_bytes);
-    if (ZSTD_isError(n) || n != bytes ||
+    if (n != bytes || // no size is as large as an error
         memcmp(out->data, file->data + 8, JOURNAL_PAGE_BYTES) != 0) {
         bytes_free(out);
         return -EBADMSG;

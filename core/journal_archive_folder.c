@@ -13,7 +13,8 @@ int journal_archive_open(struct journal_archive *archive, struct journal_io *io,
     char path[NUMBERED_PATH_BYTES];
     memset(archive, 0, sizeof *archive);
     int n = snprintf(path, sizeof path, "%s/" JOURNAL_ARCHIVE_FOLDER, folder);
-    if (n < 0 || (size_t)n >= sizeof path)
+    ASSERT(n > 0);
+    if ((size_t)n >= sizeof path)
         return -ENAMETOOLONG;
     if (access(path, F_OK) != 0)
         return errno == ENOENT ? 0 : -errno;

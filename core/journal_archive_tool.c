@@ -44,10 +44,8 @@ static int archive_complain(const char *what, const char *why)
 static uint64_t archive_snapshots(const char *state)
 {
     char folder[NUMBERED_PATH_BYTES];
-    int n = snprintf(folder, sizeof folder, "%s/snapshots", state);
+    path_join(folder, state, "snapshots");
     uint64_t limit = UINT64_MAX, sequence = 0;
-    if (n < 0 || (size_t)n >= sizeof folder)
-        return 0;
     for (int i = 0; i < SNAPSHOTS_KEPT; i++) {
         if (!snapshot_file_newest(&sequence, folder, limit) || sequence == 0)
             return 0;
@@ -60,14 +58,12 @@ static uint64_t archive_snapshots(const char *state)
 static uint64_t archive_recorded(const char *state)
 {
     char path[NUMBERED_PATH_BYTES];
-    int n = snprintf(path, sizeof path, "%s/status.json", state);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return 0;
+    path_join(path, state, "status.json");
     json_t *root = json_load_file(path, 0, NULL);
     const json_t *record = json_object_get(json_object_get(root, "processes"), "record");
     json_int_t durable = json_integer_value(json_object_get(root, "durable_seq"));
     json_int_t lag = json_integer_value(json_object_get(record, "lag"));
-    bool known = json_is_integer(json_object_get(record, "lag")) && durable > lag && lag >= 0;
+    bool known = json_is_integer(json_object_get(record, "lag")) && lag >= 0 && durable > lag;
     json_decref(root);
     return known ? (uint64_t)(durable - lag) : 0;
 }
@@ -110,15 +106,14 @@ static int archive_find(struct archive_work *work, uint64_t first, uint64_t from
         return archive_complain("the journal", strerror(-result));
     const struct journal_block_header *block;
     enum journal_decision decision;
-    uint64_t before = first, last = 0; // segment of the block before, and its last sequence
+    uint64_t before = first; // segment of the block before
     journal_progress_begin(&work->progress, "reading", &work->live);
     while ((decision = journal_reader_next(&reader, &block)) == JOURNAL_READ) {
         journal_progress_at(&work->progress, &reader);
-        if (reader.segment != before && last <= work->plan.until)
+        if (reader.segment != before)
             work->plan.last = reader.segment - 1;
         before = reader.segment;
-        last = block->first_sequence + block->count - 1;
-        if (last > work->plan.until)
+        if (block->first_sequence + block->count - 1 > work->plan.until)
             break;
     }
     journal_progress_end(&work->progress);
@@ -138,7 +133,7 @@ static int archive_plan(struct archive_work *work, uint64_t recorded)
         return archive_complain(work->folder, strerror(-found));
     uint64_t from = archive_first_sequence(&work->live, work->plan.first, last);
     work->plan.last = 0;
-    if (work->plan.until == 0 || from == 0 || from > work->plan.until)
+    if (from == 0 || from > work->plan.until)
         return 0;
     return archive_find(work, work->plan.first, from);
 }
@@ -148,25 +143,25 @@ static int archive_plan(struct archive_work *work, uint64_t recorded)
 
 // What root makes here must be readable for the processes of a venue that run under users of their
 // own: it becomes the one to whom the journal belongs.
-static void archive_become_owner(const char *folder)
+static void archive_become_owner(const struct stat *folder)
 {
-    struct stat st;
-    if (geteuid() != 0 || stat(folder, &st) != 0)
+    if (geteuid() != 0)
         return;
-    if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
+    if (setegid(folder->st_gid) != 0 || seteuid(folder->st_uid) != 0)
         fprintf(stderr, "lonja-journal: goes on as root: %s\n", strerror(errno));
 }
 
 static int archive_open(struct archive_work *work, bool make)
 {
     char path[NUMBERED_PATH_BYTES];
-    int n = snprintf(work->folder, sizeof work->folder, "%s/journal", work->state);
-    if (n < 0 || (size_t)n >= sizeof work->folder || access(work->folder, F_OK) != 0)
+    if (!state_path_fits(work->state))
+        return archive_complain(work->state, strerror(ENAMETOOLONG));
+    path_join(work->folder, work->state, "journal");
+    struct stat st;
+    if (stat(work->folder, &st) != 0)
         return archive_complain(work->state, "there is no journal in it");
-    archive_become_owner(work->folder);
-    n = snprintf(path, sizeof path, "%s/" JOURNAL_ARCHIVE_FOLDER, work->folder);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return archive_complain(work->folder, strerror(ENAMETOOLONG));
+    archive_become_owner(&st);
+    path_join(path, work->folder, JOURNAL_ARCHIVE_FOLDER);
     if (!make && access(path, F_OK) != 0)
         return archive_complain(path, strerror(errno));
     int result = journal_io_file_open(&work->live, &work->live_file, work->folder, true);
@@ -191,11 +186,9 @@ static void archive_close(struct archive_work *work)
         close(work->lock);
 }
 
-static void archive_say(const struct archive_work *work)
+static void archive_say_nothing(const struct archive_work *work)
 {
     const struct journal_archive_plan *plan = &work->plan;
-    if (plan->last >= plan->first && plan->last > 0)
-        return;
     fprintf(work->out, "nothing to archive: snapshots=%" PRIu64 " recorded=%" PRIu64 "%s%s\n",
             plan->snapshots, plan->recorded,
             plan->snapshots == 0 ? " (there are not yet three whole snapshots)" : "",
@@ -207,7 +200,10 @@ static void archive_say(const struct archive_work *work)
 
 static int archive_segments(struct archive_work *work, bool dry_run)
 {
-    archive_say(work);
+    if (work->plan.last == 0) {
+        archive_say_nothing(work);
+        return 0;
+    }
     for (uint64_t number = work->plan.first; number <= work->plan.last; number++) {
         struct journal_archived archived = {0};
         int result =

@@ -36,15 +36,6 @@ static int cut_fail(const char *what, int error)
     return 1;
 }
 
-static void cut_path(char out[NUMBERED_PATH_BYTES], const char *folder, const char *name)
-{
-    int n = snprintf(out, NUMBERED_PATH_BYTES, "%s/%s", folder, name);
-    if (n < 0 || n >= NUMBERED_PATH_BYTES) {
-        fprintf(stderr, "lonja-journal: path too long: %s/%s\n", folder, name);
-        exit(2);
-    }
-}
-
 // Keeps the commands of `block` that are before the cut.
 static void cut_shorten(struct journal_cut *cut, const struct journal_block_header *block)
 {
@@ -52,10 +43,9 @@ static void cut_shorten(struct journal_cut *cut, const struct journal_block_head
     cut->block->bytes = 0;
     cut->block->count = 0;
     uint8_t *payload = (uint8_t *)(cut->block + 1);
-    const struct command *command = NULL;
-    while ((command = journal_block_next(block, command)) != NULL) {
-        if (command->header.sequence >= cut->sequence)
-            break;
+    const struct command *command = journal_block_next(block, NULL);
+    for (; command->header.sequence < cut->sequence; command = journal_block_next(block, command)) {
+        ASSERT(cut->block->count + 1 < block->count); // the one to go is in the block, too
         size_t bytes = (size_t)command->header.slots * SLOT_BYTES;
         memcpy(payload + cut->block->bytes, command, bytes);
         cut->block->bytes += (uint32_t)bytes;
@@ -127,10 +117,10 @@ static int cut_make_aside(struct journal_cut *cut, const char *reason)
 {
     char name[NUMBERED_NAME_BYTES], path[NUMBERED_PATH_BYTES];
     snprintf(name, sizeof name, "cut-%" PRIu64 "-%lld", cut->sequence, (long long)time(NULL));
-    cut_path(cut->aside, cut->journal, name);
+    path_join(cut->aside, cut->journal, name);
     if (mkdir(cut->aside, 0750) != 0)
         return cut_fail(cut->aside, errno);
-    cut_path(path, cut->aside, "reason.txt");
+    path_join(path, cut->aside, "reason.txt");
     FILE *file = fopen(path, "wxe");
     if (file == NULL)
         return cut_fail(path, errno);
@@ -194,7 +184,7 @@ static int cut_replace_segment(const struct journal_cut *cut)
     char path[NUMBERED_PATH_BYTES], kept[NUMBERED_PATH_BYTES], temporary[NUMBERED_PATH_BYTES];
     numbered_path(path, cut->journal, cut->segment, JOURNAL_SUFFIX);
     numbered_path(kept, cut->aside, cut->segment, JOURNAL_SUFFIX);
-    cut_path(temporary, cut->journal, "cut.tmp");
+    path_join(temporary, cut->journal, "cut.tmp");
     struct stat st;
     FILE *from = fopen(path, "rbe");
     FILE *to = fopen(temporary, "wbe");
@@ -215,19 +205,9 @@ static int cut_replace_segment(const struct journal_cut *cut)
     return result == 0 ? 0 : cut_fail(cut->journal, -result);
 }
 
-static int cut_lock(const struct journal_cut *cut)
-{
-    int result = journal_io_file_lock(&cut->io_file);
-    if (result == -EWOULDBLOCK)
-        return cut_fail("a core holds the journal", EWOULDBLOCK);
-    return result >= 0 ? 0 : cut_fail("lock", -result); // held until this process ends
-}
-
 static int cut_run(struct journal_cut *cut, const char *reason)
 {
-    int status = cut_lock(cut);
-    if (status == 0)
-        status = cut_find(cut);
+    int status = cut_find(cut);
     if (status == 0)
         status = cut_make_aside(cut, reason);
     if (status == 0)
@@ -240,25 +220,39 @@ static int cut_run(struct journal_cut *cut, const char *reason)
     return result == 0 ? status : cut_fail(cut->tape, -result);
 }
 
+static int cut_locked(struct journal_cut *cut, const char *reason)
+{
+    int lock = journal_io_file_lock(&cut->io_file);
+    if (lock == -EWOULDBLOCK)
+        return cut_fail("a core holds the journal", EWOULDBLOCK);
+    if (lock < 0)
+        return cut_fail("lock", -lock);
+    cut->block = malloc(JOURNAL_BLOCK_BYTES_MAX);
+    int status = cut->block == NULL ? cut_fail("memory", ENOMEM) : cut_run(cut, reason);
+    free(cut->block);
+    close(lock);
+    return status;
+}
+
 int journal_tool_cut(const char *state, FILE *out, uint64_t sequence, const char *reason)
 {
     if (sequence == 0 || reason == NULL || reason[0] == '\0') {
         fprintf(stderr, "lonja-journal: cut needs a sequence from 1 and a reason\n");
         return 2;
     }
+    if (!state_path_fits(state))
+        return cut_fail(state, ENAMETOOLONG);
     struct journal_cut cut = {.sequence = sequence};
-    cut_path(cut.journal, state, "journal");
-    cut_path(cut.snapshots, state, "snapshots");
-    cut_path(cut.tape, state, "tape");
+    path_join(cut.journal, state, "journal");
+    path_join(cut.snapshots, state, "snapshots");
+    path_join(cut.tape, state, "tape");
     int result = journal_io_file_open(&cut.io, &cut.io_file, cut.journal, true);
     if (result != 0)
         return cut_fail(cut.journal, -result);
-    cut.block = malloc(JOURNAL_BLOCK_BYTES_MAX);
-    int status = cut.block == NULL ? cut_fail("memory", ENOMEM) : cut_run(&cut, reason);
+    int status = cut_locked(&cut, reason);
     if (status == 0)
         fprintf(out, "journal ends at sequence=%" PRIu64 ", the rest is in %s\n", sequence - 1,
                 cut.aside);
-    free(cut.block);
     journal_io_file_close(&cut.io_file);
     return status;
 }

@@ -95,7 +95,7 @@ static int journal_file_sync(void *context, int fd)
     if (!file->durable)
         return 0;
     int flags = fcntl(fd, F_GETFL);
-    if (flags >= 0 && (flags & O_DSYNC) == O_DSYNC && (flags & O_DIRECT) != 0)
+    if (flags >= 0 && (flags & O_DSYNC) == O_DSYNC)
         return 0; // each write was synced by itself
     return journal_file_result(fdatasync(fd));
 }

@@ -188,8 +188,10 @@ static const struct journal_block_header *reader_block_at(struct journal_reader 
 static bool reader_continues(const struct journal_reader *reader,
                              const struct journal_block_header *block, bool first_of_segment)
 {
-    if (reader->adopt)
-        return first_of_segment && block->first_sequence <= reader->next_sequence;
+    if (reader->adopt) {
+        ASSERT(first_of_segment);
+        return block->first_sequence <= reader->next_sequence;
+    }
     return block->first_sequence == reader->next_sequence &&
            block->previous_chain == reader->chain &&
            (block->epoch == reader->epoch || (first_of_segment && block->epoch > reader->epoch));
@@ -216,14 +218,17 @@ static enum journal_place reader_place(struct journal_reader *reader,
     return reader_page_is_zero(reader, reader->offset) ? JOURNAL_PLACE_ZERO : JOURNAL_PLACE_BROKEN;
 }
 
-// Offset of the first whole block at or behind `offset` in the open segment; 0 = none.
-static uint64_t reader_find_block(struct journal_reader *reader, uint64_t offset)
+// The first whole block at or behind *offset in the open segment, and where it is; NULL = none.
+static const struct journal_block_header *reader_find_block(struct journal_reader *reader,
+                                                            uint64_t *offset)
 {
-    for (; offset + JOURNAL_BLOCK_HEADER_BYTES <= reader->segment_bytes;
-         offset += JOURNAL_PAGE_BYTES)
-        if (reader_block_at(reader, offset) != NULL)
-            return offset;
-    return 0;
+    for (; *offset + JOURNAL_BLOCK_HEADER_BYTES <= reader->segment_bytes;
+         *offset += JOURNAL_PAGE_BYTES) {
+        const struct journal_block_header *block = reader_block_at(reader, *offset);
+        if (block != NULL)
+            return block;
+    }
+    return NULL;
 }
 
 // ---- walking
@@ -254,12 +259,10 @@ static struct journal_reader reader_probe(const struct journal_reader *reader)
 static enum journal_later reader_later_in(struct journal_reader *reader,
                                           struct journal_reader *probe)
 {
-    uint64_t offset = reader_find_block(probe, JOURNAL_PAGE_BYTES);
-    if (offset == 0)
+    uint64_t offset = JOURNAL_PAGE_BYTES;
+    const struct journal_block_header *block = reader_find_block(probe, &offset);
+    if (block == NULL)
         return JOURNAL_LATER_NONE;
-    const struct journal_block_header *block = reader_block_at(probe, offset);
-    if (block == NULL) // it could be read a moment ago: the disk fails
-        return JOURNAL_LATER_CONFLICTS;
     if (offset == JOURNAL_PAGE_BYTES && reader_continues(reader, block, true))
         return JOURNAL_LATER_CONTINUES;
     reader->fault =
@@ -348,8 +351,9 @@ static enum journal_decision reader_judge(struct journal_reader *reader, enum jo
     reader->fault = JOURNAL_FAULT_NONE;
     enum journal_fault here =
         place == JOURNAL_PLACE_FOREIGN ? reader_fault_of(reader, block) : JOURNAL_FAULT_NONE;
+    uint64_t offset = reader->offset + JOURNAL_PAGE_BYTES;
     if (reader->file >= 0)
-        behind = reader_find_block(reader, reader->offset + JOURNAL_PAGE_BYTES) != 0;
+        behind = reader_find_block(reader, &offset) != NULL;
     enum journal_later later = reader_later(reader, segment);
     if (reader->error != 0)
         return reader_unreadable(reader);

@@ -23,11 +23,12 @@ static bool tool_open(struct journal_tool *tool, const char *what, const char *s
                       uint64_t sequence)
 {
     char folder[NUMBERED_PATH_BYTES];
-    int n = snprintf(folder, sizeof folder, "%s/journal", state);
-    ASSERT(n > 0);
-    int result = (size_t)n >= sizeof folder ? -ENAMETOOLONG : 0;
-    if (result == 0 && access(folder, F_OK) != 0) // a mistyped folder is not an empty journal
-        result = -errno;
+    if (!state_path_fits(state)) {
+        fprintf(stderr, "lonja-journal: %s: %s\n", state, strerror(ENAMETOOLONG));
+        return false;
+    }
+    path_join(folder, state, "journal");
+    int result = access(folder, F_OK) == 0 ? 0 : -errno; // a mistyped folder is not an empty journal
     if (result == 0)
         result = journal_io_file_open(&tool->io, &tool->io_file, folder, true);
     if (result == 0)
@@ -270,7 +271,7 @@ static int tool_replay(struct journal_tool *tool, const char *state, FILE *out, 
     if (!journal_tool_limits(&limits, io) || replay_open(&replay, &limits) != 0)
         return tool_no_limits(tool);
     char snapshots[NUMBERED_PATH_BYTES];
-    snprintf(snapshots, sizeof snapshots, "%s/snapshots", state);
+    path_join(snapshots, state, "snapshots");
     struct recovered recovered;
     bool done = from_snapshot ? recovery_run(&recovered, &replay, io, snapshots, until, NULL, NULL)
                               : recovery_run_all(&recovered, &replay, io, until, NULL, NULL);

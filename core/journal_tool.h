@@ -46,7 +46,7 @@ struct journal_archive_plan {
     uint64_t snapshots;   // the oldest of the three newest whole snapshots; 0 = there are fewer
     uint64_t recorded;    // 0 = not known
     uint64_t until;       // the smaller one: segments that end at or before it are past
-    uint64_t first, last; // segments; last < first: none
+    uint64_t first, last; // segments; last 0: none
 };
 void journal_archive_plan_make(struct journal_archive_plan *plan, const char *state,
                                uint64_t recorded);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { NUMBERED_DIGITS = 20 };
+enum { NUMBERED_DIGITS = 20, STATE_BELOW_BYTES = 128 };
 
 void numbered_name(char out[NUMBERED_NAME_BYTES], uint64_t number, const char *suffix)
 {
@@ -34,8 +34,18 @@ void numbered_path(char out[NUMBERED_PATH_BYTES], const char *folder, uint64_t n
 {
     char name[NUMBERED_NAME_BYTES];
     numbered_name(name, number, suffix);
+    path_join(out, folder, name);
+}
+
+void path_join(char out[NUMBERED_PATH_BYTES], const char *folder, const char *name)
+{
     int n = snprintf(out, NUMBERED_PATH_BYTES, "%s/%s", folder, name);
     ASSERT(n > 0 && n < NUMBERED_PATH_BYTES);
+}
+
+bool state_path_fits(const char *state)
+{
+    return strlen(state) + STATE_BELOW_BYTES <= NUMBERED_PATH_BYTES;
 }
 
 // Walks the folder once; `largest` chooses which end is kept.
@@ -76,8 +86,7 @@ bool numbered_next(uint64_t *number, const char *folder, const char *suffix, uin
 
 void state_folder(char out[NUMBERED_PATH_BYTES], const struct config *config, const char *name)
 {
-    int n = snprintf(out, NUMBERED_PATH_BYTES, "%s/%s", config->venue_state_folder, name);
-    ASSERT(n > 0 && n < NUMBERED_PATH_BYTES);
+    path_join(out, config->venue_state_folder, name);
 }
 
 int state_folder_make(const char *path)
@@ -85,13 +94,15 @@ int state_folder_make(const char *path)
     char part[NUMBERED_PATH_BYTES];
     int n = snprintf(part, sizeof part, "%s", path);
     ASSERT(n > 0 && (size_t)n < sizeof part);
-    for (char *slash = part + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-        *slash = '\0';
+    for (char *slash = part;; *slash = '/') {
+        slash = strchr(slash + 1, '/');
+        if (slash != NULL)
+            *slash = '\0';
         if (mkdir(part, 0750) != 0 && errno != EEXIST)
             return -errno;
-        *slash = '/';
+        if (slash == NULL)
+            return 0;
     }
-    return mkdir(part, 0750) != 0 && errno != EEXIST ? -errno : 0;
 }
 
 int folder_sync(const char *path)

@@ -26,6 +26,10 @@ bool numbered_smallest(uint64_t *number, const char *folder, const char *suffix)
 // The smallest number at least `from`.
 bool numbered_next(uint64_t *number, const char *folder, const char *suffix, uint64_t from);
 
+// folder/name, which must fit.
+void path_join(char out[NUMBERED_PATH_BYTES], const char *folder, const char *name);
+// True if everything below this state folder has a path that fits: asked once of a word from outside.
+bool state_path_fits(const char *state);
 // A folder below the venue's state folder: "journal", "tape" or "snapshots".
 void state_folder(char out[NUMBERED_PATH_BYTES], const struct config *config, const char *name);
 // Makes it and its parents if they are missing, mode 0750. Returns 0 or -errno.

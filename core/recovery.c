@@ -26,15 +26,14 @@ struct recovery {
 static bool recovery_apply(struct recovery *recovery, const struct command *command, uint64_t epoch)
 {
     struct replay *replay = recovery->replay;
-    switch (replay_apply(replay, command, epoch)) {
-    case REPLAY_APPLIED:
-        break;
-    case REPLAY_DIGEST_DIFFERS:
+    enum replay_result result = replay_apply(replay, command, epoch);
+    if (result == REPLAY_DIGEST_DIFFERS) {
         snprintf(recovery->reason, sizeof recovery->reason,
                  "the events differ from those that the core made before sequence %" PRIu64,
                  command->header.sequence);
         return false;
-    case REPLAY_OUT_OF_ORDER:
+    }
+    if (result == REPLAY_OUT_OF_ORDER) {
         snprintf(recovery->reason, sizeof recovery->reason,
                  "sequence %" PRIu64 " stands where %" PRIu64 " belongs", command->header.sequence,
                  replay->sequence + 1);

@@ -48,16 +48,20 @@ static bool sequencer_may_begin(struct sequencer *sequencer)
            !engine_continuation(sequencer->replay->engine, &sequencer->command);
 }
 
+static bool sequencer_digest_is_due(const struct sequencer *sequencer)
+{
+    return (sequencer->replay->sequence + 1) % JOURNAL_DIGEST_EVERY == 0;
+}
+
 // True if the next command, behind a digest that may be due, will be stamped at or after the
 // engine's deadline: then it has to be a tick.
 static bool sequencer_tick_is_due(const struct sequencer *sequencer)
 {
-    const struct replay *replay = sequencer->replay;
     uint64_t stamp_ns = sequencer->wall_ns > sequencer->time_ns ? sequencer->wall_ns
                                                                 : sequencer->time_ns + 1;
-    if ((replay->sequence + 1) % JOURNAL_DIGEST_EVERY == 0)
+    if (sequencer_digest_is_due(sequencer))
         stamp_ns++;
-    return stamp_ns >= engine_next_deadline_ns(replay->engine);
+    return stamp_ns >= engine_next_deadline_ns(sequencer->replay->engine);
 }
 
 // True if a command that is neither the engine's own continuation nor a tick may be taken now.
@@ -115,11 +119,9 @@ static struct command *sequencer_core_command(struct sequencer *sequencer, uint8
 }
 
 // The next sequence belongs to a digest: it goes in before anything else may.
-static void sequencer_digest_if_due(struct sequencer *sequencer)
+static void sequencer_digest(struct sequencer *sequencer)
 {
     const struct replay *replay = sequencer->replay;
-    if ((replay->sequence + 1) % JOURNAL_DIGEST_EVERY != 0)
-        return;
     struct journal_digest_cmd *digest =
         &sequencer_core_command(sequencer, CMD_journal_digest)->body.journal_digest;
     digest->digest = replay->events_digest;
@@ -130,9 +132,9 @@ static void sequencer_digest_if_due(struct sequencer *sequencer)
 // Applies sequencer->command behind a digest that may be due.
 static void sequencer_submit(struct sequencer *sequencer)
 {
-    if ((sequencer->replay->sequence + 1) % JOURNAL_DIGEST_EVERY == 0) {
+    if (sequencer_digest_is_due(sequencer)) {
         struct command waiting = sequencer->command;
-        sequencer_digest_if_due(sequencer);
+        sequencer_digest(sequencer);
         sequencer->command = waiting;
     }
     sequencer_apply(sequencer);
@@ -228,7 +230,8 @@ static int sequencer_watch(struct sequencer *sequencer, uint64_t now_ns)
         struct sequencer_gateway *state = &sequencer->gateways[gateway];
         if (!state->open || (!state->attached && !state->detach_due))
             continue;
-        bool lied = state->shut && state->detach_due;
+        ASSERT(!state->shut || state->detach_due);
+        bool lied = state->shut;
         if (!lied && !sequencer_is_silent(sequencer, state, now_ns))
             continue;
         if (!sequencer_may_take(sequencer)) {  // a detach can be a large command itself
@@ -267,7 +270,7 @@ static void sequencer_shut(struct sequencer *sequencer, uint8_t gateway, const c
     if (state->shut)
         return;
     state->shut = true;
-    state->detach_due = state->attached;
+    state->detach_due |= state->attached; // it may be due since the start
     atomic_store_explicit(&state->ring.control->shut, 1, memory_order_release);
     core_counter_add(sequencer->ring.control, COUNTER_ring_lies, 1);
     log_limited(LOG_ERROR, "command ring shut gateway=%s incarnation=%" PRIu32 " reason=%s",
