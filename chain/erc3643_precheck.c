@@ -77,15 +77,22 @@ enum node_result erc3643_read_bool(struct node *node, bool *out,
     return abi_word_bool(out, &word) ? NODE_OK : unusable(node, selector);
 }
 
+enum node_result erc3643_read_address_of(struct node *node, struct chain_address *out,
+                                         const struct chain_address *contract, uint32_t selector,
+                                         const struct chain_address *argument, uint64_t at)
+{
+    struct abi_word word;
+    enum node_result result = read_view(node, &word, contract, selector, argument, at);
+    if (result != NODE_OK)
+        return result;
+    return abi_word_address(out, &word) ? NODE_OK : unusable(node, selector);
+}
+
 enum node_result erc3643_read_address(struct node *node, struct chain_address *out,
                                       const struct chain_address *contract, uint32_t selector,
                                       uint64_t at)
 {
-    struct abi_word word;
-    enum node_result result = read_view(node, &word, contract, selector, NULL, at);
-    if (result != NODE_OK)
-        return result;
-    return abi_word_address(out, &word) ? NODE_OK : unusable(node, selector);
+    return erc3643_read_address_of(node, out, contract, selector, NULL, at);
 }
 
 const char *erc3643_verdict_text(enum erc3643_verdict verdict)

@@ -25,6 +25,12 @@ NODE_MUST_CHECK enum node_result erc3643_read_address(struct node *node, struct 
                                                       const struct chain_address *contract,
                                                       uint32_t selector, uint64_t at);
 
+/* Of a view with one address as its argument. */
+NODE_MUST_CHECK enum node_result
+erc3643_read_address_of(struct node *node, struct chain_address *out,
+                        const struct chain_address *contract, uint32_t selector,
+                        const struct chain_address *argument, uint64_t at);
+
 /* canTransfer of the compliance contract. A module that reverts has said no. */
 NODE_MUST_CHECK enum node_result erc3643_can_transfer(struct node *node, bool *out,
                                                       const struct chain_address *compliance,

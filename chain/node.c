@@ -308,9 +308,14 @@ enum node_result node_has_code(struct node *node, bool *has_code,
 
 static json_t *message_json(const struct node_message *message)
 {
-    return json_pack("{s:o, s:o, s:o}", "from", bytes_json(message->from.bytes, ADDRESS_BYTES),
-                     "to", bytes_json(message->to.bytes, ADDRESS_BYTES), "data",
-                     bytes_json(message->calldata, message->calldata_len));
+    json_t *json = json_pack("{s:o, s:o}", "from", bytes_json(message->from.bytes, ADDRESS_BYTES),
+                             "data", bytes_json(message->calldata, message->calldata_len));
+    if (json != NULL && !message->create &&
+        json_object_set_new(json, "to", bytes_json(message->to.bytes, ADDRESS_BYTES)) != 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
 }
 
 enum node_result node_estimate_gas(struct node *node, uint64_t *gas,
@@ -414,7 +419,11 @@ static bool read_receipt(struct node_receipt *out, const json_t *json)
                 member_u32(&out->transaction_index, json, "transactionIndex") &&
                 member_u64(&out->gas_used, json, "gasUsed") &&
                 member_u64(&out->effective_fee_wei, json, "effectiveGasPrice");
+    const char *created = json_string_value(json_object_get(json, "contractAddress"));
     out->succeeded = read && status == 1;
+    out->creates = created != NULL;
+    if (out->creates && !hex_decode_exact(out->created.bytes, ADDRESS_BYTES, created))
+        return false;
     return read && read_logs(out, json_object_get(json, "logs"));
 }
 

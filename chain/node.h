@@ -104,6 +104,7 @@ NODE_MUST_CHECK enum node_result node_has_code(struct node *node, bool *has_code
 struct node_message {
     struct chain_address from;
     struct chain_address to;
+    bool create; /* a contract, calldata being its init code; `to` is then not looked at */
     const uint8_t *calldata;
     size_t calldata_len;
 };
@@ -140,6 +141,8 @@ struct node_receipt {
     uint32_t transaction_index;
     uint64_t gas_used;
     uint64_t effective_fee_wei; /* per unit of gas */
+    bool creates;
+    struct chain_address created; /* the contract, if it creates one */
     struct node_log *logs;
     size_t log_count;
 };

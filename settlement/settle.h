@@ -35,8 +35,7 @@ struct settle_config {
     uint64_t pace_ns;       // claims begin at least this far apart (F2); 0 = when something happens
     uint64_t gather_ns;     // … likewise, but only while transactions are under way
     uint32_t attempts_max;  // signed attempts before a trade has failed (F7)
-    uint64_t gas_call_max;  // gas limit of a call of one leg, and of a batch, at most
-    uint64_t gas_batch_max;
+    uint64_t gas_max[SETTLE_GAS_COUNT]; // gas limit at most, by kind of call (B10)
     uint64_t gas_margin_percent;
     struct settle_fee_policy fees;
     uint64_t tick_ns;  // waits this long after a failure, and at most this long for a notification
@@ -56,7 +55,7 @@ struct settle_counters {
     uint64_t broadcasts;
     uint64_t resends;
     uint64_t bids_raised;
-    uint64_t confirmed;
+    uint64_t confirmed; // trades, and requests of others
     uint64_t reverted;
     uint64_t dropped;
     uint64_t reorganised;
@@ -84,7 +83,8 @@ struct settle {
     bool nonces_checked;
     struct chain_address signer_address;
     uint64_t block_number; // latest, at the start of this pass
-    uint64_t final_number; // the `finalized` block, at the start of this pass; with finalized_tag only
+    uint64_t
+        final_number; // the `finalized` block, at the start of this pass; with finalized_tag only
     uint64_t base_fee_wei; // of the next block
     uint64_t priority_wei; // what the last blocks paid
     uint64_t mined_nonces; // the node's count at latest
@@ -126,6 +126,10 @@ struct settle {
     struct signer_signed scratch_signed;
     uint8_t scratch_raw[SIGNER_RAW_MAX];
     uint8_t scratch_calldata[SETTLE_CALLDATA_MAX];
+    char call_error[SETTLE_CALL_ERROR_MAX];
+    uint64_t arguments_of; // request whose arguments these are; 0 = none
+    char arguments[SETTLE_ARGUMENTS_MAX];
+    struct settle_arguments arguments_read;
     struct settle_preflight preflight;
     struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
     struct settle_ending endings[SETTLE_LEGS_MAX];

@@ -1,4 +1,4 @@
-// A request before its signature. The happy path, read downwards:
+// Trades before their signature. The happy path, read downwards:
 //
 //   preflight  every leg is asked about at one block, and judged in order
 //   price      the whole call is simulated: gas; fees
@@ -168,11 +168,6 @@ static enum settle_step item_isolate(struct settle *settle, struct settle_item *
     return item_leave(settle, item);
 }
 
-static uint64_t gas_max(const struct settle *settle, const struct settle_item *item)
-{
-    return item->call.leg_count == 1 ? settle->config.gas_call_max : settle->config.gas_batch_max;
-}
-
 // Gas and fees of a first bid. NONE: filled; anything else: the item's turn is over. Legs may leave
 // meanwhile.
 static enum settle_step item_price(struct settle *settle, struct settle_item *item,
@@ -182,13 +177,14 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
     enum settle_step step;
 
     for (;;) {
-        struct node_message message = settle_item_message(settle, item, item->call.leg_count);
+        struct node_message message;
+        ASSERT(settle_item_message(settle, item, item->call.leg_count, &message));
         settle->counters.simulations++;
         enum node_result result = node_estimate_gas(settle->node, &estimate, &message);
         if (result != NODE_OK && result != NODE_REVERTED)
             return item_release_by_node(settle, item, "eth_estimateGas", result);
-        bid->gas_limit =
-            settle_gas_limit(estimate, settle->config.gas_margin_percent, gas_max(settle, item));
+        bid->gas_limit = settle_gas_limit(estimate, settle->config.gas_margin_percent,
+                                          settle_item_gas_max(settle, item));
         if (result == NODE_OK && bid->gas_limit > 0)
             break;
         if (result == NODE_REVERTED)
@@ -210,10 +206,11 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
 {
     struct settle_attempt bid = {0};
     enum settle_step step = settle_item_legs(settle, item);
-    bool known = false;
 
     if (step != SETTLE_STEP_NONE)
         return step;
+    if (!item->call.is_of_trades)
+        return settle_request_begin(settle, item);
     enum node_result result =
         settle_preflight_ask(settle->node, &settle->preflight, &item->call, NODE_LATEST);
     if (result != NODE_OK)
@@ -221,12 +218,5 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
     if ((step = item_judge(settle, item)) != SETTLE_STEP_NONE ||
         (step = item_price(settle, item, &bid)) != SETTLE_STEP_NONE)
         return step;
-    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &bid.nonce,
-                                                         &settle->signer_address)))
-        return SETTLE_STEP_ABORT;
-    if (!known) { // the counter was never compared with the node: not before that
-        settle->nonces_checked = false;
-        return SETTLE_STEP_ABORT;
-    }
-    return settle_item_prepare(settle, item, &bid, settle->evidence);
+    return settle_item_first(settle, item, &bid, settle->evidence);
 }

@@ -1,27 +1,53 @@
 #include "settlement/settle_call.h"
 
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-#define WORD(name, word) word,
-static const char *const words[] = {SETTLE_OPERATIONS(WORD)};
-#undef WORD
+static const struct {
+    const char *word;
+    enum settle_gas gas;
+    size_t legs_min;
+    size_t legs_max;
+} operations[] = {
+#define ROW(name, word, gas, fewest, most) {word, SETTLE_GAS_##gas, fewest, most},
+    SETTLE_OPERATIONS(ROW)
+#undef ROW
+};
 
 const char *settle_operation_text(enum settle_operation operation)
 {
     ASSERT(operation < SETTLE_OPERATION_COUNT);
-    return words[operation];
+    return operations[operation].word;
 }
 
 enum settle_operation settle_operation_parse(const char *word)
 {
     unsigned operation = 0;
 
-    while (operation < SETTLE_OPERATION_COUNT && strcmp(words[operation], word) != 0)
+    while (operation < SETTLE_OPERATION_COUNT && strcmp(operations[operation].word, word) != 0)
         operation++;
     return (enum settle_operation)operation;
 }
 
-bool settle_call_is_of_trades(const struct settle_call *call)
+void settle_operations_array(char out[SETTLE_OPERATIONS_ARRAY_MAX])
+{
+    size_t len = 0;
+
+    for (unsigned i = 0; i < SETTLE_OPERATION_COUNT; i++)
+        len += (size_t)snprintf(out + len, SETTLE_OPERATIONS_ARRAY_MAX - len, "%c%s",
+                                i == 0 ? '{' : ',', operations[i].word);
+    ASSERT(len + 2 <= SETTLE_OPERATIONS_ARRAY_MAX);
+    memcpy(out + len, "}", 2);
+}
+
+const struct chain_address *settle_leg_wallet(const struct settle_leg *leg)
+{
+    return address_is_zero(&leg->to) ? &leg->from : &leg->to;
+}
+
+static bool is_transfer(const struct settle_call *call)
 {
     return call->operation == SETTLE_FORCED_TRANSFER ||
            call->operation == SETTLE_BATCH_FORCED_TRANSFER;
@@ -29,36 +55,164 @@ bool settle_call_is_of_trades(const struct settle_call *call)
 
 enum settle_operation settle_call_operation(const struct settle_call *call, size_t legs)
 {
-    if (!settle_call_is_of_trades(call))
+    if (!is_transfer(call))
         return call->operation;
     return legs == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER;
 }
 
-static size_t build_batch(uint8_t *out, size_t max, const struct settle_call *call, size_t legs)
+enum settle_gas settle_call_gas(const struct settle_call *call, size_t legs)
 {
-    struct chain_address from[SETTLE_LEGS_MAX];
-    struct chain_address to[SETTLE_LEGS_MAX];
-    chain_uint128 units[SETTLE_LEGS_MAX];
-
-    for (size_t i = 0; i < legs; i++) {
-        from[i] = call->legs[i].from;
-        to[i] = call->legs[i].to;
-        units[i] = call->legs[i].units;
-    }
-    ssize_t len = erc3643_batch_forced_transfer(out, max, from, to, units, legs);
-    ASSERT(len > 0);
-    return (size_t)len;
+    return legs > 1 ? SETTLE_GAS_BATCH : operations[call->operation].gas;
 }
 
-static size_t build_transfer(uint8_t *out, size_t max, const struct settle_call *call, size_t legs)
+__attribute__((format(printf, 2, 3))) static bool refuse(char error[SETTLE_CALL_ERROR_MAX],
+                                                         const char *format, ...)
 {
-    const struct settle_leg *leg = &call->legs[0];
+    va_list arguments;
 
-    if (legs > 1)
-        return build_batch(out, max, call, legs);
-    ssize_t len = erc3643_forced_transfer(out, max, &leg->from, &leg->to, leg->units);
-    ASSERT(len > 0);
-    return (size_t)len;
+    va_start(arguments, format);
+    vsnprintf(error, SETTLE_CALL_ERROR_MAX, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+// ---- arguments
+// ------------------------------------------------------------------------------------
+
+static bool read_address(struct chain_address *out, const json_t *object, const char *name,
+                         char error[SETTLE_CALL_ERROR_MAX])
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return (text != NULL && address_parse(out, text) && !address_is_zero(out)) ||
+           refuse(error, "arguments_malformed: \"%s\" is no address", name);
+}
+
+static bool read_members(struct settle_arguments *out, enum settle_operation operation,
+                         const json_t *object, char error[SETTLE_CALL_ERROR_MAX])
+{
+    const json_t *country = json_object_get(object, "country");
+    const json_t *frozen = json_object_get(object, "frozen");
+
+    if (operation == SETTLE_ADD_AGENT)
+        return read_address(&out->agent, object, "agent", error);
+    if (operation == SETTLE_SET_ADDRESS_FROZEN) {
+        out->frozen = json_is_true(frozen);
+        return json_is_boolean(frozen) ||
+               refuse(error, "arguments_malformed: \"frozen\" is neither true nor false");
+    }
+    if (operation != SETTLE_REGISTER_IDENTITY)
+        return true;
+    if (!json_is_integer(country) || json_integer_value(country) < 1 ||
+        json_integer_value(country) > 999)
+        return refuse(error, "arguments_malformed: \"country\" is not within 1..999");
+    out->country = (uint16_t)json_integer_value(country);
+    return read_address(&out->identity, object, "identity", error);
+}
+
+bool settle_arguments_read(struct settle_arguments *out, enum settle_operation operation,
+                           const char *arguments, char error[SETTLE_CALL_ERROR_MAX])
+{
+    json_error_t json_error;
+    json_t *object = json_loads(arguments, JSON_REJECT_DUPLICATES, &json_error);
+    bool ok;
+
+    *out = (struct settle_arguments){0};
+    if (json_is_object(object))
+        ok = read_members(out, operation, object, error);
+    else
+        ok = refuse(error, "arguments_malformed: no JSON object");
+    json_decref(object);
+    return ok;
+}
+
+// ---- calls
+// ----------------------------------------------------------------------------------------
+
+struct columns {
+    struct chain_address from[SETTLE_LEGS_MAX];
+    struct chain_address to[SETTLE_LEGS_MAX]; // or the wallet
+    chain_uint128 units[SETTLE_LEGS_MAX];
+    bool frozen[SETTLE_LEGS_MAX];
+};
+
+static void columns_fill(struct columns *out, const struct settle_call *call, size_t legs,
+                         bool frozen)
+{
+    for (size_t i = 0; i < legs; i++) {
+        out->from[i] = call->legs[i].from;
+        out->to[i] = is_transfer(call) ? call->legs[i].to : *settle_leg_wallet(&call->legs[i]);
+        out->units[i] = call->legs[i].units;
+        out->frozen[i] = frozen;
+    }
+}
+
+static ssize_t build_one(uint8_t *out, size_t max, const struct settle_call *call,
+                         const struct columns *c, const struct settle_arguments *arguments)
+{
+    switch ((int)call->operation) {
+    case SETTLE_MINT:
+        return erc3643_mint(out, max, &c->to[0], c->units[0]);
+    case SETTLE_BURN:
+        return erc3643_burn(out, max, &c->to[0], c->units[0]);
+    case SETTLE_FREEZE_PARTIAL:
+        return erc3643_freeze_partial(out, max, &c->to[0], c->units[0]);
+    case SETTLE_UNFREEZE_PARTIAL:
+        return erc3643_unfreeze_partial(out, max, &c->to[0], c->units[0]);
+    case SETTLE_SET_ADDRESS_FROZEN:
+        return erc3643_set_address_frozen(out, max, &c->to[0], arguments->frozen);
+    case SETTLE_REGISTER_IDENTITY:
+        return erc3643_register_identity(out, max, &c->to[0], &arguments->identity,
+                                         arguments->country);
+    case SETTLE_DELETE_IDENTITY:
+        return erc3643_delete_identity(out, max, &c->to[0]);
+    default:
+        ASSERT(is_transfer(call));
+        return erc3643_forced_transfer(out, max, &c->from[0], &c->to[0], c->units[0]);
+    }
+}
+
+static ssize_t build_many(uint8_t *out, size_t max, const struct settle_call *call,
+                          const struct columns *c, size_t legs)
+{
+    switch ((int)call->operation) {
+    case SETTLE_MINT:
+        return erc3643_batch_mint(out, max, c->to, c->units, legs);
+    case SETTLE_BURN:
+        return erc3643_batch_burn(out, max, c->to, c->units, legs);
+    case SETTLE_FREEZE_PARTIAL:
+        return erc3643_batch_freeze_partial(out, max, c->to, c->units, legs);
+    case SETTLE_UNFREEZE_PARTIAL:
+        return erc3643_batch_unfreeze_partial(out, max, c->to, c->units, legs);
+    case SETTLE_SET_ADDRESS_FROZEN:
+        return erc3643_batch_set_address_frozen(out, max, c->to, c->frozen, legs);
+    default:
+        ASSERT(is_transfer(call));
+        return erc3643_batch_forced_transfer(out, max, c->from, c->to, c->units, legs);
+    }
+}
+
+// A row that somebody else wrote: what it must have.
+static bool row_is_whole(const struct settle_call *call, const struct columns *c, size_t legs,
+                         char error[SETTLE_CALL_ERROR_MAX])
+{
+    bool moves = is_transfer(call) || call->operation == SETTLE_MINT ||
+                 call->operation == SETTLE_BURN || call->operation == SETTLE_FREEZE_PARTIAL ||
+                 call->operation == SETTLE_UNFREEZE_PARTIAL;
+
+    if (call->leg_count < operations[call->operation].legs_min ||
+        call->leg_count > operations[call->operation].legs_max)
+        return refuse(error, "legs_malformed: %zu legs, %zu to %zu are possible", call->leg_count,
+                      operations[call->operation].legs_min, operations[call->operation].legs_max);
+    for (size_t i = 0; i < legs; i++) {
+        if (address_is_zero(&c->to[i]) || (is_transfer(call) && address_is_zero(&c->from[i])))
+            return refuse(error, "legs_malformed: leg %u has no wallet",
+                          (unsigned)call->legs[i].number);
+        if (moves && c->units[i] == 0)
+            return refuse(error, "legs_malformed: leg %u has no amount",
+                          (unsigned)call->legs[i].number);
+    }
+    return true;
 }
 
 static void build_batch_id(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct settle_call *call,
@@ -74,11 +228,26 @@ static void build_batch_id(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct sett
     settle_batch_id_write(out, &id);
 }
 
-size_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call, size_t legs)
+ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call, size_t legs,
+                          const char *arguments, char error[SETTLE_CALL_ERROR_MAX])
 {
-    ASSERT(legs > 0 && legs <= call->leg_count && call->leg_count <= SETTLE_LEGS_MAX);
-    size_t len = build_transfer(out, max, call, legs);
-    ASSERT(len + SETTLE_BATCH_ID_BYTES <= max);
+    struct settle_arguments read;
+    struct columns columns;
+    const char *word = settle_operation_text(call->operation);
+
+    ASSERT(legs <= call->leg_count && call->leg_count <= SETTLE_LEGS_MAX);
+    if (settle_setup_is_of(word))
+        return settle_setup_build(out, max, word, arguments, error);
+    if (!settle_arguments_read(&read, call->operation, arguments, error))
+        return -1;
+    columns_fill(&columns, call, legs, read.frozen);
+    if (!row_is_whole(call, &columns, legs, error))
+        return -1;
+    ssize_t len = legs > 1 ? build_many(out, max, call, &columns, legs)
+                           : build_one(out, max, call, &columns, &read);
+    ASSERT(len > 0 && (size_t)len + SETTLE_BATCH_ID_BYTES <= max);
+    if (!call->is_of_trades)
+        return len;
     build_batch_id(out + len, call, legs);
     return len + SETTLE_BATCH_ID_BYTES;
 }

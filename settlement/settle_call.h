@@ -2,7 +2,8 @@
 // its legs becomes the bytes that are signed. Never the other way round: bytes from outside are not
 // sent.
 //
-// Pure functions, any thread, nothing allocated. Amounts are the contract's smallest units.
+// Any thread. A deploy reads its artifact's file, everything else is pure. Amounts are the
+// contract's smallest units.
 #ifndef LONJA_SETTLEMENT_SETTLE_CALL_H
 #define LONJA_SETTLEMENT_SETTLE_CALL_H
 
@@ -12,24 +13,50 @@
 
 #include "base/assert.h"
 #include "chain/erc3643.h"
+#include "chain/signer.h"
 #include "settlement/settle_batch_id.h"
+#include "settlement/settle_setup.h"
 
 enum { SETTLE_LEGS_MAX = ERC3643_BATCH_MAX };
 
-// O(NAME, word of chain.chain_request.operation)
+// O(NAME, word of chain.chain_request.operation, gas limit, fewest legs, most legs)
 #define SETTLE_OPERATIONS(O)                                                                       \
-    O(FORCED_TRANSFER, "forced_transfer")                                                          \
-    O(BATCH_FORCED_TRANSFER, "batch_forced_transfer")
+    O(FORCED_TRANSFER, "forced_transfer", CALL, 1, 1)                                              \
+    O(BATCH_FORCED_TRANSFER, "batch_forced_transfer", CALL, 1, SETTLE_LEGS_MAX)                    \
+    O(MINT, "mint", MINT, 1, SETTLE_LEGS_MAX)                                                      \
+    O(BURN, "burn", MINT, 1, SETTLE_LEGS_MAX)                                                      \
+    O(REGISTER_IDENTITY, "register_identity", IDENTITY, 1, 1)                                      \
+    O(DELETE_IDENTITY, "delete_identity", IDENTITY, 1, 1)                                          \
+    O(FREEZE_PARTIAL, "freeze_partial", CALL, 1, SETTLE_LEGS_MAX)                                  \
+    O(UNFREEZE_PARTIAL, "unfreeze_partial", CALL, 1, SETTLE_LEGS_MAX)                              \
+    O(SET_ADDRESS_FROZEN, "set_address_frozen", CALL, 1, SETTLE_LEGS_MAX)                          \
+    O(DEPLOY, "deploy", DEPLOY, 0, 0)                                                              \
+    O(ADD_AGENT, "add_agent", CALL, 0, 0)                                                          \
+    O(CONFIGURE, "configure", DEPLOY, 0, 0)
 
-#define SETTLE_OPERATION_ENUM(name, word) SETTLE_##name,
+#define SETTLE_OPERATION_ENUM(name, word, gas, fewest, most) SETTLE_##name,
 enum settle_operation { SETTLE_OPERATIONS(SETTLE_OPERATION_ENUM) SETTLE_OPERATION_COUNT };
 #undef SETTLE_OPERATION_ENUM
+
+// Which of the configured limits holds (B10); more than one leg: BATCH.
+enum settle_gas {
+    SETTLE_GAS_CALL,
+    SETTLE_GAS_BATCH,
+    SETTLE_GAS_MINT,
+    SETTLE_GAS_IDENTITY,
+    SETTLE_GAS_DEPLOY,
+    SETTLE_GAS_COUNT
+};
 
 const char *settle_operation_text(enum settle_operation operation);
 // SETTLE_OPERATION_COUNT for a word that is none, or that this worker does not run.
 enum settle_operation settle_operation_parse(const char *word);
+// Postgres array literal of all words.
+#define SETTLE_OPERATIONS_ARRAY_MAX 256
+void settle_operations_array(char out[SETTLE_OPERATIONS_ARRAY_MAX]);
 
-// One movement of a request, as planned before anything is signed.
+// One movement of a request, as planned before anything is signed. What concerns one wallet only
+// (mint, burn, identities, freezing) has it as `to`, or as `from`, and the other is zero.
 struct settle_leg {
     uint64_t trade_id; // 0 = of no trade
     uint8_t number;    // chain.request_leg.leg: below SETTLE_LEGS_MAX, kept when neighbours leave
@@ -42,20 +69,39 @@ struct settle_leg {
 struct settle_call {
     uint64_t request_id;
     enum settle_operation operation;
-    struct chain_address contract;
+    bool is_of_trades;             // settlement: all legs are of trades, or none is
+    struct chain_address contract; // zero for a deploy
     size_t leg_count;
     struct settle_leg legs[SETTLE_LEGS_MAX];
 };
 
-// Of settlement of trades: its operation follows from the number of legs.
-bool settle_call_is_of_trades(const struct settle_call *call);
-// What is sent when the first `legs` of it are: one leg is a plain forcedTransfer.
+const struct chain_address *settle_leg_wallet(const struct settle_leg *leg);
+// What is sent when the first `legs` of it are: one leg of a transfer is a plain forcedTransfer.
 enum settle_operation settle_call_operation(const struct settle_call *call, size_t legs);
+enum settle_gas settle_call_gas(const struct settle_call *call, size_t legs);
 
-#define SETTLE_CALLDATA_MAX (ERC3643_CALLDATA_MAX + SETTLE_BATCH_ID_BYTES)
+// The init code of a contract is the longest.
+#define SETTLE_CALLDATA_MAX   SIGNER_CALLDATA_MAX
+#define SETTLE_ARGUMENTS_MAX  65536
+#define SETTLE_CALL_ERROR_MAX SETTLE_SETUP_ERROR_MAX
 
-// Calldata of the first `legs` legs (1 to leg_count), with the batch id behind it. Returns its
-// length; asserts that it fits.
-size_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call, size_t legs);
+// Calldata of the first `legs` legs (1 to leg_count; 0 where it has none), of trades with the batch
+// id behind it. `arguments` is chain_request.arguments, a JSON object. Returns its length, or -1
+// with `error` written, a stable word first: the row cannot be carried out as it is. Of trades it
+// never fails.
+CHECKED ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call,
+                                  size_t legs, const char *arguments,
+                                  char error[SETTLE_CALL_ERROR_MAX]);
+
+// What arguments say, for those who check the effect.
+struct settle_arguments {
+    struct chain_address identity;
+    uint16_t country;
+    struct chain_address agent;
+    bool frozen;
+};
+// False, `error` written: a member that the operation needs is missing or not of its kind.
+CHECKED bool settle_arguments_read(struct settle_arguments *out, enum settle_operation operation,
+                                   const char *arguments, char error[SETTLE_CALL_ERROR_MAX]);
 
 #endif

@@ -100,7 +100,8 @@ static enum settle_step nonces_look(struct settle *settle)
     return SETTLE_STEP_NONE;
 }
 
-// A chain that has finalized nothing yet (or a node that does not know the tag) makes nothing final.
+// A chain that has finalized nothing yet (or a node that does not know the tag) makes nothing
+// final.
 static enum settle_step final_look(struct settle *settle)
 {
     struct node_block block;

@@ -80,12 +80,21 @@ struct fake_trade {
     unsigned executed; // transfers on the canonical chain
 };
 
-// Slots of requests that ended without an attempt are used again, under new ids.
+// Slots of trades' requests that ended without an attempt are used again, under new ids.
 struct fake_request {
     uint64_t request_id; // 0 = a free slot
     bool open;
     bool has_attempts;
     struct chain_address token;
+    // Of no trade: what somebody else asks for.
+    enum settle_operation operation;
+    char arguments[160];
+    enum fake_end { FAKE_OPEN, FAKE_CONFIRMED, FAKE_REJECTED, FAKE_REVERTED } end;
+    char reason[200];
+    uint64_t changed_ns;
+    unsigned failures;     // attempts that ended without an effect
+    unsigned executed;     // on the canonical chain
+    struct settle_leg own; // its leg
     size_t leg_count;
     struct fake_leg {
         size_t trade;
@@ -124,6 +133,8 @@ struct fake_wallet {
     chain_uint128 units;
     bool frozen;
     bool verified;
+    struct chain_address identity; // registered; zero = not
+    uint16_t country;
 };
 
 // An event of the core. What is BOOKED names its number, the rest is known by who has asked.
@@ -163,8 +174,9 @@ struct fake_world {
     // The node.
     uint64_t chain_id;
     uint64_t block;
-    uint64_t final_block; // what it answers for "finalized"; above `block`: it does not know the tag
-    uint64_t fork;        // changes with every reorganisation
+    uint64_t
+        final_block; // what it answers for "finalized"; above `block`: it does not know the tag
+    uint64_t fork;   // changes with every reorganisation
     uint64_t base_fee_wei;
     uint64_t pool_floor_wei; // a lower max fee is "underpriced"
     bool paused;
@@ -178,6 +190,7 @@ struct fake_world {
     bool receipts_hidden; // a node that lags behind its own blocks: no receipt of any transaction
     bool blocks_hidden;   // … and its blocks show no transactions
     bool down;
+    chain_uint128 minted; // less what was burned
     size_t wallet_count;
     struct fake_wallet wallets[FAKE_WALLETS_MAX];
     size_t tx_count;
@@ -220,6 +233,11 @@ void fake_init(struct fake_world *world, uint64_t seed);
 struct fake_trade *fake_trade(struct fake_world *world, const char *seller, const char *buyer,
                               int64_t quantity);
 void fake_retry(struct fake_world *world, struct fake_trade *trade);
+// A request that is of no trade: mint, burn (of the token), register_identity (of its registry).
+struct fake_request *fake_request(struct fake_world *world, enum settle_operation operation,
+                                  const char *arguments, const char *wallet, chain_uint128 units);
+extern const char fake_registry[]; // the token's identity registry
+bool fake_is_of_trades(const struct fake_request *request);
 
 struct settle_store_ops fake_store(struct fake_world *world);
 struct rpc_ops fake_rpc(struct fake_world *world);

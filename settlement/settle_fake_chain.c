@@ -89,6 +89,52 @@ bool fake_call_read(struct settle_call *call, const struct chain_address *to, co
     return true;
 }
 
+static struct abi_word word_at(const uint8_t *calldata, size_t len, size_t index)
+{
+    struct abi_word word;
+
+    ASSERT(abi_answer_word(&word, calldata + ABI_SELECTOR_BYTES, len - ABI_SELECTOR_BYTES, index));
+    return word;
+}
+
+// A call that is of no trade: would it pass? `run` carries it out, `undo` takes it back.
+enum own { OWN_TRY, OWN_RUN, OWN_UNDO };
+
+static bool own_run(struct fake_world *world, const uint8_t *calldata, size_t len, enum own how)
+{
+    uint32_t selector = (uint32_t)calldata[0] << 24 | (uint32_t)calldata[1] << 16 |
+                        (uint32_t)calldata[2] << 8 | calldata[3];
+    struct abi_word first = word_at(calldata, len, 0);
+    struct abi_word second = word_at(calldata, len, 1);
+    struct chain_address address;
+    chain_uint128 units = 0;
+
+    ASSERT(abi_word_address(&address, &first));
+    struct fake_wallet *wallet = fake_wallet(world, &address);
+    if (selector == ERC3643_REGISTER_IDENTITY) {
+        if (how != OWN_UNDO && !address_is_zero(&wallet->identity))
+            return false; // "address stored already"
+        if (how == OWN_RUN)
+            ASSERT(abi_word_address(&wallet->identity, &second));
+        if (how == OWN_UNDO)
+            wallet->identity = (struct chain_address){{0}};
+        wallet->country = 724;
+        wallet->verified = !address_is_zero(&wallet->identity);
+        return true;
+    }
+    ASSERT(abi_word_u128(&units, &second) &&
+           (selector == ERC3643_MINT || selector == ERC3643_BURN));
+    bool adds = (selector == ERC3643_MINT) == (how != OWN_UNDO);
+    if (world->hook_reverts || units == world->poison || !wallet->verified ||
+        (!adds && wallet->units < units))
+        return false;
+    if (how != OWN_TRY) {
+        wallet->units = adds ? wallet->units + units : wallet->units - units;
+        world->minted = adds ? world->minted + units : world->minted - units;
+    }
+    return true;
+}
+
 void fake_call_of(const struct fake_world *world, struct settle_call *call, size_t attempt)
 {
     const struct fake_attempt *row = &world->attempts[attempt];
@@ -134,6 +180,14 @@ static size_t legs_run(struct fake_world *world, const struct settle_call *call,
 
 static struct settle_call scratch_call; // of the effect that runs
 
+// The request of a transaction that is of no trade, else NULL.
+static struct fake_request *own_of(struct fake_world *world, const struct fake_tx *tx)
+{
+    struct fake_request *request = &world->requests[world->attempts[tx->attempt].request];
+
+    return fake_is_of_trades(request) ? NULL : request;
+}
+
 static void tx_execute(struct fake_world *world, struct fake_tx *tx)
 {
     struct settle_call *call = &scratch_call;
@@ -141,6 +195,16 @@ static void tx_execute(struct fake_world *world, struct fake_tx *tx)
     tx->mined = true;
     tx->block = world->block;
     tx->succeeded = false;
+    if (!tx->foreign && own_of(world, tx) != NULL) {
+        const struct fake_attempt *row = &world->attempts[tx->attempt];
+        tx->succeeded = tx->moved =
+            !world->out_of_gas_once &&
+            own_run(world, &world->bytes[row->calldata_at], row->calldata_len, OWN_RUN);
+        own_of(world, tx)->executed += tx->succeeded;
+        ASSERT(own_of(world, tx)->executed <= 1); // never twice
+        world->out_of_gas_once = false;
+        return;
+    }
     if (!tx->foreign && !world->out_of_gas_once) {
         fake_call_of(world, call, tx->attempt);
         tx->succeeded = legs_run(world, call, true) == call->leg_count;
@@ -161,6 +225,13 @@ static void tx_execute(struct fake_world *world, struct fake_tx *tx)
 static void tx_undo(struct fake_world *world, const struct fake_tx *tx)
 {
     struct settle_call *call = &scratch_call;
+    const struct fake_attempt *row = &world->attempts[tx->attempt];
+
+    if (own_of(world, tx) != NULL) {
+        ASSERT(own_run(world, &world->bytes[row->calldata_at], row->calldata_len, OWN_UNDO));
+        own_of(world, tx)->executed--;
+        return;
+    }
 
     fake_call_of(world, call, tx->attempt);
     for (size_t i = call->leg_count; i > 0; i--) {
@@ -316,6 +387,17 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
 #define IS(method) (selector == (uint32_t)ERC3643_##method)
     if (IS(FORCED_TRANSFER) || IS(BATCH_FORCED_TRANSFER))
         return transfers_call(world, reply, &to, data, (size_t)len, estimate);
+    if (IS(MINT) || IS(BURN) || IS(REGISTER_IDENTITY)) {
+        if (!own_run(world, data, (size_t)len, OWN_TRY))
+            return error(reply, 3, "execution reverted: not now");
+        return estimate ? quantity(90000) : json_string("0x");
+    }
+    if (IS(CONTAINS))
+        return word_u128(!address_is_zero(&fake_wallet(world, &argument)->identity));
+    if (IS(IDENTITY))
+        return word_address(fake_wallet(world, &argument)->identity.bytes);
+    if (IS(INVESTOR_COUNTRY))
+        return word_u128(fake_wallet(world, &argument)->country);
     if (IS(PAUSED))
         return word_u128(world->paused);
     if (IS(IS_FROZEN))
@@ -407,12 +489,41 @@ static json_t *transfer_log(const struct fake_world *world, const struct settle_
                      bytes(to.bytes, 32));
 }
 
-static json_t *transfer_logs(const struct fake_world *world, const struct fake_tx *tx)
+static json_t *own_log(struct fake_world *world, const struct fake_tx *tx)
+{
+    static const char registered[] = "IdentityRegistered(address,address)";
+    const struct fake_request *request = own_of(world, tx);
+    const struct fake_attempt *row = &world->attempts[tx->attempt];
+    struct abi_word wallet = abi_from_address(&request->own.to);
+    struct abi_word nobody = {{0}};
+    bool registers = request->operation == SETTLE_REGISTER_IDENTITY;
+    bool burns = request->operation == SETTLE_BURN;
+    struct abi_word second = registers
+                                 ? word_at(&world->bytes[row->calldata_at], row->calldata_len, 1)
+                                 : (burns ? nobody : wallet);
+    struct abi_word first = registers || burns ? wallet : nobody;
+    struct chain_hash topic =
+        registers ? keccak256_hash((const uint8_t *)registered, sizeof(registered) - 1)
+                  : erc3643_transfer_topic;
+
+    return json_pack("{so,ss,so,s[ooo]}", "address", bytes(request->token.bytes, ADDRESS_BYTES),
+                     "logIndex", "0x0", "data",
+                     registers ? json_string("0x")
+                               : word_u128(request->own.units + world->wrong_event),
+                     "topics", bytes(topic.bytes, KECCAK_BYTES), bytes(first.bytes, 32),
+                     bytes(second.bytes, 32));
+}
+
+static json_t *transfer_logs(struct fake_world *world, const struct fake_tx *tx)
 {
     json_t *logs = json_array();
 
     if (!tx->succeeded)
         return logs;
+    if (own_of(world, tx) != NULL) {
+        json_array_append_new(logs, own_log(world, tx));
+        return logs;
+    }
     fake_call_of(world, &scratch_call, tx->attempt);
     for (size_t i = 0; i < scratch_call.leg_count; i++)
         json_array_append_new(logs, transfer_log(world, &scratch_call, i));

@@ -10,6 +10,7 @@
 const char fake_token[] = "0x00000000000000000000000000000000000000aa";
 const char fake_seller[] = "0x00000000000000000000000000000000000000b1";
 const char fake_seller2[] = "0x00000000000000000000000000000000000000b2";
+const char fake_registry[] = "0x1100000000000000000000000000000000000000";
 const char fake_buyer[] = "0x00000000000000000000000000000000000000c1";
 
 #define GIGA UINT64_C(1000000000)
@@ -120,6 +121,9 @@ static void attempt_move(struct fake_attempt *row, enum settle_attempt_state to)
     ASSERT(settle_attempt_move_allowed(row->attempt.state, to));
     row->attempt.state = to;
 }
+
+static struct fake_request *request_new(struct fake_world *world,
+                                        const struct chain_address *token);
 
 static struct fake_request *request_row(struct fake_world *world, uint64_t request_id)
 {
@@ -293,11 +297,32 @@ static bool is_blocked(const struct fake_world *world, const struct fake_trade *
     return false;
 }
 
+bool fake_is_of_trades(const struct fake_request *request)
+{
+    return request->operation == SETTLE_FORCED_TRANSFER;
+}
+
+struct fake_request *fake_request(struct fake_world *world, enum settle_operation operation,
+                                  const char *arguments, const char *wallet, chain_uint128 units)
+{
+    struct chain_address contract;
+    bool of_registry = operation == SETTLE_REGISTER_IDENTITY;
+
+    ASSERT(address_parse(&contract, of_registry ? fake_registry : fake_token));
+    struct fake_request *request = request_new(world, &contract);
+    request->operation = operation;
+    snprintf(request->arguments, sizeof(request->arguments), "%s", arguments);
+    ASSERT(address_parse(&request->own.to, wallet));
+    request->own.units = units;
+    return request;
+}
+
 static struct fake_request *request_new(struct fake_world *world, const struct chain_address *token)
 {
     struct fake_request *request = world->requests;
 
-    while (request->request_id != 0 && (request->open || request->has_attempts)) {
+    while (request->request_id != 0 &&
+           (request->open || request->has_attempts || !fake_is_of_trades(request))) {
         request++;
         ASSERT(request < world->requests + FAKE_REQUESTS_MAX);
     }
@@ -406,8 +431,9 @@ static void item_fill(struct fake_world *world, struct settle_item *item,
 
     *item = (struct settle_item){0};
     item->call.request_id = request->request_id;
+    item->call.is_of_trades = fake_is_of_trades(request);
     item->call.operation =
-        request->leg_count == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER;
+        request->leg_count > 1 ? SETTLE_BATCH_FORCED_TRANSFER : request->operation;
     item->call.contract = request->token;
     for (size_t i = 0; open != NULL && i < world->attempt_count; i++) {
         const struct fake_attempt *row = &world->attempts[i];
@@ -434,7 +460,10 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
     *count = 0;
     for (size_t i = 0; i < FAKE_REQUESTS_MAX && *count < max; i++) {
         size_t at;
-        if (!world->requests[i].open)
+        const struct fake_request *request = &world->requests[i];
+        if (!request->open ||
+            (request->reason[0] != '\0' && world->now_ns - request->changed_ns < world->tick_ns &&
+             open_attempt(world, request) == NULL))
             continue;
         item_fill(world, &item, &world->requests[i]);
         for (at = *count; at > 0 && item_before(&item, &items[at - 1]); at--)
@@ -450,6 +479,8 @@ static enum settle_store_result store_legs(void *context, struct settle_item *it
     BEGIN;
     const struct fake_request *request = request_of(world, item);
     item->call.leg_count = 0;
+    if (!item->call.is_of_trades)
+        item->call.legs[item->call.leg_count++] = request->own;
     for (size_t i = 0; i < request->leg_count; i++) {
         if (request->legs[i].left)
             continue;
@@ -469,6 +500,58 @@ static enum settle_store_result store_raw(void *context, uint8_t *raw, size_t *l
     memcpy(raw, &world->bytes[row->raw_at], row->raw_len);
     *len = row->raw_len;
     return end(fault);
+}
+
+static enum settle_store_result store_arguments(void *context, char *arguments, uint64_t request_id)
+{
+    BEGIN;
+    snprintf(arguments, SETTLE_ARGUMENTS_MAX, "%s", request_row(world, request_id)->arguments);
+    return end(fault);
+}
+
+static enum settle_store_result store_calldata(void *context, uint8_t *calldata, size_t *len,
+                                               uint64_t attempt_id)
+{
+    BEGIN;
+    const struct fake_attempt *row = attempt_row(world, attempt_id);
+    ASSERT(row->calldata_len <= *len);
+    memcpy(calldata, &world->bytes[row->calldata_at], row->calldata_len);
+    *len = row->calldata_len;
+    return end(fault);
+}
+
+static void request_end(struct fake_world *world, struct fake_request *request, enum fake_end how,
+                        const char *reason)
+{
+    ASSERT(!fake_is_of_trades(request));
+    request->end = how;
+    request->open = how == FAKE_OPEN;
+    request->changed_ns = world->now_ns;
+    snprintf(request->reason, sizeof(request->reason), "%s", reason);
+}
+
+static enum settle_store_result store_finish(void *context, const struct settle_item *item,
+                                             enum settle_finish finish, const char *reason)
+{
+    BEGIN;
+    struct fake_request *request = request_of(world, item);
+    ASSERT(open_attempt(world, request) == NULL);
+    request_end(world, request,
+                finish == SETTLE_FINISH_DONE       ? FAKE_CONFIRMED
+                : finish == SETTLE_FINISH_REJECTED ? FAKE_REJECTED
+                                                   : FAKE_OPEN,
+                reason);
+    return end(fault);
+}
+
+// Its attempt had no effect: again, or not.
+static void request_failed(struct fake_world *world, struct fake_request *request, bool again,
+                           const char *reason)
+{
+    request->failures++;
+    request_end(world, request,
+                again && request->failures < world->attempts_max ? FAKE_OPEN : FAKE_REVERTED,
+                reason);
 }
 
 static void trade_end(struct fake_world *world, struct fake_trade *trade,
@@ -508,6 +591,8 @@ static size_t legs_end(struct fake_world *world, const struct settle_item *item,
     struct fake_request *request = request_of(world, item);
     size_t stay = 0;
 
+    if (!item->call.is_of_trades)
+        return 0;
     for (size_t i = 0; i < item->call.leg_count; i++) {
         const struct settle_ending *ending = &endings[each ? i : 0];
         struct fake_leg *leg = leg_row(request, &item->call.legs[i]);
@@ -567,6 +652,8 @@ static void check_calldata(const struct fake_world *world, const struct fake_req
     uint64_t trades[SETTLE_LEGS_MAX];
     size_t count = 0;
 
+    if (!fake_is_of_trades(request))
+        return;
     ASSERT(fake_call_read(&call, &request->token, calldata, len));
     for (size_t i = 0; i < request->leg_count; i++) {
         if (request->legs[i].left)
@@ -599,11 +686,12 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     for (size_t i = 0; i < world->attempt_count; i++)
         ASSERT(world->attempts[i].attempt.state != SETTLE_ATTEMPT_PREPARED || open != NULL);
     if (open == NULL) {
-        ASSERT(attempt->nonce == world->nonce_next && evidence != NULL);
-        for (size_t i = 0; i < item->call.leg_count; i++)
+        bool of_trades = item->call.is_of_trades;
+        ASSERT(attempt->nonce == world->nonce_next && (evidence != NULL) == of_trades);
+        for (size_t i = 0; of_trades && i < item->call.leg_count; i++)
             ASSERT(evidence[i].verdict == ERC3643_ALLOWED);
         world->nonce_next++;
-        world->checks += item->call.leg_count;
+        world->checks += of_trades ? item->call.leg_count : 0;
     } else {
         ASSERT(attempt->nonce == open->attempt.nonce && evidence == NULL);
         attempt_move(open, SETTLE_ATTEMPT_REPLACED);
@@ -635,6 +723,9 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
     ASSERT(world->nonce_next == row->attempt.nonce + 1);
     world->nonce_next--;
     (void)legs_end(world, item, ending, false);
+    if (!item->call.is_of_trades)
+        request_end(world, request_of(world, item),
+                    ending->end == SETTLE_END_FAIL ? FAKE_REJECTED : FAKE_OPEN, ending->reason);
     return end(fault);
 }
 
@@ -724,6 +815,8 @@ static enum settle_store_result store_confirm(void *context, const struct settle
     for (size_t i = 0; i < request->leg_count; i++)
         if (!request->legs[i].left)
             trade_confirm(world, &world->trades[request->legs[i].trade], attempt);
+    if (!item->call.is_of_trades)
+        request_end(world, request, FAKE_CONFIRMED, "");
     request->open = false;
     return end(fault);
 }
@@ -739,6 +832,8 @@ static enum settle_store_result store_revert(void *context, const struct settle_
     attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
     gas_book(world, attempt);
     ASSERT(legs_end(world, item, endings, true) == 0);
+    if (!item->call.is_of_trades)
+        request_failed(world, request_of(world, item), endings[0].end == SETTLE_END_COUNT, reason);
     return end(fault);
 }
 
@@ -748,6 +843,8 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
     BEGIN;
     attempt_move(open_attempt(world, request_of(world, item)), SETTLE_ATTEMPT_DROPPED);
     ASSERT(legs_end(world, item, ending, false) == 0);
+    if (!item->call.is_of_trades)
+        request_failed(world, request_of(world, item), true, ending->reason);
     return end(fault);
 }
 
@@ -845,8 +942,11 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .off_chain = store_off_chain,
         .load = store_load,
         .legs = store_legs,
+        .arguments = store_arguments,
+        .calldata = store_calldata,
         .raw = store_raw,
         .leave = store_leave,
+        .finish = store_finish,
         .inbound_open = store_inbound,
         .prepare = store_prepare,
         .refuse = store_refuse,
@@ -875,6 +975,8 @@ static void wallet_add(struct fake_world *world, const char *address, unsigned t
 
     wallet->units = (chain_uint128)tokens * GIGA * GIGA;
     wallet->verified = true;
+    wallet->identity = wallet->address;
+    wallet->country = 724;
 }
 
 void fake_init(struct fake_world *world, uint64_t seed)
@@ -933,6 +1035,19 @@ static bool moves_trade(const struct fake_request *request, size_t trade)
     return false;
 }
 
+// What others asked for has happened once if it is said so, else never.
+static void check_requests(const struct fake_world *world)
+{
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+        const struct fake_request *request = &world->requests[i];
+        if (request->request_id == 0 || fake_is_of_trades(request))
+            continue;
+        bool was_so = strcmp(request->reason, SETTLE_REASON_DONE) == 0;
+        ASSERT(request->end != FAKE_OPEN);
+        ASSERT(request->executed == (request->end == FAKE_CONFIRMED && !was_so ? 1u : 0u));
+    }
+}
+
 void fake_check_end(const struct fake_world *world)
 {
     chain_uint128 total = 0;
@@ -954,7 +1069,8 @@ void fake_check_end(const struct fake_world *world)
     }
     for (size_t i = 0; i < world->wallet_count; i++)
         total += world->wallets[i].units;
-    ASSERT(total == (chain_uint128)2000 * GIGA * GIGA);
+    ASSERT(total == (chain_uint128)2000 * GIGA * GIGA + world->minted);
+    check_requests(world);
     for (size_t i = 0; i < world->result_count; i++) {
         ASSERT(world->result_answered[i]);
         ASSERT(world->result_refused[i] ==

@@ -1,10 +1,11 @@
 // What the files of the worker share: settle.c (the pass), settle_chain.c (node, fees, nonces),
-// settle_item.c (one request, one step further), settle_begin.c (before its signature),
-// settle_simulate.c (who is to blame).
+// settle_item.c (one request, one step further), settle_begin.c (trades before their
+// signature), settle_request.c (other requests before theirs), settle_simulate.c (who is to blame).
 #ifndef LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 
 #include "settlement/settle.h"
+#include "settlement/settle_effect.h"
 
 // How a step went. ABORT: the store or the node did not answer; nothing more is tried in this pass.
 enum settle_step { SETTLE_STEP_NONE, SETTLE_STEP_DONE, SETTLE_STEP_ABORT };
@@ -30,23 +31,28 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
 // A request without an attempt: preflight, simulation, evidence and nonce committed, and what is
 // left of it signed.
 enum settle_step settle_item_begin(struct settle *settle, struct settle_item *item);
-// Commits the attempt and has it signed. Evidence as the store's prepare wants it.
-enum settle_step settle_item_prepare(struct settle *settle, struct settle_item *item,
-                                     struct settle_attempt *bid,
-                                     const struct erc3643_evidence *evidence);
-// NONE: the item has its legs.
+// A request that others made, likewise (settle_request.c).
+enum settle_step settle_request_begin(struct settle *settle, struct settle_item *item);
+// Takes a nonce, commits the attempt and has it signed. Evidence as the store's prepare wants it.
+enum settle_step settle_item_first(struct settle *settle, struct settle_item *item,
+                                   struct settle_attempt *bid,
+                                   const struct erc3643_evidence *evidence);
+// NONE: the item has its legs, and settle->arguments are its own.
 enum settle_step settle_item_legs(struct settle *settle, struct settle_item *item);
 // The node failed on a question about this item alone: the others go on, unless it is not there at
 // all.
 enum settle_step settle_item_node_failed(struct settle *settle, const struct settle_item *item,
                                          const char *what, enum node_result result);
 struct settle_attempt *settle_item_open_bid(struct settle_item *item);
-// The item's call, with its first `legs` legs; the calldata is scratch.
-struct node_message settle_item_message(struct settle *settle, const struct settle_item *item,
-                                        size_t legs);
+// The item's call, with its first `legs` legs; the calldata is scratch. False: the row cannot be
+// carried out, settle->call_error says why; never of trades.
+CHECKED bool settle_item_message(struct settle *settle, const struct settle_item *item, size_t legs,
+                                 struct node_message *message);
+uint64_t settle_item_gas_max(const struct settle *settle, const struct settle_item *item);
 
 enum settle_blame {
-    SETTLE_BLAME_LEG,     // *leg makes the call revert, the legs before it do not; reason is set
+    SETTLE_BLAME_LEG, // *leg (0 of none) makes the call revert, those before it do not; reason is
+                      // set
     SETTLE_BLAME_NOBODY,  // the call passes on that block's state
     SETTLE_BLAME_UNKNOWN, // the node failed: *result
 };

@@ -33,27 +33,77 @@ static void bid_move(struct settle_attempt *bid, enum settle_attempt_state to)
     bid->state = to;
 }
 
-enum settle_step settle_item_legs(struct settle *settle, struct settle_item *item)
+static enum settle_step item_arguments(struct settle *settle, const struct settle_item *item)
 {
-    if (item->has_legs)
+    uint64_t request_id = item->call.request_id;
+
+    if (item->call.is_of_trades) {
+        memcpy(settle->arguments, "{}", 3);
+        settle->arguments_of = 0;
         return SETTLE_STEP_NONE;
-    if (!settle_store_ok(settle, settle->store.legs(settle->store.context, item)))
+    }
+    if (settle->arguments_of == request_id)
+        return SETTLE_STEP_NONE;
+    settle->arguments_of = 0;
+    if (!settle_store_ok(
+            settle, settle->store.arguments(settle->store.context, settle->arguments, request_id)))
         return SETTLE_STEP_ABORT;
-    ASSERT(item->call.leg_count > 0);
-    item->has_legs = true;
+    // What is wrong with them is said when the call is built.
+    (void)!settle_arguments_read(&settle->arguments_read, item->call.operation, settle->arguments,
+                                 settle->call_error);
+    settle->arguments_of = request_id;
     return SETTLE_STEP_NONE;
 }
 
-struct node_message settle_item_message(struct settle *settle, const struct settle_item *item,
-                                        size_t legs)
+enum settle_step settle_item_legs(struct settle *settle, struct settle_item *item)
 {
-    size_t len = settle_call_build(settle->scratch_calldata, sizeof(settle->scratch_calldata),
-                                   &item->call, legs);
+    if (!item->has_legs &&
+        !settle_store_ok(settle, settle->store.legs(settle->store.context, item)))
+        return SETTLE_STEP_ABORT;
+    ASSERT(item->call.leg_count > 0 || !item->call.is_of_trades);
+    item->has_legs = true;
+    return item_arguments(settle, item);
+}
 
+static struct node_message message_of(const struct settle *settle, const struct settle_item *item,
+                                      size_t len)
+{
     return (struct node_message){.from = settle->signer_address,
                                  .to = item->call.contract,
+                                 .create = item->call.operation == SETTLE_DEPLOY,
                                  .calldata = settle->scratch_calldata,
                                  .calldata_len = len};
+}
+
+bool settle_item_message(struct settle *settle, const struct settle_item *item, size_t legs,
+                         struct node_message *message)
+{
+    ssize_t len = settle_call_build(settle->scratch_calldata, sizeof(settle->scratch_calldata),
+                                    &item->call, legs, settle->arguments, settle->call_error);
+
+    ASSERT(len > 0 || !item->call.is_of_trades);
+    *message = message_of(settle, item, len > 0 ? (size_t)len : 0);
+    return len > 0;
+}
+
+// What was committed with the attempt, not what the row would give now: an artifact may have gone.
+static enum settle_step item_committed(struct settle *settle, const struct settle_item *item,
+                                       const struct settle_attempt *attempt,
+                                       struct node_message *message)
+{
+    size_t len = sizeof(settle->scratch_calldata);
+
+    if (!settle_store_ok(settle,
+                         settle->store.calldata(settle->store.context, settle->scratch_calldata,
+                                                &len, attempt->attempt_id)))
+        return SETTLE_STEP_ABORT;
+    *message = message_of(settle, item, len);
+    return SETTLE_STEP_NONE;
+}
+
+uint64_t settle_item_gas_max(const struct settle *settle, const struct settle_item *item)
+{
+    return settle->config.gas_max[settle_call_gas(&item->call, item->call.leg_count)];
 }
 
 enum settle_step settle_item_node_failed(struct settle *settle, const struct settle_item *item,
@@ -68,24 +118,42 @@ enum settle_step settle_item_node_failed(struct settle *settle, const struct set
     return SETTLE_STEP_NONE;
 }
 
-static enum settle_step item_sign(struct settle *settle, struct settle_item *item);
+static enum settle_step item_sign(struct settle *settle, struct settle_item *item,
+                                  const struct node_message *message);
 
-enum settle_step settle_item_prepare(struct settle *settle, struct settle_item *item,
-                                     struct settle_attempt *bid,
+static enum settle_step item_prepare(struct settle *settle, struct settle_item *item,
+                                     struct settle_attempt *bid, const struct node_message *message,
                                      const struct erc3643_evidence *evidence)
 {
-    ASSERT(item->bid_count < SETTLE_BIDS_MAX && item->has_legs);
-    struct node_message message = settle_item_message(settle, item, item->call.leg_count);
+    ASSERT(item->bid_count < SETTLE_BIDS_MAX);
     if (!settle_store_ok(settle, settle->store.prepare(settle->store.context, bid, item,
-                                                       &settle->signer_address, message.calldata,
-                                                       message.calldata_len, evidence)))
+                                                       &settle->signer_address, message->calldata,
+                                                       message->calldata_len, evidence)))
         return SETTLE_STEP_ABORT;
     struct settle_attempt *before = settle_item_open_bid(item);
     if (before != NULL)
         bid_move(before, SETTLE_ATTEMPT_REPLACED);
     bid->state = SETTLE_ATTEMPT_PREPARED;
     item->bids[item->bid_count++] = *bid;
-    return item_sign(settle, item);
+    return item_sign(settle, item, message);
+}
+
+enum settle_step settle_item_first(struct settle *settle, struct settle_item *item,
+                                   struct settle_attempt *bid,
+                                   const struct erc3643_evidence *evidence)
+{
+    struct node_message message;
+    bool known = false;
+
+    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &bid->nonce,
+                                                         &settle->signer_address)))
+        return SETTLE_STEP_ABORT;
+    if (!known) { // the counter was never compared with the node: not before that
+        settle->nonces_checked = false;
+        return SETTLE_STEP_ABORT;
+    }
+    ASSERT(settle_item_message(settle, item, item->call.leg_count, &message));
+    return item_prepare(settle, item, bid, &message, evidence);
 }
 
 // ---- signature and broadcast
@@ -103,7 +171,7 @@ static bool refusal_is_of_the_request(enum signer_result result, enum settle_end
     return result == SIGNER_FEE_REFUSED || result == SIGNER_CHAIN_REFUSED ||
            result == SIGNER_CONTRACT_REFUSED || result == SIGNER_METHOD_REFUSED ||
            result == SIGNER_CALLDATA_REFUSED || result == SIGNER_GAS_REFUSED ||
-           result == SIGNER_BUMP_TOO_SMALL;
+           result == SIGNER_CREATE_REFUSED || result == SIGNER_BUMP_TOO_SMALL;
 }
 
 static enum settle_step item_refused_by_signer(struct settle *settle, struct settle_item *item,
@@ -123,7 +191,7 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
         return SETTLE_STEP_ABORT;
     settle->results_stale = true;
     if (item->bid_count == 1 && ending.end == SETTLE_END_FAIL)
-        settle->counters.refused += item->call.leg_count;
+        settle->counters.refused += item->call.is_of_trades ? item->call.leg_count : 1;
     bid_move(bid, SETTLE_ATTEMPT_DROPPED);
     item->bid_count--;
     if (item->bid_count > 0)
@@ -131,15 +199,11 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
     return SETTLE_STEP_DONE;
 }
 
-static enum settle_step item_sign(struct settle *settle, struct settle_item *item)
+static enum settle_step item_sign(struct settle *settle, struct settle_item *item,
+                                  const struct node_message *message)
 {
     struct settle_attempt *bid = &item->bids[item->bid_count - 1];
     struct signer_signed *out = &settle->scratch_signed;
-    enum settle_step step = settle_item_legs(settle, item);
-
-    if (step != SETTLE_STEP_NONE)
-        return step;
-    struct node_message message = settle_item_message(settle, item, item->call.leg_count);
     struct signer_request request = {
         .request_id = bid->attempt_id,
         .chain_id = settle->config.chain_id,
@@ -147,9 +211,11 @@ static enum settle_step item_sign(struct settle *settle, struct settle_item *ite
         .gas_limit = bid->gas_limit,
         .max_fee_wei = bid->fees.max_fee_wei,
         .priority_fee_wei = bid->fees.priority_fee_wei,
-        .to = message.to,
-        .calldata = message.calldata,
-        .calldata_len = (uint32_t)message.calldata_len,
+        .signer = settle->signer_address,
+        .to = message->create ? (struct chain_address){{0}} : message->to,
+        .create = message->create,
+        .calldata = message->calldata,
+        .calldata_len = (uint32_t)message->calldata_len,
     };
 
     ASSERT(bid->state == SETTLE_ATTEMPT_PREPARED);
@@ -167,10 +233,24 @@ static enum settle_step item_sign(struct settle *settle, struct settle_item *ite
     return item_broadcast(settle, item, bid, out->raw, out->raw_len);
 }
 
+// After a crash, or when the signer was silent.
+static enum settle_step item_sign_again(struct settle *settle, struct settle_item *item)
+{
+    struct node_message message;
+    enum settle_step step = settle_item_legs(settle, item);
+
+    if (step != SETTLE_STEP_NONE ||
+        (step = item_committed(settle, item, &item->bids[item->bid_count - 1], &message)) !=
+            SETTLE_STEP_NONE)
+        return step;
+    return item_sign(settle, item, &message);
+}
+
 static enum settle_step item_bid_more(struct settle *settle, struct settle_item *item)
 {
     struct settle_attempt *before = settle_item_open_bid(item);
     struct settle_attempt bid = {.nonce = before->nonce, .gas_limit = before->gas_limit};
+    struct node_message message;
     enum settle_step step = settle_item_legs(settle, item);
 
     ASSERT(before->state == SETTLE_ATTEMPT_SIGNED || before->state == SETTLE_ATTEMPT_SENT);
@@ -183,8 +263,10 @@ static enum settle_step item_bid_more(struct settle *settle, struct settle_item 
                     (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
         return SETTLE_STEP_NONE;
     }
+    if ((step = item_committed(settle, item, before, &message)) != SETTLE_STEP_NONE)
+        return step;
     settle->counters.bids_raised++;
-    return settle_item_prepare(settle, item, &bid, NULL);
+    return item_prepare(settle, item, &bid, &message, NULL);
 }
 
 static enum settle_step item_sent(struct settle *settle, struct settle_item *item,
@@ -244,44 +326,19 @@ static enum settle_step item_resend(struct settle *settle, struct settle_item *i
 // ---- after the broadcast
 // --------------------------------------------------------------------------
 
-static bool is_leg(const struct erc3643_transfer *transfer, const struct settle_leg *leg)
+static void receipt_read(struct settle *settle, const struct settle_item *item,
+                         struct settle_receipt *out, const struct node_receipt *receipt)
 {
-    return address_equal(&transfer->from, &leg->from) && address_equal(&transfer->to, &leg->to) &&
-           transfer->units == leg->units;
-}
+    struct chain_address created;
 
-// The planned legs must be in the receipt, each once and in order: a contract may emit other events
-// beside them.
-static bool transfers_find(struct settle_receipt *out, const struct node_receipt *receipt,
-                           const struct settle_call *call)
-{
-    struct erc3643_transfer transfer;
-    size_t found = 0;
-    bool surplus = false;
-
-    for (size_t i = 0; i < receipt->log_count; i++) {
-        if (!erc3643_decode_transfer(&transfer, &receipt->logs[i]) ||
-            !address_equal(&transfer.token, &call->contract))
-            continue;
-        if (found < call->leg_count && is_leg(&transfer, &call->legs[found])) {
-            out->log_index[found++] = transfer.log_index;
-            continue;
-        }
-        for (size_t leg = 0; leg < call->leg_count; leg++)
-            surplus |= is_leg(&transfer, &call->legs[leg]);
-    }
-    return found == call->leg_count && !surplus;
-}
-
-static void receipt_read(struct settle_receipt *out, const struct node_receipt *receipt,
-                         const struct settle_call *call)
-{
     *out = (struct settle_receipt){.block_number = receipt->block_number,
                                    .block_hash = receipt->block_hash,
                                    .gas_used = receipt->gas_used,
                                    .effective_fee_wei = receipt->effective_fee_wei,
                                    .succeeded = receipt->succeeded};
-    out->has_planned_effect = transfers_find(out, receipt, call);
+    transaction_created_address(&created, &settle->signer_address, item->bids[0].nonce);
+    out->has_planned_effect =
+        settle_effect_find(out->log_index, receipt, &item->call, &settle->arguments_read, &created);
 }
 
 static void incidents_report(struct settle *settle, const struct settle_item *item)
@@ -320,20 +377,47 @@ static enum settle_step item_recheck(struct settle *settle, struct settle_item *
     return SETTLE_STEP_NONE;
 }
 
+// The contract's state after the block. NONE: as planned, or nothing can be read back.
+static enum settle_step item_read_back(struct settle *settle, struct settle_item *item,
+                                       bool *differs, const struct settle_receipt *receipt)
+{
+    enum settle_state state;
+
+    if (item->call.operation == SETTLE_DEPLOY)
+        transaction_created_address(&item->call.contract, &settle->signer_address,
+                                    item->bids[0].nonce);
+    enum node_result result = settle_effect_state(settle->node, &state, &item->call,
+                                                  &settle->arguments_read, receipt->block_number);
+    if (result != NODE_OK) {
+        (void)settle_item_node_failed(settle, item, "read back", result);
+        return SETTLE_STEP_ABORT;
+    }
+    if (state ==
+        SETTLE_STATE_DIFFERS) // the events say that it was so; a later call may have followed
+        log_warning("the contract is not as the request left it request=%llu operation=%s",
+                    (unsigned long long)item->call.request_id,
+                    settle_operation_text(item->call.operation));
+    *differs = state == SETTLE_STATE_DIFFERS && item->call.operation == SETTLE_DEPLOY;
+    return SETTLE_STEP_NONE;
+}
+
 static enum settle_step item_confirm(struct settle *settle, struct settle_item *item,
                                      struct settle_attempt *bid,
                                      const struct settle_receipt *receipt)
 {
-    if (item_recheck(settle, item, bid, receipt) == SETTLE_STEP_ABORT)
+    bool of_trades = item->call.is_of_trades;
+
+    if (of_trades && item_recheck(settle, item, bid, receipt) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.confirm(settle->store.context, item, bid, receipt)))
         return SETTLE_STEP_ABORT;
     bid_move(bid, SETTLE_ATTEMPT_CONFIRMED);
-    settle->counters.confirmed += item->call.leg_count;
+    settle->counters.confirmed += of_trades ? item->call.leg_count : 1;
     settle->results_stale = true;
-    log_info("settled request=%llu trades=%zu first_trade=%llu block=%llu gas=%llu",
-             (unsigned long long)item->call.request_id, item->call.leg_count,
-             (unsigned long long)item->call.legs[0].trade_id,
+    log_info("confirmed request=%llu operation=%s legs=%zu first_trade=%llu block=%llu gas=%llu",
+             (unsigned long long)item->call.request_id, settle_operation_text(item->call.operation),
+             item->call.leg_count,
+             (unsigned long long)(of_trades ? item->call.legs[0].trade_id : 0),
              (unsigned long long)receipt->block_number, (unsigned long long)receipt->gas_used);
     return SETTLE_STEP_DONE;
 }
@@ -341,7 +425,8 @@ static enum settle_step item_confirm(struct settle *settle, struct settle_item *
 static void endings_all(struct settle *settle, const struct settle_item *item,
                         struct settle_ending ending)
 {
-    for (size_t i = 0; i < item->call.leg_count; i++)
+    settle->endings[0] = ending; // of what has no legs, too
+    for (size_t i = 1; i < item->call.leg_count; i++)
         settle->endings[i] = ending;
 }
 
@@ -350,7 +435,7 @@ static void endings_all(struct settle *settle, const struct settle_item *item,
 static void endings_of_nobody(struct settle *settle, const struct settle_item *item,
                               char reason[SETTLE_REASON_MAX])
 {
-    size_t legs = item->call.leg_count;
+    size_t legs = item->call.is_of_trades ? item->call.leg_count : 1;
     struct settle_ending ending = {.end = legs > 1 ? SETTLE_END_RELEASE : SETTLE_END_COUNT,
                                    .limit = legs > 1 ? (legs + 1) / 2 : 0};
 
@@ -383,7 +468,8 @@ static enum settle_step item_why_reverted(struct settle *settle, struct settle_i
 
     if (receipt->succeeded) {
         struct settle_ending ending = {.end = SETTLE_END_FAIL, .is_counted = true};
-        snprintf(reason, SETTLE_REASON_MAX, "%s", SETTLE_REASON_MISMATCH);
+        snprintf(reason, SETTLE_REASON_MAX, "%s",
+                 receipt->has_planned_effect ? SETTLE_REASON_STATE : SETTLE_REASON_MISMATCH);
         snprintf(ending.reason, sizeof(ending.reason), "%s", reason);
         endings_all(settle, item, ending);
         return SETTLE_STEP_NONE;
@@ -396,7 +482,7 @@ static enum settle_step item_why_reverted(struct settle *settle, struct settle_i
         endings_of_nobody(settle, item, reason);
         break;
     case SETTLE_BLAME_LEG:
-        endings_of_leg(settle, item, leg, reason);
+        endings_of_leg(settle, item, item->call.is_of_trades ? leg : 0, reason);
         break;
     }
     return SETTLE_STEP_NONE;
@@ -452,9 +538,14 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
     }
     if (!settle_chain_is_deep(settle, receipt->block_number))
         return SETTLE_STEP_NONE;
-    if (receipt->succeeded && receipt->has_planned_effect)
-        return item_confirm(settle, item, bid, receipt);
-    return item_revert(settle, item, bid, receipt);
+    if (!receipt->succeeded || !receipt->has_planned_effect)
+        return item_revert(settle, item, bid, receipt);
+    bool differs = false;
+    if (!item->call.is_of_trades &&
+        item_read_back(settle, item, &differs, receipt) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    return differs ? item_revert(settle, item, bid, receipt)
+                   : item_confirm(settle, item, bid, receipt);
 }
 
 // The node's count is past our nonce and no bid has a receipt. Only the transaction itself is a
@@ -509,7 +600,7 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
     if (bid->state == SETTLE_ATTEMPT_MINED)
         return item_unmined(settle, item, bid);
     if (bid->state == SETTLE_ATTEMPT_PREPARED)
-        return item_sign(settle, item);
+        return item_sign_again(settle, item);
     if (settle->mined_nonces > bid->nonce)
         return item_nonce_taken(settle, item);
     if (item_is_stuck(settle, item, settle->looked_ns)) {
@@ -544,7 +635,7 @@ static enum settle_step item_receipt(struct settle *settle, struct settle_item *
     }
     *found = node_receipt.found;
     if (*found)
-        receipt_read(receipt, &node_receipt, &item->call);
+        receipt_read(settle, item, receipt, &node_receipt);
     node_receipt_fini(&node_receipt);
     return SETTLE_STEP_NONE;
 }
@@ -588,7 +679,7 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
         return settle_item_begin(settle, item);
     ASSERT(bid != NULL);
     if (bid->state == SETTLE_ATTEMPT_PREPARED && item->bid_count == 1)
-        return item_sign(settle, item);
+        return item_sign_again(settle, item);
     if (!settle->look && (bid->state == SETTLE_ATTEMPT_SENT || bid->state == SETTLE_ATTEMPT_MINED))
         return SETTLE_STEP_NONE;
     return item_look(settle, item);

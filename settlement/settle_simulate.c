@@ -9,12 +9,12 @@
 static enum node_result simulate(struct settle *settle, const struct settle_item *item, size_t legs,
                                  uint64_t at)
 {
-    struct node_message message = settle_item_message(settle, item, legs);
-    uint8_t answer[ABI_WORD_BYTES];
-    size_t len = sizeof(answer);
+    struct node_message message;
+    size_t len = sizeof(settle->scratch_raw); // a creation answers the contract's code
 
+    ASSERT(settle_item_message(settle, item, legs, &message)); // it was built before
     settle->counters.simulations++;
-    return node_call(settle->node, answer, &len, &message, at);
+    return node_call(settle->node, settle->scratch_raw, &len, &message, at);
 }
 
 static void reason_read(const struct settle *settle, char reason[SETTLE_REASON_MAX])
@@ -50,6 +50,6 @@ enum settle_blame settle_simulate_blame(struct settle *settle, const struct sett
             reason_read(settle, reason);
         }
     }
-    *leg = reverts - 1;
+    *leg = reverts > 0 ? reverts - 1 : 0;
     return SETTLE_BLAME_LEG;
 }

@@ -59,7 +59,7 @@ struct settle_receipt {
     uint64_t gas_used;
     uint64_t effective_fee_wei;
     bool succeeded;
-    bool has_planned_effect;             // every leg's Transfer, once and in order
+    bool has_planned_effect;             // every leg's event, once and in order (settle_effect.h)
     uint32_t log_index[SETTLE_LEGS_MAX]; // of each leg's; set if there is the planned effect
 };
 
@@ -84,6 +84,13 @@ enum settle_end {
     SETTLE_END_RELEASE, // pending again, no attempt used
     SETTLE_END_COUNT,   // pending again with attempts + 1, failed if that was the last
     SETTLE_END_FAIL,    // failed at once
+};
+
+// How a request that is of no trade goes on, nothing being signed.
+enum settle_finish {
+    SETTLE_FINISH_DONE,     // confirmed: the chain is as it wants it already
+    SETTLE_FINISH_REJECTED, // it can not be carried out
+    SETTLE_FINISH_WAITS,    // again after a tick
 };
 
 enum { SETTLE_REASON_MAX = 200 };
@@ -131,7 +138,12 @@ struct settle_store_ops {
     SETTLE_STORE (*load)(void *context, struct settle_item *items, size_t *count, size_t max);
     // The legs of a request that have not left it, in their order.
     SETTLE_STORE (*legs)(void *context, struct settle_item *item);
-    // Signed bytes of an attempt; `len` in: room, out: length.
+    // chain_request.arguments, a JSON object, into SETTLE_ARGUMENTS_MAX bytes; what is longer comes
+    // as "".
+    SETTLE_STORE (*arguments)(void *context, char *arguments, uint64_t request_id);
+    // Committed calldata of an attempt; `len` in: room, out: length.
+    SETTLE_STORE (*calldata)(void *context, uint8_t *calldata, size_t *len, uint64_t attempt_id);
+    // Signed bytes of an attempt; likewise.
     SETTLE_STORE (*raw)(void *context, uint8_t *raw, size_t *len, uint64_t attempt_id);
 
     // Legs leave a request for which nothing is signed, each as `endings` says, one per leg. The
@@ -144,15 +156,20 @@ struct settle_store_ops {
     // processing or failed? (Then a short balance is a matter of waiting.)
     SETTLE_STORE (*inbound_open)(void *context, bool *open, const struct settle_leg *leg);
 
-    // New attempt with its evidence, one per leg: nothing signed yet. For a request without a nonce
-    // `attempt->nonce` must be the counter's value; for a higher bid it is the one held, and the
-    // bid before becomes REPLACED. Sets attempt->attempt_id. Evidence is NULL for a higher bid.
+    // A request that is of no trade and holds no nonce: it ends, or waits, with its reason.
+    SETTLE_STORE(*finish)
+    (void *context, const struct settle_item *item, enum settle_finish finish, const char *reason);
+
+    // New attempt with its evidence, one per leg of trades, else NULL: nothing signed yet. For a
+    // request without a nonce `attempt->nonce` must be the counter's value; for a higher bid it is
+    // the one held, and the bid before becomes REPLACED. Sets attempt->attempt_id. Evidence is NULL
+    // for a higher bid.
     SETTLE_STORE(*prepare)
     (void *context, struct settle_attempt *attempt, const struct settle_item *item,
      const struct chain_address *signer, const uint8_t *calldata, size_t calldata_len,
      const struct erc3643_evidence *evidence);
     // The signer refused: the attempt is DROPPED; a bid before it stands again; otherwise the nonce
-    // is free and every leg ends as said.
+    // is free and every leg ends as said (RELEASE of what is of no trade: it waits).
     SETTLE_STORE(*refuse)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_ending *ending);
@@ -170,16 +187,18 @@ struct settle_store_ops {
     // The receipt is gone again.
     SETTLE_STORE(*unmined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
-    // Deep enough: the trades are settled on_chain, gas is booked, results for the core are queued.
+    // Deep enough: the trades are settled on_chain, gas is booked, results for the core are queued;
+    // a deploy's row gets its contract, call.contract.
     SETTLE_STORE(*confirm)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);
-    // Deep enough, and failed: gas is booked, each leg ends as said (none stays).
+    // Deep enough, and failed: gas is booked, each leg ends as said (none stays). Of a request that
+    // is of no trade endings[0] says it: COUNT = again, unless that was the last.
     SETTLE_STORE(*revert)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt, const char *reason, const struct settle_ending *endings);
     // Proved that a foreign transaction used the nonce: open bids become DROPPED, every trade ends
-    // as said.
+    // as said; what is of no trade goes again.
     SETTLE_STORE(*drop)
     (void *context, const struct settle_item *item, const struct settle_ending *ending);
     // The verdicts of the compliance check at the parent of the mined block (U7, M28), one per leg.

@@ -132,6 +132,8 @@ static bool all_legs_end(struct settle_store_pg *store, const struct settle_item
                          const struct settle_ending *endings, bool each)
 {
     size_t count;
+    if (!item->call.is_of_trades) // its legs are what it is, whatever becomes of it
+        return true;
     char *legs = legs_text(item, endings, each, &count);
     bool ok = count == item->call.leg_count && legs_end(store, item, legs, count);
 
@@ -282,6 +284,22 @@ static enum settle_store_result store_leave(void *context, const struct settle_i
     return ok ? store_commit(store, "leave") : store_lost(store, "leave");
 }
 
+static enum settle_store_result store_finish(void *context, const struct settle_item *item,
+                                             enum settle_finish finish, const char *reason)
+{
+    static const char *const states[] = {[SETTLE_FINISH_DONE] = "confirmed",
+                                         [SETTLE_FINISH_REJECTED] = "rejected",
+                                         [SETTLE_FINISH_WAITS] = "prepared"};
+    struct settle_store_pg *store = context;
+
+    ASSERT(item->bid_count == 0 && !item->call.is_of_trades);
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (!request_state(store, item->call.request_id, states[finish], reason))
+        return store_lost(store, "finish");
+    return store_commit(store, "finish");
+}
+
 // A new row, or one that was given back (request_id NULL). Anything else is another's nonce.
 static bool nonce_take(struct settle_store_pg *store, const struct text_address *signer,
                        uint64_t nonce, uint64_t request_id)
@@ -305,13 +323,15 @@ static bool attempt_insert(struct settle_store_pg *store, struct settle_attempt 
         "(SELECT coalesce(max(attempt), 0) + 1 FROM settle.attempt WHERE request_id = $1), "
         "$2, $3, $4, $5, $6, $7, $8, $9) RETURNING attempt_id";
     struct text_address to = address_text(&item->call.contract);
+    bool creates = item->call.operation == SETTLE_DEPLOY;
     struct pg_rows *rows = NULL;
     bool ok =
         pg_query(store->pg, &rows, sql,
                  PG_PARAMS(u64(item->call.request_id), u64(store->chain_id), pg_text(signer->text),
-                           u64(attempt->nonce), pg_text(to.text), pg_bytes(calldata, calldata_len),
-                           u64(attempt->gas_limit), u64(attempt->fees.max_fee_wei),
-                           u64(attempt->fees.priority_fee_wei))) == PG_OK &&
+                           u64(attempt->nonce), pg_text(creates ? NULL : to.text),
+                           pg_bytes(calldata, calldata_len), u64(attempt->gas_limit),
+                           u64(attempt->fees.max_fee_wei), u64(attempt->fees.priority_fee_wei))) ==
+            PG_OK &&
         pg_rows_count(rows) == 1;
 
     attempt->attempt_id = ok ? (uint64_t)pg_number(rows, 0, 0) : 0;
@@ -347,11 +367,12 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     struct text_address address = address_text(signer);
     bool ok;
 
-    ASSERT((before == NULL) == (evidence != NULL)); // evidence precedes the signature
+    // Evidence precedes the signature.
+    ASSERT((before == NULL && item->call.is_of_trades) == (evidence != NULL));
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     if (before == NULL)
-        ok = checks_insert(store, item, evidence, NULL, "before_signing") &&
+        ok = (evidence == NULL || checks_insert(store, item, evidence, NULL, "before_signing")) &&
              nonce_take(store, &address, attempt->nonce, item->call.request_id) &&
              request_operation(store, item);
     else
@@ -359,6 +380,13 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     if (!ok || !attempt_insert(store, attempt, item, &address, calldata, calldata_len))
         return store_lost(store, "prepare");
     return store_commit(store, "prepare");
+}
+
+static const char *refused_state(const struct settle_item *item, const struct settle_ending *ending)
+{
+    if (ending->end == SETTLE_END_FAIL)
+        return "rejected";
+    return item->call.is_of_trades ? "cancelled" : "prepared";
 }
 
 static enum settle_store_result store_refuse(void *context, const struct settle_item *item,
@@ -382,8 +410,7 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
                        "AND n.signer_address = a.signer_address AND n.nonce = a.nonce "
                        "AND n.request_id = a.request_id AND n.closed_at IS NULL",
                        PG_PARAMS(u64(attempt->attempt_id))) &&
-             request_state(store, item->call.request_id,
-                           ending->end == SETTLE_END_FAIL ? "rejected" : "cancelled",
+             request_state(store, item->call.request_id, refused_state(item, ending),
                            ending->reason) &&
              all_legs_end(store, item, ending, false);
     return ok ? store_commit(store, "refuse") : store_lost(store, "refuse");
@@ -538,6 +565,34 @@ static bool legs_done(struct settle_store_pg *store, const struct settle_item *i
     return ok;
 }
 
+// Where a deploy has put it.
+static bool request_contract(struct settle_store_pg *store, const struct settle_item *item)
+{
+    struct text_address contract = address_text(&item->call.contract);
+
+    return item->call.operation != SETTLE_DEPLOY ||
+           store_one(store,
+                     "UPDATE chain.chain_request SET contract_address = $2 WHERE request_id = $1",
+                     PG_PARAMS(u64(item->call.request_id), pg_text(contract.text)));
+}
+
+// How a request ends whose attempt did: what is of no trade goes again, unless its attempts are
+// used up or it is to blame itself.
+static bool request_ended(struct settle_store_pg *store, const struct settle_item *item,
+                          const char *state, bool again, const char *reason)
+{
+    if (item->call.is_of_trades || !again)
+        return request_state(store, item->call.request_id, state, reason);
+    return store_one(store,
+                     "UPDATE chain.chain_request r SET reason = $3, updated_at = now(), "
+                     "state = CASE WHEN (SELECT count(*) FROM settle.attempt a "
+                     "WHERE a.request_id = r.request_id AND a.raw IS NOT NULL "
+                     "AND a.state IN ('reverted', 'dropped')) >= $4 THEN $2 ELSE 'prepared' END "
+                     "WHERE request_id = $1",
+                     PG_PARAMS(u64(item->call.request_id), pg_text(state), pg_text(reason),
+                               pg_i64(store->attempts_max)));
+}
+
 // One transaction for everything that "settled" says (F6).
 static enum settle_store_result store_confirm(void *context, const struct settle_item *item,
                                               const struct settle_attempt *attempt,
@@ -558,7 +613,8 @@ static enum settle_store_result store_confirm(void *context, const struct settle
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_CONFIRMED, NULL) ||
         !request_state(store, item->call.request_id, "confirmed", NULL) ||
-        !gas_insert(store, item, attempt, receipt) || !legs_done(store, item, receipt) ||
+        !gas_insert(store, item, attempt, receipt) || !request_contract(store, item) ||
+        !legs_done(store, item, receipt) ||
         !store_any(
             store, trades,
             PG_PARAMS(u64(item->call.request_id), pg_text(hash.text), u64(receipt->block_number))))
@@ -577,7 +633,7 @@ static enum settle_store_result store_revert(void *context, const struct settle_
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason) ||
-        !request_state(store, item->call.request_id, "reverted", reason) ||
+        !request_ended(store, item, "reverted", endings[0].end == SETTLE_END_COUNT, reason) ||
         !gas_insert(store, item, attempt, receipt) || !all_legs_end(store, item, endings, true))
         return store_lost(store, "revert");
     return store_commit(store, "revert");
@@ -594,7 +650,7 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, open->attempt_id, SETTLE_ATTEMPT_DROPPED, ending->reason) ||
         !nonce_close(store, open->attempt_id, true) ||
-        !request_state(store, item->call.request_id, "dropped", ending->reason) ||
+        !request_ended(store, item, "dropped", true, ending->reason) ||
         !all_legs_end(store, item, ending, false))
         return store_lost(store, "drop");
     return store_commit(store, "drop");
@@ -642,6 +698,7 @@ void settle_store_attempts_ops(struct settle_store_ops *ops)
     ops->nonce_get = store_nonce_get;
     ops->nonce_set = store_nonce_set;
     ops->leave = store_leave;
+    ops->finish = store_finish;
     ops->prepare = store_prepare;
     ops->refuse = store_refuse;
     ops->sign = store_sign;

@@ -90,4 +90,11 @@ static inline struct chain_address row_address(const struct pg_rows *rows, size_
     return address;
 }
 
+static inline struct chain_address row_address_or_zero(const struct pg_rows *rows, size_t row,
+                                                       int column)
+{
+    return pg_is_null(rows, row, column) ? (struct chain_address){{0}}
+                                         : row_address(rows, row, column);
+}
+
 #endif

@@ -96,6 +96,21 @@ static bool claim_mark_waiting(struct settle_store_pg *store)
     return store_any(store, sql, PG_PARAMS(u64(store->chain_id)));
 }
 
+// Nothing in the queue is lost, and nothing waits without a word.
+static bool mark_unsupported(struct settle_store_pg *store)
+{
+    static const char sql[] =
+        "UPDATE chain.chain_request SET reason = n.reason, updated_at = now() FROM ("
+        "SELECT request_id AS id, CASE WHEN chain_id <> $1 THEN '" SETTLE_REASON_OTHER_CHAIN
+        "' ELSE '" SETTLE_REASON_UNSUPPORTED "' END AS reason FROM chain.chain_request "
+        "WHERE state = 'prepared' AND (chain_id <> $1 OR operation <> ALL($2::text::text[]))) n "
+        "WHERE request_id = n.id AND chain_request.reason IS DISTINCT FROM n.reason";
+    char operations[SETTLE_OPERATIONS_ARRAY_MAX];
+
+    settle_operations_array(operations);
+    return store_any(store, sql, PG_PARAMS(u64(store->chain_id), pg_text(operations)));
+}
+
 // Is it its turn? Not within a tick of a release; a new one, and one that goes again because of
 // others, at once.
 #define IS_DUE                                                                                     \
@@ -301,7 +316,8 @@ static enum settle_store_result store_claim(void *context, struct settle_claim *
     memset(store->claims, 0, sizeof(store->claims));
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if ((claim->mark && !claim_mark_waiting(store)) || !claim_walk(store, claim))
+    if ((claim->mark && (!claim_mark_waiting(store) || !mark_unsupported(store))) ||
+        !claim_walk(store, claim))
         return store_lost(store, "claim");
     return store_commit(store, "claim");
 }
@@ -348,7 +364,9 @@ static void load_item(struct settle_item *item, const struct pg_rows *rows, size
     item->call.request_id = (uint64_t)pg_number(rows, row, 0);
     item->call.operation = settle_operation_parse(pg_value(rows, row, 1));
     ASSERT(item->call.operation < SETTLE_OPERATION_COUNT);
-    item->call.contract = row_address(rows, row, 2);
+    if (!pg_is_null(rows, row, 2))
+        item->call.contract = row_address(rows, row, 2);
+    item->call.is_of_trades = pg_number(rows, row, 11) == 1;
 }
 
 static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_t row)
@@ -368,15 +386,20 @@ static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_
         ASSERT(hex_decode_exact(bid->hash.bytes, KECCAK_BYTES, pg_value(rows, row, 9)));
 }
 
-// request_leg's own state says which legs are in it.
+// What waits has a reason, and comes again after a tick ($3). What this worker does not run ($4)
+// stays as it is.
 static const char load_select[] =
     "SELECT q.request_id, q.operation, q.contract_address, a.attempt_id, a.state, a.nonce, "
-    "a.gas_limit, a.max_fee_wei, a.priority_fee_wei, a.tx_hash, a.block_number FROM ("
+    "a.gas_limit, a.max_fee_wei, a.priority_fee_wei, a.tx_hash, a.block_number, "
+    "EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.request_id = q.request_id "
+    "AND l.trade_id IS NOT NULL) FROM ("
     "SELECT r.request_id, r.operation, r.contract_address, o.nonce FROM chain.chain_request r "
     "LEFT JOIN settle.attempt o ON o.request_id = r.request_id "
     "AND o.state IN ('prepared', 'signed', 'sent', 'mined') "
-    "WHERE r.state IN ('prepared', 'awaiting_approval', 'signed', 'sent', 'mined') "
-    "AND r.operation IN ('forced_transfer', 'batch_forced_transfer') AND r.chain_id = $1 "
+    "WHERE r.state IN ('prepared', 'signed', 'sent', 'mined') "
+    "AND r.operation = ANY($4::text::text[]) AND r.chain_id = $1 "
+    "AND (o.nonce IS NOT NULL OR r.reason IS NULL "
+    "OR r.updated_at <= now() - $3 * interval '1 millisecond') "
     "ORDER BY o.nonce NULLS LAST, r.request_id LIMIT $2) q "
     "LEFT JOIN settle.attempt a ON a.request_id = q.request_id AND a.nonce = q.nonce "
     "AND a.state <> 'dropped' "
@@ -387,11 +410,15 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
 {
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
+    char operations[SETTLE_OPERATIONS_ARRAY_MAX];
 
     *count = 0;
+    settle_operations_array(operations);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, load_select, PG_PARAMS(u64(store->chain_id), u64(max))) != PG_OK)
+    if (pg_query(store->pg, &rows, load_select,
+                 PG_PARAMS(u64(store->chain_id), u64(max), u64(store->tick_ms),
+                           pg_text(operations))) != PG_OK)
         return store_lost(store, "load");
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         if (*count == 0 || items[*count - 1].call.request_id != (uint64_t)pg_number(rows, i, 0))
@@ -421,31 +448,64 @@ static enum settle_store_result store_legs(void *context, struct settle_item *it
         size_t i = call->leg_count;
         call->legs[i] = (struct settle_leg){.number = (uint8_t)pg_number(rows, i, 0),
                                             .trade_id = (uint64_t)pg_number(rows, i, 1),
-                                            .from = row_address(rows, i, 2),
-                                            .to = row_address(rows, i, 3),
+                                            .from = row_address_or_zero(rows, i, 2),
+                                            .to = row_address_or_zero(rows, i, 3),
                                             .units = row_wide(rows, i, 4)};
     }
     pg_rows_free(rows);
     return store_commit(store, "legs");
 }
 
-static enum settle_store_result store_raw(void *context, uint8_t *raw, size_t *len,
-                                          uint64_t attempt_id)
+static enum settle_store_result store_arguments(void *context, char *arguments, uint64_t request_id)
 {
     struct settle_store_pg *store = context;
+    struct pg_rows *rows = NULL;
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (pg_query(store->pg, &rows,
+                 "SELECT arguments FROM chain.chain_request WHERE request_id = $1",
+                 PG_PARAMS(u64(request_id))) != PG_OK)
+        return store_lost(store, "arguments");
+    ASSERT(pg_rows_count(rows) == 1);
+    const char *text = pg_value(rows, 0, 0);
+    size_t len = strlen(text);
+    arguments[0] = '\0';
+    if (len < SETTLE_ARGUMENTS_MAX)
+        memcpy(arguments, text, len + 1);
+    pg_rows_free(rows);
+    return store_commit(store, "arguments");
+}
+
+static enum settle_store_result attempt_bytes(struct settle_store_pg *store, const char *sql,
+                                              uint8_t *out, size_t *len, uint64_t attempt_id)
+{
     struct pg_rows *rows = NULL;
     size_t max = *len;
 
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, "SELECT raw FROM settle.attempt WHERE attempt_id = $1",
-                 PG_PARAMS(u64(attempt_id))) != PG_OK)
-        return store_lost(store, "raw");
+    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(attempt_id))) != PG_OK)
+        return store_lost(store, "bytes");
     ASSERT(pg_rows_count(rows) == 1);
-    *len = pg_bytea(rows, 0, 0, raw, max);
-    ASSERT(*len > 0 && *len <= max);
+    *len = pg_bytea(rows, 0, 0, out, max);
+    ASSERT(*len <= max);
     pg_rows_free(rows);
-    return store_commit(store, "raw");
+    return store_commit(store, "bytes");
+}
+
+static enum settle_store_result store_calldata(void *context, uint8_t *calldata, size_t *len,
+                                               uint64_t attempt_id)
+{
+    return attempt_bytes(context, "SELECT calldata FROM settle.attempt WHERE attempt_id = $1",
+                         calldata, len, attempt_id);
+}
+
+static enum settle_store_result store_raw(void *context, uint8_t *raw, size_t *len,
+                                          uint64_t attempt_id)
+{
+    return attempt_bytes(context, "SELECT raw FROM settle.attempt WHERE attempt_id = $1", raw, len,
+                         attempt_id);
 }
 
 static enum settle_store_result store_inbound(void *context, bool *open,
@@ -605,6 +665,8 @@ void settle_store_trades_ops(struct settle_store_ops *ops)
     ops->off_chain = store_off_chain;
     ops->load = store_load;
     ops->legs = store_legs;
+    ops->arguments = store_arguments;
+    ops->calldata = store_calldata;
     ops->raw = store_raw;
     ops->inbound_open = store_inbound;
     ops->unanswered_after = store_unanswered_after;

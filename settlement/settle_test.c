@@ -24,8 +24,7 @@ static struct settle_config config_default(const struct fake_world *world)
         .batch_max = batch_max,
         .claim_max = 100,
         .attempts_max = 5,
-        .gas_call_max = 300000,
-        .gas_batch_max = 16777216,
+        .gas_max = {300000, 16777216, 400000, 600000, 8000000},
         .gas_margin_percent = 125,
         .fees = {.cap_wei = 500000000000,
                  .priority_floor_wei = 1000000000,
@@ -74,6 +73,14 @@ static void steps(struct venue *v, int count)
         step(v);
 }
 
+static bool requests_ended(const struct fake_world *world)
+{
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
+        if (world->requests[i].request_id != 0 && world->requests[i].open)
+            return false;
+    return true;
+}
+
 static bool all_final(const struct fake_world *world)
 {
     for (size_t i = 0; i < world->trade_count; i++) {
@@ -85,7 +92,7 @@ static bool all_final(const struct fake_world *world)
     for (size_t i = 0; i < world->result_count; i++)
         if (!world->result_answered[i])
             return false;
-    return true;
+    return requests_ended(world);
 }
 
 static void explain(const struct venue *v)
@@ -302,7 +309,7 @@ static void a_batch_above_the_gas_limit_goes_in_parts(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
-    venue.settle.config.gas_batch_max = 350000; // three legs
+    venue.settle.config.gas_max[SETTLE_GAS_BATCH] = 350000; // three legs
     for (int i = 0; i < 10; i++)
         fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
     run_to_end(&venue);
@@ -850,11 +857,132 @@ static void a_retry_waits_while_a_receipt_is_unknown(void **state)
     assert_int_equal(venue.world.core_booked[0][SETTLEMENT_RETRIED], 0);
 }
 
+// ---- requests that others make
+// ----------------------------------------------------------------------
+
+static const char investor[] = "0x00000000000000000000000000000000000000d1";
+static const char identity[] =
+    "{\"identity\": \"0x00000000000000000000000000000000000000e1\", \"country\": 724}";
+
+static void assert_end(const struct fake_request *request, enum fake_end end, const char *reason)
+{
+    assert_string_equal(request->reason, reason);
+    assert_int_equal(request->end, end);
+}
+
+static void requests_of_others_are_carried_out(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *registration =
+        fake_request(&venue.world, SETTLE_REGISTER_IDENTITY, identity, investor, 0);
+    steps(&venue, 8);
+    assert_end(registration, FAKE_CONFIRMED, "");
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", investor, 500);
+    steps(&venue, 8);
+    struct fake_request *burn = fake_request(&venue.world, SETTLE_BURN, "{}", investor, 200);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    run_to_end(&venue);
+    assert_end(mint, FAKE_CONFIRMED, "");
+    assert_end(burn, FAKE_CONFIRMED, "");
+    assert_true(fake_wallet_of(&venue.world, investor)->units == 300);
+    assert_int_equal(venue.world.gas_rows, 4);
+}
+
+static void what_is_so_already_is_not_done_again(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_request(&venue.world, SETTLE_REGISTER_IDENTITY, identity, investor, 0);
+    run_to_end(&venue);
+    struct fake_request *again =
+        fake_request(&venue.world, SETTLE_REGISTER_IDENTITY, identity, investor, 0);
+    run_to_end(&venue);
+    assert_end(again, FAKE_CONFIRMED, SETTLE_REASON_DONE);
+    assert_int_equal(venue.world.attempt_count, 1);
+    struct fake_request *other = fake_request(
+        &venue.world, SETTLE_REGISTER_IDENTITY,
+        "{\"identity\": \"0x00000000000000000000000000000000000000e1\", \"country\": 250}",
+        investor, 0);
+    run_to_end(&venue);
+    assert_int_equal(other->end, FAKE_REJECTED); // registered otherwise
+}
+
+static void a_row_that_cannot_be_carried_out_is_rejected_with_words(void **state)
+{
+    static const struct {
+        enum settle_operation operation;
+        const char *arguments;
+        chain_uint128 units;
+        const char *reason;
+    } rows[] = {
+        {SETTLE_MINT, "[]", 1, "arguments_malformed: no JSON object"},
+        {SETTLE_MINT, "{}", 0, "legs_malformed: leg 0 has no amount"},
+        {SETTLE_REGISTER_IDENTITY, "{\"country\": 1000}", 0,
+         "arguments_malformed: \"country\" is not within 1..999"},
+        {SETTLE_REGISTER_IDENTITY, "{\"country\": 1, \"identity\": \"0x12\"}", 0,
+         "arguments_malformed: \"identity\" is no address"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        venue_open(&venue, 1);
+        struct fake_request *request = fake_request(&venue.world, rows[i].operation,
+                                                    rows[i].arguments, investor, rows[i].units);
+        run_to_end(&venue);
+        assert_end(request, FAKE_REJECTED, rows[i].reason);
+        assert_int_equal(venue.world.attempt_count, 0);
+    }
+}
+
+static void a_request_that_would_revert_is_rejected(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", investor, 500);
+    run_to_end(&venue); // the wallet is not registered
+    assert_int_equal(mint->end, FAKE_REJECTED);
+    assert_int_equal(strncmp(mint->reason, "reverted: ", 10), 0);
+    assert_int_equal(venue.world.attempt_count, 0);
+}
+
+static void a_request_goes_again_when_nobody_is_to_blame(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    venue.world.out_of_gas_once = true;
+    run_to_end(&venue);
+    assert_end(mint, FAKE_CONFIRMED, "");
+    assert_int_equal(mint->failures, 1);
+    mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    for (int i = 0; i < 300 && mint->open; i++) {
+        venue.world.out_of_gas_once = true;
+        step(&venue);
+    }
+    assert_end(mint, FAKE_REVERTED, SETTLE_REASON_OUT_OF_GAS);
+    assert_int_equal(mint->failures, 5);
+}
+
+static void a_request_waits_while_fees_are_too_high(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    venue.world.base_fee_wei = 600000000000;
+    steps(&venue, 20);
+    assert_end(mint, FAKE_OPEN, SETTLE_REASON_FEE_CAP);
+    venue.world.base_fee_wei = 1000000000;
+    run_to_end(&venue);
+    assert_end(mint, FAKE_CONFIRMED, "");
+}
+
 // ---- faults
 // ---------------------------------------------------------------------------------------
 
 static void flow_of_trades(struct fake_world *world)
 {
+    fake_request(world, SETTLE_REGISTER_IDENTITY, identity, investor, 0);
+    fake_request(world, SETTLE_MINT, "{}", fake_buyer, 500);
     fake_trade(world, fake_seller, fake_buyer, 100);
     fake_trade(world, fake_buyer, fake_seller2, 60);
     fake_trade(world, fake_seller2, fake_buyer, 300)->contract = "";
@@ -934,6 +1062,9 @@ static void storm(struct venue *v, uint64_t seed)
              more--)
             fake_trade(&v->world, i % 40 == 0 ? fake_seller : fake_seller2, fake_buyer,
                        100 + (int64_t)v->world.trade_count);
+        if (i % 30 == 0)
+            fake_request(&v->world, i % 60 == 0 ? SETTLE_MINT : SETTLE_BURN, "{}", fake_seller,
+                         5 + (chain_uint128)i);
         if (i % 25 == 0 && v->world.trade_count < 60)
             off_chain_trades(&v->world, 5);
         if (fake_random(&v->world, 40) == 0)
@@ -1013,6 +1144,12 @@ int main(void)
         cmocka_unit_test(off_chain_trades_do_not_hold_up_the_chain),
         cmocka_unit_test(another_chain_is_refused),
         cmocka_unit_test(a_retry_waits_while_a_receipt_is_unknown),
+        cmocka_unit_test(requests_of_others_are_carried_out),
+        cmocka_unit_test(what_is_so_already_is_not_done_again),
+        cmocka_unit_test(a_row_that_cannot_be_carried_out_is_rejected_with_words),
+        cmocka_unit_test(a_request_that_would_revert_is_rejected),
+        cmocka_unit_test(a_request_goes_again_when_nobody_is_to_blame),
+        cmocka_unit_test(a_request_waits_while_fees_are_too_high),
         cmocka_unit_test(any_fault_at_any_effect_settles_batches_once),
         cmocka_unit_test(any_fault_at_any_effect_settles_single_trades_once),
         cmocka_unit_test(any_fault_at_any_effect_books_every_result_once),

@@ -1,0 +1,138 @@
+// Requests that others made, before their signature: mint, burn, identities, freezing, agents,
+// contracts. The row is typed, its caller's; it ends confirmed, reverted or rejected, with its
+// reason in words, or waits with one.
+//
+//   state    what it wants may be so already: confirmed, nothing is sent (registerIdentity is
+//            idempotent by that)
+//   build    a row that cannot be carried out is rejected
+//   price    the call is simulated: one that reverts is rejected with the contract's words
+//   prepare  as for trades
+#include "settlement/settle_internal.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+static enum settle_step request_finish(struct settle *settle, struct settle_item *item,
+                                       enum settle_finish finish, const char *reason)
+{
+    if (!settle_store_ok(settle, settle->store.finish(settle->store.context, item, finish, reason)))
+        return SETTLE_STEP_ABORT;
+    settle->counters.refused += finish == SETTLE_FINISH_REJECTED;
+    log_info("request %s request=%llu operation=%s reason=\"%s\"",
+             finish == SETTLE_FINISH_DONE       ? "done already"
+             : finish == SETTLE_FINISH_REJECTED ? "rejected"
+                                                : "waits",
+             (unsigned long long)item->call.request_id, settle_operation_text(item->call.operation),
+             reason);
+    return finish == SETTLE_FINISH_WAITS ? SETTLE_STEP_NONE : SETTLE_STEP_DONE;
+}
+
+static enum settle_step request_node_failed(struct settle *settle, struct settle_item *item,
+                                            const char *what, enum node_result result)
+{
+    if (request_finish(settle, item, SETTLE_FINISH_WAITS, SETTLE_REASON_NODE) ==
+            SETTLE_STEP_ABORT ||
+        settle_item_node_failed(settle, item, what, result) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    return SETTLE_STEP_DONE; // its turn is over
+}
+
+// NONE: there is something to do.
+static enum settle_step request_state(struct settle *settle, struct settle_item *item)
+{
+    enum settle_state state;
+
+    if (item->call.operation == SETTLE_DEPLOY) // every creation makes another contract
+        return SETTLE_STEP_NONE;
+    enum node_result result = settle_effect_state(settle->node, &state, &item->call,
+                                                  &settle->arguments_read, NODE_LATEST);
+    if (result == NODE_REVERTED || result == NODE_GARBAGE) // no contract, or another one
+        return SETTLE_STEP_NONE;                           // its simulation will say so
+    if (result != NODE_OK)
+        return request_node_failed(settle, item, "eth_call", result);
+    if (state == SETTLE_STATE_HOLDS)
+        return request_finish(settle, item, SETTLE_FINISH_DONE, SETTLE_REASON_DONE);
+    return SETTLE_STEP_NONE;
+}
+
+// A call to an address without code succeeds and does nothing.
+static enum settle_step request_contract(struct settle *settle, struct settle_item *item)
+{
+    bool has_code = false;
+
+    if (item->call.operation == SETTLE_DEPLOY)
+        return SETTLE_STEP_NONE;
+    enum node_result result =
+        node_has_code(settle->node, &has_code, &item->call.contract, NODE_LATEST);
+    if (result != NODE_OK)
+        return request_node_failed(settle, item, "eth_getCode", result);
+    if (!has_code)
+        return request_finish(settle, item, SETTLE_FINISH_REJECTED,
+                              erc3643_verdict_text(ERC3643_NO_CONTRACT));
+    return SETTLE_STEP_NONE;
+}
+
+static enum settle_step request_reverts(struct settle *settle, struct settle_item *item)
+{
+    char words[SETTLE_REASON_MAX];
+    char reason[SETTLE_REASON_MAX + 32];
+    enum node_result result;
+    size_t leg = 0;
+
+    snprintf(words, sizeof(words), "%s: %s", SETTLE_REASON_REVERTED, settle->node->error.reason);
+    if (settle_simulate_blame(settle, item, &leg, words, NODE_LATEST, &result) ==
+        SETTLE_BLAME_UNKNOWN)
+        return request_node_failed(settle, item, "eth_call", result);
+    snprintf(reason, sizeof(reason), "%s", words);
+    if (item->call.leg_count > 1)
+        snprintf(reason, sizeof(reason), "leg %u: %s", (unsigned)item->call.legs[leg].number,
+                 words);
+    return request_finish(settle, item, SETTLE_FINISH_REJECTED, reason);
+}
+
+// NONE: gas and fees are filled.
+static enum settle_step request_price(struct settle *settle, struct settle_item *item,
+                                      struct settle_attempt *bid)
+{
+    struct node_message message;
+    uint64_t estimate = 0;
+    char reason[SETTLE_REASON_MAX];
+
+    if (!settle_item_message(settle, item, item->call.leg_count, &message)) {
+        snprintf(reason, sizeof(reason), "%s", settle->call_error);
+        return request_finish(settle, item, SETTLE_FINISH_REJECTED, reason);
+    }
+    settle->counters.simulations++;
+    enum node_result result = node_estimate_gas(settle->node, &estimate, &message);
+    if (result == NODE_REVERTED)
+        return request_reverts(settle, item);
+    if (result != NODE_OK)
+        return request_node_failed(settle, item, "eth_estimateGas", result);
+    uint64_t max = settle_item_gas_max(settle, item);
+    bid->gas_limit = settle_gas_limit(estimate, settle->config.gas_margin_percent, max);
+    if (bid->gas_limit == 0) {
+        snprintf(reason, sizeof(reason), "%s: needs %llu, %llu allowed", SETTLE_REASON_GAS_CAP,
+                 (unsigned long long)estimate, (unsigned long long)max);
+        return request_finish(settle, item, SETTLE_FINISH_REJECTED, reason);
+    }
+    if (!settle_fees_first(&bid->fees, &settle->config.fees, settle->base_fee_wei,
+                           settle->priority_wei))
+        return request_finish(settle, item, SETTLE_FINISH_WAITS, SETTLE_REASON_FEE_CAP) ==
+                       SETTLE_STEP_ABORT
+                   ? SETTLE_STEP_ABORT
+                   : SETTLE_STEP_DONE;
+    return SETTLE_STEP_NONE;
+}
+
+enum settle_step settle_request_begin(struct settle *settle, struct settle_item *item)
+{
+    struct settle_attempt bid = {0};
+    enum settle_step step;
+
+    if ((step = request_contract(settle, item)) != SETTLE_STEP_NONE ||
+        (step = request_state(settle, item)) != SETTLE_STEP_NONE ||
+        (step = request_price(settle, item, &bid)) != SETTLE_STEP_NONE)
+        return step;
+    return settle_item_first(settle, item, &bid, NULL);
+}

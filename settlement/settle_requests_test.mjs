@@ -1,0 +1,154 @@
+#!/usr/bin/env node
+// Requests that are of no trade, on real parts: every operation of chain.chain_request is inserted as a row and carried
+// out by the settlement worker (settle_host) with lonja-sign against anvil with T-REX, while the worker is killed.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AbiCoder, Contract, Wallet, getAddress, keccak256 } from 'ethers';
+import { anvilBinary, check, SettlementVenue } from '../tests/lib/settlement_venue.mjs';
+
+const HELP = `Usage: settle_requests_test.mjs BIN TEST [--port BASE] [--keep FOLDER]
+
+BIN holds lonja-sign and lonja-key, TEST holds settle_host. Starts its own servers in a new folder.
+Exit: 0 passed, 1 failed, 77 skipped.
+`;
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const argv = process.argv.slice(2);
+const option = (name, fallback) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : fallback);
+const say = (line) => process.stdout.write(`settle_requests_test: ${line}\n`);
+const artifactPath = join(root, 'node_modules/@tokenysolutions/t-rex/artifacts/contracts/proxy/authority/TREXImplementationAuthority.sol/TREXImplementationAuthority.json');
+
+let counter = 0;
+// Returns the request's id.
+function request(venue, operation, contract, legs, args = {}) {
+  const key = `test:${++counter}`;
+  const rows = legs.map(({ from, to, amount = 0 }, leg) =>
+    `INSERT INTO chain.request_leg (request_id, leg, from_address, to_address, amount) SELECT request_id, ${leg}, ${from ? `'${from}'` : 'NULL'}, ${to ? `'${to}'` : 'NULL'}, ${amount} FROM chain.chain_request WHERE idempotency_key = '${key}'`);
+  venue.sql(['BEGIN', `INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address, arguments) VALUES ('${key}', '${operation}', 31337, ${contract ? `'${contract}'` : 'NULL'}, '${JSON.stringify(args)}')`, ...rows, 'COMMIT'].join(';'));
+  return venue.sql(`SELECT request_id FROM chain.chain_request WHERE idempotency_key = '${key}'`);
+}
+
+const stateOf = (venue, id) => venue.sql(`SELECT state || '|' || coalesce(reason, '') FROM chain.chain_request WHERE request_id = ${id}`);
+
+async function ends(venue, id, state, reason = '') {
+  await venue.until(`request ${id} ends`, () => /^(confirmed|rejected|reverted)/.test(stateOf(venue, id)));
+  const found = stateOf(venue, id);
+  check(found.startsWith(`${state}|`) && found.includes(reason), `request ${id} is ${found}, ${state} ${reason} expected`);
+  return id;
+}
+
+function allow(venue, artifact) {
+  const policy = JSON.parse(readFileSync(join(venue.folder, 'chain/policy.json'), 'utf8'));
+  const token = venue.deployment.instruments.PORT;
+  const code = artifact.bytecode;
+  policy.allow = [
+    { contract: token.token, methods: ['forcedTransfer', 'batchForcedTransfer', 'mint', 'burn', 'batchMint', 'batchBurn', 'freezePartialTokens', 'unfreezePartialTokens', 'batchFreezePartialTokens', 'batchUnfreezePartialTokens', 'setAddressFrozen', 'batchSetAddressFrozen', 'addAgent'] },
+    { contract: venue.registry, methods: ['registerIdentity', 'deleteIdentity'] },
+  ];
+  policy.create = [{ name: artifact.contractName, code_hash: keccak256(code), code_length: (code.length - 2) / 2 }];
+  writeFileSync(join(venue.folder, 'chain/policy.new'), JSON.stringify(policy));
+  renameSync(join(venue.folder, 'chain/policy.new'), join(venue.folder, 'chain/policy.json'));
+}
+
+async function main(venue) {
+  venue.start();
+  const artifact = JSON.parse(readFileSync(artifactPath, 'utf8'));
+  const port = venue.deployment.instruments.PORT.token;
+  const views = ['function identityRegistry() view returns (address)', 'function balanceOf(address) view returns (uint256)', 'function isFrozen(address) view returns (bool)', 'function getFrozenTokens(address) view returns (uint256)', 'function totalSupply() view returns (uint256)'];
+  const token = new Contract(port, views, venue.provider);
+  venue.registry = await token.identityRegistry();
+  const registry = new Contract(venue.registry, ['function identity(address) view returns (address)', 'function contains(address) view returns (bool)', 'function investorCountry(address) view returns (uint16)'], venue.provider);
+  allow(venue, artifact);
+  venue.sign();
+  let settle = venue.settle();
+  const [one, two] = [venue.wallet(1001), venue.wallet(1002)];
+  const supply = await token.totalSupply();
+  const before = [await token.balanceOf(one), await token.balanceOf(two)];
+
+  await ends(venue, request(venue, 'mint', port, [{ to: one, amount: 1000 }]), 'confirmed');
+  await ends(venue, request(venue, 'mint', port, [{ to: one, amount: 10 }, { to: two, amount: 20 }]), 'confirmed');
+  await ends(venue, request(venue, 'burn', port, [{ from: one, amount: 500 }]), 'confirmed');
+  check(await token.totalSupply() === supply + 530n && await token.balanceOf(one) === before[0] + 510n && await token.balanceOf(two) === before[1] + 20n, 'mint and burn');
+  await ends(venue, request(venue, 'forced_transfer', port, [{ from: one, to: two, amount: 10 }]), 'confirmed');
+  check(await token.balanceOf(one) === before[0] + 500n, 'a transfer that is of no trade');
+  await ends(venue, request(venue, 'freeze_partial', port, [{ to: one, amount: 7 }, { to: two, amount: 8 }]), 'confirmed');
+  check(await token.getFrozenTokens(one) === 7n && await token.getFrozenTokens(two) === 8n, 'frozen units');
+  await ends(venue, request(venue, 'unfreeze_partial', port, [{ to: one, amount: 7 }]), 'confirmed');
+  await ends(venue, request(venue, 'unfreeze_partial', port, [{ to: one, amount: 7 }, { to: two, amount: 8 }]), 'rejected', 'leg 0: reverted');
+  await ends(venue, request(venue, 'unfreeze_partial', port, [{ to: two, amount: 8 }]), 'confirmed');
+  await ends(venue, request(venue, 'set_address_frozen', port, [{ to: one }, { to: two }], { frozen: true }), 'confirmed');
+  check(await token.isFrozen(one) && await token.isFrozen(two), 'frozen wallets');
+  await ends(venue, request(venue, 'set_address_frozen', port, [{ to: one }, { to: two }], { frozen: true }), 'confirmed', 'already_done');
+  await ends(venue, request(venue, 'set_address_frozen', port, [{ to: one }, { to: two }], { frozen: false }), 'confirmed');
+  say('mint, burn, transfer, freeze: one wallet and many');
+
+  const investor = Wallet.createRandom().address;
+  const identity = await registry.identity(one);
+  await ends(venue, request(venue, 'register_identity', venue.registry, [{ to: investor }], { identity, country: 724 }), 'confirmed');
+  check(await registry.identity(investor) === identity && await registry.investorCountry(investor) === 724n, 'registered');
+  await ends(venue, request(venue, 'register_identity', venue.registry, [{ to: investor }], { identity, country: 724 }), 'confirmed', 'already_done');
+  await ends(venue, request(venue, 'register_identity', venue.registry, [{ to: investor }], { identity, country: 250 }), 'rejected', 'reverted');
+  await ends(venue, request(venue, 'delete_identity', venue.registry, [{ to: investor }]), 'confirmed');
+  check(!(await registry.contains(investor)), 'deleted');
+  await ends(venue, request(venue, 'add_agent', port, [], { agent: investor }), 'rejected', 'reverted'); // the key owns no token
+  say('identities and agents');
+
+  const args = { artifact: 'TREXImplementationAuthority', path: artifactPath, code_hash: keccak256(artifact.bytecode),
+    arguments: AbiCoder.defaultAbiCoder().encode(['bool', 'address', 'address'], [true, one, two]) };
+  const deploy = request(venue, 'deploy', null, [], args);
+  await ends(venue, deploy, 'confirmed');
+  const address = getAddress(venue.sql(`SELECT contract_address FROM chain.chain_request WHERE request_id = ${deploy}`));
+  check((await venue.provider.getCode(address)).length > 100, 'code is there');
+  await ends(venue, request(venue, 'add_agent', address, [], { agent: investor }), 'rejected', '');
+  await ends(venue, request(venue, 'deploy', null, [], { ...args, code_hash: `0x${'1'.repeat(64)}` }), 'rejected', 'artifact_changed');
+  await ends(venue, request(venue, 'mint', one, [{ to: one, amount: 1 }]), 'rejected', 'no_contract');
+  say('a contract is created; what cannot be carried out is rejected');
+
+  const minted = await token.totalSupply();
+  const ids = [];
+  for (let round = 0; round < 8; round++) {
+    for (let i = 0; i < 3; i++) ids.push(request(venue, 'mint', port, [{ to: i % 2 ? one : two, amount: 1000 + round }]));
+    venue.trade((1 << 20) + 16 * round, 2, 1001, 1002, 10 + round);
+    await sleep(20 + Math.random() * 150);
+    settle.kill('SIGKILL');
+    await settle.exited;
+    settle = venue.settle();
+  }
+  for (const id of ids) await ends(venue, id, 'confirmed');
+  await venue.until('trades settle beside them', () => venue.count("settlement_status <> 'settled'") === 0);
+  check(await token.totalSupply() === minted + 3n * (8n * 1000n + 28n), 'each mint happened once');
+  check(venue.sql(`SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')`) === '0', 'no attempt is left open');
+  check(venue.sql(`SELECT count(*) FROM chain.gas_transaction g JOIN chain.chain_request r USING (request_id) WHERE g.operation <> r.operation`) === '0', 'gas is booked by operation');
+  say(`${ids.length} mints and 8 trades, the worker killed 8 times: each once`);
+  settle.kill('SIGTERM');
+  check((await settle.exited) === 0, 'a clean stop has status 0');
+}
+
+if (argv.includes('--help') || argv.length < 2) {
+  process.stdout.write(HELP);
+  process.exit(argv.includes('--help') ? 0 : 2);
+}
+if (!existsSync(anvilBinary)) {
+  say('skipped: npm ci has not been run, there is no EVM node');
+  process.exit(77);
+}
+const keep = option('--keep', '');
+const folder = keep !== '' ? resolve(keep) : mkdtempSync('/tmp/lonja-requests-');
+mkdirSync(folder, { recursive: true });
+const venue = new SettlementVenue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18750')));
+let status = 0;
+try {
+  await main(venue);
+  say('passed');
+} catch (error) {
+  say(`FAILED: ${error.stack}`);
+  if (existsSync(join(folder, 'settle.log')))
+    process.stdout.write(readFileSync(join(folder, 'settle.log'), 'utf8').split('\n').slice(-40).join('\n'));
+  status = 1;
+} finally {
+  venue.stop();
+  if (keep === '') rmSync(folder, { recursive: true, force: true });
+}
+process.exit(status);
