@@ -34,22 +34,11 @@ async function freeze(venue, account, frozen) {
     Number(venue.sql('SELECT nonce_floor FROM settle.signer')) >= (await venue.provider.getTransactionCount(agent)));
 }
 
-// Every settled trade has its own Transfer event with exactly its leg, and there is no other transfer.
+// The independent check of tests/lib: chain and database agree, trade by trade and in their sums.
 async function compareWithChain(venue, firstBlock) {
-  const rows = venue.sql(`SELECT t.tx_hash, r.token_asset, r.seller_account, r.buyer_account, coalesce(t.corrected_quantity, r.quantity), l.log_index
-    FROM settle.trade t JOIN record.trade r USING (trade_id) JOIN chain.request_leg l ON l.trade_id = t.trade_id AND l.state = 'done' WHERE settlement_type = 'on_chain' AND settlement_status = 'settled'`)
-    .split('\n').filter((line) => line !== '').map((line) => line.split('|'));
-  const bySymbol = { 2: await venue.transfers('PORT', firstBlock), 3: await venue.transfers('ATUN', firstBlock) };
-  check(bySymbol[2].length + bySymbol[3].length === rows.length,
-    `${rows.length} trades settled on chain, ${bySymbol[2].length + bySymbol[3].length} transfers there`);
-  check(new Set(rows.map(([hash, , , , , index]) => `${hash} ${index}`)).size === rows.length, 'two trades have one Transfer event');
-  for (const [hash, token, seller, buyer, quantity, index] of rows) {
-    const found = bySymbol[token].filter((t) => t.hash === hash && t.index === Number(index));
-    check(found.length === 1, `transaction ${hash} has ${found.length} transfers at ${index}`);
-    check(found[0].from === venue.wallet(Number(seller)) && found[0].to === venue.wallet(Number(buyer)) &&
-      found[0].value === BigInt(quantity) * 10n ** 16n, `transaction ${hash} moves something else`);
-  }
-  return rows.length;
+  const { problems, figures } = await venue.compare({ fromBlock: firstBlock });
+  check(problems.length === 0, `chain and database differ:\n${problems.join('\n')}`);
+  return figures.settled;
 }
 
 // `foreign`: transactions made with the venue's key behind its back (freezing and releasing a wallet).

@@ -80,5 +80,7 @@ uint64_t settle_gas_limit(uint64_t estimate, uint64_t margin_percent, uint64_t m
     chain_uint128 limit = (chain_uint128)estimate * margin_percent / 100;
 
     ASSERT(margin_percent >= 100);
-    return limit == 0 || limit > max ? 0 : (uint64_t)limit;
+    if (estimate > max)
+        return 0;
+    return limit > max ? max : (uint64_t)limit;
 }

@@ -191,7 +191,9 @@ static void gas_above_the_limit_is_refused(void **state)
     (void)state;
     assert_int_equal(settle_gas_limit(200000, 125, 300000), 250000);
     assert_int_equal(settle_gas_limit(240000, 125, 300000), 300000);
-    assert_int_equal(settle_gas_limit(240001, 125, 299999), 0);
+    assert_int_equal(settle_gas_limit(240001, 125, 299999), 299999);
+    assert_int_equal(settle_gas_limit(300000, 125, 300000), 300000);
+    assert_int_equal(settle_gas_limit(300001, 125, 300000), 0);
     assert_int_equal(settle_gas_limit(0, 125, 300000), 0);
     assert_int_equal(settle_gas_limit(UINT64_MAX, 125, 300000), 0);
 }

@@ -5,7 +5,8 @@ import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Interface, JsonRpcProvider } from 'ethers';
+import { JsonRpcProvider } from 'ethers';
+import { checkSettlement, reader } from './settlement_check.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const artifactsFolder = join(root, 'node_modules/@tokenysolutions/t-rex/artifacts');
@@ -29,8 +30,7 @@ export class SettlementVenue {
 
   start() {
     this.services('start', '--ports-from', `${this.port}`);
-    run(join(root, 'tools/demo-chain'), [this.folder], { LONJA_BIN: this.bin });
-    this.deployment = JSON.parse(readFileSync(join(this.folder, 'chain/deployment.json'), 'utf8'));
+    this.deploy();
     this.demo = JSON.parse(readFileSync(join(root, 'tools/demo.json'), 'utf8'));
     this.env = Object.fromEntries(
       readFileSync(join(this.folder, 'services.env'), 'utf8').trim().split('\n')
@@ -39,6 +39,12 @@ export class SettlementVenue {
     mkdirSync(join(this.folder, 'sign'), { recursive: true });
     this.log = openSync(join(this.folder, 'settle.log'), 'a');
     this.people();
+  }
+
+  // The settlement key, if there is none, and contracts of which it is an agent.
+  deploy() {
+    run(join(root, 'tools/demo-chain'), [this.folder], { LONJA_BIN: this.bin });
+    this.deployment = JSON.parse(readFileSync(join(this.folder, 'chain/deployment.json'), 'utf8'));
   }
 
   stop() {
@@ -77,6 +83,7 @@ export class SettlementVenue {
   }
 
   // The node's address twice: what decides is asked of both, at one block, as of two nodes.
+  // Later words win: postgres.port and settle.rpc_url may name a proxy.
   settle(extra = []) {
     return this.child(join(this.tests, 'settle_host'), [
       `postgres.host=${this.env.PG_HOST}`, `postgres.port=${this.env.PG_PORT}`, `postgres.secrets_folder=${this.folder}/secrets`,
@@ -106,13 +113,18 @@ export class SettlementVenue {
     return child;
   }
 
-  // The recorder's part: the trade in the record and its pending row, in one transaction.
+  // The recorder's part: the trades in the record and their pending rows, in one transaction.
   trade(id, token, seller, buyer, quantity) {
+    this.trades([{ id, token, seller, buyer, quantity }]);
+  }
+
+  trades(list) {
+    const rows = list.map(({ id, token, seller, buyer, quantity }) => `(${id}, ${id >> 4}, ${id & 15}, ${id}, 1, ${token}, 1, 2, 'buy',
+      100000000, ${quantity}, ${quantity * 1000000}, ${buyer}, ${seller}, 1, 2, 0, 10)`);
     this.sql(`BEGIN; INSERT INTO record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,
       token_scale, taker_side, price, quantity, notional, buyer_account, seller_account, buyer_order, seller_order, buyer_fee, seller_fee)
-      VALUES (${id}, ${id >> 4}, ${id & 15}, ${id}, 1, ${token}, 1, 2, 'buy', 100000000, ${quantity}, ${quantity * 1000000},
-      ${buyer}, ${seller}, 1, 2, 0, 10);
-      INSERT INTO settle.trade (trade_id, created_at) VALUES (${id}, now()); COMMIT`);
+      VALUES ${rows.join()};
+      INSERT INTO settle.trade (trade_id, created_at) VALUES ${list.map(({ id }) => `(${id}, now())`).join()}; COMMIT`);
   }
 
   // The recorder's part of a correction: what changes, and what remains.
@@ -128,7 +140,8 @@ export class SettlementVenue {
   async until(what, condition, seconds = 60) {
     const end = Date.now() + 1000 * seconds;
     while (!(await condition())) {
-      check(Date.now() < end, `timeout: ${what}\n${this.sql('SELECT settlement_status, reason, count(*) FROM settle.trade GROUP BY 1, 2')}`);
+      if (Date.now() >= end)
+        throw new Error(`timeout: ${what}\n${this.sql('SELECT settlement_status, reason, count(*) FROM settle.trade GROUP BY 1, 2')}`);
       await sleep(50);
     }
   }
@@ -137,10 +150,7 @@ export class SettlementVenue {
     return Number(this.sql(`SELECT count(*) FROM settle.trade WHERE ${where}`));
   }
 
-  async transfers(symbol, from) {
-    const abi = new Interface(['event Transfer(address indexed from, address indexed to, uint256 value)']);
-    const address = this.deployment.instruments[symbol].token;
-    const logs = await this.provider.getLogs({ address, fromBlock: from, toBlock: 'latest', topics: [abi.getEvent('Transfer').topicHash] });
-    return logs.map((log) => ({ hash: log.transactionHash, index: log.index, ...abi.parseLog(log).args.toObject() }));
+  compare(options) {
+    return checkSettlement({ provider: this.provider, rows: reader(this.env), ...options });
   }
 }

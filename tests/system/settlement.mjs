@@ -1,0 +1,358 @@
+// Settlement on real parts while the world misbehaves: reorganisations, nodes that lie, broadcasts that are lost or
+// doubled, compliance that changes its mind, a signer that is gone, a key that is changed, a database that vanishes
+// between a commit and a broadcast. After every test the independent check (../lib/settlement_check.mjs) must agree:
+// each settled trade is on the chain once, and nothing else is.
+// LONJA_BIN=… LONJA_DEV_BIN=… node tests/system/settlement.mjs [--all-depths] [part of a test's name]
+import fs from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ethers } from 'ethers'
+import { FaultProxy } from '../lib/fault_proxy.mjs'
+import { RAW, RpcError, RpcProxy } from '../lib/rpc_proxy.mjs'
+import { check, SettlementVenue } from '../lib/settlement_venue.mjs'
+import { Suite } from '../lib/suite.mjs'
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
+const bin = process.env.LONJA_BIN ?? path.join(root, 'build/release/bin')
+const tests = path.join(process.env.LONJA_DEV_BIN ?? path.join(root, 'build/dev/bin'), '../test')
+const DEPTH_MAX = 64
+// --all-depths: each depth by itself (a minute); without it these, and one reorganisation that undoes 64 blocks at once.
+const DEPTHS = process.argv.includes('--all-depths') ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2, 3, 6, 13, 33, 63, DEPTH_MAX]
+const PORT = 2
+const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
+
+// What the token's agents may do beside settlement; written out by hand.
+const TOKEN = new ethers.Interface(['function pause()', 'function unpause()', 'function setAddressFrozen(address,bool)',
+  'function balanceOf(address) view returns (uint256)'])
+const REGISTRY = new ethers.Interface(['function deleteIdentity(address)', 'function registerIdentity(address,address,uint16)',
+  'function identity(address) view returns (address)'])
+
+class World {
+  constructor (folder) {
+    this.venue = new SettlementVenue(bin, tests, folder, Number(process.env.LONJA_TEST_PORTS ?? 18800))
+    this.next = 1 << 20
+  }
+
+  async start () {
+    const { venue } = this
+    venue.start()
+    this.chain = venue.provider
+    this.token = venue.deployment.instruments.PORT.token
+    this.registry = venue.deployment.instruments.PORT.identity_registry
+    this.deployer = (await this.chain.send('eth_accounts', []))[0]
+    this.firstBlock = await this.chain.getBlockNumber() + 1
+    this.rpc = await RpcProxy.start(venue.env.RPC_URL)
+    this.pg = await FaultProxy.start({ port: Number(venue.env.PG_PORT), seed: 7 })
+    this.signer = venue.sign()
+    this.startWorker()
+  }
+
+  // Through both proxies: Postgres by TCP.
+  startWorker (...extra) {
+    this.worker = this.venue.settle([`settle.rpc_url=${this.rpc.url}`, 'postgres.host=127.0.0.1', `postgres.port=${this.pg.port}`,
+      'settle.tick_ms=100', 'settle.poll_ms=20', 'settle.stuck_ms=1000', 'settle.http_timeout_ms=1000', ...extra])
+  }
+
+  async restartWorker (...extra) {
+    await this.stop(this.worker, 'SIGTERM')
+    this.startWorker(...extra)
+  }
+
+  async stop (child, signal = 'SIGKILL') { child.kill(signal); await child.exited }
+
+  // `count` trades of `quantity` units each; answers with their ids.
+  trade (count = 1, { seller = ATLANTIC, buyer = CARLA, quantity = 100 } = {}) {
+    const ids = Array.from({ length: count }, () => (this.next += 16))
+    this.venue.trades(ids.map(id => ({ id, token: PORT, seller, buyer, quantity })))
+    return ids
+  }
+
+  retry (ids) {
+    for (const id of ids) this.venue.sql(`INSERT INTO settle.retry_request (trade_id, requested_by, reason) VALUES (${id}, 'operator', 'again')`, 'lonja_admin')
+  }
+
+  is (ids, where) { return this.venue.count(`trade_id IN (${ids.join()}) AND (${where})`) === ids.length }
+  until (ids, where, seconds = 20) { return this.venue.until(`${ids.length} trades from ${ids[0]}: ${where}`, () => this.is(ids, where), seconds) }
+  settled (ids, seconds) { return this.until(ids, "settlement_status = 'settled' AND settlement_type = 'on_chain'", seconds) }
+
+  // As the token's other agent, who has nothing to do with settlement's key.
+  async asAgent (to, data) {
+    const hash = await this.chain.send('eth_sendTransaction', [{ from: this.deployer, to, data }])
+    await this.venue.until('the agent is heard', () => this.chain.getTransactionReceipt(hash))
+    check((await this.chain.getTransactionReceipt(hash)).status === 1, 'the agent was refused')
+  }
+
+  onToken (method, ...args) { return this.asAgent(this.token, TOKEN.encodeFunctionData(method, args)) }
+  onRegistry (method, ...args) { return this.asAgent(this.registry, REGISTRY.encodeFunctionData(method, args)) }
+  wallet (account) { return this.venue.wallet(account) }
+  mine (blocks = 1) { return this.chain.send('anvil_mine', ['0x' + blocks.toString(16)]) }
+
+  // Within a while: what the chain has lost is looked for once in a tick.
+  async agrees () {
+    for (const end = Date.now() + 20000; ; await sleep(100)) {
+      const open = this.venue.sql("SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')")
+      const { problems, figures } = await this.venue.compare({ fromBlock: this.firstBlock })
+      if (open === '0' && problems.length === 0) return figures
+      check(Date.now() < end, `${open} attempts are open\n${problems.join('\n')}`)
+    }
+  }
+}
+
+// ---- reorganisations ---------------------------------------------------------------------------------------
+
+// A trade is settled, blocks follow, and `depth` of them with its own are replaced. Every other time the new branch
+// has the transaction in its first block, as if the miners had kept it.
+async function reorganise (world, depth) {
+  const [id] = world.trade(1, { quantity: depth })
+  await world.settled([id])
+  const hash = world.venue.sql(`SELECT tx_hash FROM settle.trade WHERE trade_id = ${id}`)
+  const { block } = { block: (await world.chain.getTransactionReceipt(hash)).blockNumber }
+  if (depth > 1) await world.mine(depth - 1)
+  const head = await world.chain.getBlockNumber()
+  check(head - block + 1 === depth, `the transaction is ${head - block + 1} deep, not ${depth}`)
+  const kept = depth % 2 === 0 ? [[world.venue.sql(`SELECT '0x' || encode(raw, 'hex') FROM settle.attempt WHERE tx_hash = '${hash}'`), 0]] : []
+  await world.chain.send('anvil_reorg', [depth, kept])
+  await world.venue.until(`its bytes are mined again, depth ${depth}`, async () => (await world.chain.getTransactionReceipt(hash))?.status === 1)
+}
+
+// ---- tests ---------------------------------------------------------------------------------------------------
+
+const CASES = {
+  async reorganisations_of_depths_to_64 (world) {
+    for (const depth of DEPTHS) await reorganise(world, depth)
+  },
+
+  // One trade in each of 64 blocks; all of them are gone at once, and come again in the order of their nonces.
+  async a_reorganisation_of_64_blocks_with_a_trade_in_each (world) {
+    await world.restartWorker('settle.batch_max=1', 'settle.claim_max=100')
+    const first = await world.chain.getBlockNumber() + 1
+    const ids = world.trade(DEPTH_MAX, { quantity: 3 })
+    await world.settled(ids, 40)
+    const blocks = await world.chain.getBlockNumber() - first + 1
+    check(blocks >= DEPTH_MAX, `${blocks} blocks`)
+    await world.chain.send('anvil_reorg', [DEPTH_MAX, []])
+    await world.agrees()
+    await world.restartWorker()
+  },
+
+  async broadcasts_that_are_lost_doubled_or_answered_by_nobody (world) {
+    const kinds = [
+      async (params, ask) => ethers.keccak256(params[0]), // taken, and lost
+      async (params, ask) => { const hash = await ask(); await ask().catch(() => {}); return hash }, // sent twice
+      async (params, ask) => { await ask(); throw new Error('answer lost') },
+      async () => { throw new Error('question lost') },
+      async () => { throw new RpcError(-32000, 'txpool is full') },
+      async () => RAW('{"jsonrpc":"2.0","id":1,"result":"0x12"}')
+    ]
+    let turn = 0
+    world.rpc.take('eth_sendRawTransaction', (params, ask) => turn++ % 2 === 0 ? kinds[(turn >> 1) % kinds.length](params, ask) : ask())
+    await world.restartWorker('settle.batch_max=1')
+    await world.settled(world.trade(12), 40)
+    check(turn > 12, `${turn} broadcasts`)
+    await world.restartWorker()
+    for (let round = 0; round < 3; round++) await world.settled(world.trade(7), 40)
+  },
+
+  async a_wallet_frozen_in_the_middle_of_many (world) {
+    await world.onToken('setAddressFrozen', world.wallet(BALEAR), true)
+    const good = world.trade(4)
+    const bad = world.trade(1, { seller: BALEAR, buyer: DIEGO })
+    const after = world.trade(4)
+    await world.settled([...good, ...after])
+    await world.until(bad, "settlement_status = 'failed' AND reason = 'frozen_sender' AND total_attempts = 0")
+    await world.onToken('setAddressFrozen', world.wallet(BALEAR), false)
+    world.retry(bad)
+    await world.settled(bad)
+  },
+
+  async a_token_that_is_paused (world) {
+    await world.onToken('pause')
+    const ids = world.trade(3)
+    await world.until(ids, "settlement_status = 'failed' AND reason = 'paused' AND total_attempts = 0")
+    await world.onToken('unpause')
+    world.retry(ids)
+    await world.settled(ids)
+  },
+
+  async a_buyer_who_is_not_registered (world) {
+    const identity = ethers.getAddress('0x' + (await world.chain.call({ to: world.registry, data: REGISTRY.encodeFunctionData('identity', [world.wallet(DIEGO)]) })).slice(26))
+    await world.onRegistry('deleteIdentity', world.wallet(DIEGO))
+    const bad = world.trade(1, { buyer: DIEGO })
+    const good = world.trade(2)
+    await world.settled(good)
+    await world.until(bad, "settlement_status = 'failed' AND reason = 'not_registered_receiver' AND total_attempts = 0")
+    await world.onRegistry('registerIdentity', world.wallet(DIEGO), identity, 724)
+    world.retry(bad)
+    await world.settled(bad)
+  },
+
+  async a_balance_that_is_not_there (world) {
+    const has = BigInt(await world.chain.call({ to: world.token, data: TOKEN.encodeFunctionData('balanceOf', [world.wallet(DIEGO)]) })) / 10n ** 16n
+    const bad = world.trade(1, { seller: DIEGO, buyer: BALEAR, quantity: Number(has) + 1 })
+    await world.until(bad, "settlement_status = 'failed' AND reason = 'balance' AND total_attempts = 0")
+    await world.settled(world.trade(1, { buyer: DIEGO, quantity: 1 }))
+    world.retry(bad)
+    await world.settled(bad)
+    // He has nothing left: the first unit of a wallet takes more gas, and its margin must not be in the way.
+    await world.settled(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: Number(has) }))
+  },
+
+  async a_signer_that_is_gone (world) {
+    await world.stop(world.signer)
+    const ids = world.trade(3)
+    await world.until(ids, "settlement_status = 'processing'")
+    await sleep(500)
+    check(world.is(ids, "settlement_status = 'processing' AND tx_hash IS NULL"), 'something was signed without a signer')
+    world.signer = world.venue.sign()
+    await world.settled(ids)
+  },
+
+  async a_database_that_is_gone_between_commit_and_broadcast (world) {
+    for (const isSent of [false, true]) {
+      let reached
+      const broadcast = new Promise(resolve => { reached = resolve })
+      world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
+        world.rpc.pass()
+        if (isSent) await ask()
+        reached(params[0])
+        throw new Error('nobody hears of it')
+      })
+      const ids = world.trade(1)
+      const raw = await broadcast
+      // The bytes are with the world: they must be with the database, whatever befalls it now.
+      await world.pg.set('refuse')
+      process.kill(Number(fs.readFileSync(path.join(world.venue.folder, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]), 'SIGQUIT')
+      await world.venue.until('Postgres has gone', () => !fs.existsSync(path.join(world.venue.folder, 'postgres/data/postmaster.pid')) || !alive(world), 10)
+      world.venue.services('start')
+      await world.pg.set('pass')
+      check(world.venue.sql(`SELECT count(*) FROM settle.attempt WHERE raw = '\\x${raw.slice(2)}'`) === '1', 'bytes were broadcast that no row has')
+      await world.settled(ids)
+    }
+  },
+
+  async a_database_whose_answers_are_lost (world) {
+    const ids = []
+    for (let round = 0; round < 4; round++) {
+      ids.push(...world.trade(3))
+      await sleep(30 + 40 * round)
+      await world.pg.set(round % 2 === 0 ? 'deaf' : 'cut')
+      await sleep(300)
+      await world.pg.set('refuse')
+      await world.pg.set('pass')
+    }
+    await world.settled(ids, 40)
+  },
+
+  async fees_that_spike (world) {
+    const gwei = 10n ** 9n
+    await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + (900n * gwei).toString(16)])
+    await world.mine()
+    const ids = world.trade(2)
+    await world.until(ids, "settlement_status = 'pending' AND reason = 'fee_above_cap' AND total_attempts = 0")
+    await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + gwei.toString(16)])
+    await world.mine()
+    await world.settled(ids)
+    // Sent, and then the price of a block goes up: a higher bid of the same call at the same nonce.
+    await world.chain.send('evm_setAutomine', [false])
+    const [late] = world.trade(1)
+    await world.until([late], 'tx_hash IS NOT NULL')
+    for (let block = 0; block < 4; block++) {
+      await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + (100n * gwei).toString(16)])
+      await world.mine()
+      await sleep(400)
+    }
+    await world.venue.until('there is a higher bid', () => Number(world.venue.sql(`SELECT count(*) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${late} AND a.raw IS NOT NULL`)) > 1)
+    await world.chain.send('evm_setAutomine', [true])
+    await world.venue.until('and it settles', async () => { await world.mine(); return world.is([late], "settlement_status = 'settled'") })
+    check(world.venue.sql(`SELECT count(DISTINCT (nonce, calldata)) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${late}`) === '1', 'a higher bid changed nonce or call')
+    await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + gwei.toString(16)])
+    await world.mine()
+  },
+
+  // The other endpoint tells the truth: nobody is paid twice, and nobody who was paid is called failed.
+  async a_node_that_lies_beside_an_honest_one (world) {
+    await world.restartWorker(`settle.rpc_url=${world.rpc.url},${world.venue.env.RPC_URL}`)
+    const lies = [
+      ['eth_getTransactionReceipt', async () => null], // nothing is ever mined
+      ['eth_getTransactionReceipt', async (params, ask) => { const r = await ask(); return r && { ...r, logs: [] } }],
+      ['eth_getTransactionReceipt', async (params, ask) => { const r = await ask(); return r && { ...r, status: '0x0', logs: [] } }],
+      ['eth_getTransactionReceipt', async (params, ask) => { const r = await ask(); return r && { ...r, transactionHash: ethers.ZeroHash } }],
+      ['eth_getTransactionCount', async (params, ask) => '0x' + (Number(await ask()) + 5).toString(16)],
+      ['eth_getTransactionCount', async () => '0x0'],
+      ['eth_chainId', async () => '0x1'],
+      ['eth_blockNumber', async () => RAW('{"jsonrpc":"2.0","id":1,"result":')],
+      ['eth_call', async () => '0x'],
+      ['eth_call', async () => '0x' + 'ff'.repeat(32)],
+      ['eth_estimateGas', async () => '0x' + 'ff'.repeat(33)],
+      ['eth_getBlockByNumber', async () => RAW('[' + '0'.repeat(1 << 20))]
+    ]
+    for (const [index, [method, lie]] of lies.entries()) {
+      world.rpc.take(method, lie)
+      const ids = world.trade(2)
+      await sleep(400)
+      world.rpc.pass()
+      await world.venue.until(`the truth ends it (${index}: ${method})`, () => world.is(ids, "settlement_status = 'settled'"), 20)
+    }
+    await world.restartWorker()
+  },
+
+  async a_key_that_is_changed (world) {
+    await world.stop(world.worker, 'SIGTERM')
+    await world.stop(world.signer)
+    const { folder } = world.venue
+    for (const file of ['settlement-key.json', 'settlement-key.pass']) fs.renameSync(path.join(folder, 'secrets', file), path.join(folder, 'secrets', `old-${file}`))
+    fs.renameSync(path.join(folder, 'sign/sign.log'), path.join(folder, 'sign/old-sign.log'))
+    world.venue.deploy()
+    world.signer = world.venue.sign()
+    world.startWorker()
+    await world.settled(world.trade(3))
+    check(world.venue.sql('SELECT count(DISTINCT signer_address) FROM settle.nonce') === '2', 'the new key has no counter of its own')
+  },
+
+  // Whoever checks must be able to say no.
+  async the_independent_check_notices (world) {
+    await world.stop(world.worker, 'SIGTERM')
+    const [id, other] = world.venue.sql("SELECT trade_id FROM settle.trade WHERE settlement_type = 'on_chain' ORDER BY trade_id LIMIT 2").split('\n')
+    const alter = (table, change, where) => world.venue.sql(`BEGIN; SET LOCAL session_replication_role = replica; UPDATE ${table} SET ${change} WHERE ${where}; COMMIT`)
+    const noticed = async (words, change, back) => {
+      change()
+      const { problems } = await world.venue.compare({ fromBlock: world.firstBlock })
+      back()
+      check(problems.some(p => words.test(p)), `not noticed: ${words}\n${problems.join('\n')}`)
+    }
+    await noticed(/its trades/, () => alter('record.trade', 'quantity = quantity + 1', `trade_id = ${id}`), () => alter('record.trade', 'quantity = quantity - 1', `trade_id = ${id}`))
+    await noticed(/is not on the chain/, () => alter('settle.trade', `tx_hash = '0x' || translate(substr(tx_hash, 3), '0123456789', '1234567890')`, `trade_id = ${id}`),
+      () => alter('settle.trade', `tx_hash = '0x' || translate(substr(tx_hash, 3), '1234567890', '0123456789')`, `trade_id = ${id}`))
+    const hash = world.venue.sql(`SELECT tx_hash FROM settle.trade WHERE trade_id = ${id}`)
+    const mine = world.venue.sql(`SELECT tx_hash FROM settle.trade WHERE trade_id = ${other}`)
+    await noticed(/moves/, () => alter('settle.trade', `tx_hash = '${hash}'`, `trade_id = ${other}`), () => alter('settle.trade', `tx_hash = '${mine}'`, `trade_id = ${other}`))
+    await noticed(/without a request/, () => alter('settle.attempt', `tx_hash = '0x${'1'.repeat(64)}'`, `tx_hash = '${hash}'`), () => alter('settle.attempt', `tx_hash = '${hash}'`, `tx_hash = '0x${'1'.repeat(64)}'`))
+    await noticed(/its row says/, () => alter('settle.attempt', "state = 'dropped'", `tx_hash = '${hash}'`), () => alter('settle.attempt', "state = 'confirmed'", `tx_hash = '${hash}'`))
+    await noticed(/signed with nonce/, () => alter('settle.attempt', 'nonce = nonce + 1', `tx_hash = '${hash}'`), () => alter('settle.attempt', 'nonce = nonce - 1', `tx_hash = '${hash}'`))
+    await noticed(/sums/, () => alter('settle.trade', "settlement_status = 'failed', settlement_type = NULL, settled_at = NULL, tx_hash = NULL, reason = 'x'", `trade_id = ${id}`),
+      () => alter('settle.trade', `settlement_status = 'settled', settlement_type = 'on_chain', settled_at = now(), tx_hash = '${hash}', reason = NULL`, `trade_id = ${id}`))
+  }
+}
+
+function alive (world) {
+  try { process.kill(Number(fs.readFileSync(path.join(world.venue.folder, 'postgres/pid'), 'utf8')), 0); return true } catch { return false }
+}
+
+await Suite.main(async suite => {
+  const folder = fs.mkdtempSync('/tmp/lonja-settlement-')
+  const world = new World(folder)
+  process.on('exit', () => {
+    try { world.venue.stop() } catch { /* as far as it came */ }
+    if (suite.failed > 0) console.log(fs.readFileSync(path.join(folder, 'settle.log'), 'utf8').split('\n').slice(-30).map(line => `# ${line}`).join('\n'))
+    if (!process.env.KEEP) fs.rmSync(folder, { recursive: true, force: true })
+  })
+  await world.start()
+  for (const [name, body] of Object.entries(CASES)) {
+    await suite.test(name, async () => {
+      await body(world)
+      world.rpc.pass()
+      await world.agrees()
+    }, 120000)
+  }
+})
