@@ -7,20 +7,26 @@
 
 /* Happy path of a precheck: fix one block, see that the token has code, ask token, identity
  * registry and compliance everything at that block, judge. A node that fails on the way is no
- * verdict: the trade waits. A contract that answers what it should not (a word that is no flag, an
- * amount above 128 bits) is NODE_GARBAGE.
+ * verdict: the trade waits. A contract that answers what it should not (a word that is no flag, no
+ * word at all) is NODE_UNFIT, an amount above 128 bits NODE_TOO_WIDE.
  */
 const struct chain_hash erc3643_transfer_topic = {{0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2, 0xc8, 0x9b,
                                                    0x69, 0xc2, 0xb0, 0x68, 0xfc, 0x37, 0x8d, 0xaa,
                                                    0x95, 0x2b, 0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16,
                                                    0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23, 0xb3, 0xef}};
 
+static enum node_result contract_fault(struct node *node, enum node_result result,
+                                       uint32_t selector)
+{
+    snprintf(node->error.message, sizeof(node->error.message), "%s: %s", node_result_text(result),
+             erc3643_signature(selector));
+    node->counters.failures[result]++;
+    return result;
+}
+
 static enum node_result unusable(struct node *node, uint32_t selector)
 {
-    snprintf(node->error.message, sizeof(node->error.message), "unusable answer to %s",
-             erc3643_signature(selector));
-    node->counters.failures[NODE_GARBAGE]++;
-    return NODE_GARBAGE;
+    return contract_fault(node, NODE_UNFIT, selector);
 }
 
 #define READ_CALLDATA_MAX (ABI_SELECTOR_BYTES + 3 * ABI_WORD_BYTES)
@@ -63,7 +69,7 @@ enum node_result erc3643_read_u128(struct node *node, chain_uint128 *out,
     enum node_result result = read_view(node, &word, contract, selector, argument, at);
     if (result != NODE_OK)
         return result;
-    return abi_word_u128(out, &word) ? NODE_OK : unusable(node, selector);
+    return abi_word_u128(out, &word) ? NODE_OK : contract_fault(node, NODE_TOO_WIDE, selector);
 }
 
 enum node_result erc3643_read_bool(struct node *node, bool *out,

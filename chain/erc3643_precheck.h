@@ -13,8 +13,9 @@
 #include "chain/erc3643.h"
 #include "chain/node.h"
 
-/* Typed reads by eth_call at block `at` (node.h). A revert or an answer of the wrong shape is the
- * node_result's matter. */
+/* Typed reads by eth_call at block `at` (node.h). What the contract does wrong is told from what
+ * the node does: a revert is NODE_REVERTED, an answer of the wrong shape NODE_UNFIT, an amount
+ * above 128 bits NODE_TOO_WIDE. */
 NODE_MUST_CHECK enum node_result
 erc3643_read_u128(struct node *node, chain_uint128 *out, const struct chain_address *contract,
                   uint32_t selector, const struct chain_address *argument, uint64_t at);

@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #define KEYSTORE_KEY_BYTES 32
+/* What the name of a retired key's file has behind that of the active one, then its address. */
+#define KEYSTORE_RETIRED ".retired-"
 
 enum keystore_result {
     KEYSTORE_OK,

@@ -19,6 +19,8 @@ const char *node_result_text(enum node_result result)
         [NODE_INSUFFICIENT_FUNDS] = "insufficient_funds",
         [NODE_GAS_REFUSED] = "gas_refused",
         [NODE_REVERTED] = "reverted",
+        [NODE_UNFIT] = "contract_answers_unusable",
+        [NODE_TOO_WIDE] = "amount_above_128_bits",
         [NODE_DISAGREE] = "endpoints_disagree",
         [NODE_REFUSED] = "node_refused",
     };
@@ -335,8 +337,13 @@ enum node_result node_call(struct node *node, uint8_t *out, size_t *len,
         return called;
     const char *text = json_string_value(result);
     ssize_t decoded = text == NULL ? -1 : hex_decode(out, *len, text);
+    bool too_long = decoded < 0 && text != NULL && strlen(text) > 2 + 2 * *len;
     *len = decoded < 0 ? 0 : (size_t)decoded;
-    return finish(node, result, decoded >= 0, method);
+    if (!too_long)
+        return finish(node, result, decoded >= 0, method);
+    json_decref(result);
+    snprintf(node->error.message, sizeof(node->error.message), "the contract's answer is too long");
+    return count_failure(node, NODE_UNFIT);
 }
 
 enum node_result node_send_raw(struct node *node, const uint8_t *raw, size_t len)

@@ -29,6 +29,8 @@ enum node_result {
     NODE_INSUFFICIENT_FUNDS, /* the sender cannot pay gas × fee */
     NODE_GAS_REFUSED, /* gas limit below the intrinsic gas, above block's or EIP-7825's cap */
     NODE_REVERTED,    /* the contract said no; error.reason has its words, if any */
+    NODE_UNFIT,       /* the contract's answer is none of its type: not the node's fault */
+    NODE_TOO_WIDE,    /* the contract's answer is an amount above 128 bits: never cut */
     NODE_DISAGREE,    /* the endpoints answer differently: as if none had answered (rpc_pool.h) */
     NODE_REFUSED,     /* any other error of the node */
 };
@@ -113,7 +115,7 @@ NODE_MUST_CHECK enum node_result node_estimate_gas(struct node *node, uint64_t *
                                                    const struct node_message *message);
 
 /* eth_call. `len` is in: the size of `out`, out: the answer's length. An answer that does not fit
- * is NODE_GARBAGE. */
+ * is NODE_UNFIT: contracts answer words, and none here of megabytes. */
 NODE_MUST_CHECK enum node_result node_call(struct node *node, uint8_t *out, size_t *len,
                                            const struct node_message *message, uint64_t at);
 

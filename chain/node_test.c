@@ -269,7 +269,7 @@ static void an_answer_of_the_wrong_type_is_garbage(void **state)
 #define WORD_30       "0x000000000000000000000000000000000000000000000000000000000000001e"
 #define CONTRACT_WORD "0x0000000000000000000000008d0e87365216ee9aca1448cf67852b80cf7447a6"
 
-enum { PAUSED, FROZEN, VERIFIED, CAN_TRANSFER, CODE };
+enum { PAUSED, FROZEN, VERIFIED, CAN_TRANSFER, CODE, BALANCE };
 
 static const struct answer healthy[] = {
     [PAUSED] = {"eth_call", "0x5c975abb", RESULT("\"" WORD_0 "\"")},
@@ -277,8 +277,8 @@ static const struct answer healthy[] = {
     [VERIFIED] = {"eth_call", "0xb9209e33", RESULT("\"" WORD_1 "\"")},
     [CAN_TRANSFER] = {"eth_call", "0xe46638e6", RESULT("\"" WORD_1 "\"")},
     [CODE] = {"eth_getCode", NULL, RESULT("\"0x60\"")},
+    [BALANCE] = {"eth_call", "0x70a08231", RESULT("\"" WORD_100 "\"")},
     {"eth_getBlockByNumber", NULL, BLOCK},
-    {"eth_call", "0x70a08231", RESULT("\"" WORD_100 "\"")},
     {"eth_call", "0x158b1a57", RESULT("\"" WORD_30 "\"")},
     {"eth_call", "0x134e18f4", RESULT("\"" CONTRACT_WORD "\"")},
     {"eth_call", "0x6290865d", RESULT("\"" CONTRACT_WORD "\"")},
@@ -327,8 +327,28 @@ static void a_node_that_fails_is_no_verdict(void **state)
     (void)state;
     struct erc3643_evidence evidence;
     assert_int_equal(precheck(&evidence, 1, VERIFIED, "busy"), NODE_GARBAGE);
-    assert_int_equal(precheck(&evidence, 1, PAUSED, RESULT("\"" WORD_30 "\"")), NODE_GARBAGE);
-    assert_int_equal(precheck(&evidence, 1, PAUSED, RESULT("\"0x\"")), NODE_GARBAGE);
+    assert_int_equal(precheck(&evidence, 1, PAUSED, RESULT("\"0xzz\"")), NODE_GARBAGE);
+}
+
+#define ZEROS     "0000000000000000000000000000000000000000000000000000000000000000"
+#define WORD_WIDE "0x0000000000000000000000000000000100000000000000000000000000000000"
+#define WORD_FULL "0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+
+static void a_contract_that_answers_what_it_should_not_is_told_from_a_node_that_does(void **state)
+{
+    (void)state;
+    struct erc3643_evidence evidence;
+    assert_int_equal(precheck(&evidence, 1, PAUSED, RESULT("\"" WORD_30 "\"")), NODE_UNFIT);
+    assert_int_equal(precheck(&evidence, 1, PAUSED, RESULT("\"0x\"")), NODE_UNFIT);
+    assert_int_equal(
+        precheck(&evidence, 1, PAUSED, RESULT("\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS "\"")),
+        NODE_UNFIT);
+    assert_int_equal(precheck(&evidence, 1, BALANCE, RESULT("\"" WORD_WIDE "\"")), NODE_TOO_WIDE);
+    assert_int_equal(precheck(&evidence, 1, BALANCE, RESULT("\"" WORD_FULL "\"")), NODE_TOO_WIDE);
+    assert_int_equal(
+        precheck(&evidence, 1, PAUSED,
+                 FAILURE("{\"code\":3,\"message\":\"execution reverted\",\"data\":\"0x\"}")),
+        NODE_REVERTED);
 }
 
 static void evidence_is_one_line_of_json(void **state)
@@ -362,6 +382,7 @@ int main(void)
         cmocka_unit_test(an_answer_of_the_wrong_type_is_garbage),
         cmocka_unit_test(each_check_of_a_transfer_has_its_verdict),
         cmocka_unit_test(a_node_that_fails_is_no_verdict),
+        cmocka_unit_test(a_contract_that_answers_what_it_should_not_is_told_from_a_node_that_does),
         cmocka_unit_test(evidence_is_one_line_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

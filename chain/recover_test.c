@@ -1,6 +1,6 @@
 /* Who signed? Wycheproof's cases with low s ("bitcoin"), good and malicious, and go-ethereum's of
  * the precompile. */
-#include "chain/transaction.h"
+#include "chain/ecdsa.h"
 
 #include "base/testing.h"
 #include "chain/vectors.h"
@@ -33,7 +33,7 @@ static bool read_integer(uint8_t out[32], const uint8_t **at, const uint8_t *end
 }
 
 /* The chain has no DER: what is none of this form cannot even be written down as r and s. */
-static bool read_der(struct transaction_signature *out, const uint8_t *bytes, size_t len)
+static bool read_der(struct ecdsa_signature *out, const uint8_t *bytes, size_t len)
 {
     const uint8_t *at = bytes + 2;
     const uint8_t *end = bytes + len;
@@ -55,11 +55,11 @@ static struct chain_address owner_of(const json_t *group)
 }
 
 static bool is_made_by(const struct chain_address *owner, const struct chain_hash *hash,
-                       struct transaction_signature *signature)
+                       struct ecdsa_signature *signature)
 {
     struct chain_address signer;
     for (signature->y_parity = 0; signature->y_parity < 2; signature->y_parity++)
-        if (transaction_recover(&signer, hash, signature) && address_equal(&signer, owner))
+        if (ecdsa_recover(&signer, hash, signature) && address_equal(&signer, owner))
             return true;
     return false;
 }
@@ -94,7 +94,7 @@ static void check_case(struct tally *tally, const struct chain_address *owner, c
     size_t message_len;
     size_t len;
     struct chain_hash hash;
-    struct transaction_signature signature;
+    struct ecdsa_signature signature;
     uint8_t *message = vectors_bytes(&message_len, vectors_text(test, "msg"));
     uint8_t *bytes = vectors_bytes(&len, vectors_text(test, "sig"));
     SHA256(message, message_len, hash.bytes);
@@ -137,7 +137,7 @@ static void wycheproof_signatures_have_their_signer_or_none(void **state)
 }
 
 /* The order of the group less s: the same signer's other signature, of the other parity. */
-static void turn(struct transaction_signature *signature)
+static void turn(struct ecdsa_signature *signature)
 {
     static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
@@ -170,15 +170,15 @@ static void the_precompiles_cases_have_their_signer_or_none(void **state)
         static const uint8_t zero[31];
         struct chain_hash hash;
         struct chain_address signer;
-        struct transaction_signature signature = {.y_parity = (uint8_t)(input[63] - 27)};
+        struct ecdsa_signature signature = {.y_parity = (uint8_t)(input[63] - 27)};
         assert_true(len >= 128);
         memcpy(hash.bytes, input, 32);
         memcpy(signature.r, input + 64, 32);
         memcpy(signature.s, input + 96, 32);
         bool is_v = memcmp(input + 32, zero, 31) == 0 && signature.y_parity < 2;
-        assert_false(transaction_recover(&signer, &hash, &signature));
+        assert_false(ecdsa_recover(&signer, &hash, &signature));
         turn(&signature);
-        bool found = is_v && transaction_recover(&signer, &hash, &signature);
+        bool found = is_v && ecdsa_recover(&signer, &hash, &signature);
         assert_int_equal(expected_len, found ? 32 : 0);
         if (found)
             assert_memory_equal(expected + 12, signer.bytes, ADDRESS_BYTES);

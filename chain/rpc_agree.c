@@ -53,6 +53,86 @@ bool rpc_number_of(uint64_t *number, const json_t *value)
     return text != NULL && hex_quantity_u64(number, text);
 }
 
+/* ---- shapes
+ * ----------------------------------------------------------------------------------------- */
+
+static bool is_number(const json_t *value)
+{
+    chain_uint128 number;
+    const char *text = json_string_value(value);
+    return text != NULL && hex_quantity_u128(&number, text);
+}
+
+static bool is_bytes(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text != NULL && strncmp(text, "0x", 2) == 0 && strlen(text) % 2 == 0 &&
+           strspn(text + 2, "0123456789abcdefABCDEF") == strlen(text + 2);
+}
+
+static bool is_number_or_nothing_of(const json_t *value, const char *key)
+{
+    const json_t *number = json_object_get(value, key);
+    return number == NULL || json_is_null(number) || is_number(number);
+}
+
+static bool is_block(const json_t *value)
+{
+    return json_is_null(value) || (is_number(json_object_get(value, "number")) &&
+                                   is_bytes(json_object_get(value, "hash")));
+}
+
+static bool is_transaction(const json_t *value)
+{
+    return json_is_null(value) ||
+           (json_is_object(value) && is_number_or_nothing_of(value, "blockNumber"));
+}
+
+static bool is_receipt(const json_t *value)
+{
+    return json_is_null(value) || (is_number(json_object_get(value, "blockNumber")) &&
+                                   is_bytes(json_object_get(value, "transactionHash")) &&
+                                   json_is_array(json_object_get(value, "logs")));
+}
+
+static bool is_fees(const json_t *value)
+{
+    return json_array_size(json_object_get(value, "baseFeePerGas")) > 0;
+}
+
+static bool is_list(const json_t *value)
+{
+    return json_is_array(value);
+}
+
+bool rpc_has_shape(const char *method, const json_t *result)
+{
+    static const struct {
+        const char *method;
+        bool (*is)(const json_t *value);
+    } shapes[] = {
+        {"eth_chainId", is_number},
+        {"eth_blockNumber", is_number},
+        {"eth_getTransactionCount", is_number},
+        {"eth_getBalance", is_number},
+        {"eth_estimateGas", is_number},
+        {"eth_call", is_bytes},
+        {"eth_getCode", is_bytes},
+        {"eth_sendRawTransaction", is_bytes},
+        {"eth_feeHistory", is_fees},
+        {"eth_getBlockByNumber", is_block},
+        {"eth_getBlockByHash", is_block},
+        {"eth_getTransactionByHash", is_transaction},
+        {"eth_getTransactionReceipt", is_receipt},
+        {"eth_getLogs", is_list},
+        {"eth_simulateV1", is_list},
+    };
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        if (is(method, shapes[i].method))
+            return shapes[i].is(result);
+    return true;
+}
+
 /* ---- equal in what counts
  * --------------------------------------------------------------------------- */
 
@@ -97,11 +177,20 @@ static bool placed_log_equal(const json_t *a, const json_t *b)
     return members_equal(a, b, keys) && log_equal(a, b);
 }
 
+/* Of a contract that was created; null where none was. */
+static bool creation_equal(const json_t *a, const json_t *b)
+{
+    const json_t *created_a = json_object_get(a, "contractAddress");
+    const json_t *created_b = json_object_get(b, "contractAddress");
+    return json_is_string(created_a) == json_is_string(created_b) &&
+           (!json_is_string(created_a) || text_equal(created_a, created_b));
+}
+
 static bool receipt_equal(const json_t *a, const json_t *b)
 {
     static const char *const keys[] = {"transactionHash",   "status",  "blockHash", "blockNumber",
                                        "effectiveGasPrice", "gasUsed", NULL};
-    return members_equal(a, b, keys) &&
+    return members_equal(a, b, keys) && creation_equal(a, b) &&
            arrays_equal(json_object_get(a, "logs"), json_object_get(b, "logs"), log_equal);
 }
 

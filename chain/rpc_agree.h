@@ -25,6 +25,10 @@ enum rpc_kind rpc_kind_of(const char *method);
 /* Where the question names the block that it is asked at; -1 where it does not. */
 int rpc_block_parameter(const char *method);
 
+/* Can this be an answer to that question at all: a number, bytes, an object, a list, nothing? True
+ * for questions that are not known here. What is in it is chain/node.h's matter. */
+bool rpc_has_shape(const char *method, const json_t *result);
+
 enum rpc_agreement {
     RPC_AGREE,
     RPC_BEHIND, /* one has not yet what the other has, and its head says why */

@@ -157,11 +157,52 @@ static void where_both_may_be_right_the_cautious_answer_counts(void **state)
     assert_true(second); /* nothing is final */
 }
 
+static void what_can_be_no_answer_is_told_by_its_shape(void **state)
+{
+    static const struct {
+        const char *method, *result;
+        bool fits;
+    } cases[] = {
+        {"eth_chainId", "\"0x1\"", true},
+        {"eth_chainId", "1", false},
+        {"eth_chainId", "\"0x\"", false},
+        {"eth_chainId", "\"-0x1\"", false},
+        {"eth_blockNumber", "\"0x111111111111111111111111111111111\"", false}, /* 132 bits */
+        {"eth_getTransactionCount", "null", false},
+        {"eth_call", "\"0x\"", true},
+        {"eth_call", "\"0x0\"", false},
+        {"eth_call", "\"0xzz\"", false},
+        {"eth_call", "{}", false},
+        {"eth_getCode", "\"0x60\"", true},
+        {"eth_getBlockByNumber", "null", true},
+        {"eth_getBlockByNumber", "{}", false},
+        {"eth_getBlockByNumber", BLOCK(HASH_1, ""), true},
+        {"eth_getTransactionReceipt", "null", true},
+        {"eth_getTransactionReceipt", "{\"status\":\"0x1\"}", false},
+        {"eth_getTransactionReceipt", RECEIPT("0x1", HASH_1, "0x5", ""), true},
+        {"eth_getTransactionByHash", "\"0x1\"", false},
+        {"eth_getTransactionByHash", TX("0x1"), true},
+        {"eth_feeHistory", "{\"baseFeePerGas\":[]}", false},
+        {"eth_getLogs", "{}", false},
+        {"eth_getLogs", "[]", true},
+        {"web3_clientVersion", "17", true}, /* not known here */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rpc_reply reply = reply_of(cases[i].result);
+        if (rpc_has_shape(cases[i].method, reply.result) != cases[i].fits)
+            fail_msg("%s: %s", cases[i].method, cases[i].result);
+        rpc_reply_fini(&reply);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_counts_of_an_answer_is_compared),
         cmocka_unit_test(who_has_not_come_so_far_is_behind_and_no_liar),
+        cmocka_unit_test(what_can_be_no_answer_is_told_by_its_shape),
         cmocka_unit_test(where_both_may_be_right_the_cautious_answer_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,10 +106,17 @@ static void ask(struct rpc_pool *pool, struct rpc_endpoint *endpoint, struct rpc
                 const char *method, const json_t *params)
 {
     *reply = (struct rpc_reply){0};
-    if (endpoint->state == RPC_ENDPOINT_LIMITED && now(pool) < endpoint->retry_ns)
+    if (endpoint->state == RPC_ENDPOINT_LIMITED && now(pool) < endpoint->retry_ns) {
         fail(reply, RPC_LIMITED, "the endpoint has asked us to stay away for a while");
-    else
-        rpc_endpoint_call(endpoint, reply, method, json_deep_copy(params), &pool->config.time);
+        return;
+    }
+    rpc_endpoint_call(endpoint, reply, method, json_deep_copy(params), &pool->config.time);
+    if (reply->status != RPC_OK || rpc_has_shape(method, reply->result))
+        return;
+    char message[RPC_MESSAGE_MAX];
+    snprintf(message, sizeof(message), "unusable answer to %s", method);
+    rpc_endpoint_blame(endpoint, now(pool));
+    fail(reply, RPC_GARBAGE, message);
 }
 
 /* Somebody has spoken for the chain. A refusal is no such thing: another may know what this one has
@@ -174,13 +181,8 @@ static bool ask_head(struct rpc_pool *pool, struct rpc_endpoint *endpoint, struc
     json_t *none = json_array();
     ask(pool, endpoint, reply, "eth_blockNumber", none);
     json_decref(none);
-    if (reply->status != RPC_OK)
+    if (reply->status != RPC_OK || !rpc_number_of(&head, reply->result))
         return false;
-    if (!rpc_number_of(&head, reply->result)) {
-        rpc_endpoint_blame(endpoint, now(pool));
-        fail(reply, RPC_GARBAGE, "unusable answer to eth_blockNumber");
-        return false;
-    }
     note_head(endpoint, head, now(pool));
     return true;
 }

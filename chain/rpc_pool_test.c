@@ -21,7 +21,7 @@ struct fake {
     uint32_t retry_after_ms; /* … */
     bool connected;          /* the next answer comes over a new connection */
     uint64_t slow_ns;
-    const char *method; /* answered by `answer` ("!words": an error), everything else by 0x1 */
+    const char *method; /* answered by `answer` ("!words": an error), everything else by 0x11 */
     const char *answer;
     unsigned asked; /* `method`, or anything but head and chain where there is none */
     unsigned chain_asked;
@@ -92,7 +92,7 @@ static void fake_call(void *context, struct rpc_reply *reply, const char *method
             note_question(fake, params);
         bool special = fake->method != NULL && strcmp(fake->method, method) == 0;
         if (fake->status == RPC_OK)
-            answer_text(reply, special ? fake->answer : "\"0x1\"");
+            answer_text(reply, special ? fake->answer : "\"0x11\"");
     }
     if (fake->status != RPC_OK) {
         reply->status = fake->status;
@@ -154,7 +154,7 @@ static void say(size_t i, const char *method, const char *answer)
     fakes[i].answer = answer;
 }
 
-#define PLAIN  "eth_feeHistory"
+#define PLAIN  "net_version"
 #define CALL   "eth_call"
 #define AT_5   "[{},\"0x5\"]"
 #define LATEST "[{},\"latest\"]"
@@ -181,6 +181,24 @@ static void a_plain_question_is_asked_of_one_and_of_the_next_where_that_fails(vo
     assert_int_equal(fakes[2].asked, 1);
     ops.close(ops.context);
     assert_true(fakes[0].closed && fakes[1].closed && fakes[2].closed);
+}
+
+static void an_answer_that_can_be_none_is_as_none(void **state)
+{
+    (void)state;
+    for (size_t count = 1; count <= 2; count++) {
+        open_pool(count);
+        say(0, "eth_feeHistory", "\"0x1\"");
+        say(1, "eth_feeHistory", "{\"baseFeePerGas\":[\"0x1\"]}");
+        assert_int_equal(ask("eth_feeHistory", "[]"), count == 1 ? RPC_GARBAGE : RPC_OK);
+        assert_int_equal(state_of(0), RPC_ENDPOINT_DOWN);
+        assert_int_equal(pool.endpoints[0].counters.garbage, 1);
+    }
+    say(0, CALL, "{}");
+    say(1, CALL, "\"0x07\"");
+    now_ns += SECOND;
+    assert_int_equal(ask(CALL, AT_5), RPC_OK);
+    assert_string_equal(text(), "0x07");
 }
 
 static void an_endpoint_backs_off_ever_longer_and_comes_back_at_its_first_answer(void **state)
@@ -221,9 +239,9 @@ static void a_refusal_is_no_answer_while_another_knows(void **state)
     (void)state;
     open_pool(2);
     say(0, CALL, "!header not found"); /* it has forgotten the block */
-    say(1, CALL, "\"0x7\"");
+    say(1, CALL, "\"0x07\"");
     assert_int_equal(ask(CALL, AT_5), RPC_OK);
-    assert_string_equal(text(), "0x7");
+    assert_string_equal(text(), "0x07");
     assert_int_equal(pool.counters.alone, 1);
     assert_int_equal(state_of(0), RPC_ENDPOINT_UP); /* its answer, not its fault */
     say(1, CALL, "!header not found");
@@ -406,8 +424,8 @@ static void latest_is_the_same_block_for_all(void **state)
     (void)state;
     open_pool(2);
     fakes[0].head = 101;
-    say(0, CALL, "\"0x7\"");
-    say(1, CALL, "\"0x7\"");
+    say(0, CALL, "\"0x07\"");
+    say(1, CALL, "\"0x07\"");
     assert_int_equal(ask(CALL, LATEST), RPC_OK);
     assert_string_equal(fakes[0].params, "[{},\"0x64\"]");
     assert_string_equal(fakes[1].params, "[{},\"0x64\"]");
@@ -423,19 +441,19 @@ static void a_question_that_decides_needs_two_of_one_mind(void **state)
 {
     (void)state;
     open_pool(3);
-    say(0, CALL, "\"0x7\"");
-    say(1, CALL, "\"0x7\"");
+    say(0, CALL, "\"0x07\"");
+    say(1, CALL, "\"0x07\"");
     assert_int_equal(ask(CALL, AT_5), RPC_OK);
     assert_int_equal(fakes[2].asked, 0);
     assert_int_equal(pool.counters.agreements, 1);
-    say(1, CALL, "\"0x8\"");
+    say(1, CALL, "\"0x08\"");
     assert_int_equal(ask(CALL, AT_5), RPC_DISAGREE);
     assert_string_equal(last.message, "endpoints_disagree: eth_call: http://a and http://b");
     assert_null(last.result);
     assert_int_equal(node_classify(&last), NODE_DISAGREE);
     assert_int_equal(pool.counters.disagreements, 1);
     assert_int_equal(pool.endpoints[1].counters.disagreements, 1);
-    say(1, CALL, "\"0x7\"");
+    say(1, CALL, "\"0x07\"");
     assert_int_equal(ask(CALL, AT_5), RPC_OK);
 }
 
@@ -444,7 +462,7 @@ static void one_alone_decides_only_where_it_may(void **state)
     (void)state;
     open_pool(2);
     fakes[1].status = RPC_TRANSPORT;
-    say(0, CALL, "\"0x7\"");
+    say(0, CALL, "\"0x07\"");
     assert_int_equal(ask(CALL, AT_5), RPC_OK);
     assert_int_equal(pool.counters.alone, 1);
     open_pool_of(2, (struct rpc_pool_config){.agree = 2, .alone = false, .lag_max = 2});
@@ -533,6 +551,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_plain_question_is_asked_of_one_and_of_the_next_where_that_fails),
+        TEST(an_answer_that_can_be_none_is_as_none),
         TEST(an_endpoint_backs_off_ever_longer_and_comes_back_at_its_first_answer),
         TEST(when_all_are_out_the_first_to_return_is_tried_all_the_same),
         TEST(a_refusal_is_no_answer_while_another_knows),

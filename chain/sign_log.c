@@ -12,28 +12,146 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Happy path: one write of one record with O_APPEND, one fdatasync, then the signature is made.
- * Failures: a write that fails or is short, or a sync that fails, is undone by cutting the file
- * back to where it was; when that fails too the log is broken and everything is refused until a
- * restart, which reads what is really there. After a failed sync the page may be lost although the
- * next sync succeeds, so that is always the second case. */
-#define MAGIC        0x31676f4cu /* "Log1" */
-#define RECORD_BYTES sizeof(struct sign_log_record)
-#define CRC_FROM     offsetof(struct sign_log_record, number)
+/* Happy path: one write of one record with O_APPEND, one fdatasync, then the answer leaves.
+ * Failures: a write that fails or is short is undone by cutting the file back to where it was; when
+ * that fails too the log is broken and everything is refused until a restart, which reads what is
+ * really there. After a failed sync the page may be lost although the next sync succeeds, so that
+ * is always the second case. */
+#define MAGIC      0x32676f4cu /* "Log2" */
+#define HEAD_BYTES sizeof(struct sign_log_record)
+#define CRC_FROM   offsetof(struct sign_log_record, number)
 
-struct sign_log_entry {
-    uint64_t chain_id;
-    uint64_t max_fee_wei;
-    uint64_t priority_fee_wei;
-    bool cancels; /* gives the nonce up: the only payload without calldata */
-    struct sign_log_payload payload;
-    size_t older; /* index + 1 of the entry before at this nonce; 0 = none */
-};
-
-static uint32_t record_crc(const struct sign_log_record *record, uint32_t previous)
+static size_t blocks_of(const struct sign_log_record *record)
 {
-    return crc32c(previous, (const uint8_t *)record + CRC_FROM, RECORD_BYTES - CRC_FROM);
+    size_t rest =
+        record->kept_len > SIGN_LOG_FIRST_BYTES ? record->kept_len - SIGN_LOG_FIRST_BYTES : 0;
+    return (rest + SIGN_LOG_BLOCK_BYTES - 1) / SIGN_LOG_BLOCK_BYTES;
 }
+
+static size_t bytes_of(const struct sign_log_record *record)
+{
+    return HEAD_BYTES + blocks_of(record) * SIGN_LOG_BLOCK_BYTES;
+}
+
+static uint32_t head_crc(const struct sign_log_record *record, uint32_t previous)
+{
+    return crc32c(previous, (const uint8_t *)record + CRC_FROM, HEAD_BYTES - CRC_FROM);
+}
+
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+static chain_uint128 zero_blocks(const uint8_t *blocks, size_t count)
+{
+    chain_uint128 zero = 0;
+    for (size_t i = 0; i < count; i++)
+        if (is_zero(blocks + i * SIGN_LOG_BLOCK_BYTES, SIGN_LOG_BLOCK_BYTES))
+            zero |= (chain_uint128)1 << i;
+    return zero;
+}
+
+static bool hash_equal(const struct chain_hash *a, const struct chain_hash *b)
+{
+    return memcmp(a->bytes, b->bytes, KECCAK_BYTES) == 0;
+}
+
+/* ---- reading -----------------------------------------------------------------------------------
+ */
+
+void sign_log_reader_init(struct sign_log_reader *reader, int file)
+{
+    reader->file = file;
+    reader->number = 0;
+    reader->offset = 0;
+    reader->crc = 0;
+}
+
+static bool is_head(const struct sign_log_record *record, uint64_t number, uint32_t previous_crc)
+{
+    return record->magic == MAGIC && record->number == number &&
+           record->crc == head_crc(record, previous_crc) && record->kept_len <= SIGNER_CALLDATA_MAX;
+}
+
+/* No good head stands at the start of `len` bytes, which reach to the end of the file or are more
+ * than a record can have. A record is synced before the next one is written, so only the last one
+ * can be torn, and a sector of it that was not written reads as zeros: one whose head is there but
+ * wrong, and one with the next record behind it, had been synced and must not be forgotten. */
+static enum sign_log_read judge_headless(const uint8_t *bytes, size_t len, uint64_t number)
+{
+    if (len < HEAD_BYTES)
+        return SIGN_LOG_TORN;
+    if (len > SIGN_LOG_RECORD_MAX || !is_zero(bytes, HEAD_BYTES))
+        return SIGN_LOG_BROKEN;
+    for (size_t at = HEAD_BYTES; at + HEAD_BYTES <= len; at += SIGN_LOG_BLOCK_BYTES) {
+        struct sign_log_record next;
+        memcpy(&next, bytes + at, HEAD_BYTES);
+        if (next.magic == MAGIC && next.number == number + 1)
+            return SIGN_LOG_BROKEN;
+    }
+    return SIGN_LOG_TORN;
+}
+
+/* The head is good and the blocks are not, or not all there. */
+static enum sign_log_read judge_blocks(const struct sign_log_record *head, const uint8_t *bytes,
+                                       size_t len)
+{
+    if (len < bytes_of(head))
+        return SIGN_LOG_TORN;
+    if (len > bytes_of(head))
+        return SIGN_LOG_BROKEN;
+    chain_uint128 zero = zero_blocks(bytes + HEAD_BYTES, blocks_of(head));
+    return (zero & ~head->zero_blocks) != 0 ? SIGN_LOG_TORN : SIGN_LOG_BROKEN;
+}
+
+/* Reads the longest record there can be, and a byte behind it if the file goes on. */
+static ssize_t read_ahead(struct sign_log_reader *reader, bool *goes_on)
+{
+    uint8_t next;
+    ssize_t len = pread(reader->file, reader->bytes, sizeof(reader->bytes), (off_t)reader->offset);
+    *goes_on = len == (ssize_t)sizeof(reader->bytes) &&
+               pread(reader->file, &next, 1, (off_t)(reader->offset + sizeof(reader->bytes))) == 1;
+    return len;
+}
+
+enum sign_log_read sign_log_read(struct sign_log_reader *reader, struct sign_log_record *out)
+{
+    bool goes_on;
+    ssize_t got = read_ahead(reader, &goes_on);
+    if (got < 0)
+        return SIGN_LOG_FAILED;
+    if (got == 0)
+        return SIGN_LOG_END;
+    size_t len = (size_t)got + goes_on;
+    uint64_t number = reader->number + 1;
+    if ((size_t)got >= HEAD_BYTES)
+        memcpy(out, reader->bytes, HEAD_BYTES);
+    if ((size_t)got < HEAD_BYTES || !is_head(out, number, reader->crc))
+        return judge_headless(reader->bytes, len, number);
+    size_t bytes = bytes_of(out);
+    if (len < bytes || out->blocks_crc != crc32c(0, reader->bytes + HEAD_BYTES, bytes - HEAD_BYTES))
+        return judge_blocks(out, reader->bytes, len);
+    reader->number = number;
+    reader->offset += bytes;
+    reader->crc = out->crc;
+    return SIGN_LOG_RECORD;
+}
+
+void sign_log_read_calldata(const struct sign_log_reader *reader, uint8_t *out)
+{
+    struct sign_log_record head;
+    memcpy(&head, reader->bytes, HEAD_BYTES);
+    size_t first = head.kept_len < SIGN_LOG_FIRST_BYTES ? head.kept_len : SIGN_LOG_FIRST_BYTES;
+    memcpy(out, head.first, first);
+    memcpy(out + first, reader->bytes + HEAD_BYTES, head.kept_len - first);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
 
 static bool grow(struct sign_log *log)
 {
@@ -48,111 +166,112 @@ static bool grow(struct sign_log *log)
     return true;
 }
 
+static struct sign_log_account *find_account(const struct sign_log *log, uint64_t chain_id,
+                                             const struct chain_address *signer)
+{
+    for (size_t i = 0; i < log->account_count; i++)
+        if (log->accounts[i].chain_id == chain_id &&
+            address_equal(&log->accounts[i].signer, signer))
+            return &log->accounts[i];
+    return NULL;
+}
+
+/* Makes room for what the record will need in memory, so that nothing fails once it is written. */
+static bool reserve(struct sign_log *log, const struct sign_log_record *record)
+{
+    if (record->kind != SIGN_LOG_SIGNED)
+        return true;
+    if (!grow(log))
+        return false;
+    if (find_account(log, record->chain_id, &record->signer) != NULL)
+        return true;
+    struct sign_log_account *accounts =
+        realloc(log->accounts, (log->account_count + 1) * sizeof(*accounts));
+    if (accounts == NULL)
+        return false;
+    accounts[log->account_count] =
+        (struct sign_log_account){.chain_id = record->chain_id, .signer = record->signer};
+    log->accounts = accounts;
+    log->account_count++;
+    return true;
+}
+
 static size_t newest_at(const struct sign_log *log, uint64_t nonce)
 {
     uint64_t index = 0;
     return map_get(&log->newest, nonce + 1, &index) ? (size_t)index : 0;
 }
 
-static void remember(struct sign_log *log, const struct sign_log_record *record)
+static void remember_signature(struct sign_log *log, const struct sign_log_record *record,
+                               uint64_t offset)
 {
-    ASSERT(log->count < log->capacity);
+    struct sign_log_account *account = find_account(log, record->chain_id, &record->signer);
+    ASSERT(log->count < log->capacity && account != NULL);
     log->entries[log->count++] = (struct sign_log_entry){
+        .offset = offset,
+        .time_ns = record->time_ns,
         .chain_id = record->chain_id,
         .max_fee_wei = record->max_fee_wei,
         .priority_fee_wei = record->priority_fee_wei,
+        .units = record->units,
+        .transfers = record->transfers,
         .cancels = record->calldata_len == 0,
-        .payload = {.payload = record->payload, .unsigned_hash = record->unsigned_hash},
+        .signer = record->signer,
+        .to = record->to,
+        .payload = record->payload,
+        .unsigned_hash = record->unsigned_hash,
         .older = newest_at(log, record->nonce),
     };
     map_put(&log->newest, record->nonce + 1, log->count);
+    if (record->nonce >= account->next_nonce)
+        account->next_nonce = record->nonce + 1;
+}
+
+static void remember(struct sign_log *log, const struct sign_log_record *record)
+{
+    if (record->kind == SIGN_LOG_SIGNED)
+        remember_signature(log, record, log->bytes);
+    log->number = record->number;
+    log->time_ns = record->time_ns;
     log->crc = record->crc;
+    log->bytes += bytes_of(record);
 }
 
-/* Reads the record at `number` - 1. Returns 1, 0 at the end of the file or in half a record, -1. */
-static int read_record(struct sign_log_record *out, int file, uint64_t number)
-{
-    ssize_t got = pread(file, out, RECORD_BYTES, (off_t)((number - 1) * RECORD_BYTES));
-    return got < 0 ? -1 : (size_t)got == RECORD_BYTES;
-}
-
-static bool is_good(const struct sign_log_record *record, uint64_t number, uint32_t previous_crc)
-{
-    return record->magic == MAGIC && record->number == number &&
-           record->crc == record_crc(record, previous_crc);
-}
-
-#define SECTOR_BYTES 512
-
-static bool is_zero(const uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (bytes[i] != 0)
-            return false;
-    return true;
-}
-
-/* What a machine that died between write and sync can leave of a record at `offset`: each sector of
- * it as written or not at all, which reads as zeros behind the old end of the file. */
-static bool is_torn(const struct sign_log_record *record, uint64_t offset)
-{
-    size_t first = (size_t)(SECTOR_BYTES - offset % SECTOR_BYTES);
-    const uint8_t *bytes = (const uint8_t *)record;
-    if (first >= RECORD_BYTES)
-        return is_zero(bytes, RECORD_BYTES);
-    return is_zero(bytes, first) || is_zero(bytes + first, RECORD_BYTES - first);
-}
-
-/* Whether what stands at `offset`, where no good record begins, was never synced. A record is
- * synced before the next one is written, so only the last one can be torn; a whole one that is
- * merely wrong had been synced and answered, and must not be forgotten. */
-static int is_tail_torn(bool *torn, int file, uint64_t offset)
-{
-    struct stat status;
-    struct sign_log_record record;
-    if (fstat(file, &status) != 0)
-        return -1;
-    uint64_t rest = (uint64_t)status.st_size - offset;
-    *torn = rest < RECORD_BYTES;
-    if (rest != RECORD_BYTES)
-        return 0;
-    if (pread(file, &record, RECORD_BYTES, (off_t)offset) != (ssize_t)RECORD_BYTES)
-        return -1;
-    *torn = is_torn(&record, offset);
-    return 0;
-}
+/* ---- opening -----------------------------------------------------------------------------------
+ */
 
 static enum sign_log_result load(struct sign_log *log, uint64_t *bad_at)
 {
     struct sign_log_record record;
-    for (uint64_t number = 1;; number++) {
-        int got = read_record(&record, log->file, number);
-        if (got < 0)
-            return SIGN_LOG_IO;
-        if (got == 1 && is_good(&record, number, log->crc)) {
-            if (!grow(log)) {
+    sign_log_reader_init(&log->scratch, log->file);
+    for (;;) {
+        *bad_at = log->scratch.offset;
+        switch (sign_log_read(&log->scratch, &record)) {
+        case SIGN_LOG_RECORD:
+            if (!reserve(log, &record)) {
                 errno = ENOMEM;
                 return SIGN_LOG_IO;
             }
             remember(log, &record);
-            continue;
-        }
-        bool torn;
-        *bad_at = (number - 1) * RECORD_BYTES;
-        if (is_tail_torn(&torn, log->file, *bad_at) != 0)
+            break;
+        case SIGN_LOG_END:
+        case SIGN_LOG_TORN:
+            return SIGN_LOG_OK;
+        case SIGN_LOG_BROKEN:
+            return SIGN_LOG_CORRUPT;
+        case SIGN_LOG_FAILED:
             return SIGN_LOG_IO;
-        return torn ? SIGN_LOG_OK : SIGN_LOG_CORRUPT;
+        }
     }
 }
 
 static enum sign_log_result cut_tail(struct sign_log *log, uint64_t *cut_bytes)
 {
     struct stat status;
-    off_t good = (off_t)(log->count * RECORD_BYTES);
     if (fstat(log->file, &status) != 0)
         return SIGN_LOG_IO;
-    *cut_bytes = (uint64_t)(status.st_size - good);
-    if (*cut_bytes > 0 && (ftruncate(log->file, good) != 0 || fsync(log->file) != 0))
+    *cut_bytes = (uint64_t)status.st_size - log->bytes;
+    if (*cut_bytes > 0 && (ftruncate(log->file, (off_t)log->bytes) != 0 || fsync(log->file) != 0))
         return SIGN_LOG_IO;
     return SIGN_LOG_OK;
 }
@@ -186,7 +305,8 @@ static enum sign_log_result open_file(struct sign_log *log, const char *path)
 enum sign_log_result sign_log_open(struct sign_log *log, const char *path, uint64_t *cut_bytes,
                                    uint64_t *bad_at)
 {
-    *log = (struct sign_log){.file = -1};
+    memset(log, 0, sizeof(*log));
+    log->file = -1;
     map_init(&log->newest);
     *cut_bytes = 0;
     *bad_at = 0;
@@ -208,80 +328,136 @@ void sign_log_close(struct sign_log *log)
     if (log->file >= 0)
         close(log->file);
     free(log->entries);
+    free(log->accounts);
     map_fini(&log->newest);
-    *log = (struct sign_log){.file = -1};
+    memset(log, 0, sizeof(*log));
+    log->file = -1;
 }
 
-static bool hash_equal(const struct chain_hash *a, const struct chain_hash *b)
+/* ---- the rules ---------------------------------------------------------------------------------
+ */
+
+static bool is_of(const struct sign_log_entry *entry, uint64_t chain_id,
+                  const struct chain_address *signer)
 {
-    return memcmp(a->bytes, b->bytes, KECCAK_BYTES) == 0;
+    return entry->chain_id == chain_id && address_equal(&entry->signer, signer);
 }
 
-enum signer_result sign_log_check(const struct sign_log *log, bool *known,
-                                  const struct signer_request *request,
-                                  const struct sign_log_payload *payload)
+enum signer_result sign_log_check(const struct sign_log *log, enum sign_log_standing *standing,
+                                  size_t *known, const struct sign_log_record *record)
 {
-    bool cancels = request->calldata_len == 0;
+    bool cancels = record->calldata_len == 0;
     bool given_up = false;
     bool has_payload = false;
     bool outbids = true;
-    *known = false;
+    *standing = SIGN_LOG_NEW;
     if (log->broken)
         return SIGNER_LOG_FAILED;
-    for (size_t at = newest_at(log, request->nonce); at != 0; at = log->entries[at - 1].older) {
+    for (size_t at = newest_at(log, record->nonce); at != 0; at = log->entries[at - 1].older) {
         const struct sign_log_entry *entry = &log->entries[at - 1];
-        if (entry->chain_id != request->chain_id)
+        if (!is_of(entry, record->chain_id, &record->signer))
             continue;
-        if (hash_equal(&entry->payload.unsigned_hash, &payload->unsigned_hash)) {
-            *known = true;
+        *standing = SIGN_LOG_BID;
+        if (hash_equal(&entry->unsigned_hash, &record->unsigned_hash)) {
+            *standing = SIGN_LOG_KNOWN;
+            *known = at - 1;
             return SIGNER_OK;
         }
-        bool same = hash_equal(&entry->payload.payload, &payload->payload);
+        bool same = hash_equal(&entry->payload, &record->payload);
         if (!same && !cancels && !entry->cancels)
             return SIGNER_NONCE_CONFLICT;
         has_payload = has_payload || same;
         given_up = given_up || entry->cancels;
-        outbids = outbids && request->max_fee_wei > entry->max_fee_wei &&
-                  request->priority_fee_wei > entry->priority_fee_wei;
+        outbids = outbids && record->max_fee_wei > entry->max_fee_wei &&
+                  record->priority_fee_wei > entry->priority_fee_wei;
     }
     if (given_up && !cancels && !has_payload)
         return SIGNER_NONCE_CONFLICT;
     return outbids ? SIGNER_OK : SIGNER_BUMP_TOO_SMALL;
 }
 
-static enum signer_result undo_write(struct sign_log *log)
+uint64_t sign_log_next_nonce(const struct sign_log *log, uint64_t chain_id,
+                             const struct chain_address *signer)
 {
-    log->broken = ftruncate(log->file, (off_t)(log->count * RECORD_BYTES)) != 0;
-    return SIGNER_LOG_FAILED;
+    const struct sign_log_account *account = find_account(log, chain_id, signer);
+    return account == NULL ? 0 : account->next_nonce;
 }
 
-enum signer_result sign_log_append(struct sign_log *log, const struct signer_request *request,
-                                   const struct sign_log_payload *payload, uint64_t time_ns)
+uint32_t sign_log_bids(const struct sign_log *log, size_t *entry, uint64_t chain_id,
+                       const struct chain_address *signer, uint64_t nonce, uint32_t bid)
 {
-    ASSERT(!log->broken);
-    if (!grow(log))
-        return SIGNER_LOG_FAILED;
-    struct sign_log_record record = {
-        .magic = MAGIC,
-        .number = log->count + 1,
-        .time_ns = time_ns,
-        .chain_id = request->chain_id,
-        .nonce = request->nonce,
-        .gas_limit = request->gas_limit,
-        .max_fee_wei = request->max_fee_wei,
-        .priority_fee_wei = request->priority_fee_wei,
-        .to = request->to,
-        .calldata_len = request->calldata_len,
-        .payload = payload->payload,
-        .unsigned_hash = payload->unsigned_hash,
-    };
-    record.crc = record_crc(&record, log->crc);
-    if (write(log->file, &record, RECORD_BYTES) != (ssize_t)RECORD_BYTES)
-        return undo_write(log);
+    uint32_t bids = 0;
+    for (size_t at = newest_at(log, nonce); at != 0; at = log->entries[at - 1].older) {
+        if (!is_of(&log->entries[at - 1], chain_id, signer))
+            continue;
+        if (bids == bid)
+            *entry = at - 1;
+        bids++;
+    }
+    return bids;
+}
+
+/* ---- writing -----------------------------------------------------------------------------------
+ */
+
+/* The record as it goes to the file, in the scratch reader's buffer. */
+static size_t lay_out(struct sign_log *log, struct sign_log_record *record, const uint8_t *calldata)
+{
+    uint8_t *bytes = log->scratch.bytes;
+    size_t len = bytes_of(record);
+    size_t first =
+        record->kept_len < SIGN_LOG_FIRST_BYTES ? record->kept_len : SIGN_LOG_FIRST_BYTES;
+    ASSERT(record->kept_len <= SIGNER_CALLDATA_MAX && record->kept_len <= record->calldata_len);
+    memset(bytes, 0, len);
+    if (first > 0)
+        memcpy(record->first, calldata, first);
+    if (record->kept_len > first)
+        memcpy(bytes + HEAD_BYTES, calldata + first, record->kept_len - first);
+    record->magic = MAGIC;
+    record->number = log->number + 1;
+    record->time_ns = record->time_ns > log->time_ns ? record->time_ns : log->time_ns;
+    record->zero_blocks = zero_blocks(bytes + HEAD_BYTES, blocks_of(record));
+    record->blocks_crc = crc32c(0, bytes + HEAD_BYTES, len - HEAD_BYTES);
+    record->crc = head_crc(record, log->crc);
+    memcpy(bytes, record, HEAD_BYTES);
+    return len;
+}
+
+bool sign_log_append(struct sign_log *log, struct sign_log_record *record, const uint8_t *calldata)
+{
+    if (log->broken || !reserve(log, record))
+        return false;
+    size_t len = lay_out(log, record, calldata);
+    if (write(log->file, log->scratch.bytes, len) != (ssize_t)len) {
+        log->broken = ftruncate(log->file, (off_t)log->bytes) != 0;
+        return false;
+    }
     if (fdatasync(log->file) != 0) {
         log->broken = true;
-        return SIGNER_LOG_FAILED;
+        return false;
     }
-    remember(log, &record);
-    return SIGNER_OK;
+    remember(log, record);
+    return true;
+}
+
+bool sign_log_reload(struct sign_log *log, struct sign_log_record *record, uint8_t *out,
+                     size_t entry)
+{
+    ASSERT(entry < log->count);
+    const struct sign_log_entry *wanted = &log->entries[entry];
+    struct sign_log_reader *reader = &log->scratch;
+    ssize_t got = pread(log->file, reader->bytes, sizeof(reader->bytes), (off_t)wanted->offset);
+    if (got < (ssize_t)HEAD_BYTES)
+        return false;
+    memcpy(record, reader->bytes, HEAD_BYTES);
+    if (record->magic != MAGIC || record->kept_len > SIGNER_CALLDATA_MAX ||
+        (size_t)got < bytes_of(record) ||
+        record->blocks_crc !=
+            crc32c(0, reader->bytes + HEAD_BYTES, bytes_of(record) - HEAD_BYTES) ||
+        !hash_equal(&record->unsigned_hash, &wanted->unsigned_hash)) {
+        errno = EIO; /* rot under a running signer */
+        return false;
+    }
+    sign_log_read_calldata(reader, out);
+    return true;
 }

@@ -25,18 +25,22 @@ static int remove_path(void **state)
     return 0;
 }
 
-static struct signer_request request_of(uint64_t nonce, uint64_t fee)
-{
-    return (struct signer_request){.chain_id = 31337,
-                                   .nonce = nonce,
-                                   .max_fee_wei = fee,
-                                   .priority_fee_wei = fee,
-                                   .calldata_len = 100};
-}
+static const struct chain_address own = {{7}};
+static uint8_t calldata[SIGNER_CALLDATA_MAX];
 
-static struct sign_log_payload payload_of(uint8_t payload, uint8_t transaction)
+static struct sign_log_record record_of(uint64_t nonce, uint64_t fee, uint8_t payload,
+                                        uint8_t transaction)
 {
-    return (struct sign_log_payload){{{payload}}, {{transaction}}};
+    return (struct sign_log_record){.kind = SIGN_LOG_SIGNED,
+                                    .chain_id = 31337,
+                                    .nonce = nonce,
+                                    .max_fee_wei = fee,
+                                    .priority_fee_wei = fee,
+                                    .calldata_len = 100,
+                                    .kept_len = 100,
+                                    .signer = own,
+                                    .payload = {{payload}},
+                                    .unsigned_hash = {{transaction}}};
 }
 
 static void open_log(struct sign_log *log)
@@ -46,20 +50,39 @@ static void open_log(struct sign_log *log)
     assert_int_equal(sign_log_open(log, path, &cut, &bad), SIGN_LOG_OK);
 }
 
+static enum signer_result check_record(const struct sign_log *log, bool *known,
+                                       const struct sign_log_record *record)
+{
+    enum sign_log_standing standing;
+    size_t entry;
+    enum signer_result result = sign_log_check(log, &standing, &entry, record);
+    *known = standing == SIGN_LOG_KNOWN;
+    return result;
+}
+
 static enum signer_result check(const struct sign_log *log, bool *known, uint64_t nonce,
                                 uint64_t fee, uint8_t payload, uint8_t transaction)
 {
-    struct signer_request request = request_of(nonce, fee);
-    struct sign_log_payload hashes = payload_of(payload, transaction);
-    return sign_log_check(log, known, &request, &hashes);
+    struct sign_log_record record = record_of(nonce, fee, payload, transaction);
+    return check_record(log, known, &record);
 }
 
 static void append(struct sign_log *log, uint64_t nonce, uint64_t fee, uint8_t payload,
                    uint8_t transaction)
 {
-    struct signer_request request = request_of(nonce, fee);
-    struct sign_log_payload hashes = payload_of(payload, transaction);
-    assert_int_equal(sign_log_append(log, &request, &hashes, 1), SIGNER_OK);
+    struct sign_log_record record = record_of(nonce, fee, payload, transaction);
+    assert_true(sign_log_append(log, &record, calldata));
+}
+
+/* With a head and three blocks, the second of which is all zero. */
+static struct sign_log_record append_long(struct sign_log *log, uint64_t nonce)
+{
+    struct sign_log_record record = record_of(nonce, 100, 1, (uint8_t)nonce);
+    record.calldata_len = record.kept_len = SIGN_LOG_FIRST_BYTES + 2 * SIGN_LOG_BLOCK_BYTES + 44;
+    memset(calldata, 0x55, sizeof(calldata));
+    memset(calldata + SIGN_LOG_FIRST_BYTES + SIGN_LOG_BLOCK_BYTES, 0, SIGN_LOG_BLOCK_BYTES);
+    assert_true(sign_log_append(log, &record, calldata));
+    return record;
 }
 
 static void expect_rules(const struct sign_log *log)
@@ -93,12 +116,11 @@ static void a_nonce_belongs_to_one_payload_also_after_a_restart(void **state)
 static void give_up(struct sign_log *log, uint64_t nonce, uint64_t fee, enum signer_result expected)
 {
     bool known;
-    struct signer_request request = request_of(nonce, fee);
-    struct sign_log_payload hashes = payload_of(99, (uint8_t)fee);
-    request.calldata_len = 0;
-    assert_int_equal(sign_log_check(log, &known, &request, &hashes), expected);
+    struct sign_log_record record = record_of(nonce, fee, 99, (uint8_t)fee);
+    record.calldata_len = record.kept_len = 0;
+    assert_int_equal(check_record(log, &known, &record), expected);
     if (expected == SIGNER_OK && !known)
-        assert_int_equal(sign_log_append(log, &request, &hashes, 1), SIGNER_OK);
+        assert_true(sign_log_append(log, &record, NULL));
 }
 
 /* Whatever is mined of the three, the payload moves its units once or never. */
@@ -133,31 +155,90 @@ static void a_nonce_that_was_given_up_first_has_no_payload_ever(void **state)
     sign_log_close(&log);
 }
 
-static void another_chain_has_its_own_nonces(void **state)
+static void every_chain_and_key_has_its_own_nonces(void **state)
 {
     (void)state;
     struct sign_log log;
     bool known;
     open_log(&log);
     append(&log, 7, 100, 1, 1);
-    struct signer_request request = request_of(7, 1);
-    struct sign_log_payload hashes = payload_of(9, 9);
-    request.chain_id = 1;
-    assert_int_equal(sign_log_check(&log, &known, &request, &hashes), SIGNER_OK);
+    struct sign_log_record record = record_of(7, 1, 9, 9);
+    record.chain_id = 1;
+    assert_int_equal(check_record(&log, &known, &record), SIGNER_OK);
+    record = record_of(7, 1, 9, 9);
+    assert_int_equal(check_record(&log, &known, &record), SIGNER_NONCE_CONFLICT);
+    record.signer.bytes[0] ^= 1;
+    assert_int_equal(check_record(&log, &known, &record), SIGNER_OK);
+    assert_int_equal(sign_log_next_nonce(&log, 31337, &own), 8);
+    assert_int_equal(sign_log_next_nonce(&log, 1, &own), 0);
+    assert_int_equal(sign_log_next_nonce(&log, 31337, &record.signer), 0);
+    sign_log_close(&log);
+}
+
+static void refusals_are_kept_and_bind_nothing(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    struct sign_log_record record = record_of(7, 100, 1, 1);
+    bool known;
+    open_log(&log);
+    record.kind = SIGN_LOG_REFUSED;
+    record.result = SIGNER_GAS_REFUSED;
+    assert_true(sign_log_append(&log, &record, calldata));
+    sign_log_close(&log);
+    open_log(&log);
+    assert_int_equal(log.number, 1);
+    assert_int_equal(log.count, 0);
+    assert_int_equal(check(&log, &known, 7, 1, 2, 2), SIGNER_OK);
+    sign_log_close(&log);
+}
+
+static void what_was_signed_is_read_back(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    struct sign_log_record read;
+    static uint8_t back[SIGNER_CALLDATA_MAX];
+    size_t entry = 99;
+    open_log(&log);
+    append(&log, 3, 100, 1, 1);
+    struct sign_log_record written = append_long(&log, 4);
+    append(&log, 4, 120, 1, 5);
+    assert_int_equal(sign_log_bids(&log, &entry, 31337, &own, 4, 1), 2);
+    assert_int_equal(entry, 1);
+    assert_true(sign_log_reload(&log, &read, back, entry));
+    assert_memory_equal(&read, &written, sizeof(read));
+    assert_memory_equal(back, calldata, written.calldata_len);
+    assert_int_equal(sign_log_bids(&log, &entry, 31337, &own, 5, 0), 0);
+    sign_log_close(&log);
+}
+
+static void times_never_go_back(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    struct sign_log_record record = record_of(1, 100, 1, 1);
+    open_log(&log);
+    record.time_ns = 500;
+    assert_true(sign_log_append(&log, &record, calldata));
+    record = record_of(2, 100, 1, 2);
+    record.time_ns = 400;
+    assert_true(sign_log_append(&log, &record, calldata));
+    assert_int_equal(record.time_ns, 500);
     sign_log_close(&log);
 }
 
 static void a_torn_tail_of_any_length_is_cut(void **state)
 {
     (void)state;
-    for (off_t kept = 0; kept < (off_t)sizeof(struct sign_log_record); kept += 7) {
+    for (off_t kept = 0; kept < 4 * SIGN_LOG_BLOCK_BYTES; kept += 61) {
         struct sign_log log;
         uint64_t cut;
         uint64_t bad;
         unlink(path);
         open_log(&log);
         append(&log, 1, 100, 1, 1);
-        append(&log, 2, 100, 2, 2);
+        (void)append_long(&log, 2);
         sign_log_close(&log);
         assert_int_equal(truncate(path, (off_t)sizeof(struct sign_log_record) + kept), 0);
         assert_int_equal(sign_log_open(&log, path, &cut, &bad), SIGN_LOG_OK);
@@ -226,35 +307,58 @@ static void broken_records_that_were_synced_are_never_forgotten(void **state)
     assert_int_equal(bad, sizeof(struct sign_log_record));
 }
 
-static void zero_bytes(off_t from, off_t to)
+static void zero_block(off_t block)
 {
-    static const uint8_t zeros[sizeof(struct sign_log_record)];
+    static const uint8_t zeros[SIGN_LOG_BLOCK_BYTES];
     int file = open(path, O_RDWR);
     assert_true(file >= 0);
-    assert_int_equal(pwrite(file, zeros, (size_t)(to - from), from), to - from);
+    assert_int_equal(pwrite(file, zeros, sizeof(zeros), block * SIGN_LOG_BLOCK_BYTES),
+                     sizeof(zeros));
     close(file);
 }
 
-/* Records 1 to 3 fill 480 bytes: the fourth crosses the first sector's end. */
+/* A short record, a long one, and with `behind` another short one. */
+static enum sign_log_result open_damaged(void (*damage)(off_t), off_t at, bool behind,
+                                         uint64_t *cut)
+{
+    struct sign_log log;
+    uint64_t bad;
+    unlink(path);
+    open_log(&log);
+    append(&log, 1, 100, 1, 1);
+    (void)append_long(&log, 2);
+    if (behind)
+        append(&log, 3, 100, 3, 3);
+    sign_log_close(&log);
+    damage(at);
+    enum sign_log_result result = sign_log_open(&log, path, cut, &bad);
+    if (result == SIGN_LOG_OK)
+        sign_log_close(&log);
+    return result;
+}
+
 static void a_last_record_with_an_unwritten_sector_is_cut(void **state)
 {
     (void)state;
-    static const off_t unwritten[][2] = {{480, 512}, {512, 640}, {480, 640}};
+    uint64_t cut;
+    static const off_t blocks[] = {1, 2, 4}; /* head, first and last block of the long one */
     for (size_t i = 0; i < 3; i++) {
-        struct sign_log log;
-        uint64_t cut;
-        uint64_t bad;
-        unlink(path);
-        open_log(&log);
-        for (uint8_t nonce = 0; nonce < 4; nonce++)
-            append(&log, nonce, 100, nonce, nonce);
-        sign_log_close(&log);
-        zero_bytes(unwritten[i][0], unwritten[i][1]);
-        assert_int_equal(sign_log_open(&log, path, &cut, &bad), SIGN_LOG_OK);
-        assert_int_equal(cut, sizeof(struct sign_log_record));
-        assert_int_equal(log.count, 3);
-        sign_log_close(&log);
+        assert_int_equal(open_damaged(zero_block, blocks[i], false, &cut), SIGN_LOG_OK);
+        assert_int_equal(cut, 4 * SIGN_LOG_BLOCK_BYTES);
+        assert_int_equal(open_damaged(zero_block, blocks[i], true, &cut), SIGN_LOG_CORRUPT);
     }
+    assert_int_equal(open_damaged(zero_block, 3, false, &cut), SIGN_LOG_OK);
+    assert_int_equal(cut, 0); /* it is zero by right */
+}
+
+/* Rot in a record that was answered does not pass for a torn write because a block of it is zero.
+ */
+static void a_flipped_bit_in_the_last_record_is_corruption(void **state)
+{
+    (void)state;
+    uint64_t cut;
+    for (off_t at = 517; at < 5 * SIGN_LOG_BLOCK_BYTES; at += 171)
+        assert_int_equal(open_damaged(flip_byte, at, false, &cut), SIGN_LOG_CORRUPT);
 }
 
 static void a_log_has_one_signer(void **state)
@@ -278,9 +382,8 @@ static void a_record_that_cannot_be_written_is_not_remembered(void **state)
     append(&log, 1, 100, 1, 1);
     int writable = log.file;
     log.file = open(path, O_RDONLY);
-    struct signer_request request = request_of(2, 100);
-    struct sign_log_payload hashes = payload_of(2, 2);
-    assert_int_equal(sign_log_append(&log, &request, &hashes, 1), SIGNER_LOG_FAILED);
+    struct sign_log_record record = record_of(2, 100, 2, 2);
+    assert_false(sign_log_append(&log, &record, calldata));
     assert_int_equal(log.count, 1);
     assert_true(log.broken); /* the undo failed too */
     assert_int_equal(check(&log, &known, 1, 100, 1, 1), SIGNER_LOG_FAILED);
@@ -297,7 +400,13 @@ int main(void)
                                         new_path, remove_path),
         cmocka_unit_test_setup_teardown(a_nonce_that_was_given_up_first_has_no_payload_ever,
                                         new_path, remove_path),
-        cmocka_unit_test_setup_teardown(another_chain_has_its_own_nonces, new_path, remove_path),
+        cmocka_unit_test_setup_teardown(every_chain_and_key_has_its_own_nonces, new_path,
+                                        remove_path),
+        cmocka_unit_test_setup_teardown(refusals_are_kept_and_bind_nothing, new_path, remove_path),
+        cmocka_unit_test_setup_teardown(what_was_signed_is_read_back, new_path, remove_path),
+        cmocka_unit_test_setup_teardown(times_never_go_back, new_path, remove_path),
+        cmocka_unit_test_setup_teardown(a_flipped_bit_in_the_last_record_is_corruption, new_path,
+                                        remove_path),
         cmocka_unit_test_setup_teardown(a_torn_tail_of_any_length_is_cut, new_path, remove_path),
         cmocka_unit_test_setup_teardown(a_broken_record_with_another_behind_it_is_corruption,
                                         new_path, remove_path),

@@ -1,12 +1,15 @@
 /* lonja-sign: the process that holds the key. See sign_options.c for how it is started. */
 #include "base/log.h"
 #include "chain/keystore.h"
+#include "chain/sign_audit.h"
 #include "chain/sign_options.h"
 #include "chain/sign_sandbox.h"
 #include "chain/sign_server.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +19,7 @@
 
 /* On a page of its own, so that it can be locked by itself. */
 struct secret {
-    uint8_t key[KEYSTORE_KEY_BYTES];
+    uint8_t keys[SIGN_KEYS_MAX][KEYSTORE_KEY_BYTES];
     uint8_t passphrase[PASSPHRASE_BYTES_MAX];
 };
 
@@ -41,20 +44,38 @@ static struct secret *make_secret(void)
     return page;
 }
 
-static void unlock_key(struct secret *secret, struct chain_address *address,
-                       const struct sign_options *options)
+static void unlock_key(struct secret *secret, size_t number, const char *path, size_t len)
 {
-    size_t len;
-    enum keystore_result result = keystore_read_passphrase(secret->passphrase, PASSPHRASE_BYTES_MAX,
-                                                           &len, options->passphrase_file);
+    struct chain_address address;
+    enum keystore_result result =
+        keystore_open(secret->keys[number], &address, path, secret->passphrase, len);
     if (result != KEYSTORE_OK)
+        stop(2, path, result == KEYSTORE_IO ? strerror(errno) : keystore_result_text(result));
+}
+
+/* The active key and, beside it, those that were retired (docs/signer.md). */
+static size_t unlock_keys(struct secret *secret, const struct sign_options *options)
+{
+    glob_t retired = {0};
+    char pattern[PATH_MAX + 16];
+    size_t len;
+    if (keystore_read_passphrase(secret->passphrase, PASSPHRASE_BYTES_MAX, &len,
+                                 options->passphrase_file) != KEYSTORE_OK)
         stop(2, options->passphrase_file,
              errno == EACCES ? "not readable, or readable by others (chmod 600)" : strerror(errno));
-    result = keystore_open(secret->key, address, options->keystore, secret->passphrase, len);
+    unlock_key(secret, 0, options->keystore, len);
+    snprintf(pattern, sizeof(pattern), "%s" KEYSTORE_RETIRED "*", options->keystore);
+    int found = glob(pattern, 0, NULL, &retired);
+    if (found != 0 && found != GLOB_NOMATCH)
+        stop(1, options->keystore, "the folder of the retired keys cannot be read");
+    if (retired.gl_pathc >= SIGN_KEYS_MAX)
+        stop(2, options->keystore, "more than 7 retired keys; remove those without open nonces");
+    for (size_t i = 0; i < retired.gl_pathc; i++)
+        unlock_key(secret, 1 + i, retired.gl_pathv[i], len);
+    size_t count = 1 + retired.gl_pathc;
+    globfree(&retired);
     OPENSSL_cleanse(secret->passphrase, PASSPHRASE_BYTES_MAX);
-    if (result != KEYSTORE_OK)
-        stop(2, options->keystore,
-             result == KEYSTORE_IO ? strerror(errno) : keystore_result_text(result));
+    return count;
 }
 
 static void open_log(struct sign_log *log, const char *path)
@@ -72,20 +93,25 @@ static void open_log(struct sign_log *log, const char *path)
     }
     if (cut_bytes > 0)
         log_warning("torn tail cut bytes=%llu file=%s", (unsigned long long)cut_bytes, path);
-    log_info("log read records=%zu", log->count);
+    log_info("log read records=%llu signatures=%zu", (unsigned long long)log->number, log->count);
 }
 
 static int serve(struct sign_service *service, const struct sign_options *options)
 {
-    struct sign_server server;
-    if (!sign_server_open(&server, service, options->socket, options->allowed_uid))
+    static struct sign_server server;
+    if (!sign_server_open(&server, service, options->socket, options->allowed_uid,
+                          options->requests_max))
         stop(1, options->socket, strerror(errno));
     if (!sign_sandbox_close())
         stop(1, "the system call filter", strerror(errno));
     char address[ADDRESS_TEXT_SIZE];
-    address_format(address, &service->address);
-    log_info("ready signer=%s socket=%s allowed_uid=%u", address, options->socket,
-             (unsigned)options->allowed_uid);
+    for (size_t i = 1; i < service->keys->count; i++) {
+        address_format(address, &service->keys->addresses[i]);
+        log_info("holds a retired key signer=%s", address);
+    }
+    address_format(address, &service->keys->addresses[0]);
+    log_info("ready signer=%s socket=%s allowed_uid=%u requests_max=%llu", address, options->socket,
+             (unsigned)options->allowed_uid, (unsigned long long)options->requests_max);
     bool served = sign_server_run(&server);
     if (!served)
         log_error("waiting failed reason=%s", strerror(errno));
@@ -100,17 +126,26 @@ int main(int argc, char **argv)
     static struct sign_options options;
     static struct sign_policy_file policy;
     static struct sign_log log;
+    static struct sign_service service;
+    struct sign_keys keys;
+    if (argc > 1 && strcmp(argv[1], "audit") == 0)
+        return sign_audit(argc - 1, argv + 1);
     log_open("sign");
     sign_options_read(&options, argc, argv);
     struct secret *secret = make_secret();
-    struct sign_service service = {
-        .clock = &clock_system, .policy = &policy, .log = &log, .key = secret->key};
-    unlock_key(secret, &service.address, &options);
+    size_t count = unlock_keys(secret, &options);
+    if (!sign_keys_local(&keys, (const uint8_t(*)[ECDSA_KEY_BYTES])secret->keys, count))
+        stop(2, options.keystore, "two of the keys are the same, or there are no random bytes");
+    service.clock = &clock_system;
+    service.policy = &policy;
+    service.log = &log;
+    service.keys = &keys;
     open_log(&log, options.log);
     sign_policy_file_init(&policy, options.policy);
     sign_service_reload(&service);
     int status = serve(&service, &options);
     sign_log_close(&log);
+    keys.close(keys.context);
     OPENSSL_cleanse(secret, SECRET_BYTES);
     return status;
 }

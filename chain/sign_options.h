@@ -4,6 +4,7 @@
 #define LONJA_CHAIN_SIGN_OPTIONS_H
 
 #include <limits.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct sign_options {
@@ -13,7 +14,10 @@ struct sign_options {
     char policy[PATH_MAX];
     char log[PATH_MAX];
     uid_t allowed_uid;
+    uint64_t requests_max; /* per second and connection */
 };
+
+#define SIGN_REQUESTS_MAX_DEFAULT 2000
 
 /* Fills `out` from the arguments, or, without arguments and with LONJA_BOOT_FD set, from the boot
  * record. Prints and exits (0 after --help, 2 with a reason) where there is nothing to start. */

@@ -56,15 +56,21 @@ static bool add_rule(struct sign_policy *out, const struct chain_address *contra
     return true;
 }
 
+static bool read_contract(struct chain_address *out, const json_t *entry, char *error)
+{
+    const char *text = json_string_value(json_object_get(entry, "contract"));
+    return (text != NULL && address_parse(out, text)) ||
+           complain(error, "no address (or its checksum is wrong)", text == NULL ? "" : text);
+}
+
 static bool read_entry(struct sign_policy *out, const json_t *entry, char *error)
 {
     static const char *const names[] = {"contract", "methods", NULL};
     if (!has_only(entry, names, no_names, error))
         return false;
     struct chain_address contract;
-    const char *text = json_string_value(json_object_get(entry, "contract"));
-    if (text == NULL || !address_parse(&contract, text))
-        return complain(error, "no address (or its checksum is wrong)", text == NULL ? "" : text);
+    if (!read_contract(&contract, entry, error))
+        return false;
     const json_t *methods = json_object_get(entry, "methods");
     if (!json_is_array(methods))
         return complain(error, "a list is expected", "methods");
@@ -102,6 +108,45 @@ static bool read_creation(struct sign_policy *out, const json_t *entry, char *er
     return true;
 }
 
+/* Decimal digits, above zero and at most 128 bits. */
+static bool read_units(chain_uint128 *out, const char *text)
+{
+    *out = 0;
+    if (text == NULL || *text == '\0')
+        return false;
+    for (; *text != '\0'; text++)
+        if (*text < '0' || *text > '9' || __builtin_mul_overflow(*out, 10, out) ||
+            __builtin_add_overflow(*out, (unsigned)(*text - '0'), out))
+            return false;
+    return *out > 0;
+}
+
+static bool read_cap(struct sign_policy *out, const json_t *entry, char *error)
+{
+    static const char *const names[] = {"contract", "window_s", NULL};
+    static const char *const optional[] = {"units_max", "transfers_max", NULL};
+    struct sign_cap cap = {.units_max = ~(chain_uint128)0, .transfers_max = UINT64_MAX};
+    uint64_t window_s;
+    const json_t *units = json_object_get(entry, "units_max");
+    const json_t *transfers = json_object_get(entry, "transfers_max");
+    if (!has_only(entry, names, optional, error) || !read_contract(&cap.contract, entry, error) ||
+        !read_positive(&window_s, entry, "window_s", error))
+        return false;
+    if (window_s > SIGN_POLICY_WINDOW_MAX)
+        return complain(error, "more than a year", "window_s");
+    if (units == NULL && transfers == NULL)
+        return complain(error, "a cap needs units_max or transfers_max", "");
+    if (units != NULL && !read_units(&cap.units_max, json_string_value(units)))
+        return complain(error, "a text of digits above zero is expected", "units_max");
+    if (transfers != NULL && !read_positive(&cap.transfers_max, entry, "transfers_max", error))
+        return false;
+    if (out->cap_count == SIGN_POLICY_CAPS_MAX)
+        return complain(error, "too many", "caps");
+    cap.window_s = (uint32_t)window_s;
+    out->caps[out->cap_count++] = cap;
+    return true;
+}
+
 static bool read_list(struct sign_policy *out, const json_t *root, const char *name,
                       bool (*read)(struct sign_policy *out, const json_t *entry, char *error),
                       char *error)
@@ -125,13 +170,14 @@ static bool read_root(struct sign_policy *out, const json_t *root, char *error)
 {
     static const char *const names[] = {"chain_id", "gas_limit_max", "max_fee_wei_max", "allow",
                                         NULL};
-    static const char *const optional[] = {"create", NULL};
+    static const char *const optional[] = {"create", "caps", NULL};
     return has_only(root, names, optional, error) &&
            read_positive(&out->chain_id, root, names[0], error) &&
            read_positive(&out->gas_limit_max, root, names[1], error) &&
            read_positive(&out->max_fee_wei_max, root, names[2], error) &&
            read_list(out, root, "allow", read_entry, error) &&
-           read_list(out, root, "create", read_creation, error);
+           read_list(out, root, "create", read_creation, error) &&
+           read_list(out, root, "caps", read_cap, error);
 }
 
 bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
@@ -140,6 +186,7 @@ bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
     json_error_t json_error;
     out->rule_count = 0;
     out->create_count = 0;
+    out->cap_count = 0;
     json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &json_error);
     if (root == NULL)
         return complain(error, "not JSON", json_error.text);
@@ -258,22 +305,26 @@ static bool parse_file(struct sign_policy_file *file, FILE *stream)
     return parsed;
 }
 
+static bool read_file(struct sign_policy_file *file)
+{
+    FILE *stream = fopen(file->path, "re");
+    bool opened = stream != NULL && fstat(fileno(stream), &file->seen) == 0;
+    bool read =
+        opened ? parse_file(file, stream) : complain(file->error, strerror(errno), file->path);
+    if (stream != NULL)
+        fclose(stream);
+    return read;
+}
+
 bool sign_policy_file_refresh(struct sign_policy_file *file, bool forced)
 {
     struct stat now = {0};
-    FILE *stream = fopen(file->path, "re");
-    int error = errno;
-    if (stream != NULL && fstat(fileno(stream), &now) != 0)
-        error = errno;
-    bool changed = forced || !file->looked_at || !is_same_file(&now, &file->seen);
-    if (changed) {
-        file->seen = now;
-        file->looked_at = true;
-        file->readable = stream != NULL && parse_file(file, stream);
-        if (stream == NULL)
-            complain(file->error, strerror(error), file->path);
-    }
-    if (stream != NULL)
-        fclose(stream);
-    return changed;
+    bool there = stat(file->path, &now) == 0;
+    if (!forced && file->looked_at && there == file->there && is_same_file(&now, &file->seen))
+        return false;
+    file->looked_at = true;
+    file->there = there;
+    file->seen = now;
+    file->readable = read_file(file);
+    return true;
 }

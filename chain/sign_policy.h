@@ -5,10 +5,16 @@
  *
  *   { "chain_id": 31337, "gas_limit_max": 16777216, "max_fee_wei_max": 500000000000,
  *     "allow": [ { "contract": "0x…", "methods": ["forcedTransfer", "batchForcedTransfer"] } ],
- *     "create": [ { "name": "IdentityRegistry", "code_hash": "0x…", "code_length": 12345 } ] }
+ *     "create": [ { "name": "IdentityRegistry", "code_hash": "0x…", "code_length": 12345 } ],
+ *     "caps": [ { "contract": "0x…", "window_s": 3600, "units_max": "1000000", "transfers_max": 500
+ * } ]
+ *   }
  *
  * create (optional; nothing may be created without it): init code that begins with code_length
  * bytes of that Keccak-256; what follows are the constructor's arguments, whole words of 32 bytes.
+ * caps (optional): what may be signed for a token within any window_s seconds, transfers, mints and
+ * burns together: units, a decimal number as text, and how many, each leg of a batch counting. One
+ * of the two may be missing; a token may have several caps, an hour's and a day's.
  * Always allowed, within the caps, is the empty transfer of the key to itself: it moves nothing and
  * gives up a nonce.
  *
@@ -29,6 +35,8 @@
 
 #define SIGN_POLICY_RULES_MAX   4096
 #define SIGN_POLICY_CREATES_MAX 32
+#define SIGN_POLICY_CAPS_MAX    1024
+#define SIGN_POLICY_WINDOW_MAX  (366 * 86400) /* seconds */
 #define SIGN_POLICY_ERROR_MAX   160
 
 struct sign_rule {
@@ -41,6 +49,13 @@ struct sign_creation {
     uint32_t code_length;
 };
 
+struct sign_cap {
+    struct chain_address contract;
+    uint32_t window_s;
+    chain_uint128 units_max;
+    uint64_t transfers_max;
+};
+
 struct sign_policy {
     uint64_t chain_id;
     uint64_t gas_limit_max;
@@ -49,6 +64,8 @@ struct sign_policy {
     struct sign_rule rules[SIGN_POLICY_RULES_MAX];
     size_t create_count;
     struct sign_creation creates[SIGN_POLICY_CREATES_MAX];
+    size_t cap_count;
+    struct sign_cap caps[SIGN_POLICY_CAPS_MAX];
 };
 
 /* False, with what is wrong in `error`, when the text is no policy; `out` is then unspecified. */
@@ -66,6 +83,7 @@ struct sign_policy_file {
     const char *path;
     bool readable;
     bool looked_at;
+    bool there;
     struct stat seen;
     char error[SIGN_POLICY_ERROR_MAX]; /* when not readable */
     struct sign_policy policy;

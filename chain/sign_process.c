@@ -2,6 +2,7 @@
 
 #include "base/testing.h"
 
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,15 +47,15 @@ void sign_process_init(struct sign_process *process, const char *bin)
 
 void sign_process_fini(struct sign_process *process)
 {
-    static const char *const names[] = {"key.json", "pass",   "log",
-                                        "socket",   "policy", "policy.new"};
+    char pattern[SIGN_PROCESS_PATH_MAX];
+    glob_t files;
     if (process->pid > 0)
         sign_process_stop(process, SIGTERM);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char path[SIGN_PROCESS_PATH_MAX];
-        sign_process_path(path, process, names[i]);
-        unlink(path);
-    }
+    sign_process_path(pattern, process, "*");
+    assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++)
+        unlink(files.gl_pathv[i]);
+    globfree(&files);
     assert_int_equal(rmdir(process->folder), 0);
 }
 

@@ -4,11 +4,15 @@
 #include "base/memfile.h"
 #include "base/testing.h"
 #include "chain/sign_log.h"
+#include "chain/sign_options.h"
 #include "chain/sign_process.h"
+#include "chain/sign_server.h"
 #include "chain/signer_wire.h"
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +159,28 @@ static void what_the_policy_does_not_name_is_refused(void **state)
     assert_int_equal(sign_transfer(1, 5), SIGNER_OK); /* none of these has used the nonce */
 }
 
+static int raw_connection(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char path[SIGN_PROCESS_PATH_MAX];
+    sign_process_path(path, &process, "socket");
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.107s", path);
+    int connection = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    assert_int_equal(connect(connection, (struct sockaddr *)&address, sizeof(address)), 0);
+    return connection;
+}
+
+static void expect_hang_up(const void *packet, size_t len)
+{
+    int connection = raw_connection();
+    struct signer_wire_answer answer;
+    assert_int_equal(send(connection, packet, len, 0), len);
+    assert_int_equal(recv(connection, &answer, sizeof(answer), 0), sizeof(answer));
+    assert_int_equal(answer.result, SIGNER_PROTOCOL);
+    assert_int_equal(recv(connection, &answer, sizeof(answer), 0), 0);
+    close(connection);
+}
+
 static void a_key_that_it_does_not_hold_signs_nothing(void **state)
 {
     (void)state;
@@ -231,6 +257,139 @@ static void a_nonce_is_given_up_by_an_empty_transfer_to_the_key(void **state)
     assert_int_equal(sign_transfer(7, 5), SIGNER_NONCE_CONFLICT);
 }
 
+static enum signer_result ask_history(struct signer_history *out, uint64_t nonce, uint32_t bid)
+{
+    const struct signer_history_query query = {.chain_id = 31337, .nonce = nonce, .bid = bid};
+    return signer.history(signer.context, out, &query);
+}
+
+/* What a settlement does whose database was restored from before its last nonces. */
+static void what_was_signed_can_be_asked_for(void **state)
+{
+    (void)state;
+    static struct signer_history history;
+    struct signer_signed first;
+    struct signer_signed second;
+    struct signer_request request = transfer(4, 5);
+    assert_int_equal(ask_history(&history, 4, 0), SIGNER_OK);
+    assert_int_equal(history.next_nonce, 0);
+    assert_int_equal(history.bids, 0);
+    assert_int_equal(sign(&first, &request), SIGNER_OK);
+    request.max_fee_wei *= 2;
+    request.priority_fee_wei *= 2;
+    assert_int_equal(sign(&second, &request), SIGNER_OK);
+    restart(SIGKILL);
+    assert_int_equal(ask_history(&history, 4, 0), SIGNER_OK);
+    assert_int_equal(history.next_nonce, 5);
+    assert_int_equal(history.bids, 2);
+    assert_int_equal(history.request_id, 1004);
+    assert_int_equal(history.max_fee_wei, request.max_fee_wei);
+    assert_true(address_equal(&history.signer, &process.address));
+    assert_int_equal(history.made.raw_len, second.raw_len);
+    assert_memory_equal(history.made.raw, second.raw, second.raw_len);
+    assert_int_equal(ask_history(&history, 4, 1), SIGNER_OK);
+    assert_memory_equal(history.made.raw, first.raw, first.raw_len);
+    assert_memory_equal(&history.made.hash, &first.hash, sizeof(first.hash));
+    assert_int_equal(ask_history(&history, 4, 2), SIGNER_OK);
+    assert_int_equal(history.bids, 2);
+    assert_int_equal(history.made.raw_len, 0);
+}
+
+#define CAPS                                                                                       \
+    "{\"chain_id\":31337,\"gas_limit_max\":16777216,\"max_fee_wei_max\":500000000000,"             \
+    "\"allow\":[{\"contract\":\"" CONTRACT "\",\"methods\":" TRANSFERS "}],"                       \
+    "\"caps\":[{\"contract\":\"" CONTRACT "\",\"window_s\":3,\"units_max\":\"100\","               \
+    "\"transfers_max\":3}]}"
+
+static void expect_above(uint64_t nonce, uint64_t units, enum signer_result refusal, uint64_t limit,
+                         uint64_t seen)
+{
+    struct signer_signed made;
+    struct signer_request request = transfer(nonce, units);
+    assert_int_equal(sign(&made, &request), refusal);
+    assert_true(made.bound.limit == limit && made.bound.seen == seen);
+}
+
+static void a_windows_caps_hold_over_a_restart_and_end_with_it(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    write_policy(CAPS);
+    assert_int_equal(sign_transfer(0, 60), SIGNER_OK);
+    expect_above(1, 41, SIGNER_UNITS_REFUSED, 100, 101);
+    assert_int_equal(sign_transfer(1, 20), SIGNER_OK);
+    restart(SIGKILL);
+    expect_above(2, 21, SIGNER_UNITS_REFUSED, 100, 101);
+    assert_int_equal(sign_transfer(2, 20), SIGNER_OK);
+    expect_above(3, 1, SIGNER_UNITS_REFUSED, 100, 101);
+    struct signer_request bid = transfer(2, 20); /* a further bid moves nothing more */
+    bid.max_fee_wei *= 2;
+    bid.priority_fee_wei *= 2;
+    assert_int_equal(sign(&made, &bid), SIGNER_OK);
+    assert_int_equal(sign_transfer(2, 20), SIGNER_OK); /* nor does the same request again */
+    sleep(4);
+    assert_int_equal(sign_transfer(3, 50), SIGNER_OK);
+    assert_int_equal(sign_transfer(4, 1), SIGNER_OK);
+    assert_int_equal(sign_transfer(5, 1), SIGNER_OK);
+    expect_above(6, 1, SIGNER_TRANSFERS_REFUSED, 3, 4);
+}
+
+static void run(int expected, const char *format, ...)
+{
+    char arguments[1024];
+    char command[2048];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof(arguments), format, list);
+    va_end(list);
+    snprintf(command, sizeof(command), "%s/%s >%s/out 2>&1", bin, arguments, process.folder);
+    int status = system(command);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != expected) {
+        snprintf(command, sizeof(command), "cat %s/out >&2", process.folder);
+        (void)!system(command);
+        fail_msg("%s: status %d", arguments, status);
+    }
+}
+
+static bool out_has(const char *words)
+{
+    char command[1024];
+    snprintf(command, sizeof(command), "grep -qF -- '%s' %s/out", words, process.folder);
+    return system(command) == 0;
+}
+
+static void the_audit_tells_and_verifies_every_request(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct signer_request request = transfer(1, 5);
+    char path[SIGN_PROCESS_PATH_MAX];
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
+    request.gas_limit = 16777217;
+    assert_int_equal(sign(&made, &request), SIGNER_GAS_REFUSED);
+    static struct signer_history history;
+    assert_int_equal(ask_history(&history, 0, 0), SIGNER_OK);
+    expect_hang_up("hello", 5);
+    sign_process_path(path, &process, "log");
+    run(0, "lonja-sign audit --log %s", path); /* beside the signer */
+    assert_true(out_has("records=5 signed=1 repeated=1 refused=1 malformed=1 read=1"));
+    assert_true(out_has("result=gas_above_cap request=1001"));
+    assert_true(out_has("limit=16777216 seen=16777217"));
+    assert_true(out_has("method=forcedTransfer(address,address,uint256)"));
+    int file = open(path, O_RDWR);
+    uint8_t byte;
+    off_t in_signature = offsetof(struct sign_log_record, signature) + 5;
+    assert_int_equal(pread(file, &byte, 1, in_signature), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(file, &byte, 1, in_signature), 1);
+    close(file);
+    run(1, "lonja-sign audit --log %s --quiet", path);
+    assert_true(out_has("the record at offset 0 is broken"));
+    run(2, "lonja-sign audit");
+    run(1, "lonja-sign audit --log %s.none", path);
+}
+
 static void a_new_policy_counts_from_the_next_request_on(void **state)
 {
     (void)state;
@@ -258,29 +417,7 @@ static void a_torn_log_is_cut_at_the_next_start(void **state)
     assert_int_equal(sign_transfer(0, 6), SIGNER_NONCE_CONFLICT);
     assert_int_equal(sign_transfer(1, 6), SIGNER_OK);
     assert_int_equal(stat(path, &status), 0);
-    assert_int_equal(status.st_size, 2 * sizeof(struct sign_log_record));
-}
-
-static int raw_connection(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char path[SIGN_PROCESS_PATH_MAX];
-    sign_process_path(path, &process, "socket");
-    snprintf(address.sun_path, sizeof(address.sun_path), "%.107s", path);
-    int connection = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-    assert_int_equal(connect(connection, (struct sockaddr *)&address, sizeof(address)), 0);
-    return connection;
-}
-
-static void expect_hang_up(const void *packet, size_t len)
-{
-    int connection = raw_connection();
-    struct signer_wire_answer answer;
-    assert_int_equal(send(connection, packet, len, 0), len);
-    assert_int_equal(recv(connection, &answer, sizeof(answer), 0), sizeof(answer));
-    assert_int_equal(answer.result, SIGNER_PROTOCOL);
-    assert_int_equal(recv(connection, &answer, sizeof(answer), 0), 0);
-    close(connection);
+    assert_int_equal(status.st_size, 3 * sizeof(struct sign_log_record)); /* the refusal's too */
 }
 
 static void a_packet_that_lies_is_answered_and_cut_and_nobody_else_suffers(void **state)
@@ -300,15 +437,43 @@ static void a_packet_that_lies_is_answered_and_cut_and_nobody_else_suffers(void 
     assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
 }
 
+/* More than there are places: the silent ones make room. */
 static void silent_connections_do_not_hinder_others(void **state)
 {
     (void)state;
-    int silent[5];
-    for (size_t i = 0; i < 5; i++)
+    int silent[2 * SIGN_CLIENTS_MAX];
+    for (size_t i = 0; i < 2 * SIGN_CLIENTS_MAX; i++)
         silent[i] = raw_connection();
     assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 2 * SIGN_CLIENTS_MAX; i++)
         close(silent[i]);
+}
+
+/* A flood of questions that cost no sync; what is above the rate is not looked at. */
+static void a_connection_above_the_rate_is_refused_the_rest(void **state)
+{
+    (void)state;
+    const struct signer_wire_request question = {.magic = SIGNER_WIRE_MAGIC,
+                                                 .kind = SIGNER_WIRE_ADDRESS};
+    struct signer_wire_answer answer;
+    size_t refused = 0;
+    int connection = raw_connection();
+    for (size_t i = 0; i < 3 * SIGN_REQUESTS_MAX_DEFAULT; i++) {
+        assert_int_equal(send(connection, &question, sizeof(question), 0), sizeof(question));
+        assert_int_equal(recv(connection, &answer, sizeof(answer), 0), sizeof(answer));
+        if (answer.result == SIGNER_OK)
+            continue;
+        assert_int_equal(answer.result, SIGNER_RATE_REFUSED);
+        assert_true(answer.bound.limit == SIGN_REQUESTS_MAX_DEFAULT);
+        refused++;
+    }
+    assert_true(refused > 0);
+    assert_int_equal(sign_transfer(0, 5), SIGNER_OK); /* another connection has its own */
+    char path[SIGN_PROCESS_PATH_MAX];
+    sign_process_path(path, &process, "log");
+    run(0, "lonja-sign audit --log %s", path);
+    assert_true(out_has("turned_away_before="));
+    close(connection);
 }
 
 static void the_socket_is_private_and_a_second_signer_refuses(void **state)
@@ -429,6 +594,7 @@ static int make_boot_record(void)
     boot->version = BOOT_VERSION;
     boot->process = PROCESS_SIGN;
     boot->incarnation = 1;
+    boot->config.sign_requests_max = SIGN_REQUESTS_MAX_DEFAULT;
     snprintf(boot->config.venue_state_folder, CONFIG_TEXT_BYTES_MAX, "%s", process.folder);
     sign_process_path(boot->config.sign_socket, &process, "socket");
     sign_process_path(boot->config.sign_keystore, &process, "key.json");
@@ -479,10 +645,14 @@ int main(int argc, char **argv)
         WITH_SIGNER(a_key_that_it_does_not_hold_signs_nothing),
         WITH_SIGNER(a_contract_is_created_from_the_named_code_only),
         WITH_SIGNER(a_nonce_is_given_up_by_an_empty_transfer_to_the_key),
+        WITH_SIGNER(what_was_signed_can_be_asked_for),
+        WITH_SIGNER(a_windows_caps_hold_over_a_restart_and_end_with_it),
+        WITH_SIGNER(the_audit_tells_and_verifies_every_request),
         WITH_SIGNER(a_new_policy_counts_from_the_next_request_on),
         WITH_SIGNER(a_torn_log_is_cut_at_the_next_start),
         WITH_SIGNER(a_packet_that_lies_is_answered_and_cut_and_nobody_else_suffers),
         WITH_SIGNER(silent_connections_do_not_hinder_others),
+        WITH_SIGNER(a_connection_above_the_rate_is_refused_the_rest),
         WITH_SIGNER(the_socket_is_private_and_a_second_signer_refuses),
         WITH_SIGNER(no_other_user_may_ask),
         WITH_SIGNER(it_stops_cleanly_and_a_wrong_passphrase_does_not_start),

@@ -66,11 +66,14 @@ static int take_signals(void)
 }
 
 bool sign_server_open(struct sign_server *server, struct sign_service *service, const char *path,
-                      uid_t allowed_uid)
+                      uid_t allowed_uid, uint64_t requests_max)
 {
-    *server = (struct sign_server){.service = service, .allowed_uid = allowed_uid};
+    memset(server, 0, sizeof(*server));
+    server->service = service;
+    server->allowed_uid = allowed_uid;
+    server->requests_max = requests_max;
     for (size_t i = 0; i < SIGN_CLIENTS_MAX; i++)
-        server->clients[i] = -1;
+        server->clients[i].socket = -1;
     struct sockaddr_un address;
     if (!socket_address(&address, path))
         return false;
@@ -81,54 +84,99 @@ bool sign_server_open(struct sign_server *server, struct sign_service *service, 
            bind_path(server->listener, &address, mode);
 }
 
-static bool is_allowed(const struct sign_server *server, int client)
+static uint64_t monotone_ns(const struct sign_server *server)
+{
+    return clock_monotone_ns(server->service->clock);
+}
+
+static bool is_allowed(const struct sign_server *server, struct sign_peer *out, int client)
 {
     struct ucred peer;
     socklen_t len = sizeof(peer);
     if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
         return false;
+    *out = (struct sign_peer){.uid = peer.uid, .pid = (uint32_t)peer.pid};
     if (peer.uid == server->allowed_uid)
         return true;
     log_limited(LOG_WARNING, "peer refused uid=%u pid=%d", (unsigned)peer.uid, (int)peer.pid);
     return false;
 }
 
+static void drop_client(struct sign_client *client)
+{
+    close(client->socket);
+    client->socket = -1;
+}
+
+/* A free place, or that of the client which has been silent for longest. */
+static struct sign_client *make_room(struct sign_server *server)
+{
+    struct sign_client *silent = &server->clients[0];
+    for (size_t i = 0; i < SIGN_CLIENTS_MAX; i++) {
+        if (server->clients[i].socket < 0)
+            return &server->clients[i];
+        if (server->clients[i].heard_ns < silent->heard_ns)
+            silent = &server->clients[i];
+    }
+    log_limited(LOG_WARNING, "all places are taken, a silent connection is closed pid=%u",
+                (unsigned)silent->peer.pid);
+    drop_client(silent);
+    return silent;
+}
+
 static void accept_client(struct sign_server *server)
 {
-    int client = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (client < 0)
+    struct sign_peer peer;
+    int socket = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (socket < 0)
         return; /* it went away again; poll tells of the next */
-    if (is_allowed(server, client))
-        for (size_t i = 0; i < SIGN_CLIENTS_MAX; i++)
-            if (server->clients[i] < 0) {
-                server->clients[i] = client;
-                return;
-            }
-    close(client);
+    if (!is_allowed(server, &peer, socket)) {
+        close(socket);
+        return;
+    }
+    struct sign_client *client = make_room(server);
+    client->socket = socket;
+    client->peer = peer;
+    client->heard_ns = monotone_ns(server);
 }
 
-static void drop_client(struct sign_server *server, size_t index)
+#define NS_PER_S 1000000000u
+
+/* Up to a second's requests may come at once. */
+static bool is_within_rate(const struct sign_server *server, struct sign_client *client)
 {
-    close(server->clients[index]);
-    server->clients[index] = -1;
+    uint64_t now_ns = monotone_ns(server);
+    uint64_t idle_ns = now_ns - client->refilled_ns;
+    uint64_t full = server->requests_max * NS_PER_S;
+    client->refilled_ns = now_ns;
+    client->heard_ns = now_ns;
+    client->allowance =
+        idle_ns >= NS_PER_S || client->allowance + idle_ns * server->requests_max > full
+            ? full
+            : client->allowance + idle_ns * server->requests_max;
+    if (client->allowance < NS_PER_S)
+        return false;
+    client->allowance -= NS_PER_S;
+    return true;
 }
 
-static void serve_client(struct sign_server *server, size_t index)
+static void serve_client(struct sign_server *server, struct sign_client *client)
 {
-    uint8_t in[SIGNER_WIRE_REQUEST_MAX + 1]; /* one more shows a packet that is too long */
-    uint8_t out[SIGNER_WIRE_ANSWER_MAX];
-    int client = server->clients[index];
-    ssize_t got = recv(client, in, sizeof(in), 0);
+    ssize_t got = recv(client->socket, server->in, sizeof(server->in), 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        drop_client(server, index);
+        drop_client(client);
         return;
     }
-    bool hang_up;
-    size_t len = sign_service_answer(server->service, out, &hang_up, in, (size_t)got);
-    if (send(client, out, len, MSG_NOSIGNAL) != (ssize_t)len || hang_up)
-        drop_client(server, index);
+    bool hang_up = false;
+    size_t len = is_within_rate(server, client)
+                     ? sign_service_answer(server->service, server->out, &hang_up, server->in,
+                                           (size_t)got, &client->peer)
+                     : sign_service_turn_away(server->service, server->out, server->in, (size_t)got,
+                                              server->requests_max);
+    if (send(client->socket, server->out, len, MSG_NOSIGNAL) != (ssize_t)len || hang_up)
+        drop_client(client);
 }
 
 /* Returns false when asked to stop. */
@@ -152,14 +200,15 @@ bool sign_server_run(struct sign_server *server)
         wanted[POLL_SIGNALS] = (struct pollfd){.fd = server->signals, .events = POLLIN};
         wanted[POLL_LISTENER] = (struct pollfd){.fd = server->listener, .events = POLLIN};
         for (size_t i = 0; i < SIGN_CLIENTS_MAX; i++)
-            wanted[POLL_CLIENTS + i] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
+            wanted[POLL_CLIENTS + i] =
+                (struct pollfd){.fd = server->clients[i].socket, .events = POLLIN};
         if (poll(wanted, POLL_COUNT, -1) < 0 && errno != EINTR)
             return false;
         if (wanted[POLL_SIGNALS].revents != 0 && !take_signal(server))
             return true;
         for (size_t i = 0; i < SIGN_CLIENTS_MAX; i++)
-            if (server->clients[i] >= 0 && wanted[POLL_CLIENTS + i].revents != 0)
-                serve_client(server, i);
+            if (server->clients[i].socket >= 0 && wanted[POLL_CLIENTS + i].revents != 0)
+                serve_client(server, &server->clients[i]);
         if (wanted[POLL_LISTENER].revents != 0)
             accept_client(server);
     }
@@ -168,8 +217,8 @@ bool sign_server_run(struct sign_server *server)
 void sign_server_close(struct sign_server *server, const char *path)
 {
     for (size_t i = 0; i < SIGN_CLIENTS_MAX; i++)
-        if (server->clients[i] >= 0)
-            drop_client(server, i);
+        if (server->clients[i].socket >= 0)
+            drop_client(&server->clients[i]);
     close(server->listener);
     close(server->signals);
     unlink(path);

@@ -41,7 +41,12 @@ _Static_assert(SIGNER_INIT_CODE_MAX <= SIGNER_CALLDATA_MAX, "init code of any le
     X(LOG_FAILED, 12, "sign_log_failed", true) /* nothing was signed */                            \
     X(INTERNAL, 13, "signer_internal", false)                                                      \
     X(CREATE_REFUSED, 14, "creation_not_allowed", false) /* no such code in the list */            \
-    X(KEY_UNKNOWN, 15, "signer_has_no_such_key", false)
+    X(KEY_UNKNOWN, 15, "signer_has_no_such_key", false)                                            \
+    X(KEY_RETIRED, 16, "key_is_retired", false)          /* it signs for no new nonce */           \
+    X(UNITS_REFUSED, 17, "units_above_window_cap", true) /* fit again when the window moves on */  \
+    X(TRANSFERS_REFUSED, 18, "transfers_above_window_cap", true)                                   \
+    X(RATE_REFUSED, 19, "signer_rate_exceeded", true)                                              \
+    X(BACKEND_FAILED, 20, "key_backend_failed", true) /* what holds the key does not sign */
 
 enum signer_result {
 #define X(name, code, word, transient) SIGNER_##name = code,
@@ -86,6 +91,30 @@ struct signer_signed {
     uint8_t raw[SIGNER_RAW_MAX];
 };
 
+/* What the signer's log knows: a settlement that has lost nonces asks before it takes new ones. */
+struct signer_history_query {
+    uint64_t chain_id;
+    struct chain_address signer; /* zero: the one that `address` names */
+    uint64_t nonce;
+    uint32_t bid; /* of those at the nonce; 0 is the newest */
+};
+
+struct signer_history {
+    struct chain_address signer;
+    uint64_t next_nonce; /* behind the highest that was signed for; 0 = none was. Never take a lower
+                            one for something new */
+    uint32_t bids;       /* signatures at the nonce asked for; what follows is of one of them, and
+                            zero when there is none with the number asked for */
+    uint64_t request_id; /* of the request that was signed */
+    uint64_t time_ns;    /* since 1970 */
+    uint64_t gas_limit;
+    uint64_t max_fee_wei;
+    uint64_t priority_fee_wei;
+    struct chain_hash
+        payload; /* Keccak-256 of the contract's address (20 bytes) and the calldata */
+    struct signer_signed made; /* its bytes, as they were given away */
+};
+
 struct signer_ops {
     void *context;
     /* The address that signs what names no other. It changes when the key is rotated: ask again
@@ -95,6 +124,9 @@ struct signer_ops {
      * the same bytes. */
     enum signer_result (*sign)(void *context, struct signer_signed *out,
                                const struct signer_request *request);
+    /* Fills `out` on SIGNER_OK only; made.raw_len is 0 when there is no such bid. */
+    enum signer_result (*history)(void *context, struct signer_history *out,
+                                  const struct signer_history_query *query);
     void (*close)(void *context);
 };
 

@@ -64,6 +64,14 @@ static ssize_t try_exchange(struct client *client, uint8_t *in, const uint8_t *o
     return late ? -1 : 0;
 }
 
+/* What stands between the answer's head and the raw bytes. */
+static size_t body_bytes(const struct signer_wire_request *sent,
+                         const struct signer_wire_answer *answer)
+{
+    bool has_history = sent->kind == SIGNER_WIRE_HISTORY && answer->result == SIGNER_OK;
+    return has_history ? sizeof(struct signer_wire_history) : 0;
+}
+
 static enum signer_result exchange(struct client *client, struct signer_wire_answer *answer,
                                    uint8_t *in, const uint8_t *out, size_t out_len)
 {
@@ -78,7 +86,7 @@ static enum signer_result exchange(struct client *client, struct signer_wire_ans
         memcpy(answer, in, sizeof(*answer));
     bool usable = (size_t)got >= sizeof(*answer) && answer->magic == SIGNER_WIRE_MAGIC &&
                   answer->request_id == sent.request_id &&
-                  (size_t)got == sizeof(*answer) + answer->raw_len &&
+                  (size_t)got == sizeof(*answer) + body_bytes(&sent, answer) + answer->raw_len &&
                   signer_result_is_known(answer->result);
     if (usable)
         return SIGNER_OK;
@@ -162,29 +170,91 @@ static enum signer_result take_answer(struct signer_signed *out,
 
 /* A request that names no key is for the one that `address` named: a signer that was given another
  * key meanwhile must not use it for a nonce of this one. */
+static enum signer_result name_signer(struct client *client, struct chain_address *signer)
+{
+    if (!address_is_zero(signer))
+        return SIGNER_OK;
+    *signer = client->signer;
+    return address_is_zero(signer) ? client_address(client, signer) : SIGNER_OK;
+}
+
 static enum signer_result client_sign(void *context, struct signer_signed *out,
                                       const struct signer_request *request)
 {
     struct client *client = context;
     struct signer_request named = *request;
-    struct chain_address ignored;
     uint8_t packet[SIGNER_WIRE_REQUEST_MAX];
     uint8_t in[SIGNER_WIRE_ANSWER_MAX];
     struct signer_wire_answer answer;
-    enum signer_result result = SIGNER_OK;
     out->bound = (struct signer_bound){0};
     if (request->calldata_len > SIGNER_CALLDATA_MAX) {
         out->bound =
             (struct signer_bound){.limit = SIGNER_CALLDATA_MAX, .seen = request->calldata_len};
         return SIGNER_CALLDATA_REFUSED;
     }
-    if (address_is_zero(&named.signer) && address_is_zero(&client->signer))
-        result = client_address(client, &ignored);
-    if (address_is_zero(&named.signer))
-        named.signer = client->signer;
+    enum signer_result result = name_signer(client, &named.signer);
     if (result == SIGNER_OK)
         result = exchange(client, &answer, in, packet, write_request(packet, &named));
     return result == SIGNER_OK ? take_answer(out, &answer, in + sizeof(answer), &named) : result;
+}
+
+/* The raw bytes must be the signer's, of the chain and nonce asked for. */
+static bool is_of_query(const struct signer_signed *made, const struct signer_history_query *query)
+{
+    struct transaction transaction;
+    struct chain_address sender;
+    struct chain_hash hash = keccak256_hash(made->raw, made->raw_len);
+    return memcmp(&hash, &made->hash, sizeof(hash)) == 0 &&
+           transaction_decode(&transaction, NULL, &sender, made->raw, made->raw_len) &&
+           address_equal(&sender, &query->signer) && transaction.chain_id == query->chain_id &&
+           transaction.nonce == query->nonce;
+}
+
+static enum signer_result take_history(struct signer_history *out,
+                                       const struct signer_wire_answer *answer, const uint8_t *body,
+                                       const struct signer_history_query *query)
+{
+    struct signer_wire_history history;
+    if (answer->result != SIGNER_OK)
+        return (enum signer_result)answer->result;
+    memcpy(&history, body, sizeof(history));
+    if (answer->raw_len > SIGNER_RAW_MAX || history.bids > UINT32_MAX ||
+        !address_equal(&answer->signer, &query->signer) ||
+        (query->bid < history.bids) != (answer->raw_len > 0))
+        return SIGNER_PROTOCOL;
+    out->signer = answer->signer;
+    out->next_nonce = history.next_nonce;
+    out->bids = (uint32_t)history.bids;
+    out->request_id = history.request_id;
+    out->time_ns = history.time_ns;
+    out->gas_limit = history.gas_limit;
+    out->max_fee_wei = history.max_fee_wei;
+    out->priority_fee_wei = history.priority_fee_wei;
+    out->payload = history.payload;
+    out->made.bound = (struct signer_bound){0};
+    out->made.hash = answer->hash;
+    out->made.raw_len = answer->raw_len;
+    memcpy(out->made.raw, body + sizeof(history), answer->raw_len);
+    return answer->raw_len == 0 || is_of_query(&out->made, query) ? SIGNER_OK : SIGNER_PROTOCOL;
+}
+
+static enum signer_result client_history(void *context, struct signer_history *out,
+                                         const struct signer_history_query *query)
+{
+    struct client *client = context;
+    struct signer_history_query named = *query;
+    uint8_t in[SIGNER_WIRE_ANSWER_MAX];
+    struct signer_wire_answer answer;
+    enum signer_result result = name_signer(client, &named.signer);
+    const struct signer_wire_request request = {.magic = SIGNER_WIRE_MAGIC,
+                                                .kind = SIGNER_WIRE_HISTORY,
+                                                .chain_id = named.chain_id,
+                                                .nonce = named.nonce,
+                                                .signer = named.signer,
+                                                .bid = named.bid};
+    if (result == SIGNER_OK)
+        result = exchange(client, &answer, in, (const uint8_t *)&request, sizeof(request));
+    return result == SIGNER_OK ? take_history(out, &answer, in + sizeof(answer), &named) : result;
 }
 
 static void client_close(void *context)
@@ -205,7 +275,10 @@ bool signer_socket_open(struct signer_ops *ops, const char *path, uint32_t timeo
     strcpy(client->address.sun_path, path);
     client->timeout_ms = timeout_ms;
     client->socket = -1;
-    *ops = (struct signer_ops){
-        .context = client, .address = client_address, .sign = client_sign, .close = client_close};
+    *ops = (struct signer_ops){.context = client,
+                               .address = client_address,
+                               .sign = client_sign,
+                               .history = client_history,
+                               .close = client_close};
     return true;
 }

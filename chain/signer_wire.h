@@ -2,7 +2,7 @@
  * byte order of the machine (both ends are on it).
  *
  *   request:  struct signer_wire_request, then calldata_len bytes
- *   answer:   struct signer_wire_answer, then raw_len bytes
+ *   answer:   struct signer_wire_answer, for HISTORY struct signer_wire_history, then raw_len bytes
  *
  * Reserved bytes are zero. A packet whose length does not fit its header, or whose magic is wrong,
  * is answered SIGNER_PROTOCOL and the connection is closed.
@@ -14,11 +14,12 @@
 
 #include <stdint.h>
 
-#define SIGNER_WIRE_MAGIC 0x326e6753u /* "Sgn2": changes with the layout */
+#define SIGNER_WIRE_MAGIC 0x336e6753u /* "Sgn3": changes with the layout */
 
 enum signer_wire_kind {
     SIGNER_WIRE_ADDRESS = 1, /* only the header counts; answers the address */
     SIGNER_WIRE_SIGN = 2,
+    SIGNER_WIRE_HISTORY = 3, /* chain_id, signer, nonce and bid count */
 };
 
 struct signer_wire_request {
@@ -33,10 +34,12 @@ struct signer_wire_request {
     struct chain_address signer; /* zero: the active key */
     struct chain_address to;
     uint32_t create; /* 0 or 1 */
+    uint32_t bid;
+    uint32_t reserved;
     uint32_t calldata_len;
 };
 
-_Static_assert(sizeof(struct signer_wire_request) == 104, "no padding");
+_Static_assert(sizeof(struct signer_wire_request) == 112, "no padding");
 
 struct signer_wire_answer {
     uint32_t magic;
@@ -51,7 +54,21 @@ struct signer_wire_answer {
 
 _Static_assert(sizeof(struct signer_wire_answer) == 112, "no padding");
 
+struct signer_wire_history {
+    uint64_t next_nonce;
+    uint64_t request_id;
+    uint64_t time_ns;
+    uint64_t gas_limit;
+    uint64_t max_fee_wei;
+    uint64_t priority_fee_wei;
+    uint64_t bids;
+    struct chain_hash payload;
+};
+
+_Static_assert(sizeof(struct signer_wire_history) == 88, "no padding");
+
 #define SIGNER_WIRE_REQUEST_MAX (sizeof(struct signer_wire_request) + SIGNER_CALLDATA_MAX)
-#define SIGNER_WIRE_ANSWER_MAX  (sizeof(struct signer_wire_answer) + SIGNER_RAW_MAX)
+#define SIGNER_WIRE_ANSWER_MAX                                                                     \
+    (sizeof(struct signer_wire_answer) + sizeof(struct signer_wire_history) + SIGNER_RAW_MAX)
 
 #endif

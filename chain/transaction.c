@@ -3,11 +3,8 @@
 #include "base/assert.h"
 #include "chain/rlp.h"
 
-#include <secp256k1.h>
-#include <secp256k1_recovery.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* The encoding, EIP-1559 and EIP-2718:
  *
@@ -38,7 +35,7 @@ static void write_fields(struct rlp_writer *items, const struct transaction *tra
         rlp_raw(items, &empty_list, 1);
 }
 
-static void write_signature(struct rlp_writer *items, const struct transaction_signature *signature)
+static void write_signature(struct rlp_writer *items, const struct ecdsa_signature *signature)
 {
     rlp_uint(items, signature->y_parity);
     rlp_uint_bytes(items, signature->r, sizeof(signature->r));
@@ -60,7 +57,7 @@ static ssize_t close_envelope(uint8_t *out, const struct rlp_writer *items)
 }
 
 static ssize_t encode(uint8_t *out, size_t max, const struct transaction *transaction,
-                      const struct transaction_signature *signature)
+                      const struct ecdsa_signature *signature)
 {
     if (max < PREFIX_ROOM)
         return -1;
@@ -78,49 +75,9 @@ ssize_t transaction_encode_unsigned(uint8_t *out, size_t max, const struct trans
 }
 
 ssize_t transaction_encode_signed(uint8_t *out, size_t max, const struct transaction *transaction,
-                                  const struct transaction_signature *signature)
+                                  const struct ecdsa_signature *signature)
 {
     return encode(out, max, transaction, signature);
-}
-
-/* A context for work with a key: blinded anew each time, against what a neighbour may measure of
- * time and power. NULL when the system has no random bytes. */
-static secp256k1_context *blinded_context(void)
-{
-    uint8_t seed[32];
-    if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-        return NULL;
-    secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
-    int blinded = secp256k1_context_randomize(context, seed);
-    explicit_bzero(seed, sizeof(seed));
-    if (blinded == 1)
-        return context;
-    secp256k1_context_destroy(context);
-    return NULL;
-}
-
-static bool sign_hash(struct transaction_signature *out, const uint8_t hash[32],
-                      const uint8_t key[TRANSACTION_KEY_BYTES])
-{
-    secp256k1_context *context = blinded_context();
-    if (context == NULL)
-        return false;
-    secp256k1_ecdsa_recoverable_signature signature;
-    int made = secp256k1_ecdsa_sign_recoverable(context, &signature, hash, key, NULL, NULL);
-    if (made == 1) {
-        uint8_t compact[64];
-        int parity = 0;
-        secp256k1_ecdsa_recoverable_signature_serialize_compact(context, compact, &parity,
-                                                                &signature);
-        memcpy(out->r, compact, 32);
-        memcpy(out->s, compact + 32, 32);
-        out->y_parity = (uint8_t)(parity & 1);
-        /* Bit 1 of the recovery id means r overflowed the group order: no such signature has ever
-         * been seen, and the chain could not express it. */
-        made = parity < 2;
-    }
-    secp256k1_context_destroy(context);
-    return made == 1;
 }
 
 ssize_t transaction_sign(uint8_t *out, size_t max, const struct transaction *transaction,
@@ -130,10 +87,13 @@ ssize_t transaction_sign(uint8_t *out, size_t max, const struct transaction *tra
     if (unsigned_len < 0)
         return -1;
     struct chain_hash hash = keccak256_hash(out, (size_t)unsigned_len);
-    struct transaction_signature signature;
-    if (!sign_hash(&signature, hash.bytes, key))
+    struct ecdsa_signature signature;
+    struct ecdsa_signer signer;
+    if (!ecdsa_signer_open(&signer))
         return -1;
-    return encode(out, max, transaction, &signature);
+    bool made = ecdsa_sign(&signer, &signature, &hash, key);
+    ecdsa_signer_close(&signer);
+    return made ? encode(out, max, transaction, &signature) : -1;
 }
 
 static bool read_to(struct transaction *out, struct rlp_reader *items)
@@ -174,7 +134,7 @@ static bool read_fields(struct transaction *out, struct rlp_reader *items)
            rlp_next_u128(items, &out->value_wei) && read_data_and_access_list(out, items);
 }
 
-static bool read_signature(struct transaction_signature *out, struct rlp_reader *items)
+static bool read_signature(struct ecdsa_signature *out, struct rlp_reader *items)
 {
     uint64_t parity;
     if (!rlp_next_u64(items, &parity) || parity > 1)
@@ -183,50 +143,9 @@ static bool read_signature(struct transaction_signature *out, struct rlp_reader 
     return rlp_next_uint256(items, out->r) && rlp_next_uint256(items, out->s);
 }
 
-static struct chain_address public_key_address(const secp256k1_context *context,
-                                               const secp256k1_pubkey *public_key)
-{
-    uint8_t encoded[65];
-    size_t len = sizeof(encoded);
-    secp256k1_ec_pubkey_serialize(context, encoded, &len, public_key, SECP256K1_EC_UNCOMPRESSED);
-    uint8_t hash[KECCAK_BYTES];
-    keccak256(hash, encoded + 1, sizeof(encoded) - 1);
-    struct chain_address address;
-    memcpy(address.bytes, hash + KECCAK_BYTES - ADDRESS_BYTES, ADDRESS_BYTES);
-    return address;
-}
-
-static bool is_low_s(const secp256k1_context *context, const uint8_t compact[64])
-{
-    secp256k1_ecdsa_signature signature;
-    return secp256k1_ecdsa_signature_parse_compact(context, &signature, compact) == 1 &&
-           secp256k1_ecdsa_signature_normalize(context, NULL, &signature) == 0;
-}
-
-bool transaction_recover(struct chain_address *out, const struct chain_hash *hash,
-                         const struct transaction_signature *signature)
-{
-    uint8_t compact[64];
-    if (signature->y_parity > 1)
-        return false;
-    memcpy(compact, signature->r, 32);
-    memcpy(compact + 32, signature->s, 32);
-    secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
-    secp256k1_ecdsa_recoverable_signature recoverable;
-    secp256k1_pubkey public_key;
-    bool recovered = is_low_s(context, compact) &&
-                     secp256k1_ecdsa_recoverable_signature_parse_compact(
-                         context, &recoverable, compact, signature->y_parity) == 1 &&
-                     secp256k1_ecdsa_recover(context, &public_key, &recoverable, hash->bytes) == 1;
-    if (recovered)
-        *out = public_key_address(context, &public_key);
-    secp256k1_context_destroy(context);
-    return recovered;
-}
-
 /* The signed fields are the list's first nine items as they stand; only the prefix is another. */
 static bool recover_sender(struct chain_address *sender, const uint8_t *fields, size_t fields_len,
-                           const struct transaction_signature *signature)
+                           const struct ecdsa_signature *signature)
 {
     uint8_t stack[1024];
     size_t max = fields_len + PREFIX_ROOM;
@@ -237,13 +156,13 @@ static bool recover_sender(struct chain_address *sender, const uint8_t *fields, 
     rlp_raw(&items, fields, fields_len);
     ssize_t len = close_envelope(unsigned_bytes, &items);
     struct chain_hash hash = keccak256_hash(unsigned_bytes, len < 0 ? 0 : (size_t)len);
-    bool recovered = len >= 0 && transaction_recover(sender, &hash, signature);
+    bool recovered = len >= 0 && ecdsa_recover(sender, &hash, signature);
     if (unsigned_bytes != stack)
         free(unsigned_bytes);
     return recovered;
 }
 
-bool transaction_decode(struct transaction *transaction, struct transaction_signature *signature,
+bool transaction_decode(struct transaction *transaction, struct ecdsa_signature *signature,
                         struct chain_address *sender, const uint8_t *raw, size_t len)
 {
     if (len < 2 || raw[0] != TRANSACTION_TYPE)
@@ -253,7 +172,7 @@ bool transaction_decode(struct transaction *transaction, struct transaction_sign
     rlp_reader_init(&outer, raw + 1, len - 1);
     if (!rlp_next_list(&outer, &items) || !rlp_at_end(&outer))
         return false;
-    struct transaction_signature own_signature;
+    struct ecdsa_signature own_signature;
     struct chain_address own_sender;
     const uint8_t *fields = items.at;
     if (!read_fields(transaction, &items))
@@ -271,14 +190,11 @@ bool transaction_decode(struct transaction *transaction, struct transaction_sign
 
 bool transaction_key_address(struct chain_address *out, const uint8_t key[TRANSACTION_KEY_BYTES])
 {
-    secp256k1_context *context = blinded_context();
-    if (context == NULL)
+    struct ecdsa_signer signer;
+    if (!ecdsa_signer_open(&signer))
         return false;
-    secp256k1_pubkey public_key;
-    bool valid = secp256k1_ec_pubkey_create(context, &public_key, key) == 1;
-    if (valid)
-        *out = public_key_address(context, &public_key);
-    secp256k1_context_destroy(context);
+    bool valid = ecdsa_key_address(&signer, out, key);
+    ecdsa_signer_close(&signer);
     return valid;
 }
 

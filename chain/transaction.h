@@ -10,6 +10,7 @@
 #define LONJA_CHAIN_TRANSACTION_H
 
 #include "chain/address.h"
+#include "chain/ecdsa.h"
 #include "chain/hex.h"
 #include "chain/keccak.h"
 
@@ -19,7 +20,7 @@
 #include <sys/types.h>
 
 #define TRANSACTION_TYPE      0x02
-#define TRANSACTION_KEY_BYTES 32
+#define TRANSACTION_KEY_BYTES ECDSA_KEY_BYTES
 /* What the fields beside calldata and access list can take when encoded, signature included. */
 #define TRANSACTION_OVERHEAD_BYTES 256
 
@@ -38,12 +39,6 @@ struct transaction {
     size_t access_list_len;
 };
 
-struct transaction_signature {
-    uint8_t r[32];
-    uint8_t s[32];
-    uint8_t y_parity;
-};
-
 /* 0x02 || rlp([...]) without signature. Returns the length, or -1 when `max` is too small. */
 __attribute__((warn_unused_result)) ssize_t
 transaction_encode_unsigned(uint8_t *out, size_t max, const struct transaction *transaction);
@@ -51,10 +46,11 @@ transaction_encode_unsigned(uint8_t *out, size_t max, const struct transaction *
 /* With signature: what eth_sendRawTransaction takes; its Keccak-256 is the transaction hash. */
 __attribute__((warn_unused_result)) ssize_t
 transaction_encode_signed(uint8_t *out, size_t max, const struct transaction *transaction,
-                          const struct transaction_signature *signature);
+                          const struct ecdsa_signature *signature);
 
-/* Signs and encodes. Returns the length, or -1 when `max` is too small, the key is no valid key, or
- * the system gives no random bytes (they blind the computation, the signature has none of them). */
+/* Signs and encodes, with a context of its own (slow: a process that signs has ecdsa_signer).
+ * Returns the length, or -1 when `max` is too small, the key is no valid key, or the system gives
+ * no random bytes (they blind the computation, the signature has none of them). */
 __attribute__((warn_unused_result)) ssize_t
 transaction_sign(uint8_t *out, size_t max, const struct transaction *transaction,
                  const uint8_t key[TRANSACTION_KEY_BYTES]);
@@ -63,15 +59,9 @@ transaction_sign(uint8_t *out, size_t max, const struct transaction *transaction
  * bytes are not a canonical signed type 2 transaction, a field is wider than ours, s is high
  * (EIP-2) or no key recovers. `signature` and `sender` may be NULL. */
 __attribute__((warn_unused_result)) bool transaction_decode(struct transaction *transaction,
-                                                            struct transaction_signature *signature,
+                                                            struct ecdsa_signature *signature,
                                                             struct chain_address *sender,
                                                             const uint8_t *raw, size_t len);
-
-/* Who made the signature over `hash`. False when the parity is above 1, s is high (EIP-2), r or s
- * is zero or not below the group's order, or no key belongs to it. */
-__attribute__((warn_unused_result)) bool
-transaction_recover(struct chain_address *signer, const struct chain_hash *hash,
-                    const struct transaction_signature *signature);
 
 /* The address of a private key; false when it is zero or not below the group's order, or the system
  * gives no random bytes. */

@@ -105,7 +105,7 @@ static void expect_decoded(const struct transaction *tx, const uint8_t *raw, siz
                            const uint8_t key[TRANSACTION_KEY_BYTES])
 {
     struct transaction decoded;
-    struct transaction_signature signature;
+    struct ecdsa_signature signature;
     struct chain_address sender;
     struct chain_address owner;
     assert_true(transaction_decode(&decoded, &signature, &sender, raw, len));
@@ -204,7 +204,7 @@ static void a_high_s_is_refused(void **state)
     (void)state;
     struct transaction tx = sample();
     struct transaction decoded;
-    struct transaction_signature signature = {.r = {[31] = 1}, .y_parity = 0};
+    struct ecdsa_signature signature = {.r = {[31] = 1}, .y_parity = 0};
     memset(signature.s, 0xff, sizeof(signature.s));
     signature.s[15] = 0xfe;
     memset(signature.s + 16, 0, 16); /* above half of the order, below the order */

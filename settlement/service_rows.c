@@ -197,7 +197,7 @@ static bool take_amount(struct ask *ask, struct row *row, bool *given)
 // An answer that is none of such a contract is the contract's fault, silence the node's.
 static bool read_well(struct ask *ask, enum node_result result)
 {
-    if (result == NODE_REVERTED || result == NODE_GARBAGE)
+    if (result == NODE_REVERTED || result == NODE_UNFIT || result == NODE_TOO_WIDE)
         return refuse_text(&ask->refusal, REFUSAL_NO_CONTRACT, "token_addr",
                            "the contract there is no token of this kind");
     return result == NODE_OK || ask_node_failed(ask);
@@ -694,7 +694,7 @@ static bool read_identity(struct ask *ask, struct chain_address *out, const stru
     enum node_result result = node_call(&ask->service->node, answer, &len, &message, NODE_LATEST);
     if (result == NODE_OK &&
         (!abi_answer_word(&word, answer, len, 0) || !abi_word_address(out, &word)))
-        result = NODE_GARBAGE;
+        result = NODE_UNFIT;
     return read_well(ask, result);
 }
 

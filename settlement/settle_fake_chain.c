@@ -695,10 +695,30 @@ static enum signer_result signer_sign(void *context, struct signer_signed *out,
     return fault == FAKE_NONE ? result : SIGNER_UNREACHABLE;
 }
 
+// One bid for each nonce, of which only the payload is known: what a lost database asks for.
+static enum signer_result signer_history(void *context, struct signer_history *out,
+                                         const struct signer_history_query *query)
+{
+    struct fake_world *world = context;
+
+    if (fake_effect(world) != FAKE_NONE)
+        return SIGNER_UNREACHABLE;
+    *out = (struct signer_history){.signer = world->signer, .next_nonce = world->signed_nonces};
+    if (query->nonce < world->signed_nonces) {
+        out->bids = 1;
+        out->payload = world->signed_payload[query->nonce];
+    }
+    return SIGNER_OK;
+}
+
 struct signer_ops fake_signer(struct fake_world *world)
 {
     return (struct signer_ops){
-        .context = world, .address = signer_address, .sign = signer_sign, .close = nothing};
+        .context = world,
+                               .address = signer_address,
+                               .sign = signer_sign,
+                               .history = signer_history,
+                               .close = nothing};
 }
 
 // ---- the core

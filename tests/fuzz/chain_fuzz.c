@@ -35,7 +35,7 @@ static uint8_t *exact_copy(const uint8_t *bytes, size_t count)
 static void check_transaction(const uint8_t *raw, size_t count)
 {
     struct transaction transaction;
-    struct transaction_signature signature;
+    struct ecdsa_signature signature;
     struct chain_address sender;
     static uint8_t again[RAW_MAX];
     if (!transaction_decode(&transaction, &signature, &sender, raw, count))
@@ -87,14 +87,14 @@ static void check_signed(const struct sign_service *service, const uint8_t *raw,
     struct chain_address sender, contract;
     ASSERT(address_parse(&contract, CONTRACT));
     ASSERT(transaction_decode(&transaction, NULL, &sender, raw, len));
-    ASSERT(address_equal(&sender, &service->address));
+    ASSERT(address_equal(&sender, &service->keys->addresses[0]));
     ASSERT(transaction.chain_id == CHAIN && transaction.value_wei == 0);
     ASSERT(!transaction.creates_contract);
     ASSERT(transaction.gas_limit <= GAS_MAX && transaction.max_fee_wei <= FEE_MAX);
     ASSERT(transaction.priority_fee_wei <= transaction.max_fee_wei);
     ASSERT(transaction.access_list_len == 0);
     if (transaction.calldata_len == 0) {
-        ASSERT(address_equal(&transaction.to, &service->address));
+        ASSERT(address_equal(&transaction.to, &sender));
         return;
     }
     ASSERT(address_equal(&transaction.to, &contract));
@@ -106,7 +106,9 @@ static void check_signed(const struct sign_service *service, const uint8_t *raw,
 static size_t request_make(struct fuzz *fuzz, uint8_t *packet, size_t size)
 {
     struct signer_wire_request header = {.magic = SIGNER_WIRE_MAGIC,
-                                         .kind = SIGNER_WIRE_SIGN,
+                                         .kind = fuzz_below(fuzz, 8) == 0 ? SIGNER_WIRE_HISTORY
+                                                                          : SIGNER_WIRE_SIGN,
+                                         .bid = (uint32_t)fuzz_below(fuzz, 3),
                                          .request_id = fuzz_draw(fuzz),
                                          .chain_id = CHAIN,
                                          .nonce = fuzz_below(fuzz, 8),
@@ -119,6 +121,8 @@ static size_t request_make(struct fuzz *fuzz, uint8_t *packet, size_t size)
                       ? erc3643_mint(calldata, size - sizeof header, &to, 1)
                       : erc3643_forced_transfer(calldata, size - sizeof header, &from, &to, 1);
     ASSERT(len > 0);
+    if (header.kind == SIGNER_WIRE_HISTORY)
+        len = 0;
     header.calldata_len =
         (uint32_t)len + (fuzz_below(fuzz, 8) == 0 ? 32 * (uint32_t)fuzz_below(fuzz, 4) : 0);
     memcpy(packet, &header, sizeof header);
@@ -131,15 +135,21 @@ static void ask(struct sign_service *service, const uint8_t *packet, size_t coun
     struct signer_wire_answer answer;
     bool hang_up = false;
     uint8_t *copy = exact_copy(packet, count);
-    size_t len = sign_service_answer(service, out, &hang_up, copy, count);
+    const struct sign_peer peer = {.uid = 1, .pid = 2};
+    size_t len = sign_service_answer(service, out, &hang_up, copy, count, &peer);
     free(copy);
     ASSERT(len >= sizeof answer && len <= sizeof out);
     memcpy(&answer, out, sizeof answer);
-    ASSERT(answer.magic == SIGNER_WIRE_MAGIC && len == sizeof answer + answer.raw_len);
+    struct signer_wire_request asked = {0};
+    memcpy(&asked, packet, count < sizeof asked ? count : sizeof asked);
+    size_t body = asked.kind == SIGNER_WIRE_HISTORY && answer.result == SIGNER_OK
+                      ? sizeof(struct signer_wire_history)
+                      : 0;
+    ASSERT(answer.magic == SIGNER_WIRE_MAGIC && len == sizeof answer + body + answer.raw_len);
     ASSERT(signer_result_is_known(answer.result));
     ASSERT((answer.result == SIGNER_OK) || answer.raw_len == 0);
     if (answer.raw_len > 0)
-        check_signed(service, out + sizeof answer, answer.raw_len);
+        check_signed(service, out + sizeof answer + body, answer.raw_len);
 }
 
 static void write_file(const char *path, const char *text)
@@ -158,12 +168,14 @@ static void fuzz_signer(struct fuzz *fuzz)
     snprintf(log_path, sizeof log_path, "%s/log", folder);
     write_file(policy_path, POLICY);
     sign_policy_file_init(&policy, policy_path);
-    struct sign_log log;
+    static struct sign_log log;
     uint64_t cut, bad;
     ASSERT(sign_log_open(&log, log_path, &cut, &bad) == SIGN_LOG_OK);
-    struct sign_service service = {
-        .clock = &clock_system, .policy = &policy, .log = &log, .key = key};
-    ASSERT(transaction_key_address(&service.address, key));
+    struct sign_keys keys;
+    ASSERT(sign_keys_local(&keys, &key, 1));
+    static struct sign_service service;
+    service = (struct sign_service){
+        .clock = &clock_system, .policy = &policy, .log = &log, .keys = &keys};
     for (uint64_t round = 0; round < fuzz->rounds / 2; round++) {
         memset(packet, 0, sizeof packet);
         size_t count = request_make(fuzz, packet, sizeof packet);
@@ -173,6 +185,12 @@ static void fuzz_signer(struct fuzz *fuzz)
     }
     ASSERT(service.signed_count > 0 && service.refused_count > 0);
     sign_log_close(&log);
+    // Whatever was asked, the log it left is whole, and says so of every signature.
+    uint64_t signatures = service.signed_count;
+    ASSERT(sign_log_open(&log, log_path, &cut, &bad) == SIGN_LOG_OK && cut == 0);
+    ASSERT(log.count > 0 && log.count <= signatures);
+    sign_log_close(&log);
+    keys.close(keys.context);
     unlink(policy_path);
     unlink(log_path);
     ASSERT(rmdir(folder) == 0);
