@@ -831,6 +831,168 @@ static void the_core_needs_libc_only(void **state)
     assert_true(needed >= 1);
 }
 
+static int status_of(pid_t child)
+{
+    int status = finish(&child, 0);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void limits_that_do_not_fit_are_refused(void **state)
+{
+    struct venue *venue = *state;
+    for (int i = 0; i < 5; i++) {
+        struct boot boot = venue->boot;
+        if (i == 0)
+            boot.config.rings_events = 1000;
+        else if (i == 1)
+            boot.config.rings_command_slots = 1000;
+        else if (i == 2)
+            boot.config.rings_events = 4 * 32; // 64 events a command want 256
+        else if (i == 3)
+            boot.config.journal_segment_bytes += 512;
+        else
+            boot.config.rings_events = 4096; // the ring that it inherits is smaller
+        assert_int_equal(status_of(start(&boot, PROCESS_CORE)), EXIT_CONFIGURATION);
+    }
+    venue->boot.config.limits_command_events_max = 256; // as many as a ring of 1024 has room for
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1);
+}
+
+static void a_corrupt_journal_and_one_that_cannot_be_read_differ(void **state)
+{
+    struct venue *venue = *state;
+    char journal[NUMBERED_PATH_BYTES], path[NUMBERED_PATH_BYTES];
+    begin_trading(venue);
+    await_open(venue);
+    finish(&venue->core, SIGTERM);
+    finish(&venue->tape, SIGTERM);
+    state_folder(journal, &venue->boot.config, "journal");
+    numbered_path(path, journal, 1, JOURNAL_SUFFIX);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pwrite(fd, "rot", 3, JOURNAL_PAGE_BYTES + 99), 3);
+    close(fd);
+    assert_int_equal(status_of(start(&venue->boot, PROCESS_CORE)), EXIT_POISON);
+    assert_int_equal(atomic_load(&venue->ring.control->core_state), CORE_FAILED);
+    assert_int_equal(atomic_load(&venue->ring.control->journal_error), 0);
+    assert_true(unlink(path) == 0 && mkdir(path, 0750) == 0); // what stands there cannot be read
+    assert_int_equal(status_of(start(&venue->boot, PROCESS_CORE)), EXIT_JOURNAL);
+    assert_int_not_equal(atomic_load(&venue->ring.control->journal_error), 0);
+}
+
+static void a_core_goes_on_where_threads_cannot_be_kept_apart(void **state)
+{
+    struct venue *venue = *state;
+    static const int cpus[] = {0, 1023};
+    venue->boot.config.journal_durable = 0; // for benchmarks
+    for (uint64_t i = 0; i < 2; i++) {
+        venue->boot.config.core_cpu = cpus[i];
+        venue->core = start(&venue->boot, PROCESS_CORE);
+        await_core(venue, i + 1);
+        assert_int_equal(finish(&venue->core, SIGTERM), 0);
+    }
+}
+
+// It waits for a standby, and may be stopped there, or learn that it was replaced.
+static void a_core_that_waits_for_its_standby_can_be_ended(void **state)
+{
+    struct venue *venue = *state;
+    struct reader_page *page;
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1);
+    finish(&venue->core, SIGTERM);
+    assert_int_equal(reader_page_open(&page, venue->boot.reader_page_fd[PROCESS_REPLICATE]), 0);
+    venue->boot.config.replication_mode = REPLICATION_SYNC;
+    for (int fenced = 0; fenced < 2; fenced++) {
+        if (fenced)
+            atomic_store(&page->verdict, REPLICA_FENCED);
+        venue->core = start(&venue->boot, PROCESS_CORE);
+        for (int i = 0;
+             i < 10000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING; i++)
+            nap();
+        int status = finish(&venue->core, fenced ? 0 : SIGTERM);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), fenced ? EXIT_FENCED : 0);
+    }
+    memfile_unmap(page, sizeof *page);
+}
+
+// A stop waits for the standbys; one that learns meanwhile that it was replaced is no failed disk.
+static void a_core_that_is_replaced_while_it_stops_says_so(void **state)
+{
+    struct venue *venue = *state;
+    struct reader_page *page;
+    venue->boot.config.replication_mode = REPLICATION_SYNC;
+    assert_int_equal(reader_page_open(&page, venue->boot.reader_page_fd[PROCESS_REPLICATE]), 0);
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1); // nothing was recovered, so nothing is waited for; the gate stays shut
+    for (int i = 0; i < 10000 && atomic_load(&venue->ring.control->journal_seq) == 0; i++)
+        nap();
+    kill(venue->core, SIGTERM);
+    for (int i = 0; i < 200; i++)
+        nap();
+    atomic_store(&page->verdict, REPLICA_FENCED);
+    assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
+    assert_int_equal(atomic_load(&venue->ring.control->core_state), CORE_FAILED);
+    memfile_unmap(page, sizeof *page);
+}
+
+static void lonja_journal_takes_what_its_help_says(void **state)
+{
+    struct venue *venue = *state;
+    static const struct {
+        const char *words; // %s: the state folder
+        int status;
+    } cases[] = {
+        {"", 2},
+        {"--help", 0},
+        {"-h", 0},
+        {"verify --help", 0},
+        {"verify -h", 0},
+        {"verify", 2},
+        {"dance %s", 2},
+        {"verify %s", 0},
+        {"verify %s --json", 0},
+        {"verify %s --jason", 2},
+        {"stat %s --json", 0},
+        {"dump %s --from 1 --to 2", 0},
+        {"dump %s --from", 2},
+        {"dump %s --from x", 2},
+        {"dump %s --from /", 2},
+        {"dump %s --from 1x", 2},
+        {"dump %s --to", 2},
+        {"dump %s --to 99999999999999999999999", 2},
+        {"replay %s --until", 2},
+        {"replay %s --until 1", 0},
+        {"replay %s --from-snapshot", 0},
+        {"archive %s --recorded", 2},
+        {"archive %s --recorded 7 --dry-run", 0},
+        {"restore %s", 0},
+        {"restore %s 3", 0},
+        {"restore %s 3 4", 2},
+        {"restore %s 0 4", 0},
+        {"cut %s", 2},
+        {"cut %s 1", 2},
+        {"cut %s 1 --reason", 2},
+        {"cut %s 900 --reason test", 1},
+    };
+    venue->core = start(&venue->boot, PROCESS_CORE);
+    await_core(venue, 1);
+    finish(&venue->core, SIGTERM);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char words[256], line[1024];
+        const char *hole = strstr(cases[i].words, "%s");
+        int before = hole == NULL ? (int)strlen(cases[i].words) : (int)(hole - cases[i].words);
+        snprintf(words, sizeof words, "%.*s%s%s", before, cases[i].words,
+                 hole == NULL ? "" : venue->folder, hole == NULL ? "" : hole + 2);
+        snprintf(line, sizeof line, "%s/lonja-journal %s >/dev/null 2>&1", LONJA_BIN, words);
+        int status = system(line);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != cases[i].status)
+            fail_msg("%s: status %d", words, status);
+    }
+}
+
 int main(void)
 {
 #define VENUE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -850,6 +1012,12 @@ int main(void)
         VENUE_TEST(a_promoted_core_begins_above_all_that_was),
         VENUE_TEST(a_core_waits_for_its_standby_before_it_begins_again),
         cmocka_unit_test(the_core_needs_libc_only),
+        VENUE_TEST(limits_that_do_not_fit_are_refused),
+        VENUE_TEST(a_corrupt_journal_and_one_that_cannot_be_read_differ),
+        VENUE_TEST(a_core_goes_on_where_threads_cannot_be_kept_apart),
+        VENUE_TEST(a_core_that_waits_for_its_standby_can_be_ended),
+        VENUE_TEST(a_core_that_is_replaced_while_it_stops_says_so),
+        VENUE_TEST(lonja_journal_takes_what_its_help_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

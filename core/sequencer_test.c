@@ -2,11 +2,13 @@
 // are honest, silent, or lie.
 #include "core/testing.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memfile.h"
 #include "core/counters.h"
 #include "core/fake_engine.h"
 #include "core/journal_reader.h"
@@ -36,6 +38,15 @@ void *realloc(void *memory, size_t bytes)
     return __libc_realloc(memory, bytes);
 }
 #endif
+
+static bool arena_fails;
+int __real_arena_open(struct arena *arena, size_t bytes);
+int __wrap_arena_open(struct arena *arena, size_t bytes);
+
+int __wrap_arena_open(struct arena *arena, size_t bytes)
+{
+    return arena_fails ? -ENOMEM : __real_arena_open(arena, bytes);
+}
 
 struct fixture {
     char folder[64];
@@ -664,6 +675,112 @@ static int quiet(void **state)
     return 0;
 }
 
+// It was attached in the last life, has not come back, and its ring lies already: its sessions are closed.
+static void a_ring_that_lies_before_its_gateway_is_back_is_detached(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_FIX, CMD_gateway_attach);
+    work(f);
+    write_all(f);
+    sequencer_close(&f->sequencer);
+    uint32_t chain = f->journal.chain;
+    journal_close(&f->journal);
+    gate_close(&f->gate);
+    begin_epoch(f, 2, chain);
+    uint64_t sequence = f->replay.sequence;
+    send_plain(f, GATEWAY_FIX, CMD_ledger_post);
+    work(f);
+    assert_int_equal(atomic_load(&f->rings[GATEWAY_FIX].control->shut), 1);
+    work(f);
+    assert_int_equal(f->replay.sequence, sequence + 1);
+    assert_false(f->replay.gateways[GATEWAY_FIX].attached);
+    assert_int_equal(counter(f, COUNTER_heartbeats_missed), 0);
+}
+
+static void a_gateway_may_attach_again_in_the_same_life(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 3; i++) {
+        f->gateway_seq[GATEWAY_WEB] = 0; // it begins to count again
+        send_plain(f, GATEWAY_WEB, CMD_gateway_attach);
+        assert_int_equal(work(f), 1);
+    }
+    assert_int_equal(counter(f, COUNTER_ring_lies), 0);
+}
+
+static void a_sleep_ends_at_the_engines_deadline(void **state)
+{
+    struct fixture *f = *state;
+    f->sequencer.wait = SEQUENCER_BLOCK;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    claim(f, GATEWAY_ADMIN, CMD_breaker_set)->body.breaker_set.tripped = 1;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    work(f);
+    sequencer_idle(&f->sequencer); // due in a moment
+    f->now_ns += 1000000;
+    sequencer_idle(&f->sequencer); // over
+    assert_int_equal(work(f), 1);
+    claim(f, GATEWAY_ADMIN, CMD_breaker_set)->body.breaker_set.tripped = 255;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    work(f);
+    sequencer_idle(&f->sequencer);
+}
+
+static void a_tick_that_is_due_waits_for_room(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    claim(f, GATEWAY_ADMIN, CMD_breaker_set)->body.breaker_set.tripped = 200;
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    for (int i = 0; i < 12; i++)
+        send_events(f, 64);
+    while (work(f) > 0)
+        ;
+    uint64_t sequence = f->replay.sequence;
+    f->now_ns += 1000000;
+    assert_int_equal(work(f), 0);
+    assert_int_equal(f->replay.sequence, sequence);
+    write_all(f);
+    assert_true(work(f) > 0);
+    assert_int_equal(event_at(f, f->sequencer.written - 1)->header.last, 1);
+}
+
+static void rings_that_cannot_be_had_are_told(void **state)
+{
+    struct fixture *f = *state;
+    static struct sequencer other;
+    struct boot boot = f->boot;
+    boot.command_ring_fd[GATEWAY_FIX] = 999; // nothing is open there
+    assert_true(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2) < 0);
+    sequencer_close(&other);
+    boot = f->boot;
+    boot.lives_fd = 999;
+    assert_true(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2) < 0);
+    sequencer_close(&other);
+    arena_fails = true;
+    assert_int_equal(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2),
+                     -ENOMEM);
+    arena_fails = false;
+}
+
+static void with_no_ring_at_all_the_core_only_begins(void **state)
+{
+    struct fixture *f = *state;
+    static struct sequencer other;
+    struct boot boot = f->boot;
+    boot.lives_fd = memfile_create("lives", sizeof(struct boot_lives));
+    for (int i = 0; i < GATEWAY_COUNT; i++)
+        boot.command_ring_fd[i] = -1;
+    write_all(f);
+    assert_int_equal(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2), 0);
+    assert_non_null(other.lives);
+    other.wait = SEQUENCER_BLOCK;
+    assert_int_equal(sequencer_work(&other), 0);
+    sequencer_idle(&other);
+    sequencer_close(&other);
+    close(boot.lives_fd);
+}
+
 int main(void)
 {
 #define CORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -698,6 +815,12 @@ int main(void)
         CORE_TEST(a_snapshot_goes_on_like_the_state_it_was_made_of),
         CORE_TEST(nothing_is_allocated_after_the_start),
         CORE_TEST(a_failed_journal_stops_the_core),
+        CORE_TEST(a_ring_that_lies_before_its_gateway_is_back_is_detached),
+        CORE_TEST(a_gateway_may_attach_again_in_the_same_life),
+        CORE_TEST(a_sleep_ends_at_the_engines_deadline),
+        CORE_TEST(a_tick_that_is_due_waits_for_room),
+        CORE_TEST(rings_that_cannot_be_had_are_told),
+        CORE_TEST(with_no_ring_at_all_the_core_only_begins),
     };
     return cmocka_run_group_tests(tests, quiet, NULL);
 }

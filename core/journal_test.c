@@ -1,0 +1,262 @@
+// The journal's threads: what waits is written before they end, and whatever fails in one of them
+// shuts the gate.
+#include "core/testing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/counters.h"
+#include "core/journal.h"
+#include "core/journal_reader.h"
+#include "core/testing_calls.h"
+#include "core/testing_journal.h"
+
+static struct {
+    struct event_ring_control control;
+    struct journal_io disk, io; // io: disk, with `write` and `open` as below
+    struct journal_io_file file;
+    char folder[64];
+    struct gate gate;
+    struct journal journal;
+    uint64_t appended;
+    _Atomic bool hold;      // a write waits while it is set
+    _Atomic bool held;      // one does
+    _Atomic int fill_error; // of a segment that is prepared
+    _Atomic int write_error;
+} f;
+
+static int slow_write(void *context, int file, const void *data, size_t bytes, uint64_t offset)
+{
+    while (atomic_load(&f.hold)) {
+        atomic_store(&f.held, true);
+        usleep(100);
+    }
+    int error = atomic_load(&f.write_error);
+    return error != 0 ? error : f.disk.write(context, file, data, bytes, offset);
+}
+
+static int bent_open(void *context, const char *name, enum journal_io_mode mode)
+{
+    int error = mode == JOURNAL_IO_FILL ? atomic_load(&f.fill_error) : 0;
+    return error != 0 ? error : f.disk.open(context, name, mode);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&f, 0, sizeof f);
+    strcpy(f.folder, "/dev/shm/lonja-test-XXXXXX"); // in memory where there is such a folder
+    if (mkdtemp(f.folder) == NULL)
+        testing_folder_make(f.folder);
+    assert_int_equal(journal_io_file_open(&f.disk, &f.file, f.folder, false), 0);
+    f.io = f.disk;
+    f.io.write = slow_write;
+    f.io.open = bent_open;
+    f.gate.control = &f.control;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    journal_io_file_close(&f.file);
+    testing_folder_remove(f.folder);
+    return 0;
+}
+
+static int open_journal(void)
+{
+    struct journal_options options = {.segments = replay_terms(&testing_limits, SEGMENT_BYTES),
+                                      .epoch = 1,
+                                      .next_sequence = 1,
+                                      .queue_slots = 4096};
+    return journal_open(&f.journal, &f.io, &f.gate, &clock_system, &options);
+}
+
+static void append(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct command command = {.header = {.slots = 1,
+                                             .type = CMD_clock_tick,
+                                             .version = SCHEMA_VERSION,
+                                             .sequence = ++f.appended}};
+        journal_append(&f.journal, &command);
+    }
+    journal_flush(&f.journal);
+}
+
+static void await(const _Atomic bool *word)
+{
+    for (int i = 0; i < 100000 && !atomic_load(word); i++)
+        usleep(100);
+    assert_true(atomic_load(word));
+}
+
+static uint32_t await_error(void)
+{
+    for (int i = 0; i < 100000 && atomic_load(&f.control.journal_error) == 0; i++)
+        usleep(100);
+    return atomic_load(&f.control.journal_error);
+}
+
+static void a_journal_that_was_not_opened_is_closed(void **state)
+{
+    (void)state;
+    testing_calls_fail("openat", 1, EIO);
+    assert_int_equal(open_journal(), -EIO);
+    journal_close(&f.journal);
+    testing_calls_fail("arena_open", 1, ENOMEM);
+    assert_int_equal(open_journal(), -ENOMEM);
+    journal_close(&f.journal);
+    atomic_store(&f.fill_error, -ENOSPC);
+    assert_int_equal(open_journal(), -ENOSPC);
+    journal_close(&f.journal);
+}
+
+static void a_journal_without_threads_is_told(void **state)
+{
+    (void)state;
+    for (unsigned at = 1; at <= 2; at++) {
+        assert_int_equal(open_journal(), 0);
+        testing_calls_fail("pthread_create", at, EAGAIN);
+        assert_int_equal(journal_start(&f.journal, 0), -EAGAIN);
+        assert_true(testing_calls_failed());
+        if (at == 2) { // the first thread runs: the core would exit now
+            atomic_store(&f.journal.stop, 1);
+            assert_int_equal(pthread_join(f.journal.preparer, NULL), 0);
+        }
+        journal_close(&f.journal);
+    }
+}
+
+// One command is being written when the core is stopped, and others wait.
+static void what_waits_is_written_before_the_threads_end(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    assert_int_equal(journal_start(&f.journal, 0), 0);
+    for (uint64_t i = 0; i < 20; i++) { // over several segments
+        atomic_store(&f.held, false);
+        atomic_store(&f.hold, true);
+        append(1);
+        await(&f.held);
+        append(5);
+        if (i < 19)
+            atomic_store(&f.hold, false);
+        else
+            atomic_store(&f.journal.stop, 1); // while it is held
+    }
+    atomic_store(&f.hold, false);
+    journal_stop(&f.journal);
+    assert_int_equal(atomic_load(&f.control.durable_seq), f.appended);
+    journal_close(&f.journal);
+}
+
+// The core adds at any moment of the writer's falling asleep: it never misses a command for longer
+// than a glance.
+static void no_command_is_slept_over(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    assert_int_equal(journal_start(&f.journal, 0), 0);
+    for (unsigned i = 0; i < 3000; i++) {
+        append(1);
+        while (atomic_load(&f.control.durable_seq) != f.appended)
+            ;
+        for (volatile unsigned wait = 0; wait < i % 500; wait++)
+            ;
+    }
+    journal_stop(&f.journal);
+    journal_close(&f.journal);
+}
+
+static void a_failed_write_ends_the_writer_and_shuts_the_gate(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    assert_int_equal(journal_start(&f.journal, 0), 0);
+    atomic_store(&f.hold, true);
+    append(1);
+    await(&f.held);
+    atomic_store(&f.write_error, -EIO);
+    atomic_store(&f.hold, false);
+    assert_int_equal(await_error(), EIO);
+    assert_int_equal(atomic_load(&f.control.core_state), CORE_FAILED);
+    journal_stop(&f.journal);
+    assert_int_equal(atomic_load(&f.control.durable_seq), 0);
+    journal_close(&f.journal);
+}
+
+// Nobody can prepare a segment: the writer, which waits for it, is told.
+static void a_failed_preparer_shuts_the_gate_and_frees_the_writer(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    atomic_store(&f.fill_error, -ENOSPC);
+    assert_int_equal(journal_start(&f.journal, 0), 0);
+    append(64);
+    assert_int_equal(await_error(), ENOSPC);
+    journal_stop(&f.journal);
+    journal_close(&f.journal);
+}
+
+static void a_segment_that_cannot_be_prepared_is_an_error_of_its_first_write(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    append(1);
+    assert_int_equal(journal_write_work(&f.journal), 1);
+    atomic_store(&f.fill_error, -ENOSPC);
+    int result = 1;
+    for (int i = 0; i < 20 && result > 0; i++) {
+        append(1);
+        result = journal_write_work(&f.journal);
+    }
+    assert_int_equal(result, -ENOSPC);
+    assert_int_equal(atomic_load(&f.control.counters[COUNTER_journal_segment_waits]), 1);
+    assert_int_equal(journal_write_work(&f.journal), -ENOSPC); // and never again
+    journal_close(&f.journal);
+}
+
+static void *fail_the_gate(void *context)
+{
+    while (atomic_load(&f.control.counters[COUNTER_journal_segment_waits]) == 0)
+        usleep(100);
+    gate_fail(&f.gate, EIO);
+    return context;
+}
+
+// The gate was shut by another one while the writer waited for its segment.
+static void a_shut_gate_ends_the_wait_for_a_segment(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    f.journal.threaded = true; // a preparer that never comes
+    atomic_store(&f.journal.prepared, 0);
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, fail_the_gate, NULL), 0);
+    append(1);
+    assert_int_equal(journal_write_work(&f.journal), -EIO);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(atomic_load(&f.control.counters[COUNTER_journal_segment_waits]), 1);
+    journal_close(&f.journal);
+}
+
+int main(void)
+{
+#define JOURNAL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        JOURNAL_TEST(a_journal_that_was_not_opened_is_closed),
+        JOURNAL_TEST(a_journal_without_threads_is_told),
+        JOURNAL_TEST(what_waits_is_written_before_the_threads_end),
+        JOURNAL_TEST(no_command_is_slept_over),
+        JOURNAL_TEST(a_failed_write_ends_the_writer_and_shuts_the_gate),
+        JOURNAL_TEST(a_failed_preparer_shuts_the_gate_and_frees_the_writer),
+        JOURNAL_TEST(a_segment_that_cannot_be_prepared_is_an_error_of_its_first_write),
+        JOURNAL_TEST(a_shut_gate_ends_the_wait_for_a_segment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
