@@ -10,10 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "core/fake_disk.h"
 #include "core/journal_archive.h"
 #include "core/journal_reader.h"
 #include "core/numbered_file.h"
+#include "core/testing_calls.h"
 #include "core/testing_journal.h"
 
 static void expect_all(const struct journal_io *live_io, const struct journal_io *archived,
@@ -288,6 +290,241 @@ static void a_rotten_archive_is_noticed(void **state)
     disks_close(&disks);
 }
 
+// ---- a disk that bends what it holds
+// ---------------------------------------------------------------
+
+static struct bent {
+    struct journal_io io;
+    int64_t size; // what every file's size is said to be; 0 = as it is
+    int64_t left; // bytes that reads find; -1 = all
+} bent;
+
+static int64_t bent_size(void *context, int file)
+{
+    return bent.size != 0 ? bent.size : bent.io.size(context, file);
+}
+
+static int64_t bent_read(void *context, int file, void *out, size_t bytes, uint64_t offset)
+{
+    int64_t n = bent.io.read(context, file, out, bytes, offset);
+    return bent.left >= 0 && n > bent.left ? bent.left : n;
+}
+
+static struct journal_io bend(const struct journal_io *io, int64_t size, int64_t left)
+{
+    bent = (struct bent){*io, size, left};
+    struct journal_io other = *io;
+    other.size = bent_size;
+    other.read = bent_read;
+    return other;
+}
+
+static void a_file_of_an_impossible_size_is_not_read(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t size, left;
+        int result;
+    } cases[] = {
+        {-EIO, -1, -EIO}, {4294967297, -1, -EFBIG}, {0, 100, -EIO}, {0, 0, -EIO}, {1, 1, -EBADMSG}};
+    struct disks disks;
+    struct journal_archived archived;
+    disks_open(&disks, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct journal_io io = bend(&disks.live, cases[i].size, cases[i].left);
+        assert_int_equal(journal_archive_segment(&io, &disks.archive, 1, &archived),
+                         cases[i].result);
+    }
+    expect_all(&disks.live, &disks.archive, disks.last);
+    disks_close(&disks);
+}
+
+// Memory that is not there, wherever it is asked for: nothing is archived, nothing is lost.
+static void without_memory_nothing_is_archived(void **state)
+{
+    (void)state;
+    struct disks disks;
+    struct journal_archived archived;
+    static const char *const calls[] = {"malloc", "ZSTD_createCCtx", "ZSTD_compress2"};
+    disks_open(&disks, 1);
+    for (size_t i = 0; i < 3; i++) {
+        for (unsigned at = 1; at <= (i == 0 ? 2 : 1);
+             at++) { // the fake disk's own memory comes later
+            testing_calls_fail(calls[i], at, ENOMEM);
+            assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, 1, &archived),
+                             -ENOMEM);
+            assert_true(testing_calls_failed());
+        }
+        assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, 1, &archived), 0);
+        assert_int_equal(journal_archive_restore(&disks.live, &disks.archive, 1), 0);
+        expect_all(&disks.live, &disks.archive, disks.last);
+        assert_int_equal(
+            disks.archive.remove(disks.archive.context, "00000000000000000001.journal.zst"), 0);
+    }
+    disks_close(&disks);
+}
+
+static void write_page(const struct journal_io *io, const char *name, uint64_t at, const void *page)
+{
+    int file = io->open(io->context, name, JOURNAL_IO_WRITE);
+    assert_true(file >= 0);
+    assert_int_equal(io->write(io->context, file, page, JOURNAL_PAGE_BYTES, at), 0);
+    io->close(io->context, file);
+}
+
+// Each block of a segment is whole and continues the one before; whatever does not is somebody
+// else's to judge.
+static void a_segment_with_a_block_that_does_not_follow_is_not_put_away(void **state)
+{
+    (void)state;
+    static const char name[] = "00000000000000000001.journal";
+    for (int i = 0; i < 6; i++) {
+        struct disks disks;
+        struct journal_archived archived;
+        _Alignas(4096) static uint8_t page[JOURNAL_PAGE_BYTES];
+        struct journal_block_header *block = (struct journal_block_header *)(void *)page;
+        disks_open(&disks, 1);
+        int file = disks.live.open(disks.live.context, name, JOURNAL_IO_READ);
+        uint64_t at = 7 * JOURNAL_PAGE_BYTES; // the last block of seven
+        assert_int_equal(disks.live.read(disks.live.context, file, page, sizeof page, at),
+                         sizeof page);
+        disks.live.close(disks.live.context, file);
+        int result = -EBADMSG;
+        if (i == 0)
+            block->previous_chain ^= 1;
+        else if (i == 1)
+            block->epoch++;
+        else if (i == 2)
+            block->first_sequence++;
+        else if (i == 3)
+            block->bytes = 2 * JOURNAL_PAGE_BYTES; // it would end behind the segment: a torn one
+        else
+            result = 0;
+        struct command_header *command = (struct command_header *)(void *)(block + 1);
+        for (uint32_t k = 0; i == 2 && k < block->count;
+             k++, command = (void *)((uint8_t *)command + SLOT_BYTES))
+            command->sequence++;
+        if (i == 3) {
+            block->header_crc = crc32c(0, block, offsetof(struct journal_block_header, header_crc));
+            result = 0; // where an epoch ends it may stand
+        } else if (i < 4) {
+            journal_block_seal(block);
+        } else if (i == 4) {
+            block->magic = 0; // torn
+        } else {
+            memset(page, 0, sizeof page);
+        }
+        write_page(&disks.live, name, at, page);
+        assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, 1, &archived),
+                         result);
+        disks_close(&disks);
+    }
+}
+
+// What stands in the archive under the number of another journal's segment is not taken for it: it
+// is written anew.
+static void another_journals_archive_is_not_taken_for_ours(void **state)
+{
+    (void)state;
+    struct disks disks;
+    struct journal_archived archived;
+    struct journal_io other;
+    struct fake_disk *other_disk = fake_disk_create(&other, 3);
+    uint32_t chain = 0;
+    disks_open(&disks, 1);
+    testing_live(&other, 1, 0, &chain, 20, 1); // the same size, other blocks
+    assert_int_equal(journal_archive_segment(&other, &disks.archive, 1, &archived), 0);
+    assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, 1, &archived), 0);
+    assert_true(archived.compressed > 0);
+    expect_all(&disks.live, &disks.archive, disks.last);
+    fake_disk_destroy(other_disk);
+    disks_close(&disks);
+}
+
+static void what_is_no_archived_segment_is_refused(void **state)
+{
+    (void)state;
+    static const char name[] = "00000000000000000001.journal.zst";
+    static const struct {
+        uint64_t at;
+        const char *what;
+    } cases[] = {{0, "the mark of a frame to skip"},
+                 {4, "its length"},
+                 {8, "the segment's header"},
+                 {4104, "zstd's mark"}};
+    static struct journal_archive archive;
+    struct disks disks;
+    struct journal_archived archived;
+    disks_open(&disks, 1);
+    assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, 1, &archived), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        change_byte(&disks.archive, name, cases[i].at);
+        if (journal_archive_restore(&disks.live, &disks.archive, 1) != -EBADMSG)
+            fail_msg("%s", cases[i].what);
+        struct journal_io io = disks.live;
+        journal_archive_overlay(&archive, &io, &disks.archive);
+        int file = io.open(io.context, "00000000000000000001.journal", JOURNAL_IO_READ);
+        assert_int_equal(file < 0 ? file : 0, i < 3 ? -EBADMSG : 0);
+        journal_archive_close(&archive);
+        change_byte(&disks.archive, name, cases[i].at);
+    }
+    struct journal_io io = disks.live, shortened = bend(&disks.archive, 0, 100);
+    assert_int_equal(journal_archive_restore(&disks.live, &shortened, 1), -EIO);
+    shortened = bend(&disks.archive, 4000, -1);
+    assert_int_equal(journal_archive_restore(&disks.live, &shortened, 1), -EBADMSG);
+    shortened = bend(&disks.archive, 0, 100);
+    journal_archive_overlay(&archive, &io, &shortened);
+    assert_int_equal(io.open(io.context, "00000000000000000001.journal", JOURNAL_IO_READ),
+                     -EBADMSG);
+    // Only to read, and only what has a segment's name.
+    assert_int_equal(io.open(io.context, "00000000000000000001.journal", JOURNAL_IO_WRITE),
+                     -ENOENT);
+    assert_int_equal(io.open(io.context, "lock", JOURNAL_IO_READ), -ENOENT);
+    journal_archive_close(&archive);
+    assert_int_equal(journal_archive_restore(&disks.live, &disks.archive, 1), 0);
+    disks_close(&disks);
+}
+
+static void an_archive_that_cannot_be_listed_is_not_empty(void **state)
+{
+    (void)state;
+    struct disks disks;
+    uint64_t first, last;
+    disks_open(&disks, 1);
+    fake_disk_refuse_look(disks.archive_disk, 1);
+    assert_int_equal(journal_archive_range(&disks.archive, &first, &last), -EIO);
+    disks_close(&disks);
+}
+
+// The path of the archive below a folder fits, or it is refused: never cut short.
+static void a_folders_path_fits_or_is_refused(void **state)
+{
+    (void)state;
+    static struct journal_archive archive;
+    static char path[NUMBERED_PATH_BYTES];
+    struct journal_io io = {0};
+    size_t longest = NUMBERED_PATH_BYTES - strlen("/" JOURNAL_ARCHIVE_FOLDER) - 1;
+    memset(path, 'x', longest + 1);
+    memcpy(path, "/tmp/", 5);
+    assert_int_equal(journal_archive_open(&archive, &io, path), -ENAMETOOLONG);
+    path[longest] = '\0';
+    int result = journal_archive_open(&archive, &io, path);
+    assert_true(result == 0 || result == -ENAMETOOLONG); // the file system has its own limit
+    journal_archive_close(&archive);
+    char folder[64];
+    testing_folder_make(folder);
+    snprintf(path, sizeof path, "%s/" JOURNAL_ARCHIVE_FOLDER, folder);
+    assert_int_equal(mkdir(path, 0750), 0);
+    testing_calls_fail("access", 1, EACCES);
+    assert_int_equal(journal_archive_open(&archive, &io, folder), -EACCES);
+    testing_calls_fail("open", 1, EMFILE);
+    assert_int_equal(journal_archive_open(&archive, &io, folder), -EMFILE);
+    assert_int_equal(journal_archive_open(&archive, &io, folder), 0);
+    assert_true(archive.has_folder);
+    journal_archive_close(&archive);
+    testing_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +535,13 @@ int main(void)
         cmocka_unit_test(no_more_archived_segments_are_open_than_there_is_room_for),
         cmocka_unit_test(a_rotten_segment_is_not_put_away),
         cmocka_unit_test(a_rotten_archive_is_noticed),
+        cmocka_unit_test(a_file_of_an_impossible_size_is_not_read),
+        cmocka_unit_test(without_memory_nothing_is_archived),
+        cmocka_unit_test(a_segment_with_a_block_that_does_not_follow_is_not_put_away),
+        cmocka_unit_test(another_journals_archive_is_not_taken_for_ours),
+        cmocka_unit_test(what_is_no_archived_segment_is_refused),
+        cmocka_unit_test(an_archive_that_cannot_be_listed_is_not_empty),
+        cmocka_unit_test(a_folders_path_fits_or_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

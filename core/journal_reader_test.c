@@ -313,6 +313,123 @@ static void reading_may_begin_in_the_middle(void **state)
     journal_reader_close(&reader);
 }
 
+// ---- a disk that changes while it is read
+// ----------------------------------------------------------
+
+// The fixture's disk, and what stands between it and the reader.
+static struct bent {
+    struct journal_io io;
+    unsigned reads, change_read; // this read (from 1) finds other bytes; 0 = none
+    uint64_t opens, vanish_open; // this open finds nothing
+} bent;
+
+static int64_t bent_read(void *context, int file, void *out, size_t bytes, uint64_t offset)
+{
+    int64_t n = bent.io.read(context, file, out, bytes, offset);
+    if (++bent.reads == bent.change_read && n > 100)
+        ((uint8_t *)out)[100] ^= 1;
+    return n;
+}
+
+static int bent_open(void *context, const char *name, enum journal_io_mode mode)
+{
+    return ++bent.opens == bent.vanish_open ? -ENOENT : bent.io.open(context, name, mode);
+}
+
+static struct journal_io bend(const struct fixture *f)
+{
+    bent = (struct bent){.io = f->io};
+    struct journal_io io = f->io;
+    io.read = bent_read;
+    io.open = bent_open;
+    return io;
+}
+
+// Only a cut removes segments, with no core alive: whoever reads then has read to the end.
+static void a_segment_that_vanishes_between_two_looks_is_the_end(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    for (uint64_t at = 1; at <= 2; at++) {
+        struct journal_io io = bend(f);
+        struct journal_reader reader;
+        const struct journal_block_header *block;
+        assert_int_equal(journal_reader_open(&reader, &io, 1, false), 0);
+        bent.vanish_open = at; // the look ahead, or the one that enters
+        assert_int_equal(journal_reader_next(&reader, &block),
+                         at == 1 ? JOURNAL_CORRUPT : JOURNAL_END);
+        bent.vanish_open = 0;
+        assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_READ); // it is back
+        journal_reader_close(&reader);
+    }
+}
+
+// A live reader reads a large block twice: its beginning, then all of it. What it judged may be
+// another one by then.
+static void a_block_that_changes_between_two_reads_is_judged_again(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 1, 500); // 32 kB, twice what a live reader reads ahead
+    struct journal_io io = bend(f);
+    struct journal_reader reader;
+    const struct journal_block_header *block;
+    assert_int_equal(journal_reader_open(&reader, &io, 1, true), 0);
+    bent.change_read = 3; // the header of the segment, the beginning of the block, all of it
+    assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_TORN);
+    assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_READ);
+    assert_int_equal(block->count, 500);
+    journal_reader_close(&reader);
+}
+
+// An epoch begins in a segment of its own: a block that continues the chain in the middle of one is
+// no writer's.
+static void an_epoch_that_begins_in_the_middle_of_a_segment_is_foreign(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 7, 5, 3);
+    for (int epoch = 6; epoch <= 8; epoch += 2) {
+        int file = f->io.open(f->io.context, "00000000000000000001.journal", JOURNAL_IO_WRITE);
+        uint8_t page[JOURNAL_PAGE_BYTES];
+        uint64_t at = 5 * JOURNAL_PAGE_BYTES; // the last block
+        assert_int_equal(f->io.read(f->io.context, file, page, sizeof page, at), sizeof page);
+        struct journal_block_header *block = (struct journal_block_header *)(void *)page;
+        block->epoch = (uint64_t)epoch;
+        journal_block_seal(block);
+        assert_int_equal(f->io.write(f->io.context, file, page, sizeof page, at), 0);
+        expect(f, 12, JOURNAL_CORRUPT, "a block that does not continue the chain");
+    }
+}
+
+// What a snapshot goes on from rots between two looks, and what is behind it begins later.
+static void a_start_in_the_middle_does_not_skip_what_it_needs(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1, 5, 3);
+    live(f, 2, 5, 3);
+    struct journal_reader reader;
+    const struct journal_block_header *block;
+    assert_int_equal(journal_reader_open(&reader, &f->io, 10, false), 0);
+    for (uint64_t i = 0; i < 5; i++)
+        rot(f, 1, i);
+    journal_reader_forget(&reader);
+    assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_CORRUPT);
+    assert_int_equal(reader.fault, JOURNAL_FAULT_MIDDLE);
+    journal_reader_close(&reader);
+}
+
+static void what_is_missing_is_not_synced_and_not_hidden(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(journal_sync_all(&f->io), 0); // nothing is there
+    live(f, 1, 100, 2);
+    live(f, 2, 1, 1);
+    assert_int_equal(f->io.remove(f->io.context, "00000000000000000002.journal"), 0);
+    assert_int_equal(journal_sync_all(&f->io), 0);
+    expect(f, 134, JOURNAL_CORRUPT, "it is missing, or has no whole header");
+    fake_disk_fail_at(f->disk, 1);
+    assert_int_equal(journal_sync_all(&f->io), -EIO);
+}
+
 int main(void)
 {
 #define JOURNAL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -331,6 +448,11 @@ int main(void)
         JOURNAL_TEST(a_segment_that_cannot_be_read_is_not_ready),
         JOURNAL_TEST(a_whole_block_of_another_chain_is_foreign),
         JOURNAL_TEST(reading_may_begin_in_the_middle),
+        JOURNAL_TEST(a_segment_that_vanishes_between_two_looks_is_the_end),
+        JOURNAL_TEST(a_block_that_changes_between_two_reads_is_judged_again),
+        JOURNAL_TEST(an_epoch_that_begins_in_the_middle_of_a_segment_is_foreign),
+        JOURNAL_TEST(a_start_in_the_middle_does_not_skip_what_it_needs),
+        JOURNAL_TEST(what_is_missing_is_not_synced_and_not_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

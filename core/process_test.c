@@ -908,8 +908,8 @@ static void a_core_that_waits_for_its_standby_can_be_ended(void **state)
         if (fenced)
             atomic_store(&page->verdict, REPLICA_FENCED);
         venue->core = start(&venue->boot, PROCESS_CORE);
-        for (int i = 0;
-             i < 10000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING; i++)
+        for (int i = 0; i < 10000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING;
+             i++)
             nap();
         int status = finish(&venue->core, fenced ? 0 : SIGTERM);
         assert_true(WIFEXITED(status));

@@ -14,6 +14,7 @@
 #include "core/numbered_file.h"
 #include "core/recovery.h"
 #include "core/snapshot_file.h"
+#include "core/testing_calls.h"
 
 enum {
     SEGMENT_BYTES = 64 * 1024,
@@ -502,6 +503,68 @@ static void recovery_stops_where_it_is_told(void **state)
     }
 }
 
+// A digest where none belongs is whole on the disk, and no core wrote it.
+static void a_command_where_another_belongs_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct journal journal;
+    begin_life(f, &journal, 1);
+    struct command command = {.header = {.slots = 1,
+                                         .type = CMD_journal_digest,
+                                         .version = SCHEMA_VERSION,
+                                         .sequence = 1,
+                                         .time_ns = 1}};
+    journal_append(&journal, &command);
+    journal_flush(&journal);
+    assert_int_equal(journal_write_work(&journal), 1);
+    journal_close(&journal);
+    struct recovered recovered = recover(f, f->snapshots);
+    assert_int_equal(recovered.action, RECOVERY_REFUSE_REPLAY);
+    assert_int_equal(recovered.commands, 0);
+}
+
+static void without_memory_for_a_second_engine_nothing_begins(void **state)
+{
+    struct fixture *f = *state;
+    struct replay replay;
+    struct recovered recovered;
+    live(f, 1);
+    snapshot_at(f, SNAPSHOT);
+    snapshots_do_not_load = true;
+    assert_int_equal(replay_open(&replay, &limits), 0);
+    testing_calls_fail("arena_open", 1, ENOMEM);
+    assert_false(recovery_run(&recovered, &replay, &f->io, f->snapshots, UINT64_MAX, NULL, NULL));
+    assert_true(testing_calls_failed());
+    assert_true(recovery_refuses(recovered.action));
+}
+
+// The very first snapshot is of sequence 0: there is none before it to look for.
+static void a_snapshot_of_nothing_that_does_not_load_is_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct replay replay;
+    assert_int_equal(replay_open(&replay, &limits), 0);
+    assert_int_equal(replay_save(&replay, f->snapshots), 0);
+    replay_close(&replay);
+    live(f, 1);
+    snapshots_do_not_load = true;
+    struct recovered recovered = recover(f, f->snapshots);
+    assert_int_equal(recovered.snapshot, RECOVERY_SNAPSHOT_OTHER);
+    assert_int_equal(recovered.commands, LIFE);
+}
+
+// The segment that a snapshot goes on in is there, and another version's: it is not lost.
+static void another_versions_segment_behind_a_snapshot_is_not_missing(void **state)
+{
+    struct fixture *f = *state;
+    live(f, 1);
+    snapshot_at(f, SNAPSHOT);
+    change_versions(f, 1, SCHEMA_VERSION + 1, ENGINE_VERSION);
+    struct recovered recovered = recover(f, f->snapshots);
+    assert_int_equal(recovered.snapshot, RECOVERY_SNAPSHOT_WHOLE);
+    assert_int_equal(recovered.action, RECOVERY_REFUSE_VERSION);
+}
+
 int main(void)
 {
 #define RECOVERY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -515,6 +578,10 @@ int main(void)
         RECOVERY_TEST(a_folder_that_cannot_be_listed_is_no_empty_journal),
         RECOVERY_TEST(a_folder_that_cannot_be_listed_stops_a_start_from_a_snapshot),
         RECOVERY_TEST(recovery_stops_where_it_is_told),
+        RECOVERY_TEST(a_command_where_another_belongs_is_refused),
+        RECOVERY_TEST(without_memory_for_a_second_engine_nothing_begins),
+        RECOVERY_TEST(a_snapshot_of_nothing_that_does_not_load_is_passed_over),
+        RECOVERY_TEST(another_versions_segment_behind_a_snapshot_is_not_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

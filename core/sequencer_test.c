@@ -675,7 +675,8 @@ static int quiet(void **state)
     return 0;
 }
 
-// It was attached in the last life, has not come back, and its ring lies already: its sessions are closed.
+// It was attached in the last life, has not come back, and its ring lies already: its sessions are
+// closed.
 static void a_ring_that_lies_before_its_gateway_is_back_is_detached(void **state)
 {
     struct fixture *f = *state;
@@ -751,15 +752,18 @@ static void rings_that_cannot_be_had_are_told(void **state)
     static struct sequencer other;
     struct boot boot = f->boot;
     boot.command_ring_fd[GATEWAY_FIX] = 999; // nothing is open there
-    assert_true(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2) < 0);
+    assert_true(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring,
+                               &f->clock, 2) < 0);
     sequencer_close(&other);
     boot = f->boot;
     boot.lives_fd = 999;
-    assert_true(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2) < 0);
+    assert_true(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring,
+                               &f->clock, 2) < 0);
     sequencer_close(&other);
     arena_fails = true;
-    assert_int_equal(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2),
-                     -ENOMEM);
+    assert_int_equal(
+        sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2),
+        -ENOMEM);
     arena_fails = false;
 }
 
@@ -772,7 +776,9 @@ static void with_no_ring_at_all_the_core_only_begins(void **state)
     for (int i = 0; i < GATEWAY_COUNT; i++)
         boot.command_ring_fd[i] = -1;
     write_all(f);
-    assert_int_equal(sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2), 0);
+    assert_int_equal(
+        sequencer_open(&other, &boot, &f->replay, &f->journal, &f->gate, &f->ring, &f->clock, 2),
+        0);
     assert_non_null(other.lives);
     other.wait = SEQUENCER_BLOCK;
     assert_int_equal(sequencer_work(&other), 0);
