@@ -26,16 +26,22 @@ static bool is_mixed_case(const char *text)
     return lower && upper;
 }
 
-bool address_parse(struct chain_address *out, const char *text)
+enum address_text address_read(struct chain_address *out, const char *text)
 {
     if (!hex_decode_exact(out->bytes, ADDRESS_BYTES, text))
-        return false;
+        return ADDRESS_MALFORMED;
     const char *bare = text + strlen(text) - 2 * ADDRESS_BYTES;
     if (!is_mixed_case(bare))
-        return true;
+        return ADDRESS_UNCHECKED;
     char canonical[ADDRESS_TEXT_SIZE];
     address_format(canonical, out);
-    return strcmp(canonical + 2, bare) == 0;
+    return strcmp(canonical + 2, bare) == 0 ? ADDRESS_CHECKED : ADDRESS_CHECKSUM;
+}
+
+bool address_parse(struct chain_address *out, const char *text)
+{
+    enum address_text is = address_read(out, text);
+    return is == ADDRESS_CHECKED || is == ADDRESS_UNCHECKED;
 }
 
 bool address_equal(const struct chain_address *a, const struct chain_address *b)

@@ -17,8 +17,20 @@ struct chain_address {
     uint8_t bytes[ADDRESS_BYTES];
 };
 
-/* Reads 40 digits with or without "0x". Text in one case is taken as it is; mixed case must carry
- * the right EIP-55 checksum. False, `out` unspecified, otherwise. */
+/* What a text is as an address. One in a single case carries no checksum: nothing speaks against a
+ * mistyped digit of it. */
+enum address_text {
+    ADDRESS_CHECKED,   /* with the right checksum */
+    ADDRESS_UNCHECKED, /* in one case */
+    ADDRESS_MALFORMED, /* not 40 digits, with or without "0x" */
+    ADDRESS_CHECKSUM,  /* in both cases, and not those of the checksum */
+};
+
+/* `out` is unspecified unless the text is one of the first two. */
+__attribute__((warn_unused_result)) enum address_text address_read(struct chain_address *out,
+                                                                   const char *text);
+
+/* As above: true for the first two. */
 __attribute__((warn_unused_result)) bool address_parse(struct chain_address *out, const char *text);
 
 /* Writes the address with its EIP-55 checksum and a terminating zero. */

@@ -28,6 +28,34 @@ static void a_mistyped_address_is_refused(void **state)
     assert_false(address_parse(&address, ""));
 }
 
+static void what_a_text_lacks_is_told(void **state)
+{
+    static const struct {
+        const char *text;
+        enum address_text is;
+    } cases[] = {
+        {"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", ADDRESS_CHECKED},
+        {"5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", ADDRESS_CHECKED},
+        {"0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed", ADDRESS_UNCHECKED},
+        {"0x5AAEB6053F3E94C9B9A09F33669435E7EF1BEAED", ADDRESS_UNCHECKED},
+        {"0x0000000000000000000000000000000000000001", ADDRESS_UNCHECKED},
+        {"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD", ADDRESS_CHECKSUM},
+        {"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAe", ADDRESS_MALFORMED},
+        {"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAedA", ADDRESS_MALFORMED},
+        {"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAe ", ADDRESS_MALFORMED},
+        {"0x0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeA", ADDRESS_MALFORMED},
+        {"bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", ADDRESS_MALFORMED}, /* of other chains */
+        {"TJCnKsPa7y5okkXvQAidZBzqx3QyQ6sxMW", ADDRESS_MALFORMED},
+        {"XE21ERF4STLB4CJC4UJJTZHGOOGJLHSGKIN", ADDRESS_MALFORMED},
+        {"", ADDRESS_MALFORMED},
+    };
+    struct chain_address address;
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (address_read(&address, cases[i].text) != cases[i].is)
+            fail_msg("%s", cases[i].text);
+}
+
 static void the_zero_address_is_known(void **state)
 {
     (void)state;
@@ -67,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_checksum_is_eip_55s),
         cmocka_unit_test(a_mistyped_address_is_refused),
+        cmocka_unit_test(what_a_text_lacks_is_told),
         cmocka_unit_test(the_zero_address_is_known),
         cmocka_unit_test(published_keys_have_their_addresses),
     };

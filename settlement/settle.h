@@ -45,6 +45,8 @@ struct settle_config {
 
 enum { SETTLE_ITEMS_MAX = 256, SETTLE_OFF_CHAIN_MAX = 500 };
 
+enum { SETTLE_TOKENS_MAX = 64 };
+
 struct settle_counters {
     uint64_t passes;
     uint64_t claimed;
@@ -121,6 +123,13 @@ struct settle {
     // Answers that are not written down.
     size_t answer_count;
     struct settle_answer answers[SETTLE_RESULTS_MAX];
+
+    // Contracts that were found to be what the rows take them for (settle_token.c).
+    size_t token_count; // so far; the last SETTLE_TOKENS_MAX are kept
+    struct settle_token {
+        struct chain_address contract;
+        int decimals;
+    } tokens[SETTLE_TOKENS_MAX];
 
     // Of the one step that runs.
     struct signer_signed scratch_signed;

@@ -211,8 +211,14 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
         return step;
     if (!item->call.is_of_trades)
         return settle_request_begin(settle, item);
-    enum node_result result =
-        settle_preflight_ask(settle->node, &settle->preflight, &item->call, NODE_LATEST);
+    const char *unfit;
+    enum node_result result = settle_token_fitness(settle, &unfit, &item->call);
+    if (result == NODE_OK && unfit == NULL)
+        result = settle_preflight_ask(settle->node, &settle->preflight, &item->call, NODE_LATEST);
+    if (result == NODE_UNFIT || result == NODE_TOO_WIDE || result == NODE_REVERTED)
+        unfit = result == NODE_TOO_WIDE ? SETTLE_REASON_TOO_WIDE : SETTLE_REASON_NO_TOKEN;
+    if (unfit != NULL)
+        return item_leave_all(settle, item, SETTLE_END_FAIL, unfit, false);
     if (result != NODE_OK)
         return item_release_by_node(settle, item, "compliance check", result);
     if ((step = item_judge(settle, item)) != SETTLE_STEP_NONE ||

@@ -71,6 +71,7 @@ struct settle_call {
     enum settle_operation operation;
     bool is_of_trades;             // settlement: all legs are of trades, or none is
     struct chain_address contract; // zero for a deploy
+    int decimals;                  // of trades: the token's, as the rows have them; -1 = not known
     size_t leg_count;
     struct settle_leg legs[SETTLE_LEGS_MAX];
 };

@@ -181,6 +181,9 @@ struct fake_world {
     uint64_t pool_floor_wei; // a lower max fee is "underpriced"
     bool paused;
     bool can_transfer;
+    chain_uint128 decimals; // what the contract says
+    bool too_rich;          // its balances are above 128 bits
+    bool no_token;          // it reverts whatever a token is asked
     bool hook_reverts;          // every transfer reverts, also when simulated
     chain_uint128 poison;       // a leg of so many units does; 0 = none
     chain_uint128 poison_mined; // … but only in a block, where its simulation passes

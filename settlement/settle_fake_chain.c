@@ -376,6 +376,8 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     static uint8_t data[SETTLE_CALLDATA_MAX];
     struct chain_address to;
     struct chain_address argument = {{0}};
+    uint8_t all_ones[ABI_WORD_BYTES];
+    memset(all_ones, 0xff, sizeof(all_ones));
     ssize_t len =
         hex_decode(data, sizeof(data), json_string_value(json_object_get(message, "data")));
 
@@ -385,6 +387,10 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     if (len >= 36)
         memcpy(argument.bytes, data + 16, ADDRESS_BYTES);
 #define IS(method) (selector == (uint32_t)ERC3643_##method)
+    if (world->no_token && (IS(DECIMALS) || IS(PAUSED)))
+        return error(reply, 3, "execution reverted");
+    if (world->too_rich && IS(BALANCE_OF))
+        return bytes(all_ones, sizeof(all_ones));
     if (IS(FORCED_TRANSFER) || IS(BATCH_FORCED_TRANSFER))
         return transfers_call(world, reply, &to, data, (size_t)len, estimate);
     if (IS(MINT) || IS(BURN) || IS(REGISTER_IDENTITY)) {
@@ -414,6 +420,10 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
         return word_u128(fake_wallet(world, &argument)->verified);
     if (IS(CAN_TRANSFER))
         return word_u128(world->can_transfer);
+    if (IS(DECIMALS))
+        return word_u128(world->decimals);
+    if (IS(TOTAL_SUPPLY))
+        return word_u128(1);
 #undef IS
     return error(reply, -32601, "no such method of the contract");
 }

@@ -432,6 +432,7 @@ static void item_fill(struct fake_world *world, struct settle_item *item,
     *item = (struct settle_item){0};
     item->call.request_id = request->request_id;
     item->call.is_of_trades = fake_is_of_trades(request);
+    item->call.decimals = 18;
     item->call.operation =
         request->leg_count > 1 ? SETTLE_BATCH_FORCED_TRANSFER : request->operation;
     item->call.contract = request->token;
@@ -990,6 +991,7 @@ void fake_init(struct fake_world *world, uint64_t seed)
     world->block = 10;
     world->base_fee_wei = GIGA;
     world->can_transfer = true;
+    world->decimals = 18;
     world->key[31] = 7;
     ASSERT(transaction_key_address(&world->signer, world->key));
     wallet_add(world, fake_seller, 1000);

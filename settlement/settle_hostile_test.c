@@ -302,6 +302,12 @@ static json_t *no_code(void *context, const char *method, const json_t *params, 
     return strcmp(method, "eth_getCode") == 0 ? instead(result, json_string("0x")) : result;
 }
 
+static json_t *cents(void *context, const char *method, const json_t *params, json_t *result)
+{
+    (void)context;
+    return is_call_of(method, params, ERC3643_DECIMALS) ? instead(result, word(2)) : result;
+}
+
 static json_t *reverts(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context, (void)params;
@@ -343,6 +349,7 @@ static const struct {
     {"a token that is paused", paused, AS_IT_IS, "", true},
     {"a contract that is none", no_code, AS_IT_IS, "", true},
     {"a transfer that reverts", reverts, AS_IT_IS, "", true},
+    {"other decimals", cents, AS_IT_IS, "", true},
     {"nonces that are used", nonces, AS_IT_IS, "", false},
     {"another block at the height", other_block, AS_IT_IS, "", false},
 };

@@ -62,4 +62,9 @@ enum settle_blame settle_simulate_blame(struct settle *settle, const struct sett
                                         size_t *leg, char reason[SETTLE_REASON_MAX], uint64_t at,
                                         enum node_result *result);
 
+// Is the call's contract a token, with the decimals that the rows have? NODE_OK: *unfit is NULL, or the stable word of what it
+// is not (chain/erc3643_token.h). Anything else: the node failed, nothing is known.
+CHECKED enum node_result settle_token_fitness(struct settle *settle, const char **unfit,
+                                              const struct settle_call *call);
+
 #endif

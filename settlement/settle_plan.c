@@ -26,10 +26,19 @@ bool settle_units(chain_uint128 *units, int64_t quantity, uint8_t scale, uint8_t
     return true;
 }
 
-static enum settle_plan_result refused(const char **reason, const char *word)
+// NULL: it is the address of somebody.
+static const char *address_problem(struct chain_address *out, const char *text, const char *invalid)
 {
-    *reason = word;
-    return SETTLE_PLAN_REFUSED;
+    switch (address_read(out, text)) {
+    case ADDRESS_CHECKED:
+    case ADDRESS_UNCHECKED:
+        return address_is_zero(out) ? invalid : NULL;
+    case ADDRESS_CHECKSUM:
+        return SETTLE_REASON_CHECKSUM;
+    case ADDRESS_MALFORMED:
+        return invalid;
+    }
+    ASSERT(false); // what a text can be
 }
 
 enum settle_plan_result settle_plan(struct chain_address *token, struct settle_leg *leg,
@@ -48,12 +57,16 @@ enum settle_plan_result settle_plan(struct chain_address *token, struct settle_l
         *reason = SETTLE_REASON_SAME_WALLET;
         return SETTLE_PLAN_OFF_CHAIN;
     }
-    if (!address_parse(token, terms->contract_address) || address_is_zero(token))
-        return refused(reason, SETTLE_REASON_CONTRACT_INVALID);
-    if (!address_parse(&leg->from, terms->seller_wallet) || address_is_zero(&leg->from) ||
-        !address_parse(&leg->to, terms->buyer_wallet) || address_is_zero(&leg->to))
-        return refused(reason, SETTLE_REASON_WALLET_INVALID);
-    if (!settle_units(&leg->units, terms->quantity, terms->scale, terms->decimals))
-        return refused(reason, SETTLE_REASON_AMOUNT);
+    if ((*reason =
+             address_problem(token, terms->contract_address, SETTLE_REASON_CONTRACT_INVALID)) ||
+        (*reason =
+             address_problem(&leg->from, terms->seller_wallet, SETTLE_REASON_WALLET_INVALID)) ||
+        (*reason = address_problem(&leg->to, terms->buyer_wallet, SETTLE_REASON_WALLET_INVALID)))
+        return SETTLE_PLAN_REFUSED;
+    if (!settle_units(&leg->units, terms->quantity, terms->scale, terms->decimals)) {
+        bool too_wide = terms->quantity > 0 && terms->decimals > terms->scale;
+        *reason = too_wide ? SETTLE_REASON_TOO_WIDE : SETTLE_REASON_AMOUNT;
+        return SETTLE_PLAN_REFUSED;
+    }
     return SETTLE_PLAN_ON_CHAIN;
 }

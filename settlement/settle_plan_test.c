@@ -45,6 +45,26 @@ static void a_plan_says_what_a_trade_becomes(void **state)
     terms.seller_wallet = "0x12";
     assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_REFUSED);
     assert_string_equal(reason, SETTLE_REASON_WALLET_INVALID);
+    terms.seller_wallet =
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"; // one letter in the other case
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_string_equal(reason, "address_checksum_wrong");
+    terms.seller_wallet = "TJCnKsPa7y5okkXvQAidZBzqx3QyQ6sxMW"; // of another kind of chain
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_string_equal(reason, SETTLE_REASON_WALLET_INVALID);
+    terms.seller_wallet = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_ON_CHAIN);
+    terms.contract_address = "0x0000000000000000000000000000000000000000";
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_string_equal(reason, SETTLE_REASON_CONTRACT_INVALID);
+    terms.contract_address = "0x00000000000000000000000000000000000000aa";
+    terms.quantity = INT64_MAX;
+    terms.decimals = 60; // above 2^256, too
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_string_equal(reason, "amount_above_128_bits");
+    terms.decimals = 0; // and what is left of a share cannot be told
+    assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_REFUSED);
+    assert_string_equal(reason, SETTLE_REASON_AMOUNT);
     terms.seller_wallet = NULL;
     assert_int_equal(settle_plan(&token, &leg, &reason, &terms), SETTLE_PLAN_WAIT);
     assert_string_equal(reason, SETTLE_REASON_WALLET_MISSING);

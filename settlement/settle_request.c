@@ -31,7 +31,8 @@ static enum settle_step request_finish(struct settle *settle, struct settle_item
 static enum settle_step request_node_failed(struct settle *settle, struct settle_item *item,
                                             const char *what, enum node_result result)
 {
-    if (request_finish(settle, item, SETTLE_FINISH_WAITS, SETTLE_REASON_NODE) ==
+    if (request_finish(settle, item, SETTLE_FINISH_WAITS,
+                       result == NODE_DISAGREE ? SETTLE_REASON_DISAGREE : SETTLE_REASON_NODE) ==
             SETTLE_STEP_ABORT ||
         settle_item_node_failed(settle, item, what, result) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
@@ -47,8 +48,8 @@ static enum settle_step request_state(struct settle *settle, struct settle_item 
         return SETTLE_STEP_NONE;
     enum node_result result = settle_effect_state(settle->node, &state, &item->call,
                                                   &settle->arguments_read, NODE_LATEST);
-    if (result == NODE_REVERTED || result == NODE_GARBAGE) // no contract, or another one
-        return SETTLE_STEP_NONE;                           // its simulation will say so
+    if (result == NODE_REVERTED || result == NODE_UNFIT || result == NODE_TOO_WIDE)
+        return SETTLE_STEP_NONE; // no contract, or another one: its simulation will say so
     if (result != NODE_OK)
         return request_node_failed(settle, item, "eth_call", result);
     if (state == SETTLE_STATE_HOLDS)

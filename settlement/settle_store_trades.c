@@ -367,6 +367,7 @@ static void load_item(struct settle_item *item, const struct pg_rows *rows, size
     if (!pg_is_null(rows, row, 2))
         item->call.contract = row_address(rows, row, 2);
     item->call.is_of_trades = pg_number(rows, row, 11) == 1;
+    item->call.decimals = pg_is_null(rows, row, 12) ? -1 : (int)pg_number(rows, row, 12);
 }
 
 static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_t row)
@@ -392,7 +393,8 @@ static const char load_select[] =
     "SELECT q.request_id, q.operation, q.contract_address, a.attempt_id, a.state, a.nonce, "
     "a.gas_limit, a.max_fee_wei, a.priority_fee_wei, a.tx_hash, a.block_number, "
     "EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.request_id = q.request_id "
-    "AND l.trade_id IS NOT NULL) FROM ("
+    "AND l.trade_id IS NOT NULL), (SELECT min(k.decimals) FROM people.token k "
+    "WHERE k.chain_id = $1 AND lower(k.contract_address) = lower(q.contract_address)) FROM ("
     "SELECT r.request_id, r.operation, r.contract_address, o.nonce FROM chain.chain_request r "
     "LEFT JOIN settle.attempt o ON o.request_id = r.request_id "
     "AND o.state IN ('prepared', 'signed', 'sent', 'mined') "

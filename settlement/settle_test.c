@@ -833,6 +833,35 @@ static void off_chain_trades_do_not_hold_up_the_chain(void **state)
     run_to_end(&venue);
 }
 
+static void what_is_not_the_token_it_was_taken_for_is_not_signed_for(void **state)
+{
+    static const char *const words[] = {"decimals_differ", "contract_is_no_token", "amount_above_128_bits",
+                                        "contract_is_no_token"};
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct fake_world *world = &venue.world;
+        venue_open(&venue, 1);
+        if (i == 3) { // it was one when it was asked first
+            fake_trade(world, fake_seller, fake_buyer, 50);
+            run_to_end(&venue);
+        }
+        size_t before = world->attempt_count;
+        struct fake_trade *trade = fake_trade(world, fake_seller, fake_buyer, 100);
+        world->decimals = i == 0 ? 6 : 18;
+        world->no_token = i == 1 || i == 3;
+        world->too_rich = i == 2;
+        run_to_end(&venue);
+        assert_state(trade, SETTLE_TRADE_FAILED, words[i]);
+        assert_int_equal(world->attempt_count, before);
+        world->decimals = 18;
+        world->no_token = world->too_rich = false;
+        fake_retry(world, trade);
+        steps(&venue, 2);
+        run_to_end(&venue);
+        assert_state(trade, SETTLE_TRADE_SETTLED, "");
+    }
+}
+
 static void another_chain_is_refused(void **state)
 {
     (void)state;
@@ -1142,6 +1171,7 @@ int main(void)
         cmocka_unit_test(what_the_core_has_booked_is_read_from_its_events_after_a_crash),
         cmocka_unit_test(a_refusal_that_was_lost_is_refused_again_and_moves_nothing),
         cmocka_unit_test(off_chain_trades_do_not_hold_up_the_chain),
+        cmocka_unit_test(what_is_not_the_token_it_was_taken_for_is_not_signed_for),
         cmocka_unit_test(another_chain_is_refused),
         cmocka_unit_test(a_retry_waits_while_a_receipt_is_unknown),
         cmocka_unit_test(requests_of_others_are_carried_out),

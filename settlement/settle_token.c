@@ -1,0 +1,49 @@
+// Before a token's first trade of this process is signed for: is the contract the token that the
+// rows take it for? What a contract is does not change, so it is asked once; what may change
+// (pause, balances) is the preflight's.
+#include "settlement/settle_internal.h"
+
+#include "base/log.h"
+#include "chain/erc3643_token.h"
+
+static bool is_known(const struct settle *settle, const struct settle_call *call)
+{
+    for (size_t i = 0; i < settle->token_count && i < SETTLE_TOKENS_MAX; i++)
+        if (settle->tokens[i].decimals == call->decimals &&
+            address_equal(&settle->tokens[i].contract, &call->contract))
+            return true;
+    return false;
+}
+
+// The oldest makes room: it is asked about again.
+static void keep(struct settle *settle, const struct settle_call *call)
+{
+    settle->tokens[settle->token_count++ % SETTLE_TOKENS_MAX] =
+        (struct settle_token){.contract = call->contract, .decimals = call->decimals};
+}
+
+enum node_result settle_token_fitness(struct settle *settle, const char **unfit,
+                                      const struct settle_call *call)
+{
+    enum erc3643_fitness fitness;
+    enum node_result result;
+    char contract[ADDRESS_TEXT_SIZE];
+
+    *unfit = NULL;
+    if (is_known(settle, call))
+        return NODE_OK;
+    result =
+        erc3643_token_check(settle->node, &fitness, &call->contract, call->decimals, NODE_LATEST);
+    if (result != NODE_OK)
+        return result;
+    if (fitness == ERC3643_FIT) {
+        keep(settle, call);
+        return NODE_OK;
+    }
+    *unfit = erc3643_fitness_text(fitness);
+    address_format(contract, &call->contract);
+    log_limited(LOG_ERROR,
+                "a contract is not the token it is taken for contract=%s reason=%s decimals=%d",
+                contract, *unfit, call->decimals);
+    return NODE_OK;
+}
