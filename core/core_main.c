@@ -270,9 +270,8 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
                  EXIT_CONFIGURATION);
     core_require(core, sandbox_enter_core_thread(), "entering the sandbox", EXIT_CONFIGURATION);
     // Unless the journal has failed already, or does so now: that stays said.
-    uint32_t before = atomic_load(&control->core_state);
-    if (before != CORE_FAILED)
-        atomic_compare_exchange_strong(&control->core_state, &before, CORE_RUNNING);
+    uint32_t before = CORE_RECOVERING;
+    atomic_compare_exchange_strong(&control->core_state, &before, CORE_RUNNING);
     log_info("epoch begins epoch=%" PRIu64 " sequence=%" PRIu64, epoch, core->replay.sequence);
 }
 

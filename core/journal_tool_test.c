@@ -360,6 +360,21 @@ static void progress_is_shown_now_and_then(void **state)
     assert_true(progress.bytes >= 6 * SEGMENT_BYTES);
     journal_progress_bytes(&progress, 1);
     assert_false(progress.shown); // within the first second
+    struct journal_reader before_it = {.segment = 0, .segment_bytes = SEGMENT_BYTES};
+    struct journal_progress of_nothing = {.bytes = 0};
+    progress.next_ns = 0;
+    for (int i = 0; i < 100; i++)
+        journal_progress_at(&progress, &before_it); // not yet in a segment
+    for (int i = 0; i < 63; i++)
+        journal_progress_at(&of_nothing, &reader);
+    assert_false(progress.shown || of_nothing.shown);
+    journal_progress_at(&of_nothing, &reader);
+    assert_false(of_nothing.shown);
+    of_nothing = progress;
+    of_nothing.calls = 0;
+    for (int i = 0; i < 63; i++)
+        journal_progress_at(&of_nothing, &reader);
+    assert_false(of_nothing.shown); // a look at the clock is not taken at every block
     for (int terminal = 0; terminal < 2; terminal++) {
         progress.next_ns = 0;
         progress.terminal = terminal != 0;
