@@ -1,5 +1,7 @@
 #include "chain/keystore.h"
 
+#include "base/assert.h"
+#include "chain/aes_gcm.h"
 #include "chain/hex.h"
 #include "chain/keccak.h"
 #include "chain/transaction.h"
@@ -15,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The format (Web3 Secret Storage, version 3):
+/* Version 3 (Web3 Secret Storage):
  *
  *   derived    = kdf(passphrase, salt), 32 bytes
  *   ciphertext = AES-128-CTR(key: derived[0..16), iv) of the private key
@@ -24,6 +26,12 @@
  * Reading: parse and check every field, derive, compare the MAC in constant time, decrypt, and hold
  * the key's address against the file's, if it names one. Nothing is decrypted before the MAC is
  * right.
+ *
+ * lonja-key, version 1:
+ *
+ *   derived    = scrypt(passphrase, salt), 32 bytes
+ *   ciphertext = AES-256-GCM(key: derived, nonce) of the private key, its tag beside it;
+ *                authenticated with it is the text that write_aad writes
  */
 #define DERIVED_BYTES     32
 #define IV_BYTES          16
@@ -41,10 +49,11 @@ struct sealed_key {
     int pbkdf2_iterations;
     uint8_t salt[SALT_BYTES_MAX];
     size_t salt_len;
-    uint8_t iv[IV_BYTES];
+    enum keystore_format format;
+    uint8_t iv[IV_BYTES]; /* of GCM the first AES_GCM_NONCE_BYTES */
     uint8_t ciphertext[KEYSTORE_KEY_BYTES];
     size_t ciphertext_len;
-    uint8_t mac[KECCAK_BYTES];
+    uint8_t mac[KECCAK_BYTES]; /* of GCM the first AES_GCM_TAG_BYTES: the tag */
     bool has_address;
     struct chain_address address;
 };
@@ -54,7 +63,7 @@ const char *keystore_result_text(enum keystore_result result)
     static const char *const texts[] = {
         [KEYSTORE_OK] = "ok",
         [KEYSTORE_IO] = "cannot be read or written",
-        [KEYSTORE_MALFORMED] = "not a key store file of version 3",
+        [KEYSTORE_MALFORMED] = "neither a key store of version 3 nor a lonja-key file",
         [KEYSTORE_UNSUPPORTED] = "a cipher, key derivation or parameter that is not supported",
         [KEYSTORE_WRONG_PASSPHRASE] = "wrong passphrase or damaged file",
         [KEYSTORE_WRONG_ADDRESS] = "the file's address is not the key's",
@@ -149,10 +158,35 @@ static enum keystore_result read_crypto(struct sealed_key *key, const json_t *cr
     return read_kdf(key, crypto);
 }
 
+/* Every member is needed: the file is ours. */
+static enum keystore_result read_gcm_json(struct sealed_key *key, const json_t *root)
+{
+    const json_t *cipher = json_object_get(root, "cipher");
+    const json_t *kdf = json_object_get(root, "kdf");
+    const char *address = json_string_value(json_object_get(root, "address"));
+    key->format = KEYSTORE_GCM;
+    key->has_address = true;
+    key->ciphertext_len = KEYSTORE_KEY_BYTES;
+    if (json_integer_value(json_object_get(root, "version")) != 1)
+        return KEYSTORE_UNSUPPORTED;
+    if (address == NULL || !address_parse(&key->address, address) ||
+        !read_hex_exact(key->iv, AES_GCM_NONCE_BYTES, cipher, "nonce") ||
+        !read_hex_exact(key->ciphertext, KEYSTORE_KEY_BYTES, cipher, "ciphertext") ||
+        !read_hex_exact(key->mac, AES_GCM_TAG_BYTES, cipher, "tag") ||
+        !read_hex(key->salt, SALT_BYTES_MAX, &key->salt_len, kdf, "salt"))
+        return KEYSTORE_MALFORMED;
+    if (!text_is(cipher, "name", "aes-256-gcm") || !text_is(kdf, "name", "scrypt"))
+        return KEYSTORE_UNSUPPORTED;
+    return read_scrypt(key, kdf);
+}
+
 static enum keystore_result read_file_json(struct sealed_key *key, const json_t *root)
 {
+    if (text_is(root, "format", "lonja-key"))
+        return read_gcm_json(key, root);
     if (!json_is_object(root) || json_integer_value(json_object_get(root, "version")) != 3)
         return KEYSTORE_MALFORMED;
+    key->format = KEYSTORE_V3;
     const char *address = json_string_value(json_object_get(root, "address"));
     key->has_address = address != NULL;
     if (address != NULL && !address_parse(&key->address, address))
@@ -198,6 +232,33 @@ static bool apply_cipher(uint8_t *out, const uint8_t *in, size_t len,
     return done;
 }
 
+#define AAD_MAX 512
+
+/* Address and derivation of a lonja-key file, as it authenticates them. */
+static struct aes_gcm_aad write_aad(char out[AAD_MAX], const struct sealed_key *key)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    char salt[HEX_TEXT_SIZE(SALT_BYTES_MAX)];
+    address_format(address, &key->address);
+    hex_encode(salt, key->salt, key->salt_len);
+    int len = snprintf(out, AAD_MAX, "lonja-key 1 %s scrypt %llu %llu %llu %s aes-256-gcm", address,
+                       (unsigned long long)key->scrypt_n, (unsigned long long)key->scrypt_r,
+                       (unsigned long long)key->scrypt_p, salt);
+    ASSERT(len > 0 && len < AAD_MAX);
+    return (struct aes_gcm_aad){(const uint8_t *)out, (size_t)len};
+}
+
+static enum keystore_result unseal_gcm(uint8_t out[KEYSTORE_KEY_BYTES],
+                                       const struct sealed_key *key,
+                                       const uint8_t derived[DERIVED_BYTES])
+{
+    char text[AAD_MAX];
+    struct aes_gcm_aad aad = write_aad(text, key);
+    return aes_gcm_open(out, key->ciphertext, KEYSTORE_KEY_BYTES, key->mac, &aad, derived, key->iv)
+               ? KEYSTORE_OK
+               : KEYSTORE_WRONG_PASSPHRASE;
+}
+
 static enum keystore_result unseal_derived(uint8_t out[KEYSTORE_KEY_BYTES],
                                            const struct sealed_key *key,
                                            const uint8_t derived[DERIVED_BYTES])
@@ -219,7 +280,8 @@ static enum keystore_result unseal(uint8_t out[KEYSTORE_KEY_BYTES], struct chain
     uint8_t derived[DERIVED_BYTES];
     if (!derive(derived, key, passphrase, passphrase_len))
         return KEYSTORE_CRYPTO;
-    enum keystore_result result = unseal_derived(out, key, derived);
+    enum keystore_result result = key->format == KEYSTORE_GCM ? unseal_gcm(out, key, derived)
+                                                              : unseal_derived(out, key, derived);
     OPENSSL_cleanse(derived, sizeof(derived));
     if (result != KEYSTORE_OK)
         return result;
@@ -287,18 +349,30 @@ enum keystore_result keystore_open(uint8_t key[KEYSTORE_KEY_BYTES], struct chain
     return keystore_decrypt(key, address, json, len, passphrase, passphrase_len);
 }
 
+static bool seal_derived(struct sealed_key *sealed, const uint8_t key[KEYSTORE_KEY_BYTES],
+                         const uint8_t derived[DERIVED_BYTES])
+{
+    char text[AAD_MAX];
+    if (sealed->format == KEYSTORE_GCM) {
+        struct aes_gcm_aad aad = write_aad(text, sealed);
+        return aes_gcm_seal(sealed->ciphertext, sealed->mac, key, KEYSTORE_KEY_BYTES, &aad, derived,
+                            sealed->iv);
+    }
+    if (!apply_cipher(sealed->ciphertext, key, KEYSTORE_KEY_BYTES, derived, sealed->iv))
+        return false;
+    compute_mac(sealed->mac, derived, sealed->ciphertext, sealed->ciphertext_len);
+    return true;
+}
+
 static bool seal(struct sealed_key *sealed, const uint8_t key[KEYSTORE_KEY_BYTES],
                  const uint8_t *passphrase, size_t passphrase_len)
 {
     uint8_t derived[DERIVED_BYTES];
     sealed->salt_len = 32;
     sealed->ciphertext_len = KEYSTORE_KEY_BYTES;
-    bool sealed_well =
-        RAND_bytes(sealed->salt, 32) == 1 && RAND_bytes(sealed->iv, IV_BYTES) == 1 &&
-        derive(derived, sealed, passphrase, passphrase_len) &&
-        apply_cipher(sealed->ciphertext, key, KEYSTORE_KEY_BYTES, derived, sealed->iv);
-    if (sealed_well)
-        compute_mac(sealed->mac, derived, sealed->ciphertext, sealed->ciphertext_len);
+    bool sealed_well = RAND_bytes(sealed->salt, 32) == 1 && RAND_bytes(sealed->iv, IV_BYTES) == 1 &&
+                       derive(derived, sealed, passphrase, passphrase_len) &&
+                       seal_derived(sealed, key, derived);
     OPENSSL_cleanse(derived, sizeof(derived));
     return sealed_well;
 }
@@ -325,7 +399,21 @@ static bool random_id(char out[37])
     return true;
 }
 
-static json_t *to_json(const struct sealed_key *sealed)
+static json_t *to_gcm_json(const struct sealed_key *sealed)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    address_format(address, &sealed->address);
+    return json_pack("{s:s, s:i, s:s, s:{s:s, s:I, s:I, s:I, s:o}, s:{s:s, s:o, s:o, s:o}}",
+                     "format", "lonja-key", "version", 1, "address", address, "kdf", "name",
+                     "scrypt", "n", (json_int_t)sealed->scrypt_n, "r", (json_int_t)sealed->scrypt_r,
+                     "p", (json_int_t)sealed->scrypt_p, "salt",
+                     bare_hex(sealed->salt, sealed->salt_len), "cipher", "name", "aes-256-gcm",
+                     "nonce", bare_hex(sealed->iv, AES_GCM_NONCE_BYTES), "ciphertext",
+                     bare_hex(sealed->ciphertext, sealed->ciphertext_len), "tag",
+                     bare_hex(sealed->mac, AES_GCM_TAG_BYTES));
+}
+
+static json_t *to_v3_json(const struct sealed_key *sealed)
 {
     char id[37];
     if (!random_id(id))
@@ -359,10 +447,10 @@ static enum keystore_result write_new_file(const char *path, const char *text)
 
 enum keystore_result keystore_create(const char *path, const uint8_t key[KEYSTORE_KEY_BYTES],
                                      const uint8_t *passphrase, size_t passphrase_len,
-                                     enum keystore_cost cost)
+                                     enum keystore_format format, enum keystore_cost cost)
 {
     struct sealed_key sealed = {
-        .kdf = KDF_SCRYPT, .scrypt_n = 262144, .scrypt_r = 8, .scrypt_p = 1};
+        .format = format, .kdf = KDF_SCRYPT, .scrypt_n = 262144, .scrypt_r = 8, .scrypt_p = 1};
     if (cost == KEYSTORE_COST_LIGHT) {
         sealed.scrypt_n = 4096;
         sealed.scrypt_p = 6;
@@ -371,7 +459,7 @@ enum keystore_result keystore_create(const char *path, const uint8_t key[KEYSTOR
         return KEYSTORE_MALFORMED;
     if (!seal(&sealed, key, passphrase, passphrase_len))
         return KEYSTORE_CRYPTO;
-    json_t *root = to_json(&sealed);
+    json_t *root = format == KEYSTORE_GCM ? to_gcm_json(&sealed) : to_v3_json(&sealed);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(2));
     json_decref(root);
     if (text == NULL)

@@ -121,17 +121,23 @@ static void wallets_of_other_software_open_to_their_address(void **state)
 }
 
 /* A cheap file of our own to spoil field by field. */
-static json_t *sample_file(void)
+static json_t *sample_of(enum keystore_format format)
 {
     uint8_t key[KEYSTORE_KEY_BYTES] = {[31] = 9};
     char path[128];
     path_in_folder(path, "sample.json");
-    assert_int_equal(keystore_create(path, key, (const uint8_t *)"pass", 4, KEYSTORE_COST_LIGHT),
-                     KEYSTORE_OK);
+    assert_int_equal(
+        keystore_create(path, key, (const uint8_t *)"pass", 4, format, KEYSTORE_COST_LIGHT),
+        KEYSTORE_OK);
     json_t *json = json_load_file(path, 0, NULL);
     assert_non_null(json);
     unlink(path);
     return json;
+}
+
+static json_t *sample_file(void)
+{
+    return sample_of(KEYSTORE_V3);
 }
 
 static void expect_after(json_t *json, enum keystore_result expected)
@@ -174,9 +180,43 @@ static void spoiled_files_are_refused_with_their_reason(void **state)
     assert_int_equal(keystore_decrypt(key, &address, "{", 1, NULL, 0), KEYSTORE_MALFORMED);
 }
 
-static void a_created_file_opens_again_and_is_never_overwritten(void **state)
+static json_t *gcm_with(const char *group, const char *name, json_t *value)
+{
+    json_t *json = sample_of(KEYSTORE_GCM);
+    json_object_set_new(group == NULL ? json : json_object_get(json, group), name, value);
+    return json;
+}
+
+/* Also what stands beside the ciphertext is authenticated. */
+static void spoiled_files_of_ours_are_refused(void **state)
 {
     (void)state;
+    expect_after(sample_of(KEYSTORE_GCM), KEYSTORE_OK);
+    expect_after(gcm_with("kdf", "n", json_integer(2048)), KEYSTORE_WRONG_PASSPHRASE);
+    expect_after(gcm_with("kdf", "n", json_integer(1 << 29)), KEYSTORE_UNSUPPORTED);
+    expect_after(gcm_with("kdf", "n", json_string("4096")), KEYSTORE_MALFORMED);
+    expect_after(gcm_with("kdf", "name", json_string("pbkdf2")), KEYSTORE_UNSUPPORTED);
+    expect_after(gcm_with("kdf", "salt", json_string("00")), KEYSTORE_WRONG_PASSPHRASE);
+    expect_after(gcm_with("cipher", "name", json_string("aes-128-gcm")), KEYSTORE_UNSUPPORTED);
+    expect_after(gcm_with("cipher", "nonce", json_string("000000000000000000000000")),
+                 KEYSTORE_WRONG_PASSPHRASE);
+    expect_after(gcm_with("cipher", "tag", json_string("00000000000000000000000000000000")),
+                 KEYSTORE_WRONG_PASSPHRASE);
+    expect_after(gcm_with("cipher", "tag", json_string("00")), KEYSTORE_MALFORMED);
+    expect_after(gcm_with(NULL, "version", json_integer(2)), KEYSTORE_UNSUPPORTED);
+    expect_after(gcm_with(NULL, "cipher", json_integer(2)), KEYSTORE_MALFORMED);
+    expect_after(
+        gcm_with(NULL, "address", json_string("0x1111111111111111111111111111111111111111")),
+        KEYSTORE_WRONG_PASSPHRASE);
+    uint8_t key[KEYSTORE_KEY_BYTES];
+    struct chain_address address;
+    json_t *json = sample_of(KEYSTORE_GCM);
+    assert_int_equal(decrypt(key, &address, json, "other"), KEYSTORE_WRONG_PASSPHRASE);
+    json_decref(json);
+}
+
+static void a_created_file_opens_again(enum keystore_format format)
+{
     char path[128];
     uint8_t key[KEYSTORE_KEY_BYTES];
     uint8_t opened[KEYSTORE_KEY_BYTES];
@@ -185,19 +225,28 @@ static void a_created_file_opens_again_and_is_never_overwritten(void **state)
     struct stat status;
     path_in_folder(path, "key.json");
     assert_int_equal(keystore_random_key(key), KEYSTORE_OK);
-    assert_int_equal(keystore_create(path, key, (const uint8_t *)"p", 1, KEYSTORE_COST_LIGHT),
-                     KEYSTORE_OK);
+    assert_int_equal(
+        keystore_create(path, key, (const uint8_t *)"p", 1, format, KEYSTORE_COST_LIGHT),
+        KEYSTORE_OK);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
     assert_int_equal(keystore_open(opened, &address, path, (const uint8_t *)"p", 1), KEYSTORE_OK);
     assert_memory_equal(opened, key, sizeof(key));
     assert_true(transaction_key_address(&owner, key));
     assert_true(address_equal(&address, &owner));
-    assert_int_equal(keystore_create(path, key, (const uint8_t *)"p", 1, KEYSTORE_COST_LIGHT),
-                     KEYSTORE_EXISTS);
+    assert_int_equal(
+        keystore_create(path, key, (const uint8_t *)"p", 1, format, KEYSTORE_COST_LIGHT),
+        KEYSTORE_EXISTS);
     unlink(path);
     assert_int_equal(keystore_open(opened, &address, path, (const uint8_t *)"p", 1), KEYSTORE_IO);
     assert_int_equal(errno, ENOENT);
+}
+
+static void a_created_file_opens_again_and_is_never_overwritten(void **state)
+{
+    (void)state;
+    a_created_file_opens_again(KEYSTORE_GCM);
+    a_created_file_opens_again(KEYSTORE_V3);
 }
 
 static void a_passphrase_file_is_private_not_empty_and_without_its_line_end(void **state)
@@ -234,6 +283,7 @@ int main(void)
         cmocka_unit_test(go_ethereums_very_light_file_opens),
         cmocka_unit_test(wallets_of_other_software_open_to_their_address),
         cmocka_unit_test(spoiled_files_are_refused_with_their_reason),
+        cmocka_unit_test(spoiled_files_of_ours_are_refused),
         cmocka_unit_test(a_created_file_opens_again_and_is_never_overwritten),
         cmocka_unit_test(a_passphrase_file_is_private_not_empty_and_without_its_line_end),
     };

@@ -390,6 +390,84 @@ static void the_audit_tells_and_verifies_every_request(void **state)
     run(1, "lonja-sign audit --log %s.none", path);
 }
 
+/* docs/signer.md, "Changing the key", as an operator does it. */
+static void a_key_is_rotated_and_the_old_one_only_finishes(void **state)
+{
+    (void)state;
+    struct signer_signed made;
+    struct chain_address old = process.address;
+    struct chain_address active;
+    char text[ADDRESS_TEXT_SIZE];
+    char files[2 * SIGN_PROCESS_PATH_MAX];
+    snprintf(files, sizeof(files), "--light --keystore %s/key.json --passphrase-file %s/pass",
+             process.folder, process.folder);
+    assert_int_equal(sign_transfer(5, 5), SIGNER_OK);
+    run(1, "lonja-key rotate --activate %s", files); /* there is no next key */
+    run(0, "lonja-key rotate %s", files);
+    run(0, "lonja-key rotate %s", files); /* makes no second one */
+    restart(SIGTERM);                     /* changes nothing yet */
+    assert_int_equal(sign_transfer(6, 5), SIGNER_OK);
+    run(0, "lonja-key rotate --activate %s", files);
+    char path[SIGN_PROCESS_PATH_MAX];
+    sign_process_path(path, &process, "out");
+    FILE *out = fopen(path, "r");
+    assert_non_null(fgets(text, sizeof(text), out));
+    fclose(out);
+    assert_true(address_parse(&process.address, text));
+    restart(SIGTERM);
+    struct signer_request request = transfer(5, 5); /* for the key that the client knows: the old */
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    request.max_fee_wei *= 2;
+    request.priority_fee_wei *= 2;
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    assert_int_equal(sign_transfer(7, 5), SIGNER_KEY_RETIRED);
+    assert_int_equal(signer.address(signer.context, &active), SIGNER_OK);
+    assert_true(address_equal(&active, &process.address) && !address_equal(&active, &old));
+    assert_int_equal(sign_transfer(7, 5), SIGNER_OK); /* a nonce of the new key */
+    request = transfer(3, 5); /* left out by the old key: may be given up, and nothing else */
+    request.signer = old;
+    assert_int_equal(sign(&made, &request), SIGNER_KEY_RETIRED);
+    request.to = old;
+    request.calldata_len = 0;
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    request.nonce = 7; /* behind its last: none of its nonces */
+    assert_int_equal(sign(&made, &request), SIGNER_KEY_RETIRED);
+}
+
+static void a_file_is_converted_and_gets_another_passphrase(void **state)
+{
+    (void)state;
+    const char *f = process.folder;
+    int status;
+    run(0,
+        "lonja-key new --light --make-passphrase --keystore %s/other.json --passphrase-file "
+        "%s/pass2",
+        f, f); /* for its passphrase */
+    run(0,
+        "lonja-key convert --light --format v3 --keystore %s/key.json --passphrase-file %s/pass "
+        "--to %s/key.v3 --new-passphrase-file %s/pass2",
+        f, f, f, f);
+    run(1, "lonja-key address --keystore %s/key.v3 --passphrase-file %s/pass", f, f);
+    run(0,
+        "lonja-key convert --light --keystore %s/key.v3 --passphrase-file %s/pass2 "
+        "--to %s/key.gcm --new-passphrase-file %s/pass",
+        f, f, f, f);
+    run(1,
+        "lonja-key convert --light --keystore %s/key.v3 --passphrase-file %s/pass2 "
+        "--to %s/key.gcm",
+        f, f, f); /* never overwritten */
+    run(2, "lonja-key convert --keystore %s/key.v3 --passphrase-file %s/pass2", f, f);
+    run(2, "lonja-key new --format v4 --keystore %s/new --passphrase-file %s/pass2", f, f);
+    char command[1024];
+    snprintf(command, sizeof(command),
+             "cd %s && grep -q aes-128-ctr key.v3 && grep -q aes-256-gcm key.gcm && mv key.gcm "
+             "key.json",
+             f);
+    assert_int_equal(system(command), 0);
+    (void)sign_process_stop(&process, SIGTERM);
+    assert_true(sign_process_start(&process, &status)); /* which compares the address */
+}
+
 static void a_new_policy_counts_from_the_next_request_on(void **state)
 {
     (void)state;
@@ -648,6 +726,8 @@ int main(int argc, char **argv)
         WITH_SIGNER(what_was_signed_can_be_asked_for),
         WITH_SIGNER(a_windows_caps_hold_over_a_restart_and_end_with_it),
         WITH_SIGNER(the_audit_tells_and_verifies_every_request),
+        WITH_SIGNER(a_key_is_rotated_and_the_old_one_only_finishes),
+        WITH_SIGNER(a_file_is_converted_and_gets_another_passphrase),
         WITH_SIGNER(a_new_policy_counts_from_the_next_request_on),
         WITH_SIGNER(a_torn_log_is_cut_at_the_next_start),
         WITH_SIGNER(a_packet_that_lies_is_answered_and_cut_and_nobody_else_suffers),
