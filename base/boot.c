@@ -15,7 +15,7 @@ const char *process_name(enum process_id process)
         [PROCESS_WEB] = "web",         [PROCESS_ADMIN] = "admin", [PROCESS_RECORD] = "record",
         [PROCESS_SETTLE] = "settle",   [PROCESS_SIGN] = "sign",   [PROCESS_OPS] = "ops",
         [PROCESS_SURVEIL] = "surveil", [PROCESS_REPLICATE] = "replicate",
-        [PROCESS_STANDBY] = "standby",
+        [PROCESS_STANDBY] = "standby", [PROCESS_INDEX] = "index",
     };
     static_assert(sizeof names / sizeof names[0] == PROCESS_COUNT, "every process has a name");
     ASSERT(process < PROCESS_COUNT);
@@ -27,7 +27,7 @@ enum process_id process_of_gateway(enum gateway_id gateway)
     static const enum process_id processes[] = {
         [GATEWAY_CORE] = PROCESS_CORE,     [GATEWAY_FIX] = PROCESS_FIX,
         [GATEWAY_WEB] = PROCESS_WEB,       [GATEWAY_ADMIN] = PROCESS_ADMIN,
-        [GATEWAY_SETTLE] = PROCESS_SETTLE,
+        [GATEWAY_SETTLE] = PROCESS_SETTLE, [GATEWAY_INDEX] = PROCESS_INDEX,
     };
     static_assert(sizeof processes / sizeof processes[0] == GATEWAY_COUNT, "every gateway");
     ASSERT(gateway < GATEWAY_COUNT);

@@ -477,3 +477,45 @@ enum node_result node_get_transaction(struct node *node, struct node_transaction
                    (!transaction->mined || json_u64(&transaction->block_number, block)));
     return finish(node, result, usable, method);
 }
+
+/* ---- for modules that ask what nobody else does ---- */
+
+enum node_result node_ask(struct node *node, json_t **result, const char *method, json_t *params)
+{
+    return call(node, result, method, params);
+}
+
+enum node_result node_answered(struct node *node, json_t *result, bool usable, const char *method)
+{
+    return finish(node, result, usable, method);
+}
+
+json_t *node_block_parameter(uint64_t at)
+{
+    return block_json(at);
+}
+
+json_t *node_bytes_parameter(const uint8_t *bytes, size_t len)
+{
+    return bytes_json(bytes, len);
+}
+
+bool node_member_u64(uint64_t *out, const json_t *object, const char *key)
+{
+    return member_u64(out, object, key);
+}
+
+bool node_member_hash(struct chain_hash *out, const json_t *object, const char *key)
+{
+    return member_hash(out, object, key);
+}
+
+size_t node_log_data_bytes(const json_t *log)
+{
+    return log_data_len(log);
+}
+
+bool node_read_log(struct node_log *out, uint8_t *data, const json_t *log)
+{
+    return read_log(out, data, log);
+}

@@ -165,4 +165,25 @@ NODE_MUST_CHECK enum node_result node_get_transaction(struct node *node,
                                                       struct node_transaction *transaction,
                                                       const struct chain_hash *hash);
 
+/* ---- for modules that ask what nobody else does (settlement, the indexer) ----
+ *
+ * As the calls above do it: counted, classified, node->error filled. On NODE_OK the caller owns `result`, reads it and
+ * ends the call with node_answered, which says whether it had the expected shape. `params` is consumed. */
+NODE_MUST_CHECK enum node_result node_ask(struct node *node, json_t **result, const char *method,
+                                          json_t *params);
+NODE_MUST_CHECK enum node_result node_answered(struct node *node, json_t *result, bool usable,
+                                               const char *method);
+/* A block as a parameter: number, NODE_LATEST and friends. Bytes likewise. NULL: no memory. */
+json_t *node_block_parameter(uint64_t at);
+json_t *node_bytes_parameter(const uint8_t *bytes, size_t len);
+/* Members of an answer; false when they are missing or of another shape. */
+__attribute__((warn_unused_result)) bool node_member_u64(uint64_t *out, const json_t *object,
+                                                         const char *key);
+__attribute__((warn_unused_result)) bool node_member_hash(struct chain_hash *out,
+                                                          const json_t *object, const char *key);
+/* One log. Its data goes to `data`, which has room for node_log_data_bytes of it. */
+size_t node_log_data_bytes(const json_t *log);
+__attribute__((warn_unused_result)) bool node_read_log(struct node_log *out, uint8_t *data,
+                                                       const json_t *log);
+
 #endif

@@ -134,7 +134,8 @@ const char *explain_gateway_word(uint8_t gateway)
                                         [GATEWAY_FIX] = "fix",
                                         [GATEWAY_WEB] = "web",
                                         [GATEWAY_ADMIN] = "admin",
-                                        [GATEWAY_SETTLE] = "settle"};
+                                        [GATEWAY_SETTLE] = "settle",
+                                        [GATEWAY_INDEX] = "index"};
     return WORD(words, gateway);
 }
 

@@ -15,6 +15,7 @@ enum { GATE_LOOK_MS = 100 }; // the longest that a lost wake-up can cost
 static const enum process_id WAKE_ORDER[] = {
     PROCESS_REPLICATE, PROCESS_FIX, PROCESS_WEB,     PROCESS_ADMIN, PROCESS_SETTLE, PROCESS_TAPE,
     PROCESS_RECORD,    PROCESS_OPS, PROCESS_SURVEIL, PROCESS_CORE,  PROCESS_SIGN,   PROCESS_STANDBY,
+    PROCESS_INDEX,
 };
 _Static_assert(sizeof WAKE_ORDER / sizeof WAKE_ORDER[0] == PROCESS_COUNT, "every process once");
 

@@ -324,6 +324,8 @@ static const char *sequencer_judge(const struct sequencer_gateway *state,
         return "malformed record";
     if (!command_allowed(gateway, header->type))
         return "forbidden type";
+    if (!command_content_allowed(gateway, command))
+        return "forbidden content";
     if (header->sequence != 0 || header->time_ns != 0)
         return "stamped record";
     bool same_life = state->attached && header->incarnation == state->incarnation;

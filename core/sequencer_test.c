@@ -318,6 +318,16 @@ static void commands_of_another_life_are_dropped(void **state)
     assert_int_equal(counter(f, COUNTER_ring_lies), 1);
 }
 
+static void the_indexer_that_resets_a_breaker_is_shut_out(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_INDEX, CMD_gateway_attach);
+    work(f);
+    send_plain(f, GATEWAY_INDEX, CMD_breaker_set);
+    expect_shut(f, GATEWAY_INDEX);
+    assert_int_equal(counter(f, COUNTER_ring_lies), 1);
+}
+
 // However it waits, it comes back, and takes what is there.
 static void every_way_of_waiting_comes_back(void **state)
 {
@@ -799,6 +809,7 @@ int main(void)
         CORE_TEST(a_forbidden_type_shuts_the_ring),
         CORE_TEST(a_stamped_record_shuts_the_ring),
         CORE_TEST(commands_of_another_life_are_dropped),
+        CORE_TEST(the_indexer_that_resets_a_breaker_is_shut_out),
         CORE_TEST(every_way_of_waiting_comes_back),
         CORE_TEST(a_core_command_from_a_gateway_shuts_its_ring),
         CORE_TEST(a_malformed_record_shuts_the_ring),

@@ -248,8 +248,8 @@ static const char *detach(struct venue *venue, uint32_t gateway)
 static void only_gateways_are_detached(void **state)
 {
     struct venue *venue = *state;
-    assert_string_equal(detach(venue, GATEWAY_CORE), "MALFORMED 4 0 1");
-    assert_string_equal(detach(venue, GATEWAY_COUNT), "MALFORMED 4 5 1");
+    assert_string_equal(detach(venue, GATEWAY_CORE), "MALFORMED 5 0 1");
+    assert_string_equal(detach(venue, GATEWAY_COUNT), "MALFORMED 5 6 1");
     assert_string_equal(detach(venue, GATEWAY_SETTLE), "gateway_detached");
 }
 

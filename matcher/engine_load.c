@@ -130,7 +130,7 @@ static bool load_account(struct engine *engine, const struct account_rec *record
 static bool load_session(struct engine *engine, const struct session_rec *record)
 {
     if (record->session == 0 || record->session > engine->limits.sessions_max ||
-        record->gateway >= GATEWAY_COUNT ||
+        record->gateway > GATEWAY_SETTLE ||
         record->account_count > engine->limits.session_accounts_max - engine->session_accounts_used)
         return false;
     struct session *session = &engine->sessions[record->session];

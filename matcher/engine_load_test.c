@@ -381,7 +381,7 @@ static void crooked_parties_are_refused(void **state)
         FITS_OF(2, session, session, 4),
         BAD(session, session, 5),
         FITS(session, gateway, GATEWAY_SETTLE),
-        BAD(session, gateway, GATEWAY_COUNT),
+        BAD(session, gateway, GATEWAY_INDEX),
         FITS(session, account_count, 6),
         BAD(session, account_count, 7),
         BAD(session_account, session, 3),
@@ -475,7 +475,7 @@ static void crooked_orders_are_refused(void **state)
 {
     static const struct crooked table[] = {BAD(order, order, 0),
                                            BAD(order, order, INT64_MAX),
-                                           BAD_OF(2, order, order, 46),
+                                           BAD_OF(2, order, order, 47),
                                            BAD(order, account, 0),
                                            BAD(order, account, D + 2),
                                            BAD(order, account, D + 1), // without tokens

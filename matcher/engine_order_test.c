@@ -427,9 +427,9 @@ static void combinations_are_refused_with_their_numbers(void **state)
          {"A buys 10 @ 100 min=2", "MINIMUM_QUANTITY 10 2 0"},
          {"A buys 10 @ 100 ioc min=12", "MINIMUM_QUANTITY 10 12 3"},
          {"A buys 10 @ 100 ioc min=3", "MINIMUM_QUANTITY 10 3 3"},
-         {"A buys 10 @ 100 gtd", "EXPIRE_TIME 42 0 6"},
-         {"A buys 10 @ 100 until=43", "EXPIRE_TIME 43 43 6"},
-         {"A buys 10 @ 100 until=45", "#1 holds 1000; terms until 45"},
+         {"A buys 10 @ 100 gtd", "EXPIRE_TIME 43 0 6"},
+         {"A buys 10 @ 100 until=44", "EXPIRE_TIME 44 44 6"},
+         {"A buys 10 @ 100 until=46", "#1 holds 1000; terms until 46"},
          {"A buys 10 @ 100 stp=5", "STP_MODE 4 5 0"});
     struct order_new_cmd *order = start_order(venue, 'A', SIDE_BUY, 10, 100);
     order->flags = 8;

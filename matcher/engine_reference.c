@@ -419,7 +419,7 @@ static bool session_terms(const struct turn *turn, const struct session_rec *ter
         return refuse(refusal, REJECT_ID_RANGE, engine->limits.sessions_max, terms->session, 0);
     if (engine_member(engine, terms->member) == NULL)
         return refuse(refusal, REJECT_UNKNOWN_MEMBER, 0, terms->member, 0);
-    if (!within(terms->gateway, GATEWAY_CORE + 1, GATEWAY_COUNT - 1))
+    if (!within(terms->gateway, GATEWAY_CORE + 1, GATEWAY_SETTLE))
         return malformed(refusal, terms->gateway, SESSION_FIELD_gateway);
     if ((terms->flags & ~flags_all) != 0)
         return malformed(refusal, terms->flags, SESSION_FIELD_flags);

@@ -165,6 +165,9 @@ static int save_counters(const struct engine *engine, const struct saver *saver)
 {
     for (uint32_t id = 1; id < GATEWAY_COUNT; id++) {
         const struct gateway *gateway = &engine->gateways[id];
+        // Venues that never had an indexer have the state they always had.
+        if (id == GATEWAY_INDEX && gateway->incarnation == 0)
+            continue;
         struct gateway_rec record = {.gateway_id = id,
                                      .incarnation = gateway->incarnation,
                                      .last_gateway_seq = gateway->last_gateway_seq,

@@ -134,6 +134,21 @@ size_t command_fixed_bytes(uint8_t type)
     return found != NULL ? COMMAND_HEADER_BYTES + found->body_bytes : 0;
 }
 
+static bool is_chain_fact(const struct ledger_post_cmd *post)
+{
+    return (post->kind == POSTING_CHAIN_IN || post->kind == POSTING_CHAIN_OUT) &&
+           post->ref_source == REF_INDEX;
+}
+
+bool command_content_allowed(uint8_t gateway, const struct command *command)
+{
+    if (gateway != GATEWAY_INDEX)
+        return true;
+    if (command->header.type == CMD_ledger_post)
+        return is_chain_fact(&command->body.ledger_post);
+    return command->header.type != CMD_breaker_set || command->body.breaker_set.tripped == 1;
+}
+
 static size_t client_id_tail(uint8_t bytes)
 {
     return bytes <= CLIENT_ID_BYTES_MAX ? bytes : SIZE_MAX;
@@ -382,7 +397,7 @@ static_assert(COUNT_OF(kind_names) == KIND_z4 + 1, "a name for every kind");
 
 static void senders_print(FILE *stream, uint32_t senders)
 {
-    static const char *const names[GATEWAY_COUNT] = {"core", "fix", "web", "admin", "settle"};
+    static const char *const names[GATEWAY_COUNT] = {"core", "fix", "web", "admin", "settle", "index"};
     fprintf(stream, "From:");
     for (uint32_t i = 0; i < GATEWAY_COUNT; i++)
         if (senders & (1u << i))

@@ -35,7 +35,7 @@ enum {
 
 // ---- vocabulary ------------------------------------------------------------------------------------
 
-enum gateway_id { GATEWAY_CORE, GATEWAY_FIX, GATEWAY_WEB, GATEWAY_ADMIN, GATEWAY_SETTLE, GATEWAY_COUNT };
+enum gateway_id { GATEWAY_CORE, GATEWAY_FIX, GATEWAY_WEB, GATEWAY_ADMIN, GATEWAY_SETTLE, GATEWAY_INDEX, GATEWAY_COUNT };
 enum venue_state { VENUE_CANCEL_ONLY = 1, VENUE_OPEN = 2 };
 enum side { SIDE_BUY = 1, SIDE_SELL = 2 };                 // FIX tag 54
 enum order_type { // FIX tag 40; a trailing stop is P with ExecInst a
@@ -139,7 +139,7 @@ enum posting_kind {
     POSTING_COVER = 8,      // account -> deficit: makes good what it lacked
 };
 enum settlement_outcome { SETTLEMENT_SETTLED = 1, SETTLEMENT_FAILED = 2, SETTLEMENT_RETRIED = 3 }; // retried: failed -> unsettled again
-enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_SOURCE_MAX = 15 };
+enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_INDEX = 3, REF_SOURCE_MAX = 15 }; // 4..15: proposals that wait
 
 #define FEE_BPS_DEFAULT UINT32_MAX
 
@@ -263,12 +263,16 @@ enum {
     BY_WEB = 1u << GATEWAY_WEB,
     BY_ADMIN = 1u << GATEWAY_ADMIN,
     BY_SETTLE = 1u << GATEWAY_SETTLE,
+    BY_INDEX = 1u << GATEWAY_INDEX,
     BY_TRADER = BY_FIX | BY_WEB,
-    BY_ANY = BY_FIX | BY_WEB | BY_ADMIN | BY_SETTLE,
+    BY_ANY = BY_FIX | BY_WEB | BY_ADMIN | BY_SETTLE | BY_INDEX,
 };
 
 // True if `gateway` may send commands of `type`.
 bool command_allowed(uint8_t gateway, uint8_t type);
+// True if what it says is `gateway`'s to say: the indexer reports transfers on the chain under its own reference source,
+// and trips a breaker; all else of these types is the operators'. (Others are bound by the type alone.)
+bool command_content_allowed(uint8_t gateway, const struct command *command);
 
 // ---- sizes, checks, names ------------------------------------------------------------------------------
 

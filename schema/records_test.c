@@ -71,10 +71,37 @@ static void only_the_right_gateway_may_send_a_command(void **state)
     assert_false(command_allowed(GATEWAY_FIX, CMD_ledger_post));
     assert_false(command_allowed(GATEWAY_SETTLE, CMD_ledger_post));
     assert_true(command_allowed(GATEWAY_SETTLE, CMD_settlement_result));
+    assert_true(command_allowed(GATEWAY_INDEX, CMD_ledger_post));
+    assert_true(command_allowed(GATEWAY_INDEX, CMD_breaker_set));
+    assert_false(command_allowed(GATEWAY_INDEX, CMD_settlement_result));
+    assert_false(command_allowed(GATEWAY_INDEX, CMD_instrument_phase));
     assert_false(command_allowed(GATEWAY_WEB, CMD_clock_tick));
     assert_false(command_allowed(GATEWAY_COUNT, CMD_order_new));
     assert_false(command_allowed(200, CMD_order_new));
     assert_false(command_allowed(GATEWAY_FIX, 200));
+}
+
+static void the_indexer_reports_transfers_and_trips_and_nothing_else(void **state)
+{
+    (void)state;
+    struct command command = {.header.type = CMD_ledger_post};
+    struct ledger_post_cmd *post = &command.body.ledger_post;
+    for (uint8_t kind = 0; kind <= POSTING_COVER + 1; kind++) {
+        bool chain = kind == POSTING_CHAIN_IN || kind == POSTING_CHAIN_OUT;
+        post->kind = kind;
+        post->ref_source = REF_INDEX;
+        assert_int_equal(command_content_allowed(GATEWAY_INDEX, &command), chain);
+        assert_true(command_content_allowed(GATEWAY_ADMIN, &command));
+        post->ref_source = REF_ADMIN;
+        assert_false(command_content_allowed(GATEWAY_INDEX, &command));
+    }
+    command = (struct command){.header.type = CMD_breaker_set, .body.breaker_set.tripped = 1};
+    assert_true(command_content_allowed(GATEWAY_INDEX, &command));
+    command.body.breaker_set.tripped = 0;
+    assert_false(command_content_allowed(GATEWAY_INDEX, &command));
+    assert_true(command_content_allowed(GATEWAY_ADMIN, &command));
+    command.header.type = CMD_gateway_attach;
+    assert_true(command_content_allowed(GATEWAY_INDEX, &command));
 }
 
 static void dump_is_one_line_of_json_and_respects_its_size(void **state)
@@ -137,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_well_formed_order_passes_the_check),
         cmocka_unit_test(a_record_with_a_lie_is_refused),
         cmocka_unit_test(only_the_right_gateway_may_send_a_command),
+        cmocka_unit_test(the_indexer_reports_transfers_and_trips_and_nothing_else),
         cmocka_unit_test(dump_is_one_line_of_json_and_respects_its_size),
         cmocka_unit_test(rejects_fill_in_their_numbers),
     };

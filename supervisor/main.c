@@ -279,23 +279,25 @@ static int run_on_state(const char *bin_folder, char *executable, int count, cha
     return result;
 }
 
-// `lonja record rebuild` runs `lonja-record rebuild` with a boot record of its own.
-static int command_record(const char *bin_folder, char **words)
+// `lonja record rebuild` runs `lonja-record rebuild` with a boot record of its own; likewise the other processes that are
+// tools, too. Without words that needs none: the tool says what they are.
+static int command_of_process(const char *bin_folder, char **words, enum process_id process, bool needs_words)
 {
     struct config config;
     char absolute[PATH_MAX];
     const char *path = take_config(words);
-    if (words[1] == NULL || strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0) {
-        static char record[] = "record", help[] = "--help";
-        return run_sibling(bin_folder, (char *[]){record, help, NULL});
+    bool help = words[1] != NULL ? strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0 : needs_words;
+    if (help) {
+        static char option[] = "--help";
+        return run_sibling(bin_folder, (char *[]){words[0], option, NULL});
     }
     int result = read_config(&config, absolute, config_path_or_default(path));
     if (result != 0)
         return result;
-    result = tool_boot(&config, PROCESS_RECORD);
+    result = tool_boot(&config, process);
     if (result == 0)
         return run_sibling(bin_folder, words);
-    fprintf(stderr, "lonja record: %s\n", strerror(-result));
+    fprintf(stderr, "lonja %s: %s\n", words[0], strerror(-result));
     return 1;
 }
 
@@ -340,7 +342,11 @@ static int run_command(const char *bin_folder, int count, char **words)
     if (is_word(words[0], "explain", "state"))
         return command_explain(bin_folder, count, words);
     if (strcmp(words[0], "record") == 0)
-        return command_record(bin_folder, words);
+        return command_of_process(bin_folder, words, PROCESS_RECORD, true);
+    if (strcmp(words[0], "index") == 0)
+        return command_of_process(bin_folder, words, PROCESS_INDEX, true);
+    if (strcmp(words[0], "reconcile") == 0)
+        return command_of_process(bin_folder, words, PROCESS_INDEX, false);
     if (strcmp(words[0], "standby") == 0)
         return command_standby(bin_folder, count, words);
     return run_sibling(bin_folder, words);

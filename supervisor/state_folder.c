@@ -110,7 +110,7 @@ static int give_secrets(const struct config *config, enum process_id replica)
 {
     static const enum process_id readers[] = {PROCESS_FIX,    PROCESS_WEB,    PROCESS_ADMIN,
                                               PROCESS_RECORD, PROCESS_SETTLE, PROCESS_OPS,
-                                              PROCESS_SURVEIL};
+                                              PROCESS_SURVEIL, PROCESS_INDEX};
     int result = 0;
     // The venue's users may pass through the folder, and open in it what is theirs by name.
     if (chown(config->postgres_secrets_folder, (uid_t)-1, state_folder_group_id(config)) == 0)

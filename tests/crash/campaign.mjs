@@ -5,7 +5,7 @@ import { sleep } from '../../tools/venue_client.mjs'
 import { Flow } from '../lib/flow.mjs'
 import { generator } from '../lib/random.mjs'
 
-export const PROCESSES = ['core', 'tape', 'fix', 'web', 'record', 'settle', 'sign', 'ops', 'admin', 'surveil']
+export const PROCESSES = ['core', 'tape', 'fix', 'web', 'record', 'settle', 'sign', 'ops', 'admin', 'surveil', 'index']
 const TURN = 40 // the least of the sellers has tokens for some sixty
 
 function shuffle (cards, next) {

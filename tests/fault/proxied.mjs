@@ -11,9 +11,9 @@ const GROWN_MIB_MAX = 48
 
 // Who must say so in its log, when the server cannot be used at all.
 const SAID = {
-  postgres: { record: /database cannot be used/, settle: /database/, surveil: /database cannot be used/ },
+  postgres: { record: /database cannot be used/, settle: /database/, surveil: /database cannot be used/, index: /database cannot be used/ },
   redis: { ops: /redis (lost|cannot be reached)/ },
-  anvil: { settle: /the node does not answer/ }
+  anvil: { settle: /the node does not answer/, index: /the chain is not read/ }
 }
 const METRIC = { postgres: 'postgres_up', redis: 'redis_up' }
 const GONE = ['refuse', 'half_open', 'deaf', 'garbage'] // nothing at all gets through

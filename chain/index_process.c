@@ -1,0 +1,215 @@
+#include "chain/index_process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "chain/index.h"
+#include "chain/index_store_pg.h"
+#include "chain/index_subscription.h"
+#include "chain/rpc_open.h"
+
+#define MS UINT64_C(1000000)
+
+struct process {
+    struct pg *pg;
+    struct index_store_pg store_pg;
+    struct rpc_pool pool;
+    struct node node;
+    struct index_agent index;
+    struct index_subscription *subscription; /* NULL: polling only */
+};
+
+enum { STOP_SECONDS_MAX = 2 };
+static int stop_fd; /* readable once we are to stop; the handler's */
+
+static void on_stop(int signal_number)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(stop_fd, &one, sizeof(one));
+    (void)ignored;
+    (void)signal_number;
+    alarm(STOP_SECONDS_MAX);
+}
+
+/* We wait for a Postgres that does not answer. Nothing is lost by ending here: what was not committed is done again. */
+static void on_late(int signal_number)
+{
+    (void)signal_number;
+    _exit(0);
+}
+
+static void signals_open(void)
+{
+    struct sigaction stop = {.sa_handler = on_stop};
+    struct sigaction late = {.sa_handler = on_late};
+    sigset_t set;
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ASSERT(stop_fd >= 0);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
+    ASSERT(sigaction(SIGALRM, &late, NULL) == 0);
+    /* This thread takes them; the others were made with both blocked. */
+    ASSERT(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
+}
+
+/* SIGTERM has come: no call of the node is worth waiting for any more. */
+static bool is_stopping(void *context)
+{
+    struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
+    (void)context;
+    return poll(&stop, 1, 0) > 0;
+}
+
+static bool open_node(struct process *process, const struct config *config)
+{
+    struct rpc_ops rpc;
+    char error[RPC_MESSAGE_MAX];
+    if (!rpc_open(&rpc, &process->pool, config, is_stopping, process, error, sizeof(error))) {
+        log_error("the endpoints of the chain cannot be used error=\"%s\"", error);
+        return false;
+    }
+    node_init(&process->node, &rpc);
+    return true;
+}
+
+/* Before the signals are unblocked: its thread must not take them. */
+static bool open_subscription(struct process *process, const struct config *config)
+{
+    char error[RPC_MESSAGE_MAX];
+    if (config->index_ws_url[0] == '\0')
+        return true;
+    process->subscription =
+        index_subscription_open(config->index_ws_url, error, sizeof(error));
+    if (process->subscription == NULL)
+        log_error("index.ws_url cannot be used error=\"%s\"", error);
+    return process->subscription != NULL;
+}
+
+static struct index_config config_of(const struct config *config)
+{
+    return (struct index_config){
+        .chain_id = (uint64_t)config->settle_chain_id,
+        .confirmations = (uint64_t)config->settle_confirmations,
+        .finalized_tag = config->settle_finalized_tag != 0,
+        .from_block = (uint64_t)config->index_from_block,
+        .range_blocks = (uint64_t)config->index_range_blocks,
+        .reorg_blocks_max = (uint64_t)config->index_reorg_blocks_max,
+        .header_hash = config->index_header_hash != 0,
+        .poll_ns = (uint64_t)config->index_poll_ms * MS,
+    };
+}
+
+/* A head that the subscription should have told of and did not: it is deaf. */
+static void look_at_subscription(struct process *process, bool by_deadline)
+{
+    if (process->subscription == NULL)
+        return;
+    process->index.subscribed = index_subscription_is_live(process->subscription);
+    if (by_deadline && process->index.subscribed &&
+        process->index.head > index_subscription_head(process->subscription) + 1 &&
+        index_subscription_head(process->subscription) != 0) {
+        log_warning("the subscription tells nothing any more: it is made anew");
+        index_subscription_restart(process->subscription);
+    }
+}
+
+/* Takes all notifications that are there: they all mean the same, look. */
+static bool take_notifications(struct process *process)
+{
+    static struct pg_notification notification; /* 8 KiB */
+    bool any = false;
+    while (pg_connected(process->pg) && pg_wait_notification(process->pg, &notification, 0))
+        any = true;
+    return any;
+}
+
+/* Waits for the first of: SIGTERM, a block, an answer, a new token, the deadline. False: SIGTERM. */
+static bool wait_for_work(struct process *process, int core_fd, void (*drain)(void *context),
+                          void *context, uint64_t now_ns)
+{
+    uint64_t deadline_ns = index_deadline_ns(&process->index);
+    int wait_ms = deadline_ns > now_ns ? (int)((deadline_ns - now_ns) / MS + 1) : 0;
+    if (take_notifications(process)) { /* that came during the pass: the socket will not tell of it */
+        index_wake(&process->index);
+        wait_ms = 0;
+    }
+    struct pollfd fds[4] = {
+        {.fd = stop_fd, .events = POLLIN},
+        {.fd = core_fd, .events = POLLIN},
+        {.fd = pg_fd(process->pg), .events = POLLIN},
+        {.fd = process->subscription == NULL ? -1 : index_subscription_fd(process->subscription),
+         .events = POLLIN}};
+    int ready = poll(fds, 4, wait_ms);
+    if (ready < 0)
+        ASSERT(errno == EINTR);
+    if (fds[0].revents != 0)
+        return false;
+    if (fds[1].revents != 0)
+        drain(context);
+    if (fds[3].revents != 0)
+        index_subscription_drain(process->subscription);
+    if (fds[2].revents != 0)
+        (void)take_notifications(process);
+    if (fds[1].revents != 0 || fds[2].revents != 0 || fds[3].revents != 0)
+        index_wake(&process->index);
+    look_at_subscription(process, ready == 0 && wait_ms > 0);
+    return true;
+}
+
+static void say_end(const struct index_agent *index)
+{
+    log_info("the indexer ends passes=%llu blocks=%llu events=%llu reorganisations=%llu lies=%llu booked=%llu",
+             (unsigned long long)index->counters.passes, (unsigned long long)index->counters.blocks,
+             (unsigned long long)index->counters.events,
+             (unsigned long long)index->counters.reorganisations,
+             (unsigned long long)index->counters.lies, (unsigned long long)index->counters.booked);
+}
+
+int index_process_run(const struct boot *boot, const struct index_core_ops *core, int core_fd,
+                      void (*drain)(void *context), void *context)
+{
+    const struct config *config = &boot->config;
+    struct process *process = calloc(1, sizeof(*process));
+    struct index_config index_config = config_of(config);
+    struct pg_settings settings;
+    ASSERT(process != NULL);
+    if (!open_subscription(process, config))
+        return 2;
+    signals_open();
+    if (!open_node(process, config))
+        return 2;
+    pg_settings_of(&settings, config, "lonja_index");
+    process->pg = pg_open(&settings);
+    if (pg_listen(process->pg, "index") != PG_OK)
+        log_warning("the database cannot be used yet");
+    struct index_store_ops store =
+        index_store_pg_open(&process->store_pg, process->pg, index_config.chain_id);
+    index_init(&process->index, &index_config, &store, &process->node, core);
+    log_info("the indexer begins chain_id=%llu confirmations=%llu subscription=%s",
+             (unsigned long long)index_config.chain_id,
+             (unsigned long long)index_config.confirmations,
+             process->subscription == NULL ? "none" : "websocket");
+    uint64_t now_ns;
+    do {
+        while (index_do_work(&process->index, clock_monotone_ns(&clock_system)) &&
+               !is_stopping(process))
+            ;
+        now_ns = clock_monotone_ns(&clock_system);
+    } while (wait_for_work(process, core_fd, drain, context, now_ns));
+    say_end(&process->index);
+    if (process->subscription != NULL)
+        index_subscription_close(process->subscription);
+    node_fini(&process->node);
+    pg_close(process->pg);
+    free(process);
+    return 0;
+}
