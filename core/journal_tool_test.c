@@ -601,6 +601,22 @@ static void a_cut_shortens_the_tape(void **state)
     testing_folder_remove(f.state);
 }
 
+// A snapshot of the first command that goes is one of what no longer was; that of the last one that stays is kept.
+static void a_snapshot_of_what_is_cut_goes_with_it(void **state)
+{
+    (void)state;
+    static const uint64_t cuts[][2] = {{71, 70}, {70, 50}}; // where, and the newest snapshot then
+    for (size_t i = 0; i < 2; i++) {
+        struct folder f;
+        uint64_t newest;
+        folder_open(&f);
+        cut(&f, cuts[i][0], 0);
+        assert_true(numbered_largest(&newest, f.snapshots, "snapshot", UINT64_MAX));
+        assert_int_equal(newest, cuts[i][1]);
+        testing_folder_remove(f.state);
+    }
+}
+
 static void an_empty_journal_is_said_to_be_empty(void **state)
 {
     (void)state;
@@ -912,6 +928,7 @@ int main(void)
         cmocka_unit_test(another_versions_journal_is_not_cut),
         cmocka_unit_test(while_a_core_holds_the_journal_it_is_not_cut),
         cmocka_unit_test(a_cut_shortens_the_tape),
+        cmocka_unit_test(a_snapshot_of_what_is_cut_goes_with_it),
         cmocka_unit_test(an_empty_journal_is_said_to_be_empty),
         cmocka_unit_test(a_torn_end_is_called_torn),
         cmocka_unit_test(a_journal_that_does_not_replay_has_a_status_of_its_own),
