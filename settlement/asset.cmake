@@ -19,4 +19,6 @@ lonja_executable(lonja-asset
 # On real parts, as system.settle_chain_test.
 add_test(NAME system.service_chain_test
   COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/service_chain_test.mjs" "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}" "${CMAKE_BINARY_DIR}/test")
-set_tests_properties(system.service_chain_test PROPERTIES LABELS system TIMEOUT 180 SKIP_RETURN_CODE 77)
+add_test(NAME system.asset_chain_test
+  COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/asset_chain_test.mjs" "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}" "${CMAKE_BINARY_DIR}/test")
+set_tests_properties(system.service_chain_test system.asset_chain_test PROPERTIES LABELS system TIMEOUT 180 SKIP_RETURN_CODE 77)

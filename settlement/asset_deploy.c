@@ -185,12 +185,14 @@ static bool begin_step(struct asset_deploy *deploy, const struct asset_deploymen
 static bool has_code(struct asset_deploy *deploy, const struct asset_step_row *row)
 {
     struct chain_address contract;
+    uint64_t block;
     bool there = false;
 
     if (row->made[0] == '\0')
         return true;
     ASSERT(address_parse(&contract, row->made));
-    return node_has_code(deploy->node, &there, &contract, NODE_LATEST) == NODE_OK && there;
+    return node_block_number(deploy->node, &block) == NODE_OK &&
+           node_has_code(deploy->node, &there, &contract, block) == NODE_OK && there;
 }
 
 static bool advance(struct asset_deploy *deploy, const struct asset_deployment *deployment)
@@ -199,11 +201,10 @@ static bool advance(struct asset_deploy *deploy, const struct asset_deployment *
 
     while (at < deployment->count && is(&deployment->rows[at], "confirmed"))
         at++;
-    if (at > 0) {
-        if (!has_code(deploy, &deployment->rows[at - 1]) ||
-            !asset_store_confirm_step(deploy->pg, deployment, at - 1))
-            return false;
-    }
+    if (at > 0 && !deployment->rows[at - 1].noted &&
+        (!has_code(deploy, &deployment->rows[at - 1]) ||
+         !asset_store_confirm_step(deploy->pg, deployment, at - 1)))
+        return false;
     if (at == deployment->count)
         return read_back(deploy, deployment);
     const struct asset_step_row *row = &deployment->rows[at];

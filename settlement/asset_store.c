@@ -53,13 +53,28 @@ static void copy_text(char *out, size_t size, const struct pg_rows *rows, size_t
     snprintf(out, size, "%s", text != NULL ? text : "");
 }
 
+// With its checksum, however it is spelled there; "" for NULL.
+static void copy_address(char out[ADDRESS_TEXT_SIZE], const struct pg_rows *rows, size_t row,
+                         int column)
+{
+    struct chain_address address;
+    const char *text = pg_value(rows, row, column);
+
+    out[0] = '\0';
+    if (text == NULL)
+        return;
+    ASSERT(address_parse(&address, text));
+    address_format(out, &address);
+}
+
 static bool load_rows(struct pg *pg, struct asset_deployment *out)
 {
     struct pg_rows *rows = NULL;
 
     if (pg_query(pg, &rows,
                  "SELECT coalesce(s.request_id, 0), s.round, s.acknowledged, r.state, r.reason, "
-                 "r.contract_address FROM chain.deployment_step s LEFT JOIN chain.chain_request r "
+                 "r.contract_address, s.confirmed_at IS NOT NULL FROM chain.deployment_step s LEFT "
+                 "JOIN chain.chain_request r "
                  "USING (request_id) WHERE s.deployment_id = $1 ORDER BY s.step",
                  PG_PARAMS(pg_i64(out->deployment_id))) != PG_OK)
         return failed(pg, "steps");
@@ -73,10 +88,11 @@ static bool load_rows(struct pg *pg, struct asset_deployment *out)
         row->request_id = pg_number(rows, i, 0);
         row->round = pg_number(rows, i, 1);
         row->acknowledged = pg_number(rows, i, 2) != 0;
+        row->noted = pg_number(rows, i, 6) != 0;
         copy_text(row->state, sizeof(row->state), rows, i, 3);
         copy_text(row->reason, sizeof(row->reason), rows, i, 4);
         if (strcmp(json_string_value(operation), "deploy") == 0)
-            copy_text(row->made, sizeof(row->made), rows, i, 5);
+            copy_address(row->made, rows, i, 5);
     }
     pg_rows_free(rows);
     return true;

@@ -20,7 +20,8 @@ enum { ASSET_REASON_MAX = 320, ASSET_STATE_MAX = 32 };
 struct asset_step_row {
     int64_t request_id; // 0 = not begun
     int64_t round;
-    bool acknowledged;
+    bool acknowledged;           // the signer's policy is said to name the contract that it made
+    bool noted;                  // as confirmed, by asset_store_confirm_step
     char state[ASSET_STATE_MAX]; // of the request; "" = not begun
     char reason[ASSET_REASON_MAX];
     char made[ADDRESS_TEXT_SIZE]; // the contract that a confirmed deploy has made

@@ -81,6 +81,14 @@ bool ask_node_failed(struct ask *ask)
     return refuse(&ask->refusal, REFUSAL_NODE_UNAVAILABLE, NULL);
 }
 
+bool ask_block(struct ask *ask)
+{
+    if (!ask->has_block && node_block_number(&ask->service->node, &ask->block) != NODE_OK)
+        return ask_node_failed(ask);
+    ask->has_block = true;
+    return true;
+}
+
 static void send_answer(struct ask *ask)
 {
     if (ask->answer == NULL) {

@@ -97,7 +97,9 @@ static bool authority_is_there(struct ask *ask, const json_t *terms)
     if (text == NULL)
         return true;
     ASSERT(address_parse(&authority, text));
-    if (node_has_code(&ask->service->node, &there, &authority, NODE_LATEST) != NODE_OK)
+    if (!ask_block(ask))
+        return false;
+    if (node_has_code(&ask->service->node, &there, &authority, ask->block) != NODE_OK)
         return ask_node_failed(ask);
     return there || refuse(&ask->refusal, REFUSAL_NO_CONTRACT, "implementation_authority");
 }

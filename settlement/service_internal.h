@@ -62,6 +62,8 @@ struct ask {
     char state[24];                // of the query
     int64_t limit;
     json_t *body; // an object; NULL for GET
+    bool has_block;
+    uint64_t block; // at which the chain is asked everything for this request
     // the answer
     struct refusal refusal;
     unsigned status; // 0 = refused
@@ -85,6 +87,10 @@ bool ask_database_failed(struct ask *ask);
 bool ask_node_failed(struct ask *ask);
 
 // ---- what the handlers share
+
+// The newest block, asked for once: where several endpoints are asked, "latest" is the block that
+// was heard of last, which may be long ago.
+CHECKED bool ask_block(struct ask *ask);
 
 // The caller's own key ("" = it named none) of header or field; refuses one that is malformed.
 CHECKED bool ask_key(struct ask *ask, char out[SERVICE_KEY_MAX + 1]);

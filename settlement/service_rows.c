@@ -219,7 +219,9 @@ static bool has_code(struct ask *ask, const struct chain_address *contract, cons
 
     if (code_is_known(service, contract))
         return true;
-    if (node_has_code(&service->node, &there, contract, NODE_LATEST) != NODE_OK)
+    if (!ask_block(ask))
+        return false;
+    if (node_has_code(&service->node, &there, contract, ask->block) != NODE_OK)
         return ask_node_failed(ask);
     if (!there)
         return refuse(&ask->refusal, REFUSAL_NO_CONTRACT, field);
@@ -350,7 +352,7 @@ static bool insert(struct ask *ask, const struct row *row, const char *row_key, 
         "a AS (INSERT INTO people.audit_log (actor, role, action, details, outcome, answer) "
         "SELECT $6, 'service', 'POST ' || $15, $16::jsonb, 'done', "
         "jsonb_build_object('request_id', request_id) FROM r) "
-        "SELECT request_id, pg_notify('settle', '') FROM r";
+        "SELECT request_id FROM r";
     struct pg_rows *rows = NULL;
     char contract[ADDRESS_TEXT_SIZE];
     char from[ADDRESS_TEXT_SIZE];
@@ -436,7 +438,7 @@ static bool handle_row(struct ask *ask, struct row *row, const char *const *own,
         return false;
     if (known)
         return true;
-    return (look == NULL || look(ask, row)) &&
+    return (look == NULL || (ask_block(ask) && look(ask, row))) &&
            (ask->answer != NULL || insert(ask, row, row_key, hash));
 }
 
@@ -566,7 +568,7 @@ static bool look_at_supply(struct ask *ask, struct row *row)
     chain_uint128 supply;
 
     if (!read_well(ask, erc3643_read_u128(&ask->service->node, &supply, &row->token,
-                                          ERC3643_TOTAL_SUPPLY, NULL, NODE_LATEST)))
+                                          ERC3643_TOTAL_SUPPLY, NULL, ask->block)))
         return false;
     if (pg_query(
             ask->service->pg, &rows,
@@ -658,8 +660,9 @@ static bool find_registry(struct ask *ask, struct row *row, const char *registry
         ASSERT(address_parse(&row->contract, registry));
         return true;
     }
-    return read_well(ask, erc3643_read_address(&ask->service->node, &row->contract, &row->token,
-                                               ERC3643_IDENTITY_REGISTRY, NODE_LATEST));
+    return ask_block(ask) &&
+           read_well(ask, erc3643_read_address(&ask->service->node, &row->contract, &row->token,
+                                               ERC3643_IDENTITY_REGISTRY, ask->block));
 }
 
 static bool fill_registration(struct ask *ask, struct row *row, const char *registry)
@@ -691,7 +694,7 @@ static bool read_identity(struct ask *ask, struct chain_address *out, const stru
     abi_address(&call, &row->to);
     const struct node_message message = {
         .to = row->contract, .calldata = calldata, .calldata_len = (size_t)abi_call_end(&call)};
-    enum node_result result = node_call(&ask->service->node, answer, &len, &message, NODE_LATEST);
+    enum node_result result = node_call(&ask->service->node, answer, &len, &message, ask->block);
     if (result == NODE_OK &&
         (!abi_answer_word(&word, answer, len, 0) || !abi_word_address(out, &word)))
         result = NODE_UNFIT;
@@ -707,7 +710,7 @@ static bool is_registered_so(struct ask *ask, struct row *row)
 
     if (!read_identity(ask, &identity, row) ||
         !read_well(ask, erc3643_read_u128(&ask->service->node, &country, &row->contract,
-                                          ERC3643_INVESTOR_COUNTRY, &row->to, NODE_LATEST)))
+                                          ERC3643_INVESTOR_COUNTRY, &row->to, ask->block)))
         return false;
     address_format(text, &identity);
     if (strcmp(text, json_string_value(json_object_get(row->arguments, "identity"))) == 0 &&
@@ -757,11 +760,11 @@ static bool look_at_registry(struct ask *ask, struct row *row)
     bool open = false;
 
     if (!read_well(ask, erc3643_read_bool(&ask->service->node, &registered, &row->contract,
-                                          ERC3643_CONTAINS, &row->to, NODE_LATEST)) ||
+                                          ERC3643_CONTAINS, &row->to, ask->block)) ||
         (registered && !is_registered_so(ask, row)) || !find_earlier(ask, row, &open))
         return false;
-    row->is_done = registered && !open;
-    return registered || !open || request_answer(ask, 200, row->earlier);
+    row->is_done = registered;
+    return !open || request_answer(ask, 200, row->earlier);
 }
 
 bool register_handle(struct ask *ask)

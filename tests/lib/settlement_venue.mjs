@@ -9,7 +9,7 @@ import { JsonRpcProvider } from 'ethers';
 import { checkSettlement, reader } from './settlement_check.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const artifactsFolder = join(root, 'node_modules/@tokenysolutions/t-rex/artifacts');
+export const artifactsFolder = join(root, 'node_modules/@tokenysolutions/t-rex/artifacts');
 export const anvilBinary = join(root, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil');
 
 const run = (command, args, env = {}) =>
