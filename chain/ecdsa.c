@@ -6,7 +6,7 @@
 #include <sys/random.h>
 
 /* Blinding costs as much as a signature: not every time. */
-#define SIGNATURES_PER_BLINDING 64
+#define SIGNATURES_PER_BLINDING 256
 
 static bool blind(struct ecdsa_signer *signer)
 {

@@ -14,8 +14,8 @@ static void what_is_signed_recovers_and_nothing_else_does(void **state)
     struct chain_address recovered;
     assert_true(ecdsa_signer_open(&signer));
     assert_true(ecdsa_key_address(&signer, &address, key));
-    for (uint8_t i = 0; i < 200; i++) { /* past several blindings */
-        struct chain_hash hash = {{i}};
+    for (uint16_t i = 0; i < 600; i++) { /* past several blindings */
+        struct chain_hash hash = {{(uint8_t)i, (uint8_t)(i >> 8)}};
         struct ecdsa_signature signature;
         struct ecdsa_signature again;
         assert_true(ecdsa_sign(&signer, &signature, &hash, key));

@@ -180,6 +180,16 @@ static bool read_root(struct sign_policy *out, const json_t *root, char *error)
            read_list(out, root, "caps", read_cap, error);
 }
 
+/* By contract, then by method. */
+static int compare_rules(const void *a, const void *b)
+{
+    const struct sign_rule *first = a;
+    const struct sign_rule *second = b;
+    int order = memcmp(&first->contract, &second->contract, sizeof(first->contract));
+    return order != 0 ? order
+                      : (first->selector > second->selector) - (first->selector < second->selector);
+}
+
 bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
                        char error[SIGN_POLICY_ERROR_MAX])
 {
@@ -192,24 +202,29 @@ bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
         return complain(error, "not JSON", json_error.text);
     bool read = read_root(out, root, error);
     json_decref(root);
+    if (read)
+        qsort(out->rules, out->rule_count, sizeof(out->rules[0]), compare_rules);
     return read;
 }
 
 /* ---- a request ---------------------------------------------------------------------------------
  */
 
+static int compare_contract(const void *contract, const void *rule)
+{
+    return memcmp(contract, &((const struct sign_rule *)rule)->contract,
+                  sizeof(struct chain_address));
+}
+
 static enum signer_result check_rules(const struct sign_policy *policy,
                                       const struct chain_address *contract, uint32_t selector)
 {
-    bool contract_known = false;
-    for (size_t i = 0; i < policy->rule_count; i++) {
-        if (!address_equal(&policy->rules[i].contract, contract))
-            continue;
-        contract_known = true;
-        if (policy->rules[i].selector == selector)
-            return SIGNER_OK;
-    }
-    return contract_known ? SIGNER_METHOD_REFUSED : SIGNER_CONTRACT_REFUSED;
+    const struct sign_rule wanted = {.contract = *contract, .selector = selector};
+    if (bsearch(&wanted, policy->rules, policy->rule_count, sizeof(wanted), compare_rules) != NULL)
+        return SIGNER_OK;
+    bool is_known = bsearch(contract, policy->rules, policy->rule_count, sizeof(wanted),
+                            compare_contract) != NULL;
+    return is_known ? SIGNER_METHOD_REFUSED : SIGNER_CONTRACT_REFUSED;
 }
 
 static enum signer_result above(enum signer_result refusal, struct signer_bound *bound,

@@ -61,7 +61,7 @@ struct sign_policy {
     uint64_t gas_limit_max;
     uint64_t max_fee_wei_max;
     size_t rule_count;
-    struct sign_rule rules[SIGN_POLICY_RULES_MAX];
+    struct sign_rule rules[SIGN_POLICY_RULES_MAX]; /* sorted */
     size_t create_count;
     struct sign_creation creates[SIGN_POLICY_CREATES_MAX];
     size_t cap_count;

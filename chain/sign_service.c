@@ -227,24 +227,21 @@ static const char *method_name(const struct signer_request *request)
     return signature != NULL ? signature : "unknown";
 }
 
-/* The contract is public; wallets stand in the calldata and stay out of this log. */
-static void log_answer(const struct signer_request *request, enum signer_result result,
-                       const struct sign_log_record *record)
+/* What was signed stands in the audit. The contract is public; wallets stand in the calldata and
+ * stay out of this log. */
+static void log_refusal(const struct signer_request *request, enum signer_result result,
+                        const struct sign_log_record *record)
 {
     char contract[ADDRESS_TEXT_SIZE];
     char signer[ADDRESS_TEXT_SIZE];
-    char hash_text[HEX_TEXT_SIZE(KECCAK_BYTES)] = "none";
     address_format(contract, &request->to);
     address_format(signer, &record->signer);
-    if (result == SIGNER_OK)
-        hex_encode(hash_text, record->hash.bytes, KECCAK_BYTES);
-    log_line(result == SIGNER_OK ? LOG_INFO : LOG_WARNING,
-             "request answered result=%s request=%llu signer=%s chain=%llu nonce=%llu contract=%s "
-             "method=%s gas=%llu max_fee_wei=%llu hash=%s",
-             signer_result_text(result), (unsigned long long)request->request_id, signer,
-             (unsigned long long)request->chain_id, (unsigned long long)request->nonce, contract,
-             method_name(request), (unsigned long long)request->gas_limit,
-             (unsigned long long)request->max_fee_wei, hash_text);
+    log_warning("request refused result=%s request=%llu signer=%s chain=%llu nonce=%llu "
+                "contract=%s method=%s gas=%llu max_fee_wei=%llu",
+                signer_result_text(result), (unsigned long long)request->request_id, signer,
+                (unsigned long long)request->chain_id, (unsigned long long)request->nonce, contract,
+                method_name(request), (unsigned long long)request->gas_limit,
+                (unsigned long long)request->max_fee_wei);
 }
 
 /* ---- answers -----------------------------------------------------------------------------------
@@ -306,14 +303,13 @@ static size_t answer_sign(struct sign_service *service, uint8_t *out,
     enum signer_result result = sign(service, &made, &record, &request);
     if (!write_record(service, &record, result, calldata))
         result = SIGNER_LOG_FAILED;
-    log_answer(&request, result, &record);
-    if (result == SIGNER_OK)
+    if (result == SIGNER_OK) {
         service->signed_count++;
-    else
-        service->refused_count++;
-    return result == SIGNER_OK
-               ? write_answer(out, result, request.request_id, &record.signer, &no_bound, &made, 0)
-               : write_bare(service, out, result, request.request_id, &record.bound);
+        return write_answer(out, result, request.request_id, &record.signer, &no_bound, &made, 0);
+    }
+    service->refused_count++;
+    log_refusal(&request, result, &record);
+    return write_bare(service, out, result, request.request_id, &record.bound);
 }
 
 static enum signer_result look_up(struct sign_service *service, struct signer_wire_history *history,

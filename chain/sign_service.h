@@ -30,8 +30,8 @@ struct sign_peer {
 };
 
 /* Answers the request packet `in` into `out` (SIGNER_WIRE_ANSWER_MAX bytes) and returns the
- * answer's length. *hang_up is set when the peer does not speak our language. One log line and one
- * record per request, except for the active key's address, which is no secret. */
+ * answer's length. *hang_up is set when the peer does not speak our language. One record per
+ * request, except for the active key's address, which is no secret; and a log line per refusal. */
 size_t sign_service_answer(struct sign_service *service, uint8_t *out, bool *hang_up,
                            const uint8_t *in, size_t in_len, const struct sign_peer *peer);
 
