@@ -346,7 +346,7 @@ bool resume_handle(struct ask *ask)
         "'POST /api/v1/deployments/#/resume', jsonb_build_object('deployment_id', deployment_id), "
         "'done' FROM d) SELECT 1 FROM d";
     const struct fields fields = {ask->body, &ask->refusal};
-    bool moved;
+    bool moved = false;
 
     if (!fields_known(&fields, known) ||
         !move(ask, sql, PG_PARAMS(pg_i64(ask->id), pg_text(ask->caller)), &moved))
