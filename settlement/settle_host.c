@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "chain/network.h"
 #include "settlement/settle_process.h"
+#include "settlement/settle_rebuild.h"
 #include "settlement/settle_store.h"
 
 struct booked {
@@ -105,6 +106,8 @@ int main(int argc, char **argv)
     set_defaults(&config);
     for (int i = 1; i < argc; i++) {
         char *equals = strchr(argv[i], '=');
+        if (strcmp(argv[i], "rebuild") == 0) // the words behind it are its own
+            return settle_rebuild(&config, NULL, argc - i - 1, argv + i + 1);
         if (equals == NULL)
             return 2;
         *equals = '\0';

@@ -1,22 +1,35 @@
-// lonja-settle: started by the supervisor, without arguments.
+// lonja-settle: started by the supervisor, without arguments. With words it is a tool: see the
+// usage.
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
+#include "core/numbered_file.h"
 #include "settlement/settle_core_link.h"
 #include "settlement/settle_process.h"
+#include "settlement/settle_rebuild.h"
+
+static const char USAGE[] = "Usage: lonja settle rebuild [--help | OPTION…]\n"
+                            "\n"
+                            "  rebuild  writes the rows of settlement again from the chain, when "
+                            "their database is lost; with\n"
+                            "           --verify it only says where chain and database differ\n"
+                            "\n"
+                            "The worker itself is started by `lonja up`.\n"
+                            "\n"
+                            "Exit status: 0 done, 1 not done or differences, 2 bad arguments.\n";
 
 static void drain(void *context)
 {
     settle_core_link_drain(context);
 }
 
-int main(void)
+static int run_worker(const struct boot *boot)
 {
     sigset_t set;
 
-    log_open("settle");
-    const struct boot *boot = boot_inherit(PROCESS_SETTLE);
     // Before the link's thread exists: it must not take the signals that end the process.
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -32,4 +45,27 @@ int main(void)
     int status = settle_process_run(&boot->config, &core);
     settle_core_link_close(link);
     return status;
+}
+
+static int run_tool(int count, char **words)
+{
+    char tape[NUMBERED_PATH_BYTES];
+
+    if (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0) {
+        fputs(USAGE, stdout);
+        return 0;
+    }
+    if (strcmp(words[1], "rebuild") != 0) {
+        fputs(USAGE, stderr);
+        return 2;
+    }
+    const struct boot *boot = boot_inherit(PROCESS_SETTLE);
+    state_folder(tape, &boot->config, "tape");
+    return settle_rebuild(&boot->config, tape, count - 2, words + 2);
+}
+
+int main(int count, char **words)
+{
+    log_open("settle");
+    return count > 1 ? run_tool(count, words) : run_worker(boot_inherit(PROCESS_SETTLE));
 }

@@ -12,8 +12,6 @@
 
 #include "base/log.h"
 
-#define LOCK_KEY INT64_C(0x6c6f6e6a615f7365) /* "lonja_se": one settlement worker per database */
-
 // ---- transactions
 // ---------------------------------------------------------------------------------
 
@@ -110,8 +108,11 @@ static enum settle_store_result store_lead(void *context)
     if (pg_connect(store->pg) != PG_OK)
         return SETTLE_STORE_LOST;
     uint32_t connection = pg_connections(store->pg);
-    if (pg_query(store->pg, &rows, "SELECT pg_try_advisory_lock($1)",
-                 PG_PARAMS(pg_i64(LOCK_KEY))) != PG_OK)
+    // While the rows are being written again from the chain, what was settled still looks pending.
+    if (pg_query(store->pg, &rows,
+                 "SELECT CASE WHEN NOT EXISTS (SELECT FROM settle.rebuild WHERE done_at IS NULL) "
+                 "THEN pg_try_advisory_lock($1) ELSE false END",
+                 PG_PARAMS(pg_i64(SETTLE_STORE_LOCK_KEY))) != PG_OK)
         return SETTLE_STORE_LOST;
     locked = pg_number(rows, 0, 0) == 1;
     pg_rows_free(rows);

@@ -11,6 +11,9 @@
 #include "settlement/settle_group.h"
 #include "settlement/settle_store.h"
 
+// "lonja_se": one settlement worker per database, or one rebuild.
+#define SETTLE_STORE_LOCK_KEY INT64_C(0x6c6f6e6a615f7365)
+
 // A request that a claim is about to make.
 struct settle_claim_request {
     uint64_t first_trade;

@@ -21,6 +21,7 @@ static const char OVERVIEW[] =
     "  record          write the record in Postgres anew, compare two of them\n"
     "  reconcile       compare ledger, Postgres and chain, per token and wallet\n"
     "  index           prove again what was read of the chain\n"
+    "  settle          the rows of settlement from the chain: write them anew, compare\n"
     "  admin           the operator's interface\n"
     "  asset           new tokens on the chain: plan, deploy, resume, abandon\n"
     "  key             make, show, convert and rotate key files\n"

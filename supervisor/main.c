@@ -347,6 +347,8 @@ static int run_command(const char *bin_folder, int count, char **words)
         return command_of_process(bin_folder, words, PROCESS_INDEX, true);
     if (strcmp(words[0], "reconcile") == 0)
         return command_of_process(bin_folder, words, PROCESS_INDEX, false);
+    if (strcmp(words[0], "settle") == 0)
+        return command_of_process(bin_folder, words, PROCESS_SETTLE, true);
     if (strcmp(words[0], "standby") == 0)
         return command_standby(bin_folder, count, words);
     return run_sibling(bin_folder, words);

@@ -1,6 +1,6 @@
 // Settlement on real parts, without a venue: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement
 // process (settle_host: lonja-settle without a core). The caller plays the recorder: it inserts trades.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -102,6 +102,14 @@ export class SettlementVenue {
     });
     const text = await response.text();
     return { ...(text.startsWith('{') ? JSON.parse(text) : {}), status: response.status, text };
+  }
+
+  // `lonja settle rebuild`; killed after a while if `ms` is given.
+  rebuild(words, ms) {
+    return spawnSync(join(this.tests, 'settle_host'), [
+      `postgres.host=${this.env.PG_HOST}`, `postgres.port=${this.env.PG_PORT}`, `postgres.secrets_folder=${this.folder}/secrets`,
+      `settle.rpc_url=${this.env.RPC_URL}`, `venue.state_folder=${this.folder}`, 'rebuild', ...words],
+    { encoding: 'utf8', timeout: ms, killSignal: 'SIGKILL' });
   }
 
   child(command, args) {

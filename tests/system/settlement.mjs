@@ -19,6 +19,7 @@ const tests = path.join(process.env.LONJA_DEV_BIN ?? path.join(root, 'build/dev/
 const DEPTH_MAX = 64
 // --all-depths: each depth by itself (a minute); without it these, and one reorganisation that undoes 64 blocks at once.
 const DEPTHS = process.argv.includes('--all-depths') ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2, 3, 6, 13, 33, 63, DEPTH_MAX]
+const MANY = process.argv.includes('--all-depths') ? DEPTH_MAX : 12
 const PORT = 2
 const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
 
@@ -89,8 +90,8 @@ class World {
   mine (blocks = 1) { return this.chain.send('anvil_mine', ['0x' + blocks.toString(16)]) }
 
   // Within a while: what the chain has lost is looked for once in a tick.
-  async agrees () {
-    for (const end = Date.now() + 20000; ; await sleep(100)) {
+  async agrees (seconds = 20) {
+    for (const end = Date.now() + 1000 * seconds; ; await sleep(100)) {
       const open = this.venue.sql("SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')")
       const { problems, figures } = await this.venue.compare({ fromBlock: this.firstBlock })
       if (open === '0' && problems.length === 0) return figures
@@ -123,16 +124,14 @@ const CASES = {
     for (const depth of DEPTHS) await reorganise(world, depth)
   },
 
-  // One trade in each of 64 blocks; all of them are gone at once, and come again in the order of their nonces.
-  async a_reorganisation_of_64_blocks_with_a_trade_in_each (world) {
+  // Many transactions are gone at once, the oldest 64 blocks deep, and come again in the order of their nonces.
+  async a_reorganisation_of_64_blocks_with_many_trades (world) {
     await world.restartWorker('settle.batch_max=1', 'settle.claim_max=100')
     const first = await world.chain.getBlockNumber() + 1
-    const ids = world.trade(DEPTH_MAX, { quantity: 3 })
-    await world.settled(ids, 40)
-    const blocks = await world.chain.getBlockNumber() - first + 1
-    check(blocks >= DEPTH_MAX, `${blocks} blocks`)
+    await world.settled(world.trade(MANY, { quantity: 3 }), 40)
+    await world.mine(DEPTH_MAX - (await world.chain.getBlockNumber() - first + 1))
     await world.chain.send('anvil_reorg', [DEPTH_MAX, []])
-    await world.agrees()
+    await world.agrees(60)
     await world.restartWorker()
   },
 
@@ -148,8 +147,8 @@ const CASES = {
     let turn = 0
     world.rpc.take('eth_sendRawTransaction', (params, ask) => turn++ % 2 === 0 ? kinds[(turn >> 1) % kinds.length](params, ask) : ask())
     await world.restartWorker('settle.batch_max=1')
-    await world.settled(world.trade(12), 40)
-    check(turn > 12, `${turn} broadcasts`)
+    await world.settled(world.trade(8), 40)
+    check(turn > 8, `${turn} broadcasts`)
     await world.restartWorker()
     for (let round = 0; round < 3; round++) await world.settled(world.trade(7), 40)
   },
@@ -310,8 +309,48 @@ const CASES = {
     check(world.venue.sql('SELECT count(DISTINCT signer_address) FROM settle.nonce') === '2', 'the new key has no counter of its own')
   },
 
+  // The database of settlement is lost; chain and record are there. What comes back is what was.
+  async rows_that_are_rebuilt_from_the_chain (world) {
+    const { venue } = world
+    const rebuild = (...words) => venue.rebuild(['--from', `${world.firstBlock}`, ...words])
+    const says = (result, words) => check(words.test(result.stdout + result.stderr), `it says\n${result.stdout}${result.stderr}`)
+    for (let i = 0; i < 3; i++) await world.settled(world.trade(1 + 3 * i))
+    says(rebuild(), /a settlement worker runs/)
+    await world.agrees()
+    let result = rebuild('--verify')
+    check(result.status === 0, `--verify finds differences: ${result.stdout}${result.stderr}`)
+    await world.stop(world.worker, 'SIGTERM')
+    const signers = venue.sql('SELECT signer_address FROM settle.signer').split('\n').flatMap(signer => ['--signer', signer])
+    const alter = change => venue.sql(`BEGIN; SET LOCAL session_replication_role = replica; ${change}; COMMIT`)
+    alter("UPDATE settle.attempt SET state = 'reverted' WHERE attempt_id = (SELECT min(attempt_id) FROM settle.attempt WHERE state = 'confirmed')")
+    result = rebuild('--verify')
+    check(result.status === 1, 'a row that says something else is not noticed')
+    says(result, /has succeeded, its row is reverted/)
+    says(rebuild(...signers), /there are rows of settlement already/)
+    alter("UPDATE settle.attempt SET state = 'confirmed' WHERE attempt_id = (SELECT min(attempt_id) FROM settle.attempt WHERE state = 'reverted' AND log_index IS NULL)")
+
+    const kept = () => [
+      `SELECT trade_id, settlement_status, settlement_type, tx_hash FROM settle.trade WHERE settlement_status = 'settled' ORDER BY 1`,
+      `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, block_number, block_hash, gas_used, gas_price_wei, gas_limit FROM settle.attempt WHERE state = 'confirmed' ORDER BY tx_hash`,
+      `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index FROM chain.request_leg l WHERE l.state = 'done' ORDER BY 2`,
+      `SELECT tx_hash, gas_used, fee_wei, succeeded, operation FROM chain.gas_transaction ORDER BY 1`
+    ].map(query => venue.sql(query))
+    const before = kept()
+    venue.sql('TRUNCATE settle.trade, settle.attempt, settle.nonce, settle.signer, settle.result, settle.trade_settlement_history, settle.retry_request, chain.chain_request, chain.request_leg, chain.transfer_check, chain.gas_transaction CASCADE')
+    says(rebuild(), /no signer is known/)
+    result = venue.rebuild(['--from', `${world.firstBlock}`, ...signers], 150)
+    if (result.status !== 0) result = rebuild(...signers) // it was killed in the middle, if it had enough to do
+    check(result.status === 0, `not rebuilt: ${result.stdout}${result.stderr}`)
+    kept().forEach((rows, i) => check(rows === before[i], `rows of table ${i} differ:\n${difference(before[i], rows)}`))
+    check(Number(venue.sql("SELECT count(*) FROM settle.trade_settlement_history WHERE to_status = 'settled' AND reason = 'rebuilt_from_chain'")) === before[0].split('\n').length, 'the history does not say where it comes from')
+    check(rebuild('--verify').status === 0, '--verify finds differences after the rebuild')
+    world.startWorker()
+    await world.settled(world.trade(5))
+  },
+
   // Whoever checks must be able to say no.
   async the_independent_check_notices (world) {
+    for (let i = 0; i < 2; i++) await world.settled(world.trade(1))
     await world.stop(world.worker, 'SIGTERM')
     const [id, other] = world.venue.sql("SELECT trade_id FROM settle.trade WHERE settlement_type = 'on_chain' ORDER BY trade_id LIMIT 2").split('\n')
     const alter = (table, change, where) => world.venue.sql(`BEGIN; SET LOCAL session_replication_role = replica; UPDATE ${table} SET ${change} WHERE ${where}; COMMIT`)
@@ -334,6 +373,9 @@ const CASES = {
       () => alter('settle.trade', `settlement_status = 'settled', settlement_type = 'on_chain', settled_at = now(), tx_hash = '${hash}', reason = NULL`, `trade_id = ${id}`))
   }
 }
+
+const difference = (before, after) => before.split('\n').filter(line => !after.includes(line)).slice(0, 5).map(line => `- ${line}`)
+  .concat(after.split('\n').filter(line => !before.includes(line)).slice(0, 5).map(line => `+ ${line}`)).join('\n')
 
 function alive (world) {
   try { process.kill(Number(fs.readFileSync(path.join(world.venue.folder, 'postgres/pid'), 'utf8')), 0); return true } catch { return false }

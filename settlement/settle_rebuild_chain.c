@@ -1,0 +1,253 @@
+#include "settlement/settle_rebuild_chain.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "chain/transaction.h"
+
+// ---- fields of JSON
+// ---------------------------------------------------------------------------------
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+static bool number_of(uint64_t *out, const json_t *object, const char *name)
+{
+    return hex_quantity_u64(out, text_of(object, name));
+}
+
+// A number of up to 32 bytes without its leading zeros, right-aligned.
+static bool word_of(uint8_t out[32], const json_t *object, const char *name)
+{
+    const char *text = text_of(object, name);
+    char padded[67] = "0x";
+    size_t digits = strlen(text) >= 2 ? strlen(text) - 2 : 65;
+
+    if (digits > 64)
+        return false;
+    memset(padded + 2, '0', 64 - digits);
+    memcpy(padded + 66 - digits, text + 2, digits + 1);
+    return hex_decode_exact(out, 32, padded);
+}
+
+static bool is_ours(const struct settle_rebuild_chain *chain, const json_t *json,
+                    struct chain_address *signer)
+{
+    if (!address_parse(signer, text_of(json, "from")))
+        return false;
+    for (size_t i = 0; i < chain->signer_count; i++)
+        if (address_equal(signer, &chain->signers[i]))
+            return true;
+    return false;
+}
+
+// ---- the bytes
+// --------------------------------------------------------------------------------------
+
+// The bytes that were broadcast: encoded again, they must have the same hash and the same sender.
+static bool bytes_read(struct settle_rebuild_transaction *out, const json_t *json,
+                       uint64_t chain_id)
+{
+    struct transaction transaction = {.chain_id = chain_id};
+    struct ecdsa_signature signature;
+    struct chain_address sender;
+    uint64_t parity = 0, type = 0, value = 0;
+    ssize_t len = hex_decode(out->calldata, sizeof(out->calldata), text_of(json, "input"));
+
+    out->creates = json_is_null(json_object_get(json, "to"));
+    if (len < 0 || !number_of(&type, json, "type") || type != TRANSACTION_TYPE ||
+        !number_of(&out->nonce, json, "nonce") || !number_of(&out->gas_limit, json, "gas") ||
+        !number_of(&out->max_fee_wei, json, "maxFeePerGas") || !number_of(&value, json, "value") ||
+        !number_of(&out->priority_fee_wei, json, "maxPriorityFeePerGas") ||
+        !number_of(&parity, json, "yParity") || parity > 1 || !word_of(signature.r, json, "r") ||
+        !word_of(signature.s, json, "s") ||
+        !hex_decode_exact(out->hash.bytes, KECCAK_BYTES, text_of(json, "hash")) ||
+        (!out->creates && !address_parse(&out->to, text_of(json, "to"))))
+        return false;
+    out->calldata_len = (size_t)len;
+    signature.y_parity = (uint8_t)parity;
+    transaction.nonce = out->nonce;
+    transaction.priority_fee_wei = out->priority_fee_wei;
+    transaction.max_fee_wei = out->max_fee_wei;
+    transaction.gas_limit = out->gas_limit;
+    transaction.value_wei = value;
+    transaction.creates_contract = out->creates;
+    transaction.to = out->to;
+    transaction.calldata = out->calldata;
+    transaction.calldata_len = out->calldata_len;
+    len = transaction_encode_signed(out->raw, sizeof(out->raw), &transaction, &signature);
+    if (len < 0)
+        return false;
+    out->raw_len = (size_t)len;
+    struct chain_hash hash = keccak256_hash(out->raw, out->raw_len);
+    return memcmp(&hash, &out->hash, sizeof(hash)) == 0 &&
+           transaction_decode(&transaction, NULL, &sender, out->raw, out->raw_len) &&
+           address_equal(&sender, &out->signer);
+}
+
+// ---- the call
+// ---------------------------------------------------------------------------------------
+
+// Argument `index`, counted in words behind the selector.
+static bool argument(struct abi_word *word, const struct settle_rebuild_transaction *t,
+                     size_t index)
+{
+    return t->calldata_len >= ABI_SELECTOR_BYTES &&
+           abi_answer_word(word, t->calldata + ABI_SELECTOR_BYTES,
+                           t->calldata_len - ABI_SELECTOR_BYTES, index);
+}
+
+static bool leg_read(struct settle_rebuild_transaction *t, size_t leg, size_t from, size_t to,
+                     size_t units)
+{
+    struct settle_leg *out = &t->legs[leg];
+    struct abi_word word;
+
+    *out = (struct settle_leg){.number = (uint8_t)leg};
+    return argument(&word, t, from) && abi_word_address(&out->from, &word) &&
+           argument(&word, t, to) && abi_word_address(&out->to, &word) &&
+           argument(&word, t, units) && abi_word_u128(&out->units, &word);
+}
+
+// Three arrays as abi_call writes them: one behind the other, in the order of the arguments. False:
+// it is written in another way, which ours never is.
+static bool arrays_read(struct settle_rebuild_transaction *t, size_t *words)
+{
+    size_t count = 0;
+
+    for (size_t array = 0; array < 3; array++) {
+        struct abi_word offset, length;
+        chain_uint128 at = 0, n = 0;
+
+        if (!argument(&offset, t, array) || !abi_word_u128(&at, &offset) ||
+            at != ABI_WORD_BYTES * (3 + array * (count + 1)) ||
+            !argument(&length, t, (size_t)at / ABI_WORD_BYTES) || !abi_word_u128(&n, &length) ||
+            n == 0 || n > SETTLE_LEGS_MAX || (array > 0 && n != count))
+            return false;
+        count = (size_t)n;
+    }
+    t->leg_count = count;
+    *words = 3 + 3 * (count + 1);
+    for (size_t i = 0; i < count; i++)
+        if (!leg_read(t, i, 4 + i, 5 + count + i, 6 + 2 * count + i))
+            return false;
+    return true;
+}
+
+static enum settle_rebuild_kind call_read(struct settle_rebuild_transaction *t)
+{
+    uint32_t selector = 0;
+    size_t words = 3;
+    bool is_read;
+
+    t->leg_count = 0;
+    for (size_t i = 0; i < ABI_SELECTOR_BYTES && i < t->calldata_len; i++)
+        selector = selector << 8 | t->calldata[i];
+    if (t->creates || t->calldata_len < ABI_SELECTOR_BYTES ||
+        (selector != ERC3643_FORCED_TRANSFER && selector != ERC3643_BATCH_FORCED_TRANSFER))
+        return SETTLE_REBUILD_OTHER;
+    if (selector == ERC3643_FORCED_TRANSFER) {
+        t->leg_count = 1;
+        is_read = leg_read(t, 0, 0, 1, 2);
+    } else {
+        is_read = arrays_read(t, &words);
+    }
+    size_t end = ABI_SELECTOR_BYTES + words * ABI_WORD_BYTES;
+    return is_read && t->calldata_len == end + SETTLE_BATCH_ID_BYTES &&
+                   settle_batch_id_read(&t->id, t->calldata + end) &&
+                   t->id.leg_count == t->leg_count
+               ? SETTLE_REBUILD_TRANSFER
+               : SETTLE_REBUILD_UNNAMED;
+}
+
+// ---- the receipt
+// ------------------------------------------------------------------------------------
+
+static void transfers_read(struct settle_rebuild_transaction *t, const struct node_receipt *receipt)
+{
+    struct erc3643_transfer transfer;
+    size_t found = 0;
+
+    t->has_transfers = receipt->succeeded;
+    for (size_t i = 0; i < receipt->log_count; i++) {
+        if (!erc3643_decode_transfer(&transfer, &receipt->logs[i]) ||
+            !address_equal(&transfer.token, &t->to))
+            continue;
+        const struct settle_leg *leg = found < t->leg_count ? &t->legs[found] : NULL;
+        if (leg == NULL || !address_equal(&leg->from, &transfer.from) ||
+            !address_equal(&leg->to, &transfer.to) || leg->units != transfer.units)
+            t->has_transfers = false;
+        else
+            t->log_index[found] = transfer.log_index;
+        found++;
+    }
+    t->has_transfers = t->has_transfers && found == t->leg_count;
+}
+
+static enum node_result receipt_read(struct node *node, struct settle_rebuild_transaction *t)
+{
+    struct node_receipt receipt;
+    enum node_result result = node_get_receipt(node, &receipt, &t->hash);
+
+    if (result != NODE_OK)
+        return result;
+    if (!receipt.found) {
+        node_receipt_fini(&receipt);
+        return NODE_GARBAGE;
+    }
+    t->succeeded = receipt.succeeded;
+    t->block_number = receipt.block_number;
+    t->block_hash = receipt.block_hash;
+    t->gas_used = receipt.gas_used;
+    t->effective_fee_wei = receipt.effective_fee_wei;
+    transfers_read(t, &receipt);
+    node_receipt_fini(&receipt);
+    return NODE_OK;
+}
+
+// ---- blocks
+// -----------------------------------------------------------------------------------------
+
+static enum node_result transaction_read(struct settle_rebuild_chain *chain, const json_t *json)
+{
+    if (!bytes_read(&chain->transaction, json, chain->chain_id)) {
+        log_error("a transaction of our signer cannot be read hash=%s", text_of(json, "hash"));
+        return NODE_GARBAGE;
+    }
+    chain->transaction.kind = call_read(&chain->transaction);
+    return receipt_read(chain->node, &chain->transaction);
+}
+
+enum node_result settle_rebuild_block(struct settle_rebuild_chain *chain, bool *whole,
+                                      uint64_t number, settle_rebuild_visit *visit, void *context)
+{
+    char quantity[HEX_QUANTITY_SIZE];
+    struct rpc_reply reply;
+    enum node_result result = NODE_OK;
+    json_t *json;
+    size_t index;
+
+    *whole = true;
+    hex_quantity(quantity, number);
+    chain->node->rpc.call(chain->node->rpc.context, &reply, "eth_getBlockByNumber",
+                          json_pack("[s, b]", quantity, 1));
+    if (reply.status != RPC_OK)
+        result = NODE_UNREACHABLE;
+    else if (!json_is_array(json_object_get(reply.result, "transactions")))
+        result = NODE_GARBAGE;
+    json_array_foreach(json_object_get(reply.result, "transactions"), index, json)
+    {
+        if (result != NODE_OK || !*whole || !is_ours(chain, json, &chain->transaction.signer))
+            continue;
+        result = transaction_read(chain, json);
+        if (result == NODE_OK)
+            *whole = visit(context, &chain->transaction);
+    }
+    rpc_reply_fini(&reply);
+    return result;
+}

@@ -1,0 +1,537 @@
+#include "settlement/settle_rebuild_rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tape_reader.h"
+#include "settlement/settle_plan.h"
+#include "settlement/settle_store_internal.h"
+
+static bool complain(const struct settle_rebuild *rebuild, const char *what)
+{
+    const struct pg_error *error = pg_last_error(rebuild->pg);
+
+    fprintf(stderr, "lonja settle: %s: %s %s\n", what, error->sqlstate, error->message);
+    return false;
+}
+
+static bool any(struct settle_rebuild *rebuild, const char *what, const char *sql,
+                const struct pg_param *params, size_t count)
+{
+    return pg_query(rebuild->pg, NULL, sql, params, count) == PG_OK || complain(rebuild, what);
+}
+
+static struct pg_param chain_param(const struct settle_rebuild *rebuild)
+{
+    return u64(rebuild->chain.chain_id);
+}
+
+// ---- begin
+// ------------------------------------------------------------------------------------------
+
+static bool lock_take(struct settle_rebuild *rebuild)
+{
+    struct pg_rows *rows = NULL;
+    bool locked;
+
+    if (pg_query(rebuild->pg, &rows, "SELECT pg_try_advisory_lock($1)",
+                 PG_PARAMS(pg_i64(SETTLE_STORE_LOCK_KEY))) != PG_OK)
+        return complain(rebuild, "the lock of settlement");
+    locked = pg_number(rows, 0, 0) == 1;
+    pg_rows_free(rows);
+    if (!locked)
+        fprintf(stderr, "lonja settle: a settlement worker runs: stop it first (lonja up --without "
+                        "settle), or look with --verify\n");
+    return locked;
+}
+
+static bool signers_read(struct settle_rebuild *rebuild)
+{
+    struct settle_rebuild_chain *chain = &rebuild->chain;
+    struct pg_rows *rows = NULL;
+
+    if (chain->signer_count > 0)
+        return true;
+    if (pg_query(rebuild->pg, &rows,
+                 "SELECT signer_address FROM settle.signer WHERE chain_id = $1 UNION "
+                 "SELECT unnest(signers) FROM settle.rebuild WHERE chain_id = $1 LIMIT $2",
+                 PG_PARAMS(chain_param(rebuild), pg_i64(SETTLE_REBUILD_SIGNERS_MAX))) != PG_OK)
+        return complain(rebuild, "the signers");
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        chain->signers[chain->signer_count++] = row_address(rows, i, 0);
+    pg_rows_free(rows);
+    return true;
+}
+
+// Where it goes on, if it was begun before. *known: it was.
+static bool progress_read(struct settle_rebuild *rebuild, bool *known)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_query(rebuild->pg, &rows,
+                 "SELECT next_block FROM settle.rebuild WHERE chain_id = $1 AND done_at IS NULL",
+                 PG_PARAMS(chain_param(rebuild))) != PG_OK)
+        return complain(rebuild, "the progress");
+    *known = pg_rows_count(rows) == 1;
+    if (*known)
+        rebuild->next_block = (uint64_t)pg_number(rows, 0, 0);
+    pg_rows_free(rows);
+    return true;
+}
+
+static bool is_empty(struct settle_rebuild *rebuild)
+{
+    struct pg_rows *rows = NULL;
+    bool empty;
+
+    if (pg_query(rebuild->pg, &rows,
+                 "SELECT EXISTS (SELECT FROM settle.attempt) OR EXISTS (SELECT FROM "
+                 "settle.trade WHERE settlement_status NOT IN ('pending', 'failed') "
+                 "AND settlement_type IS DISTINCT FROM 'off_chain')",
+                 PG_NO_PARAMS) != PG_OK)
+        return complain(rebuild, "the rows of settlement");
+    empty = pg_number(rows, 0, 0) == 0;
+    pg_rows_free(rows);
+    if (!empty)
+        fprintf(stderr, "lonja settle: there are rows of settlement already: they are compared by "
+                        "--verify, and written again only where there are none\n");
+    return empty;
+}
+
+static bool progress_begin(struct settle_rebuild *rebuild)
+{
+    char list[SETTLE_REBUILD_SIGNERS_MAX * ADDRESS_TEXT_SIZE + 2] = "{";
+
+    for (size_t i = 0; i < rebuild->chain.signer_count; i++) {
+        struct text_address signer = address_text(&rebuild->chain.signers[i]);
+        size_t len = strlen(list);
+
+        snprintf(list + len, sizeof(list) - len, "%s%s", i > 0 ? "," : "", signer.text);
+    }
+    strncat(list, "}", 2);
+    return any(rebuild, "the progress",
+               "INSERT INTO settle.rebuild AS r (chain_id, from_block, next_block, signers) "
+               "VALUES ($1, $2, $2, $3::text::text[]) ON CONFLICT (chain_id) DO UPDATE SET "
+               "from_block = EXCLUDED.from_block, next_block = EXCLUDED.next_block, "
+               "signers = EXCLUDED.signers, begun_at = now(), done_at = NULL",
+               PG_PARAMS(chain_param(rebuild), u64(rebuild->from_block), pg_text(list))) &&
+           any(rebuild, "the trades",
+               "INSERT INTO settle.trade (trade_id, created_at) SELECT trade_id, "
+               "to_timestamp(created_ns / 1e9) FROM record.trade ON CONFLICT DO NOTHING",
+               PG_NO_PARAMS);
+}
+
+bool settle_rebuild_open(struct settle_rebuild *rebuild)
+{
+    bool known = false;
+
+    rebuild->next_block = rebuild->from_block;
+    if (pg_connect(rebuild->pg) != PG_OK)
+        return complain(rebuild, "the database");
+    if (rebuild->verify)
+        return signers_read(rebuild) &&
+               any(rebuild, "what was seen",
+                   "CREATE TEMP TABLE rebuild_seen (tx_hash text PRIMARY KEY)", PG_NO_PARAMS);
+    if (!lock_take(rebuild) || !signers_read(rebuild) || !progress_read(rebuild, &known))
+        return false;
+    if (known) {
+        printf("a rebuild was begun before: it goes on at block %" PRIu64 "\n",
+               rebuild->next_block);
+        return true;
+    }
+    return rebuild->chain.signer_count == 0 || (is_empty(rebuild) && progress_begin(rebuild));
+}
+
+bool settle_rebuild_begin(struct settle_rebuild *rebuild)
+{
+    return pg_begin(rebuild->pg) == PG_OK || complain(rebuild, "begin");
+}
+
+bool settle_rebuild_commit(struct settle_rebuild *rebuild)
+{
+    if (!rebuild->verify && !any(rebuild, "the progress",
+                                 "UPDATE settle.rebuild SET next_block = $2 WHERE chain_id = $1",
+                                 PG_PARAMS(chain_param(rebuild), u64(rebuild->next_block))))
+        return false;
+    return pg_commit(rebuild->pg) == PG_OK || complain(rebuild, "commit");
+}
+
+void settle_rebuild_rollback(struct settle_rebuild *rebuild)
+{
+    pg_rollback(rebuild->pg);
+}
+
+// ---- whose trades
+// -----------------------------------------------------------------------------------
+
+static bool candidate_read(struct settle_rebuild_trade *out, const struct pg_rows *rows, size_t row)
+{
+    uint8_t scale = (uint8_t)pg_number(rows, row, 5);
+    uint8_t decimals = (uint8_t)pg_number(rows, row, 6);
+
+    *out = (struct settle_rebuild_trade){.trade_id = (uint64_t)pg_number(rows, row, 0)};
+    if (!pg_is_null(rows, row, 1) && !address_parse(&out->from, pg_value(rows, row, 1)))
+        return false;
+    if (!pg_is_null(rows, row, 2) && !address_parse(&out->to, pg_value(rows, row, 2)))
+        return false;
+    return settle_units(&out->units, pg_number(rows, row, 3), scale, decimals) &&
+           (settle_units(&out->units_corrected, pg_number(rows, row, 4), scale, decimals) ||
+            (out->units_corrected = out->units) > 0); // busted: nothing remains
+}
+
+static const char candidates_select[] =
+    "SELECT r.trade_id, s.wallet_address, b.wallet_address, r.quantity, "
+    "coalesce(w.corrected_quantity, r.quantity), r.token_scale, k.decimals "
+    "FROM record.trade r JOIN settle.trade w USING (trade_id) "
+    "JOIN people.token k ON k.asset_id = r.token_asset "
+    "LEFT JOIN people.account s ON s.account_id = r.seller_account "
+    "LEFT JOIN people.account b ON b.account_id = r.buyer_account "
+    "WHERE lower(k.contract_address) = $1 AND k.chain_id = $2 AND r.trade_id >= $3 "
+    "AND NOT EXISTS (SELECT FROM chain.request_leg l WHERE l.trade_id = r.trade_id "
+    "AND l.state <> 'left') ORDER BY r.trade_id LIMIT $4";
+
+static bool members_find(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
+                         struct settle_leg *legs)
+{
+    struct text_address token = address_text(&t->to);
+    struct text_hash hash = hash_text(&t->hash);
+    struct pg_rows *rows = NULL;
+    size_t count = 0;
+
+    if (pg_query(rebuild->pg, &rows, candidates_select,
+                 PG_PARAMS(pg_text(token.text), chain_param(rebuild), u64(t->id.first_trade_id),
+                           pg_i64(SETTLE_REBUILD_CANDIDATES_MAX))) != PG_OK)
+        return complain(rebuild, "the trades");
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        count += candidate_read(&rebuild->candidates[count], rows, i);
+    pg_rows_free(rows);
+    memcpy(legs, t->legs, t->leg_count * sizeof(*legs));
+    enum settle_rebuild_match match =
+        settle_rebuild_match(legs, t->leg_count, &t->id, rebuild->candidates, count);
+    if (match == SETTLE_REBUILD_FOUND)
+        return true;
+    fprintf(stderr,
+            "lonja settle: which trades transaction %s settled cannot be told: %s (request %" PRIu64
+            ", %zu legs, first trade %" PRIu64 ", %zu trades looked at)\n",
+            hash.text,
+            match == SETTLE_REBUILD_NONE ? "none of the record are those of its batch id"
+                                         : "too many look alike",
+            t->id.request_id, t->leg_count, t->id.first_trade_id, count);
+    return false;
+}
+
+// ---- what is written
+// --------------------------------------------------------------------------------
+
+static const char *operation_of(const struct settle_rebuild_transaction *t)
+{
+    return settle_operation_text(t->leg_count == 1 ? SETTLE_FORCED_TRANSFER
+                                                   : SETTLE_BATCH_FORCED_TRANSFER);
+}
+
+// A request of which several transactions were mined has the state of the last one.
+static bool request_write(struct settle_rebuild *rebuild,
+                          const struct settle_rebuild_transaction *t, const char *state)
+{
+    static const char sql[] =
+        "INSERT INTO chain.chain_request AS r (request_id, idempotency_key, operation, chain_id, "
+        "contract_address, token_asset, state, attempts, reason) OVERRIDING SYSTEM VALUE "
+        "VALUES ($1, 'rebuilt:' || $6, $2, $3, $4, (SELECT asset_id FROM people.token "
+        "WHERE lower(contract_address) = $4 AND chain_id = $3), $5, 1, 'rebuilt_from_chain') "
+        "ON CONFLICT (request_id) DO UPDATE SET state = EXCLUDED.state, attempts = r.attempts + 1";
+    struct text_address token = address_text(&t->to);
+    char id[24];
+
+    snprintf(id, sizeof(id), "%" PRIu64, t->id.request_id);
+    return any(rebuild, "the request", sql,
+               PG_PARAMS(u64(t->id.request_id), pg_text(operation_of(t)), chain_param(rebuild),
+                         pg_text(token.text), pg_text(state), pg_text(id)));
+}
+
+static bool leg_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
+                      const struct settle_leg *leg, bool is_done)
+{
+    struct text_address from = address_text(&leg->from);
+    struct text_address to = address_text(&leg->to);
+    struct text_wide units = wide_text(leg->units);
+
+    return any(rebuild, "a leg",
+               "INSERT INTO chain.request_leg (request_id, leg, trade_id, from_address, "
+               "to_address, amount, state, reason, log_index) VALUES ($1, $2, $3, $4, $5, "
+               "$6::text::numeric, $7, CASE WHEN $7 = 'left' THEN 'rebuilt_from_chain' END, $8) "
+               "ON CONFLICT (request_id, leg) DO UPDATE SET state = EXCLUDED.state, "
+               "log_index = EXCLUDED.log_index",
+               PG_PARAMS(u64(t->id.request_id), u64(leg->number), u64(leg->trade_id),
+                         pg_text(from.text), pg_text(to.text), pg_text(units.text),
+                         pg_text(is_done ? "done" : "left"),
+                         is_done ? u64(t->log_index[leg->number]) : pg_null()));
+}
+
+static bool attempt_write(struct settle_rebuild *rebuild,
+                          const struct settle_rebuild_transaction *t, const char *state)
+{
+    struct text_address signer = address_text(&t->signer);
+    struct text_address to = address_text(&t->to);
+    struct text_hash hash = hash_text(&t->hash);
+    struct text_hash block = hash_text(&t->block_hash);
+
+    return any(rebuild, "a nonce",
+               "INSERT INTO settle.nonce (chain_id, signer_address, nonce, request_id, closed_at) "
+               "VALUES ($1, $2, $3, $4, now())",
+               PG_PARAMS(chain_param(rebuild), pg_text(signer.text), u64(t->nonce),
+                         u64(t->id.request_id))) &&
+           any(rebuild, "an attempt",
+               "INSERT INTO settle.attempt (request_id, attempt, chain_id, signer_address, nonce, "
+               "to_address, calldata, gas_limit, max_fee_wei, priority_fee_wei, raw, tx_hash, "
+               "state, reason, block_number, block_hash, gas_used, gas_price_wei, mined_at) "
+               "SELECT $1, coalesce(max(attempt), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+               "$11, $12, 'rebuilt_from_chain', $13, $14, $15, $16, now() "
+               "FROM settle.attempt WHERE request_id = $1",
+               PG_PARAMS(u64(t->id.request_id), chain_param(rebuild), pg_text(signer.text),
+                         u64(t->nonce), pg_text(to.text), pg_bytes(t->calldata, t->calldata_len),
+                         u64(t->gas_limit), u64(t->max_fee_wei), u64(t->priority_fee_wei),
+                         pg_bytes(t->raw, t->raw_len), pg_text(hash.text), pg_text(state),
+                         u64(t->block_number), pg_text(block.text), u64(t->gas_used),
+                         u64(t->effective_fee_wei))) &&
+           any(rebuild, "gas",
+               "INSERT INTO chain.gas_transaction (request_id, chain_id, tx_hash, operation, "
+               "succeeded, block_number, gas_limit, gas_used, gas_price_wei) "
+               "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+               PG_PARAMS(u64(t->id.request_id), chain_param(rebuild), pg_text(hash.text),
+                         pg_text(operation_of(t)), pg_bool(t->succeeded), u64(t->block_number),
+                         u64(t->gas_limit), u64(t->gas_used), u64(t->effective_fee_wei)));
+}
+
+// The moves of the state machine, with their history: a failed one waits for an administrator.
+static bool trade_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
+                        uint64_t trade_id, bool is_done)
+{
+    struct text_hash hash = hash_text(&t->hash);
+
+    return any(rebuild, "a trade",
+               "UPDATE settle.trade SET settlement_status = 'processing', tx_hash = $2, "
+               "reason = 'rebuilt_from_chain' WHERE trade_id = $1",
+               PG_PARAMS(u64(trade_id), pg_text(hash.text))) &&
+           (is_done
+                ? any(rebuild, "a trade",
+                      "UPDATE settle.trade SET settlement_status = 'settled', settlement_type = "
+                      "'on_chain', block_number = $2, settled_at = now() WHERE trade_id = $1",
+                      PG_PARAMS(u64(trade_id), u64(t->block_number)))
+                : any(rebuild, "a trade",
+                      "UPDATE settle.trade SET settlement_status = 'failed', settlement_attempts "
+                      "= settlement_attempts + 1, total_attempts = total_attempts + 1, reason = "
+                      "'rebuilt_from_chain: ' || $2 WHERE trade_id = $1",
+                      PG_PARAMS(u64(trade_id), pg_text(t->succeeded ? SETTLE_REASON_MISMATCH
+                                                                    : SETTLE_REASON_REVERTED))));
+}
+
+// Not one that carries our name: not of a trade.
+static bool pass_over(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t)
+{
+    struct text_hash hash = hash_text(&t->hash);
+
+    rebuild->others++;
+    if (t->kind == SETTLE_REBUILD_UNNAMED)
+        printf("transaction %s of our signer is a forced transfer without a batch id: not one of "
+               "the venue's settlements\n",
+               hash.text);
+    return true;
+}
+
+bool settle_rebuild_write(struct settle_rebuild *rebuild,
+                          const struct settle_rebuild_transaction *t)
+{
+    struct settle_leg legs[SETTLE_LEGS_MAX];
+    bool is_done = t->succeeded && t->has_transfers;
+    const char *state = is_done ? "confirmed" : "reverted";
+
+    if (t->kind != SETTLE_REBUILD_TRANSFER)
+        return pass_over(rebuild, t);
+    if (!members_find(rebuild, t, legs) || !request_write(rebuild, t, state) ||
+        !attempt_write(rebuild, t, state))
+        return false;
+    for (size_t i = 0; i < t->leg_count; i++)
+        if (!leg_write(rebuild, t, &legs[i], is_done) ||
+            !trade_write(rebuild, t, legs[i].trade_id, is_done))
+            return false;
+    rebuild->transactions++;
+    rebuild->trades += is_done ? t->leg_count : 0;
+    return true;
+}
+
+// ---- end
+// --------------------------------------------------------------------------------------------
+
+static bool result_write(struct settle_rebuild *rebuild, const struct settlement_booked_evt *booked)
+{
+    static const char *const outcomes[] = {[SETTLEMENT_SETTLED] = "settled",
+                                           [SETTLEMENT_FAILED] = "failed",
+                                           [SETTLEMENT_RETRIED] = "retried"};
+
+    return booked->outcome < SETTLEMENT_SETTLED || booked->outcome > SETTLEMENT_RETRIED ||
+           any(rebuild, "a result",
+               "INSERT INTO settle.result (trade_id, outcome, ref_number, sent_after, state, "
+               "answered_at) VALUES ($1, $2, $3, 0, 'booked', now()) ON CONFLICT DO NOTHING",
+               PG_PARAMS(u64(booked->trade_id), pg_text(outcomes[booked->outcome]),
+                         u64(booked->ref_number)));
+}
+
+// What the core has booked, from its own events.
+static bool results_from_tape(struct settle_rebuild *rebuild, const char *folder)
+{
+    static struct tape_reader reader;
+    static struct event events[1024];
+    size_t count = 0, booked = 0;
+    bool ok = true;
+
+    if (folder == NULL || tape_reader_last_sequence(folder) == 0) {
+        printf("there is no tape: the core is told of every settled trade\n");
+        return true;
+    }
+    tape_reader_init(&reader, folder);
+    if (!tape_reader_seek(&reader, 1, 0)) {
+        tape_reader_fini(&reader);
+        fprintf(stderr, "lonja settle: the tape does not begin with the first command: bring its "
+                        "older segments back\n");
+        return false;
+    }
+    while (ok && (count = tape_reader_read(&reader, events, 1024)) > 0)
+        for (size_t i = 0; ok && i < count; i++)
+            if (events[i].header.type == EVT_settlement_booked) {
+                booked++;
+                ok = result_write(rebuild, &events[i].body.settlement_booked);
+            }
+    tape_reader_fini(&reader);
+    printf("%zu results that the core has booked\n", booked);
+    return ok;
+}
+
+bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
+{
+    if (!settle_rebuild_begin(rebuild) || !results_from_tape(rebuild, tape_folder))
+        return false;
+    for (size_t i = 0; i < rebuild->chain.signer_count; i++) {
+        struct text_address signer = address_text(&rebuild->chain.signers[i]);
+
+        if (!any(rebuild, "the counter",
+                 "INSERT INTO settle.signer AS s (chain_id, signer_address, nonce_floor) "
+                 "VALUES ($1, $2, $3) ON CONFLICT (chain_id, signer_address) DO UPDATE SET "
+                 "nonce_floor = greatest(s.nonce_floor, EXCLUDED.nonce_floor), updated_at = now()",
+                 PG_PARAMS(chain_param(rebuild), pg_text(signer.text),
+                           u64(rebuild->next_nonces[i]))))
+            return false;
+    }
+    return any(rebuild, "the results",
+               "INSERT INTO settle.result (trade_id, outcome) SELECT w.trade_id, "
+               "w.settlement_status FROM settle.trade w WHERE w.settlement_status IN ('settled', "
+               "'failed') AND w.settlement_status IS DISTINCT FROM (SELECT r.outcome FROM "
+               "settle.result r WHERE r.trade_id = w.trade_id ORDER BY ref_number DESC LIMIT 1) "
+               "ORDER BY w.trade_id",
+               PG_NO_PARAMS) &&
+           any(rebuild, "the requests' numbers",
+               "SELECT setval(pg_get_serial_sequence('chain.chain_request', 'request_id'), "
+               "max(request_id)) FROM chain.chain_request HAVING count(*) > 0",
+               PG_NO_PARAMS) &&
+           any(rebuild, "the progress",
+               "UPDATE settle.rebuild SET done_at = now() WHERE chain_id = $1",
+               PG_PARAMS(chain_param(rebuild))) &&
+           settle_rebuild_commit(rebuild);
+}
+
+// ---- comparing
+// --------------------------------------------------------------------------------------
+
+__attribute__((format(printf, 3, 4))) static void differ(struct settle_rebuild *rebuild,
+                                                         const char *hash, const char *format, ...)
+{
+    va_list arguments;
+
+    rebuild->differences++;
+    printf("%s: ", hash);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+static const char compare_select[] =
+    "SELECT a.state, a.nonce, a.request_id, a.raw = $2, l.trade_id, w.settlement_status, "
+    "coalesce(w.tx_hash = $1, false) FROM settle.attempt a "
+    "LEFT JOIN chain.request_leg l ON l.request_id = a.request_id AND l.trade_id IS NOT NULL "
+    "AND (l.state = 'done' OR a.state NOT IN ('confirmed', 'mined')) "
+    "LEFT JOIN settle.trade w ON w.trade_id = l.trade_id "
+    "WHERE a.tx_hash = $1 ORDER BY l.trade_id";
+
+static void compare_rows(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
+                         const char *hash, const struct pg_rows *rows)
+{
+    bool is_done = t->succeeded && t->has_transfers;
+    uint64_t members[SETTLE_LEGS_MAX];
+    size_t count = pg_rows_count(rows);
+
+    if (count == 0) {
+        differ(rebuild, hash, "of trade %" PRIu64 ", %zu legs: no row has it", t->id.first_trade_id,
+               t->leg_count);
+        return;
+    }
+    if (strcmp(pg_value(rows, 0, 0), is_done ? "confirmed" : "reverted") != 0)
+        differ(rebuild, hash, "has %s, its row is %s", is_done ? "succeeded" : "failed",
+               pg_value(rows, 0, 0));
+    if ((uint64_t)pg_number(rows, 0, 1) != t->nonce || pg_number(rows, 0, 3) != 1)
+        differ(rebuild, hash, "its row has another nonce or other bytes");
+    if ((uint64_t)pg_number(rows, 0, 2) != t->id.request_id)
+        differ(rebuild, hash, "its batch id says request %" PRIu64 ", its row %s", t->id.request_id,
+               pg_value(rows, 0, 2));
+    if (!is_done)
+        return;
+    for (size_t i = 0; i < count && i < SETTLE_LEGS_MAX; i++) {
+        members[i] = (uint64_t)pg_number(rows, i, 4);
+        if (pg_is_null(rows, i, 5) || strcmp(pg_value(rows, i, 5), "settled") != 0 ||
+            pg_number(rows, i, 6) != 1)
+            differ(rebuild, hash, "trade %" PRIu64 " is not settled by it", members[i]);
+    }
+    if (count > SETTLE_LEGS_MAX || !settle_batch_id_matches(&t->id, members, count))
+        differ(rebuild, hash, "its batch id is of other trades than its %zu legs", count);
+}
+
+bool settle_rebuild_compare(struct settle_rebuild *rebuild,
+                            const struct settle_rebuild_transaction *t)
+{
+    struct text_hash hash = hash_text(&t->hash);
+    struct pg_rows *rows = NULL;
+
+    if (!any(rebuild, "what was seen",
+             "INSERT INTO rebuild_seen VALUES ($1) ON CONFLICT DO NOTHING",
+             PG_PARAMS(pg_text(hash.text))))
+        return false;
+    if (t->kind != SETTLE_REBUILD_TRANSFER)
+        return pass_over(rebuild, t);
+    if (pg_query(rebuild->pg, &rows, compare_select,
+                 PG_PARAMS(pg_text(hash.text), pg_bytes(t->raw, t->raw_len))) != PG_OK)
+        return complain(rebuild, "an attempt");
+    compare_rows(rebuild, t, hash.text, rows);
+    pg_rows_free(rows);
+    rebuild->transactions++;
+    rebuild->trades += t->succeeded && t->has_transfers ? t->leg_count : 0;
+    return true;
+}
+
+bool settle_rebuild_compare_end(struct settle_rebuild *rebuild, uint64_t head)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_query(rebuild->pg, &rows,
+                 "SELECT a.tx_hash, a.state FROM settle.attempt a WHERE a.chain_id = $1 "
+                 "AND a.state IN ('confirmed', 'reverted') AND a.block_number BETWEEN $2 AND $3 "
+                 "AND NOT EXISTS (SELECT FROM rebuild_seen s WHERE s.tx_hash = a.tx_hash) "
+                 "ORDER BY a.attempt_id",
+                 PG_PARAMS(chain_param(rebuild), u64(rebuild->from_block), u64(head))) != PG_OK)
+        return complain(rebuild, "the attempts");
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        differ(rebuild, pg_value(rows, i, 0), "its row is %s, the chain does not have it",
+               pg_value(rows, i, 1));
+    pg_rows_free(rows);
+    return true;
+}
