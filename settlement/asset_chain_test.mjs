@@ -180,10 +180,10 @@ async function firstOperations(venue, token) {
   const first = await register(1001);
   const twice = await register(1001);
   const done = await completed(venue, first, 'the first identity');
-  check(twice.request_id === done.request_id || (twice.state === 'completed' && twice.reason === 'already_registered'), `registered twice: ${twice.text}`);
+  check(twice.request_id === done.request_id || (twice.state === 'completed' && twice.reason === 'already_done'), `registered twice: ${twice.text}`);
   await completed(venue, await register(1002), 'the second identity');
   const again = await register(1001);
-  check(again.state === 'completed' && again.reason === 'already_registered', again.text);
+  check(again.state === 'completed' && again.reason === 'already_done', again.text);
   check(venue.sql(`SELECT evidence ->> 'earlier_request' FROM chain.chain_request WHERE request_id = ${again.request_id}`) === `${done.request_id}`, 'the earlier request is named');
   const minted = await completed(venue, await post(venue, 'mint', { token_addr: address, to_addr: venue.wallet(1001), amount: '1000.25' }), 'the mint');
   check(minted.gas_used > 0 && /^0x[0-9a-f]{64}$/.test(minted.tx_hash), minted.text);
@@ -205,7 +205,7 @@ async function firstOperations(venue, token) {
 
 function compareGas(venue) {
   const one = (text, expected, what) => check(venue.sql(text) === expected, `${what}: ${venue.sql(text)}`);
-  one(`SELECT count(*) FROM chain.chain_request r WHERE state = 'confirmed' AND reason IS DISTINCT FROM 'already_registered'
+  one(`SELECT count(*) FROM chain.chain_request r WHERE state = 'confirmed' AND reason IS DISTINCT FROM 'already_done'
     AND NOT EXISTS (SELECT 1 FROM chain.gas_transaction g WHERE g.request_id = r.request_id AND g.succeeded)`, '0', 'confirmed requests without gas');
   one(`SELECT count(*) FROM (SELECT request_id FROM settle.attempt WHERE state = 'confirmed' GROUP BY 1 HAVING count(*) > 1) x`, '0', 'requests confirmed twice');
   one(`SELECT count(*) FROM chain.deployment_step s JOIN chain.deployment_step t USING (contract_address) WHERE (s.deployment_id, s.step) < (t.deployment_id, t.step)`,
@@ -315,7 +315,7 @@ if (!existsSync(anvilBinary)) {
 const keep = option('--keep', '');
 const folder = keep !== '' ? resolve(keep) : mkdtempSync('/tmp/lonja-asset-');
 mkdirSync(folder, { recursive: true });
-const venue = new AssetVenue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18750')));
+const venue = new AssetVenue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18600')));
 let status = 0;
 try {
   await main(venue);

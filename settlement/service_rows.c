@@ -346,7 +346,7 @@ static bool insert(struct ask *ask, const struct row *row, const char *row_key, 
         "reason) VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb || CASE WHEN $8 > 0 THEN "
         "jsonb_build_object('earlier_request', $8) ELSE '{}' END, $9::jsonb, $10, "
         "CASE WHEN $11 THEN 'confirmed' ELSE 'prepared' END, CASE WHEN $11 THEN "
-        "'already_registered' END) ON CONFLICT (idempotency_key) DO NOTHING RETURNING request_id), "
+        "'already_done' END) ON CONFLICT (idempotency_key) DO NOTHING RETURNING request_id), "
         "l AS (INSERT INTO chain.request_leg (request_id, leg, from_address, to_address, amount) "
         "SELECT request_id, 0, $12, $13, $14::numeric FROM r), "
         "a AS (INSERT INTO people.audit_log (actor, role, action, details, outcome, answer) "
