@@ -177,6 +177,22 @@ async function transfers(venue) {
   check(venue.sql(`SELECT count(*) FROM chain.request_leg WHERE trade_id = ${1 << 20}`) === '1', 'a trade is moved once, whoever asks');
 }
 
+// What is gone is said, nothing is half done, and the same key goes through later.
+async function losses(venue) {
+  const ask = () => mint(venue, { amount: '4' }, { key: 'later' });
+  venue.services('stop', 'anvil');
+  await refused(ask(), 503, 'node_unavailable');
+  venue.services('start');
+  venue.services('stop', 'postgres');
+  await refused(ask(), 503, 'database_unavailable');
+  check((await venue.service('GET', '/health')).status === 200, 'health is the service\'s own');
+  venue.services('start');
+  let said;
+  await venue.until('the same key goes through', async () => { said = await ask(); return said.status !== 503; });
+  check([200, 202].includes(said.status) && said.key === 'later', said.text);
+  check(venue.sql(`SELECT count(*) FROM chain.chain_request WHERE idempotency_key = 'api:operator:later'`) === '1', 'once');
+}
+
 async function main(venue) {
   venue.start();
   appendFileSync(join(venue.folder, 'secrets/chain-callers'), `auditor ${LIMITED} read\n`);
@@ -192,6 +208,8 @@ async function main(venue) {
   await registrations(venue);
   await transfers(venue);
   say('one key is one request; a registration that is there is success; a trade moves once');
+  await losses(venue);
+  say('a node and a database that are gone are said to be, and the same key goes through later');
   settle.kill('SIGTERM');
   check((await settle.exited) === 0, 'a clean stop has status 0');
 }
