@@ -3,6 +3,7 @@
 #include "base/testing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "settlement/settle_fake.h"
@@ -835,8 +836,8 @@ static void off_chain_trades_do_not_hold_up_the_chain(void **state)
 
 static void what_is_not_the_token_it_was_taken_for_is_not_signed_for(void **state)
 {
-    static const char *const words[] = {"decimals_differ", "contract_is_no_token", "amount_above_128_bits",
-                                        "contract_is_no_token"};
+    static const char *const words[] = {"decimals_differ", "contract_is_no_token",
+                                        "amount_above_128_bits", "contract_is_no_token"};
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         struct fake_world *world = &venue.world;
@@ -1112,6 +1113,36 @@ static void storm(struct venue *v, uint64_t seed)
     run_to_end(v);
 }
 
+// What moved, by trades and by transactions: the same sums, and each trade once.
+static size_t campaign_check(const struct venue *v)
+{
+    chain_uint128 by_trades = 0, by_transactions = 0;
+    size_t batches = 0;
+
+    for (size_t i = 0; i < v->world.trade_count; i++) {
+        const struct fake_trade *trade = &v->world.trades[i];
+
+        assert_int_equal(trade->state, SETTLE_TRADE_SETTLED);
+        assert_int_equal(trade->executed, trade->on_chain ? 1 : 0);
+        by_trades += trade->on_chain ? trade->leg.units : 0;
+    }
+    for (size_t i = 0; i < v->world.tx_count; i++) {
+        const struct fake_tx *tx = &v->world.txs[i];
+        const struct fake_request *request =
+            tx->moved && !tx->foreign ? &v->world.requests[v->world.attempts[tx->attempt].request]
+                                      : NULL;
+
+        if (request == NULL || request->leg_count == 0)
+            continue;
+        batches++;
+        for (size_t leg = 0; leg < request->leg_count; leg++)
+            if (!request->legs[leg].left)
+                by_transactions += v->world.trades[request->legs[leg].trade].leg.units;
+    }
+    assert_true(by_trades == by_transactions);
+    return batches;
+}
+
 static void storms_of_faults_settle_every_trade_once(void **state)
 {
     uint64_t injected = 0;
@@ -1120,13 +1151,38 @@ static void storms_of_faults_settle_every_trade_once(void **state)
     for (uint64_t seed = 1; seed <= 400; seed++) {
         storm(&venue, seed);
         injected += venue.world.faults.injected;
-        for (size_t i = 0; i < venue.world.trade_count; i++)
-            assert_int_equal(venue.world.trades[i].state, SETTLE_TRADE_SETTLED);
+        (void)campaign_check(&venue);
     }
     print_message("%llu faults in 400 storms\n", (unsigned long long)injected);
 }
 
-int main(void)
+// ---- the campaign
+// ---------------------------------------------------------------------------------
+
+// settle_test --batches N: storms by seed until N transactions have moved trades, each exactly
+// once.
+static int campaign(uint64_t wanted)
+{
+    uint64_t batches = 0, injected = 0, trades = 0;
+    uint64_t seed = 1000;
+
+    for (; batches < wanted; seed++) {
+        batch_max = seed % 3 == 0 ? 100 : 1 + seed % 7;
+        storm(&venue, seed);
+        batches += campaign_check(&venue);
+        injected += venue.world.faults.injected;
+        trades += venue.world.trade_count;
+        if (seed % 1000 == 0)
+            fprintf(stderr, "seed %llu: %llu batches\n", (unsigned long long)seed,
+                    (unsigned long long)batches);
+    }
+    printf("%llu batches, %llu trades, %llu faults, %llu worlds: each executed once, sums equal\n",
+           (unsigned long long)batches, (unsigned long long)trades, (unsigned long long)injected,
+           (unsigned long long)(seed - 1000));
+    return 0;
+}
+
+int main(int count, char **words)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trades_settle_on_chain_in_batches_in_order),
@@ -1185,5 +1241,7 @@ int main(void)
         cmocka_unit_test(any_fault_at_any_effect_books_every_result_once),
         cmocka_unit_test(storms_of_faults_settle_every_trade_once),
     };
+    if (count == 3 && strcmp(words[1], "--batches") == 0)
+        return campaign(strtoull(words[2], NULL, 10));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

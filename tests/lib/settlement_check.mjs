@@ -18,6 +18,7 @@ Looks at every block from BLOCK (0) on and at every settled trade, and prints wh
   - each trade that is settled on the chain has exactly one transaction; it has succeeded, is N blocks deep (1), and
     its Transfers are exactly the legs of its trades (of a net: their sums)
   - calldata, batch id (--without-ids: where there is one) and signed bytes say the same as the rows
+  - the history of each trade is whole
   - no trade is in two transactions, and no transfer of our signers is without a request
   - per wallet and token, the sums over trades and over Transfers are equal
 
@@ -93,6 +94,13 @@ const ATTEMPTS = `SELECT a.request_id::text AS request, r.operation, a.state, a.
     lower(a.to_address) AS to, '0x' || encode(a.calldata, 'hex') AS data, '0x' || encode(a.raw, 'hex') AS raw
   FROM settle.attempt a JOIN chain.chain_request r USING (request_id) WHERE a.raw IS NOT NULL ORDER BY a.attempt_id`
 const SIGNERS = 'SELECT DISTINCT signer_address AS signer FROM settle.nonce'
+
+// From nothing to pending, each step from where the last one led, up to what the trade is now.
+const HISTORIES = `SELECT t.trade_id::text AS id, string_agg(coalesce(h.from_status, '-') || '>' || h.to_status, ' ' ORDER BY h.history_id) AS says
+  FROM settle.trade t LEFT JOIN (SELECT *, lag(to_status) OVER (PARTITION BY trade_id ORDER BY history_id) AS before FROM settle.trade_settlement_history) h USING (trade_id)
+  GROUP BY t.trade_id, t.settlement_status
+  HAVING count(h.history_id) = 0 OR bool_or(h.from_status IS DISTINCT FROM h.before)
+    OR (array_agg(h.to_status ORDER BY h.history_id DESC))[1] <> t.settlement_status`
 
 function readTrade (row) {
   const units = BigInt(row.quantity) * 10n ** BigInt(row.decimals)
@@ -222,6 +230,7 @@ export async function checkSettlement ({ provider, rows, fromBlock = 0, confirma
   for (const leg of legsOf(zero)) sayOf('net without transaction')(`it would move ${legText(leg)}`)
   const twice = rows(`SELECT request_id::text AS id FROM settle.attempt WHERE state = 'confirmed' GROUP BY 1 HAVING count(*) > 1`)
   for (const { id } of twice) sayOf(`request ${id}`)('confirmed twice')
+  for (const { id, says } of rows(HISTORIES)) sayOf(`trade ${id}`)(`its history is not whole: ${says}`)
   bySums.compare(sayOf('sums'), byTransfers)
   return { problems, figures: { head, transactions: transactions.length, settled, attempts: attempts.size, zeroNets: zero.length } }
 }
