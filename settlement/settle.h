@@ -63,6 +63,7 @@ struct settle_counters {
     uint64_t reorganised;
     uint64_t incidents; // the check at the mined block differs from the one before signing (M28)
     uint64_t foreign_nonces;
+    uint64_t lost_nonces; // times that the signer knew one which the database would have given out
     uint64_t node_failures;
     uint64_t signer_failures;
     uint64_t store_failures;
@@ -133,6 +134,7 @@ struct settle {
 
     // Of the one step that runs.
     struct signer_signed scratch_signed;
+    struct signer_history scratch_history;
     uint8_t scratch_raw[SIGNER_RAW_MAX];
     uint8_t scratch_calldata[SETTLE_CALLDATA_MAX];
     char call_error[SETTLE_CALL_ERROR_MAX];

@@ -714,7 +714,9 @@ static enum signer_result signer_history(void *context, struct signer_history *o
     if (fake_effect(world) != FAKE_NONE)
         return SIGNER_UNREACHABLE;
     *out = (struct signer_history){.signer = world->signer, .next_nonce = world->signed_nonces};
-    if (query->nonce < world->signed_nonces) {
+    static const struct chain_hash nothing;
+    if (query->nonce < world->signed_nonces &&
+        memcmp(&world->signed_payload[query->nonce], &nothing, sizeof(nothing)) != 0) {
         out->bids = 1;
         out->payload = world->signed_payload[query->nonce];
     }

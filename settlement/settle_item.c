@@ -163,12 +163,14 @@ static enum settle_step item_broadcast(struct settle *settle, struct settle_item
                                        struct settle_attempt *bid, const uint8_t *raw, size_t len);
 
 // Who answers for a refusal: this request (its contract, call or gas is outside the policy), its
-// fee (which may fit later), or nobody here (then the prepared bid stays, and is asked for again
+// fee or a cap per window (which may fit later), or nobody here (then the prepared bid stays, and is asked for again
 // with the same id).
 static bool refusal_is_of_the_request(enum signer_result result, enum settle_end *end)
 {
-    *end = result == SIGNER_FEE_REFUSED ? SETTLE_END_RELEASE : SETTLE_END_FAIL;
-    return result == SIGNER_FEE_REFUSED || result == SIGNER_CHAIN_REFUSED ||
+    bool later = result == SIGNER_FEE_REFUSED || result == SIGNER_UNITS_REFUSED ||
+                 result == SIGNER_TRANSFERS_REFUSED;
+    *end = later ? SETTLE_END_RELEASE : SETTLE_END_FAIL;
+    return later || result == SIGNER_CHAIN_REFUSED ||
            result == SIGNER_CONTRACT_REFUSED || result == SIGNER_METHOD_REFUSED ||
            result == SIGNER_CALLDATA_REFUSED || result == SIGNER_GAS_REFUSED ||
            result == SIGNER_CREATE_REFUSED || result == SIGNER_BUMP_TOO_SMALL;

@@ -594,16 +594,38 @@ static void a_silent_signer_is_asked_again_with_the_same_request(void **state)
     assert_int_equal(venue.world.attempt_count, 1);
 }
 
-static void a_fee_that_the_signer_refuses_waits(void **state)
+static void what_the_signer_may_sign_later_waits(void **state)
+{
+    (void)state;
+    static const enum signer_result refusals[] = {SIGNER_FEE_REFUSED, SIGNER_UNITS_REFUSED,
+                                                  SIGNER_TRANSFERS_REFUSED};
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        venue_open(&venue, 1);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        venue.world.refuse = refusals[i];
+        venue.world.refuse_count = 2;
+        run_to_end(&venue);
+        assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+        assert_int_equal(venue.world.trades[0].total_attempts, 0);
+    }
+}
+
+// A database restored from before its last nonce: the signer's log wins.
+static void a_nonce_that_the_database_has_lost_stops_settlement(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
     fake_trade(&venue.world, fake_seller, fake_buyer, 100);
-    venue.world.refuse = SIGNER_FEE_REFUSED;
-    venue.world.refuse_count = 2;
+    venue.world.signed_nonces = 1;
+    venue.world.signed_payload[0] = (struct chain_hash){{1}};
+    steps(&venue, 20);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_PENDING, "");
+    assert_int_equal(venue.world.attempt_count, 0);
+    assert_true(venue.settle.counters.lost_nonces > 0);
+    venue.world.signed_nonces = 0; // as if it were restored
+    memset(&venue.world.signed_payload[0], 0, sizeof(struct chain_hash));
     run_to_end(&venue);
     assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
-    assert_int_equal(venue.world.trades[0].total_attempts, 0);
 }
 
 static void a_base_fee_above_the_cap_waits(void **state)
@@ -1211,7 +1233,8 @@ int main(int count, char **words)
         cmocka_unit_test(a_transaction_without_the_planned_transfer_is_no_settlement),
         cmocka_unit_test(refusals_of_the_signer_free_the_nonce),
         cmocka_unit_test(a_silent_signer_is_asked_again_with_the_same_request),
-        cmocka_unit_test(a_fee_that_the_signer_refuses_waits),
+        cmocka_unit_test(what_the_signer_may_sign_later_waits),
+        cmocka_unit_test(a_nonce_that_the_database_has_lost_stops_settlement),
         cmocka_unit_test(a_base_fee_above_the_cap_waits),
         cmocka_unit_test(a_stuck_transaction_is_bid_up_at_its_nonce),
         cmocka_unit_test(an_underpriced_transaction_is_bid_up_at_once),
