@@ -321,6 +321,9 @@ static void *serve(void *context)
     workers_close(service->workers);
     if (service->http != NULL)
         http_close(service->http);
+    loop_timer_stop(service->deploy_timer);
+    loop_timer_stop(service->listen_timer);
+    loop_unwatch(service->stop_watch);
     loop_destroy(service->loop);
     return NULL;
 }
@@ -357,10 +360,13 @@ static bool open_loop(struct service *service)
     if (service->loop == NULL || service->stop_fd < 0)
         return false;
     service->workers = workers_open(service->loop, 1, QUEUE_MAX);
-    return service->workers != NULL &&
-           loop_watch(service->loop, service->stop_fd, LOOP_READ, on_stop, service) != NULL &&
-           loop_every(service->loop, DEPLOY_MS, on_deploy_timer, service) != NULL &&
-           loop_every(service->loop, LISTEN_MS, listen_again, service) != NULL;
+    if (service->workers == NULL)
+        return false;
+    service->stop_watch = loop_watch(service->loop, service->stop_fd, LOOP_READ, on_stop, service);
+    service->deploy_timer = loop_every(service->loop, DEPLOY_MS, on_deploy_timer, service);
+    service->listen_timer = loop_every(service->loop, LISTEN_MS, listen_again, service);
+    return service->stop_watch != NULL && service->deploy_timer != NULL &&
+           service->listen_timer != NULL;
 }
 
 static void open_database(struct service *service)

@@ -34,6 +34,9 @@ struct service {
 
     // the loop's
     struct loop *loop;
+    struct loop_watch *stop_watch;
+    struct loop_timer *deploy_timer;
+    struct loop_timer *listen_timer;
     struct http_server *http; // NULL: the port is taken
     struct workers *workers;  // one thread
     struct callers callers;
