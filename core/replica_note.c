@@ -11,7 +11,7 @@ static bool note_path(char out[NUMBERED_PATH_BYTES], const char *state_folder, c
 {
     int n = snprintf(out, NUMBERED_PATH_BYTES, "%s/" REPLICA_FOLDER "%s%s%s", state_folder,
                      name[0] == '\0' ? "" : "/", name, suffix);
-    return n > 0 && n < NUMBERED_PATH_BYTES;
+    return n < NUMBERED_PATH_BYTES;
 }
 
 bool replica_note_path(char out[NUMBERED_PATH_BYTES], const char *state_folder, const char *name)
