@@ -145,7 +145,8 @@ static bool send_half(int client, const char *text)
 static bool say(struct hostile_node *node, int client, const char *text, json_int_t id)
 {
     char body[256];
-    switch (node->manner) {
+    const enum hostile_manner manner = node->manner;
+    switch (manner) {
     case HOSTILE_HONEST:
         return send_answer(client, "200 OK", text);
     case HOSTILE_NOT_JSON:
@@ -206,6 +207,7 @@ static bool say(struct hostile_node *node, int client, const char *text, json_in
         break;
     }
     ASSERT(false); /* a manner of the table */
+    return false;
 }
 
 /* ---- the server

@@ -58,10 +58,9 @@ static void move(struct rpc_endpoint *endpoint, enum rpc_endpoint_state state, c
 {
     if (endpoint->state == state)
         return;
-    bool better = state == RPC_ENDPOINT_UP;
-    log_line(better ? LOG_INFO : LOG_WARNING,
-             "endpoint endpoint=\"%s\" state=%s was=%s message=\"%s\"", endpoint->name,
-             rpc_endpoint_state_text(state), rpc_endpoint_state_text(endpoint->state), why);
+    log_limited(state == RPC_ENDPOINT_UP ? LOG_INFO : LOG_WARNING,
+                "endpoint endpoint=\"%s\" state=%s was=%s message=\"%s\"", endpoint->name,
+                rpc_endpoint_state_text(state), rpc_endpoint_state_text(endpoint->state), why);
     endpoint->state = state;
 }
 

@@ -7,6 +7,7 @@
 #include "chain/abi.h"
 #include "chain/erc3643.h"
 #include "chain/node.h"
+#include "chain/rpc_pool.h"
 #include "chain/sign_service.h"
 #include "chain/transaction.h"
 
@@ -263,6 +264,65 @@ static void hear_all(const struct said *said)
     node_fini(&node);
 }
 
+// ---- two endpoints, one of which is damaged --------------------------------------------------------
+
+static uint64_t no_time(void *context)
+{
+    (void)context;
+    return 1;
+}
+
+static void no_wait(void *context, uint64_t ns)
+{
+    (void)context;
+    (void)ns;
+}
+
+static bool same_receipt(const struct node_receipt *a, const struct node_receipt *b)
+{
+    bool same = a->found == b->found && a->succeeded == b->succeeded &&
+                a->block_number == b->block_number && a->gas_used == b->gas_used &&
+                memcmp(&a->block_hash, &b->block_hash, sizeof a->block_hash) == 0 &&
+                a->log_count == b->log_count;
+    for (size_t i = 0; same && i < a->log_count; i++)
+        same = a->logs[i].data_len == b->logs[i].data_len &&
+               memcmp(a->logs[i].data, b->logs[i].data, a->logs[i].data_len) == 0 &&
+               memcmp(a->logs[i].topics, b->logs[i].topics, sizeof a->logs[i].topics) == 0;
+    return same;
+}
+
+// Whatever the one says: a receipt that the pool gives is the other's.
+static void hear_two(const struct said *damaged, const struct said *whole, bool damaged_first)
+{
+    struct said said[2] = {*(damaged_first ? damaged : whole), *(damaged_first ? whole : damaged)};
+    const struct rpc_pool_config config = {.chain_id = CHAIN, .agree = 2, .alone = true, .lag_max = 2,
+                                           .time = {.now_ns = no_time, .wait_ns = no_wait}};
+    struct said alone = *whole;
+    const struct rpc_ops one = {.context = &alone, .call = answer, .close = nothing};
+    struct chain_hash hash;
+    struct node_receipt expected, found;
+    struct rpc_pool pool;
+    struct node node;
+    memset(hash.bytes, 0x22, sizeof hash.bytes); // of the receipt above
+    node_init(&node, &one);
+    if (node_get_receipt(&node, &expected, &hash) != NODE_OK)
+        return;
+    rpc_pool_init(&pool, &config);
+    for (size_t i = 0; i < 2; i++) {
+        const struct rpc_ops endpoint = {.context = &said[i], .call = answer, .close = nothing};
+        rpc_pool_add(&pool, "fuzzed", &endpoint);
+        pool.endpoints[i].state = RPC_ENDPOINT_UP; // its chain was looked at
+    }
+    const struct rpc_ops both = rpc_pool_ops(&pool);
+    node_init(&node, &both);
+    if (node_get_receipt(&node, &found, &hash) == NODE_OK) {
+        ASSERT(same_receipt(&found, &expected));
+        node_receipt_fini(&found);
+    }
+    node_receipt_fini(&expected);
+    node_fini(&node);
+}
+
 static void fuzz_answers(struct fuzz *fuzz)
 {
     uint8_t data[2048];
@@ -273,7 +333,10 @@ static void fuzz_answers(struct fuzz *fuzz)
         for (size_t i = fuzz_below(fuzz, 4); i > 0; i--)
             count = fuzz_damage(fuzz, data, count, sizeof data);
         uint8_t *copy = exact_copy(data, count);
-        hear_all(&(struct said){copy, count});
+        const struct said damaged = {copy, count};
+        const struct said whole = {(const uint8_t *)text, strlen(text)};
+        hear_all(&damaged);
+        hear_two(&damaged, &whole, round % 2 == 0);
         free(copy);
     }
 }
