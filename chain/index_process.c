@@ -14,6 +14,7 @@
 #include "chain/index_store_pg.h"
 #include "chain/index_subscription.h"
 #include "chain/rpc_open.h"
+#include "settlement/reconcile_run.h"
 
 #define MS UINT64_C(1000000)
 
@@ -24,6 +25,9 @@ struct process {
     struct node node;
     struct index_agent index;
     struct index_subscription *subscription; /* NULL: polling only */
+    struct reconcile reconcile;
+    uint64_t reconcile_ns; /* between two comparisons; 0 = never */
+    uint64_t reconcile_at_ns;
 };
 
 enum { STOP_SECONDS_MAX = 2 };
@@ -122,6 +126,60 @@ static void look_at_subscription(struct process *process, bool by_deadline)
     }
 }
 
+/* ---- reconciliation ---- */
+
+enum { TRIP_POLLS_MAX = 400, TRIP_POLL_US = 5000 };
+
+/* Trips one breaker and waits for the answer, two seconds at most: a trip that is not answered is asked for again by the
+ * next comparison, and does nothing twice. */
+static bool trip(struct process *process, uint32_t instrument)
+{
+    const struct index_core_ops *core = &process->index.core;
+    const struct index_command command = {.type = CMD_breaker_set,
+                                          .body.breaker_set = {.instrument = instrument, .tripped = 1}};
+    if (process->index.has_sent || !core->send(core->context, &command))
+        return false;
+    for (int i = 0; i < TRIP_POLLS_MAX; i++) {
+        struct index_answer answer = core->poll(core->context);
+        if (answer.kind != INDEX_ANSWER_NONE)
+            return answer.kind == INDEX_ANSWER_DONE;
+        usleep(TRIP_POLL_US);
+    }
+    return false;
+}
+
+static void halt(struct process *process, const struct reconcile_report *report)
+{
+    for (size_t i = 0; i < report->halt_count; i++) {
+        bool tripped = trip(process, report->halts[i].instrument);
+        log_error("a break is above index.halt_bps: breaker tripped=%d instrument=%u break=%lld", tripped,
+                  report->halts[i].instrument, (long long)report->halts[i].break_id);
+        if (tripped && !reconcile_halted(&process->reconcile, report->halts[i].break_id))
+            log_warning("the database cannot be used: the halt is not written down break=%lld",
+                        (long long)report->halts[i].break_id);
+    }
+}
+
+/* Only what is read to the end can be compared with anything. */
+static void reconcile_if_due(struct process *process, uint64_t now_ns)
+{
+    struct reconcile_report report;
+    if (process->reconcile_ns == 0 || now_ns < process->reconcile_at_ns ||
+        !index_is_up_to_date(&process->index))
+        return;
+    process->reconcile_at_ns = now_ns + process->reconcile_ns;
+    bool compared = reconcile_run(&process->reconcile, &report);
+    if (!compared || report.reason[0] != '\0')
+        log_limited(LOG_INFO, "not everything was compared reason=\"%s\"", report.reason);
+    if (compared && report.breaks > 0)
+        log_limited(LOG_WARNING, "ledger and chain differ breaks=%zu wallets=%zu sequence=%llu block=%llu",
+                    report.breaks, report.compared, (unsigned long long)report.sequence,
+                    (unsigned long long)report.block);
+    if (compared)
+        halt(process, &report);
+    json_decref(report.rows);
+}
+
 /* Takes all notifications that are there: they all mean the same, look. */
 static bool take_notifications(struct process *process)
 {
@@ -198,16 +256,23 @@ int index_process_run(const struct boot *boot, const struct index_core_ops *core
              (unsigned long long)index_config.chain_id,
              (unsigned long long)index_config.confirmations,
              process->subscription == NULL ? "none" : "websocket");
+    process->reconcile = (struct reconcile){.config = config,
+                                            .pg = process->pg,
+                                            .node = &process->node,
+                                            .ledger = reconcile_ledger_open(boot)};
+    process->reconcile_ns = (uint64_t)config->index_reconcile_ms * MS;
     uint64_t now_ns;
     do {
         while (index_do_work(&process->index, clock_monotone_ns(&clock_system)) &&
                !is_stopping(process))
             ;
+        reconcile_if_due(process, clock_monotone_ns(&clock_system));
         now_ns = clock_monotone_ns(&clock_system);
     } while (wait_for_work(process, core_fd, drain, context, now_ns));
     say_end(&process->index);
     if (process->subscription != NULL)
         index_subscription_close(process->subscription);
+    reconcile_ledger_close(process->reconcile.ledger);
     node_fini(&process->node);
     pg_close(process->pg);
     free(process);

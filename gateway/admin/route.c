@@ -20,6 +20,11 @@ enum { BODY_BYTES_MAX = 65536, CONNECTIONS_MAX = 64, ANSWER_TIMEOUT_S = 30 };
 
 #define API   API_ROOT
 #define ADMIN ADMIN_ROOT
+// Events of the chain, newest first.
+#define CHAIN_EVENTS                                                                               \
+    "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.event_log ORDER BY id DESC "    \
+    "LIMIT $1) t"
+
 static const struct route routes[] = {
     {HTTP_GET, API "/health", ROLE_NOBODY, health_handle, NULL},
     {HTTP_POST, API "/login", ROLE_NOBODY, login_handle, NULL},
@@ -145,6 +150,13 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/audit", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.audit_logs ORDER BY id DESC "
      "LIMIT $1) t"},
+    {HTTP_GET, ADMIN "/events", ROLE_AUDITOR, rows_read, CHAIN_EVENTS},
+    {HTTP_GET, "/api/events", ROLE_AUDITOR, rows_read, CHAIN_EVENTS}, // the documents' address (J2)
+    {HTTP_GET, ADMIN "/breaks", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT b.break_id, a.symbol, b.account_id, b.cause, b.words,"
+     " b.difference::text, b.figures, b.since, b.runs, b.alerted_at, b.halted_at, b.closed_at FROM"
+     " chain.reconciliation_break b JOIN people.asset a ON a.asset_id = b.token_asset"
+     " ORDER BY b.closed_at IS NULL DESC, b.break_id DESC LIMIT $1) t"},
 };
 
 // ---- answers

@@ -294,6 +294,28 @@ static void record_metrics(FILE *out, const struct ops_metrics *metrics)
               (int64_t)figures.eta_s);
 }
 
+static void index_metrics(FILE *out, const struct ops_metrics *metrics)
+{
+    static const struct {
+        const char *name, *help;
+    } figures[] = {
+        {"index_unconfirmed_blocks", "blocks of the chain above the last one that is confirmed"},
+        {"index_lag_blocks", "blocks of the chain that are not read"},
+        {"index_subscribed", "1 = the node tells of blocks by WebSocket, 0 = it is polled"},
+        {"index_trouble", "1 = the reading stands still (chain.index_chain says why)"},
+        {"index_reorganisations", "ever seen"},
+        {"index_bookings_open", "outside transfers on their way to the ledger"},
+        {"index_bookings_refused", "outside transfers that the ledger has refused"},
+        {"reconciliation_breaks_open", "wallets in which ledger and chain differ"},
+        {"reconciliation_oldest_break_seconds", "since the oldest of them"},
+        {"reconciliation_age_seconds", "since ledger and chain were compared"},
+    };
+    static_assert(sizeof figures / sizeof figures[0] == INDEX_FIGURES, "every figure has a name");
+    for (int i = 0; i < INDEX_FIGURES; i++)
+        if (metrics->index[i] >= 0)
+            gauge(out, figures[i].name, figures[i].help, metrics->index[i]);
+}
+
 static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint64_t durable_seq)
 {
     gauge(out, "ops_lag_commands", "durable commands that ops has not seen yet",
@@ -308,6 +330,7 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
     if (metrics->settlement_oldest_s >= 0)
         gauge(out, "settlement_oldest_pending_seconds", "age of the oldest unsettled trade",
               metrics->settlement_oldest_s);
+    index_metrics(out, metrics);
 }
 
 static void tape_metrics(FILE *out, const struct reader_page *tape, uint64_t durable_seq)

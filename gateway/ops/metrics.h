@@ -13,7 +13,7 @@
 #include "schema/records.h"
 #include "schema/rejects.h"
 
-enum { SETTLEMENT_STATES = 4, ALERT_DETECTORS = 8 };
+enum { SETTLEMENT_STATES = 4, ALERT_DETECTORS = 8, INDEX_FIGURES = 10 };
 extern const char *const settlement_state_names[SETTLEMENT_STATES];
 extern const char *const alert_detector_names[ALERT_DETECTORS];
 
@@ -53,6 +53,7 @@ struct ops_metrics {
     uint64_t asked_seq;                    // what was durable when it was asked for, or in vain
     struct backlog record_backlog;         // between these two
     int64_t settlement[SETTLEMENT_STATES]; // trades by status; -1 = not known
+    int64_t index[INDEX_FIGURES]; // of the indexer and of reconciliation, in the order of metrics.c; -1 = not known
     int64_t state_free_bytes; // -1 = not known
     int64_t settlement_oldest_s;     // age of the oldest pending trade; -1 = not known or none
     int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known

@@ -264,8 +264,37 @@ static void on_settlement(void *context, const char *channel, const char *payloa
     json_decref(json);
 }
 
+// Breaks and reorganisations: lonja-index has written them down, and tells them in the venue's words.
+static void on_reconciliation(void *context, const char *channel, const char *payload)
+{
+    struct ops *ops = context;
+    (void)channel;
+    json_t *json = json_loads(payload, 0, NULL);
+    const char *event = json_string_value(json_object_get(json, "event"));
+    if (event == NULL) {
+        log_warning("reconciliation notification without event");
+        json_decref(json);
+        return;
+    }
+    char key[96];
+    snprintf(key, sizeof key, "reconciliation:%s", event);
+    json_object_set_new(json, "v", json_integer(1));
+    char *text = json_dumps(json, JSON_COMPACT);
+    ASSERT(text != NULL);
+    announce(ops, "reconciliation", key, 7 * 24 * 3600, text);
+    free(text);
+    json_decref(json);
+}
+
+static void forget_index(struct ops_metrics *metrics)
+{
+    for (int i = 0; i < INDEX_FIGURES; i++)
+        metrics->index[i] = -1;
+}
+
 static void forget_postgres(struct ops_metrics *metrics)
 {
+    forget_index(metrics);
     metrics->postgres_up = false;
     metrics->settlement_oldest_s = -1;
     for (int i = 0; i < SETTLEMENT_STATES; i++)
@@ -398,6 +427,38 @@ static void ask_alert_figures(struct ops *ops)
         forget_postgres(&ops->metrics);
 }
 
+static void on_index_figures(void *context, const struct pg_error *error,
+                             const struct pg_rows *rows)
+{
+    struct ops *ops = context;
+    forget_index(&ops->metrics);
+    for (int i = 0; error->class == PG_OK && i < INDEX_FIGURES; i++)
+        if (!pg_is_null(rows, 0, i))
+            ops->metrics.index[i] = pg_number(rows, 0, i);
+}
+
+// In the order of index_figures[].
+static void ask_index_figures(struct ops *ops)
+{
+    static const char sql[] =
+        "SELECT (SELECT sum(head_block - confirmed_block) FROM chain.index_chain)::bigint,"
+        " (SELECT sum(greatest(c.head_block - s.next_block + 1, 0)) FROM chain.index_chain c JOIN"
+        "  (SELECT chain_id, min(next_block) AS next_block FROM chain.index_source GROUP BY 1) s"
+        "  USING (chain_id))::bigint,"
+        " (SELECT bool_and(subscribed)::int FROM chain.index_chain),"
+        " (SELECT count(*) FROM chain.index_chain WHERE trouble IS NOT NULL),"
+        " (SELECT count(*) FROM chain.reorganisation),"
+        " (SELECT count(*) FROM chain.ledger_posting WHERE state = 'open'),"
+        " (SELECT count(*) FROM chain.ledger_posting WHERE state = 'refused'),"
+        " (SELECT count(*) FROM chain.reconciliation_break WHERE closed_at IS NULL),"
+        " (SELECT extract(epoch FROM now() - min(since))::bigint FROM chain.reconciliation_break"
+        "  WHERE closed_at IS NULL),"
+        " (SELECT extract(epoch FROM now() - max(at))::bigint FROM chain.reconciliation)";
+    if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
+                        POSTGRES_TIMEOUT_MS, on_index_figures, ops))
+        forget_index(&ops->metrics);
+}
+
 static void ask_figures(void *context)
 {
     struct ops *ops = context;
@@ -418,6 +479,7 @@ static void ask_figures(void *context)
                         POSTGRES_TIMEOUT_MS, on_figures, ops))
         forget_postgres(&ops->metrics);
     ask_alert_figures(ops);
+    ask_index_figures(ops);
     ask_alerts(ops);
     pg_watch_kick(ops->pg_watch);
 }
@@ -500,6 +562,7 @@ static bool open_servers(struct ops *ops)
     ASSERT(ops->redis != NULL && ops->pg != NULL);
     pg_async_listen(ops->pg, "settlement", on_settlement, ops);
     pg_async_listen(ops->pg, "alerts", on_alert, ops);
+    pg_async_listen(ops->pg, "reconciliation", on_reconciliation, ops);
     ops->pg_watch = pg_watch_open(ops->loop, ops->pg);
     struct http_options http = {.address = config->ops_metrics_address,
                                 .port = (int)config->ops_metrics_port,

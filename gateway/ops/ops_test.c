@@ -139,7 +139,8 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
                                   .settlement_oldest_s = -1,
                                   .alerts = {-1, -1, -1, 2, -1, -1, -1, -1},
                                   .alerts_open = -1,
-                                  .surveilled_seq = -1};
+                                  .surveilled_seq = -1,
+                                  .index = {-1, -1, 0, -1, -1, -1, -1, 1, -1, -1}};
     metrics.rejects[REJECT_OFF_TICK] = 3;
     static struct reader_page tape = {.position_seq = 45, .snapshot_seq = 40, .snapshots_failed = 2};
     metrics.tape = &tape;
@@ -163,6 +164,9 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_alerts_total{detector=\"spoofing\"} 2\n"));
     assert_null(strstr(text, "alerts_open"));
     assert_null(strstr(text, "surveil_lag"));
+    assert_non_null(strstr(text, "\nlonja_index_subscribed 0\n"));
+    assert_non_null(strstr(text, "\nlonja_reconciliation_breaks_open 1\n"));
+    assert_null(strstr(text, "index_lag_blocks"));
     free(text);
     core.replication_mode = REPLICATION_SYNC;
     core.replicated_seq = 50;

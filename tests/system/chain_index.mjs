@@ -1,0 +1,172 @@
+#!/usr/bin/env node
+// lonja-index and lonja reconcile on a live venue of its own: what holders do with their own keys is in the ledger once, what
+// the venue does is not booked again; killed, cut off and reorganised in between. LONJA_BIN names the executables.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { FaultProxy } from '../lib/fault_proxy.mjs'
+import { Suite } from '../lib/suite.mjs'
+import { bin, demo, eventually, Venue } from '../lib/venue.mjs'
+
+const UNIT = 10n ** 16n // PORT: 18 decimals on the chain, 2 in the ledger
+const wallet = account => demo.accounts.find(a => a.account === account).wallet
+const word = value => value.toString(16).padStart(64, '0')
+
+class IndexVenue {
+  constructor (venue, proxy) { Object.assign(this, { venue, proxy, token: venue.deployment.instruments.PORT.token }) }
+
+  // transfer() signed by the node with the holder's own key: the venue has nothing to do with it.
+  transfer (from, to, amount) {
+    const data = '0xa9059cbb' + word(BigInt(wallet(to))) + word(amount)
+    return this.venue.rpc('eth_sendTransaction', { from: wallet(from), to: this.token, data, gas: '0x7a120' })
+  }
+
+  async ledger (account) {
+    const { balances } = await this.venue.administer('GET', `/balances?account=${account}`)
+    const port = balances.find(b => b.symbol === 'PORT')
+    return Math.round((Number(port.available) + Number(port.held)) * 100)
+  }
+
+  mine (blocks = 1) { return this.venue.rpc('anvil_mine', '0x' + blocks.toString(16)) }
+  one (sql) { return this.venue.query(sql).then(rows => rows[0]) }
+
+  reconcile (...options) {
+    return new Promise(resolve => execFile(path.join(bin, 'lonja'), ['reconcile', '--json', '--config', path.join(this.venue.folder, 'lonja.conf'), ...options],
+      (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stderr, ...(stdout ? JSON.parse(stdout) : {}) })))
+  }
+
+  // Nothing on its way any more, and nothing differs.
+  agrees () {
+    return eventually('ledger, record and chain agree', async () => {
+      const found = await this.reconcile()
+      if (found.status !== 0) throw new Error(JSON.stringify({ ...found, wallets: found.wallets?.filter(w => w.cause !== 'equal') }))
+      return found
+    }, 20000, 300)
+  }
+}
+
+Suite.main(async suite => {
+  const proxy = await FaultProxy.start({ port: 0 })
+  const venue = await Venue.start({
+    name: 'index',
+    settings: ['settle.tick_ms=500', 'settle.poll_ms=50', 'settle.confirmations=3', 'index.poll_ms=200', 'index.reconcile_ms=400', 'index.halt_bps=100',
+      `index.ws_url="ws://127.0.0.1:${proxy.port}"`]
+  })
+  proxy.target = Number(new URL(venue.services.RPC_URL).port)
+  const chain = new IndexVenue(venue, proxy)
+  try {
+    await venue.ready()
+    await suite.test('index: a transfer by the holder\'s own key is in the ledger once, when it is deep enough', async () => {
+      const before = [await chain.ledger(1001), await chain.ledger(1002)]
+      await chain.transfer(1001, 1002, 500n * UNIT)
+      await eventually('it is seen', async () => (await chain.one("SELECT count(*) AS n FROM chain.event_log WHERE state = 'seen'")).n !== '0')
+      assert.deepEqual([await chain.ledger(1001), await chain.ledger(1002)], before, 'not before it is confirmed')
+      await chain.mine(2)
+      await eventually('it is booked', async () => await chain.ledger(1001) === before[0] - 500 && await chain.ledger(1002) === before[1] + 500)
+      assert.equal((await chain.one("SELECT count(*) AS n FROM chain.ledger_posting WHERE state = 'booked'")).n, '2')
+      await chain.agrees()
+    })
+
+    await suite.test('index: our own settlement is recognised and not booked again', async () => {
+      const [carla, diego] = [await venue.trader('carla'), await venue.trader('diego')]
+      const before = (await chain.one('SELECT count(*) AS n FROM chain.ledger_posting')).n
+      for (const [client, side] of [[carla, 'sell'], [diego, 'buy']]) {
+        const answer = await client.request({ op: 'place', symbol: 'PORT', side, quantity: '3', price: '100', client_order_id: `ix-${side}` })
+        assert.equal(answer.type, 'placed', JSON.stringify(answer.error))
+      }
+      await eventually('it is settled', async () => { await chain.mine(); return (await chain.one("SELECT count(*) AS n FROM settle.trade WHERE settlement_status = 'settled'")).n === '1' }, 20000, 200)
+      await eventually('its transfer is classified', async () => (await chain.one("SELECT count(*) AS n FROM chain.transfer WHERE class = 'settlement'")).n === '1')
+      assert.equal((await chain.one('SELECT count(*) AS n FROM chain.ledger_posting')).n, before)
+      await chain.agrees()
+    })
+
+    await suite.test('index: parts of units are dust, and become units together', async () => {
+      const before = [await chain.ledger(1001), await chain.ledger(1002)]
+      for (let i = 0; i < 3; i++) await chain.transfer(1001, 1002, UNIT / 2n)
+      await chain.mine(3)
+      await eventually('the ledger has what is whole', async () => await chain.ledger(1001) === before[0] - 2 && await chain.ledger(1002) === before[1] + 1)
+      const found = await chain.agrees()
+      assert.deepEqual(found.wallets.filter(w => w.symbol === 'PORT' && w.dust !== '0').map(w => [w.account, w.dust]), [[1001, String(UNIT / 2n)], [1002, String(UNIT / 2n)]])
+      await chain.transfer(1001, 1002, UNIT / 2n)
+    })
+
+    await suite.test('index: killed in mid-stream again and again, it books each transfer once', async () => {
+      await chain.mine(3)
+      await chain.agrees()
+      const before = [await chain.ledger(1001), await chain.ledger(1003)]
+      for (let i = 0; i < 24; i++) {
+        await chain.transfer(1001, 1003, UNIT)
+        if (i % 6 === 3) process.kill(await venue.livePid('index'), 'SIGKILL')
+      }
+      await chain.mine(3)
+      await eventually('all are booked', async () => await chain.ledger(1003) === before[1] + 24, 20000)
+      assert.equal(await chain.ledger(1001), before[0] - 24)
+      await chain.agrees()
+      const twice = await venue.query('SELECT event_id, side FROM chain.ledger_posting WHERE NOT reversal GROUP BY 1, 2 HAVING count(*) > 1')
+      assert.deepEqual(twice, [])
+    })
+
+    await suite.test('index: a reorganisation orphans what was seen, and takes back what was booked', async () => {
+      const before = [await chain.ledger(1001), await chain.ledger(1002)]
+      const snapshot = await venue.rpc('evm_snapshot')
+      await chain.transfer(1001, 1002, 700n * UNIT)
+      await chain.mine(3)
+      await eventually('it is booked', async () => await chain.ledger(1002) === before[1] + 700)
+      await chain.transfer(1001, 1002, 11n * UNIT) // seen only
+      await eventually('the second is seen', async () => (await chain.one("SELECT count(*) AS n FROM chain.event_log WHERE state = 'seen' AND event_name = 'Transfer'")).n === '1')
+      await venue.rpc('evm_revert', snapshot)
+      await venue.rpc('evm_increaseTime', 77) // other blocks, not the same again
+      await chain.mine(8)
+      await eventually('both are orphaned', async () => (await chain.one("SELECT count(*) AS n FROM chain.event_log WHERE state = 'orphaned' AND event_name = 'Transfer'")).n === '2')
+      await eventually('the ledger is as before', async () => await chain.ledger(1001) === before[0] && await chain.ledger(1002) === before[1])
+      const row = await chain.one('SELECT confirmed_events, postings FROM chain.reorganisation ORDER BY reorganisation_id DESC LIMIT 1')
+      assert.deepEqual([row.confirmed_events, row.postings], ['1', '2'])
+      await chain.agrees()
+    })
+
+    await suite.test('index: the WebSocket is cut: it polls, and subscribes again', async () => {
+      const before = await chain.ledger(1003)
+      await proxy.set('refuse')
+      await eventually('it knows', async () => (await chain.one('SELECT subscribed FROM chain.index_chain')).subscribed === 'f')
+      await chain.transfer(1001, 1003, UNIT)
+      await chain.mine(3)
+      await eventually('it is booked without', async () => await chain.ledger(1003) === before + 1)
+      await proxy.set('pass')
+      await eventually('it subscribes again', async () => (await chain.one('SELECT subscribed FROM chain.index_chain')).subscribed === 't', 25000)
+    })
+
+    await suite.test('index: lonja index verify proves what is stored, and finds what was changed', async () => {
+      const verify = () => new Promise(resolve => execFile(path.join(bin, 'lonja'), ['index', 'verify', '0', '30', '--config', path.join(venue.folder, 'lonja.conf')],
+        (error, stdout) => resolve({ status: error ? error.code : 0, stdout })))
+      const good = await verify()
+      assert.equal(good.status, 0, good.stdout)
+      await venue.query("UPDATE chain.index_range SET digest = '0x' || repeat('0', 64) WHERE from_block = 0")
+      const bad = await verify()
+      assert.equal(bad.status, 1)
+      assert.match(bad.stdout, /the chain is another than was read/)
+      const [event] = await venue.administer('GET', '/events?limit=1')
+      assert.deepEqual([event.event_name, event.state, event.chain_id], ['Transfer', 'confirmed', 31337])
+      await assert.rejects(venue.query("UPDATE chain.event_log SET event_name = 'x'"), /only its state changes/)
+    })
+
+    await suite.test('reconcile: a break is found, named, told, and halts the token; it closes when it is made good', async () => {
+      await chain.agrees()
+      const heard = await venue.listen()
+      await venue.administer('POST', '/credits', { reference: 'ix-wrong', account: 1003, asset: 'PORT', amount: '2000' })
+      const found = await eventually('it differs', async () => { const f = await chain.reconcile(); return f.breaks > 0 && f })
+      assert.equal(found.status, 1)
+      assert.deepEqual(found.wallets.filter(w => w.cause !== 'equal').map(w => [w.account, w.symbol, w.cause, w.difference]), [[1003, 'PORT', 'unknown', String(-200000n * UNIT)]])
+      await eventually('the breaker has tripped', async () => (await chain.one('SELECT breaker_tripped AS t FROM record.instrument_state WHERE instrument_id = 1')).t === 't')
+      await eventually('it is told on Redis', () => heard.find(m => m.channel === 'reconciliation' && m.event === 'break' && m.account === 1003))
+      assert.equal((await venue.administer('GET', '/breaks?limit=1'))[0].account_id, 1003)
+      await eventually('it is on the metrics page', async () => await venue.metric('reconciliation_breaks_open') === 1)
+      await venue.administer('POST', '/debits', { reference: 'ix-right', account: 1003, asset: 'PORT', amount: '2000' })
+      await eventually('it is closed', async () => (await chain.one('SELECT count(*) AS n FROM chain.reconciliation_break WHERE closed_at IS NULL')).n === '0')
+      await chain.agrees()
+    })
+    await suite.test('index: at the end sums are zero', () => venue.sumsAreZero())
+  } finally {
+    await venue.stop()
+    await proxy.close()
+  }
+})
