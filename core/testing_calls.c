@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -81,6 +83,17 @@ CALL(int, arena_open, -failing_error, (struct arena * arena, size_t bytes), (are
 CALL(int, pthread_create, failing_error,
      (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *context),
      (thread, attributes, run, context))
+CALL(int, socket, -1, (int domain, int type, int protocol), (domain, type, protocol))
+CALL(int, setsockopt, -1, (int fd, int level, int name, const void *value, socklen_t n),
+     (fd, level, name, value, n))
+CALL(int, bind, -1, (int fd, const struct sockaddr *address, socklen_t n), (fd, address, n))
+CALL(int, listen, -1, (int fd, int backlog), (fd, backlog))
+CALL(int, accept4, -1, (int fd, struct sockaddr *from, socklen_t *n, int flags),
+     (fd, from, n, flags))
+CALL(int, getnameinfo, EAI_FAIL,
+     (const struct sockaddr *address, socklen_t n, char *host, socklen_t bytes, char *service,
+      socklen_t more, int flags),
+     (address, n, host, bytes, service, more, flags))
 CALL(ZSTD_CCtx *, ZSTD_createCCtx, NULL, (void), ())
 CALL(size_t, ZSTD_compress2, (size_t)-1,
      (ZSTD_CCtx * context, void *out, size_t n, const void *data, size_t bytes),
