@@ -1,0 +1,235 @@
+#!/usr/bin/env node
+// Benchmark of settlement on real parts: Postgres, anvil with the real ERC-3643 contracts mining every second (blocks of
+// 300 M gas), lonja-sign, and the settlement process without a core. Trades are inserted as the recorder does.
+//
+//   transfers_per_s    trades recorded → the last one settled; the floor is the rate at which the same node takes batches of
+//                      the same size that were signed beforehand, one connection, until the last one is mined. In turns.
+//   gas_per_transfer   of our batches of 100; the floor is a forcedTransfer by itself, between wallets of the same kind. `distinct`: a
+//                      hundred sellers and a hundred buyers; `one-seller`: one seller to a hundred buyers
+//   mined_blocks       a trade alone: recorded → seen in a block, in block times
+//   resident_kib       of lonja-settle at the end; the floor is the same process after the first tenth
+//   sign_ns            perf/sign_bench
+//
+// Wallets are distinct within a batch, and have held the token before: what a venue's members are.
+// Usage: settlement_bench.mjs [--json] [--smoke|--quick|--long]    LONJA_BIN names the release's folder of executables.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve, dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Interface, Transaction, Wallet, getAddress, id, toBeHex, zeroPadValue } from 'ethers';
+import { SettlementVenue } from '../tests/lib/settlement_venue.mjs';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const bin = process.env.LONJA_BIN ?? join(root, 'build/release/bin');
+const PORT_FIRST = Number(process.env.LONJA_TEST_PORTS ?? 47600);
+const PAIRS = 100; // of a batch
+const FIRST_ACCOUNT = 5000;
+const TOKEN_ASSET = 2;
+const SYMBOL = 'PORT';
+const QUANTITY = 1; // of scale 2
+const UNITS = 10n ** 16n; // the same on the chain
+const BLOCK_GAS = 300_000_000;
+const BLOCK_MS = 1000;
+const BATCH_GAS = 12_000_000n;
+const GWEI = 10n ** 9n;
+const LENGTHS = { // trades of a round and rounds, trades one by one
+  smoke: { trades: 200, rounds: 1, alone: 2 },
+  quick: { trades: 3000, rounds: 3, alone: 20 },
+  long: { trades: 100_000, rounds: 1, alone: 60 },
+};
+const CALLS = new Interface(['function batchForcedTransfer(address[],address[],uint256[])', 'function addAgent(address)']);
+
+const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+const say = (text) => process.stderr.write(`settlement: ${text}\n`);
+
+class BenchVenue extends SettlementVenue {
+  // 100 sellers and 100 buyers beside the demo's holders.
+  deploy() {
+    super.deploy();
+    const input = JSON.parse(readFileSync(join(this.folder, 'chain/input.json'), 'utf8'));
+    for (let i = 0; i < 2 * PAIRS; i++)
+      input.wallets.push({ account: FIRST_ACCOUNT + i, address: getAddress(id(`holder ${i}`).slice(0, 42)), country: 724,
+        balances: { [SYMBOL]: `${10n ** 24n}` } });
+    this.holders = input.wallets.slice(-2 * PAIRS);
+    writeFileSync(join(this.folder, 'chain/bench.json'), JSON.stringify(input));
+    execFileSync('node', [join(root, 'chain/contracts/deploy.mjs'), '--input', join(this.folder, 'chain/bench.json'),
+      '--state', join(this.folder, 'chain/deployment.json'), '--policy', join(this.folder, 'chain/policy.json'),
+      '--rpc', this.rpcUrl()], { stdio: ['ignore', 'ignore', 'inherit'] });
+    this.deployment = JSON.parse(readFileSync(join(this.folder, 'chain/deployment.json'), 'utf8'));
+  }
+
+  rpcUrl() {
+    return /RPC_URL='?([^'\n]+)/.exec(readFileSync(join(this.folder, 'services.env'), 'utf8'))[1];
+  }
+
+  people() {
+    super.people();
+    this.sql(this.holders.map((h) => `INSERT INTO people.account (account_id, member_id, name, wallet_address)
+      VALUES (${h.account}, ${this.demo.members[0].member}, 'a', '${h.address}')`).join(';'));
+  }
+
+  async mineEverySecond() {
+    await this.provider.send('evm_setBlockGasLimit', [toBeHex(BLOCK_GAS)]);
+    await this.provider.send('evm_setAutomine', [false]);
+    await this.provider.send('evm_setIntervalMining', [BLOCK_MS / 1000]);
+  }
+}
+
+class Contest {
+  constructor(venue) {
+    Object.assign(this, { venue, next: 1 << 20, rpcId: 0, token: venue.deployment.instruments[SYMBOL].token });
+  }
+
+  // Seller i sells to buyer i, the next hundred the other way round.
+  pair(at) {
+    const seller = at % PAIRS, buyer = PAIRS + (at % PAIRS);
+    return Math.floor(at / PAIRS) % 2 === 0 ? [seller, buyer] : [buyer, seller];
+  }
+
+  record(count, oneSeller = false) {
+    const list = [];
+    for (let i = 0; i < count; i++) {
+      const [seller, buyer] = oneSeller ? [PAIRS - 1, PAIRS + (i % PAIRS)] : this.pair(i);
+      list.push({ id: (this.next += 16), token: TOKEN_ASSET, seller: FIRST_ACCOUNT + seller, buyer: FIRST_ACCOUNT + buyer, quantity: QUANTITY });
+    }
+    for (let at = 0; at < count; at += 500) this.venue.trades(list.slice(at, at + 500));
+    return list;
+  }
+
+  resident() {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.worker.pid}/status`, 'utf8'))[1]);
+  }
+
+  // Trades per second; the clock is the database's, so that asking does not count.
+  async ours(count) {
+    const before = this.venue.count("settlement_status = 'settled'");
+    const began = Number(this.venue.sql('SELECT extract(epoch FROM clock_timestamp())'));
+    this.record(count);
+    for (let settled = 0; settled < count; await sleep(500)) {
+      settled = this.venue.count("settlement_status = 'settled'") - before;
+      if (settled >= count / 10) this.firstResident ??= this.resident();
+      if (this.venue.count("settlement_status = 'failed'") > 0) throw new Error('a trade has failed');
+    }
+    return count / (Number(this.venue.sql('SELECT extract(epoch FROM max(settled_at)) FROM settle.trade')) - began);
+  }
+
+  // As settlement sends them: one after the other on one connection that is kept.
+  async rpc(method, params) {
+    const response = await fetch(this.venue.env.RPC_URL, { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: ++this.rpcId, method, params }) });
+    const answer = await response.json();
+    if (answer.error) throw new Error(`${method}: ${answer.error.message}`);
+    return answer.result;
+  }
+
+  async signBeforehand(count) {
+    const holders = this.venue.holders;
+    const raw = [];
+    for (let at = 0; at < count; at += PAIRS) {
+      const legs = Array.from({ length: Math.min(PAIRS, count - at) }, (_, i) => this.pair(at + i));
+      const data = CALLS.encodeFunctionData('batchForcedTransfer', [legs.map(([from]) => holders[from].address),
+        legs.map(([, to]) => holders[to].address), legs.map(() => UNITS)]) + zeroPadValue('0x01', 32).slice(2);
+      raw.push(await this.floorKey.signTransaction({ type: 2, chainId: 31337, nonce: this.floorNonce++, to: this.token, data,
+        gasLimit: BATCH_GAS, maxFeePerGas: 100n * GWEI, maxPriorityFeePerGas: GWEI, value: 0n }));
+    }
+    return raw;
+  }
+
+  async floor(count) {
+    const raw = await this.signBeforehand(count);
+    const began = Date.now();
+    for (const bytes of raw) await this.rpc('eth_sendRawTransaction', [bytes]);
+    const last = Transaction.from(raw.at(-1)).hash;
+    let receipt = null;
+    while ((receipt = await this.rpc('eth_getTransactionReceipt', [last])) === null) await sleep(20);
+    const seconds = (Date.now() - began) / 1000;
+    if (receipt.status !== '0x1') throw new Error('the floor was refused by the chain');
+    return count / seconds;
+  }
+
+  async alone(count) {
+    const blocks = [];
+    for (let i = 0; i < count; i++) {
+      await sleep(300 + (i * 617) % 1000); // anywhere within a block's time
+      const [{ id: trade }] = this.record(1);
+      await this.venue.until('a trade alone', () => this.venue.count(`trade_id = ${trade} AND settlement_status = 'settled'`) === 1);
+      blocks.push(1000 / BLOCK_MS * Number(this.venue.sql(`SELECT extract(epoch FROM a.mined_at - t.created_at) FROM settle.trade t
+        JOIN chain.request_leg l USING (trade_id) JOIN settle.attempt a USING (request_id) WHERE t.trade_id = ${trade} AND a.mined_at IS NOT NULL`)));
+    }
+    return blocks;
+  }
+
+  // Of transactions with so many legs and sellers.
+  gas(legs, sellers) {
+    return Number(this.venue.sql(`SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY g.gas_used / l.legs::numeric) FROM chain.gas_transaction g
+      JOIN (SELECT request_id, count(*) AS legs, count(DISTINCT from_address) AS sellers FROM chain.request_leg WHERE trade_id IS NOT NULL GROUP BY 1) l
+      USING (request_id) WHERE l.legs = ${legs} AND l.sellers = ${sellers}`));
+  }
+
+  async oneSeller() {
+    const list = this.record(PAIRS, true);
+    await this.venue.until('a batch of one seller', () => this.venue.count(`trade_id >= ${list[0].id} AND settlement_status = 'settled'`) === PAIRS);
+  }
+
+  async begin() {
+    this.venue.sign();
+    this.worker = this.venue.settle([`settle.rpc_url=${this.venue.env.RPC_URL}`, 'settle.tick_ms=5000', 'settle.poll_ms=100', 'settle.http_timeout_ms=30000']);
+    this.floorKey = new Wallet(id('floor'));
+    this.floorNonce = 0;
+    const [deployer] = await this.rpc('eth_accounts', []);
+    for (const transaction of [{ to: this.token, data: CALLS.encodeFunctionData('addAgent', [this.floorKey.address]) },
+      { to: this.floorKey.address, value: toBeHex(10n ** 21n) }])
+      await this.rpc('eth_sendTransaction', [{ from: deployer, ...transaction }]);
+    await this.venue.mineEverySecond();
+  }
+}
+
+// One line as ./bench reads it, or for a person.
+function report(json, metric, line) {
+  const whole = { bench: 'settlement', workload: 'forced-transfer', metric, ...line, ratio: line.ratio ?? line.median / line.floor_median };
+  console.log(json ? JSON.stringify(whole) : Object.entries(whole).map(([key, value]) => `${key}=${typeof value === 'number' ? Math.round(value * 1000) / 1000 : value}`).join(' '));
+}
+
+function reportSigner(json, length) {
+  const lines = execFileSync(join(bin, 'sign_bench'), ['--json', `--${length}`], { encoding: 'utf8' }).trim().split('\n');
+  for (const line of lines.map((text) => JSON.parse(text)))
+    report(json, line.metric, { ...line, bench: 'settlement' });
+}
+
+async function measure(contest, json, { trades, rounds, alone }) {
+  const ours = [], floor = [], ratios = [];
+  for (let round = 0; round < rounds; round++) {
+    floor.push(await contest.floor(trades));
+    ours.push(await contest.ours(trades));
+    ratios.push(ours.at(-1) / floor.at(-1));
+    say(`round ${round + 1} of ${rounds}: ${Math.round(ours.at(-1))} transfers/s, pre-signed ${Math.round(floor.at(-1))}`);
+  }
+  report(json, 'transfers_per_s', { min: Math.min(...ours), median: median(ours), floor: 'pre-signed batches', floor_median: median(floor), ratio: median(ratios) });
+  report(json, 'resident_kib', { median: contest.resident(), floor: 'after a tenth', floor_median: contest.firstResident });
+  const blocks = await contest.alone(alone);
+  report(json, 'mined_blocks', { min: Math.min(...blocks), median: median(blocks), p50: median(blocks), floor: 'one block', floor_median: 1 });
+  await contest.oneSeller();
+  for (const [workload, sellers] of [['distinct', PAIRS], ['one-seller', 1]])
+    report(json, 'gas_per_transfer', { workload, median: contest.gas(PAIRS, sellers), floor: 'single transfers', floor_median: contest.gas(1, 1) });
+}
+
+const words = process.argv.slice(2);
+if (words.includes('--help')) {
+  console.log(readFileSync(fileURLToPath(import.meta.url), 'utf8').split('\n').filter((line) => line.startsWith('//')).map((line) => line.slice(3)).join('\n'));
+  process.exit(0);
+}
+const json = words.includes('--json');
+const length = ['smoke', 'long'].find((name) => words.includes(`--${name}`)) ?? 'quick';
+const folder = mkdtempSync(join(root, 'build/release/bench-settlement-'));
+const venue = new BenchVenue(bin, join(bin, '../test'), folder, PORT_FIRST);
+try {
+  venue.start();
+  const contest = new Contest(venue);
+  await contest.begin();
+  await measure(contest, json, LENGTHS[length]);
+  reportSigner(json, length);
+} finally {
+  venue.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
