@@ -34,7 +34,7 @@ const BLOCK_MS = 1000;
 const BATCH_GAS = 12_000_000n;
 const GWEI = 10n ** 9n;
 const LENGTHS = { // trades of a round and rounds, trades one by one
-  smoke: { trades: 200, rounds: 1, alone: 2 },
+  smoke: { trades: 100, rounds: 1, alone: 1 },
   quick: { trades: 3000, rounds: 3, alone: 20 },
   long: { trades: 100_000, rounds: 1, alone: 60 },
 };
@@ -221,7 +221,7 @@ if (words.includes('--help')) {
 }
 const json = words.includes('--json');
 const length = ['smoke', 'long'].find((name) => words.includes(`--${name}`)) ?? 'quick';
-const folder = mkdtempSync(join(root, 'build/release/bench-settlement-'));
+const folder = mkdtempSync(join(bin, '../bench-settlement-'));
 const venue = new BenchVenue(bin, join(bin, '../test'), folder, PORT_FIRST);
 try {
   venue.start();
