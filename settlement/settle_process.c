@@ -13,6 +13,7 @@
 #include "chain/rpc_open.h"
 #include "settlement/service.h"
 #include "settlement/settle_config.h"
+#include "settlement/settle_report.h"
 #include "settlement/settle_store_pg.h"
 
 #define MS UINT64_C(1000000)
@@ -25,6 +26,7 @@ struct process {
     struct node node;
     struct signer_ops signer;
     struct settle settle;
+    struct settle_report report;
     int signal_fd;
 };
 
@@ -161,6 +163,9 @@ static void process_loop(struct process *process, const struct settle_process_co
             if (is_stopping(process))
                 return;
         now_ns = clock_monotone_ns(&clock_system);
+        if (process->store_pg.leading && !settle_is_backing_off(&process->settle))
+            settle_report_write(&process->report, process->pg, &process->settle, &process->pool,
+                                now_ns);
     } while (process_wait(process, core, now_ns));
 }
 

@@ -3,6 +3,7 @@
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
 //                          │  people.c market.c matching.c limits.c controls.c switches.c
 //                          │  ledger.c corrections.c proposals.c login.c read.c alerts.c
+//                          │  settlement.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -64,7 +65,7 @@ struct ask {
     char bearer[HTTP_BEARER_BYTES_MAX];
     char account_argument[24], limit_argument[24];
     char detector_argument[24], member_argument[24], instrument_argument[24], since_argument[40],
-        status_argument[8];
+        status_argument[16], token_argument[24], trade_argument[24];
     uint64_t id;  // number in the path, 0 = none
     json_t *body; // an object; NULL for GET
     // who asks:
@@ -100,6 +101,17 @@ json_t *answer_json(const struct desk_answer *answer);
 // ------------------------------------------------------------------------- Each returns false
 // after answering with the field's fault. A field that is absent or null leaves *out as it is,
 // unless it is required.
+
+// Arguments of a GET ("" = absent: *out stays as it is); likewise.
+CHECKED bool argument_number(struct ask *ask, int64_t *out, const char *text, const char *name,
+                             int64_t max);
+CHECKED bool argument_word(struct ask *ask, const char **out, const char *text, const char *name,
+                           const char *const *words, size_t count);
+// One that was not given (below zero) as NULL.
+static inline struct pg_param argument_param(int64_t value)
+{
+    return value >= 0 ? pg_i64(value) : pg_null();
+}
 
 enum need { OPTIONAL, REQUIRED };
 CHECKED bool field_text(struct ask *ask, const char **out, const char *name, enum need need);
@@ -151,6 +163,7 @@ handler correct_handle, bust_handle;
 handler proposal_handle, approve_handle, withdraw_handle;
 handler health_handle, venue_read, balances_read, rows_read;
 handler alerts_read, alert_close_handle;
+handler settlement_trades_read;
 
 // Wraps the command of a proposed call (called by ask_command).
 CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

@@ -13,33 +13,6 @@ struct filters { // -1, NULL: any
     const char *detector, *status;
 };
 
-static bool number(struct ask *ask, int64_t *out, const char *text, const char *name, int64_t max)
-{
-    int64_t value;
-    if (text[0] == 0)
-        return true;
-    if (decimal_parse(text, strlen(text), 0, &value) == DECIMAL_OK && value >= 1 && value <= max) {
-        *out = value;
-        return true;
-    }
-    ask_refuse_field(ask, REJECT_BAD_NUMBER, name);
-    return false;
-}
-
-static bool word(struct ask *ask, const char **out, const char *text, const char *name,
-                 const char *const *words, size_t count)
-{
-    if (text[0] == 0)
-        return true;
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(text, words[i]) == 0) {
-            *out = words[i];
-            return true;
-        }
-    ask_refuse_field(ask, REJECT_MALFORMED, name);
-    return false;
-}
-
 // 2026-11-20, or 2026-11-20T08:15:00Z.
 static bool since(struct ask *ask, int64_t *out)
 {
@@ -67,18 +40,13 @@ static bool filters_of(struct ask *ask, struct filters *f)
     static const char *const statuses[] = {"open", "closed"};
     *f = (struct filters){
         .limit = ALERTS_DEFAULT, .account = -1, .member = -1, .instrument = -1, .since_ns = -1};
-    return number(ask, &f->limit, ask->limit_argument, "limit", ALERTS_MAX) &&
-           number(ask, &f->account, ask->account_argument, "account", INT32_MAX) &&
-           number(ask, &f->member, ask->member_argument, "member", INT32_MAX) &&
-           number(ask, &f->instrument, ask->instrument_argument, "instrument", INT32_MAX) &&
-           word(ask, &f->detector, ask->detector_argument, "detector", WORDS(detectors)) &&
-           word(ask, &f->status, ask->status_argument, "status", WORDS(statuses)) &&
+    return argument_number(ask, &f->limit, ask->limit_argument, "limit", ALERTS_MAX) &&
+           argument_number(ask, &f->account, ask->account_argument, "account", INT32_MAX) &&
+           argument_number(ask, &f->member, ask->member_argument, "member", INT32_MAX) &&
+           argument_number(ask, &f->instrument, ask->instrument_argument, "instrument", INT32_MAX) &&
+           argument_word(ask, &f->detector, ask->detector_argument, "detector", WORDS(detectors)) &&
+           argument_word(ask, &f->status, ask->status_argument, "status", WORDS(statuses)) &&
            since(ask, &f->since_ns);
-}
-
-static struct pg_param maybe(int64_t value)
-{
-    return value >= 0 ? pg_i64(value) : pg_null();
 }
 
 // Newest first. Account and member are those of either side.
@@ -97,8 +65,8 @@ void alerts_read(struct ask *ask)
                  "NULL OR a.instrument_id = $6) AND ($7::bigint IS NULL OR a.at_ns >= $7)"
                  " ORDER BY a.alert_id DESC LIMIT $1) t",
                  PG_PARAMS(pg_i64(f.limit), pg_text(f.detector), pg_text(f.status),
-                           maybe(f.account), maybe(f.member), maybe(f.instrument),
-                           maybe(f.since_ns))) != PG_OK) {
+                           argument_param(f.account), argument_param(f.member), argument_param(f.instrument),
+                           argument_param(f.since_ns))) != PG_OK) {
         ask_database_failed(ask);
         return;
     }

@@ -192,3 +192,33 @@ bool instrument_in_path(struct ask *ask)
 {
     return id_in_path(ask, REJECT_UNKNOWN_INSTRUMENT);
 }
+
+// ---- arguments of a GET
+// ------------------------------------------------------------------------------------------
+
+bool argument_number(struct ask *ask, int64_t *out, const char *text, const char *name, int64_t max)
+{
+    int64_t value;
+    if (text[0] == 0)
+        return true;
+    if (decimal_parse(text, strlen(text), 0, &value) == DECIMAL_OK && value >= 1 && value <= max) {
+        *out = value;
+        return true;
+    }
+    ask_refuse_field(ask, REJECT_BAD_NUMBER, name);
+    return false;
+}
+
+bool argument_word(struct ask *ask, const char **out, const char *text, const char *name,
+                 const char *const *words, size_t count)
+{
+    if (text[0] == 0)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, words[i]) == 0) {
+            *out = words[i];
+            return true;
+        }
+    ask_refuse_field(ask, REJECT_MALFORMED, name);
+    return false;
+}

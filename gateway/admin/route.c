@@ -105,6 +105,8 @@ static const struct route routes[] = {
     {HTTP_POST, ADMIN "/debits", ROLE_ADMINISTRATOR, debit_handle, NULL},
     {HTTP_POST, ADMIN "/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
     {HTTP_POST, "/admin/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
+    {HTTP_GET, ADMIN "/settlement", ROLE_AUDITOR, rows_read, "SELECT status FROM settle.status"},
+    {HTTP_GET, ADMIN "/settlement/trades", ROLE_AUDITOR, settlement_trades_read, NULL},
     {HTTP_GET, ADMIN "/alerts", ROLE_AUDITOR, alerts_read, NULL},
     {HTTP_POST, ADMIN "/alerts/#/close", ROLE_OPERATOR, alert_close_handle, NULL},
     {HTTP_GET, ADMIN "/members", ROLE_AUDITOR, rows_read,
@@ -475,7 +477,9 @@ static void on_request(void *context, uint64_t id, const struct http_request *re
                    {"member", ask->member_argument, sizeof ask->member_argument},
                    {"instrument", ask->instrument_argument, sizeof ask->instrument_argument},
                    {"since", ask->since_argument, sizeof ask->since_argument},
-                   {"status", ask->status_argument, sizeof ask->status_argument}};
+                   {"status", ask->status_argument, sizeof ask->status_argument},
+                   {"token", ask->token_argument, sizeof ask->token_argument},
+                   {"trade", ask->trade_argument, sizeof ask->trade_argument}};
     for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
         argument(request, filters[i].name, filters[i].out, filters[i].size);
     ask->route = route_find(request->method, request->path, &ask->id);

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 
 #include "core/counters.h"
-
-const char *const settlement_state_names[SETTLEMENT_STATES] = {"pending", "processing", "settled",
-                                                               "failed"};
+#include "gateway/ops/settlement.h"
 
 const char *const alert_detector_names[ALERT_DETECTORS] = {
     "wash_account", "wash_member",   "wash_circular", "spoofing",
@@ -322,14 +320,7 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
           (int64_t)(durable_seq - metrics->followed_seq));
     gauge(out, "postgres_up", "1 = Postgres answers ops", metrics->postgres_up);
     record_metrics(out, metrics);
-    metric(out, "settlement_trades", "gauge", "trades by settlement status");
-    for (int i = 0; i < SETTLEMENT_STATES; i++)
-        if (metrics->settlement[i] >= 0)
-            fprintf(out, "lonja_settlement_trades{status=\"%s\"} %" PRId64 "\n",
-                    settlement_state_names[i], metrics->settlement[i]);
-    if (metrics->settlement_oldest_s >= 0)
-        gauge(out, "settlement_oldest_pending_seconds", "age of the oldest unsettled trade",
-              metrics->settlement_oldest_s);
+    settlement_metrics(out, metrics->settlement);
     index_metrics(out, metrics);
 }
 

@@ -3,6 +3,7 @@
 #ifndef LONJA_GATEWAY_OPS_METRICS_H
 #define LONJA_GATEWAY_OPS_METRICS_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,8 +14,7 @@
 #include "schema/records.h"
 #include "schema/rejects.h"
 
-enum { SETTLEMENT_STATES = 4, ALERT_DETECTORS = 8, INDEX_FIGURES = 10 };
-extern const char *const settlement_state_names[SETTLEMENT_STATES];
+enum { ALERT_DETECTORS = 8, INDEX_FIGURES = 10 };
 extern const char *const alert_detector_names[ALERT_DETECTORS];
 
 // What a trading session has sent: commands carried out or refused.
@@ -52,10 +52,9 @@ struct ops_metrics {
     int64_t recorded_seq;                  // the recorder's cursor, last known; -1 = never
     uint64_t asked_seq;                    // what was durable when it was asked for, or in vain
     struct backlog record_backlog;         // between these two
-    int64_t settlement[SETTLEMENT_STATES]; // trades by status; -1 = not known
+    json_t *settlement;                    // settle.status; NULL = not known
     int64_t index[INDEX_FIGURES]; // of the indexer and of reconciliation, in the order of metrics.c; -1 = not known
     int64_t state_free_bytes; // -1 = not known
-    int64_t settlement_oldest_s;     // age of the oldest pending trade; -1 = not known or none
     int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known
     int64_t alerts_open;             // -1 = not known
     int64_t surveilled_seq;          // surveillance's cursor; -1 = not known

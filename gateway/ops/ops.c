@@ -46,6 +46,7 @@ struct ops {
     struct http_server *http;
     struct last_messages *last;
     struct ops_metrics metrics;
+    json_t *settlement;   // settle.status, as it was last; NULL = not known
     uint64_t asking_seq;  // what was durable when Postgres was asked
     int64_t alert;        // the last one that is announced, or was there before us; -1 = not known
     bool alerts_asked;    // an answer is on its way
@@ -292,13 +293,20 @@ static void forget_index(struct ops_metrics *metrics)
         metrics->index[i] = -1;
 }
 
-static void forget_postgres(struct ops_metrics *metrics)
+static void forget_settlement(struct ops *ops)
 {
+    json_decref(ops->settlement);
+    ops->settlement = NULL;
+    ops->metrics.settlement = NULL;
+}
+
+static void forget_postgres(struct ops *ops)
+{
+    struct ops_metrics *metrics = &ops->metrics;
+
+    forget_settlement(ops);
     forget_index(metrics);
     metrics->postgres_up = false;
-    metrics->settlement_oldest_s = -1;
-    for (int i = 0; i < SETTLEMENT_STATES; i++)
-        metrics->settlement[i] = -1;
     for (int i = 0; i < ALERT_DETECTORS; i++)
         metrics->alerts[i] = -1;
     metrics->alerts_open = metrics->surveilled_seq = -1;
@@ -318,20 +326,16 @@ static void on_figures(void *context, const struct pg_error *error, const struct
     struct ops *ops = context;
     if (error->class != PG_OK) {
         log_limited(LOG_WARNING, "postgres does not answer reason=\"%s\"", error->message);
-        forget_postgres(&ops->metrics);
+        forget_postgres(ops);
         note_backlog(ops, follower_durable_seq(ops->follower)); // it grows meanwhile
         return;
     }
     ops->metrics.postgres_up = true;
     ops->metrics.recorded_seq = pg_number(rows, 0, 0);
     note_backlog(ops, ops->asking_seq);
-    for (int i = 0; i < SETTLEMENT_STATES; i++)
-        ops->metrics.settlement[i] = pg_number(rows, 0, 1 + i);
-    ops->metrics.settlement_oldest_s =
-        pg_is_null(rows, 0, 1 + SETTLEMENT_STATES) ? -1 : pg_number(rows, 0, 1 + SETTLEMENT_STATES);
-    ops->metrics.kill_switches = pg_number(rows, 0, 2 + SETTLEMENT_STATES);
-    ops->metrics.proposals_waiting = pg_number(rows, 0, 3 + SETTLEMENT_STATES);
-    ops->metrics.deficits = pg_number(rows, 0, 4 + SETTLEMENT_STATES);
+    ops->metrics.kill_switches = pg_number(rows, 0, 1);
+    ops->metrics.proposals_waiting = pg_number(rows, 0, 2);
+    ops->metrics.deficits = pg_number(rows, 0, 3);
 }
 
 // ---- alerts of surveillance: announced once each, those of a time without Postgres when it is
@@ -424,7 +428,43 @@ static void ask_alert_figures(struct ops *ops)
         " FROM surveil.alert";
     if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
                         POSTGRES_TIMEOUT_MS, on_alert_figures, ops))
-        forget_postgres(&ops->metrics);
+        forget_postgres(ops);
+}
+
+// ---- settlement: the same object for Redis, the metrics page and (gateway/admin) REST
+// ---------------------------------------------------------------------------------------------
+
+static void announce_status(struct ops *ops)
+{
+    json_t *json = json_copy(ops->settlement);
+    ASSERT(json != NULL);
+    json_object_set_new(json, "v", json_integer(1));
+    json_object_set_new(json, "event", json_string("settlement_status"));
+    char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    ASSERT(text != NULL);
+    announce(ops, "settlement_status", "settlement:status", 0, text);
+    free(text);
+    json_decref(json);
+}
+
+static void on_status(void *context, const struct pg_error *error, const struct pg_rows *rows)
+{
+    struct ops *ops = context;
+    forget_settlement(ops);
+    if (error->class != PG_OK) {
+        log_limited(LOG_WARNING, "settlement is not known reason=\"%s\"", error->message);
+        return;
+    }
+    ops->metrics.settlement = ops->settlement = json_loads(pg_value(rows, 0, 0), 0, NULL);
+    ASSERT(json_is_object(ops->settlement));
+    announce_status(ops);
+}
+
+static void ask_settlement(struct ops *ops)
+{
+    if (!pg_async_query(ops->pg, "SELECT status FROM settle.status", PG_NO_PARAMS,
+                        clock_monotone_ns(&clock_system), POSTGRES_TIMEOUT_MS, on_status, ops))
+        forget_postgres(ops);
 }
 
 static void on_index_figures(void *context, const struct pg_error *error,
@@ -462,22 +502,13 @@ static void ask_index_figures(struct ops *ops)
 static void ask_figures(void *context)
 {
     struct ops *ops = context;
-    static const char sql[] = "SELECT (SELECT sequence FROM record.cursor),"
-                              " count(*) FILTER (WHERE settlement_status = 'pending'),"
-                              " count(*) FILTER (WHERE settlement_status = 'processing'),"
-                              " count(*) FILTER (WHERE settlement_status = 'settled'),"
-                              " count(*) FILTER (WHERE settlement_status = 'failed' AND"
-                              " corrected_quantity IS DISTINCT FROM 0),"
-                              " extract(epoch FROM now() - min(created_at) FILTER (WHERE "
-                              "settlement_status = 'pending'))::bigint,"
-                              " (SELECT kill_switches FROM public.risk_figures),"
-                              " (SELECT proposals_waiting FROM public.risk_figures),"
-                              " (SELECT deficits FROM public.risk_figures)"
-                              " FROM settle.trade";
+    static const char sql[] = "SELECT (SELECT sequence FROM record.cursor), kill_switches,"
+                              " proposals_waiting, deficits FROM public.risk_figures";
     ops->asking_seq = follower_durable_seq(ops->follower);
     if (!pg_async_query(ops->pg, sql, PG_NO_PARAMS, clock_monotone_ns(&clock_system),
                         POSTGRES_TIMEOUT_MS, on_figures, ops))
-        forget_postgres(&ops->metrics);
+        forget_postgres(ops);
+    ask_settlement(ops);
     ask_alert_figures(ops);
     ask_index_figures(ops);
     ask_alerts(ops);
@@ -595,6 +626,7 @@ static void close_everything(struct ops *ops)
     follower_close(ops->follower);
     view_destroy(ops->view);
     last_messages_destroy(ops->last);
+    json_decref(ops->settlement);
     free(ops->metrics.sessions);
     loop_destroy(ops->loop);
 }
@@ -606,7 +638,7 @@ int ops_run(const struct boot *boot)
     ops.metrics.sessions_max = (uint32_t)boot->config.limits_sessions_max;
     ops.metrics.sessions = calloc(ops.metrics.sessions_max + 1, sizeof *ops.metrics.sessions);
     ASSERT(ops.loop != NULL && ops.metrics.sessions != NULL);
-    forget_postgres(&ops.metrics);
+    forget_postgres(&ops);
     ops.metrics.recorded_seq = -1;
     if (!open_venue(&ops) || !open_servers(&ops))
         return EXIT_FAILURE;

@@ -9,6 +9,7 @@
 #include "gateway/ops/last_messages.h"
 #include "gateway/ops/messages.h"
 #include "gateway/ops/metrics.h"
+#include "gateway/ops/settlement.h"
 
 static struct view *view_with_port(void)
 {
@@ -135,8 +136,6 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     core.journal_seq = 60;
     core.core_heartbeat_ns = 1000000000u;
     struct ops_metrics metrics = {.recorded_seq = -1,
-                                  .settlement = {-1, -1, -1, -1},
-                                  .settlement_oldest_s = -1,
                                   .alerts = {-1, -1, -1, 2, -1, -1, -1, -1},
                                   .alerts_open = -1,
                                   .surveilled_seq = -1,
@@ -160,7 +159,7 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_journal_sequence 60\n"));
     assert_null(strstr(text, "replicated_sequence")); // nobody replicates
     assert_null(strstr(text, "record_lag"));
-    assert_null(strstr(text, "settlement_trades{"));
+    assert_null(strstr(text, "lonja_settlement_")); // Postgres has not said
     assert_non_null(strstr(text, "\nlonja_alerts_total{detector=\"spoofing\"} 2\n"));
     assert_null(strstr(text, "alerts_open"));
     assert_null(strstr(text, "surveil_lag"));
@@ -189,6 +188,90 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_replicated_sequence 50\n"));
     assert_non_null(strstr(text, "\nlonja_core_heartbeat_age_seconds 0.000\n"));
     free(text);
+}
+
+static char *settlement_page(const char *status)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    json_t *json = json_loads(status, 0, NULL);
+    assert_non_null(out);
+    assert_non_null(json);
+    settlement_metrics(out, json);
+    assert_int_equal(fclose(out), 0);
+    json_decref(json);
+    return text;
+}
+
+static void settlement_is_measured_by_lane_signer_and_endpoint(void **state)
+{
+    (void)state;
+    char *text = settlement_page(
+        "{\"trades\":{\"pending\":3,\"failed\":1},\"oldest_pending_s\":7,"
+        "\"oldest_processing_s\":null,\"attempts_signed\":12,\"attempts_open\":{\"sent\":2},"
+        "\"retries_waiting\":1,\"gas\":{\"transactions\":9,\"reverted\":2,\"gas_used\":900000},"
+        "\"tokens\":[{\"symbol\":\"PORT\",\"state\":\"halted\",\"pending\":3,\"oldest_s\":7},"
+        "{\"symbol\":\"ATUN\",\"state\":\"running\"}],"
+        "\"signers\":[{\"chain_id\":31337,\"signer\":\"0xab\",\"open_nonces\":2,\"next_nonce\":14}],"
+        "\"workers\":[{\"chain_id\":31337,\"head_block\":99,\"silent\":false,\"trouble\":null,"
+        "\"endpoints\":[{\"name\":\"http://a\",\"state\":\"up\",\"head\":99,\"latency_ms\":4},"
+        "{\"name\":\"http://b\",\"state\":\"behind\",\"head\":90}]},"
+        "{\"chain_id\":1,\"silent\":true,\"trouble\":null,\"endpoints\":[{\"name\":\"http://c\","
+        "\"state\":\"up\"}]}]}");
+    static const char *const lines[] = {
+        "trades{status=\"pending\"} 3",
+        "oldest_pending_seconds 7",
+        "attempts_total 12",
+        "attempts_open{state=\"sent\"} 2",
+        "retries_waiting 1",
+        "transactions_total 9",
+        "transactions_reverted_total 2",
+        "gas_used_total 900000",
+        "lane_state{symbol=\"PORT\",state=\"halted\"} 1",
+        "lane_state{symbol=\"PORT\",state=\"running\"} 0",
+        "lane_state{symbol=\"ATUN\",state=\"running\"} 1",
+        "lane_pending{symbol=\"PORT\"} 3",
+        "signer_open_nonces{chain_id=\"31337\",signer=\"0xab\"} 2",
+        "signer_next_nonce{chain_id=\"31337\",signer=\"0xab\"} 14",
+        "worker_up{chain_id=\"31337\"} 1",
+        "worker_up{chain_id=\"1\"} 0",
+        "head_block{chain_id=\"31337\"} 99",
+        "endpoint_up{endpoint=\"http://a\"} 1",
+        "endpoint_up{endpoint=\"http://b\"} 0",
+        "endpoint_latency_milliseconds{endpoint=\"http://a\"} 4",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        char line[160];
+        snprintf(line, sizeof line, "\nlonja_settlement_%s\n", lines[i]);
+        if (strstr(text, line) == NULL)
+            fail_msg("%s is not in\n%s", line, text);
+    }
+    assert_null(strstr(text, "oldest_processing")); // nothing is on its way
+    assert_null(strstr(text, "http://c"));          // its worker is silent: that was before
+    assert_null(strstr(text, "fees_ether"));        // not said
+    free(text);
+}
+
+static void what_was_paid_is_exact_however_large(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"0", "0.000000000000000000"},
+        {"7", "0.000000000000000007"},
+        {"123456789012345678", "0.123456789012345678"},
+        {"1000000000000000000", "1.000000000000000000"},
+        {"98765432109876543210987654321", "98765432109.876543210987654321"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char status[128], line[128];
+        snprintf(status, sizeof status, "{\"gas\":{\"fee_wei\":\"%s\"}}", cases[i][0]);
+        snprintf(line, sizeof line, "\nlonja_settlement_fees_ether_total %s\n", cases[i][1]);
+        char *text = settlement_page(status);
+        if (strstr(text, line) == NULL)
+            fail_msg("%s is not in\n%s", line, text);
+        free(text);
+    }
 }
 
 static void an_auction_is_told_while_it_runs_and_at_its_end(void **state)
@@ -429,6 +512,8 @@ int main(void)
         cmocka_unit_test(an_accepted_order_is_not_told),
         cmocka_unit_test(only_the_newest_text_of_a_key_is_kept_and_expiring_keys_are_bounded),
         cmocka_unit_test(the_metrics_page_leaves_out_what_is_not_known),
+        cmocka_unit_test(settlement_is_measured_by_lane_signer_and_endpoint),
+        cmocka_unit_test(what_was_paid_is_exact_however_large),
         cmocka_unit_test(a_session_is_counted_once_a_command),
         cmocka_unit_test(an_auction_is_told_while_it_runs_and_at_its_end),
         cmocka_unit_test(matching_is_counted_by_what_events_say),

@@ -197,6 +197,44 @@ const CASES = {
     await world.settled(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: Number(has) }))
   },
 
+  async what_operators_see_of_a_trade_on_its_way (world) {
+    const one = text => JSON.parse(world.venue.sql(text, 'lonja_admin'))
+    const lane = () => one(`SELECT row_to_json(l) FROM settle.lane l WHERE token = ${PORT}`)
+    const isLane = (state, reason) => world.venue.until(`lane is ${state}, ${reason}`, () => lane().state === state && lane().reason === reason, 20)
+    await world.restartWorker('settle.confirmations=4')
+    await isLane('running', null)
+    const theSigner = () => one('SELECT row_to_json(s) FROM settle.signer_lane s')
+    world.rpc.take('eth_sendRawTransaction', params => ethers.keccak256(params[0])) // taken, and lost
+    const [id] = world.trade()
+    const seen = () => one(`SELECT row_to_json(p) FROM settle.progress p WHERE trade = ${id}`)
+    const deep = n => world.venue.until(`${n} of 4`, () => seen().step === 'mined' && seen().confirmations === n && seen().confirmations_needed === 4, 20)
+    await world.venue.until('it is sent', () => seen().step === 'sent' && theSigner().open_nonces === 1, 20)
+    world.rpc.pass()
+    await deep(1)
+    check(/^0x[0-9a-f]{64}$/.test(seen().tx_hash) && seen().status === 'processing', JSON.stringify(seen()))
+    const signer = theSigner()
+    const { workers } = one('SELECT status FROM settle.status')
+    check(signer.open_nonces === 0 && signer.next_nonce === await world.chain.getTransactionCount(ethers.getAddress(signer.signer)), JSON.stringify(signer))
+    check(workers[0].endpoints.every(e => e.state === 'up'), JSON.stringify(workers))
+    await world.mine(2)
+    await deep(3)
+    await world.mine()
+    await world.settled([id])
+    check(seen().step === 'settled' && seen().confirmations === null, JSON.stringify(seen()))
+    const { gas } = one('SELECT status FROM settle.status')
+    check(gas.transactions > 0 && gas.gas_used > 21000 && BigInt(gas.fee_wei) > 0n, JSON.stringify(gas))
+
+    world.rpc.take('eth_blockNumber', () => { throw new Error('gone') })
+    await isLane('halted', 'node_unavailable')
+    world.rpc.pass()
+    await isLane('running', null)
+    await world.stop(world.worker)
+    world.venue.sql("UPDATE settle.worker SET due_at = now() - interval '1 second'")
+    check(lane().state === 'halted' && lane().reason === 'worker_silent', JSON.stringify(lane()))
+    world.startWorker()
+    await isLane('running', null)
+  },
+
   async a_signer_that_is_gone (world) {
     await world.stop(world.signer)
     const ids = world.trade(3)

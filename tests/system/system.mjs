@@ -1,6 +1,7 @@
 // One venue for all of these tests; they use it one after another.
 import { Suite } from '../lib/suite.mjs'
 import { Venue } from '../lib/venue.mjs'
+import { desk } from './desk.mjs'
 import { explain } from './explain.mjs'
 import { fixTerms } from './fix_terms.mjs'
 import { hostile } from './hostile.mjs'
@@ -28,6 +29,7 @@ Suite.main(async suite => {
     await operators(suite, venue)
     await explain(suite, venue)
     await surveillance(suite, venue)
+    await desk(suite, venue)
     await risk(suite, venue)
     await riskClients(suite, venue)
     await resend(suite, venue)

@@ -1,0 +1,202 @@
+#include "gateway/ops/settlement.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP lonja_settlement_%s %s\n# TYPE lonja_settlement_%s %s\n", name, help, name,
+            type);
+}
+
+// A metric of one number.
+static void number(FILE *out, const json_t *from, const char *key, const char *name,
+                   const char *type, const char *help)
+{
+    const json_t *value = json_object_get(from, key);
+    if (!json_is_integer(value))
+        return;
+    head(out, name, type, help);
+    fprintf(out, "lonja_settlement_%s %" PRId64 "\n", name, (int64_t)json_integer_value(value));
+}
+
+// A metric of one number for each key of an object.
+static void by_key(FILE *out, json_t *from, const char *name, const char *label, const char *help)
+{
+    const char *key;
+    json_t *value;
+    if (json_object_size(from) == 0)
+        return;
+    head(out, name, "gauge", help);
+    json_object_foreach(from, key, value)
+        fprintf(out, "lonja_settlement_%s{%s=\"%s\"} %" PRId64 "\n", name, label, key,
+                (int64_t)json_integer_value(value));
+}
+
+// Wei do not fit 64 bits; Prometheus keeps a double anyway. The decimal text, its point moved:
+// exact to the digit that is printed.
+static void ether(FILE *out, const json_t *gas)
+{
+    const char *wei = json_string_value(json_object_get(gas, "fee_wei"));
+    enum { DECIMALS = 18 };
+    size_t digits = wei != NULL ? strlen(wei) : 0;
+    if (digits == 0 || strspn(wei, "0123456789") != digits)
+        return;
+    head(out, "fees_ether_total", "counter", "paid for gas, in the chain's currency");
+    size_t whole = digits > DECIMALS ? digits - DECIMALS : 0;
+    fprintf(out, "lonja_settlement_fees_ether_total %.*s.%.*s%s\n", whole > 0 ? (int)whole : 1,
+            whole > 0 ? wei : "0", whole > 0 ? 0 : (int)(DECIMALS - digits), "000000000000000000",
+            wei + whole);
+}
+
+// One line of a metric for each element of a list.
+typedef void line_writer(FILE *out, const char *name, const json_t *element, const void *argument);
+
+static void each(FILE *out, const json_t *list, const char *name, const char *help,
+                 line_writer *write, const void *argument)
+{
+    if (json_array_size(list) == 0)
+        return;
+    head(out, name, "gauge", help);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        write(out, name, json_array_get(list, i), argument);
+}
+
+static const char *text_of(const json_t *element, const char *key)
+{
+    const char *text = json_string_value(json_object_get(element, key));
+    return text != NULL ? text : "";
+}
+
+static int64_t number_of(const json_t *element, const char *key)
+{
+    return (int64_t)json_integer_value(json_object_get(element, key));
+}
+
+static void lane_line(FILE *out, const char *name, const json_t *lane, const void *state)
+{
+    fprintf(out, "lonja_settlement_%s{symbol=\"%s\",state=\"%s\"} %d\n", name,
+            text_of(lane, "symbol"), (const char *)state,
+            strcmp(text_of(lane, "state"), state) == 0);
+}
+
+static void lane_number(FILE *out, const char *name, const json_t *lane, const void *key)
+{
+    if (!json_is_integer(json_object_get(lane, key)))
+        return; // nothing waits
+    fprintf(out, "lonja_settlement_%s{symbol=\"%s\"} %" PRId64 "\n", name, text_of(lane, "symbol"),
+            number_of(lane, key));
+}
+
+static void signer_number(FILE *out, const char *name, const json_t *signer, const void *key)
+{
+    fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\",signer=\"%s\"} %" PRId64 "\n", name,
+            number_of(signer, "chain_id"), text_of(signer, "signer"), number_of(signer, key));
+}
+
+static void worker_number(FILE *out, const char *name, const json_t *worker, const void *key)
+{
+    fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\"} %" PRId64 "\n", name,
+            number_of(worker, "chain_id"), number_of(worker, key));
+}
+
+static void worker_up(FILE *out, const char *name, const json_t *worker, const void *unused)
+{
+    (void)unused;
+    fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\"} %d\n", name,
+            number_of(worker, "chain_id"),
+            json_is_false(json_object_get(worker, "silent")) &&
+                json_is_null(json_object_get(worker, "trouble")));
+}
+
+static void endpoint_up(FILE *out, const char *name, const json_t *endpoint, const void *unused)
+{
+    (void)unused;
+    fprintf(out, "lonja_settlement_%s{endpoint=\"%s\"} %d\n", name, text_of(endpoint, "name"),
+            strcmp(text_of(endpoint, "state"), "up") == 0);
+}
+
+static void endpoint_number(FILE *out, const char *name, const json_t *endpoint, const void *key)
+{
+    if (!json_is_integer(json_object_get(endpoint, key)))
+        return; // not known
+    fprintf(out, "lonja_settlement_%s{endpoint=\"%s\"} %" PRId64 "\n", name,
+            text_of(endpoint, "name"), number_of(endpoint, key));
+}
+
+// All states of all lanes: a lane that is no longer halted says 0 there.
+static void lane_metrics(FILE *out, const json_t *lanes)
+{
+    static const char *const states[] = {"running", "held", "halted"};
+    if (json_array_size(lanes) == 0)
+        return;
+    head(out, "lane_state", "gauge", "1 for the state that a token's way to the chain is in");
+    for (size_t i = 0; i < json_array_size(lanes); i++)
+        for (size_t s = 0; s < sizeof states / sizeof states[0]; s++)
+            lane_line(out, "lane_state", json_array_get(lanes, i), states[s]);
+    each(out, lanes, "lane_pending", "trades of the token that wait", lane_number, "pending");
+    each(out, lanes, "lane_processing", "… that are on their way", lane_number, "processing");
+    each(out, lanes, "lane_failed", "… that have failed", lane_number, "failed");
+    each(out, lanes, "lane_oldest_seconds", "since the oldest of those that are not settled",
+         lane_number, "oldest_s");
+}
+
+// Of the workers that are there: what a silent one has said of its nodes is history.
+static void each_endpoint(FILE *out, const json_t *workers, const char *name, const char *help,
+                          line_writer *write, const void *argument)
+{
+    if (json_array_size(workers) == 0)
+        return;
+    head(out, name, "gauge", help);
+    for (size_t i = 0; i < json_array_size(workers); i++) {
+        const json_t *worker = json_array_get(workers, i);
+        const json_t *endpoints = json_object_get(worker, "endpoints");
+        if (!json_is_false(json_object_get(worker, "silent")))
+            continue;
+        for (size_t k = 0; k < json_array_size(endpoints); k++)
+            write(out, name, json_array_get(endpoints, k), argument);
+    }
+}
+
+static void worker_metrics(FILE *out, const json_t *workers)
+{
+    each(out, workers, "worker_up", "1 = the worker is heard of and nothing hinders it", worker_up,
+         NULL);
+    each(out, workers, "head_block", "newest block that the worker knows", worker_number,
+         "head_block");
+    each_endpoint(out, workers, "endpoint_up", "1 = the node is well", endpoint_up, NULL);
+    each_endpoint(out, workers, "endpoint_head_block", "its newest block", endpoint_number, "head");
+    each_endpoint(out, workers, "endpoint_latency_milliseconds", "mean of its last calls",
+                  endpoint_number, "latency_ms");
+    each_endpoint(out, workers, "endpoint_error_permille", "of its last calls", endpoint_number,
+                  "error_permille");
+}
+
+void settlement_metrics(FILE *out, json_t *status)
+{
+    const json_t *gas = json_object_get(status, "gas");
+    const json_t *signers = json_object_get(status, "signers");
+
+    by_key(out, json_object_get(status, "trades"), "trades", "status", "trades by status");
+    number(out, status, "oldest_pending_s", "oldest_pending_seconds", "gauge",
+           "age of the oldest trade that waits");
+    number(out, status, "oldest_processing_s", "oldest_processing_seconds", "gauge",
+           "age of the oldest trade that is on its way");
+    number(out, status, "attempts_signed", "attempts_total", "counter", "transactions signed");
+    by_key(out, json_object_get(status, "attempts_open"), "attempts_open", "state",
+           "transactions whose fate is not known, by state");
+    number(out, status, "retries_waiting", "retries_waiting", "gauge",
+           "retries that the worker has not answered");
+    number(out, status, "results_waiting", "results_waiting", "gauge",
+           "results that the core has not booked");
+    number(out, gas, "transactions", "transactions_total", "counter", "transactions mined");
+    number(out, gas, "reverted", "transactions_reverted_total", "counter", "those that failed");
+    number(out, gas, "gas_used", "gas_used_total", "counter", "gas of all of them");
+    ether(out, gas);
+    lane_metrics(out, json_object_get(status, "tokens"));
+    each(out, signers, "signer_open_nonces", "nonces whose transaction is not mined", signer_number,
+         "open_nonces");
+    each(out, signers, "signer_next_nonce", "the next one that is given out", signer_number,
+         "next_nonce");
+    worker_metrics(out, json_object_get(status, "workers"));
+}
