@@ -1,16 +1,16 @@
-/* Happy path: the head has moved; the newest block that we have is still there; the blocks behind it are read, proved and
- * saved; those that are deep enough are confirmed.
+/* Happy path: the head has moved; the newest block that we have is still there; the blocks behind
+ * it are read, proved and saved; those that are deep enough are confirmed.
  *
  * What can go wrong, and what is done:
- *   node silent, wrong, behind        the pass ends, told in chain.index_chain.trouble; again at the next poll
- *   node of another chain, or genesis nothing is read (`foreign`)
- *   too many results                  the range is halved, down to one block; it grows again by a quarter
- *   answers that contradict           nothing of it is saved (`lies`); asked again, of whichever node the pool takes
- *   reorganisation                    back to the last common block, at most reorg_blocks_max deep; everything above is
- *                                     orphaned in one commit, and read again
- *   deeper than that                  nothing is touched, and told until a person has looked: another chain is likelier
- *   database gone, lock lost          belief is dropped; waits 0.2 s, doubling up to 5 s
- *   core gone, or restarted           the command that has no answer is sent again
+ *   node silent, wrong, behind        the pass ends, told in chain.index_chain.trouble; again at
+ * the next poll node of another chain, or genesis nothing is read (`foreign`) too many results the
+ * range is halved, down to one block; it grows again by a quarter answers that contradict nothing
+ * of it is saved (`lies`); asked again, of whichever node the pool takes reorganisation back to the
+ * last common block, at most reorg_blocks_max deep; everything above is orphaned in one commit, and
+ * read again deeper than that                  nothing is touched, and told until a person has
+ * looked: another chain is likelier database gone, lock lost          belief is dropped; waits 0.2
+ * s, doubling up to 5 s core gone, or restarted           the command that has no answer is sent
+ * again
  */
 #include "chain/index.h"
 
@@ -112,7 +112,8 @@ static enum step enter(struct index_agent *index)
     enum index_store_result entered = index->store.enter(index->store.context, &genesis.hash);
     if (entered == INDEX_STORE_FOREIGN) {
         index->counters.foreign++;
-        return trouble(index, "chain", "the node's chain has another genesis block than the one that was read");
+        return trouble(index, "chain",
+                       "the node's chain has another genesis block than the one that was read");
     }
     index->entered = store_ok(index, entered);
     return index->entered ? STEP_ON : STEP_END;
@@ -128,7 +129,8 @@ static enum step look_at_head(struct index_agent *index)
 
 /* ---- reorganisations ---- */
 
-/* The chain at `number` is not what we have: is it the same chain at all? A switched node answers with another one. */
+/* The chain at `number` is not what we have: is it the same chain at all? A switched node answers
+ * with another one. */
 static enum step find_fork(struct index_agent *index, uint64_t tip, uint64_t from)
 {
     index->entered = false;
@@ -159,8 +161,9 @@ static enum step find_fork(struct index_agent *index, uint64_t tip, uint64_t fro
             break;
     }
     index->counters.deep++;
-    return trouble(index, "reorganisation",
-                   "deeper than index.reorg_blocks_max: nothing is changed until a person has looked");
+    return trouble(
+        index, "reorganisation",
+        "deeper than index.reorg_blocks_max: nothing is changed until a person has looked");
 }
 
 static enum step look_for_fork(struct index_agent *index)
@@ -188,7 +191,9 @@ static enum step look_for_fork(struct index_agent *index)
     if (result != NODE_OK || !found)
         return node_failed(index, "header", result);
     if (hash_equal(&header.hash, &hash))
-        return at == tip ? STEP_ON : trouble(index, "node", "it is behind: blocks that we have read are not there yet");
+        return at == tip ? STEP_ON
+                         : trouble(index, "node",
+                                   "it is behind: blocks that we have read are not there yet");
     return find_fork(index, tip, at == 0 ? 0 : at - 1);
 }
 
@@ -262,7 +267,8 @@ static enum step read_range(struct index_agent *index)
     uint64_t keep = index->head > index->config.reorg_blocks_max
                         ? index->head - index->config.reorg_blocks_max
                         : 0;
-    bool saved = store_ok(index, index->store.save(index->store.context, &index->work, &range, keep));
+    bool saved =
+        store_ok(index, index->store.save(index->store.context, &index->work, &range, keep));
     if (saved) {
         index->counters.ranges++;
         index->counters.blocks += blocks;
@@ -273,7 +279,8 @@ static enum step read_range(struct index_agent *index)
     return saved ? STEP_ON : STEP_END;
 }
 
-/* One range per pass, so that booking and stopping never wait for a long one. *more: the head is not reached. */
+/* One range per pass, so that booking and stopping never wait for a long one. *more: the head is
+ * not reached. */
 static enum step read_next(struct index_agent *index, bool *more)
 {
     if (!store_ok(index, index->store.work(index->store.context, &index->work,
@@ -346,15 +353,17 @@ static bool write_answer(struct index_agent *index, uint16_t reject_code, uint64
                                                  reject_code, sequence));
 }
 
-/* REFERENCE_OLD: the core has had larger numbers, so this database was restored from before them. Going on would book what
- * is booked: it stands still until a person has compared. */
+/* REFERENCE_OLD: the core has had larger numbers, so this database was restored from before them.
+ * Going on would book what is booked: it stands still until a person has compared. */
 static bool take_answer(struct index_agent *index, const struct index_answer *answer)
 {
     index->has_sent = false;
     if (answer->kind == INDEX_ANSWER_LOST)
         return true;
     if (answer->kind == INDEX_ANSWER_REFUSED && answer->reject_code == REJECT_REFERENCE_OLD) {
-        (void)trouble(index, "ledger", "the core knows larger reference numbers than this database: was it restored?");
+        (void)trouble(
+            index, "ledger",
+            "the core knows larger reference numbers than this database: was it restored?");
         return false;
     }
     uint16_t code = answer->kind == INDEX_ANSWER_REFUSED ? answer->reject_code : 0;
@@ -387,7 +396,9 @@ static enum step book(struct index_agent *index, bool *more)
         if (!take_answer(index, &answer))
             return STEP_END;
     } else {
-        (void)index->core.poll(index->core.context); /* of one that was given up with the database: it is asked again */
+        (void)index->core.poll(
+            index->core
+                .context); /* of one that was given up with the database: it is asked again */
     }
     return send_next(index, more);
 }
@@ -425,8 +436,9 @@ static bool pass(struct index_agent *index)
     if (index->fail_wait_ns == 0 && book(index, &more) != STEP_ON)
         read = false;
     if (index->fail_wait_ns == 0)
-        (void)store_ok(index, index->store.tell(index->store.context, index->head, index->subscribed,
-                                                index->trouble[0] == '\0' ? NULL : index->trouble));
+        (void)store_ok(index,
+                       index->store.tell(index->store.context, index->head, index->subscribed,
+                                         index->trouble[0] == '\0' ? NULL : index->trouble));
     return read && more && index->fail_wait_ns == 0;
 }
 

@@ -1,14 +1,15 @@
-/* lonja-index: the agent that reads the chain. One pass takes what can be done now one step further:
+/* lonja-index: the agent that reads the chain. One pass takes what can be done now one step
+ * further:
  *
  *   lead       the lock of the database; another indexer may hold it
  *   chain      is it our chain (id, genesis)? where is its head?
  *   fork       is the newest block that we have still the chain's? else back to the last common one
  *   read       the next range of blocks, proved (index_prove.h), in one commit with its events
- *   confirm    what is deep enough is confirmed, transfers are classified, the ledger's part numbered
- *   book       the ledger's part goes to the core, one command at a time
+ *   confirm    what is deep enough is confirmed, transfers are classified, the ledger's part
+ * numbered book       the ledger's part goes to the core, one command at a time
  *
- * All belief about the chain stands in Postgres; a doubt ends the pass and it is read again. Pure but
- * for its doors (node, store, core). One thread. Times are monotone nanoseconds.
+ * All belief about the chain stands in Postgres; a doubt ends the pass and it is read again. Pure
+ * but for its doors (node, store, core). One thread. Times are monotone nanoseconds.
  */
 #ifndef LONJA_CHAIN_INDEX_H
 #define LONJA_CHAIN_INDEX_H
@@ -35,21 +36,21 @@ struct index_agent {
     struct index_core_ops core;
 
     /* Caches; none of them is trusted after a doubt. */
-    bool entered;      /* the node's genesis is the database's */
-    uint64_t head;     /* of the node, this pass */
+    bool entered;  /* the node's genesis is the database's */
+    uint64_t head; /* of the node, this pass */
     uint64_t confirmed;
     uint64_t range_blocks; /* what the node has borne lately */
     uint64_t poll_at_ns;
     uint64_t fail_wait_ns; /* doubles while the database cannot be used */
-    bool subscribed;   /* the caller says so: the node tells of new blocks by itself */
+    bool subscribed;       /* the caller says so: the node tells of new blocks by itself */
     char trouble[RPC_MESSAGE_MAX];
     struct index_work work;
     struct index_posting sent;
     bool has_sent;
 
     struct index_counters {
-        uint64_t passes, ranges, blocks, events, reorganisations, orphaned_blocks, lies, missing, moved,
-            shrinks, deep, foreign, booked, refused;
+        uint64_t passes, ranges, blocks, events, reorganisations, orphaned_blocks, lies, missing,
+            moved, shrinks, deep, foreign, booked, refused;
     } counters;
 };
 

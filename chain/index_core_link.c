@@ -1,6 +1,6 @@
-/* Happy path: `send` leaves a command, the thread puts it into the ring, the event that bears its gateway_seq and is the
- * last of its command is the answer. A core that restarts, or has detached us, makes the answer LOST: whether the command was
- * taken is asked by sending it again. */
+/* Happy path: `send` leaves a command, the thread puts it into the ring, the event that bears its
+ * gateway_seq and is the last of its command is the answer. A core that restarts, or has detached
+ * us, makes the answer LOST: whether the command was taken is asked by sending it again. */
 #include "chain/index_core_link.h"
 
 #include <errno.h>
@@ -97,8 +97,8 @@ static void on_not_attached(struct index_core_link *core)
 
 static bool is_answer(const struct index_core_link *core, const struct event *event)
 {
-    return core->link.attached && core->sent_seq != 0 &&
-           event->header.gateway == GATEWAY_INDEX && event->header.gateway_seq == core->sent_seq;
+    return core->link.attached && core->sent_seq != 0 && event->header.gateway == GATEWAY_INDEX &&
+           event->header.gateway_seq == core->sent_seq;
 }
 
 static void on_event(struct index_core_link *core, const struct event *event)
@@ -200,8 +200,7 @@ struct index_core_link *index_core_link_open(const struct boot *boot)
     ASSERT(core != NULL);
     int opened = link_open(&core->link, boot, GATEWAY_INDEX);
     if (opened == 0) /* what was before us is nobody's answer */
-        core->follower =
-            follower_open(boot, follower_load_snapshot(boot, no_record, NULL));
+        core->follower = follower_open(boot, follower_load_snapshot(boot, no_record, NULL));
     if (opened != 0 || core->follower == NULL) {
         log_error("the rings cannot be mapped error=\"%s\"", strerror(-opened));
         free(core);

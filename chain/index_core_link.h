@@ -1,5 +1,6 @@
-/* The door to the core in production: the indexer's ring and the event follower, on a thread of their own, because the
- * indexer waits for Postgres and the node and the link must beat every 100 ms. An eventfd tells of an answer. */
+/* The door to the core in production: the indexer's ring and the event follower, on a thread of
+ * their own, because the indexer waits for Postgres and the node and the link must beat every 100
+ * ms. An eventfd tells of an answer. */
 #ifndef LONJA_CHAIN_INDEX_CORE_LINK_H
 #define LONJA_CHAIN_INDEX_CORE_LINK_H
 
@@ -8,7 +9,8 @@
 
 struct index_core_link;
 
-/* Starts the thread. NULL, the reason logged, when the rings cannot be mapped. `boot` must live as long. */
+/* Starts the thread. NULL, the reason logged, when the rings cannot be mapped. `boot` must live as
+ * long. */
 struct index_core_link *index_core_link_open(const struct boot *boot);
 void index_core_link_close(struct index_core_link *link);
 

@@ -99,7 +99,8 @@ static json_t *bool_json(const struct abi_word *word)
     return abi_word_bool(&value, word) ? json_boolean(value) : NULL;
 }
 
-/* A string's word is the place of its length; NULL when it reaches beyond the data or is no UTF-8. */
+/* A string's word is the place of its length; NULL when it reaches beyond the data or is no UTF-8.
+ */
 static json_t *string_json(const struct abi_word *word, const struct node_log *log)
 {
     chain_uint128 place;

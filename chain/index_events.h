@@ -1,4 +1,5 @@
-/* The events of ERC-3643 tokens and their registries: name and decoded fields of a log, as JSON for chain.event_log.
+/* The events of ERC-3643 tokens and their registries: name and decoded fields of a log, as JSON for
+ * chain.event_log.
  *
  * Topics are Keccak-256 of the signature (index_events_test.c proves it). What is not known, or not
  * of the known shape, keeps its topics and data as they are, under the name "unknown". Addresses
@@ -11,14 +12,13 @@
 
 #include "chain/node.h"
 
-/* X(name, signature, fields): a field is "*name:type", the star for an indexed one; types are address, uint256, uint16,
- * bool and bytes32 (one word each) and string. */
+/* X(name, signature, fields): a field is "*name:type", the star for an indexed one; types are
+ * address, uint256, uint16, bool and bytes32 (one word each) and string. */
 #define INDEX_EVENTS(X)                                                                            \
     X("Transfer", "Transfer(address,address,uint256)", "*from:address *to:address value:uint256")  \
     X("Approval", "Approval(address,address,uint256)",                                             \
       "*owner:address *spender:address value:uint256")                                             \
-    X("UpdatedTokenInformation",                                                                   \
-      "UpdatedTokenInformation(string,string,uint8,string,address)",                               \
+    X("UpdatedTokenInformation", "UpdatedTokenInformation(string,string,uint8,string,address)",    \
       "*name:bytes32 *symbol:bytes32 decimals:uint256 version:string *onchain_id:address")         \
     X("IdentityRegistryAdded", "IdentityRegistryAdded(address)", "*identity_registry:address")     \
     X("ComplianceAdded", "ComplianceAdded(address)", "*compliance:address")                        \

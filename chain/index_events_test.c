@@ -1,4 +1,5 @@
-/* Topics against those that the deployed contracts use (written by hand here), and logs of every shape. */
+/* Topics against those that the deployed contracts use (written by hand here), and logs of every
+ * shape. */
 #include "chain/index_events.h"
 
 #include <stdlib.h>
@@ -98,8 +99,8 @@ static void booleans_and_strings_are_decoded(void **state)
     expect(&frozen, "AddressFrozen",
            "{\"by\":\"0xab00000000000000000000000000000000000003\",\"frozen\":true,"
            "\"wallet\":\"0xab00000000000000000000000000000000000001\"}");
-    uint8_t data[128] = {[31] = 18, [63] = 64, [95] = 5, [96] = '4', [97] = '.', [98] = '1',
-                         [99] = '.', [100] = '3'};
+    uint8_t data[128] = {[31] = 18,  [63] = 64,  [95] = 5,   [96] = '4',
+                         [97] = '.', [98] = '1', [99] = '.', [100] = '3'};
     struct node_log information = log_of("UpdatedTokenInformation", data, sizeof(data));
     information.topic_count = 4;
     expect(&information, "UpdatedTokenInformation",
@@ -117,7 +118,8 @@ static void booleans_and_strings_are_decoded(void **state)
     assert_string_equal(index_event_name(&information), "unknown");
 }
 
-/* A token that writes Transfer with other topics (an ERC-721, or a liar) is kept, but is no transfer. */
+/* A token that writes Transfer with other topics (an ERC-721, or a liar) is kept, but is no
+ * transfer. */
 static void what_has_another_shape_is_kept_raw(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* lonja-index: started by the supervisor, without arguments. With words it is a tool: see index_verify.h. */
+/* lonja-index: started by the supervisor, without arguments. With words it is a tool: see
+ * index_verify.h. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>

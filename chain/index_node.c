@@ -1,6 +1,7 @@
-/* A header is RLP([parentHash, ommersHash, beneficiary, stateRoot, transactionsRoot, receiptsRoot, logsBloom, difficulty,
- * number, gasLimit, gasUsed, timestamp, extraData, prevRandao, nonce]) and what later forks put behind that: baseFeePerGas
- * (EIP-1559), withdrawalsRoot (4895), blobGasUsed and excessBlobGas (4844), parentBeaconBlockRoot (4788), requestsHash (7685).
+/* A header is RLP([parentHash, ommersHash, beneficiary, stateRoot, transactionsRoot, receiptsRoot,
+ * logsBloom, difficulty, number, gasLimit, gasUsed, timestamp, extraData, prevRandao, nonce]) and
+ * what later forks put behind that: baseFeePerGas (EIP-1559), withdrawalsRoot (4895), blobGasUsed
+ * and excessBlobGas (4844), parentBeaconBlockRoot (4788), requestsHash (7685).
  */
 #include "chain/index_node.h"
 
@@ -111,8 +112,8 @@ enum node_result index_node_header(struct node *node, bool *found, struct index_
     if (asked != NODE_OK)
         return asked;
     *found = !json_is_null(result);
-    bool usable = !*found || (read_header(header, result) &&
-                              (at >= NODE_FINALIZED || header->number == at));
+    bool usable =
+        !*found || (read_header(header, result) && (at >= NODE_FINALIZED || header->number == at));
     return node_answered(node, result, usable, method);
 }
 
@@ -165,7 +166,8 @@ static bool places_differ(const struct index_logs *logs)
     return true;
 }
 
-/* The array first, the data behind it. `arrays` are JSON arrays of logs, of which those of other contracts are left out. */
+/* The array first, the data behind it. `arrays` are JSON arrays of logs, of which those of other
+ * contracts are left out. */
 static bool read_logs(struct index_logs *out, json_t *const *arrays, size_t array_count,
                       const struct chain_address *contracts, size_t contract_count)
 {
@@ -210,8 +212,8 @@ static json_t *filter_of(const struct chain_address *contracts, size_t count, ui
 
 static bool lie_within(const struct index_logs *logs, uint64_t from, uint64_t to)
 {
-    return logs->count == 0 || (logs->items[0].block_number >= from &&
-                                logs->items[logs->count - 1].block_number <= to);
+    return logs->count == 0 ||
+           (logs->items[0].block_number >= from && logs->items[logs->count - 1].block_number <= to);
 }
 
 enum node_result index_node_logs(struct node *node, struct index_logs *logs,
@@ -226,8 +228,9 @@ enum node_result index_node_logs(struct node *node, struct index_logs *logs,
     if (asked != NODE_OK)
         return asked;
     bool too_many = json_array_size(result) > max;
-    bool usable = too_many || (read_logs(logs, &result, 1, contracts, contract_count) &&
-                               logs->count == json_array_size(result) && lie_within(logs, from, to));
+    bool usable =
+        too_many || (read_logs(logs, &result, 1, contracts, contract_count) &&
+                     logs->count == json_array_size(result) && lie_within(logs, from, to));
     enum node_result answered = node_answered(node, result, usable, method);
     if (answered == NODE_OK && !too_many)
         return NODE_OK;
@@ -239,13 +242,13 @@ enum node_result index_node_logs(struct node *node, struct index_logs *logs,
     return NODE_REFUSED;
 }
 
-/* Alchemy, Infura, QuickNode, geth, Erigon, Polygon: each has words of its own; an answer that is longer than we take is
- * garbage to us, and an answer that takes too long a silence. */
+/* Alchemy, Infura, QuickNode, geth, Erigon, Polygon: each has words of its own; an answer that is
+ * longer than we take is garbage to us, and an answer that takes too long a silence. */
 bool index_node_wants_less(const struct node *node, enum node_result result)
 {
-    static const char *const words[] = {"too many",    "more than",   "limit",   "range",
-                                        "response size", "too large", "timeout", "timed out",
-                                        "exceed",      "longer than"};
+    static const char *const words[] = {"too many",      "more than",  "limit",   "range",
+                                        "response size", "too large",  "timeout", "timed out",
+                                        "exceed",        "longer than"};
     if (result == NODE_OK)
         return false;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -261,9 +264,9 @@ static bool receipts_are_of(const json_t *receipts, const struct chain_hash *blo
     size_t at;
     json_t *receipt;
     struct chain_hash hash;
-    json_array_foreach(receipts, at, receipt) if (!node_member_hash(&hash, receipt, "blockHash") ||
-                                                  memcmp(&hash, block_hash, sizeof(hash)) !=
-                                                      0) return false;
+    json_array_foreach(receipts, at,
+                       receipt) if (!node_member_hash(&hash, receipt, "blockHash") ||
+                                    memcmp(&hash, block_hash, sizeof(hash)) != 0) return false;
     return true;
 }
 
@@ -301,8 +304,8 @@ enum node_result index_node_block_logs(struct node *node, bool *known, bool *fou
     if (asked != NODE_OK)
         return asked;
     *found = !json_is_null(result);
-    bool usable = !*found || (json_is_array(result) && read_receipts(logs, result, contracts,
-                                                                     contract_count, block_hash));
+    bool usable = !*found || (json_is_array(result) &&
+                              read_receipts(logs, result, contracts, contract_count, block_hash));
     enum node_result answered = node_answered(node, result, usable, method);
     if (answered != NODE_OK)
         index_logs_fini(logs);

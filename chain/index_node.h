@@ -1,4 +1,5 @@
-/* What the indexer asks a node: headers with their bloom, logs of a range, the logs of a block by its receipts.
+/* What the indexer asks a node: headers with their bloom, logs of a range, the logs of a block by
+ * its receipts.
  *
  * Every answer is checked as far as it can be checked by itself: a header's hash against its own
  * fields, numbers against what was asked, logs against the range and the contracts that were named.
@@ -16,7 +17,8 @@ struct index_header {
     uint64_t timestamp_s;
     struct chain_hash hash;
     struct chain_hash parent_hash;
-    uint8_t bloom[INDEX_BLOOM_BYTES]; /* yellow paper, 4.3.1: of the addresses and topics of the block's logs */
+    uint8_t bloom[INDEX_BLOOM_BYTES]; /* yellow paper, 4.3.1: of the addresses and topics of the
+                                         block's logs */
     bool hash_proved;                 /* Keccak-256 of the RLP of its fields is `hash` */
 };
 
@@ -41,21 +43,23 @@ struct index_logs {
     size_t count;
 };
 
-/* eth_getLogs of the contracts in from..to. More logs than `max` are NODE_REFUSED, as is a node's own "too many results";
- * index_node_wants_less tells. On any failure `logs` is empty. */
+/* eth_getLogs of the contracts in from..to. More logs than `max` are NODE_REFUSED, as is a node's
+ * own "too many results"; index_node_wants_less tells. On any failure `logs` is empty. */
 NODE_MUST_CHECK enum node_result index_node_logs(struct node *node, struct index_logs *logs,
                                                  const struct chain_address *contracts,
                                                  size_t contract_count, uint64_t from, uint64_t to,
                                                  size_t max);
-/* The last call failed because the range, or what it holds, is too large for the node: ask for fewer blocks. */
+/* The last call failed because the range, or what it holds, is too large for the node: ask for
+ * fewer blocks. */
 bool index_node_wants_less(const struct node *node, enum node_result result);
 
-/* The logs of the contracts in a block, by eth_getBlockReceipts; where a node does not know that, `known` is false and
- * `logs` is empty. `found` false: no such block. */
-NODE_MUST_CHECK enum node_result
-index_node_block_logs(struct node *node, bool *known, bool *found, struct index_logs *logs,
-                      const struct chain_address *contracts, size_t contract_count,
-                      const struct chain_hash *block_hash);
+/* The logs of the contracts in a block, by eth_getBlockReceipts; where a node does not know that,
+ * `known` is false and `logs` is empty. `found` false: no such block. */
+NODE_MUST_CHECK enum node_result index_node_block_logs(struct node *node, bool *known, bool *found,
+                                                       struct index_logs *logs,
+                                                       const struct chain_address *contracts,
+                                                       size_t contract_count,
+                                                       const struct chain_hash *block_hash);
 
 void index_logs_fini(struct index_logs *logs);
 /* Same place, same transaction, same content. */

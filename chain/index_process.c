@@ -42,7 +42,8 @@ static void on_stop(int signal_number)
     alarm(STOP_SECONDS_MAX);
 }
 
-/* We wait for a Postgres that does not answer. Nothing is lost by ending here: what was not committed is done again. */
+/* We wait for a Postgres that does not answer. Nothing is lost by ending here: what was not
+ * committed is done again. */
 static void on_late(int signal_number)
 {
     (void)signal_number;
@@ -91,8 +92,7 @@ static bool open_subscription(struct process *process, const struct config *conf
     char error[RPC_MESSAGE_MAX];
     if (config->index_ws_url[0] == '\0')
         return true;
-    process->subscription =
-        index_subscription_open(config->index_ws_url, error, sizeof(error));
+    process->subscription = index_subscription_open(config->index_ws_url, error, sizeof(error));
     if (process->subscription == NULL)
         log_error("index.ws_url cannot be used error=\"%s\"", error);
     return process->subscription != NULL;
@@ -130,13 +130,13 @@ static void look_at_subscription(struct process *process, bool by_deadline)
 
 enum { TRIP_POLLS_MAX = 400, TRIP_POLL_US = 5000 };
 
-/* Trips one breaker and waits for the answer, two seconds at most: a trip that is not answered is asked for again by the
- * next comparison, and does nothing twice. */
+/* Trips one breaker and waits for the answer, two seconds at most: a trip that is not answered is
+ * asked for again by the next comparison, and does nothing twice. */
 static bool trip(struct process *process, uint32_t instrument)
 {
     const struct index_core_ops *core = &process->index.core;
-    const struct index_command command = {.type = CMD_breaker_set,
-                                          .body.breaker_set = {.instrument = instrument, .tripped = 1}};
+    const struct index_command command = {
+        .type = CMD_breaker_set, .body.breaker_set = {.instrument = instrument, .tripped = 1}};
     if (process->index.has_sent || !core->send(core->context, &command))
         return false;
     for (int i = 0; i < TRIP_POLLS_MAX; i++) {
@@ -152,8 +152,8 @@ static void halt(struct process *process, const struct reconcile_report *report)
 {
     for (size_t i = 0; i < report->halt_count; i++) {
         bool tripped = trip(process, report->halts[i].instrument);
-        log_error("a break is above index.halt_bps: breaker tripped=%d instrument=%u break=%lld", tripped,
-                  report->halts[i].instrument, (long long)report->halts[i].break_id);
+        log_error("a break is above index.halt_bps: breaker tripped=%d instrument=%u break=%lld",
+                  tripped, report->halts[i].instrument, (long long)report->halts[i].break_id);
         if (tripped && !reconcile_halted(&process->reconcile, report->halts[i].break_id))
             log_warning("the database cannot be used: the halt is not written down break=%lld",
                         (long long)report->halts[i].break_id);
@@ -172,7 +172,8 @@ static void reconcile_if_due(struct process *process, uint64_t now_ns)
     if (!compared || report.reason[0] != '\0')
         log_limited(LOG_INFO, "not everything was compared reason=\"%s\"", report.reason);
     if (compared && report.breaks > 0)
-        log_limited(LOG_WARNING, "ledger and chain differ breaks=%zu wallets=%zu sequence=%llu block=%llu",
+        log_limited(LOG_WARNING,
+                    "ledger and chain differ breaks=%zu wallets=%zu sequence=%llu block=%llu",
                     report.breaks, report.compared, (unsigned long long)report.sequence,
                     (unsigned long long)report.block);
     if (compared)
@@ -190,13 +191,15 @@ static bool take_notifications(struct process *process)
     return any;
 }
 
-/* Waits for the first of: SIGTERM, a block, an answer, a new token, the deadline. False: SIGTERM. */
+/* Waits for the first of: SIGTERM, a block, an answer, a new token, the deadline. False: SIGTERM.
+ */
 static bool wait_for_work(struct process *process, int core_fd, void (*drain)(void *context),
                           void *context, uint64_t now_ns)
 {
     uint64_t deadline_ns = index_deadline_ns(&process->index);
     int wait_ms = deadline_ns > now_ns ? (int)((deadline_ns - now_ns) / MS + 1) : 0;
-    if (take_notifications(process)) { /* that came during the pass: the socket will not tell of it */
+    if (take_notifications(
+            process)) { /* that came during the pass: the socket will not tell of it */
         index_wake(&process->index);
         wait_ms = 0;
     }
@@ -225,7 +228,8 @@ static bool wait_for_work(struct process *process, int core_fd, void (*drain)(vo
 
 static void say_end(const struct index_agent *index)
 {
-    log_info("the indexer ends passes=%llu blocks=%llu events=%llu reorganisations=%llu lies=%llu booked=%llu",
+    log_info("the indexer ends passes=%llu blocks=%llu events=%llu reorganisations=%llu lies=%llu "
+             "booked=%llu",
              (unsigned long long)index->counters.passes, (unsigned long long)index->counters.blocks,
              (unsigned long long)index->counters.events,
              (unsigned long long)index->counters.reorganisations,

@@ -41,7 +41,8 @@ static enum node_result stop(struct proof *proof, enum index_fault fault, uint64
 
 /* ---- headers ---- */
 
-/* Between two answers the chain may have been reorganised: a parent that does not fit is no lie yet. */
+/* Between two answers the chain may have been reorganised: a parent that does not fit is no lie
+ * yet. */
 static enum node_result read_headers(struct proof *proof, const struct chain_hash *parent)
 {
     struct index_range *range = proof->range;
@@ -113,9 +114,8 @@ static enum node_result check_receipts(struct proof *proof, const struct index_h
     struct index_logs logs;
     bool known;
     bool found;
-    enum node_result asked =
-        index_node_block_logs(proof->node, &known, &found, &logs, proof->contracts,
-                              proof->contract_count, &header->hash);
+    enum node_result asked = index_node_block_logs(
+        proof->node, &known, &found, &logs, proof->contracts, proof->contract_count, &header->hash);
     if (asked != NODE_OK)
         return asked;
     bool same = !known || !found || same_logs(&proof->range->logs.items[first], count, &logs);

@@ -1,7 +1,8 @@
-/* The indexer's door to Postgres: tables `chain.*` (schema/sql/deploy/chain_index.sql) as functions.
+/* The indexer's door to Postgres: tables `chain.*` (schema/sql/deploy/chain_index.sql) as
+ * functions.
  *
- * One transaction per function: all of it is committed on OK, nothing on LOST, and after LOST nobody
- * knows of a commit: the caller reads again. Only the holder of the lock writes (`lead`).
+ * One transaction per function: all of it is committed on OK, nothing on LOST, and after LOST
+ * nobody knows of a commit: the caller reads again. Only the holder of the lock writes (`lead`).
  */
 #ifndef LONJA_CHAIN_INDEX_STORE_H
 #define LONJA_CHAIN_INDEX_STORE_H
@@ -16,13 +17,13 @@ enum index_store_result {
     INDEX_STORE_FOREIGN, /* `enter` only: the database is of another chain */
 };
 
-/* Contracts that are read together: all whose next block is `from`. `until` is the block before which another one waits,
- * UINT64_MAX where there is none. */
+/* Contracts that are read together: all whose next block is `from`. `until` is the block before
+ * which another one waits, UINT64_MAX where there is none. */
 enum { INDEX_CONTRACTS_MAX = 256 };
 struct index_work {
     uint64_t from;
     uint64_t until;
-    size_t contract_count; /* 0: there is none at all */
+    size_t contract_count;                               /* 0: there is none at all */
     struct chain_address contracts[INDEX_CONTRACTS_MAX]; /* ascending */
 };
 
@@ -38,21 +39,23 @@ struct index_store_ops {
     enum index_store_result (*lead)(void *context);
     /* Our chain: the first time its genesis is written down, from then on it must be the same. */
     enum index_store_result (*enter)(void *context, const struct chain_hash *genesis);
-    /* Takes up the contracts of the venue that are not read yet, from `from_block`; transfers up to `head` are theirs
-     * from before. Then what is to be read next. */
+    /* Takes up the contracts of the venue that are not read yet, from `from_block`; transfers up to
+     * `head` are theirs from before. Then what is to be read next. */
     enum index_store_result (*work)(void *context, struct index_work *work, uint64_t from_block,
                                     uint64_t head);
-    /* The hash that we have of a block that is not orphaned; `found` false: none. The newest with at = UINT64_MAX. */
+    /* The hash that we have of a block that is not orphaned; `found` false: none. The newest with
+     * at = UINT64_MAX. */
     enum index_store_result (*block)(void *context, bool *found, uint64_t *number,
                                      struct chain_hash *hash, uint64_t at);
-    /* A proved range of the contracts of `work`: blocks, events, proof, and where they go on. Blocks below `keep_from`
-     * are forgotten. */
+    /* A proved range of the contracts of `work`: blocks, events, proof, and where they go on.
+     * Blocks below `keep_from` are forgotten. */
     enum index_store_result (*save)(void *context, const struct index_work *work,
                                     const struct index_range *range, uint64_t keep_from);
     enum index_store_result (*orphan)(void *context, uint64_t fork, uint64_t tip);
     /* Confirms up to `upto`, a bounded number of events at a time. */
     enum index_store_result (*confirm)(void *context, uint64_t upto, uint64_t *left);
-    /* What people are shown: the head, how we learn of it, and why nothing goes on (NULL = it does). */
+    /* What people are shown: the head, how we learn of it, and why nothing goes on (NULL = it
+     * does). */
     enum index_store_result (*tell)(void *context, uint64_t head, bool subscribed,
                                     const char *trouble);
     /* The open command with the smallest number. */

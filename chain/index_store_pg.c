@@ -1,5 +1,6 @@
-/* Happy path: begin, the statements of one step, commit. Whatever fails rolls back, is said in the log and answered LOST.
- * Events of a range go as one array of JSON; the rest is text constants, as pg.h wants them. */
+/* Happy path: begin, the statements of one step, commit. Whatever fails rolls back, is said in the
+ * log and answered LOST. Events of a range go as one array of JSON; the rest is text constants, as
+ * pg.h wants them. */
 #include "chain/index_store_pg.h"
 
 #include <stdio.h>
@@ -81,8 +82,8 @@ static enum index_store_result lead(void *context)
     if (pg_connect(store->pg) != PG_OK)
         return lost(store, "connect");
     uint32_t connection = pg_connections(store->pg);
-    if (pg_query(store->pg, &rows, "SELECT pg_try_advisory_lock($1)", PG_PARAMS(pg_i64(LOCK_KEY))) !=
-        PG_OK)
+    if (pg_query(store->pg, &rows, "SELECT pg_try_advisory_lock($1)",
+                 PG_PARAMS(pg_i64(LOCK_KEY))) != PG_OK)
         return lost(store, "lock");
     bool locked = pg_number(rows, 0, 0) == 1;
     pg_rows_free(rows);
@@ -145,11 +146,15 @@ static enum index_store_result work(void *context, struct index_work *work, uint
         return INDEX_STORE_LOST;
     bool read =
         run(store,
-            "INSERT INTO chain.index_source (chain_id, address, kind, token_asset, next_block, anchor_block)"
-            " SELECT DISTINCT ON (address) $1::bigint, address, kind, asset_id, $2::bigint, $3::bigint FROM"
-            " (SELECT lower(contract_address) AS address, 'token' AS kind, asset_id FROM people.token"
+            "INSERT INTO chain.index_source (chain_id, address, kind, token_asset, next_block, "
+            "anchor_block)"
+            " SELECT DISTINCT ON (address) $1::bigint, address, kind, asset_id, $2::bigint, "
+            "$3::bigint FROM"
+            " (SELECT lower(contract_address) AS address, 'token' AS kind, asset_id FROM "
+            "people.token"
             "  WHERE chain_id = $1 AND contract_address IS NOT NULL"
-            "  UNION ALL SELECT lower(identity_registry_addr), 'identity_registry', asset_id FROM people.token"
+            "  UNION ALL SELECT lower(identity_registry_addr), 'identity_registry', asset_id FROM "
+            "people.token"
             "  WHERE chain_id = $1 AND identity_registry_addr IS NOT NULL) t"
             " WHERE NOT EXISTS (SELECT 1 FROM chain.index_source s WHERE s.chain_id = $1 AND"
             "  s.address = t.address) ORDER BY address, kind DESC, asset_id",
@@ -245,9 +250,12 @@ static bool save_events(struct index_store_pg *store, const struct index_range *
     bool saved =
         range->logs.count == 0 ||
         run(store,
-            "INSERT INTO chain.event_log AS e (chain_id, tx_hash, log_index, block_number, block_hash, address,"
-            " event_name, decoded_payload) SELECT $1, n.* FROM jsonb_to_recordset($2::jsonb) AS n (tx_hash text,"
-            " log_index integer, block_number bigint, block_hash text, address text, event_name text,"
+            "INSERT INTO chain.event_log AS e (chain_id, tx_hash, log_index, block_number, "
+            "block_hash, address,"
+            " event_name, decoded_payload) SELECT $1, n.* FROM jsonb_to_recordset($2::jsonb) AS n "
+            "(tx_hash text,"
+            " log_index integer, block_number bigint, block_hash text, address text, event_name "
+            "text,"
             " decoded_payload jsonb) ORDER BY block_number, log_index"
             " ON CONFLICT (chain_id, tx_hash, log_index, block_hash) DO UPDATE SET state = 'seen'"
             " WHERE e.state = 'orphaned'",
@@ -264,11 +272,13 @@ static bool save_blocks(struct index_store_pg *store, const struct index_range *
         run(store,
             "INSERT INTO chain.block AS b (chain_id, number, hash, parent_hash) SELECT $1, n.* FROM"
             " jsonb_to_recordset($2::jsonb) AS n (number bigint, hash text, parent_hash text)"
-            " ON CONFLICT (chain_id, number, hash) DO UPDATE SET state = 'seen' WHERE b.state = 'orphaned'",
+            " ON CONFLICT (chain_id, number, hash) DO UPDATE SET state = 'seen' WHERE b.state = "
+            "'orphaned'",
             PG_PARAMS(u64(store->chain_id), pg_text(blocks))) &&
         /* The newest one stays however old it is: it says where the reading is. */
         run(store,
-            "DELETE FROM chain.block WHERE chain_id = $1 AND number < $2 AND number < (SELECT max(number)"
+            "DELETE FROM chain.block WHERE chain_id = $1 AND number < $2 AND number < (SELECT "
+            "max(number)"
             " FROM chain.block WHERE chain_id = $1 AND state <> 'orphaned')",
             PG_PARAMS(u64(store->chain_id), u64(keep_from)));
     free(blocks);
@@ -285,8 +295,10 @@ static bool save_proof(struct index_store_pg *store, const struct index_range *r
                "INSERT INTO chain.index_set (addresses) VALUES ($1::text[]) ON CONFLICT DO NOTHING",
                PG_PARAMS(pg_text(addresses))) &&
            run(store,
-               "INSERT INTO chain.index_range (chain_id, set_id, from_block, to_block, first_parent_hash, last_hash,"
-               " log_count, bloom_blocks, receipts_blocks, headers_proved, digest) SELECT $1, set_id, $3, $4, $5, $6,"
+               "INSERT INTO chain.index_range (chain_id, set_id, from_block, to_block, "
+               "first_parent_hash, last_hash,"
+               " log_count, bloom_blocks, receipts_blocks, headers_proved, digest) SELECT $1, "
+               "set_id, $3, $4, $5, $6,"
                " $7, $8, $9, $10, $11 FROM chain.index_set WHERE addresses = $2::text[]",
                PG_PARAMS(u64(store->chain_id), pg_text(addresses), u64(range->from), u64(range->to),
                          pg_text(parent.text), pg_text(last.text), u64(range->logs.count),
@@ -378,14 +390,14 @@ static void read_posting(struct index_posting *out, const struct pg_rows *rows)
     chain_uint128 units = 0;
     out->number = (uint64_t)pg_number(rows, 0, 0);
     out->fits = wide_parse(&units, pg_value(rows, 0, 4)) && units <= INT64_MAX;
-    out->command = (struct ledger_post_cmd){
-        .account = (uint32_t)pg_number(rows, 0, 1),
-        .asset = (uint32_t)pg_number(rows, 0, 2),
-        .kind = pg_number(rows, 0, 3) == 1 ? POSTING_CHAIN_IN : POSTING_CHAIN_OUT,
-        .amount = out->fits ? (int64_t)units : 0,
-        .ref_source = REF_INDEX,
-        .ref_number = out->number,
-        .ref_hash = (uint64_t)pg_number(rows, 0, 5)};
+    out->command = (struct ledger_post_cmd){.account = (uint32_t)pg_number(rows, 0, 1),
+                                            .asset = (uint32_t)pg_number(rows, 0, 2),
+                                            .kind = pg_number(rows, 0, 3) == 1 ? POSTING_CHAIN_IN
+                                                                               : POSTING_CHAIN_OUT,
+                                            .amount = out->fits ? (int64_t)units : 0,
+                                            .ref_source = REF_INDEX,
+                                            .ref_number = out->number,
+                                            .ref_hash = (uint64_t)pg_number(rows, 0, 5)};
 }
 
 static enum index_store_result posting(void *context, bool *found, struct index_posting *out)

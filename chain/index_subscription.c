@@ -1,5 +1,6 @@
-/* One libwebsockets context, one connection, one thread that serves it. Happy path: connected, two eth_subscribe requests
- * written, two answers with subscription ids, then notifications until the end. Anything else closes the connection. */
+/* One libwebsockets context, one connection, one thread that serves it. Happy path: connected, two
+ * eth_subscribe requests written, two answers with subscription ids, then notifications until the
+ * end. Anything else closes the connection. */
 #include "chain/index_subscription.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ static const uint64_t WAIT_MIN_NS = 200000000;
 static const uint64_t WAIT_MAX_NS = 10000000000;
 static const uint64_t CONFIRM_NS = 5000000000;
 
-/* newHeads says when to look; logs that nothing is missed where a node tells of logs after the head. */
+/* newHeads says when to look; logs that nothing is missed where a node tells of logs after the
+ * head. */
 static const char *const REQUESTS[SUBSCRIPTIONS] = {
     "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_subscribe\",\"params\":[\"newHeads\"]}",
     "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"eth_subscribe\",\"params\":[\"logs\",{}]}",
@@ -169,7 +171,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     return 0;
 }
 
-static const struct lws_protocols PROTOCOLS[] = {{.name = "", .callback = on_event}, {.name = NULL}};
+static const struct lws_protocols PROTOCOLS[] = {{.name = "", .callback = on_event},
+                                                 {.name = NULL}};
 
 static void connect_now(struct index_subscription *s)
 {

@@ -1,4 +1,5 @@
-/* The agent against a chain and a store in memory: a node that reorganises, lies, wants less, or is another one's. */
+/* The agent against a chain and a store in memory: a node that reorganises, lies, wants less, or is
+ * another one's. */
 #include "chain/index.h"
 
 #include <stdio.h>
@@ -9,14 +10,16 @@
 
 enum { BLOCKS_MAX = 200 };
 
-/* ---- the chain: a block's hash is its number and its branch; some have one log of the contract ---- */
+/* ---- the chain: a block's hash is its number and its branch; some have one log of the contract
+ * ---- */
 
 struct world {
     uint64_t head;
     unsigned branch[BLOCKS_MAX]; /* of each block */
     unsigned genesis;
     uint64_t range_max; /* eth_getLogs of more blocks is refused; 0 = none is */
-    uint64_t wrong_parent, hidden_log, false_bloom; /* a block in which the node lies so; 0 = none */
+    uint64_t wrong_parent, hidden_log,
+        false_bloom; /* a block in which the node lies so; 0 = none */
     bool absent;
 
     /* the store */
@@ -308,9 +311,8 @@ static int setup(void **state)
                                         .range_blocks = 40,
                                         .reorg_blocks_max = 16,
                                         .poll_ns = 1000};
-    const struct index_store_ops store = {world, lead,    enter, work,    block,
-                                          save,  orphan,  confirm, tell,  posting,
-                                          answered, NULL};
+    const struct index_store_ops store = {world,  lead,    enter, work,    block,    save,
+                                          orphan, confirm, tell,  posting, answered, NULL};
     const struct index_core_ops core = {world, core_send, core_poll};
     const struct rpc_ops rpc = {world, rpc_call, rpc_close};
     world->head = 100;

@@ -1,5 +1,6 @@
-/* Happy path: the stored ranges that meet FROM..TO are read one after the other, each is proved again by the same code that
- * proved it first, its digest is that of the row, and it has as many events as the event log. */
+/* Happy path: the stored ranges that meet FROM..TO are read one after the other, each is proved
+ * again by the same code that proved it first, its digest is that of the row, and it has as many
+ * events as the event log. */
 #include "chain/index_verify.h"
 
 #include <inttypes.h>
@@ -16,9 +17,11 @@
 static const char USAGE[] =
     "Usage: lonja index verify FROM TO [--config FILE]\n"
     "\n"
-    "Proves again what was read of the chain: every stored range that meets the blocks FROM to TO is read anew\n"
+    "Proves again what was read of the chain: every stored range that meets the blocks FROM to TO "
+    "is read anew\n"
     "from the node (headers, logs, receipts) and compared with its digest and with the event log.\n"
-    "One line per range: proved, or what differs. Blocks that no range covers are said at the end.\n"
+    "One line per range: proved, or what differs. Blocks that no range covers are said at the "
+    "end.\n"
     "\n"
     "The configuration is --config FILE, else $LONJA_CONFIG, else var/lonja.conf.\n"
     "Exit status: 0 all proved, 1 something differs or could not be proved, 2 bad arguments.\n";
@@ -101,16 +104,21 @@ static void verify_range(struct verify *verify, const struct pg_rows *rows, size
 }
 
 static const char RANGES[] =
-    "SELECT r.from_block, r.to_block, r.digest, r.log_count, s.addresses::text, (SELECT count(*) FROM"
-    " chain.event_log e WHERE e.chain_id = r.chain_id AND e.block_number BETWEEN r.from_block AND r.to_block"
+    "SELECT r.from_block, r.to_block, r.digest, r.log_count, s.addresses::text, (SELECT count(*) "
+    "FROM"
+    " chain.event_log e WHERE e.chain_id = r.chain_id AND e.block_number BETWEEN r.from_block AND "
+    "r.to_block"
     " AND e.address = ANY (s.addresses) AND e.state <> 'orphaned')"
-    " FROM chain.index_range r JOIN chain.index_set s USING (set_id) WHERE r.chain_id = $1 AND r.state = 'proved'"
+    " FROM chain.index_range r JOIN chain.index_set s USING (set_id) WHERE r.chain_id = $1 AND "
+    "r.state = 'proved'"
     " AND r.to_block >= $2 AND r.from_block <= $3 ORDER BY r.from_block, r.range_id";
 
 /* Blocks in FROM..TO that no proved range covers. */
 static const char UNCOVERED[] =
-    "WITH r AS (SELECT from_block, to_block, max(to_block) OVER (ORDER BY from_block, range_id ROWS BETWEEN"
-    " UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM chain.index_range WHERE chain_id = $1 AND state = 'proved'"
+    "WITH r AS (SELECT from_block, to_block, max(to_block) OVER (ORDER BY from_block, range_id "
+    "ROWS BETWEEN"
+    " UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM chain.index_range WHERE chain_id = $1 "
+    "AND state = 'proved'"
     " AND to_block >= $2 AND from_block <= $3)"
     " SELECT coalesce(sum(greatest(from_block - greatest(coalesce(before + 1, $2), $2), 0)), 0)"
     " + greatest($3 - greatest(coalesce(max(to_block), $2 - 1), $2 - 1), 0) FROM r";

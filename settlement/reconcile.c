@@ -64,8 +64,8 @@ void reconcile_format(char out[RECONCILE_AMOUNT_MAX], reconcile_amount amount)
 
 reconcile_amount reconcile_expected(const struct reconcile_figures *f)
 {
-    reconcile_amount units = (reconcile_amount)f->total_units - f->deficit_units +
-                             f->in_flight_units + f->booking_units;
+    reconcile_amount units =
+        (reconcile_amount)f->total_units - f->deficit_units + f->in_flight_units + f->booking_units;
     return units * f->unit + f->moved + f->dust;
 }
 
@@ -127,12 +127,14 @@ void reconcile_judge(struct reconcile_judgement *out, const struct reconcile_fig
         say(out, RECONCILE_UNINDEXED,
             "the balance is not the sum of the transfers that were read: lonja index verify");
     else if (out->difference == -f->booking_units * f->unit)
-        say(out, RECONCILE_BOOKING, "the ledger has booked it, and its answer is not written down yet");
+        say(out, RECONCILE_BOOKING,
+            "the ledger has booked it, and its answer is not written down yet");
     else if (explain_by_parts(out, f))
         return;
     else if (f->unplanned != 0)
         say(out, RECONCILE_UNPLANNED, "a transaction of ours has moved what no leg of it planned");
     else
         say(out, RECONCILE_UNKNOWN,
-            "neither settlement nor an outside transfer explains it: opening balance, or an entry by hand?");
+            "neither settlement nor an outside transfer explains it: opening balance, or an entry "
+            "by hand?");
 }

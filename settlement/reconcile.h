@@ -3,7 +3,8 @@
 //
 //   expected on the chain = (total − deficit + in flight + booking) × unit + moved + dust
 //
-// Amounts are the token's smallest units on the chain unless the name says units (of the ledger, 10^-scale).
+// Amounts are the token's smallest units on the chain unless the name says units (of the ledger,
+// 10^-scale).
 #ifndef LONJA_SETTLEMENT_RECONCILE_H
 #define LONJA_SETTLEMENT_RECONCILE_H
 
@@ -23,7 +24,8 @@ struct reconcile_figures {
     int64_t booking_units;   // outside transfers on their way to the ledger, in less out
     int64_t refused_units;   // … that it has refused
     int64_t off_chain_units; // bought less sold by trades that were settled off the chain
-    reconcile_amount moved;  // by settlements that the record does not know yet (less those that the chain does not)
+    reconcile_amount moved; // by settlements that the record does not know yet (less those that the
+                            // chain does not)
     reconcile_amount dust;
     reconcile_amount indexed;   // sum of the Transfers that were read
     reconcile_amount unbooked;  // … while the wallet was nobody's here

@@ -34,7 +34,8 @@ static void add(struct reconcile_ledger *ledger, uint32_t account, uint32_t asse
     map_put(&ledger->totals, key_of(account, asset), now + (uint64_t)change);
 }
 
-static void set_terms(struct reconcile_ledger *ledger, uint32_t instrument, struct posting_terms terms)
+static void set_terms(struct reconcile_ledger *ledger, uint32_t instrument,
+                      struct posting_terms terms)
 {
     uint64_t place;
     if (!map_get(&ledger->terms, instrument, &place)) {
@@ -49,9 +50,11 @@ static void set_terms(struct reconcile_ledger *ledger, uint32_t instrument, stru
 
 // The bodies of record and event are the same fields under two names.
 #define TERMS_OF(body)                                                                             \
-    (struct posting_terms){.token_asset = (body).token_asset,                                      \
-                           .cash_asset = (body).cash_asset,                                        \
-                           .token_scale = (body).token_scale}
+    (struct posting_terms)                                                                         \
+    {                                                                                              \
+        .token_asset = (body).token_asset, .cash_asset = (body).cash_asset,                        \
+        .token_scale = (body).token_scale                                                          \
+    }
 
 static bool load(void *context, const struct snapshot_record *record)
 {
@@ -66,8 +69,8 @@ static bool load(void *context, const struct snapshot_record *record)
     return true;
 }
 
-// Holds move units between available and held of one account, and what is unsettled is a counter over both: neither changes
-// a total.
+// Holds move units between available and held of one account, and what is unsettled is a counter
+// over both: neither changes a total.
 static void apply(struct reconcile_ledger *ledger, const struct event *event)
 {
     struct posting postings[POSTINGS_MAX];
@@ -136,7 +139,8 @@ bool reconcile_ledger_advance(struct reconcile_ledger *ledger, uint64_t sequence
     return there;
 }
 
-int64_t reconcile_ledger_total(const struct reconcile_ledger *ledger, uint32_t account, uint32_t asset)
+int64_t reconcile_ledger_total(const struct reconcile_ledger *ledger, uint32_t account,
+                               uint32_t asset)
 {
     uint64_t total = 0;
     (void)map_get(&ledger->totals, key_of(account, asset), &total);

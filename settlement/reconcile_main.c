@@ -10,23 +10,29 @@
 static const char USAGE[] =
     "Usage: lonja reconcile [--json] [--all] [--config FILE]\n"
     "\n"
-    "Compares, per token and wallet, the ledger (events of the engine), the record in Postgres, and the chain\n"
-    "(balanceOf at the last confirmed block), with what is on its way between them. Prints what differs, since\n"
-    "when, and the likely cause; --all prints every wallet, --json everything for machines. What is found is\n"
+    "Compares, per token and wallet, the ledger (events of the engine), the record in Postgres, "
+    "and the chain\n"
+    "(balanceOf at the last confirmed block), with what is on its way between them. Prints what "
+    "differs, since\n"
+    "when, and the likely cause; --all prints every wallet, --json everything for machines. What "
+    "is found is\n"
     "written down and told like what lonja-index finds by itself (docs/reconciliation.md).\n"
     "\n"
     "The configuration is --config FILE, else $LONJA_CONFIG, else var/lonja.conf.\n"
-    "Exit status: 0 nothing differs, 1 something does, 2 bad arguments, 3 it could not be compared (why is said).\n";
+    "Exit status: 0 nothing differs, 1 something does, 2 bad arguments, 3 it could not be compared "
+    "(why is said).\n";
 
 enum { EXIT_DIFFERS = 1, EXIT_USAGE = 2, EXIT_NOT_COMPARED = 3 };
 
 static void print_row(const json_t *row)
 {
-    printf("%s account %" JSON_INTEGER_FORMAT " %s: ", json_string_value(json_object_get(row, "symbol")),
+    printf("%s account %" JSON_INTEGER_FORMAT " %s: ",
+           json_string_value(json_object_get(row, "symbol")),
            json_integer_value(json_object_get(row, "account")),
            json_string_value(json_object_get(row, "wallet")));
-    printf("record %" JSON_INTEGER_FORMAT ", deficit %" JSON_INTEGER_FORMAT ", in flight %" JSON_INTEGER_FORMAT
-           ", booking %" JSON_INTEGER_FORMAT " (units of the ledger); chain %s, expected %s, difference %s: %s",
+    printf("record %" JSON_INTEGER_FORMAT ", deficit %" JSON_INTEGER_FORMAT
+           ", in flight %" JSON_INTEGER_FORMAT ", booking %" JSON_INTEGER_FORMAT
+           " (units of the ledger); chain %s, expected %s, difference %s: %s",
            json_integer_value(json_object_get(row, "record_units")),
            json_integer_value(json_object_get(row, "deficit_units")),
            json_integer_value(json_object_get(row, "in_flight_units")),
@@ -43,8 +49,10 @@ static void print_since(struct pg *pg)
 {
     struct pg_rows *rows = NULL;
     if (pg_query(pg, &rows,
-                 "SELECT a.symbol, b.wallet_address, to_char(b.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), b.runs,"
-                 " b.halted_at IS NOT NULL FROM chain.reconciliation_break b JOIN people.asset a ON a.asset_id ="
+                 "SELECT a.symbol, b.wallet_address, to_char(b.since AT TIME ZONE 'UTC', "
+                 "'YYYY-MM-DD HH24:MI:SS'), b.runs,"
+                 " b.halted_at IS NOT NULL FROM chain.reconciliation_break b JOIN people.asset a "
+                 "ON a.asset_id ="
                  " b.token_asset WHERE b.closed_at IS NULL ORDER BY 1, 2",
                  PG_NO_PARAMS) != PG_OK)
         return;
@@ -65,18 +73,19 @@ static void print_text(const struct reconcile_report *report, struct pg *pg, boo
             print_row(row);
     }
     print_since(pg);
-    printf("compared %zu wallets at sequence %" PRIu64 " and block %" PRIu64 ": %zu differ; ledger = record %s\n",
+    printf("compared %zu wallets at sequence %" PRIu64 " and block %" PRIu64
+           ": %zu differ; ledger = record %s\n",
            report->compared, report->sequence, report->block, report->breaks,
            report->ledger_known ? "was compared" : "was not compared");
 }
 
 static void print_json(const struct reconcile_report *report)
 {
-    json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:O}", "sequence",
-                             (json_int_t)report->sequence, "block", (json_int_t)report->block,
-                             "compared", (json_int_t)report->compared, "breaks",
-                             (json_int_t)report->breaks, "ledger_compared", report->ledger_known,
-                             "reason", report->reason, "wallets", report->rows);
+    json_t *json =
+        json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:O}", "sequence", (json_int_t)report->sequence,
+                  "block", (json_int_t)report->block, "compared", (json_int_t)report->compared,
+                  "breaks", (json_int_t)report->breaks, "ledger_compared", report->ledger_known,
+                  "reason", report->reason, "wallets", report->rows);
     ASSERT(json != NULL && json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER) == 0);
     printf("\n");
     json_decref(json);

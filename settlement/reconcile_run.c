@@ -13,8 +13,24 @@
 
 // Columns of chain.reconcile_figures.
 enum column {
-    ASSET, SYMBOL, CONTRACT, SCALE, DECIMALS, WALLET, ACCOUNT, TOTAL, DEFICIT, IN_FLIGHT, MOVED, BOOKING, REFUSED, DUST,
-    INDEXED, OFF_CHAIN, UNBOOKED, UNPLANNED
+    ASSET,
+    SYMBOL,
+    CONTRACT,
+    SCALE,
+    DECIMALS,
+    WALLET,
+    ACCOUNT,
+    TOTAL,
+    DEFICIT,
+    IN_FLIGHT,
+    MOVED,
+    BOOKING,
+    REFUSED,
+    DUST,
+    INDEXED,
+    OFF_CHAIN,
+    UNBOOKED,
+    UNPLANNED
 };
 
 struct run {
@@ -46,11 +62,12 @@ static bool database_failed(struct run *run, const char *what)
 static bool read_place(struct run *run, int64_t chain_id)
 {
     struct pg_rows *rows = NULL;
-    if (pg_query(run->reconcile->pg, &rows,
-                 "SELECT c.sequence, i.confirmed_block, b.hash, i.trouble FROM record.cursor c,"
-                 " chain.index_chain i LEFT JOIN chain.block b ON b.chain_id = i.chain_id AND b.number ="
-                 " i.confirmed_block AND b.state <> 'orphaned' WHERE i.chain_id = $1",
-                 PG_PARAMS(pg_i64(chain_id))) != PG_OK)
+    if (pg_query(
+            run->reconcile->pg, &rows,
+            "SELECT c.sequence, i.confirmed_block, b.hash, i.trouble FROM record.cursor c,"
+            " chain.index_chain i LEFT JOIN chain.block b ON b.chain_id = i.chain_id AND b.number ="
+            " i.confirmed_block AND b.state <> 'orphaned' WHERE i.chain_id = $1",
+            PG_PARAMS(pg_i64(chain_id))) != PG_OK)
         return database_failed(run, "database");
     bool there = pg_rows_count(rows) == 1 && pg_number(rows, 0, 1) >= 0 && !pg_is_null(rows, 0, 2);
     if (there) {
@@ -99,8 +116,8 @@ static bool check_block(struct run *run)
            fail(run, "chain", "the node has another block there than the index: a reorganisation?");
 }
 
-static bool read_chain(struct run *run, reconcile_amount *out, const char *contract, uint32_t selector,
-                       const char *wallet)
+static bool read_chain(struct run *run, reconcile_amount *out, const char *contract,
+                       uint32_t selector, const char *wallet)
 {
     struct chain_address token;
     struct chain_address owner;
@@ -108,13 +125,13 @@ static bool read_chain(struct run *run, reconcile_amount *out, const char *contr
     if (!hex_decode_exact(token.bytes, ADDRESS_BYTES, contract) ||
         (wallet != NULL && !hex_decode_exact(owner.bytes, ADDRESS_BYTES, wallet)))
         return fail(run, "database", "an address that is none");
-    enum node_result result =
-        erc3643_read_u128(run->reconcile->node, &value, &token, selector,
-                          wallet == NULL ? NULL : &owner, run->report->block);
+    enum node_result result = erc3643_read_u128(run->reconcile->node, &value, &token, selector,
+                                                wallet == NULL ? NULL : &owner, run->report->block);
     if (result != NODE_OK)
-        return fail(run, "chain", run->reconcile->node->error.message[0] != '\0'
-                                      ? run->reconcile->node->error.message
-                                      : node_result_text(result));
+        return fail(run, "chain",
+                    run->reconcile->node->error.message[0] != '\0'
+                        ? run->reconcile->node->error.message
+                        : node_result_text(result));
     if (value >> 120 != 0)
         return fail(run, "chain", "a balance above 2^120");
     *out = (reconcile_amount)value;
@@ -158,9 +175,9 @@ static bool gather(struct run *run, struct reconcile_figures *f, size_t row)
     *f = (struct reconcile_figures){.unit = unit_of(decimals, scale),
                                     .ledger_known = run->report->ledger_known};
     if (f->ledger_known)
-        f->ledger_units = reconcile_ledger_total(run->reconcile->ledger,
-                                                 (uint32_t)pg_number(rows, row, ACCOUNT),
-                                                 (uint32_t)pg_number(rows, row, ASSET));
+        f->ledger_units =
+            reconcile_ledger_total(run->reconcile->ledger, (uint32_t)pg_number(rows, row, ACCOUNT),
+                                   (uint32_t)pg_number(rows, row, ASSET));
     return units(run, &f->total_units, row, TOTAL) && units(run, &f->deficit_units, row, DEFICIT) &&
            units(run, &f->in_flight_units, row, IN_FLIGHT) &&
            units(run, &f->booking_units, row, BOOKING) &&
@@ -236,11 +253,10 @@ static void note_halts(struct run *run, int64_t break_id, int64_t asset)
                  "SELECT instrument_id FROM record.instrument WHERE token_asset = $1 ORDER BY 1",
                  PG_PARAMS(pg_i64(asset))) != PG_OK)
         return; // the next comparison asks again
-    for (size_t i = 0;
-         i < pg_rows_count(rows) && run->report->halt_count < RECONCILE_HALTS_MAX; i++) {
+    for (size_t i = 0; i < pg_rows_count(rows) && run->report->halt_count < RECONCILE_HALTS_MAX;
+         i++) {
         run->report->halts[run->report->halt_count].break_id = break_id;
-        run->report->halts[run->report->halt_count++].instrument =
-            (uint32_t)pg_number(rows, i, 0);
+        run->report->halts[run->report->halt_count++].instrument = (uint32_t)pg_number(rows, i, 0);
     }
     pg_rows_free(rows);
 }
@@ -271,13 +287,19 @@ static bool write_break(struct run *run, size_t at, const json_t *row)
     ASSERT(figures != NULL);
     enum pg_class class = pg_query(
         run->reconcile->pg, &rows,
-        "INSERT INTO chain.reconciliation_break AS b (token_asset, wallet_address, account_id, cause, words, difference,"
+        "INSERT INTO chain.reconciliation_break AS b (token_asset, wallet_address, account_id, "
+        "cause, words, difference,"
         " figures, since_run, last_run) VALUES ($1, $2, $3, $4, $5, $6::numeric, $7::jsonb, $8, $8)"
-        " ON CONFLICT (token_asset, wallet_address) WHERE closed_at IS NULL DO UPDATE SET cause = excluded.cause,"
-        " words = excluded.words, difference = excluded.difference, figures = excluded.figures, last_run ="
-        " excluded.last_run, runs = b.runs + 1, alerted_at = coalesce(b.alerted_at, CASE WHEN excluded.cause <>"
-        " 'booking_in_flight' THEN now() END) RETURNING break_id, alerted_at IS NOT NULL AND halted_at IS NULL AND EXISTS (SELECT 1"
-        " FROM chain.index_source s WHERE s.token_asset = b.token_asset AND s.agreed_at IS NOT NULL)",
+        " ON CONFLICT (token_asset, wallet_address) WHERE closed_at IS NULL DO UPDATE SET cause = "
+        "excluded.cause,"
+        " words = excluded.words, difference = excluded.difference, figures = excluded.figures, "
+        "last_run ="
+        " excluded.last_run, runs = b.runs + 1, alerted_at = coalesce(b.alerted_at, CASE WHEN "
+        "excluded.cause <>"
+        " 'booking_in_flight' THEN now() END) RETURNING break_id, alerted_at IS NOT NULL AND "
+        "halted_at IS NULL AND EXISTS (SELECT 1"
+        " FROM chain.index_source s WHERE s.token_asset = b.token_asset AND s.agreed_at IS NOT "
+        "NULL)",
         PG_PARAMS(pg_i64(json_integer_value(json_object_get(row, "asset"))),
                   pg_text(text_of(row, "wallet")),
                   pg_i64(json_integer_value(json_object_get(row, "account"))),
@@ -299,7 +321,8 @@ static bool write_run(struct run *run)
     struct pg_rows *rows = NULL;
     uint64_t ms = (clock_monotone_ns(&clock_system) - run->begun_ns) / 1000000;
     if (pg_query(run->reconcile->pg, &rows,
-                 "INSERT INTO chain.reconciliation (chain_id, sequence, block_number, block_hash, wallets, breaks,"
+                 "INSERT INTO chain.reconciliation (chain_id, sequence, block_number, block_hash, "
+                 "wallets, breaks,"
                  " milliseconds) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING run_id",
                  PG_PARAMS(pg_i64(run->reconcile->config->settle_chain_id),
                            pg_i64((int64_t)run->report->sequence),
@@ -320,15 +343,20 @@ static bool write_all(struct run *run)
         return database_failed(run, "database");
     if (!write_run(run))
         return false;
-    json_array_foreach(run->report->rows, at, row) if (strcmp(text_of(row, "cause"), "equal") != 0 &&
-                                                       !write_break(run, at, row)) return false;
+    json_array_foreach(run->report->rows, at,
+                       row) if (strcmp(text_of(row, "cause"), "equal") != 0 &&
+                                !write_break(run, at, row)) return false;
     if (pg_query(run->reconcile->pg, NULL,
-                 "UPDATE chain.reconciliation_break SET closed_at = now() WHERE closed_at IS NULL AND last_run <> $1",
+                 "UPDATE chain.reconciliation_break SET closed_at = now() WHERE closed_at IS NULL "
+                 "AND last_run <> $1",
                  PG_PARAMS(pg_i64(run->run_id))) != PG_OK ||
         pg_query(run->reconcile->pg, NULL,
-                 "UPDATE chain.index_source s SET agreed_at = now() WHERE chain_id = $1 AND kind = 'token' AND agreed_at"
-                 " IS NULL AND NOT EXISTS (SELECT 1 FROM chain.reconciliation_break b WHERE b.token_asset = s.token_asset"
-                 " AND b.closed_at IS NULL) AND EXISTS (SELECT 1 FROM record.balance r WHERE r.asset_id = s.token_asset"
+                 "UPDATE chain.index_source s SET agreed_at = now() WHERE chain_id = $1 AND kind = "
+                 "'token' AND agreed_at"
+                 " IS NULL AND NOT EXISTS (SELECT 1 FROM chain.reconciliation_break b WHERE "
+                 "b.token_asset = s.token_asset"
+                 " AND b.closed_at IS NULL) AND EXISTS (SELECT 1 FROM record.balance r WHERE "
+                 "r.asset_id = s.token_asset"
                  " AND r.available + r.held <> 0)",
                  PG_PARAMS(pg_i64(run->reconcile->config->settle_chain_id))) != PG_OK ||
         pg_commit(run->reconcile->pg) != PG_OK)
@@ -352,9 +380,8 @@ static bool advance(struct reconcile_ledger *ledger, uint64_t sequence)
 
 bool reconcile_run(struct reconcile *reconcile, struct reconcile_report *report)
 {
-    struct run run = {.reconcile = reconcile,
-                      .report = report,
-                      .begun_ns = clock_monotone_ns(&clock_system)};
+    struct run run = {
+        .reconcile = reconcile, .report = report, .begun_ns = clock_monotone_ns(&clock_system)};
     *report = (struct reconcile_report){.rows = json_array()};
     bool compared = read_figures(&run);
     if (compared) {
@@ -363,13 +390,16 @@ bool reconcile_run(struct reconcile *reconcile, struct reconcile_report *report)
     }
     pg_rows_free(run.figures);
     if (compared && !report->ledger_known)
-        fail(&run, "ledger", "the tape and the snapshots do not hold the record's sequence: not compared with the record");
+        fail(&run, "ledger",
+             "the tape and the snapshots do not hold the record's sequence: not compared with the "
+             "record");
     return compared;
 }
 
 bool reconcile_halted(struct reconcile *reconcile, int64_t break_id)
 {
     return pg_query(reconcile->pg, NULL,
-                    "UPDATE chain.reconciliation_break SET halted_at = coalesce(halted_at, now()) WHERE break_id = $1",
+                    "UPDATE chain.reconciliation_break SET halted_at = coalesce(halted_at, now()) "
+                    "WHERE break_id = $1",
                     PG_PARAMS(pg_i64(break_id))) == PG_OK;
 }

@@ -6,8 +6,12 @@
 
 static struct reconcile_figures equal(void)
 {
-    return (struct reconcile_figures){
-        .unit = 1000, .total_units = 50, .ledger_known = true, .ledger_units = 50, .chain = 50000, .indexed = 50000};
+    return (struct reconcile_figures){.unit = 1000,
+                                      .total_units = 50,
+                                      .ledger_known = true,
+                                      .ledger_units = 50,
+                                      .chain = 50000,
+                                      .indexed = 50000};
 }
 
 static enum reconcile_cause judge(const struct reconcile_figures *figures, int64_t difference)
@@ -95,7 +99,8 @@ static void amounts_are_read_and_written(void **state)
     }
     assert_true(reconcile_parse(&amount, "12.000"));
     assert_true(amount == 12);
-    static const char *const bad[] = {"", "-", "1x", "12.01", "1329227995784915872903807060280344576"};
+    static const char *const bad[] = {"", "-", "1x", "12.01",
+                                      "1329227995784915872903807060280344576"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(reconcile_parse(&amount, bad[i]));
 }
