@@ -508,7 +508,7 @@ static bool look_at_flow(struct ask *ask, struct row *row)
     if (pg_query(
             ask->service->pg, &rows,
             "SELECT b.wallet_address, s.wallet_address, t.token_id, t.quantity_units, (SELECT "
-            "l.request_id FROM chain.request_leg l WHERE l.trade_id = t.id AND l.state <> 'left' "
+            "l.request_id FROM chain.request_leg l WHERE l.trade_id = t.id AND l.state IN ('open', 'done') "
             "LIMIT 1), t.settlement_status FROM public.trades t JOIN public.users b ON b.id = "
             "t.buyer_id JOIN public.users s ON s.id = t.seller_id WHERE t.id = $1",
             PG_PARAMS(pg_i64((int64_t)number))) != PG_OK)

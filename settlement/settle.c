@@ -238,16 +238,51 @@ static bool pass_chain(struct settle *settle, uint64_t now_ns)
     return true;
 }
 
+// A nonce that no request of ours holds stands before all that are sent: a transaction that was not
+// ours, and is gone.
+static void pass_gap(struct settle *settle, uint64_t now_ns)
+{
+    const struct settle_item *first = &settle->items[0];
+
+    if (settle->item_count == 0 || first->bid_count == 0 ||
+        first->bids[0].nonce <= settle->mined_nonces ||
+        settle->head_nonce != settle->mined_nonces || settle->block_number <= settle->head_block ||
+        now_ns - settle->head_ns < settle->config.stuck_ns)
+        return;
+    log_error("a gap before our nonces is filled nonce=%llu first=%llu",
+              (unsigned long long)settle->mined_nonces, (unsigned long long)first->bids[0].nonce);
+    settle->head_ns = now_ns;
+    settle->head_block = settle->block_number;
+    (void)settle_store_ok(settle, settle->store.gap(settle->store.context, &settle->signer_address,
+                                                    settle->mined_nonces));
+}
+
 static bool pass_load(struct settle *settle)
 {
     return settle_store_ok(settle, settle->store.load(settle->store.context, settle->items,
                                                       &settle->item_count, SETTLE_ITEMS_MAX));
 }
 
+// While a lost transaction's nonce is undecided nothing above it is signed, or sent again: whatever
+// became of it comes first.
+static uint64_t over_nonce(const struct settle *settle)
+{
+    uint64_t lowest = UINT64_MAX;
+
+    for (size_t i = 0; i < settle->item_count; i++) {
+        const struct settle_attempt *bid = &settle->items[i].bids[0];
+        for (size_t b = 0; b < settle->items[i].bid_count; b++)
+            if (bid[b].fate == SETTLE_FATE_OVER && bid[b].nonce < lowest)
+                lowest = bid[b].nonce;
+    }
+    return lowest;
+}
+
 static size_t pass_items(struct settle *settle, bool only_new)
 {
     size_t done = 0;
 
+    settle->over_nonce = over_nonce(settle);
     for (size_t i = 0; i < settle->item_count; i++) {
         if (only_new && settle->items[i].bid_count > 0)
             continue;
@@ -352,8 +387,11 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
         settle->results_stale |= retried > 0;
     settle->item_count = 0;
     chain_ready = !settle->store_failed && pass_chain(settle, now_ns);
-    if (!settle->store_failed && pass_load(settle) && chain_ready)
-        done += pass_items(settle, false);
+    if (!settle->store_failed && pass_load(settle) && chain_ready) {
+        pass_gap(settle, now_ns);
+        if (!settle->store_failed)
+            done += pass_items(settle, false);
+    }
     if (!settle->store_failed && chain_ready && !settle->chain_failed)
         done += pass_claim(settle, now_ns);
     if (!settle->store_failed)

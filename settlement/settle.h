@@ -64,6 +64,7 @@ struct settle_counters {
     uint64_t incidents; // the check at the mined block differs from the one before signing (M28)
     uint64_t foreign_nonces;
     uint64_t lost_nonces; // times that the signer knew one which the database would have given out
+    uint64_t nonces_given_up;
     uint64_t node_failures;
     uint64_t signer_failures;
     uint64_t store_failures;
@@ -96,6 +97,7 @@ struct settle {
     bool look;             // this pass asks for receipts
     bool resend;           // this pass looks whether the pool still has what was sent
     uint64_t resent_ns;
+    uint64_t over_nonce; // the lowest that a lost transaction left undecided; UINT64_MAX = none
     uint64_t head_nonce; // the lowest nonce that is not mined, since
     uint64_t head_block; // … this block
     uint64_t head_ns;    // … and time

@@ -94,6 +94,13 @@ static bool read_members(struct settle_arguments *out, enum settle_operation ope
     const json_t *country = json_object_get(object, "country");
     const json_t *frozen = json_object_get(object, "frozen");
 
+    const json_t *nonce = json_object_get(object, "nonce");
+
+    if (operation == SETTLE_CANCEL_NONCE) {
+        out->nonce = (uint64_t)json_integer_value(nonce);
+        return (json_is_integer(nonce) && json_integer_value(nonce) >= 0) ||
+               refuse(error, "arguments_malformed: \"nonce\" is no number");
+    }
     if (operation == SETTLE_ADD_AGENT)
         return read_address(&out->agent, object, "agent", error);
     if (operation == SETTLE_SET_ADDRESS_FROZEN) {
@@ -240,6 +247,8 @@ ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *ca
         return settle_setup_build(out, max, word, arguments, error);
     if (!settle_arguments_read(&read, call->operation, arguments, error))
         return -1;
+    if (call->operation == SETTLE_CANCEL_NONCE)
+        return 0;
     columns_fill(&columns, call, legs, read.frozen);
     if (!row_is_whole(call, &columns, legs, error))
         return -1;

@@ -32,7 +32,8 @@ enum { SETTLE_LEGS_MAX = ERC3643_BATCH_MAX };
     O(SET_ADDRESS_FROZEN, "set_address_frozen", CALL, 1, SETTLE_LEGS_MAX)                          \
     O(DEPLOY, "deploy", DEPLOY, 0, 0)                                                              \
     O(ADD_AGENT, "add_agent", CALL, 0, 0)                                                          \
-    O(CONFIGURE, "configure", DEPLOY, 0, 0)
+    O(CONFIGURE, "configure", DEPLOY, 0, 0)                                                        \
+    O(CANCEL_NONCE, "cancel_nonce", CALL, 0, 0)
 
 #define SETTLE_OPERATION_ENUM(name, word, gas, fewest, most) SETTLE_##name,
 enum settle_operation { SETTLE_OPERATIONS(SETTLE_OPERATION_ENUM) SETTLE_OPERATION_COUNT };
@@ -100,6 +101,7 @@ struct settle_arguments {
     uint16_t country;
     struct chain_address agent;
     bool frozen;
+    uint64_t nonce;
 };
 // False, `error` written: a member that the operation needs is missing or not of its kind.
 CHECKED bool settle_arguments_read(struct settle_arguments *out, enum settle_operation operation,

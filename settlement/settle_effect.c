@@ -113,7 +113,7 @@ bool settle_effect_find(uint32_t log_index[SETTLE_LEGS_MAX], const struct node_r
 {
     if (!receipt->succeeded)
         return false;
-    if (call->operation == SETTLE_CONFIGURE)
+    if (call->operation == SETTLE_CONFIGURE || call->operation == SETTLE_CANCEL_NONCE)
         return true;
     if (call->operation == SETTLE_ADD_AGENT)
         return agent_find(receipt, call, arguments);

@@ -9,7 +9,7 @@
 //   add_agent                 AgentAdded                              isAgent
 //   deploy                    the receipt's address is the one that   code is there
 //                             follows from sender and nonce
-//   configure                 a successful receipt (its events are the contracts' own)
+//   configure, cancel_nonce   a successful receipt (its events are the contracts' own)
 //
 // One thread per `struct node`.
 #ifndef LONJA_SETTLEMENT_SETTLE_EFFECT_H

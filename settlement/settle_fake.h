@@ -78,6 +78,8 @@ struct fake_trade {
     struct settle_leg leg;
     size_t limit;      // legs of its request at most; 0 = as many as there may be
     unsigned executed; // transfers on the canonical chain
+    bool incident;     // a person has to look at it: it moved though it had failed …
+    bool lost;         // … or it is settled, and what settled it is lost and did not come again
 };
 
 // Slots of trades' requests that ended without an attempt are used again, under new ids.
@@ -99,7 +101,7 @@ struct fake_request {
     struct fake_leg {
         size_t trade;
         uint8_t number;
-        bool left;
+        bool left; // it was in a transaction that moved nothing
     } legs[SETTLE_LEGS_MAX];
 };
 
@@ -260,6 +262,8 @@ void fake_mine(struct fake_world *world);
 void fake_reorganise(struct fake_world *world, uint64_t depth, bool forget);
 void fake_forget_pool(struct fake_world *world);
 void fake_foreign(struct fake_world *world);
+// A transaction that the pool has forgotten is in somebody's hands still, and comes back.
+void fake_return(struct fake_world *world, uint64_t nonce, size_t which);
 
 struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address);
 struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text);

@@ -140,6 +140,10 @@ void fake_call_of(const struct fake_world *world, struct settle_call *call, size
     const struct fake_attempt *row = &world->attempts[attempt];
     const struct fake_request *request = &world->requests[row->request];
 
+    if (row->calldata_len == 0) { // it gives its nonce up
+        *call = (struct settle_call){.request_id = request->request_id};
+        return;
+    }
     ASSERT(
         fake_call_read(call, &request->token, &world->bytes[row->calldata_at], row->calldata_len));
     ASSERT(call->leg_count == request->leg_count);
@@ -185,7 +189,8 @@ static struct fake_request *own_of(struct fake_world *world, const struct fake_t
 {
     struct fake_request *request = &world->requests[world->attempts[tx->attempt].request];
 
-    return fake_is_of_trades(request) ? NULL : request;
+    return fake_is_of_trades(request) || world->attempts[tx->attempt].calldata_len == 0 ? NULL
+                                                                                        : request;
 }
 
 static void tx_execute(struct fake_world *world, struct fake_tx *tx)
@@ -203,6 +208,10 @@ static void tx_execute(struct fake_world *world, struct fake_tx *tx)
         own_of(world, tx)->executed += tx->succeeded;
         ASSERT(own_of(world, tx)->executed <= 1); // never twice
         world->out_of_gas_once = false;
+        return;
+    }
+    if (!tx->foreign && world->attempts[tx->attempt].calldata_len == 0) {
+        tx->succeeded = true; // it gives its nonce up, and moves nothing
         return;
     }
     if (!tx->foreign && !world->out_of_gas_once) {
@@ -290,6 +299,13 @@ void fake_forget_pool(struct fake_world *world)
     for (size_t i = 0; i < world->tx_count; i++)
         if (!world->txs[i].mined)
             world->txs[i].dropped = true;
+}
+
+void fake_return(struct fake_world *world, uint64_t nonce, size_t which)
+{
+    for (size_t i = 0; i < world->tx_count; i++)
+        if (world->txs[i].nonce == nonce && !world->txs[i].mined)
+            world->txs[i].dropped = which-- != 0;
 }
 
 void fake_foreign(struct fake_world *world)
@@ -381,6 +397,8 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     ssize_t len =
         hex_decode(data, sizeof(data), json_string_value(json_object_get(message, "data")));
 
+    if (len == 0)
+        return estimate ? quantity(21000) : json_string("0x");
     ASSERT(len >= 4 && address_parse(&to, json_string_value(json_object_get(message, "to"))));
     uint32_t selector =
         (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
@@ -669,10 +687,11 @@ static enum signer_result signer_refuses(struct fake_world *world,
         return world->refuse;
     }
     ASSERT(request->nonce < FAKE_TX_MAX);
-    if (request->nonce < world->signed_nonces &&
+    if (request->nonce < world->signed_nonces && request->calldata_len > 0 &&
         memcmp(&world->signed_payload[request->nonce], &payload, sizeof(payload)) != 0)
         return SIGNER_NONCE_CONFLICT;
-    world->signed_payload[request->nonce] = payload;
+    if (request->calldata_len > 0 || request->nonce >= world->signed_nonces)
+        world->signed_payload[request->nonce] = payload;
     if (request->nonce >= world->signed_nonces)
         world->signed_nonces = request->nonce + 1;
     return SIGNER_OK;

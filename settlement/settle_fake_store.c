@@ -112,7 +112,7 @@ static void result_queue(struct fake_world *world, const struct fake_trade *trad
 
 static struct fake_attempt *attempt_row(struct fake_world *world, uint64_t attempt_id)
 {
-    ASSERT(attempt_id > 0 && attempt_id <= world->attempt_count);
+    ASSERT(attempt_id > 0 && attempt_id <= world->attempt_count); // ids are places, from 1
     return &world->attempts[attempt_id - 1];
 }
 
@@ -149,10 +149,22 @@ static struct fake_attempt *open_attempt(struct fake_world *world,
         if (row->request != (size_t)(request - world->requests) ||
             !settle_attempt_is_open(row->attempt.state))
             continue;
-        ASSERT(found == NULL); // one open attempt of a request at most
-        found = row;
+        // One open attempt of a request at most, besides those that are given up.
+        ASSERT(found == NULL || found->attempt.fate != SETTLE_FATE_NONE ||
+               row->attempt.fate != SETTLE_FATE_NONE);
+        if (found == NULL || found->attempt.fate != SETTLE_FATE_NONE)
+            found = row;
     }
     return found;
+}
+
+// The open one among the item's bids.
+static struct fake_attempt *open_of(struct fake_world *world, const struct settle_item *item)
+{
+    for (size_t i = 0; i < item->bid_count; i++)
+        if (settle_attempt_is_open(attempt_row(world, item->bids[i].attempt_id)->attempt.state))
+            return attempt_row(world, item->bids[i].attempt_id);
+    return NULL;
 }
 
 // Its own bytes may still be mined.
@@ -269,16 +281,17 @@ static enum settle_plan_result plan_of(struct chain_address *token, struct settl
     return settle_plan(token, leg, reason, &terms);
 }
 
-static bool is_due(const struct fake_world *world, const struct fake_trade *trade)
+static bool is_due(struct fake_world *world, const struct fake_trade *trade)
 {
     bool waits = trade->reason[0] != '\0' && strcmp(trade->reason, SETTLE_REASON_NEIGHBOUR) != 0;
 
     return trade->state == SETTLE_TRADE_PENDING && trade->attempts < world->attempts_max &&
+           !receipt_is_unknown(world, trade) &&
            (!waits || world->now_ns - trade->changed_ns >= world->tick_ns);
 }
 
 // An earlier trade by which the seller gets units is on its way, or is not in this walk.
-static bool is_blocked(const struct fake_world *world, const struct fake_trade *trade)
+static bool is_blocked(struct fake_world *world, const struct fake_trade *trade)
 {
     for (const struct fake_trade *other = world->trades; other < trade; other++) {
         struct chain_address token;
@@ -425,10 +438,8 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
 }
 
 static void item_fill(struct fake_world *world, struct settle_item *item,
-                      const struct fake_request *request)
+                      const struct fake_request *request, const struct fake_attempt *open)
 {
-    struct fake_attempt *open = open_attempt(world, request);
-
     *item = (struct settle_item){0};
     item->call.request_id = request->request_id;
     item->call.is_of_trades = fake_is_of_trades(request);
@@ -453,24 +464,36 @@ static bool item_before(const struct settle_item *a, const struct settle_item *b
     return a->bid_count > 0;
 }
 
+static void item_add(struct settle_item *items, size_t *count, const struct settle_item *item)
+{
+    size_t at = *count;
+
+    for (; at > 0 && item_before(item, &items[at - 1]); at--)
+        items[at] = items[at - 1];
+    items[at] = *item;
+    ++*count;
+}
+
 static enum settle_store_result store_load(void *context, struct settle_item *items, size_t *count,
                                            size_t max)
 {
     static struct settle_item item; // of 10 KB
     BEGIN;
     *count = 0;
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX && *count < max; i++) {
-        size_t at;
-        const struct fake_request *request = &world->requests[i];
-        if (!request->open ||
-            (request->reason[0] != '\0' && world->now_ns - request->changed_ns < world->tick_ns &&
-             open_attempt(world, request) == NULL))
+    for (size_t i = 0; i < world->attempt_count && *count < max; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        if (!settle_attempt_is_open(row->attempt.state))
             continue;
-        item_fill(world, &item, &world->requests[i]);
-        for (at = *count; at > 0 && item_before(&item, &items[at - 1]); at--)
-            items[at] = items[at - 1];
-        items[at] = item;
-        ++*count;
+        item_fill(world, &item, &world->requests[row->request], row);
+        item_add(items, count, &item);
+    }
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX && *count < max; i++) {
+        const struct fake_request *request = &world->requests[i];
+        if (!request->open || open_attempt(world, request) != NULL ||
+            (request->reason[0] != '\0' && world->now_ns - request->changed_ns < world->tick_ns))
+            continue;
+        item_fill(world, &item, request, NULL);
+        item_add(items, count, &item);
     }
     return end(fault);
 }
@@ -480,11 +503,9 @@ static enum settle_store_result store_legs(void *context, struct settle_item *it
     BEGIN;
     const struct fake_request *request = request_of(world, item);
     item->call.leg_count = 0;
-    if (!item->call.is_of_trades)
+    if (!item->call.is_of_trades && request->operation != SETTLE_CANCEL_NONCE)
         item->call.legs[item->call.leg_count++] = request->own;
     for (size_t i = 0; i < request->leg_count; i++) {
-        if (request->legs[i].left)
-            continue;
         struct settle_leg *leg = &item->call.legs[item->call.leg_count++];
         *leg = world->trades[request->legs[i].trade].leg;
         leg->number = request->legs[i].number;
@@ -561,8 +582,11 @@ static void trade_end(struct fake_world *world, struct fake_trade *trade,
     bool counted = ending->end == SETTLE_END_COUNT || ending->is_counted;
 
     trade->request_open = trade->done = false;
-    if (trade->state == SETTLE_TRADE_SETTLED) // its transaction was lost, and came again otherwise
+    if (trade->state ==
+        SETTLE_TRADE_SETTLED) { // its transaction was lost, and came again otherwise
+        trade->lost = strcmp(ending->reason, SETTLE_REASON_CANCELLED) != 0;
         return;
+    }
     trade->attempts += counted;
     trade->total_attempts += counted;
     if (ending->limit > 0)
@@ -679,14 +703,19 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
 {
     BEGIN;
     struct fake_request *request = request_of(world, item);
-    struct fake_attempt *open = open_attempt(world, request);
-    ASSERT(address_equal(signer, &world->signer) && request->open);
-    check_calldata(world, request, calldata, calldata_len);
+    struct fake_attempt *open = open_of(world, item);
+    ASSERT(address_equal(signer, &world->signer) && (request->open || open != NULL));
+    if (calldata_len > 0)
+        check_calldata(world, request, calldata, calldata_len);
+    else
+        ASSERT(attempt->fate != SETTLE_FATE_NONE || request->operation == SETTLE_CANCEL_NONCE);
     // No new nonce is taken while one waits for its signature: it may still become free. (A higher
     // bid at a lower nonce may be prepared meanwhile.)
     for (size_t i = 0; i < world->attempt_count; i++)
         ASSERT(world->attempts[i].attempt.state != SETTLE_ATTEMPT_PREPARED || open != NULL);
-    if (open == NULL) {
+    if (open == NULL && request->operation == SETTLE_CANCEL_NONCE) {
+        ASSERT(attempt->nonce < world->nonce_next && evidence == NULL);
+    } else if (open == NULL) {
         bool of_trades = item->call.is_of_trades;
         ASSERT(attempt->nonce == world->nonce_next && (evidence != NULL) == of_trades);
         for (size_t i = 0; of_trades && i < item->call.leg_count; i++)
@@ -705,6 +734,7 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
                                  .calldata_len = calldata_len};
     row->attempt.attempt_id = attempt->attempt_id = world->attempt_count;
     row->attempt.state = SETTLE_ATTEMPT_PREPARED;
+    row->attempt.is_empty = calldata_len == 0;
     request->has_attempts = true;
     return end(fault);
 }
@@ -762,24 +792,13 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
 {
     BEGIN;
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
-    struct fake_attempt *open = open_attempt(world, request_of(world, item));
+    struct fake_attempt *open = open_of(world, item);
     if (open != NULL && open != row)
         attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED
                                ? SETTLE_ATTEMPT_DROPPED
                                : SETTLE_ATTEMPT_REPLACED);
     attempt_move(row, SETTLE_ATTEMPT_MINED);
     row->attempt.mined_block = receipt->block_number;
-    return end(fault);
-}
-
-static enum settle_store_result store_unmined(void *context, const struct settle_item *item,
-                                              const struct settle_attempt *attempt)
-{
-    BEGIN;
-    (void)item;
-    struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
-    attempt_move(row, SETTLE_ATTEMPT_SENT);
-    row->attempt.mined_block = 0;
     return end(fault);
 }
 
@@ -842,7 +861,10 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
                                            const struct settle_ending *ending)
 {
     BEGIN;
-    attempt_move(open_attempt(world, request_of(world, item)), SETTLE_ATTEMPT_DROPPED);
+    struct fake_attempt *open = open_of(world, item);
+    attempt_move(open, SETTLE_ATTEMPT_DROPPED);
+    if (open->attempt.fate == SETTLE_FATE_OVER)
+        return end(fault);
     ASSERT(legs_end(world, item, ending, false) == 0);
     if (!item->call.is_of_trades)
         request_failed(world, request_of(world, item), true, ending->reason);
@@ -860,6 +882,98 @@ static enum settle_store_result store_recheck(void *context, const struct settle
     return end(fault);
 }
 
+// Does the other request move a trade of this one, or is it this one?
+static bool shares_trade(const struct fake_request *request, const struct fake_request *other)
+{
+    if (request == other)
+        return true;
+    for (size_t i = 0; i < request->leg_count; i++)
+        for (size_t o = 0; o < other->leg_count; o++)
+            if (request->legs[i].trade == other->legs[o].trade && !other->legs[o].left)
+                return true;
+    return false;
+}
+
+// The newest signed attempt at the nonce, if all there have ended without effect; else NULL.
+static struct fake_attempt *over_at(struct fake_world *world, uint64_t nonce)
+{
+    struct fake_attempt *newest = NULL;
+
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        struct fake_attempt *row = &world->attempts[i];
+        if (row->attempt.nonce != nonce)
+            continue;
+        if (row->attempt.state != SETTLE_ATTEMPT_REVERTED &&
+            row->attempt.state != SETTLE_ATTEMPT_DROPPED &&
+            row->attempt.state != SETTLE_ATTEMPT_REPLACED)
+            return NULL;
+        if (row->raw_len > 0)
+            newest = row;
+    }
+    return newest;
+}
+
+static void reopen_over(struct fake_world *world, struct fake_attempt *newest)
+{
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        struct fake_attempt *row = &world->attempts[i];
+        if (row->attempt.nonce != newest->attempt.nonce || row->raw_len == 0)
+            continue;
+        row->attempt.fate = SETTLE_FATE_OVER;
+        row->attempt.mined_block = 0;
+        if (row->attempt.state != SETTLE_ATTEMPT_REPLACED || row == newest)
+            attempt_move(row, row == newest ? SETTLE_ATTEMPT_SENT : SETTLE_ATTEMPT_REPLACED);
+    }
+    // Its trades are not signed elsewhere before this is decided.
+    const struct fake_request *request = &world->requests[newest->request];
+    for (size_t r = 0; r < FAKE_REQUESTS_MAX; r++) {
+        struct fake_request *other = &world->requests[r];
+        if (!other->open || !fake_is_of_trades(other) || open_attempt(world, other) != NULL)
+            continue;
+        for (size_t o = other->leg_count; o > 0; o--)
+            for (size_t i = 0; i < request->leg_count; i++)
+                if (other->legs[o - 1].trade == request->legs[i].trade) {
+                    struct settle_ending ending = {.end = SETTLE_END_RELEASE};
+                    trade_end(world, &world->trades[request->legs[i].trade], &ending);
+                    other->legs[o - 1].left = true;
+                }
+        legs_forget(other);
+        other->open = other->leg_count > 0;
+    }
+}
+
+// What had ended of the request's trades may have come back.
+static size_t reopen_rivals(struct fake_world *world, const struct fake_request *request)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        const struct fake_request *other = &world->requests[row->request];
+        if (row->raw_len == 0 || other == request || !fake_is_of_trades(other) ||
+            (row->attempt.state != SETTLE_ATTEMPT_REVERTED &&
+             row->attempt.state != SETTLE_ATTEMPT_DROPPED) ||
+            !shares_trade(other, request))
+            continue;
+        struct fake_attempt *newest = over_at(world, row->attempt.nonce);
+        if (newest != NULL)
+            reopen_over(world, newest);
+        count += newest != NULL;
+    }
+    return count;
+}
+
+static enum settle_store_result store_unmined(void *context, const struct settle_item *item,
+                                              const struct settle_attempt *attempt)
+{
+    BEGIN;
+    struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
+    attempt_move(row, SETTLE_ATTEMPT_SENT);
+    row->attempt.mined_block = 0;
+    (void)reopen_rivals(world, request_of(world, item));
+    return end(fault);
+}
+
 static enum settle_store_result store_reopen(void *context, size_t *count,
                                              const struct chain_address *signer, uint64_t nonce)
 {
@@ -868,16 +982,122 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
     *count = 0;
     for (size_t i = 0; i < world->attempt_count; i++) {
         struct fake_attempt *row = &world->attempts[i];
+        struct fake_request *request = &world->requests[row->request];
         if (row->attempt.state != SETTLE_ATTEMPT_CONFIRMED || row->attempt.nonce < nonce)
             continue;
         attempt_move(row, SETTLE_ATTEMPT_SENT);
         row->attempt.mined_block = 0;
-        struct fake_request *request = &world->requests[row->request];
         request->open = true;
         for (size_t leg = 0; leg < request->leg_count; leg++)
             if (!request->legs[leg].left)
                 world->trades[request->legs[leg].trade].request_open = true;
+        *count += 1 + reopen_rivals(world, request);
+    }
+    for (uint64_t at = nonce; at < world->nonce_next; at++) {
+        struct fake_attempt *newest = over_at(world, at);
+        if (newest == NULL)
+            continue;
+        reopen_over(world, newest);
         ++*count;
+    }
+    return end(fault);
+}
+
+static enum settle_store_result store_cancelled(void *context, const struct settle_item *item,
+                                                const struct settle_attempt *attempt,
+                                                const struct settle_receipt *receipt)
+{
+    BEGIN;
+    struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
+    ASSERT(attempt->is_empty && attempt->fate != SETTLE_FATE_NONE && receipt->succeeded);
+    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_DROPPED);
+    gas_book(world, attempt);
+    if (attempt->fate == SETTLE_FATE_CANCEL) {
+        ASSERT(legs_end(world, item, &ending, false) == 0);
+        if (!item->call.is_of_trades)
+            request_failed(world, request_of(world, item), true, ending.reason);
+    }
+    return end(fault);
+}
+
+static enum settle_store_result store_conflict(void *context, const struct settle_item *item)
+{
+    BEGIN;
+    const struct fake_request *request = request_of(world, item);
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        struct fake_attempt *row = &world->attempts[i];
+        if (settle_attempt_is_open(row->attempt.state) && row->attempt.fate == SETTLE_FATE_NONE &&
+            shares_trade(request, &world->requests[row->request]))
+            row->attempt.fate = SETTLE_FATE_CANCEL;
+    }
+    return end(fault);
+}
+
+static enum settle_store_result store_returned(void *context, bool *waits,
+                                               const struct settle_item *item,
+                                               const struct settle_attempt *attempt,
+                                               const struct settle_receipt *receipt)
+{
+    BEGIN;
+    struct fake_request *request = request_of(world, item);
+    ASSERT(attempt->fate == SETTLE_FATE_OVER && receipt->has_planned_effect);
+    *waits = false;
+    for (size_t i = 0; i < request->leg_count; i++)
+        *waits |= world->trades[request->legs[i].trade].request_open;
+    if (*waits)
+        return end(fault);
+    gas_book(world, attempt);
+    for (size_t i = 0; i < request->leg_count; i++) {
+        struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        if (trade->state == SETTLE_TRADE_PENDING ||
+            (trade->state == SETTLE_TRADE_SETTLED && !trade->done)) {
+            request->legs[i].left = false;
+            trade_confirm(world, trade, attempt);
+        } else {
+            trade->incident = true;
+        }
+    }
+    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
+    attempt_row(world, attempt->attempt_id)->attempt.fate = SETTLE_FATE_NONE;
+    return end(fault);
+}
+
+static enum settle_store_result
+store_ended_again(void *context, const struct settle_attempt *attempt, const char *reason)
+{
+    BEGIN;
+    (void)reason;
+    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
+    return end(fault);
+}
+
+static enum settle_store_result store_gap(void *context, const struct chain_address *signer,
+                                          uint64_t nonce)
+{
+    BEGIN;
+    char arguments[32];
+    ASSERT(address_equal(signer, &world->signer));
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
+        if (world->requests[i].open && world->requests[i].operation == SETTLE_CANCEL_NONCE)
+            return end(fault);
+    snprintf(arguments, sizeof(arguments), "{\"nonce\": %llu}", (unsigned long long)nonce);
+    fake_request(world, SETTLE_CANCEL_NONCE, arguments, fake_seller, 0)->leg_count = 0;
+    return end(fault);
+}
+
+static enum settle_store_result
+store_nonce_cancel(void *context, bool *held, const struct chain_address *signer, uint64_t nonce)
+{
+    BEGIN;
+    ASSERT(address_equal(signer, &world->signer));
+    *held = false;
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        struct settle_attempt *attempt = &world->attempts[i].attempt;
+        if (attempt->nonce != nonce || !settle_attempt_is_open(attempt->state))
+            continue;
+        if (attempt->fate == SETTLE_FATE_NONE)
+            attempt->fate = SETTLE_FATE_CANCEL;
+        *held = true;
     }
     return end(fault);
 }
@@ -960,6 +1180,12 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .drop = store_drop,
         .recheck = store_recheck,
         .reopen = store_reopen,
+        .cancelled = store_cancelled,
+        .conflict = store_conflict,
+        .returned = store_returned,
+        .ended_again = store_ended_again,
+        .gap = store_gap,
+        .nonce_cancel = store_nonce_cancel,
         .unanswered_after = store_unanswered_after,
         .results = store_results,
         .answered = store_answered,
@@ -1046,7 +1272,8 @@ static void check_requests(const struct fake_world *world)
             continue;
         bool was_so = strcmp(request->reason, SETTLE_REASON_DONE) == 0;
         ASSERT(request->end != FAKE_OPEN);
-        ASSERT(request->executed == (request->end == FAKE_CONFIRMED && !was_so ? 1u : 0u));
+        if (request->operation != SETTLE_CANCEL_NONCE)
+            ASSERT(request->executed == (request->end == FAKE_CONFIRMED && !was_so ? 1u : 0u));
     }
 }
 
@@ -1060,8 +1287,8 @@ void fake_check_end(const struct fake_world *world)
         for (size_t a = 0; a < world->attempt_count; a++)
             confirmed += world->attempts[a].attempt.state == SETTLE_ATTEMPT_CONFIRMED &&
                          moves_trade(&world->requests[world->attempts[a].request], i);
-        ASSERT(confirmed == (trade->on_chain ? 1 : 0));
-        ASSERT(trade->executed == (trade->on_chain ? 1u : 0u));
+        ASSERT(confirmed == (trade->on_chain && !trade->lost ? 1 : 0));
+        ASSERT(trade->executed == ((trade->on_chain && !trade->lost) || trade->incident ? 1u : 0u));
         if (trade->state == SETTLE_TRADE_SETTLED)
             ASSERT(world->core_booked[i][SETTLEMENT_SETTLED] ==
                    (trade->trade_id == world->refuse_trade ? 0 : 1));

@@ -60,7 +60,11 @@ enum settle_step settle_item_legs(struct settle *settle, struct settle_item *ite
     if (!item->has_legs &&
         !settle_store_ok(settle, settle->store.legs(settle->store.context, item)))
         return SETTLE_STEP_ABORT;
-    ASSERT(item->call.leg_count > 0 || !item->call.is_of_trades);
+    if (item->call.leg_count == 0 && item->call.is_of_trades) {
+        ASSERT(item->bid_count ==
+               0); // released since it was loaded: something else decides on them
+        return SETTLE_STEP_ABORT;
+    }
     item->has_legs = true;
     return item_arguments(settle, item);
 }
@@ -69,8 +73,8 @@ static struct node_message message_of(const struct settle *settle, const struct 
                                       size_t len)
 {
     return (struct node_message){.from = settle->signer_address,
-                                 .to = item->call.contract,
-                                 .create = item->call.operation == SETTLE_DEPLOY,
+                                 .to = len == 0 ? settle->signer_address : item->call.contract,
+                                 .create = len > 0 && item->call.operation == SETTLE_DEPLOY,
                                  .calldata = settle->scratch_calldata,
                                  .calldata_len = len};
 }
@@ -83,7 +87,7 @@ bool settle_item_message(struct settle *settle, const struct settle_item *item, 
 
     ASSERT(len > 0 || !item->call.is_of_trades);
     *message = message_of(settle, item, len > 0 ? (size_t)len : 0);
-    return len > 0;
+    return len >= 0;
 }
 
 // What was committed with the attempt, not what the row would give now: an artifact may have gone.
@@ -134,6 +138,7 @@ static enum settle_step item_prepare(struct settle *settle, struct settle_item *
     if (before != NULL)
         bid_move(before, SETTLE_ATTEMPT_REPLACED);
     bid->state = SETTLE_ATTEMPT_PREPARED;
+    bid->is_empty = message->calldata_len == 0;
     item->bids[item->bid_count++] = *bid;
     return item_sign(settle, item, message);
 }
@@ -145,9 +150,14 @@ enum settle_step settle_item_first(struct settle *settle, struct settle_item *it
     struct node_message message;
     bool known = false;
 
-    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &bid->nonce,
-                                                         &settle->signer_address)))
+    if (item->call.operation == SETTLE_CANCEL_NONCE) {
+        bid->nonce = settle->arguments_read.nonce;
+        known = true;
+    } else if (!settle_store_ok(settle,
+                                settle->store.nonce_get(settle->store.context, &known, &bid->nonce,
+                                                        &settle->signer_address))) {
         return SETTLE_STEP_ABORT;
+    }
     if (!known) { // the counter was never compared with the node: not before that
         settle->nonces_checked = false;
         return SETTLE_STEP_ABORT;
@@ -251,7 +261,8 @@ static enum settle_step item_sign_again(struct settle *settle, struct settle_ite
 static enum settle_step item_bid_more(struct settle *settle, struct settle_item *item)
 {
     struct settle_attempt *before = settle_item_open_bid(item);
-    struct settle_attempt bid = {.nonce = before->nonce, .gas_limit = before->gas_limit};
+    struct settle_attempt bid = {
+        .nonce = before->nonce, .gas_limit = before->gas_limit, .fate = before->fate};
     struct node_message message;
     enum settle_step step = settle_item_legs(settle, item);
 
@@ -269,6 +280,48 @@ static enum settle_step item_bid_more(struct settle *settle, struct settle_item 
         return step;
     settle->counters.bids_raised++;
     return item_prepare(settle, item, &bid, &message, NULL);
+}
+
+// An empty transfer to ourselves takes the place of what was signed at the nonce: whichever of the
+// two is mined, the nonce is used, and the other can never be.
+static enum settle_step item_cancel(struct settle *settle, struct settle_item *item)
+{
+    struct settle_attempt *before = settle_item_open_bid(item);
+    struct settle_attempt bid = {.nonce = before->nonce, .fate = before->fate};
+    struct settle_fees highest = before->fees;
+    struct node_message message = message_of(settle, item, 0);
+    uint64_t estimate = 0;
+
+    ASSERT(before->fate != SETTLE_FATE_NONE && !before->is_empty);
+    for (size_t i = 0; i < item->bid_count; i++) {
+        const struct settle_fees *fees = &item->bids[i].fees;
+        if (fees->max_fee_wei > highest.max_fee_wei)
+            highest.max_fee_wei = fees->max_fee_wei;
+        if (fees->priority_fee_wei > highest.priority_fee_wei)
+            highest.priority_fee_wei = fees->priority_fee_wei;
+    }
+    enum node_result result = node_estimate_gas(settle->node, &estimate, &message);
+    if (result != NODE_OK)
+        return settle_item_node_failed(settle, item, "eth_estimateGas", result);
+    bid.gas_limit = settle_gas_limit(estimate, settle->config.gas_margin_percent,
+                                     settle->config.gas_max[SETTLE_GAS_CALL]);
+    if (bid.gas_limit == 0 || item->bid_count == SETTLE_BIDS_MAX ||
+        !settle_fees_bump(&bid.fees, &settle->config.fees, &highest, settle->base_fee_wei,
+                          settle->priority_wei)) {
+        log_limited(LOG_ERROR, "a nonce cannot be given up request=%llu nonce=%llu",
+                    (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
+        return SETTLE_STEP_NONE;
+    }
+    settle->counters.nonces_given_up++;
+    log_error("a nonce is given up request=%llu nonce=%llu", // never in the ordinary run of things
+              (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
+    return item_prepare(settle, item, &bid, &message, NULL);
+}
+
+// Is its own transaction never to be sent again?
+static bool is_given_up(const struct settle_attempt *bid)
+{
+    return bid->fate != SETTLE_FATE_NONE && !bid->is_empty;
 }
 
 static enum settle_step item_sent(struct settle *settle, struct settle_item *item,
@@ -316,6 +369,8 @@ static enum settle_step item_resend(struct settle *settle, struct settle_item *i
     struct settle_attempt *bid = settle_item_open_bid(item);
     size_t len = sizeof(settle->scratch_raw);
 
+    if (bid->nonce > settle->over_nonce && bid->fate == SETTLE_FATE_NONE)
+        return SETTLE_STEP_NONE;
     if (!settle_store_ok(settle, settle->store.raw(settle->store.context, settle->scratch_raw, &len,
                                                    bid->attempt_id)))
         return SETTLE_STEP_ABORT;
@@ -519,7 +574,53 @@ static enum settle_step item_unmined(struct settle *settle, struct settle_item *
     log_warning("reorganised away request=%llu nonce=%llu block=%llu",
                 (unsigned long long)item->call.request_id, (unsigned long long)bid->nonce,
                 (unsigned long long)bid->mined_block);
-    return item_resend(settle, item);
+    settle->resent_ns = 0; // the next pass sends it again, unless something before it is undecided
+    return SETTLE_STEP_DONE;
+}
+
+// The nonce has ended without effect.
+static enum settle_step item_cancelled(struct settle *settle, struct settle_item *item,
+                                       struct settle_attempt *bid,
+                                       const struct settle_receipt *receipt)
+{
+    if (!settle_chain_is_deep(settle, receipt->block_number))
+        return SETTLE_STEP_NONE;
+    if (!settle_store_ok(settle,
+                         settle->store.cancelled(settle->store.context, item, bid, receipt)))
+        return SETTLE_STEP_ABORT;
+    bid_move(bid, SETTLE_ATTEMPT_DROPPED);
+    settle->results_stale = true;
+    return SETTLE_STEP_DONE;
+}
+
+// The chain lost it, and a miner has taken it up again before the empty one. Without an effect:
+// as before. With its effect: it is what moves the trades, and nothing else must.
+static enum settle_step item_returned(struct settle *settle, struct settle_item *item,
+                                      struct settle_attempt *bid,
+                                      const struct settle_receipt *receipt)
+{
+    bool moved = receipt->succeeded && receipt->has_planned_effect;
+    bool deep = settle_chain_is_deep(settle, receipt->block_number);
+    bool waits = false;
+
+    if (moved && !settle_store_ok(settle, settle->store.conflict(settle->store.context, item)))
+        return SETTLE_STEP_ABORT;
+    if (!deep)
+        return SETTLE_STEP_NONE;
+    if (!settle_store_ok(
+            settle,
+            moved ? settle->store.returned(settle->store.context, &waits, item, bid, receipt)
+                  : settle->store.ended_again(settle->store.context, bid, SETTLE_REASON_REVERTED)))
+        return SETTLE_STEP_ABORT;
+    if (waits)
+        return SETTLE_STEP_NONE;
+    log_error(
+        "a transaction that had reverted %s after a deep reorganisation request=%llu nonce=%llu",
+        moved ? "moves its trades" : "reverted again", (unsigned long long)item->call.request_id,
+        (unsigned long long)bid->nonce);
+    bid_move(bid, moved ? SETTLE_ATTEMPT_CONFIRMED : SETTLE_ATTEMPT_REVERTED);
+    settle->results_stale = true;
+    return SETTLE_STEP_DONE;
 }
 
 static enum settle_step item_mined(struct settle *settle, struct settle_item *item,
@@ -538,6 +639,10 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
         bid_move(bid, SETTLE_ATTEMPT_MINED);
         bid->mined_block = receipt->block_number;
     }
+    if (bid->is_empty && bid->fate != SETTLE_FATE_NONE)
+        return item_cancelled(settle, item, bid, receipt);
+    if (bid->fate == SETTLE_FATE_OVER)
+        return item_returned(settle, item, bid, receipt);
     if (!settle_chain_is_deep(settle, receipt->block_number))
         return SETTLE_STEP_NONE;
     if (!receipt->succeeded || !receipt->has_planned_effect)
@@ -605,6 +710,8 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
         return item_sign_again(settle, item);
     if (settle->mined_nonces > bid->nonce)
         return item_nonce_taken(settle, item);
+    if (is_given_up(bid))
+        return item_cancel(settle, item);
     if (item_is_stuck(settle, item, settle->looked_ns)) {
         settle->head_ns = settle->looked_ns; // the higher bid gets as long
         settle->head_block = settle->block_number;
@@ -673,13 +780,32 @@ static enum settle_step item_look(struct settle *settle, struct settle_item *ite
     return item_without_receipt(settle, item);
 }
 
+// To be cancelled before it was signed: nothing has to be.
+static enum settle_step item_unsigned(struct settle *settle, struct settle_item *item)
+{
+    struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
+    struct settle_attempt *bid = &item->bids[item->bid_count - 1];
+    enum settle_step step = settle_item_legs(settle, item);
+
+    if (step != SETTLE_STEP_NONE)
+        return step;
+    if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, &ending)))
+        return SETTLE_STEP_ABORT;
+    bid_move(bid, SETTLE_ATTEMPT_DROPPED);
+    settle->results_stale = true;
+    return SETTLE_STEP_DONE;
+}
+
 enum settle_step settle_item_step(struct settle *settle, struct settle_item *item)
 {
     const struct settle_attempt *bid = settle_item_open_bid(item);
 
     if (item->bid_count == 0)
-        return settle_item_begin(settle, item);
+        return settle->over_nonce == UINT64_MAX ? settle_item_begin(settle, item)
+                                                : SETTLE_STEP_NONE;
     ASSERT(bid != NULL);
+    if (bid->state == SETTLE_ATTEMPT_PREPARED && is_given_up(bid))
+        return item_unsigned(settle, item);
     if (bid->state == SETTLE_ATTEMPT_PREPARED && item->bid_count == 1)
         return item_sign_again(settle, item);
     if (!settle->look && (bid->state == SETTLE_ATTEMPT_SENT || bid->state == SETTLE_ATTEMPT_MINED))

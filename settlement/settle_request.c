@@ -62,7 +62,7 @@ static enum settle_step request_contract(struct settle *settle, struct settle_it
 {
     bool has_code = false;
 
-    if (item->call.operation == SETTLE_DEPLOY)
+    if (item->call.operation == SETTLE_DEPLOY || item->call.operation == SETTLE_CANCEL_NONCE)
         return SETTLE_STEP_NONE;
     enum node_result result =
         node_has_code(settle->node, &has_code, &item->call.contract, NODE_LATEST);
@@ -126,6 +126,31 @@ static enum settle_step request_price(struct settle *settle, struct settle_item 
     return SETTLE_STEP_NONE;
 }
 
+// A nonce that somebody wants to be given up: one that nobody holds is filled; the request that
+// holds it is cancelled in its place. NONE: to be filled.
+static enum settle_step request_nonce(struct settle *settle, struct settle_item *item)
+{
+    uint64_t nonce = settle->arguments_read.nonce;
+    uint64_t next = 0;
+    bool known = false;
+    bool held = false;
+
+    if (item->call.operation != SETTLE_CANCEL_NONCE)
+        return SETTLE_STEP_NONE;
+    if (settle->mined_nonces > nonce)
+        return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_USED);
+    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &next,
+                                                         &settle->signer_address)) ||
+        !settle_store_ok(settle, settle->store.nonce_cancel(settle->store.context, &held,
+                                                            &settle->signer_address, nonce)))
+        return SETTLE_STEP_ABORT;
+    if (held)
+        return request_finish(settle, item, SETTLE_FINISH_DONE, SETTLE_REASON_NONCE_HELD);
+    if (!known || nonce >= next)
+        return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_UNKNOWN);
+    return SETTLE_STEP_NONE;
+}
+
 enum settle_step settle_request_begin(struct settle *settle, struct settle_item *item)
 {
     struct settle_attempt bid = {0};
@@ -133,7 +158,8 @@ enum settle_step settle_request_begin(struct settle *settle, struct settle_item 
 
     if ((step = request_contract(settle, item)) != SETTLE_STEP_NONE ||
         (step = request_state(settle, item)) != SETTLE_STEP_NONE ||
-        (step = request_price(settle, item, &bid)) != SETTLE_STEP_NONE)
+        (step = request_price(settle, item, &bid)) != SETTLE_STEP_NONE ||
+        (step = request_nonce(settle, item)) != SETTLE_STEP_NONE)
         return step;
     return settle_item_first(settle, item, &bid, NULL);
 }

@@ -45,6 +45,7 @@ function allow(venue, artifact) {
   const code = artifact.bytecode;
   policy.allow = [
     { contract: token.token, methods: ['forcedTransfer', 'batchForcedTransfer', 'mint', 'burn', 'batchMint', 'batchBurn', 'freezePartialTokens', 'unfreezePartialTokens', 'batchFreezePartialTokens', 'batchUnfreezePartialTokens', 'setAddressFrozen', 'batchSetAddressFrozen', 'addAgent'] },
+    { contract: venue.deployment.instruments.ATUN.token, methods: ['forcedTransfer', 'batchForcedTransfer'] },
     { contract: venue.registry, methods: ['registerIdentity', 'deleteIdentity'] },
   ];
   policy.create = [{ name: artifact.contractName, code_hash: keccak256(code), code_length: (code.length - 2) / 2 }];
@@ -122,8 +123,97 @@ async function main(venue) {
   check(venue.sql(`SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')`) === '0', 'no attempt is left open');
   check(venue.sql(`SELECT count(*) FROM chain.gas_transaction g JOIN chain.chain_request r USING (request_id) WHERE g.operation <> r.operation`) === '0', 'gas is booked by operation');
   say(`${ids.length} mints and 8 trades, the worker killed 8 times: each once`);
+  // A person gives a nonce up: what was sent there goes again.
+  const id = (1 << 20) + 16 * 100;
+  await venue.provider.send('evm_setAutomine', [false]);
+  await venue.provider.send('evm_setIntervalMining', [0]);
+  venue.trade(id, 2, 1001, 1002, 5);
+  await venue.until('a transaction is sent', () => venue.count(`trade_id = ${id} AND tx_hash IS NOT NULL`) === 1);
+  const nonce = Number(venue.sql(`SELECT nonce FROM settle.attempt WHERE state = 'sent'`));
+  const cancel = request(venue, 'cancel_nonce', null, [], { nonce });
+  await venue.until('an empty one takes its place', () => venue.sql(`SELECT count(*) FROM settle.attempt WHERE nonce = ${nonce} AND state = 'sent' AND length(calldata) = 0`) === '1');
+  await venue.provider.send('evm_setAutomine', [true]);
+  await venue.provider.send('evm_mine', []);
+  await ends(venue, cancel, 'confirmed', 'its_request_is_being_cancelled');
+  await venue.until('the trade goes again', () => venue.count(`trade_id = ${id} AND settlement_status = 'settled' AND total_attempts = 0`) === 1);
+  check(venue.sql(`SELECT string_agg(state, ' ' ORDER BY request_id) FROM chain.request_leg WHERE trade_id = ${id}`) === 'back done', 'its legs');
+  await ends(venue, request(venue, 'cancel_nonce', null, [], { nonce }), 'rejected', 'nonce_is_used');
+  say('a nonce is given up by hand');
+
+  // A transaction reverts, the chain goes back behind it, and now it would pass: its bytes are never sent again.
+  const lost = id + 16;
+  const agent = JSON.parse(readFileSync(join(venue.folder, 'chain/input.json'), 'utf8')).agent;
+  const owner = (await venue.provider.send('eth_accounts', []))[0];
+  const all = (await token.balanceOf(two)).toString();
+  await venue.provider.send('evm_setAutomine', [false]);
+  venue.trade(lost, 2, 1002, 1001, 5);
+  await venue.until('it is sent', () => venue.count(`trade_id = ${lost} AND tx_hash IS NOT NULL`) === 1);
+  const burn = new Contract(port, ['function burn(address,uint256)'], venue.provider).interface.encodeFunctionData('burn', [two, all]);
+  await venue.provider.send('eth_sendTransaction', [{ from: owner, to: port, data: burn, gas: '0x100000', maxFeePerGas: '0x1bf08eb000', maxPriorityFeePerGas: '0x174876e800' }]);
+  await venue.provider.send('evm_mine', []);
+  await venue.provider.send('evm_setAutomine', [true]);
+  await venue.until('it reverts', () => venue.count(`trade_id = ${lost} AND settlement_status = 'failed' AND total_attempts = 1`) === 1);
+  const reverted = venue.sql(`SELECT nonce FROM settle.attempt WHERE state = 'reverted' ORDER BY attempt_id DESC LIMIT 1`);
+  await venue.provider.send('anvil_reorg', [1, []]);
+  check((await token.balanceOf(two)).toString() === all, 'the chain has gone back behind it');
+  await venue.until('its nonce is given up', () => venue.sql(`SELECT string_agg(state || length(calldata)::text, ' ' ORDER BY attempt_id) FROM settle.attempt WHERE nonce = ${reverted}`).match(/^replaced\d+ dropped0$/) !== null);
+  check((await token.balanceOf(two)).toString() === all && (await venue.provider.getTransactionCount(agent)) === Number(reverted) + 1, 'nothing has moved');
+  check(venue.count(`trade_id = ${lost} AND settlement_status = 'failed'`) === 1 && venue.sql('SELECT count(*) FROM settle.incident') === '0', 'the trade stays failed');
+  say('a reverted transaction that the chain lost is never sent again');
+  await decisions(venue, lost + 16, lost);
+
   settle.kill('SIGTERM');
   check((await settle.exited) === 0, 'a clean stop has status 0');
+  settle = venue.settle(['settle.off_chain_missing_wallet=1']);
+  venue.sql('UPDATE people.account SET wallet_address = NULL WHERE account_id = 1004');
+  venue.trade(lost + 160, 2, 1001, 1004, 5);
+  await venue.until('without a wallet it is settled off chain, and owed', () => venue.count(`trade_id = ${lost + 160} AND settlement_type = 'off_chain' AND reason = 'wallet_missing' AND trade_id IN (SELECT trade_id FROM settle.owed_on_chain)`) === 1);
+  say("the documents' choice for a missing wallet");
+  settle.kill('SIGTERM');
+  await settle.exited;
+}
+
+// What people decide: holds by trade, token and venue; a halted token; marks of two persons.
+async function decisions(venue, first, failed) {
+  const status = (id) => venue.sql(`SELECT settlement_status || ' ' || coalesce(reason, '') FROM settle.trade WHERE trade_id = ${id}`);
+  const hold = (column, value) => venue.sql(`INSERT INTO settle.hold (${column}, held_by, reason) VALUES (${value}, 'one', 'a look')`, 'lonja_admin');
+  const release = (column) => venue.sql(`UPDATE settle.hold SET released_by = 'two', released_at = now() WHERE released_at IS NULL AND ${column}`, 'lonja_admin');
+  hold('venue', true);
+  venue.trade(first, 2, 1001, 1003, 5);
+  venue.trade(first + 16, 3, 1001, 1003, 6);
+  await venue.until('the venue is held', () => status(first) === 'pending held' && status(first + 16) === 'pending held');
+  hold('token_asset', 2);
+  release('venue');
+  await venue.until('then one token only', () => status(first + 16).startsWith('settled') && status(first) === 'pending held');
+  hold('trade_id', first);
+  release('token_asset IS NOT NULL');
+  venue.trade(first + 32, 2, 1002, 1003, 7);
+  await venue.until('then one trade only', () => status(first + 32).startsWith('settled') && status(first) === 'pending held');
+  release('trade_id IS NOT NULL');
+  await venue.until('then none', () => status(first).startsWith('settled'));
+  const halted = first + 64;
+  venue.sql(`INSERT INTO settle.incident (kind, request_id, token_asset) VALUES ('moved_twice', 1, 2)`, 'lonja_settle');
+  venue.trade(halted, 2, 1001, 1003, 9);
+  await venue.until('an incident halts its token', () => status(halted) === 'pending held');
+  const mark = (id, outcome, hash) => venue.sql(`INSERT INTO settle.manual_mark (trade_id, outcome, tx_hash, reason, proposed_by) VALUES (${id}, '${outcome}', ${hash ? `'${hash}'` : 'NULL'}, 'by hand', 'one') RETURNING mark_id`, 'lonja_admin');
+  const approve = (id, who) => venue.sql(`UPDATE settle.manual_mark SET approved_by = '${who}', approved_at = now() WHERE mark_id = ${id}`, 'lonja_admin');
+  const hash = `0x${'ab'.repeat(32)}`;
+  const one = mark(failed, 'settled_on_chain', hash);
+  let refused = false;
+  try { approve(one, 'one'); } catch { refused = true; }
+  check(refused, 'nobody approves what he proposed');
+  approve(one, 'two');
+  await venue.until('a failed trade is marked settled', () => venue.count(`trade_id = ${failed} AND settlement_status = 'settled' AND tx_hash = '${hash}' AND reason = 'manual: by hand (one, two)'`) === 1);
+  const two = mark(halted, 'failed');
+  approve(two, 'two');
+  await venue.until('a pending one is marked failed', () => status(halted) === 'failed manual: by hand (one, two)');
+  const three = mark(failed, 'settled_off_chain');
+  approve(three, 'two');
+  await venue.until('a settled one stays so', () => venue.sql(`SELECT answer FROM settle.manual_mark WHERE mark_id = ${three}`).startsWith('refused: '));
+  venue.sql(`UPDATE settle.incident SET closed_at = now(), closed_by = 'two'`, 'lonja_admin');
+  check(venue.sql(`SELECT string_agg(outcome, ' ' ORDER BY result_id) FROM settle.result WHERE trade_id = ${failed}`) === 'failed retried settled', 'the core is told');
+  await venue.until('the core has booked all', () => venue.sql("SELECT count(*) FROM settle.result WHERE state <> 'booked'") === '0');
+  say('holds, a halted token, marks of two persons');
 }
 
 if (argv.includes('--help') || argv.length < 2) {

@@ -53,6 +53,11 @@
     M(MINED, CONFIRMED, "planned Transfer found, deep enough")                                     \
     M(MINED, REVERTED, "failed receipt, or no planned Transfer, deep enough")                      \
     M(MINED, SENT, "the block was reorganised away")                                               \
+    M(MINED, DROPPED, "an empty transaction gave the nonce up")                                    \
+    M(REVERTED, SENT, "lost by a deep reorganisation: its nonce is to be given up")                \
+    M(DROPPED, SENT, "likewise")                                                                   \
+    M(REVERTED, REPLACED, "likewise, an older bid there")                                          \
+    M(DROPPED, REPLACED, "likewise, an older bid there")                                           \
     M(CONFIRMED, SENT, "a reorganisation deeper than the confirmations: same bytes again")
 
 #define SETTLE_TRADE_ENUM(name, word, final)  SETTLE_TRADE_##name,

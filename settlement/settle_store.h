@@ -32,6 +32,13 @@ enum settle_store_result {
     SETTLE_STORE_LOST, // unknown whether it was done: read again
 };
 
+// A nonce that is to end without effect (docs/settlement.md, "When the chain goes back further").
+enum settle_fate {
+    SETTLE_FATE_NONE,
+    SETTLE_FATE_CANCEL, // of a request that is open: its legs go again once an empty one is mined
+    SETTLE_FATE_OVER,   // of one that had ended: the chain lost a transaction that moved nothing
+};
+
 struct settle_attempt {
     uint64_t attempt_id;
     enum settle_attempt_state state;
@@ -40,6 +47,8 @@ struct settle_attempt {
     struct settle_fees fees;
     struct chain_hash hash; // zero while prepared
     uint64_t mined_block;   // zero unless mined
+    enum settle_fate fate;  // of all open bids at the nonce alike
+    bool is_empty;          // it moves nothing: a transfer of nothing to the signer itself
 };
 
 enum { SETTLE_BIDS_MAX = 16, SETTLE_RESULTS_MAX = 512 };
@@ -184,7 +193,7 @@ struct settle_store_ops {
     SETTLE_STORE(*mined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);
-    // The receipt is gone again.
+    // The receipt is gone again. What had ended of its trades gets fate OVER, as by `reopen`.
     SETTLE_STORE(*unmined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
     // Deep enough: the trades are settled on_chain, gas is booked, results for the core are queued;
@@ -201,12 +210,37 @@ struct settle_store_ops {
     // as said; what is of no trade goes again.
     SETTLE_STORE(*drop)
     (void *context, const struct settle_item *item, const struct settle_ending *ending);
+    // An empty transaction at the nonce is mined, deep enough: the attempt is DROPPED, gas is
+    // booked. What was to be cancelled is released.
+    SETTLE_STORE(*cancelled)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     const struct settle_receipt *receipt);
+    // Of fate OVER, and mined again: with the planned effect this time. Whatever else is open for
+    // its trades is to be cancelled: what is signed gets fate CANCEL.
+    SETTLE_STORE (*conflict)(void *context, const struct settle_item *item);
+    // … deep enough: the trades that are pending are settled by it. Those that have failed, or were
+    // settled by another, become incidents. `waits`: one of them is still open elsewhere, nothing
+    // was done.
+    SETTLE_STORE(*returned)
+    (void *context, bool *waits, const struct settle_item *item,
+     const struct settle_attempt *attempt, const struct settle_receipt *receipt);
+    // … without an effect, deep enough: it is REVERTED as before.
+    SETTLE_STORE(*ended_again)
+    (void *context, const struct settle_attempt *attempt, const char *reason);
+    // A nonce below those that are sent, which no request holds: one that cancels it is made.
+    SETTLE_STORE (*gap)(void *context, const struct chain_address *signer, uint64_t nonce);
+    // Is the nonce held by an open attempt? That one gets fate CANCEL.
+    SETTLE_STORE(*nonce_cancel)
+    (void *context, bool *held, const struct chain_address *signer, uint64_t nonce);
     // The verdicts of the compliance check at the parent of the mined block (U7, M28), one per leg.
     SETTLE_STORE(*recheck)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct erc3643_evidence *evidence);
-    // Confirmed attempts whose nonce is `nonce` or above: the chain lost them. They become SENT and
-    // are open again; their trades stay as they are. `count` = how many.
+    // Attempts that had ended at nonces from `nonce` on: the chain lost them. What was confirmed
+    // becomes SENT and is open again, its trades stay as they are; what had ended without effect
+    // becomes SENT with fate OVER, and legs of its trades that wait unsigned elsewhere are
+    // released. So does, at whatever nonce, what had ended of the trades of the former: it may have
+    // come back. `count` = how many.
     SETTLE_STORE(*reopen)
     (void *context, size_t *count, const struct chain_address *signer, uint64_t nonce);
 

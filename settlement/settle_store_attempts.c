@@ -2,6 +2,7 @@
 // move is guarded by the states that settle_states.h lets it come from.
 #include "settlement/settle_store_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,15 +102,15 @@ static char *legs_text(const struct settle_item *item, const struct settle_endin
 }
 
 // The end of trades' turns, F7 and U11: what is counted adds a signed attempt; the last one fails
-// the trade. A trade that is settled already (its transaction was lost and came again) stays as it
-// is.
+// the trade. A trade that is settled already (its transaction was lost, and did not come again)
+// stays as it is: an incident, and its token is halted.
 static bool legs_end(struct settle_store_pg *store, const struct settle_item *item,
-                     const char *legs, size_t count)
+                     const char *legs, size_t count, bool is_signed)
 {
     static const char left[] =
-        "UPDATE chain.request_leg l SET state = 'left', reason = x.reason "
+        "UPDATE chain.request_leg l SET state = $3, reason = x.reason "
         "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, reason text) "
-        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state <> 'left'";
+        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state IN ('open', 'done')";
     static const char trades[] =
         "WITH ended AS (UPDATE settle.trade w SET "
         "settlement_attempts = settlement_attempts + x.counted::int, "
@@ -124,21 +125,41 @@ static bool legs_end(struct settle_store_pg *store, const struct settle_item *it
         "INSERT INTO settle.result (trade_id, outcome) "
         "SELECT trade_id, 'failed' FROM ended WHERE settlement_status = 'failed' ORDER BY trade_id";
 
-    return store_many(store, count, left, PG_PARAMS(u64(item->call.request_id), pg_text(legs))) &&
+    static const char lost[] =
+        "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
+        "SELECT 'settled_but_lost', $1, w.trade_id, r.token_asset, w.tx_hash "
+        "FROM jsonb_to_recordset($2::text::jsonb) AS x(trade_id bigint, reason text) "
+        "JOIN settle.trade w USING (trade_id) JOIN chain.chain_request r ON r.request_id = $1 "
+        "WHERE w.settlement_status = 'settled' "
+        "AND x.reason IS DISTINCT FROM '" SETTLE_REASON_CANCELLED "' ON CONFLICT DO NOTHING";
+
+    return store_any(store, lost, PG_PARAMS(u64(item->call.request_id), pg_text(legs))) &&
+           store_many(store, count, left,
+                      PG_PARAMS(u64(item->call.request_id), pg_text(legs),
+                                pg_text(is_signed ? "back" : "left"))) &&
            store_any(store, trades, PG_PARAMS(pg_text(legs), pg_i64(store->attempts_max)));
 }
 
 static bool all_legs_end(struct settle_store_pg *store, const struct settle_item *item,
-                         const struct settle_ending *endings, bool each)
+                         const struct settle_ending *endings, bool each, bool is_signed)
 {
     size_t count;
     if (!item->call.is_of_trades) // its legs are what it is, whatever becomes of it
         return true;
     char *legs = legs_text(item, endings, each, &count);
-    bool ok = count == item->call.leg_count && legs_end(store, item, legs, count);
+    bool ok = count == item->call.leg_count && legs_end(store, item, legs, count, is_signed);
 
     free(legs);
     return ok;
+}
+
+// The request's own word follows its attempt's, unless that is over and done with.
+static bool request_follows(struct settle_store_pg *store, const struct settle_item *item,
+                            const struct settle_attempt *attempt, const char *state,
+                            const char *reason)
+{
+    return attempt->fate == SETTLE_FATE_OVER ||
+           request_state(store, item->call.request_id, state, reason);
 }
 
 static bool attempt_state(struct settle_store_pg *store, uint64_t attempt_id,
@@ -278,8 +299,8 @@ static enum settle_store_result store_leave(void *context, const struct settle_i
     char *legs = legs_text(item, endings, true, &count);
     bool all = count == item->call.leg_count;
     ok = (evidence == NULL || checks_insert(store, item, evidence, endings, "before_signing")) &&
-         legs_end(store, item, legs, count) && (!all || request_left(store, item, endings)) &&
-         legs_forget(store, item, legs, all);
+         legs_end(store, item, legs, count, false) &&
+         (!all || request_left(store, item, endings)) && legs_forget(store, item, legs, all);
     free(legs);
     return ok ? store_commit(store, "leave") : store_lost(store, "leave");
 }
@@ -312,6 +333,13 @@ static bool nonce_take(struct settle_store_pg *store, const struct text_address 
         PG_PARAMS(u64(store->chain_id), pg_text(signer->text), u64(nonce), u64(request_id)));
 }
 
+static const char *fate_text(enum settle_fate fate)
+{
+    static const char *const words[] = {NULL, "cancel", "over"};
+
+    return words[fate];
+}
+
 static bool attempt_insert(struct settle_store_pg *store, struct settle_attempt *attempt,
                            const struct settle_item *item, const struct text_address *signer,
                            const uint8_t *calldata, size_t calldata_len)
@@ -319,19 +347,20 @@ static bool attempt_insert(struct settle_store_pg *store, struct settle_attempt 
     static const char sql[] =
         "INSERT INTO settle.attempt (request_id, attempt, chain_id, signer_address, nonce, "
         "to_address, "
-        "calldata, gas_limit, max_fee_wei, priority_fee_wei) VALUES ($1, "
+        "calldata, gas_limit, max_fee_wei, priority_fee_wei, fate) VALUES ($1, "
         "(SELECT coalesce(max(attempt), 0) + 1 FROM settle.attempt WHERE request_id = $1), "
-        "$2, $3, $4, $5, $6, $7, $8, $9) RETURNING attempt_id";
+        "$2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING attempt_id";
     struct text_address to = address_text(&item->call.contract);
-    bool creates = item->call.operation == SETTLE_DEPLOY;
+    bool creates = calldata_len > 0 && item->call.operation == SETTLE_DEPLOY;
+    const char *receiver = calldata_len == 0 ? signer->text : to.text;
     struct pg_rows *rows = NULL;
     bool ok =
         pg_query(store->pg, &rows, sql,
                  PG_PARAMS(u64(item->call.request_id), u64(store->chain_id), pg_text(signer->text),
-                           u64(attempt->nonce), pg_text(creates ? NULL : to.text),
+                           u64(attempt->nonce), pg_text(creates ? NULL : receiver),
                            pg_bytes(calldata, calldata_len), u64(attempt->gas_limit),
-                           u64(attempt->fees.max_fee_wei), u64(attempt->fees.priority_fee_wei))) ==
-            PG_OK &&
+                           u64(attempt->fees.max_fee_wei), u64(attempt->fees.priority_fee_wei),
+                           pg_text(fate_text(attempt->fate)))) == PG_OK &&
         pg_rows_count(rows) == 1;
 
     attempt->attempt_id = ok ? (uint64_t)pg_number(rows, 0, 0) : 0;
@@ -412,7 +441,7 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
                        PG_PARAMS(u64(attempt->attempt_id))) &&
              request_state(store, item->call.request_id, refused_state(item, ending),
                            ending->reason) &&
-             all_legs_end(store, item, ending, false);
+             all_legs_end(store, item, ending, false, false);
     return ok ? store_commit(store, "refuse") : store_lost(store, "refuse");
 }
 
@@ -461,10 +490,10 @@ static enum settle_store_result store_sent(void *context, const struct settle_it
             store,
             "UPDATE settle.attempt SET sent_at = coalesce(sent_at, now()) WHERE attempt_id = $1",
             PG_PARAMS(u64(attempt->attempt_id))) ||
-        !request_state(store, item->call.request_id, "sent", NULL) ||
+        !request_follows(store, item, attempt, "sent", NULL) ||
         !store_any(store,
                    "UPDATE settle.trade w SET tx_hash = $2 FROM chain.request_leg l "
-                   "WHERE l.request_id = $1 AND l.state <> 'left' AND w.trade_id = l.trade_id "
+                   "WHERE l.request_id = $1 AND l.state = 'open' AND w.trade_id = l.trade_id "
                    "AND w.settlement_status = 'processing'",
                    PG_PARAMS(u64(item->call.request_id), pg_text(hash.text))))
         return store_lost(store, "sent");
@@ -524,9 +553,71 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
         return SETTLE_STORE_LOST;
     if (!mined_siblings(store, item, attempt) || !mined_row(store, attempt, receipt) ||
         !nonce_close(store, attempt->attempt_id, true) ||
-        !request_state(store, item->call.request_id, "mined", NULL))
+        !request_follows(store, item, attempt, "mined", NULL))
         return store_lost(store, "mined");
     return store_commit(store, "mined");
+}
+
+// The newest signed attempt at each nonce stands for all that were signed there.
+static bool reopen_over(struct settle_store_pg *store, size_t *count,
+                        const struct text_address *signer, uint64_t nonce)
+{
+    static const char sql[] =
+        "WITH lost AS (SELECT nonce, max(attempt_id) FILTER (WHERE raw IS NOT NULL) AS newest "
+        "FROM settle.attempt WHERE chain_id = $1 AND signer_address = $2 AND (nonce >= $3 "
+        "OR nonce IN (SELECT r.nonce FROM settle.attempt s "
+        "JOIN chain.request_leg d ON d.request_id = s.request_id AND d.state IN ('open', 'done') "
+        "JOIN chain.request_leg l ON l.trade_id = d.trade_id AND l.state = 'back' "
+        "JOIN settle.attempt r ON r.request_id = l.request_id AND r.raw IS NOT NULL "
+        "WHERE s.state = 'sent' AND s.updated_at = now() AND s.chain_id = $1 "
+        "AND s.signer_address = $2 AND r.chain_id = $1 AND r.signer_address = $2)) "
+        "GROUP BY nonce HAVING bool_and(state IN ('reverted', 'dropped', 'replaced')) "
+        "AND bool_or(raw IS NOT NULL)) "
+        "UPDATE settle.attempt a SET fate = 'over', reason = 'lost by the chain', "
+        "updated_at = now(), state = CASE WHEN a.attempt_id = lost.newest THEN 'sent' "
+        "ELSE 'replaced' END FROM lost WHERE a.chain_id = $1 AND a.signer_address = $2 "
+        "AND a.nonce = lost.nonce AND a.raw IS NOT NULL";
+    // Trades of them that wait unsigned in another request are not signed before this is decided.
+    static const char waiting[] =
+        "WITH left_there AS (DELETE FROM chain.request_leg o USING chain.request_leg l, "
+        "settle.attempt a WHERE a.fate = 'over' AND a.state = 'sent' AND a.chain_id = $1 "
+        "AND a.signer_address = $2 AND l.request_id = a.request_id AND l.state = 'back' "
+        "AND o.trade_id = l.trade_id AND o.state = 'open' AND NOT EXISTS (SELECT 1 FROM "
+        "settle.attempt x WHERE x.request_id = o.request_id) RETURNING o.trade_id) "
+        "UPDATE settle.trade w SET settlement_status = 'pending', reason = NULL FROM left_there t "
+        "WHERE w.trade_id = t.trade_id AND w.settlement_status = 'processing'";
+    static const char empty[] =
+        "UPDATE chain.chain_request r SET state = 'cancelled', reason = '" SETTLE_REASON_CANCELLED
+        "' WHERE r.state = 'prepared' AND r.operation IN ('forced_transfer', "
+        "'batch_forced_transfer') AND r.idempotency_key LIKE 'trade:%' AND NOT EXISTS (SELECT 1 "
+        "FROM chain.request_leg l WHERE l.request_id = r.request_id AND l.state = 'open')";
+    struct pg_rows *rows = NULL;
+
+    if (pg_query(store->pg, &rows, sql,
+                 PG_PARAMS(u64(store->chain_id), pg_text(signer->text), u64(nonce))) != PG_OK)
+        return false;
+    size_t found = (size_t)pg_rows_affected(rows);
+    pg_rows_free(rows);
+    *count += found;
+    return found == 0 ||
+           (store_any(store, waiting, PG_PARAMS(u64(store->chain_id), pg_text(signer->text))) &&
+            store_any(store, empty, PG_NO_PARAMS));
+}
+
+// What had ended of the trades of an attempt whose receipt is gone.
+static bool reopen_rivals(struct settle_store_pg *store, const struct settle_attempt *attempt)
+{
+    struct pg_rows *rows = NULL;
+    struct text_address signer = {{0}};
+    size_t count = 0;
+    bool ok = pg_query(store->pg, &rows,
+                       "SELECT signer_address FROM settle.attempt WHERE attempt_id = $1",
+                       PG_PARAMS(u64(attempt->attempt_id))) == PG_OK;
+
+    if (ok)
+        snprintf(signer.text, sizeof(signer.text), "%s", pg_value(rows, 0, 0));
+    pg_rows_free(rows);
+    return ok && reopen_over(store, &count, &signer, INT64_MAX);
 }
 
 static enum settle_store_result store_unmined(void *context, const struct settle_item *item,
@@ -538,7 +629,8 @@ static enum settle_store_result store_unmined(void *context, const struct settle
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_SENT, "reorganised away") ||
         !nonce_close(store, attempt->attempt_id, false) ||
-        !request_state(store, item->call.request_id, "sent", "reorganised away"))
+        !request_follows(store, item, attempt, "sent", "reorganised away") ||
+        !reopen_rivals(store, attempt))
         return store_lost(store, "unmined");
     return store_commit(store, "unmined");
 }
@@ -549,7 +641,7 @@ static bool legs_done(struct settle_store_pg *store, const struct settle_item *i
     static const char sql[] =
         "UPDATE chain.request_leg l SET state = 'done', log_index = x.log_index "
         "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, log_index integer) "
-        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state <> 'left'";
+        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state IN ('open', 'done')";
     json_t *rows = json_array();
 
     for (size_t i = 0; i < item->call.leg_count; i++)
@@ -622,6 +714,22 @@ static enum settle_store_result store_confirm(void *context, const struct settle
     return store_commit(store, "confirm");
 }
 
+// A contract that does something else than it was asked for is not asked again before a person has
+// looked at it (M27).
+static bool mismatch_report(struct settle_store_pg *store, const struct settle_item *item,
+                            const struct settle_attempt *attempt,
+                            const struct settle_receipt *receipt)
+{
+    struct text_hash hash = hash_text(&attempt->hash);
+
+    return !receipt->succeeded || !item->call.is_of_trades ||
+           store_any(store,
+                     "INSERT INTO settle.incident (kind, request_id, token_asset, tx_hash) "
+                     "SELECT 'not_the_planned_transfer', request_id, token_asset, $2 "
+                     "FROM chain.chain_request WHERE request_id = $1 ON CONFLICT DO NOTHING",
+                     PG_PARAMS(u64(item->call.request_id), pg_text(hash.text)));
+}
+
 static enum settle_store_result store_revert(void *context, const struct settle_item *item,
                                              const struct settle_attempt *attempt,
                                              const struct settle_receipt *receipt,
@@ -634,7 +742,9 @@ static enum settle_store_result store_revert(void *context, const struct settle_
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason) ||
         !request_ended(store, item, "reverted", endings[0].end == SETTLE_END_COUNT, reason) ||
-        !gas_insert(store, item, attempt, receipt) || !all_legs_end(store, item, endings, true))
+        !gas_insert(store, item, attempt, receipt) ||
+        !mismatch_report(store, item, attempt, receipt) ||
+        !all_legs_end(store, item, endings, true, true))
         return store_lost(store, "revert");
     return store_commit(store, "revert");
 }
@@ -649,9 +759,12 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, open->attempt_id, SETTLE_ATTEMPT_DROPPED, ending->reason) ||
-        !nonce_close(store, open->attempt_id, true) ||
-        !request_ended(store, item, "dropped", true, ending->reason) ||
-        !all_legs_end(store, item, ending, false))
+        !nonce_close(store, open->attempt_id, true))
+        return store_lost(store, "drop");
+    if (open->fate == SETTLE_FATE_OVER) // somebody else's transaction gives the nonce up
+        return store_commit(store, "drop");
+    if (!request_ended(store, item, "dropped", true, ending->reason) ||
+        !all_legs_end(store, item, ending, false, true))
         return store_lost(store, "drop");
     return store_commit(store, "drop");
 }
@@ -670,8 +783,11 @@ static enum settle_store_result store_recheck(void *context, const struct settle
     return store_commit(store, "recheck");
 }
 
-static enum settle_store_result store_reopen(void *context, size_t *count,
-                                             const struct chain_address *signer, uint64_t nonce)
+// ---- when the chain goes back further
+// ----------------------------------------------------------------------------
+
+static bool reopen_confirmed(struct settle_store_pg *store, size_t *count,
+                             const struct text_address *signer, uint64_t nonce)
 {
     static const char sql[] =
         "WITH lost AS (UPDATE settle.attempt SET state = 'sent', reason = 'lost by the chain', "
@@ -679,6 +795,190 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
         "AND nonce >= $3 RETURNING request_id) "
         "UPDATE chain.chain_request r SET state = 'sent', reason = 'lost by the chain', "
         "updated_at = now() FROM lost WHERE r.request_id = lost.request_id";
+    struct pg_rows *rows = NULL;
+
+    if (pg_query(store->pg, &rows, sql,
+                 PG_PARAMS(u64(store->chain_id), pg_text(signer->text), u64(nonce))) != PG_OK)
+        return false;
+    *count += (size_t)pg_rows_affected(rows);
+    pg_rows_free(rows);
+    return true;
+}
+
+static enum settle_store_result store_reopen(void *context, size_t *count,
+                                             const struct chain_address *signer, uint64_t nonce)
+{
+    struct settle_store_pg *store = context;
+    struct text_address address = address_text(signer);
+
+    *count = 0;
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (!reopen_confirmed(store, count, &address, nonce) ||
+        !reopen_over(store, count, &address, nonce))
+        return store_lost(store, "reopen");
+    return store_commit(store, "reopen");
+}
+
+static enum settle_store_result store_cancelled(void *context, const struct settle_item *item,
+                                                const struct settle_attempt *attempt,
+                                                const struct settle_receipt *receipt)
+{
+    struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
+    struct settle_store_pg *store = context;
+    bool ok;
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    ok = attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_DROPPED,
+                       SETTLE_REASON_CANCELLED) &&
+         gas_insert(store, item, attempt, receipt);
+    if (ok && attempt->fate == SETTLE_FATE_CANCEL)
+        ok = request_ended(store, item, "dropped", true, ending.reason) &&
+             all_legs_end(store, item, &ending, false, true);
+    return ok ? store_commit(store, "cancelled") : store_lost(store, "cancelled");
+}
+
+static enum settle_store_result store_conflict(void *context, const struct settle_item *item)
+{
+    static const char sql[] =
+        "UPDATE settle.attempt a SET fate = 'cancel', updated_at = now() "
+        "WHERE a.state IN ('prepared', 'signed', 'sent', 'mined') AND a.fate IS NULL "
+        "AND (a.request_id = $1 OR a.request_id IN (SELECT o.request_id FROM chain.request_leg l "
+        "JOIN chain.request_leg o ON o.trade_id = l.trade_id AND o.state IN ('open', 'done') "
+        "WHERE l.request_id = $1 AND l.state = 'back'))";
+    struct settle_store_pg *store = context;
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (!store_any(store, sql, PG_PARAMS(u64(item->call.request_id))))
+        return store_lost(store, "conflict");
+    return store_commit(store, "conflict");
+}
+
+// Is one of its trades, or the request itself, still under way at another nonce?
+static bool returned_waits(struct settle_store_pg *store, bool *waits,
+                           const struct settle_item *item)
+{
+    static const char sql[] =
+        "SELECT EXISTS (SELECT 1 FROM chain.request_leg l JOIN chain.request_leg o "
+        "ON o.trade_id = l.trade_id AND o.state IN ('open', 'done') "
+        "JOIN settle.attempt a ON a.request_id = o.request_id "
+        "AND a.state IN ('prepared', 'signed', 'sent', 'mined') WHERE l.request_id = $1 "
+        "AND l.state = 'back') OR EXISTS (SELECT 1 FROM settle.attempt a WHERE a.request_id = $1 "
+        "AND a.state IN ('prepared', 'signed', 'sent', 'mined') AND a.fate IS DISTINCT FROM "
+        "'over')";
+    struct pg_rows *rows = NULL;
+
+    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(item->call.request_id))) != PG_OK)
+        return false;
+    *waits = pg_number(rows, 0, 0) == 1;
+    pg_rows_free(rows);
+    return true;
+}
+
+// Trades that are pending are settled by it; with the others a person has to do.
+static bool returned_trades(struct settle_store_pg *store, const struct settle_item *item,
+                            const struct settle_attempt *attempt,
+                            const struct settle_receipt *receipt)
+{
+    static const char settled[] =
+        "WITH leg AS (UPDATE chain.request_leg l SET state = 'done', reason = NULL "
+        "FROM settle.trade w WHERE l.request_id = $1 AND l.state = 'back' "
+        "AND w.trade_id = l.trade_id AND w.settlement_status IN ('pending', 'settled') "
+        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o WHERE o.trade_id = l.trade_id "
+        "AND o.state IN ('open', 'done')) RETURNING l.trade_id), "
+        "trade AS (UPDATE settle.trade w SET settlement_status = 'settled', "
+        "settlement_type = 'on_chain', tx_hash = $2, block_number = $3, settled_at = now(), "
+        "reason = NULL FROM leg WHERE w.trade_id = leg.trade_id "
+        "AND w.settlement_status = 'pending' RETURNING w.trade_id) "
+        "INSERT INTO settle.result (trade_id, outcome) "
+        "SELECT trade_id, 'settled' FROM trade ORDER BY trade_id";
+    static const char incidents[] =
+        "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
+        "SELECT CASE WHEN w.settlement_status = 'failed' THEN 'moved_though_failed' "
+        "ELSE 'moved_twice' END, l.request_id, l.trade_id, r.token_asset, $2 "
+        "FROM chain.request_leg l JOIN chain.chain_request r USING (request_id) "
+        "JOIN settle.trade w USING (trade_id) WHERE l.request_id = $1 AND l.state = 'back' "
+        "UNION ALL SELECT 'moved_twice', r.request_id, NULL, r.token_asset, $2 "
+        "FROM chain.chain_request r WHERE r.request_id = $1 AND r.state = 'confirmed' "
+        "ON CONFLICT DO NOTHING";
+    struct text_hash hash = hash_text(&attempt->hash);
+
+    return store_any(store, settled,
+                     PG_PARAMS(u64(item->call.request_id), pg_text(hash.text),
+                               u64(receipt->block_number))) &&
+           store_any(store, incidents, PG_PARAMS(u64(item->call.request_id), pg_text(hash.text)));
+}
+
+static enum settle_store_result store_returned(void *context, bool *waits,
+                                               const struct settle_item *item,
+                                               const struct settle_attempt *attempt,
+                                               const struct settle_receipt *receipt)
+{
+    // One attempt of a request is confirmed at most; were it two, the second is an incident.
+    static const char one[] =
+        "UPDATE settle.attempt a SET fate = NULL, reason = NULL, updated_at = now(), "
+        "state = CASE WHEN EXISTS (SELECT 1 FROM settle.attempt x WHERE x.request_id = "
+        "a.request_id AND x.state = 'confirmed') THEN 'reverted' ELSE 'confirmed' END "
+        "WHERE attempt_id = $1 AND state = 'mined'";
+    struct settle_store_pg *store = context;
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (!returned_waits(store, waits, item))
+        return store_lost(store, "returned");
+    if (*waits)
+        return store_commit(store, "returned");
+    if (!returned_trades(store, item, attempt, receipt) ||
+        !store_one(store, one, PG_PARAMS(u64(attempt->attempt_id))) ||
+        !request_state(store, item->call.request_id, "confirmed", NULL) ||
+        !gas_insert(store, item, attempt, receipt))
+        return store_lost(store, "returned");
+    return store_commit(store, "returned");
+}
+
+static enum settle_store_result
+store_ended_again(void *context, const struct settle_attempt *attempt, const char *reason)
+{
+    struct settle_store_pg *store = context;
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason))
+        return store_lost(store, "ended_again");
+    return store_commit(store, "ended_again");
+}
+
+static enum settle_store_result store_gap(void *context, const struct chain_address *signer,
+                                          uint64_t nonce)
+{
+    static const char sql[] =
+        "INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, arguments) "
+        "VALUES ('gap:' || $1::text || ':' || $2 || ':' || $3::text, 'cancel_nonce', "
+        "$1::text::bigint, jsonb_build_object('nonce', $3::text::bigint)) "
+        "ON CONFLICT (idempotency_key) DO NOTHING";
+    struct settle_store_pg *store = context;
+    struct text_address address = address_text(signer);
+    char chain[24];
+    char number[24];
+
+    snprintf(chain, sizeof(chain), "%llu", (unsigned long long)store->chain_id);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)nonce);
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (!store_any(store, sql, PG_PARAMS(pg_text(chain), pg_text(address.text), pg_text(number))))
+        return store_lost(store, "gap");
+    return store_commit(store, "gap");
+}
+
+static enum settle_store_result
+store_nonce_cancel(void *context, bool *held, const struct chain_address *signer, uint64_t nonce)
+{
+    static const char sql[] =
+        "UPDATE settle.attempt SET fate = coalesce(fate, 'cancel'), updated_at = now() "
+        "WHERE chain_id = $1 AND signer_address = $2 AND nonce = $3 "
+        "AND state IN ('prepared', 'signed', 'sent', 'mined')";
     struct settle_store_pg *store = context;
     struct text_address address = address_text(signer);
     struct pg_rows *rows = NULL;
@@ -687,10 +987,10 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
         return SETTLE_STORE_LOST;
     if (pg_query(store->pg, &rows, sql,
                  PG_PARAMS(u64(store->chain_id), pg_text(address.text), u64(nonce))) != PG_OK)
-        return store_lost(store, "reopen");
-    *count = (size_t)pg_rows_affected(rows);
+        return store_lost(store, "nonce_cancel");
+    *held = pg_rows_affected(rows) > 0;
     pg_rows_free(rows);
-    return store_commit(store, "reopen");
+    return store_commit(store, "nonce_cancel");
 }
 
 void settle_store_attempts_ops(struct settle_store_ops *ops)
@@ -710,4 +1010,10 @@ void settle_store_attempts_ops(struct settle_store_ops *ops)
     ops->drop = store_drop;
     ops->recheck = store_recheck;
     ops->reopen = store_reopen;
+    ops->cancelled = store_cancelled;
+    ops->conflict = store_conflict;
+    ops->returned = store_returned;
+    ops->ended_again = store_ended_again;
+    ops->gap = store_gap;
+    ops->nonce_cancel = store_nonce_cancel;
 }

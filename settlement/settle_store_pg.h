@@ -27,6 +27,7 @@ struct settle_store_pg {
     uint64_t chain_id;
     uint32_t attempts_max;
     uint64_t tick_ms;
+    bool settles_without_wallet; // S1's choice: off chain, and owed; set after opening
     bool leading;
     uint32_t connection; // pg_connections() when the lock was taken
 

@@ -1,5 +1,5 @@
-// What comes in and what goes out: claims by F3's query, administrators' retries, the open requests
-// with their bids, and the results for the core.
+// What comes in and what goes out: claims by F3's query, the open requests with their bids, and the
+// results for the core.
 #include "settlement/settle_store_internal.h"
 
 #include <inttypes.h>
@@ -12,84 +12,32 @@ enum {
     CLAIM_AFTER_MAX = 64, // a time stamp as text
 };
 
-static bool result_queue(struct settle_store_pg *store, uint64_t trade_id, const char *outcome)
-{
-    return store_one(store, "INSERT INTO settle.result (trade_id, outcome) VALUES ($1, $2)",
-                     PG_PARAMS(u64(trade_id), pg_text(outcome)));
-}
-
-// ---- administrators' retries
-// ------------------------------------------------------------------------
-
-// A busted trade stays failed; of a corrected one what remains is tried again (public.trades).
-static bool retry_one(struct settle_store_pg *store, size_t *retried, int64_t retry_id,
-                      uint64_t trade_id, const char *reason)
-{
-    static const char update[] =
-        "UPDATE settle.trade t SET settlement_status = 'pending', settlement_attempts = 0, "
-        "tx_hash = NULL, block_number = NULL, reason = 'retry: ' || $2 "
-        "WHERE t.trade_id = $1 AND t.settlement_status = 'failed' "
-        "AND t.corrected_quantity IS DISTINCT FROM 0 AND NOT EXISTS ("
-        "SELECT 1 FROM chain.request_leg l JOIN settle.attempt a ON a.request_id = l.request_id "
-        "WHERE l.trade_id = t.trade_id AND a.state IN ('prepared', 'signed', 'sent', 'mined'))";
-    struct pg_rows *rows = NULL;
-    bool moved;
-
-    if (pg_query(store->pg, &rows, update, PG_PARAMS(u64(trade_id), pg_text(reason))) != PG_OK)
-        return false;
-    moved = pg_rows_affected(rows) == 1;
-    pg_rows_free(rows);
-    *retried += moved;
-    if (moved && !result_queue(store, trade_id, "retried"))
-        return false;
-    return store_one(
-        store,
-        "UPDATE settle.retry_request SET answered_at = now(), answer = $2 WHERE retry_id = $1",
-        PG_PARAMS(pg_i64(retry_id),
-                  pg_text(moved ? "pending again"
-                                : "refused: not failed, busted, or a receipt is unknown")));
-}
-
-static enum settle_store_result store_retry(void *context, size_t *retried)
-{
-    struct settle_store_pg *store = context;
-    struct pg_rows *rows = NULL;
-    bool ok;
-
-    *retried = 0;
-    if (!store_begin(store))
-        return SETTLE_STORE_LOST;
-    ok = pg_query(store->pg, &rows,
-                  "SELECT retry_id, trade_id, reason FROM settle.retry_request "
-                  "WHERE answered_at IS NULL ORDER BY retry_id LIMIT 100 FOR UPDATE",
-                  PG_NO_PARAMS) == PG_OK;
-    for (size_t i = 0; ok && i < pg_rows_count(rows); i++)
-        ok = retry_one(store, retried, pg_number(rows, i, 0), (uint64_t)pg_number(rows, i, 1),
-                       pg_value(rows, i, 2));
-    pg_rows_free(rows);
-    return ok ? store_commit(store, "retry") : store_lost(store, "retry");
-}
-
 // ---- claim
 // ------------------------------------------------------------------------------------------
 
 // A trade of one wallet with itself moves nothing: off_chain's, not claim's.
 #define SAME_WALLET "(lower(b.wallet_address) = lower(s.wallet_address)) IS TRUE "
 
+// Held by a person, by trade, token or venue, or by an open incident of the token.
+#define IS_HELD                                                                                    \
+    "EXISTS (SELECT 1 FROM settle.held h WHERE h.venue OR h.trade_id = t.id "                      \
+    "OR h.token_asset = t.token_id) "
+
 // Trades that wait for a person say so.
 static bool claim_mark_waiting(struct settle_store_pg *store)
 {
     static const char sql[] =
         "UPDATE settle.trade w SET reason = n.reason FROM ("
-        "SELECT t.id, CASE WHEN k.chain_id IS DISTINCT FROM $1 "
+        "SELECT t.id, CASE WHEN " IS_HELD "THEN '" SETTLE_REASON_HELD
+        "' WHEN k.chain_id IS DISTINCT FROM $1 "
         "THEN '" SETTLE_REASON_OTHER_CHAIN "' ELSE '" SETTLE_REASON_WALLET_MISSING
         "' END AS reason "
         "FROM public.trades t JOIN public.tokens k ON k.id = t.token_id "
         "JOIN public.users b ON b.id = t.buyer_id JOIN public.users s ON s.id = t.seller_id "
-        "WHERE t.settlement_status = 'pending' AND coalesce(k.contract_address, '') <> '' "
-        "AND NOT (" SAME_WALLET ") "
+        "WHERE t.settlement_status = 'pending' AND (" IS_HELD
+        "OR coalesce(k.contract_address, '') <> '' AND NOT (" SAME_WALLET ") "
         "AND (k.chain_id IS DISTINCT FROM $1 OR coalesce(b.wallet_address, '') = '' "
-        "OR coalesce(s.wallet_address, '') = '')) n "
+        "OR coalesce(s.wallet_address, '') = ''))) n "
         "WHERE w.trade_id = n.id AND w.settlement_status = 'pending' "
         "AND w.reason IS DISTINCT FROM n.reason";
 
@@ -114,7 +62,8 @@ static bool mark_unsupported(struct settle_store_pg *store)
 // Is it its turn? Not within a tick of a release; a new one, and one that goes again because of
 // others, at once.
 #define IS_DUE                                                                                     \
-    "(coalesce(w.reason, '') IN ('', '" SETTLE_REASON_NEIGHBOUR "') OR w.reason LIKE 'retry: %' "  \
+    "(coalesce(w.reason, '') IN ('', '" SETTLE_REASON_NEIGHBOUR "', '" SETTLE_REASON_HELD          \
+    "') OR w.reason LIKE 'retry: %' "                                                              \
     "OR w.updated_at <= now() - $3 * interval '1 millisecond') "
 
 // F3 as printed, page by page ($5, $6: behind this trade), and what makes a trade wait beside it: a
@@ -131,7 +80,10 @@ static const char claim_select[] =
     "WHERE t.settlement_status = 'pending' AND t.settlement_attempts < $2 AND t.quantity_units > 0 "
     "AND " IS_DUE "AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
     "AND coalesce(b.wallet_address, '') <> '' AND coalesce(s.wallet_address, '') <> '' "
-    "AND NOT (" SAME_WALLET ") "
+    "AND NOT (" SAME_WALLET ") AND NOT " IS_HELD
+    "AND NOT EXISTS (SELECT 1 FROM chain.request_leg l JOIN settle.attempt a USING (request_id) "
+    "WHERE l.trade_id = t.id AND l.state <> 'left' "
+    "AND a.state IN ('prepared', 'signed', 'sent', 'mined')) "
     "AND (t.created_at, t.id) > ($5::text::timestamptz, $6) "
     "ORDER BY t.created_at ASC, t.id ASC LIMIT $1 FOR UPDATE OF t SKIP LOCKED), "
     "open AS (SELECT r.token_asset, r.buyer_account, min(w.trade_id) AS first "
@@ -142,7 +94,8 @@ static const char claim_select[] =
     "WHERE w.settlement_status IN ('pending', 'processing') "
     "AND w.corrected_quantity IS DISTINCT FROM 0 AND w.trade_id < (SELECT max(id) FROM due) "
     "AND NOT (" SAME_WALLET ") "
-    "AND (w.settlement_status = 'processing' OR NOT (" IS_DUE
+    "AND (w.settlement_status = 'processing' OR EXISTS (SELECT 1 FROM settle.held h "
+    "WHERE h.venue OR h.trade_id = w.trade_id OR h.token_asset = r.token_asset) OR NOT (" IS_DUE
     "AND w.settlement_attempts < $2 AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
     "AND coalesce(b.wallet_address, '') <> '' AND coalesce(s.wallet_address, '') <> '')) "
     "GROUP BY 1, 2) "
@@ -158,7 +111,7 @@ static bool claim_refused(struct settle_store_pg *store, uint64_t trade_id, cons
                      "UPDATE settle.trade SET settlement_status = 'failed', reason = $2 "
                      "WHERE trade_id = $1 AND settlement_status = 'pending'",
                      PG_PARAMS(u64(trade_id), pg_text(reason))) &&
-           result_queue(store, trade_id, "failed");
+           store_result_queue(store, trade_id, "failed");
 }
 
 // A new request at every turn of a trade; what Postgres allows is one at a time in which its leg is
@@ -328,18 +281,22 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
 {
     static const char sql[] =
         "WITH due AS (SELECT w.trade_id, CASE WHEN coalesce(k.contract_address, '') = '' "
-        "THEN '" SETTLE_REASON_NO_CONTRACT "' ELSE '" SETTLE_REASON_SAME_WALLET "' END AS reason "
+        "THEN '" SETTLE_REASON_NO_CONTRACT "' WHEN " SAME_WALLET "THEN '" SETTLE_REASON_SAME_WALLET
+        "' ELSE '" SETTLE_REASON_WALLET_MISSING "' END AS reason "
         "FROM settle.trade w "
         "JOIN public.trades t ON t.id = w.trade_id JOIN public.tokens k ON k.id = t.token_id "
         "LEFT JOIN public.users b ON b.id = t.buyer_id "
         "LEFT JOIN public.users s ON s.id = t.seller_id "
         "WHERE w.settlement_status = 'pending' AND w.settlement_attempts < $2 "
         "AND w.corrected_quantity IS DISTINCT FROM 0 AND (coalesce(k.contract_address, '') = '' "
-        "OR " SAME_WALLET ") "
+        "OR " SAME_WALLET "OR ($3 AND (coalesce(b.wallet_address, '') = '' "
+        "OR coalesce(s.wallet_address, '') = ''))) AND NOT " IS_HELD
         "ORDER BY w.created_at, w.trade_id LIMIT $1 FOR UPDATE OF w SKIP LOCKED), "
         "done AS (UPDATE settle.trade w SET settlement_status = 'settled', "
         "settlement_type = 'off_chain', reason = due.reason, settled_at = now() "
-        "FROM due WHERE w.trade_id = due.trade_id RETURNING w.trade_id, w.created_at) "
+        "FROM due WHERE w.trade_id = due.trade_id RETURNING w.trade_id, w.created_at, w.reason), "
+        "owed AS (INSERT INTO settle.owed_on_chain (trade_id, reason) SELECT trade_id, reason "
+        "FROM done WHERE reason = '" SETTLE_REASON_WALLET_MISSING "') "
         "INSERT INTO settle.result (trade_id, outcome) "
         "SELECT trade_id, 'settled' FROM done ORDER BY created_at, trade_id";
     struct settle_store_pg *store = context;
@@ -348,7 +305,9 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
     *settled = 0;
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(max), pg_i64(store->attempts_max))) != PG_OK)
+    if (pg_query(store->pg, &rows, sql,
+                 PG_PARAMS(u64(max), pg_i64(store->attempts_max),
+                           pg_bool(store->settles_without_wallet))) != PG_OK)
         return store_lost(store, "off_chain");
     *settled = (size_t)pg_rows_affected(rows);
     pg_rows_free(rows);
@@ -370,6 +329,13 @@ static void load_item(struct settle_item *item, const struct pg_rows *rows, size
     item->call.decimals = pg_is_null(rows, row, 12) ? -1 : (int)pg_number(rows, row, 12);
 }
 
+static enum settle_fate fate_of(const char *word)
+{
+    if (word == NULL)
+        return SETTLE_FATE_NONE;
+    return strcmp(word, "cancel") == 0 ? SETTLE_FATE_CANCEL : SETTLE_FATE_OVER;
+}
+
 static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_t row)
 {
     ASSERT(item->bid_count < SETTLE_BIDS_MAX);
@@ -381,6 +347,8 @@ static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_
                                    .gas_limit = (uint64_t)pg_number(rows, row, 6),
                                    .mined_block = (uint64_t)pg_number(rows, row, 10)};
     ASSERT(bid->state < SETTLE_ATTEMPT_STATE_COUNT);
+    bid->fate = fate_of(pg_value(rows, row, 13));
+    bid->is_empty = pg_number(rows, row, 14) == 1;
     bid->fees.max_fee_wei = (uint64_t)row_wide(rows, row, 7);
     bid->fees.priority_fee_wei = (uint64_t)row_wide(rows, row, 8);
     if (!pg_is_null(rows, row, 9))
@@ -394,15 +362,18 @@ static const char load_select[] =
     "a.gas_limit, a.max_fee_wei, a.priority_fee_wei, a.tx_hash, a.block_number, "
     "EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.request_id = q.request_id "
     "AND l.trade_id IS NOT NULL), (SELECT min(k.decimals) FROM people.token k "
-    "WHERE k.chain_id = $1 AND lower(k.contract_address) = lower(q.contract_address)) FROM ("
-    "SELECT r.request_id, r.operation, r.contract_address, o.nonce FROM chain.chain_request r "
-    "LEFT JOIN settle.attempt o ON o.request_id = r.request_id "
-    "AND o.state IN ('prepared', 'signed', 'sent', 'mined') "
-    "WHERE r.state IN ('prepared', 'signed', 'sent', 'mined') "
+    "WHERE k.chain_id = $1 AND lower(k.contract_address) = lower(q.contract_address)), "
+    "a.fate, length(a.calldata) = 0 FROM ("
+    "SELECT r.request_id, r.operation, r.contract_address, o.nonce "
+    "FROM settle.attempt o JOIN chain.chain_request r USING (request_id) "
+    "WHERE o.state IN ('prepared', 'signed', 'sent', 'mined') AND o.chain_id = $1 "
+    "UNION ALL SELECT r.request_id, r.operation, r.contract_address, NULL "
+    "FROM chain.chain_request r WHERE r.state = 'prepared' "
     "AND r.operation = ANY($4::text::text[]) AND r.chain_id = $1 "
-    "AND (o.nonce IS NOT NULL OR r.reason IS NULL "
-    "OR r.updated_at <= now() - $3 * interval '1 millisecond') "
-    "ORDER BY o.nonce NULLS LAST, r.request_id LIMIT $2) q "
+    "AND (r.reason IS NULL OR r.updated_at <= now() - $3 * interval '1 millisecond') "
+    "AND NOT EXISTS (SELECT 1 FROM settle.attempt o WHERE o.request_id = r.request_id "
+    "AND o.state IN ('prepared', 'signed', 'sent', 'mined')) "
+    "ORDER BY nonce NULLS LAST, request_id LIMIT $2) q "
     "LEFT JOIN settle.attempt a ON a.request_id = q.request_id AND a.nonce = q.nonce "
     "AND a.state <> 'dropped' "
     "ORDER BY q.nonce NULLS LAST, q.request_id, a.attempt_id";
@@ -423,7 +394,8 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
                            pg_text(operations))) != PG_OK)
         return store_lost(store, "load");
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
-        if (*count == 0 || items[*count - 1].call.request_id != (uint64_t)pg_number(rows, i, 0))
+        if (*count == 0 || items[*count - 1].call.request_id != (uint64_t)pg_number(rows, i, 0) ||
+            items[*count - 1].bids[0].nonce != (uint64_t)pg_number(rows, i, 5))
             load_item(&items[(*count)++], rows, i);
         if (!pg_is_null(rows, i, 3))
             load_bid(&items[*count - 1], rows, i);
@@ -662,7 +634,6 @@ static enum settle_store_result store_answered(void *context, const struct settl
 
 void settle_store_trades_ops(struct settle_store_ops *ops)
 {
-    ops->retry = store_retry;
     ops->claim = store_claim;
     ops->off_chain = store_off_chain;
     ops->load = store_load;

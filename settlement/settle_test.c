@@ -76,6 +76,9 @@ static void steps(struct venue *v, int count)
 
 static bool requests_ended(const struct fake_world *world)
 {
+    for (size_t i = 0; i < world->attempt_count; i++)
+        if (settle_attempt_is_open(world->attempts[i].attempt.state))
+            return false;
     for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
         if (world->requests[i].request_id != 0 && world->requests[i].open)
             return false;
@@ -711,6 +714,93 @@ static void a_chain_that_loses_final_blocks_gets_the_same_bytes_again(void **sta
     assert_int_equal(venue.world.gas_rows, 5);
 }
 
+// Deeper than what was final: the reverted transaction's nonce is free again, its trades have
+// settled by another one or have failed. Whatever the chain would do with its bytes now, they are
+// not sent.
+static void revert_and_go_on(struct venue *v, uint64_t confirmations)
+{
+    venue_open(v, 1);
+    v->settle.config.confirmations = confirmations;
+    for (int i = 0; i < 6; i++)
+        fake_trade(&v->world, fake_seller, fake_buyer, 100 + i);
+    settle_do_work(&v->settle, v->world.now_ns);
+    v->world.poison = 102 * UNIT;
+    run_to_end(v);
+    assert_int_equal(v->world.attempt_count, 2);
+    v->world.poison = 0; // now its bytes would pass
+}
+
+static void a_lost_reverted_transaction_is_never_sent_again(void **state)
+{
+    (void)state;
+    for (uint64_t depth = 2; depth <= 64; depth++) {
+        revert_and_go_on(&venue, 2);
+        uint64_t reverted = venue.world.txs[0].block;
+        while (venue.world.block < reverted + depth - 1)
+            step(&venue);
+        fake_reorganise(&venue.world, venue.world.block - reverted + 1, true);
+        steps(&venue, 40);
+        run_to_end(&venue);
+        for (size_t i = 0; i < 6; i++) {
+            assert_int_equal(venue.world.trades[i].state,
+                             i == 2 ? SETTLE_TRADE_FAILED : SETTLE_TRADE_SETTLED);
+            assert_int_equal(venue.world.trades[i].executed, i == 2 ? 0 : 1);
+        }
+        assert_true(venue.world.attempts[2].attempt.is_empty);
+        assert_int_equal(venue.world.attempts[2].attempt.nonce, 0);
+        assert_int_equal(venue.settle.counters.nonces_given_up, 1);
+    }
+}
+
+// A trade that was to go again has not been signed elsewhere when the chain goes back.
+static void a_trade_waits_while_its_lost_transaction_is_undecided(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.out_of_gas_once = true;
+    for (int i = 0; i < 40 && venue.world.trades[0].total_attempts == 0; i++)
+        step(&venue);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_REVERTED);
+    fake_reorganise(&venue.world, venue.world.block - 10, true);
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_true(venue.world.attempts[1].attempt.is_empty);
+    assert_int_equal(venue.world.attempts[1].attempt.nonce, 0);
+}
+
+// The other way round: a miner takes it up before our empty one, and now it moves the trades. What
+// was to move them instead is given up.
+static void a_lost_transaction_that_comes_back_is_the_one_that_counts(void **state)
+{
+    (void)state;
+    revert_and_go_on(&venue, 2);
+    fake_reorganise(&venue.world, venue.world.block - 10, true);
+    fake_return(&venue.world, 0, 0);
+    fake_mine(&venue.world);
+    for (int i = 0; i < 400 && venue.settle.counters.nonces_given_up == 0; i++)
+        step(&venue);
+    run_to_end(&venue);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(venue.world.trades[i].executed, 1);
+    assert_true(venue.world.trades[2].incident); // it had failed: a person has to look at it
+}
+
+static void a_gap_before_our_nonces_is_filled(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.nonce_next = 1; // counted for a transaction that was not ours, and is gone
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.attempts[0].attempt.nonce, 1);
+    assert_int_equal(venue.world.attempts[1].attempt.nonce, 0);
+    assert_true(venue.world.attempts[1].attempt.is_empty);
+}
+
 static void a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer(void **state)
 {
     (void)state;
@@ -1123,6 +1213,8 @@ static void storm(struct venue *v, uint64_t seed)
             fake_forget_pool(&v->world);
         if (fake_random(&v->world, 40) == 0 && v->world.block > 12)
             fake_reorganise(&v->world, 1, fake_random(&v->world, 2) == 0);
+        if (fake_random(&v->world, 80) == 0 && v->world.block > 20)
+            fake_reorganise(&v->world, 2 + fake_random(&v->world, 8), true);
         if (fake_random(&v->world, 60) == 0)
             v->world.out_of_gas_once = true;
         if (fake_random(&v->world, 60) == 0)
@@ -1132,6 +1224,7 @@ static void storm(struct venue *v, uint64_t seed)
     }
     v->world.faults.permille = 0;
     v->world.down = false;
+    steps(v, 20); // what the chain has lost last is noticed
     run_to_end(v);
 }
 
@@ -1241,6 +1334,10 @@ int main(int count, char **words)
         cmocka_unit_test(a_forgotten_transaction_is_sent_again_as_it_is),
         cmocka_unit_test(a_reorganisation_sends_the_same_bytes_in_nonce_order),
         cmocka_unit_test(a_chain_that_loses_final_blocks_gets_the_same_bytes_again),
+        cmocka_unit_test(a_lost_reverted_transaction_is_never_sent_again),
+        cmocka_unit_test(a_trade_waits_while_its_lost_transaction_is_undecided),
+        cmocka_unit_test(a_lost_transaction_that_comes_back_is_the_one_that_counts),
+        cmocka_unit_test(a_gap_before_our_nonces_is_filled),
         cmocka_unit_test(a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer),
         cmocka_unit_test(the_older_of_two_bids_may_be_the_one_that_is_mined),
         cmocka_unit_test(a_foreign_transaction_at_our_nonce_counts_as_an_attempt),

@@ -1,0 +1,21 @@
+BEGIN;
+DROP TABLE settle.owed_on_chain;
+DROP TABLE settle.manual_mark;
+DROP FUNCTION settle.mark_changed();
+DROP VIEW settle.held;
+DROP TABLE settle.hold;
+DROP FUNCTION settle.hold_changed();
+DROP TABLE settle.incident;
+DROP INDEX settle.attempt_one_open_nonce;
+DROP INDEX settle.attempt_one_open;
+UPDATE settle.attempt SET state = 'reverted' WHERE state = 'mined' AND fate IS NOT NULL;
+UPDATE settle.attempt SET state = 'dropped' WHERE state IN ('prepared', 'signed', 'sent') AND fate IS NOT NULL;
+CREATE UNIQUE INDEX attempt_one_open ON settle.attempt (request_id)
+    WHERE state IN ('prepared', 'signed', 'sent', 'mined');
+ALTER TABLE settle.attempt DROP COLUMN fate;
+DROP INDEX chain.request_leg_once;
+UPDATE chain.request_leg SET state = 'left' WHERE state = 'back';
+ALTER TABLE chain.request_leg DROP CONSTRAINT request_leg_state_check;
+ALTER TABLE chain.request_leg ADD CONSTRAINT request_leg_state_check CHECK (state IN ('open', 'done', 'left'));
+CREATE UNIQUE INDEX request_leg_once ON chain.request_leg (trade_id) WHERE trade_id IS NOT NULL AND state <> 'left';
+COMMIT;

@@ -1,0 +1,10 @@
+BEGIN;
+SELECT fate FROM settle.attempt WHERE false;
+SELECT trade_id, token_asset, venue, reason FROM settle.held WHERE false;
+SELECT kind FROM settle.incident WHERE false;
+SELECT outcome, approved_by FROM settle.manual_mark WHERE false;
+SELECT trade_id FROM settle.owed_on_chain WHERE false;
+SELECT 1 / (count(*) = 2)::int FROM pg_indexes WHERE schemaname = 'settle' AND indexname LIKE 'attempt_one_open%';
+SELECT 1 / has_table_privilege('lonja_admin', 'settle.hold', 'INSERT')::int;
+SELECT 1 / (NOT has_table_privilege('lonja_settle', 'settle.hold', 'INSERT'))::int;
+ROLLBACK;
