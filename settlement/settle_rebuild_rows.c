@@ -190,7 +190,7 @@ static const char candidates_select[] =
     "LEFT JOIN people.account b ON b.account_id = r.buyer_account "
     "WHERE lower(k.contract_address) = $1 AND k.chain_id = $2 AND r.trade_id >= $3 "
     "AND NOT EXISTS (SELECT FROM chain.request_leg l WHERE l.trade_id = r.trade_id "
-    "AND l.state <> 'left') ORDER BY r.trade_id LIMIT $4";
+    "AND l.state IN ('open', 'done')) ORDER BY r.trade_id LIMIT $4";
 
 static bool members_find(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
                          struct settle_leg *legs)
