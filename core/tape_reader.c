@@ -88,15 +88,9 @@ static uint32_t tape_segment_unproved(const struct tape_segment *segment, uint64
 
 uint64_t tape_segment_proved(const struct tape_segment *segment)
 {
-    switch (segment->state) {
-    case TAPE_SUMS_THERE:
+    if (segment->state == TAPE_SUMS_THERE)
         return tape_sums_events(segment->sums_fd);
-    case TAPE_SUMS_ABSENT:
-        return tape_segment_events(segment->fd);
-    case TAPE_SUMS_BROKEN:
-        break;
-    }
-    return 0;
+    return segment->state == TAPE_SUMS_ABSENT ? tape_segment_events(segment->fd) : 0;
 }
 
 // True if the entry still stands there: lonja-tape may have written the end of the tape anew while

@@ -29,9 +29,10 @@ static int tape_tool_fail(const char *what, int error)
 
 static bool tape_tool_path(char out[NUMBERED_PATH_BYTES], const char *state, const char *name)
 {
-    int n = snprintf(out, NUMBERED_PATH_BYTES, "%s/%s", state, name);
-    if (n > 0 && n < NUMBERED_PATH_BYTES)
+    if (state_path_fits(state)) {
+        path_join(out, state, name);
         return true;
+    }
     fprintf(stderr, "lonja tape: path too long: %s\n", state);
     return false;
 }
@@ -57,7 +58,7 @@ static void tape_progress_tell(struct tape_progress *progress, uint64_t sequence
         return;
     progress->next_ns = now_ns + TAPE_PROGRESS_NS;
     fprintf(stderr, "lonja tape: %s sequence %" PRIu64, progress->what, sequence);
-    if (progress->end >= sequence && progress->end > 0)
+    if (progress->end > 0 && sequence <= progress->end)
         fprintf(stderr, " of %" PRIu64 ", %d %%", progress->end,
                 (int)((double)sequence / (double)progress->end * 100));
     fputc('\n', stderr);
@@ -138,17 +139,12 @@ static const char *verify_seal(struct tape_verify *verify)
 
 static const char *verify_segment_state(const struct tape_segment *segment, bool entered)
 {
-    if (!entered)
-        return "the segment's header is broken";
-    switch (segment->state) {
-    case TAPE_SUMS_ABSENT:
-        return "the segment has no checksums";
-    case TAPE_SUMS_BROKEN:
-        return "the header of the checksums is broken";
-    case TAPE_SUMS_THERE:
-        break;
-    }
-    return NULL;
+    static const char *const faults[] = {
+        [TAPE_SUMS_ABSENT] = "the segment has no checksums",
+        [TAPE_SUMS_BROKEN] = "the header of the checksums is broken",
+        [TAPE_SUMS_THERE] = NULL,
+    };
+    return entered ? faults[segment->state] : "the segment's header is broken";
 }
 
 // Beside a lonja-tape that writes, the last events wait a moment for their checksum.
@@ -330,9 +326,9 @@ int tape_tool_rebuild(const char *state, FILE *out, uint64_t segment_events)
 {
     static struct tape_rebuild rebuild; // too large for the stack
     memset(&rebuild, 0, sizeof rebuild);
-    if (!tape_tool_path(rebuild.journal, state, "journal") ||
-        !tape_tool_path(rebuild.folder, state, "tape"))
+    if (!tape_tool_path(rebuild.journal, state, "journal"))
         return 2;
+    path_join(rebuild.folder, state, "tape");
     if (access(rebuild.journal, F_OK) != 0) // a mistyped folder is not an empty journal
         return tape_tool_fail(rebuild.journal, errno);
     int result = journal_io_file_open(&rebuild.io, &rebuild.io_file, rebuild.journal, true);

@@ -36,7 +36,7 @@ bool testing_calls_failed(void)
     return at != 0 && atomic_load(&calls) >= at;
 }
 
-static bool fails(const char *name)
+bool testing_calls_fails(const char *name)
 {
     if (atomic_load(&failing_at) == 0 || (failing_name != NULL && strcmp(failing_name, name) != 0))
         return false;
@@ -52,7 +52,7 @@ static bool fails(const char *name)
     type __wrap_##name parameters;                                                                 \
     type __wrap_##name parameters                                                                  \
     {                                                                                              \
-        return fails(#name) ? (failure) : __real_##name arguments;                                 \
+        return testing_calls_fails(#name) ? (failure) : __real_##name arguments;                   \
     }
 
 CALL(int, fstat, -1, (int fd, struct stat *out), (fd, out))
@@ -103,7 +103,7 @@ ssize_t __real_pwrite(int fd, const void *data, size_t bytes, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t bytes, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t bytes, off_t at)
 {
-    if (!fails("pwrite"))
+    if (!testing_calls_fails("pwrite"))
         return __real_pwrite(fd, data, bytes, at);
     return failing_error == 0 ? __real_pwrite(fd, data, bytes / 2 / 512 * 512, at) : -1;
 }
@@ -116,7 +116,7 @@ int __wrap_open(const char *path, int flags, ...)
     va_start(arguments, flags);
     unsigned mode = (flags & O_CREAT) != 0 ? va_arg(arguments, unsigned) : 0;
     va_end(arguments);
-    return fails("open") ? -1 : __real_open(path, flags, mode);
+    return testing_calls_fails("open") ? -1 : __real_open(path, flags, mode);
 }
 
 int __real_openat(int folder, const char *path, int flags, ...);
@@ -127,5 +127,5 @@ int __wrap_openat(int folder, const char *path, int flags, ...)
     va_start(arguments, flags);
     unsigned mode = (flags & O_CREAT) != 0 ? va_arg(arguments, unsigned) : 0;
     va_end(arguments);
-    return fails("openat") ? -1 : __real_openat(folder, path, flags, mode);
+    return testing_calls_fails("openat") ? -1 : __real_openat(folder, path, flags, mode);
 }

@@ -12,5 +12,7 @@
 void testing_calls_fail(const char *name, unsigned at, int error);
 // True if it has been met. None fails from now on.
 bool testing_calls_failed(void);
+// For a test that wraps a call itself: true if this one of `name` fails; errno is set.
+bool testing_calls_fails(const char *name);
 
 #endif
