@@ -254,6 +254,7 @@ static void a_standby_that_is_not_served_says_why_and_tries_again(void **state)
     };
     struct host one;
     host_open(&one, "one");
+    one.boot.config.replication_mode = REPLICATION_ASYNC; // nobody will follow
     start(&one, PROCESS_CORE);
     start(&one, PROCESS_REPLICATE);
     AWAIT(atomic_load(&one.ring.control->core_state) == CORE_RUNNING);
@@ -273,6 +274,8 @@ static void a_standby_that_is_not_served_says_why_and_tries_again(void **state)
         fclose(said);
         host_close(&two);
     }
+    assert_int_equal(finish(&one, PROCESS_REPLICATE, SIGTERM), 0);
+    assert_int_equal(finish(&one, PROCESS_CORE, SIGTERM), 0);
     host_close(&one);
 }
 

@@ -11,6 +11,9 @@
 #include "base/futex.h"
 #include "core/replica_fence.h"
 #include "core/replica_note.h"
+#include "core/replica_place.h"
+#include "core/replica_stream.h"
+#include "core/testing_calls.h"
 
 // ---- the decision
 // ------------------------------------------------------------------------------------
@@ -490,6 +493,383 @@ static void a_block_that_does_not_follow_is_not_written(void **state)
     assert_int_equal(standby_store_block(&f->store, &block, bytes), -EBADMSG); // again
 }
 
+// ---- what only a liar says
+// -----------------------------------------------------------------------------
+
+static void a_hello_that_contradicts_itself_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(replica_host_begin(&f->a, 0));
+    struct replica_hello own = replica_host_now(&f->a, 1).own, hello = own;
+    assert_true(replica_hello_valid(&hello));
+    hello.role = REPLICA_STANDBY;
+    assert_true(replica_hello_valid(&hello));
+    hello.role = 3;
+    assert_false(replica_hello_valid(&hello));
+    hello = own;
+    hello.reserved = 1;
+    assert_false(replica_hello_valid(&hello));
+    hello = own;
+    hello.sequence = 0;
+    hello.chain = 5; // of nothing
+    assert_false(replica_hello_valid(&hello));
+    hello.sequence = 1;
+    assert_true(replica_hello_valid(&hello));
+    hello = own;
+    hello.protocol++;
+    assert_int_equal(replica_terms_of(&hello, &own), REPLICA_TERMS_VERSION);
+    hello = own;
+    hello.schema_version++;
+    assert_int_equal(replica_terms_of(&hello, &own), REPLICA_TERMS_VERSION);
+}
+
+// A fresh connection to a primary with a block; `follows`: its HELLO was answered.
+static void connect_anew(struct fixture *f, bool follows)
+{
+    if (f->link.up)
+        end_link(f);
+    else
+        assert_true(replica_host_begin(&f->a, 0) && replica_host_write(&f->a, 3));
+    open_store(f, &f->b);
+    if (follows) {
+        assert_int_equal(run_link(f, &f->a, 0), 0);
+    } else {
+        replica_link_up(&f->link, &f->store, 0, 1);
+    }
+}
+
+static void a_primary_cuts_off_who_says_what_is_not_his_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct replica_hello hello = {0};
+    struct replica_answer answer = {0};
+    struct replica_position position = {.sequence = 3};
+    connect_anew(f, false);
+    assert_int_equal(take_from_stranger(f, REPLICA_HELLO, &hello, sizeof hello), -EPROTO);
+    connect_anew(f, true);
+    assert_int_equal(take_from_stranger(f, REPLICA_PING, &position, sizeof position), 0);
+    position.sequence = 2; // less than it said before
+    assert_int_equal(take_from_stranger(f, REPLICA_ACK, &position, sizeof position), -EPROTO);
+    connect_anew(f, true);
+    hello = replica_host_now(&f->a, 1).own;
+    assert_int_equal(take_from_stranger(f, REPLICA_HELLO, &hello, sizeof hello), -EPROTO);
+    connect_anew(f, true);
+    assert_int_equal(take_from_stranger(f, REPLICA_ANSWER, &answer, sizeof answer), -EPROTO);
+    connect_anew(f, true);
+    struct replica_now now = replica_host_now(&f->a, 1);
+    f->link.sender.in.end = REPLICA_HEADER_BYTES; // no frame
+    memset(f->link.sender.in.memory, 0, REPLICA_HEADER_BYTES);
+    assert_int_equal(replica_sender_take(&f->link.sender, &now), -EPROTO);
+}
+
+static int take_from_primary(struct fixture *f, enum replica_frame_type type, const void *body,
+                             size_t bytes)
+{
+    replica_frame_put(&f->link.receiver.in, type, body, bytes);
+    return replica_receiver_take(&f->link.receiver, 1, REPLICA_TESTING_TIMEOUT_NS);
+}
+
+static void a_standby_leaves_a_primary_that_says_what_is_not_its_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct replica_position position = {.sequence = 3};
+    static const uint32_t decisions[] = {0, REPLICA_DECISION_END, UINT32_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        struct replica_answer answer = {.decision = decisions[i], .epoch = 1};
+        connect_anew(f, false);
+        assert_int_equal(take_from_primary(f, REPLICA_ANSWER, &answer, sizeof answer), -EPROTO);
+    }
+    connect_anew(f, false);
+    assert_int_equal(take_from_primary(f, REPLICA_PING, &position, sizeof position), -EPROTO);
+    connect_anew(f, true);
+    struct replica_answer again = {.decision = REPLICA_CONTINUE, .epoch = 1};
+    assert_int_equal(take_from_primary(f, REPLICA_ANSWER, &again, sizeof again), -EPROTO);
+    connect_anew(f, true);
+    assert_int_equal(take_from_primary(f, REPLICA_ACK, &position, sizeof position), -EPROTO);
+    connect_anew(f, false); // it has a block of epoch 1, and this one is of none
+    again.epoch = 0;
+    assert_int_equal(take_from_primary(f, REPLICA_ANSWER, &again, sizeof again), -ESTALE);
+}
+
+// What it has to say does not fit, because nobody takes it: it is said later, or never.
+static void who_is_not_heard_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    connect_anew(f, true);
+    struct replica_buffer *out = &f->link.receiver.out;
+    out->begin = 0;
+    out->end = out->capacity;
+    assert_int_equal(replica_receiver_take(&f->link.receiver, 1 + REPLICA_TESTING_TIMEOUT_NS / 2,
+                                           REPLICA_TESTING_TIMEOUT_NS),
+                     0);
+    assert_int_equal(out->end, out->capacity);
+    out = &f->link.sender.out;
+    struct replica_now now = replica_host_now(&f->a, 1 + REPLICA_TESTING_TIMEOUT_NS / 2);
+    out->begin = 0;
+    out->end = out->capacity - 100;
+    assert_true(replica_host_write(&f->a, 3));
+    now.journal_seq = f->a.last;
+    assert_int_equal(replica_sender_fill(&f->link.sender, &now), 0); // neither block nor ping
+    f->link.sender.told_segment = 0;
+    assert_int_equal(replica_sender_fill(&f->link.sender, &now), 0); // nor segments
+    assert_int_equal(out->end, out->capacity - 100);
+    out->end = 0;
+    assert_int_equal(replica_sender_fill(&f->link.sender, &now), 1);
+}
+
+// Segments are told faster than they can be made: the ninth waits in the buffer.
+static void segments_that_cannot_be_made_yet_wait(void **state)
+{
+    struct fixture *f = *state;
+    connect_anew(f, true);
+    struct journal_segment_terms terms = {.bytes = REPLICA_TESTING_SEGMENT_BYTES};
+    uint64_t first = f->store.told + 1;
+    for (uint64_t number = first; number < first + 9; number++) {
+        struct journal_segment_header segment;
+        journal_segment_header_init(&segment, number, &terms);
+        assert_int_equal(take_from_primary(f, REPLICA_SEGMENT, &segment, sizeof segment), 0);
+    }
+    uint64_t told = f->store.told;
+    assert_true(told < first + 8);
+    assert_int_equal(f->store.waiting_count, STANDBY_SEGMENTS_WAITING_MAX);
+    assert_int_equal(standby_store_prepare(&f->store), 1);
+    assert_int_equal(replica_receiver_take(&f->link.receiver, 1, REPLICA_TESTING_TIMEOUT_NS), 0);
+    assert_int_equal(f->store.told, told + 1);
+}
+
+static void memory_that_is_not_there_is_said(void **state)
+{
+    struct fixture *f = *state;
+    struct replica_hello terms = {0};
+    open_store(f, &f->b);
+    for (unsigned at = 1; at <= 2; at++) {
+        testing_calls_fail("malloc", at, ENOMEM);
+        assert_int_equal(replica_sender_open(&f->link.sender, 1), -ENOMEM);
+        assert_true(testing_calls_failed());
+        testing_calls_fail("malloc", at, ENOMEM);
+        assert_int_equal(replica_receiver_open(&f->link.receiver, &f->store, &terms, 1), -ENOMEM);
+        assert_true(testing_calls_failed());
+    }
+}
+
+// ---- places, whatever the disk says
+// ---------------------------------------------------------------------
+
+static enum replica_place place_of(struct fixture *f, uint64_t sequence, uint64_t journal_seq)
+{
+    struct journal_reader reader;
+    struct replica_hello peer = {.sequence = sequence, .epoch = 1};
+    uint64_t common;
+    enum replica_place place = replica_place_find(&reader, &common, &f->a.io, &peer, journal_seq);
+    if (place == REPLICA_PLACE_KNOWN)
+        journal_reader_close(&reader);
+    return place;
+}
+
+static void a_place_in_a_journal_of_nothing_is_gone_or_the_beginning(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(place_of(f, 5, 10), REPLICA_PLACE_GONE); // no segment at all
+    assert_int_equal(place_of(f, 0, 10), REPLICA_PLACE_KNOWN);
+    assert_true(replica_host_begin(&f->a, 0)); // segments without a block
+    assert_int_equal(place_of(f, 5, 10), REPLICA_PLACE_GONE);
+    assert_int_equal(place_of(f, 0, 10), REPLICA_PLACE_KNOWN);
+    assert_true(journal_prepare_work(&f->a.journal) >= 0);
+    assert_int_equal(f->a.io.remove(f->a.io.context, "00000000000000000001.journal"), 0);
+    assert_int_equal(place_of(f, 0, 10), REPLICA_PLACE_GONE);
+}
+
+static void what_is_in_common_is_never_more_than_the_standby_has(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(replica_host_begin(&f->a, 0));
+    write_blocks(&f->a, 2, 4); // 8 commands of epoch 1, other blocks than there
+    replica_host_end(&f->a);
+    assert_true(replica_host_begin(&f->b, 0));
+    write_blocks(&f->b, 2, 8);
+    replica_host_end(&f->b);
+    assert_true(replica_host_begin(&f->b, 0)); // epoch 2 begins behind 16
+    write_blocks(&f->b, 1, 8);
+    open_store(f, &f->a);
+    assert_int_equal(run_link(f, &f->b, 0), -EACCES);
+    assert_int_equal(f->link.receiver.refused, REPLICA_REFUSE_DIVERGED);
+    assert_int_equal(f->link.receiver.common, 0);
+}
+
+static void journals_of_other_epochs_have_nothing_in_common(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(replica_host_begin(&f->a, 0));
+    write_blocks(&f->a, 2, 4);
+    replica_host_end(&f->a);
+    assert_true(replica_host_begin(&f->b, 5)); // all of it above the standby's epoch
+    write_blocks(&f->b, 2, 8);
+    open_store(f, &f->a);
+    assert_int_equal(run_link(f, &f->b, 0), -EACCES);
+    assert_int_equal(f->link.receiver.refused, REPLICA_REFUSE_DIVERGED);
+    assert_int_equal(f->link.receiver.common, 0);
+}
+
+// Whatever look at its journal is refused to a primary: the standby is told no, or nothing, and
+// never takes a block that is not ours.
+static void a_primary_whose_disk_refuses_a_look_serves_nothing_wrong(void **state)
+{
+    (void)state;
+    bool refused = true;
+    unsigned unreadable = 0, cut = 0;
+    for (uint64_t look = 1; refused; look++) {
+        struct fixture *f;
+        setup((void **)&f);
+        assert_true(replica_host_begin(&f->a, 0));
+        write_blocks(&f->a, 12, 500);
+        open_store(f, &f->b);
+        assert_int_equal(run_link(f, &f->a, 0), 0);
+        end_link(f);
+        write_blocks(&f->a, 12, 500);
+        open_store(f, &f->b);
+        fake_disk_refuse_look(f->a.disk, look);
+        int result = run_link(f, &f->a, 0);
+        refused = fake_disk_refused(f->a.disk);
+        cut += result == -EIO;
+        unreadable += result == -EACCES;
+        if (result == 0)
+            assert_int_equal(f->store.next_sequence, f->a.last + 1);
+        end_link(f);
+        open_store(f, &f->b); // what it has is whole
+        fake_disk_refuse_look(f->a.disk, 0);
+        assert_int_equal(run_link(f, &f->a, 0), 0);
+        assert_int_equal(f->store.chain, f->a.journal.chain);
+        teardown((void **)&f);
+    }
+    assert_true(unreadable > 0 && cut > 0);
+}
+
+// ---- the store, whatever comes
+// --------------------------------------------------------------------------
+
+struct one_block {
+    struct journal_block_header header;
+    uint64_t slots[100][SLOT_BYTES / 8];
+};
+
+static size_t make_block(struct one_block *block, const struct standby_store *store,
+                         uint32_t commands)
+{
+    memset(block, 0, sizeof *block);
+    block->header = (struct journal_block_header){.epoch = 1,
+                                                  .segment = 1,
+                                                  .first_sequence = store->next_sequence,
+                                                  .previous_chain = store->chain,
+                                                  .count = commands,
+                                                  .bytes = commands * 64};
+    for (uint32_t i = 0; i < commands; i++)
+        memcpy(block->slots[i],
+               &(struct command_header){.slots = 1, .sequence = store->next_sequence + i},
+               sizeof(struct command_header));
+    journal_block_seal(&block->header);
+    return JOURNAL_BLOCK_HEADER_BYTES + (size_t)commands * 64;
+}
+
+static int tell_segment(struct fixture *f, uint64_t number, uint64_t bytes)
+{
+    struct journal_segment_header segment;
+    struct journal_segment_terms terms = {.bytes = bytes};
+    journal_segment_header_init(&segment, number, &terms);
+    return standby_store_segment(&f->store, &segment);
+}
+
+static void a_block_of_another_time_or_place_is_not_written(void **state)
+{
+    struct fixture *f = *state;
+    static struct one_block block;
+    static uint8_t large[JOURNAL_BLOCK_BYTES_MAX + 1];
+    open_store(f, &f->b);
+    assert_int_equal(tell_segment(f, 1, JOURNAL_PAGE_BYTES), -EBADMSG); // no room for a block
+    assert_int_equal(tell_segment(f, 1, 3 * JOURNAL_PAGE_BYTES + 1), -EBADMSG);
+    assert_int_equal(tell_segment(f, 1, 2 * JOURNAL_PAGE_BYTES), 0);
+    assert_int_equal(standby_store_block(&f->store, large, sizeof large), -EBADMSG);
+    assert_int_equal(standby_store_block(&f->store, large, 5), -EBADMSG);
+    assert_int_equal(standby_store_block(&f->store, large, sizeof block), -EBADMSG);
+    size_t bytes = make_block(&block, &f->store, 2);
+    assert_int_equal(standby_store_block(&f->store, &block, bytes), 0);
+    bytes = make_block(&block, &f->store, 2); // the segment has room for no other one
+    assert_int_equal(standby_store_block(&f->store, &block, bytes), -EBADMSG);
+    static const struct {
+        uint64_t segment, epoch;
+    } wrong[] = {{0, 1}, {1, 2}, {1, 0}, {2, 0}, {3, 1}};
+    assert_int_equal(tell_segment(f, 2, 2 * JOURNAL_PAGE_BYTES), 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        bytes = make_block(&block, &f->store, 2);
+        block.header.segment = wrong[i].segment;
+        block.header.epoch = wrong[i].epoch;
+        journal_block_seal(&block.header);
+        assert_int_equal(standby_store_block(&f->store, &block, bytes), -EBADMSG);
+    }
+    bytes = make_block(&block, &f->store, 2); // another epoch begins with a segment
+    block.header.segment = 2;
+    block.header.epoch = 2;
+    journal_block_seal(&block.header);
+    assert_int_equal(standby_store_block(&f->store, &block, bytes), 0);
+}
+
+static void a_segment_that_cannot_be_made_is_said_to_who_needs_it(void **state)
+{
+    struct fixture *f = *state;
+    static struct one_block block;
+    open_store(f, &f->b);
+    assert_int_equal(tell_segment(f, 1, 2 * JOURNAL_PAGE_BYTES), 0);
+    assert_int_equal(standby_store_prepare(&f->store), 1);
+    assert_int_equal(f->b.io.remove(f->b.io.context, "00000000000000000001.journal"), 0);
+    assert_int_equal(tell_segment(f, 1, 2 * JOURNAL_PAGE_BYTES), -EBADMSG); // it was there
+    standby_store_close(&f->store);
+    for (int threaded = 0; threaded < 2; threaded++) {
+        open_store(f, &f->b);
+        if (threaded)
+            assert_int_equal(standby_store_start(&f->store), 0);
+        fake_disk_fail_at(f->b.disk, 1);
+        assert_int_equal(tell_segment(f, 1, 2 * JOURNAL_PAGE_BYTES), 0);
+        size_t bytes = make_block(&block, &f->store, 2);
+        assert_int_equal(standby_store_block(&f->store, &block, bytes), -EIO);
+        assert_int_equal(tell_segment(f, 2, 2 * JOURNAL_PAGE_BYTES), -EIO);
+        assert_int_equal(standby_store_block(&f->store, &block, bytes), -EIO);
+        standby_store_close(&f->store);
+        fake_disk_fail_at(f->b.disk, 0);
+    }
+}
+
+// ---- a connection
+// ---------------------------------------------------------------------------------------
+
+static int64_t stream_result;
+
+static int64_t end_of_stream(void *context, void *out, size_t bytes)
+{
+    (void)context, (void)out, (void)bytes;
+    return 0;
+}
+
+static int64_t broken_pipe(void *context, const void *data, size_t bytes)
+{
+    (void)context, (void)data, (void)bytes;
+    return stream_result;
+}
+
+static void a_connection_that_takes_nothing_more_is_over(void **state)
+{
+    (void)state;
+    uint8_t memory[8] = {0};
+    struct replica_buffer full = {memory, sizeof memory, 0, sizeof memory};
+    struct replica_buffer none = {memory, sizeof memory, 0, 0};
+    struct replica_stream stream = {.read = end_of_stream, .write = broken_pipe};
+    stream_result = -EPIPE;
+    assert_int_equal(replica_stream_move(&stream, &none, &full), -EPIPE);
+    stream_result = 3;
+    assert_int_equal(replica_stream_move(&stream, &none, &full), 1);
+    assert_int_equal(full.end - full.begin, 5);
+    full = (struct replica_buffer){memory, sizeof memory, 0, sizeof memory};
+    assert_int_equal(replica_stream_move(&stream, &full, &none), 0); // no room, nothing to say
+}
+
 // ---- the fence
 // ---------------------------------------------------------------------------------------
 
@@ -672,6 +1052,19 @@ int main(void)
         PAIR(who_sends_too_much_or_nothing_is_cut_off),
         PAIR(a_primary_that_falls_silent_is_left),
         PAIR(a_block_that_does_not_follow_is_not_written),
+        PAIR(a_hello_that_contradicts_itself_is_refused),
+        PAIR(a_primary_cuts_off_who_says_what_is_not_his_turn),
+        PAIR(a_standby_leaves_a_primary_that_says_what_is_not_its_turn),
+        PAIR(who_is_not_heard_goes_on),
+        PAIR(segments_that_cannot_be_made_yet_wait),
+        PAIR(memory_that_is_not_there_is_said),
+        PAIR(a_place_in_a_journal_of_nothing_is_gone_or_the_beginning),
+        PAIR(what_is_in_common_is_never_more_than_the_standby_has),
+        PAIR(journals_of_other_epochs_have_nothing_in_common),
+        PAIR(a_primary_whose_disk_refuses_a_look_serves_nothing_wrong),
+        PAIR(a_block_of_another_time_or_place_is_not_written),
+        PAIR(a_segment_that_cannot_be_made_is_said_to_who_needs_it),
+        PAIR(a_connection_that_takes_nothing_more_is_over),
         PAIR(a_fence_is_what_was_written_or_nothing),
         cmocka_unit_test(a_promotion_is_above_all_that_was),
         cmocka_unit_test(without_waiting_for_standbys_the_gate_follows_the_disk),
