@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FixClient } from '../tests/lib/fix_client.mjs'
+import { checkSettlement, reader } from '../tests/lib/settlement_check.mjs'
 import { sleep, until, VenueClient } from './venue_client.mjs'
 import { WsClient } from './ws_client.mjs'
 
@@ -105,6 +106,19 @@ async function onTheChain (web, heard, trade) {
   seen('settle', `settled ${settled.trade.settlement_type} in block ${settled.trade.block_number}`, settled.at)
   const said = await part('redis', () => until('settlement on Redis', 5000, () => heard.find(m => m.event === 'settlement' && String(m.trade_id) === trade && m.status === 'settled')))
   seen('redis', 'settlement: settled', said.at)
+  return receipt.blockNumber
+}
+
+// The independent check, over what has happened since the trade's block; others may be on their way meanwhile.
+async function agrees (block) {
+  let problems = []
+  const look = async () => {
+    const seen = await checkSettlement({ provider: chain, rows: reader(venue.services), fromBlock: block })
+    problems = seen.problems
+    return problems.length === 0 && seen.figures
+  }
+  const { settled } = await until('agreement', 5000, look, 200).catch(() => { throw new Error(`chain and database differ: ${problems.join('; ')}`) })
+  seen('settle', `chain and database compared: ${settled} trade${settled === 1 ? '' : 's'} on the chain once, with batch id and history`)
 }
 
 // ---- the story ----------------------------------------------------------------------------------------------
@@ -140,7 +154,7 @@ async function play () {
     const report = await part('fix', () => fix.waitFor(m => m.type === '8' && m.body.ExecType === 'F' && m.body.ClOrdID === `S${id}`, 'fill'))
     seen('fix', `ExecutionReport trade, ExecID ${report.body.ExecID}`, report.at)
     // Each part is watched at the same time; each says when it has seen its own.
-    await Promise.all([onRedis(heard, trade), inPostgres(trade), onTheChain(web, heard, trade)])
+    const [, , mined] = await Promise.all([onRedis(heard, trade), inPostgres(trade), onTheChain(web, heard, trade)])
     const durable = await part('journal', () => until('durable', 5000, () => venue.status().durable_seq >= fill.fill.sequence && venue.status().durable_seq, 100))
     seen('journal', `durable up to sequence ${durable}`)
 
@@ -151,6 +165,7 @@ async function play () {
       const moved = wallet - (account === SELLER.account ? before.seller : before.buyer)
       seen('ledger', `account ${account}: chain = ledger = ${Number(wallet) / 100} ${SYMBOL} (${moved > 0 ? '+' : ''}${Number(moved) / 100})`)
     }
+    await part('settle', () => agrees(mined))
   } finally {
     if (broken) process.kill(victim(), 'SIGCONT')
     redis.close()

@@ -13,7 +13,7 @@ import { ethers } from 'ethers'
 const HELP = `Usage: settlement_check.mjs FOLDER [--from BLOCK] [--confirmations N] [--without-ids]
 
 FOLDER is that of a venue or of tools/services: its services.env and secrets say where chain and database are.
-Looks at every block from BLOCK (0) on and at every settled trade, and prints what does not agree:
+Looks at every block from BLOCK (0) on and at every trade that was settled since, and prints what does not agree:
 
   - each trade that is settled on the chain has exactly one transaction; it has succeeded, is N blocks deep (1), and
     its Transfers are exactly the legs of its trades (of a net: their sums)
@@ -89,7 +89,8 @@ const TRADES = `SELECT r.trade_id::text AS id, t.settlement_status AS status, t.
     k.contract_address AS token, s.wallet_address AS from, b.wallet_address AS to
   FROM settle.trade t JOIN record.trade r USING (trade_id) JOIN people.token k ON k.asset_id = r.token_asset
   JOIN people.account s ON s.account_id = r.seller_account JOIN people.account b ON b.account_id = r.buyer_account
-  WHERE k.contract_address IS NOT NULL AND (t.tx_hash IS NOT NULL OR t.settlement_type <> 'off_chain') ORDER BY r.trade_id`
+  WHERE k.contract_address IS NOT NULL AND (t.tx_hash IS NOT NULL OR t.settlement_type <> 'off_chain')
+    AND coalesce(t.block_number, $FROM) >= $FROM ORDER BY r.trade_id`
 const ATTEMPTS = `SELECT a.request_id::text AS request, r.operation, a.state, a.tx_hash AS hash, a.nonce::text, lower(a.signer_address) AS signer,
     lower(a.to_address) AS to, '0x' || encode(a.calldata, 'hex') AS data, '0x' || encode(a.raw, 'hex') AS raw
   FROM settle.attempt a JOIN chain.chain_request r USING (request_id) WHERE a.raw IS NOT NULL ORDER BY a.attempt_id`
@@ -187,7 +188,7 @@ export async function checkSettlement ({ provider, rows, fromBlock = 0, confirma
   const signers = new Set(rows(SIGNERS).map(row => ethers.getAddress(row.signer)))
   const { head, transactions } = await transactionsOf(provider, signers, fromBlock)
   // Read after the chain: what was mined by then has its rows already.
-  const trades = rows(TRADES).map(readTrade)
+  const trades = rows(TRADES.replaceAll('$FROM', String(fromBlock))).map(readTrade)
   const attempts = new Map(rows(ATTEMPTS).map(row => [row.hash, row]))
   const members = group(trades, t => t.hash)
   const bySums = new Sums()

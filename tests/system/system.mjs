@@ -1,4 +1,6 @@
 // One venue for all of these tests; they use it one after another.
+import { ethers } from 'ethers'
+import { checkSettlement, reader } from '../lib/settlement_check.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { Venue } from '../lib/venue.mjs'
 import { desk } from './desk.mjs'
@@ -36,5 +38,11 @@ Suite.main(async suite => {
     await resume(suite, venue)
     await hostile(suite, venue)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
+    await suite.test('at the end: every settled trade is on the chain once, seen by ethers.js', async () => {
+      const provider = new ethers.JsonRpcProvider(venue.services.RPC_URL, undefined, { staticNetwork: true, polling: false })
+      const { problems } = await checkSettlement({ provider, rows: reader(venue.services) })
+      provider.destroy()
+      if (problems.length > 0) throw new Error(problems.join('\n'))
+    })
   } finally { await venue.stop() }
 })
