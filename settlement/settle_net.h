@@ -1,6 +1,6 @@
 // Netting: all that two wallets owe each other in one token by several trades becomes one transfer
 // of the difference, or none at all where it is zero. An option per token, off by default
-// (settle.netting_rule).
+// (settle_net_rule). The worker does not offer it yet: its legs are of one trade each.
 //
 // Pure functions, any thread, nothing allocated. Amounts are the token's smallest units on the
 // chain.
