@@ -352,6 +352,7 @@ static void resolve_paths(struct reading *reading, const char *folder)
         {"sign", "keystore"},      {"sign", "passphrase_file"}, {"sign", "policy_file"},
         {"replication", "certificate"}, {"replication", "key"}, {"replication", "authority"},
         {"settle", "rpc_file"},    {"settle", "callers_file"},  {"settle", "artifacts_folder"},
+        {"admin", "pages_folder"},
     };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         resolve(reading, paths[i][0], paths[i][1], folder);

@@ -17,6 +17,7 @@
 #include "base/pg.h"
 #include "gateway/admin/desk.h"
 #include "gateway/common/http.h"
+#include "gateway/common/pages.h"
 #include "gateway/common/workers.h"
 #include "schema/rejects.h"
 
@@ -37,6 +38,7 @@ struct admin {
     const struct boot *boot;
     struct loop *loop;
     struct http_server *http;
+    struct pages *pages; // NULL: they could not be read
     struct workers *workers; // one thread
     struct desk *desk;
     bool stopping;

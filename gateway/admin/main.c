@@ -65,6 +65,7 @@ static bool start(struct admin *admin)
         return false;
     admin->workers = workers_open(admin->loop, 1, WORKER_QUEUE_MAX);
     admin->desk = desk_open(admin->boot, admin->loop);
+    admin->pages = pages_load(admin->boot->config.admin_pages_folder, "desk");
     return admin->workers && admin->desk &&
            loop_every(admin->loop, FIRST_LOGIN_MS, on_second, admin) &&
            loop_on_signal(admin->loop, SIGTERM, on_terminate, admin) &&
@@ -93,6 +94,7 @@ int main(int argc, char **argv)
     audit_flush(&admin);
     pg_close(admin.pg);
     json_decref(admin.audits_waiting);
+    pages_free(admin.pages);
     log_info("stopped");
     return 0;
 }

@@ -461,6 +461,9 @@ static void argument(const struct http_request *request, const char *name, char 
 static void on_request(void *context, uint64_t id, const struct http_request *request)
 {
     struct admin *admin = context;
+    if (request->method == HTTP_GET && request->refused == 0 && admin->pages != NULL &&
+        pages_answer(admin->pages, admin->http, id, request->path))
+        return;
     struct ask *ask = calloc(1, sizeof *ask);
     ASSERT(ask);
     ask->admin = admin;

@@ -120,20 +120,6 @@ static void on_terminate(void *context)
 
 // ---- start and end ---------------------------------------------------------------------------
 
-// web.pages_folder, or the folder beside the executable's that the build fills.
-static struct pages *load_pages(const struct config *config)
-{
-    char path[512];
-    if (config->web_pages_folder[0] != '\0')
-        return pages_load(config->web_pages_folder);
-    ssize_t bytes = readlink("/proc/self/exe", path, sizeof path - sizeof "/../pages");
-    if (bytes <= 0)
-        return NULL;
-    path[bytes] = '\0';
-    strcpy(strrchr(path, '/'), "/../pages");
-    return pages_load(path);
-}
-
 static bool open_database(struct web *web)
 {
     struct pg_settings settings;
@@ -168,7 +154,7 @@ static bool create_parts(struct web *web)
     web->workers =
         workers_open(web->loop, (unsigned)web->config->web_password_workers, WORKERS_QUEUE_MAX);
     web->replays = replays_create(web);
-    web->pages = load_pages(web->config);
+    web->pages = pages_load(web->config->web_pages_folder, "pages");
     return web->users != NULL && web->tokens != NULL && web->markets != NULL &&
            web->orders != NULL && web->history != NULL && web->login != NULL &&
            web->workers != NULL && web->replays != NULL && web->pages != NULL;

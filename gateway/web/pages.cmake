@@ -1,18 +1,19 @@
-# Fills the folder that lonja-web serves. Without node_modules (npm ci not run) the API works, the page does not.
+# Fills a folder that lonja-web or lonja-admin serves: the files of FROM, SHARED ones of another page, LIBRARIES of
+# node_modules (lists with commas). Without node_modules (npm ci not run) the API works, the page does not.
+set(preact htm/preact/standalone.module.js)
+set(charts lightweight-charts/dist/lightweight-charts.standalone.production.mjs)
+string(REPLACE "," ";" LIBRARIES "${LIBRARIES}")
+string(REPLACE "," ";" SHARED "${SHARED}")
 file(REMOVE_RECURSE "${TO}")
 file(COPY "${FROM}/" DESTINATION "${TO}" PATTERN README.md EXCLUDE)
-foreach(library
-    htm/preact/standalone.module.js
-    lightweight-charts/dist/lightweight-charts.standalone.production.mjs)
-  get_filename_component(name "${library}" NAME)
-  if(library MATCHES "^htm")
-    set(name preact.mjs)
-  else()
-    set(name charts.mjs)
-  endif()
+if(SHARED)
+  file(COPY ${SHARED} DESTINATION "${TO}")
+endif()
+foreach(name ${LIBRARIES})
+  set(library "${${name}}")
   if(EXISTS "${MODULES}/${library}")
-    configure_file("${MODULES}/${library}" "${TO}/vendor/${name}" COPYONLY)
+    configure_file("${MODULES}/${library}" "${TO}/vendor/${name}.mjs" COPYONLY)
   else()
-    message(WARNING "${library} is missing: run npm ci for the trading page")
+    message(WARNING "${library} is missing: run npm ci for the pages")
   endif()
 endforeach()

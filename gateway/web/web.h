@@ -20,6 +20,7 @@
 #include "base/map.h"
 #include "core/follower.h"
 #include "gateway/common/http.h"
+#include "gateway/common/pages.h"
 #include "gateway/common/link.h"
 #include "gateway/common/loop.h"
 #include "gateway/common/pg_watch.h"
@@ -46,7 +47,6 @@ struct markets;
 struct orders;
 struct history;
 struct login;
-struct pages;
 struct replay;
 struct replays;
 
@@ -277,7 +277,7 @@ void login_request(struct web *web, const struct request *request, const struct 
 void login_logout(struct web *web, const char *token, const struct reply *reply);
 void login_tick(struct web *web); // tokens of logins that were disabled or changed end
 
-// ---- socket.c, rest.c, pages.c ---------------------------------------------------------------
+// ---- socket.c, rest.c ---------------------------------------------------------------
 
 void socket_opened(void *web, uint64_t id, const char *peer);
 void socket_message(void *web, uint64_t id, const char *text, size_t bytes);
@@ -288,11 +288,5 @@ void socket_shutdown(struct web *web); // serverShutdown to everybody
 void socket_log_out(struct web *web, uint64_t token_number, const char *reason);
 
 void rest_request(void *web, uint64_t id, const struct http_request *request);
-
-CHECKED struct pages *pages_load(const char *folder);
-void pages_free(struct pages *pages);
-// Answers with a file; false if there is none of that name.
-bool pages_answer(const struct pages *pages, struct http_server *http, uint64_t id,
-                  const char *path);
 
 #endif

@@ -5,6 +5,7 @@ import { chromium } from 'playwright-core'
 import { sleep } from '../../tools/venue_client.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { eventually, Venue } from '../lib/venue.mjs'
+import { desk } from './desk.mjs'
 import { commonTypes } from './types.mjs'
 
 const FLAGS = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
@@ -32,7 +33,7 @@ async function makeMarket (venue) {
 const text = locator => locator.innerText()
 
 Suite.main(async suite => {
-  const venue = await Venue.start({ name: 'web', settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100'] })
+  const venue = await Venue.start({ name: 'web', settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=1000', 'settle.rpc_timeout_ms=1000'] })
   let browser
   try {
     const members = await makeMarket(venue)
@@ -136,6 +137,7 @@ Suite.main(async suite => {
       const expected = /401|ERR_CONNECTION_REFUSED|WebSocket connection|ERR_CONNECTION_RESET/
       assert.deepEqual(complaints.filter(c => !expected.test(c)), [])
     })
+    await desk(suite, venue, browser)
     await suite.test('at the end: sums are zero, ledger = Postgres = chain', () => venue.conservation())
   } finally {
     await browser?.close()

@@ -1,14 +1,14 @@
-// Pages: the files of one folder, read into memory once at start. What was not there then does not
-// exist: no path of a request ever reaches the file system.
+#include "gateway/common/pages.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
-#include "gateway/web/web.h"
 
 enum { FILES_MAX = 256, FILE_BYTES_MAX = 4 << 20, PATH_BYTES = 512 };
 
@@ -106,11 +106,25 @@ static bool load_folder(struct pages *pages, const char *folder, const char *pre
     return good;
 }
 
-struct pages *pages_load(const char *folder)
+static bool folder_of_build(char path[PATH_BYTES], const char *name)
 {
+    ssize_t bytes = readlink("/proc/self/exe", path, PATH_BYTES - 1);
+    if (bytes <= 0)
+        return false;
+    path[bytes] = '\0';
+    char *end = strrchr(path, '/');
+    size_t room = PATH_BYTES - (size_t)(end - path);
+    return snprintf(end, room, "/../%s", name) < (int)room;
+}
+
+struct pages *pages_load(const char *folder, const char *name)
+{
+    char beside[PATH_BYTES];
     struct pages *pages = calloc(1, sizeof *pages);
     if (pages == NULL)
         return NULL;
+    if (folder[0] == '\0')
+        folder = folder_of_build(beside, name) ? beside : name;
     if (!load_folder(pages, folder, "")) {
         log_error("pages: cannot be read folder=%s reason=%s", folder, strerror(errno));
         pages_free(pages);
