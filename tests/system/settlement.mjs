@@ -368,11 +368,20 @@ const CASES = {
     says(rebuild(...signers), /there are rows of settlement already/)
     alter(`UPDATE settle.attempt SET state = 'confirmed' WHERE attempt_id = ${attempt}`)
 
+    // A transaction that a reorganisation has put into another block before the worker looked keeps the row of the
+    // former block; one that it has seen twice keeps the former block's gas.
+    const moved = []
+    for (const row of venue.sql("SELECT tx_hash, a.block_hash, g.fee_wei FROM settle.attempt a JOIN chain.gas_transaction g USING (tx_hash) WHERE state = 'confirmed'").split('\n')) {
+      const [hash, block, fee] = row.split('|')
+      const receipt = await world.chain.getTransactionReceipt(hash)
+      if (receipt.blockHash !== block || receipt.fee !== BigInt(fee)) moved.push(hash)
+    }
+    const unless = columns => columns.map(column => `CASE WHEN tx_hash IN ('none'${moved.map(hash => `, '${hash}'`).join('')}) THEN NULL ELSE ${column} END`).join()
     const kept = () => [
       `SELECT trade_id, settlement_status, settlement_type, tx_hash FROM settle.trade WHERE settlement_status = 'settled' ORDER BY 1`,
-      `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, block_number, block_hash, gas_used, gas_price_wei, gas_limit FROM settle.attempt WHERE state = 'confirmed' ORDER BY tx_hash`,
+      `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, ${unless(['block_number', 'block_hash', 'gas_used', 'gas_price_wei'])}, gas_limit FROM settle.attempt WHERE state = 'confirmed' ORDER BY tx_hash`,
       `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index FROM chain.request_leg l WHERE l.state = 'done' ORDER BY 2`,
-      `SELECT tx_hash, gas_used, fee_wei, succeeded, operation FROM chain.gas_transaction ORDER BY 1`
+      `SELECT tx_hash, ${unless(['gas_used', 'fee_wei'])}, succeeded, operation FROM chain.gas_transaction ORDER BY 1`
     ].map(query => venue.sql(query))
     const before = kept()
     venue.sql('TRUNCATE settle.trade, settle.attempt, settle.nonce, settle.signer, settle.result, settle.trade_settlement_history, settle.retry_request, chain.chain_request, chain.request_leg, chain.transfer_check, chain.gas_transaction CASCADE')
