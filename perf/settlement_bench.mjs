@@ -81,10 +81,9 @@ class Contest {
     Object.assign(this, { venue, next: 1 << 20, rpcId: 0, token: venue.deployment.instruments[SYMBOL].token });
   }
 
-  // Seller i sells to buyer i, the next hundred the other way round.
+  // Seller i sells to buyer i, always this way: a seller whose purchase is not final would wait for it.
   pair(at) {
-    const seller = at % PAIRS, buyer = PAIRS + (at % PAIRS);
-    return Math.floor(at / PAIRS) % 2 === 0 ? [seller, buyer] : [buyer, seller];
+    return [at % PAIRS, PAIRS + (at % PAIRS)];
   }
 
   record(count, oneSeller = false) {

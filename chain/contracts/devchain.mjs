@@ -18,6 +18,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class DevChain {
   #nextNonce;
+  #sending = Promise.resolve();
 
   /** Connects to `url`; fails at once when nobody answers. */
   static async connect(url) {
@@ -52,13 +53,21 @@ export class DevChain {
     return (await this.provider.getCode(address)) !== '0x';
   }
 
-  /** Sends and waits until mined. Calls may run side by side: nonces are given out in order of the calls. */
+  /** Sends and waits until mined. Calls may run side by side; they are sent one after the other. */
   async send(request) {
     const gasLimit = GAS_MARGIN(await this.deployer.estimateGas(request));
-    const sent = await this.deployer.sendTransaction({ ...request, gasLimit, nonce: this.#nextNonce++ });
+    const sent = await this.#inOrder({ ...request, gasLimit });
     const receipt = await this.#receipt(sent.hash);
     if (receipt.status !== 1) throw new Error(`transaction ${sent.hash} failed in block ${receipt.blockNumber}`);
     return receipt;
+  }
+
+  // A transaction that comes before its predecessor may stay in the node's pool for good.
+  #inOrder(request) {
+    const sent = this.#sending.then(() => this.deployer.sendTransaction({ ...request, nonce: this.#nextNonce }))
+      .then((transaction) => { this.#nextNonce += 1; return transaction; });
+    this.#sending = sent.catch(() => {});
+    return sent;
   }
 
   async call(contract, method, ...args) {
@@ -76,7 +85,7 @@ export class DevChain {
     for (const start = Date.now(); Date.now() - start < RECEIPT_TIMEOUT_MS; await pause(RECEIPT_POLL_MS)) {
       const receipt = await this.provider.getTransactionReceipt(hash);
       if (receipt) return receipt;
-      // The node mines when a transaction comes; one that came before its predecessor may stay in the pool until the next.
+      // The node mines when a transaction comes; should it not, the next block is asked for.
       if (Date.now() - start > RECEIPT_PATIENCE_MS) await this.provider.send('evm_mine', []);
     }
     throw new Error(`transaction ${hash} was not mined within ${RECEIPT_TIMEOUT_MS} ms`);
