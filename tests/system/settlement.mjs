@@ -238,9 +238,8 @@ const CASES = {
   async a_signer_that_is_gone (world) {
     await world.stop(world.signer)
     const ids = world.trade(3)
-    await world.until(ids, "settlement_status = 'processing'")
-    await sleep(500)
-    check(world.is(ids, "settlement_status = 'processing' AND tx_hash IS NULL"), 'something was signed without a signer')
+    await sleep(1000) // they are claimed, or wait to be: the signer is asked about its nonces first
+    check(world.is(ids, "settlement_status IN ('pending', 'processing') AND tx_hash IS NULL"), 'something was signed without a signer')
     world.signer = world.venue.sign()
     await world.settled(ids)
   },
