@@ -2,14 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "chain/index.h"
 #include "chain/index_store_pg.h"
 #include "chain/index_subscription.h"
@@ -19,6 +16,7 @@
 #define MS UINT64_C(1000000)
 
 struct process {
+    int stop_fd;
     struct pg *pg;
     struct index_store_pg store_pg;
     struct rpc_pool pool;
@@ -30,55 +28,18 @@ struct process {
     uint64_t reconcile_at_ns;
 };
 
-enum { STOP_SECONDS_MAX = 2 };
-static int stop_fd; /* readable once we are to stop; the handler's */
-
-static void on_stop(int signal_number)
-{
-    uint64_t one = 1;
-    ssize_t ignored = write(stop_fd, &one, sizeof(one));
-    (void)ignored;
-    (void)signal_number;
-    alarm(STOP_SECONDS_MAX);
-}
-
-/* We wait for a Postgres that does not answer. Nothing is lost by ending here: what was not
- * committed is done again. */
-static void on_late(int signal_number)
-{
-    (void)signal_number;
-    _exit(0);
-}
-
-static void signals_open(void)
-{
-    struct sigaction stop = {.sa_handler = on_stop};
-    struct sigaction late = {.sa_handler = on_late};
-    sigset_t set;
-    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ASSERT(stop_fd >= 0);
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
-    ASSERT(sigaction(SIGALRM, &late, NULL) == 0);
-    /* This thread takes them; the others were made with both blocked. */
-    ASSERT(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
-}
-
 /* SIGTERM has come: no call of the node is worth waiting for any more. */
 static bool is_stopping(void *context)
 {
-    struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
     (void)context;
-    return poll(&stop, 1, 0) > 0;
+    return stop_asked();
 }
 
 static bool open_node(struct process *process, const struct config *config)
 {
     struct rpc_ops rpc;
     char error[RPC_MESSAGE_MAX];
-    if (!rpc_open(&rpc, &process->pool, config, is_stopping, process, error, sizeof(error))) {
+    if (!rpc_open(&rpc, &process->pool, config, is_stopping, NULL, error, sizeof(error))) {
         log_error("the endpoints of the chain cannot be used error=\"%s\"", error);
         return false;
     }
@@ -204,7 +165,7 @@ static bool wait_for_work(struct process *process, int core_fd, void (*drain)(vo
         wait_ms = 0;
     }
     struct pollfd fds[4] = {
-        {.fd = stop_fd, .events = POLLIN},
+        {.fd = process->stop_fd, .events = POLLIN},
         {.fd = core_fd, .events = POLLIN},
         {.fd = pg_fd(process->pg), .events = POLLIN},
         {.fd = process->subscription == NULL ? -1 : index_subscription_fd(process->subscription),
@@ -246,7 +207,7 @@ int index_process_run(const struct boot *boot, const struct index_core_ops *core
     ASSERT(process != NULL);
     if (!open_subscription(process, config))
         return 2;
-    signals_open();
+    process->stop_fd = stop_open();
     if (!open_node(process, config))
         return 2;
     pg_settings_of(&settings, config, "lonja_index");
@@ -267,8 +228,7 @@ int index_process_run(const struct boot *boot, const struct index_core_ops *core
     process->reconcile_ns = (uint64_t)config->index_reconcile_ms * MS;
     uint64_t now_ns;
     do {
-        while (index_do_work(&process->index, clock_monotone_ns(&clock_system)) &&
-               !is_stopping(process))
+        while (index_do_work(&process->index, clock_monotone_ns(&clock_system)) && !stop_asked())
             ;
         reconcile_if_due(process, clock_monotone_ns(&clock_system));
         now_ns = clock_monotone_ns(&clock_system);

@@ -3,7 +3,6 @@
  * end. Anything else closes the connection. */
 #include "chain/index_subscription.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <libwebsockets.h>
 #include <pthread.h>
@@ -11,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/doorbell.h"
 #include "base/log.h"
 #include "chain/hex.h"
 
@@ -60,13 +59,6 @@ static uint64_t now_ns(void)
     return clock_monotone_ns(&clock_system);
 }
 
-static void ring(struct index_subscription *s)
-{
-    uint64_t one = 1;
-    if (write(s->fd, &one, sizeof(one)) != sizeof(one))
-        ASSERT(errno == EAGAIN);
-}
-
 /* ---- messages ---- */
 
 /* An answer to one of our requests: a subscription id, or the node's refusal. */
@@ -82,7 +74,7 @@ static bool take_answer(struct index_subscription *s, const json_t *message)
         atomic_store(&s->live, true);
         s->wait_ns = WAIT_MIN_NS;
         log_info("subscribed to the chain address=%s", s->address);
-        ring(s);
+        doorbell_ring(s->fd);
     }
     return true;
 }
@@ -94,7 +86,7 @@ static void take_notification(struct index_subscription *s, const json_t *params
     uint64_t head;
     if (number != NULL && hex_quantity_u64(&head, number))
         atomic_store(&s->head, head);
-    ring(s);
+    doorbell_ring(s->fd);
 }
 
 /* False: not what a node says; the connection is ended. */
@@ -148,7 +140,7 @@ static void ended(struct index_subscription *s, const char *reason)
     s->wsi = NULL;
     s->since_ns = now_ns();
     s->wait_ns = 2 * s->wait_ns < WAIT_MAX_NS ? 2 * s->wait_ns : WAIT_MAX_NS;
-    ring(s);
+    doorbell_ring(s->fd);
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -280,8 +272,7 @@ struct index_subscription *index_subscription_open(const char *url, char *error,
     s->message = malloc(MESSAGE_BYTES_MAX);
     ASSERT(s->message != NULL);
     s->wait_ns = WAIT_MIN_NS;
-    s->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    ASSERT(s->fd >= 0);
+    s->fd = doorbell_open();
     const char *fault = !parse_url(s, url) ? "it is no ws:// or wss:// address"
                         : !start(s)        ? "libwebsockets cannot be started"
                                            : NULL;
@@ -317,9 +308,7 @@ int index_subscription_fd(const struct index_subscription *s)
 
 void index_subscription_drain(struct index_subscription *s)
 {
-    uint64_t count;
-    if (read(s->fd, &count, sizeof(count)) != sizeof(count))
-        ASSERT(errno == EAGAIN);
+    doorbell_silence(s->fd);
 }
 
 uint64_t index_subscription_head(const struct index_subscription *s)

@@ -111,15 +111,7 @@ static void show(const struct sign_log_record *record)
 static const char *find_lie(struct audit *audit, const struct sign_log_record *record)
 {
     struct chain_address maker;
-    struct transaction transaction = {.chain_id = record->chain_id,
-                                      .nonce = record->nonce,
-                                      .priority_fee_wei = record->priority_fee_wei,
-                                      .max_fee_wei = record->max_fee_wei,
-                                      .gas_limit = record->gas_limit,
-                                      .creates_contract = record->create != 0,
-                                      .to = record->to,
-                                      .calldata = audit->calldata,
-                                      .calldata_len = record->calldata_len};
+    struct transaction transaction = sign_log_transaction(record, audit->calldata);
     if (record->kept_len != record->calldata_len)
         return "the calldata is not whole";
     sign_log_read_calldata(&audit->reader, audit->calldata);

@@ -63,6 +63,20 @@ static bool hash_equal(const struct chain_hash *a, const struct chain_hash *b)
 /* ---- reading -----------------------------------------------------------------------------------
  */
 
+struct transaction sign_log_transaction(const struct sign_log_record *record,
+                                        const uint8_t *calldata)
+{
+    return (struct transaction){.chain_id = record->chain_id,
+                                .nonce = record->nonce,
+                                .priority_fee_wei = record->priority_fee_wei,
+                                .max_fee_wei = record->max_fee_wei,
+                                .gas_limit = record->gas_limit,
+                                .creates_contract = record->create != 0,
+                                .to = record->to,
+                                .calldata = calldata,
+                                .calldata_len = record->calldata_len};
+}
+
 void sign_log_reader_init(struct sign_log_reader *reader, int file)
 {
     reader->file = file;

@@ -80,6 +80,10 @@ _Static_assert(sizeof(struct sign_log_record) == SIGN_LOG_BLOCK_BYTES, "the head
 
 _Static_assert(SIGN_LOG_BLOCKS_MAX <= 128, "a bit for each");
 
+/* What the record says was signed. `calldata` stays the caller's: record->calldata_len bytes. */
+struct transaction sign_log_transaction(const struct sign_log_record *record,
+                                        const uint8_t *calldata);
+
 /* What is remembered of a signature. */
 struct sign_log_entry {
     uint64_t offset; /* of the record in the file */

@@ -33,20 +33,6 @@ void sign_service_reload(struct sign_service *service)
     refresh_policy(service, true);
 }
 
-static struct transaction to_transaction(const struct sign_log_record *record,
-                                         const uint8_t *calldata)
-{
-    return (struct transaction){.chain_id = record->chain_id,
-                                .nonce = record->nonce,
-                                .priority_fee_wei = record->priority_fee_wei,
-                                .max_fee_wei = record->max_fee_wei,
-                                .gas_limit = record->gas_limit,
-                                .creates_contract = record->create != 0,
-                                .to = record->to,
-                                .calldata = calldata,
-                                .calldata_len = record->calldata_len};
-}
-
 static void hash_request(struct sign_service *service, struct sign_log_record *record,
                          const uint8_t *calldata)
 {
@@ -55,7 +41,7 @@ static void hash_request(struct sign_service *service, struct sign_log_record *r
     if (record->calldata_len > 0)
         memcpy(bytes + ADDRESS_BYTES, calldata, record->calldata_len);
     record->payload = keccak256_hash(bytes, ADDRESS_BYTES + record->calldata_len);
-    struct transaction transaction = to_transaction(record, calldata);
+    struct transaction transaction = sign_log_transaction(record, calldata);
     ssize_t len = transaction_encode_unsigned(bytes, sizeof(service->scratch), &transaction);
     ASSERT(len > 0);
     record->unsigned_hash = keccak256_hash(bytes, (size_t)len);
@@ -64,7 +50,7 @@ static void hash_request(struct sign_service *service, struct sign_log_record *r
 static void encode(struct signer_signed *out, const struct sign_log_record *record,
                    const uint8_t *calldata)
 {
-    struct transaction transaction = to_transaction(record, calldata);
+    struct transaction transaction = sign_log_transaction(record, calldata);
     ssize_t len =
         transaction_encode_signed(out->raw, sizeof(out->raw), &transaction, &record->signature);
     ASSERT(len > 0); /* SIGNER_RAW_MAX has room for the longest calldata */

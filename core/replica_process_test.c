@@ -457,11 +457,7 @@ static void words_belong_to_the_tool(void **state)
 static int make_keys(void **state)
 {
     (void)state;
-    char line[512];
-    testing_folder_make(keys);
-    snprintf(line, sizeof line, "%s %s one two && %s %s/foreign three", REPLICATION_KEYS, keys,
-             REPLICATION_KEYS, keys);
-    return system(line);
+    return testing_replication_keys(keys, REPLICATION_KEYS);
 }
 
 static int remove_keys(void **state)

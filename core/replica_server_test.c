@@ -614,11 +614,7 @@ static void a_lie_about_epochs_fences_nobody(void **state)
 static int make_keys(void **state)
 {
     (void)state;
-    char line[1024];
-    testing_folder_make(keys);
-    snprintf(line, sizeof line, "%s %s one two && %s %s/foreign three", REPLICATION_KEYS, keys,
-             REPLICATION_KEYS, keys);
-    return system(line);
+    return testing_replication_keys(keys, REPLICATION_KEYS);
 }
 
 static int remove_keys(void **state)

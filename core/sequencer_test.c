@@ -85,6 +85,16 @@ static void begin_epoch(struct fixture *f, uint64_t epoch, uint32_t chain)
                      0);
 }
 
+// The core ends and is started again: the second epoch of the same journal.
+static void next_life(struct fixture *f)
+{
+    sequencer_close(&f->sequencer);
+    uint32_t chain = f->journal.chain;
+    journal_close(&f->journal);
+    gate_close(&f->gate);
+    begin_epoch(f, 2, chain);
+}
+
 static int setup(void **state)
 {
     struct fixture *f = aligned_alloc(64, (sizeof *f + 63) / 64 * 64);
@@ -416,11 +426,7 @@ static void a_gateway_that_does_not_come_back_after_a_restart_is_detached(void *
     send_plain(f, GATEWAY_FIX, CMD_gateway_attach);
     work(f);
     write_all(f);
-    sequencer_close(&f->sequencer);
-    uint32_t chain = f->journal.chain;
-    journal_close(&f->journal);
-    gate_close(&f->gate);
-    begin_epoch(f, 2, chain);
+    next_life(f);
     uint64_t sequence = f->replay.sequence;
     f->now_ns += 4000000000u;
     assert_int_equal(work(f), 1);
@@ -497,11 +503,7 @@ static void a_restart_in_the_middle_of_continuations_goes_on_with_them(void **st
     struct command next;
     assert_true(engine_continuation(f->replay.engine, &next));
     uint64_t sequence = f->replay.sequence, position = f->sequencer.written;
-    uint32_t chain = f->journal.chain;
-    sequencer_close(&f->sequencer);
-    journal_close(&f->journal);
-    gate_close(&f->gate);
-    begin_epoch(f, 2, chain);
+    next_life(f);
     while (work(f) > 0)
         write_all(f);
     assert_false(engine_continuation(f->replay.engine, &next));
@@ -693,11 +695,7 @@ static void a_ring_that_lies_before_its_gateway_is_back_is_detached(void **state
     send_plain(f, GATEWAY_FIX, CMD_gateway_attach);
     work(f);
     write_all(f);
-    sequencer_close(&f->sequencer);
-    uint32_t chain = f->journal.chain;
-    journal_close(&f->journal);
-    gate_close(&f->gate);
-    begin_epoch(f, 2, chain);
+    next_life(f);
     uint64_t sequence = f->replay.sequence;
     send_plain(f, GATEWAY_FIX, CMD_ledger_post);
     work(f);

@@ -20,6 +20,15 @@ void testing_folder_make(char out[64])
     assert_non_null(mkdtemp(out));
 }
 
+int testing_replication_keys(char out[64], const char *program)
+{
+    char line[1024];
+
+    testing_folder_make(out);
+    snprintf(line, sizeof line, "%s %s one two && %s %s/foreign three", program, out, program, out);
+    return system(line);
+}
+
 void testing_folder_remove(const char *folder)
 {
     DIR *dir = opendir(folder);

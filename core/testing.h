@@ -10,6 +10,9 @@
 
 // A fresh folder below /tmp, and its removal with all it holds.
 void testing_folder_make(char out[64]);
+// A folder with the keys of the hosts one and two, and in foreign/ those of three of another
+// authority. Returns the status of `program`, tools/replication-keys.
+int testing_replication_keys(char out[64], const char *program);
 void testing_folder_remove(const char *folder);
 
 // A boot record for `process` with small limits, state below `folder`, and rings, reader pages and

@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 // New tokens on a real chain: Postgres, anvil with T-REX's implementations, lonja-sign, the settlement process with its
 // service, and `lonja asset`. Everything that is read back and every calldata is checked by ethers. See --help.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Contract, ContractFactory, Interface, keccak256 } from 'ethers';
-import { anvilBinary, artifactsFolder, check, SettlementVenue } from '../tests/lib/settlement_venue.mjs';
+import { artifactsFolder, check, playSettlement, SettlementVenue } from '../tests/lib/settlement_venue.mjs';
 
 const HELP = `Usage: asset_chain_test.mjs BIN TEST [--port BASE] [--keep FOLDER]
 
@@ -302,30 +302,4 @@ async function main(venue) {
   check((await settle.exited) === 0, 'a clean stop has status 0');
 }
 
-const argv = process.argv.slice(2);
-const option = (name, fallback) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : fallback);
-if (argv.includes('--help') || argv.length < 2) {
-  process.stdout.write(HELP);
-  process.exit(argv.includes('--help') ? 0 : 2);
-}
-if (!existsSync(anvilBinary)) {
-  say('skipped: npm ci has not been run, there is no EVM node');
-  process.exit(77);
-}
-const keep = option('--keep', '');
-const folder = keep !== '' ? resolve(keep) : mkdtempSync('/tmp/lonja-asset-');
-mkdirSync(folder, { recursive: true });
-const venue = new AssetVenue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18600')));
-let status = 0;
-try {
-  await main(venue);
-  say('passed');
-} catch (error) {
-  say(`FAILED: ${error.stack}`);
-  if (existsSync(join(folder, 'settle.log'))) process.stdout.write(execFileSync('tail', ['-n', '40', join(folder, 'settle.log')], { encoding: 'utf8' }));
-  status = 1;
-} finally {
-  venue.stop();
-  if (keep === '') rmSync(folder, { recursive: true, force: true });
-}
-process.exit(status);
+await playSettlement({ name: 'asset_chain_test', help: HELP, port: '18600', Venue: AssetVenue }, main);

@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 // The chain's service (port 8082) on real parts: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement
 // process with its service. See --help.
-import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { anvilBinary, check, SettlementVenue } from '../tests/lib/settlement_venue.mjs';
+import { check, playSettlement } from '../tests/lib/settlement_venue.mjs';
 
 const HELP = `Usage: service_chain_test.mjs BIN TEST [--port BASE] [--keep FOLDER]
 
@@ -14,8 +13,6 @@ BIN holds lonja-sign and lonja-key, TEST holds settle_host. Starts its own serve
 service for what it does and for what it must not do. Exit: 0 passed, 1 failed, 77 skipped.
 `;
 
-const argv = process.argv.slice(2);
-const option = (name, fallback) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : fallback);
 const say = (line) => process.stdout.write(`service_chain_test: ${line}\n`);
 
 const LIMITED = 'l'.repeat(40);
@@ -214,30 +211,4 @@ async function main(venue) {
   check((await settle.exited) === 0, 'a clean stop has status 0');
 }
 
-if (argv.includes('--help') || argv.length < 2) {
-  process.stdout.write(HELP);
-  process.exit(argv.length < 2 ? 2 : 0);
-}
-if (!existsSync(anvilBinary)) {
-  say('skipped: no node_modules (npm ci)');
-  process.exit(77);
-}
-try {
-  execFileSync('psql', ['--version']);
-} catch {
-  say('skipped: no psql');
-  process.exit(77);
-}
-const folder = option('--keep', null) ?? mkdtempSync('/tmp/service_chain_test.');
-const venue = new SettlementVenue(argv[0], argv[1], folder, option('--port', '18650'));
-let failed = false;
-try {
-  await main(venue);
-} catch (error) {
-  failed = true;
-  say(`FAILED: ${error.stack} ${error.cause ?? ''}\n${execFileSync('tail', ['-n', '20', join(folder, 'settle.log')], { encoding: 'utf8' })}`);
-} finally {
-  try { venue.stop(); } catch (error) { say(`not stopped: ${error.message}`); }
-  if (!option('--keep', null)) rmSync(folder, { recursive: true, force: true });
-}
-process.exit(failed ? 1 : 0);
+await playSettlement({ name: 'service_chain_test', help: HELP, port: '18650' }, main);

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Settlement on real parts: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement process
 // (settle_host: lonja-settle without a core). See --help.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Contract } from 'ethers';
-import { anvilBinary, check, SettlementVenue } from '../tests/lib/settlement_venue.mjs';
+import { check, playSettlement } from '../tests/lib/settlement_venue.mjs';
 
 const HELP = `Usage: settle_chain_test.mjs BIN TEST [--trades N] [--port BASE] [--keep FOLDER]
 
@@ -14,8 +14,6 @@ trades (60), lets the settlement worker settle them while it is killed, the node
 stopped, then compares the chain with the database, trade by trade. Exit: 0 passed, 1 failed, 77 skipped.
 `;
 
-const argv = process.argv.slice(2);
-const option = (name, fallback) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : fallback);
 
 const say = (line) => process.stdout.write(`settle_chain_test: ${line}\n`);
 const tokenOf = (venue, symbol) =>
@@ -181,29 +179,4 @@ async function main(venue, trades) {
   check(booked.size === Number(venue.sql('SELECT count(*) FROM settle.result')), 'results told to the core');
 }
 
-if (argv.includes('--help') || argv.length < 2) {
-  process.stdout.write(HELP);
-  process.exit(argv.includes('--help') ? 0 : 2);
-}
-if (!existsSync(anvilBinary)) {
-  say('skipped: npm ci has not been run, there is no EVM node');
-  process.exit(77);
-}
-const keep = option('--keep', '');
-const folder = keep !== '' ? resolve(keep) : mkdtempSync('/tmp/lonja-settle-');
-mkdirSync(folder, { recursive: true });
-const venue = new SettlementVenue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18700')));
-let status = 0;
-try {
-  await main(venue, Number(option('--trades', '60')));
-  say('passed');
-} catch (error) {
-  say(`FAILED: ${error.stack}`);
-  if (existsSync(join(folder, 'settle.log')))
-    process.stdout.write(readFileSync(join(folder, 'settle.log'), 'utf8').split('\n').slice(-40).join('\n'));
-  status = 1;
-} finally {
-  venue.stop();
-  if (keep === '') rmSync(folder, { recursive: true, force: true });
-}
-process.exit(status);
+await playSettlement({ name: 'settle_chain_test', help: HELP, port: '18700' }, (venue, option) => main(venue, Number(option('--trades', '60'))));

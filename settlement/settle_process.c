@@ -2,14 +2,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "chain/rpc_open.h"
 #include "settlement/service.h"
 #include "settlement/settle_config.h"
@@ -27,37 +25,14 @@ struct process {
     struct signer_ops signer;
     struct settle settle;
     struct settle_report report;
-    int signal_fd;
+    int stop_fd;
 };
-
-enum { STOP_SECONDS_MAX = 2 };
-
-static int stop_fd; // readable once we are to stop; the handler's
-
-static void on_stop(int signal_number)
-{
-    uint64_t one = 1;
-    ssize_t ignored = write(stop_fd, &one, sizeof(one));
-
-    (void)ignored;
-    (void)signal_number;
-    alarm(STOP_SECONDS_MAX);
-}
-
-// We wait for a Postgres that does not answer. Nothing is lost by ending here: our successor finds
-// what was committed, and does the rest.
-static void on_late(int signal_number)
-{
-    (void)signal_number;
-    _exit(0);
-}
 
 // SIGTERM has come: no call of the node is worth waiting for any more.
 static bool is_stopping(void *context)
 {
-    const struct process *process = context;
-    struct pollfd stop = {.fd = process->signal_fd, .events = POLLIN};
-    return poll(&stop, 1, 0) > 0;
+    (void)context;
+    return stop_asked();
 }
 
 static bool process_open_node(struct process *process, const struct config *config)
@@ -65,7 +40,7 @@ static bool process_open_node(struct process *process, const struct config *conf
     struct rpc_ops rpc;
     char error[RPC_MESSAGE_MAX];
 
-    if (!rpc_open(&rpc, &process->pool, config, is_stopping, process, error, sizeof(error))) {
+    if (!rpc_open(&rpc, &process->pool, config, is_stopping, NULL, error, sizeof(error))) {
         log_error("the endpoints of the chain cannot be used error=\"%s\"", error);
         return false;
     }
@@ -101,23 +76,6 @@ static void process_open_store(struct process *process, const struct config *con
     process->store_pg.settles_without_wallet = config->settle_off_chain_missing_wallet != 0;
 }
 
-static int signals_open(void)
-{
-    struct sigaction stop = {.sa_handler = on_stop};
-    struct sigaction late = {.sa_handler = on_late};
-    sigset_t set;
-
-    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
-    ASSERT(sigaction(SIGALRM, &late, NULL) == 0);
-    // This thread takes them; the others were made with both blocked.
-    ASSERT(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
-    return stop_fd;
-}
-
 // Takes all notifications that are there: they all mean the same, look. True if there was one.
 static bool take_notifications(struct process *process)
 {
@@ -140,7 +98,7 @@ static bool process_wait(struct process *process, const struct settle_process_co
     // One that came during the pass is in libpq's queue already: the socket will not tell of it.
     if (listens && take_notifications(process))
         wait_ms = 0;
-    struct pollfd fds[3] = {{.fd = process->signal_fd, .events = POLLIN},
+    struct pollfd fds[3] = {{.fd = process->stop_fd, .events = POLLIN},
                             {.fd = listens ? pg_fd(process->pg) : -1, .events = POLLIN},
                             {.fd = listens ? core->fd : -1, .events = POLLIN}};
 
@@ -161,7 +119,7 @@ static void process_loop(struct process *process, const struct settle_process_co
 
     do {
         while (settle_do_work(&process->settle, clock_monotone_ns(&clock_system)) > 0)
-            if (is_stopping(process))
+            if (stop_asked())
                 return;
         now_ns = clock_monotone_ns(&clock_system);
         if (process->store_pg.leading && !settle_is_backing_off(&process->settle))
@@ -176,7 +134,6 @@ static void process_close(struct process *process)
     node_fini(&process->node);
     process->store.close(process->store.context);
     pg_close(process->pg);
-    close(process->signal_fd);
 }
 
 int settle_process_run(const struct config *config, const struct settle_process_core *core)
@@ -185,8 +142,7 @@ int settle_process_run(const struct config *config, const struct settle_process_
     struct settle_config settle_config = settle_config_of(config);
 
     ASSERT(process != NULL);
-    process->signal_fd = signals_open();
-    ASSERT(process->signal_fd >= 0);
+    process->stop_fd = stop_open();
     if (!process_open_node(process, config) || !process_open_signer(process, config)) {
         free(process);
         return 2;

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // Requests that are of no trade, on real parts: every operation of chain.chain_request is inserted as a row and carried
 // out by the settlement worker (settle_host) with lonja-sign against anvil with T-REX, while the worker is killed.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AbiCoder, Contract, Wallet, getAddress, keccak256 } from 'ethers';
-import { anvilBinary, check, SettlementVenue } from '../tests/lib/settlement_venue.mjs';
+import { check, playSettlement } from '../tests/lib/settlement_venue.mjs';
 
 const HELP = `Usage: settle_requests_test.mjs BIN TEST [--port BASE] [--keep FOLDER]
 
@@ -15,8 +15,6 @@ Exit: 0 passed, 1 failed, 77 skipped.
 `;
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const argv = process.argv.slice(2);
-const option = (name, fallback) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : fallback);
 const say = (line) => process.stdout.write(`settle_requests_test: ${line}\n`);
 const artifactPath = join(root, 'node_modules/@tokenysolutions/t-rex/artifacts/contracts/proxy/authority/TREXImplementationAuthority.sol/TREXImplementationAuthority.json');
 
@@ -216,29 +214,4 @@ async function decisions(venue, first, failed) {
   say('holds, a halted token, marks of two persons');
 }
 
-if (argv.includes('--help') || argv.length < 2) {
-  process.stdout.write(HELP);
-  process.exit(argv.includes('--help') ? 0 : 2);
-}
-if (!existsSync(anvilBinary)) {
-  say('skipped: npm ci has not been run, there is no EVM node');
-  process.exit(77);
-}
-const keep = option('--keep', '');
-const folder = keep !== '' ? resolve(keep) : mkdtempSync('/tmp/lonja-requests-');
-mkdirSync(folder, { recursive: true });
-const venue = new SettlementVenue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', '18750')));
-let status = 0;
-try {
-  await main(venue);
-  say('passed');
-} catch (error) {
-  say(`FAILED: ${error.stack}`);
-  if (existsSync(join(folder, 'settle.log')))
-    process.stdout.write(readFileSync(join(folder, 'settle.log'), 'utf8').split('\n').slice(-40).join('\n'));
-  status = 1;
-} finally {
-  venue.stop();
-  if (keep === '') rmSync(folder, { recursive: true, force: true });
-}
-process.exit(status);
+await playSettlement({ name: 'settle_requests_test', help: HELP, port: '18750' }, main);

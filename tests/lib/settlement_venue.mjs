@@ -1,7 +1,7 @@
 // Settlement on real parts, without a venue: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement
 // process (settle_host: lonja-settle without a core). The caller plays the recorder: it inserts trades.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -161,4 +161,40 @@ export class SettlementVenue {
   compare(options) {
     return checkSettlement({ provider: this.provider, rows: reader(this.env), ...options });
   }
+}
+
+/**
+ * A test's program: NAME BIN TEST [--port BASE] [--keep FOLDER]. `play` gets a venue that is not started, and option(word, fallback).
+ * Exit status 0 passed, 1 failed, 2 bad arguments, 77 without a node.
+ */
+export async function playSettlement({ name, help, port, Venue = SettlementVenue }, play) {
+  const argv = process.argv.slice(2);
+  const option = (word, fallback) => (argv.includes(word) ? argv[argv.indexOf(word) + 1] : fallback);
+  const say = (line) => process.stdout.write(`${name}: ${line}\n`);
+  if (argv.includes('--help') || argv.length < 2) {
+    process.stdout.write(help);
+    process.exit(argv.includes('--help') ? 0 : 2);
+  }
+  if (!existsSync(anvilBinary)) {
+    say('skipped: npm ci has not been run, there is no EVM node');
+    process.exit(77);
+  }
+  const keep = option('--keep', '');
+  const folder = keep !== '' ? resolve(keep) : mkdtempSync(`/tmp/lonja-${name}-`);
+  mkdirSync(folder, { recursive: true });
+  const venue = new Venue(resolve(argv[0]), resolve(argv[1]), folder, Number(option('--port', port)));
+  let status = 0;
+  try {
+    await play(venue, option);
+    say('passed');
+  } catch (error) {
+    say(`FAILED: ${error.stack} ${error.cause ?? ''}`);
+    const log = join(folder, 'settle.log');
+    if (existsSync(log)) process.stdout.write(run('tail', ['-n', '40', log]));
+    status = 1;
+  } finally {
+    try { venue.stop(); } catch (error) { say(`not stopped: ${error.message}`); }
+    if (keep === '') rmSync(folder, { recursive: true, force: true });
+  }
+  process.exit(status);
 }
