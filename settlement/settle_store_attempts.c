@@ -240,7 +240,10 @@ static bool gas_insert(struct settle_store_pg *store, const struct settle_item *
         "INSERT INTO chain.gas_transaction (request_id, chain_id, tx_hash, operation, succeeded, "
         "block_number, gas_limit, gas_used, gas_price_wei) "
         "VALUES ($1, $2, $3, $9, $4, $5, $6, $7, $8) "
-        "ON CONFLICT (chain_id, tx_hash) DO NOTHING";
+        "ON CONFLICT (chain_id, tx_hash) DO UPDATE SET succeeded = EXCLUDED.succeeded, "
+        "block_number = "
+        "EXCLUDED.block_number, gas_used = EXCLUDED.gas_used, gas_price_wei = "
+        "EXCLUDED.gas_price_wei";
     struct text_hash hash = hash_text(&attempt->hash);
 
     return store_any(store, sql,
