@@ -449,6 +449,100 @@ static void a_paused_token_is_refused(void **state)
     expect_verdict(ERC3643_ALLOWED, &alice, &bob, 1);
 }
 
+/* More than two chunks. */
+static void what_is_asked_together_is_answered_as_alone(void **state)
+{
+    (void)state;
+    enum { WALLETS = 120, QUESTIONS = 4 * WALLETS };
+    static struct erc3643_questions list;
+    static chain_uint128 units[WALLETS];
+    static bool flags[3 * WALLETS];
+    struct node_block block;
+    struct chain_address registry;
+    struct chain_address compliance;
+    assert_int_equal(node_get_block(&node, &block, NODE_LATEST), NODE_OK);
+    uint64_t at = block.number;
+    assert_int_equal(erc3643_read_address(&node, &registry, &token, ERC3643_IDENTITY_REGISTRY, at),
+                     NODE_OK);
+    assert_int_equal(erc3643_read_address(&node, &compliance, &token, ERC3643_COMPLIANCE, at),
+                     NODE_OK);
+    uint64_t before = node.counters.calls;
+    erc3643_questions_begin(&list, &node, at);
+    for (size_t i = 0; i < WALLETS; i++) {
+        const struct chain_address *who = i % 2 == 0 ? &alice : &bob;
+        assert_int_equal(erc3643_questions_add(&list, ERC3643_ANSWER_U128, &units[i], &token,
+                                               ERC3643_BALANCE_OF, who),
+                         NODE_OK);
+        assert_int_equal(erc3643_questions_add(&list, ERC3643_ANSWER_BOOL, &flags[3 * i], &token,
+                                               ERC3643_IS_FROZEN, who),
+                         NODE_OK);
+        assert_int_equal(erc3643_questions_add(&list, ERC3643_ANSWER_BOOL, &flags[3 * i + 1],
+                                               &registry, ERC3643_IS_VERIFIED, who),
+                         NODE_OK);
+        assert_int_equal(
+            erc3643_questions_can_transfer(&list, &flags[3 * i + 2], &compliance, &alice, &bob, 1),
+            NODE_OK);
+    }
+    assert_int_equal(erc3643_questions_ask(&list), NODE_OK);
+    assert_int_equal(node.counters.calls - before,
+                     (QUESTIONS + MULTICALL_CHUNK_MAX - 1) / MULTICALL_CHUNK_MAX);
+    assert_true(balance_of(&alice) != balance_of(&bob));
+    for (size_t i = 0; i < WALLETS; i++) {
+        assert_true(units[i] == balance_of(i % 2 == 0 ? &alice : &bob));
+        assert_false(flags[3 * i]);
+        assert_true(flags[3 * i + 1] && flags[3 * i + 2]);
+    }
+}
+
+/* A contract of this code stands at `address` in the node's state. */
+static void set_code(const struct chain_address *address, const char *code)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    address_format(text, address);
+    call_method("anvil_setCode", json_pack("[s, s]", text, code));
+}
+
+static void a_contract_that_fails_among_others_is_told_as_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        enum node_result result;
+    } contracts[] = {
+        {"0x", NODE_UNFIT},
+        {"0x60006000fd", NODE_REVERTED},     /* REVERT */
+        {"0x60206000f3", NODE_OK},           /* a word of zeros */
+        {"0x601f6000f3", NODE_UNFIT},        /* a byte too few */
+        {"0x60806000f3", NODE_OK},           /* four words */
+        {"0x60a06000f3", NODE_UNFIT},        /* five */
+        {"0x600160005260206000f3", NODE_OK}, /* one */
+        {"0x6000195f5260206000f3", NODE_UNFIT},
+        {"0x620f424060005260206000f3", NODE_UNFIT}, /* no flag */
+    };
+    const struct chain_address odd = {{0xde, 0xad}};
+    for (size_t i = 0; i < sizeof(contracts) / sizeof(contracts[0]); i++) {
+        struct erc3643_questions list;
+        bool flags[3];
+        bool alone;
+        struct node_block block;
+        set_code(&odd, contracts[i].code);
+        call_method("anvil_mine", json_pack("[s]", "0x1"));
+        assert_int_equal(node_get_block(&node, &block, NODE_LATEST), NODE_OK);
+        erc3643_questions_begin(&list, &node, block.number);
+        for (size_t q = 0; q < 3; q++)
+            assert_int_equal(erc3643_questions_add(&list, ERC3643_ANSWER_BOOL, &flags[q],
+                                                   q == 1 ? &odd : &token, ERC3643_PAUSED, NULL),
+                             NODE_OK);
+        enum node_result together = erc3643_questions_ask(&list);
+        assert_int_equal(together, contracts[i].result);
+        assert_int_equal(erc3643_read_bool(&node, &alone, &odd, ERC3643_PAUSED, NULL, block.number),
+                         contracts[i].result);
+        if (together == NODE_OK)
+            assert_true(flags[1] == alone && !flags[0] && !flags[2]);
+    }
+    set_code(&odd, "0x");
+}
+
 static void where_no_contract_is_there_is_nothing_to_ask(void **state)
 {
     (void)state;
@@ -496,6 +590,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_frozen_wallet_is_refused_on_either_side),
         cmocka_unit_test(who_is_in_no_registry_is_refused_here_and_by_the_contract),
         cmocka_unit_test(a_paused_token_is_refused),
+        cmocka_unit_test(what_is_asked_together_is_answered_as_alone),
+        cmocka_unit_test(a_contract_that_fails_among_others_is_told_as_alone),
         cmocka_unit_test(where_no_contract_is_there_is_nothing_to_ask),
         cmocka_unit_test(frozen_units_are_not_free),
         cmocka_unit_test(

@@ -29,69 +29,105 @@ static enum node_result unusable(struct node *node, uint32_t selector)
     return contract_fault(node, NODE_UNFIT, selector);
 }
 
-#define READ_CALLDATA_MAX (ABI_SELECTOR_BYTES + 3 * ABI_WORD_BYTES)
-
-/* Calls a view whose answer is one word. */
-static enum node_result read_word(struct node *node, struct abi_word *out,
-                                  const struct chain_address *contract, const uint8_t *calldata,
-                                  size_t calldata_len, uint32_t selector, uint64_t at)
-{
-    struct node_message message = {
-        .to = *contract, .calldata = calldata, .calldata_len = calldata_len};
-    uint8_t answer[4 * ABI_WORD_BYTES];
-    size_t len = sizeof(answer);
-    enum node_result result = node_call(node, answer, &len, &message, at);
-    if (result != NODE_OK)
-        return result;
-    return abi_answer_word(out, answer, len, 0) ? NODE_OK : unusable(node, selector);
-}
-
 /* A view of no argument or of one address. */
-static enum node_result read_view(struct node *node, struct abi_word *out,
-                                  const struct chain_address *contract, uint32_t selector,
-                                  const struct chain_address *argument, uint64_t at)
+static void question_view(struct multicall_question *out, const struct chain_address *contract,
+                          uint32_t selector, const struct chain_address *argument)
 {
-    uint8_t calldata[READ_CALLDATA_MAX];
     struct abi_call call;
-    abi_call_begin(&call, calldata, sizeof(calldata), selector, argument != NULL ? 1 : 0);
+    out->contract = *contract;
+    abi_call_begin(&call, out->calldata, sizeof(out->calldata), selector, argument != NULL ? 1 : 0);
     if (argument != NULL)
         abi_address(&call, argument);
     ssize_t len = abi_call_end(&call);
     ASSERT(len > 0);
-    return read_word(node, out, contract, calldata, (size_t)len, selector, at);
+    out->calldata_len = (size_t)len;
+}
+
+static void question_can_transfer(struct multicall_question *out,
+                                  const struct chain_address *compliance,
+                                  const struct chain_address *from, const struct chain_address *to,
+                                  chain_uint128 units)
+{
+    struct abi_call call;
+    out->contract = *compliance;
+    abi_call_begin(&call, out->calldata, sizeof(out->calldata), ERC3643_CAN_TRANSFER, 3);
+    abi_address(&call, from);
+    abi_address(&call, to);
+    abi_u128(&call, units);
+    ssize_t len = abi_call_end(&call);
+    ASSERT(len > 0);
+    out->calldata_len = (size_t)len;
+}
+
+static enum node_result answer_take(struct node *node, const struct erc3643_expected *expected,
+                                    const struct abi_word *word)
+{
+    switch (expected->answer) {
+    case ERC3643_ANSWER_U128:
+        return abi_word_u128(expected->out, word)
+                   ? NODE_OK
+                   : contract_fault(node, NODE_TOO_WIDE, expected->selector);
+    case ERC3643_ANSWER_BOOL:
+    case ERC3643_ANSWER_LEAVE:
+        return abi_word_bool(expected->out, word) ? NODE_OK : unusable(node, expected->selector);
+    case ERC3643_ANSWER_ADDRESS:
+        return abi_word_address(expected->out, word) ? NODE_OK : unusable(node, expected->selector);
+    }
+    ASSERT(false); /* a kind of the enumeration */
+}
+
+#define ANSWER_BYTES_MAX (4 * ABI_WORD_BYTES) /* the first word of a longer one means nothing */
+
+/* Calls a view whose answer is one word. */
+static enum node_result ask_alone(struct node *node, const struct erc3643_expected *expected,
+                                  const struct multicall_question *question, uint64_t at)
+{
+    struct node_message message = {.to = question->contract,
+                                   .calldata = question->calldata,
+                                   .calldata_len = question->calldata_len};
+    uint8_t answer[ANSWER_BYTES_MAX];
+    size_t len = sizeof(answer);
+    struct abi_word word;
+    enum node_result result = node_call(node, answer, &len, &message, at);
+    if (result == NODE_REVERTED && expected->answer == ERC3643_ANSWER_LEAVE) {
+        *(bool *)expected->out = false; /* a module that reverts has said no */
+        return NODE_OK;
+    }
+    if (result != NODE_OK)
+        return result;
+    return abi_answer_word(&word, answer, len, 0) ? answer_take(node, expected, &word)
+                                                  : unusable(node, expected->selector);
+}
+
+static enum node_result read_view(struct node *node, enum erc3643_answer answer, void *out,
+                                  const struct chain_address *contract, uint32_t selector,
+                                  const struct chain_address *argument, uint64_t at)
+{
+    struct erc3643_expected expected = {.selector = selector, .answer = answer, .out = out};
+    struct multicall_question question;
+    question_view(&question, contract, selector, argument);
+    return ask_alone(node, &expected, &question, at);
 }
 
 enum node_result erc3643_read_u128(struct node *node, chain_uint128 *out,
                                    const struct chain_address *contract, uint32_t selector,
                                    const struct chain_address *argument, uint64_t at)
 {
-    struct abi_word word;
-    enum node_result result = read_view(node, &word, contract, selector, argument, at);
-    if (result != NODE_OK)
-        return result;
-    return abi_word_u128(out, &word) ? NODE_OK : contract_fault(node, NODE_TOO_WIDE, selector);
+    return read_view(node, ERC3643_ANSWER_U128, out, contract, selector, argument, at);
 }
 
 enum node_result erc3643_read_bool(struct node *node, bool *out,
                                    const struct chain_address *contract, uint32_t selector,
                                    const struct chain_address *argument, uint64_t at)
 {
-    struct abi_word word;
-    enum node_result result = read_view(node, &word, contract, selector, argument, at);
-    if (result != NODE_OK)
-        return result;
-    return abi_word_bool(out, &word) ? NODE_OK : unusable(node, selector);
+    return read_view(node, ERC3643_ANSWER_BOOL, out, contract, selector, argument, at);
 }
 
 enum node_result erc3643_read_address_of(struct node *node, struct chain_address *out,
                                          const struct chain_address *contract, uint32_t selector,
                                          const struct chain_address *argument, uint64_t at)
 {
-    struct abi_word word;
-    enum node_result result = read_view(node, &word, contract, selector, argument, at);
-    if (result != NODE_OK)
-        return result;
-    return abi_word_address(out, &word) ? NODE_OK : unusable(node, selector);
+    return read_view(node, ERC3643_ANSWER_ADDRESS, out, contract, selector, argument, at);
 }
 
 enum node_result erc3643_read_address(struct node *node, struct chain_address *out,
@@ -160,25 +196,95 @@ enum node_result erc3643_can_transfer(struct node *node, bool *out,
                                       const struct chain_address *to, chain_uint128 units,
                                       uint64_t at)
 {
-    uint32_t selector = ERC3643_CAN_TRANSFER;
-    uint8_t calldata[READ_CALLDATA_MAX];
-    struct abi_call call;
-    abi_call_begin(&call, calldata, sizeof(calldata), selector, 3);
-    abi_address(&call, from);
-    abi_address(&call, to);
-    abi_u128(&call, units);
-    ssize_t len = abi_call_end(&call);
-    ASSERT(len == READ_CALLDATA_MAX);
-    struct abi_word word;
-    enum node_result result =
-        read_word(node, &word, compliance, calldata, (size_t)len, selector, at);
-    if (result == NODE_REVERTED) { /* a module that reverts has said no */
-        *out = false;
+    struct erc3643_expected expected = {
+        .selector = ERC3643_CAN_TRANSFER, .answer = ERC3643_ANSWER_LEAVE, .out = out};
+    struct multicall_question question;
+    question_can_transfer(&question, compliance, from, to, units);
+    return ask_alone(node, &expected, &question, at);
+}
+
+void erc3643_questions_begin(struct erc3643_questions *questions, struct node *node, uint64_t at)
+{
+    questions->node = node;
+    questions->at = at;
+    questions->count = 0;
+}
+
+/* A question that has no word of an answer here is asked by itself: whether it reverts, is short of
+ * gas or has no contract behind it is then the node's to say. */
+static bool is_answered(const struct multicall_answer *answer)
+{
+    return answer->len >= ABI_WORD_BYTES && answer->len <= ANSWER_BYTES_MAX;
+}
+
+/* Whether the node has refused the call of all: its questions are then asked one by one. */
+static bool is_refusal(enum node_result result)
+{
+    return result == NODE_REVERTED || result == NODE_GAS_REFUSED || result == NODE_REFUSED;
+}
+
+enum node_result erc3643_questions_ask(struct erc3643_questions *questions)
+{
+    struct multicall_answer answers[MULTICALL_CHUNK_MAX];
+    struct node *node = questions->node;
+    size_t count = questions->count;
+    enum node_result result = NODE_OK;
+
+    questions->count = 0;
+    if (count == 0)
         return NODE_OK;
-    }
+    result = multicall_ask(node, answers, questions->asked, count, questions->at);
+    bool together = result == NODE_OK;
+    if (!together && !is_refusal(result))
+        return result;
+    result = NODE_OK;
+    for (size_t i = 0; i < count && result == NODE_OK; i++)
+        result =
+            together && is_answered(&answers[i])
+                ? answer_take(node, &questions->expected[i], &answers[i].word)
+                : ask_alone(node, &questions->expected[i], &questions->asked[i], questions->at);
+    return result;
+}
+
+/* Room for one more question, which is counted. */
+static enum node_result question_room(struct erc3643_questions *questions, size_t *index)
+{
+    enum node_result result = NODE_OK;
+    if (questions->count == MULTICALL_CHUNK_MAX)
+        result = erc3643_questions_ask(questions);
+    if (result == NODE_OK)
+        *index = questions->count++;
+    return result;
+}
+
+enum node_result erc3643_questions_add(struct erc3643_questions *questions,
+                                       enum erc3643_answer answer, void *out,
+                                       const struct chain_address *contract, uint32_t selector,
+                                       const struct chain_address *argument)
+{
+    size_t i;
+    enum node_result result = question_room(questions, &i);
     if (result != NODE_OK)
         return result;
-    return abi_word_bool(out, &word) ? NODE_OK : unusable(node, selector);
+    questions->expected[i] =
+        (struct erc3643_expected){.selector = selector, .answer = answer, .out = out};
+    question_view(&questions->asked[i], contract, selector, argument);
+    return NODE_OK;
+}
+
+enum node_result erc3643_questions_can_transfer(struct erc3643_questions *questions, bool *out,
+                                                const struct chain_address *compliance,
+                                                const struct chain_address *from,
+                                                const struct chain_address *to, chain_uint128 units)
+{
+    size_t i;
+    enum node_result result = question_room(questions, &i);
+    if (result != NODE_OK)
+        return result;
+    questions->expected[i] = (struct erc3643_expected){
+        .selector = ERC3643_CAN_TRANSFER, .answer = ERC3643_ANSWER_LEAVE, .out = out};
+    question_can_transfer(&questions->asked[i], compliance, from, to, units);
+    return NODE_OK;
 }
 
 enum erc3643_verdict erc3643_judge(const struct erc3643_evidence *evidence, chain_uint128 units)

@@ -11,6 +11,7 @@
 #define LONJA_CHAIN_ERC3643_PRECHECK_H
 
 #include "chain/erc3643.h"
+#include "chain/multicall.h"
 #include "chain/node.h"
 
 /* Typed reads by eth_call at block `at` (node.h). What the contract does wrong is told from what
@@ -38,6 +39,41 @@ NODE_MUST_CHECK enum node_result erc3643_can_transfer(struct node *node, bool *o
                                                       const struct chain_address *from,
                                                       const struct chain_address *to,
                                                       chain_uint128 units, uint64_t at);
+
+/* The same reads, many at a time: added to a list and asked in one round trip for each
+ * MULTICALL_CHUNK_MAX (multicall.h). What comes of each is what it would be by itself: a question
+ * that has failed among the others is asked alone, and so are all where the node does not answer
+ * them together. The first that fails, in the order of adding, ends it with its result.
+ *
+ * About 35 KB. `out` of a question is set when the list is full or at erc3643_questions_ask. */
+struct erc3643_questions {
+    struct node *node;
+    uint64_t at; /* a block number */
+    size_t count;
+    struct multicall_question asked[MULTICALL_CHUNK_MAX];
+    struct erc3643_expected {
+        uint32_t selector;
+        enum erc3643_answer {
+            ERC3643_ANSWER_U128,
+            ERC3643_ANSWER_BOOL,
+            ERC3643_ANSWER_ADDRESS,
+            ERC3643_ANSWER_LEAVE, /* a bool; a revert is false */
+        } answer;
+        void *out; /* chain_uint128, bool or struct chain_address */
+    } expected[MULTICALL_CHUNK_MAX];
+};
+
+void erc3643_questions_begin(struct erc3643_questions *questions, struct node *node, uint64_t at);
+NODE_MUST_CHECK enum node_result erc3643_questions_add(struct erc3643_questions *questions,
+                                                       enum erc3643_answer answer, void *out,
+                                                       const struct chain_address *contract,
+                                                       uint32_t selector,
+                                                       const struct chain_address *argument);
+NODE_MUST_CHECK enum node_result erc3643_questions_can_transfer(
+    struct erc3643_questions *questions, bool *out, const struct chain_address *compliance,
+    const struct chain_address *from, const struct chain_address *to, chain_uint128 units);
+/* Asks what has not been asked yet; the list is then empty. */
+NODE_MUST_CHECK enum node_result erc3643_questions_ask(struct erc3643_questions *questions);
 
 /* Why a transfer must not be forced. The order is the order of the checks: the first that fails is
  * the verdict. Codes are stored and shown; never renumber. */

@@ -386,6 +386,39 @@ static json_t *transfers_call(struct fake_world *world, struct rpc_reply *reply,
 }
 
 static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, const json_t *params,
+                            bool estimate);
+
+// What the code of a multicall would return: each question is put to message_call.
+static json_t *multicall(struct fake_world *world, const char *text)
+{
+    static uint8_t data[SETTLE_CALLDATA_MAX];
+    static uint8_t out[MULTICALL_CHUNK_MAX * MULTICALL_ANSWER_BYTES];
+    static char out_text[HEX_TEXT_SIZE(sizeof(out))];
+    ssize_t len = hex_decode(data, sizeof(data), text);
+    size_t offset = multicall_code_len;
+    size_t out_len = 0;
+    struct multicall_question question;
+
+    ASSERT(len > 0 && memcmp(data, multicall_code, multicall_code_len) == 0);
+    while (multicall_next(&question, &offset, data, (size_t)len)) {
+        struct rpc_reply reply = {.status = RPC_OK};
+        json_t *params = json_pack("[{so,so}]", "to", bytes(question.contract.bytes, ADDRESS_BYTES),
+                                   "data", bytes(question.calldata, question.calldata_len));
+        json_t *result = message_call(world, &reply, params, false);
+        struct abi_word answer[2] = {abi_from_u128(result == NULL ? 0 : ABI_WORD_BYTES)};
+        if (result != NULL)
+            ASSERT(hex_decode_exact(answer[1].bytes, ABI_WORD_BYTES, json_string_value(result)));
+        memcpy(out + out_len, answer, sizeof(answer));
+        out_len += sizeof(answer);
+        json_decref(result);
+        json_decref(params);
+    }
+    ASSERT(offset == (size_t)len);
+    hex_encode(out_text, out, out_len);
+    return json_string(out_text);
+}
+
+static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, const json_t *params,
                             bool estimate)
 {
     const json_t *message = json_array_get(params, 0);
@@ -394,8 +427,11 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     struct chain_address argument = {{0}};
     uint8_t all_ones[ABI_WORD_BYTES];
     memset(all_ones, 0xff, sizeof(all_ones));
-    ssize_t len =
-        hex_decode(data, sizeof(data), json_string_value(json_object_get(message, "data")));
+    const char *text = json_string_value(json_object_get(message, "data"));
+
+    if (json_object_get(message, "to") == NULL)
+        return multicall(world, text);
+    ssize_t len = hex_decode(data, sizeof(data), text);
 
     if (len == 0)
         return estimate ? quantity(21000) : json_string("0x");
@@ -744,8 +780,7 @@ static enum signer_result signer_history(void *context, struct signer_history *o
 
 struct signer_ops fake_signer(struct fake_world *world)
 {
-    return (struct signer_ops){
-        .context = world,
+    return (struct signer_ops){.context = world,
                                .address = signer_address,
                                .sign = signer_sign,
                                .history = signer_history,

@@ -229,15 +229,6 @@ static void nonsense_of_one_of_two_is_no_obstacle(void **state)
 // ---- lies
 // -------------------------------------------------------------------------------------------
 
-static bool is_call_of(const char *method, const json_t *params, uint32_t selector)
-{
-    char text[16];
-    const char *data = json_string_value(json_object_get(json_array_get(params, 0), "data"));
-
-    snprintf(text, sizeof(text), "0x%08x", selector);
-    return strcmp(method, "eth_call") == 0 && data != NULL && strncmp(data, text, 10) == 0;
-}
-
 static json_t *instead(json_t *truth, json_t *lie)
 {
     json_decref(truth);
@@ -253,6 +244,44 @@ static json_t *word(uint64_t value)
     return json_string(text);
 }
 
+// The calldata of a question, or the first of it, asks for `selector`.
+static bool is_of(const uint8_t *calldata, size_t len, uint32_t selector)
+{
+    const uint8_t of[ABI_SELECTOR_BYTES] = {(uint8_t)(selector >> 24), (uint8_t)(selector >> 16),
+                                            (uint8_t)(selector >> 8), (uint8_t)selector};
+
+    return len >= sizeof(of) && memcmp(calldata, of, sizeof(of)) == 0;
+}
+
+// A view answers `value`, asked alone or among others (chain/multicall.h).
+static json_t *view_lie(const char *method, const json_t *params, json_t *result, uint32_t selector,
+                        uint64_t value)
+{
+    static uint8_t data[SETTLE_CALLDATA_MAX];
+    static uint8_t answers[MULTICALL_CHUNK_MAX * MULTICALL_ANSWER_BYTES];
+    static char text[HEX_TEXT_SIZE(sizeof(answers))];
+    const json_t *message = json_array_get(params, 0);
+    const char *data_text = json_string_value(json_object_get(message, "data"));
+    struct abi_word lie = abi_from_u128(value);
+    struct multicall_question question;
+    size_t offset = multicall_code_len;
+
+    if (strcmp(method, "eth_call") != 0)
+        return result;
+    ssize_t len = hex_decode(data, sizeof(data), data_text);
+    assert_true(len > 0);
+    if (json_object_get(message, "to") != NULL)
+        return is_of(data, (size_t)len, selector) ? instead(result, word(value)) : result;
+    ssize_t answers_len = hex_decode(answers, sizeof(answers), json_string_value(result));
+    assert_true(answers_len > 0);
+    for (size_t at = ABI_WORD_BYTES; multicall_next(&question, &offset, data, (size_t)len);
+         at += MULTICALL_ANSWER_BYTES)
+        if (is_of(question.calldata, question.calldata_len, selector))
+            memcpy(answers + at, lie.bytes, ABI_WORD_BYTES);
+    hex_encode(text, answers, (size_t)answers_len);
+    return instead(result, json_string(text));
+}
+
 static json_t *chain(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context, (void)params;
@@ -262,38 +291,37 @@ static json_t *chain(void *context, const char *method, const json_t *params, js
 static json_t *rich(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context;
-    return is_call_of(method, params, ERC3643_BALANCE_OF) ? instead(result, word(UINT64_MAX))
-                                                          : result;
+    return view_lie(method, params, result, ERC3643_BALANCE_OF, UINT64_MAX);
 }
 
 static json_t *verified(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context;
-    return is_call_of(method, params, ERC3643_IS_VERIFIED) ? instead(result, word(1)) : result;
+    return view_lie(method, params, result, ERC3643_IS_VERIFIED, 1);
 }
 
 static json_t *thawed(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context;
-    return is_call_of(method, params, ERC3643_IS_FROZEN) ? instead(result, word(0)) : result;
+    return view_lie(method, params, result, ERC3643_IS_FROZEN, 0);
 }
 
 static json_t *running(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context;
-    return is_call_of(method, params, ERC3643_PAUSED) ? instead(result, word(0)) : result;
+    return view_lie(method, params, result, ERC3643_PAUSED, 0);
 }
 
 static json_t *compliant(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context;
-    return is_call_of(method, params, ERC3643_CAN_TRANSFER) ? instead(result, word(1)) : result;
+    return view_lie(method, params, result, ERC3643_CAN_TRANSFER, 1);
 }
 
 static json_t *paused(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context;
-    return is_call_of(method, params, ERC3643_PAUSED) ? instead(result, word(1)) : result;
+    return view_lie(method, params, result, ERC3643_PAUSED, 1);
 }
 
 static json_t *no_code(void *context, const char *method, const json_t *params, json_t *result)
@@ -305,7 +333,7 @@ static json_t *no_code(void *context, const char *method, const json_t *params, 
 static json_t *cents(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context;
-    return is_call_of(method, params, ERC3643_DECIMALS) ? instead(result, word(2)) : result;
+    return view_lie(method, params, result, ERC3643_DECIMALS, 2);
 }
 
 static json_t *reverts(void *context, const char *method, const json_t *params, json_t *result)

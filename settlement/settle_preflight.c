@@ -36,39 +36,62 @@ static enum node_result fix_block(struct node *node, struct settle_preflight *pr
     return NODE_OK;
 }
 
-static enum node_result ask_token(struct node *node, struct settle_preflight *preflight,
+static enum node_result ask_token(struct erc3643_questions *list,
+                                  struct settle_preflight *preflight,
                                   const struct chain_address *token)
 {
-    uint64_t at = preflight->block_number;
     enum node_result result;
 
-    if ((result = erc3643_read_bool(node, &preflight->paused, token, ERC3643_PAUSED, NULL, at)) ||
-        (result = erc3643_read_address(node, &preflight->identity_registry, token,
-                                       ERC3643_IDENTITY_REGISTRY, at)) ||
-        (result =
-             erc3643_read_address(node, &preflight->compliance, token, ERC3643_COMPLIANCE, at)))
+    if ((result = erc3643_questions_add(list, ERC3643_ANSWER_BOOL, &preflight->paused, token,
+                                        ERC3643_PAUSED, NULL)) ||
+        (result = erc3643_questions_add(list, ERC3643_ANSWER_ADDRESS, &preflight->identity_registry,
+                                        token, ERC3643_IDENTITY_REGISTRY, NULL)) ||
+        (result = erc3643_questions_add(list, ERC3643_ANSWER_ADDRESS, &preflight->compliance, token,
+                                        ERC3643_COMPLIANCE, NULL)))
+        return result;
+    return erc3643_questions_ask(list); // the others are asked of what these answer
+}
+
+static enum node_result ask_wallet(struct erc3643_questions *list,
+                                   const struct settle_preflight *preflight,
+                                   struct settle_wallet *wallet, const struct chain_address *token)
+{
+    const struct chain_address *who = &wallet->address;
+    enum node_result result;
+
+    if ((result = erc3643_questions_add(list, ERC3643_ANSWER_BOOL, &wallet->is_frozen, token,
+                                        ERC3643_IS_FROZEN, who)) ||
+        (result = erc3643_questions_add(list, ERC3643_ANSWER_BOOL, &wallet->is_verified,
+                                        &preflight->identity_registry, ERC3643_IS_VERIFIED, who)))
+        return result;
+    if (!wallet->sends)
+        return NODE_OK;
+    if ((result = erc3643_questions_add(list, ERC3643_ANSWER_U128, &wallet->balance, token,
+                                        ERC3643_BALANCE_OF, who)) ||
+        (result = erc3643_questions_add(list, ERC3643_ANSWER_U128, &wallet->frozen_units, token,
+                                        ERC3643_GET_FROZEN_TOKENS, who)))
         return result;
     return NODE_OK;
 }
 
-static enum node_result ask_wallet(struct node *node, const struct settle_preflight *preflight,
-                                   struct settle_wallet *wallet, const struct chain_address *token)
+static enum node_result ask_all(struct node *node, struct settle_preflight *preflight,
+                                const struct settle_call *call)
 {
-    const struct chain_address *who = &wallet->address;
-    uint64_t at = preflight->block_number;
+    struct erc3643_questions list;
     enum node_result result;
 
-    if ((result = erc3643_read_bool(node, &wallet->is_frozen, token, ERC3643_IS_FROZEN, who, at)) ||
-        (result = erc3643_read_bool(node, &wallet->is_verified, &preflight->identity_registry,
-                                    ERC3643_IS_VERIFIED, who, at)))
+    erc3643_questions_begin(&list, node, preflight->block_number);
+    if ((result = ask_token(&list, preflight, &call->contract)))
         return result;
-    if (!wallet->sends)
-        return NODE_OK;
-    if ((result = erc3643_read_u128(node, &wallet->balance, token, ERC3643_BALANCE_OF, who, at)) ||
-        (result = erc3643_read_u128(node, &wallet->frozen_units, token, ERC3643_GET_FROZEN_TOKENS,
-                                    who, at)))
-        return result;
-    return NODE_OK;
+    for (size_t i = 0; i < preflight->wallet_count; i++)
+        if ((result = ask_wallet(&list, preflight, &preflight->wallets[i], &call->contract)))
+            return result;
+    for (size_t i = 0; i < call->leg_count; i++)
+        if ((result = erc3643_questions_can_transfer(&list, &preflight->can_transfer[i],
+                                                     &preflight->compliance, &call->legs[i].from,
+                                                     &call->legs[i].to, call->legs[i].units)))
+            return result;
+    return erc3643_questions_ask(&list);
 }
 
 enum node_result settle_preflight_ask(struct node *node, struct settle_preflight *preflight,
@@ -86,19 +109,7 @@ enum node_result settle_preflight_ask(struct node *node, struct settle_preflight
         (result =
              node_has_code(node, &preflight->has_code, &call->contract, preflight->block_number)))
         return result;
-    if (!preflight->has_code)
-        return NODE_OK;
-    if ((result = ask_token(node, preflight, &call->contract)))
-        return result;
-    for (size_t i = 0; i < preflight->wallet_count; i++)
-        if ((result = ask_wallet(node, preflight, &preflight->wallets[i], &call->contract)))
-            return result;
-    for (size_t i = 0; i < call->leg_count; i++)
-        if ((result = erc3643_can_transfer(
-                 node, &preflight->can_transfer[i], &preflight->compliance, &call->legs[i].from,
-                 &call->legs[i].to, call->legs[i].units, preflight->block_number)))
-            return result;
-    return NODE_OK;
+    return preflight->has_code ? ask_all(node, preflight, call) : NODE_OK;
 }
 
 static struct settle_wallet *wallet_find(struct settle_wallet *wallets, size_t count,

@@ -4,7 +4,10 @@
 //
 // forcedTransfer itself checks three things only (chain/erc3643_precheck.h); the rest is here.
 //
-// One thread, about 60 KB, nothing allocated.
+// A few round trips, whatever the number of legs (chain/multicall.h): the block, the code, the
+// token's questions, then MULTICALL_CHUNK_MAX of the others each.
+//
+// One thread, about 60 KB, and twice as much stack while it asks; nothing allocated.
 #ifndef LONJA_SETTLEMENT_SETTLE_PREFLIGHT_H
 #define LONJA_SETTLEMENT_SETTLE_PREFLIGHT_H
 
