@@ -397,6 +397,21 @@ uint64_t sign_log_next_nonce(const struct sign_log *log, uint64_t chain_id,
     return account == NULL ? 0 : account->next_nonce;
 }
 
+const struct sign_log_account *sign_log_account_at(const struct sign_log *log, uint32_t *count,
+                                                   uint64_t chain_id, uint32_t number)
+{
+    const struct sign_log_account *found = NULL;
+    *count = 0;
+    for (size_t i = 0; i < log->account_count; i++) {
+        if (log->accounts[i].chain_id != chain_id)
+            continue;
+        if (*count == number)
+            found = &log->accounts[i];
+        ++*count;
+    }
+    return found;
+}
+
 uint32_t sign_log_bids(const struct sign_log *log, size_t *entry, uint64_t chain_id,
                        const struct chain_address *signer, uint64_t nonce, uint32_t bid)
 {

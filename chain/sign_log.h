@@ -187,6 +187,9 @@ CHECKED bool sign_log_reload(struct sign_log *log, struct sign_log_record *recor
 /* The nonce behind the highest one that the key has signed for; 0 = none was. */
 uint64_t sign_log_next_nonce(const struct sign_log *log, uint64_t chain_id,
                              const struct chain_address *signer);
+/* The key number `number` of those that have signed for the chain, or NULL; *count says how many. */
+const struct sign_log_account *sign_log_account_at(const struct sign_log *log, uint32_t *count,
+                                                   uint64_t chain_id, uint32_t number);
 /* Bids at a nonce, and in *entry the one number `bid`, 0 being the newest. */
 uint32_t sign_log_bids(const struct sign_log *log, size_t *entry, uint64_t chain_id,
                        const struct chain_address *signer, uint64_t nonce, uint32_t bid);

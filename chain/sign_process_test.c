@@ -295,6 +295,29 @@ static void what_was_signed_can_be_asked_for(void **state)
     assert_int_equal(history.made.raw_len, 0);
 }
 
+/* What a settlement asks before it believes that its tables are new. */
+static void who_has_signed_can_be_asked_for(void **state)
+{
+    (void)state;
+    struct signer_account account;
+    struct signer_signed made;
+    struct signer_request request = transfer(4, 5);
+    assert_int_equal(signer.account(signer.context, &account, 31337, 0), SIGNER_OK);
+    assert_int_equal(account.count, 0);
+    assert_int_equal(account.next_nonce, 0);
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    restart(SIGKILL);
+    assert_int_equal(signer.account(signer.context, &account, 31337, 0), SIGNER_OK);
+    assert_int_equal(account.count, 1);
+    assert_int_equal(account.next_nonce, 5);
+    assert_true(address_equal(&account.signer, &process.address));
+    assert_int_equal(signer.account(signer.context, &account, 31337, 1), SIGNER_OK);
+    assert_int_equal(account.count, 1);
+    assert_true(address_is_zero(&account.signer));
+    assert_int_equal(signer.account(signer.context, &account, 1, 0), SIGNER_OK);
+    assert_int_equal(account.count, 0);
+}
+
 #define CAPS                                                                                       \
     "{\"chain_id\":31337,\"gas_limit_max\":16777216,\"max_fee_wei_max\":500000000000,"             \
     "\"allow\":[{\"contract\":\"" CONTRACT "\",\"methods\":" TRANSFERS "}],"                       \
@@ -724,6 +747,7 @@ int main(int argc, char **argv)
         WITH_SIGNER(a_contract_is_created_from_the_named_code_only),
         WITH_SIGNER(a_nonce_is_given_up_by_an_empty_transfer_to_the_key),
         WITH_SIGNER(what_was_signed_can_be_asked_for),
+        WITH_SIGNER(who_has_signed_can_be_asked_for),
         WITH_SIGNER(a_windows_caps_hold_over_a_restart_and_end_with_it),
         WITH_SIGNER(the_audit_tells_and_verifies_every_request),
         WITH_SIGNER(a_key_is_rotated_and_the_old_one_only_finishes),

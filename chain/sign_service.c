@@ -348,14 +348,35 @@ static size_t answer_history(struct sign_service *service, uint8_t *out,
                         sizeof(history));
 }
 
+/* Who has signed for the chain: known to everybody who sees it, and not recorded. */
+static size_t answer_account(const struct sign_service *service, uint8_t *out,
+                             const struct signer_wire_request *header)
+{
+    static const struct chain_address nobody;
+    uint32_t count = 0;
+    const struct sign_log_account *account =
+        sign_log_account_at(service->log, &count, header->chain_id, header->bid);
+    const struct signer_wire_history body = {
+        .next_nonce = account != NULL ? account->next_nonce : 0, .bids = count};
+    memcpy(out + sizeof(struct signer_wire_answer), &body, sizeof(body));
+    size_t len = write_answer(out, SIGNER_OK, header->request_id,
+                              account != NULL ? &account->signer : &nobody, &no_bound, NULL, 0);
+    return len + sizeof(body);
+}
+
+static bool is_without_calldata(uint32_t kind)
+{
+    return kind == SIGNER_WIRE_ADDRESS || kind == SIGNER_WIRE_HISTORY ||
+           kind == SIGNER_WIRE_ACCOUNT;
+}
+
 static bool is_well_formed(const struct signer_wire_request *header, size_t in_len)
 {
     return header->magic == SIGNER_WIRE_MAGIC && header->calldata_len <= SIGNER_CALLDATA_MAX &&
            header->create <= 1 && header->reserved == 0 &&
            in_len == sizeof(*header) + header->calldata_len &&
            (header->kind == SIGNER_WIRE_SIGN ||
-            ((header->kind == SIGNER_WIRE_ADDRESS || header->kind == SIGNER_WIRE_HISTORY) &&
-             header->calldata_len == 0));
+            (is_without_calldata(header->kind) && header->calldata_len == 0));
 }
 
 static size_t answer_malformed(struct sign_service *service, uint8_t *out, size_t in_len,
@@ -393,6 +414,8 @@ size_t sign_service_answer(struct sign_service *service, uint8_t *out, bool *han
         return write_bare(service, out, SIGNER_OK, header.request_id, &no_bound);
     if (header.kind == SIGNER_WIRE_HISTORY)
         return answer_history(service, out, &header, peer);
+    if (header.kind == SIGNER_WIRE_ACCOUNT)
+        return answer_account(service, out, &header);
     return answer_sign(service, out, &header, in + sizeof(header), peer);
 }
 

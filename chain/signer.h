@@ -115,6 +115,13 @@ struct signer_history {
     struct signer_signed made; /* its bytes, as they were given away */
 };
 
+/* A key that has signed for a chain, held or no longer held. */
+struct signer_account {
+    struct chain_address signer;
+    uint64_t next_nonce; /* behind the highest that was signed for */
+    uint32_t count;      /* of such keys; what stands before is zero when none has the number */
+};
+
 struct signer_ops {
     void *context;
     /* The address that signs what names no other. It changes when the key is rotated: ask again
@@ -127,6 +134,10 @@ struct signer_ops {
     /* Fills `out` on SIGNER_OK only; made.raw_len is 0 when there is no such bid. */
     enum signer_result (*history)(void *context, struct signer_history *out,
                                   const struct signer_history_query *query);
+    /* Key number `number` (from 0) of those that stand in the log with a signature for the chain:
+     * what a database must have heard of, if it is not lost. Fills `out` on SIGNER_OK only. */
+    enum signer_result (*account)(void *context, struct signer_account *out, uint64_t chain_id,
+                                  uint32_t number);
     void (*close)(void *context);
 };
 

@@ -68,7 +68,9 @@ static ssize_t try_exchange(struct client *client, uint8_t *in, const uint8_t *o
 static size_t body_bytes(const struct signer_wire_request *sent,
                          const struct signer_wire_answer *answer)
 {
-    bool has_history = sent->kind == SIGNER_WIRE_HISTORY && answer->result == SIGNER_OK;
+    bool has_history =
+        (sent->kind == SIGNER_WIRE_HISTORY || sent->kind == SIGNER_WIRE_ACCOUNT) &&
+        answer->result == SIGNER_OK;
     return has_history ? sizeof(struct signer_wire_history) : 0;
 }
 
@@ -257,6 +259,33 @@ static enum signer_result client_history(void *context, struct signer_history *o
     return result == SIGNER_OK ? take_history(out, &answer, in + sizeof(answer), &named) : result;
 }
 
+static enum signer_result client_account(void *context, struct signer_account *out,
+                                         uint64_t chain_id, uint32_t number)
+{
+    const struct signer_wire_request request = {.magic = SIGNER_WIRE_MAGIC,
+                                                .kind = SIGNER_WIRE_ACCOUNT,
+                                                .chain_id = chain_id,
+                                                .bid = number};
+    uint8_t in[SIGNER_WIRE_ANSWER_MAX];
+    struct signer_wire_answer answer;
+    struct signer_wire_history account;
+    enum signer_result result =
+        exchange(context, &answer, in, (const uint8_t *)&request, sizeof(request));
+    if (result != SIGNER_OK)
+        return result;
+    if (answer.result != SIGNER_OK)
+        return (enum signer_result)answer.result;
+    memcpy(&account, in + sizeof(answer), sizeof(account));
+    if (answer.raw_len != 0 || account.bids > UINT32_MAX ||
+        (number < account.bids) != (account.next_nonce > 0) ||
+        (number < account.bids) == address_is_zero(&answer.signer))
+        return SIGNER_PROTOCOL;
+    *out = (struct signer_account){.signer = answer.signer,
+                                   .next_nonce = account.next_nonce,
+                                   .count = (uint32_t)account.bids};
+    return SIGNER_OK;
+}
+
 static void client_close(void *context)
 {
     struct client *client = context;
@@ -279,6 +308,7 @@ bool signer_socket_open(struct signer_ops *ops, const char *path, uint32_t timeo
                                .address = client_address,
                                .sign = client_sign,
                                .history = client_history,
+                               .account = client_account,
                                .close = client_close};
     return true;
 }

@@ -2,7 +2,8 @@
  * byte order of the machine (both ends are on it).
  *
  *   request:  struct signer_wire_request, then calldata_len bytes
- *   answer:   struct signer_wire_answer, for HISTORY struct signer_wire_history, then raw_len bytes
+ *   answer:   struct signer_wire_answer, for HISTORY and ACCOUNT struct signer_wire_history, then
+ *             raw_len bytes
  *
  * Reserved bytes are zero. A packet whose length does not fit its header, or whose magic is wrong,
  * is answered SIGNER_PROTOCOL and the connection is closed.
@@ -20,6 +21,8 @@ enum signer_wire_kind {
     SIGNER_WIRE_ADDRESS = 1, /* only the header counts; answers the address */
     SIGNER_WIRE_SIGN = 2,
     SIGNER_WIRE_HISTORY = 3, /* chain_id, signer, nonce and bid count */
+    SIGNER_WIRE_ACCOUNT = 4, /* chain_id and bid count, bid being a key's number; the answer names
+                                the key, its next_nonce, and in `bids` how many keys there are */
 };
 
 struct signer_wire_request {

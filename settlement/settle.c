@@ -1,6 +1,7 @@
 // One pass of the worker, in this order:
 //
 //   lead      the lock; without it nothing else happens
+//   known     does the database know what was signed? (settle_known.c)
 //   results   answers of the core are written down, results are numbered and sent
 //   retry     what administrators asked to try again becomes pending
 //   chain     where is the chain, are the nonces ours (settle_chain.c)
@@ -188,10 +189,12 @@ static void store_back_off(struct settle *settle, uint64_t now_ns)
 static bool pass_lead(struct settle *settle, uint64_t now_ns)
 {
     enum settle_store_result result;
+    bool anew = false;
 
     if (now_ns < settle->store_again_ns)
         return false;
-    result = settle->store.lead(settle->store.context);
+    result = settle->store.lead(settle->store.context, &anew);
+    settle->attempts_known &= result == SETTLE_STORE_OK && !anew;
     if (result == SETTLE_STORE_OK)
         return true;
     settle->counters.store_failures++;
@@ -230,7 +233,7 @@ static void pass_head(struct settle *settle, uint64_t now_ns)
 
 static bool pass_chain(struct settle *settle, uint64_t now_ns)
 {
-    if (now_ns < settle->chain_again_ns)
+    if (now_ns < settle->chain_again_ns || !settle->attempts_known)
         return false;
     if (settle_chain_look(settle) == SETTLE_STEP_ABORT)
         return false;
@@ -381,11 +384,15 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
         return 0;
     }
     pass_plan(settle, now_ns);
+    settle->item_count = 0;
+    if (!settle_known_look(settle)) {
+        pass_deadline(settle, now_ns);
+        return 0;
+    }
     done = results_pass(settle);
     if (!settle->store_failed &&
         settle_store_ok(settle, settle->store.retry(settle->store.context, &retried)))
         settle->results_stale |= retried > 0;
-    settle->item_count = 0;
     chain_ready = !settle->store_failed && pass_chain(settle, now_ns);
     if (!settle->store_failed && pass_load(settle) && chain_ready) {
         pass_gap(settle, now_ns);

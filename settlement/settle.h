@@ -83,6 +83,8 @@ struct settle {
     // What the last pass knew; forgotten on any doubt.
     uint64_t pass_ns;         // when this pass began
     uint64_t signer_asked_ns; // the signer has been silent since; 0 = it is not
+    bool attempts_known;      // the database has heard of every key that has signed
+    bool attempts_missing;    // … it has not: `lonja settle rebuild`
     bool has_signer;
     bool nonces_checked;
     struct chain_address signer_address;

@@ -19,7 +19,7 @@
 // At every start the signer decrypts its key store first (scrypt): no news before this.
 static const uint64_t SIGNER_START_NS = 5000000000;
 
-static void signer_is_silent(struct settle *settle, enum signer_result result)
+void settle_signer_silent(struct settle *settle, enum signer_result result)
 {
     settle->counters.signer_failures++;
     if (settle->signer_asked_ns == 0)
@@ -44,7 +44,7 @@ static enum settle_step signer_look(struct settle *settle)
     }
     signer_result = settle->signer.address(settle->signer.context, &settle->signer_address);
     if (signer_result != SIGNER_OK) {
-        signer_is_silent(settle, signer_result);
+        settle_signer_silent(settle, signer_result);
         return settle_chain_failed(settle, "signer", NODE_OK);
     }
     settle->signer_asked_ns = 0;
@@ -81,7 +81,7 @@ static enum settle_step history_look(struct settle *settle, uint64_t next)
     enum signer_result result = settle->signer.history(settle->signer.context, history, &query);
 
     if (result != SIGNER_OK) {
-        signer_is_silent(settle, result);
+        settle_signer_silent(settle, result);
         return settle_chain_failed(settle, "signer", NODE_OK);
     }
     if (history->bids == 0)

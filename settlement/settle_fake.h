@@ -156,6 +156,7 @@ struct fake_world {
     bool leading;
     bool store_refuses; // every statement; the session lives
     bool signer_known;
+    bool has_contracts; // a token has one
     uint64_t nonce_next;
     size_t trade_count;
     struct fake_trade trades[FAKE_TRADES_MAX];
@@ -204,6 +205,7 @@ struct fake_world {
     // The signer. It remembers what it signed at a nonce, as the real one does.
     uint8_t key[32];
     struct chain_address signer;
+    bool signer_gone;
     enum signer_result refuse; // SIGNER_OK = signs
     unsigned refuse_count;     // how often
     uint64_t signed_nonces;

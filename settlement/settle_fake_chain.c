@@ -707,7 +707,7 @@ static enum signer_result signer_address(void *context, struct chain_address *ou
 {
     struct fake_world *world = context;
 
-    if (fake_effect(world) != FAKE_NONE)
+    if (fake_effect(world) != FAKE_NONE || world->signer_gone)
         return SIGNER_UNREACHABLE;
     *out = world->signer;
     return SIGNER_OK;
@@ -748,7 +748,7 @@ static enum signer_result signer_sign(void *context, struct signer_signed *out,
                              .calldata_len = request->calldata_len};
     enum fake_fault fault = fake_effect(world);
 
-    if (fake_is_before(fault))
+    if (fake_is_before(fault) || world->signer_gone)
         return SIGNER_UNREACHABLE;
     enum signer_result result = signer_refuses(world, request);
     if (result == SIGNER_OK) {
@@ -766,7 +766,7 @@ static enum signer_result signer_history(void *context, struct signer_history *o
 {
     struct fake_world *world = context;
 
-    if (fake_effect(world) != FAKE_NONE)
+    if (fake_effect(world) != FAKE_NONE || world->signer_gone)
         return SIGNER_UNREACHABLE;
     *out = (struct signer_history){.signer = world->signer, .next_nonce = world->signed_nonces};
     static const struct chain_hash nothing;
@@ -778,12 +778,29 @@ static enum signer_result signer_history(void *context, struct signer_history *o
     return SIGNER_OK;
 }
 
+static enum signer_result signer_account(void *context, struct signer_account *out,
+                                         uint64_t chain_id, uint32_t number)
+{
+    struct fake_world *world = context;
+
+    if (fake_effect(world) != FAKE_NONE || world->signer_gone)
+        return SIGNER_UNREACHABLE;
+    (void)chain_id; // it signs for one
+    *out = (struct signer_account){.count = world->signed_nonces > 0};
+    if (number == 0 && world->signed_nonces > 0) {
+        out->signer = world->signer;
+        out->next_nonce = world->signed_nonces;
+    }
+    return SIGNER_OK;
+}
+
 struct signer_ops fake_signer(struct fake_world *world)
 {
     return (struct signer_ops){.context = world,
                                .address = signer_address,
                                .sign = signer_sign,
                                .history = signer_history,
+                               .account = signer_account,
                                .close = nothing};
 }
 

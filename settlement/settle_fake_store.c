@@ -204,12 +204,27 @@ static size_t bytes_keep(struct fake_world *world, const uint8_t *data, size_t l
 // ---- the functions
 // --------------------------------------------------------------------------------
 
-static enum settle_store_result store_lead(void *context)
+static enum settle_store_result store_lead(void *context, bool *anew)
 {
     struct fake_world *world = context;
     enum fake_fault fault = fake_effect(world);
 
+    *anew = !world->leading;
     world->leading = fault == FAKE_NONE;
+    return end(fault);
+}
+
+static enum settle_store_result store_follow(void *context)
+{
+    BEGIN;
+    world->leading = false;
+    return end(fault);
+}
+
+static enum settle_store_result store_needs_signer(void *context, bool *needs)
+{
+    BEGIN;
+    *needs = !world->signer_known && world->has_contracts;
     return end(fault);
 }
 
@@ -1156,6 +1171,8 @@ struct settle_store_ops fake_store(struct fake_world *world)
     return (struct settle_store_ops){
         .context = world,
         .lead = store_lead,
+        .follow = store_follow,
+        .needs_signer = store_needs_signer,
         .retry = store_retry,
         .nonce_get = store_nonce_get,
         .nonce_set = store_nonce_set,
@@ -1213,6 +1230,7 @@ void fake_init(struct fake_world *world, uint64_t seed)
     world->now_ns = 1000 * GIGA;
     world->tick_ns = 5 * GIGA;
     world->attempts_max = 5;
+    world->has_contracts = true;
     world->chain_id = 31337;
     world->block = 10;
     world->base_fee_wei = GIGA;

@@ -16,6 +16,11 @@ bool settle_store_ok(struct settle *settle, enum settle_store_result result);
 enum settle_step settle_chain_failed(struct settle *settle, const char *what,
                                      enum node_result result);
 
+// Does the database know what was signed (settle_known.c)? False: nothing must be done in this pass.
+CHECKED bool settle_known_look(struct settle *settle);
+// The signer did not answer as it should.
+void settle_signer_silent(struct settle *settle, enum signer_result result);
+
 // Asks the node where the chain is; at start, every tick and on doubt compares the nonces. NONE: as
 // far as it should be; ABORT: the chain cannot be used in this pass.
 enum settle_step settle_chain_look(struct settle *settle);

@@ -122,7 +122,8 @@ static void process_loop(struct process *process, const struct settle_process_co
             if (stop_asked())
                 return;
         now_ns = clock_monotone_ns(&clock_system);
-        if (process->store_pg.leading && !settle_is_backing_off(&process->settle))
+        if ((process->store_pg.leading || process->settle.attempts_missing) &&
+            !settle_is_backing_off(&process->settle))
             settle_report_write(&process->report, process->pg, &process->settle, &process->pool,
                                 now_ns);
     } while (process_wait(process, core, now_ns));

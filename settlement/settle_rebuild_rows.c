@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/tape_reader.h"
 #include "settlement/settle_plan.h"
 #include "settlement/settle_store_internal.h"
+
+enum { LOCK_TRIES = 8, LOCK_WAIT_NS = 250000000 };
 
 static bool complain(const struct settle_rebuild *rebuild, const char *what)
 {
@@ -31,16 +34,21 @@ static struct pg_param chain_param(const struct settle_rebuild *rebuild)
 // ---- begin
 // ------------------------------------------------------------------------------------------
 
+// A worker that has found its rows missing takes the lock for a moment once a second, to look again.
 static bool lock_take(struct settle_rebuild *rebuild)
 {
     struct pg_rows *rows = NULL;
-    bool locked;
+    bool locked = false;
 
-    if (pg_query(rebuild->pg, &rows, "SELECT pg_try_advisory_lock($1)",
-                 PG_PARAMS(pg_i64(SETTLE_STORE_LOCK_KEY))) != PG_OK)
-        return complain(rebuild, "the lock of settlement");
-    locked = pg_number(rows, 0, 0) == 1;
-    pg_rows_free(rows);
+    for (int i = 0; i < LOCK_TRIES && !locked; i++) {
+        if (i > 0)
+            nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
+        if (pg_query(rebuild->pg, &rows, "SELECT pg_try_advisory_lock($1)",
+                     PG_PARAMS(pg_i64(SETTLE_STORE_LOCK_KEY))) != PG_OK)
+            return complain(rebuild, "the lock of settlement");
+        locked = pg_number(rows, 0, 0) == 1;
+        pg_rows_free(rows);
+    }
     if (!locked)
         fprintf(stderr, "lonja settle: a settlement worker runs: stop it first (lonja up --without "
                         "settle), or look with --verify\n");

@@ -117,8 +117,14 @@ struct settle_ending {
 struct settle_store_ops {
     void *context;
 
-    // Connects if need be, takes or confirms the lock.
-    SETTLE_STORE (*lead)(void *context);
+    // Connects if need be, takes or confirms the lock. `anew`: it was taken by this call, so that
+    // another worker, or the rebuild, may have written since.
+    SETTLE_STORE (*lead)(void *context, bool *anew);
+    // Gives the lock up.
+    SETTLE_STORE (*follow)(void *context);
+    // No counter of any key is known though a token has a contract on this chain: the database is
+    // new, or lost; the signer's log says which.
+    SETTLE_STORE (*needs_signer)(void *context, bool *needs);
 
     // Answers the open requests of administrators to try a failed trade again: pending, counted
     // from zero, unless an attempt of it is still open (its receipt is unknown).

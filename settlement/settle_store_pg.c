@@ -96,12 +96,13 @@ bool store_any(struct settle_store_pg *store, const char *sql, const struct pg_p
 // ---- the lock
 // -------------------------------------------------------------------------------------
 
-static enum settle_store_result store_lead(void *context)
+static enum settle_store_result store_lead(void *context, bool *anew)
 {
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
     bool locked;
 
+    *anew = false;
     if (store->leading && pg_connected(store->pg) && pg_connections(store->pg) == store->connection)
         return SETTLE_STORE_OK;
     store->leading = false;
@@ -122,8 +123,38 @@ static enum settle_store_result store_lead(void *context)
         return SETTLE_STORE_LOST;
     store->connection = connection;
     store->leading = true;
+    *anew = true;
     return SETTLE_STORE_OK;
 }
+
+static enum settle_store_result store_follow(void *context)
+{
+    struct settle_store_pg *store = context;
+
+    store->leading = false;
+    return pg_query(store->pg, NULL, "SELECT pg_advisory_unlock($1)",
+                    PG_PARAMS(pg_i64(SETTLE_STORE_LOCK_KEY))) == PG_OK
+               ? SETTLE_STORE_OK
+               : SETTLE_STORE_LOST;
+}
+
+static enum settle_store_result store_needs_signer(void *context, bool *needs)
+{
+    struct settle_store_pg *store = context;
+    struct pg_rows *rows = NULL;
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (pg_query(store->pg, &rows,
+                 "SELECT NOT EXISTS (SELECT FROM settle.signer WHERE chain_id = $1) AND EXISTS "
+                 "(SELECT FROM public.tokens WHERE chain_id = $1 AND contract_address <> '')",
+                 PG_PARAMS(u64(store->chain_id))) != PG_OK)
+        return store_lost(store, "needs_signer");
+    *needs = pg_number(rows, 0, 0) == 1;
+    pg_rows_free(rows);
+    return store_commit(store, "needs_signer");
+}
+
 static void store_close(void *context)
 {
     struct settle_store_pg *store = context;
@@ -135,7 +166,8 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
                                              uint64_t chain_id, uint32_t attempts_max,
                                              uint64_t tick_ms)
 {
-    struct settle_store_ops ops = {.context = store, .lead = store_lead, .close = store_close};
+    struct settle_store_ops ops = {.context = store, .lead = store_lead, .follow = store_follow,
+                                   .needs_signer = store_needs_signer, .close = store_close};
 
     *store = (struct settle_store_pg){
         .pg = pg, .chain_id = chain_id, .attempts_max = attempts_max, .tick_ms = tick_ms};

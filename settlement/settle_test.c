@@ -631,6 +631,50 @@ static void a_nonce_that_the_database_has_lost_stops_settlement(void **state)
     assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
 }
 
+// Started on tables that were lost: what has moved looks pending, and only the signer's log says so.
+static void a_database_that_was_lost_settles_nothing_before_it_is_rebuilt(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    const struct fake_trade *trade = fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    const struct fake_trade *paper = fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.trades[1].contract = "";
+    venue.world.signed_nonces = 3;
+    for (int i = 0; i < 3; i++)
+        fake_foreign(&venue.world); // what it has signed is mined
+    steps(&venue, 20);
+    assert_true(venue.settle.attempts_missing);
+    assert_false(venue.world.leading); // the rebuild may have the lock
+    assert_int_equal(trade->state, SETTLE_TRADE_PENDING);
+    assert_int_equal(paper->state, SETTLE_TRADE_PENDING);
+    assert_int_equal(venue.world.tx_count, 3);
+    assert_int_equal(venue.world.result_count, 0);
+    venue.world.signer_known = true; // what the rebuild leaves
+    venue.world.nonce_next = 3;
+    run_to_end(&venue);
+    assert_false(venue.settle.attempts_missing);
+    assert_state(trade, SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.attempts[0].attempt.nonce, 3);
+}
+
+// Whether tables are lost or new only the signer can say; until it does nothing is settled that may have been.
+static void new_tables_wait_for_the_signer_where_there_are_contracts(void **state)
+{
+    (void)state;
+    for (int has_contracts = 0; has_contracts < 2; has_contracts++) {
+        venue_open(&venue, 1);
+        const struct fake_trade *paper = fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        venue.world.trades[0].contract = "";
+        venue.world.has_contracts = has_contracts == 1;
+        venue.world.signer_gone = true;
+        steps(&venue, 10);
+        assert_int_equal(paper->state, has_contracts ? SETTLE_TRADE_PENDING : SETTLE_TRADE_SETTLED);
+        venue.world.signer_gone = false;
+        run_to_end(&venue);
+        assert_int_equal(paper->state, SETTLE_TRADE_SETTLED);
+    }
+}
+
 static void a_base_fee_above_the_cap_waits(void **state)
 {
     (void)state;
@@ -1340,6 +1384,8 @@ int main(int count, char **words)
         cmocka_unit_test(a_silent_signer_is_asked_again_with_the_same_request),
         cmocka_unit_test(what_the_signer_may_sign_later_waits),
         cmocka_unit_test(a_nonce_that_the_database_has_lost_stops_settlement),
+        cmocka_unit_test(a_database_that_was_lost_settles_nothing_before_it_is_rebuilt),
+        cmocka_unit_test(new_tables_wait_for_the_signer_where_there_are_contracts),
         cmocka_unit_test(a_base_fee_above_the_cap_waits),
         cmocka_unit_test(a_stuck_transaction_is_bid_up_at_its_nonce),
         cmocka_unit_test(an_underpriced_transaction_is_bid_up_at_once),

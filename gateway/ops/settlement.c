@@ -109,6 +109,16 @@ static void worker_up(FILE *out, const char *name, const json_t *worker, const v
                 json_is_null(json_object_get(worker, "trouble")));
 }
 
+static void worker_lost(FILE *out, const char *name, const json_t *worker, const void *unused)
+{
+    const char *trouble = json_string_value(json_object_get(worker, "trouble"));
+
+    (void)unused;
+    fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\"} %d\n", name,
+            number_of(worker, "chain_id"),
+            trouble != NULL && strcmp(trouble, "attempts_missing") == 0);
+}
+
 static void endpoint_up(FILE *out, const char *name, const json_t *endpoint, const void *unused)
 {
     (void)unused;
@@ -162,6 +172,8 @@ static void worker_metrics(FILE *out, const json_t *workers)
 {
     each(out, workers, "worker_up", "1 = the worker is heard of and nothing hinders it", worker_up,
          NULL);
+    each(out, workers, "attempts_missing",
+         "1 = the database has lost what was signed: lonja settle rebuild", worker_lost, NULL);
     each(out, workers, "head_block", "newest block that the worker knows", worker_number,
          "head_block");
     each_endpoint(out, workers, "endpoint_up", "1 = the node is well", endpoint_up, NULL);

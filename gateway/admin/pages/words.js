@@ -6,6 +6,7 @@ const LANE = {
   node_unavailable: 'no node of the chain answers as it should',
   endpoints_disagree: 'the nodes do not say the same',
   signer_unavailable: 'the signer does not answer',
+  attempts_missing: 'the database has lost what was signed: lonja settle rebuild',
 };
 export const laneWords = (reason) => LANE[reason] ?? reason ?? '';
 
