@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "settlement/settle_netting.h"
+
 static const struct {
     const char *word;
     enum settle_gas gas;
@@ -53,16 +55,16 @@ static bool is_transfer(const struct settle_call *call)
            call->operation == SETTLE_BATCH_FORCED_TRANSFER;
 }
 
-enum settle_operation settle_call_operation(const struct settle_call *call, size_t legs)
+enum settle_operation settle_call_operation(const struct settle_call *call, size_t moves)
 {
     if (!is_transfer(call))
         return call->operation;
-    return legs == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER;
+    return moves == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER;
 }
 
-enum settle_gas settle_call_gas(const struct settle_call *call, size_t legs)
+enum settle_gas settle_call_gas(const struct settle_call *call, size_t moves)
 {
-    return legs > 1 ? SETTLE_GAS_BATCH : operations[call->operation].gas;
+    return moves > 1 ? SETTLE_GAS_BATCH : operations[call->operation].gas;
 }
 
 __attribute__((format(printf, 2, 3))) static bool refuse(char error[SETTLE_CALL_ERROR_MAX],
@@ -222,41 +224,59 @@ static bool row_is_whole(const struct settle_call *call, const struct columns *c
     return true;
 }
 
+// Members are the trades of the first `moves` movements, in the order of their ids.
 static void build_batch_id(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct settle_call *call,
-                           size_t legs)
+                           size_t moves)
 {
     uint64_t trades[SETTLE_LEGS_MAX];
     struct settle_batch_id id;
+    size_t members = 0;
 
-    for (size_t i = 0; i < legs; i++)
-        trades[i] = call->legs[i].trade_id;
-    settle_batch_id_make(&id, legs == 1 ? SETTLE_BATCH_SINGLE : SETTLE_BATCH_MANY, call->request_id,
-                         legs, trades, legs);
+    for (size_t i = 0; i < call->leg_count; i++)
+        if ((call->is_netted ? call->legs[i].place : i) < moves)
+            trades[members++] = call->legs[i].trade_id;
+    settle_batch_id_make(&id,
+                         call->is_netted ? SETTLE_BATCH_NET
+                         : moves == 1    ? SETTLE_BATCH_SINGLE
+                                         : SETTLE_BATCH_MANY,
+                         call->request_id, moves, trades, members);
     settle_batch_id_write(out, &id);
 }
 
-ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call, size_t legs,
+static ssize_t build_moves(uint8_t *out, size_t max, const struct settle_call *call, size_t moves,
+                           const struct settle_arguments *arguments,
+                           char error[SETTLE_CALL_ERROR_MAX])
+{
+    struct columns columns;
+
+    ASSERT(moves <= call->leg_count && call->leg_count <= SETTLE_LEGS_MAX);
+    columns_fill(&columns, call, moves, arguments->frozen);
+    if (!row_is_whole(call, &columns, moves, error))
+        return -1;
+    return moves > 1 ? build_many(out, max, call, &columns, moves)
+                     : build_one(out, max, call, &columns, arguments);
+}
+
+ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call, size_t moves,
                           const char *arguments, char error[SETTLE_CALL_ERROR_MAX])
 {
     struct settle_arguments read;
-    struct columns columns;
+    struct settle_call scratch;
     const char *word = settle_operation_text(call->operation);
 
-    ASSERT(legs <= call->leg_count && call->leg_count <= SETTLE_LEGS_MAX);
     if (settle_setup_is_of(word))
         return settle_setup_build(out, max, word, arguments, error);
     if (!settle_arguments_read(&read, call->operation, arguments, error))
         return -1;
     if (call->operation == SETTLE_CANCEL_NONCE)
         return 0;
-    columns_fill(&columns, call, legs, read.frozen);
-    if (!row_is_whole(call, &columns, legs, error))
+    ssize_t len =
+        build_moves(out, max, settle_netting_moves(&scratch, call), moves, &read, error);
+    if (len < 0)
         return -1;
-    ssize_t len = legs > 1 ? build_many(out, max, call, &columns, legs)
-                           : build_one(out, max, call, &columns, &read);
     ASSERT(len > 0 && (size_t)len + SETTLE_BATCH_ID_BYTES <= max);
     if (!call->is_of_trades)
         return len;
-    build_batch_id(out + len, call, legs);
+    build_batch_id(out + len, call, moves);
     return len + SETTLE_BATCH_ID_BYTES;
 }

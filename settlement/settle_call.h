@@ -60,6 +60,8 @@ void settle_operations_array(char out[SETTLE_OPERATIONS_ARRAY_MAX]);
 // (mint, burn, identities, freezing) has it as `to`, or as `from`, and the other is zero.
 struct settle_leg {
     uint64_t trade_id; // 0 = of no trade
+    uint64_t net_id;   // it moves together with others (settle_netting.h); 0 = by itself
+    uint8_t place;     // in the transaction, where legs are netted
     uint8_t number;    // chain.request_leg.leg: below SETTLE_LEGS_MAX, kept when neighbours leave
     struct chain_address from;
     struct chain_address to;
@@ -71,6 +73,7 @@ struct settle_call {
     uint64_t request_id;
     enum settle_operation operation;
     bool is_of_trades;             // settlement: all legs are of trades, or none is
+    bool is_netted;                // some legs share a place: movements are not legs (settle_netting.h)
     struct chain_address contract; // zero for a deploy
     int decimals;                  // of trades: the token's, as the rows have them; -1 = not known
     size_t leg_count;
@@ -78,21 +81,22 @@ struct settle_call {
 };
 
 const struct chain_address *settle_leg_wallet(const struct settle_leg *leg);
-// What is sent when the first `legs` of it are: one leg of a transfer is a plain forcedTransfer.
-enum settle_operation settle_call_operation(const struct settle_call *call, size_t legs);
-enum settle_gas settle_call_gas(const struct settle_call *call, size_t legs);
+// What is sent when the first `moves` of it are: one transfer is a plain forcedTransfer. Movements are
+// legs, unless the call is netted.
+enum settle_operation settle_call_operation(const struct settle_call *call, size_t moves);
+enum settle_gas settle_call_gas(const struct settle_call *call, size_t moves);
 
 // The init code of a contract is the longest.
 #define SETTLE_CALLDATA_MAX   SIGNER_CALLDATA_MAX
 #define SETTLE_ARGUMENTS_MAX  65536
 #define SETTLE_CALL_ERROR_MAX SETTLE_SETUP_ERROR_MAX
 
-// Calldata of the first `legs` legs (1 to leg_count; 0 where it has none), of trades with the batch
-// id behind it. `arguments` is chain_request.arguments, a JSON object. Returns its length, or -1
+// Calldata of the first `moves` movements (1 to settle_netting_move_count; 0 where it has none), of
+// trades with the batch id behind it. `arguments` is chain_request.arguments, a JSON object. Returns its length, or -1
 // with `error` written, a stable word first: the row cannot be carried out as it is. Of trades it
 // never fails.
 CHECKED ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call,
-                                  size_t legs, const char *arguments,
+                                  size_t moves, const char *arguments,
                                   char error[SETTLE_CALL_ERROR_MAX]);
 
 // What arguments say, for those who check the effect.

@@ -56,60 +56,46 @@ static int net_order(const void *a, const void *b)
 // ---- may it be netted?
 // --------------------------------------------------------------------------------
 
-static bool is_reviewed(const struct settle_net_rule *rule, const struct chain_address *module)
+static bool word_is(const char *word, size_t len, const char *name)
 {
-    for (size_t i = 0; i < rule->reviewed_count; i++)
-        if (address_equal(&rule->reviewed_modules[i], module))
+    return name[0] != '\0' && strlen(name) == len && memcmp(word, name, len) == 0;
+}
+
+static bool word_means(const char *word, size_t len, const struct erc3643_module *module)
+{
+    struct chain_address address;
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (word_is(word, len, module->name))
+        return true;
+    if (len != ADDRESS_TEXT_SIZE - 1)
+        return false;
+    memcpy(text, word, len);
+    text[len] = '\0';
+    return address_parse(&address, text) && address_equal(&address, &module->address);
+}
+
+static bool is_reviewed(const char *reviewed, const struct erc3643_module *module)
+{
+    for (const char *word = reviewed; *word != '\0';) {
+        size_t len;
+
+        word += strspn(word, ", ");
+        len = strcspn(word, ", ");
+        if (word_means(word, len, module))
             return true;
+        word += len;
+    }
     return false;
 }
 
-const char *settle_net_refused(const struct settle_net_rule *rule,
-                               const struct chain_address *modules, size_t module_count)
+const struct erc3643_module *
+settle_net_unreviewed(const char *reviewed, const struct erc3643_module *modules, size_t count)
 {
-    if (!rule->enabled)
-        return SETTLE_NET_OFF;
-    for (size_t i = 0; i < module_count; i++)
-        if (!is_reviewed(rule, &modules[i]))
-            return SETTLE_NET_MODULE;
+    for (size_t i = 0; i < count; i++)
+        if (!is_reviewed(reviewed, &modules[i]))
+            return &modules[i];
     return NULL;
-}
-
-static int wallet_order(const void *key, const void *element)
-{
-    const struct settle_net_wallet *wallet = element;
-
-    return address_order(key, &wallet->address);
-}
-
-static struct settle_net_wallet *wallet_of(struct settle_net_wallet *wallets, size_t count,
-                                           const struct chain_address *address)
-{
-    struct settle_net_wallet *wallet =
-        bsearch(address, wallets, count, sizeof(*wallets), wallet_order);
-
-    ASSERT(wallet != NULL);
-    return wallet;
-}
-
-size_t settle_net_covered(const struct settle_net_trade *trades, size_t count,
-                          struct settle_net_wallet *wallets, size_t wallet_count)
-{
-    for (size_t i = 1; i < wallet_count; i++)
-        ASSERT(address_order(&wallets[i - 1].address, &wallets[i].address) < 0);
-    for (size_t i = 0; i < count; i++) {
-        ASSERT(i == 0 || trades[i - 1].trade_id < trades[i].trade_id);
-        struct settle_net_wallet *from = wallet_of(wallets, wallet_count, &trades[i].from);
-        struct settle_net_wallet *to = wallet_of(wallets, wallet_count, &trades[i].to);
-        chain_uint128 after;
-
-        if (trades[i].units > from->free_units ||
-            __builtin_add_overflow(to->free_units, trades[i].units, &after))
-            return i;
-        from->free_units -= trades[i].units;
-        to->free_units = after;
-    }
-    return count;
 }
 
 // ---- the plan

@@ -1,6 +1,7 @@
 // Netting: all that two wallets owe each other in one token by several trades becomes one transfer
-// of the difference, or none at all where it is zero. An option per token, off by default
-// (settle_net_rule). The worker does not offer it yet: its legs are of one trade each.
+// of the difference, or none at all where it is zero. An option per token, off by default. Here are
+// the sums, and which modules of a token's compliance forbid it; what becomes of a request's legs
+// stands in settle_netting.h.
 //
 // Pure functions, any thread, nothing allocated. Amounts are the token's smallest units on the
 // chain.
@@ -20,17 +21,15 @@
 
 #include "base/assert.h"
 #include "chain/address.h"
+#include "chain/erc3643_modules.h"
 #include "chain/keccak.h"
 #include "chain/wide.h"
 
 // Trades of one plan: as many as one batch id can name (settle_batch_id.h).
 enum { SETTLE_NET_TRADES_MAX = 4096 };
 
-// Why the trades of a token are not netted. Stable words, shown and stored.
-#define SETTLE_NET_OFF     "netting_off"
-#define SETTLE_NET_MODULE  "netting_module_not_reviewed"
-#define SETTLE_NET_BALANCE "netting_balance"
-#define SETTLE_NET_AMOUNT  "netting_amount"
+// Why a token is not netted. A stable word, shown and stored.
+#define SETTLE_NET_MODULE "netting_module_not_reviewed"
 
 // A planned leg of a trade. `from` and `to` differ, `units` is above zero.
 struct settle_net_trade {
@@ -51,36 +50,16 @@ struct settle_net {
     size_t count;
 };
 
-// What netting a token takes: a rule that says so, and a compliance contract of whose modules every
-// one has been reviewed. A module that counts holding periods, transfers or approvals sees other
-// transfers when they are netted; nobody can tell one by its code, so that each that is allowed is
-// named.
-struct settle_net_rule {
-    bool enabled;
-    const struct chain_address *reviewed_modules;
-    size_t reviewed_count;
-};
-
-// NULL: may be netted; else SETTLE_NET_OFF or SETTLE_NET_MODULE. `modules` are those that are bound
-// to the token's compliance contract now.
-CHECKED const char *settle_net_refused(const struct settle_net_rule *rule,
-                                       const struct chain_address *modules, size_t module_count);
-
-// Running balances: how many of the trades, in trade order, each seller could have delivered when
-// their turn had come. What lies behind must not be netted with them: a net would deliver what was
-// not there. `trades` in rising order of trade ids; `wallets` in rising order of addresses, each
-// once, with the units that are free on the chain; they have every wallet of the trades, and are
-// left as after the covered trades.
-struct settle_net_wallet {
-    struct chain_address address;
-    chain_uint128 free_units;
-};
-size_t settle_net_covered(const struct settle_net_trade *trades, size_t count,
-                          struct settle_net_wallet *wallets, size_t wallet_count);
+// The first of the modules that is not reviewed, or NULL: the token may be netted. A module that
+// counts holding periods, transfers or approvals sees other transfers when they are netted; nobody
+// can tell one by its code, so that each that is allowed is named. `reviewed` is a list of names
+// and addresses, between commas; spaces do not count.
+CHECKED const struct erc3643_module *
+settle_net_unreviewed(const char *reviewed, const struct erc3643_module *modules, size_t count);
 
 // Nets 1 to SETTLE_NET_TRADES_MAX trades of one token with different ids. Puts `trades` into the
 // order of their nets; `nets` has room for as many as there are trades and comes out in rising
-// order of net_id. False, both unspecified: a sum does not fit 128 bits (SETTLE_NET_AMOUNT).
+// order of net_id. False, both unspecified: a sum does not fit 128 bits.
 CHECKED bool settle_net(struct settle_net *nets, size_t *net_count, struct settle_net_trade *trades,
                         size_t count);
 // Conservation, computed another way than the plan was. False: the plan must not be used.

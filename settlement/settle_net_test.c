@@ -2,6 +2,7 @@
 // same by nets as trade by trade, summed up here by another way than the module has.
 #include "settlement/settle_net.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/testing.h"
@@ -106,37 +107,20 @@ static void a_broken_plan_is_noticed(void **state)
 
 static void only_reviewed_modules_are_netted(void **state)
 {
-    const struct chain_address modules[] = {wallet(1), wallet(2)};
-    struct settle_net_rule rule = {
-        .enabled = false, .reviewed_modules = modules, .reviewed_count = 1};
+    struct erc3643_module modules[] = {{wallet(1), "MaxBalanceModule"}, {wallet(2), ""}};
+    char address[ADDRESS_TEXT_SIZE], list[2 * ADDRESS_TEXT_SIZE];
 
     (void)state;
-    assert_string_equal(settle_net_refused(&rule, NULL, 0), "netting_off");
-    rule.enabled = true;
-    assert_null(settle_net_refused(&rule, NULL, 0));
-    assert_null(settle_net_refused(&rule, modules, 1));
-    assert_string_equal(settle_net_refused(&rule, modules, 2), "netting_module_not_reviewed");
-    rule.reviewed_count = 2;
-    assert_null(settle_net_refused(&rule, modules, 2));
-}
-
-static void what_was_not_there_is_not_netted(void **state)
-{
-    // 5 out of 4: a net of the three would move 1 only, and hide it.
-    const struct settle_net_trade trades[] = {trade(1, 0, 1, 3), trade(2, 0, 1, 2),
-                                              trade(3, 1, 0, 4)};
-    struct settle_net_wallet wallets[] = {{wallet(0), 4}, {wallet(1), 0}};
-
-    (void)state;
-    assert_int_equal(settle_net_covered(trades, 3, wallets, 2), 1);
-    assert_true(wallets[0].free_units == 1 && wallets[1].free_units == 3);
-    wallets[0].free_units = 5;
-    wallets[1].free_units = 0;
-    assert_int_equal(settle_net_covered(trades, 3, wallets, 2), 3); // 4 of what came by the others
-    assert_true(wallets[0].free_units == 4 && wallets[1].free_units == 1);
-    wallets[0].free_units = 5;
-    wallets[1].free_units = ~(chain_uint128)0;
-    assert_int_equal(settle_net_covered(trades, 3, wallets, 2), 0);
+    assert_null(settle_net_unreviewed("", NULL, 0));
+    assert_ptr_equal(settle_net_unreviewed("", modules, 2), &modules[0]);
+    assert_ptr_equal(settle_net_unreviewed("MaxBalance, MaxBalanceModuleX", modules, 2),
+                     &modules[0]);
+    assert_ptr_equal(settle_net_unreviewed("A,MaxBalanceModule,,", modules, 2), &modules[1]);
+    address_format(address, &modules[1].address);
+    snprintf(list, sizeof(list), " MaxBalanceModule , %s", address);
+    assert_null(settle_net_unreviewed(list, modules, 2));
+    list[strlen(list) - 1] ^= 1; // another address
+    assert_ptr_equal(settle_net_unreviewed(list, modules, 2), &modules[1]);
 }
 
 // ---- properties
@@ -229,7 +213,6 @@ int main(void)
         cmocka_unit_test(sums_that_do_not_fit_are_refused),
         cmocka_unit_test(a_broken_plan_is_noticed),
         cmocka_unit_test(only_reviewed_modules_are_netted),
-        cmocka_unit_test(what_was_not_there_is_not_netted),
         cmocka_unit_test(every_wallet_ends_where_it_would_have),
     };
 
