@@ -1,6 +1,6 @@
 // The real lonja-fix on a real socket with a real core and tape; the peers are bare sockets. What
 // needs a login needs Postgres, named by LONJA_TEST_PG_HOST, _PORT, _DATABASE and _SECRETS as for
-// base/pg_test.c; without them those tests say so and are skipped.
+// base/pg_test.c (tests/system/data.sh names one); without it the tests are those that need none.
 #include "gateway/fix/process_venue.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/pg_testing.h"
 #include "gateway/fix/frame.h"
 #include "gateway/fix/resend.h"
 
@@ -170,14 +171,6 @@ static void place(struct peer *peer, const char *prefix, unsigned number)
     say(peer, fields);
 }
 
-static void need_database(const struct venue *venue)
-{
-    if (venue->has_database)
-        return;
-    print_message("skipped: LONJA_TEST_PG_HOST, _PORT, _DATABASE, _SECRETS name no server\n");
-    skip();
-}
-
 // ---- tests --------------------------------------------------------------------------------------
 
 static void strangers_and_garbage_are_cut(void **state)
@@ -207,8 +200,6 @@ static void strangers_and_garbage_are_cut(void **state)
 static void without_a_database_a_logon_is_refused_with_a_text(void **state)
 {
     struct venue *venue = *state;
-    if (venue->has_database)
-        skip();
     struct peer peer;
     peer_open(&peer, venue, "TESTER1");
     logon(&peer, "secret");
@@ -220,7 +211,6 @@ static void without_a_database_a_logon_is_refused_with_a_text(void **state)
 static void strangers_do_not_keep_members_out(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     int strangers[STRANGERS];
     struct peer peer;
     for (size_t i = 0; i < STRANGERS; i++) {
@@ -238,7 +228,6 @@ static void strangers_do_not_keep_members_out(void **state)
 static void only_who_knows_the_password_is_let_in_and_only_once(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     struct peer peer, second;
     peer_open(&peer, venue, "NOBODY");
     logon(&peer, "secret");
@@ -274,7 +263,6 @@ static void only_who_knows_the_password_is_let_in_and_only_once(void **state)
 static void orders_of_two_members_meet(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     struct peer one, two;
     peer_open(&one, venue, "TESTER1");
     peer_open(&two, venue, "TESTER2");
@@ -295,7 +283,6 @@ static void orders_of_two_members_meet(void **state)
 static void a_member_that_never_reads_is_cut_and_nobody_else_notices(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     struct peer deaf, other;
     peer_open(&deaf, venue, "TESTER1");
     deaf.next_out = 6;
@@ -369,7 +356,6 @@ static void keep(struct peer *peer, const char *message)
 static void a_kill_in_mid_stream_loses_nothing_and_doubles_nothing(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     enum { ORDERS = 600, BEFORE_KILL = 250 };
     struct peer peer;
     peer_open(&peer, venue, "TESTER2");
@@ -433,7 +419,6 @@ static void a_kill_in_mid_stream_loses_nothing_and_doubles_nothing(void **state)
 static void a_client_that_is_not_quickfix_trades(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     if (access("node_modules/jspurefix", R_OK) != 0) {
         print_message("skipped: node_modules/jspurefix is not there (npm ci)\n");
         skip();
@@ -459,7 +444,6 @@ static void logon_afresh(struct peer *peer, struct venue *venue, const char *com
 static void a_core_that_dies_takes_no_session_with_it(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     struct peer peer;
     char fields[200];
     logon_afresh(&peer, venue, "TESTER1");
@@ -488,7 +472,6 @@ static void a_core_that_dies_takes_no_session_with_it(void **state)
 static void a_gateway_that_stood_still_attaches_again(void **state)
 {
     struct venue *venue = *state;
-    need_database(venue);
     struct peer peer;
     logon_afresh(&peer, venue, "TESTER2");
     say(&peer, "35=D|11=Z1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
@@ -530,9 +513,13 @@ static void a_stop_says_goodbye(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest without_logins[] = {
         cmocka_unit_test(strangers_and_garbage_are_cut),
         cmocka_unit_test(without_a_database_a_logon_is_refused_with_a_text),
+        cmocka_unit_test(a_stop_says_goodbye),
+    };
+    const struct CMUnitTest with_logins[] = {
+        cmocka_unit_test(strangers_and_garbage_are_cut),
         cmocka_unit_test(strangers_do_not_keep_members_out),
         cmocka_unit_test(only_who_knows_the_password_is_let_in_and_only_once),
         cmocka_unit_test(orders_of_two_members_meet),
@@ -543,5 +530,8 @@ int main(void)
         cmocka_unit_test(a_gateway_that_stood_still_attaches_again),
         cmocka_unit_test(a_stop_says_goodbye),
     };
-    return cmocka_run_group_tests(tests, venue_set_up, venue_tear_down);
+    struct config config = {0};
+    if (pg_testing_server(&config))
+        return cmocka_run_group_tests(with_logins, venue_set_up, venue_tear_down);
+    return cmocka_run_group_tests(without_logins, venue_set_up, venue_tear_down);
 }

@@ -129,15 +129,15 @@ try {
     const begun = Date.now();
     try {
       await test();
-      console.log(`ok      ${name} (${Date.now() - begun} ms)`);
+      console.log(`ok ${name} (${Date.now() - begun} ms)`);
     } catch (error) {
       failures++;
-      console.log(`FAILED  ${name}\n${error.stack}`);
+      console.log(`not ok ${name}\n${error.stack}`);
     }
   }
 } catch (error) {
   failures++;
-  console.log(`FAILED  start: ${error.stack}`);
+  console.log(`not ok start: ${error.stack}`);
 } finally {
   if (failures) try { console.log(readFileSync(join(folder, 'state/log/ops.log'), 'utf8').split('\n').slice(-15).join('\n')); } catch {}
   await stop();

@@ -716,15 +716,15 @@ try {
     const begun = Date.now();
     try {
       await test();
-      console.log(`ok      ${name} (${Date.now() - begun} ms)`);
+      console.log(`ok ${name} (${Date.now() - begun} ms)`);
     } catch (error) {
       failures++;
-      console.log(`FAILED  ${name}\n${error.stack}`);
+      console.log(`not ok ${name}\n${error.stack}`);
     }
   }
 } catch (error) {
   failures++;
-  console.log(`FAILED  start: ${error.stack}`);
+  console.log(`not ok start: ${error.stack}`);
   try { console.log(readFileSync(join(folder, 'state/log/web.log'), 'utf8').slice(-2000)); } catch {}
 } finally {
   if (failures && process.env.KEEP) console.log(`kept: ${folder}`);

@@ -62,9 +62,9 @@ export function make (...targets) {
     (error, stdout) => resolve(error ? stdout.split('\n').slice(-30).join('\n') : null)))
 }
 
-// The unit tests of a folder: {name, command, directory}.
+// The modules' own tests of a folder, but those that need a Postgres: {name, command, directory}.
 export function testsOf (folder) {
-  const { tests } = JSON.parse(execFileSync('ctest', ['--test-dir', path.join(build, folder), '--show-only=json-v1', '-L', 'unit']).toString())
+  const { tests } = JSON.parse(execFileSync('ctest', ['--test-dir', path.join(build, folder), '--show-only=json-v1', '-R', '^unit[.]', '-LE', 'postgres']).toString())
   return tests.filter(test => test.command).map(test => ({
     name: test.name.replace(/^unit\./, ''), command: test.command, directory: test.properties.find(p => p.name === 'WORKING_DIRECTORY')?.value ?? build
   }))

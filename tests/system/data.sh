@@ -10,7 +10,8 @@ var=$(mktemp -d /tmp/lonja-data-XXXXXX)
 failed=0 venue=''
 
 ok() { echo "ok $1"; }
-not_ok() { echo "not ok $1"; [ $# -lt 2 ] || sed 's/^/# /' <<<"$2"; failed=1; }
+# not_ok NAME [WHAT IT SAID]: of a cmocka program without its summary, which only names again what failed.
+not_ok() { echo "not ok $1"; [ $# -lt 2 ] || sed -e '/^\[==========\] .* run\.$/,$d' -e 's/^/# /' <<<"$2"; failed=1; }
 # check NAME COMMAND…
 check() { local name=$1 out; shift; if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "$out"; fi; }
 # equal NAME EXPECTED SEEN
