@@ -409,8 +409,7 @@ static void continuation_body(const struct pending_rec *pending, struct command 
         out->body.order_status.side = pending->side;
         break;
     case CMD_continue_work:
-        out->body.continue_work.instrument =
-            pending->work != WORK_UNCOVER ? pending->instrument : 0;
+        out->body.continue_work.instrument = pending->instrument;
         out->body.continue_work.work = pending->work;
         break;
     case CMD_session_close:

@@ -40,8 +40,9 @@ void taker_limit_state(struct turn *turn, const struct taker *taker, uint8_t rea
     bool is_in = instrument->state.limit_state_end_ns != 0;
     uint64_t lasts_ns = instrument->controls.limit_state_ms * MS_NS;
     ASSERT(reason != CANCEL_VOLATILITY); // that is a change of phase
+    ASSERT(reason == CANCEL_BAND || is_in);
     if (reason == CANCEL_BAND && !is_in)
         limit_state_set(turn, instrument, turn->engine->time_ns + lasts_ns);
-    else if (reason != CANCEL_BAND && reason != CANCEL_BREAKER && is_in && taker->traded)
+    else if (reason != CANCEL_BAND && reason != CANCEL_BREAKER && taker->traded)
         limit_state_set(turn, instrument, 0);
 }

@@ -632,6 +632,32 @@ static void a_wider_collar_makes_no_waiting_stop_dearer(void **state)
                             "#1 cancelled 2 releases 212 reason 2"});
 }
 
+// A trailing stop's collar comes nearer with its stop price, unless it cannot be said any more.
+static void a_collar_beyond_all_prices_leaves_a_trailing_stop_its_own(void **state)
+{
+    struct venue *venue = *state;
+    const int64_t rich = 100000000000000;
+    venue->terms.fat_finger_block_bps = venue->terms.fat_finger_confirm_bps = 0;
+    (void)set_terms(venue);
+    for (char who = 'A'; who <= 'B'; who++) {
+        venue->accounts[who - 'A'].flags |= ACCOUNT_NO_LIMITS;
+        assert_string_equal(set_account(venue, who), "account_changed");
+        assert_string_equal(post(venue, who, CASH, POSTING_DEPOSIT, rich),
+                            "posted 100000000000000");
+    }
+    (void)say(venue, "A buys 1 @ 10000000000000");
+    (void)say(venue, "C sells 1 @ 10000000000000");
+    assert_string_equal(say(venue, "B buys 1 at market trail=20"),
+                        "#3 holds 10500000000021 waits for its trigger; "
+                        "terms stop 10000000000020 trail 20");
+    venue->terms.collar_bps = UINT32_MAX;
+    (void)set_terms(venue);
+    (void)say(venue, "A buys 1 @ 10000000000020");
+    assert_non_null(strstr(say(venue, "C sells 1 @ 10000000000020"),
+                           "#3 triggered at 10000000000020 by 10000000000020 "
+                           "now 1 @ 10500000000021 releases 0; #3 cancelled 1"));
+}
+
 static void a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash(void **state)
 {
     struct venue *venue = *state;
@@ -688,6 +714,7 @@ int main(void)
         VENUE_TEST(an_auction_without_a_reference_is_near_the_last_price),
         VENUE_TEST(an_auction_without_any_price_is_near_the_nav),
         VENUE_TEST(a_wider_collar_makes_no_waiting_stop_dearer),
+        VENUE_TEST(a_collar_beyond_all_prices_leaves_a_trailing_stop_its_own),
         VENUE_TEST(a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash),
         VENUE_TEST(a_gateway_takes_its_orders_along_however_many_they_are),
     };

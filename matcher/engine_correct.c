@@ -257,13 +257,16 @@ static void correct_run(struct turn *turn, const struct correction *change)
 {
     struct engine *engine = turn->engine;
     const struct trade_correct_cmd *body = &turn->command->body.trade_correct;
+    const struct instrument_rec *terms = &engine->instruments[body->instrument].terms;
     reference_book(engine, body->ref_source, body->ref_number, body->ref_hash);
     correct_tokens(engine, body, change);
     correct_cash(engine, body, change);
     emit_corrected(turn, change);
-    uncover_correction(engine, &engine->instruments[body->instrument],
-                       change->token_short != 0 ? body->buyer_account : 0,
-                       change->cash_short != 0 ? change->payer : 0);
+    // Orders hold no tokens that are blocked, so none that are lacking.
+    ASSERT(change->token_short == 0 ||
+           ledger_look(engine, body->buyer_account, terms->token_asset)->held == 0);
+    if (change->cash_short != 0)
+        uncover_account(engine, change->payer, terms->cash_asset);
 }
 
 void engine_trade_correct(struct turn *turn)

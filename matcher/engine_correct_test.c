@@ -379,6 +379,20 @@ static void deficits_are_bounded_here_too(void **state)
                         "corrected -10 for -1000 fees -10 -10 lacking 10 and 0, remains 0");
 }
 
+static void of_cash_likewise(void **state)
+{
+    struct venue *venue = *state;
+    post(venue, 'C', CASH, POSTING_DEBIT, 100990);
+    assert_string_equal(post(venue, 'D', CASH, POSTING_CHAIN_OUT, BOUND),
+                        "posted -100000; D owes 2305843009213593952 (+2305843009213593952)");
+    assert_string_equal(post(venue, 'B', CASH, POSTING_CHAIN_OUT, 199011),
+                        "posted -100000; B owes 99011 (+99011)");
+    assert_string_equal(correct_to(venue, 0, 0, 0, 0), "OVERFLOW 2305843009213693952 990 13");
+    post(venue, 'D', CASH, POSTING_DEPOSIT, 1);
+    assert_string_equal(correct_to(venue, 0, 0, 0, 0),
+                        "corrected -10 for -1000 fees -10 -10 lacking 0 and 990, remains 0");
+}
+
 static void a_correction_needs_its_balances(void **state)
 {
     struct venue *venue = *state;
@@ -437,6 +451,7 @@ int main(void)
         TEST(only_what_failed_is_corrected),
         TEST(bounds_hold),
         TEST(deficits_are_bounded_here_too),
+        TEST(of_cash_likewise),
         TEST(a_correction_needs_its_balances),
         TEST(a_reference_is_booked_once),
     };

@@ -63,21 +63,6 @@ void uncover_account(struct engine *engine, uint32_t account, uint32_t asset)
         .command = CMD_continue_work, .work = WORK_UNCOVER, .account = account, .asset = asset};
 }
 
-void uncover_correction(struct engine *engine, const struct instrument *instrument,
-                        uint32_t token_owner, uint32_t cash_owner)
-{
-    if (token_owner != 0)
-        uncover_account(engine, token_owner, instrument->terms.token_asset);
-    if (cash_owner == 0)
-        return;
-    if (engine->pending.command == 0) {
-        uncover_account(engine, cash_owner, instrument->terms.cash_asset);
-        return;
-    }
-    engine->pending.member = cash_owner;
-    engine->pending.instrument = instrument->terms.instrument;
-}
-
 // The orders that hold a balance: of each session that has any the newest, which is the last of its
 // list.
 struct holders {
@@ -176,16 +161,8 @@ static bool uncover_balance(struct turn *turn, uint32_t account, uint32_t asset)
 void engine_uncover(struct turn *turn)
 {
     struct engine *engine = turn->engine;
-    struct pending_rec work = engine->resumed;
-    ASSERT(work.work == WORK_UNCOVER && work.account != 0);
-    bool all = uncover_balance(turn, work.account, work.asset);
-    if (all && work.member != 0) {
-        work.account = work.member;
-        work.asset = engine_instrument(engine, work.instrument)->terms.cash_asset;
-        work.member = 0;
-        work.instrument = 0;
-        all = uncover_balance(turn, work.account, work.asset);
-    }
-    if (!all)
-        engine->pending = work;
+    const struct pending_rec *work = &engine->resumed;
+    ASSERT(work->work == WORK_UNCOVER && work->account != 0);
+    if (!uncover_balance(turn, work->account, work->asset))
+        engine->pending = *work;
 }

@@ -299,6 +299,19 @@ static void there_are_so_many_records(void **state)
     assert_string_equal(FEES(venue, .account = A), "FEES_MAX 5 5 0");
 }
 
+// With so few buckets, those of instruments 0 and 6 are one.
+static void records_of_one_account_are_told_apart(void **state)
+{
+    struct venue *venue = *state;
+    venue->terms.instrument = 6;
+    assert_string_equal(set_terms(venue), "instrument_changed; phase 1 breaker 0");
+    for (uint32_t account = A; account <= D; account++) {
+        assert_string_equal(FEES(venue, .account = account), "fees_changed");
+        assert_string_equal(FEES(venue, .account = account, .instrument = 6, .remove = 1),
+                            "FEES 0 0 1");
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_venue, close_venue)
 
 int main(void)
@@ -320,6 +333,7 @@ int main(void)
         TEST(all_of_the_notional_may_be_a_fee),
         TEST(what_is_refused_is_refused_in_order),
         TEST(there_are_so_many_records),
+        TEST(records_of_one_account_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,10 +46,7 @@ void deficit_grow(struct turn *turn, struct balance *owner, int64_t amount,
 void deficit_cover(struct turn *turn, struct balance *owner, int64_t amount);
 
 // The next command cancels orders that hold `asset` of `account`, if there are any, newest first,
-// while it is not there or may not be sold; then likewise the cash of `payer` (0 = of nobody) in
-// the instrument.
+// while it is not there or may not be sold.
 void uncover_account(struct engine *engine, uint32_t account, uint32_t asset);
-void uncover_correction(struct engine *engine, const struct instrument *instrument,
-                        uint32_t token_owner, uint32_t cash_owner);
 
 #endif

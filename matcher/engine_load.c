@@ -328,10 +328,10 @@ static bool terms_record_valid(const struct instrument *instrument, const struct
 {
     bool iceberg = record->display_quantity != 0;
     ASSERT((order->marks & ORDER_MARK_TERMS) == 0);
-    return record->order == order->id && record->display_quantity >= 0 && record->hidden >= 0 && record->hidden < order->leaves &&
-           (iceberg || record->hidden == 0) && record->trail_offset >= 0 &&
-           record->stop_price >= 0 && record->stop_price <= MONEY_MAX &&
-           record->expire_ns <= INT64_MAX &&
+    return record->order == order->id && record->display_quantity >= 0 && record->hidden >= 0 &&
+           record->hidden < order->leaves && (iceberg || record->hidden == 0) &&
+           record->trail_offset >= 0 && record->stop_price >= 0 &&
+           record->stop_price <= MONEY_MAX && record->expire_ns <= INT64_MAX &&
            money_is_multiple(&instrument->tick, record->stop_price);
 }
 
@@ -423,13 +423,8 @@ static bool load_order_terms(struct engine *engine, const struct order_terms_rec
 
 static bool uncover_valid(const struct engine *engine, const struct pending_rec *record)
 {
-    const struct instrument *instrument = engine_instrument(engine, record->instrument);
-    if (engine_account(engine, record->account) == NULL || record->asset == 0 ||
-        ledger_find(&engine->ledger, record->account, record->asset) == 0)
-        return false;
-    return record->member == 0 ||
-           (instrument != NULL && engine_account(engine, record->member) != NULL &&
-            ledger_find(&engine->ledger, record->member, instrument->terms.cash_asset) != 0);
+    return engine_account(engine, record->account) != NULL && record->asset != 0 &&
+           ledger_find(&engine->ledger, record->account, record->asset) != 0;
 }
 
 static bool work_valid(const struct engine *engine, const struct pending_rec *record)

@@ -286,7 +286,7 @@ static void crooked_reference_data_is_refused(void **state)
                                            BAD(asset, scale, MONEY_SCALE_MAX + 1),
                                            FITS_OF(3, asset, scale, MONEY_SCALE_MAX - 1),
                                            BAD(instrument, instrument, 0),
-                                           BAD(instrument, instrument, 3),
+                                           BAD(instrument, instrument, 7),
                                            BAD(instrument, token_asset, 4),
                                            BAD(instrument_state, instrument, 2),
                                            BAD(instrument_state, last_price, -1),
@@ -550,6 +550,34 @@ static void limits_of_what_was_saved_are_limits_of_what_is_loaded(void **state)
     }
 }
 
+// Each instrument needs a balance of the treasury in its cash: here are the fewest there may be.
+static void instruments_without_room_for_their_cash_are_refused(void **state)
+{
+    enum { INSTRUMENTS = 17, BALANCES = INSTRUMENTS - 1 };
+    const struct venue *venue = *state;
+    struct engine_limits few = limits;
+    few.balances_max = BALANCES;
+    few.assets_max = few.instruments_max = INSTRUMENTS + TOKEN;
+    void *memory = aligned_alloc(64, (engine_bytes(&few) + 63) / 64 * 64);
+    assert_non_null(memory);
+    memset(memory, 0, engine_bytes(&few));
+    struct engine *twin = engine_init(memory, &few);
+    struct snapshot_record asset = {.header = {.type = REC_asset, .version = SCHEMA_VERSION}};
+    struct snapshot_record instrument = {.header = {REC_instrument, SCHEMA_VERSION, {0}}};
+    asset.body.asset = (struct asset_rec){.asset = TOKEN, .kind = ASSET_TOKEN};
+    assert_true(engine_load(twin, &records_of(venue)->all[0]));
+    assert_true(engine_load(twin, &asset));
+    for (uint32_t i = 1; i <= INSTRUMENTS; i++) {
+        asset.body.asset = (struct asset_rec){.asset = TOKEN + i, .kind = ASSET_CASH, .scale = 6};
+        assert_true(engine_load(twin, &asset));
+        instrument.body.instrument = venue->terms;
+        instrument.body.instrument.instrument = i;
+        instrument.body.instrument.cash_asset = TOKEN + i;
+        assert_int_equal(engine_load(twin, &instrument), i <= BALANCES);
+    }
+    free(memory);
+}
+
 // ---- more than there is room for
 // -----------------------------------------------------------------
 
@@ -748,6 +776,44 @@ static void who_cannot_take_any_more_leaves_the_auction(void **state)
     }
 }
 
+// A's purchase has failed; C, who sold, has as much unsettled as can be counted.
+static void who_cannot_take_any_more_gets_no_correction(void **state)
+{
+    struct venue *venue = *state;
+    uint32_t count = 0;
+    PLAY(venue, {"C sells 5 @ 100", "#1 holds 5"},
+         {"A buys 5 @ 100", "#2 holds 500; A buys 5 @ 100 from C fee 5 saved 0 left 0/0"});
+    assert_string_equal(settle(venue, SETTLEMENT_FAILED, 5, 495), "settlement_booked");
+    const struct {
+        int64_t notional;
+        uint8_t answer;
+    } lines[] = {{501, EVT_rejected}, {500, EVT_trade_corrected}};
+    for (uint32_t i = 0; i < 2; i++) {
+        start(venue, CMD_trade_correct, GATEWAY_ADMIN)->body.trade_correct =
+            (struct trade_correct_cmd){.trade_id = 1,
+                                       .ref_number = 1000,
+                                       .ref_source = REF_ADMIN,
+                                       .instrument = 1,
+                                       .buyer_account = A,
+                                       .seller_account = C,
+                                       .operator_id = 5,
+                                       .quantity = 5,
+                                       .new_quantity = 5,
+                                       .notional = 500,
+                                       .new_notional = lines[i].notional,
+                                       .seller_fee = 5,
+                                       .new_seller_fee = 5};
+        struct engine *twin = twin_with_full(venue, C, CASH);
+        const struct event *events = twin_answers(venue, twin, &count);
+        assert_int_equal(events[0].header.type, lines[i].answer);
+        if (lines[i].answer != EVT_rejected)
+            continue;
+        assert_int_equal(events[0].body.rejected.code, REJECT_OVERFLOW);
+        assert_true(events[0].body.rejected.limit == LEDGER_COUNTER_MAX);
+        assert_int_equal(events[0].body.rejected.value, 1);
+    }
+}
+
 // ---- the unfinished command
 // ----------------------------------------------------------------------
 
@@ -815,35 +881,7 @@ static void what_goes_on_must_be_something_that_can(void **state)
         {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = D + 2, .asset = TOKEN},
          false},
         {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = A, .asset = 0}, false},
-        {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = B, .asset = 3}, false},
-        {{.command = CMD_continue_work,
-          .work = WORK_UNCOVER,
-          .account = A,
-          .asset = TOKEN,
-          .member = B,
-          .instrument = 1},
-         true},
-        {{.command = CMD_continue_work,
-          .work = WORK_UNCOVER,
-          .account = A,
-          .asset = TOKEN,
-          .member = B,
-          .instrument = 3},
-         false},
-        {{.command = CMD_continue_work,
-          .work = WORK_UNCOVER,
-          .account = A,
-          .asset = TOKEN,
-          .member = D + 2,
-          .instrument = 1},
-         false},
-        {{.command = CMD_continue_work,
-          .work = WORK_UNCOVER,
-          .account = A,
-          .asset = TOKEN,
-          .member = POOR,
-          .instrument = 1},
-         false}};
+        {{.command = CMD_continue_work, .work = WORK_UNCOVER, .account = B, .asset = 3}, false}};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (takes_pending(*state, &lines[i].pending) != lines[i].fits)
             fail_msg("line %zu of what is pending", i);
@@ -931,11 +969,13 @@ int main(void)
         FULL_VENUE_TEST(crooked_orders_are_refused),
         FULL_VENUE_TEST(crooked_terms_are_refused),
         FULL_VENUE_TEST(limits_of_what_was_saved_are_limits_of_what_is_loaded),
+        VENUE_TEST(instruments_without_room_for_their_cash_are_refused),
         FULL_VENUE_TEST(lists_that_are_too_long_are_refused_where_they_are),
         FULL_VENUE_TEST(levels_that_are_too_many_are_refused),
         FULL_VENUE_TEST(proposals_that_are_too_many_are_refused),
         VENUE_TEST(who_cannot_take_any_more_does_not_trade),
         VENUE_TEST(who_cannot_take_any_more_leaves_the_auction),
+        VENUE_TEST(who_cannot_take_any_more_gets_no_correction),
         VENUE_TEST(what_is_unfinished_is_a_record_like_others),
         FULL_VENUE_TEST(what_goes_on_must_be_something_that_can),
         FULL_VENUE_TEST(what_belongs_to_another_record_comes_behind_it),

@@ -593,21 +593,24 @@ static void market_orders_trade_first_wherever_they_stand(void **state)
     struct venue *venue = *state;
     reference(venue, 100);
     phase(venue, PHASE_OPENING_AUCTION);
-    for (int deep = 0; deep < 20; deep++) { // the market buy at 110 is behind so many
-        char words[64];
-        for (int i = 0; i < deep; i++) {
-            (void)snprintf(words, sizeof words, "A buys 1 @ %d gtc", 130 - i);
+    // The market buys at 110 are behind so many, of a level each or all of one.
+    for (int deep = 0; deep < 20; deep++)
+        for (int step = 0; step <= 1; step++) {
+            const int markets = 2 + 6 * (1 - step);
+            char words[64];
+            for (int i = 0; i < deep; i++) {
+                (void)snprintf(words, sizeof words, "A buys 1 @ %d gtc", 130 - step * i);
+                say(venue, words);
+            }
+            for (int i = 0; i < markets; i++)
+                say(venue, "B buys 1 @ 0");
+            (void)snprintf(words, sizeof words, "C sells %d @ 105", deep + markets);
             say(venue, words);
+            const char *answer = phase(venue, PHASE_CONTINUOUS);
+            assert_non_null(strstr(answer, "final"));
+            assert_int_equal(engine_open_orders(venue->first.engine), 0);
+            phase(venue, PHASE_OPENING_AUCTION);
         }
-        say(venue, "B buys 1 @ 0");
-        say(venue, "B buys 1 @ 0");
-        (void)snprintf(words, sizeof words, "C sells %d @ 105", deep + 2);
-        say(venue, words);
-        const char *answer = phase(venue, PHASE_CONTINUOUS);
-        assert_non_null(strstr(answer, "final"));
-        assert_int_equal(engine_open_orders(venue->first.engine), 0);
-        phase(venue, PHASE_OPENING_AUCTION);
-    }
 }
 
 // The market sell goes first, at its collar price; the sell at 95 is left with the buy at 96.
@@ -849,6 +852,8 @@ static void a_venue_that_is_not_open_keeps_its_phases(void **state)
     PLAY(venue, {"A buys 1 @ 100 until 30000000", "#1"});
     venue_state(venue, VENUE_CANCEL_ONLY);
     assert_string_equal(ticks(venue, 10 * HOUR), "#1 loses 1 for 12; done 1");
+    start(venue, CMD_clock_tick, GATEWAY_CORE);
+    assert_string_equal(apply(venue), "done 0");
     venue_state(venue, VENUE_OPEN);
     assert_string_equal(ticks(venue, 10 * HOUR), "phase 2; done 1, phase 4; done 1");
 }

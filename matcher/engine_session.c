@@ -53,8 +53,7 @@ bool engine_session_admit(const struct turn *turn, struct refusal *refusal)
 {
     const struct session *session = turn->session;
     uint32_t id = turn->command->header.session;
-    bool core = turn->command->header.gateway == GATEWAY_CORE;
-    if (session != NULL && (session->terms.flags & SESSION_DISABLED) != 0 && !core)
+    if (session != NULL && (session->terms.flags & SESSION_DISABLED) != 0)
         return refuse(refusal, REJECT_UNKNOWN_SESSION, 0, id, 0);
     return session_admit(turn, session, id, refusal);
 }

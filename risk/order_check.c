@@ -495,6 +495,8 @@ bool order_check_amend(struct order_check *check, const struct order_check_amend
 {
     const struct asked asked = asked_of(check);
     ASSERT(check->terms->instrument == check->state->instrument && check->quantity > 0);
+    // Who may not trade any more has no orders.
+    ASSERT(person_is_fine(&check->account->terms, check->member->terms.suspended != 0));
     if (amend->price_given && !check_tick(check, check->price, refusal))
         return false;
     if (amend->stop_price_given && !check_tick(check, check->stop_price, refusal))
@@ -506,7 +508,7 @@ bool order_check_amend(struct order_check *check, const struct order_check_amend
         return false;
     return check_confirm(check, refusal) && check_fat_finger(check, refusal) &&
            check_nav(check, refusal) && check_instrument(check, refusal) &&
-           check_person(check, refusal) && (!asked.buyer || order_controls_buyer(check, refusal)) &&
+           (!asked.buyer || order_controls_buyer(check, refusal)) &&
            check_notional(check, refusal) &&
            (!asked.limits || order_controls_order_value(check, refusal)) &&
            check_investment(check, refusal) &&
