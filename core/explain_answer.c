@@ -25,6 +25,8 @@ void explain_answer_close(struct explain_answer *answer)
 void explain_answer_print(struct explain_answer *answer, FILE *out, bool json)
 {
     ASSERT(fflush(answer->lines) == 0);
+    if (json_object_size(answer->root) == 0) // the journal was corrupt
+        return;
     if (json) {
         json_dumpf(answer->root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
         fputc('\n', out);

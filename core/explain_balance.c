@@ -82,7 +82,7 @@ static void cause_of_trade(struct cause *cause, const struct asked *asked,
     bool buyer = (taker_buys ? trade->taker_account : trade->maker_account) == asked->account;
     int64_t fee = taker_buys == buyer ? trade->taker_fee : trade->maker_fee;
     bool pays = posting->held < 0;
-    if (asked->account == ACCOUNT_TREASURY && !pays && posting->unsettled == 0) {
+    if (asked->account == ACCOUNT_TREASURY) {
         snprintf(cause->word, sizeof cause->word, "fee");
         cause->text =
             explain_format("fees %s (maker) and %s (taker) of trade %" PRIu64,
@@ -122,7 +122,8 @@ static void cause_of_settlement(struct cause *cause, const struct event *event)
                                            [SETTLEMENT_FAILED] = "failed",
                                            [SETTLEMENT_RETRIED] = "retried"};
     uint8_t outcome = event->body.settlement_booked.outcome;
-    const char *what = outcome <= SETTLEMENT_RETRIED ? outcomes[outcome] : "booked";
+    ASSERT(outcome >= SETTLEMENT_SETTLED && outcome <= SETTLEMENT_RETRIED);
+    const char *what = outcomes[outcome];
     snprintf(cause->word, sizeof cause->word, "settlement_%s", what);
     cause->text = explain_format("settlement of trade %" PRIu64 " %s on the chain",
                                  event->body.settlement_booked.trade_id, what);
@@ -163,15 +164,12 @@ static struct cause cause_of(const struct asked *asked, const struct event *even
                                     event->body.deficit_changed.account,
                                     event->body.deficit_changed.deficit);
         break;
-    case EVT_trade_corrected:
+    default:
+        ASSERT(event->header.type == EVT_trade_corrected);
         snprintf(cause.word, sizeof cause.word, "correction");
         cause.text = explain_format("correction of trade %" PRIu64 " by operator %u",
                                     event->body.trade_corrected.trade_id,
                                     event->body.trade_corrected.operator_id);
-        break;
-    default: // a kind of event that moves something and is new
-        snprintf(cause.word, sizeof cause.word, "%s", event_name(event->header.type));
-        cause.text = explain_format("%s", event_name(event->header.type));
         break;
     }
 #undef ORDER
@@ -224,8 +222,7 @@ static void take(struct asked *asked, const struct event *event, const struct po
 
 static void learn_terms(struct asked *asked, const struct instrument_changed_evt *changed)
 {
-    if (changed->instrument > asked->instruments_max)
-        return;
+    ASSERT(changed->instrument <= asked->instruments_max);
     asked->terms[changed->instrument] = (struct posting_terms){.token_asset = changed->token_asset,
                                                                .cash_asset = changed->cash_asset,
                                                                .token_scale = changed->token_scale};
@@ -463,7 +460,7 @@ static int tell(struct asked *asked, const struct replay *replay)
 
 static void forget(struct asked *asked)
 {
-    for (uint64_t i = 0; asked->ring != NULL && i < asked->limit; i++)
+    for (uint64_t i = 0; i < asked->limit; i++)
         free(asked->ring[i].text);
     free(asked->ring);
     free(asked->terms);

@@ -140,18 +140,14 @@ int explain_journal_open(struct explain_journal *journal, const char *state)
         journal_archive_close(&journal->archive);
         journal_io_file_close(&journal->file);
     }
-    journal->opened = result == 0;
     return result;
 }
 
 void explain_journal_close(struct explain_journal *journal)
 {
-    if (!journal->opened)
-        return;
     replay_close(&journal->replay);
     journal_archive_close(&journal->archive);
     journal_io_file_close(&journal->file);
-    journal->opened = false;
 }
 
 int explain_journal_start(struct explain_journal *journal, uint64_t sequence, uint64_t time_ns)
@@ -205,16 +201,13 @@ static enum step run_command(struct explain_journal *journal, const struct comma
     struct replay *replay = &journal->replay;
     if (walk->before != NULL && !walk->before(walk->context, replay, command))
         return STEP_STOP;
-    switch (replay_apply(replay, command, epoch)) {
-    case REPLAY_APPLIED:
-        break;
-    case REPLAY_DIGEST_DIFFERS:
+    enum replay_result result = replay_apply(replay, command, epoch);
+    if (result != REPLAY_APPLIED) {
         complain_at(
             command,
-            "this engine makes other events than the journal says (another version of it?)");
-        return STEP_CORRUPT;
-    case REPLAY_OUT_OF_ORDER:
-        complain_at(command, "the journal is out of order");
+            result == REPLAY_DIGEST_DIFFERS
+                ? "this engine makes other events than the journal says (another version of it?)"
+                : "the journal is out of order");
         return STEP_CORRUPT;
     }
     if (replay->sequence % PROGRESS_EVERY_COMMANDS == 0)
@@ -258,8 +251,7 @@ static int run_reader(struct explain_journal *journal, struct journal_reader *re
             enum step step = run_block(journal, block, until, walk);
             if (step != STEP_ON)
                 return step == STEP_STOP ? 0 : EXPLAIN_CORRUPT;
-        } else if (!journal->live || journal->replay.sequence >= journal->durable ||
-                   clock_monotone_ns(&clock_system) > patience_ns) {
+        } else if (!journal->live || clock_monotone_ns(&clock_system) > patience_ns) {
             return 0;
         } else {
             nap(); // a block behind what was read ahead

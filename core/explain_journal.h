@@ -21,7 +21,6 @@ struct explain_journal {
     struct journal_io io;
     struct journal_io_file file;
     struct journal_archive archive;
-    bool opened;       // io and replay are
     bool live;         // a core writes it
     uint64_t asked_ns; // wall clock, when it was opened
     uint64_t durable;  // live: how far; else UINT64_MAX: what is whole in the journal is durable

@@ -87,10 +87,8 @@ static char *text_accepted(struct explain_life *life, const struct order_accepte
                           explain_life_units(life, accepted->held).text, waits[accepted->state]);
 }
 
-static char *text_terms(struct explain_life *life, const struct order_terms_evt *terms)
+static char *text_terms(const struct order_terms_evt *terms)
 {
-    life->stop_price = terms->stop_price;
-    life->trail_offset = terms->trail_offset;
     if (terms->stop_price == 0)
         return NULL;
     return explain_format("its trigger stands at %s", explain_cash(terms->stop_price).text);
@@ -156,7 +154,6 @@ static char *text_amended(struct explain_life *life, const struct order_amended_
 
 static char *text_triggered(struct explain_life *life, const struct order_triggered_evt *triggered)
 {
-    life->triggered = true;
     life->then = life->market; // its turn begins: bands are around the last price of now
     life->price = triggered->price;
     life->held -= triggered->released;
@@ -175,9 +172,7 @@ static char *text_reduced(struct explain_life *life, const struct order_reduced_
     life->quantity = reduced->quantity;
     life->leaves = reduced->leaves;
     life->held -= reduced->released;
-    life->ended = reduced->leaves == 0;
-    if (life->ended)
-        life->cancelled = reduced->reason;
+    ASSERT(reduced->leaves > 0); // else it would have been cancelled
     return explain_format("self-trade prevention reduced it to %s, %s left",
                           units(life, reduced->quantity).text, units(life, reduced->leaves).text);
 }
@@ -203,8 +198,7 @@ static char *text_of(struct explain_life *life, const struct event *event,
                    ? text_accepted(life, &event->body.order_accepted)
                    : NULL;
     case EVT_order_terms:
-        return event->body.order_terms.order == order ? text_terms(life, &event->body.order_terms)
-                                                      : NULL;
+        return event->body.order_terms.order == order ? text_terms(&event->body.order_terms) : NULL;
     case EVT_trade:
         return event->body.trade.maker_order == order || event->body.trade.taker_order == order
                    ? text_trade(life, &event->body.trade)
@@ -290,38 +284,22 @@ static void note_passed(struct explain_life *life, const struct trade_evt *trade
         passed->high = trade->price;
 }
 
-// A trailing stop follows the market: docs/matching.md, 5.
-static void note_trailing(struct explain_life *life, const struct trade_evt *trade)
-{
-    if (life->trail_offset == 0 || life->triggered ||
-        trade->instrument != life->market.terms.instrument)
-        return;
-    int64_t follows = life->is.side == SIDE_BUY ? trade->price + life->trail_offset
-                                                : trade->price - life->trail_offset;
-    bool nearer =
-        life->is.side == SIDE_BUY ? follows < life->stop_price : follows > life->stop_price;
-    if (nearer)
-        life->stop_price = follows;
-}
-
 bool explain_life_command(struct explain_life *life, const struct explain_view *view,
                           const struct command *command, const struct event_sink *sink)
 {
     bool was_open = life->quantity != 0;
-    if (!life->ended)
-        life->then = life->market;
+    ASSERT(!life->ended);
+    life->then = life->market;
     for (uint32_t i = 0; i < sink->count; i++) {
         const struct event *event = &sink->events[(sink->position + i) & sink->mask];
         bool ended = life->ended;
         char *text = text_of(life, event, command);
-        if (text == NULL && (was_open || life->quantity != 0))
+        if (text == NULL)
             text = text_of_market(life, event);
         if (text != NULL)
             note(life, view, event, text);
         else if (event->header.type == EVT_trade && was_open && !ended)
             note_passed(life, &event->body.trade);
-        if (event->header.type == EVT_trade)
-            note_trailing(life, &event->body.trade);
         explain_market_follow(&life->market, event);
     }
     return !life->ended;
@@ -329,11 +307,9 @@ bool explain_life_command(struct explain_life *life, const struct explain_view *
 
 void explain_life_tell(const struct explain_life *life, struct explain_answer *answer)
 {
-    size_t i;
-    json_t *event;
     explain_say(answer, "\nWhat happened");
-    json_array_foreach(life->events, i, event)
-    {
+    for (size_t i = 0; i < json_array_size(life->events); i++) {
+        const json_t *event = json_array_get(life->events, i);
         explain_say(answer, "  %" JSON_INTEGER_FORMAT "  %s  %s",
                     json_integer_value(json_object_get(event, "sequence")),
                     json_string_value(json_object_get(event, "time")),

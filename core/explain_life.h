@@ -25,11 +25,8 @@ struct explain_life {
     uint8_t state_at_entry; // enum order_state
     int64_t price;          // its limit or collar price, as last changed
     int64_t price_at_entry;
-    int64_t stop_price; // as it was told last; a trailing one moves on
-    int64_t trail_offset;
     int64_t quantity, leaves, filled, held, fees;
     money_sum notional; // of its matches
-    bool triggered;
     bool ended;
     uint8_t cancelled; // reason; 0 = it was not
     int64_t cancelled_quantity;

@@ -160,10 +160,9 @@ static enum question question_of(const struct arguments *arguments, uint64_t *id
 }
 
 static int ask(struct explain_answer *answer, struct explain_journal *journal,
-               const struct arguments *arguments)
+               const struct arguments *arguments, enum question question, uint64_t id)
 {
-    uint64_t id = 0;
-    switch (question_of(arguments, &id)) {
+    switch (question) {
     case ORDER:
         return explain_order(answer, journal, id);
     case REJECT:
@@ -172,14 +171,14 @@ static int ask(struct explain_answer *answer, struct explain_journal *journal,
         return explain_balance(answer, journal, (uint32_t)id, arguments->words[2],
                                &arguments->options);
     case STATE:
-        return explain_state(answer, journal, &arguments->options);
     case NONE:
-        break;
+    default:
+        ASSERT(question == STATE);
+        return explain_state(answer, journal, &arguments->options);
     }
-    return EXPLAIN_USAGE;
 }
 
-static int answer_of(const struct arguments *arguments)
+static int answer_of(const struct arguments *arguments, enum question question, uint64_t id)
 {
     struct explain_journal journal;
     struct explain_answer answer;
@@ -187,9 +186,8 @@ static int answer_of(const struct arguments *arguments)
     if (result != 0)
         return result;
     explain_answer_open(&answer);
-    result = ask(&answer, &journal, arguments);
-    if (result == EXPLAIN_ANSWERED ||
-        (result == EXPLAIN_CORRUPT && json_object_size(answer.root) > 0))
+    result = ask(&answer, &journal, arguments, question, id);
+    if (result != EXPLAIN_NONE) // what does not add up is shown
         explain_answer_print(&answer, stdout, arguments->json);
     explain_answer_close(&answer);
     explain_journal_close(&journal);
@@ -205,8 +203,9 @@ int main(int argc, char **argv)
         fputs(USAGE, stdout);
         return EXPLAIN_ANSWERED;
     }
-    uint64_t id;
-    if (!parsed || question_of(&arguments, &id) == NONE) {
+    uint64_t id = 0;
+    enum question question = parsed ? question_of(&arguments, &id) : NONE;
+    if (question == NONE) {
         fputs(USAGE, stderr);
         return EXPLAIN_USAGE;
     }
@@ -216,5 +215,5 @@ int main(int argc, char **argv)
               stderr);
         return EXPLAIN_USAGE;
     }
-    return answer_of(&arguments);
+    return answer_of(&arguments, question, id);
 }

@@ -118,7 +118,8 @@ static void tell_prices(struct explain_answer *answer, json_t *object,
     price_or_none(last, state->last_price);
     price_or_none(reference, state->reference_price);
     price_or_none(nav, state->nav);
-    if (state->nav != 0 && now_ns >= state->nav_time_ns) {
+    if (state->nav != 0) {
+        ASSERT(now_ns >= state->nav_time_ns);
         const char *stale =
             market->controls.nav_stale_ms != 0 &&
                     now_ns - state->nav_time_ns > (uint64_t)market->controls.nav_stale_ms * 1000000

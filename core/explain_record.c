@@ -223,9 +223,9 @@ static const char *word_of(enum unit unit, uint8_t value)
     case UNIT_ASSET:
     case UNIT_TIME:
     case UNIT_LEAVE_OUT:
-        break;
+    default:
+        return "unknown";
     }
-    return NULL;
 }
 
 // Zero is nothing, but for the three words that begin at 0.
@@ -248,9 +248,9 @@ static json_t *friendly_number(enum unit unit, json_int_t number, const struct s
         return json_string(explain_units(number, scales->asset).text);
     if (unit == UNIT_TIME)
         return json_string(explain_time((uint64_t)number).text);
-    const char *named = number >= 0 && number <= UINT8_MAX ? word_of(unit, (uint8_t)number) : NULL;
-    return named != NULL && strcmp(named, "unknown") != 0 ? json_string(named)
-                                                          : json_integer(number);
+    const char *named =
+        number >= 0 && number <= UINT8_MAX ? word_of(unit, (uint8_t)number) : "unknown";
+    return strcmp(named, "unknown") != 0 ? json_string(named) : json_integer(number);
 }
 
 static bool is_large(const char *digits, size_t count)
@@ -265,35 +265,38 @@ static json_t *load_dump(const char *dump)
     char quoted[8192];
     size_t length = 0;
     bool in_text = false;
-    for (const char *at = dump; *at != 0 && length < sizeof quoted - 64;) {
-        size_t digits = in_text ? 0 : strspn(at, "0123456789");
-        const char *quote = digits > 0 && is_large(at, digits) ? "\"" : "";
-        if (*at == '"' && (at == dump || at[-1] != '\\'))
+    for (const char *at = dump; *at != 0;) {
+        size_t count = in_text ? 0 : strspn(at, "0123456789");
+        const char *quote = count > 0 && is_large(at, count) ? "\"" : "";
+        if (*at == '"')
             in_text = !in_text;
-        digits = digits > 0 && digits <= 20 ? digits : 1;
+        if (count == 0)
+            count = *at == '\\' ? 2 : 1; // an escape is of two, at least
+        ASSERT(length < sizeof quoted - 64);
         length += (size_t)snprintf(quoted + length, sizeof quoted - length, "%s%.*s%s", quote,
-                                   (int)digits, at, quote);
-        at += digits;
+                                   (int)count, at, quote);
+        at += count;
     }
-    quoted[length] = 0;
-    return json_loads(quoted, 0, NULL);
+    json_t *raw = json_loads(quoted, 0, NULL);
+    ASSERT(raw != NULL);
+    return raw;
 }
 
 json_t *explain_record(const struct explain_view *view, const char *dump)
 {
     json_t *raw = load_dump(dump);
     json_t *friendly = json_object();
-    const char *record = "", *key;
-    json_t *value;
-    struct scales scales = scales_of(view, raw);
-    json_object_foreach(raw, key, value)
-    {
-        json_t *shown = NULL;
-        if (json_is_string(value) && json_object_size(friendly) == 0)
+    const char *record = "";
+    const struct scales scales = scales_of(view, raw);
+    for (void *at = json_object_iter(raw); at != NULL; at = json_object_iter_next(raw, at)) {
+        const char *key = json_object_iter_key(at);
+        json_t *value = json_object_iter_value(at), *shown = NULL;
+        json_type type = json_typeof(value);
+        if (type == JSON_STRING && json_object_size(friendly) == 0)
             record = json_string_value(value);
-        if (json_is_integer(value))
+        if (type == JSON_INTEGER)
             shown = friendly_number(unit_of(record, key), json_integer_value(value), &scales);
-        else if (!json_is_string(value) || json_string_length(value) > 0)
+        else if (type != JSON_STRING || json_string_length(value) > 0)
             shown = json_incref(value);
         if (shown != NULL)
             ASSERT(json_object_set_new(friendly, key, shown) == 0);
@@ -311,12 +314,13 @@ json_t *explain_snapshot(const struct explain_view *view, const struct snapshot_
 
 static void line_value(FILE *out, const json_t *value)
 {
-    if (json_is_string(value)) {
+    if (json_typeof(value) == JSON_STRING) {
         fprintf(out, "%s", json_string_value(value));
         return;
     }
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    fprintf(out, "%s", text != NULL ? text : "?");
+    ASSERT(text != NULL);
+    fprintf(out, "%s", text);
     free(text);
 }
 

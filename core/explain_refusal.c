@@ -246,11 +246,10 @@ static bool concerns(const struct refusal_view *refusal, const struct snapshot_r
 {
     uint32_t id;
     memcpy(&id, record->body.bytes, sizeof id);
-    switch ((enum snapshot_type)record->header.type) {
+    switch (record->header.type) {
     case REC_asset:
         return id == refusal->asset || id == refusal->cash || id == refusal->token;
     case REC_instrument:
-    case REC_instrument_state:
     case REC_instrument_rules:
     case REC_instrument_controls:
     case REC_tick_band:
@@ -282,19 +281,9 @@ static bool concerns(const struct refusal_view *refusal, const struct snapshot_r
                 record->body.fees.instrument == refusal->instrument);
     case REC_confirm:
         return record->body.confirm.account == refusal->account;
-    case REC_gateway:
-    case REC_reference:
-    case REC_venue_rules:
-    case REC_proposal:
+    default: // gateways, references, rules of the venue, proposals
         return true;
-    case REC_meta:
-    case REC_proposal_part:
-    case REC_pending:
-    case REC_end:
-    case REC_COUNT:
-        return false;
     }
-    return false;
 }
 
 // ---- what was looked at
@@ -305,8 +294,8 @@ static void tell_records(const struct refusal_view *refusal, uint32_t topics)
     const struct explain_view *before = refusal->before;
     for (size_t i = 0; i < before->count; i++) {
         uint8_t type = before->records[i].header.type;
-        if (type >= REC_COUNT || (record_topics[type] & topics) == 0 ||
-            !concerns(refusal, &before->records[i]))
+        ASSERT(type < REC_COUNT);
+        if ((record_topics[type] & topics) == 0 || !concerns(refusal, &before->records[i]))
             continue;
         json_t *record = explain_snapshot(before, &before->records[i]);
         char *line = explain_line(record);
@@ -327,9 +316,10 @@ static void count_order(const struct refusal_view *refusal, struct open_sum *sum
     const struct instrument_rec *terms =
         explain_view_instrument(refusal->before, order->instrument);
     int64_t value = 0;
+    bool fits = money_notional(&value, order->price, order->leaves, terms->token_scale);
+    ASSERT(fits); // it was accepted
     sum->orders++;
-    if (terms != NULL && money_notional(&value, order->price, order->leaves, terms->token_scale))
-        sum->value += value;
+    sum->value += value;
     if (order->side == SIDE_BUY && order->instrument == refusal->instrument)
         sum->buys += order->leaves;
 }
@@ -350,15 +340,14 @@ static void tell_sum(const struct refusal_view *refusal, const char *of, uint32_
                 explain_units(explain_clamp(sum->buys), scale).text);
 }
 
-// Whose account is whose: by its id, or NULL without a member to ask for.
+// Whose account is whose: by its id.
 static uint32_t *members_of_accounts(const struct explain_view *view)
 {
     uint32_t *members = calloc((size_t)view->limits.accounts_max + 1, sizeof *members);
     ASSERT(members != NULL);
     for (size_t i = 0; i < view->count; i++) {
         const struct account_rec *account = &view->records[i].body.account;
-        if (view->records[i].header.type == REC_account &&
-            account->account <= view->limits.accounts_max)
+        if (view->records[i].header.type == REC_account)
             members[account->account] = account->member;
     }
     return members;
@@ -366,7 +355,7 @@ static uint32_t *members_of_accounts(const struct explain_view *view)
 
 static void tell_orders(const struct refusal_view *refusal)
 {
-    struct open_sum account = {0}, member = {0};
+    struct open_sum account = {0}, member = {0}, instrument = {0};
     uint32_t *members = members_of_accounts(refusal->before);
     for (size_t i = 0; i < refusal->before->count; i++) {
         const struct order_rec *order = explain_view_order_at(refusal->before, i, NULL);
@@ -375,10 +364,16 @@ static void tell_orders(const struct refusal_view *refusal)
         ASSERT(order->account <= refusal->before->limits.accounts_max);
         if (order->account == refusal->account)
             count_order(refusal, &account, order);
-        if (refusal->member != 0 && members[order->account] == refusal->member)
+        if (members[order->account] == refusal->member)
             count_order(refusal, &member, order);
+        if (order->instrument == refusal->instrument)
+            count_order(refusal, &instrument, order);
     }
     free(members);
+    if (refusal->account == 0) { // an operator's command about the instrument
+        tell_sum(refusal, "instrument", refusal->instrument, &instrument);
+        return;
+    }
     tell_sum(refusal, "account", refusal->account, &account);
     tell_sum(refusal, "member", refusal->member, &member);
 }
@@ -462,7 +457,7 @@ static void text_of(const struct refusal_view *refusal, char *out, size_t size)
         (command->header.type == CMD_order_new || command->header.type == CMD_order_new_terms) &&
         command->body.order_new.side == SIDE_SELL;
     uint32_t asset = refusal->asset != 0 ? refusal->asset : sells ? refusal->token : refusal->cash;
-    if (rejected->code == REJECT_INSUFFICIENT_BALANCE && asset != 0)
+    if (rejected->code == REJECT_INSUFFICIENT_BALANCE)
         snprintf(out, size, "needs %s %s, available %s",
                  explain_units(rejected->limit, explain_view_scale(refusal->before, asset)).text,
                  explain_view_asset_symbol(refusal->before, asset).text,
@@ -502,11 +497,11 @@ void explain_refusal_tell(struct explain_answer *answer, const struct explain_vi
                                    .command = command,
                                    .rejected = &rejected->body.rejected};
     uint16_t code = refusal.rejected->code;
-    ASSERT(rejected->header.type == EVT_rejected);
+    ASSERT(rejected->header.type == EVT_rejected && code <= REJECT_CODE_MAX);
     concern(&refusal);
     tell_entry(&refusal);
     refusal.records = explain_array(answer->root, "looked_at");
-    uint32_t topics = code <= REJECT_CODE_MAX ? topics_of[code] : 0;
+    uint32_t topics = topics_of[code];
     if (topics != 0)
         tell_state(&refusal, topics);
     else

@@ -103,8 +103,8 @@ static size_t levels_of(const struct asked *asked, uint32_t instrument, uint8_t 
     for (size_t i = book.first; i < book.end; i++) {
         const struct order_terms_rec *terms;
         const struct order_rec *order = explain_view_order_at(&asked->view, i, &terms);
-        if (order == NULL || order->instrument != instrument || order->side != side ||
-            order->state != ORDER_STATE_OPEN || order->type == ORDER_MARKET)
+        if (order == NULL || order->side != side || order->state != ORDER_STATE_OPEN ||
+            order->type == ORDER_MARKET)
             continue;
         if (count == 0 || levels[count - 1].price != order->price) {
             if (count == asked->options->depth)
@@ -148,7 +148,7 @@ static void tell_waiting(const struct asked *asked, json_t *object, uint32_t ins
     const struct explain_range book = explain_view_book(&asked->view, instrument);
     for (size_t i = book.first; i < book.end; i++) {
         const struct order_rec *order = explain_view_order_at(&asked->view, i, NULL);
-        if (order != NULL && order->instrument == instrument)
+        if (order != NULL)
             count[order->state]++;
     }
     explain_set_number(object, "in_book", count[ORDER_STATE_OPEN]);
@@ -181,46 +181,12 @@ static void tell_instruments(const struct asked *asked)
 }
 
 // Limits, controls, fees, kill switches, proposals: whatever there is.
-static bool is_control(uint8_t type)
-{
-    switch ((enum snapshot_type)type) {
-    case REC_limits:
-    case REC_instrument_controls:
-    case REC_jurisdiction:
-    case REC_fees:
-    case REC_kill:
-    case REC_venue_rules:
-    case REC_proposal:
-    case REC_pending:
-        return true;
-    case REC_meta:
-    case REC_asset:
-    case REC_instrument:
-    case REC_instrument_state:
-    case REC_member:
-    case REC_account:
-    case REC_session:
-    case REC_session_account:
-    case REC_session_state:
-    case REC_gateway:
-    case REC_reference:
-    case REC_balance:
-    case REC_order:
-    case REC_order_terms:
-    case REC_instrument_rules:
-    case REC_tick_band:
-    case REC_schedule_entry:
-    case REC_proposal_part:
-    case REC_member_state:
-    case REC_account_state:
-    case REC_investment:
-    case REC_confirm:
-    case REC_end:
-    case REC_COUNT:
-        return false;
-    }
-    return false;
-}
+static const bool is_control[REC_COUNT] = {
+    [REC_limits] = true,       [REC_instrument_controls] = true,
+    [REC_jurisdiction] = true, [REC_fees] = true,
+    [REC_kill] = true,         [REC_venue_rules] = true,
+    [REC_proposal] = true,     [REC_pending] = true,
+};
 
 static void tell_record(const struct asked *asked, const struct snapshot_record *record,
                         json_t *array)
@@ -236,7 +202,7 @@ static void tell_controls(const struct asked *asked)
 {
     json_t *array = explain_array(asked->answer->root, "controls");
     for (size_t i = 0; i < asked->view.count; i++) {
-        if (!is_control(asked->view.records[i].header.type))
+        if (!is_control[asked->view.records[i].header.type])
             continue;
         if (json_array_size(array) == 0)
             explain_say(asked->answer, "\nLimits, controls, fees, kill switches, proposals");
@@ -335,7 +301,8 @@ static bool tell_sum(const struct asked *asked, uint32_t asset, json_t *array)
     const struct explain_range all = asked->view.types[REC_balance];
     for (size_t i = all.first; i < all.end; i++) {
         const struct balance_rec *balance = &asked->view.records[i].body.balance;
-        if (asked->view.records[i].header.type != REC_balance || balance->asset != asset)
+        ASSERT(asked->view.records[i].header.type == REC_balance); // nothing else between them
+        if (balance->asset != asset)
             continue;
         sum += (money_sum)balance->available + balance->held;
         outside += balance->account == ACCOUNT_OUTSIDE ? balance->available : 0;

@@ -191,8 +191,8 @@ static void add(struct explain_depth *depth, const struct order_rec *order,
 
 static bool in_book(const struct order_rec *order, uint32_t instrument, uint8_t side)
 {
-    return order != NULL && order->instrument == instrument && order->side == side &&
-           order->state == ORDER_STATE_OPEN;
+    ASSERT(order == NULL || order->instrument == instrument); // they are of one book
+    return order != NULL && order->side == side && order->state == ORDER_STATE_OPEN;
 }
 
 // A market order that rests in a call has the collar's price, and goes before all others.
@@ -249,8 +249,9 @@ struct explain_ahead explain_view_ahead_of(const struct explain_view *view,
     struct explain_ahead ahead = {0};
     ASSERT(ours->state == ORDER_STATE_OPEN);
     const struct explain_range book = explain_view_book(view, ours->instrument);
-    for (size_t i = book.first; i < book.end; i++) { // records are in priority
+    for (size_t i = book.first;; i++) { // records are in priority
         const struct order_terms_rec *terms;
+        ASSERT(i < book.end);
         const struct order_rec *order = explain_view_order_at(view, i, &terms);
         if (order == ours)
             break;

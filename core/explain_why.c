@@ -59,10 +59,9 @@ static void say_bands(const struct why *why)
 static void say_breaker(const struct why *why)
 {
     const struct explain_band breaker = explain_market_breaker_band(&why->life->then);
-    if (breaker.around != 0)
-        SAY(why, "the circuit breaker trips at a trade outside %s to %s, %u bps around %s",
-            explain_cash(breaker.low).text, explain_cash(breaker.high).text,
-            why->life->then.terms.breaker_bps, explain_cash(breaker.around).text);
+    SAY(why, "the circuit breaker trips at a trade outside %s to %s, %u bps around %s",
+        explain_cash(breaker.low).text, explain_cash(breaker.high).text,
+        why->life->then.terms.breaker_bps, explain_cash(breaker.around).text);
 }
 
 // The rest of an order that may not rest: what there still was on the other side.
@@ -87,12 +86,10 @@ static void say_record(const struct why *why, const struct snapshot_record *reco
 
 static struct explain_whose whose(const struct why *why)
 {
-    struct explain_whose whose = {.account = why->life->command.body.order_new.account,
+    uint32_t account = why->life->command.body.order_new.account;
+    return (struct explain_whose){.account = account,
+                                  .member = explain_view_account(why->last, account)->member,
                                   .session = why->life->command.header.session};
-    const struct account_rec *account = explain_view_account(why->last, whose.account);
-    if (account != NULL)
-        whose.member = account->member;
-    return whose;
 }
 
 static void say_kills(const struct why *why)
@@ -107,12 +104,8 @@ static void say_kills(const struct why *why)
 static void say_person(const struct why *why)
 {
     const struct explain_whose ours = whose(why);
-    const struct snapshot_record *account = explain_view_find(why->last, REC_account, ours.account);
-    const struct snapshot_record *member = explain_view_find(why->last, REC_member, ours.member);
-    if (account != NULL)
-        say_record(why, account);
-    if (member != NULL)
-        say_record(why, member);
+    say_record(why, explain_view_find(why->last, REC_account, ours.account));
+    say_record(why, explain_view_find(why->last, REC_member, ours.member));
 }
 
 // Of what it held.
@@ -132,13 +125,9 @@ static void say_balance(const struct why *why)
 static void why_cancelled(const struct why *why)
 {
     const struct explain_life *life = why->life;
-    if (life->cancelled_by == NULL) { // self-trade prevention took the last of it
-        SAY(why, "%s", explain_cancel_sentence(life->cancelled));
-        return;
-    }
     SAY(why, "%s were cancelled by %s: %s", units(why, life->cancelled_quantity).text,
         life->cancelled_by, explain_cancel_sentence(life->cancelled));
-    switch ((enum cancel_reason)life->cancelled) {
+    switch (life->cancelled) {
     case CANCEL_VOLATILITY:
     case CANCEL_BAND:
         say_bands(why);
@@ -160,15 +149,7 @@ static void why_cancelled(const struct why *why)
     case CANCEL_UNCOVERED:
         say_balance(why);
         break;
-    case CANCEL_BY_OWNER:
-    case CANCEL_DISCONNECT:
-    case CANCEL_BY_VENUE:
-    case CANCEL_MASS:
-    case CANCEL_LIMIT:
-    case CANCEL_SELF_TRADE:
-    case CANCEL_EXPIRED:
-    case CANCEL_AUCTION:
-    case CANCEL_AMENDED:
+    default: // the sentence says all
         break;
     }
 }
@@ -287,10 +268,10 @@ static void why_stop(const struct why *why, const struct order_terms_rec *terms)
     const struct explain_passed *passed = &why->life->passed;
     bool buys = why->life->is.side == SIDE_BUY;
     int64_t best = buys ? passed->high : passed->low;
-    int64_t stop_price = terms != NULL ? terms->stop_price : why->life->stop_price;
-    SAY(why, "it waits for its trigger: a trade at %s or %s%s", explain_cash(stop_price).text,
-        buys ? "above" : "below",
-        terms != NULL && terms->trail_offset != 0 ? " (it follows the market)" : "");
+    ASSERT(terms != NULL);
+    SAY(why, "it waits for its trigger: a trade at %s or %s%s",
+        explain_cash(terms->stop_price).text, buys ? "above" : "below",
+        terms->trail_offset != 0 ? " (it follows the market)" : "");
     if (passed->trades == 0)
         SAY(why, "no trade was made in %s since it came; the last one before was at %s",
             explain_view_symbol(why->last, why->market->terms.instrument).text,
@@ -309,7 +290,7 @@ static void why_open(const struct why *why)
     const struct order_terms_rec *terms = NULL;
     const struct order_rec *order = explain_view_order(why->last, why->life->order, &terms);
     ASSERT(order != NULL); // what has not ended is open
-    switch ((enum order_state)order->state) {
+    switch (order->state) {
     case ORDER_STATE_OPEN:
         why_in_book(why, order, terms);
         break;
@@ -323,7 +304,8 @@ static void why_open(const struct why *why)
             word_of_phase(why->market->state.phase));
         say_venue(why);
         break;
-    case ORDER_STATE_PENDING_CLOSE:
+    default:
+        ASSERT(order->state == ORDER_STATE_PENDING_CLOSE);
         SAY(why, "it waits for the closing auction; the phase is %s",
             word_of_phase(why->market->state.phase));
         say_schedule(why);

@@ -26,7 +26,7 @@ struct explain_text explain_units(int64_t amount, unsigned scale)
 {
     struct explain_text out;
     char text[DECIMAL_TEXT_BYTES_MAX];
-    decimal_print(amount, scale <= DECIMAL_SCALE_MAX ? scale : 0, text);
+    decimal_print(amount, scale, text);
     snprintf(out.text, sizeof out.text, "%s", text);
     return out;
 }
@@ -42,10 +42,8 @@ struct explain_text explain_time(uint64_t ns)
     time_t seconds = (time_t)(ns / NS_PER_S);
     struct tm utc;
     char text[32];
-    if (gmtime_r(&seconds, &utc) == NULL || strftime(text, sizeof text, "%FT%T", &utc) == 0)
-        snprintf(out.text, sizeof out.text, "%" PRIu64 " ns", ns);
-    else
-        snprintf(out.text, sizeof out.text, "%s.%09" PRIu64 "Z", text, ns % NS_PER_S);
+    ASSERT(gmtime_r(&seconds, &utc) != NULL && strftime(text, sizeof text, "%FT%T", &utc) != 0);
+    snprintf(out.text, sizeof out.text, "%s.%09" PRIu64 "Z", text, ns % NS_PER_S);
     return out;
 }
 
@@ -91,8 +89,8 @@ static const char *parse_fraction(uint64_t *ns, const char *at)
 static bool is_real(const struct tm *given, time_t seconds)
 {
     struct tm utc;
-    return gmtime_r(&seconds, &utc) != NULL && utc.tm_mday == given->tm_mday &&
-           utc.tm_sec == given->tm_sec;
+    ASSERT(gmtime_r(&seconds, &utc) != NULL);
+    return utc.tm_mday == given->tm_mday && utc.tm_sec == given->tm_sec;
 }
 
 bool explain_time_parse(uint64_t *ns, const char *text)
@@ -130,12 +128,9 @@ const char *explain_side_word(uint8_t side)
 
 const char *explain_gateway_word(uint8_t gateway)
 {
-    static const char *const words[] = {[GATEWAY_CORE] = "core",
-                                        [GATEWAY_FIX] = "fix",
-                                        [GATEWAY_WEB] = "web",
-                                        [GATEWAY_ADMIN] = "admin",
-                                        [GATEWAY_SETTLE] = "settle",
-                                        [GATEWAY_INDEX] = "index"};
+    static const char *const words[] = {
+        [GATEWAY_CORE] = "core",   [GATEWAY_FIX] = "fix",       [GATEWAY_WEB] = "web",
+        [GATEWAY_ADMIN] = "admin", [GATEWAY_SETTLE] = "settle", [GATEWAY_INDEX] = "index"};
     return WORD(words, gateway);
 }
 
