@@ -165,15 +165,27 @@ static void concern_body(struct refusal_view *refusal)
 {
     const struct command *command = refusal->command;
     switch (command->header.type) {
+#define OF_INSTRUMENT(name)                                                                        \
+    case CMD_##name:                                                                               \
+        refusal->instrument = command->body.name.instrument;                                       \
+        break
+        OF_INSTRUMENT(instrument_set);
+        OF_INSTRUMENT(instrument_rules_set);
+        OF_INSTRUMENT(tick_table_set);
+        OF_INSTRUMENT(schedule_set);
+        OF_INSTRUMENT(instrument_controls_set);
+        OF_INSTRUMENT(jurisdictions_set);
+#undef OF_INSTRUMENT
+    case CMD_fees_set:
+        refusal->account = command->body.fees_set.account;
+        refusal->instrument = command->body.fees_set.instrument;
+        break;
     case CMD_ledger_post:
         refusal->account = command->body.ledger_post.account;
         refusal->asset = command->body.ledger_post.asset;
         break;
     case CMD_asset_set:
         refusal->asset = command->body.asset_set.asset;
-        break;
-    case CMD_member_set:
-        refusal->member = command->body.member_set.member;
         break;
     case CMD_session_set:
         refusal->session = command->body.session_set.session;
@@ -183,6 +195,7 @@ static void concern_body(struct refusal_view *refusal)
         break;
     case CMD_trade_correct:
         refusal->account = command->body.trade_correct.buyer_account;
+        refusal->instrument = command->body.trade_correct.instrument;
         break;
     case CMD_limits_set: {
         const struct limits_set_cmd *limits = &command->body.limits_set;
@@ -215,7 +228,7 @@ static void concern(struct refusal_view *refusal)
         explain_view_find(refusal->before, REC_session, refusal->session);
     if (account != NULL)
         refusal->member = account->member;
-    else if (refusal->member == 0 && session != NULL)
+    else if (session != NULL)
         refusal->member = session->body.session.member;
     if (terms != NULL) {
         refusal->cash = terms->cash_asset;
@@ -420,9 +433,6 @@ static void tell_state(const struct refusal_view *refusal, uint32_t topics)
     if (market.terms.instrument != 0 && (topics & (STATE | BOOK | VENUE)) != 0)
         explain_market_tell(refusal->answer, explain_object(refusal->answer->root, "market"),
                             &market, refusal->before, refusal->command->header.time_ns);
-    else if ((topics & VENUE) != 0)
-        explain_say(refusal->answer, "  the venue is %s",
-                    explain_venue_word(refusal->before->venue_state));
     tell_records(refusal, topics);
     if ((topics & ORDERS) != 0)
         tell_orders(refusal);

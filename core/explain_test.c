@@ -725,30 +725,6 @@ static void a_damaged_journal_is_named(void **state)
     story_run(story, "state", 3, "the journal is corrupt");
 }
 
-static void times_are_read_and_written(void **state)
-{
-    (void)state;
-    uint64_t ns = 0;
-    assert_true(explain_time_parse(&ns, "2026-11-27T20:49:35.25Z"));
-    assert_string_equal(explain_time(ns).text, "2026-11-27T20:49:35.250000000Z");
-    assert_true(explain_time_parse(&ns, "1970-01-02"));
-    assert_int_equal(ns, 86400000000000);
-    assert_true(explain_time_parse(&ns, "1970-01-01 00:00:01"));
-    assert_int_equal(ns, 1000000000);
-    static const char *const bad[] = {"",
-                                      "2026",
-                                      "2026-13-01",
-                                      "2026-02-30",
-                                      "2026-11-27T",
-                                      "2026-11-27T25:00:00Z",
-                                      "2026-11-27T20:49:60Z",
-                                      "2026-11-27T20:49:35.Zx",
-                                      "2026-11-27T20:49:35+01:00",
-                                      "1969-12-31T23:59:59Z"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_false(explain_time_parse(&ns, bad[i]));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -786,7 +762,6 @@ int main(void)
         STORY(every_option_is_obeyed),
         STORY(the_folder_must_be_named),
         STORY(a_damaged_journal_is_named),
-        cmocka_unit_test(times_are_read_and_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
