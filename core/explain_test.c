@@ -503,6 +503,63 @@ static void a_balance_that_does_not_add_up_is_told(void **state)
     story_expect(story_close_question(story, &journal), "It does NOT add up");
 }
 
+// Asked of the engine, or of its orders: each figure counts.
+static void a_balance_of_which_one_figure_differs_does_not_add_up(void **state)
+{
+    struct story *story = *state;
+    static const struct story_lies lies[] = {{.engine.available = 1},
+                                             {.engine.held = 1},
+                                             {.engine.unsettled = 1},
+                                             {.engine.blocked = 1},
+                                             {.saved_held = 1}};
+    TELL(story, "A buys 5 @ 100 gtc");
+    story_write_journal(story);
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        struct explain_journal journal;
+        story_open_question(story, &journal);
+        story_lies = lies[i];
+        assert_int_equal(explain_balance(&story->answer, &journal, FIRST, "1", &STORY_OPTIONS),
+                         EXPLAIN_CORRUPT);
+        story_lies = (struct story_lies){0};
+        story_expect(story_close_question(story, &journal), "It does NOT add up");
+    }
+}
+
+static void a_balance_is_found_by_the_symbol_of_its_asset(void **state)
+{
+    struct story *story = *state;
+    start(story->venue, CMD_asset_set, GATEWAY_ADMIN)->body.asset_set =
+        (struct asset_set_cmd){.asset = 3, .kind = ASSET_CASH, .scale = 6, .symbol = "EUR"};
+    apply(story->venue);
+    post(story->venue, 'A', 3, POSTING_DEPOSIT, 12345);
+    story_write_journal(story);
+    story_expect(story_ask_balance(story, 'A', "EUR", 0, 9), "Account 16, EUR (asset 3), as of");
+    story_expect(story_ask_balance(story, 'A', "EUR", story->venue->sequence + 1, 9),
+                 "available 0.012345, held 0");
+}
+
+// The collar that a trailing stop held for has come nearer.
+static void what_a_triggered_stop_frees_is_a_release(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "C sells 1 @ 100");
+    TELL(story, "D buys 1 @ 100");
+    TELL(story, "A buys 10 @ 0 trail=20");
+    TELL(story, "C sells 1 @ 90");
+    TELL(story, "D buys 1 @ 90");
+    TELL(story, "C sells 4 @ 110 confirmed");
+    TELL(story, "D buys 1 @ 110 confirmed");
+    char said[96];
+    snprintf(said, sizeof said,
+             "release: order %" PRIu64 " was triggered\n"
+             "      change: available 0.00011, held -0.00011, unsettled 0, blocked 0",
+             story->venue->orders[3]);
+    story_write_journal(story);
+    const char *text = story_ask_balance(story, 'A', "1", 0, 100);
+    story_expect(text, said);
+    story_expect(text, "It adds up");
+}
+
 // ---- state
 // -------------------------------------------------------------------------------------------
 
@@ -590,6 +647,71 @@ static void a_state_shows_books_orders_and_accounts(void **state)
     story_expect(text, "and 2 more (--limit N)");
 }
 
+static void the_state_before_everything_is_empty(void **state)
+{
+    struct story *story = *state;
+    struct explain_options options = STORY_OPTIONS;
+    story_write_journal(story);
+    options.at = 0;
+    const char *text = story_ask_state(story, &options, EXPLAIN_ANSWERED);
+    story_expect(text, "After sequence 0 (epoch 0), 1970-01-01T00:00:00.000000000Z\n"
+                       "  the venue is cancel_only; 0 open orders\n");
+    assert_null(strstr(text, "Instrument"));
+}
+
+static void an_account_is_shown_with_its_own_kill_switch_and_limits(void **state)
+{
+    struct story *story = *state;
+    struct venue *venue = story->venue;
+    struct explain_options options = STORY_OPTIONS;
+    for (uint32_t account = FIRST; account <= FIRST + 1; account++) {
+        start(venue, CMD_kill_set, GATEWAY_ADMIN)->body.kill_set = (struct kill_set_cmd){
+            .scope = KILL_ACCOUNT, .id = account, .killed = 1, .operator_id = 7};
+        apply(venue);
+        start(venue, CMD_limits_set, GATEWAY_ADMIN)->body.limits_set =
+            (struct limits_set_cmd){.scope = LIMIT_ACCOUNT, .id = account, .open_orders_max = 9};
+        apply(venue);
+        start(venue, CMD_fees_set, GATEWAY_ADMIN)->body.fees_set =
+            (struct fees_set_cmd){.account = account, .buy_maker_bps = 3};
+        apply(venue);
+    }
+    start(venue, CMD_kill_set, GATEWAY_ADMIN)->body.kill_set =
+        (struct kill_set_cmd){.scope = KILL_MEMBER, .id = 1, .killed = 1, .operator_id = 7};
+    apply(venue);
+    start(venue, CMD_limits_set, GATEWAY_ADMIN)->body.limits_set =
+        (struct limits_set_cmd){.scope = LIMIT_MEMBER, .id = 1, .open_orders_max = 9};
+    apply(venue);
+    story_write_journal(story);
+    options.account = FIRST;
+    const char *text = story_ask_state(story, &options, EXPLAIN_ANSWERED);
+    text = strstr(text, "\nAccount 16\n");
+    assert_non_null(text);
+    assert_string_equal(text,
+                        "\nAccount 16\n"
+                        "  account: account 16, member 1, kyc approved, accreditation retail, "
+                        "fatca clear, flags 3\n"
+                        "  limits: scope account, id 16, open_orders_max 9\n"
+                        "  kill: scope account, killed 1, id 16\n"
+                        "  fees: account 16, buy_maker_bps 3\n"
+                        "  balance: account 16, asset 1, available 0.1\n"
+                        "  balance: account 16, asset 2, available 1000\n");
+}
+
+static void books_that_do_not_add_up_are_told(void **state)
+{
+    struct story *story = *state;
+    struct explain_options options = STORY_OPTIONS;
+    options.check = true;
+    story_write_journal(story);
+    story_lies.saved_available = 1;
+    const char *text = story_ask_state(story, &options, EXPLAIN_CORRUPT);
+    story_lies.saved_available = 0;
+    story_expect(text,
+                 "  asset 1: 6 balances sum to 0.000001 (of that the world outside -0.399999)\n"
+                 "  asset 2: 5 balances sum to 0 (of that the world outside -4000)\n");
+    assert_true(json_is_false(json_object_get(story->answer.root, "checked")));
+}
+
 static void beside_a_venue_nothing_is_told_that_is_not_durable(void **state)
 {
     struct story *story = *state;
@@ -637,6 +759,9 @@ static void bad_words_are_refused(void **state)
     story_run(story, "reject 100000", 1, "there is no sequence 100000 yet");
     story_run(story, "reject 5", 1, "was not refused: it was answered by ");
     story_run(story, "balance 16 9", 1, "there is no asset 9");
+    story_run(story, "balance 16 1x", 1, "there is no asset 1x");
+    story_run(story, "balance 16 4294967297", 1, "there is no asset 4294967297");
+    story_run(story, "balance 16 1 --from 1x", 2, "not understood: --from 1x");
     story_run(story, "balance 16 EUR", 1, "there is no asset EUR");
     story_run(story, "balance 39 1", 1, "there is no account 39");
     story_run(story, "balance 16 1 --json", 0, "\"adds_up\": true");
@@ -754,9 +879,15 @@ int main(void)
         STORY(a_balance_adds_up_over_everything),
         STORY(a_balance_from_a_sequence_begins_there),
         STORY(a_balance_that_does_not_add_up_is_told),
+        STORY(a_balance_of_which_one_figure_differs_does_not_add_up),
+        STORY(a_balance_is_found_by_the_symbol_of_its_asset),
+        STORY(what_a_triggered_stop_frees_is_a_release),
         STORY(a_state_at_a_sequence_is_that_of_a_replay),
         STORY(a_state_at_a_time_is_that_of_the_last_command_before),
         STORY(a_state_shows_books_orders_and_accounts),
+        STORY(the_state_before_everything_is_empty),
+        STORY(an_account_is_shown_with_its_own_kill_switch_and_limits),
+        STORY(books_that_do_not_add_up_are_told),
         STORY(beside_a_venue_nothing_is_told_that_is_not_durable),
         STORY(bad_words_are_refused),
         STORY(every_option_is_obeyed),
