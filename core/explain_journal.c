@@ -97,10 +97,12 @@ static int open_folder(struct explain_journal *journal)
     int result = access(folder, F_OK) != 0 ? -errno : 0; // a mistyped folder is not made
     if (result == 0)
         result = journal_io_file_open(&journal->io, &journal->file, folder, true);
-    if (result == 0)
+    if (result == 0) {
         result = journal_archive_open(&journal->archive, &journal->io, folder);
-    if (result == 0)
-        return 0;
+        if (result == 0)
+            return 0;
+        journal_io_file_close(&journal->file);
+    }
     complain(folder, strerror(-result));
     return EXPLAIN_NONE;
 }
@@ -220,10 +222,7 @@ static enum step run_block(struct explain_journal *journal,
                            const struct explain_walk *walk)
 {
     const struct command *command = NULL;
-    if (block->first_sequence > journal->replay.sequence + 1) {
-        complain(journal->state, "the journal begins behind the snapshot");
-        return STEP_CORRUPT;
-    }
+    ASSERT(block->first_sequence <= journal->replay.sequence + 1); // as the reader was asked
     while ((command = journal_block_next(block, command)) != NULL) {
         if (command->header.sequence > until)
             return STEP_STOP;

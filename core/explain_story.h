@@ -35,6 +35,8 @@ struct story_lies {
     struct balance_rec engine; // added to each balance that the engine tells
     int64_t saved_available;   // added to the first balance of each snapshot
     int64_t saved_held;        // added to each order of a snapshot
+    uint8_t saved_venue_state; // added to that of a snapshot
+    bool check_fails;          // as if the engine's check found something
 };
 extern struct story_lies story_lies;
 

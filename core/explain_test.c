@@ -619,6 +619,8 @@ static void a_state_at_a_time_is_that_of_the_last_command_before(void **state)
     story_ask_state(story, &options, EXPLAIN_ANSWERED);
     assert_int_equal(json_integer_value(json_object_get(story->answer.root, "sequence")),
                      story->venue->sequence);
+    options.now_ns = 1000000;
+    story_ask_state(story, &options, EXPLAIN_ANSWERED);
     options.now_ns = 999999;
     story_ask_state(story, &options, EXPLAIN_NONE);
 }
@@ -639,6 +641,13 @@ static void a_state_shows_books_orders_and_accounts(void **state)
     story_expect(text, "balance: account 16, asset 2, available 1004");
     story_expect(text, "Checked: every book, order, hold and balance");
     assert_int_equal(json_array_size(json_object_get(story->answer.root, "orders")), 1);
+    const json_t *instrument =
+        json_array_get(json_object_get(story->answer.root, "instruments"), 0);
+    static const char *const best[][2] = {{"bids", "0.000099"}, {"asks", "0.0001"}};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *level = json_array_get(json_object_get(instrument, best[i][0]), 0);
+        assert_string_equal(json_string_value(json_object_get(level, "price")), best[i][1]);
+    }
     options.account = 39;
     story_ask_state(story, &options, EXPLAIN_NONE);
     options.account = 0;
@@ -712,6 +721,26 @@ static void books_that_do_not_add_up_are_told(void **state)
     assert_true(json_is_false(json_object_get(story->answer.root, "checked")));
 }
 
+// What the engine's own check finds ends the process, with the status of a corrupt journal.
+static void a_check_that_fails_ends_with_its_place(void **state)
+{
+    struct story *story = *state;
+    struct explain_options options = STORY_OPTIONS;
+    options.check = true;
+    story_write_journal(story);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        story_lies.check_fails = true;
+        story_ask_state(story, &options, EXPLAIN_ANSWERED);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXPLAIN_CORRUPT);
+}
+
 static void beside_a_venue_nothing_is_told_that_is_not_durable(void **state)
 {
     struct story *story = *state;
@@ -729,6 +758,33 @@ static void beside_a_venue_nothing_is_told_that_is_not_durable(void **state)
     story_write_status(story, durable + 1);
     story_ask_order(story, durable, EXPLAIN_ANSWERED);
     expect_json(story, "state", "cancelled");
+}
+
+static void an_answer_is_printed_as_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        bool filled, json;
+        const char *printed;
+    } lines[] = {{true, false, "It is so.\n"},
+                 {true, true, "{\n  \"b\": \"1\",\n  \"a\": 2\n}\n"},
+                 {false, false, ""},
+                 {false, true, ""}};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct explain_answer answer;
+        char printed[128] = "";
+        FILE *out = fmemopen(printed, sizeof printed, "w");
+        explain_answer_open(&answer);
+        if (lines[i].filled) {
+            explain_say(&answer, "It is %s.", "so");
+            explain_set(answer.root, "b", "%d", 1);
+            explain_set_number(answer.root, "a", 2);
+        }
+        explain_answer_print(&answer, out, lines[i].json);
+        fclose(out);
+        explain_answer_close(&answer);
+        assert_string_equal(printed, lines[i].printed);
+    }
 }
 
 // ---- bad input
@@ -888,7 +944,9 @@ int main(void)
         STORY(the_state_before_everything_is_empty),
         STORY(an_account_is_shown_with_its_own_kill_switch_and_limits),
         STORY(books_that_do_not_add_up_are_told),
+        STORY(a_check_that_fails_ends_with_its_place),
         STORY(beside_a_venue_nothing_is_told_that_is_not_durable),
+        cmocka_unit_test(an_answer_is_printed_as_it_is),
         STORY(bad_words_are_refused),
         STORY(every_option_is_obeyed),
         STORY(the_folder_must_be_named),
