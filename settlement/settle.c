@@ -5,6 +5,7 @@
 //   results   answers of the core are written down, results are numbered and sent
 //   retry     what administrators asked to try again becomes pending
 //   chain     where is the chain, are the nonces ours (settle_chain.c)
+//   marks     transactions that two persons say have settled a trade (settle_mark.c)
 //   items     the open requests, lowest nonce first, each one step further (settle_item.c)
 //   claim     new trades, and their first step at once; not when the chain cannot be used
 //   off chain a batch of the trades that need no chain; after those that do
@@ -376,6 +377,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
 {
     size_t done;
     size_t retried = 0;
+    size_t marks = 0;
     bool chain_ready;
 
     settle->counters.passes++;
@@ -391,9 +393,12 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     }
     done = results_pass(settle);
     if (!settle->store_failed &&
-        settle_store_ok(settle, settle->store.retry(settle->store.context, &retried)))
+        settle_store_ok(settle, settle->store.retry(settle->store.context, &retried, &marks)))
         settle->results_stale |= retried > 0;
     chain_ready = !settle->store_failed && pass_chain(settle, now_ns);
+    if (marks > 0 && chain_ready)
+        done += settle_marks_check(settle) == SETTLE_STEP_DONE;
+    chain_ready = chain_ready && !settle->chain_failed;
     if (!settle->store_failed && pass_load(settle) && chain_ready) {
         pass_gap(settle, now_ns);
         if (!settle->store_failed)

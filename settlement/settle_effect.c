@@ -122,6 +122,20 @@ bool settle_effect_find(uint32_t log_index[SETTLE_LEGS_MAX], const struct node_r
     return legs_find(log_index, receipt, call, arguments);
 }
 
+size_t settle_effect_transfers(uint32_t log_index[SETTLE_LEGS_MAX],
+                               const struct node_receipt *receipt,
+                               const struct chain_address *token, const struct settle_leg *leg)
+{
+    size_t found = 0;
+
+    ASSERT(receipt->succeeded);
+    for (size_t i = 0; i < receipt->log_count && found < SETTLE_LEGS_MAX; i++)
+        if (address_equal(&receipt->logs[i].contract, token) &&
+            is_transfer(&receipt->logs[i], &leg->from, &leg->to, leg->units))
+            log_index[found++] = receipt->logs[i].log_index;
+    return found;
+}
+
 // ---- state
 // ----------------------------------------------------------------------------------------
 

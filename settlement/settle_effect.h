@@ -25,6 +25,13 @@ CHECKED bool settle_effect_find(uint32_t log_index[SETTLE_LEGS_MAX],
                                 const struct settle_arguments *arguments,
                                 const struct chain_address *created);
 
+// How many Transfers of the token in a successful receipt are the leg's, and where they stand;
+// SETTLE_LEGS_MAX at most.
+CHECKED size_t settle_effect_transfers(uint32_t log_index[SETTLE_LEGS_MAX],
+                                       const struct node_receipt *receipt,
+                                       const struct chain_address *token,
+                                       const struct settle_leg *leg);
+
 enum settle_state {
     SETTLE_STATE_HOLDS, // the contract is as the request wants it
     SETTLE_STATE_DIFFERS,

@@ -228,10 +228,10 @@ static enum settle_store_result store_needs_signer(void *context, bool *needs)
     return end(fault);
 }
 
-static enum settle_store_result store_retry(void *context, size_t *retried)
+static enum settle_store_result store_retry(void *context, size_t *retried, size_t *marks)
 {
     BEGIN;
-    *retried = 0;
+    *retried = *marks = 0; // nobody marks a trade here
     for (size_t i = 0; i < world->trade_count; i++) {
         struct fake_trade *trade = &world->trades[i];
         if (!trade->retry_asked)

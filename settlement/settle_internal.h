@@ -1,6 +1,7 @@
 // What the files of the worker share: settle.c (the pass), settle_chain.c (node, fees, nonces),
 // settle_item.c (one request, one step further), settle_begin.c (trades before their
-// signature), settle_request.c (other requests before theirs), settle_simulate.c (who is to blame).
+// signature), settle_request.c (other requests before theirs), settle_simulate.c (who is to blame),
+// settle_mark.c (what two persons say of a transaction).
 #ifndef LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 
@@ -30,6 +31,10 @@ CHECKED enum node_result settle_chain_find(struct settle *settle, bool *found,
                                            struct chain_hash *hash, uint64_t *block,
                                            uint64_t nonce);
 bool settle_chain_is_deep(const struct settle *settle, uint64_t block);
+
+// Looks for the transactions that marks name, and settles the trades of those that are what is said
+// of them (settle_mark.c). NONE: nothing more to do; DONE: a trade was settled.
+enum settle_step settle_marks_check(struct settle *settle);
 
 // Does for one request what can be done now.
 enum settle_step settle_item_step(struct settle *settle, struct settle_item *item);

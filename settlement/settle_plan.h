@@ -47,6 +47,14 @@
 #define SETTLE_REASON_MISMATCH         "transfer_is_not_the_planned_one"
 #define SETTLE_REASON_NEIGHBOUR        "reverted_by_a_neighbour"
 #define SETTLE_REASON_NONCE_TAKEN      "nonce_used_by_another_transaction"
+// Why the transaction that a mark names does not settle its trade.
+#define SETTLE_REASON_MARK_UNKNOWN   "transaction_not_found"
+#define SETTLE_REASON_MARK_FAILED    "transaction_failed"
+#define SETTLE_REASON_MARK_SHALLOW   "transaction_not_final"
+#define SETTLE_REASON_MARK_OTHER     "transfer_not_in_transaction"
+#define SETTLE_REASON_MARK_TAKEN     "transfer_is_of_another_trade"
+#define SETTLE_REASON_MARK_BOOKED    "transfer_is_in_the_ledger"
+#define SETTLE_REASON_MARK_UNINDEXED "transfer_not_read_by_index"
 
 struct settle_trade_terms {
     const char *contract_address; // of the token; NULL or "" = none

@@ -171,7 +171,7 @@ async function main(venue) {
   await settle.exited;
 }
 
-// What people decide: holds by trade, token and venue; a halted token; marks of two persons.
+// What people decide: holds by trade, account, token and venue; a halted token; marks of two persons.
 async function decisions(venue, first, failed) {
   const status = (id) => venue.sql(`SELECT settlement_status || ' ' || coalesce(reason, '') FROM settle.trade WHERE trade_id = ${id}`);
   const hold = (column, value) => venue.sql(`INSERT INTO settle.hold (${column}, held_by, reason) VALUES (${value}, 'one', 'a look')`, 'lonja_admin');
@@ -212,14 +212,28 @@ async function decisions(venue, first, failed) {
   try { approve(one, 'one'); } catch { refused = true; }
   check(refused, 'nobody approves what he proposed');
   approve(one, 'two');
-  await venue.until('a failed trade is marked settled', () => venue.count(`trade_id = ${failed} AND settlement_status = 'settled' AND tx_hash = '${hash}' AND reason = 'manual: by hand (one, two)'`) === 1);
+  await venue.until('a transaction that is not there settles nothing', () => venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${one}`) === 'transaction_not_found');
+  venue.sql(`UPDATE settle.manual_mark SET withdrawn_at = now(), withdrawn_by = 'one', withdraw_reason = 'mistyped' WHERE mark_id = ${one}`, 'lonja_admin');
+  approve(mark(failed, 'settled_off_chain'), 'two');
+  await venue.until('a failed trade is marked settled', () => venue.count(`trade_id = ${failed} AND settlement_status = 'settled' AND settlement_type = 'off_chain' AND reason = 'manual: by hand (one, two)'`) === 1);
   const two = mark(halted, 'failed');
   approve(two, 'two');
   await venue.until('a pending one is marked failed', () => status(halted) === 'failed manual: by hand (one, two)');
   const three = mark(failed, 'settled_off_chain');
   approve(three, 'two');
   await venue.until('a settled one stays so', () => venue.sql(`SELECT answer FROM settle.manual_mark WHERE mark_id = ${three}`).startsWith('refused: '));
-  venue.sql(`UPDATE settle.incident SET closed_at = now(), closed_by = 'two'`, 'lonja_admin');
+  const close = (who) => venue.sql(`UPDATE settle.incident SET close_reason = coalesce(close_reason, 'it was a test'), close_proposed_by = coalesce(close_proposed_by, 'one'), close_proposed_at = now(), closed_at = now(), closed_by = '${who}'`, 'lonja_admin');
+  refused = false;
+  try { close('one'); } catch { refused = true; }
+  check(refused, 'one person does not close an incident');
+  close('two');
+  const held = halted + 32;
+  hold('account_id', 1003);
+  venue.trade(held, 2, 1001, 1003, 4);
+  venue.trade(held + 16, 2, 1001, 1002, 4);
+  await venue.until('an account is held, as a buyer', () => status(held) === 'pending held' && status(held + 16).startsWith('settled'));
+  release('account_id IS NOT NULL');
+  await venue.until('no longer', () => status(held).startsWith('settled'));
   check(venue.sql(`SELECT string_agg(outcome, ' ' ORDER BY result_id) FROM settle.result WHERE trade_id = ${failed}`) === 'failed retried settled', 'the core is told');
   await venue.until('the core has booked all', () => venue.sql("SELECT count(*) FROM settle.result WHERE state <> 'booked'") === '0');
   say('holds, a halted token, marks of two persons');

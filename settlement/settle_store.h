@@ -112,6 +112,22 @@ struct settle_ending {
     char reason[SETTLE_REASON_MAX]; // "" = none
 };
 
+// A mark of two persons that says that a trade was settled on the chain, by this transaction.
+struct settle_mark {
+    uint64_t mark_id;
+    struct chain_hash hash;
+    const char *problem; // no transfer of the trade can be planned: why; NULL = this is the one
+    struct chain_address token;
+    struct settle_leg leg;
+};
+
+// What the chain says of it: deep enough, with the trade's Transfer in these places.
+struct settle_mark_evidence {
+    uint64_t block_number;
+    size_t count;
+    uint32_t log_index[SETTLE_LEGS_MAX];
+};
+
 #define SETTLE_STORE __attribute__((warn_unused_result)) enum settle_store_result
 
 struct settle_store_ops {
@@ -127,8 +143,20 @@ struct settle_store_ops {
     SETTLE_STORE (*needs_signer)(void *context, bool *needs);
 
     // Answers the open requests of administrators to try a failed trade again: pending, counted
-    // from zero, unless an attempt of it is still open (its receipt is unknown).
-    SETTLE_STORE (*retry)(void *context, size_t *retried);
+    // from zero, unless an attempt of it is still open (its receipt is unknown). Likewise the
+    // approved marks of two persons, but those that name a transaction: `marks` is how many of them
+    // were not looked at for a tick.
+    SETTLE_STORE (*retry)(void *context, size_t *retried, size_t *marks);
+    // The next one of those with an id above `after`; an id of zero: there is none.
+    SETTLE_STORE (*mark_next)(void *context, struct settle_mark *mark, uint64_t after);
+    // The mark stays open, and says why (a SETTLE_REASON_MARK_*, or the plan's reason).
+    SETTLE_STORE(*mark_waits)
+    (void *context, const struct settle_mark *mark, const char *problem);
+    // The transaction is what the mark says: the trade is settled by it, unless the rows know that
+    // the Transfer is another's (the mark stays open, and says so), or something of it is under way.
+    SETTLE_STORE(*mark_settle)
+    (void *context, bool *settled, const struct settle_mark *mark,
+     const struct settle_mark_evidence *evidence);
 
     // The counter of (chain, signer): the nonce that the next new request takes. `known` is false
     // if this signer was never used. nonce_set raises or sets it (start, and foreign transactions);

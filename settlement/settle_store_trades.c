@@ -18,10 +18,10 @@ enum {
 // A trade of one wallet with itself moves nothing: off_chain's, not claim's.
 #define SAME_WALLET "(lower(b.wallet_address) = lower(s.wallet_address)) IS TRUE "
 
-// Held by a person, by trade, token or venue, or by an open incident of the token.
+// Held by a person, by trade, account, token or venue, or by an open incident of the token.
 #define IS_HELD                                                                                    \
     "EXISTS (SELECT 1 FROM settle.held h WHERE h.venue OR h.trade_id = t.id "                      \
-    "OR h.token_asset = t.token_id) "
+    "OR h.token_asset = t.token_id OR h.account_id IN (t.buyer_id, t.seller_id)) "
 
 // Trades that wait for a person say so.
 static bool claim_mark_waiting(struct settle_store_pg *store)
@@ -95,7 +95,8 @@ static const char claim_select[] =
     "AND w.corrected_quantity IS DISTINCT FROM 0 AND w.trade_id < (SELECT max(id) FROM due) "
     "AND NOT (" SAME_WALLET ") "
     "AND (w.settlement_status = 'processing' OR EXISTS (SELECT 1 FROM settle.held h "
-    "WHERE h.venue OR h.trade_id = w.trade_id OR h.token_asset = r.token_asset) OR NOT (" IS_DUE
+    "WHERE h.venue OR h.trade_id = w.trade_id OR h.token_asset = r.token_asset "
+    "OR h.account_id IN (r.buyer_account, r.seller_account)) OR NOT (" IS_DUE
     "AND w.settlement_attempts < $2 AND coalesce(k.contract_address, '') <> '' AND k.chain_id = $4 "
     "AND coalesce(b.wallet_address, '') <> '' AND coalesce(s.wallet_address, '') <> '')) "
     "GROUP BY 1, 2) "

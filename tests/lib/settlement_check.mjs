@@ -18,6 +18,7 @@ Looks at every block from BLOCK (0) on and at every trade that was settled since
   - each trade that is settled on the chain has exactly one transaction; it has succeeded, is N blocks deep (1), and
     its Transfers are exactly the legs of its trades (of a net: their sums)
   - calldata, batch id (--without-ids: where there is one) and signed bytes say the same as the rows
+  - what two persons have marked as settled by a transaction of others has its Transfer there, and no other trade's
   - the history of each trade is whole
   - no trade is in two transactions, and no transfer of our signers is without a request
   - per wallet and token, the sums over trades and over Transfers are equal
@@ -86,7 +87,8 @@ async function transactionsOf (provider, signers, from) {
 // What a row says is read as text and kept as it is: ids and amounts do not fit a number of JavaScript.
 const TRADES = `SELECT r.trade_id::text AS id, t.settlement_status AS status, t.settlement_type AS type, t.tx_hash AS hash,
     to_jsonb(t)->>'net_id' AS net, coalesce(t.corrected_quantity, r.quantity)::text AS quantity, r.token_scale AS scale, k.decimals,
-    k.contract_address AS token, s.wallet_address AS from, b.wallet_address AS to
+    k.contract_address AS token, s.wallet_address AS from, b.wallet_address AS to,
+    (SELECT m.log_index FROM settle.manual_mark m WHERE m.trade_id = t.trade_id AND m.tx_hash = t.tx_hash AND m.answer = 'done') AS mark
   FROM settle.trade t JOIN record.trade r USING (trade_id) JOIN people.token k ON k.asset_id = r.token_asset
   JOIN people.account s ON s.account_id = r.seller_account JOIN people.account b ON b.account_id = r.buyer_account
   WHERE k.contract_address IS NOT NULL AND (t.tx_hash IS NOT NULL OR t.settlement_type <> 'off_chain')
@@ -182,14 +184,33 @@ class Sums {
   }
 }
 
+// Trades that were settled by transactions of others, as two persons say: each has a Transfer of its own there.
+async function checkMarks (sayOf, provider, trades, confirmations, head) {
+  const taken = new Set()
+  for (const trade of trades) {
+    const say = sayOf(`trade ${trade.id}`)
+    const receipt = await provider.send('eth_getTransactionReceipt', [trade.hash])
+    const log = receipt?.logs.find(l => Number(l.logIndex) === Number(trade.mark))
+    const [moved] = log ? transfersOf({ logs: [log] }) : []
+    if (receipt?.status !== '0x1') say(`marked as settled by ${trade.hash}, which is not there or has failed`)
+    else if (head - Number(receipt.blockNumber) + 1 < confirmations) say(`marked as settled by block ${Number(receipt.blockNumber)}, the head is ${head}`)
+    else if (!moved || moved.token !== trade.token || legText(moved) !== legText(trade)) say(`marked as settled by ${trade.hash}, log ${trade.mark} is not its Transfer`)
+    else if (taken.has(`${trade.hash} ${trade.mark}`)) say(`marked as settled by the Transfer of another trade, ${trade.hash}`)
+    taken.add(`${trade.hash} ${trade.mark}`)
+  }
+}
+
 export async function checkSettlement ({ provider, rows, fromBlock = 0, confirmations = 1, withIds = true }) {
   const problems = []
   const sayOf = where => what => { problems.push(`${where}: ${what}`) }
   const signers = new Set(rows(SIGNERS).map(row => ethers.getAddress(row.signer)))
   const { head, transactions } = await transactionsOf(provider, signers, fromBlock)
   // Read after the chain: what was mined by then has its rows already.
-  const trades = rows(TRADES.replaceAll('$FROM', String(fromBlock))).map(readTrade)
   const attempts = new Map(rows(ATTEMPTS).map(row => [row.hash, row]))
+  const all = rows(TRADES.replaceAll('$FROM', String(fromBlock))).map(readTrade)
+  const isMarked = trade => trade.mark !== null && !attempts.has(trade.hash)
+  const trades = all.filter(trade => !isMarked(trade))
+  await checkMarks(sayOf, provider, all.filter(isMarked), confirmations, head)
   const members = group(trades, t => t.hash)
   const bySums = new Sums()
   const byTransfers = new Sums()

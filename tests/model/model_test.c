@@ -47,7 +47,9 @@ static bool never_rejected(uint16_t code)
         REJECT_BAD_CREDENTIALS, REJECT_NOT_LOGGED_IN,       REJECT_IN_DOUBT,
         REJECT_RECORD_BEHIND,   REJECT_DATABASE_DOWN,       REJECT_FORBIDDEN,
         REJECT_NOT_FOUND,       REJECT_SHUTTING_DOWN,       REJECT_REPLAY_TOO_OLD,
-        REJECT_REPLAY_AHEAD,    REJECT_REPLAY_BUSY};
+        REJECT_REPLAY_AHEAD,    REJECT_REPLAY_BUSY,         REJECT_HOLD,
+        REJECT_HOLDS_MAX,       REJECT_MARK,                REJECT_MARK_OPEN,
+        REJECT_MARK_TRADE,      REJECT_INCIDENT,            REJECT_REASON_LENGTH};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         if (never[i] == code)
             return true;

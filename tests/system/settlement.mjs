@@ -25,7 +25,7 @@ const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
 
 // What the token's agents may do beside settlement; written out by hand.
 const TOKEN = new ethers.Interface(['function pause()', 'function unpause()', 'function setAddressFrozen(address,bool)',
-  'function balanceOf(address) view returns (uint256)'])
+  'function forcedTransfer(address,address,uint256)', 'function balanceOf(address) view returns (uint256)'])
 const REGISTRY = new ethers.Interface(['function deleteIdentity(address)', 'function registerIdentity(address,address,uint16)',
   'function identity(address) view returns (address)'])
 
@@ -77,11 +77,12 @@ class World {
   until (ids, where, seconds = 20) { return this.venue.until(`${ids.length} trades from ${ids[0]}: ${where}`, () => this.is(ids, where), seconds) }
   settled (ids, seconds) { return this.until(ids, "settlement_status = 'settled' AND settlement_type = 'on_chain'", seconds) }
 
-  // As the token's other agent, who has nothing to do with settlement's key.
-  async asAgent (to, data) {
-    const hash = await this.chain.send('eth_sendTransaction', [{ from: this.deployer, to, data }])
+  // As the token's other agent, who has nothing to do with settlement's key. Answers with the hash.
+  async asAgent (to, data, status = 1) {
+    const hash = await this.chain.send('eth_sendTransaction', [{ from: this.deployer, to, data, ...(status === 0 && { gas: '0x100000' }) }])
     await this.venue.until('the agent is heard', () => this.chain.getTransactionReceipt(hash))
-    check((await this.chain.getTransactionReceipt(hash)).status === 1, 'the agent was refused')
+    check((await this.chain.getTransactionReceipt(hash)).status === status, `the agent was ${status === 1 ? 'refused' : 'heard'}`)
+    return hash
   }
 
   onToken (method, ...args) { return this.asAgent(this.token, TOKEN.encodeFunctionData(method, args)) }
@@ -195,6 +196,85 @@ const CASES = {
     await world.settled(bad)
     // He has nothing left: the first unit of a wallet takes more gas, and its margin must not be in the way.
     await world.settled(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: Number(has) }))
+  },
+
+  // Two persons say that a trade was settled by a transaction of others: the chain is asked, they are not believed.
+  async marks_that_name_a_transaction (world) {
+    const { venue } = world
+    await world.restartWorker('settle.confirmations=3')
+    await world.onToken('setAddressFrozen', world.wallet(BALEAR), true)
+    const [one, twin, other] = [5, 5, 6].flatMap(quantity => world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity }))
+    await world.until([one, twin, other], "settlement_status = 'failed' AND reason = 'frozen_sender'")
+    const move = (quantity, buyer = DIEGO, status = 1) => world.asAgent(world.token,
+      TOKEN.encodeFunctionData('forcedTransfer', [world.wallet(BALEAR), world.wallet(buyer), BigInt(quantity) * 10n ** 16n]), status)
+    const mark = (id, hash) => venue.sql(`INSERT INTO settle.manual_mark (trade_id, outcome, tx_hash, reason, proposed_by) VALUES
+      (${id}, 'settled_on_chain', '${hash}', 'by hand', 'one') RETURNING mark_id`, 'lonja_admin')
+    const approve = id => venue.sql(`UPDATE settle.manual_mark SET approved_by = 'two', approved_at = now() WHERE mark_id = ${id}`, 'lonja_admin')
+    const withdraw = id => venue.sql(`UPDATE settle.manual_mark SET withdrawn_by = 'two', withdrawn_at = now() WHERE mark_id = ${id}`, 'lonja_admin')
+    const says = (id, problem) => venue.until(`mark ${id}: ${problem}`, () => venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${id} AND answered_at IS NULL`) === problem, 20)
+    const waits = async (trade, hash, problem) => {
+      const id = mark(trade, hash)
+      approve(id)
+      await says(id, problem)
+      return id
+    }
+    const isFailed = id => check(world.is([id], "settlement_status = 'failed'"), `trade ${id} was moved`)
+    for (const [hash, problem] of [[() => `0x${'ab'.repeat(32)}`, 'transaction_not_found'], [() => move(1e9, DIEGO, 0), 'transaction_failed'],
+      [() => move(5, CARLA), 'transaction_not_final'], [() => move(4), 'transaction_not_final']]) {
+      const id = await waits(one, await hash(), problem)
+      if (problem === 'transaction_not_final') {
+        await world.mine(2)
+        await says(id, 'transfer_not_in_transaction') // to somebody else; of another amount
+      }
+      isFailed(one)
+      withdraw(id)
+    }
+    // A node that has no answer to this question: the mark waits, trades go on.
+    const hash = await move(5)
+    await world.mine(2)
+    world.rpc.take('eth_getTransactionReceipt', (params, ask) => { if (params[0] === hash) throw new RpcError(-32000, 'no such index'); return ask() })
+    const mine = await waits(one, hash, 'node_unavailable')
+    const beside = world.trade(1)
+    await world.until(beside, 'tx_hash IS NOT NULL')
+    await world.mine(2)
+    await world.settled(beside)
+    // Where the index reads the token: not before it has come that far, and not what it has told the ledger.
+    const block = Number((await world.chain.getTransactionReceipt(hash)).blockNumber)
+    const log = (await world.chain.getTransactionReceipt(hash)).logs.find(l => l.topics.length === 3).index
+    venue.sql(`INSERT INTO chain.index_source (chain_id, address, kind, token_asset, next_block, anchor_block) VALUES (31337, lower('${world.token}'), 'token', ${PORT}, 0, 0)`)
+    world.rpc.pass()
+    await says(mine, 'transfer_not_read_by_index')
+    venue.sql(`WITH e AS (INSERT INTO chain.event_log (chain_id, tx_hash, log_index, block_number, block_hash, address, event_name, decoded_payload, state) VALUES
+      (31337, '${hash}', ${log}, ${block}, '0x${'0'.repeat(64)}', '${world.token}', 'Transfer', '{}', 'confirmed') RETURNING event_id)
+      INSERT INTO chain.transfer (event_id, chain_id, token_asset, block_number, from_address, to_address, amount, class, from_counted)
+      SELECT event_id, 31337, ${PORT}, ${block}, '', '', 0, 'outside', true FROM e`)
+    await says(mine, 'transfer_is_in_the_ledger')
+    isFailed(one)
+    venue.sql('DELETE FROM chain.transfer; DELETE FROM chain.event_log; DELETE FROM chain.index_source')
+    await world.settled([one])
+    check(venue.sql(`SELECT answer || ' ' || block_number || ' ' || log_index FROM settle.manual_mark WHERE mark_id = ${mine}`) === `done ${block} ${log}`, 'its evidence')
+    check(venue.sql(`SELECT reason || ' ' || block_number FROM settle.trade WHERE trade_id = ${one}`) === `manual: by hand (one, two) ${block}`, 'its reason')
+    // One Transfer settles one trade, whether by a mark or by a transaction of ours.
+    withdraw(await waits(twin, hash, 'transfer_is_of_another_trade'))
+    await world.onToken('setAddressFrozen', world.wallet(BALEAR), false)
+    const [ours] = world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: 6 })
+    await world.until([ours], 'tx_hash IS NOT NULL')
+    await world.mine(2)
+    await world.settled([ours])
+    withdraw(await waits(other, venue.sql(`SELECT tx_hash FROM settle.trade WHERE trade_id = ${ours}`), 'transfer_is_of_another_trade'))
+    isFailed(twin)
+    const last = await waits(twin, await move(5), 'transaction_not_final')
+    await world.mine(2)
+    await world.settled([twin])
+    check(venue.sql(`SELECT problem IS NULL AND answer = 'done' FROM settle.manual_mark WHERE mark_id = ${last}`) === 't', 'it is answered')
+    // What is settled stays so.
+    const late = mark(twin, hash)
+    approve(late)
+    await venue.until('it is refused', () => venue.sql(`SELECT answer FROM settle.manual_mark WHERE mark_id = ${late}`).startsWith('refused: ') ||
+      venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${late}`) === 'transfer_is_of_another_trade', 20)
+    check(world.is([twin], `tx_hash <> '${hash}'`), 'its hash is final')
+    withdraw(late)
+    await world.restartWorker()
   },
 
   async what_operators_see_of_a_trade_on_its_way (world) {
