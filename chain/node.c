@@ -308,16 +308,25 @@ enum node_result node_has_code(struct node *node, bool *has_code,
     return finish(node, result, text != NULL, method);
 }
 
+static bool message_add(json_t *json, const char *key, json_t *value)
+{
+    return json_object_set_new(json, key, value) == 0;
+}
+
 static json_t *message_json(const struct node_message *message)
 {
+    char gas[HEX_QUANTITY_SIZE];
+
     json_t *json = json_pack("{s:o, s:o}", "from", bytes_json(message->from.bytes, ADDRESS_BYTES),
                              "data", bytes_json(message->calldata, message->calldata_len));
-    if (json != NULL && !message->create &&
-        json_object_set_new(json, "to", bytes_json(message->to.bytes, ADDRESS_BYTES)) != 0) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
+    hex_quantity(gas, message->gas);
+    if (json != NULL &&
+        (message->create ||
+         message_add(json, "to", bytes_json(message->to.bytes, ADDRESS_BYTES))) &&
+        (message->gas == 0 || message_add(json, "gas", json_string(gas))))
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 enum node_result node_estimate_gas(struct node *node, uint64_t *gas,

@@ -109,6 +109,7 @@ struct node_message {
     bool create; /* a contract, calldata being its init code; `to` is then not looked at */
     const uint8_t *calldata;
     size_t calldata_len;
+    uint64_t gas; /* eth_call: with so much and no more; 0 = as much as the node allows */
 };
 
 NODE_MUST_CHECK enum node_result node_estimate_gas(struct node *node, uint64_t *gas,

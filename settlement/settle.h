@@ -134,6 +134,11 @@ struct settle {
     struct settle_token {
         struct chain_address contract;
         int decimals;
+        // What a call has needed by the node's estimate, one leg [0] or many [1]: the next is tried with as much.
+        struct settle_gas_known {
+            size_t legs; // 0 = nothing is known
+            uint64_t gas;
+        } gas[2];
     } tokens[SETTLE_TOKENS_MAX];
 
     // Of the one step that runs.

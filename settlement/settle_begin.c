@@ -168,6 +168,34 @@ static enum settle_step item_isolate(struct settle *settle, struct settle_item *
     return item_leave(settle, item);
 }
 
+// The whole call, simulated at the block of the preflight. Where a call like it has been estimated before, it is tried
+// with what it should need: if that is enough, it is as good as an estimate, for which a node runs the call ten times.
+static enum node_result item_simulate(struct settle *settle, struct settle_item *item,
+                                      uint64_t *estimate)
+{
+    struct settle_gas_known *known = settle_token_gas(settle, &item->call);
+    size_t len = sizeof(settle->scratch_raw);
+    struct node_message message;
+    enum node_result result;
+
+    ASSERT(settle_item_message(settle, item, item->call.leg_count, &message));
+    *estimate = message.gas = settle_gas_guess(known->legs, known->gas, item->call.leg_count);
+    if (message.gas > 0 && message.gas <= settle_item_gas_max(settle, item)) {
+        settle->counters.simulations++;
+        result =
+            node_call(settle->node, settle->scratch_raw, &len, &message, settle->preflight.block_number);
+        if (result == NODE_OK || result == NODE_UNREACHABLE || result == NODE_DISAGREE ||
+            result == NODE_GARBAGE)
+            return result;
+    }
+    message.gas = 0;
+    settle->counters.simulations++;
+    result = node_estimate_gas(settle->node, estimate, &message);
+    if (result == NODE_OK && *estimate <= settle_item_gas_max(settle, item))
+        *known = (struct settle_gas_known){.legs = item->call.leg_count, .gas = *estimate};
+    return result;
+}
+
 // Gas and fees of a first bid. NONE: filled; anything else: the item's turn is over. Legs may leave
 // meanwhile.
 static enum settle_step item_price(struct settle *settle, struct settle_item *item,
@@ -177,12 +205,9 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
     enum settle_step step;
 
     for (;;) {
-        struct node_message message;
-        ASSERT(settle_item_message(settle, item, item->call.leg_count, &message));
-        settle->counters.simulations++;
-        enum node_result result = node_estimate_gas(settle->node, &estimate, &message);
+        enum node_result result = item_simulate(settle, item, &estimate);
         if (result != NODE_OK && result != NODE_REVERTED)
-            return item_release_by_node(settle, item, "eth_estimateGas", result);
+            return item_release_by_node(settle, item, "simulation", result);
         bid->gas_limit = settle_gas_limit(estimate, settle->config.gas_margin_percent,
                                           settle_item_gas_max(settle, item));
         if (result == NODE_OK && bid->gas_limit > 0)

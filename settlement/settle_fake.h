@@ -187,6 +187,8 @@ struct fake_world {
     chain_uint128 decimals; // what the contract says
     bool too_rich;          // its balances are above 128 bits
     bool no_token;          // it reverts whatever a token is asked
+    uint64_t gas_more;      // what a forced transfer needs beside the usual
+    unsigned estimates;     // of forced transfers, answered
     bool hook_reverts;          // every transfer reverts, also when simulated
     chain_uint128 poison;       // a leg of so many units does; 0 = none
     chain_uint128 poison_mined; // … but only in a block, where its simulation passes

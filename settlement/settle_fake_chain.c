@@ -370,19 +370,29 @@ static const char *param_text(const json_t *params, size_t index)
     return json_string_value(json_array_get(params, index));
 }
 
+static uint64_t transfers_gas(const struct fake_world *world, const struct settle_call *call)
+{
+    return (call->leg_count == 1 ? 200000 : 83000 * call->leg_count) + world->gas_more;
+}
+
 static json_t *transfers_call(struct fake_world *world, struct rpc_reply *reply,
                               const struct chain_address *to, const uint8_t *data, size_t len,
-                              bool estimate)
+                              const json_t *gas, bool estimate)
 {
     struct settle_call *call = &scratch_call;
+    uint64_t allowed = UINT64_MAX;
 
     ASSERT(fake_call_read(call, to, data, len));
+    ASSERT(gas == NULL || (!estimate && hex_quantity_u64(&allowed, json_string_value(gas))));
+    if (allowed < transfers_gas(world, call))
+        return error(reply, -32003, "out of gas");
     if (legs_run(world, call, false) < call->leg_count)
         return error(reply, 3, "execution reverted: MaxBalanceExceeded");
     for (size_t i = call->leg_count; i > 0; i--) // it was only a simulation
         leg_move(world, &call->legs[i - 1].to, &call->legs[i - 1].from, call->legs[i - 1].units);
-    return estimate ? quantity(call->leg_count == 1 ? 200000 : 83000 * call->leg_count)
-                    : json_string("0x");
+    if (estimate)
+        world->estimates++;
+    return estimate ? quantity(transfers_gas(world, call)) : json_string("0x");
 }
 
 static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, const json_t *params,
@@ -446,7 +456,8 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     if (world->too_rich && IS(BALANCE_OF))
         return bytes(all_ones, sizeof(all_ones));
     if (IS(FORCED_TRANSFER) || IS(BATCH_FORCED_TRANSFER))
-        return transfers_call(world, reply, &to, data, (size_t)len, estimate);
+        return transfers_call(world, reply, &to, data, (size_t)len,
+                              json_object_get(message, "gas"), estimate);
     if (IS(MINT) || IS(BURN) || IS(REGISTER_IDENTITY)) {
         if (!own_run(world, data, (size_t)len, OWN_TRY))
             return error(reply, 3, "execution reverted: not now");

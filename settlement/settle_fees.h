@@ -44,5 +44,8 @@ CHECKED bool settle_fees_bump(struct settle_fees *fees, const struct settle_fee_
 // for it (a first purchase costs 17,000 gas more than a second one). 0 when the estimate is above
 // `max`.
 uint64_t settle_gas_limit(uint64_t estimate, uint64_t margin_percent, uint64_t max);
+// What a call of `legs` will need, where one of `known_legs` needed `known_gas`: rather too much than too little, for it
+// is tried by a simulation. 0: nothing is known, or too little to say.
+uint64_t settle_gas_guess(size_t known_legs, uint64_t known_gas, size_t legs);
 
 #endif

@@ -198,6 +198,20 @@ static void gas_above_the_limit_is_refused(void **state)
     assert_int_equal(settle_gas_limit(UINT64_MAX, 125, 300000), 0);
 }
 
+// What is guessed is at least what a call with a fixed part and a part per leg needs.
+static void a_guess_is_enough(void **state)
+{
+    (void)state;
+    assert_int_equal(settle_gas_guess(0, 0, 100), 0);
+    assert_int_equal(settle_gas_guess(10, 1000000, 21), 0);
+    for (size_t known = 1; known <= 100; known++)
+        for (size_t legs = 1; legs <= 2 * known && legs <= 100; legs++) {
+            uint64_t guess = settle_gas_guess(known, 120000 + 90000 * known, legs);
+            assert_in_range(guess, 120000 + 90000 * legs,
+                            (120000 + 90000 * legs) * 103 / 100 + 270000);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_dearer_market_is_never_bid_less),
         cmocka_unit_test(a_spike_of_fees_is_waited_out_under_the_cap),
         cmocka_unit_test(gas_above_the_limit_is_refused),
+        cmocka_unit_test(a_guess_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,5 +76,7 @@ enum settle_blame settle_simulate_blame(struct settle *settle, const struct sett
 // is not (chain/erc3643_token.h). Anything else: the node failed, nothing is known.
 CHECKED enum node_result settle_token_fitness(struct settle *settle, const char **unfit,
                                               const struct settle_call *call);
+// What calls of a contract that is fit have needed, with one leg or with many.
+struct settle_gas_known *settle_token_gas(struct settle *settle, const struct settle_call *call);
 
 #endif

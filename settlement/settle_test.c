@@ -321,6 +321,26 @@ static void a_batch_above_the_gas_limit_goes_in_parts(void **state)
     assert_in_range(venue.world.largest_batch, 2, 4);
 }
 
+// A call like one before is simulated once, with what that one needed; if it needs more, it is estimated.
+static void what_a_call_needs_is_estimated_once(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int round = 0; round < 4; round++) {
+        venue.world.gas_more = round == 2 ? 100000 : 0;
+        for (int i = 0; i < 6; i++)
+            fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+        run_to_end(&venue);
+        assert_int_equal(venue.world.estimates, round < 2 ? 1 : 2);
+        assert_int_equal(venue.settle.counters.simulations, round < 2 ? round + 1 : round + 2);
+    }
+    assert_all_settled(&venue.world);
+    venue.world.gas_more = 20000000; // more than is allowed, whatever was known
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    run_to_end(&venue);
+    assert_state(&venue.world.trades[24], SETTLE_TRADE_FAILED, SETTLE_REASON_GAS_CAP);
+}
+
 // F2 and F3 as the documents have them: ten trades every five seconds.
 static void the_documents_pace_is_a_matter_of_configuration(void **state)
 {
@@ -1366,6 +1386,7 @@ int main(int count, char **words)
         cmocka_unit_test(what_is_bought_is_sold_in_the_same_batch),
         cmocka_unit_test(a_sale_of_what_does_not_come_waits),
         cmocka_unit_test(a_batch_above_the_gas_limit_goes_in_parts),
+        cmocka_unit_test(what_a_call_needs_is_estimated_once),
         cmocka_unit_test(the_documents_pace_is_a_matter_of_configuration),
         cmocka_unit_test(trades_gather_only_while_transactions_are_under_way),
         cmocka_unit_test(a_trade_is_final_only_once_the_finalized_block_has_reached_it),

@@ -6,13 +6,21 @@
 #include "base/log.h"
 #include "chain/erc3643_token.h"
 
-static bool is_known(const struct settle *settle, const struct settle_call *call)
+static struct settle_token *known(struct settle *settle, const struct settle_call *call)
 {
     for (size_t i = 0; i < settle->token_count && i < SETTLE_TOKENS_MAX; i++)
         if (settle->tokens[i].decimals == call->decimals &&
             address_equal(&settle->tokens[i].contract, &call->contract))
-            return true;
-    return false;
+            return &settle->tokens[i];
+    return NULL;
+}
+
+struct settle_gas_known *settle_token_gas(struct settle *settle, const struct settle_call *call)
+{
+    struct settle_token *token = known(settle, call);
+
+    ASSERT(token != NULL);
+    return &token->gas[call->leg_count > 1];
 }
 
 // The oldest makes room: it is asked about again.
@@ -30,7 +38,7 @@ enum node_result settle_token_fitness(struct settle *settle, const char **unfit,
     char contract[ADDRESS_TEXT_SIZE];
 
     *unfit = NULL;
-    if (is_known(settle, call))
+    if (known(settle, call) != NULL)
         return NODE_OK;
     result =
         erc3643_token_check(settle->node, &fitness, &call->contract, call->decimals, NODE_LATEST);
