@@ -816,6 +816,7 @@ static void bad_words_are_refused(void **state)
     story_run(story, "reject 5", 1, "was not refused: it was answered by ");
     story_run(story, "balance 16 9", 1, "there is no asset 9");
     story_run(story, "balance 16 1x", 1, "there is no asset 1x");
+    story_run(story, "balance 16 +1", 1, "there is no asset +1");
     story_run(story, "balance 16 4294967297", 1, "there is no asset 4294967297");
     story_run(story, "balance 16 1 --from 1x", 2, "not understood: --from 1x");
     story_run(story, "balance 16 EUR", 1, "there is no asset EUR");

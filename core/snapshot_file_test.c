@@ -22,6 +22,10 @@ static struct {
     int error;
     int calls;
     char trace[4096]; // a letter for each call
+    int reads_broken; // so many reads are broken off by a signal
+    int writes_of_nothing;
+    int paces; // that wait for the disk; they fail with
+    int pace_error;
 } disk;
 
 int __real_open(const char *path, int flags, ...);
@@ -60,7 +64,27 @@ ssize_t __wrap_write(int fd, const void *data, size_t bytes)
 {
     if (fd <= STDERR_FILENO)
         return __real_write(fd, data, bytes);
+    if (disk.writes_of_nothing > 0 && disk.writes_of_nothing-- > 0)
+        return 0;
     return disk_fails('w') ? -1 : __real_write(fd, data, bytes);
+}
+
+ssize_t __real_read(int fd, void *data, size_t bytes);
+ssize_t __wrap_read(int fd, void *data, size_t bytes);
+ssize_t __wrap_read(int fd, void *data, size_t bytes)
+{
+    errno = EINTR;
+    return disk.reads_broken > 0 && disk.reads_broken-- > 0 ? -1 : __real_read(fd, data, bytes);
+}
+
+int __wrap_sync_file_range(int fd, off_t at, off_t bytes, unsigned flags);
+int __wrap_sync_file_range(int fd, off_t at, off_t bytes, unsigned flags)
+{
+    (void)fd;
+    assert_true(at == 0 && bytes == 0 && flags == 7); // all of it, waited for
+    disk.paces++;
+    errno = disk.pace_error;
+    return disk.pace_error != 0 ? -1 : 0;
 }
 
 int __wrap_fsync(int fd)
@@ -140,9 +164,8 @@ static void path_of(char out[NUMBERED_PATH_BYTES], uint64_t sequence)
 static void a_snapshot_is_read_as_it_was_written(void **state)
 {
     (void)state;
-    static const uint64_t sizes[] = {1,    2,    SNAPSHOT_CHUNK_RECORDS - 1, SNAPSHOT_CHUNK_RECORDS,
-                                     512,  1021, 1022,                       1023,
-                                     20000};
+    static const uint64_t sizes[] = {
+        1, 2, SNAPSHOT_CHUNK_RECORDS - 1, SNAPSHOT_CHUNK_RECORDS, 512, 1021, 1022, 1023, 20000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         uint64_t seen = 0;
         assert_int_equal(save(i + 1, sizes[i]), 0);
@@ -264,10 +287,8 @@ static void a_snapshot_of_an_older_format_is_passed_over(void **state)
 {
     (void)state;
     assert_int_equal(save(1, 3), 0);
-    struct snapshot_file_header header = {.magic = SNAPSHOT_MAGIC,
-                                          .format = 1,
-                                          .schema_version = SCHEMA_VERSION,
-                                          .sequence = 2};
+    struct snapshot_file_header header = {
+        .magic = SNAPSHOT_MAGIC, .format = 1, .schema_version = SCHEMA_VERSION, .sequence = 2};
     header.crc = crc32c(0, &header, offsetof(struct snapshot_file_header, crc));
     char path[NUMBERED_PATH_BYTES];
     path_of(path, 2);
@@ -276,6 +297,153 @@ static void a_snapshot_of_an_older_format_is_passed_over(void **state)
     close(fd);
     assert_int_equal(newest(), 1);
     assert_false(snapshot_file_read(folder, 2, count_up, &(uint64_t){0}));
+}
+
+// ---- forged files: every checksum is right
+// ---------------------------------------------------------------
+
+struct forged {
+    struct snapshot_file_header header;
+    struct snapshot_chunk_header chunk;
+    struct snapshot_record records[SNAPSHOT_CHUNK_RECORDS + 1];
+    uint32_t count; // of records that are written
+};
+
+static void wrong_schema(struct forged *file)
+{
+    file->header.schema_version++;
+}
+static void wrong_sequence(struct forged *file)
+{
+    file->header.sequence++;
+}
+static void wrong_format(struct forged *file)
+{
+    file->header.format--;
+}
+static void chunk_of_another(struct forged *file)
+{
+    file->chunk.sequence++;
+}
+static void chunk_of_another_place(struct forged *file)
+{
+    file->chunk.number++;
+}
+static void chunk_without_records(struct forged *file)
+{
+    file->chunk.records = file->count = 0;
+}
+static void chunk_too_large(struct forged *file)
+{
+    file->chunk.records = file->count = SNAPSHOT_CHUNK_RECORDS + 1;
+}
+static void no_meta(struct forged *file)
+{
+    file->records[0].header.type = REC_order;
+}
+static void second_meta(struct forged *file)
+{
+    file->records[1].header.type = REC_meta;
+}
+static void early_end(struct forged *file)
+{
+    file->records[1].header.type = REC_end;
+}
+static void end_alone(struct forged *file)
+{
+    file->records[0] = file->records[3];
+    file->records[0].body.end.records = 0;
+    file->records[0].body.end.checksum = 0;
+    file->chunk.records = file->count = 1;
+}
+static void end_of_more(struct forged *file)
+{
+    file->records[3].body.end.records++;
+}
+static void end_of_others(struct forged *file)
+{
+    file->records[3].body.end.checksum++;
+}
+static void no_end(struct forged *file)
+{
+    file->chunk.records = file->count = 3;
+}
+static void as_it_should_be(struct forged *file)
+{
+    file->header.reserved[0] = 0;
+}
+
+static void forge(uint64_t sequence, void change(struct forged *file))
+{
+    static struct forged file;
+    char path[NUMBERED_PATH_BYTES];
+    memset(&file, 0, sizeof file);
+    file.header = (struct snapshot_file_header){.magic = SNAPSHOT_MAGIC,
+                                                .format = SNAPSHOT_FORMAT,
+                                                .schema_version = SCHEMA_VERSION,
+                                                .sequence = sequence};
+    file.count = 4;
+    file.chunk = (struct snapshot_chunk_header){
+        .magic = SNAPSHOT_CHUNK_MAGIC, .sequence = sequence, .records = file.count};
+    for (uint32_t i = 0; i < 3; i++)
+        file.records[i] = record_of(i);
+    file.records[3].header = (struct snapshot_header){.type = REC_end, .version = SCHEMA_VERSION};
+    file.records[3].body.end.records = 3;
+    file.records[3].body.end.checksum = crc32c(0, file.records, 3 * sizeof file.records[0]);
+    change(&file);
+    size_t bytes = file.count * sizeof file.records[0];
+    file.header.crc = crc32c(0, &file.header, offsetof(struct snapshot_file_header, crc));
+    file.chunk.records_crc = crc32c(0, file.records, bytes);
+    file.chunk.crc = crc32c(0, &file.chunk, offsetof(struct snapshot_chunk_header, crc));
+    path_of(path, sequence);
+    int fd = __real_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(__real_write(fd, &file.header, sizeof file.header), sizeof file.header);
+    assert_int_equal(__real_write(fd, &file.chunk, sizeof file.chunk), sizeof file.chunk);
+    assert_int_equal(__real_write(fd, file.records, bytes), bytes);
+    close(fd);
+}
+
+static void a_snapshot_that_is_not_made_like_ours_is_passed_over(void **state)
+{
+    (void)state;
+    static void (*const changes[])(struct forged * file) = {wrong_schema,
+                                                            wrong_sequence,
+                                                            wrong_format,
+                                                            chunk_of_another,
+                                                            chunk_of_another_place,
+                                                            chunk_without_records,
+                                                            chunk_too_large,
+                                                            no_meta,
+                                                            second_meta,
+                                                            early_end,
+                                                            end_alone,
+                                                            end_of_more,
+                                                            end_of_others,
+                                                            no_end};
+    uint64_t seen = 0;
+    assert_int_equal(save(1, 3), 0);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        forge(2, changes[i]);
+        if (newest() != 1)
+            fail_msg("change %zu", i);
+        assert_false(snapshot_file_read(folder, 2, count_up, &(uint64_t){0}));
+    }
+    forge(2, as_it_should_be);
+    assert_int_equal(newest(), 2);
+    assert_true(snapshot_file_read(folder, 2, count_up, &seen));
+    assert_int_equal(seen, 3);
+}
+
+static void a_folder_of_none_that_is_whole_has_no_newest(void **state)
+{
+    (void)state;
+    uint64_t sequence;
+    forge(0, no_meta);
+    forge(1, no_meta);
+    assert_false(snapshot_file_newest(&sequence, folder, UINT64_MAX));
+    forge(0, as_it_should_be);
+    assert_true(snapshot_file_newest(&sequence, folder, UINT64_MAX));
+    assert_int_equal(sequence, 0);
 }
 
 // ---- calls that fail
@@ -342,6 +510,76 @@ static void no_failing_call_costs_an_older_snapshot(void **state)
     }
 }
 
+// ---- calls that do less than they were asked
+// -------------------------------------------------------------
+
+static void what_a_signal_breaks_off_goes_on(void **state)
+{
+    (void)state;
+    uint64_t seen = 0;
+    memset(&disk, 0, sizeof disk);
+    disk.fail_at = 2; // the first write
+    disk.error = EINTR;
+    assert_int_equal(save(1, 3), 0);
+    disk.reads_broken = 2;
+    assert_true(snapshot_file_read(folder, 1, count_up, &seen));
+    assert_int_equal(seen, 3);
+    assert_int_equal(disk.reads_broken, 0);
+}
+
+static void a_write_of_nothing_is_an_error(void **state)
+{
+    (void)state;
+    memset(&disk, 0, sizeof disk);
+    disk.writes_of_nothing = 1;
+    assert_int_equal(save(1, 3), -EIO);
+    assert_int_equal(newest(), 0);
+}
+
+// Of 1 MiB each; where the file system cannot, the sync at the end does it all.
+static void a_large_snapshot_goes_to_the_disk_in_pieces(void **state)
+{
+    (void)state;
+    static const struct {
+        int error, result;
+    } lines[] = {{0, 0}, {ENOSYS, 0}, {ESPIPE, 0}, {EIO, -EIO}};
+    const uint64_t records = SNAPSHOT_PACE_CHUNKS * SNAPSHOT_CHUNK_RECORDS;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        memset(&disk, 0, sizeof disk);
+        disk.pace_error = lines[i].error;
+        assert_int_equal(save(i + 1, records - 1), lines[i].result); // and `end`
+        assert_int_equal(disk.paces, 1);
+        disk.paces = 0;
+        assert_int_equal(save(i + 1, records - 2), lines[i].result); // the last one has room
+        assert_int_equal(disk.paces, 1);
+        disk.paces = 0;
+        assert_int_equal(save(i + 1, records - SNAPSHOT_CHUNK_RECORDS - 1), 0);
+        assert_int_equal(disk.paces, 0);
+    }
+}
+
+// The record that ends it fills its chunk, which cannot be written.
+static void a_full_disk_at_the_very_end_leaves_nothing(void **state)
+{
+    (void)state;
+    static struct snapshot_writer writer;
+    memset(&disk, 0, sizeof disk);
+    assert_int_equal(snapshot_writer_open(&writer, folder, 1), 0);
+    for (uint64_t i = 0; i < SNAPSHOT_CHUNK_RECORDS - 1; i++) {
+        struct snapshot_record record = record_of(i);
+        assert_int_equal(snapshot_writer_add(&writer, &record), 0);
+    }
+    disk.fail_at = disk.calls + 1;
+    disk.error = ENOSPC;
+    assert_int_equal(snapshot_writer_commit(&writer), -ENOSPC);
+    char path[NUMBERED_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/snapshot.tmp", folder);
+    assert_int_not_equal(access(path, F_OK), 0);
+    int calls = disk.calls;
+    snapshot_writer_abandon(&writer); // once more: it is closed already
+    assert_int_equal(disk.calls, calls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +596,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_name_comes_after_the_sync_and_old_ones_go_last, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(no_failing_call_costs_an_older_snapshot, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_snapshot_that_is_not_made_like_ours_is_passed_over, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_folder_of_none_that_is_whole_has_no_newest, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_signal_breaks_off_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_write_of_nothing_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_large_snapshot_goes_to_the_disk_in_pieces, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_at_the_very_end_leaves_nothing, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
