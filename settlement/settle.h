@@ -40,6 +40,7 @@ struct settle_config {
     struct settle_fee_policy fees;
     uint64_t tick_ns;  // waits this long after a failure, and at most this long for a notification
     uint64_t poll_ns;  // asks the node for receipts this often while something is sent
+    const char *netting_modules; // compliance modules that do not forbid netting (settle_net.h)
     uint64_t stuck_ns; // blocks pass and the lowest nonce is not mined for this long: bid more
 };
 
@@ -58,6 +59,7 @@ struct settle_counters {
     uint64_t resends;
     uint64_t bids_raised;
     uint64_t confirmed; // trades, and requests of others
+    uint64_t netted_to_zero; // trades
     uint64_t reverted;
     uint64_t dropped;
     uint64_t reorganised;
@@ -150,6 +152,7 @@ struct settle {
     uint64_t arguments_of; // request whose arguments these are; 0 = none
     char arguments[SETTLE_ARGUMENTS_MAX];
     struct settle_arguments arguments_read;
+    struct settle_call moves; // of a call that is netted
     struct settle_preflight preflight;
     struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
     struct settle_ending endings[SETTLE_LEGS_MAX];

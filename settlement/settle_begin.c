@@ -1,6 +1,7 @@
 // Trades before their signature. The happy path, read downwards:
 //
 //   preflight  every leg is asked about at one block, and judged in order
+//   net        where the token is netted: which legs move together (settle_item_net.c)
 //   price      the whole call is simulated: gas; fees
 //   prepare    evidence, nonce, gas and fees committed; then it is signed (settle_item.c)
 //
@@ -42,13 +43,14 @@ static void legs_remove(struct settle *settle, struct settle_item *item)
         if (settle->endings[i - 1].end == SETTLE_END_STAY)
             continue;
         settle_preflight_forget(&settle->preflight, i - 1, call->leg_count);
+        memmove(&settle->evidence[i - 1], &settle->evidence[i],
+                (call->leg_count - i) * sizeof(settle->evidence[0]));
         memmove(&call->legs[i - 1], &call->legs[i], (call->leg_count - i) * sizeof(call->legs[0]));
         call->leg_count--;
     }
 }
 
-// NONE: something remains. DONE: nothing does.
-static enum settle_step item_leave(struct settle *settle, struct settle_item *item)
+enum settle_step settle_item_leave(struct settle *settle, struct settle_item *item)
 {
     if (!settle_store_ok(settle, settle->store.leave(settle->store.context, item, settle->endings,
                                                      settle->evidence)))
@@ -58,8 +60,11 @@ static enum settle_step item_leave(struct settle *settle, struct settle_item *it
         if (ending->end == SETTLE_END_STAY)
             continue;
         settle->counters.refused += ending->end == SETTLE_END_FAIL;
+        settle->counters.netted_to_zero += ending->end == SETTLE_END_NETTED;
         log_info("trade %s trade=%llu reason=\"%s\"",
-                 ending->end == SETTLE_END_FAIL ? "failed" : "released",
+                 ending->end == SETTLE_END_FAIL     ? "failed"
+                 : ending->end == SETTLE_END_NETTED ? "settled"
+                                                    : "released",
                  (unsigned long long)item->call.legs[i].trade_id, ending->reason);
     }
     settle->results_stale = true;
@@ -72,12 +77,12 @@ static enum settle_step item_leave_all(struct settle *settle, struct settle_item
 {
     for (size_t i = 0; i < item->call.leg_count; i++)
         ending_set(settle, i, end, reason, has_evidence);
-    return item_leave(settle, item);
+    return settle_item_leave(settle, item);
 }
 
 // The node failed while nothing was signed: these trades wait a tick; when nobody can use the node,
 // all do.
-static enum settle_step item_release_by_node(struct settle *settle, struct settle_item *item,
+enum settle_step settle_item_release_by_node(struct settle *settle, struct settle_item *item,
                                              const char *what, enum node_result result)
 {
     const char *reason = result == NODE_DISAGREE ? SETTLE_REASON_DISAGREE : SETTLE_REASON_NODE;
@@ -117,11 +122,22 @@ static enum settle_step item_judge(struct settle *settle, struct settle_item *it
             if (settle->evidence[i].verdict != ERC3643_ALLOWED &&
                 leg_refused(settle, item, i) == SETTLE_STEP_ABORT)
                 return SETTLE_STEP_ABORT;
-        enum settle_step step = item_leave(settle, item);
+        enum settle_step step = settle_item_leave(settle, item);
         if (step != SETTLE_STEP_NONE)
             return step;
     }
     return SETTLE_STEP_NONE;
+}
+
+// NONE: what is left is allowed, and it is decided which of it moves together.
+static enum settle_step item_plan(struct settle *settle, struct settle_item *item)
+{
+    enum settle_step step;
+
+    settle_netting_dissolve(&item->call);
+    if ((step = item_judge(settle, item)) != SETTLE_STEP_NONE)
+        return step;
+    return settle_item_net(settle, item);
 }
 
 // ---- simulation and price
@@ -138,34 +154,40 @@ static enum settle_step item_halve(struct settle *settle, struct settle_item *it
         ending_set(settle, i, SETTLE_END_RELEASE, "", false);
         settle->endings[i].limit = half;
     }
-    return item_leave(settle, item);
+    return settle_item_leave(settle, item);
 }
 
-// One leg leaves with the contract's words.
+// One leg leaves with the contract's words. Is it a net, nobody leaves: what is left of the request
+// goes trade by trade.
 static enum settle_step item_isolate(struct settle *settle, struct settle_item *item)
 {
     char reason[SETTLE_REASON_MAX];
     char first[SETTLE_REASON_MAX];
     enum node_result result;
-    size_t leg = 0;
+    size_t move = 0;
+    size_t count = 1;
 
     snprintf(first, sizeof(first), "%s: %s", SETTLE_REASON_REVERTED,
              settle->node->error.reason[0] != '\0' ? settle->node->error.reason
                                                    : "no reason given");
-    switch (settle_simulate_blame(settle, item, &leg, reason, settle->preflight.block_number,
+    switch (settle_simulate_blame(settle, item, &move, reason, settle->preflight.block_number,
                                   &result)) {
     case SETTLE_BLAME_UNKNOWN:
-        return item_release_by_node(settle, item, "eth_call", result);
+        return settle_item_release_by_node(settle, item, "eth_call", result);
     case SETTLE_BLAME_NOBODY: // only the estimate reverts: it is the gas
         if (item->call.leg_count > 1)
             return item_halve(settle, item);
         return item_leave_all(settle, item, SETTLE_END_FAIL, first, true);
-    case SETTLE_BLAME_LEG:
+    case SETTLE_BLAME_MOVE:
         break;
     }
+    size_t leg = settle_netting_leg_at(&item->call, move, &count);
+    item->may_net = item->may_net && count == 1;
+    if (count > 1)
+        return SETTLE_STEP_NONE;
     endings_clear(settle);
     ending_set(settle, leg, SETTLE_END_FAIL, reason, true);
-    return item_leave(settle, item);
+    return settle_item_leave(settle, item);
 }
 
 // The whole call, simulated at the block of the preflight. Where a call like it has been estimated before, it is tried
@@ -178,8 +200,10 @@ static enum node_result item_simulate(struct settle *settle, struct settle_item 
     struct node_message message;
     enum node_result result;
 
-    ASSERT(settle_item_message(settle, item, item->call.leg_count, &message));
-    *estimate = message.gas = settle_gas_guess(known->legs, known->gas, item->call.leg_count);
+    size_t moves = settle_netting_move_count(&item->call);
+
+    ASSERT(settle_item_message(settle, item, moves, &message));
+    *estimate = message.gas = settle_gas_guess(known->legs, known->gas, moves);
     if (message.gas > 0 && message.gas <= settle_item_gas_max(settle, item)) {
         settle->counters.simulations++;
         result =
@@ -192,7 +216,7 @@ static enum node_result item_simulate(struct settle *settle, struct settle_item 
     settle->counters.simulations++;
     result = node_estimate_gas(settle->node, estimate, &message);
     if (result == NODE_OK && *estimate <= settle_item_gas_max(settle, item))
-        *known = (struct settle_gas_known){.legs = item->call.leg_count, .gas = *estimate};
+        *known = (struct settle_gas_known){.legs = moves, .gas = *estimate};
     return result;
 }
 
@@ -207,7 +231,7 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
     for (;;) {
         enum node_result result = item_simulate(settle, item, &estimate);
         if (result != NODE_OK && result != NODE_REVERTED)
-            return item_release_by_node(settle, item, "simulation", result);
+            return settle_item_release_by_node(settle, item, "simulation", result);
         bid->gas_limit = settle_gas_limit(estimate, settle->config.gas_margin_percent,
                                           settle_item_gas_max(settle, item));
         if (result == NODE_OK && bid->gas_limit > 0)
@@ -218,7 +242,7 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
             step = item_halve(settle, item);
         else
             step = item_leave_all(settle, item, SETTLE_END_FAIL, SETTLE_REASON_GAS_CAP, true);
-        if (step != SETTLE_STEP_NONE || (step = item_judge(settle, item)) != SETTLE_STEP_NONE)
+        if (step != SETTLE_STEP_NONE || (step = item_plan(settle, item)) != SETTLE_STEP_NONE)
             return step;
     }
     if (settle_fees_first(&bid->fees, &settle->config.fees, settle->base_fee_wei,
@@ -245,8 +269,8 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
     if (unfit != NULL)
         return item_leave_all(settle, item, SETTLE_END_FAIL, unfit, false);
     if (result != NODE_OK)
-        return item_release_by_node(settle, item, "compliance check", result);
-    if ((step = item_judge(settle, item)) != SETTLE_STEP_NONE ||
+        return settle_item_release_by_node(settle, item, "compliance check", result);
+    if ((step = item_plan(settle, item)) != SETTLE_STEP_NONE ||
         (step = item_price(settle, item, &bid)) != SETTLE_STEP_NONE)
         return step;
     return settle_item_first(settle, item, &bid, settle->evidence);

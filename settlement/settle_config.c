@@ -34,6 +34,7 @@ struct settle_config settle_config_of(const struct config *config)
         .fees = fees_of(config),
         .tick_ns = (uint64_t)config->settle_tick_ms * MS,
         .poll_ns = (uint64_t)config->settle_poll_ms * MS,
+        .netting_modules = config->settle_netting_modules,
         .stuck_ns = (uint64_t)config->settle_stuck_ms * MS,
     };
 }

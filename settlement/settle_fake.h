@@ -80,6 +80,8 @@ struct fake_trade {
     unsigned executed; // transfers on the canonical chain
     bool incident;     // a person has to look at it: it moved though it had failed …
     bool lost;         // … or it is settled, and what settled it is lost and did not come again
+    uint64_t net_id;   // of the net that it was in, once; 0 = none
+    bool to_zero;      // that net moved nothing, and has settled it
 };
 
 // Slots of trades' requests that ended without an attempt are used again, under new ids.
@@ -102,7 +104,10 @@ struct fake_request {
         size_t trade;
         uint8_t number;
         bool left; // it was in a transaction that moved nothing
+        uint64_t net_id;
+        uint8_t place;
     } legs[SETTLE_LEGS_MAX];
+    bool is_netted;
 };
 
 struct fake_attempt {
@@ -133,6 +138,7 @@ struct fake_tx {
 struct fake_wallet {
     struct chain_address address;
     chain_uint128 units;
+    chain_uint128 begun_with;
     bool frozen;
     bool verified;
     struct chain_address identity; // registered; zero = not
@@ -155,6 +161,10 @@ struct fake_world {
     // Postgres: what is committed.
     bool leading;
     bool store_refuses; // every statement; the session lives
+    bool netting;       // the token's option
+    char netting_refused[SETTLE_REASON_MAX];
+    unsigned nets;      // that were signed for
+    unsigned zero_nets; // that have settled their trades
     bool signer_known;
     bool has_contracts; // a token has one
     uint64_t nonce_next;
@@ -189,6 +199,8 @@ struct fake_world {
     bool no_token;          // it reverts whatever a token is asked
     uint64_t gas_more;      // what a forced transfer needs beside the usual
     unsigned estimates;     // of forced transfers, answered
+    bool has_module;        // its compliance has one, without a name
+    chain_uint128 can_transfer_max; // more at once is against its rules; 0 = no limit
     bool hook_reverts;          // every transfer reverts, also when simulated
     chain_uint128 poison;       // a leg of so many units does; 0 = none
     chain_uint128 poison_mined; // … but only in a block, where its simulation passes

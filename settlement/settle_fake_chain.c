@@ -146,10 +146,21 @@ void fake_call_of(const struct fake_world *world, struct settle_call *call, size
     }
     ASSERT(
         fake_call_read(call, &request->token, &world->bytes[row->calldata_at], row->calldata_len));
-    ASSERT(call->leg_count == request->leg_count);
+    ASSERT(request->is_netted || call->leg_count == request->leg_count);
     call->request_id = request->request_id;
-    for (size_t i = 0; i < call->leg_count; i++)
-        call->legs[i].trade_id = world->trades[request->legs[i].trade].trade_id;
+}
+
+// The trades that a transaction moves, by themselves or in nets: once more, or once less.
+static void trades_executed(struct fake_world *world, const struct fake_tx *tx, bool again)
+{
+    const struct fake_attempt *row = &world->attempts[tx->attempt];
+    const struct fake_request *request = &world->requests[row->request];
+
+    for (size_t i = 0; row->calldata_len > 0 && i < request->leg_count; i++) {
+        struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        trade->executed = again ? trade->executed + 1 : trade->executed - 1;
+        ASSERT(trade->executed <= 1 && !trade->to_zero); // never two transfers for one trade
+    }
 }
 
 // What the contract does with a leg: agent, balance and isVerified(to), then the hooks.
@@ -224,11 +235,7 @@ static void tx_execute(struct fake_world *world, struct fake_tx *tx)
     tx->moved = true;
     if (call->leg_count > world->largest_batch)
         world->largest_batch = (unsigned)call->leg_count;
-    for (size_t i = 0; i < call->leg_count; i++) {
-        struct fake_trade *trade = trade_by_id(world, call->legs[i].trade_id);
-        trade->executed++;
-        ASSERT(trade->executed == 1); // never two transfers for one trade
-    }
+    trades_executed(world, tx, true);
 }
 
 static void tx_undo(struct fake_world *world, const struct fake_tx *tx)
@@ -246,8 +253,8 @@ static void tx_undo(struct fake_world *world, const struct fake_tx *tx)
     for (size_t i = call->leg_count; i > 0; i--) {
         const struct settle_leg *leg = &call->legs[i - 1];
         leg_move(world, &leg->to, &leg->from, leg->units);
-        trade_by_id(world, leg->trade_id)->executed--;
     }
+    trades_executed(world, tx, false);
 }
 
 static uint64_t mined_count(const struct fake_world *world)
@@ -428,6 +435,26 @@ static json_t *multicall(struct fake_world *world, const char *text)
     return json_string(out_text);
 }
 
+static bool units_are_allowed(const struct fake_world *world, const uint8_t *calldata, size_t len)
+{
+    struct abi_word word = word_at(calldata, len, 2);
+    chain_uint128 units = 0;
+
+    ASSERT(abi_word_u128(&units, &word));
+    return world->can_transfer_max == 0 || units <= world->can_transfer_max;
+}
+
+static json_t *modules(const struct fake_world *world)
+{
+    uint8_t answer[3 * ABI_WORD_BYTES] = {0};
+    size_t len = sizeof(answer) - (world->has_module ? 0 : ABI_WORD_BYTES);
+
+    answer[ABI_WORD_BYTES - 1] = ABI_WORD_BYTES;
+    answer[2 * ABI_WORD_BYTES - 1] = world->has_module;
+    answer[3 * ABI_WORD_BYTES - 1] = 0x77;
+    return bytes(answer, len);
+}
+
 static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, const json_t *params,
                             bool estimate)
 {
@@ -484,7 +511,11 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     if (IS(IS_VERIFIED))
         return word_u128(fake_wallet(world, &argument)->verified);
     if (IS(CAN_TRANSFER))
-        return word_u128(world->can_transfer);
+        return word_u128(world->can_transfer && units_are_allowed(world, data, (size_t)len));
+    if (IS(GET_MODULES))
+        return modules(world);
+    if (IS(NAME))
+        return error(reply, 3, "execution reverted");
     if (IS(DECIMALS))
         return word_u128(world->decimals);
     if (IS(TOTAL_SUPPLY))

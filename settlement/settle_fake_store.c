@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "settlement/settle_netting.h"
+
 // Postgres as settlement sees it: every function is one transaction; it happens as a whole or not
 // at all, and its answer may be lost either way.
 
@@ -298,7 +300,8 @@ static enum settle_plan_result plan_of(struct chain_address *token, struct settl
 
 static bool is_due(struct fake_world *world, const struct fake_trade *trade)
 {
-    bool waits = trade->reason[0] != '\0' && strcmp(trade->reason, SETTLE_REASON_NEIGHBOUR) != 0;
+    bool waits = trade->reason[0] != '\0' && strcmp(trade->reason, SETTLE_REASON_NEIGHBOUR) != 0 &&
+                 strcmp(trade->reason, SETTLE_REASON_NET) != 0;
 
     return trade->state == SETTLE_TRADE_PENDING && trade->attempts < world->attempts_max &&
            !receipt_is_unknown(world, trade) &&
@@ -518,12 +521,17 @@ static enum settle_store_result store_legs(void *context, struct settle_item *it
     BEGIN;
     const struct fake_request *request = request_of(world, item);
     item->call.leg_count = 0;
+    item->call.is_netted = request->is_netted;
+    item->may_net = world->netting;
     if (!item->call.is_of_trades && request->operation != SETTLE_CANCEL_NONCE)
         item->call.legs[item->call.leg_count++] = request->own;
     for (size_t i = 0; i < request->leg_count; i++) {
         struct settle_leg *leg = &item->call.legs[item->call.leg_count++];
         *leg = world->trades[request->legs[i].trade].leg;
         leg->number = request->legs[i].number;
+        leg->net_id = request->legs[i].net_id;
+        leg->place = request->legs[i].place;
+        item->may_net &= world->trades[request->legs[i].trade].net_id == 0;
     }
     return end(fault);
 }
@@ -624,6 +632,33 @@ static struct fake_leg *leg_row(struct fake_request *request, const struct settl
     return NULL;
 }
 
+// All trades of a net of zero are settled together.
+static void netted_to_zero(struct fake_world *world, const struct settle_item *item, size_t at)
+{
+    const struct settle_leg *leg = &item->call.legs[at];
+    struct fake_trade *trade = trade_row(world, leg->trade_id);
+    chain_uint128 sum = 0;
+    size_t members = 0;
+
+    ASSERT(item->call.is_netted && leg->net_id != 0 && leg->place == SETTLE_PLACE_NONE);
+    ASSERT(trade->net_id == 0 && trade->request_open);
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        const struct settle_leg *other = &item->call.legs[i];
+        if (other->net_id != leg->net_id)
+            continue;
+        ASSERT(other->place == SETTLE_PLACE_NONE);
+        members++;
+        sum += address_equal(&other->from, &leg->from) ? other->units : -other->units;
+    }
+    ASSERT(members > 1 && sum == 0);
+    trade->net_id = leg->net_id;
+    trade->to_zero = true;
+    trade->request_open = false;
+    trade_move(world, trade, SETTLE_TRADE_SETTLED, SETTLE_REASON_NET_ZERO);
+    result_queue(world, trade, SETTLEMENT_SETTLED);
+    world->zero_nets += leg->net_id == leg->trade_id;
+}
+
 // Each leg as its own ending says, or all as one does. Returns how many stay.
 static size_t legs_end(struct fake_world *world, const struct settle_item *item,
                        const struct settle_ending *endings, bool each)
@@ -638,6 +673,11 @@ static size_t legs_end(struct fake_world *world, const struct settle_item *item,
         struct fake_leg *leg = leg_row(request, &item->call.legs[i]);
         if (ending->end == SETTLE_END_STAY) {
             stay++;
+            continue;
+        }
+        if (ending->end == SETTLE_END_NETTED) {
+            leg->left = true;
+            netted_to_zero(world, item, i);
             continue;
         }
         ASSERT(!leg->left && world->trades[leg->trade].trade_id == item->call.legs[i].trade_id);
@@ -675,12 +715,58 @@ static enum settle_store_result store_leave(void *context, const struct settle_i
     return end(fault);
 }
 
+static enum settle_store_result store_netting_refused(void *context, const struct settle_item *item,
+                                                      const char *why)
+{
+    BEGIN;
+    ASSERT(item->call.is_of_trades);
+    snprintf(world->netting_refused, sizeof(world->netting_refused), "%s", why != NULL ? why : "");
+    return end(fault);
+}
+
 static enum settle_store_result store_inbound(void *context, bool *open,
                                               const struct settle_leg *leg)
 {
     BEGIN;
     *open = inbound_of(world, trade_row(world, leg->trade_id));
     return end(fault);
+}
+
+// A trade is in one net, ever.
+static void nets_keep(struct fake_world *world, struct fake_request *request,
+                      const struct settle_item *item)
+{
+    request->is_netted = item->call.is_netted;
+    for (size_t i = 0; item->call.is_netted && i < item->call.leg_count; i++) {
+        const struct settle_leg *leg = &item->call.legs[i];
+        struct fake_leg *row = leg_row(request, leg);
+        struct fake_trade *trade = &world->trades[row->trade];
+
+        ASSERT(leg->place != SETTLE_PLACE_NONE && trade->net_id == 0);
+        row->net_id = trade->net_id = leg->net_id;
+        row->place = leg->place;
+        world->nets += leg->net_id == leg->trade_id;
+    }
+}
+
+// What the trades at a place would move by themselves, from the call's sender to its receiver.
+static chain_uint128 owed_at(const struct fake_world *world, const struct fake_request *request,
+                             size_t place, const struct settle_leg *move)
+{
+    chain_uint128 owed = 0;
+    size_t at = 0;
+
+    for (size_t i = 0; i < request->leg_count; i++) {
+        const struct settle_leg *leg = &world->trades[request->legs[i].trade].leg;
+        bool is_along = address_equal(&leg->from, &move->from);
+
+        if (request->legs[i].left || (request->is_netted ? request->legs[i].place : at++) != place)
+            continue;
+        ASSERT(address_equal(&leg->from, is_along ? &move->from : &move->to) &&
+               address_equal(&leg->to, is_along ? &move->to : &move->from));
+        owed += is_along ? leg->units : -leg->units;
+    }
+    return owed;
 }
 
 // The calldata moves the legs that are in the request, and its batch id names their trades.
@@ -699,14 +785,17 @@ static void check_calldata(const struct fake_world *world, const struct fake_req
         if (request->legs[i].left)
             continue;
         const struct fake_trade *trade = &world->trades[request->legs[i].trade];
-        const struct settle_leg *leg = &call.legs[count];
-        ASSERT(count < call.leg_count && address_equal(&leg->from, &trade->leg.from) &&
-               address_equal(&leg->to, &trade->leg.to) && leg->units == trade->leg.units);
+        ASSERT((request->is_netted ? request->legs[i].place : count) < call.leg_count);
         ASSERT(trade->state == SETTLE_TRADE_PROCESSING || trade->state == SETTLE_TRADE_SETTLED);
         trades[count++] = trade->trade_id;
     }
-    ASSERT(count == call.leg_count && len > SETTLE_BATCH_ID_BYTES);
+    ASSERT(count >= call.leg_count && (request->is_netted || count == call.leg_count));
+    ASSERT(len > SETTLE_BATCH_ID_BYTES);
+    for (size_t i = 0; i < call.leg_count; i++)
+        ASSERT(call.legs[i].units > 0 &&
+               call.legs[i].units == owed_at(world, request, i, &call.legs[i]));
     ASSERT(settle_batch_id_read(&id, calldata + len - SETTLE_BATCH_ID_BYTES));
+    ASSERT((id.kind == SETTLE_BATCH_NET) == request->is_netted && id.leg_count == call.leg_count);
     ASSERT(id.request_id == request->request_id && settle_batch_id_matches(&id, trades, count));
 }
 
@@ -720,6 +809,8 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     struct fake_request *request = request_of(world, item);
     struct fake_attempt *open = open_of(world, item);
     ASSERT(address_equal(signer, &world->signer) && (request->open || open != NULL));
+    if (open == NULL && item->call.is_of_trades)
+        nets_keep(world, request, item);
     if (calldata_len > 0)
         check_calldata(world, request, calldata, calldata_len);
     else
@@ -1185,6 +1276,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .raw = store_raw,
         .leave = store_leave,
         .finish = store_finish,
+        .netting_refused = store_netting_refused,
         .inbound_open = store_inbound,
         .prepare = store_prepare,
         .refuse = store_refuse,
@@ -1217,7 +1309,7 @@ static void wallet_add(struct fake_world *world, const char *address, unsigned t
 {
     struct fake_wallet *wallet = fake_wallet_of(world, address);
 
-    wallet->units = (chain_uint128)tokens * GIGA * GIGA;
+    wallet->units = wallet->begun_with = (chain_uint128)tokens * GIGA * GIGA;
     wallet->verified = true;
     wallet->identity = wallet->address;
     wallet->country = 724;
@@ -1281,6 +1373,32 @@ static bool moves_trade(const struct fake_request *request, size_t trade)
     return false;
 }
 
+// Conservation: what each wallet has is what it had, and what its trades and others' requests
+// would have moved one by one.
+static void check_wallets(const struct fake_world *world)
+{
+    chain_uint128 owed[FAKE_WALLETS_MAX] = {0};
+
+    for (size_t w = 0; w < world->wallet_count; w++) {
+        const struct chain_address *address = &world->wallets[w].address;
+        for (size_t i = 0; i < world->trade_count; i++) {
+            const struct fake_trade *trade = &world->trades[i];
+            if (trade->executed == 0 && !trade->to_zero)
+                continue;
+            owed[w] += address_equal(&trade->leg.to, address) ? trade->leg.units : 0;
+            owed[w] -= address_equal(&trade->leg.from, address) ? trade->leg.units : 0;
+        }
+        for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+            const struct fake_request *request = &world->requests[i];
+            bool moves = request->operation == SETTLE_MINT || request->operation == SETTLE_BURN;
+            if (request->executed == 0 || !moves || !address_equal(&request->own.to, address))
+                continue;
+            owed[w] += request->operation == SETTLE_MINT ? request->own.units : -request->own.units;
+        }
+        ASSERT(world->wallets[w].units == world->wallets[w].begun_with + owed[w]);
+    }
+}
+
 // What others asked for has happened once if it is said so, else never.
 static void check_requests(const struct fake_world *world)
 {
@@ -1317,6 +1435,7 @@ void fake_check_end(const struct fake_world *world)
     for (size_t i = 0; i < world->wallet_count; i++)
         total += world->wallets[i].units;
     ASSERT(total == (chain_uint128)2000 * GIGA * GIGA + world->minted);
+    check_wallets(world);
     check_requests(world);
     for (size_t i = 0; i < world->result_count; i++) {
         ASSERT(world->result_answered[i]);

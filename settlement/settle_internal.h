@@ -1,12 +1,14 @@
 // What the files of the worker share: settle.c (the pass), settle_chain.c (node, fees, nonces),
 // settle_item.c (one request, one step further), settle_begin.c (trades before their
-// signature), settle_request.c (other requests before theirs), settle_simulate.c (who is to blame),
+// signature), settle_item_net.c (which of them move together), settle_request.c (other requests
+// before theirs), settle_simulate.c (who is to blame),
 // settle_mark.c (what two persons say of a transaction).
 #ifndef LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_INTERNAL_H
 
 #include "settlement/settle.h"
 #include "settlement/settle_effect.h"
+#include "settlement/settle_netting.h"
 
 // How a step went. ABORT: the store or the node did not answer; nothing more is tried in this pass.
 enum settle_step { SETTLE_STEP_NONE, SETTLE_STEP_DONE, SETTLE_STEP_ABORT };
@@ -41,6 +43,14 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
 // A request without an attempt: preflight, simulation, evidence and nonce committed, and what is
 // left of it signed.
 enum settle_step settle_item_begin(struct settle *settle, struct settle_item *item);
+// Its legs leave as settle->endings say. NONE: something remains; DONE: nothing does.
+enum settle_step settle_item_leave(struct settle *settle, struct settle_item *item);
+// The node failed on a question before the signature: these trades wait a tick.
+enum settle_step settle_item_release_by_node(struct settle *settle, struct settle_item *item,
+                                             const char *what, enum node_result result);
+// Nets the legs, which were judged and are all allowed, where the token's option and its modules
+// let it; trades of nets of zero are settled at once (settle_item_net.c). NONE: something remains.
+enum settle_step settle_item_net(struct settle *settle, struct settle_item *item);
 // A request that others made, likewise (settle_request.c).
 enum settle_step settle_request_begin(struct settle *settle, struct settle_item *item);
 // Takes a nonce, commits the attempt and has it signed. Evidence as the store's prepare wants it.
@@ -54,22 +64,22 @@ enum settle_step settle_item_legs(struct settle *settle, struct settle_item *ite
 enum settle_step settle_item_node_failed(struct settle *settle, const struct settle_item *item,
                                          const char *what, enum node_result result);
 struct settle_attempt *settle_item_open_bid(struct settle_item *item);
-// The item's call, with its first `legs` legs; the calldata is scratch. False: the row cannot be
-// carried out, settle->call_error says why; never of trades.
-CHECKED bool settle_item_message(struct settle *settle, const struct settle_item *item, size_t legs,
-                                 struct node_message *message);
+// The item's call, with its first `moves` movements; the calldata is scratch. False: the row cannot
+// be carried out, settle->call_error says why; never of trades.
+CHECKED bool settle_item_message(struct settle *settle, const struct settle_item *item,
+                                 size_t moves, struct node_message *message);
 uint64_t settle_item_gas_max(const struct settle *settle, const struct settle_item *item);
 
 enum settle_blame {
-    SETTLE_BLAME_LEG, // *leg (0 of none) makes the call revert, those before it do not; reason is
-                      // set
+    SETTLE_BLAME_MOVE, // *move (0 of none) makes the call revert, those before it do not; reason is
+                       // set
     SETTLE_BLAME_NOBODY,  // the call passes on that block's state
     SETTLE_BLAME_UNKNOWN, // the node failed: *result
 };
-// Which leg makes the call revert on the state of block `at`: the last of the shortest beginning
-// that does, found by halving. `reason` begins as SETTLE_REASON_REVERTED.
+// Which movement makes the call revert on the state of block `at`: the last of the shortest
+// beginning that does, found by halving. `reason` begins as SETTLE_REASON_REVERTED.
 enum settle_blame settle_simulate_blame(struct settle *settle, const struct settle_item *item,
-                                        size_t *leg, char reason[SETTLE_REASON_MAX], uint64_t at,
+                                        size_t *move, char reason[SETTLE_REASON_MAX], uint64_t at,
                                         enum node_result *result);
 
 // Is the call's contract a token, with the decimals that the rows have? NODE_OK: *unfit is NULL, or the stable word of what it

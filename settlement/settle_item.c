@@ -79,11 +79,11 @@ static struct node_message message_of(const struct settle *settle, const struct 
                                  .calldata_len = len};
 }
 
-bool settle_item_message(struct settle *settle, const struct settle_item *item, size_t legs,
+bool settle_item_message(struct settle *settle, const struct settle_item *item, size_t moves,
                          struct node_message *message)
 {
     ssize_t len = settle_call_build(settle->scratch_calldata, sizeof(settle->scratch_calldata),
-                                    &item->call, legs, settle->arguments, settle->call_error);
+                                    &item->call, moves, settle->arguments, settle->call_error);
 
     ASSERT(len > 0 || !item->call.is_of_trades);
     *message = message_of(settle, item, len > 0 ? (size_t)len : 0);
@@ -107,7 +107,8 @@ static enum settle_step item_committed(struct settle *settle, const struct settl
 
 uint64_t settle_item_gas_max(const struct settle *settle, const struct settle_item *item)
 {
-    return settle->config.gas_max[settle_call_gas(&item->call, item->call.leg_count)];
+    return settle->config
+        .gas_max[settle_call_gas(&item->call, settle_netting_move_count(&item->call))];
 }
 
 enum settle_step settle_item_node_failed(struct settle *settle, const struct settle_item *item,
@@ -162,7 +163,7 @@ enum settle_step settle_item_first(struct settle *settle, struct settle_item *it
         settle->nonces_checked = false;
         return SETTLE_STEP_ABORT;
     }
-    ASSERT(settle_item_message(settle, item, item->call.leg_count, &message));
+    ASSERT(settle_item_message(settle, item, settle_netting_move_count(&item->call), &message));
     return item_prepare(settle, item, bid, &message, evidence);
 }
 
@@ -394,8 +395,10 @@ static void receipt_read(struct settle *settle, const struct settle_item *item,
                                    .effective_fee_wei = receipt->effective_fee_wei,
                                    .succeeded = receipt->succeeded};
     transaction_created_address(&created, &settle->signer_address, item->bids[0].nonce);
-    out->has_planned_effect =
-        settle_effect_find(out->log_index, receipt, &item->call, &settle->arguments_read, &created);
+    out->has_planned_effect = settle_effect_find(out->log_index, receipt,
+                                                 settle_netting_moves(&settle->moves, &item->call),
+                                                 &settle->arguments_read, &created);
+    settle_netting_spread_logs(out->log_index, &item->call);
 }
 
 static void incidents_report(struct settle *settle, const struct settle_item *item)
@@ -417,8 +420,9 @@ static enum settle_step item_recheck(struct settle *settle, struct settle_item *
 {
     if (receipt->block_number == 0)
         return SETTLE_STEP_NONE;
-    enum node_result result = settle_preflight_ask(settle->node, &settle->preflight, &item->call,
-                                                   receipt->block_number - 1);
+    const struct settle_call *moves = settle_netting_moves(&settle->moves, &item->call);
+    enum node_result result =
+        settle_preflight_ask(settle->node, &settle->preflight, moves, receipt->block_number - 1);
     if (result == NODE_UNREACHABLE)
         return settle_chain_failed(settle, "compliance check", result);
     if (result != NODE_OK) { // the node has forgotten that block's state: no verdict
@@ -426,7 +430,8 @@ static enum settle_step item_recheck(struct settle *settle, struct settle_item *
                     (unsigned long long)item->call.request_id, node_result_text(result));
         return SETTLE_STEP_NONE;
     }
-    settle_preflight_judge(settle->evidence, &settle->preflight, &item->call);
+    settle_preflight_judge(settle->evidence, &settle->preflight, moves);
+    settle_netting_spread_evidence(settle->evidence, &item->call);
     if (!settle_store_ok(settle,
                          settle->store.recheck(settle->store.context, item, bid, settle->evidence)))
         return SETTLE_STEP_ABORT;
@@ -503,14 +508,22 @@ static void endings_of_nobody(struct settle *settle, const struct settle_item *i
 }
 
 // The leg that is to blame has used an attempt and has failed with the contract's words; its
-// neighbours go again.
-static void endings_of_leg(struct settle *settle, const struct settle_item *item, size_t leg,
-                           const char *reason)
+// neighbours go again. Of a net nobody knows which of its trades is to blame: each goes by itself
+// now.
+static void endings_of_move(struct settle *settle, const struct settle_item *item, size_t move,
+                            const char *reason)
 {
     struct settle_ending ending = {.end = SETTLE_END_RELEASE};
+    size_t count;
+    size_t leg = settle_netting_leg_at(&item->call, move, &count);
 
     snprintf(ending.reason, sizeof(ending.reason), "%s", SETTLE_REASON_NEIGHBOUR);
     endings_all(settle, item, ending);
+    for (size_t i = 0; count > 1 && i < item->call.leg_count; i++)
+        if (item->call.legs[i].place == move)
+            snprintf(settle->endings[i].reason, SETTLE_REASON_MAX, "%s", SETTLE_REASON_NET);
+    if (count > 1)
+        return;
     settle->endings[leg] = (struct settle_ending){.end = SETTLE_END_FAIL, .is_counted = true};
     snprintf(settle->endings[leg].reason, SETTLE_REASON_MAX, "%s", reason);
 }
@@ -521,7 +534,7 @@ static enum settle_step item_why_reverted(struct settle *settle, struct settle_i
                                           const struct settle_receipt *receipt)
 {
     enum node_result result;
-    size_t leg = 0;
+    size_t move = 0;
 
     if (receipt->succeeded) {
         struct settle_ending ending = {.end = SETTLE_END_FAIL, .is_counted = true};
@@ -531,15 +544,15 @@ static enum settle_step item_why_reverted(struct settle *settle, struct settle_i
         endings_all(settle, item, ending);
         return SETTLE_STEP_NONE;
     }
-    switch (settle_simulate_blame(settle, item, &leg, reason, receipt->block_number, &result)) {
+    switch (settle_simulate_blame(settle, item, &move, reason, receipt->block_number, &result)) {
     case SETTLE_BLAME_UNKNOWN: // asked again at the next look
         (void)settle_item_node_failed(settle, item, "eth_call", result);
         return SETTLE_STEP_ABORT;
     case SETTLE_BLAME_NOBODY:
         endings_of_nobody(settle, item, reason);
         break;
-    case SETTLE_BLAME_LEG:
-        endings_of_leg(settle, item, item->call.is_of_trades ? leg : 0, reason);
+    case SETTLE_BLAME_MOVE:
+        endings_of_move(settle, item, item->call.is_of_trades ? move : 0, reason);
         break;
     }
     return SETTLE_STEP_NONE;

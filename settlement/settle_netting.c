@@ -209,6 +209,29 @@ size_t settle_netting_leg_at(const struct settle_call *call, size_t move_number,
     return first;
 }
 
+void settle_netting_spread_evidence(struct erc3643_evidence evidence[SETTLE_LEGS_MAX],
+                                    const struct settle_call *call)
+{
+    struct erc3643_evidence by_move[SETTLE_LEGS_MAX];
+
+    if (!call->is_netted)
+        return;
+    memcpy(by_move, evidence, sizeof(by_move));
+    for (size_t i = 0; i < call->leg_count; i++)
+        evidence[i] = by_move[call->legs[i].place];
+}
+
+void settle_netting_spread_logs(uint32_t log_index[SETTLE_LEGS_MAX], const struct settle_call *call)
+{
+    uint32_t by_move[SETTLE_LEGS_MAX];
+
+    if (!call->is_netted)
+        return;
+    memcpy(by_move, log_index, sizeof(by_move));
+    for (size_t i = 0; i < call->leg_count; i++)
+        log_index[i] = by_move[call->legs[i].place];
+}
+
 size_t settle_netting_nets(struct settle_netting_net nets[SETTLE_LEGS_MAX],
                            const struct settle_call *call)
 {

@@ -36,6 +36,13 @@ size_t settle_netting_move_count(const struct settle_call *call);
 // The first leg at a place, and how many are there.
 size_t settle_netting_leg_at(const struct settle_call *call, size_t move, size_t *count);
 
+// What is known of each movement becomes what is known of its legs; nothing is changed unless the
+// call is netted.
+void settle_netting_spread_evidence(struct erc3643_evidence evidence[SETTLE_LEGS_MAX],
+                                    const struct settle_call *call);
+void settle_netting_spread_logs(uint32_t log_index[SETTLE_LEGS_MAX],
+                                const struct settle_call *call);
+
 // The nets of a call, in rising order of net_id; those that move nothing have no units.
 struct settle_netting_net {
     uint64_t net_id; // its first trade

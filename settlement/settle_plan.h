@@ -46,6 +46,8 @@
 #define SETTLE_REASON_OUT_OF_GAS       "reverted_but_would_pass_now"
 #define SETTLE_REASON_MISMATCH         "transfer_is_not_the_planned_one"
 #define SETTLE_REASON_NEIGHBOUR        "reverted_by_a_neighbour"
+#define SETTLE_REASON_NET              "reverted_as_a_net"
+#define SETTLE_REASON_NET_ZERO         "net_zero"
 #define SETTLE_REASON_NONCE_TAKEN      "nonce_used_by_another_transaction"
 // Why the transaction that a mark names does not settle its trade.
 #define SETTLE_REASON_MARK_UNKNOWN   "transaction_not_found"

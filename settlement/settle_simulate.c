@@ -6,13 +6,13 @@
 
 #include <stdio.h>
 
-static enum node_result simulate(struct settle *settle, const struct settle_item *item, size_t legs,
-                                 uint64_t at)
+static enum node_result simulate(struct settle *settle, const struct settle_item *item,
+                                 size_t moves, uint64_t at)
 {
     struct node_message message;
     size_t len = sizeof(settle->scratch_raw); // a creation answers the contract's code
 
-    ASSERT(settle_item_message(settle, item, legs, &message)); // it was built before
+    ASSERT(settle_item_message(settle, item, moves, &message)); // it was built before
     settle->counters.simulations++;
     return node_call(settle->node, settle->scratch_raw, &len, &message, at);
 }
@@ -26,11 +26,11 @@ static void reason_read(const struct settle *settle, char reason[SETTLE_REASON_M
 }
 
 enum settle_blame settle_simulate_blame(struct settle *settle, const struct settle_item *item,
-                                        size_t *leg, char reason[SETTLE_REASON_MAX], uint64_t at,
+                                        size_t *move, char reason[SETTLE_REASON_MAX], uint64_t at,
                                         enum node_result *result)
 {
     size_t passes = 0;
-    size_t reverts = item->call.leg_count;
+    size_t reverts = settle_netting_move_count(&item->call);
 
     *result = simulate(settle, item, reverts, at);
     if (*result == NODE_OK)
@@ -50,6 +50,6 @@ enum settle_blame settle_simulate_blame(struct settle *settle, const struct sett
             reason_read(settle, reason);
         }
     }
-    *leg = reverts > 0 ? reverts - 1 : 0;
-    return SETTLE_BLAME_LEG;
+    *move = reverts > 0 ? reverts - 1 : 0;
+    return SETTLE_BLAME_MOVE;
 }

@@ -58,6 +58,7 @@ enum { SETTLE_BIDS_MAX = 16, SETTLE_RESULTS_MAX = 512 };
 struct settle_item {
     struct settle_call call;
     bool has_legs; // they are read when they are needed; until then call.leg_count is 0
+    bool may_net;  // of its legs: the token is netted, and none of its trades was in a net before
     size_t bid_count;
     struct settle_attempt bids[SETTLE_BIDS_MAX];
 };
@@ -93,6 +94,7 @@ enum settle_end {
     SETTLE_END_RELEASE, // pending again, no attempt used
     SETTLE_END_COUNT,   // pending again with attempts + 1, failed if that was the last
     SETTLE_END_FAIL,    // failed at once
+    SETTLE_END_NETTED,  // settled: of a net of zero, which moves nothing
 };
 
 // How a request that is of no trade goes on, nothing being signed.
@@ -179,7 +181,8 @@ struct settle_store_ops {
     // Open requests, those with the lowest nonce first, then those without one in the order they
     // were made; without their legs.
     SETTLE_STORE (*load)(void *context, struct settle_item *items, size_t *count, size_t max);
-    // The legs of a request that have not left it, in their order.
+    // The legs of a request that have not left it, in their order, with the places that an attempt
+    // was prepared with; not those of nets of zero, which are settled. item->may_net.
     SETTLE_STORE (*legs)(void *context, struct settle_item *item);
     // chain_request.arguments, a JSON object, into SETTLE_ARGUMENTS_MAX bytes; what is longer comes
     // as "".
@@ -191,10 +194,14 @@ struct settle_store_ops {
 
     // Legs leave a request for which nothing is signed, each as `endings` says, one per leg. The
     // request ends when none stays. Evidence is one per leg, or NULL; a leg that leaves without
-    // evidence leaves no row.
+    // evidence leaves no row. Of a netted call the legs of nets of zero may be NETTED: their trades
+    // are settled at once, all in this transaction.
     SETTLE_STORE(*leave)
     (void *context, const struct settle_item *item, const struct settle_ending *endings,
      const struct erc3643_evidence *evidence);
+    // Why the request's token, which is to be netted, is not (SETTLE_NET_MODULE and the module);
+    // NULL: it is. Written beside the token's option.
+    SETTLE_STORE (*netting_refused)(void *context, const struct settle_item *item, const char *why);
     // Is there another trade by which the leg's seller is still to receive this token, pending,
     // processing or failed? (Then a short balance is a matter of waiting.)
     SETTLE_STORE (*inbound_open)(void *context, bool *open, const struct settle_leg *leg);
@@ -206,7 +213,7 @@ struct settle_store_ops {
     // New attempt with its evidence, one per leg of trades, else NULL: nothing signed yet. For a
     // request without a nonce `attempt->nonce` must be the counter's value; for a higher bid it is
     // the one held, and the bid before becomes REPLACED. Sets attempt->attempt_id. Evidence is NULL
-    // for a higher bid.
+    // for a higher bid. Of a netted call the nets and the places of the legs are written, too.
     SETTLE_STORE(*prepare)
     (void *context, struct settle_attempt *attempt, const struct settle_item *item,
      const struct chain_address *signer, const uint8_t *calldata, size_t calldata_len,
@@ -230,8 +237,8 @@ struct settle_store_ops {
     // The receipt is gone again. What had ended of its trades gets fate OVER, as by `reopen`.
     SETTLE_STORE(*unmined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
-    // Deep enough: the trades are settled on_chain, gas is booked, results for the core are queued;
-    // a deploy's row gets its contract, call.contract.
+    // Deep enough: the trades are settled on_chain, or netted, gas is booked, results for the core
+    // are queued; a deploy's row gets its contract, call.contract.
     SETTLE_STORE(*confirm)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "settlement/settle_netting.h"
+
 // ---- nonces
 // -----------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ static char *legs_text(const struct settle_item *item, const struct settle_endin
     *count = 0;
     for (size_t i = 0; i < item->call.leg_count; i++) {
         const struct settle_ending *ending = &endings[each ? i : 0];
-        if (ending->end == SETTLE_END_STAY)
+        if (ending->end == SETTLE_END_STAY || ending->end == SETTLE_END_NETTED)
             continue;
         ASSERT(json_array_append_new(rows, leg_row(&item->call.legs[i], ending)) == 0);
         ++*count;
@@ -229,7 +231,8 @@ static bool checks_insert(struct settle_store_pg *store, const struct settle_ite
 
 static struct pg_param operation_param(const struct settle_item *item)
 {
-    return pg_text(settle_operation_text(settle_call_operation(&item->call, item->call.leg_count)));
+    return pg_text(settle_operation_text(
+        settle_call_operation(&item->call, settle_netting_move_count(&item->call))));
 }
 
 static bool gas_insert(struct settle_store_pg *store, const struct settle_item *item,
@@ -288,6 +291,22 @@ static bool request_left(struct settle_store_pg *store, const struct settle_item
                          ending->reason[0] != '\0' ? ending->reason : "released");
 }
 
+static bool any_stays(const struct settle_item *item, const struct settle_ending *endings)
+{
+    for (size_t i = 0; i < item->call.leg_count; i++)
+        if (endings[i].end == SETTLE_END_STAY)
+            return true;
+    return false;
+}
+
+static bool any_netted(const struct settle_item *item, const struct settle_ending *endings)
+{
+    for (size_t i = 0; i < item->call.leg_count; i++)
+        if (endings[i].end == SETTLE_END_NETTED)
+            return true;
+    return false;
+}
+
 static enum settle_store_result store_leave(void *context, const struct settle_item *item,
                                             const struct settle_ending *endings,
                                             const struct erc3643_evidence *evidence)
@@ -300,10 +319,14 @@ static enum settle_store_result store_leave(void *context, const struct settle_i
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     char *legs = legs_text(item, endings, true, &count);
-    bool all = count == item->call.leg_count;
-    ok = (evidence == NULL || checks_insert(store, item, evidence, endings, "before_signing")) &&
-         legs_end(store, item, legs, count, false) &&
-         (!all || request_left(store, item, endings)) && legs_forget(store, item, legs, all);
+    bool all = !any_stays(item, endings);
+    ok =
+        (evidence == NULL || checks_insert(store, item, evidence, endings, "before_signing")) &&
+        (!any_netted(item, endings) || store_nets_of_zero(store, item, evidence[0].block_number)) &&
+        legs_end(store, item, legs, count, false) &&
+        (!all ||
+         (request_left(store, item, endings) && store_nets_end(store, item->call.request_id))) &&
+        legs_forget(store, item, legs, all);
     free(legs);
     return ok ? store_commit(store, "leave") : store_lost(store, "leave");
 }
@@ -406,6 +429,7 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     if (before == NULL)
         ok = (evidence == NULL || checks_insert(store, item, evidence, NULL, "before_signing")) &&
              nonce_take(store, &address, attempt->nonce, item->call.request_id) &&
+             store_nets_prepare(store, item, evidence != NULL ? evidence[0].block_number : 0) &&
              request_operation(store, item);
     else
         ok = attempt_state(store, before->attempt_id, SETTLE_ATTEMPT_REPLACED, "bid up");
@@ -695,7 +719,8 @@ static enum settle_store_result store_confirm(void *context, const struct settle
 {
     static const char trades[] =
         "WITH settled AS (UPDATE settle.trade w SET settlement_status = 'settled', "
-        "settlement_type = 'on_chain', tx_hash = $2, block_number = $3, settled_at = now(), "
+        "settlement_type = CASE WHEN l.net_id IS NULL THEN 'on_chain' ELSE 'netted' END, "
+        "net_id = l.net_id, tx_hash = $2, block_number = $3, settled_at = now(), "
         "reason = NULL FROM chain.request_leg l WHERE l.request_id = $1 AND l.state = 'done' "
         "AND w.trade_id = l.trade_id AND w.settlement_status = 'processing' RETURNING w.trade_id) "
         "INSERT INTO settle.result (trade_id, outcome) "
@@ -890,9 +915,10 @@ static bool returned_trades(struct settle_store_pg *store, const struct settle_i
         "FROM settle.trade w WHERE l.request_id = $1 AND l.state = 'back' "
         "AND w.trade_id = l.trade_id AND w.settlement_status IN ('pending', 'settled') "
         "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o WHERE o.trade_id = l.trade_id "
-        "AND o.state IN ('open', 'done')) RETURNING l.trade_id), "
+        "AND o.state IN ('open', 'done')) RETURNING l.trade_id, l.net_id), "
         "trade AS (UPDATE settle.trade w SET settlement_status = 'settled', "
-        "settlement_type = 'on_chain', tx_hash = $2, block_number = $3, settled_at = now(), "
+        "settlement_type = CASE WHEN leg.net_id IS NULL THEN 'on_chain' ELSE 'netted' END, "
+        "net_id = leg.net_id, tx_hash = $2, block_number = $3, settled_at = now(), "
         "reason = NULL FROM leg WHERE w.trade_id = leg.trade_id "
         "AND w.settlement_status = 'pending' RETURNING w.trade_id) "
         "INSERT INTO settle.result (trade_id, outcome) "

@@ -1,7 +1,7 @@
 // What the files of the Postgres store share: settle_store_pg.c (session, lock, transactions),
 // settle_store_trades.c (what comes in and goes out: claims, open requests, results),
-// settle_store_control.c (what people decide) and settle_store_attempts.c (one attempt from
-// prepared to its end).
+// settle_store_control.c (what people decide), settle_store_net.c (nets) and
+// settle_store_attempts.c (one attempt from prepared to its end).
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
 
@@ -32,6 +32,19 @@ void settle_store_control_ops(struct settle_store_ops *ops);
 CHECKED bool store_result_queue(struct settle_store_pg *store, uint64_t trade_id,
                                 const char *outcome);
 void settle_store_attempts_ops(struct settle_store_ops *ops);
+void settle_store_net_ops(struct settle_store_ops *ops);
+
+// ---- nets (settle_store_net.c), in the transaction that is open
+// ---------------------------------------------------
+
+// Of a netted call: its nets and the places of its legs, with the attempt.
+CHECKED bool store_nets_prepare(struct settle_store_pg *store, const struct settle_item *item,
+                                uint64_t block);
+// Legs without a place leave: their trades are settled.
+CHECKED bool store_nets_of_zero(struct settle_store_pg *store, const struct settle_item *item,
+                                uint64_t block);
+// A request that nothing is left of: confirmed, if it has settled nets of zero.
+CHECKED bool store_nets_end(struct settle_store_pg *store, uint64_t request_id);
 
 // ---- values
 // ---------------------------------------------------------------------------------------

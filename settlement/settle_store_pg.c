@@ -173,6 +173,7 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
         .pg = pg, .chain_id = chain_id, .attempts_max = attempts_max, .tick_ms = tick_ms};
     settle_store_trades_ops(&ops);
     settle_store_control_ops(&ops);
+    settle_store_net_ops(&ops);
     settle_store_attempts_ops(&ops);
     return ops;
 }

@@ -62,8 +62,8 @@ static bool mark_unsupported(struct settle_store_pg *store)
 // Is it its turn? Not within a tick of a release; a new one, and one that goes again because of
 // others, at once.
 #define IS_DUE                                                                                     \
-    "(coalesce(w.reason, '') IN ('', '" SETTLE_REASON_NEIGHBOUR "', '" SETTLE_REASON_HELD          \
-    "') OR w.reason LIKE 'retry: %' "                                                              \
+    "(coalesce(w.reason, '') IN ('', '" SETTLE_REASON_NEIGHBOUR "', '" SETTLE_REASON_NET           \
+    "', '" SETTLE_REASON_HELD "') OR w.reason LIKE 'retry: %' "                                    \
     "OR w.updated_at <= now() - $3 * interval '1 millisecond') "
 
 // F3 as printed, page by page ($5, $6: behind this trade), and what makes a trade wait beside it: a
@@ -407,9 +407,15 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
 
 static enum settle_store_result store_legs(void *context, struct settle_item *item)
 {
-    static const char sql[] = "SELECT leg, trade_id, from_address, to_address, amount "
-                              "FROM chain.request_leg WHERE request_id = $1 AND state <> 'left' "
-                              "ORDER BY leg";
+    // Netted: the option is on, and no trade of it was in a net before.
+    static const char sql[] =
+        "SELECT leg, trade_id, from_address, to_address, amount, net_id, place, "
+        "EXISTS (SELECT 1 FROM settle.netting n JOIN chain.chain_request q USING (token_asset) "
+        "WHERE q.request_id = $1) AND NOT EXISTS (SELECT 1 FROM chain.request_leg m "
+        "JOIN chain.request_leg o USING (trade_id) WHERE m.request_id = $1 "
+        "AND o.request_id <> m.request_id AND o.net_id IS NOT NULL) "
+        "FROM chain.request_leg WHERE request_id = $1 AND state <> 'left' "
+        "AND reason IS DISTINCT FROM '" SETTLE_REASON_NET_ZERO "' ORDER BY leg";
     struct settle_store_pg *store = context;
     struct settle_call *call = &item->call;
     struct pg_rows *rows = NULL;
@@ -419,10 +425,14 @@ static enum settle_store_result store_legs(void *context, struct settle_item *it
     if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(call->request_id))) != PG_OK)
         return store_lost(store, "legs");
     ASSERT(pg_rows_count(rows) <= SETTLE_LEGS_MAX);
+    item->may_net = pg_rows_count(rows) > 0 && pg_number(rows, 0, 7) == 1;
+    call->is_netted = pg_rows_count(rows) > 0 && !pg_is_null(rows, 0, 6);
     for (call->leg_count = 0; call->leg_count < pg_rows_count(rows); call->leg_count++) {
         size_t i = call->leg_count;
         call->legs[i] = (struct settle_leg){.number = (uint8_t)pg_number(rows, i, 0),
                                             .trade_id = (uint64_t)pg_number(rows, i, 1),
+                                            .net_id = (uint64_t)pg_number(rows, i, 5),
+                                            .place = (uint8_t)pg_number(rows, i, 6),
                                             .from = row_address_or_zero(rows, i, 2),
                                             .to = row_address_or_zero(rows, i, 3),
                                             .units = row_wide(rows, i, 4)};

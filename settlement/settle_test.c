@@ -31,6 +31,7 @@ static struct settle_config config_default(const struct fake_world *world)
                  .priority_floor_wei = 1000000000,
                  .priority_cap_wei = 100000000000,
                  .bump_permille = 125},
+        .netting_modules = "",
         .tick_ns = world->tick_ns,
         .poll_ns = 500000000,
         .stuck_ns = 60000000000,
@@ -1182,8 +1183,254 @@ static void a_request_waits_while_fees_are_too_high(void **state)
     assert_end(mint, FAKE_CONFIRMED, "");
 }
 
+// ---- netting
+// ---------------------------------------------------------------------------------------
+
+static void netting_open(struct venue *v, uint64_t seed)
+{
+    struct fake_wallet *buyer;
+
+    venue_open(v, seed);
+    v->world.netting = true;
+    buyer = fake_wallet_of(&v->world, fake_buyer); // all three have something to sell
+    buyer->units = buyer->begun_with = v->world.minted =
+        fake_wallet_of(&v->world, fake_seller)->units;
+}
+
+static void assert_settled_by(const struct fake_world *world, unsigned nets, size_t attempts)
+{
+    for (size_t i = 0; i < world->trade_count; i++) {
+        assert_int_equal(world->trades[i].state, SETTLE_TRADE_SETTLED);
+        assert_int_equal(world->trades[i].total_attempts, 0);
+    }
+    assert_int_equal(world->nets, nets);
+    assert_int_equal(world->attempt_count, attempts);
+}
+
+static void to_and_fro(struct fake_world *world, int times)
+{
+    for (int i = 0; i < times; i++)
+        fake_trade(world, i % 2 == 0 ? fake_seller : fake_buyer,
+                   i % 2 == 0 ? fake_buyer : fake_seller, 100 + i);
+}
+
+static void two_wallets_that_trade_to_and_fro_move_the_difference_once(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    venue.settle.config.batch_max = 100;
+    to_and_fro(&venue.world, 20);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 1, 1);
+    assert_int_equal(venue.world.largest_batch, 1);
+    assert_int_equal(venue.world.checks, 20); // the evidence of each
+    assert_string_equal(venue.world.netting_refused, "");
+    for (size_t i = 0; i < 20; i++)
+        assert_int_equal(venue.world.trades[i].net_id, venue.world.trades[0].trade_id);
+}
+
+static void without_the_option_nothing_is_netted(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    venue.world.netting = false;
+    to_and_fro(&venue.world, 10);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 0, 1);
+    assert_int_equal(venue.world.largest_batch, 10);
+}
+
+static void a_net_of_zero_has_no_transaction(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 50);
+    fake_trade(&venue.world, fake_buyer, fake_seller, 150);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 0, 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_state(&venue.world.trades[i], SETTLE_TRADE_SETTLED, SETTLE_REASON_NET_ZERO);
+        assert_int_equal(venue.world.core_booked[i][SETTLEMENT_SETTLED], 1);
+    }
+    assert_int_equal(venue.world.zero_nets, 1);
+    assert_int_equal(venue.world.checks, 3);
+    assert_int_equal(venue.settle.counters.netted_to_zero, 3);
+}
+
+static void what_is_not_zero_goes_on_without_it(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    fake_trade(&venue.world, fake_seller, fake_seller2, 7);
+    fake_trade(&venue.world, fake_buyer, fake_seller, 100);
+    fake_trade(&venue.world, fake_seller2, fake_buyer, 5);
+    fake_trade(&venue.world, fake_buyer, fake_seller2, 3);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 1, 1);
+    assert_int_equal(venue.world.zero_nets, 1);
+    assert_int_equal(venue.world.largest_batch, 2);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, SETTLE_REASON_NET_ZERO);
+    assert_state(&venue.world.trades[1], SETTLE_TRADE_SETTLED, "");
+}
+
+static void a_token_with_a_module_that_nobody_reviewed_is_not_netted(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    venue.world.has_module = true;
+    to_and_fro(&venue.world, 4);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 0, 1);
+    assert_int_equal(venue.world.largest_batch, 4);
+    assert_string_equal(venue.world.netting_refused, "netting_module_not_reviewed: without a name, "
+                                                     "0x0000000000000000000000000000000000000077");
+    venue.settle.config.netting_modules = "0x0000000000000000000000000000000000000077";
+    to_and_fro(&venue.world, 4);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 1, 2);
+    assert_string_equal(venue.world.netting_refused, "");
+}
+
+static void what_the_rules_allow_one_by_one_only_goes_one_by_one(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    venue.world.can_transfer_max = 100 * UNIT;
+    fake_trade(&venue.world, fake_seller, fake_buyer, 60);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 41);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 0, 1);
+    assert_int_equal(venue.world.largest_batch, 2);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 60);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 40);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 1, 2);
+}
+
+// A net must not deliver what was not there when its turn had come.
+static void a_net_hides_no_short_balance(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1); // the buyer has nothing
+    venue.world.netting = true;
+    fake_trade(&venue.world, fake_buyer, fake_seller, 50);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 60);
+    run_to_end(&venue);
+    assert_settled_by(&venue.world, 0, 2);
+    assert_true(venue.world.trades[1].leg.units == 60 * UNIT);
+}
+
+static void a_net_that_reverts_goes_trade_by_trade(void **state)
+{
+    (void)state;
+    for (int mined = 0; mined < 3; mined++) {
+        netting_open(&venue, 1);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        fake_trade(&venue.world, fake_seller2, fake_buyer, 9);
+        fake_trade(&venue.world, fake_buyer, fake_seller, 58);
+        if (mined > 0)
+            settle_do_work(&venue.settle, venue.world.now_ns);
+        if (mined < 2)
+            venue.world.poison = 42 * UNIT; // the net
+        else
+            venue.world.poison_mined = 42 * UNIT;
+        run_to_end(&venue);
+        assert_settled_by(&venue.world, mined > 0, mined == 2 ? 3 : 1u + (mined > 0));
+        assert_in_range(venue.world.largest_batch, mined == 2 ? 2 : 3, 3);
+        assert_int_equal(venue.world.gas_rows, venue.world.attempt_count);
+    }
+}
+
+// Of the net nobody is to blame; of a trade that reverts by itself, too, it is.
+static void who_is_to_blame_is_found_trade_by_trade(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 7);
+    fake_trade(&venue.world, fake_seller2, fake_buyer, 9);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_int_equal(venue.world.nets, 1);
+    fake_wallet_of(&venue.world, fake_seller)->units = 0; // a burn behind our back
+    fake_wallet_of(&venue.world, fake_seller)->begun_with = 0;
+    fake_wallet_of(&venue.world, fake_seller2)->units +=
+        fake_wallet_of(&venue.world, fake_buyer)->units;
+    fake_wallet_of(&venue.world, fake_seller2)->begun_with +=
+        fake_wallet_of(&venue.world, fake_buyer)->units;
+    run_to_end(&venue);
+    for (size_t i = 0; i < 2; i++) {
+        assert_state(&venue.world.trades[i], SETTLE_TRADE_FAILED, "balance");
+        assert_int_equal(venue.world.trades[i].total_attempts, 0);
+    }
+    assert_state(&venue.world.trades[2], SETTLE_TRADE_SETTLED, "");
+}
+
+static void what_was_in_a_net_once_is_not_netted_again(void **state)
+{
+    (void)state;
+    netting_open(&venue, 1);
+    venue.settle.config.confirmations = 4;
+    to_and_fro(&venue.world, 5);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_int_equal(venue.world.nets, 1);
+    fake_foreign(&venue.world); // takes the nonce
+    run_to_end(&venue);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(venue.world.trades[i].state, SETTLE_TRADE_SETTLED);
+    assert_int_equal(venue.world.nets, 1);
+    assert_int_equal(venue.world.largest_batch, 5);
+}
+
+static void a_net_whose_block_is_lost_is_sent_again_as_it_was(void **state)
+{
+    (void)state;
+    for (uint64_t depth = 4; depth < 7; depth++) { // it is four deep
+        netting_open(&venue, depth);
+        to_and_fro(&venue.world, 6);
+        steps(&venue, 8);
+        fake_reorganise(&venue.world, depth, true);
+        steps(&venue, 10);
+        run_to_end(&venue);
+        assert_settled_by(&venue.world, 1, 1);
+        assert_true(venue.settle.counters.reorganised + venue.settle.counters.resends > 0);
+    }
+}
+
 // ---- faults
 // ---------------------------------------------------------------------------------------
+
+static void flow_of_nets(struct fake_world *world)
+{
+    fake_trade(world, fake_seller, fake_buyer, 100);
+    fake_trade(world, fake_buyer, fake_seller2, 60);
+    fake_trade(world, fake_seller2, fake_seller, 301);
+    fake_trade(world, fake_seller, fake_seller2, 301);
+    fake_trade(world, fake_buyer, fake_seller, 30);
+    fake_trade(world, fake_buyer, fake_seller2, 7);
+}
+
+static void any_fault_at_any_effect_settles_nets_once(void **state)
+{
+    uint64_t effects = 1;
+
+    (void)state;
+    for (uint64_t at = 0; at <= effects; at++)
+        for (int kind = FAKE_LOST_BEFORE; kind < FAKE_FAULT_COUNT; kind++) {
+            netting_open(&venue, at + 1);
+            venue.world.faults.at = at;
+            venue.world.faults.kind = (enum fake_fault)kind;
+            flow_of_nets(&venue.world);
+            run_to_end(&venue);
+            if (at == 0)
+                effects = venue.world.faults.effects;
+            assert_settled_by(&venue.world, 2, venue.world.attempt_count);
+            assert_int_equal(venue.world.zero_nets, 1);
+        }
+    assert_true(effects > 40);
+    print_message("%llu effects\n", (unsigned long long)effects);
+}
 
 static void flow_of_trades(struct fake_world *world)
 {
@@ -1259,17 +1506,30 @@ static void any_fault_at_any_effect_books_every_result_once(void **state)
     assert_true(effects > 30);
 }
 
-static void storm(struct venue *v, uint64_t seed)
+// Any two of the three, and small amounts, so that some nets are zero.
+static void storm_trade(struct fake_world *world)
+{
+    const char *const wallets[] = {fake_seller, fake_seller2, fake_buyer};
+    size_t from = fake_random(world, 3);
+
+    fake_trade(world, wallets[from], wallets[(from + 1 + fake_random(world, 2)) % 3],
+               1 + (int64_t)fake_random(world, 4));
+}
+
+static void storm(struct venue *v, uint64_t seed, bool netting)
 {
     uint64_t highest = 0;
 
-    venue_open(v, seed);
+    (netting ? netting_open : venue_open)(v, seed);
     v->world.faults.permille = 20 + (uint32_t)fake_random(&v->world, 200);
     for (int i = 0; i < 200; i++) {
         for (uint64_t more = i % 20 == 0 && i < 160 ? fake_random(&v->world, 6) : 0; more > 0;
              more--)
-            fake_trade(&v->world, i % 40 == 0 ? fake_seller : fake_seller2, fake_buyer,
-                       100 + (int64_t)v->world.trade_count);
+            if (netting)
+                storm_trade(&v->world);
+            else
+                fake_trade(&v->world, i % 40 == 0 ? fake_seller : fake_seller2, fake_buyer,
+                           100 + (int64_t)v->world.trade_count);
         if (i % 30 == 0)
             fake_request(&v->world, i % 60 == 0 ? SETTLE_MINT : SETTLE_BURN, "{}", fake_seller,
                          5 + (chain_uint128)i);
@@ -1341,35 +1601,54 @@ static void storms_of_faults_settle_every_trade_once(void **state)
 
     (void)state;
     for (uint64_t seed = 1; seed <= 400; seed++) {
-        storm(&venue, seed);
+        storm(&venue, seed, false);
         injected += venue.world.faults.injected;
         (void)campaign_check(&venue);
     }
     print_message("%llu faults in 400 storms\n", (unsigned long long)injected);
 }
 
+static void storms_of_faults_settle_every_net_once(void **state)
+{
+    uint64_t injected = 0, nets = 0, zero = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        storm(&venue, seed, true);
+        injected += venue.world.faults.injected;
+        nets += venue.world.nets;
+        zero += venue.world.zero_nets;
+        (void)campaign_check(&venue);
+    }
+    print_message("%llu faults, %llu nets and %llu of zero in 400 storms\n",
+                  (unsigned long long)injected, (unsigned long long)nets, (unsigned long long)zero);
+    assert_true(nets > 400 && zero > 50);
+}
+
 // ---- the campaign
 // ---------------------------------------------------------------------------------
 
 // settle_test --batches N [SEED]: storms, from that seed on, until N transactions have moved
-// trades, each exactly once.
+// trades, each exactly once. Every second one is of a token that is netted.
 static int campaign(uint64_t wanted, uint64_t first)
 {
-    uint64_t batches = 0, injected = 0, trades = 0;
+    uint64_t batches = 0, injected = 0, trades = 0, nets = 0;
     uint64_t seed = first;
 
     for (; batches < wanted; seed++) {
         fprintf(stderr, "seed %llu: %llu batches so far\n", (unsigned long long)seed,
                 (unsigned long long)batches);
         batch_max = seed % 3 == 0 ? 100 : 1 + seed % 7;
-        storm(&venue, seed);
+        storm(&venue, seed, seed % 2 == 0);
         batches += campaign_check(&venue);
         injected += venue.world.faults.injected;
         trades += venue.world.trade_count;
+        nets += venue.world.nets + venue.world.zero_nets;
     }
-    printf("%llu batches, %llu trades, %llu faults, %llu worlds: each executed once, sums equal\n",
-           (unsigned long long)batches, (unsigned long long)trades, (unsigned long long)injected,
-           (unsigned long long)(seed - first));
+    printf("%llu batches, %llu trades, %llu nets, %llu faults, %llu worlds: each executed once, "
+           "sums equal\n",
+           (unsigned long long)batches, (unsigned long long)trades, (unsigned long long)nets,
+           (unsigned long long)injected, (unsigned long long)(seed - first));
     return 0;
 }
 
@@ -1435,10 +1714,23 @@ int main(int count, char **words)
         cmocka_unit_test(a_request_that_would_revert_is_rejected),
         cmocka_unit_test(a_request_goes_again_when_nobody_is_to_blame),
         cmocka_unit_test(a_request_waits_while_fees_are_too_high),
+        cmocka_unit_test(two_wallets_that_trade_to_and_fro_move_the_difference_once),
+        cmocka_unit_test(without_the_option_nothing_is_netted),
+        cmocka_unit_test(a_net_of_zero_has_no_transaction),
+        cmocka_unit_test(what_is_not_zero_goes_on_without_it),
+        cmocka_unit_test(a_token_with_a_module_that_nobody_reviewed_is_not_netted),
+        cmocka_unit_test(what_the_rules_allow_one_by_one_only_goes_one_by_one),
+        cmocka_unit_test(a_net_hides_no_short_balance),
+        cmocka_unit_test(a_net_that_reverts_goes_trade_by_trade),
+        cmocka_unit_test(who_is_to_blame_is_found_trade_by_trade),
+        cmocka_unit_test(what_was_in_a_net_once_is_not_netted_again),
+        cmocka_unit_test(a_net_whose_block_is_lost_is_sent_again_as_it_was),
+        cmocka_unit_test(any_fault_at_any_effect_settles_nets_once),
         cmocka_unit_test(any_fault_at_any_effect_settles_batches_once),
         cmocka_unit_test(any_fault_at_any_effect_settles_single_trades_once),
         cmocka_unit_test(any_fault_at_any_effect_books_every_result_once),
         cmocka_unit_test(storms_of_faults_settle_every_trade_once),
+        cmocka_unit_test(storms_of_faults_settle_every_net_once),
     };
     if (count >= 3 && strcmp(words[1], "--batches") == 0)
         return campaign(strtoull(words[2], NULL, 10),

@@ -483,6 +483,30 @@ const CASES = {
     await world.settled(world.trade(5))
   },
 
+  // Two wallets trade to and fro: with the option on, what they owe each other moves once, or not at all.
+  async two_wallets_that_trade_to_and_fro (world) {
+    netting(world, true)
+    const moves = () => Number(world.venue.sql('SELECT count(*) FROM settle.attempt'))
+    const before = moves()
+    const ids = toAndFro(world, 20)
+    await netted(world, ids)
+    check(moves() === before + 1, `${moves() - before} transactions`)
+    const [net] = nets(world, ids)
+    check(net.trades === 20 && net.amount === String(10n * 10n ** 16n) && net.net_id === String(ids[0]), JSON.stringify(net))
+    check(world.venue.count(`net_id = ${ids[0]} AND tx_hash IS NOT NULL AND reason IS NULL`) === 20, 'not all of them say which net')
+    check(Number(world.venue.sql(`SELECT count(*) FROM chain.transfer_check c JOIN chain.request_leg l USING (request_id, leg) WHERE l.net_id = ${ids[0]} AND c.stage = 'before_signing' AND c.verdict = 'allowed'`)) === 20, 'a trade without evidence')
+
+    const zero = world.trade(2, { quantity: 40 }).concat(world.trade(1, { seller: CARLA, buyer: ATLANTIC, quantity: 80 }))
+    await netted(world, zero)
+    check(moves() === before + 1 && world.is(zero, "tx_hash IS NULL AND reason = 'net_zero'"), 'a net of zero has a transaction')
+    await agreesWithNets(world)
+
+    netting(world, false)
+    const gross = toAndFro(world, 6)
+    await world.settled(gross)
+    check(nets(world, gross).length === 0, 'netted, though the option is off')
+  },
+
   // Whoever checks must be able to say no.
   async the_independent_check_notices (world) {
     for (let i = 0; i < 2; i++) await world.settled(world.trade(1))
@@ -507,6 +531,26 @@ const CASES = {
     await noticed(/sums/, () => alter('settle.trade', "settlement_status = 'failed', settlement_type = NULL, settled_at = NULL, tx_hash = NULL, reason = 'x'", `trade_id = ${id}`),
       () => alter('settle.trade', `settlement_status = 'settled', settlement_type = 'on_chain', settled_at = now(), tx_hash = '${hash}', reason = NULL`, `trade_id = ${id}`))
   }
+}
+
+// ---- netting
+
+const netting = (world, on) => world.venue.sql(on ? `INSERT INTO settle.netting (token_asset) VALUES (${PORT}) ON CONFLICT DO NOTHING` : 'DELETE FROM settle.netting', 'lonja_admin')
+const netted = (world, ids, seconds) => world.until(ids, "settlement_status = 'settled' AND settlement_type = 'netted'", seconds)
+const nets = (world, ids) => JSON.parse(world.venue.sql(`SELECT coalesce(json_agg(json_build_object('net_id', net_id::text, 'request_id', request_id::text, 'amount', amount::text, 'trades', trades) ORDER BY net_id), '[]') FROM chain.net WHERE net_id IN (${ids.join()})`))
+
+// `count` trades of Atlantic with Carla, one way and the other, each of a unit more than the last.
+function toAndFro (world, count) {
+  const ids = Array.from({ length: count }, () => (world.next += 16))
+  world.venue.trades(ids.map((id, i) => ({ id, token: PORT, seller: i % 2 ? CARLA : ATLANTIC, buyer: i % 2 ? ATLANTIC : CARLA, quantity: 100 + i })))
+  return ids
+}
+
+// Conservation by the database itself, and by ethers on the chain.
+async function agreesWithNets (world) {
+  await world.agrees()
+  const differs = world.venue.sql('SELECT * FROM settle.net_differs')
+  check(differs === '', `nets that differ: ${differs}`)
 }
 
 const difference = (before, after) => before.split('\n').filter(line => !after.includes(line)).slice(0, 5).map(line => `- ${line}`)
