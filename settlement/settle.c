@@ -195,7 +195,8 @@ static bool pass_lead(struct settle *settle, uint64_t now_ns)
     if (now_ns < settle->store_again_ns)
         return false;
     result = settle->store.lead(settle->store.context, &anew);
-    settle->attempts_known &= result == SETTLE_STORE_OK && !anew;
+    if (result != SETTLE_STORE_OK || anew)
+        settle->attempts_known = settle->bids_known = settle->nonces_checked = false;
     if (result == SETTLE_STORE_OK)
         return true;
     settle->counters.store_failures++;
@@ -248,7 +249,7 @@ static void pass_gap(struct settle *settle, uint64_t now_ns)
 {
     const struct settle_item *first = &settle->items[0];
 
-    if (settle->item_count == 0 || first->bid_count == 0 ||
+    if (settle->attempts_lost || settle->item_count == 0 || first->bid_count == 0 ||
         first->bids[0].nonce <= settle->mined_nonces ||
         settle->head_nonce != settle->mined_nonces || settle->block_number <= settle->head_block ||
         now_ns - settle->head_ns < settle->config.stuck_ns)
@@ -265,6 +266,14 @@ static bool pass_load(struct settle *settle)
 {
     return settle_store_ok(settle, settle->store.load(settle->store.context, settle->items,
                                                       &settle->item_count, SETTLE_ITEMS_MAX));
+}
+
+// NONE or DONE: they are as the signer's log has them.
+static bool pass_bids(struct settle *settle)
+{
+    enum settle_step step = settle_lost_bids(settle);
+
+    return step == SETTLE_STEP_NONE || (step == SETTLE_STEP_DONE && pass_load(settle));
 }
 
 // While a lost transaction's nonce is undecided nothing above it is signed, or sent again: whatever
@@ -288,7 +297,8 @@ static size_t pass_items(struct settle *settle, bool only_new)
 
     settle->over_nonce = over_nonce(settle);
     for (size_t i = 0; i < settle->item_count; i++) {
-        if (only_new && settle->items[i].bid_count > 0)
+        bool is_new = settle->items[i].bid_count == 0;
+        if (is_new ? settle->attempts_lost : only_new)
             continue;
         done += settle_item_step(settle, &settle->items[i]) == SETTLE_STEP_DONE;
         if (settle->store_failed || settle->chain_failed)
@@ -389,6 +399,8 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     settle->item_count = 0;
     if (!settle_known_look(settle)) {
         pass_deadline(settle, now_ns);
+        if (settle->attempts_missing) // the rebuild wants the lock, too
+            settle->store_again_ns = settle->deadline_ns = now_ns + CHAIN_WAIT_NS;
         return 0;
     }
     done = results_pass(settle);
@@ -399,12 +411,12 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     if (marks > 0 && chain_ready)
         done += settle_marks_check(settle) == SETTLE_STEP_DONE;
     chain_ready = chain_ready && !settle->chain_failed;
-    if (!settle->store_failed && pass_load(settle) && chain_ready) {
+    if (!settle->store_failed && pass_load(settle) && chain_ready && pass_bids(settle)) {
         pass_gap(settle, now_ns);
         if (!settle->store_failed)
             done += pass_items(settle, false);
     }
-    if (!settle->store_failed && chain_ready && !settle->chain_failed)
+    if (!settle->store_failed && chain_ready && !settle->chain_failed && !settle->attempts_lost)
         done += pass_claim(settle, now_ns);
     if (!settle->store_failed)
         done += pass_off_chain(settle);

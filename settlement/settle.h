@@ -65,7 +65,8 @@ struct settle_counters {
     uint64_t reorganised;
     uint64_t incidents; // the check at the mined block differs from the one before signing (M28)
     uint64_t foreign_nonces;
-    uint64_t lost_nonces; // times that the signer knew one which the database would have given out
+    uint64_t lost_nonces; // times that the signer knew what the database does not, and nobody asks for
+    uint64_t restored;    // transactions, from the signer's log
     uint64_t nonces_given_up;
     uint64_t node_failures;
     uint64_t signer_failures;
@@ -87,6 +88,8 @@ struct settle {
     uint64_t signer_asked_ns; // the signer has been silent since; 0 = it is not
     bool attempts_known;      // the database has heard of every key that has signed
     bool attempts_missing;    // … it has not: `lonja settle rebuild`
+    bool attempts_lost; // the signer has signed what no row asks for: nothing new is begun
+    bool bids_known;    // its log was asked about every open nonce
     bool has_signer;
     bool nonces_checked;
     struct chain_address signer_address;

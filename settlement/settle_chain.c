@@ -70,28 +70,17 @@ static enum settle_step lost_look(struct settle *settle)
     return SETTLE_STEP_NONE;
 }
 
-// The signer's log wins over a database that has lost a nonce: what it has signed for the one that
-// would be given out next may be on the chain, or in a pool. Nothing is signed until the database
-// knows of it, for what moved there could be moved once more at another nonce.
-static enum settle_step history_look(struct settle *settle, uint64_t next)
+// NONE: the database knows all that the signer has signed, or has it back.
+static enum settle_step counter_look(struct settle *settle, bool *known, uint64_t *next)
 {
-    struct signer_history *history = &settle->scratch_history;
-    const struct signer_history_query query = {
-        .chain_id = settle->config.chain_id, .signer = settle->signer_address, .nonce = next};
-    enum signer_result result = settle->signer.history(settle->signer.context, history, &query);
-
-    if (result != SIGNER_OK) {
-        settle_signer_silent(settle, result);
-        return settle_chain_failed(settle, "signer", NODE_OK);
+    for (int round = 0; round < 2; round++) {
+        if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, known, next,
+                                                             &settle->signer_address)))
+            return SETTLE_STEP_ABORT;
+        if (round == 0 && settle_lost_nonces(settle, *known, *next) == SETTLE_STEP_ABORT)
+            return SETTLE_STEP_ABORT;
     }
-    if (history->bids == 0)
-        return SETTLE_STEP_NONE;
-    settle->counters.lost_nonces++;
-    log_error("the signer has signed for nonces that this database has lost: nothing is settled "
-              "until they are restored (docs/signer.md) nonce=%llu signer_next=%llu request=%llu",
-              (unsigned long long)next, (unsigned long long)history->next_nonce,
-              (unsigned long long)history->request_id);
-    return settle_chain_failed(settle, "signer history", NODE_OK);
+    return SETTLE_STEP_NONE;
 }
 
 static enum settle_step nonces_look(struct settle *settle)
@@ -106,11 +95,10 @@ static enum settle_step nonces_look(struct settle *settle)
         return settle_chain_failed(settle, "eth_getTransactionCount", result);
     if (pending < settle->mined_nonces)
         pending = settle->mined_nonces;
-    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &next,
-                                                         &settle->signer_address)))
+    if (counter_look(settle, &known, &next) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    if (history_look(settle, known && next > pending ? next : pending) == SETTLE_STEP_ABORT)
-        return SETTLE_STEP_ABORT;
+    if (settle->attempts_lost) // what is missing may be theirs
+        pending = next;
     if (known && pending > next) {
         settle->counters.foreign_nonces += pending - next;
         log_error("transactions of our signer that we did not make nonce=%llu node_nonce=%llu",

@@ -220,10 +220,19 @@ struct fake_world {
     uint8_t key[32];
     struct chain_address signer;
     bool signer_gone;
+    unsigned sign_answers_lost; // signed, and nobody hears of it: how often
     enum signer_result refuse; // SIGNER_OK = signs
     unsigned refuse_count;     // how often
     uint64_t signed_nonces;
     struct chain_hash signed_payload[FAKE_TX_MAX]; // by nonce
+    size_t signed_count;
+    struct fake_signature { // its log
+        uint64_t nonce;
+        uint64_t request_id;
+        struct chain_hash hash;
+        size_t raw_at; // in world.bytes
+        size_t raw_len;
+    } signatures[FAKE_ATTEMPTS_MAX];
 
     // The core, and its durable events; the worker's place among them.
     bool core_down;
@@ -283,6 +292,11 @@ void fake_return(struct fake_world *world, uint64_t nonce, size_t which);
 
 struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address);
 struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text);
+// Where the bytes are in world.bytes from now on.
+size_t fake_keep(struct fake_world *world, const uint8_t *data, size_t len);
+// The database loses the attempts from number `from` on, as one that is restored from before them;
+// their requests are as they were when they were claimed.
+void fake_lose_attempts(struct fake_world *world, size_t from);
 // Used by the node when bytes arrive: committed, as they are? The attempt's index, or SIZE_MAX.
 size_t fake_committed(const struct fake_world *world, const uint8_t *raw, size_t len);
 // What the attempt's transaction moves: the call of its calldata, with the trades of its request.

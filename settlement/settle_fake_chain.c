@@ -775,6 +775,22 @@ static enum signer_result signer_refuses(struct fake_world *world,
     return SIGNER_OK;
 }
 
+// What is asked for again is signed with the same bytes, and stands in the log once.
+static void signature_keep(struct fake_world *world, const struct signer_signed *made,
+                           const struct signer_request *request)
+{
+    for (size_t i = 0; i < world->signed_count; i++)
+        if (memcmp(&world->signatures[i].hash, &made->hash, sizeof(made->hash)) == 0)
+            return;
+    ASSERT(world->signed_count < FAKE_ATTEMPTS_MAX);
+    struct fake_signature *signature = &world->signatures[world->signed_count++];
+    signature->nonce = request->nonce;
+    signature->raw_at = fake_keep(world, made->raw, made->raw_len);
+    signature->raw_len = made->raw_len;
+    signature->hash = made->hash;
+    signature->request_id = request->request_id;
+}
+
 static enum signer_result signer_sign(void *context, struct signer_signed *out,
                                       const struct signer_request *request)
 {
@@ -798,11 +814,15 @@ static enum signer_result signer_sign(void *context, struct signer_signed *out,
         ASSERT(len > 0);
         out->raw_len = (size_t)len;
         out->hash = keccak256_hash(out->raw, out->raw_len);
+        signature_keep(world, out, request);
+    }
+    if (world->sign_answers_lost > 0) {
+        world->sign_answers_lost--;
+        return SIGNER_UNREACHABLE;
     }
     return fault == FAKE_NONE ? result : SIGNER_UNREACHABLE;
 }
 
-// One bid for each nonce, of which only the payload is known: what a lost database asks for.
 static enum signer_result signer_history(void *context, struct signer_history *out,
                                          const struct signer_history_query *query)
 {
@@ -810,12 +830,18 @@ static enum signer_result signer_history(void *context, struct signer_history *o
 
     if (fake_effect(world) != FAKE_NONE || world->signer_gone)
         return SIGNER_UNREACHABLE;
-    *out = (struct signer_history){.signer = world->signer, .next_nonce = world->signed_nonces};
-    static const struct chain_hash nothing;
-    if (query->nonce < world->signed_nonces &&
-        memcmp(&world->signed_payload[query->nonce], &nothing, sizeof(nothing)) != 0) {
-        out->bids = 1;
-        out->payload = world->signed_payload[query->nonce];
+    memset(out, 0, offsetof(struct signer_history, made));
+    out->signer = world->signer;
+    out->next_nonce = world->signed_nonces;
+    out->made.raw_len = 0;
+    for (size_t i = world->signed_count; i > 0; i--) {
+        const struct fake_signature *signature = &world->signatures[i - 1];
+        if (signature->nonce != query->nonce || out->bids++ != query->bid)
+            continue;
+        out->request_id = signature->request_id;
+        out->made.hash = signature->hash;
+        out->made.raw_len = signature->raw_len;
+        memcpy(out->made.raw, &world->bytes[signature->raw_at], signature->raw_len);
     }
     return SIGNER_OK;
 }

@@ -193,7 +193,7 @@ size_t fake_committed(const struct fake_world *world, const uint8_t *raw, size_t
     return SIZE_MAX;
 }
 
-static size_t bytes_keep(struct fake_world *world, const uint8_t *data, size_t len)
+size_t fake_keep(struct fake_world *world, const uint8_t *data, size_t len)
 {
     size_t at = world->byte_count;
 
@@ -836,7 +836,7 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     struct fake_attempt *row = &world->attempts[world->attempt_count++];
     *row = (struct fake_attempt){.attempt = *attempt,
                                  .request = (size_t)(request - world->requests),
-                                 .calldata_at = bytes_keep(world, calldata, calldata_len),
+                                 .calldata_at = fake_keep(world, calldata, calldata_len),
                                  .calldata_len = calldata_len};
     row->attempt.attempt_id = attempt->attempt_id = world->attempt_count;
     row->attempt.state = SETTLE_ATTEMPT_PREPARED;
@@ -874,10 +874,146 @@ static enum settle_store_result store_sign(void *context, const struct settle_at
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
     ASSERT(address_equal(signer, &world->signer));
     attempt_move(row, SETTLE_ATTEMPT_SIGNED);
-    row->raw_at = bytes_keep(world, raw, len);
+    row->raw_at = fake_keep(world, raw, len);
     row->raw_len = len;
     row->attempt.hash = attempt->hash;
     return end(fault);
+}
+
+// ---- what was lost
+// --------------------------------------------------------------------------------
+
+static struct fake_attempt *holder_of(struct fake_world *world, uint64_t nonce)
+{
+    for (size_t i = world->attempt_count; i > 0; i--) {
+        struct fake_attempt *row = &world->attempts[i - 1];
+        if (row->attempt.nonce == nonce &&
+            (row->raw_len > 0 || row->attempt.state == SETTLE_ATTEMPT_PREPARED))
+            return row;
+    }
+    return NULL;
+}
+
+static enum settle_store_result store_nonces_missing(void *context, uint64_t *nonces, size_t *count,
+                                                     const struct chain_address *signer,
+                                                     uint64_t from, uint64_t below)
+{
+    BEGIN;
+    ASSERT(address_equal(signer, &world->signer));
+    *count = 0;
+    for (uint64_t n = from > world->nonce_next ? from : world->nonce_next;
+         n < below && *count < SETTLE_MISSING_MAX; n++)
+        if (holder_of(world, n) == NULL)
+            nonces[(*count)++] = n;
+    return end(fault);
+}
+
+static bool is_this(const struct fake_world *world, const struct fake_attempt *row,
+                    const struct settle_lost *lost)
+{
+    return row->attempt.state == SETTLE_ATTEMPT_PREPARED &&
+           row->attempt.gas_limit == lost->gas_limit &&
+           row->attempt.fees.max_fee_wei == lost->fees.max_fee_wei &&
+           row->attempt.fees.priority_fee_wei == lost->fees.priority_fee_wei &&
+           row->calldata_len == lost->calldata_len &&
+           memcmp(&world->bytes[row->calldata_at], lost->calldata, lost->calldata_len) == 0;
+}
+
+static struct fake_request *request_find(struct fake_world *world, uint64_t request_id)
+{
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
+        if (request_id != 0 && world->requests[i].request_id == request_id)
+            return &world->requests[i];
+    return NULL;
+}
+
+static void lost_insert(struct fake_world *world, size_t request, struct fake_attempt *open,
+                        const struct settle_lost *lost)
+{
+    bool is_open = open == NULL || open->attempt.state != SETTLE_ATTEMPT_MINED;
+
+    if (open != NULL && is_open)
+        attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED ? SETTLE_ATTEMPT_DROPPED
+                                                                          : SETTLE_ATTEMPT_REPLACED);
+    ASSERT(world->attempt_count < FAKE_ATTEMPTS_MAX);
+    struct fake_attempt *row = &world->attempts[world->attempt_count++];
+    *row = (struct fake_attempt){.request = request,
+                                 .calldata_at = fake_keep(world, lost->calldata, lost->calldata_len),
+                                 .calldata_len = lost->calldata_len,
+                                 .raw_at = fake_keep(world, lost->raw, lost->raw_len),
+                                 .raw_len = lost->raw_len};
+    row->attempt = (struct settle_attempt){.attempt_id = world->attempt_count,
+                                           .state = is_open ? SETTLE_ATTEMPT_SIGNED
+                                                            : SETTLE_ATTEMPT_REPLACED,
+                                           .nonce = lost->nonce,
+                                           .gas_limit = lost->gas_limit,
+                                           .fees = lost->fees,
+                                           .hash = lost->hash,
+                                           .is_empty = lost->calldata_len == 0};
+    if (open != NULL)
+        row->attempt.fate = open->attempt.fate;
+    if (open != NULL && row->attempt.is_empty && row->attempt.fate == SETTLE_FATE_NONE)
+        row->attempt.fate = SETTLE_FATE_CANCEL;
+    world->requests[request].has_attempts = true;
+    if (lost->nonce >= world->nonce_next)
+        world->nonce_next = lost->nonce + 1;
+}
+
+static enum settle_store_result store_restore(void *context, enum settle_restored *restored,
+                                              const struct settle_lost *lost)
+{
+    BEGIN;
+    struct fake_attempt *holder = holder_of(world, lost->nonce);
+    struct fake_attempt *open = NULL;
+    size_t request = holder != NULL ? holder->request : SIZE_MAX;
+    bool known = false;
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        struct fake_attempt *row = &world->attempts[i];
+        known |= memcmp(&row->attempt.hash, &lost->hash, sizeof(lost->hash)) == 0;
+        if (row->attempt.nonce == lost->nonce && settle_attempt_is_open(row->attempt.state))
+            open = row;
+    }
+    *restored = known || (holder != NULL && open == NULL) ? SETTLE_RESTORE_KNOWN : SETTLE_RESTORE_DONE;
+    if (*restored == SETTLE_RESTORE_KNOWN)
+        return end(fault);
+    if (holder != NULL && lost->calldata_len > 0 && holder->calldata_len > 0 &&
+        (holder->calldata_len != lost->calldata_len ||
+         memcmp(&world->bytes[holder->calldata_at], lost->calldata, lost->calldata_len) != 0)) {
+        *restored = SETTLE_RESTORE_OTHER;
+        return end(fault);
+    }
+    if (open != NULL && is_this(world, open, lost)) {
+        attempt_move(open, SETTLE_ATTEMPT_SIGNED);
+        open->raw_at = fake_keep(world, lost->raw, lost->raw_len);
+        open->raw_len = lost->raw_len;
+        open->attempt.hash = lost->hash;
+        return end(fault);
+    }
+    struct fake_request *asker = request_find(
+        world, lost->transfer != NULL ? lost->transfer->id.request_id : lost->request_id);
+    if (holder == NULL && (asker == NULL || !asker->open)) {
+        *restored = SETTLE_RESTORE_CANNOT;
+        return end(fault);
+    }
+    lost_insert(world, holder != NULL ? request : (size_t)(asker - world->requests), open, lost);
+    return end(fault);
+}
+
+void fake_lose_attempts(struct fake_world *world, size_t from)
+{
+    for (size_t i = from; i < world->attempt_count; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        ASSERT(settle_attempt_is_open(row->attempt.state) || row->attempt.state == SETTLE_ATTEMPT_REPLACED);
+        bool is_first = true;
+        for (size_t k = 0; k < from; k++)
+            is_first &= world->attempts[k].attempt.nonce != row->attempt.nonce;
+        if (!is_first)
+            continue;
+        world->requests[row->request].has_attempts = false;
+        if (row->attempt.nonce < world->nonce_next)
+            world->nonce_next = row->attempt.nonce;
+    }
+    world->attempt_count = from;
 }
 
 static enum settle_store_result store_sent(void *context, const struct settle_item *item,
@@ -1295,6 +1431,8 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .ended_again = store_ended_again,
         .gap = store_gap,
         .nonce_cancel = store_nonce_cancel,
+        .nonces_missing = store_nonces_missing,
+        .restore = store_restore,
         .unanswered_after = store_unanswered_after,
         .results = store_results,
         .answered = store_answered,

@@ -24,6 +24,19 @@ CHECKED bool settle_known_look(struct settle *settle);
 // The signer did not answer as it should.
 void settle_signer_silent(struct settle *settle, enum signer_result result);
 
+// What the signer has signed for a nonce becomes rows, if it is none (settle_lost.c). DONE: something
+// was; what the caller knows of the nonce is stale. NONE: nothing was signed that no row has, or it
+// cannot be told whose it is (attempts_lost). `item`: what is known of the nonce, or NULL.
+CHECKED enum settle_step settle_lost_restore(struct settle *settle,
+                                             const struct chain_address *signer, uint64_t nonce,
+                                             struct settle_item *item);
+// … for every nonce below the signer's next that no request holds; `next` is the counter's, if the
+// database knows the key.
+CHECKED enum settle_step settle_lost_nonces(struct settle *settle, bool known, uint64_t next);
+// … for every open nonce of the items, once after the lock was taken. DONE: they are to be loaded
+// again.
+CHECKED enum settle_step settle_lost_bids(struct settle *settle);
+
 // Asks the node where the chain is; at start, every tick and on doubt compares the nonces. NONE: as
 // far as it should be; ABORT: the chain cannot be used in this pass.
 enum settle_step settle_chain_look(struct settle *settle);

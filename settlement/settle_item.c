@@ -197,7 +197,14 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
     log_warning("not signed request=%llu nonce=%llu reason=%s",
                 (unsigned long long)item->call.request_id, (unsigned long long)bid->nonce,
                 signer_result_text(result));
-    if (!refusal_is_of_the_request(result, &ending.end))
+    bool is_of_the_request = refusal_is_of_the_request(result, &ending.end);
+    // Signed before, perhaps, when its answer was lost; or the nonce for something that was lost.
+    if (is_of_the_request || result == SIGNER_NONCE_CONFLICT) {
+        enum settle_step step = settle_lost_restore(settle, &settle->signer_address, bid->nonce, item);
+        if (step != SETTLE_STEP_NONE)
+            return step;
+    }
+    if (!is_of_the_request)
         return settle_chain_failed(settle, "signer", NODE_OK);
     snprintf(ending.reason, sizeof(ending.reason), "%s", signer_result_text(result));
     if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, &ending)))
@@ -691,8 +698,11 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
         return SETTLE_STEP_NONE;
     }
     struct settle_ending ending = {.end = SETTLE_END_COUNT, .reason = SETTLE_REASON_NONCE_TAKEN};
-    enum settle_step step = settle_item_legs(settle, item);
-    if (step != SETTLE_STEP_NONE)
+    enum settle_step step =
+        settle_lost_restore(settle, &settle->signer_address, item->bids[0].nonce, item);
+    if (step == SETTLE_STEP_NONE)
+        step = settle_item_legs(settle, item);
+    if (step != SETTLE_STEP_NONE || settle->attempts_lost) // ours after all, perhaps
         return step;
     if (!settle_store_ok(settle, settle->store.drop(settle->store.context, item, &ending)))
         return SETTLE_STEP_ABORT;
@@ -798,8 +808,10 @@ static enum settle_step item_unsigned(struct settle *settle, struct settle_item 
 {
     struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
     struct settle_attempt *bid = &item->bids[item->bid_count - 1];
-    enum settle_step step = settle_item_legs(settle, item);
+    enum settle_step step = settle_lost_restore(settle, &settle->signer_address, bid->nonce, item);
 
+    if (step == SETTLE_STEP_NONE)
+        step = settle_item_legs(settle, item);
     if (step != SETTLE_STEP_NONE)
         return step;
     if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, &ending)))

@@ -1,12 +1,14 @@
-// Does the database know what was signed? Asked when the lock was taken, before anything else is done: on rows that were
-// lost, or are older than what was signed, everything that has moved looks pending.
+// Does the database know what was signed? Asked when the lock was taken, before anything else is
+// done: on rows that were lost, or are older than what was signed, everything that has moved looks
+// pending.
 //
 //   the signer's log  and the database                       what is done
-//   names no key      knows none                             it is new: the chain's count becomes the counter's beginning
-//   names keys        has a counter of each                  it is ours
-//   names a key       has never heard of it                  it is lost: nothing is done before `lonja settle rebuild`
-//   does not answer   knows a key, or has nothing to move    the chain waits for the signer, the rest goes on
-//   does not answer   knows none, and there are contracts    everything waits: it may be lost
+//   names no key      knows none                             it is new: the chain's count becomes
+//   the counter's beginning names keys        has a counter of each                  it is ours
+//   names a key       has never heard of it                  it is lost: nothing is done before
+//   `lonja settle rebuild` does not answer   knows a key, or has nothing to move    the chain waits
+//   for the signer, the rest goes on does not answer   knows none, and there are contracts
+//   everything waits: it may be lost
 //
 // While it is lost the lock is given up between two looks, so that the rebuild can take it.
 #include "settlement/settle_internal.h"
@@ -30,8 +32,10 @@ static void lost_report(struct settle *settle, const struct signer_account *acco
     settle->counters.lost_nonces++;
     address_format(signer, &account->signer);
     log_limited(LOG_ERROR,
-                "attempts_missing: a key has signed of which this database has never heard. Nothing is settled until "
-                "`lonja settle rebuild` has written its rows again (docs/settlement.md) signer=%s signer_next=%llu",
+                "attempts_missing: a key has signed of which this database has never heard. "
+                "Nothing is settled until "
+                "`lonja settle rebuild` has written its rows again (docs/settlement.md) signer=%s "
+                "signer_next=%llu",
                 signer, (unsigned long long)account->next_nonce);
 }
 
@@ -41,8 +45,8 @@ static bool account_look(struct settle *settle, uint32_t *count, uint32_t number
     struct signer_account account = {0};
     uint64_t next = 0;
     bool known = false;
-    enum signer_result result = settle->signer.account(settle->signer.context, &account,
-                                                       settle->config.chain_id, number);
+    enum signer_result result =
+        settle->signer.account(settle->signer.context, &account, settle->config.chain_id, number);
 
     if (result != SIGNER_OK) {
         settle_signer_silent(settle, result);
@@ -51,8 +55,8 @@ static bool account_look(struct settle *settle, uint32_t *count, uint32_t number
     *count = account.count;
     if (number >= account.count)
         return true;
-    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &next,
-                                                         &account.signer)))
+    if (!settle_store_ok(
+            settle, settle->store.nonce_get(settle->store.context, &known, &next, &account.signer)))
         return false;
     if (!known)
         lost_report(settle, &account);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "chain/transaction.h"
+#include "settlement/settle_transfer.h"
 
 // ---- fields of JSON
 // ---------------------------------------------------------------------------------
@@ -93,76 +94,18 @@ static bool bytes_read(struct settle_rebuild_transaction *out, const json_t *jso
 // ---- the call
 // ---------------------------------------------------------------------------------------
 
-// Argument `index`, counted in words behind the selector.
-static bool argument(struct abi_word *word, const struct settle_rebuild_transaction *t,
-                     size_t index)
-{
-    return t->calldata_len >= ABI_SELECTOR_BYTES &&
-           abi_answer_word(word, t->calldata + ABI_SELECTOR_BYTES,
-                           t->calldata_len - ABI_SELECTOR_BYTES, index);
-}
-
-static bool leg_read(struct settle_rebuild_transaction *t, size_t leg, size_t from, size_t to,
-                     size_t units)
-{
-    struct settle_leg *out = &t->legs[leg];
-    struct abi_word word;
-
-    *out = (struct settle_leg){.number = (uint8_t)leg};
-    return argument(&word, t, from) && abi_word_address(&out->from, &word) &&
-           argument(&word, t, to) && abi_word_address(&out->to, &word) &&
-           argument(&word, t, units) && abi_word_u128(&out->units, &word);
-}
-
-// Three arrays as abi_call writes them: one behind the other, in the order of the arguments. False:
-// it is written in another way, which ours never is.
-static bool arrays_read(struct settle_rebuild_transaction *t, size_t *words)
-{
-    size_t count = 0;
-
-    for (size_t array = 0; array < 3; array++) {
-        struct abi_word offset, length;
-        chain_uint128 at = 0, n = 0;
-
-        if (!argument(&offset, t, array) || !abi_word_u128(&at, &offset) ||
-            at != ABI_WORD_BYTES * (3 + array * (count + 1)) ||
-            !argument(&length, t, (size_t)at / ABI_WORD_BYTES) || !abi_word_u128(&n, &length) ||
-            n == 0 || n > SETTLE_LEGS_MAX || (array > 0 && n != count))
-            return false;
-        count = (size_t)n;
-    }
-    t->leg_count = count;
-    *words = 3 + 3 * (count + 1);
-    for (size_t i = 0; i < count; i++)
-        if (!leg_read(t, i, 4 + i, 5 + count + i, 6 + 2 * count + i))
-            return false;
-    return true;
-}
-
 static enum settle_rebuild_kind call_read(struct settle_rebuild_transaction *t)
 {
-    uint32_t selector = 0;
-    size_t words = 3;
-    bool is_read;
+    struct settle_transfer transfer;
+    enum settle_transfer_kind kind =
+        settle_transfer_read(&transfer, t->calldata, t->creates ? 0 : t->calldata_len);
 
-    t->leg_count = 0;
-    for (size_t i = 0; i < ABI_SELECTOR_BYTES && i < t->calldata_len; i++)
-        selector = selector << 8 | t->calldata[i];
-    if (t->creates || t->calldata_len < ABI_SELECTOR_BYTES ||
-        (selector != ERC3643_FORCED_TRANSFER && selector != ERC3643_BATCH_FORCED_TRANSFER))
-        return SETTLE_REBUILD_OTHER;
-    if (selector == ERC3643_FORCED_TRANSFER) {
-        t->leg_count = 1;
-        is_read = leg_read(t, 0, 0, 1, 2);
-    } else {
-        is_read = arrays_read(t, &words);
-    }
-    size_t end = ABI_SELECTOR_BYTES + words * ABI_WORD_BYTES;
-    return is_read && t->calldata_len == end + SETTLE_BATCH_ID_BYTES &&
-                   settle_batch_id_read(&t->id, t->calldata + end) &&
-                   t->id.leg_count == t->leg_count
-               ? SETTLE_REBUILD_TRANSFER
-               : SETTLE_REBUILD_UNNAMED;
+    t->id = transfer.id;
+    t->leg_count = transfer.leg_count;
+    memcpy(t->legs, transfer.legs, transfer.leg_count * sizeof(t->legs[0]));
+    return kind == SETTLE_TRANSFER_NAMED     ? SETTLE_REBUILD_TRANSFER
+           : kind == SETTLE_TRANSFER_UNNAMED ? SETTLE_REBUILD_UNNAMED
+                                             : SETTLE_REBUILD_OTHER;
 }
 
 // ---- the receipt

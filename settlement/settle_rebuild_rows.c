@@ -174,50 +174,16 @@ void settle_rebuild_rollback(struct settle_rebuild *rebuild)
 // ---- whose trades
 // -----------------------------------------------------------------------------------
 
-static bool candidate_read(struct settle_rebuild_trade *out, const struct pg_rows *rows, size_t row)
-{
-    uint8_t scale = (uint8_t)pg_number(rows, row, 5);
-    uint8_t decimals = (uint8_t)pg_number(rows, row, 6);
-
-    *out = (struct settle_rebuild_trade){.trade_id = (uint64_t)pg_number(rows, row, 0)};
-    if (!pg_is_null(rows, row, 1) && !address_parse(&out->from, pg_value(rows, row, 1)))
-        return false;
-    if (!pg_is_null(rows, row, 2) && !address_parse(&out->to, pg_value(rows, row, 2)))
-        return false;
-    return settle_units(&out->units, pg_number(rows, row, 3), scale, decimals) &&
-           (settle_units(&out->units_corrected, pg_number(rows, row, 4), scale, decimals) ||
-            (out->units_corrected = out->units) > 0); // busted: nothing remains
-}
-
-static const char candidates_select[] =
-    "SELECT r.trade_id, s.wallet_address, b.wallet_address, r.quantity, "
-    "coalesce(w.corrected_quantity, r.quantity), r.token_scale, k.decimals "
-    "FROM record.trade r JOIN settle.trade w USING (trade_id) "
-    "JOIN people.token k ON k.asset_id = r.token_asset "
-    "LEFT JOIN people.account s ON s.account_id = r.seller_account "
-    "LEFT JOIN people.account b ON b.account_id = r.buyer_account "
-    "WHERE lower(k.contract_address) = $1 AND k.chain_id = $2 AND r.trade_id >= $3 "
-    "AND NOT EXISTS (SELECT FROM chain.request_leg l WHERE l.trade_id = r.trade_id "
-    "AND l.state IN ('open', 'done')) ORDER BY r.trade_id LIMIT $4";
-
 static bool members_find(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
                          struct settle_leg *legs)
 {
-    struct text_address token = address_text(&t->to);
     struct text_hash hash = hash_text(&t->hash);
-    struct pg_rows *rows = NULL;
-    size_t count = 0;
+    enum settle_rebuild_match match = SETTLE_REBUILD_NONE;
 
-    if (pg_query(rebuild->pg, &rows, candidates_select,
-                 PG_PARAMS(pg_text(token.text), chain_param(rebuild), u64(t->id.first_trade_id),
-                           pg_i64(SETTLE_REBUILD_CANDIDATES_MAX))) != PG_OK)
-        return complain(rebuild, "the trades");
-    for (size_t i = 0; i < pg_rows_count(rows); i++)
-        count += candidate_read(&rebuild->candidates[count], rows, i);
-    pg_rows_free(rows);
     memcpy(legs, t->legs, t->leg_count * sizeof(*legs));
-    enum settle_rebuild_match match =
-        settle_rebuild_match(legs, t->leg_count, &t->id, rebuild->candidates, count);
+    if (!settle_members_find(rebuild->pg, &rebuild->members, &match, legs, t->leg_count, &t->id,
+                             &t->to, rebuild->chain.chain_id))
+        return complain(rebuild, "the trades");
     if (match == SETTLE_REBUILD_FOUND)
         return true;
     fprintf(stderr,
@@ -226,7 +192,7 @@ static bool members_find(struct settle_rebuild *rebuild, const struct settle_reb
             hash.text,
             match == SETTLE_REBUILD_NONE ? "none of the record are those of its batch id"
                                          : "too many look alike",
-            t->id.request_id, t->leg_count, t->id.first_trade_id, count);
+            t->id.request_id, t->leg_count, t->id.first_trade_id, rebuild->members.count);
     return false;
 }
 

@@ -7,10 +7,8 @@
 #define LONJA_SETTLEMENT_SETTLE_REBUILD_ROWS_H
 
 #include "base/pg.h"
+#include "settlement/settle_members.h"
 #include "settlement/settle_rebuild_chain.h"
-#include "settlement/settle_rebuild_match.h"
-
-enum { SETTLE_REBUILD_CANDIDATES_MAX = 4096 };
 
 struct settle_rebuild {
     struct settle_rebuild_chain chain;
@@ -23,7 +21,7 @@ struct settle_rebuild {
     size_t trades;
     size_t others;
     size_t differences;
-    struct settle_rebuild_trade candidates[SETTLE_REBUILD_CANDIDATES_MAX];
+    struct settle_members members;
 };
 
 // Takes the worker's lock (not to verify), finds where to go on, and the signers if none was named.

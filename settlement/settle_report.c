@@ -12,7 +12,7 @@ enum { LATE_MS = 30000 };
 
 const char *settle_report_trouble(const struct settle *settle)
 {
-    if (settle->attempts_missing)
+    if (settle->attempts_missing || settle->attempts_lost)
         return SETTLE_REASON_MISSING;
     if (settle->chain_again_ns < settle->pass_ns || settle->chain_again_ns == 0)
         return NULL; // the last pass that went to the chain came through

@@ -25,6 +25,7 @@
 #include "settlement/settle_core.h"
 #include "settlement/settle_plan.h"
 #include "settlement/settle_states.h"
+#include "settlement/settle_transfer.h"
 
 enum settle_store_result {
     SETTLE_STORE_OK,
@@ -129,6 +130,34 @@ struct settle_mark_evidence {
     size_t count;
     uint32_t log_index[SETTLE_LEGS_MAX];
 };
+
+// A bid as the signer's log has it.
+struct settle_lost {
+    struct chain_address signer;
+    uint64_t nonce;
+    uint64_t attempt_id; // what it was when it was signed
+    uint64_t time_ns;    // since 1970, then
+    uint64_t gas_limit;
+    struct settle_fees fees;
+    struct chain_hash hash;
+    struct chain_address to; // zero when it creates
+    bool creates;
+    size_t calldata_len; // 0: it gives the nonce up
+    const uint8_t *calldata;
+    size_t raw_len;
+    const uint8_t *raw;
+    const struct settle_transfer *transfer; // of trades; else NULL
+    uint64_t request_id;                    // of anything else: whose it is; 0 = no row asks for it
+};
+
+enum settle_restored {
+    SETTLE_RESTORE_KNOWN, // its row is there, or its nonce has ended
+    SETTLE_RESTORE_DONE,
+    SETTLE_RESTORE_OTHER,  // nothing was changed: its nonce is held for another payload
+    SETTLE_RESTORE_CANNOT, // nothing was changed: the rows do not say whose it is
+};
+
+enum { SETTLE_MISSING_MAX = 64 };
 
 #define SETTLE_STORE __attribute__((warn_unused_result)) enum settle_store_result
 
@@ -284,6 +313,17 @@ struct settle_store_ops {
     // come back. `count` = how many.
     SETTLE_STORE(*reopen)
     (void *context, size_t *count, const struct chain_address *signer, uint64_t nonce);
+
+    // Nonces from the larger of `from` and where the counter began up to `below`, that no request
+    // holds; the lowest SETTLE_MISSING_MAX of them.
+    SETTLE_STORE(*nonces_missing)
+    (void *context, uint64_t *nonces, size_t *count, const struct chain_address *signer,
+     uint64_t from, uint64_t below);
+    // The row of a bid that the signer has signed: SIGNED, or REPLACED where another bid at the
+    // nonce was mined; the one before it is REPLACED, or DROPPED if it was never signed. Oldest
+    // first.
+    SETTLE_STORE(*restore)
+    (void *context, enum settle_restored *restored, const struct settle_lost *lost);
 
     // Where to begin to look for the core's answers: the smallest `sequence` that a numbered result
     // without an answer was given; SETTLE_CORE_NEWEST if there is none.

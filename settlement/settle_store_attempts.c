@@ -347,9 +347,8 @@ static enum settle_store_result store_finish(void *context, const struct settle_
     return store_commit(store, "finish");
 }
 
-// A new row, or one that was given back (request_id NULL). Anything else is another's nonce.
-static bool nonce_take(struct settle_store_pg *store, const struct text_address *signer,
-                       uint64_t nonce, uint64_t request_id)
+bool store_nonce_take(struct settle_store_pg *store, const struct text_address *signer,
+                      uint64_t nonce, uint64_t request_id)
 {
     return store_one(
         store,
@@ -428,7 +427,7 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
         return SETTLE_STORE_LOST;
     if (before == NULL)
         ok = (evidence == NULL || checks_insert(store, item, evidence, NULL, "before_signing")) &&
-             nonce_take(store, &address, attempt->nonce, item->call.request_id) &&
+             store_nonce_take(store, &address, attempt->nonce, item->call.request_id) &&
              store_nets_prepare(store, item, evidence != NULL ? evidence[0].block_number : 0) &&
              request_operation(store, item);
     else

@@ -45,6 +45,13 @@ CHECKED bool store_nets_of_zero(struct settle_store_pg *store, const struct sett
                                 uint64_t block);
 // A request that nothing is left of: confirmed, if it has settled nets of zero.
 CHECKED bool store_nets_end(struct settle_store_pg *store, uint64_t request_id);
+void settle_store_lost_ops(struct settle_store_ops *ops);
+
+struct text_address;
+// A new row of settle.nonce, or one that was given back (request_id NULL). Anything else is
+// another's nonce: false.
+CHECKED bool store_nonce_take(struct settle_store_pg *store, const struct text_address *signer,
+                              uint64_t nonce, uint64_t request_id);
 
 // ---- values
 // ---------------------------------------------------------------------------------------

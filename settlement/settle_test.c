@@ -634,22 +634,116 @@ static void what_the_signer_may_sign_later_waits(void **state)
     }
 }
 
-// A database restored from before its last nonce: the signer's log wins.
-static void a_nonce_that_the_database_has_lost_stops_settlement(void **state)
+// No block comes.
+static void passes(struct venue *v, int count)
+{
+    for (int i = 0; i < count; i++) {
+        settle_do_work(&v->settle, v->world.now_ns);
+        v->world.now_ns += 1000000000;
+    }
+}
+
+// A database that was restored from before its last attempts: they come back from the signer's log, and are what they were.
+static void attempts_that_the_database_has_lost_come_back(void **state)
+{
+    (void)state;
+    for (int is_mined = 0; is_mined < 2; is_mined++)
+        for (size_t left = 0; left < 3; left++) {
+            venue_open(&venue, 1);
+            for (int i = 0; i < 3; i++) {
+                fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+                passes(&venue, 2);
+            }
+            assert_int_equal(venue.world.attempt_count, 3);
+            fake_lose_attempts(&venue.world, left);
+            if (is_mined)
+                fake_mine(&venue.world); // the pool has them still
+            worker_start(&venue);
+            run_to_end(&venue);
+            assert_int_equal(venue.settle.counters.restored, 3 - left);
+            assert_int_equal(venue.world.attempt_count, 3);
+            for (int i = 0; i < 3; i++)
+                assert_state(&venue.world.trades[i], SETTLE_TRADE_SETTLED, "");
+        }
+}
+
+// The bid that is mined is one that the database has never heard of: it is not somebody else's.
+static void a_bid_that_the_database_has_lost_comes_back(void **state)
+{
+    (void)state;
+    for (int is_noticed_at_start = 0; is_noticed_at_start < 2; is_noticed_at_start++) {
+        venue_open(&venue, 1);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        passes(&venue, 1);
+        venue.world.block++;
+        passes(&venue, 65); // it is stuck, and bid up
+        assert_int_equal(venue.world.attempt_count, 2);
+        fake_lose_attempts(&venue.world, 1);
+        venue.world.attempts[0].attempt.state = SETTLE_ATTEMPT_SENT;
+        if (is_noticed_at_start)
+            worker_start(&venue);
+        else
+            venue.settle.bids_known = true;
+        fake_mine(&venue.world);
+        run_to_end(&venue);
+        assert_int_equal(venue.settle.counters.restored, 1);
+        assert_int_equal(venue.settle.counters.dropped, 0);
+        assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+        assert_int_equal(venue.world.trades[0].total_attempts, 0);
+    }
+}
+
+// No row says whose it is: nothing new is begun, nothing is guessed, and what is under way goes on.
+static void what_no_row_asks_for_stops_what_is_new(void **state)
 {
     (void)state;
     venue_open(&venue, 1);
-    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
-    venue.world.signed_nonces = 1;
-    venue.world.signed_payload[0] = (struct chain_hash){{1}};
+    for (int i = 0; i < 2; i++) {
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+        passes(&venue, 2);
+    }
+    fake_lose_attempts(&venue.world, 1);
+    struct fake_request *request = &venue.world.requests[1];
+    uint64_t request_id = request->request_id;
+    request->request_id = 77; // another one has its number
+    worker_start(&venue);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 300);
     steps(&venue, 20);
-    assert_state(&venue.world.trades[0], SETTLE_TRADE_PENDING, "");
-    assert_int_equal(venue.world.attempt_count, 0);
-    assert_true(venue.settle.counters.lost_nonces > 0);
-    venue.world.signed_nonces = 0; // as if it were restored
-    memset(&venue.world.signed_payload[0], 0, sizeof(struct chain_hash));
-    run_to_end(&venue);
+    assert_true(venue.settle.attempts_lost);
     assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.trades[1].state, SETTLE_TRADE_PROCESSING);
+    assert_int_equal(venue.world.trades[2].state, SETTLE_TRADE_PENDING);
+    assert_int_equal(venue.world.attempt_count, 1);
+    request->request_id = request_id;
+    run_to_end(&venue);
+    assert_false(venue.settle.attempts_lost);
+    assert_state(&venue.world.trades[1], SETTLE_TRADE_SETTLED, "");
+    assert_state(&venue.world.trades[2], SETTLE_TRADE_SETTLED, "");
+}
+
+// Signed, but its answer was lost; then refused, or to be cancelled: its bytes exist, so its nonce is not given back.
+static void a_nonce_whose_signature_was_lost_is_not_free(void **state)
+{
+    (void)state;
+    static const enum signer_result refusals[] = {SIGNER_CONTRACT_REFUSED, SIGNER_FEE_REFUSED, SIGNER_OK};
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        venue_open(&venue, 1);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        venue.world.sign_answers_lost = 1;
+        passes(&venue, 1);
+        assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_PREPARED);
+        assert_int_equal(venue.world.signed_count, 1);
+        venue.world.refuse = refusals[i];
+        venue.world.refuse_count = 1;
+        if (refusals[i] == SIGNER_OK)
+            venue.world.attempts[0].attempt.fate = SETTLE_FATE_CANCEL;
+        run_to_end(&venue);
+        assert_int_equal(venue.settle.counters.restored, 1);
+        assert_int_equal(venue.settle.counters.lost_nonces, 0);
+        assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+        // Cancelled: an empty one takes the nonce, and the trade goes at another.
+        assert_int_equal(venue.world.attempt_count, refusals[i] == SIGNER_OK ? 3 : 1);
+    }
 }
 
 // Started on tables that were lost: what has moved looks pending, and only the signer's log says so.
@@ -1683,7 +1777,10 @@ int main(int count, char **words)
         cmocka_unit_test(refusals_of_the_signer_free_the_nonce),
         cmocka_unit_test(a_silent_signer_is_asked_again_with_the_same_request),
         cmocka_unit_test(what_the_signer_may_sign_later_waits),
-        cmocka_unit_test(a_nonce_that_the_database_has_lost_stops_settlement),
+        cmocka_unit_test(attempts_that_the_database_has_lost_come_back),
+        cmocka_unit_test(a_bid_that_the_database_has_lost_comes_back),
+        cmocka_unit_test(what_no_row_asks_for_stops_what_is_new),
+        cmocka_unit_test(a_nonce_whose_signature_was_lost_is_not_free),
         cmocka_unit_test(a_database_that_was_lost_settles_nothing_before_it_is_rebuilt),
         cmocka_unit_test(new_tables_wait_for_the_signer_where_there_are_contracts),
         cmocka_unit_test(a_base_fee_above_the_cap_waits),

@@ -426,6 +426,67 @@ const CASES = {
     check(world.venue.sql('SELECT count(DISTINCT signer_address) FROM settle.nonce') === '2', 'the new key has no counter of its own')
   },
 
+  // A database that took over from one which had committed more. What it has forgotten is in the signer's log, in the pool,
+  // or mined; it comes back, and nothing moves twice.
+  async a_database_that_has_forgotten_its_last_commits (world) {
+    const { venue } = world
+    // `forget` is the SQL of what is lost of the trades `ids` and the attempts behind `last`.
+    const stale = (forget) => venue.sql(`BEGIN; SET LOCAL session_replication_role = replica; ${forget}; COMMIT`)
+    const settledOnce = async (what, forget, mined) => {
+      await world.chain.send('evm_setAutomine', [false])
+      const last = venue.sql('SELECT coalesce(max(attempt_id), 0) FROM settle.attempt')
+      const ids = [...world.trade(2, { quantity: 3 })]
+      await world.until(ids, 'tx_hash IS NOT NULL')
+      ids.push(...world.trade(3, { seller: BALEAR, quantity: 2 }))
+      await world.until(ids, 'tx_hash IS NOT NULL')
+      const before = venue.sql(`SELECT attempt_id, request_id, nonce, md5(raw), tx_hash FROM settle.attempt WHERE attempt_id > ${last} ORDER BY 1`)
+      await world.stop(world.worker)
+      if (mined) await world.mine()
+      stale(forget(last, ids.join()))
+      await world.chain.send('evm_setAutomine', [true])
+      world.startWorker()
+      await venue.until(`${what}: they are settled`, async () => { await world.mine(); return world.is(ids, "settlement_status = 'settled' AND settlement_type = 'on_chain'") }, 30)
+      const after = venue.sql(`SELECT attempt_id, request_id, nonce, md5(raw), tx_hash FROM settle.attempt WHERE attempt_id > ${last} ORDER BY 1`)
+      check(after === before, `${what}: attempts differ:\n${difference(before, after)}`)
+      check(world.is(ids, 'total_attempts = 0'), `${what}: an attempt was used`)
+    }
+    const attempts = (last, ids) => `DELETE FROM settle.attempt WHERE attempt_id > ${last};
+      DELETE FROM settle.nonce n WHERE NOT EXISTS (SELECT FROM settle.attempt a WHERE a.nonce = n.nonce AND a.signer_address = n.signer_address);
+      UPDATE chain.chain_request r SET state = 'prepared', attempts = 0 FROM chain.request_leg l WHERE l.request_id = r.request_id AND l.trade_id IN (${ids});
+      UPDATE settle.trade SET tx_hash = NULL WHERE trade_id IN (${ids})`
+    const claims = (last, ids) => `${attempts(last, ids)};
+      CREATE TEMP TABLE gone ON COMMIT DROP AS SELECT DISTINCT request_id FROM chain.request_leg WHERE trade_id IN (${ids});
+      DELETE FROM chain.transfer_check WHERE request_id IN (SELECT request_id FROM gone); DELETE FROM chain.request_leg WHERE request_id IN (SELECT request_id FROM gone);
+      DELETE FROM chain.chain_request WHERE request_id IN (SELECT request_id FROM gone);
+      SELECT setval('chain.chain_request_request_id_seq', (SELECT min(request_id) FROM gone)); SELECT setval('settle.attempt_attempt_id_seq', ${last});
+      UPDATE settle.trade SET settlement_status = 'pending' WHERE trade_id IN (${ids});
+      DELETE FROM settle.trade_settlement_history WHERE trade_id IN (${ids}) AND from_status IS NOT NULL`
+    const signature = (last, ids) => `UPDATE settle.attempt SET state = 'prepared', raw = NULL, tx_hash = NULL WHERE attempt_id = (SELECT max(attempt_id) FROM settle.attempt);
+      UPDATE chain.chain_request r SET state = 'prepared', attempts = 0 FROM settle.attempt a WHERE a.request_id = r.request_id AND a.state = 'prepared'`
+    await settledOnce('signatures', signature, false)
+    await settledOnce('attempts, mined', attempts, true)
+    for (const mined of [false, true]) await settledOnce(`claims, mined: ${mined}`, claims, mined)
+    // A request of nobody's trade is found by its bytes.
+    const policy = path.join(venue.folder, 'chain/policy.json')
+    fs.writeFileSync(`${policy}.new`, fs.readFileSync(policy, 'utf8').replace('"forcedTransfer"', '"forcedTransfer", "setAddressFrozen"'))
+    fs.renameSync(`${policy}.new`, policy)
+    await world.chain.send('evm_setAutomine', [false])
+    const request = venue.sql(`BEGIN; INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address, token_asset, arguments)
+      VALUES ('freeze', 'set_address_frozen', 31337, '${world.token}', ${PORT}, '{"frozen": true}'); INSERT INTO chain.request_leg (request_id, leg, to_address, amount)
+      SELECT max(request_id), 0, '${world.wallet(DIEGO)}', 0 FROM chain.chain_request RETURNING request_id; COMMIT`)
+    const state = () => venue.sql(`SELECT state FROM chain.chain_request WHERE request_id = ${request}`)
+    await venue.until('it is sent', () => state() === 'sent')
+    await world.stop(world.worker)
+    const sent = venue.sql(`SELECT tx_hash FROM settle.attempt WHERE request_id = ${request}`)
+    stale(`DELETE FROM settle.nonce WHERE request_id = ${request}; DELETE FROM settle.attempt WHERE request_id = ${request};
+      UPDATE chain.chain_request SET state = 'prepared', attempts = 0 WHERE request_id = ${request}`)
+    await world.chain.send('evm_setAutomine', [true])
+    world.startWorker()
+    await venue.until('it is confirmed', async () => { await world.mine(); return state() === 'confirmed' })
+    check(venue.sql(`SELECT tx_hash FROM settle.attempt WHERE request_id = ${request}`) === sent, 'another transaction has done it')
+    await world.onToken('setAddressFrozen', world.wallet(DIEGO), false)
+  },
+
   // The database of settlement is lost; chain and record are there. What comes back is what was.
   async rows_that_are_rebuilt_from_the_chain (world) {
     const { venue } = world
@@ -458,9 +519,9 @@ const CASES = {
     const unless = columns => columns.map(column => `CASE WHEN tx_hash IN ('none'${moved.map(hash => `, '${hash}'`).join('')}) THEN NULL ELSE ${column} END`).join()
     const kept = () => [
       `SELECT trade_id, settlement_status, settlement_type, tx_hash FROM settle.trade WHERE settlement_status = 'settled' ORDER BY 1`,
-      `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, ${unless(['block_number', 'block_hash', 'gas_used', 'gas_price_wei'])}, gas_limit FROM settle.attempt WHERE state = 'confirmed' ORDER BY tx_hash`,
-      `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index FROM chain.request_leg l WHERE l.state = 'done' ORDER BY 2`,
-      `SELECT tx_hash, ${unless(['gas_used', 'fee_wei'])}, succeeded, operation FROM chain.gas_transaction ORDER BY 1`
+      `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, ${unless(['block_number', 'block_hash', 'gas_used', 'gas_price_wei'])}, gas_limit FROM settle.attempt a WHERE state = 'confirmed' AND EXISTS (SELECT FROM chain.request_leg l WHERE l.request_id = a.request_id AND l.trade_id IS NOT NULL) ORDER BY tx_hash`,
+      `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index FROM chain.request_leg l WHERE l.state = 'done' AND l.trade_id IS NOT NULL ORDER BY 2`,
+      `SELECT tx_hash, ${unless(['gas_used', 'fee_wei'])}, succeeded, operation FROM chain.gas_transaction WHERE operation LIKE '%forced_transfer' ORDER BY 1`
     ].map(query => venue.sql(query))
     const before = kept()
     venue.sql('TRUNCATE settle.trade, settle.attempt, settle.nonce, settle.signer, settle.result, settle.trade_settlement_history, settle.retry_request, chain.chain_request, chain.request_leg, chain.transfer_check, chain.gas_transaction CASCADE')

@@ -1,0 +1,25 @@
+// Which trades does a signed transfer move, when no row says it any more? The trades of the record
+// that may be meant, and of them those that its legs and its batch id name
+// (settle_rebuild_match.h).
+//
+// One thread, inside the caller's transaction.
+#ifndef LONJA_SETTLEMENT_SETTLE_MEMBERS_H
+#define LONJA_SETTLEMENT_SETTLE_MEMBERS_H
+
+#include "base/pg.h"
+#include "settlement/settle_rebuild_match.h"
+
+enum { SETTLE_MEMBERS_MAX = 4096 };
+
+struct settle_members {
+    size_t count; // of the candidates, for whoever complains
+    struct settle_rebuild_trade candidates[SETTLE_MEMBERS_MAX];
+};
+
+// Fills the trade_id of each leg if *match is FOUND. False: the database (pg_last_error).
+CHECKED bool settle_members_find(struct pg *pg, struct settle_members *members,
+                                 enum settle_rebuild_match *match, struct settle_leg *legs,
+                                 size_t leg_count, const struct settle_batch_id *id,
+                                 const struct chain_address *token, uint64_t chain_id);
+
+#endif
