@@ -89,6 +89,8 @@ struct fake_request {
     uint64_t request_id; // 0 = a free slot
     bool open;
     bool has_attempts;
+    uint64_t checked_block; // of the evidence
+    struct chain_hash checked_hash;
     struct chain_address token;
     // Of no trade: what somebody else asks for.
     enum settle_operation operation;

@@ -828,6 +828,8 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
             ASSERT(evidence[i].verdict == ERC3643_ALLOWED);
         world->nonce_next++;
         world->checks += of_trades ? item->call.leg_count : 0;
+        request->checked_block = of_trades ? evidence[0].block_number : 0;
+        request->checked_hash = of_trades ? evidence[0].block_hash : (struct chain_hash){{0}};
     } else {
         ASSERT(attempt->nonce == open->attempt.nonce && evidence == NULL);
         attempt_move(open, SETTLE_ATTEMPT_REPLACED);
@@ -1110,6 +1112,16 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
     ASSERT(legs_end(world, item, ending, false) == 0);
     if (!item->call.is_of_trades)
         request_failed(world, request_of(world, item), true, ending->reason);
+    return end(fault);
+}
+
+static enum settle_store_result store_checked_at(void *context, uint64_t *number,
+                                                 struct chain_hash *hash,
+                                                 const struct settle_item *item)
+{
+    BEGIN;
+    *number = request_of(world, item)->checked_block;
+    *hash = request_of(world, item)->checked_hash;
     return end(fault);
 }
 
@@ -1423,6 +1435,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .confirm = store_confirm,
         .revert = store_revert,
         .drop = store_drop,
+        .checked_at = store_checked_at,
         .recheck = store_recheck,
         .reopen = store_reopen,
         .cancelled = store_cancelled,

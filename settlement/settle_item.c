@@ -420,12 +420,40 @@ static void incidents_report(struct settle *settle, const struct settle_item *it
     }
 }
 
+// Was the check before the signature made at `number`, and on that very block? Then it is what the chain thinks there.
+static enum settle_step item_was_checked(struct settle *settle, const struct settle_item *item,
+                                         bool *checked, uint64_t number)
+{
+    struct node_block block;
+    struct chain_hash hash;
+    uint64_t at = 0;
+
+    *checked = false;
+    if (!settle_store_ok(settle,
+                         settle->store.checked_at(settle->store.context, &at, &hash, item)))
+        return SETTLE_STEP_ABORT;
+    if (at == 0 || at != number)
+        return SETTLE_STEP_NONE;
+    enum node_result result = node_get_block(settle->node, &block, number);
+    if (result == NODE_UNREACHABLE)
+        return settle_chain_failed(settle, "eth_getBlockByNumber", result);
+    *checked =
+        result == NODE_OK && block.found && memcmp(&block.hash, &hash, sizeof(hash)) == 0;
+    return SETTLE_STEP_NONE;
+}
+
 // U7, M28: what did the chain think of the transfers just before they happened?
 static enum settle_step item_recheck(struct settle *settle, struct settle_item *item,
                                      struct settle_attempt *bid,
                                      const struct settle_receipt *receipt)
 {
+    bool checked = false;
+
     if (receipt->block_number == 0)
+        return SETTLE_STEP_NONE;
+    if (item_was_checked(settle, item, &checked, receipt->block_number - 1) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    if (checked)
         return SETTLE_STEP_NONE;
     const struct settle_call *moves = settle_netting_moves(&settle->moves, &item->call);
     enum node_result result =

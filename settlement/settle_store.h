@@ -302,6 +302,9 @@ struct settle_store_ops {
     // Is the nonce held by an open attempt? That one gets fate CANCEL.
     SETTLE_STORE(*nonce_cancel)
     (void *context, bool *held, const struct chain_address *signer, uint64_t nonce);
+    // The block of the compliance check before the signature; `*number` is 0 when there is none.
+    SETTLE_STORE(*checked_at)
+    (void *context, uint64_t *number, struct chain_hash *hash, const struct settle_item *item);
     // The verdicts of the compliance check at the parent of the mined block (U7, M28), one per leg.
     SETTLE_STORE(*recheck)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,

@@ -796,6 +796,30 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
     return store_commit(store, "drop");
 }
 
+static enum settle_store_result store_checked_at(void *context, uint64_t *number,
+                                                 struct chain_hash *hash,
+                                                 const struct settle_item *item)
+{
+    // The last one: legs that were refused may have theirs at a block before.
+    static const char sql[] = "SELECT block_number, block_hash FROM chain.transfer_check "
+                              "WHERE request_id = $1 AND stage = 'before_signing' "
+                              "ORDER BY check_id DESC LIMIT 1";
+    struct settle_store_pg *store = context;
+    struct pg_rows *rows = NULL;
+
+    *number = 0;
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(item->call.request_id))) != PG_OK)
+        return store_lost(store, "checked_at");
+    if (pg_rows_count(rows) == 1 && !pg_is_null(rows, 0, 1)) {
+        *number = (uint64_t)pg_number(rows, 0, 0);
+        ASSERT(hex_decode_exact(hash->bytes, KECCAK_BYTES, pg_value(rows, 0, 1)));
+    }
+    pg_rows_free(rows);
+    return store_commit(store, "checked_at");
+}
+
 static enum settle_store_result store_recheck(void *context, const struct settle_item *item,
                                               const struct settle_attempt *attempt,
                                               const struct erc3643_evidence *evidence)
@@ -1036,6 +1060,7 @@ void settle_store_attempts_ops(struct settle_store_ops *ops)
     ops->confirm = store_confirm;
     ops->revert = store_revert;
     ops->drop = store_drop;
+    ops->checked_at = store_checked_at;
     ops->recheck = store_recheck;
     ops->reopen = store_reopen;
     ops->cancelled = store_cancelled;
