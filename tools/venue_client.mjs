@@ -6,6 +6,9 @@ import { execFile, execFileSync, spawn } from 'node:child_process'
 import { promisify } from 'node:util'
 import readline from 'node:readline'
 
+// How long to wait for what takes milliseconds on a machine that does nothing else: none is so busy.
+export const PATIENCE_MS = 60000
+
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 // Calls until it answers something true; throws with `what` after the time is over.
@@ -80,7 +83,7 @@ export class VenueClient {
 
   psql (query, role) {
     const words = ['-h', this.services.PG_HOST, '-p', this.services.PG_PORT, '-U', role, '-d', this.services.PG_DATABASE, '-AtF', '\t', '-v', 'ON_ERROR_STOP=1', '-c', query]
-    const env = { ...process.env, PGPASSWORD: this.secret(`pg-${role}`), PGCONNECT_TIMEOUT: '5' }
+    const env = { ...process.env, PGPASSWORD: this.secret(`pg-${role}`), PGCONNECT_TIMEOUT: String(PATIENCE_MS / 1000) }
     return ['psql', words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }]
   }
 
@@ -88,13 +91,13 @@ export class VenueClient {
   sql (query, role = 'lonja_owner') { return rowsOf(execFileSync(...this.psql(query, role))) }
   async sqlLater (query, role = 'lonja_owner') { return rowsOf((await promisify(execFile)(...this.psql(query, role))).stdout) }
 
-  redis (...command) { return execFileSync('redis-cli', ['-p', this.services.REDIS_PORT, ...command], { encoding: 'utf8', timeout: 5000 }).trim() }
+  redis (...command) { return execFileSync('redis-cli', ['-p', this.services.REDIS_PORT, ...command], { encoding: 'utf8', timeout: PATIENCE_MS }).trim() }
 
   // Every message of the venue on Redis, as { channel, at, ...json }; resolves when the subscription stands.
   async subscribe (onMessage) {
     const child = spawn('redis-cli', ['-p', this.services.REDIS_PORT, 'psubscribe', 'lonja:v1:*'], { stdio: ['ignore', 'pipe', 'ignore'] })
     const ready = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('Redis does not answer a subscription')), 5000)
+      const timer = setTimeout(() => reject(new Error('Redis does not answer a subscription')), PATIENCE_MS)
       const pending = []
       readline.createInterface({ input: child.stdout }).on('line', line => {
         pending.push(line)

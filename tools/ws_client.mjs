@@ -1,5 +1,6 @@
 // A web trader: logs in over REST, speaks the WebSocket protocol (docs/websocket.md), keeps what it hears.
 import WebSocket from 'ws'
+import { PATIENCE_MS } from './venue_client.mjs'
 
 export class WsClient {
   static async connect (venue, user) {
@@ -31,7 +32,7 @@ export class WsClient {
     for (const waiter of this.waiters.splice(0)) waiter(null, new Error(`WebSocket closed (${code})`))
   }
 
-  waitFor (predicate, what = 'message', timeoutMs = 10000) {
+  waitFor (predicate, what = 'message', timeoutMs = PATIENCE_MS) {
     const found = this.messages.find(predicate)
     if (found) return Promise.resolve(found)
     if (this.isClosed) return Promise.reject(new Error(`WebSocket is closed: no ${what}`))
@@ -48,7 +49,7 @@ export class WsClient {
   }
 
   // Sends and waits for the answer with the same id, whatever it says.
-  request (fields, timeoutMs = 10000) {
+  request (fields, timeoutMs = PATIENCE_MS) {
     const id = ++this.lastId
     const answer = this.waitFor(m => m.id === id, `answer to ${fields.op}`, timeoutMs)
     this.socket.send(JSON.stringify({ ...fields, id }))

@@ -24,6 +24,7 @@ enum {
     SECOND_NS = 1000000000,
     INPUT_MAX = 1 << 22,
     KEPT_MAX = 20000,
+    PATIENCE_MS = 60000, // for what takes milliseconds on a machine that does nothing else
     STRANGERS = 40, // above fix.connections_max of venue_set_up
 };
 
@@ -94,8 +95,8 @@ static void say(struct peer *peer, const char *fields)
     write_all(peer, message, compose(peer, peer->next_out++, fields, message));
 }
 
-// The next message, SOH as '|'; "" at the end of the connection or when nothing comes for five
-// seconds.
+// The next message, SOH as '|'; "" at the end of the connection or when nothing comes for a
+// minute.
 static const char *hear(struct peer *peer)
 {
     static char text[5000];
@@ -111,7 +112,7 @@ static const char *hear(struct peer *peer)
             return text;
         }
         struct pollfd wait = {.fd = peer->fd, .events = POLLIN};
-        if (poll(&wait, 1, 5000) != 1)
+        if (poll(&wait, 1, PATIENCE_MS) != 1)
             return "";
         ssize_t got = recv(peer->fd, peer->input + peer->input_bytes, 16384, 0);
         if (got <= 0)
@@ -188,7 +189,7 @@ static void strangers_and_garbage_are_cut(void **state)
         peer_open(&peer, venue, "TESTER1");
         write_all(&peer, openings[i], strlen(openings[i]));
         expect_end(&peer);
-        assert_true(venue_now_ns() - begin < 4ull * SECOND_NS);
+        assert_true(venue_now_ns() - begin < 10ull * SECOND_NS);
         peer_close(&peer);
     }
     peer_open(&peer, venue, "TESTER1");
@@ -298,7 +299,7 @@ static void a_member_that_never_reads_is_cut_and_nobody_else_notices(void **stat
     char message[1200];
     size_t count = 0, sent = 0;
     bool cut = false, told = false;
-    for (uint64_t end = venue_now_ns() + 20ull * SECOND_NS; !cut && venue_now_ns() < end;) {
+    for (uint64_t end = venue_now_ns() + 60ull * SECOND_NS; !cut && venue_now_ns() < end;) {
         if (sent == count) {
             count = compose(&deaf, deaf.next_out++, "35=H|11=none|55=PORT|54=1|", message);
             sent = 0;
@@ -311,6 +312,8 @@ static void a_member_that_never_reads_is_cut_and_nobody_else_notices(void **stat
             expect(&other, "35=0| 112=unhurt|");
             told = true;
         }
+        if (wrote < 0 && !cut) // leave the CPU to those we wait for
+            venue_nap();
     }
     assert_true(told);
     assert_true(cut);
@@ -456,7 +459,7 @@ static void a_core_that_dies_takes_no_session_with_it(void **state)
     const char *answer = expect(&peer, "35=8| 11=X2|");
     assert_true(has(answer, "150=0|") || has(answer, "5004=86|") || has(answer, "5004=4|"));
     for (unsigned i = 0;; i++, venue_nap()) { // the venue may be cancel-only for a moment
-        assert_true(i < 2000);
+        assert_true(i < PATIENCE_MS);
         snprintf(fields, sizeof fields,
                  "35=D|11=Y%u|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|", i);
         say(&peer, fields);
@@ -481,7 +484,7 @@ static void a_gateway_that_stood_still_attaches_again(void **state)
     kill(venue->fix, SIGCONT);
     char fields[200];
     for (unsigned i = 0;; i++, venue_nap()) {
-        assert_true(i < 1000);
+        assert_true(i < PATIENCE_MS);
         snprintf(fields, sizeof fields,
                  "35=D|11=Z2-%u|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|", i);
         say(&peer, fields);

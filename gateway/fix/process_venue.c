@@ -97,7 +97,7 @@ void venue_start_fix(struct venue *venue)
 {
     venue->boot.incarnation++;
     venue->fix = venue_start(&venue->boot, PROCESS_FIX);
-    for (int i = 0; i < 5000; i++, venue_nap()) {
+    for (int i = 0; i < 30000; i++, venue_nap()) {
         int fd = venue_connect(venue);
         if (fd >= 0) {
             close(fd);
@@ -111,7 +111,7 @@ void venue_start_fix(struct venue *venue)
 
 static struct command *claim(struct venue *venue, uint8_t type, size_t tail_bytes)
 {
-    for (int i = 0; i < 5000; i++, venue_nap()) {
+    for (int i = 0; i < 30000; i++, venue_nap()) {
         link_heartbeat(&venue->admin, venue->ring.control, venue_now_ns());
         venue->admin.attached = venue->admin.gateway_seq > 0; // nobody here reads events
         struct command *command = link_claim(&venue->admin, type, tail_bytes, 0, 0);

@@ -66,7 +66,7 @@ async function traffic({ Client }, rounds, first = 0) {
 }
 
 async function sameAs(context, listener, witness, what) {
-  await context.until(`${what}: as many updates as the one who was never away`, () => listener.texts.length >= witness.texts.length, 15000);
+  await context.until(`${what}: as many updates as the one who was never away`, () => listener.texts.length >= witness.texts.length);
   assert.deepEqual(listener.texts, witness.texts, what);
 }
 
@@ -196,7 +196,7 @@ export function resumeTests(context) {
       await until('the venue has gone on', async () => {
         await Promise.all(Array.from({ length: 50 }, () => diego.place({ price: '95.1', tif: 'ioc' })));
         return (await client.ask('ping')).sequence > 1100;
-      }, 20000);
+      });
       await refused({ from_seq: 1 }, 'REPLAY_TOO_OLD');
       assert.equal((await get('/api/v1/events?after=1', token)).status, 410);
       const now = (await client.ask('ping')).sequence;
@@ -214,7 +214,7 @@ export function resumeTests(context) {
       const diego = await Client.open('diego');
       const begun = Date.now();
       assert.equal((await diego.place({ price: '95.1', tif: 'ioc' })).type, 'placed');
-      assert.ok(Date.now() - begun < 2000, 'orders go on');
+      assert.ok(Date.now() - begun < 10000, 'orders go on');
       let served = 0, refused = 0;
       for (const client of flood) {
         const end = await client.next('balances', (m) => m.snapshot);

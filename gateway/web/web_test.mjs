@@ -57,19 +57,20 @@ postgres = { host = "${database.PG_HOST}"; port = ${database.PG_PORT}; database 
     INSERT INTO people.login (kind, login_name, session_id, member_id, role, password_hash)
       SELECT 'web', name, id, 103, 'trader', '${hash}' FROM (VALUES ('carla', 3), ('diego', 4), ('elena', 5)) v(name, id);`);
   venue = spawn(join(folder, 'bin/lonja'), ['up', '--config', join(folder, 'lonja.conf')], { stdio: ['ignore', 'ignore', 'ignore'] });
-  await until('the venue is open', async () => (await get('/health')).body?.venue_state === 'open', 20000);
+  await until('the venue is open', async () => (await get('/health')).body?.venue_state === 'open');
 }
 
 async function stop() {
   if (venue && venue.exitCode === null) {
     venue.kill('SIGTERM');
-    await Promise.race([new Promise((done) => venue.on('exit', done)), sleep(8000)]);
+    await Promise.race([new Promise((done) => venue.on('exit', done)), sleep(60000)]);
   }
   execFileSync(join(root, 'tools/services'), ['stop', folder], { stdio: 'ignore' });
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function until(what, condition, ms = 5000) {
+// What comes within milliseconds on a machine that does nothing else.
+async function until(what, condition, ms = 60000) {
   for (const end = Date.now() + ms; ; await sleep(20)) {
     const value = await (async () => condition())().catch(() => false);
     if (value) return value;
@@ -94,7 +95,7 @@ async function snapshotAbove(client, sequence) {
   await until('a snapshot is made', async () => {
     for (let i = 0; i < 25; i++) await client.place({ price: '95.1', tif: 'ioc' });
     return readdirSync(join(folder, 'state/snapshots')).some((name) => parseInt(name) > Number(sequence));
-  }, 15000);
+  });
 }
 
 // ---- a client --------------------------------------------------------------------------------------------------
@@ -142,16 +143,18 @@ class Client {
 const tokens = {};
 let orders = 0;
 
-// Bytes as they are, to where no client library would go.
-function raw(bytes, ms = 500) {
+// Bytes as they are, to where no client library would go: what is answered until the connection is closed, or, where
+// it stays open, until a while behind `enough`.
+function raw(bytes, enough = /$^/, ms = 300) {
   return new Promise((done) => {
     const socket = net.connect(port, '127.0.0.1');
     let text = '';
-    socket.on('data', (data) => (text += data.toString('latin1')));
-    socket.on('close', () => done(text + '[closed]'));
+    const end = () => { clearTimeout(limit); done(text); socket.destroy(); };
+    const limit = setTimeout(end, 60000);
+    socket.on('data', (data) => { text += data.toString('latin1'); if (enough.test(text)) setTimeout(end, ms); });
+    socket.on('close', () => { text += '[closed]'; end(); });
     socket.on('error', () => {});
     socket.write(bytes);
-    setTimeout(() => { done(text); socket.destroy(); }, ms);
   });
 }
 
@@ -162,6 +165,7 @@ async function pageTest(page) {
   page.on('pageerror', (error) => faults.push(error.message));
   page.on('console', (line) => { if (/Content Security Policy/.test(line.text())) faults.push(line.text()); });
   const diego = await Client.open('diego');
+  page.setDefaultTimeout(60000);
   await page.goto(base);
   await page.fill('input[name=user]', 'carla');
   await page.fill('input[name=password]', PASSWORD);
@@ -202,7 +206,7 @@ async function pageTest(page) {
   await page.waitForSelector('.own-orders >> text=97.50');
   process.kill(await pid('web'), 'SIGKILL');
   await page.waitForSelector('.banner >> text=/connection is lost/');
-  await page.waitForSelector('.status.good', { timeout: 20000 });
+  await page.waitForSelector('.status.good');
   await page.waitForSelector('text=Log in to trade');
   for (const user in tokens) delete tokens[user];
   const filler = await Client.open('diego'); // while nobody is there for carla
@@ -227,16 +231,18 @@ const tests = {
     assert.equal((await http('POST', '/api/v1/login', { user: 'carla' })).body.error.name, 'MISSING_FIELD');
     assert.equal((await http('POST', '/api/v1/login', 'user=carla')).body.error.name, 'MALFORMED');
     assert.equal((await http('POST', '/api/v1/login', { user: 'x'.repeat(65), password: 'x' })).status, 401);
-    const answers = [];
-    for (let i = 0; i < 5; i++) answers.push((await http('POST', '/api/v1/login', { user: 'mallory', password: 'x' })).status);
-    assert.deepEqual(answers, [401, 401, 401, 429, 429]);
+    const answers = [], begun = Date.now();
+    while (answers.at(-1) !== 429 && answers.length < 100) answers.push((await http('POST', '/api/v1/login', { user: 'mallory', password: 'x' })).status);
+    const wrong = answers.length - 1; // three, and one for each second
+    assert.ok(answers.at(-1) === 429 && answers.slice(0, -1).every((status) => status === 401) && wrong >= 3 && wrong <= 3 + Math.ceil((Date.now() - begun) / 1000), answers.join());
   },
 
   async 'login: many guesses at once learn no more than one after the other'() {
     const guesses = Array.from({ length: 12 }, (_, i) => http('POST', '/api/v1/login', { user: 'gus', password: `guess ${i}` }));
+    const begun = Date.now();
     const statuses = (await Promise.all(guesses)).map((answer) => answer.status);
     const told = statuses.filter((status) => status === 401).length; // three, and one for each second that hashing takes
-    assert.ok(told >= 3 && told <= 6 && statuses.every((status) => status === 401 || status === 429), statuses.join());
+    assert.ok(told >= 3 && told <= 3 + Math.ceil((Date.now() - begun) / 1000) && statuses.every((status) => status === 401 || status === 429), statuses.join());
   },
 
   async 'a fresh token on the same connection is no disconnect'() {
@@ -424,7 +430,7 @@ const tests = {
     await until('status says how far the record is', async () => {
       const status = (await get('/api/v1/status')).body; // it looks every five seconds
       return status.recorded >= taken.body.sequence && status.record_lag === 0 && status.record_behind_s === 0;
-    }, 20000);
+    });
     const behind = await get('/api/v1/trades?min_seq=999999999', diego.token);
     assert.equal(behind.status, 503);
     assert.equal(behind.body.error.limit, '999999999');
@@ -540,15 +546,15 @@ const tests = {
     assert.equal(await closes((s) => s.send(Buffer.from([1, 2, 3]))), 1003);
     assert.equal(await closes((s) => s.send(Buffer.from([0x22, 0xff, 0x22]), { binary: false })), 1007);
     assert.equal((await http('POST', '/api/v1/login', 'x'.repeat(5000))).status, 413);
-    assert.match(await raw('POST /api/v1/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'), /^HTTP\/1.1 411 /);
+    assert.match(await raw('POST /api/v1/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n', /\r\n\r\n/), /^HTTP\/1.1 411 /);
     assert.match(await raw('\x00\x01\x02\r\n\r\n'), /\[closed\]$/);
     // A body behind the answer to HEAD would be read as the next answer.
-    assert.match(await raw('HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 200 OK\r\n[^{]*Content-Length: \d\d+\r\n[^{]*\r\n\r\n$/);
+    assert.match(await raw('HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n', /\r\n\r\n/), /^HTTP\/1.1 200 OK\r\n[^{]*Content-Length: \d\d+\r\n[^{]*\r\n\r\n$/);
     // What the library has to say stays in the log's format and within its limits.
-    for (let i = 0; i < 20; i++) await raw(`GET /health HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(50000)}\r\n\r\n`, 20);
+    for (let i = 0; i < 20; i++) await raw(`GET /health HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(50000)}\r\n\r\n`, /./, 0);
     const said = readFileSync(join(folder, 'state/log/web.log'), 'utf8').split('\n').filter((line) => /header data space/.test(line));
     assert.ok(said.length >= 1 && said.length <= 3 && said.every((line) => /web warning http library says/.test(line)), said.join('\n'));
-    assert.match(await raw('GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n'), /^(HTTP\/1.[01] 40[034] |\[closed\])/);
+    assert.match(await raw('GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n', /\r\n\r\n/), /^(HTTP\/1.[01] 40[034] |\[closed\])/);
     assert.match(await raw(`GET /${'a'.repeat(300)} HTTP/1.1\r\nHost: x\r\n\r\n`), /\[closed\]$/);
     assert.equal((await client.ask('ping')).type, 'pong');
     await client.close();
@@ -556,12 +562,17 @@ const tests = {
 
   async 'rate limit: messages above it are refused, cancels are not'() {
     const client = await Client.open('carla');
-    await sleep(1100);
-    for (let i = 0; i < 400; i++) client.socket.send(`{"op":"ping","id":"p${i}"}`);
-    const cancel = await client.ask('cancel', { order: '999999' });
-    assert.equal(cancel.error.name, 'UNKNOWN_ORDER');
-    const refused = client.messages.filter((m) => m.error?.name === 'THROTTLED').length;
-    assert.ok(refused >= 80 && refused <= 100, String(refused));
+    for (let seconds = 1; seconds >= 1 / 3;) { // on a machine so slow that the bucket fills meanwhile: again
+      await sleep(1100);
+      client.messages.length = 0;
+      const begun = Date.now();
+      for (let i = 0; i < 400; i++) client.socket.send(`{"op":"ping","id":"p${i}"}`);
+      const cancel = await client.ask('cancel', { order: '999999' });
+      assert.equal(cancel.error.name, 'UNKNOWN_ORDER');
+      seconds = (Date.now() - begun + 1) / 1000;
+      const refused = client.messages.filter((m) => m.error?.name === 'THROTTLED').length;
+      assert.ok(refused >= 99 - 300 * seconds && refused <= 100, `${refused} within ${seconds} s`);
+    }
     await client.close();
   },
 
@@ -585,7 +596,7 @@ const tests = {
       await sleep(1000);
       await busy.place({ side: 'buy', price: '99.5', quantity: '1' });
       return told();
-    }, 20000);
+    });
     for (let i = 0; i < 20; i++) await busy.place({ side: 'buy', price: '99.4', quantity: '1' });
     assert.ok(follows, 'the other subscriber follows');
     await busy.ask('cancel_all');
@@ -631,7 +642,7 @@ const tests = {
     assert.equal((await client.place({ price: '95' })).type, 'placed');
     assert.equal((await client.ask('cancel_all')).count, 1);
     execFileSync(join(root, 'tools/services'), ['start', folder], { stdio: ['ignore', 'ignore', 'inherit'] });
-    await until('it is back', async () => (await get('/health')).body.database === true, 10000);
+    await until('it is back', async () => (await get('/health')).body.database === true);
     assert.equal((await get('/api/v1/trades', client.token)).status, 200);
     await client.close();
   },
@@ -657,7 +668,7 @@ const tests = {
     for (let i = 0; i < 20; i++) answers.push(client.place({ price: '95.34', client_order_id: `doubt-${i}` }).catch((error) => ({ error: { name: error.message } })));
     const names = new Set((await Promise.all(answers)).map((a) => (a.type === 'placed' ? 'placed' : a.error.name)));
     for (const name of names) assert.ok(['placed', 'IN_DOUBT', 'NOT_ATTACHED', 'VENUE_CANCEL_ONLY'].includes(name), name);
-    await until('the venue takes cancels again', async () => (await get('/health')).status === 200, 10000);
+    await until('the venue takes cancels again', async () => (await get('/health')).status === 200);
     const own = await client.ask('orders');
     assert.ok(own.orders.some((o) => o.order === kept.order), 'what was acknowledged is still there');
     await client.ask('cancel_all');
@@ -666,7 +677,7 @@ const tests = {
 
   async 'the gateway is killed: it comes back with the same orders'() {
     const client = await Client.open('carla');
-    await until('the venue is open', async () => (await client.place({ price: '95.5', client_order_id: `kept-${++orders}` })).type === 'placed', 10000);
+    await until('the venue is open', async () => (await client.place({ price: '95.5', client_order_id: `kept-${++orders}` })).type === 'placed');
     const before = (await client.ask('orders')).orders;
     assert.equal(before.length, 1);
     const name = `name-${orders}`, { order } = await client.place({ price: '95.2', quantity: '3' });
@@ -676,7 +687,7 @@ const tests = {
     process.kill(await pid('web'), 'SIGKILL');
     await client.closed;
     delete tokens.carla;
-    await until('it serves again', async () => (await get('/health')).status === 200, 10000);
+    await until('it serves again', async () => (await get('/health')).status === 200);
     const fresh = await Client.open('carla');
     assert.deepEqual((await fresh.ask('orders')).orders, before);
     for (const client_order_id of [name, order.client_order_id])
@@ -689,7 +700,7 @@ const tests = {
     process.kill(await pid('web'), 'SIGTERM');
     await client.next('serverShutdown');
     assert.equal((await client.closed).code, 1001);
-    await until('the supervisor has started it again', async () => (await get('/health')).status === 200, 15000);
+    await until('the supervisor has started it again', async () => (await get('/health')).status === 200);
     forgetTokens(); // the next gateway knows none of them
   },
 };
@@ -701,7 +712,7 @@ const forgetTokens = () => { for (const user in tokens) delete tokens[user]; };
 async function kill(names) {
   for (const name of names) process.kill(await pid(name), 'SIGKILL');
   await until('the gateway has gone', async () => (await get('/health').catch(() => null)) === null || !names.includes('web'));
-  await until('the venue is open again', async () => (await get('/health')).body?.venue_state === 'open', 20000);
+  await until('the venue is open again', async () => (await get('/health')).body?.venue_state === 'open');
 }
 
 const resume = resumeTests({ Client, http, get, sleep, until, pid, kill, tokenOf, forgetTokens, readFile: (path) => readFileSync(path, 'utf8') });

@@ -58,7 +58,7 @@ async function poison (suite, venue) {
     const core = await eventually('the core has failed', () => {
       const status = venue.status()
       return status.supervisor_pid === venue.child.pid && status.processes.core.state === 'failed' && status.processes.core
-    }, 20000)
+    })
     assert.match(core.last_end, /3/)
     assert.match(venue.log('core'), new RegExp(`poison command.*sequence=${sequence}`))
     await sleep(1500)

@@ -9,6 +9,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import path from 'node:path'
+import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 
 const require = createRequire(import.meta.url)
 require('reflect-metadata')
@@ -50,7 +51,7 @@ export class FixClient {
     const client = new FixClient(options)
     const launcher = new Launcher(client.description(), client)
     await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('no logon within 15 s')), options.timeoutMs ?? 15000)
+      const timer = setTimeout(() => reject(new Error('no logon')), options.timeoutMs ?? PATIENCE_MS)
       client.ready = () => { clearTimeout(timer); client.up = true; resolve() }
       client.stopped = error => {
         clearTimeout(timer)
@@ -77,7 +78,7 @@ export class FixClient {
     return {
       application: {
         type: 'initiator', name: o.senderCompId, protocol: 'ascii', reconnectSeconds: 1,
-        connectTimeoutSeconds: 10, tcp: { host: o.host, port: o.port },
+        connectTimeoutSeconds: PATIENCE_MS / 1000, tcp: { host: o.host, port: o.port },
         dictionary: path.join(root, 'schema/fix/LONJA44.xml')
       },
       Username: o.username, Password: o.password, EncryptMethod: 0, ResetSeqNumFlag: o.reset,
@@ -97,7 +98,7 @@ export class FixClient {
   }
 
   // The first message, already here or to come, that satisfies the predicate.
-  waitFor (predicate, what = 'message', timeoutMs = 10000) {
+  waitFor (predicate, what = 'message', timeoutMs = PATIENCE_MS) {
     const found = this.messages.find(predicate)
     if (found) return Promise.resolve(found)
     return new Promise((resolve, reject) => {

@@ -8,6 +8,7 @@
 // What it asks of what it hears (docs/fix.md): the same number is the same bytes, but for PossDupFlag, the sending times, length and
 // checksum; only a resend tells anything twice; an ExecID has one number; a gap fill covers no report; what is answered is answered once.
 import assert from 'node:assert/strict'
+import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 import { eventually } from './venue.mjs'
 
 const FIX = 1 // enum gateway_id
@@ -42,7 +43,7 @@ export class FixDesk {
   isOpen () { return this.client.loggedOn && !this.client.isClosed }
 
   async again () {
-    this.client = await eventually(`${this.login} logs on again`, () => this.client.again(), 30000)
+    this.client = await eventually(`${this.login} logs on again`, () => this.client.again())
     this.venue.clients.push(this.client)
   }
 
@@ -147,7 +148,7 @@ export class FixDesk {
     return [...this.asked.keys()].filter(key => !has(key))
   }
 
-  quiet (ms = 30000) {
+  quiet (ms = PATIENCE_MS) {
     return eventually(`${this.login} has every answer`, () => {
       const open = this.unanswered()
       const words = open.slice(0, 5).map(key => `${this.asked.get(key)} ${key}`)
@@ -172,7 +173,7 @@ export class FixDesk {
     await eventually(`${this.login}: the resend of ${from}..${last}`, () => {
       if (!this.isOpen()) throw new Error('the connection is gone')
       return this.collecting.seen.size === last - from + 1
-    }, 20000)
+    })
     this.collecting = undefined
   }
 

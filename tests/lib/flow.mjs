@@ -8,7 +8,7 @@
 //
 // A check reads only what has come into the record since the one before it, so that ten thousand of them do not take longer
 // each.
-import { sleep } from '../../tools/venue_client.mjs'
+import { PATIENCE_MS, sleep } from '../../tools/venue_client.mjs'
 import { generator } from './random.mjs'
 import { eventually } from './venue.mjs'
 
@@ -181,9 +181,9 @@ export class Flow {
       const late = this.traders.filter(t => !t.isConnected())
       if (late.length > 0) throw new Error(late.map(t => `${t.login}: ${t.lastError?.message}`).join(', '))
       return true
-    }, 20000)
+    })
     await Promise.all(this.traders.map(trader => trader.stop()))
-    await eventually('every order by FIX is answered', () => this.traders.every(t => t.isQuiet()), 20000)
+    await eventually('every order by FIX is answered', () => this.traders.every(t => t.isQuiet()))
   }
 
   get isPaused () { return this.traders.every(trader => !trader.running) }
@@ -191,7 +191,7 @@ export class Flow {
   told () { return this.traders.reduce((sum, t) => ({ orders: sum.orders + t.accepted.size, fills: sum.fills + t.fills.size }), { orders: 0, fills: 0 }) }
 
   // Every trader gets answers: each of them has `orders` more accepted than now.
-  async flows (orders = 1, ms = 30000) {
+  async flows (orders = 1, ms = PATIENCE_MS) {
     const before = this.traders.map(t => t.accepted.size)
     await eventually('every trader has orders accepted', () => {
       const late = this.traders.filter((t, i) => t.accepted.size < before[i] + orders)
@@ -209,8 +209,8 @@ export class Flow {
   async check () {
     const paused = this.isPaused
     const told = this.traders.map(trader => trader.takeFresh())
-    const { durable_sequence: durable } = await eventually('administration answers', () => this.venue.administer('GET', '/venue'), 20000)
-    await eventually('the record is up to date', async () => Number((await this.venue.query('SELECT sequence FROM record.cursor'))[0].sequence) >= durable, 20000)
+    const { durable_sequence: durable } = await eventually('administration answers', () => this.venue.administer('GET', '/venue'))
+    await eventually('the record is up to date', async () => Number((await this.venue.query('SELECT sequence FROM record.cursor'))[0].sequence) >= durable)
     await this.read(BigInt(durable))
     this.traders.forEach((trader, i) => this.checkTrader(trader, told[i], paused))
     await this.venue.sumsAreZero(this.sequence)

@@ -9,6 +9,7 @@
 // A received message is a Map of tag -> text (the last of repeated tags). fix.again() is a new connection of the
 // same session, with its numbers, also after either side was killed.
 import net from 'node:net'
+import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 
 const SOH = '\u0001'
 const timestamp = () => new Date().toISOString().replaceAll('-', '').replace('T', '-').replace('Z', '')
@@ -73,7 +74,7 @@ export class RawFix {
     const o = this.options
     const reset = o.reset ? [[141, 'Y']] : []
     this.send('A', [[98, 0], [108, o.heartbeat], ...reset, [553, o.user], [554, o.password]])
-    const answer = await this.waitFor(m => ['A', '5', '3'].includes(m.get(35)), 'logon', 15000)
+    const answer = await this.waitFor(m => ['A', '5', '3'].includes(m.get(35)), 'logon')
     this.loggedOn = true
     if (answer.get(35) !== 'A') throw new Error(`logon refused: ${answer.get(58)}`)
   }
@@ -130,14 +131,14 @@ export class RawFix {
     }
   }
 
-  waitFor (predicate, what = 'message', timeoutMs = 10000) {
+  waitFor (predicate, what = 'message', timeoutMs = PATIENCE_MS) {
     const found = this.received.find(predicate)
     if (found) return Promise.resolve(found)
     return this.waitNext(predicate, what, timeoutMs)
   }
 
   // Only messages that come from now on.
-  waitNext (predicate, what = 'message', timeoutMs = 10000) {
+  waitNext (predicate, what = 'message', timeoutMs = PATIENCE_MS) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`FIX ${this.options.sender}: no ${what} within ${timeoutMs} ms`)), timeoutMs)
       this.waiters.push(message => {

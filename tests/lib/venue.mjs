@@ -16,7 +16,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { sleep, until, VenueClient } from '../../tools/venue_client.mjs'
+import { PATIENCE_MS, sleep, until, VenueClient } from '../../tools/venue_client.mjs'
 import { WsClient } from '../../tools/ws_client.mjs'
 import { FaultProxy } from './fault_proxy.mjs'
 import { FixClient } from './fix_client.mjs'
@@ -46,7 +46,7 @@ async function freePorts () {
 }
 
 // Waits without giving up at an exception: what is asked may be down.
-export const eventually = (what, ask, timeoutMs = 10000, everyMs = 25) => {
+export const eventually = (what, ask, timeoutMs = PATIENCE_MS, everyMs = 25) => {
   let last
   return until(what, timeoutMs, () => Promise.resolve().then(ask).catch(error => { last = error; return false }), everyMs)
     .catch(error => { throw new Error(last ? `${error.message}: ${last.message}` : error.message) })
@@ -63,7 +63,7 @@ async function launch (folder, command, args, words) {
   process.once('exit', end)
   child.exited = new Promise(resolve => child.on('exit', (code, signal) => { process.off('exit', end); resolve(child.ended = { code, signal }) }))
   const printed = () => fs.readFileSync(file).subarray(from).toString()
-  await until(`"${words}"`, 90000, () => printed().includes(words) || child.ended)
+  await until(`"${words}"`, 180000, () => printed().includes(words) || child.ended)
   if (!printed().includes(words)) throw new Error(`${command} ended: ${printed().slice(-1500)}`)
   return child
 }
@@ -109,8 +109,8 @@ export class Venue extends VenueClient {
   // What was begun by run() or up().
   async down (signal = 'SIGTERM') {
     if (!this.child.ended) this.child.kill(signal)
-    const ended = await Promise.race([this.child.exited, sleep(30000)])
-    if (!ended) throw new Error('the venue does not stop within 30 s')
+    const ended = await Promise.race([this.child.exited, sleep(PATIENCE_MS)])
+    if (!ended) throw new Error(`the venue does not stop within ${PATIENCE_MS / 1000} s`)
     return ended
   }
 
@@ -143,7 +143,7 @@ export class Venue extends VenueClient {
     await eventually(`${name} is started again`, () => {
       const now = this.status().processes[name]
       return now.incarnation > before && now.state === 'running'
-    }, 30000)
+    })
   }
 
   // The processes that live now, as the kernel has them: name -> pid. The supervisor is among them.
@@ -182,7 +182,7 @@ export class Venue extends VenueClient {
   }
 
   // Waits until each of these (name -> pid) has a successor.
-  successors (killed, ms = 30000) {
+  successors (killed, ms = PATIENCE_MS) {
     return eventually(`${[...killed.keys()].join(', ')} started again`, () => {
       const living = this.living()
       return [...killed].every(([name, pid]) => living.has(name) && living.get(name) !== pid)
@@ -204,8 +204,8 @@ export class Venue extends VenueClient {
       const status = this.status()
       const health = await this.call(this.web, 'GET', '/health')
       return status.core_state === 'running' && status.venue_state === 'open' && health.status === 200 && health.json.venue_state === 'open'
-    }, 30000)
-    await eventually('the FIX gateway listens', () => this.canConnect(this.ports.fix), 20000)
+    })
+    await eventually('the FIX gateway listens', () => this.canConnect(this.ports.fix))
   }
 
   canConnect (port) {
@@ -233,7 +233,7 @@ export class Venue extends VenueClient {
 
   // Rows as objects of text; does not block the test's clients.
   async query (text, role = 'postgres') {
-    const env = { ...process.env, PGPASSWORD: this.secret(`pg-${role}`), PGCONNECT_TIMEOUT: '5' }
+    const env = { ...process.env, PGPASSWORD: this.secret(`pg-${role}`), PGCONNECT_TIMEOUT: String(PATIENCE_MS / 1000) }
     const { stdout } = await execute('psql', ['-X', '-q', '-A', '-F', '\t', '--pset=footer=off', '-v', 'ON_ERROR_STOP=1', '-h', this.services.PG_HOST,
       '-p', this.services.PG_PORT, '-U', role, '-d', this.services.PG_DATABASE, '-c', text], { env, maxBuffer: 1 << 26 })
     const [head, ...lines] = stdout.split('\n').filter(line => line !== '').map(line => line.split('\t'))

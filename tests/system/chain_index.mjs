@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import path from 'node:path'
+import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { bin, demo, eventually, Venue } from '../lib/venue.mjs'
@@ -41,7 +42,7 @@ class IndexVenue {
       const found = await this.reconcile()
       if (found.status !== 0) throw new Error(JSON.stringify({ ...found, wallets: found.wallets?.filter(w => w.cause !== 'equal') }))
       return found
-    }, 20000, 300)
+    }, PATIENCE_MS, 300)
   }
 }
 
@@ -74,7 +75,7 @@ Suite.main(async suite => {
         const answer = await client.request({ op: 'place', symbol: 'PORT', side, quantity: '3', price: '100', client_order_id: `ix-${side}` })
         assert.equal(answer.type, 'placed', JSON.stringify(answer.error))
       }
-      await eventually('it is settled', async () => { await chain.mine(); return (await chain.one("SELECT count(*) AS n FROM settle.trade WHERE settlement_status = 'settled'")).n === '1' }, 20000, 200)
+      await eventually('it is settled', async () => { await chain.mine(); return (await chain.one("SELECT count(*) AS n FROM settle.trade WHERE settlement_status = 'settled'")).n === '1' }, PATIENCE_MS, 200)
       await eventually('its transfer is classified', async () => (await chain.one("SELECT count(*) AS n FROM chain.transfer WHERE class = 'settlement'")).n === '1')
       assert.equal((await chain.one('SELECT count(*) AS n FROM chain.ledger_posting')).n, before)
       await chain.agrees()
@@ -99,7 +100,7 @@ Suite.main(async suite => {
         if (i % 6 === 3) process.kill(await venue.livePid('index'), 'SIGKILL')
       }
       await chain.mine(3)
-      await eventually('all are booked', async () => await chain.ledger(1003) === before[1] + 24, 20000)
+      await eventually('all are booked', async () => await chain.ledger(1003) === before[1] + 24)
       assert.equal(await chain.ledger(1001), before[0] - 24)
       await chain.agrees()
       const twice = await venue.query('SELECT event_id, side FROM chain.ledger_posting WHERE NOT reversal GROUP BY 1, 2 HAVING count(*) > 1')
@@ -132,7 +133,7 @@ Suite.main(async suite => {
       await chain.mine(3)
       await eventually('it is booked without', async () => await chain.ledger(1003) === before + 1)
       await proxy.set('pass')
-      await eventually('it subscribes again', async () => (await chain.one('SELECT subscribed FROM chain.index_chain')).subscribed === 't', 25000)
+      await eventually('it subscribes again', async () => (await chain.one('SELECT subscribed FROM chain.index_chain')).subscribed === 't')
     })
 
     await suite.test('index: lonja index verify proves what is stored, and finds what was changed', async () => {

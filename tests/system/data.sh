@@ -63,7 +63,7 @@ faults() {
         LONJA_TEST_PG_DATABASE=lonja_fault_test "$tests/record_fault_test"
 }
 faults >"$var/faults.log" 2>&1 & faults=$!
-until_true 20 grep -q Running "$var/faults.log" # the template is free again
+until_true 60 grep -q Running "$var/faults.log" # the template is free again
 check recorder_killed_cut_doubled_and_rebuilt "$tests/record_test"
 check surveillance_killed_cut_doubled_and_looked_at_again "$tests/surveil_test"
 all_faults() { wait $faults || { cat "$var/faults.log"; return 1; }; }
@@ -104,9 +104,11 @@ missing=$(while IFS=': ' read -r table columns; do for column in $columns; do ec
 equal every_named_table_and_column_is_there '' "$missing"
 
 # Two workers at once get different trades, oldest first; the second does not wait.
-first=$(mktemp); { echo "BEGIN; $F3;"; sleep 3; echo "ROLLBACK;"; } | as settle >"$first" & holder=$!
-until_true 10 test -s "$first"
-second=$(as settle -c "SET statement_timeout = '1s'" -c "$F3" | cut -d'|' -f1 | sort)
+first=$(mktemp); mkfifo "$var/end"
+{ echo "BEGIN; $F3;"; read -r _ <"$var/end"; echo "ROLLBACK;"; } | as settle >"$first" & holder=$!
+ten() { [ "$(wc -l <"$first")" -ge 10 ]; }
+until_true 60 ten
+second=$(as settle -c "SET lock_timeout = '200ms'" -c "$F3" | cut -d'|' -f1 | sort)
 equal f3_gives_ten_trades_to_each_of_two_workers "10 10" "$(grep -c . "$first") $(grep -c . <<<"$second")"
 equal f3_skips_what_another_worker_holds "" "$(comm -12 <(cut -d'|' -f1 "$first" | sort) <(echo "$second"))"
 equal f3_takes_the_oldest_first "$(sql "SELECT id FROM trades WHERE settlement_status = 'pending' ORDER BY created_at, id LIMIT 10" | sort)" "$(cut -d'|' -f1 "$first" | sort)"
@@ -114,7 +116,7 @@ locked=$(head -1 "$first" | cut -d'|' -f1)
 update="UPDATE settle.trade SET reason = 'x' WHERE trade_id = $locked"
 equal f3_locks_the_row_of_settle_trade 55P03 "$(as settle -v VERBOSITY=sqlstate -c "SET lock_timeout = '200ms'" -c "$update" 2>&1 | grep -o 55P03)"
 check f3_locks_neither_users_nor_tokens as owner -c "SET lock_timeout = '200ms'" -c "UPDATE people.account SET updated_at = now()" -c "UPDATE people.token SET updated_at = now()"
-wait $holder; rm -f "$first"
+echo >"$var/end"; wait $holder; rm -f "$first"
 
 # says WORDS COMMAND…: the command fails, and says these words.
 says() { local words=$1 out; shift; if out=$("$@" 2>&1); then echo "it did not fail"; return 1; fi; grep -q "$words" <<<"$out" || { echo "$out"; return 1; }; }
@@ -147,16 +149,16 @@ CONF
 health() { curl -s -m 5 "http://127.0.0.1:$((base + 1))/api/v1/health"; }
 core_is_up() { [ "$(health | jq -r .core)" = true ]; }
 database_is_up() { [ "$(health | jq -r .database)" = true ]; }
-check the_venue_starts_without_postgres until_true 20 core_is_up
+check the_venue_starts_without_postgres until_true 60 core_is_up
 "$root/tools/services" start "$var"
-check administration_finds_postgres until_true 20 database_is_up
+check administration_finds_postgres until_true 60 database_is_up
 check demo_data_enters "$root/tools/demo-data" "$var"
 before=$(admin balances 1001 | jq -c .balances)
 check demo_data_enters_again "$root/tools/demo-data" "$var"
 equal demo_data_is_idempotent "$before" "$(admin balances 1001 | jq -c .balances)"
 
 recorded() { [ "$(sql 'SELECT sequence FROM record.cursor')" -ge "$(admin venue | jq .sequence)" ]; }
-check the_record_follows until_true 10 recorded
+check the_record_follows until_true 60 recorded
 equal cash_and_tokens_sum_to_zero '' "$(sql 'SELECT asset_id FROM record.balance GROUP BY asset_id HAVING sum(available + held) <> 0')"
 equal the_record_has_the_engines_balance "$(jq -r '.[0].available' <<<"$before")" "$(sql "SELECT trim_scale(balance) FROM user_balances WHERE user_id = 1001 AND currency = 'USD'")"
 
@@ -168,7 +170,7 @@ recorder() { "$bin/lonja" status --config "$var/lonja.conf" --json | jq .process
 record() { "$bin/lonja" record "$1" --config "$var/lonja.conf"; }
 before_rows=$(rows) before_digest=$(record digest) before_pid=$(recorder)
 check a_live_record_is_rebuilt_by_one_command record rebuild
-check the_rebuilt_record_follows until_true 10 recorded
+check the_rebuilt_record_follows until_true 60 recorded
 equal a_rebuilt_record_has_the_same_rows "$before_rows" "$(rows)"
 equal a_rebuilt_record_has_the_same_digest "$before_digest" "$(record digest)"
 equal the_recorder_lived_through_it "$before_pid" "$(recorder)"
@@ -211,12 +213,12 @@ check a_database_of_the_release_before_is_upgraded upgrades
 "$root/tools/services" stop "$var" postgres
 equal halted_without_postgres 6 "$(call instruments/1/phase '{"phase":"halted"}' | jq .events[0].phase)"
 behind() { "$bin/lonja" status --config "$var/lonja.conf" | grep -q 'record is .* behind'; }
-check lonja_status_says_that_the_record_is_behind until_true 15 behind
+check lonja_status_says_that_the_record_is_behind until_true 60 behind
 equal a_deposit_without_postgres_is_refused DATABASE_DOWN "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq -r .error.name)"
 "$root/tools/services" start "$var"
-until_true 20 database_is_up
+until_true 60 database_is_up
 equal the_same_deposit_goes_through_later 1 "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq '.events | length')"
-check the_record_catches_up until_true 20 recorded
+check the_record_catches_up until_true 60 recorded
 equal the_halt_is_audited_later 1 "$(sql "SELECT count(*) FROM audit_logs WHERE action_type LIKE '%/phase' AND decision_details->>'phase' = 'halted'")"
 
 # Each process is killed: nothing acknowledged is lost, nothing is doubled.
@@ -225,11 +227,11 @@ want=$(available)
 for name in record admin core; do
     kill -KILL "$("$bin/lonja" status --config "$var/lonja.conf" --json | jq -r ".processes.$name.pid")"
     sleep 0.3
-    until_true 20 core_is_up
-    check "after_kill_of_${name}_a_deposit_goes_through" until_true 20 admin POST deposits "{\"reference\":\"k-$name\",\"account\":1001,\"asset\":\"USD\",\"amount\":\"1\"}"
+    until_true 60 core_is_up
+    check "after_kill_of_${name}_a_deposit_goes_through" until_true 60 admin POST deposits "{\"reference\":\"k-$name\",\"account\":1001,\"asset\":\"USD\",\"amount\":\"1\"}"
     want=$((want + 1))
     equal "after_kill_of_${name}_it_is_booked_once" "$want" "$(available)"
-    check "after_kill_of_${name}_the_record_follows" until_true 20 recorded
+    check "after_kill_of_${name}_the_record_follows" until_true 60 recorded
 done
 equal after_all_kills_the_record_has_the_engines_balance "$want" "$(sql "SELECT trim_scale(balance) FROM user_balances WHERE user_id = 1001 AND currency = 'USD'")"
 equal after_all_kills_sums_are_zero '' "$(sql 'SELECT asset_id FROM record.balance GROUP BY asset_id HAVING sum(available + held) <> 0')"

@@ -121,7 +121,7 @@ export async function fixTerms (suite, venue) {
   })
 
   await suite.test('FIX: day, good till cancelled, good till a moment or a date', async () => {
-    const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000)
+    const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
     const dated = a.place('buy', 1, 24, { tif: '6', ExpireTime: soon })
     await a.report({ ClOrdID: dated, ExecType: '0', TimeInForce: '6', ExpireTime: soon.toISOString() })
     const lasting = await a.rest('buy', 1, 24, { tif: '6', ExpireDate: new Date('2099-12-31T00:00:00Z') })

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import net from 'node:net'
-import { sleep } from '../../tools/venue_client.mjs'
+import { PATIENCE_MS, sleep } from '../../tools/venue_client.mjs'
 import { encode } from '../lib/raw_fix.mjs'
 import { eventually } from '../lib/venue.mjs'
 
@@ -64,16 +64,16 @@ class Pulse {
   }
 }
 
-// Sends bytes as they are, and tells what came back and whether it was closed.
-function bytes (port, text, ms = 400) {
+// Sends bytes as they are, and tells what came back and whether it was closed, within `ms` or once `enough` has come.
+function bytes (port, text, { ms = PATIENCE_MS, enough } = {}) {
   return new Promise(resolve => {
     const socket = net.connect(port, '127.0.0.1', () => socket.write(Buffer.from(text, 'latin1')))
     let answer = ''
-    const end = closed => { socket.destroy(); resolve({ answer, closed }) }
-    socket.on('data', data => { answer += data.toString('latin1') })
+    const end = closed => { clearTimeout(timer); socket.destroy(); resolve({ answer, closed }) }
+    socket.on('data', data => { answer += data.toString('latin1'); if (enough?.test(answer)) end(false) })
     socket.on('close', () => end(true))
     socket.on('error', () => {})
-    setTimeout(() => end(false), ms)
+    const timer = setTimeout(() => end(false), ms)
   })
 }
 
@@ -89,13 +89,13 @@ export async function hostile (suite, venue) {
     const logon = encode([[35, 'A'], [34, 1], [49, 'BALEAR'], [52, '20260101-00:00:00'], [56, 'LONJA'], [98, 0], [108, 30]])
     const attacks = ['\0\u0001\u0002', 'GET / HTTP/1.1\r\n\r\n', '8=FIX.4.4\u00019=99999999\u0001', '8=FIX.4.4\u00019=-5\u000135=A\u0001', 'x'.repeat(20000),
       logon.replace('10=', '10=9'), encode([[35, 'D'], [34, 1], [49, 'BALEAR'], [56, 'LONJA']])]
-    const answers = await Promise.all(attacks.map(text => bytes(venue.ports.fix, text, 4000)))
+    const answers = await Promise.all(attacks.map(text => bytes(venue.ports.fix, text)))
     answers.forEach(({ closed }, i) => assert.ok(closed, `still open after ${JSON.stringify(attacks[i].slice(0, 40))}`))
     assert.match(venue.log('fix'), /connection closed peer=\S+ reason=/)
   })
 
   await guarded('FIX: half a logon and then silence is cut after fix.logon_timeout_ms; half a message later is waited for', async () => {
-    const half = await bytes(venue.ports.fix, '8=FIX.4.4\u00019=100\u000135=A\u000149=BAL', 4000)
+    const half = await bytes(venue.ports.fix, '8=FIX.4.4\u00019=100\u000135=A\u000149=BAL')
     assert.ok(half.closed)
     const fix = await venue.rawFix('balear')
     const text = fix.frame('D', [[11, 'half'], [55, 'PORT'], [54, 1], [60, '20260101-00:00:00'], [38, 1], [40, 2], [44, 95]])
@@ -122,7 +122,7 @@ export async function hostile (suite, venue) {
     ]
     for (const [type, fields, fits] of cases) {
       const number = String(fix.outSeq)
-      const answer = fix.waitNext(m => m.get(45) === number || m.get(11)?.startsWith('h'), `refusal of ${type} ${JSON.stringify(fields[0])}`, 3000)
+      const answer = fix.waitNext(m => m.get(45) === number || m.get(11)?.startsWith('h'), `refusal of ${type} ${JSON.stringify(fields[0])}`)
       fix.send(type, fields)
       const message = await answer
       assert.ok(fits(message), message.raw)
@@ -141,7 +141,7 @@ export async function hostile (suite, venue) {
     await fix.waitFor(m => m.get(11) === 'hc2', 'cancel')
     // Too long: cut. The session can come back.
     fix.send('1', [[112, 'y'.repeat(9000)]])
-    assert.equal(await Promise.race([fix.closed.then(() => 'cut'), sleep(3000)]), 'cut')
+    assert.equal(await Promise.race([fix.closed.then(() => 'cut'), sleep(PATIENCE_MS)]), 'cut')
     const again = await eventually('it may come back', () => fix.again())
     await again.logout()
   })
@@ -155,7 +155,7 @@ export async function hostile (suite, venue) {
     for (let i = 0; i < 6000 && !deaf.socket.destroyed; i++) {
       if (!deaf.send('1', [[112, echo]])) await Promise.race([deaf.drained(), deaf.closed, sleep(50)])
     }
-    await eventually('the log says that it was cut', () => venue.log('fix').match(/connection closed peer=\S+ reason=.*(read|unsent|slow|output)/), 5000)
+    await eventually('the log says that it was cut', () => venue.log('fix').match(/connection closed peer=\S+ reason=.*(read|unsent|slow|output)/))
     assert.ok(residentBytes(pid) - before < 32 << 20, `${(residentBytes(pid) - before) >> 20} MiB more`)
     deaf.socket.destroy()
     const again = await eventually('it may come back', () => venue.rawFix('balear'))
@@ -176,10 +176,10 @@ export async function hostile (suite, venue) {
     long.socket.send('x'.repeat(5000))
     assert.equal((await long.closed).code, 1009)
     const upgrade = 'GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n'
-    const half = await bytes(venue.ports.web, upgrade + '\u0081\u00fe', 800)
+    const half = await bytes(venue.ports.web, upgrade + '\u0081\u00fe', { enough: /^HTTP.*\r\n\r\n/s })
     assert.match(half.answer, /^HTTP\/1.1 101 /)
-    assert.ok((await bytes(venue.ports.web, upgrade + '\u0083\u0085\0\0\0\0abcde', 3000)).closed, 'a reserved opcode is cut')
-    await bytes(venue.ports.web, 'GET /heal', 800)
+    assert.ok((await bytes(venue.ports.web, upgrade + '\u0083\u0085\0\0\0\0abcde')).closed, 'a reserved opcode is cut')
+    await bytes(venue.ports.web, 'GET /heal', { ms: 800 })
     assert.equal((await carla.request({ op: 'ping' })).type, 'pong')
     await carla.close()
   })
@@ -195,7 +195,7 @@ export async function hostile (suite, venue) {
       for (let j = 0; j < 1000; j++) deaf.socket.send('{"op":"instruments"}')
       await sleep(50)
     }
-    await eventually('it is cut', async () => (await cut()) > cutBefore, 5000)
+    await eventually('it is cut', async () => (await cut()) > cutBefore)
     assert.ok(residentBytes(pid) - before < 32 << 20, `${(residentBytes(pid) - before) >> 20} MiB more`)
     deaf.socket.terminate()
   })

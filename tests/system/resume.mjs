@@ -55,7 +55,7 @@ async function round (venue, desks, next, kill) {
 async function recordedAll (venue) {
   const { durable_sequence: durable } = await venue.administer('GET', '/venue')
   await eventually('the record has everything', async () =>
-    Number((await venue.query('SELECT sequence FROM record.cursor'))[0].sequence) >= durable, 30000)
+    Number((await venue.query('SELECT sequence FROM record.cursor'))[0].sequence) >= durable)
   return durable
 }
 
@@ -113,7 +113,7 @@ async function cancelOnly (venue) {
     await eventually('the core runs, for cancels only', () => {
       const { core_state: core, venue_state: state } = venue.status()
       return core === 'running' && state === 'cancel_only'
-    }, 20000)
+    })
     fix.newOrder('only-2', 'PORT', 'buy', 1, 95)
     const refused = await told('only-2', 'the refusal')
     assert.deepEqual([refused.get(39), refused.get(5004)], ['8', '10'], refused.raw)
@@ -137,7 +137,7 @@ async function inDoubt (venue, delay) {
   await sleep(delay)
   await venue.kill('fix')
   first.sent.clear() // what is asked for is gap-filled
-  const fix = await eventually('the gateway takes the session again', () => first.again(), 20000)
+  const fix = await eventually('the gateway takes the session again', () => first.again())
   fix.send('D', fields, [[97, 'Y']])
   const answer = await fix.waitNext(m => m.get(35) === '8' && m.get(11) === id && m.get(43) !== 'Y' && m.get(97) !== 'Y', 'the answer')
   assert.ok(['0', 'I'].includes(answer.get(150)), answer.raw)
@@ -178,7 +178,7 @@ async function campaign (rounds, seed) {
           await verifyAll(venue, desks, from)
           await closeDesks(desks)
           for (const d of desks) { sum.told += d.told.size; sum.again += d.heard.again; sum.possResend += d.heard.possResend }
-        }, 120000)
+        })
         if (!good) break
       }
       const doubts = { 0: 0, I: 0 }

@@ -251,7 +251,7 @@ export async function risk (suite, venue) {
     assert.equal((await row(`SELECT trim_scale(deficit)::text AS deficit FROM public.wallets WHERE user_id = 1004 AND symbol = '${symbol}'`)).deficit, '3')
     assert.deepEqual((await cli('deficits')).map(d => [d.account, d.symbol, d.deficit]), [[1004, symbol, '3']])
     await told('the deficit', m => m.event === 'deficit_changed' && m.account === 1004 && m.deficit === '3')
-    await eventually('the metric', async () => await metric('deficits') === 1, 10000)
+    await eventually('the metric', async () => await metric('deficits') === 1)
     await refused('QUANTITY_MAX', 'covers', { reference: unique('cover'), account: 1004, asset: symbol, amount: '4' })
       .catch(error => { if (!/INSUFFICIENT_BALANCE/.test(error.message)) throw error })
     await cli('chain-in', unique('in'), '1004', symbol, String(all + 3), 'came', 'back')
@@ -272,7 +272,7 @@ export async function risk (suite, venue) {
     const [trade] = await eventually('its settlement fails and is booked', async () => {
       const rows = await venue.query(`SELECT t.id FROM public.trades t JOIN settle.result r ON r.trade_id = t.id WHERE t.sell_order_id = ${offer} AND t.buy_order_id = ${bid} AND t.settlement_status = 'failed' AND r.state = 'booked'`)
       return rows.length === 1 && rows
-    }, 20000)
+    })
     await post('accounts', { account: 1004, wallet_address: wallet })
     return trade.id
   }
@@ -311,7 +311,7 @@ export async function risk (suite, venue) {
     const seen = await row(`SELECT status, trim_scale(quantity)::text AS quantity, trim_scale(price)::text AS price, trim_scale(total)::text AS total, trim_scale(traded_total)::text AS traded FROM public.trades WHERE id = ${trade}`)
     assert.deepEqual(seen, { status: 'corrected', quantity: '2.5', price: '24', total: '60', traded: '150' })
     await post(`trades/${trade}/retry-settlement`, { reason: 'wallet is right now' })
-    await eventually('what remains is settled', async () => (await venue.query(`SELECT 1 AS one FROM public.trades WHERE id = ${trade} AND settlement_status = 'settled' AND quantity = 2.5`)).length === 1, 20000)
+    await eventually('what remains is settled', async () => (await venue.query(`SELECT 1 AS one FROM public.trades WHERE id = ${trade} AND settlement_status = 'settled' AND quantity = 2.5`)).length === 1)
     await refused('CORRECTION', `trades/${trade}/bust`, { reference: unique('late') }) // it is settled
   })
 
@@ -331,7 +331,7 @@ export async function risk (suite, venue) {
     const open = (await get('proposals')).find(p => p.id === proposal)
     assert.deepEqual([open.state, open.call, open.note, open.proposer, open.approver], ['open', 'accounts/1004/unkill', 'they have mended it', 'admin', null])
     await told('the proposal', m => m.event === 'proposal_changed' && m.proposal === proposal && m.state === 'open')
-    await eventually('the metric', async () => await metric('proposals_waiting') >= 1, 10000)
+    await eventually('the metric', async () => await metric('proposals_waiting') >= 1)
     const approved = await post(`proposals/${proposal}/approve`, {}, 'second')
     assert.deepEqual([approved.state, approved.events[0].event, approved.events[0].killed], ['approved', 'kill_changed', 0])
     await recorded()
@@ -391,7 +391,7 @@ export async function risk (suite, venue) {
     await request
     delete tokens.admin
     delete tokens.second
-    await eventually('administration answers', async () => (await ask('GET', 'venue')).status === 200, 20000)
+    await eventually('administration answers', async () => (await ask('GET', 'venue')).status === 200)
     await post(`proposals/${proposal}/approve`, {}, 'second') // done before the kill, or now
     await eventually('its request is done', async () => {
       await ask('POST', 'credits', credit)
@@ -476,7 +476,7 @@ export async function risk (suite, venue) {
     await diego.request({ op: 'cancel', order })
     const seen = await eventually('his session is among the busy', async () => (await cli('busy')).find(s => s.session === 4))
     assert.deepEqual([seen.gateway, seen.member, seen.accounts, seen.killed], ['web', 103, [1004], false])
-    assert.ok(await metric('session_commands_total{session="4"}') >= 2)
+    await eventually('the metric', async () => await metric('session_commands_total{session="4"}') >= 2)
     await cliBad('is no number of seconds', 'busy', 'now')
     const child = execFile(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), 'login', 'third', 'auditor'])
     child.stdin.end('the-third-operator\n')

@@ -37,7 +37,7 @@ export async function surveillance (suite, venue) {
     const rows = await eventually('both alerts are in Postgres', async () => {
       const found = await rowsOf(told)
       return found.length >= 2 && found
-    }, 20000)
+    })
     assert.deepEqual(rows.map(row => [row.detector, row.sequence, row.member, row.account, row.side, row.quantity]),
       [['wash_member', String(told.trade), '103', '1004', '-', '2'], ['spoofing', String(told.cancelled), '103', '1003', 'buy', '900']])
     assert.equal(rows[1].evidence, `${told.bid} ${told.trade} ${told.cancelled}`)
@@ -45,7 +45,7 @@ export async function surveillance (suite, venue) {
   const heardOnRedis = (heard, told) => eventually('Redis tells of both', () => {
     const mine = heard.filter(m => m.channel === 'alerts' && [told.trade, told.cancelled].includes(m.seq))
     return mine.length >= 2 && mine
-  }, 20000)
+  })
   await carla.request({ op: 'cancel_all' })
   await diego.request({ op: 'cancel_all' })
   await venue.administer('POST', `/instruments/${instrument}/reference-price`, { price: '25' })
@@ -66,7 +66,7 @@ export async function surveillance (suite, venue) {
     assert.ok((await alerts('since=2020-01-01&limit=1')).length === 1)
     const text = await (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()
     assert.match(text, /^lonja_surveil_lag_commands \d+$/m)
-    await eventually('the metric', async () => /^lonja_alerts_total\{detector="spoofing"\} [1-9]/m.test(await (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()), 15000)
+    await eventually('the metric', async () => /^lonja_alerts_total\{detector="spoofing"\} [1-9]/m.test(await (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()))
     assert.equal(venue.status().processes.surveil.state, 'running')
   })
 

@@ -33,7 +33,7 @@ export async function trade (suite, venue) {
     const told = await eventually('Redis tells of it', () => heard.find(m => m.channel === 'trades' && String(m.trade_id) === fill.trade))
     assert.deepEqual([told.symbol, told.price, told.quantity, told.maker_account, told.taker_account], ['PORT', '100.5', '2.25', 1002, 1003])
 
-    const settled = await carla.waitFor(m => m.type === 'settlement' && m.trade.trade === fill.trade && m.trade.settlement === 'settled', 'settlement', 20000)
+    const settled = await carla.waitFor(m => m.type === 'settlement' && m.trade.trade === fill.trade && m.trade.settlement === 'settled', 'settlement')
     const transfer = (await venue.transfers('PORT')).find(t => t.hash === settled.trade.tx_hash)
     assert.deepEqual([transfer.from, transfer.to, transfer.value], [wallet(1002).toLowerCase(), wallet(1003).toLowerCase(), units('2.25', 18)])
     assert.equal(await venue.balanceOnChain('PORT', wallet(1002)), before.seller - units('2.25', 18))
