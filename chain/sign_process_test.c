@@ -357,7 +357,7 @@ static void a_windows_caps_hold_over_a_restart_and_end_with_it(void **state)
     expect_above(6, 1, SIGNER_TRANSFERS_REFUSED, 3, 4);
 }
 
-static void run(int expected, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void run(int expected, const char *format, ...)
 {
     char arguments[1024];
     char command[2048];

@@ -11,7 +11,8 @@
 // Begins the story of a seed; `aloud` prints every line to standard output.
 void story_begin(uint64_t seed, bool aloud);
 void story_tell(const char *who, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void story_tell_list(const char *who, const char *format, va_list arguments);
+void story_tell_list(const char *who, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 uint64_t story_digest(void);
 uint64_t story_lines(void);
 
