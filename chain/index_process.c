@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "chain/index.h"
+#include "chain/index_config.h"
 #include "chain/index_store_pg.h"
 #include "chain/index_subscription.h"
 #include "chain/rpc_open.h"
@@ -57,20 +58,6 @@ static bool open_subscription(struct process *process, const struct config *conf
     if (process->subscription == NULL)
         log_error("index.ws_url cannot be used error=\"%s\"", error);
     return process->subscription != NULL;
-}
-
-static struct index_config config_of(const struct config *config)
-{
-    return (struct index_config){
-        .chain_id = (uint64_t)config->settle_chain_id,
-        .confirmations = (uint64_t)config->settle_confirmations,
-        .finalized_tag = config->settle_finalized_tag != 0,
-        .from_block = (uint64_t)config->index_from_block,
-        .range_blocks = (uint64_t)config->index_range_blocks,
-        .reorg_blocks_max = (uint64_t)config->index_reorg_blocks_max,
-        .header_hash = config->index_header_hash != 0,
-        .poll_ns = (uint64_t)config->index_poll_ms * MS,
-    };
 }
 
 /* A head that the subscription should have told of and did not: it is deaf. */
@@ -202,7 +189,7 @@ int index_process_run(const struct boot *boot, const struct index_core_ops *core
 {
     const struct config *config = &boot->config;
     struct process *process = calloc(1, sizeof(*process));
-    struct index_config index_config = config_of(config);
+    struct index_config index_config = index_config_of(config);
     struct pg_settings settings;
     ASSERT(process != NULL);
     if (!open_subscription(process, config))

@@ -306,6 +306,8 @@ void fake_call_of(const struct fake_world *world, struct settle_call *call, size
 // Reads the calldata of a transfer or a batch; false when it is neither. Trade ids are zero.
 bool fake_call_read(struct settle_call *call, const struct chain_address *to, const uint8_t *data,
                     size_t len);
+// The logs of a transaction of ours, an array, as its receipt has them.
+json_t *fake_logs(struct fake_world *world, const struct fake_tx *tx);
 // Asserts everything that must hold when nothing is under way.
 void fake_check_end(const struct fake_world *world);
 

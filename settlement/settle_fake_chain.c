@@ -620,7 +620,7 @@ static json_t *own_log(struct fake_world *world, const struct fake_tx *tx)
                      bytes(second.bytes, 32));
 }
 
-static json_t *transfer_logs(struct fake_world *world, const struct fake_tx *tx)
+json_t *fake_logs(struct fake_world *world, const struct fake_tx *tx)
 {
     json_t *logs = json_array();
 
@@ -643,7 +643,7 @@ static json_t *receipt(struct fake_world *world, const json_t *params)
     if (tx == NULL || !tx->mined || world->receipts_hidden)
         return json_null();
     struct chain_hash hash = block_hash(world, tx->block);
-    json_t *logs = transfer_logs(world, tx);
+    json_t *logs = fake_logs(world, tx);
     return json_pack("{so,so,so,so,ss,so,so,so}", "status", quantity(tx->succeeded), "blockNumber",
                      quantity(tx->block), "blockHash", bytes(hash.bytes, KECCAK_BYTES),
                      "transactionHash", bytes(tx->hash.bytes, KECCAK_BYTES), "transactionIndex",

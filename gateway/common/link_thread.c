@@ -40,14 +40,14 @@ static void take(struct link_thread *thread, const struct event *event)
 }
 
 // False: there was none, or no room.
-static bool read_events(struct link_thread *thread, struct event *events)
+static bool read_events(struct link_thread *thread)
 {
     size_t room = thread->owner.room(thread->owner.context);
-    size_t count = follower_poll(thread->follower, events,
+    size_t count = follower_poll(thread->follower, thread->events,
                                  room < LINK_THREAD_EVENTS_MAX ? room : LINK_THREAD_EVENTS_MAX);
 
     for (size_t i = 0; i < count; i++)
-        take(thread, &events[i]);
+        take(thread, &thread->events[i]);
     thread->owner.on_read(thread->owner.context, follower_sequence(thread->follower));
     return count > 0;
 }
@@ -71,10 +71,9 @@ static void wait_for_work(struct link_thread *thread)
 static void *run(void *context)
 {
     struct link_thread *thread = context;
-    static struct event events[LINK_THREAD_EVENTS_MAX]; // a process has one such thread
 
     while (!atomic_load_explicit(&thread->stop, memory_order_relaxed)) {
-        bool has_read = read_events(thread, events);
+        bool has_read = read_events(thread);
         link_heartbeat(&thread->link, follower_core(thread->follower),
                        clock_monotone_ns(&clock_system));
         if (!thread->link.attached)

@@ -42,6 +42,8 @@ struct link_thread {
     pthread_mutex_t lock;
     bool attached;
 
+    struct event events[LINK_THREAD_EVENTS_MAX]; // read at once: the thread's
+
     int answer_fd;  // rung by the owner's functions; the process polls it
     int request_fd; // rung by the process
     _Atomic bool stop;

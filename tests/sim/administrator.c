@@ -23,6 +23,13 @@ struct administrator {
 
 static bool stopped;
 
+static bool has_filled;
+
+bool administrator_has_filled(void)
+{
+    return has_filled;
+}
+
 void administrator_stop(void)
 {
     stopped = true;
@@ -38,6 +45,7 @@ static void turn(struct administrator *self)
         self->attached_anew |= link_on_event(&self->link, &events[i], &lost);
         self->filled |= self->filled_seq != 0 && events[i].header.gateway == GATEWAY_ADMIN &&
                         events[i].header.gateway_seq == self->filled_seq;
+        has_filled |= self->filled;
     }
     if (count == 0)
         follower_wait(self->follower, BEAT_MS);

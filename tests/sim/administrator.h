@@ -4,8 +4,11 @@
 #ifndef LONJA_SIM_ADMINISTRATOR_H
 #define LONJA_SIM_ADMINISTRATOR_H
 
+#include <stdbool.h>
+
 void administrator_main(void *context); // its struct boot
 // No more changes of phases, but back to continuous trading.
 void administrator_stop(void);
+bool administrator_has_filled(void); // once, durably
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "risk/postings.h"
 #include "tests/model/naive_venue.h"
+#include "tests/sim/index_store.h"
 #include "tests/sim/postgres.h"
 #include "tests/sim/story.h"
 #include "tests/sim/universe.h"
@@ -120,6 +121,9 @@ static void judge_event(const struct event *event)
     }
     if (event->header.type == EVT_settlement_booked)
         postgres_judge_booked(&event->body.settlement_booked);
+    if (event->header.type == EVT_ledger_posted &&
+        event->body.ledger_posted.ref_source == REF_INDEX)
+        index_judge_posted(&event->body.ledger_posted);
     fold(event);
 }
 
@@ -169,8 +173,12 @@ void judge_end(const struct engine *engine)
                 (long long)folded.available, (long long)folded.held);
             postgres_judge_balance(account, asset, &folded);
         }
+    for (unsigned client = 0; client < CLIENTS; client++)
+        postgres_judge_wallet(client,
+                              &judge.folded[universe_account(client)][INSTRUMENT_ON_CHAIN + 1]);
     judge_orders();
     postgres_judge_end();
+    index_judge_end();
 }
 
 uint64_t judge_trades(void)

@@ -9,6 +9,7 @@
 //   - what was published is recovered by every later core; epochs rise
 //   - every replay (of core, tape and the checks; from the beginning, from any snapshot) has the
 //     same running digest of events at the same sequence, and the same books; so has every view
+//   - what several endpoints decide was said by an honest one of them (endpoints.c)
 // At the end (laws_judge):
 //   - the naive venue, given the journal's commands, says every event byte by byte: price-time
 //     priority, holds, fees and all
@@ -18,6 +19,8 @@
 //   - no order fills above its quantity, no client id names two orders, every answer and every
 //     private event is in the journal, and the other way round (clients.h)
 //   - no trade is settled twice on the chain; what the chain has settled, the ledger has booked
+//   - every transfer by others that the chain has is booked once on each side that is an account's,
+//     none that it has not, none of our own (index_store.c); every wallet has what the ledger says
 // The liveness law is weather.c's: after the faults have stopped all comes to rest in bounded time.
 #ifndef LONJA_SIM_LAWS_H
 #define LONJA_SIM_LAWS_H

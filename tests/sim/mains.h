@@ -7,6 +7,7 @@ void core_fiber(void *context);
 void tape_fiber(void *context);
 void record_fiber(void *context);
 void settle_fiber(void *context);
+void index_fiber(void *context);
 
 // SIGTERM.
 void core_ask_to_stop(void);

@@ -24,6 +24,12 @@ enum plant {
     P(tape_forgets, "the tape drops the events of a command")                                      \
     P(nonce_reused, "settlement takes a nonce that it has used already")                           \
     P(result_not_resent, "settlement takes a result that was lost with the core for booked")       \
+    P(reorg_booked_twice, "the index does not take back what a reorganisation has taken away")     \
+    P(own_as_outside, "the index takes some of settlement's own transfers for those of others")    \
+    P(booking_not_resent, "the index takes a booking that was lost with the core for done")        \
+    P(logs_not_proved, "the index does not compare logs with receipts")                            \
+    P(lagging_believed, "the pool believes an endpoint that has not come so far yet")              \
+    P(liar_believed, "the pool believes the first of two endpoints that differ")                   \
     P(epoch_not_raised, "a core writes under the epoch of the one before it")
 #define PLANT_ENUM(name, what) PLANT_##name,
     PLANTS(PLANT_ENUM)

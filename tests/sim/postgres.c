@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "base/pg.h"
 #include "settlement/record_store.h"
+#include "tests/sim/chain.h"
+#include "tests/sim/index_store.h"
 #include "tests/sim/laws.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/story.h"
@@ -79,22 +81,12 @@ static void sync_all(void)
 
 static enum fake_fault decide(void);
 
-static const char *const wallets[CLIENTS] = {
-    "0x00000000000000000000000000000000000000d0", "0x00000000000000000000000000000000000000d1",
-    "0x00000000000000000000000000000000000000d2", "0x00000000000000000000000000000000000000d3",
-    "0x00000000000000000000000000000000000000d4", "0x00000000000000000000000000000000000000d5"};
-
 void postgres_begin(uint64_t seed)
 {
     pg.up = true;
     fake_init(&pg.world, seed);
     pg.world.faults.decide = decide;
     pg.world.tick_ns = SECOND;
-    for (unsigned c = 0; c < CLIENTS; c++) {
-        struct fake_wallet *wallet = fake_wallet_of(&pg.world, wallets[c]);
-        wallet->units = (chain_uint128)SECOND * SECOND * SECOND * SECOND / 1000000;
-        wallet->verified = true;
-    }
 }
 
 void postgres_set_faults(uint32_t permille)
@@ -138,6 +130,10 @@ void postgres_session_gone(enum process_id process)
         pg.world.leading = false;
         return;
     }
+    if (process == PROCESS_INDEX) {
+        index_store_session_gone();
+        return;
+    }
     if (pg.recorder_session != 0)
         pg.lock_until_ns = scheduler_now_ns() + scheduler_random(500 * MS);
     pg.recorder_session = 0;
@@ -148,6 +144,24 @@ uint64_t postgres_cursor(void)
     return (uint64_t)pg.cursor;
 }
 
+bool postgres_begins(void)
+{
+    scheduler_effect();
+    return pg.up && !scheduler_chance(pg.faults_permille);
+}
+
+bool postgres_commits(void)
+{
+    sync_all();
+    scheduler_effect();
+    return pg.up && !scheduler_chance(pg.faults_permille);
+}
+
+uint64_t postgres_server(void)
+{
+    return pg.server;
+}
+
 // ---- settlement's side
 // -----------------------------------------------------------------------------------
 
@@ -156,12 +170,13 @@ struct fake_world *postgres_world(void)
     return &pg.world;
 }
 
-// An effect of the settlement worker, on the database, the node, the signer or the core. Whatever
-// it commits is synced, and what was committed before with it.
+// An effect of the settlement worker, on the database, the node, the signer or the core: whatever
+// it commits is synced, and what was committed before with it. Or of the index, on the node.
 static enum fake_fault decide(void)
 {
     scheduler_effect();
-    sync_all();
+    if (fiber_owner() == PROCESS_SETTLE)
+        sync_all();
     if (!scheduler_chance(pg.faults_permille))
         return FAKE_NONE;
     static const enum fake_fault faults[] = {FAKE_LOST_BEFORE, FAKE_LOST_AFTER, FAKE_GARBAGE};
@@ -191,9 +206,10 @@ void postgres_fill_result(struct settle_result *result)
 // terms, so the row's number is in the units that move there.
 static void settle_row(const struct trade_row *row, int64_t number)
 {
-    struct fake_trade *trade = fake_trade(
-        &pg.world, wallets[universe_client_of((uint32_t)row->seller)],
-        wallets[universe_client_of((uint32_t)row->buyer)], row->quantity * 8192 + number);
+    struct fake_trade *trade =
+        fake_trade(&pg.world, chain_wallet(universe_client_of((uint32_t)row->seller)),
+                   chain_wallet(universe_client_of((uint32_t)row->buyer)),
+                   row->quantity * (int64_t)(CHAIN_UNIT / CHAIN_LEG_UNIT) + number);
     trade->trade_id = (uint64_t)row->trade;
     if (row->instrument != INSTRUMENT_ON_CHAIN || number >= ON_CHAIN_MAX)
         trade->contract = NULL;
@@ -590,6 +606,32 @@ void postgres_judge_balance(uint32_t account, uint32_t asset, const struct balan
         "account %u, asset %u: recorded are %lld + %lld, the ledger has %lld + %lld", account,
         asset, (long long)row[0], (long long)row[1], (long long)balance->available,
         (long long)balance->held);
+}
+
+// Ledger = chain: a wallet has what the ledger says, where trades did not go to the chain the units
+// of before; and below a unit the number of each leg.
+void postgres_judge_wallet(unsigned client, const struct balance_rec *balance)
+{
+    int64_t account = universe_account(client), numbers = 0;
+    int64_t tokens = balance->available + balance->held - balance->deficit - TOKEN_DEPOSIT;
+    for (int64_t i = 0; i < pg.trade_count; i++) {
+        const struct trade_row *row = &pg.trades[i];
+        if (row->instrument != INSTRUMENT_ON_CHAIN)
+            continue;
+        int64_t sign = (row->buyer == account) - (row->seller == account);
+        if (pg.world.trades[i].executed > 0)
+            numbers += sign * i;
+        else
+            tokens -= sign * row->quantity;
+    }
+    struct chain_address address;
+    ASSERT(address_parse(&address, chain_wallet(client)));
+    __extension__ typedef __int128 signed_units;
+    signed_units lacks = (signed_units)CHAIN_GENESIS_UNITS + tokens * (signed_units)CHAIN_UNIT +
+                         numbers * (signed_units)CHAIN_LEG_UNIT -
+                         (signed_units)fake_wallet(&pg.world, &address)->units;
+    LAW(lacks == 0, "ledger and chain differ: the wallet of account %lld lacks %lld units",
+        (long long)account, (long long)(lacks / (signed_units)CHAIN_UNIT));
 }
 
 static void judge_settled(size_t i)

@@ -1,5 +1,6 @@
 // Postgres: the tables that the recorder writes (behind settlement/record_store.h), and around them
-// the settlement worker's (settlement/settle_fake.h), in memory.
+// the settlement worker's (settlement/settle_fake.h), in memory. The indexer's are in
+// index_store.h.
 //
 // Fault model. The server goes away and comes back (postgres_stop, postgres_start); it crashes:
 // sessions and unfinished transactions are gone, and so are the last commits of the recorder, which
@@ -25,6 +26,11 @@ void postgres_session_gone(enum process_id process);
 // Of 1,000 statements so many fail, in one way or another.
 void postgres_set_faults(uint32_t permille);
 uint64_t postgres_cursor(void);
+// Of whoever else has tables there (index_store.c), which writes them in one go between the two.
+// False: there is no server, or the transaction does not begin; the commit's answer is lost.
+bool postgres_begins(void);
+bool postgres_commits(void);
+uint64_t postgres_server(void); // its lives, for sessions of former ones
 extern bool
     postgres_cursor_alone; // a bug to plant: the cursor moves outside of the rows' transaction
 
@@ -40,6 +46,7 @@ void postgres_judge_trade(const struct event *event); // in order
 void postgres_judge_booked(const struct settlement_booked_evt *booked);
 void postgres_judge_order(uint64_t order, int64_t filled, int64_t leaves);
 void postgres_judge_balance(uint32_t account, uint32_t asset, const struct balance_rec *balance);
+void postgres_judge_wallet(unsigned client, const struct balance_rec *balance); // on the chain
 void postgres_judge_end(void);
 
 #endif

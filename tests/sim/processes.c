@@ -27,7 +27,7 @@ static const struct program {
     [PROCESS_CORE] = {core_fiber},          [PROCESS_TAPE] = {tape_fiber},
     [PROCESS_FIX] = {gateway_main},         [PROCESS_WEB] = {gateway_main},
     [PROCESS_ADMIN] = {administrator_main}, [PROCESS_RECORD] = {record_fiber},
-    [PROCESS_SETTLE] = {settle_fiber},
+    [PROCESS_SETTLE] = {settle_fiber},      [PROCESS_INDEX] = {index_fiber},
 };
 
 static struct {
@@ -184,7 +184,7 @@ static void process_ended(enum process_id process)
         laws_core_died();
     if (process == PROCESS_FIX || process == PROCESS_WEB)
         network_gone(process);
-    if (process == PROCESS_RECORD || process == PROCESS_SETTLE)
+    if (process == PROCESS_RECORD || process == PROCESS_SETTLE || process == PROCESS_INDEX)
         postgres_session_gone(process);
     restart_soon(process);
 }

@@ -1,6 +1,6 @@
-// The settlement process: the real worker and the real link to the core around the fake database,
-// node and signer. The loop is that of settlement/settle_process.c, which waits on what the
-// simulator does not have (libpq's socket, signals).
+// The settlement process: the real worker, the real link to the core and the real pool of endpoints
+// around the fake database, chain and signer. The loop is that of settlement/settle_process.c,
+// which waits on what the simulator does not have (libpq's socket, signals).
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "settlement/settle_config.h"
 #include "settlement/settle_core_link.h"
+#include "tests/sim/endpoints.h"
 #include "tests/sim/mains.h"
 #include "tests/sim/plants.h"
 #include "tests/sim/postgres.h"
@@ -92,7 +93,7 @@ void settle_fiber(void *context)
     ASSERT(settle != NULL && node != NULL && link != NULL);
     struct settle_config config = settle_config_of(&boot->config);
     struct settle_store_ops store = fake_store(postgres_world());
-    struct rpc_ops rpc = fake_rpc(postgres_world());
+    struct rpc_ops rpc = endpoints_open(PROCESS_SETTLE, &boot->config);
     struct signer_ops signer = fake_signer(postgres_world());
     struct settle_core_ops core = settle_core_link_ops(link);
     results_of_the_fake = store.results;

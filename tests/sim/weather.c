@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "tests/sim/administrator.h"
+#include "tests/sim/chain.h"
 #include "tests/sim/clients.h"
+#include "tests/sim/endpoints.h"
 #include "tests/sim/files.h"
+#include "tests/sim/index_store.h"
 #include "tests/sim/laws.h"
 #include "tests/sim/network.h"
 #include "tests/sim/plants.h"
@@ -36,9 +39,9 @@ static struct {
 
 static enum process_id some_process(void)
 {
-    static const enum process_id all[] = {PROCESS_CORE,   PROCESS_CORE,  PROCESS_TAPE,
-                                          PROCESS_FIX,    PROCESS_WEB,   PROCESS_ADMIN,
-                                          PROCESS_RECORD, PROCESS_SETTLE};
+    static const enum process_id all[] = {PROCESS_CORE,   PROCESS_CORE,   PROCESS_TAPE,
+                                          PROCESS_FIX,    PROCESS_WEB,    PROCESS_ADMIN,
+                                          PROCESS_RECORD, PROCESS_SETTLE, PROCESS_INDEX};
     return all[scheduler_random(sizeof all / sizeof all[0])];
 }
 
@@ -98,7 +101,8 @@ static void fault_postgres_crash(void)
 
 static void fault_postgres_session(void)
 {
-    postgres_session_gone(scheduler_chance(500) ? PROCESS_RECORD : PROCESS_SETTLE);
+    static const enum process_id all[] = {PROCESS_RECORD, PROCESS_SETTLE, PROCESS_INDEX};
+    postgres_session_gone(all[scheduler_random(3)]);
 }
 
 // What a life's chain does. A confirmed transaction that is reorganised away and then ends
@@ -127,8 +131,8 @@ static void reorganise(struct fake_world *world)
     uint64_t depth = 1 + scheduler_random(2), final = final_block(world);
     if (weather.chain == CHAIN_SHALLOW && world->block < final + depth)
         depth = world->block > final ? world->block - final : 0;
-    if (depth > 0 && weather.chain != CHAIN_FOREIGN && world->block > 12)
-        fake_reorganise(world, depth, scheduler_chance(200));
+    if (depth > 0 && weather.chain != CHAIN_FOREIGN)
+        (void)chain_reorganise(depth, scheduler_chance(200));
 }
 
 static void fault_chain(void)
@@ -146,7 +150,7 @@ static void fault_chain(void)
     else if (weather.chain == CHAIN_SHALLOW)
         world->out_of_gas_once = true;
     else if (weather.chain == CHAIN_FOREIGN)
-        fake_foreign(world);
+        chain_foreign();
     story_tell("chain", "fault %llu, block %llu", (unsigned long long)kind,
                (unsigned long long)world->block);
 }
@@ -182,7 +186,7 @@ static void (*const faults[])(void) = {
     fault_kill,       fault_kill_inside,   fault_power,          fault_disk,
     fault_connection, fault_postgres_stop, fault_postgres_crash, fault_postgres_session,
     fault_chain,      fault_clock,         fault_pause,          fault_power_inside,
-    fault_stop,       fault_lie,           fault_power_inside,
+    fault_stop,       fault_lie,           fault_power_inside,   endpoints_fault,
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
@@ -200,9 +204,21 @@ static void on_fault(void *context, uint64_t number)
 static void on_block(void *context, uint64_t number)
 {
     (void)context, (void)number;
-    fake_mine(postgres_world());
+    chain_mine();
     (void)final_block(postgres_world()); // notes how high the chain has been
     scheduler_at(scheduler_now_ns() + scheduler_between(500 * MS, 2 * SECOND), on_block, NULL, 0);
+}
+
+// Others use the token, once everybody is known here and the index has begun.
+static void on_outside(void *context, uint64_t number)
+{
+    (void)context, (void)number;
+    if (weather.calm)
+        return;
+    if (administrator_has_filled() && index_store_anchor() != UINT64_MAX)
+        chain_send_outside();
+    scheduler_at(scheduler_now_ns() + 1 + scheduler_random(3 * weather.every_ns), on_outside, NULL,
+                 0);
 }
 
 // ---- a life
@@ -246,12 +262,15 @@ static void begin(uint64_t seed, const struct climate *climate)
     network_begin();
     laws_begin();
     postgres_begin(seed);
+    chain_begin();
+    endpoints_begin();
     clients_begin();
     choose(climate);
     plants_begin();
     processes_begin();
     scheduler_at(scheduler_now_ns() + SECOND, on_fault, NULL, 0);
     scheduler_at(scheduler_now_ns() + SECOND, on_block, NULL, 0);
+    scheduler_at(scheduler_now_ns() + 2 * SECOND, on_outside, NULL, 0);
 }
 
 static void calm(void)
@@ -265,6 +284,7 @@ static void calm(void)
             fake_retry(world, &world->trades[i]);
     postgres_start();
     postgres_set_faults(0);
+    endpoints_calm();
     files_repair();
     for (unsigned owner = 0; owner < PROCESS_COUNT; owner++) {
         owner_pause(owner, 0);
@@ -290,7 +310,10 @@ static const char *unrest(void)
     if (postgres_cursor() != laws_published())
         return "the recorder is behind";
     const char *settlement = postgres_settlement_why_not();
-    return settlement != NULL ? settlement : clients_why_not();
+    if (settlement != NULL)
+        return settlement;
+    const char *index = index_store_why_not();
+    return index != NULL ? index : clients_why_not();
 }
 
 static bool is_at_rest(void)
