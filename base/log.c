@@ -70,18 +70,3 @@ void log_line(enum log_level level, const char *format, ...)
     ssize_t ignored = write(STDERR_FILENO, line, bytes);
     (void)ignored;
 }
-
-bool log_limit_pass(struct log_limit *limit, uint64_t *suppressed)
-{
-    uint64_t now_ns = clock_monotone_ns(&clock_system);
-    uint64_t next_ns = atomic_load_explicit(&limit->next_ns, memory_order_relaxed);
-    // Relaxed: only the counters themselves are shared; a lost race is one line more or less.
-    if (now_ns < next_ns ||
-        !atomic_compare_exchange_strong_explicit(&limit->next_ns, &next_ns, now_ns + 1000000000u,
-                                                 memory_order_relaxed, memory_order_relaxed)) {
-        atomic_fetch_add_explicit(&limit->suppressed, 1, memory_order_relaxed);
-        return false;
-    }
-    *suppressed = atomic_exchange_explicit(&limit->suppressed, 0, memory_order_relaxed);
-    return true;
-}

@@ -28,18 +28,13 @@ struct log_limit {
     _Atomic uint64_t next_ns;
     _Atomic uint64_t suppressed;
 };
-// True if the place may log now (once a second); *suppressed = how many lines were dropped since
-// the last.
-bool log_limit_pass(struct log_limit *limit, uint64_t *suppressed);
-
 // For what a peer can provoke: at most one line a second from this place, with suppressed=N.
-#define log_limited(level, format, ...)                                                            \
+#define log_limited(level, ...)                                                                    \
     do {                                                                                           \
         static struct log_limit log_limit_here;                                                    \
-        uint64_t log_suppressed;                                                                   \
-        if (log_limit_pass(&log_limit_here, &log_suppressed))                                      \
-            log_line(level, format " suppressed=%llu", __VA_ARGS__,                                \
-                     (unsigned long long)log_suppressed);                                          \
+        log_line_limited(&log_limit_here, level, __VA_ARGS__);                                     \
     } while (0)
+void log_line_limited(struct log_limit *limit, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -116,13 +116,12 @@ static int follower_compare(const struct follower *follower, const struct event 
     return 0;
 }
 
-// True if `event` is the one directly before the follower's place.
+// True if `event` is the one directly before the follower's place, where nothing is yet: it is the
+// last of its command, all of which are durable together.
 static bool follower_is_predecessor(const struct follower *follower, const struct event *event)
 {
-    if (event->header.last)
-        return event->header.sequence + 1 == follower->next_sequence && follower->next_index == 0;
-    return event->header.sequence == follower->next_sequence &&
-           event->header.index + 1 == follower->next_index;
+    ASSERT(event->header.last);
+    return event->header.sequence + 1 == follower->next_sequence && follower->next_index == 0;
 }
 
 // First durable position whose event is not before our place, or the first that is not durable.
@@ -168,7 +167,7 @@ static bool follower_place_in_ring(const struct follower *follower, uint64_t *pl
 static bool follower_enter_ring(struct follower *follower)
 {
     uint64_t epoch = follower_epoch(follower);
-    uint64_t place;
+    uint64_t place = 0;
     if (epoch == 0 || !follower_place_in_ring(follower, &place) ||
         follower_epoch(follower) != epoch)
         return false;

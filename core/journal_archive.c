@@ -47,7 +47,7 @@ static int bytes_read(struct bytes *out, const struct journal_io *io, const char
     int64_t size = io->size(io->context, file);
     int result = size < 0 ? (int)size : (uint64_t)size > SEGMENT_BYTES_MAX ? -EFBIG : 0;
     if (result == 0)
-        result = bytes_alloc(out, size > 0 ? (uint64_t)size : 1);
+        result = bytes_alloc(out, (uint64_t)size + 1); // of an empty file, too
     if (result == 0) {
         out->count = (uint64_t)size;
         int64_t n = io->read(io->context, file, out->data, (size_t)size, 0);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "base/crc32c.h"
 #include "core/fake_disk.h"
@@ -485,6 +486,120 @@ static void what_is_no_archived_segment_is_refused(void **state)
     disks_close(&disks);
 }
 
+// Archives, as segment 1, a file that says that it has `says` bytes, and has `bytes`.
+static void forge(const struct disks *disks, uint64_t says, size_t bytes)
+{
+    const uint32_t magic = 0x184d2a50, page_bytes = JOURNAL_PAGE_BYTES;
+    struct journal_segment_header header = {.magic = JOURNAL_SEGMENT_MAGIC,
+                                            .format = JOURNAL_FORMAT,
+                                            .schema_version = SCHEMA_VERSION,
+                                            .engine_version = ENGINE_VERSION,
+                                            .number = 1,
+                                            .bytes = says};
+    header.crc = crc32c(0, &header, sizeof header);
+    size_t room = bytes > JOURNAL_PAGE_BYTES ? bytes : JOURNAL_PAGE_BYTES;
+    size_t prefix = 8 + JOURNAL_PAGE_BYTES, bound = ZSTD_compressBound(room);
+    uint8_t *segment = calloc(1, room), *file = calloc(1, prefix + bound);
+    memcpy(segment, &header, sizeof header);
+    memcpy(file, &magic, 4);
+    memcpy(file + 4, &page_bytes, 4);
+    memcpy(file + 8, segment, JOURNAL_PAGE_BYTES);
+    size_t n = ZSTD_compress(file + prefix, bound, segment, bytes, 1);
+    assert_false(ZSTD_isError(n));
+    const struct journal_io *io = &disks->archive;
+    int out = io->open(io->context, "00000000000000000001.journal.zst", JOURNAL_IO_CREATE);
+    assert_true(out >= 0);
+    assert_int_equal(io->write(io->context, out, file, prefix + n, 0), 0);
+    io->close(io->context, out);
+    free(file);
+    free(segment);
+}
+
+// As large as it says, and not smaller than a page.
+static void an_archived_segment_is_as_large_as_it_says(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t says;
+        size_t bytes;
+        int result;
+    } cases[] = {{8192, 8192, 0}, {8192, 4096, -EBADMSG}, {4096, 8192, -EBADMSG},
+                 {4096, 4096, 0}, {4095, 4095, -EBADMSG}, {0, 0, -EBADMSG}};
+    struct disks disks;
+    disks_open(&disks, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        forge(&disks, cases[i].says, cases[i].bytes);
+        if (journal_archive_restore(&disks.live, &disks.archive, 1) != cases[i].result)
+            fail_msg("case %zu", i);
+    }
+    disks_close(&disks);
+}
+
+// What is large is written in pieces, and the first that fails is the last.
+static void a_large_segment_comes_back_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    enum { BYTES = (5 << 20) / 2 }; // three pieces
+    struct disks disks;
+    disks_open(&disks, 1);
+    forge(&disks, BYTES, BYTES);
+    int result = -EIO;
+    unsigned failures = 0;
+    for (uint64_t at = 1; result != 0; at++, failures++) {
+        fake_disk_fail_at(disks.live_disk, at);
+        result = journal_archive_restore(&disks.live, &disks.archive, 1);
+        fake_disk_fail_at(disks.live_disk, 0);
+    }
+    assert_in_range(failures, 6, 9); // open, three writes, sync, rename, sync of the folder
+    int file = disks.live.open(disks.live.context, "00000000000000000001.journal", JOURNAL_IO_READ);
+    assert_int_equal(disks.live.size(disks.live.context, file), BYTES);
+    disks.live.close(disks.live.context, file);
+    disks_close(&disks);
+}
+
+// A live segment that is cut or has grown is not what its header says; one of another size under
+// its number is not it.
+static void a_segment_is_as_large_as_it_says(void **state)
+{
+    (void)state;
+    static const char name[] = "00000000000000000001.journal";
+    struct disks disks;
+    struct journal_archived archived;
+    uint8_t page[JOURNAL_PAGE_BYTES] = {0};
+    disks_open(&disks, 1);
+    forge(&disks, 2 * SEGMENT_BYTES, 2 * SEGMENT_BYTES); // another journal's
+    write_page(&disks.live, name, SEGMENT_BYTES, page);
+    assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, 1, &archived), -EBADMSG);
+    disks_close(&disks);
+    disks_open(&disks, 1);
+    forge(&disks, 2 * SEGMENT_BYTES, 2 * SEGMENT_BYTES);
+    assert_int_equal(journal_archive_segment(&disks.live, &disks.archive, 1, &archived), 0);
+    assert_int_equal(archived.bytes, SEGMENT_BYTES); // it was written anew
+    expect_all(&disks.live, &disks.archive, disks.last);
+    disks_close(&disks);
+}
+
+static int list_downwards(void *context, journal_io_name *name, void *told)
+{
+    (void)context;
+    static const char *const names[] = {"00000000000000000003.journal.zst", "lock",
+                                        "00000000000000000002.journal.zst",
+                                        "00000000000000000004.journal.zst"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        name(told, names[i]);
+    return 0;
+}
+
+static void a_folder_names_its_files_in_any_order(void **state)
+{
+    (void)state;
+    const struct journal_io io = {.list = list_downwards};
+    uint64_t first, last;
+    assert_int_equal(journal_archive_range(&io, &first, &last), 3);
+    assert_int_equal(first, 2);
+    assert_int_equal(last, 4);
+}
+
 static void an_archive_that_cannot_be_listed_is_not_empty(void **state)
 {
     (void)state;
@@ -540,6 +655,10 @@ int main(void)
         cmocka_unit_test(a_segment_with_a_block_that_does_not_follow_is_not_put_away),
         cmocka_unit_test(another_journals_archive_is_not_taken_for_ours),
         cmocka_unit_test(what_is_no_archived_segment_is_refused),
+        cmocka_unit_test(an_archived_segment_is_as_large_as_it_says),
+        cmocka_unit_test(a_large_segment_comes_back_whole_or_not_at_all),
+        cmocka_unit_test(a_segment_is_as_large_as_it_says),
+        cmocka_unit_test(a_folder_names_its_files_in_any_order),
         cmocka_unit_test(an_archive_that_cannot_be_listed_is_not_empty),
         cmocka_unit_test(a_folders_path_fits_or_is_refused),
     };

@@ -208,8 +208,6 @@ static int archive_segments(struct archive_work *work, bool dry_run)
         struct journal_archived archived = {0};
         int result =
             dry_run ? 0 : journal_archive_segment(&work->live, &work->archive, number, &archived);
-        if (result == -ENOENT)
-            continue; // an earlier run has it
         if (result == -EBADMSG) {
             fprintf(stderr,
                     "lonja-journal: segment %" PRIu64 " is not whole, or does not decompress to "

@@ -131,16 +131,14 @@ static int cut_make_aside(struct journal_cut *cut, const char *reason)
     return written ? 0 : cut_fail(path, error);
 }
 
-// Moves a numbered file aside; a missing one is fine.
+// Moves a numbered file aside.
 static int cut_move(const struct journal_cut *cut, const char *folder, uint64_t number,
                     const char *suffix)
 {
     char from[NUMBERED_PATH_BYTES], to[NUMBERED_PATH_BYTES];
     numbered_path(from, folder, number, suffix);
     numbered_path(to, cut->aside, number, suffix);
-    if (rename(from, to) != 0 && errno != ENOENT)
-        return cut_fail(from, errno);
-    return 0;
+    return rename(from, to) == 0 ? 0 : cut_fail(from, errno);
 }
 
 static int cut_move_above(const struct journal_cut *cut, const char *folder, const char *suffix,

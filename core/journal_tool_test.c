@@ -18,6 +18,7 @@
 #include "core/journal_tool.h"
 #include "core/numbered_file.h"
 #include "core/recovery.h"
+#include "core/snapshot_file.h"
 #include "core/tape_format.h"
 #include "core/tape_writer.h"
 #include "core/testing_calls.h"
@@ -74,6 +75,15 @@ static void expect_first(const struct folder *f, uint64_t first)
     uint64_t number;
     assert_true(numbered_smallest(&number, f->journal, JOURNAL_SUFFIX));
     assert_int_equal(number, first);
+}
+
+static bool tape_writes_fail;
+int __real_ftruncate(int fd, off_t bytes);
+int __wrap_ftruncate(int fd, off_t bytes);
+int __wrap_ftruncate(int fd, off_t bytes)
+{
+    errno = EROFS;
+    return tape_writes_fail ? -1 : __real_ftruncate(fd, bytes);
 }
 
 static char *said; // by the tool
@@ -143,6 +153,41 @@ static void of_a_corrupt_journal_nothing_is_archived(void **state)
     close(fd);
     archive(&f, 1000, false, EXIT_POISON);
     expect_first(&f, 1);
+    testing_folder_remove(f.state);
+}
+
+static void a_segment_that_has_grown_stays_where_it_is(void **state)
+{
+    (void)state;
+    struct folder f;
+    char path[NUMBERED_PATH_BYTES];
+    folder_open(&f);
+    numbered_path(path, f.journal, 1, JOURNAL_SUFFIX);
+    assert_int_equal(truncate(path, SEGMENT_BYTES + JOURNAL_PAGE_BYTES), 0);
+    archive(&f, 1000, false, EXIT_POISON);
+    expect_first(&f, 1);
+    testing_folder_remove(f.state);
+}
+
+static void a_snapshot_of_nothing_holds_all(void **state)
+{
+    (void)state;
+    struct folder f;
+    static struct snapshot_writer writer;
+    struct snapshot_record meta = {.header = {.type = REC_meta, .version = SCHEMA_VERSION}};
+    struct journal_archive_plan plan;
+    char path[NUMBERED_PATH_BYTES];
+    folder_open(&f);
+    for (uint64_t sequence = 90; sequence >= 70; sequence -= 20) {
+        numbered_path(path, f.snapshots, sequence, SNAPSHOT_SUFFIX);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(snapshot_writer_open(&writer, f.snapshots, 0), 0);
+    assert_int_equal(snapshot_writer_add(&writer, &meta), 0);
+    assert_int_equal(snapshot_writer_commit(&writer), 0);
+    journal_archive_plan_make(&plan, f.state, 1000); // of 0 and 50, which are two
+    assert_int_equal(plan.snapshots, 0);
+    assert_int_equal(plan.until, 0);
     testing_folder_remove(f.state);
 }
 
@@ -228,6 +273,28 @@ static void cut(const struct folder *f, uint64_t sequence, int status)
     FILE *out = listen();
     assert_int_equal(journal_tool_cut(f->state, out, sequence, "test"), status);
     fclose(out);
+}
+
+// The tape's last segment cannot be written: that is said, when all else has been done.
+static void a_tape_that_cannot_be_shortened_is_told(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct tape_writer tape;
+    char folder[NUMBERED_PATH_BYTES];
+    struct event event = {.header = {.sequence = 1, .type = EVT_done, .last = 1}};
+    folder_open(&f);
+    path_join(folder, f.state, "tape");
+    assert_int_equal(tape_writer_open(&tape, folder, 100, 0), 0);
+    for (; event.header.sequence <= 60; event.header.sequence++)
+        assert_int_equal(tape_writer_add(&tape, &event, 1), 0);
+    assert_int_equal(tape_writer_flush(&tape), 0);
+    tape_writer_close(&tape);
+    tape_writes_fail = true;
+    cut(&f, 30, 1);
+    tape_writes_fail = false;
+    expect_end(&f, "sequence=29");
+    testing_folder_remove(f.state);
 }
 
 static void damage(const struct folder *f, uint64_t segment, uint64_t page)
@@ -601,7 +668,8 @@ static void a_cut_shortens_the_tape(void **state)
     testing_folder_remove(f.state);
 }
 
-// A snapshot of the first command that goes is one of what no longer was; that of the last one that stays is kept.
+// A snapshot of the first command that goes is one of what no longer was; that of the last one that
+// stays is kept.
 static void a_snapshot_of_what_is_cut_goes_with_it(void **state)
 {
     (void)state;
@@ -913,6 +981,8 @@ int main(void)
         cmocka_unit_test(only_what_snapshots_and_recorder_are_past_is_archived),
         cmocka_unit_test(with_a_broken_snapshot_nothing_is_archived),
         cmocka_unit_test(of_a_corrupt_journal_nothing_is_archived),
+        cmocka_unit_test(a_segment_that_has_grown_stays_where_it_is),
+        cmocka_unit_test(a_snapshot_of_nothing_holds_all),
         cmocka_unit_test(tools_do_not_see_where_segments_are),
         cmocka_unit_test(a_start_from_a_snapshot_does_not_need_the_archive),
         cmocka_unit_test(a_journal_is_cut_beside_its_archive),
@@ -928,6 +998,7 @@ int main(void)
         cmocka_unit_test(another_versions_journal_is_not_cut),
         cmocka_unit_test(while_a_core_holds_the_journal_it_is_not_cut),
         cmocka_unit_test(a_cut_shortens_the_tape),
+        cmocka_unit_test(a_tape_that_cannot_be_shortened_is_told),
         cmocka_unit_test(a_snapshot_of_what_is_cut_goes_with_it),
         cmocka_unit_test(an_empty_journal_is_said_to_be_empty),
         cmocka_unit_test(a_torn_end_is_called_torn),

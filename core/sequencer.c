@@ -57,8 +57,8 @@ static bool sequencer_digest_is_due(const struct sequencer *sequencer)
 // engine's deadline: then it has to be a tick.
 static bool sequencer_tick_is_due(const struct sequencer *sequencer)
 {
-    uint64_t stamp_ns = sequencer->wall_ns > sequencer->time_ns ? sequencer->wall_ns
-                                                                : sequencer->time_ns + 1;
+    uint64_t stamp_ns =
+        sequencer->wall_ns > sequencer->time_ns ? sequencer->wall_ns : sequencer->time_ns + 1;
     if (sequencer_digest_is_due(sequencer))
         stamp_ns++;
     return stamp_ns >= engine_next_deadline_ns(sequencer->replay->engine);
@@ -70,8 +70,8 @@ static bool sequencer_may_take(struct sequencer *sequencer)
     return sequencer_may_begin(sequencer) && !sequencer_tick_is_due(sequencer);
 }
 
-// Shows the events to the readers: they read them once they are durable. The engine has made them in
-// memory of its own, which stays in the cache, and where no reader can meet them half made.
+// Shows the events to the readers: they read them once they are durable. The engine has made them
+// in memory of its own, which stays in the cache, and where no reader can meet them half made.
 static void sequencer_publish(struct sequencer *sequencer, uint64_t sequence)
 {
     struct event_ring_control *control = sequencer->ring.control;
@@ -308,10 +308,9 @@ static bool sequencer_take_attach(struct sequencer *sequencer, uint8_t gateway)
                           memory_order_relaxed);
     atomic_store_explicit(&state->ring.control->shut, 0, memory_order_release);
     // A gateway may attach as often as it likes, but not fill our log.
-    uint64_t suppressed;
-    if (log_limit_pass(&state->attach_log, &suppressed))
-        log_info("gateway attached gateway=%s incarnation=%" PRIu32 " suppressed=%" PRIu64,
-                 process_name(process_of_gateway(gateway)), header->incarnation, suppressed);
+    log_line_limited(&state->attach_log, LOG_INFO,
+                     "gateway attached gateway=%s incarnation=%" PRIu32,
+                     process_name(process_of_gateway(gateway)), header->incarnation);
     return true;
 }
 

@@ -598,6 +598,77 @@ static void whatever_call_fails_the_tape_can_be_written_again(void **state)
     files_free(&files);
 }
 
+// The same, each single call of a kind.
+static void whatever_look_fails_nothing_wrong_is_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*prepare)(void);
+        int (*run)(void);
+        const char *call;
+    } cases[] = {{a_lost_tail, run_behind, "pread"},  {a_lost_tail, run_behind, "open"},
+                 {all_there, run_behind, "pread"},    {all_there, run_verify, "pread"},
+                 {a_rotten_event, run_new, "pwrite"}, {a_rotten_event, run_behind, "pread"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool failed = true;
+        unsigned at = 1;
+        for (; failed; at++) {
+            cases[i].prepare();
+            testing_calls_fail(cases[i].call, at, EIO);
+            (void)cases[i].run();
+            failed = testing_calls_failed();
+            (void)read_tape(); // nothing wrong is shown
+        }
+        assert_true(at > 2);
+        assert_int_equal(write_tape(0, 0, 700), 0);
+        assert_int_equal(read_tape(), 700);
+    }
+}
+
+static void mend(void)
+{
+    assert_int_equal(write_tape(0, 0, 700), 0);
+}
+
+// lonja-tape writes a rotten part anew while somebody reads it: what he shows is right, and what he
+// does not show yet comes with his next look.
+static void a_tape_that_is_mended_under_a_reader_is_not_damaged(void **state)
+{
+    (void)state;
+    bool met = true;
+    unsigned at = 1;
+    for (; met; at++) {
+        a_rotten_event();
+        testing_calls_before("pread", at, mend);
+        uint64_t shown = read_tape();
+        met = testing_calls_failed();
+        assert_true(shown <= 700);
+        if (met)
+            assert_int_equal(read_tape(), 700);
+    }
+    assert_true(at > 5);
+}
+
+// A file that has shrunk below its header under who has it open.
+static void a_file_without_its_header_has_nothing(void **state)
+{
+    (void)state;
+    char path[NUMBERED_PATH_BYTES];
+    all_there();
+    int fd = tape_segment_open(folder, 1, true), sums;
+    assert_true(fd >= 0);
+    assert_int_equal(tape_sums_open(&sums, folder, 1, true), TAPE_SUMS_THERE);
+    assert_true(tape_segment_events(fd) > 0 && tape_sums_events(sums) > 0);
+    numbered_path(path, folder, 1, TAPE_SUFFIX);
+    assert_int_equal(truncate(path, TAPE_HEADER_BYTES - 1), 0);
+    assert_int_equal(tape_segment_events(fd), 0);
+    numbered_path(path, folder, 1, TAPE_SUMS_SUFFIX);
+    assert_int_equal(truncate(path, sizeof(struct tape_sums_header) - 1), 0);
+    assert_int_equal(tape_sums_events(sums), 0);
+    close(fd);
+    close(sums);
+}
+
 static void a_call_that_fails_is_said_by_who_writes(void **state)
 {
     (void)state;
@@ -1068,6 +1139,35 @@ static void a_rebuild_that_fails_says_so_and_is_repeated(void **state)
     assert_int_equal(verify(), 0);
 }
 
+static const char *failing_name;
+
+static int rebuild_failing_name(void)
+{
+    testing_calls_fail(failing_name, failing_call, EIO);
+    int status = rebuild();
+    return testing_calls_failed() ? status : 77;
+}
+
+// Each look at a folder, and each file that is given to whom the folder belongs.
+static void each_call_that_a_rebuild_needs_is_missed(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"access", "fdopendir", "fchownat", "fstat", "open"};
+    make_state();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        unsigned missed = 0;
+        int status = 0;
+        failing_name = names[i];
+        for (failing_call = 1; status != 77; failing_call++) {
+            status = in_a_process_of_its_own(rebuild_failing_name);
+            missed += status == 1;
+        }
+        assert_true(missed > 0);
+        assert_int_equal(in_a_process_of_its_own(rebuild), 0);
+        assert_int_equal(verify(), 0);
+    }
+}
+
 static int command(const char *a, const char *b, const char *c, const char *d)
 {
     char words[4][600];
@@ -1136,6 +1236,9 @@ int main(void)
         TAPE_TEST(only_finished_segments_before_a_sequence_are_forgotten),
         TAPE_TEST(a_reader_goes_on_in_a_block_that_grows),
         TAPE_TEST(whatever_call_fails_the_tape_can_be_written_again),
+        TAPE_TEST(whatever_look_fails_nothing_wrong_is_shown),
+        TAPE_TEST(a_tape_that_is_mended_under_a_reader_is_not_damaged),
+        TAPE_TEST(a_file_without_its_header_has_nothing),
         TAPE_TEST(a_call_that_fails_is_said_by_who_writes),
         TAPE_TEST(a_writer_that_is_not_flushed_flushes_itself),
         TAPE_TEST(a_header_of_something_else_is_not_ours),
@@ -1150,6 +1253,7 @@ int main(void)
         TAPE_TEST(a_long_look_says_how_far_it_is),
         TAPE_TEST(a_tape_is_rebuilt_from_the_journal),
         TAPE_TEST(a_rebuild_that_fails_says_so_and_is_repeated),
+        TAPE_TEST(each_call_that_a_rebuild_needs_is_missed),
         TAPE_TEST(words_that_are_none_have_the_usage),
     };
     nowhere = fopen("/dev/null", "we");

@@ -94,8 +94,8 @@ static bool verify_order(struct tape_verify *verify, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         const struct event_header *header = &verify->segment.events[i].header;
         bool known = verify->next_sequence != 0;
-        if (known && (header->sequence != verify->next_sequence ||
-                      header->index != verify->next_index))
+        if (known &&
+            (header->sequence != verify->next_sequence || header->index != verify->next_index))
             return false;
         verify->next_sequence = header->sequence + (header->last != 0);
         verify->next_index = header->last ? 0 : header->index + 1;
@@ -164,14 +164,15 @@ static void verify_segment(struct tape_verify *verify, uint64_t first, bool last
     struct tape_segment *segment = &verify->segment;
     bool entered = tape_segment_enter(segment, verify->folder, first);
     verify->segments++;
-    if (verify->next_sequence != 0 && (first != verify->next_sequence || verify->next_index != 0))
+    if (verify->next_sequence != 0 && first != verify->next_sequence)
         verify_fault(verify, 0, "a segment before this one is missing or incomplete");
     verify->next_sequence = first;
     verify->next_index = 0;
     const char *fault = verify_segment_state(segment, entered);
     // What the file has beyond its checksums is not finished, or was lost.
-    uint64_t events = !entered ? 0 : last ? tape_segment_proved(segment)
-                                          : tape_segment_events(segment->fd);
+    uint64_t events = !entered ? 0
+                      : last   ? tape_segment_proved(segment)
+                               : tape_segment_events(segment->fd);
     for (uint64_t block = 0; fault == NULL && block * TAPE_BLOCK_EVENTS < events; block++) {
         verify_block(verify, block);
         tape_progress_tell(&verify->progress, verify->next_sequence);
@@ -196,9 +197,10 @@ int tape_tool_verify(const char *state, FILE *out)
     if (!numbered_largest(&last, verify.folder, TAPE_SUFFIX, UINT64_MAX) ||
         !numbered_smallest(&verify.first_sequence, verify.folder, TAPE_SUFFIX))
         return tape_tool_fail(verify.folder, ENOENT);
-    tape_progress_begin(&verify.progress, "verified up to", tape_reader_last_sequence(verify.folder));
-    for (uint64_t from = 0; numbered_next(&first, verify.folder, TAPE_SUFFIX, from) && first <= last;
-         from = first + 1)
+    tape_progress_begin(&verify.progress, "verified up to",
+                        tape_reader_last_sequence(verify.folder));
+    for (uint64_t from = 0;
+         numbered_next(&first, verify.folder, TAPE_SUFFIX, from) && first <= last; from = first + 1)
         verify_segment(&verify, first, first == last);
     fprintf(out,
             "first_sequence=%" PRIu64 " last_sequence=%" PRIu64 " segments=%" PRIu64
@@ -213,6 +215,8 @@ int tape_tool_verify(const char *state, FILE *out)
 
 // ---- rebuild
 // -----------------------------------------------------------------------------------------
+
+enum { REBUILD_TELL_EVERY = 64 }; // commands between two looks at the clock
 
 struct tape_rebuild {
     char journal[NUMBERED_PATH_BYTES], folder[NUMBERED_PATH_BYTES];
@@ -229,9 +233,8 @@ static void rebuild_add(void *context, const struct replay *replay, const struct
     struct tape_rebuild *rebuild = context;
     (void)command;
     if (rebuild->error == 0)
-        rebuild->error =
-            tape_writer_add(&rebuild->writer, replay->sink.events, replay->sink.count);
-    if (replay->sequence % JOURNAL_DIGEST_EVERY == 0)
+        rebuild->error = tape_writer_add(&rebuild->writer, replay->sink.events, replay->sink.count);
+    if (replay->sequence % REBUILD_TELL_EVERY == 0)
         tape_progress_tell(&rebuild->progress, replay->sequence);
 }
 
@@ -258,8 +261,7 @@ static int rebuild_lock(struct tape_rebuild *rebuild)
 static int rebuild_replay(struct tape_rebuild *rebuild, struct replay *replay,
                           struct recovered *recovered)
 {
-    bool done =
-        recovery_run_all(recovered, replay, &rebuild->io, UINT64_MAX, rebuild_add, rebuild);
+    bool done = recovery_run_all(recovered, replay, &rebuild->io, UINT64_MAX, rebuild_add, rebuild);
     if (rebuild->error == 0 && !done)
         rebuild->error = tape_writer_sync(&rebuild->writer);
     else if (rebuild->error == 0) // nothing may stand behind the journal's end
@@ -350,20 +352,28 @@ static const char TAPE_USAGE[] =
     "Usage: lonja tape verify  STATE\n"
     "       lonja tape rebuild STATE [--segment-events N]\n"
     "\n"
-    "The tape (STATE/tape) has the venue's events for every process that is behind or begins again. It is a\n"
+    "The tape (STATE/tape) has the venue's events for every process that is behind or begins "
+    "again. It is a\n"
     "cache of the journal. STATE is the venue's state folder; of ./run it is var/state.\n"
     "\n"
-    "  verify   reads every event and proves it by its checksum, its place in the order and the seal of its\n"
+    "  verify   reads every event and proves it by its checksum, its place in the order and the "
+    "seal of its\n"
     "           segment; names each block that is damaged. May be used while the venue runs\n"
-    "  rebuild  replays the whole journal, compares the tape with what comes out, and from the first difference\n"
-    "           on writes it anew, in segments of N events (1048576; a venue that sets tape.segment_events names\n"
-    "           it here). It says how many events were dropped for it: 0 = the tape was right. Refused while the\n"
-    "           venue runs. Interrupted, it leaves a shorter tape that is whole, and may be run again\n"
+    "  rebuild  replays the whole journal, compares the tape with what comes out, and from the "
+    "first difference\n"
+    "           on writes it anew, in segments of N events (1048576; a venue that sets "
+    "tape.segment_events names\n"
+    "           it here). It says how many events were dropped for it: 0 = the tape was right. "
+    "Refused while the\n"
+    "           venue runs. Interrupted, it leaves a shorter tape that is whole, and may be run "
+    "again\n"
     "\n"
-    "A process of the venue that meets a damaged block stops there and says THE TAPE IS DAMAGED; it never shows a\n"
+    "A process of the venue that meets a damaged block stops there and says THE TAPE IS DAMAGED; "
+    "it never shows a\n"
     "wrong event. After a rebuild and a start it goes on where it stood.\n"
     "\n"
-    "Exit status: 0 done, 1 a file cannot be read or written, or the venue runs, 2 bad arguments, 3 damaged\n"
+    "Exit status: 0 done, 1 a file cannot be read or written, or the venue runs, 2 bad arguments, "
+    "3 damaged\n"
     "(verify), or the journal is (rebuild: lonja journal verify STATE).\n"
     "\n"
     "Without words, lonja-tape is a process of the venue, which `lonja up` starts.\n";

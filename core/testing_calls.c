@@ -21,13 +21,21 @@
 static const char *failing_name;
 static _Atomic unsigned failing_at, calls;
 static int failing_error;
+static void (*failing_happens)(void); // instead of a failure
 
 void testing_calls_fail(const char *name, unsigned at, int error)
 {
     failing_name = name;
     failing_error = error;
+    failing_happens = NULL;
     atomic_store(&calls, 0);
     atomic_store(&failing_at, at);
+}
+
+void testing_calls_before(const char *name, unsigned at, void (*happens)(void))
+{
+    testing_calls_fail(name, at, 0);
+    failing_happens = happens;
 }
 
 bool testing_calls_failed(void)
@@ -42,6 +50,12 @@ bool testing_calls_fails(const char *name)
         return false;
     if (atomic_fetch_add(&calls, 1) + 1 != atomic_load(&failing_at))
         return false;
+    if (failing_happens != NULL) {
+        void (*happens)(void) = failing_happens;
+        failing_happens = NULL; // what it calls itself is not counted against it
+        happens();
+        return false;
+    }
     errno = failing_error;
     return true;
 }

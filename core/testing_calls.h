@@ -10,6 +10,8 @@
 // The call number `at` from now (from 1; 0 = none) of `name` (NULL = of any name) fails with
 // `error`. A pwrite that fails with error 0 writes the first half.
 void testing_calls_fail(const char *name, unsigned at, int error);
+// Before the call number `at` from now of `name` this happens; the call itself is made.
+void testing_calls_before(const char *name, unsigned at, void (*happens)(void));
 // True if it has been met. None fails from now on.
 bool testing_calls_failed(void);
 // For a test that wraps a call itself: true if this one of `name` fails; errno is set.

@@ -407,6 +407,23 @@ static void a_correction_needs_its_balances(void **state)
     assert_string_equal(correct_to(venue, 0, 0, 0, 0), "BALANCES_MAX 16 16 0");
 }
 
+// Of cash that is lacking, too.
+static void a_deficit_needs_its_balance(void **state)
+{
+    struct venue *venue = *state;
+    post(venue, 'C', CASH, POSTING_DEBIT, 100990);
+    for (uint32_t asset = 3; asset <= ASSETS; asset++) {
+        start(venue, CMD_asset_set, GATEWAY_ADMIN)->body.asset_set =
+            (struct asset_set_cmd){.asset = asset, .kind = ASSET_TOKEN};
+        apply(venue);
+        post(venue, 'A', asset, POSTING_DEPOSIT, 1);
+    }
+    assert_string_equal(correct_to(venue, 0, 0, 0, 0), "BALANCES_MAX 16 16 0");
+    post(venue, 'C', CASH, POSTING_CREDIT, 990);
+    assert_string_equal(correct_to(venue, 0, 0, 0, 0),
+                        "corrected -10 for -1000 fees -10 -10 lacking 0 and 0, remains 0");
+}
+
 static void a_reference_is_booked_once(void **state)
 {
     struct venue *venue = *state;
@@ -453,6 +470,7 @@ int main(void)
         TEST(deficits_are_bounded_here_too),
         TEST(of_cash_likewise),
         TEST(a_correction_needs_its_balances),
+        TEST(a_deficit_needs_its_balance),
         TEST(a_reference_is_booked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
