@@ -53,7 +53,7 @@ enum settle_step settle_chain_failed(struct settle *settle, const char *what,
                                      enum node_result result)
 {
     settle->chain_failed = true;
-    settle->nonces_checked = false;
+    settle_keys_doubt(settle);
     if (result == NODE_OK)
         return SETTLE_STEP_ABORT;
     settle->counters.node_failures++;
@@ -195,8 +195,10 @@ static bool pass_lead(struct settle *settle, uint64_t now_ns)
     if (now_ns < settle->store_again_ns)
         return false;
     result = settle->store.lead(settle->store.context, &anew);
-    if (result != SETTLE_STORE_OK || anew)
-        settle->attempts_known = settle->bids_known = settle->nonces_checked = false;
+    if (result != SETTLE_STORE_OK || anew) {
+        settle->attempts_known = settle->bids_known = false;
+        settle_keys_doubt(settle);
+    }
     if (result == SETTLE_STORE_OK)
         return true;
     settle->counters.store_failures++;
@@ -223,43 +225,14 @@ static void pass_plan(struct settle *settle, uint64_t now_ns)
         settle->resent_ns = now_ns;
 }
 
-// Since when has the lowest nonce not moved? (For bids that are too low.)
-static void pass_head(struct settle *settle, uint64_t now_ns)
-{
-    if (settle->head_ns != 0 && settle->head_nonce == settle->mined_nonces)
-        return;
-    settle->head_nonce = settle->mined_nonces;
-    settle->head_block = settle->block_number;
-    settle->head_ns = now_ns;
-}
-
 static bool pass_chain(struct settle *settle, uint64_t now_ns)
 {
     if (now_ns < settle->chain_again_ns || !settle->attempts_known)
         return false;
     if (settle_chain_look(settle) == SETTLE_STEP_ABORT)
         return false;
-    pass_head(settle, now_ns);
+    settle_keys_head(settle, now_ns);
     return true;
-}
-
-// A nonce that no request of ours holds stands before all that are sent: a transaction that was not
-// ours, and is gone.
-static void pass_gap(struct settle *settle, uint64_t now_ns)
-{
-    const struct settle_item *first = &settle->items[0];
-
-    if (settle->attempts_lost || settle->item_count == 0 || first->bid_count == 0 ||
-        first->bids[0].nonce <= settle->mined_nonces ||
-        settle->head_nonce != settle->mined_nonces || settle->block_number <= settle->head_block ||
-        now_ns - settle->head_ns < settle->config.stuck_ns)
-        return;
-    log_error("a gap before our nonces is filled nonce=%llu first=%llu",
-              (unsigned long long)settle->mined_nonces, (unsigned long long)first->bids[0].nonce);
-    settle->head_ns = now_ns;
-    settle->head_block = settle->block_number;
-    (void)settle_store_ok(settle, settle->store.gap(settle->store.context, &settle->signer_address,
-                                                    settle->mined_nonces));
 }
 
 static bool pass_load(struct settle *settle)
@@ -276,26 +249,11 @@ static bool pass_bids(struct settle *settle)
     return step == SETTLE_STEP_NONE || (step == SETTLE_STEP_DONE && pass_load(settle));
 }
 
-// While a lost transaction's nonce is undecided nothing above it is signed, or sent again: whatever
-// became of it comes first.
-static uint64_t over_nonce(const struct settle *settle)
-{
-    uint64_t lowest = UINT64_MAX;
-
-    for (size_t i = 0; i < settle->item_count; i++) {
-        const struct settle_attempt *bid = &settle->items[i].bids[0];
-        for (size_t b = 0; b < settle->items[i].bid_count; b++)
-            if (bid[b].fate == SETTLE_FATE_OVER && bid[b].nonce < lowest)
-                lowest = bid[b].nonce;
-    }
-    return lowest;
-}
-
 static size_t pass_items(struct settle *settle, bool only_new)
 {
     size_t done = 0;
 
-    settle->over_nonce = over_nonce(settle);
+    settle_keys_mark(settle);
     for (size_t i = 0; i < settle->item_count; i++) {
         bool is_new = settle->items[i].bid_count == 0;
         if (is_new ? settle->attempts_lost : only_new)
@@ -412,7 +370,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
         done += settle_marks_check(settle) == SETTLE_STEP_DONE;
     chain_ready = chain_ready && !settle->chain_failed;
     if (!settle->store_failed && pass_load(settle) && chain_ready && pass_bids(settle)) {
-        pass_gap(settle, now_ns);
+        settle_keys_gaps(settle, now_ns);
         if (!settle->store_failed)
             done += pass_items(settle, false);
     }

@@ -46,7 +46,19 @@ struct settle_config {
 
 enum { SETTLE_ITEMS_MAX = 256, SETTLE_OFF_CHAIN_MAX = 500 };
 
-enum { SETTLE_TOKENS_MAX = 64 };
+enum { SETTLE_TOKENS_MAX = 64, SETTLE_KEYS_MAX = 8 };
+
+// A key of the signer's (settle_keys.c).
+struct settle_key {
+    struct chain_address address;
+    bool nonces_checked;
+    bool is_open;          // an item holds a nonce of it
+    uint64_t mined_nonces; // the node's count at latest
+    uint64_t over_nonce; // the lowest that a lost transaction left undecided; UINT64_MAX = none
+    uint64_t head_nonce; // the lowest nonce that is not mined, since
+    uint64_t head_block; // … this block
+    uint64_t head_ns;    // … and time
+};
 
 struct settle_counters {
     uint64_t passes;
@@ -91,23 +103,20 @@ struct settle {
     bool attempts_lost; // the signer has signed what no row asks for: nothing new is begun
     bool bids_known;    // its log was asked about every open nonce
     bool has_signer;
-    bool nonces_checked;
-    struct chain_address signer_address;
+    struct chain_address signer_address; // the active key's
+    size_t key_count;
+    struct settle_key keys[SETTLE_KEYS_MAX]; // the active one first
+    bool is_over;                            // a lost transaction's nonce is undecided
     uint64_t block_number; // latest, at the start of this pass
     uint64_t
         final_number; // the `finalized` block, at the start of this pass; with finalized_tag only
     uint64_t base_fee_wei; // of the next block
     uint64_t priority_wei; // what the last blocks paid
-    uint64_t mined_nonces; // the node's count at latest
     uint64_t looked_block; // receipts were last asked for at this block …
     uint64_t looked_ns;    // … and time
     bool look;             // this pass asks for receipts
     bool resend;           // this pass looks whether the pool still has what was sent
     uint64_t resent_ns;
-    uint64_t over_nonce; // the lowest that a lost transaction left undecided; UINT64_MAX = none
-    uint64_t head_nonce; // the lowest nonce that is not mined, since
-    uint64_t head_block; // … this block
-    uint64_t head_ns;    // … and time
     uint64_t deadline_ns;
     uint64_t chain_again_ns; // the node or the signer failed: not before this
     uint64_t claimed_ns;     // the last claim …

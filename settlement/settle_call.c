@@ -100,8 +100,10 @@ static bool read_members(struct settle_arguments *out, enum settle_operation ope
 
     if (operation == SETTLE_CANCEL_NONCE) {
         out->nonce = (uint64_t)json_integer_value(nonce);
-        return (json_is_integer(nonce) && json_integer_value(nonce) >= 0) ||
-               refuse(error, "arguments_malformed: \"nonce\" is no number");
+        if (!json_is_integer(nonce) || json_integer_value(nonce) < 0)
+            return refuse(error, "arguments_malformed: \"nonce\" is no number");
+        return json_object_get(object, "signer") == NULL ||
+               read_address(&out->signer, object, "signer", error);
     }
     if (operation == SETTLE_ADD_AGENT)
         return read_address(&out->agent, object, "agent", error);

@@ -106,6 +106,7 @@ struct settle_arguments {
     struct chain_address agent;
     bool frozen;
     uint64_t nonce;
+    struct chain_address signer; // whose nonce; zero: the active key's
 };
 // False, `error` written: a member that the operation needs is missing or not of its kind.
 CHECKED bool settle_arguments_read(struct settle_arguments *out, enum settle_operation operation,

@@ -29,73 +29,65 @@ void settle_signer_silent(struct settle *settle, enum signer_result result)
                     signer_result_text(result));
 }
 
-static enum settle_step signer_look(struct settle *settle)
+static enum settle_step network_look(struct settle *settle)
 {
     uint64_t chain_id;
     enum node_result node_result = node_chain_id(settle->node, &chain_id);
-    enum signer_result signer_result;
 
     if (node_result != NODE_OK)
         return settle_chain_failed(settle, "eth_chainId", node_result);
-    if (chain_id != settle->config.chain_id) {
-        log_error("the node is on another chain chain_id=%llu configured=%llu",
-                  (unsigned long long)chain_id, (unsigned long long)settle->config.chain_id);
-        return settle_chain_failed(settle, "chain_id", NODE_OK);
-    }
-    signer_result = settle->signer.address(settle->signer.context, &settle->signer_address);
-    if (signer_result != SIGNER_OK) {
-        settle_signer_silent(settle, signer_result);
-        return settle_chain_failed(settle, "signer", NODE_OK);
-    }
-    settle->signer_asked_ns = 0;
-    settle->has_signer = true;
-    return SETTLE_STEP_NONE;
+    if (chain_id == settle->config.chain_id)
+        return SETTLE_STEP_NONE;
+    log_error("the node is on another chain chain_id=%llu configured=%llu",
+              (unsigned long long)chain_id, (unsigned long long)settle->config.chain_id);
+    return settle_chain_failed(settle, "chain_id", NODE_OK);
 }
 
 // Confirmed transactions whose nonce the node says is free again: same bytes, never a new transfer.
-static enum settle_step lost_look(struct settle *settle)
+static enum settle_step lost_look(struct settle *settle, const struct settle_key *key)
 {
     size_t reopened = 0;
 
-    if (!settle_store_ok(settle,
-                         settle->store.reopen(settle->store.context, &reopened,
-                                              &settle->signer_address, settle->mined_nonces)))
+    if (!settle_store_ok(settle, settle->store.reopen(settle->store.context, &reopened,
+                                                      &key->address, key->mined_nonces)))
         return SETTLE_STEP_ABORT;
     if (reopened > 0) {
         settle->counters.reorganised += reopened;
         log_error("the chain lost confirmed transactions; the same bytes are sent again count=%zu "
                   "from_nonce=%llu",
-                  reopened, (unsigned long long)settle->mined_nonces);
+                  reopened, (unsigned long long)key->mined_nonces);
     }
     return SETTLE_STEP_NONE;
 }
 
 // NONE: the database knows all that the signer has signed, or has it back.
-static enum settle_step counter_look(struct settle *settle, bool *known, uint64_t *next)
+static enum settle_step counter_look(struct settle *settle, bool *known, uint64_t *next,
+                                     const struct chain_address *signer)
 {
     for (int round = 0; round < 2; round++) {
-        if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, known, next,
-                                                             &settle->signer_address)))
+        if (!settle_store_ok(
+                settle, settle->store.nonce_get(settle->store.context, known, next, signer)))
             return SETTLE_STEP_ABORT;
-        if (round == 0 && settle_lost_nonces(settle, *known, *next) == SETTLE_STEP_ABORT)
+        if (round == 0 &&
+            settle_lost_nonces(settle, signer, *known, *next) == SETTLE_STEP_ABORT)
             return SETTLE_STEP_ABORT;
     }
     return SETTLE_STEP_NONE;
 }
 
-static enum settle_step nonces_look(struct settle *settle)
+static enum settle_step nonces_look(struct settle *settle, struct settle_key *key)
 {
     uint64_t pending = 0;
     uint64_t next = 0;
     bool known = false;
     enum node_result result =
-        node_transaction_count(settle->node, &pending, &settle->signer_address, NODE_PENDING);
+        node_transaction_count(settle->node, &pending, &key->address, NODE_PENDING);
 
     if (result != NODE_OK)
         return settle_chain_failed(settle, "eth_getTransactionCount", result);
-    if (pending < settle->mined_nonces)
-        pending = settle->mined_nonces;
-    if (counter_look(settle, &known, &next) == SETTLE_STEP_ABORT)
+    if (pending < key->mined_nonces)
+        pending = key->mined_nonces;
+    if (counter_look(settle, &known, &next, &key->address) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     if (settle->attempts_lost) // what is missing may be theirs
         pending = next;
@@ -105,13 +97,29 @@ static enum settle_step nonces_look(struct settle *settle)
                   (unsigned long long)next, (unsigned long long)pending);
     }
     if ((!known || pending > next) &&
-        !settle_store_ok(settle, settle->store.nonce_set(settle->store.context,
-                                                         &settle->signer_address, pending)))
+        !settle_store_ok(settle,
+                         settle->store.nonce_set(settle->store.context, &key->address, pending)))
         return SETTLE_STEP_ABORT;
-    if (known && settle->mined_nonces < next && lost_look(settle) == SETTLE_STEP_ABORT)
+    if (known && key->mined_nonces < next && lost_look(settle, key) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    settle->nonces_checked = true;
+    key->nonces_checked = true;
     return SETTLE_STEP_NONE;
+}
+
+// A key that is no longer active and has nothing open is only looked at for what the chain may lose.
+static enum settle_step key_look(struct settle *settle, struct settle_key *key)
+{
+    bool is_used = key == &settle->keys[0] || key->is_open || !key->nonces_checked;
+
+    if (!is_used && !settle->resend)
+        return SETTLE_STEP_NONE;
+    enum node_result result =
+        node_transaction_count(settle->node, &key->mined_nonces, &key->address, NODE_LATEST);
+    if (result != NODE_OK)
+        return settle_chain_failed(settle, "eth_getTransactionCount", result);
+    if (!key->nonces_checked || (is_used && settle->resend))
+        return nonces_look(settle, key);
+    return is_used ? SETTLE_STEP_NONE : lost_look(settle, key);
 }
 
 // A chain that has finalized nothing yet (or a node that does not know the tag) makes nothing
@@ -135,7 +143,9 @@ enum settle_step settle_chain_look(struct settle *settle)
     struct node_fees fees;
     enum node_result result;
 
-    if (!settle->has_signer && signer_look(settle) == SETTLE_STEP_ABORT)
+    if (!settle->has_signer && network_look(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    if ((!settle->has_signer || settle->resend) && settle_keys_look(settle) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     result = node_block_number(settle->node, &settle->block_number);
     if (result != NODE_OK)
@@ -147,12 +157,10 @@ enum settle_step settle_chain_look(struct settle *settle)
         return settle_chain_failed(settle, "eth_feeHistory", result);
     settle->base_fee_wei = fees.base_fee_wei;
     settle->priority_wei = fees.priority_fee_wei;
-    result = node_transaction_count(settle->node, &settle->mined_nonces, &settle->signer_address,
-                                    NODE_LATEST);
-    if (result != NODE_OK)
-        return settle_chain_failed(settle, "eth_getTransactionCount", result);
-    if (!settle->nonces_checked || settle->resend)
-        return nonces_look(settle);
+    settle->attempts_lost &= !settle->resend;
+    for (size_t k = 0; k < settle->key_count; k++)
+        if (key_look(settle, &settle->keys[k]) == SETTLE_STEP_ABORT)
+            return SETTLE_STEP_ABORT;
     return SETTLE_STEP_NONE;
 }
 
@@ -182,7 +190,8 @@ static bool transaction_uses(const json_t *transaction, const struct chain_addre
 
 // One block with its transactions: the only question that chain/node.h does not ask.
 static enum node_result block_scan(struct settle *settle, bool *found, struct chain_hash *hash,
-                                   uint64_t block, uint64_t nonce)
+                                   uint64_t block, const struct chain_address *signer,
+                                   uint64_t nonce)
 {
     struct rpc_reply reply;
     char number[HEX_QUANTITY_SIZE];
@@ -199,20 +208,21 @@ static enum node_result block_scan(struct settle *settle, bool *found, struct ch
     *found = false;
     if (result == NODE_OK)
         json_array_foreach(transactions, i,
-                           transaction) if (transaction_uses(transaction, &settle->signer_address,
+                           transaction) if (transaction_uses(transaction, signer,
                                                              nonce, hash)) *found = true;
     rpc_reply_fini(&reply);
     return result;
 }
 
 enum node_result settle_chain_find(struct settle *settle, bool *found, struct chain_hash *hash,
-                                   uint64_t *block, uint64_t nonce)
+                                   uint64_t *block, const struct chain_address *signer,
+                                   uint64_t nonce)
 {
     uint64_t top = settle->block_number;
 
     *found = false;
     for (uint64_t i = 0; i < SETTLE_SCAN_BLOCKS && i <= top; i++) {
-        enum node_result result = block_scan(settle, found, hash, top - i, nonce);
+        enum node_result result = block_scan(settle, found, hash, top - i, signer, nonce);
         if (result != NODE_OK || *found) {
             *block = top - i;
             return result;

@@ -460,6 +460,7 @@ static void item_fill(struct fake_world *world, struct settle_item *item,
 {
     *item = (struct settle_item){0};
     item->call.request_id = request->request_id;
+    item->signer = world->signer;
     item->call.is_of_trades = fake_is_of_trades(request);
     item->call.decimals = 18;
     item->call.operation =
@@ -894,6 +895,16 @@ static struct fake_attempt *holder_of(struct fake_world *world, uint64_t nonce)
             return row;
     }
     return NULL;
+}
+
+static enum settle_store_result store_keys(void *context, struct chain_address *keys, size_t *count,
+                                           size_t max)
+{
+    BEGIN;
+    ASSERT(max > 0);
+    *count = world->signer_known;
+    keys[0] = world->signer;
+    return end(fault);
 }
 
 static enum settle_store_result store_nonces_missing(void *context, uint64_t *nonces, size_t *count,
@@ -1444,6 +1455,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .ended_again = store_ended_again,
         .gap = store_gap,
         .nonce_cancel = store_nonce_cancel,
+        .keys = store_keys,
         .nonces_missing = store_nonces_missing,
         .restore = store_restore,
         .unanswered_after = store_unanswered_after,

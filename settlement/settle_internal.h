@@ -32,19 +32,35 @@ CHECKED enum settle_step settle_lost_restore(struct settle *settle,
                                              struct settle_item *item);
 // … for every nonce below the signer's next that no request holds; `next` is the counter's, if the
 // database knows the key.
-CHECKED enum settle_step settle_lost_nonces(struct settle *settle, bool known, uint64_t next);
+CHECKED enum settle_step settle_lost_nonces(struct settle *settle,
+                                            const struct chain_address *signer, bool known,
+                                            uint64_t next);
 // … for every open nonce of the items, once after the lock was taken. DONE: they are to be loaded
 // again.
 CHECKED enum settle_step settle_lost_bids(struct settle *settle);
 
+// The key with this address, or NULL: it is none that is looked after (settle_keys.c).
+struct settle_key *settle_key_of(struct settle *settle, const struct chain_address *address);
+// Asks the signer which key is active, and the database which were before it.
+CHECKED enum settle_step settle_keys_look(struct settle *settle);
+// Nonces of every key are to be compared again.
+void settle_keys_doubt(struct settle *settle);
+// What the items say of the keys.
+void settle_keys_mark(struct settle *settle);
+void settle_keys_head(struct settle *settle, uint64_t now_ns);
+// A nonce that no request of ours holds stands before those of a key that are sent: filled.
+void settle_keys_gaps(struct settle *settle, uint64_t now_ns);
+// Must this nonce not be signed or sent again yet?
+bool settle_key_waits(const struct settle *settle, const struct settle_key *key, uint64_t nonce);
+
 // Asks the node where the chain is; at start, every tick and on doubt compares the nonces. NONE: as
 // far as it should be; ABORT: the chain cannot be used in this pass.
 enum settle_step settle_chain_look(struct settle *settle);
-// Which transaction of the signer used `nonce`, within the last SETTLE_SCAN_BLOCKS blocks.
+// Which transaction of `signer` used `nonce`, within the last SETTLE_SCAN_BLOCKS blocks.
 enum { SETTLE_SCAN_BLOCKS = 256 };
 CHECKED enum node_result settle_chain_find(struct settle *settle, bool *found,
                                            struct chain_hash *hash, uint64_t *block,
-                                           uint64_t nonce);
+                                           const struct chain_address *signer, uint64_t nonce);
 bool settle_chain_is_deep(const struct settle *settle, uint64_t block);
 
 // Looks for the transactions that marks name, and settles the trades of those that are what is said

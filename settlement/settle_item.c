@@ -27,6 +27,11 @@ struct settle_attempt *settle_item_open_bid(struct settle_item *item)
     return NULL;
 }
 
+static struct settle_key *item_key(struct settle *settle, const struct settle_item *item)
+{
+    return settle_key_of(settle, &item->signer);
+}
+
 static void bid_move(struct settle_attempt *bid, enum settle_attempt_state to)
 {
     ASSERT(settle_attempt_move_allowed(bid->state, to));
@@ -66,14 +71,19 @@ enum settle_step settle_item_legs(struct settle *settle, struct settle_item *ite
         return SETTLE_STEP_ABORT;
     }
     item->has_legs = true;
-    return item_arguments(settle, item);
+    enum settle_step step = item_arguments(settle, item);
+    if (step == SETTLE_STEP_NONE && item->bid_count == 0 &&
+        item->call.operation == SETTLE_CANCEL_NONCE &&
+        !address_is_zero(&settle->arguments_read.signer))
+        item->signer = settle->arguments_read.signer;
+    return step;
 }
 
 static struct node_message message_of(const struct settle *settle, const struct settle_item *item,
                                       size_t len)
 {
-    return (struct node_message){.from = settle->signer_address,
-                                 .to = len == 0 ? settle->signer_address : item->call.contract,
+    return (struct node_message){.from = item->signer,
+                                 .to = len == 0 ? item->signer : item->call.contract,
                                  .create = len > 0 && item->call.operation == SETTLE_DEPLOY,
                                  .calldata = settle->scratch_calldata,
                                  .calldata_len = len};
@@ -132,7 +142,7 @@ static enum settle_step item_prepare(struct settle *settle, struct settle_item *
 {
     ASSERT(item->bid_count < SETTLE_BIDS_MAX);
     if (!settle_store_ok(settle, settle->store.prepare(settle->store.context, bid, item,
-                                                       &settle->signer_address, message->calldata,
+                                                       &item->signer, message->calldata,
                                                        message->calldata_len, evidence)))
         return SETTLE_STEP_ABORT;
     struct settle_attempt *before = settle_item_open_bid(item);
@@ -156,11 +166,11 @@ enum settle_step settle_item_first(struct settle *settle, struct settle_item *it
         known = true;
     } else if (!settle_store_ok(settle,
                                 settle->store.nonce_get(settle->store.context, &known, &bid->nonce,
-                                                        &settle->signer_address))) {
+                                                        &item->signer))) {
         return SETTLE_STEP_ABORT;
     }
     if (!known) { // the counter was never compared with the node: not before that
-        settle->nonces_checked = false;
+        settle_keys_doubt(settle);
         return SETTLE_STEP_ABORT;
     }
     ASSERT(settle_item_message(settle, item, settle_netting_move_count(&item->call), &message));
@@ -174,12 +184,13 @@ static enum settle_step item_broadcast(struct settle *settle, struct settle_item
                                        struct settle_attempt *bid, const uint8_t *raw, size_t len);
 
 // Who answers for a refusal: this request (its contract, call or gas is outside the policy), its
-// fee or a cap per window (which may fit later), or nobody here (then the prepared bid stays, and is asked for again
+// fee or a cap per window (which may fit later), its key (the active one signs it), or nobody here (then the prepared bid stays, and is asked for again
 // with the same id).
 static bool refusal_is_of_the_request(enum signer_result result, enum settle_end *end)
 {
     bool later = result == SIGNER_FEE_REFUSED || result == SIGNER_UNITS_REFUSED ||
-                 result == SIGNER_TRANSFERS_REFUSED;
+                 result == SIGNER_TRANSFERS_REFUSED || result == SIGNER_KEY_RETIRED ||
+                 result == SIGNER_KEY_UNKNOWN;
     *end = later ? SETTLE_END_RELEASE : SETTLE_END_FAIL;
     return later || result == SIGNER_CHAIN_REFUSED ||
            result == SIGNER_CONTRACT_REFUSED || result == SIGNER_METHOD_REFUSED ||
@@ -198,9 +209,10 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
                 (unsigned long long)item->call.request_id, (unsigned long long)bid->nonce,
                 signer_result_text(result));
     bool is_of_the_request = refusal_is_of_the_request(result, &ending.end);
+    settle->has_signer &= result != SIGNER_KEY_RETIRED && result != SIGNER_KEY_UNKNOWN;
     // Signed before, perhaps, when its answer was lost; or the nonce for something that was lost.
     if (is_of_the_request || result == SIGNER_NONCE_CONFLICT) {
-        enum settle_step step = settle_lost_restore(settle, &settle->signer_address, bid->nonce, item);
+        enum settle_step step = settle_lost_restore(settle, &item->signer, bid->nonce, item);
         if (step != SETTLE_STEP_NONE)
             return step;
     }
@@ -231,7 +243,7 @@ static enum settle_step item_sign(struct settle *settle, struct settle_item *ite
         .gas_limit = bid->gas_limit,
         .max_fee_wei = bid->fees.max_fee_wei,
         .priority_fee_wei = bid->fees.priority_fee_wei,
-        .signer = settle->signer_address,
+        .signer = item->signer,
         .to = message->create ? (struct chain_address){{0}} : message->to,
         .create = message->create,
         .calldata = message->calldata,
@@ -245,7 +257,7 @@ static enum settle_step item_sign(struct settle *settle, struct settle_item *ite
     ASSERT(out->raw_len > 0 && out->raw_len <= SIGNER_RAW_MAX);
     bid->hash = keccak256_hash(out->raw, out->raw_len);
     if (!settle_store_ok(settle,
-                         settle->store.sign(settle->store.context, bid, &settle->signer_address,
+                         settle->store.sign(settle->store.context, bid, &item->signer,
                                             out->raw, out->raw_len)))
         return SETTLE_STEP_ABORT;
     settle->counters.signed_attempts++;
@@ -353,7 +365,7 @@ static enum settle_step item_not_taken(struct settle *settle, struct settle_item
     if (result == NODE_UNREACHABLE || result == NODE_INSUFFICIENT_FUNDS)
         return settle_chain_failed(settle, "eth_sendRawTransaction", result);
     // The receipts, and the nonces, tell what became of it; the next look asks for them.
-    settle->nonces_checked = false;
+    settle_keys_doubt(settle);
     settle->looked_ns = 0;
     return SETTLE_STEP_NONE;
 }
@@ -377,7 +389,7 @@ static enum settle_step item_resend(struct settle *settle, struct settle_item *i
     struct settle_attempt *bid = settle_item_open_bid(item);
     size_t len = sizeof(settle->scratch_raw);
 
-    if (bid->nonce > settle->over_nonce && bid->fate == SETTLE_FATE_NONE)
+    if (bid->fate == SETTLE_FATE_NONE && settle_key_waits(settle, item_key(settle, item), bid->nonce))
         return SETTLE_STEP_NONE;
     if (!settle_store_ok(settle, settle->store.raw(settle->store.context, settle->scratch_raw, &len,
                                                    bid->attempt_id)))
@@ -401,7 +413,7 @@ static void receipt_read(struct settle *settle, const struct settle_item *item,
                                    .gas_used = receipt->gas_used,
                                    .effective_fee_wei = receipt->effective_fee_wei,
                                    .succeeded = receipt->succeeded};
-    transaction_created_address(&created, &settle->signer_address, item->bids[0].nonce);
+    transaction_created_address(&created, &item->signer, item->bids[0].nonce);
     out->has_planned_effect = settle_effect_find(out->log_index, receipt,
                                                  settle_netting_moves(&settle->moves, &item->call),
                                                  &settle->arguments_read, &created);
@@ -481,7 +493,7 @@ static enum settle_step item_read_back(struct settle *settle, struct settle_item
     enum settle_state state;
 
     if (item->call.operation == SETTLE_DEPLOY)
-        transaction_created_address(&item->call.contract, &settle->signer_address,
+        transaction_created_address(&item->call.contract, &item->signer,
                                     item->bids[0].nonce);
     enum node_result result = settle_effect_state(settle->node, &state, &item->call,
                                                   &settle->arguments_read, receipt->block_number);
@@ -710,7 +722,7 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
     struct chain_hash hash;
     uint64_t block = 0;
     bool found = false;
-    enum node_result result = settle_chain_find(settle, &found, &hash, &block, item->bids[0].nonce);
+    enum node_result result = settle_chain_find(settle, &found, &hash, &block, &item->signer, item->bids[0].nonce);
 
     if (result != NODE_OK)
         return settle_item_node_failed(settle, item, "eth_getBlockByNumber", result);
@@ -727,7 +739,7 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
     }
     struct settle_ending ending = {.end = SETTLE_END_COUNT, .reason = SETTLE_REASON_NONCE_TAKEN};
     enum settle_step step =
-        settle_lost_restore(settle, &settle->signer_address, item->bids[0].nonce, item);
+        settle_lost_restore(settle, &item->signer, item->bids[0].nonce, item);
     if (step == SETTLE_STEP_NONE)
         step = settle_item_legs(settle, item);
     if (step != SETTLE_STEP_NONE || settle->attempts_lost) // ours after all, perhaps
@@ -743,11 +755,12 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
 }
 
 // Blocks go by without the lowest nonce: it is worth more to us than to the miners so far.
-static bool item_is_stuck(const struct settle *settle, const struct settle_item *item,
-                          uint64_t now_ns)
+static bool item_is_stuck(struct settle *settle, const struct settle_item *item, uint64_t now_ns)
 {
-    return item->bids[0].nonce == settle->head_nonce && settle->block_number > settle->head_block &&
-           now_ns - settle->head_ns >= settle->config.stuck_ns;
+    const struct settle_key *key = item_key(settle, item);
+
+    return item->bids[0].nonce == key->head_nonce && settle->block_number > key->head_block &&
+           now_ns - key->head_ns >= settle->config.stuck_ns;
 }
 
 static enum settle_step item_without_receipt(struct settle *settle, struct settle_item *item)
@@ -759,13 +772,13 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
         return item_unmined(settle, item, bid);
     if (bid->state == SETTLE_ATTEMPT_PREPARED)
         return item_sign_again(settle, item);
-    if (settle->mined_nonces > bid->nonce)
+    if (item_key(settle, item)->mined_nonces > bid->nonce)
         return item_nonce_taken(settle, item);
     if (is_given_up(bid))
         return item_cancel(settle, item);
     if (item_is_stuck(settle, item, settle->looked_ns)) {
-        settle->head_ns = settle->looked_ns; // the higher bid gets as long
-        settle->head_block = settle->block_number;
+        item_key(settle, item)->head_ns = settle->looked_ns; // the higher bid gets as long
+        item_key(settle, item)->head_block = settle->block_number;
         return item_bid_more(settle, item);
     }
     if (!settle->resend && bid->state == SETTLE_ATTEMPT_SENT)
@@ -802,20 +815,21 @@ static enum settle_step item_receipt(struct settle *settle, struct settle_item *
 
 // A nonce that is not used has no receipt; what is mined is looked at again when it is deep enough,
 // and every tick.
-static bool is_worth_a_look(const struct settle *settle, const struct settle_attempt *open)
+static bool is_worth_a_look(struct settle *settle, const struct settle_item *item,
+                            const struct settle_attempt *open)
 {
     if (open->state == SETTLE_ATTEMPT_MINED)
         return settle->resend || settle_chain_is_deep(settle, open->mined_block);
-    return settle->resend || settle->mined_nonces > open->nonce;
+    return settle->resend || item_key(settle, item)->mined_nonces > open->nonce;
 }
 
 static enum settle_step item_look(struct settle *settle, struct settle_item *item)
 {
     const struct settle_attempt *open = settle_item_open_bid(item);
 
-    if (open->state == SETTLE_ATTEMPT_MINED && !is_worth_a_look(settle, open))
+    if (open->state == SETTLE_ATTEMPT_MINED && !is_worth_a_look(settle, item, open))
         return SETTLE_STEP_NONE;
-    for (size_t i = item->bid_count; i > 0 && is_worth_a_look(settle, open); i--) {
+    for (size_t i = item->bid_count; i > 0 && is_worth_a_look(settle, item, open); i--) {
         struct settle_attempt *bid = &item->bids[i - 1];
         struct settle_receipt receipt;
         bool found = false;
@@ -836,7 +850,7 @@ static enum settle_step item_unsigned(struct settle *settle, struct settle_item 
 {
     struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
     struct settle_attempt *bid = &item->bids[item->bid_count - 1];
-    enum settle_step step = settle_lost_restore(settle, &settle->signer_address, bid->nonce, item);
+    enum settle_step step = settle_lost_restore(settle, &item->signer, bid->nonce, item);
 
     if (step == SETTLE_STEP_NONE)
         step = settle_item_legs(settle, item);
@@ -853,10 +867,13 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
 {
     const struct settle_attempt *bid = settle_item_open_bid(item);
 
-    if (item->bid_count == 0)
-        return settle->over_nonce == UINT64_MAX ? settle_item_begin(settle, item)
-                                                : SETTLE_STEP_NONE;
+    if (item->bid_count == 0) {
+        item->signer = settle->signer_address;
+        return settle->is_over ? SETTLE_STEP_NONE : settle_item_begin(settle, item);
+    }
     ASSERT(bid != NULL);
+    if (item_key(settle, item) == NULL) // more keys than are looked after at once: those before it first
+        return SETTLE_STEP_NONE;
     if (bid->state == SETTLE_ATTEMPT_PREPARED && is_given_up(bid))
         return item_unsigned(settle, item);
     if (bid->state == SETTLE_ATTEMPT_PREPARED && item->bid_count == 1)

@@ -34,7 +34,8 @@ static enum settle_step is_asked_for(struct settle *settle, struct settle_item *
     if (step != SETTLE_STEP_NONE)
         return step;
     if (item->call.operation == SETTLE_CANCEL_NONCE)
-        *yes = lost->calldata_len == 0 && settle->arguments_read.nonce == lost->nonce;
+        *yes = lost->calldata_len == 0 && settle->arguments_read.nonce == lost->nonce &&
+               address_equal(&item->signer, &lost->signer);
     else if (lost->calldata_len > 0 &&
              settle_item_message(settle, item, item->call.leg_count, &message))
         *yes = message.create == lost->creates &&
@@ -200,37 +201,36 @@ enum settle_step settle_lost_restore(struct settle *settle, const struct chain_a
 // ---- all of them
 // ----------------------------------------------------------------------------------
 
-static enum settle_step missing_restore(struct settle *settle, uint64_t from, uint64_t below)
+static enum settle_step missing_restore(struct settle *settle, const struct chain_address *signer,
+                                        uint64_t from, uint64_t below)
 {
     uint64_t nonces[SETTLE_MISSING_MAX];
     size_t count = SETTLE_MISSING_MAX;
 
     while (count == SETTLE_MISSING_MAX) {
-        if (!settle_store_ok(settle,
-                             settle->store.nonces_missing(settle->store.context, nonces, &count,
-                                                          &settle->signer_address, from, below)) ||
+        if (!settle_store_ok(settle, settle->store.nonces_missing(settle->store.context, nonces,
+                                                                  &count, signer, from, below)) ||
             (count > 0 &&
              !settle_store_ok(settle, settle->store.load(settle->store.context, settle->items,
                                                          &settle->item_count, SETTLE_ITEMS_MAX))))
             return SETTLE_STEP_ABORT;
         for (size_t i = 0; i < count; i++)
-            if (settle_lost_restore(settle, &settle->signer_address, nonces[i], NULL) ==
-                SETTLE_STEP_ABORT)
+            if (settle_lost_restore(settle, signer, nonces[i], NULL) == SETTLE_STEP_ABORT)
                 return SETTLE_STEP_ABORT;
         from = count > 0 ? nonces[count - 1] + 1 : from;
     }
     return SETTLE_STEP_NONE;
 }
 
-enum settle_step settle_lost_nonces(struct settle *settle, bool known, uint64_t next)
+enum settle_step settle_lost_nonces(struct settle *settle, const struct chain_address *signer,
+                                    bool known, uint64_t next)
 {
-    settle->attempts_lost = false;
-    if (!history_ask(settle, &settle->signer_address, known ? next : 0, 0))
+    if (!history_ask(settle, signer, known ? next : 0, 0))
         return SETTLE_STEP_ABORT;
     uint64_t below = settle->scratch_history.next_nonce;
     if (known)
         return below > next || !settle->bids_known
-                   ? missing_restore(settle, settle->bids_known ? next : 0, below)
+                   ? missing_restore(settle, signer, settle->bids_known ? next : 0, below)
                    : SETTLE_STEP_NONE;
     if (below == 0)
         return SETTLE_STEP_NONE;
@@ -249,7 +249,7 @@ enum settle_step settle_lost_bids(struct settle *settle)
         if (item->bid_count == 0)
             continue;
         enum settle_step step =
-            settle_lost_restore(settle, &settle->signer_address, item->bids[0].nonce, item);
+            settle_lost_restore(settle, &item->signer, item->bids[0].nonce, item);
         if (step == SETTLE_STEP_ABORT)
             return SETTLE_STEP_ABORT;
         any |= step == SETTLE_STEP_DONE;

@@ -137,12 +137,15 @@ static enum settle_step request_nonce(struct settle *settle, struct settle_item 
 
     if (item->call.operation != SETTLE_CANCEL_NONCE)
         return SETTLE_STEP_NONE;
-    if (settle->mined_nonces > nonce)
+    const struct settle_key *key = settle_key_of(settle, &item->signer);
+    if (key == NULL)
+        return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_UNKNOWN);
+    if (key->mined_nonces > nonce)
         return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_USED);
     if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &next,
-                                                         &settle->signer_address)) ||
+                                                         &item->signer)) ||
         !settle_store_ok(settle, settle->store.nonce_cancel(settle->store.context, &held,
-                                                            &settle->signer_address, nonce)))
+                                                            &item->signer, nonce)))
         return SETTLE_STEP_ABORT;
     if (held)
         return request_finish(settle, item, SETTLE_FINISH_DONE, SETTLE_REASON_NONCE_HELD);

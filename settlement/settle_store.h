@@ -58,6 +58,7 @@ enum { SETTLE_BIDS_MAX = 16, SETTLE_RESULTS_MAX = 512 };
 // holds no nonce). One of them is open, the others are REPLACED.
 struct settle_item {
     struct settle_call call;
+    struct chain_address signer; // whose nonce it holds; of none: whose it will
     bool has_legs; // they are read when they are needed; until then call.leg_count is 0
     bool may_net;  // of its legs: the token is netted, and none of its trades was in a net before
     size_t bid_count;
@@ -317,6 +318,8 @@ struct settle_store_ops {
     SETTLE_STORE(*reopen)
     (void *context, size_t *count, const struct chain_address *signer, uint64_t nonce);
 
+    // Keys that have a counter on this chain: those with open attempts first, then the newest.
+    SETTLE_STORE (*keys)(void *context, struct chain_address *keys, size_t *count, size_t max);
     // Nonces from the larger of `from` and where the counter began up to `below`, that no request
     // holds; the lowest SETTLE_MISSING_MAX of them.
     SETTLE_STORE(*nonces_missing)

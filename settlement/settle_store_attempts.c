@@ -1008,7 +1008,7 @@ static enum settle_store_result store_gap(void *context, const struct chain_addr
     static const char sql[] =
         "INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, arguments) "
         "VALUES ('gap:' || $1::text || ':' || $2 || ':' || $3::text, 'cancel_nonce', "
-        "$1::text::bigint, jsonb_build_object('nonce', $3::text::bigint)) "
+        "$1::text::bigint, jsonb_build_object('nonce', $3::text::bigint, 'signer', $2::text)) "
         "ON CONFLICT (idempotency_key) DO NOTHING";
     struct settle_store_pg *store = context;
     struct text_address address = address_text(signer);

@@ -19,8 +19,30 @@
 
 #include "settlement/settle_members.h"
 
-// ---- which nonces
+// ---- which keys, which nonces
 // -------------------------------------------------------------------------------
+
+static enum settle_store_result store_keys(void *context, struct chain_address *keys, size_t *count,
+                                           size_t max)
+{
+    static const char sql[] =
+        "SELECT s.signer_address FROM settle.signer s WHERE s.chain_id = $1 ORDER BY EXISTS "
+        "(SELECT FROM settle.attempt a "
+        "WHERE a.chain_id = s.chain_id AND a.signer_address = s.signer_address "
+        "AND a.state IN ('prepared', 'signed', 'sent', 'mined')) DESC, s.updated_at DESC LIMIT $2";
+    struct settle_store_pg *store = context;
+    struct pg_rows *rows = NULL;
+
+    *count = 0;
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(store->chain_id), u64(max))) != PG_OK)
+        return store_lost(store, "keys");
+    for (; *count < pg_rows_count(rows); ++*count)
+        keys[*count] = row_address(rows, *count, 0);
+    pg_rows_free(rows);
+    return store_commit(store, "keys");
+}
 
 static enum settle_store_result store_nonces_missing(void *context, uint64_t *nonces, size_t *count,
                                                      const struct chain_address *signer,
@@ -139,7 +161,8 @@ static bool request_write(struct settle_store_pg *store, const struct settle_los
     static const char request[] =
         "INSERT INTO chain.chain_request (request_id, idempotency_key, operation, chain_id, "
         "contract_address, "
-        "token_asset, reason) OVERRIDING SYSTEM VALUE SELECT $1::bigint, 'restored:' || $1::bigint::text, $2, $3, "
+        "token_asset, reason) OVERRIDING SYSTEM VALUE SELECT $1::bigint, 'restored:' || "
+        "$1::bigint::text, $2, $3, "
         "$4, "
         "(SELECT asset_id FROM people.token WHERE lower(contract_address) = $4 AND chain_id = $3), "
         "'" SETTLE_REASON_RESTORED "'";
@@ -440,7 +463,8 @@ static bool payload_differs(struct settle_store_pg *store, bool *differs,
         "SELECT EXISTS (SELECT FROM settle.attempt a JOIN settle.nonce n USING (chain_id, "
         "signer_address, nonce, request_id) "
         "WHERE chain_id = $1 AND signer_address = $2 AND nonce = $3 AND length(calldata) > 0 "
-        "AND length($4::bytea) > 0 AND (calldata <> $4::bytea OR lower(to_address) IS DISTINCT FROM $5))",
+        "AND length($4::bytea) > 0 AND (calldata <> $4::bytea OR lower(to_address) IS DISTINCT "
+        "FROM $5))",
         PG_PARAMS(u64(store->chain_id), pg_text(signer.text), u64(lost->nonce),
                   pg_bytes(lost->calldata, lost->calldata_len),
                   pg_text(lost->creates ? NULL : to.text)));
@@ -497,6 +521,7 @@ static enum settle_store_result store_restore(void *context, enum settle_restore
 
 void settle_store_lost_ops(struct settle_store_ops *ops)
 {
+    ops->keys = store_keys;
     ops->nonces_missing = store_nonces_missing;
     ops->restore = store_restore;
 }

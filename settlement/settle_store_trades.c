@@ -326,6 +326,7 @@ static void load_item(struct settle_item *item, const struct pg_rows *rows, size
     ASSERT(item->call.operation < SETTLE_OPERATION_COUNT);
     if (!pg_is_null(rows, row, 2))
         item->call.contract = row_address(rows, row, 2);
+    item->signer = row_address_or_zero(rows, row, 15);
     item->call.is_of_trades = pg_number(rows, row, 11) == 1;
     item->call.decimals = pg_is_null(rows, row, 12) ? -1 : (int)pg_number(rows, row, 12);
 }
@@ -364,11 +365,11 @@ static const char load_select[] =
     "EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.request_id = q.request_id "
     "AND l.trade_id IS NOT NULL), (SELECT min(k.decimals) FROM people.token k "
     "WHERE k.chain_id = $1 AND lower(k.contract_address) = lower(q.contract_address)), "
-    "a.fate, length(a.calldata) = 0 FROM ("
-    "SELECT r.request_id, r.operation, r.contract_address, o.nonce "
+    "a.fate, length(a.calldata) = 0, q.signer_address FROM ("
+    "SELECT r.request_id, r.operation, r.contract_address, o.nonce, o.signer_address "
     "FROM settle.attempt o JOIN chain.chain_request r USING (request_id) "
     "WHERE o.state IN ('prepared', 'signed', 'sent', 'mined') AND o.chain_id = $1 "
-    "UNION ALL SELECT r.request_id, r.operation, r.contract_address, NULL "
+    "UNION ALL SELECT r.request_id, r.operation, r.contract_address, NULL, NULL "
     "FROM chain.chain_request r WHERE r.state = 'prepared' "
     "AND r.operation = ANY($4::text::text[]) AND r.chain_id = $1 "
     "AND (r.reason IS NULL OR r.updated_at <= now() - $3 * interval '1 millisecond') "
@@ -376,8 +377,8 @@ static const char load_select[] =
     "AND o.state IN ('prepared', 'signed', 'sent', 'mined')) "
     "ORDER BY nonce NULLS LAST, request_id LIMIT $2) q "
     "LEFT JOIN settle.attempt a ON a.request_id = q.request_id AND a.nonce = q.nonce "
-    "AND a.state <> 'dropped' "
-    "ORDER BY q.nonce NULLS LAST, q.request_id, a.attempt_id";
+    "AND a.signer_address = q.signer_address AND a.state <> 'dropped' "
+    "ORDER BY q.nonce NULLS LAST, q.request_id, q.signer_address, a.attempt_id";
 
 static enum settle_store_result store_load(void *context, struct settle_item *items, size_t *count,
                                            size_t max)
@@ -395,8 +396,10 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
                            pg_text(operations))) != PG_OK)
         return store_lost(store, "load");
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        struct chain_address signer = row_address_or_zero(rows, i, 15);
         if (*count == 0 || items[*count - 1].call.request_id != (uint64_t)pg_number(rows, i, 0) ||
-            items[*count - 1].bids[0].nonce != (uint64_t)pg_number(rows, i, 5))
+            items[*count - 1].bids[0].nonce != (uint64_t)pg_number(rows, i, 5) ||
+            !address_equal(&items[*count - 1].signer, &signer))
             load_item(&items[(*count)++], rows, i);
         if (!pg_is_null(rows, i, 3))
             load_bid(&items[*count - 1], rows, i);

@@ -644,7 +644,7 @@ static void what_the_signer_may_sign_later_waits(void **state)
 {
     (void)state;
     static const enum signer_result refusals[] = {SIGNER_FEE_REFUSED, SIGNER_UNITS_REFUSED,
-                                                  SIGNER_TRANSFERS_REFUSED};
+                                                  SIGNER_TRANSFERS_REFUSED, SIGNER_KEY_RETIRED};
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         venue_open(&venue, 1);
         fake_trade(&venue.world, fake_seller, fake_buyer, 100);

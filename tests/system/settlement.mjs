@@ -4,6 +4,7 @@
 // each settled trade is on the chain once, and nothing else is.
 // LONJA_BIN=… LONJA_DEV_BIN=… node tests/system/settlement.mjs [--all-depths] [part of a test's name]
 import fs from 'node:fs'
+import { execFileSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,7 +25,7 @@ const PORT = 2
 const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
 
 // What the token's agents may do beside settlement; written out by hand.
-const TOKEN = new ethers.Interface(['function pause()', 'function unpause()', 'function setAddressFrozen(address,bool)',
+const TOKEN = new ethers.Interface(['function pause()', 'function addAgent(address)', 'function unpause()', 'function setAddressFrozen(address,bool)',
   'function forcedTransfer(address,address,uint256)', 'function balanceOf(address) view returns (uint256)'])
 const REGISTRY = new ethers.Interface(['function deleteIdentity(address)', 'function registerIdentity(address,address,uint16)',
   'function identity(address) view returns (address)'])
@@ -410,6 +411,44 @@ const CASES = {
       world.rpc.pass()
       await world.venue.until(`the truth ends it (${index}: ${method})`, () => world.is(ids, "settlement_status = 'settled'"))
     }
+    await world.restartWorker()
+  },
+
+  // Five transactions of the old key are open. It finishes them, bids included; what is new is the new key's.
+  async a_key_that_is_rotated_while_transactions_are_open (world) {
+    const { venue } = world
+    const key = (...words) => execFileSync(path.join(bin, 'lonja-key'), ['rotate', '--keystore', path.join(venue.folder, 'secrets/settlement-key.json'),
+      '--passphrase-file', path.join(venue.folder, 'secrets/settlement-key.pass'), ...words], { encoding: 'utf8' })
+    const gwei = 10n ** 9n
+    await world.restartWorker('settle.batch_max=1')
+    await world.settled(world.trade(1))
+    const old = venue.sql('SELECT signer_address FROM settle.attempt ORDER BY attempt_id DESC LIMIT 1')
+    const next = /0x[0-9a-fA-F]{40}/.exec(key())[0]
+    await world.onToken('addAgent', next)
+    await world.chain.send('eth_sendTransaction', [{ from: world.deployer, to: next, value: '0x' + (10n ** 19n).toString(16) }])
+    await world.chain.send('evm_setAutomine', [false])
+    const ids = world.trade(5)
+    await world.until(ids, 'tx_hash IS NOT NULL')
+    await world.stop(world.signer)
+    key('--activate')
+    world.signer = venue.sign()
+    const after = world.trade(2)
+    await world.until(after, 'tx_hash IS NOT NULL', 30)
+    const signers = which => venue.sql(`SELECT DISTINCT a.signer_address FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id IN (${which.join()})`)
+    check(signers(after) === next.toLowerCase(), `what is new is signed by ${signers(after)}, not by ${next}`)
+    // Blocks pass without them: higher bids, of the same key.
+    const bids = () => venue.sql(`SELECT '0x' || encode(a.raw, 'hex') FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${ids[0]} AND a.raw IS NOT NULL`).split('\n')
+    await venue.until('the oldest is bid up', async () => {
+      await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + (100n * gwei).toString(16)])
+      await world.mine()
+      return bids().length > 1
+    })
+    for (const raw of bids()) check(ethers.Transaction.from(raw).from.toLowerCase() === old, `a bid for the old key's nonce is of ${ethers.Transaction.from(raw).from}`)
+    await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + gwei.toString(16)])
+    await world.chain.send('evm_setAutomine', [true])
+    await venue.until('all settle', async () => { await world.mine(); return world.is([...ids, ...after], "settlement_status = 'settled'") })
+    check(signers(ids) === old && world.is([...ids, ...after], 'total_attempts = 0'), 'an open transaction changed hands, or was used up')
+    await world.agrees()
     await world.restartWorker()
   },
 
