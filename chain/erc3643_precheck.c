@@ -207,6 +207,7 @@ void erc3643_questions_begin(struct erc3643_questions *questions, struct node *n
 {
     questions->node = node;
     questions->at = at;
+    questions->ahead = NULL;
     questions->count = 0;
 }
 
@@ -233,6 +234,10 @@ enum node_result erc3643_questions_ask(struct erc3643_questions *questions)
     questions->count = 0;
     if (count == 0)
         return NODE_OK;
+    if (questions->ahead != NULL)
+        return multicall_ahead(questions->ahead, questions->asked, count, questions->at)
+                   ? NODE_OK
+                   : NODE_REFUSED;
     result = multicall_ask(node, answers, questions->asked, count, questions->at);
     bool together = result == NODE_OK;
     if (!together && !is_refusal(result))

@@ -48,7 +48,8 @@ NODE_MUST_CHECK enum node_result erc3643_can_transfer(struct node *node, bool *o
  * About 35 KB. `out` of a question is set when the list is full or at erc3643_questions_ask. */
 struct erc3643_questions {
     struct node *node;
-    uint64_t at; /* a block number */
+    uint64_t at;   /* a block number */
+    json_t *ahead; /* not NULL: they are only put into it, for node_ahead, and no `out` is set */
     size_t count;
     struct multicall_question asked[MULTICALL_CHUNK_MAX];
     struct erc3643_expected {

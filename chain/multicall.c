@@ -133,20 +133,37 @@ static bool answer_read(struct multicall_answer *out, const uint8_t *bytes)
     return true;
 }
 
+static struct node_message message_write(uint8_t init_code[INIT_CODE_MAX],
+                                         const struct multicall_question *questions, size_t count)
+{
+    struct node_message message = {
+        .create = true, .calldata = init_code, .calldata_len = sizeof(multicall_code)};
+
+    ASSERT(count > 0 && count <= MULTICALL_CHUNK_MAX);
+    memcpy(init_code, multicall_code, sizeof(multicall_code));
+    for (size_t i = 0; i < count; i++)
+        message.calldata_len += question_write(init_code + message.calldata_len, &questions[i]);
+    return message;
+}
+
+bool multicall_ahead(json_t *list, const struct multicall_question *questions, size_t count,
+                     uint64_t at)
+{
+    uint8_t init_code[INIT_CODE_MAX];
+    struct node_message message = message_write(init_code, questions, count);
+
+    return node_call_ahead(list, &message, at);
+}
+
 enum node_result multicall_ask(struct node *node, struct multicall_answer *answers,
                                const struct multicall_question *questions, size_t count,
                                uint64_t at)
 {
     uint8_t init_code[INIT_CODE_MAX];
     uint8_t returned[MULTICALL_CHUNK_MAX * MULTICALL_ANSWER_BYTES];
-    struct node_message message = {
-        .create = true, .calldata = init_code, .calldata_len = sizeof(multicall_code)};
+    struct node_message message = message_write(init_code, questions, count);
     size_t len = sizeof(returned);
 
-    ASSERT(count > 0 && count <= MULTICALL_CHUNK_MAX);
-    memcpy(init_code, multicall_code, sizeof(multicall_code));
-    for (size_t i = 0; i < count; i++)
-        message.calldata_len += question_write(init_code + message.calldata_len, &questions[i]);
     enum node_result result = node_call(node, returned, &len, &message, at);
     if (result == NODE_UNFIT) // the answer is the node's, not a contract's
         return no_answers(node);

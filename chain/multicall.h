@@ -42,6 +42,11 @@ NODE_MUST_CHECK enum node_result multicall_ask(struct node *node, struct multica
                                                const struct multicall_question *questions,
                                                size_t count, uint64_t at);
 
+/* Puts them among what will be asked soon (node_ahead). False: no memory, nothing is put. */
+__attribute__((warn_unused_result)) bool multicall_ahead(json_t *list,
+                                                         const struct multicall_question *questions,
+                                                         size_t count, uint64_t at);
+
 /* ---- for nodes that are simulated ---- */
 
 extern const uint8_t multicall_code[];

@@ -355,6 +355,21 @@ enum node_result node_call(struct node *node, uint8_t *out, size_t *len,
     return count_failure(node, NODE_UNFIT);
 }
 
+bool node_call_ahead(json_t *questions, const struct node_message *message, uint64_t at)
+{
+    return json_array_append_new(questions, json_pack("{s:s, s:[o, o]}", "method", "eth_call",
+                                                      "params", message_json(message),
+                                                      block_json(at))) == 0;
+}
+
+void node_ahead(struct node *node, json_t *questions)
+{
+    if (node->rpc.ahead != NULL)
+        node->rpc.ahead(node->rpc.context, questions);
+    else
+        json_decref(questions);
+}
+
 enum node_result node_send_raw(struct node *node, const uint8_t *raw, size_t len)
 {
     static const char method[] = "eth_sendRawTransaction";

@@ -120,6 +120,12 @@ NODE_MUST_CHECK enum node_result node_estimate_gas(struct node *node, uint64_t *
 NODE_MUST_CHECK enum node_result node_call(struct node *node, uint8_t *out, size_t *len,
                                            const struct node_message *message, uint64_t at);
 
+/* Questions that node_call will ask soon, so that the node begins with them (rpc_ops.ahead). They are put into a JSON
+ * array; node_ahead consumes it. Nothing is known of them until node_call asks. */
+__attribute__((warn_unused_result)) bool
+node_call_ahead(json_t *questions, const struct node_message *message, uint64_t at);
+void node_ahead(struct node *node, json_t *questions);
+
 /* The hash that the node answers is checked against the bytes' own; a difference is NODE_GARBAGE.
  */
 NODE_MUST_CHECK enum node_result node_send_raw(struct node *node, const uint8_t *raw, size_t len);

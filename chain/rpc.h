@@ -45,6 +45,11 @@ struct rpc_ops {
     /* Fills `reply`, which the caller finishes. `params` is a JSON array and is consumed. */
     void (*call)(void *context, struct rpc_reply *reply, const char *method, json_t *params);
     void (*close)(void *context);
+    /* May be NULL. Questions that will be asked soon: an array of {"method", "params"}, consumed.
+     * They go out at once, and the node answers them while the caller does something else; a `call`
+     * with the same method and params then takes the answer, once. Where anything went wrong with
+     * them, `call` asks as if they had never been sent. Those of an `ahead` before are forgotten. */
+    void (*ahead)(void *context, json_t *questions);
 };
 
 /* Reads one JSON-RPC response to request `id` into `reply`. What rpc_http does with a body; a fake

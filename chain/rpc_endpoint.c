@@ -234,6 +234,15 @@ void rpc_endpoint_call(struct rpc_endpoint *endpoint, struct rpc_reply *reply, c
     *reply = check;
 }
 
+void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions)
+{
+    if (endpoint->rpc.ahead != NULL && endpoint->state == RPC_ENDPOINT_UP &&
+        endpoint->rate_per_second == 0)
+        endpoint->rpc.ahead(endpoint->rpc.context, questions);
+    else
+        json_decref(questions);
+}
+
 void rpc_endpoint_blame(struct rpc_endpoint *endpoint, uint64_t now_ns)
 {
     endpoint->counters.garbage++;

@@ -81,6 +81,8 @@ struct rpc_time {
 void rpc_endpoint_call(struct rpc_endpoint *endpoint, struct rpc_reply *reply, const char *method,
                        json_t *params, const struct rpc_time *time);
 /* The endpoint answered, but what it answered cannot be: as garbage. */
+/* rpc_ops.ahead, of an endpoint that is up and has no rate to keep; else nothing is sent. */
+void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions);
 void rpc_endpoint_blame(struct rpc_endpoint *endpoint, uint64_t now_ns);
 
 #endif

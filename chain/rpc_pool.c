@@ -547,6 +547,16 @@ static void pool_call(void *context, struct rpc_reply *reply, const char *method
     json_decref(params);
 }
 
+/* Only where one is asked: what several are to agree on is not asked of one of them before. */
+static void pool_ahead(void *context, json_t *questions)
+{
+    struct rpc_pool *pool = context;
+    if (pool->endpoint_count == 1)
+        rpc_endpoint_ahead(&pool->endpoints[0], questions);
+    else
+        json_decref(questions);
+}
+
 static void pool_close(void *context)
 {
     struct rpc_pool *pool = context;
@@ -556,5 +566,6 @@ static void pool_close(void *context)
 
 struct rpc_ops rpc_pool_ops(struct rpc_pool *pool)
 {
-    return (struct rpc_ops){.context = pool, .call = pool_call, .close = pool_close};
+    return (struct rpc_ops){
+        .context = pool, .call = pool_call, .close = pool_close, .ahead = pool_ahead};
 }

@@ -88,6 +88,21 @@ static void answer(int client, const char *request, unsigned requests)
     send_answer(client, status, body);
 }
 
+/* Of a batch each question is answered with 1000; the last first. One that asks for "nothing" is left out. */
+static void answer_batch(int client, char *body)
+{
+    char answers[4096];
+    size_t len = (size_t)snprintf(answers, sizeof(answers), "[");
+    for (char *id; (id = strrchr(body, '{')) != NULL; *id = '\0')
+        if (strstr(id, "nothing") == NULL)
+            len += (size_t)snprintf(answers + len, sizeof(answers) - len,
+                                    "%s{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":1000}",
+                                    len > 1 ? "," : "",
+                                    strtoul(strstr(id, "\"id\":") + 5, NULL, 10));
+    snprintf(answers + len, sizeof(answers) - len, "]");
+    send_answer(client, "200 OK", answers);
+}
+
 static void serve(int client)
 {
     static char request[65536];
@@ -96,7 +111,20 @@ static void serve(int client)
             sleep(5);
         if (strstr(request, "\"hang_up\"") != NULL)
             break;
-        answer(client, request, requests);
+        char *body = strstr(request, "\r\n\r\n") + 4;
+        if (*body == '[' && strstr(body, "\"long\"") == NULL)
+            answer_batch(client, body);
+        else
+            answer(client, request, requests);
+    }
+    close(client);
+}
+
+static void serve_apart(int client)
+{
+    if (fork() == 0) {
+        serve(client);
+        _exit(0);
     }
     close(client);
 }
@@ -114,7 +142,7 @@ static int start_server(void **state)
     server = fork();
     if (server == 0)
         for (;;)
-            serve(accept(listener, NULL, NULL));
+            serve_apart(accept(listener, NULL, NULL));
     close(listener);
     return server < 0;
 }
@@ -255,6 +283,76 @@ static void nobody_there_is_a_transport_failure_and_a_bad_url_does_not_open(void
     assert_false(rpc_http_open(&ops, &config, error, sizeof(error)));
 }
 
+/* ---- ahead
+ * -------------------------------------------------------------------------------------- */
+
+static void ahead(struct rpc_ops *ops, const char *method, int first, int second)
+{
+    json_t *questions = json_pack("[{s:s, s:[i]}, {s:s, s:[i]}]", "method", method, "params", first,
+                                  "method", "requests", "params", second);
+    assert_non_null(questions);
+    ops->ahead(ops->context, questions);
+}
+
+/* The answer to "requests": 1000 when it was asked ahead, else how many requests its connection has had. */
+static int64_t answer_of(struct rpc_ops *ops, int param, bool *connected)
+{
+    struct rpc_reply reply;
+    ops->call(ops->context, &reply, "requests", json_pack("[i]", param));
+    assert_int_equal(reply.status, RPC_OK);
+    int64_t value = json_integer_value(reply.result);
+    *connected = reply.connected;
+    rpc_reply_fini(&reply);
+    return value;
+}
+
+static void what_was_asked_ahead_is_answered_once(void **state)
+{
+    (void)state;
+    struct rpc_ops ops;
+    bool connected;
+    open_rpc(&ops, url);
+    assert_int_equal(answer_of(&ops, 0, &connected), 1);
+    assert_true(connected);
+    /* Who is behind a new connection is not known: asked again, over it, and told. */
+    ahead(&ops, "requests", 1, 2);
+    assert_int_equal(answer_of(&ops, 1, &connected), 2);
+    assert_true(connected);
+    assert_int_equal(answer_of(&ops, 2, &connected), 3);
+    assert_false(connected);
+    /* Now both connections are known. */
+    ahead(&ops, "requests", 1, 2);
+    assert_int_equal(answer_of(&ops, 3, &connected), 4); /* another question */
+    assert_int_equal(answer_of(&ops, 2, &connected), 1000);
+    assert_false(connected);
+    assert_int_equal(answer_of(&ops, 2, &connected), 5);
+    assert_int_equal(answer_of(&ops, 1, &connected), 1000);
+    /* Those before are forgotten. */
+    ahead(&ops, "requests", 4, 5);
+    ahead(&ops, "requests", 6, 7);
+    assert_int_equal(answer_of(&ops, 4, &connected), 6);
+    ops.close(ops.context);
+}
+
+static void an_answer_ahead_that_does_not_come_is_asked_for(void **state)
+{
+    static const char *const methods[] = {"silence", "hang_up", "long", "nothing"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        struct rpc_ops ops;
+        bool connected;
+        open_rpc(&ops, url);
+        assert_int_equal(answer_of(&ops, 0, &connected), 1);
+        ahead(&ops, "requests", 1, 2);
+        assert_int_equal(answer_of(&ops, 1, &connected), 2);
+        ahead(&ops, methods[i], 3, 4);
+        bool answered = strcmp(methods[i], "nothing") == 0;
+        assert_int_equal(answer_of(&ops, 4, &connected), answered ? 1000 : 3);
+        assert_int_equal(answer_of(&ops, 5, &connected), answered ? 3 : 4);
+        ops.close(ops.context);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +361,8 @@ int main(void)
         cmocka_unit_test(nobody_there_is_a_transport_failure_and_a_bad_url_does_not_open),
         cmocka_unit_test(who_asks_to_be_left_alone_is_told_from_who_fails),
         cmocka_unit_test(silence_ends_with_the_timeout),
+        cmocka_unit_test(what_was_asked_ahead_is_answered_once),
+        cmocka_unit_test(an_answer_ahead_that_does_not_come_is_asked_for),
         cmocka_unit_test(a_call_that_is_cancelled_does_not_wait_for_its_answer),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);

@@ -166,6 +166,7 @@ struct settle {
     struct settle_arguments arguments_read;
     struct settle_call moves; // of a call that is netted
     struct settle_preflight preflight;
+    struct settle_preflight preflight_next; // of questions that are sent ahead; scratch
     struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
     struct settle_ending endings[SETTLE_LEGS_MAX];
 };

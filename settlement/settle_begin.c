@@ -251,6 +251,21 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
     return item_leave_all(settle, item, SETTLE_END_RELEASE, SETTLE_REASON_FEE_CAP, false);
 }
 
+// While this request is signed and sent, the node works on what the next one will be asked about.
+static enum settle_step next_ahead(struct settle *settle, const struct settle_item *item)
+{
+    struct settle_item *next = &settle->items[item - settle->items + 1];
+
+    if (settle->node->rpc.ahead == NULL || next == &settle->items[settle->item_count] ||
+        next->bid_count > 0 || !next->call.is_of_trades || !settle->preflight.has_code ||
+        !address_equal(&next->call.contract, &item->call.contract))
+        return SETTLE_STEP_NONE;
+    if (settle_item_legs(settle, next) != SETTLE_STEP_NONE)
+        return settle->store_failed ? SETTLE_STEP_ABORT : SETTLE_STEP_NONE;
+    settle_preflight_ahead(settle->node, &settle->preflight_next, &next->call, &settle->preflight);
+    return SETTLE_STEP_NONE;
+}
+
 enum settle_step settle_item_begin(struct settle *settle, struct settle_item *item)
 {
     struct settle_attempt bid = {0};
@@ -270,7 +285,8 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
         return item_leave_all(settle, item, SETTLE_END_FAIL, unfit, false);
     if (result != NODE_OK)
         return settle_item_release_by_node(settle, item, "compliance check", result);
-    if ((step = item_plan(settle, item)) != SETTLE_STEP_NONE ||
+    if ((step = next_ahead(settle, item)) != SETTLE_STEP_NONE ||
+        (step = item_plan(settle, item)) != SETTLE_STEP_NONE ||
         (step = item_price(settle, item, &bid)) != SETTLE_STEP_NONE)
         return step;
     return settle_item_first(settle, item, &bid, settle->evidence);

@@ -74,6 +74,22 @@ static enum node_result ask_wallet(struct erc3643_questions *list,
     return NODE_OK;
 }
 
+static enum node_result ask_legs(struct erc3643_questions *list, struct settle_preflight *preflight,
+                                 const struct settle_call *call)
+{
+    enum node_result result;
+
+    for (size_t i = 0; i < preflight->wallet_count; i++)
+        if ((result = ask_wallet(list, preflight, &preflight->wallets[i], &call->contract)))
+            return result;
+    for (size_t i = 0; i < call->leg_count; i++)
+        if ((result = erc3643_questions_can_transfer(list, &preflight->can_transfer[i],
+                                                     &preflight->compliance, &call->legs[i].from,
+                                                     &call->legs[i].to, call->legs[i].units)))
+            return result;
+    return erc3643_questions_ask(list);
+}
+
 static enum node_result ask_all(struct node *node, struct settle_preflight *preflight,
                                 const struct settle_call *call)
 {
@@ -83,15 +99,33 @@ static enum node_result ask_all(struct node *node, struct settle_preflight *pref
     erc3643_questions_begin(&list, node, preflight->block_number);
     if ((result = ask_token(&list, preflight, &call->contract)))
         return result;
-    for (size_t i = 0; i < preflight->wallet_count; i++)
-        if ((result = ask_wallet(&list, preflight, &preflight->wallets[i], &call->contract)))
-            return result;
-    for (size_t i = 0; i < call->leg_count; i++)
-        if ((result = erc3643_questions_can_transfer(&list, &preflight->can_transfer[i],
-                                                     &preflight->compliance, &call->legs[i].from,
-                                                     &call->legs[i].to, call->legs[i].units)))
-            return result;
-    return erc3643_questions_ask(&list);
+    return ask_legs(&list, preflight, call);
+}
+
+static void wallets_of(struct settle_preflight *preflight, const struct settle_call *call)
+{
+    ASSERT(call->leg_count > 0 && call->leg_count <= SETTLE_LEGS_MAX);
+    memset(preflight, 0, sizeof(*preflight));
+    for (size_t i = 0; i < call->leg_count; i++) {
+        wallet_of(preflight, &call->legs[i].from)->sends = true;
+        (void)wallet_of(preflight, &call->legs[i].to);
+    }
+}
+
+void settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
+                            const struct settle_call *call, const struct settle_preflight *like)
+{
+    struct erc3643_questions list;
+
+    wallets_of(preflight, call);
+    preflight->identity_registry = like->identity_registry;
+    preflight->compliance = like->compliance;
+    erc3643_questions_begin(&list, node, like->block_number);
+    list.ahead = json_array();
+    if (list.ahead != NULL && ask_legs(&list, preflight, call) == NODE_OK)
+        node_ahead(node, list.ahead);
+    else
+        json_decref(list.ahead);
 }
 
 enum node_result settle_preflight_ask(struct node *node, struct settle_preflight *preflight,
@@ -99,12 +133,7 @@ enum node_result settle_preflight_ask(struct node *node, struct settle_preflight
 {
     enum node_result result;
 
-    ASSERT(call->leg_count > 0 && call->leg_count <= SETTLE_LEGS_MAX);
-    memset(preflight, 0, sizeof(*preflight));
-    for (size_t i = 0; i < call->leg_count; i++) {
-        wallet_of(preflight, &call->legs[i].from)->sends = true;
-        (void)wallet_of(preflight, &call->legs[i].to);
-    }
+    wallets_of(preflight, call);
     if ((result = fix_block(node, preflight, at)) ||
         (result =
              node_has_code(node, &preflight->has_code, &call->contract, preflight->block_number)))

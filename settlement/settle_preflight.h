@@ -43,6 +43,12 @@ NODE_MUST_CHECK enum node_result settle_preflight_ask(struct node *node,
                                                       struct settle_preflight *preflight,
                                                       const struct settle_call *call, uint64_t at);
 
+// What settle_preflight_ask will ask about another call of that contract goes out now, on the assumption that block and contracts
+// are those of `like`: the node works on it meanwhile. Where it is not so, or the node takes nothing ahead, nothing is lost.
+// `preflight` is scratch.
+void settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
+                            const struct settle_call *call, const struct settle_preflight *like);
+
 // One evidence per leg; the balance in it is the seller's after the legs before it. A leg that is
 // refused moves nothing. Returns how many are refused.
 size_t settle_preflight_judge(struct erc3643_evidence *evidence,
