@@ -3,7 +3,7 @@
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
 //                          │  people.c market.c matching.c limits.c controls.c switches.c
 //                          │  ledger.c corrections.c proposals.c login.c read.c alerts.c
-//                          │  settlement.c
+//                          │  settlement.c hands.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -117,6 +117,8 @@ static inline struct pg_param argument_param(int64_t value)
 
 enum need { OPTIONAL, REQUIRED };
 CHECKED bool field_text(struct ask *ask, const char **out, const char *name, enum need need);
+// Why something is done by hand, required: not blank, and of a length that people read (hands.c).
+CHECKED bool field_reason(struct ask *ask, const char **reason);
 CHECKED bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max,
                           enum need need);
 CHECKED bool field_bool(struct ask *ask, int *out, const char *name,
@@ -165,7 +167,9 @@ handler correct_handle, bust_handle;
 handler proposal_handle, approve_handle, withdraw_handle;
 handler health_handle, venue_read, balances_read, rows_read;
 handler alerts_read, alert_close_handle;
-handler settlement_trades_read;
+handler settlement_trades_read, settlement_trade_read;
+handler hold_handle, release_handle, mark_handle, mark_approve_handle, mark_withdraw_handle;
+handler incident_close_handle, incident_approve_handle, incident_withdraw_handle;
 
 // Wraps the command of a proposed call (called by ask_command).
 CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

@@ -1,7 +1,7 @@
 // Corrections and busts of trades whose settlement has failed. The engine does not know trades: it
 // is told what the trade was and what it is to be, and this file is what knows both, from the
 // record. So the trade must stand still meanwhile: only a failed one is corrected, with no receipt,
-// retry or result of it open, one correction at a time, and the retry of one that waits is refused
+// retry, mark or result of it open, one correction at a time, and the retry of one that waits is refused
 // (ledger.c). One thread carries out all of these, one after the other.
 #include "gateway/admin/requests.h"
 
@@ -27,6 +27,9 @@ struct traded {
     " 'the fate of a transaction of the trade is not known yet'"                                   \
     " WHEN EXISTS (SELECT FROM settle.retry_request t WHERE t.trade_id = s.trade_id AND"           \
     " t.answered_at IS NULL) THEN 'a retry of the trade''s settlement is asked for'"               \
+    " WHEN EXISTS (SELECT FROM settle.manual_mark t WHERE t.trade_id = s.trade_id AND"             \
+    " t.answered_at IS NULL AND t.withdrawn_at IS NULL) THEN"                                      \
+    " 'a mark of the trade''s settlement is open'"                                                 \
     " WHEN EXISTS (SELECT FROM settle.result t WHERE t.trade_id = s.trade_id AND t.state ="        \
     " 'open') THEN 'the failure of the trade''s settlement is not booked yet'"                     \
     " WHEN EXISTS (SELECT FROM people.correction_request x JOIN people.ledger_request o USING"     \

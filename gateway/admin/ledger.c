@@ -162,9 +162,8 @@ void cover_handle(struct ask *ask)
 // ---- settlement: the settlement worker decides (F7, U11), this is the request
 // --------------------------------
 
-// Why a failed trade is not tried again: it is corrected, or about to be. The settlement worker
-// looks at what the record has; here is what has not got there yet.
-static bool may_be_retried(struct ask *ask)
+// The settlement worker looks at what the record has; here is what has not got there yet.
+bool trade_is_not_corrected(struct ask *ask, int64_t trade)
 {
     struct pg_rows *rows;
     if (pg_query(ask->admin->pg, &rows,
@@ -174,7 +173,7 @@ static bool may_be_retried(struct ask *ask)
                  "people.correction_request JOIN people.ledger_request q USING (reference) WHERE "
                  "trade_id = $1 AND q.state = 'done'), (SELECT sequence FROM record.cursor)"
                  " FROM settle.trade s WHERE s.trade_id = $1",
-                 PG_PARAMS(pg_i64((int64_t)ask->id))) != PG_OK)
+                 PG_PARAMS(pg_i64(trade))) != PG_OK)
         return ask_database_failed(ask);
     bool known = pg_rows_count(rows) == 1;
     bool busted = known && pg_number(rows, 0, 0) != 0;
@@ -197,8 +196,8 @@ void retry_handle(struct ask *ask)
     static const char *const names[] = {"reason", NULL};
     const char *reason = NULL;
     struct pg_rows *rows;
-    if (!fields_known(ask, names) || !field_text(ask, &reason, "reason", REQUIRED) ||
-        !requests_resolve(ask) || !may_be_retried(ask))
+    if (!fields_known(ask, names) || !field_reason(ask, &reason) || !requests_resolve(ask) ||
+        !trade_is_not_corrected(ask, (int64_t)ask->id))
         return;
     if (pg_query(ask->admin->pg, &rows,
                  "INSERT INTO settle.retry_request (trade_id, requested_by, reason)"

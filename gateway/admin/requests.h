@@ -31,4 +31,8 @@ void request_send(struct ask *ask, const struct request *request);
 // Writes down how one ended; code 0 = done. False: the database cannot be asked now.
 CHECKED bool request_close(struct ask *ask, int64_t number, uint64_t sequence, uint16_t code);
 
+// Settlement tries or marks a trade only if no correction of it waits, and the record has got those
+// that were done (ledger.c). False: not now, the answer says why.
+CHECKED bool trade_is_not_corrected(struct ask *ask, int64_t trade);
+
 #endif

@@ -18,6 +18,11 @@ enum { BODY_BYTES_MAX = 65536, CONNECTIONS_MAX = 64, ANSWER_TIMEOUT_S = 30 };
     "'cash_short') THEN to_json(trim_scale(value::text::numeric)::text) "                          \
     "ELSE value END) FROM json_each(to_json(t)))"
 
+// A list of settlement (settle.hold_list, …): what is open first, then newest first.
+#define OPEN_FIRST(of)                                                                             \
+    "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM settle." of                            \
+    "_list ORDER BY open DESC, " of " DESC LIMIT $1) t"
+
 #define API   API_ROOT
 #define ADMIN ADMIN_ROOT
 // Events of the chain, newest first.
@@ -107,6 +112,23 @@ static const struct route routes[] = {
     {HTTP_POST, "/admin/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
     {HTTP_GET, ADMIN "/settlement", ROLE_AUDITOR, rows_read, "SELECT status FROM settle.status"},
     {HTTP_GET, ADMIN "/settlement/trades", ROLE_AUDITOR, settlement_trades_read, NULL},
+    {HTTP_GET, ADMIN "/settlement/trades/#", ROLE_AUDITOR, settlement_trade_read, NULL},
+    {HTTP_GET, ADMIN "/settlement/holds", ROLE_AUDITOR, rows_read, OPEN_FIRST("hold")},
+    {HTTP_POST, ADMIN "/settlement/holds", ROLE_OPERATOR, hold_handle, NULL},
+    {HTTP_POST, ADMIN "/settlement/holds/#/release", ROLE_OPERATOR, release_handle, NULL},
+    {HTTP_GET, ADMIN "/settlement/marks", ROLE_AUDITOR, rows_read, OPEN_FIRST("mark")},
+    {HTTP_POST, ADMIN "/trades/#/mark", ROLE_ADMINISTRATOR, mark_handle, NULL},
+    {HTTP_POST, ADMIN "/settlement/marks/#/approve", ROLE_ADMINISTRATOR, mark_approve_handle, NULL},
+    {HTTP_POST, ADMIN "/settlement/marks/#/withdraw", ROLE_OPERATOR, mark_withdraw_handle, NULL},
+    {HTTP_GET, ADMIN "/settlement/incidents", ROLE_AUDITOR, rows_read, OPEN_FIRST("incident")},
+    {HTTP_POST, ADMIN "/settlement/incidents/#/close", ROLE_ADMINISTRATOR, incident_close_handle,
+     NULL},
+    {HTTP_POST, ADMIN "/settlement/incidents/#/approve", ROLE_ADMINISTRATOR,
+     incident_approve_handle, NULL},
+    {HTTP_POST, ADMIN "/settlement/incidents/#/withdraw", ROLE_OPERATOR, incident_withdraw_handle,
+     NULL},
+    {HTTP_GET, ADMIN "/settlement/reasons", ROLE_AUDITOR, rows_read,
+     "SELECT json_agg(t ORDER BY word) FROM settle.reason_word t"},
     {HTTP_GET, ADMIN "/alerts", ROLE_AUDITOR, alerts_read, NULL},
     {HTTP_POST, ADMIN "/alerts/#/close", ROLE_OPERATOR, alert_close_handle, NULL},
     {HTTP_GET, ADMIN "/members", ROLE_AUDITOR, rows_read,

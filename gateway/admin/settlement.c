@@ -30,3 +30,32 @@ void settlement_trades_read(struct ask *ask)
     ask_done(ask, json_loads(pg_value(rows, 0, 0), 0, NULL));
     pg_rows_free(rows);
 }
+
+// One trade with all that is known of it: its transactions, its history, its marks, what holds it.
+void settlement_trade_read(struct ask *ask)
+{
+    struct pg_rows *rows;
+    if (pg_query(ask->admin->pg, &rows,
+                 "SELECT json_build_object('trade', row_to_json(p), 'attempts', (SELECT "
+                 "coalesce(json_agg(a ORDER BY a.request, a.attempt), '[]') FROM "
+                 "settle.attempt_list a WHERE a.trade = $1), 'history', (SELECT "
+                 "coalesce(json_agg(h ORDER BY h.history_id), '[]') FROM (SELECT history_id, "
+                 "from_status, to_status, attempt, tx_hash, reason, settle.reason_text(reason) AS "
+                 "reason_text, at FROM settle.trade_settlement_history WHERE trade_id = $1) h), "
+                 "'marks', (SELECT coalesce(json_agg(m ORDER BY m.mark), '[]') FROM "
+                 "settle.mark_list m WHERE m.trade = $1), 'holds', (SELECT coalesce(json_agg(h "
+                 "ORDER BY h.hold), '[]') FROM settle.hold_list h WHERE h.open AND (h.scope = "
+                 "'venue' OR h.token = p.token OR h.account IN (p.buyer, p.seller) OR h.trade = "
+                 "$1)), 'incidents', (SELECT coalesce(json_agg(i ORDER BY i.incident), '[]') FROM "
+                 "settle.incident_list i WHERE i.trade = $1 OR i.open AND i.token = p.token)) FROM "
+                 "settle.progress p WHERE p.trade = $1",
+                 PG_PARAMS(pg_i64((int64_t)ask->id))) != PG_OK) {
+        ask_database_failed(ask);
+        return;
+    }
+    if (pg_rows_count(rows) == 1)
+        ask_done(ask, json_loads(pg_value(rows, 0, 0), 0, NULL));
+    else
+        ask_refuse_text(ask, REJECT_NOT_FOUND, "there is no trade of that number in settlement");
+    pg_rows_free(rows);
+}

@@ -2,12 +2,14 @@
 // word, on Redis and on the metrics page.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { bin, eventually } from '../lib/venue.mjs'
+import { bin, demo, eventually } from '../lib/venue.mjs'
 
 const execute = promisify(execFile)
 const symbol = 'ATUN'
+const stranger = '0x00000000000000000000000000000000000057A7' // a wallet that no token knows
 
 export async function desk (suite, venue) {
   const carla = await venue.trader('carla')
@@ -23,21 +25,21 @@ export async function desk (suite, venue) {
     const answer = await venue.administer(method, what, body).then(() => assert.fail(`${what} was taken`), error => error)
     assert.match(String(answer.message), new RegExp(name), what)
   }
-  // A trade between two; answers with its id once the record has it.
-  const trade = async quantity => {
-    const place = async (client, side) => {
+  // A trade of theirs; answers with its id once the record has it.
+  const sell = async (seller, buyer, quantity) => {
+    const ids = []
+    for (const [client, side] of [[seller, 'sell'], [buyer, 'buy']]) {
       const answer = await client.request({ op: 'place', symbol, side, quantity, price: '25', client_order_id: `desk${++serial}` })
       assert.equal(answer.type, 'placed', JSON.stringify(answer.error))
-      return answer.order.order
+      ids.push(answer.order.order)
     }
-    const offer = await place(carla, 'sell')
-    const bid = await place(diego, 'buy')
     const [{ id }] = await eventually('the trade is recorded', async () => {
-      const rows = await venue.query(`SELECT id FROM public.trades WHERE sell_order_id = ${offer} AND buy_order_id = ${bid}`)
+      const rows = await venue.query(`SELECT id FROM public.trades WHERE sell_order_id = ${ids[0]} AND buy_order_id = ${ids[1]}`)
       return rows.length === 1 && rows
     })
     return Number(id)
   }
+  const trade = quantity => sell(carla, diego, quantity)
   const step = async id => (await get(`/trades?trade=${id}`))[0]
   const stepIs = (id, name) => eventually(`trade ${id} is ${name}`, async () => { const seen = await step(id); return seen?.step === name && seen })
 
@@ -73,5 +75,161 @@ export async function desk (suite, venue) {
     assert.deepEqual(await get('/trades?account=999999'), [])
     for (const [name, filter] of [['MALFORMED', 'status=done'], ['BAD_NUMBER', 'limit=0'], ['BAD_NUMBER', 'limit=1001'], ['BAD_NUMBER', 'token=x'],
       ['BAD_NUMBER', 'trade=-1'], ['BAD_NUMBER', 'account=99999999999'], ['BAD_NUMBER', `trade=${'9'.repeat(40)}`]]) await refused(name, 'GET', `/settlement/trades?${filter}`)
+  })
+
+  // ---- by hand: `admin` and `night` are administrators, `watch` is an operator, `eye` an auditor
+  const tokens = {}
+  const ask = async (who, method, route, body) => {
+    tokens[who] ??= await venue.login(venue.admin, who)
+    return venue.call(venue.admin, method, `/api/v1/admin${route}`, { token: tokens[who], body })
+  }
+  const post = async (who, route, body = {}) => {
+    const { status, json } = await ask(who, 'POST', route, body)
+    assert.equal(status, 200, `${route} ${JSON.stringify(json)}`)
+    return json
+  }
+  const refuses = async (who, name, route, body = {}) => {
+    const { status, json } = await ask(who, 'POST', route, body)
+    assert.ok(status >= 400 && status < 500, `${route} was taken: ${JSON.stringify(json)}`)
+    assert.equal(json.error.name, name, JSON.stringify(json.error))
+    return json.error
+  }
+  const list = async (what, id) => (await get(`/${what}`)).find(row => row[what.slice(0, -1)] === id)
+  const as = (who, ...words) => cli('--user', who, '--password-file', path.join(venue.folder, `secrets/login-${who}`), ...words)
+  const lane = async () => (await get('')).tokens.find(t => t.symbol === symbol)
+  const people = async () => {
+    for (const [name, role] of [['night', 'administrator'], ['watch', 'operator'], ['eye', 'auditor']]) {
+      fs.writeFileSync(path.join(venue.folder, `secrets/login-${name}`), `password-of-${name}`, { mode: 0o600 })
+      await venue.administer('POST', '/logins', { kind: 'admin', login_name: name, password: `password-of-${name}`, role })
+    }
+  }
+  // Until he has a wallet that the token knows, no trade of diego's can be settled.
+  const walletOf = address => venue.administer('POST', '/accounts', { account: 1004, wallet_address: address })
+  await suite.test('desk: an account, a token, the venue, a trade are held and released; who may, and bad input', async () => {
+    await people()
+    const { hold, ...rest } = await post('watch', '/settlement/holds', { account: 1004, reason: 'a call from his bank' })
+    assert.deepEqual(rest, { state: 'held' })
+    const id = await trade('2')
+    const seen = await eventually('it is held', async () => { const t = await step(id); return t?.reason === 'held' && t }, 20000)
+    assert.deepEqual([seen.step, /held by an operator/.test(seen.reason_text), /lonja admin holds/.test(seen.todo)], ['pending', true, true])
+    assert.equal((await lane()).state, 'running')
+    assert.deepEqual(await post('night', '/settlement/holds', { account: 1004, reason: 'again' }), { hold, state: 'held', repeated: true, held_by: 'watch' })
+    const row = await list('holds', hold)
+    assert.deepEqual([row.scope, row.account, row.held_by, row.reason, row.open], ['account', 1004, 'watch', 'a call from his bank', true])
+    assert.deepEqual((await get(`/trades/${id}`)).holds.map(h => h.hold), [hold])
+    // A trade and the token, too; by word.
+    const [two] = await as('night', 'hold', 'trade', String(id), 'so', 'that', 'two', 'hold', 'it')
+    const [three] = await as('night', 'hold', 'token', symbol, 'a rumour')
+    const held = await lane()
+    assert.deepEqual([held.state, held.reason, held.reason_text], ['held', 'a rumour', 'a rumour'])
+    assert.equal((await get('')).holds, 3)
+    assert.deepEqual(await as('night', 'holds', '1').then(rows => rows.map(h => [h.scope, h.symbol, h.reason])), [['token', symbol, 'a rumour']])
+    assert.deepEqual(await post('watch', `/settlement/holds/${hold}/release`, { reason: 'his bank says yes' }), { hold, state: 'released' })
+    assert.deepEqual(await post('watch', `/settlement/holds/${hold}/release`, { reason: 'once more' }), { hold, state: 'released', repeated: true })
+    await refuses('night', 'HOLD', `/settlement/holds/${hold}/release`, { reason: 'I, too' })
+    await as('night', 'release', String(two.hold), 'one', 'is', 'enough')
+    assert.equal((await step(id)).step, 'pending')
+    const [venues] = await as('night', 'hold', 'venue', 'everything stops')
+    await as('night', 'release', String(three.hold), 'no rumour')
+    await new Promise(resolve => setTimeout(resolve, 1500))
+    assert.equal((await step(id)).step, 'pending')
+    await as('night', 'release', String(venues.hold), 'goes on')
+    await stepIs(id, 'settled')
+    for (const [name, body] of [['REASON_LENGTH', { venue: true, reason: ' ' }], ['REASON_LENGTH', { venue: true, reason: 'x'.repeat(501) }], ['MISSING_FIELD', { venue: true }],
+      ['MALFORMED', { reason: 'which?' }], ['MALFORMED', { venue: false, reason: 'x' }], ['MALFORMED', { venue: true, token: symbol, reason: 'x' }], ['MALFORMED', { token: {}, reason: 'x' }],
+      ['UNKNOWN_ASSET', { token: 'NONE', reason: 'x' }], ['UNKNOWN_ASSET', { token: 'USD', reason: 'x' }], ['UNKNOWN_ASSET', { token: 99999, reason: 'x' }],
+      ['UNKNOWN_ACCOUNT', { account: 999999, reason: 'x' }], ['MALFORMED', { account: '1004', reason: 'x' }], ['NOT_FOUND', { trade: 1, reason: 'x' }], ['NOT_FOUND', { trade: id, reason: 'settled' }],
+      ['UNKNOWN_FIELD', { venue: true, reason: 'x', who: 'me' }]]) await refuses('watch', name, '/settlement/holds', body)
+    assert.deepEqual((await refuses('watch', 'REASON_LENGTH', '/settlement/holds', { venue: true, reason: 'x'.repeat(501) })).limit, '500')
+    await refuses('eye', 'FORBIDDEN', '/settlement/holds', { venue: true, reason: 'x' })
+    await refuses('watch', 'HOLD', '/settlement/holds/999999999/release', { reason: 'x' })
+    assert.equal((await get('')).holds, 0)
+    const [audit] = await venue.query(`SELECT actor, outcome, details->>'account' AS account FROM people.audit_log WHERE action LIKE '%settlement/holds' AND details->>'reason' = 'a call from his bank'`)
+    assert.deepEqual(audit, { actor: 'watch', outcome: 'done', account: '1004' })
+  })
+
+  await suite.test('desk: a mark is proposed by one and approved by another; the chain is asked, and the mark says what is missing', async () => {
+    const { wallet } = demo.accounts.find(a => a.account === 1004)
+    const first = await stepIs(await sell(carla, diego, '3'), 'settled')
+    await walletOf(stranger)
+    const back = await sell(diego, carla, '3')
+    await stepIs(back, 'failed')
+    const id = await sell(carla, diego, '3')
+    const failed = await stepIs(id, 'failed')
+    assert.deepEqual([failed.reason, /register it/.test(failed.todo)], ['not_registered_receiver', true])
+    await walletOf(wallet)
+    const body = { outcome: 'settled_on_chain', tx_hash: first.tx_hash.toUpperCase().replace('0X', '0x'), reason: 'I saw it' }
+    for (const [name, wrong] of [['MALFORMED', { ...body, tx_hash: '0x12' }], ['MALFORMED', { ...body, tx_hash: `0x${'g'.repeat(64)}` }], ['MISSING_FIELD', { ...body, tx_hash: undefined }],
+      ['MALFORMED', { ...body, outcome: 'settled_off_chain' }], ['MALFORMED', { ...body, outcome: 'done' }], ['REASON_LENGTH', { ...body, reason: '' }], ['UNKNOWN_FIELD', { ...body, by: 'me' }],
+      ['MARK_TRADE', { outcome: 'failed', reason: 'it has' }]]) await refuses('admin', name, `/trades/${id}/mark`, wrong)
+    await refuses('admin', 'MARK_TRADE', `/trades/${first.trade}/mark`, { outcome: 'failed', reason: 'x' })
+    await refuses('admin', 'NOT_FOUND', '/trades/1/mark', { outcome: 'failed', reason: 'x' })
+    await refuses('watch', 'FORBIDDEN', `/trades/${id}/mark`, body)
+    const { mark, state } = await post('admin', `/trades/${id}/mark`, body)
+    assert.equal(state, 'proposed')
+    assert.deepEqual(await post('admin', `/trades/${id}/mark`, { ...body, reason: 'as I said' }), { mark, state: 'proposed', repeated: true })
+    await refuses('admin', 'MARK_OPEN', `/trades/${id}/mark`, { outcome: 'settled_off_chain', reason: 'or so' })
+    await refuses('night', 'MARK_OPEN', `/trades/${id}/mark`, body)
+    assert.match((await refuses('admin', 'CORRECTION', `/trades/${id}/bust`, { reference: `desk ${id}` })).text, /a mark of the trade/)
+    await refuses('admin', 'TWO_PERSONS', `/settlement/marks/${mark}/approve`)
+    await refuses('watch', 'FORBIDDEN', `/settlement/marks/${mark}/approve`)
+    await refuses('night', 'MARK', '/settlement/marks/999999999/approve')
+    assert.equal((await list('marks', mark)).state, 'proposed')
+    assert.deepEqual(await as('night', 'marks', 'approve', String(mark)), [{ mark, state: 'approved' }])
+    assert.deepEqual(await post('night', `/settlement/marks/${mark}/approve`), { mark, state: 'approved', repeated: true })
+    await refuses('admin', 'MARK', `/settlement/marks/${mark}/approve`)
+    const waits = await eventually('the worker has looked', async () => { const m = await list('marks', mark); return m.problem !== null && m }, 20000)
+    assert.deepEqual([waits.state, waits.problem, waits.open, waits.proposed_by, waits.approved_by], ['approved', 'transfer_is_of_another_trade', true, 'admin', 'night'])
+    assert.match(waits.todo, /withdraw the mark/)
+    assert.equal((await step(id)).step, 'failed')
+    await refuses('admin', 'REASON_LENGTH', `/settlement/marks/${mark}/withdraw`, { reason: '\t' })
+    assert.deepEqual(await as('watch', 'marks', 'withdraw', String(mark), 'it', 'was', 'the', 'other', 'trade'), [{ mark, state: 'withdrawn' }])
+    await refuses('admin', 'MARK', `/settlement/marks/${mark}/withdraw`, { reason: 'x' })
+    await refuses('night', 'MARK', `/settlement/marks/${mark}/approve`)
+    // Both ways off the chain, so that nothing is owed in the end.
+    for (const trade of [id, back]) {
+      const [mine] = await cli('mark', String(trade), 'settled-off-chain', 'both', 'have', 'signed')
+      assert.equal((await get('')).marks_open, 1)
+      await as('night', 'marks', 'approve', String(mine.mark))
+      const seen = await stepIs(trade, 'settled')
+      assert.deepEqual([seen.type, seen.reason], ['off_chain', 'manual: both have signed (admin, night)'])
+      const done = await eventually('it is answered', async () => { const m = await list('marks', mine.mark); return m.state === 'done' && m })
+      assert.deepEqual([done.answer, done.problem, done.open], ['done', null, false])
+    }
+    const all = (await cli('settlement', String(id)))[0]
+    assert.deepEqual([all.trade.status, all.marks.map(m => m.state), all.history.map(h => h.to_status)], ['settled', ['withdrawn', 'done'], ['pending', 'processing', 'failed', 'pending', 'settled']])
+    const told = (await get(`/trades/${first.trade}`)).attempts[0]
+    assert.deepEqual([told.state, told.tx_hash, told.legs, BigInt(told.fee_wei) === BigInt(told.gas_used) * BigInt(told.gas_price_wei)], ['confirmed', first.tx_hash, 1, true])
+    assert.equal((await ask('eye', 'GET', '/settlement/trades/1')).status, 404)
+  })
+
+  await suite.test('desk: an incident halts its token until two persons close it', async () => {
+    const [{ incident_id: id }] = await venue.query(`INSERT INTO settle.incident (kind, request_id, token_asset) SELECT 'moved_twice', max(request_id), (SELECT asset_id FROM people.asset
+      WHERE symbol = '${symbol}') FROM chain.chain_request RETURNING incident_id`)
+    const incident = Number(id)
+    const halted = await lane()
+    assert.deepEqual([halted.state, halted.reason, /lonja admin incidents/.test(halted.todo)], ['halted', 'incident: moved_twice', true])
+    const held = await sell(carla, diego, '2')
+    await eventually('the trade waits', async () => (await step(held))?.reason === 'held', 20000)
+    const route = `/settlement/incidents/${incident}`
+    await refuses('night', 'INCIDENT', `${route}/approve`)
+    await refuses('watch', 'FORBIDDEN', `${route}/close`, { reason: 'x' })
+    assert.deepEqual(await cli('incidents', 'close', id, 'it', 'was', 'a', 'test'), [{ incident, state: 'closing' }])
+    assert.deepEqual(await post('admin', `${route}/close`, { reason: 'again' }), { incident, state: 'closing', repeated: true })
+    await refuses('night', 'INCIDENT', `${route}/close`, { reason: 'me first' })
+    await refuses('admin', 'TWO_PERSONS', `${route}/approve`)
+    assert.deepEqual(await post('watch', `${route}/withdraw`), { incident, state: 'open' })
+    assert.equal((await lane()).state, 'halted')
+    await post('admin', `${route}/close`, { reason: 'it was a test' })
+    const row = await list('incidents', incident)
+    assert.deepEqual([row.state, row.close_reason, row.close_proposed_by, row.closed_by], ['closing', 'it was a test', 'admin', null])
+    assert.deepEqual(await as('night', 'incidents', 'approve', id), [{ incident, state: 'closed' }])
+    assert.deepEqual(await post('night', `${route}/approve`), { incident, state: 'closed', repeated: true })
+    await refuses('admin', 'INCIDENT', `${route}/approve`)
+    await refuses('admin', 'INCIDENT', `${route}/close`, { reason: 'x' })
+    await refuses('admin', 'INCIDENT', `${route}/withdraw`)
+    assert.equal((await lane()).state, 'running')
+    await stepIs(held, 'settled')
+    assert.equal((await get('')).incidents_open, 0)
   })
 }

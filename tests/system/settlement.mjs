@@ -199,6 +199,34 @@ const CASES = {
     await world.settled(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: Number(has) }))
   },
 
+  // What operators read is a table in the database; what is to stand there the code says, wherever it can write a reason.
+  async every_reason_has_its_words (world) {
+    const read = file => fs.readFileSync(path.join(root, file), 'utf8').replaceAll('\\\n', '')
+    const words = (file, pattern, atLeast, not = []) => {
+      const found = [...read(file).matchAll(pattern)].map(match => match[1]).filter(word => !not.includes(word))
+      check(found.length >= atLeast, `${file}: ${found.length} reasons`)
+      return found
+    }
+    const sources = fs.readdirSync(path.join(root, 'settlement')).filter(f => /^settle_.*\.[ch]$/.test(f) && !/_test\.c$|fake/.test(f)).map(f => `settlement/${f}`)
+    const written = [...words('settlement/settle_plan.h', /#define SETTLE_REASON_\w+\s+"([^"]+)"/g, 30),
+      ...words('chain/erc3643_precheck.h', /X\(\w+, \d+, "(\w+)"\)/g, 8, ['allowed']), ...words('chain/erc3643_token.h', /X\(\w+, "(\w+)"\)/g, 5, ['fit']),
+      ...words('chain/signer.h', /X\(\w+, \d+, "(\w+)",\s*(?:true|false)\)/g, 19, ['signed']), ...words('settlement/settle_report.c', /return "(\w+)";/g, 1),
+      ...sources.flatMap(file => words(file, /refuse\(\w+,\s*"(\w+): /g, 0)), ...sources.flatMap(file => words(file, /reason = '([\w ]+)'/g, 0)),
+      ...world.venue.sql("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'incident_kind_check'").match(/'\w+'/g).map(w => w.slice(1, -1)),
+      ...world.venue.sql("SELECT pg_get_viewdef('settle.lane'::regclass)").match(/'(worker_silent|contract_on_another_chain|incident)/g).map(w => w.slice(1))]
+    check(written.includes('legs_malformed') && written.includes('moved_twice') && written.includes('worker_silent'), written.join(' '))
+    const known = world.venue.sql('SELECT word FROM settle.reason_word').split('\n')
+    const missing = [...new Set(written)].filter(word => !known.includes(word))
+    check(missing.length === 0, `no words for ${missing.join(', ')}: a row of settle.reason_word`)
+    const everywhere = [...sources, ...fs.readdirSync(path.join(root, 'schema/sql/deploy')).filter(f => f !== 'settle_words.sql').map(f => `schema/sql/deploy/${f}`)].map(read).join('\n')
+    const idle = known.filter(word => !written.includes(word) && !new RegExp(`['"]${word}['":]`).test(everywhere))
+    check(idle.length === 0, `nobody writes ${idle.join(', ')}`)
+    const told = [...read('docs/operations.md').split('<!-- reasons')[1].matchAll(/^\| `([^`]+)` \| (.*) \| (.*) \|$/gm)].map(([, word, text, todo]) => `${word}|${text}|${todo === '–' ? '' : todo}`)
+    const rows = world.venue.sql("SELECT concat_ws('|', word, words, coalesce(todo, '')) FROM settle.reason_word").split('\n')
+    const differ = [...rows.filter(row => !told.includes(row)), ...told.filter(row => !rows.includes(row))]
+    check(differ.length === 0, `docs/operations.md and settle.reason_word differ: ${differ.join('; ')}`)
+  },
+
   // Two persons say that a trade was settled by a transaction of others: the chain is asked, they are not believed.
   async marks_that_name_a_transaction (world) {
     const { venue } = world

@@ -1,0 +1,11 @@
+BEGIN;
+SELECT 1 / (settle.reason_text('reverted: x') = 'the contract refused: x')::int;
+SELECT 1 / (settle.reason_text('anything else') = 'anything else')::int;
+SELECT 1 / (settle.reason_todo('paused') IS NOT NULL)::int;
+SELECT hold FROM settle.hold_list WHERE false;
+SELECT mark, todo FROM settle.mark_list WHERE false;
+SELECT incident FROM settle.incident_list WHERE false;
+SELECT trade, fee_wei FROM settle.attempt_list WHERE false;
+SELECT 1 / has_table_privilege('lonja_admin', 'settle.mark_list', 'SELECT')::int;
+SELECT 1 / (NOT has_table_privilege('lonja_ops', 'settle.mark_list', 'SELECT'))::int;
+ROLLBACK;
