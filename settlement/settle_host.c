@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "chain/network.h"
+#include "settlement/settle_netting_option.h"
 #include "settlement/settle_process.h"
 #include "settlement/settle_rebuild.h"
 #include "settlement/settle_store.h"
@@ -108,6 +109,8 @@ int main(int argc, char **argv)
         char *equals = strchr(argv[i], '=');
         if (strcmp(argv[i], "rebuild") == 0) // the words behind it are its own
             return settle_rebuild(&config, NULL, argc - i - 1, argv + i + 1);
+        if (strcmp(argv[i], "netting") == 0)
+            return settle_netting_option(&config, argc - i - 1, argv + i + 1);
         if (equals == NULL)
             return 2;
         *equals = '\0';

@@ -8,14 +8,16 @@
 #include "base/log.h"
 #include "core/numbered_file.h"
 #include "settlement/settle_core_link.h"
+#include "settlement/settle_netting_option.h"
 #include "settlement/settle_process.h"
 #include "settlement/settle_rebuild.h"
 
-static const char USAGE[] = "Usage: lonja settle rebuild [--help | OPTION…]\n"
+static const char USAGE[] = "Usage: lonja settle rebuild|netting [--help | OPTION…]\n"
                             "\n"
                             "  rebuild  writes the rows of settlement again from the chain, when "
                             "their database is lost; with\n"
                             "           --verify it only says where chain and database differ\n"
+                            "  netting  which tokens' trades are netted, and why not\n"
                             "\n"
                             "The worker itself is started by `lonja up`.\n"
                             "\n"
@@ -55,11 +57,13 @@ static int run_tool(int count, char **words)
         fputs(USAGE, stdout);
         return 0;
     }
-    if (strcmp(words[1], "rebuild") != 0) {
+    if (strcmp(words[1], "rebuild") != 0 && strcmp(words[1], "netting") != 0) {
         fputs(USAGE, stderr);
         return 2;
     }
     const struct boot *boot = boot_inherit(PROCESS_SETTLE);
+    if (strcmp(words[1], "netting") == 0)
+        return settle_netting_option(&boot->config, count - 2, words + 2);
     state_folder(tape, &boot->config, "tape");
     return settle_rebuild(&boot->config, tape, count - 2, words + 2);
 }

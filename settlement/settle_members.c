@@ -1,5 +1,7 @@
 #include "settlement/settle_members.h"
 
+#include <string.h>
+
 #include "settlement/settle_store_internal.h"
 
 static bool candidate_read(struct settle_rebuild_trade *out, const struct pg_rows *rows, size_t row)
@@ -31,10 +33,24 @@ static const char candidates_select[] =
     "WHERE a.request_id = l.request_id AND a.state IN ('prepared', 'signed', 'sent', 'mined')))) "
     "ORDER BY r.trade_id LIMIT $4";
 
+enum settle_rebuild_match settle_members_match(struct settle_call *out,
+                                               const struct settle_leg *legs, size_t leg_count,
+                                               const struct settle_batch_id *id,
+                                               const struct settle_rebuild_trade *trades,
+                                               size_t count)
+{
+    *out = (struct settle_call){.is_of_trades = true, .leg_count = leg_count};
+    if (id->kind == SETTLE_BATCH_NET)
+        return settle_rebuild_match_net(out, legs, leg_count, id, trades, count);
+    memcpy(out->legs, legs, leg_count * sizeof(*legs));
+    return settle_rebuild_match(out->legs, leg_count, id, trades, count);
+}
+
 bool settle_members_find(struct pg *pg, struct settle_members *members,
-                         enum settle_rebuild_match *match, struct settle_leg *legs,
-                         size_t leg_count, const struct settle_batch_id *id,
-                         const struct chain_address *token, uint64_t chain_id)
+                         enum settle_rebuild_match *match, struct settle_call *out,
+                         const struct settle_leg *legs, size_t leg_count,
+                         const struct settle_batch_id *id, const struct chain_address *token,
+                         uint64_t chain_id)
 {
     struct text_address contract = address_text(token);
     struct pg_rows *rows = NULL;
@@ -47,6 +63,6 @@ bool settle_members_find(struct pg *pg, struct settle_members *members,
     for (size_t i = 0; i < pg_rows_count(rows); i++)
         members->count += candidate_read(&members->candidates[members->count], rows, i);
     pg_rows_free(rows);
-    *match = settle_rebuild_match(legs, leg_count, id, members->candidates, members->count);
+    *match = settle_members_match(out, legs, leg_count, id, members->candidates, members->count);
     return true;
 }

@@ -7,7 +7,9 @@
 #include <time.h>
 
 #include "core/tape_reader.h"
+#include "settlement/settle_netting.h"
 #include "settlement/settle_plan.h"
+#include "settlement/settle_rebuild_net.h"
 #include "settlement/settle_store_internal.h"
 
 enum { LOCK_TRIES = 8, LOCK_WAIT_NS = 250000000 };
@@ -175,14 +177,13 @@ void settle_rebuild_rollback(struct settle_rebuild *rebuild)
 // -----------------------------------------------------------------------------------
 
 static bool members_find(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
-                         struct settle_leg *legs)
+                         struct settle_call *members)
 {
     struct text_hash hash = hash_text(&t->hash);
     enum settle_rebuild_match match = SETTLE_REBUILD_NONE;
 
-    memcpy(legs, t->legs, t->leg_count * sizeof(*legs));
-    if (!settle_members_find(rebuild->pg, &rebuild->members, &match, legs, t->leg_count, &t->id,
-                             &t->to, rebuild->chain.chain_id))
+    if (!settle_members_find(rebuild->pg, &rebuild->members, &match, members, t->legs, t->leg_count,
+                             &t->id, &t->to, rebuild->chain.chain_id))
         return complain(rebuild, "the trades");
     if (match == SETTLE_REBUILD_FOUND)
         return true;
@@ -224,23 +225,52 @@ static bool request_write(struct settle_rebuild *rebuild,
                          pg_text(token.text), pg_text(state), pg_text(id)));
 }
 
-static bool leg_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
-                      const struct settle_leg *leg, bool is_done)
+static bool nets_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
+                       const struct settle_call *members)
 {
+    struct settle_netting_net nets[SETTLE_LEGS_MAX];
+    size_t count = settle_netting_nets(nets, members);
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < count; i++) {
+        struct text_address from = address_text(&nets[i].from);
+        struct text_address to = address_text(&nets[i].to);
+        struct text_wide units = wide_text(nets[i].units);
+        struct text_hash digest = hash_text(&nets[i].digest);
+
+        ok = any(rebuild, "a net",
+                 "INSERT INTO chain.net (net_id, request_id, from_address, to_address, amount, "
+                 "trades, digest) VALUES ($1, $2, $3, $4, $5::text::numeric, $6, $7) "
+                 "ON CONFLICT (net_id) DO NOTHING",
+                 PG_PARAMS(u64(nets[i].net_id), u64(t->id.request_id), pg_text(from.text),
+                           pg_text(to.text), pg_text(units.text), u64(nets[i].trades),
+                           pg_text(digest.text)));
+    }
+    return ok;
+}
+
+static bool leg_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
+                      const struct settle_leg *leg, bool is_netted, bool is_done)
+{
+    size_t move = is_netted ? leg->place : leg->number;
     struct text_address from = address_text(&leg->from);
     struct text_address to = address_text(&leg->to);
     struct text_wide units = wide_text(leg->units);
 
     return any(rebuild, "a leg",
                "INSERT INTO chain.request_leg (request_id, leg, trade_id, from_address, "
-               "to_address, amount, state, reason, log_index) VALUES ($1, $2, $3, $4, $5, "
-               "$6::text::numeric, $7, CASE WHEN $7 = 'left' THEN 'rebuilt_from_chain' END, $8) "
+               "to_address, amount, state, reason, log_index, net_id, place) VALUES ($1, $2, $3, "
+               "$4, $5, "
+               "$6::text::numeric, $7, CASE WHEN $7 = 'left' THEN 'rebuilt_from_chain' END, $8, "
+               "$9, $10) "
                "ON CONFLICT (request_id, leg) DO UPDATE SET state = EXCLUDED.state, "
                "log_index = EXCLUDED.log_index",
                PG_PARAMS(u64(t->id.request_id), u64(leg->number), u64(leg->trade_id),
                          pg_text(from.text), pg_text(to.text), pg_text(units.text),
                          pg_text(is_done ? "done" : "left"),
-                         is_done ? u64(t->log_index[leg->number]) : pg_null()));
+                         is_done ? u64(t->log_index[move]) : pg_null(),
+                         leg->net_id > 0 ? u64(leg->net_id) : pg_null(),
+                         is_netted ? u64(leg->place) : pg_null()));
 }
 
 static bool attempt_write(struct settle_rebuild *rebuild,
@@ -280,25 +310,29 @@ static bool attempt_write(struct settle_rebuild *rebuild,
 
 // The moves of the state machine, with their history: a failed one waits for an administrator.
 static bool trade_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
-                        uint64_t trade_id, bool is_done)
+                        const struct settle_leg *leg, bool is_done)
 {
     struct text_hash hash = hash_text(&t->hash);
 
     return any(rebuild, "a trade",
                "UPDATE settle.trade SET settlement_status = 'processing', tx_hash = $2, "
                "reason = 'rebuilt_from_chain' WHERE trade_id = $1",
-               PG_PARAMS(u64(trade_id), pg_text(hash.text))) &&
+               PG_PARAMS(u64(leg->trade_id), pg_text(hash.text))) &&
            (is_done
                 ? any(rebuild, "a trade",
                       "UPDATE settle.trade SET settlement_status = 'settled', settlement_type = "
-                      "'on_chain', block_number = $2, settled_at = now() WHERE trade_id = $1",
-                      PG_PARAMS(u64(trade_id), u64(t->block_number)))
+                      "CASE WHEN $3::bigint IS NULL THEN 'on_chain' ELSE 'netted' END, net_id = "
+                      "$3, "
+                      "block_number = $2, settled_at = now() WHERE trade_id = $1",
+                      PG_PARAMS(u64(leg->trade_id), u64(t->block_number),
+                                leg->net_id > 0 ? u64(leg->net_id) : pg_null()))
                 : any(rebuild, "a trade",
                       "UPDATE settle.trade SET settlement_status = 'failed', settlement_attempts "
                       "= settlement_attempts + 1, total_attempts = total_attempts + 1, reason = "
                       "'rebuilt_from_chain: ' || $2 WHERE trade_id = $1",
-                      PG_PARAMS(u64(trade_id), pg_text(t->succeeded ? SETTLE_REASON_MISMATCH
-                                                                    : SETTLE_REASON_REVERTED))));
+                      PG_PARAMS(u64(leg->trade_id),
+                                pg_text(t->succeeded ? SETTLE_REASON_MISMATCH
+                                                     : SETTLE_REASON_REVERTED))));
 }
 
 // Not one that carries our name: not of a trade.
@@ -317,21 +351,21 @@ static bool pass_over(struct settle_rebuild *rebuild, const struct settle_rebuil
 bool settle_rebuild_write(struct settle_rebuild *rebuild,
                           const struct settle_rebuild_transaction *t)
 {
-    struct settle_leg legs[SETTLE_LEGS_MAX];
+    struct settle_call members;
     bool is_done = t->succeeded && t->has_transfers;
     const char *state = is_done ? "confirmed" : "reverted";
 
     if (t->kind != SETTLE_REBUILD_TRANSFER)
         return pass_over(rebuild, t);
-    if (!members_find(rebuild, t, legs) || !request_write(rebuild, t, state) ||
-        !attempt_write(rebuild, t, state))
+    if (!members_find(rebuild, t, &members) || !request_write(rebuild, t, state) ||
+        !attempt_write(rebuild, t, state) || !nets_write(rebuild, t, &members))
         return false;
-    for (size_t i = 0; i < t->leg_count; i++)
-        if (!leg_write(rebuild, t, &legs[i], is_done) ||
-            !trade_write(rebuild, t, legs[i].trade_id, is_done))
+    for (size_t i = 0; i < members.leg_count; i++)
+        if (!leg_write(rebuild, t, &members.legs[i], members.is_netted, is_done) ||
+            !trade_write(rebuild, t, &members.legs[i], is_done))
             return false;
     rebuild->transactions++;
-    rebuild->trades += is_done ? t->leg_count : 0;
+    rebuild->trades += is_done ? members.leg_count : 0;
     return true;
 }
 
@@ -397,7 +431,13 @@ bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
                            u64(rebuild->next_nonces[i]))))
             return false;
     }
-    return any(rebuild, "the results",
+    return any(rebuild, "trades that no transaction moves",
+               "UPDATE settle.trade w SET settlement_status = 'settled', settlement_type = "
+               "'off_chain', reason = 'rebuilt_from_tape', settled_at = now() "
+               "WHERE w.settlement_status = 'pending' AND (SELECT r.outcome FROM settle.result r "
+               "WHERE r.trade_id = w.trade_id ORDER BY ref_number DESC LIMIT 1) = 'settled'",
+               PG_NO_PARAMS) &&
+           any(rebuild, "the results",
                "INSERT INTO settle.result (trade_id, outcome) SELECT w.trade_id, "
                "w.settlement_status FROM settle.trade w WHERE w.settlement_status IN ('settled', "
                "'failed') AND w.settlement_status IS DISTINCT FROM (SELECT r.outcome FROM "
@@ -434,6 +474,7 @@ static const char compare_select[] =
     "SELECT a.state, a.nonce, a.request_id, a.raw = $2, l.trade_id, w.settlement_status, "
     "coalesce(w.tx_hash = $1, false) FROM settle.attempt a "
     "LEFT JOIN chain.request_leg l ON l.request_id = a.request_id AND l.trade_id IS NOT NULL "
+    "AND l.reason IS DISTINCT FROM '" SETTLE_REASON_NET_ZERO "' "
     "AND (l.state = 'done' OR a.state NOT IN ('confirmed', 'mined')) "
     "LEFT JOIN settle.trade w ON w.trade_id = l.trade_id "
     "WHERE a.tx_hash = $1 ORDER BY l.trade_id";
@@ -486,9 +527,9 @@ bool settle_rebuild_compare(struct settle_rebuild *rebuild,
                  PG_PARAMS(pg_text(hash.text), pg_bytes(t->raw, t->raw_len))) != PG_OK)
         return complain(rebuild, "an attempt");
     compare_rows(rebuild, t, hash.text, rows);
-    pg_rows_free(rows);
     rebuild->transactions++;
-    rebuild->trades += t->succeeded && t->has_transfers ? t->leg_count : 0;
+    rebuild->trades += t->succeeded && t->has_transfers ? pg_rows_count(rows) : 0;
+    pg_rows_free(rows);
     return true;
 }
 

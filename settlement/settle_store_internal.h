@@ -40,6 +40,9 @@ void settle_store_net_ops(struct settle_store_ops *ops);
 // Of a netted call: its nets and the places of its legs, with the attempt.
 CHECKED bool store_nets_prepare(struct settle_store_pg *store, const struct settle_item *item,
                                 uint64_t block);
+// Likewise of an attempt that is restored: `members` as they were found again.
+CHECKED bool store_nets_restore(struct settle_store_pg *store, uint64_t request_id,
+                                const struct settle_call *members);
 // Legs without a place leave: their trades are settled.
 CHECKED bool store_nets_of_zero(struct settle_store_pg *store, const struct settle_item *item,
                                 uint64_t block);

@@ -156,7 +156,7 @@ static char *legs_text(const struct settle_leg *legs, size_t count)
 
 // The row is lost too: it is written as the bytes have it.
 static bool request_write(struct settle_store_pg *store, const struct settle_lost *lost,
-                          const struct settle_leg *legs)
+                          const struct settle_call *legs)
 {
     static const char request[] =
         "INSERT INTO chain.chain_request (request_id, idempotency_key, operation, chain_id, "
@@ -180,13 +180,13 @@ static bool request_write(struct settle_store_pg *store, const struct settle_los
     const char *operation = settle_operation_text(
         transfer->leg_count == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER);
     uint64_t request_id = transfer->id.request_id;
-    char *text = legs_text(legs, transfer->leg_count);
-    bool ok =
-        store_one(store, request,
-                  PG_PARAMS(u64(request_id), pg_text(operation), u64(store->chain_id),
-                            pg_text(token.text))) &&
-        store_many(store, transfer->leg_count, rows, PG_PARAMS(u64(request_id), pg_text(text))) &&
-        store_any(store, number, PG_PARAMS(u64(request_id)));
+    char *text = legs_text(legs->legs, legs->leg_count);
+    bool ok = store_one(store, request,
+                        PG_PARAMS(u64(request_id), pg_text(operation), u64(store->chain_id),
+                                  pg_text(token.text))) &&
+              store_many(store, legs->leg_count, rows, PG_PARAMS(u64(request_id), pg_text(text))) &&
+              store_nets_restore(store, request_id, legs) &&
+              store_any(store, number, PG_PARAMS(u64(request_id)));
 
     free(text);
     return ok;
@@ -196,26 +196,25 @@ static bool request_again(struct settle_store_pg *store, bool *fits, const struc
 {
     static struct settle_members members; // 0.5 MB
     const struct settle_transfer *transfer = lost->transfer;
-    struct settle_leg legs[SETTLE_LEGS_MAX];
+    struct settle_call legs;
     enum settle_rebuild_match match = SETTLE_REBUILD_NONE;
 
-    memcpy(legs, transfer->legs, sizeof(legs));
-    if (!settle_members_find(store->pg, &members, &match, legs, transfer->leg_count, &transfer->id,
-                             &lost->to, store->chain_id))
+    if (!settle_members_find(store->pg, &members, &match, &legs, transfer->legs,
+                             transfer->leg_count, &transfer->id, &lost->to, store->chain_id))
         return false;
     *fits = match == SETTLE_REBUILD_FOUND;
     if (!*fits)
         return true;
-    char *ids = ids_text(legs, transfer->leg_count);
+    char *ids = ids_text(legs.legs, legs.leg_count);
     bool ok = trades_take(store, fits, ids, transfer->id.request_id) &&
-              (!*fits || request_write(store, lost, legs));
+              (!*fits || request_write(store, lost, &legs));
     free(ids);
     return ok;
 }
 
 // Legs that had left the request before the signature, and what is left of it.
 static bool legs_keep(struct settle_store_pg *store, bool *fits, const struct settle_lost *lost,
-                      const struct settle_leg *legs)
+                      const struct settle_call *legs)
 {
     static const char leave[] =
         "WITH gone AS (UPDATE chain.request_leg l SET state = 'left', reason = "
@@ -228,12 +227,13 @@ static bool legs_keep(struct settle_store_pg *store, bool *fits, const struct se
         "UPDATE chain.request_leg SET state = 'open', reason = NULL WHERE request_id = $1 "
         "AND state IN ('open', 'left') AND trade_id = ANY($2::text::bigint[])";
     const struct settle_transfer *transfer = lost->transfer;
-    char *ids = ids_text(legs, transfer->leg_count);
+    char *ids = ids_text(legs->legs, legs->leg_count);
     bool ok = trades_take(store, fits, ids, transfer->id.request_id) &&
               (!*fits ||
                (store_any(store, leave, PG_PARAMS(u64(transfer->id.request_id), pg_text(ids))) &&
-                store_many(store, transfer->leg_count, keep,
-                           PG_PARAMS(u64(transfer->id.request_id), pg_text(ids)))));
+                store_many(store, legs->leg_count, keep,
+                           PG_PARAMS(u64(transfer->id.request_id), pg_text(ids))) &&
+                store_nets_restore(store, transfer->id.request_id, legs)));
 
     free(ids);
     return ok;
@@ -261,7 +261,7 @@ static bool request_same(struct settle_store_pg *store, bool *fits, const struct
         "ORDER BY l.trade_id";
     const struct settle_transfer *transfer = lost->transfer;
     struct settle_rebuild_trade candidates[SETTLE_LEGS_MAX];
-    struct settle_leg legs[SETTLE_LEGS_MAX];
+    struct settle_call legs;
     struct text_address token = address_text(&lost->to);
     struct pg_rows *rows = NULL;
     size_t count = 0;
@@ -273,14 +273,14 @@ static bool request_same(struct settle_store_pg *store, bool *fits, const struct
     for (; count < pg_rows_count(rows) && count < SETTLE_LEGS_MAX; count++)
         candidates[count] = leg_candidate(rows, count);
     pg_rows_free(rows);
-    memcpy(legs, transfer->legs, sizeof(legs));
     // Legs before the first one of the transfer had left.
     size_t at = 0;
     while (at < count && candidates[at].trade_id != transfer->id.first_trade_id)
         at++;
-    *fits = at < count && settle_rebuild_match(legs, transfer->leg_count, &transfer->id,
-                                               candidates + at, count - at) == SETTLE_REBUILD_FOUND;
-    return !*fits || legs_keep(store, fits, lost, legs);
+    *fits = at < count &&
+            settle_members_match(&legs, transfer->legs, transfer->leg_count, &transfer->id,
+                                 candidates + at, count - at) == SETTLE_REBUILD_FOUND;
+    return !*fits || legs_keep(store, fits, lost, &legs);
 }
 
 // The request of a transfer of trades holds what the bytes move. *fits: it does.

@@ -21,8 +21,8 @@ static json_t *net_row(const struct settle_netting_net *net)
 }
 
 // Those that move something, or those that do not.
-static bool nets_insert(struct settle_store_pg *store, const struct settle_item *item, bool moving,
-                        uint64_t block)
+static bool nets_insert(struct settle_store_pg *store, uint64_t request_id,
+                        const struct settle_call *call, bool moving, struct pg_param block)
 {
     static const char sql[] =
         "INSERT INTO chain.net (net_id, request_id, from_address, to_address, amount, trades, "
@@ -30,7 +30,7 @@ static bool nets_insert(struct settle_store_pg *store, const struct settle_item 
         "x.trades, x.digest, $3 FROM jsonb_to_recordset($2::text::jsonb) AS x(net_id bigint, "
         "from_address text, to_address text, amount numeric, trades smallint, digest text)";
     struct settle_netting_net nets[SETTLE_LEGS_MAX];
-    size_t count = settle_netting_nets(nets, &item->call);
+    size_t count = settle_netting_nets(nets, call);
     json_t *rows = json_array();
 
     for (size_t i = 0; i < count; i++)
@@ -39,19 +39,31 @@ static bool nets_insert(struct settle_store_pg *store, const struct settle_item 
     char *text = json_dumps(rows, JSON_COMPACT);
     ASSERT(text != NULL);
     bool ok = store_many(store, json_array_size(rows), sql,
-                         PG_PARAMS(u64(item->call.request_id), pg_text(text), u64(block)));
+                         PG_PARAMS(u64(request_id), pg_text(text), block));
     json_decref(rows);
     free(text);
     return ok;
 }
 
+static bool nets_are_known(struct settle_store_pg *store, bool *known, uint64_t request_id)
+{
+    struct pg_rows *rows = NULL;
+    bool ok = pg_query(store->pg, &rows,
+                       "SELECT EXISTS (SELECT FROM chain.net WHERE request_id = $1 AND amount > 0)",
+                       PG_PARAMS(u64(request_id))) == PG_OK;
+
+    *known = ok && pg_number(rows, 0, 0) == 1;
+    pg_rows_free(rows);
+    return ok;
+}
+
 // The legs of nets that move something, and of what stands between them; or of the others.
-static json_t *legs_json(const struct settle_item *item, bool moving)
+static json_t *legs_json(const struct settle_call *call, bool moving)
 {
     json_t *rows = json_array();
 
-    for (size_t i = 0; i < item->call.leg_count; i++) {
-        const struct settle_leg *leg = &item->call.legs[i];
+    for (size_t i = 0; i < call->leg_count; i++) {
+        const struct settle_leg *leg = &call->legs[i];
         json_t *row =
             json_pack("{s:i, s:I}", "leg", leg->number, "trade_id", (json_int_t)leg->trade_id);
 
@@ -79,13 +91,36 @@ bool store_nets_prepare(struct settle_store_pg *store, const struct settle_item 
 
     if (!item->call.is_netted)
         return true;
-    json_t *rows = legs_json(item, true);
+    json_t *rows = legs_json(&item->call, true);
     char *text = json_dumps(rows, JSON_COMPACT);
     ASSERT(text != NULL && json_array_size(rows) == item->call.leg_count);
     json_decref(rows);
-    bool ok = nets_insert(store, item, true, block) &&
+    bool ok = nets_insert(store, item->call.request_id, &item->call, true, u64(block)) &&
               store_many(store, item->call.leg_count, legs,
                          PG_PARAMS(u64(item->call.request_id), pg_text(text)));
+    free(text);
+    return ok;
+}
+
+bool store_nets_restore(struct settle_store_pg *store, uint64_t request_id,
+                        const struct settle_call *members)
+{
+    static const char legs[] =
+        "UPDATE chain.request_leg l SET net_id = x.net_id, place = x.place "
+        "FROM jsonb_to_recordset($2::text::jsonb) AS x(trade_id bigint, net_id bigint, place "
+        "smallint) WHERE l.request_id = $1 AND l.trade_id = x.trade_id AND l.state = 'open'";
+    bool known = false;
+
+    // The nets may be there still: of an attempt whose signature alone was lost.
+    if (!members->is_netted || !nets_are_known(store, &known, request_id))
+        return !members->is_netted;
+    json_t *rows = legs_json(members, true);
+    char *text = json_dumps(rows, JSON_COMPACT);
+    ASSERT(text != NULL);
+    json_decref(rows);
+    bool ok =
+        (known || nets_insert(store, request_id, members, true, pg_null())) &&
+        store_many(store, members->leg_count, legs, PG_PARAMS(u64(request_id), pg_text(text)));
     free(text);
     return ok;
 }
@@ -105,17 +140,18 @@ bool store_nets_of_zero(struct settle_store_pg *store, const struct settle_item 
     static const char results[] =
         "INSERT INTO settle.result (trade_id, outcome) SELECT trade_id, 'settled' "
         "FROM jsonb_to_recordset($1::text::jsonb) AS x(trade_id bigint) ORDER BY trade_id";
-    json_t *rows = legs_json(item, false);
+    json_t *rows = legs_json(&item->call, false);
     char *text = json_dumps(rows, JSON_COMPACT);
     size_t count = json_array_size(rows);
 
     ASSERT(text != NULL);
     json_decref(rows);
-    bool ok = count == 0 || (nets_insert(store, item, false, block) &&
-                             store_many(store, count, legs,
-                                        PG_PARAMS(u64(item->call.request_id), pg_text(text))) &&
-                             store_many(store, count, trades, PG_PARAMS(pg_text(text))) &&
-                             store_many(store, count, results, PG_PARAMS(pg_text(text))));
+    bool ok =
+        count == 0 ||
+        (nets_insert(store, item->call.request_id, &item->call, false, u64(block)) &&
+         store_many(store, count, legs, PG_PARAMS(u64(item->call.request_id), pg_text(text))) &&
+         store_many(store, count, trades, PG_PARAMS(pg_text(text))) &&
+         store_many(store, count, results, PG_PARAMS(pg_text(text))));
     free(text);
     return ok;
 }

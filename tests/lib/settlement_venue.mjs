@@ -112,6 +112,13 @@ export class SettlementVenue {
     { encoding: 'utf8', timeout: ms, killSignal: 'SIGKILL' });
   }
 
+  // `lonja settle netting`.
+  netting(words) {
+    return spawnSync(join(this.tests, 'settle_host'), [
+      `postgres.host=${this.env.PG_HOST}`, `postgres.port=${this.env.PG_PORT}`, `postgres.secrets_folder=${this.folder}/secrets`,
+      `settle.rpc_url=${this.env.RPC_URL}`, `venue.state_folder=${this.folder}`, 'netting', ...words], { encoding: 'utf8' });
+  }
+
   child(command, args) {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', this.log] });
     child.stdout.setEncoding('utf8');

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ethers } from 'ethers'
 import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { RAW, RpcError, RpcProxy } from '../lib/rpc_proxy.mjs'
-import { check, SettlementVenue } from '../lib/settlement_venue.mjs'
+import { artifactsFolder, check, SettlementVenue } from '../lib/settlement_venue.mjs'
 import { Suite } from '../lib/suite.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
@@ -26,7 +26,8 @@ const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
 
 // What the token's agents may do beside settlement; written out by hand.
 const TOKEN = new ethers.Interface(['function pause()', 'function addAgent(address)', 'function unpause()', 'function setAddressFrozen(address,bool)',
-  'function forcedTransfer(address,address,uint256)', 'function balanceOf(address) view returns (uint256)'])
+  'function forcedTransfer(address,address,uint256)', 'function balanceOf(address) view returns (uint256)', 'function compliance() view returns (address)'])
+const COMPLIANCE = new ethers.Interface(['function addModule(address)', 'function removeModule(address)'])
 const REGISTRY = new ethers.Interface(['function deleteIdentity(address)', 'function registerIdentity(address,address,uint16)',
   'function identity(address) view returns (address)'])
 
@@ -554,6 +555,104 @@ const CASES = {
     await world.onToken('setAddressFrozen', world.wallet(DIEGO), false)
   },
 
+  // Two wallets trade to and fro: with the option on, what they owe each other moves once, or not at all.
+  async two_wallets_that_trade_to_and_fro (world) {
+    says(world.venue.netting(['PORT', 'on']), 0, /PORT: netting on/)
+    const moves = () => Number(world.venue.sql('SELECT count(*) FROM settle.attempt'))
+    const before = moves()
+    const ids = toAndFro(world, 20)
+    await netted(world, ids)
+    check(moves() === before + 1, `${moves() - before} transactions`)
+    const [net] = nets(world, ids)
+    check(net.trades === 20 && net.amount === String(10n * 10n ** 16n) && net.net_id === String(ids[0]), JSON.stringify(net))
+    check(world.venue.count(`net_id = ${ids[0]} AND tx_hash IS NOT NULL AND reason IS NULL`) === 20, 'not all of them say which net')
+    check(Number(world.venue.sql(`SELECT count(*) FROM chain.transfer_check c JOIN chain.request_leg l USING (request_id, leg) WHERE l.net_id = ${ids[0]} AND c.stage = 'before_signing' AND c.verdict = 'allowed'`)) === 20, 'a trade without evidence')
+
+    const zero = world.trade(2, { quantity: 40 }).concat(world.trade(1, { seller: CARLA, buyer: ATLANTIC, quantity: 80 }))
+    await netted(world, zero)
+    check(moves() === before + 1 && world.is(zero, "tx_hash IS NULL AND reason = 'net_zero'"), 'a net of zero has a transaction')
+    await agreesWithNets(world)
+
+    says(world.venue.netting(['PORT', 'off']), 0, /PORT: netting off/)
+    const gross = toAndFro(world, 6)
+    await world.settled(gross)
+    check(nets(world, gross).length === 0, 'netted, though the option is off')
+  },
+
+  // A module that counts transfers: the option is refused, and where it was on already nothing is netted.
+  async a_module_that_forbids_netting (world) {
+    const compliance = ethers.getAddress('0x' + (await world.chain.call({ to: world.token, data: TOKEN.encodeFunctionData('compliance') })).slice(26))
+    const { bytecode } = JSON.parse(fs.readFileSync(path.join(artifactsFolder, 'contracts/compliance/modular/modules/TimeTransfersLimitsModule.sol/TimeTransfersLimitsModule.json'), 'utf8'))
+    const hash = await world.chain.send('eth_sendTransaction', [{ from: world.deployer, data: bytecode, gas: '0x7a1200' }])
+    await world.venue.until('the module is there', () => world.chain.getTransactionReceipt(hash))
+    const module = (await world.chain.getTransactionReceipt(hash)).contractAddress
+    says(world.venue.netting([]), 0, /^PORT +off +may be netted$/m)
+    await world.asAgent(compliance, COMPLIANCE.encodeFunctionData('addModule', [module]))
+    const word = new RegExp(`netting_module_not_reviewed: TimeTransfersLimitsModule ${module.toLowerCase()}`, 'i')
+    says(world.venue.netting(['PORT', 'on']), 1, word)
+    says(world.venue.netting([]), 0, /^PORT +off +netting_module_not_reviewed/m)
+    says(world.venue.netting(['NONE', 'on']), 1, /NONE is no token of this chain/)
+    says(world.venue.netting(['PORT', 'perhaps']), 2, /Usage/)
+    netting(world, true) // it was on before the module came
+    await world.settled(toAndFro(world, 4))
+    check(word.test(world.venue.sql(`SELECT refused FROM settle.netting WHERE token_asset = ${PORT}`, 'lonja_admin')), 'it is not said why')
+    await world.restartWorker(`settle.netting_modules=MaxBalanceModule,${module}`)
+    await netted(world, toAndFro(world, 4))
+    check(world.venue.sql(`SELECT refused IS NULL FROM settle.netting WHERE token_asset = ${PORT}`) === 't', 'it is still said why')
+    await world.asAgent(compliance, COMPLIANCE.encodeFunctionData('removeModule', [module]))
+    await world.restartWorker()
+    netting(world, false)
+  },
+
+  // Between the simulation and the block the buyer's identity goes: nobody fails, each trade goes by itself.
+  async a_net_that_reverts (world) {
+    const identity = ethers.getAddress('0x' + (await world.chain.call({ to: world.registry, data: REGISTRY.encodeFunctionData('identity', [world.wallet(CARLA)]) })).slice(26))
+    netting(world, true)
+    world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
+      world.rpc.pass()
+      await world.onRegistry('deleteIdentity', world.wallet(CARLA))
+      const hash = await ask()
+      await world.onRegistry('registerIdentity', world.wallet(CARLA), identity, 724)
+      return hash
+    })
+    const ids = toAndFro(world, 5)
+    await world.settled(ids)
+    check(world.is(ids, 'total_attempts = 0 AND net_id IS NULL'), 'an attempt was used')
+    check(world.venue.sql(`SELECT count(*) FROM chain.request_leg WHERE trade_id IN (${ids.join()}) AND state = 'back' AND net_id = ${ids[0]}`) === '5', 'it was no net that reverted')
+    check(Number(world.venue.sql(`SELECT count(*) FROM settle.trade_settlement_history WHERE trade_id IN (${ids.join()}) AND reason = 'reverted_as_a_net'`)) === 5, 'the history does not say so')
+    await agreesWithNets(world)
+    netting(world, false)
+  },
+
+  async nets_while_the_worker_dies_and_blocks_are_lost (world) {
+    netting(world, true)
+    for (const isSent of [false, true]) {
+      let reached
+      const broadcast = new Promise(resolve => { reached = resolve })
+      world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
+        if (isSent) await ask()
+        reached()
+        return new Promise(() => {}) // until it is dead
+      })
+      const ids = toAndFro(world, 7)
+      await broadcast
+      await world.stop(world.worker)
+      world.rpc.pass()
+      world.startWorker()
+      await netted(world, ids)
+    }
+    for (const depth of [1, 3]) {
+      const ids = toAndFro(world, 3).concat(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: 1 }))
+      await world.until(ids, "settlement_status = 'settled'")
+      const hash = world.venue.sql(`SELECT tx_hash FROM settle.trade WHERE trade_id = ${ids[0]}`)
+      if (depth > 1) await world.mine(depth - 1)
+      await world.chain.send('anvil_reorg', [depth, []])
+      await world.venue.until(`its bytes are mined again, depth ${depth}`, async () => (await world.chain.getTransactionReceipt(hash))?.status === 1)
+    }
+    await agreesWithNets(world)
+    netting(world, false)
+  },
+
   // The database of settlement is lost; chain and record are there. What comes back is what was.
   async rows_that_are_rebuilt_from_the_chain (world) {
     const { venue } = world
@@ -585,9 +684,10 @@ const CASES = {
     }
     const unless = columns => columns.map(column => `CASE WHEN tx_hash IN ('none'${moved.map(hash => `, '${hash}'`).join('')}) THEN NULL ELSE ${column} END`).join()
     const kept = () => [
-      `SELECT trade_id, settlement_status, settlement_type, tx_hash FROM settle.trade WHERE settlement_status = 'settled' ORDER BY 1`,
+      `SELECT trade_id, settlement_status, settlement_type, net_id, tx_hash FROM settle.trade WHERE settlement_status = 'settled' AND tx_hash IS NOT NULL AND coalesce(reason, '') NOT LIKE 'manual:%' ORDER BY 1`,
       `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, ${unless(['block_number', 'block_hash', 'gas_used', 'gas_price_wei'])}, gas_limit FROM settle.attempt a WHERE state = 'confirmed' AND EXISTS (SELECT FROM chain.request_leg l WHERE l.request_id = a.request_id AND l.trade_id IS NOT NULL) ORDER BY tx_hash`,
-      `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index FROM chain.request_leg l WHERE l.state = 'done' AND l.trade_id IS NOT NULL ORDER BY 2`,
+      `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index, l.net_id FROM chain.request_leg l WHERE l.state = 'done' AND l.trade_id IS NOT NULL AND l.log_index IS NOT NULL ORDER BY 2`,
+      `SELECT net_id, request_id, from_address, to_address, amount, trades, digest FROM chain.net n WHERE EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.net_id = n.net_id AND l.log_index IS NOT NULL) ORDER BY 1`,
       `SELECT tx_hash, ${unless(['gas_used', 'fee_wei'])}, succeeded, operation FROM chain.gas_transaction WHERE operation LIKE '%forced_transfer' ORDER BY 1`
     ].map(query => venue.sql(query))
     const before = kept()
@@ -609,31 +709,8 @@ const CASES = {
     kept().forEach((rows, i) => check(rows === before[i], `rows of table ${i} differ:\n${difference(before[i], rows)}`))
     check(Number(venue.sql("SELECT count(*) FROM settle.trade_settlement_history WHERE to_status = 'settled' AND reason = 'rebuilt_from_chain'")) === before[0].split('\n').length, 'the history does not say where it comes from')
     check(rebuild('--verify').status === 0, '--verify finds differences after the rebuild')
+    check(venue.sql('SELECT * FROM settle.net_differs') === '' && venue.sql('SELECT count(*) FROM chain.net') !== '0', 'the nets are not those that were')
     await world.settled(world.trade(5))
-  },
-
-  // Two wallets trade to and fro: with the option on, what they owe each other moves once, or not at all.
-  async two_wallets_that_trade_to_and_fro (world) {
-    netting(world, true)
-    const moves = () => Number(world.venue.sql('SELECT count(*) FROM settle.attempt'))
-    const before = moves()
-    const ids = toAndFro(world, 20)
-    await netted(world, ids)
-    check(moves() === before + 1, `${moves() - before} transactions`)
-    const [net] = nets(world, ids)
-    check(net.trades === 20 && net.amount === String(10n * 10n ** 16n) && net.net_id === String(ids[0]), JSON.stringify(net))
-    check(world.venue.count(`net_id = ${ids[0]} AND tx_hash IS NOT NULL AND reason IS NULL`) === 20, 'not all of them say which net')
-    check(Number(world.venue.sql(`SELECT count(*) FROM chain.transfer_check c JOIN chain.request_leg l USING (request_id, leg) WHERE l.net_id = ${ids[0]} AND c.stage = 'before_signing' AND c.verdict = 'allowed'`)) === 20, 'a trade without evidence')
-
-    const zero = world.trade(2, { quantity: 40 }).concat(world.trade(1, { seller: CARLA, buyer: ATLANTIC, quantity: 80 }))
-    await netted(world, zero)
-    check(moves() === before + 1 && world.is(zero, "tx_hash IS NULL AND reason = 'net_zero'"), 'a net of zero has a transaction')
-    await agreesWithNets(world)
-
-    netting(world, false)
-    const gross = toAndFro(world, 6)
-    await world.settled(gross)
-    check(nets(world, gross).length === 0, 'netted, though the option is off')
   },
 
   // Whoever checks must be able to say no.
@@ -661,6 +738,8 @@ const CASES = {
       () => alter('settle.trade', `settlement_status = 'settled', settlement_type = 'on_chain', settled_at = now(), tx_hash = '${hash}', reason = NULL`, `trade_id = ${id}`))
   }
 }
+
+const says = (result, status, words) => check(result.status === status && words.test(result.stdout + result.stderr), `exit status ${result.status}, it says\n${result.stdout}${result.stderr}`)
 
 // ---- netting
 
