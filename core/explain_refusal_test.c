@@ -103,6 +103,11 @@ static void commands_about_an_instrument_show_what_it_has(void **state)
     const char *text = of_refusal(story);
     story_expect(text, "  fees: account 16, buy_maker_bps 3\n");
     assert_null(strstr(text, "account 17"));
+    (void)SET(story, fees_set, "", 0, {.instrument = 1, .sell_maker_bps = 5});
+    (void)SET(story, fees_set, "", 0, {.account = FIRST, .buy_maker_bps = 10001});
+    assert_null(strstr(of_refusal(story), "sell_maker_bps 5"));
+    (void)SET(story, fees_set, "", 0, {.instrument = 1, .buy_maker_bps = 10001});
+    story_expect(of_refusal(story), "  fees: instrument 1, sell_maker_bps 5\n");
 }
 
 static void a_settlement_that_does_not_fit_shows_the_buyer(void **state)

@@ -64,6 +64,11 @@ static void an_order_behind_others_says_what_is_ahead(void **state)
     story_expect(text, "it was there before: maker");
     story_expect(text, "it holds 0.0008");
     TELL(story, "D sells 1 @ 105 gtc");
+    TELL(story, "D sells 1 @ 101 gtc");
+    story_expect(
+        story_ask(story, 3),
+        "the best on the other side is 0.000101 for 1: 0.000001 away from its price 0.0001");
+    TELL(story, "D cancels 7");
     story_expect(
         story_ask(story, 3),
         "the best on the other side is 0.000105 for 1: 0.000005 away from its price 0.0001");

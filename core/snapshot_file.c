@@ -272,14 +272,13 @@ int snapshot_writer_add(struct snapshot_writer *writer, const struct snapshot_re
 
 static void snapshot_prune(const char *folder)
 {
-    uint64_t kept = UINT64_MAX, number;
+    uint64_t limit = UINT64_MAX, number;
     for (int i = 0; i < SNAPSHOTS_KEPT; i++) {
-        if (!numbered_largest(&number, folder, SNAPSHOT_SUFFIX,
-                              kept == UINT64_MAX ? kept : kept - 1))
+        if (!numbered_largest(&number, folder, SNAPSHOT_SUFFIX, limit) || number == 0)
             return;
-        kept = number;
+        limit = number - 1;
     }
-    while (kept > 0 && numbered_largest(&number, folder, SNAPSHOT_SUFFIX, kept - 1)) {
+    while (numbered_largest(&number, folder, SNAPSHOT_SUFFIX, limit)) {
         char path[NUMBERED_PATH_BYTES];
         numbered_path(path, folder, number, SNAPSHOT_SUFFIX);
         if (unlink(path) != 0) {

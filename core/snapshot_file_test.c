@@ -194,6 +194,20 @@ static void the_last_three_are_kept(void **state)
 // ---- what is broken
 // --------------------------------------------------------------------------------------
 
+// One of the state before the first command is kept like others.
+static void the_very_first_is_kept_like_others(void **state)
+{
+    (void)state;
+    for (uint64_t sequence = 0; sequence < SNAPSHOTS_KEPT; sequence++) {
+        assert_int_equal(save(sequence, 3), 0);
+        for (uint64_t kept = 0; kept <= sequence; kept++)
+            assert_true(snapshot_file_read(folder, kept, count_up, &(uint64_t){0}));
+    }
+    assert_int_equal(save(SNAPSHOTS_KEPT, 3), 0);
+    assert_false(snapshot_file_read(folder, 0, count_up, &(uint64_t){0}));
+    assert_true(snapshot_file_read(folder, 1, count_up, &(uint64_t){0}));
+}
+
 static void flip(uint64_t sequence, off_t at)
 {
     char path[NUMBERED_PATH_BYTES], byte;
@@ -585,6 +599,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_snapshot_is_read_as_it_was_written, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_three_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_very_first_is_kept_like_others, setup, teardown),
         cmocka_unit_test_setup_teardown(a_byte_that_rotted_anywhere_passes_the_snapshot_over, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_shortened_or_lengthened_snapshot_is_passed_over, setup,
