@@ -7,7 +7,7 @@
 
 struct engine {
     struct engine_limits limits;
-    uint64_t sequence, time_ns, hash, deadline_ns, continuations;
+    uint64_t sequence, time_ns, hash, deadline_ns, continuations, ticks;
     uint8_t venue_state;
 };
 
@@ -40,10 +40,13 @@ static void fake_act(struct engine *engine, const struct command *command)
         engine->venue_state = command->body.venue_state.state;
     if (header->type == CMD_reference_set)
         engine->continuations = (uint64_t)command->body.reference_set.price;
-    if (header->type == CMD_breaker_set)
+    if (header->type == CMD_breaker_set) {
         engine->deadline_ns = header->time_ns + command->body.breaker_set.tripped;
+        engine->ticks = command->body.breaker_set.instrument;
+    }
     if (header->type == CMD_clock_tick && header->gateway == GATEWAY_CORE) {
-        engine->deadline_ns = UINT64_MAX;
+        engine->deadline_ns = engine->ticks > 0 ? header->time_ns : UINT64_MAX;
+        engine->ticks -= engine->ticks > 0;
         if (engine->continuations > 0)
             engine->continuations--;
     }

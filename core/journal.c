@@ -182,8 +182,7 @@ static int journal_await_segment(struct journal *journal, uint64_t number)
             atomic_load_explicit(&journal->gate->control->journal_error, memory_order_acquire);
         if (error != 0)
             return -(int)error;
-        if (!counted)
-            core_counter_add(journal->gate->control, COUNTER_journal_segment_waits, 1);
+        core_counter_add(journal->gate->control, COUNTER_journal_segment_waits, !counted);
         counted = true;
         if (journal->threaded) {
             futex_wait(&journal->prepare_wake, seen, JOURNAL_WAIT_MS * 1000000u);
@@ -316,7 +315,7 @@ int journal_write_work(struct journal *journal)
     return (int)journal->block->count;
 }
 
-static void journal_sleep(struct journal *journal)
+void journal_sleep(struct journal *journal)
 {
     uint32_t seen = atomic_load_explicit(&journal->wake, memory_order_acquire);
     atomic_store_explicit(&journal->sleeping, 1, memory_order_relaxed);

@@ -80,6 +80,8 @@ void journal_flush(struct journal *journal);
 // Writes at most one block. Returns the number of commands made durable, 0 = nothing waits, or
 // -errno.
 CHECKED int journal_write_work(struct journal *journal);
+// When nothing waits: until something does, for a while at most, or not at all if it does by now.
+void journal_sleep(struct journal *journal);
 // Prepares at most one segment. Returns 1 if it did, 0 if enough are ready, or -errno.
 CHECKED int journal_prepare_work(struct journal *journal);
 

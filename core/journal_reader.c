@@ -418,7 +418,8 @@ static uint64_t reader_segment_of(struct journal_reader *reader, uint64_t sequen
         reader->error = -found;
     if (found <= 0)
         return 0;
-    for (uint64_t number = last; number >= first && number > 0; number--) {
+    for (uint64_t left = last - first + 1; left > 0; left--) {
+        const uint64_t number = first + left - 1;
         if (!reader_enter_segment(reader, number))
             continue;
         const struct journal_block_header *block = reader_block_at(reader, JOURNAL_PAGE_BYTES);

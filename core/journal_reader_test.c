@@ -417,6 +417,19 @@ static void a_start_in_the_middle_does_not_skip_what_it_needs(void **state)
     journal_reader_close(&reader);
 }
 
+// There is nothing, wherever one would begin.
+static void a_journal_of_nothing_ends_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_reader reader;
+    const struct journal_block_header *block;
+    for (uint64_t sequence = 1; sequence <= 5; sequence += 4) {
+        assert_int_equal(journal_reader_open(&reader, &f->io, sequence, false), 0);
+        assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_END);
+        journal_reader_close(&reader);
+    }
+}
+
 static void what_is_missing_is_not_synced_and_not_hidden(void **state)
 {
     struct fixture *f = *state;
@@ -452,6 +465,7 @@ int main(void)
         JOURNAL_TEST(a_block_that_changes_between_two_reads_is_judged_again),
         JOURNAL_TEST(an_epoch_that_begins_in_the_middle_of_a_segment_is_foreign),
         JOURNAL_TEST(a_start_in_the_middle_does_not_skip_what_it_needs),
+        JOURNAL_TEST(a_journal_of_nothing_ends_at_once),
         JOURNAL_TEST(what_is_missing_is_not_synced_and_not_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

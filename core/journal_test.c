@@ -11,6 +11,7 @@
 #include "core/counters.h"
 #include "core/journal.h"
 #include "core/journal_reader.h"
+#include "core/numbered_file.h"
 #include "core/testing_calls.h"
 #include "core/testing_journal.h"
 
@@ -155,6 +156,41 @@ static void what_waits_is_written_before_the_threads_end(void **state)
     journal_close(&f.journal);
 }
 
+static _Atomic unsigned naps; // so far, of any thread
+void __real_futex_wait(const _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
+void __wrap_futex_wait(const _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
+void __wrap_futex_wait(const _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns)
+{
+    naps++;
+    __real_futex_wait(word, seen, timeout_ns);
+}
+
+static void who_falls_asleep_looks_once_more(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned waiting; // commands, which came just now
+        uint32_t stop;
+        unsigned naps;
+    } lines[] = {{0, 0, 1}, {1, 0, 0}, {0, 1, 0}, {1, 1, 0}};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        assert_int_equal(open_journal(), 0);
+        append(lines[i].waiting);
+        atomic_store(&f.journal.stop, lines[i].stop);
+        naps = 0;
+        journal_sleep(&f.journal);
+        assert_int_equal(naps, lines[i].naps);
+        assert_int_equal(atomic_load(&f.journal.sleeping), 0);
+        journal_close(&f.journal);
+        f.appended = 0;
+        testing_folder_remove(f.folder);
+        assert_int_equal(state_folder_make(f.folder), 0);
+        journal_io_file_close(&f.file);
+        assert_int_equal(journal_io_file_open(&f.disk, &f.file, f.folder, false), 0);
+        f.io.context = f.disk.context;
+    }
+}
+
 // The core adds at any moment of the writer's falling asleep: it never misses a command for longer
 // than a glance.
 static void no_command_is_slept_over(void **state)
@@ -252,6 +288,7 @@ int main(void)
         JOURNAL_TEST(a_journal_that_was_not_opened_is_closed),
         JOURNAL_TEST(a_journal_without_threads_is_told),
         JOURNAL_TEST(what_waits_is_written_before_the_threads_end),
+        JOURNAL_TEST(who_falls_asleep_looks_once_more),
         JOURNAL_TEST(no_command_is_slept_over),
         JOURNAL_TEST(a_failed_write_ends_the_writer_and_shuts_the_gate),
         JOURNAL_TEST(a_failed_preparer_shuts_the_gate_and_frees_the_writer),

@@ -25,7 +25,8 @@ static uint64_t replica_common(const struct journal_io *io, const struct replica
     uint64_t first, last, common = 0;
     if (journal_segments(io, &first, &last) <= 0)
         return 0;
-    for (uint64_t number = last; number >= first && number > 0; number--) {
+    for (uint64_t left = last - first + 1; left > 0; left--) {
+        const uint64_t number = first + left - 1;
         struct journal_block_header block;
         if (!replica_first_block(&block, io, number))
             continue;

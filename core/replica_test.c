@@ -696,6 +696,36 @@ static void what_is_in_common_is_never_more_than_the_standby_has(void **state)
     assert_int_equal(f->link.receiver.common, 0);
 }
 
+// Where the paths part is told as it is, or nothing is said to be in common: whatever look fails.
+static void no_refused_look_makes_more_common_than_there_is(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(replica_host_begin(&f->a, 0)); // three segments of epoch 1, then epoch 2
+    write_blocks(&f->a, 20, 8);
+    replica_host_end(&f->a);
+    uint64_t parts = f->a.last;
+    assert_true(replica_host_begin(&f->a, 0));
+    write_blocks(&f->a, 20, 8);
+    const struct replica_hello peer = {.epoch = 1, .sequence = parts + 5, .chain = 1};
+    bool refused = true;
+    unsigned diverged = 0, unreadable = 0, unknown = 0;
+    for (uint64_t look = 1; refused; look++) {
+        struct journal_reader reader;
+        uint64_t common = 99;
+        fake_disk_refuse_look(f->a.disk, look);
+        enum replica_place place = replica_place_find(&reader, &common, &f->a.io, &peer, f->a.last);
+        refused = fake_disk_refused(f->a.disk);
+        fake_disk_refuse_look(f->a.disk, 0);
+        assert_int_not_equal(place, REPLICA_PLACE_KNOWN);
+        diverged += place == REPLICA_PLACE_DIVERGED && common == parts;
+        unknown += place == REPLICA_PLACE_DIVERGED && common == 0;
+        unreadable += place == REPLICA_PLACE_UNREADABLE && common == 0;
+        if (!refused)
+            assert_true(place == REPLICA_PLACE_DIVERGED && common == parts);
+    }
+    assert_true(diverged > 0 && unreadable > 0 && unknown > 0);
+}
+
 static void journals_of_other_epochs_have_nothing_in_common(void **state)
 {
     struct fixture *f = *state;
@@ -1060,6 +1090,7 @@ int main(void)
         PAIR(memory_that_is_not_there_is_said),
         PAIR(a_place_in_a_journal_of_nothing_is_gone_or_the_beginning),
         PAIR(what_is_in_common_is_never_more_than_the_standby_has),
+        PAIR(no_refused_look_makes_more_common_than_there_is),
         PAIR(journals_of_other_epochs_have_nothing_in_common),
         PAIR(a_primary_whose_disk_refuses_a_look_serves_nothing_wrong),
         PAIR(a_block_of_another_time_or_place_is_not_written),

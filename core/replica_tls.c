@@ -107,7 +107,7 @@ static int64_t tls_result(struct tls_connection *connection, int result)
     ERR_clear_error();
     if (stranger)
         return -EACCES;
-    if (why == SSL_ERROR_SYSCALL && error != 0)
+    if (why == SSL_ERROR_SYSCALL)
         return -error;
     return why == SSL_ERROR_SSL ? -EPROTO : -ECONNRESET;
 }
@@ -116,7 +116,7 @@ static int64_t tls_read(void *context, void *out, size_t bytes)
 {
     struct tls_connection *connection = context;
     size_t done = 0;
-    errno = 0;
+    errno = ECONNRESET; // if no call says why
     int result = SSL_read_ex(connection->ssl, out, bytes, &done);
     return result == 1 ? (int64_t)done : tls_result(connection, result);
 }
@@ -125,7 +125,7 @@ static int64_t tls_write(void *context, const void *data, size_t bytes)
 {
     struct tls_connection *connection = context;
     size_t done = 0;
-    errno = 0;
+    errno = ECONNRESET;
     int result = SSL_write_ex(connection->ssl, data, bytes, &done);
     if (result != 1)
         return tls_result(connection, result);

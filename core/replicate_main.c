@@ -99,13 +99,12 @@ static void replicate_terms(struct replicate *replicate)
 
 static uint32_t replicate_verdict(const struct replicate *replicate)
 {
-    uint32_t before = atomic_load_explicit(&replicate->page->verdict, memory_order_relaxed);
     if (replicate->fenced)
         return REPLICA_FENCED;
     if (replicate->degraded)
         return REPLICA_DEGRADED;
     uint64_t position = atomic_load_explicit(&replicate->page->position_seq, memory_order_relaxed);
-    return position > 0 || before == REPLICA_FOLLOWED ? REPLICA_FOLLOWED : REPLICA_UNKNOWN;
+    return position > 0 ? REPLICA_FOLLOWED : REPLICA_UNKNOWN;
 }
 
 // What was replicated stays so: a standby that is gone has it still.
@@ -139,7 +138,7 @@ static void replicate_fence(struct replicate *replicate, uint64_t epoch)
                                      "heard over the replication port");
     log_error("ANOTHER HOST WAS PROMOTED, this venue stops and may only follow it: see `lonja "
               "standby --help` own_epoch=%" PRIu64 " promoted_epoch=%" PRIu64 " written=%s",
-              replicate->now.own.epoch, epoch, result == 0 ? "yes" : strerror(-result));
+              replicate->now.own.epoch, epoch, strerror(-result));
     replicate->fenced = true;
 }
 
@@ -150,11 +149,13 @@ static void replicate_look(struct replicate *replicate)
     replicate->look_ns = replicate->now.now_ns + REPLICATE_LOOK_MS * 1000000u;
     bool degraded =
         replica_note_exists(replicate->boot->config.venue_state_folder, REPLICA_NOTE_DEGRADED);
-    if (degraded && !replicate->degraded)
-        log_warning("DEGRADED by an operator: answers no longer wait for a standby");
-    if (!degraded && replicate->degraded)
-        log_info("restored by an operator: answers wait for a standby again");
+    if (degraded == replicate->degraded)
+        return;
     replicate->degraded = degraded;
+    if (degraded)
+        log_warning("DEGRADED by an operator: answers no longer wait for a standby");
+    else
+        log_info("restored by an operator: answers wait for a standby again");
 }
 
 // ---- run
@@ -183,9 +184,9 @@ static void replicate_wait(struct replicate *replicate)
     struct pollfd waits[REPLICA_PORT_WAITS_MAX + 1];
     unsigned count = replicate->port.waits(replicate->port.context, waits);
     waits[count++] = (struct pollfd){.fd = replicate->doorbell_fd, .events = POLLIN};
-    if (reader_page_sleep_begin(replicate->page, &replicate->ring.control->journal_seq,
-                                replicate->now.journal_seq))
-        (void)poll(waits, count, REPLICATE_WAIT_MS);
+    bool quiet = reader_page_sleep_begin(replicate->page, &replicate->ring.control->journal_seq,
+                                         replicate->now.journal_seq);
+    (void)poll(waits, count, REPLICATE_WAIT_MS * quiet);
     reader_page_sleep_end(replicate->page);
     uint64_t rung;
     ssize_t ignored = read(replicate->doorbell_fd, &rung, sizeof rung);

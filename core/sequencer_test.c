@@ -568,6 +568,21 @@ static void a_passed_deadline_makes_a_tick(void **state)
     assert_int_equal(work(f), 0);
 }
 
+// However many are due: gateways have their turn between sixty-four.
+static void ticks_without_end_leave_gateways_their_turn(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    claim(f, GATEWAY_ADMIN, CMD_breaker_set)->body.breaker_set.instrument = 99; // and the first
+    command_ring_publish(&f->rings[GATEWAY_ADMIN]);
+    assert_int_equal(work(f), 2);
+    send_plain(f, GATEWAY_ADMIN, CMD_nav_set);
+    f->now_ns += 200; // each command is stamped a nanosecond later
+    assert_int_equal(work(f), 64);
+    assert_int_equal(work(f), 36 + 1);
+    assert_int_equal(work(f), 0);
+}
+
 static void the_core_stops_taking_when_half_the_ring_is_not_durable(void **state)
 {
     struct fixture *f = *state;
@@ -823,6 +838,7 @@ int main(void)
         CORE_TEST(a_restart_in_the_middle_of_continuations_goes_on_with_them),
         CORE_TEST(room_for_one_command_is_room_for_its_digest_too),
         CORE_TEST(a_passed_deadline_makes_a_tick),
+        CORE_TEST(ticks_without_end_leave_gateways_their_turn),
         CORE_TEST(a_tick_comes_before_what_is_stamped_at_the_deadline),
         CORE_TEST(the_core_stops_taking_when_half_the_ring_is_not_durable),
         CORE_TEST(every_4096th_sequence_is_a_digest_and_replay_agrees),

@@ -43,6 +43,7 @@ struct tape {
     struct tape_writer writer;
     char snapshots[NUMBERED_PATH_BYTES];
     char folder[NUMBERED_PATH_BYTES];
+    uint64_t seen_durable;      // at the last look
     uint64_t snapshot_sequence; // of the last snapshot, or of the last that failed
     unsigned retries;           // times a durable block could not be read
 };
@@ -160,11 +161,11 @@ static void tape_apply(struct tape *tape, const struct command *command, uint64_
 // restart from it needs the events behind it.
 static void tape_forget(struct tape *tape)
 {
-    uint64_t keep = (uint64_t)tape->boot->config.tape_keep_sequences, oldest;
-    if (keep == 0 || keep >= tape->replay.sequence ||
-        !numbered_smallest(&oldest, tape->snapshots, SNAPSHOT_SUFFIX))
+    uint64_t keep = (uint64_t)tape->boot->config.tape_keep_sequences, oldest = 0;
+    if (keep == 0 || keep >= tape->replay.sequence)
         return;
     uint64_t before = tape->replay.sequence - keep;
+    (void)numbered_smallest(&oldest, tape->snapshots, SNAPSHOT_SUFFIX); // there is one by now
     int result = tape_forget_before(tape->folder, before < oldest ? before : oldest);
     if (result != 0)
         log_warning("an old tape segment stays error=%s", strerror(-result));
@@ -224,7 +225,8 @@ static bool tape_work(struct tape *tape)
 {
     atomic_store_explicit(&tape->page->heartbeat_ns, clock_monotone_ns(&clock_system),
                           memory_order_relaxed);
-    if (tape_durable(tape) < tape->reader.next_sequence)
+    tape->seen_durable = tape_durable(tape);
+    if (tape->seen_durable < tape->reader.next_sequence)
         return false;
     const struct journal_block_header *block;
     enum journal_decision decision = journal_reader_next(&tape->reader, &block);
@@ -239,10 +241,10 @@ static bool tape_work(struct tape *tape)
 
 static void tape_wait(struct tape *tape)
 {
-    uint64_t durable = tape_durable(tape);
-    if (durable < tape->reader.next_sequence &&
-        reader_page_sleep_begin(tape->page, &tape->ring.control->durable_seq, durable))
-        reader_page_wait_patiently(tape->page, TAPE_WAIT_MS * 1000000u);
+    // Something may have come since the last look: then nobody sleeps.
+    bool quiet = reader_page_sleep_begin(tape->page, &tape->ring.control->durable_seq,
+                                         tape->seen_durable);
+    reader_page_wait_patiently(tape->page, TAPE_WAIT_MS * 1000000u * quiet);
     reader_page_sleep_end(tape->page);
 }
 
@@ -268,8 +270,8 @@ int main(int count, char **words)
     // What is durable when we are asked to stop still goes on the tape: a core that stopped before
     // us has nothing left that is not there.
     uint64_t durable = tape_durable(tape);
-    while (tape->replay.sequence < durable && tape_work(tape))
-        ;
+    while (tape->replay.sequence < durable)
+        (void)tape_work(tape);
     replay_guard_end();
     if (tape->replay.sequence > tape->snapshot_sequence)
         tape_snapshot(tape);
