@@ -314,7 +314,7 @@ static int setup(void **state)
     const struct index_store_ops store = {world,  lead,    enter, work,    block,    save,
                                           orphan, confirm, tell,  posting, answered, NULL};
     const struct index_core_ops core = {world, core_send, core_poll};
-    const struct rpc_ops rpc = {world, rpc_call, rpc_close};
+    const struct rpc_ops rpc = {.context = world, .call = rpc_call, .close = rpc_close};
     world->head = 100;
     node_init(&world->node, &rpc);
     index_init(&world->agent, &config, &store, &world->node, &core);
