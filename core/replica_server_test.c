@@ -12,11 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/event_ring.h"
+#include "core/numbered_file.h"
+#include "core/replay.h"
+#include "core/replica_fence.h"
 #include "core/replica_server.h"
 #include "core/replica_tls.h"
+#include "core/testing.h"
 #include "core/testing_calls.h"
 
 static char keys[64]; // of all tests
@@ -42,6 +49,19 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t bytes)
     return connect_waits && poll(&connecting, 1, 60000) == 1 ? 0 : result;
 }
 
+// A primary that takes whoever comes, whatever it has heard of his past.
+static bool takes_everybody;
+
+enum replica_decision __real_replica_decide(enum replica_terms terms, enum replica_peer peer,
+                                            enum replica_age age, enum replica_place place);
+enum replica_decision __wrap_replica_decide(enum replica_terms terms, enum replica_peer peer,
+                                            enum replica_age age, enum replica_place place);
+enum replica_decision __wrap_replica_decide(enum replica_terms terms, enum replica_peer peer,
+                                            enum replica_age age, enum replica_place place)
+{
+    return takes_everybody ? REPLICA_CONTINUE : __real_replica_decide(terms, peer, age, place);
+}
+
 // ---- a primary
 // ---------------------------------------------------------------------------------------
 
@@ -51,6 +71,7 @@ struct server {
     struct replica_port port;
     struct replica_progress progress;
     uint64_t epoch, now_ns; // epoch 0 = as the journal says
+    uint32_t engine_version;
     bool open;
 };
 
@@ -109,6 +130,7 @@ static struct replica_now server_now(const struct server *server)
     now.own.life = (uint64_t)server->config.replication_port + 100;
     if (server->epoch != 0)
         now.own.epoch = server->epoch;
+    now.own.engine_version = server->engine_version;
     return now;
 }
 
@@ -635,6 +657,195 @@ static int remove_keys(void **state)
     return 0;
 }
 
+// ---- the real lonja-standby, of this primary
+// ---------------------------------------------------------------
+
+struct standby {
+    char state[64];
+    struct boot boot;
+    struct event_ring ring;
+    pid_t process;
+};
+
+static void standby_init(struct standby *standby, int64_t port, const char *certificate)
+{
+    memset(standby, 0, sizeof *standby);
+    testing_folder_make(standby->state);
+    testing_boot_init(&standby->boot, PROCESS_STANDBY, standby->state);
+    struct config *config = &standby->boot.config, given;
+    config_init(&given, certificate);
+    memcpy(config->replication_certificate, given.replication_certificate,
+           sizeof given.replication_certificate);
+    memcpy(config->replication_key, given.replication_key, sizeof given.replication_key);
+    memcpy(config->replication_authority, given.replication_authority,
+           sizeof given.replication_authority);
+    strcpy(config->venue_name, "TEST"); // replica_testing.c
+    config->core_realtime_priority = 0;
+    config->replication_required = 1;
+    config->replication_mode = REPLICATION_SYNC;
+    config->replication_timeout_ms = 60000;
+    strcpy(config->replication_peer_address, "127.0.0.1");
+    config->replication_peer_port = port;
+    assert_int_equal(event_ring_open_writer(&standby->ring, standby->boot.event_ring_fd,
+                                            (uint64_t)config->rings_events,
+                                            (uint64_t)config->limits_command_events_max),
+                     0);
+}
+
+static void standby_start(struct standby *standby)
+{
+    standby->process = testing_start(&standby->boot, PROCESS_STANDBY, LONJA_BIN, NULL, NULL);
+}
+
+static int standby_ended(struct standby *standby)
+{
+    int status = 0;
+    assert_int_equal(waitpid(standby->process, &status, 0), standby->process);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int standby_stop(struct standby *standby)
+{
+    assert_int_equal(kill(standby->process, SIGTERM), 0);
+    return standby_ended(standby);
+}
+
+static void standby_fini(struct standby *standby)
+{
+    event_ring_close(&standby->ring);
+    testing_boot_fini(&standby->boot);
+    testing_folder_remove(standby->state);
+}
+
+static uint64_t standby_has(const struct standby *standby)
+{
+    return atomic_load(&standby->ring.control->durable_seq);
+}
+
+static void serve_for(struct server *server, unsigned ms)
+{
+    uint64_t until_ns = clock_monotone_ns(&clock_system) + ms * 1000000ull;
+    while (clock_monotone_ns(&clock_system) < until_ns)
+        (void)serve(server);
+}
+
+static void set_fence(const struct standby *standby, uint64_t epoch, bool own)
+{
+    const struct replica_fence fence = {.epoch = epoch, .own = own};
+    assert_int_equal(replica_fence_write(&fence, standby->state, "test"), 0);
+}
+
+// Its own fence says where it was promoted before; only a higher one promotes it, and a file that
+// nobody can read does not.
+static void a_standby_follows_until_it_is_promoted_above_what_it_follows(void **state)
+{
+    (void)state;
+    struct server one;
+    struct standby standby;
+    char path[NUMBERED_PATH_BYTES];
+    server_start(&one, 0, 1);
+    one.engine_version = ENGINE_VERSION;
+    standby_init(&standby, one.config.replication_port, "two");
+    set_fence(&standby, 1, true);
+    standby_start(&standby);
+    for (int i = 0; i < 20; i++)
+        assert_true(replica_host_write(&one.host, 500));
+    UNTIL(serve(&one), standby_has(&standby) == one.host.last);
+    serve_for(&one, 250); // it looks at its fence
+    path_join(path, standby.state, "replication/fence");
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_int_equal(write(fd, "?", 1), 1);
+    close(fd);
+    serve_for(&one, 250);
+    assert_true(replica_host_write(&one.host, 500));
+    UNTIL(serve(&one), standby_has(&standby) == one.host.last);
+    set_fence(&standby, 1000000, true);
+    assert_int_equal(standby_ended(&standby), EXIT_FENCED);
+    standby_fini(&standby);
+    server_stop(&one);
+}
+
+// A stranger to it, or one who is older than what it has seen, whether he knows or not.
+static void a_standby_takes_nothing_from_strangers_and_elders(void **state)
+{
+    (void)state;
+    static const struct {
+        bool stranger, takes_everybody;
+    } lines[] = {{true, false}, {false, false}, {false, true}};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct server one;
+        struct standby standby;
+        server_start(&one, 0, 1);
+        one.engine_version = ENGINE_VERSION;
+        assert_true(replica_host_write(&one.host, 500));
+        standby_init(&standby, one.config.replication_port, "two");
+        if (lines[i].stranger)
+            snprintf(standby.boot.config.replication_authority,
+                     sizeof standby.boot.config.replication_authority,
+                     "%s/foreign/replication-ca.crt", keys);
+        else
+            set_fence(&standby, 9, false);
+        takes_everybody = lines[i].takes_everybody;
+        standby_start(&standby);
+        serve_for(&one, 300);
+        takes_everybody = false;
+        assert_int_equal(standby_has(&standby), 0);
+        assert_int_equal(standby_stop(&standby), 0);
+        standby_fini(&standby);
+        server_stop(&one);
+    }
+}
+
+// After a tenth of a second, two more, four more.
+static void a_primary_that_is_away_is_called_again_and_again(void **state)
+{
+    (void)state;
+    struct server one;
+    struct standby standby;
+    server_start(&one, 0, 1);
+    one.engine_version = ENGINE_VERSION;
+    assert_true(replica_host_write(&one.host, 500));
+    standby_init(&standby, one.config.replication_port, "two");
+    one.port.close(one.port.context);
+    one.open = false;
+    standby_start(&standby);
+    usleep(350000);
+    assert_int_equal(replica_server_open(&one.port, &one.config), 0);
+    one.open = true;
+    UNTIL(serve(&one), standby_has(&standby) == one.host.last);
+    assert_int_equal(standby_stop(&standby), 0);
+    standby_fini(&standby);
+    server_stop(&one);
+}
+
+// No file of it may be as large as a segment is.
+static void a_standby_whose_disk_is_full_ends(void **state)
+{
+    (void)state;
+    struct server one;
+    struct standby standby;
+    struct rlimit before, small;
+    server_start(&one, 0, 1);
+    one.engine_version = ENGINE_VERSION;
+    assert_true(replica_host_write(&one.host, 500));
+    standby_init(&standby, one.config.replication_port, "two");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){.rlim_cur = 1 << 18, .rlim_max = before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN); // both are inherited
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    standby_start(&standby);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    siginfo_t info = {0};
+    UNTIL(serve(&one),
+          waitid(P_PID, (id_t)standby.process, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+              info.si_pid != 0);
+    assert_int_equal(standby_ended(&standby), EXIT_JOURNAL);
+    signal(SIGXFSZ, SIG_DFL);
+    standby_fini(&standby);
+    server_stop(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -650,6 +861,10 @@ int main(void)
         cmocka_unit_test(a_standby_s_answer_is_not_waited_for_beyond_the_limit),
         cmocka_unit_test(a_peer_that_is_not_there_is_asked_again_later),
         cmocka_unit_test(a_lie_about_epochs_fences_nobody),
+        cmocka_unit_test(a_standby_follows_until_it_is_promoted_above_what_it_follows),
+        cmocka_unit_test(a_standby_takes_nothing_from_strangers_and_elders),
+        cmocka_unit_test(a_primary_that_is_away_is_called_again_and_again),
+        cmocka_unit_test(a_standby_whose_disk_is_full_ends),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, make_keys, remove_keys);

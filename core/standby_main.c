@@ -31,8 +31,8 @@
 enum {
     STANDBY_WAIT_MS = 50,
     STANDBY_LOOK_MS = 100,
-    STANDBY_PAUSE_MS_MIN = 100, // before it connects again
-    STANDBY_PAUSE_MS_MAX = 2000,
+    STANDBY_PAUSE_MS = 100, // before it connects again: twice that, four times, eight, sixteen
+    STANDBY_PAUSES = 4,
 };
 
 struct standby {
@@ -47,7 +47,8 @@ struct standby {
     struct replica_stream stream;
     struct replica_receiver receiver;
     bool connected, told;
-    uint64_t connect_ns, pause_ms; // when to try next, and how long to wait after that
+    uint64_t connect_ns; // when to try next
+    unsigned pauses;     // so far, since it has followed: each is twice the one before
     uint64_t look_ns;              // when to look for a promotion
 };
 
@@ -135,7 +136,6 @@ static void standby_open_peer(struct standby *standby)
                     EXIT_CONFIGURATION);
     replica_hello_terms(&standby->terms, config);
     standby->terms.fence = fence.epoch;
-    standby->pause_ms = STANDBY_PAUSE_MS_MIN;
     log_info("follows a primary address=%s port=%lld from=%" PRIu64 " epoch=%" PRIu64
              " fence=%" PRIu64,
              config->replication_peer_address, (long long)config->replication_peer_port,
@@ -149,10 +149,8 @@ static void standby_connect(struct standby *standby, uint64_t now_ns)
 {
     if (now_ns < standby->connect_ns)
         return;
-    standby->connect_ns = now_ns + standby->pause_ms * 1000000u;
-    standby->pause_ms *= 2;
-    if (standby->pause_ms > STANDBY_PAUSE_MS_MAX)
-        standby->pause_ms = STANDBY_PAUSE_MS_MAX;
+    standby->connect_ns = now_ns + ((uint64_t)STANDBY_PAUSE_MS * 1000000u << standby->pauses);
+    standby->pauses += standby->pauses < STANDBY_PAUSES;
     int result = replica_tls_connect(standby->tls, &standby->stream);
     if (result != 0) {
         log_limited(LOG_WARNING, "the primary cannot be reached error=%s", strerror(-result));
@@ -192,8 +190,11 @@ static void standby_disconnect(struct standby *standby, int result)
 // What replica_receiver_take does not say of the peer, it says of our disk.
 static bool standby_is_disk(int result)
 {
-    return result < 0 && result != -EPROTO && result != -ETIMEDOUT && result != -EACCES &&
-           result != -ESTALE;
+    static const int of_the_peer[] = {0, -EPROTO, -ETIMEDOUT, -EACCES, -ESTALE};
+    for (size_t i = 0; i < sizeof of_the_peer / sizeof of_the_peer[0]; i++)
+        if (result == of_the_peer[i])
+            return false;
+    return true;
 }
 
 // ---- following
@@ -212,7 +213,7 @@ static void standby_show(struct standby *standby)
     if (!receiver->follows || standby->told)
         return;
     standby->told = true;
-    standby->pause_ms = STANDBY_PAUSE_MS_MIN;
+    standby->pauses = 0;
     log_info("following sequence=%" PRIu64 " primary=%" PRIu64 " primary_epoch=%" PRIu64, own,
              receiver->primary_seq, receiver->primary_epoch);
 }
