@@ -52,14 +52,11 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 // A primary that takes whoever comes, whatever it has heard of his past.
 static bool takes_everybody;
 
-enum replica_decision __real_replica_decide(enum replica_terms terms, enum replica_peer peer,
-                                            enum replica_age age, enum replica_place place);
-enum replica_decision __wrap_replica_decide(enum replica_terms terms, enum replica_peer peer,
-                                            enum replica_age age, enum replica_place place);
-enum replica_decision __wrap_replica_decide(enum replica_terms terms, enum replica_peer peer,
-                                            enum replica_age age, enum replica_place place)
+enum replica_age __real_replica_age_of(const struct replica_hello *peer, uint64_t own_epoch);
+enum replica_age __wrap_replica_age_of(const struct replica_hello *peer, uint64_t own_epoch);
+enum replica_age __wrap_replica_age_of(const struct replica_hello *peer, uint64_t own_epoch)
 {
-    return takes_everybody ? REPLICA_CONTINUE : __real_replica_decide(terms, peer, age, place);
+    return takes_everybody ? REPLICA_AGE_SAME : __real_replica_age_of(peer, own_epoch);
 }
 
 // ---- a primary
