@@ -2,6 +2,9 @@
 const EVERY_MS = 2000;
 const TOKEN_KEY = 'lonja.desk.token';
 const ROLE_KEY = 'lonja.desk.role';
+const NAME_KEY = 'lonja.desk.name';
+const LISTS = ['holds', 'marks', 'incidents']; // what people do by hand; open ones come first
+const LIST_MAX = 20;
 
 const UNREACHABLE = { text: 'the administration cannot be reached', hint: 'it is asked again by itself' };
 
@@ -10,8 +13,12 @@ export class Desk {
     this.onchange = onchange;
     this.token = sessionStorage.getItem(TOKEN_KEY);
     this.role = sessionStorage.getItem(ROLE_KEY);
+    this.name = sessionStorage.getItem(NAME_KEY);
     this.status = null; // settlement's state, as it was at `seen`
     this.trades = [];
+    this.hands = { holds: [], marks: [], incidents: [] };
+    this.opened = null; // the trade that is looked at closely, and all that is known of it
+    this.one = null;
     this.seen = null;
     this.error = null; // of the last question
     this.filter = { status: 'open', token: '', account: '' };
@@ -30,16 +37,16 @@ export class Desk {
 
   async login(user, password) {
     const { token, role } = await this.call('POST', '/login', { user, password });
-    Object.assign(this, { token, role });
+    Object.assign(this, { token, role, name: user });
+    sessionStorage.setItem(NAME_KEY, user);
     sessionStorage.setItem(TOKEN_KEY, token);
     sessionStorage.setItem(ROLE_KEY, role);
     await this.ask();
   }
 
   logout() {
-    Object.assign(this, { token: null, role: null, status: null, trades: [], error: null });
-    sessionStorage.removeItem(TOKEN_KEY);
-    sessionStorage.removeItem(ROLE_KEY);
+    Object.assign(this, { token: null, role: null, name: null, status: null, trades: [], opened: null, one: null, error: null });
+    for (const key of [TOKEN_KEY, ROLE_KEY, NAME_KEY]) sessionStorage.removeItem(key);
     this.onchange();
   }
 
@@ -49,6 +56,19 @@ export class Desk {
     this.onchange();
   }
 
+  // Looks closely at a trade, or no longer.
+  open(trade) {
+    this.opened = this.opened === trade ? null : trade;
+    this.one = null;
+    this.ask();
+    this.onchange();
+  }
+
+  // An operator holds, releases, retries, withdraws; an administrator does also what needs two persons.
+  may(what) {
+    return this.role === 'administrator' || (this.role === 'operator' && what === 'operator');
+  }
+
   // An answer that is overtaken by a later question is not shown.
   async ask() {
     clearTimeout(this.timer);
@@ -56,9 +76,10 @@ export class Desk {
     if (this.token) {
       const words = Object.entries(this.filter).filter(([, value]) => value !== '').map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
       try {
-        const [status, trades] = await Promise.all([this.call('GET', '/admin/settlement'), this.call('GET', `/admin/settlement/trades?${words.join('&')}`)]);
+        const [status, trades, one, ...lists] = await Promise.all([this.call('GET', '/admin/settlement'), this.call('GET', `/admin/settlement/trades?${words.join('&')}`),
+          this.opened && this.call('GET', `/admin/settlement/trades/${this.opened}`), ...LISTS.map((list) => this.call('GET', `/admin/settlement/${list}?limit=${LIST_MAX}`))]);
         if (turn !== this.asked) return;
-        Object.assign(this, { status, trades, seen: new Date(), error: null });
+        Object.assign(this, { status, trades, one, hands: Object.fromEntries(LISTS.map((list, i) => [list, lists[i]])), seen: new Date(), error: null });
       } catch (error) {
         if (turn !== this.asked) return;
         this.error = error;

@@ -1,7 +1,11 @@
-// The settlement desk: trades on their way to finality, the lanes of their tokens, keys and nodes; drawn anew at each answer.
+// The settlement desk: trades on their way to finality, the lanes of their tokens, keys and nodes, what people do by hand;
+// drawn anew at each answer.
 import { html, render, useReducer, useRef, useState } from './vendor/preact.mjs';
+import { Act, Refusal } from './act.js';
 import { Desk } from './api.js';
-import { age, laneWords, way } from './words.js';
+import { Hands, Hold, Mark } from './hands.js';
+import { Table } from './table.js';
+import { age, way } from './words.js';
 import { parse, print, show } from './decimal.js';
 
 const STATUSES = [['', 'All'], ['open', 'On their way'], ['pending', 'Pending'], ['processing', 'Processing'], ['settled', 'Settled'], ['failed', 'Failed']];
@@ -9,10 +13,6 @@ const WEI = 18;
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
 const ether = (wei) => show(print(parse(wei, 0), WEI).replace(/(\.\d{6})\d+$/, '$1'));
 const shortHash = (hash) => `${hash.slice(0, 10)}…${hash.slice(-6)}`;
-
-function Refusal({ error }) {
-  return error ? html`<p class="reject" role="alert"><b>${error.text}</b><span>${error.hint}</span></p>` : '';
-}
 
 function Login({ desk }) {
   const [error, setError] = useState(null);
@@ -35,7 +35,7 @@ function Header({ desk }) {
   const good = !desk.error && halted.length === 0;
   return html`<header><h1><svg viewBox="0 0 32 32" aria-hidden="true"><path d="M6 26V14a10 10 0 0 1 20 0v12M12.500 26V14.500a3.500 3.500 0 0 1 7 0V26"/></svg>SETTLEMENT</h1>
     <span class="status ${desk.error ? 'bad' : good ? 'good' : 'warn'}" role="status"><i></i>${desk.error ? 'no answer' : good ? 'all lanes run' : `${halted.map((t) => t.symbol).join(', ')}: not running`}</span>
-    <span class="who">${desk.role} <button class="quiet" onClick=${() => desk.logout()}>Log out</button></span></header>
+    <span class="who">${desk.name}, ${desk.role} <button class="quiet" onClick=${() => desk.logout()}>Log out</button></span></header>
     ${desk.error ? html`<p class="banner" role="alert">${desk.error.text}. ${desk.seen ? `What is shown is of ${clock.format(desk.seen)}.` : ''}</p>` : ''}`;
 }
 
@@ -45,50 +45,54 @@ function Figures({ status }) {
   const figures = [['pending', trades.pending], ['processing', trades.processing], ['settled', trades.settled], ['failed', trades.failed, trades.failed > 0],
     ['oldest pending', age(status.oldest_pending_s)], ['oldest processing', age(status.oldest_processing_s)],
     ['transactions signed', status.attempts_signed], ['… not final', open], ['gas spent, ether', ether(gas.fee_wei)], ['… last day', ether(gas.fee_wei_last_day)],
-    ['retries waiting', status.retries_waiting], ['results not booked', status.results_waiting]];
+    ['held', status.holds], ['marks open', status.marks_open], ['incidents', status.incidents_open, status.incidents_open > 0], ['retries waiting', status.retries_waiting], ['results not booked', status.results_waiting]];
   return html`<section class="panel"><h2>Now</h2><div class="figures">${figures.map(([name, value, alarm]) => html`
     <div key=${name} class=${alarm ? 'alarm' : ''}><b>${value}</b>${name}</div>`)}</div></section>`;
 }
 
-function Lanes({ tokens }) {
-  return html`<section class="panel lanes-panel"><h2>Lanes</h2><table><thead><tr><th>Token</th><th>State</th><th>Why</th><th class="number">Pending</th>
-    <th class="number">Processing</th><th class="number">Failed</th><th class="number">Oldest</th></tr></thead><tbody>${tokens.map((t) => html`
-    <tr key=${t.token} data-lane=${t.symbol}><td><b>${t.symbol}</b></td><td><span class="badge ${t.state}">${t.state}</span></td><td>${laneWords(t.reason)}</td>
-      <td class="number">${t.pending}</td><td class="number">${t.processing}</td><td class="number">${t.failed}</td><td class="number">${age(t.oldest_s)}</td></tr>`)}</tbody></table></section>`;
+const why = (text, todo) => html`${text ?? ''}${todo ? html` <span class="todo">${todo}</span>` : ''}`;
+
+function Lanes({ desk }) {
+  const { tokens } = desk.status;
+  return html`<section class="panel lanes-panel"><h2>Lanes</h2><${Table} heads=${['Token', 'State', 'Why', 'Pending', 'Processing', 'Failed', 'Oldest', '']} numbers=${[3, 4, 5, 6]}
+    rows=${tokens.map((t) => ({ key: t.token, attributes: { 'data-lane': t.symbol }, cells: [html`<b>${t.symbol}</b>`, html`<span class="badge ${t.state}">${t.state}</span>`, why(t.reason_text, t.todo),
+      t.pending, t.processing, t.failed, age(t.oldest_s), t.state === 'held' ? '' : html`<${Hold} desk=${desk} scope="token" which=${t.symbol} name=${t.symbol} />`] }))} /></section>`;
 }
 
 function Chain({ status }) {
-  return html`<section class="panel"><h2>Keys and nodes</h2><table><thead><tr><th>Key or node</th><th>State</th><th></th></tr></thead><tbody>
-    ${status.signers.map((s) => html`<tr key=${s.signer}><td title=${s.signer}>key ${shortHash(s.signer)}</td><td>next nonce ${s.next_nonce}</td>
-      <td>${s.open_nonces} not mined${s.open_nonces ? `, oldest ${age(s.oldest_open_s)}` : ''}</td></tr>`)}
-    ${status.workers.map((w) => html`<tr key=${w.chain_id}><td>chain ${w.chain_id}</td><td>${w.silent ? 'worker silent' : w.trouble ? laneWords(w.trouble) : `block ${w.head_block}`}</td>
-      <td>final after ${w.confirmations} block${w.confirmations === 1 ? '' : 's'}${w.final_block === null ? '' : `, finalized: ${w.final_block}`}</td></tr>
-      ${w.endpoints.map((e) => html`<tr key=${e.name}><td>${e.name}</td><td><span class="badge ${e.state}">${e.state}</span></td><td>${e.latency_ms} ms, ${e.failures} failures in ${e.calls} calls</td></tr>`)}`)}
-    </tbody></table></section>`;
+  const keys = status.signers.map((s) => ({ key: s.signer, cells: [html`<span title=${s.signer}>key ${shortHash(s.signer)}</span>`, `next nonce ${s.next_nonce}`,
+    `${s.open_nonces} not mined${s.open_nonces ? `, oldest ${age(s.oldest_open_s)}` : ''}`] }));
+  const nodes = status.workers.flatMap((w) => [{ key: w.chain_id, cells: [`chain ${w.chain_id}`, w.silent ? 'worker silent' : w.trouble ? html`<b class="problem">${w.trouble_text}</b>` : `block ${w.head_block}`,
+    w.trouble && !w.silent ? why('', w.todo) : `final after ${w.confirmations} block${w.confirmations === 1 ? '' : 's'}${w.final_block === null ? '' : `, finalized: ${w.final_block}`}`] },
+  ...w.endpoints.map((e) => ({ key: e.name, cells: [e.name, html`<span class="badge ${e.state}">${e.state}</span>`, `${e.latency_ms} ms, ${e.failures} failures in ${e.calls} calls`] }))]);
+  return html`<section class="panel"><h2>Keys and nodes</h2><${Table} heads=${['Key or node', 'State', '']} rows=${[...keys, ...nodes]} /></section>`;
 }
 
-// A reason is needed for everything that is done by hand.
-function Ask({ word, act }) {
-  const [open, setOpen] = useState(false);
-  const [error, setError] = useState(null);
-  const submit = async (event) => {
-    event.preventDefault();
-    const reason = new FormData(event.currentTarget).get('reason');
-    await act(reason).then(() => { setOpen(false); setError(null); }, setError);
-  };
-  if (!open) return html`<button class="quiet" onClick=${() => setOpen(true)}>${word}</button>`;
-  return html`<form class="reason" onSubmit=${submit}><input name="reason" placeholder="reason" required maxlength="200" autofocus /><button class="quiet">${word}</button>
-    <button type="button" class="quiet" onClick=${() => setOpen(false)}>Leave</button></form><${Refusal} error=${error} />`;
+// All that is known of the trade that is looked at: its transactions with their gas, its history.
+function Details({ one }) {
+  if (!one) return html`<p class="muted">Asking…</p>`;
+  const at = (time) => (time ? clock.format(new Date(time)) : '');
+  return html`<div class="details">${one.attempts.length ? html`<${Table} heads=${['Transaction', 'State', 'Nonce', 'Gas used', 'of limit', 'Fee, ether', 'Trades in it', 'Signed', 'Mined', '']} numbers=${[2, 3, 4, 5, 6]}
+      rows=${one.attempts.map((a) => ({ key: `${a.request} ${a.attempt}`, attributes: { 'data-attempt': a.attempt }, cells: [a.tx_hash ? html`<span class="hash">${a.tx_hash}</span>` : 'not signed', a.state, a.nonce,
+        a.gas_used ?? '–', a.gas_limit, a.fee_wei ? ether(a.fee_wei) : '–', a.legs, at(a.signed_at), at(a.mined_at), a.reason ?? ''] }))} />` : html`<p class="muted">No transaction yet.</p>`}
+    <${Table} heads=${['When', 'Became', 'Why']} rows=${one.history.map((h) => ({ key: h.history_id, cells: [at(h.at), h.to_status, h.reason_text ?? ''] }))} />
+    ${one.marks.length ? html`<${Table} heads=${['Mark', 'State', 'Why', 'Answer']} rows=${one.marks.map((m) => ({ key: m.mark, cells: [m.outcome.replaceAll('_', ' '), `${m.state}, proposed by ${m.proposed_by}`, m.reason, m.answer ?? m.withdraw_reason ?? m.problem_text ?? ''] }))} />` : ''}</div>`;
 }
 
-function Row({ desk, t }) {
-  const may = desk.role !== 'auditor';
-  return html`<tr data-trade=${t.trade}><td>${clock.format(new Date(t.created_at))}</td><td>${t.trade}</td><td><b>${t.symbol}</b></td><td class="number">${show(t.quantity)}</td>
-    <td>${t.seller} → ${t.buyer}</td><td><div class="steps">${way(t).map(([word, kind]) => html`<span class=${kind}>${word}</span>`)}</div></td>
-    <td>${t.tx_hash ? html`<span class="hash" title=${t.tx_hash}>${shortHash(t.tx_hash)}</span>` : ''}</td><td class="why" title=${t.reason ?? ''}>${t.reason_text ?? ''}</td>
-    <td class="number">${t.total_attempts}</td>
-    <td>${t.step === 'failed' && may ? html`<${Ask} word="Retry" act=${(reason) => desk.act(`trades/${t.trade}/retry-settlement`, { reason })} />` : ''}</td></tr>`;
+function Acts({ desk, t }) {
+  const rests = ['pending', 'failed'].includes(t.step);
+  return html`<div class="acts">${t.step === 'failed' && desk.may('operator') ? html`<${Act} word="Retry" says="It is pending again, with new attempts." act=${({ reason }) => desk.act(`trades/${t.trade}/retry-settlement`, { reason })} />` : ''}
+    ${rests ? html`<${Hold} desk=${desk} scope="trade" which=${t.trade} name=${`trade ${t.trade}`} /><${Mark} desk=${desk} t=${t} />` : ''}</div>`;
 }
+
+const TRADE = ['Matched', 'Trade', 'Token', 'Quantity', 'Seller → buyer', 'Way', 'Transaction', 'Reason', 'Attempts', ''];
+const row = (desk) => (t) => ({
+  key: t.trade, attributes: { 'data-trade': t.trade }, below: desk.opened === t.trade ? html`<${Details} one=${desk.one?.trade.trade === t.trade ? desk.one : null} />` : null,
+  cells: [clock.format(new Date(t.created_at)), html`<button class="link" aria-expanded=${desk.opened === t.trade} onClick=${() => desk.open(t.trade)}>${t.trade}</button>`, html`<b>${t.symbol}</b>`, show(t.quantity),
+    `${t.seller} → ${t.buyer}`, html`<div class="steps">${way(t).map(([word, kind]) => html`<span class=${kind}>${word}</span>`)}</div>`,
+    t.tx_hash ? html`<span class="hash" title=${t.tx_hash}>${shortHash(t.tx_hash)}</span>` : '', html`<span class="why" title=${t.reason ?? ''}>${why(t.reason_text, t.status === 'settled' ? null : t.todo)}</span>`, t.total_attempts,
+    html`<${Acts} desk=${desk} t=${t} />`],
+});
 
 function Trades({ desk }) {
   const { filter } = desk;
@@ -98,9 +102,7 @@ function Trades({ desk }) {
         ${desk.status.tokens.map((t) => html`<option value=${String(t.token)}>${t.symbol}</option>`)}</select>
       <input aria-label="Account" placeholder="account" inputmode="numeric" maxlength="9" value=${filter.account}
         onInput=${(event) => desk.choose({ account: event.currentTarget.value.replace(/\D/g, '').replace(/^0+/, '') })} /></div>
-    <div class="scroll">${desk.trades.length === 0 ? html`<p class="empty">No such trades.</p>` : html`<table><thead><tr><th>Matched</th><th>Trade</th><th>Token</th><th class="number">Quantity</th>
-      <th>Seller → buyer</th><th>Way</th><th>Transaction</th><th>Reason</th><th class="number">Attempts</th><th></th></tr></thead>
-      <tbody>${desk.trades.map((t) => html`<${Row} key=${t.trade} desk=${desk} t=${t} />`)}</tbody></table>`}</div></section>`;
+    ${desk.trades.length === 0 ? html`<p class="empty">No such trades.</p>` : html`<${Table} heads=${TRADE} numbers=${[3, 8]} rows=${desk.trades.map(row(desk))} />`}</section>`;
 }
 
 function App() {
@@ -111,7 +113,8 @@ function App() {
   if (!desk.token) return html`<${Login} desk=${desk} />`;
   if (!desk.status) return html`<${Header} desk=${desk} /><p class="empty">Asking…</p>`;
   return html`<${Header} desk=${desk} /><div class="desk"><${Figures} status=${desk.status} />
-    <div class="lanes"><${Lanes} tokens=${desk.status.tokens} /><${Chain} status=${desk.status} /></div>
+    <${Hands} desk=${desk} />
+    <div class="lanes"><${Lanes} desk=${desk} /><${Chain} status=${desk.status} /></div>
     <${Trades} desk=${desk} /></div>`;
 }
 

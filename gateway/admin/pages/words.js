@@ -1,14 +1,4 @@
-// Settlement in words. Trades bring theirs (reason_text); here are those of lanes, and of how far a trade is.
-
-const LANE = {
-  worker_silent: 'the settlement worker is not heard of',
-  contract_on_another_chain: 'the contract is on another chain than the worker',
-  node_unavailable: 'no node of the chain answers as it should',
-  endpoints_disagree: 'the nodes do not say the same',
-  signer_unavailable: 'the signer does not answer',
-  attempts_missing: 'the database has lost what was signed: lonja settle rebuild',
-};
-export const laneWords = (reason) => LANE[reason] ?? reason ?? '';
+// How far a trade is, in words. Why, and what to do about it, every answer brings along (reason_text, todo).
 
 const PLACE = { pending: 0, claimed: 1, prepared: 1, signed: 1, sent: 2, mined: 3, settled: 4, failed: 4, busted: 4 };
 const IN_STEP = { claimed: 'processing', prepared: 'processing: nonce reserved', signed: 'processing: signed' };

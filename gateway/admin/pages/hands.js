@@ -1,0 +1,78 @@
+// What is held, marked and open, by whom and why; and the buttons to begin and to end it.
+import { html, useState } from './vendor/preact.mjs';
+import { Act } from './act.js';
+import { Table } from './table.js';
+
+const SCOPES = { token: 'symbol', account: 'number', trade: 'number', venue: '' };
+const OUTCOMES = [['settled_on_chain', 'settled by this transaction'], ['settled_off_chain', 'settled off the chain'], ['failed', 'failed']];
+const OUTCOME = { settled_on_chain: 'settled on chain', settled_off_chain: 'settled off chain', failed: 'failed' };
+
+const numbered = (scope, which) => (scope === 'venue' ? { venue: true } : { [scope]: scope === 'token' ? which : Number(which) });
+
+export function Hold({ desk, scope, which, name }) {
+  if (!desk.may('operator')) return '';
+  return html`<${Act} word="Hold" says=${`Nothing of ${name} is settled from now on, until the hold is released. What is under way goes on.`}
+    act=${({ reason }) => desk.act('settlement/holds', { ...numbered(scope, which), reason })} />`;
+}
+
+// Of anything: which is asked for.
+function HoldAny({ desk }) {
+  const [scope, setScope] = useState('token');
+  const fields = html`<label>What<select name="scope" value=${scope} onChange=${(event) => setScope(event.currentTarget.value)}>${Object.keys(SCOPES).map((s) => html`<option value=${s}>${s}</option>`)}</select></label>
+    ${SCOPES[scope] ? html`<label>${SCOPES[scope]}<input name="which" required maxlength="20" pattern=${scope === 'token' ? null : '[1-9][0-9]*'} autocomplete="off" /></label>` : ''}`;
+  return html`<${Act} word="Hold…" says="Nothing of it is settled from now on, until the hold is released. What is under way goes on." fields=${fields}
+    act=${({ scope: chosen, which, reason }) => desk.act('settlement/holds', { ...numbered(chosen, which), reason })} />`;
+}
+
+export function Mark({ desk, t }) {
+  const [outcome, setOutcome] = useState('settled_on_chain');
+  if (!desk.may('administrator')) return '';
+  const fields = html`<label>It is<select name="outcome" value=${outcome} onChange=${(event) => setOutcome(event.currentTarget.value)}>
+      ${OUTCOMES.filter(([o]) => o !== 'failed' || t.status === 'pending').map(([o, words]) => html`<option value=${o}>${words}</option>`)}</select></label>
+    ${outcome === 'settled_on_chain' ? html`<label>Transaction<input name="tx_hash" required pattern="0x[0-9a-fA-F]{64}" placeholder="0x…" autocomplete="off" spellcheck=${false} /></label>` : ''}`;
+  return html`<${Act} word="Mark" fields=${fields}
+    says=${`Another person has to approve it. ${outcome === 'settled_on_chain' ? 'The chain is asked whether this transaction moves the trade.' : 'Nothing is moved on the chain by it.'}`}
+    act=${(entered) => desk.act(`trades/${t.trade}/mark`, entered)} />`;
+}
+
+const what = (h) => (h.scope === 'venue' ? 'the venue' : `${h.scope} ${h.symbol ?? h.account ?? h.trade}`);
+
+function Holds({ desk, holds }) {
+  return html`<${Table} heads=${['Held', 'Why', 'By', '']} rows=${holds.map((h) => ({ key: h.hold, attributes: { 'data-hold': h.hold }, cells: [html`<b>${what(h)}</b>`, h.reason, h.held_by,
+    desk.may('operator') ? html`<${Act} word="Release" says=${`${what(h)} is settled again.`} act=${({ reason }) => desk.act(`settlement/holds/${h.hold}/release`, { reason })} />` : ''] }))} />`;
+}
+
+function MarkActs({ desk, m }) {
+  const approve = m.state === 'proposed' && desk.may('administrator');
+  return html`${approve && m.proposed_by !== desk.name ? html`<${Act} word="Approve" reason=${false} says=${`Trade ${m.trade} is marked: ${OUTCOME[m.outcome]}, as ${m.proposed_by} says.`}
+      act=${() => desk.act(`settlement/marks/${m.mark}/approve`)} />` : approve ? html`<span class="muted">another person approves</span>` : ''}
+    ${desk.may('operator') ? html`<${Act} word="Withdraw" says="The mark ends, nothing is done." act=${({ reason }) => desk.act(`settlement/marks/${m.mark}/withdraw`, { reason })} />` : ''}`;
+}
+
+function Marks({ desk, marks }) {
+  return html`<${Table} heads=${['Mark', 'Says', 'Why', 'State', '']} rows=${marks.map((m) => ({ key: m.mark, attributes: { 'data-mark': m.mark }, cells: [html`<b>trade ${m.trade}</b>`,
+    html`${OUTCOME[m.outcome]} ${m.tx_hash ? html`<span class="hash" title=${m.tx_hash}>${m.tx_hash.slice(0, 10)}…</span>` : ''}`, m.reason,
+    html`${m.state === 'proposed' ? `proposed by ${m.proposed_by}` : `proposed by ${m.proposed_by}, approved by ${m.approved_by}`}${m.problem ? html`<br /><b class="problem">${m.problem_text}</b>${m.todo ? html` <span class="todo">${m.todo}</span>` : ''}` : ''}`,
+    html`<${MarkActs} desk=${desk} m=${m} />`] }))} />`;
+}
+
+function IncidentActs({ desk, i }) {
+  if (i.state === 'open') return desk.may('administrator') ? html`<${Act} word="Close" says="Another person has to approve it; then the token is settled again." act=${({ reason }) => desk.act(`settlement/incidents/${i.incident}/close`, { reason })} />` : '';
+  return html`${desk.may('administrator') && i.close_proposed_by !== desk.name ? html`<${Act} word="Approve" reason=${false} says=${`The incident is closed, ${i.symbol ?? 'its token'} is settled again.`}
+      act=${() => desk.act(`settlement/incidents/${i.incident}/approve`)} />` : html`<span class="muted">another person approves</span>`}
+    ${desk.may('operator') ? html`<${Act} word="Withdraw" reason=${false} says="It stays open." act=${() => desk.act(`settlement/incidents/${i.incident}/withdraw`)} />` : ''}`;
+}
+
+function Incidents({ desk, incidents }) {
+  return html`<${Table} heads=${['Incident', 'What', 'State', '']} rows=${incidents.map((i) => ({ key: i.incident, attributes: { 'data-incident': i.incident }, cells: [html`<b>${i.symbol ?? ''}</b> ${i.trade ? `trade ${i.trade}` : ''}`,
+    html`<b class="problem">${i.kind_text}</b> <span class="todo">${i.todo}</span>`, i.state === 'closing' ? `to be closed, says ${i.close_proposed_by}: ${i.close_reason}` : 'open', html`<${IncidentActs} desk=${desk} i=${i} />`] }))} />`;
+}
+
+export function Hands({ desk }) {
+  const open = Object.fromEntries(Object.entries(desk.hands).map(([list, rows]) => [list, rows.filter((row) => row.open)]));
+  const none = Object.values(open).every((rows) => rows.length === 0);
+  return html`<section class="panel hands"><h2>By hand</h2>${desk.may('operator') ? html`<div class="begin"><${HoldAny} desk=${desk} /></div>` : ''}
+    ${none ? html`<p class="empty">Nothing is held, marked or halted.</p>` : ''}
+    ${open.incidents.length ? html`<${Incidents} desk=${desk} incidents=${open.incidents} />` : ''}${open.holds.length ? html`<${Holds} desk=${desk} holds=${open.holds} />` : ''}
+    ${open.marks.length ? html`<${Marks} desk=${desk} marks=${open.marks} />` : ''}</section>`;
+}
