@@ -132,7 +132,6 @@ static int archive_plan(struct archive_work *work, uint64_t recorded)
     if (found < 0)
         return archive_complain(work->folder, strerror(-found));
     uint64_t from = archive_first_sequence(&work->live, work->plan.first, last);
-    work->plan.last = 0;
     if (from == 0 || from > work->plan.until)
         return 0;
     return archive_find(work, work->plan.first, from);

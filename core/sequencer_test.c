@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/futex.h"
 #include "base/memfile.h"
 #include "core/counters.h"
 #include "core/fake_engine.h"
@@ -339,17 +340,42 @@ static void the_indexer_that_resets_a_breaker_is_shut_out(void **state)
 }
 
 // However it waits, it comes back, and takes what is there.
+static unsigned yields, sleeps; // of the core, so far
+
+int __wrap_sched_yield(void);
+int __wrap_sched_yield(void)
+{
+    yields++;
+    return 0;
+}
+
+void __real_futex_wait_any(const struct futex_word *words, unsigned count, uint64_t timeout_ns);
+void __wrap_futex_wait_any(const struct futex_word *words, unsigned count, uint64_t timeout_ns);
+void __wrap_futex_wait_any(const struct futex_word *words, unsigned count, uint64_t timeout_ns)
+{
+    sleeps++;
+    __real_futex_wait_any(words, count, timeout_ns);
+}
+
+// Each in its way; and none sleeps while there is work.
 static void every_way_of_waiting_comes_back(void **state)
 {
     struct fixture *f = *state;
-    const enum sequencer_wait ways[] = {SEQUENCER_SPIN, SEQUENCER_YIELD, SEQUENCER_BLOCK};
+    static const struct {
+        enum sequencer_wait way;
+        unsigned yields, sleeps;
+    } ways[] = {{SEQUENCER_SPIN, 0, 0}, {SEQUENCER_YIELD, 1, 0}, {SEQUENCER_BLOCK, 0, 1}};
     send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
     work(f);
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        f->sequencer.wait = ways[i];
+        f->sequencer.wait = ways[i].way;
+        yields = sleeps = 0;
         sequencer_idle(&f->sequencer);
+        assert_int_equal(yields, ways[i].yields);
+        assert_int_equal(sleeps, ways[i].sleeps);
         send_events(f, 1);
         sequencer_idle(&f->sequencer); // at once: there is work
+        assert_int_equal(sleeps, ways[i].sleeps);
         assert_int_equal(work(f), 1);
     }
 }
@@ -566,6 +592,18 @@ static void a_passed_deadline_makes_a_tick(void **state)
     assert_int_equal(work(f), 1);
     assert_int_equal(event_at(f, 3)->body.done.command, CMD_clock_tick);
     assert_int_equal(work(f), 0);
+}
+
+// A gateway that says much leaves the others their turn between sixty-four commands.
+static void a_ring_is_emptied_in_batches(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    assert_int_equal(work(f), 1);
+    for (int i = 0; i < 100; i++)
+        send_events(f, 1);
+    assert_int_equal(work(f), 64);
+    assert_int_equal(work(f), 36);
 }
 
 // However many are due: gateways have their turn between sixty-four.
@@ -839,6 +877,7 @@ int main(void)
         CORE_TEST(room_for_one_command_is_room_for_its_digest_too),
         CORE_TEST(a_passed_deadline_makes_a_tick),
         CORE_TEST(ticks_without_end_leave_gateways_their_turn),
+        CORE_TEST(a_ring_is_emptied_in_batches),
         CORE_TEST(a_tick_comes_before_what_is_stamped_at_the_deadline),
         CORE_TEST(the_core_stops_taking_when_half_the_ring_is_not_durable),
         CORE_TEST(every_4096th_sequence_is_a_digest_and_replay_agrees),

@@ -2,6 +2,7 @@
 // costs an older snapshot. The calls of snapshot_file.c go through us (--wrap).
 #include "core/testing.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -448,16 +449,29 @@ static void a_snapshot_that_is_not_made_like_ours_is_passed_over(void **state)
     assert_int_equal(seen, 3);
 }
 
+static unsigned files_open(void)
+{
+    unsigned count = 0;
+    DIR *files = opendir("/proc/self/fd");
+    assert_non_null(files);
+    while (readdir(files) != NULL)
+        count++;
+    closedir(files);
+    return count;
+}
+
 static void a_folder_of_none_that_is_whole_has_no_newest(void **state)
 {
     (void)state;
     uint64_t sequence;
+    unsigned before = files_open();
     forge(0, no_meta);
     forge(1, no_meta);
     assert_false(snapshot_file_newest(&sequence, folder, UINT64_MAX));
     forge(0, as_it_should_be);
     assert_true(snapshot_file_newest(&sequence, folder, UINT64_MAX));
     assert_int_equal(sequence, 0);
+    assert_int_equal(files_open(), before);
 }
 
 // ---- calls that fail
