@@ -1,6 +1,7 @@
 #include "settlement/settle_report.h"
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,14 +31,70 @@ static json_t *known(uint64_t block)
     return block != 0 ? json_integer((json_int_t)block) : json_null();
 }
 
+// Counters by their names in the struct.
+struct counter {
+    const char *name;
+    size_t at;
+};
+#define ENDPOINT(name)                                                                             \
+    {                                                                                              \
+#name, offsetof(struct rpc_endpoint_counters, name)                                        \
+    }
+static const struct counter of_endpoint[] = {
+    ENDPOINT(calls),  ENDPOINT(transport), ENDPOINT(garbage),       ENDPOINT(limited),
+    ENDPOINT(errors), ENDPOINT(waits),     ENDPOINT(disagreements), ENDPOINT(reconnects)};
+#define POOL(name)                                                                                 \
+    {                                                                                              \
+#name, offsetof(struct rpc_pool_counters, name)                                            \
+    }
+static const struct counter of_pool[] = {POOL(calls),        POOL(failovers), POOL(agreements),
+                                         POOL(alone),        POOL(behind),    POOL(failures),
+                                         POOL(disagreements)};
+#define WORKER(name)                                                                               \
+    {                                                                                              \
+#name, offsetof(struct settle_counters, name)                                              \
+    }
+static const struct counter of_worker[] = {
+    WORKER(claimed),        WORKER(off_chain),       WORKER(refused),
+    WORKER(simulations),    WORKER(signed_attempts), WORKER(broadcasts),
+    WORKER(resends),        WORKER(bids_raised),     WORKER(confirmed),
+    WORKER(netted_to_zero), WORKER(reverted),        WORKER(dropped),
+    WORKER(reorganised),    WORKER(incidents),       WORKER(foreign_nonces),
+    WORKER(lost_nonces),    WORKER(restored),        WORKER(nonces_given_up),
+    WORKER(node_failures),  WORKER(signer_failures), WORKER(store_failures),
+    WORKER(results_sent),   WORKER(results_refused)};
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+// All of them: a new one is not forgotten here. (`passes` says nothing.)
+_Static_assert(COUNT(of_endpoint) * 8 == sizeof(struct rpc_endpoint_counters), "endpoint");
+_Static_assert(COUNT(of_pool) * 8 == sizeof(struct rpc_pool_counters), "pool");
+_Static_assert(COUNT(of_worker) * 8 + 8 == sizeof(struct settle_counters), "worker");
+
+static json_t *counters_add(json_t *object, const void *counters, const struct counter *list,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)counters + list[i].at, sizeof(value));
+        json_object_set_new(object, list[i].name, json_integer((json_int_t)value));
+    }
+    return object;
+}
+
 static json_t *endpoint_json(const struct rpc_endpoint *e)
 {
-    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "name", e->name, "state",
-                     rpc_endpoint_state_text(e->state), "head", known(e->head), "latency_ms",
-                     (json_int_t)(e->latency_ns / 1000000), "error_permille",
-                     (json_int_t)e->error_permille, "calls", (json_int_t)e->counters.calls,
-                     "failures", (json_int_t)(e->counters.transport + e->counters.garbage),
-                     "disagreements", (json_int_t)e->counters.disagreements);
+    return counters_add(json_pack("{s:s, s:s, s:o, s:I, s:I}", "name", e->name, "state",
+                                  rpc_endpoint_state_text(e->state), "head", known(e->head),
+                                  "latency_ms", (json_int_t)(e->latency_ns / 1000000),
+                                  "error_permille", (json_int_t)e->error_permille),
+                        &e->counters, of_endpoint, COUNT(of_endpoint));
+}
+
+static char *text_of(json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    ASSERT(text != NULL);
+    return text;
 }
 
 static char *endpoints_text(const struct rpc_pool *pool)
@@ -45,10 +102,7 @@ static char *endpoints_text(const struct rpc_pool *pool)
     json_t *list = json_array();
     for (size_t i = 0; i < pool->endpoint_count; i++)
         json_array_append_new(list, endpoint_json(&pool->endpoints[i]));
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    ASSERT(text != NULL);
-    return text;
+    return text_of(list);
 }
 
 static bool has_changed(const struct settle_report *report, const struct settle *settle,
@@ -85,24 +139,29 @@ void settle_report_write(struct settle_report *report, struct pg *pg, const stru
     if (!due)
         return;
     char *endpoints = endpoints_text(pool);
+    char *of_all = text_of(counters_add(json_object(), &pool->counters, of_pool, COUNT(of_pool)));
+    char *counters =
+        text_of(counters_add(json_object(), &settle->counters, of_worker, COUNT(of_worker)));
     if (pg_query(
             pg, NULL,
             "INSERT INTO settle.worker (chain_id, head_block, final_block, confirmations, "
-            "trouble, endpoints, due_at) VALUES ($1, $2, $3, $4, $5, $6::jsonb, now() + $7::bigint "
-            "* "
-            "interval '1 ms') ON CONFLICT (chain_id) "
+            "trouble, endpoints, due_at, pool, counters) VALUES ($1, $2, $3, $4, $5, $6::jsonb, "
+            "now() + $7::bigint * interval '1 ms', $8::jsonb, $9::jsonb) ON CONFLICT (chain_id) "
             "DO UPDATE SET head_block = excluded.head_block, final_block = "
             "excluded.final_block, confirmations = excluded.confirmations, trouble = "
             "excluded.trouble, endpoints = excluded.endpoints, updated_at = now(), due_at = "
-            "excluded.due_at",
+            "excluded.due_at, pool = excluded.pool, counters = excluded.counters",
             PG_PARAMS(pg_i64((int64_t)config->chain_id), pg_i64((int64_t)settle->block_number),
                       config->finalized_tag ? pg_i64((int64_t)settle->final_number) : pg_null(),
                       pg_i64(config->confirmations > 0 ? (int64_t)config->confirmations : 1),
                       pg_text(trouble), pg_text(endpoints),
-                      pg_i64((int64_t)(config->tick_ns / 1000000) + LATE_MS))) != PG_OK)
+                      pg_i64((int64_t)(config->tick_ns / 1000000) + LATE_MS), pg_text(of_all),
+                      pg_text(counters))) != PG_OK)
         log_limited(LOG_WARNING, "what operators are to see cannot be written reason=\"%s\"",
                     pg_last_error(pg)->message);
     else
         keep(report, settle, pool, trouble, now_ns);
+    free(counters);
+    free(of_all);
     free(endpoints);
 }

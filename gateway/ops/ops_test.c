@@ -141,7 +141,8 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
                                   .surveilled_seq = -1,
                                   .index = {-1, -1, 0, -1, -1, -1, -1, 1, -1, -1}};
     metrics.rejects[REJECT_OFF_TICK] = 3;
-    static struct reader_page tape = {.position_seq = 45, .snapshot_seq = 40, .snapshots_failed = 2};
+    static struct reader_page tape = {
+        .position_seq = 45, .snapshot_seq = 40, .snapshots_failed = 2};
     metrics.tape = &tape;
     struct redis_counters redis = {.dropped = 9};
     size_t bytes = 0;
@@ -210,12 +211,16 @@ static void settlement_is_measured_by_lane_signer_and_endpoint(void **state)
     char *text = settlement_page(
         "{\"trades\":{\"pending\":3,\"failed\":1},\"oldest_pending_s\":7,"
         "\"oldest_processing_s\":null,\"attempts_signed\":12,\"attempts_open\":{\"sent\":2},"
+        "\"attempts_ended\":{\"reverted\":4},\"holds\":2,\"marks_open\":1,\"incidents_open\":3,"
         "\"retries_waiting\":1,\"gas\":{\"transactions\":9,\"reverted\":2,\"gas_used\":900000},"
         "\"tokens\":[{\"symbol\":\"PORT\",\"state\":\"halted\",\"pending\":3,\"oldest_s\":7},"
         "{\"symbol\":\"ATUN\",\"state\":\"running\"}],"
-        "\"signers\":[{\"chain_id\":31337,\"signer\":\"0xab\",\"open_nonces\":2,\"next_nonce\":14}],"
+        "\"signers\":[{\"chain_id\":31337,\"signer\":\"0xab\",\"open_nonces\":2,\"next_nonce\":14,"
+        "\"oldest_open_s\":6}],"
         "\"workers\":[{\"chain_id\":31337,\"head_block\":99,\"silent\":false,\"trouble\":null,"
-        "\"endpoints\":[{\"name\":\"http://a\",\"state\":\"up\",\"head\":99,\"latency_ms\":4},"
+        "\"heard_s\":2,\"pool\":{\"failovers\":5},\"counters\":{\"bids_raised\":8,\"bad name\":1},"
+        "\"endpoints\":[{\"name\":\"http://"
+        "a\",\"calls\":77,\"transport\":3,\"state\":\"up\",\"head\":99,\"latency_ms\":4},"
         "{\"name\":\"http://b\",\"state\":\"behind\",\"head\":90}]},"
         "{\"chain_id\":1,\"silent\":true,\"trouble\":null,\"endpoints\":[{\"name\":\"http://c\","
         "\"state\":\"up\"}]}]}");
@@ -240,6 +245,17 @@ static void settlement_is_measured_by_lane_signer_and_endpoint(void **state)
         "endpoint_up{endpoint=\"http://a\"} 1",
         "endpoint_up{endpoint=\"http://b\"} 0",
         "endpoint_latency_milliseconds{endpoint=\"http://a\"} 4",
+        "attempts_ended{state=\"reverted\"} 4",
+        "holds 2",
+        "marks_open 1",
+        "incidents_open 3",
+        "signer_oldest_open_seconds{chain_id=\"31337\",signer=\"0xab\"} 6",
+        "signer_up{chain_id=\"31337\"} 1",
+        "worker_heard_seconds{chain_id=\"31337\"} 2",
+        "pool_failovers_total{chain_id=\"31337\"} 5",
+        "worker_bids_raised_total{chain_id=\"31337\"} 8",
+        "endpoint_calls_total{endpoint=\"http://a\"} 77",
+        "endpoint_transport_total{endpoint=\"http://a\"} 3",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         char line[160];
@@ -250,6 +266,8 @@ static void settlement_is_measured_by_lane_signer_and_endpoint(void **state)
     assert_null(strstr(text, "oldest_processing")); // nothing is on its way
     assert_null(strstr(text, "http://c"));          // its worker is silent: that was before
     assert_null(strstr(text, "fees_ether"));        // not said
+    assert_null(strstr(text, "bad name"));
+    assert_null(strstr(text, "signer_up{chain_id=\"1\"}")); // likewise
     free(text);
 }
 

@@ -35,16 +35,17 @@ static void by_key(FILE *out, json_t *from, const char *name, const char *label,
 
 // Wei do not fit 64 bits; Prometheus keeps a double anyway. The decimal text, its point moved:
 // exact to the digit that is printed.
-static void ether(FILE *out, const json_t *gas)
+static void ether(FILE *out, const json_t *gas, const char *key, const char *name, const char *type,
+                  const char *help)
 {
-    const char *wei = json_string_value(json_object_get(gas, "fee_wei"));
+    const char *wei = json_string_value(json_object_get(gas, key));
     enum { DECIMALS = 18 };
     size_t digits = wei != NULL ? strlen(wei) : 0;
     if (digits == 0 || strspn(wei, "0123456789") != digits)
         return;
-    head(out, "fees_ether_total", "counter", "paid for gas, in the chain's currency");
+    head(out, name, type, help);
     size_t whole = digits > DECIMALS ? digits - DECIMALS : 0;
-    fprintf(out, "lonja_settlement_fees_ether_total %.*s.%.*s%s\n", whole > 0 ? (int)whole : 1,
+    fprintf(out, "lonja_settlement_%s %.*s.%.*s%s\n", name, whole > 0 ? (int)whole : 1,
             whole > 0 ? wei : "0", whole > 0 ? 0 : (int)(DECIMALS - digits), "000000000000000000",
             wei + whole);
 }
@@ -57,7 +58,7 @@ static void each(FILE *out, const json_t *list, const char *name, const char *he
 {
     if (json_array_size(list) == 0)
         return;
-    head(out, name, "gauge", help);
+    head(out, name, strstr(name, "_total") != NULL ? "counter" : "gauge", help);
     for (size_t i = 0; i < json_array_size(list); i++)
         write(out, name, json_array_get(list, i), argument);
 }
@@ -90,6 +91,8 @@ static void lane_number(FILE *out, const char *name, const json_t *lane, const v
 
 static void signer_number(FILE *out, const char *name, const json_t *signer, const void *key)
 {
+    if (!json_is_integer(json_object_get(signer, key)))
+        return; // nothing is open
     fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\",signer=\"%s\"} %" PRId64 "\n", name,
             number_of(signer, "chain_id"), text_of(signer, "signer"), number_of(signer, key));
 }
@@ -98,6 +101,22 @@ static void worker_number(FILE *out, const char *name, const json_t *worker, con
 {
     fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\"} %" PRId64 "\n", name,
             number_of(worker, "chain_id"), number_of(worker, key));
+}
+
+static void worker_number_in(FILE *out, const char *name, json_t *worker, const char *object,
+                             const char *key)
+{
+    fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\"} %" PRId64 "\n", name,
+            number_of(worker, "chain_id"), number_of(json_object_get(worker, object), key));
+}
+
+static void signer_up(FILE *out, const char *name, const json_t *worker, const void *unused)
+{
+    (void)unused;
+    if (json_is_false(json_object_get(worker, "silent"))) // what a silent one has said is history
+        fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\"} %d\n", name,
+                number_of(worker, "chain_id"),
+                strcmp(text_of(worker, "trouble"), "signer_unavailable") != 0);
 }
 
 static void worker_up(FILE *out, const char *name, const json_t *worker, const void *unused)
@@ -134,6 +153,23 @@ static void endpoint_number(FILE *out, const char *name, const json_t *endpoint,
             text_of(endpoint, "name"), number_of(endpoint, key));
 }
 
+// What an object counts, each a metric of its own: keys of the worker's are names of Prometheus.
+static void worker_counters(FILE *out, const json_t *workers, const char *object, const char *help)
+{
+    const char *key;
+    json_t *value;
+    char name[96];
+    json_object_foreach(json_object_get(json_array_get(workers, 0), object), key, value)
+    {
+        if (strspn(key, "abcdefghijklmnopqrstuvwxyz_") != strlen(key))
+            continue;
+        snprintf(name, sizeof name, "%s_%s_total", object[0] == 'p' ? "pool" : "worker", key);
+        head(out, name, "counter", help);
+        for (size_t i = 0; i < json_array_size(workers); i++)
+            worker_number_in(out, name, json_array_get(workers, i), object, key);
+    }
+}
+
 // All states of all lanes: a lane that is no longer halted says 0 there.
 static void lane_metrics(FILE *out, const json_t *lanes)
 {
@@ -157,7 +193,7 @@ static void each_endpoint(FILE *out, const json_t *workers, const char *name, co
 {
     if (json_array_size(workers) == 0)
         return;
-    head(out, name, "gauge", help);
+    head(out, name, strstr(name, "_total") != NULL ? "counter" : "gauge", help);
     for (size_t i = 0; i < json_array_size(workers); i++) {
         const json_t *worker = json_array_get(workers, i);
         const json_t *endpoints = json_object_get(worker, "endpoints");
@@ -167,6 +203,16 @@ static void each_endpoint(FILE *out, const json_t *workers, const char *name, co
             write(out, name, json_array_get(endpoints, k), argument);
     }
 }
+
+static const char *const endpoint_counters[][2] = {
+    {"calls", "calls, since the worker began"},
+    {"transport", "calls without an answer"},
+    {"garbage", "unusable answers, or of another chain"},
+    {"limited", "calls that the node refused as too many"},
+    {"errors", "answers that are errors"},
+    {"waits", "calls that had to wait for their turn"},
+    {"disagreements", "answers that were not those of another node"},
+    {"reconnects", "connections made anew"}};
 
 static void worker_metrics(FILE *out, const json_t *workers)
 {
@@ -182,6 +228,18 @@ static void worker_metrics(FILE *out, const json_t *workers)
                   endpoint_number, "latency_ms");
     each_endpoint(out, workers, "endpoint_error_permille", "of its last calls", endpoint_number,
                   "error_permille");
+    for (size_t i = 0; i < sizeof endpoint_counters / sizeof endpoint_counters[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "endpoint_%s_total", endpoint_counters[i][0]);
+        each_endpoint(out, workers, name, endpoint_counters[i][1], endpoint_number,
+                      endpoint_counters[i][0]);
+    }
+    each(out, workers, "signer_up", "1 = the signer answers", signer_up, NULL);
+    each(out, workers, "worker_heard_seconds", "since the worker has written", worker_number,
+         "heard_s");
+    worker_counters(out, workers, "pool",
+                    "questions to the nodes together, since the worker began");
+    worker_counters(out, workers, "counters", "counted by the worker since it began");
 }
 
 void settlement_metrics(FILE *out, json_t *status)
@@ -197,6 +255,13 @@ void settlement_metrics(FILE *out, json_t *status)
     number(out, status, "attempts_signed", "attempts_total", "counter", "transactions signed");
     by_key(out, json_object_get(status, "attempts_open"), "attempts_open", "state",
            "transactions whose fate is not known, by state");
+    by_key(out, json_object_get(status, "attempts_ended"), "attempts_ended", "state",
+           "transactions by how they have ended");
+    number(out, status, "holds", "holds", "gauge", "holds that are open");
+    number(out, status, "marks_open", "marks_open", "gauge",
+           "marks that are neither answered nor withdrawn");
+    number(out, status, "incidents_open", "incidents_open", "gauge",
+           "incidents that are not closed: each halts its token");
     number(out, status, "retries_waiting", "retries_waiting", "gauge",
            "retries that the worker has not answered");
     number(out, status, "results_waiting", "results_waiting", "gauge",
@@ -204,10 +269,14 @@ void settlement_metrics(FILE *out, json_t *status)
     number(out, gas, "transactions", "transactions_total", "counter", "transactions mined");
     number(out, gas, "reverted", "transactions_reverted_total", "counter", "those that failed");
     number(out, gas, "gas_used", "gas_used_total", "counter", "gas of all of them");
-    ether(out, gas);
+    ether(out, gas, "fee_wei", "fees_ether_total", "counter",
+          "paid for gas, in the chain's currency");
+    ether(out, gas, "fee_wei_last_day", "fees_ether_last_day", "gauge", "… in the last 24 hours");
     lane_metrics(out, json_object_get(status, "tokens"));
     each(out, signers, "signer_open_nonces", "nonces whose transaction is not mined", signer_number,
          "open_nonces");
+    each(out, signers, "signer_oldest_open_seconds", "since the oldest of them was given out",
+         signer_number, "oldest_open_s");
     each(out, signers, "signer_next_nonce", "the next one that is given out", signer_number,
          "next_nonce");
     worker_metrics(out, json_object_get(status, "workers"));

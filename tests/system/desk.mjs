@@ -232,4 +232,79 @@ export async function desk (suite, venue) {
     await stepIs(held, 'settled')
     assert.equal((await get('')).incidents_open, 0)
   })
+
+  await suite.test('desk: every figure of REST, Redis and the metrics page is what tables and chain say by themselves', async () => {
+    await venue.kill('settle') // its counters begin at zero
+    const [{ since }] = await venue.query('SELECT now() AS since')
+    for (const quantity of ['2', '3', '2']) await stepIs(await trade(quantity), 'settled')
+    const { hold } = await post('watch', '/settlement/holds', { account: 1004, reason: 'to have something that waits' })
+    const held = await trade('2')
+    await eventually('it waits', async () => (await step(held))?.reason === 'held', 20000)
+    const one = async text => (await venue.query(text))[0]
+    const numbers = row => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, Number(v)]))
+    const by = async (column, table, words, more = '') => {
+      const rows = await venue.query(`SELECT ${column} AS word, count(*) FROM ${table} t ${more} GROUP BY 1`)
+      return Object.fromEntries(words.map(word => [word, Number(rows.find(r => r.word === word)?.count ?? 0)]))
+    }
+    await eventually('all is booked', async () => (await get('')).results_waiting === 0)
+    const status = await get('')
+    // From the tables, past the views that REST reads.
+    const trades = await by('settlement_status', 'settle.trade', ['pending', 'processing', 'settled', 'failed'], 'WHERE corrected_quantity IS DISTINCT FROM 0')
+    assert.deepEqual(status.trades, trades)
+    assert.equal(trades.pending, 1)
+    const signed = numbers(await one('SELECT count(*) FROM settle.attempt WHERE raw IS NOT NULL')).count
+    assert.deepEqual([status.attempts_signed, status.attempts_open], [signed, await by('state', 'settle.attempt', ['prepared', 'signed', 'sent', 'mined'])])
+    assert.deepEqual(status.attempts_ended, await by('state', 'settle.attempt', ['confirmed', 'reverted', 'replaced', 'dropped']))
+    assert.deepEqual([status.holds, status.marks_open, status.incidents_open, status.retries_waiting], [1, 0, 0, 0])
+    const age = Number((await one(`SELECT extract(epoch FROM now() - created_at) AS s FROM settle.trade WHERE trade_id = ${held}`)).s)
+    assert.ok(Math.abs(status.oldest_pending_s - age) <= 2 && status.oldest_processing_s === null, `${status.oldest_pending_s}, ${age}`)
+    const waits = status.tokens.map(t => [t.symbol, t.state, t.pending, t.processing])
+    assert.deepEqual(waits, waits.map(([name]) => [name, 'running', name === symbol ? 1 : 0, 0]))
+    assert.ok(Math.abs((await lane()).oldest_s - age) <= 2)
+    // From the chain: what each of our transactions has used and paid.
+    let gas = 0n
+    let fee = 0n
+    let mined = 0
+    for (const { tx_hash: hash } of await venue.query('SELECT tx_hash FROM settle.attempt WHERE raw IS NOT NULL')) {
+      const receipt = await venue.rpc('eth_getTransactionReceipt', hash)
+      if (!receipt) continue
+      mined++
+      gas += BigInt(receipt.gasUsed)
+      fee += BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice)
+    }
+    assert.deepEqual([status.gas.transactions, BigInt(status.gas.gas_used), BigInt(status.gas.fee_wei), BigInt(status.gas.fee_wei_last_day)], [mined, gas, fee, fee])
+    const [signer] = status.signers
+    assert.deepEqual([status.signers.length, signer.open_nonces, signer.next_nonce], [1, 0, Number(await venue.rpc('eth_getTransactionCount', signer.signer, 'latest'))])
+    // What the worker counted since it began, against the rows that came since.
+    const rows = numbers(await one(`SELECT (SELECT count(*) FROM settle.attempt WHERE signed_at > '${since}') AS signed, (SELECT count(*) FROM settle.trade WHERE settled_at > '${since}') AS confirmed,
+      (SELECT count(*) FROM settle.result WHERE answered_at > '${since}') AS results, (SELECT count(*) FROM settle.attempt WHERE state = 'reverted' AND signed_at > '${since}') AS reverted`))
+    assert.deepEqual([rows.signed, rows.confirmed, rows.results], [3, 3, 3])
+    const worker = await eventually('the worker has written it down', async () => {
+      const [w] = (await get('')).workers
+      return w.counters.confirmed === rows.confirmed && w.counters.results_sent === rows.results && w
+    }, 15000)
+    assert.deepEqual([worker.counters.signed_attempts, worker.counters.claimed, worker.counters.reverted, worker.counters.results_refused, worker.trouble, worker.silent], [rows.signed, rows.confirmed, rows.reverted, 0, null, false])
+    assert.ok(worker.pool.calls > 0 && worker.endpoints[0].calls >= worker.pool.calls && worker.endpoints[0].transport === 0, JSON.stringify(worker))
+    assert.equal(worker.head_block, Number(await venue.rpc('eth_blockNumber')))
+    // The metrics page and Redis say the same, within their five seconds.
+    const metrics = async () => {
+      const expected = { 'trades{status="pending"}': 1, 'trades{status="settled"}': trades.settled, attempts_total: signed, 'attempts_open{state="sent"}': 0,
+        'attempts_ended{state="confirmed"}': status.attempts_ended.confirmed, holds: 1, marks_open: 0, incidents_open: 0, transactions_total: mined, gas_used_total: Number(gas),
+        'lane_state{symbol="ATUN",state="running"}': 1, 'lane_pending{symbol="ATUN"}': 1, [`signer_next_nonce{chain_id="31337",signer="${signer.signer}"}`]: signer.next_nonce,
+        [`signer_open_nonces{chain_id="31337",signer="${signer.signer}"}`]: 0, 'signer_up{chain_id="31337"}': 1, 'worker_up{chain_id="31337"}': 1,
+        'worker_signed_attempts_total{chain_id="31337"}': rows.signed, 'worker_confirmed_total{chain_id="31337"}': rows.confirmed, 'pool_failures_total{chain_id="31337"}': worker.pool.failures,
+        [`endpoint_up{endpoint="${worker.endpoints[0].name}"}`]: 1, [`endpoint_transport_total{endpoint="${worker.endpoints[0].name}"}`]: 0 }
+      const seen = Object.fromEntries(await Promise.all(Object.keys(expected).map(async name => [name, await venue.metric(`settlement_${name.replace(/[{}.?+]/g, '\\$&')}`)])))
+      assert.deepEqual(seen, expected)
+      assert.ok(Math.abs(await venue.metric('settlement_fees_ether_total') - Number(fee) / 1e18) < 1e-12)
+      assert.ok(await venue.metric('settlement_oldest_pending_seconds') >= age - 6)
+      const told = JSON.parse(venue.redis('GET', 'lonja:v1:last:settlement:status'))
+      assert.deepEqual([told.trades.pending, told.attempts_signed, told.gas.fee_wei, told.holds, told.workers[0].counters.confirmed, told.signers[0].next_nonce],
+        [1, signed, String(fee), 1, rows.confirmed, signer.next_nonce])
+      return true
+    }
+    await eventually('the page and Redis have it', metrics, 15000, 500)
+    await post('watch', `/settlement/holds/${hold}/release`, { reason: 'seen' })
+    await stepIs(held, 'settled')
+  })
 }

@@ -64,7 +64,7 @@ function Chain({ status }) {
     `${s.open_nonces} not mined${s.open_nonces ? `, oldest ${age(s.oldest_open_s)}` : ''}`] }));
   const nodes = status.workers.flatMap((w) => [{ key: w.chain_id, cells: [`chain ${w.chain_id}`, w.silent ? 'worker silent' : w.trouble ? html`<b class="problem">${w.trouble_text}</b>` : `block ${w.head_block}`,
     w.trouble && !w.silent ? why('', w.todo) : `final after ${w.confirmations} block${w.confirmations === 1 ? '' : 's'}${w.final_block === null ? '' : `, finalized: ${w.final_block}`}`] },
-  ...w.endpoints.map((e) => ({ key: e.name, cells: [e.name, html`<span class="badge ${e.state}">${e.state}</span>`, `${e.latency_ms} ms, ${e.failures} failures in ${e.calls} calls`] }))]);
+  ...w.endpoints.map((e) => ({ key: e.name, cells: [e.name, html`<span class="badge ${e.state}">${e.state}</span>`, `${e.latency_ms} ms, ${e.transport + e.garbage} failures in ${e.calls} calls`] }))]);
   return html`<section class="panel"><h2>Keys and nodes</h2><${Table} heads=${['Key or node', 'State', '']} rows=${[...keys, ...nodes]} /></section>`;
 }
 
