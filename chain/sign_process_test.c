@@ -321,7 +321,7 @@ static void who_has_signed_can_be_asked_for(void **state)
 #define CAPS                                                                                       \
     "{\"chain_id\":31337,\"gas_limit_max\":16777216,\"max_fee_wei_max\":500000000000,"             \
     "\"allow\":[{\"contract\":\"" CONTRACT "\",\"methods\":" TRANSFERS "}],"                       \
-    "\"caps\":[{\"contract\":\"" CONTRACT "\",\"window_s\":3,\"units_max\":\"100\","               \
+    "\"caps\":[{\"contract\":\"" CONTRACT "\",\"window_s\":6,\"units_max\":\"100\","               \
     "\"transfers_max\":3}]}"
 
 static void expect_above(uint64_t nonce, uint64_t units, enum signer_result refusal, uint64_t limit,
@@ -350,7 +350,7 @@ static void a_windows_caps_hold_over_a_restart_and_end_with_it(void **state)
     bid.priority_fee_wei *= 2;
     assert_int_equal(sign(&made, &bid), SIGNER_OK);
     assert_int_equal(sign_transfer(2, 20), SIGNER_OK); /* nor does the same request again */
-    sleep(4);
+    sleep(7);
     assert_int_equal(sign_transfer(3, 50), SIGNER_OK);
     assert_int_equal(sign_transfer(4, 1), SIGNER_OK);
     assert_int_equal(sign_transfer(5, 1), SIGNER_OK);
@@ -721,7 +721,7 @@ static void as_a_process_of_the_venue_it_takes_all_from_the_boot_record(void **s
     if (process.pid == 0)
         become_child_of_the_venue(boot_fd);
     close(boot_fd);
-    for (int i = 0; i < 500 && sign_transfer(0, 5) != SIGNER_OK; i++)
+    for (int i = 0; i < 6000 && sign_transfer(0, 5) != SIGNER_OK; i++)
         usleep(10000);
     assert_int_equal(sign_transfer(0, 5), SIGNER_OK);
     assert_int_equal(unlink(log), 0);

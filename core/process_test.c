@@ -68,7 +68,7 @@ static void nap(void)
 
 static void await_core(struct venue *venue, uint64_t epoch)
 {
-    for (int i = 0; i < 10000; i++, nap())
+    for (int i = 0; i < 60000; i++, nap())
         if (atomic_load(&venue->ring.control->epoch) == epoch &&
             atomic_load(&venue->ring.control->core_state) == CORE_RUNNING)
             return;
@@ -330,7 +330,7 @@ static int teardown(void **state)
 
 static void await_posted(struct venue *venue, uint64_t posted)
 {
-    for (int i = 0; i < 10000 && venue->posted < posted; i++, nap())
+    for (int i = 0; i < 60000 && venue->posted < posted; i++, nap())
         drain(venue);
     assert_int_equal(venue->posted, posted);
 }
@@ -352,7 +352,7 @@ static void begin_again(struct venue *venue, uint64_t epoch)
     await_core(venue, epoch);
     // What the word said in the epoch before is not what this one has come to.
     for (int i = 0;
-         i < 10000 && atomic_load(&venue->ring.control->venue_state) != VENUE_CANCEL_ONLY; i++)
+         i < 60000 && atomic_load(&venue->ring.control->venue_state) != VENUE_CANCEL_ONLY; i++)
         nap();
     announce(venue, venue->incarnation + 1);
     attach_all(venue);
@@ -362,7 +362,7 @@ static void begin_again(struct venue *venue, uint64_t epoch)
 // The venue opens when all are attached: orders sent before are refused, so wait for it.
 static void await_open(struct venue *venue)
 {
-    for (int i = 0; i < 10000; i++, nap())
+    for (int i = 0; i < 60000; i++, nap())
         if (atomic_load(&venue->ring.control->venue_state) == VENUE_OPEN)
             return;
     fail_msg("the venue does not open");
@@ -453,7 +453,7 @@ static void a_deleted_tape_is_rebuilt(void **state)
     struct follower *follower = follower_open(&boot, 0);
     uint64_t events = 0;
     static struct event out[256];
-    for (int i = 0; i < 10000 && follower_sequence(follower) < follower_sequence(venue->follower);
+    for (int i = 0; i < 60000 && follower_sequence(follower) < follower_sequence(venue->follower);
          i++) {
         size_t count = follower_poll(follower, out, 256);
         events += count;
@@ -474,7 +474,7 @@ static struct reader_page *tape_page(const struct venue *venue)
 
 static void await_more(const _Atomic uint64_t *word, uint64_t than)
 {
-    for (int i = 0; i < 10000 && atomic_load(word) <= than; i++)
+    for (int i = 0; i < 60000 && atomic_load(word) <= than; i++)
         nap();
     assert_true(atomic_load(word) > than);
 }
@@ -691,7 +691,7 @@ static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
     atomic_fetch_add(&venue->rings[GATEWAY_WEB].control->tail, 100000);
     claim(venue, GATEWAY_FIX, CMD_order_cancel, 0)->header.session = SESSION;
     send(venue, GATEWAY_FIX);
-    for (int i = 0; i < 10000 && atomic_load(&venue->rings[GATEWAY_WEB].control->shut) == 0; i++)
+    for (int i = 0; i < 60000 && atomic_load(&venue->rings[GATEWAY_WEB].control->shut) == 0; i++)
         nap();
     assert_int_equal(atomic_load(&venue->rings[GATEWAY_WEB].control->shut), 1);
     order(venue, 1);
@@ -704,7 +704,7 @@ static void a_command_ring_that_lies_is_shut_and_others_go_on(void **state)
     announce(venue, venue->incarnation + 1);
     claim(venue, GATEWAY_WEB, CMD_gateway_attach, 0);
     send(venue, GATEWAY_WEB);
-    for (int i = 0; i < 10000 && atomic_load(&venue->rings[GATEWAY_WEB].control->shut) != 0; i++)
+    for (int i = 0; i < 60000 && atomic_load(&venue->rings[GATEWAY_WEB].control->shut) != 0; i++)
         nap();
     assert_int_equal(atomic_load(&venue->rings[GATEWAY_WEB].control->shut), 0);
 }
@@ -795,7 +795,7 @@ static void a_core_waits_for_its_standby_before_it_begins_again(void **state)
     finish(&venue->core, SIGTERM);
     venue->boot.config.replication_mode = REPLICATION_SYNC;
     venue->core = start(&venue->boot, PROCESS_CORE);
-    for (int i = 0; i < 10000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING; i++)
+    for (int i = 0; i < 60000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING; i++)
         nap();
     assert_int_equal(atomic_load(&venue->ring.control->core_state), CORE_WAITING);
     assert_int_equal(atomic_load(&venue->ring.control->journal_epoch), 2);
@@ -908,7 +908,7 @@ static void a_core_that_waits_for_its_standby_can_be_ended(void **state)
         if (fenced)
             atomic_store(&page->verdict, REPLICA_FENCED);
         venue->core = start(&venue->boot, PROCESS_CORE);
-        for (int i = 0; i < 10000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING;
+        for (int i = 0; i < 60000 && atomic_load(&venue->ring.control->core_state) != CORE_WAITING;
              i++)
             nap();
         int status = finish(&venue->core, fenced ? 0 : SIGTERM);
@@ -927,7 +927,7 @@ static void a_core_that_is_replaced_while_it_stops_says_so(void **state)
     assert_int_equal(reader_page_open(&page, venue->boot.reader_page_fd[PROCESS_REPLICATE]), 0);
     venue->core = start(&venue->boot, PROCESS_CORE);
     await_core(venue, 1); // nothing was recovered, so nothing is waited for; the gate stays shut
-    for (int i = 0; i < 10000 && atomic_load(&venue->ring.control->journal_seq) == 0; i++)
+    for (int i = 0; i < 60000 && atomic_load(&venue->ring.control->journal_seq) == 0; i++)
         nap();
     kill(venue->core, SIGTERM);
     for (int i = 0; i < 200; i++)

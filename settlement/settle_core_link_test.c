@@ -77,7 +77,7 @@ static void pause_ms(long ms)
 
 static void take(struct played_core *core, struct command *command)
 {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 60000; i++) {
         enum command_ring_result result = command_ring_take(&core->commands, command);
         if (result == COMMAND_RING_TAKEN && command->header.type != CMD_padding)
             return;
@@ -131,7 +131,7 @@ static struct settle_answer next_answer(struct played_core *core)
 {
     struct settle_answer answer = {0};
 
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 60000; i++) {
         if (core->ops.poll(core->ops.context, &answer))
             return answer;
         pause_ms(1);

@@ -4,13 +4,14 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
+import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 import { demo, eventually } from '../lib/venue.mjs'
 
 const STRANGER = '0x00000000000000000000000000000000000000A1' // a wallet that the token does not know
 
 export async function desk (suite, venue, browser) {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
-  page.setDefaultTimeout(15000)
+  page.setDefaultTimeout(PATIENCE_MS)
   const complaints = []
   page.on('console', message => { if (message.type() === 'error') complaints.push(message.text()) })
   page.on('pageerror', error => complaints.push(error.message))
@@ -53,7 +54,7 @@ export async function desk (suite, venue, browser) {
     let id
     try {
       id = await trade('3')
-      await page.waitForSelector('tr[data-lane=ATUN] .badge.halted', { timeout: 40000 })
+      await page.waitForSelector('tr[data-lane=ATUN] .badge.halted')
       await page.waitForSelector('.status.warn:has-text("ATUN")')
       assert.match(await page.locator('tr[data-lane=ATUN]').innerText(), /waits for a node of the chain[^]*bring the node back/)
       await row(id, '.steps .now')
@@ -62,7 +63,7 @@ export async function desk (suite, venue, browser) {
     await show('Settled')
     await row(id, '.steps .settled')
     assert.match(await words(id), /pending processing sent mined settled 0x[0-9a-f]{8}…[0-9a-f]{6}/)
-    await page.waitForSelector('.status.good', { timeout: 30000 })
+    await page.waitForSelector('.status.good')
   })
 
   await suite.test('desk: a failed trade tells its reason in words, and is tried again', async () => {

@@ -2,7 +2,7 @@
 // With PICTURE=FILE a screenshot of the page at work is written (docs/page.png).
 import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
-import { sleep } from '../../tools/venue_client.mjs'
+import { PATIENCE_MS, sleep } from '../../tools/venue_client.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { eventually, Venue } from '../lib/venue.mjs'
 import { desk } from './desk.mjs'
@@ -39,7 +39,7 @@ Suite.main(async suite => {
     const members = await makeMarket(venue)
     browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args: FLAGS })
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, deviceScaleFactor: 1 })
-    page.setDefaultTimeout(10000)
+    page.setDefaultTimeout(PATIENCE_MS)
     const complaints = []
     page.on('console', message => { if (message.type() === 'error') complaints.push(message.text()) })
     page.on('pageerror', error => complaints.push(error.message))
@@ -86,7 +86,7 @@ Suite.main(async suite => {
     })
 
     await suite.test('its settlement arrives on the page, with the transaction hash', async () => {
-      await page.waitForSelector('.tabs .badge.settled', { timeout: 20000 })
+      await page.waitForSelector('.tabs .badge.settled')
       const hash = (await page.locator('.tabs button.hash').first().getAttribute('title')).split('\n')[0]
       const [row] = await venue.query('SELECT tx_hash FROM public.trades WHERE buyer_id = 1003')
       assert.equal(hash, row.tx_hash)
@@ -121,7 +121,7 @@ Suite.main(async suite => {
 
     await suite.test('the gateway is killed: the page says so, comes back by itself, and knows the trader and his trades', async () => {
       await venue.kill('web')
-      await page.waitForSelector('.status.good', { timeout: 20000 })
+      await page.waitForSelector('.status.good')
       await page.waitForFunction(() => document.querySelectorAll('.asks .level').length >= 10)
       if (await page.locator('.who').count() === 0) {
         await page.fill('input[name=user]', 'carla')
@@ -150,7 +150,7 @@ async function drawPicture (page, venue, order, tab) {
   await order('buy', '100.05', '1.25')
   await page.waitForSelector('.accepted')
   await tab('Trades')
-  await page.waitForFunction(() => document.querySelectorAll('.tabs .badge.settled').length >= 2, null, { timeout: 20000 })
+  await page.waitForFunction(() => document.querySelectorAll('.tabs .badge.settled').length >= 2, null)
   await order('buy', '100.1', '3')
   await page.waitForFunction(() => document.querySelectorAll('.tabs tbody tr').length >= 3)
   await page.fill('input[name=price]', '100.15')
