@@ -25,7 +25,7 @@ enum {
     INPUT_MAX = 1 << 22,
     KEPT_MAX = 20000,
     PATIENCE_MS = 60000, // for what takes milliseconds on a machine that does nothing else
-    STRANGERS = 40, // above fix.connections_max of venue_set_up
+    STRANGERS = 40,      // above fix.connections_max of venue_set_up
 };
 
 // ---- peers --------------------------------------------------------------------------------------
