@@ -480,7 +480,7 @@ static void a_gateway_that_stood_still_attaches_again(void **state)
     say(&peer, "35=D|11=Z1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
     expect(&peer, "35=8| 11=Z1|");
     kill(venue->fix, SIGSTOP); // longer than core.heartbeat_timeout_ms: the core detaches it
-    nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = HEARTBEAT_TIMEOUT_MS * 3 / 2000 + 1}, NULL);
     kill(venue->fix, SIGCONT);
     char fields[200];
     for (unsigned i = 0;; i++, venue_nap()) {

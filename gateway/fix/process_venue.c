@@ -245,12 +245,13 @@ int venue_set_up(void **state)
     testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
     struct config *config = &venue->boot.config;
     config->fix_port = 20000 + getpid() % 20000;
-    config->core_heartbeat_timeout_ms = 1000;
+    config->core_heartbeat_timeout_ms = HEARTBEAT_TIMEOUT_MS;
     config->fix_logon_timeout_ms = 700;
     config->fix_connections_max = 32;
     config->fix_output_bytes_max = 1048576;
     config->fix_message_bytes_max = 4096;
     config->rings_events = 16384;
+    config->rings_command_slots = 8192; // no burst here is OVERLOADED, however slow the core
     venue->has_database = database_of(config, &owner);
     testing_boot_fini(&venue->boot);
     struct config kept = *config; // the rings again, with the sizes above
@@ -259,6 +260,11 @@ int venue_set_up(void **state)
     venue->boot.config = kept;
     venue->boot.event_ring_fd =
         memfile_create("events", event_ring_bytes((uint64_t)kept.rings_events));
+    for (int i = GATEWAY_CORE + 1; i < GATEWAY_COUNT; i++) {
+        close(venue->boot.command_ring_fd[i]);
+        venue->boot.command_ring_fd[i] =
+            memfile_create("commands", command_ring_bytes((uint64_t)kept.rings_command_slots));
+    }
     if (venue->has_database)
         set_up_logins(&owner);
     assert_int_equal(event_ring_open_reader(&venue->ring, venue->boot.event_ring_fd,

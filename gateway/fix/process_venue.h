@@ -10,6 +10,8 @@
 #include "base/event_ring.h"
 #include "gateway/common/link.h"
 
+enum { HEARTBEAT_TIMEOUT_MS = 3000 };
+
 struct venue {
     char folder[64];
     struct boot boot;
