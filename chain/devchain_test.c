@@ -2,7 +2,7 @@
  * and the C code of this folder between them. Arguments: folder of the executables, root of the
  * repository. Skipped where Node or the npm packages are absent. */
 #include "base/testing.h"
-#include "chain/erc3643_precheck.h"
+#include "chain/erc3643_testing.h"
 #include "chain/sign_process.h"
 
 #include <arpa/inet.h>
@@ -206,8 +206,10 @@ static void expect_verdict(enum erc3643_verdict verdict, const struct chain_addr
                            const struct chain_address *to, uint64_t units)
 {
     struct erc3643_evidence evidence;
-    assert_int_equal(erc3643_precheck(&node, &evidence, &token, from, to, units, NODE_LATEST),
-                     NODE_OK);
+    struct node_block head;
+    assert_int_equal(node_get_block(&node, &head, NODE_LATEST), NODE_OK);
+    const struct erc3643_asked asked = {token, *from, *to, units, head.number};
+    assert_int_equal(erc3643_testing_ask(&node, &evidence, &asked), NODE_OK);
     assert_string_equal(erc3643_verdict_text(evidence.verdict), erc3643_verdict_text(verdict));
 }
 
@@ -543,15 +545,6 @@ static void a_contract_that_fails_among_others_is_told_as_alone(void **state)
     set_code(&odd, "0x");
 }
 
-static void where_no_contract_is_there_is_nothing_to_ask(void **state)
-{
-    (void)state;
-    struct erc3643_evidence evidence;
-    assert_int_equal(erc3643_precheck(&node, &evidence, &bob, &alice, &bob, 1, NODE_LATEST),
-                     NODE_OK);
-    assert_int_equal(evidence.verdict, ERC3643_NO_CONTRACT);
-}
-
 static void
 the_chain_keeps_its_state_over_a_restart_and_deploying_again_changes_nothing(void **state)
 {
@@ -592,7 +585,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_paused_token_is_refused),
         cmocka_unit_test(what_is_asked_together_is_answered_as_alone),
         cmocka_unit_test(a_contract_that_fails_among_others_is_told_as_alone),
-        cmocka_unit_test(where_no_contract_is_there_is_nothing_to_ask),
         cmocka_unit_test(frozen_units_are_not_free),
         cmocka_unit_test(
             the_chain_keeps_its_state_over_a_restart_and_deploying_again_changes_nothing),

@@ -149,60 +149,6 @@ const char *erc3643_verdict_text(enum erc3643_verdict verdict)
     ASSERT(false); /* a verdict of the table */
 }
 
-struct leg {
-    const struct chain_address *token;
-    const struct chain_address *from;
-    const struct chain_address *to;
-    chain_uint128 units;
-};
-
-static enum node_result ask_token(struct node *node, struct erc3643_evidence *out,
-                                  const struct leg *leg)
-{
-    uint64_t at = out->block_number;
-    const struct chain_address *token = leg->token;
-    enum node_result result;
-    if ((result = erc3643_read_bool(node, &out->paused, token, ERC3643_PAUSED, NULL, at)) ||
-        (result =
-             erc3643_read_bool(node, &out->from_frozen, token, ERC3643_IS_FROZEN, leg->from, at)) ||
-        (result =
-             erc3643_read_bool(node, &out->to_frozen, token, ERC3643_IS_FROZEN, leg->to, at)) ||
-        (result = erc3643_read_u128(node, &out->from_balance, token, ERC3643_BALANCE_OF, leg->from,
-                                    at)) ||
-        (result = erc3643_read_u128(node, &out->from_frozen_units, token, ERC3643_GET_FROZEN_TOKENS,
-                                    leg->from, at)) ||
-        (result = erc3643_read_address(node, &out->identity_registry, token,
-                                       ERC3643_IDENTITY_REGISTRY, at)) ||
-        (result = erc3643_read_address(node, &out->compliance, token, ERC3643_COMPLIANCE, at)))
-        return result;
-    return NODE_OK;
-}
-
-static enum node_result ask_registry(struct node *node, struct erc3643_evidence *out,
-                                     const struct leg *leg)
-{
-    uint32_t selector = ERC3643_IS_VERIFIED;
-    enum node_result result = erc3643_read_bool(node, &out->from_verified, &out->identity_registry,
-                                                selector, leg->from, out->block_number);
-    if (result != NODE_OK)
-        return result;
-    return erc3643_read_bool(node, &out->to_verified, &out->identity_registry, selector, leg->to,
-                             out->block_number);
-}
-
-enum node_result erc3643_can_transfer(struct node *node, bool *out,
-                                      const struct chain_address *compliance,
-                                      const struct chain_address *from,
-                                      const struct chain_address *to, chain_uint128 units,
-                                      uint64_t at)
-{
-    struct erc3643_expected expected = {
-        .selector = ERC3643_CAN_TRANSFER, .answer = ERC3643_ANSWER_LEAVE, .out = out};
-    struct multicall_question question;
-    question_can_transfer(&question, compliance, from, to, units);
-    return ask_alone(node, &expected, &question, at);
-}
-
 void erc3643_questions_begin(struct erc3643_questions *questions, struct node *node, uint64_t at)
 {
     questions->node = node;
@@ -309,75 +255,6 @@ enum erc3643_verdict erc3643_judge(const struct erc3643_evidence *evidence, chai
     if (!evidence->to_verified)
         return ERC3643_RECEIVER_NOT_REGISTERED;
     return evidence->can_transfer ? ERC3643_ALLOWED : ERC3643_COMPLIANCE_REFUSED;
-}
-
-/* Fixes the block that every question is asked at. */
-static enum node_result fix_block(struct node *node, struct erc3643_evidence *out, uint64_t at)
-{
-    struct node_block block;
-    enum node_result result = node_get_block(node, &block, at);
-    if (result != NODE_OK)
-        return result;
-    if (!block.found) {
-        snprintf(node->error.message, sizeof(node->error.message), "the node has no such block");
-        return NODE_REFUSED;
-    }
-    out->block_number = block.number;
-    out->block_hash = block.hash;
-    return NODE_OK;
-}
-
-enum node_result erc3643_precheck(struct node *node, struct erc3643_evidence *evidence,
-                                  const struct chain_address *token,
-                                  const struct chain_address *from, const struct chain_address *to,
-                                  chain_uint128 units, uint64_t at)
-{
-    const struct leg leg = {.token = token, .from = from, .to = to, .units = units};
-    *evidence = (struct erc3643_evidence){.verdict = ERC3643_NO_CONTRACT};
-    bool has_code;
-    enum node_result result;
-    if ((result = fix_block(node, evidence, at)) ||
-        (result = node_has_code(node, &has_code, token, evidence->block_number)))
-        return result;
-    if (!has_code)
-        return NODE_OK;
-    if ((result = ask_token(node, evidence, &leg)) ||
-        (result = ask_registry(node, evidence, &leg)) ||
-        (result = erc3643_can_transfer(node, &evidence->can_transfer, &evidence->compliance, from,
-                                       to, units, evidence->block_number)))
-        return result;
-    evidence->verdict = erc3643_judge(evidence, units);
-    return NODE_OK;
-}
-
-static const char *yes_no(bool value)
-{
-    return value ? "true" : "false";
-}
-
-ssize_t erc3643_evidence_json(char *out, size_t max, const struct erc3643_evidence *evidence)
-{
-    char hash[HEX_TEXT_SIZE(KECCAK_BYTES)];
-    char registry[ADDRESS_TEXT_SIZE];
-    char compliance[ADDRESS_TEXT_SIZE];
-    char balance[WIDE_DECIMAL_SIZE];
-    char frozen[WIDE_DECIMAL_SIZE];
-    hex_encode(hash, evidence->block_hash.bytes, KECCAK_BYTES);
-    address_format(registry, &evidence->identity_registry);
-    address_format(compliance, &evidence->compliance);
-    wide_format(balance, evidence->from_balance);
-    wide_format(frozen, evidence->from_frozen_units);
-    int len = snprintf(
-        out, max,
-        "{\"verdict\":\"%s\",\"block\":%llu,\"block_hash\":\"%s\",\"identity_registry\":\"%s\","
-        "\"compliance\":\"%s\",\"paused\":%s,\"from_frozen\":%s,\"to_frozen\":%s,"
-        "\"from_balance\":\"%s\",\"from_frozen_units\":\"%s\",\"from_verified\":%s,"
-        "\"to_verified\":%s,\"can_transfer\":%s}",
-        erc3643_verdict_text(evidence->verdict), (unsigned long long)evidence->block_number, hash,
-        registry, compliance, yes_no(evidence->paused), yes_no(evidence->from_frozen),
-        yes_no(evidence->to_frozen), balance, frozen, yes_no(evidence->from_verified),
-        yes_no(evidence->to_verified), yes_no(evidence->can_transfer));
-    return len < 0 || (size_t)len >= max ? -1 : len;
 }
 
 static bool topic_address(struct chain_address *out, const struct chain_hash *topic)

@@ -3,7 +3,7 @@
  *
  * forcedTransfer checks three things only (agent, balance, isVerified(to)) and silently unfreezes
  * frozen units; it ignores pause, frozen wallets, the sender's identity and canTransfer. So
- * settlement calls erc3643_precheck first and keeps the evidence.
+ * settlement asks and judges first (settlement/settle_preflight.h) and keeps the evidence.
  *
  * Amounts are the token's smallest units. One thread per `struct node`.
  */
@@ -32,13 +32,6 @@ NODE_MUST_CHECK enum node_result
 erc3643_read_address_of(struct node *node, struct chain_address *out,
                         const struct chain_address *contract, uint32_t selector,
                         const struct chain_address *argument, uint64_t at);
-
-/* canTransfer of the compliance contract. A module that reverts has said no. */
-NODE_MUST_CHECK enum node_result erc3643_can_transfer(struct node *node, bool *out,
-                                                      const struct chain_address *compliance,
-                                                      const struct chain_address *from,
-                                                      const struct chain_address *to,
-                                                      chain_uint128 units, uint64_t at);
 
 /* The same reads, many at a time: added to a list and asked in one round trip for each
  * MULTICALL_CHUNK_MAX (multicall.h). What comes of each is what it would be by itself: a question
@@ -116,18 +109,6 @@ struct erc3643_evidence {
 
 /* The verdict on a transfer of `units` by the answers of `evidence` (never NO_CONTRACT). */
 enum erc3643_verdict erc3643_judge(const struct erc3643_evidence *evidence, chain_uint128 units);
-
-/* Asks all questions, whether or not an earlier one has failed, so that the evidence is whole. A
- * node failure is returned as such and is no verdict. `token` without code is NO_CONTRACT, and only
- * verdict and block are then set. `at` is a block number or NODE_LATEST, which is resolved once. */
-NODE_MUST_CHECK enum node_result
-erc3643_precheck(struct node *node, struct erc3643_evidence *evidence,
-                 const struct chain_address *token, const struct chain_address *from,
-                 const struct chain_address *to, chain_uint128 units, uint64_t at);
-
-/* One line of JSON with every field, for settle.* rows; returns the length or -1 when cut. */
-#define ERC3643_EVIDENCE_JSON_MAX 640
-ssize_t erc3643_evidence_json(char *out, size_t max, const struct erc3643_evidence *evidence);
 
 struct erc3643_transfer {
     struct chain_address token;

@@ -2,7 +2,7 @@
 #include "chain/node.h"
 
 #include "base/testing.h"
-#include "chain/erc3643_precheck.h"
+#include "chain/erc3643_testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,33 +262,31 @@ static void an_answer_of_the_wrong_type_is_garbage(void **state)
     assert_string_equal(fake.last_params, "[\"0x5\",false]");
 }
 
-#define BLOCK                                                                                      \
-    RESULT("{\"number\":\"0x10\",\"timestamp\":\"0x1\",\"baseFeePerGas\":\"0x1\",\"gasLimit\":"    \
-           "\"0x1\",\"gasUsed\":\"0x1\",\"hash\":\"" HASH_B "\",\"parentHash\":\"" HASH_A "\"}")
 #define WORD_100      "0x0000000000000000000000000000000000000000000000000000000000000064"
 #define WORD_30       "0x000000000000000000000000000000000000000000000000000000000000001e"
 #define CONTRACT_WORD "0x0000000000000000000000008d0e87365216ee9aca1448cf67852b80cf7447a6"
 
-enum { PAUSED, FROZEN, VERIFIED, CAN_TRANSFER, CODE, BALANCE };
+enum { PAUSED, FROZEN, VERIFIED, CAN_TRANSFER, BALANCE };
 
 static const struct answer healthy[] = {
     [PAUSED] = {"eth_call", "0x5c975abb", RESULT("\"" WORD_0 "\"")},
     [FROZEN] = {"eth_call", "0xe5839836", RESULT("\"" WORD_0 "\"")},
     [VERIFIED] = {"eth_call", "0xb9209e33", RESULT("\"" WORD_1 "\"")},
     [CAN_TRANSFER] = {"eth_call", "0xe46638e6", RESULT("\"" WORD_1 "\"")},
-    [CODE] = {"eth_getCode", NULL, RESULT("\"0x60\"")},
     [BALANCE] = {"eth_call", "0x70a08231", RESULT("\"" WORD_100 "\"")},
-    {"eth_getBlockByNumber", NULL, BLOCK},
     {"eth_call", "0x158b1a57", RESULT("\"" WORD_30 "\"")},
     {"eth_call", "0x134e18f4", RESULT("\"" CONTRACT_WORD "\"")},
     {"eth_call", "0x6290865d", RESULT("\"" CONTRACT_WORD "\"")},
+    /* All together: a node that does not answer that is asked one by one. */
+    {"eth_call", NULL, FAILURE("{\"code\":-32000,\"message\":\"no such call\"}")},
 };
 
-/* A precheck of `units` where one answer differs from the healthy ones. */
+/* All that decides a transfer of `units` where one answer differs from the healthy ones. */
 static enum node_result precheck(struct erc3643_evidence *evidence, uint64_t units, size_t differs,
                                  const char *body)
 {
     const struct chain_address wallet = {{1}};
+    const struct erc3643_asked asked = {wallet, wallet, wallet, units, 16};
     struct answer answers[COUNT(healthy)];
     memcpy(answers, healthy, sizeof(healthy));
     if (body != NULL)
@@ -296,7 +294,7 @@ static enum node_result precheck(struct erc3643_evidence *evidence, uint64_t uni
     struct node node;
     struct fake fake;
     open_fake(&node, &fake, answers, COUNT(answers));
-    return erc3643_precheck(&node, evidence, &wallet, &wallet, &wallet, units, NODE_LATEST);
+    return erc3643_testing_ask(&node, evidence, &asked);
 }
 
 static void expect_verdict(enum erc3643_verdict verdict, uint64_t units, size_t differs,
@@ -305,7 +303,6 @@ static void expect_verdict(enum erc3643_verdict verdict, uint64_t units, size_t 
     struct erc3643_evidence evidence;
     assert_int_equal(precheck(&evidence, units, differs, body), NODE_OK);
     assert_int_equal(evidence.verdict, verdict);
-    assert_int_equal(evidence.block_number, 16);
 }
 
 static void each_check_of_a_transfer_has_its_verdict(void **state)
@@ -319,7 +316,6 @@ static void each_check_of_a_transfer_has_its_verdict(void **state)
     expect_verdict(ERC3643_COMPLIANCE_REFUSED, 70, CAN_TRANSFER, RESULT("\"" WORD_0 "\""));
     expect_verdict(ERC3643_COMPLIANCE_REFUSED, 70, CAN_TRANSFER,
                    FAILURE("{\"code\":3,\"message\":\"execution reverted\",\"data\":\"0x\"}"));
-    expect_verdict(ERC3643_NO_CONTRACT, 70, CODE, RESULT("\"0x\""));
 }
 
 static void a_node_that_fails_is_no_verdict(void **state)
@@ -351,26 +347,6 @@ static void a_contract_that_answers_what_it_should_not_is_told_from_a_node_that_
         NODE_REVERTED);
 }
 
-static void evidence_is_one_line_of_json(void **state)
-{
-    (void)state;
-    struct erc3643_evidence evidence;
-    char text[ERC3643_EVIDENCE_JSON_MAX];
-    assert_int_equal(precheck(&evidence, 1, PAUSED, NULL), NODE_OK);
-    memset(&evidence.from_balance, 0xff, 16);
-    memset(&evidence.from_frozen_units, 0xff, 16);
-    evidence.block_number = INT64_MAX;
-    evidence.verdict = ERC3643_RECEIVER_NOT_REGISTERED;
-    ssize_t len = erc3643_evidence_json(text, sizeof(text), &evidence);
-    assert_true(len > 0);
-    json_t *json = json_loads(text, 0, NULL);
-    assert_non_null(json);
-    assert_string_equal(json_string_value(json_object_get(json, "verdict")),
-                        "not_registered_receiver");
-    json_decref(json);
-    assert_int_equal(erc3643_evidence_json(text, (size_t)len, &evidence), -1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,7 +359,6 @@ int main(void)
         cmocka_unit_test(each_check_of_a_transfer_has_its_verdict),
         cmocka_unit_test(a_node_that_fails_is_no_verdict),
         cmocka_unit_test(a_contract_that_answers_what_it_should_not_is_told_from_a_node_that_does),
-        cmocka_unit_test(evidence_is_one_line_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
