@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "core/fake_disk.h"
 #include "core/journal.h"
 #include "core/journal_reader.h"
@@ -320,6 +321,7 @@ static void reading_may_begin_in_the_middle(void **state)
 static struct bent {
     struct journal_io io;
     unsigned reads, change_read; // this read (from 1) finds other bytes; 0 = none
+    void (*change)(struct journal_block_header *block);
     uint64_t opens, vanish_open; // this open finds nothing
 } bent;
 
@@ -327,8 +329,24 @@ static int64_t bent_read(void *context, int file, void *out, size_t bytes, uint6
 {
     int64_t n = bent.io.read(context, file, out, bytes, offset);
     if (++bent.reads == bent.change_read && n > 100)
-        ((uint8_t *)out)[100] ^= 1;
+        bent.change(out);
     return n;
+}
+
+static void other_payload(struct journal_block_header *block)
+{
+    ((uint8_t *)block)[100] ^= 1;
+}
+
+static void no_header(struct journal_block_header *block)
+{
+    block->magic = 0;
+}
+
+static void other_length(struct journal_block_header *block)
+{
+    block->bytes -= SLOT_BYTES;
+    block->header_crc = crc32c(0, block, offsetof(struct journal_block_header, header_crc));
 }
 
 static int bent_open(void *context, const char *name, enum journal_io_mode mode)
@@ -369,16 +387,21 @@ static void a_segment_that_vanishes_between_two_looks_is_the_end(void **state)
 static void a_block_that_changes_between_two_reads_is_judged_again(void **state)
 {
     struct fixture *f = *state;
+    static void (*const changes[])(struct journal_block_header * block) = {other_payload, no_header,
+                                                                           other_length};
     live(f, 1, 1, 500); // 32 kB, twice what a live reader reads ahead
-    struct journal_io io = bend(f);
-    struct journal_reader reader;
-    const struct journal_block_header *block;
-    assert_int_equal(journal_reader_open(&reader, &io, 1, true), 0);
-    bent.change_read = 3; // the header of the segment, the beginning of the block, all of it
-    assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_TORN);
-    assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_READ);
-    assert_int_equal(block->count, 500);
-    journal_reader_close(&reader);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        struct journal_io io = bend(f);
+        struct journal_reader reader;
+        const struct journal_block_header *block;
+        bent.change = changes[i];
+        assert_int_equal(journal_reader_open(&reader, &io, 1, true), 0);
+        bent.change_read = 3; // the header of the segment, the beginning of the block, all of it
+        assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_TORN);
+        assert_int_equal(journal_reader_next(&reader, &block), JOURNAL_READ);
+        assert_int_equal(block->count, 500);
+        journal_reader_close(&reader);
+    }
 }
 
 // An epoch begins in a segment of its own: a block that continues the chain in the middle of one is

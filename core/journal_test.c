@@ -26,6 +26,7 @@ static struct {
     _Atomic bool hold;      // a write waits while it is set
     _Atomic bool held;      // one does
     _Atomic int fill_error; // of a segment that is prepared
+    _Atomic int open_error; // of a segment that is begun
     _Atomic int write_error;
 } f;
 
@@ -41,7 +42,9 @@ static int slow_write(void *context, int file, const void *data, size_t bytes, u
 
 static int bent_open(void *context, const char *name, enum journal_io_mode mode)
 {
-    int error = mode == JOURNAL_IO_FILL ? atomic_load(&f.fill_error) : 0;
+    int error = mode == JOURNAL_IO_FILL    ? atomic_load(&f.fill_error)
+                : mode == JOURNAL_IO_WRITE ? atomic_load(&f.open_error)
+                                           : 0;
     return error != 0 ? error : f.disk.open(context, name, mode);
 }
 
@@ -257,6 +260,30 @@ static void a_segment_that_cannot_be_prepared_is_an_error_of_its_first_write(voi
     journal_close(&f.journal);
 }
 
+static void a_segment_that_cannot_be_begun_shuts_the_gate(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    atomic_store(&f.open_error, -EMFILE);
+    append(1);
+    assert_int_equal(journal_write_work(&f.journal), -EMFILE);
+    assert_int_equal(atomic_load(&f.control.journal_error), EMFILE);
+    assert_int_equal(atomic_load(&f.control.durable_seq), 0);
+    journal_close(&f.journal);
+}
+
+// It looks for segments that are ready, from an earlier life.
+static void a_journal_that_cannot_look_at_its_segments_is_not_opened(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    journal_close(&f.journal);
+    testing_calls_fail("malloc", 1, ENOMEM);
+    assert_int_equal(open_journal(), -ENOMEM);
+    assert_true(testing_calls_failed());
+    journal_close(&f.journal);
+}
+
 static void *fail_the_gate(void *context)
 {
     while (atomic_load(&f.control.counters[COUNTER_journal_segment_waits]) == 0)
@@ -288,6 +315,8 @@ int main(void)
         JOURNAL_TEST(a_journal_that_was_not_opened_is_closed),
         JOURNAL_TEST(a_journal_without_threads_is_told),
         JOURNAL_TEST(what_waits_is_written_before_the_threads_end),
+        JOURNAL_TEST(a_segment_that_cannot_be_begun_shuts_the_gate),
+        JOURNAL_TEST(a_journal_that_cannot_look_at_its_segments_is_not_opened),
         JOURNAL_TEST(who_falls_asleep_looks_once_more),
         JOURNAL_TEST(no_command_is_slept_over),
         JOURNAL_TEST(a_failed_write_ends_the_writer_and_shuts_the_gate),

@@ -696,6 +696,16 @@ static void what_is_in_common_is_never_more_than_the_standby_has(void **state)
     assert_int_equal(f->link.receiver.common, 0);
 }
 
+// The journal is said to go further than it can be read.
+static void a_place_behind_what_can_be_read_is_unreadable(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(replica_host_begin(&f->a, 0));
+    write_blocks(&f->a, 1, 4);
+    assert_int_equal(place_of(f, 3, 10), REPLICA_PLACE_DIVERGED);
+    assert_int_equal(place_of(f, 6, 10), REPLICA_PLACE_UNREADABLE);
+}
+
 // Where the paths part is told as it is, or nothing is said to be in common: whatever look fails.
 static void no_refused_look_makes_more_common_than_there_is(void **state)
 {
@@ -1090,6 +1100,7 @@ int main(void)
         PAIR(memory_that_is_not_there_is_said),
         PAIR(a_place_in_a_journal_of_nothing_is_gone_or_the_beginning),
         PAIR(what_is_in_common_is_never_more_than_the_standby_has),
+        PAIR(a_place_behind_what_can_be_read_is_unreadable),
         PAIR(no_refused_look_makes_more_common_than_there_is),
         PAIR(journals_of_other_epochs_have_nothing_in_common),
         PAIR(a_primary_whose_disk_refuses_a_look_serves_nothing_wrong),

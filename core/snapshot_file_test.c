@@ -23,7 +23,8 @@ static struct {
     int error;
     int calls;
     char trace[4096]; // a letter for each call
-    int reads_broken; // so many reads are broken off by a signal
+    int reads_broken; // so many reads fail
+    int read_error;   // with this; EINTR: they are broken off by a signal
     int writes_of_nothing;
     int paces; // that wait for the disk; they fail with
     int pace_error;
@@ -74,7 +75,7 @@ ssize_t __real_read(int fd, void *data, size_t bytes);
 ssize_t __wrap_read(int fd, void *data, size_t bytes);
 ssize_t __wrap_read(int fd, void *data, size_t bytes)
 {
-    errno = EINTR;
+    errno = disk.read_error;
     return disk.reads_broken > 0 && disk.reads_broken-- > 0 ? -1 : __real_read(fd, data, bytes);
 }
 
@@ -550,9 +551,14 @@ static void what_a_signal_breaks_off_goes_on(void **state)
     disk.error = EINTR;
     assert_int_equal(save(1, 3), 0);
     disk.reads_broken = 2;
+    disk.read_error = EINTR;
     assert_true(snapshot_file_read(folder, 1, count_up, &seen));
     assert_int_equal(seen, 3);
     assert_int_equal(disk.reads_broken, 0);
+    disk.reads_broken = 1; // and what cannot be read is not there
+    disk.read_error = EIO;
+    assert_int_equal(newest(), 0);
+    assert_int_equal(newest(), 1);
 }
 
 static void a_write_of_nothing_is_an_error(void **state)

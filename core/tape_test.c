@@ -512,6 +512,18 @@ static void a_lost_tail(void)
     lose_tail(200, true, false);
 }
 
+// Two blocks and more of the last segment are there, of which what was synced is proved.
+static void a_lost_tail_behind_a_sync(void)
+{
+    uint64_t first, synced = 0;
+    nothing_there();
+    assert_int_equal(write_tape(0, 450, 500), 0);
+    assert_true(numbered_largest(&first, folder, TAPE_SUFFIX, UINT64_MAX));
+    for (uint64_t sequence = first; sequence <= 450; sequence++)
+        synced += events_of(sequence);
+    lose_tail(synced + 1, true, false);
+}
+
 static void a_rotten_event(void)
 {
     struct files files;
@@ -520,6 +532,15 @@ static void a_rotten_event(void)
     files.of[0].bytes[TAPE_HEADER_BYTES + 300 * 128 + 77] ^= 4;
     file_write(&files.of[0]);
     files_free(&files);
+}
+
+// Compared without checksums up to the rotten event, and written anew from there.
+static void no_sums_and_a_rotten_event(void)
+{
+    char path[NUMBERED_PATH_BYTES];
+    a_rotten_event();
+    numbered_path(path, folder, 1, TAPE_SUMS_SUFFIX);
+    unlink(path);
 }
 
 static void a_gap(void)
@@ -606,9 +627,15 @@ static void whatever_look_fails_nothing_wrong_is_shown(void **state)
         void (*prepare)(void);
         int (*run)(void);
         const char *call;
-    } cases[] = {{a_lost_tail, run_behind, "pread"},  {a_lost_tail, run_behind, "open"},
-                 {all_there, run_behind, "pread"},    {all_there, run_verify, "pread"},
-                 {a_rotten_event, run_new, "pwrite"}, {a_rotten_event, run_behind, "pread"}};
+    } cases[] = {{a_lost_tail, run_behind, "pread"},
+                 {a_lost_tail, run_behind, "open"},
+                 {all_there, run_behind, "pread"},
+                 {all_there, run_verify, "pread"},
+                 {a_rotten_event, run_new, "pwrite"},
+                 {a_rotten_event, run_behind, "pread"},
+                 {a_lost_tail_behind_a_sync, run_behind, "open"},
+                 {a_lost_tail_behind_a_sync, run_behind, "pread"},
+                 {no_sums_and_a_rotten_event, run_new, "pwrite"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool failed = true;
         unsigned at = 1;
@@ -630,23 +657,84 @@ static void mend(void)
     assert_int_equal(write_tape(0, 0, 700), 0);
 }
 
-// lonja-tape writes a rotten part anew while somebody reads it: what he shows is right, and what he
-// does not show yet comes with his next look.
+static void mend_and_go_on(void)
+{
+    assert_int_equal(write_tape(0, 0, 710), 0);
+}
+
+static void a_rotten_last_event(void)
+{
+    struct files files;
+    all_there();
+    files_read(&files);
+    struct file *last = &files.of[files.count - 2];
+    last->bytes[last->count - 40] ^= 4;
+    file_write(last);
+    files_free(&files);
+}
+
+// lonja-tape writes a rotten part anew while somebody reads it, and goes on: what he shows is
+// right, and what he does not show yet comes with his next look.
 static void a_tape_that_is_mended_under_a_reader_is_not_damaged(void **state)
 {
     (void)state;
-    bool met = true;
-    unsigned at = 1;
-    for (; met; at++) {
-        a_rotten_event();
-        testing_calls_before("pread", at, mend);
-        uint64_t shown = read_tape();
-        met = testing_calls_failed();
-        assert_true(shown <= 700);
-        if (met)
-            assert_int_equal(read_tape(), 700);
+    static const struct {
+        void (*prepare)(void);
+        void (*happens)(void);
+        uint64_t last;
+    } cases[] = {{a_rotten_event, mend, 700}, {a_rotten_last_event, mend_and_go_on, 710}};
+    for (size_t i = 0; i < 2; i++) {
+        bool met = true;
+        unsigned at = 1;
+        for (; met; at++) {
+            cases[i].prepare();
+            testing_calls_before("pread", at, cases[i].happens);
+            uint64_t shown = read_tape();
+            met = testing_calls_failed();
+            assert_true(shown <= cases[i].last);
+            if (met)
+                assert_int_equal(read_tape(), cases[i].last);
+        }
+        assert_true(at > 5);
     }
-    assert_true(at > 5);
+}
+
+// Its last command begins in a block that is whole and ends in one that is not.
+static void what_is_not_proved_to_its_end_is_nothing_to_go_on_behind(void **state)
+{
+    (void)state;
+    struct files files;
+    uint64_t events = 0, sequence = 0;
+    all_there();
+    while (events % TAPE_BLOCK_EVENTS + events_of(sequence + 1) <= TAPE_BLOCK_EVENTS ||
+           events % TAPE_BLOCK_EVENTS == 0)
+        events += events_of(++sequence);
+    sequence++; // it straddles
+    files_read(&files);
+    assert_true(events < SEGMENT_EVENTS);
+    files.of[0].bytes[TAPE_HEADER_BYTES + (TAPE_BLOCK_EVENTS + 9) * 128 + 77] ^= 4;
+    file_write(&files.of[0]);
+    files_free(&files);
+    assert_int_equal(write_tape(sequence, 0, 700), -ENOENT);
+    assert_int_equal(write_tape(sequence - 1, 0, 700), 0);
+    assert_int_equal(read_tape(), 700);
+}
+
+static void a_shortened_tape_leaves_nothing_open(void **state)
+{
+    (void)state;
+    all_there();
+    unsigned before = 0, after = 0;
+    for (int i = 0; i < 2; i++) {
+        DIR *open_files = __real_opendir("/proc/self/fd");
+        assert_non_null(open_files);
+        while (readdir(open_files) != NULL)
+            *(i == 0 ? &before : &after) += 1;
+        closedir(open_files);
+        if (i == 0)
+            assert_int_equal(tape_truncate(folder, 433), 0);
+    }
+    assert_int_equal(after, before);
 }
 
 // A file that has shrunk below its header under who has it open.
@@ -1238,6 +1326,8 @@ int main(void)
         TAPE_TEST(whatever_call_fails_the_tape_can_be_written_again),
         TAPE_TEST(whatever_look_fails_nothing_wrong_is_shown),
         TAPE_TEST(a_tape_that_is_mended_under_a_reader_is_not_damaged),
+        TAPE_TEST(what_is_not_proved_to_its_end_is_nothing_to_go_on_behind),
+        TAPE_TEST(a_shortened_tape_leaves_nothing_open),
         TAPE_TEST(a_file_without_its_header_has_nothing),
         TAPE_TEST(a_call_that_fails_is_said_by_who_writes),
         TAPE_TEST(a_writer_that_is_not_flushed_flushes_itself),
