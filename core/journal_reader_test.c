@@ -345,7 +345,7 @@ static void no_header(struct journal_block_header *block)
 
 static void other_length(struct journal_block_header *block)
 {
-    block->bytes -= SLOT_BYTES;
+    block->bytes += SLOT_BYTES;
     block->header_crc = crc32c(0, block, offsetof(struct journal_block_header, header_crc));
 }
 

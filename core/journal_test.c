@@ -272,6 +272,29 @@ static void a_segment_that_cannot_be_begun_shuts_the_gate(void **state)
     journal_close(&f.journal);
 }
 
+// What an earlier life has prepared is used as far as it is as it was prepared.
+static void a_prepared_segment_of_another_size_is_not_used(void **state)
+{
+    (void)state;
+    const struct journal_segment_terms terms = replay_terms(&testing_limits, SEGMENT_BYTES);
+    char path[NUMBERED_PATH_BYTES];
+    uint64_t number, ready, last;
+    assert_int_equal(open_journal(), 0);
+    journal_close(&f.journal);
+    assert_int_equal(journal_next_segment(&f.disk, &number, &ready, &terms), 0);
+    assert_int_equal(number, 1);
+    assert_true(ready >= 1);
+    last = ready;
+    numbered_path(path, f.folder, last, JOURNAL_SUFFIX);
+    static const off_t sizes[] = {SEGMENT_BYTES - JOURNAL_PAGE_BYTES, SEGMENT_BYTES};
+    for (size_t i = 0; i < 2; i++) { // cut, and as long as it was: with zeroes
+        assert_int_equal(truncate(path, sizes[i]), 0);
+        assert_int_equal(journal_next_segment(&f.disk, &number, &ready, &terms), 0);
+        assert_int_equal(number, i == 0 ? last + 1 : 1);
+        assert_int_equal(ready, i == 0 ? 0 : last);
+    }
+}
+
 // It looks for segments that are ready, from an earlier life.
 static void a_journal_that_cannot_look_at_its_segments_is_not_opened(void **state)
 {
@@ -317,6 +340,7 @@ int main(void)
         JOURNAL_TEST(what_waits_is_written_before_the_threads_end),
         JOURNAL_TEST(a_segment_that_cannot_be_begun_shuts_the_gate),
         JOURNAL_TEST(a_journal_that_cannot_look_at_its_segments_is_not_opened),
+        JOURNAL_TEST(a_prepared_segment_of_another_size_is_not_used),
         JOURNAL_TEST(who_falls_asleep_looks_once_more),
         JOURNAL_TEST(no_command_is_slept_over),
         JOURNAL_TEST(a_failed_write_ends_the_writer_and_shuts_the_gate),
