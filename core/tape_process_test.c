@@ -151,7 +151,12 @@ static uint64_t live(uint64_t count)
     uint64_t began = atomic_load(&f.page->snapshot_seq);
     be_durable(count);
     await_position(count);
+    if (count - began < (uint64_t)f.boot.config.tape_snapshot_every) {
+        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+        assert_int_equal(atomic_load(&f.page->snapshot_seq), began); // none is due
+    }
     assert_int_equal(stop(), 0);
+    assert_int_equal(atomic_load(&f.page->snapshot_seq), count); // one at the end
     assert_int_equal(tape_reader_last_sequence(f.tape), count);
     return began;
 }
