@@ -3,6 +3,13 @@
 
 enum { TRADES_DEFAULT = 100, TRADES_MAX = 1000 };
 
+// What one without a reason of its own waits for: waits_for, in words, and what to do about it.
+#define WITH_WAITS                                                                                 \
+    "SELECT p.*, w.word AS waits_for, settle.reason_text(w.word) AS waits_text, "                  \
+    "settle.reason_todo(w.word) AS waits_todo FROM settle.progress p LEFT JOIN LATERAL (SELECT "   \
+    "settle.token_trouble(p.token) AS word) w ON p.reason IS NULL AND p.status IN ('pending', "    \
+    "'processing')"
+
 // The trades on their way to finality, newest first; each with the step it is at.
 void settlement_trades_read(struct ask *ask)
 {
@@ -17,8 +24,8 @@ void settlement_trades_read(struct ask *ask)
         !argument_word(ask, &status, ask->status_argument, "status", WORDS(statuses)))
         return;
     if (pg_query(ask->admin->pg, &rows,
-                 "SELECT coalesce(json_agg(t ORDER BY trade DESC), '[]') FROM (SELECT * FROM "
-                 "settle.progress WHERE ($2::text IS NULL OR status = $2 OR ($2 = 'open' AND "
+                 "SELECT coalesce(json_agg(t ORDER BY trade DESC), '[]') FROM (" WITH_WAITS
+                 " WHERE ($2::text IS NULL OR status = $2 OR ($2 = 'open' AND "
                  "status IN ('pending', 'processing'))) AND ($3::int IS NULL OR token = $3) AND "
                  "($4::int IS NULL OR $4 IN (buyer, seller)) AND ($5::bigint IS NULL OR trade = $5)"
                  " ORDER BY trade DESC LIMIT $1) t",
@@ -48,7 +55,7 @@ void settlement_trade_read(struct ask *ask)
                  "'venue' OR h.token = p.token OR h.account IN (p.buyer, p.seller) OR h.trade = "
                  "$1)), 'incidents', (SELECT coalesce(json_agg(i ORDER BY i.incident), '[]') FROM "
                  "settle.incident_list i WHERE i.trade = $1 OR i.open AND i.token = p.token)) FROM "
-                 "settle.progress p WHERE p.trade = $1",
+                 "(" WITH_WAITS " WHERE p.trade = $1) p",
                  PG_PARAMS(pg_i64((int64_t)ask->id))) != PG_OK) {
         ask_database_failed(ask);
         return;

@@ -59,6 +59,7 @@ export async function desk (suite, venue, browser) {
       assert.match(await page.locator('tr[data-lane=ATUN]').innerText(), /waits for a node of the chain[^]*bring the node back/)
       await row(id, '.steps .now')
       assert.match(await page.locator(`tr[data-trade="${id}"] .steps .now`).innerText(), /pending|processing/)
+      await row(id, '.why:has-text("waits for a node of the chain")')
     } finally { await venue.signalServer('anvil', 'SIGCONT') }
     await show('Settled')
     await row(id, '.steps .settled')

@@ -90,7 +90,7 @@ const row = (desk) => (t) => ({
   key: t.trade, attributes: { 'data-trade': t.trade }, below: desk.opened === t.trade ? html`<${Details} one=${desk.one?.trade.trade === t.trade ? desk.one : null} />` : null,
   cells: [clock.format(new Date(t.created_at)), html`<button class="link" aria-expanded=${desk.opened === t.trade} onClick=${() => desk.open(t.trade)}>${t.trade}</button>`, html`<b>${t.symbol}</b>`, show(t.quantity),
     `${t.seller} → ${t.buyer}`, html`<div class="steps">${way(t).map(([word, kind]) => html`<span class=${kind}>${word}</span>`)}</div>`,
-    t.tx_hash ? html`<span class="hash" title=${t.tx_hash}>${shortHash(t.tx_hash)}</span>` : '', html`<span class="why" title=${t.reason ?? ''}>${why(t.reason_text, t.status === 'settled' ? null : t.todo)}</span>`, t.total_attempts,
+    t.tx_hash ? html`<span class="hash" title=${t.tx_hash}>${shortHash(t.tx_hash)}</span>` : '', html`<span class="why" title=${t.reason ?? ''}>${t.status === 'settled' ? why(t.reason_text) : why(t.reason_text ?? t.waits_text, t.todo ?? t.waits_todo)}</span>`, t.total_attempts,
     html`<${Acts} desk=${desk} t=${t} />`],
 });
 
