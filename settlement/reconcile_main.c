@@ -16,7 +16,9 @@ static const char USAGE[] =
     "differs, since\n"
     "when, and the likely cause; --all prints every wallet, --json everything for machines. What "
     "is found is\n"
-    "written down and told like what lonja-index finds by itself (docs/reconciliation.md).\n"
+    "written down and told like what lonja-index finds by itself (docs/reconciliation.md). Nets of "
+    "trades that do not\n"
+    "add up to what moved differ, too.\n"
     "\n"
     "The configuration is --config FILE, else $LONJA_CONFIG, else var/lonja.conf.\n"
     "Exit status: 0 nothing differs, 1 something does, 2 bad arguments, 3 it could not be compared "
@@ -63,6 +65,31 @@ static void print_since(struct pg *pg)
     pg_rows_free(rows);
 }
 
+// Nets whose trades do not add up to what moved (docs/settlement.md, Netting). NULL: not known.
+static json_t *nets_read(struct pg *pg)
+{
+    struct pg_rows *rows = NULL;
+    json_t *nets;
+    if (pg_query(
+            pg, &rows,
+            "SELECT coalesce(json_agg(json_build_object('net', net_id::text, 'what', what) ORDER "
+            "BY net_id), '[]') FROM settle.net_differs",
+            PG_NO_PARAMS) != PG_OK)
+        return NULL;
+    nets = json_loads(pg_value(rows, 0, 0), 0, NULL);
+    pg_rows_free(rows);
+    return nets;
+}
+
+static void print_nets(const json_t *nets)
+{
+    size_t at;
+    json_t *net;
+    json_array_foreach(nets, at, net)
+        printf("net %s: %s\n", json_string_value(json_object_get(net, "net")),
+               json_string_value(json_object_get(net, "what")));
+}
+
 static void print_text(const struct reconcile_report *report, struct pg *pg, bool all)
 {
     size_t at;
@@ -79,13 +106,13 @@ static void print_text(const struct reconcile_report *report, struct pg *pg, boo
            report->ledger_known ? "was compared" : "was not compared");
 }
 
-static void print_json(const struct reconcile_report *report)
+static void print_json(const struct reconcile_report *report, json_t *nets)
 {
-    json_t *json =
-        json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:O}", "sequence", (json_int_t)report->sequence,
-                  "block", (json_int_t)report->block, "compared", (json_int_t)report->compared,
-                  "breaks", (json_int_t)report->breaks, "ledger_compared", report->ledger_known,
-                  "reason", report->reason, "wallets", report->rows);
+    json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:O, s:O*}", "sequence",
+                             (json_int_t)report->sequence, "block", (json_int_t)report->block,
+                             "compared", (json_int_t)report->compared, "breaks",
+                             (json_int_t)report->breaks, "ledger_compared", report->ledger_known,
+                             "reason", report->reason, "wallets", report->rows, "nets", nets);
     ASSERT(json != NULL && json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER) == 0);
     printf("\n");
     json_decref(json);
@@ -112,17 +139,22 @@ static int run(const struct boot *boot, bool as_json, bool all)
     bool compared = reconcile_run(&reconcile, &report);
     if (report.reason[0] != '\0')
         fprintf(stderr, "lonja reconcile: %s\n", report.reason);
+    json_t *nets = compared ? nets_read(reconcile.pg) : NULL;
+    bool nets_equal = nets != NULL && json_array_size(nets) == 0;
     if (as_json)
-        print_json(&report);
+        print_json(&report, nets);
     else if (compared)
         print_text(&report, reconcile.pg, all);
+    if (!as_json)
+        print_nets(nets);
+    json_decref(nets);
     json_decref(report.rows);
     reconcile_ledger_close(reconcile.ledger);
     pg_close(reconcile.pg);
     node_fini(&node);
     if (!compared || !report.ledger_known)
         return EXIT_NOT_COMPARED;
-    return report.breaks == 0 ? 0 : EXIT_DIFFERS;
+    return report.breaks == 0 && nets_equal ? 0 : EXIT_DIFFERS;
 }
 
 int main(int count, char **words)

@@ -6,6 +6,7 @@ const IN_STEP = { claimed: 'processing', prepared: 'processing: nonce reserved',
 // The way of a trade as [word, class]: what is behind it, where it is, what is to come.
 export function way(trade) {
   if (trade.status === 'settled' && trade.type === 'off_chain') return [['pending', 'past'], ['settled off chain', 'settled']];
+  if (trade.status === 'settled' && trade.type === 'netted' && !trade.tx_hash) return [['pending', 'past'], ['processing', 'past'], ['settled in a net of zero', 'settled']];
   const at = PLACE[trade.step];
   const ended = at === 4;
   const words = ['pending', IN_STEP[trade.step] ?? 'processing', 'sent', trade.step === 'mined'
