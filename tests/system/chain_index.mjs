@@ -81,6 +81,32 @@ Suite.main(async suite => {
       await chain.agrees()
     })
 
+    // Three units there and two back, held until both are there: one moves, for both of them.
+    await suite.test('index: the Transfer of a net is planned, and is its trades', async () => {
+      const [carla, diego] = [await venue.trader('carla'), await venue.trader('diego')]
+      const before = (await chain.one('SELECT count(*) AS n FROM chain.ledger_posting')).n
+      const token = "(SELECT asset_id FROM people.asset WHERE symbol = 'PORT')"
+      await venue.query(`INSERT INTO settle.netting (token_asset) SELECT ${token}`)
+      await venue.query(`INSERT INTO settle.hold (token_asset, held_by, reason) SELECT ${token}, 'test', 'until both are there'`)
+      for (const [client, side, quantity] of [[carla, 'sell', '3'], [diego, 'buy', '3'], [diego, 'sell', '2'], [carla, 'buy', '2']]) {
+        const answer = await client.request({ op: 'place', symbol: 'PORT', side, quantity, price: '100', client_order_id: `ix-net-${side}-${quantity}` })
+        assert.equal(answer.type, 'placed', JSON.stringify(answer.error))
+      }
+      await eventually('both are recorded', async () => (await chain.one("SELECT count(*) AS n FROM settle.trade WHERE settlement_status = 'pending'")).n === '2')
+      await chain.agrees()
+      await venue.query("UPDATE settle.hold SET released_by = 'test', released_at = now()")
+      await eventually('they are netted', async () => { await chain.mine(); return (await chain.one("SELECT count(*) AS n FROM settle.trade WHERE settlement_type = 'netted'")).n === '2' }, PATIENCE_MS, 200)
+      await eventually('its transfer is classified', async () => (await chain.one("SELECT count(*) AS n FROM chain.transfer WHERE class = 'settlement'")).n === '2')
+      assert.deepEqual(await venue.query("SELECT count(*) AS n FROM chain.transfer t JOIN chain.net USING (request_id, amount) WHERE class = 'settlement'"), [{ n: '1' }])
+      assert.equal((await chain.one('SELECT count(*) AS n FROM chain.ledger_posting')).n, before)
+      const found = await chain.agrees()
+      assert.deepEqual(found.nets, [])
+      await venue.query('UPDATE chain.net SET amount = amount + 1')
+      assert.deepEqual(await chain.reconcile().then(r => [r.status, r.nets.length]), [1, 1])
+      await venue.query('UPDATE chain.net SET amount = amount - 1')
+      await venue.query('DELETE FROM settle.netting')
+    })
+
     await suite.test('index: parts of units are dust, and become units together', async () => {
       const before = [await chain.ledger(1001), await chain.ledger(1002)]
       for (let i = 0; i < 3; i++) await chain.transfer(1001, 1002, UNIT / 2n)
