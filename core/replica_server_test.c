@@ -152,8 +152,8 @@ static unsigned waits_of(const struct server *server, short events)
 
 #define UNTIL(work, condition)                                                                     \
     do {                                                                                           \
-        int tries = 0;                                                                             \
-        while (!(condition) && tries++ < 20000) {                                                  \
+        uint64_t until_ns = clock_monotone_ns(&clock_system) + 60000000000u;                       \
+        while (!(condition) && clock_monotone_ns(&clock_system) < until_ns) {                      \
             work;                                                                                  \
         }                                                                                          \
         if (!(condition))                                                                          \
