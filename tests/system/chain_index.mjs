@@ -107,6 +107,37 @@ Suite.main(async suite => {
       await venue.query('DELETE FROM settle.netting')
     })
 
+    await suite.test('index: what a holder moved himself is in the ledger, so no trade is marked settled by it; the way out is what the mark says', async () => {
+      const [carla, diego] = [await venue.trader('carla'), await venue.trader('diego')]
+      const post = (route, body) => venue.administer('POST', route, body)
+      await post('/logins', { kind: 'admin', login_name: 'second', password: 'password-of-second', role: 'administrator' })
+      const { json: { token } } = await venue.call(venue.admin, 'POST', '/api/v1/login', { body: { user: 'second', password: 'password-of-second' } })
+      const approve = async mark => assert.equal((await venue.call(venue.admin, 'POST', `/api/v1/admin/settlement/marks/${mark}/approve`, { token, body: {} })).status, 200)
+      const before = [await chain.ledger(1003), await chain.ledger(1004)]
+      const { hold } = await post('/settlement/holds', { account: 1004, reason: 'they settle it themselves' })
+      for (const [client, side] of [[carla, 'sell'], [diego, 'buy']]) {
+        const answer = await client.request({ op: 'place', symbol: 'PORT', side, quantity: '2', price: '100', client_order_id: `im-${side}` })
+        assert.equal(answer.type, 'placed', JSON.stringify(answer.error))
+      }
+      const { trade } = await eventually('the trade is held', async () => (await venue.administer('GET', '/settlement/trades?status=pending')).find(t => t.reason === 'held'))
+      const hash = await chain.transfer(1003, 1004, 200n * UNIT)
+      const { mark } = await post(`/trades/${trade}/mark`, { outcome: 'settled_on_chain', tx_hash: hash, reason: 'carla has sent it' })
+      await approve(mark)
+      const problem = word => eventually(word, async () => (await venue.administer('GET', '/settlement/marks')).find(m => m.mark === mark).problem === word, PATIENCE_MS, 100)
+      await problem('transaction_not_final')
+      await chain.mine(3)
+      await problem('transfer_is_in_the_ledger')
+      assert.deepEqual([await chain.ledger(1003), await chain.ledger(1004)], [before[0] - 400, before[1] + 400], 'moved twice in the ledger')
+      await post(`/settlement/marks/${mark}/withdraw`, { reason: 'it is in the ledger' })
+      await post('/transfers', { reference: `back ${trade}`, account: 1004, to: 1003, asset: 'PORT', amount: '2', note: hash })
+      const { mark: off } = await post(`/trades/${trade}/mark`, { outcome: 'settled_off_chain', reason: `by ${hash}` })
+      await approve(off)
+      await eventually('it is settled', async () => (await chain.one(`SELECT settlement_type AS type FROM settle.trade WHERE trade_id = ${trade}`)).type === 'off_chain')
+      await post(`/settlement/holds/${hold}/release`, { reason: 'done' })
+      assert.deepEqual([await chain.ledger(1003), await chain.ledger(1004)], [before[0] - 200, before[1] + 200])
+      await chain.agrees()
+    })
+
     await suite.test('index: parts of units are dust, and become units together', async () => {
       const before = [await chain.ledger(1001), await chain.ledger(1002)]
       for (let i = 0; i < 3; i++) await chain.transfer(1001, 1002, UNIT / 2n)
