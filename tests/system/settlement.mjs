@@ -643,6 +643,28 @@ const CASES = {
       world.startWorker()
       await netted(world, ids)
     }
+    // The database forgets the attempt with its net, then the whole claim: the signer's log brings them back.
+    for (const claim of [false, true]) {
+      await world.chain.send('evm_setAutomine', [false])
+      const ids = toAndFro(world, 5)
+      await world.until(ids, 'tx_hash IS NOT NULL')
+      await world.stop(world.worker)
+      const lost = () => world.venue.sql(`SELECT DISTINCT l.request_id, l.net_id, a.attempt_id, a.tx_hash, n.amount, n.trades, n.digest FROM chain.request_leg l JOIN settle.attempt a USING (request_id) JOIN chain.net n USING (net_id) WHERE l.trade_id IN (${ids.join()})`)
+      const before = lost()
+      const [request, , attempt] = before.split('|')
+      world.venue.sql(`BEGIN; SET LOCAL session_replication_role = replica;
+        DELETE FROM settle.attempt WHERE request_id = ${request}; DELETE FROM settle.nonce WHERE request_id = ${request}; DELETE FROM chain.net WHERE request_id = ${request};
+        UPDATE chain.request_leg SET net_id = NULL, place = NULL WHERE request_id = ${request}; UPDATE chain.chain_request SET state = 'prepared', attempts = 0 WHERE request_id = ${request};
+        UPDATE settle.trade SET tx_hash = NULL WHERE trade_id IN (${ids.join()});
+        ${claim ? `DELETE FROM chain.transfer_check WHERE request_id = ${request}; DELETE FROM chain.request_leg WHERE request_id = ${request}; DELETE FROM chain.chain_request WHERE request_id = ${request};
+          SELECT setval('chain.chain_request_request_id_seq', ${request}); SELECT setval('settle.attempt_attempt_id_seq', ${attempt});
+          UPDATE settle.trade SET settlement_status = 'pending' WHERE trade_id IN (${ids.join()}); DELETE FROM settle.trade_settlement_history WHERE trade_id IN (${ids.join()}) AND from_status IS NOT NULL;` : ''}
+        COMMIT`)
+      await world.chain.send('evm_setAutomine', [true])
+      world.startWorker()
+      await world.venue.until('the net is settled', async () => { await world.mine(); return world.is(ids, "settlement_status = 'settled' AND settlement_type = 'netted' AND total_attempts = 0") }, 30)
+      check(lost() === before, `what came back is\n${lost()}\nit was\n${before}`)
+    }
     for (const depth of [1, 3]) {
       const ids = toAndFro(world, 3).concat(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: 1 }))
       await world.until(ids, "settlement_status = 'settled'")
