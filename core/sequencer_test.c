@@ -213,6 +213,22 @@ static void the_venue_opens_when_fix_web_and_admin_are_attached(void **state)
     assert_int_equal(atomic_load(&f->ring.control->venue_state), VENUE_OPEN);
 }
 
+// A tick that has become due comes first.
+static void the_venue_opens_behind_what_is_due(void **state)
+{
+    struct fixture *f = *state;
+    send_plain(f, GATEWAY_FIX, CMD_gateway_attach);
+    send_plain(f, GATEWAY_WEB, CMD_gateway_attach);
+    send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
+    send_plain(f, GATEWAY_ADMIN, CMD_breaker_set); // its deadline is now
+    assert_int_equal(work(f), 4);
+    assert_int_equal(atomic_load(&f->ring.control->venue_state), VENUE_CANCEL_ONLY);
+    assert_int_equal(work(f), 2);
+    assert_int_equal(event_at(f, 5)->body.done.command, CMD_clock_tick);
+    assert_int_equal(event_at(f, 6)->body.done.command, CMD_venue_state);
+    assert_int_equal(atomic_load(&f->ring.control->venue_state), VENUE_OPEN);
+}
+
 static void the_gateway_is_the_rings_whatever_the_record_says(void **state)
 {
     struct fixture *f = *state;
@@ -854,6 +870,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CORE_TEST(an_epoch_begins_cancel_only),
         CORE_TEST(the_venue_opens_when_fix_web_and_admin_are_attached),
+        CORE_TEST(the_venue_opens_behind_what_is_due),
         CORE_TEST(the_gateway_is_the_rings_whatever_the_record_says),
         CORE_TEST(times_rise_although_the_clock_stands),
         CORE_TEST(what_is_not_attached_is_dropped),
