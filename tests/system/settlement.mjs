@@ -394,6 +394,10 @@ const CASES = {
     const gwei = 10n ** 9n
     await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + (900n * gwei).toString(16)])
     await world.mine()
+    // The worker asks ahead: it has seen the block, and what it had asked before is used up.
+    const block = await world.chain.getBlockNumber()
+    await world.venue.until('the block is seen', () => Number(world.venue.sql('SELECT max(head_block) FROM settle.worker')) >= block)
+    await sleep(500)
     const ids = world.trade(2)
     await world.until(ids, "settlement_status = 'pending' AND reason = 'fee_above_cap' AND total_attempts = 0")
     await world.chain.send('anvil_setNextBlockBaseFeePerGas', ['0x' + gwei.toString(16)])
@@ -464,7 +468,7 @@ const CASES = {
     const after = world.trade(2)
     await world.until(after, 'tx_hash IS NOT NULL', 30)
     const signers = which => venue.sql(`SELECT DISTINCT a.signer_address FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id IN (${which.join()})`)
-    check(signers(after) === next.toLowerCase(), `what is new is signed by ${signers(after)}, not by ${next}`)
+    check(signers(after) === next.toLowerCase(), `what is new is signed by ${signers(after)}, not by ${next}\n${venue.sql(`SELECT l.trade_id, a.attempt_id, a.attempt, a.nonce, a.signer_address, a.state, a.raw IS NOT NULL AS signed, a.reason FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id IN (${[...ids, ...after].join()}) ORDER BY 2`)}`)
     // Blocks pass without them: higher bids, of the same key.
     const bids = () => venue.sql(`SELECT '0x' || encode(a.raw, 'hex') FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${ids[0]} AND a.raw IS NOT NULL`).split('\n')
     await venue.until('the oldest is bid up', async () => {
