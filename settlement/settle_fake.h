@@ -35,6 +35,7 @@ enum {
     FAKE_BYTES_MAX = 4 << 20, // calldata and raw bytes of all attempts
     FAKE_CHECKS_MAX = 1024,
     FAKE_EVENTS_MAX = 4096,
+    FAKE_FORKS_MAX = 1024,
 };
 
 enum fake_fault {
@@ -120,6 +121,7 @@ struct fake_attempt {
     size_t raw_at;
     size_t raw_len;
     bool gas_booked;
+    struct chain_hash block_hash; // of mined_block
 };
 
 struct fake_tx {
@@ -192,6 +194,7 @@ struct fake_world {
     uint64_t
         final_block; // what it answers for "finalized"; above `block`: it does not know the tag
     uint64_t fork;   // changes with every reorganisation
+    uint64_t block_forks[FAKE_FORKS_MAX]; // in which each of the last blocks was mined
     uint64_t base_fee_wei;
     uint64_t pool_floor_wei; // a lower max fee is "underpriced"
     bool paused;

@@ -45,7 +45,7 @@ static struct fake_trade *trade_by_id(struct fake_world *world, uint64_t trade_i
 
 static struct chain_hash block_hash(const struct fake_world *world, uint64_t number)
 {
-    uint64_t seed[2] = {number, world->fork};
+    uint64_t seed[2] = {number, world->block_forks[number % FAKE_FORKS_MAX]};
 
     return keccak256_hash((const uint8_t *)seed, sizeof(seed));
 }
@@ -274,9 +274,15 @@ static struct fake_tx *pool_find(struct fake_world *world, uint64_t nonce)
     return NULL;
 }
 
-void fake_mine(struct fake_world *world)
+static void block_add(struct fake_world *world)
 {
     world->block++;
+    world->block_forks[world->block % FAKE_FORKS_MAX] = world->fork;
+}
+
+void fake_mine(struct fake_world *world)
+{
+    block_add(world);
     for (;;) {
         struct fake_tx *tx = pool_find(world, mined_count(world));
         if (tx == NULL || tx->max_fee_wei < world->base_fee_wei)
@@ -289,6 +295,8 @@ void fake_reorganise(struct fake_world *world, uint64_t depth, bool forget)
 {
     world->fork++;
     world->block -= depth;
+    if (depth == 0) // another block in the place of the newest, with the same transactions
+        world->block_forks[world->block % FAKE_FORKS_MAX] = world->fork;
     for (size_t i = world->tx_count; i > 0; i--) {
         struct fake_tx *tx = &world->txs[i - 1];
         if (!tx->mined || tx->block <= world->block)
@@ -324,7 +332,8 @@ void fake_foreign(struct fake_world *world)
         ours->dropped = true;
     ASSERT(world->tx_count < FAKE_TX_MAX);
     struct fake_tx *tx = &world->txs[world->tx_count++];
-    *tx = (struct fake_tx){.nonce = nonce, .foreign = true, .mined = true, .block = ++world->block};
+    block_add(world);
+    *tx = (struct fake_tx){.nonce = nonce, .foreign = true, .mined = true, .block = world->block};
     tx->hash = keccak256_hash((const uint8_t *)&world->tx_count, sizeof(world->tx_count));
 }
 

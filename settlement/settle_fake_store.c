@@ -1054,6 +1054,44 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
                                : SETTLE_ATTEMPT_REPLACED);
     attempt_move(row, SETTLE_ATTEMPT_MINED);
     row->attempt.mined_block = receipt->block_number;
+    row->block_hash = receipt->block_hash;
+    return end(fault);
+}
+
+static bool has_ended(const struct fake_attempt *row)
+{
+    return row->attempt.mined_block != 0 && !settle_attempt_is_open(row->attempt.state) &&
+           row->attempt.state != SETTLE_ATTEMPT_REPLACED;
+}
+
+static enum settle_store_result store_ended_block(void *context, struct settle_ended_block *out,
+                                                  uint64_t below)
+{
+    BEGIN;
+    *out = (struct settle_ended_block){0};
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        if (has_ended(row) && row->attempt.mined_block < below &&
+            row->attempt.mined_block > out->number)
+            *out = (struct settle_ended_block){
+                .found = true, .number = row->attempt.mined_block, .hash = row->block_hash};
+    }
+    return end(fault);
+}
+
+static enum settle_store_result store_ended_from(void *context, struct settle_ended_nonce *out,
+                                                 size_t *count, size_t max, uint64_t block)
+{
+    BEGIN;
+    *count = 0;
+    for (size_t i = 0; i < world->attempt_count && max > 0; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        if (!has_ended(row) || row->attempt.mined_block < block ||
+            (*count > 0 && row->attempt.nonce >= out[0].nonce))
+            continue;
+        out[0] = (struct settle_ended_nonce){.signer = world->signer, .nonce = row->attempt.nonce};
+        *count = 1;
+    }
     return end(fault);
 }
 
@@ -1455,6 +1493,8 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .ended_again = store_ended_again,
         .gap = store_gap,
         .nonce_cancel = store_nonce_cancel,
+        .ended_block = store_ended_block,
+        .ended_from = store_ended_from,
         .keys = store_keys,
         .nonces_missing = store_nonces_missing,
         .restore = store_restore,

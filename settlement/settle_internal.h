@@ -61,6 +61,8 @@ enum { SETTLE_SCAN_BLOCKS = 256 };
 CHECKED enum node_result settle_chain_find(struct settle *settle, bool *found,
                                            struct chain_hash *hash, uint64_t *block,
                                            const struct chain_address *signer, uint64_t nonce);
+// Is what has ended still in the chain's blocks? What is not is open again (settle_moved.c).
+CHECKED enum settle_step settle_moved_look(struct settle *settle);
 bool settle_chain_is_deep(const struct settle *settle, uint64_t block);
 
 // Looks for the transactions that marks name, and settles the trades of those that are what is said

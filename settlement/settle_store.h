@@ -160,6 +160,18 @@ enum settle_restored {
 
 enum { SETTLE_MISSING_MAX = 64 };
 
+// A block in which an attempt has ended: confirmed, reverted, or given up by an empty one.
+struct settle_ended_block {
+    bool found;
+    uint64_t number;
+    struct chain_hash hash;
+};
+
+struct settle_ended_nonce {
+    struct chain_address signer;
+    uint64_t nonce;
+};
+
 #define SETTLE_STORE __attribute__((warn_unused_result)) enum settle_store_result
 
 struct settle_store_ops {
@@ -318,6 +330,11 @@ struct settle_store_ops {
     SETTLE_STORE(*reopen)
     (void *context, size_t *count, const struct chain_address *signer, uint64_t nonce);
 
+    // The highest such block below `below`.
+    SETTLE_STORE (*ended_block)(void *context, struct settle_ended_block *out, uint64_t below);
+    // Of each key the lowest nonce that has ended in block `block` or above; for up to `max` keys.
+    SETTLE_STORE(*ended_from)
+    (void *context, struct settle_ended_nonce *out, size_t *count, size_t max, uint64_t block);
     // Keys that have a counter on this chain: those with open attempts first, then the newest.
     SETTLE_STORE (*keys)(void *context, struct chain_address *keys, size_t *count, size_t max);
     // Nonces from the larger of `from` and where the counter began up to `below`, that no request

@@ -661,6 +661,22 @@ static enum settle_store_result store_unmined(void *context, const struct settle
     return store_commit(store, "unmined");
 }
 
+// Of the block that it ends in: a reorganisation may have moved it since it was first seen.
+static bool receipt_row(struct settle_store_pg *store, const struct settle_attempt *attempt,
+                        const struct settle_receipt *receipt)
+{
+    struct text_hash hash = hash_text(&receipt->block_hash);
+
+    return store_one(store,
+                     "UPDATE settle.attempt SET block_number = $2, block_hash = $3, gas_used = $4, "
+                     "gas_price_wei = $5, log_index = $6 WHERE attempt_id = $1",
+                     PG_PARAMS(u64(attempt->attempt_id), u64(receipt->block_number),
+                               pg_text(hash.text), u64(receipt->gas_used),
+                               u64(receipt->effective_fee_wei),
+                               receipt->has_planned_effect ? pg_i64(receipt->log_index[0])
+                                                           : pg_null()));
+}
+
 static bool legs_done(struct settle_store_pg *store, const struct settle_item *item,
                       const struct settle_receipt *receipt)
 {
@@ -724,6 +740,11 @@ static enum settle_store_result store_confirm(void *context, const struct settle
         "AND w.trade_id = l.trade_id AND w.settlement_status = 'processing' RETURNING w.trade_id) "
         "INSERT INTO settle.result (trade_id, outcome) "
         "SELECT trade_id, 'settled' FROM settled ORDER BY trade_id";
+    // Settled before, and the chain has put it into another block since.
+    static const char blocks[] =
+        "UPDATE settle.trade w SET block_number = $3 FROM chain.request_leg l "
+        "WHERE l.request_id = $1 AND l.state = 'done' AND w.trade_id = l.trade_id "
+        "AND w.settlement_status = 'settled' AND w.tx_hash = $2 AND w.block_number <> $3";
     struct settle_store_pg *store = context;
     struct text_hash hash = hash_text(&attempt->hash);
 
@@ -733,7 +754,10 @@ static enum settle_store_result store_confirm(void *context, const struct settle
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_CONFIRMED, NULL) ||
         !request_state(store, item->call.request_id, "confirmed", NULL) ||
         !gas_insert(store, item, attempt, receipt) || !request_contract(store, item) ||
-        !legs_done(store, item, receipt) ||
+        !legs_done(store, item, receipt) || !receipt_row(store, attempt, receipt) ||
+        !store_any(store, blocks,
+                   PG_PARAMS(u64(item->call.request_id), pg_text(hash.text),
+                             u64(receipt->block_number))) ||
         !store_any(
             store, trades,
             PG_PARAMS(u64(item->call.request_id), pg_text(hash.text), u64(receipt->block_number))))
@@ -769,7 +793,7 @@ static enum settle_store_result store_revert(void *context, const struct settle_
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason) ||
         !request_ended(store, item, "reverted", endings[0].end == SETTLE_END_COUNT, reason) ||
-        !gas_insert(store, item, attempt, receipt) ||
+        !gas_insert(store, item, attempt, receipt) || !receipt_row(store, attempt, receipt) ||
         !mismatch_report(store, item, attempt, receipt) ||
         !all_legs_end(store, item, endings, true, true))
         return store_lost(store, "revert");

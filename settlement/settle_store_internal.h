@@ -49,6 +49,7 @@ CHECKED bool store_nets_of_zero(struct settle_store_pg *store, const struct sett
 // A request that nothing is left of: confirmed, if it has settled nets of zero.
 CHECKED bool store_nets_end(struct settle_store_pg *store, uint64_t request_id);
 void settle_store_lost_ops(struct settle_store_ops *ops);
+void settle_store_moved_ops(struct settle_store_ops *ops);
 
 struct text_address;
 // A new row of settle.nonce, or one that was given back (request_id NULL). Anything else is

@@ -176,5 +176,6 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
     settle_store_net_ops(&ops);
     settle_store_attempts_ops(&ops);
     settle_store_lost_ops(&ops);
+    settle_store_moved_ops(&ops);
     return ops;
 }

@@ -968,6 +968,36 @@ static void a_lost_transaction_that_comes_back_is_the_one_that_counts(void **sta
     assert_true(venue.world.trades[2].incident); // it had failed: a person has to look at it
 }
 
+// The chain went back behind what was final and took the same transactions up again, all before the worker looked: its count of
+// the nonces is as before, the blocks are not.
+static void what_is_confirmed_is_known_by_the_block_it_is_in_now(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    for (int i = 0; i < 3; i++) {
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100 + i);
+        run_to_end(&venue);
+    }
+    steps(&venue, 3);
+    uint64_t first = venue.world.attempts[0].attempt.mined_block;
+    uint64_t second = venue.world.attempts[1].attempt.mined_block;
+    uint64_t depth = venue.world.block - second + 1;
+    fake_reorganise(&venue.world, depth, false);
+    for (uint64_t i = 0; i < depth + 4; i++)
+        fake_mine(&venue.world);
+    steps(&venue, 20);
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempts[0].attempt.mined_block, first);
+    for (size_t i = 0; i < 3; i++) {
+        const struct fake_attempt *row = &venue.world.attempts[i];
+        assert_int_equal(row->attempt.state, SETTLE_ATTEMPT_CONFIRMED);
+        assert_int_equal(row->attempt.mined_block, venue.world.txs[i].block);
+    }
+    assert_int_equal(venue.world.attempts[2].attempt.mined_block, second); // both at once
+    assert_int_equal(venue.settle.counters.reorganised, 2);
+    assert_int_equal(venue.world.attempt_count, 3);
+}
+
 static void a_gap_before_our_nonces_is_filled(void **state)
 {
     (void)state;
@@ -1815,6 +1845,7 @@ int main(int count, char **words)
         cmocka_unit_test(a_lost_reverted_transaction_is_never_sent_again),
         cmocka_unit_test(a_trade_waits_while_its_lost_transaction_is_undecided),
         cmocka_unit_test(a_lost_transaction_that_comes_back_is_the_one_that_counts),
+        cmocka_unit_test(what_is_confirmed_is_known_by_the_block_it_is_in_now),
         cmocka_unit_test(a_gap_before_our_nonces_is_filled),
         cmocka_unit_test(a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer),
         cmocka_unit_test(the_older_of_two_bids_may_be_the_one_that_is_mined),

@@ -118,6 +118,10 @@ async function reorganise (world, depth) {
   const kept = depth % 2 === 0 ? [[world.venue.sql(`SELECT '0x' || encode(raw, 'hex') FROM settle.attempt WHERE tx_hash = '${hash}'`), 0]] : []
   await world.chain.send('anvil_reorg', [depth, kept])
   await world.venue.until(`its bytes are mined again, depth ${depth}`, async () => (await world.chain.getTransactionReceipt(hash))?.status === 1)
+  await world.venue.until(`its rows say in which block, depth ${depth}`, async () => {
+    const receipt = await world.chain.getTransactionReceipt(hash)
+    return receipt && world.venue.sql(`SELECT a.state, a.block_hash, w.block_number FROM settle.attempt a, settle.trade w WHERE a.tx_hash = '${hash}' AND w.trade_id = ${id}`) === `confirmed|${receipt.blockHash}|${receipt.blockNumber}`
+  })
 }
 
 // ---- tests ---------------------------------------------------------------------------------------------------
@@ -702,21 +706,12 @@ const CASES = {
     says(rebuild(...signers), /there are rows of settlement already/)
     alter(`UPDATE settle.attempt SET state = 'confirmed' WHERE attempt_id = ${attempt}`)
 
-    // A transaction that a reorganisation has put into another block before the worker looked keeps the row of the
-    // former block; one that it has seen twice keeps the former block's gas.
-    const moved = []
-    for (const row of venue.sql("SELECT tx_hash, a.block_hash, g.fee_wei FROM settle.attempt a JOIN chain.gas_transaction g USING (tx_hash) WHERE state = 'confirmed'").split('\n')) {
-      const [hash, block, fee] = row.split('|')
-      const receipt = await world.chain.getTransactionReceipt(hash)
-      if (receipt.blockHash !== block || receipt.fee !== BigInt(fee)) moved.push(hash)
-    }
-    const unless = columns => columns.map(column => `CASE WHEN tx_hash IN ('none'${moved.map(hash => `, '${hash}'`).join('')}) THEN NULL ELSE ${column} END`).join()
     const kept = () => [
       `SELECT trade_id, settlement_status, settlement_type, net_id, tx_hash FROM settle.trade WHERE settlement_status = 'settled' AND tx_hash IS NOT NULL AND coalesce(reason, '') NOT LIKE 'manual:%' ORDER BY 1`,
-      `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, ${unless(['block_number', 'block_hash', 'gas_used', 'gas_price_wei'])}, gas_limit FROM settle.attempt a WHERE state = 'confirmed' AND EXISTS (SELECT FROM chain.request_leg l WHERE l.request_id = a.request_id AND l.trade_id IS NOT NULL) ORDER BY tx_hash`,
+      `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, block_number, block_hash, gas_used, gas_price_wei, gas_limit FROM settle.attempt a WHERE state = 'confirmed' AND EXISTS (SELECT FROM chain.request_leg l WHERE l.request_id = a.request_id AND l.trade_id IS NOT NULL) ORDER BY tx_hash`,
       `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index, l.net_id FROM chain.request_leg l WHERE l.state = 'done' AND l.trade_id IS NOT NULL AND l.log_index IS NOT NULL ORDER BY 2`,
       `SELECT net_id, request_id, from_address, to_address, amount, trades, digest FROM chain.net n WHERE EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.net_id = n.net_id AND l.log_index IS NOT NULL) ORDER BY 1`,
-      `SELECT tx_hash, ${unless(['gas_used', 'fee_wei'])}, succeeded, operation FROM chain.gas_transaction WHERE operation LIKE '%forced_transfer' ORDER BY 1`
+      `SELECT tx_hash, gas_used, fee_wei, succeeded, operation FROM chain.gas_transaction WHERE operation LIKE '%forced_transfer' ORDER BY 1`
     ].map(query => venue.sql(query))
     const before = kept()
     venue.sql('TRUNCATE settle.trade, settle.attempt, settle.nonce, settle.signer, settle.result, settle.trade_settlement_history, settle.retry_request, chain.chain_request, chain.request_leg, chain.transfer_check, chain.gas_transaction CASCADE')

@@ -1,0 +1,5 @@
+BEGIN;
+
+DROP INDEX settle.attempt_ended;
+
+COMMIT;

@@ -1,0 +1,3 @@
+BEGIN;
+SELECT 'settle.attempt_ended'::regclass;
+ROLLBACK;
