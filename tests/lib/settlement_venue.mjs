@@ -1,7 +1,7 @@
 // Settlement on real parts, without a venue: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement
 // process (settle_host: lonja-settle without a core). The caller plays the recorder: it inserts trades.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,9 +19,10 @@ export function check(condition, message) {
   if (!condition) throw new Error(message);
 }
 
+// `node`: anvil, or hardhat as tests/nodes/prepare has installed it (beside anvil, which then nobody asks).
 export class SettlementVenue {
-  constructor(bin, tests, folder, port) {
-    Object.assign(this, { bin, tests, folder, port, servicePort: Number(port) + 5, children: [], results: [] });
+  constructor(bin, tests, folder, port, node = 'anvil') {
+    Object.assign(this, { bin, tests, folder, port, node, servicePort: Number(port) + 5, children: [], results: [] });
   }
 
   services(command, ...rest) {
@@ -30,6 +31,7 @@ export class SettlementVenue {
 
   start() {
     this.services('start', '--ports-from', `${this.port}`);
+    if (this.node === 'hardhat') this.hardhat(Number(this.port) + 6);
     this.deploy();
     this.demo = JSON.parse(readFileSync(join(root, 'tools/demo.json'), 'utf8'));
     this.env = Object.fromEntries(
@@ -39,6 +41,24 @@ export class SettlementVenue {
     mkdirSync(join(this.folder, 'sign'), { recursive: true });
     this.log = openSync(join(this.folder, 'settle.log'), 'a');
     this.people();
+  }
+
+  hardhat(port) {
+    const home = join(root, 'build/nodes');
+    copyFileSync(join(root, 'tests/nodes/hardhat.config.cjs'), join(home, 'hardhat.config.cjs'));
+    const environment = { ...process.env, HARDHAT_DISABLE_TELEMETRY_PROMPT: 'true', CI: 'true' };
+    const log = openSync(join(this.folder, 'hardhat.log'), 'a');
+    this.children.push(spawn('node', [join(home, 'node_modules/hardhat/internal/cli/bootstrap.js'), 'node', '--port', `${port}`],
+      { cwd: home, env: environment, stdio: ['ignore', log, log] }));
+    const url = `http://127.0.0.1:${port}`;
+    run('curl', ['-s', '-o', '/dev/null', '--noproxy', '*', '--retry', '300', '--retry-delay', '1', '--retry-connrefused', url]);
+    const env = join(this.folder, 'services.env');
+    writeFileSync(env, readFileSync(env, 'utf8').replace(/^RPC_URL=.*$/m, `RPC_URL=${url}`));
+  }
+
+  // A method of the node's own: anvil_… or hardhat_….
+  ask(method, ...params) {
+    return this.provider.send(`${this.node}_${method}`, params);
   }
 
   // The settlement key, if there is none, and contracts of which it is an agent.

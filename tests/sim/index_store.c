@@ -497,7 +497,7 @@ static bool is_confirmed(const struct chain_outside *transfer)
     return false;
 }
 
-const char *index_store_why_not(void)
+static const char *why_not(void)
 {
     static char why[200];
     if (store.anchor == UINT64_MAX)
@@ -521,6 +521,17 @@ const char *index_store_why_not(void)
         if (!store.postings[i].answered)
             return "the ledger has not answered the index";
     return NULL;
+}
+
+// Asked at every step of the scheduler: looked at now and then.
+const char *index_store_why_not(void)
+{
+    static const char *last = "not looked at yet";
+    static uint64_t again_ns;
+    if (scheduler_now_ns() < again_ns)
+        return last;
+    again_ns = scheduler_now_ns() + 50 * MS;
+    return last = why_not();
 }
 
 void index_judge_posted(const struct ledger_posted_evt *posted)
