@@ -246,10 +246,14 @@ enum erc3643_verdict erc3643_judge(const struct erc3643_evidence *evidence, chai
         return ERC3643_FROZEN_SENDER;
     if (evidence->to_frozen)
         return ERC3643_FROZEN_RECEIVER;
-    /* Frozen units are never above the balance; were they, nothing would be free. */
-    if (evidence->from_frozen_units > evidence->from_balance ||
-        evidence->from_balance - evidence->from_frozen_units < units)
-        return ERC3643_BALANCE_SHORT;
+    /* What the venue has frozen is there for its own transfers, what others have is not. Frozen
+     * units are never above the balance; were they, nothing would be free. */
+    chain_uint128 others = evidence->from_frozen_units > evidence->from_venue_units
+                               ? evidence->from_frozen_units - evidence->from_venue_units
+                               : 0;
+    if (others > evidence->from_balance || evidence->from_balance - others < units)
+        return evidence->in_custody && evidence->from_balance >= units ? ERC3643_FROZEN_BY_OTHERS
+                                                                       : ERC3643_BALANCE_SHORT;
     if (!evidence->from_verified)
         return ERC3643_SENDER_NOT_REGISTERED;
     if (!evidence->to_verified)

@@ -80,7 +80,8 @@ NODE_MUST_CHECK enum node_result erc3643_questions_ask(struct erc3643_questions 
     X(SENDER_NOT_REGISTERED, 5, "not_registered_sender")                                           \
     X(RECEIVER_NOT_REGISTERED, 6, "not_registered_receiver")                                       \
     X(COMPLIANCE_REFUSED, 7, "compliance")                                                         \
-    X(NO_CONTRACT, 8, "no_contract")
+    X(NO_CONTRACT, 8, "no_contract")                                                             \
+    X(FROZEN_BY_OTHERS, 9, "frozen_by_others")
 
 enum erc3643_verdict {
 #define X(name, code, text) ERC3643_##name = code,
@@ -102,6 +103,8 @@ struct erc3643_evidence {
     bool to_frozen;
     chain_uint128 from_balance;
     chain_uint128 from_frozen_units;
+    bool in_custody;                /* of the venue: it freezes what is tradable (frozen custody) … */
+    chain_uint128 from_venue_units; /* … and has frozen so much of it, which a forced transfer takes */
     bool from_verified;
     bool to_verified;
     bool can_transfer; /* of the compliance contract */

@@ -406,6 +406,8 @@ static enum index_store_result posting(void *context, bool *found, struct index_
     struct pg_rows *rows = NULL;
     if (!is_leading(store))
         return INDEX_STORE_LOST;
+    if (!run(store, "SELECT chain.custody_post()", PG_NO_PARAMS)) /* what is frozen by now */
+        return lost(store, "custody");
     if (pg_query(store->pg, &rows,
                  "SELECT number, account_id, token_asset, kind = 'chain_in', units, content_hash"
                  " FROM chain.ledger_posting WHERE state = 'open' ORDER BY number LIMIT 1",

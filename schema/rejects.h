@@ -9,7 +9,7 @@
 #include "schema/rejects.def"
 
 #define REJECT_ENUM(code, name, check, ord, cxl, business, http, text, hint) REJECT_##name = code,
-enum reject_code { REJECT_NONE = 0, REJECTS(REJECT_ENUM) REJECT_CODE_MAX = 127 };
+enum reject_code { REJECT_NONE = 0, REJECTS(REJECT_ENUM) REJECT_CODE_MAX = 159 };
 
 struct reject_entry {
     uint16_t code;

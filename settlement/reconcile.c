@@ -18,6 +18,12 @@ const char *reconcile_cause_word(enum reconcile_cause cause)
         [RECONCILE_BEFORE_ACCOUNT] = "transfer_before_account",
         [RECONCILE_UNPLANNED] = "unplanned_transfer",
         [RECONCILE_UNKNOWN] = "unknown",
+        [RECONCILE_UNINDEXED_FREEZE] = "unindexed_freeze",
+        [RECONCILE_CUSTODY] = "custody_differs",
+        [RECONCILE_CLAIM] = "claim_differs",
+        [RECONCILE_UNFROZEN] = "unfrozen_by_others",
+        [RECONCILE_NOT_FROZEN] = "not_frozen",
+        [RECONCILE_SURPLUS] = "frozen_surplus",
     };
     return words[cause];
 }
@@ -65,8 +71,9 @@ void reconcile_format(char out[RECONCILE_AMOUNT_MAX], reconcile_amount amount)
 reconcile_amount reconcile_expected(const struct reconcile_figures *f)
 {
     reconcile_amount units =
-        (reconcile_amount)f->total_units - f->deficit_units + f->in_flight_units + f->booking_units;
-    return units * f->unit + f->moved + f->dust;
+        (reconcile_amount)f->total_units - f->deficit_units + f->in_flight_units + f->booking_units +
+        f->arriving_units;
+    return units * f->unit + f->moved + f->dust + f->released;
 }
 
 static void say(struct reconcile_judgement *out, enum reconcile_cause cause, const char *words)

@@ -1,7 +1,10 @@
 // Reconciliation of one token in one wallet: what the chain should have by the ledger, what it has,
 // and the likely cause where they differ. Pure; any thread.
 //
-//   expected on the chain = (total − deficit + in flight + booking) × unit + moved + dust
+//   expected on the chain = (total − deficit + in flight + booking + arriving) × unit + moved + dust
+//                           + released
+//
+// Of a wallet in custody what is frozen is compared, too (reconcile_custody.h).
 //
 // Amounts are the token's smallest units on the chain unless the name says units (of the ledger,
 // 10^-scale).
@@ -23,10 +26,12 @@ struct reconcile_figures {
     int64_t in_flight_units; // sold less bought by trades that the chain has not settled
     int64_t booking_units;   // outside transfers on their way to the ledger, in less out
     int64_t refused_units;   // … that it has refused
+    int64_t arriving_units;  // … that are booked when they are frozen (custody)
     int64_t off_chain_units; // bought less sold by trades that were settled off the chain
     reconcile_amount moved; // by settlements that the record does not know yet (less those that the
                             // chain does not)
     reconcile_amount dust;
+    reconcile_amount released;  // withdrawn from the ledger, in the wallet still (custody)
     reconcile_amount indexed;   // sum of the Transfers that were read
     reconcile_amount unbooked;  // … while the wallet was nobody's here
     reconcile_amount unplanned; // … of our transactions that no leg planned
@@ -45,6 +50,13 @@ enum reconcile_cause {
     RECONCILE_BEFORE_ACCOUNT,
     RECONCILE_UNPLANNED,
     RECONCILE_UNKNOWN,
+    // … of custody:
+    RECONCILE_UNINDEXED_FREEZE,
+    RECONCILE_CUSTODY,
+    RECONCILE_CLAIM,
+    RECONCILE_UNFROZEN,
+    RECONCILE_NOT_FROZEN,
+    RECONCILE_SURPLUS,
 };
 
 enum { RECONCILE_WORDS_MAX = 256, RECONCILE_AMOUNT_MAX = 44 };

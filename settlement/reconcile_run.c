@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "chain/erc3643_precheck.h"
 #include "chain/index_node.h"
-#include "settlement/reconcile.h"
+#include "settlement/reconcile_custody.h"
 
-// Columns of chain.reconcile_figures.
+// Columns of chain.reconcile_figures, then of chain.custody_figures.
 enum column {
     ASSET,
     SYMBOL,
@@ -30,7 +30,19 @@ enum column {
     INDEXED,
     OFF_CHAIN,
     UNBOOKED,
-    UNPLANNED
+    UNPLANNED,
+    ARRIVING,
+    RELEASED,
+    FROZEN, // NULL: not in custody
+    LATER,
+    OWN,
+    HELD,
+    SPILLED_NOW,
+    INDEXED_FREEZES,
+    CLAIMED,
+    BOUGHT,
+    WAITING,
+    UNDER_WAY
 };
 
 struct run {
@@ -92,7 +104,12 @@ static bool read_figures(struct run *run)
         return database_failed(run, "database");
     if (!read_place(run, chain_id))
         return false;
-    if (pg_query(pg, &run->figures, "SELECT * FROM chain.reconcile_figures($1, $2)",
+    if (pg_query(pg, &run->figures,
+                 "SELECT f.*, coalesce(c.arriving, 0), coalesce(c.released, 0), c.frozen, c.later, "
+                 "c.own, c.held, c.spilled_now, c.indexed, c.claimed, c.bought, c.waiting, "
+                 "c.under_way FROM chain.reconcile_figures($1, $2) f LEFT JOIN "
+                 "chain.custody_figures($1, $2) c ON c.token_asset = f.token_asset AND "
+                 "c.wallet = f.wallet ORDER BY f.token_asset, f.account_id",
                  PG_PARAMS(pg_i64(chain_id), pg_i64((int64_t)run->report->block))) != PG_OK ||
         pg_commit(pg) != PG_OK)
         return database_failed(run, "database");
@@ -182,11 +199,26 @@ static bool gather(struct run *run, struct reconcile_figures *f, size_t row)
            units(run, &f->in_flight_units, row, IN_FLIGHT) &&
            units(run, &f->booking_units, row, BOOKING) &&
            units(run, &f->refused_units, row, REFUSED) &&
+           units(run, &f->arriving_units, row, ARRIVING) &&
+           amount(run, &f->released, row, RELEASED) &&
            units(run, &f->off_chain_units, row, OFF_CHAIN) && amount(run, &f->moved, row, MOVED) &&
            amount(run, &f->dust, row, DUST) && amount(run, &f->indexed, row, INDEXED) &&
            amount(run, &f->unbooked, row, UNBOOKED) && amount(run, &f->unplanned, row, UNPLANNED) &&
            read_chain(run, &f->chain, pg_value(rows, row, CONTRACT), ERC3643_BALANCE_OF,
                       pg_value(rows, row, WALLET));
+}
+
+static bool gather_custody(struct run *run, struct reconcile_custody *c, size_t row)
+{
+    *c = (struct reconcile_custody){.under_way = pg_number(run->figures, row, UNDER_WAY) == 1};
+    return amount(run, &c->frozen, row, FROZEN) && amount(run, &c->later, row, LATER) &&
+           amount(run, &c->own, row, OWN) && amount(run, &c->held, row, HELD) &&
+           amount(run, &c->spilled_now, row, SPILLED_NOW) &&
+           amount(run, &c->indexed, row, INDEXED_FREEZES) &&
+           amount(run, &c->claimed, row, CLAIMED) && amount(run, &c->bought, row, BOUGHT) &&
+           amount(run, &c->waiting, row, WAITING) &&
+           read_chain(run, &c->chain, pg_value(run->figures, row, CONTRACT),
+                      ERC3643_GET_FROZEN_TOKENS, pg_value(run->figures, row, WALLET));
 }
 
 static json_t *amount_json(reconcile_amount value)
@@ -215,6 +247,8 @@ static json_t *row_json(const struct run *run, size_t row, const struct reconcil
     json_object_set_new(json, "unit", amount_json(f->unit));
     json_object_set_new(json, "moved", amount_json(f->moved));
     json_object_set_new(json, "dust", amount_json(f->dust));
+    json_object_set_new(json, "arriving_units", json_integer(f->arriving_units));
+    json_object_set_new(json, "released", amount_json(f->released));
     json_object_set_new(json, "indexed", amount_json(f->indexed));
     json_object_set_new(json, "expected", amount_json(reconcile_expected(f)));
     json_object_set_new(json, "chain", amount_json(f->chain));
@@ -222,15 +256,47 @@ static json_t *row_json(const struct run *run, size_t row, const struct reconcil
     return json;
 }
 
+static json_t *custody_json(const struct reconcile_custody *c)
+{
+    json_t *json = json_object();
+    json_object_set_new(json, "chain", amount_json(c->chain));
+    json_object_set_new(json, "indexed", amount_json(c->indexed));
+    json_object_set_new(json, "venue", amount_json(c->frozen - c->spilled_now));
+    json_object_set_new(json, "others", amount_json(c->held));
+    json_object_set_new(json, "tradable", amount_json(c->claimed));
+    json_object_set_new(json, "waiting", amount_json(c->waiting));
+    return json;
+}
+
+// What is frozen is looked at where the balance agrees. False: it could not be read.
+static bool judge(struct run *run, struct reconcile_judgement *out, json_t **custody, size_t row,
+                  const struct reconcile_figures *figures)
+{
+    struct reconcile_custody frozen;
+    *custody = NULL;
+    reconcile_judge(out, figures);
+    if (pg_is_null(run->figures, row, FROZEN))
+        return true;
+    if (!gather_custody(run, &frozen, row))
+        return false;
+    *custody = custody_json(&frozen);
+    if (out->cause == RECONCILE_EQUAL)
+        reconcile_custody_judge(out, &frozen, figures);
+    return true;
+}
+
 static bool compare(struct run *run)
 {
     for (size_t row = 0; row < pg_rows_count(run->figures); row++) {
         struct reconcile_figures figures;
         struct reconcile_judgement judgement;
-        if (!gather(run, &figures, row))
+        json_t *custody = NULL;
+        if (!gather(run, &figures, row) || !judge(run, &judgement, &custody, row, &figures))
             return false;
-        reconcile_judge(&judgement, &figures);
-        json_array_append_new(run->report->rows, row_json(run, row, &figures, &judgement));
+        json_t *json = row_json(run, row, &figures, &judgement);
+        if (custody != NULL)
+            json_object_set_new(json, "frozen", custody);
+        json_array_append_new(run->report->rows, json);
         run->report->compared++;
         run->report->breaks += judgement.cause != RECONCILE_EQUAL;
     }
@@ -311,7 +377,9 @@ static bool write_break(struct run *run, size_t at, const json_t *row)
     int64_t break_id = pg_number(rows, 0, 0);
     bool may_halt = pg_number(rows, 0, 1) == 1;
     pg_rows_free(rows);
-    if (may_halt && is_above_threshold(run, at, text_of(row, "difference")))
+    // Too much that is frozen is no danger to anybody's trade.
+    if (may_halt && strcmp(text_of(row, "cause"), reconcile_cause_word(RECONCILE_SURPLUS)) != 0 &&
+        is_above_threshold(run, at, text_of(row, "difference")))
         note_halts(run, break_id, json_integer_value(json_object_get(row, "asset")));
     return true;
 }

@@ -1,4 +1,4 @@
-#include "settlement/reconcile.h"
+#include "settlement/reconcile_custody.h"
 
 #include <string.h>
 
@@ -50,6 +50,11 @@ static void what_is_under_way_is_no_difference(void **state)
     f = equal();
     f.dust = 999;
     f.chain = f.indexed = 50999;
+    assert_int_equal(judge(&f, 0), RECONCILE_EQUAL);
+    f = equal();
+    f.arriving_units = 4; // waits to be frozen
+    f.released = 3000;    // withdrawn, and there still
+    f.chain = f.indexed = 57000;
     assert_int_equal(judge(&f, 0), RECONCILE_EQUAL);
 }
 
@@ -105,11 +110,80 @@ static void amounts_are_read_and_written(void **state)
         assert_false(reconcile_parse(&amount, bad[i]));
 }
 
+// A wallet of 50 units, all tradable and all frozen; two of them bought lately, and told.
+static struct reconcile_custody in_custody(void)
+{
+    return (struct reconcile_custody){.frozen = 50000,
+                                      .own = 50000,
+                                      .indexed = 50000,
+                                      .claimed = 50000,
+                                      .chain = 50000};
+}
+
+static enum reconcile_cause judge_custody(const struct reconcile_custody *custody,
+                                          int64_t difference)
+{
+    struct reconcile_judgement judgement;
+    struct reconcile_figures f = equal();
+    reconcile_custody_judge(&judgement, custody, &f);
+    assert_true(judgement.difference == difference);
+    assert_int_equal(judgement.words[0] == '\0', judgement.cause == RECONCILE_EQUAL);
+    return judgement.cause;
+}
+
+static void what_is_frozen_is_compared_with_what_is_tradable(void **state)
+{
+    (void)state;
+    struct reconcile_custody c = in_custody();
+    assert_int_equal(judge_custody(&c, 0), RECONCILE_EQUAL);
+    c.claimed = c.frozen = c.own = c.indexed = c.chain = 48000;
+    c.bought = c.waiting = 2000; // in the ledger since the match, not told
+    assert_int_equal(judge_custody(&c, 0), RECONCILE_EQUAL);
+    c.frozen = 50000; // its freeze is in a block above the compared one
+    c.later = 2000;
+    assert_int_equal(judge_custody(&c, 0), RECONCILE_EQUAL);
+    c = in_custody();
+    c.held = 7000; // others' freezes are theirs
+    c.indexed = c.chain = 57000;
+    assert_int_equal(judge_custody(&c, 0), RECONCILE_EQUAL);
+    c = in_custody();
+    c.frozen = c.own = c.indexed = c.chain = 50999; // less than a unit
+    assert_int_equal(judge_custody(&c, 0), RECONCILE_EQUAL);
+    c.frozen = c.own = c.indexed = c.chain = 52000;
+    c.under_way = true;
+    assert_int_equal(judge_custody(&c, 0), RECONCILE_EQUAL);
+}
+
+static void every_cause_of_custody_is_named(void **state)
+{
+    (void)state;
+    struct reconcile_custody c = in_custody();
+    c.chain = 49000;
+    assert_int_equal(judge_custody(&c, -1000), RECONCILE_UNINDEXED_FREEZE);
+    c = in_custody();
+    c.own = 46000;
+    assert_int_equal(judge_custody(&c, 4000), RECONCILE_CUSTODY);
+    c = in_custody();
+    c.claimed = 47000;
+    assert_int_equal(judge_custody(&c, -3000), RECONCILE_CLAIM);
+    c = in_custody();
+    c.spilled_now = 5000;
+    assert_int_equal(judge_custody(&c, -5000), RECONCILE_UNFROZEN);
+    c = in_custody();
+    c.frozen = c.own = c.indexed = c.chain = 44000;
+    assert_int_equal(judge_custody(&c, -6000), RECONCILE_NOT_FROZEN);
+    c = in_custody();
+    c.frozen = c.own = c.indexed = c.chain = 51000;
+    assert_int_equal(judge_custody(&c, 1000), RECONCILE_SURPLUS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_under_way_is_no_difference),
         cmocka_unit_test(every_cause_is_named),
+        cmocka_unit_test(what_is_frozen_is_compared_with_what_is_tradable),
+        cmocka_unit_test(every_cause_of_custody_is_named),
         cmocka_unit_test(amounts_are_read_and_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,10 +9,11 @@
 //   items     the open requests, lowest nonce first, each one step further (settle_item.c)
 //   claim     new trades, and their first step at once; not when the chain cannot be used
 //   off chain a batch of the trades that need no chain; after those that do
+//   custody   what is frozen now, and what is to be
 //   results   once more
 //
 // Any doubt about the database ends the pass; the next one reads the rows again.
-#include "settlement/settle_internal.h"
+#include "settlement/settle_custody.h"
 
 #include <string.h>
 
@@ -378,6 +379,8 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
         done += pass_claim(settle, now_ns);
     if (!settle->store_failed)
         done += pass_off_chain(settle);
+    if (!settle->store_failed)
+        done += settle_custody_pass(settle);
     if (!settle->store_failed)
         done += results_pass(settle);
     pass_deadline(settle, now_ns);

@@ -9,7 +9,7 @@
 // (settle_simulate.c). After each leaving what remains is judged again, for a leg may have needed
 // what another would have brought. The neighbours of a leg that leaves go on unharmed. Nothing here
 // uses an attempt.
-#include "settlement/settle_internal.h"
+#include "settlement/settle_custody.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -286,6 +286,7 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
     if (result != NODE_OK)
         return settle_item_release_by_node(settle, item, "compliance check", result);
     if ((step = next_ahead(settle, item)) != SETTLE_STEP_NONE ||
+        (step = settle_custody_read(settle, &item->call)) != SETTLE_STEP_NONE ||
         (step = item_plan(settle, item)) != SETTLE_STEP_NONE ||
         (step = item_price(settle, item, &bid)) != SETTLE_STEP_NONE)
         return step;

@@ -144,6 +144,9 @@ struct fake_wallet {
     chain_uint128 units;
     chain_uint128 begun_with;
     bool frozen;
+    chain_uint128 frozen_units; // of `units` …
+    bool in_custody;            // the venue freezes here …
+    chain_uint128 venue_units;  // … and has frozen so much of frozen_units
     bool verified;
     struct chain_address identity; // registered; zero = not
     uint16_t country;

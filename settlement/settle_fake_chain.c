@@ -512,7 +512,7 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     if (IS(BALANCE_OF))
         return word_u128(fake_wallet(world, &argument)->units);
     if (IS(GET_FROZEN_TOKENS))
-        return word_u128(0);
+        return word_u128(fake_wallet(world, &argument)->frozen_units);
     if (IS(IDENTITY_REGISTRY))
         return word_address(registry_bytes);
     if (IS(COMPLIANCE))

@@ -1454,6 +1454,32 @@ static void store_close(void *context)
     (void)context;
 }
 
+// In memory only what is asked of custody: the freezes themselves are requests, what waits for them
+// stands in Postgres.
+static enum settle_store_result store_custody(void *context, size_t *changed)
+{
+    BEGIN;
+    (void)world;
+    *changed = 0;
+    return end(fault);
+}
+
+static enum settle_store_result store_custody_spendable(void *context,
+                                                        struct settle_wallet *wallets, size_t count,
+                                                        const struct chain_address *contract)
+{
+    BEGIN;
+    (void)contract;
+    for (size_t i = 0; i < count; i++) {
+        const struct fake_wallet *wallet = fake_wallet(world, &wallets[i].address);
+        if (!wallets[i].sends || !wallet->in_custody)
+            continue;
+        wallets[i].in_custody = true;
+        wallets[i].venue_units = wallet->venue_units;
+    }
+    return end(fault);
+}
+
 struct settle_store_ops fake_store(struct fake_world *world)
 {
     return (struct settle_store_ops){
@@ -1498,6 +1524,8 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .keys = store_keys,
         .nonces_missing = store_nonces_missing,
         .restore = store_restore,
+        .custody = store_custody,
+        .custody_spendable = store_custody_spendable,
         .unanswered_after = store_unanswered_after,
         .results = store_results,
         .answered = store_answered,

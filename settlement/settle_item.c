@@ -12,7 +12,7 @@
 // they exist, so the nonce is held until a receipt is final or a foreign transaction is proved to
 // have used it. An answer that was lost is answered by sending the same bytes; a bid that is too
 // low by a higher one at the same nonce.
-#include "settlement/settle_internal.h"
+#include "settlement/settle_custody.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -414,9 +414,11 @@ static void receipt_read(struct settle *settle, const struct settle_item *item,
                                    .effective_fee_wei = receipt->effective_fee_wei,
                                    .succeeded = receipt->succeeded};
     transaction_created_address(&created, &item->signer, item->bids[0].nonce);
-    out->has_planned_effect = settle_effect_find(out->log_index, receipt,
-                                                 settle_netting_moves(&settle->moves, &item->call),
+    const struct settle_call *moves = settle_netting_moves(&settle->moves, &item->call);
+    out->has_planned_effect = settle_effect_find(out->log_index, receipt, moves,
                                                  &settle->arguments_read, &created);
+    if (out->has_planned_effect && item->call.is_of_trades)
+        settle_custody_unfrozen(out->unfrozen, receipt, &item->call, moves, out->log_index);
     settle_netting_spread_logs(out->log_index, &item->call);
 }
 
@@ -477,6 +479,8 @@ static enum settle_step item_recheck(struct settle *settle, struct settle_item *
                     (unsigned long long)item->call.request_id, node_result_text(result));
         return SETTLE_STEP_NONE;
     }
+    if (settle_custody_read(settle, moves) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     settle_preflight_judge(settle->evidence, &settle->preflight, moves);
     settle_netting_spread_evidence(settle->evidence, &item->call);
     if (!settle_store_ok(settle,

@@ -42,10 +42,9 @@ static void balances_fill(struct balances *out, const struct settle_preflight *p
     out->count = preflight->wallet_count;
     for (size_t i = 0; i < out->count; i++) {
         const struct settle_wallet *wallet = &preflight->wallets[i];
-        bool is_free = wallet->balance > wallet->frozen_units;
 
         out->wallets[i].address = wallet->address;
-        out->wallets[i].free_units = is_free ? wallet->balance - wallet->frozen_units : 0;
+        out->wallets[i].free_units = settle_wallet_spendable(wallet);
     }
 }
 

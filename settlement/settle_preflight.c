@@ -152,6 +152,19 @@ static struct settle_wallet *wallet_find(struct settle_wallet *wallets, size_t c
     return &wallets[i];
 }
 
+static chain_uint128 smaller(chain_uint128 a, chain_uint128 b)
+{
+    return a < b ? a : b;
+}
+
+chain_uint128 settle_wallet_spendable(const struct settle_wallet *wallet)
+{
+    chain_uint128 others =
+        wallet->frozen_units - smaller(wallet->venue_units, wallet->frozen_units);
+
+    return wallet->balance - smaller(others, wallet->balance);
+}
+
 static void evidence_fill(struct erc3643_evidence *out, const struct settle_preflight *preflight,
                           const struct settle_wallet *from, const struct settle_wallet *to,
                           bool can_transfer)
@@ -165,6 +178,9 @@ static void evidence_fill(struct erc3643_evidence *out, const struct settle_pref
                                      .to_frozen = to->is_frozen,
                                      .from_balance = from->balance,
                                      .from_frozen_units = from->frozen_units,
+                                     .in_custody = from->in_custody,
+                                     .from_venue_units =
+                                         smaller(from->venue_units, from->frozen_units),
                                      .from_verified = from->is_verified,
                                      .to_verified = to->is_verified,
                                      .can_transfer = can_transfer};
@@ -173,6 +189,11 @@ static void evidence_fill(struct erc3643_evidence *out, const struct settle_pref
 static void move_units(struct settle_wallet *from, struct settle_wallet *to, chain_uint128 units)
 {
     ASSERT(from->balance >= units);
+    chain_uint128 free = from->balance - smaller(from->frozen_units, from->balance);
+    if (units > free) { // the contract takes free units first, and unfreezes the rest
+        from->frozen_units -= units - free;
+        from->venue_units -= smaller(units - free, from->venue_units);
+    }
     from->balance -= units;
     // A contract whose sums do not fit is judged by its own call: here they stay at the top.
     if (__builtin_add_overflow(to->balance, units, &to->balance))

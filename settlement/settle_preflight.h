@@ -23,6 +23,8 @@ struct settle_wallet {
     bool is_verified;
     chain_uint128 balance;      // of a wallet that sends, else zero
     chain_uint128 frozen_units; // likewise
+    bool in_custody;           // the venue freezes there what is tradable; not asked of the chain …
+    chain_uint128 venue_units; // … of frozen_units, what it has frozen itself (settle_custody.h)
 };
 
 struct settle_preflight {
@@ -54,6 +56,9 @@ void settle_preflight_ahead(struct node *node, struct settle_preflight *prefligh
 size_t settle_preflight_judge(struct erc3643_evidence *evidence,
                               const struct settle_preflight *preflight,
                               const struct settle_call *call);
+
+// What a forced transfer may take from the wallet: free units, and those that the venue has frozen.
+chain_uint128 settle_wallet_spendable(const struct settle_wallet *wallet);
 
 // A leg of the call left: its answers go, too.
 void settle_preflight_forget(struct settle_preflight *preflight, size_t leg, size_t leg_count);

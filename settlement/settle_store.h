@@ -24,6 +24,7 @@
 #include "schema/records.h"
 #include "settlement/settle_core.h"
 #include "settlement/settle_plan.h"
+#include "settlement/settle_preflight.h"
 #include "settlement/settle_states.h"
 #include "settlement/settle_transfer.h"
 
@@ -72,6 +73,8 @@ struct settle_receipt {
     uint64_t effective_fee_wei;
     bool succeeded;
     bool has_planned_effect;             // every leg's event, once and in order (settle_effect.h)
+    // Of each leg of a transfer: what it took from the frozen units of its sender (settle_custody.h).
+    chain_uint128 unfrozen[SETTLE_LEGS_MAX];
     uint32_t log_index[SETTLE_LEGS_MAX]; // of each leg's; set if there is the planned effect
 };
 
@@ -347,6 +350,14 @@ struct settle_store_ops {
     // first.
     SETTLE_STORE(*restore)
     (void *context, enum settle_restored *restored, const struct settle_lost *lost);
+
+    // Custody (settle_custody.h): tells of what is frozen now, and asks for what is to be. `changed`
+    // counts both.
+    SETTLE_STORE (*custody)(void *context, size_t *changed);
+    // Of the wallets that send, what the venue has frozen there itself; the others are left alone.
+    SETTLE_STORE(*custody_spendable)
+    (void *context, struct settle_wallet *wallets, size_t count,
+     const struct chain_address *contract);
 
     // Where to begin to look for the core's answers: the smallest `sequence` that a numbered result
     // without an answer was given; SETTLE_CORE_NEWEST if there is none.

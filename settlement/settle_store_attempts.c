@@ -181,6 +181,7 @@ static json_t *check_row(const struct settle_leg *leg, const struct erc3643_evid
 {
     struct text_wide balance = wide_text(evidence->from_balance);
     struct text_wide frozen = wide_text(evidence->from_frozen_units);
+    struct text_wide venue = wide_text(evidence->from_venue_units);
     bool allowed = evidence->verdict == ERC3643_ALLOWED;
     json_t *row = json_pack(
         "{s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:s*}", "leg", leg->number, "paused",
@@ -191,6 +192,8 @@ static json_t *check_row(const struct settle_leg *leg, const struct erc3643_evid
         allowed ? NULL : erc3643_verdict_text(evidence->verdict));
 
     ASSERT(row != NULL);
+    if (evidence->in_custody)
+        ASSERT(json_object_set_new(row, "venue_frozen", json_string(venue.text)) == 0);
     return row;
 }
 
@@ -202,12 +205,13 @@ static bool checks_insert(struct settle_store_pg *store, const struct settle_ite
     static const char sql[] =
         "INSERT INTO chain.transfer_check (request_id, leg, block_number, block_hash, "
         "identity_registry, compliance, stage, paused, from_frozen, to_frozen, from_verified, "
-        "to_verified, can_transfer, balance, frozen_tokens, verdict, code) "
+        "to_verified, can_transfer, balance, frozen_tokens, venue_frozen, verdict, code) "
         "SELECT $1, x.leg, $2, $3, $4, $5, $6, x.paused, x.from_frozen, x.to_frozen, "
-        "x.from_verified, x.to_verified, x.can_transfer, x.balance, x.frozen_tokens, x.verdict, "
-        "x.code FROM jsonb_to_recordset($7::text::jsonb) AS x(leg smallint, paused boolean, "
+        "x.from_verified, x.to_verified, x.can_transfer, x.balance, x.frozen_tokens, "
+        "x.venue_frozen, x.verdict, x.code FROM jsonb_to_recordset($7::text::jsonb) AS x(leg smallint, paused boolean, "
         "from_frozen boolean, to_frozen boolean, from_verified boolean, to_verified boolean, "
-        "can_transfer boolean, balance numeric, frozen_tokens numeric, verdict text, code text)";
+        "can_transfer boolean, balance numeric, frozen_tokens numeric, venue_frozen numeric, "
+        "verdict text, code text)";
     json_t *rows = json_array();
 
     for (size_t i = 0; i < item->call.leg_count; i++)
@@ -681,15 +685,20 @@ static bool legs_done(struct settle_store_pg *store, const struct settle_item *i
                       const struct settle_receipt *receipt)
 {
     static const char sql[] =
-        "UPDATE chain.request_leg l SET state = 'done', log_index = x.log_index "
-        "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, log_index integer) "
+        "UPDATE chain.request_leg l SET state = 'done', log_index = x.log_index, "
+        "unfrozen = x.unfrozen FROM jsonb_to_recordset($2::text::jsonb) "
+        "AS x(leg smallint, log_index integer, unfrozen numeric) "
         "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state IN ('open', 'done')";
     json_t *rows = json_array();
 
-    for (size_t i = 0; i < item->call.leg_count; i++)
-        ASSERT(json_array_append_new(rows, json_pack("{s:i, s:I}", "leg", item->call.legs[i].number,
-                                                     "log_index",
-                                                     (json_int_t)receipt->log_index[i])) == 0);
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        json_t *row = json_pack("{s:i, s:I}", "leg", item->call.legs[i].number, "log_index",
+                                (json_int_t)receipt->log_index[i]);
+        struct text_wide unfrozen = wide_text(receipt->unfrozen[i]);
+        if (receipt->unfrozen[i] > 0)
+            ASSERT(json_object_set_new(row, "unfrozen", json_string(unfrozen.text)) == 0);
+        ASSERT(json_array_append_new(rows, row) == 0);
+    }
     char *text = json_dumps(rows, JSON_COMPACT);
     json_decref(rows);
     ASSERT(text != NULL);

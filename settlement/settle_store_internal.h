@@ -1,6 +1,6 @@
 // What the files of the Postgres store share: settle_store_pg.c (session, lock, transactions),
 // settle_store_trades.c (what comes in and goes out: claims, open requests, results),
-// settle_store_control.c (what people decide), settle_store_net.c (nets) and
+// settle_store_control.c (what people decide), settle_store_custody.c, settle_store_net.c (nets) and
 // settle_store_attempts.c (one attempt from prepared to its end).
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
@@ -28,6 +28,7 @@ CHECKED bool store_any(struct settle_store_pg *store, const char *sql,
 // The functions of each file, put into the table.
 void settle_store_trades_ops(struct settle_store_ops *ops);
 void settle_store_control_ops(struct settle_store_ops *ops);
+void settle_store_custody_ops(struct settle_store_ops *ops);
 // A message to the core, in the transaction that is open.
 CHECKED bool store_result_queue(struct settle_store_pg *store, uint64_t trade_id,
                                 const char *outcome);

@@ -564,6 +564,7 @@ static bool results_number(struct settle_store_pg *store, size_t max, uint64_t s
     static const char sql[] =
         "WITH next AS (SELECT result_id, row_number() OVER (ORDER BY result_id) AS k FROM ("
         "SELECT result_id FROM settle.result WHERE state = 'open' AND ref_number IS NULL "
+        "AND NOT awaits_freeze "
         "ORDER BY result_id LIMIT $1) q) "
         "UPDATE settle.result r SET sent_after = $2, "
         "ref_number = (SELECT coalesce(max(ref_number), 0) FROM settle.result) + next.k "

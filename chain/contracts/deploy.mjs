@@ -146,7 +146,9 @@ const policyOf = (state) => ({
   gas_limit_max: 16777216,
   max_fee_wei_max: 500_000_000_000,
   allow: Object.values(state.instruments).map((instrument) => ({
-    contract: instrument.token, methods: ['forcedTransfer', 'batchForcedTransfer'],
+    contract: instrument.token,
+    methods: ['forcedTransfer', 'batchForcedTransfer', 'freezePartialTokens', 'batchFreezePartialTokens',
+      'unfreezePartialTokens', 'batchUnfreezePartialTokens'],
   })),
 });
 

@@ -2,7 +2,7 @@
 //
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
 //                          │  people.c market.c matching.c limits.c controls.c switches.c
-//                          │  ledger.c corrections.c proposals.c login.c read.c alerts.c
+//                          │  ledger.c custody.c corrections.c proposals.c login.c read.c alerts.c
 //                          │  settlement.c hands.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
@@ -170,6 +170,7 @@ handler alerts_read, alert_close_handle;
 handler settlement_trades_read, settlement_trade_read;
 handler hold_handle, release_handle, mark_handle, mark_approve_handle, mark_withdraw_handle;
 handler incident_close_handle, incident_approve_handle, incident_withdraw_handle;
+handler custody_handle;
 
 // Wraps the command of a proposed call (called by ask_command).
 CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

@@ -58,7 +58,8 @@ static bool asset_and_amount(struct ask *ask, struct request *request)
         return false;
     }
     if (pg_query(ask->admin->pg, &rows,
-                 "SELECT asset_id, scale FROM people.asset WHERE symbol = $1 OR asset_id = $2",
+                 "SELECT asset_id, scale, coalesce(custody = 'frozen', false) FROM people.asset "
+                 "LEFT JOIN people.token USING (asset_id) WHERE symbol = $1 OR asset_id = $2",
                  PG_PARAMS(pg_text(json_string_value(asset)),
                            json_is_integer(asset) ? pg_i64(json_integer_value(asset))
                                                   : pg_null())) != PG_OK)
@@ -66,6 +67,7 @@ static bool asset_and_amount(struct ask *ask, struct request *request)
     bool known = pg_rows_count(rows) == 1;
     unsigned scale = known ? (unsigned)pg_number(rows, 0, 1) : 0;
     request->asset = known ? pg_number(rows, 0, 0) : 0;
+    request->is_frozen = known && pg_number(rows, 0, 2) == 1;
     pg_rows_free(rows);
     if (!known)
         return asset_unknown(ask, asset);
@@ -106,10 +108,30 @@ static bool parse(struct ask *ask, struct request *request, int64_t kind)
     return true;
 }
 
+// What comes into frozen custody is booked by lonja-index, when it is frozen. True: the answer is made.
+static bool goes_to_custody(struct ask *ask, const struct request *request)
+{
+    if (!request->is_frozen)
+        return false;
+    if (request->kind == POSTING_CHAIN_IN - 1)
+        return !ask_refuse_text(ask, REJECT_CUSTODY,
+                                "transfers of a token in frozen custody are booked by lonja-index");
+    bool before = false;
+    if (request->kind != POSTING_DEPOSIT - 1)
+        return false;
+    if (!custody_deposited_before(ask, request, &before))
+        return true;
+    if (!before)
+        custody_deposit(ask, request);
+    return !before;
+}
+
 static void post(struct ask *ask, int64_t kind)
 {
     struct request request = {0};
-    if (parse(ask, &request, kind) && (ask->proposing != NULL || requests_resolve(ask)) &&
+    if (!parse(ask, &request, kind) || goes_to_custody(ask, &request))
+        return;
+    if ((ask->proposing != NULL || requests_resolve(ask)) &&
         request_register(ask, &request))
         request_send(ask, &request);
 }

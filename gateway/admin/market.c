@@ -157,7 +157,7 @@ static bool instrument_fields(struct ask *ask, struct instrument_fields *f)
                                     .nav_confirm = 2000,
                                     .collar = 500,
                                     .fee = 0,
-                                    .sell_unsettled = 1,
+                                    .sell_unsettled = -1,
                                     .nav_required = 0};
     const int64_t bps_max = 1000000;
     return fields_known(ask, names) &&
@@ -201,7 +201,8 @@ static enum pg_class instrument_upsert(struct pg *pg, struct pg_rows **rows,
         " ON CONFLICT (instrument_id) DO UPDATE SET symbol = EXCLUDED.symbol, token_asset = "
         "EXCLUDED.token_asset,"
         " cash_asset = EXCLUDED.cash_asset RETURNING instrument_id, token_asset)"
-        " SELECT instrument_id, scale FROM made JOIN people.asset ON asset_id = token_asset",
+        " SELECT instrument_id, scale, custody = 'frozen' FROM made JOIN people.asset ON asset_id = "
+        "token_asset JOIN people.token USING (asset_id)",
         PG_PARAMS(maybe_number(f->id), pg_text(f->symbol), pg_i64(f->token), pg_i64(f->cash)));
 }
 
@@ -244,8 +245,18 @@ void instrument_handle(struct ask *ask)
         ask_database_failed(ask);
         return;
     }
+    bool is_frozen = pg_number(rows, 0, 2) == 1;
+    if (f.sell_unsettled < 0)
+        f.sell_unsettled = !is_frozen;
     struct instrument_set_cmd body = instrument_body(&f, rows);
     pg_rows_free(rows);
+    if (is_frozen && f.sell_unsettled) {
+        pg_rollback(ask->admin->pg);
+        ask_refuse_text(ask, REJECT_CUSTODY,
+                        "of a token in frozen custody only what is frozen can be sold: "
+                        "sell_unsettled must be false");
+        return;
+    }
     struct desk_answer answer;
     if (ask_command(ask, &answer, CMD_instrument_set, &body, sizeof body, NULL, 0))
         commit(ask, "instrument", body.instrument);

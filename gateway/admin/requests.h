@@ -15,6 +15,7 @@ enum { REQUEST_KINDS = 9, REQUEST_CORRECTION = 8 }; // the others: enum posting_
 struct request {
     const char *reference, *note;
     int64_t number, source, kind, account, counter, asset, amount, hash, operator_id;
+    bool is_frozen;                      // of a token in frozen custody
     struct trade_correct_cmd correction; // of kind correction: its numbers
 };
 
@@ -34,5 +35,10 @@ CHECKED bool request_close(struct ask *ask, int64_t number, uint64_t sequence, u
 // Settlement tries or marks a trade only if no correction of it waits, and the record has got those
 // that were done (ledger.c). False: not now, the answer says why.
 CHECKED bool trade_is_not_corrected(struct ask *ask, int64_t trade);
+// A deposit of a token in frozen custody: it is booked when the agent has frozen it (custody.c). The
+// answer is made.
+void custody_deposit(struct ask *ask, const struct request *request);
+// Was it booked under its reference before the token came into custody? False: the answer is made.
+CHECKED bool custody_deposited_before(struct ask *ask, const struct request *request, bool *before);
 
 #endif

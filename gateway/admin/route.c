@@ -110,6 +110,15 @@ static const struct route routes[] = {
     {HTTP_POST, ADMIN "/debits", ROLE_ADMINISTRATOR, debit_handle, NULL},
     {HTTP_POST, ADMIN "/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
     {HTTP_POST, "/admin/trades/#/retry-settlement", ROLE_OPERATOR, retry_handle, NULL},
+    {HTTP_POST, ADMIN "/assets/#/custody", ROLE_ADMINISTRATOR, custody_handle, NULL},
+    {HTTP_GET, ADMIN "/custody", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY token, account), '[]') FROM chain.custody_status t"},
+    {HTTP_GET, ADMIN "/custody/needs", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT n.need_id AS need, n.kind, s.symbol, "
+     "n.account_id AS account, trim_scale(n.units / chain.units_of_one(n.token_asset) / "
+     "10::numeric ^ s.scale)::text AS amount, n.state, n.trade_id AS trade, n.event_id AS event, "
+     "n.reference, n.requested_by, n.reason, n.created_at, n.done_at FROM chain.custody_need n "
+     "JOIN people.asset s ON s.asset_id = n.token_asset ORDER BY n.need_id DESC LIMIT $1) t"},
     {HTTP_GET, ADMIN "/settlement", ROLE_AUDITOR, rows_read, "SELECT status FROM settle.status"},
     {HTTP_GET, ADMIN "/settlement/trades", ROLE_AUDITOR, settlement_trades_read, NULL},
     {HTTP_GET, ADMIN "/settlement/trades/#", ROLE_AUDITOR, settlement_trade_read, NULL},
@@ -150,7 +159,7 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/assets", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY asset_id), '[]') FROM (SELECT a.asset_id, a.kind, "
      "a.scale, a.symbol, t.name,"
-     " t.decimals, t.chain_id, t.contract_address, t.status, t.trading_mode FROM people.asset a"
+     " t.decimals, t.chain_id, t.contract_address, t.status, t.trading_mode, t.custody FROM people.asset a"
      " LEFT JOIN people.token t USING (asset_id)) t"},
     {HTTP_GET, ADMIN "/instruments", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM (SELECT i.*, s.phase, "

@@ -1,0 +1,10 @@
+BEGIN;
+SELECT custody FROM people.token WHERE false;
+SELECT frozen, claimed, released FROM chain.custody_wallet WHERE false;
+SELECT kind, units FROM chain.custody_need WHERE false;
+SELECT awaits_freeze FROM settle.result WHERE false;
+SELECT unfrozen FROM chain.request_leg WHERE false;
+SELECT 1 / (settle.custody_step(1) = 0)::int;
+SELECT 1 / has_function_privilege('lonja_settle', 'settle.custody_step(bigint)', 'EXECUTE')::int;
+SELECT 1 / (NOT has_table_privilege('lonja_settle', 'chain.custody_entry', 'INSERT'))::int;
+ROLLBACK;

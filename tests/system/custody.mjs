@@ -1,0 +1,279 @@
+#!/usr/bin/env node
+// Frozen custody on a live venue of its own: what is tradable is frozen in its wallet, at credit, after purchase and for as long as it
+// is in the ledger; what others freeze is not spent; what leaves in spite of it is booked. LONJA_BIN names the executables.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { Suite } from '../lib/suite.mjs'
+import { bin, demo, eventually, Venue } from '../lib/venue.mjs'
+
+const UNIT = 10n ** 16n // PORT: 18 decimals on the chain, 2 in the ledger
+const PORT = 2
+const ISSUER = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266' // an agent of the token that is not the venue
+const wallet = account => demo.accounts.find(a => a.account === account).wallet
+const word = value => BigInt(value).toString(16).padStart(64, '0')
+
+class CustodyVenue {
+  constructor (venue) { Object.assign(this, { venue, token: venue.deployment.instruments.PORT.token }) }
+
+  // A call by a key that the node has: an agent's, or a holder's own.
+  async call (from, selector, ...words) {
+    const hash = await this.venue.rpc('eth_sendTransaction', { from, to: this.token, data: selector + words.map(word).join(''), gas: '0x7a120' })
+    return hash
+  }
+
+  async status (hash) { return (await eventually('it is mined', () => this.venue.rpc('eth_getTransactionReceipt', hash))).status }
+  transfer (from, to, amount) { return this.call(wallet(from), '0xa9059cbb', wallet(to), amount) }
+  mint (account, amount) { return this.call(ISSUER, '0x40c10f19', wallet(account), amount) }
+  burn (account, amount) { return this.call(ISSUER, '0x9dc29fac', wallet(account), amount) }
+  freeze (account, amount) { return this.call(ISSUER, '0x125c4a33', wallet(account), amount) }
+  unfreeze (account, amount) { return this.call(ISSUER, '0x1fe56f7d', wallet(account), amount) }
+
+  async read (selector, account) {
+    return BigInt(await this.venue.rpc('eth_call', { to: this.token, data: selector + word(wallet(account)) }, 'latest')) / UNIT
+  }
+
+  balance (account) { return this.read('0x70a08231', account) }
+  frozen (account) { return this.read('0x158b1a57', account) }
+  mine (blocks = 1) { return this.venue.rpc('anvil_mine', '0x' + blocks.toString(16)) }
+  one (sql) { return this.venue.query(sql).then(rows => rows[0]) }
+
+  async ledger (account) {
+    const { balances } = await this.venue.administer('GET', `/balances?account=${account}`)
+    const { available, held, unsettled } = balances.find(b => b.symbol === 'PORT')
+    return { total: BigInt(Math.round((Number(available) + Number(held)) * 100)), unsettled: BigInt(Math.round(Number(unsettled) * 100)) }
+  }
+
+  async row (account) { return (await this.venue.administer('GET', '/custody')).find(r => r.account === account && r.symbol === 'PORT') }
+
+  // Mines until something holds.
+  until (what, ask, ms = 20000) { return eventually(what, async () => { await this.mine(); return ask() }, ms, 60) }
+
+  // Everything that waits has come to its end.
+  async quiet () {
+    await this.until('nothing waits', async () => (await this.one(`SELECT
+      (SELECT count(*) FROM chain.custody_need WHERE state IN ('open', 'frozen')) + (SELECT count(*) FROM chain.custody_request WHERE open)
+      + (SELECT count(*) FROM chain.ledger_posting WHERE state = 'open') + (SELECT count(*) FROM settle.result WHERE state = 'open')
+      + (SELECT count(*) FROM settle.trade WHERE settlement_status IN ('pending', 'processing')) AS n`)).n === '0')
+  }
+
+  // What is tradable of an account is what is frozen in its wallet.
+  async isFrozen (account, others = 0n) {
+    const { total } = await this.ledger(account)
+    assert.deepEqual([await this.balance(account), await this.frozen(account)], [total, total + others], `account ${account}`)
+  }
+
+  reconcile () {
+    return new Promise(resolve => execFile(path.join(bin, 'lonja'), ['reconcile', '--json', '--config', path.join(this.venue.folder, 'lonja.conf')],
+      (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stderr, ...(stdout ? JSON.parse(stdout) : {}) })))
+  }
+
+  agrees () {
+    return eventually('ledger, record and chain agree', async () => {
+      const found = await this.reconcile()
+      if (found.status !== 0) throw new Error(JSON.stringify({ ...found, wallets: found.wallets?.filter(w => w.cause !== 'equal') }))
+      return found
+    }, 15000, 200)
+  }
+
+  instrument (changes) {
+    return this.venue.administer('POST', '/instruments', { instrument: 1, symbol: 'PORT', token_asset: PORT, cash_asset: 1, tick: 10000, lot: 1, fee_bps: 10, trading_mode: 'full_orderbook', ...changes })
+  }
+
+  // The refusal that a call is to have.
+  async refused (route, body) {
+    const token = await this.venue.login(this.venue.admin, 'admin')
+    const { status, json } = await this.venue.call(this.venue.admin, 'POST', `/api/v1/admin${route}`, { token: token.token ?? token, body })
+    assert.ok(status >= 400, JSON.stringify(json))
+    return json.error
+  }
+}
+
+Suite.main(async suite => {
+  const venue = await Venue.start({
+    name: 'custody',
+    settings: ['settle.tick_ms=300', 'settle.poll_ms=50', 'settle.confirmations=3', 'index.poll_ms=100', 'index.reconcile_ms=60000']
+  })
+  const chain = new CustodyVenue(venue)
+  let carla, diego, orders = 0
+  const place = async (client, side, quantity, price = '100') =>
+    client.request({ op: 'place', symbol: 'PORT', side, quantity: String(quantity), price, client_order_id: `cu-${++orders}` })
+  const trade = async (seller, buyer, quantity) => {
+    for (const [client, side] of [[seller, 'sell'], [buyer, 'buy']]) {
+      const answer = await place(client, side, quantity)
+      assert.equal(answer.type, 'placed', JSON.stringify(answer.error))
+    }
+    return eventually('it is recorded', async () => {
+      const row = await chain.one('SELECT max(trade_id) AS id FROM settle.trade')
+      return row.id !== chain.last && (chain.last = row.id)
+    })
+  }
+  const settlement = id => chain.one(`SELECT settlement_status AS status, coalesce(reason, '') AS reason FROM settle.trade WHERE trade_id = ${id}`)
+  try {
+    await venue.ready()
+    await suite.test('custody: what a token in frozen custody must not have is refused, with a stable code', async () => {
+      const wanted = { custody: 'frozen' }
+      assert.equal((await chain.refused(`/assets/${PORT}/custody`, wanted)).name, 'CUSTODY')
+      await chain.instrument({ status: 'secondary', sell_unsettled: false })
+      const traded = await chain.refused(`/assets/${PORT}/custody`, wanted)
+      assert.deepEqual([traded.name, /pause it first/.test(traded.text)], ['CUSTODY', true], traded.text)
+      assert.equal((await chain.refused('/assets/99/custody', wanted)).name, 'UNKNOWN_ASSET')
+      assert.equal((await chain.refused(`/assets/${PORT}/custody`, { custody: 'locked' })).name, 'MALFORMED')
+    })
+
+    await suite.test('custody: a token that comes into it is frozen in all wallets, in one transaction', async () => {
+      await chain.instrument({ status: 'paused', sell_unsettled: false })
+      await venue.administer('POST', `/assets/${PORT}/custody`, { custody: 'frozen' })
+      await chain.quiet()
+      await eventually('all is frozen', async () => (await chain.row(1004))?.frozen === '1000')
+      for (const { account } of demo.accounts) await chain.isFrozen(account)
+      assert.equal((await chain.one("SELECT count(*) AS n FROM chain.chain_request WHERE operation = 'freeze_partial' AND state = 'confirmed'")).n, '1')
+      const error = await chain.refused('/instruments', { instrument: 1, symbol: 'PORT', token_asset: PORT, cash_asset: 1, tick: 10000, lot: 1, sell_unsettled: true })
+      assert.equal(error.name, 'CUSTODY')
+      await chain.instrument({ status: 'secondary' })
+      await chain.agrees()
+    })
+    carla = await venue.trader('carla')
+    diego = await venue.trader('diego')
+
+    await suite.test('custody: a holder cannot move on the chain what he can sell here', async () => {
+      assert.equal(await chain.status(await chain.transfer(1003, 1004, 10n * UNIT)), '0x0')
+    })
+
+    await suite.test('custody: frozen units are sold; what was bought can be sold when it is frozen, not before', async () => {
+      const id = await trade(carla, diego, 5)
+      await chain.until('it is settled, and waits', async () => (await settlement(id)).reason === 'awaits_freeze')
+      assert.equal((await settlement(id)).status, 'settled')
+      assert.deepEqual([await chain.balance(1003), await chain.frozen(1003)], [99500n, 99500n], 'the transfer took what was frozen')
+      const early = await place(diego, 'sell', 1005, '110')
+      assert.equal(early.error?.name, 'INSUFFICIENT_BALANCE')
+      assert.equal((await chain.ledger(1004)).unsettled, 500n)
+      await chain.until('the result is told', async () => (await chain.ledger(1004)).unsettled === 0n)
+      await chain.isFrozen(1004)
+      assert.deepEqual(await settlement(id), { status: 'settled', reason: '' })
+      const history = await venue.query(`SELECT to_status, coalesce(reason, '') AS reason FROM settle.trade_settlement_history WHERE trade_id = ${id} ORDER BY history_id DESC LIMIT 2`)
+      assert.deepEqual(history, [{ to_status: 'settled', reason: '' }, { to_status: 'settled', reason: 'awaits_freeze' }])
+      const late = await place(diego, 'sell', 1005, '110')
+      assert.equal(late.type, 'placed', JSON.stringify(late.error))
+      await diego.request({ op: 'cancel', order: late.order.order })
+      await chain.quiet()
+      await chain.agrees()
+    })
+
+    await suite.test('custody: the worker is killed between transfer and freeze; a freeze whose block is lost goes again', async () => {
+      await venue.rpc('evm_setAutomine', false)
+      const id = await trade(carla, diego, 3)
+      await eventually('it is sent', async () => (await chain.one("SELECT count(*) AS n FROM settle.attempt WHERE state = 'sent'")).n === '1')
+      await chain.mine(3)
+      await eventually('it is settled, and waits', async () => (await settlement(id)).reason === 'awaits_freeze')
+      await venue.kill('settle')
+      const sent = () => chain.one("SELECT a.state, a.tx_hash AS hash FROM settle.attempt a JOIN chain.custody_request c USING (request_id) WHERE c.open AND a.tx_hash IS NOT NULL")
+      const first = await eventually('the freeze is sent', async () => { const row = await sent(); return row?.state === 'sent' && row })
+      const snapshot = await venue.rpc('evm_snapshot')
+      await chain.mine()
+      await eventually('it is mined', async () => (await sent())?.state === 'mined')
+      await venue.rpc('evm_revert', snapshot)
+      await venue.rpc('evm_increaseTime', 77)
+      await chain.until('the result is told', async () => (await settlement(id)).reason === '')
+      assert.equal((await chain.one(`SELECT state FROM settle.attempt WHERE tx_hash = '${first.hash}'`)).state, 'confirmed', 'the same bytes')
+      await venue.rpc('evm_setAutomine', true)
+      await chain.quiet()
+      await chain.isFrozen(1004)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: who buys and sells at once has all of it frozen in the end', async () => {
+      for (let i = 0; i < 6; i++) await (i % 2 ? trade(carla, diego, 2 + i) : trade(diego, carla, 1 + i))
+      await chain.quiet()
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: what comes from outside is credited when it is frozen', async () => {
+      const before = await chain.ledger(1004)
+      await venue.rpc('evm_setAutomine', false)
+      await chain.mint(1004, 700n * UNIT)
+      await chain.until('a freeze is under way', async () => (await chain.row(1004)).under_way === 'freeze_partial')
+      assert.deepEqual(await chain.ledger(1004), before)
+      assert.equal((await chain.row(1004)).waiting, '7')
+      await chain.until('it is credited', async () => (await chain.ledger(1004)).total === before.total + 700n)
+      await venue.rpc('evm_setAutomine', true)
+      await chain.quiet()
+      await chain.isFrozen(1004)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: a withdrawal leaves the ledger first, then the holder can move it; a deposit is booked when it is frozen', async () => {
+      const before = [await chain.ledger(1003), await chain.ledger(1004)]
+      await venue.administer('POST', '/withdrawals', { reference: 'cu-out', account: 1004, asset: 'PORT', amount: '9' })
+      assert.equal((await chain.ledger(1004)).total, before[1].total - 900n)
+      await chain.until('it is free', async () => await chain.balance(1004) - await chain.frozen(1004) === 900n)
+      await chain.quiet()
+      await chain.agrees()
+      const deposit = { reference: 'cu-back', account: 1004, asset: 'PORT', amount: '2' }
+      const asked = await venue.administer('POST', '/deposits', deposit)
+      assert.deepEqual([asked.state, asked.repeated], ['open', false])
+      await chain.until('it is back', async () => (await chain.ledger(1004)).total === before[1].total - 700n)
+      assert.deepEqual([(await venue.administer('POST', '/deposits', deposit)).repeated, (await chain.refused('/deposits', { ...deposit, amount: '3' })).name], [true, 'REFERENCE_CONFLICT'])
+      assert.equal(await chain.status(await chain.transfer(1004, 1003, 700n * UNIT)), '0x1')
+      await chain.until('the other has it', async () => (await chain.ledger(1003)).total === before[0].total + 700n)
+      await chain.quiet()
+      assert.equal((await chain.ledger(1004)).total, before[1].total - 700n, 'booked once')
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+      await venue.administer('POST', '/deposits', { reference: 'cu-nothing', account: 1004, asset: 'PORT', amount: '1' })
+      const refused = await chain.until('what is not there is refused', async () => (await venue.administer('GET', '/custody/needs?limit=1')).find(n => n.reference === 'cu-nothing' && n.state === 'refused'))
+      assert.match(refused.reason, /Amount exceeds available balance/)
+      assert.equal((await chain.refused('/chain-in', { reference: 'cu-in', account: 1004, asset: 'PORT', amount: '1' })).name, 'CUSTODY')
+    })
+
+    await suite.test('custody: what another agent has frozen is not spent; lifted, it is the venue\'s again', async () => {
+      const { total } = await chain.ledger(1004)
+      await venue.rpc('evm_setAutomine', false)
+      const others = total - 20000n // 200 are left
+      await chain.unfreeze(1004, others * UNIT)
+      await chain.freeze(1004, others * UNIT)
+      await venue.rpc('evm_setAutomine', true)
+      await chain.until('it is seen', async () => (await chain.row(1004)).others === String(Number(others) / 100))
+      const id = await trade(diego, carla, 250)
+      await chain.until('it has failed', async () => (await settlement(id)).status === 'failed')
+      assert.equal((await settlement(id)).reason, 'frozen_by_others')
+      const check = await chain.one('SELECT code, frozen_tokens, venue_frozen FROM chain.transfer_check ORDER BY check_id DESC LIMIT 1')
+      assert.deepEqual(check, { code: 'frozen_by_others', frozen_tokens: String(total * UNIT), venue_frozen: String(20000n * UNIT) })
+      const small = await trade(diego, carla, 1)
+      await chain.until('what is the venue\'s is sold', async () => (await settlement(small)).status === 'settled')
+      await chain.unfreeze(1004, others * UNIT)
+      await chain.until('it is frozen again', async () => (await chain.row(1004)).others === '0' && await chain.frozen(1004) === await chain.balance(1004))
+      await venue.administer('POST', `/trades/${id}/retry-settlement`, { reason: 'lifted' })
+      await chain.until('it is settled', async () => (await settlement(id)).status === 'settled')
+      await chain.quiet()
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: what leaves in spite of it is booked, and lacks as in watched custody', async () => {
+      const { total } = await chain.ledger(1003)
+      await venue.query("INSERT INTO settle.hold (token_asset, held_by, reason) VALUES (2, 'test', 'to sell what is then burned')")
+      await trade(carla, diego, 5)
+      await chain.burn(1003, await chain.balance(1003) * UNIT)
+      await chain.until('the deficit is there', async () => (await venue.administer('GET', '/deficits')).find(d => d.account === 1003)?.deficit === '5')
+      assert.deepEqual([(await chain.ledger(1003)).total, await chain.frozen(1003)], [0n, 0n], String(total))
+      await eventually('nothing is claimed any more', async () => { const row = await chain.row(1003); return row.frozen === '0' && row.tradable === '0' })
+      await chain.mint(1003, 500n * UNIT)
+      await chain.until('it is made good', async () => (await venue.administer('GET', '/deficits')).length === 0)
+      await venue.query("UPDATE settle.hold SET released_by = 'test', released_at = now() WHERE released_at IS NULL")
+      await chain.quiet()
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: watched again, all of it is free', async () => {
+      await chain.instrument({ status: 'paused', sell_unsettled: false })
+      await venue.administer('POST', `/assets/${PORT}/custody`, { custody: 'watched' })
+      await chain.quiet()
+      await eventually('nothing is frozen', async () => (await Promise.all(demo.accounts.map(({ account }) => chain.frozen(account)))).every(units => units === 0n))
+      await chain.agrees()
+    })
+    await suite.test('custody: at the end sums are zero', () => venue.sumsAreZero())
+  } finally { await venue.stop() }
+})
