@@ -40,16 +40,34 @@ static void report_events(const struct coverage *coverage)
 // What the gateways refuse, what this universe's reference data never asks for, what is retired.
 static bool never_rejected(uint16_t code)
 {
-    static const uint16_t never[] = {
-        REJECT_UNKNOWN_COMMAND, REJECT_NOT_ALLOWED_HERE,    REJECT_OVERLOADED,
-        REJECT_TOO_LARGE,       REJECT_DUPLICATE_CLIENT_ID, REJECT_UNKNOWN_SYMBOL,
-        REJECT_BAD_NUMBER,      REJECT_MISSING_FIELD,       REJECT_UNKNOWN_FIELD,
-        REJECT_BAD_CREDENTIALS, REJECT_NOT_LOGGED_IN,       REJECT_IN_DOUBT,
-        REJECT_RECORD_BEHIND,   REJECT_DATABASE_DOWN,       REJECT_FORBIDDEN,
-        REJECT_NOT_FOUND,       REJECT_SHUTTING_DOWN,       REJECT_REPLAY_TOO_OLD,
-        REJECT_REPLAY_AHEAD,    REJECT_REPLAY_BUSY,         REJECT_HOLD,
-        REJECT_HOLDS_MAX,       REJECT_MARK,                REJECT_MARK_OPEN,
-        REJECT_MARK_TRADE,      REJECT_INCIDENT,            REJECT_REASON_LENGTH};
+    static const uint16_t never[] = {REJECT_UNKNOWN_COMMAND,
+                                     REJECT_NOT_ALLOWED_HERE,
+                                     REJECT_OVERLOADED,
+                                     REJECT_TOO_LARGE,
+                                     REJECT_DUPLICATE_CLIENT_ID,
+                                     REJECT_UNKNOWN_SYMBOL,
+                                     REJECT_BAD_NUMBER,
+                                     REJECT_MISSING_FIELD,
+                                     REJECT_UNKNOWN_FIELD,
+                                     REJECT_BAD_CREDENTIALS,
+                                     REJECT_NOT_LOGGED_IN,
+                                     REJECT_IN_DOUBT,
+                                     REJECT_RECORD_BEHIND,
+                                     REJECT_DATABASE_DOWN,
+                                     REJECT_FORBIDDEN,
+                                     REJECT_NOT_FOUND,
+                                     REJECT_SHUTTING_DOWN,
+                                     REJECT_REPLAY_TOO_OLD,
+                                     REJECT_REPLAY_AHEAD,
+                                     REJECT_REPLAY_BUSY,
+                                     REJECT_HOLD,
+                                     REJECT_HOLDS_MAX,
+                                     REJECT_MARK,
+                                     REJECT_MARK_OPEN,
+                                     REJECT_MARK_TRADE,
+                                     REJECT_INCIDENT,
+                                     REJECT_REASON_LENGTH,
+                                     REJECT_CUSTODY};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         if (never[i] == code)
             return true;
