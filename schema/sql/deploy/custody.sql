@@ -681,4 +681,8 @@ GRANT INSERT ON chain.custody_need TO lonja_admin;
 GRANT SELECT ON chain.custody_wallet, chain.custody_need, chain.custody_entry, chain.custody_request, chain.freeze_event,
     chain.custody_status TO lonja_admin, lonja_ops;
 
+INSERT INTO settle.reason_word (word, words, todo) VALUES
+    ('awaits_freeze', 'settled; tradable once the agent has frozen the units in the buyer''s wallet', 'lonja admin custody needs: what it waits for; if the signer or the contract refuses: mend the cause'),
+    ('frozen_by_others', 'of the seller''s frozen tokens too many were frozen by others than the venue', 'ask the issuer who froze them; retry');
+
 COMMIT;

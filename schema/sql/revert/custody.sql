@@ -1,4 +1,5 @@
 BEGIN;
+DELETE FROM settle.reason_word WHERE word IN ('awaits_freeze', 'frozen_by_others');
 CREATE OR REPLACE FUNCTION chain.index_post(event bigint, wallet text, moved text, times smallint, undo boolean, asset integer,
     change numeric) RETURNS boolean LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
