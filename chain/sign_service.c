@@ -338,9 +338,9 @@ static size_t answer_history(struct sign_service *service, uint8_t *out,
     enum signer_result result = look_up(service, &history, &made, header, &record.signer);
     if (!write_record(service, &record, result, NULL))
         result = SIGNER_LOG_FAILED;
-    log_info("history told result=%s chain=%llu nonce=%llu bids=%llu", signer_result_text(result),
-             (unsigned long long)header->chain_id, (unsigned long long)header->nonce,
-             (unsigned long long)history.bids);
+    log_debug("history told result=%s chain=%llu nonce=%llu bids=%llu", signer_result_text(result),
+              (unsigned long long)header->chain_id, (unsigned long long)header->nonce,
+              (unsigned long long)history.bids);
     if (result != SIGNER_OK)
         return write_bare(service, out, result, header->request_id, &no_bound);
     memcpy(out + sizeof(struct signer_wire_answer), &history, sizeof(history));

@@ -315,12 +315,12 @@ static bool is_blocked(struct fake_world *world, const struct fake_trade *trade)
         struct chain_address token;
         struct settle_leg leg;
         const char *reason;
-        if (!sells_what_it_buys(trade, other))
+        bool is_open =
+            other->state == SETTLE_TRADE_PENDING || other->state == SETTLE_TRADE_PROCESSING;
+        if (!is_open || !sells_what_it_buys(trade, other))
             continue;
         if (other->state == SETTLE_TRADE_PROCESSING)
             return true;
-        if (other->state != SETTLE_TRADE_PENDING)
-            continue;
         enum settle_plan_result plan = plan_of(&token, &leg, &reason, other);
         if (plan != SETTLE_PLAN_OFF_CHAIN && (plan == SETTLE_PLAN_WAIT || !is_due(world, other)))
             return true;
@@ -428,7 +428,8 @@ static enum settle_store_result store_claim(void *context, struct settle_claim *
     settle_group_begin(&walk, claim->batch_max);
     memset(walk_requests, 0, sizeof(walk_requests));
     for (size_t i = 0; i < world->trade_count; i++)
-        world->trades[i].blocked = is_blocked(world, &world->trades[i]);
+        world->trades[i].blocked =
+            is_due(world, &world->trades[i]) && is_blocked(world, &world->trades[i]);
     for (size_t i = 0; room && i < world->trade_count; i++)
         if (is_due(world, &world->trades[i]))
             room = claim->claimed + claim->refused < claim->trades_max &&
@@ -946,23 +947,25 @@ static void lost_insert(struct fake_world *world, size_t request, struct fake_at
     bool is_open = open == NULL || open->attempt.state != SETTLE_ATTEMPT_MINED;
 
     if (open != NULL && is_open)
-        attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED ? SETTLE_ATTEMPT_DROPPED
-                                                                          : SETTLE_ATTEMPT_REPLACED);
+        attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED
+                               ? SETTLE_ATTEMPT_DROPPED
+                               : SETTLE_ATTEMPT_REPLACED);
     ASSERT(world->attempt_count < FAKE_ATTEMPTS_MAX);
     struct fake_attempt *row = &world->attempts[world->attempt_count++];
-    *row = (struct fake_attempt){.request = request,
-                                 .calldata_at = fake_keep(world, lost->calldata, lost->calldata_len),
-                                 .calldata_len = lost->calldata_len,
-                                 .raw_at = fake_keep(world, lost->raw, lost->raw_len),
-                                 .raw_len = lost->raw_len};
-    row->attempt = (struct settle_attempt){.attempt_id = world->attempt_count,
-                                           .state = is_open ? SETTLE_ATTEMPT_SIGNED
-                                                            : SETTLE_ATTEMPT_REPLACED,
-                                           .nonce = lost->nonce,
-                                           .gas_limit = lost->gas_limit,
-                                           .fees = lost->fees,
-                                           .hash = lost->hash,
-                                           .is_empty = lost->calldata_len == 0};
+    *row =
+        (struct fake_attempt){.request = request,
+                              .calldata_at = fake_keep(world, lost->calldata, lost->calldata_len),
+                              .calldata_len = lost->calldata_len,
+                              .raw_at = fake_keep(world, lost->raw, lost->raw_len),
+                              .raw_len = lost->raw_len};
+    row->attempt =
+        (struct settle_attempt){.attempt_id = world->attempt_count,
+                                .state = is_open ? SETTLE_ATTEMPT_SIGNED : SETTLE_ATTEMPT_REPLACED,
+                                .nonce = lost->nonce,
+                                .gas_limit = lost->gas_limit,
+                                .fees = lost->fees,
+                                .hash = lost->hash,
+                                .is_empty = lost->calldata_len == 0};
     if (open != NULL)
         row->attempt.fate = open->attempt.fate;
     if (open != NULL && row->attempt.is_empty && row->attempt.fate == SETTLE_FATE_NONE)
@@ -986,7 +989,8 @@ static enum settle_store_result store_restore(void *context, enum settle_restore
         if (row->attempt.nonce == lost->nonce && settle_attempt_is_open(row->attempt.state))
             open = row;
     }
-    *restored = known || (holder != NULL && open == NULL) ? SETTLE_RESTORE_KNOWN : SETTLE_RESTORE_DONE;
+    *restored =
+        known || (holder != NULL && open == NULL) ? SETTLE_RESTORE_KNOWN : SETTLE_RESTORE_DONE;
     if (*restored == SETTLE_RESTORE_KNOWN)
         return end(fault);
     if (holder != NULL && lost->calldata_len > 0 && holder->calldata_len > 0 &&
@@ -1016,7 +1020,8 @@ void fake_lose_attempts(struct fake_world *world, size_t from)
 {
     for (size_t i = from; i < world->attempt_count; i++) {
         const struct fake_attempt *row = &world->attempts[i];
-        ASSERT(settle_attempt_is_open(row->attempt.state) || row->attempt.state == SETTLE_ATTEMPT_REPLACED);
+        ASSERT(settle_attempt_is_open(row->attempt.state) ||
+               row->attempt.state == SETTLE_ATTEMPT_REPLACED);
         bool is_first = true;
         for (size_t k = 0; k < from; k++)
             is_first &= world->attempts[k].attempt.nonce != row->attempt.nonce;
