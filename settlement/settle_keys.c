@@ -3,10 +3,10 @@
 // made of the key since: higher bids, and empty ones that give its nonce up, are the same key's,
 // which the signer lets a retired key sign.
 //
-//   the active key   asked for at every start and in every tick, and when one is refused as retired
-//   other keys       with open attempts: the node's count in every pass, nonces compared in every
-//   tick
-//                    without: their count in every tick, for the chain may lose what was final
+// - The active key is asked for at every start, in every tick, and when one is refused as retired.
+// - Of other keys with open attempts: the node's count in every pass, nonces compared in every
+// tick.
+// - Of other keys without: their count in every tick, for the chain may lose what was final.
 #include "settlement/settle_internal.h"
 
 #include <string.h>

@@ -2,13 +2,16 @@
 // done: on rows that were lost, or are older than what was signed, everything that has moved looks
 // pending.
 //
-//   the signer's log  and the database                       what is done
-//   names no key      knows none                             it is new: the chain's count becomes
-//   the counter's beginning names keys        has a counter of each                  it is ours
-//   names a key       has never heard of it                  it is lost: nothing is done before
-//   `lonja settle rebuild` does not answer   knows a key, or has nothing to move    the chain waits
-//   for the signer, the rest goes on does not answer   knows none, and there are contracts
-//   everything waits: it may be lost
+// - The signer names no key, the database knows none: both are new; the chain's count becomes the
+//   counter's beginning.
+// - It names keys, and the database has a counter of each: it is ours.
+// - It names a key of which the database has never heard: the database is lost; nothing is done
+//   before `lonja settle rebuild`.
+// - It does not answer, and the database knows a key or has nothing to move: the chain waits for
+// the
+//   signer, the rest goes on.
+// - It does not answer, the database knows no key, and there are contracts: everything waits, for
+//   the database may be lost.
 //
 // While it is lost the lock is given up between two looks, so that the rebuild can take it.
 #include "settlement/settle_internal.h"
