@@ -190,8 +190,9 @@ static enum settle_step item_isolate(struct settle *settle, struct settle_item *
     return settle_item_leave(settle, item);
 }
 
-// The whole call, simulated at the block of the preflight. Where a call like it has been estimated before, it is tried
-// with what it should need: if that is enough, it is as good as an estimate, for which a node runs the call ten times.
+// The whole call, simulated at the block of the preflight. Where a call like it has been estimated
+// before, it is tried with what it should need: if that is enough, it is as good as an estimate,
+// for which a node runs the call ten times.
 static enum node_result item_simulate(struct settle *settle, struct settle_item *item,
                                       uint64_t *estimate)
 {
@@ -199,15 +200,14 @@ static enum node_result item_simulate(struct settle *settle, struct settle_item 
     size_t len = sizeof(settle->scratch_raw);
     struct node_message message;
     enum node_result result;
-
     size_t moves = settle_netting_move_count(&item->call);
 
     ASSERT(settle_item_message(settle, item, moves, &message));
     *estimate = message.gas = settle_gas_guess(known->legs, known->gas, moves);
     if (message.gas > 0 && message.gas <= settle_item_gas_max(settle, item)) {
         settle->counters.simulations++;
-        result =
-            node_call(settle->node, settle->scratch_raw, &len, &message, settle->preflight.block_number);
+        result = node_call(settle->node, settle->scratch_raw, &len, &message,
+                           settle->preflight.block_number);
         if (result == NODE_OK || result == NODE_UNREACHABLE || result == NODE_DISAGREE ||
             result == NODE_GARBAGE)
             return result;

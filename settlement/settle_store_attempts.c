@@ -26,11 +26,9 @@ static enum settle_store_result store_nonce_get(void *context, bool *known, uint
     struct text_address address = address_text(signer);
     struct pg_rows *rows = NULL;
 
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "nonce", sql,
+                   PG_PARAMS(u64(store->chain_id), pg_text(address.text))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(store->chain_id), pg_text(address.text))) !=
-        PG_OK)
-        return store_lost(store, "nonce");
     *known = pg_rows_count(rows) == 1;
     *next = *known ? (uint64_t)pg_number(rows, 0, 1) : 0;
     pg_rows_free(rows);
@@ -208,7 +206,8 @@ static bool checks_insert(struct settle_store_pg *store, const struct settle_ite
         "to_verified, can_transfer, balance, frozen_tokens, venue_frozen, verdict, code) "
         "SELECT $1, x.leg, $2, $3, $4, $5, $6, x.paused, x.from_frozen, x.to_frozen, "
         "x.from_verified, x.to_verified, x.can_transfer, x.balance, x.frozen_tokens, "
-        "x.venue_frozen, x.verdict, x.code FROM jsonb_to_recordset($7::text::jsonb) AS x(leg smallint, paused boolean, "
+        "x.venue_frozen, x.verdict, x.code FROM jsonb_to_recordset($7::text::jsonb) AS x(leg "
+        "smallint, paused boolean, "
         "from_frozen boolean, to_frozen boolean, from_verified boolean, to_verified boolean, "
         "can_transfer boolean, balance numeric, frozen_tokens numeric, venue_frozen numeric, "
         "verdict text, code text)";
@@ -671,14 +670,13 @@ static bool receipt_row(struct settle_store_pg *store, const struct settle_attem
 {
     struct text_hash hash = hash_text(&receipt->block_hash);
 
-    return store_one(store,
-                     "UPDATE settle.attempt SET block_number = $2, block_hash = $3, gas_used = $4, "
-                     "gas_price_wei = $5, log_index = $6 WHERE attempt_id = $1",
-                     PG_PARAMS(u64(attempt->attempt_id), u64(receipt->block_number),
-                               pg_text(hash.text), u64(receipt->gas_used),
-                               u64(receipt->effective_fee_wei),
-                               receipt->has_planned_effect ? pg_i64(receipt->log_index[0])
-                                                           : pg_null()));
+    return store_one(
+        store,
+        "UPDATE settle.attempt SET block_number = $2, block_hash = $3, gas_used = $4, "
+        "gas_price_wei = $5, log_index = $6 WHERE attempt_id = $1",
+        PG_PARAMS(u64(attempt->attempt_id), u64(receipt->block_number), pg_text(hash.text),
+                  u64(receipt->gas_used), u64(receipt->effective_fee_wei),
+                  receipt->has_planned_effect ? pg_i64(receipt->log_index[0]) : pg_null()));
 }
 
 static bool legs_done(struct settle_store_pg *store, const struct settle_item *item,
@@ -841,10 +839,8 @@ static enum settle_store_result store_checked_at(void *context, uint64_t *number
     struct pg_rows *rows = NULL;
 
     *number = 0;
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "checked_at", sql, PG_PARAMS(u64(item->call.request_id))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(item->call.request_id))) != PG_OK)
-        return store_lost(store, "checked_at");
     if (pg_rows_count(rows) == 1 && !pg_is_null(rows, 0, 1)) {
         *number = (uint64_t)pg_number(rows, 0, 0);
         ASSERT(hex_decode_exact(hash->bytes, KECCAK_BYTES, pg_value(rows, 0, 1)));
@@ -952,13 +948,8 @@ static bool returned_waits(struct settle_store_pg *store, bool *waits,
         "AND l.state = 'back') OR EXISTS (SELECT 1 FROM settle.attempt a WHERE a.request_id = $1 "
         "AND a.state IN ('prepared', 'signed', 'sent', 'mined') AND a.fate IS DISTINCT FROM "
         "'over')";
-    struct pg_rows *rows = NULL;
 
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(item->call.request_id))) != PG_OK)
-        return false;
-    *waits = pg_number(rows, 0, 0) == 1;
-    pg_rows_free(rows);
-    return true;
+    return store_is(store, waits, sql, PG_PARAMS(u64(item->call.request_id)));
 }
 
 // Trades that are pending are settled by it; with the others a person has to do.
@@ -1068,11 +1059,9 @@ store_nonce_cancel(void *context, bool *held, const struct chain_address *signer
     struct text_address address = address_text(signer);
     struct pg_rows *rows = NULL;
 
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "nonce_cancel", sql,
+                   PG_PARAMS(u64(store->chain_id), pg_text(address.text), u64(nonce))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql,
-                 PG_PARAMS(u64(store->chain_id), pg_text(address.text), u64(nonce))) != PG_OK)
-        return store_lost(store, "nonce_cancel");
     *held = pg_rows_affected(rows) > 0;
     pg_rows_free(rows);
     return store_commit(store, "nonce_cancel");

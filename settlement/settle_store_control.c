@@ -236,11 +236,9 @@ static enum settle_store_result store_mark_next(void *context, struct settle_mar
     struct pg_rows *rows = NULL;
 
     *mark = (struct settle_mark){0};
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "mark_next", sql,
+                   PG_PARAMS(u64(store->tick_ms), u64(after), u64(store->chain_id))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql,
-                 PG_PARAMS(u64(store->tick_ms), u64(after), u64(store->chain_id))) != PG_OK)
-        return store_lost(store, "mark_next");
     if (pg_rows_count(rows) == 1)
         mark_read(mark, rows);
     pg_rows_free(rows);

@@ -10,11 +10,9 @@ static enum settle_store_result store_custody(void *context, size_t *changed)
     struct pg_rows *rows = NULL;
 
     *changed = 0;
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "custody", "SELECT settle.custody_step($1)",
+                   PG_PARAMS(u64(store->chain_id))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, "SELECT settle.custody_step($1)",
-                 PG_PARAMS(u64(store->chain_id))) != PG_OK)
-        return store_lost(store, "custody");
     *changed = (size_t)pg_number(rows, 0, 0);
     pg_rows_free(rows);
     return store_commit(store, "custody");
@@ -65,11 +63,11 @@ static enum settle_store_result store_custody_spendable(void *context,
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     char *senders = senders_array(wallets, count);
-    bool ok = pg_query(store->pg, &rows,
-                       "SELECT address, units FROM settle.custody_spendable($1, $2, "
-                       "$3::text::text[])",
-                       PG_PARAMS(u64(store->chain_id), pg_text(token.text), pg_text(senders))) ==
-              PG_OK;
+    bool ok =
+        pg_query(store->pg, &rows,
+                 "SELECT address, units FROM settle.custody_spendable($1, $2, "
+                 "$3::text::text[])",
+                 PG_PARAMS(u64(store->chain_id), pg_text(token.text), pg_text(senders))) == PG_OK;
     free(senders);
     if (!ok)
         return store_lost(store, "custody_spendable");

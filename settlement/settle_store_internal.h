@@ -1,7 +1,8 @@
 // What the files of the Postgres store share: settle_store_pg.c (session, lock, transactions),
 // settle_store_trades.c (what comes in and goes out: claims, open requests, results),
-// settle_store_control.c (what people decide), settle_store_custody.c, settle_store_net.c (nets) and
-// settle_store_attempts.c (one attempt from prepared to its end).
+// settle_store_control.c (what people decide), settle_store_custody.c, settle_store_net.c (nets),
+// settle_store_lost.c (what the signer has and the database has lost), settle_store_moved.c (blocks
+// in which attempts have ended) and settle_store_attempts.c (one attempt from prepared to its end).
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
 
@@ -24,16 +25,26 @@ CHECKED bool store_many(struct settle_store_pg *store, size_t rows_expected, con
                         const struct pg_param *params, size_t count);
 CHECKED bool store_any(struct settle_store_pg *store, const char *sql,
                        const struct pg_param *params, size_t count);
+// Asks a question whose answer is one truth; false when the statement fails.
+CHECKED bool store_is(struct settle_store_pg *store, bool *yes, const char *sql,
+                      const struct pg_param *params, size_t count);
+// Begins a transaction with a statement. True: the rows are the caller's to free, and store_commit
+// ends it. False: it was rolled back, and said; the step is LOST.
+CHECKED bool store_ask(struct settle_store_pg *store, struct pg_rows **rows, const char *step,
+                       const char *sql, const struct pg_param *params, size_t count);
 
 // The functions of each file, put into the table.
 void settle_store_trades_ops(struct settle_store_ops *ops);
 void settle_store_control_ops(struct settle_store_ops *ops);
 void settle_store_custody_ops(struct settle_store_ops *ops);
+void settle_store_attempts_ops(struct settle_store_ops *ops);
+void settle_store_net_ops(struct settle_store_ops *ops);
+void settle_store_lost_ops(struct settle_store_ops *ops);
+void settle_store_moved_ops(struct settle_store_ops *ops);
+
 // A message to the core, in the transaction that is open.
 CHECKED bool store_result_queue(struct settle_store_pg *store, uint64_t trade_id,
                                 const char *outcome);
-void settle_store_attempts_ops(struct settle_store_ops *ops);
-void settle_store_net_ops(struct settle_store_ops *ops);
 
 // ---- nets (settle_store_net.c), in the transaction that is open
 // ---------------------------------------------------
@@ -49,8 +60,6 @@ CHECKED bool store_nets_of_zero(struct settle_store_pg *store, const struct sett
                                 uint64_t block);
 // A request that nothing is left of: confirmed, if it has settled nets of zero.
 CHECKED bool store_nets_end(struct settle_store_pg *store, uint64_t request_id);
-void settle_store_lost_ops(struct settle_store_ops *ops);
-void settle_store_moved_ops(struct settle_store_ops *ops);
 
 struct text_address;
 // A new row of settle.nonce, or one that was given back (request_id NULL). Anything else is

@@ -34,10 +34,8 @@ static enum settle_store_result store_keys(void *context, struct chain_address *
     struct pg_rows *rows = NULL;
 
     *count = 0;
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "keys", sql, PG_PARAMS(u64(store->chain_id), u64(max))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(store->chain_id), u64(max))) != PG_OK)
-        return store_lost(store, "keys");
     for (; *count < pg_rows_count(rows); ++*count)
         keys[*count] = row_address(rows, *count, 0);
     pg_rows_free(rows);
@@ -59,12 +57,10 @@ static enum settle_store_result store_nonces_missing(void *context, uint64_t *no
     struct pg_rows *rows = NULL;
 
     *count = 0;
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "nonces_missing", sql,
+                   PG_PARAMS(u64(store->chain_id), pg_text(address.text), u64(from), u64(below),
+                             pg_i64(SETTLE_MISSING_MAX))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql,
-                 PG_PARAMS(u64(store->chain_id), pg_text(address.text), u64(from), u64(below),
-                           pg_i64(SETTLE_MISSING_MAX))) != PG_OK)
-        return store_lost(store, "nonces_missing");
     for (; *count < pg_rows_count(rows); ++*count)
         nonces[*count] = (uint64_t)pg_number(rows, *count, 0);
     pg_rows_free(rows);
@@ -88,18 +84,6 @@ static char *ids_text(const struct settle_leg *legs, size_t count)
     fputc('}', out);
     ASSERT(fclose(out) == 0);
     return text;
-}
-
-static bool answer_is_true(struct settle_store_pg *store, bool *yes, const char *sql,
-                           const struct pg_param *params, size_t count)
-{
-    struct pg_rows *rows = NULL;
-
-    if (pg_query(store->pg, &rows, sql, params, count) != PG_OK)
-        return false;
-    *yes = pg_rows_count(rows) > 0 && pg_number(rows, 0, 0) == 1;
-    pg_rows_free(rows);
-    return true;
 }
 
 // Claims of the trades that never came to a signature end; nothing else may have them. *free: so it
@@ -132,7 +116,7 @@ static bool trades_take(struct settle_store_pg *store, bool *free, const char *i
 
     return store_any(store, claims, PG_PARAMS(pg_text(ids), u64(request_id))) &&
            store_any(store, trades, PG_PARAMS(pg_text(ids))) &&
-           answer_is_true(store, free, all, PG_PARAMS(pg_text(ids), u64(request_id)));
+           store_is(store, free, all, PG_PARAMS(pg_text(ids), u64(request_id)));
 }
 
 static char *legs_text(const struct settle_leg *legs, size_t count)
@@ -289,9 +273,9 @@ static bool request_restore(struct settle_store_pg *store, bool *fits,
 {
     bool exists = false;
 
-    return answer_is_true(store, &exists,
-                          "SELECT EXISTS (SELECT FROM chain.chain_request WHERE request_id = $1)",
-                          PG_PARAMS(u64(lost->transfer->id.request_id))) &&
+    return store_is(store, &exists,
+                    "SELECT EXISTS (SELECT FROM chain.chain_request WHERE request_id = $1)",
+                    PG_PARAMS(u64(lost->transfer->id.request_id))) &&
            (exists ? request_same(store, fits, lost) : request_again(store, fits, lost));
 }
 
@@ -458,7 +442,7 @@ static bool payload_differs(struct settle_store_pg *store, bool *differs,
     struct text_address signer = address_text(&lost->signer);
     struct text_address to = address_text(&lost->to);
 
-    return answer_is_true(
+    return store_is(
         store, differs,
         "SELECT EXISTS (SELECT FROM settle.attempt a JOIN settle.nonce n USING (chain_id, "
         "signer_address, nonce, request_id) "
@@ -480,9 +464,8 @@ static bool bid_restore(struct settle_store_pg *store, enum settle_restored *res
     bool known = false;
     bool fits = true;
 
-    if (!answer_is_true(store, &known,
-                        "SELECT EXISTS (SELECT FROM settle.attempt WHERE tx_hash = $1)",
-                        PG_PARAMS(pg_text(hash.text))) ||
+    if (!store_is(store, &known, "SELECT EXISTS (SELECT FROM settle.attempt WHERE tx_hash = $1)",
+                  PG_PARAMS(pg_text(hash.text))) ||
         !nonce_holder(store, &request_id, lost) || !sibling_find(store, &sibling, lost))
         return false;
     // All that was at the nonce has ended: another bid there changes nothing.

@@ -12,10 +12,8 @@ static enum settle_store_result store_ended_block(void *context, struct settle_e
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
 
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "ended_block", sql, PG_PARAMS(u64(store->chain_id), u64(below))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(store->chain_id), u64(below))) != PG_OK)
-        return store_lost(store, "ended_block");
     *out = (struct settle_ended_block){.found = pg_rows_count(rows) == 1};
     if (out->found) {
         out->number = (uint64_t)pg_number(rows, 0, 0);
@@ -35,11 +33,9 @@ static enum settle_store_result store_ended_from(void *context, struct settle_en
     struct pg_rows *rows = NULL;
 
     *count = 0;
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "ended_from", sql,
+                   PG_PARAMS(u64(store->chain_id), u64(block), u64(max))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(store->chain_id), u64(block), u64(max))) !=
-        PG_OK)
-        return store_lost(store, "ended_from");
     for (; *count < pg_rows_count(rows); ++*count)
         out[*count] = (struct settle_ended_nonce){.signer = row_address(rows, *count, 0),
                                                   .nonce = (uint64_t)pg_number(rows, *count, 1)};

@@ -47,14 +47,9 @@ static bool nets_insert(struct settle_store_pg *store, uint64_t request_id,
 
 static bool nets_are_known(struct settle_store_pg *store, bool *known, uint64_t request_id)
 {
-    struct pg_rows *rows = NULL;
-    bool ok = pg_query(store->pg, &rows,
-                       "SELECT EXISTS (SELECT FROM chain.net WHERE request_id = $1 AND amount > 0)",
-                       PG_PARAMS(u64(request_id))) == PG_OK;
-
-    *known = ok && pg_number(rows, 0, 0) == 1;
-    pg_rows_free(rows);
-    return ok;
+    return store_is(store, known,
+                    "SELECT EXISTS (SELECT FROM chain.net WHERE request_id = $1 AND amount > 0)",
+                    PG_PARAMS(u64(request_id)));
 }
 
 // The legs of nets that move something, and of what stands between them; or of the others.

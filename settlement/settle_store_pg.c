@@ -93,6 +93,27 @@ bool store_any(struct settle_store_pg *store, const char *sql, const struct pg_p
     return pg_query(store->pg, NULL, sql, params, count) == PG_OK;
 }
 
+bool store_is(struct settle_store_pg *store, bool *yes, const char *sql,
+              const struct pg_param *params, size_t count)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_query(store->pg, &rows, sql, params, count) != PG_OK)
+        return false;
+    *yes = pg_rows_count(rows) > 0 && pg_number(rows, 0, 0) == 1;
+    pg_rows_free(rows);
+    return true;
+}
+
+bool store_ask(struct settle_store_pg *store, struct pg_rows **rows, const char *step,
+               const char *sql, const struct pg_param *params, size_t count)
+{
+    if (!store_begin(store))
+        return false;
+    return pg_query(store->pg, rows, sql, params, count) == PG_OK ||
+           store_lost(store, step) == SETTLE_STORE_OK; // it never is
+}
+
 // ---- the lock
 // -------------------------------------------------------------------------------------
 
@@ -166,8 +187,11 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
                                              uint64_t chain_id, uint32_t attempts_max,
                                              uint64_t tick_ms)
 {
-    struct settle_store_ops ops = {.context = store, .lead = store_lead, .follow = store_follow,
-                                   .needs_signer = store_needs_signer, .close = store_close};
+    struct settle_store_ops ops = {.context = store,
+                                   .lead = store_lead,
+                                   .follow = store_follow,
+                                   .needs_signer = store_needs_signer,
+                                   .close = store_close};
 
     *store = (struct settle_store_pg){
         .pg = pg, .chain_id = chain_id, .attempts_max = attempts_max, .tick_ms = tick_ms};

@@ -304,12 +304,10 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
     struct pg_rows *rows = NULL;
 
     *settled = 0;
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "off_chain", sql,
+                   PG_PARAMS(u64(max), pg_i64(store->attempts_max),
+                             pg_bool(store->settles_without_wallet))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql,
-                 PG_PARAMS(u64(max), pg_i64(store->attempts_max),
-                           pg_bool(store->settles_without_wallet))) != PG_OK)
-        return store_lost(store, "off_chain");
     *settled = (size_t)pg_rows_affected(rows);
     pg_rows_free(rows);
     return store_commit(store, "off_chain");
@@ -389,12 +387,10 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
 
     *count = 0;
     settle_operations_array(operations);
-    if (!store_begin(store))
+    if (!store_ask(
+            store, &rows, "load", load_select,
+            PG_PARAMS(u64(store->chain_id), u64(max), u64(store->tick_ms), pg_text(operations))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, load_select,
-                 PG_PARAMS(u64(store->chain_id), u64(max), u64(store->tick_ms),
-                           pg_text(operations))) != PG_OK)
-        return store_lost(store, "load");
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         struct chain_address signer = row_address_or_zero(rows, i, 15);
         if (*count == 0 || items[*count - 1].call.request_id != (uint64_t)pg_number(rows, i, 0) ||
@@ -423,10 +419,8 @@ static enum settle_store_result store_legs(void *context, struct settle_item *it
     struct settle_call *call = &item->call;
     struct pg_rows *rows = NULL;
 
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "legs", sql, PG_PARAMS(u64(call->request_id))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(call->request_id))) != PG_OK)
-        return store_lost(store, "legs");
     ASSERT(pg_rows_count(rows) <= SETTLE_LEGS_MAX);
     item->may_net = pg_rows_count(rows) > 0 && pg_number(rows, 0, 7) == 1;
     call->is_netted = pg_rows_count(rows) > 0 && !pg_is_null(rows, 0, 6);
@@ -471,10 +465,8 @@ static enum settle_store_result attempt_bytes(struct settle_store_pg *store, con
     struct pg_rows *rows = NULL;
     size_t max = *len;
 
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "bytes", sql, PG_PARAMS(u64(attempt_id))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows, sql, PG_PARAMS(u64(attempt_id))) != PG_OK)
-        return store_lost(store, "bytes");
     ASSERT(pg_rows_count(rows) == 1);
     *len = pg_bytea(rows, 0, 0, out, max);
     ASSERT(*len <= max);
