@@ -7,42 +7,13 @@ import path from 'node:path'
 import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Suite } from '../lib/suite.mjs'
-import { bin, demo, eventually, Venue } from '../lib/venue.mjs'
+import { TokenVenue, UNIT } from '../lib/token_venue.mjs'
+import { bin, eventually, Venue } from '../lib/venue.mjs'
 
-const UNIT = 10n ** 16n // PORT: 18 decimals on the chain, 2 in the ledger
-const wallet = account => demo.accounts.find(a => a.account === account).wallet
-const word = value => value.toString(16).padStart(64, '0')
-
-class IndexVenue {
-  constructor (venue, proxy) { Object.assign(this, { venue, proxy, token: venue.deployment.instruments.PORT.token }) }
-
-  // transfer() signed by the node with the holder's own key: the venue has nothing to do with it.
-  transfer (from, to, amount) {
-    const data = '0xa9059cbb' + word(BigInt(wallet(to))) + word(amount)
-    return this.venue.rpc('eth_sendTransaction', { from: wallet(from), to: this.token, data, gas: '0x7a120' })
-  }
-
+class IndexVenue extends TokenVenue {
   async ledger (account) {
-    const { balances } = await this.venue.administer('GET', `/balances?account=${account}`)
-    const port = balances.find(b => b.symbol === 'PORT')
-    return Math.round((Number(port.available) + Number(port.held)) * 100)
-  }
-
-  mine (blocks = 1) { return this.venue.rpc('anvil_mine', '0x' + blocks.toString(16)) }
-  one (sql) { return this.venue.query(sql).then(rows => rows[0]) }
-
-  reconcile (...options) {
-    return new Promise(resolve => execFile(path.join(bin, 'lonja'), ['reconcile', '--json', '--config', path.join(this.venue.folder, 'lonja.conf'), ...options],
-      (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stderr, ...(stdout ? JSON.parse(stdout) : {}) })))
-  }
-
-  // Nothing on its way any more, and nothing differs.
-  agrees () {
-    return eventually('ledger, record and chain agree', async () => {
-      const found = await this.reconcile()
-      if (found.status !== 0) throw new Error(JSON.stringify({ ...found, wallets: found.wallets?.filter(w => w.cause !== 'equal') }))
-      return found
-    }, PATIENCE_MS, 300)
+    const { available, held } = await this.balanceOf(account)
+    return Math.round((Number(available) + Number(held)) * 100)
   }
 }
 
@@ -54,7 +25,7 @@ Suite.main(async suite => {
       `index.ws_url="ws://127.0.0.1:${proxy.port}"`]
   })
   proxy.target = Number(new URL(venue.services.RPC_URL).port)
-  const chain = new IndexVenue(venue, proxy)
+  const chain = new IndexVenue(venue)
   try {
     await venue.ready()
     await suite.test('index: a transfer by the holder\'s own key is in the ledger once, when it is deep enough', async () => {

@@ -2,28 +2,15 @@
 // Frozen custody on a live venue of its own: what is tradable is frozen in its wallet, at credit, after purchase and for as long as it
 // is in the ledger; what others freeze is not spent; what leaves in spite of it is booked. LONJA_BIN names the executables.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import path from 'node:path'
 import { Suite } from '../lib/suite.mjs'
-import { bin, demo, eventually, Venue } from '../lib/venue.mjs'
+import { TokenVenue, UNIT, wallet, word } from '../lib/token_venue.mjs'
+import { demo, eventually, Venue } from '../lib/venue.mjs'
 
-const UNIT = 10n ** 16n // PORT: 18 decimals on the chain, 2 in the ledger
 const PORT = 2
 const ISSUER = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266' // an agent of the token that is not the venue
-const wallet = account => demo.accounts.find(a => a.account === account).wallet
-const word = value => BigInt(value).toString(16).padStart(64, '0')
 
-class CustodyVenue {
-  constructor (venue) { Object.assign(this, { venue, token: venue.deployment.instruments.PORT.token }) }
-
-  // A call by a key that the node has: an agent's, or a holder's own.
-  async call (from, selector, ...words) {
-    const hash = await this.venue.rpc('eth_sendTransaction', { from, to: this.token, data: selector + words.map(word).join(''), gas: '0x7a120' })
-    return hash
-  }
-
+class CustodyVenue extends TokenVenue {
   async status (hash) { return (await eventually('it is mined', () => this.venue.rpc('eth_getTransactionReceipt', hash))).status }
-  transfer (from, to, amount) { return this.call(wallet(from), '0xa9059cbb', wallet(to), amount) }
   mint (account, amount) { return this.call(ISSUER, '0x40c10f19', wallet(account), amount) }
   burn (account, amount) { return this.call(ISSUER, '0x9dc29fac', wallet(account), amount) }
   freeze (account, amount) { return this.call(ISSUER, '0x125c4a33', wallet(account), amount) }
@@ -35,12 +22,9 @@ class CustodyVenue {
 
   balance (account) { return this.read('0x70a08231', account) }
   frozen (account) { return this.read('0x158b1a57', account) }
-  mine (blocks = 1) { return this.venue.rpc('anvil_mine', '0x' + blocks.toString(16)) }
-  one (sql) { return this.venue.query(sql).then(rows => rows[0]) }
 
   async ledger (account) {
-    const { balances } = await this.venue.administer('GET', `/balances?account=${account}`)
-    const { available, held, unsettled } = balances.find(b => b.symbol === 'PORT')
+    const { available, held, unsettled } = await this.balanceOf(account)
     return { total: BigInt(Math.round((Number(available) + Number(held)) * 100)), unsettled: BigInt(Math.round(Number(unsettled) * 100)) }
   }
 
@@ -63,18 +47,7 @@ class CustodyVenue {
     assert.deepEqual([await this.balance(account), await this.frozen(account)], [total, total + others], `account ${account}`)
   }
 
-  reconcile () {
-    return new Promise(resolve => execFile(path.join(bin, 'lonja'), ['reconcile', '--json', '--config', path.join(this.venue.folder, 'lonja.conf')],
-      (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stderr, ...(stdout ? JSON.parse(stdout) : {}) })))
-  }
-
-  agrees () {
-    return eventually('ledger, record and chain agree', async () => {
-      const found = await this.reconcile()
-      if (found.status !== 0) throw new Error(JSON.stringify({ ...found, wallets: found.wallets?.filter(w => w.cause !== 'equal') }))
-      return found
-    }, 15000, 200)
-  }
+  agrees () { return super.agrees(15000, 200) }
 
   instrument (changes) {
     return this.venue.administer('POST', '/instruments', { instrument: 1, symbol: 'PORT', token_asset: PORT, cash_asset: 1, tick: 10000, lot: 1, fee_bps: 10, trading_mode: 'full_orderbook', ...changes })
