@@ -158,7 +158,9 @@ int index_verify_main(int count, char **words)
     struct rpc_ops rpc;
     struct pg_settings settings;
     char error[RPC_MESSAGE_MAX];
-    bool help = strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0;
+    bool help = false;
+    for (int i = 1; i < count; i++)
+        help |= strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0;
     if (help || count != 4 || strcmp(words[1], "verify") != 0 || !parse(&verify.from, words[2]) ||
         !parse(&verify.to, words[3]) || verify.from > verify.to) {
         fputs(USAGE, help ? stdout : stderr);

@@ -95,7 +95,7 @@ int main(int count, char **words)
     const char *word = words[1], *option = word != NULL ? words[2] : NULL;
     bool rebuilds = is(word, "rebuild") && (option == NULL || is(option, "--anew")) && count <= 3;
     bool digests = is(word, "digest") && option == NULL;
-    if (is(word, "--help") || is(word, "-h"))
+    if (is(word, "--help") || is(word, "-h") || is(option, "--help") || is(option, "-h"))
         return usage(stdout, 0);
     if (word != NULL && !rebuilds && !digests)
         return usage(stderr, 2);

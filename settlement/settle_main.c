@@ -49,20 +49,30 @@ static int run_worker(const struct boot *boot)
     return status;
 }
 
+static bool asks_help(int count, char **words)
+{
+    for (int i = 1; i < count; i++)
+        if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0)
+            return true;
+    return false;
+}
+
 static int run_tool(int count, char **words)
 {
     char tape[NUMBERED_PATH_BYTES];
+    bool rebuilds = strcmp(words[1], "rebuild") == 0;
+    bool nets = strcmp(words[1], "netting") == 0;
 
-    if (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0) {
-        fputs(USAGE, stdout);
+    if (asks_help(count, words)) {
+        fputs(rebuilds ? settle_rebuild_usage : nets ? settle_netting_usage : USAGE, stdout);
         return 0;
     }
-    if (strcmp(words[1], "rebuild") != 0 && strcmp(words[1], "netting") != 0) {
+    if (!rebuilds && !nets) {
         fputs(USAGE, stderr);
         return 2;
     }
     const struct boot *boot = boot_inherit(PROCESS_SETTLE);
-    if (strcmp(words[1], "netting") == 0)
+    if (nets)
         return settle_netting_option(&boot->config, count - 2, words + 2);
     state_folder(tape, &boot->config, "tape");
     return settle_rebuild(&boot->config, tape, count - 2, words + 2);

@@ -9,7 +9,7 @@
 #include "chain/rpc_open.h"
 #include "settlement/settle_net.h"
 
-static const char USAGE[] =
+const char settle_netting_usage[] =
     "Usage: lonja settle netting [SYMBOL on|off] [--config FILE]\n"
     "\n"
     "Without words: each token of the chain, whether its trades are netted (what two wallets owe "
@@ -158,12 +158,9 @@ int settle_netting_option(const struct config *config, int count, char **words)
     int status = 2;
 
     ASSERT(pool != NULL);
-    if (count > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0)) {
-        fputs(USAGE, stdout);
-        status = 0;
-    } else if (count != 0 &&
-               !(count == 2 && (strcmp(words[1], "on") == 0 || strcmp(words[1], "off") == 0))) {
-        fputs(USAGE, stderr);
+    if (count != 0 &&
+        !(count == 2 && (strcmp(words[1], "on") == 0 || strcmp(words[1], "off") == 0))) {
+        fputs(settle_netting_usage, stderr);
     } else if (!rpc_open(&rpc, pool, config, NULL, NULL, error, sizeof(error))) {
         status = fail(error);
     } else {

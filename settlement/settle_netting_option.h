@@ -7,6 +7,7 @@
 #include "base/config.h"
 
 // `words` are those behind "netting". Returns the exit status.
+extern const char settle_netting_usage[];
 int settle_netting_option(const struct config *config, int count, char **words);
 
 #endif

@@ -11,7 +11,7 @@
 #include "settlement/settle_config.h"
 #include "settlement/settle_rebuild_rows.h"
 
-static const char USAGE[] =
+const char settle_rebuild_usage[] =
     "Usage: lonja settle rebuild [--from BLOCK] [--signer ADDRESS]… [--verify] [--config FILE]\n"
     "\n"
     "Writes the rows of settlement again from the chain: statuses, attempts, nonces, gas, history\n"
@@ -204,11 +204,8 @@ int settle_rebuild(const struct config *config, const char *tape_folder, int cou
 
     ASSERT(rebuild != NULL && pool != NULL);
     rebuild->chain.chain_id = settle_config.chain_id;
-    if (count > 0 && (is(words[0], "--help") || is(words[0], "-h"))) {
-        fputs(USAGE, stdout);
-        status = 0;
-    } else if (!take_options(rebuild, count, words)) {
-        fputs(USAGE, stderr);
+    if (!take_options(rebuild, count, words)) {
+        fputs(settle_rebuild_usage, stderr);
     } else if (!rpc_open(&rpc, pool, config, NULL, NULL, error, sizeof(error))) {
         status = fail(error);
     } else {

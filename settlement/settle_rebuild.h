@@ -26,6 +26,7 @@
 // `words` without the program's name and "rebuild". `tape_folder` may be NULL: there is no tape.
 // Prints its progress on standard output, what is wrong on standard error. Returns the exit status:
 // 0 done, 1 not done or (--verify) differences, 2 bad arguments.
+extern const char settle_rebuild_usage[];
 int settle_rebuild(const struct config *config, const char *tape_folder, int count, char **words);
 
 #endif

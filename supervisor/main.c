@@ -243,11 +243,21 @@ static const char *take_config(char **words)
     return path;
 }
 
-// True if they say where the state is, or ask for help: no configuration is needed.
-static bool needs_config(char **words)
+static bool asks_help(char **words)
 {
     for (; *words != NULL; words++)
-        if (strcmp(*words, "--state") == 0 || strcmp(*words, "--help") == 0 || strcmp(*words, "-h") == 0)
+        if (strcmp(*words, "--help") == 0 || strcmp(*words, "-h") == 0)
+            return true;
+    return false;
+}
+
+// False if they say where the state is, or ask for help.
+static bool needs_config(char **words)
+{
+    if (asks_help(words))
+        return false;
+    for (; *words != NULL; words++)
+        if (strcmp(*words, "--state") == 0)
             return false;
     return true;
 }
@@ -280,17 +290,17 @@ static int run_on_state(const char *bin_folder, char *executable, int count, cha
 }
 
 // `lonja record rebuild` runs `lonja-record rebuild` with a boot record of its own; likewise the other processes that are
-// tools, too. Without words that needs none: the tool says what they are.
+// tools, too. Without words, or with a request for help among them, that needs none: the tool says what they are.
 static int command_of_process(const char *bin_folder, char **words, enum process_id process, bool needs_words)
 {
     struct config config;
     char absolute[PATH_MAX];
     const char *path = take_config(words);
-    bool help = words[1] != NULL ? strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0 : needs_words;
-    if (help) {
-        static char option[] = "--help";
+    static char option[] = "--help";
+    if (words[1] == NULL && needs_words)
         return run_sibling(bin_folder, (char *[]){words[0], option, NULL});
-    }
+    if (asks_help(words))
+        return run_sibling(bin_folder, words);
     int result = read_config(&config, absolute, config_path_or_default(path));
     if (result != 0)
         return result;
@@ -326,8 +336,8 @@ static bool is_word(const char *word, const char *one, const char *other)
 
 static int run_command(const char *bin_folder, int count, char **words)
 {
-    bool asks_help = count > 1 && is_word(words[1], "--help", "-h");
-    if (asks_help && help_print(words[0]))
+    bool wants_help = count > 1 && is_word(words[1], "--help", "-h");
+    if (wants_help && help_print(words[0]))
         return 0;
     if (is_word(words[0], "--help", "help"))
         return help_print(count > 1 ? words[1] : NULL) ? 0 : help_usage(NULL);

@@ -37,6 +37,13 @@ export async function operators (suite, venue) {
     return fits(found) && found
   })
 
+  await suite.test('operators: every tool teaches itself, where there is no configuration, too', async () => {
+    for (const words of ['settle', 'settle rebuild', 'settle netting', 'record', 'record rebuild', 'index', 'index verify', 'reconcile', 'explain order', 'asset', 'journal', 'tape', 'sign', 'key']) {
+      const { stdout } = await promisify(execFile)(path.join(bin, 'lonja'), [...words.split(' '), '--help'], { cwd: '/' })
+      assert.match(stdout, new RegExp(`^Usage: lonja[ -]${words.split(' ')[0]}`), words)
+    }
+  })
+
   await suite.test('operators: the terms of an order are in Postgres', async () => {
     const expires = new Date(Date.now() + 3600000).toISOString()
     const order = await place(carla, 'sell', '10', '27', { display_quantity: '2', tif: 'gtd', expire_time: expires, self_trade_prevention: 'cancel_oldest' })
