@@ -80,13 +80,15 @@ int venue_finish(pid_t *child, int signal_number)
     return status;
 }
 
-int venue_connect(const struct venue *venue)
+int venue_connect(const struct venue *venue, int receive_bytes)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)venue->boot.config.fix_port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
+    if (receive_bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     close(fd);
@@ -98,7 +100,7 @@ void venue_start_fix(struct venue *venue)
     venue->boot.incarnation++;
     venue->fix = venue_start(&venue->boot, PROCESS_FIX);
     for (int i = 0; i < 30000; i++, venue_nap()) {
-        int fd = venue_connect(venue);
+        int fd = venue_connect(venue, 0);
         if (fd >= 0) {
             close(fd);
             return;
@@ -244,7 +246,7 @@ int venue_set_up(void **state)
     testing_folder_make(venue->folder);
     testing_boot_init(&venue->boot, PROCESS_ADMIN, venue->folder);
     struct config *config = &venue->boot.config;
-    config->fix_port = 20000 + getpid() % 20000;
+    config->fix_port = 40000 + getpid() % 7000; // not those of venues beside us
     config->core_heartbeat_timeout_ms = HEARTBEAT_TIMEOUT_MS;
     config->fix_logon_timeout_ms = 700;
     config->fix_connections_max = 32;

@@ -29,8 +29,10 @@ int venue_tear_down(void **state);
 pid_t venue_start(const struct boot *boot, enum process_id process);
 void venue_start_fix(struct venue *venue);         // the next incarnation; returns when it listens
 int venue_finish(pid_t *child, int signal_number); // its wait status
-int venue_connect(const struct venue *venue);      // a socket, or -1
-void venue_nap(void);                              // 2 ms
+// A socket, or -1. `receive_bytes`: of its buffer, 0 = the system's. Made narrow after connecting,
+// it would drop what the window that was told lets in, with the acknowledgements of what it sends.
+int venue_connect(const struct venue *venue, int receive_bytes);
+void venue_nap(void); // 2 ms
 uint64_t venue_now_ns(void);
 
 #endif
