@@ -776,8 +776,8 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
         return item_unmined(settle, item, bid);
     if (bid->state == SETTLE_ATTEMPT_PREPARED)
         return item_sign_again(settle, item);
-    if (item_key(settle, item)->mined_nonces > bid->nonce)
-        return item_nonce_taken(settle, item);
+    if (item_key(settle, item)->mined_nonces > bid->nonce) // many questions: once in a tick
+        return settle->resend ? item_nonce_taken(settle, item) : SETTLE_STEP_NONE;
     if (is_given_up(bid))
         return item_cancel(settle, item);
     if (item_is_stuck(settle, item, settle->looked_ns)) {

@@ -135,6 +135,20 @@ static void reorganise(struct fake_world *world)
         (void)chain_reorganise(depth, scheduler_chance(200));
 }
 
+static void node_again(void *trouble, uint64_t number)
+{
+    (void)number;
+    *(bool *)trouble = false;
+}
+
+// Of the node, for a while: as long as some of the other faults are apart.
+static void node_troubled(bool *trouble)
+{
+    *trouble = true;
+    scheduler_at(scheduler_now_ns() + 1 + scheduler_random(4 * weather.every_ns), node_again,
+                 trouble, 0);
+}
+
 static void fault_chain(void)
 {
     struct fake_world *world = postgres_world();
@@ -144,9 +158,9 @@ static void fault_chain(void)
     else if (kind == 3)
         fake_forget_pool(world);
     else if (kind == 4)
-        world->down = !world->down;
+        node_troubled(&world->down);
     else if (kind == 5)
-        world->receipts_hidden = !world->receipts_hidden;
+        node_troubled(&world->receipts_hidden);
     else if (weather.chain == CHAIN_SHALLOW)
         world->out_of_gas_once = true;
     else if (weather.chain == CHAIN_FOREIGN)
