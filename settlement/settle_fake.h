@@ -36,6 +36,7 @@ enum {
     FAKE_CHECKS_MAX = 1024,
     FAKE_EVENTS_MAX = 4096,
     FAKE_FORKS_MAX = 1024,
+    FAKE_ROWS_MAX = (1 << 15) + (1 << 13) * FAKE_TIMES,
 };
 
 enum fake_fault {
@@ -57,6 +58,15 @@ struct fake_faults {
     enum fake_fault (*decide)(void); // NULL, or it says at every effect what happens
     bool dead;                       // the worker was killed; fake_revive
     uint64_t injected;
+};
+
+// A row of a history: of a trade (settle.trade_settlement_history), or of an attempt.
+enum { FAKE_BORN = UINT8_MAX }; // `from` of the first one
+struct fake_row {
+    uint32_t before; // the one before it, of the same; 0 = none
+    uint8_t from, to;
+    uint16_t attempts;     // total_attempts
+    uint64_t reason, hash; // digests
 };
 
 struct fake_trade {
@@ -83,6 +93,7 @@ struct fake_trade {
     bool lost;         // … or it is settled, and what settled it is lost and did not come again
     uint64_t net_id;   // of the net that it was in, once; 0 = none
     bool to_zero;      // that net moved nothing, and has settled it
+    uint32_t last_row; // of its history
 };
 
 // Slots of trades' requests that ended without an attempt are used again, under new ids.
@@ -122,6 +133,7 @@ struct fake_attempt {
     size_t raw_len;
     bool gas_booked;
     struct chain_hash block_hash; // of mined_block
+    uint32_t last_row;            // of its history
 };
 
 struct fake_tx {
@@ -202,19 +214,19 @@ struct fake_world {
     uint64_t pool_floor_wei; // a lower max fee is "underpriced"
     bool paused;
     bool can_transfer;
-    chain_uint128 decimals; // what the contract says
-    bool too_rich;          // its balances are above 128 bits
-    bool no_token;          // it reverts whatever a token is asked
-    uint64_t gas_more;      // what a forced transfer needs beside the usual
-    unsigned estimates;     // of forced transfers, answered
-    bool has_module;        // its compliance has one, without a name
+    chain_uint128 decimals;         // what the contract says
+    bool too_rich;                  // its balances are above 128 bits
+    bool no_token;                  // it reverts whatever a token is asked
+    uint64_t gas_more;              // what a forced transfer needs beside the usual
+    unsigned estimates;             // of forced transfers, answered
+    bool has_module;                // its compliance has one, without a name
     chain_uint128 can_transfer_max; // more at once is against its rules; 0 = no limit
-    bool hook_reverts;          // every transfer reverts, also when simulated
-    chain_uint128 poison;       // a leg of so many units does; 0 = none
-    chain_uint128 poison_mined; // … but only in a block, where its simulation passes
-    unsigned largest_batch;     // legs, seen in a block
-    bool out_of_gas_once;       // the next transaction fails, a simulation passes
-    bool wrong_event;           // executed transactions emit another Transfer
+    bool hook_reverts;              // every transfer reverts, also when simulated
+    chain_uint128 poison;           // a leg of so many units does; 0 = none
+    chain_uint128 poison_mined;     // … but only in a block, where its simulation passes
+    unsigned largest_batch;         // legs, seen in a block
+    bool out_of_gas_once;           // the next transaction fails, a simulation passes
+    bool wrong_event;               // executed transactions emit another Transfer
     bool receipts_hidden; // a node that lags behind its own blocks: no receipt of any transaction
     bool blocks_hidden;   // … and its blocks show no transactions
     bool down;
@@ -229,8 +241,8 @@ struct fake_world {
     struct chain_address signer;
     bool signer_gone;
     unsigned sign_answers_lost; // signed, and nobody hears of it: how often
-    enum signer_result refuse; // SIGNER_OK = signs
-    unsigned refuse_count;     // how often
+    enum signer_result refuse;  // SIGNER_OK = signs
+    unsigned refuse_count;      // how often
     uint64_t signed_nonces;
     struct chain_hash signed_payload[FAKE_TX_MAX]; // by nonce
     size_t signed_count;
@@ -256,7 +268,10 @@ struct fake_world {
     struct fake_event events[FAKE_EVENTS_MAX];
 
     size_t byte_count;
-    uint8_t bytes[FAKE_BYTES_MAX]; // last: what is not used is not cleared
+    uint32_t row_count;
+    // Last: what is not used is not cleared.
+    uint8_t bytes[FAKE_BYTES_MAX];
+    struct fake_row rows[FAKE_ROWS_MAX];
 };
 
 extern const char fake_token[];  // the contract's address
@@ -276,6 +291,16 @@ struct fake_request *fake_request(struct fake_world *world, enum settle_operatio
                                   const char *arguments, const char *wallet, chain_uint128 units);
 extern const char fake_registry[]; // the token's identity registry
 bool fake_is_of_trades(const struct fake_request *request);
+
+// The place of a trade in world.trades, whose ids rise.
+size_t fake_trade_find(const struct fake_world *world, uint64_t trade_id);
+
+// Histories (settle_fake_history.c). A trade has changed, an attempt has moved, from that state.
+void fake_history_trade(struct fake_world *world, struct fake_trade *trade, unsigned from);
+void fake_history_attempt(struct fake_world *world, struct fake_attempt *attempt, unsigned from);
+// When nothing is under way: NULL, every history is complete, in an allowed order, and says what
+// trades, attempts, results, signer and chain say; else which one is not, and why.
+const char *fake_history_why_not(const struct fake_world *world);
 
 struct settle_store_ops fake_store(struct fake_world *world);
 struct rpc_ops fake_rpc(struct fake_world *world);

@@ -34,15 +34,6 @@ struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text)
     return fake_wallet(world, &address);
 }
 
-static struct fake_trade *trade_by_id(struct fake_world *world, uint64_t trade_id)
-{
-    for (size_t i = 0; i < world->trade_count; i++)
-        if (world->trades[i].trade_id == trade_id)
-            return &world->trades[i];
-    ASSERT(false);
-    return NULL;
-}
-
 static struct chain_hash block_hash(const struct fake_world *world, uint64_t number)
 {
     uint64_t seed[2] = {number, world->block_forks[number % FAKE_FORKS_MAX]};
@@ -492,8 +483,8 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
     if (world->too_rich && IS(BALANCE_OF))
         return bytes(all_ones, sizeof(all_ones));
     if (IS(FORCED_TRANSFER) || IS(BATCH_FORCED_TRANSFER))
-        return transfers_call(world, reply, &to, data, (size_t)len,
-                              json_object_get(message, "gas"), estimate);
+        return transfers_call(world, reply, &to, data, (size_t)len, json_object_get(message, "gas"),
+                              estimate);
     if (IS(MINT) || IS(BURN) || IS(REGISTER_IDENTITY)) {
         if (!own_run(world, data, (size_t)len, OWN_TRY))
             return error(reply, 3, "execution reverted: not now");
@@ -923,7 +914,7 @@ static uint64_t core_sequence(void *context)
 static void core_take(struct fake_world *world, const struct settlement_result_cmd *command)
 {
     uint64_t ref = command->ref_number;
-    struct fake_trade *trade = trade_by_id(world, command->trade_id);
+    size_t trade = fake_trade_find(world, command->trade_id);
 
     ASSERT(ref > 0 && ref < FAKE_RESULTS_MAX);
     if (ref < world->core_last_ref) {
@@ -938,7 +929,7 @@ static void core_take(struct fake_world *world, const struct settlement_result_c
         for (uint64_t before = world->core_last_ref + 1; before < ref; before++)
             ASSERT(world->core_refused[before]); // nothing is overtaken
         world->core_last_ref = ref;
-        world->core_booked[trade - world->trades][command->outcome]++;
+        world->core_booked[trade][command->outcome]++;
         core_event(world, SETTLE_ANSWER_BOOKED, ref, 0, true);
     }
 }

@@ -82,23 +82,37 @@ static enum settle_store_result end(enum fake_fault fault)
 // ---- rows
 // -----------------------------------------------------------------------------------------
 
+size_t fake_trade_find(const struct fake_world *world, uint64_t trade_id)
+{
+    size_t low = 0, high = world->trade_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (world->trades[middle].trade_id < trade_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    ASSERT(low < world->trade_count && world->trades[low].trade_id == trade_id);
+    return low;
+}
+
 static struct fake_trade *trade_row(struct fake_world *world, uint64_t trade_id)
 {
-    for (size_t i = 0; i < world->trade_count; i++)
-        if (world->trades[i].trade_id == trade_id)
-            return &world->trades[i];
-    ASSERT(false);
-    return NULL;
+    return &world->trades[fake_trade_find(world, trade_id)];
 }
 
 static void trade_move(struct fake_world *world, struct fake_trade *trade,
                        enum settle_trade_state to, const char *reason)
 {
-    if (trade->state != to)
-        ASSERT(settle_trade_move_allowed(trade->state, to));
+    enum settle_trade_state from = trade->state;
+
+    if (from != to)
+        ASSERT(settle_trade_move_allowed(from, to));
     trade->state = to;
     trade->changed_ns = world->now_ns;
     snprintf(trade->reason, sizeof(trade->reason), "%s", reason != NULL ? reason : "");
+    fake_history_trade(world, trade, from);
 }
 
 static void result_queue(struct fake_world *world, const struct fake_trade *trade,
@@ -118,10 +132,14 @@ static struct fake_attempt *attempt_row(struct fake_world *world, uint64_t attem
     return &world->attempts[attempt_id - 1];
 }
 
-static void attempt_move(struct fake_attempt *row, enum settle_attempt_state to)
+static void attempt_move(struct fake_world *world, struct fake_attempt *row,
+                         enum settle_attempt_state to)
 {
-    ASSERT(settle_attempt_move_allowed(row->attempt.state, to));
+    enum settle_attempt_state from = row->attempt.state;
+
+    ASSERT(settle_attempt_move_allowed(from, to));
     row->attempt.state = to;
+    fake_history_attempt(world, row, from);
 }
 
 static struct fake_request *request_new(struct fake_world *world,
@@ -380,6 +398,7 @@ static void claim_add(struct fake_world *world, struct fake_trade *trade, size_t
     request->legs[request->leg_count] = (struct fake_leg){.trade = (size_t)(trade - world->trades),
                                                           .number = (uint8_t)request->leg_count};
     request->leg_count++;
+    trade->tx_hash = (struct chain_hash){{0}};
     trade_move(world, trade, SETTLE_TRADE_PROCESSING, NULL);
     trade->request_open = true;
     trade->leg = *leg;
@@ -395,8 +414,10 @@ static bool claim_one(struct fake_world *world, struct fake_trade *trade,
     size_t group = 0;
     enum settle_plan_result plan = plan_of(&token, &leg, &reason, trade);
 
-    if (plan == SETTLE_PLAN_WAIT)
+    if (plan == SETTLE_PLAN_WAIT) {
         snprintf(trade->reason, sizeof(trade->reason), "%s", reason);
+        fake_history_trade(world, trade, trade->state);
+    }
     if (plan == SETTLE_PLAN_REFUSED) {
         trade_move(world, trade, SETTLE_TRADE_FAILED, reason);
         result_queue(world, trade, SETTLEMENT_FAILED);
@@ -834,7 +855,7 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
         request->checked_hash = of_trades ? evidence[0].block_hash : (struct chain_hash){{0}};
     } else {
         ASSERT(attempt->nonce == open->attempt.nonce && evidence == NULL);
-        attempt_move(open, SETTLE_ATTEMPT_REPLACED);
+        attempt_move(world, open, SETTLE_ATTEMPT_REPLACED);
     }
     ASSERT(world->attempt_count < FAKE_ATTEMPTS_MAX);
     struct fake_attempt *row = &world->attempts[world->attempt_count++];
@@ -845,6 +866,7 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
     row->attempt.attempt_id = attempt->attempt_id = world->attempt_count;
     row->attempt.state = SETTLE_ATTEMPT_PREPARED;
     row->attempt.is_empty = calldata_len == 0;
+    fake_history_attempt(world, row, FAKE_BORN);
     request->has_attempts = true;
     return end(fault);
 }
@@ -855,9 +877,9 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
 {
     BEGIN;
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
-    attempt_move(row, SETTLE_ATTEMPT_DROPPED);
+    attempt_move(world, row, SETTLE_ATTEMPT_DROPPED);
     if (item->bid_count > 1) {
-        attempt_move(attempt_row(world, item->bids[item->bid_count - 2].attempt_id),
+        attempt_move(world, attempt_row(world, item->bids[item->bid_count - 2].attempt_id),
                      SETTLE_ATTEMPT_SENT);
         return end(fault);
     }
@@ -877,7 +899,7 @@ static enum settle_store_result store_sign(void *context, const struct settle_at
     BEGIN;
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
     ASSERT(address_equal(signer, &world->signer));
-    attempt_move(row, SETTLE_ATTEMPT_SIGNED);
+    attempt_move(world, row, SETTLE_ATTEMPT_SIGNED);
     row->raw_at = fake_keep(world, raw, len);
     row->raw_len = len;
     row->attempt.hash = attempt->hash;
@@ -947,9 +969,9 @@ static void lost_insert(struct fake_world *world, size_t request, struct fake_at
     bool is_open = open == NULL || open->attempt.state != SETTLE_ATTEMPT_MINED;
 
     if (open != NULL && is_open)
-        attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED
-                               ? SETTLE_ATTEMPT_DROPPED
-                               : SETTLE_ATTEMPT_REPLACED);
+        attempt_move(world, open,
+                     open->attempt.state == SETTLE_ATTEMPT_PREPARED ? SETTLE_ATTEMPT_DROPPED
+                                                                    : SETTLE_ATTEMPT_REPLACED);
     ASSERT(world->attempt_count < FAKE_ATTEMPTS_MAX);
     struct fake_attempt *row = &world->attempts[world->attempt_count++];
     *row =
@@ -970,6 +992,7 @@ static void lost_insert(struct fake_world *world, size_t request, struct fake_at
         row->attempt.fate = open->attempt.fate;
     if (open != NULL && row->attempt.is_empty && row->attempt.fate == SETTLE_FATE_NONE)
         row->attempt.fate = SETTLE_FATE_CANCEL;
+    fake_history_attempt(world, row, FAKE_BORN);
     world->requests[request].has_attempts = true;
     if (lost->nonce >= world->nonce_next)
         world->nonce_next = lost->nonce + 1;
@@ -1000,7 +1023,7 @@ static enum settle_store_result store_restore(void *context, enum settle_restore
         return end(fault);
     }
     if (open != NULL && is_this(world, open, lost)) {
-        attempt_move(open, SETTLE_ATTEMPT_SIGNED);
+        attempt_move(world, open, SETTLE_ATTEMPT_SIGNED);
         open->raw_at = fake_keep(world, lost->raw, lost->raw_len);
         open->raw_len = lost->raw_len;
         open->attempt.hash = lost->hash;
@@ -1038,11 +1061,15 @@ static enum settle_store_result store_sent(void *context, const struct settle_it
                                            const struct settle_attempt *attempt)
 {
     BEGIN;
-    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_SENT);
+    attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_SENT);
     const struct fake_request *request = request_of(world, item);
-    for (size_t i = 0; i < request->leg_count; i++)
-        if (!request->legs[i].left)
-            world->trades[request->legs[i].trade].tx_hash = attempt->hash;
+    for (size_t i = 0; i < request->leg_count; i++) {
+        struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        if (request->legs[i].left || trade->state != SETTLE_TRADE_PROCESSING)
+            continue;
+        trade->tx_hash = attempt->hash;
+        fake_history_trade(world, trade, trade->state);
+    }
     return end(fault);
 }
 
@@ -1054,10 +1081,10 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
     struct fake_attempt *open = open_of(world, item);
     if (open != NULL && open != row)
-        attempt_move(open, open->attempt.state == SETTLE_ATTEMPT_PREPARED
-                               ? SETTLE_ATTEMPT_DROPPED
-                               : SETTLE_ATTEMPT_REPLACED);
-    attempt_move(row, SETTLE_ATTEMPT_MINED);
+        attempt_move(world, open,
+                     open->attempt.state == SETTLE_ATTEMPT_PREPARED ? SETTLE_ATTEMPT_DROPPED
+                                                                    : SETTLE_ATTEMPT_REPLACED);
+    attempt_move(world, row, SETTLE_ATTEMPT_MINED);
     row->attempt.mined_block = receipt->block_number;
     row->block_hash = receipt->block_hash;
     return end(fault);
@@ -1128,7 +1155,7 @@ static enum settle_store_result store_confirm(void *context, const struct settle
     BEGIN;
     struct fake_request *request = request_of(world, item);
     ASSERT(receipt->succeeded && receipt->has_planned_effect);
-    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
+    attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
     gas_book(world, attempt);
     for (size_t i = 0; i < request->leg_count; i++)
         if (!request->legs[i].left)
@@ -1147,7 +1174,7 @@ static enum settle_store_result store_revert(void *context, const struct settle_
 {
     BEGIN;
     ASSERT(receipt->gas_used > 0 && reason[0] != '\0');
-    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
+    attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
     gas_book(world, attempt);
     ASSERT(legs_end(world, item, endings, true) == 0);
     if (!item->call.is_of_trades)
@@ -1160,7 +1187,7 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
 {
     BEGIN;
     struct fake_attempt *open = open_of(world, item);
-    attempt_move(open, SETTLE_ATTEMPT_DROPPED);
+    attempt_move(world, open, SETTLE_ATTEMPT_DROPPED);
     if (open->attempt.fate == SETTLE_FATE_OVER)
         return end(fault);
     ASSERT(legs_end(world, item, ending, false) == 0);
@@ -1230,7 +1257,7 @@ static void reopen_over(struct fake_world *world, struct fake_attempt *newest)
         row->attempt.fate = SETTLE_FATE_OVER;
         row->attempt.mined_block = 0;
         if (row->attempt.state != SETTLE_ATTEMPT_REPLACED || row == newest)
-            attempt_move(row, row == newest ? SETTLE_ATTEMPT_SENT : SETTLE_ATTEMPT_REPLACED);
+            attempt_move(world, row, row == newest ? SETTLE_ATTEMPT_SENT : SETTLE_ATTEMPT_REPLACED);
     }
     // Its trades are not signed elsewhere before this is decided.
     const struct fake_request *request = &world->requests[newest->request];
@@ -1276,7 +1303,7 @@ static enum settle_store_result store_unmined(void *context, const struct settle
 {
     BEGIN;
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
-    attempt_move(row, SETTLE_ATTEMPT_SENT);
+    attempt_move(world, row, SETTLE_ATTEMPT_SENT);
     row->attempt.mined_block = 0;
     (void)reopen_rivals(world, request_of(world, item));
     return end(fault);
@@ -1293,7 +1320,7 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
         struct fake_request *request = &world->requests[row->request];
         if (row->attempt.state != SETTLE_ATTEMPT_CONFIRMED || row->attempt.nonce < nonce)
             continue;
-        attempt_move(row, SETTLE_ATTEMPT_SENT);
+        attempt_move(world, row, SETTLE_ATTEMPT_SENT);
         row->attempt.mined_block = 0;
         request->open = true;
         for (size_t leg = 0; leg < request->leg_count; leg++)
@@ -1318,7 +1345,7 @@ static enum settle_store_result store_cancelled(void *context, const struct sett
     BEGIN;
     struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
     ASSERT(attempt->is_empty && attempt->fate != SETTLE_FATE_NONE && receipt->succeeded);
-    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_DROPPED);
+    attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_DROPPED);
     gas_book(world, attempt);
     if (attempt->fate == SETTLE_FATE_CANCEL) {
         ASSERT(legs_end(world, item, &ending, false) == 0);
@@ -1365,7 +1392,7 @@ static enum settle_store_result store_returned(void *context, bool *waits,
             trade->incident = true;
         }
     }
-    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
+    attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
     attempt_row(world, attempt->attempt_id)->attempt.fate = SETTLE_FATE_NONE;
     return end(fault);
 }
@@ -1375,7 +1402,7 @@ store_ended_again(void *context, const struct settle_attempt *attempt, const cha
 {
     BEGIN;
     (void)reason;
-    attempt_move(attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
+    attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
     return end(fault);
 }
 
@@ -1581,6 +1608,7 @@ struct fake_trade *fake_trade(struct fake_world *world, const char *seller, cons
                                  .buyer_wallet = buyer,
                                  .seller_wallet = seller,
                                  .quantity = quantity};
+    fake_history_trade(world, trade, FAKE_BORN);
     return trade;
 }
 
@@ -1679,4 +1707,7 @@ void fake_check_end(const struct fake_world *world)
                world->core_refused[world->results[i].command.ref_number]);
     }
     check_nonces(world);
+    if (fake_history_why_not(world) != NULL)
+        fprintf(stderr, "%s\n", fake_history_why_not(world));
+    ASSERT(fake_history_why_not(world) == NULL);
 }

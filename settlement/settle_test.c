@@ -322,8 +322,8 @@ static void a_batch_above_the_gas_limit_goes_in_parts(void **state)
     assert_in_range(venue.world.largest_batch, 2, 4);
 }
 
-// U7, M28. What was checked at the very parent of the mined block is not asked again; where a block has come between,
-// or that height has another block now, it is.
+// U7, M28. What was checked at the very parent of the mined block is not asked again; where a block
+// has come between, or that height has another block now, it is.
 static void a_check_is_made_again_at_the_mined_block(void **state)
 {
     (void)state;
@@ -344,7 +344,8 @@ static void a_check_is_made_again_at_the_mined_block(void **state)
     }
 }
 
-// A call like one before is simulated once, with what that one needed; if it needs more, it is estimated.
+// A call like one before is simulated once, with what that one needed; if it needs more, it is
+// estimated.
 static void what_a_call_needs_is_estimated_once(void **state)
 {
     (void)state;
@@ -665,7 +666,8 @@ static void passes(struct venue *v, int count)
     }
 }
 
-// A database that was restored from before its last attempts: they come back from the signer's log, and are what they were.
+// A database that was restored from before its last attempts: they come back from the signer's log,
+// and are what they were.
 static void attempts_that_the_database_has_lost_come_back(void **state)
 {
     (void)state;
@@ -702,6 +704,7 @@ static void a_bid_that_the_database_has_lost_comes_back(void **state)
         assert_int_equal(venue.world.attempt_count, 2);
         fake_lose_attempts(&venue.world, 1);
         venue.world.attempts[0].attempt.state = SETTLE_ATTEMPT_SENT;
+        fake_history_attempt(&venue.world, &venue.world.attempts[0], SETTLE_ATTEMPT_REPLACED);
         if (is_noticed_at_start)
             worker_start(&venue);
         else
@@ -743,11 +746,13 @@ static void what_no_row_asks_for_stops_what_is_new(void **state)
     assert_state(&venue.world.trades[2], SETTLE_TRADE_SETTLED, "");
 }
 
-// Signed, but its answer was lost; then refused, or to be cancelled: its bytes exist, so its nonce is not given back.
+// Signed, but its answer was lost; then refused, or to be cancelled: its bytes exist, so its nonce
+// is not given back.
 static void a_nonce_whose_signature_was_lost_is_not_free(void **state)
 {
     (void)state;
-    static const enum signer_result refusals[] = {SIGNER_CONTRACT_REFUSED, SIGNER_FEE_REFUSED, SIGNER_OK};
+    static const enum signer_result refusals[] = {SIGNER_CONTRACT_REFUSED, SIGNER_FEE_REFUSED,
+                                                  SIGNER_OK};
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         venue_open(&venue, 1);
         fake_trade(&venue.world, fake_seller, fake_buyer, 100);
@@ -768,7 +773,8 @@ static void a_nonce_whose_signature_was_lost_is_not_free(void **state)
     }
 }
 
-// Started on tables that were lost: what has moved looks pending, and only the signer's log says so.
+// Started on tables that were lost: what has moved looks pending, and only the signer's log says
+// so.
 static void a_database_that_was_lost_settles_nothing_before_it_is_rebuilt(void **state)
 {
     (void)state;
@@ -794,7 +800,8 @@ static void a_database_that_was_lost_settles_nothing_before_it_is_rebuilt(void *
     assert_int_equal(venue.world.attempts[0].attempt.nonce, 3);
 }
 
-// Whether tables are lost or new only the signer can say; until it does nothing is settled that may have been.
+// Whether tables are lost or new only the signer can say; until it does nothing is settled that may
+// have been.
 static void new_tables_wait_for_the_signer_where_there_are_contracts(void **state)
 {
     (void)state;
@@ -968,8 +975,8 @@ static void a_lost_transaction_that_comes_back_is_the_one_that_counts(void **sta
     assert_true(venue.world.trades[2].incident); // it had failed: a person has to look at it
 }
 
-// The chain went back behind what was final and took the same transactions up again, all before the worker looked: its count of
-// the nonces is as before, the blocks are not.
+// The chain went back behind what was final and took the same transactions up again, all before the
+// worker looked: its count of the nonces is as before, the blocks are not.
 static void what_is_confirmed_is_known_by_the_block_it_is_in_now(void **state)
 {
     (void)state;
@@ -1771,14 +1778,100 @@ static void storms_of_faults_settle_every_net_once(void **state)
     assert_true(nets > 400 && zero > 50);
 }
 
+// ---- histories
+// ------------------------------------------------------------------------------------
+
+// What points to a row: its successor, or what it is of.
+static uint32_t *row_place(struct fake_world *world, uint32_t row)
+{
+    for (uint32_t i = row + 1; i <= world->row_count; i++)
+        if (world->rows[i].before == row)
+            return &world->rows[i].before;
+    for (size_t i = 0; i < world->trade_count; i++)
+        if (world->trades[i].last_row == row)
+            return &world->trades[i].last_row;
+    for (size_t i = 0; i < world->attempt_count; i++)
+        if (world->attempts[i].last_row == row)
+            return &world->attempts[i].last_row;
+    fail_msg("a row of nobody");
+    return NULL;
+}
+
+// In how many ways a row may be broken, each of which must be noticed: it is missing, it says
+// another state, it comes from another one, it is there twice.
+static void assert_breaks_are_noticed(struct fake_world *world, uint32_t row)
+{
+    const struct fake_row was = world->rows[row];
+    uint32_t *place = row_place(world, row);
+
+    *place = was.before;
+    assert_non_null(fake_history_why_not(world));
+    *place = row;
+    for (uint8_t other = 0; other < SETTLE_ATTEMPT_STATE_COUNT; other++) {
+        world->rows[row].to = other;
+        assert_true((fake_history_why_not(world) == NULL) == (other == was.to));
+        world->rows[row].to = was.to;
+        world->rows[row].from = other;
+        assert_true((fake_history_why_not(world) == NULL) == (other == was.from));
+        world->rows[row] = was;
+    }
+    world->rows[world->row_count + 1] = (struct fake_row){.before = row,
+                                                          .from = was.from,
+                                                          .to = was.to,
+                                                          .attempts = was.attempts,
+                                                          .reason = was.reason,
+                                                          .hash = was.hash};
+    *place = world->row_count + 1;
+    assert_non_null(fake_history_why_not(world));
+    *place = row;
+    assert_null(fake_history_why_not(world));
+}
+
+static void a_break_in_a_history_is_noticed(void **state)
+{
+    size_t broken = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct fake_world *world = &venue.world;
+        storm(&venue, seed, seed % 2 == 0);
+        assert_null(fake_history_why_not(world));
+        for (uint32_t row = 1; row <= world->row_count; row++) {
+            const struct fake_row *is = &world->rows[row];
+            // That a reason has become another one has no other witness.
+            if (is->from == is->to && is->hash == world->rows[is->before].hash)
+                continue;
+            assert_breaks_are_noticed(world, row);
+            broken++;
+        }
+    }
+    print_message("%zu rows, broken in each way\n", broken);
+    assert_true(broken > 1000);
+}
+
+// A result for the core, or a row of what was signed, that is not there.
+static void what_others_know_must_be_in_the_histories(void **state)
+{
+    (void)state;
+    storm(&venue, 3, false);
+    venue.world.result_count--;
+    assert_non_null(fake_history_why_not(&venue.world));
+    venue.world.result_count++;
+    venue.world.attempts[0].attempt.hash.bytes[0] ^= 1;
+    assert_non_null(fake_history_why_not(&venue.world));
+    venue.world.attempts[0].attempt.hash.bytes[0] ^= 1;
+    assert_null(fake_history_why_not(&venue.world));
+}
+
 // ---- the campaign
 // ---------------------------------------------------------------------------------
 
 // settle_test --batches N [SEED]: storms, from that seed on, until N transactions have moved
-// trades, each exactly once. Every second one is of a token that is netted.
+// trades, each exactly once, and every history is complete (fake_check_end). Every second one is of
+// a token that is netted.
 static int campaign(uint64_t wanted, uint64_t first)
 {
-    uint64_t batches = 0, injected = 0, trades = 0, nets = 0;
+    uint64_t batches = 0, injected = 0, trades = 0, nets = 0, rows = 0;
     uint64_t seed = first;
 
     for (; batches < wanted; seed++) {
@@ -1790,11 +1883,13 @@ static int campaign(uint64_t wanted, uint64_t first)
         injected += venue.world.faults.injected;
         trades += venue.world.trade_count;
         nets += venue.world.nets + venue.world.zero_nets;
+        rows += venue.world.row_count;
     }
     printf("%llu batches, %llu trades, %llu nets, %llu faults, %llu worlds: each executed once, "
-           "sums equal\n",
+           "sums equal, every history complete (%llu rows)\n",
            (unsigned long long)batches, (unsigned long long)trades, (unsigned long long)nets,
-           (unsigned long long)injected, (unsigned long long)(seed - first));
+           (unsigned long long)injected, (unsigned long long)(seed - first),
+           (unsigned long long)rows);
     return 0;
 }
 
@@ -1882,6 +1977,8 @@ int main(int count, char **words)
         cmocka_unit_test(any_fault_at_any_effect_books_every_result_once),
         cmocka_unit_test(storms_of_faults_settle_every_trade_once),
         cmocka_unit_test(storms_of_faults_settle_every_net_once),
+        cmocka_unit_test(a_break_in_a_history_is_noticed),
+        cmocka_unit_test(what_others_know_must_be_in_the_histories),
     };
     if (count >= 3 && strcmp(words[1], "--batches") == 0)
         return campaign(strtoull(words[2], NULL, 10),

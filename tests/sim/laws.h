@@ -19,6 +19,8 @@
 //   - no order fills above its quantity, no client id names two orders, every answer and every
 //     private event is in the journal, and the other way round (clients.h)
 //   - no trade is settled twice on the chain; what the chain has settled, the ledger has booked
+//   - the history of every trade and of every attempt is complete, in an allowed order, and agrees
+//     with what the core was told, the signer has signed and the chain has (settle_fake_history.c)
 //   - every transfer by others that the chain has is booked once on each side that is an account's,
 //     none that it has not, none of our own (index_store.c); every wallet has what the ledger says
 // The liveness law is weather.c's: after the faults have stopped all comes to rest in bounded time.

@@ -661,4 +661,6 @@ void postgres_judge_end(void)
         (long long)pg.order_count, (long long)pg.judged_orders);
     for (size_t i = 0; i < pg.world.trade_count; i++)
         judge_settled(i);
+    const char *not = fake_history_why_not(&pg.world);
+    LAW(not == NULL, "%s", not );
 }
