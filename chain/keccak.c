@@ -1,5 +1,6 @@
 #include "chain/keccak.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* The sponge of FIPS 202 with the original padding. Capacity 512 bits: 136 bytes are absorbed per
@@ -17,71 +18,76 @@ static const uint64_t round_constants[ROUNDS] = {
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 };
 
-/* Rho's rotation and pi's destination, along the single cycle that pi makes of lanes 1 to 24. */
-static const uint8_t cycle_rotation[LANES - 1] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
-                                                  27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
-static const uint8_t cycle_lane[LANES - 1] = {10, 7,  11, 17, 18, 3, 5,  16, 8,  21, 24, 4,
-                                              15, 23, 19, 13, 12, 2, 20, 14, 22, 9,  6,  1};
+/* Rho and pi together: lane i of a round's result is made of lane source[i], rotated. */
+static const uint8_t source[LANES] = {0,  6,  12, 18, 24, 3,  9,  10, 16, 22, 1,  7, 13,
+                                      19, 20, 4,  5,  11, 17, 23, 2,  8,  14, 15, 21};
+static const uint8_t rotation[LANES] = {0, 44, 43, 21, 14, 28, 20, 3,  45, 61, 1,  6, 25,
+                                        8, 18, 27, 36, 10, 15, 56, 62, 55, 39, 41, 2};
 
-static uint64_t rotate_left(uint64_t value, unsigned bits)
+static inline uint64_t rotate_left(uint64_t value, unsigned bits)
 {
-    return value << bits | value >> (64 - bits);
+    return value << bits | value >> (-bits & 63);
 }
 
 /* The loops of a round are short and their indices constant: written out by the compiler, the lanes
- * need no index and mostly no memory (half the time). */
+ * need no index and mostly no memory. */
+#define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
 #define WRITE_OUT _Pragma("clang loop unroll(full)")
 #else
-#define WRITE_OUT _Pragma("GCC unroll 24")
+#define WRITE_OUT _Pragma("GCC unroll 25")
 #endif
 
-static void theta(uint64_t lanes[LANES])
+INLINE void theta(uint64_t mix[5], const uint64_t in[LANES])
 {
     uint64_t parity[5];
     WRITE_OUT
     for (unsigned x = 0; x < 5; x++)
-        parity[x] = lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20];
+        parity[x] = in[x] ^ in[x + 5] ^ in[x + 10] ^ in[x + 15] ^ in[x + 20];
     WRITE_OUT
-    for (unsigned x = 0; x < 5; x++) {
-        uint64_t mix = parity[(x + 4) % 5] ^ rotate_left(parity[(x + 1) % 5], 1);
-        WRITE_OUT
-        for (unsigned y = 0; y < LANES; y += 5)
-            lanes[x + y] ^= mix;
-    }
+    for (unsigned x = 0; x < 5; x++)
+        mix[x] = parity[(x + 4) % 5] ^ rotate_left(parity[(x + 1) % 5], 1);
 }
 
-static void rho_and_pi(uint64_t lanes[LANES])
+/* From one set of lanes to another: a round that wrote where it reads would have to keep more. */
+INLINE void permute_round(uint64_t out[LANES], const uint64_t in[LANES], uint64_t constant)
 {
-    uint64_t carried = lanes[1];
-    WRITE_OUT
-    for (unsigned i = 0; i < LANES - 1; i++) {
-        uint64_t displaced = lanes[cycle_lane[i]];
-        lanes[cycle_lane[i]] = rotate_left(carried, cycle_rotation[i]);
-        carried = displaced;
-    }
-}
-
-static void chi(uint64_t lanes[LANES])
-{
+    uint64_t mix[5];
+    theta(mix, in);
     WRITE_OUT
     for (unsigned y = 0; y < LANES; y += 5) {
         uint64_t row[5];
-        memcpy(row, lanes + y, sizeof(row));
         WRITE_OUT
         for (unsigned x = 0; x < 5; x++)
-            lanes[x + y] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5]);
+            row[x] = rotate_left(in[source[y + x]] ^ mix[source[y + x] % 5], rotation[y + x]);
+        WRITE_OUT
+        for (unsigned x = 0; x < 5; x++) /* chi */
+            out[y + x] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5]);
     }
+    out[0] ^= constant;
 }
 
-static void permute(uint64_t lanes[LANES])
+INLINE void permute(uint64_t lanes[LANES])
 {
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        theta(lanes);
-        rho_and_pi(lanes);
-        chi(lanes);
-        lanes[0] ^= round_constants[round];
+    uint64_t even[LANES];
+    uint64_t odd[LANES];
+    memcpy(even, lanes, sizeof(even));
+    for (unsigned round = 0; round < ROUNDS; round += 2) {
+        permute_round(odd, even, round_constants[round]);
+        permute_round(even, odd, round_constants[round + 1]);
     }
+    memcpy(lanes, even, sizeof(even));
+}
+
+static void permute_plain(uint64_t lanes[LANES])
+{
+    permute(lanes);
+}
+
+/* Rotations into another register and and-not in one instruction: a sixth of the time. */
+__attribute__((target("bmi,bmi2"))) static void permute_bmi(uint64_t lanes[LANES])
+{
+    permute(lanes);
 }
 
 static void absorb(uint64_t lanes[LANES], const uint8_t block[RATE_BYTES])
@@ -91,21 +97,35 @@ static void absorb(uint64_t lanes[LANES], const uint8_t block[RATE_BYTES])
         memcpy(&lane, block + 8 * i, sizeof(lane)); /* little endian, as x86-64 is */
         lanes[i] ^= lane;
     }
-    permute(lanes);
 }
 
-void keccak256(uint8_t out[KECCAK_BYTES], const uint8_t *data, size_t len)
+static void hash_with(void (*permutation)(uint64_t lanes[LANES]), uint8_t out[KECCAK_BYTES],
+                      const uint8_t *data, size_t len)
 {
     uint64_t lanes[LANES] = {0};
-    for (; len >= RATE_BYTES; data += RATE_BYTES, len -= RATE_BYTES)
+    for (; len >= RATE_BYTES; data += RATE_BYTES, len -= RATE_BYTES) {
         absorb(lanes, data);
+        permutation(lanes);
+    }
     uint8_t last[RATE_BYTES] = {0};
     if (len > 0)
         memcpy(last, data, len);
     last[len] ^= 0x01;
     last[RATE_BYTES - 1] ^= 0x80;
     absorb(lanes, last);
+    permutation(lanes);
     memcpy(out, lanes, KECCAK_BYTES);
+}
+
+void keccak256_plain(uint8_t out[KECCAK_BYTES], const uint8_t *data, size_t len)
+{
+    hash_with(permute_plain, out, data, len);
+}
+
+void keccak256(uint8_t out[KECCAK_BYTES], const uint8_t *data, size_t len)
+{
+    bool has_bmi = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    hash_with(has_bmi ? permute_bmi : permute_plain, out, data, len);
 }
 
 struct chain_hash keccak256_hash(const uint8_t *data, size_t len)

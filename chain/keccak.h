@@ -16,6 +16,8 @@ struct chain_hash {
 };
 
 void keccak256(uint8_t out[KECCAK_BYTES], const uint8_t *data, size_t len);
+/* The same on a processor without BMI2 (before 2013), for the test of that. */
+void keccak256_plain(uint8_t out[KECCAK_BYTES], const uint8_t *data, size_t len);
 struct chain_hash keccak256_hash(const uint8_t *data, size_t len);
 
 #endif

@@ -13,6 +13,9 @@ static void expect_digest(const char *digest, const uint8_t *data, size_t len)
     char text[HEX_TEXT_SIZE(KECCAK_BYTES)];
     hex_encode(text, hash.bytes, KECCAK_BYTES);
     assert_string_equal(text, digest);
+    keccak256_plain(hash.bytes, data, len);
+    hex_encode(text, hash.bytes, KECCAK_BYTES);
+    assert_string_equal(text, digest);
 }
 
 static void the_empty_string_has_ethereums_digest_not_nists(void **state)

@@ -21,10 +21,15 @@
 #define HEAD_BYTES sizeof(struct sign_log_record)
 #define CRC_FROM   offsetof(struct sign_log_record, number)
 
+/* Of the kept calldata in the head. */
+static size_t first_bytes(const struct sign_log_record *record)
+{
+    return record->kept_len < SIGN_LOG_FIRST_BYTES ? record->kept_len : SIGN_LOG_FIRST_BYTES;
+}
+
 static size_t blocks_of(const struct sign_log_record *record)
 {
-    size_t rest =
-        record->kept_len > SIGN_LOG_FIRST_BYTES ? record->kept_len - SIGN_LOG_FIRST_BYTES : 0;
+    size_t rest = record->kept_len - first_bytes(record);
     return (rest + SIGN_LOG_BLOCK_BYTES - 1) / SIGN_LOG_BLOCK_BYTES;
 }
 
@@ -159,7 +164,7 @@ void sign_log_read_calldata(const struct sign_log_reader *reader, uint8_t *out)
 {
     struct sign_log_record head;
     memcpy(&head, reader->bytes, HEAD_BYTES);
-    size_t first = head.kept_len < SIGN_LOG_FIRST_BYTES ? head.kept_len : SIGN_LOG_FIRST_BYTES;
+    size_t first = first_bytes(&head);
     memcpy(out, head.first, first);
     memcpy(out + first, reader->bytes + HEAD_BYTES, head.kept_len - first);
 }
@@ -232,7 +237,6 @@ static void remember_signature(struct sign_log *log, const struct sign_log_recor
         .cancels = record->calldata_len == 0,
         .signer = record->signer,
         .to = record->to,
-        .payload = record->payload,
         .unsigned_hash = record->unsigned_hash,
         .older = newest_at(log, record->nonce),
     };
@@ -357,12 +361,50 @@ static bool is_of(const struct sign_log_entry *entry, uint64_t chain_id,
     return entry->chain_id == chain_id && address_equal(&entry->signer, signer);
 }
 
-enum signer_result sign_log_check(const struct sign_log *log, enum sign_log_standing *standing,
-                                  size_t *known, const struct sign_log_record *record)
+/* The record of entry number `entry` again; its blocks stand in the scratch reader's buffer. False
+ * with errno. */
+static bool read_again(struct sign_log *log, struct sign_log_record *record, size_t entry)
 {
-    bool cancels = record->calldata_len == 0;
-    bool given_up = false;
-    bool has_payload = false;
+    ASSERT(entry < log->count);
+    const struct sign_log_entry *wanted = &log->entries[entry];
+    struct sign_log_reader *reader = &log->scratch;
+    ssize_t got = pread(log->file, reader->bytes, sizeof(reader->bytes), (off_t)wanted->offset);
+    if (got < (ssize_t)HEAD_BYTES)
+        return false;
+    memcpy(record, reader->bytes, HEAD_BYTES);
+    if (record->magic != MAGIC || record->kept_len > SIGNER_CALLDATA_MAX ||
+        (size_t)got < bytes_of(record) ||
+        record->blocks_crc !=
+            crc32c(0, reader->bytes + HEAD_BYTES, bytes_of(record) - HEAD_BYTES) ||
+        !hash_equal(&record->unsigned_hash, &wanted->unsigned_hash)) {
+        errno = EIO; /* rot under a running signer */
+        return false;
+    }
+    return true;
+}
+
+/* Contract and calldata are those of entry number `entry`. */
+static enum signer_result check_payload(struct sign_log *log, size_t entry,
+                                        const struct sign_log_record *record,
+                                        const uint8_t *calldata)
+{
+    struct sign_log_record before;
+    if (!read_again(log, &before, entry))
+        return SIGNER_LOG_FAILED;
+    size_t len = record->calldata_len;
+    size_t first = first_bytes(&before);
+    bool same = address_equal(&before.to, &record->to) && before.kept_len == len &&
+                memcmp(before.first, calldata, first) == 0 &&
+                memcmp(log->scratch.bytes + HEAD_BYTES, calldata + first, len - first) == 0;
+    return same ? SIGNER_OK : SIGNER_NONCE_CONFLICT;
+}
+
+enum signer_result sign_log_check(struct sign_log *log, enum sign_log_standing *standing,
+                                  size_t *known, const struct sign_log_record *record,
+                                  const uint8_t *calldata)
+{
+    size_t with_payload =
+        0; /* index + 1 of an entry that has it: all that have one have the same */
     bool outbids = true;
     *standing = SIGN_LOG_NEW;
     if (log->broken)
@@ -377,16 +419,18 @@ enum signer_result sign_log_check(const struct sign_log *log, enum sign_log_stan
             *known = at - 1;
             return SIGNER_OK;
         }
-        bool same = hash_equal(&entry->payload, &record->payload);
-        if (!same && !cancels && !entry->cancels)
-            return SIGNER_NONCE_CONFLICT;
-        has_payload = has_payload || same;
-        given_up = given_up || entry->cancels;
+        if (!entry->cancels)
+            with_payload = at;
         outbids = outbids && record->max_fee_wei > entry->max_fee_wei &&
                   record->priority_fee_wei > entry->priority_fee_wei;
     }
-    if (given_up && !cancels && !has_payload)
-        return SIGNER_NONCE_CONFLICT;
+    if (*standing == SIGN_LOG_BID && record->calldata_len > 0) {
+        enum signer_result result = with_payload == 0
+                                        ? SIGNER_NONCE_CONFLICT
+                                        : check_payload(log, with_payload - 1, record, calldata);
+        if (result != SIGNER_OK)
+            return result;
+    }
     return outbids ? SIGNER_OK : SIGNER_BUMP_TOO_SMALL;
 }
 
@@ -434,8 +478,7 @@ static size_t lay_out(struct sign_log *log, struct sign_log_record *record, cons
 {
     uint8_t *bytes = log->scratch.bytes;
     size_t len = bytes_of(record);
-    size_t first =
-        record->kept_len < SIGN_LOG_FIRST_BYTES ? record->kept_len : SIGN_LOG_FIRST_BYTES;
+    size_t first = first_bytes(record);
     ASSERT(record->kept_len <= SIGNER_CALLDATA_MAX && record->kept_len <= record->calldata_len);
     memset(bytes, 0, len);
     if (first > 0)
@@ -472,21 +515,8 @@ bool sign_log_append(struct sign_log *log, struct sign_log_record *record, const
 bool sign_log_reload(struct sign_log *log, struct sign_log_record *record, uint8_t *out,
                      size_t entry)
 {
-    ASSERT(entry < log->count);
-    const struct sign_log_entry *wanted = &log->entries[entry];
-    struct sign_log_reader *reader = &log->scratch;
-    ssize_t got = pread(log->file, reader->bytes, sizeof(reader->bytes), (off_t)wanted->offset);
-    if (got < (ssize_t)HEAD_BYTES)
+    if (!read_again(log, record, entry))
         return false;
-    memcpy(record, reader->bytes, HEAD_BYTES);
-    if (record->magic != MAGIC || record->kept_len > SIGNER_CALLDATA_MAX ||
-        (size_t)got < bytes_of(record) ||
-        record->blocks_crc !=
-            crc32c(0, reader->bytes + HEAD_BYTES, bytes_of(record) - HEAD_BYTES) ||
-        !hash_equal(&record->unsigned_hash, &wanted->unsigned_hash)) {
-        errno = EIO; /* rot under a running signer */
-        return false;
-    }
-    sign_log_read_calldata(reader, out);
+    sign_log_read_calldata(&log->scratch, out);
     return true;
 }

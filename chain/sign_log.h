@@ -64,7 +64,7 @@ struct sign_log_record {
     chain_uint128 zero_blocks; /* bit n: block n behind the head is all zero by right */
     struct chain_address signer;
     struct chain_address to;
-    struct chain_hash payload;       /* Keccak-256 of to and calldata */
+    uint8_t unused[32]; /* zero; of records of before November 2026 a hash of to and calldata */
     struct chain_hash unsigned_hash; /* what was signed */
     struct chain_hash hash;          /* of the transaction */
     struct ecdsa_signature signature;
@@ -96,7 +96,6 @@ struct sign_log_entry {
     bool cancels; /* gives the nonce up: the only payload without calldata */
     struct chain_address signer;
     struct chain_address to;
-    struct chain_hash payload;
     struct chain_hash unsigned_hash;
     size_t older; /* index + 1 of the entry before with this nonce; 0 = none */
 };
@@ -166,12 +165,14 @@ enum sign_log_standing {
     SIGN_LOG_KNOWN, /* this very transaction was signed: sign_log_reload gives it */
 };
 
-/* May this be signed by `record->signer`? Looks at the record's chain, nonce, fees, calldata_len
- * and hashes. SIGNER_NONCE_CONFLICT: the nonce has another payload, or was given up before it had
- * any. SIGNER_BUMP_TOO_SMALL: not both fees above every earlier one. */
-CHECKED enum signer_result sign_log_check(const struct sign_log *log,
-                                          enum sign_log_standing *standing, size_t *entry,
-                                          const struct sign_log_record *record);
+/* May this be signed by `record->signer`? Looks at the record's chain, nonce, fees, contract,
+ * calldata (which stays the caller's) and unsigned_hash; a further bid has its payload compared
+ * with the one in the file. SIGNER_NONCE_CONFLICT: the nonce has another payload, or was given up
+ * before it had any. SIGNER_BUMP_TOO_SMALL: not both fees above every earlier one.
+ * SIGNER_LOG_FAILED: nothing can be written any more, or that payload cannot be read. */
+CHECKED enum signer_result sign_log_check(struct sign_log *log, enum sign_log_standing *standing,
+                                          size_t *entry, const struct sign_log_record *record,
+                                          const uint8_t *calldata);
 
 /* Appends and syncs `record`, whose number, time (if it is less than the one before) and checksums
  * are set here, with `kept_len` bytes of calldata. False when nothing was recorded; then no answer
@@ -187,7 +188,8 @@ CHECKED bool sign_log_reload(struct sign_log *log, struct sign_log_record *recor
 /* The nonce behind the highest one that the key has signed for; 0 = none was. */
 uint64_t sign_log_next_nonce(const struct sign_log *log, uint64_t chain_id,
                              const struct chain_address *signer);
-/* The key number `number` of those that have signed for the chain, or NULL; *count says how many. */
+/* The key number `number` of those that have signed for the chain, or NULL; *count says how many.
+ */
 const struct sign_log_account *sign_log_account_at(const struct sign_log *log, uint32_t *count,
                                                    uint64_t chain_id, uint32_t number);
 /* Bids at a nonce, and in *entry the one number `bid`, 0 being the newest. */

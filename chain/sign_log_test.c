@@ -28,9 +28,11 @@ static int remove_path(void **state)
 static const struct chain_address own = {{7}};
 static uint8_t calldata[SIGNER_CALLDATA_MAX];
 
+/* Its calldata is `payload` again and again. */
 static struct sign_log_record record_of(uint64_t nonce, uint64_t fee, uint8_t payload,
                                         uint8_t transaction)
 {
+    memset(calldata, payload, sizeof(calldata));
     return (struct sign_log_record){.kind = SIGN_LOG_SIGNED,
                                     .chain_id = 31337,
                                     .nonce = nonce,
@@ -39,7 +41,6 @@ static struct sign_log_record record_of(uint64_t nonce, uint64_t fee, uint8_t pa
                                     .calldata_len = 100,
                                     .kept_len = 100,
                                     .signer = own,
-                                    .payload = {{payload}},
                                     .unsigned_hash = {{transaction}}};
 }
 
@@ -50,18 +51,18 @@ static void open_log(struct sign_log *log)
     assert_int_equal(sign_log_open(log, path, &cut, &bad), SIGN_LOG_OK);
 }
 
-static enum signer_result check_record(const struct sign_log *log, bool *known,
+static enum signer_result check_record(struct sign_log *log, bool *known,
                                        const struct sign_log_record *record)
 {
     enum sign_log_standing standing;
     size_t entry;
-    enum signer_result result = sign_log_check(log, &standing, &entry, record);
+    enum signer_result result = sign_log_check(log, &standing, &entry, record, calldata);
     *known = standing == SIGN_LOG_KNOWN;
     return result;
 }
 
-static enum signer_result check(const struct sign_log *log, bool *known, uint64_t nonce,
-                                uint64_t fee, uint8_t payload, uint8_t transaction)
+static enum signer_result check(struct sign_log *log, bool *known, uint64_t nonce, uint64_t fee,
+                                uint8_t payload, uint8_t transaction)
 {
     struct sign_log_record record = record_of(nonce, fee, payload, transaction);
     return check_record(log, known, &record);
@@ -85,7 +86,7 @@ static struct sign_log_record append_long(struct sign_log *log, uint64_t nonce)
     return record;
 }
 
-static void expect_rules(const struct sign_log *log)
+static void expect_rules(struct sign_log *log)
 {
     bool known;
     assert_int_equal(check(log, &known, 7, 100, 1, 1), SIGNER_OK);
@@ -155,6 +156,51 @@ static void a_nonce_that_was_given_up_first_has_no_payload_ever(void **state)
     sign_log_close(&log);
 }
 
+/* As long a calldata as that of append_long, with the byte at `changed` another. */
+static enum signer_result bid_again(struct sign_log *log, size_t len, size_t changed,
+                                    const struct chain_address *to)
+{
+    bool known;
+    struct sign_log_record record = record_of(4, 200, 0x55, 9);
+    record.calldata_len = (uint32_t)len;
+    record.to = *to;
+    memset(calldata + SIGN_LOG_FIRST_BYTES + SIGN_LOG_BLOCK_BYTES, 0, SIGN_LOG_BLOCK_BYTES);
+    calldata[changed] ^= 1;
+    return check_record(log, &known, &record);
+}
+
+static void a_bid_has_every_byte_of_the_payload(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    static const struct chain_address nobody;
+    open_log(&log);
+    size_t len = append_long(&log, 4).calldata_len;
+    give_up(&log, 4, 120, SIGNER_OK);
+    assert_int_equal(bid_again(&log, len, len, &nobody), SIGNER_OK); /* behind the end */
+    for (size_t at = 0; at < len; at++)
+        assert_int_equal(bid_again(&log, len, at, &nobody), SIGNER_NONCE_CONFLICT);
+    assert_int_equal(bid_again(&log, len - 1, len, &nobody), SIGNER_NONCE_CONFLICT);
+    assert_int_equal(bid_again(&log, len + 1, len + 1, &nobody), SIGNER_NONCE_CONFLICT);
+    assert_int_equal(bid_again(&log, 100, len, &nobody), SIGNER_NONCE_CONFLICT);
+    assert_int_equal(bid_again(&log, len, len, &own), SIGNER_NONCE_CONFLICT);
+    sign_log_close(&log);
+}
+
+static void flip_byte(off_t at);
+
+static void a_bid_for_a_payload_that_has_rotted_is_not_signed(void **state)
+{
+    (void)state;
+    struct sign_log log;
+    static const struct chain_address nobody;
+    open_log(&log);
+    size_t len = append_long(&log, 4).calldata_len;
+    flip_byte(SIGN_LOG_BLOCK_BYTES + 7);
+    assert_int_equal(bid_again(&log, len, len, &nobody), SIGNER_LOG_FAILED);
+    sign_log_close(&log);
+}
+
 static void every_chain_and_key_has_its_own_nonces(void **state)
 {
     (void)state;
@@ -203,12 +249,14 @@ static void what_was_signed_is_read_back(void **state)
     open_log(&log);
     append(&log, 3, 100, 1, 1);
     struct sign_log_record written = append_long(&log, 4);
+    static uint8_t given[SIGNER_CALLDATA_MAX];
+    memcpy(given, calldata, sizeof(given));
     append(&log, 4, 120, 1, 5);
     assert_int_equal(sign_log_bids(&log, &entry, 31337, &own, 4, 1), 2);
     assert_int_equal(entry, 1);
     assert_true(sign_log_reload(&log, &read, back, entry));
     assert_memory_equal(&read, &written, sizeof(read));
-    assert_memory_equal(back, calldata, written.calldata_len);
+    assert_memory_equal(back, given, written.calldata_len);
     assert_int_equal(sign_log_bids(&log, &entry, 31337, &own, 5, 0), 0);
     sign_log_close(&log);
 }
@@ -400,6 +448,9 @@ int main(void)
                                         new_path, remove_path),
         cmocka_unit_test_setup_teardown(a_nonce_that_was_given_up_first_has_no_payload_ever,
                                         new_path, remove_path),
+        cmocka_unit_test_setup_teardown(a_bid_has_every_byte_of_the_payload, new_path, remove_path),
+        cmocka_unit_test_setup_teardown(a_bid_for_a_payload_that_has_rotted_is_not_signed, new_path,
+                                        remove_path),
         cmocka_unit_test_setup_teardown(every_chain_and_key_has_its_own_nonces, new_path,
                                         remove_path),
         cmocka_unit_test_setup_teardown(refusals_are_kept_and_bind_nothing, new_path, remove_path),

@@ -36,15 +36,11 @@ void sign_service_reload(struct sign_service *service)
 static void hash_request(struct sign_service *service, struct sign_log_record *record,
                          const uint8_t *calldata)
 {
-    uint8_t *bytes = service->scratch;
-    memcpy(bytes, record->to.bytes, ADDRESS_BYTES);
-    if (record->calldata_len > 0)
-        memcpy(bytes + ADDRESS_BYTES, calldata, record->calldata_len);
-    record->payload = keccak256_hash(bytes, ADDRESS_BYTES + record->calldata_len);
     struct transaction transaction = sign_log_transaction(record, calldata);
-    ssize_t len = transaction_encode_unsigned(bytes, sizeof(service->scratch), &transaction);
+    ssize_t len =
+        transaction_encode_unsigned(service->scratch, sizeof(service->scratch), &transaction);
     ASSERT(len > 0);
-    record->unsigned_hash = keccak256_hash(bytes, (size_t)len);
+    record->unsigned_hash = keccak256_hash(service->scratch, (size_t)len);
 }
 
 static void encode(struct signer_signed *out, const struct sign_log_record *record,
@@ -131,7 +127,7 @@ static enum signer_result sign(struct sign_service *service, struct signer_signe
     if (result != SIGNER_OK)
         return result;
     hash_request(service, record, request->calldata);
-    result = sign_log_check(service->log, &standing, &entry, record);
+    result = sign_log_check(service->log, &standing, &entry, record, request->calldata);
     if (result == SIGNER_OK && !may_use(service, key, standing, record))
         result = SIGNER_KEY_RETIRED;
     if (result == SIGNER_OK && standing == SIGN_LOG_NEW)
@@ -321,7 +317,6 @@ static enum signer_result look_up(struct sign_service *service, struct signer_wi
     history->gas_limit = found.gas_limit;
     history->max_fee_wei = found.max_fee_wei;
     history->priority_fee_wei = found.priority_fee_wei;
-    history->payload = found.payload;
     return SIGNER_OK;
 }
 

@@ -110,8 +110,6 @@ struct signer_history {
     uint64_t gas_limit;
     uint64_t max_fee_wei;
     uint64_t priority_fee_wei;
-    struct chain_hash
-        payload; /* Keccak-256 of the contract's address (20 bytes) and the calldata */
     struct signer_signed made; /* its bytes, as they were given away */
 };
 

@@ -232,7 +232,6 @@ static enum signer_result take_history(struct signer_history *out,
     out->gas_limit = history.gas_limit;
     out->max_fee_wei = history.max_fee_wei;
     out->priority_fee_wei = history.priority_fee_wei;
-    out->payload = history.payload;
     out->made.bound = (struct signer_bound){0};
     out->made.hash = answer->hash;
     out->made.raw_len = answer->raw_len;

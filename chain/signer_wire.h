@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define SIGNER_WIRE_MAGIC 0x336e6753u /* "Sgn3": changes with the layout */
+#define SIGNER_WIRE_MAGIC 0x346e6753u /* "Sgn4": changes with the layout */
 
 enum signer_wire_kind {
     SIGNER_WIRE_ADDRESS = 1, /* only the header counts; answers the address */
@@ -65,10 +65,9 @@ struct signer_wire_history {
     uint64_t max_fee_wei;
     uint64_t priority_fee_wei;
     uint64_t bids;
-    struct chain_hash payload;
 };
 
-_Static_assert(sizeof(struct signer_wire_history) == 88, "no padding");
+_Static_assert(sizeof(struct signer_wire_history) == 56, "no padding");
 
 #define SIGNER_WIRE_REQUEST_MAX (sizeof(struct signer_wire_request) + SIGNER_CALLDATA_MAX)
 #define SIGNER_WIRE_ANSWER_MAX                                                                     \

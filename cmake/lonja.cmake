@@ -9,6 +9,11 @@ find_package(Threads REQUIRED)
 
 option(LONJA_HARDENING "Stack protector, fortify, PIE, full RELRO" OFF)
 set(LONJA_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=")
+# Seconds that a test may take; sanitizers slow it ten times and more.
+set(LONJA_TIMEOUT 300)
+if(LONJA_SANITIZE)
+  set(LONJA_TIMEOUT 1800)
+endif()
 
 # Every executable lands in one folder, so that `lonja` finds its siblings.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
@@ -84,5 +89,5 @@ function(lonja_unit_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/test")
   target_link_libraries(${name} PRIVATE lonja_warnings ${ARG_LIBS} PkgConfig::CMOCKA)
   add_test(NAME unit.${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
-  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)
+  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT ${LONJA_TIMEOUT})
 endfunction()
