@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,70 @@ static void go_ethereums_vectors_open(void **state)
         assert_memory_equal(key, zero, sizeof(key));
     }
     json_decref(vectors);
+}
+
+/* A file whose key was sealed with the vector's derived bytes. */
+static json_t *sealed_with(const uint8_t derived[32], const json_t *vector)
+{
+    static const uint8_t plain[KEYSTORE_KEY_BYTES] = {[31] = 1};
+    static const uint8_t iv[16] = {9};
+    uint8_t message[16 + KEYSTORE_KEY_BYTES];
+    char ciphertext[HEX_TEXT_SIZE(KEYSTORE_KEY_BYTES)];
+    char mac[HEX_TEXT_SIZE(KECCAK_BYTES)];
+    int len = 0;
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    assert_int_equal(EVP_EncryptInit_ex(context, EVP_aes_128_ctr(), NULL, derived, iv), 1);
+    assert_int_equal(EVP_EncryptUpdate(context, message + 16, &len, plain, sizeof(plain)), 1);
+    EVP_CIPHER_CTX_free(context);
+    memcpy(message, derived + 16, 16);
+    hex_encode(ciphertext, message + 16, KEYSTORE_KEY_BYTES);
+    hex_encode(mac, keccak256_hash(message, sizeof(message)).bytes, KECCAK_BYTES);
+    return json_pack("{s:i, s:{s:s, s:s, s:{s:s}, s:s, s:{s:i, s:O, s:s, s:O}, s:s}}", "version", 3,
+                     "crypto", "cipher", "aes-128-ctr", "ciphertext", ciphertext + 2,
+                     "cipherparams", "iv", "09000000000000000000000000000000", "kdf", "pbkdf2",
+                     "kdfparams", "dklen", 32, "c", json_object_get(vector, "iterationCount"),
+                     "prf", "hmac-sha256", "salt", json_object_get(vector, "salt"), "mac", mac + 2);
+}
+
+static void check_derivation(const json_t *vector)
+{
+    static const uint8_t plain[KEYSTORE_KEY_BYTES] = {[31] = 1};
+    uint8_t key[KEYSTORE_KEY_BYTES];
+    struct chain_address address;
+    size_t derived_len, len;
+    uint8_t *derived = vectors_bytes(&derived_len, vectors_text(vector, "dk"));
+    uint8_t *passphrase = vectors_bytes(&len, vectors_text(vector, "password"));
+    json_t *json = sealed_with(derived, vector);
+    char *text = json_dumps(json, 0);
+    assert_int_equal(keystore_decrypt(key, &address, text, strlen(text), passphrase, len),
+                     KEYSTORE_OK);
+    assert_memory_equal(key, plain, sizeof(plain));
+    free(text);
+    json_decref(json);
+    free(passphrase);
+    free(derived);
+}
+
+/* Those of which as many bytes are published as a file needs. */
+static void wycheproofs_derivations_open_a_file(void **state)
+{
+    (void)state;
+    size_t checked = 0;
+    size_t g, i;
+    json_t *group, *vector;
+    json_t *root = vectors_load("wycheproof/pbkdf2_hmacsha256_test.json");
+    json_array_foreach(json_object_get(root, "testGroups"), g, group)
+    {
+        json_array_foreach(json_object_get(group, "tests"), i, vector)
+        {
+            if (json_integer_value(json_object_get(vector, "dkLen")) < 32)
+                continue;
+            check_derivation(vector);
+            checked++;
+        }
+    }
+    assert_int_equal(checked, 38);
+    json_decref(root);
 }
 
 static void go_ethereums_very_light_file_opens(void **state)
@@ -280,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(go_ethereums_vectors_open),
+        cmocka_unit_test(wycheproofs_derivations_open_a_file),
         cmocka_unit_test(go_ethereums_very_light_file_opens),
         cmocka_unit_test(wallets_of_other_software_open_to_their_address),
         cmocka_unit_test(spoiled_files_are_refused_with_their_reason),
