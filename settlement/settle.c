@@ -199,6 +199,7 @@ static bool pass_lead(struct settle *settle, uint64_t now_ns)
     if (result != SETTLE_STORE_OK || anew) {
         settle->attempts_known = settle->bids_known = false;
         settle_keys_doubt(settle);
+        settle_keys_reread(settle);
     }
     if (result == SETTLE_STORE_OK)
         return true;
@@ -228,12 +229,8 @@ static void pass_plan(struct settle *settle, uint64_t now_ns)
 
 static bool pass_chain(struct settle *settle, uint64_t now_ns)
 {
-    if (now_ns < settle->chain_again_ns || !settle->attempts_known)
-        return false;
-    if (settle_chain_look(settle) == SETTLE_STEP_ABORT)
-        return false;
-    settle_keys_head(settle, now_ns);
-    return true;
+    return now_ns >= settle->chain_again_ns && settle->attempts_known &&
+           settle_chain_look(settle) != SETTLE_STEP_ABORT;
 }
 
 static bool pass_load(struct settle *settle)
@@ -371,6 +368,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
         done += settle_marks_check(settle) == SETTLE_STEP_DONE;
     chain_ready = chain_ready && !settle->chain_failed;
     if (!settle->store_failed && pass_load(settle) && chain_ready && pass_bids(settle)) {
+        settle_keys_head(settle, now_ns);
         settle_keys_gaps(settle, now_ns);
         if (!settle->store_failed)
             done += pass_items(settle, false);

@@ -52,10 +52,13 @@ enum { SETTLE_TOKENS_MAX = 64, SETTLE_KEYS_MAX = 8 };
 struct settle_key {
     struct chain_address address;
     bool nonces_checked;
+    bool log_read;         // all that the signer has signed with it stands in the rows
     bool is_open;          // an item holds a nonce of it
-    uint64_t mined_nonces; // the node's count at latest
+    uint64_t next_nonce;   // of the counter, when it was last read, or a nonce was taken
+    uint64_t mined_nonces; // the node's count at latest, as far as it is believed
+    uint64_t doubted;      // the count that was not believed last
     uint64_t over_nonce; // the lowest that a lost transaction left undecided; UINT64_MAX = none
-    uint64_t head_nonce; // the lowest nonce that is not mined, since
+    uint64_t head_nonce; // the lowest nonce held that is not mined, since
     uint64_t head_block; // … this block
     uint64_t head_ns;    // … and time
 };
@@ -77,6 +80,7 @@ struct settle_counters {
     uint64_t reorganised;
     uint64_t incidents; // the check at the mined block differs from the one before signing (M28)
     uint64_t foreign_nonces;
+    uint64_t counts_doubted; // times that a node's count of nonces was not believed
     uint64_t lost_nonces; // times that the signer knew what the database does not, and nobody asks for
     uint64_t restored;    // transactions, from the signer's log
     uint64_t nonces_given_up;

@@ -1,15 +1,21 @@
 // Where the chain is, and whose nonces are used. One owner per signer and chain: the counter stands
-// in Postgres (settle.nonce, settle.signer) and is compared with the node's two counts at start,
-// every tick and whenever an answer does not fit:
+// in Postgres (settle.nonce, settle.signer). The node's count is compared with it at start, every
+// tick and whenever an answer does not fit, and is believed as far as something else shows it:
 //
-//   node's count      meaning                                            what is done
-//   = counter         nothing under way                                  –
-//   below, our lines  sent or signed transactions are not mined yet      they are resent in nonce
-//   order below, confirmed  the chain lost what was final (deep reorganisation, restored node): the
-//   same bytes
-//                     go out again, an error is logged; the trades stay settled
-//   above             somebody else signs with our key: an error is logged, the counter goes past
-//   it
+//   node's count      what shows it                       what is done
+//   = counter         nothing is under way                –
+//   below, our lines  sent or signed, not mined yet       they are resent in nonce order
+//   below, ended      the block in which something ended  the same bytes go out again, an error is
+//                     last is not the chain's any more    logged; the trades stay settled
+//                     … it still is: the count is wrong   nothing; a warning
+//   above             a transaction of the key in a       somebody else signs with our key: an error
+//                     block, at the count's last nonce    is logged, the counter goes past it
+//                     … there is none                     nothing; an error. Were it so, the next
+//                                                         transaction would find its nonce used
+//
+// What stands in a node's pool shows nothing. A key that is new to the database has no counter to
+// compare with: a count that no transaction shows is believed when it is said twice; were it too
+// high, the gap before our nonces is filled as soon as the node says so (settle_keys.c).
 #include "settlement/settle_internal.h"
 
 #include <string.h>
@@ -22,6 +28,7 @@ static const uint64_t SIGNER_START_NS = 5000000000;
 void settle_signer_silent(struct settle *settle, enum signer_result result)
 {
     settle->counters.signer_failures++;
+    settle_keys_reread(settle);
     if (settle->signer_asked_ns == 0)
         settle->signer_asked_ns = settle->pass_ns;
     if (settle->pass_ns - settle->signer_asked_ns >= SIGNER_START_NS)
@@ -43,15 +50,44 @@ static enum settle_step network_look(struct settle *settle)
     return settle_chain_failed(settle, "chain_id", NODE_OK);
 }
 
-// Confirmed transactions whose nonce the node says is free again: same bytes, never a new transfer.
+// ---- counts
+// -------------------------------------------------------------------------------------------
+
+// Is the block in which something ended last still the chain's? Then so is all that was before it.
+static enum settle_step ended_stands(struct settle *settle, bool *stands)
+{
+    struct settle_ended_block ended;
+    struct node_block block;
+
+    *stands = false;
+    if (!settle_store_ok(settle,
+                         settle->store.ended_block(settle->store.context, &ended, INT64_MAX)))
+        return SETTLE_STEP_ABORT;
+    if (!ended.found || ended.number > settle->block_number)
+        return SETTLE_STEP_NONE;
+    enum node_result result = node_get_block(settle->node, &block, ended.number);
+    if (result != NODE_OK)
+        return settle_chain_failed(settle, "eth_getBlockByNumber", result);
+    *stands = block.found && memcmp(&block.hash, &ended.hash, sizeof(block.hash)) == 0;
+    return SETTLE_STEP_NONE;
+}
+
+// The node says that nonces of transactions which had ended are free again. If so: same bytes, never
+// a new transfer.
 static enum settle_step lost_look(struct settle *settle, const struct settle_key *key)
 {
     size_t reopened = 0;
+    bool stands;
 
+    if (ended_stands(settle, &stands) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    if (stands) // it may be counted too low, or be of what is only sent
+        return SETTLE_STEP_NONE;
     if (!settle_store_ok(settle, settle->store.reopen(settle->store.context, &reopened,
                                                       &key->address, key->mined_nonces)))
         return SETTLE_STEP_ABORT;
     if (reopened > 0) {
+        settle_keys_reopened(settle);
         settle->counters.reorganised += reopened;
         log_error("the chain lost confirmed transactions; the same bytes are sent again count=%zu "
                   "from_nonce=%llu",
@@ -60,47 +96,90 @@ static enum settle_step lost_look(struct settle *settle, const struct settle_key
     return SETTLE_STEP_NONE;
 }
 
-// NONE: the database knows all that the signer has signed, or has it back.
-static enum settle_step counter_look(struct settle *settle, bool *known, uint64_t *next,
-                                     const struct chain_address *signer)
+// NONE: *known and key->next_nonce are the database's, and it knows all that the signer has signed,
+// or has it back.
+static enum settle_step counter_look(struct settle *settle, struct settle_key *key, bool *known)
 {
-    for (int round = 0; round < 2; round++) {
-        if (!settle_store_ok(
-                settle, settle->store.nonce_get(settle->store.context, known, next, signer)))
-            return SETTLE_STEP_ABORT;
-        if (round == 0 &&
-            settle_lost_nonces(settle, signer, *known, *next) == SETTLE_STEP_ABORT)
-            return SETTLE_STEP_ABORT;
-    }
+    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, known,
+                                                         &key->next_nonce, &key->address)))
+        return SETTLE_STEP_ABORT;
+    if (key->log_read)
+        return SETTLE_STEP_NONE;
+    enum settle_step step = settle_lost_nonces(settle, &key->address, *known);
+    if (step == SETTLE_STEP_ABORT)
+        return step;
+    key->log_read = !settle->attempts_lost;
+    if (step == SETTLE_STEP_DONE &&
+        !settle_store_ok(settle, settle->store.nonce_get(settle->store.context, known,
+                                                         &key->next_nonce, &key->address)))
+        return SETTLE_STEP_ABORT;
     return SETTLE_STEP_NONE;
+}
+
+static enum settle_step counter_set(struct settle *settle, struct settle_key *key, uint64_t next)
+{
+    if (!settle_store_ok(settle,
+                         settle->store.nonce_set(settle->store.context, &key->address, next)))
+        return SETTLE_STEP_ABORT;
+    key->next_nonce = next;
+    return SETTLE_STEP_NONE;
+}
+
+static enum settle_step count_doubt(struct settle *settle, struct settle_key *key, bool known)
+{
+    uint64_t said = key->mined_nonces;
+    bool is_said_again = key->doubted == said;
+
+    key->doubted = said;
+    settle->counters.counts_doubted++;
+    log_limited(LOG_ERROR,
+                "the node counts transactions of our signer that no block has: not believed "
+                "nonce=%llu node_nonce=%llu",
+                (unsigned long long)key->next_nonce, (unsigned long long)said);
+    key->mined_nonces = key->next_nonce;
+    if (known)
+        return SETTLE_STEP_NONE;
+    if (is_said_again) // there is nothing else to go by
+        return counter_set(settle, key, key->mined_nonces = said);
+    return settle_chain_failed(settle, "eth_getTransactionCount", NODE_OK);
+}
+
+// Above what our own attempts explain.
+static enum settle_step count_above(struct settle *settle, struct settle_key *key, bool known)
+{
+    uint64_t said = key->mined_nonces;
+    struct chain_hash hash;
+    uint64_t block;
+    bool found = false;
+    enum node_result result =
+        said > 0 ? settle_chain_find(settle, &found, &hash, &block, &key->address, said - 1)
+                 : NODE_OK;
+
+    if (result == NODE_UNREACHABLE)
+        return settle_chain_failed(settle, "eth_getBlockByNumber", result);
+    if (said > 0 && (result != NODE_OK || !found))
+        return count_doubt(settle, key, known);
+    if (known) {
+        settle->counters.foreign_nonces += said - key->next_nonce;
+        log_error("transactions of our signer that we did not make nonce=%llu node_nonce=%llu",
+                  (unsigned long long)key->next_nonce, (unsigned long long)said);
+    }
+    return counter_set(settle, key, said);
 }
 
 static enum settle_step nonces_look(struct settle *settle, struct settle_key *key)
 {
-    uint64_t pending = 0;
-    uint64_t next = 0;
     bool known = false;
-    enum node_result result =
-        node_transaction_count(settle->node, &pending, &key->address, NODE_PENDING);
 
-    if (result != NODE_OK)
-        return settle_chain_failed(settle, "eth_getTransactionCount", result);
-    if (pending < key->mined_nonces)
-        pending = key->mined_nonces;
-    if (counter_look(settle, &known, &next, &key->address) == SETTLE_STEP_ABORT)
+    if (counter_look(settle, key, &known) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    if (settle->attempts_lost) // what is missing may be theirs
-        pending = next;
-    if (known && pending > next) {
-        settle->counters.foreign_nonces += pending - next;
-        log_error("transactions of our signer that we did not make nonce=%llu node_nonce=%llu",
-                  (unsigned long long)next, (unsigned long long)pending);
-    }
-    if ((!known || pending > next) &&
-        !settle_store_ok(settle,
-                         settle->store.nonce_set(settle->store.context, &key->address, pending)))
+    bool above = !known || key->mined_nonces > key->next_nonce;
+    if (above && settle->attempts_lost) // what is missing may be theirs
+        key->mined_nonces = key->next_nonce;
+    else if (above && count_above(settle, key, known) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    if (known && key->mined_nonces < next && lost_look(settle, key) == SETTLE_STEP_ABORT)
+    if (known && key->mined_nonces < key->next_nonce &&
+        lost_look(settle, key) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     key->nonces_checked = true;
     return SETTLE_STEP_NONE;
@@ -117,9 +196,12 @@ static enum settle_step key_look(struct settle *settle, struct settle_key *key)
         node_transaction_count(settle->node, &key->mined_nonces, &key->address, NODE_LATEST);
     if (result != NODE_OK)
         return settle_chain_failed(settle, "eth_getTransactionCount", result);
-    if (!key->nonces_checked || (is_used && settle->resend))
+    bool is_above = key->mined_nonces > key->next_nonce;
+    if (!key->nonces_checked || settle->resend || (is_above && key->mined_nonces != key->doubted))
         return nonces_look(settle, key);
-    return is_used ? SETTLE_STEP_NONE : lost_look(settle, key);
+    if (is_above) // looked into already, and again at the next tick
+        key->mined_nonces = key->next_nonce;
+    return SETTLE_STEP_NONE;
 }
 
 // A chain that has finalized nothing yet (or a node that does not know the tag) makes nothing
@@ -214,6 +296,28 @@ static enum node_result block_scan(struct settle *settle, bool *found, struct ch
     return result;
 }
 
+// The first block behind which the node counts `nonce` as used: by halves.
+static enum node_result block_of(struct settle *settle, uint64_t *block,
+                                 const struct chain_address *signer, uint64_t nonce)
+{
+    uint64_t low = 0;
+    uint64_t high = settle->block_number;
+
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        uint64_t count;
+        enum node_result result = node_transaction_count(settle->node, &count, signer, middle);
+        if (result != NODE_OK)
+            return result;
+        if (count > nonce)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *block = low;
+    return NODE_OK;
+}
+
 enum node_result settle_chain_find(struct settle *settle, bool *found, struct chain_hash *hash,
                                    uint64_t *block, const struct chain_address *signer,
                                    uint64_t nonce)
@@ -221,8 +325,13 @@ enum node_result settle_chain_find(struct settle *settle, bool *found, struct ch
     uint64_t top = settle->block_number;
 
     *found = false;
+    enum node_result result = block_of(settle, block, signer, nonce);
+    if (result == NODE_OK)
+        result = block_scan(settle, found, hash, *block, signer, nonce);
+    if (result == NODE_UNREACHABLE || *found)
+        return result;
     for (uint64_t i = 0; i < SETTLE_SCAN_BLOCKS && i <= top; i++) {
-        enum node_result result = block_scan(settle, found, hash, top - i, signer, nonce);
+        result = block_scan(settle, found, hash, top - i, signer, nonce);
         if (result != NODE_OK || *found) {
             *block = top - i;
             return result;

@@ -229,6 +229,10 @@ struct fake_world {
     bool wrong_event;               // executed transactions emit another Transfer
     bool receipts_hidden; // a node that lags behind its own blocks: no receipt of any transaction
     bool blocks_hidden;   // … and its blocks show no transactions
+    int64_t count_lie;     // its counts of nonces are wrong by so much (0 at least) …
+    unsigned count_lies;   // … so often
+    bool lies_of_the_past; // … of earlier blocks, too
+    bool pruned;           // it has no state of earlier blocks
     bool down;
     chain_uint128 minted; // less what was burned
     size_t wallet_count;
@@ -240,6 +244,7 @@ struct fake_world {
     uint8_t key[32];
     struct chain_address signer;
     bool signer_gone;
+    unsigned histories; // that it has told
     unsigned sign_answers_lost; // signed, and nobody hears of it: how often
     enum signer_result refuse;  // SIGNER_OK = signs
     unsigned refuse_count;      // how often

@@ -678,11 +678,20 @@ static json_t *block(struct fake_world *world, const json_t *params)
 
 static json_t *nonce_count(struct fake_world *world, const json_t *params)
 {
-    uint64_t count = mined_count(world);
+    const char *at = param_text(params, 1);
+    uint64_t number;
+    uint64_t count = 0;
 
-    if (strcmp(param_text(params, 1), "pending") == 0)
-        while (pool_find(world, count) != NULL)
-            count++;
+    if (!hex_quantity_u64(&number, at)) // "latest"
+        number = world->block;
+    for (size_t i = 0; i < world->tx_count; i++)
+        count += world->txs[i].mined && world->txs[i].block <= number;
+    if (world->count_lies > 0 && (number == world->block || world->lies_of_the_past)) {
+        world->count_lies--;
+        count = world->count_lie < 0 && count < (uint64_t)-world->count_lie
+                    ? 0
+                    : count + (uint64_t)world->count_lie;
+    }
     return quantity(count);
 }
 
@@ -697,7 +706,9 @@ static json_t *answer(struct fake_world *world, struct rpc_reply *reply, const c
         return json_pack("{s[o],s[[s]]}", "baseFeePerGas", quantity(world->base_fee_wei), "reward",
                          "0x0");
     if (strcmp(method, "eth_getTransactionCount") == 0)
-        return nonce_count(world, params);
+        return world->pruned && strcmp(param_text(params, 1), "latest") != 0
+                   ? error(reply, -32000, "missing trie node")
+                   : nonce_count(world, params);
     if (strcmp(method, "eth_getCode") == 0)
         return json_string("0x60");
     if (strcmp(method, "eth_call") == 0)
@@ -830,6 +841,7 @@ static enum signer_result signer_history(void *context, struct signer_history *o
 
     if (fake_effect(world) != FAKE_NONE || world->signer_gone)
         return SIGNER_UNREACHABLE;
+    world->histories++;
     memset(out, 0, offsetof(struct signer_history, made));
     out->signer = world->signer;
     out->next_nonce = world->signed_nonces;

@@ -1406,17 +1406,36 @@ store_ended_again(void *context, const struct settle_attempt *attempt, const cha
     return end(fault);
 }
 
-static enum settle_store_result store_gap(void *context, const struct chain_address *signer,
-                                          uint64_t nonce)
+// Is there a request that fills this gap, and has not been rejected?
+static bool gap_is_asked(const struct fake_world *world, const char *arguments)
+{
+    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+        const struct fake_request *request = &world->requests[i];
+        if (request->request_id != 0 && request->operation == SETTLE_CANCEL_NONCE &&
+            request->end != FAKE_REJECTED && strcmp(request->arguments, arguments) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum settle_store_result store_gap(void *context, size_t *asked,
+                                          const struct chain_address *signer, uint64_t from,
+                                          uint64_t below)
 {
     BEGIN;
-    char arguments[32];
     ASSERT(address_equal(signer, &world->signer));
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
-        if (world->requests[i].open && world->requests[i].operation == SETTLE_CANCEL_NONCE)
-            return end(fault);
-    snprintf(arguments, sizeof(arguments), "{\"nonce\": %llu}", (unsigned long long)nonce);
-    fake_request(world, SETTLE_CANCEL_NONCE, arguments, fake_seller, 0)->leg_count = 0;
+    for (size_t i = 0; i < world->attempt_count; i++)
+        if (has_ended(&world->attempts[i]) && world->attempts[i].attempt.nonce >= from)
+            from = world->attempts[i].attempt.nonce + 1;
+    *asked = 0;
+    for (uint64_t nonce = from; nonce < below && *asked < SETTLE_MISSING_MAX; nonce++) {
+        char arguments[32];
+        snprintf(arguments, sizeof(arguments), "{\"nonce\": %llu}", (unsigned long long)nonce);
+        if (holder_of(world, nonce) != NULL || gap_is_asked(world, arguments))
+            continue;
+        fake_request(world, SETTLE_CANCEL_NONCE, arguments, fake_seller, 0)->leg_count = 0;
+        ++*asked;
+    }
     return end(fault);
 }
 
@@ -1498,12 +1517,10 @@ static enum settle_store_result store_custody(void *context, size_t *changed)
 
 static enum settle_store_result store_custody_spendable(void *context,
                                                         struct settle_wallet *wallets, size_t count,
-                                                        const struct chain_address *contract,
-                                                        uint64_t at_block)
+                                                        const struct chain_address *contract)
 {
     BEGIN;
     (void)contract;
-    (void)at_block;
     for (size_t i = 0; i < count; i++) {
         const struct fake_wallet *wallet = fake_wallet(world, &wallets[i].address);
         if (!wallets[i].sends || !wallet->in_custody)

@@ -30,11 +30,10 @@ void settle_signer_silent(struct settle *settle, enum signer_result result);
 CHECKED enum settle_step settle_lost_restore(struct settle *settle,
                                              const struct chain_address *signer, uint64_t nonce,
                                              struct settle_item *item);
-// … for every nonce below the signer's next that no request holds; `next` is the counter's, if the
-// database knows the key.
+// … for every nonce below the signer's next that no request holds; `known`: the database has a
+// counter of the key.
 CHECKED enum settle_step settle_lost_nonces(struct settle *settle,
-                                            const struct chain_address *signer, bool known,
-                                            uint64_t next);
+                                            const struct chain_address *signer, bool known);
 // … for every open nonce of the items, once after the lock was taken. DONE: they are to be loaded
 // again.
 CHECKED enum settle_step settle_lost_bids(struct settle *settle);
@@ -45,10 +44,15 @@ struct settle_key *settle_key_of(struct settle *settle, const struct chain_addre
 CHECKED enum settle_step settle_keys_look(struct settle *settle);
 // Nonces of every key are to be compared again.
 void settle_keys_doubt(struct settle *settle);
+// The signer's log is to be compared with the rows again.
+void settle_keys_reread(struct settle *settle);
+// What had ended is open again, and waits from now on.
+void settle_keys_reopened(struct settle *settle);
 // What the items say of the keys.
 void settle_keys_mark(struct settle *settle);
+// How long has the lowest nonce that the items hold been waiting for its block?
 void settle_keys_head(struct settle *settle, uint64_t now_ns);
-// A nonce that no request of ours holds stands before those of a key that are sent: filled.
+// Nonces that no request has ever held stand before those that are sent: filled.
 void settle_keys_gaps(struct settle *settle, uint64_t now_ns);
 // Must this nonce not be signed or sent again yet?
 bool settle_key_waits(const struct settle *settle, const struct settle_key *key, uint64_t nonce);
@@ -56,7 +60,8 @@ bool settle_key_waits(const struct settle *settle, const struct settle_key *key,
 // Asks the node where the chain is; at start, every tick and on doubt compares the nonces. NONE: as
 // far as it should be; ABORT: the chain cannot be used in this pass.
 enum settle_step settle_chain_look(struct settle *settle);
-// Which transaction of `signer` used `nonce`, within the last SETTLE_SCAN_BLOCKS blocks.
+// Which transaction of `signer` used `nonce`: in the block that the node's own history of the count
+// leads to, as far back as it has that; else within the last SETTLE_SCAN_BLOCKS blocks.
 enum { SETTLE_SCAN_BLOCKS = 256 };
 CHECKED enum node_result settle_chain_find(struct settle *settle, bool *found,
                                            struct chain_hash *hash, uint64_t *block,

@@ -173,6 +173,9 @@ enum settle_step settle_item_first(struct settle *settle, struct settle_item *it
         settle_keys_doubt(settle);
         return SETTLE_STEP_ABORT;
     }
+    struct settle_key *key = item_key(settle, item);
+    if (key != NULL && key->next_nonce <= bid->nonce)
+        key->next_nonce = bid->nonce + 1;
     ASSERT(settle_item_message(settle, item, settle_netting_move_count(&item->call), &message));
     return item_prepare(settle, item, bid, &message, evidence);
 }
@@ -216,8 +219,10 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
         if (step != SETTLE_STEP_NONE)
             return step;
     }
-    if (!is_of_the_request)
+    if (!is_of_the_request) {
+        settle_keys_reread(settle);
         return settle_chain_failed(settle, "signer", NODE_OK);
+    }
     snprintf(ending.reason, sizeof(ending.reason), "%s", signer_result_text(result));
     if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, &ending)))
         return SETTLE_STEP_ABORT;
@@ -720,22 +725,24 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
 }
 
 // The node's count is past our nonce and no bid has a receipt. Only the transaction itself is a
-// proof.
-static enum settle_step item_nonce_taken(struct settle *settle, struct settle_item *item)
+// proof. *found: there is one in a block, ours or another; NONE and none found: the count shows
+// nothing, and what is sent is looked after as if it had not been said.
+static enum settle_step item_nonce_taken(struct settle *settle, struct settle_item *item,
+                                         bool *found)
 {
     struct chain_hash hash;
     uint64_t block = 0;
-    bool found = false;
-    enum node_result result = settle_chain_find(settle, &found, &hash, &block, &item->signer, item->bids[0].nonce);
+    enum node_result result = settle_chain_find(settle, found, &hash, &block, &item->signer,
+                                                item->bids[0].nonce);
 
     if (result != NODE_OK)
         return settle_item_node_failed(settle, item, "eth_getBlockByNumber", result);
-    for (size_t i = 0; found && i < item->bid_count; i++)
+    for (size_t i = 0; *found && i < item->bid_count; i++)
         if (memcmp(&item->bids[i].hash, &hash, sizeof(hash)) == 0)
             return SETTLE_STEP_NONE; // ours after all: its receipt will come
-    if (!found || !settle_chain_is_deep(settle, block)) {
+    if (!*found || !settle_chain_is_deep(settle, block)) {
         log_limited(LOG_ERROR,
-                    "nonce used, no receipt, no transaction seen: in doubt trade=%llu "
+                    "nonce used, no receipt, no transaction seen: in doubt request=%llu "
                     "nonce=%llu",
                     (unsigned long long)item->call.request_id,
                     (unsigned long long)item->bids[0].nonce);
@@ -759,12 +766,12 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
 }
 
 // Blocks go by without the lowest nonce: it is worth more to us than to the miners so far.
-static bool item_is_stuck(struct settle *settle, const struct settle_item *item, uint64_t now_ns)
+static bool item_is_stuck(struct settle *settle, const struct settle_item *item)
 {
     const struct settle_key *key = item_key(settle, item);
 
     return item->bids[0].nonce == key->head_nonce && settle->block_number > key->head_block &&
-           now_ns - key->head_ns >= settle->config.stuck_ns;
+           settle->pass_ns - key->head_ns >= settle->config.stuck_ns;
 }
 
 static enum settle_step item_without_receipt(struct settle *settle, struct settle_item *item)
@@ -776,12 +783,18 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
         return item_unmined(settle, item, bid);
     if (bid->state == SETTLE_ATTEMPT_PREPARED)
         return item_sign_again(settle, item);
-    if (item_key(settle, item)->mined_nonces > bid->nonce) // many questions: once in a tick
-        return settle->resend ? item_nonce_taken(settle, item) : SETTLE_STEP_NONE;
+    if (item_key(settle, item)->mined_nonces > bid->nonce) {
+        bool found = false;
+        if (!settle->resend) // its receipt may be late
+            return SETTLE_STEP_NONE;
+        enum settle_step step = item_nonce_taken(settle, item, &found);
+        if (step != SETTLE_STEP_NONE || found)
+            return step;
+    }
     if (is_given_up(bid))
         return item_cancel(settle, item);
-    if (item_is_stuck(settle, item, settle->looked_ns)) {
-        item_key(settle, item)->head_ns = settle->looked_ns; // the higher bid gets as long
+    if (item_is_stuck(settle, item)) {
+        item_key(settle, item)->head_ns = settle->pass_ns; // the higher bid gets as long
         item_key(settle, item)->head_block = settle->block_number;
         return item_bid_more(settle, item);
     }

@@ -7,6 +7,12 @@
 // - Of other keys with open attempts: the node's count in every pass, nonces compared in every
 // tick.
 // - Of other keys without: their count in every tick, for the chain may lose what was final.
+// - The signer's log of a key is read when the key is first seen, when the lock was taken, after the
+//   signer has failed, and while something of it cannot be placed. Not otherwise: whoever had it sign
+//   had committed the row before, so that a signature without a row is one whose row the database has
+//   lost. It loses rows by being restored, or by another server's taking over, and then the session
+//   is gone, and with it the lock. (Who uses the key beside us is found at the nonce itself: the
+//   signer refuses a second payload, and its log is asked about that nonce.)
 #include "settlement/settle_internal.h"
 
 #include <string.h>
@@ -89,6 +95,18 @@ void settle_keys_doubt(struct settle *settle)
         settle->keys[i].nonces_checked = false;
 }
 
+void settle_keys_reread(struct settle *settle)
+{
+    for (size_t i = 0; i < settle->key_count; i++)
+        settle->keys[i].log_read = false;
+}
+
+void settle_keys_reopened(struct settle *settle)
+{
+    for (size_t i = 0; i < settle->key_count; i++)
+        settle->keys[i].head_ns = 0;
+}
+
 // While a lost transaction's nonce is undecided nothing above it is signed, or sent again: whatever
 // became of it comes first. Nonces of two keys are in no order: then nothing of the other key is,
 // either.
@@ -122,49 +140,56 @@ bool settle_key_waits(const struct settle *settle, const struct settle_key *key,
     return false;
 }
 
-// Since when has its lowest nonce not moved? (For bids that are too low.)
+// ---- the lowest nonce
+// --------------------------------------------------------------------------------
+
+// The lowest nonce of the key that a request holds and that is in no block; UINT64_MAX = none. What
+// the node counts may be a lie; this is known.
+static uint64_t first_nonce(struct settle *settle, const struct settle_key *key)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (size_t i = 0; i < settle->item_count; i++) {
+        struct settle_item *item = &settle->items[i];
+        if (item->bid_count == 0 || !address_equal(&item->signer, &key->address))
+            continue;
+        const struct settle_attempt *bid = settle_item_open_bid(item);
+        if (bid->state != SETTLE_ATTEMPT_MINED && bid->nonce < first)
+            first = bid->nonce;
+    }
+    return first;
+}
+
+// Since when has it been the lowest? (For bids that are too low, and for gaps.)
 void settle_keys_head(struct settle *settle, uint64_t now_ns)
 {
     for (size_t k = 0; k < settle->key_count; k++) {
         struct settle_key *key = &settle->keys[k];
-        if (key->head_ns != 0 && key->head_nonce == key->mined_nonces)
+        uint64_t first = first_nonce(settle, key);
+        if (key->head_ns != 0 && key->head_nonce == first)
             continue;
-        key->head_nonce = key->mined_nonces;
+        key->head_nonce = first;
         key->head_block = settle->block_number;
         key->head_ns = now_ns;
     }
 }
 
-// ---- gaps
-// ---------------------------------------------------------------------------------------
-
-// The lowest nonce of the key that a request holds; UINT64_MAX = none.
-static uint64_t first_nonce(const struct settle *settle, const struct settle_key *key)
-{
-    uint64_t first = UINT64_MAX;
-
-    for (size_t i = 0; i < settle->item_count; i++) {
-        const struct settle_item *item = &settle->items[i];
-        if (item->bid_count > 0 && address_equal(&item->signer, &key->address) &&
-            item->bids[0].nonce < first)
-            first = item->bids[0].nonce;
-    }
-    return first;
-}
-
+// What stands before it, and no request has ever held, nobody fills: the rows say so, the node's
+// count only where to look. It is given a tick to think better of it.
 static void gap_look(struct settle *settle, struct settle_key *key, uint64_t now_ns)
 {
-    uint64_t first = first_nonce(settle, key);
+    size_t filled = 0;
 
-    if (first == UINT64_MAX || first <= key->mined_nonces || key->head_nonce != key->mined_nonces ||
-        settle->block_number <= key->head_block || now_ns - key->head_ns < settle->config.stuck_ns)
+    if (key->head_nonce == UINT64_MAX || key->head_nonce <= key->mined_nonces ||
+        now_ns - key->head_ns < settle->config.tick_ns || !settle->resend)
         return;
-    log_error("a gap before our nonces is filled nonce=%llu first=%llu",
-              (unsigned long long)key->mined_nonces, (unsigned long long)first);
-    key->head_ns = now_ns;
-    key->head_block = settle->block_number;
-    (void)settle_store_ok(
-        settle, settle->store.gap(settle->store.context, &key->address, key->mined_nonces));
+    if (settle_store_ok(settle,
+                        settle->store.gap(settle->store.context, &filled, &key->address,
+                                          key->mined_nonces, key->head_nonce)) &&
+        filled > 0)
+        log_error("a gap before our nonces is filled nonce=%llu first=%llu nonces=%zu",
+                  (unsigned long long)key->mined_nonces, (unsigned long long)key->head_nonce,
+                  filled);
 }
 
 void settle_keys_gaps(struct settle *settle, uint64_t now_ns)

@@ -113,6 +113,7 @@ static void lost_report(struct settle *settle, const struct settle_lost *lost,
     }
     settle->counters.lost_nonces++;
     settle->attempts_lost = true;
+    settle_keys_reread(settle);
     log_limited(LOG_ERROR,
                 "attempts_missing: the signer has signed a transaction that this database has "
                 "lost, and no row says whose it "
@@ -128,6 +129,7 @@ static enum settle_step bid_restore(struct settle *settle, enum settle_restored 
     static struct settle_transfer transfer;
     const struct signer_history *history = &settle->scratch_history;
     struct transaction transaction;
+    size_t asked;
 
     ASSERT(transaction_decode(&transaction, NULL, NULL, history->made.raw, history->made.raw_len));
     struct settle_lost lost = lost_of(history, &transaction);
@@ -144,7 +146,8 @@ static enum settle_step bid_restore(struct settle *settle, enum settle_restored 
     // on.
     if (*restored == SETTLE_RESTORE_CANNOT && lost.calldata_len == 0 &&
         !settle_store_ok(settle,
-                         settle->store.gap(settle->store.context, &lost.signer, lost.nonce)))
+                         settle->store.gap(settle->store.context, &asked, &lost.signer, lost.nonce,
+                                           lost.nonce + 1)))
         return SETTLE_STEP_ABORT;
     return SETTLE_STEP_NONE;
 }
@@ -202,10 +205,12 @@ enum settle_step settle_lost_restore(struct settle *settle, const struct chain_a
 // ----------------------------------------------------------------------------------
 
 static enum settle_step missing_restore(struct settle *settle, const struct chain_address *signer,
-                                        uint64_t from, uint64_t below)
+                                        uint64_t below)
 {
     uint64_t nonces[SETTLE_MISSING_MAX];
     size_t count = SETTLE_MISSING_MAX;
+    uint64_t from = 0;
+    bool any = false;
 
     while (count == SETTLE_MISSING_MAX) {
         if (!settle_store_ok(settle, settle->store.nonces_missing(settle->store.context, nonces,
@@ -217,23 +222,22 @@ static enum settle_step missing_restore(struct settle *settle, const struct chai
         for (size_t i = 0; i < count; i++)
             if (settle_lost_restore(settle, signer, nonces[i], NULL) == SETTLE_STEP_ABORT)
                 return SETTLE_STEP_ABORT;
+        any |= count > 0;
         from = count > 0 ? nonces[count - 1] + 1 : from;
     }
-    return SETTLE_STEP_NONE;
+    return any ? SETTLE_STEP_DONE : SETTLE_STEP_NONE;
 }
 
 enum settle_step settle_lost_nonces(struct settle *settle, const struct chain_address *signer,
-                                    bool known, uint64_t next)
+                                    bool known)
 {
-    if (!history_ask(settle, signer, known ? next : 0, 0))
+    if (!history_ask(settle, signer, 0, 0))
         return SETTLE_STEP_ABORT;
     uint64_t below = settle->scratch_history.next_nonce;
-    if (known)
-        return below > next || !settle->bids_known
-                   ? missing_restore(settle, signer, settle->bids_known ? next : 0, below)
-                   : SETTLE_STEP_NONE;
     if (below == 0)
         return SETTLE_STEP_NONE;
+    if (known)
+        return missing_restore(settle, signer, below);
     settle->attempts_known = false; // it has signed, and this database has never heard of it
     return settle_chain_failed(settle, "signer history", NODE_OK);
 }

@@ -56,6 +56,7 @@ enum settle_step settle_moved_look(struct settle *settle)
         if (!settle_store_ok(settle, settle->store.reopen(settle->store.context, &reopened,
                                                           &nonces[i].signer, nonces[i].nonce)))
             return SETTLE_STEP_ABORT;
+    settle_keys_reopened(settle);
     settle->counters.reorganised += all;
     log_error("the chain has replaced final blocks: what ended there is looked at again "
               "from_block=%llu count=%zu",

@@ -59,7 +59,7 @@ static const struct counter of_worker[] = {
     WORKER(simulations),    WORKER(signed_attempts), WORKER(broadcasts),
     WORKER(resends),        WORKER(bids_raised),     WORKER(confirmed),
     WORKER(netted_to_zero), WORKER(reverted),        WORKER(dropped),
-    WORKER(reorganised),    WORKER(incidents),       WORKER(foreign_nonces),
+    WORKER(reorganised),    WORKER(incidents),       WORKER(foreign_nonces),  WORKER(counts_doubted),
     WORKER(lost_nonces),    WORKER(restored),        WORKER(nonces_given_up),
     WORKER(node_failures),  WORKER(signer_failures), WORKER(store_failures),
     WORKER(results_sent),   WORKER(results_refused)};

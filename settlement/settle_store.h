@@ -313,8 +313,12 @@ struct settle_store_ops {
     // … without an effect, deep enough: it is REVERTED as before.
     SETTLE_STORE(*ended_again)
     (void *context, const struct settle_attempt *attempt, const char *reason);
-    // A nonce below those that are sent, which no request holds: one that cancels it is made.
-    SETTLE_STORE (*gap)(void *context, const struct chain_address *signer, uint64_t nonce);
+    // Nonces from `from` up to `below` that no request has held and that are above all that have
+    // ended: requests that cancel them are made, SETTLE_MISSING_MAX at most. `asked` = how many that
+    // were not there.
+    SETTLE_STORE(*gap)
+    (void *context, size_t *asked, const struct chain_address *signer, uint64_t from,
+     uint64_t below);
     // Is the nonce held by an open attempt? That one gets fate CANCEL.
     SETTLE_STORE(*nonce_cancel)
     (void *context, bool *held, const struct chain_address *signer, uint64_t nonce);
@@ -354,11 +358,10 @@ struct settle_store_ops {
     // Custody (settle_custody.h): tells of what is frozen now, and asks for what is to be. `changed`
     // counts both.
     SETTLE_STORE (*custody)(void *context, size_t *changed);
-    // Of the wallets that send, what the venue has frozen there itself, as far as others had left it at
-    // a block; the others are left alone.
+    // Of the wallets that send, what the venue has frozen there itself; the others are left alone.
     SETTLE_STORE(*custody_spendable)
     (void *context, struct settle_wallet *wallets, size_t count,
-     const struct chain_address *contract, uint64_t at_block);
+     const struct chain_address *contract);
 
     // Where to begin to look for the core's answers: the smallest `sequence` that a numbered result
     // without an answer was given; SETTLE_CORE_NEWEST if there is none.

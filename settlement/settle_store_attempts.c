@@ -1026,25 +1026,33 @@ store_ended_again(void *context, const struct settle_attempt *attempt, const cha
     return store_commit(store, "ended_again");
 }
 
-static enum settle_store_result store_gap(void *context, const struct chain_address *signer,
-                                          uint64_t nonce)
+static enum settle_store_result store_gap(void *context, size_t *asked,
+                                          const struct chain_address *signer, uint64_t from,
+                                          uint64_t below)
 {
+    // One that was rejected (a node said that its nonce was used) is asked for again.
     static const char sql[] =
-        "INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, arguments) "
-        "VALUES ('gap:' || $1::text || ':' || $2 || ':' || $3::text, 'cancel_nonce', "
-        "$1::text::bigint, jsonb_build_object('nonce', $3::text::bigint, 'signer', $2::text)) "
-        "ON CONFLICT (idempotency_key) DO NOTHING";
+        "INSERT INTO chain.chain_request AS r (idempotency_key, operation, chain_id, arguments) "
+        "SELECT 'gap:' || $1::bigint || ':' || $2::text || ':' || g, 'cancel_nonce', $1::bigint, "
+        "jsonb_build_object('nonce', g, 'signer', $2::text) "
+        "FROM generate_series(greatest($3::bigint, (SELECT max(a.nonce) + 1 FROM settle.attempt a "
+        "WHERE a.chain_id = $1 AND a.signer_address = $2 AND a.block_hash IS NOT NULL "
+        "AND a.state IN ('confirmed', 'reverted', 'dropped'))), $4::bigint - 1) g "
+        "WHERE NOT EXISTS (SELECT FROM settle.nonce n WHERE n.chain_id = $1 "
+        "AND n.signer_address = $2 AND n.nonce = g AND n.request_id IS NOT NULL) "
+        "ORDER BY g LIMIT $5 ON CONFLICT (idempotency_key) DO UPDATE SET state = 'prepared', "
+        "reason = NULL, updated_at = now() WHERE r.state = 'rejected'";
     struct settle_store_pg *store = context;
     struct text_address address = address_text(signer);
-    char chain[24];
-    char number[24];
+    struct pg_rows *rows = NULL;
 
-    snprintf(chain, sizeof(chain), "%llu", (unsigned long long)store->chain_id);
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)nonce);
-    if (!store_begin(store))
+    *asked = 0;
+    if (!store_ask(store, &rows, "gap", sql,
+                   PG_PARAMS(u64(store->chain_id), pg_text(address.text), u64(from), u64(below),
+                             pg_i64(SETTLE_MISSING_MAX))))
         return SETTLE_STORE_LOST;
-    if (!store_any(store, sql, PG_PARAMS(pg_text(chain), pg_text(address.text), pg_text(number))))
-        return store_lost(store, "gap");
+    *asked = (size_t)pg_rows_affected(rows);
+    pg_rows_free(rows);
     return store_commit(store, "gap");
 }
 

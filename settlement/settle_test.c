@@ -698,7 +698,7 @@ static void a_bid_that_the_database_has_lost_comes_back(void **state)
     for (int is_noticed_at_start = 0; is_noticed_at_start < 2; is_noticed_at_start++) {
         venue_open(&venue, 1);
         fake_trade(&venue.world, fake_seller, fake_buyer, 100);
-        passes(&venue, 1);
+        passes(&venue, 2);
         venue.world.block++;
         passes(&venue, 65); // it is stuck, and bid up
         assert_int_equal(venue.world.attempt_count, 2);
@@ -1083,6 +1083,138 @@ static void foreign_transactions_before_the_start_are_skipped(void **state)
     fake_trade(&venue.world, fake_seller, fake_buyer, 200);
     run_to_end(&venue);
     assert_int_equal(venue.world.attempts[1].attempt.nonce, 4);
+}
+
+// ---- counts that are not so
+
+enum { FOR_EVER = 1000000 };
+
+static void lie(struct fake_world *world, int64_t by, unsigned often)
+{
+    world->count_lie = by;
+    world->count_lies = often;
+    world->lies_of_the_past = world->pruned = false;
+}
+
+// Each trade by itself, with a lie before, while, and after it is sent.
+static void trades_settle_in_order(struct venue *v, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        fake_trade(&v->world, fake_seller, fake_buyer, 100 + (int64_t)i);
+        steps(v, 12);
+    }
+    run_to_end(v);
+    for (size_t i = 0; i < v->world.trade_count; i++) {
+        assert_state(&v->world.trades[i], SETTLE_TRADE_SETTLED, "");
+        assert_int_equal(v->world.trades[i].total_attempts, 0);
+    }
+    for (size_t i = 0; i < v->world.attempt_count; i++)
+        assert_int_equal(v->world.attempts[i].attempt.nonce, i); // no nonce is left out or filled
+}
+
+static void a_count_that_nothing_shows_is_not_believed(void **state)
+{
+    (void)state;
+    static const int64_t lies[] = {5, 1, 1000000000, -1, -3, -1000};
+    static const unsigned often[] = {1, 2, 3, 40, FOR_EVER};
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
+        for (size_t k = 0; k < sizeof(often) / sizeof(often[0]) * 4; k++) {
+            venue_open(&venue, 1);
+            trades_settle_in_order(&venue, 3);
+            lie(&venue.world, lies[i], often[k / 4]);
+            venue.world.lies_of_the_past = k % 2 == 1;
+            venue.world.pruned = k % 4 > 1;
+            trades_settle_in_order(&venue, 3);
+            assert_int_equal(venue.settle.counters.foreign_nonces, 0);
+            assert_int_equal(venue.settle.counters.reorganised, 0);
+            assert_int_equal(venue.world.nonce_next, 6);
+            if (lies[i] > 0)
+                assert_true(venue.settle.counters.counts_doubted > 0);
+        }
+}
+
+// What the pool has forgotten is sent again, and what is too cheap is bid up, whatever the count is said to be.
+static void a_count_that_is_not_so_keeps_nothing_from_being_sent_again(void **state)
+{
+    (void)state;
+    for (int64_t by = -1000; by <= 1000; by += 500) {
+        venue_open(&venue, 1);
+        settle_do_work(&venue.settle, venue.world.now_ns);
+        lie(&venue.world, by, FOR_EVER);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        passes(&venue, 1);
+        fake_forget_pool(&venue.world);
+        run_to_end(&venue);
+        assert_true(venue.settle.counters.resends > 0);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 200);
+        passes(&venue, 1);
+        venue.world.base_fee_wei *= 10;
+        run_to_end(&venue);
+        assert_true(venue.settle.counters.bids_raised > 0);
+        assert_state(&venue.world.trades[1], SETTLE_TRADE_SETTLED, "");
+    }
+}
+
+// A key that is new to the database: said once it is not believed, said again there is nothing else to go by; then it is a
+// gap, and filled as soon as the node counts what is so.
+static void a_first_count_that_nothing_shows_is_believed_when_it_is_said_twice(void **state)
+{
+    (void)state;
+    for (unsigned often = 1; often <= 40; often += 13) {
+        venue_open(&venue, 1);
+        lie(&venue.world, 3, often);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        run_to_end(&venue);
+        assert_state(&venue.world.trades[0], SETTLE_TRADE_SETTLED, "");
+        assert_int_equal(venue.world.attempts[0].attempt.nonce, often == 1 ? 0 : 3);
+        assert_int_equal(venue.world.attempt_count, often == 1 ? 1 : 4);
+    }
+}
+
+// With an archive however old it is; without one, as far back as blocks are read.
+static void a_foreign_transaction_is_found_in_its_block(void **state)
+{
+    (void)state;
+    for (int pruned = 0; pruned < 2; pruned++) {
+        venue_open(&venue, 1);
+        trades_settle_in_order(&venue, 2);
+        venue.world.down = true; // nobody looks for a while
+        fake_foreign(&venue.world);
+        fake_foreign(&venue.world);
+        for (int i = 0; i < (pruned ? 200 : 2000); i++)
+            fake_mine(&venue.world);
+        venue.world.down = false;
+        venue.world.pruned = pruned == 1;
+        fake_trade(&venue.world, fake_seller, fake_buyer, 300);
+        run_to_end(&venue);
+        assert_int_equal(venue.settle.counters.foreign_nonces, 2);
+        assert_int_equal(venue.world.attempts[2].attempt.nonce, 4);
+        assert_int_equal(venue.world.trades[2].total_attempts, 0);
+    }
+}
+
+// The log is read at the start; then as often as something says that it may have to be.
+static void the_signers_log_is_read_when_it_has_to_be(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    trades_settle_in_order(&venue, 3);
+    unsigned told = venue.world.histories;
+    assert_true(told > 0);
+    steps(&venue, 300);
+    trades_settle_in_order(&venue, 3);
+    assert_int_equal(venue.world.histories, told);
+    venue.world.signer_gone = true; // it may be another one that comes back
+    steps(&venue, 10);
+    venue.world.signer_gone = false;
+    steps(&venue, 10);
+    assert_true(venue.world.histories > told);
+    told = venue.world.histories;
+    steps(&venue, 50);
+    assert_int_equal(venue.world.histories, told);
+    venue.world.leading = false; // the session was lost, and rows with it, perhaps
+    steps(&venue, 10);
+    assert_true(venue.world.histories > told);
 }
 
 static void an_absent_core_gets_its_results_later(void **state)
@@ -1946,6 +2078,11 @@ int main(int count, char **words)
         cmocka_unit_test(the_older_of_two_bids_may_be_the_one_that_is_mined),
         cmocka_unit_test(a_foreign_transaction_at_our_nonce_counts_as_an_attempt),
         cmocka_unit_test(foreign_transactions_before_the_start_are_skipped),
+        cmocka_unit_test(a_count_that_nothing_shows_is_not_believed),
+        cmocka_unit_test(a_count_that_is_not_so_keeps_nothing_from_being_sent_again),
+        cmocka_unit_test(a_first_count_that_nothing_shows_is_believed_when_it_is_said_twice),
+        cmocka_unit_test(a_foreign_transaction_is_found_in_its_block),
+        cmocka_unit_test(the_signers_log_is_read_when_it_has_to_be),
         cmocka_unit_test(an_absent_core_gets_its_results_later),
         cmocka_unit_test(results_go_out_without_waiting_for_answers),
         cmocka_unit_test(what_the_core_has_booked_is_read_from_its_events_after_a_crash),

@@ -467,6 +467,42 @@ const CASES = {
     await world.restartWorker()
   },
 
+  // It is the only one, and nobody contradicts it: what no transaction shows is not believed, and no nonce is left out.
+  async a_node_alone_that_counts_nonces_wrong (world) {
+    const { venue } = world
+    const nonces = () => venue.sql('SELECT max(nonce) - min(nonce) + 1 - count(*) FROM settle.nonce GROUP BY signer_address')
+    const gaps = () => venue.sql("SELECT count(*) FROM chain.chain_request WHERE operation = 'cancel_nonce'")
+    const before = gaps()
+    await world.settled(world.trade(1))
+    for (const lie of [n => n + 5, n => n + 1e9, n => n - 1, n => 0]) {
+      for (const often of [1, 7, Infinity]) {
+        let left = often
+        world.rpc.take('eth_getTransactionCount', async (params, ask) => {
+          const count = Number(await ask())
+          return '0x' + (left-- > 0 ? Math.max(lie(count), 0) : count).toString(16)
+        })
+        const ids = world.trade(1)
+        await sleep(250) // over two ticks: it lies to a worker that rests, too
+        ids.push(...world.trade(2))
+        await venue.until(`they settle, whatever it counts (${lie}, ${often})`, () => world.is(ids, "settlement_status = 'settled' AND total_attempts = 0"), 20)
+        check(left <= 0 || often === Infinity, 'it was not asked')
+      }
+    }
+    // What is lost on its way meanwhile is sent again.
+    for (const lie of [n => n + 5, n => 0]) {
+      world.rpc.take('eth_getTransactionCount', async (params, ask) => '0x' + lie(Number(await ask())).toString(16))
+      world.rpc.take('eth_sendRawTransaction', params => { world.rpc.pass('eth_sendRawTransaction'); return ethers.keccak256(params[0]) })
+      await world.settled(world.trade(1), 20)
+    }
+    world.rpc.pass()
+    check(nonces().split('\n').every(left => left === '0') && gaps() === before, `nonces were left out (${nonces()}), or given up`)
+    // Three that were counted for somebody else's transactions, which are gone: filled, though no block comes before that.
+    venue.sql(`UPDATE settle.signer SET nonce_floor = (SELECT max(nonce) + 4 FROM settle.nonce n WHERE n.signer_address = settle.signer.signer_address)
+      WHERE signer_address = (SELECT signer_address FROM settle.attempt ORDER BY attempt_id DESC LIMIT 1)`)
+    await world.settled(world.trade(1), 20)
+    check(nonces().split('\n').every(left => left === '0') && Number(gaps()) === Number(before) + 3, `nonces were left out (${nonces()})`)
+  },
+
   // Five transactions of the old key are open. It finishes them, bids included; what is new is the new key's.
   async a_key_that_is_rotated_while_transactions_are_open (world) {
     const { venue } = world
