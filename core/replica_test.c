@@ -3,9 +3,11 @@
 #include "core/replica_testing.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/futex.h"
@@ -246,6 +248,63 @@ static void a_segment_that_is_another_one_than_told_is_refused(void **state)
     terms.limits[0] = 0;
     journal_segment_header_init(&segment, 1, &terms);
     assert_int_equal(standby_store_segment(&f->store, &segment), 0);
+}
+
+// ---- two threads
+
+struct waiting {
+    struct fixture *fixture;
+    struct journal_segment_header segment;
+    void (*call)(struct waiting *waiting);
+    int result;
+    _Atomic bool is_back;
+};
+
+static void call_segment(struct waiting *waiting)
+{
+    waiting->result = standby_store_segment(&waiting->fixture->store, &waiting->segment);
+}
+
+static void call_prepare(struct waiting *waiting)
+{
+    waiting->result = standby_store_prepare(&waiting->fixture->store);
+}
+
+static void *call_store(void *context)
+{
+    struct waiting *waiting = context;
+    waiting->call(waiting);
+    waiting->is_back = true;
+    return NULL;
+}
+
+// While another thread is at the segments, nobody else looks at them.
+static void expect_to_wait(struct waiting *waiting, void (*call)(struct waiting *waiting))
+{
+    struct standby_store *store = &waiting->fixture->store;
+    pthread_t thread;
+    waiting->call = call;
+    waiting->is_back = false;
+    assert_int_equal(pthread_mutex_lock(&store->lock), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_store, waiting), 0);
+    for (int i = 0; i < 100 && !waiting->is_back; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_false(waiting->is_back);
+    assert_int_equal(pthread_mutex_unlock(&store->lock), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void who_tells_of_a_segment_waits_for_who_prepares_one(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_segment_terms terms = {.bytes = REPLICA_TESTING_SEGMENT_BYTES};
+    struct waiting waiting = {.fixture = f};
+    open_store(f, &f->b);
+    journal_segment_header_init(&waiting.segment, 1, &terms);
+    expect_to_wait(&waiting, call_segment);
+    assert_int_equal(waiting.result, 0);
+    expect_to_wait(&waiting, call_prepare);
+    assert_int_equal(waiting.result, 1);
 }
 
 // The whole story: the standby is promoted, the old primary has written on, comes back and is told
@@ -1078,6 +1137,7 @@ int main(void)
         PAIR(a_standby_catches_up_from_nothing_and_goes_on_where_it_ended),
         PAIR(a_standby_follows_block_by_block_while_its_primary_writes),
         PAIR(a_segment_that_is_another_one_than_told_is_refused),
+        PAIR(who_tells_of_a_segment_waits_for_who_prepares_one),
         PAIR(an_old_primary_that_wrote_on_is_told_where_to_cut),
         PAIR(an_old_primary_that_lacks_nothing_follows_at_once),
         PAIR(a_primary_learns_from_a_standby_that_it_was_replaced),

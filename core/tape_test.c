@@ -1131,6 +1131,40 @@ static void make_state(void)
     journal_io_file_close(&file);
 }
 
+// The tool holds its locks until its process ends, and leaves what it has open to that end.
+static int in_a_process_of_its_own(int (*run)(void))
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(run());
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+// Its owner and group may look who holds it, and nobody may run it.
+static int lock_openly(void)
+{
+    struct stat status;
+    char path[NUMBERED_PATH_BYTES];
+    umask(0);
+    path_join(path, folder, "lock");
+    return tape_lock(folder) == 0 && stat(path, &status) == 0 ? (int)(status.st_mode & 0777) : -1;
+}
+
+static int is_locked_privately(void)
+{
+    return lock_openly() == 0640;
+}
+
+static void the_lock_is_no_program_and_is_nobodys_elses(void **state)
+{
+    (void)state;
+    assert_int_equal(in_a_process_of_its_own(is_locked_privately), true);
+}
+
 static int rebuild(void)
 {
     return tape_tool_rebuild(state_path, nowhere, 1024);
@@ -1144,19 +1178,6 @@ static int hold(const char *name)
     assert_true(fd >= 0);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     return fd;
-}
-
-// The tool holds its locks until its process ends, and leaves what it has open to that end.
-static int in_a_process_of_its_own(int (*run)(void))
-{
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(run());
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
 }
 
 static void a_tape_is_rebuilt_from_the_journal(void **state)
@@ -1341,6 +1362,7 @@ int main(void)
         TAPE_TEST(events_without_a_checksum_at_the_end_are_found),
         TAPE_TEST(a_tape_that_grows_is_verified_up_to_where_it_ended),
         TAPE_TEST(a_long_look_says_how_far_it_is),
+        TAPE_TEST(the_lock_is_no_program_and_is_nobodys_elses),
         TAPE_TEST(a_tape_is_rebuilt_from_the_journal),
         TAPE_TEST(a_rebuild_that_fails_says_so_and_is_repeated),
         TAPE_TEST(each_call_that_a_rebuild_needs_is_missed),

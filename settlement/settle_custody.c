@@ -21,7 +21,8 @@ enum settle_step settle_custody_read(struct settle *settle, const struct settle_
         frozen |= preflight->wallets[i].frozen_units > 0;
     if (frozen && !settle_store_ok(settle, settle->store.custody_spendable(
                                                settle->store.context, preflight->wallets,
-                                               preflight->wallet_count, &call->contract)))
+                                               preflight->wallet_count, &call->contract,
+                                               preflight->block_number)))
         return SETTLE_STEP_ABORT;
     return SETTLE_STEP_NONE;
 }

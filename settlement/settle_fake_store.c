@@ -1517,10 +1517,12 @@ static enum settle_store_result store_custody(void *context, size_t *changed)
 
 static enum settle_store_result store_custody_spendable(void *context,
                                                         struct settle_wallet *wallets, size_t count,
-                                                        const struct chain_address *contract)
+                                                        const struct chain_address *contract,
+                                                        uint64_t at_block)
 {
     BEGIN;
     (void)contract;
+    (void)at_block;
     for (size_t i = 0; i < count; i++) {
         const struct fake_wallet *wallet = fake_wallet(world, &wallets[i].address);
         if (!wallets[i].sends || !wallet->in_custody)

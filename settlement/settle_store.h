@@ -358,10 +358,11 @@ struct settle_store_ops {
     // Custody (settle_custody.h): tells of what is frozen now, and asks for what is to be. `changed`
     // counts both.
     SETTLE_STORE (*custody)(void *context, size_t *changed);
-    // Of the wallets that send, what the venue has frozen there itself; the others are left alone.
+    // Of the wallets that send, what the venue has frozen there itself, as far as others had left it at
+    // a block; the others are left alone.
     SETTLE_STORE(*custody_spendable)
     (void *context, struct settle_wallet *wallets, size_t count,
-     const struct chain_address *contract);
+     const struct chain_address *contract, uint64_t at_block);
 
     // Where to begin to look for the core's answers: the smallest `sequence` that a numbered result
     // without an answer was given; SETTLE_CORE_NEWEST if there is none.

@@ -54,7 +54,8 @@ static void spendable_read(struct settle_wallet *wallets, size_t count, const st
 
 static enum settle_store_result store_custody_spendable(void *context,
                                                         struct settle_wallet *wallets, size_t count,
-                                                        const struct chain_address *contract)
+                                                        const struct chain_address *contract,
+                                                        uint64_t at_block)
 {
     struct settle_store_pg *store = context;
     struct text_address token = address_text(contract);
@@ -66,8 +67,9 @@ static enum settle_store_result store_custody_spendable(void *context,
     bool ok =
         pg_query(store->pg, &rows,
                  "SELECT address, units FROM settle.custody_spendable($1, $2, "
-                 "$3::text::text[])",
-                 PG_PARAMS(u64(store->chain_id), pg_text(token.text), pg_text(senders))) == PG_OK;
+                 "$3::text::text[], $4)",
+                 PG_PARAMS(u64(store->chain_id), pg_text(token.text), pg_text(senders),
+                           u64(at_block))) == PG_OK;
     free(senders);
     if (!ok)
         return store_lost(store, "custody_spendable");

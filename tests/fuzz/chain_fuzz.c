@@ -106,23 +106,24 @@ static void check_signed(const struct sign_service *service, const uint8_t *raw,
 
 static size_t request_make(struct fuzz *fuzz, uint8_t *packet, size_t size)
 {
-    struct signer_wire_request header = {.magic = SIGNER_WIRE_MAGIC,
-                                         .kind = fuzz_below(fuzz, 8) == 0 ? SIGNER_WIRE_HISTORY
-                                                                          : SIGNER_WIRE_SIGN,
-                                         .bid = (uint32_t)fuzz_below(fuzz, 3),
-                                         .request_id = fuzz_draw(fuzz),
-                                         .chain_id = CHAIN,
-                                         .nonce = fuzz_below(fuzz, 8),
-                                         .gas_limit = 300000,
-                                         .max_fee_wei = 1 + fuzz_below(fuzz, 2 * FEE_MAX),
-                                         .priority_fee_wei = fuzz_below(fuzz, 3)};
+    static const uint32_t kinds[] = {SIGNER_WIRE_HISTORY, SIGNER_WIRE_ACCOUNT, SIGNER_WIRE_ADDRESS};
+    struct signer_wire_request header = {
+        .magic = SIGNER_WIRE_MAGIC,
+        .kind = fuzz_below(fuzz, 6) == 0 ? kinds[fuzz_below(fuzz, 3)] : SIGNER_WIRE_SIGN,
+        .bid = (uint32_t)fuzz_below(fuzz, 3),
+        .request_id = fuzz_draw(fuzz),
+        .chain_id = CHAIN,
+        .nonce = fuzz_below(fuzz, 8),
+        .gas_limit = 300000,
+        .max_fee_wei = 1 + fuzz_below(fuzz, 2 * FEE_MAX),
+        .priority_fee_wei = fuzz_below(fuzz, 3)};
     ASSERT(address_parse(&header.to, CONTRACT));
     uint8_t *calldata = packet + sizeof header;
     ssize_t len = fuzz_below(fuzz, 4) == 0
                       ? erc3643_mint(calldata, size - sizeof header, &to, 1)
                       : erc3643_forced_transfer(calldata, size - sizeof header, &from, &to, 1);
     ASSERT(len > 0);
-    if (header.kind == SIGNER_WIRE_HISTORY)
+    if (header.kind != SIGNER_WIRE_SIGN)
         len = 0;
     header.calldata_len =
         (uint32_t)len + (fuzz_below(fuzz, 8) == 0 ? 32 * (uint32_t)fuzz_below(fuzz, 4) : 0);
@@ -143,9 +144,8 @@ static void ask(struct sign_service *service, const uint8_t *packet, size_t coun
     memcpy(&answer, out, sizeof answer);
     struct signer_wire_request asked = {0};
     memcpy(&asked, packet, count < sizeof asked ? count : sizeof asked);
-    size_t body = asked.kind == SIGNER_WIRE_HISTORY && answer.result == SIGNER_OK
-                      ? sizeof(struct signer_wire_history)
-                      : 0;
+    bool has_body = asked.kind == SIGNER_WIRE_HISTORY || asked.kind == SIGNER_WIRE_ACCOUNT;
+    size_t body = has_body && answer.result == SIGNER_OK ? sizeof(struct signer_wire_history) : 0;
     ASSERT(answer.magic == SIGNER_WIRE_MAGIC && len == sizeof answer + body + answer.raw_len);
     ASSERT(signer_result_is_known(answer.result));
     ASSERT((answer.result == SIGNER_OK) || answer.raw_len == 0);
@@ -195,6 +195,73 @@ static void fuzz_signer(struct fuzz *fuzz)
     unlink(policy_path);
     unlink(log_path);
     ASSERT(rmdir(folder) == 0);
+}
+
+// ---- its policy ---------------------------------------------------------------------------------
+
+// What is read keeps its bounds, and what it lets through is of its chain, contracts and caps.
+static void check_policy(const struct sign_policy *policy, const struct signer_request *request)
+{
+    static const struct chain_address signer = {{9}};
+    struct sign_call call;
+    struct signer_bound bound = {0};
+    ASSERT(policy->rule_count <= SIGN_POLICY_RULES_MAX &&
+           policy->cap_count <= SIGN_POLICY_CAPS_MAX);
+    ASSERT(policy->create_count <= SIGN_POLICY_CREATES_MAX);
+    for (size_t i = 0; i < policy->cap_count; i++)
+        ASSERT(policy->caps[i].window_s > 0);
+    enum signer_result result = sign_policy_check(policy, &call, &bound, request, &signer);
+    ASSERT(signer_result_is_known((uint32_t)result));
+    if (result != SIGNER_OK)
+        return;
+    ASSERT(policy->chain_id == request->chain_id && policy->gas_limit_max >= request->gas_limit);
+    ASSERT(policy->max_fee_wei_max >= request->max_fee_wei);
+    for (size_t i = 0; i < policy->rule_count; i++)
+        if (address_equal(&policy->rules[i].contract, &request->to))
+            return;
+    ASSERT(false); // of a contract that is not named
+}
+
+static void fuzz_policies(struct fuzz *fuzz)
+{
+    static const char *const texts[] = {
+        POLICY,
+        "{\"chain_id\":31337,\"gas_limit_max\":1000000,\"max_fee_wei_max\":500,\"allow\":[{"
+        "\"contract\":\"" CONTRACT "\",\"methods\":[\"mint\",\"forcedTransfer\","
+                                   "\"batchForcedTransfer\"]}],\"create\":[{\"name\":\"A\","
+        "\"code_hash\":\"0x1111111111111111111111111111111111111111111111111111111111111111\","
+        "\"code_length\":100}],\"caps\":[{\"contract\":\"" CONTRACT
+        "\",\"window_s\":3600,\"units_max\":\"1000\",\"transfers_max\":5}]}",
+    };
+    static struct sign_policy policy;
+    uint8_t data[2048], calldata[256];
+    char error[SIGN_POLICY_ERROR_MAX];
+    uint64_t read = 0;
+    ssize_t len = erc3643_forced_transfer(calldata, sizeof calldata, &from, &to, 1);
+    ASSERT(len > 0);
+    struct signer_request request = {.chain_id = CHAIN,
+                                     .gas_limit = 300000,
+                                     .max_fee_wei = 400,
+                                     .calldata = calldata,
+                                     .calldata_len = (uint32_t)len};
+    ASSERT(address_parse(&request.to, CONTRACT));
+    for (uint64_t round = 0; round < fuzz->rounds; round++) {
+        const char *text = texts[fuzz_below(fuzz, sizeof texts / sizeof texts[0])];
+        size_t count = strlen(text);
+        memcpy(data, text, count);
+        for (size_t i = fuzz_below(fuzz, 4); i > 0; i--)
+            count = fuzz_damage(fuzz, data, count, sizeof data);
+        uint8_t *copy = exact_copy(data, count);
+        error[0] = '\0';
+        if (sign_policy_parse(&policy, (const char *)copy, count, error)) {
+            check_policy(&policy, &request);
+            read++;
+        } else {
+            ASSERT(error[0] != '\0');
+        }
+        free(copy);
+    }
+    ASSERT(read > 0);
 }
 
 // ---- a node's answers ---------------------------------------------------------------------------
@@ -264,7 +331,8 @@ static void hear_all(const struct said *said)
     node_fini(&node);
 }
 
-// ---- two endpoints, one of which is damaged --------------------------------------------------------
+// ---- two endpoints, one of which is damaged
+// --------------------------------------------------------
 
 static uint64_t no_time(void *context)
 {
@@ -295,7 +363,10 @@ static bool same_receipt(const struct node_receipt *a, const struct node_receipt
 static void hear_two(const struct said *damaged, const struct said *whole, bool damaged_first)
 {
     struct said said[2] = {*(damaged_first ? damaged : whole), *(damaged_first ? whole : damaged)};
-    const struct rpc_pool_config config = {.chain_id = CHAIN, .agree = 2, .alone = true, .lag_max = 2,
+    const struct rpc_pool_config config = {.chain_id = CHAIN,
+                                           .agree = 2,
+                                           .alone = true,
+                                           .lag_max = 2,
                                            .time = {.now_ns = no_time, .wait_ns = no_wait}};
     struct said alone = *whole;
     const struct rpc_ops one = {.context = &alone, .call = answer, .close = nothing};
@@ -347,6 +418,7 @@ int main(int argc, char **argv)
     fuzz_begin(&fuzz, "chain_fuzz", argc, argv);
     fuzz_transactions(&fuzz);
     fuzz_signer(&fuzz);
+    fuzz_policies(&fuzz);
     fuzz_answers(&fuzz);
     printf("chain_fuzz: nothing broke\n");
     return 0;

@@ -16,6 +16,11 @@ class CustodyVenue extends TokenVenue {
   freeze (account, amount) { return this.call(ISSUER, '0x125c4a33', wallet(account), amount) }
   unfreeze (account, amount) { return this.call(ISSUER, '0x1fe56f7d', wallet(account), amount) }
 
+  // Likewise, before what waits in the node's pool.
+  first (from, selector, ...words) {
+    return this.venue.rpc('eth_sendTransaction', { from, to: this.token, data: selector + words.map(word).join(''), gas: '0x7a120', maxFeePerGas: '0x174876e800', maxPriorityFeePerGas: '0xba43b7400' })
+  }
+
   async read (selector, account) {
     return BigInt(await this.venue.rpc('eth_call', { to: this.token, data: selector + word(wallet(account)) }, 'latest')) / UNIT
   }
@@ -236,6 +241,106 @@ Suite.main(async suite => {
       await chain.until('it is made good', async () => (await venue.administer('GET', '/deficits')).length === 0)
       await venue.query("UPDATE settle.hold SET released_by = 'test', released_at = now() WHERE released_at IS NULL")
       await chain.quiet()
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: a buyer who is quicker than the freeze takes what he bought; it is booked once', async () => {
+      const before = [await chain.ledger(1003), await chain.ledger(1004)]
+      await venue.rpc('evm_setAutomine', false)
+      const id = await trade(diego, carla, 4)
+      await eventually('it is sent', async () => (await chain.one("SELECT count(*) AS n FROM settle.attempt WHERE state = 'sent'")).n === '1')
+      await chain.mine()
+      const out = await chain.first(wallet(1003), '0xa9059cbb', wallet(1004), 400n * UNIT)
+      await chain.until('the result is told', async () => (await settlement(id)).status === 'settled' && (await chain.one(`SELECT state FROM settle.result WHERE trade_id = ${id}`)).state === 'booked')
+      assert.equal(await chain.status(out), '0x1')
+      await venue.rpc('evm_setAutomine', true)
+      await chain.quiet()
+      assert.deepEqual([await chain.ledger(1003), await chain.ledger(1004)], before, 'there and back')
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: a transfer that is mined anew where there are free units takes those', async () => {
+      await venue.rpc('evm_setAutomine', false)
+      const id = await trade(diego, carla, 6)
+      await eventually('it is sent', async () => (await chain.one("SELECT count(*) AS n FROM settle.attempt WHERE state = 'sent'")).n === '1')
+      const snapshot = await venue.rpc('evm_snapshot')
+      await chain.until('the result is told', async () => (await chain.one(`SELECT state FROM settle.result WHERE trade_id = ${id}`))?.state === 'booked')
+      const unfrozen = async () => (await chain.one(`SELECT coalesce(l.unfrozen, 0)::text AS units FROM chain.request_leg l WHERE l.trade_id = ${id} AND l.state = 'done'`)).units
+      assert.equal(await unfrozen(), String(600n * UNIT))
+      await venue.rpc('evm_revert', snapshot)
+      await venue.rpc('anvil_dropAllTransactions')
+      await venue.rpc('evm_increaseTime', 55)
+      await chain.first(ISSUER, '0x40c10f19', wallet(1004), 600n * UNIT) // a mint
+      await chain.until('it is mined anew', async () => await unfrozen() === '0')
+      await venue.rpc('evm_setAutomine', true)
+      await chain.quiet()
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: what a transfer that was under way took of another agent\'s freeze is the agent\'s no more', async () => {
+      await venue.rpc('evm_setAutomine', false)
+      const { total } = await chain.ledger(1004)
+      const id = await trade(diego, carla, 5)
+      await eventually('it is sent', async () => (await chain.one("SELECT count(*) AS n FROM settle.attempt WHERE state = 'sent'")).n === '1')
+      for (const selector of ['0x1fe56f7d', '0x125c4a33']) await chain.first(ISSUER, selector, wallet(1004), total * UNIT) // unfrozen, and frozen
+      await chain.until('it is settled', async () => (await settlement(id)).status === 'settled')
+      assert.equal(await chain.frozen(1004), total - 500n)
+      await chain.until('it is seen', async () => { const row = await chain.row(1004); return row.others === String(Number(total - 500n) / 100) && row.frozen === '0' })
+      await chain.unfreeze(1004, (total - 500n) * UNIT)
+      await venue.rpc('evm_setAutomine', true)
+      await chain.until('it is frozen again', async () => (await chain.row(1004)).others === '0' && await chain.frozen(1004) === total - 500n)
+      await chain.quiet()
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: nets beside it, those of zero, too', async () => {
+      const count = async where => Number((await chain.one(`SELECT count(*) AS n FROM settle.trade t WHERE ${where}`)).n)
+      const before = [await chain.ledger(1003), await chain.ledger(1004)]
+      await venue.query(`INSERT INTO settle.netting (token_asset) VALUES (${PORT})`)
+      for (const back of [4, 7]) {
+        await venue.query(`INSERT INTO settle.hold (token_asset, held_by, reason) VALUES (${PORT}, 'test', 'until all are there')`)
+        const ids = [await trade(carla, diego, 1), await trade(carla, diego, 3), await trade(diego, carla, back)]
+        await venue.query("UPDATE settle.hold SET released_by = 'test', released_at = now() WHERE released_at IS NULL")
+        await chain.until('they are told', async () => (await chain.one(`SELECT count(*) AS n FROM settle.result WHERE state = 'booked' AND trade_id IN (${ids.join()})`)).n === '3')
+        assert.equal(await count(`trade_id IN (${ids.join()}) AND settlement_type = 'netted' AND net_id = ${ids[0]} AND (tx_hash IS NULL) = ${back === 4} AND coalesce(reason, '') = '${back === 4 ? 'net_zero' : ''}'`), 3)
+        await chain.quiet()
+        for (const account of [1003, 1004]) await chain.isFrozen(account)
+      }
+      assert.deepEqual([(await chain.ledger(1003)).total, (await chain.ledger(1004)).total], [before[0].total + 300n, before[1].total - 300n])
+      assert.deepEqual((await chain.agrees()).nets, [])
+      await venue.query('DELETE FROM settle.netting')
+    })
+
+    await suite.test('custody: marks of two persons beside it', async () => {
+      const post = (route, body) => venue.administer('POST', route, body)
+      await post('/logins', { kind: 'admin', login_name: 'second', password: 'password-of-second', role: 'administrator' })
+      const { json: { token } } = await venue.call(venue.admin, 'POST', '/api/v1/login', { body: { user: 'second', password: 'password-of-second' } })
+      const marked = async (id, body) => {
+        const { mark } = await post(`/trades/${id}/mark`, body)
+        assert.equal((await venue.call(venue.admin, 'POST', `/api/v1/admin/settlement/marks/${mark}/approve`, { token, body: {} })).status, 200)
+        return mark
+      }
+      const before = [await chain.ledger(1003), await chain.ledger(1004)]
+      const { hold } = await post('/settlement/holds', { account: 1004, reason: 'the custodian settles it' })
+      const id = await trade(carla, diego, 2)
+      // By another agent: it takes what the venue has frozen, and is in the ledger as what was done outside.
+      const hash = await chain.call(ISSUER, '0x9fc1d0e7', wallet(1003), wallet(1004), 200n * UNIT)
+      assert.equal(await chain.status(hash), '0x1')
+      const mark = await marked(id, { outcome: 'settled_on_chain', tx_hash: hash, reason: 'the custodian has moved it' })
+      await chain.until('it is in the ledger', async () => (await venue.administer('GET', '/settlement/marks')).find(m => m.mark === mark).problem === 'transfer_is_in_the_ledger')
+      await chain.until('it is booked', async () => (await chain.ledger(1004)).total === before[1].total + 400n)
+      await post(`/settlement/marks/${mark}/withdraw`, { reason: 'it is in the ledger' })
+      await post('/transfers', { reference: `back ${id}`, account: 1004, to: 1003, asset: 'PORT', amount: '2', note: hash })
+      const off = await marked(id, { outcome: 'settled_off_chain', reason: `by ${hash}` })
+      await eventually('it is done', async () => (await venue.administer('GET', '/settlement/marks')).find(m => m.mark === off).state === 'done')
+      await post(`/settlement/holds/${hold}/release`, { reason: 'done' })
+      await chain.quiet()
+      assert.match((await settlement(id)).reason, /^manual: by 0x/)
+      assert.deepEqual([(await chain.ledger(1003)).total, (await chain.ledger(1004)).total], [before[0].total - 200n, before[1].total + 200n])
       for (const account of [1003, 1004]) await chain.isFrozen(account)
       await chain.agrees()
     })
