@@ -36,6 +36,7 @@ enum {
     FAKE_CHECKS_MAX = 1024,
     FAKE_EVENTS_MAX = 4096,
     FAKE_FORKS_MAX = 1024,
+    FAKE_INCIDENTS_MAX = 256,
     FAKE_ROWS_MAX = (1 << 15) + (1 << 13) * FAKE_TIMES,
 };
 
@@ -89,7 +90,7 @@ struct fake_trade {
     struct settle_leg leg;
     size_t limit;      // legs of its request at most; 0 = as many as there may be
     unsigned executed; // transfers on the canonical chain
-    bool incident;     // a person has to look at it: it moved though it had failed …
+    bool incident;     // a person has to look at it: it moved though it had failed, or twice …
     bool lost;         // … or it is settled, and what settled it is lost and did not come again
     uint64_t net_id;   // of the net that it was in, once; 0 = none
     bool to_zero;      // that net moved nothing, and has settled it
@@ -164,6 +165,14 @@ struct fake_wallet {
     uint16_t country;
 };
 
+// settle.incident: while one is open its token is halted, and no trade of it claimed.
+struct fake_incident {
+    const char *kind;
+    uint64_t request_id;
+    size_t trade; // SIZE_MAX: of none
+    bool closed;
+};
+
 // An event of the core. What is BOOKED names its number, the rest is known by who has asked.
 struct fake_event {
     struct settle_answer answer;
@@ -199,6 +208,8 @@ struct fake_world {
     bool result_answered[FAKE_RESULTS_MAX];
     bool result_refused[FAKE_RESULTS_MAX];
     uint64_t result_number;
+    size_t incident_count;
+    struct fake_incident incidents[FAKE_INCIDENTS_MAX];
     size_t checks; // evidence rows
     size_t rechecks;
     unsigned gas_rows;
@@ -225,6 +236,7 @@ struct fake_world {
     chain_uint128 poison;           // a leg of so many units does; 0 = none
     chain_uint128 poison_mined;     // … but only in a block, where its simulation passes
     unsigned largest_batch;         // legs, seen in a block
+    bool may_move_twice;            // the chain is worse than what it is taken for: no assertion
     bool out_of_gas_once;           // the next transaction fails, a simulation passes
     bool wrong_event;               // executed transactions emit another Transfer
     bool receipts_hidden; // a node that lags behind its own blocks: no receipt of any transaction
@@ -306,6 +318,10 @@ void fake_history_attempt(struct fake_world *world, struct fake_attempt *attempt
 // When nothing is under way: NULL, every history is complete, in an allowed order, and says what
 // trades, attempts, results, signer and chain say; else which one is not, and why.
 const char *fake_history_why_not(const struct fake_world *world);
+
+// Two persons close every open incident. Returns how many.
+size_t fake_close_incidents(struct fake_world *world);
+bool fake_has_incident(const struct fake_world *world, size_t trade);
 
 struct settle_store_ops fake_store(struct fake_world *world);
 struct rpc_ops fake_rpc(struct fake_world *world);

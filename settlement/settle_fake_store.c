@@ -142,6 +142,50 @@ static void attempt_move(struct fake_world *world, struct fake_attempt *row,
     fake_history_attempt(world, row, from);
 }
 
+// ---- incidents
+
+static void incident_add(struct fake_world *world, const char *kind,
+                         const struct fake_request *request, size_t trade)
+{
+    for (size_t i = 0; i < world->incident_count; i++)
+        if (strcmp(world->incidents[i].kind, kind) == 0 && world->incidents[i].trade == trade &&
+            world->incidents[i].request_id == request->request_id)
+            return;
+    ASSERT(world->incident_count < FAKE_INCIDENTS_MAX);
+    world->incidents[world->incident_count++] =
+        (struct fake_incident){.kind = kind, .request_id = request->request_id, .trade = trade};
+}
+
+size_t fake_close_incidents(struct fake_world *world)
+{
+    size_t closed = 0;
+
+    for (size_t i = 0; i < world->incident_count; i++) {
+        closed += !world->incidents[i].closed;
+        world->incidents[i].closed = true;
+    }
+    return closed;
+}
+
+bool fake_has_incident(const struct fake_world *world, size_t trade)
+{
+    for (size_t i = 0; i < world->incident_count; i++)
+        if (world->incidents[i].trade == trade)
+            return true;
+    return false;
+}
+
+// Of the one token that there is.
+static bool is_halted(const struct fake_world *world, const struct fake_trade *trade)
+{
+    bool of_token = trade->contract != NULL && trade->contract[0] != '\0';
+
+    for (size_t i = 0; of_token && i < world->incident_count; i++)
+        if (!world->incidents[i].closed)
+            return true;
+    return false;
+}
+
 static struct fake_request *request_new(struct fake_world *world,
                                         const struct chain_address *token);
 
@@ -322,7 +366,7 @@ static bool is_due(struct fake_world *world, const struct fake_trade *trade)
                  strcmp(trade->reason, SETTLE_REASON_NET) != 0;
 
     return trade->state == SETTLE_TRADE_PENDING && trade->attempts < world->attempts_max &&
-           !receipt_is_unknown(world, trade) &&
+           !is_halted(world, trade) && !receipt_is_unknown(world, trade) &&
            (!waits || world->now_ns - trade->changed_ns >= world->tick_ns);
 }
 
@@ -467,7 +511,7 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
         const char *reason = NULL;
         struct chain_address token;
         struct settle_leg leg;
-        if (trade->state != SETTLE_TRADE_PENDING ||
+        if (trade->state != SETTLE_TRADE_PENDING || is_halted(world, trade) ||
             plan_of(&token, &leg, &reason, trade) != SETTLE_PLAN_OFF_CHAIN)
             continue;
         trade_move(world, trade, SETTLE_TRADE_SETTLED, reason);
@@ -622,15 +666,18 @@ static void request_failed(struct fake_world *world, struct fake_request *reques
                 reason);
 }
 
-static void trade_end(struct fake_world *world, struct fake_trade *trade,
-                      const struct settle_ending *ending)
+static void trade_end(struct fake_world *world, const struct fake_request *request,
+                      struct fake_trade *trade, const struct settle_ending *ending)
 {
     bool counted = ending->end == SETTLE_END_COUNT || ending->is_counted;
 
     trade->request_open = trade->done = false;
     if (trade->state ==
         SETTLE_TRADE_SETTLED) { // its transaction was lost, and came again otherwise
-        trade->lost = strcmp(ending->reason, SETTLE_REASON_CANCELLED) != 0;
+        if (strcmp(ending->reason, SETTLE_REASON_CANCELLED) == 0)
+            return;
+        trade->lost = true;
+        incident_add(world, "settled_but_lost", request, (size_t)(trade - world->trades));
         return;
     }
     trade->attempts += counted;
@@ -675,7 +722,7 @@ static void netted_to_zero(struct fake_world *world, const struct settle_item *i
     }
     ASSERT(members > 1 && sum == 0);
     trade->net_id = leg->net_id;
-    trade->to_zero = true;
+    trade->to_zero = trade->done = true;
     trade->request_open = false;
     trade_move(world, trade, SETTLE_TRADE_SETTLED, SETTLE_REASON_NET_ZERO);
     result_queue(world, trade, SETTLEMENT_SETTLED);
@@ -705,7 +752,7 @@ static size_t legs_end(struct fake_world *world, const struct settle_item *item,
         }
         ASSERT(!leg->left && world->trades[leg->trade].trade_id == item->call.legs[i].trade_id);
         leg->left = true;
-        trade_end(world, &world->trades[leg->trade], ending);
+        trade_end(world, request, &world->trades[leg->trade], ending);
     }
     request->open = stay > 0;
     return stay;
@@ -1132,8 +1179,10 @@ static void trade_confirm(struct fake_world *world, struct fake_trade *trade,
 {
     trade->request_open = false;
     trade->done = true;
-    if (trade->state == SETTLE_TRADE_SETTLED) // after a deep reorganisation
+    if (trade->state == SETTLE_TRADE_SETTLED) { // after a deep reorganisation
+        trade->lost = false;
         return;
+    }
     trade->tx_hash = attempt->hash;
     trade->on_chain = true;
     trade_move(world, trade, SETTLE_TRADE_SETTLED, NULL);
@@ -1176,6 +1225,8 @@ static enum settle_store_result store_revert(void *context, const struct settle_
     ASSERT(receipt->gas_used > 0 && reason[0] != '\0');
     attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
     gas_book(world, attempt);
+    if (receipt->succeeded && item->call.is_of_trades)
+        incident_add(world, "not_the_planned_transfer", request_of(world, item), SIZE_MAX);
     ASSERT(legs_end(world, item, endings, true) == 0);
     if (!item->call.is_of_trades)
         request_failed(world, request_of(world, item), endings[0].end == SETTLE_END_COUNT, reason);
@@ -1269,7 +1320,7 @@ static void reopen_over(struct fake_world *world, struct fake_attempt *newest)
             for (size_t i = 0; i < request->leg_count; i++)
                 if (other->legs[o - 1].trade == request->legs[i].trade) {
                     struct settle_ending ending = {.end = SETTLE_END_RELEASE};
-                    trade_end(world, &world->trades[request->legs[i].trade], &ending);
+                    trade_end(world, other, &world->trades[request->legs[i].trade], &ending);
                     other->legs[o - 1].left = true;
                 }
         legs_forget(other);
@@ -1390,6 +1441,9 @@ static enum settle_store_result store_returned(void *context, bool *waits,
             trade_confirm(world, trade, attempt);
         } else {
             trade->incident = true;
+            incident_add(
+                world, trade->state == SETTLE_TRADE_FAILED ? "moved_though_failed" : "moved_twice",
+                request, request->legs[i].trade);
         }
     }
     attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
@@ -1710,6 +1764,7 @@ void fake_check_end(const struct fake_world *world)
                          moves_trade(&world->requests[world->attempts[a].request], i);
         ASSERT(confirmed == (trade->on_chain && !trade->lost ? 1 : 0));
         ASSERT(trade->executed == ((trade->on_chain && !trade->lost) || trade->incident ? 1u : 0u));
+        ASSERT((trade->incident || trade->lost) <= fake_has_incident(world, i));
         if (trade->state == SETTLE_TRADE_SETTLED)
             ASSERT(world->core_booked[i][SETTLEMENT_SETTLED] ==
                    (trade->trade_id == world->refuse_trade ? 0 : 1));

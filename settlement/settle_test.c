@@ -58,7 +58,7 @@ static void venue_open(struct venue *v, uint64_t seed)
     worker_start(v);
 }
 
-// One pass, then time goes on; a block every second time.
+// One pass, then time goes on; a block every second time, operators every sixteenth.
 static void step(struct venue *v)
 {
     settle_do_work(&v->settle, v->world.now_ns);
@@ -67,6 +67,8 @@ static void step(struct venue *v)
     v->world.now_ns += 1000000000;
     if (v->world.now_ns / 1000000000 % 2 == 0)
         fake_mine(&v->world);
+    if (v->world.now_ns / 1000000000 % 16 == 0)
+        (void)fake_close_incidents(&v->world);
 }
 
 static void steps(struct venue *v, int count)

@@ -19,6 +19,11 @@
 //   - no order fills above its quantity, no client id names two orders, every answer and every
 //     private event is in the journal, and the other way round (clients.h)
 //   - no trade is settled twice on the chain; what the chain has settled, the ledger has booked
+//   - where the chain takes back what was final and transactions fail, a trade that the chain has
+//   not
+//     as its row says is named by an incident, and nothing else differs; elsewhere none is
+//   - nets: a transaction moves between two wallets what its recorded trades make one by one; those
+//     of a net of zero make nothing, and nothing of them moves
 //   - the history of every trade and of every attempt is complete, in an allowed order, and agrees
 //     with what the core was told, the signer has signed and the chain has (settle_fake_history.c)
 //   - every transfer by others that the chain has is booked once on each side that is an account's,

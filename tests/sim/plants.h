@@ -24,6 +24,10 @@ enum plant {
     P(tape_forgets, "the tape drops the events of a command")                                      \
     P(nonce_reused, "settlement takes a nonce that it has used already")                           \
     P(result_not_resent, "settlement takes a result that was lost with the core for booked")       \
+    P(net_short, "settlement nets a unit less than its trades make, and knows no better")          \
+    P(net_forgets, "a trade of a net of zero is left over, and goes by itself")                    \
+    P(moved_unlooked, "settlement does not look whether final blocks are the chain's still")       \
+    P(incident_untold, "a transfer that has come back beside its retry is told to nobody")         \
     P(reorg_booked_twice, "the index does not take back what a reorganisation has taken away")     \
     P(own_as_outside, "the index takes some of settlement's own transfers for those of others")    \
     P(booking_not_resent, "the index takes a booking that was lost with the core for done")        \

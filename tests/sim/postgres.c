@@ -15,7 +15,9 @@
 #include "tests/sim/story.h"
 #include "tests/sim/universe.h"
 
-enum { ORDERS_MAX = 1 << 16, TRADES_MAX = FAKE_TRADES_MAX, UNDO_MAX = 1 << 19, ON_CHAIN_MAX = 24 };
+enum { ORDERS_MAX = 1 << 16, TRADES_MAX = FAKE_TRADES_MAX, UNDO_MAX = 1 << 19 };
+// The first so many trades may go to the chain; more where many of them go together.
+enum { ON_CHAIN_MAX = 24, ON_CHAIN_NETTED_MAX = 96 };
 
 // Every column is a number, so that undoing a transaction is putting numbers back.
 struct order_row {
@@ -48,6 +50,7 @@ static struct {
     uint64_t lock_until_ns; // of a session whose client is dead
     uint32_t faults_permille;
     struct fake_world world;
+    bool may_have_incidents;
     // Judgement.
     int64_t judged_trades, judged_orders;
     uint8_t booked[TRADES_MAX][4];
@@ -87,6 +90,7 @@ void postgres_begin(uint64_t seed)
     fake_init(&pg.world, seed);
     pg.world.faults.decide = decide;
     pg.world.tick_ns = SECOND;
+    pg.world.netting = scheduler_chance(400);
 }
 
 void postgres_set_faults(uint32_t permille)
@@ -202,17 +206,44 @@ void postgres_fill_result(struct settle_result *result)
     result->command.proceeds = row->notional - row->seller_fee;
 }
 
-// The recorder's transaction inserts the pending row. The fake chain tells legs apart by their
-// terms, so the row's number is in the units that move there.
+// What a trade moves on the chain, in legs' units: its own number is in it, so that every wallet
+// tells by what it has which trades have moved. Not where they are netted: nets of zero would be
+// none.
+static int64_t leg_units(const struct trade_row *row, int64_t number)
+{
+    return row->quantity * (int64_t)(CHAIN_UNIT / CHAIN_LEG_UNIT) + (pg.world.netting ? 0 : number);
+}
+
+// The recorder's transaction inserts the pending row.
 static void settle_row(const struct trade_row *row, int64_t number)
 {
     struct fake_trade *trade =
         fake_trade(&pg.world, chain_wallet(universe_client_of((uint32_t)row->seller)),
-                   chain_wallet(universe_client_of((uint32_t)row->buyer)),
-                   row->quantity * (int64_t)(CHAIN_UNIT / CHAIN_LEG_UNIT) + number);
+                   chain_wallet(universe_client_of((uint32_t)row->buyer)), leg_units(row, number));
     trade->trade_id = (uint64_t)row->trade;
-    if (row->instrument != INSTRUMENT_ON_CHAIN || number >= ON_CHAIN_MAX)
+    if (row->instrument != INSTRUMENT_ON_CHAIN ||
+        number >= (pg.world.netting ? ON_CHAIN_NETTED_MAX : ON_CHAIN_MAX))
         trade->contract = NULL;
+}
+
+void postgres_set_promise(bool may_move_twice, bool may_have_incidents)
+{
+    pg.world.may_move_twice = may_move_twice;
+    pg.may_have_incidents = may_have_incidents;
+}
+
+void postgres_close_incidents(void)
+{
+    size_t closed = fake_close_incidents(&pg.world);
+    if (closed > 0)
+        story_tell("settle", "two persons close %zu incidents", closed);
+}
+
+// The chain has what the rows say, or people are told that it has not.
+static bool is_as_told(const struct fake_trade *trade)
+{
+    return trade->executed == (trade->on_chain ? 1u : 0u) ||
+           fake_has_incident(&pg.world, (size_t)(trade - pg.world.trades));
 }
 
 static bool trade_is_done(const struct fake_trade *trade)
@@ -221,7 +252,7 @@ static bool trade_is_done(const struct fake_trade *trade)
            !trade->request_open && !trade->retry_asked &&
            // Reorganised away behind its confirmations: the worker has to notice, and send it
            // again.
-           (!trade->on_chain || trade->executed > 0);
+           is_as_told(trade);
 }
 
 const char *postgres_settlement_why_not(void)
@@ -608,36 +639,114 @@ void postgres_judge_balance(uint32_t account, uint32_t asset, const struct balan
         (long long)balance->held);
 }
 
-// Ledger = chain: a wallet has what the ledger says, where trades did not go to the chain the units
-// of before; and below a unit the number of each leg.
+__extension__ typedef __int128 signed_units;
+
+// How often a trade has moved: by a transaction of its own or with others, or in a net of zero.
+static int64_t times_moved(const struct fake_trade *trade)
+{
+    return (int64_t)trade->executed + trade->to_zero;
+}
+
+// Ledger = chain: a wallet has what the ledger says; the ledger has each trade once, the chain as
+// often as it has moved.
 void postgres_judge_wallet(unsigned client, const struct balance_rec *balance)
 {
-    int64_t account = universe_account(client), numbers = 0;
+    int64_t account = universe_account(client);
     int64_t tokens = balance->available + balance->held - balance->deficit - TOKEN_DEPOSIT;
+    signed_units expected = (signed_units)CHAIN_GENESIS_UNITS + tokens * (signed_units)CHAIN_UNIT;
     for (int64_t i = 0; i < pg.trade_count; i++) {
         const struct trade_row *row = &pg.trades[i];
         if (row->instrument != INSTRUMENT_ON_CHAIN)
             continue;
         int64_t sign = (row->buyer == account) - (row->seller == account);
-        if (pg.world.trades[i].executed > 0)
-            numbers += sign * i;
-        else
-            tokens -= sign * row->quantity;
+        int64_t in_ledger = row->quantity * (int64_t)(CHAIN_UNIT / CHAIN_LEG_UNIT);
+        expected += sign * (signed_units)CHAIN_LEG_UNIT *
+                    (times_moved(&pg.world.trades[i]) * leg_units(row, i) - in_ledger);
     }
     struct chain_address address;
     ASSERT(address_parse(&address, chain_wallet(client)));
-    __extension__ typedef __int128 signed_units;
-    signed_units lacks = (signed_units)CHAIN_GENESIS_UNITS + tokens * (signed_units)CHAIN_UNIT +
-                         numbers * (signed_units)CHAIN_LEG_UNIT -
-                         (signed_units)fake_wallet(&pg.world, &address)->units;
+    signed_units lacks = expected - (signed_units)fake_wallet(&pg.world, &address)->units;
     LAW(lacks == 0, "ledger and chain differ: the wallet of account %lld lacks %lld units",
         (long long)account, (long long)(lacks / (signed_units)CHAIN_UNIT));
+}
+
+// ---- nets
+// ----------------------------------------------------------------------------------------
+
+// What the recorded trade would move by itself from one of two wallets to the other; 0: it is of
+// others.
+static signed_units would_move(size_t trade, const struct chain_address *from,
+                               const struct chain_address *to)
+{
+    const struct trade_row *row = &pg.trades[trade];
+    unsigned seller, buyer;
+    if (!chain_client_of(&seller, from) || !chain_client_of(&buyer, to))
+        return 0;
+    bool along = row->seller == universe_account(seller) && row->buyer == universe_account(buyer);
+    bool back = row->buyer == universe_account(seller) && row->seller == universe_account(buyer);
+    return (along - back) * leg_units(row, (int64_t)trade) * (signed_units)CHAIN_LEG_UNIT;
+}
+
+// A transaction moves between two wallets what its trades between them would have moved one by one.
+static void judge_transaction(const struct fake_tx *tx)
+{
+    static struct settle_call call;
+    const struct fake_request *request = &pg.world.requests[pg.world.attempts[tx->attempt].request];
+    if (!fake_is_of_trades(request))
+        return;
+    fake_call_of(&pg.world, &call, tx->attempt);
+    for (size_t move = 0; move < call.leg_count; move++) {
+        const struct settle_leg *leg = &call.legs[move];
+        signed_units moved = 0, owed = 0;
+        for (size_t i = 0; i < call.leg_count; i++) {
+            bool along = address_equal(&call.legs[i].from, &leg->from) &&
+                         address_equal(&call.legs[i].to, &leg->to);
+            bool back = address_equal(&call.legs[i].from, &leg->to) &&
+                        address_equal(&call.legs[i].to, &leg->from);
+            moved += (along - back) * (signed_units)call.legs[i].units;
+        }
+        for (size_t i = 0; i < request->leg_count; i++)
+            owed += would_move(request->legs[i].trade, &leg->from, &leg->to);
+        LAW(moved == owed, "request %llu moves %lld units where its trades make %lld",
+            (unsigned long long)request->request_id,
+            (long long)(moved / (signed_units)CHAIN_LEG_UNIT),
+            (long long)(owed / (signed_units)CHAIN_LEG_UNIT));
+    }
+}
+
+// The trades of a net of zero make nothing together.
+static void judge_zero(size_t first)
+{
+    const struct fake_trade *net = &pg.world.trades[first];
+    signed_units sum = 0;
+    size_t members = 0;
+    for (size_t i = 0; i < pg.world.trade_count; i++) {
+        const struct fake_trade *trade = &pg.world.trades[i];
+        if (!trade->to_zero || trade->net_id != net->net_id)
+            continue;
+        sum += would_move(i, &net->leg.from, &net->leg.to);
+        members++;
+        LAW(trade->executed == 0 || fake_has_incident(&pg.world, i),
+            "trade %llu is of a net of zero, and has moved", (unsigned long long)trade->trade_id);
+    }
+    LAW(members > 1 && sum == 0, "net %llu of zero has %zu trades, which make %lld units",
+        (unsigned long long)net->net_id, members, (long long)(sum / (signed_units)CHAIN_LEG_UNIT));
+}
+
+static void judge_nets(void)
+{
+    for (size_t i = 0; i < pg.world.tx_count; i++)
+        if (pg.world.txs[i].moved)
+            judge_transaction(&pg.world.txs[i]);
+    for (size_t i = 0; i < pg.world.trade_count; i++)
+        if (pg.world.trades[i].to_zero)
+            judge_zero(i);
 }
 
 static void judge_settled(size_t i)
 {
     const struct fake_trade *trade = &pg.world.trades[i];
-    LAW(trade->executed == (trade->on_chain ? 1u : 0u), "trade %llu: %u transfers on the chain",
+    LAW(is_as_told(trade), "trade %llu: %u transfers on the chain, and no incident",
         (unsigned long long)trade->trade_id, trade->executed);
     bool settled = trade->state == SETTLE_TRADE_SETTLED;
     LAW(settled || trade->reason[0] != '\0', "trade %llu has failed without a reason",
@@ -661,6 +770,10 @@ void postgres_judge_end(void)
         (long long)pg.order_count, (long long)pg.judged_orders);
     for (size_t i = 0; i < pg.world.trade_count; i++)
         judge_settled(i);
+    judge_nets();
+    for (size_t i = 0; i < pg.world.incident_count; i++)
+        LAW(pg.may_have_incidents, "request %llu has incident %s on a chain that keeps its word",
+            (unsigned long long)pg.world.incidents[i].request_id, pg.world.incidents[i].kind);
     const char *not = fake_history_why_not(&pg.world);
     LAW(not == NULL, "%s", not );
 }

@@ -38,6 +38,9 @@ extern bool
 // in.
 struct fake_world *postgres_world(void);
 void postgres_fill_result(struct settle_result *result);
+// What the chain may do to this life's trades: move one twice; make incidents at all.
+void postgres_set_promise(bool may_move_twice, bool may_have_incidents);
+void postgres_close_incidents(void);
 // NULL: every trade is settled or has failed, and the core has answered every result.
 const char *postgres_settlement_why_not(void);
 

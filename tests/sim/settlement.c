@@ -53,12 +53,67 @@ static bool poll_without_restarts(void *context, struct settle_answer *answer)
     return false;
 }
 
+static enum settle_store_result no_ended_block(void *context, struct settle_ended_block *out,
+                                               uint64_t below)
+{
+    enum settle_store_result result = sound_store.ended_block(context, out, below);
+    out->found = false;
+    return result;
+}
+
+static enum settle_store_result returned_untold(void *context, bool *waits,
+                                                const struct settle_item *item,
+                                                const struct settle_attempt *attempt,
+                                                const struct settle_receipt *receipt)
+{
+    size_t told = postgres_world()->incident_count;
+    enum settle_store_result result = sound_store.returned(context, waits, item, attempt, receipt);
+    postgres_world()->incident_count = told;
+    return result;
+}
+
+// In the calldata and in what its events must be alike.
+const struct settle_call *__real_settle_netting_moves(struct settle_call *scratch,
+                                                      const struct settle_call *call);
+const struct settle_call *__wrap_settle_netting_moves(struct settle_call *scratch,
+                                                      const struct settle_call *call);
+const struct settle_call *__wrap_settle_netting_moves(struct settle_call *scratch,
+                                                      const struct settle_call *call)
+{
+    const struct settle_call *moves = __real_settle_netting_moves(scratch, call);
+    if (moves == scratch && plants_is(PLANT_net_short))
+        scratch->legs[0].units--;
+    return moves;
+}
+
+static enum settle_store_result leave_one(void *context, const struct settle_item *item,
+                                          const struct settle_ending *endings,
+                                          const struct erc3643_evidence *evidence)
+{
+    static struct settle_ending changed[SETTLE_LEGS_MAX];
+    size_t last = SIZE_MAX;
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        changed[i] = endings[i];
+        if (endings[i].end == SETTLE_END_NETTED)
+            last = i;
+    }
+    if (last != SIZE_MAX)
+        changed[last] = (struct settle_ending){.end = SETTLE_END_RELEASE};
+    return sound_store.leave(context, item, changed, evidence);
+}
+
 static void plant(struct settle_store_ops *store, struct settle_core_ops *core)
 {
     sound_store = *store;
     sound_core = *core;
     if (plants_is(PLANT_nonce_reused))
         store->nonce_get = nonce_again;
+    if (plants_is(PLANT_moved_unlooked))
+        store->ended_block = no_ended_block;
+    if (plants_is(PLANT_incident_untold))
+        store->returned = returned_untold;
+    if (plants_is(PLANT_net_forgets))
+        store->leave = leave_one;
     if (plants_is(PLANT_result_not_resent))
         core->poll = poll_without_restarts;
 }

@@ -38,5 +38,6 @@ void universe_config(struct config *config)
     config->record_batch_rows_max = (int64_t)scheduler_between(20, 2000);
     config->settle_tick_ms = 1000;
     config->settle_confirmations = (int64_t)scheduler_between(1, 3);
+    config->settle_pace_ms = scheduler_chance(500) ? 0 : (int64_t)scheduler_random(8000);
     config->index_range_blocks = (int64_t)scheduler_between(1, 40);
 }

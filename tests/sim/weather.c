@@ -105,14 +105,14 @@ static void fault_postgres_session(void)
     postgres_session_gone(all[scheduler_random(3)]);
 }
 
-// What a life's chain does. A confirmed transaction that is reorganised away and then ends
-// otherwise (fails, or had failed and now passes beside the retry), and a nonce that is reorganised
-// away and that somebody else who has our key then takes, are beyond what the worker promises:
-// confirmations are what it takes for final. Reconciliation has to see to them.
+// What a life's chain does (docs/settlement.md, *With too few confirmations*).
 enum chain_weather {
-    CHAIN_SHALLOW, // reorganisations above what is confirmed; transactions fail
-    CHAIN_DEEP,    // below it, too; none fails
-    CHAIN_FOREIGN, // somebody else uses the key; no reorganisations
+    CHAIN_SHALLOW,   // reorganisations above what is confirmed; transactions fail
+    CHAIN_DEEP,      // below it, too; none fails
+    CHAIN_FOREIGN,   // somebody else uses the key; no reorganisations
+    CHAIN_FORGETFUL, // below it, and what was in the blocks is in no pool any more; transactions
+                     // fail
+    CHAIN_BEYOND,    // all of that: what had failed may pass beside its retry, incidents are told
     CHAIN_COUNT
 };
 
@@ -128,11 +128,13 @@ static uint64_t final_block(const struct fake_world *world)
 
 static void reorganise(struct fake_world *world)
 {
-    uint64_t depth = 1 + scheduler_random(2), final = final_block(world);
+    uint64_t depth = 1 + scheduler_random(weather.chain < CHAIN_FORGETFUL ? 2 : 6);
+    uint64_t final = final_block(world);
+    bool forgets = weather.chain == CHAIN_FORGETFUL || scheduler_chance(200);
     if (weather.chain == CHAIN_SHALLOW && world->block < final + depth)
         depth = world->block > final ? world->block - final : 0;
     if (depth > 0 && weather.chain != CHAIN_FOREIGN)
-        (void)chain_reorganise(depth, scheduler_chance(200));
+        (void)chain_reorganise(depth, forgets);
 }
 
 static void node_again(void *trouble, uint64_t number)
@@ -161,10 +163,11 @@ static void fault_chain(void)
         node_troubled(&world->down);
     else if (kind == 5)
         node_troubled(&world->receipts_hidden);
-    else if (weather.chain == CHAIN_SHALLOW)
-        world->out_of_gas_once = true;
-    else if (weather.chain == CHAIN_FOREIGN)
+    else if (weather.chain == CHAIN_FOREIGN ||
+             (weather.chain == CHAIN_BEYOND && scheduler_chance(300)))
         chain_foreign();
+    else if (weather.chain != CHAIN_DEEP)
+        world->out_of_gas_once = true;
     story_tell("chain", "fault %llu, block %llu", (unsigned long long)kind,
                (unsigned long long)world->block);
 }
@@ -223,6 +226,14 @@ static void on_block(void *context, uint64_t number)
     scheduler_at(scheduler_now_ns() + scheduler_between(500 * MS, 2 * SECOND), on_block, NULL, 0);
 }
 
+// Two persons look at what was told to them.
+static void on_operators(void *context, uint64_t number)
+{
+    (void)context, (void)number;
+    postgres_close_incidents();
+    scheduler_at(scheduler_now_ns() + 1 + scheduler_random(20 * SECOND), on_operators, NULL, 0);
+}
+
 // Others use the token, once everybody is known here and the index has begun.
 static void on_outside(void *context, uint64_t number)
 {
@@ -261,6 +272,7 @@ static void choose(const struct climate *climate)
         if (scheduler_chance(450))
             weather.kinds[weather.kind_count++] = i;
     weather.chain = scheduler_random(CHAIN_COUNT);
+    postgres_set_promise(weather.chain == CHAIN_BEYOND, weather.chain >= CHAIN_FORGETFUL);
     weather.every_ns = between(climate->every_ns);
     scheduler_set_preemption((uint32_t)(scheduler_chance(300) ? 0 : scheduler_random(60)),
                              scheduler_between(10 * US, 2 * MS));
@@ -285,6 +297,7 @@ static void begin(uint64_t seed, const struct climate *climate)
     scheduler_at(scheduler_now_ns() + SECOND, on_fault, NULL, 0);
     scheduler_at(scheduler_now_ns() + SECOND, on_block, NULL, 0);
     scheduler_at(scheduler_now_ns() + 2 * SECOND, on_outside, NULL, 0);
+    scheduler_at(scheduler_now_ns() + 2 * SECOND, on_operators, NULL, 0);
 }
 
 static void calm(void)

@@ -83,8 +83,8 @@ __attribute__((noreturn)) void __wrap__exit(int status);
 int __wrap_memfile_create(const char *name, size_t bytes);
 int __wrap_memfile_map(void **memory, int fd, size_t bytes, bool writable);
 void __wrap_memfile_unmap(void *memory, size_t bytes);
-__attribute__((format(printf, 2, 3))) void __wrap_log_line(enum log_level level,
-                                                           const char *format, ...);
+__attribute__((format(printf, 2, 3))) void __wrap_log_line(enum log_level level, const char *format,
+                                                           ...);
 __attribute__((noreturn)) void __wrap_assert_failed(const char *file, int line, const char *text);
 int __wrap_sandbox_enter_process(int journal_folder_fd);
 int __wrap_sandbox_enter_core_thread(void);
