@@ -199,6 +199,7 @@ struct fake_world {
     size_t trade_count;
     struct fake_trade trades[FAKE_TRADES_MAX];
     uint64_t request_last; // id
+    size_t request_top;    // no slot from here on was ever used
     struct fake_request requests[FAKE_REQUESTS_MAX];
     size_t attempt_count;
     struct fake_attempt attempts[FAKE_ATTEMPTS_MAX];

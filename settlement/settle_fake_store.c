@@ -191,7 +191,7 @@ static struct fake_request *request_new(struct fake_world *world,
 
 static struct fake_request *request_row(struct fake_world *world, uint64_t request_id)
 {
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
+    for (size_t i = 0; i < world->request_top; i++)
         if (world->requests[i].request_id == request_id)
             return &world->requests[i];
     ASSERT(false);
@@ -234,7 +234,7 @@ static struct fake_attempt *open_of(struct fake_world *world, const struct settl
 // Its own bytes may still be mined.
 static bool receipt_is_unknown(struct fake_world *world, const struct fake_trade *trade)
 {
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+    for (size_t i = 0; i < world->request_top; i++) {
         const struct fake_request *request = &world->requests[i];
         if (request->request_id == 0 || open_attempt(world, request) == NULL)
             continue;
@@ -419,6 +419,8 @@ static struct fake_request *request_new(struct fake_world *world, const struct c
         request++;
         ASSERT(request < world->requests + FAKE_REQUESTS_MAX);
     }
+    if ((size_t)(request - world->requests) == world->request_top)
+        world->request_top++;
     *request =
         (struct fake_request){.request_id = ++world->request_last, .open = true, .token = *token};
     return request;
@@ -572,7 +574,7 @@ static enum settle_store_result store_load(void *context, struct settle_item *it
         item_fill(world, &item, &world->requests[row->request], row);
         item_add(items, count, &item);
     }
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX && *count < max; i++) {
+    for (size_t i = 0; i < world->request_top && *count < max; i++) {
         const struct fake_request *request = &world->requests[i];
         if (!request->open || open_attempt(world, request) != NULL ||
             (request->reason[0] != '\0' && world->now_ns - request->changed_ns < world->tick_ns))
@@ -1004,7 +1006,7 @@ static bool is_this(const struct fake_world *world, const struct fake_attempt *r
 
 static struct fake_request *request_find(struct fake_world *world, uint64_t request_id)
 {
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
+    for (size_t i = 0; i < world->request_top; i++)
         if (request_id != 0 && world->requests[i].request_id == request_id)
             return &world->requests[i];
     return NULL;
@@ -1312,7 +1314,7 @@ static void reopen_over(struct fake_world *world, struct fake_attempt *newest)
     }
     // Its trades are not signed elsewhere before this is decided.
     const struct fake_request *request = &world->requests[newest->request];
-    for (size_t r = 0; r < FAKE_REQUESTS_MAX; r++) {
+    for (size_t r = 0; r < world->request_top; r++) {
         struct fake_request *other = &world->requests[r];
         if (!other->open || !fake_is_of_trades(other) || open_attempt(world, other) != NULL)
             continue;
@@ -1463,7 +1465,7 @@ store_ended_again(void *context, const struct settle_attempt *attempt, const cha
 // Is there a request that fills this gap, and has not been rejected?
 static bool gap_is_asked(const struct fake_world *world, const char *arguments)
 {
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+    for (size_t i = 0; i < world->request_top; i++) {
         const struct fake_request *request = &world->requests[i];
         if (request->request_id != 0 && request->operation == SETTLE_CANCEL_NONCE &&
             request->end != FAKE_REJECTED && strcmp(request->arguments, arguments) == 0)
@@ -1727,7 +1729,7 @@ static void check_wallets(const struct fake_world *world)
             owed[w] += address_equal(&trade->leg.to, address) ? trade->leg.units : 0;
             owed[w] -= address_equal(&trade->leg.from, address) ? trade->leg.units : 0;
         }
-        for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+        for (size_t i = 0; i < world->request_top; i++) {
             const struct fake_request *request = &world->requests[i];
             bool moves = request->operation == SETTLE_MINT || request->operation == SETTLE_BURN;
             if (request->executed == 0 || !moves || !address_equal(&request->own.to, address))
@@ -1741,7 +1743,7 @@ static void check_wallets(const struct fake_world *world)
 // What others asked for has happened once if it is said so, else never.
 static void check_requests(const struct fake_world *world)
 {
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++) {
+    for (size_t i = 0; i < world->request_top; i++) {
         const struct fake_request *request = &world->requests[i];
         if (request->request_id == 0 || fake_is_of_trades(request))
             continue;

@@ -82,7 +82,7 @@ static bool requests_ended(const struct fake_world *world)
     for (size_t i = 0; i < world->attempt_count; i++)
         if (settle_attempt_is_open(world->attempts[i].attempt.state))
             return false;
-    for (size_t i = 0; i < FAKE_REQUESTS_MAX; i++)
+    for (size_t i = 0; i < world->request_top; i++)
         if (world->requests[i].request_id != 0 && world->requests[i].open)
             return false;
     return true;
