@@ -34,7 +34,7 @@ struct venue {
     struct command command;
     uint64_t sequence;
     uint64_t now_ns;
-    uint64_t orders[ORDERS];
+    uint64_t orders[1 + ORDERS]; // by number, from 1
     uint32_t order_count;
     uint32_t commands;
     char answer[ANSWER_BYTES];
