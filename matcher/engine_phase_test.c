@@ -15,7 +15,7 @@
 
 #include "matcher/engine.h"
 
-enum { EVENTS = 64, FIRST = 16, CASH = 1, TOKEN = 2, ORDERS = 512, ANSWER_BYTES = 40000 };
+enum { EVENTS = 64, FIRST = 16, CASH = 1, TOKEN = 2, ORDERS = 1000, ANSWER_BYTES = 40000 };
 
 #define MS_NS     ((uint64_t)1000000)
 #define DAY_MS    ((uint64_t)86400000)
