@@ -720,6 +720,11 @@ static uint64_t standby_has(const struct standby *standby)
     return atomic_load(&standby->ring.control->durable_seq);
 }
 
+static bool standby_runs(const struct standby *standby)
+{
+    return atomic_load(&standby->ring.control->core_heartbeat_ns) != 0;
+}
+
 static void serve_for(struct server *server, unsigned ms)
 {
     uint64_t until_ns = clock_monotone_ns(&clock_system) + ms * 1000000ull;
@@ -785,6 +790,7 @@ static void a_standby_takes_nothing_from_strangers_and_elders(void **state)
             set_fence(&standby, 9, false);
         takes_everybody = lines[i].takes_everybody;
         standby_start(&standby);
+        UNTIL(serve(&one), standby_runs(&standby));
         serve_for(&one, 300);
         takes_everybody = false;
         assert_int_equal(standby_has(&standby), 0);

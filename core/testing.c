@@ -124,8 +124,9 @@ pid_t testing_start(const struct boot *boot, enum process_id process, const char
     snprintf(path, sizeof path, "%s/lonja-%s", bin, process_name(process));
     snprintf(text, sizeof text, "%d", fd);
     setenv("LONJA_BOOT_FD", text, 1);
-    // A process keeps its memory until it ends: no leak (builds with sanitizers only).
+    // A process keeps its memory and its threads until it ends: no leak (builds with sanitizers).
     setenv("ASAN_OPTIONS", "detect_leaks=0", 0);
+    setenv("TSAN_OPTIONS", "report_thread_leaks=0", 0);
     if (preload != NULL) {
         setenv("LD_PRELOAD", preload, 1);
         setenv("LONJA_DISK_FAULTS", faults, 1);
