@@ -19,6 +19,12 @@ int reader_page_open(struct reader_page **page, int fd)
     return result;
 }
 
+void reader_page_tell(struct reader_page *page, enum trouble trouble)
+{
+    if (page != NULL)
+        atomic_store_explicit(&page->trouble, (uint32_t)trouble, memory_order_relaxed);
+}
+
 bool reader_page_sleep_begin(struct reader_page *page, const _Atomic uint64_t *durable_seq,
                              uint64_t seen_seq)
 {

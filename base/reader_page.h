@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "base/trouble.h"
 
 enum { READER_NAP_MS = 1 };
 
@@ -33,6 +34,7 @@ struct reader_page {
     _Atomic uint32_t wake;
     _Atomic uint64_t snapshot_seq;       // tape only: sequence of the last snapshot it made or began with
     _Atomic uint64_t snapshots_failed;   // tape only: times one could not be written since it started
+    _Atomic uint32_t trouble;            // enum trouble: what hinders it now, by its own words
     // Of lonja-replicate only, where position_seq is what the standbys have.
     _Alignas(64) _Atomic uint32_t answers; // bumped, and woken as a futex, when the rest has changed
     _Atomic uint32_t verdict;              // enum replica_verdict
@@ -42,6 +44,8 @@ struct reader_page {
 _Static_assert(sizeof(struct reader_page) == 4096, "one page");
 
 CHECKED int reader_page_open(struct reader_page **page, int fd);
+// For `lonja status`; a page of NULL is nobody's.
+void reader_page_tell(struct reader_page *page, enum trouble trouble);
 // True if the caller may sleep: `sleeping` is set and durable_seq is still `seen_seq`.
 bool reader_page_sleep_begin(struct reader_page *page, const _Atomic uint64_t *durable_seq, uint64_t seen_seq);
 void reader_page_sleep_end(struct reader_page *page);

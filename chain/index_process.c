@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memfile.h"
+#include "base/reader_page.h"
 #include "base/stop.h"
 #include "chain/index.h"
 #include "chain/index_config.h"
@@ -27,6 +29,8 @@ struct process {
     struct reconcile reconcile;
     uint64_t reconcile_ns; /* between two comparisons; 0 = never */
     uint64_t reconcile_at_ns;
+    size_t breaks_told; /* by the last comparison */
+    struct reader_page *page;
 };
 
 /* SIGTERM has come: no call of the node is worth waiting for any more. */
@@ -124,9 +128,21 @@ static void reconcile_if_due(struct process *process, uint64_t now_ns)
                     "ledger and chain differ breaks=%zu wallets=%zu sequence=%llu block=%llu",
                     report.breaks, report.compared, (unsigned long long)report.sequence,
                     (unsigned long long)report.block);
-    if (compared)
+    if (compared) {
+        process->breaks_told = report.told;
         halt(process, &report);
+    }
     json_decref(report.rows);
+}
+
+/* For `lonja status`. A second indexer, which waits for the lock, is in no trouble. */
+static enum trouble trouble_of(const struct process *process)
+{
+    if (!pg_connected(process->pg))
+        return TROUBLE_DATABASE_UNAVAILABLE;
+    if (process->index.trouble[0] != '\0')
+        return TROUBLE_CHAIN_NOT_READ;
+    return process->breaks_told > 0 ? TROUBLE_BREAKS_OPEN : TROUBLE_NONE;
 }
 
 /* Takes all notifications that are there: they all mean the same, look. */
@@ -192,6 +208,8 @@ int index_process_run(const struct boot *boot, const struct index_core_ops *core
     struct index_config index_config = index_config_of(config);
     struct pg_settings settings;
     ASSERT(process != NULL);
+    if (reader_page_open(&process->page, boot->reader_page_fd[PROCESS_INDEX]) != 0)
+        process->page = NULL;
     if (!open_subscription(process, config))
         return 2;
     process->stop_fd = stop_open();
@@ -218,6 +236,7 @@ int index_process_run(const struct boot *boot, const struct index_core_ops *core
         while (index_do_work(&process->index, clock_monotone_ns(&clock_system)) && !stop_asked())
             ;
         reconcile_if_due(process, clock_monotone_ns(&clock_system));
+        reader_page_tell(process->page, trouble_of(process));
         now_ns = clock_monotone_ns(&clock_system);
     } while (wait_for_work(process, core_fd, drain, context, now_ns));
     say_end(&process->index);
@@ -226,6 +245,8 @@ int index_process_run(const struct boot *boot, const struct index_core_ops *core
     reconcile_ledger_close(process->reconcile.ledger);
     node_fini(&process->node);
     pg_close(process->pg);
+    if (process->page != NULL)
+        memfile_unmap(process->page, sizeof *process->page);
     free(process);
     return 0;
 }

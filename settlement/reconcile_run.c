@@ -365,7 +365,7 @@ static bool write_break(struct run *run, size_t at, const json_t *row)
         " 'booking_in_flight' THEN now() END) RETURNING break_id, alerted_at IS NOT NULL AND "
         "halted_at IS NULL AND EXISTS (SELECT 1"
         " FROM chain.index_source s WHERE s.token_asset = b.token_asset AND s.agreed_at IS NOT "
-        "NULL)",
+        "NULL), alerted_at IS NOT NULL",
         PG_PARAMS(pg_i64(json_integer_value(json_object_get(row, "asset"))),
                   pg_text(text_of(row, "wallet")),
                   pg_i64(json_integer_value(json_object_get(row, "account"))),
@@ -376,6 +376,7 @@ static bool write_break(struct run *run, size_t at, const json_t *row)
         return database_failed(run, "break");
     int64_t break_id = pg_number(rows, 0, 0);
     bool may_halt = pg_number(rows, 0, 1) == 1;
+    run->report->told += pg_number(rows, 0, 2) == 1;
     pg_rows_free(rows);
     // Too much that is frozen is no danger to anybody's trade.
     if (may_halt && strcmp(text_of(row, "cause"), reconcile_cause_word(RECONCILE_SURPLUS)) != 0 &&

@@ -20,6 +20,7 @@ struct reconcile_report {
     uint64_t block;
     size_t compared;
     size_t breaks;
+    size_t told;      // of them: two comparisons in a row have seen them, and they are told
     bool ledger_known;
     char reason[RPC_MESSAGE_MAX]; // why nothing, or not the ledger, was compared; "" = all was
     json_t *rows;                 // an object per token and wallet; the caller's, json_decref

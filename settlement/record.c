@@ -47,6 +47,8 @@ static void show_position(struct record *record, uint64_t now_ns)
     atomic_store_explicit(&record->page->position_seq, record->cursor.sequence,
                           memory_order_relaxed);
     atomic_store_explicit(&record->page->heartbeat_ns, now_ns, memory_order_relaxed);
+    reader_page_tell(record->page,
+                     record->database_lost ? TROUBLE_DATABASE_UNAVAILABLE : TROUBLE_NONE);
 }
 
 static void stop(struct record *record, enum record_stop why)

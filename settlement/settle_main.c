@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memfile.h"
 #include "core/numbered_file.h"
 #include "settlement/settle_core_link.h"
 #include "settlement/settle_netting_option.h"
@@ -40,11 +41,15 @@ static int run_worker(const struct boot *boot)
     struct settle_core_link *link = settle_core_link_open(boot);
     if (link == NULL)
         return 1;
-    const struct settle_process_core core = {.ops = settle_core_link_ops(link),
-                                             .fd = settle_core_link_fd(link),
-                                             .drain = drain,
-                                             .context = link};
+    struct settle_process_core core = {.ops = settle_core_link_ops(link),
+                                       .fd = settle_core_link_fd(link),
+                                       .drain = drain,
+                                       .context = link};
+    if (reader_page_open(&core.page, boot->reader_page_fd[PROCESS_SETTLE]) != 0)
+        core.page = NULL;
     int status = settle_process_run(&boot->config, &core);
+    if (core.page != NULL)
+        memfile_unmap(core.page, sizeof *core.page);
     settle_core_link_close(link);
     return status;
 }

@@ -36,7 +36,6 @@
 #define SETTLE_REASON_NONCE_HELD       "its_request_is_being_cancelled"
 #define SETTLE_REASON_UNSUPPORTED      "operation_not_supported"
 #define SETTLE_REASON_NODE             "node_unavailable"
-#define SETTLE_REASON_MISSING          "attempts_missing"
 #define SETTLE_REASON_RESTORED         "restored_from_the_signers_log"
 #define SETTLE_REASON_DISAGREE         "endpoints_disagree"
 #define SETTLE_REASON_NO_TOKEN         "contract_is_no_token"

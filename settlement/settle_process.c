@@ -113,6 +113,16 @@ static bool process_wait(struct process *process, const struct settle_process_co
     return true;
 }
 
+// For `lonja status`. A second worker, which waits for the lock, is in no trouble.
+static enum trouble process_trouble(const struct process *process)
+{
+    bool leads = process->store_pg.leading || process->settle.attempts_missing;
+
+    if (!pg_connected(process->pg) || (leads && settle_is_backing_off(&process->settle)))
+        return TROUBLE_DATABASE_UNAVAILABLE;
+    return leads ? settle_report_trouble(&process->settle) : TROUBLE_NONE;
+}
+
 static void process_loop(struct process *process, const struct settle_process_core *core)
 {
     uint64_t now_ns;
@@ -126,6 +136,7 @@ static void process_loop(struct process *process, const struct settle_process_co
             !settle_is_backing_off(&process->settle))
             settle_report_write(&process->report, process->pg, &process->settle, &process->pool,
                                 now_ns);
+        reader_page_tell(core->page, process_trouble(process));
     } while (process_wait(process, core, now_ns));
 }
 

@@ -6,6 +6,7 @@
 #define LONJA_SETTLEMENT_SETTLE_PROCESS_H
 
 #include "base/config.h"
+#include "base/reader_page.h"
 #include "settlement/settle_core.h"
 
 struct settle_process_core {
@@ -13,6 +14,7 @@ struct settle_process_core {
     int fd;                       // readable: poll again; -1 = none
     void (*drain)(void *context); // of fd
     void *context;
+    struct reader_page *page; // for `lonja status`; NULL = none
 };
 
 // Runs until SIGTERM or SIGINT. Returns the exit status: 0, or 2 when the configuration cannot be

@@ -11,18 +11,18 @@ static const uint64_t CHANGED_NS = 1000000000, UNCHANGED_NS = 5000000000;
 // Behind the deadline of the next pass: what a pass of many transactions may take.
 enum { LATE_MS = 30000 };
 
-const char *settle_report_trouble(const struct settle *settle)
+enum trouble settle_report_trouble(const struct settle *settle)
 {
     if (settle->attempts_missing || settle->attempts_lost)
-        return SETTLE_REASON_MISSING;
+        return TROUBLE_ATTEMPTS_MISSING;
     if (settle->chain_again_ns < settle->pass_ns || settle->chain_again_ns == 0)
-        return NULL; // the last pass that went to the chain came through
+        return TROUBLE_NONE; // the last pass that went to the chain came through
     if (settle->signer_asked_ns != 0)
-        return "signer_unavailable";
+        return TROUBLE_SIGNER_UNAVAILABLE;
     const char *said = settle->node->error.message;
     if (strncmp(said, RPC_POOL_DISAGREE, strlen(RPC_POOL_DISAGREE)) == 0)
-        return SETTLE_REASON_DISAGREE;
-    return SETTLE_REASON_NODE;
+        return TROUBLE_ENDPOINTS_DISAGREE;
+    return TROUBLE_NODE_UNAVAILABLE;
 }
 
 // Of one endpoint alone the pool keeps no height.
@@ -106,7 +106,7 @@ static char *endpoints_text(const struct rpc_pool *pool)
 }
 
 static bool has_changed(const struct settle_report *report, const struct settle *settle,
-                        const struct rpc_pool *pool, const char *trouble)
+                        const struct rpc_pool *pool, enum trouble trouble)
 {
     if (report->head != settle->block_number || report->trouble != trouble)
         return true;
@@ -117,7 +117,7 @@ static bool has_changed(const struct settle_report *report, const struct settle 
 }
 
 static void keep(struct settle_report *report, const struct settle *settle,
-                 const struct rpc_pool *pool, const char *trouble, uint64_t now_ns)
+                 const struct rpc_pool *pool, enum trouble trouble, uint64_t now_ns)
 {
     report->written_ns = now_ns;
     report->head = settle->block_number;
@@ -130,7 +130,7 @@ void settle_report_write(struct settle_report *report, struct pg *pg, const stru
                          const struct rpc_pool *pool, uint64_t now_ns)
 {
     const struct settle_config *config = &settle->config;
-    const char *trouble = settle_report_trouble(settle);
+    enum trouble trouble = settle_report_trouble(settle);
     uint64_t age_ns = now_ns - report->written_ns;
 
     ASSERT(now_ns >= report->written_ns && pool->endpoint_count <= RPC_POOL_ENDPOINTS_MAX);
@@ -154,7 +154,7 @@ void settle_report_write(struct settle_report *report, struct pg *pg, const stru
             PG_PARAMS(pg_i64((int64_t)config->chain_id), pg_i64((int64_t)settle->block_number),
                       config->finalized_tag ? pg_i64((int64_t)settle->final_number) : pg_null(),
                       pg_i64(config->confirmations > 0 ? (int64_t)config->confirmations : 1),
-                      pg_text(trouble), pg_text(endpoints),
+                      pg_text(trouble_name(trouble)), pg_text(endpoints),
                       pg_i64((int64_t)(config->tick_ns / 1000000) + LATE_MS), pg_text(of_all),
                       pg_text(counters))) != PG_OK)
         log_limited(LOG_WARNING, "what operators are to see cannot be written reason=\"%s\"",

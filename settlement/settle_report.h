@@ -8,18 +8,19 @@
 #define LONJA_SETTLEMENT_SETTLE_REPORT_H
 
 #include "base/pg.h"
+#include "base/trouble.h"
 #include "chain/rpc_pool.h"
 #include "settlement/settle.h"
 
 struct settle_report {
     uint64_t written_ns; // 0 = never
     uint64_t head;       // what was written …
-    const char *trouble;
+    enum trouble trouble;
     enum rpc_endpoint_state states[RPC_POOL_ENDPOINTS_MAX];
 };
 
-// A stable word, or NULL: nothing hinders the transactions.
-const char *settle_report_trouble(const struct settle *settle);
+// What hinders the transactions.
+enum trouble settle_report_trouble(const struct settle *settle);
 
 // Writes when something has changed, once a second at most, and every five seconds anyway.
 void settle_report_write(struct settle_report *report, struct pg *pg, const struct settle *settle,

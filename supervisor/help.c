@@ -64,10 +64,11 @@ static const char STATUS[] =
     "Shows the running venue: state and sequence of the core, and each process with its pid, how often it\n"
     "was ever started (incarnation), restarts since `lonja up`, how many durable commands it has yet to\n"
     "deal with (lag), and how it last ended; of who is behind also for how long, and when it will have\n"
-    "caught up. It reads the file status.json of the state folder, which the\n"
-    "supervisor rewrites every second; --json prints that file.\n"
+    "caught up. Below the table stands what hinders those that run, by their own words: Postgres,\n"
+    "a node of the chain, the signer, or that ledger and chain differ. It reads the file status.json of\n"
+    "the state folder, which the supervisor rewrites every second; --json prints that file.\n"
     "\n"
-    "Exit status: 0 all run, 1 something does not, 2 configuration, 3 no venue is running there.\n";
+    "Exit status: 0 all run and nothing hinders them, 1 not so, 2 configuration, 3 no venue is running there.\n";
 
 static const char CONFIG[] =
     "Usage: lonja --check-config FILE\n"

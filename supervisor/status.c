@@ -35,6 +35,7 @@ static void take_reader(struct status_process *process, struct backlog *backlog,
     uint64_t position_seq = atomic_load_explicit(&page->position_seq, memory_order_relaxed);
     uint64_t heartbeat_ns = atomic_load_explicit(&page->heartbeat_ns, memory_order_relaxed);
     process->reads = true;
+    process->trouble = trouble_name(atomic_load_explicit(&page->trouble, memory_order_relaxed));
     backlog_note(backlog, durable_seq, position_seq, now_ns);
     process->backlog = backlog_figures(backlog);
     process->heartbeat_age_ms =
@@ -126,6 +127,8 @@ static json_t *json_of_process(const struct status_process *process)
         json_object_set_new(object, "rate", json_integer((json_int_t)backlog->rate));
         json_object_set_new(object, "eta_s", json_integer((json_int_t)backlog->eta_s));
         json_object_set_new(object, "heartbeat_age_ms", json_integer(process->heartbeat_age_ms));
+        json_object_set_new(object, "trouble",
+                            process->trouble == NULL ? json_null() : json_string(process->trouble));
     }
     return object;
 }
@@ -223,9 +226,13 @@ void status_line(const struct status *status, char *text, size_t bytes)
         const char *name = process_name((enum process_id)i);
         if (process->state == CHILD_ABSENT)
             continue;
-        if (process->state != CHILD_RUNNING)
+        if (process->state != CHILD_RUNNING) {
             add(text, bytes, &used, " %s:%s", name, child_state_name(process->state));
-        else if (process->reads && process->backlog.lag > 0)
+            continue;
+        }
+        if (process->trouble != NULL)
+            add(text, bytes, &used, " %s:%s", name, process->trouble);
+        if (process->reads && process->backlog.lag > 0)
             add(text, bytes, &used, " %s:-%" PRIu64, name, process->backlog.lag);
     }
 }
@@ -273,6 +280,16 @@ static void print_backlog(const char *name, const json_t *process)
         printf(" and does not catch up\n");
 }
 
+// Of one that runs and says itself what hinders it; returns whether nothing does.
+static bool print_trouble(const char *name, const json_t *process)
+{
+    const char *trouble = json_string_value(json_object_get(process, "trouble"));
+    if (trouble == NULL || strcmp(string(process, "state"), "running") != 0)
+        return true;
+    printf("%s: %s, %s\n", name, trouble, trouble_words(trouble));
+    return false;
+}
+
 static void print_replication(const json_t *root)
 {
     const json_t *replication = json_object_get(root, "replication");
@@ -312,6 +329,8 @@ static int print_table(const json_t *root)
     json_t *process;
     json_object_foreach(json_object_get(root, "processes"), name, process)
         well = print_process(name, process) && well;
+    json_object_foreach(json_object_get(root, "processes"), name, process)
+        well = print_trouble(name, process) && well;
     json_object_foreach(json_object_get(root, "processes"), name, process)
         print_backlog(name, process);
     return well ? EXIT_WELL : EXIT_NOT_WELL;

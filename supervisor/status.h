@@ -19,6 +19,7 @@ struct status_process {
     uint32_t restarts;
     bool reads;                 // follows the events: the next two say something
     struct backlog_figures backlog; // commands that are durable and that it has not dealt with
+    const char *trouble;        // what hinders it by its own words (base/trouble.h); NULL = nothing
     int64_t heartbeat_age_ms;   // -1 = it has not reported yet
     char last_end[64];          // "" = it has not ended yet
 };
@@ -52,11 +53,11 @@ void status_take(struct status *status, struct backlog backlogs[PROCESS_COUNT],
 CHECKED int status_write(const struct status *status, int state_folder_fd, const char *config_path);
 
 // "core running  open  epoch 3  seq 120  durable 120  8 of 10 run  web:waiting tape:-2": then come those that
-// do not run, with their state, and readers that are behind, with their lag.
+// do not run, with their state, those that are hindered, with the word, and readers that are behind, with their lag.
 void status_line(const struct status *status, char *text, size_t bytes);
 
 // `lonja status`: prints status.json of the state folder as a table (or as it is, if `json`).
-// Returns the exit status: 0 all well, 1 something is down, 3 no venue is running there.
+// Returns the exit status: 0 all well, 1 something is down or hindered, 3 no venue is running there.
 CHECKED int status_print(const char *state_folder, bool json);
 
 #endif

@@ -45,6 +45,8 @@ static void show_position(struct surveil *surveil, uint64_t now_ns)
     atomic_store_explicit(&surveil->page->position_seq, surveil->cursor.sequence,
                           memory_order_relaxed);
     atomic_store_explicit(&surveil->page->heartbeat_ns, now_ns, memory_order_relaxed);
+    reader_page_tell(surveil->page,
+                     surveil->database_lost ? TROUBLE_DATABASE_UNAVAILABLE : TROUBLE_NONE);
 }
 
 static void stop(struct surveil *surveil, enum surveil_stop why)

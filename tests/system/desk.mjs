@@ -70,6 +70,23 @@ export async function desk (suite, venue) {
     assert.equal(await venue.metric('settlement_worker_up{chain_id="31337"}'), 1)
   })
 
+  await suite.test('desk: what hinders settlement stands in lonja status, too, and is gone when it is over', async () => {
+    const status = () => execute(path.join(bin, 'lonja'), ['status', '--config', path.join(venue.folder, 'lonja.conf')])
+      .then(({ stdout }) => ({ code: 0, stdout }), ({ code, stdout }) => ({ code, stdout }))
+    const says = (code, words) => eventually(`lonja status ends with ${code}, says ${words}`, async () => {
+      const said = await status()
+      return said.code === code && words.test(said.stdout)
+    })
+    const frozen = async (pid, code, words) => {
+      process.kill(pid, 'SIGSTOP')
+      try { await says(code, words) } finally { process.kill(pid, 'SIGCONT') }
+      await says(0, /^settle +running/m)
+    }
+    await says(0, /^settle +running/m)
+    await frozen(await venue.livePid('sign'), 1, /^settle: signer_unavailable, .*signer/m)
+    await frozen(Number(fs.readFileSync(path.join(venue.folder, 'anvil/pid'), 'utf8')), 1, /^settle: node_unavailable, [^]*^index: chain_not_read, /m)
+  })
+
   await suite.test('desk: filters, and bad input', async () => {
     assert.deepEqual(await get('/trades?status=settled&limit=1').then(rows => rows.map(t => t.status)), ['settled'])
     assert.deepEqual(await get('/trades?account=999999'), [])

@@ -20,7 +20,7 @@ import { webTerms } from './web_terms.mjs'
 Suite.main(async suite => {
   const venue = await Venue.start({
     name: 'system',
-    settings: ['settle.tick_ms=1000', 'settle.poll_ms=100', 'fix.logon_timeout_ms=1500', 'fix.output_bytes_max=65536',
+    settings: ['settle.tick_ms=1000', 'settle.poll_ms=100', 'settle.http_timeout_ms=5000', 'fix.logon_timeout_ms=1500', 'fix.output_bytes_max=65536',
       'web.output_bytes_max=65536', 'web.rate_per_second=20000']
   })
   try {
