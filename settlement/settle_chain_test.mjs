@@ -105,8 +105,7 @@ async function main(venue, trades) {
     if (round === 3) { sign.kill('SIGKILL'); await sign.exited; await sleep(500); sign = venue.sign(); }
     if (round === 6) { venue.services('stop', 'anvil'); make(5); await sleep(700); venue.services('start'); }
     if (round === 8) { // the node loses what it has not saved: up to five seconds of blocks
-      process.kill(Number(readFileSync(join(venue.folder, 'anvil/pid'), 'utf8')), 'SIGKILL');
-      await sleep(500);
+      await venue.killNode();
       venue.services('start');
     }
     if (round === 9) { venue.services('stop', 'postgres'); await sleep(700); venue.services('start'); }

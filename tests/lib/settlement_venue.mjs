@@ -56,6 +56,18 @@ export class SettlementVenue {
     writeFileSync(env, readFileSync(env, 'utf8').replace(/^RPC_URL=.*$/m, `RPC_URL=${url}`));
   }
 
+  // The node loses what it has not saved. anvil writes its file in place, so that it may die in the middle of it: then
+  // the file is what it was before.
+  async killNode() {
+    const file = join(this.folder, 'anvil/anvil-state.json');
+    const whole = () => { try { return JSON.parse(readFileSync(file, 'utf8')) && readFileSync(file); } catch { return null; } };
+    let saved = null;
+    await this.until('the node has saved its state', () => (saved = whole()) !== null);
+    process.kill(Number(readFileSync(join(this.folder, 'anvil/pid'), 'utf8')), 'SIGKILL');
+    await sleep(500);
+    if (whole() === null) writeFileSync(file, saved);
+  }
+
   // A method of the node's own: anvil_… or hardhat_….
   ask(method, ...params) {
     return this.provider.send(`${this.node}_${method}`, params);
