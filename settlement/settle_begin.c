@@ -22,7 +22,7 @@
 static void endings_clear(struct settle *settle)
 {
     for (size_t i = 0; i < SETTLE_LEGS_MAX; i++)
-        settle->endings[i].end = SETTLE_END_STAY;
+        settle->endings[i] = (struct settle_ending){.end = SETTLE_END_STAY};
 }
 
 static void ending_set(struct settle *settle, size_t leg, enum settle_end end, const char *reason,

@@ -886,7 +886,9 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
 
     if (item->bid_count == 0) {
         item->signer = settle->signer_address;
-        return settle->is_over ? SETTLE_STEP_NONE : settle_item_begin(settle, item);
+        // What fills a gap moves nothing, and the undecided nonce may wait behind that gap.
+        bool may_begin = !settle->is_over || item->call.operation == SETTLE_CANCEL_NONCE;
+        return may_begin ? settle_item_begin(settle, item) : SETTLE_STEP_NONE;
     }
     ASSERT(bid != NULL);
     if (item_key(settle, item) == NULL) // more keys than are looked after at once: those before it first

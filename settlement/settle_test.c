@@ -977,6 +977,46 @@ static void a_lost_transaction_that_comes_back_is_the_one_that_counts(void **sta
     assert_true(venue.world.trades[2].incident); // it had failed: a person has to look at it
 }
 
+// One confirmation is too few: the block of a failed transaction is replaced, and the new one has
+// it and its retry, both of which pass, before the worker looks. No rule can prevent that; it is
+// told, nothing more of the token is claimed before two persons have looked, and the wallets differ
+// by this trade and by nothing else.
+static void what_passes_beside_its_retry_halts_the_token(void **state)
+{
+    struct fake_world *world = &venue.world;
+
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.confirmations = 1;
+    world->out_of_gas_once = world->may_move_twice = true;
+    fake_trade(world, fake_seller, fake_buyer, 100);
+    fake_trade(world, fake_seller2, fake_buyer, 200)->limit = 1;
+    run_to_end(&venue);
+    assert_int_equal(world->attempts[0].attempt.state, SETTLE_ATTEMPT_REVERTED);
+    chain_uint128 had = fake_wallet_of(world, fake_buyer)->units;
+    fake_reorganise(world, world->block - world->attempts[0].attempt.mined_block + 1, false);
+    while (world->block < 40)
+        fake_mine(world);
+    size_t twice = world->trades[0].executed == 2 ? 0 : 1;
+    assert_int_equal(world->trades[twice].executed, 2);
+    assert_int_equal(world->trades[1 - twice].executed, 1);
+
+    passes(&venue, 30); // nobody closes anything
+    assert_int_equal(world->incident_count, 1);
+    assert_string_equal(world->incidents[0].kind, "moved_twice");
+    assert_int_equal(world->incidents[0].trade, twice);
+    fake_trade(world, fake_seller, fake_buyer, 7);
+    passes(&venue, 60);
+    assert_state(&world->trades[2], SETTLE_TRADE_PENDING, "");
+    assert_int_equal(fake_close_incidents(world), 1);
+    steps(&venue, 40);
+    assert_true(all_final(world));
+    assert_state(&world->trades[2], SETTLE_TRADE_SETTLED, "");
+    assert_true(fake_wallet_of(world, fake_buyer)->units ==
+                had + world->trades[twice].leg.units + 7 * UNIT);
+    assert_null(fake_history_why_not(world));
+}
+
 // The chain went back behind what was final and took the same transactions up again, all before the
 // worker looked: its count of the nonces is as before, the blocks are not.
 static void what_is_confirmed_is_known_by_the_block_it_is_in_now(void **state)
@@ -1019,6 +1059,26 @@ static void a_gap_before_our_nonces_is_filled(void **state)
     assert_int_equal(venue.world.attempts[0].attempt.nonce, 1);
     assert_int_equal(venue.world.attempts[1].attempt.nonce, 0);
     assert_true(venue.world.attempts[1].attempt.is_empty);
+}
+
+// The chain has lost a transaction that had reverted, and one before it that was not ours: what
+// gives the nonce up can only be mined once the gap is filled.
+static void a_gap_before_a_nonce_that_is_given_up_is_filled(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_foreign(&venue.world);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.out_of_gas_once = true;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempts[0].attempt.nonce, 1);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_REVERTED);
+    fake_reorganise(&venue.world, venue.world.block - 10, true);
+    steps(&venue, 20);
+    run_to_end(&venue);
+    assert_int_equal(venue.settle.counters.nonces_given_up, 1);
+    assert_int_equal(venue.world.trades[0].executed, 1);
+    assert_int_equal(venue.world.incident_count, 0);
 }
 
 static void a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer(void **state)
@@ -1135,7 +1195,8 @@ static void a_count_that_nothing_shows_is_not_believed(void **state)
         }
 }
 
-// What the pool has forgotten is sent again, and what is too cheap is bid up, whatever the count is said to be.
+// What the pool has forgotten is sent again, and what is too cheap is bid up, whatever the count is
+// said to be.
 static void a_count_that_is_not_so_keeps_nothing_from_being_sent_again(void **state)
 {
     (void)state;
@@ -1157,8 +1218,8 @@ static void a_count_that_is_not_so_keeps_nothing_from_being_sent_again(void **st
     }
 }
 
-// A key that is new to the database: said once it is not believed, said again there is nothing else to go by; then it is a
-// gap, and filled as soon as the node counts what is so.
+// A key that is new to the database: said once it is not believed, said again there is nothing else
+// to go by; then it is a gap, and filled as soon as the node counts what is so.
 static void a_first_count_that_nothing_shows_is_believed_when_it_is_said_twice(void **state)
 {
     (void)state;
@@ -2074,8 +2135,10 @@ int main(int count, char **words)
         cmocka_unit_test(a_lost_reverted_transaction_is_never_sent_again),
         cmocka_unit_test(a_trade_waits_while_its_lost_transaction_is_undecided),
         cmocka_unit_test(a_lost_transaction_that_comes_back_is_the_one_that_counts),
+        cmocka_unit_test(what_passes_beside_its_retry_halts_the_token),
         cmocka_unit_test(what_is_confirmed_is_known_by_the_block_it_is_in_now),
         cmocka_unit_test(a_gap_before_our_nonces_is_filled),
+        cmocka_unit_test(a_gap_before_a_nonce_that_is_given_up_is_filled),
         cmocka_unit_test(a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer),
         cmocka_unit_test(the_older_of_two_bids_may_be_the_one_that_is_mined),
         cmocka_unit_test(a_foreign_transaction_at_our_nonce_counts_as_an_attempt),

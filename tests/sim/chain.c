@@ -23,6 +23,7 @@ enum bloom { BLOOM_EMPTY, BLOOM_TOKEN, BLOOM_FULL };
 struct block {
     struct chain_hash hash;
     uint64_t fork; // counts reorganisations: in the header, so that another block has another hash
+    uint64_t base_fee_wei;
     enum bloom bloom;
 };
 
@@ -129,7 +130,7 @@ static struct chain_hash header_hash(uint64_t number)
     rlp_bytes(&inner, zeros, 0);
     rlp_bytes(&inner, zeros, KECCAK_BYTES); // prevRandao
     rlp_bytes(&inner, zeros, 8);            // nonce
-    rlp_uint(&inner, postgres_world()->base_fee_wei);
+    rlp_uint(&inner, chain.blocks[number].base_fee_wei);
     rlp_writer_init(&outer, list, sizeof list);
     rlp_list(&outer, items, inner.len);
     ASSERT(!inner.overflowed && !outer.overflowed);
@@ -156,6 +157,7 @@ static void follow(void)
         LAW(number < BLOCKS_MAX, "the simulator's chain has too few blocks");
         struct block *block = &chain.blocks[number];
         block->fork = chain.fork;
+        block->base_fee_wei = postgres_world()->base_fee_wei;
         block->bloom = has_logs(number) ? BLOOM_TOKEN : BLOOM_EMPTY;
         if (scheduler_chance(50))
             block->bloom = BLOOM_FULL;
@@ -360,6 +362,7 @@ static void complete_block(json_t *block, uint64_t number)
     json_object_set_new(block, "receiptsRoot", bytes_json(zeros, KECCAK_BYTES));
     json_object_set_new(block, "logsBloom", bytes_json(bloom, sizeof bloom));
     json_object_set_new(block, "difficulty", json_string("0x0"));
+    json_object_set_new(block, "baseFeePerGas", quantity(chain.blocks[number].base_fee_wei));
     json_object_set_new(block, "gasLimit", quantity(GAS_LIMIT));
     json_object_set_new(block, "timestamp", quantity(number));
     json_object_set_new(block, "extraData", json_string("0x"));

@@ -23,12 +23,15 @@
 #define REST_BOUND_NS (300 * SECOND)
 #define REST_NS       (1500 * MS)
 
+enum { FAULTS_MAX = 32 };
+#define GIGA UINT64_C(1000000000)
+
 static struct {
     bool calm;
     uint64_t chain; // enum chain_weather
     uint64_t highest_block;
     uint64_t power_failures;
-    uint32_t kinds[16]; // indices of those this life has
+    uint32_t kinds[FAULTS_MAX]; // indices of those this life has
     unsigned kind_count;
     uint64_t every_ns; // between two faults, on average
     uint64_t rest_since_ns;
@@ -137,18 +140,28 @@ static void reorganise(struct fake_world *world)
         (void)chain_reorganise(depth, forgets);
 }
 
-static void node_again(void *trouble, uint64_t number)
+static void trouble_ends(void *what, uint64_t value)
 {
-    (void)number;
-    *(bool *)trouble = false;
+    *(bool *)what = value != 0;
 }
 
-// Of the node, for a while: as long as some of the other faults are apart.
-static void node_troubled(bool *trouble)
+static void fees_fall(void *context, uint64_t number)
 {
-    *trouble = true;
-    scheduler_at(scheduler_now_ns() + 1 + scheduler_random(4 * weather.every_ns), node_again,
-                 trouble, 0);
+    (void)context, (void)number;
+    postgres_world()->base_fee_wei = GIGA;
+    postgres_world()->pool_floor_wei = 0;
+}
+
+// Every trouble ends by itself: it lasts as long as some of the other faults are apart.
+static uint64_t end_of_trouble(void)
+{
+    return scheduler_now_ns() + 1 + scheduler_random(4 * weather.every_ns);
+}
+
+static void trouble(bool *what, bool value)
+{
+    *what = value;
+    scheduler_at(end_of_trouble(), trouble_ends, what, !value);
 }
 
 static void fault_chain(void)
@@ -160,9 +173,9 @@ static void fault_chain(void)
     else if (kind == 3)
         fake_forget_pool(world);
     else if (kind == 4)
-        node_troubled(&world->down);
+        trouble(&world->down, true);
     else if (kind == 5)
-        node_troubled(&world->receipts_hidden);
+        trouble(&world->receipts_hidden, true);
     else if (weather.chain == CHAIN_FOREIGN ||
              (weather.chain == CHAIN_BEYOND && scheduler_chance(300)))
         chain_foreign();
@@ -170,6 +183,32 @@ static void fault_chain(void)
         world->out_of_gas_once = true;
     story_tell("chain", "fault %llu, block %llu", (unsigned long long)kind,
                (unsigned long long)world->block);
+}
+
+// The token's issuer, its registry, the fees and the signer.
+static void fault_token(void)
+{
+    struct fake_world *world = postgres_world();
+    uint64_t kind = scheduler_random(6);
+    struct chain_address address;
+    ASSERT(address_parse(&address, chain_wallet((unsigned)scheduler_random(CLIENTS))));
+    struct fake_wallet *wallet = fake_wallet(world, &address);
+    if (kind == 0)
+        trouble(&world->paused, true);
+    else if (kind == 1)
+        trouble(&wallet->frozen, true);
+    else if (kind == 2)
+        trouble(&wallet->verified, false);
+    else if (kind == 3)
+        trouble(&world->signer_gone, true);
+    else if (kind == 4)
+        world->base_fee_wei = (1 + scheduler_random(600)) * GIGA; // the cap is 500
+    else
+        world->pool_floor_wei = world->base_fee_wei + scheduler_random(8) * GIGA;
+    if (kind >= 4)
+        scheduler_at(end_of_trouble(), fees_fall, NULL, 0);
+    story_tell("token", "fault %llu, base fee %llu", (unsigned long long)kind,
+               (unsigned long long)world->base_fee_wei);
 }
 
 // Mostly as a clock is corrected, now and then as by somebody who types another time.
@@ -204,8 +243,10 @@ static void (*const faults[])(void) = {
     fault_connection, fault_postgres_stop, fault_postgres_crash, fault_postgres_session,
     fault_chain,      fault_clock,         fault_pause,          fault_power_inside,
     fault_stop,       fault_lie,           fault_power_inside,   endpoints_fault,
+    fault_token,
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
+_Static_assert((int)FAULTS <= (int)FAULTS_MAX, "a life may have all of them");
 
 static void on_fault(void *context, uint64_t number)
 {
@@ -306,6 +347,12 @@ static void calm(void)
     weather.calm = true;
     struct fake_world *world = postgres_world();
     world->down = world->receipts_hidden = world->out_of_gas_once = false;
+    world->paused = world->signer_gone = false;
+    for (size_t i = 0; i < world->wallet_count; i++) {
+        world->wallets[i].frozen = false;
+        world->wallets[i].verified = true;
+    }
+    fees_fall(NULL, 0);
     for (size_t i = 0; i < world->trade_count; i++)
         if (world->trades[i].state == SETTLE_TRADE_FAILED)
             fake_retry(world, &world->trades[i]);

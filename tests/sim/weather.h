@@ -4,8 +4,9 @@
 // Each life has some kinds of faults and lacks others, so that none hides behind the rest:
 // processes killed, killed in the middle of something, stopped and continued; power failures; disks
 // that fail; connections that break; Postgres stopped, crashed, sessions killed, statements
-// failing; the chain reorganised, its pool forgotten, nonces taken, its node away; the wall clock
-// set; threads that lose the processor anywhere.
+// failing; the chain reorganised, its pool forgotten, nonces taken, its node away; the token
+// paused, wallets frozen or not registered, fees that rise above what the venue pays, pools that
+// want more, no signer; the wall clock set; threads that lose the processor anywhere.
 #ifndef LONJA_SIM_WEATHER_H
 #define LONJA_SIM_WEATHER_H
 
