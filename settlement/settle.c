@@ -313,8 +313,8 @@ static size_t pass_off_chain(struct settle *settle)
 {
     size_t settled = 0;
 
-    if (!settle_store_ok(
-            settle, settle->store.off_chain(settle->store.context, &settled, SETTLE_OFF_CHAIN_MAX)))
+    if (!settle_store_ok(settle, settle->store.off_chain(settle->store.context, &settled,
+                                                         SETTLE_OFF_CHAIN_MAX, settle->resend)))
         return 0;
     settle->counters.off_chain += settled;
     settle->results_stale |= settled > 0;

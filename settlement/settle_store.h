@@ -219,9 +219,10 @@ struct settle_store_ops {
     // a tick ago.
     SETTLE_STORE (*claim)(void *context, struct settle_claim *claim);
     // Settles up to `max` pending trades that move nothing on the chain (the token has no contract,
-    // or buyer and seller share a wallet), in trade order, and queues their results, in one
-    // statement.
-    SETTLE_STORE (*off_chain)(void *context, size_t *settled, size_t max);
+    // or buyer and seller share a wallet), in trade order, and queues their results. Looks at those
+    // that have come since it was last called; `again`: also at older ones, for which this may have
+    // become so (a long queue is gone through in parts).
+    SETTLE_STORE (*off_chain)(void *context, size_t *settled, size_t max, bool again);
 
     // Open requests, those with the lowest nonce first, then those without one in the order they
     // were made; without their legs.

@@ -512,7 +512,7 @@ static enum settle_store_result store_sent(void *context, const struct settle_it
     struct settle_store_pg *store = context;
     struct text_hash hash = hash_text(&attempt->hash);
 
-    if (!store_begin(store))
+    if (!store_begin_unsynced(store))
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_SENT, NULL) ||
         !store_one(
@@ -578,7 +578,7 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
 {
     struct settle_store_pg *store = context;
 
-    if (!store_begin(store))
+    if (!store_begin_unsynced(store))
         return SETTLE_STORE_LOST;
     if (!mined_siblings(store, item, attempt) || !mined_row(store, attempt, receipt) ||
         !nonce_close(store, attempt->attempt_id, true) ||
@@ -856,7 +856,7 @@ static enum settle_store_result store_recheck(void *context, const struct settle
     struct settle_store_pg *store = context;
 
     (void)attempt;
-    if (!store_begin(store))
+    if (!store_begin_unsynced(store))
         return SETTLE_STORE_LOST;
     if (!checks_insert(store, item, evidence, NULL, "at_mined_block"))
         return store_lost(store, "recheck");

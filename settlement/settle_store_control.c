@@ -195,6 +195,8 @@ static enum settle_store_result store_retry(void *context, size_t *retried, size
     if (!marks_answer(store, retried) || !retries_answer(store, retried) ||
         !marks_count(store, marks))
         return store_lost(store, "retry");
+    if (*retried > 0)
+        store_queue_again(store);
     return store_commit(store, "retry");
 }
 

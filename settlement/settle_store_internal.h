@@ -1,8 +1,9 @@
 // What the files of the Postgres store share: settle_store_pg.c (session, lock, transactions),
-// settle_store_trades.c (what comes in and goes out: claims, open requests, results),
-// settle_store_control.c (what people decide), settle_store_custody.c, settle_store_net.c (nets),
-// settle_store_lost.c (what the signer has and the database has lost), settle_store_moved.c (blocks
-// in which attempts have ended) and settle_store_attempts.c (one attempt from prepared to its end).
+// settle_store_queue.c (pending trades: claims, what settles off chain), settle_store_trades.c
+// (open requests, results), settle_store_control.c (what people decide), settle_store_custody.c,
+// settle_store_net.c (nets), settle_store_lost.c (what the signer has and the database has lost),
+// settle_store_moved.c (blocks in which attempts have ended) and settle_store_attempts.c (one
+// attempt from prepared to its end).
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
 #define LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
 
@@ -14,6 +15,10 @@
 
 // False: nothing may be written, the session that holds the lock is gone.
 CHECKED bool store_begin(struct settle_store_pg *store);
+// Likewise, of a step that a crash of the database may forget: its commit waits for no disk, and is
+// on it no later than the next one that does. Only what the worker finds out again without harm
+// (docs/decisions/0031-progress-is-not-synced.md).
+CHECKED bool store_begin_unsynced(struct settle_store_pg *store);
 CHECKED enum settle_store_result store_commit(struct settle_store_pg *store, const char *step);
 // Rolls back, logs why, answers LOST.
 CHECKED enum settle_store_result store_lost(struct settle_store_pg *store, const char *step);
@@ -34,6 +39,7 @@ CHECKED bool store_ask(struct settle_store_pg *store, struct pg_rows **rows, con
                        const char *sql, const struct pg_param *params, size_t count);
 
 // The functions of each file, put into the table.
+void settle_store_queue_ops(struct settle_store_ops *ops);
 void settle_store_trades_ops(struct settle_store_ops *ops);
 void settle_store_control_ops(struct settle_store_ops *ops);
 void settle_store_custody_ops(struct settle_store_ops *ops);
@@ -41,6 +47,9 @@ void settle_store_attempts_ops(struct settle_store_ops *ops);
 void settle_store_net_ops(struct settle_store_ops *ops);
 void settle_store_lost_ops(struct settle_store_ops *ops);
 void settle_store_moved_ops(struct settle_store_ops *ops);
+
+// Old trades may have come into the queue: off_chain looks through all of it again.
+void store_queue_again(struct settle_store_pg *store);
 
 // A message to the core, in the transaction that is open.
 CHECKED bool store_result_queue(struct settle_store_pg *store, uint64_t trade_id,

@@ -40,15 +40,14 @@ enum settle_store_result store_lost(struct settle_store_pg *store, const char *w
     return SETTLE_STORE_LOST;
 }
 
-// False: nothing may be written, the session that holds the lock is gone.
-bool store_begin(struct settle_store_pg *store)
+static bool begin(struct settle_store_pg *store, const char *sql)
 {
     if (!store->leading || !pg_connected(store->pg) ||
         pg_connections(store->pg) != store->connection)
         store->leading = false;
     if (!store->leading)
         return false;
-    if (pg_begin(store->pg) != PG_OK) {
+    if (pg_execute(store->pg, sql) != PG_OK) {
         store->leading = false;
         return false;
     }
@@ -57,6 +56,16 @@ bool store_begin(struct settle_store_pg *store)
     pg_rollback(store->pg); // it connected again under us
     store->leading = false;
     return false;
+}
+
+bool store_begin(struct settle_store_pg *store)
+{
+    return begin(store, "BEGIN");
+}
+
+bool store_begin_unsynced(struct settle_store_pg *store)
+{
+    return begin(store, "BEGIN; SET LOCAL synchronous_commit = off");
 }
 
 enum settle_store_result store_commit(struct settle_store_pg *store, const char *what)
@@ -144,6 +153,7 @@ static enum settle_store_result store_lead(void *context, bool *anew)
         return SETTLE_STORE_LOST;
     store->connection = connection;
     store->leading = true;
+    store_queue_again(store);
     *anew = true;
     return SETTLE_STORE_OK;
 }
@@ -195,6 +205,8 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
 
     *store = (struct settle_store_pg){
         .pg = pg, .chain_id = chain_id, .attempts_max = attempts_max, .tick_ms = tick_ms};
+    store_queue_again(store);
+    settle_store_queue_ops(&ops);
     settle_store_trades_ops(&ops);
     settle_store_control_ops(&ops);
     settle_store_net_ops(&ops);

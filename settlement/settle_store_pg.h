@@ -22,6 +22,12 @@ struct settle_claim_request {
     json_t *legs; // rows of chain.request_leg
 };
 
+// How far the queue of pending trades was walked, in its order: behind this trade.
+struct settle_queue_position {
+    char created_at[64]; // as Postgres writes it
+    uint64_t trade_id;
+};
+
 struct settle_store_pg {
     struct pg *pg;
     uint64_t chain_id;
@@ -30,6 +36,12 @@ struct settle_store_pg {
     bool settles_without_wallet; // S1's choice: off chain, and owed; set after opening
     bool leading;
     uint32_t connection; // pg_connections() when the lock was taken
+
+    // Of the queue: what off_chain has seen of it, how far it is in looking at it again, and how
+    // far the trades were looked at that wait for a person.
+    struct settle_queue_position fresh;
+    struct settle_queue_position swept;
+    struct settle_queue_position waiting;
 
     // Of the claim that runs.
     struct settle_group group;

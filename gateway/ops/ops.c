@@ -243,29 +243,44 @@ static void publish_health(void *context)
 // ---- Postgres
 // ----------------------------------------------------------------------------------------------
 
+static void tell_of_trade(struct ops *ops, json_t *json, int64_t trade)
+{
+    char key[96];
+    snprintf(key, sizeof key, "settlement:%" PRId64, trade);
+    json_object_set_new(json, "trade_id", json_integer(trade));
+    char *text = json_dumps(json, JSON_COMPACT);
+    ASSERT(text != NULL);
+    announce(ops, "settlement", key, 7 * 24 * 3600, text);
+    free(text);
+}
+
+// {"status": …, "tx_hash": …, "reason": …, "trades": "17 18 19"}: trades that changed alike, of
+// which Redis hears one by one.
 static void on_settlement(void *context, const char *channel, const char *payload)
 {
     struct ops *ops = context;
     (void)channel;
     json_t *json = json_loads(payload, 0, NULL);
-    json_t *trade = json_object_get(json, "trade_id");
-    if (!json_is_integer(trade)) {
-        log_warning("settlement notification without trade_id");
+    char *trades = json_is_string(json_object_get(json, "trades"))
+                       ? strdup(json_string_value(json_object_get(json, "trades")))
+                       : NULL;
+    if (trades == NULL) {
+        log_warning("settlement notification without trades");
         json_decref(json);
         return;
     }
-    char key[96];
-    snprintf(key, sizeof key, "settlement:%" PRId64, (int64_t)json_integer_value(trade));
+    json_object_del(json, "trades");
     json_object_set_new(json, "v", json_integer(1));
     json_object_set_new(json, "event", json_string("settlement"));
-    char *text = json_dumps(json, JSON_COMPACT);
-    ASSERT(text != NULL);
-    announce(ops, "settlement", key, 7 * 24 * 3600, text);
-    free(text);
+    char *rest = trades;
+    for (char *word; (word = strsep(&rest, " ")) != NULL;)
+        tell_of_trade(ops, json, strtoll(word, NULL, 10));
+    free(trades);
     json_decref(json);
 }
 
-// Breaks and reorganisations: lonja-index has written them down, and tells them in the venue's words.
+// Breaks and reorganisations: lonja-index has written them down, and tells them in the venue's
+// words.
 static void on_reconciliation(void *context, const char *channel, const char *payload)
 {
     struct ops *ops = context;

@@ -357,8 +357,24 @@ static void note(struct history *history, uint64_t trade)
         history->notified[history->notified_count++] = trade;
 }
 
-// {"trade_id": 123, "status": …}: only the id is taken; the rest is read from the table, which is
-// newer.
+// Numbers with one space between them.
+static void note_all(struct history *history, const char *text, size_t bytes)
+{
+    uint64_t trade = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] == ' ') {
+            note(history, trade);
+            trade = 0;
+        } else {
+            trade = trade * 10 + (uint64_t)(text[i] - '0');
+        }
+    }
+    if (bytes > 0)
+        note(history, trade);
+}
+
+// {"trades": "17 18 19", "status": …}: only the numbers are taken; the rest is read from the table,
+// which is newer.
 static void notified(void *context, const char *channel, const char *payload)
 {
     struct web *web = context;
@@ -370,13 +386,8 @@ static void notified(void *context, const char *channel, const char *payload)
     }
     for (size_t i = 0; i < object.count; i++) {
         const struct json_member *m = &object.members[i];
-        char digits[24];
-        if (m->kind != JSON_NUMBER || m->text_bytes >= sizeof digits || m->name_bytes != 8 ||
-            memcmp(m->name, "trade_id", 8) != 0)
-            continue;
-        memcpy(digits, m->text, m->text_bytes);
-        digits[m->text_bytes] = '\0';
-        note(web->history, strtoull(digits, NULL, 10));
+        if (m->kind == JSON_STRING && m->name_bytes == 6 && memcmp(m->name, "trades", 6) == 0)
+            note_all(web->history, m->text, m->text_bytes);
     }
 }
 

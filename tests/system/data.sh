@@ -131,6 +131,24 @@ check a_trade_can_fail as settle -c "UPDATE settle.trade SET settlement_status =
 check a_failed_settlement_cannot_become_settled_by_itself says 'cannot go from failed to settled' \
     as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'off_chain' WHERE trade_id = $locked"
 equal every_step_is_in_the_history 'pending failed' "$(sql "SELECT string_agg(to_status, ' ' ORDER BY id) FROM trade_settlement_history WHERE trade_id = $locked AND (from_status IS NULL OR from_status <> to_status)")"
+
+# One statement over many trades: a row of history for each that changed, and one notification of all that changed alike.
+many=$(sql "SELECT string_agg(id::text, ',' ORDER BY id) FROM (SELECT id FROM trades WHERE settlement_status = 'pending' ORDER BY id LIMIT 7) q")
+process="UPDATE settle.trade SET settlement_status = 'processing', reason = NULL WHERE trade_id IN ($many)"
+heard=$(as settle -c "LISTEN settlement" -c "$process" | grep -o '{.*}')
+equal a_statement_tells_of_all_its_trades_once "$(tr , ' ' <<<"$many") processing" "$(jq -r '.trades + " " + .status' <<<"$heard")"
+equal each_of_them_has_its_step 7 "$(sql "SELECT count(*) FROM trade_settlement_history WHERE trade_id IN ($many) AND from_status = 'pending' AND to_status = 'processing'")"
+as settle -c "UPDATE settle.trade SET block_number = 1 WHERE trade_id IN ($many)" >"$var/same" 2>&1
+equal what_is_no_step_is_no_history 14 "$(sql "SELECT count(*) FROM trade_settlement_history WHERE trade_id IN ($many)")"
+check one_step_that_is_none_refuses_the_statement says 'cannot go from failed to settled' \
+    as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'off_chain', reason = 'r' WHERE trade_id IN ($many,$locked)"
+equal and_none_of_it_is_there 7 "$(sql "SELECT count(*) FROM trades WHERE id IN ($many) AND settlement_status = 'processing'")"
+back=$(as settle -c "LISTEN settle" -c "UPDATE settle.trade SET settlement_status = 'pending', reason = 'r' WHERE trade_id IN ($many)" | grep -c 'notification "settle"')
+equal what_is_pending_again_wakes_the_worker 1 "$back"
+check nobody_adds_to_a_history denied settle -c "INSERT INTO settle.trade_settlement_history (trade_id, to_status, attempt) VALUES ($locked, 'settled', 1)"
+check nobody_takes_from_a_history denied settle -c "DELETE FROM settle.trade_settlement_history"
+check a_trade_that_has_a_history_stays says 'it has a history' as owner -c "DELETE FROM settle.trade WHERE trade_id = $locked"
+check a_trade_keeps_its_number says 'its number is final' as owner -c "UPDATE settle.trade SET trade_id = 1 WHERE trade_id = $locked"
 database=lonja
 
 # ---- the venue: administration and recorder, Postgres absent at start and lost later -------------------------
