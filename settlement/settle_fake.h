@@ -197,10 +197,8 @@ struct fake_world {
     bool has_contracts; // a token has one
     uint64_t nonce_next;
     size_t trade_count;
-    struct fake_trade trades[FAKE_TRADES_MAX];
     uint64_t request_last; // id
     size_t request_top;    // no slot from here on was ever used
-    struct fake_request requests[FAKE_REQUESTS_MAX];
     size_t attempt_count;
     struct fake_attempt attempts[FAKE_ATTEMPTS_MAX];
     size_t result_count;
@@ -240,8 +238,8 @@ struct fake_world {
     bool may_move_twice;            // the chain is worse than what it is taken for: no assertion
     bool out_of_gas_once;           // the next transaction fails, a simulation passes
     bool wrong_event;               // executed transactions emit another Transfer
-    bool receipts_hidden; // a node that lags behind its own blocks: no receipt of any transaction
-    bool blocks_hidden;   // … and its blocks show no transactions
+    bool receipts_hidden;  // a node that lags behind its own blocks: no receipt of any transaction
+    bool blocks_hidden;    // … and its blocks show no transactions
     int64_t count_lie;     // its counts of nonces are wrong by so much (0 at least) …
     unsigned count_lies;   // … so often
     bool lies_of_the_past; // … of earlier blocks, too
@@ -257,7 +255,7 @@ struct fake_world {
     uint8_t key[32];
     struct chain_address signer;
     bool signer_gone;
-    unsigned histories; // that it has told
+    unsigned histories;         // that it has told
     unsigned sign_answers_lost; // signed, and nobody hears of it: how often
     enum signer_result refuse;  // SIGNER_OK = signs
     unsigned refuse_count;      // how often
@@ -287,8 +285,10 @@ struct fake_world {
 
     size_t byte_count;
     uint32_t row_count;
-    // Last: what is not used is not cleared.
+    // Last: what is not used is not cleared, and costs a life nothing.
     uint8_t bytes[FAKE_BYTES_MAX];
+    struct fake_trade trades[FAKE_TRADES_MAX];
+    struct fake_request requests[FAKE_REQUESTS_MAX];
     struct fake_row rows[FAKE_ROWS_MAX];
 };
 

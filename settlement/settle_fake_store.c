@@ -412,15 +412,16 @@ struct fake_request *fake_request(struct fake_world *world, enum settle_operatio
 
 static struct fake_request *request_new(struct fake_world *world, const struct chain_address *token)
 {
-    struct fake_request *request = world->requests;
+    size_t at = 0;
 
-    while (request->request_id != 0 &&
-           (request->open || request->has_attempts || !fake_is_of_trades(request))) {
-        request++;
-        ASSERT(request < world->requests + FAKE_REQUESTS_MAX);
-    }
-    if ((size_t)(request - world->requests) == world->request_top)
+    while (at < world->request_top &&
+           (world->requests[at].open || world->requests[at].has_attempts ||
+            !fake_is_of_trades(&world->requests[at])))
+        at++;
+    ASSERT(at < FAKE_REQUESTS_MAX);
+    if (at == world->request_top)
         world->request_top++;
+    struct fake_request *request = &world->requests[at];
     *request =
         (struct fake_request){.request_id = ++world->request_last, .open = true, .token = *token};
     return request;
