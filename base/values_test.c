@@ -2,6 +2,7 @@
 #include "base/testing.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/answer_cpu.h"
 #include "base/arena.h"
 #include "base/checked.h"
 #include "base/clock.h"
@@ -16,6 +18,59 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/memfile.h"
+
+static void a_small_machine_has_an_answer_cpu_unless_told_otherwise(void **state)
+{
+    (void)state;
+    assert_int_equal(answer_cpu_choose(ANSWER_CPU_AUTOMATIC, 0, -1),
+                     -1); // the system does not tell
+    assert_int_equal(answer_cpu_choose(ANSWER_CPU_AUTOMATIC, 1, 0), -1);
+    assert_int_equal(answer_cpu_choose(ANSWER_CPU_AUTOMATIC, 2, 1), 1);
+    assert_int_equal(answer_cpu_choose(ANSWER_CPU_AUTOMATIC, 4, 7), 7);
+    assert_int_equal(answer_cpu_choose(ANSWER_CPU_AUTOMATIC, 5, 4), -1);
+    assert_int_equal(answer_cpu_choose(ANSWER_CPU_NONE, 2, 1), -1);
+    assert_int_equal(answer_cpu_choose(0, 16, 15), 0);
+}
+
+static int cpus_of_this_thread(void)
+{
+    cpu_set_t cpus;
+    assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    return CPU_COUNT(&cpus);
+}
+
+static int first_cpu_of_this_thread(void)
+{
+    cpu_set_t cpus;
+    assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    int cpu = 0;
+    while (!CPU_ISSET((size_t)cpu, &cpus))
+        cpu++;
+    return cpu;
+}
+
+static void only_where_the_core_blocks_and_shares_is_a_thread_kept_there(void **state)
+{
+    (void)state;
+    cpu_set_t before;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    int cpus = CPU_COUNT(&before);
+    struct config config = {
+        .venue_answer_cpu = first_cpu_of_this_thread(), .core_wait = 0, .core_cpu = -1};
+    answer_cpu_keep(pthread_self(), &config, "test");
+    config.core_wait = 2;
+    config.core_cpu = 0;
+    answer_cpu_keep(pthread_self(), &config, "test");
+    config.core_cpu = -1;
+    config.venue_answer_cpu = CPU_SETSIZE - 1; // there is none: the log says so, and that is all
+    answer_cpu_keep(pthread_self(), &config, "test");
+    assert_int_equal(cpus_of_this_thread(), cpus);
+    config.venue_answer_cpu = first_cpu_of_this_thread();
+    answer_cpu_keep(pthread_self(), &config, "test");
+    assert_int_equal(cpus_of_this_thread(), 1);
+    assert_int_equal(first_cpu_of_this_thread(), config.venue_answer_cpu);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
 
 static void crc32c_gives_the_published_values(void **state)
 {
@@ -239,6 +294,8 @@ static void assert_names_the_place_and_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_small_machine_has_an_answer_cpu_unless_told_otherwise),
+        cmocka_unit_test(only_where_the_core_blocks_and_shares_is_a_thread_kept_there),
         cmocka_unit_test(crc32c_gives_the_published_values),
         cmocka_unit_test(crc32c_of_long_data_is_that_of_the_polynomial),
         cmocka_unit_test(crc32c_goes_on_where_it_stopped),

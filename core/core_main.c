@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/answer_cpu.h"
 #include "base/checked.h"
 #include "base/log.h"
 #include "core/counters.h"
@@ -266,6 +267,8 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
     core_require(core, gate_start(&core->gate, (int)config->core_realtime_priority),
                  "starting the gate's thread", EXIT_JOURNAL);
     core_pin(config);
+    answer_cpu_keep(core->journal.writer, config, "journal thread");
+    answer_cpu_keep(pthread_self(), config, "core thread");
     core_require(core, sandbox_enter_process(core->io_file.folder_fd), "entering the sandbox",
                  EXIT_CONFIGURATION);
     core_require(core, sandbox_enter_core_thread(), "entering the sandbox", EXIT_CONFIGURATION);

@@ -13,9 +13,9 @@ enum { GATE_LOOK_MS = 100 }; // the longest that a lost wake-up can cost
 
 // Those first for whom a client waits: on few CPUs who is woken first runs first.
 static const enum process_id WAKE_ORDER[] = {
-    PROCESS_REPLICATE, PROCESS_FIX, PROCESS_WEB,     PROCESS_ADMIN, PROCESS_SETTLE, PROCESS_TAPE,
-    PROCESS_RECORD,    PROCESS_OPS, PROCESS_SURVEIL, PROCESS_CORE,  PROCESS_SIGN,   PROCESS_STANDBY,
-    PROCESS_INDEX,
+    PROCESS_REPLICATE, PROCESS_FIX,     PROCESS_WEB,   PROCESS_ADMIN,   PROCESS_SETTLE,
+    PROCESS_TAPE,      PROCESS_RECORD,  PROCESS_OPS,   PROCESS_SURVEIL, PROCESS_CORE,
+    PROCESS_SIGN,      PROCESS_STANDBY, PROCESS_INDEX,
 };
 _Static_assert(sizeof WAKE_ORDER / sizeof WAKE_ORDER[0] == PROCESS_COUNT, "every process once");
 
@@ -53,11 +53,12 @@ void gate_close(struct gate *gate)
 // ---- waking
 // ------------------------------------------------------------------------------------------
 
-void gate_wake(struct gate *gate)
+// The processes of `those`, a bit each; and the core, if it waits.
+static void gate_wake_some(struct gate *gate, uint32_t those)
 {
     for (int i = 0; i < PROCESS_COUNT; i++) {
         enum process_id process = WAKE_ORDER[i];
-        if (gate->pages[process] != NULL)
+        if ((those >> process & 1) != 0 && gate->pages[process] != NULL)
             reader_page_wake(gate->pages[process], gate->doorbell_fds[process]);
     }
     // Full fence: what was published is visible before we look whether the core sleeps.
@@ -66,6 +67,32 @@ void gate_wake(struct gate *gate)
         atomic_fetch_add_explicit(&gate->core_wake, 1, memory_order_release);
         futex_wake(&gate->core_wake);
     }
+}
+
+void gate_wake(struct gate *gate)
+{
+    gate_wake_some(gate, UINT32_MAX);
+}
+
+// Whoever is woken together goes on in an order of the scheduler's: on the CPU that they share the
+// one for whom a client waits would often come last. Standbys are waited for, too.
+static void gate_wake_asked(struct gate *gate, uint32_t asked)
+{
+    uint32_t first = 1u << PROCESS_REPLICATE;
+    for (unsigned gateway = 0; gateway < GATEWAY_COUNT; gateway++)
+        if ((asked >> gateway & 1) != 0)
+            first |= 1u << process_of_gateway((enum gateway_id)gateway);
+    gate_wake_some(gate, first);
+    if (gate->rest_waits || asked == 0)
+        gate_wake_some(gate, ~first);
+    gate->rest_waits = !gate->rest_waits && asked != 0;
+}
+
+void gate_wake_rest(struct gate *gate)
+{
+    if (gate->rest_waits)
+        gate_wake(gate);
+    gate->rest_waits = false;
 }
 
 static struct reader_page *gate_replica(const struct gate *gate)
@@ -105,16 +132,16 @@ static void gate_open_to(struct gate *gate, uint64_t sequence)
 {
     // Release: the write and its sync happened before anybody sees the number.
     atomic_store_explicit(&gate->control->durable_seq, sequence, memory_order_release);
-    gate_wake(gate);
 }
 
-void gate_publish(struct gate *gate, uint64_t sequence)
+void gate_publish(struct gate *gate, uint64_t sequence, uint32_t asked)
 {
     ASSERT(sequence >= gate_journal_seq(gate));
     atomic_store_explicit(&gate->control->journal_seq, sequence, memory_order_release);
     if (gate->mode != REPLICATION_SYNC) {
         ASSERT(sequence >= atomic_load_explicit(&gate->control->durable_seq, memory_order_relaxed));
         gate_open_to(gate, sequence);
+        gate_wake_asked(gate, asked);
         return;
     }
     gate_wake_replicate(gate); // with its full fence between journal_seq and the verdict
@@ -145,8 +172,10 @@ int gate_move(struct gate *gate)
         return -ESTALE;
     }
     if (gate->mode == REPLICATION_SYNC &&
-        replicated > atomic_load_explicit(&gate->control->durable_seq, memory_order_relaxed))
+        replicated > atomic_load_explicit(&gate->control->durable_seq, memory_order_relaxed)) {
         gate_open_to(gate, replicated);
+        gate_wake(gate);
+    }
     return 0;
 }
 

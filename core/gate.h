@@ -29,6 +29,7 @@ struct gate {
     _Atomic uint32_t core_sleeping; // 1 while the core waits for its journal
     _Atomic uint32_t core_wake;     // the word it waits on
     enum replication_mode mode;
+    bool rest_waits; // journal thread: those whose turn comes after the block's own are to be woken
     _Atomic uint32_t stop; // 1 = the gate's thread ends
     bool threaded;
     pthread_t thread;
@@ -53,8 +54,13 @@ CHECKED int gate_start(struct gate *gate, int realtime_priority);
 // Waits up to timeout_ns until what is durable here is so for the venue, then ends the thread.
 void gate_stop(struct gate *gate, uint64_t timeout_ns);
 
-// Journal thread: everything up to `sequence` is on this disk.
-void gate_publish(struct gate *gate, uint64_t sequence);
+// Journal thread: everything up to `sequence` is on this disk. Where the gate opens by that, the
+// gateways of `asked` (a bit for each enum gateway_id that has a command in the block) are woken at
+// once, for a client waits for them; the rest with the next block, or by gate_wake_rest. With no
+// bit at all nobody comes first.
+void gate_publish(struct gate *gate, uint64_t sequence, uint32_t asked);
+// Journal thread, a little later: wakes the rest, if it waits to be woken.
+void gate_wake_rest(struct gate *gate);
 // What the gate's thread does: looks at lonja-replicate's page once and moves the gate. Returns 0,
 // or -ESTALE once another host was promoted.
 CHECKED int gate_move(struct gate *gate);

@@ -86,7 +86,7 @@ static void a_wait_ends_at_once_if_something_has_changed(void **state)
     (void)state;
     open_gate(REPLICATION_OFF);
     uint64_t began_ns = clock_monotone_ns(&clock_system);
-    gate_publish(&f.gate, 5);
+    gate_publish(&f.gate, 5, 0);
     gate_wait(&f.gate, 4, 60000000000u);
     gate_fail(&f.gate, EIO);
     gate_wait(&f.gate, 5, 60000000000u);
@@ -109,6 +109,61 @@ static void only_a_core_that_sleeps_is_woken(void **state)
     assert_int_not_equal(atomic_load(&f.gate.core_wake), before);
 }
 
+static void all_fall_asleep(void)
+{
+    for (int i = 0; i < PROCESS_COUNT; i++)
+        if (f.gate.pages[i] != NULL)
+            atomic_store(&f.gate.pages[i]->sleeping, 1);
+}
+
+static bool sleeps(enum process_id process)
+{
+    return atomic_load(&f.gate.pages[process]->sleeping) != 0;
+}
+
+static void who_asked_is_woken_before_the_rest(void **state)
+{
+    (void)state;
+    open_gate(REPLICATION_ASYNC);
+    all_fall_asleep();
+    gate_publish(&f.gate, 1, 1u << GATEWAY_WEB);
+    assert_true(!sleeps(PROCESS_WEB) && !sleeps(PROCESS_REPLICATE));
+    assert_true(sleeps(PROCESS_FIX) && sleeps(PROCESS_TAPE) && sleeps(PROCESS_ADMIN));
+    gate_wake_rest(&f.gate);
+    assert_true(!sleeps(PROCESS_FIX) && !sleeps(PROCESS_TAPE) && !sleeps(PROCESS_ADMIN));
+    all_fall_asleep();
+    gate_wake_rest(&f.gate); // once only
+    assert_true(sleeps(PROCESS_FIX) && sleeps(PROCESS_WEB) && sleeps(PROCESS_TAPE));
+}
+
+static void the_rest_waits_for_one_block_at_most(void **state)
+{
+    (void)state;
+    open_gate(REPLICATION_OFF);
+    all_fall_asleep();
+    gate_publish(&f.gate, 1, 1u << GATEWAY_FIX | 1u << GATEWAY_ADMIN);
+    assert_true(!sleeps(PROCESS_FIX) && !sleeps(PROCESS_ADMIN) && sleeps(PROCESS_WEB));
+    gate_publish(&f.gate, 2, 1u << GATEWAY_FIX);
+    assert_true(!sleeps(PROCESS_WEB) && !sleeps(PROCESS_TAPE));
+    all_fall_asleep();
+    gate_publish(&f.gate, 3, 1u << GATEWAY_FIX);
+    assert_true(!sleeps(PROCESS_FIX) && sleeps(PROCESS_WEB)); // from the beginning again
+    gate_publish(&f.gate, 4, 0);
+    assert_true(!sleeps(PROCESS_WEB));
+    all_fall_asleep();
+    gate_wake_rest(&f.gate);
+    assert_true(sleeps(PROCESS_WEB));
+}
+
+static void where_nobody_asked_all_are_woken_at_once(void **state)
+{
+    (void)state;
+    open_gate(REPLICATION_OFF);
+    all_fall_asleep();
+    gate_publish(&f.gate, 1, 0);
+    assert_true(!sleeps(PROCESS_FIX) && !sleeps(PROCESS_WEB) && !sleeps(PROCESS_TAPE));
+}
+
 // The gate's thread waits for lonja-replicate's word, which says nothing while the venue goes on
 // alone.
 static void a_block_wakes_the_gates_thread_only_where_no_standby_counts(void **state)
@@ -120,7 +175,7 @@ static void a_block_wakes_the_gates_thread_only_where_no_standby_counts(void **s
     for (size_t i = 0; i < 3; i++) {
         uint32_t before = atomic_load(&page->answers);
         atomic_store(&page->verdict, verdicts[i]);
-        gate_publish(&f.gate, i + 1);
+        gate_publish(&f.gate, i + 1, 0);
         assert_int_equal(atomic_load(&page->answers) != before, verdicts[i] == REPLICA_DEGRADED);
         assert_int_equal(atomic_load(&f.ring.control->durable_seq), 0);
     }
@@ -132,7 +187,7 @@ static void without_waiting_for_standbys_a_move_only_counts(void **state)
 {
     (void)state;
     struct reader_page *page = open_gate(REPLICATION_ASYNC);
-    gate_publish(&f.gate, 7);
+    gate_publish(&f.gate, 7, 0);
     atomic_store(&page->position_seq, 9);
     atomic_store(&page->standbys, 2);
     assert_int_equal(gate_move(&f.gate), 0);
@@ -156,7 +211,7 @@ static void a_stop_waits_for_the_standbys_as_long_as_it_may(void **state)
     (void)state;
     struct reader_page *page = open_gate(REPLICATION_SYNC);
     assert_int_equal(gate_start(&f.gate, 0), 0);
-    gate_publish(&f.gate, 3);
+    gate_publish(&f.gate, 3, 0);
     uint64_t began_ns = clock_monotone_ns(&clock_system);
     gate_stop(&f.gate, 30000000);
     assert_true(clock_monotone_ns(&clock_system) - began_ns >= 30000000);
@@ -184,7 +239,7 @@ static void a_gate_that_is_shut_is_not_waited_for(void **state)
 {
     (void)state;
     open_gate(REPLICATION_SYNC);
-    gate_publish(&f.gate, 3);
+    gate_publish(&f.gate, 3, 0);
     gate_fail(&f.gate, EIO);
     unsigned before = threads(); // a sanitizer has one of its own since the first was made
     assert_int_equal(gate_start(&f.gate, 0), 0);
@@ -206,6 +261,9 @@ int main(void)
         GATE_TEST(replication_needs_its_page),
         GATE_TEST(a_wait_ends_at_once_if_something_has_changed),
         GATE_TEST(only_a_core_that_sleeps_is_woken),
+        GATE_TEST(who_asked_is_woken_before_the_rest),
+        GATE_TEST(the_rest_waits_for_one_block_at_most),
+        GATE_TEST(where_nobody_asked_all_are_woken_at_once),
         GATE_TEST(a_block_wakes_the_gates_thread_only_where_no_standby_counts),
         GATE_TEST(without_waiting_for_standbys_a_move_only_counts),
         GATE_TEST(a_gate_without_a_thread_is_told),

@@ -26,6 +26,8 @@ enum {
     JOURNAL_ZEROES_BYTES = 256 << 10, // what a write of the segment in use may have to wait for
     JOURNAL_SEGMENTS_AHEAD = 2,
     JOURNAL_WAIT_MS = 100,
+    JOURNAL_REST_US =
+        100, // after which who did not ask is woken: the answer of who did is on its way by then
 };
 
 // ---- open and close
@@ -226,13 +228,17 @@ static uint64_t journal_collect(struct journal *journal, uint64_t from, uint64_t
     uint8_t *payload = (uint8_t *)(block + 1);
     *block = (struct journal_block_header){.epoch = journal->options.epoch,
                                            .first_sequence = journal->next_sequence};
+    journal->asked = 0;
     while (from != tail) {
-        uint8_t slots =
-            ((const struct command_header *)(const void *)journal_slot(journal, from))->slots;
+        const struct command_header *header =
+            (const struct command_header *)(const void *)journal_slot(journal, from);
+        uint8_t slots = header->slots;
         ASSERT(slots >= 1 && slots <= COMMAND_SLOTS_MAX && slots <= tail - from);
         uint32_t bytes = slots * (uint32_t)SLOT_BYTES;
         if (block->bytes + bytes > journal->payload_bytes_max)
             break;
+        if (header->gateway != GATEWAY_CORE)
+            journal->asked |= 1u << header->gateway;
         for (uint8_t i = 0; i < slots; i++, payload += SLOT_BYTES)
             memcpy(payload, journal_slot(journal, from++), SLOT_BYTES);
         block->bytes += bytes;
@@ -311,8 +317,15 @@ int journal_write_work(struct journal *journal)
     // Release: our copies are done before the core may fill the slots again.
     atomic_store_explicit(&journal->queue_head, head, memory_order_release);
     journal_count(journal, clock_monotone_ns(journal->clock) - now_ns);
-    gate_publish(journal->gate, journal->next_sequence - 1);
+    gate_publish(journal->gate, journal->next_sequence - 1, journal->asked);
     return (int)journal->block->count;
+}
+
+static bool journal_is_wanted(const struct journal *journal)
+{
+    return atomic_load_explicit(&journal->queue_tail, memory_order_acquire) !=
+               atomic_load_explicit(&journal->queue_head, memory_order_relaxed) ||
+           atomic_load_explicit(&journal->stop, memory_order_acquire) != 0;
 }
 
 void journal_sleep(struct journal *journal)
@@ -321,11 +334,13 @@ void journal_sleep(struct journal *journal)
     atomic_store_explicit(&journal->sleeping, 1, memory_order_relaxed);
     // Full fence: pairs with journal_flush; either it sees us sleep, or we see its tail.
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&journal->queue_tail, memory_order_acquire) ==
-            atomic_load_explicit(&journal->queue_head, memory_order_relaxed) &&
-        atomic_load_explicit(&journal->stop, memory_order_acquire) == 0)
-        futex_wait(&journal->wake, seen, JOURNAL_WAIT_MS * 1000000u);
+    if (!journal_is_wanted(journal))
+        futex_wait(&journal->wake, seen,
+                   journal->gate->rest_waits ? JOURNAL_REST_US * 1000u
+                                             : JOURNAL_WAIT_MS * 1000000u);
     atomic_store_explicit(&journal->sleeping, 0, memory_order_relaxed);
+    if (!journal_is_wanted(journal)) // else they are woken with the next block
+        gate_wake_rest(journal->gate);
 }
 
 static void *journal_writer_thread(void *context)
@@ -337,8 +352,10 @@ static void *journal_writer_thread(void *context)
             return NULL;
         if (result > 0)
             continue;
-        if (atomic_load_explicit(&journal->stop, memory_order_acquire) != 0)
+        if (atomic_load_explicit(&journal->stop, memory_order_acquire) != 0) {
+            gate_wake_rest(journal->gate);
             return NULL;
+        }
         journal_sleep(journal);
     }
 }

@@ -55,6 +55,7 @@ struct journal {
     _Alignas(64) uint8_t *queue;
     struct journal_block_header *block; // JOURNAL_BLOCK_BYTES_MAX, aligned
     uint32_t payload_bytes_max;         // of a block
+    uint32_t asked;                     // a bit for each gateway with a command in it
     int file;                           // open segment, -1 = none yet
     uint64_t segment, offset;
     uint64_t next_sequence;

@@ -160,11 +160,13 @@ static void what_waits_is_written_before_the_threads_end(void **state)
 }
 
 static _Atomic unsigned naps; // so far, of any thread
+static _Atomic uint64_t last_nap_ns;
 void __real_futex_wait(const _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 void __wrap_futex_wait(const _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 void __wrap_futex_wait(const _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns)
 {
     naps++;
+    last_nap_ns = timeout_ns;
     __real_futex_wait(word, seen, timeout_ns);
 }
 
@@ -192,6 +194,55 @@ static void who_falls_asleep_looks_once_more(void **state)
         assert_int_equal(journal_io_file_open(&f.disk, &f.file, f.folder, false), 0);
         f.io.context = f.disk.context;
     }
+}
+
+// Readers whose turn comes later are woken when the writer has had nothing to do for a moment, else
+// with the next block.
+static void the_rest_is_woken_by_a_writer_with_nothing_to_do(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    naps = 0;
+    journal_sleep(&f.journal);
+    uint64_t ordinary_ns = last_nap_ns;
+    f.gate.rest_waits = true;
+    journal_sleep(&f.journal);
+    assert_int_equal(naps, 2);
+    assert_true(last_nap_ns < ordinary_ns);
+    assert_false(f.gate.rest_waits);
+    f.gate.rest_waits = true;
+    append(1);
+    journal_sleep(&f.journal);
+    assert_int_equal(naps, 2);
+    assert_true(f.gate.rest_waits);
+    assert_int_equal(journal_write_work(&f.journal), 1);
+    assert_false(f.gate.rest_waits);
+    journal_close(&f.journal);
+}
+
+// A block's gateways are those of its commands; the core's own commands are nobody's question.
+static void a_block_knows_who_asked(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    static const uint8_t gateways[] = {GATEWAY_FIX, GATEWAY_CORE, GATEWAY_SETTLE, GATEWAY_FIX};
+    for (size_t i = 0; i < sizeof gateways; i++) {
+        struct command command = {.header = {.slots = 1,
+                                             .type = CMD_clock_tick,
+                                             .version = SCHEMA_VERSION,
+                                             .gateway = gateways[i],
+                                             .sequence = ++f.appended}};
+        journal_append(&f.journal, &command);
+    }
+    journal_flush(&f.journal);
+    assert_int_equal(journal_write_work(&f.journal), 4);
+    assert_int_equal(f.journal.asked, 1u << GATEWAY_FIX | 1u << GATEWAY_SETTLE);
+    assert_true(f.gate.rest_waits);
+    append(1); // by the core
+    assert_int_equal(journal_write_work(&f.journal), 1);
+    assert_int_equal(f.journal.asked, 0);
+    assert_false(f.gate.rest_waits);
+    journal_close(&f.journal);
 }
 
 // The core adds at any moment of the writer's falling asleep: it never misses a command for longer
@@ -342,6 +393,8 @@ int main(void)
         JOURNAL_TEST(a_journal_that_cannot_look_at_its_segments_is_not_opened),
         JOURNAL_TEST(a_prepared_segment_of_another_size_is_not_used),
         JOURNAL_TEST(who_falls_asleep_looks_once_more),
+        JOURNAL_TEST(the_rest_is_woken_by_a_writer_with_nothing_to_do),
+        JOURNAL_TEST(a_block_knows_who_asked),
         JOURNAL_TEST(no_command_is_slept_over),
         JOURNAL_TEST(a_failed_write_ends_the_writer_and_shuts_the_gate),
         JOURNAL_TEST(a_failed_preparer_shuts_the_gate_and_frees_the_writer),

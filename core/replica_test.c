@@ -1054,7 +1054,7 @@ static void without_waiting_for_standbys_the_gate_follows_the_disk(void **state)
     (void)state;
     struct gate_fixture f;
     gate_fixture_open(&f, REPLICATION_ASYNC);
-    gate_publish(&f.gate, 10);
+    gate_publish(&f.gate, 10, 0);
     assert_int_equal(atomic_load(&f.ring.control->durable_seq), 10);
     assert_int_equal(gate_may_begin(&f.gate, 1), 1);
     gate_fixture_close(&f);
@@ -1065,7 +1065,7 @@ static void the_gate_opens_to_what_disk_and_standby_have(void **state)
     (void)state;
     struct gate_fixture f;
     gate_fixture_open(&f, REPLICATION_SYNC);
-    gate_publish(&f.gate, 10);
+    gate_publish(&f.gate, 10, 0);
     assert_int_equal(gate_move(&f.gate), 0);
     assert_int_equal(atomic_load(&f.ring.control->durable_seq), 0);
     assert_int_equal(atomic_load(&f.ring.control->journal_seq), 10);
@@ -1081,13 +1081,13 @@ static void an_operator_may_let_the_venue_go_on_alone(void **state)
     (void)state;
     struct gate_fixture f;
     gate_fixture_open(&f, REPLICATION_SYNC);
-    gate_publish(&f.gate, 10);
+    gate_publish(&f.gate, 10, 0);
     say(&f, 4, REPLICA_DEGRADED);
     await_durable(&f, 10);
-    gate_publish(&f.gate, 11);
+    gate_publish(&f.gate, 11, 0);
     await_durable(&f, 11);
     say(&f, 4, REPLICA_FOLLOWED); // restored
-    gate_publish(&f.gate, 12);
+    gate_publish(&f.gate, 12, 0);
     say(&f, 11, REPLICA_FOLLOWED);
     assert_int_equal(gate_move(&f.gate), 0);
     assert_int_equal(atomic_load(&f.ring.control->durable_seq), 11);

@@ -228,7 +228,7 @@ static bool standby_follow(struct standby *standby)
     // What came before the connection ended still counts.
     int result = replica_receiver_take(receiver, now_ns, timeout_ns);
     if (result > 0) {
-        gate_publish(&standby->gate, standby->store.next_sequence - 1);
+        gate_publish(&standby->gate, standby->store.next_sequence - 1, 0);
     } else if (standby_is_disk(result)) {
         log_error("the standby's disk fails, it stops sequence=%" PRIu64 " error=%s",
                   standby->store.next_sequence, strerror(-result));

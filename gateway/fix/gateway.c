@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/answer_cpu.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/follower.h"
@@ -292,6 +293,7 @@ int gateway_run(const struct boot *boot)
     gateway->listener_fd = -1;
     if (!open_venue(gateway) || !open_loop(gateway))
         return 1;
+    answer_cpu_keep(pthread_self(), &boot->config, "this gateway's loop");
     loop_run(gateway->loop);
     bool clean = close_all(gateway) && !gateway->failed;
     free(gateway);

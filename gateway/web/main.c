@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/answer_cpu.h"
 #include "base/log.h"
 #include "gateway/web/replay.h"
 #include "gateway/web/web.h"
@@ -192,6 +193,7 @@ int main(void)
         log_error("cannot start");
         return EXIT_CONFIGURATION;
     }
+    answer_cpu_keep(pthread_self(), web.config, "this gateway's loop");
     loop_run(web.loop);
     replays_close(web.replays);
     workers_close(web.workers);

@@ -79,7 +79,7 @@ static void agree(uint64_t *said, uint64_t digest, const char *what, uint64_t se
 // ---- what is published
 // --------------------------------------------------------------------------------------
 
-void __wrap_gate_publish(struct gate *gate, uint64_t sequence)
+void __wrap_gate_publish(struct gate *gate, uint64_t sequence, uint32_t asked)
 {
     scheduler_effect();
     if (plants_is(PLANT_answer_before_sync) && sequence < laws.published)
@@ -91,7 +91,7 @@ void __wrap_gate_publish(struct gate *gate, uint64_t sequence)
     if (plants_is(PLANT_event_before_command) &&
         atomic_load(&gate->control->applied_seq) > sequence)
         sequence++;
-    __real_gate_publish(gate, sequence);
+    __real_gate_publish(gate, sequence, asked);
     scheduler_effect();
 }
 

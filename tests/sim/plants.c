@@ -72,7 +72,7 @@ void __wrap_journal_flush(struct journal *journal)
     __real_journal_flush(journal);
     if (plants_is(PLANT_answer_before_sync) && appended > 0 &&
         appended > atomic_load(&journal->gate->control->durable_seq))
-        __wrap_gate_publish(journal->gate, appended);
+        __wrap_gate_publish(journal->gate, appended, 0);
 }
 
 bool __real_journal_block_payload_valid(const struct journal_block_header *block);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/answer_cpu.h"
 #include "core/journal_format.h"
 #include "tests/sim/files.h"
 #include "tests/sim/scheduler.h"
@@ -14,6 +15,8 @@ void universe_config(struct config *config)
 {
     CONFIG_KEYS(DEFAULT_INT, DEFAULT_TEXT)
     snprintf(config->venue_state_folder, sizeof config->venue_state_folder, FILES_STATE);
+    config->venue_answer_cpu =
+        ANSWER_CPU_NONE; // its threads are fibers: there is nothing to keep on a CPU
     config->limits_accounts_max = ACCOUNTS_MAX;
     config->limits_members_max = 5;
     config->limits_sessions_max = CLIENTS;

@@ -99,6 +99,6 @@ const struct boot *__wrap_boot_inherit(enum process_id process);
 WRAPS_TWICE(size_t, follower_poll, (struct follower * follower, struct event *out, size_t max))
 WRAPS_TWICE(enum replay_result, replay_apply,
             (struct replay * replay, const struct command *command, uint64_t epoch))
-WRAPS_TWICE(void, gate_publish, (struct gate * gate, uint64_t sequence))
+WRAPS_TWICE(void, gate_publish, (struct gate * gate, uint64_t sequence, uint32_t asked))
 
 #endif

@@ -1,0 +1,44 @@
+#include "base/answer_cpu.h"
+
+#include <sched.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { WAIT_BLOCK = 2 }; // core.wait
+
+int answer_cpu_choose(long long configured, int count, int last)
+{
+    if (configured != ANSWER_CPU_AUTOMATIC)
+        return configured == ANSWER_CPU_NONE ? -1 : (int)configured;
+    return count > 1 && count <= ANSWER_CPUS_MAX ? last : -1;
+}
+
+static int last_of(const cpu_set_t *cpus)
+{
+    int last = -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, cpus))
+            last = cpu;
+    return last;
+}
+
+void answer_cpu_keep(pthread_t thread, const struct config *config, const char *name)
+{
+    cpu_set_t cpus;
+    CPU_ZERO(
+        &cpus); // where the system does not tell, none is left: then nothing is chosen by itself
+    (void)sched_getaffinity(0, sizeof cpus, &cpus);
+    int cpu = answer_cpu_choose(config->venue_answer_cpu, CPU_COUNT(&cpus), last_of(&cpus));
+    if (cpu < 0 || config->core_wait != WAIT_BLOCK || config->core_cpu >= 0)
+        return;
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t)cpu, &cpus);
+    int result = pthread_setaffinity_np(thread, sizeof cpus, &cpus);
+    if (result == 0)
+        log_info("%s stays on one CPU with all that an answer waits for cpu=%d", name, cpu);
+    else
+        log_warning("%s runs anywhere: expect slower answers cpu=%d error=%s", name, cpu,
+                    strerror(result));
+}
