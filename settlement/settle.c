@@ -6,8 +6,9 @@
 //   retry     what administrators asked to try again becomes pending
 //   chain     where is the chain, are the nonces ours (settle_chain.c)
 //   marks     transactions that two persons say have settled a trade (settle_mark.c)
-//   items     the open requests, lowest nonce first, each one step further (settle_item.c)
-//   claim     new trades, and their first step at once; not when the chain cannot be used
+//   claim     new trades become requests; not when the chain cannot be used
+//   items     the open requests, lowest nonce first, each one step further (settle_item.c), then the
+//             first step of the new ones
 //   off chain a batch of the trades that need no chain; after those that do
 //   custody   what is frozen now, and what is to be
 //   results   once more
@@ -247,19 +248,33 @@ static bool pass_bids(struct settle *settle)
     return step == SETTLE_STEP_NONE || (step == SETTLE_STEP_DONE && pass_load(settle));
 }
 
-static size_t pass_items(struct settle *settle, bool only_new)
+// While receipts are looked at the node begins with the first of what is new.
+static void pass_ahead(struct settle *settle)
+{
+    size_t first = 0;
+
+    while (first < settle->item_count && settle->items[first].bid_count > 0)
+        first++;
+    if (settle->look && first > 0 && first < settle->item_count && !settle->is_over &&
+        !settle->attempts_lost)
+        (void)!settle_begin_ahead(settle, &settle->items[first], true);
+}
+
+static size_t pass_items(struct settle *settle)
 {
     size_t done = 0;
 
     settle_keys_mark(settle);
-    for (size_t i = 0; i < settle->item_count; i++) {
-        bool is_new = settle->items[i].bid_count == 0;
-        if (is_new ? settle->attempts_lost : only_new)
+    pass_ahead(settle);
+    for (size_t i = 0; i < settle->item_count && !settle->store_failed; i++) {
+        if (settle->items[i].bid_count == 0 && settle->attempts_lost)
             continue;
         done += settle_item_step(settle, &settle->items[i]) == SETTLE_STEP_DONE;
+        settle_together_flush(settle, false);
         if (settle->store_failed || settle->chain_failed)
             break;
     }
+    settle_together_flush(settle, true);
     return done;
 }
 
@@ -287,6 +302,11 @@ static bool claim_is_due(struct settle *settle, uint64_t now_ns)
     return false;
 }
 
+static bool pass_may_claim(const struct settle *settle)
+{
+    return !settle->store_failed && !settle->chain_failed && !settle->attempts_lost;
+}
+
 static size_t pass_claim(struct settle *settle, uint64_t now_ns)
 {
     struct settle_claim claim = {.trades_max = settle->config.claim_max,
@@ -302,10 +322,8 @@ static size_t pass_claim(struct settle *settle, uint64_t now_ns)
     settle->counters.claimed += claim.claimed;
     settle->counters.refused += claim.refused;
     settle->results_stale |= claim.refused > 0;
-    if (claim.claimed > 0 && pass_load(settle)) {
-        pass_items(settle, true);
-        settle->looked_ns = 0; // a node that mines at once has the receipts already
-    }
+    if (claim.claimed > 0)
+        (void)!pass_load(settle);
     return claim.claimed + claim.refused;
 }
 
@@ -353,6 +371,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     }
     pass_plan(settle, now_ns);
     settle->item_count = 0;
+    ASSERT(settle->first_count == 0 && settle->seen_count == 0);
     if (!settle_known_look(settle)) {
         pass_deadline(settle, now_ns);
         if (settle->attempts_missing) // the rebuild wants the lock, too
@@ -370,11 +389,12 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     if (!settle->store_failed && pass_load(settle) && chain_ready && pass_bids(settle)) {
         settle_keys_head(settle, now_ns);
         settle_keys_gaps(settle, now_ns);
+        size_t claimed = pass_may_claim(settle) ? pass_claim(settle, now_ns) : 0;
         if (!settle->store_failed)
-            done += pass_items(settle, false);
+            done += claimed + pass_items(settle);
+        if (claimed > 0)
+            settle->looked_ns = 0; // a node that mines at once has the receipts already
     }
-    if (!settle->store_failed && chain_ready && !settle->chain_failed && !settle->attempts_lost)
-        done += pass_claim(settle, now_ns);
     if (!settle->store_failed)
         done += pass_off_chain(settle);
     if (!settle->store_failed)

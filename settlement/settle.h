@@ -48,6 +48,30 @@ enum { SETTLE_ITEMS_MAX = 256, SETTLE_OFF_CHAIN_MAX = 500 };
 
 enum { SETTLE_TOKENS_MAX = 64, SETTLE_KEYS_MAX = 8 };
 
+// Requests that take a step together (settle_together.c).
+enum { SETTLE_FIRSTS_MAX = 4, SETTLE_SEEN_MAX = 16 };
+
+// A first bid on its way to the node.
+struct settle_first {
+    struct settle_item *item;
+    struct settle_attempt bid;
+    struct node_message message; // its calldata are those below
+    bool has_evidence;
+    struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
+    uint8_t calldata[SETTLE_CALLDATA_MAX];
+    struct signer_signed made;
+};
+
+// A receipt that is what was planned.
+struct settle_seen {
+    struct settle_item *item;
+    struct settle_attempt *bid;
+    struct settle_receipt receipt;
+    bool is_deep;
+    bool has_evidence; // of the block before
+    struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
+};
+
 // A key of the signer's (settle_keys.c).
 struct settle_key {
     struct chain_address address;
@@ -134,6 +158,13 @@ struct settle {
     size_t item_count;
     struct settle_item items[SETTLE_ITEMS_MAX];
 
+    // Of the pass that runs.
+    size_t first_count;
+    struct settle_first firsts[SETTLE_FIRSTS_MAX];
+    struct settle_first *signed_firsts[SETTLE_FIRSTS_MAX];
+    size_t seen_count;
+    struct settle_seen seen[SETTLE_SEEN_MAX];
+
     // Results on their way to the core, in the order of their numbers: [first, sent) wait for their
     // answers, [sent, count) are not sent. They are forgotten by their answers only.
     bool core_begun;
@@ -171,6 +202,7 @@ struct settle {
     struct settle_call moves; // of a call that is netted
     struct settle_preflight preflight;
     struct settle_preflight preflight_next; // of questions that are sent ahead; scratch
+    struct settle_preflight preflight_seen; // at the block before a transaction was mined
     struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
     struct settle_ending endings[SETTLE_LEGS_MAX];
 };

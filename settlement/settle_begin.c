@@ -3,7 +3,7 @@
 //   preflight  every leg is asked about at one block, and judged in order
 //   net        where the token is netted: which legs move together (settle_item_net.c)
 //   price      the whole call is simulated: gas; fees
-//   prepare    evidence, nonce, gas and fees committed; then it is signed (settle_item.c)
+//   prepare    with others (settle_together.c): evidence, nonce, gas and fees committed; then signed
 //
 // A leg that is refused leaves the request with its reason; so does one that makes the call revert
 // (settle_simulate.c). After each leaving what remains is judged again, for a leg may have needed
@@ -251,18 +251,48 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
     return item_leave_all(settle, item, SETTLE_END_RELEASE, SETTLE_REASON_FEE_CAP, false);
 }
 
-// While this request is signed and sent, the node works on what the next one will be asked about.
-static enum settle_step next_ahead(struct settle *settle, const struct settle_item *item)
+// As item_simulate will ask, if none of its legs leaves and none are netted.
+static void simulation_ahead(struct settle *settle, const struct settle_item *item,
+                             json_t *questions)
 {
-    struct settle_item *next = &settle->items[item - settle->items + 1];
+    const struct settle_gas_known *known = settle_token_gas(settle, &item->call);
+    size_t moves = item->call.leg_count;
+    struct node_message message;
 
-    if (settle->node->rpc.ahead == NULL || next == &settle->items[settle->item_count] ||
-        next->bid_count > 0 || !next->call.is_of_trades || !settle->preflight.has_code ||
-        !address_equal(&next->call.contract, &item->call.contract))
-        return SETTLE_STEP_NONE;
+    if (item->may_net || item->call.is_netted)
+        return;
+    ASSERT(settle_item_message(settle, item, moves, &message));
+    message.gas = settle_gas_guess(known->legs, known->gas, moves);
+    if (message.gas > 0 && message.gas <= settle_item_gas_max(settle, item))
+        (void)!node_call_ahead(questions, &message, settle->preflight.block_number);
+}
+
+static bool is_begun_ahead(const struct settle *settle, const struct settle_item *next)
+{
+    const struct settle_preflight *like = &settle->preflight;
+
+    return settle->node->rpc.ahead != NULL && next < &settle->items[settle->item_count] &&
+           next->bid_count == 0 && next->call.is_of_trades && like->is_known && like->has_code &&
+           address_equal(&next->call.contract, &like->contract);
+}
+
+enum settle_step settle_begin_ahead(struct settle *settle, struct settle_item *next, bool anew)
+{
+    const struct settle_preflight *like = &settle->preflight;
+
+    if (!is_begun_ahead(settle, next) ||
+        (anew && settle_preflight_contract(settle->node, &settle->preflight, &next->call.contract,
+                                           NODE_LATEST) != NODE_OK))
+        return SETTLE_STEP_NONE; // a node that fails is dealt with when it is asked in earnest
     if (settle_item_legs(settle, next) != SETTLE_STEP_NONE)
         return settle->store_failed ? SETTLE_STEP_ABORT : SETTLE_STEP_NONE;
-    settle_preflight_ahead(settle->node, &settle->preflight_next, &next->call, &settle->preflight);
+    next->signer = settle->signer_address;
+    json_t *questions =
+        settle_preflight_ahead(settle->node, &settle->preflight_next, &next->call, like);
+    if (questions == NULL)
+        return SETTLE_STEP_NONE;
+    simulation_ahead(settle, next, questions);
+    node_ahead(settle->node, questions);
     return SETTLE_STEP_NONE;
 }
 
@@ -285,10 +315,10 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
         return item_leave_all(settle, item, SETTLE_END_FAIL, unfit, false);
     if (result != NODE_OK)
         return settle_item_release_by_node(settle, item, "compliance check", result);
-    if ((step = next_ahead(settle, item)) != SETTLE_STEP_NONE ||
-        (step = settle_custody_read(settle, &item->call)) != SETTLE_STEP_NONE ||
+    if ((step = settle_begin_ahead(settle, item + 1, false)) != SETTLE_STEP_NONE ||
+        (step = settle_custody_read(settle, &settle->preflight)) != SETTLE_STEP_NONE ||
         (step = item_plan(settle, item)) != SETTLE_STEP_NONE ||
         (step = item_price(settle, item, &bid)) != SETTLE_STEP_NONE)
         return step;
-    return settle_item_first(settle, item, &bid, settle->evidence);
+    return settle_firsts_add(settle, item, &bid, settle->evidence);
 }

@@ -12,16 +12,15 @@ size_t settle_custody_pass(struct settle *settle)
     return changed;
 }
 
-enum settle_step settle_custody_read(struct settle *settle, const struct settle_call *call)
+enum settle_step settle_custody_read(struct settle *settle, struct settle_preflight *preflight)
 {
-    struct settle_preflight *preflight = &settle->preflight;
     bool frozen = false;
 
     for (size_t i = 0; i < preflight->wallet_count; i++)
         frozen |= preflight->wallets[i].frozen_units > 0;
     if (frozen && !settle_store_ok(settle, settle->store.custody_spendable(
                                                settle->store.context, preflight->wallets,
-                                               preflight->wallet_count, &call->contract,
+                                               preflight->wallet_count, &preflight->contract,
                                                preflight->block_number)))
         return SETTLE_STEP_ABORT;
     return SETTLE_STEP_NONE;

@@ -15,7 +15,7 @@ size_t settle_custody_pass(struct settle *settle);
 
 // Fills in the preflight what the venue has frozen itself. Asked only where something is frozen.
 // NONE or ABORT.
-enum settle_step settle_custody_read(struct settle *settle, const struct settle_call *call);
+enum settle_step settle_custody_read(struct settle *settle, struct settle_preflight *preflight);
 
 // What each leg of a transfer took from the frozen units of its sender: forcedTransfer takes free
 // units first and says TokensUnfrozen before its Transfer. `moves` are the call's movements

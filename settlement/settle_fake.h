@@ -9,10 +9,10 @@
 //   too) GARBAGE      the node answers something unusable after it has acted; elsewhere as
 //   LOST_AFTER KILL_BEFORE, KILL_AFTER  the worker dies: nothing that it still does has any effect
 // A lost database session also loses the lock: nothing is written until `lead` has been called
-// again.
+// again; and what the store holds back for one commit is gone, whatever of it had been answered.
 //
 // What the world itself asserts, at every effect: a broadcast has its bytes, hash and nonce
-// committed; a move of a trade or an attempt is in the table; no planned leg is executed twice; a
+// committed; nobody else is asked anything while the store holds a transaction open; a move of a trade or an attempt is in the table; no planned leg is executed twice; a
 // nonce serves one request; the batch id names the trades; no result overtakes another on its way
 // to the core, and one that is refused as old was refused before.
 #ifndef LONJA_SETTLEMENT_SETTLE_FAKE_H
@@ -186,11 +186,13 @@ struct fake_world {
     uint64_t tick_ns;
     uint32_t attempts_max;
 
+    bool held; // between `hold` and `release`: what follows is not committed
     // Postgres: what is committed.
     bool leading;
     bool store_refuses; // every statement; the session lives
     bool netting;       // the token's option
     char netting_refused[SETTLE_REASON_MAX];
+    // What `hold` holds: from here …
     unsigned nets;      // that were signed for
     unsigned zero_nets; // that have settled their trades
     bool signer_known;
@@ -211,7 +213,7 @@ struct fake_world {
     struct fake_incident incidents[FAKE_INCIDENTS_MAX];
     size_t checks; // evidence rows
     size_t rechecks;
-    unsigned gas_rows;
+    unsigned gas_rows; // … to here, and trades and requests
 
     // The node.
     uint64_t chain_id;

@@ -732,6 +732,10 @@ static json_t *answer(struct fake_world *world, struct rpc_reply *reply, const c
 static void rpc_call(void *context, struct rpc_reply *reply, const char *method, json_t *params)
 {
     struct fake_world *world = context;
+    // Others ask the node, too; these are the worker's own.
+    ASSERT(!world->held || (strcmp(method, "eth_sendRawTransaction") != 0 &&
+                            strcmp(method, "eth_getTransactionReceipt") != 0 &&
+                            strcmp(method, "eth_estimateGas") != 0));
     enum fake_fault fault = world->down ? FAKE_LOST_BEFORE : fake_effect(world);
 
     memset(reply, 0, sizeof(*reply));
@@ -816,6 +820,7 @@ static enum signer_result signer_sign(void *context, struct signer_signed *out,
                              .to = request->to,
                              .calldata = request->calldata,
                              .calldata_len = request->calldata_len};
+    ASSERT(!world->held);
     enum fake_fault fault = fake_effect(world);
 
     if (fake_is_before(fault) || world->signer_gone)

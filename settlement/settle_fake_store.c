@@ -55,17 +55,72 @@ bool fake_is_before(enum fake_fault fault)
     return fault == FAKE_LOST_BEFORE || fault == FAKE_KILL_BEFORE;
 }
 
+// ---- one transaction for several steps
+// ----------------------------------------------------------------
+
+static struct fake_world before; // what `hold` found: of the rows
+
+static void rows_copy(struct fake_world *to, const struct fake_world *from)
+{
+    enum {
+        AT = offsetof(struct fake_world, nets),
+        BYTES = offsetof(struct fake_world, gas_rows) + sizeof(unsigned) - AT,
+    };
+
+    memcpy((uint8_t *)to + AT, (const uint8_t *)from + AT, BYTES);
+    memcpy(to->trades, from->trades, from->trade_count * sizeof(from->trades[0]));
+    memcpy(to->requests, from->requests, from->request_top * sizeof(from->requests[0]));
+}
+
+// Others have gone on meanwhile: trades were recorded, retries asked for, blocks mined.
+static void others_keep(struct fake_world *to, const struct fake_world *from)
+{
+    for (size_t i = 0; i < from->trade_count; i++) {
+        if (i >= to->trade_count)
+            to->trades[i] = from->trades[i];
+        to->trades[i].executed = from->trades[i].executed;
+        to->trades[i].retry_asked = from->trades[i].retry_asked;
+    }
+    to->trade_count = from->trade_count;
+    for (size_t i = 0; i < from->request_top; i++) {
+        if (i >= to->request_top || to->requests[i].request_id != from->requests[i].request_id)
+            to->requests[i] = from->requests[i];
+        to->requests[i].executed = from->requests[i].executed;
+    }
+    to->request_last = from->request_last;
+    to->request_top = from->request_top;
+    to->incident_count = from->incident_count;
+    memcpy(to->incidents, from->incidents, sizeof(to->incidents));
+}
+
+// Everything that the worker has said since `hold` has never been.
+static void roll_back(struct fake_world *world)
+{
+    if (!world->held)
+        return;
+    world->held = false;
+    if (world->trade_count == before.trade_count) // else rows of new ones are behind
+        world->row_count = before.row_count;
+    others_keep(&before, world);
+    rows_copy(world, &before);
+}
+
 // Begins a transaction. False: it does not take place.
 static bool begin(struct fake_world *world, enum fake_fault *fault)
 {
+    bool held = world->held;
+
     *fault = fake_effect(world);
     if (*fault == FAKE_NONE && !world->leading)
         *fault = FAKE_LOST_BEFORE;
-    if (*fault != FAKE_NONE)
-        world->leading = false; // the session is gone, and the lock with it
+    bool lost = *fault != FAKE_NONE;
     if (world->store_refuses && *fault == FAKE_NONE)
         *fault = FAKE_LOST_BEFORE; // the session and the lock stay
-    return !fake_is_before(*fault);
+    if (*fault != FAKE_NONE)
+        roll_back(world);
+    if (lost)
+        world->leading = false; // the session is gone, and the lock with it
+    return *fault == FAKE_NONE || (!held && !fake_is_before(*fault));
 }
 
 static enum settle_store_result end(enum fake_fault fault)
@@ -78,6 +133,31 @@ static enum settle_store_result end(enum fake_fault fault)
     enum fake_fault fault;                                                                         \
     if (!begin(world, &fault))                                                                     \
     return SETTLE_STORE_LOST
+
+static enum settle_store_result store_hold(void *context)
+{
+    BEGIN;
+    ASSERT(!world->held);
+    world->held = fault == FAKE_NONE;
+    rows_copy(&before, world);
+    before.row_count = world->row_count;
+    return end(fault);
+}
+
+static enum settle_store_result store_release(void *context)
+{
+    struct fake_world *world = context;
+    ASSERT(world->held);
+    enum fake_fault fault = fake_effect(world);
+
+    if (fake_is_before(fault) || world->store_refuses)
+        roll_back(world);
+    if (fault != FAKE_NONE)
+        world->leading = false;
+    bool refused = world->store_refuses;
+    world->held = false;
+    return refused ? SETTLE_STORE_LOST : end(fault);
+}
 
 // ---- rows
 // -----------------------------------------------------------------------------------------
@@ -273,6 +353,7 @@ static enum settle_store_result store_lead(void *context, bool *anew)
     struct fake_world *world = context;
     enum fake_fault fault = fake_effect(world);
 
+    roll_back(world); // of a worker that has died
     *anew = !world->leading;
     world->leading = fault == FAKE_NONE;
     return end(fault);
@@ -311,13 +392,29 @@ static enum settle_store_result store_retry(void *context, size_t *retried, size
     return end(fault);
 }
 
+static struct fake_attempt *holder_of(struct fake_world *world, uint64_t nonce);
+
+// The lowest that was given back, or the one behind all that were ever given.
+static uint64_t nonce_free(struct fake_world *world)
+{
+    uint64_t lowest = world->nonce_next;
+
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        if (row->attempt.state == SETTLE_ATTEMPT_DROPPED && row->raw_len == 0 &&
+            row->attempt.nonce < lowest && holder_of(world, row->attempt.nonce) == NULL)
+            lowest = row->attempt.nonce;
+    }
+    return lowest;
+}
+
 static enum settle_store_result store_nonce_get(void *context, bool *known, uint64_t *next,
                                                 const struct chain_address *signer)
 {
     BEGIN;
     ASSERT(address_equal(signer, &world->signer));
     *known = world->signer_known;
-    *next = world->nonce_next;
+    *next = nonce_free(world);
     return end(fault);
 }
 
@@ -890,18 +987,16 @@ static enum settle_store_result store_prepare(void *context, struct settle_attem
         check_calldata(world, request, calldata, calldata_len);
     else
         ASSERT(attempt->fate != SETTLE_FATE_NONE || request->operation == SETTLE_CANCEL_NONCE);
-    // No new nonce is taken while one waits for its signature: it may still become free. (A higher
-    // bid at a lower nonce may be prepared meanwhile.)
-    for (size_t i = 0; i < world->attempt_count; i++)
-        ASSERT(world->attempts[i].attempt.state != SETTLE_ATTEMPT_PREPARED || open != NULL);
+    // A nonce is given once; one that was given back, once more.
+    ASSERT(open != NULL || holder_of(world, attempt->nonce) == NULL);
     if (open == NULL && request->operation == SETTLE_CANCEL_NONCE) {
         ASSERT(attempt->nonce < world->nonce_next && evidence == NULL);
     } else if (open == NULL) {
         bool of_trades = item->call.is_of_trades;
-        ASSERT(attempt->nonce == world->nonce_next && (evidence != NULL) == of_trades);
+        ASSERT(attempt->nonce == nonce_free(world) && (evidence != NULL) == of_trades);
         for (size_t i = 0; of_trades && i < item->call.leg_count; i++)
             ASSERT(evidence[i].verdict == ERC3643_ALLOWED);
-        world->nonce_next++;
+        world->nonce_next += attempt->nonce == world->nonce_next;
         world->checks += of_trades ? item->call.leg_count : 0;
         request->checked_block = of_trades ? evidence[0].block_number : 0;
         request->checked_hash = of_trades ? evidence[0].block_hash : (struct chain_hash){{0}};
@@ -935,8 +1030,7 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
                      SETTLE_ATTEMPT_SENT);
         return end(fault);
     }
-    ASSERT(world->nonce_next == row->attempt.nonce + 1);
-    world->nonce_next--;
+    world->nonce_next -= world->nonce_next == row->attempt.nonce + 1;
     (void)legs_end(world, item, ending, false);
     if (!item->call.is_of_trades)
         request_end(world, request_of(world, item),
@@ -1600,6 +1694,8 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .follow = store_follow,
         .needs_signer = store_needs_signer,
         .retry = store_retry,
+        .hold = store_hold,
+        .release = store_release,
         .nonce_get = store_nonce_get,
         .nonce_set = store_nonce_set,
         .claim = store_claim,

@@ -1,5 +1,5 @@
 // What the files of the worker share: settle.c (the pass), settle_chain.c (node, fees, nonces),
-// settle_item.c (one request, one step further), settle_begin.c (trades before their
+// settle_item.c (one request, one step further), settle_together.c (several at once), settle_begin.c (trades before their
 // signature), settle_item_net.c (which of them move together), settle_request.c (other requests
 // before theirs), settle_simulate.c (who is to blame),
 // settle_mark.c (what two persons say of a transaction).
@@ -79,6 +79,10 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
 // A request without an attempt: preflight, simulation, evidence and nonce committed, and what is
 // left of it signed.
 enum settle_step settle_item_begin(struct settle *settle, struct settle_item *item);
+// The node begins to work on what settle_item_begin will ask about the item, if the last one asked
+// about was of the same contract and no new block comes; `anew`: at the block that is the latest now.
+// ABORT: the database failed.
+enum settle_step settle_begin_ahead(struct settle *settle, struct settle_item *next, bool anew);
 // Its legs leave as settle->endings say. NONE: something remains; DONE: nothing does.
 enum settle_step settle_item_leave(struct settle *settle, struct settle_item *item);
 // The node failed on a question before the signature: these trades wait a tick.
@@ -89,10 +93,44 @@ enum settle_step settle_item_release_by_node(struct settle *settle, struct settl
 enum settle_step settle_item_net(struct settle *settle, struct settle_item *item);
 // A request that others made, likewise (settle_request.c).
 enum settle_step settle_request_begin(struct settle *settle, struct settle_item *item);
-// Takes a nonce, commits the attempt and has it signed. Evidence as the store's prepare wants it.
-enum settle_step settle_item_first(struct settle *settle, struct settle_item *item,
-                                   struct settle_attempt *bid,
+
+// Requests that take a step together (settle_together.c). Added by the step of one, carried out by
+// the flush: when a group is full, or `all`, both kinds. Nothing is known of what was added before
+// that. A pass that cannot use the database or the chain forgets what it has added.
+//
+// A request whose evidence and price are known takes a nonce, is prepared, signed and broadcast.
+// Evidence as the store's prepare wants it.
+enum settle_step settle_firsts_add(struct settle *settle, struct settle_item *item,
+                                   const struct settle_attempt *bid,
                                    const struct erc3643_evidence *evidence);
+// A receipt that is what was planned: mined, and if it is deep confirmed. has_evidence:
+// settle->evidence is what the chain thought of it at the block before.
+enum settle_step settle_seen_add(struct settle *settle, struct settle_item *item,
+                                 struct settle_attempt *bid, const struct settle_receipt *receipt,
+                                 bool is_deep, bool has_evidence);
+void settle_together_flush(struct settle *settle, bool all);
+
+// The steps of one, for those of many: what was asked, and what is so now that it is committed.
+// The signer: NONE: `out` is signed, and its hash is the last bid's. DONE: it refuses, and that was
+// dealt with.
+CHECKED enum settle_step settle_item_ask_signer(struct settle *settle, struct settle_item *item,
+                                                struct signer_signed *out,
+                                                const struct node_message *message);
+// The node: DONE: it has the bytes. NONE: it does not take them, and that was dealt with.
+CHECKED enum settle_step settle_item_ask_node(struct settle *settle, struct settle_item *item,
+                                              const struct settle_attempt *bid, const uint8_t *raw,
+                                              size_t len);
+void settle_item_prepared(struct settle_item *item, struct settle_attempt *bid,
+                          const struct node_message *message);
+void settle_item_signed(struct settle *settle, struct settle_item *item);
+void settle_item_is_sent(struct settle_item *item);
+void settle_item_is_mined(struct settle_item *item, struct settle_attempt *bid,
+                          const struct settle_receipt *receipt);
+void settle_item_is_confirmed(struct settle *settle, struct settle_item *item,
+                              struct settle_attempt *bid, const struct settle_receipt *receipt);
+void settle_item_incidents(struct settle *settle, const struct settle_item *item,
+                           const struct erc3643_evidence *evidence);
+
 // NONE: the item has its legs, and settle->arguments are its own.
 enum settle_step settle_item_legs(struct settle *settle, struct settle_item *item);
 // The node failed on a question about this item alone: the others go on, unless it is not there at

@@ -136,48 +136,29 @@ enum settle_step settle_item_node_failed(struct settle *settle, const struct set
 static enum settle_step item_sign(struct settle *settle, struct settle_item *item,
                                   const struct node_message *message);
 
-static enum settle_step item_prepare(struct settle *settle, struct settle_item *item,
-                                     struct settle_attempt *bid, const struct node_message *message,
-                                     const struct erc3643_evidence *evidence)
+void settle_item_prepared(struct settle_item *item, struct settle_attempt *bid,
+                          const struct node_message *message)
 {
-    ASSERT(item->bid_count < SETTLE_BIDS_MAX);
-    if (!settle_store_ok(settle, settle->store.prepare(settle->store.context, bid, item,
-                                                       &item->signer, message->calldata,
-                                                       message->calldata_len, evidence)))
-        return SETTLE_STEP_ABORT;
     struct settle_attempt *before = settle_item_open_bid(item);
+
     if (before != NULL)
         bid_move(before, SETTLE_ATTEMPT_REPLACED);
     bid->state = SETTLE_ATTEMPT_PREPARED;
     bid->is_empty = message->calldata_len == 0;
     item->bids[item->bid_count++] = *bid;
-    return item_sign(settle, item, message);
 }
 
-enum settle_step settle_item_first(struct settle *settle, struct settle_item *item,
-                                   struct settle_attempt *bid,
-                                   const struct erc3643_evidence *evidence)
+// A higher bid; first ones: settle_together.c.
+static enum settle_step item_prepare(struct settle *settle, struct settle_item *item,
+                                     struct settle_attempt *bid, const struct node_message *message)
 {
-    struct node_message message;
-    bool known = false;
-
-    if (item->call.operation == SETTLE_CANCEL_NONCE) {
-        bid->nonce = settle->arguments_read.nonce;
-        known = true;
-    } else if (!settle_store_ok(settle,
-                                settle->store.nonce_get(settle->store.context, &known, &bid->nonce,
-                                                        &item->signer))) {
+    ASSERT(item->bid_count < SETTLE_BIDS_MAX);
+    if (!settle_store_ok(settle, settle->store.prepare(settle->store.context, bid, item,
+                                                       &item->signer, message->calldata,
+                                                       message->calldata_len, NULL)))
         return SETTLE_STEP_ABORT;
-    }
-    if (!known) { // the counter was never compared with the node: not before that
-        settle_keys_doubt(settle);
-        return SETTLE_STEP_ABORT;
-    }
-    struct settle_key *key = item_key(settle, item);
-    if (key != NULL && key->next_nonce <= bid->nonce)
-        key->next_nonce = bid->nonce + 1;
-    ASSERT(settle_item_message(settle, item, settle_netting_move_count(&item->call), &message));
-    return item_prepare(settle, item, bid, &message, evidence);
+    settle_item_prepared(item, bid, message);
+    return item_sign(settle, item, message);
 }
 
 // ---- signature and broadcast
@@ -199,6 +180,32 @@ static bool refusal_is_of_the_request(enum signer_result result, enum settle_end
            result == SIGNER_CONTRACT_REFUSED || result == SIGNER_METHOD_REFUSED ||
            result == SIGNER_CALLDATA_REFUSED || result == SIGNER_GAS_REFUSED ||
            result == SIGNER_CREATE_REFUSED || result == SIGNER_BUMP_TOO_SMALL;
+}
+
+// Nothing is signed behind a nonce that is given back: what is prepared there goes again.
+static enum settle_step item_behind_give_way(struct settle *settle, const struct settle_item *item)
+{
+    const struct settle_ending ending = {.end = SETTLE_END_RELEASE,
+                                         .reason = SETTLE_REASON_CANCELLED};
+
+    for (size_t i = settle->item_count; i > 0; i--) { // the highest nonce first
+        struct settle_item *other = &settle->items[i - 1];
+        struct settle_attempt *bid = &other->bids[0];
+        if (other->bid_count != 1 || bid->state != SETTLE_ATTEMPT_PREPARED ||
+            bid->fate != SETTLE_FATE_NONE || bid->nonce <= item->bids[0].nonce ||
+            !address_equal(&other->signer, &item->signer))
+            continue;
+        enum settle_step step = settle_lost_restore(settle, &other->signer, bid->nonce, other);
+        if (step == SETTLE_STEP_DONE) // it was signed, and nobody heard of it
+            continue;
+        if (step == SETTLE_STEP_ABORT || settle_item_legs(settle, other) == SETTLE_STEP_ABORT ||
+            !settle_store_ok(settle,
+                             settle->store.refuse(settle->store.context, other, bid, &ending)))
+            return SETTLE_STEP_ABORT;
+        bid_move(bid, SETTLE_ATTEMPT_DROPPED);
+        other->bid_count = 0;
+    }
+    return SETTLE_STEP_NONE;
 }
 
 static enum settle_step item_refused_by_signer(struct settle *settle, struct settle_item *item,
@@ -224,6 +231,8 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
         return settle_chain_failed(settle, "signer", NODE_OK);
     }
     snprintf(ending.reason, sizeof(ending.reason), "%s", signer_result_text(result));
+    if (item->bid_count == 1 && item_behind_give_way(settle, item) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, &ending)))
         return SETTLE_STEP_ABORT;
     settle->results_stale = true;
@@ -236,11 +245,11 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
     return SETTLE_STEP_DONE;
 }
 
-static enum settle_step item_sign(struct settle *settle, struct settle_item *item,
-                                  const struct node_message *message)
+enum settle_step settle_item_ask_signer(struct settle *settle, struct settle_item *item,
+                                        struct signer_signed *out,
+                                        const struct node_message *message)
 {
     struct settle_attempt *bid = &item->bids[item->bid_count - 1];
-    struct signer_signed *out = &settle->scratch_signed;
     struct signer_request request = {
         .request_id = bid->attempt_id,
         .chain_id = settle->config.chain_id,
@@ -261,12 +270,29 @@ static enum settle_step item_sign(struct settle *settle, struct settle_item *ite
         return item_refused_by_signer(settle, item, result);
     ASSERT(out->raw_len > 0 && out->raw_len <= SIGNER_RAW_MAX);
     bid->hash = keccak256_hash(out->raw, out->raw_len);
+    return SETTLE_STEP_NONE;
+}
+
+void settle_item_signed(struct settle *settle, struct settle_item *item)
+{
+    settle->counters.signed_attempts++;
+    bid_move(&item->bids[item->bid_count - 1], SETTLE_ATTEMPT_SIGNED);
+}
+
+static enum settle_step item_sign(struct settle *settle, struct settle_item *item,
+                                  const struct node_message *message)
+{
+    struct settle_attempt *bid = &item->bids[item->bid_count - 1];
+    struct signer_signed *out = &settle->scratch_signed;
+    enum settle_step step = settle_item_ask_signer(settle, item, out, message);
+
+    if (step != SETTLE_STEP_NONE)
+        return step;
     if (!settle_store_ok(settle,
                          settle->store.sign(settle->store.context, bid, &item->signer,
                                             out->raw, out->raw_len)))
         return SETTLE_STEP_ABORT;
-    settle->counters.signed_attempts++;
-    bid_move(bid, SETTLE_ATTEMPT_SIGNED);
+    settle_item_signed(settle, item);
     return item_broadcast(settle, item, bid, out->raw, out->raw_len);
 }
 
@@ -304,7 +330,7 @@ static enum settle_step item_bid_more(struct settle *settle, struct settle_item 
     if ((step = item_committed(settle, item, before, &message)) != SETTLE_STEP_NONE)
         return step;
     settle->counters.bids_raised++;
-    return item_prepare(settle, item, &bid, &message, NULL);
+    return item_prepare(settle, item, &bid, &message);
 }
 
 // An empty transfer to ourselves takes the place of what was signed at the nonce: whichever of the
@@ -340,7 +366,7 @@ static enum settle_step item_cancel(struct settle *settle, struct settle_item *i
     settle->counters.nonces_given_up++;
     log_error("a nonce is given up request=%llu nonce=%llu", // never in the ordinary run of things
               (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
-    return item_prepare(settle, item, &bid, &message, NULL);
+    return item_prepare(settle, item, &bid, &message);
 }
 
 // Is its own transaction never to be sent again?
@@ -356,8 +382,13 @@ static enum settle_step item_sent(struct settle *settle, struct settle_item *ite
         return SETTLE_STEP_NONE; // a repeat
     if (!settle_store_ok(settle, settle->store.sent(settle->store.context, item, bid)))
         return SETTLE_STEP_ABORT;
-    bid_move(bid, SETTLE_ATTEMPT_SENT);
+    settle_item_is_sent(item);
     return SETTLE_STEP_DONE;
+}
+
+void settle_item_is_sent(struct settle_item *item)
+{
+    bid_move(settle_item_open_bid(item), SETTLE_ATTEMPT_SENT);
 }
 
 static enum settle_step item_not_taken(struct settle *settle, struct settle_item *item,
@@ -375,17 +406,26 @@ static enum settle_step item_not_taken(struct settle *settle, struct settle_item
     return SETTLE_STEP_NONE;
 }
 
-static enum settle_step item_broadcast(struct settle *settle, struct settle_item *item,
-                                       struct settle_attempt *bid, const uint8_t *raw, size_t len)
+enum settle_step settle_item_ask_node(struct settle *settle, struct settle_item *item,
+                                      const struct settle_attempt *bid, const uint8_t *raw,
+                                      size_t len)
 {
     ASSERT(bid->state == SETTLE_ATTEMPT_SIGNED || bid->state == SETTLE_ATTEMPT_SENT);
     settle->counters.broadcasts++;
     enum node_result result = node_send_raw(settle->node, raw, len);
     if (result == NODE_OK || result == NODE_ALREADY_KNOWN)
-        return item_sent(settle, item, bid);
-    if (result == NODE_UNDERPRICED)
-        return item_bid_more(settle, item);
-    return item_not_taken(settle, item, result);
+        return SETTLE_STEP_DONE;
+    if (result != NODE_UNDERPRICED)
+        return item_not_taken(settle, item, result);
+    return item_bid_more(settle, item) == SETTLE_STEP_ABORT ? SETTLE_STEP_ABORT : SETTLE_STEP_NONE;
+}
+
+static enum settle_step item_broadcast(struct settle *settle, struct settle_item *item,
+                                       struct settle_attempt *bid, const uint8_t *raw, size_t len)
+{
+    enum settle_step step = settle_item_ask_node(settle, item, bid, raw, len);
+
+    return step == SETTLE_STEP_DONE ? item_sent(settle, item, bid) : step;
 }
 
 // The same bytes again.
@@ -427,10 +467,11 @@ static void receipt_read(struct settle *settle, const struct settle_item *item,
     settle_netting_spread_logs(out->log_index, &item->call);
 }
 
-static void incidents_report(struct settle *settle, const struct settle_item *item)
+void settle_item_incidents(struct settle *settle, const struct settle_item *item,
+                           const struct erc3643_evidence *evidence)
 {
     for (size_t i = 0; i < item->call.leg_count; i++) {
-        enum erc3643_verdict verdict = settle->evidence[i].verdict;
+        enum erc3643_verdict verdict = evidence[i].verdict;
         if (verdict == ERC3643_ALLOWED)
             continue;
         settle->counters.incidents++;
@@ -461,13 +502,14 @@ static enum settle_step item_was_checked(struct settle *settle, const struct set
     return SETTLE_STEP_NONE;
 }
 
-// U7, M28: what did the chain think of the transfers just before they happened?
-static enum settle_step item_recheck(struct settle *settle, struct settle_item *item,
-                                     struct settle_attempt *bid,
+// U7, M28: what did the chain think of the transfers just before they happened? *asked: its answers
+// are in settle->evidence.
+static enum settle_step item_recheck(struct settle *settle, struct settle_item *item, bool *asked,
                                      const struct settle_receipt *receipt)
 {
     bool checked = false;
 
+    *asked = false;
     if (receipt->block_number == 0)
         return SETTLE_STEP_NONE;
     if (item_was_checked(settle, item, &checked, receipt->block_number - 1) == SETTLE_STEP_ABORT)
@@ -476,7 +518,7 @@ static enum settle_step item_recheck(struct settle *settle, struct settle_item *
         return SETTLE_STEP_NONE;
     const struct settle_call *moves = settle_netting_moves(&settle->moves, &item->call);
     enum node_result result =
-        settle_preflight_ask(settle->node, &settle->preflight, moves, receipt->block_number - 1);
+        settle_preflight_ask(settle->node, &settle->preflight_seen, moves, receipt->block_number - 1);
     if (result == NODE_UNREACHABLE)
         return settle_chain_failed(settle, "compliance check", result);
     if (result != NODE_OK) { // the node has forgotten that block's state: no verdict
@@ -484,14 +526,11 @@ static enum settle_step item_recheck(struct settle *settle, struct settle_item *
                     (unsigned long long)item->call.request_id, node_result_text(result));
         return SETTLE_STEP_NONE;
     }
-    if (settle_custody_read(settle, moves) == SETTLE_STEP_ABORT)
+    if (settle_custody_read(settle, &settle->preflight_seen) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    settle_preflight_judge(settle->evidence, &settle->preflight, moves);
+    settle_preflight_judge(settle->evidence, &settle->preflight_seen, moves);
     settle_netting_spread_evidence(settle->evidence, &item->call);
-    if (!settle_store_ok(settle,
-                         settle->store.recheck(settle->store.context, item, bid, settle->evidence)))
-        return SETTLE_STEP_ABORT;
-    incidents_report(settle, item);
+    *asked = true;
     return SETTLE_STEP_NONE;
 }
 
@@ -523,12 +562,18 @@ static enum settle_step item_confirm(struct settle *settle, struct settle_item *
                                      struct settle_attempt *bid,
                                      const struct settle_receipt *receipt)
 {
-    bool of_trades = item->call.is_of_trades;
-
-    if (of_trades && item_recheck(settle, item, bid, receipt) == SETTLE_STEP_ABORT)
-        return SETTLE_STEP_ABORT;
+    ASSERT(!item->call.is_of_trades); // settle_together.c
     if (!settle_store_ok(settle, settle->store.confirm(settle->store.context, item, bid, receipt)))
         return SETTLE_STEP_ABORT;
+    settle_item_is_confirmed(settle, item, bid, receipt);
+    return SETTLE_STEP_DONE;
+}
+
+void settle_item_is_confirmed(struct settle *settle, struct settle_item *item,
+                              struct settle_attempt *bid, const struct settle_receipt *receipt)
+{
+    bool of_trades = item->call.is_of_trades;
+
     bid_move(bid, SETTLE_ATTEMPT_CONFIRMED);
     settle->counters.confirmed += of_trades ? item->call.leg_count : 1;
     settle->results_stale = true;
@@ -537,7 +582,6 @@ static enum settle_step item_confirm(struct settle *settle, struct settle_item *
              item->call.leg_count,
              (unsigned long long)(of_trades ? item->call.legs[0].trade_id : 0),
              (unsigned long long)receipt->block_number, (unsigned long long)receipt->gas_used);
-    return SETTLE_STEP_DONE;
 }
 
 static void endings_all(struct settle *settle, const struct settle_item *item,
@@ -692,21 +736,47 @@ static enum settle_step item_returned(struct settle *settle, struct settle_item 
     return SETTLE_STEP_DONE;
 }
 
+void settle_item_is_mined(struct settle_item *item, struct settle_attempt *bid,
+                          const struct settle_receipt *receipt)
+{
+    struct settle_attempt *open = settle_item_open_bid(item);
+
+    if (bid->state == SETTLE_ATTEMPT_MINED)
+        return;
+    if (open != NULL && open != bid)
+        bid_move(open, open->state == SETTLE_ATTEMPT_PREPARED ? SETTLE_ATTEMPT_DROPPED
+                                                              : SETTLE_ATTEMPT_REPLACED);
+    bid_move(bid, SETTLE_ATTEMPT_MINED);
+    bid->mined_block = receipt->block_number;
+}
+
+// As it was planned: it goes together with others.
+static enum settle_step item_seen(struct settle *settle, struct settle_item *item,
+                                  struct settle_attempt *bid, const struct settle_receipt *receipt)
+{
+    bool is_deep = settle_chain_is_deep(settle, receipt->block_number);
+    bool asked = false;
+
+    if (!is_deep && bid->state == SETTLE_ATTEMPT_MINED)
+        return SETTLE_STEP_NONE;
+    if (is_deep && item_recheck(settle, item, &asked, receipt) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    return settle_seen_add(settle, item, bid, receipt, is_deep, asked);
+}
+
 static enum settle_step item_mined(struct settle *settle, struct settle_item *item,
                                    struct settle_attempt *bid, const struct settle_receipt *receipt)
 {
     if (bid->state == SETTLE_ATTEMPT_MINED && bid->mined_block != receipt->block_number)
         return item_unmined(settle, item, bid); // in another block now: once more from there
+    if (item->call.is_of_trades && bid->fate == SETTLE_FATE_NONE && !bid->is_empty &&
+        receipt->succeeded && receipt->has_planned_effect)
+        return item_seen(settle, item, bid, receipt);
     if (bid->state != SETTLE_ATTEMPT_MINED) {
         if (!settle_store_ok(settle,
                              settle->store.mined(settle->store.context, item, bid, receipt)))
             return SETTLE_STEP_ABORT;
-        struct settle_attempt *open = settle_item_open_bid(item);
-        if (open != NULL && open != bid)
-            bid_move(open, open->state == SETTLE_ATTEMPT_PREPARED ? SETTLE_ATTEMPT_DROPPED
-                                                                  : SETTLE_ATTEMPT_REPLACED);
-        bid_move(bid, SETTLE_ATTEMPT_MINED);
-        bid->mined_block = receipt->block_number;
+        settle_item_is_mined(item, bid, receipt);
     }
     if (bid->is_empty && bid->fate != SETTLE_FATE_NONE)
         return item_cancelled(settle, item, bid, receipt);

@@ -1,5 +1,6 @@
 #include "settlement/settle_preflight.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,30 +91,39 @@ static enum node_result ask_legs(struct erc3643_questions *list, struct settle_p
     return erc3643_questions_ask(list);
 }
 
-static enum node_result ask_all(struct node *node, struct settle_preflight *preflight,
-                                const struct settle_call *call)
+// What is the same for every call of the contract at the block.
+static enum node_result ask_contract(struct node *node, struct settle_preflight *preflight,
+                                     const struct chain_address *contract)
 {
     struct erc3643_questions list;
     enum node_result result;
 
+    preflight->contract = *contract;
+    preflight->paused = false;
+    preflight->identity_registry = preflight->compliance = (struct chain_address){{0}};
     erc3643_questions_begin(&list, node, preflight->block_number);
-    if ((result = ask_token(&list, preflight, &call->contract)))
+    if ((result =
+             node_has_code(node, &preflight->has_code, contract, preflight->block_number)) ||
+        (preflight->has_code && (result = ask_token(&list, preflight, contract))))
         return result;
-    return ask_legs(&list, preflight, call);
+    preflight->is_known = true;
+    return NODE_OK;
 }
 
 static void wallets_of(struct settle_preflight *preflight, const struct settle_call *call)
 {
+    enum { OF_ONE_CALL = offsetof(struct settle_preflight, can_transfer) };
+
     ASSERT(call->leg_count > 0 && call->leg_count <= SETTLE_LEGS_MAX);
-    memset(preflight, 0, sizeof(*preflight));
+    memset((uint8_t *)preflight + OF_ONE_CALL, 0, sizeof(*preflight) - OF_ONE_CALL);
     for (size_t i = 0; i < call->leg_count; i++) {
         wallet_of(preflight, &call->legs[i].from)->sends = true;
         (void)wallet_of(preflight, &call->legs[i].to);
     }
 }
 
-void settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
-                            const struct settle_call *call, const struct settle_preflight *like)
+json_t *settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
+                               const struct settle_call *call, const struct settle_preflight *like)
 {
     struct erc3643_questions list;
 
@@ -123,22 +133,37 @@ void settle_preflight_ahead(struct node *node, struct settle_preflight *prefligh
     erc3643_questions_begin(&list, node, like->block_number);
     list.ahead = json_array();
     if (list.ahead != NULL && ask_legs(&list, preflight, call) == NODE_OK)
-        node_ahead(node, list.ahead);
-    else
-        json_decref(list.ahead);
+        return list.ahead;
+    json_decref(list.ahead);
+    return NULL;
+}
+
+enum node_result settle_preflight_contract(struct node *node, struct settle_preflight *preflight,
+                                           const struct chain_address *contract, uint64_t at)
+{
+    const uint64_t number = preflight->block_number;
+    const struct chain_hash hash = preflight->block_hash;
+    enum node_result result = fix_block(node, preflight, at);
+
+    if (result != NODE_OK)
+        return result;
+    preflight->is_known = preflight->is_known && preflight->block_number == number &&
+                          memcmp(&preflight->block_hash, &hash, sizeof(hash)) == 0 &&
+                          address_equal(&preflight->contract, contract);
+    return preflight->is_known ? NODE_OK : ask_contract(node, preflight, contract);
 }
 
 enum node_result settle_preflight_ask(struct node *node, struct settle_preflight *preflight,
                                       const struct settle_call *call, uint64_t at)
 {
+    struct erc3643_questions list;
     enum node_result result;
 
     wallets_of(preflight, call);
-    if ((result = fix_block(node, preflight, at)) ||
-        (result =
-             node_has_code(node, &preflight->has_code, &call->contract, preflight->block_number)))
+    if ((result = settle_preflight_contract(node, preflight, &call->contract, at)))
         return result;
-    return preflight->has_code ? ask_all(node, preflight, call) : NODE_OK;
+    erc3643_questions_begin(&list, node, preflight->block_number);
+    return preflight->has_code ? ask_legs(&list, preflight, call) : NODE_OK;
 }
 
 static struct settle_wallet *wallet_find(struct settle_wallet *wallets, size_t count,

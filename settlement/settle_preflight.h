@@ -4,8 +4,9 @@
 //
 // forcedTransfer itself checks three things only (chain/erc3643_precheck.h); the rest is here.
 //
-// A few round trips, whatever the number of legs (chain/multicall.h): the block, the code, the
-// token's questions, then MULTICALL_CHUNK_MAX of the others each.
+// A few round trips, whatever the number of legs (chain/multicall.h): the block, then the code and
+// the token's questions, unless the last call asked about was of the same contract at the same
+// block, then MULTICALL_CHUNK_MAX of the others each.
 //
 // One thread, about 60 KB, and twice as much stack while it asks; nothing allocated.
 #ifndef LONJA_SETTLEMENT_SETTLE_PREFLIGHT_H
@@ -30,11 +31,13 @@ struct settle_wallet {
 struct settle_preflight {
     uint64_t block_number; // every answer is of this block
     struct chain_hash block_hash;
+    bool is_known; // of this contract at this block, so that it need not be asked again:
+    struct chain_address contract;
     bool has_code; // without it nothing else is asked
     bool paused;
     struct chain_address identity_registry;
     struct chain_address compliance;
-    bool can_transfer[SETTLE_LEGS_MAX];
+    bool can_transfer[SETTLE_LEGS_MAX]; // from here on of one call
     size_t wallet_count;
     struct settle_wallet wallets[SETTLE_WALLETS_MAX];
 };
@@ -45,11 +48,17 @@ NODE_MUST_CHECK enum node_result settle_preflight_ask(struct node *node,
                                                       struct settle_preflight *preflight,
                                                       const struct settle_call *call, uint64_t at);
 
-// What settle_preflight_ask will ask about another call of that contract goes out now, on the assumption that block and contracts
-// are those of `like`: the node works on it meanwhile. Where it is not so, or the node takes nothing ahead, nothing is lost.
-// `preflight` is scratch.
-void settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
-                            const struct settle_call *call, const struct settle_preflight *like);
+// The block and what is the same for every call of the contract, as the first part of it.
+NODE_MUST_CHECK enum node_result settle_preflight_contract(struct node *node,
+                                                           struct settle_preflight *preflight,
+                                                           const struct chain_address *contract,
+                                                           uint64_t at);
+
+// What settle_preflight_ask will ask about another call of that contract, on the assumption that
+// block and contracts are those of `like`, for node_ahead: the node works on it meanwhile. Where it
+// is not so nothing is lost. NULL: no memory. `preflight` is scratch.
+json_t *settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
+                               const struct settle_call *call, const struct settle_preflight *like);
 
 // One evidence per leg; the balance in it is the seller's after the legs before it. A leg that is
 // refused moves nothing. Returns how many are refused.

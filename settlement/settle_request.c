@@ -137,6 +137,9 @@ static enum settle_step request_nonce(struct settle *settle, struct settle_item 
 
     if (item->call.operation != SETTLE_CANCEL_NONCE)
         return SETTLE_STEP_NONE;
+    settle_together_flush(settle, true); // what takes the next nonce must not find it taken
+    if (settle->store_failed || settle->chain_failed)
+        return SETTLE_STEP_ABORT;
     const struct settle_key *key = settle_key_of(settle, &item->signer);
     if (key == NULL)
         return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_UNKNOWN);
@@ -149,7 +152,7 @@ static enum settle_step request_nonce(struct settle *settle, struct settle_item 
         return SETTLE_STEP_ABORT;
     if (held)
         return request_finish(settle, item, SETTLE_FINISH_DONE, SETTLE_REASON_NONCE_HELD);
-    if (!known || nonce >= next)
+    if (!known || nonce > next) // the next one may be a gap
         return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_UNKNOWN);
     return SETTLE_STEP_NONE;
 }
@@ -164,5 +167,8 @@ enum settle_step settle_request_begin(struct settle *settle, struct settle_item 
         (step = request_price(settle, item, &bid)) != SETTLE_STEP_NONE ||
         (step = request_nonce(settle, item)) != SETTLE_STEP_NONE)
         return step;
-    return settle_item_first(settle, item, &bid, NULL);
+    step = settle_firsts_add(settle, item, &bid, NULL);
+    if (item->call.operation == SETTLE_CANCEL_NONCE)
+        settle_together_flush(settle, true);
+    return step;
 }

@@ -185,6 +185,12 @@ struct settle_store_ops {
     SETTLE_STORE (*lead)(void *context, bool *anew);
     // Gives the lock up.
     SETTLE_STORE (*follow)(void *context);
+    // What the functions below say between the two is one transaction: it is committed when
+    // `release` returns OK, all of it, or not at all. After anything but OK in between it is given
+    // up: `release` is not called then. Nobody but the store is asked anything meanwhile, so that
+    // no lock waits for a node.
+    SETTLE_STORE (*hold)(void *context);
+    SETTLE_STORE (*release)(void *context);
     // No counter of any key is known though a token has a contract on this chain: the database is
     // new, or lost; the signer's log says which.
     SETTLE_STORE (*needs_signer)(void *context, bool *needs);

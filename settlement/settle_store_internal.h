@@ -33,8 +33,9 @@ CHECKED bool store_any(struct settle_store_pg *store, const char *sql,
 // Asks a question whose answer is one truth; false when the statement fails.
 CHECKED bool store_is(struct settle_store_pg *store, bool *yes, const char *sql,
                       const struct pg_param *params, size_t count);
-// Begins a transaction with a statement. True: the rows are the caller's to free, and store_commit
-// ends it. False: it was rolled back, and said; the step is LOST.
+// A statement that is a transaction by itself, without BEGIN and COMMIT. True: the rows are the
+// caller's to free, and store_commit ends the step. False: nothing was done, or nobody knows, and it
+// was said; the step is LOST.
 CHECKED bool store_ask(struct settle_store_pg *store, struct pg_rows **rows, const char *step,
                        const char *sql, const struct pg_param *params, size_t count);
 

@@ -35,18 +35,27 @@ enum settle_store_result store_lost(struct settle_store_pg *store, const char *w
                     "transaction given up step=\"%s\" class=%s sqlstate=%s message=\"%s\"", what,
                     pg_class_name(error->class), error->sqlstate, error->message);
     pg_rollback(store->pg);
+    store->is_held = store->is_whole = false;
     if (!pg_connected(store->pg))
         store->leading = false;
     return SETTLE_STORE_LOST;
 }
 
-static bool begin(struct settle_store_pg *store, const char *sql)
+// Is this the session that has the lock?
+static bool store_leads(struct settle_store_pg *store)
 {
     if (!store->leading || !pg_connected(store->pg) ||
         pg_connections(store->pg) != store->connection)
         store->leading = false;
-    if (!store->leading)
+    return store->leading;
+}
+
+static bool begin(struct settle_store_pg *store, const char *sql)
+{
+    if (!store_leads(store))
         return false;
+    if (store->is_held)
+        return true;
     if (pg_execute(store->pg, sql) != PG_OK) {
         store->leading = false;
         return false;
@@ -70,7 +79,29 @@ bool store_begin_unsynced(struct settle_store_pg *store)
 
 enum settle_store_result store_commit(struct settle_store_pg *store, const char *what)
 {
+    if (store->is_held || store->is_whole) {
+        store->is_whole = false;
+        return SETTLE_STORE_OK;
+    }
     return pg_commit(store->pg) == PG_OK ? SETTLE_STORE_OK : store_lost(store, what);
+}
+
+static enum settle_store_result store_hold(void *context)
+{
+    struct settle_store_pg *store = context;
+
+    ASSERT(!store->is_held);
+    store->is_held = store_begin(store);
+    return store->is_held ? SETTLE_STORE_OK : SETTLE_STORE_LOST;
+}
+
+static enum settle_store_result store_release(void *context)
+{
+    struct settle_store_pg *store = context;
+
+    ASSERT(store->is_held);
+    store->is_held = false;
+    return store_commit(store, "release");
 }
 
 // Runs a statement that must touch exactly one row.
@@ -117,8 +148,9 @@ bool store_is(struct settle_store_pg *store, bool *yes, const char *sql,
 bool store_ask(struct settle_store_pg *store, struct pg_rows **rows, const char *step,
                const char *sql, const struct pg_param *params, size_t count)
 {
-    if (!store_begin(store))
+    if (!store_leads(store))
         return false;
+    store->is_whole = true;
     return pg_query(store->pg, rows, sql, params, count) == PG_OK ||
            store_lost(store, step) == SETTLE_STORE_OK; // it never is
 }
@@ -201,6 +233,8 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
                                    .lead = store_lead,
                                    .follow = store_follow,
                                    .needs_signer = store_needs_signer,
+                                   .hold = store_hold,
+                                   .release = store_release,
                                    .close = store_close};
 
     *store = (struct settle_store_pg){

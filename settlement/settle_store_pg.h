@@ -36,6 +36,8 @@ struct settle_store_pg {
     bool settles_without_wallet; // S1's choice: off chain, and owed; set after opening
     bool leading;
     uint32_t connection; // pg_connections() when the lock was taken
+    bool is_held;        // between `hold` and `release`: one transaction for all of it
+    bool is_whole;       // the statement that runs is a transaction by itself
 
     // Of the queue: what off_chain has seen of it, how far it is in looking at it again, and how
     // far the trades were looked at that wait for a person.

@@ -137,12 +137,10 @@ static enum settle_store_result store_arguments(void *context, char *arguments, 
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
 
-    if (!store_begin(store))
+    if (!store_ask(store, &rows, "arguments",
+                   "SELECT arguments FROM chain.chain_request WHERE request_id = $1",
+                   PG_PARAMS(u64(request_id))))
         return SETTLE_STORE_LOST;
-    if (pg_query(store->pg, &rows,
-                 "SELECT arguments FROM chain.chain_request WHERE request_id = $1",
-                 PG_PARAMS(u64(request_id))) != PG_OK)
-        return store_lost(store, "arguments");
     ASSERT(pg_rows_count(rows) == 1);
     const char *text = pg_value(rows, 0, 0);
     size_t len = strlen(text);
