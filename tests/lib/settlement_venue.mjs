@@ -27,6 +27,7 @@ export class SettlementVenue {
 
   services(command, ...rest) {
     run(join(root, 'tools/services'), [command, this.folder, ...rest]);
+    if (command === 'start' && this.nodeUrl) this.nameNode();
   }
 
   start() {
@@ -50,10 +51,15 @@ export class SettlementVenue {
     const log = openSync(join(this.folder, 'hardhat.log'), 'a');
     this.children.push(spawn('node', [join(home, 'node_modules/hardhat/internal/cli/bootstrap.js'), 'node', '--port', `${port}`],
       { cwd: home, env: environment, stdio: ['ignore', log, log] }));
-    const url = `http://127.0.0.1:${port}`;
-    run('curl', ['-s', '-o', '/dev/null', '--noproxy', '*', '--retry', '300', '--retry-delay', '1', '--retry-connrefused', url]);
+    this.nodeUrl = `http://127.0.0.1:${port}`;
+    run('curl', ['-s', '-o', '/dev/null', '--noproxy', '*', '--retry', '300', '--retry-delay', '1', '--retry-connrefused', this.nodeUrl]);
+    this.nameNode();
+  }
+
+  // Whenever servers are started, tools/services names its own node again.
+  nameNode() {
     const env = join(this.folder, 'services.env');
-    writeFileSync(env, readFileSync(env, 'utf8').replace(/^RPC_URL=.*$/m, `RPC_URL=${url}`));
+    writeFileSync(env, readFileSync(env, 'utf8').replace(/^RPC_URL=.*$/m, `RPC_URL=${this.nodeUrl}`));
   }
 
   // The node loses what it has not saved. anvil writes its file in place, so that it may die in the middle of it: then
