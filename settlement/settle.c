@@ -3,7 +3,8 @@
 //   lead      the lock; without it nothing else happens
 //   known     does the database know what was signed? (settle_known.c)
 //   results   answers of the core are written down, results are numbered and sent
-//   retry     what administrators asked to try again becomes pending
+//   retry     what administrators asked to try again becomes pending; what two persons give up is
+//             marked so
 //   chain     where is the chain, are the nonces ours (settle_chain.c)
 //   marks     transactions that two persons say have settled a trade (settle_mark.c)
 //   claim     new trades become requests; not when the chain cannot be used
@@ -357,6 +358,14 @@ static void pass_deadline(struct settle *settle, uint64_t now_ns)
         settle->store_wait_ns = 0;
 }
 
+static size_t pass_abandoned(struct settle *settle)
+{
+    size_t changed = 0;
+
+    return settle_store_ok(settle, settle->store.abandon(settle->store.context, &changed)) ? changed
+                                                                                        : 0;
+}
+
 size_t settle_do_work(struct settle *settle, uint64_t now_ns)
 {
     size_t done;
@@ -382,6 +391,8 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     if (!settle->store_failed &&
         settle_store_ok(settle, settle->store.retry(settle->store.context, &retried, &marks)))
         settle->results_stale |= retried > 0;
+    if (!settle->store_failed && settle->resend)
+        done += pass_abandoned(settle);
     chain_ready = !settle->store_failed && pass_chain(settle, now_ns);
     if (marks > 0 && chain_ready)
         done += settle_marks_check(settle) == SETTLE_STEP_DONE;

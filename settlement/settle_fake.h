@@ -81,6 +81,7 @@ struct fake_trade {
     uint32_t total_attempts;
     bool on_chain;
     bool retry_asked;
+    bool held; // not claimed
     char reason[200];
     struct chain_hash tx_hash;
     uint64_t changed_ns;
@@ -108,6 +109,8 @@ struct fake_request {
     // Of no trade: what somebody else asks for.
     enum settle_operation operation;
     char arguments[160];
+    // Two persons have given it up; the worker has begun with it; it has ended so.
+    enum fake_abandoned { FAKE_KEPT, FAKE_ASKED, FAKE_BEGUN, FAKE_GIVEN_UP, FAKE_MINED_AFTER_ALL } abandoned;
     enum fake_end { FAKE_OPEN, FAKE_CONFIRMED, FAKE_REJECTED, FAKE_REVERTED } end;
     char reason[200];
     uint64_t changed_ns;
@@ -306,6 +309,8 @@ void fake_init(struct fake_world *world, uint64_t seed);
 struct fake_trade *fake_trade(struct fake_world *world, const char *seller, const char *buyer,
                               int64_t quantity);
 void fake_retry(struct fake_world *world, struct fake_trade *trade);
+// Two persons give up the request that the trade is in; false: it is in none that holds a nonce.
+bool fake_abandon(struct fake_world *world, const struct fake_trade *trade);
 // A request that is of no trade: mint, burn (of the token), register_identity (of its registry).
 struct fake_request *fake_request(struct fake_world *world, enum settle_operation operation,
                                   const char *arguments, const char *wallet, chain_uint128 units);

@@ -771,6 +771,13 @@ static enum signer_result signer_address(void *context, struct chain_address *ou
     return SIGNER_OK;
 }
 
+static bool hash_is_zero(const struct chain_hash *hash)
+{
+    static const struct chain_hash zero;
+
+    return memcmp(hash, &zero, sizeof(zero)) == 0;
+}
+
 static enum signer_result signer_refuses(struct fake_world *world,
                                          const struct signer_request *request)
 {
@@ -781,10 +788,11 @@ static enum signer_result signer_refuses(struct fake_world *world,
         return world->refuse;
     }
     ASSERT(request->nonce < FAKE_TX_MAX);
-    if (request->nonce < world->signed_nonces && request->calldata_len > 0 &&
+    bool is_new = hash_is_zero(&world->signed_payload[request->nonce]);
+    if (!is_new && request->calldata_len > 0 &&
         memcmp(&world->signed_payload[request->nonce], &payload, sizeof(payload)) != 0)
         return SIGNER_NONCE_CONFLICT;
-    if (request->calldata_len > 0 || request->nonce >= world->signed_nonces)
+    if (request->calldata_len > 0 || is_new)
         world->signed_payload[request->nonce] = payload;
     if (request->nonce >= world->signed_nonces)
         world->signed_nonces = request->nonce + 1;

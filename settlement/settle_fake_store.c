@@ -408,6 +408,81 @@ static uint64_t nonce_free(struct fake_world *world)
     return lowest;
 }
 
+static bool has_open_attempt(const struct fake_world *world, const struct fake_request *request)
+{
+    for (size_t i = 0; i < world->attempt_count; i++)
+        if (&world->requests[world->attempts[i].request] == request &&
+            settle_attempt_is_open(world->attempts[i].attempt.state))
+            return true;
+    return false;
+}
+
+static void abandonment_begin(struct fake_world *world, struct fake_request *request)
+{
+    size_t under_way = 0;
+
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        struct settle_attempt *attempt = &world->attempts[i].attempt;
+        if (&world->requests[world->attempts[i].request] != request ||
+            !settle_attempt_is_open(attempt->state) || attempt->fate == SETTLE_FATE_OVER)
+            continue;
+        attempt->fate = SETTLE_FATE_ABANDON;
+        under_way++;
+    }
+    request->abandoned = under_way > 0 ? FAKE_BEGUN : FAKE_KEPT;
+    for (size_t i = 0; i < request->leg_count && fake_is_of_trades(request) && under_way > 0; i++) {
+        struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        trade->held |= !request->legs[i].left && trade->state == SETTLE_TRADE_PROCESSING;
+    }
+}
+
+static void abandonment_end(struct fake_world *world, struct fake_request *request)
+{
+    request->abandoned = FAKE_GIVEN_UP;
+    for (size_t i = 0; i < world->attempt_count; i++)
+        if (&world->requests[world->attempts[i].request] == request &&
+            world->attempts[i].attempt.state == SETTLE_ATTEMPT_CONFIRMED)
+            request->abandoned = FAKE_MINED_AFTER_ALL;
+    for (size_t i = 0; i < request->leg_count && fake_is_of_trades(request) &&
+                       request->abandoned == FAKE_MINED_AFTER_ALL;
+         i++)
+        world->trades[request->legs[i].trade].held = false;
+}
+
+static enum settle_store_result store_abandon(void *context, size_t *changed)
+{
+    BEGIN;
+    *changed = 0;
+    for (size_t i = 0; i < world->request_top; i++) {
+        struct fake_request *request = &world->requests[i];
+        bool begun = request->abandoned == FAKE_BEGUN;
+        if (request->abandoned != FAKE_ASKED && (!begun || has_open_attempt(world, request)))
+            continue;
+        if (begun)
+            abandonment_end(world, request);
+        else
+            abandonment_begin(world, request);
+        ++*changed;
+    }
+    return end(fault);
+}
+
+bool fake_abandon(struct fake_world *world, const struct fake_trade *trade)
+{
+    for (size_t i = 0; i < world->request_top; i++) {
+        struct fake_request *request = &world->requests[i];
+        if (request->request_id == 0 || !request->open || request->abandoned != FAKE_KEPT ||
+            !has_open_attempt(world, request))
+            continue;
+        for (size_t k = 0; k < request->leg_count && fake_is_of_trades(request); k++)
+            if (&world->trades[request->legs[k].trade] == trade && !request->legs[k].left) {
+                request->abandoned = FAKE_ASKED;
+                return true;
+            }
+    }
+    return false;
+}
+
 static enum settle_store_result store_nonce_get(void *context, bool *known, uint64_t *next,
                                                 const struct chain_address *signer)
 {
@@ -462,8 +537,9 @@ static bool is_due(struct fake_world *world, const struct fake_trade *trade)
     bool waits = trade->reason[0] != '\0' && strcmp(trade->reason, SETTLE_REASON_NEIGHBOUR) != 0 &&
                  strcmp(trade->reason, SETTLE_REASON_NET) != 0;
 
-    return trade->state == SETTLE_TRADE_PENDING && trade->attempts < world->attempts_max &&
-           !is_halted(world, trade) && !receipt_is_unknown(world, trade) &&
+    return trade->state == SETTLE_TRADE_PENDING && !trade->held &&
+           trade->attempts < world->attempts_max && !is_halted(world, trade) &&
+           !receipt_is_unknown(world, trade) &&
            (!waits || world->now_ns - trade->changed_ns >= world->tick_ns);
 }
 
@@ -1328,7 +1404,9 @@ static enum settle_store_result store_revert(void *context, const struct settle_
         incident_add(world, "not_the_planned_transfer", request_of(world, item), SIZE_MAX);
     ASSERT(legs_end(world, item, endings, true) == 0);
     if (!item->call.is_of_trades)
-        request_failed(world, request_of(world, item), endings[0].end == SETTLE_END_COUNT, reason);
+        request_failed(world, request_of(world, item),
+                       endings[0].end == SETTLE_END_COUNT && attempt->fate != SETTLE_FATE_ABANDON,
+                       reason);
     return end(fault);
 }
 
@@ -1342,7 +1420,8 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
         return end(fault);
     ASSERT(legs_end(world, item, ending, false) == 0);
     if (!item->call.is_of_trades)
-        request_failed(world, request_of(world, item), true, ending->reason);
+        request_failed(world, request_of(world, item), open->attempt.fate != SETTLE_FATE_ABANDON,
+                       ending->reason);
     return end(fault);
 }
 
@@ -1493,14 +1572,17 @@ static enum settle_store_result store_cancelled(void *context, const struct sett
                                                 const struct settle_receipt *receipt)
 {
     BEGIN;
-    struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
+    bool abandoned = attempt->fate == SETTLE_FATE_ABANDON;
+    struct settle_ending ending = {.end = SETTLE_END_RELEASE};
+    snprintf(ending.reason, sizeof(ending.reason), "%s",
+             abandoned ? SETTLE_REASON_ABANDONED : SETTLE_REASON_CANCELLED);
     ASSERT(attempt->is_empty && attempt->fate != SETTLE_FATE_NONE && receipt->succeeded);
     attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_DROPPED);
     gas_book(world, attempt);
-    if (attempt->fate == SETTLE_FATE_CANCEL) {
+    if (attempt->fate != SETTLE_FATE_OVER) {
         ASSERT(legs_end(world, item, &ending, false) == 0);
         if (!item->call.is_of_trades)
-            request_failed(world, request_of(world, item), true, ending.reason);
+            request_failed(world, request_of(world, item), !abandoned, ending.reason);
     }
     return end(fault);
 }
@@ -1696,6 +1778,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .retry = store_retry,
         .hold = store_hold,
         .release = store_release,
+        .abandon = store_abandon,
         .nonce_get = store_nonce_get,
         .nonce_set = store_nonce_set,
         .claim = store_claim,

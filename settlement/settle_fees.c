@@ -75,6 +75,16 @@ bool settle_fees_bump(struct settle_fees *fees, const struct settle_fee_policy *
     return true;
 }
 
+struct settle_fee_policy settle_fees_giving_up(const struct settle_fee_policy *policy)
+{
+    struct settle_fee_policy twice = *policy;
+
+    twice.cap_wei = add_saturated(policy->cap_wei, policy->cap_wei);
+    twice.priority_cap_wei = add_saturated(policy->priority_cap_wei, policy->priority_cap_wei);
+    policy_check(&twice);
+    return twice;
+}
+
 uint64_t settle_gas_limit(uint64_t estimate, uint64_t margin_percent, uint64_t max)
 {
     chain_uint128 limit = (chain_uint128)estimate * margin_percent / 100;

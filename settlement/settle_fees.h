@@ -40,6 +40,9 @@ CHECKED bool settle_fees_first(struct settle_fees *fees, const struct settle_fee
 CHECKED bool settle_fees_bump(struct settle_fees *fees, const struct settle_fee_policy *policy,
                               const struct settle_fees *before, uint64_t base_fee_wei,
                               uint64_t recent_priority_wei);
+// The policy of a bid that gives its nonce up: the caps are twice as high. It has to be above a bid that stands at the cap,
+// and it costs little: a transfer of nothing needs a tenth of the gas. (The signer allows the same, chain/sign_policy.h.)
+struct settle_fee_policy settle_fees_giving_up(const struct settle_fee_policy *policy);
 // estimate × margin, `max` at most: the margin is a precaution, and a call that fits is not refused
 // for it (a first purchase costs 17,000 gas more than a second one). 0 when the estimate is above
 // `max`.

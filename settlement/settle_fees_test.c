@@ -186,6 +186,23 @@ static void a_spike_of_fees_is_waited_out_under_the_cap(void **state)
     fail_msg("the bid was never worth a place");
 }
 
+static void what_gives_a_nonce_up_may_bid_above_a_bid_at_the_cap(void **state)
+{
+    (void)state;
+    for (uint64_t cap = 20; cap < 2000; cap += 7) {
+        const struct settle_fee_policy policy = {
+            .cap_wei = cap, .priority_floor_wei = 1, .priority_cap_wei = cap / 2, .bump_permille = 125};
+        const struct settle_fee_policy twice = settle_fees_giving_up(&policy);
+        const struct settle_fees at_the_cap = {.max_fee_wei = cap, .priority_fee_wei = cap / 2};
+        struct settle_fees bid;
+        assert_false(settle_fees_bump(&bid, &policy, &at_the_cap, cap / 2, 1));
+        assert_true(settle_fees_bump(&bid, &twice, &at_the_cap, cap / 2, 1));
+        assert_true(bid.max_fee_wei * 1000 >= cap * 1125 && bid.max_fee_wei <= 2 * cap);
+        assert_true(settle_fees_bump(&bid, &twice, &at_the_cap, cap + cap / 2, 1)); // a dearer block, too
+        assert_true(bid.max_fee_wei > cap + cap / 2);
+    }
+}
+
 static void gas_above_the_limit_is_refused(void **state)
 {
     (void)state;
@@ -220,6 +237,7 @@ int main(void)
         cmocka_unit_test(large_policies_and_markets_keep_the_rules),
         cmocka_unit_test(a_dearer_market_is_never_bid_less),
         cmocka_unit_test(a_spike_of_fees_is_waited_out_under_the_cap),
+        cmocka_unit_test(what_gives_a_nonce_up_may_bid_above_a_bid_at_the_cap),
         cmocka_unit_test(gas_above_the_limit_is_refused),
         cmocka_unit_test(a_guess_is_enough),
     };

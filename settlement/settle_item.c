@@ -320,9 +320,10 @@ static enum settle_step item_bid_more(struct settle *settle, struct settle_item 
     ASSERT(before->state == SETTLE_ATTEMPT_SIGNED || before->state == SETTLE_ATTEMPT_SENT);
     if (step != SETTLE_STEP_NONE)
         return step;
-    if (item->bid_count == SETTLE_BIDS_MAX ||
-        !settle_fees_bump(&bid.fees, &settle->config.fees, &before->fees, settle->base_fee_wei,
-                          settle->priority_wei)) {
+    const struct settle_fee_policy twice = settle_fees_giving_up(&settle->config.fees);
+    if (item->bid_count >= SETTLE_BIDS_MAX - (before->is_empty ? 0 : SETTLE_BIDS_KEPT) ||
+        !settle_fees_bump(&bid.fees, before->is_empty ? &twice : &settle->config.fees,
+                          &before->fees, settle->base_fee_wei, settle->priority_wei)) {
         log_limited(LOG_WARNING, "stuck and no higher bid is allowed request=%llu nonce=%llu",
                     (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
         return SETTLE_STEP_NONE;
@@ -340,6 +341,7 @@ static enum settle_step item_cancel(struct settle *settle, struct settle_item *i
     struct settle_attempt *before = settle_item_open_bid(item);
     struct settle_attempt bid = {.nonce = before->nonce, .fate = before->fate};
     struct settle_fees highest = before->fees;
+    const struct settle_fee_policy twice = settle_fees_giving_up(&settle->config.fees);
     struct node_message message = message_of(settle, item, 0);
     uint64_t estimate = 0;
 
@@ -357,7 +359,7 @@ static enum settle_step item_cancel(struct settle *settle, struct settle_item *i
     bid.gas_limit = settle_gas_limit(estimate, settle->config.gas_margin_percent,
                                      settle->config.gas_max[SETTLE_GAS_CALL]);
     if (bid.gas_limit == 0 || item->bid_count == SETTLE_BIDS_MAX ||
-        !settle_fees_bump(&bid.fees, &settle->config.fees, &highest, settle->base_fee_wei,
+        !settle_fees_bump(&bid.fees, &twice, &highest, settle->base_fee_wei,
                           settle->priority_wei)) {
         log_limited(LOG_ERROR, "a nonce cannot be given up request=%llu nonce=%llu",
                     (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
@@ -769,7 +771,7 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
 {
     if (bid->state == SETTLE_ATTEMPT_MINED && bid->mined_block != receipt->block_number)
         return item_unmined(settle, item, bid); // in another block now: once more from there
-    if (item->call.is_of_trades && bid->fate == SETTLE_FATE_NONE && !bid->is_empty &&
+    if (item->call.is_of_trades && bid->fate != SETTLE_FATE_OVER && !bid->is_empty &&
         receipt->succeeded && receipt->has_planned_effect)
         return item_seen(settle, item, bid, receipt);
     if (bid->state != SETTLE_ATTEMPT_MINED) {
@@ -937,12 +939,17 @@ static enum settle_step item_unsigned(struct settle *settle, struct settle_item 
 {
     struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
     struct settle_attempt *bid = &item->bids[item->bid_count - 1];
+    bool is_over = bid->fate == SETTLE_FATE_ABANDON;
     enum settle_step step = settle_lost_restore(settle, &item->signer, bid->nonce, item);
 
     if (step == SETTLE_STEP_NONE)
         step = settle_item_legs(settle, item);
     if (step != SETTLE_STEP_NONE)
         return step;
+    if (is_over)
+        ending = (struct settle_ending){.end = item->call.is_of_trades ? SETTLE_END_RELEASE
+                                                                       : SETTLE_END_FAIL,
+                                        .reason = SETTLE_REASON_ABANDONED};
     if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, &ending)))
         return SETTLE_STEP_ABORT;
     bid_move(bid, SETTLE_ATTEMPT_DROPPED);

@@ -31,6 +31,7 @@
 #define SETTLE_REASON_STATE            "state_is_not_the_planned_one"
 #define SETTLE_REASON_HELD             "held"
 #define SETTLE_REASON_CANCELLED        "given_up_for_another_transaction"
+#define SETTLE_REASON_ABANDONED        "abandoned"
 #define SETTLE_REASON_NONCE_USED       "nonce_is_used"
 #define SETTLE_REASON_NONCE_UNKNOWN    "nonce_was_not_given"
 #define SETTLE_REASON_NONCE_HELD       "its_request_is_being_cancelled"

@@ -38,6 +38,7 @@ enum settle_store_result {
 enum settle_fate {
     SETTLE_FATE_NONE,
     SETTLE_FATE_CANCEL, // of a request that is open: its legs go again once an empty one is mined
+    SETTLE_FATE_ABANDON, // likewise, but two persons have given the request up: it does not go again by itself
     SETTLE_FATE_OVER,   // of one that had ended: the chain lost a transaction that moved nothing
 };
 
@@ -53,7 +54,8 @@ struct settle_attempt {
     bool is_empty;          // it moves nothing: a transfer of nothing to the signer itself
 };
 
-enum { SETTLE_BIDS_MAX = 16, SETTLE_RESULTS_MAX = 512 };
+// The last of the bids are kept for those that give the nonce up.
+enum { SETTLE_BIDS_MAX = 16, SETTLE_BIDS_KEPT = 4, SETTLE_RESULTS_MAX = 512 };
 
 // A request that has not ended, with every attempt at the nonce it holds (oldest first; none = it
 // holds no nonce). One of them is open, the others are REPLACED.
@@ -200,6 +202,10 @@ struct settle_store_ops {
     // approved marks of two persons, but those that name a transaction: `marks` is how many of them
     // were not looked at for a tick.
     SETTLE_STORE (*retry)(void *context, size_t *retried, size_t *marks);
+    // Requests that two persons have given up: what is signed of them gets fate ABANDON and their
+    // trades are held; what has ended since is answered, by what the chain has mined. `changed` =
+    // how many of both.
+    SETTLE_STORE (*abandon)(void *context, size_t *changed);
     // The next one of those with an id above `after`; an id of zero: there is none.
     SETTLE_STORE (*mark_next)(void *context, struct settle_mark *mark, uint64_t after);
     // The mark stays open, and says why (a SETTLE_REASON_MARK_*, or the plan's reason).
@@ -304,7 +310,7 @@ struct settle_store_ops {
     SETTLE_STORE(*drop)
     (void *context, const struct settle_item *item, const struct settle_ending *ending);
     // An empty transaction at the nonce is mined, deep enough: the attempt is DROPPED, gas is
-    // booked. What was to be cancelled is released.
+    // booked. What was to be cancelled, or is abandoned, is released.
     SETTLE_STORE(*cancelled)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);

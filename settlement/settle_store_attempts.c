@@ -363,7 +363,7 @@ bool store_nonce_take(struct settle_store_pg *store, const struct text_address *
 
 static const char *fate_text(enum settle_fate fate)
 {
-    static const char *const words[] = {NULL, "cancel", "over"};
+    static const char *const words[] = {NULL, "cancel", "abandon", "over"};
 
     return words[fate];
 }
@@ -747,11 +747,13 @@ static enum settle_store_result store_confirm(void *context, const struct settle
         "AND w.trade_id = l.trade_id AND w.settlement_status = 'processing' RETURNING w.trade_id) "
         "INSERT INTO settle.result (trade_id, outcome) "
         "SELECT trade_id, 'settled' FROM settled ORDER BY trade_id";
-    // Settled before, and the chain has put it into another block since.
+    // Settled before, and the chain has put it into another block since, or another bid of it.
     static const char blocks[] =
-        "UPDATE settle.trade w SET block_number = $3 FROM chain.request_leg l "
+        "UPDATE settle.trade w SET tx_hash = $2, block_number = $3 FROM chain.request_leg l "
         "WHERE l.request_id = $1 AND l.state = 'done' AND w.trade_id = l.trade_id "
-        "AND w.settlement_status = 'settled' AND w.tx_hash = $2 AND w.block_number <> $3";
+        "AND w.settlement_status = 'settled' AND (w.tx_hash <> $2 OR w.block_number <> $3) "
+        "AND EXISTS (SELECT FROM settle.attempt a WHERE a.request_id = $1 "
+        "AND a.tx_hash = w.tx_hash)";
     struct settle_store_pg *store = context;
     struct text_hash hash = hash_text(&attempt->hash);
 
@@ -799,7 +801,9 @@ static enum settle_store_result store_revert(void *context, const struct settle_
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason) ||
-        !request_ended(store, item, "reverted", endings[0].end == SETTLE_END_COUNT, reason) ||
+        !request_ended(store, item, "reverted",
+                       endings[0].end == SETTLE_END_COUNT && attempt->fate != SETTLE_FATE_ABANDON,
+                       reason) ||
         !gas_insert(store, item, attempt, receipt) || !receipt_row(store, attempt, receipt) ||
         !mismatch_report(store, item, attempt, receipt) ||
         !all_legs_end(store, item, endings, true, true))
@@ -821,7 +825,8 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
         return store_lost(store, "drop");
     if (open->fate == SETTLE_FATE_OVER) // somebody else's transaction gives the nonce up
         return store_commit(store, "drop");
-    if (!request_ended(store, item, "dropped", true, ending->reason) ||
+    if (!request_ended(store, item, "dropped", open->fate != SETTLE_FATE_ABANDON,
+                       ending->reason) ||
         !all_legs_end(store, item, ending, false, true))
         return store_lost(store, "drop");
     return store_commit(store, "drop");
@@ -904,17 +909,19 @@ static enum settle_store_result store_cancelled(void *context, const struct sett
                                                 const struct settle_attempt *attempt,
                                                 const struct settle_receipt *receipt)
 {
-    struct settle_ending ending = {.end = SETTLE_END_RELEASE, .reason = SETTLE_REASON_CANCELLED};
+    bool abandoned = attempt->fate == SETTLE_FATE_ABANDON;
+    struct settle_ending ending = {.end = SETTLE_END_RELEASE};
     struct settle_store_pg *store = context;
     bool ok;
 
+    snprintf(ending.reason, sizeof(ending.reason), "%s",
+             abandoned ? SETTLE_REASON_ABANDONED : SETTLE_REASON_CANCELLED);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    ok = attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_DROPPED,
-                       SETTLE_REASON_CANCELLED) &&
+    ok = attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_DROPPED, ending.reason) &&
          gas_insert(store, item, attempt, receipt);
-    if (ok && attempt->fate == SETTLE_FATE_CANCEL)
-        ok = request_ended(store, item, "dropped", true, ending.reason) &&
+    if (ok && attempt->fate != SETTLE_FATE_OVER)
+        ok = request_ended(store, item, "dropped", !abandoned, ending.reason) &&
              all_legs_end(store, item, &ending, false, true);
     return ok ? store_commit(store, "cancelled") : store_lost(store, "cancelled");
 }

@@ -243,6 +243,7 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
     settle_store_queue_ops(&ops);
     settle_store_trades_ops(&ops);
     settle_store_control_ops(&ops);
+    settle_store_abandon_ops(&ops);
     settle_store_net_ops(&ops);
     settle_store_custody_ops(&ops);
     settle_store_attempts_ops(&ops);

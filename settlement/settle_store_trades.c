@@ -27,7 +27,9 @@ static enum settle_fate fate_of(const char *word)
 {
     if (word == NULL)
         return SETTLE_FATE_NONE;
-    return strcmp(word, "cancel") == 0 ? SETTLE_FATE_CANCEL : SETTLE_FATE_OVER;
+    if (strcmp(word, "cancel") == 0)
+        return SETTLE_FATE_CANCEL;
+    return strcmp(word, "abandon") == 0 ? SETTLE_FATE_ABANDON : SETTLE_FATE_OVER;
 }
 
 static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_t row)

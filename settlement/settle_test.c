@@ -1280,6 +1280,87 @@ static void the_signers_log_is_read_when_it_has_to_be(void **state)
     assert_true(venue.world.histories > told);
 }
 
+// ---- requests that two persons give up
+
+// Two trades in a transaction whose fee no block takes, and no higher one is allowed.
+static void stuck_at_the_cap(struct venue *v)
+{
+    venue_open(v, 1);
+    fake_trade(&v->world, fake_seller, fake_buyer, 100);
+    fake_trade(&v->world, fake_seller, fake_buyer, 200);
+    passes(v, 2);
+    v->settle.config.fees.cap_wei = v->world.txs[0].max_fee_wei;
+    v->settle.config.fees.priority_cap_wei = v->world.txs[0].priority_fee_wei;
+    v->world.base_fee_wei = v->settle.config.fees.cap_wei + 1;
+    steps(v, 200);
+    assert_int_equal(v->world.attempt_count, 1);
+    assert_int_equal(v->world.trades[0].state, SETTLE_TRADE_PROCESSING);
+    assert_true(fake_abandon(&v->world, &v->world.trades[1]));
+}
+
+static void what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released(void **state)
+{
+    (void)state;
+    stuck_at_the_cap(&venue);
+    steps(&venue, 30);
+    for (size_t i = 0; i < 2; i++) {
+        assert_state(&venue.world.trades[i], SETTLE_TRADE_PENDING, SETTLE_REASON_ABANDONED);
+        assert_true(venue.world.trades[i].held);
+        assert_int_equal(venue.world.trades[i].executed, 0);
+        assert_int_equal(venue.world.trades[i].total_attempts, 0);
+    }
+    assert_int_equal(venue.world.requests[0].abandoned, FAKE_GIVEN_UP);
+    assert_int_equal(venue.world.attempt_count, 2);
+    assert_true(venue.world.attempts[1].attempt.is_empty);
+    venue.world.base_fee_wei = 1000000000;
+    steps(&venue, 50);
+    assert_int_equal(venue.world.attempt_count, 2);
+    venue.world.trades[0].held = venue.world.trades[1].held = false;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.trades[1].state, SETTLE_TRADE_SETTLED);
+}
+
+static void what_is_given_up_and_mined_after_all_is_settled(void **state)
+{
+    (void)state;
+    stuck_at_the_cap(&venue);
+    while (venue.world.tx_count < 2)
+        passes(&venue, 1);
+    fake_return(&venue.world, 0, 0); // a miner has the first one
+    venue.world.base_fee_wei = 1000000000;
+    run_to_end(&venue);
+    steps(&venue, 10); // it is answered within a tick
+    assert_int_equal(venue.world.requests[0].abandoned, FAKE_MINED_AFTER_ALL);
+    for (size_t i = 0; i < 2; i++) {
+        assert_state(&venue.world.trades[i], SETTLE_TRADE_SETTLED, "");
+        assert_false(venue.world.trades[i].held);
+    }
+    assert_int_equal(venue.world.attempts[1].attempt.state, SETTLE_ATTEMPT_REPLACED);
+}
+
+// Before it was signed: its nonce is another's.
+static void what_is_given_up_before_it_was_signed_is_held(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.refuse = SIGNER_LOG_FAILED;
+    venue.world.refuse_count = 1000;
+    passes(&venue, 2);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_PREPARED);
+    assert_true(fake_abandon(&venue.world, &venue.world.trades[0]));
+    steps(&venue, 30);
+    assert_state(&venue.world.trades[0], SETTLE_TRADE_PENDING, SETTLE_REASON_ABANDONED);
+    assert_true(venue.world.trades[0].held);
+    assert_int_equal(venue.world.signed_count, 0);
+    venue.world.refuse_count = 0;
+    venue.world.refuse = SIGNER_OK;
+    fake_trade(&venue.world, fake_seller, fake_buyer, 200);
+    steps(&venue, 20);
+    assert_int_equal(venue.world.trades[1].state, SETTLE_TRADE_SETTLED);
+    assert_int_equal(venue.world.attempts[1].attempt.nonce, 0);
+}
+
 static void an_absent_core_gets_its_results_later(void **state)
 {
     (void)state;
@@ -1897,12 +1978,19 @@ static void storm(struct venue *v, uint64_t seed, bool netting)
             v->world.out_of_gas_once = true;
         if (fake_random(&v->world, 60) == 0)
             v->world.base_fee_wei = 1000000000 + fake_random(&v->world, 9000000000);
+        if (fake_random(&v->world, 60) == 0)
+            lie(&v->world, (int64_t)fake_random(&v->world, 8) - 4, 1 + (unsigned)fake_random(&v->world, 9));
+        if (fake_random(&v->world, 30) == 0 && v->world.trade_count > 0)
+            (void)fake_abandon(&v->world, &v->world.trades[fake_random(&v->world, v->world.trade_count)]);
         v->world.down = fake_random(&v->world, 10) == 0;
         step(v);
     }
     v->world.faults.permille = 0;
     v->world.down = false;
-    steps(v, 20); // what the chain has lost last is noticed
+    v->world.count_lies = 0;
+    steps(v, 60); // what the chain has lost last is noticed, what is given up ends
+    for (size_t i = 0; i < v->world.trade_count; i++)
+        v->world.trades[i].held = false;
     run_to_end(v);
 }
 
@@ -2148,6 +2236,9 @@ int main(int count, char **words)
         cmocka_unit_test(a_first_count_that_nothing_shows_is_believed_when_it_is_said_twice),
         cmocka_unit_test(a_foreign_transaction_is_found_in_its_block),
         cmocka_unit_test(the_signers_log_is_read_when_it_has_to_be),
+        cmocka_unit_test(what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released),
+        cmocka_unit_test(what_is_given_up_and_mined_after_all_is_settled),
+        cmocka_unit_test(what_is_given_up_before_it_was_signed_is_held),
         cmocka_unit_test(an_absent_core_gets_its_results_later),
         cmocka_unit_test(results_go_out_without_waiting_for_answers),
         cmocka_unit_test(what_the_core_has_booked_is_read_from_its_events_after_a_crash),

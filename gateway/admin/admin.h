@@ -169,6 +169,7 @@ handler health_handle, venue_read, balances_read, rows_read;
 handler alerts_read, alert_close_handle;
 handler settlement_trades_read, settlement_trade_read;
 handler hold_handle, release_handle, mark_handle, mark_approve_handle, mark_withdraw_handle;
+handler abandon_handle, abandon_approve_handle, abandon_withdraw_handle;
 handler incident_close_handle, incident_approve_handle, incident_withdraw_handle;
 handler custody_handle;
 

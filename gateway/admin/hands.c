@@ -1,7 +1,7 @@
-// What people do about settlement by hand: holds, marks of trades, the closing of incidents. All of
-// it is rows that the settlement worker reads; it decides, and answers there (docs/settlement.md,
-// Holds, halts, marks). A hold takes one person, as does its release; a mark and the closing of an
-// incident take two: the table itself refuses a second decision by the first person.
+// What people do about settlement by hand: holds, marks of trades, requests that are given up, the
+// closing of incidents. All of it is rows that the settlement worker reads; it decides, and answers
+// there (docs/settlement.md, Holds, halts, marks). A hold takes one person, as does its release; a
+// mark, giving up and the closing of an incident take two: the table itself refuses a second decision by the first person.
 //
 // Sent twice, a request is answered as the first time, with `repeated`.
 #include <ctype.h>
@@ -350,6 +350,122 @@ void mark_withdraw_handle(struct ask *ask)
                "withdraw_reason = $3 WHERE mark_id = $1 AND answered_at IS NULL AND withdrawn_at "
                "IS NULL RETURNING mark_id",
                "SELECT mark_id FROM settle.manual_mark WHERE mark_id = $1 AND withdrawn_by = $2",
+               reason);
+}
+
+// ---- requests that are given up
+// -----------------------------------------------------------------------------------
+
+// Why it cannot be now; the worker looks once more when it is approved.
+#define NOT_ABANDONABLE                                                                            \
+    "CASE WHEN r.operation = 'cancel_nonce' THEN 'it gives a nonce up itself'"                     \
+    " WHEN EXISTS (SELECT FROM settle.attempt a WHERE a.request_id = r.request_id AND a.state IN"  \
+    " ('prepared', 'signed', 'sent', 'mined') AND a.fate IS DISTINCT FROM 'over') THEN NULL"       \
+    " WHEN r.state <> 'prepared' THEN 'it has ended'"                                              \
+    " WHEN EXISTS (SELECT FROM chain.request_leg l WHERE l.request_id = r.request_id AND"          \
+    " l.trade_id IS NOT NULL) THEN 'nothing of it is signed: hold its trades instead' END"
+
+// Of a trade the request that it is in.
+static bool request_of(struct ask *ask, int64_t *request)
+{
+    int64_t trade = -1;
+    bool failed;
+    *request = -1;
+    if (!field_number(ask, request, "request", 1, INT64_MAX, OPTIONAL) ||
+        !field_number(ask, &trade, "trade", 1, INT64_MAX, OPTIONAL))
+        return false;
+    if ((*request >= 0) == (trade >= 0)) {
+        ask_refuse_field(ask, REJECT_MALFORMED, "request, trade (exactly one)");
+        return false;
+    }
+    struct pg_rows *rows =
+        one_row(ask, &failed,
+                "SELECT r.request_id, " NOT_ABANDONABLE " FROM chain.chain_request r WHERE "
+                "r.request_id = $1 OR r.request_id = (SELECT max(l.request_id) FROM "
+                "chain.request_leg l WHERE l.trade_id = $2 AND l.state IN ('open', 'done'))",
+                PG_PARAMS(argument_param(*request), argument_param(trade)));
+    if (rows == NULL)
+        return !failed && ask_refuse_text(ask, REJECT_NOT_FOUND,
+                                          "there is no request of that number, or of that trade");
+    *request = pg_number(rows, 0, 0);
+    bool good = pg_is_null(rows, 0, 1);
+    if (!good)
+        ask_refuse_text(ask, REJECT_ABANDONMENT_REQUEST, pg_value(rows, 0, 1));
+    pg_rows_free(rows);
+    return good;
+}
+
+// One is open at a time; that of the same person is this one.
+static void abandon_again(struct ask *ask, int64_t request)
+{
+    bool failed;
+    struct pg_rows *rows =
+        one_row(ask, &failed,
+                "SELECT abandonment_id, proposed_by = $2 AND approved_at IS NULL FROM "
+                "settle.abandonment WHERE request_id = $1 AND answered_at IS NULL AND "
+                "withdrawn_at IS NULL",
+                PG_PARAMS(pg_i64(request), pg_text(ask->who->name)));
+    if (rows == NULL) {
+        if (!failed) // answered at this very moment
+            ask_refuse(ask, REJECT_ABANDONMENT_REQUEST, 0, request, 0);
+        return;
+    }
+    if (pg_number(rows, 0, 1) != 0)
+        tell(ask, "abandonment", pg_number(rows, 0, 0), "proposed", true);
+    else
+        ask_refuse(ask, REJECT_ABANDONMENT_OPEN, 0, pg_number(rows, 0, 0), 0);
+    pg_rows_free(rows);
+}
+
+void abandon_handle(struct ask *ask)
+{
+    static const char *const names[] = {"request", "trade", "reason", NULL};
+    const char *reason = NULL;
+    int64_t request;
+    bool failed;
+    if (!fields_known(ask, names) || !field_reason(ask, &reason) || !request_of(ask, &request))
+        return;
+    struct pg_rows *rows =
+        one_row(ask, &failed,
+                "INSERT INTO settle.abandonment (request_id, reason, proposed_by) VALUES ($1, $2, "
+                "$3) ON CONFLICT DO NOTHING RETURNING abandonment_id",
+                PG_PARAMS(pg_i64(request), pg_text(reason), pg_text(ask->who->name)));
+    if (rows == NULL) {
+        if (!failed)
+            abandon_again(ask, request);
+        return;
+    }
+    tell(ask, "abandonment", pg_number(rows, 0, 0), "proposed", false);
+    pg_rows_free(rows);
+}
+
+void abandon_approve_handle(struct ask *ask)
+{
+    static const char *const names[] = {NULL};
+    if (fields_known(ask, names) &&
+        is_another(ask, "SELECT FROM settle.abandonment WHERE abandonment_id = $1 AND proposed_by "
+                        "= $2 AND approved_at IS NULL AND withdrawn_at IS NULL"))
+        decide(ask, "abandonment", "approved", REJECT_ABANDONMENT,
+               "UPDATE settle.abandonment SET approved_by = $2, approved_at = now() WHERE "
+               "abandonment_id = $1 AND approved_at IS NULL AND withdrawn_at IS NULL RETURNING "
+               "abandonment_id",
+               "SELECT abandonment_id FROM settle.abandonment WHERE abandonment_id = $1 AND "
+               "approved_by = $2",
+               NULL);
+}
+
+// As long as nobody has approved it: then the worker may have begun.
+void abandon_withdraw_handle(struct ask *ask)
+{
+    static const char *const names[] = {"reason", NULL};
+    const char *reason = NULL;
+    if (fields_known(ask, names) && field_reason(ask, &reason))
+        decide(ask, "abandonment", "withdrawn", REJECT_ABANDONMENT,
+               "UPDATE settle.abandonment SET withdrawn_by = $2, withdrawn_at = now(), "
+               "withdraw_reason = $3 WHERE abandonment_id = $1 AND approved_at IS NULL AND "
+               "withdrawn_at IS NULL RETURNING abandonment_id",
+               "SELECT abandonment_id FROM settle.abandonment WHERE abandonment_id = $1 AND "
+               "withdrawn_by = $2",
                reason);
 }
 

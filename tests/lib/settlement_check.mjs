@@ -226,7 +226,8 @@ export async function checkSettlement ({ provider, rows, fromBlock = 0, confirma
     if (!attempt) continue
     if (attempt.data !== transaction.input) say('the mined call is not that of the row')
     if (!transaction.succeeded && attempt.state === 'confirmed') say('confirmed, but it has failed')
-    if (transaction.succeeded && ['replaced', 'dropped', 'reverted', 'prepared'].includes(attempt.state)) say(`has succeeded, but its row says ${attempt.state}`)
+    const givesUp = transaction.input === '0x' && attempt.state === 'dropped' // an empty one, which has used the nonce up
+    if (transaction.succeeded && !givesUp && ['replaced', 'dropped', 'reverted', 'prepared'].includes(attempt.state)) say(`has succeeded, but its row says ${attempt.state}`)
     if (transaction.succeeded && readCalldata(transaction.input).legs) {
       checkTransaction(say, transaction, attempt, members.get(transaction.hash) ?? [], withIds)
       const token = ethers.getAddress(transaction.to)

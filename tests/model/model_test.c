@@ -67,7 +67,10 @@ static bool never_rejected(uint16_t code)
                                      REJECT_MARK_TRADE,
                                      REJECT_INCIDENT,
                                      REJECT_REASON_LENGTH,
-                                     REJECT_CUSTODY};
+                                     REJECT_CUSTODY,
+                                     REJECT_ABANDONMENT,
+                                     REJECT_ABANDONMENT_OPEN,
+                                     REJECT_ABANDONMENT_REQUEST};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         if (never[i] == code)
             return true;

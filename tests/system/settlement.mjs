@@ -23,6 +23,7 @@ const DEPTH_MAX = 64
 // --all-depths: each depth by itself (a minute); without it these, and one reorganisation that undoes 64 blocks at once.
 const DEPTHS = process.argv.includes('--all-depths') ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2, 3, 6, 13, 33, 63, DEPTH_MAX]
 const MANY = process.argv.includes('--all-depths') ? DEPTH_MAX : 12
+const PATIENCE_MS = NODE === 'hardhat' ? 10000 : 1000 // one thread of JavaScript: on a busy machine it takes a second for anything
 const PORT = 2
 const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
 
@@ -56,7 +57,7 @@ class World {
   // Through both proxies: Postgres by TCP.
   startWorker (...extra) {
     this.worker = this.venue.settle([`settle.rpc_url=${this.rpc.url}`, 'postgres.host=127.0.0.1', `postgres.port=${this.pg.port}`,
-      'settle.tick_ms=100', 'settle.poll_ms=20', 'settle.stuck_ms=1000', 'settle.http_timeout_ms=1000', ...extra])
+      'settle.tick_ms=100', 'settle.poll_ms=20', 'settle.stuck_ms=1000', `settle.http_timeout_ms=${PATIENCE_MS}`, `settle.rpc_timeout_ms=${2 * PATIENCE_MS}`, ...extra])
   }
 
   async restartWorker (...extra) {
@@ -145,6 +146,29 @@ const CASES = {
     await world.restartWorker()
   },
 
+  // The price of a block has gone up meanwhile: a higher bid takes its place, and the settled trade says so.
+  async a_reorganisation_after_which_a_higher_bid_is_mined (world) {
+    const { venue } = world
+    const gwei = 10n ** 9n
+    const hash = id => venue.sql(`SELECT tx_hash FROM settle.trade WHERE trade_id = ${id}`)
+    await world.chain.send('evm_setAutomine', [true])
+    const [id] = world.trade(1)
+    await world.settled([id])
+    const before = hash(id)
+    await world.chain.send('evm_setAutomine', [false])
+    await venue.ask('reorg', 1, [])
+    await venue.until('it is bid up', async () => {
+      await venue.ask('setNextBlockBaseFeePerGas', '0x' + (100n * gwei).toString(16))
+      await world.mine()
+      return Number(venue.sql(`SELECT count(*) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${id} AND a.raw IS NOT NULL`)) > 1
+    })
+    await world.chain.send('evm_setAutomine', [true])
+    await venue.until('the trade says which', async () => { await world.mine(); return hash(id) !== before && (await world.chain.getTransactionReceipt(hash(id)))?.status === 1 })
+    check(world.is([id], "settlement_status = 'settled' AND total_attempts = 0"), 'it is settled once')
+    await venue.ask('setNextBlockBaseFeePerGas', '0x' + gwei.toString(16))
+    await world.mine()
+  },
+
   async broadcasts_that_are_lost_doubled_or_answered_by_nobody (world) {
     const kinds = [
       async (params, ask) => ethers.keccak256(params[0]), // taken, and lost
@@ -218,7 +242,7 @@ const CASES = {
     const sources = fs.readdirSync(path.join(root, 'settlement')).filter(f => /^settle_.*\.[ch]$/.test(f) && !/_test\.c$|fake/.test(f)).map(f => `settlement/${f}`)
     const written = [...words('settlement/settle_plan.h', /#define SETTLE_REASON_\w+\s+"([^"]+)"/g, 30),
       ...words('chain/erc3643_precheck.h', /X\(\w+, \d+, "(\w+)"\)/g, 8, ['allowed']), ...words('chain/erc3643_token.h', /X\(\w+, "(\w+)"\)/g, 5, ['fit']),
-      ...words('chain/signer.h', /X\(\w+, \d+, "(\w+)",\s*(?:true|false)\)/g, 19, ['signed']), ...words('settlement/settle_report.c', /return "(\w+)";/g, 1),
+      ...words('chain/signer.h', /X\(\w+, \d+, "(\w+)",\s*(?:true|false)\)/g, 19, ['signed']), ...words('settlement/settle_report.c', /return TROUBLE_(\w+);/g, 4, ['NONE']).map(name => name.toLowerCase()),
       ...sources.flatMap(file => words(file, /refuse\(\w+,\s*"(\w+): /g, 0)), ...sources.flatMap(file => words(file, /reason = '([\w ]+)'/g, 0)),
       ...world.venue.sql("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'incident_kind_check'").match(/'\w+'/g).map(w => w.slice(1, -1)),
       ...world.venue.sql("SELECT pg_get_viewdef('settle.lane'::regclass)").match(/'(worker_silent|contract_on_another_chain|incident)/g).map(w => w.slice(1))]
@@ -312,6 +336,58 @@ const CASES = {
     check(world.is([twin], `tx_hash <> '${hash}'`), 'its hash is final')
     withdraw(late)
     await world.restartWorker()
+  },
+
+  // What never moves is given up by two persons: held, or settled if a miner was faster; never both.
+  async requests_that_two_persons_give_up (world) {
+    const { venue } = world
+    const propose = request => venue.sql(`INSERT INTO settle.abandonment (request_id, reason, proposed_by) VALUES (${request}, 'it is stuck', 'one') RETURNING abandonment_id`, 'lonja_admin')
+    const approve = (id, who = 'two') => venue.sql(`UPDATE settle.abandonment SET approved_by = '${who}', approved_at = now() WHERE abandonment_id = ${id}`, 'lonja_admin')
+    const state = id => venue.sql(`SELECT state FROM settle.abandonment_list WHERE abandonment = ${id}`, 'lonja_admin')
+    const answer = id => venue.sql(`SELECT answer FROM settle.abandonment WHERE abandonment_id = ${id}`)
+    const holds = (id, open) => venue.sql(`SELECT count(*) FROM settle.hold WHERE abandonment_id = ${id} AND (released_at IS NULL) = ${open}`)
+    const bids = request => venue.sql(`SELECT count(*) FROM settle.attempt WHERE request_id = ${request} AND raw IS NOT NULL AND fate = 'abandon'`)
+    const refused = change => { try { change() } catch { return true } return false }
+    for (const isFaster of [false, true]) {
+      await world.chain.send('evm_setAutomine', [false])
+      const ids = world.trade(3)
+      await world.until(ids, 'tx_hash IS NOT NULL')
+      const [request, hash, nonce] = venue.sql(`SELECT a.request_id, a.tx_hash, a.nonce FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${ids[0]} AND a.state = 'sent'`).split('|')
+      const id = propose(request)
+      await sleep(400)
+      check(state(id) === 'proposed' && bids(request) === '0', 'one person was enough')
+      check(refused(() => approve(id, 'one')), 'the same person decided twice')
+      // A miner that does not hear of the empty one has the one before.
+      if (isFaster) world.rpc.take('eth_sendRawTransaction', params => ethers.keccak256(params[0]))
+      approve(id)
+      await venue.until('an empty one takes its place', () => bids(request) === '2')
+      check(holds(id, true) === '3' && state(id) === 'ending', `${holds(id, true)} holds`)
+      await venue.until('it is answered', async () => { await world.mine(); return answer(id) !== '' })
+      world.rpc.pass()
+      await world.chain.send('evm_setAutomine', [true])
+      const receipt = await world.chain.getTransactionReceipt(hash)
+      check(venue.sql(`SELECT count(DISTINCT nonce) FROM settle.attempt WHERE request_id = ${request}`) === '1', 'another nonce was used')
+      if (isFaster) {
+        check(answer(id) === 'refused: its transaction was mined after all' && receipt.status === 1 && holds(id, true) === '0', answer(id))
+        check(world.is(ids, `settlement_status = 'settled' AND tx_hash = '${hash}'`), 'it was mined, and is not settled')
+        continue
+      }
+      check(answer(id) === 'done' && receipt === null, `${answer(id)}, ${JSON.stringify(receipt)}`)
+      await sleep(500) // claims go by
+      check(world.is(ids, "settlement_status = 'pending' AND reason IN ('abandoned', 'held') AND total_attempts = 0") && holds(id, true) === '3', 'not held')
+      venue.sql(`UPDATE settle.hold SET released_by = 'one', released_at = now(), release_reason = 'again' WHERE abandonment_id = ${id}`, 'lonja_admin')
+      await world.settled(ids)
+      check(Number(venue.sql(`SELECT max(nonce) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${ids[0]}`)) > Number(nonce), 'the same nonce')
+    }
+    // Nothing of it is signed, or nothing of it is open.
+    await world.stop(world.worker, 'SIGTERM')
+    const unsigned = venue.sql(`INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address, token_asset) VALUES ('given up', 'burn', 31337, '${world.token}', ${PORT}) RETURNING request_id`)
+    const ended = venue.sql("SELECT max(request_id) FROM settle.attempt WHERE state = 'confirmed'")
+    const both = [unsigned, ended].map(request => { const id = propose(request); approve(id); return id })
+    world.startWorker()
+    await venue.until('they are answered', () => both.every(id => answer(id) !== ''))
+    check(answer(both[0]) === 'done' && venue.sql(`SELECT state || ' ' || reason FROM chain.chain_request WHERE request_id = ${unsigned}`) === 'rejected abandoned: it is stuck (one, two)', 'it waits')
+    check(answer(both[1]) === 'refused: nothing of it is under way', answer(both[1]))
   },
 
   async what_operators_see_of_a_trade_on_its_way (world) {

@@ -3,7 +3,7 @@
 import { html, render, useReducer, useRef, useState } from './vendor/preact.mjs';
 import { Act, Refusal } from './act.js';
 import { Desk } from './api.js';
-import { Hands, Hold, Mark } from './hands.js';
+import { Abandon, Hands, Hold, Mark } from './hands.js';
 import { Table } from './table.js';
 import { age, way } from './words.js';
 import { parse, print, show } from './decimal.js';
@@ -82,7 +82,8 @@ function Details({ one }) {
 function Acts({ desk, t }) {
   const rests = ['pending', 'failed'].includes(t.step);
   return html`<div class="acts">${t.step === 'failed' && desk.may('operator') ? html`<${Act} word="Retry" says="It is pending again, with new attempts." act=${({ reason }) => desk.act(`trades/${t.trade}/retry-settlement`, { reason })} />` : ''}
-    ${rests ? html`<${Hold} desk=${desk} scope="trade" which=${t.trade} name=${`trade ${t.trade}`} /><${Mark} desk=${desk} t=${t} />` : ''}</div>`;
+    ${rests ? html`<${Hold} desk=${desk} scope="trade" which=${t.trade} name=${`trade ${t.trade}`} /><${Mark} desk=${desk} t=${t} />` : ''}
+    ${['signed', 'sent', 'mined'].includes(t.step) ? html`<${Abandon} desk=${desk} t=${t} />` : ''}</div>`;
 }
 
 const TRADE = ['Matched', 'Trade', 'Token', 'Quantity', 'Seller → buyer', 'Way', 'Transaction', 'Reason', 'Attempts', ''];

@@ -56,6 +56,27 @@ function Marks({ desk, marks }) {
     html`<${MarkActs} desk=${desk} m=${m} />`] }))} />`;
 }
 
+// What is on its way and does not move.
+export function Abandon({ desk, t }) {
+  if (!desk.may('administrator')) return '';
+  return html`<${Act} word="Give up" says="Another person has to approve it. An empty transaction then takes its place, and every trade of it is held; if it is mined before that, it counts."
+    act=${({ reason }) => desk.act('settlement/abandonments', { trade: t.trade, reason })} />`;
+}
+
+function AbandonmentActs({ desk, b }) {
+  if (b.state !== 'proposed') return '';
+  return html`${desk.may('administrator') && b.proposed_by !== desk.name ? html`<${Act} word="Approve" reason=${false} says="Its nonce is given up, its trades are held. This cannot be taken back."
+      act=${() => desk.act(`settlement/abandonments/${b.abandonment}/approve`)} />` : html`<span class="muted">another person approves</span>`}
+    ${desk.may('operator') ? html`<${Act} word="Withdraw" says="It goes on as before." act=${({ reason }) => desk.act(`settlement/abandonments/${b.abandonment}/withdraw`, { reason })} />` : ''}`;
+}
+
+const GIVEN_UP = { proposed: (b) => `proposed by ${b.proposed_by}`, approved: (b) => `approved by ${b.approved_by}`, ending: () => 'its nonce is being given up' };
+
+function Abandonments({ desk, abandonments }) {
+  return html`<${Table} heads=${['Given up', 'Trades', 'Why', 'State', '']} rows=${abandonments.map((b) => ({ key: b.abandonment, attributes: { 'data-abandonment': b.abandonment }, cells: [html`<b>request ${b.request}</b> ${b.operation?.replaceAll('_', ' ') ?? ''} ${b.symbol ?? ''}`,
+    b.trades.length > 3 ? `${b.trades.length} trades` : b.trades.join(', '), b.reason, GIVEN_UP[b.state](b), html`<${AbandonmentActs} desk=${desk} b=${b} />`] }))} />`;
+}
+
 function IncidentActs({ desk, i }) {
   if (i.state === 'open') return desk.may('administrator') ? html`<${Act} word="Close" says="Another person has to approve it; then the token is settled again." act=${({ reason }) => desk.act(`settlement/incidents/${i.incident}/close`, { reason })} />` : '';
   return html`${desk.may('administrator') && i.close_proposed_by !== desk.name ? html`<${Act} word="Approve" reason=${false} says=${`The incident is closed, ${i.symbol ?? 'its token'} is settled again.`}
@@ -72,7 +93,8 @@ export function Hands({ desk }) {
   const open = Object.fromEntries(Object.entries(desk.hands).map(([list, rows]) => [list, rows.filter((row) => row.open)]));
   const none = Object.values(open).every((rows) => rows.length === 0);
   return html`<section class="panel hands"><h2>By hand</h2>${desk.may('operator') ? html`<div class="begin"><${HoldAny} desk=${desk} /></div>` : ''}
-    ${none ? html`<p class="empty">Nothing is held, marked or halted.</p>` : ''}
+    ${none ? html`<p class="empty">Nothing is held, marked, given up or halted.</p>` : ''}
     ${open.incidents.length ? html`<${Incidents} desk=${desk} incidents=${open.incidents} />` : ''}${open.holds.length ? html`<${Holds} desk=${desk} holds=${open.holds} />` : ''}
-    ${open.marks.length ? html`<${Marks} desk=${desk} marks=${open.marks} />` : ''}</section>`;
+    ${open.marks.length ? html`<${Marks} desk=${desk} marks=${open.marks} />` : ''}
+    ${open.abandonments.length ? html`<${Abandonments} desk=${desk} abandonments=${open.abandonments} />` : ''}</section>`;
 }
