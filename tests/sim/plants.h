@@ -27,7 +27,7 @@ enum plant {
     P(net_short, "settlement nets a unit less than its trades make, and knows no better")          \
     P(net_forgets, "a trade of a net of zero is left over, and goes by itself")                    \
     P(moved_unlooked, "settlement does not look whether final blocks are the chain's still")       \
-    P(incident_untold, "a transfer that has come back beside its retry is told to nobody")         \
+    P(incident_untold, "a trade that the chain has not as its row says is told to nobody")         \
     P(reorg_booked_twice, "the index does not take back what a reorganisation has taken away")     \
     P(own_as_outside, "the index takes some of settlement's own transfers for those of others")    \
     P(booking_not_resent, "the index takes a booking that was lost with the core for done")        \

@@ -777,3 +777,14 @@ void postgres_judge_end(void)
     const char *not = fake_history_why_not(&pg.world);
     LAW(not == NULL, "%s", not );
 }
+
+void postgres_count(uint64_t *transactions, uint64_t *moved, uint64_t *nets, uint64_t *incidents)
+{
+    *transactions = *moved = 0;
+    for (size_t i = 0; i < pg.world.tx_count; i++)
+        *transactions += pg.world.txs[i].moved;
+    for (size_t i = 0; i < pg.world.trade_count; i++)
+        *moved += times_moved(&pg.world.trades[i]) > 0;
+    *nets = pg.world.nets + pg.world.zero_nets;
+    *incidents = pg.world.incident_count;
+}

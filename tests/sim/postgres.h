@@ -51,5 +51,8 @@ void postgres_judge_order(uint64_t order, int64_t filled, int64_t leaves);
 void postgres_judge_balance(uint32_t account, uint32_t asset, const struct balance_rec *balance);
 void postgres_judge_wallet(unsigned client, const struct balance_rec *balance); // on the chain
 void postgres_judge_end(void);
+// What has happened on the chain: transactions of ours that moved something, trades that they and
+// nets of zero have moved, nets, incidents.
+void postgres_count(uint64_t *transactions, uint64_t *moved, uint64_t *nets, uint64_t *incidents);
 
 #endif

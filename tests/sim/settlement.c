@@ -72,6 +72,28 @@ static enum settle_store_result returned_untold(void *context, bool *waits,
     return result;
 }
 
+static enum settle_store_result revert_untold(void *context, const struct settle_item *item,
+                                              const struct settle_attempt *attempt,
+                                              const struct settle_receipt *receipt,
+                                              const char *reason,
+                                              const struct settle_ending *endings)
+{
+    size_t told = postgres_world()->incident_count;
+    enum settle_store_result result =
+        sound_store.revert(context, item, attempt, receipt, reason, endings);
+    postgres_world()->incident_count = told;
+    return result;
+}
+
+static enum settle_store_result drop_untold(void *context, const struct settle_item *item,
+                                            const struct settle_ending *ending)
+{
+    size_t told = postgres_world()->incident_count;
+    enum settle_store_result result = sound_store.drop(context, item, ending);
+    postgres_world()->incident_count = told;
+    return result;
+}
+
 // In the calldata and in what its events must be alike.
 const struct settle_call *__real_settle_netting_moves(struct settle_call *scratch,
                                                       const struct settle_call *call);
@@ -110,8 +132,11 @@ static void plant(struct settle_store_ops *store, struct settle_core_ops *core)
         store->nonce_get = nonce_again;
     if (plants_is(PLANT_moved_unlooked))
         store->ended_block = no_ended_block;
-    if (plants_is(PLANT_incident_untold))
+    if (plants_is(PLANT_incident_untold)) {
         store->returned = returned_untold;
+        store->revert = revert_untold;
+        store->drop = drop_untold;
+    }
     if (plants_is(PLANT_net_forgets))
         store->leave = leave_one;
     if (plants_is(PLANT_result_not_resent))

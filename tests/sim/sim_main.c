@@ -109,6 +109,10 @@ static void add(struct sum *sum, const struct slot *slot, int status)
     sum->life.power_failures += slot->life.power_failures;
     sum->life.answers += slot->life.answers;
     sum->life.operations += slot->life.operations;
+    sum->life.transactions += slot->life.transactions;
+    sum->life.moved += slot->life.moved;
+    sum->life.nets += slot->life.nets;
+    sum->life.incidents += slot->life.incidents;
 }
 
 static void start(struct slot *slot, uint64_t seed, const struct options *options)
@@ -192,6 +196,9 @@ static void report(const struct sum *sum, double seconds)
         (unsigned long long)sum->life.commands, (unsigned long long)sum->life.trades,
         (unsigned long long)sum->life.answers, (unsigned long long)sum->life.deaths,
         (unsigned long long)sum->life.power_failures, (unsigned long long)sum->life.operations);
+    printf("on the chain %llu trades in %llu transactions, %llu nets, %llu incidents\n",
+           (unsigned long long)sum->life.moved, (unsigned long long)sum->life.transactions,
+           (unsigned long long)sum->life.nets, (unsigned long long)sum->life.incidents);
 }
 
 static int tell(const struct options *options)

@@ -131,13 +131,15 @@ static uint64_t final_block(const struct fake_world *world)
 
 static void reorganise(struct fake_world *world)
 {
-    uint64_t depth = 1 + scheduler_random(weather.chain < CHAIN_FORGETFUL ? 2 : 6);
+    uint64_t depth = 1 + scheduler_random(weather.chain < CHAIN_FORGETFUL ? 2 : 12);
     uint64_t final = final_block(world);
     bool forgets = weather.chain == CHAIN_FORGETFUL || scheduler_chance(200);
     if (weather.chain == CHAIN_SHALLOW && world->block < final + depth)
         depth = world->block > final ? world->block - final : 0;
-    if (depth > 0 && weather.chain != CHAIN_FOREIGN)
-        (void)chain_reorganise(depth, forgets);
+    if (weather.chain == CHAIN_FOREIGN)
+        return;
+    while (depth > 0 && !chain_reorganise(depth, forgets)) // as far as it may go
+        depth--;
 }
 
 static void trouble_ends(void *what, uint64_t value)
@@ -422,4 +424,5 @@ void weather_live(struct weather_life *out, uint64_t seed, enum weather_kind kin
                                  .answers = clients_answers(),
                                  .operations = files_operations(),
                                  .digest = story_digest()};
+    postgres_count(&out->transactions, &out->moved, &out->nets, &out->incidents);
 }

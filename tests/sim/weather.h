@@ -14,6 +14,7 @@
 
 struct weather_life {
     uint64_t virtual_ns, commands, trades, deaths, power_failures, answers, digest, operations;
+    uint64_t transactions, moved, nets, incidents; // on the chain; trades that it has moved
 };
 
 // How a life is meant to be.
