@@ -142,6 +142,22 @@ static void reorganise(struct fake_world *world)
         depth--;
 }
 
+// Where the chain takes back what was final: once what has failed is likely to have its retry.
+static void on_lost(void *context, uint64_t number)
+{
+    (void)context, (void)number;
+    if (!weather.calm)
+        reorganise(postgres_world());
+}
+
+static void gas_runs_out(struct fake_world *world)
+{
+    world->out_of_gas_once = true;
+    if (weather.chain >= CHAIN_FORGETFUL)
+        scheduler_at(scheduler_now_ns() + scheduler_between(4 * SECOND, 12 * SECOND), on_lost, NULL,
+                     0);
+}
+
 static void trouble_ends(void *what, uint64_t value)
 {
     *(bool *)what = value != 0;
@@ -182,7 +198,7 @@ static void fault_chain(void)
              (weather.chain == CHAIN_BEYOND && scheduler_chance(300)))
         chain_foreign();
     else if (weather.chain != CHAIN_DEEP)
-        world->out_of_gas_once = true;
+        gas_runs_out(world);
     story_tell("chain", "fault %llu, block %llu", (unsigned long long)kind,
                (unsigned long long)world->block);
 }
