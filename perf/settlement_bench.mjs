@@ -14,7 +14,7 @@
 //
 // Wallets are distinct within a batch, and have held the token before: what a venue's members are.
 // Usage: settlement_bench.mjs [--json] [--smoke|--quick|--long]    LONJA_BIN names the release's folder of executables.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -72,6 +72,24 @@ class BenchVenue extends SettlementVenue {
     return /RPC_URL='?([^'\n]+)/.exec(readFileSync(join(this.folder, 'services.env'), 'utf8'))[1];
   }
 
+  // What the worker writes to its standard output is nobody's here: a pipe that is not read would stop it.
+  child(command, args) {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', this.log] });
+    this.children.push(child);
+    return child;
+  }
+
+  // One connection, as the recorder's; nobody waits for it but who wants to.
+  async recorded(lists) {
+    const psql = spawn('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'lonja'], { stdio: ['pipe', 'ignore', 'inherit'],
+      env: { ...process.env, PGHOST: this.env.PG_HOST, PGPORT: this.env.PG_PORT, PGUSER: 'postgres',
+        PGPASSWORD: readFileSync(join(this.folder, 'secrets/pg-postgres'), 'utf8').trim() } });
+    const ended = new Promise((done) => psql.on('exit', done));
+    for (const list of lists) if (!psql.stdin.write(`${this.tradesText(list)};\n`)) await new Promise((done) => psql.stdin.once('drain', done));
+    psql.stdin.end();
+    if (await ended !== 0) throw new Error('the trades were not recorded');
+  }
+
   people() {
     super.people();
     this.sql(this.holders.map((h) => `INSERT INTO people.account (account_id, member_id, name, wallet_address)
@@ -79,8 +97,12 @@ class BenchVenue extends SettlementVenue {
   }
 
   async mineEverySecond() {
-    await this.provider.send('evm_setBlockGasLimit', [toBeHex(BLOCK_GAS)]);
     await this.provider.send('evm_setAutomine', [false]);
+    // A block that is being made when the limit is set takes it back.
+    for (let block = {}; Number(block.gasLimit) !== BLOCK_GAS; block = await this.provider.send('eth_getBlockByNumber', ['latest', false])) {
+      await this.provider.send('evm_setBlockGasLimit', [toBeHex(BLOCK_GAS)]);
+      await this.provider.send('evm_mine', []);
+    }
     await this.provider.send('evm_setIntervalMining', [BLOCK_MS / 1000]);
   }
 }
@@ -95,13 +117,13 @@ class Contest {
     return [at % PAIRS, PAIRS + (at % PAIRS)];
   }
 
-  record(count, oneSeller = false) {
+  async record(count, oneSeller = false) {
     const list = [];
     for (let i = 0; i < count; i++) {
       const [seller, buyer] = oneSeller ? [PAIRS - 1, PAIRS + (i % PAIRS)] : this.pair(i);
       list.push({ id: (this.next += 16), token: TOKEN_ASSET, seller: FIRST_ACCOUNT + seller, buyer: FIRST_ACCOUNT + buyer, quantity: QUANTITY });
     }
-    for (let at = 0; at < count; at += 500) this.venue.trades(list.slice(at, at + 500));
+    await this.venue.recorded(Array.from({ length: Math.ceil(count / 500) }, (_, i) => list.slice(500 * i, 500 * (i + 1))));
     return list;
   }
 
@@ -113,7 +135,7 @@ class Contest {
   async ours(count) {
     const before = this.venue.count("settlement_status = 'settled'");
     const began = Number(this.venue.sql('SELECT extract(epoch FROM clock_timestamp())'));
-    this.record(count);
+    await this.record(count);
     for (let settled = 0; settled < count; await sleep(500)) {
       settled = this.venue.count("settlement_status = 'settled'") - before;
       if (settled >= count / 10) this.firstResident ??= this.resident();
@@ -185,7 +207,7 @@ class Contest {
     const blocks = [];
     for (let i = 0; i < count; i++) {
       await sleep(300 + (i * 617) % 1000); // anywhere within a block's time
-      const [{ id: trade }] = this.record(1);
+      const [{ id: trade }] = await this.record(1);
       await this.venue.until('a trade alone', () => this.venue.count(`trade_id = ${trade} AND settlement_status = 'settled'`) === 1);
       blocks.push(1000 / BLOCK_MS * Number(this.venue.sql(`SELECT extract(epoch FROM a.mined_at - t.created_at) FROM settle.trade t
         JOIN chain.request_leg l USING (trade_id) JOIN settle.attempt a USING (request_id) WHERE t.trade_id = ${trade} AND a.mined_at IS NOT NULL`)));
@@ -201,7 +223,7 @@ class Contest {
   }
 
   async oneSeller() {
-    const list = this.record(PAIRS, true);
+    const list = await this.record(PAIRS, true);
     await this.venue.until('a batch of one seller', () => this.venue.count(`trade_id >= ${list[0].id} AND settlement_status = 'settled'`) === PAIRS);
   }
 

@@ -172,12 +172,16 @@ export class SettlementVenue {
   }
 
   trades(list) {
+    this.sql(this.tradesText(list));
+  }
+
+  tradesText(list) {
     const rows = list.map(({ id, token, seller, buyer, quantity }) => `(${id}, ${id >> 4}, ${id & 15}, ${id}, 1, ${token}, 1, 2, 'buy',
       100000000, ${quantity}, ${quantity * 1000000}, ${buyer}, ${seller}, 1, 2, 0, 10)`);
-    this.sql(`BEGIN; INSERT INTO record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,
+    return `BEGIN; INSERT INTO record.trade (trade_id, sequence, event_index, created_ns, instrument_id, token_asset, cash_asset,
       token_scale, taker_side, price, quantity, notional, buyer_account, seller_account, buyer_order, seller_order, buyer_fee, seller_fee)
       VALUES ${rows.join()};
-      INSERT INTO settle.trade (trade_id, created_at) VALUES ${list.map(({ id }) => `(${id}, now())`).join()}; COMMIT`);
+      INSERT INTO settle.trade (trade_id, created_at) VALUES ${list.map(({ id }) => `(${id}, now())`).join()}; COMMIT`;
   }
 
   // The recorder's part of a correction: what changes, and what remains.
