@@ -145,6 +145,9 @@ check one_step_that_is_none_refuses_the_statement says 'cannot go from failed to
 equal and_none_of_it_is_there 7 "$(sql "SELECT count(*) FROM trades WHERE id IN ($many) AND settlement_status = 'processing'")"
 back=$(as settle -c "LISTEN settle" -c "UPDATE settle.trade SET settlement_status = 'pending', reason = 'r' WHERE trade_id IN ($many)" | grep -c 'notification "settle"')
 equal what_is_pending_again_wakes_the_worker 1 "$back"
+as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'off_chain' WHERE trade_id IN ($many)" >"$var/same" 2>&1
+equal what_is_settled_is_kept_count_of "7 $(sql "SELECT count(*) FROM trades WHERE settlement_status = 'settled'")" \
+    "$(sql "SELECT count(*) FROM trades WHERE id IN ($many) AND settlement_status = 'settled'") $(sql "SELECT status -> 'trades' ->> 'settled' FROM settle.status")"
 check nobody_adds_to_a_history denied settle -c "INSERT INTO settle.trade_settlement_history (trade_id, to_status, attempt) VALUES ($locked, 'settled', 1)"
 check nobody_takes_from_a_history denied settle -c "DELETE FROM settle.trade_settlement_history"
 check a_trade_that_has_a_history_stays says 'it has a history' as owner -c "DELETE FROM settle.trade WHERE trade_id = $locked"

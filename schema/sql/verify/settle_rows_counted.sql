@@ -1,0 +1,4 @@
+BEGIN;
+SELECT 1 / (count(*) = 1)::int FROM settle.tally;
+SELECT status FROM settle.status;
+ROLLBACK;
