@@ -41,13 +41,13 @@ struct admin {
     struct pages *pages; // NULL: they could not be read
     struct workers *workers; // one thread
     struct desk *desk;
-    bool stopping;
+    _Atomic bool stopping; // by the loop; the worker looks
     // the worker's own:
     struct pg *pg;
     struct admin_token tokens[ADMIN_TOKENS_MAX];
     uint64_t failed_logins_since_ns;
     unsigned failed_logins;
-    bool first_login_made;
+    _Atomic bool first_login_made; // by the worker; the loop looks
     json_t *audits_waiting; // entries that the database could not take yet
 };
 
