@@ -60,6 +60,8 @@ static enum node_result ask_wallet(struct erc3643_questions *list,
     const struct chain_address *who = &wallet->address;
     enum node_result result;
 
+    if (wallet->is_known)
+        return NODE_OK;
     if ((result = erc3643_questions_add(list, ERC3643_ANSWER_BOOL, &wallet->is_frozen, token,
                                         ERC3643_IS_FROZEN, who)) ||
         (result = erc3643_questions_add(list, ERC3643_ANSWER_BOOL, &wallet->is_verified,
@@ -122,12 +124,32 @@ static void wallets_of(struct settle_preflight *preflight, const struct settle_c
     }
 }
 
+// Wallets that were asked about at this block before, with all that is asked of them now.
+static void wallets_known(struct settle_preflight *preflight, const struct settle_wallet *before,
+                          size_t count)
+{
+    for (size_t i = 0; i < preflight->wallet_count; i++) {
+        struct settle_wallet *wallet = &preflight->wallets[i];
+        size_t at = 0;
+        while (at < count && !address_equal(&before[at].address, &wallet->address))
+            at++;
+        if (at == count || !before[at].is_known || (wallet->sends && !before[at].sends))
+            continue;
+        wallet->is_known = true;
+        wallet->is_frozen = before[at].is_frozen;
+        wallet->is_verified = before[at].is_verified;
+        wallet->balance = wallet->sends ? before[at].balance : 0;
+        wallet->frozen_units = wallet->sends ? before[at].frozen_units : 0;
+    }
+}
+
 json_t *settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
                                const struct settle_call *call, const struct settle_preflight *like)
 {
     struct erc3643_questions list;
 
     wallets_of(preflight, call);
+    wallets_known(preflight, like->wallets, like->wallet_count);
     preflight->identity_registry = like->identity_registry;
     preflight->compliance = like->compliance;
     erc3643_questions_begin(&list, node, like->block_number);
@@ -138,32 +160,53 @@ json_t *settle_preflight_ahead(struct node *node, struct settle_preflight *prefl
     return NULL;
 }
 
-enum node_result settle_preflight_contract(struct node *node, struct settle_preflight *preflight,
-                                           const struct chain_address *contract, uint64_t at)
+// Fixes the block. *same: it is the one of before, and so is the contract.
+static enum node_result ask_block(struct node *node, struct settle_preflight *preflight, bool *same,
+                                  const struct chain_address *contract, uint64_t at)
 {
     const uint64_t number = preflight->block_number;
     const struct chain_hash hash = preflight->block_hash;
     enum node_result result = fix_block(node, preflight, at);
 
-    if (result != NODE_OK)
+    *same = result == NODE_OK && preflight->is_known && preflight->block_number == number &&
+            memcmp(&preflight->block_hash, &hash, sizeof(hash)) == 0 &&
+            address_equal(&preflight->contract, contract);
+    if (result != NODE_OK || *same)
         return result;
-    preflight->is_known = preflight->is_known && preflight->block_number == number &&
-                          memcmp(&preflight->block_hash, &hash, sizeof(hash)) == 0 &&
-                          address_equal(&preflight->contract, contract);
-    return preflight->is_known ? NODE_OK : ask_contract(node, preflight, contract);
+    preflight->is_known = false;
+    preflight->wallet_count = 0;
+    return ask_contract(node, preflight, contract);
+}
+
+enum node_result settle_preflight_contract(struct node *node, struct settle_preflight *preflight,
+                                           const struct chain_address *contract, uint64_t at)
+{
+    bool same;
+
+    return ask_block(node, preflight, &same, contract, at);
 }
 
 enum node_result settle_preflight_ask(struct node *node, struct settle_preflight *preflight,
                                       const struct settle_call *call, uint64_t at)
 {
+    struct settle_wallet before[SETTLE_WALLETS_MAX];
     struct erc3643_questions list;
-    enum node_result result;
+    bool same;
+    enum node_result result = ask_block(node, preflight, &same, &call->contract, at);
+    size_t count = preflight->wallet_count;
 
+    memcpy(before, preflight->wallets, count * sizeof(before[0]));
     wallets_of(preflight, call);
-    if ((result = settle_preflight_contract(node, preflight, &call->contract, at)))
+    if (result != NODE_OK)
         return result;
+    if (same)
+        wallets_known(preflight, before, count);
     erc3643_questions_begin(&list, node, preflight->block_number);
-    return preflight->has_code ? ask_legs(&list, preflight, call) : NODE_OK;
+    if (!preflight->has_code || (result = ask_legs(&list, preflight, call)))
+        return result;
+    for (size_t i = 0; i < preflight->wallet_count; i++)
+        preflight->wallets[i].is_known = true;
+    return NODE_OK;
 }
 
 static struct settle_wallet *wallet_find(struct settle_wallet *wallets, size_t count,

@@ -5,8 +5,9 @@
 // forcedTransfer itself checks three things only (chain/erc3643_precheck.h); the rest is here.
 //
 // A few round trips, whatever the number of legs (chain/multicall.h): the block, then the code and
-// the token's questions, unless the last call asked about was of the same contract at the same
-// block, then MULTICALL_CHUNK_MAX of the others each.
+// the token's questions, then MULTICALL_CHUNK_MAX of the others each. If the last call asked about
+// was of the same contract at the same block, by number and hash, neither the token nor the wallets
+// that were in it are asked about again: a block's state does not change.
 //
 // One thread, about 60 KB, and twice as much stack while it asks; nothing allocated.
 #ifndef LONJA_SETTLEMENT_SETTLE_PREFLIGHT_H
@@ -19,6 +20,7 @@ enum { SETTLE_WALLETS_MAX = 2 * SETTLE_LEGS_MAX };
 
 struct settle_wallet {
     struct chain_address address;
+    bool is_known; // what follows was answered at the preflight's block
     bool sends;
     bool is_frozen;
     bool is_verified;

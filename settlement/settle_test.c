@@ -2061,6 +2061,62 @@ static void storms_of_faults_settle_every_net_once(void **state)
     assert_true(nets > 400 && zero > 50);
 }
 
+// ---- what is known of a block
+// ------------------------------------------------------------------------------------
+
+static const struct settle_wallet *asked_about(const struct settle_preflight *preflight,
+                                               const struct chain_address *address)
+{
+    for (size_t i = 0; i < preflight->wallet_count; i++)
+        if (address_equal(&preflight->wallets[i].address, address))
+            return &preflight->wallets[i];
+    fail_msg("not asked about");
+    return NULL;
+}
+
+static void a_wallet_is_asked_about_once_in_a_block(void **state)
+{
+    static struct settle_preflight preflight;
+    struct settle_call call = {.leg_count = 1, .decimals = 18, .is_of_trades = true};
+    struct settle_leg *leg = &call.legs[0];
+
+    (void)state;
+    venue_open(&venue, 1);
+    memset(&preflight, 0, sizeof(preflight));
+    assert_true(address_parse(&call.contract, fake_token));
+    assert_true(address_parse(&leg->from, fake_seller) && address_parse(&leg->to, fake_buyer));
+    leg->units = 1;
+    struct fake_wallet *seller = fake_wallet(&venue.world, &leg->from);
+    struct fake_wallet *buyer = fake_wallet(&venue.world, &leg->to);
+    buyer->units = 77;
+    uint64_t effects = venue.world.faults.effects;
+    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    uint64_t first = venue.world.faults.effects - effects;
+    assert_false(asked_about(&preflight, &leg->from)->is_frozen);
+
+    // What the node would say now is of no block: it is not asked again, neither about the contract.
+    seller->frozen = true;
+    effects = venue.world.faults.effects;
+    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    assert_false(asked_about(&preflight, &leg->from)->is_frozen);
+    assert_int_equal(asked_about(&preflight, &leg->from)->balance, seller->units);
+    assert_int_equal(venue.world.faults.effects - effects, first - 2);
+
+    // He only bought before: his balance was not asked for.
+    struct chain_address other = leg->from;
+    leg->from = leg->to;
+    leg->to = other;
+    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    assert_int_equal(asked_about(&preflight, &leg->from)->balance, 77);
+    assert_int_equal(asked_about(&preflight, &leg->to)->balance, 0);
+
+    fake_mine(&venue.world);
+    effects = venue.world.faults.effects;
+    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    assert_true(asked_about(&preflight, &leg->to)->is_frozen);
+    assert_int_equal(venue.world.faults.effects - effects, first);
+}
+
 // ---- histories
 // ------------------------------------------------------------------------------------
 
@@ -2270,6 +2326,7 @@ int main(int count, char **words)
         cmocka_unit_test(any_fault_at_any_effect_books_every_result_once),
         cmocka_unit_test(storms_of_faults_settle_every_trade_once),
         cmocka_unit_test(storms_of_faults_settle_every_net_once),
+        cmocka_unit_test(a_wallet_is_asked_about_once_in_a_block),
         cmocka_unit_test(a_break_in_a_history_is_noticed),
         cmocka_unit_test(what_others_know_must_be_in_the_histories),
     };
