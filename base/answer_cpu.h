@@ -26,5 +26,8 @@ int answer_cpu_choose(long long configured, int count, int last);
 // Keeps the thread there from now on; threads that it has started before are left alone. Best
 // effort: the log says what was refused. `name` is for the log.
 void answer_cpu_keep(pthread_t thread, const struct config *config, const char *name);
+// Keeps the calling thread, and those that it starts, off that CPU: for a process that works
+// whenever those there do, and for which nobody waits.
+void answer_cpu_leave(const struct config *config);
 
 #endif

@@ -69,6 +69,15 @@ static void only_where_the_core_blocks_and_shares_is_a_thread_kept_there(void **
     answer_cpu_keep(pthread_self(), &config, "test");
     assert_int_equal(cpus_of_this_thread(), 1);
     assert_int_equal(first_cpu_of_this_thread(), config.venue_answer_cpu);
+    answer_cpu_leave(&config); // there is no other: it stays
+    assert_int_equal(cpus_of_this_thread(), 1);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    answer_cpu_leave(&config);
+    assert_int_equal(cpus_of_this_thread(), cpus > 1 ? cpus - 1 : 1);
+    assert_true(cpus == 1 || first_cpu_of_this_thread() != config.venue_answer_cpu);
+    config.core_wait = 0;
+    answer_cpu_leave(&config);
+    assert_int_equal(cpus_of_this_thread(), cpus > 1 ? cpus - 1 : 1);
     assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }
 

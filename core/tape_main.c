@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/answer_cpu.h"
 #include "base/boot.h"
 #include "base/clock.h"
 #include "base/event_ring.h"
@@ -258,6 +259,7 @@ int main(int count, char **words)
     ASSERT(tape != NULL);
     tape->boot = boot_inherit(PROCESS_TAPE);
     log_open(process_name(PROCESS_TAPE));
+    answer_cpu_leave(&tape->boot->config);
     struct sigaction stop = {.sa_handler = tape_on_signal};
     ASSERT(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
     tape_open_memory(tape);
