@@ -2,7 +2,8 @@
 //
 // `mix1`, `mix1-sparse`: a journal of that flow is replayed by recovery_run, as lonja-core does it
 // (reading, checksums, events, digests), beside its floor, the same commands through the bare
-// engine. In the sparse one every block of the journal holds one command, as in a quiet venue.
+// engine; and what reading alone takes of it. In the sparse one every block of the journal holds
+// one command, as in a quiet venue.
 //
 // `tape`: a tape is read as a follower does it that is behind, every event proved by its checksum
 // (floor: the same without checksums).
@@ -12,8 +13,8 @@
 // snapshot takes to be saved (floor: writing and syncing as many bytes) and to be loaded (floor:
 // reading them); recovery_run (floor: the load); and the real lonja-core from fork to running
 // (floor: recovery_run). Last, what the orders feel of it: cancels at an even rate through the
-// real core, from when they are due to applied and to durable, while lonja-tape makes snapshot after
-// snapshot, beside the same while it makes none.
+// real core, from when they are due to applied and to durable, while lonja-tape makes snapshot
+// after snapshot, beside the same while it makes none.
 //
 // Replays, load and recovery are counted in processor time, because on a shared machine a thread
 // loses its CPU now and then; saving and start are as the clock has it.
@@ -50,6 +51,7 @@ enum {
     INSTRUMENTS = 100,  // that have orders
     MARK_START_MS = 2000,
     TWICE = 2, // the floor: the mark of a replay
+    READ_BYTES = 1 << 20,
     NO_MARK = -1,
     CANCELS_PER_SECOND = 10000,
     FEELING_PERIOD_NS = 1000000000 / CANCELS_PER_SECOND,
@@ -107,6 +109,7 @@ struct commands {
     uint8_t *bytes;
     size_t used, size;
     uint64_t count;
+    uint64_t journal_bytes; // of the blocks they came from
 };
 
 static void commands_read(struct commands *commands, const struct journal_io *io)
@@ -124,6 +127,7 @@ static void commands_read(struct commands *commands, const struct journal_io *io
         memcpy(commands->bytes + commands->used, block + 1, block->bytes);
         commands->used += block->bytes;
         commands->count += block->count;
+        commands->journal_bytes += journal_block_bytes(block->bytes);
     }
     journal_reader_close(&reader);
 }
@@ -167,21 +171,48 @@ static bool run_recovery(double *ns, const struct commands *commands, const stru
     return right;
 }
 
+// Processor time per command of reading what the journal's blocks take, and nothing else, as the
+// replay reads it.
+static double read_journal(const struct commands *commands, const struct journal_io *io)
+{
+    static uint8_t window[READ_BYTES];
+    uint64_t start_ns = processor_ns(), left = commands->journal_bytes, number, last;
+    ASSERT(journal_segments(io, &number, &last) == 1);
+    for (; left > 0; number++) {
+        char name[NUMBERED_NAME_BYTES];
+        numbered_name(name, number, JOURNAL_SUFFIX);
+        int file = io->open(io->context, name, JOURNAL_IO_READ);
+        ASSERT(file >= 0);
+        int64_t n = 1;
+        for (uint64_t offset = JOURNAL_PAGE_BYTES; left > 0 && n > 0; offset += (uint64_t)n) {
+            n = io->read(io->context, file, window, left < READ_BYTES ? left : READ_BYTES, offset);
+            ASSERT(n >= 0);
+            left -= (uint64_t)n;
+        }
+        io->close(io->context, file);
+    }
+    return (double)(processor_ns() - start_ns) / (double)commands->count;
+}
+
 static bool replay_rounds(const char *workload, struct flow_state *state,
                           const struct journal_io *io, const struct length *length, bool json)
 {
-    double ours[ROUNDS_MAX], floors[ROUNDS_MAX];
+    double ours[ROUNDS_MAX], floors[ROUNDS_MAX], reading[ROUNDS_MAX];
     struct commands commands;
     bool right = true;
     commands_read(&commands, io);
     ASSERT(commands.count == state->replay.sequence);
-    for (uint32_t i = 0; i < length->rounds && right; i++)
+    for (uint32_t i = 0; i < length->rounds && right; i++) {
         right = run_recovery(&ours[i], &commands, io, state) &&
                 run_engine(&floors[i], &commands, state);
+        reading[i] = read_journal(&commands, io);
+    }
     free(commands.bytes);
-    if (right)
+    if (right) {
         report(workload, "ns_per_command", ours, floors, "bare engine", 0, length, json);
-    else
+        report(workload, "read_ns_per_command", reading, floors, "bare engine", NO_MARK, length,
+               json);
+    } else
         fprintf(stderr, "recovery_bench: %s: the replay came to another state\n", workload);
     return right;
 }
@@ -330,7 +361,8 @@ static void measure_save(struct start_bench *bench)
         close(fd);
         floors[i] = write_bytes(bench);
     }
-    report("open-orders", "save_ms", ours, floors, "write and sync", NO_MARK, bench->length, bench->json);
+    report("open-orders", "save_ms", ours, floors, "write and sync", NO_MARK, bench->length,
+           bench->json);
 }
 
 static double load(const struct start_bench *bench)
@@ -555,7 +587,8 @@ static void feel(struct start_bench *bench, struct samples samples[2], int64_t s
     uint64_t before = newest_snapshot(bench);
     feeling_run(&feeling, bench->length->seconds);
     if (snapshot_every < 1000000)
-        fprintf(stderr, "recovery_bench: snapshots made meanwhile: the newest went from %llu to %llu\n",
+        fprintf(stderr,
+                "recovery_bench: snapshots made meanwhile: the newest went from %llu to %llu\n",
                 (unsigned long long)before, (unsigned long long)newest_snapshot(bench));
     process_stop(core);
     process_stop(tape);
@@ -648,9 +681,9 @@ int main(int count, char **words)
     if (report_wanted(&options, "mix1"))
         right = run_replay(folder, "mix1", length, length->operations, DENSE, options.json);
     if (report_wanted(&options, "mix1-sparse"))
-        right = run_replay(folder, "mix1-sparse", length, length->sparse_operations, 1,
-                           options.json) &&
-                right;
+        right =
+            run_replay(folder, "mix1-sparse", length, length->sparse_operations, 1, options.json) &&
+            right;
     if (report_wanted(&options, "tape"))
         run_tape(folder, length, options.json);
     if (report_wanted(&options, "open-orders"))
