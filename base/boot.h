@@ -41,6 +41,7 @@ struct boot_lives {
 };
 _Static_assert(sizeof(struct boot_lives) == 4096, "one page");
 
+#define SIGN_LOG_FILE "sign/signed.log" // the signer's log, below venue.state_folder
 #define BOOT_MAGIC   0x746f6f62616a6e6cULL
 #define BOOT_VERSION 1
 

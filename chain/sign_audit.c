@@ -183,23 +183,39 @@ static int audit_file(const char *path, bool quiet)
     return status;
 }
 
+static const char usage[] =
+    "Usage: lonja sign audit [--log FILE] [--quiet] [--config FILE]\n"
+    "\n"
+    "Shows the signer's log: a line per request with when, by which user and process, what was asked,\n"
+    "the answer, limit and value seen, the hash. Verifies it: checksums, each in the chain of the one\n"
+    "before; the hashes anew; that each signature is its key's. It may run beside the signer.\n"
+    "\n"
+    "  --log FILE     another log than the venue's (STATE/sign/signed.log); lonja-sign itself must be told\n"
+    "  --quiet        no lines, the sums only\n"
+    "  --config FILE  the venue's configuration (default: $LONJA_CONFIG, else var/lonja.conf)\n"
+    "\n"
+    "Exit status: 0 whole, 1 broken or unreadable, 2 bad arguments.\n";
+
 int sign_audit(int argc, char **argv)
 {
     static const struct option known[] = {{"log", required_argument, NULL, 'l'},
                                           {"quiet", no_argument, NULL, 'q'},
+                                          {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     const char *path = NULL;
     bool quiet = false;
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         if (option == 'l')
             path = optarg;
         else if (option == 'q')
             quiet = true;
+        else if (option == 'h')
+            return fputs(usage, stdout) < 0;
         else
             return 2;
     }
     if (path == NULL || optind != argc) {
-        fprintf(stderr, "usage: lonja-sign audit --log FILE [--quiet]\n");
+        fputs(usage, stderr);
         return 2;
     }
     return audit_file(path, quiet);

@@ -12,7 +12,7 @@ static const char help[] =
     "Usage: lonja-sign --keystore FILE --passphrase-file FILE --socket PATH --policy FILE --log "
     "FILE\n"
     "                  [--allow-uid N] [--requests-max N]\n"
-    "       lonja-sign audit --log FILE [--quiet]\n"
+    "       lonja-sign audit [--log FILE] [--quiet]\n"
     "\n"
     "Holds the settlement key and signs what the policy allows. It listens on one UNIX socket, "
     "reaches no\n"
@@ -110,7 +110,7 @@ static void read_boot(struct sign_options *out)
     copy_path(out->passphrase_file, config->sign_passphrase_file);
     copy_path(out->socket, config->sign_socket);
     copy_path(out->policy, config->sign_policy_file);
-    int len = snprintf(out->log, PATH_MAX, "%s/sign/signed.log", config->venue_state_folder);
+    int len = snprintf(out->log, PATH_MAX, "%s/" SIGN_LOG_FILE, config->venue_state_folder);
     if (len < 0 || len >= PATH_MAX)
         refuse("a path is too long: ", config->venue_state_folder);
     out->requests_max = (uint64_t)config->sign_requests_max;

@@ -329,6 +329,29 @@ static int command_standby(const char *bin_folder, int count, char **words)
     return run_on_state(bin_folder, words[0], count - 1, words + 1);
 }
 
+// `lonja sign audit` is about the venue's own log where no other is named.
+static int command_sign(const char *bin_folder, char **words)
+{
+    static char option[] = "--log";
+    char log[PATH_MAX], absolute[PATH_MAX];
+    struct config config;
+    bool named = words[1] == NULL || strcmp(words[1], "audit") != 0 || asks_help(words);
+    for (char **word = words; *word != NULL; word++)
+        named = named || strcmp(*word, option) == 0;
+    if (named)
+        return run_sibling(bin_folder, words);
+    const char *path = take_config(words);
+    bool quiet = words[2] != NULL;
+    int result = read_config(&config, absolute, config_path_or_default(path));
+    if (result != 0)
+        return result;
+    if (snprintf(log, sizeof log, "%s/" SIGN_LOG_FILE, config.venue_state_folder) >= (int)sizeof log) {
+        fprintf(stderr, "lonja sign: venue.state_folder is too long\n");
+        return EXIT_USAGE;
+    }
+    return run_sibling(bin_folder, (char *[]){words[0], words[1], option, log, words[2], quiet ? words[3] : NULL, NULL});
+}
+
 static bool is_word(const char *word, const char *one, const char *other)
 {
     return strcmp(word, one) == 0 || strcmp(word, other) == 0;
@@ -359,6 +382,8 @@ static int run_command(const char *bin_folder, int count, char **words)
         return command_of_process(bin_folder, words, PROCESS_INDEX, false);
     if (strcmp(words[0], "settle") == 0)
         return command_of_process(bin_folder, words, PROCESS_SETTLE, true);
+    if (strcmp(words[0], "sign") == 0)
+        return command_sign(bin_folder, words);
     if (strcmp(words[0], "standby") == 0)
         return command_standby(bin_folder, count, words);
     return run_sibling(bin_folder, words);

@@ -46,7 +46,7 @@ async function prepare () {
   await venue.administer('POST', '/instruments', { instrument, symbol, token_asset: asset, cash_asset: 1, tick: 100, lot: 1, status: 'secondary', trading_mode: 'full_orderbook', fat_finger_block_bps: 0, fat_finger_confirm_bps: 0, nav_confirm_bps: 0, collar_bps: 1000 })
   for (const m of MEMBERS) {
     await venue.administer('POST', '/members', { member: m.member, name: m.name })
-    await venue.administer('POST', '/accounts', { account: m.account, member: m.member, name: m.name, nationality: 'ES', jurisdiction: 724, kyc_status: 'approved', kyc_level: 3, accreditation_status: 'institutional', wallet_address: `0x${m.account.toString(16).padStart(40, '0')}`, is_activated: true, limits_waived: true })
+    await venue.administer('POST', '/accounts', { account: m.account, member: m.member, name: m.name, nationality: 'ES', jurisdiction: 724, kyc_status: 'approved', kyc_level: 3, accreditation_status: 'institutional', wallet_address: `0x${String(m.account).padStart(40, '0')}`, is_activated: true, limits_waived: true })
     await venue.administer('POST', '/sessions', { session: m.session, member: m.member, gateway: 'fix', accounts: [m.account], cancel_on_disconnect: true })
     await venue.administer('POST', '/logins', { kind: 'fix', login_name: m.comp.toLowerCase(), comp_id: m.comp, session: m.session, password: passwordOf(m.comp) })
     await venue.administer('POST', '/deposits', { reference: `replay cash ${m.account}`, account: m.account, asset: 'USD', amount: '1000000000' })

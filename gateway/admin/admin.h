@@ -116,6 +116,8 @@ static inline struct pg_param argument_param(int64_t value)
 }
 
 enum need { OPTIONAL, REQUIRED };
+// Of the chain: not zero, and with its EIP-55 checksum, so that a mistyped digit is noticed here.
+CHECKED bool field_address(struct ask *ask, const char **out, const char *name, enum need need);
 CHECKED bool field_text(struct ask *ask, const char **out, const char *name, enum need need);
 // Why something is done by hand, required: not blank, and of a length that people read (hands.c).
 CHECKED bool field_reason(struct ask *ask, const char **reason);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/decimal.h"
+#include "chain/address.h"
 #include "gateway/admin/admin.h"
 
 const char *const token_status_words[6] = {"draft",  "primary", "secondary",
@@ -41,6 +42,28 @@ bool field_text(struct ask *ask, const char **out, const char *name, enum need n
         return malformed(ask, name);
     *out = json_string_value(value);
     return true;
+}
+
+bool field_address(struct ask *ask, const char **out, const char *name, enum need need)
+{
+    struct chain_address address;
+    char right[ADDRESS_TEXT_SIZE], words[256];
+    const char *text = NULL;
+    if (!field_text(ask, &text, name, need))
+        return false;
+    if (text == NULL)
+        return true;
+    if (address_parse(&address, text) && !address_is_zero(&address)) {
+        address_format(right, &address);
+        *out = text;
+        if (strcmp(text, right) == 0)
+            return true;
+    }
+    ask_refuse_field(ask, REJECT_MALFORMED, name);
+    snprintf(words, sizeof words, "field %s is no address with its EIP-55 checksum, or is zero: %.64s",
+             name, text);
+    json_object_set_new(json_object_get(ask->answer, "error"), "text", json_string(words));
+    return false;
 }
 
 bool field_number(struct ask *ask, int64_t *out, const char *name, int64_t min, int64_t max,

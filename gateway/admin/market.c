@@ -50,8 +50,8 @@ static bool asset_fields(struct ask *ask, struct asset_fields *f)
            field_text(ask, &f->name, "name", OPTIONAL) &&
            field_number(ask, &f->decimals, "decimals", 0, 36, OPTIONAL) &&
            field_number(ask, &f->chain_id, "chain_id", 1, INT64_MAX, OPTIONAL) &&
-           field_text(ask, &f->contract, "contract_address", OPTIONAL) &&
-           field_text(ask, &f->registry, "identity_registry_addr", OPTIONAL) &&
+           field_address(ask, &f->contract, "contract_address", OPTIONAL) &&
+           field_address(ask, &f->registry, "identity_registry_addr", OPTIONAL) &&
            field_word(ask, &f->status, "status", WORDS(token_status_words), OPTIONAL) &&
            field_word(ask, &f->trading_mode, "trading_mode", WORDS(trading_mode_words), OPTIONAL);
 }

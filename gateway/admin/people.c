@@ -117,7 +117,7 @@ static bool account_fields(struct ask *ask, struct account_fields *f)
            field_word(ask, &f->accreditation, "accreditation_status", WORDS(accreditation_words),
                       OPTIONAL) &&
            field_word(ask, &f->fatca, "fatca_status", WORDS(fatca_words), OPTIONAL) &&
-           field_text(ask, &f->wallet, "wallet_address", OPTIONAL) &&
+           field_address(ask, &f->wallet, "wallet_address", OPTIONAL) &&
            field_bool(ask, &f->is_activated, "is_activated", OPTIONAL) &&
            field_bool(ask, &f->is_suspended, "is_suspended", OPTIONAL) &&
            field_bool(ask, &f->limits_waived, "limits_waived", OPTIONAL) &&

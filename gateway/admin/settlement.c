@@ -38,14 +38,17 @@ void settlement_trades_read(struct ask *ask)
     pg_rows_free(rows);
 }
 
-// One trade with all that is known of it: its transactions, its history, its marks, what holds it.
+// One trade with all that is known of it: its transactions, what the chain said before they were
+// signed, its history, its marks, what holds it.
 void settlement_trade_read(struct ask *ask)
 {
     struct pg_rows *rows;
     if (pg_query(ask->admin->pg, &rows,
                  "SELECT json_build_object('trade', row_to_json(p), 'attempts', (SELECT "
                  "coalesce(json_agg(a ORDER BY a.request, a.attempt), '[]') FROM "
-                 "settle.attempt_list a WHERE a.trade = $1), 'history', (SELECT "
+                 "settle.attempt_list a WHERE a.trade = $1), 'evidence', (SELECT "
+                 "coalesce(json_agg(c ORDER BY c.request, c.at), '[]') FROM settle.check_list c "
+                 "WHERE c.trade = $1), 'history', (SELECT "
                  "coalesce(json_agg(h ORDER BY h.history_id), '[]') FROM (SELECT history_id, "
                  "from_status, to_status, attempt, tx_hash, reason, settle.reason_text(reason) AS "
                  "reason_text, at FROM settle.trade_settlement_history WHERE trade_id = $1) h), "

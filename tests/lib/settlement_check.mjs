@@ -226,6 +226,9 @@ export async function checkSettlement ({ provider, rows, fromBlock = 0, confirma
     if (!attempt) continue
     if (attempt.data !== transaction.input) say('the mined call is not that of the row')
     if (!transaction.succeeded && attempt.state === 'confirmed') say('confirmed, but it has failed')
+    // A contract that says that it has moved, and has not: nobody's trade, and the row is as if it had failed.
+    const pretended = transaction.succeeded && transfers.length === 0 && attempt.state === 'reverted'
+    if (pretended && readCalldata(transaction.input).legs && !members.has(transaction.hash)) continue
     const givesUp = transaction.input === '0x' && attempt.state === 'dropped' // an empty one, which has used the nonce up
     if (transaction.succeeded && !givesUp && ['replaced', 'dropped', 'reverted', 'prepared'].includes(attempt.state)) say(`has succeeded, but its row says ${attempt.state}`)
     if (transaction.succeeded && readCalldata(transaction.input).legs) {

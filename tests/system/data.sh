@@ -203,6 +203,12 @@ refused a_missing_field_is_refused MISSING_FIELD POST deposits '{"reference":"t0
 refused a_fraction_of_a_unit_is_refused BAD_NUMBER POST deposits '{"reference":"t0","account":1001,"asset":"USD","amount":"0.0000001"}'
 refused an_engine_refusal_names_its_code INSUFFICIENT_BALANCE POST withdrawals '{"reference":"t1","account":1001,"asset":"USD","amount":"999999999"}'
 refused a_taken_wallet_is_refused MALFORMED POST accounts '{"account":1002,"wallet_address":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"}'
+wallet=0x000000000000000000000000000000000000dEaD
+for wrong in ${wallet,,} 0X${wallet:2} ${wallet/dEaD/DEaD} ${wallet:0:41} ${wallet}0 0x0000000000000000000000000000000000000000 ''; do
+    refused "a_wallet_without_its_checksum_is_refused_$wrong" MALFORMED POST accounts "{\"account\":1002,\"wallet_address\":\"$wrong\"}"
+done
+refused a_contract_without_its_checksum_is_refused MALFORMED POST assets "{\"asset\":2,\"kind\":\"token\",\"scale\":2,\"symbol\":\"PORT\",\"contract_address\":\"${wallet,,}\"}"
+equal a_refused_wallet_changes_nothing 0 "$(sql "SELECT count(*) FROM people.account WHERE lower(wallet_address) = '${wallet,,}'")"
 refused an_id_out_of_range_leaves_no_row ID_RANGE POST accounts '{"account":999999,"member":101,"name":"x"}'
 equal a_refused_account_leaves_no_row 0 "$(sql 'SELECT count(*) FROM people.account WHERE account_id = 999999')"
 deposit='{"reference":"t2","account":1001,"asset":"USD","amount":"5"}'

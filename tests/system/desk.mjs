@@ -9,7 +9,7 @@ import { bin, demo, eventually } from '../lib/venue.mjs'
 
 const execute = promisify(execFile)
 const symbol = 'ATUN'
-const stranger = '0x00000000000000000000000000000000000057A7' // a wallet that no token knows
+const stranger = '0x00000000000000000000000000000000000057a7' // a wallet that no token knows
 
 export async function desk (suite, venue) {
   const carla = await venue.trader('carla')
@@ -59,6 +59,12 @@ export async function desk (suite, venue) {
     assert.ok(status.signers[0].next_nonce > 0)
     assert.deepEqual((await cli('settlement'))[0].tokens.map(t => t.symbol), status.tokens.map(t => t.symbol))
     assert.deepEqual((await cli('settling', 'trade', String(id), 'status', 'settled')).map(t => t.trade), [id])
+    const { evidence, attempts } = await get(`/trades/${id}`)
+    assert.ok(evidence.length >= 1 && attempts.length === 1, JSON.stringify(evidence))
+    const before = evidence.find(c => c.stage === 'before_signing')
+    assert.deepEqual([before.request, before.verdict, before.paused, before.can_transfer, before.from_verified, before.to_verified],
+      [attempts[0].request, 'allowed', false, true, true, true])
+    assert.ok(before.block < attempts[0].block && /^0x[0-9a-f]{64}$/.test(before.block_hash) && BigInt(before.balance) >= BigInt(before.amount))
     const told = await eventually('Redis has it', () => {
       const message = JSON.parse(venue.redis('GET', 'lonja:v1:last:settlement:status'))
       return message.trades.settled >= status.trades.settled && message.tokens.every(t => t.state === 'running') && message
@@ -174,6 +180,8 @@ export async function desk (suite, venue) {
     const id = await sell(carla, diego, '3')
     const failed = await stepIs(id, 'failed')
     assert.deepEqual([failed.reason, /register it/.test(failed.todo)], ['not_registered_receiver', true])
+    const { evidence: [why], attempts: none } = await get(`/trades/${id}`)
+    assert.deepEqual([why.verdict, why.code, why.to_verified, none], ['refused', 'not_registered_receiver', false, []])
     await walletOf(wallet)
     const body = { outcome: 'settled_on_chain', tx_hash: first.tx_hash.toUpperCase().replace('0X', '0x'), reason: 'I saw it' }
     for (const [name, wrong] of [['MALFORMED', { ...body, tx_hash: '0x12' }], ['MALFORMED', { ...body, tx_hash: `0x${'g'.repeat(64)}` }], ['MISSING_FIELD', { ...body, tx_hash: undefined }],

@@ -38,7 +38,7 @@ export async function operators (suite, venue) {
   })
 
   await suite.test('operators: every tool teaches itself, where there is no configuration, too', async () => {
-    for (const words of ['settle', 'settle rebuild', 'settle netting', 'record', 'record rebuild', 'index', 'index verify', 'reconcile', 'explain order', 'asset', 'journal', 'tape', 'sign', 'key']) {
+    for (const words of ['settle', 'settle rebuild', 'settle netting', 'record', 'record rebuild', 'index', 'index verify', 'reconcile', 'explain order', 'asset', 'journal', 'tape', 'sign', 'sign audit', 'key']) {
       const { stdout } = await promisify(execFile)(path.join(bin, 'lonja'), [...words.split(' '), '--help'], { cwd: '/' })
       assert.match(stdout, new RegExp(`^Usage: lonja[ -]${words.split(' ')[0]}`), words)
     }

@@ -68,13 +68,18 @@ function Chain({ status }) {
   return html`<section class="panel"><h2>Keys and nodes</h2><${Table} heads=${['Key or node', 'State', '']} rows=${[...keys, ...nodes]} /></section>`;
 }
 
-// All that is known of the trade that is looked at: its transactions with their gas, its history.
+// All that is known of the trade that is looked at: its transactions with their gas, what the chain said before, its history.
+const said = (answer) => (answer === null ? '–' : answer ? 'yes' : 'no');
+
 function Details({ one }) {
   if (!one) return html`<p class="muted">Asking…</p>`;
   const at = (time) => (time ? clock.format(new Date(time)) : '');
   return html`<div class="details">${one.attempts.length ? html`<${Table} heads=${['Transaction', 'State', 'Nonce', 'Gas used', 'of limit', 'Fee, ether', 'Trades in it', 'Signed', 'Mined', '']} numbers=${[2, 3, 4, 5, 6]}
       rows=${one.attempts.map((a) => ({ key: `${a.request} ${a.attempt}`, attributes: { 'data-attempt': a.attempt }, cells: [a.tx_hash ? html`<span class="hash">${a.tx_hash}</span>` : 'not signed', a.state, a.nonce,
         a.gas_used ?? '–', a.gas_limit, a.fee_wei ? ether(a.fee_wei) : '–', a.legs, at(a.signed_at), at(a.mined_at), a.reason ?? ''] }))} />` : html`<p class="muted">No transaction yet.</p>`}
+    ${one.evidence.length ? html`<${Table} heads=${['Asked', 'Of block', 'Paused', 'Frozen', 'Registered', 'Compliance', 'Seller has', 'of it frozen', 'Verdict']} numbers=${[1, 6, 7]}
+      rows=${one.evidence.map((c) => ({ key: `${c.request} ${c.leg} ${c.stage} ${c.at}`, attributes: { 'data-evidence': c.request }, cells: [c.stage.replaceAll('_', ' '), html`<span title=${c.block_hash}>${c.block}</span>`, said(c.paused),
+        `${said(c.from_frozen)} → ${said(c.to_frozen)}`, `${said(c.from_verified)} → ${said(c.to_verified)}`, said(c.can_transfer), c.balance ?? '–', c.frozen_tokens ?? '–', c.code_text ?? c.code ?? c.verdict] }))} />` : ''}
     <${Table} heads=${['When', 'Became', 'Why']} rows=${one.history.map((h) => ({ key: h.history_id, cells: [at(h.at), h.to_status, h.reason_text ?? ''] }))} />
     ${one.marks.length ? html`<${Table} heads=${['Mark', 'State', 'Why', 'Answer']} rows=${one.marks.map((m) => ({ key: m.mark, cells: [m.outcome.replaceAll('_', ' '), `${m.state}, proposed by ${m.proposed_by}`, m.reason, m.answer ?? m.withdraw_reason ?? m.problem_text ?? ''] }))} />` : ''}</div>`;
 }

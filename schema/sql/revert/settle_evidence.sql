@@ -1,0 +1,5 @@
+BEGIN;
+
+DROP VIEW settle.check_list;
+
+COMMIT;
