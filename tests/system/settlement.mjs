@@ -543,6 +543,64 @@ const CASES = {
     await world.restartWorker()
   },
 
+  // What cannot be the token that the rows take it for is not signed for; what only pretends to have moved has not settled.
+  async contracts_that_are_none_or_lie_and_rows_that_do_not_fit (world) {
+    const { venue } = world
+    const [nobody, yes, liar] = ['0x00000000000000000000000000000000000000B1', '0x00000000000000000000000000000000000000B2', '0x00000000000000000000000000000000000000b3'].map(a => ethers.getAddress(a.toLowerCase()))
+    await world.restartWorker('settle.http_timeout_ms=10000')
+    await venue.ask('setCode', yes, '0x60015f5260205ff3') // 1, whatever is asked
+    await venue.ask('setCode', liar, pretender(world.token))
+    const signed = () => venue.sql('SELECT count(*) FROM settle.attempt WHERE signed_at IS NOT NULL')
+    const failed = (ids, reason) => world.until(ids, `settlement_status = 'failed' AND reason = '${reason}' AND total_attempts = 0`)
+    const withToken = async (change, back, reason) => {
+      const before = signed()
+      venue.sql(change)
+      const ids = world.trade(2)
+      await failed(ids, reason)
+      check(signed() === before, `${reason}: something was signed`)
+      venue.sql(back)
+      world.retry(ids)
+      await world.settled(ids)
+    }
+    const token = value => `UPDATE people.token SET contract_address = '${value}' WHERE asset_id = ${PORT}`
+    await withToken(token(nobody), token(world.token), 'no_contract')
+    await withToken(token(yes), token(world.token), 'decimals_differ')
+    await withToken(token(world.registry), token(world.token), 'contract_is_no_token')
+    const wrong = [...world.token].map((c, i) => i > 1 && /[a-zA-Z]/.test(c) ? (c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase()) : c).join('')
+    await withToken(token(wrong), token(world.token), 'address_checksum_wrong')
+    const wallet = world.wallet(CARLA)
+    const own = value => `UPDATE people.account SET wallet_address = '${value}' WHERE account_id = ${CARLA}`
+    await withToken(own([...wallet].map((c, i) => i > 1 ? (c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase()) : c).join('')), own(wallet), 'address_checksum_wrong')
+    const decimals = n => `UPDATE people.token SET decimals = ${n} WHERE asset_id = ${PORT}`
+    await withToken(decimals(17), decimals(18), 'decimals_differ')
+    for (const [field, value] of [['decimals', '37'], ['decimals', '-1'], ['contract_address', "'0x12'"], ['contract_address', `'${world.token}0'`], ['chain_id', '0']]) {
+      let said = ''
+      try { venue.sql(`UPDATE people.token SET ${field} = ${value} WHERE asset_id = ${PORT} /* refused */`) } catch (error) { said = String(error) }
+      check(/psql|Command failed/.test(said), `${field} = ${value} was taken`)
+    }
+    // It answers every question as the token does, says that it has moved, and has not.
+    const policy = path.join(venue.folder, 'chain/policy.json')
+    const rules = JSON.parse(fs.readFileSync(policy, 'utf8'))
+    const write = value => { fs.writeFileSync(`${policy}.new`, JSON.stringify(value)); fs.renameSync(`${policy}.new`, policy) }
+    write({ ...rules, allow: [...rules.allow, { contract: liar, methods: ['forcedTransfer', 'batchForcedTransfer'] }] })
+    venue.sql(token(liar))
+    const [id] = world.trade()
+    const incident = await (async () => {
+      await venue.until('it is an incident', () => venue.sql(`SELECT count(*) FROM settle.incident WHERE kind = 'not_the_planned_transfer' AND token_asset = ${PORT} AND closed_at IS NULL`) !== '0')
+      return venue.sql(`SELECT max(incident_id) FROM settle.incident WHERE token_asset = ${PORT} AND closed_at IS NULL`)
+    })()
+    check(venue.count(`trade_id = ${id} AND settlement_status <> 'settled' AND total_attempts > 0`) === 1, 'it was believed')
+    const [next] = world.trade()
+    await world.until([next], "settlement_status = 'pending' AND reason = 'held'") // the token stands still
+    venue.sql(token(world.token))
+    write(rules)
+    venue.sql(`UPDATE settle.incident SET close_reason = 'the row was wrong', close_proposed_by = 'one', close_proposed_at = now() WHERE incident_id = ${incident}`, 'lonja_admin')
+    venue.sql(`UPDATE settle.incident SET closed_by = 'two', closed_at = now() WHERE incident_id = ${incident}`, 'lonja_admin')
+    if (venue.count(`trade_id = ${id} AND settlement_status = 'failed'`) === 1) world.retry([id])
+    await world.settled([id, next])
+    await world.restartWorker()
+  },
+
   // It is the only one, and nobody contradicts it: what no transaction shows is not believed, and no nonce is left out.
   async a_node_alone_that_counts_nonces_wrong (world) {
     const { venue } = world
@@ -916,6 +974,18 @@ async function agreesWithNets (world) {
 
 const difference = (before, after) => before.split('\n').filter(line => !after.includes(line)).slice(0, 5).map(line => `- ${line}`)
   .concat(after.split('\n').filter(line => !before.includes(line)).slice(0, 5).map(line => `+ ${line}`)).join('\n')
+
+// Asks `token` whatever it is asked, but for transfers of an agent: they do nothing, and are answered with 1.
+function pretender (token) {
+  const byte = n => n.toString(16).padStart(2, '0')
+  const selector = '5f3560e01c'
+  const pass = `365f5f375f5f365f73${token.slice(2)}5afa3d5f5f3e` // calldata to the token by STATICCALL, its answer to memory
+  const jumps = ['9fc1d0e7', '42a47abc'].map(method => `8063${method}1460@@57`).join('')
+  const head = selector + jumps + pass + '60##573d5ffd'
+  const size = head.length / 2
+  const end = size + 4 // JUMPDEST, RETURNDATASIZE, PUSH0, RETURN
+  return '0x' + head.replaceAll('@@', byte(end)).replace('##', byte(size)) + '5b3d5ff3' + '5b60015f5260205ff3'
+}
 
 function alive (world) {
   try { process.kill(Number(fs.readFileSync(path.join(world.venue.folder, 'postgres/pid'), 'utf8')), 0); return true } catch { return false }
