@@ -228,6 +228,33 @@ export async function desk (suite, venue) {
     assert.equal((await ask('eye', 'GET', '/settlement/trades/1')).status, 404)
   })
 
+  await suite.test('desk: a request that does not move is given up by one and another', async () => {
+    const { trade: settled } = await stepIs(await sell(carla, diego, '1'), 'settled')
+    // A request of another chain than the worker's stays where it is.
+    const [{ request_id }] = await venue.query(`INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address) VALUES ('desk', 'burn', 424242, '${stranger}') RETURNING request_id`)
+    const request = Number(request_id)
+    const all = '/settlement/abandonments'
+    for (const [name, wrong] of [['MALFORMED', { reason: 'which?' }], ['MALFORMED', { request, trade: settled, reason: 'both' }], ['MALFORMED', { request: 'x', reason: 'x' }],
+      ['REASON_LENGTH', { request, reason: ' ' }], ['UNKNOWN_FIELD', { request, reason: 'x', by: 'me' }], ['NOT_FOUND', { trade: 1, reason: 'x' }], ['NOT_FOUND', { request: 999999999, reason: 'x' }],
+      ['ABANDONMENT_REQUEST', { trade: settled, reason: 'too late' }]]) await refuses('admin', name, all, wrong)
+    await refuses('watch', 'FORBIDDEN', all, { request, reason: 'x' })
+    const { abandonment, state } = await post('admin', all, { request, reason: 'it hangs' })
+    assert.equal(state, 'proposed')
+    assert.deepEqual(await post('admin', all, { request, reason: 'as I said' }), { abandonment, state: 'proposed', repeated: true })
+    await refuses('night', 'ABANDONMENT_OPEN', all, { request, reason: 'I, too' })
+    await refuses('admin', 'TWO_PERSONS', `${all}/${abandonment}/approve`)
+    await refuses('watch', 'FORBIDDEN', `${all}/${abandonment}/approve`)
+    assert.deepEqual(await as('watch', 'abandonments', 'withdraw', String(abandonment), 'it', 'moves', 'again'), [{ abandonment, state: 'withdrawn' }])
+    await refuses('night', 'ABANDONMENT', `${all}/${abandonment}/approve`)
+    const [second] = await cli('abandon', 'request', String(request), 'now', 'it', 'hangs')
+    assert.deepEqual(await as('night', 'abandonments', 'approve', String(second.abandonment)), [{ abandonment: second.abandonment, state: 'approved' }])
+    assert.deepEqual(await post('night', `${all}/${second.abandonment}/approve`), { abandonment: second.abandonment, state: 'approved', repeated: true })
+    await refuses('admin', 'ABANDONMENT', `${all}/${second.abandonment}/withdraw`, { reason: 'too late' })
+    const done = await eventually('it is answered', async () => { const a = await list('abandonments', second.abandonment); return a.state === 'done' && a }, 20000)
+    assert.deepEqual([done.request, done.reason, done.proposed_by, done.approved_by, done.open], [request, 'now it hangs', 'admin', 'night', false])
+    assert.deepEqual(await venue.query(`SELECT state, reason FROM chain.chain_request WHERE request_id = ${request}`), [{ state: 'rejected', reason: 'abandoned: now it hangs (admin, night)' }])
+  })
+
   await suite.test('desk: an incident halts its token until two persons close it', async () => {
     const [{ incident_id: id }] = await venue.query(`INSERT INTO settle.incident (kind, request_id, token_asset) SELECT 'moved_twice', max(request_id), (SELECT asset_id FROM people.asset
       WHERE symbol = '${symbol}') FROM chain.chain_request RETURNING incident_id`)
