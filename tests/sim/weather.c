@@ -115,7 +115,7 @@ enum chain_weather {
     CHAIN_FOREIGN,   // somebody else uses the key; no reorganisations
     CHAIN_FORGETFUL, // below it, and what was in the blocks is in no pool any more; transactions
                      // fail
-    CHAIN_BEYOND,    // all of that: what had failed may pass beside its retry, incidents are told
+    CHAIN_BEYOND,    // below it, and what had failed may pass beside its retry: incidents are told
     CHAIN_COUNT
 };
 
@@ -194,8 +194,7 @@ static void fault_chain(void)
         trouble(&world->down, true);
     else if (kind == 5)
         trouble(&world->receipts_hidden, true);
-    else if (weather.chain == CHAIN_FOREIGN ||
-             (weather.chain == CHAIN_BEYOND && scheduler_chance(300)))
+    else if (weather.chain == CHAIN_FOREIGN)
         chain_foreign();
     else if (weather.chain != CHAIN_DEEP)
         gas_runs_out(world);
