@@ -61,7 +61,7 @@ static void every_call_that_our_encoders_write_is_read_and_its_units_counted(voi
     expect_moves(erc3643_remove_agent(OUT, one), 0, 0);
 }
 
-static void only_forced_transfers_take_a_word_behind_their_arguments(void **state)
+static void only_what_carries_a_batch_id_takes_a_word_behind_its_arguments(void **state)
 {
     (void)state;
     memset(calldata, 0, sizeof(calldata));
@@ -72,6 +72,12 @@ static void only_forced_transfers_take_a_word_behind_their_arguments(void **stat
     ssize_t batch = erc3643_batch_forced_transfer(OUT, wallets, wallets, units, 3);
     assert_true(is_read(batch + 32));
     assert_false(is_read(batch + 64));
+    assert_true(is_read(erc3643_freeze_partial(OUT, &wallets[0], 4) + 32));
+    assert_false(is_read(erc3643_freeze_partial(OUT, &wallets[0], 4) + 64));
+    assert_true(is_read(erc3643_unfreeze_partial(OUT, &wallets[0], 4) + 32));
+    assert_true(is_read(erc3643_batch_freeze_partial(OUT, wallets, units, 3) + 32));
+    assert_true(is_read(erc3643_batch_unfreeze_partial(OUT, wallets, units, 3) + 32));
+    assert_false(is_read(erc3643_set_address_frozen(OUT, &wallets[0], true) + 32));
     assert_false(is_read(erc3643_mint(OUT, &wallets[0], 4) + 32));
     assert_false(is_read(erc3643_batch_mint(OUT, wallets, units, 3) + 32));
     assert_false(is_read(erc3643_add_agent(OUT, &wallets[0]) + 32));
@@ -185,7 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_that_our_encoders_write_is_read_and_its_units_counted),
-        cmocka_unit_test(only_forced_transfers_take_a_word_behind_their_arguments),
+        cmocka_unit_test(only_what_carries_a_batch_id_takes_a_word_behind_its_arguments),
         cmocka_unit_test(a_word_that_is_not_its_arguments_kind_is_refused),
         cmocka_unit_test(lists_have_one_length_and_one_place),
         cmocka_unit_test(bytes_are_read_with_their_padding),

@@ -408,7 +408,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     }
     if (!settle->store_failed)
         done += pass_off_chain(settle);
-    if (!settle->store_failed)
+    if (!settle->store_failed && chain_ready && !settle->chain_failed && !settle->attempts_lost)
         done += settle_custody_pass(settle);
     if (!settle->store_failed)
         done += results_pass(settle);

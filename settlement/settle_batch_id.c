@@ -39,9 +39,11 @@ static bool kind_has_legs(enum settle_batch_kind kind, size_t legs, size_t membe
     case SETTLE_BATCH_SINGLE:
         return legs == 1 && members == 1;
     case SETTLE_BATCH_MANY:
-        return legs == members;
+        return legs >= 1 && legs == members;
     case SETTLE_BATCH_NET:
         return legs >= 1 && legs <= members;
+    case SETTLE_BATCH_CUSTODY:
+        return legs >= 1 && members == 0;
     }
     return false;
 }
@@ -51,7 +53,7 @@ static bool is_rising(const uint64_t *trade_ids, size_t count)
     for (size_t i = 1; i < count; i++)
         if (trade_ids[i] <= trade_ids[i - 1])
             return false;
-    return count > 0 && trade_ids[0] > 0;
+    return count == 0 || trade_ids[0] > 0;
 }
 
 static void members_hash(uint8_t out[SETTLE_BATCH_ID_HASH_BYTES], const uint64_t *trade_ids,
@@ -76,7 +78,7 @@ void settle_batch_id_make(struct settle_batch_id *id, enum settle_batch_kind kin
     *id = (struct settle_batch_id){.kind = kind,
                                    .leg_count = (uint16_t)leg_count,
                                    .request_id = request_id,
-                                   .first_trade_id = trade_ids[0]};
+                                   .first_trade_id = count > 0 ? trade_ids[0] : 0};
     members_hash(id->members_hash, trade_ids, count);
 }
 
@@ -94,14 +96,15 @@ void settle_batch_id_write(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct sett
 bool settle_batch_id_read(struct settle_batch_id *id, const uint8_t bytes[SETTLE_BATCH_ID_BYTES])
 {
     if (memcmp(bytes, magic, sizeof(magic)) != 0 || bytes[AT_VERSION] != SETTLE_BATCH_ID_VERSION ||
-        bytes[AT_KIND] > SETTLE_BATCH_NET)
+        bytes[AT_KIND] > SETTLE_BATCH_CUSTODY)
         return false;
     id->kind = (enum settle_batch_kind)bytes[AT_KIND];
     id->request_id = get_be(bytes + AT_REQUEST, AT_FIRST_TRADE - AT_REQUEST);
     id->first_trade_id = get_be(bytes + AT_FIRST_TRADE, AT_LEGS - AT_FIRST_TRADE);
     id->leg_count = (uint16_t)get_be(bytes + AT_LEGS, AT_HASH - AT_LEGS);
     memcpy(id->members_hash, bytes + AT_HASH, SETTLE_BATCH_ID_HASH_BYTES);
-    return id->request_id > 0 && id->first_trade_id > 0 && id->leg_count > 0 &&
+    return id->request_id > 0 && id->leg_count > 0 &&
+           (id->first_trade_id > 0) == (id->kind != SETTLE_BATCH_CUSTODY) &&
            (id->kind != SETTLE_BATCH_SINGLE || id->leg_count == 1);
 }
 
@@ -111,7 +114,8 @@ bool settle_batch_id_matches(const struct settle_batch_id *id, const uint64_t *t
     uint8_t hash[SETTLE_BATCH_ID_HASH_BYTES];
 
     if (count > SETTLE_BATCH_MEMBERS_MAX || !is_rising(trade_ids, count) ||
-        trade_ids[0] != id->first_trade_id || !kind_has_legs(id->kind, id->leg_count, count))
+        (count > 0 ? trade_ids[0] : 0) != id->first_trade_id ||
+        !kind_has_legs(id->kind, id->leg_count, count))
         return false;
     members_hash(hash, trade_ids, count);
     return memcmp(hash, id->members_hash, sizeof(hash)) == 0;

@@ -45,6 +45,29 @@ static void what_is_written_is_read(void **state)
     }
 }
 
+static void custody_has_legs_and_no_members(void **state)
+{
+    struct settle_batch_id id, back;
+    uint8_t bytes[SETTLE_BATCH_ID_BYTES];
+
+    (void)state;
+    settle_batch_id_make(&id, SETTLE_BATCH_CUSTODY, 12, 100, NULL, 0);
+    settle_batch_id_write(bytes, &id);
+    assert_true(settle_batch_id_read(&back, bytes));
+    assert_int_equal(back.kind, SETTLE_BATCH_CUSTODY);
+    assert_int_equal(back.request_id, 12);
+    assert_int_equal(back.leg_count, 100);
+    assert_true(settle_batch_id_matches(&back, NULL, 0));
+    assert_false(settle_batch_id_matches(&back, members, 1));
+    bytes[23] = 1; // of a trade
+    assert_false(settle_batch_id_read(&back, bytes));
+    bytes[23] = 0;
+    bytes[7] = SETTLE_BATCH_MANY; // trades, and none is named
+    assert_false(settle_batch_id_read(&back, bytes));
+    bytes[7] = SETTLE_BATCH_CUSTODY + 1;
+    assert_false(settle_batch_id_read(&back, bytes));
+}
+
 static void other_members_do_not_match(void **state)
 {
     const uint64_t other[] = {7, 10, 0x0102030405060708};
@@ -98,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_is_these_32_bytes),
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(custody_has_legs_and_no_members),
         cmocka_unit_test(other_members_do_not_match),
         cmocka_unit_test(what_is_no_id_is_refused),
     };

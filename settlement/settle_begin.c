@@ -96,7 +96,8 @@ enum settle_step settle_item_release_by_node(struct settle *settle, struct settl
 // ---- preflight
 // ------------------------------------------------------------------------------------
 
-// A short balance is permanent, unless the seller is still to receive units by another trade.
+// A short balance is permanent, unless the seller is still to receive units by another trade; so
+// are units that others have frozen, unless they may be the venue's own.
 static enum settle_step leg_refused(struct settle *settle, struct settle_item *item, size_t leg)
 {
     enum erc3643_verdict verdict = settle->evidence[leg].verdict;
@@ -108,6 +109,8 @@ static enum settle_step leg_refused(struct settle *settle, struct settle_item *i
         return SETTLE_STEP_ABORT;
     if (inbound)
         ending_set(settle, leg, SETTLE_END_RELEASE, SETTLE_REASON_INBOUND, false);
+    else if (settle_custody_waits(settle, item, leg))
+        ending_set(settle, leg, SETTLE_END_RELEASE, SETTLE_REASON_FREEZE, false);
     else
         ending_set(settle, leg, SETTLE_END_FAIL, erc3643_verdict_text(verdict), true);
     return SETTLE_STEP_NONE;

@@ -234,13 +234,14 @@ static void build_batch_id(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct sett
     struct settle_batch_id id;
     size_t members = 0;
 
-    for (size_t i = 0; i < call->leg_count; i++)
+    for (size_t i = 0; i < call->leg_count && call->is_of_trades; i++)
         if ((call->is_netted ? call->legs[i].place : i) < moves)
             trades[members++] = call->legs[i].trade_id;
     settle_batch_id_make(&id,
-                         call->is_netted ? SETTLE_BATCH_NET
-                         : moves == 1    ? SETTLE_BATCH_SINGLE
-                                         : SETTLE_BATCH_MANY,
+                         call->is_of_custody ? SETTLE_BATCH_CUSTODY
+                         : call->is_netted   ? SETTLE_BATCH_NET
+                         : moves == 1        ? SETTLE_BATCH_SINGLE
+                                             : SETTLE_BATCH_MANY,
                          call->request_id, moves, trades, members);
     settle_batch_id_write(out, &id);
 }
@@ -272,12 +273,11 @@ ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *ca
         return -1;
     if (call->operation == SETTLE_CANCEL_NONCE)
         return 0;
-    ssize_t len =
-        build_moves(out, max, settle_netting_moves(&scratch, call), moves, &read, error);
+    ssize_t len = build_moves(out, max, settle_netting_moves(&scratch, call), moves, &read, error);
     if (len < 0)
         return -1;
     ASSERT(len > 0 && (size_t)len + SETTLE_BATCH_ID_BYTES <= max);
-    if (!call->is_of_trades)
+    if (!call->is_of_trades && !call->is_of_custody)
         return len;
     build_batch_id(out + len, call, moves);
     return len + SETTLE_BATCH_ID_BYTES;

@@ -72,8 +72,9 @@ struct settle_leg {
 struct settle_call {
     uint64_t request_id;
     enum settle_operation operation;
-    bool is_of_trades;             // settlement: all legs are of trades, or none is
-    bool is_netted;                // some legs share a place: movements are not legs (settle_netting.h)
+    bool is_of_trades;  // settlement: all legs are of trades, or none is
+    bool is_of_custody; // the venue's own freeze or release (settle_custody.h)
+    bool is_netted;     // some legs share a place: movements are not legs (settle_netting.h)
     struct chain_address contract; // zero for a deploy
     int decimals;                  // of trades: the token's, as the rows have them; -1 = not known
     size_t leg_count;
@@ -81,8 +82,8 @@ struct settle_call {
 };
 
 const struct chain_address *settle_leg_wallet(const struct settle_leg *leg);
-// What is sent when the first `moves` of it are: one transfer is a plain forcedTransfer. Movements are
-// legs, unless the call is netted.
+// What is sent when the first `moves` of it are: one transfer is a plain forcedTransfer. Movements
+// are legs, unless the call is netted.
 enum settle_operation settle_call_operation(const struct settle_call *call, size_t moves);
 enum settle_gas settle_call_gas(const struct settle_call *call, size_t moves);
 
@@ -92,9 +93,9 @@ enum settle_gas settle_call_gas(const struct settle_call *call, size_t moves);
 #define SETTLE_CALL_ERROR_MAX SETTLE_SETUP_ERROR_MAX
 
 // Calldata of the first `moves` movements (1 to settle_netting_move_count; 0 where it has none), of
-// trades with the batch id behind it. `arguments` is chain_request.arguments, a JSON object. Returns its length, or -1
-// with `error` written, a stable word first: the row cannot be carried out as it is. Of trades it
-// never fails.
+// trades and of custody with the batch id behind it. `arguments` is chain_request.arguments, a JSON
+// object. Returns its length, or -1 with `error` written, a stable word first: the row cannot be
+// carried out as it is. Of trades it never fails.
 CHECKED ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call,
                                   size_t moves, const char *arguments,
                                   char error[SETTLE_CALL_ERROR_MAX]);

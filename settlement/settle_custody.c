@@ -26,6 +26,20 @@ enum settle_step settle_custody_read(struct settle *settle, struct settle_prefli
     return SETTLE_STEP_NONE;
 }
 
+bool settle_custody_waits(const struct settle *settle, const struct settle_item *item, size_t leg)
+{
+    const struct settle_preflight *preflight = &settle->preflight;
+    const struct chain_address *seller = &item->call.legs[leg].from;
+
+    ASSERT(leg < item->call.leg_count);
+    if (settle->evidence[leg].verdict != ERC3643_FROZEN_BY_OTHERS)
+        return false;
+    for (size_t i = 0; i < preflight->wallet_count; i++)
+        if (address_equal(&preflight->wallets[i].address, seller))
+            return preflight->wallets[i].freeze_under_way;
+    return false;
+}
+
 // TokensUnfrozen(wallet, units) of the contract.
 static bool is_unfrozen(chain_uint128 *units, const struct node_log *log,
                         const struct settle_call *call, const struct chain_address *wallet)

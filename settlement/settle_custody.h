@@ -1,7 +1,7 @@
-// Frozen custody, the worker's part (docs/settlement.md, Custody). What has to be frozen, and what is
-// waiting for it, stands in Postgres (schema/sql/deploy/custody.sql, settle.custody_step), and the
-// freezes themselves are requests like any other. Here is what the worker adds: when it asks for
-// them, what of a wallet's frozen units its own transfers may take, and what they took.
+// Frozen custody, the worker's part (docs/settlement.md, Custody). What has to be frozen, and what
+// is waiting for it, stands in Postgres (schema/sql/deploy/custody.sql, settle.custody_step), and
+// the freezes themselves are requests like any other. Here is what the worker adds: when it asks
+// for them, what of a wallet's frozen units its own transfers may take, and what they took.
 //
 // Threads: the worker's.
 #ifndef LONJA_SETTLEMENT_SETTLE_CUSTODY_H
@@ -16,6 +16,10 @@ size_t settle_custody_pass(struct settle *settle);
 // Fills in the preflight what the venue has frozen itself. Asked only where something is frozen.
 // NONE or ABORT.
 enum settle_step settle_custody_read(struct settle *settle, struct settle_preflight *preflight);
+
+// Is a leg that was refused for units frozen by others to wait? They may be the venue's own: a
+// freeze that is mined counts as others' until it is final.
+bool settle_custody_waits(const struct settle *settle, const struct settle_item *item, size_t leg);
 
 // What each leg of a transfer took from the frozen units of its sender: forcedTransfer takes free
 // units first and says TokensUnfrozen before its Transfer. `moves` are the call's movements

@@ -163,6 +163,7 @@ struct fake_wallet {
     chain_uint128 frozen_units; // of `units` …
     bool in_custody;            // the venue freezes here …
     chain_uint128 venue_units;  // … and has frozen so much of frozen_units
+    bool freeze_under_way;      // … and more, which is not final yet
     bool verified;
     struct chain_address identity; // registered; zero = not
     uint16_t country;

@@ -1764,6 +1764,7 @@ static enum settle_store_result store_custody_spendable(void *context,
             continue;
         wallets[i].in_custody = true;
         wallets[i].venue_units = wallet->venue_units;
+        wallets[i].freeze_under_way = wallet->freeze_under_way;
     }
     return end(fault);
 }

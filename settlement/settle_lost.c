@@ -11,8 +11,9 @@
 //
 // and they go on as what they are: signed, their receipt is looked for, the same bytes are sent
 // again. A transfer of trades is found by its batch id; anything else by the request that asks for
-// these very bytes. What belongs to nothing that the rows have is not guessed: nothing new is begun
-// until they do (attempts_missing); what is under way goes on.
+// these very bytes; custody's own, which no row asks for, is written again from them. What belongs
+// to nothing that the rows have is not guessed: nothing new is begun until they do
+// (attempts_missing); what is under way goes on.
 #include "settlement/settle_internal.h"
 
 #include <string.h>
@@ -133,11 +134,12 @@ static enum settle_step bid_restore(struct settle *settle, enum settle_restored 
 
     ASSERT(transaction_decode(&transaction, NULL, NULL, history->made.raw, history->made.raw_len));
     struct settle_lost lost = lost_of(history, &transaction);
-    if (!lost.creates &&
-        settle_transfer_read(&transfer, lost.calldata, lost.calldata_len) == SETTLE_TRANSFER_NAMED)
-        lost.transfer = &transfer;
-    else if (asker_find(settle, &lost) == SETTLE_STEP_ABORT)
+    enum settle_transfer_kind kind =
+        settle_transfer_read(&transfer, lost.calldata, lost.creates ? 0 : lost.calldata_len);
+    if (kind != SETTLE_TRANSFER_NAMED && asker_find(settle, &lost) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
+    if (kind == SETTLE_TRANSFER_NAMED || (kind == SETTLE_TRANSFER_CUSTODY && lost.request_id == 0))
+        lost.transfer = &transfer;
     if (!settle_store_ok(settle, settle->store.restore(settle->store.context, restored, &lost)))
         return SETTLE_STEP_ABORT;
     if (*restored != SETTLE_RESTORE_KNOWN && *restored != SETTLE_RESTORE_OTHER)

@@ -27,6 +27,7 @@
 #define SETTLE_REASON_AMOUNT           "amount_not_representable"
 #define SETTLE_REASON_SAME_WALLET      "same_wallet"
 #define SETTLE_REASON_INBOUND          "inbound_not_settled"
+#define SETTLE_REASON_FREEZE           "freeze_not_final"
 #define SETTLE_REASON_DONE             "already_done"
 #define SETTLE_REASON_STATE            "state_is_not_the_planned_one"
 #define SETTLE_REASON_HELD             "held"

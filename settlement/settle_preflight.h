@@ -26,8 +26,9 @@ struct settle_wallet {
     bool is_verified;
     chain_uint128 balance;      // of a wallet that sends, else zero
     chain_uint128 frozen_units; // likewise
-    bool in_custody;           // the venue freezes there what is tradable; not asked of the chain …
+    bool in_custody; // the venue freezes there what is tradable; not asked of the chain …
     chain_uint128 venue_units; // … of frozen_units, what it has frozen itself (settle_custody.h)
+    bool freeze_under_way;     // … beside it more may be the venue's own: not final yet
 };
 
 struct settle_preflight {

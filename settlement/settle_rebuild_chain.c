@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "chain/transaction.h"
+#include "settlement/settle_custody.h"
+#include "settlement/settle_effect.h"
 #include "settlement/settle_transfer.h"
 
 // ---- fields of JSON
@@ -101,9 +103,11 @@ static enum settle_rebuild_kind call_read(struct settle_rebuild_transaction *t)
         settle_transfer_read(&transfer, t->calldata, t->creates ? 0 : t->calldata_len);
 
     t->id = transfer.id;
+    t->operation = transfer.operation;
     t->leg_count = transfer.leg_count;
     memcpy(t->legs, transfer.legs, transfer.leg_count * sizeof(t->legs[0]));
     return kind == SETTLE_TRANSFER_NAMED     ? SETTLE_REBUILD_TRANSFER
+           : kind == SETTLE_TRANSFER_CUSTODY ? SETTLE_REBUILD_CUSTODY
            : kind == SETTLE_TRANSFER_UNNAMED ? SETTLE_REBUILD_UNNAMED
                                              : SETTLE_REBUILD_OTHER;
 }
@@ -111,25 +115,33 @@ static enum settle_rebuild_kind call_read(struct settle_rebuild_transaction *t)
 // ---- the receipt
 // ------------------------------------------------------------------------------------
 
-static void transfers_read(struct settle_rebuild_transaction *t, const struct node_receipt *receipt)
+// Transfers of the token that are no leg's.
+static bool has_others(const struct settle_rebuild_transaction *t,
+                       const struct node_receipt *receipt)
 {
     struct erc3643_transfer transfer;
     size_t found = 0;
 
-    t->has_transfers = receipt->succeeded;
-    for (size_t i = 0; i < receipt->log_count; i++) {
-        if (!erc3643_decode_transfer(&transfer, &receipt->logs[i]) ||
-            !address_equal(&transfer.token, &t->to))
-            continue;
-        const struct settle_leg *leg = found < t->leg_count ? &t->legs[found] : NULL;
-        if (leg == NULL || !address_equal(&leg->from, &transfer.from) ||
-            !address_equal(&leg->to, &transfer.to) || leg->units != transfer.units)
-            t->has_transfers = false;
-        else
-            t->log_index[found] = transfer.log_index;
-        found++;
-    }
-    t->has_transfers = t->has_transfers && found == t->leg_count;
+    for (size_t i = 0; i < receipt->log_count; i++)
+        found += erc3643_decode_transfer(&transfer, &receipt->logs[i]) &&
+                 address_equal(&transfer.token, &t->to);
+    return found != (t->kind == SETTLE_REBUILD_TRANSFER ? t->leg_count : 0);
+}
+
+static void effect_read(struct settle_rebuild_transaction *t, const struct node_receipt *receipt)
+{
+    static const struct settle_arguments none;
+    struct settle_call call = {
+        .operation = t->operation, .contract = t->to, .leg_count = t->leg_count};
+
+    t->has_effect = false;
+    if (t->kind != SETTLE_REBUILD_TRANSFER && t->kind != SETTLE_REBUILD_CUSTODY)
+        return;
+    memcpy(call.legs, t->legs, t->leg_count * sizeof(t->legs[0]));
+    t->has_effect =
+        settle_effect_find(t->log_index, receipt, &call, &none, &t->to) && !has_others(t, receipt);
+    if (t->has_effect && t->kind == SETTLE_REBUILD_TRANSFER)
+        settle_custody_unfrozen(t->unfrozen, receipt, &call, &call, t->log_index);
 }
 
 static enum node_result receipt_read(struct node *node, struct settle_rebuild_transaction *t)
@@ -148,7 +160,7 @@ static enum node_result receipt_read(struct node *node, struct settle_rebuild_tr
     t->block_hash = receipt.block_hash;
     t->gas_used = receipt.gas_used;
     t->effective_fee_wei = receipt.effective_fee_wei;
-    transfers_read(t, &receipt);
+    effect_read(t, &receipt);
     node_receipt_fini(&receipt);
     return NODE_OK;
 }

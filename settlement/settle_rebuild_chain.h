@@ -17,6 +17,7 @@ enum { SETTLE_REBUILD_SIGNERS_MAX = 16 };
 
 enum settle_rebuild_kind {
     SETTLE_REBUILD_TRANSFER, // a forced transfer with a batch id: legs and id are filled
+    SETTLE_REBUILD_CUSTODY,  // a freeze or release of the venue's custody: likewise
     SETTLE_REBUILD_UNNAMED,  // a forced transfer without one, or with one that is none
     SETTLE_REBUILD_OTHER,    // anything else
 };
@@ -31,12 +32,14 @@ struct settle_rebuild_transaction {
     uint64_t gas_limit;
     uint64_t max_fee_wei;
     uint64_t priority_fee_wei;
+    enum settle_operation operation;
     struct settle_batch_id id;
     size_t leg_count;
     struct settle_leg legs[SETTLE_LEGS_MAX];
-    uint32_t log_index[SETTLE_LEGS_MAX]; // of each leg's Transfer, if it has succeeded
+    uint32_t log_index[SETTLE_LEGS_MAX];     // of each leg's event, if it has succeeded
+    chain_uint128 unfrozen[SETTLE_LEGS_MAX]; // what each transfer took of its sender's frozen units
     bool succeeded;
-    bool has_transfers; // the legs' Transfers are there, in order, and no other of the token
+    bool has_effect; // the legs' events are there, in order, and no other Transfer of the token
     uint64_t block_number;
     struct chain_hash block_hash;
     uint64_t gas_used;

@@ -12,7 +12,7 @@
 #include "settlement/settle_rebuild_net.h"
 #include "settlement/settle_store_internal.h"
 
-enum { LOCK_TRIES = 8, LOCK_WAIT_NS = 250000000 };
+enum { LOCK_TRIES = 8, INDEX_TRIES = 40, WAIT_NS = 250000000 };
 
 static bool complain(const struct settle_rebuild *rebuild, const char *what)
 {
@@ -36,7 +36,8 @@ static struct pg_param chain_param(const struct settle_rebuild *rebuild)
 // ---- begin
 // ------------------------------------------------------------------------------------------
 
-// A worker that has found its rows missing takes the lock for a moment once a second, to look again.
+// A worker that has found its rows missing takes the lock for a moment once a second, to look
+// again.
 static bool lock_take(struct settle_rebuild *rebuild)
 {
     struct pg_rows *rows = NULL;
@@ -44,7 +45,7 @@ static bool lock_take(struct settle_rebuild *rebuild)
 
     for (int i = 0; i < LOCK_TRIES && !locked; i++) {
         if (i > 0)
-            nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
         if (pg_query(rebuild->pg, &rows, "SELECT pg_try_advisory_lock($1)",
                      PG_PARAMS(pg_i64(SETTLE_STORE_LOCK_KEY))) != PG_OK)
             return complain(rebuild, "the lock of settlement");
@@ -202,6 +203,8 @@ static bool members_find(struct settle_rebuild *rebuild, const struct settle_reb
 
 static const char *operation_of(const struct settle_rebuild_transaction *t)
 {
+    if (t->kind == SETTLE_REBUILD_CUSTODY)
+        return settle_operation_text(t->operation);
     return settle_operation_text(t->leg_count == 1 ? SETTLE_FORCED_TRANSFER
                                                    : SETTLE_BATCH_FORCED_TRANSFER);
 }
@@ -212,9 +215,10 @@ static bool request_write(struct settle_rebuild *rebuild,
 {
     static const char sql[] =
         "INSERT INTO chain.chain_request AS r (request_id, idempotency_key, operation, chain_id, "
-        "contract_address, token_asset, state, attempts, reason) OVERRIDING SYSTEM VALUE "
-        "VALUES ($1, 'rebuilt:' || $6, $2, $3, $4, (SELECT asset_id FROM people.token "
-        "WHERE lower(contract_address) = $4 AND chain_id = $3), $5, 1, 'rebuilt_from_chain') "
+        "contract_address, token_asset, state, attempts, reason, requested_by) OVERRIDING SYSTEM "
+        "VALUE VALUES ($1, 'rebuilt:' || $6, $2, $3, $4, (SELECT asset_id FROM people.token "
+        "WHERE lower(contract_address) = $4 AND chain_id = $3), $5, 1, 'rebuilt_from_chain', "
+        "coalesce($7, current_user)) "
         "ON CONFLICT (request_id) DO UPDATE SET state = EXCLUDED.state, attempts = r.attempts + 1";
     struct text_address token = address_text(&t->to);
     char id[24];
@@ -222,7 +226,8 @@ static bool request_write(struct settle_rebuild *rebuild,
     snprintf(id, sizeof(id), "%" PRIu64, t->id.request_id);
     return any(rebuild, "the request", sql,
                PG_PARAMS(u64(t->id.request_id), pg_text(operation_of(t)), chain_param(rebuild),
-                         pg_text(token.text), pg_text(state), pg_text(id)));
+                         pg_text(token.text), pg_text(state), pg_text(id),
+                         pg_text(t->kind == SETTLE_REBUILD_CUSTODY ? "custody" : NULL)));
 }
 
 static bool nets_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
@@ -249,28 +254,58 @@ static bool nets_write(struct settle_rebuild *rebuild, const struct settle_rebui
     return ok;
 }
 
+// What a transfer took of frozen units is its first leg's (settle_custody.h).
 static bool leg_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
-                      const struct settle_leg *leg, bool is_netted, bool is_done)
+                      const struct settle_call *members, const struct settle_leg *leg, bool is_done)
 {
+    bool is_netted = members->is_netted;
     size_t move = is_netted ? leg->place : leg->number;
+    size_t count;
+    bool takes = is_done && t->unfrozen[move] > 0 &&
+                 &members->legs[settle_netting_leg_at(members, move, &count)] == leg;
+    struct text_wide unfrozen = wide_text(takes ? t->unfrozen[move] : 0);
     struct text_address from = address_text(&leg->from);
     struct text_address to = address_text(&leg->to);
     struct text_wide units = wide_text(leg->units);
 
-    return any(rebuild, "a leg",
-               "INSERT INTO chain.request_leg (request_id, leg, trade_id, from_address, "
-               "to_address, amount, state, reason, log_index, net_id, place) VALUES ($1, $2, $3, "
-               "$4, $5, "
-               "$6::text::numeric, $7, CASE WHEN $7 = 'left' THEN 'rebuilt_from_chain' END, $8, "
-               "$9, $10) "
-               "ON CONFLICT (request_id, leg) DO UPDATE SET state = EXCLUDED.state, "
-               "log_index = EXCLUDED.log_index",
-               PG_PARAMS(u64(t->id.request_id), u64(leg->number), u64(leg->trade_id),
-                         pg_text(from.text), pg_text(to.text), pg_text(units.text),
-                         pg_text(is_done ? "done" : "left"),
-                         is_done ? u64(t->log_index[move]) : pg_null(),
-                         leg->net_id > 0 ? u64(leg->net_id) : pg_null(),
-                         is_netted ? u64(leg->place) : pg_null()));
+    return any(
+        rebuild, "a leg",
+        "INSERT INTO chain.request_leg (request_id, leg, trade_id, from_address, "
+        "to_address, amount, state, reason, log_index, net_id, place, unfrozen) VALUES ($1, "
+        "$2, $3, $4, $5, $6::text::numeric, $7, CASE WHEN $7 = 'left' THEN "
+        "'rebuilt_from_chain' END, $8, $9, $10, $11::text::numeric) "
+        "ON CONFLICT (request_id, leg) DO UPDATE SET state = EXCLUDED.state, "
+        "log_index = EXCLUDED.log_index, unfrozen = EXCLUDED.unfrozen",
+        PG_PARAMS(u64(t->id.request_id), u64(leg->number), u64(leg->trade_id), pg_text(from.text),
+                  pg_text(to.text), pg_text(units.text), pg_text(is_done ? "done" : "left"),
+                  is_done ? u64(t->log_index[move]) : pg_null(),
+                  leg->net_id > 0 ? u64(leg->net_id) : pg_null(),
+                  is_netted ? u64(leg->place) : pg_null(), pg_text(takes ? unfrozen.text : NULL)));
+}
+
+// The venue's own freeze or release; what it means for the wallets is told at the end.
+static bool custody_write(struct settle_rebuild *rebuild,
+                          const struct settle_rebuild_transaction *t)
+{
+    bool ok = any(rebuild, "a freeze",
+                  "INSERT INTO chain.custody_request (request_id, open) VALUES ($1, false) "
+                  "ON CONFLICT DO NOTHING",
+                  PG_PARAMS(u64(t->id.request_id)));
+
+    for (size_t i = 0; ok && i < t->leg_count; i++) {
+        struct text_address wallet = address_text(&t->legs[i].to);
+        struct text_wide units = wide_text(t->legs[i].units);
+
+        ok = any(rebuild, "a leg of a freeze",
+                 "INSERT INTO chain.request_leg (request_id, leg, to_address, amount, state, "
+                 "log_index) VALUES ($1, $2, $3, $4::text::numeric, $5, $6) "
+                 "ON CONFLICT (request_id, leg) DO UPDATE SET state = EXCLUDED.state, "
+                 "log_index = EXCLUDED.log_index",
+                 PG_PARAMS(u64(t->id.request_id), u64(i), pg_text(wallet.text), pg_text(units.text),
+                           pg_text(t->has_effect ? "done" : "open"),
+                           t->has_effect ? u64(t->log_index[i]) : pg_null()));
+    }
+    return ok;
 }
 
 static bool attempt_write(struct settle_rebuild *rebuild,
@@ -352,16 +387,21 @@ bool settle_rebuild_write(struct settle_rebuild *rebuild,
                           const struct settle_rebuild_transaction *t)
 {
     struct settle_call members;
-    bool is_done = t->succeeded && t->has_transfers;
+    bool is_done = t->succeeded && t->has_effect;
     const char *state = is_done ? "confirmed" : "reverted";
 
+    if (t->kind == SETTLE_REBUILD_CUSTODY) {
+        rebuild->transactions++;
+        return request_write(rebuild, t, state) && attempt_write(rebuild, t, state) &&
+               custody_write(rebuild, t);
+    }
     if (t->kind != SETTLE_REBUILD_TRANSFER)
         return pass_over(rebuild, t);
     if (!members_find(rebuild, t, &members) || !request_write(rebuild, t, state) ||
         !attempt_write(rebuild, t, state) || !nets_write(rebuild, t, &members))
         return false;
     for (size_t i = 0; i < members.leg_count; i++)
-        if (!leg_write(rebuild, t, &members.legs[i], members.is_netted, is_done) ||
+        if (!leg_write(rebuild, t, &members, &members.legs[i], is_done) ||
             !trade_write(rebuild, t, &members.legs[i], is_done))
             return false;
     rebuild->transactions++;
@@ -416,6 +456,34 @@ static bool results_from_tape(struct settle_rebuild *rebuild, const char *folder
     return ok;
 }
 
+// What is frozen, tradable and the holder's own, from the requests and the record. Before the
+// results: those that the core has not booked wait for freezes as ever. lonja-index may have to
+// come as far first.
+static bool custody_end(struct settle_rebuild *rebuild)
+{
+    struct pg_rows *rows = NULL;
+    uint64_t last = rebuild->next_block - 1;
+    bool done = false;
+
+    for (int i = 0; i < INDEX_TRIES && !done; i++) {
+        if (i > 0)
+            nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+        if (pg_query(rebuild->pg, &rows, "SELECT settle.custody_rebuild($1, $2)",
+                     PG_PARAMS(chain_param(rebuild), u64(last))) != PG_OK)
+            return complain(rebuild, "custody");
+        done = !pg_is_null(rows, 0, 0);
+        if (done && pg_number(rows, 0, 0) > 0)
+            printf("%" PRId64 " wallets in custody\n", pg_number(rows, 0, 0));
+        pg_rows_free(rows);
+    }
+    if (!done)
+        fprintf(stderr,
+                "lonja settle: lonja-index has not confirmed block %" PRIu64
+                ", and tokens are in custody; the same command goes on once it has\n",
+                last);
+    return done;
+}
+
 bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
 {
     if (!settle_rebuild_begin(rebuild) || !results_from_tape(rebuild, tape_folder))
@@ -437,6 +505,7 @@ bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
                "WHERE w.settlement_status = 'pending' AND (SELECT r.outcome FROM settle.result r "
                "WHERE r.trade_id = w.trade_id ORDER BY ref_number DESC LIMIT 1) = 'settled'",
                PG_NO_PARAMS) &&
+           custody_end(rebuild) &&
            any(rebuild, "the results",
                "INSERT INTO settle.result (trade_id, outcome) SELECT w.trade_id, "
                "w.settlement_status FROM settle.trade w WHERE w.settlement_status IN ('settled', "
@@ -482,13 +551,13 @@ static const char compare_select[] =
 static void compare_rows(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
                          const char *hash, const struct pg_rows *rows)
 {
-    bool is_done = t->succeeded && t->has_transfers;
+    bool is_done = t->succeeded && t->has_effect;
     uint64_t members[SETTLE_LEGS_MAX];
     size_t count = pg_rows_count(rows);
 
     if (count == 0) {
-        differ(rebuild, hash, "of trade %" PRIu64 ", %zu legs: no row has it", t->id.first_trade_id,
-               t->leg_count);
+        differ(rebuild, hash, "of request %" PRIu64 ", trade %" PRIu64 ", %zu legs: no row has it",
+               t->id.request_id, t->id.first_trade_id, t->leg_count);
         return;
     }
     if (strcmp(pg_value(rows, 0, 0), is_done ? "confirmed" : "reverted") != 0)
@@ -499,7 +568,7 @@ static void compare_rows(struct settle_rebuild *rebuild, const struct settle_reb
     if ((uint64_t)pg_number(rows, 0, 2) != t->id.request_id)
         differ(rebuild, hash, "its batch id says request %" PRIu64 ", its row %s", t->id.request_id,
                pg_value(rows, 0, 2));
-    if (!is_done)
+    if (!is_done || t->kind == SETTLE_REBUILD_CUSTODY)
         return;
     for (size_t i = 0; i < count && i < SETTLE_LEGS_MAX; i++) {
         members[i] = (uint64_t)pg_number(rows, i, 4);
@@ -521,14 +590,15 @@ bool settle_rebuild_compare(struct settle_rebuild *rebuild,
              "INSERT INTO rebuild_seen VALUES ($1) ON CONFLICT DO NOTHING",
              PG_PARAMS(pg_text(hash.text))))
         return false;
-    if (t->kind != SETTLE_REBUILD_TRANSFER)
+    if (t->kind != SETTLE_REBUILD_TRANSFER && t->kind != SETTLE_REBUILD_CUSTODY)
         return pass_over(rebuild, t);
     if (pg_query(rebuild->pg, &rows, compare_select,
                  PG_PARAMS(pg_text(hash.text), pg_bytes(t->raw, t->raw_len))) != PG_OK)
         return complain(rebuild, "an attempt");
     compare_rows(rebuild, t, hash.text, rows);
     rebuild->transactions++;
-    rebuild->trades += t->succeeded && t->has_transfers ? pg_rows_count(rows) : 0;
+    rebuild->trades +=
+        t->kind == SETTLE_REBUILD_TRANSFER && t->has_effect ? pg_rows_count(rows) : 0;
     pg_rows_free(rows);
     return true;
 }

@@ -48,6 +48,7 @@ static void spendable_read(struct settle_wallet *wallets, size_t count, const st
                 continue;
             wallets[i].in_custody = true;
             wallets[i].venue_units = row_wide(rows, row, 1);
+            wallets[i].freeze_under_way = pg_number(rows, row, 2) == 1;
         }
     }
 }
@@ -64,12 +65,11 @@ static enum settle_store_result store_custody_spendable(void *context,
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     char *senders = senders_array(wallets, count);
-    bool ok =
-        pg_query(store->pg, &rows,
-                 "SELECT address, units FROM settle.custody_spendable($1, $2, "
-                 "$3::text::text[], $4)",
-                 PG_PARAMS(u64(store->chain_id), pg_text(token.text), pg_text(senders),
-                           u64(at_block))) == PG_OK;
+    bool ok = pg_query(store->pg, &rows,
+                       "SELECT address, units, under_way FROM settle.custody_spendable($1, $2, "
+                       "$3::text::text[], $4)",
+                       PG_PARAMS(u64(store->chain_id), pg_text(token.text), pg_text(senders),
+                                 u64(at_block))) == PG_OK;
     free(senders);
     if (!ok)
         return store_lost(store, "custody_spendable");

@@ -267,12 +267,35 @@ static bool request_same(struct settle_store_pg *store, bool *fits, const struct
     return !*fits || legs_keep(store, fits, lost, &legs);
 }
 
+// A freeze or release of custody: written as the bytes have it, or there already.
+static bool custody_restore(struct settle_store_pg *store, bool *fits,
+                            const struct settle_lost *lost)
+{
+    static const char sql[] =
+        "SELECT settle.custody_restore($1, $2, $3, $4, (SELECT array_agg(x.to_address ORDER BY "
+        "x.leg) FROM jsonb_to_recordset($5::text::jsonb) AS x(leg smallint, to_address text)), "
+        "(SELECT array_agg(x.amount ORDER BY x.leg) FROM jsonb_to_recordset($5::text::jsonb) "
+        "AS x(leg smallint, amount numeric)))";
+    const struct settle_transfer *transfer = lost->transfer;
+    struct text_address token = address_text(&lost->to);
+    char *legs = legs_text(transfer->legs, transfer->leg_count);
+    bool ok =
+        store_is(store, fits, sql,
+                 PG_PARAMS(u64(transfer->id.request_id), u64(store->chain_id), pg_text(token.text),
+                           pg_text(settle_operation_text(transfer->operation)), pg_text(legs)));
+
+    free(legs);
+    return ok;
+}
+
 // The request of a transfer of trades holds what the bytes move. *fits: it does.
 static bool request_restore(struct settle_store_pg *store, bool *fits,
                             const struct settle_lost *lost)
 {
     bool exists = false;
 
+    if (lost->transfer->id.kind == SETTLE_BATCH_CUSTODY)
+        return custody_restore(store, fits, lost);
     return store_is(store, &exists,
                     "SELECT EXISTS (SELECT FROM chain.chain_request WHERE request_id = $1)",
                     PG_PARAMS(u64(lost->transfer->id.request_id))) &&

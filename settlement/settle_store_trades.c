@@ -20,6 +20,7 @@ static void load_item(struct settle_item *item, const struct pg_rows *rows, size
         item->call.contract = row_address(rows, row, 2);
     item->signer = row_address_or_zero(rows, row, 15);
     item->call.is_of_trades = pg_number(rows, row, 11) == 1;
+    item->call.is_of_custody = pg_number(rows, row, 16) == 1;
     item->call.decimals = pg_is_null(rows, row, 12) ? -1 : (int)pg_number(rows, row, 12);
 }
 
@@ -59,7 +60,8 @@ static const char load_select[] =
     "EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.request_id = q.request_id "
     "AND l.trade_id IS NOT NULL), (SELECT min(k.decimals) FROM people.token k "
     "WHERE k.chain_id = $1 AND lower(k.contract_address) = lower(q.contract_address)), "
-    "a.fate, length(a.calldata) = 0, q.signer_address FROM ("
+    "a.fate, length(a.calldata) = 0, q.signer_address, "
+    "EXISTS (SELECT 1 FROM chain.custody_request c WHERE c.request_id = q.request_id) FROM ("
     "SELECT r.request_id, r.operation, r.contract_address, o.nonce, o.signer_address "
     "FROM settle.attempt o JOIN chain.chain_request r USING (request_id) "
     "WHERE o.state IN ('prepared', 'signed', 'sent', 'mined') AND o.chain_id = $1 "

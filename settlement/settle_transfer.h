@@ -1,6 +1,6 @@
-// What a signed transfer says: the legs and the batch id of calldata that settlement has made. For
-// those who have the bytes and no rows: `lonja settle rebuild`, and the worker that restores what
-// its database has lost.
+// What a signed transfer says, or a freeze or release of custody: the legs and the batch id of
+// calldata that settlement has made. For those who have the bytes and no rows: `lonja settle
+// rebuild`, and the worker that restores what its database has lost.
 //
 // Pure, any thread, nothing allocated.
 #ifndef LONJA_SETTLEMENT_SETTLE_TRANSFER_H
@@ -10,12 +10,15 @@
 #include "settlement/settle_call.h"
 
 enum settle_transfer_kind {
-    SETTLE_TRANSFER_NAMED,   // a forced transfer with a batch id: legs and id are filled
-    SETTLE_TRANSFER_UNNAMED, // a forced transfer without one, or with one that is none
-    SETTLE_TRANSFER_OTHER,   // anything else
+    SETTLE_TRANSFER_NAMED,   // a forced transfer with a batch id of trades: all is filled
+    SETTLE_TRANSFER_CUSTODY, // a freeze or release with a batch id of custody: likewise, its
+                             // wallets as `to`
+    SETTLE_TRANSFER_UNNAMED, // a forced transfer without such an id
+    SETTLE_TRANSFER_OTHER,   // anything else: also a freeze that is not custody's
 };
 
 struct settle_transfer {
+    enum settle_operation operation; // SETTLE_FORCED_TRANSFER for one of several legs, too
     struct settle_batch_id id;
     size_t leg_count;
     struct settle_leg legs[SETTLE_LEGS_MAX]; // numbered as they stand; of no trade yet

@@ -2,9 +2,11 @@
 // Frozen custody on a live venue of its own: what is tradable is frozen in its wallet, at credit, after purchase and for as long as it
 // is in the ledger; what others freeze is not spent; what leaves in spite of it is booked. LONJA_BIN names the executables.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import path from 'node:path'
 import { Suite } from '../lib/suite.mjs'
 import { TokenVenue, UNIT, wallet, word } from '../lib/token_venue.mjs'
-import { demo, eventually, Venue } from '../lib/venue.mjs'
+import { bin, demo, eventually, Venue } from '../lib/venue.mjs'
 
 const PORT = 2
 const ISSUER = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266' // an agent of the token that is not the venue
@@ -31,6 +33,11 @@ class CustodyVenue extends TokenVenue {
   async ledger (account) {
     const { available, held, unsettled } = await this.balanceOf(account)
     return { total: BigInt(Math.round((Number(available) + Number(held)) * 100)), unsettled: BigInt(Math.round(Number(unsettled) * 100)) }
+  }
+
+  lonja (...words) {
+    return new Promise(resolve => execFile(path.join(bin, 'lonja'), [...words, '--config', path.join(this.venue.folder, 'lonja.conf')],
+      (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stdout, stderr })))
   }
 
   async row (account) { return (await this.venue.administer('GET', '/custody')).find(r => r.account === account && r.symbol === 'PORT') }
@@ -341,6 +348,46 @@ Suite.main(async suite => {
       await chain.quiet()
       assert.match((await settlement(id)).reason, /^manual: by 0x/)
       assert.deepEqual([(await chain.ledger(1003)).total, (await chain.ledger(1004)).total], [before[0].total - 200n, before[1].total + 200n])
+      for (const account of [1003, 1004]) await chain.isFrozen(account)
+      await chain.agrees()
+    })
+
+    await suite.test('custody: its rows are lost, and come back from the chain and the record', async () => {
+      // Three units are withdrawn and in the wallet still; one purchase is frozen, and not told.
+      await venue.administer('POST', '/withdrawals', { reference: 'cu-kept', account: 1004, asset: 'PORT', amount: '3' })
+      await chain.quiet()
+      await venue.rpc('evm_setAutomine', false)
+      const id = await trade(diego, carla, 2)
+      const freeze = () => chain.one("SELECT a.state FROM settle.attempt a JOIN chain.custody_request c USING (request_id) WHERE c.open AND a.tx_hash IS NOT NULL")
+      await chain.until('the freeze is sent', async () => (await settlement(id)).reason === 'awaits_freeze' && (await freeze())?.state === 'sent')
+      process.kill(await venue.livePid('settle'), 'SIGSTOP')
+      await venue.rpc('evm_setAutomine', true)
+      await chain.mine(4)
+      assert.equal(await chain.frozen(1003), await chain.balance(1003), 'its freeze is final')
+      const signers = (await venue.query('SELECT signer_address AS signer FROM settle.signer')).flatMap(({ signer }) => ['--signer', signer])
+      const untold = await chain.one(`SELECT state FROM settle.result WHERE trade_id = ${id}`)
+      assert.equal(untold.state, 'open')
+      const lost = ['settle.result', 'settle.trade_settlement_history', 'settle.retry_request', 'settle.attempt', 'settle.nonce', 'settle.signer', 'chain.net', 'chain.transfer_check',
+        'chain.gas_transaction', 'chain.request_leg', 'chain.custody_request', 'chain.custody_wallet', 'chain.custody_entry', 'chain.custody_need', 'chain.custody_taken', 'chain.freeze_event',
+        'chain.chain_request', 'settle.trade']
+      await venue.query(`BEGIN; SET LOCAL session_replication_role = replica; ${lost.map(table => `DELETE FROM ${table}`).join('; ')};
+        INSERT INTO settle.trade (trade_id, created_at) SELECT trade_id, now() FROM record.trade; COMMIT`)
+      await venue.kill('settle')
+      assert.match((await chain.lonja('settle', 'rebuild', '--from', '0', ...signers)).stdout, /4 wallets in custody/)
+      await chain.quiet()
+      assert.equal((await settlement(id)).status, 'settled')
+      const { released, others, frozen } = await chain.row(1004)
+      assert.deepEqual([released, others, frozen], ['3', '0', String(Number(await chain.frozen(1004)) / 100)])
+      assert.equal(await chain.balance(1004) - await chain.frozen(1004), 300n)
+      await chain.isFrozen(1003)
+      await chain.agrees()
+      assert.equal((await chain.lonja('settle', 'rebuild', '--from', '0', '--verify')).status, 0)
+      // What was withdrawn is the holder's to move, and is not booked as leaving; what is frozen is sold, what is bought is frozen.
+      const before = (await chain.ledger(1004)).total
+      assert.equal(await chain.status(await chain.transfer(1004, 1003, 300n * UNIT)), '0x1')
+      for (const [seller, buyer] of [[diego, carla], [carla, diego]]) await trade(seller, buyer, 1)
+      await chain.quiet()
+      assert.equal((await chain.ledger(1004)).total, before)
       for (const account of [1003, 1004]) await chain.isFrozen(account)
       await chain.agrees()
     })
