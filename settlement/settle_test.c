@@ -537,6 +537,49 @@ static void a_short_balance_waits_while_an_inbound_trade_has_failed(void **state
     assert_state(sale, SETTLE_TRADE_SETTLED, "");
 }
 
+// All of the seller's units are frozen, so many of them by the venue.
+static struct fake_wallet *seller_in_custody(bool by_venue)
+{
+    struct fake_wallet *seller = fake_wallet_of(&venue.world, fake_seller);
+
+    seller->in_custody = true;
+    seller->frozen_units = seller->units;
+    seller->venue_units = by_venue ? seller->units : 0;
+    return seller;
+}
+
+static void what_the_venue_has_frozen_is_sold_and_what_others_have_is_not(void **state)
+{
+    (void)state;
+    for (int by_venue = 0; by_venue < 2; by_venue++) {
+        venue_open(&venue, 1);
+        (void)seller_in_custody(by_venue == 1);
+        struct fake_trade *sale = fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+        run_to_end(&venue);
+        if (by_venue == 1)
+            assert_state(sale, SETTLE_TRADE_SETTLED, "");
+        else
+            assert_state(sale, SETTLE_TRADE_FAILED, "frozen_by_others");
+        assert_int_equal(sale->total_attempts, 0);
+    }
+}
+
+static void a_sale_waits_for_a_freeze_that_is_not_final(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_wallet *seller = seller_in_custody(false);
+    struct fake_trade *sale = fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+    seller->freeze_under_way = true;
+    steps(&venue, 12);
+    assert_state(sale, SETTLE_TRADE_PENDING, SETTLE_REASON_FREEZE);
+    seller->freeze_under_way = false;
+    seller->venue_units = seller->frozen_units;
+    run_to_end(&venue);
+    assert_state(sale, SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(sale->total_attempts, 0);
+}
+
 static void compliance_refuses_at_once_and_signs_nothing(void **state)
 {
     static const char *const reasons[] = {
@@ -2256,6 +2299,8 @@ int main(int count, char **words)
         cmocka_unit_test(a_missing_wallet_waits_and_holds_nobody_up),
         cmocka_unit_test(a_seller_waits_for_his_inbound_trade),
         cmocka_unit_test(a_short_balance_waits_while_an_inbound_trade_has_failed),
+        cmocka_unit_test(what_the_venue_has_frozen_is_sold_and_what_others_have_is_not),
+        cmocka_unit_test(a_sale_waits_for_a_freeze_that_is_not_final),
         cmocka_unit_test(compliance_refuses_at_once_and_signs_nothing),
         cmocka_unit_test(a_simulated_revert_fails_with_the_contracts_words),
         cmocka_unit_test(a_revert_by_rule_after_the_broadcast_fails_at_once),

@@ -1,4 +1,5 @@
-// Calldata that settlement has made, read back from its bytes alone; and bytes that it has not made.
+// Calldata that settlement has made, read back from its bytes alone; and bytes that it has not
+// made.
 #include "settlement/settle_transfer.h"
 
 #include <string.h>
