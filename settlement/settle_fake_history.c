@@ -73,6 +73,10 @@ static bool trade_row_is_allowed(const struct fake_row *row, const struct fake_r
         return false;
     if (row->from == row->to)
         return row->reason != before->reason || row->hash != before->hash;
+    // It shows another transaction once it is claimed, sent or settled; not as it goes back or fails.
+    if ((row->to == SETTLE_TRADE_PENDING || row->to == SETTLE_TRADE_FAILED) &&
+        row->hash != before->hash)
+        return false;
     return settle_trade_move_allowed((enum settle_trade_state)row->from,
                                      (enum settle_trade_state)row->to);
 }
