@@ -1567,6 +1567,34 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
     return end(fault);
 }
 
+// May one that had ended still be mined after all, and move it?
+static bool may_return(const struct fake_world *world, size_t trade)
+{
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        const struct fake_request *request = &world->requests[row->request];
+        if (row->attempt.fate != SETTLE_FATE_OVER || !settle_attempt_is_open(row->attempt.state))
+            continue;
+        for (size_t l = 0; l < request->leg_count; l++)
+            if (request->legs[l].trade == trade)
+                return true;
+    }
+    return false;
+}
+
+// What of the request's trades is settled, and has no transaction any more.
+static void settled_lost(struct fake_world *world, const struct fake_request *request)
+{
+    for (size_t i = 0; i < request->leg_count; i++) {
+        struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        if (trade->state != SETTLE_TRADE_SETTLED || !trade->on_chain || trade->request_open ||
+            trade->done || trade->lost || may_return(world, request->legs[i].trade))
+            continue;
+        trade->lost = true;
+        incident_add(world, "settled_but_lost", request, request->legs[i].trade);
+    }
+}
+
 static enum settle_store_result store_cancelled(void *context, const struct settle_item *item,
                                                 const struct settle_attempt *attempt,
                                                 const struct settle_receipt *receipt)
@@ -1584,6 +1612,8 @@ static enum settle_store_result store_cancelled(void *context, const struct sett
         if (!item->call.is_of_trades)
             request_failed(world, request_of(world, item), !abandoned, ending.reason);
     }
+    if (item->call.is_of_trades)
+        settled_lost(world, request_of(world, item));
     return end(fault);
 }
 

@@ -251,12 +251,16 @@ static bool gas_insert(struct settle_store_pg *store, const struct settle_item *
         "EXCLUDED.block_number, gas_used = EXCLUDED.gas_used, gas_price_wei = "
         "EXCLUDED.gas_price_wei";
     struct text_hash hash = hash_text(&attempt->hash);
+    // An empty one is of the request whose nonce it gives up, and does nothing of what that wanted.
+    struct pg_param operation = attempt->is_empty
+                                    ? pg_text(settle_operation_text(SETTLE_CANCEL_NONCE))
+                                    : operation_param(item);
 
     return store_any(store, sql,
                      PG_PARAMS(u64(item->call.request_id), u64(store->chain_id), pg_text(hash.text),
                                pg_bool(receipt->succeeded), u64(receipt->block_number),
                                u64(attempt->gas_limit), u64(receipt->gas_used),
-                               u64(receipt->effective_fee_wei), operation_param(item)));
+                               u64(receipt->effective_fee_wei), operation));
 }
 
 // ---- before the signature
@@ -905,6 +909,32 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
     return store_commit(store, "reopen");
 }
 
+// A settled trade stays settled while its request is cancelled for another transaction of its own,
+// one that had ended and was mined after all (store_conflict). Where neither that one is under way
+// any more nor another has moved it, it has none: an incident, once. What people have marked as
+// settled, by a transaction that is not ours, is theirs.
+static bool settled_lost(struct settle_store_pg *store, const struct settle_item *item)
+{
+    static const char sql[] =
+        "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
+        "SELECT 'settled_but_lost', $1, w.trade_id, r.token_asset, w.tx_hash "
+        "FROM chain.request_leg l JOIN settle.trade w USING (trade_id) "
+        "JOIN chain.chain_request r ON r.request_id = l.request_id "
+        "WHERE l.request_id = $1 AND w.settlement_status = 'settled' "
+        "AND EXISTS (SELECT 1 FROM chain.request_leg o JOIN settle.attempt a USING (request_id) "
+        "WHERE o.trade_id = w.trade_id AND a.tx_hash = w.tx_hash) "
+        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o WHERE o.trade_id = w.trade_id "
+        "AND o.state IN ('open', 'done')) "
+        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o JOIN settle.attempt a USING "
+        "(request_id) "
+        "WHERE o.trade_id = w.trade_id AND a.fate = 'over' "
+        "AND a.state IN ('prepared', 'signed', 'sent', 'mined')) "
+        "AND NOT EXISTS (SELECT 1 FROM settle.incident i WHERE i.trade_id = w.trade_id "
+        "AND i.kind = 'settled_but_lost') ON CONFLICT DO NOTHING";
+
+    return store_any(store, sql, PG_PARAMS(u64(item->call.request_id)));
+}
+
 static enum settle_store_result store_cancelled(void *context, const struct settle_item *item,
                                                 const struct settle_attempt *attempt,
                                                 const struct settle_receipt *receipt)
@@ -923,6 +953,7 @@ static enum settle_store_result store_cancelled(void *context, const struct sett
     if (ok && attempt->fate != SETTLE_FATE_OVER)
         ok = request_ended(store, item, "dropped", !abandoned, ending.reason) &&
              all_legs_end(store, item, &ending, false, true);
+    ok = ok && settled_lost(store, item);
     return ok ? store_commit(store, "cancelled") : store_lost(store, "cancelled");
 }
 

@@ -1020,6 +1020,32 @@ static void a_lost_transaction_that_comes_back_is_the_one_that_counts(void **sta
     assert_true(venue.world.trades[2].incident); // it had failed: a person has to look at it
 }
 
+// And once more: what came back is lost while that is under way, so that in the end none of them
+// has moved what had settled. Each of these trades is told, once.
+static void a_lost_transaction_that_comes_back_and_is_lost_again_leaves_incidents(void **state)
+{
+    struct fake_world *world = &venue.world;
+
+    (void)state;
+    revert_and_go_on(&venue, 2);
+    fake_reorganise(world, world->block - 10, true);
+    fake_return(world, 0, 0);
+    fake_mine(world);
+    for (int i = 0; i < 400 && venue.settle.counters.nonces_given_up == 0; i++)
+        step(&venue);
+    fake_reorganise(world, world->block - 10, true);
+    steps(&venue, 60);
+    assert_true(all_final(world));
+    size_t told = 0;
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(world->trades[i].executed, 0);
+        told += world->trades[i].state == SETTLE_TRADE_SETTLED && world->trades[i].lost;
+    }
+    assert_int_equal(told, 5); // the sixth had failed before
+    assert_int_equal(world->incident_count, 5);
+    assert_string_equal(world->incidents[0].kind, "settled_but_lost");
+}
+
 // One confirmation is too few: the block of a failed transaction is replaced, and the new one has
 // it and its retry, both of which pass, before the worker looks. No rule can prevent that; it is
 // told, nothing more of the token is claimed before two persons have looked, and the wallets differ
@@ -2324,6 +2350,7 @@ int main(int count, char **words)
         cmocka_unit_test(a_lost_reverted_transaction_is_never_sent_again),
         cmocka_unit_test(a_trade_waits_while_its_lost_transaction_is_undecided),
         cmocka_unit_test(a_lost_transaction_that_comes_back_is_the_one_that_counts),
+        cmocka_unit_test(a_lost_transaction_that_comes_back_and_is_lost_again_leaves_incidents),
         cmocka_unit_test(what_passes_beside_its_retry_halts_the_token),
         cmocka_unit_test(what_is_confirmed_is_known_by_the_block_it_is_in_now),
         cmocka_unit_test(a_gap_before_our_nonces_is_filled),
@@ -2337,7 +2364,8 @@ int main(int count, char **words)
         cmocka_unit_test(a_first_count_that_nothing_shows_is_believed_when_it_is_said_twice),
         cmocka_unit_test(a_foreign_transaction_is_found_in_its_block),
         cmocka_unit_test(the_signers_log_is_read_when_it_has_to_be),
-        cmocka_unit_test(what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released),
+        cmocka_unit_test(
+            what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released),
         cmocka_unit_test(what_is_given_up_and_mined_after_all_is_settled),
         cmocka_unit_test(what_is_given_up_before_it_was_signed_is_held),
         cmocka_unit_test(an_absent_core_gets_its_results_later),
