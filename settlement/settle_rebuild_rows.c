@@ -370,16 +370,42 @@ static bool trade_write(struct settle_rebuild *rebuild, const struct settle_rebu
                                                      : SETTLE_REASON_REVERTED))));
 }
 
-// Not one that carries our name: not of a trade.
+// Is it one of settlement's? Not what carries no batch id; nor what went to a contract that is no
+// token of the venue, because a row had named a wrong one, and moved nothing there: without a token
+// its trades cannot be told, and none of them is settled by it.
+static bool is_settlement(struct settle_rebuild *rebuild, bool *is,
+                          const struct settle_rebuild_transaction *t)
+{
+    struct text_address to = address_text(&t->to);
+    struct pg_rows *rows = NULL;
+
+    *is = t->kind == SETTLE_REBUILD_TRANSFER || t->kind == SETTLE_REBUILD_CUSTODY;
+    if (!*is || t->has_effect)
+        return true;
+    if (pg_query(rebuild->pg, &rows,
+                 "SELECT EXISTS (SELECT FROM people.token WHERE lower(contract_address) = "
+                 "lower($1) AND chain_id = $2)",
+                 PG_PARAMS(pg_text(to.text), chain_param(rebuild))) != PG_OK)
+        return complain(rebuild, "the tokens");
+    *is = pg_number(rows, 0, 0) == 1;
+    pg_rows_free(rows);
+    return true;
+}
+
 static bool pass_over(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t)
 {
     struct text_hash hash = hash_text(&t->hash);
+    struct text_address to = address_text(&t->to);
 
     rebuild->others++;
     if (t->kind == SETTLE_REBUILD_UNNAMED)
         printf("transaction %s of our signer is a forced transfer without a batch id: not one of "
                "the venue's settlements\n",
                hash.text);
+    else if (t->kind != SETTLE_REBUILD_OTHER)
+        printf("transaction %s of request %" PRIu64 " went to %s, which is no token of the venue, "
+               "and moved nothing: passed over\n",
+               hash.text, t->id.request_id, to.text);
     return true;
 }
 
@@ -389,14 +415,17 @@ bool settle_rebuild_write(struct settle_rebuild *rebuild,
     struct settle_call members;
     bool is_done = t->succeeded && t->has_effect;
     const char *state = is_done ? "confirmed" : "reverted";
+    bool is;
 
+    if (!is_settlement(rebuild, &is, t))
+        return false;
+    if (!is)
+        return pass_over(rebuild, t);
     if (t->kind == SETTLE_REBUILD_CUSTODY) {
         rebuild->transactions++;
         return request_write(rebuild, t, state) && attempt_write(rebuild, t, state) &&
                custody_write(rebuild, t);
     }
-    if (t->kind != SETTLE_REBUILD_TRANSFER)
-        return pass_over(rebuild, t);
     if (!members_find(rebuild, t, &members) || !request_write(rebuild, t, state) ||
         !attempt_write(rebuild, t, state) || !nets_write(rebuild, t, &members))
         return false;
@@ -586,11 +615,14 @@ bool settle_rebuild_compare(struct settle_rebuild *rebuild,
     struct text_hash hash = hash_text(&t->hash);
     struct pg_rows *rows = NULL;
 
+    bool is;
+
     if (!any(rebuild, "what was seen",
              "INSERT INTO rebuild_seen VALUES ($1) ON CONFLICT DO NOTHING",
-             PG_PARAMS(pg_text(hash.text))))
+             PG_PARAMS(pg_text(hash.text))) ||
+        !is_settlement(rebuild, &is, t))
         return false;
-    if (t->kind != SETTLE_REBUILD_TRANSFER && t->kind != SETTLE_REBUILD_CUSTODY)
+    if (!is)
         return pass_over(rebuild, t);
     if (pg_query(rebuild->pg, &rows, compare_select,
                  PG_PARAMS(pg_text(hash.text), pg_bytes(t->raw, t->raw_len))) != PG_OK)

@@ -239,7 +239,7 @@ check a_database_of_the_release_before_is_upgraded upgrades
 
 "$root/tools/services" stop "$var" postgres
 equal halted_without_postgres 6 "$(call instruments/1/phase '{"phase":"halted"}' | jq .events[0].phase)"
-behind() { "$bin/lonja" status --config "$var/lonja.conf" | grep -q 'record is .* behind'; }
+behind() { local said; said=$("$bin/lonja" status --config "$var/lonja.conf"); grep -q 'record is .* behind' <<<"$said"; } # status says 1: Postgres is gone
 check lonja_status_says_that_the_record_is_behind until_true 60 behind
 equal a_deposit_without_postgres_is_refused DATABASE_DOWN "$(call deposits '{"reference":"t3","account":1001,"asset":"USD","amount":"1"}' | jq -r .error.name)"
 "$root/tools/services" start "$var"
