@@ -928,7 +928,9 @@ static size_t legs_end(struct fake_world *world, const struct settle_item *item,
             netted_to_zero(world, item, i);
             continue;
         }
-        ASSERT(!leg->left && world->trades[leg->trade].trade_id == item->call.legs[i].trade_id);
+        ASSERT(world->trades[leg->trade].trade_id == item->call.legs[i].trade_id);
+        if (leg->left) // back already: it was elsewhere when the others came back
+            continue;
         leg->left = true;
         trade_end(world, request, &world->trades[leg->trade], ending);
     }

@@ -103,14 +103,18 @@ static char *legs_text(const struct settle_item *item, const struct settle_endin
 
 // The end of trades' turns, F7 and U11: what is counted adds a signed attempt; the last one fails
 // the trade. A trade that is settled already (its transaction was lost, and did not come again)
-// stays as it is: an incident, and its token is halted.
+// stays as it is: an incident, and its token is halted. A leg that is back already stays so: its
+// trade was elsewhere when a transaction that had been given up came back and took the others
+// along.
 static bool legs_end(struct settle_store_pg *store, const struct settle_item *item,
                      const char *legs, size_t count, bool is_signed)
 {
     static const char left[] =
-        "UPDATE chain.request_leg l SET state = $3, reason = x.reason "
+        "UPDATE chain.request_leg l SET state = CASE WHEN l.state = 'back' THEN l.state ELSE $3 "
+        "END, "
+        "reason = CASE WHEN l.state = 'back' THEN l.reason ELSE x.reason END "
         "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, reason text) "
-        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state IN ('open', 'done')";
+        "WHERE l.request_id = $1 AND l.leg = x.leg AND l.state IN ('open', 'done', 'back')";
     static const char trades[] =
         "WITH ended AS (UPDATE settle.trade w SET "
         "settlement_attempts = settlement_attempts + x.counted::int, "
@@ -118,8 +122,10 @@ static bool legs_end(struct settle_store_pg *store, const struct settle_item *it
         "settlement_status = CASE WHEN x.fail OR (x.counted AND settlement_attempts + 1 >= $2) "
         "THEN 'failed' ELSE 'pending' END, reason = x.reason, "
         "batch_limit = coalesce(x.batch_limit, w.batch_limit) "
-        "FROM jsonb_to_recordset($1::text::jsonb) AS x(trade_id bigint, counted boolean, "
-        "fail boolean, reason text, batch_limit smallint) "
+        "FROM jsonb_to_recordset($1::text::jsonb) AS x(leg smallint, trade_id bigint, "
+        "counted boolean, fail boolean, reason text, batch_limit smallint) "
+        "JOIN chain.request_leg l ON l.request_id = $3 AND l.leg = x.leg "
+        "AND l.state IN ('open', 'done') "
         "WHERE w.trade_id = x.trade_id AND w.settlement_status = 'processing' "
         "RETURNING w.trade_id, w.settlement_status) "
         "INSERT INTO settle.result (trade_id, outcome) "
@@ -128,16 +134,19 @@ static bool legs_end(struct settle_store_pg *store, const struct settle_item *it
     static const char lost[] =
         "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
         "SELECT 'settled_but_lost', $1, w.trade_id, r.token_asset, w.tx_hash "
-        "FROM jsonb_to_recordset($2::text::jsonb) AS x(trade_id bigint, reason text) "
+        "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, trade_id bigint, reason text) "
         "JOIN settle.trade w USING (trade_id) JOIN chain.chain_request r ON r.request_id = $1 "
-        "WHERE w.settlement_status = 'settled' "
+        "JOIN chain.request_leg l ON l.request_id = $1 AND l.leg = x.leg "
+        "AND l.state IN ('open', 'done') WHERE w.settlement_status = 'settled' "
         "AND x.reason IS DISTINCT FROM '" SETTLE_REASON_CANCELLED "' ON CONFLICT DO NOTHING";
 
     return store_any(store, lost, PG_PARAMS(u64(item->call.request_id), pg_text(legs))) &&
+           store_any(
+               store, trades,
+               PG_PARAMS(pg_text(legs), pg_i64(store->attempts_max), u64(item->call.request_id))) &&
            store_many(store, count, left,
                       PG_PARAMS(u64(item->call.request_id), pg_text(legs),
-                                pg_text(is_signed ? "back" : "left"))) &&
-           store_any(store, trades, PG_PARAMS(pg_text(legs), pg_i64(store->attempts_max)));
+                                pg_text(is_signed ? "back" : "left")));
 }
 
 static bool all_legs_end(struct settle_store_pg *store, const struct settle_item *item,
