@@ -30,7 +30,7 @@ static const char candidates_select[] =
     "WHERE lower(k.contract_address) = $1 AND k.chain_id = $2 AND r.trade_id >= $3 "
     "AND NOT EXISTS (SELECT FROM chain.request_leg l WHERE l.trade_id = r.trade_id "
     "AND (l.state = 'done' OR l.state = 'open' AND EXISTS (SELECT FROM settle.attempt a "
-    "WHERE a.request_id = l.request_id AND a.state IN ('prepared', 'signed', 'sent', 'mined')))) "
+    "WHERE a.request_id = l.request_id AND a.state IN " SETTLE_OPEN_STATES "))) "
     "ORDER BY r.trade_id LIMIT $4";
 
 enum settle_rebuild_match settle_members_match(struct settle_call *out,

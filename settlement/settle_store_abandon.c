@@ -9,7 +9,6 @@
 
 // Approved, not withdrawn, not answered.
 #define IS_DECIDED "approved_at IS NOT NULL AND withdrawn_at IS NULL AND answered_at IS NULL "
-#define IS_OPEN    "state IN ('prepared', 'signed', 'sent', 'mined') "
 #define WHY        "': ' || b.reason || ' (' || b.proposed_by || ', ' || b.approved_by || ')' "
 
 static bool abandonment_answer(struct settle_store_pg *store, int64_t id, const char *answer)
@@ -52,7 +51,7 @@ static bool abandonment_begin(struct settle_store_pg *store, int64_t id)
     static const char attempts[] =
         "UPDATE settle.attempt a SET fate = 'abandon', updated_at = now() "
         "FROM settle.abandonment b WHERE b.abandonment_id = $1 AND a.request_id = b.request_id "
-        "AND a." IS_OPEN "AND a.fate IS DISTINCT FROM 'over'";
+        "AND a.state IN " SETTLE_OPEN_STATES " AND a.fate IS DISTINCT FROM 'over'";
     // What is held already stays so.
     static const char holds[] =
         "INSERT INTO settle.hold (trade_id, held_by, reason, abandonment_id) "
@@ -91,7 +90,8 @@ static enum settle_store_result store_abandon(void *context, size_t *changed)
         "SELECT b.abandonment_id, b.begun_at IS NOT NULL, EXISTS (SELECT FROM settle.attempt a "
         "WHERE a.request_id = b.request_id AND a.state = 'confirmed') FROM settle.abandonment b "
         "WHERE " IS_DECIDED "AND (b.begun_at IS NULL OR NOT EXISTS (SELECT FROM settle.attempt a "
-        "WHERE a.request_id = b.request_id AND a." IS_OPEN ")) ORDER BY 1 LIMIT 100";
+        "WHERE a.request_id = b.request_id AND a.state IN " SETTLE_OPEN_STATES
+        ")) ORDER BY 1 LIMIT 100";
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
     bool ok = true;

@@ -937,7 +937,7 @@ static bool settled_lost(struct settle_store_pg *store, const struct settle_item
         "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o JOIN settle.attempt a USING "
         "(request_id) "
         "WHERE o.trade_id = w.trade_id AND a.fate = 'over' "
-        "AND a.state IN ('prepared', 'signed', 'sent', 'mined')) "
+        "AND a.state IN " SETTLE_OPEN_STATES ") "
         "AND NOT EXISTS (SELECT 1 FROM settle.incident i WHERE i.trade_id = w.trade_id "
         "AND i.kind = 'settled_but_lost') ON CONFLICT DO NOTHING";
 
@@ -970,7 +970,7 @@ static enum settle_store_result store_conflict(void *context, const struct settl
 {
     static const char sql[] =
         "UPDATE settle.attempt a SET fate = 'cancel', updated_at = now() "
-        "WHERE a.state IN ('prepared', 'signed', 'sent', 'mined') AND a.fate IS NULL "
+        "WHERE a.state IN " SETTLE_OPEN_STATES " AND a.fate IS NULL "
         "AND (a.request_id = $1 OR a.request_id IN (SELECT o.request_id FROM chain.request_leg l "
         "JOIN chain.request_leg o ON o.trade_id = l.trade_id AND o.state IN ('open', 'done') "
         "WHERE l.request_id = $1 AND l.state = 'back'))";
@@ -991,9 +991,9 @@ static bool returned_waits(struct settle_store_pg *store, bool *waits,
         "SELECT EXISTS (SELECT 1 FROM chain.request_leg l JOIN chain.request_leg o "
         "ON o.trade_id = l.trade_id AND o.state IN ('open', 'done') "
         "JOIN settle.attempt a ON a.request_id = o.request_id "
-        "AND a.state IN ('prepared', 'signed', 'sent', 'mined') WHERE l.request_id = $1 "
+        "AND a.state IN " SETTLE_OPEN_STATES " WHERE l.request_id = $1 "
         "AND l.state = 'back') OR EXISTS (SELECT 1 FROM settle.attempt a WHERE a.request_id = $1 "
-        "AND a.state IN ('prepared', 'signed', 'sent', 'mined') AND a.fate IS DISTINCT FROM "
+        "AND a.state IN " SETTLE_OPEN_STATES " AND a.fate IS DISTINCT FROM "
         "'over')";
 
     return store_is(store, waits, sql, PG_PARAMS(u64(item->call.request_id)));
@@ -1109,7 +1109,7 @@ store_nonce_cancel(void *context, bool *held, const struct chain_address *signer
     static const char sql[] =
         "UPDATE settle.attempt SET fate = coalesce(fate, 'cancel'), updated_at = now() "
         "WHERE chain_id = $1 AND signer_address = $2 AND nonce = $3 "
-        "AND state IN ('prepared', 'signed', 'sent', 'mined')";
+        "AND state IN " SETTLE_OPEN_STATES;
     struct settle_store_pg *store = context;
     struct text_address address = address_text(signer);
     struct pg_rows *rows = NULL;

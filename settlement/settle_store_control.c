@@ -10,7 +10,7 @@
 #define IS_AT_REST                                                                                 \
     "t.corrected_quantity IS DISTINCT FROM 0 AND NOT EXISTS ("                                     \
     "SELECT 1 FROM chain.request_leg l LEFT JOIN settle.attempt a ON a.request_id = l.request_id " \
-    "AND a.state IN ('prepared', 'signed', 'sent', 'mined') "                                      \
+    "AND a.state IN " SETTLE_OPEN_STATES " "                                                       \
     "WHERE l.trade_id = t.trade_id AND (l.state = 'open' OR (l.state <> 'left' AND a.request_id "  \
     "IS NOT NULL)))"
 

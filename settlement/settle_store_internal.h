@@ -39,6 +39,10 @@ CHECKED bool store_is(struct settle_store_pg *store, bool *yes, const char *sql,
 CHECKED bool store_ask(struct settle_store_pg *store, struct pg_rows **rows, const char *step,
                        const char *sql, const struct pg_param *params, size_t count);
 
+// In SQL, the states of an attempt that holds its nonce: those that SETTLE_ATTEMPT_STATES has as
+// open.
+#define SETTLE_OPEN_STATES "('prepared', 'signed', 'sent', 'mined')"
+
 // The functions of each file, put into the table.
 void settle_store_queue_ops(struct settle_store_ops *ops);
 void settle_store_trades_ops(struct settle_store_ops *ops);

@@ -29,7 +29,7 @@ static enum settle_store_result store_keys(void *context, struct chain_address *
         "SELECT s.signer_address FROM settle.signer s WHERE s.chain_id = $1 ORDER BY EXISTS "
         "(SELECT FROM settle.attempt a "
         "WHERE a.chain_id = s.chain_id AND a.signer_address = s.signer_address "
-        "AND a.state IN ('prepared', 'signed', 'sent', 'mined')) DESC, s.updated_at DESC LIMIT $2";
+        "AND a.state IN " SETTLE_OPEN_STATES ") DESC, s.updated_at DESC LIMIT $2";
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
 
@@ -96,7 +96,7 @@ static bool trades_take(struct settle_store_pg *store, bool *free, const char *i
         "another request' "
         "WHERE o.trade_id = ANY($1::text::bigint[]) AND o.state = 'open' AND o.request_id <> $2 "
         "AND NOT EXISTS (SELECT FROM settle.attempt a WHERE a.request_id = o.request_id "
-        "AND a.state IN ('prepared', 'signed', 'sent', 'mined')) RETURNING o.request_id) "
+        "AND a.state IN " SETTLE_OPEN_STATES ") RETURNING o.request_id) "
         "UPDATE chain.chain_request r SET state = 'cancelled', reason = 'restored in another "
         "request', updated_at = now() "
         "FROM gone WHERE r.request_id = gone.request_id AND r.state = 'prepared' AND NOT EXISTS "

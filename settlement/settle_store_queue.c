@@ -154,7 +154,7 @@ static const char claim_select[] =
     "CROSS JOIN LATERAL (SELECT WHERE t.quantity_units > 0 AND " IS_FOR_CHAIN "AND NOT " SAME_WALLET
     "AND NOT EXISTS (SELECT 1 FROM chain.request_leg l JOIN settle.attempt a USING (request_id) "
     "WHERE l.trade_id = w.trade_id AND l.state <> 'left' "
-    "AND a.state IN ('prepared', 'signed', 'sent', 'mined')) OFFSET 0) f "
+    "AND a.state IN " SETTLE_OPEN_STATES ") OFFSET 0) f "
     "WHERE " IS_BEHIND "AND " IS_WHOLE "AND " IS_DUE
     "ORDER BY w.created_at ASC, w.trade_id ASC LIMIT $3 FOR UPDATE OF w SKIP LOCKED), "
     "early AS MATERIALIZED (SELECT w.* FROM settle.trade w CROSS JOIN LATERAL ("
