@@ -359,7 +359,9 @@ Suite.main(async suite => {
       await venue.rpc('evm_setAutomine', false)
       const id = await trade(diego, carla, 2)
       const freeze = () => chain.one("SELECT a.state FROM settle.attempt a JOIN chain.custody_request c USING (request_id) WHERE c.open AND a.tx_hash IS NOT NULL")
-      await chain.until('the freeze is sent', async () => (await settlement(id)).reason === 'awaits_freeze' && (await freeze())?.state === 'sent')
+      // Not a block more than the transfer needs: the freeze is to be on its way, and told to nobody, when the worker stops.
+      await chain.until('the freeze is owed', async () => (await settlement(id)).reason === 'awaits_freeze')
+      await eventually('the freeze is sent', async () => ['sent', 'mined'].includes((await freeze())?.state))
       process.kill(await venue.livePid('settle'), 'SIGSTOP')
       await venue.rpc('evm_setAutomine', true)
       await chain.mine(4)
