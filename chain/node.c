@@ -440,6 +440,14 @@ static bool read_logs(struct node_receipt *out, const json_t *logs)
     return true;
 }
 
+/* As absent counts what is null: an OP stack's deposits have it so. */
+static bool optional_u64(uint64_t *out, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    *out = 0;
+    return value == NULL || json_is_null(value) || json_u64(out, value);
+}
+
 static bool read_receipt(struct node_receipt *out, const json_t *json)
 {
     uint64_t status;
@@ -449,7 +457,8 @@ static bool read_receipt(struct node_receipt *out, const json_t *json)
                 member_hash(&out->transaction_hash, json, "transactionHash") &&
                 member_u32(&out->transaction_index, json, "transactionIndex") &&
                 member_u64(&out->gas_used, json, "gasUsed") &&
-                member_u64(&out->effective_fee_wei, json, "effectiveGasPrice");
+                member_u64(&out->effective_fee_wei, json, "effectiveGasPrice") &&
+                optional_u64(&out->l1_fee_wei, json, "l1Fee");
     const char *created = json_string_value(json_object_get(json, "contractAddress"));
     out->succeeded = read && status == 1;
     out->creates = created != NULL;

@@ -150,6 +150,9 @@ struct node_receipt {
     uint32_t transaction_index;
     uint64_t gas_used;
     uint64_t effective_fee_wei; /* per unit of gas */
+    /* OP stack (Base): what the bytes cost on Ethereum, beside the gas; elsewhere 0. (Arbitrum's are
+     * in gas_used already: its gasUsedForL1 says how much of it.) */
+    uint64_t l1_fee_wei;
     bool creates;
     struct chain_address created; /* the contract, if it creates one */
     struct node_log *logs;

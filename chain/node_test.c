@@ -211,6 +211,31 @@ static void receipts_are_read_with_their_logs(void **state)
     node_receipt_fini(&receipt);
 }
 
+/* What the bytes cost on Ethereum: beside the gas (OP stack), or in it (Arbitrum). */
+static void the_price_on_ethereum_is_read_where_it_is_no_gas(void **state)
+{
+    static const struct {
+        const char *member;
+        uint64_t fee_wei;
+    } said[] = {{"\"l1Fee\":\"0x1234567890\",\"l1GasUsed\":\"0x640\"", 0x1234567890},
+                {"\"l1Fee\":null", 0},
+                {"\"gasUsedForL1\":\"0x640\"", 0}};
+    struct node_receipt receipt;
+    char body[1024];
+    (void)state;
+    for (size_t i = 0; i < COUNT(said); i++) {
+        snprintf(body, sizeof(body), "%.*s,%s}}", (int)(strlen(RECEIPT("0x1", "[]")) - 2),
+                 RECEIPT("0x1", "[]"), said[i].member);
+        assert_int_equal(get_receipt(&receipt, body), NODE_OK);
+        assert_int_equal(receipt.l1_fee_wei, said[i].fee_wei);
+        assert_int_equal(receipt.gas_used, 0x33333);
+        node_receipt_fini(&receipt);
+    }
+    snprintf(body, sizeof(body), "%.*s,\"l1Fee\":\"much\"}}",
+             (int)(strlen(RECEIPT("0x1", "[]")) - 2), RECEIPT("0x1", "[]"));
+    assert_int_equal(get_receipt(&receipt, body), NODE_GARBAGE);
+}
+
 static void a_receipt_that_is_not_ours_or_broken_is_garbage(void **state)
 {
     (void)state;
@@ -353,6 +378,7 @@ int main(void)
         cmocka_unit_test(the_words_of_the_nodes_are_understood),
         cmocka_unit_test(a_revert_keeps_its_reason_in_both_shapes),
         cmocka_unit_test(receipts_are_read_with_their_logs),
+        cmocka_unit_test(the_price_on_ethereum_is_read_where_it_is_no_gas),
         cmocka_unit_test(a_receipt_that_is_not_ours_or_broken_is_garbage),
         cmocka_unit_test(fees_are_the_next_base_fee_and_the_median_tip_of_full_blocks),
         cmocka_unit_test(an_answer_of_the_wrong_type_is_garbage),

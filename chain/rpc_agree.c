@@ -186,11 +186,19 @@ static bool creation_equal(const json_t *a, const json_t *b)
            (!json_is_string(created_a) || text_equal(created_a, created_b));
 }
 
+/* A price on top of the gas, of an OP stack. A provider that leaves it out contradicts nobody. */
+static bool l1_fee_equal(const json_t *a, const json_t *b)
+{
+    const json_t *fee_a = json_object_get(a, "l1Fee");
+    const json_t *fee_b = json_object_get(b, "l1Fee");
+    return !json_is_string(fee_a) || !json_is_string(fee_b) || text_equal(fee_a, fee_b);
+}
+
 static bool receipt_equal(const json_t *a, const json_t *b)
 {
     static const char *const keys[] = {"transactionHash",   "status",  "blockHash", "blockNumber",
                                        "effectiveGasPrice", "gasUsed", NULL};
-    return members_equal(a, b, keys) && creation_equal(a, b) &&
+    return members_equal(a, b, keys) && creation_equal(a, b) && l1_fee_equal(a, b) &&
            arrays_equal(json_object_get(a, "logs"), json_object_get(b, "logs"), log_equal);
 }
 

@@ -14,7 +14,11 @@
 #define RECEIPT(status, block, gas, logs)                                                          \
     "{\"transactionHash\":\"" HASH_1 "\",\"status\":\"" status "\",\"blockHash\":\"" block         \
     "\",\"blockNumber\":\"0x5\",\"gasUsed\":\"" gas                                                \
-    "\",\"effectiveGasPrice\":\"0x1\",\"logs\":[" logs "],\"l1Fee\":\"" gas "\"}"
+    "\",\"effectiveGasPrice\":\"0x1\",\"logs\":[" logs "]}"
+#define RECEIPT_OF_BASE(l1_fee)                                                                    \
+    "{\"transactionHash\":\"" HASH_1 "\",\"status\":\"0x1\",\"blockHash\":\"" HASH_1               \
+    "\",\"blockNumber\":\"0x5\",\"gasUsed\":\"0x5\",\"effectiveGasPrice\":\"0x1\",\"logs\":[],"    \
+    "\"l1Fee\":\"" l1_fee "\"}"
 #define BLOCK(hash, transactions)                                                                  \
     "{\"number\":\"0x5\",\"hash\":\"" hash "\",\"parentHash\":\"" HASH_1                           \
     "\",\"timestamp\":\"0x9\",\"transactions\":[" transactions "]}"
@@ -73,6 +77,10 @@ static void what_counts_of_an_answer_is_compared(void **state)
          RECEIPT("0x1", HASH_2, "0x5", ""), RPC_DIFFER},
         {"eth_getTransactionReceipt", "[]", RECEIPT("0x1", HASH_1, "0x5", ""),
          RECEIPT("0x1", HASH_1, "0x6", ""), RPC_DIFFER},
+        {"eth_getTransactionReceipt", "[]", RECEIPT_OF_BASE("0x7"), RECEIPT_OF_BASE("0x8"),
+         RPC_DIFFER},
+        {"eth_getTransactionReceipt", "[]", RECEIPT_OF_BASE("0x7"),
+         RECEIPT("0x1", HASH_1, "0x5", ""), RPC_AGREE},
         {"eth_getTransactionReceipt", "[]", RECEIPT("0x1", HASH_1, "0x5", LOG("0x01")),
          RECEIPT("0x1", HASH_1, "0x5", LOG("0x02")), RPC_DIFFER},
         {"eth_getTransactionReceipt", "[]", RECEIPT("0x1", HASH_1, "0x5", LOG("0x01")),

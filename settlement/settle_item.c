@@ -459,6 +459,7 @@ static void receipt_read(struct settle *settle, const struct settle_item *item,
                                    .block_hash = receipt->block_hash,
                                    .gas_used = receipt->gas_used,
                                    .effective_fee_wei = receipt->effective_fee_wei,
+                                   .l1_fee_wei = receipt->l1_fee_wei,
                                    .succeeded = receipt->succeeded};
     transaction_created_address(&created, &item->signer, item->bids[0].nonce);
     const struct settle_call *moves = settle_netting_moves(&settle->moves, &item->call);

@@ -160,6 +160,7 @@ static enum node_result receipt_read(struct node *node, struct settle_rebuild_tr
     t->block_hash = receipt.block_hash;
     t->gas_used = receipt.gas_used;
     t->effective_fee_wei = receipt.effective_fee_wei;
+    t->l1_fee_wei = receipt.l1_fee_wei;
     effect_read(t, &receipt);
     node_receipt_fini(&receipt);
     return NODE_OK;

@@ -44,6 +44,7 @@ struct settle_rebuild_transaction {
     struct chain_hash block_hash;
     uint64_t gas_used;
     uint64_t effective_fee_wei;
+    uint64_t l1_fee_wei;
     size_t calldata_len;
     uint8_t calldata[SIGNER_CALLDATA_MAX];
     size_t raw_len;

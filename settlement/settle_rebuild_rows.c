@@ -336,11 +336,12 @@ static bool attempt_write(struct settle_rebuild *rebuild,
                          u64(t->effective_fee_wei))) &&
            any(rebuild, "gas",
                "INSERT INTO chain.gas_transaction (request_id, chain_id, tx_hash, operation, "
-               "succeeded, block_number, gas_limit, gas_used, gas_price_wei) "
-               "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+               "succeeded, block_number, gas_limit, gas_used, gas_price_wei, l1_fee_wei) "
+               "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                PG_PARAMS(u64(t->id.request_id), chain_param(rebuild), pg_text(hash.text),
                          pg_text(operation_of(t)), pg_bool(t->succeeded), u64(t->block_number),
-                         u64(t->gas_limit), u64(t->gas_used), u64(t->effective_fee_wei)));
+                         u64(t->gas_limit), u64(t->gas_used), u64(t->effective_fee_wei),
+                         u64(t->l1_fee_wei)));
 }
 
 // The moves of the state machine, with their history: a failed one waits for an administrator.

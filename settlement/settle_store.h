@@ -73,6 +73,7 @@ struct settle_receipt {
     struct chain_hash block_hash;
     uint64_t gas_used;
     uint64_t effective_fee_wei;
+    uint64_t l1_fee_wei;
     bool succeeded;
     bool has_planned_effect;             // every leg's event, once and in order (settle_effect.h)
     // Of each leg of a transfer: what it took from the frozen units of its sender (settle_custody.h).

@@ -253,12 +253,12 @@ static bool gas_insert(struct settle_store_pg *store, const struct settle_item *
     // A transaction that was lost and came again is booked once.
     static const char sql[] =
         "INSERT INTO chain.gas_transaction (request_id, chain_id, tx_hash, operation, succeeded, "
-        "block_number, gas_limit, gas_used, gas_price_wei) "
-        "VALUES ($1, $2, $3, $9, $4, $5, $6, $7, $8) "
+        "block_number, gas_limit, gas_used, gas_price_wei, l1_fee_wei) "
+        "VALUES ($1, $2, $3, $9, $4, $5, $6, $7, $8, $10) "
         "ON CONFLICT (chain_id, tx_hash) DO UPDATE SET succeeded = EXCLUDED.succeeded, "
         "block_number = "
         "EXCLUDED.block_number, gas_used = EXCLUDED.gas_used, gas_price_wei = "
-        "EXCLUDED.gas_price_wei";
+        "EXCLUDED.gas_price_wei, l1_fee_wei = EXCLUDED.l1_fee_wei";
     struct text_hash hash = hash_text(&attempt->hash);
     // An empty one is of the request whose nonce it gives up, and does nothing of what that wanted.
     struct pg_param operation = attempt->is_empty
@@ -269,7 +269,8 @@ static bool gas_insert(struct settle_store_pg *store, const struct settle_item *
                      PG_PARAMS(u64(item->call.request_id), u64(store->chain_id), pg_text(hash.text),
                                pg_bool(receipt->succeeded), u64(receipt->block_number),
                                u64(attempt->gas_limit), u64(receipt->gas_used),
-                               u64(receipt->effective_fee_wei), operation));
+                               u64(receipt->effective_fee_wei), operation,
+                               u64(receipt->l1_fee_wei)));
 }
 
 // ---- before the signature

@@ -517,6 +517,17 @@ const CASES = {
     await world.mine()
   },
 
+  // Base's: beside the gas, and in what a transaction is booked to have cost.
+  async a_price_on_top_of_the_gas (world) {
+    const { venue } = world
+    world.rpc.take('eth_getTransactionReceipt', async (params, ask) => { const r = await ask(); return r && { ...r, l1Fee: '0x1234567890' } })
+    const ids = world.trade(1)
+    await world.settled(ids)
+    const where = `FROM chain.gas_transaction WHERE tx_hash = (SELECT tx_hash FROM settle.trade WHERE trade_id = ${ids[0]})`
+    check(venue.sql(`SELECT fee_wei - gas_used * gas_price_wei ${where}`) === `${0x1234567890}`, venue.sql(`SELECT fee_wei, gas_used, gas_price_wei ${where}`))
+    venue.sql('UPDATE chain.gas_transaction SET l1_fee_wei = 0') // the node that a rebuild asks knows nothing of it
+  },
+
   // The other endpoint tells the truth: nobody is paid twice, and nobody who was paid is called failed.
   async a_node_that_lies_beside_an_honest_one (world) {
     await world.restartWorker(`settle.rpc_url=${world.rpc.url},${world.venue.env.RPC_URL}`)
