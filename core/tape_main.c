@@ -45,6 +45,7 @@ struct tape {
     char snapshots[NUMBERED_PATH_BYTES];
     char folder[NUMBERED_PATH_BYTES];
     uint64_t seen_durable;      // at the last look
+    uint64_t read_durable;      // when what is read ahead was read
     uint64_t snapshot_sequence; // of the last snapshot, or of the last that failed
     unsigned retries;           // times a durable block could not be read
 };
@@ -229,6 +230,12 @@ static bool tape_work(struct tape *tape)
     tape->seen_durable = tape_durable(tape);
     if (tape->seen_durable < tape->reader.next_sequence)
         return false;
+    // What was read ahead and was not durable then shows no block: as if the journal ended there,
+    // of which all that lies behind would be searched.
+    if (tape->read_durable < tape->reader.next_sequence) {
+        journal_reader_forget(&tape->reader);
+        tape->read_durable = tape->seen_durable;
+    }
     const struct journal_block_header *block;
     enum journal_decision decision = journal_reader_next(&tape->reader, &block);
     if (decision == JOURNAL_READ) {

@@ -66,15 +66,16 @@ static int teardown(void **state)
 // ---- the core's part
 // ---------------------------------------------------------------------------------
 
-// The journal is so many ticks in one block or in more; each is one event. The one at `digest_at`
-// is a digest that no engine ever had.
-static void write_journal(uint64_t count, uint64_t digest_at)
-{
-    static struct journal journal;
-    static _Alignas(4096) struct event_ring_control control;
-    struct gate gate = {.control = &control};
+static struct {
+    struct journal journal;
     struct journal_io io;
     struct journal_io_file file;
+    struct gate gate;
+} writer;
+
+static void begin_journal(void)
+{
+    static _Alignas(4096) struct event_ring_control control;
     const struct engine_limits limits = replay_limits(&f.boot.config);
     const struct journal_options options = {.segments = replay_terms(&limits, 1 << 22),
                                             .epoch = 1,
@@ -82,9 +83,18 @@ static void write_journal(uint64_t count, uint64_t digest_at)
                                             .queue_slots = 8192};
     testing_folder_remove(f.journal);
     memset(&control, 0, sizeof control);
-    assert_int_equal(journal_io_file_open(&io, &file, f.journal, false), 0);
-    assert_int_equal(journal_open(&journal, &io, &gate, &clock_system, &options), 0);
-    for (uint64_t sequence = 1; sequence <= count; sequence++) {
+    writer.gate = (struct gate){.control = &control};
+    assert_int_equal(journal_io_file_open(&writer.io, &writer.file, f.journal, false), 0);
+    assert_int_equal(
+        journal_open(&writer.journal, &writer.io, &writer.gate, &clock_system, &options), 0);
+}
+
+// So many ticks more, in one block or in more; each is one event. The one at `digest_at` is a
+// digest that no engine ever had.
+static void write_ticks(uint64_t count, uint64_t digest_at)
+{
+    uint64_t first = writer.journal.next_sequence;
+    for (uint64_t sequence = first; sequence < first + count; sequence++) {
         struct command command = {0};
         uint8_t type = sequence == digest_at ? CMD_journal_digest : CMD_clock_tick;
         command.header = (struct command_header){.slots = command_slots(type, 0),
@@ -93,16 +103,27 @@ static void write_journal(uint64_t count, uint64_t digest_at)
                                                  .gateway = GATEWAY_CORE,
                                                  .sequence = sequence,
                                                  .time_ns = sequence};
-        journal_append(&journal, &command);
+        journal_append(&writer.journal, &command);
     }
-    journal_flush(&journal);
+    journal_flush(&writer.journal);
     for (uint64_t written = 0; written < count;) {
-        int result = journal_write_work(&journal);
+        int result = journal_write_work(&writer.journal);
         assert_true(result > 0);
         written += (uint64_t)result;
     }
-    journal_close(&journal);
-    journal_io_file_close(&file);
+}
+
+static void end_journal(void)
+{
+    journal_close(&writer.journal);
+    journal_io_file_close(&writer.file);
+}
+
+static void write_journal(uint64_t count, uint64_t digest_at)
+{
+    begin_journal();
+    write_ticks(count, digest_at);
+    end_journal();
 }
 
 static void be_durable(uint64_t sequence)
@@ -323,6 +344,46 @@ static void a_snapshot_that_cannot_be_made_is_counted(void **state)
     assert_int_equal(tape_reader_last_sequence(f.tape), 300);
 }
 
+// ---- beside a living core
+// ---------------------------------------------------------------------------------
+
+// Of all that lonja-tape has read, whatever it was.
+static uint64_t bytes_read(void)
+{
+    char path[64];
+    unsigned long long bytes = 0;
+    snprintf(path, sizeof path, "/proc/%d/io", (int)f.process);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "rchar: %llu", &bytes), 1);
+    (void)fclose(file);
+    return bytes;
+}
+
+// What it has read ahead is not there yet: it must not take that for the end, and search what is
+// behind it, whenever the next block has come.
+static void a_block_that_comes_later_is_read_and_nothing_behind_it(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 20, LOOK_BYTES = 64 << 10, SEGMENT_BYTES = 1 << 22 };
+    begin_journal();
+    write_ticks(1, 0);
+    be_durable(1);
+    start();
+    await_position(1);
+    uint64_t before = bytes_read();
+    for (uint64_t sequence = 2; sequence <= 1 + BLOCKS; sequence++) {
+        write_ticks(1, 0);
+        be_durable(sequence);
+        await_position(sequence);
+    }
+    uint64_t bytes = bytes_read() - before;
+    assert_in_range(bytes, BLOCKS * JOURNAL_PAGE_BYTES, BLOCKS * LOOK_BYTES);
+    assert_true(BLOCKS * LOOK_BYTES < SEGMENT_BYTES); // else it would prove nothing
+    assert_int_equal(stop(), 0);
+    end_journal();
+}
+
 // ---- a journal that is not right
 // --------------------------------------------------------------------
 
@@ -371,6 +432,7 @@ int main(void)
         TEST(what_nobody_needs_is_forgotten_at_a_snapshot),
         TEST(a_segment_that_cannot_be_forgotten_stays),
         TEST(a_snapshot_that_cannot_be_made_is_counted),
+        TEST(a_block_that_comes_later_is_read_and_nothing_behind_it),
         TEST(a_tape_that_would_differ_from_the_core_is_not_written),
         TEST(a_durable_block_that_is_not_there_or_broken_ends_it),
     };
