@@ -9,6 +9,7 @@
     T(DATABASE_UNAVAILABLE, "database_unavailable", "Postgres cannot be used")                                 \
     T(NODE_UNAVAILABLE, "node_unavailable", "no node of the chain answers as it should")                       \
     T(ENDPOINTS_DISAGREE, "endpoints_disagree", "the nodes of the chain contradict each other")                \
+    T(NODE_ON_ANOTHER_CHAIN, "node_on_another_chain", "the node is on another chain than settle.chain_id")     \
     T(SIGNER_UNAVAILABLE, "signer_unavailable", "the signer does not answer, or does not sign")                \
     T(ATTEMPTS_MISSING, "attempts_missing", "the signer has signed what the database does not know")           \
     T(CHAIN_NOT_READ, "chain_not_read", "the chain is not read, or not told to the ledger")                    \

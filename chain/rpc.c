@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One POST per call on a connection that is kept; one, on another, for all questions that are sent ahead. Happy path: request {jsonrpc, id, method,
- * params}, HTTP 200, a response with the same id and a result.
+/* One POST per call on a connection that is kept; one, on another, for all questions that are sent
+ * ahead. Happy path: request {jsonrpc, id, method, params}, HTTP 200, a response with the same id
+ * and a result.
  *
  * Failures: no answer (RPC_TRANSPORT), an HTTP error without a JSON-RPC body (RPC_TRANSPORT: some
  * proxy spoke, not the node), a body that is too long or no response to this request (RPC_GARBAGE),
@@ -23,10 +24,15 @@ void rpc_reply_fini(struct rpc_reply *reply)
     reply->result = NULL;
 }
 
+/* The words may be the node's, and end up in logs and in the database: nothing of them may break a
+ * line there, nor be half a character. */
 static void set_failure(struct rpc_reply *reply, enum rpc_status status, const char *message)
 {
     reply->status = status;
     snprintf(reply->message, sizeof(reply->message), "%s", message);
+    for (char *c = reply->message; *c != '\0'; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
 }
 
 static void read_revert_data(struct rpc_reply *reply, const json_t *data)
@@ -108,8 +114,8 @@ struct http {
     bool line_is_new; /* its connection was made for questions that were sent ahead */
     struct curl_slist *headers;
     uint64_t next_id;
-    json_t *questions; /* sent ahead; one that was taken is null. NULL: none */
-    json_t *answers;   /* NULL until the first is taken */
+    json_t *questions;     /* sent ahead; one that was taken is null. NULL: none */
+    json_t *answers;       /* NULL until the first is taken */
     uint64_t questions_id; /* of the first */
     bool (*is_cancelled)(void *context);
     void *cancel_context;
@@ -126,6 +132,19 @@ static size_t collect(char *bytes, size_t size, size_t count, void *context)
     memcpy(line->body + line->body_len, bytes, len);
     line->body_len += len;
     return len;
+}
+
+/* "{}," is three bytes on the line and some hundred in memory. Commas and brackets, in texts too.
+ */
+static bool line_has_too_many_values(const struct line *line)
+{
+    size_t left = line->response_bytes_max / RPC_BYTES_OF_VALUE_MIN;
+    for (size_t i = 0; i < line->body_len; i++) {
+        const char c = line->body[i];
+        if ((c == ',' || c == '{' || c == '[') && left-- == 0)
+            return true;
+    }
+    return false;
 }
 
 static CURLcode line_begin(struct line *line, const char *request)
@@ -217,7 +236,10 @@ static void read_http_answer(struct http *http, struct rpc_reply *reply, uint64_
 {
     long status = 0;
     curl_easy_getinfo(http->line->curl, CURLINFO_RESPONSE_CODE, &status);
-    rpc_parse_response(reply, http->line->body, http->line->body_len, id);
+    if (line_has_too_many_values(http->line))
+        set_failure(reply, RPC_GARBAGE, "the answer has too many values");
+    else
+        rpc_parse_response(reply, http->line->body, http->line->body_len, id);
     uint32_t wait_ms = retry_after_ms(http);
     bool limited = reply->status == RPC_LIMITED || status == 429 || (status == 503 && wait_ms > 0);
     if (status != 200 && (limited || reply->status != RPC_ERROR)) {
@@ -303,7 +325,7 @@ static bool ahead_read(struct http *http)
         return false;
     }
     curl_easy_getinfo(http->ahead->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_OK && status == 200)
+    if (code == CURLE_OK && status == 200 && !line_has_too_many_values(http->ahead))
         http->answers =
             json_loadb(http->ahead->body, http->ahead->body_len, JSON_REJECT_DUPLICATES, NULL);
     return json_is_array(http->answers);

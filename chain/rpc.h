@@ -14,6 +14,9 @@
 
 #define RPC_MESSAGE_MAX      256
 #define RPC_REVERT_BYTES_MAX 1024
+/* An answer may have as many JSON values as the longest one has if each takes so many bytes: a log
+ * takes three times that. Of more, memory would go by the number of values, not by the length. */
+#define RPC_BYTES_OF_VALUE_MIN 32
 
 /* What became of a call. After TRANSPORT and GARBAGE nobody knows whether the node acted on it. */
 enum rpc_status {
@@ -34,8 +37,7 @@ struct rpc_reply {
     bool has_revert_data;
     size_t revert_len; /* cut to RPC_REVERT_BYTES_MAX */
     uint8_t revert[RPC_REVERT_BYTES_MAX];
-    char
-        message[RPC_MESSAGE_MAX]; /* of the node, of the transport, or what was wrong; never NULL */
+    char message[RPC_MESSAGE_MAX]; /* of the node, of the transport, or what was wrong; printable */
 };
 
 void rpc_reply_fini(struct rpc_reply *reply);
@@ -48,7 +50,8 @@ struct rpc_ops {
     /* May be NULL. Questions that will be asked soon: an array of {"method", "params"}, consumed.
      * They go out at once, and the node answers them while the caller does something else; a `call`
      * with the same method and params then takes the answer, once. Where anything went wrong with
-     * them, `call` asks as if they had never been sent. Those of an `ahead` before are forgotten. */
+     * them, `call` asks as if they had never been sent. Those of an `ahead` before are forgotten.
+     */
     void (*ahead)(void *context, json_t *questions);
 };
 
@@ -60,7 +63,7 @@ struct rpc_http_config {
     const char *url; /* http:// or https://; copied */
     uint32_t connect_timeout_ms;
     uint32_t call_timeout_ms;
-    size_t response_bytes_max; /* a longer answer is RPC_GARBAGE */
+    size_t response_bytes_max; /* a longer answer is RPC_GARBAGE; so is one of too many values */
     /* May be NULL. Asked before a call and about once a second while it waits: true ends it at
      * once, as RPC_TRANSPORT. A process that is to stop need not wait for a node that never
      * answers. */

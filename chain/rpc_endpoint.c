@@ -9,12 +9,13 @@
 
 /* A failure takes the endpoint out for half a second, the next for twice as long, up to half a
  * minute; the first answer brings it back. A node of another chain is looked at again after a
- * minute: somebody may correct it.
+ * minute: somebody may correct it. (Where it is the only one, it is asked all the same.)
  */
 static const uint64_t SECOND_NS = 1000000000;
 static const uint64_t BACKOFF_MIN_NS = 500000000;
 static const uint64_t BACKOFF_MAX_NS = 30000000000;
 static const uint64_t OTHER_CHAIN_NS = 60000000000;
+static const uint64_t LIMITED_MAX_NS = 5000000000; /* if it does not say for how long */
 
 const char *rpc_endpoint_state_text(enum rpc_endpoint_state state)
 {
@@ -58,6 +59,8 @@ static void move(struct rpc_endpoint *endpoint, enum rpc_endpoint_state state, c
 {
     if (endpoint->state == state)
         return;
+    if (state == RPC_ENDPOINT_UP)
+        endpoint->problem[0] = '\0';
     log_limited(state == RPC_ENDPOINT_UP ? LOG_INFO : LOG_WARNING,
                 "endpoint endpoint=\"%s\" state=%s was=%s message=\"%s\"", endpoint->name,
                 rpc_endpoint_state_text(state), rpc_endpoint_state_text(endpoint->state), why);
@@ -111,6 +114,7 @@ static void back_off(struct rpc_endpoint *endpoint, enum rpc_endpoint_state stat
                      const char *why, uint64_t now_ns)
 {
     move(endpoint, state, why);
+    snprintf(endpoint->problem, sizeof(endpoint->problem), "%s", why);
     endpoint->retry_ns = now_ns + wait_ns;
 }
 
@@ -129,6 +133,8 @@ static void note_failure(struct rpc_endpoint *endpoint, const struct rpc_reply *
     if (reply->status == RPC_LIMITED) {
         uint64_t asked_ns = (uint64_t)reply->retry_after_ms * 1000000;
         uint64_t wait_ns = asked_ns > 0 ? asked_ns : backoff_ns(endpoint);
+        if (asked_ns == 0 && wait_ns > LIMITED_MAX_NS)
+            wait_ns = LIMITED_MAX_NS;
         endpoint->counters.limited++;
         back_off(endpoint, RPC_ENDPOINT_LIMITED, wait_ns, reply->message, now_ns);
         return;
@@ -187,7 +193,7 @@ static void meets_other_chain(struct rpc_endpoint *endpoint, struct rpc_reply *r
     fail(reply, RPC_TRANSPORT, message);
 }
 
-/* True: it is ours. False: `reply` says what went wrong. */
+/* True: it is ours, and `reply` has its answer. False: `reply` says what went wrong. */
 static bool check_chain(struct rpc_endpoint *endpoint, struct rpc_reply *reply,
                         const struct rpc_time *time)
 {
@@ -195,21 +201,20 @@ static bool check_chain(struct rpc_endpoint *endpoint, struct rpc_reply *reply,
     call_once(endpoint, reply, "eth_chainId", json_array(), time);
     if (reply->status == RPC_ERROR) { /* an endpoint that refuses this has nothing to say */
         reply->status = RPC_TRANSPORT;
-        rpc_endpoint_blame(endpoint, time->now_ns(time->context));
+        rpc_endpoint_blame(endpoint, reply->message, time->now_ns(time->context));
     }
     if (reply->status != RPC_OK)
         return false;
     const char *text = json_string_value(reply->result);
     if (text == NULL || !hex_quantity_u64(&seen, text)) {
         fail(reply, RPC_GARBAGE, "unusable answer to eth_chainId");
-        rpc_endpoint_blame(endpoint, time->now_ns(time->context));
+        rpc_endpoint_blame(endpoint, reply->message, time->now_ns(time->context));
         return false;
     }
     if (seen != endpoint->chain_id) {
         meets_other_chain(endpoint, reply, seen, time->now_ns(time->context));
         return false;
     }
-    rpc_reply_fini(reply);
     if (endpoint->state != RPC_ENDPOINT_BEHIND)
         move(endpoint, RPC_ENDPOINT_UP, "its chain is ours");
     return true;
@@ -219,17 +224,22 @@ void rpc_endpoint_call(struct rpc_endpoint *endpoint, struct rpc_reply *reply, c
                        json_t *params, const struct rpc_time *time)
 {
     bool trusted = endpoint->state == RPC_ENDPOINT_UP || endpoint->state == RPC_ENDPOINT_BEHIND;
-    if (!trusted && !check_chain(endpoint, reply, time)) {
+    bool asks_chain = strcmp(method, "eth_chainId") == 0; /* may have changed behind a connection */
+    if ((!trusted || asks_chain) && (!check_chain(endpoint, reply, time) || asks_chain)) {
         json_decref(params);
         return;
     }
+    if (!trusted)
+        rpc_reply_fini(reply);
     call_once(endpoint, reply, method, params, time);
     bool answered = reply->status == RPC_OK || reply->status == RPC_ERROR;
     if (!answered || !reply->connected)
         return;
     struct rpc_reply check;
-    if (check_chain(endpoint, &check, time))
+    if (check_chain(endpoint, &check, time)) {
+        rpc_reply_fini(&check);
         return;
+    }
     rpc_reply_fini(reply);
     *reply = check;
 }
@@ -243,9 +253,9 @@ void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions)
         json_decref(questions);
 }
 
-void rpc_endpoint_blame(struct rpc_endpoint *endpoint, uint64_t now_ns)
+void rpc_endpoint_blame(struct rpc_endpoint *endpoint, const char *why, uint64_t now_ns)
 {
     endpoint->counters.garbage++;
     endpoint->failures++;
-    back_off(endpoint, RPC_ENDPOINT_DOWN, backoff_ns(endpoint), "an unusable answer", now_ns);
+    back_off(endpoint, RPC_ENDPOINT_DOWN, backoff_ns(endpoint), why, now_ns);
 }

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RPC_ENDPOINT_NAME_MAX 80
+#define RPC_ENDPOINT_NAME_MAX    80
+#define RPC_ENDPOINT_PROBLEM_MAX 128
 
 /* X(name in C, word that is logged and published). */
 #define RPC_ENDPOINT_STATES(X)                                                                     \
@@ -47,14 +48,15 @@ struct rpc_endpoint {
     uint32_t rate_per_second; /* 0 = no limit */
 
     enum rpc_endpoint_state state;
-    uint64_t other_chain_id; /* seen, in OTHER_CHAIN */
-    uint64_t retry_ns;       /* DOWN, LIMITED, OTHER_CHAIN: not before */
-    uint32_t failures;       /* in a row */
-    uint32_t error_permille; /* of the last calls, about 16 */
-    uint64_t latency_ns;     /* mean of the last calls, about 8 */
-    uint64_t head;           /* its latest block; 0 = not known */
-    uint64_t head_ns;        /* when the head last grew */
-    int64_t tokens_ns;       /* of the bucket, as time: a call costs 1 s / rate */
+    char problem[RPC_ENDPOINT_PROBLEM_MAX]; /* of the last failure; empty when it is up */
+    uint64_t other_chain_id;                /* seen, in OTHER_CHAIN */
+    uint64_t retry_ns;                      /* DOWN, LIMITED, OTHER_CHAIN: not before */
+    uint32_t failures;                      /* in a row */
+    uint32_t error_permille;                /* of the last calls, about 16 */
+    uint64_t latency_ns;                    /* mean of the last calls, about 8 */
+    uint64_t head;                          /* its latest block; 0 = not known */
+    uint64_t head_ns;                       /* when the head last grew */
+    int64_t tokens_ns;                      /* of the bucket, as time: a call costs 1 s / rate */
     uint64_t filled_ns;
     struct rpc_endpoint_counters counters;
 };
@@ -80,9 +82,9 @@ struct rpc_time {
  * is ours. */
 void rpc_endpoint_call(struct rpc_endpoint *endpoint, struct rpc_reply *reply, const char *method,
                        json_t *params, const struct rpc_time *time);
-/* The endpoint answered, but what it answered cannot be: as garbage. */
 /* rpc_ops.ahead, of an endpoint that is up and has no rate to keep; else nothing is sent. */
 void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions);
-void rpc_endpoint_blame(struct rpc_endpoint *endpoint, uint64_t now_ns);
+/* The endpoint answered, but what it answered cannot be: as garbage. */
+void rpc_endpoint_blame(struct rpc_endpoint *endpoint, const char *why, uint64_t now_ns);
 
 #endif

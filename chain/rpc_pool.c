@@ -115,7 +115,7 @@ static void ask(struct rpc_pool *pool, struct rpc_endpoint *endpoint, struct rpc
         return;
     char message[RPC_MESSAGE_MAX];
     snprintf(message, sizeof(message), "unusable answer to %s", method);
-    rpc_endpoint_blame(endpoint, now(pool));
+    rpc_endpoint_blame(endpoint, message, now(pool));
     fail(reply, RPC_GARBAGE, message);
 }
 

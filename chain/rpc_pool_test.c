@@ -372,6 +372,40 @@ static void retry_after_is_honoured_even_by_an_endpoint_alone(void **state)
     }
 }
 
+/* It may be well again at any moment: nobody waits for long where nothing was said. */
+static void who_does_not_say_for_how_long_is_asked_again_soon(void **state)
+{
+    (void)state;
+    open_pool(1);
+    fakes[0].status = RPC_LIMITED;
+    for (int i = 0; i < 10; i++) {
+        unsigned asked = fakes[0].chain_asked;
+        assert_int_equal(ask(PLAIN, "[]"), RPC_LIMITED);
+        assert_int_equal(fakes[0].chain_asked, asked + 1);
+        now_ns += 5001 * MS;
+    }
+    assert_string_equal(pool.endpoints[0].problem, "set by the test");
+    fakes[0].status = RPC_OK;
+    assert_int_equal(ask(PLAIN, "[]"), RPC_OK);
+    assert_string_equal(pool.endpoints[0].problem, "");
+}
+
+/* Behind an address and an open connection another node may stand at any time. */
+static void who_asks_for_the_chain_is_told_what_it_is_now(void **state)
+{
+    (void)state;
+    open_pool(1);
+    assert_int_equal(ask(PLAIN, "[]"), RPC_OK);
+    fakes[0].chain_id = 1;
+    assert_int_equal(ask("eth_chainId", "[]"), RPC_OK);
+    assert_string_equal(json_string_value(last.result), "0x1");
+    assert_int_equal(pool.endpoints[0].state, RPC_ENDPOINT_OTHER_CHAIN);
+    assert_int_equal(ask(PLAIN, "[]"), RPC_TRANSPORT);
+    fakes[0].chain_id = CHAIN;
+    assert_int_equal(ask(PLAIN, "[]"), RPC_OK);
+    assert_int_equal(pool.endpoints[0].state, RPC_ENDPOINT_UP);
+}
+
 /* ---- heights
  * ---------------------------------------------------------------------------------------- */
 
@@ -563,6 +597,8 @@ int main(void)
         TEST(a_plain_question_goes_to_who_has_a_turn_left),
         TEST(retry_after_is_honoured_even_by_an_endpoint_alone),
         TEST(the_pools_height_is_the_lowest_of_those_that_keep_up),
+        TEST(who_does_not_say_for_how_long_is_asked_again_soon),
+        TEST(who_asks_for_the_chain_is_told_what_it_is_now),
         TEST(one_that_claims_to_be_far_ahead_moves_nobody),
         TEST(one_that_stands_still_is_left_behind),
         TEST(latest_is_the_same_block_for_all),

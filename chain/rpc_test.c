@@ -81,6 +81,17 @@ static void answer(int client, const char *request, unsigned requests)
     } else if (strstr(request, "\"long\"") != NULL) {
         memset(body, 'x', sizeof(body) - 1);
         body[sizeof(body) - 1] = '\0';
+    } else if (strstr(request, "\"values") != NULL) { /* 32 commas and brackets, or 33 */
+        snprintf(
+            body, sizeof(body),
+            "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,"
+            "0,0,0,0,0,0,0,0,0%s]}",
+            id, strstr(request, "\"values and one\"") != NULL ? ",0" : "");
+    } else if (strstr(request, "\"accents\"") != NULL) {
+        snprintf(
+            body, sizeof(body),
+            "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"error\":{\"code\":-5,\"message\":\"n\xc3\xb3\\n\"}}",
+            id);
     } else if (strstr(request, "\"other\"") != NULL)
         snprintf(body, sizeof(body), "{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":1}", id + 1);
     else
@@ -88,17 +99,18 @@ static void answer(int client, const char *request, unsigned requests)
     send_answer(client, status, body);
 }
 
-/* Of a batch each question is answered with 1000; the last first. One that asks for "nothing" is left out. */
+/* Of a batch each question is answered with 1000; the last first. One that asks for "nothing" is
+ * left out. */
 static void answer_batch(int client, char *body)
 {
     char answers[4096];
     size_t len = (size_t)snprintf(answers, sizeof(answers), "[");
     for (char *id; (id = strrchr(body, '{')) != NULL; *id = '\0')
         if (strstr(id, "nothing") == NULL)
-            len += (size_t)snprintf(answers + len, sizeof(answers) - len,
-                                    "%s{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":1000}",
-                                    len > 1 ? "," : "",
-                                    strtoul(strstr(id, "\"id\":") + 5, NULL, 10));
+            len +=
+                (size_t)snprintf(answers + len, sizeof(answers) - len,
+                                 "%s{\"jsonrpc\":\"2.0\",\"id\":%lu,\"result\":1000}",
+                                 len > 1 ? "," : "", strtoul(strstr(id, "\"id\":") + 5, NULL, 10));
     snprintf(answers + len, sizeof(answers) - len, "]");
     send_answer(client, "200 OK", answers);
 }
@@ -202,9 +214,14 @@ static void every_kind_of_failure_has_its_class(void **state)
     assert_int_equal(call(&reply, "refused"), RPC_ERROR);
     assert_int_equal(reply.code, -5);
     assert_string_equal(reply.message, "no");
+    assert_int_equal(call(&reply, "accents"), RPC_ERROR);
+    assert_string_equal(reply.message, "n???"); /* a line, and no half of a character */
     assert_int_equal(call(&reply, "proxy"), RPC_TRANSPORT);
     assert_string_equal(reply.message, "HTTP status 502");
     assert_int_equal(call(&reply, "long"), RPC_GARBAGE);
+    assert_int_equal(call(&reply, "values"), RPC_OK);
+    assert_int_equal(call(&reply, "values and one"), RPC_GARBAGE);
+    assert_string_equal(reply.message, "the answer has too many values");
     assert_int_equal(call(&reply, "other"), RPC_GARBAGE);
     assert_int_equal(call(&reply, "nonsense"), RPC_GARBAGE);
     assert_int_equal(call(&reply, "twice"), RPC_GARBAGE); /* which of the two results? */
@@ -300,7 +317,8 @@ static void ahead(struct rpc_ops *ops, const char *method, int first, int second
     ops->ahead(ops->context, questions);
 }
 
-/* The answer to "requests": 1000 when it was asked ahead, else how many requests its connection has had. */
+/* The answer to "requests": 1000 when it was asked ahead, else how many requests its connection has
+ * had. */
 static int64_t answer_of(struct rpc_ops *ops, int param, bool *connected)
 {
     struct rpc_reply reply;

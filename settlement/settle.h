@@ -130,6 +130,7 @@ struct settle {
     bool attempts_missing;    // … it has not: `lonja settle rebuild`
     bool attempts_lost; // the signer has signed what no row asks for: nothing new is begun
     bool bids_known;    // its log was asked about every open nonce
+    bool is_other_chain; // the node is on another one than config.chain_id
     bool has_signer;
     struct chain_address signer_address; // the active key's
     size_t key_count;

@@ -50,8 +50,19 @@ static void legs_remove(struct settle *settle, struct settle_item *item)
     }
 }
 
+static bool any_ends(const struct settle *settle, const struct settle_item *item)
+{
+    for (size_t i = 0; i < item->call.leg_count; i++)
+        if (settle->endings[i].end == SETTLE_END_FAIL ||
+            settle->endings[i].end == SETTLE_END_NETTED)
+            return true;
+    return false;
+}
+
 enum settle_step settle_item_leave(struct settle *settle, struct settle_item *item)
 {
+    if (any_ends(settle, item) && settle_chain_network(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.leave(settle->store.context, item, settle->endings,
                                                      settle->evidence)))
         return SETTLE_STEP_ABORT;

@@ -36,17 +36,18 @@ void settle_signer_silent(struct settle *settle, enum signer_result result)
                     signer_result_text(result));
 }
 
-static enum settle_step network_look(struct settle *settle)
+enum settle_step settle_chain_network(struct settle *settle)
 {
     uint64_t chain_id;
     enum node_result node_result = node_chain_id(settle->node, &chain_id);
 
+    settle->is_other_chain = node_result == NODE_OK && chain_id != settle->config.chain_id;
     if (node_result != NODE_OK)
         return settle_chain_failed(settle, "eth_chainId", node_result);
-    if (chain_id == settle->config.chain_id)
+    if (!settle->is_other_chain)
         return SETTLE_STEP_NONE;
-    log_error("the node is on another chain chain_id=%llu configured=%llu",
-              (unsigned long long)chain_id, (unsigned long long)settle->config.chain_id);
+    log_limited(LOG_ERROR, "the node is on another chain chain_id=%llu configured=%llu",
+                (unsigned long long)chain_id, (unsigned long long)settle->config.chain_id);
     return settle_chain_failed(settle, "chain_id", NODE_OK);
 }
 
@@ -72,8 +73,8 @@ static enum settle_step ended_stands(struct settle *settle, bool *stands)
     return SETTLE_STEP_NONE;
 }
 
-// The node says that nonces of transactions which had ended are free again. If so: same bytes, never
-// a new transfer.
+// The node says that nonces of transactions which had ended are free again. If so: same bytes,
+// never a new transfer.
 static enum settle_step lost_look(struct settle *settle, const struct settle_key *key)
 {
     size_t reopened = 0;
@@ -83,6 +84,8 @@ static enum settle_step lost_look(struct settle *settle, const struct settle_key
         return SETTLE_STEP_ABORT;
     if (stands) // it may be counted too low, or be of what is only sent
         return SETTLE_STEP_NONE;
+    if (settle_chain_network(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.reopen(settle->store.context, &reopened,
                                                       &key->address, key->mined_nonces)))
         return SETTLE_STEP_ABORT;
@@ -178,14 +181,14 @@ static enum settle_step nonces_look(struct settle *settle, struct settle_key *ke
         key->mined_nonces = key->next_nonce;
     else if (above && count_above(settle, key, known) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    if (known && key->mined_nonces < key->next_nonce &&
-        lost_look(settle, key) == SETTLE_STEP_ABORT)
+    if (known && key->mined_nonces < key->next_nonce && lost_look(settle, key) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     key->nonces_checked = true;
     return SETTLE_STEP_NONE;
 }
 
-// A key that is no longer active and has nothing open is only looked at for what the chain may lose.
+// A key that is no longer active and has nothing open is only looked at for what the chain may
+// lose.
 static enum settle_step key_look(struct settle *settle, struct settle_key *key)
 {
     bool is_used = key == &settle->keys[0] || key->is_open || !key->nonces_checked;
@@ -225,7 +228,7 @@ enum settle_step settle_chain_look(struct settle *settle)
     struct node_fees fees;
     enum node_result result;
 
-    if (!settle->has_signer && network_look(settle) == SETTLE_STEP_ABORT)
+    if (settle_chain_network(settle) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     if ((!settle->has_signer || settle->resend) && settle_keys_look(settle) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
@@ -289,9 +292,9 @@ static enum node_result block_scan(struct settle *settle, bool *found, struct ch
         result = NODE_GARBAGE;
     *found = false;
     if (result == NODE_OK)
-        json_array_foreach(transactions, i,
-                           transaction) if (transaction_uses(transaction, signer,
-                                                             nonce, hash)) *found = true;
+        json_array_foreach(transactions, i, transaction) if (transaction_uses(transaction, signer,
+                                                                              nonce, hash)) *found =
+            true;
     rpc_reply_fini(&reply);
     return result;
 }

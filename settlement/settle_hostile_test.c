@@ -529,6 +529,60 @@ static void another_chain_gets_no_signature(void **state)
     }
 }
 
+// The connection is the same, and what it was told before was all true: one trade is settled, one
+// is sent, one has come since.
+static void another_chain_behind_an_open_connection_is_noticed(void **state)
+{
+    (void)state;
+    venue_open(1);
+    fake_trade(&world, fake_seller, fake_buyer, 100);
+    run_to_end();
+    fake_trade(&world, fake_seller, fake_buyer, 200);
+    steps(1);
+    assert_int_equal(signatures, 2);
+    nodes[0].lie = chain;
+    fake_trade(&world, fake_seller, fake_buyer, 300);
+    steps(15);
+    assert_int_equal(signatures, 2);
+    assert_int_equal(pool.endpoints[0].state, RPC_ENDPOINT_OTHER_CHAIN);
+    assert_true(settle.is_other_chain);
+    assert_true(is_undecided(&world.trades[1]) && is_undecided(&world.trades[2]));
+    nodes[0].lie = NULL;
+    run_to_end();
+    assert_int_equal(signatures, 3);
+    assert_int_equal(world.trades[2].state, SETTLE_TRADE_SETTLED);
+    venue_close();
+}
+
+// It comes in the middle of a pass, behind the first look at the chain: the contract is not there.
+static unsigned chain_asked;
+
+static json_t *chain_in_mid_pass(void *context, const char *method, const json_t *params,
+                                 json_t *result)
+{
+    (void)context, (void)params;
+    if (strcmp(method, "eth_chainId") == 0)
+        return chain_asked++ > 0 ? instead(result, json_string("0x1")) : result;
+    return strcmp(method, "eth_getCode") == 0 ? instead(result, json_string("0x")) : result;
+}
+
+static void another_chain_in_the_middle_of_a_pass_ends_nothing(void **state)
+{
+    (void)state;
+    venue_open(1);
+    steps(2);
+    chain_asked = 0;
+    nodes[0].lie = chain_in_mid_pass;
+    fake_trade(&world, fake_seller, fake_buyer, 100);
+    steps(5);
+    assert_true(chain_asked > 1);
+    assert_true(is_undecided(&world.trades[0]));
+    nodes[0].lie = NULL;
+    run_to_end();
+    assert_int_equal(world.trades[0].state, SETTLE_TRADE_SETTLED);
+    venue_close();
+}
+
 static json_t *dear(void *context, const char *method, const json_t *params, json_t *result)
 {
     (void)context, (void)params;
@@ -560,6 +614,8 @@ int main(void)
         cmocka_unit_test(a_lie_about_a_receipt_makes_nothing_final),
         cmocka_unit_test(a_height_that_is_invented_makes_nothing_final_early),
         cmocka_unit_test(another_chain_gets_no_signature),
+        cmocka_unit_test(another_chain_behind_an_open_connection_is_noticed),
+        cmocka_unit_test(another_chain_in_the_middle_of_a_pass_ends_nothing),
         cmocka_unit_test(what_is_paid_is_never_the_nodes_to_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,10 @@ bool settle_key_waits(const struct settle *settle, const struct settle_key *key,
 // Asks the node where the chain is; at start, every tick and on doubt compares the nonces. NONE: as
 // far as it should be; ABORT: the chain cannot be used in this pass.
 enum settle_step settle_chain_look(struct settle *settle);
+// Is it still our chain? Behind an address and an open connection another node may stand at any
+// time. Asked at the beginning of each pass, and behind whatever was asked before something is
+// signed, ends for good or counts as lost on the strength of it. ABORT: it is not, or nobody says.
+enum settle_step settle_chain_network(struct settle *settle);
 // Which transaction of `signer` used `nonce`: in the block that the node's own history of the count
 // leads to, as far back as it has that; else within the last SETTLE_SCAN_BLOCKS blocks.
 enum { SETTLE_SCAN_BLOCKS = 256 };

@@ -49,6 +49,8 @@ enum settle_step settle_moved_look(struct settle *settle)
         return SETTLE_STEP_ABORT;
     if (from == UINT64_MAX)
         return SETTLE_STEP_NONE;
+    if (settle_chain_network(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.ended_from(settle->store.context, nonces, &count,
                                                           SETTLE_KEYS_MAX, from)))
         return SETTLE_STEP_ABORT;

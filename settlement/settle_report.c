@@ -19,6 +19,8 @@ enum trouble settle_report_trouble(const struct settle *settle)
         return TROUBLE_NONE; // the last pass that went to the chain came through
     if (settle->signer_asked_ns != 0)
         return TROUBLE_SIGNER_UNAVAILABLE;
+    if (settle->is_other_chain)
+        return TROUBLE_NODE_ON_ANOTHER_CHAIN;
     const char *said = settle->node->error.message;
     if (strncmp(said, RPC_POOL_DISAGREE, strlen(RPC_POOL_DISAGREE)) == 0)
         return TROUBLE_ENDPOINTS_DISAGREE;
@@ -82,8 +84,9 @@ static json_t *counters_add(json_t *object, const void *counters, const struct c
 
 static json_t *endpoint_json(const struct rpc_endpoint *e)
 {
-    return counters_add(json_pack("{s:s, s:s, s:o, s:I, s:I}", "name", e->name, "state",
-                                  rpc_endpoint_state_text(e->state), "head", known(e->head),
+    return counters_add(json_pack("{s:s, s:s, s:s?, s:o, s:I, s:I}", "name", e->name, "state",
+                                  rpc_endpoint_state_text(e->state), "problem",
+                                  e->problem[0] != '\0' ? e->problem : NULL, "head", known(e->head),
                                   "latency_ms", (json_int_t)(e->latency_ns / 1000000),
                                   "error_permille", (json_int_t)e->error_permille),
                         &e->counters, of_endpoint, COUNT(of_endpoint));

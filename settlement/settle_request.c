@@ -16,6 +16,8 @@
 static enum settle_step request_finish(struct settle *settle, struct settle_item *item,
                                        enum settle_finish finish, const char *reason)
 {
+    if (finish != SETTLE_FINISH_WAITS && settle_chain_network(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.finish(settle->store.context, item, finish, reason)))
         return SETTLE_STEP_ABORT;
     settle->counters.refused += finish == SETTLE_FINISH_REJECTED;

@@ -1,7 +1,7 @@
 // Requests that take the same step together, so that one commit serves all of them.
 //
 // First bids (new requests whose evidence and price are known), up to SETTLE_FIRSTS_MAX:
-//   prepare    evidence, nonces and fees of all, one transaction
+//   prepare    it is still our chain; evidence, nonces and fees of all, one transaction
 //   sign       one after the other, in the order of their nonces; then the bytes of all, one
 //              transaction
 //   broadcast  one after the other, in that order; then that the node has them, one transaction
@@ -167,6 +167,8 @@ static enum settle_step firsts_sent(struct settle *settle, size_t count)
 
 static void firsts_flush(struct settle *settle)
 {
+    if (settle_chain_network(settle) == SETTLE_STEP_ABORT)
+        return;
     if (firsts_prepare(settle) == SETTLE_STEP_ABORT)
         return;
     size_t count = firsts_sign(settle);

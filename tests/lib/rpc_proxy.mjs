@@ -10,6 +10,9 @@
 //
 // What is thrown otherwise cuts the connection without an answer; `proxy.down = true` does so to every call. A
 // handler that returns RAW(text) answers with exactly these bytes.
+//
+// `proxy.spoil = (response, text, question) => …` gets what would have been said to a request, whatever was asked, and says
+// something else, or nothing, by the HTTP response.
 import http from 'node:http'
 
 export class RpcError extends Error {
@@ -30,10 +33,10 @@ export class RpcProxy {
     return proxy
   }
 
-  constructor (target) { Object.assign(this, { target, handlers: new Map(), calls: {}, down: false }) }
+  constructor (target) { Object.assign(this, { target, handlers: new Map(), calls: {}, down: false, spoil: null, spoilt: 0 }) }
 
   take (method, handler) { this.handlers.set(method, handler) }
-  pass (...methods) { if (methods.length === 0) this.handlers.clear(); else for (const method of methods) this.handlers.delete(method) }
+  pass (...methods) { if (methods.length === 0) { this.handlers.clear(); this.spoil = null } else for (const method of methods) this.handlers.delete(method) }
 
   async serve (request, response) {
     try {
@@ -41,9 +44,13 @@ export class RpcProxy {
       for await (const chunk of request) body += chunk
       if (this.down) throw new Error('down')
       const question = JSON.parse(body)
+      const { spoil } = this
       const answer = Array.isArray(question) ? await Promise.all(question.map(q => this.answer(q))) : await this.answer(question)
+      const text = answer instanceof Raw ? answer.text : JSON.stringify(answer)
       response.setHeader('content-type', 'application/json')
-      response.end(answer instanceof Raw ? answer.text : JSON.stringify(answer))
+      if (!spoil) { response.end(text); return }
+      this.spoilt++
+      await spoil(response, text, question)
     } catch { response.destroy() }
   }
 

@@ -7,6 +7,7 @@
 import fs from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import path from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ethers } from 'ethers'
@@ -20,9 +21,11 @@ const bin = process.env.LONJA_BIN ?? path.join(root, 'build/release/bin')
 const tests = path.join(process.env.LONJA_DEV_BIN ?? path.join(root, 'build/dev/bin'), '../test')
 const NODE = process.argv.includes('--node') ? process.argv[process.argv.indexOf('--node') + 1] : 'anvil'
 const DEPTH_MAX = 64
-// --all-depths: each depth by itself (a minute); without it these, and one reorganisation that undoes 64 blocks at once.
-const DEPTHS = process.argv.includes('--all-depths') ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2, 3, 6, 13, 33, 63, DEPTH_MAX]
-const MANY = process.argv.includes('--all-depths') ? DEPTH_MAX : 12
+// --all-depths: each depth by itself (a minute), and each way to talk nonsense; without it these depths, and one reorganisation that
+// undoes 64 blocks at once.
+const ALL = process.argv.includes('--all-depths')
+const DEPTHS = ALL ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2, 3, 6, 13, 33, 63, DEPTH_MAX]
+const MANY = ALL ? DEPTH_MAX : 12
 const PATIENCE_MS = NODE === 'hardhat' ? 10000 : 1000 // one thread of JavaScript: on a busy machine it takes a second for anything
 const PORT = 2
 const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
@@ -649,6 +652,38 @@ const CASES = {
     check(nonces().split('\n').every(left => left === '0') && Number(gaps()) === Number(before) + 3, `nonces were left out (${nonces()})`)
   },
 
+  // It is the only one, and is not to be believed: nothing is signed or final on what it says, the reason is told in words, memory
+  // stays, and as soon as it is well again everything goes on by itself. (Some twenty more ways: settle_hostile_test.)
+  async a_node_alone_that_talks_nonsense (world) {
+    const { venue } = world
+    const signed = () => venue.sql('SELECT count(*) FROM settle.attempt WHERE raw IS NOT NULL')
+    const log = () => fs.readFileSync(path.join(venue.folder, 'settle.log'), 'utf8')
+    const memory = what => Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(fs.readFileSync(`/proc/${world.worker.pid}/status`, 'utf8'))[1]) / 1024
+    const before = memory('VmRSS')
+    const told = new Set()
+    for (const [name, { spoil, says, trouble = 'node_unavailable' }] of Object.entries(ALL ? NONSENSE : someNonsense())) {
+      await world.chain.send('evm_setAutomine', [false])
+      const open = world.trade(1)
+      await world.until(open, 'tx_hash IS NOT NULL')
+      const [count, said] = [signed(), log().length]
+      world.rpc.spoil = spoil
+      await world.mine()
+      const waiting = world.trade(1)
+      await venue.until(`it says what is wrong (${name})`, () => says.test(log().slice(said)), 20)
+      if (!told.has(trouble)) await venue.until(`operators see it (${name})`, () => venue.sql(`SELECT trouble || ' ' || reason FROM settle.worker, settle.lane WHERE token = ${PORT}`) === `${trouble} ${trouble}`, 20)
+      told.add(trouble)
+      check(signed() === count && !world.is(open, "settlement_status = 'settled'") && world.is(waiting, "settlement_status <> 'settled' AND tx_hash IS NULL"), `${name}: it was believed`)
+      world.rpc.spoil = null
+      await world.chain.send('evm_setAutomine', [true])
+      await world.mine()
+      const well = Date.now()
+      await world.settled([...open, ...waiting], 20)
+      if (process.env.TELL) console.log(`# ${Date.now() % 1e6} ${name}: well again after ${Date.now() - well} ms, ${memory('VmRSS')} MiB, at most ${memory('VmHWM')}`)
+      check(world.worker.exitCode === null && world.worker.signalCode === null, `${name}: the worker has ended`)
+    }
+    check(memory('VmRSS') - before < 64 && memory('VmHWM') - before < 256, `${before} MiB before, ${memory('VmRSS')} after, ${memory('VmHWM')} at most`)
+  },
+
   // Five transactions of the old key are open. It finishes them, bids included; what is new is the new key's.
   async a_key_that_is_rotated_while_transactions_are_open (world) {
     const { venue } = world
@@ -965,6 +1000,55 @@ const CASES = {
 }
 
 const says = (result, status, words) => check(result.status === status && words.test(result.stdout + result.stderr), `exit status ${result.status}, it says\n${result.stdout}${result.stderr}`)
+
+// ---- a node that is not to be believed
+
+const spoilt = change => (response, text) => response.end(change(text))
+const sized = (response, text, bytes) => { response.setHeader('content-length', text.length); response.write(bytes) }
+
+// Of a request or of several.
+const answered = change => (response, text, question) => {
+  const one = (answer, { method }) => change(answer, method) ?? answer
+  const all = JSON.parse(text)
+  response.end(JSON.stringify(Array.isArray(all) ? all.map((answer, i) => one(answer, question[i])) : one(all, question)))
+}
+
+// A network of its own, with other blocks, none of our transactions, and an address that everybody can reach.
+const elsewhere = answered((answer, method) => {
+  const result = { eth_chainId: '0x1', eth_blockNumber: '0x2ffffff', eth_getTransactionCount: '0x0', eth_getTransactionReceipt: null, eth_getTransactionByHash: null, eth_call: '0x', eth_getCode: '0x' }[method]
+  if (result !== undefined) return { jsonrpc: '2.0', id: answer.id, result }
+  if (method === 'eth_getBlockByNumber' && answer.result) answer.result.hash = answer.result.parentHash
+})
+
+// As much as whoever asks will take, a MiB at a time.
+function pour (response, head, piece, mib) {
+  const bytes = Buffer.alloc(1 << 20, piece)
+  return pipeline(function * () { yield head; for (let i = 0; i < mib; i++) yield bytes }, response)
+}
+
+const NONSENSE = {
+  'another chain, behind an open connection': { spoil: elsewhere, says: /the node is on another chain chain_id=1 configured=31337/, trouble: 'node_on_another_chain' },
+  'half an answer': { spoil: (response, text) => { sized(response, text, text.slice(0, text.length / 2)); setTimeout(() => response.destroy(), 10) }, says: /transfer closed|Transferred a partial file/ },
+  '100 MB': { spoil: response => pour(response, '{"jsonrpc":"2.0","id":1,"result":"0x', '0', 100), says: /the answer is longer than allowed/ },
+  'five million values': { spoil: response => pour(response, '[', '{},', 15), says: /the answer has too many values/ },
+  'numbers above 2^256': { spoil: spoilt(text => text.replace(/"0x[0-9a-f]+"/g, `"0x1${'0'.repeat(64)}"`)), says: /unusable answer to eth_/ },
+  '100,000 brackets': { spoil: spoilt(() => '['.repeat(1e5)), says: /maximum parsing depth/ },
+  'answers to other questions': { spoil: answered(answer => ({ ...answer, id: answer.id + 1 })), says: /not a JSON-RPC response to this request/ },
+  'no answer': { spoil: () => {}, says: /[Tt]imed? ?out/ },
+  'an answer that comes too late': { spoil: async (response, text) => { await sleep(2 * PATIENCE_MS); response.end(text) }, says: /[Tt]imed? ?out/ },
+  'status 500': { spoil: response => { response.statusCode = 500; response.end('{}') }, says: /HTTP status 500/ },
+  'status 429': { spoil: (response, text) => { response.statusCode = 429; response.end(text) }, says: /HTTP status 429/ },
+  'bytes that are no text': { spoil: (response, text) => response.end(Buffer.from(text.replaceAll('0x', '\xff\xfe'), 'latin1')), says: /unable to decode byte 0xff/ },
+  'words without end, cut within a character': { spoil: answered(({ id }) => ({ jsonrpc: '2.0', id, error: { code: -32000, message: 'x' + 'é'.repeat(1e5) } })), says: /x\?\?\?/ }
+}
+
+// Those with a way of their own through the code; all the others in turn, request by request.
+function someNonsense () {
+  const alone = ['another chain, behind an open connection', '100 MB', 'five million values', 'words without end, cut within a character', 'no answer']
+  const others = Object.entries(NONSENSE).filter(([name]) => !alone.includes(name) && !name.includes('late')).map(([, { spoil }]) => spoil)
+  let turn = 0
+  return { ...Object.fromEntries(alone.map(name => [name, NONSENSE[name]])), 'one after the other': { spoil: (...words) => others[turn++ % others.length](...words), says: { test: () => turn > others.length } } }
+}
 
 // ---- netting
 
