@@ -181,6 +181,7 @@ void crash_story_open(struct crash_story *story, uint64_t seed, uint64_t segment
     story->segment_bytes = segment_bytes;
     story->batch = batch;
     story->disk = fake_disk_create(&story->io, seed);
+    fake_disk_remember(story->disk);
     story->control = aligned_alloc(4096, sizeof *story->control);
     assert_non_null(story->control);
     memset(story->control, 0, sizeof *story->control);

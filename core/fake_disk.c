@@ -3,23 +3,29 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/journal_format.h"
 #include "core/numbered_file.h"
 
-enum { FILES_MAX = 1024, NAMES_MAX = 384, OPERATIONS_MAX = 256, NAME_BYTES = 64, SECTOR_BYTES = 512 };
+enum { FILES_MAX = 1024, NAMES_MAX = 384, OPERATIONS_MAX = 256, NAME_BYTES = 64 };
+enum { SECTOR_BYTES = 512 };
+// What is as large comes from the kernel, which gives no page of zeros before it is touched.
+enum { LARGE_BYTES = 64 * 1024 };
 
 struct pending_write {
     struct pending_write *next;
     uint64_t offset;
     size_t bytes;
-    bool cuts; // the file ends at offset
+    bool cuts;   // the file ends at offset
+    size_t tail; // behind so many bytes of it there are zeros only
     uint8_t data[];
 };
 
 struct fake_file {
     uint8_t *durable, *visible;
     uint64_t size, durable_size, capacity;
+    uint64_t durable_tail, visible_tail; // nothing but zeros has been written from there on
     struct pending_write *first, **last;
 };
 
@@ -44,7 +50,7 @@ struct fake_disk {
     uint64_t operations, fail_at;
     uint64_t looks_left; // until one is refused; 0 = none
     bool look_refused;
-    bool failed, lying, folder_lying;
+    bool failed, lying, folder_lying, remembers;
     struct fake_file files[FILES_MAX];
     int file_count;
     struct fake_name durable[NAMES_MAX], visible[NAMES_MAX], crashed[NAMES_MAX];
@@ -108,19 +114,72 @@ static void disk_operate(struct fake_disk *disk, const char *from, const char *t
 // ---- files
 // -------------------------------------------------------------------------------------------
 
+// A segment is made by writing zeros all over it. They are not carried about: memory that is new is
+// zero.
+static void *zeros_new(size_t bytes)
+{
+    void *memory = bytes < LARGE_BYTES ? calloc(1, bytes)
+                                       : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT(memory != NULL && memory != MAP_FAILED);
+    return memory;
+}
+
+static void zeros_free(void *memory, size_t bytes)
+{
+    if (bytes < LARGE_BYTES)
+        free(memory);
+    else
+        ASSERT(munmap(memory, bytes) == 0);
+}
+
+// Up to where there is something else.
+static size_t zeros_begin(const uint8_t *data, size_t bytes)
+{
+    while (bytes >= sizeof(uint64_t)) {
+        uint64_t last;
+        memcpy(&last, data + bytes - sizeof last, sizeof last);
+        if (last != 0)
+            break;
+        bytes -= sizeof last;
+    }
+    while (bytes > 0 && data[bytes - 1] == 0)
+        bytes--;
+    return bytes;
+}
+
+// Writes to memory that is zero from *tail on.
+static void zeros_write(uint8_t *memory, uint64_t *tail, uint64_t offset, const uint8_t *data,
+                        size_t bytes, size_t data_tail)
+{
+    memcpy(memory + offset, data, data_tail);
+    if (offset + data_tail < *tail)
+        memset(memory + offset + data_tail, 0,
+               (offset + bytes < *tail ? offset + bytes : *tail) - offset - data_tail);
+    if (data_tail > 0 && offset + data_tail > *tail)
+        *tail = offset + data_tail;
+}
+
+static void zeros_cut(uint8_t *memory, uint64_t *tail, uint64_t size)
+{
+    if (size < *tail) {
+        memset(memory + size, 0, *tail - size);
+        *tail = size;
+    }
+}
+
 static void file_grow(struct fake_file *file, uint64_t size)
 {
     if (size > file->capacity) {
         // A file that is written once has no room to spare: most are, and they are large.
         uint64_t capacity = file->capacity == 0 ? size : size * 2;
-        uint8_t *durable = calloc(1, capacity), *visible = calloc(1, capacity);
-        ASSERT(durable != NULL && visible != NULL);
+        uint8_t *durable = zeros_new(capacity), *visible = zeros_new(capacity);
         if (file->capacity > 0) {
-            memcpy(durable, file->durable, file->capacity);
-            memcpy(visible, file->visible, file->capacity);
+            memcpy(durable, file->durable, file->durable_tail);
+            memcpy(visible, file->visible, file->visible_tail);
+            zeros_free(file->durable, file->capacity);
+            zeros_free(file->visible, file->capacity);
         }
-        free(file->durable);
-        free(file->visible);
         file->durable = durable;
         file->visible = visible;
         file->capacity = capacity;
@@ -133,23 +192,23 @@ static void file_forget_pending(struct fake_file *file)
 {
     while (file->first != NULL) {
         struct pending_write *next = file->first->next;
-        free(file->first);
+        zeros_free(file->first, sizeof *file->first + file->first->bytes);
         file->first = next;
     }
     file->last = &file->first;
 }
 
-static void file_apply(struct fake_file *file, uint64_t offset, const uint8_t *data, size_t bytes)
+static void file_apply(struct fake_file *file, uint64_t offset, const uint8_t *data, size_t bytes,
+                       size_t data_tail)
 {
-    memcpy(file->durable + offset, data, bytes);
+    zeros_write(file->durable, &file->durable_tail, offset, data, bytes, data_tail);
     if (offset + bytes > file->durable_size)
         file->durable_size = offset + bytes;
 }
 
 static void file_cut(struct fake_file *file, uint64_t size)
 {
-    if (size < file->durable_size)
-        memset(file->durable + size, 0, file->durable_size - size);
+    zeros_cut(file->durable, &file->durable_tail, size);
     file->durable_size = size;
 }
 
@@ -159,7 +218,7 @@ static void file_sync(struct fake_file *file)
         if (write->cuts)
             file_cut(file, write->offset);
         else
-            file_apply(file, write->offset, write->data, write->bytes);
+            file_apply(file, write->offset, write->data, write->bytes, write->tail);
     file_forget_pending(file);
 }
 
@@ -176,10 +235,13 @@ static void disk_tear_sector(struct fake_disk *disk, struct fake_file *file, uin
     default: // new
         break;
     }
-    file_apply(file, offset, data, bytes);
-    if (bytes > 0 && fake_disk_random(disk, 3) == 0)
+    file_apply(file, offset, data, bytes, zeros_begin(data, bytes));
+    if (bytes > 0 && fake_disk_random(disk, 3) == 0) {
         file->durable[offset + fake_disk_random(disk, bytes)] ^=
             (uint8_t)(1u << fake_disk_random(disk, 8));
+        if (offset + bytes > file->durable_tail)
+            file->durable_tail = offset + bytes;
+    }
 }
 
 static void disk_lose(struct fake_disk *disk, struct fake_file *file)
@@ -193,7 +255,7 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
             continue;
         }
         if (fate == 1) {
-            file_apply(file, write->offset, write->data, write->bytes);
+            file_apply(file, write->offset, write->data, write->bytes, write->tail);
             continue;
         }
         for (size_t at = 0; at < write->bytes; at += SECTOR_BYTES)
@@ -202,7 +264,9 @@ static void disk_lose(struct fake_disk *disk, struct fake_file *file)
     }
     file_forget_pending(file);
     file->size = file->durable_size;
-    memcpy(file->visible, file->durable, file->capacity);
+    zeros_cut(file->visible, &file->visible_tail, file->durable_tail);
+    memcpy(file->visible, file->durable, file->durable_tail);
+    file->visible_tail = file->durable_tail;
 }
 
 void fake_disk_power_failure(struct fake_disk *disk)
@@ -310,11 +374,14 @@ static int64_t disk_read(void *context, int number, void *out, size_t bytes, uin
         return 0;
     if (bytes > file->size - offset)
         bytes = (size_t)(file->size - offset);
-    memcpy(out, file->visible + offset, bytes);
+    size_t tail = offset >= file->visible_tail ? 0 : file->visible_tail - offset;
+    tail = tail < bytes ? tail : bytes;
+    memcpy(out, file->visible + offset, tail);
+    memset((uint8_t *)out + tail, 0, bytes - tail);
     return (int64_t)bytes;
 }
 
-static void disk_remember(struct fake_disk *disk, const void *data, size_t bytes)
+static void disk_keep(struct fake_disk *disk, const void *data, size_t bytes)
 {
     struct written_block *block = malloc(sizeof *block + bytes);
     ASSERT(block != NULL);
@@ -326,8 +393,7 @@ static void disk_remember(struct fake_disk *disk, const void *data, size_t bytes
 
 static struct pending_write *file_pend(struct fake_file *file, uint64_t offset, size_t bytes)
 {
-    struct pending_write *write = malloc(sizeof *write + bytes);
-    ASSERT(write != NULL);
+    struct pending_write *write = zeros_new(sizeof *write + bytes);
     *write = (struct pending_write){.offset = offset, .bytes = bytes};
     *file->last = write;
     file->last = &write->next;
@@ -340,7 +406,7 @@ int fake_disk_truncate(struct fake_disk *disk, int number, uint64_t size)
         return -EIO;
     struct fake_file *file = &disk->files[number];
     file_grow(file, size);
-    memset(file->visible + size, 0, file->size - size);
+    zeros_cut(file->visible, &file->visible_tail, size);
     file->size = size;
     file_pend(file, size, 0)->cuts = true;
     return disk_result(disk);
@@ -353,10 +419,13 @@ static int disk_write(void *context, int number, const void *data, size_t bytes,
         return -EIO;
     struct fake_file *file = &disk->files[number];
     file_grow(file, offset + bytes);
-    memcpy(file->visible + offset, data, bytes);
-    memcpy(file_pend(file, offset, bytes)->data, data, bytes);
-    if (offset > 0) // the first page of a segment is its header, not a block
-        disk_remember(disk, data, bytes);
+    size_t tail = zeros_begin(data, bytes);
+    zeros_write(file->visible, &file->visible_tail, offset, data, bytes, tail);
+    struct pending_write *write = file_pend(file, offset, bytes);
+    memcpy(write->data, data, tail);
+    write->tail = tail;
+    if (disk->remembers && offset > 0) // the first page of a segment is its header, not a block
+        disk_keep(disk, data, bytes);
     disk_show(disk, FAKE_DISK_WRITE);
     return disk_result(disk);
 }
@@ -434,8 +503,8 @@ void fake_disk_destroy(struct fake_disk *disk)
 {
     for (int i = 0; i < disk->file_count; i++) {
         file_forget_pending(&disk->files[i]);
-        free(disk->files[i].durable);
-        free(disk->files[i].visible);
+        zeros_free(disk->files[i].durable, disk->files[i].capacity);
+        zeros_free(disk->files[i].visible, disk->files[i].capacity);
     }
     while (disk->written != NULL) {
         struct written_block *next = disk->written->next;
@@ -474,6 +543,11 @@ void fake_disk_lie_about_folder_sync(struct fake_disk *disk)
 void fake_disk_lie_about_sync(struct fake_disk *disk)
 {
     disk->lying = true;
+}
+
+void fake_disk_remember(struct fake_disk *disk)
+{
+    disk->remembers = true;
 }
 
 bool fake_disk_was_written(const struct fake_disk *disk, const void *data, size_t bytes)

@@ -32,7 +32,9 @@ void fake_disk_process_killed(struct fake_disk *disk);
 CHECKED int fake_disk_truncate(struct fake_disk *disk, int file, uint64_t size);
 // A bug to plant: sync reports success and does nothing.
 void fake_disk_lie_about_sync(struct fake_disk *disk);
-// True if exactly these bytes were once handed to a write.
+// From now on keeps what is written, but for headers, until the disk is destroyed.
+void fake_disk_remember(struct fake_disk *disk);
+// True if exactly these bytes were handed to a write since then.
 bool fake_disk_was_written(const struct fake_disk *disk, const void *data, size_t bytes);
 uint64_t fake_disk_random(struct fake_disk *disk, uint64_t below);
 

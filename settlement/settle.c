@@ -33,7 +33,6 @@ void settle_init(struct settle *settle, const struct settle_config *config,
 {
     ASSERT(config->batch_max > 0 && config->batch_max <= SETTLE_LEGS_MAX && config->claim_max > 0);
     ASSERT(config->attempts_max > 0 && config->tick_ns > 0 && config->poll_ns > 0);
-    memset(settle, 0, sizeof(*settle));
     settle->config = *config;
     settle->store = *store;
     settle->node = node;

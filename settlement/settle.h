@@ -208,8 +208,8 @@ struct settle {
     struct settle_ending endings[SETTLE_LEGS_MAX];
 };
 
-// Takes over nothing: the caller closes store, node, signer and core after the worker is no longer
-// used.
+// `settle` is zero: it is some megabytes, most of which a worker never touches. Takes over nothing: the caller closes store,
+// node, signer and core after the worker is no longer used.
 void settle_init(struct settle *settle, const struct settle_config *config,
                  const struct settle_store_ops *store, struct node *node,
                  const struct signer_ops *signer, const struct settle_core_ops *core);

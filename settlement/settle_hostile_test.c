@@ -87,6 +87,7 @@ static void worker_open(void)
     signer = honest_signer = fake_signer(&world);
     signer.sign = sign;
     node_init(&node, &rpc);
+    memset(&settle, 0, sizeof settle);
     settle_init(&settle, &config, &store, &node, &signer, &core);
 }
 

@@ -49,6 +49,7 @@ static void worker_start(struct venue *v)
     v->world.faults.dead = false;
     v->world.leading = false;
     node_init(&v->node, &rpc);
+    memset(&v->settle, 0, sizeof v->settle);
     settle_init(&v->settle, &config, &store, &v->node, &signer, &core);
 }
 

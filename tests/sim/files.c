@@ -402,9 +402,9 @@ static void listing_add(void *context, const char *name)
 {
     struct listing *listing = context;
     ASSERT(listing->count < ENTRIES_MAX);
-    snprintf(listing->entries[listing->count].d_name, sizeof listing->entries[0].d_name, "%s",
-             name);
-    listing->count++;
+    struct dirent *entry = &listing->entries[listing->count++];
+    entry->d_type = DT_UNKNOWN;
+    snprintf(entry->d_name, sizeof entry->d_name, "%s", name);
 }
 
 DIR *__wrap_opendir(const char *path)
@@ -414,9 +414,10 @@ DIR *__wrap_opendir(const char *path)
     if (folder == NULL)
         return __real_opendir(path);
     scheduler_effect();
-    struct listing *listing = calloc(1, sizeof *listing);
+    struct listing *listing = malloc(sizeof *listing); // most of it stays untouched
     ASSERT(listing != NULL);
     listing->magic = LISTING_MAGIC;
+    listing->count = listing->at = 0;
     ASSERT(folder->io.list(folder->io.context, listing_add, listing) == 0);
     return (DIR *)(void *)listing;
 }

@@ -14,6 +14,7 @@
 #include "tests/sim/postgres.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/story.h"
+#include "tests/sim/system.h"
 
 static enum settle_store_result (*results_of_the_fake)(void *context, struct settle_result *results,
                                                        size_t *count, size_t max,
@@ -167,10 +168,10 @@ static void work(struct settle *settle, int answers_fd, struct settle_core_link 
 void settle_fiber(void *context)
 {
     const struct boot *boot = context;
-    struct settle *settle = calloc(1, sizeof *settle);
-    struct node *node = calloc(1, sizeof *node);
+    struct settle *settle = system_zeros(sizeof *settle);
+    struct node *node = system_zeros(sizeof *node);
     struct settle_core_link *link = settle_core_link_open(boot);
-    ASSERT(settle != NULL && node != NULL && link != NULL);
+    ASSERT(link != NULL);
     struct settle_config config = settle_config_of(&boot->config);
     struct settle_store_ops store = fake_store(postgres_world());
     struct rpc_ops rpc = endpoints_open(PROCESS_SETTLE, &boot->config);

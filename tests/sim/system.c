@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/memfile.h"
@@ -255,15 +256,19 @@ int __wrap_sigaction(int number, const struct sigaction *action, struct sigactio
 // ---- shared memory: one mapping for all
 // -----------------------------------------------------------------
 
+void *system_zeros(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT(memory != MAP_FAILED);
+    return memory;
+}
+
 int __wrap_memfile_create(const char *name, size_t bytes)
 {
     (void)name;
     LAW(all.memory_count < MEMORIES_MAX, "the simulator has too few memory files");
-    size_t size = (bytes + 4095) & ~(size_t)4095;
-    void *memory = aligned_alloc(4096, size);
-    ASSERT(memory != NULL);
-    memset(memory, 0, size);
-    all.memories[all.memory_count] = (struct memory){.bytes = memory, .size = bytes};
+    all.memories[all.memory_count] = (struct memory){.bytes = system_zeros(bytes), .size = bytes};
     return MEMORY_FIRST + all.memory_count++;
 }
 
@@ -286,8 +291,9 @@ void __wrap_memfile_unmap(void *memory, size_t bytes)
 void system_free_memory(int fd)
 {
     ASSERT(fd >= MEMORY_FIRST && fd < MEMORY_FIRST + all.memory_count);
-    free(all.memories[fd - MEMORY_FIRST].bytes);
-    all.memories[fd - MEMORY_FIRST].bytes = NULL;
+    struct memory *file = &all.memories[fd - MEMORY_FIRST];
+    ASSERT(munmap(file->bytes, file->size) == 0);
+    file->bytes = NULL;
 }
 
 // A gateway that was taken over: a type that is none, or a length that leads out of the ring.
