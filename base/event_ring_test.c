@@ -156,6 +156,11 @@ static void only_sleepers_are_woken_and_once(void **state)
     uint64_t before_ns = clock_monotone_ns(&clock_system);
     reader_page_wait(f->page, 5000000000u); // woken before it waits: returns at once
     assert_true(clock_monotone_ns(&clock_system) - before_ns < 1000000000u);
+    uint32_t wake = atomic_load(&f->page->wake);
+    atomic_store(&f->page->sleeping, READER_WAITS);
+    reader_page_wake(f->page, f->doorbell_fd); // who waits on the futex does not hear the bell
+    assert_int_not_equal(atomic_load(&f->page->wake), wake);
+    assert_false(doorbell_rang(f));
 }
 
 struct waker {

@@ -1,6 +1,6 @@
-// Whoever wakes clears `sleeping`, bumps `wake`, then wakes. A reader that goes to wait first reads
-// `wake`, then `sleeping`: either it sees that it was woken, or the futex sees that `wake` has
-// changed.
+// Whoever wakes exchanges `sleeping` and so learns how. A reader that goes to wait on the futex
+// first reads `wake`, then says so in `sleeping`: either it finds that it was woken, or whoever
+// wakes it finds it waiting, and the futex sees that `wake` has changed.
 #include "base/reader_page.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ void reader_page_tell(struct reader_page *page, enum trouble trouble)
 bool reader_page_sleep_begin(struct reader_page *page, const _Atomic uint64_t *durable_seq,
                              uint64_t seen_seq)
 {
-    atomic_store_explicit(&page->sleeping, 1, memory_order_relaxed);
+    atomic_store_explicit(&page->sleeping, READER_LISTENS, memory_order_relaxed);
     // Full fence: pairs with the one in reader_page_wake; either it sees `sleeping`, or we see its
     // durable_seq.
     atomic_thread_fence(memory_order_seq_cst);
@@ -40,20 +40,23 @@ bool reader_page_sleep_begin(struct reader_page *page, const _Atomic uint64_t *d
 
 void reader_page_sleep_end(struct reader_page *page)
 {
-    atomic_store_explicit(&page->sleeping, 0, memory_order_relaxed);
+    atomic_store_explicit(&page->sleeping, READER_AWAKE, memory_order_relaxed);
 }
 
 void reader_page_wait(struct reader_page *page, uint64_t timeout_ns)
 {
     uint32_t seen = atomic_load_explicit(&page->wake, memory_order_acquire);
-    if (atomic_load_explicit(&page->sleeping, memory_order_acquire) != 0)
+    uint32_t state = READER_LISTENS;
+    // Acquire-release: `wake` was read before, and what was published by who woke us is seen.
+    if (atomic_compare_exchange_strong_explicit(&page->sleeping, &state, READER_WAITS,
+                                                memory_order_acq_rel, memory_order_acquire))
         futex_wait(&page->wake, seen, timeout_ns);
 }
 
 void reader_page_wait_patiently(struct reader_page *page, uint64_t timeout_ns)
 {
     reader_page_wait(page, timeout_ns);
-    bool woken = atomic_load_explicit(&page->sleeping, memory_order_relaxed) == 0;
+    bool woken = atomic_load_explicit(&page->sleeping, memory_order_relaxed) == READER_AWAKE;
     const struct timespec nap = {.tv_nsec = READER_NAP_MS * 1000000L};
     if (woken)
         nanosleep(&nap, NULL);
@@ -63,12 +66,13 @@ void reader_page_wake(struct reader_page *page, int doorbell_fd)
 {
     // Full fence: durable_seq is visible before we look who sleeps.
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&page->sleeping, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&page->sleeping, memory_order_relaxed) == READER_AWAKE)
         return;
-    atomic_store_explicit(&page->sleeping, 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(&page->wake, 1, memory_order_release);
-    futex_wake(&page->wake);
-    if (doorbell_fd >= 0) {
+    uint32_t state = atomic_exchange_explicit(&page->sleeping, READER_AWAKE, memory_order_acq_rel);
+    if (state == READER_WAITS) {
+        atomic_fetch_add_explicit(&page->wake, 1, memory_order_release);
+        futex_wake(&page->wake);
+    } else if (doorbell_fd >= 0) {
         uint64_t one = 1;
         // EAGAIN means that the bell has rung 2^64-2 times unanswered: it is audible.
         ssize_t ignored = write(doorbell_fd, &one, sizeof one);

@@ -3,10 +3,10 @@
 // a wrong value can only cost the reader its own wake-up. The one exception is lonja-replicate, which says
 // how far standbys are: it can hold the gate shut, or open it for what is durable here and nowhere else.
 //
-// Sleep protocol (reader):  sleeping = 1; fence; look once more; if nothing, wait on the futex `wake` or
-// on the doorbell (an eventfd, for event loops); sleeping = 0.
-// Wake protocol (journal thread, once per block): for each page with sleeping = 1: bump `wake`, futex wake,
-// ring the doorbell.
+// Sleep protocol (reader):  sleeping = LISTENS; fence; look once more; if nothing, wait on the doorbell (an
+// eventfd, for event loops), or say so (WAITS) and wait on the futex `wake`; sleeping = AWAKE.
+// Wake protocol (journal thread, once per block): for each page whose reader sleeps: sleeping = AWAKE, and by what
+// it was ring the doorbell, or bump `wake` and wake the futex: one system call, while somebody waits for the next.
 #ifndef LONJA_BASE_READER_PAGE_H
 #define LONJA_BASE_READER_PAGE_H
 
@@ -18,6 +18,7 @@
 #include "base/trouble.h"
 
 enum { READER_NAP_MS = 1 };
+enum reader_sleep { READER_AWAKE = 0, READER_LISTENS = 1, READER_WAITS = 2 };
 
 // What lonja-replicate knows of this venue's right to go on.
 enum replica_verdict {
@@ -30,7 +31,7 @@ enum replica_verdict {
 struct reader_page {
     _Alignas(64) _Atomic uint64_t position_seq; // last sequence this reader has dealt with (lag, for ops)
     _Atomic uint64_t heartbeat_ns;
-    _Atomic uint32_t sleeping;
+    _Atomic uint32_t sleeping; // enum reader_sleep
     _Atomic uint32_t wake;
     _Atomic uint64_t snapshot_seq;       // tape only: sequence of the last snapshot it made or began with
     _Atomic uint64_t snapshots_failed;   // tape only: times one could not be written since it started

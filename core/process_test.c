@@ -630,6 +630,7 @@ static void a_tape_that_may_forget_begins_later_and_goes_on_after_a_restart(void
     char tape[NUMBERED_PATH_BYTES];
     uint64_t first = 1, oldest;
     venue->boot.config.tape_keep_sequences = 100;
+    venue->boot.config.core_heartbeat_timeout_ms = 60000; // nobody beats while the tape starts again
     begin_trading(venue);
     await_open(venue);
     state_folder(tape, &venue->boot.config, "tape");
