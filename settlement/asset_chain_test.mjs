@@ -175,6 +175,9 @@ async function firstOperations(venue, token) {
     return post(venue, 'register-identity', { token_addr: address, investor: wallet, identity: venue.deployment.wallets[wallet].identity,
       country_code: country, country_source: 'passport', country_date: '2026-11-28' });
   };
+  const uncovered = await post(venue, 'mint', { token_addr: address, to_addr: venue.wallet(1001), amount: '1' });
+  check(uncovered.status === 422 && uncovered.error.name === 'custody_proof_missing' && uncovered.error.value === '1', `a new token has no custody proof: ${uncovered.text}`);
+  venue.proof(5, 5000);
   const early = await post(venue, 'mint', { token_addr: address, to_addr: venue.wallet(1001), amount: '1' });
   await venue.until('a mint to who is not registered fails', async () => (await venue.service('GET', `/api/v1/requests/${early.request_id}`)).state === 'failed');
   const first = await register(1001);
@@ -190,6 +193,8 @@ async function firstOperations(venue, token) {
   check(await token.balanceOf(venue.wallet(1001)) === 1000250000n, 'what was minted is there');
   const above = await post(venue, 'mint', { token_addr: address, to_addr: venue.wallet(1001), amount: '9000' });
   check(above.error?.name === 'supply_exceeded' && above.error.limit === '10000000000', above.text);
+  const more = await post(venue, 'mint', { token_addr: address, to_addr: venue.wallet(1001), amount: '4000' });
+  check(more.error?.name === 'custody_proof_exceeded' && more.error.limit === '5000' && more.error.value === '5000.25', more.text);
 
   venue.trade(1 << 21, 5, 1001, 1002, 2500);
   await venue.until('the trade settles', () => venue.count(`trade_id = ${1 << 21} AND settlement_status = 'settled'`) === 1);

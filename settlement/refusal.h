@@ -43,6 +43,11 @@
     R(AMOUNT_TOO_LARGE, "amount_too_large", 422,                                                   \
       "amount × 10^decimals is above 128 bits, which the venue keeps amounts in")                  \
     R(SUPPLY_EXCEEDED, "supply_exceeded", 422, "the token would have more than its total supply")  \
+    R(PROOF_MISSING, "custody_proof_missing", 422,                                                 \
+      "no custody proof of the token is valid; value: how many tokens there would be")             \
+    R(PROOF_EXPIRED, "custody_proof_expired", 422, "the token's custody proof has expired")        \
+    R(PROOF_EXCEEDED, "custody_proof_exceeded", 422,                                               \
+      "there would be more tokens than its custody proof covers")                                  \
     R(FLOW_NOT_ALLOWED, "flow_not_allowed", 422, "this operation is not for such a flow")          \
     R(FLOW_UNKNOWN, "flow_unknown", 404, "there is no such flow")                                  \
     R(FLOW_DIFFERS, "flow_differs", 409, "the flow names something else")                          \

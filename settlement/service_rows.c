@@ -562,6 +562,39 @@ static bool has_room(struct ask *ask, const struct row *row, const struct pg_row
            refuse_limit(&ask->refusal, REFUSAL_SUPPLY_EXCEEDED, "amount", limit, value);
 }
 
+// F11: the worker asks the same again, and waits; who asks here is told at once.
+static bool is_covered(struct ask *ask, const struct row *row, chain_uint128 supply)
+{
+    static const enum refusal_name names[] = {REFUSAL_PROOF_MISSING, REFUSAL_PROOF_EXPIRED,
+                                              REFUSAL_PROOF_EXCEEDED};
+    struct pg_rows *rows = NULL;
+    char contract[ADDRESS_TEXT_SIZE];
+    char there[WIDE_DECIMAL_SIZE];
+    char units[WIDE_DECIMAL_SIZE];
+
+    if (ask->service->config->settle_custody_proof == 0)
+        return true;
+    address_format(contract, &row->contract);
+    wide_format(there, supply);
+    wide_format(units, row->units);
+    if (pg_query(ask->service->pg, &rows,
+                 "SELECT refused, most, seen FROM settle.mint_cover($1, $2, $3::numeric, "
+                 "$4::numeric, 0, 0)",
+                 PG_PARAMS(pg_i64(ask->service->config->settle_chain_id), pg_text(contract),
+                           pg_text(there), pg_text(units))) != PG_OK)
+        return ask_database_failed(ask);
+    ASSERT(pg_rows_count(rows) == 1);
+    const char *refused = pg_value(rows, 0, 0);
+    for (size_t i = 0; refused != NULL && i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(refused, refusal_word(names[i])) == 0)
+            refuse_limit(&ask->refusal, names[i], "amount", pg_value(rows, 0, 1),
+                         pg_value(rows, 0, 2));
+    bool covered = refused == NULL;
+    ASSERT(covered || ask->refusal.value[0] != '\0');
+    pg_rows_free(rows);
+    return covered;
+}
+
 static bool look_at_supply(struct ask *ask, struct row *row)
 {
     struct pg_rows *rows = NULL;
@@ -581,7 +614,7 @@ static bool look_at_supply(struct ask *ask, struct row *row)
         return ask_database_failed(ask);
     bool good = has_room(ask, row, rows, supply);
     pg_rows_free(rows);
-    return good;
+    return good && is_covered(ask, row, supply);
 }
 
 bool mint_handle(struct ask *ask)

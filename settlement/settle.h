@@ -31,6 +31,7 @@ struct settle_config {
     uint64_t confirmations; // a block counts as its own first confirmation; 0 is taken as 1
     bool finalized_tag;     // and the chain's `finalized` block must have reached it
     size_t batch_max;       // legs of a request
+    bool custody_proof;     // a mint needs a valid one (settle_mint.h)
     size_t claim_max;       // trades claimed at once (F3)
     uint64_t pace_ns;       // claims begin at least this far apart (F2); 0 = when something happens
     uint64_t gather_ns;     // … likewise, but only while transactions are under way

@@ -20,6 +20,7 @@ struct settle_config settle_config_of(const struct config *config)
         .chain_id = (uint64_t)config->settle_chain_id,
         .confirmations = (uint64_t)config->settle_confirmations,
         .finalized_tag = config->settle_finalized_tag != 0,
+        .custody_proof = config->settle_custody_proof != 0,
         .batch_max = (size_t)config->settle_batch_max,
         .claim_max = (size_t)config->settle_claim_max,
         .pace_ns = (uint64_t)config->settle_pace_ms * MS,

@@ -252,6 +252,11 @@ struct fake_world {
     bool pruned;           // it has no state of earlier blocks
     bool down;
     chain_uint128 minted; // less what was burned
+    chain_uint128 covered;   // by the token's custody proof: so many tokens there may be
+    const char *proof_ended; // no proof counts: why; NULL = it does
+    // What it says of its supply: as it is, nothing, or more than 128 bits.
+    enum fake_supply_answer { FAKE_SUPPLY_TRUE, FAKE_SUPPLY_NONE, FAKE_SUPPLY_WIDE } supply_answer;
+    unsigned mint_checks;    // of attempts, kept with them
     size_t wallet_count;
     struct fake_wallet wallets[FAKE_WALLETS_MAX];
     size_t tx_count;
@@ -353,6 +358,7 @@ void fake_foreign(struct fake_world *world);
 // A transaction that the pool has forgotten is in somebody's hands still, and comes back.
 void fake_return(struct fake_world *world, uint64_t nonce, size_t which);
 
+chain_uint128 fake_supply(const struct fake_world *world); // of the token
 struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address);
 struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text);
 // Where the bytes are in world.bytes from now on.

@@ -34,6 +34,15 @@ struct fake_wallet *fake_wallet_of(struct fake_world *world, const char *text)
     return fake_wallet(world, &address);
 }
 
+chain_uint128 fake_supply(const struct fake_world *world)
+{
+    chain_uint128 units = 0;
+
+    for (size_t i = 0; i < world->wallet_count; i++)
+        units += world->wallets[i].units;
+    return units;
+}
+
 static struct chain_hash block_hash(const struct fake_world *world, uint64_t number)
 {
     uint64_t seed[2] = {number, world->block_forks[number % FAKE_FORKS_MAX]};
@@ -519,8 +528,12 @@ static json_t *message_call(struct fake_world *world, struct rpc_reply *reply, c
         return error(reply, 3, "execution reverted");
     if (IS(DECIMALS))
         return word_u128(world->decimals);
+    if (IS(TOTAL_SUPPLY) && world->supply_answer == FAKE_SUPPLY_NONE)
+        return error(reply, 3, "execution reverted");
+    if (IS(TOTAL_SUPPLY) && world->supply_answer == FAKE_SUPPLY_WIDE)
+        return bytes(all_ones, sizeof(all_ones));
     if (IS(TOTAL_SUPPLY))
-        return word_u128(1);
+        return word_u128(fake_supply(world));
 #undef IS
     return error(reply, -32601, "no such method of the contract");
 }

@@ -1801,6 +1801,43 @@ static enum settle_store_result store_custody_spendable(void *context,
     return end(fault);
 }
 
+// As settle.mint_cover in schema/sql/deploy/custody_proof.sql.
+static chain_uint128 mints_before(struct fake_world *world, const struct fake_request *request,
+                                  uint64_t attempt_id)
+{
+    chain_uint128 units = 0;
+
+    for (size_t i = 0; i < world->request_top; i++) {
+        const struct fake_request *other = &world->requests[i];
+        if (other->request_id == 0 || other == request || other->operation != SETTLE_MINT)
+            continue;
+        const struct fake_attempt *open = open_attempt(world, other);
+        if (open != NULL && (open->attempt.state != SETTLE_ATTEMPT_PREPARED || attempt_id == 0 ||
+                             open->attempt.attempt_id < attempt_id))
+            units += other->own.units;
+    }
+    return units;
+}
+
+static enum settle_store_result store_mint_cover(void *context, struct settle_ending *ending,
+                                                 const struct settle_item *item,
+                                                 chain_uint128 supply)
+{
+    BEGIN;
+    const struct fake_request *request = request_of(world, item);
+    uint64_t attempt_id = item->bid_count > 0 ? item->bids[0].attempt_id : 0;
+    chain_uint128 seen = supply + mints_before(world, request, attempt_id) + request->own.units;
+
+    world->mint_checks += attempt_id != 0;
+    *ending = (struct settle_ending){.end = SETTLE_END_STAY};
+    if (world->proof_ended == NULL && seen <= world->covered)
+        return end(fault);
+    ending->end = SETTLE_END_RELEASE;
+    snprintf(ending->reason, sizeof(ending->reason), "%s",
+             world->proof_ended != NULL ? world->proof_ended : "custody_proof_exceeded");
+    return end(fault);
+}
+
 struct settle_store_ops fake_store(struct fake_world *world)
 {
     return (struct settle_store_ops){
@@ -1850,6 +1887,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .restore = store_restore,
         .custody = store_custody,
         .custody_spendable = store_custody_spendable,
+        .mint_cover = store_mint_cover,
         .unanswered_after = store_unanswered_after,
         .results = store_results,
         .answered = store_answered,
@@ -1882,6 +1920,7 @@ void fake_init(struct fake_world *world, uint64_t seed)
     world->block = 10;
     world->base_fee_wei = GIGA;
     world->can_transfer = true;
+    world->covered = (chain_uint128)1000000 * GIGA * GIGA;
     world->decimals = 18;
     world->key[31] = 7;
     ASSERT(transaction_key_address(&world->signer, world->key));

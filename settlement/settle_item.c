@@ -13,6 +13,7 @@
 // have used it. An answer that was lost is answered by sending the same bytes; a bid that is too
 // low by a higher one at the same nonce.
 #include "settlement/settle_custody.h"
+#include "settlement/settle_mint.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -208,6 +209,29 @@ static enum settle_step item_behind_give_way(struct settle *settle, const struct
     return SETTLE_STEP_NONE;
 }
 
+// The last bid is not to be signed. NONE, or ABORT: it was signed before, when the answer was lost.
+static enum settle_step item_not_signed(struct settle *settle, struct settle_item *item,
+                                        const struct settle_ending *ending)
+{
+    struct settle_attempt *bid = &item->bids[item->bid_count - 1];
+    enum settle_step step = settle_lost_restore(settle, &item->signer, bid->nonce, item);
+
+    if (step != SETTLE_STEP_NONE)
+        return step;
+    if (item->bid_count == 1 && item_behind_give_way(settle, item) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, ending)))
+        return SETTLE_STEP_ABORT;
+    settle->results_stale = true;
+    if (item->bid_count == 1 && ending->end == SETTLE_END_FAIL)
+        settle->counters.refused += item->call.is_of_trades ? item->call.leg_count : 1;
+    bid_move(bid, SETTLE_ATTEMPT_DROPPED);
+    item->bid_count--;
+    if (item->bid_count > 0)
+        bid_move(&item->bids[item->bid_count - 1], SETTLE_ATTEMPT_SENT);
+    return SETTLE_STEP_DONE;
+}
+
 static enum settle_step item_refused_by_signer(struct settle *settle, struct settle_item *item,
                                                enum signer_result result)
 {
@@ -220,29 +244,33 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
                 signer_result_text(result));
     bool is_of_the_request = refusal_is_of_the_request(result, &ending.end);
     settle->has_signer &= result != SIGNER_KEY_RETIRED && result != SIGNER_KEY_UNKNOWN;
-    // Signed before, perhaps, when its answer was lost; or the nonce for something that was lost.
-    if (is_of_the_request || result == SIGNER_NONCE_CONFLICT) {
+    snprintf(ending.reason, sizeof(ending.reason), "%s", signer_result_text(result));
+    if (is_of_the_request)
+        return item_not_signed(settle, item, &ending);
+    if (result == SIGNER_NONCE_CONFLICT) { // the nonce is for something that was lost
         enum settle_step step = settle_lost_restore(settle, &item->signer, bid->nonce, item);
         if (step != SETTLE_STEP_NONE)
             return step;
     }
-    if (!is_of_the_request) {
-        settle_keys_reread(settle);
-        return settle_chain_failed(settle, "signer", NODE_OK);
-    }
-    snprintf(ending.reason, sizeof(ending.reason), "%s", signer_result_text(result));
-    if (item->bid_count == 1 && item_behind_give_way(settle, item) == SETTLE_STEP_ABORT)
-        return SETTLE_STEP_ABORT;
-    if (!settle_store_ok(settle, settle->store.refuse(settle->store.context, item, bid, &ending)))
-        return SETTLE_STEP_ABORT;
-    settle->results_stale = true;
-    if (item->bid_count == 1 && ending.end == SETTLE_END_FAIL)
-        settle->counters.refused += item->call.is_of_trades ? item->call.leg_count : 1;
-    bid_move(bid, SETTLE_ATTEMPT_DROPPED);
-    item->bid_count--;
-    if (item->bid_count > 0)
-        bid_move(&item->bids[item->bid_count - 1], SETTLE_ATTEMPT_SENT);
-    return SETTLE_STEP_DONE;
+    settle_keys_reread(settle);
+    return settle_chain_failed(settle, "signer", NODE_OK);
+}
+
+// A mint is judged once more, by what is so now. Not a higher bid: its bytes are in the world. NONE:
+// it may be signed.
+static enum settle_step item_mint_cover(struct settle *settle, struct settle_item *item)
+{
+    struct settle_ending ending;
+
+    if (item->bid_count > 1 || item->bids[0].is_empty)
+        return SETTLE_STEP_NONE;
+    enum settle_step step = settle_mint_judge(settle, item, &ending);
+    if (step == SETTLE_STEP_ABORT || ending.end == SETTLE_END_STAY)
+        return step;
+    log_warning("not signed request=%llu nonce=%llu reason=\"%s\"",
+                (unsigned long long)item->call.request_id,
+                (unsigned long long)item->bids[0].nonce, ending.reason);
+    return item_not_signed(settle, item, &ending);
 }
 
 enum settle_step settle_item_ask_signer(struct settle *settle, struct settle_item *item,
@@ -265,6 +293,9 @@ enum settle_step settle_item_ask_signer(struct settle *settle, struct settle_ite
     };
 
     ASSERT(bid->state == SETTLE_ATTEMPT_PREPARED);
+    enum settle_step step = item_mint_cover(settle, item);
+    if (step != SETTLE_STEP_NONE)
+        return step;
     enum signer_result result = settle->signer.sign(settle->signer.context, out, &request);
     if (result != SIGNER_OK)
         return item_refused_by_signer(settle, item, result);

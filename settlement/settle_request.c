@@ -4,10 +4,11 @@
 //
 //   state    what it wants may be so already: confirmed, nothing is sent (registerIdentity is
 //            idempotent by that)
+//   cover    a mint waits for a custody proof
 //   build    a row that cannot be carried out is rejected
 //   price    the call is simulated: one that reverts is rejected with the contract's words
 //   prepare  as for trades
-#include "settlement/settle_internal.h"
+#include "settlement/settle_mint.h"
 
 #include <stdio.h>
 
@@ -74,6 +75,23 @@ static enum settle_step request_contract(struct settle *settle, struct settle_it
         return request_finish(settle, item, SETTLE_FINISH_REJECTED,
                               erc3643_verdict_text(ERC3643_NO_CONTRACT));
     return SETTLE_STEP_NONE;
+}
+
+// NONE: it is no mint, or a custody proof covers it.
+static enum settle_step request_cover(struct settle *settle, struct settle_item *item)
+{
+    struct settle_ending ending;
+    enum settle_step step = settle_mint_judge(settle, item, &ending);
+
+    if (ending.end == SETTLE_END_STAY)
+        return step;
+    if (request_finish(settle, item,
+                       ending.end == SETTLE_END_FAIL ? SETTLE_FINISH_REJECTED
+                                                     : SETTLE_FINISH_WAITS,
+                       ending.reason) == SETTLE_STEP_ABORT ||
+        step == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
+    return SETTLE_STEP_DONE;
 }
 
 static enum settle_step request_reverts(struct settle *settle, struct settle_item *item)
@@ -166,6 +184,7 @@ enum settle_step settle_request_begin(struct settle *settle, struct settle_item 
 
     if ((step = request_contract(settle, item)) != SETTLE_STEP_NONE ||
         (step = request_state(settle, item)) != SETTLE_STEP_NONE ||
+        (step = request_cover(settle, item)) != SETTLE_STEP_NONE ||
         (step = request_price(settle, item, &bid)) != SETTLE_STEP_NONE ||
         (step = request_nonce(settle, item)) != SETTLE_STEP_NONE)
         return step;

@@ -51,6 +51,54 @@ function allow(venue, artifact) {
   renameSync(join(venue.folder, 'chain/policy.new'), join(venue.folder, 'chain/policy.json'));
 }
 
+// Tokens are minted under a custody proof that is valid now, and never more than it says.
+async function proofs(venue, token, port, to) {
+  const units = 10n ** 18n;
+  const whole = (amount) => `${amount / units}.${(amount % units).toString().padStart(18, '0')}`.replace(/\.?0+$/, '');
+  const waits = (id, reason) => venue.until(`request ${id} waits, ${reason}`, () => stateOf(venue, id).startsWith(`prepared|${reason}`));
+  const post = (amount) => venue.service('POST', '/api/v1/mint', { token_addr: port, to_addr: to, amount, flow: { kind: 'issuance', id: 1 }, evidence: { by: 'test' } }, { key: `proof-${++counter}` });
+  const refused = async (amount, name) => {
+    const said = await post(amount);
+    check(said.status === 422 && said.error?.name === name, `${name} expected: ${said.text}`);
+    return said.error;
+  };
+  const fails = (what, text) => { try { venue.sql(text); } catch { return; } throw new Error(`taken: ${what}`); };
+  const signed = () => venue.sql("SELECT count(*) FROM settle.attempt a JOIN chain.chain_request r USING (request_id) WHERE r.operation = 'mint'");
+  const valid = venue.sql("SELECT proof FROM chain.custody_proof_standing WHERE token = 2 AND state = 'valid'");
+  venue.decide(valid, 'revoked', 'three');
+  const [begun, supply] = [signed(), await token.totalSupply()];
+  const first = request(venue, 'mint', port, [{ to, amount: 100 }]);
+  await waits(first, 'custody_proof_missing');
+  check((await refused('1', 'custody_proof_missing')).value === whole(supply + 100n + units), 'how many there would be is said');
+  fails('a verification by the person who recorded it', `INSERT INTO chain.custody_proof_decision (proof_id, decision, decided_by) VALUES (${venue.proof(2, 1, { verified: false })}, 'verified', 'ONE')`);
+  fails('a proof that says something else now', `UPDATE chain.custody_proof SET quantity = 1e13`);
+  fails('a decision that never was', `DELETE FROM chain.custody_proof_decision`);
+  await sleep(700); // two ticks
+  check(stateOf(venue, first) === 'prepared|custody_proof_missing' && signed() === begun, 'nothing is signed without a proof');
+  venue.proof(2, whole(supply + 100n));
+  await ends(venue, first, 'confirmed');
+  const both = [1, 2].map(() => request(venue, 'mint', port, [{ to, amount: 60 }]));
+  await waits(both[0], `custody_proof_exceeded: ${whole(supply + 160n)}, ${whole(supply + 100n)} covered`);
+  const above = await refused('1', 'custody_proof_exceeded');
+  check(above.limit === whole(supply + 100n) && above.value === whole(supply + 220n + units), JSON.stringify(above));
+  venue.proof(2, whole(supply + 160n));
+  await ends(venue, both[0], 'confirmed');
+  await waits(both[1], 'custody_proof_exceeded');
+  check(await token.totalSupply() === supply + 160n, 'never more than is covered');
+  venue.proof(2, 1e12, { expires: "now() + interval '1.5 s'" });
+  await ends(venue, both[1], 'confirmed');
+  await venue.until('it expires', () => venue.sql("SELECT state FROM chain.custody_proof_standing WHERE token = 2") === 'expired');
+  const late = request(venue, 'mint', port, [{ to, amount: 1 }]);
+  await waits(late, 'custody_proof_expired: at ');
+  check(/^20..-.*Z$/.test((await refused('1', 'custody_proof_expired')).limit), 'when it has expired is said');
+  check(venue.sql('SELECT waiting FROM chain.custody_proof_standing WHERE token = 2', 'lonja_ops') === '1', 'who waits is counted');
+  venue.proof(2, 1e12);
+  await ends(venue, late, 'confirmed');
+  check(venue.sql(`SELECT string_agg(status, ' ' ORDER BY id) FROM public.custody_proof WHERE asset_id = 2`) === 'EXPIRED EXPIRED EXPIRED EXPIRED VALID', "the documents' words");
+  check(venue.sql(`SELECT count(*) FROM settle.attempt a JOIN chain.chain_request r USING (request_id) WHERE r.operation = 'mint' AND a.raw IS NOT NULL AND NOT EXISTS
+    (SELECT FROM chain.mint_check c WHERE c.attempt_id = a.attempt_id AND c.refused IS NULL AND c.proof_id IS NOT NULL)`) === '0', 'each signature has what it was given on');
+}
+
 async function main(venue) {
   venue.start();
   const artifact = JSON.parse(readFileSync(artifactPath, 'utf8'));
@@ -82,6 +130,9 @@ async function main(venue) {
   await ends(venue, request(venue, 'set_address_frozen', port, [{ to: one }, { to: two }], { frozen: true }), 'confirmed', 'already_done');
   await ends(venue, request(venue, 'set_address_frozen', port, [{ to: one }, { to: two }], { frozen: false }), 'confirmed');
   say('mint, burn, transfer, freeze: one wallet and many');
+
+  await proofs(venue, token, port, one);
+  say('a mint waits for its custody proof, for one that has not expired, and for one that covers it');
 
   const investor = Wallet.createRandom().address;
   const identity = await registry.identity(one);

@@ -378,6 +378,12 @@ struct settle_store_ops {
     (void *context, struct settle_wallet *wallets, size_t count,
      const struct chain_address *contract, uint64_t at_block);
 
+    // Of a mint: do custody proofs cover it, where there are `supply` of the token (settle_mint.h)?
+    // Its open attempt, if there is one, keeps what was found. `ending` STAY: yes; RELEASE: not yet.
+    SETTLE_STORE(*mint_cover)
+    (void *context, struct settle_ending *ending, const struct settle_item *item,
+     chain_uint128 supply);
+
     // Where to begin to look for the core's answers: the smallest `sequence` that a numbered result
     // without an answer was given; SETTLE_CORE_NEWEST if there is none.
     SETTLE_STORE (*unanswered_after)(void *context, uint64_t *sequence);

@@ -1,7 +1,7 @@
 // What the files of the Postgres store share: settle_store_pg.c (session, lock, transactions),
 // settle_store_queue.c (pending trades: claims, what settles off chain), settle_store_trades.c
 // (open requests, results), settle_store_control.c (what people decide), settle_store_abandon.c
-// (what they give up), settle_store_custody.c, settle_store_net.c (nets), settle_store_lost.c (what
+// (what they give up), settle_store_custody.c, settle_store_mint.c, settle_store_net.c (nets), settle_store_lost.c (what
 // the signer has and the database has lost), settle_store_moved.c (blocks in which attempts have
 // ended) and settle_store_attempts.c (one attempt from prepared to its end).
 #ifndef LONJA_SETTLEMENT_SETTLE_STORE_INTERNAL_H
@@ -49,6 +49,7 @@ void settle_store_trades_ops(struct settle_store_ops *ops);
 void settle_store_control_ops(struct settle_store_ops *ops);
 void settle_store_abandon_ops(struct settle_store_ops *ops);
 void settle_store_custody_ops(struct settle_store_ops *ops);
+void settle_store_mint_ops(struct settle_store_ops *ops);
 void settle_store_attempts_ops(struct settle_store_ops *ops);
 void settle_store_net_ops(struct settle_store_ops *ops);
 void settle_store_lost_ops(struct settle_store_ops *ops);

@@ -246,6 +246,7 @@ struct settle_store_ops settle_store_pg_open(struct settle_store_pg *store, stru
     settle_store_abandon_ops(&ops);
     settle_store_net_ops(&ops);
     settle_store_custody_ops(&ops);
+    settle_store_mint_ops(&ops);
     settle_store_attempts_ops(&ops);
     settle_store_lost_ops(&ops);
     settle_store_moved_ops(&ops);

@@ -22,6 +22,7 @@ static struct settle_config config_default(const struct fake_world *world)
     return (struct settle_config){
         .chain_id = 31337,
         .confirmations = 2,
+        .custody_proof = true,
         .batch_max = batch_max,
         .claim_max = 100,
         .attempts_max = 5,
@@ -1682,6 +1683,105 @@ static void a_request_waits_while_fees_are_too_high(void **state)
     assert_end(mint, FAKE_CONFIRMED, "");
 }
 
+static void a_mint_waits_for_a_custody_proof(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.proof_ended = "custody_proof_missing";
+    steps(&venue, 20);
+    assert_end(mint, FAKE_OPEN, "custody_proof_missing");
+    assert_int_equal(venue.world.trades[0].state, SETTLE_TRADE_SETTLED); // nobody waits for it
+    assert_int_equal(venue.world.attempt_count, 1);
+    venue.world.proof_ended = NULL;
+    run_to_end(&venue);
+    assert_end(mint, FAKE_CONFIRMED, "");
+    assert_int_equal(venue.world.mint_checks, 1); // what it was signed on
+    venue.world.proof_ended = "custody_proof_missing"; // a burn needs none
+    struct fake_request *burn = fake_request(&venue.world, SETTLE_BURN, "{}", fake_buyer, 200);
+    run_to_end(&venue);
+    assert_end(burn, FAKE_CONFIRMED, "");
+    venue.settle.config.custody_proof = false;
+    mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    run_to_end(&venue);
+    assert_end(mint, FAKE_CONFIRMED, "");
+}
+
+// Each fits by itself; they are prepared together, and the second one's signature is not asked for.
+static void mints_are_covered_all_together(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    chain_uint128 supply = fake_supply(&venue.world);
+    venue.world.covered = supply + 1200;
+    struct fake_request *mints[3];
+    for (size_t i = 0; i < 3; i++)
+        mints[i] = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500 - 100 * (i == 2));
+    steps(&venue, 40);
+    assert_end(mints[0], FAKE_CONFIRMED, "");
+    assert_end(mints[1], FAKE_CONFIRMED, "");
+    assert_end(mints[2], FAKE_OPEN, "custody_proof_exceeded");
+    assert_true(fake_supply(&venue.world) == supply + 1000);
+    assert_int_equal(venue.world.signed_count, 2);
+    venue.world.covered = supply + 1399; // a unit too little
+    steps(&venue, 20);
+    assert_end(mints[2], FAKE_OPEN, "custody_proof_exceeded");
+    venue.world.covered = supply + 1400;
+    run_to_end(&venue);
+    assert_end(mints[2], FAKE_CONFIRMED, "");
+}
+
+static void a_proof_that_ends_before_the_signature_stops_the_mint(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    venue.world.refuse = SIGNER_INTERNAL;
+    venue.world.refuse_count = 1;
+    step(&venue);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_PREPARED);
+    venue.world.proof_ended = "custody_proof_expired";
+    steps(&venue, 10);
+    assert_end(mint, FAKE_OPEN, "custody_proof_expired");
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_DROPPED);
+    assert_int_equal(venue.world.signed_count, 0);
+    venue.world.proof_ended = NULL;
+    run_to_end(&venue);
+    assert_end(mint, FAKE_CONFIRMED, "");
+    assert_int_equal(venue.world.attempts[1].attempt.nonce, 0); // the nonce was given back
+}
+
+// Its bytes may be in the world: they are what its nonce is for.
+static void a_mint_that_was_signed_goes_whatever_becomes_of_the_proof(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    venue.world.sign_answers_lost = 1;
+    for (int i = 0; i < 20 && venue.world.signed_count == 0; i++)
+        step(&venue);
+    venue.world.proof_ended = "custody_proof_missing";
+    run_to_end(&venue);
+    assert_end(mint, FAKE_CONFIRMED, "");
+    assert_int_equal(venue.world.signed_count, 1);
+}
+
+static void what_is_no_token_is_not_minted(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.world.supply_answer = FAKE_SUPPLY_WIDE;
+    struct fake_request *mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    run_to_end(&venue);
+    assert_end(mint, FAKE_REJECTED, SETTLE_REASON_TOO_WIDE);
+    venue.world.supply_answer = FAKE_SUPPLY_NONE;
+    mint = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    run_to_end(&venue);
+    assert_end(mint, FAKE_REJECTED, SETTLE_REASON_NO_TOKEN);
+    assert_int_equal(venue.world.attempt_count, 0);
+}
+
 // ---- netting
 // ---------------------------------------------------------------------------------------
 
@@ -2383,6 +2483,11 @@ int main(int count, char **words)
         cmocka_unit_test(a_request_that_would_revert_is_rejected),
         cmocka_unit_test(a_request_goes_again_when_nobody_is_to_blame),
         cmocka_unit_test(a_request_waits_while_fees_are_too_high),
+        cmocka_unit_test(a_mint_waits_for_a_custody_proof),
+        cmocka_unit_test(mints_are_covered_all_together),
+        cmocka_unit_test(a_proof_that_ends_before_the_signature_stops_the_mint),
+        cmocka_unit_test(a_mint_that_was_signed_goes_whatever_becomes_of_the_proof),
+        cmocka_unit_test(what_is_no_token_is_not_minted),
         cmocka_unit_test(two_wallets_that_trade_to_and_fro_move_the_difference_once),
         cmocka_unit_test(without_the_option_nothing_is_netted),
         cmocka_unit_test(a_net_of_zero_has_no_transaction),

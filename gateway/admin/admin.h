@@ -3,7 +3,7 @@
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
 //                          │  people.c market.c matching.c limits.c controls.c switches.c
 //                          │  ledger.c custody.c corrections.c proposals.c login.c read.c alerts.c
-//                          │  settlement.c hands.c
+//                          │  settlement.c hands.c proofs.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -174,6 +174,7 @@ handler hold_handle, release_handle, mark_handle, mark_approve_handle, mark_with
 handler abandon_handle, abandon_approve_handle, abandon_withdraw_handle;
 handler incident_close_handle, incident_approve_handle, incident_withdraw_handle;
 handler custody_handle;
+handler proof_handle, proof_verify_handle, proof_revoke_handle;
 
 // Wraps the command of a proposed call (called by ask_command).
 CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "gateway/admin/hands.h"
 #include "gateway/admin/requests.h"
 
 enum { REASON_BYTES_MAX = 500, HOLDS_MAX = 1000 };
@@ -25,7 +26,7 @@ bool field_reason(struct ask *ask, const char **reason)
 
 // The one row of a statement that changes one at most; NULL: there is none, or (with the answer
 // made) the database failed: *failed.
-static struct pg_rows *one_row(struct ask *ask, bool *failed, const char *sql,
+struct pg_rows *hands_row(struct ask *ask, bool *failed, const char *sql,
                                const struct pg_param *params, size_t count)
 {
     struct pg_rows *rows;
@@ -42,7 +43,7 @@ static struct pg_rows *one_row(struct ask *ask, bool *failed, const char *sql,
 
 // {"<what>": id, …} of a row whose second column says whether it was so before, and by the same
 // person: then it is repeated.
-static void tell(struct ask *ask, const char *what, int64_t id, const char *state, bool repeated)
+void hands_tell(struct ask *ask, const char *what, int64_t id, const char *state, bool repeated)
 {
     ask_done(ask, json_pack("{s:I, s:s}", what, (json_int_t)id, "state", state));
     if (repeated)
@@ -58,7 +59,7 @@ struct scope { // exactly one
 };
 
 // "ATUN" or 2.
-static bool token_of(struct ask *ask, int64_t *token)
+bool hands_token(struct ask *ask, int64_t *token)
 {
     const json_t *named = json_object_get(ask->body, "token");
     bool failed;
@@ -68,7 +69,7 @@ static bool token_of(struct ask *ask, int64_t *token)
         ask_refuse_field(ask, REJECT_MALFORMED, "token");
         return false;
     }
-    struct pg_rows *rows = one_row(
+    struct pg_rows *rows = hands_row(
         ask, &failed,
         "SELECT asset_id FROM people.asset JOIN people.token USING (asset_id) WHERE symbol = $1 OR "
         "asset_id = $2",
@@ -87,7 +88,7 @@ static bool is_there(struct ask *ask, int64_t id, const char *sql, uint16_t code
     bool failed;
     if (id < 0)
         return true;
-    struct pg_rows *rows = one_row(ask, &failed, sql, PG_PARAMS(pg_i64(id)));
+    struct pg_rows *rows = hands_row(ask, &failed, sql, PG_PARAMS(pg_i64(id)));
     if (rows == NULL)
         return !failed && ask_refuse_text(ask, code, text);
     pg_rows_free(rows);
@@ -98,7 +99,7 @@ static bool scope_of(struct ask *ask, struct scope *scope)
 {
     int venue = -1;
     *scope = (struct scope){.token = -1, .account = -1, .trade = -1};
-    if (!field_bool(ask, &venue, "venue", OPTIONAL) || !token_of(ask, &scope->token) ||
+    if (!field_bool(ask, &venue, "venue", OPTIONAL) || !hands_token(ask, &scope->token) ||
         !field_number(ask, &scope->account, "account", 1, INT32_MAX, OPTIONAL) ||
         !field_number(ask, &scope->trade, "trade", 1, INT64_MAX, OPTIONAL))
         return false;
@@ -121,7 +122,7 @@ static bool there_is_room(struct ask *ask, const struct scope *scope)
     bool failed;
     if (scope->account < 0 && scope->trade < 0)
         return true;
-    struct pg_rows *rows = one_row(ask, &failed,
+    struct pg_rows *rows = hands_row(ask, &failed,
                                    "SELECT count(*) FROM settle.hold WHERE released_at IS NULL AND "
                                    "(account_id IS NOT NULL OR trade_id IS NOT NULL)",
                                    NULL, 0);
@@ -142,14 +143,14 @@ static bool there_is_room(struct ask *ask, const struct scope *scope)
 static void hold_again(struct ask *ask, const struct pg_param *params)
 {
     bool failed;
-    struct pg_rows *rows = one_row(
+    struct pg_rows *rows = hands_row(
         ask, &failed, "SELECT hold_id, held_by FROM settle.hold WHERE " OF_SCOPE, params, 4);
     if (rows == NULL) {
         if (!failed) // released at this very moment
             ask_refuse(ask, REJECT_OVERLOADED, 0, 0, 0);
         return;
     }
-    tell(ask, "hold", pg_number(rows, 0, 0), "held", true);
+    hands_tell(ask, "hold", pg_number(rows, 0, 0), "held", true);
     json_object_set_new(ask->answer, "held_by", json_string(pg_value(rows, 0, 1)));
     pg_rows_free(rows);
 }
@@ -167,7 +168,7 @@ void hold_handle(struct ask *ask)
                                       argument_param(scope.account), argument_param(scope.trade),
                                       pg_text(ask->who->name),       pg_text(reason)};
     struct pg_rows *rows =
-        one_row(ask, &failed,
+        hands_row(ask, &failed,
                 "INSERT INTO settle.hold (venue, token_asset, account_id, trade_id, held_by, "
                 "reason) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING hold_id",
                 params, 6);
@@ -176,24 +177,24 @@ void hold_handle(struct ask *ask)
             hold_again(ask, params);
         return;
     }
-    tell(ask, "hold", pg_number(rows, 0, 0), "held", false);
+    hands_tell(ask, "hold", pg_number(rows, 0, 0), "held", false);
     pg_rows_free(rows);
 }
 
 // Changes the row if it is open, by the first statement; else it may be this person's own decision,
 // sent twice, by the second. Of neither: refused with `code`.
-static void decide(struct ask *ask, const char *what, const char *state, uint16_t code,
+void hands_decide(struct ask *ask, const char *what, const char *state, uint16_t code,
                    const char *change, const char *done_before, const char *reason)
 {
     const struct pg_param params[] = {pg_i64((int64_t)ask->id), pg_text(ask->who->name),
                                       pg_text(reason)};
     bool failed;
-    struct pg_rows *rows = one_row(ask, &failed, change, params, reason != NULL ? 3 : 2);
+    struct pg_rows *rows = hands_row(ask, &failed, change, params, reason != NULL ? 3 : 2);
     bool changed = rows != NULL;
     if (rows == NULL && !failed)
-        rows = one_row(ask, &failed, done_before, params, 2);
+        rows = hands_row(ask, &failed, done_before, params, 2);
     if (rows != NULL)
-        tell(ask, what, (int64_t)ask->id, state, !changed);
+        hands_tell(ask, what, (int64_t)ask->id, state, !changed);
     else if (!failed)
         ask_refuse(ask, code, 0, (int64_t)ask->id, 0);
     pg_rows_free(rows);
@@ -204,7 +205,7 @@ void release_handle(struct ask *ask)
     static const char *const names[] = {"reason", NULL};
     const char *reason = NULL;
     if (fields_known(ask, names) && field_reason(ask, &reason))
-        decide(ask, "hold", "released", REJECT_HOLD,
+        hands_decide(ask, "hold", "released", REJECT_HOLD,
                "UPDATE settle.hold SET released_by = $2, released_at = now(), release_reason = $3 "
                "WHERE hold_id = $1 AND released_at IS NULL RETURNING hold_id",
                "SELECT hold_id FROM settle.hold WHERE hold_id = $1 AND released_by = $2", reason);
@@ -249,7 +250,7 @@ static bool is_markable(struct ask *ask, int64_t outcome)
 {
     bool failed;
     struct pg_rows *rows =
-        one_row(ask, &failed, "SELECT " NOT_MARKABLE " FROM settle.trade WHERE trade_id = $1",
+        hands_row(ask, &failed, "SELECT " NOT_MARKABLE " FROM settle.trade WHERE trade_id = $1",
                 PG_PARAMS(pg_i64((int64_t)ask->id), pg_text(outcome_words[outcome])));
     if (rows == NULL)
         return !failed && ask_refuse_text(ask, REJECT_NOT_FOUND,
@@ -265,7 +266,7 @@ static bool is_markable(struct ask *ask, int64_t outcome)
 static void mark_again(struct ask *ask, const char *outcome, const char *hash)
 {
     bool failed;
-    struct pg_rows *rows = one_row(
+    struct pg_rows *rows = hands_row(
         ask, &failed,
         "SELECT mark_id, proposed_by = $2 AND outcome = $3 AND tx_hash IS NOT DISTINCT FROM $4 "
         "FROM settle.manual_mark WHERE trade_id = $1 AND answered_at IS NULL AND withdrawn_at IS "
@@ -278,7 +279,7 @@ static void mark_again(struct ask *ask, const char *outcome, const char *hash)
         return;
     }
     if (pg_number(rows, 0, 1) != 0)
-        tell(ask, "mark", pg_number(rows, 0, 0), "proposed", true);
+        hands_tell(ask, "mark", pg_number(rows, 0, 0), "proposed", true);
     else
         ask_refuse(ask, REJECT_MARK_OPEN, 0, pg_number(rows, 0, 0), 0);
     pg_rows_free(rows);
@@ -298,7 +299,7 @@ void mark_handle(struct ask *ask)
         return;
     const char *named = outcome == ON_CHAIN ? hash : NULL;
     struct pg_rows *rows =
-        one_row(ask, &failed,
+        hands_row(ask, &failed,
                 "INSERT INTO settle.manual_mark (trade_id, outcome, tx_hash, reason, proposed_by) "
                 "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING mark_id",
                 PG_PARAMS(pg_i64((int64_t)ask->id), pg_text(outcome_words[outcome]), pg_text(named),
@@ -308,16 +309,16 @@ void mark_handle(struct ask *ask)
             mark_again(ask, outcome_words[outcome], named);
         return;
     }
-    tell(ask, "mark", pg_number(rows, 0, 0), "proposed", false);
+    hands_tell(ask, "mark", pg_number(rows, 0, 0), "proposed", false);
     pg_rows_free(rows);
 }
 
 // The first person does not decide a second time. Also false if the database failed.
-static bool is_another(struct ask *ask, const char *sql)
+bool hands_is_another(struct ask *ask, const char *sql)
 {
     bool failed;
     struct pg_rows *rows =
-        one_row(ask, &failed, sql, PG_PARAMS(pg_i64((int64_t)ask->id), pg_text(ask->who->name)));
+        hands_row(ask, &failed, sql, PG_PARAMS(pg_i64((int64_t)ask->id), pg_text(ask->who->name)));
     if (rows == NULL)
         return !failed;
     pg_rows_free(rows);
@@ -329,9 +330,9 @@ void mark_approve_handle(struct ask *ask)
 {
     static const char *const names[] = {NULL};
     if (fields_known(ask, names) && requests_resolve(ask) &&
-        is_another(ask, "SELECT FROM settle.manual_mark WHERE mark_id = $1 AND proposed_by = $2 "
+        hands_is_another(ask, "SELECT FROM settle.manual_mark WHERE mark_id = $1 AND proposed_by = $2 "
                         "AND approved_at IS NULL AND withdrawn_at IS NULL"))
-        decide(ask, "mark", "approved", REJECT_MARK,
+        hands_decide(ask, "mark", "approved", REJECT_MARK,
                "UPDATE settle.manual_mark SET approved_by = $2, approved_at = now() WHERE mark_id "
                "= $1 AND approved_at IS NULL AND withdrawn_at IS NULL RETURNING mark_id",
                "SELECT mark_id FROM settle.manual_mark WHERE mark_id = $1 AND approved_by = $2 AND "
@@ -345,7 +346,7 @@ void mark_withdraw_handle(struct ask *ask)
     static const char *const names[] = {"reason", NULL};
     const char *reason = NULL;
     if (fields_known(ask, names) && field_reason(ask, &reason))
-        decide(ask, "mark", "withdrawn", REJECT_MARK,
+        hands_decide(ask, "mark", "withdrawn", REJECT_MARK,
                "UPDATE settle.manual_mark SET withdrawn_by = $2, withdrawn_at = now(), "
                "withdraw_reason = $3 WHERE mark_id = $1 AND answered_at IS NULL AND withdrawn_at "
                "IS NULL RETURNING mark_id",
@@ -379,7 +380,7 @@ static bool request_of(struct ask *ask, int64_t *request)
         return false;
     }
     struct pg_rows *rows =
-        one_row(ask, &failed,
+        hands_row(ask, &failed,
                 "SELECT r.request_id, " NOT_ABANDONABLE " FROM chain.chain_request r WHERE "
                 "r.request_id = $1 OR r.request_id = (SELECT max(l.request_id) FROM "
                 "chain.request_leg l WHERE l.trade_id = $2 AND l.state IN ('open', 'done'))",
@@ -400,7 +401,7 @@ static void abandon_again(struct ask *ask, int64_t request)
 {
     bool failed;
     struct pg_rows *rows =
-        one_row(ask, &failed,
+        hands_row(ask, &failed,
                 "SELECT abandonment_id, proposed_by = $2 AND approved_at IS NULL FROM "
                 "settle.abandonment WHERE request_id = $1 AND answered_at IS NULL AND "
                 "withdrawn_at IS NULL",
@@ -411,7 +412,7 @@ static void abandon_again(struct ask *ask, int64_t request)
         return;
     }
     if (pg_number(rows, 0, 1) != 0)
-        tell(ask, "abandonment", pg_number(rows, 0, 0), "proposed", true);
+        hands_tell(ask, "abandonment", pg_number(rows, 0, 0), "proposed", true);
     else
         ask_refuse(ask, REJECT_ABANDONMENT_OPEN, 0, pg_number(rows, 0, 0), 0);
     pg_rows_free(rows);
@@ -426,7 +427,7 @@ void abandon_handle(struct ask *ask)
     if (!fields_known(ask, names) || !field_reason(ask, &reason) || !request_of(ask, &request))
         return;
     struct pg_rows *rows =
-        one_row(ask, &failed,
+        hands_row(ask, &failed,
                 "INSERT INTO settle.abandonment (request_id, reason, proposed_by) VALUES ($1, $2, "
                 "$3) ON CONFLICT DO NOTHING RETURNING abandonment_id",
                 PG_PARAMS(pg_i64(request), pg_text(reason), pg_text(ask->who->name)));
@@ -435,7 +436,7 @@ void abandon_handle(struct ask *ask)
             abandon_again(ask, request);
         return;
     }
-    tell(ask, "abandonment", pg_number(rows, 0, 0), "proposed", false);
+    hands_tell(ask, "abandonment", pg_number(rows, 0, 0), "proposed", false);
     pg_rows_free(rows);
 }
 
@@ -443,9 +444,9 @@ void abandon_approve_handle(struct ask *ask)
 {
     static const char *const names[] = {NULL};
     if (fields_known(ask, names) &&
-        is_another(ask, "SELECT FROM settle.abandonment WHERE abandonment_id = $1 AND proposed_by "
+        hands_is_another(ask, "SELECT FROM settle.abandonment WHERE abandonment_id = $1 AND proposed_by "
                         "= $2 AND approved_at IS NULL AND withdrawn_at IS NULL"))
-        decide(ask, "abandonment", "approved", REJECT_ABANDONMENT,
+        hands_decide(ask, "abandonment", "approved", REJECT_ABANDONMENT,
                "UPDATE settle.abandonment SET approved_by = $2, approved_at = now() WHERE "
                "abandonment_id = $1 AND approved_at IS NULL AND withdrawn_at IS NULL RETURNING "
                "abandonment_id",
@@ -460,7 +461,7 @@ void abandon_withdraw_handle(struct ask *ask)
     static const char *const names[] = {"reason", NULL};
     const char *reason = NULL;
     if (fields_known(ask, names) && field_reason(ask, &reason))
-        decide(ask, "abandonment", "withdrawn", REJECT_ABANDONMENT,
+        hands_decide(ask, "abandonment", "withdrawn", REJECT_ABANDONMENT,
                "UPDATE settle.abandonment SET withdrawn_by = $2, withdrawn_at = now(), "
                "withdraw_reason = $3 WHERE abandonment_id = $1 AND approved_at IS NULL AND "
                "withdrawn_at IS NULL RETURNING abandonment_id",
@@ -477,7 +478,7 @@ void incident_close_handle(struct ask *ask)
     static const char *const names[] = {"reason", NULL};
     const char *reason = NULL;
     if (fields_known(ask, names) && field_reason(ask, &reason))
-        decide(ask, "incident", "closing", REJECT_INCIDENT,
+        hands_decide(ask, "incident", "closing", REJECT_INCIDENT,
                "UPDATE settle.incident SET close_proposed_by = $2, close_proposed_at = now(), "
                "close_reason = $3 WHERE incident_id = $1 AND closed_at IS NULL AND "
                "close_proposed_at IS NULL RETURNING incident_id",
@@ -490,9 +491,9 @@ void incident_approve_handle(struct ask *ask)
 {
     static const char *const names[] = {NULL};
     if (fields_known(ask, names) &&
-        is_another(ask, "SELECT FROM settle.incident WHERE incident_id = $1 AND close_proposed_by "
+        hands_is_another(ask, "SELECT FROM settle.incident WHERE incident_id = $1 AND close_proposed_by "
                         "= $2 AND closed_at IS NULL"))
-        decide(ask, "incident", "closed", REJECT_INCIDENT,
+        hands_decide(ask, "incident", "closed", REJECT_INCIDENT,
                "UPDATE settle.incident SET closed_by = $2, closed_at = now() WHERE incident_id = "
                "$1 AND closed_at IS NULL AND close_proposed_at IS NOT NULL RETURNING incident_id",
                "SELECT incident_id FROM settle.incident WHERE incident_id = $1 AND closed_by = $2",
@@ -504,7 +505,7 @@ void incident_withdraw_handle(struct ask *ask)
 {
     static const char *const names[] = {NULL};
     if (fields_known(ask, names))
-        decide(ask, "incident", "open", REJECT_INCIDENT,
+        hands_decide(ask, "incident", "open", REJECT_INCIDENT,
                "UPDATE settle.incident SET close_proposed_by = NULL, close_proposed_at = NULL, "
                "close_reason = NULL WHERE incident_id = $1 AND closed_at IS NULL AND "
                "close_proposed_at IS NOT NULL AND $2::text IS NOT NULL RETURNING incident_id",

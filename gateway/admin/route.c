@@ -142,6 +142,17 @@ static const struct route routes[] = {
      incident_approve_handle, NULL},
     {HTTP_POST, ADMIN "/settlement/incidents/#/withdraw", ROLE_OPERATOR, incident_withdraw_handle,
      NULL},
+    {HTTP_GET, ADMIN "/settlement/proofs", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM chain.custody_proof_list ORDER BY open "
+     "DESC, proof DESC LIMIT $1) t"},
+    {HTTP_GET, ADMIN "/settlement/proofs/tokens", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(json_build_object('token', token, 'symbol', symbol, 'state', state, "
+     "'proof', proof, 'waiver', waiver, 'covered', trim_scale(covered * ('1e-' || "
+     "decimals)::numeric)::text, 'expires_at', expires_at, 'waiting', waiting) ORDER BY token), "
+     "'[]') FROM chain.custody_proof_standing WHERE contract_address IS NOT NULL"},
+    {HTTP_POST, ADMIN "/settlement/proofs", ROLE_ADMINISTRATOR, proof_handle, NULL},
+    {HTTP_POST, ADMIN "/settlement/proofs/#/verify", ROLE_ADMINISTRATOR, proof_verify_handle, NULL},
+    {HTTP_POST, ADMIN "/settlement/proofs/#/revoke", ROLE_OPERATOR, proof_revoke_handle, NULL},
     {HTTP_GET, ADMIN "/settlement/reasons", ROLE_AUDITOR, rows_read,
      "SELECT json_agg(t ORDER BY word) FROM settle.reason_word t"},
     {HTTP_GET, ADMIN "/alerts", ROLE_AUDITOR, alerts_read, NULL},

@@ -37,6 +37,7 @@ static const struct {
     {"SELECT deployment_id, terms_hash", {"7", "0x00"}},
     {"SELECT b.wallet_address", {OTHER, WALLET, "5", "1250", NULL, "pending"}},
     {"SELECT t.total_supply", {"100000", "5"}},
+    {"settle.mint_cover", {"custody_proof_exceeded", "1000", "1500.25"}},
     {"<> 'confirmed' FROM", {"9", "1"}},
     {"::text FROM", {"{\"request_id\":7}"}},
     {"SELECT state FROM", {"running"}},
@@ -335,6 +336,7 @@ int main(int argc, char **argv)
     node_init(&service.node, &rpc);
     for (uint64_t round = 0; round < fuzz.rounds; round++) {
         service.code_count = 0;
+        config.settle_custody_proof = fuzz_below(&fuzz, 4) == 0;
         answered += ask_once(&service);
     }
     node_fini(&service.node);

@@ -111,6 +111,20 @@ export class SettlementVenue {
     rows.push(`INSERT INTO people.asset (asset_id, kind, scale, symbol) VALUES (4, 'token', 2, 'PAPER')`);
     rows.push(`INSERT INTO people.token (asset_id, name) VALUES (4, 'no contract')`);
     this.sql(rows.join(';'));
+    for (const a of this.demo.assets) if (a.kind === 'token') this.proof(a.asset, 1e12);
+  }
+
+  // The custodian's document says so; one person records it, another verifies it. Returns its number.
+  proof(asset, quantity, { expires = 'NULL', verified = true } = {}) {
+    const id = this.sql(`INSERT INTO chain.custody_proof (token_asset, custodian_reference, proof_hash, quantity, expires_at, recorded_by)
+      VALUES (${asset}, 'vault 7', '0x${'5e'.repeat(32)}', ${quantity}, ${expires}, 'one') RETURNING proof_id`, 'lonja_admin');
+    if (verified) this.decide(id, 'verified', 'two');
+    return id;
+  }
+
+  decide(proof, decision, who) {
+    this.sql(`INSERT INTO chain.custody_proof_decision (proof_id, decision, decided_by, reason)
+      VALUES (${proof}, '${decision}', '${who}', ${decision === 'revoked' ? "'a test'" : 'NULL'})`, 'lonja_admin');
   }
 
   sign() {

@@ -255,6 +255,53 @@ export async function desk (suite, venue) {
     assert.deepEqual(await venue.query(`SELECT state, reason FROM chain.chain_request WHERE request_id = ${request}`), [{ state: 'rejected', reason: 'abandoned: now it hangs (admin, night)' }])
   })
 
+  await suite.test('desk: a custody proof is recorded by one, verified by another, revoked by one', async () => {
+    const all = '/settlement/proofs'
+    const hash = `0x${'Ab'.repeat(32)}`
+    const good = { token: symbol, custodian_reference: 'vault 9', proof_hash: hash, quantity: '250000.5', expires_at: '2099-01-01' }
+    const standing = async () => (await get('/proofs/tokens')).find(t => t.symbol === symbol)
+    const of = id => list('proofs', id)
+    for (const [name, wrong] of [['MISSING_FIELD', { ...good, token: undefined }], ['UNKNOWN_ASSET', { ...good, token: 'FISH' }], ['MALFORMED', { ...good, token: [2] }],
+      ['MISSING_FIELD', { ...good, proof_hash: undefined }], ['MALFORMED', { ...good, proof_hash: hash.slice(0, 65) }], ['MALFORMED', { ...good, custodian_reference: ' ' }],
+      ['MALFORMED', { ...good, custodian_reference: 'x'.repeat(201) }], ['MISSING_FIELD', { ...good, quantity: undefined }], ['MALFORMED', { ...good, quantity: 5 }],
+      ...['0', '0.0', '-1', '1e5', '', '.5', '1.', '1'.repeat(41), `1.${'1'.repeat(37)}`].map(quantity => ['BAD_NUMBER', { ...good, quantity }]),
+      ...['2020-01-01', '2099-02-31', 'soon', '2099-01-01T00:00:00+02:00', '2099-01-01 '].map(expires_at => ['MALFORMED', { ...good, expires_at }]),
+      ['MALFORMED', { ...good, reason: 'none is needed' }], ['MALFORMED', { ...good, waive: true, reason: 'x' }], ['REASON_LENGTH', { token: symbol, custodian_reference: 'x', waive: true, reason: ' ' }],
+      ['MISSING_FIELD', { token: symbol, custodian_reference: 'x', waive: true }], ['UNKNOWN_FIELD', { ...good, verified_by: 'me' }]]) await refuses('admin', name, all, wrong)
+    await refuses('watch', 'FORBIDDEN', all, good)
+    const before = await standing()
+    assert.equal(before.state, 'valid') // the demo's
+    const { proof, state } = await post('admin', all, good)
+    assert.equal(state, 'recorded')
+    assert.deepEqual(await post('admin', all, good), { proof, state: 'recorded', repeated: true })
+    await refuses('admin', 'TWO_PERSONS', `${all}/${proof}/verify`)
+    await refuses('watch', 'FORBIDDEN', `${all}/${proof}/verify`)
+    await refuses('night', 'PROOF', `${all}/999999/verify`)
+    assert.deepEqual((await standing()).proof, before.proof)
+    assert.deepEqual(await as('night', 'proofs', 'verify', String(proof)), [{ proof, state: 'valid' }])
+    assert.deepEqual(await post('night', `${all}/${proof}/verify`), { proof, state: 'valid', repeated: true })
+    const { expires_at: until, ...now } = await standing()
+    assert.deepEqual([now, until.slice(0, 10)], [{ token: now.token, symbol, state: 'valid', proof, waiver: false, covered: '250000.5', waiting: 0 }, '2099-01-01'])
+    const row = await of(proof)
+    assert.deepEqual([row.state, row.proof_hash, row.quantity, row.recorded_by, row.verified_by, row.open], ['valid', hash.toLowerCase(), '250000.5', 'admin', 'night', false])
+    assert.equal((await of(before.proof)).state, 'superseded')
+    assert.deepEqual(await as('watch', 'proofs', 'revoke', String(proof), 'the', 'vault', 'was', 'moved'), [{ proof, state: 'revoked' }])
+    await refuses('watch', 'REASON_LENGTH', `${all}/${proof}/revoke`, { reason: '' })
+    await refuses('night', 'PROOF', `${all}/${proof}/revoke`, { reason: 'me, too' })
+    await refuses('night', 'PROOF', `${all}/${proof}/verify`)
+    assert.deepEqual([(await standing()).state, (await of(proof)).revoke_reason], ['revoked', 'the vault was moved'])
+    const file = path.join(venue.folder, 'statement.txt')
+    fs.writeFileSync(file, 'abc')
+    const [mine] = await cli('proofs', 'record', symbol, '1000000000', 'vault 10', file)
+    assert.equal((await of(mine.proof)).proof_hash, '0xba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+    const [waiver] = await cli('proofs', 'waive', symbol, 'board 12', 'none', 'is', 'needed')
+    await as('night', 'proofs', 'verify', String(waiver.proof))
+    assert.deepEqual([(await standing()).waiver, (await standing()).covered, (await of(waiver.proof)).reason], [true, null, 'none is needed'])
+    assert.deepEqual((await cli('proofs', '1')).map(p => [p.proof, p.state]), [[mine.proof, 'recorded']])
+    await as('night', 'proofs', 'verify', String(mine.proof))
+    assert.deepEqual([(await standing()).proof, (await of(waiver.proof)).state], [mine.proof, 'superseded'])
+  })
+
   await suite.test('desk: an incident halts its token until two persons close it', async () => {
     const [{ incident_id: id }] = await venue.query(`INSERT INTO settle.incident (kind, request_id, token_asset) SELECT 'moved_twice', max(request_id), (SELECT asset_id FROM people.asset
       WHERE symbol = '${symbol}') FROM chain.chain_request RETURNING incident_id`)

@@ -3,7 +3,7 @@ const EVERY_MS = 2000;
 const TOKEN_KEY = 'lonja.desk.token';
 const ROLE_KEY = 'lonja.desk.role';
 const NAME_KEY = 'lonja.desk.name';
-const LISTS = ['holds', 'marks', 'abandonments', 'incidents']; // what people do by hand; open ones come first
+const LISTS = ['holds', 'marks', 'abandonments', 'incidents', 'proofs']; // what people do by hand; open ones come first
 const LIST_MAX = 20;
 
 const UNREACHABLE = { text: 'the administration cannot be reached', hint: 'it is asked again by itself' };
@@ -16,7 +16,7 @@ export class Desk {
     this.name = sessionStorage.getItem(NAME_KEY);
     this.status = null; // settlement's state, as it was at `seen`
     this.trades = [];
-    this.hands = { holds: [], marks: [], abandonments: [], incidents: [] };
+    this.hands = { holds: [], marks: [], abandonments: [], incidents: [], proofs: [] };
     this.opened = null; // the trade that is looked at closely, and all that is known of it
     this.one = null;
     this.seen = null;

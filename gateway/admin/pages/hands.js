@@ -89,12 +89,39 @@ function Incidents({ desk, incidents }) {
     html`<b class="problem">${i.kind_text}</b> <span class="todo">${i.todo}</span>`, i.state === 'closing' ? `to be closed, says ${i.close_proposed_by}: ${i.close_reason}` : 'open', html`<${IncidentActs} desk=${desk} i=${i} />`] }))} />`;
 }
 
+// How many tokens there may be, as the custodian says: one person records it, another verifies it.
+const covers = (p) => (p.waiver ? 'none is needed' : `${p.quantity} tokens`);
+const until = (p) => (p.expires_at ? ` until ${p.expires_at.slice(0, 16).replace('T', ' ')}` : '');
+
+function RecordProof({ desk }) {
+  const fields = html`<label>Token<input name="token" required maxlength="20" autocomplete="off" /></label>
+    <label>Tokens<input name="quantity" required pattern="[0-9]+([.][0-9]+)?" autocomplete="off" /></label>
+    <label>Custodian's number<input name="custodian_reference" required maxlength="200" autocomplete="off" /></label>
+    <label>Document's hash<input name="proof_hash" required pattern="0x[0-9a-fA-F]{64}" placeholder="0x…" autocomplete="off" spellcheck=${false} /></label>
+    <label>Expires<input name="expires_at" type="date" /></label>`;
+  return html`<${Act} word="Custody proof…" reason=${false} fields=${fields} says="Another person has to verify it. Then there may be so many tokens all in all, and it takes the place of the proof before."
+    act=${({ expires_at: day, ...entered }) => desk.act('settlement/proofs', { ...entered, ...(day && { expires_at: day }) })} />`;
+}
+
+function ProofActs({ desk, p }) {
+  return html`${p.open && desk.may('administrator') ? (p.recorded_by !== desk.name ? html`<${Act} word="Verify" reason=${false} says=${`${p.symbol}: ${covers(p)}${until(p)}, as ${p.recorded_by} has recorded. Mints that wait for it go on.`}
+      act=${() => desk.act(`settlement/proofs/${p.proof}/verify`)} />` : html`<span class="muted">another person verifies</span>`) : ''}
+    ${desk.may('operator') ? html`<${Act} word="Revoke" says=${p.open ? 'It ends, nothing has changed.' : `Nothing of ${p.symbol} is minted until another proof is verified.`} act=${({ reason }) => desk.act(`settlement/proofs/${p.proof}/revoke`, { reason })} />` : ''}`;
+}
+
+function Proofs({ desk, proofs }) {
+  return html`<${Table} heads=${['Custody proof', 'Covers', 'Document', 'State', '']} rows=${proofs.map((p) => ({ key: p.proof, attributes: { 'data-proof': p.proof }, cells: [html`<b>${p.symbol}</b> ${p.custodian_reference}`,
+    html`${covers(p)}${until(p)}`, p.proof_hash ? html`<span class="hash" title=${p.proof_hash}>${p.proof_hash.slice(0, 10)}…</span>` : p.reason,
+    p.open ? `recorded by ${p.recorded_by}` : html`${p.state === 'valid' ? 'valid' : html`<b class="problem">${p.state}</b>`}, verified by ${p.verified_by}`, html`<${ProofActs} desk=${desk} p=${p} />`] }))} />`;
+}
+
 export function Hands({ desk }) {
-  const open = Object.fromEntries(Object.entries(desk.hands).map(([list, rows]) => [list, rows.filter((row) => row.open)]));
+  const open = Object.fromEntries(Object.entries(desk.hands).map(([list, rows]) => [list, rows.filter((row) => row.open || row.state === 'valid')]));
   const none = Object.values(open).every((rows) => rows.length === 0);
-  return html`<section class="panel hands"><h2>By hand</h2>${desk.may('operator') ? html`<div class="begin"><${HoldAny} desk=${desk} /></div>` : ''}
+  return html`<section class="panel hands"><h2>By hand</h2>${desk.may('operator') ? html`<div class="begin"><${HoldAny} desk=${desk} />${desk.may('administrator') ? html`<${RecordProof} desk=${desk} />` : ''}</div>` : ''}
     ${none ? html`<p class="empty">Nothing is held, marked, given up or halted.</p>` : ''}
     ${open.incidents.length ? html`<${Incidents} desk=${desk} incidents=${open.incidents} />` : ''}${open.holds.length ? html`<${Holds} desk=${desk} holds=${open.holds} />` : ''}
     ${open.marks.length ? html`<${Marks} desk=${desk} marks=${open.marks} />` : ''}
-    ${open.abandonments.length ? html`<${Abandonments} desk=${desk} abandonments=${open.abandonments} />` : ''}</section>`;
+    ${open.abandonments.length ? html`<${Abandonments} desk=${desk} abandonments=${open.abandonments} />` : ''}
+    ${open.proofs.length ? html`<${Proofs} desk=${desk} proofs=${open.proofs} />` : ''}</section>`;
 }

@@ -1,0 +1,12 @@
+BEGIN;
+DELETE FROM settle.reason_word WHERE word LIKE 'custody\_proof\_%';
+DROP VIEW public.custody_proof;
+DROP FUNCTION settle.mint_cover(bigint, text, numeric, numeric, bigint, bigint);
+DROP VIEW chain.custody_proof_standing;
+DROP VIEW chain.custody_proof_list;
+DROP TABLE chain.mint_check;
+DROP TABLE chain.custody_proof_decision;
+DROP TABLE chain.custody_proof;
+DROP FUNCTION chain.custody_proof_decided();
+DROP FUNCTION chain.is_only_added_to();
+COMMIT;

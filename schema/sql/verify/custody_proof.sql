@@ -1,0 +1,9 @@
+BEGIN;
+SELECT proof_id, quantity FROM chain.custody_proof WHERE false;
+SELECT decision_id, decided_by FROM chain.custody_proof_decision WHERE false;
+SELECT proof, state, open FROM chain.custody_proof_list WHERE false;
+SELECT token, state, covered, waiting FROM chain.custody_proof_standing WHERE false;
+SELECT id, status FROM public.custody_proof WHERE false;
+SELECT refused, reason, most, seen, proof, covered, under_way FROM settle.mint_cover(1, '', 0, 1, 0, 0);
+SELECT 1 / (count(*) / 3) FROM settle.reason_word WHERE word LIKE 'custody\_proof\_%';
+ROLLBACK;
