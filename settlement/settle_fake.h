@@ -147,6 +147,7 @@ struct fake_tx {
     uint64_t priority_fee_wei;
     uint64_t gas_limit;
     bool dropped; // replaced in the pool, or forgotten by the node
+    bool hidden;  // the node does not show its receipt
     bool mined;
     bool succeeded;
     bool moved; // it moved units (undone when reorganised away)

@@ -654,7 +654,7 @@ static json_t *receipt(struct fake_world *world, const json_t *params)
 {
     const struct fake_tx *tx = tx_param(world, params);
 
-    if (tx == NULL || !tx->mined || world->receipts_hidden)
+    if (tx == NULL || !tx->mined || tx->hidden || world->receipts_hidden)
         return json_null();
     struct chain_hash hash = block_hash(world, tx->block);
     json_t *logs = fake_logs(world, tx);

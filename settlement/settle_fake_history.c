@@ -73,7 +73,8 @@ static bool trade_row_is_allowed(const struct fake_row *row, const struct fake_r
         return false;
     if (row->from == row->to)
         return row->reason != before->reason || row->hash != before->hash;
-    // It shows another transaction once it is claimed, sent or settled; not as it goes back or fails.
+    // It shows another transaction once it is claimed, sent or settled; not as it goes back or
+    // fails.
     if ((row->to == SETTLE_TRADE_PENDING || row->to == SETTLE_TRADE_FAILED) &&
         row->hash != before->hash)
         return false;
@@ -238,6 +239,9 @@ static const char *attempt_is_so(unsigned been, const struct fake_world *world, 
         (!has_been(been, SETTLE_ATTEMPT_MINED) || attempt->attempt.mined_block != tx->block))
         return WHY("attempt %zu: it is in block %llu, which its history does not say", at + 1,
                    (unsigned long long)tx->block);
+    if (attempt->gas_booked != (tx != NULL))
+        return WHY("attempt %zu: it is in %s block, its gas is %sbooked", at + 1,
+                   tx != NULL ? "a" : "no", attempt->gas_booked ? "" : "not ");
     return NULL;
 }
 

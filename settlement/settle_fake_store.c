@@ -844,20 +844,14 @@ static void request_failed(struct fake_world *world, struct fake_request *reques
                 reason);
 }
 
-static void trade_end(struct fake_world *world, const struct fake_request *request,
-                      struct fake_trade *trade, const struct settle_ending *ending)
+static void trade_end(struct fake_world *world, struct fake_trade *trade,
+                      const struct settle_ending *ending)
 {
     bool counted = ending->end == SETTLE_END_COUNT || ending->is_counted;
 
     trade->request_open = trade->done = false;
-    if (trade->state ==
-        SETTLE_TRADE_SETTLED) { // its transaction was lost, and came again otherwise
-        if (strcmp(ending->reason, SETTLE_REASON_CANCELLED) == 0)
-            return;
-        trade->lost = true;
-        incident_add(world, "settled_but_lost", request, (size_t)(trade - world->trades));
+    if (trade->state == SETTLE_TRADE_SETTLED) // its transaction was lost, and came again otherwise
         return;
-    }
     trade->attempts += counted;
     trade->total_attempts += counted;
     if (ending->limit > 0)
@@ -932,7 +926,7 @@ static size_t legs_end(struct fake_world *world, const struct settle_item *item,
         if (leg->left) // back already: it was elsewhere when the others came back
             continue;
         leg->left = true;
-        trade_end(world, request, &world->trades[leg->trade], ending);
+        trade_end(world, &world->trades[leg->trade], ending);
     }
     request->open = stay > 0;
     return stay;
@@ -1370,8 +1364,46 @@ static void gas_book(struct fake_world *world, const struct settle_attempt *atte
 {
     struct fake_attempt *row = attempt_row(world, attempt->attempt_id);
 
-    world->gas_rows += !row->gas_booked; // once, though it was lost and came again
+    ASSERT(!row->gas_booked); // once
     row->gas_booked = true;
+    world->gas_rows++;
+}
+
+// The chain has lost it.
+static void gas_unbook(struct fake_world *world, struct fake_attempt *row)
+{
+    world->gas_rows -= row->gas_booked;
+    row->gas_booked = false;
+}
+
+// May one that had ended still be mined after all, and move it?
+static bool may_return(const struct fake_world *world, size_t trade)
+{
+    for (size_t i = 0; i < world->attempt_count; i++) {
+        const struct fake_attempt *row = &world->attempts[i];
+        const struct fake_request *request = &world->requests[row->request];
+        if (row->attempt.fate != SETTLE_FATE_OVER || !settle_attempt_is_open(row->attempt.state))
+            continue;
+        for (size_t l = 0; l < request->leg_count; l++)
+            if (request->legs[l].trade == trade)
+                return true;
+    }
+    return false;
+}
+
+// What of the request's trades is settled, and has no transaction any more.
+static void settled_lost(struct fake_world *world, const struct fake_request *request)
+{
+    if (!fake_is_of_trades(request))
+        return;
+    for (size_t i = 0; i < request->leg_count; i++) {
+        struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        if (trade->state != SETTLE_TRADE_SETTLED || !trade->on_chain || trade->request_open ||
+            trade->done || trade->lost || may_return(world, request->legs[i].trade))
+            continue;
+        trade->lost = true;
+        incident_add(world, "settled_but_lost", request, request->legs[i].trade);
+    }
 }
 
 static enum settle_store_result store_confirm(void *context, const struct settle_item *item,
@@ -1409,6 +1441,7 @@ static enum settle_store_result store_revert(void *context, const struct settle_
         request_failed(world, request_of(world, item),
                        endings[0].end == SETTLE_END_COUNT && attempt->fate != SETTLE_FATE_ABANDON,
                        reason);
+    settled_lost(world, request_of(world, item));
     return end(fault);
 }
 
@@ -1418,12 +1451,13 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
     BEGIN;
     struct fake_attempt *open = open_of(world, item);
     attempt_move(world, open, SETTLE_ATTEMPT_DROPPED);
-    if (open->attempt.fate == SETTLE_FATE_OVER)
-        return end(fault);
-    ASSERT(legs_end(world, item, ending, false) == 0);
-    if (!item->call.is_of_trades)
-        request_failed(world, request_of(world, item), open->attempt.fate != SETTLE_FATE_ABANDON,
-                       ending->reason);
+    if (open->attempt.fate != SETTLE_FATE_OVER) {
+        ASSERT(legs_end(world, item, ending, false) == 0);
+        if (!item->call.is_of_trades)
+            request_failed(world, request_of(world, item),
+                           open->attempt.fate != SETTLE_FATE_ABANDON, ending->reason);
+    }
+    settled_lost(world, request_of(world, item));
     return end(fault);
 }
 
@@ -1487,6 +1521,7 @@ static void reopen_over(struct fake_world *world, struct fake_attempt *newest)
             continue;
         row->attempt.fate = SETTLE_FATE_OVER;
         row->attempt.mined_block = 0;
+        gas_unbook(world, row);
         if (row->attempt.state != SETTLE_ATTEMPT_REPLACED || row == newest)
             attempt_move(world, row, row == newest ? SETTLE_ATTEMPT_SENT : SETTLE_ATTEMPT_REPLACED);
     }
@@ -1500,7 +1535,7 @@ static void reopen_over(struct fake_world *world, struct fake_attempt *newest)
             for (size_t i = 0; i < request->leg_count; i++)
                 if (other->legs[o - 1].trade == request->legs[i].trade) {
                     struct settle_ending ending = {.end = SETTLE_END_RELEASE};
-                    trade_end(world, other, &world->trades[request->legs[i].trade], &ending);
+                    trade_end(world, &world->trades[request->legs[i].trade], &ending);
                     other->legs[o - 1].left = true;
                 }
         legs_forget(other);
@@ -1553,6 +1588,7 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
             continue;
         attempt_move(world, row, SETTLE_ATTEMPT_SENT);
         row->attempt.mined_block = 0;
+        gas_unbook(world, row);
         request->open = true;
         for (size_t leg = 0; leg < request->leg_count; leg++)
             if (!request->legs[leg].left)
@@ -1567,34 +1603,6 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
         ++*count;
     }
     return end(fault);
-}
-
-// May one that had ended still be mined after all, and move it?
-static bool may_return(const struct fake_world *world, size_t trade)
-{
-    for (size_t i = 0; i < world->attempt_count; i++) {
-        const struct fake_attempt *row = &world->attempts[i];
-        const struct fake_request *request = &world->requests[row->request];
-        if (row->attempt.fate != SETTLE_FATE_OVER || !settle_attempt_is_open(row->attempt.state))
-            continue;
-        for (size_t l = 0; l < request->leg_count; l++)
-            if (request->legs[l].trade == trade)
-                return true;
-    }
-    return false;
-}
-
-// What of the request's trades is settled, and has no transaction any more.
-static void settled_lost(struct fake_world *world, const struct fake_request *request)
-{
-    for (size_t i = 0; i < request->leg_count; i++) {
-        struct fake_trade *trade = &world->trades[request->legs[i].trade];
-        if (trade->state != SETTLE_TRADE_SETTLED || !trade->on_chain || trade->request_open ||
-            trade->done || trade->lost || may_return(world, request->legs[i].trade))
-            continue;
-        trade->lost = true;
-        incident_add(world, "settled_but_lost", request, request->legs[i].trade);
-    }
 }
 
 static enum settle_store_result store_cancelled(void *context, const struct settle_item *item,
@@ -1614,8 +1622,7 @@ static enum settle_store_result store_cancelled(void *context, const struct sett
         if (!item->call.is_of_trades)
             request_failed(world, request_of(world, item), !abandoned, ending.reason);
     }
-    if (item->call.is_of_trades)
-        settled_lost(world, request_of(world, item));
+    settled_lost(world, request_of(world, item));
     return end(fault);
 }
 
@@ -1664,12 +1671,16 @@ static enum settle_store_result store_returned(void *context, bool *waits,
     return end(fault);
 }
 
-static enum settle_store_result
-store_ended_again(void *context, const struct settle_attempt *attempt, const char *reason)
+static enum settle_store_result store_ended_again(void *context, const struct settle_item *item,
+                                                  const struct settle_attempt *attempt,
+                                                  const struct settle_receipt *receipt,
+                                                  const char *reason)
 {
     BEGIN;
-    (void)reason;
+    ASSERT(receipt->gas_used > 0 && reason[0] != '\0');
     attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_REVERTED);
+    gas_book(world, attempt);
+    settled_lost(world, request_of(world, item));
     return end(fault);
 }
 

@@ -757,7 +757,8 @@ static enum settle_step item_returned(struct settle *settle, struct settle_item 
     if (!settle_store_ok(
             settle,
             moved ? settle->store.returned(settle->store.context, &waits, item, bid, receipt)
-                  : settle->store.ended_again(settle->store.context, bid, SETTLE_REASON_REVERTED)))
+                  : settle->store.ended_again(settle->store.context, item, bid, receipt,
+                                              SETTLE_REASON_REVERTED)))
         return SETTLE_STEP_ABORT;
     if (waits)
         return SETTLE_STEP_NONE;

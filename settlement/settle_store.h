@@ -324,9 +324,10 @@ struct settle_store_ops {
     SETTLE_STORE(*returned)
     (void *context, bool *waits, const struct settle_item *item,
      const struct settle_attempt *attempt, const struct settle_receipt *receipt);
-    // … without an effect, deep enough: it is REVERTED as before.
+    // … without an effect, deep enough: it is REVERTED as before, gas is booked.
     SETTLE_STORE(*ended_again)
-    (void *context, const struct settle_attempt *attempt, const char *reason);
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     const struct settle_receipt *receipt, const char *reason);
     // Nonces from `from` up to `below` that no request has held and that are above all that have
     // ended: requests that cancel them are made, SETTLE_MISSING_MAX at most. `asked` = how many that
     // were not there.
@@ -347,7 +348,7 @@ struct settle_store_ops {
     // becomes SENT and is open again, its trades stay as they are; what had ended without effect
     // becomes SENT with fate OVER, and legs of its trades that wait unsigned elsewhere are
     // released. So does, at whatever nonce, what had ended of the trades of the former: it may have
-    // come back. `count` = how many.
+    // come back. The gas of all of them is no longer booked. `count` = how many.
     SETTLE_STORE(*reopen)
     (void *context, size_t *count, const struct chain_address *signer, uint64_t nonce);
 

@@ -103,9 +103,8 @@ static char *legs_text(const struct settle_item *item, const struct settle_endin
 
 // The end of trades' turns, F7 and U11: what is counted adds a signed attempt; the last one fails
 // the trade. A trade that is settled already (its transaction was lost, and did not come again)
-// stays as it is: an incident, and its token is halted. A leg that is back already stays so: its
-// trade was elsewhere when a transaction that had been given up came back and took the others
-// along.
+// stays as it is (settled_lost). A leg that is back already stays so: its trade was elsewhere when
+// a transaction that had been given up came back and took the others along.
 static bool legs_end(struct settle_store_pg *store, const struct settle_item *item,
                      const char *legs, size_t count, bool is_signed)
 {
@@ -131,17 +130,7 @@ static bool legs_end(struct settle_store_pg *store, const struct settle_item *it
         "INSERT INTO settle.result (trade_id, outcome) "
         "SELECT trade_id, 'failed' FROM ended WHERE settlement_status = 'failed' ORDER BY trade_id";
 
-    static const char lost[] =
-        "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
-        "SELECT 'settled_but_lost', $1, w.trade_id, r.token_asset, w.tx_hash "
-        "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, trade_id bigint, reason text) "
-        "JOIN settle.trade w USING (trade_id) JOIN chain.chain_request r ON r.request_id = $1 "
-        "JOIN chain.request_leg l ON l.request_id = $1 AND l.leg = x.leg "
-        "AND l.state IN ('open', 'done') WHERE w.settlement_status = 'settled' "
-        "AND x.reason IS DISTINCT FROM '" SETTLE_REASON_CANCELLED "' ON CONFLICT DO NOTHING";
-
-    return store_any(store, lost, PG_PARAMS(u64(item->call.request_id), pg_text(legs))) &&
-           store_any(
+    return store_any(
                store, trades,
                PG_PARAMS(pg_text(legs), pg_i64(store->attempts_max), u64(item->call.request_id))) &&
            store_many(store, count, left,
@@ -250,7 +239,7 @@ static struct pg_param operation_param(const struct settle_item *item)
 static bool gas_insert(struct settle_store_pg *store, const struct settle_item *item,
                        const struct settle_attempt *attempt, const struct settle_receipt *receipt)
 {
-    // A transaction that was lost and came again is booked once.
+    // Once: what the chain has lost was taken out by reopen.
     static const char sql[] =
         "INSERT INTO chain.gas_transaction (request_id, chain_id, tx_hash, operation, succeeded, "
         "block_number, gas_limit, gas_used, gas_price_wei, l1_fee_wei) "
@@ -601,6 +590,14 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
     return store_commit(store, "mined");
 }
 
+// What was spent at the nonces of `lost` is not: the chain has no such transaction. It is booked
+// anew when it, or another bid, has ended again.
+#define GAS_LOST                                                                                   \
+    "unspent AS (DELETE FROM chain.gas_transaction g USING settle.attempt b, lost "                \
+    "WHERE b.chain_id = $1 AND b.signer_address = $2 AND b.nonce = lost.nonce "                    \
+    "AND g.chain_id = $1 AND g.tx_hash = b.tx_hash RETURNING g.*), "                               \
+    "kept AS (INSERT INTO chain.gas_lost SELECT u.*, now() FROM unspent u) "
+
 // The newest signed attempt at each nonce stands for all that were signed there.
 static bool reopen_over(struct settle_store_pg *store, size_t *count,
                         const struct text_address *signer, uint64_t nonce)
@@ -615,7 +612,7 @@ static bool reopen_over(struct settle_store_pg *store, size_t *count,
         "WHERE s.state = 'sent' AND s.updated_at = now() AND s.chain_id = $1 "
         "AND s.signer_address = $2 AND r.chain_id = $1 AND r.signer_address = $2)) "
         "GROUP BY nonce HAVING bool_and(state IN ('reverted', 'dropped', 'replaced')) "
-        "AND bool_or(raw IS NOT NULL)) "
+        "AND bool_or(raw IS NOT NULL)), " GAS_LOST
         "UPDATE settle.attempt a SET fate = 'over', reason = 'lost by the chain', "
         "updated_at = now(), state = CASE WHEN a.attempt_id = lost.newest THEN 'sent' "
         "ELSE 'replaced' END FROM lost WHERE a.chain_id = $1 AND a.signer_address = $2 "
@@ -691,6 +688,40 @@ static bool receipt_row(struct settle_store_pg *store, const struct settle_attem
         PG_PARAMS(u64(attempt->attempt_id), u64(receipt->block_number), pg_text(hash.text),
                   u64(receipt->gas_used), u64(receipt->effective_fee_wei),
                   receipt->has_planned_effect ? pg_i64(receipt->log_index[0]) : pg_null()));
+}
+
+// Its transaction is deep enough in that block: what it has cost.
+static bool spent(struct settle_store_pg *store, const struct settle_item *item,
+                  const struct settle_attempt *attempt, const struct settle_receipt *receipt)
+{
+    return receipt_row(store, attempt, receipt) && gas_insert(store, item, attempt, receipt);
+}
+
+// A settled trade stays settled while what has settled it is lost, and while one of its own that
+// had ended may still move it instead (store_conflict). Where neither the one is under way any more
+// nor the other, and none has moved it, it has none: an incident, once; its token is halted. What
+// people have marked as settled, by a transaction that is not ours, is theirs. Asked at every end
+// that may be the last of them.
+static bool settled_lost(struct settle_store_pg *store, const struct settle_item *item)
+{
+    static const char sql[] =
+        "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
+        "SELECT 'settled_but_lost', $1, w.trade_id, r.token_asset, w.tx_hash "
+        "FROM chain.request_leg l JOIN settle.trade w USING (trade_id) "
+        "JOIN chain.chain_request r ON r.request_id = l.request_id "
+        "WHERE l.request_id = $1 AND w.settlement_status = 'settled' "
+        "AND EXISTS (SELECT 1 FROM chain.request_leg o JOIN settle.attempt a USING (request_id) "
+        "WHERE o.trade_id = w.trade_id AND a.tx_hash = w.tx_hash) "
+        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o WHERE o.trade_id = w.trade_id "
+        "AND o.state IN ('open', 'done')) "
+        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o JOIN settle.attempt a USING "
+        "(request_id) "
+        "WHERE o.trade_id = w.trade_id AND a.fate = 'over' "
+        "AND a.state IN " SETTLE_OPEN_STATES ") "
+        "AND NOT EXISTS (SELECT 1 FROM settle.incident i WHERE i.trade_id = w.trade_id "
+        "AND i.kind = 'settled_but_lost') ON CONFLICT DO NOTHING";
+
+    return store_any(store, sql, PG_PARAMS(u64(item->call.request_id)));
 }
 
 static bool legs_done(struct settle_store_pg *store, const struct settle_item *item,
@@ -776,8 +807,8 @@ static enum settle_store_result store_confirm(void *context, const struct settle
         return SETTLE_STORE_LOST;
     if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_CONFIRMED, NULL) ||
         !request_state(store, item->call.request_id, "confirmed", NULL) ||
-        !gas_insert(store, item, attempt, receipt) || !request_contract(store, item) ||
-        !legs_done(store, item, receipt) || !receipt_row(store, attempt, receipt) ||
+        !spent(store, item, attempt, receipt) || !request_contract(store, item) ||
+        !legs_done(store, item, receipt) ||
         !store_any(store, blocks,
                    PG_PARAMS(u64(item->call.request_id), pg_text(hash.text),
                              u64(receipt->block_number))) ||
@@ -818,9 +849,8 @@ static enum settle_store_result store_revert(void *context, const struct settle_
         !request_ended(store, item, "reverted",
                        endings[0].end == SETTLE_END_COUNT && attempt->fate != SETTLE_FATE_ABANDON,
                        reason) ||
-        !gas_insert(store, item, attempt, receipt) || !receipt_row(store, attempt, receipt) ||
-        !mismatch_report(store, item, attempt, receipt) ||
-        !all_legs_end(store, item, endings, true, true))
+        !spent(store, item, attempt, receipt) || !mismatch_report(store, item, attempt, receipt) ||
+        !all_legs_end(store, item, endings, true, true) || !settled_lost(store, item))
         return store_lost(store, "revert");
     return store_commit(store, "revert");
 }
@@ -837,11 +867,13 @@ static enum settle_store_result store_drop(void *context, const struct settle_it
     if (!attempt_state(store, open->attempt_id, SETTLE_ATTEMPT_DROPPED, ending->reason) ||
         !nonce_close(store, open->attempt_id, true))
         return store_lost(store, "drop");
-    if (open->fate == SETTLE_FATE_OVER) // somebody else's transaction gives the nonce up
-        return store_commit(store, "drop");
-    if (!request_ended(store, item, "dropped", open->fate != SETTLE_FATE_ABANDON,
-                       ending->reason) ||
-        !all_legs_end(store, item, ending, false, true))
+    // Of fate OVER somebody else's transaction gives the nonce up.
+    if (open->fate != SETTLE_FATE_OVER &&
+        (!request_ended(store, item, "dropped", open->fate != SETTLE_FATE_ABANDON,
+                        ending->reason) ||
+         !all_legs_end(store, item, ending, false, true)))
+        return store_lost(store, "drop");
+    if (!settled_lost(store, item))
         return store_lost(store, "drop");
     return store_commit(store, "drop");
 }
@@ -891,7 +923,7 @@ static bool reopen_confirmed(struct settle_store_pg *store, size_t *count,
     static const char sql[] =
         "WITH lost AS (UPDATE settle.attempt SET state = 'sent', reason = 'lost by the chain', "
         "updated_at = now() WHERE state = 'confirmed' AND chain_id = $1 AND signer_address = $2 "
-        "AND nonce >= $3 RETURNING request_id) "
+        "AND nonce >= $3 RETURNING request_id, nonce), " GAS_LOST
         "UPDATE chain.chain_request r SET state = 'sent', reason = 'lost by the chain', "
         "updated_at = now() FROM lost WHERE r.request_id = lost.request_id";
     struct pg_rows *rows = NULL;
@@ -919,32 +951,6 @@ static enum settle_store_result store_reopen(void *context, size_t *count,
     return store_commit(store, "reopen");
 }
 
-// A settled trade stays settled while its request is cancelled for another transaction of its own,
-// one that had ended and was mined after all (store_conflict). Where neither that one is under way
-// any more nor another has moved it, it has none: an incident, once. What people have marked as
-// settled, by a transaction that is not ours, is theirs.
-static bool settled_lost(struct settle_store_pg *store, const struct settle_item *item)
-{
-    static const char sql[] =
-        "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
-        "SELECT 'settled_but_lost', $1, w.trade_id, r.token_asset, w.tx_hash "
-        "FROM chain.request_leg l JOIN settle.trade w USING (trade_id) "
-        "JOIN chain.chain_request r ON r.request_id = l.request_id "
-        "WHERE l.request_id = $1 AND w.settlement_status = 'settled' "
-        "AND EXISTS (SELECT 1 FROM chain.request_leg o JOIN settle.attempt a USING (request_id) "
-        "WHERE o.trade_id = w.trade_id AND a.tx_hash = w.tx_hash) "
-        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o WHERE o.trade_id = w.trade_id "
-        "AND o.state IN ('open', 'done')) "
-        "AND NOT EXISTS (SELECT 1 FROM chain.request_leg o JOIN settle.attempt a USING "
-        "(request_id) "
-        "WHERE o.trade_id = w.trade_id AND a.fate = 'over' "
-        "AND a.state IN " SETTLE_OPEN_STATES ") "
-        "AND NOT EXISTS (SELECT 1 FROM settle.incident i WHERE i.trade_id = w.trade_id "
-        "AND i.kind = 'settled_but_lost') ON CONFLICT DO NOTHING";
-
-    return store_any(store, sql, PG_PARAMS(u64(item->call.request_id)));
-}
-
 static enum settle_store_result store_cancelled(void *context, const struct settle_item *item,
                                                 const struct settle_attempt *attempt,
                                                 const struct settle_receipt *receipt)
@@ -959,7 +965,7 @@ static enum settle_store_result store_cancelled(void *context, const struct sett
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
     ok = attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_DROPPED, ending.reason) &&
-         gas_insert(store, item, attempt, receipt);
+         spent(store, item, attempt, receipt);
     if (ok && attempt->fate != SETTLE_FATE_OVER)
         ok = request_ended(store, item, "dropped", !abandoned, ending.reason) &&
              all_legs_end(store, item, &ending, false, true);
@@ -1057,19 +1063,22 @@ static enum settle_store_result store_returned(void *context, bool *waits,
     if (!returned_trades(store, item, attempt, receipt) ||
         !store_one(store, one, PG_PARAMS(u64(attempt->attempt_id))) ||
         !request_state(store, item->call.request_id, "confirmed", NULL) ||
-        !gas_insert(store, item, attempt, receipt))
+        !spent(store, item, attempt, receipt))
         return store_lost(store, "returned");
     return store_commit(store, "returned");
 }
 
-static enum settle_store_result
-store_ended_again(void *context, const struct settle_attempt *attempt, const char *reason)
+static enum settle_store_result store_ended_again(void *context, const struct settle_item *item,
+                                                  const struct settle_attempt *attempt,
+                                                  const struct settle_receipt *receipt,
+                                                  const char *reason)
 {
     struct settle_store_pg *store = context;
 
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
-    if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason))
+    if (!attempt_state(store, attempt->attempt_id, SETTLE_ATTEMPT_REVERTED, reason) ||
+        !spent(store, item, attempt, receipt) || !settled_lost(store, item))
         return store_lost(store, "ended_again");
     return store_commit(store, "ended_again");
 }

@@ -949,6 +949,31 @@ static void a_chain_that_loses_final_blocks_gets_the_same_bytes_again(void **sta
     assert_int_equal(venue.world.gas_rows, 5);
 }
 
+// The block of a bid was final, and is lost; a higher bid is mined instead, or somebody else's
+// transaction: what was spent is what the chain has.
+static void gas_of_what_the_chain_has_lost_is_not_spent(void **state)
+{
+    (void)state;
+    for (int is_foreign = 0; is_foreign < 2; is_foreign++) {
+        venue_open(&venue, 1);
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+        run_to_end(&venue);
+        assert_true(venue.world.attempts[0].gas_booked);
+        fake_reorganise(&venue.world, venue.world.block - 10, true);
+        if (is_foreign)
+            fake_foreign(&venue.world);
+        venue.world.base_fee_wei = 20000000000;
+        for (int i = 0; i < 400 && !is_foreign && venue.settle.counters.bids_raised == 0; i++)
+            step(&venue);
+        steps(&venue, 40);
+        assert_int_equal(venue.world.gas_rows, 1 - is_foreign);
+        assert_false(venue.world.attempts[0].gas_booked);
+        if (is_foreign) // its trade is told
+            assert_int_equal(venue.world.incident_count, 1);
+        run_to_end(&venue);
+    }
+}
+
 // Deeper than what was final: the reverted transaction's nonce is free again, its trades have
 // settled by another one or have failed. Whatever the chain would do with its bytes now, they are
 // not sent.
@@ -1046,6 +1071,40 @@ static void a_lost_transaction_that_comes_back_and_is_lost_again_leaves_incident
     assert_int_equal(told, 5); // the sixth had failed before
     assert_int_equal(world->incident_count, 5);
     assert_string_equal(world->incidents[0].kind, "settled_but_lost");
+}
+
+// What came back moves its trades, and what was to move them instead is given up. Then it fails
+// after all, and the node is late to say so: the empty one has ended before, when it might still
+// have moved them. Each of these trades is told, once.
+static void what_came_back_and_fails_after_its_rival_was_given_up_leaves_incidents(void **state)
+{
+    struct fake_world *world = &venue.world;
+
+    (void)state;
+    revert_and_go_on(&venue, 2);
+    fake_reorganise(world, world->block - 10, true);
+    fake_return(world, 0, 0);
+    fake_mine(world);
+    for (int i = 0; i < 400 && venue.settle.counters.nonces_given_up == 0; i++)
+        step(&venue);
+    assert_true(world->attempts[2].attempt.is_empty && world->attempts[2].attempt.nonce == 1);
+    world->poison = 102 * UNIT;
+    fake_reorganise(world, world->block - 10, false);
+    fake_mine(world);
+    assert_true(world->txs[0].mined && !world->txs[0].succeeded);
+    world->txs[0].hidden = true;
+    for (int i = 0; i < 100 && world->attempts[2].attempt.state != SETTLE_ATTEMPT_DROPPED; i++)
+        step(&venue);
+    assert_int_equal(world->attempts[2].attempt.state, SETTLE_ATTEMPT_DROPPED);
+    assert_int_equal(world->incident_count, 0); // it may still come back
+    world->txs[0].hidden = false;
+    steps(&venue, 20);
+    assert_int_equal(world->attempts[0].attempt.state, SETTLE_ATTEMPT_REVERTED);
+    assert_int_equal(world->incident_count, 5); // the sixth had failed before
+    for (size_t i = 0; i < 6; i++)
+        assert_true(fake_has_incident(world, i) == (i != 2) && world->trades[i].executed == 0);
+    assert_string_equal(world->incidents[0].kind, "settled_but_lost");
+    run_to_end(&venue);
 }
 
 // One confirmation is too few: the block of a failed transaction is replaced, and the new one has
@@ -1369,7 +1428,8 @@ static void stuck_at_the_cap(struct venue *v)
     assert_true(fake_abandon(&v->world, &v->world.trades[1]));
 }
 
-static void what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released(void **state)
+static void
+what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released(void **state)
 {
     (void)state;
     stuck_at_the_cap(&venue);
@@ -2149,9 +2209,11 @@ static void storm(struct venue *v, uint64_t seed, bool netting)
         if (fake_random(&v->world, 60) == 0)
             v->world.base_fee_wei = 1000000000 + fake_random(&v->world, 9000000000);
         if (fake_random(&v->world, 60) == 0)
-            lie(&v->world, (int64_t)fake_random(&v->world, 8) - 4, 1 + (unsigned)fake_random(&v->world, 9));
+            lie(&v->world, (int64_t)fake_random(&v->world, 8) - 4,
+                1 + (unsigned)fake_random(&v->world, 9));
         if (fake_random(&v->world, 30) == 0 && v->world.trade_count > 0)
-            (void)fake_abandon(&v->world, &v->world.trades[fake_random(&v->world, v->world.trade_count)]);
+            (void)fake_abandon(&v->world,
+                               &v->world.trades[fake_random(&v->world, v->world.trade_count)]);
         v->world.down = fake_random(&v->world, 10) == 0;
         step(v);
     }
@@ -2264,7 +2326,8 @@ static void a_wallet_is_asked_about_once_in_a_block(void **state)
     uint64_t first = venue.world.faults.effects - effects;
     assert_false(asked_about(&preflight, &leg->from)->is_frozen);
 
-    // What the node would say now is of no block: it is not asked again, neither about the contract.
+    // What the node would say now is of no block: it is not asked again, neither about the
+    // contract.
     seller->frozen = true;
     effects = venue.world.faults.effects;
     assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
@@ -2369,6 +2432,11 @@ static void what_others_know_must_be_in_the_histories(void **state)
     venue.world.attempts[0].attempt.hash.bytes[0] ^= 1;
     assert_non_null(fake_history_why_not(&venue.world));
     venue.world.attempts[0].attempt.hash.bytes[0] ^= 1;
+    for (size_t i = 0; i < venue.world.attempt_count; i++) {
+        venue.world.attempts[i].gas_booked ^= true;
+        assert_non_null(fake_history_why_not(&venue.world));
+        venue.world.attempts[i].gas_booked ^= true;
+    }
     assert_null(fake_history_why_not(&venue.world));
 }
 
@@ -2448,10 +2516,12 @@ int main(int count, char **words)
         cmocka_unit_test(a_forgotten_transaction_is_sent_again_as_it_is),
         cmocka_unit_test(a_reorganisation_sends_the_same_bytes_in_nonce_order),
         cmocka_unit_test(a_chain_that_loses_final_blocks_gets_the_same_bytes_again),
+        cmocka_unit_test(gas_of_what_the_chain_has_lost_is_not_spent),
         cmocka_unit_test(a_lost_reverted_transaction_is_never_sent_again),
         cmocka_unit_test(a_trade_waits_while_its_lost_transaction_is_undecided),
         cmocka_unit_test(a_lost_transaction_that_comes_back_is_the_one_that_counts),
         cmocka_unit_test(a_lost_transaction_that_comes_back_and_is_lost_again_leaves_incidents),
+        cmocka_unit_test(what_came_back_and_fails_after_its_rival_was_given_up_leaves_incidents),
         cmocka_unit_test(what_passes_beside_its_retry_halts_the_token),
         cmocka_unit_test(what_is_confirmed_is_known_by_the_block_it_is_in_now),
         cmocka_unit_test(a_gap_before_our_nonces_is_filled),

@@ -22,6 +22,7 @@ Looks at every block from BLOCK (0) on and at every trade that was settled since
   - the history of each trade is whole
   - no trade is in two transactions, and no transfer of our signers is without a request
   - per wallet and token, the sums over trades and over Transfers are equal
+  - gas is booked of each transaction of ours that a block has, as its receipt says, and of nothing else
 
 Exit status: 0 all agrees, 1 it does not, 2 bad arguments.
 `
@@ -96,6 +97,8 @@ const TRADES = `SELECT r.trade_id::text AS id, t.settlement_status AS status, t.
 const ATTEMPTS = `SELECT a.request_id::text AS request, r.operation, a.state, a.tx_hash AS hash, a.nonce::text, lower(a.signer_address) AS signer,
     lower(a.to_address) AS to, '0x' || encode(a.calldata, 'hex') AS data, '0x' || encode(a.raw, 'hex') AS raw
   FROM settle.attempt a JOIN chain.chain_request r USING (request_id) WHERE a.raw IS NOT NULL ORDER BY a.attempt_id`
+const GAS = `SELECT tx_hash AS hash, succeeded, block_number::text AS block, gas_used::text AS used, fee_wei::text AS fee
+  FROM chain.gas_transaction WHERE block_number >= $FROM`
 const SIGNERS = 'SELECT DISTINCT signer_address AS signer FROM settle.nonce'
 
 // From nothing to pending, each step from where the last one led, up to what the trade is now.
@@ -200,6 +203,20 @@ async function checkMarks (sayOf, provider, trades, confirmations, head) {
   }
 }
 
+// What was spent, by the rows and by the receipts: also what failed, and what gave a nonce up.
+function checkGas (sayOf, rows, transactions, attempts) {
+  const spent = transactions.filter(t => attempts.has(t.hash))
+  const booked = new Map(rows.map(row => [row.hash, row]))
+  for (const { hash, succeeded, receipt } of spent) {
+    const row = booked.get(hash)
+    const says = row && `${row.block} ${row.used} ${row.fee} ${row.succeeded}`
+    const is = `${BigInt(receipt.blockNumber)} ${BigInt(receipt.gasUsed)} ${BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice) + BigInt(receipt.l1Fee ?? 0)} ${succeeded}`
+    if (says !== is) sayOf(`transaction ${hash}`)(`gas is booked as ${says}, its receipt says ${is}`)
+    booked.delete(hash)
+  }
+  for (const hash of booked.keys()) sayOf(`transaction ${hash}`)('gas is booked, and no block has it')
+}
+
 export async function checkSettlement ({ provider, rows, fromBlock = 0, confirmations = 1, withIds = true }) {
   const problems = []
   const sayOf = where => what => { problems.push(`${where}: ${what}`) }
@@ -258,6 +275,7 @@ export async function checkSettlement ({ provider, rows, fromBlock = 0, confirma
   for (const { id } of twice) sayOf(`request ${id}`)('confirmed twice')
   for (const { id, says } of rows(HISTORIES)) sayOf(`trade ${id}`)(`its history is not whole: ${says}`)
   bySums.compare(sayOf('sums'), byTransfers)
+  checkGas(sayOf, rows(GAS.replace('$FROM', String(fromBlock))), transactions, attempts)
   return { problems, figures: { head, transactions: transactions.length, settled, attempts: attempts.size, zeroNets: zero.length } }
 }
 

@@ -946,9 +946,8 @@ const CASES = {
       `SELECT request_id, nonce, signer_address, lower(to_address), md5(calldata), md5(raw), tx_hash, state, block_number, block_hash, gas_used, gas_price_wei, gas_limit FROM settle.attempt a WHERE state = 'confirmed' AND EXISTS (SELECT FROM chain.request_leg l WHERE l.request_id = a.request_id AND l.trade_id IS NOT NULL) ORDER BY tx_hash`,
       `SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index, l.net_id FROM chain.request_leg l WHERE l.state = 'done' AND l.trade_id IS NOT NULL AND l.log_index IS NOT NULL ORDER BY 2`,
       `SELECT net_id, request_id, from_address, to_address, amount, trades, digest FROM chain.net n WHERE EXISTS (SELECT 1 FROM chain.request_leg l WHERE l.net_id = n.net_id AND l.log_index IS NOT NULL) ORDER BY 1`,
-      // What went to no token (an empty one, a contract that lied) is not what a rebuild looks for; a bid whose block was lost,
-      // and whose nonce another bid has taken since, is no longer on the chain.
-      `SELECT g.tx_hash, g.gas_used, g.fee_wei, g.succeeded, g.operation FROM chain.gas_transaction g JOIN settle.attempt a USING (tx_hash) WHERE g.operation LIKE '%forced_transfer' AND lower(a.to_address) = lower('${world.token}') AND a.state IN ('confirmed', 'reverted') ORDER BY 1`
+      // What went to no token (an empty one, a contract that lied) is not what a rebuild looks for.
+      `SELECT g.tx_hash, g.gas_used, g.fee_wei, g.succeeded, g.operation FROM chain.gas_transaction g JOIN settle.attempt a USING (tx_hash) WHERE g.operation LIKE '%forced_transfer' AND lower(a.to_address) = lower('${world.token}') ORDER BY 1`
     ].map(query => venue.sql(query))
     const before = kept()
     venue.sql('TRUNCATE settle.trade, settle.attempt, settle.nonce, settle.signer, settle.result, settle.trade_settlement_history, settle.retry_request, chain.chain_request, chain.request_leg, chain.transfer_check, chain.gas_transaction CASCADE')
@@ -993,6 +992,8 @@ const CASES = {
     await noticed(/moves/, () => alter('settle.trade', `tx_hash = '${hash}'`, `trade_id = ${other}`), () => alter('settle.trade', `tx_hash = '${mine}'`, `trade_id = ${other}`))
     await noticed(/without a request/, () => alter('settle.attempt', `tx_hash = '0x${'1'.repeat(64)}'`, `tx_hash = '${hash}'`), () => alter('settle.attempt', `tx_hash = '${hash}'`, `tx_hash = '0x${'1'.repeat(64)}'`))
     await noticed(/its row says/, () => alter('settle.attempt', "state = 'dropped'", `tx_hash = '${hash}'`), () => alter('settle.attempt', "state = 'confirmed'", `tx_hash = '${hash}'`))
+    await noticed(/gas is booked as/, () => alter('chain.gas_transaction', 'gas_used = gas_used + 1', `tx_hash = '${hash}'`), () => alter('chain.gas_transaction', 'gas_used = gas_used - 1', `tx_hash = '${hash}'`))
+    await noticed(/no block has it/, () => alter('chain.gas_transaction', `tx_hash = '0x${'2'.repeat(64)}'`, `tx_hash = '${hash}'`), () => alter('chain.gas_transaction', `tx_hash = '${hash}'`, `tx_hash = '0x${'2'.repeat(64)}'`))
     await noticed(/signed with nonce/, () => alter('settle.attempt', 'nonce = nonce + 1', `tx_hash = '${hash}'`), () => alter('settle.attempt', 'nonce = nonce - 1', `tx_hash = '${hash}'`))
     await noticed(/sums/, () => alter('settle.trade', "settlement_status = 'failed', settlement_type = NULL, settled_at = NULL, tx_hash = NULL, reason = 'x'", `trade_id = ${id}`),
       () => alter('settle.trade', `settlement_status = 'settled', settlement_type = 'on_chain', settled_at = now(), tx_hash = '${hash}', reason = NULL`, `trade_id = ${id}`))
