@@ -151,16 +151,13 @@ static enum settle_step count_doubt(struct settle *settle, struct settle_key *ke
 static enum settle_step count_above(struct settle *settle, struct settle_key *key, bool known)
 {
     uint64_t said = key->mined_nonces;
-    struct chain_hash hash;
-    uint64_t block;
-    bool found = false;
+    struct settle_use use = {0};
     enum node_result result =
-        said > 0 ? settle_chain_find(settle, &found, &hash, &block, &key->address, said - 1)
-                 : NODE_OK;
+        said > 0 ? settle_chain_find(settle, &use, &key->address, said - 1) : NODE_OK;
 
     if (result == NODE_UNREACHABLE)
         return settle_chain_failed(settle, "eth_getBlockByNumber", result);
-    if (said > 0 && (result != NODE_OK || !found))
+    if (said > 0 && (result != NODE_OK || !use.found))
         return count_doubt(settle, key, known);
     if (known) {
         settle->counters.foreign_nonces += said - key->next_nonce;
@@ -273,28 +270,39 @@ static bool transaction_uses(const json_t *transaction, const struct chain_addre
            hex_decode_exact(hash->bytes, sizeof(hash->bytes), hash_text);
 }
 
-// One block with its transactions: the only question that chain/node.h does not ask.
-static enum node_result block_scan(struct settle *settle, bool *found, struct chain_hash *hash,
-                                   uint64_t block, const struct chain_address *signer,
-                                   uint64_t nonce)
+static bool block_read(struct settle_use *use, const json_t *block,
+                       const struct chain_address *signer, uint64_t nonce)
 {
-    struct rpc_reply reply;
-    char number[HEX_QUANTITY_SIZE];
+    const char *hash_text = json_string_value(json_object_get(block, "hash"));
+    const json_t *transactions = json_object_get(block, "transactions");
     const json_t *transaction;
     size_t i;
 
+    if (!json_is_array(transactions) || hash_text == NULL ||
+        !hex_decode_exact(use->block_hash.bytes, sizeof(use->block_hash.bytes), hash_text))
+        return false;
+    json_array_foreach(transactions, i, transaction)
+    {
+        if (transaction_uses(transaction, signer, nonce, &use->hash))
+            use->found = true;
+    }
+    return true;
+}
+
+// One block with its transactions: the only question that chain/node.h does not ask.
+static enum node_result block_scan(struct settle *settle, struct settle_use *use, uint64_t block,
+                                   const struct chain_address *signer, uint64_t nonce)
+{
+    struct rpc_reply reply;
+    char number[HEX_QUANTITY_SIZE];
+
+    *use = (struct settle_use){.block_number = block};
     hex_quantity(number, block);
     settle->node->rpc.call(settle->node->rpc.context, &reply, "eth_getBlockByNumber",
                            json_pack("[sb]", number, 1));
     enum node_result result = reply.status == RPC_OK ? NODE_OK : node_classify(&reply);
-    const json_t *transactions = json_object_get(reply.result, "transactions");
-    if (result == NODE_OK && !json_is_array(transactions))
+    if (result == NODE_OK && !block_read(use, reply.result, signer, nonce))
         result = NODE_GARBAGE;
-    *found = false;
-    if (result == NODE_OK)
-        json_array_foreach(transactions, i, transaction) if (transaction_uses(transaction, signer,
-                                                                              nonce, hash)) *found =
-            true;
     rpc_reply_fini(&reply);
     return result;
 }
@@ -321,24 +329,22 @@ static enum node_result block_of(struct settle *settle, uint64_t *block,
     return NODE_OK;
 }
 
-enum node_result settle_chain_find(struct settle *settle, bool *found, struct chain_hash *hash,
-                                   uint64_t *block, const struct chain_address *signer,
-                                   uint64_t nonce)
+enum node_result settle_chain_find(struct settle *settle, struct settle_use *use,
+                                   const struct chain_address *signer, uint64_t nonce)
 {
     uint64_t top = settle->block_number;
+    uint64_t block;
 
-    *found = false;
-    enum node_result result = block_of(settle, block, signer, nonce);
+    use->found = false;
+    enum node_result result = block_of(settle, &block, signer, nonce);
     if (result == NODE_OK)
-        result = block_scan(settle, found, hash, *block, signer, nonce);
-    if (result == NODE_UNREACHABLE || *found)
+        result = block_scan(settle, use, block, signer, nonce);
+    if (result == NODE_UNREACHABLE || use->found)
         return result;
     for (uint64_t i = 0; i < SETTLE_SCAN_BLOCKS && i <= top; i++) {
-        result = block_scan(settle, found, hash, top - i, signer, nonce);
-        if (result != NODE_OK || *found) {
-            *block = top - i;
+        result = block_scan(settle, use, top - i, signer, nonce);
+        if (result != NODE_OK || use->found)
             return result;
-        }
     }
     return NODE_OK;
 }

@@ -1446,11 +1446,15 @@ static enum settle_store_result store_revert(void *context, const struct settle_
 }
 
 static enum settle_store_result store_drop(void *context, const struct settle_item *item,
-                                           const struct settle_ending *ending)
+                                           const struct settle_ending *ending,
+                                           uint64_t block_number,
+                                           const struct chain_hash *block_hash)
 {
     BEGIN;
     struct fake_attempt *open = open_of(world, item);
     attempt_move(world, open, SETTLE_ATTEMPT_DROPPED);
+    open->attempt.mined_block = block_number;
+    open->block_hash = *block_hash;
     if (open->attempt.fate != SETTLE_FATE_OVER) {
         ASSERT(legs_end(world, item, ending, false) == 0);
         if (!item->call.is_of_trades)

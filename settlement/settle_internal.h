@@ -67,8 +67,13 @@ enum settle_step settle_chain_network(struct settle *settle);
 // Which transaction of `signer` used `nonce`: in the block that the node's own history of the count
 // leads to, as far back as it has that; else within the last SETTLE_SCAN_BLOCKS blocks.
 enum { SETTLE_SCAN_BLOCKS = 256 };
-CHECKED enum node_result settle_chain_find(struct settle *settle, bool *found,
-                                           struct chain_hash *hash, uint64_t *block,
+struct settle_use {
+    bool found;
+    struct chain_hash hash; // of the transaction
+    uint64_t block_number;
+    struct chain_hash block_hash;
+};
+CHECKED enum node_result settle_chain_find(struct settle *settle, struct settle_use *use,
                                            const struct chain_address *signer, uint64_t nonce);
 // Is what has ended still in the chain's blocks? What is not is open again (settle_moved.c).
 CHECKED enum settle_step settle_moved_look(struct settle *settle);

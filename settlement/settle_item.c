@@ -835,17 +835,17 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
 static enum settle_step item_nonce_taken(struct settle *settle, struct settle_item *item,
                                          bool *found)
 {
-    struct chain_hash hash;
-    uint64_t block = 0;
-    enum node_result result = settle_chain_find(settle, found, &hash, &block, &item->signer,
-                                                item->bids[0].nonce);
+    struct settle_use use;
+    enum node_result result =
+        settle_chain_find(settle, &use, &item->signer, item->bids[0].nonce);
 
+    *found = use.found;
     if (result != NODE_OK)
         return settle_item_node_failed(settle, item, "eth_getBlockByNumber", result);
-    for (size_t i = 0; *found && i < item->bid_count; i++)
-        if (memcmp(&item->bids[i].hash, &hash, sizeof(hash)) == 0)
+    for (size_t i = 0; use.found && i < item->bid_count; i++)
+        if (memcmp(&item->bids[i].hash, &use.hash, sizeof(use.hash)) == 0)
             return SETTLE_STEP_NONE; // ours after all: its receipt will come
-    if (!*found || !settle_chain_is_deep(settle, block)) {
+    if (!use.found || !settle_chain_is_deep(settle, use.block_number)) {
         log_limited(LOG_ERROR,
                     "nonce used, no receipt, no transaction seen: in doubt request=%llu "
                     "nonce=%llu",
@@ -860,13 +860,14 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
         step = settle_item_legs(settle, item);
     if (step != SETTLE_STEP_NONE || settle->attempts_lost) // ours after all, perhaps
         return step;
-    if (!settle_store_ok(settle, settle->store.drop(settle->store.context, item, &ending)))
+    if (!settle_store_ok(settle, settle->store.drop(settle->store.context, item, &ending,
+                                                    use.block_number, &use.block_hash)))
         return SETTLE_STEP_ABORT;
     settle->counters.dropped++;
     settle->results_stale = true;
     log_error("a foreign transaction used our nonce request=%llu nonce=%llu block=%llu",
               (unsigned long long)item->call.request_id, (unsigned long long)item->bids[0].nonce,
-              (unsigned long long)block);
+              (unsigned long long)use.block_number);
     return SETTLE_STEP_DONE;
 }
 

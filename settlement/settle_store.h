@@ -166,7 +166,8 @@ enum settle_restored {
 
 enum { SETTLE_MISSING_MAX = 64 };
 
-// A block in which an attempt has ended: confirmed, reverted, or given up by an empty one.
+// A block in which an attempt has ended: confirmed, reverted, given up by an empty one, or by what
+// somebody else had mined at its nonce.
 struct settle_ended_block {
     bool found;
     uint64_t number;
@@ -306,10 +307,11 @@ struct settle_store_ops {
     SETTLE_STORE(*revert)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt, const char *reason, const struct settle_ending *endings);
-    // Proved that a foreign transaction used the nonce: open bids become DROPPED, every trade ends
-    // as said; what is of no trade goes again.
+    // Proved that a foreign transaction used the nonce, in this block: open bids become DROPPED,
+    // ended there like one of ours, every trade ends as said; what is of no trade goes again.
     SETTLE_STORE(*drop)
-    (void *context, const struct settle_item *item, const struct settle_ending *ending);
+    (void *context, const struct settle_item *item, const struct settle_ending *ending,
+     uint64_t block_number, const struct chain_hash *block_hash);
     // An empty transaction at the nonce is mined, deep enough: the attempt is DROPPED, gas is
     // booked. What was to be cancelled, or is abandoned, is released.
     SETTLE_STORE(*cancelled)

@@ -856,15 +856,23 @@ static enum settle_store_result store_revert(void *context, const struct settle_
 }
 
 static enum settle_store_result store_drop(void *context, const struct settle_item *item,
-                                           const struct settle_ending *ending)
+                                           const struct settle_ending *ending,
+                                           uint64_t block_number,
+                                           const struct chain_hash *block_hash)
 {
     struct settle_store_pg *store = context;
     const struct settle_attempt *open = item_open_bid(item);
+    struct text_hash hash = hash_text(block_hash);
 
     ASSERT(open != NULL);
     if (!store_begin(store))
         return SETTLE_STORE_LOST;
+    // The block in which its nonce has ended: should the chain lose it, the nonce is free again.
     if (!attempt_state(store, open->attempt_id, SETTLE_ATTEMPT_DROPPED, ending->reason) ||
+        !store_one(store,
+                   "UPDATE settle.attempt SET block_number = $2, block_hash = $3 "
+                   "WHERE attempt_id = $1",
+                   PG_PARAMS(u64(open->attempt_id), u64(block_number), pg_text(hash.text))) ||
         !nonce_close(store, open->attempt_id, true))
         return store_lost(store, "drop");
     // Of fate OVER somebody else's transaction gives the nonce up.

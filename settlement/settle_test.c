@@ -1261,6 +1261,57 @@ static void a_foreign_transaction_at_our_nonce_counts_as_an_attempt(void **state
     assert_int_equal(venue.settle.counters.dropped, 1);
 }
 
+// Somebody else's transaction takes our nonce and is final; then the chain takes its block back, and
+// the block in which something of ours ended last stands. The nonce is free again, and given up:
+// what was signed there is valid once more, its trade is at another nonce by now. If the block with
+// the foreign one comes again, or ours is mined there after all, that decides.
+enum comes_back { COMES_NOTHING, COMES_FOREIGN, COMES_OURS };
+
+static void lose_foreign(enum comes_back comes)
+{
+    struct fake_world *world = &venue.world;
+
+    venue_open(&venue, 1);
+    fake_trade(world, fake_seller, fake_buyer, 100);
+    run_to_end(&venue); // nonce 0, and its block stands
+    fake_trade(world, fake_seller, fake_buyer, 200);
+    settle_do_work(&venue.settle, world->now_ns);
+    assert_int_equal(world->attempts[1].attempt.nonce, 1);
+    fake_foreign(world);
+    uint64_t block = world->block;
+    for (int i = 0; i < 40 && world->attempt_count < 3; i++)
+        step(&venue);
+    assert_int_equal(world->attempts[1].attempt.state, SETTLE_ATTEMPT_DROPPED);
+    fake_trade(world, fake_seller, fake_buyer, 300);
+    if (comes != COMES_OURS)
+        run_to_end(&venue); // its trade is settled, by nonce 2
+    fake_reorganise(world, world->block - block + 1, true);
+    assert_true(world->block >= world->attempts[0].attempt.mined_block);
+    if (comes == COMES_FOREIGN)
+        fake_foreign(world);
+    if (comes == COMES_OURS)
+        fake_return(world, 1, 0);
+    if (comes == COMES_OURS)
+        fake_mine(world);
+    steps(&venue, 60);
+    run_to_end(&venue);
+    assert_int_equal(world->incident_count, 0);
+    assert_int_equal(world->attempts[0].attempt.state, SETTLE_ATTEMPT_CONFIRMED);
+    for (size_t i = 0; i < 3; i++) {
+        assert_state(&world->trades[i], SETTLE_TRADE_SETTLED, "");
+        assert_int_equal(world->trades[i].executed, 1);
+    }
+    assert_int_equal(venue.settle.counters.nonces_given_up, comes != COMES_FOREIGN);
+}
+
+static void a_foreign_transaction_that_is_lost_again_leaves_no_hole(void **state)
+{
+    (void)state;
+    lose_foreign(COMES_NOTHING);
+    lose_foreign(COMES_FOREIGN);
+    lose_foreign(COMES_OURS);
+}
+
 static void foreign_transactions_before_the_start_are_skipped(void **state)
 {
     (void)state;
@@ -2529,6 +2580,7 @@ int main(int count, char **words)
         cmocka_unit_test(a_used_nonce_without_a_receipt_is_no_reason_for_another_transfer),
         cmocka_unit_test(the_older_of_two_bids_may_be_the_one_that_is_mined),
         cmocka_unit_test(a_foreign_transaction_at_our_nonce_counts_as_an_attempt),
+        cmocka_unit_test(a_foreign_transaction_that_is_lost_again_leaves_no_hole),
         cmocka_unit_test(foreign_transactions_before_the_start_are_skipped),
         cmocka_unit_test(a_count_that_nothing_shows_is_not_believed),
         cmocka_unit_test(a_count_that_is_not_so_keeps_nothing_from_being_sent_again),

@@ -87,10 +87,13 @@ static enum settle_store_result revert_untold(void *context, const struct settle
 }
 
 static enum settle_store_result drop_untold(void *context, const struct settle_item *item,
-                                            const struct settle_ending *ending)
+                                            const struct settle_ending *ending,
+                                            uint64_t block_number,
+                                            const struct chain_hash *block_hash)
 {
     size_t told = postgres_world()->incident_count;
-    enum settle_store_result result = sound_store.drop(context, item, ending);
+    enum settle_store_result result =
+        sound_store.drop(context, item, ending, block_number, block_hash);
     postgres_world()->incident_count = told;
     return result;
 }

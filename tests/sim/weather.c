@@ -112,7 +112,7 @@ static void fault_postgres_session(void)
 enum chain_weather {
     CHAIN_SHALLOW,   // reorganisations above what is confirmed; transactions fail
     CHAIN_DEEP,      // below it, too; none fails
-    CHAIN_FOREIGN,   // somebody else uses the key; no reorganisations
+    CHAIN_FOREIGN,   // below it, and somebody else uses the key; his transactions are lost, too
     CHAIN_FORGETFUL, // below it, and what was in the blocks is in no pool any more; transactions
                      // fail
     CHAIN_BEYOND,    // below it, and what had failed may pass beside its retry: incidents are told
@@ -131,13 +131,11 @@ static uint64_t final_block(const struct fake_world *world)
 
 static void reorganise(struct fake_world *world)
 {
-    uint64_t depth = 1 + scheduler_random(weather.chain < CHAIN_FORGETFUL ? 2 : 12);
+    uint64_t depth = 1 + scheduler_random(weather.chain <= CHAIN_DEEP ? 2 : 12);
     uint64_t final = final_block(world);
     bool forgets = weather.chain == CHAIN_FORGETFUL || scheduler_chance(200);
     if (weather.chain == CHAIN_SHALLOW && world->block < final + depth)
         depth = world->block > final ? world->block - final : 0;
-    if (weather.chain == CHAIN_FOREIGN)
-        return;
     while (depth > 0 && !chain_reorganise(depth, forgets)) // as far as it may go
         depth--;
 }
@@ -150,12 +148,22 @@ static void on_lost(void *context, uint64_t number)
         reorganise(postgres_world());
 }
 
+static void lose_later(void)
+{
+    scheduler_at(scheduler_now_ns() + scheduler_between(4 * SECOND, 12 * SECOND), on_lost, NULL, 0);
+}
+
 static void gas_runs_out(struct fake_world *world)
 {
     world->out_of_gas_once = true;
     if (weather.chain >= CHAIN_FORGETFUL)
-        scheduler_at(scheduler_now_ns() + scheduler_between(4 * SECOND, 12 * SECOND), on_lost, NULL,
-                     0);
+        lose_later();
+}
+
+static void somebody_signs(void)
+{
+    chain_foreign();
+    lose_later();
 }
 
 static void trouble_ends(void *what, uint64_t value)
@@ -195,7 +203,7 @@ static void fault_chain(void)
     else if (kind == 5)
         trouble(&world->receipts_hidden, true);
     else if (weather.chain == CHAIN_FOREIGN)
-        chain_foreign();
+        somebody_signs();
     else if (weather.chain != CHAIN_DEEP)
         gas_runs_out(world);
     story_tell("chain", "fault %llu, block %llu", (unsigned long long)kind,
@@ -330,7 +338,7 @@ static void choose(const struct climate *climate)
         if (scheduler_chance(450))
             weather.kinds[weather.kind_count++] = i;
     weather.chain = scheduler_random(CHAIN_COUNT);
-    postgres_set_promise(weather.chain == CHAIN_BEYOND, weather.chain >= CHAIN_FORGETFUL);
+    postgres_set_promise(weather.chain == CHAIN_BEYOND, weather.chain >= CHAIN_FOREIGN);
     weather.every_ns = between(climate->every_ns);
     scheduler_set_preemption((uint32_t)(scheduler_chance(300) ? 0 : scheduler_random(60)),
                              scheduler_between(10 * US, 2 * MS));
