@@ -43,33 +43,6 @@ static pid_t start(const struct boot *boot, enum process_id process)
     return testing_start(boot, process, LONJA_BIN, NULL, NULL);
 }
 
-// Its log goes to `path`.
-static pid_t start_heard(const struct boot *boot, enum process_id process, const char *path)
-{
-    int before = dup(STDERR_FILENO);
-    int heard = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(before >= 0 && heard >= 0 && dup2(heard, STDERR_FILENO) >= 0);
-    setenv("LONJA_TEST_VERBOSE", "1", 1);
-    pid_t child = start(boot, process);
-    unsetenv("LONJA_TEST_VERBOSE");
-    assert_true(dup2(before, STDERR_FILENO) >= 0);
-    close(heard);
-    close(before);
-    return child;
-}
-
-static bool was_said(const char *path, const char *words)
-{
-    char line[1024];
-    bool found = false;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (!found && fgets(line, sizeof line, file) != NULL)
-        found = strstr(line, words) != NULL;
-    fclose(file);
-    return found;
-}
-
 // What the supervisor does before it starts a gateway.
 static void announce(struct venue *venue, uint32_t incarnation)
 {
@@ -630,7 +603,8 @@ static void a_tape_that_may_forget_begins_later_and_goes_on_after_a_restart(void
     char tape[NUMBERED_PATH_BYTES];
     uint64_t first = 1, oldest;
     venue->boot.config.tape_keep_sequences = 100;
-    venue->boot.config.core_heartbeat_timeout_ms = 60000; // nobody beats while the tape starts again
+    venue->boot.config.core_heartbeat_timeout_ms =
+        60000; // nobody beats while the tape starts again
     begin_trading(venue);
     await_open(venue);
     state_folder(tape, &venue->boot.config, "tape");
@@ -958,7 +932,7 @@ static void a_core_that_is_replaced_while_it_stops_says_so(void **state)
     char said[128];
     snprintf(said, sizeof said, "%s/said", venue->folder);
     assert_int_equal(reader_page_open(&page, venue->boot.reader_page_fd[PROCESS_REPLICATE]), 0);
-    venue->core = start_heard(&venue->boot, PROCESS_CORE, said);
+    venue->core = testing_start_heard(&venue->boot, PROCESS_CORE, LONJA_BIN, said);
     await_core(venue, 1); // nothing was recovered, so nothing is waited for; the gate stays shut
     for (int i = 0; i < 60000 && atomic_load(&venue->ring.control->journal_seq) == 0; i++)
         nap();
@@ -968,7 +942,7 @@ static void a_core_that_is_replaced_while_it_stops_says_so(void **state)
     atomic_store(&page->verdict, REPLICA_FENCED);
     assert_int_equal(WEXITSTATUS(finish(&venue->core, 0)), EXIT_FENCED);
     assert_int_equal(atomic_load(&venue->ring.control->core_state), CORE_FAILED);
-    assert_true(was_said(said, "stopped: another host was promoted"));
+    assert_true(testing_was_said(said, "stopped: another host was promoted"));
     memfile_unmap(page, sizeof *page);
 }
 

@@ -30,6 +30,7 @@ static struct {
     struct event_ring ring;
     struct reader_page *page; // lonja-tape's
     pid_t process;
+    char log[80]; // what it says
 } f;
 
 static int setup(void **state)
@@ -38,6 +39,7 @@ static int setup(void **state)
     memset(&f, 0, sizeof f);
     testing_folder_make(f.state);
     testing_boot_init(&f.boot, PROCESS_CORE, f.state);
+    snprintf(f.log, sizeof f.log, "%s.log", f.state);
     state_folder(f.journal, &f.boot.config, "journal");
     state_folder(f.tape, &f.boot.config, "tape");
     state_folder(f.snapshots, &f.boot.config, "snapshots");
@@ -60,6 +62,7 @@ static int teardown(void **state)
     memfile_unmap(f.page, sizeof *f.page);
     testing_boot_fini(&f.boot);
     testing_folder_remove(f.state);
+    unlink(f.log);
     return 0;
 }
 
@@ -134,7 +137,7 @@ static void be_durable(uint64_t sequence)
 
 static void start(void)
 {
-    f.process = testing_start(&f.boot, PROCESS_TAPE, LONJA_BIN, NULL, NULL);
+    f.process = testing_start_heard(&f.boot, PROCESS_TAPE, LONJA_BIN, f.log);
 }
 
 static int ended(void)
@@ -274,6 +277,8 @@ static void where_the_tape_is_rotten_it_begins_anew(void **state)
     assert_int_equal(pwrite(fd, &byte, 1, at), 1);
     close(fd);
     assert_int_equal(live(950), 0);
+    assert_true(testing_was_said(f.log, "the tape is written anew"));
+    assert_true(testing_was_said(f.log, " events_dropped=851")); // of 900, from the rotten one on
 }
 
 // Followers begin at 1: a tape without its beginning is none, unless it may forget.
@@ -308,6 +313,7 @@ static void what_nobody_needs_is_forgotten_at_a_snapshot(void **state)
     f.boot.config.tape_keep_sequences = 200;
     (void)live(2600);
     assert_int_equal(first_of_tape(), 2049); // it has 2,400
+    assert_false(testing_was_said(f.log, "stays"));
 }
 
 // The first segment is something that cannot be removed: it stays, and that is all.
@@ -324,6 +330,7 @@ static void a_segment_that_cannot_be_forgotten_stays(void **state)
     f.boot.config.tape_keep_sequences = 200;
     assert_int_equal(live(2600), 2400);
     assert_int_equal(first_of_tape(), 1);
+    assert_true(testing_was_said(f.log, "an old tape segment stays"));
 }
 
 static void a_snapshot_that_cannot_be_made_is_counted(void **state)

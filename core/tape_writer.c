@@ -216,8 +216,8 @@ static int tape_writer_resume(struct tape_writer *writer, uint64_t after_sequenc
     // The block is the one that holds the last event, unless that was its last: then there is none.
     writer->block_crc = crc32c(0, segment->events, in_block * sizeof segment->events[0]);
     writer->fd = tape_segment_open(writer->folder, writer->segment, true);
-    if (writer->fd >= 0 && tape_sums_open(&writer->sums_fd, writer->folder, writer->segment,
-                                          true) == TAPE_SUMS_THERE)
+    if (writer->fd >= 0 &&
+        tape_sums_open(&writer->sums_fd, writer->folder, writer->segment, true) == TAPE_SUMS_THERE)
         return 0;
     tape_writer_close(writer);
     return -EIO;
@@ -428,10 +428,10 @@ static int tape_writer_stop_comparing(struct tape_writer *writer)
 {
     uint64_t there = tape_segment_events(writer->fd);
     if (there > writer->position) {
-        writer->dropped += there - writer->position;
+        uint64_t dropped = there - writer->position;
+        writer->dropped += dropped;
         log_warning("the tape is written anew sequence=%llu events_dropped=%llu",
-                    (unsigned long long)writer->next_sequence,
-                    (unsigned long long)(there - writer->position));
+                    (unsigned long long)writer->next_sequence, (unsigned long long)dropped);
     }
     int result = tape_writer_flush_sums(writer);
     writer->comparing = false;

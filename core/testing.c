@@ -146,3 +146,30 @@ pid_t testing_start(const struct boot *boot, enum process_id process, const char
     execl(path, path, (char *)NULL);
     _exit(99);
 }
+
+pid_t testing_start_heard(const struct boot *boot, enum process_id process, const char *bin,
+                          const char *log)
+{
+    int before = dup(STDERR_FILENO);
+    int heard = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(before >= 0 && heard >= 0 && dup2(heard, STDERR_FILENO) >= 0);
+    setenv("LONJA_TEST_VERBOSE", "1", 1);
+    pid_t child = testing_start(boot, process, bin, NULL, NULL);
+    unsetenv("LONJA_TEST_VERBOSE");
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    close(heard);
+    close(before);
+    return child;
+}
+
+bool testing_was_said(const char *log, const char *words)
+{
+    char line[1024];
+    bool found = false;
+    FILE *file = fopen(log, "r");
+    assert_non_null(file);
+    while (!found && fgets(line, sizeof line, file) != NULL)
+        found = strstr(line, words) != NULL;
+    (void)fclose(file);
+    return found;
+}

@@ -25,6 +25,10 @@ void testing_boot_fini(struct boot *boot);
 // with LONJA_DISK_FAULTS=faults; NULL = none.
 pid_t testing_start(const struct boot *boot, enum process_id process, const char *bin,
                     const char *preload, const char *faults);
+// Its log goes to the file `log` instead; and whether a line of that has these words.
+pid_t testing_start_heard(const struct boot *boot, enum process_id process, const char *bin,
+                          const char *log);
+bool testing_was_said(const char *log, const char *words);
 
 // Appends a sealed block with a command that makes the engine assert to the journal of a state
 // folder that nobody has open. Returns the command's sequence.
