@@ -506,7 +506,7 @@ void settle_item_incidents(struct settle *settle, const struct settle_item *item
 {
     for (size_t i = 0; i < item->call.leg_count; i++) {
         enum erc3643_verdict verdict = evidence[i].verdict;
-        if (verdict == ERC3643_ALLOWED)
+        if (verdict == ERC3643_ALLOWED || verdict == ERC3643_BALANCE_SHORT)
             continue;
         settle->counters.incidents++;
         log_error("compliance incident: mined although not allowed any more trade=%llu verdict=%s",

@@ -342,7 +342,8 @@ struct settle_store_ops {
     // The block of the compliance check before the signature; `*number` is 0 when there is none.
     SETTLE_STORE(*checked_at)
     (void *context, uint64_t *number, struct chain_hash *hash, const struct settle_item *item);
-    // The verdicts of the compliance check at the parent of the mined block (U7, M28), one per leg.
+    // The verdicts of the compliance check at the parent of the mined block (U7, M28), one per leg;
+    // each that a rule refuses there is an incident, which does not halt the token.
     SETTLE_STORE(*recheck)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct erc3643_evidence *evidence);

@@ -912,12 +912,21 @@ static enum settle_store_result store_recheck(void *context, const struct settle
                                               const struct settle_attempt *attempt,
                                               const struct erc3643_evidence *evidence)
 {
+    // A balance that was short there has come in the same block: no rule has changed.
+    static const char incidents[] =
+        "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
+        "SELECT 'compliance_changed', l.request_id, l.trade_id, r.token_asset, $2 "
+        "FROM chain.transfer_check c JOIN chain.request_leg l USING (request_id, leg) "
+        "JOIN chain.chain_request r USING (request_id) WHERE c.request_id = $1 "
+        "AND c.stage = 'at_mined_block' AND c.verdict = 'refused' AND c.code <> 'balance' "
+        "ON CONFLICT DO NOTHING";
     struct settle_store_pg *store = context;
+    struct text_hash hash = hash_text(&attempt->hash);
 
-    (void)attempt;
     if (!store_begin_unsynced(store))
         return SETTLE_STORE_LOST;
-    if (!checks_insert(store, item, evidence, NULL, "at_mined_block"))
+    if (!checks_insert(store, item, evidence, NULL, "at_mined_block") ||
+        !store_any(store, incidents, PG_PARAMS(u64(item->call.request_id), pg_text(hash.text))))
         return store_lost(store, "recheck");
     return store_commit(store, "recheck");
 }

@@ -261,7 +261,7 @@ void settlement_metrics(FILE *out, json_t *status)
     number(out, status, "marks_open", "marks_open", "gauge",
            "marks that are neither answered nor withdrawn");
     number(out, status, "incidents_open", "incidents_open", "gauge",
-           "incidents that are not closed: each halts its token");
+           "incidents that are not closed: each halts its token, but for compliance_changed");
     number(out, status, "retries_waiting", "retries_waiting", "gauge",
            "retries that the worker has not answered");
     number(out, status, "results_waiting", "results_waiting", "gauge",

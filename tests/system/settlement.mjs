@@ -202,6 +202,52 @@ const CASES = {
     await world.settled(bad)
   },
 
+  // U7, M28: between the check and the block the seller's wallet is frozen, which a forced transfer does not mind.
+  async compliance_that_changes_between_check_and_block (world) {
+    const { venue } = world
+    world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
+      world.rpc.pass()
+      await world.onToken('setAddressFrozen', world.wallet(BALEAR), true)
+      return ask()
+    })
+    const ids = world.trade(1).concat(world.trade(1, { seller: BALEAR, buyer: DIEGO }))
+    await world.settled(ids)
+    const incidents = () => venue.sql(`SELECT i.kind, i.trade_id, i.tx_hash = w.tx_hash, i.token_asset FROM settle.incident i JOIN settle.trade w USING (trade_id) WHERE i.trade_id IN (${ids.join()})`)
+    check(incidents() === `compliance_changed|${ids[1]}|t|${PORT}`, `incidents: ${incidents()}`)
+    check(venue.sql(`SELECT string_agg(c.stage || ' ' || coalesce(c.code, 'allowed'), ', ' ORDER BY c.stage DESC) FROM chain.transfer_check c JOIN chain.request_leg l USING (request_id, leg) WHERE l.trade_id = ${ids[1]}`) ===
+      'before_signing allowed, at_mined_block frozen_sender', 'its evidence')
+    await world.onToken('setAddressFrozen', world.wallet(BALEAR), false)
+    await world.settled(world.trade(1, { seller: BALEAR, buyer: DIEGO })) // nothing is halted
+    venue.sql(`UPDATE settle.incident SET close_reason = 'told', close_proposed_by = 'one', close_proposed_at = now() WHERE trade_id = ${ids[1]}`, 'lonja_admin')
+    venue.sql(`UPDATE settle.incident SET closed_by = 'two', closed_at = now() WHERE trade_id = ${ids[1]}`, 'lonja_admin')
+  },
+
+  // Somebody else has our key: his transaction takes a nonce of ours, which is tried again at another one. Then the chain loses his,
+  // and the last block of ours stands: ours is valid again at the free nonce, and must not move what has moved.
+  async a_reorganisation_that_frees_a_nonce_which_another_had_taken (world) {
+    const { venue } = world
+    await world.settled(world.trade(1))
+    const key = ethers.getAddress(venue.sql('SELECT signer_address FROM settle.attempt ORDER BY attempt_id DESC LIMIT 1'))
+    await venue.ask('impersonateAccount', key)
+    const before = await world.chain.getBlockNumber()
+    world.rpc.take('eth_sendRawTransaction', async params => {
+      world.rpc.pass()
+      await world.chain.send('eth_sendTransaction', [{ from: key, to: key }])
+      return ethers.keccak256(params[0])
+    })
+    const [id] = world.trade(1)
+    await world.settled([id])
+    check(world.is([id], 'total_attempts = 1'), 'it was not in the way')
+    const attempts = state => venue.sql(`SELECT count(*) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${id} AND a.state = '${state}'`)
+    const raw = venue.sql(`SELECT '0x' || encode(a.raw, 'hex') FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${id} AND a.state = 'dropped'`)
+    await venue.ask('reorg', await world.chain.getBlockNumber() - before, [])
+    await venue.until('the nonce is given up', async () => { await world.mine(); return venue.sql(`SELECT count(*) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${id} AND a.calldata = '' AND a.state = 'dropped'`) === '1' })
+    await venue.until('it is settled by the other', () => attempts('confirmed') === '1')
+    check(await world.chain.send('eth_sendRawTransaction', [raw]).then(() => false, () => true), 'it could still be mined')
+    check(venue.sql('SELECT count(*) FROM settle.incident WHERE closed_at IS NULL') === '0', 'an incident')
+    await venue.ask('stopImpersonatingAccount', key)
+  },
+
   async a_token_that_is_paused (world) {
     await world.onToken('pause')
     const ids = world.trade(3)
