@@ -1,6 +1,6 @@
 // The operators' page in the browser: a trade goes to finality under their eyes, waits while the chain is away, fails with
-// its reason in words, and is tried again; it is held and released, marked by two persons; an incident is closed by two; on a
-// telephone, too.
+// its reason in words, and is tried again; it is held and released, marked and given up by two persons; an incident is closed by
+// two; on a telephone, too.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -156,6 +156,42 @@ export async function desk (suite, venue, browser) {
     await act(page, `tr[data-trade="${id}"]`, 'Retry', { reason: 'it was a try' })
     await show('Settled')
     await row(id, '.steps .settled')
+  })
+
+  await suite.test('desk: a trade that does not move is given up by two persons; it waits, held, and goes again once released', async () => {
+    await venue.rpc('evm_setAutomine', false) // its transaction stays in the pool
+    let id, given
+    try {
+      id = await trade('2')
+      await show('On their way')
+      await row(id, '.steps .now:text-is("sent")')
+      given = `tr[data-trade="${id}"]`
+      await page.click(`${given} button:text-is("Give up")`)
+      assert.match(await page.locator(`${given} form`).innerText(), /Another person has to approve it[^]*if it is mined before that, it counts/)
+      await page.click(`${given} form button:text-is("Leave")`)
+      assert.deepEqual(await venue.query('SELECT abandonment_id FROM settle.abandonment'), [])
+      await act(page, given, 'Give up', { reason: 'nobody mines it' })
+      await page.waitForSelector('[data-abandonment]:has-text("proposed by admin")')
+      assert.match(await page.locator('[data-abandonment]').innerText(), new RegExp(`${id}[^]*nobody mines it[^]*another person approves`))
+      assert.equal(await page.locator('[data-abandonment] button:text-is("Approve")').count(), 0)
+      await act(night, '[data-abandonment]', 'Approve', {})
+      await page.waitForSelector('[data-abandonment]:has-text("its nonce is being given up")')
+      assert.equal(await page.locator('[data-abandonment] button').count(), 0) // not to be taken back
+    } finally { await venue.rpc('evm_setAutomine', true) }
+    await eventually('the empty transaction has taken its nonce', async () => {
+      await venue.rpc('evm_mine')
+      return await page.locator('[data-abandonment]').count() === 0
+    })
+    await row(id, '.why:has-text("held by an operator")')
+    await page.click(`${given} .link`)
+    await page.waitForSelector('.below:has-text("two persons gave its transaction up")')
+    await page.click(`${given} .link`)
+    assert.match(await page.locator(`[data-hold]:has-text("trade ${id}")`).innerText(), /abandoned: nobody mines it \(admin, night\)/)
+    const [tried] = await venue.query(`SELECT total_attempts FROM settle.trade WHERE trade_id = ${id}`)
+    await act(page, `[data-hold]:has-text("trade ${id}")`, 'Release', { reason: 'somebody mines again' })
+    await show('Settled')
+    await row(id, '.steps .settled')
+    assert.equal(Number(tried.total_attempts), 0)
   })
 
   await suite.test('desk: an incident halts its lane, with what to do; two persons close it', async () => {
