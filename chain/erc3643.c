@@ -68,6 +68,12 @@ static ssize_t wallet_and_number(uint8_t *out, size_t max, uint32_t selector,
     return abi_call_end(&call);
 }
 
+ssize_t erc3643_transfer(uint8_t *out, size_t max, const struct chain_address *to,
+                         chain_uint128 units)
+{
+    return wallet_and_number(out, max, ERC3643_TRANSFER, to, units);
+}
+
 ssize_t erc3643_mint(uint8_t *out, size_t max, const struct chain_address *to, chain_uint128 units)
 {
     return wallet_and_number(out, max, ERC3643_MINT, to, units);

@@ -93,6 +93,9 @@ ssize_t erc3643_forced_transfer(uint8_t *out, size_t max, const struct chain_add
 ssize_t erc3643_batch_forced_transfer(uint8_t *out, size_t max, const struct chain_address *from,
                                       const struct chain_address *to, const chain_uint128 *units,
                                       size_t count);
+/* Of a plain ERC-20, too: out of the wallet of the key that signs. */
+ssize_t erc3643_transfer(uint8_t *out, size_t max, const struct chain_address *to,
+                         chain_uint128 units);
 ssize_t erc3643_mint(uint8_t *out, size_t max, const struct chain_address *to, chain_uint128 units);
 ssize_t erc3643_burn(uint8_t *out, size_t max, const struct chain_address *from,
                      chain_uint128 units);

@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "chain/erc20.h"
 #include "schema/rejects.h"
 
 enum { LOGS_MAX = 20000 };
@@ -259,9 +260,12 @@ static enum step read_range(struct index_agent *index)
     uint64_t blocks = to - index->work.from + 1;
     if (parent_of(index, &has_parent, &parent) != STEP_ON)
         return STEP_END;
-    enum node_result result =
-        index_prove(index->node, &range, &fault, index->work.contracts, index->work.contract_count,
-                    index->work.from, to, has_parent ? &parent : NULL, &options);
+    const struct index_filter filter = {
+        .contracts = index->work.contracts,
+        .contract_count = index->work.contract_count,
+        .party = address_is_zero(&index->work.party) ? NULL : &index->work.party};
+    enum node_result result = index_prove(index->node, &range, &fault, &filter, index->work.from,
+                                          to, has_parent ? &parent : NULL, &options);
     if (result != NODE_OK)
         return read_failed(index, result, fault, blocks);
     uint64_t keep = index->head > index->config.reorg_blocks_max
@@ -295,6 +299,30 @@ static enum step read_next(struct index_agent *index, bool *more)
         return STEP_END;
     *more = index->work.from <= index->head;
     return STEP_ON;
+}
+
+/* ---- stablecoins ---- */
+
+/* What somebody has asked for is read when it is what he says it is. One at a time. */
+static enum step prove_stablecoin(struct index_agent *index, bool *more)
+{
+    struct index_stablecoin coin;
+    enum erc3643_fitness fitness;
+    bool found;
+    if (!store_ok(index, index->store.stablecoin(index->store.context, &found, &coin)))
+        return STEP_END;
+    if (!found)
+        return STEP_ON;
+    enum node_result result = erc20_check(index->node, &fitness, &coin.contract, coin.decimals,
+                                          &coin.escrow, index->head);
+    if (result != NODE_OK)
+        return node_failed(index, "stablecoin", result);
+    const char *reason = fitness == ERC3643_FIT ? NULL : erc3643_fitness_text(fitness);
+    log_info("stablecoin asset=%u verdict=%s", coin.asset, erc3643_fitness_text(fitness));
+    *more = true;
+    return store_ok(index, index->store.stablecoin_proved(index->store.context, &coin, reason))
+               ? STEP_ON
+               : STEP_END;
 }
 
 /* ---- confirming ---- */
@@ -411,7 +439,7 @@ static enum step read_chain(struct index_agent *index, bool *more)
         return STEP_END;
     if (look_at_head(index) != STEP_ON || look_for_fork(index) != STEP_ON)
         return STEP_END;
-    if (read_next(index, more) != STEP_ON)
+    if (prove_stablecoin(index, more) != STEP_ON || read_next(index, more) != STEP_ON)
         return STEP_END;
     return confirm(index, more);
 }

@@ -4,6 +4,7 @@
  *   lead       the lock of the database; another indexer may hold it
  *   chain      is it our chain (id, genesis)? where is its head?
  *   fork       is the newest block that we have still the chain's? else back to the last common one
+ *   prove      is a stablecoin that was asked for what it is taken for (erc20.h)?
  *   read       the next range of blocks, proved (index_prove.h), in one commit with its events
  *   confirm    what is deep enough is confirmed, transfers are classified, the ledger's part
  * numbered book       the ledger's part goes to the core, one command at a time

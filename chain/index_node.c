@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "chain/abi.h"
+#include "chain/erc3643_precheck.h"
 #include "chain/rlp.h"
 
 enum { HEADER_BYTES_MAX = 2048, EXTRA_BYTES_MAX = 1024 };
@@ -117,10 +119,9 @@ enum node_result index_node_header(struct node *node, bool *found, struct index_
     return node_answered(node, result, usable, method);
 }
 
-bool index_bloom_may_have(const uint8_t bloom[INDEX_BLOOM_BYTES],
-                          const struct chain_address *contract)
+static bool bloom_may_have(const uint8_t bloom[INDEX_BLOOM_BYTES], const uint8_t *bytes, size_t len)
 {
-    struct chain_hash hash = keccak256_hash(contract->bytes, ADDRESS_BYTES);
+    struct chain_hash hash = keccak256_hash(bytes, len);
     for (size_t i = 0; i < 6; i += 2) {
         unsigned bit = ((unsigned)hash.bytes[i] << 8 | hash.bytes[i + 1]) & 2047;
         if ((bloom[INDEX_BLOOM_BYTES - 1 - bit / 8] & (1u << bit % 8)) == 0)
@@ -129,14 +130,50 @@ bool index_bloom_may_have(const uint8_t bloom[INDEX_BLOOM_BYTES],
     return true;
 }
 
+/* The words by which a bloom, a node and a log know a Transfer of the party. */
+static bool bloom_admits_party(const uint8_t bloom[INDEX_BLOOM_BYTES],
+                               const struct chain_address *party)
+{
+    if (party == NULL)
+        return true;
+    struct abi_word word = abi_from_address(party);
+    return bloom_may_have(bloom, erc3643_transfer_topic.bytes, KECCAK_BYTES) &&
+           bloom_may_have(bloom, word.bytes, sizeof(word.bytes));
+}
+
+bool index_bloom_admits(const uint8_t bloom[INDEX_BLOOM_BYTES], const struct index_filter *filter)
+{
+    bool admits = false;
+    for (size_t i = 0; i < filter->contract_count && !admits; i++)
+        admits = bloom_may_have(bloom, filter->contracts[i].bytes, ADDRESS_BYTES);
+    return admits && bloom_admits_party(bloom, filter->party);
+}
+
+bool index_bloom_admits_log(const uint8_t bloom[INDEX_BLOOM_BYTES], const struct node_log *log,
+                            const struct index_filter *filter)
+{
+    return bloom_may_have(bloom, log->contract.bytes, ADDRESS_BYTES) &&
+           bloom_admits_party(bloom, filter->party);
+}
+
 /* ---- logs ---- */
 
-static bool is_watched(const struct chain_address *contracts, size_t count,
-                       const struct chain_address *contract)
+static bool is_of_party(const struct node_log *log, const struct chain_address *party)
 {
-    for (size_t i = 0; i < count; i++)
-        if (address_equal(&contracts[i], contract))
+    struct abi_word word = abi_from_address(party);
+    if (log->topic_count < 2 || memcmp(&log->topics[0], &erc3643_transfer_topic, KECCAK_BYTES) != 0)
+        return false;
+    for (size_t i = 1; i < log->topic_count && i < 3; i++)
+        if (memcmp(log->topics[i].bytes, word.bytes, ABI_WORD_BYTES) == 0)
             return true;
+    return false;
+}
+
+static bool is_watched(const struct index_filter *filter, const struct node_log *log)
+{
+    for (size_t i = 0; i < filter->contract_count; i++)
+        if (address_equal(&filter->contracts[i], &log->contract))
+            return filter->party == NULL || is_of_party(log, filter->party);
     return false;
 }
 
@@ -166,10 +203,20 @@ static bool places_differ(const struct index_logs *logs)
     return true;
 }
 
-/* The array first, the data behind it. `arrays` are JSON arrays of logs, of which those of other
- * contracts are left out. */
+/* From the party to the party is in the answers to both questions. */
+static void drop_repeats(struct index_logs *logs)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < logs->count; i++)
+        if (kept == 0 || !index_log_equal(&logs->items[kept - 1], &logs->items[i]))
+            logs->items[kept++] = logs->items[i];
+    logs->count = kept;
+}
+
+/* The array first, the data behind it. `arrays` are JSON arrays of logs, of which those that are
+ * not of the filter are left out. */
 static bool read_logs(struct index_logs *out, json_t *const *arrays, size_t array_count,
-                      const struct chain_address *contracts, size_t contract_count)
+                      const struct index_filter *filter)
 {
     size_t bytes = 0;
     size_t count = 0;
@@ -191,23 +238,37 @@ static bool read_logs(struct index_logs *out, json_t *const *arrays, size_t arra
             struct index_log *item = &out->items[out->count];
             if (!read_item(item, data, log))
                 return false;
-            if (!is_watched(contracts, contract_count, &item->log.contract))
+            if (!is_watched(filter, &item->log))
                 continue;
             data += item->log.data_len;
             out->count++;
         }
     qsort(out->items, out->count, sizeof(out->items[0]), compare_places);
-    return places_differ(out);
+    return true;
 }
 
-static json_t *filter_of(const struct chain_address *contracts, size_t count, uint64_t from,
-                         uint64_t to)
+/* `place`: which topic the party is to be, 1 = from, 2 = to; 0 = any event. */
+static json_t *filter_json(const struct index_filter *filter, size_t place, uint64_t from,
+                           uint64_t to)
 {
     json_t *addresses = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(addresses, node_bytes_parameter(contracts[i].bytes, ADDRESS_BYTES));
-    return json_pack("[{s:o, s:o, s:o}]", "fromBlock", node_block_parameter(from), "toBlock",
-                     node_block_parameter(to), "address", addresses);
+    for (size_t i = 0; i < filter->contract_count; i++)
+        json_array_append_new(addresses,
+                              node_bytes_parameter(filter->contracts[i].bytes, ADDRESS_BYTES));
+    json_t *json = json_pack("{s:o, s:o, s:o}", "fromBlock", node_block_parameter(from), "toBlock",
+                             node_block_parameter(to), "address", addresses);
+    ASSERT(json != NULL);
+    if (place > 0) {
+        struct abi_word word = abi_from_address(filter->party);
+        json_t *topics = json_array();
+        json_array_append_new(topics,
+                              node_bytes_parameter(erc3643_transfer_topic.bytes, KECCAK_BYTES));
+        if (place == 2)
+            json_array_append_new(topics, json_null());
+        json_array_append_new(topics, node_bytes_parameter(word.bytes, sizeof(word.bytes)));
+        json_object_set_new(json, "topics", topics);
+    }
+    return json_pack("[o]", json);
 }
 
 static bool lie_within(const struct index_logs *logs, uint64_t from, uint64_t to)
@@ -216,30 +277,56 @@ static bool lie_within(const struct index_logs *logs, uint64_t from, uint64_t to
            (logs->items[0].block_number >= from && logs->items[logs->count - 1].block_number <= to);
 }
 
-enum node_result index_node_logs(struct node *node, struct index_logs *logs,
-                                 const struct chain_address *contracts, size_t contract_count,
-                                 uint64_t from, uint64_t to, size_t max)
+/* One question. Its answer is appended to `answers`; NODE_REFUSED when there are more than `max`.
+ */
+static enum node_result ask_logs(struct node *node, json_t *answers,
+                                 const struct index_filter *filter, size_t place, uint64_t from,
+                                 uint64_t to, size_t max)
 {
     static const char method[] = "eth_getLogs";
     json_t *result;
-    *logs = (struct index_logs){0};
-    enum node_result asked =
-        node_ask(node, &result, method, filter_of(contracts, contract_count, from, to));
+    struct index_logs logs = {0};
+    enum node_result asked = node_ask(node, &result, method, filter_json(filter, place, from, to));
     if (asked != NODE_OK)
         return asked;
     bool too_many = json_array_size(result) > max;
     bool usable =
-        too_many || (read_logs(logs, &result, 1, contracts, contract_count) &&
-                     logs->count == json_array_size(result) && lie_within(logs, from, to));
+        too_many || (read_logs(&logs, &result, 1, filter) && places_differ(&logs) &&
+                     logs.count == json_array_size(result) && lie_within(&logs, from, to));
+    index_logs_fini(&logs);
+    if (usable)
+        json_array_append(answers, result);
     enum node_result answered = node_answered(node, result, usable, method);
-    if (answered == NODE_OK && !too_many)
-        return NODE_OK;
-    index_logs_fini(logs);
-    if (answered != NODE_OK)
+    if (answered != NODE_OK || !too_many)
         return answered;
     snprintf(node->error.message, sizeof(node->error.message), "too many results: more than %zu",
              max);
     return NODE_REFUSED;
+}
+
+enum node_result index_node_logs(struct node *node, struct index_logs *logs,
+                                 const struct index_filter *filter, uint64_t from, uint64_t to,
+                                 size_t max)
+{
+    json_t *answers = json_array();
+    json_t *arrays[2] = {NULL};
+    size_t questions = filter->party == NULL ? 1 : 2;
+    enum node_result result = NODE_OK;
+    *logs = (struct index_logs){0};
+    for (size_t i = 0; i < questions && result == NODE_OK; i++) {
+        result = ask_logs(node, answers, filter, filter->party == NULL ? 0 : i + 1, from, to, max);
+        arrays[i] = json_array_get(answers, i);
+    }
+    if (result == NODE_OK) {
+        ASSERT(read_logs(logs, arrays, questions, filter)); /* it was read before */
+        drop_repeats(logs);
+        if (!places_differ(logs)) { /* two answers that contradict each other */
+            index_logs_fini(logs);
+            result = node_answered(node, json_null(), false, "eth_getLogs");
+        }
+    }
+    json_decref(answers);
+    return result;
 }
 
 /* Alchemy, Infura, QuickNode, geth, Erigon, Polygon: each has words of its own; an answer that is
@@ -271,23 +358,21 @@ static bool receipts_are_of(const json_t *receipts, const struct chain_hash *blo
 }
 
 static bool read_receipts(struct index_logs *logs, const json_t *receipts,
-                          const struct chain_address *contracts, size_t contract_count,
-                          const struct chain_hash *block_hash)
+                          const struct index_filter *filter, const struct chain_hash *block_hash)
 {
     size_t count = json_array_size(receipts);
     json_t **arrays = calloc(count + 1, sizeof(*arrays));
     ASSERT(arrays != NULL);
     for (size_t i = 0; i < count; i++)
         arrays[i] = json_object_get(json_array_get(receipts, i), "logs");
-    bool read = receipts_are_of(receipts, block_hash) &&
-                read_logs(logs, arrays, count, contracts, contract_count);
+    bool read = receipts_are_of(receipts, block_hash) && read_logs(logs, arrays, count, filter) &&
+                places_differ(logs);
     free(arrays);
     return read;
 }
 
 enum node_result index_node_block_logs(struct node *node, bool *known, bool *found,
-                                       struct index_logs *logs,
-                                       const struct chain_address *contracts, size_t contract_count,
+                                       struct index_logs *logs, const struct index_filter *filter,
                                        const struct chain_hash *block_hash)
 {
     static const char method[] = "eth_getBlockReceipts";
@@ -304,8 +389,8 @@ enum node_result index_node_block_logs(struct node *node, bool *known, bool *fou
     if (asked != NODE_OK)
         return asked;
     *found = !json_is_null(result);
-    bool usable = !*found || (json_is_array(result) &&
-                              read_receipts(logs, result, contracts, contract_count, block_hash));
+    bool usable =
+        !*found || (json_is_array(result) && read_receipts(logs, result, filter, block_hash));
     enum node_result answered = node_answered(node, result, usable, method);
     if (answered != NODE_OK)
         index_logs_fini(logs);

@@ -26,9 +26,19 @@ struct index_header {
 NODE_MUST_CHECK enum node_result index_node_header(struct node *node, bool *found,
                                                    struct index_header *header, uint64_t at);
 
-/* May the block hold a log of `contract`? False is certain, as far as the bloom is true. */
-bool index_bloom_may_have(const uint8_t bloom[INDEX_BLOOM_BYTES],
-                          const struct chain_address *contract);
+/* Which logs are read. Of a contract that has events of the whole world (a stablecoin) only the
+ * Transfers from or to one wallet are: `party`, or NULL for all events. */
+struct index_filter {
+    const struct chain_address *contracts;
+    size_t contract_count;
+    const struct chain_address *party;
+};
+
+/* May the block hold a log of the filter? False is certain, as far as the bloom is true. */
+bool index_bloom_admits(const uint8_t bloom[INDEX_BLOOM_BYTES], const struct index_filter *filter);
+/* … this one? */
+bool index_bloom_admits_log(const uint8_t bloom[INDEX_BLOOM_BYTES], const struct node_log *log,
+                            const struct index_filter *filter);
 
 struct index_log {
     struct node_log log;
@@ -43,22 +53,21 @@ struct index_logs {
     size_t count;
 };
 
-/* eth_getLogs of the contracts in from..to. More logs than `max` are NODE_REFUSED, as is a node's
- * own "too many results"; index_node_wants_less tells. On any failure `logs` is empty. */
+/* eth_getLogs of the filter in from..to (of a party two questions: from it, and to it). More logs
+ * than `max` are NODE_REFUSED, as is a node's own "too many results"; index_node_wants_less tells.
+ * On any failure `logs` is empty. */
 NODE_MUST_CHECK enum node_result index_node_logs(struct node *node, struct index_logs *logs,
-                                                 const struct chain_address *contracts,
-                                                 size_t contract_count, uint64_t from, uint64_t to,
-                                                 size_t max);
+                                                 const struct index_filter *filter, uint64_t from,
+                                                 uint64_t to, size_t max);
 /* The last call failed because the range, or what it holds, is too large for the node: ask for
  * fewer blocks. */
 bool index_node_wants_less(const struct node *node, enum node_result result);
 
-/* The logs of the contracts in a block, by eth_getBlockReceipts; where a node does not know that,
+/* The logs of the filter in a block, by eth_getBlockReceipts; where a node does not know that,
  * `known` is false and `logs` is empty. `found` false: no such block. */
 NODE_MUST_CHECK enum node_result index_node_block_logs(struct node *node, bool *known, bool *found,
                                                        struct index_logs *logs,
-                                                       const struct chain_address *contracts,
-                                                       size_t contract_count,
+                                                       const struct index_filter *filter,
                                                        const struct chain_hash *block_hash);
 
 void index_logs_fini(struct index_logs *logs);

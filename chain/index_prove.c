@@ -10,8 +10,7 @@ struct proof {
     struct node *node;
     struct index_range *range;
     enum index_fault *fault;
-    const struct chain_address *contracts;
-    size_t contract_count;
+    const struct index_filter *filter;
     const struct index_prove_options *options;
 };
 
@@ -66,14 +65,6 @@ static enum node_result read_headers(struct proof *proof, const struct chain_has
 
 /* ---- logs ---- */
 
-static bool bloom_admits_any(const struct proof *proof, const struct index_header *header)
-{
-    for (size_t i = 0; i < proof->contract_count; i++)
-        if (index_bloom_may_have(header->bloom, &proof->contracts[i]))
-            return true;
-    return false;
-}
-
 static enum node_result check_places(struct proof *proof)
 {
     struct index_range *range = proof->range;
@@ -83,7 +74,7 @@ static enum node_result check_places(struct proof *proof)
         if (!hash_equal(&log->block_hash, &header->hash))
             return stop(proof, INDEX_FAULT_MOVED, log->block_number,
                         "its logs are of another block");
-        if (!index_bloom_may_have(header->bloom, &log->log.contract))
+        if (!index_bloom_admits_log(header->bloom, &log->log, proof->filter))
             return lie(proof, log->block_number, "a log that its bloom does not admit");
     }
     return NODE_OK;
@@ -114,8 +105,8 @@ static enum node_result check_receipts(struct proof *proof, const struct index_h
     struct index_logs logs;
     bool known;
     bool found;
-    enum node_result asked = index_node_block_logs(
-        proof->node, &known, &found, &logs, proof->contracts, proof->contract_count, &header->hash);
+    enum node_result asked =
+        index_node_block_logs(proof->node, &known, &found, &logs, proof->filter, &header->hash);
     if (asked != NODE_OK)
         return asked;
     bool same = !known || !found || same_logs(&proof->range->logs.items[first], count, &logs);
@@ -135,7 +126,7 @@ static enum node_result check_blocks(struct proof *proof)
     for (uint64_t at = range->from; at <= range->to; at++) {
         const struct index_header *header = &range->headers[at - range->from];
         size_t count = logs_of(&range->logs, first, at);
-        if (bloom_admits_any(proof, header)) {
+        if (index_bloom_admits(header->bloom, proof->filter)) {
             range->bloom_blocks++;
             enum node_result checked = check_receipts(proof, header, first, count);
             if (checked != NODE_OK)
@@ -206,25 +197,21 @@ static enum node_result prove(struct proof *proof, const struct chain_hash *pare
     struct index_range *range = proof->range;
     enum node_result result = read_headers(proof, parent);
     if (result == NODE_OK)
-        result = index_node_logs(proof->node, &range->logs, proof->contracts, proof->contract_count,
-                                 range->from, range->to, proof->options->logs_max);
+        result = index_node_logs(proof->node, &range->logs, proof->filter, range->from, range->to,
+                                 proof->options->logs_max);
     if (result == NODE_OK)
         result = check_places(proof);
     return result == NODE_OK ? check_blocks(proof) : result;
 }
 
 enum node_result index_prove(struct node *node, struct index_range *range, enum index_fault *fault,
-                             const struct chain_address *contracts, size_t contract_count,
-                             uint64_t from, uint64_t to, const struct chain_hash *parent,
+                             const struct index_filter *filter, uint64_t from, uint64_t to,
+                             const struct chain_hash *parent,
                              const struct index_prove_options *options)
 {
-    struct proof proof = {.node = node,
-                          .range = range,
-                          .fault = fault,
-                          .contracts = contracts,
-                          .contract_count = contract_count,
-                          .options = options};
-    ASSERT(from <= to && contract_count > 0);
+    struct proof proof = {
+        .node = node, .range = range, .fault = fault, .filter = filter, .options = options};
+    ASSERT(from <= to && filter->contract_count > 0);
     *fault = INDEX_FAULT_NONE;
     *range = (struct index_range){.from = from, .to = to};
     range->headers = calloc((size_t)(to - from + 1), sizeof(range->headers[0]));

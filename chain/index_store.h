@@ -17,7 +17,8 @@ enum index_store_result {
     INDEX_STORE_FOREIGN, /* `enter` only: the database is of another chain */
 };
 
-/* Contracts that are read together: all whose next block is `from`. `until` is the block before
+/* Contracts that are read together: all whose next block is `from`, those of one party by
+ * themselves (index_node.h). `until` is the block before
  * which another one waits, UINT64_MAX where there is none. */
 enum { INDEX_CONTRACTS_MAX = 256 };
 struct index_work {
@@ -25,6 +26,15 @@ struct index_work {
     uint64_t until;
     size_t contract_count;                               /* 0: there is none at all */
     struct chain_address contracts[INDEX_CONTRACTS_MAX]; /* ascending */
+    struct chain_address party;                          /* zero: all their events are read */
+};
+
+/* A stablecoin that somebody has asked for (people.stablecoin), to be proved before it is read. */
+struct index_stablecoin {
+    uint32_t asset;
+    struct chain_address contract;
+    struct chain_address escrow;
+    int decimals;
 };
 
 /* A command to the ledger that has no answer. */
@@ -39,6 +49,14 @@ struct index_store_ops {
     enum index_store_result (*lead)(void *context);
     /* Our chain: the first time its genesis is written down, from then on it must be the same. */
     enum index_store_result (*enter)(void *context, const struct chain_hash *genesis);
+    /* The next stablecoin that is not proved or refused yet. */
+    enum index_store_result (*stablecoin)(void *context, bool *found,
+                                          struct index_stablecoin *stablecoin);
+    /* Its verdict: NULL = it is what it is taken for, else why not. Only of the row as it was
+     * asked about. */
+    enum index_store_result (*stablecoin_proved)(void *context,
+                                                 const struct index_stablecoin *stablecoin,
+                                                 const char *reason);
     /* Takes up the contracts of the venue that are not read yet, from `from_block`; transfers up to
      * `head` are theirs from before. Then what is to be read next. */
     enum index_store_result (*work)(void *context, struct index_work *work, uint64_t from_block,

@@ -115,27 +115,77 @@ static enum index_store_result enter(void *context, const struct chain_hash *gen
 
 static bool read_work(struct index_store_pg *store, struct index_work *work)
 {
+    static const char sql[] =
+        "WITH s AS (SELECT * FROM chain.index_source WHERE chain_id = $1), n AS (SELECT "
+        "next_block, "
+        "party FROM s ORDER BY next_block, party NULLS FIRST LIMIT 1) SELECT s.address, "
+        "s.next_block, (SELECT min(o.next_block) FROM s o WHERE o.next_block > n.next_block), "
+        "s.party FROM s JOIN n ON s.next_block = n.next_block AND s.party IS NOT DISTINCT FROM "
+        "n.party ORDER BY s.address LIMIT $2";
     struct pg_rows *rows = NULL;
-    if (pg_query(store->pg, &rows,
-                 "SELECT address, next_block, (SELECT min(o.next_block) FROM chain.index_source o"
-                 " WHERE o.chain_id = $1 AND o.next_block > s.next_block)"
-                 " FROM chain.index_source s WHERE chain_id = $1 AND next_block ="
-                 " (SELECT min(next_block) FROM chain.index_source WHERE chain_id = $1)"
-                 " ORDER BY address LIMIT $2",
+    if (pg_query(store->pg, &rows, sql,
                  PG_PARAMS(u64(store->chain_id), pg_i64(INDEX_CONTRACTS_MAX))) != PG_OK)
         return false;
     work->contract_count = pg_rows_count(rows);
+    work->party = (struct chain_address){{0}};
     for (size_t i = 0; i < work->contract_count; i++)
         ASSERT(hex_decode_exact(work->contracts[i].bytes, ADDRESS_BYTES, pg_value(rows, i, 0)));
     if (work->contract_count > 0) {
         work->from = (uint64_t)pg_number(rows, 0, 1);
         work->until = pg_is_null(rows, 0, 2) ? UINT64_MAX : (uint64_t)pg_number(rows, 0, 2);
+        if (!pg_is_null(rows, 0, 3))
+            ASSERT(hex_decode_exact(work->party.bytes, ADDRESS_BYTES, pg_value(rows, 0, 3)));
         /* More contracts than one question takes go one block behind the other, in turns. */
         if (work->contract_count == INDEX_CONTRACTS_MAX && work->until == UINT64_MAX)
             work->until = work->from + 1;
     }
     pg_rows_free(rows);
     return true;
+}
+
+static enum index_store_result stablecoin(void *context, bool *found, struct index_stablecoin *out)
+{
+    struct index_store_pg *store = context;
+    struct pg_rows *rows = NULL;
+    if (!is_leading(store))
+        return INDEX_STORE_LOST;
+    if (pg_query(
+            store->pg, &rows,
+            "SELECT asset_id, contract_address, escrow_address, decimals FROM "
+            "people.stablecoin WHERE chain_id = $1 AND state = 'asked' ORDER BY asset_id LIMIT "
+            "1",
+            PG_PARAMS(u64(store->chain_id))) != PG_OK)
+        return lost(store, "stablecoin");
+    *found = pg_rows_count(rows) == 1;
+    if (*found) {
+        *out = (struct index_stablecoin){.asset = (uint32_t)pg_number(rows, 0, 0),
+                                         .decimals = (int)pg_number(rows, 0, 3)};
+        ASSERT(hex_decode_exact(out->contract.bytes, ADDRESS_BYTES, pg_value(rows, 0, 1)) &&
+               hex_decode_exact(out->escrow.bytes, ADDRESS_BYTES, pg_value(rows, 0, 2)));
+    }
+    pg_rows_free(rows);
+    return INDEX_STORE_OK;
+}
+
+static enum index_store_result stablecoin_proved(void *context, const struct index_stablecoin *coin,
+                                                 const char *reason)
+{
+    struct index_store_pg *store = context;
+    char contract[HEX_TEXT_SIZE(ADDRESS_BYTES)];
+    char escrow[HEX_TEXT_SIZE(ADDRESS_BYTES)];
+    if (!begin(store))
+        return INDEX_STORE_LOST;
+    hex_encode(contract, coin->contract.bytes, ADDRESS_BYTES);
+    hex_encode(escrow, coin->escrow.bytes, ADDRESS_BYTES);
+    return run(store,
+               "UPDATE people.stablecoin SET state = $5, reason = $6, updated_at = now() WHERE "
+               "asset_id = $1 AND state = 'asked' AND lower(contract_address) = $2 AND "
+               "lower(escrow_address) = $3 AND decimals = $4",
+               PG_PARAMS(u64(coin->asset), pg_text(contract), pg_text(escrow),
+                         pg_i64(coin->decimals), pg_text(reason == NULL ? "proved" : "refused"),
+                         pg_text(reason)))
+               ? commit(store, "stablecoin")
+               : lost(store, "stablecoin");
 }
 
 static enum index_store_result work(void *context, struct index_work *work, uint64_t from_block,
@@ -146,18 +196,16 @@ static enum index_store_result work(void *context, struct index_work *work, uint
         return INDEX_STORE_LOST;
     bool read =
         run(store,
-            "INSERT INTO chain.index_source (chain_id, address, kind, token_asset, next_block, "
-            "anchor_block)"
-            " SELECT DISTINCT ON (address) $1::bigint, address, kind, asset_id, $2::bigint, "
-            "$3::bigint FROM"
-            " (SELECT lower(contract_address) AS address, 'token' AS kind, asset_id FROM "
-            "people.token"
-            "  WHERE chain_id = $1 AND contract_address IS NOT NULL"
-            "  UNION ALL SELECT lower(identity_registry_addr), 'identity_registry', asset_id FROM "
-            "people.token"
-            "  WHERE chain_id = $1 AND identity_registry_addr IS NOT NULL) t"
-            " WHERE NOT EXISTS (SELECT 1 FROM chain.index_source s WHERE s.chain_id = $1 AND"
-            "  s.address = t.address) ORDER BY address, kind DESC, asset_id",
+            "INSERT INTO chain.index_source (chain_id, address, kind, party, token_asset, "
+            "next_block, anchor_block) SELECT DISTINCT ON (address) $1::bigint, address, kind, "
+            "party, asset_id, $2::bigint, $3::bigint FROM (SELECT lower(contract_address) AS "
+            "address, 'token' AS kind, NULL AS party, asset_id FROM people.token WHERE chain_id = "
+            "$1 AND contract_address IS NOT NULL UNION ALL SELECT lower(identity_registry_addr), "
+            "'identity_registry', NULL, asset_id FROM people.token WHERE chain_id = $1 AND "
+            "identity_registry_addr IS NOT NULL UNION ALL SELECT lower(contract_address), "
+            "'stablecoin', lower(escrow_address), asset_id FROM people.stablecoin WHERE chain_id = "
+            "$1 AND state = 'proved') t WHERE NOT EXISTS (SELECT 1 FROM chain.index_source s WHERE "
+            "s.chain_id = $1 AND s.address = t.address) ORDER BY address, kind DESC, asset_id",
             PG_PARAMS(u64(store->chain_id), u64(from_block), u64(head))) &&
         read_work(store, work);
     return read ? INDEX_STORE_OK : lost(store, "work");
@@ -285,25 +333,31 @@ static bool save_blocks(struct index_store_pg *store, const struct index_range *
     return saved;
 }
 
-static bool save_proof(struct index_store_pg *store, const struct index_range *range,
-                       const char *addresses)
+static bool save_proof(struct index_store_pg *store, const struct index_work *work,
+                       const struct index_range *range, const char *addresses)
 {
+    char party[HEX_TEXT_SIZE(ADDRESS_BYTES)] = "";
+    if (!address_is_zero(&work->party))
+        hex_encode(party, work->party.bytes, ADDRESS_BYTES);
     struct hash_text parent = hash_text(&range->headers[0].parent_hash);
     struct hash_text last = hash_text(&range->headers[range->to - range->from].hash);
     struct hash_text digest = hash_text(&range->digest);
     return run(store,
-               "INSERT INTO chain.index_set (addresses) VALUES ($1::text[]) ON CONFLICT DO NOTHING",
-               PG_PARAMS(pg_text(addresses))) &&
+               "INSERT INTO chain.index_set (addresses, party) VALUES ($1::text[], $2) ON CONFLICT "
+               "DO NOTHING",
+               PG_PARAMS(pg_text(addresses), pg_text(party))) &&
            run(store,
                "INSERT INTO chain.index_range (chain_id, set_id, from_block, to_block, "
                "first_parent_hash, last_hash,"
                " log_count, bloom_blocks, receipts_blocks, headers_proved, digest) SELECT $1, "
                "set_id, $3, $4, $5, $6,"
-               " $7, $8, $9, $10, $11 FROM chain.index_set WHERE addresses = $2::text[]",
+               " $7, $8, $9, $10, $11 FROM chain.index_set WHERE addresses = $2::text[] AND party "
+               "= "
+               "$12",
                PG_PARAMS(u64(store->chain_id), pg_text(addresses), u64(range->from), u64(range->to),
                          pg_text(parent.text), pg_text(last.text), u64(range->logs.count),
                          u64(range->bloom_blocks), u64(range->receipts_blocks),
-                         u64(range->headers_proved), pg_text(digest.text)));
+                         u64(range->headers_proved), pg_text(digest.text), pg_text(party)));
 }
 
 /* Every contract must still be where the range began: else somebody else has read on. */
@@ -329,7 +383,8 @@ static enum index_store_result save(void *context, const struct index_work *work
         return INDEX_STORE_LOST;
     char *addresses = addresses_array(work);
     bool saved = save_events(store, range) && save_blocks(store, range, keep_from) &&
-                 save_proof(store, range, addresses) && save_place(store, work, range, addresses);
+                 save_proof(store, work, range, addresses) &&
+                 save_place(store, work, range, addresses);
     free(addresses);
     return saved ? commit(store, "save") : lost(store, "save");
 }
@@ -406,8 +461,8 @@ static enum index_store_result posting(void *context, bool *found, struct index_
     struct pg_rows *rows = NULL;
     if (!is_leading(store))
         return INDEX_STORE_LOST;
-    if (!run(store, "SELECT chain.custody_post()", PG_NO_PARAMS)) /* what is frozen by now */
-        return lost(store, "custody");
+    if (!run(store, "SELECT chain.custody_post(), chain.payout_post()", PG_NO_PARAMS))
+        return lost(store, "posting"); /* what is frozen by now; what could not be paid out */
     if (pg_query(store->pg, &rows,
                  "SELECT number, account_id, token_asset, kind = 'chain_in', units, content_hash"
                  " FROM chain.ledger_posting WHERE state = 'open' ORDER BY number LIMIT 1",
@@ -450,6 +505,8 @@ struct index_store_ops index_store_pg_open(struct index_store_pg *store, struct 
     return (struct index_store_ops){.context = store,
                                     .lead = lead,
                                     .enter = enter,
+                                    .stablecoin = stablecoin,
+                                    .stablecoin_proved = stablecoin_proved,
                                     .work = work,
                                     .block = block,
                                     .save = save,

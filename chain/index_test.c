@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "chain/abi.h"
+#include "chain/erc3643_precheck.h"
 
 enum { BLOCKS_MAX = 200 };
 
@@ -36,6 +38,10 @@ struct world {
     bool has_posting;
     uint16_t answered_code;
     size_t answers;
+    bool by_party;          /* the contract's Transfers from or to `party` only */
+    bool coin_asked;        /* a stablecoin is to be proved */
+    unsigned coin_decimals; /* as its contract says */
+    char verdict[32];
 
     /* the core */
     struct index_answer answer;
@@ -46,6 +52,8 @@ struct world {
 };
 
 static const struct chain_address contract = {{0xc0, [19] = 1}};
+static const struct chain_address party = {{0xee, [19] = 2}};
+static const struct chain_address stranger = {{0xdd, [19] = 3}};
 
 static struct chain_hash hash_of(const struct world *world, uint64_t number)
 {
@@ -96,6 +104,37 @@ static json_t *log_json(const struct world *world, uint64_t number)
                      hex(&hash, sizeof(hash)), "data", "0x");
 }
 
+/* A Transfer, of blocks that have a log: from the party in even ones, to it in odd ones. Beside it,
+ * under index 1, stands one between strangers. */
+static json_t *transfer_json(const struct world *world, uint64_t number, bool of_strangers)
+{
+    const struct chain_address *other = of_strangers ? &stranger : &party;
+    struct abi_word from = abi_from_address(number % 2 == 0 ? other : &stranger);
+    struct abi_word to = abi_from_address(number % 2 == 0 ? &stranger : other);
+    struct abi_word amount = abi_from_u128(7);
+    json_t *log = log_json(world, number);
+    json_object_set_new(log, "logIndex", number_json(of_strangers));
+    json_object_set_new(log, "data", hex(&amount, sizeof(amount)));
+    json_object_set_new(log, "topics",
+                        json_pack("[o, o, o]",
+                                  hex(&erc3643_transfer_topic, sizeof(erc3643_transfer_topic)),
+                                  hex(&from, sizeof(from)), hex(&to, sizeof(to))));
+    return log;
+}
+
+/* What a node gives for the topics of one question: from the party, or to it. */
+static json_t *transfers_json(const struct world *world, const json_t *topics, uint64_t from,
+                              uint64_t to)
+{
+    json_t *logs = json_array();
+    bool sent = json_is_string(json_array_get(topics, 1));
+    assert_true(sent || (json_is_null(json_array_get(topics, 1)) && json_array_size(topics) == 3));
+    for (uint64_t at = from; at <= to; at++)
+        if (has_log(at) && at != world->hidden_log && (at % 2 == 0) == sent)
+            json_array_append_new(logs, transfer_json(world, at, false));
+    return logs;
+}
+
 static void refuse(struct rpc_reply *reply, const char *words)
 {
     *reply = (struct rpc_reply){.status = RPC_ERROR, .code = -32005};
@@ -123,8 +162,12 @@ static json_t *receipts_json(const struct world *world, const char *hash_text)
     assert_true(hex_decode_exact(hash.bytes, sizeof(hash.bytes), hash_text));
     uint64_t number = hash.bytes[31];
     json_t *logs = json_array();
-    if (has_log(number))
+    if (has_log(number) && world->by_party) {
+        json_array_append_new(logs, transfer_json(world, number, false));
+        json_array_append_new(logs, transfer_json(world, number, true));
+    } else if (has_log(number)) {
         json_array_append_new(logs, log_json(world, number));
+    }
     return json_pack("[{s:s, s:o}]", "blockHash", hash_text, "logs", logs);
 }
 
@@ -141,10 +184,18 @@ static json_t *answer_of(struct world *world, struct rpc_reply *reply, const cha
     }
     if (strcmp(method, "eth_getBlockReceipts") == 0)
         return receipts_json(world, json_string_value(json_array_get(params, 0)));
+    if (strcmp(method, "eth_getCode") == 0)
+        return json_string("0x60");
+    if (strcmp(method, "eth_call") == 0) { /* decimals, and supply and balance */
+        struct abi_word word = abi_from_u128(world->coin_decimals);
+        return hex(&word, sizeof(word));
+    }
     assert_string_equal(method, "eth_getLogs");
     const json_t *filter = json_array_get(params, 0);
     uint64_t from = number_of(json_object_get(filter, "fromBlock"));
     uint64_t to = number_of(json_object_get(filter, "toBlock"));
+    if (world->by_party)
+        return transfers_json(world, json_object_get(filter, "topics"), from, to);
     if (world->range_max == 0 || to - from < world->range_max)
         return logs_json(world, from, to);
     refuse(reply, "query returned more than 10000 results");
@@ -199,6 +250,29 @@ static enum index_store_result work(void *context, struct index_work *out, uint6
     (void)from_block, (void)head;
     *out = (struct index_work){.from = world->next, .until = UINT64_MAX, .contract_count = 1};
     out->contracts[0] = contract;
+    if (world->by_party)
+        out->party = party;
+    return INDEX_STORE_OK;
+}
+
+static enum index_store_result stablecoin(void *context, bool *found, struct index_stablecoin *out)
+{
+    struct world *world = context;
+    *found = world->coin_asked;
+    *out =
+        (struct index_stablecoin){.asset = 3, .contract = contract, .escrow = party, .decimals = 6};
+    return INDEX_STORE_OK;
+}
+
+static enum index_store_result stablecoin_proved(void *context, const struct index_stablecoin *coin,
+                                                 const char *reason)
+{
+    struct world *world = context;
+    assert_int_equal(coin->asset, 3);
+    if (written(world) != INDEX_STORE_OK)
+        return INDEX_STORE_LOST;
+    world->coin_asked = false;
+    snprintf(world->verdict, sizeof(world->verdict), "%s", reason == NULL ? "proved" : reason);
     return INDEX_STORE_OK;
 }
 
@@ -311,8 +385,19 @@ static int setup(void **state)
                                         .range_blocks = 40,
                                         .reorg_blocks_max = 16,
                                         .poll_ns = 1000};
-    const struct index_store_ops store = {world,  lead,    enter, work,    block,    save,
-                                          orphan, confirm, tell,  posting, answered, NULL};
+    const struct index_store_ops store = {.context = world,
+                                          .lead = lead,
+                                          .enter = enter,
+                                          .stablecoin = stablecoin,
+                                          .stablecoin_proved = stablecoin_proved,
+                                          .work = work,
+                                          .block = block,
+                                          .save = save,
+                                          .orphan = orphan,
+                                          .confirm = confirm,
+                                          .tell = tell,
+                                          .posting = posting,
+                                          .answered = answered};
     const struct index_core_ops core = {world, core_send, core_poll};
     const struct rpc_ops rpc = {.context = world, .call = rpc_call, .close = rpc_close};
     world->head = 100;
@@ -504,6 +589,50 @@ static void what_the_ledger_cannot_hold_is_refused_and_an_old_number_stands_stil
     assert_non_null(strstr(world->trouble, "restored"));
 }
 
+/* Strangers' Transfers beside them in the same blocks are passed over. */
+static void of_a_party_only_its_own_transfers_are_read(void **state)
+{
+    struct world *world = *state;
+    world->by_party = true;
+    passes(world, 5);
+    assert_int_equal(world->next, 101);
+    assert_int_equal(world->events, 20);
+    assert_string_equal(world->trouble, "");
+}
+
+static void a_transfer_of_the_party_that_is_left_out_is_noticed(void **state)
+{
+    struct world *world = *state;
+    world->by_party = true;
+    world->hidden_log = 25; /* to it */
+    passes(world, 3);
+    assert_int_equal(world->next, 0);
+    assert_non_null(strstr(world->trouble, "logs and receipts"));
+    world->hidden_log = 30; /* from it */
+    passes(world, 1);
+    assert_int_equal(world->next, 0);
+    world->hidden_log = 0;
+    passes(world, 5);
+    assert_int_equal(world->events, 20);
+}
+
+static void a_stablecoin_is_what_it_is_taken_for_or_refused(void **state)
+{
+    struct world *world = *state;
+    world->coin_asked = true;
+    world->coin_decimals = 6;
+    world->lose = true; /* the verdict is not written down: asked again */
+    passes(world, 1);
+    assert_string_equal(world->verdict, "");
+    passes(world, 1);
+    assert_string_equal(world->verdict, "proved");
+    world->coin_asked = true;
+    world->coin_decimals = 18;
+    passes(world, 3);
+    assert_string_equal(world->verdict, "decimals_differ");
+    assert_int_equal(world->next, 101); /* nothing of it holds up the reading */
+}
+
 #define AGENT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -518,6 +647,9 @@ int main(void)
         AGENT_TEST(every_lie_is_noticed),
         AGENT_TEST(a_header_must_have_its_hash_where_that_is_asked),
         AGENT_TEST(a_lost_commit_is_read_again),
+        AGENT_TEST(of_a_party_only_its_own_transfers_are_read),
+        AGENT_TEST(a_transfer_of_the_party_that_is_left_out_is_noticed),
+        AGENT_TEST(a_stablecoin_is_what_it_is_taken_for_or_refused),
         AGENT_TEST(a_command_is_sent_until_it_is_answered),
         AGENT_TEST(what_the_ledger_cannot_hold_is_refused_and_an_old_number_stands_still),
     };

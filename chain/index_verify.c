@@ -66,7 +66,7 @@ static void fail(struct verify *verify, const char *what, const char *words)
     printf(" %s%s%s\n", what, words[0] == '\0' ? "" : ": ", words);
 }
 
-/* Row: from, to, digest, log_count, addresses, events of the log in it. */
+/* Row: from, to, digest, log_count, addresses, events of the log in it, party. */
 static void verify_range(struct verify *verify, const struct pg_rows *rows, size_t row)
 {
     static struct chain_address contracts[INDEX_CONTRACTS_MAX];
@@ -75,15 +75,19 @@ static void verify_range(struct verify *verify, const struct pg_rows *rows, size
     const struct index_prove_options options = {
         .logs_max = LOGS_MAX, .header_hash = verify->boot->config.index_header_hash != 0};
     char digest[HEX_TEXT_SIZE(KECCAK_BYTES)];
+    struct chain_address party;
     size_t count = read_contracts(contracts, pg_value(rows, row, 4));
+    bool has_party = hex_decode_exact(party.bytes, ADDRESS_BYTES, pg_value(rows, row, 6));
+    const struct index_filter filter = {
+        .contracts = contracts, .contract_count = count, .party = has_party ? &party : NULL};
     printf("%" PRId64 " to %" PRId64 ":", pg_number(rows, row, 0), pg_number(rows, row, 1));
     if (count == 0) {
         fail(verify, "the stored set of contracts cannot be read", "");
         return;
     }
-    enum node_result result = index_prove(&verify->node, &range, &fault, contracts, count,
-                                          (uint64_t)pg_number(rows, row, 0),
-                                          (uint64_t)pg_number(rows, row, 1), NULL, &options);
+    enum node_result result =
+        index_prove(&verify->node, &range, &fault, &filter, (uint64_t)pg_number(rows, row, 0),
+                    (uint64_t)pg_number(rows, row, 1), NULL, &options);
     if (result != NODE_OK) {
         fail(verify, "not proved", verify->node.error.message);
         return;
@@ -108,7 +112,7 @@ static const char RANGES[] =
     "FROM"
     " chain.event_log e WHERE e.chain_id = r.chain_id AND e.block_number BETWEEN r.from_block AND "
     "r.to_block"
-    " AND e.address = ANY (s.addresses) AND e.state <> 'orphaned')"
+    " AND e.address = ANY (s.addresses) AND e.state <> 'orphaned'), s.party"
     " FROM chain.index_range r JOIN chain.index_set s USING (set_id) WHERE r.chain_id = $1 AND "
     "r.state = 'proved'"
     " AND r.to_block >= $2 AND r.from_block <= $3 ORDER BY r.from_block, r.range_id";

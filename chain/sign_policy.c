@@ -190,6 +190,20 @@ static int compare_rules(const void *a, const void *b)
                       : (first->selector > second->selector) - (first->selector < second->selector);
 }
 
+/* A plain transfer pays out of the key's own wallet: how much must be said. */
+static bool transfers_are_capped(const struct sign_policy *policy, char *error)
+{
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        bool capped = policy->rules[i].selector != ERC3643_TRANSFER;
+        for (size_t k = 0; k < policy->cap_count && !capped; k++)
+            capped = policy->caps[k].units_max != ~(chain_uint128)0 &&
+                     address_equal(&policy->caps[k].contract, &policy->rules[i].contract);
+        if (!capped)
+            return complain(error, "transfer is allowed without a cap with units_max", "caps");
+    }
+    return true;
+}
+
 bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
                        char error[SIGN_POLICY_ERROR_MAX])
 {
@@ -200,7 +214,7 @@ bool sign_policy_parse(struct sign_policy *out, const char *json, size_t len,
     json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &json_error);
     if (root == NULL)
         return complain(error, "not JSON", json_error.text);
-    bool read = read_root(out, root, error);
+    bool read = read_root(out, root, error) && transfers_are_capped(out, error);
     json_decref(root);
     if (read)
         qsort(out->rules, out->rule_count, sizeof(out->rules[0]), compare_rules);

@@ -15,6 +15,8 @@
  * caps (optional): what may be signed for a token within any window_s seconds, transfers, mints and
  * burns together: units, a decimal number as text, and how many, each leg of a batch counting. One
  * of the two may be missing; a token may have several caps, an hour's and a day's.
+ * Where `transfer` is allowed, which pays out of the key's own wallet, a cap with units_max must
+ * stand for that contract.
  * Always allowed, within the caps, is the empty transfer of the key to itself: it moves nothing and
  * gives up a nonce; its fee may be twice max_fee_wei_max, to be above what stands there at the cap.
  *

@@ -217,6 +217,26 @@ static void expect_refused(const char *json, const char *words)
         fail_msg("\"%s\" does not say \"%s\"", error, words);
 }
 
+/* What a plain transfer pays out is the key's own. */
+static void transfer_needs_a_cap_on_units(void **state)
+{
+#define TRANSFER(caps)                                                                             \
+    "{\"chain_id\":1,\"gas_limit_max\":1,\"max_fee_wei_max\":1,\"allow\":[{\"contract\":"          \
+    "\"" CONTRACT "\",\"methods\":[\"transfer\"]}],\"caps\":[" caps "]}"
+    static const char good[] =
+        TRANSFER("{\"contract\":\"" CONTRACT "\",\"window_s\":60,\"units_max\":\"5\"}");
+    static struct sign_policy out;
+    char error[SIGN_POLICY_ERROR_MAX];
+    (void)state;
+    expect_refused(TRANSFER(""), "transfer");
+    expect_refused(TRANSFER("{\"contract\":\"" CONTRACT "\",\"window_s\":60,\"transfers_max\":5}"),
+                   "units_max");
+    expect_refused(TRANSFER("{\"contract\":\"0x00000000000000000000000000000000000000aa\","
+                            "\"window_s\":60,\"units_max\":\"5\"}"),
+                   "units_max");
+    assert_true(sign_policy_parse(&out, good, strlen(good), error));
+}
+
 static void a_policy_that_is_not_exactly_one_is_refused(void **state)
 {
     (void)state;
@@ -303,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_nonce_may_be_given_up_within_the_caps),
         cmocka_unit_test(only_the_named_code_may_be_created),
         cmocka_unit_test(a_creation_is_named_in_full),
+        cmocka_unit_test(transfer_needs_a_cap_on_units),
         cmocka_unit_test(a_policy_that_is_not_exactly_one_is_refused),
         cmocka_unit_test(a_changed_file_is_read_again_and_a_missing_one_closes_the_door),
     };

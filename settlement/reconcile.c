@@ -18,6 +18,7 @@ const char *reconcile_cause_word(enum reconcile_cause cause)
         [RECONCILE_BEFORE_ACCOUNT] = "transfer_before_account",
         [RECONCILE_UNPLANNED] = "unplanned_transfer",
         [RECONCILE_UNKNOWN] = "unknown",
+        [RECONCILE_ESCROW] = "escrow_imbalance",
         [RECONCILE_UNINDEXED_FREEZE] = "unindexed_freeze",
         [RECONCILE_CUSTODY] = "custody_differs",
         [RECONCILE_CLAIM] = "claim_differs",
@@ -70,9 +71,8 @@ void reconcile_format(char out[RECONCILE_AMOUNT_MAX], reconcile_amount amount)
 
 reconcile_amount reconcile_expected(const struct reconcile_figures *f)
 {
-    reconcile_amount units =
-        (reconcile_amount)f->total_units - f->deficit_units + f->in_flight_units + f->booking_units +
-        f->arriving_units;
+    reconcile_amount units = (reconcile_amount)f->total_units - f->deficit_units +
+                             f->in_flight_units + f->booking_units + f->arriving_units;
     return units * f->unit + f->moved + f->dust + f->released;
 }
 
@@ -140,6 +140,11 @@ void reconcile_judge(struct reconcile_judgement *out, const struct reconcile_fig
         return;
     else if (f->unplanned != 0)
         say(out, RECONCILE_UNPLANNED, "a transaction of ours has moved what no leg of it planned");
+    else if (f->is_escrow)
+        say(out, RECONCILE_ESCROW,
+            out->difference < 0 ? "the escrow has less than the ledger owes and what is under way"
+                                : "the escrow has more than the ledger owes and what is under way: "
+                                  "opening balance?");
     else
         say(out, RECONCILE_UNKNOWN,
             "neither settlement nor an outside transfer explains it: opening balance, or an entry "

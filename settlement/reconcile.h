@@ -1,10 +1,14 @@
 // Reconciliation of one token in one wallet: what the chain should have by the ledger, what it has,
 // and the likely cause where they differ. Pure; any thread.
 //
-//   expected on the chain = (total − deficit + in flight + booking + arriving) × unit + moved + dust
+//   expected on the chain = (total − deficit + in flight + booking + arriving) × unit + moved +
+//   dust
 //                           + released
 //
 // Of a wallet in custody what is frozen is compared, too (reconcile_custody.h).
+//
+// Of a stablecoin's escrow (docs/stablecoin.md) total is what the ledger owes in all, and
+// `released` what has left the ledger or never was in it, and is in the escrow still.
 //
 // Amounts are the token's smallest units on the chain unless the name says units (of the ledger,
 // 10^-scale).
@@ -18,9 +22,10 @@
 __extension__ typedef __int128 reconcile_amount;
 
 struct reconcile_figures {
-    reconcile_amount unit;   // of the chain per unit of the ledger: 10^(decimals − scale)
-    int64_t total_units;     // available + held, of the record
-    int64_t deficit_units;   // what an outside fact took and was not there
+    reconcile_amount unit; // of the chain per unit of the ledger: 10^(decimals − scale)
+    int64_t total_units;   // available + held, of the record
+    int64_t deficit_units; // what an outside fact took and was not there
+    bool is_escrow;
     bool ledger_known;       // the next is of the engine's events, at the same sequence
     int64_t ledger_units;    // total − deficit, of the ledger
     int64_t in_flight_units; // sold less bought by trades that the chain has not settled
@@ -31,7 +36,7 @@ struct reconcile_figures {
     reconcile_amount moved; // by settlements that the record does not know yet (less those that the
                             // chain does not)
     reconcile_amount dust;
-    reconcile_amount released;  // withdrawn from the ledger, in the wallet still (custody)
+    reconcile_amount released;  // withdrawn from the ledger, in the wallet still (custody, escrow)
     reconcile_amount indexed;   // sum of the Transfers that were read
     reconcile_amount unbooked;  // … while the wallet was nobody's here
     reconcile_amount unplanned; // … of our transactions that no leg planned
@@ -50,6 +55,7 @@ enum reconcile_cause {
     RECONCILE_BEFORE_ACCOUNT,
     RECONCILE_UNPLANNED,
     RECONCILE_UNKNOWN,
+    RECONCILE_ESCROW,
     // … of custody:
     RECONCILE_UNINDEXED_FREEZE,
     RECONCILE_CUSTODY,

@@ -42,7 +42,8 @@ enum column {
     CLAIMED,
     BOUGHT,
     WAITING,
-    UNDER_WAY
+    UNDER_WAY,
+    UNMATCHED // of an escrow; NULL: a wallet
 };
 
 struct run {
@@ -107,9 +108,14 @@ static bool read_figures(struct run *run)
     if (pg_query(pg, &run->figures,
                  "SELECT f.*, coalesce(c.arriving, 0), coalesce(c.released, 0), c.frozen, c.later, "
                  "c.own, c.held, c.spilled_now, c.indexed, c.claimed, c.bought, c.waiting, "
-                 "c.under_way FROM chain.reconcile_figures($1, $2) f LEFT JOIN "
+                 "c.under_way, NULL::numeric FROM chain.reconcile_figures($1, $2) f LEFT JOIN "
                  "chain.custody_figures($1, $2) c ON c.token_asset = f.token_asset AND "
-                 "c.wallet = f.wallet ORDER BY f.token_asset, f.account_id",
+                 "c.wallet = f.wallet UNION ALL SELECT e.token_asset, e.symbol, e.contract, "
+                 "e.scale, e.decimals, e.wallet, e.account_id, e.total, e.deficit, e.in_flight, "
+                 "e.chain_moved, e.booking, e.refused, e.chain_dust, e.chain_indexed, e.off_chain, "
+                 "e.chain_unbooked, e.chain_unplanned, 0, e.leaving + e.unmatched, NULL, NULL, "
+                 "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, e.unmatched FROM "
+                 "chain.escrow_figures($1, $2) e ORDER BY 1, 7",
                  PG_PARAMS(pg_i64(chain_id), pg_i64((int64_t)run->report->block))) != PG_OK ||
         pg_commit(pg) != PG_OK)
         return database_failed(run, "database");
@@ -190,11 +196,14 @@ static bool gather(struct run *run, struct reconcile_figures *f, size_t row)
     if (decimals < scale || decimals - scale > 30)
         return fail(run, "token", "its decimals do not fit the ledger's scale");
     *f = (struct reconcile_figures){.unit = unit_of(decimals, scale),
+                                    .is_escrow = !pg_is_null(rows, row, UNMATCHED),
                                     .ledger_known = run->report->ledger_known};
     if (f->ledger_known)
         f->ledger_units =
             reconcile_ledger_total(run->reconcile->ledger, (uint32_t)pg_number(rows, row, ACCOUNT),
                                    (uint32_t)pg_number(rows, row, ASSET));
+    if (f->is_escrow) // the outside world's debt is what the ledger owes
+        f->ledger_units = -f->ledger_units;
     return units(run, &f->total_units, row, TOTAL) && units(run, &f->deficit_units, row, DEFICIT) &&
            units(run, &f->in_flight_units, row, IN_FLIGHT) &&
            units(run, &f->booking_units, row, BOOKING) &&
@@ -252,6 +261,8 @@ static json_t *row_json(const struct run *run, size_t row, const struct reconcil
     json_object_set_new(json, "indexed", amount_json(f->indexed));
     json_object_set_new(json, "expected", amount_json(reconcile_expected(f)));
     json_object_set_new(json, "chain", amount_json(f->chain));
+    if (f->is_escrow)
+        json_object_set_new(json, "unmatched", json_string(pg_value(rows, row, UNMATCHED)));
     json_object_set_new(json, "difference", amount_json(judgement->difference));
     return json;
 }

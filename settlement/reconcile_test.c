@@ -82,12 +82,14 @@ static void every_cause_is_named(void **state)
     assert_int_equal(judge(&f, -10000), RECONCILE_OFF_CHAIN);
     f.off_chain_units = 12; // the rest is told, too
     assert_int_equal(judge(&f, -10000), RECONCILE_UNKNOWN);
+    f.is_escrow = true;
+    assert_int_equal(judge(&f, -10000), RECONCILE_ESCROW);
     f.unbooked = 2000;
     assert_int_equal(judge(&f, -10000), RECONCILE_OFF_CHAIN);
     f.off_chain_units = 0;
     f.unbooked = -10000;
     assert_int_equal(judge(&f, -10000), RECONCILE_BEFORE_ACCOUNT);
-    for (int cause = RECONCILE_EQUAL; cause <= RECONCILE_UNKNOWN; cause++)
+    for (int cause = RECONCILE_EQUAL; cause <= RECONCILE_ESCROW; cause++)
         assert_non_null(reconcile_cause_word((enum reconcile_cause)cause));
 }
 
@@ -113,11 +115,8 @@ static void amounts_are_read_and_written(void **state)
 // A wallet of 50 units, all tradable and all frozen; two of them bought lately, and told.
 static struct reconcile_custody in_custody(void)
 {
-    return (struct reconcile_custody){.frozen = 50000,
-                                      .own = 50000,
-                                      .indexed = 50000,
-                                      .claimed = 50000,
-                                      .chain = 50000};
+    return (struct reconcile_custody){
+        .frozen = 50000, .own = 50000, .indexed = 50000, .claimed = 50000, .chain = 50000};
 }
 
 static enum reconcile_cause judge_custody(const struct reconcile_custody *custody,

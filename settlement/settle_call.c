@@ -177,6 +177,8 @@ static ssize_t build_one(uint8_t *out, size_t max, const struct settle_call *cal
                                          arguments->country);
     case SETTLE_DELETE_IDENTITY:
         return erc3643_delete_identity(out, max, &c->to[0]);
+    case SETTLE_ERC20_TRANSFER:
+        return erc3643_transfer(out, max, &c->to[0], c->units[0]);
     default:
         ASSERT(is_transfer(call));
         return erc3643_forced_transfer(out, max, &c->from[0], &c->to[0], c->units[0]);
@@ -209,14 +211,16 @@ static bool row_is_whole(const struct settle_call *call, const struct columns *c
 {
     bool moves = is_transfer(call) || call->operation == SETTLE_MINT ||
                  call->operation == SETTLE_BURN || call->operation == SETTLE_FREEZE_PARTIAL ||
-                 call->operation == SETTLE_UNFREEZE_PARTIAL;
+                 call->operation == SETTLE_UNFREEZE_PARTIAL ||
+                 call->operation == SETTLE_ERC20_TRANSFER;
+    bool from = is_transfer(call) || call->operation == SETTLE_ERC20_TRANSFER;
 
     if (call->leg_count < operations[call->operation].legs_min ||
         call->leg_count > operations[call->operation].legs_max)
         return refuse(error, "legs_malformed: %zu legs, %zu to %zu are possible", call->leg_count,
                       operations[call->operation].legs_min, operations[call->operation].legs_max);
     for (size_t i = 0; i < legs; i++) {
-        if (address_is_zero(&c->to[i]) || (is_transfer(call) && address_is_zero(&c->from[i])))
+        if (address_is_zero(&c->to[i]) || (from && address_is_zero(&c->from[i])))
             return refuse(error, "legs_malformed: leg %u has no wallet",
                           (unsigned)call->legs[i].number);
         if (moves && c->units[i] == 0)

@@ -33,7 +33,8 @@ enum { SETTLE_LEGS_MAX = ERC3643_BATCH_MAX };
     O(DEPLOY, "deploy", DEPLOY, 0, 0)                                                              \
     O(ADD_AGENT, "add_agent", CALL, 0, 0)                                                          \
     O(CONFIGURE, "configure", DEPLOY, 0, 0)                                                        \
-    O(CANCEL_NONCE, "cancel_nonce", CALL, 0, 0)
+    O(CANCEL_NONCE, "cancel_nonce", CALL, 0, 0)                                                    \
+    O(ERC20_TRANSFER, "erc20_transfer", CALL, 1, 1)
 
 #define SETTLE_OPERATION_ENUM(name, word, gas, fewest, most) SETTLE_##name,
 enum settle_operation { SETTLE_OPERATIONS(SETTLE_OPERATION_ENUM) SETTLE_OPERATION_COUNT };

@@ -54,6 +54,7 @@ static bool is_of_leg(const struct node_log *log, const struct settle_call *call
     switch ((int)call->operation) {
     case SETTLE_FORCED_TRANSFER:
     case SETTLE_BATCH_FORCED_TRANSFER:
+    case SETTLE_ERC20_TRANSFER:
         return is_transfer(log, &leg->from, &leg->to, leg->units);
     case SETTLE_MINT:
         return is_transfer(log, &nobody, wallet, leg->units);

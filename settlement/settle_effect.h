@@ -1,7 +1,8 @@
 // What a request should have done, and whether the chain says that it did: the events of its
 // receipt before it counts as confirmed, and the state of the contract, read back.
 //
-//   transfers, mint, burn     Transfer, per leg, in order (from or to zero for mint and burn)
+//   transfers, mint, burn     Transfer, per leg, in order (from or to zero for mint and burn; of a
+//                             stablecoin out of the escrow)
 //   freeze, unfreeze          TokensFrozen, TokensUnfrozen, per leg
 //   set_address_frozen        AddressFrozen, per leg                  isFrozen
 //   register_identity         IdentityRegistered                      contains, identity,

@@ -42,6 +42,7 @@
 #define SETTLE_REASON_DISAGREE         "endpoints_disagree"
 #define SETTLE_REASON_NO_TOKEN         "contract_is_no_token"
 #define SETTLE_REASON_TOO_WIDE         "amount_above_128_bits"
+#define SETTLE_REASON_ESCROW           "escrow_of_another_key"
 #define SETTLE_REASON_FEE_CAP          "fee_above_cap"
 #define SETTLE_REASON_GAS_CAP          "gas_above_limit"
 #define SETTLE_REASON_REVERTED         "reverted"

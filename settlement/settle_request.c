@@ -6,6 +6,8 @@
 //            idempotent by that)
 //   cover    a mint waits for a custody proof
 //   build    a row that cannot be carried out is rejected
+//   escrow   what leaves a stablecoin's escrow leaves the wallet of the key that signs, whatever
+//            the row says: another one is rejected
 //   price    the call is simulated: one that reverts is rejected with the contract's words
 //   prepare  as for trades
 #include "settlement/settle_mint.h"
@@ -94,6 +96,14 @@ static enum settle_step request_cover(struct settle *settle, struct settle_item 
     return SETTLE_STEP_DONE;
 }
 
+static enum settle_step request_escrow(struct settle *settle, struct settle_item *item)
+{
+    if (item->call.operation != SETTLE_ERC20_TRANSFER || item->call.leg_count == 0 ||
+        address_equal(&item->call.legs[0].from, &item->signer))
+        return SETTLE_STEP_NONE;
+    return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_ESCROW);
+}
+
 static enum settle_step request_reverts(struct settle *settle, struct settle_item *item)
 {
     char words[SETTLE_REASON_MAX];
@@ -165,10 +175,10 @@ static enum settle_step request_nonce(struct settle *settle, struct settle_item 
         return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_UNKNOWN);
     if (key->mined_nonces > nonce)
         return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_NONCE_USED);
-    if (!settle_store_ok(settle, settle->store.nonce_get(settle->store.context, &known, &next,
-                                                         &item->signer)) ||
-        !settle_store_ok(settle, settle->store.nonce_cancel(settle->store.context, &held,
-                                                            &item->signer, nonce)))
+    if (!settle_store_ok(
+            settle, settle->store.nonce_get(settle->store.context, &known, &next, &item->signer)) ||
+        !settle_store_ok(
+            settle, settle->store.nonce_cancel(settle->store.context, &held, &item->signer, nonce)))
         return SETTLE_STEP_ABORT;
     if (held)
         return request_finish(settle, item, SETTLE_FINISH_DONE, SETTLE_REASON_NONCE_HELD);
@@ -185,6 +195,7 @@ enum settle_step settle_request_begin(struct settle *settle, struct settle_item 
     if ((step = request_contract(settle, item)) != SETTLE_STEP_NONE ||
         (step = request_state(settle, item)) != SETTLE_STEP_NONE ||
         (step = request_cover(settle, item)) != SETTLE_STEP_NONE ||
+        (step = request_escrow(settle, item)) != SETTLE_STEP_NONE ||
         (step = request_price(settle, item, &bid)) != SETTLE_STEP_NONE ||
         (step = request_nonce(settle, item)) != SETTLE_STEP_NONE)
         return step;

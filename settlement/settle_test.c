@@ -1740,6 +1740,7 @@ static void a_row_that_cannot_be_carried_out_is_rejected_with_words(void **state
          "arguments_malformed: \"country\" is not within 1..999"},
         {SETTLE_REGISTER_IDENTITY, "{\"country\": 1, \"identity\": \"0x12\"}", 0,
          "arguments_malformed: \"identity\" is no address"},
+        {SETTLE_ERC20_TRANSFER, "{}", 1, SETTLE_REASON_ESCROW}, // out of no wallet of the signer's
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

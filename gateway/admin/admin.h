@@ -2,8 +2,8 @@
 //
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
 //                          │  people.c market.c matching.c limits.c controls.c switches.c
-//                          │  ledger.c custody.c corrections.c proposals.c login.c read.c alerts.c
-//                          │  settlement.c hands.c proofs.c
+//                          │  ledger.c custody.c stablecoin.c corrections.c proposals.c login.c read.c
+//                          │  alerts.c settlement.c hands.c proofs.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -38,7 +38,7 @@ struct admin {
     const struct boot *boot;
     struct loop *loop;
     struct http_server *http;
-    struct pages *pages; // NULL: they could not be read
+    struct pages *pages;     // NULL: they could not be read
     struct workers *workers; // one thread
     struct desk *desk;
     _Atomic bool stopping; // by the loop; the worker looks
@@ -48,7 +48,7 @@ struct admin {
     uint64_t failed_logins_since_ns;
     unsigned failed_logins;
     _Atomic bool first_login_made; // by the worker; the loop looks
-    json_t *audits_waiting; // entries that the database could not take yet
+    json_t *audits_waiting;        // entries that the database could not take yet
 };
 
 // A call that is proposed instead of carried out (proposals.c): its command travels in a propose.
@@ -175,6 +175,7 @@ handler abandon_handle, abandon_approve_handle, abandon_withdraw_handle;
 handler incident_close_handle, incident_approve_handle, incident_withdraw_handle;
 handler custody_handle;
 handler proof_handle, proof_verify_handle, proof_revoke_handle;
+handler unmatched_return_handle, unmatched_keep_handle, payout_decide_handle;
 
 // Wraps the command of a proposed call (called by ask_command).
 CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

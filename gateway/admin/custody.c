@@ -1,5 +1,5 @@
-// Custody per token (docs/settlement.md, Custody): which one it has, and deposits of a token in frozen
-// custody, which the ledger takes only after the agent has frozen them.
+// Custody per token (docs/settlement.md, Custody): which one it has, and deposits of a token in
+// frozen custody, which the ledger takes only after the agent has frozen them.
 #include <string.h>
 
 #include "gateway/admin/requests.h"
@@ -47,9 +47,9 @@ void custody_handle(struct ask *ask)
 
 static void answer_need(struct ask *ask, const struct pg_rows *rows, bool repeated)
 {
-    ask_done(ask, json_pack("{s:I, s:s, s:s*, s:b}", "need", (json_int_t)pg_number(rows, 0, 0),
-                            "state", pg_value(rows, 0, 1), "reason", pg_value(rows, 0, 2),
-                            "repeated", repeated));
+    ask_done(ask,
+             json_pack("{s:I, s:s, s:s*, s:b}", "need", (json_int_t)pg_number(rows, 0, 0), "state",
+                       pg_value(rows, 0, 1), "reason", pg_value(rows, 0, 2), "repeated", repeated));
 }
 
 // The reference is known, to a need or to a request of the ledger.
@@ -76,7 +76,7 @@ static void answer_repeated(struct ask *ask, const struct request *request)
     pg_rows_free(rows);
 }
 
-static bool has_wallet(struct ask *ask, int64_t account)
+bool account_has_wallet(struct ask *ask, int64_t account)
 {
     struct pg_rows *rows;
     if (pg_query(ask->admin->pg, &rows,
@@ -107,10 +107,11 @@ void custody_deposit(struct ask *ask, const struct request *request)
 {
     struct pg_rows *rows;
     if (ask->proposing != NULL) {
-        ask_refuse_text(ask, REJECT_CUSTODY, "a deposit into frozen custody needs no second person");
+        ask_refuse_text(ask, REJECT_CUSTODY,
+                        "a deposit into frozen custody needs no second person");
         return;
     }
-    if (!has_wallet(ask, request->account))
+    if (!account_has_wallet(ask, request->account))
         return;
     if (pg_query(ask->admin->pg, &rows,
                  "INSERT INTO chain.custody_need (kind, token_asset, address, account_id, units, "

@@ -1,6 +1,6 @@
 // Deposits, withdrawals, credits, debits, transfers, chain facts, covers: a request becomes one
 // posting (requests.c says how, and what a crash leaves). Here is what a request says.
-#include "gateway/admin/requests.h"
+#include "gateway/admin/stablecoin.h"
 
 #include <string.h>
 
@@ -57,17 +57,21 @@ static bool asset_and_amount(struct ask *ask, struct request *request)
         ask_refuse_field(ask, asset ? REJECT_MALFORMED : REJECT_MISSING_FIELD, "asset");
         return false;
     }
-    if (pg_query(ask->admin->pg, &rows,
-                 "SELECT asset_id, scale, coalesce(custody = 'frozen', false) FROM people.asset "
-                 "LEFT JOIN people.token USING (asset_id) WHERE symbol = $1 OR asset_id = $2",
-                 PG_PARAMS(pg_text(json_string_value(asset)),
-                           json_is_integer(asset) ? pg_i64(json_integer_value(asset))
-                                                  : pg_null())) != PG_OK)
+    if (pg_query(
+            ask->admin->pg, &rows,
+            "SELECT asset_id, scale, coalesce(custody = 'frozen', false), CASE WHEN c.state = "
+            "'proved' THEN 2 WHEN c.state IS NOT NULL THEN 1 ELSE 0 END FROM people.asset LEFT "
+            "JOIN people.token USING (asset_id) LEFT JOIN people.stablecoin c USING (asset_id) "
+            "WHERE symbol = $1 OR asset_id = $2",
+            PG_PARAMS(pg_text(json_string_value(asset)),
+                      json_is_integer(asset) ? pg_i64(json_integer_value(asset)) : pg_null())) !=
+        PG_OK)
         return ask_database_failed(ask);
     bool known = pg_rows_count(rows) == 1;
     unsigned scale = known ? (unsigned)pg_number(rows, 0, 1) : 0;
     request->asset = known ? pg_number(rows, 0, 0) : 0;
     request->is_frozen = known && pg_number(rows, 0, 2) == 1;
+    request->coin = known ? (enum stablecoin)pg_number(rows, 0, 3) : STABLECOIN_NONE;
     pg_rows_free(rows);
     if (!known)
         return asset_unknown(ask, asset);
@@ -108,7 +112,8 @@ static bool parse(struct ask *ask, struct request *request, int64_t kind)
     return true;
 }
 
-// What comes into frozen custody is booked by lonja-index, when it is frozen. True: the answer is made.
+// What comes into frozen custody is booked by lonja-index, when it is frozen. True: the answer is
+// made.
 static bool goes_to_custody(struct ask *ask, const struct request *request)
 {
     if (!request->is_frozen)
@@ -129,10 +134,10 @@ static bool goes_to_custody(struct ask *ask, const struct request *request)
 static void post(struct ask *ask, int64_t kind)
 {
     struct request request = {0};
-    if (!parse(ask, &request, kind) || goes_to_custody(ask, &request))
+    if (!parse(ask, &request, kind) || stablecoin_refuses(ask, &request) ||
+        goes_to_custody(ask, &request))
         return;
-    if ((ask->proposing != NULL || requests_resolve(ask)) &&
-        request_register(ask, &request))
+    if ((ask->proposing != NULL || requests_resolve(ask)) && request_register(ask, &request))
         request_send(ask, &request);
 }
 

@@ -2,7 +2,7 @@
 // state. The latter need no database: an operator can halt the venue while Postgres is down.
 #include <string.h>
 
-#include "gateway/admin/admin.h"
+#include "gateway/admin/stablecoin.h"
 
 static struct pg_param maybe_number(int64_t number)
 {
@@ -23,7 +23,8 @@ static void commit(struct ask *ask, const char *name, int64_t id)
 
 struct asset_fields {
     int64_t id, kind, scale, decimals, chain_id, status, trading_mode;
-    const char *symbol, *name, *contract, *registry;
+    const char *symbol, *name, *contract, *registry, *escrow;
+    struct stablecoin_fields coin; // of cash
 };
 
 static bool asset_fields(struct ask *ask, struct asset_fields *f)
@@ -37,6 +38,7 @@ static bool asset_fields(struct ask *ask, struct asset_fields *f)
                                         "chain_id",
                                         "contract_address",
                                         "identity_registry_addr",
+                                        "escrow_address",
                                         "status",
                                         "trading_mode",
                                         NULL};
@@ -52,8 +54,19 @@ static bool asset_fields(struct ask *ask, struct asset_fields *f)
            field_number(ask, &f->chain_id, "chain_id", 1, INT64_MAX, OPTIONAL) &&
            field_address(ask, &f->contract, "contract_address", OPTIONAL) &&
            field_address(ask, &f->registry, "identity_registry_addr", OPTIONAL) &&
+           field_address(ask, &f->escrow, "escrow_address", OPTIONAL) &&
            field_word(ask, &f->status, "status", WORDS(token_status_words), OPTIONAL) &&
            field_word(ask, &f->trading_mode, "trading_mode", WORDS(trading_mode_words), OPTIONAL);
+}
+
+// What cash has on the chain, or nothing.
+static bool coin_fields(struct ask *ask, struct asset_fields *f)
+{
+    f->coin = (struct stablecoin_fields){.contract = f->contract,
+                                         .escrow = f->escrow,
+                                         .chain_id = f->chain_id,
+                                         .decimals = f->decimals};
+    return f->kind != 0 || stablecoin_fields(ask, &f->coin);
 }
 
 static enum pg_class token_upsert(struct pg *pg, int64_t id, const struct asset_fields *f)
@@ -96,7 +109,7 @@ void asset_handle(struct ask *ask)
     struct asset_fields f;
     struct pg_rows *rows;
     struct pg *pg = ask->admin->pg;
-    if (!asset_fields(ask, &f))
+    if (!asset_fields(ask, &f) || !coin_fields(ask, &f))
         return;
     if (pg_begin(pg) != PG_OK || asset_upsert(pg, &rows, &f) != PG_OK) {
         ask_database_failed(ask);
@@ -108,7 +121,8 @@ void asset_handle(struct ask *ask)
     pg_rows_free(rows);
     text_field_set(body.symbol, sizeof body.symbol, f.symbol,
                    strlen(f.symbol)); // its length is a check of the table
-    if (f.kind == 1 && token_upsert(pg, body.asset, &f) != PG_OK) {
+    if ((f.kind == 1 && token_upsert(pg, body.asset, &f) != PG_OK) ||
+        (f.coin.given && stablecoin_upsert(ask, body.asset, &f.coin) != PG_OK)) {
         ask_database_failed(ask);
         return;
     }
@@ -201,7 +215,8 @@ static enum pg_class instrument_upsert(struct pg *pg, struct pg_rows **rows,
         " ON CONFLICT (instrument_id) DO UPDATE SET symbol = EXCLUDED.symbol, token_asset = "
         "EXCLUDED.token_asset,"
         " cash_asset = EXCLUDED.cash_asset RETURNING instrument_id, token_asset)"
-        " SELECT instrument_id, scale, custody = 'frozen' FROM made JOIN people.asset ON asset_id = "
+        " SELECT instrument_id, scale, custody = 'frozen' FROM made JOIN people.asset ON asset_id "
+        "= "
         "token_asset JOIN people.token USING (asset_id)",
         PG_PARAMS(maybe_number(f->id), pg_text(f->symbol), pg_i64(f->token), pg_i64(f->cash)));
 }

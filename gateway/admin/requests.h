@@ -12,10 +12,14 @@
 enum { REQUEST_LANE_FIRST = 4, REQUEST_LANE_LAST = REF_SOURCE_MAX };
 enum { REQUEST_KINDS = 9, REQUEST_CORRECTION = 8 }; // the others: enum posting_kind - 1
 
+// Is the asset a stablecoin, and its contract proved?
+enum stablecoin { STABLECOIN_NONE, STABLECOIN_ASKED, STABLECOIN_PROVED };
+
 struct request {
     const char *reference, *note;
     int64_t number, source, kind, account, counter, asset, amount, hash, operator_id;
-    bool is_frozen;                      // of a token in frozen custody
+    bool is_frozen; // of a token in frozen custody
+    enum stablecoin coin;
     struct trade_correct_cmd correction; // of kind correction: its numbers
 };
 
@@ -35,8 +39,10 @@ CHECKED bool request_close(struct ask *ask, int64_t number, uint64_t sequence, u
 // Settlement tries or marks a trade only if no correction of it waits, and the record has got those
 // that were done (ledger.c). False: not now, the answer says why.
 CHECKED bool trade_is_not_corrected(struct ask *ask, int64_t trade);
-// A deposit of a token in frozen custody: it is booked when the agent has frozen it (custody.c). The
-// answer is made.
+// Is there a wallet to which something can go? False: no, or not known now; the answer is made.
+CHECKED bool account_has_wallet(struct ask *ask, int64_t account);
+// A deposit of a token in frozen custody: it is booked when the agent has frozen it (custody.c).
+// The answer is made.
 void custody_deposit(struct ask *ask, const struct request *request);
 // Was it booked under its reference before the token came into custody? False: the answer is made.
 CHECKED bool custody_deposited_before(struct ask *ask, const struct request *request, bool *before);

@@ -119,6 +119,21 @@ static const struct route routes[] = {
      "10::numeric ^ s.scale)::text AS amount, n.state, n.trade_id AS trade, n.event_id AS event, "
      "n.reference, n.requested_by, n.reason, n.created_at, n.done_at FROM chain.custody_need n "
      "JOIN people.asset s ON s.asset_id = n.token_asset ORDER BY n.need_id DESC LIMIT $1) t"},
+    {HTTP_GET, ADMIN "/stablecoins", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t ORDER BY asset), '[]') FROM chain.stablecoin_status t"},
+    {HTTP_GET, ADMIN "/stablecoins/unmatched", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM chain.unmatched_deposit ORDER BY "
+     "state "
+     "= 'returned', event DESC LIMIT $1) t"},
+    {HTTP_POST, ADMIN "/stablecoins/unmatched/#/return", ROLE_ADMINISTRATOR,
+     unmatched_return_handle, NULL},
+    {HTTP_POST, ADMIN "/stablecoins/unmatched/#/keep", ROLE_ADMINISTRATOR, unmatched_keep_handle,
+     NULL},
+    {HTTP_GET, ADMIN "/payouts", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM chain.payout_list ORDER BY payout "
+     "DESC "
+     "LIMIT $1) t"},
+    {HTTP_POST, ADMIN "/payouts/#/decide", ROLE_ADMINISTRATOR, payout_decide_handle, NULL},
     {HTTP_GET, ADMIN "/settlement", ROLE_AUDITOR, rows_read, "SELECT status FROM settle.status"},
     {HTTP_GET, ADMIN "/settlement/trades", ROLE_AUDITOR, settlement_trades_read, NULL},
     {HTTP_GET, ADMIN "/settlement/trades/#", ROLE_AUDITOR, settlement_trade_read, NULL},
@@ -129,12 +144,13 @@ static const struct route routes[] = {
     {HTTP_POST, ADMIN "/trades/#/mark", ROLE_ADMINISTRATOR, mark_handle, NULL},
     {HTTP_POST, ADMIN "/settlement/marks/#/approve", ROLE_ADMINISTRATOR, mark_approve_handle, NULL},
     {HTTP_POST, ADMIN "/settlement/marks/#/withdraw", ROLE_OPERATOR, mark_withdraw_handle, NULL},
-    {HTTP_GET, ADMIN "/settlement/abandonments", ROLE_AUDITOR, rows_read, OPEN_FIRST("abandonment")},
+    {HTTP_GET, ADMIN "/settlement/abandonments", ROLE_AUDITOR, rows_read,
+     OPEN_FIRST("abandonment")},
     {HTTP_POST, ADMIN "/settlement/abandonments", ROLE_ADMINISTRATOR, abandon_handle, NULL},
     {HTTP_POST, ADMIN "/settlement/abandonments/#/approve", ROLE_ADMINISTRATOR,
      abandon_approve_handle, NULL},
-    {HTTP_POST, ADMIN "/settlement/abandonments/#/withdraw", ROLE_OPERATOR,
-     abandon_withdraw_handle, NULL},
+    {HTTP_POST, ADMIN "/settlement/abandonments/#/withdraw", ROLE_OPERATOR, abandon_withdraw_handle,
+     NULL},
     {HTTP_GET, ADMIN "/settlement/incidents", ROLE_AUDITOR, rows_read, OPEN_FIRST("incident")},
     {HTTP_POST, ADMIN "/settlement/incidents/#/close", ROLE_ADMINISTRATOR, incident_close_handle,
      NULL},
@@ -176,8 +192,11 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/assets", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY asset_id), '[]') FROM (SELECT a.asset_id, a.kind, "
      "a.scale, a.symbol, t.name,"
-     " t.decimals, t.chain_id, t.contract_address, t.status, t.trading_mode, t.custody FROM people.asset a"
-     " LEFT JOIN people.token t USING (asset_id)) t"},
+     " coalesce(t.decimals, c.decimals) AS decimals, coalesce(t.chain_id, c.chain_id) AS chain_id, "
+     "coalesce(t.contract_address, c.contract_address) AS contract_address, c.escrow_address, "
+     "c.state AS stablecoin, t.status, t.trading_mode, t.custody FROM people.asset a"
+     " LEFT JOIN people.token t USING (asset_id) LEFT JOIN people.stablecoin c USING (asset_id)) "
+     "t"},
     {HTTP_GET, ADMIN "/instruments", ROLE_AUDITOR, rows_read,
      "SELECT coalesce(json_agg(t ORDER BY instrument_id), '[]') FROM (SELECT i.*, s.phase, "
      "s.breaker_tripped,"
@@ -203,7 +222,8 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/events", ROLE_AUDITOR, rows_read, CHAIN_EVENTS},
     {HTTP_GET, "/api/events", ROLE_AUDITOR, rows_read, CHAIN_EVENTS}, // the documents' address (J2)
     {HTTP_GET, ADMIN "/breaks", ROLE_AUDITOR, rows_read,
-     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT b.break_id, a.symbol, b.account_id, b.cause, b.words,"
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT b.break_id, a.symbol, b.account_id, b.cause, "
+     "b.words,"
      " b.difference::text, b.figures, b.since, b.runs, b.alerted_at, b.halted_at, b.closed_at FROM"
      " chain.reconciliation_break b JOIN people.asset a ON a.asset_id = b.token_asset"
      " ORDER BY b.closed_at IS NULL DESC, b.break_id DESC LIMIT $1) t"},
@@ -321,6 +341,8 @@ bool ask_database_failed(struct ask *ask)
     pg_rollback(pg);
     if (error.class == PG_CONSTRAINT && refuse_unknown(ask, error.constraint))
         return false;
+    if (error.class == PG_CONSTRAINT && strcmp(error.constraint, "stablecoin") == 0)
+        return ask_refuse_text(ask, REJECT_STABLECOIN, error.message);
     if (error.class == PG_CONSTRAINT) {
         ask_refuse_field(ask, REJECT_MALFORMED, error.constraint);
         json_object_set_new(json_object_get(ask->answer, "error"), "text",

@@ -42,6 +42,10 @@ static void nothing(void *context)
     (void)context;
 }
 
+static const struct index_filter all = {.contracts = &token, .contract_count = 1};
+static const struct index_filter party = {
+    .contracts = &token, .contract_count = 1, .party = &token};
+
 // ---- the node
 
 // The hash of the header below: of its fields as they are encoded.
@@ -116,18 +120,18 @@ static void check_logs(const struct index_logs *logs, uint64_t from, uint64_t to
     }
 }
 
-static void hear_logs(struct node *node)
+static void hear_logs(struct node *node, const struct index_filter *filter)
 {
     struct chain_hash hash;
     struct index_logs logs;
     bool known, found;
-    enum node_result result = index_node_logs(node, &logs, &token, 1, FROM, TO, MOST);
+    enum node_result result = index_node_logs(node, &logs, filter, FROM, TO, MOST);
     ASSERT(logs.count <= MOST && (result == NODE_OK || logs.count == 0));
     ASSERT(!index_node_wants_less(node, NODE_OK));
     check_logs(&logs, FROM, TO);
     index_logs_fini(&logs);
     memset(hash.bytes, 0x11, sizeof hash.bytes);
-    result = index_node_block_logs(node, &known, &found, &logs, &token, 1, &hash);
+    result = index_node_block_logs(node, &known, &found, &logs, filter, &hash);
     ASSERT(result == NODE_OK || logs.count == 0);
     check_logs(&logs, 0, UINT64_MAX);
     index_logs_fini(&logs);
@@ -173,7 +177,8 @@ static void fuzz_node(struct fuzz *fuzz)
         bytes = realloc(bytes, said_len + (said_len == 0)); // at its size, for a sanitizer
         said = bytes;
         proved += hear_header(&node, &hash);
-        hear_logs(&node);
+        hear_logs(&node, &all);
+        hear_logs(&node, &party);
         hear_multicall(&node);
         free(bytes);
     }

@@ -33,23 +33,19 @@ static struct index_answer lost_is_done(void *context)
 
 enum node_result __real_index_node_block_logs(struct node *node, bool *known, bool *found,
                                               struct index_logs *logs,
-                                              const struct chain_address *contracts,
-                                              size_t contract_count,
+                                              const struct index_filter *filter,
                                               const struct chain_hash *block_hash);
 enum node_result __wrap_index_node_block_logs(struct node *node, bool *known, bool *found,
                                               struct index_logs *logs,
-                                              const struct chain_address *contracts,
-                                              size_t contract_count,
+                                              const struct index_filter *filter,
                                               const struct chain_hash *block_hash);
 enum node_result __wrap_index_node_block_logs(struct node *node, bool *known, bool *found,
                                               struct index_logs *logs,
-                                              const struct chain_address *contracts,
-                                              size_t contract_count,
+                                              const struct index_filter *filter,
                                               const struct chain_hash *block_hash)
 {
     if (!plants_is(PLANT_logs_not_proved))
-        return __real_index_node_block_logs(node, known, found, logs, contracts, contract_count,
-                                            block_hash);
+        return __real_index_node_block_logs(node, known, found, logs, filter, block_hash);
     *logs = (struct index_logs){0};
     *known = false;
     *found = true;

@@ -136,6 +136,15 @@ static enum index_store_result enter(void *context, const struct chain_hash *gen
     return result == INDEX_STORE_OK && !ours ? INDEX_STORE_FOREIGN : result;
 }
 
+/* The simulated venue has none. */
+static enum index_store_result stablecoin(void *context, bool *found, struct index_stablecoin *out)
+{
+    (void)context;
+    (void)out;
+    *found = false;
+    return begins() ? INDEX_STORE_OK : INDEX_STORE_LOST;
+}
+
 static enum index_store_result work(void *context, struct index_work *out, uint64_t from_block,
                                     uint64_t head)
 {
@@ -465,6 +474,7 @@ struct index_store_ops index_store_open(void)
     my_session = 0;
     return (struct index_store_ops){.lead = lead,
                                     .enter = enter,
+                                    .stablecoin = stablecoin,
                                     .work = work,
                                     .block = block,
                                     .save = save,

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Suite } from '../lib/suite.mjs'
+import { stablecoinTests } from '../lib/stablecoin.mjs'
 import { TokenVenue, UNIT } from '../lib/token_venue.mjs'
 import { bin, eventually, Venue } from '../lib/venue.mjs'
 
@@ -152,6 +153,8 @@ Suite.main(async suite => {
       assert.deepEqual([row.confirmed_events, row.postings], ['1', '2'])
       await chain.agrees()
     })
+
+    await stablecoinTests(suite, chain)
 
     await suite.test('index: the WebSocket is cut: it polls, and subscribes again', async () => {
       const before = await chain.ledger(1003)

@@ -1,0 +1,10 @@
+BEGIN;
+SELECT contract_address, escrow_address, decimals, state FROM people.stablecoin WHERE false;
+SELECT kind, amount, state FROM chain.payout WHERE false;
+SELECT party FROM chain.index_source WHERE false;
+SELECT leaving, unmatched FROM chain.escrow_figures(1, 0);
+SELECT 1 / (chain.payout_post() = 0)::int;
+SELECT 1 / has_function_privilege('lonja_index', 'chain.payout_post()', 'EXECUTE')::int;
+SELECT 1 / (NOT has_function_privilege('lonja_web', 'chain.unmatched_return(bigint, text, text)', 'EXECUTE'))::int;
+SELECT 1 / (NOT has_table_privilege('lonja_admin', 'chain.payout', 'INSERT'))::int;
+ROLLBACK;

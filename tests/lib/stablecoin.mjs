@@ -1,0 +1,199 @@
+// A stablecoin on a live venue: our own ERC-20 (chain/contracts/Stablecoin.json), and what its users do; stablecoinTests is the
+// scenario that a venue's suite runs.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { PATIENCE_MS } from '../../tools/venue_client.mjs'
+import { wallet, word } from './token_venue.mjs'
+import { eventually, root } from './venue.mjs'
+
+const { bytecode } = JSON.parse(fs.readFileSync(path.join(root, 'chain/contracts/Stablecoin.json'), 'utf8'))
+const ISSUER = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266' // anvil's first account: makes it, and is nobody's wallet here
+const ASSET = 9
+const COIN = 1000000n // one, in the smallest units of contract and ledger
+const decimal = amount => `${amount / COIN}.${String(amount % COIN).padStart(6, '0')}`
+
+class Stablecoin {
+  constructor (chain, escrow) { Object.assign(this, { chain, venue: chain.venue, escrow }) }
+
+  async deploy (decimals = 6) {
+    const hash = await this.venue.rpc('eth_sendTransaction', { from: ISSUER, data: bytecode + word(decimals), gas: '0x1e8480' })
+    const { contractAddress } = await eventually('it is mined', () => this.venue.rpc('eth_getTransactionReceipt', hash))
+    return (await import('ethers')).getAddress(contractAddress)
+  }
+
+  call (from, selector, ...words) {
+    return this.venue.rpc('eth_sendTransaction', { from, to: this.address, data: selector + words.map(word).join(''), gas: '0x30d40' })
+  }
+
+  mint (to, amount) { return this.call(ISSUER, '0x40c10f19', to, amount) }
+  block (who, on) { return this.call(ISSUER, '0x000af2a1', who, on ? 1 : 0) }
+  silence (on) { return this.call(ISSUER, '0xf4a0740c', on ? 1 : 0) }
+  pay (from, amount) { return this.call(from, '0xa9059cbb', this.escrow, amount) }
+  async holds (who) { return BigInt(await this.venue.rpc('eth_call', { to: this.address, data: '0x70a08231' + word(who) }, 'latest')) }
+
+  async ledger (account) {
+    const { balances } = await this.venue.administer('GET', `/balances?account=${account}`)
+    const row = balances.find(b => b.symbol === 'USDC')
+    return row ? BigInt(Math.round((Number(row.available) + Number(row.held)) * 1e6)) : 0n
+  }
+
+  // What the signer may pay out of it.
+  allow (units) {
+    const file = path.join(this.venue.folder, 'chain/policy.json')
+    const policy = JSON.parse(fs.readFileSync(file, 'utf8'))
+    policy.allow = policy.allow.filter(rule => rule.contract !== this.address)
+    policy.caps = (policy.caps ?? []).filter(cap => cap.contract !== this.address)
+    policy.allow.push({ contract: this.address, methods: ['transfer'] })
+    policy.caps.push({ contract: this.address, window_s: 86400, units_max: String(units) })
+    fs.writeFileSync(`${file}.new`, JSON.stringify(policy))
+    fs.renameSync(`${file}.new`, file)
+  }
+
+  async refused (route, body) {
+    const token = await this.venue.login(this.venue.admin, 'admin')
+    const { status, json } = await this.venue.call(this.venue.admin, 'POST', `/api/v1/admin${route}`, { token: token.token ?? token, body })
+    assert.ok(status >= 400, JSON.stringify(json))
+    return json.error.name
+  }
+
+  tie (changes) {
+    return { asset: ASSET, kind: 'cash', scale: 6, symbol: 'USDC', contract_address: this.address, escrow_address: this.escrow, chain_id: 31337, decimals: 6, ...changes }
+  }
+
+  status () { return this.venue.administer('GET', '/stablecoins').then(([row]) => row) }
+  payout (reference) { return this.venue.administer('GET', '/payouts').then(rows => rows.find(p => p.reference === reference)) }
+  withdraw (reference, account, amount) { return this.venue.administer('POST', '/withdrawals', { reference, account, asset: 'USDC', amount: decimal(amount) }) }
+
+  // Mines until something holds.
+  until (what, ask) { return eventually(what, async () => { await this.chain.mine(); return ask() }, PATIENCE_MS, 100) }
+  ends (reference, state) { return this.until(`${reference} is ${state}`, async () => { const p = await this.payout(reference); return p?.state === state && p }) }
+}
+
+export async function stablecoinTests (suite, chain) {
+  const { venue } = chain
+  const escrow = (await import('ethers')).getAddress((await chain.one('SELECT signer_address FROM settle.signer')).signer_address)
+  const coin = new Stablecoin(chain, escrow)
+  const carla = wallet(1003)
+
+  await suite.test('stablecoin: what is none, or another one, is refused; what is one is read', async () => {
+    const verdict = async changes => {
+      await venue.administer('POST', '/assets', coin.tie(changes))
+      return eventually('it was looked at', async () => { const { state, reason } = await coin.status(); return state !== 'asked' && (reason ?? state) })
+    }
+    coin.address = escrow
+    assert.equal(await coin.refused('/assets', coin.tie({ escrow_address: undefined })), 'MISSING_FIELD')
+    assert.equal(await coin.refused('/assets', coin.tie({ decimals: 5 })), 'MALFORMED')
+    assert.equal(await coin.refused('/assets', coin.tie({ chain_id: 1 })), 'STABLECOIN')
+    assert.equal(await coin.refused('/assets', coin.tie({ contract_address: chain.token })), 'STABLECOIN', 'a token of the venue')
+    assert.equal(await verdict({ contract_address: carla }), 'no_contract')
+    assert.equal(await verdict({ contract_address: venue.deployment.foundation.factory }), 'contract_is_no_token')
+    assert.equal(await verdict({ contract_address: await coin.deploy(8) }), 'decimals_differ')
+    assert.equal(await coin.refused('/withdrawals', { reference: 'sc-early', account: 1003, asset: 'USDC', amount: '1' }), 'STABLECOIN')
+    coin.address = await coin.deploy()
+    assert.equal(await coin.refused('/assets', coin.tie({ escrow_address: carla })), 'STABLECOIN', 'an account\'s wallet')
+    assert.equal(await verdict(), 'proved')
+    assert.equal(await coin.refused('/assets', coin.tie({ decimals: 7 })), 'STABLECOIN', 'it is fixed')
+    await eventually('it is read', async () => (await coin.status()).read_to_block > 0)
+  })
+
+  await suite.test('stablecoin: a deposit from a member\'s wallet is credited once, when it is deep enough; another\'s is not', async () => {
+    for (const to of [carla, ISSUER]) await coin.mint(to, 1000n * COIN)
+    await coin.pay(carla, 100500000n)
+    await coin.pay(ISSUER, 7n * COIN)
+    await eventually('it is seen', async () => (await chain.one(`SELECT count(*) AS n FROM chain.event_log WHERE address = '${coin.address.toLowerCase()}'`)).n === '2')
+    assert.equal(await coin.ledger(1003), 0n, 'not before it is confirmed')
+    await venue.kill('index')
+    await chain.mine(3)
+    await eventually('it is credited', async () => await coin.ledger(1003) === 100500000n)
+    const [unmatched] = await venue.administer('GET', '/stablecoins/unmatched')
+    assert.deepEqual([unmatched.from_address, unmatched.amount, unmatched.state], [ISSUER.toLowerCase(), '7', 'waits'])
+    const status = await coin.status()
+    assert.deepEqual([status.ledger, status.unmatched, status.unmatched_transfers], ['100.5', '7', 1])
+    assert.equal(await coin.refused('/deposits', { reference: 'sc-hand', account: 1003, asset: 'USDC', amount: '1' }), 'STABLECOIN')
+    assert.equal(await coin.refused('/chain-in', { reference: 'sc-hand', account: 1003, asset: 'USDC', amount: '1' }), 'STABLECOIN')
+    const found = await chain.agrees()
+    assert.deepEqual(found.wallets.filter(w => w.symbol === 'USDC').map(w => [w.wallet, w.record_units, w.chain, w.unmatched]), [[escrow.toLowerCase(), 100500000, '107500000', '7000000']])
+    assert.equal((await chain.one(`SELECT count(*) AS n FROM chain.ledger_posting WHERE token_asset = ${ASSET}`)).n, '1')
+  })
+
+  await suite.test('stablecoin: a deposit that a reorganisation takes away is taken back', async () => {
+    const snapshot = await venue.rpc('evm_snapshot')
+    await coin.pay(carla, 50n * COIN)
+    await coin.until('it is credited', async () => await coin.ledger(1003) === 150500000n)
+    await venue.rpc('evm_revert', snapshot)
+    await venue.rpc('evm_increaseTime', 91)
+    await chain.mine(10)
+    await coin.until('it is taken back', async () => await coin.ledger(1003) === 100500000n)
+    await chain.agrees()
+  })
+
+  await suite.test('stablecoin: a withdrawal leaves the ledger, then the escrow, once; nothing above the signer\'s cap', async () => {
+    coin.allow(1n)
+    await venue.rpc('evm_setAutomine', false)
+    await coin.withdraw('sc-out', 1003, 40n * COIN)
+    assert.equal(await coin.ledger(1003), 60500000n)
+    await eventually('the signer\'s cap holds it', async () => (await coin.payout('sc-out')).reason === 'units_above_window_cap')
+    assert.equal((await coin.withdraw('sc-out', 1003, 40n * COIN)).repeated, true)
+    await chain.agrees()
+    coin.allow(60n * COIN)
+    await eventually('it is sent', async () => (await coin.payout('sc-out')).request_state === 'sent')
+    await venue.kill('settle')
+    await venue.rpc('evm_setAutomine', true)
+    const paid = await coin.ends('sc-out', 'paid')
+    assert.equal(await coin.holds(carla), 939500000n)
+    assert.match(paid.tx_hash, /^0x[0-9a-f]{64}$/)
+    await chain.agrees()
+    assert.equal((await chain.one("SELECT count(*) AS n FROM chain.transfer t JOIN chain.payout p USING (request_id) WHERE t.class = 'request'")).n, '1')
+  })
+
+  await suite.test('stablecoin: what cannot be paid is put back, with its reason', async () => {
+    await coin.block(carla, true)
+    await coin.withdraw('sc-blocked', 1003, 10n * COIN)
+    const { reason } = await coin.ends('sc-blocked', 'put_back')
+    assert.match(reason, /^reverted: .*the wallet is blocked/)
+    await coin.until('it is in the ledger again', async () => await coin.ledger(1003) === 60500000n)
+    await coin.block(carla, false)
+    await chain.agrees()
+  })
+
+  await suite.test('stablecoin: money of an unknown wallet goes back to it, once', async () => {
+    const [{ event }] = await venue.administer('GET', '/stablecoins/unmatched')
+    const before = await coin.holds(ISSUER)
+    const { payout } = await venue.administer('POST', `/stablecoins/unmatched/${event}/return`, { reason: 'nobody we know' })
+    assert.equal(await coin.refused(`/stablecoins/unmatched/${event}/return`, { reason: 'again' }), 'NOT_FOUND')
+    await coin.until('it is back', async () => (await venue.administer('GET', '/payouts')).find(p => p.payout === payout).state === 'paid')
+    assert.equal(await coin.holds(ISSUER), before + 7n * COIN)
+    assert.equal((await venue.administer('GET', '/stablecoins/unmatched'))[0].state, 'returned')
+    await chain.agrees()
+  })
+
+  await suite.test('stablecoin: a contract that says nothing of a transfer: nothing is put back before a person has looked', async () => {
+    await coin.silence(true)
+    await coin.withdraw('sc-silent', 1003, 3n * COIN)
+    assert.match((await coin.ends('sc-silent', 'unclear')).reason, /^transfer_is_not_the_planned_one/)
+    assert.equal(await coin.ledger(1003), 57500000n)
+    const found = await eventually('it differs', async () => { const f = await chain.reconcile(); return f.breaks > 0 && f })
+    assert.deepEqual(found.wallets.filter(w => w.cause !== 'equal').map(w => [w.symbol, w.cause, w.difference]), [['USDC', 'unindexed_transfer', '-3000000']])
+    await coin.pay(carla, 3n * COIN) // likewise without a word: it is as if it had stayed
+    await coin.silence(false)
+    const { payout } = await coin.payout('sc-silent')
+    assert.equal((await venue.administer('POST', `/payouts/${payout}/decide`, { has_left: false, reason: 'it is there again' })).state, 'failed')
+    await coin.until('it is put back', async () => await coin.ledger(1003) === 60500000n)
+    await chain.agrees()
+  })
+
+  await suite.test('stablecoin: an escrow that has less than the ledger owes is told like any break, and closes when it is made good', async () => {
+    const heard = await venue.listen()
+    await venue.administer('POST', '/deposits', { reference: 'sc-wrong', account: 2, asset: 'USDC', amount: '5' })
+    const found = await eventually('it differs', async () => { const f = await chain.reconcile(); return f.breaks > 0 && f })
+    assert.deepEqual(found.wallets.filter(w => w.cause !== 'equal').map(w => [w.symbol, w.cause, w.difference]), [['USDC', 'escrow_imbalance', '-5000000']])
+    await eventually('it is told on Redis', () => heard.find(m => m.channel === 'reconciliation' && m.event === 'break' && m.cause === 'escrow_imbalance'))
+    assert.deepEqual((await venue.administer('GET', '/breaks?limit=1')).map(b => [b.symbol, b.cause]), [['USDC', 'escrow_imbalance']])
+    await coin.pay(ISSUER, 5n * COIN) // the venue's own, from a wallet of no account
+    const { event } = await coin.until('it waits', async () => (await venue.administer('GET', '/stablecoins/unmatched')).find(u => u.amount === '5' && u.state === 'waits'))
+    assert.equal((await venue.administer('POST', `/stablecoins/unmatched/${event}/keep`, { reason: 'the venue makes it good' })).state, 'kept')
+    await chain.agrees()
+    await eventually('it is closed', async () => (await chain.one('SELECT count(*) AS n FROM chain.reconciliation_break WHERE closed_at IS NULL')).n === '0')
+  })
+}
