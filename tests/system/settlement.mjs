@@ -26,7 +26,8 @@ const DEPTH_MAX = 64
 const ALL = process.argv.includes('--all-depths')
 const DEPTHS = ALL ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2, 3, 6, 13, 33, 63, DEPTH_MAX]
 const MANY = ALL ? DEPTH_MAX : 12
-const PATIENCE_MS = NODE === 'hardhat' ? 10000 : 1000 // one thread of JavaScript: on a busy machine it takes a second for anything
+const PATIENCE_MS = 10000 // on a busy machine a node takes a second for anything
+const SHORT_MS = NODE === 'hardhat' ? PATIENCE_MS : 2000 // where it is a node that does not answer
 const PORT = 2
 const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
 
@@ -704,6 +705,7 @@ const CASES = {
     const { venue } = world
     const signed = () => venue.sql('SELECT count(*) FROM settle.attempt WHERE raw IS NOT NULL')
     const log = () => fs.readFileSync(path.join(venue.folder, 'settle.log'), 'utf8')
+    await world.restartWorker(`settle.http_timeout_ms=${SHORT_MS}`, `settle.rpc_timeout_ms=${2 * SHORT_MS}`)
     const memory = what => Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(fs.readFileSync(`/proc/${world.worker.pid}/status`, 'utf8'))[1]) / 1024
     const before = memory('VmRSS')
     const told = new Set()
@@ -728,6 +730,7 @@ const CASES = {
       check(world.worker.exitCode === null && world.worker.signalCode === null, `${name}: the worker has ended`)
     }
     check(memory('VmRSS') - before < 64 && memory('VmHWM') - before < 256, `${before} MiB before, ${memory('VmRSS')} after, ${memory('VmHWM')} at most`)
+    await world.restartWorker()
   },
 
   // Five transactions of the old key are open. It finishes them, bids included; what is new is the new key's.
@@ -1082,7 +1085,7 @@ const NONSENSE = {
   '100,000 brackets': { spoil: spoilt(() => '['.repeat(1e5)), says: /maximum parsing depth/ },
   'answers to other questions': { spoil: answered(answer => ({ ...answer, id: answer.id + 1 })), says: /not a JSON-RPC response to this request/ },
   'no answer': { spoil: () => {}, says: /[Tt]imed? ?out/ },
-  'an answer that comes too late': { spoil: async (response, text) => { await sleep(2 * PATIENCE_MS); response.end(text) }, says: /[Tt]imed? ?out/ },
+  'an answer that comes too late': { spoil: async (response, text) => { await sleep(2 * SHORT_MS); response.end(text) }, says: /[Tt]imed? ?out/ },
   'status 500': { spoil: response => { response.statusCode = 500; response.end('{}') }, says: /HTTP status 500/ },
   'status 429': { spoil: (response, text) => { response.statusCode = 429; response.end(text) }, says: /HTTP status 429/ },
   'bytes that are no text': { spoil: (response, text) => response.end(Buffer.from(text.replaceAll('0x', '\xff\xfe'), 'latin1')), says: /unable to decode byte 0xff/ },
