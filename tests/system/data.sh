@@ -145,6 +145,8 @@ check one_step_that_is_none_refuses_the_statement says 'cannot go from failed to
 equal and_none_of_it_is_there 7 "$(sql "SELECT count(*) FROM trades WHERE id IN ($many) AND settlement_status = 'processing'")"
 back=$(as settle -c "LISTEN settle" -c "UPDATE settle.trade SET settlement_status = 'pending', reason = 'r' WHERE trade_id IN ($many)" | grep -c 'notification "settle"')
 equal what_is_pending_again_wakes_the_worker 1 "$back"
+waits=$(as settle -c "LISTEN settle" -c "UPDATE settle.trade SET reason = 'w' WHERE trade_id IN ($many)" | grep -c 'notification "settle"')
+equal what_only_waits_for_another_reason_does_not 0 "$waits"
 as settle -c "UPDATE settle.trade SET $settled, settlement_type = 'off_chain' WHERE trade_id IN ($many)" >"$var/same" 2>&1
 equal what_is_settled_is_kept_count_of "7 $(sql "SELECT count(*) FROM trades WHERE settlement_status = 'settled'")" \
     "$(sql "SELECT count(*) FROM trades WHERE id IN ($many) AND settlement_status = 'settled'") $(sql "SELECT status -> 'trades' ->> 'settled' FROM settle.status")"
@@ -152,6 +154,7 @@ check nobody_adds_to_a_history denied settle -c "INSERT INTO settle.trade_settle
 check nobody_takes_from_a_history denied settle -c "DELETE FROM settle.trade_settlement_history"
 check a_trade_that_has_a_history_stays says 'it has a history' as owner -c "DELETE FROM settle.trade WHERE trade_id = $locked"
 check a_trade_keeps_its_number says 'its number is final' as owner -c "UPDATE settle.trade SET trade_id = 1 WHERE trade_id = $locked"
+check settlements_triggers_and_functions_keep_their_promises as owner -f "$root/tests/system/settle_rows.sql"
 database=lonja
 
 # ---- the venue: administration and recorder, Postgres absent at start and lost later -------------------------
