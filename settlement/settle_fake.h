@@ -219,6 +219,7 @@ struct fake_world {
     size_t checks; // evidence rows
     size_t rechecks;
     unsigned gas_rows; // … to here, and trades and requests
+    uint64_t stands_written;
 
     // The node.
     uint64_t chain_id;

@@ -219,6 +219,7 @@ static void attempt_move(struct fake_world *world, struct fake_attempt *row,
 
     ASSERT(settle_attempt_move_allowed(from, to));
     row->attempt.state = to;
+    row->attempt.stands = NULL;
     fake_history_attempt(world, row, from);
 }
 
@@ -1275,6 +1276,17 @@ void fake_lose_attempts(struct fake_world *world, size_t from)
     world->attempt_count = from;
 }
 
+static enum settle_store_result store_stands(void *context, const struct settle_item *item,
+                                             const struct settle_attempt *attempt,
+                                             const char *reason)
+{
+    BEGIN;
+    (void)item;
+    attempt_row(world, attempt->attempt_id)->attempt.stands = reason;
+    world->stands_written++;
+    return end(fault);
+}
+
 static enum settle_store_result store_sent(void *context, const struct settle_item *item,
                                            const struct settle_attempt *attempt)
 {
@@ -1881,6 +1893,7 @@ struct settle_store_ops fake_store(struct fake_world *world)
         .refuse = store_refuse,
         .sign = store_sign,
         .sent = store_sent,
+        .stands = store_stands,
         .mined = store_mined,
         .unmined = store_unmined,
         .confirm = store_confirm,

@@ -37,6 +37,21 @@ static void bid_move(struct settle_attempt *bid, enum settle_attempt_state to)
 {
     ASSERT(settle_attempt_move_allowed(bid->state, to));
     bid->state = to;
+    bid->stands = NULL;
+}
+
+// No bid takes the place of this one: told once, in its row.
+static enum settle_step item_stands(struct settle *settle, struct settle_item *item,
+                                    struct settle_attempt *bid, const char *reason)
+{
+    if (bid->stands != NULL && strcmp(bid->stands, reason) == 0)
+        return SETTLE_STEP_NONE;
+    log_error("no bid takes the place of what is stuck request=%llu nonce=%llu reason=%s",
+              (unsigned long long)item->call.request_id, (unsigned long long)bid->nonce, reason);
+    if (!settle_store_ok(settle, settle->store.stands(settle->store.context, item, bid, reason)))
+        return SETTLE_STEP_ABORT;
+    bid->stands = reason;
+    return SETTLE_STEP_NONE;
 }
 
 static enum settle_step item_arguments(struct settle *settle, const struct settle_item *item)
@@ -354,11 +369,8 @@ static enum settle_step item_bid_more(struct settle *settle, struct settle_item 
     const struct settle_fee_policy twice = settle_fees_giving_up(&settle->config.fees);
     if (item->bid_count >= SETTLE_BIDS_MAX - (before->is_empty ? 0 : SETTLE_BIDS_KEPT) ||
         !settle_fees_bump(&bid.fees, before->is_empty ? &twice : &settle->config.fees,
-                          &before->fees, settle->base_fee_wei, settle->priority_wei)) {
-        log_limited(LOG_WARNING, "stuck and no higher bid is allowed request=%llu nonce=%llu",
-                    (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
-        return SETTLE_STEP_NONE;
-    }
+                          &before->fees, settle->base_fee_wei, settle->priority_wei))
+        return item_stands(settle, item, before, SETTLE_REASON_NO_HIGHER_BID);
     if ((step = item_committed(settle, item, before, &message)) != SETTLE_STEP_NONE)
         return step;
     settle->counters.bids_raised++;
@@ -391,11 +403,8 @@ static enum settle_step item_cancel(struct settle *settle, struct settle_item *i
                                      settle->config.gas_max[SETTLE_GAS_CALL]);
     if (bid.gas_limit == 0 || item->bid_count == SETTLE_BIDS_MAX ||
         !settle_fees_bump(&bid.fees, &twice, &highest, settle->base_fee_wei,
-                          settle->priority_wei)) {
-        log_limited(LOG_ERROR, "a nonce cannot be given up request=%llu nonce=%llu",
-                    (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);
-        return SETTLE_STEP_NONE;
-    }
+                          settle->priority_wei))
+        return item_stands(settle, item, before, SETTLE_REASON_NONCE_STANDS);
     settle->counters.nonces_given_up++;
     log_error("a nonce is given up request=%llu nonce=%llu", // never in the ordinary run of things
               (unsigned long long)item->call.request_id, (unsigned long long)bid.nonce);

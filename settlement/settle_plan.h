@@ -44,6 +44,8 @@
 #define SETTLE_REASON_TOO_WIDE         "amount_above_128_bits"
 #define SETTLE_REASON_ESCROW           "escrow_of_another_key"
 #define SETTLE_REASON_FEE_CAP          "fee_above_cap"
+#define SETTLE_REASON_NO_HIGHER_BID    "no_higher_bid"
+#define SETTLE_REASON_NONCE_STANDS     "nonce_cannot_be_given_up"
 #define SETTLE_REASON_GAS_CAP          "gas_above_limit"
 #define SETTLE_REASON_REVERTED         "reverted"
 #define SETTLE_REASON_OUT_OF_GAS       "reverted_but_would_pass_now"

@@ -52,6 +52,9 @@ struct settle_attempt {
     uint64_t mined_block;   // zero unless mined
     enum settle_fate fate;  // of all open bids at the nonce alike
     bool is_empty;          // it moves nothing: a transfer of nothing to the signer itself
+    // Why no bid takes its place though it should: NO_HIGHER_BID or NONCE_STANDS (settle_plan.h); NULL = nothing is in the way.
+    // As its row has it, so that operators and the next worker see it; gone with the next state.
+    const char *stands;
 };
 
 // The last of the bids are kept for those that give the nonce up.
@@ -290,6 +293,10 @@ struct settle_store_ops {
     // The node has the bytes: the trades show the hash from now on.
     SETTLE_STORE(*sent)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt);
+    // No bid takes its place, for this reason: written beside it, and beside its request.
+    SETTLE_STORE(*stands)
+    (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
+     const char *reason);
     // A receipt; every sibling bid becomes REPLACED.
     SETTLE_STORE(*mined)
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,

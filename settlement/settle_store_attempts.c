@@ -509,6 +509,24 @@ static enum settle_store_result store_sign(void *context, const struct settle_at
     return store_commit(store, "sign");
 }
 
+static enum settle_store_result store_stands(void *context, const struct settle_item *item,
+                                             const struct settle_attempt *attempt,
+                                             const char *reason)
+{
+    struct settle_store_pg *store = context;
+    const char *state = settle_attempt_state_text(attempt->state);
+
+    if (!store_begin(store))
+        return SETTLE_STORE_LOST;
+    if (!store_one(store,
+                   "UPDATE settle.attempt SET reason = $2, updated_at = now() "
+                   "WHERE attempt_id = $1 AND state = $3",
+                   PG_PARAMS(u64(attempt->attempt_id), pg_text(reason), pg_text(state))) ||
+        !request_follows(store, item, attempt, state, reason))
+        return store_lost(store, "stands");
+    return store_commit(store, "stands");
+}
+
 static enum settle_store_result store_sent(void *context, const struct settle_item *item,
                                            const struct settle_attempt *attempt)
 {
@@ -1159,6 +1177,7 @@ void settle_store_attempts_ops(struct settle_store_ops *ops)
     ops->refuse = store_refuse;
     ops->sign = store_sign;
     ops->sent = store_sent;
+    ops->stands = store_stands;
     ops->mined = store_mined;
     ops->unmined = store_unmined;
     ops->confirm = store_confirm;

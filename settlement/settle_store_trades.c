@@ -33,6 +33,16 @@ static enum settle_fate fate_of(const char *word)
     return strcmp(word, "abandon") == 0 ? SETTLE_FATE_ABANDON : SETTLE_FATE_OVER;
 }
 
+static const char *stands_of(const char *word)
+{
+    static const char *const words[] = {SETTLE_REASON_NO_HIGHER_BID, SETTLE_REASON_NONCE_STANDS};
+
+    for (size_t i = 0; word != NULL && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(word, words[i]) == 0)
+            return words[i];
+    return NULL;
+}
+
 static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_t row)
 {
     ASSERT(item->bid_count < SETTLE_BIDS_MAX);
@@ -46,6 +56,7 @@ static void load_bid(struct settle_item *item, const struct pg_rows *rows, size_
     ASSERT(bid->state < SETTLE_ATTEMPT_STATE_COUNT);
     bid->fate = fate_of(pg_value(rows, row, 13));
     bid->is_empty = pg_number(rows, row, 14) == 1;
+    bid->stands = stands_of(pg_value(rows, row, 17));
     bid->fees.max_fee_wei = (uint64_t)row_wide(rows, row, 7);
     bid->fees.priority_fee_wei = (uint64_t)row_wide(rows, row, 8);
     if (!pg_is_null(rows, row, 9))
@@ -61,8 +72,8 @@ static const char load_select[] =
     "AND l.trade_id IS NOT NULL), (SELECT min(k.decimals) FROM people.token k "
     "WHERE k.chain_id = $1 AND lower(k.contract_address) = lower(q.contract_address)), "
     "a.fate, length(a.calldata) = 0, q.signer_address, "
-    "EXISTS (SELECT 1 FROM chain.custody_request c WHERE c.request_id = q.request_id) FROM ("
-    "SELECT r.request_id, r.operation, r.contract_address, o.nonce, o.signer_address "
+    "EXISTS (SELECT 1 FROM chain.custody_request c WHERE c.request_id = q.request_id), a.reason "
+    "FROM (SELECT r.request_id, r.operation, r.contract_address, o.nonce, o.signer_address "
     "FROM settle.attempt o JOIN chain.chain_request r USING (request_id) "
     "WHERE o.state IN " SETTLE_OPEN_STATES " AND o.chain_id = $1 "
     "UNION ALL SELECT r.request_id, r.operation, r.contract_address, NULL, NULL "

@@ -1479,6 +1479,30 @@ static void stuck_at_the_cap(struct venue *v)
     assert_true(fake_abandon(&v->world, &v->world.trades[1]));
 }
 
+static void that_no_bid_takes_the_place_of_what_is_stuck_stands_in_its_row(void **state)
+{
+    (void)state;
+    stuck_at_the_cap(&venue);
+    const struct settle_attempt *row = &venue.world.attempts[0].attempt;
+    assert_string_equal(row->stands, SETTLE_REASON_NO_HIGHER_BID);
+    // Twice the cap is not enough either, for whoever works: what the row says is not written again.
+    const struct settle_fee_policy fees = venue.settle.config.fees;
+    venue.world.base_fee_wei = 2 * fees.cap_wei + 1;
+    worker_start(&venue);
+    venue.settle.config.fees = fees;
+    steps(&venue, 30);
+    assert_string_equal(row->stands, SETTLE_REASON_NONCE_STANDS);
+    worker_start(&venue);
+    venue.settle.config.fees = fees;
+    uint64_t written = venue.world.stands_written;
+    steps(&venue, 30);
+    assert_int_equal(venue.world.stands_written, written);
+    venue.world.base_fee_wei = 1000000000;
+    steps(&venue, 50);
+    assert_int_equal(venue.world.requests[0].abandoned, FAKE_GIVEN_UP);
+    assert_null(row->stands);
+}
+
 static void
 what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released(void **state)
 {
@@ -2588,6 +2612,7 @@ int main(int count, char **words)
         cmocka_unit_test(a_first_count_that_nothing_shows_is_believed_when_it_is_said_twice),
         cmocka_unit_test(a_foreign_transaction_is_found_in_its_block),
         cmocka_unit_test(the_signers_log_is_read_when_it_has_to_be),
+        cmocka_unit_test(that_no_bid_takes_the_place_of_what_is_stuck_stands_in_its_row),
         cmocka_unit_test(
             what_is_given_up_at_the_highest_fee_is_held_and_goes_again_when_it_is_released),
         cmocka_unit_test(what_is_given_up_and_mined_after_all_is_settled),

@@ -7,7 +7,8 @@ enum { TRADES_DEFAULT = 100, TRADES_MAX = 1000 };
 #define WITH_WAITS                                                                                 \
     "SELECT p.*, w.word AS waits_for, settle.reason_text(w.word) AS waits_text, "                  \
     "settle.reason_todo(w.word) AS waits_todo FROM settle.progress p LEFT JOIN LATERAL (SELECT "   \
-    "settle.token_trouble(p.token) AS word) w ON p.reason IS NULL AND p.status IN ('pending', "    \
+    "settle.trade_waits(p.trade, p.token) AS word) w ON p.reason IS NULL AND p.status IN "         \
+    "('pending', "                                                                                 \
     "'processing')"
 
 // The trades on their way to finality, newest first; each with the step it is at.
