@@ -277,6 +277,8 @@ static uint64_t now(void)
 }
 
 // A loop as a gateway has it, until `count` answers have come or the time is over.
+enum { PATIENCE_MS = 60000 }; // for what takes milliseconds on a machine that does nothing else
+
 static void run(struct pg_async *pg, const size_t *counter, size_t count, int timeout_ms)
 {
     uint64_t end = now() + (uint64_t)timeout_ms * 1000000;
@@ -305,9 +307,9 @@ static void queries_are_answered_in_order_and_the_queue_is_bounded(void **state)
     struct answers answers = {0};
     struct pg_async *pg = pg_async_open(&settings, 4);
     for (int i = 1; i <= 4; i++)
-        assert_true(ask(pg, &answers, "SELECT $1::bigint", i, 5000));
-    assert_false(ask(pg, &answers, "SELECT $1::bigint", 5, 5000));
-    run(pg, &answers.count, 4, 5000);
+        assert_true(ask(pg, &answers, "SELECT $1::bigint", i, PATIENCE_MS));
+    assert_false(ask(pg, &answers, "SELECT $1::bigint", 5, PATIENCE_MS));
+    run(pg, &answers.count, 4, PATIENCE_MS);
     assert_int_equal(answers.last, 1234);
     assert_int_equal(answers.good, 4);
     assert_true(pg_async_connected(pg));
@@ -320,8 +322,8 @@ static void a_slow_query_breaks_off_and_the_next_is_answered(void **state)
     struct answers answers = {0};
     struct pg_async *pg = pg_async_open(&settings, 8);
     assert_true(ask(pg, &answers, "SELECT $1::bigint FROM pg_sleep(3)", 1, 300));
-    assert_true(ask(pg, &answers, "SELECT $1::bigint", 2, 5000));
-    run(pg, &answers.count, 2, 6000);
+    assert_true(ask(pg, &answers, "SELECT $1::bigint", 2, PATIENCE_MS));
+    run(pg, &answers.count, 2, PATIENCE_MS);
     assert_int_equal(answers.gone, 1);
     assert_int_equal(answers.last, 2);
     pg_async_close(pg);
@@ -334,14 +336,14 @@ static void a_lost_connection_answers_gone_and_comes_back(void **state)
     struct pg_async *pg = pg_async_open(&settings, 8);
     pg_async_listen(pg, "pg_test", notified, &answers);
     assert_true(ask(pg, &answers, "SELECT pg_terminate_backend(pg_backend_pid())::int + $1::bigint",
-                    1, 5000));
-    assert_true(ask(pg, &answers, "SELECT $1::bigint", 2, 5000));
-    run(pg, &answers.count, 2, 6000);
+                    1, PATIENCE_MS));
+    assert_true(ask(pg, &answers, "SELECT $1::bigint", 2, PATIENCE_MS));
+    run(pg, &answers.count, 2, PATIENCE_MS);
     assert_int_equal(answers.gone, 1);
     assert_int_equal(answers.last, 2);
     assert_true(
-        ask(pg, &answers, "SELECT 3 FROM pg_notify('pg_test', 'n' || $1::bigint)", 9, 5000));
-    run(pg, &answers.count, 3, 5000);
+        ask(pg, &answers, "SELECT 3 FROM pg_notify('pg_test', 'n' || $1::bigint)", 9, PATIENCE_MS));
+    run(pg, &answers.count, 3, PATIENCE_MS);
     run(pg, &answers.count, 4, 100);
     assert_string_equal(answers.payload, "n9");
     pg_async_close(pg);
@@ -359,11 +361,11 @@ static void an_absent_server_answers_in_time(void **state)
     assert_true(ask(pg, &forgotten, "SELECT $1::bigint", 1, 200));
     pg_async_forget(pg, &forgotten);
     uint64_t begin = now();
-    run(pg, &answers.count, 1, 5000);
+    run(pg, &answers.count, 1, PATIENCE_MS);
     assert_int_equal(answers.gone, 1);
     assert_in_range((now() - begin) / 1000000, 150, 1000);
     assert_int_equal(forgotten.count, 0);
-    assert_true(ask(pg, &answers, "SELECT $1::bigint", 1, 60000));
+    assert_true(ask(pg, &answers, "SELECT $1::bigint", 1, PATIENCE_MS));
     pg_async_close(pg);
     assert_int_equal(answers.gone, 2);
 }
@@ -373,10 +375,11 @@ static void a_statement_that_fails_is_answered_and_costs_no_connection(void **st
     (void)state;
     struct answers answers = {0};
     struct pg_async *pg = pg_async_open(&settings, 8);
-    assert_true(ask(pg, &answers, "SELECT nonsense($1::bigint)", 1, 5000)); // fails in PREPARE
-    assert_true(ask(pg, &answers, "SELECT 1 / ($1::bigint - 1)", 1, 5000));
-    assert_true(ask(pg, &answers, "SELECT $1::bigint", 3, 5000));
-    run(pg, &answers.count, 3, 5000);
+    assert_true(
+        ask(pg, &answers, "SELECT nonsense($1::bigint)", 1, PATIENCE_MS)); // fails in PREPARE
+    assert_true(ask(pg, &answers, "SELECT 1 / ($1::bigint - 1)", 1, PATIENCE_MS));
+    assert_true(ask(pg, &answers, "SELECT $1::bigint", 3, PATIENCE_MS));
+    run(pg, &answers.count, 3, PATIENCE_MS);
     assert_int_equal(answers.good, 1);
     assert_int_equal(answers.gone, 0);
     assert_int_equal(answers.last, 3);
