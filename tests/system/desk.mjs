@@ -133,7 +133,7 @@ export async function desk (suite, venue) {
     const { hold, ...rest } = await post('watch', '/settlement/holds', { account: 1004, reason: 'a call from his bank' })
     assert.deepEqual(rest, { state: 'held' })
     const id = await trade('2')
-    const seen = await eventually('it is held', async () => { const t = await step(id); return t?.reason === 'held' && t }, 20000)
+    const seen = await eventually('it is held', async () => { const t = await step(id); return t?.reason === 'held' && t })
     assert.deepEqual([seen.step, /held by an operator/.test(seen.reason_text), /lonja admin holds/.test(seen.todo)], ['pending', true, true])
     assert.equal((await lane()).state, 'running')
     assert.deepEqual(await post('night', '/settlement/holds', { account: 1004, reason: 'again' }), { hold, state: 'held', repeated: true, held_by: 'watch' })
@@ -203,7 +203,7 @@ export async function desk (suite, venue) {
     assert.deepEqual(await as('night', 'marks', 'approve', String(mark)), [{ mark, state: 'approved' }])
     assert.deepEqual(await post('night', `/settlement/marks/${mark}/approve`), { mark, state: 'approved', repeated: true })
     await refuses('admin', 'MARK', `/settlement/marks/${mark}/approve`)
-    const waits = await eventually('the worker has looked', async () => { const m = await list('marks', mark); return m.problem !== null && m }, 20000)
+    const waits = await eventually('the worker has looked', async () => { const m = await list('marks', mark); return m.problem !== null && m })
     assert.deepEqual([waits.state, waits.problem, waits.open, waits.proposed_by, waits.approved_by], ['approved', 'transfer_is_of_another_trade', true, 'admin', 'night'])
     assert.match(waits.todo, /withdraw the mark/)
     assert.equal((await step(id)).step, 'failed')
@@ -250,7 +250,7 @@ export async function desk (suite, venue) {
     assert.deepEqual(await as('night', 'abandonments', 'approve', String(second.abandonment)), [{ abandonment: second.abandonment, state: 'approved' }])
     assert.deepEqual(await post('night', `${all}/${second.abandonment}/approve`), { abandonment: second.abandonment, state: 'approved', repeated: true })
     await refuses('admin', 'ABANDONMENT', `${all}/${second.abandonment}/withdraw`, { reason: 'too late' })
-    const done = await eventually('it is answered', async () => { const a = await list('abandonments', second.abandonment); return a.state === 'done' && a }, 20000)
+    const done = await eventually('it is answered', async () => { const a = await list('abandonments', second.abandonment); return a.state === 'done' && a })
     assert.deepEqual([done.request, done.reason, done.proposed_by, done.approved_by, done.open], [request, 'now it hangs', 'admin', 'night', false])
     assert.deepEqual(await venue.query(`SELECT state, reason FROM chain.chain_request WHERE request_id = ${request}`), [{ state: 'rejected', reason: 'abandoned: now it hangs (admin, night)' }])
   })
@@ -309,7 +309,7 @@ export async function desk (suite, venue) {
     const halted = await lane()
     assert.deepEqual([halted.state, halted.reason, /lonja admin incidents/.test(halted.todo)], ['halted', 'incident: moved_twice', true])
     const held = await sell(carla, diego, '2')
-    await eventually('the trade waits', async () => (await step(held))?.reason === 'held', 20000)
+    await eventually('the trade waits', async () => (await step(held))?.reason === 'held')
     const route = `/settlement/incidents/${incident}`
     await refuses('night', 'INCIDENT', `${route}/approve`)
     await refuses('watch', 'FORBIDDEN', `${route}/close`, { reason: 'x' })
@@ -338,7 +338,7 @@ export async function desk (suite, venue) {
     for (const quantity of ['2', '3', '2']) await stepIs(await trade(quantity), 'settled')
     const { hold } = await post('watch', '/settlement/holds', { account: 1004, reason: 'to have something that waits' })
     const held = await trade('2')
-    await eventually('it waits', async () => (await step(held))?.reason === 'held', 20000)
+    await eventually('it waits', async () => (await step(held))?.reason === 'held')
     const one = async text => (await venue.query(text))[0]
     const numbers = row => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, Number(v)]))
     const by = async (column, table, words, more = '') => {
@@ -386,7 +386,7 @@ export async function desk (suite, venue) {
     const worker = await eventually('the worker has written it down', async () => {
       const [w] = (await get('')).workers
       return w.counters.confirmed === rows.confirmed && w.counters.results_sent === rows.results && w
-    }, 15000)
+    })
     assert.deepEqual([worker.counters.signed_attempts, worker.counters.claimed, worker.counters.reverted, worker.counters.results_refused, worker.trouble, worker.silent], [rows.signed, rows.confirmed, rows.reverted, 0, null, false])
     assert.ok(worker.pool.calls > 0 && worker.endpoints[0].calls >= worker.pool.calls && worker.endpoints[0].transport === 0, JSON.stringify(worker))
     assert.equal(worker.head_block, Number(await venue.rpc('eth_blockNumber')))
@@ -407,7 +407,7 @@ export async function desk (suite, venue) {
         [1, signed, String(fee), 1, rows.confirmed, signer.next_nonce])
       return true
     }
-    await eventually('the page and Redis have it', metrics, 15000, 500)
+    await eventually('the page and Redis have it', metrics, undefined, 500)
     await post('watch', `/settlement/holds/${hold}/release`, { reason: 'seen' })
     await stepIs(held, 'settled')
   })

@@ -28,7 +28,7 @@ const DEPTHS = ALL ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2,
 const MANY = ALL ? DEPTH_MAX : 12
 const PATIENCE_MS = 10000 // on a busy machine a node takes a second for anything
 const SHORT_MS = NODE === 'hardhat' ? PATIENCE_MS : 2000 // where it is a node that does not answer
-const LOOK_S = NODE === 'hardhat' ? 120 : 20 // 256 blocks looked through for a transaction that is in none: hardhat needs up to 7 s for it beside other builds
+const LOOK_S = NODE === 'hardhat' ? 120 : 60 // 256 blocks looked through for a transaction that is in none: hardhat needs up to 7 s for it beside other builds
 const PORT = 2
 const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
 
@@ -323,7 +323,7 @@ const CASES = {
       (${id}, 'settled_on_chain', '${hash}', 'by hand', 'one') RETURNING mark_id`, 'lonja_admin')
     const approve = id => venue.sql(`UPDATE settle.manual_mark SET approved_by = 'two', approved_at = now() WHERE mark_id = ${id}`, 'lonja_admin')
     const withdraw = id => venue.sql(`UPDATE settle.manual_mark SET withdrawn_by = 'two', withdrawn_at = now() WHERE mark_id = ${id}`, 'lonja_admin')
-    const says = (id, problem) => venue.until(`mark ${id}: ${problem}`, () => venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${id} AND answered_at IS NULL`) === problem, 20)
+    const says = (id, problem) => venue.until(`mark ${id}: ${problem}`, () => venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${id} AND answered_at IS NULL`) === problem)
     const waits = async (trade, hash, problem) => {
       const id = mark(trade, hash)
       approve(id)
@@ -383,7 +383,7 @@ const CASES = {
     const late = mark(twin, hash)
     approve(late)
     await venue.until('it is refused', () => venue.sql(`SELECT answer FROM settle.manual_mark WHERE mark_id = ${late}`).startsWith('refused: ') ||
-      venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${late}`) === 'transfer_is_of_another_trade', 20)
+      venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${late}`) === 'transfer_is_of_another_trade')
     check(world.is([twin], `tx_hash <> '${hash}'`), 'its hash is final')
     withdraw(late)
     await world.restartWorker()
@@ -739,15 +739,15 @@ const CASES = {
       world.rpc.spoil = spoil
       await world.mine()
       const waiting = world.trade(1)
-      await venue.until(`it says what is wrong (${name})`, () => says.test(log().slice(said)), 20)
-      if (!told.has(trouble)) await venue.until(`operators see it (${name})`, () => venue.sql(`SELECT trouble || ' ' || reason FROM settle.worker, settle.lane WHERE token = ${PORT}`) === `${trouble} ${trouble}`, 20)
+      await venue.until(`it says what is wrong (${name})`, () => says.test(log().slice(said)))
+      if (!told.has(trouble)) await venue.until(`operators see it (${name})`, () => venue.sql(`SELECT trouble || ' ' || reason FROM settle.worker, settle.lane WHERE token = ${PORT}`) === `${trouble} ${trouble}`)
       told.add(trouble)
       check(signed() === count && !world.is(open, "settlement_status = 'settled'") && world.is(waiting, "settlement_status <> 'settled' AND tx_hash IS NULL"), `${name}: it was believed`)
       world.rpc.spoil = null
       await world.chain.send('evm_setAutomine', [true])
       await world.mine()
       const well = Date.now()
-      await world.settled([...open, ...waiting], 20)
+      await world.settled([...open, ...waiting])
       if (process.env.TELL) console.log(`# ${Date.now() % 1e6} ${name}: well again after ${Date.now() - well} ms, ${memory('VmRSS')} MiB, at most ${memory('VmHWM')}`)
       check(world.worker.exitCode === null && world.worker.signalCode === null, `${name}: the worker has ended`)
     }
@@ -976,7 +976,7 @@ const CASES = {
       world.startWorker()
       await world.venue.until('the net is settled', async () => { await world.mine(); return world.is(ids, "settlement_status = 'settled' AND settlement_type = 'netted' AND total_attempts = 0") }, 30)
       let after
-      await world.venue.until('what it was comes back', () => { after = lost(); return after === before }, 20).catch(error => { throw new Error(`${error.message}\nwhat came back is\n${after}\nit was\n${before}`) })
+      await world.venue.until('what it was comes back', () => { after = lost(); return after === before }).catch(error => { throw new Error(`${error.message}\nwhat came back is\n${after}\nit was\n${before}`) })
     }
     for (const depth of [1, 3]) {
       const ids = toAndFro(world, 3).concat(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: 1 }))
