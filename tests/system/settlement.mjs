@@ -250,6 +250,48 @@ const CASES = {
     await venue.ask('stopImpersonatingAccount', key)
   },
 
+  // A request of three trades reverts by one of them; two are settled by another. The chain loses both: on its new branch the first
+  // passes, and counts. That is lost, too: it ends once more, with two legs that were done and one that was back already; the trades
+  // of the two are told when nothing can move them any more. On the last branch all is as it was.
+  async a_reorganisation_that_gives_a_request_back_and_takes_it_again (world) {
+    const { venue } = world
+    const identity = ethers.getAddress('0x' + (await world.chain.call({ to: world.registry, data: REGISTRY.encodeFunctionData('identity', [world.wallet(DIEGO)]) })).slice(26))
+    const gone = { from: world.deployer, to: world.registry, data: REGISTRY.encodeFunctionData('deleteIdentity', [world.wallet(DIEGO)]), gas: '0x7a120' }
+    const before = await world.chain.getBlockNumber()
+    world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
+      world.rpc.pass()
+      await world.asAgent(gone.to, gone.data)
+      return ask()
+    })
+    const ids = [0, 1, 2].map(() => (world.next += 16))
+    venue.trades(ids.map((id, i) => ({ id, token: PORT, seller: ATLANTIC, buyer: i === 2 ? DIEGO : CARLA, quantity: 100 + i })))
+    await world.settled(ids.slice(0, 2))
+    await world.until(ids.slice(2), "settlement_status = 'failed' AND total_attempts = 1")
+    const requests = venue.sql(`SELECT DISTINCT request_id FROM chain.request_leg WHERE trade_id IN (${ids.join()}) ORDER BY 1`).split('\n')
+    check(requests.length === 2, `requests ${requests}`)
+    const [first, second] = requests.map(id => venue.sql(`SELECT '0x' || encode(raw, 'hex') FROM settle.attempt WHERE request_id = ${id}`))
+    const branch = async transactions => venue.ask('reorg', await world.chain.getBlockNumber() - before, transactions)
+    const is = () => requests.map(id => venue.sql(`SELECT (SELECT string_agg(state || coalesce(' ' || fate, ''), ', ' ORDER BY attempt) FROM settle.attempt WHERE request_id = ${id}) || ': ' ||
+      (SELECT string_agg(state, ' ' ORDER BY leg) FROM chain.request_leg WHERE request_id = ${id})`)).join('; ')
+    const becomes = async (...states) => venue.until('the rows are as they should be', async () => { await world.mine(); return states.includes(is()) }, 30).catch(error => { throw new Error(`${error.message}\n${is()}\nnot ${states}`) })
+    const incidents = () => venue.sql(`SELECT kind, trade_id FROM settle.incident WHERE trade_id IN (${ids.join()}) ORDER BY incident_id`).split('\n').join()
+    const moved = `moved_though_failed|${ids[2]}`
+    await branch([[first, 0]])
+    await becomes('confirmed: done done back; replaced cancel, dropped cancel: back back')
+    check(incidents() === moved, incidents())
+    await branch([[gone, 0], [first, 1]])
+    await becomes('reverted: back back back; replaced over, dropped over: back back')
+    check(incidents() === `${moved},settled_but_lost|${ids[0]},settled_but_lost|${ids[1]}`, incidents())
+    await branch([[gone, 0], [first, 1], [second, 2]])
+    await becomes('reverted over: back back back; confirmed, replaced over: done done')
+    check(incidents() === `${moved},settled_but_lost|${ids[0]},settled_but_lost|${ids[1]}`, incidents())
+    for (const change of ["close_reason = 'seen', close_proposed_by = 'one', close_proposed_at = now()", "closed_by = 'two', closed_at = now()"])
+      venue.sql(`UPDATE settle.incident SET ${change} WHERE trade_id IN (${ids.join()})`, 'lonja_admin')
+    await world.onRegistry('registerIdentity', world.wallet(DIEGO), identity, 724)
+    world.retry(ids.slice(2))
+    await world.settled(ids.slice(2))
+  },
+
   async a_token_that_is_paused (world) {
     await world.onToken('pause')
     const ids = world.trade(3)
