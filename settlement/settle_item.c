@@ -869,6 +869,8 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
         step = settle_item_legs(settle, item);
     if (step != SETTLE_STEP_NONE || settle->attempts_lost) // ours after all, perhaps
         return step;
+    if (settle_chain_network(settle) == SETTLE_STEP_ABORT)
+        return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.drop(settle->store.context, item, &ending,
                                                     use.block_number, &use.block_hash)))
         return SETTLE_STEP_ABORT;

@@ -273,7 +273,7 @@ const CASES = {
     const branch = async transactions => venue.ask('reorg', await world.chain.getBlockNumber() - before, transactions)
     const is = () => requests.map(id => venue.sql(`SELECT (SELECT string_agg(state || coalesce(' ' || fate, ''), ', ' ORDER BY attempt) FROM settle.attempt WHERE request_id = ${id}) || ': ' ||
       (SELECT string_agg(state, ' ' ORDER BY leg) FROM chain.request_leg WHERE request_id = ${id})`)).join('; ')
-    const becomes = async (...states) => venue.until('the rows are as they should be', async () => { await world.mine(); return states.includes(is()) }, 30).catch(error => { throw new Error(`${error.message}\n${is()}\nnot ${states}`) })
+    const becomes = async (...states) => venue.until('the rows are as they should be', async () => { await world.mine(); return states.includes(is()) }).catch(error => { throw new Error(`${error.message}\n${is()}\nnot ${states}`) })
     const incidents = () => venue.sql(`SELECT kind, trade_id FROM settle.incident WHERE trade_id IN (${ids.join()}) ORDER BY incident_id`).split('\n').join()
     const moved = `moved_though_failed|${ids[2]}`
     await branch([[first, 0]])
