@@ -33,7 +33,7 @@ async function makeMarket (venue) {
 const text = locator => locator.innerText()
 
 Suite.main(async suite => {
-  const venue = await Venue.start({ name: 'web', settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=1000', 'settle.rpc_timeout_ms=1000'] })
+  const venue = await Venue.start({ name: 'web', settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=3000', 'settle.rpc_timeout_ms=3000'] })
   let browser
   try {
     const members = await makeMarket(venue)
