@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "chain/hex.h"
+#include "chain/wide.h"
 
-static const uint64_t CHANGED_NS = 1000000000, UNCHANGED_NS = 5000000000;
+static const uint64_t CHANGED_NS = 1000000000, UNCHANGED_NS = 5000000000, BALANCE_NS = 60000000000;
 // Behind the deadline of the next pass: what a pass of many transactions may take.
 enum { LATE_MS = 30000 };
 
@@ -108,6 +110,21 @@ static char *endpoints_text(const struct rpc_pool *pool)
     return text_of(list);
 }
 
+// Once a minute, of the key that signs now; not of a node that does not answer anyway.
+static void balance_ask(struct settle_report *report, const struct settle *settle,
+                        enum trouble trouble, uint64_t now_ns)
+{
+    bool same = report->has_balance && address_equal(&report->balance_of, &settle->signer_address);
+
+    if (trouble != TROUBLE_NONE || !settle->has_signer ||
+        (same && now_ns - report->balance_ns < BALANCE_NS))
+        return;
+    report->balance_ns = now_ns;
+    report->balance_of = settle->signer_address;
+    report->has_balance = node_get_balance(settle->node, &report->balance_wei,
+                                           &report->balance_of, NODE_LATEST) == NODE_OK;
+}
+
 static bool has_changed(const struct settle_report *report, const struct settle *settle,
                         const struct rpc_pool *pool, enum trouble trouble)
 {
@@ -141,6 +158,12 @@ void settle_report_write(struct settle_report *report, struct pg *pg, const stru
                (age_ns >= CHANGED_NS && has_changed(report, settle, pool, trouble));
     if (!due)
         return;
+    char account[ADDRESS_TEXT_SIZE];
+    char balance[WIDE_DECIMAL_SIZE];
+
+    balance_ask(report, settle, trouble, now_ns);
+    hex_encode(account, report->balance_of.bytes, ADDRESS_BYTES);
+    wide_format(balance, report->balance_wei);
     char *endpoints = endpoints_text(pool);
     char *of_all = text_of(counters_add(json_object(), &pool->counters, of_pool, COUNT(of_pool)));
     char *counters =
@@ -148,18 +171,21 @@ void settle_report_write(struct settle_report *report, struct pg *pg, const stru
     if (pg_query(
             pg, NULL,
             "INSERT INTO settle.worker (chain_id, head_block, final_block, confirmations, "
-            "trouble, endpoints, due_at, pool, counters) VALUES ($1, $2, $3, $4, $5, $6::jsonb, "
-            "now() + $7::bigint * interval '1 ms', $8::jsonb, $9::jsonb) ON CONFLICT (chain_id) "
+            "trouble, endpoints, due_at, pool, counters, signer_address, balance_wei) VALUES ($1, "
+            "$2, $3, $4, $5, $6::jsonb, now() + $7::bigint * interval '1 ms', $8::jsonb, "
+            "$9::jsonb, $10, $11::numeric) ON CONFLICT (chain_id) "
             "DO UPDATE SET head_block = excluded.head_block, final_block = "
             "excluded.final_block, confirmations = excluded.confirmations, trouble = "
             "excluded.trouble, endpoints = excluded.endpoints, updated_at = now(), due_at = "
-            "excluded.due_at, pool = excluded.pool, counters = excluded.counters",
+            "excluded.due_at, pool = excluded.pool, counters = excluded.counters, signer_address = "
+            "excluded.signer_address, balance_wei = excluded.balance_wei",
             PG_PARAMS(pg_i64((int64_t)config->chain_id), pg_i64((int64_t)settle->block_number),
                       config->finalized_tag ? pg_i64((int64_t)settle->final_number) : pg_null(),
                       pg_i64(config->confirmations > 0 ? (int64_t)config->confirmations : 1),
                       pg_text(trouble_name(trouble)), pg_text(endpoints),
                       pg_i64((int64_t)(config->tick_ns / 1000000) + LATE_MS), pg_text(of_all),
-                      pg_text(counters))) != PG_OK)
+                      pg_text(counters), pg_text(report->has_balance ? account : NULL),
+                      pg_text(report->has_balance ? balance : NULL))) != PG_OK)
         log_limited(LOG_WARNING, "what operators are to see cannot be written reason=\"%s\"",
                     pg_last_error(pg)->message);
     else

@@ -1,6 +1,6 @@
 // What the worker knows of its chain, for operators: the row of settle.worker. How far the chain
-// is, from which depth a transaction is final, how the endpoints are, and why nothing goes on, if
-// nothing does.
+// is, from which depth a transaction is final, how the endpoints are, what the signer's account has, and
+// why nothing goes on, if nothing does.
 //
 // One thread, the worker's, between two passes, on its connection. A row that cannot be written is
 // left out: what reads it sees its age.
@@ -17,6 +17,10 @@ struct settle_report {
     uint64_t head;       // what was written …
     enum trouble trouble;
     enum rpc_endpoint_state states[RPC_POOL_ENDPOINTS_MAX];
+    uint64_t balance_ns; // the account of the active key was asked for; 0 = never
+    bool has_balance;
+    struct chain_address balance_of;
+    chain_uint128 balance_wei;
 };
 
 // What hinders the transactions.

@@ -60,8 +60,6 @@ static void replication_metrics(FILE *out, const struct event_ring_control *core
 {
     gauge(out, "replication_mode", "0 off, 1 async, 2 sync", core->replication_mode);
     counter(out, "journal_sequence", "last command on this disk", core->journal_seq);
-    if (core->replication_mode == REPLICATION_OFF)
-        return;
     gauge(out, "replication_standbys", "standbys that follow now", core->standbys);
     counter(out, "replicated_sequence", "last command that the required standbys have",
             core->replicated_seq);
@@ -321,6 +319,7 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
     gauge(out, "postgres_up", "1 = Postgres answers ops", metrics->postgres_up);
     record_metrics(out, metrics);
     settlement_metrics(out, metrics->settlement);
+    settlement_watch_metrics(out, metrics->watch);
     index_metrics(out, metrics);
 }
 

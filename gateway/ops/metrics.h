@@ -53,6 +53,7 @@ struct ops_metrics {
     uint64_t asked_seq;                    // what was durable when it was asked for, or in vain
     struct backlog record_backlog;         // between these two
     json_t *settlement;                    // settle.status; NULL = not known
+    json_t *watch;                         // settle.watch; likewise
     int64_t index[INDEX_FIGURES]; // of the indexer and of reconciliation, in the order of metrics.c; -1 = not known
     int64_t state_free_bytes; // -1 = not known
     int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known

@@ -311,8 +311,8 @@ static void forget_index(struct ops_metrics *metrics)
 static void forget_settlement(struct ops *ops)
 {
     json_decref(ops->settlement);
-    ops->settlement = NULL;
-    ops->metrics.settlement = NULL;
+    json_decref(ops->metrics.watch);
+    ops->settlement = ops->metrics.settlement = ops->metrics.watch = NULL;
 }
 
 static void forget_postgres(struct ops *ops)
@@ -471,14 +471,16 @@ static void on_status(void *context, const struct pg_error *error, const struct 
         return;
     }
     ops->metrics.settlement = ops->settlement = json_loads(pg_value(rows, 0, 0), 0, NULL);
-    ASSERT(json_is_object(ops->settlement));
+    ops->metrics.watch = json_loads(pg_value(rows, 0, 1), 0, NULL);
+    ASSERT(json_is_object(ops->settlement) && json_is_object(ops->metrics.watch));
     announce_status(ops);
 }
 
 static void ask_settlement(struct ops *ops)
 {
-    if (!pg_async_query(ops->pg, "SELECT status FROM settle.status", PG_NO_PARAMS,
-                        clock_monotone_ns(&clock_system), POSTGRES_TIMEOUT_MS, on_status, ops))
+    if (!pg_async_query(ops->pg, "SELECT status, watch FROM settle.status, settle.watch",
+                        PG_NO_PARAMS, clock_monotone_ns(&clock_system), POSTGRES_TIMEOUT_MS,
+                        on_status, ops))
         forget_postgres(ops);
 }
 
@@ -641,7 +643,7 @@ static void close_everything(struct ops *ops)
     follower_close(ops->follower);
     view_destroy(ops->view);
     last_messages_destroy(ops->last);
-    json_decref(ops->settlement);
+    forget_settlement(ops);
     free(ops->metrics.sessions);
     loop_destroy(ops->loop);
 }

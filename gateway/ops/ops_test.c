@@ -158,7 +158,7 @@ static void the_metrics_page_leaves_out_what_is_not_known(void **state)
     assert_non_null(strstr(text, "\nlonja_postgres_up 0\n"));
     assert_non_null(strstr(text, "\nlonja_replication_mode 0\n"));
     assert_non_null(strstr(text, "\nlonja_journal_sequence 60\n"));
-    assert_null(strstr(text, "replicated_sequence")); // nobody replicates
+    assert_non_null(strstr(text, "\nlonja_replicated_sequence 0\n")); // nobody replicates
     assert_null(strstr(text, "record_lag"));
     assert_null(strstr(text, "lonja_settlement_")); // Postgres has not said
     assert_non_null(strstr(text, "\nlonja_alerts_total{detector=\"spoofing\"} 2\n"));
@@ -203,6 +203,54 @@ static char *settlement_page(const char *status)
     assert_int_equal(fclose(out), 0);
     json_decref(json);
     return text;
+}
+
+static void what_alert_rules_look_at_is_measured(void **state)
+{
+    (void)state;
+    json_t *json = json_loads(
+        "{\"proofs\":[{\"symbol\":\"PORT\",\"valid\":1,\"waiting\":0,\"expires_s\":86400},"
+        "{\"symbol\":\"ATUN\",\"valid\":0,\"waiting\":2,\"expires_s\":null}],"
+        "\"fuel\":[{\"chain_id\":1,\"signer\":\"0xab\",\"balance_wei\":\"12500000000000000000\","
+        "\"days\":\"3.125\"},{\"chain_id\":2,\"signer\":\"0xab\",\"balance_wei\":\"5\",\"days\":null}],"
+        "\"requests_waiting\":4,\"requests_waiting_oldest_s\":61,\"unconfirmed_oldest_s\":null,"
+        "\"custody_waiting_oldest_s\":9,\"deployments\":{\"deploy_failed\":1}}",
+        0, NULL);
+    static const char *const lines[] = {
+        "\nlonja_settlement_proof_valid{symbol=\"PORT\"} 1\n",
+        "\nlonja_settlement_proof_valid{symbol=\"ATUN\"} 0\n",
+        "\nlonja_settlement_proof_expires_seconds{symbol=\"PORT\"} 86400\n",
+        "\nlonja_settlement_proof_mints_waiting{symbol=\"ATUN\"} 2\n",
+        "\nlonja_settlement_signer_balance_ether{chain_id=\"1\",signer=\"0xab\"} 12.500000000000000000\n",
+        "\nlonja_settlement_signer_balance_ether{chain_id=\"2\",signer=\"0xab\"} 0.000000000000000005\n",
+        "\nlonja_settlement_signer_gas_days{chain_id=\"1\",signer=\"0xab\"} 3.125\n",
+        "\nlonja_settlement_requests_waiting 4\n",
+        "\nlonja_settlement_requests_waiting_oldest_seconds 61\n",
+        "\n# TYPE lonja_settlement_unconfirmed_oldest_seconds gauge\n",
+        "\nlonja_settlement_custody_waiting_oldest_seconds 9\n",
+        "\nlonja_settlement_deployments{state=\"deploy_failed\"} 1\n",
+    };
+    static const char *const absent[] = {"proof_expires_seconds{symbol=\"ATUN\"}",
+                                         "gas_days{chain_id=\"2\""};
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(json);
+    settlement_watch_metrics(out, json);
+    assert_int_equal(fclose(out), 0);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (strstr(text, lines[i]) == NULL)
+            fail_msg("%s is not in %s", lines[i], text);
+    for (size_t i = 0; i < 2; i++)
+        assert_null(strstr(text, absent[i]));
+    assert_null(strstr(text, "\nlonja_settlement_unconfirmed_oldest_seconds "));
+    free(text);
+    out = open_memstream(&text, &bytes); // nothing is known
+    settlement_watch_metrics(out, NULL);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(bytes, 0);
+    free(text);
+    json_decref(json);
 }
 
 static void settlement_is_measured_by_lane_signer_and_endpoint(void **state)
@@ -263,7 +311,7 @@ static void settlement_is_measured_by_lane_signer_and_endpoint(void **state)
         if (strstr(text, line) == NULL)
             fail_msg("%s is not in\n%s", line, text);
     }
-    assert_null(strstr(text, "oldest_processing")); // nothing is on its way
+    assert_null(strstr(text, "\nlonja_settlement_oldest_processing_seconds ")); // nothing is on its way
     assert_null(strstr(text, "http://c"));          // its worker is silent: that was before
     assert_null(strstr(text, "fees_ether"));        // not said
     assert_null(strstr(text, "bad name"));
@@ -530,6 +578,7 @@ int main(void)
         cmocka_unit_test(an_accepted_order_is_not_told),
         cmocka_unit_test(only_the_newest_text_of_a_key_is_kept_and_expiring_keys_are_bounded),
         cmocka_unit_test(the_metrics_page_leaves_out_what_is_not_known),
+        cmocka_unit_test(what_alert_rules_look_at_is_measured),
         cmocka_unit_test(settlement_is_measured_by_lane_signer_and_endpoint),
         cmocka_unit_test(what_was_paid_is_exact_however_large),
         cmocka_unit_test(a_session_is_counted_once_a_command),

@@ -1,6 +1,7 @@
 #include "gateway/ops/settlement.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 static void head(FILE *out, const char *name, const char *type, const char *help)
@@ -14,9 +15,11 @@ static void number(FILE *out, const json_t *from, const char *key, const char *n
                    const char *type, const char *help)
 {
     const json_t *value = json_object_get(from, key);
+    if (value == NULL)
+        return;
+    head(out, name, type, help); // of what there is none now, too: alert rules name it
     if (!json_is_integer(value))
         return;
-    head(out, name, type, help);
     fprintf(out, "lonja_settlement_%s %" PRId64 "\n", name, (int64_t)json_integer_value(value));
 }
 
@@ -35,19 +38,29 @@ static void by_key(FILE *out, json_t *from, const char *name, const char *label,
 
 // Wei do not fit 64 bits; Prometheus keeps a double anyway. The decimal text, its point moved:
 // exact to the digit that is printed.
+static bool is_wei(const char *text)
+{
+    return text != NULL && text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+static void ether_value(FILE *out, const char *wei)
+{
+    enum { DECIMALS = 18 };
+    size_t digits = strlen(wei);
+    size_t whole = digits > DECIMALS ? digits - DECIMALS : 0;
+    fprintf(out, " %.*s.%.*s%s\n", whole > 0 ? (int)whole : 1, whole > 0 ? wei : "0",
+            whole > 0 ? 0 : (int)(DECIMALS - digits), "000000000000000000", wei + whole);
+}
+
 static void ether(FILE *out, const json_t *gas, const char *key, const char *name, const char *type,
                   const char *help)
 {
     const char *wei = json_string_value(json_object_get(gas, key));
-    enum { DECIMALS = 18 };
-    size_t digits = wei != NULL ? strlen(wei) : 0;
-    if (digits == 0 || strspn(wei, "0123456789") != digits)
+    if (!is_wei(wei))
         return;
     head(out, name, type, help);
-    size_t whole = digits > DECIMALS ? digits - DECIMALS : 0;
-    fprintf(out, "lonja_settlement_%s %.*s.%.*s%s\n", name, whole > 0 ? (int)whole : 1,
-            whole > 0 ? wei : "0", whole > 0 ? 0 : (int)(DECIMALS - digits), "000000000000000000",
-            wei + whole);
+    fprintf(out, "lonja_settlement_%s", name);
+    ether_value(out, wei);
 }
 
 // One line of a metric for each element of a list.
@@ -280,4 +293,59 @@ void settlement_metrics(FILE *out, json_t *status)
     each(out, signers, "signer_next_nonce", "the next one that is given out", signer_number,
          "next_nonce");
     worker_metrics(out, json_object_get(status, "workers"));
+}
+
+static void fuel_label(FILE *out, const char *name, const json_t *fuel)
+{
+    fprintf(out, "lonja_settlement_%s{chain_id=\"%" PRId64 "\",signer=\"%s\"}", name,
+            number_of(fuel, "chain_id"), text_of(fuel, "signer"));
+}
+
+static void fuel_balance(FILE *out, const char *name, const json_t *fuel, const void *unused)
+{
+    const char *wei = text_of(fuel, "balance_wei");
+
+    (void)unused;
+    if (!is_wei(wei))
+        return;
+    fuel_label(out, name, fuel);
+    ether_value(out, wei);
+}
+
+static void fuel_days(FILE *out, const char *name, const json_t *fuel, const void *unused)
+{
+    const char *days = text_of(fuel, "days"); // a decimal
+
+    (void)unused;
+    if (days[0] == '\0' || strspn(days, "0123456789.") != strlen(days))
+        return; // nothing was spent
+    fuel_label(out, name, fuel);
+    fprintf(out, " %s\n", days);
+}
+
+void settlement_watch_metrics(FILE *out, json_t *watch)
+{
+    const json_t *proofs = json_object_get(watch, "proofs");
+    const json_t *fuel = json_object_get(watch, "fuel");
+
+    each(out, proofs, "proof_valid", "1 = a custody proof of the token is valid", lane_number,
+         "valid");
+    each(out, proofs, "proof_expires_seconds", "until the valid one expires", lane_number,
+         "expires_s");
+    each(out, proofs, "proof_mints_waiting", "mints of the token that wait for a custody proof",
+         lane_number, "waiting");
+    each(out, fuel, "signer_balance_ether", "what the signer's account has for gas", fuel_balance,
+         NULL);
+    each(out, fuel, "signer_gas_days",
+         "how long that lasts at the pace of the last seven days", fuel_days, NULL);
+    number(out, watch, "requests_waiting", "requests_waiting", "gauge",
+           "requests of no trade that wait");
+    number(out, watch, "requests_waiting_oldest_s", "requests_waiting_oldest_seconds", "gauge",
+           "since the oldest of them was made");
+    number(out, watch, "unconfirmed_oldest_s", "unconfirmed_oldest_seconds", "gauge",
+           "since the oldest transaction was sent that is not final");
+    number(out, watch, "custody_waiting_oldest_s", "custody_waiting_oldest_seconds", "gauge",
+           "since the oldest deposit or purchase began to wait for its freeze");
+    by_key(out, json_object_get(watch, "deployments"), "deployments", "state",
+           "deployments of tokens that have not ended, by state");
 }

@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { missing } from '../lib/alerts.mjs'
 import { bin, demo, eventually } from '../lib/venue.mjs'
 
 const execute = promisify(execFile)
@@ -91,6 +92,21 @@ export async function desk (suite, venue) {
     await says(0, /^settle +running/m)
     await frozen(await venue.livePid('sign'), 1, /^settle: signer_unavailable, .*signer/m)
     await frozen(Number(fs.readFileSync(path.join(venue.folder, 'anvil/pid'), 'utf8')), 1, /^settle: node_unavailable, [^]*^index: chain_not_read, /m)
+  })
+
+  await suite.test('desk: every metric that an alert rule names is exported', async () => {
+    const page = async () => (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()
+    await eventually('all of them', async () => {
+      assert.deepEqual(missing(await page()), [])
+      return true
+    })
+    await stepIs(await trade('2'), 'settled') // something was spent
+    const [fuel] = await venue.query('SELECT signer, balance_wei, spent_wei, days FROM settle.signer_fuel')
+    const left = BigInt(await venue.rpc('eth_getBalance', fuel.signer, 'latest')) // the worker asks once a minute
+    assert.ok(BigInt(fuel.balance_wei) >= left && BigInt(fuel.balance_wei) <= left + BigInt(fuel.spent_wei), JSON.stringify([fuel, String(left)]))
+    const days = await eventually('the account in days', async () => venue.metric(`settlement_signer_gas_days{chain_id="31337",signer="${fuel.signer}"}`))
+    assert.ok(Math.abs(days - Number(fuel.balance_wei) / Number(fuel.spent_wei)) / days < 0.2, `${days}`) // all of it was spent today
+    assert.equal(await venue.metric(`settlement_proof_valid{symbol="${symbol}"}`), 1)
   })
 
   await suite.test('desk: filters, and bad input', async () => {
