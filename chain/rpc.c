@@ -114,6 +114,7 @@ struct http {
     bool line_is_new; /* its connection was made for questions that were sent ahead */
     struct curl_slist *headers;
     uint64_t next_id;
+    uint32_t call_timeout_ms, probe_timeout_ms;
     json_t *questions;     /* sent ahead; one that was taken is null. NULL: none */
     json_t *answers;       /* NULL until the first is taken */
     uint64_t questions_id; /* of the first */
@@ -385,6 +386,9 @@ static void http_call(void *context, struct rpc_reply *reply, const char *method
         return;
     }
     CURLcode code = is_cancelled(http) ? CURLE_ABORTED_BY_CALLBACK : CURLE_OK;
+    bool probes = strcmp(method, "eth_chainId") == 0;
+    curl_easy_setopt(http->line->curl, CURLOPT_TIMEOUT_MS,
+                     (long)(probes ? http->probe_timeout_ms : http->call_timeout_ms));
     if (code == CURLE_OK && (code = line_begin(http->line, request)) == CURLE_OK)
         code = line_end(http->line);
     free(request);
@@ -477,8 +481,13 @@ bool rpc_http_open(struct rpc_ops *ops, const struct rpc_http_config *config, ch
         free(http);
         return false;
     }
+    bool has_probe =
+        config->probe_timeout_ms > 0 && config->probe_timeout_ms < config->call_timeout_ms;
     *http = (struct http){.headers = make_headers(),
                           .next_id = 1,
+                          .call_timeout_ms = config->call_timeout_ms,
+                          .probe_timeout_ms =
+                              has_probe ? config->probe_timeout_ms : config->call_timeout_ms,
                           .is_cancelled = config->is_cancelled,
                           .cancel_context = config->cancel_context};
     *ops = (struct rpc_ops){

@@ -63,6 +63,9 @@ struct rpc_http_config {
     const char *url; /* http:// or https://; copied */
     uint32_t connect_timeout_ms;
     uint32_t call_timeout_ms;
+    /* Of eth_chainId, which costs a node nothing and is how it is asked whether it is well; 0 or
+     * more than call_timeout_ms: as any other. */
+    uint32_t probe_timeout_ms;
     size_t response_bytes_max; /* a longer answer is RPC_GARBAGE; so is one of too many values */
     /* May be NULL. Asked before a call and about once a second while it waits: true ends it at
      * once, as RPC_TRANSPORT. A process that is to stop need not wait for a node that never

@@ -15,6 +15,8 @@ static const uint64_t SECOND_NS = 1000000000;
 static const uint64_t BACKOFF_MIN_NS = 500000000;
 static const uint64_t BACKOFF_MAX_NS = 30000000000;
 static const uint64_t OTHER_CHAIN_NS = 60000000000;
+static const uint64_t MS = 1000000;
+static const uint64_t SLOW_NS = 5000000000;
 static const uint64_t LIMITED_MAX_NS = 5000000000; /* if it does not say for how long */
 
 const char *rpc_endpoint_state_text(enum rpc_endpoint_state state)
@@ -167,6 +169,10 @@ static void call_once(struct rpc_endpoint *endpoint, struct rpc_reply *reply, co
     uint64_t began_ns = time->now_ns(time->context);
     endpoint->rpc.call(endpoint->rpc.context, reply, method, params);
     uint64_t now_ns = time->now_ns(time->context);
+    /* A handful of these, and nothing is heard of who asks for minutes. */
+    if (now_ns - began_ns >= SLOW_NS)
+        log_limited(LOG_WARNING, "endpoint slow endpoint=\"%s\" call=%s took_ms=%llu",
+                    endpoint->name, method, (unsigned long long)((now_ns - began_ns) / MS));
     endpoint->counters.reconnects += reply->connected;
     note(endpoint, reply, now_ns - began_ns, now_ns);
 }

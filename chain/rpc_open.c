@@ -11,6 +11,7 @@
 enum {
     LIST_BYTES_MAX = 16384,
     CONNECT_TIMEOUT_MS = 3000,
+    PROBE_TIMEOUT_MS = 5000,
 };
 
 static uint64_t system_now_ns(void *context)
@@ -129,6 +130,7 @@ bool rpc_open(struct rpc_ops *ops, struct rpc_pool *pool, const struct config *c
     }
     struct rpc_http_config http = {
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .probe_timeout_ms = PROBE_TIMEOUT_MS,
         .call_timeout_ms =
             (uint32_t)(count == 1 ? config->settle_http_timeout_ms : config->settle_rpc_timeout_ms),
         .response_bytes_max = (size_t)config->settle_rpc_answer_bytes_max,

@@ -220,6 +220,7 @@ static void pass_plan(struct settle *settle, uint64_t now_ns)
     settle->pass_ns = now_ns;
     settle->store_failed = false;
     settle->chain_failed = false;
+    settle->scan_until_ns = 0;
     settle->look = now_ns - settle->looked_ns >= settle->config.poll_ns;
     settle->resend = now_ns - settle->resent_ns >= settle->config.tick_ns;
     if (settle->look)

@@ -41,6 +41,7 @@ struct settle_config {
     struct settle_fee_policy fees;
     uint64_t tick_ns;  // waits this long after a failure, and at most this long for a notification
     uint64_t poll_ns;  // asks the node for receipts this often while something is sent
+    uint64_t scan_ns;  // looks through blocks for so long in one pass; 0 = as long as it takes
     const char *netting_modules; // compliance modules that do not forbid netting (settle_net.h)
     uint64_t stuck_ns; // blocks pass and the lowest nonce is not mined for this long: bid more
 };
@@ -86,6 +87,15 @@ struct settle_key {
     uint64_t head_nonce; // the lowest nonce held that is not mined, since
     uint64_t head_block; // … this block
     uint64_t head_ns;    // … and time
+};
+
+// The last question which transaction used a nonce: it is in none of the blocks [low, top].
+struct settle_scan {
+    struct chain_address signer;
+    uint64_t nonce;
+    uint64_t low, top; // low = top + 1: none was looked through yet
+    uint64_t over_ns;  // since when that is all that are to be looked through; 0 = it is not
+    bool is_asked;     // there is a question
 };
 
 struct settle_counters {
@@ -136,6 +146,8 @@ struct settle {
     struct chain_address signer_address; // the active key's
     size_t key_count;
     struct settle_key keys[SETTLE_KEYS_MAX]; // the active one first
+    struct settle_scan scan;
+    uint64_t scan_until_ns; // of this pass, by the system's clock; 0 = it has looked through none
     bool is_over;                            // a lost transaction's nonce is undecided
     uint64_t block_number; // latest, at the start of this pass
     uint64_t

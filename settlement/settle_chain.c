@@ -20,8 +20,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
+// What was looked for in vain is looked for in the same blocks again.
+static const uint64_t SCAN_AGAIN_NS = 60000000000;
 // At every start the signer decrypts its key store first (scrypt): no news before this.
 static const uint64_t SIGNER_START_NS = 5000000000;
 
@@ -147,16 +150,31 @@ static enum settle_step count_doubt(struct settle *settle, struct settle_key *ke
     return settle_chain_failed(settle, "eth_getTransactionCount", NODE_OK);
 }
 
+// The transaction that would show it is still looked for.
+static enum settle_step count_waits(struct settle *settle, struct settle_key *key, bool known)
+{
+    log_limited(LOG_INFO,
+                "the node counts transactions of our signer that are looked for in its blocks "
+                "nonce=%llu node_nonce=%llu from_block=%llu to_block=%llu",
+                (unsigned long long)key->next_nonce, (unsigned long long)key->mined_nonces,
+                (unsigned long long)settle->scan.low, (unsigned long long)settle->scan.top);
+    bool is_doubted = known && key->doubted == key->mined_nonces;
+    key->mined_nonces = key->next_nonce;
+    return is_doubted ? SETTLE_STEP_NONE : settle_chain_failed(settle, "blocks", NODE_OK);
+}
+
 // Above what our own attempts explain.
 static enum settle_step count_above(struct settle *settle, struct settle_key *key, bool known)
 {
     uint64_t said = key->mined_nonces;
-    struct settle_use use = {0};
+    struct settle_use use = {.over = true};
     enum node_result result =
         said > 0 ? settle_chain_find(settle, &use, &key->address, said - 1) : NODE_OK;
 
     if (result == NODE_UNREACHABLE)
         return settle_chain_failed(settle, "eth_getBlockByNumber", result);
+    if (result == NODE_OK && !use.found && !use.over)
+        return count_waits(settle, key, known);
     if (said > 0 && (result != NODE_OK || !use.found))
         return count_doubt(settle, key, known);
     if (known) {
@@ -329,22 +347,76 @@ static enum node_result block_of(struct settle *settle, uint64_t *block,
     return NODE_OK;
 }
 
+// One block more; what was looked through has grown by it.
+static enum node_result scan_one(struct settle *settle, struct settle_use *use, uint64_t number)
+{
+    struct settle_scan *scan = &settle->scan;
+    enum node_result result = block_scan(settle, use, number, &scan->signer, scan->nonce);
+
+    if (result == NODE_OK && !use->found && number > scan->top)
+        scan->top = number;
+    else if (result == NODE_OK && !use->found)
+        scan->low = number;
+    return result;
+}
+
+// What is asked once more goes on where it was; from the beginning once in a while, for blocks may
+// have been replaced.
+static bool scan_goes_on(const struct settle *settle, const struct chain_address *signer,
+                         uint64_t nonce)
+{
+    const struct settle_scan *scan = &settle->scan;
+
+    return scan->is_asked && scan->nonce == nonce && address_equal(&scan->signer, signer) &&
+           (scan->over_ns == 0 || settle->pass_ns - scan->over_ns < SCAN_AGAIN_NS) &&
+           settle->block_number >= scan->top &&
+           settle->block_number - scan->top <= SETTLE_SCAN_BLOCKS;
+}
+
+// The worker has other things to do, and says nothing meanwhile.
+static bool scan_has_time(struct settle *settle)
+{
+    if (settle->config.scan_ns == 0)
+        return true;
+    uint64_t now_ns = clock_monotone_ns(&clock_system);
+    if (settle->scan_until_ns == 0)
+        settle->scan_until_ns = now_ns + settle->config.scan_ns;
+    return now_ns < settle->scan_until_ns;
+}
+
 enum node_result settle_chain_find(struct settle *settle, struct settle_use *use,
                                    const struct chain_address *signer, uint64_t nonce)
 {
-    uint64_t top = settle->block_number;
-    uint64_t block;
+    struct settle_scan *scan = &settle->scan;
+    enum node_result result = NODE_OK;
 
-    use->found = false;
-    enum node_result result = block_of(settle, &block, signer, nonce);
-    if (result == NODE_OK)
-        result = block_scan(settle, use, block, signer, nonce);
-    if (result == NODE_UNREACHABLE || use->found)
-        return result;
-    for (uint64_t i = 0; i < SETTLE_SCAN_BLOCKS && i <= top; i++) {
-        result = block_scan(settle, use, top - i, signer, nonce);
-        if (result != NODE_OK || use->found)
+    *use = (struct settle_use){.found = false};
+    if (!scan_has_time(settle))
+        return NODE_OK;
+    if (!scan_goes_on(settle, signer, nonce)) {
+        scan->is_asked = false;
+        uint64_t block;
+        result = block_of(settle, &block, signer, nonce);
+        if (result == NODE_OK)
+            result = block_scan(settle, use, block, signer, nonce);
+        if (result == NODE_UNREACHABLE || use->found)
             return result;
+        result = NODE_OK;
+        *scan = (struct settle_scan){.signer = *signer,
+                                     .nonce = nonce,
+                                     .low = settle->block_number + 1,
+                                     .top = settle->block_number,
+                                     .is_asked = true};
     }
-    return NODE_OK;
+    do {
+        if (scan->top < settle->block_number)
+            result = scan_one(settle, use, scan->top + 1);
+        else if (scan->low > 0 && scan->top - scan->low + 1 < SETTLE_SCAN_BLOCKS)
+            result = scan_one(settle, use, scan->low - 1);
+        else
+            use->over = true;
+    } while (result == NODE_OK && !use->found && !use->over && scan_has_time(settle));
+    if (use->over && scan->over_ns == 0)
+        scan->over_ns = settle->pass_ns;
+    return result;
 }

@@ -4,6 +4,8 @@
 #define MWEI UINT64_C(1000000)
 #define MS   UINT64_C(1000000)
 
+enum { SCAN_MS = 5000 };
+
 static struct settle_fee_policy fees_of(const struct config *config)
 {
     return (struct settle_fee_policy){
@@ -35,6 +37,7 @@ struct settle_config settle_config_of(const struct config *config)
         .fees = fees_of(config),
         .tick_ns = (uint64_t)config->settle_tick_ms * MS,
         .poll_ns = (uint64_t)config->settle_poll_ms * MS,
+        .scan_ns = SCAN_MS * MS,
         .netting_modules = config->settle_netting_modules,
         .stuck_ns = (uint64_t)config->settle_stuck_ms * MS,
     };

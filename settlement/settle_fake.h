@@ -269,6 +269,7 @@ struct fake_world {
     struct chain_address signer;
     bool signer_gone;
     unsigned histories;         // that it has told
+    unsigned block_scans;       // blocks that were asked for with their transactions
     unsigned sign_answers_lost; // signed, and nobody hears of it: how often
     enum signer_result refuse;  // SIGNER_OK = signs
     unsigned refuse_count;      // how often

@@ -733,8 +733,10 @@ static json_t *answer(struct fake_world *world, struct rpc_reply *reply, const c
         return send_raw(world, reply, params);
     if (strcmp(method, "eth_getTransactionReceipt") == 0)
         return receipt(world, params);
-    if (strcmp(method, "eth_getBlockByNumber") == 0)
+    if (strcmp(method, "eth_getBlockByNumber") == 0) {
+        world->block_scans += json_is_true(json_array_get(params, 1));
         return block(world, params);
+    }
     if (strcmp(method, "eth_getTransactionByHash") == 0) {
         const struct fake_tx *tx = tx_param(world, params);
         return tx == NULL ? json_null() : tx_json(world, tx);

@@ -22,6 +22,7 @@ static struct node node;
 static struct settle settle;
 static struct signer_ops honest_signer;
 static unsigned signatures;
+static bool is_open;
 // The world is this thread's but while it waits for a node.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -102,6 +103,7 @@ static void venue_open(size_t count)
         .time = {.now_ns = world_now_ns, .wait_ns = world_wait_ns}};
 
     pthread_mutex_lock(&lock);
+    is_open = true;
     fake_init(&world, 1);
     signatures = 0;
     rpc_pool_init(&pool, &config);
@@ -115,6 +117,7 @@ static void venue_open(size_t count)
 
 static void venue_close(void)
 {
+    is_open = false;
     pthread_mutex_unlock(&lock);
     endpoints.close(endpoints.context);
     for (size_t i = 0; i < pool.endpoint_count; i++)
@@ -133,6 +136,14 @@ static void steps(int count)
 {
     for (int i = 0; i < count; i++)
         step();
+}
+
+// On a busy machine an honest node may be too late, too.
+static void until_signed(unsigned count)
+{
+    for (int i = 0; i < 20 && signatures < count; i++)
+        step();
+    assert_int_equal(signatures, count);
 }
 
 static bool all_final(void)
@@ -196,8 +207,7 @@ static void nothing_is_final_on_nonsense(void **state)
     for (enum hostile_manner manner = HOSTILE_NOT_JSON; manner < HOSTILE_MANNER_COUNT; manner++) {
         venue_open(1);
         fake_trade(&world, fake_seller, fake_buyer, 100);
-        steps(1);
-        assert_int_equal(signatures, 1);
+        until_signed(1);
         nodes[0].manner = manner;
         steps(6);
         if (signatures > 1 || !is_undecided(&world.trades[0]))
@@ -539,8 +549,7 @@ static void another_chain_behind_an_open_connection_is_noticed(void **state)
     fake_trade(&world, fake_seller, fake_buyer, 100);
     run_to_end();
     fake_trade(&world, fake_seller, fake_buyer, 200);
-    steps(1);
-    assert_int_equal(signatures, 2);
+    until_signed(2);
     nodes[0].lie = chain;
     fake_trade(&world, fake_seller, fake_buyer, 300);
     steps(15);
@@ -605,19 +614,30 @@ static void what_is_paid_is_never_the_nodes_to_say(void **state)
     venue_close();
 }
 
+// Of a test that has failed.
+static int clean_up(void **state)
+{
+    (void)state;
+    if (is_open)
+        venue_close();
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, clean_up)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_signed_on_nonsense),
-        cmocka_unit_test(nothing_is_final_on_nonsense),
-        cmocka_unit_test(nonsense_of_one_of_two_is_no_obstacle),
-        cmocka_unit_test(a_lie_of_one_of_two_decides_nothing),
-        cmocka_unit_test(a_lie_about_a_receipt_makes_nothing_final),
-        cmocka_unit_test(a_height_that_is_invented_makes_nothing_final_early),
-        cmocka_unit_test(another_chain_gets_no_signature),
-        cmocka_unit_test(another_chain_behind_an_open_connection_is_noticed),
-        cmocka_unit_test(another_chain_in_the_middle_of_a_pass_ends_nothing),
-        cmocka_unit_test(what_is_paid_is_never_the_nodes_to_say),
+        TEST(nothing_is_signed_on_nonsense),
+        TEST(nothing_is_final_on_nonsense),
+        TEST(nonsense_of_one_of_two_is_no_obstacle),
+        TEST(a_lie_of_one_of_two_decides_nothing),
+        TEST(a_lie_about_a_receipt_makes_nothing_final),
+        TEST(a_height_that_is_invented_makes_nothing_final_early),
+        TEST(another_chain_gets_no_signature),
+        TEST(another_chain_behind_an_open_connection_is_noticed),
+        TEST(another_chain_in_the_middle_of_a_pass_ends_nothing),
+        TEST(what_is_paid_is_never_the_nodes_to_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

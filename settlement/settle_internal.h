@@ -65,10 +65,13 @@ enum settle_step settle_chain_look(struct settle *settle);
 // signed, ends for good or counts as lost on the strength of it. ABORT: it is not, or nobody says.
 enum settle_step settle_chain_network(struct settle *settle);
 // Which transaction of `signer` used `nonce`: in the block that the node's own history of the count
-// leads to, as far back as it has that; else within the last SETTLE_SCAN_BLOCKS blocks.
+// leads to, as far back as it has that; else within the last SETTLE_SCAN_BLOCKS blocks, for which a
+// pass takes config.scan_ns at most: a node may take half a second for each. over: all of them were
+// looked through; else the same question goes on with the next ones in a later pass.
 enum { SETTLE_SCAN_BLOCKS = 256 };
 struct settle_use {
     bool found;
+    bool over;
     struct chain_hash hash; // of the transaction
     uint64_t block_number;
     struct chain_hash block_hash;

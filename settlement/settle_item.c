@@ -844,7 +844,7 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
 static enum settle_step item_nonce_taken(struct settle *settle, struct settle_item *item,
                                          bool *found)
 {
-    struct settle_use use;
+    struct settle_use use; // not looked for to the end: as much in doubt until then
     enum node_result result =
         settle_chain_find(settle, &use, &item->signer, item->bids[0].nonce);
 

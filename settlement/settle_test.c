@@ -1437,6 +1437,33 @@ static void a_foreign_transaction_is_found_in_its_block(void **state)
     }
 }
 
+// A node that takes long for each block keeps nobody from anything else for longer than a while: it is looked for in
+// parts, and found all the same, before anything is signed above it.
+static void what_used_a_nonce_is_looked_for_in_parts(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    trades_settle_in_order(&venue, 2);
+    venue.world.down = true;
+    fake_foreign(&venue.world);
+    for (int i = 0; i < 20; i++)
+        fake_mine(&venue.world);
+    venue.world.down = false;
+    venue.world.pruned = true;
+    venue.settle.config.scan_ns = 1; // one block in a pass
+    fake_trade(&venue.world, fake_seller, fake_buyer, 300);
+    for (unsigned looked = 0, passed = 0; looked < 20; assert_true(passed++ < 100)) {
+        unsigned before = venue.world.block_scans;
+        settle_do_work(&venue.settle, venue.world.now_ns += UINT64_C(1000000000));
+        assert_true(venue.world.block_scans - before <= 2); // the node's own history points to one
+        assert_int_equal(venue.world.attempt_count, 2);
+        looked += venue.world.block_scans > before;
+    }
+    run_to_end(&venue);
+    assert_int_equal(venue.settle.counters.foreign_nonces, 1);
+    assert_int_equal(venue.world.attempts[2].attempt.nonce, 3);
+}
+
 // The log is read at the start; then as often as something says that it may have to be.
 static void the_signers_log_is_read_when_it_has_to_be(void **state)
 {
@@ -2611,6 +2638,7 @@ int main(int count, char **words)
         cmocka_unit_test(a_count_that_is_not_so_keeps_nothing_from_being_sent_again),
         cmocka_unit_test(a_first_count_that_nothing_shows_is_believed_when_it_is_said_twice),
         cmocka_unit_test(a_foreign_transaction_is_found_in_its_block),
+        cmocka_unit_test(what_used_a_nonce_is_looked_for_in_parts),
         cmocka_unit_test(the_signers_log_is_read_when_it_has_to_be),
         cmocka_unit_test(that_no_bid_takes_the_place_of_what_is_stuck_stands_in_its_row),
         cmocka_unit_test(

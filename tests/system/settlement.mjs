@@ -790,7 +790,7 @@ const CASES = {
       await world.mine()
       const well = Date.now()
       await world.settled([...open, ...waiting])
-      if (process.env.TELL) console.log(`# ${Date.now() % 1e6} ${name}: well again after ${Date.now() - well} ms, ${memory('VmRSS')} MiB, at most ${memory('VmHWM')}`)
+      if (process.env.TELL) console.log(`# ${name}: well again after ${Date.now() - well} ms, ${memory('VmRSS')} MiB, at most ${memory('VmHWM')}`)
       check(world.worker.exitCode === null && world.worker.signalCode === null, `${name}: the worker has ended`)
     }
     check(memory('VmRSS') - before < 64 && memory('VmHWM') - before < 256, `${before} MiB before, ${memory('VmRSS')} after, ${memory('VmHWM')} at most`)
@@ -1151,7 +1151,7 @@ const NONSENSE = {
   'no answer': { spoil: () => {}, says: /[Tt]imed? ?out/ },
   'an answer that comes too late': { spoil: async (response, text) => { await sleep(2 * SHORT_MS); response.end(text) }, says: /[Tt]imed? ?out/ },
   'status 500': { spoil: response => { response.statusCode = 500; response.end('{}') }, says: /HTTP status 500/ },
-  'status 429': { spoil: (response, text) => { response.statusCode = 429; response.end(text) }, says: /HTTP status 429/ },
+  'status 429': { spoil: (response, text) => { response.writeHead(429, { 'retry-after': '1' }).end(text) }, says: /HTTP status 429/ },
   'bytes that are no text': { spoil: (response, text) => response.end(Buffer.from(text.replaceAll('0x', '\xff\xfe'), 'latin1')), says: /unable to decode byte 0xff/ },
   'words without end, cut within a character': { spoil: answered(({ id }) => ({ jsonrpc: '2.0', id, error: { code: -32000, message: 'x' + 'é'.repeat(1e5) } })), says: /x\?\?\?/ }
 }
