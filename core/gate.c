@@ -9,10 +9,7 @@
 #include "base/memfile.h"
 #include "core/realtime.h"
 
-enum {
-    GATE_LOOK_MS = 100, // the longest that a lost wake-up can cost
-    GATE_REST_US = 100, // how long those wait for whom nobody waits
-};
+enum { GATE_LOOK_MS = 100 }; // the longest that a lost wake-up can cost
 
 // Those first for whom a client waits: on few CPUs who is woken first runs first.
 static const enum process_id WAKE_ORDER[] = {
@@ -86,37 +83,16 @@ static void gate_wake_asked(struct gate *gate, uint32_t asked)
         if ((asked >> gateway & 1) != 0)
             first |= 1u << process_of_gateway((enum gateway_id)gateway);
     gate_wake_some(gate, first);
-    // Nobody waits any more: it is their turn; or they were woken before there was anything to see.
-    if (atomic_load_explicit(&gate->rest_since_ns, memory_order_relaxed) == 0)
+    if (gate->rest_waits || asked == 0)
         gate_wake_some(gate, ~first);
+    gate->rest_waits = !gate->rest_waits && asked != 0;
 }
 
-// The rest begins to wait, unless nobody comes before it or it has waited for a block already.
-static void gate_rest_begin(struct gate *gate, uint32_t asked)
+void gate_wake_rest(struct gate *gate)
 {
-    uint64_t waited = atomic_load_explicit(&gate->rest_since_ns, memory_order_relaxed);
-    uint64_t now_ns = waited == 0 && asked != 0 ? clock_monotone_ns(&clock_system) : 0;
-    atomic_store_explicit(&gate->rest_since_ns, now_ns, memory_order_relaxed);
-}
-
-void gate_wake_rest(struct gate *gate, uint64_t now_ns)
-{
-    uint64_t since_ns = atomic_load_explicit(&gate->rest_since_ns, memory_order_relaxed);
-    if (since_ns == 0 || now_ns < since_ns + GATE_REST_US * 1000u)
-        return;
-    // If that takes away the wait of a newer block: whoever is woken sees it; or it is not
-    // published yet, and then the journal's thread wakes them (gate_wake_asked, behind the fence of
-    // waking).
-    atomic_store_explicit(&gate->rest_since_ns, 0, memory_order_relaxed);
-    gate_wake(gate);
-}
-
-bool gate_rest_may_wait(const struct gate *gate)
-{
-    // Acquire: the wait of a block begins before journal_seq shows it.
-    return atomic_load_explicit(&gate->control->journal_seq, memory_order_acquire) <
-               atomic_load_explicit(&gate->control->applied_seq, memory_order_relaxed) ||
-           atomic_load_explicit(&gate->rest_since_ns, memory_order_relaxed) != 0;
+    if (gate->rest_waits)
+        gate_wake(gate);
+    gate->rest_waits = false;
 }
 
 static struct reader_page *gate_replica(const struct gate *gate)
@@ -161,8 +137,6 @@ static void gate_open_to(struct gate *gate, uint64_t sequence)
 void gate_publish(struct gate *gate, uint64_t sequence, uint32_t asked)
 {
     ASSERT(sequence >= gate_journal_seq(gate));
-    if (gate->mode != REPLICATION_SYNC)
-        gate_rest_begin(gate, asked);
     atomic_store_explicit(&gate->control->journal_seq, sequence, memory_order_release);
     if (gate->mode != REPLICATION_SYNC) {
         ASSERT(sequence >= atomic_load_explicit(&gate->control->durable_seq, memory_order_relaxed));

@@ -29,8 +29,7 @@ struct gate {
     _Atomic uint32_t core_sleeping; // 1 while the core waits for its journal
     _Atomic uint32_t core_wake;     // the word it waits on
     enum replication_mode mode;
-    // Those whose turn comes after the block's own wait to be woken since then (monotone); 0 = no.
-    _Atomic uint64_t rest_since_ns;
+    bool rest_waits; // journal thread: those whose turn comes after the block's own are to be woken
     _Atomic uint32_t stop; // 1 = the gate's thread ends
     bool threaded;
     pthread_t thread;
@@ -60,12 +59,8 @@ void gate_stop(struct gate *gate, uint64_t timeout_ns);
 // once, for a client waits for them; the rest with the next block, or by gate_wake_rest. With no
 // bit at all nobody comes first.
 void gate_publish(struct gate *gate, uint64_t sequence, uint32_t asked);
-// Core thread, which has nothing to do then: wakes the rest once it has waited for a tenth of a
-// millisecond; the answer of who asked is on its way by then. (The journal's thread would have to
-// set a timer while the one who is to answer waits for its CPU: 6 us on a virtual machine.)
-void gate_wake_rest(struct gate *gate, uint64_t now_ns);
-// Whether that will be due, or a block that is on its way may make it so.
-bool gate_rest_may_wait(const struct gate *gate);
+// Journal thread, a little later: wakes the rest, if it waits to be woken.
+void gate_wake_rest(struct gate *gate);
 // What the gate's thread does: looks at lonja-replicate's page once and moves the gate. Returns 0,
 // or -ESTALE once another host was promoted.
 CHECKED int gate_move(struct gate *gate);

@@ -4,8 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,47 +129,11 @@ static void who_asked_is_woken_before_the_rest(void **state)
     gate_publish(&f.gate, 1, 1u << GATEWAY_WEB);
     assert_true(!sleeps(PROCESS_WEB) && !sleeps(PROCESS_REPLICATE));
     assert_true(sleeps(PROCESS_FIX) && sleeps(PROCESS_TAPE) && sleeps(PROCESS_ADMIN));
-    assert_true(gate_rest_may_wait(&f.gate));
-    uint64_t due_ns = atomic_load(&f.gate.rest_since_ns) + 100000;
-    gate_wake_rest(&f.gate, due_ns - 1);
-    assert_true(sleeps(PROCESS_FIX) && sleeps(PROCESS_TAPE) && sleeps(PROCESS_ADMIN));
-    gate_wake_rest(&f.gate, due_ns);
+    gate_wake_rest(&f.gate);
     assert_true(!sleeps(PROCESS_FIX) && !sleeps(PROCESS_TAPE) && !sleeps(PROCESS_ADMIN));
     all_fall_asleep();
-    gate_wake_rest(&f.gate, due_ns); // once only
+    gate_wake_rest(&f.gate); // once only
     assert_true(sleeps(PROCESS_FIX) && sleeps(PROCESS_WEB) && sleeps(PROCESS_TAPE));
-    assert_false(gate_rest_may_wait(&f.gate));
-    atomic_store(&f.ring.control->applied_seq, 2); // a block that is on its way
-    assert_true(gate_rest_may_wait(&f.gate));
-}
-
-// The core's thread wakes the rest at any moment of the journal's publishing: nobody sleeps over
-// what was published last.
-static void *wake_the_rest_always(void *context)
-{
-    const _Atomic bool *over = context;
-    while (!atomic_load(over))
-        gate_wake_rest(&f.gate, UINT64_MAX / 2);
-    return NULL;
-}
-
-static void whoever_wakes_the_rest_nobody_sleeps_over_a_block(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    _Atomic bool over = false;
-    open_gate(REPLICATION_OFF);
-    assert_int_equal(pthread_create(&thread, NULL, wake_the_rest_always, &over), 0);
-    for (uint64_t sequence = 1; sequence <= 20000; sequence++) {
-        all_fall_asleep();
-        gate_publish(&f.gate, sequence, 1u << GATEWAY_FIX);
-        assert_false(sleeps(PROCESS_FIX));
-        for (uint64_t i = 0; i < 10000000000 && sleeps(PROCESS_TAPE); i++)
-            sched_yield(); // it is the other thread's turn
-        assert_false(sleeps(PROCESS_TAPE));
-    }
-    atomic_store(&over, true);
-    assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
 static void the_rest_waits_for_one_block_at_most(void **state)
@@ -189,7 +151,7 @@ static void the_rest_waits_for_one_block_at_most(void **state)
     gate_publish(&f.gate, 4, 0);
     assert_true(!sleeps(PROCESS_WEB));
     all_fall_asleep();
-    gate_wake_rest(&f.gate, UINT64_MAX);
+    gate_wake_rest(&f.gate);
     assert_true(sleeps(PROCESS_WEB));
 }
 
@@ -300,7 +262,6 @@ int main(void)
         GATE_TEST(a_wait_ends_at_once_if_something_has_changed),
         GATE_TEST(only_a_core_that_sleeps_is_woken),
         GATE_TEST(who_asked_is_woken_before_the_rest),
-        GATE_TEST(whoever_wakes_the_rest_nobody_sleeps_over_a_block),
         GATE_TEST(the_rest_waits_for_one_block_at_most),
         GATE_TEST(where_nobody_asked_all_are_woken_at_once),
         GATE_TEST(a_block_wakes_the_gates_thread_only_where_no_standby_counts),

@@ -26,6 +26,8 @@ enum {
     JOURNAL_ZEROES_BYTES = 256 << 10, // what a write of the segment in use may have to wait for
     JOURNAL_SEGMENTS_AHEAD = 2,
     JOURNAL_WAIT_MS = 100,
+    JOURNAL_REST_US =
+        100, // after which who did not ask is woken: the answer of who did is on its way by then
 };
 
 // ---- open and close
@@ -333,8 +335,12 @@ void journal_sleep(struct journal *journal)
     // Full fence: pairs with journal_flush; either it sees us sleep, or we see its tail.
     atomic_thread_fence(memory_order_seq_cst);
     if (!journal_is_wanted(journal))
-        futex_wait(&journal->wake, seen, JOURNAL_WAIT_MS * 1000000u);
+        futex_wait(&journal->wake, seen,
+                   journal->gate->rest_waits ? JOURNAL_REST_US * 1000u
+                                             : JOURNAL_WAIT_MS * 1000000u);
     atomic_store_explicit(&journal->sleeping, 0, memory_order_relaxed);
+    if (!journal_is_wanted(journal)) // else they are woken with the next block
+        gate_wake_rest(journal->gate);
 }
 
 static void *journal_writer_thread(void *context)
@@ -347,7 +353,7 @@ static void *journal_writer_thread(void *context)
         if (result > 0)
             continue;
         if (atomic_load_explicit(&journal->stop, memory_order_acquire) != 0) {
-            gate_wake(journal->gate);
+            gate_wake_rest(journal->gate);
             return NULL;
         }
         journal_sleep(journal);

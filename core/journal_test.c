@@ -196,6 +196,30 @@ static void who_falls_asleep_looks_once_more(void **state)
     }
 }
 
+// Readers whose turn comes later are woken when the writer has had nothing to do for a moment, else
+// with the next block.
+static void the_rest_is_woken_by_a_writer_with_nothing_to_do(void **state)
+{
+    (void)state;
+    assert_int_equal(open_journal(), 0);
+    naps = 0;
+    journal_sleep(&f.journal);
+    uint64_t ordinary_ns = last_nap_ns;
+    f.gate.rest_waits = true;
+    journal_sleep(&f.journal);
+    assert_int_equal(naps, 2);
+    assert_true(last_nap_ns < ordinary_ns);
+    assert_false(f.gate.rest_waits);
+    f.gate.rest_waits = true;
+    append(1);
+    journal_sleep(&f.journal);
+    assert_int_equal(naps, 2);
+    assert_true(f.gate.rest_waits);
+    assert_int_equal(journal_write_work(&f.journal), 1);
+    assert_false(f.gate.rest_waits);
+    journal_close(&f.journal);
+}
+
 // A block's gateways are those of its commands; the core's own commands are nobody's question.
 static void a_block_knows_who_asked(void **state)
 {
@@ -213,11 +237,11 @@ static void a_block_knows_who_asked(void **state)
     journal_flush(&f.journal);
     assert_int_equal(journal_write_work(&f.journal), 4);
     assert_int_equal(f.journal.asked, 1u << GATEWAY_FIX | 1u << GATEWAY_SETTLE);
-    assert_true(atomic_load(&f.gate.rest_since_ns) != 0);
+    assert_true(f.gate.rest_waits);
     append(1); // by the core
     assert_int_equal(journal_write_work(&f.journal), 1);
     assert_int_equal(f.journal.asked, 0);
-    assert_true(atomic_load(&f.gate.rest_since_ns) == 0);
+    assert_false(f.gate.rest_waits);
     journal_close(&f.journal);
 }
 
@@ -369,6 +393,7 @@ int main(void)
         JOURNAL_TEST(a_journal_that_cannot_look_at_its_segments_is_not_opened),
         JOURNAL_TEST(a_prepared_segment_of_another_size_is_not_used),
         JOURNAL_TEST(who_falls_asleep_looks_once_more),
+        JOURNAL_TEST(the_rest_is_woken_by_a_writer_with_nothing_to_do),
         JOURNAL_TEST(a_block_knows_who_asked),
         JOURNAL_TEST(no_command_is_slept_over),
         JOURNAL_TEST(a_failed_write_ends_the_writer_and_shuts_the_gate),

@@ -16,7 +16,6 @@ enum {
     SEQUENCER_CONTINUATIONS = 64, // continuation commands per round
     SEQUENCER_TICKS = 64,         // commands of ticks per round
     SEQUENCER_IDLE_MS = 20,       // longest sleep: heartbeats are looked at in between
-    SEQUENCER_NAP_US = 250,       // a block is written, and answered, sooner than that
     SEQUENCER_HEARTBEAT_MS = 10,
     SEQUENCER_DIGEST_SLOTS = 1,
 };
@@ -428,10 +427,8 @@ int sequencer_work(struct sequencer *sequencer)
         count += sequencer_rings(sequencer);
         count += sequencer_open_venue(sequencer);
     }
-    if (count > 0) {
+    if (count > 0)
         journal_flush(sequencer->journal);
-        sequencer->nap_ns = SEQUENCER_NAP_US * 1000u;
-    }
     sequencer_count_round(sequencer, now_ns, count);
     return count;
 }
@@ -445,18 +442,6 @@ static uint64_t sequencer_idle_ns(const struct sequencer *sequencer)
     uint64_t now_ns = clock_wall_ns(sequencer->clock);
     uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 1;
     return left_ns < longest_ns ? left_ns : longest_ns;
-}
-
-// Who waits behind those who asked is woken by this thread: it looks for them while a block is on
-// its way, after each look for twice as long.
-static uint64_t sequencer_sleep_ns(struct sequencer *sequencer)
-{
-    uint64_t idle_ns = sequencer_idle_ns(sequencer);
-    if (!gate_rest_may_wait(sequencer->gate) || sequencer->nap_ns > idle_ns)
-        return idle_ns;
-    uint64_t nap_ns = sequencer->nap_ns;
-    sequencer->nap_ns = 2 * nap_ns;
-    return nap_ns;
 }
 
 static void sequencer_block(struct sequencer *sequencer)
@@ -476,7 +461,7 @@ static void sequencer_block(struct sequencer *sequencer)
     for (int i = 0; i < GATEWAY_COUNT; i++)
         work |= sequencer->gateways[i].open && command_ring_has_work(&sequencer->gateways[i].ring);
     if (!work && count > 0)
-        futex_wait_any(words, count, sequencer_sleep_ns(sequencer));
+        futex_wait_any(words, count, sequencer_idle_ns(sequencer));
     for (int i = 0; i < GATEWAY_COUNT; i++)
         if (sequencer->gateways[i].open)
             command_ring_sleep_end(&sequencer->gateways[i].ring);
@@ -484,7 +469,6 @@ static void sequencer_block(struct sequencer *sequencer)
 
 void sequencer_idle(struct sequencer *sequencer)
 {
-    gate_wake_rest(sequencer->gate, clock_monotone_ns(sequencer->clock));
     if (sequencer->wait == SEQUENCER_SPIN) {
         __builtin_ia32_pause();
         return;
@@ -573,7 +557,6 @@ int sequencer_open(struct sequencer *sequencer, const struct boot *boot, struct 
     sequencer->time_ns = engine_time_ns(replay->engine);
     sequencer->wall_ns = clock_wall_ns(clock);
     sequencer->wait = (enum sequencer_wait)config->core_wait;
-    sequencer->nap_ns = SEQUENCER_NAP_US * 1000u;
     sequencer->open_when_attached = config->venue_open_when_attached != 0;
     sequencer->heartbeat_timeout_ns = (uint64_t)config->core_heartbeat_timeout_ms * 1000000u;
     // Every command has an event, so fewer than `capacity` commands are ever between durable and

@@ -70,7 +70,6 @@ struct sequencer {
     uint64_t heartbeat_timeout_ns;
     uint64_t heartbeat_check_ns; // next look at the heartbeats
     enum sequencer_wait wait;
-    uint64_t nap_ns;        // the next one while a block is on its way
     struct command command; // private copy of what is being judged
 };
 

@@ -357,7 +357,6 @@ static void the_indexer_that_resets_a_breaker_is_shut_out(void **state)
 
 // However it waits, it comes back, and takes what is there.
 static unsigned yields, sleeps; // of the core, so far
-static uint64_t sleep_ns;       // the last one, at most
 
 int __wrap_sched_yield(void);
 int __wrap_sched_yield(void)
@@ -371,7 +370,6 @@ void __wrap_futex_wait_any(const struct futex_word *words, unsigned count, uint6
 void __wrap_futex_wait_any(const struct futex_word *words, unsigned count, uint64_t timeout_ns)
 {
     sleeps++;
-    sleep_ns = timeout_ns;
     __real_futex_wait_any(words, count, timeout_ns);
 }
 
@@ -395,41 +393,6 @@ static void every_way_of_waiting_comes_back(void **state)
         sequencer_idle(&f->sequencer); // at once: there is work
         assert_int_equal(sleeps, ways[i].sleeps);
         assert_int_equal(work(f), 1);
-    }
-}
-
-// Readers for whom no client waits: the core looks for them soon after it gave the journal a block,
-// then ever more seldom, and sleeps as long as it likes when nothing is on its way.
-static void a_core_with_nothing_to_do_wakes_who_did_not_ask(void **state)
-{
-    struct fixture *f = *state;
-    struct reader_page *tape = f->gate.pages[PROCESS_TAPE];
-    f->sequencer.wait = SEQUENCER_BLOCK;
-    write_all(f);
-    sequencer_idle(&f->sequencer);
-    uint64_t ordinary_ns = sleep_ns;
-    for (int i = 0; i < 2; i++) {
-        send_plain(f, GATEWAY_ADMIN, CMD_gateway_attach);
-        assert_int_equal(work(f), 1);
-        sequencer_idle(&f->sequencer); // the block is on its way
-        uint64_t first_ns = sleep_ns;
-        assert_true(first_ns < 1000000);
-        sequencer_idle(&f->sequencer);
-        assert_int_equal(sleep_ns, 2 * first_ns);
-        for (int j = 0; j < 10; j++)
-            sequencer_idle(&f->sequencer);
-        assert_int_equal(sleep_ns, ordinary_ns);
-        atomic_store(&tape->sleeping, 1);
-        write_all(f);
-        uint64_t since_ns = atomic_load(&f->gate.rest_since_ns);
-        assert_true(since_ns != 0 && atomic_load(&tape->sleeping) == 1);
-        f->now_ns = since_ns + 1;
-        sequencer_idle(&f->sequencer);
-        assert_int_equal(atomic_load(&tape->sleeping), 1);
-        f->now_ns = since_ns + 1000000;
-        sequencer_idle(&f->sequencer);
-        assert_int_equal(atomic_load(&tape->sleeping), 0);
-        assert_int_equal(sleep_ns, ordinary_ns);
     }
 }
 
@@ -916,7 +879,6 @@ int main(void)
         CORE_TEST(commands_of_another_life_are_dropped),
         CORE_TEST(the_indexer_that_resets_a_breaker_is_shut_out),
         CORE_TEST(every_way_of_waiting_comes_back),
-        CORE_TEST(a_core_with_nothing_to_do_wakes_who_did_not_ask),
         CORE_TEST(a_core_command_from_a_gateway_shuts_its_ring),
         CORE_TEST(a_malformed_record_shuts_the_ring),
         CORE_TEST(a_number_that_does_not_rise_shuts_the_ring),

@@ -2,7 +2,9 @@
 // journal (bench_core.h) under the flow of mix1, open loop: every command has a time at which it is
 // to be sent, and its latency counts from then, whether the venue was ready to take it or not.
 // Beside it, in turn, a bare 4 KiB write to a zero-filled file of the same folder with the same
-// flags and the same thread priority, at the same rate; and back to back, in a line of its own.
+// flags and the same thread priority, at the same rate; and back to back, in a line of its own. At
+// the rate that has a mark, group commit with nothing else to do, beside the same filling of
+// segments (bare_group.h): what the disk alone makes of the p99.
 //
 // The load thread is pinned to the first CPU and spins, the core thread to the last one (core.cpu).
 // The venue's threads sleep when they have nothing to do, as in life, so at low rates idle figures
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/journal_format.h"
+#include "perf/bare_group.h"
 #include "perf/bare_write.h"
 #include "perf/bench_core.h"
 #include "perf/flow_commands.h"
@@ -58,6 +61,8 @@ struct bench {
     uint64_t *sequence_of;  // by the flow's order id
     uint8_t *commands;      // of one run
     uint64_t *sequences;    // theirs
+    uint32_t command_bytes; // of one, on the average of the last run
+    const char *folder;
 };
 
 // ---- the commands
@@ -99,8 +104,12 @@ static struct command *command_at(const struct bench *bench, uint64_t i)
 static void make_commands(struct bench *bench, uint64_t count)
 {
     ASSERT(count <= COMMANDS_PER_RUN_MAX);
-    for (uint64_t i = 0; i < count; i++)
+    uint64_t slots = 0;
+    for (uint64_t i = 0; i < count; i++) {
         make_command(bench, command_at(bench, i), &bench->sequences[i]);
+        slots += command_at(bench, i)->header.slots;
+    }
+    bench->command_bytes = (uint32_t)(slots * SLOT_BYTES / count);
 }
 
 // ---- a run
@@ -134,7 +143,8 @@ struct writing {
     struct bare_write *write;
     struct samples *samples;
     uint64_t span_ns;
-    uint32_t rate; // 0 = back to back
+    uint32_t rate;                  // 0 = back to back
+    const struct bare_group *group; // not NULL: this instead
     int priority, result;
 };
 
@@ -142,6 +152,10 @@ static void *write_thread(void *context)
 {
     struct writing *writing = context;
     (void)machine_realtime(writing->priority); // as the journal's thread: where it is allowed
+    if (writing->group != NULL) {
+        writing->result = bare_group_run(writing->group, writing->samples, writing->span_ns);
+        return NULL;
+    }
     writing->result =
         writing->rate == 0
             ? bare_write_run(writing->write, writing->samples, writing->span_ns)
@@ -149,17 +163,43 @@ static void *write_thread(void *context)
     return NULL;
 }
 
-static void run_writes(struct bench *bench, double seconds, uint32_t rate, struct samples *samples)
+static void run_thread(struct bench *bench, struct writing *writing)
 {
     pthread_t thread;
+    writing->priority = (int)bench->core.boot.config.core_realtime_priority;
+    ASSERT(pthread_create(&thread, NULL, write_thread, writing) == 0);
+    ASSERT(pthread_join(thread, NULL) == 0);
+    ASSERT(writing->result == 0);
+}
+
+static void run_writes(struct bench *bench, double seconds, uint32_t rate, struct samples *samples)
+{
     struct writing writing = {.write = &bench->write,
                               .samples = samples,
                               .span_ns = (uint64_t)(seconds * 1e9),
-                              .rate = rate,
-                              .priority = (int)bench->core.boot.config.core_realtime_priority};
-    ASSERT(pthread_create(&thread, NULL, write_thread, &writing) == 0);
-    ASSERT(pthread_join(thread, NULL) == 0);
-    ASSERT(writing.result == 0);
+                              .rate = rate};
+    run_thread(bench, &writing);
+}
+
+static void run_groups(struct bench *bench, double seconds, uint32_t rate, struct samples *samples)
+{
+    const struct bare_group group = {.folder = bench->folder,
+                                     .rate = rate,
+                                     .command_bytes = bench->command_bytes,
+                                     .segment_bytes =
+                                         (uint64_t)bench->core.boot.config.journal_segment_bytes};
+    struct writing writing = {
+        .samples = samples, .span_ns = (uint64_t)(seconds * 1e9), .group = &group};
+    run_thread(bench, &writing);
+}
+
+static void report_groups(uint32_t rate, const struct samples *groups, bool json)
+{
+    char workload[64];
+    snprintf(workload, sizeof workload, "bare groups %u/s %s", rate, machine_state());
+    struct report_line line = report_line("journal", workload, "durable_ns");
+    report_samples(&line, groups);
+    report_print(&line, json);
 }
 
 static void report_write(uint32_t rate, const struct samples *paced, const struct samples *writes,
@@ -175,7 +215,7 @@ static void report_write(uint32_t rate, const struct samples *paced, const struc
 
 static void run_rate(struct bench *bench, const struct length *length, uint32_t rate, bool json)
 {
-    static struct samples ours, writes, paced, round;
+    static struct samples ours, writes, paced, groups, round;
     double medians[ROUNDS_MAX];
     char workload[64];
     uint64_t count = (uint64_t)(rate * length->seconds);
@@ -183,10 +223,13 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
     samples_clear(&ours);
     samples_clear(&writes);
     samples_clear(&paced);
+    samples_clear(&groups);
     for (uint32_t i = 0; i < length->rounds; i++) {
         samples_clear(&round);
         run_writes(bench, length->seconds / 4, 0, &writes);
         run_writes(bench, length->seconds / 4, rate, &paced);
+        if (rate == MARK_RATE)
+            run_groups(bench, length->seconds, rate, &groups);
         run_commands(bench, count, 1e9 / rate, &round);
         medians[i] = samples_percentile(&round, 0.5);
         samples_merge(&ours, &round);
@@ -205,6 +248,8 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
         line.mark_p99 = MARK_P99_NS;
     report_print(&line, json);
     report_write(rate, &paced, &writes, json);
+    if (rate == MARK_RATE)
+        report_groups(rate, &groups, json);
 }
 
 // ---- the whole
@@ -240,6 +285,7 @@ static void bench_open(struct bench *bench, const char *folder, const struct len
     bench->commands = aligned_alloc(64, (size_t)COMMANDS_PER_RUN_MAX * FLOW_COMMAND_BYTES);
     ASSERT(bench->sequence_of != NULL && bench->sequences != NULL && bench->commands != NULL);
     ASSERT(bare_write_open(&bench->write, folder) == 0);
+    bench->folder = folder;
     bench->venue = flow_small(1);
     bench_core_open(&bench->core, folder, &bench->venue, ORDERS_MAX, true);
     bench->next_sequence = bench_core_applied(&bench->core) + 1;
