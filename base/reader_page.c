@@ -53,11 +53,11 @@ void reader_page_wait(struct reader_page *page, uint64_t timeout_ns)
         futex_wait(&page->wake, seen, timeout_ns);
 }
 
-void reader_page_wait_patiently(struct reader_page *page, uint64_t timeout_ns)
+void reader_page_wait_patiently(struct reader_page *page, uint64_t timeout_ns, unsigned nap_ms)
 {
     reader_page_wait(page, timeout_ns);
     bool woken = atomic_load_explicit(&page->sleeping, memory_order_relaxed) == READER_AWAKE;
-    const struct timespec nap = {.tv_nsec = READER_NAP_MS * 1000000L};
+    const struct timespec nap = {.tv_nsec = nap_ms * 1000000L};
     if (woken)
         nanosleep(&nap, NULL);
 }

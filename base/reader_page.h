@@ -52,10 +52,10 @@ bool reader_page_sleep_begin(struct reader_page *page, const _Atomic uint64_t *d
 void reader_page_sleep_end(struct reader_page *page);
 // Waits on the futex at most timeout_ns (threads without an event loop).
 void reader_page_wait(struct reader_page *page, uint64_t timeout_ns);
-// The same where nobody waits for the reader: once woken it sleeps for another millisecond, so that what comes meanwhile
-// is found together. Being woken for every block costs the journal's thread a system call between two writes, and the
-// processor that somebody else waits for.
-void reader_page_wait_patiently(struct reader_page *page, uint64_t timeout_ns);
+// The same where nobody waits for the reader: once woken it sleeps for another nap_ms (below 1,000), so that what comes
+// meanwhile is found together. Being woken for every block costs the journal's thread a system call between two writes,
+// and the processor that somebody else waits for.
+void reader_page_wait_patiently(struct reader_page *page, uint64_t timeout_ns, unsigned nap_ms);
 // Called by the core's journal thread. doorbell_fd -1 = none.
 void reader_page_wake(struct reader_page *page, int doorbell_fd);
 

@@ -328,7 +328,7 @@ void follower_wait(struct follower *follower, unsigned timeout_ms)
     if (follower->source != FOLLOWER_RING && timeout_ms > FOLLOWER_TAPE_WAIT_MS)
         timeout_ms = FOLLOWER_TAPE_WAIT_MS; // nobody wakes us when the tape has grown
     if (follower_sleep_begin(follower))
-        reader_page_wait_patiently(follower->page, (uint64_t)timeout_ms * 1000000u);
+        reader_page_wait_patiently(follower->page, (uint64_t)timeout_ms * 1000000u, READER_NAP_MS);
     follower_sleep_end(follower);
 }
 

@@ -28,6 +28,7 @@
 
 enum {
     TAPE_WAIT_MS = 100,
+    TAPE_NAP_MS = 20, // each look costs the disk a read between two writes of the journal
     TAPE_RETRIES_MAX = 100,
     TAPE_RETRY_MS = 10,
 };
@@ -250,9 +251,9 @@ static bool tape_work(struct tape *tape)
 static void tape_wait(struct tape *tape)
 {
     // Something may have come since the last look: then nobody sleeps.
-    bool quiet = reader_page_sleep_begin(tape->page, &tape->ring.control->durable_seq,
-                                         tape->seen_durable);
-    reader_page_wait_patiently(tape->page, TAPE_WAIT_MS * 1000000u * quiet);
+    bool quiet =
+        reader_page_sleep_begin(tape->page, &tape->ring.control->durable_seq, tape->seen_durable);
+    reader_page_wait_patiently(tape->page, TAPE_WAIT_MS * 1000000u * quiet, TAPE_NAP_MS);
     reader_page_sleep_end(tape->page);
 }
 
