@@ -129,6 +129,13 @@ static void cause_of_settlement(struct cause *cause, const struct event *event)
                                  event->body.settlement_booked.trade_id, what);
 }
 
+static const char *xvp_word(const struct xvp_posted_evt *posted)
+{
+    if (posted->counter_account == 0)
+        return posted->held_amount > 0 ? "approved: held" : "given up: released";
+    return posted->held_amount < 0 ? "executed: given" : "executed: received";
+}
+
 static struct cause cause_of(const struct asked *asked, const struct event *event,
                              const struct posting *posting)
 {
@@ -163,6 +170,11 @@ static struct cause cause_of(const struct asked *asked, const struct event *even
         cause.text = explain_format("deficit of account %u is now %" PRId64 " base units",
                                     event->body.deficit_changed.account,
                                     event->body.deficit_changed.deficit);
+        break;
+    case EVT_xvp_posted:
+        snprintf(cause.word, sizeof cause.word, "settlement_instruction");
+        cause.text = explain_format("settlement instruction %" PRIu64 " %s",
+                                    event->body.xvp_posted.xvp, xvp_word(&event->body.xvp_posted));
         break;
     default:
         ASSERT(event->header.type == EVT_trade_corrected);
@@ -399,6 +411,42 @@ static money_sum tell_holders(const struct asked *asked)
     return held;
 }
 
+// What the account's approval of the instruction at this place holds: its legs are behind it.
+static int64_t held_by_instruction(const struct asked *asked, const struct snapshot_record *record)
+{
+    const struct xvp_rec *xvp = &record->body.xvp;
+    bool approved = false;
+    int64_t net = 0;
+    for (uint32_t i = 0; i < xvp->leg_count; i++) {
+        const struct xvp_leg_rec *leg = &record[1 + i].body.xvp_leg;
+        bool gives = leg->from_account == asked->account;
+        bool gets = leg->to_account == asked->account;
+        approved |= gives && (xvp->approved >> i & 1) != 0;
+        if (leg->asset == asked->asset)
+            net += (gets ? leg->amount : 0) - (gives ? leg->amount : 0);
+    }
+    return approved && net < 0 ? -net : 0;
+}
+
+static money_sum tell_instructions(const struct asked *asked)
+{
+    json_t *array = explain_array(asked->answer->root, "settlement_instructions");
+    money_sum held = 0;
+    for (size_t i = 0; i < asked->view.count; i++) {
+        const struct snapshot_record *record = &asked->view.records[i];
+        int64_t holds = record->header.type == REC_xvp ? held_by_instruction(asked, record) : 0;
+        if (holds == 0)
+            continue;
+        json_t *object = explain_element(array);
+        explain_set_number(object, "xvp", record->body.xvp.xvp);
+        explain_set(object, "held", "%s", amount(asked, holds).text);
+        explain_say(asked->answer, "  settlement instruction %" PRIu64 " holds %s",
+                    record->body.xvp.xvp, amount(asked, holds).text);
+        held += holds;
+    }
+    return held;
+}
+
 static bool agrees(const struct amounts *sum, const struct balance_rec *balance)
 {
     return sum->available == balance->available && sum->held == balance->held &&
@@ -455,7 +503,8 @@ static int tell(struct asked *asked, const struct replay *replay)
     }
     tell_postings(asked);
     tell_totals(asked);
-    return tell_check(asked, &balance, tell_holders(asked));
+    money_sum held = tell_holders(asked);
+    return tell_check(asked, &balance, held + tell_instructions(asked));
 }
 
 static void forget(struct asked *asked)

@@ -180,12 +180,13 @@ static void tell_instruments(const struct asked *asked)
     }
 }
 
-// Limits, controls, fees, kill switches, proposals: whatever there is.
+// Limits, controls, fees, kill switches, proposals, instructions: whatever there is.
 static const bool is_control[REC_COUNT] = {
     [REC_limits] = true,       [REC_instrument_controls] = true,
     [REC_jurisdiction] = true, [REC_fees] = true,
     [REC_kill] = true,         [REC_venue_rules] = true,
-    [REC_proposal] = true,     [REC_pending] = true,
+    [REC_proposal] = true,     [REC_xvp] = true,
+    [REC_xvp_leg] = true,      [REC_pending] = true,
 };
 
 static void tell_record(const struct asked *asked, const struct snapshot_record *record,
@@ -205,7 +206,9 @@ static void tell_controls(const struct asked *asked)
         if (!is_control[asked->view.records[i].header.type])
             continue;
         if (json_array_size(array) == 0)
-            explain_say(asked->answer, "\nLimits, controls, fees, kill switches, proposals");
+            explain_say(
+                asked->answer,
+                "\nLimits, controls, fees, kill switches, proposals, settlement instructions");
         tell_record(asked, &asked->view.records[i], array);
     }
 }

@@ -79,6 +79,7 @@ static size_t layout_engine(struct engine *engine, uint8_t *memory,
     LAYOUT_ARRAY(&layout, engine->session_accounts, limits->session_accounts_max + 1u);
     LAYOUT_ARRAY(&layout, engine->confirms, 1);
     LAYOUT_ARRAY(&layout, engine->proposals, PROPOSALS_MAX);
+    LAYOUT_ARRAY(&layout, engine->xvps, XVPS_MAX);
     LAYOUT_ARRAY(&layout, engine->uncover_places, limits->sessions_max + 1u);
     LAYOUT_ARRAY(&layout, engine->check_sums, 2 * (limits->assets_max + 1u));
     LAYOUT_ARRAY(&layout, engine->check_holds, limits->balances_max + 1u);
@@ -142,6 +143,7 @@ struct engine *engine_init(void *memory, const struct engine_limits *limits)
     engine->check_venue =
         (struct check_venue){.ledger = &engine->ledger, .confirms = engine->confirms};
     engine->venue_state = VENUE_CANCEL_ONLY;
+    engine->xvp_next_ns = UINT64_MAX;
     return engine;
 }
 
@@ -181,6 +183,9 @@ static void rejected_subject(const struct command *command, struct rejected_evt 
         break;
     case CMD_ledger_post:
         out->account = command->body.ledger_post.account;
+        break;
+    case CMD_xvp_act:
+        out->account = command->body.xvp_act.account;
         break;
     case CMD_settlement_result:
         out->instrument = command->body.settlement_result.instrument;
@@ -271,6 +276,8 @@ static engine_handler *const handlers[CMD_COUNT] = {
     [CMD_fees_set] = engine_fees_set,
     [CMD_ledger_post] = engine_ledger_post,
     [CMD_trade_correct] = engine_trade_correct,
+    [CMD_xvp_create] = engine_xvp_create,
+    [CMD_xvp_act] = engine_xvp_act,
     [CMD_settlement_result] = engine_settlement_result,
 };
 
@@ -375,6 +382,8 @@ uint64_t engine_next_deadline_ns(const struct engine *engine)
     uint64_t dated_ns = timers_next_ns(&engine->dated);
     uint64_t deadline_ns =
         engine->venue_state == VENUE_OPEN ? timers_next_ns(&engine->deadlines) : UINT64_MAX;
+    if (engine->xvp_next_ns < deadline_ns)
+        deadline_ns = engine->xvp_next_ns;
     return dated_ns < deadline_ns ? dated_ns : deadline_ns;
 }
 

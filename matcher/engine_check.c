@@ -353,6 +353,7 @@ void engine_check(const struct engine *engine)
     ASSERT(stops == engine->stops_open && stops <= engine->limits.stops_max);
     check_kills(engine);
     check_proposals(engine);
+    engine_xvp_check(engine);
     timers_check(&engine->dated);
     timers_check(&engine->deadlines);
     check_holds(engine);

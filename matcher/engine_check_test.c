@@ -124,6 +124,10 @@ static struct parts parts_of(struct venue *venue)
     X(proposals_without_end, at->engine->proposal_count = PROPOSALS_MAX + 1)                       \
     X(proposals_out_of_order, at->engine->proposals[1].terms.proposal = 0)                         \
     X(proposals_that_end_out_of_order, at->engine->proposals[1].terms.expires_ns = 0)              \
+    X(instructions_without_end, at->engine->xvp_count = XVPS_MAX + 1)                              \
+    X(instructions_out_of_order, at->engine->xvps[1].terms.xvp = 0)                                \
+    X(a_cut_off_that_nobody_waits_for, at->engine->xvp_next_ns++)                                  \
+    X(an_approval_that_holds_nothing, at->engine->xvps[0].terms.approved = 1)                      \
     X(a_heap_out_of_order, at->engine->dated.heap[1].time_ns += 100000)                            \
     X(a_record_of_fees_too_many, at->engine->fees.count++)
 
@@ -151,6 +155,17 @@ static void propose_kill(struct venue *venue)
     assert_string_equal(apply(venue), "proposal open");
 }
 
+static void instruct(struct venue *venue)
+{
+    const struct xvp_leg_tail leg = {A, C, TOKEN, XVP_LOCAL, 1};
+    struct command *command = start(venue, CMD_xvp_create, GATEWAY_ADMIN);
+    command->header.slots = command_slots(CMD_xvp_create, sizeof leg);
+    command->body.xvp_create = (struct xvp_create_cmd){
+        .ref_source = REF_ADMIN, .ref_number = ++venue->number, .cutoff_ns = 7000, .leg_count = 1};
+    memcpy(command_tail_writable(command), &leg, sizeof leg);
+    assert_string_equal(apply(venue), "xvp created is created; xvp_leg");
+}
+
 static void fill(struct venue *venue)
 {
     struct account_rec other = venue->accounts[0];
@@ -166,6 +181,8 @@ static void fill(struct venue *venue)
          {"B buys 1 @ 90 until=6000", "#9 holds 90; terms until 6000"});
     propose_kill(venue);
     propose_kill(venue);
+    instruct(venue);
+    instruct(venue);
 }
 
 // True if the walk stops in a process of its own, where this was spoilt.

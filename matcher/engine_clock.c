@@ -1,8 +1,8 @@
 // Time: what is due when, and what goes on in the next command.
 //
 // The engine reads no clock: the core journals a clock_tick when the engine's deadline has passed.
-// One tick does one thing: it expires dated orders, or it handles the earliest deadline of one
-// instrument (end of a phase, entry of its schedule, indicative price). What does not fit into one
+// One tick does one thing: it expires dated orders, or settlement instructions, or it handles the
+// earliest deadline of one instrument (end of a phase, entry of its schedule, indicative price). What does not fit into one
 // command's events goes on in a continue_work, which is the very next command.
 #include "matcher/engine_state.h"
 
@@ -150,6 +150,8 @@ static void tick_work(struct turn *turn)
     struct engine *engine = turn->engine;
     if (timers_next_ns(&engine->dated) <= engine->time_ns)
         expire_or_go_on(turn);
+    else if (engine->xvp_next_ns <= engine->time_ns)
+        engine_xvp_expire(turn);
     else if (engine->venue_state == VENUE_OPEN &&
              timers_next_ns(&engine->deadlines) <= engine->time_ns)
         deadline_come(turn, engine_instrument(engine, timers_first(&engine->deadlines)));

@@ -57,7 +57,8 @@ enum { UNCOVER_ROOM = 3 }; // the cancellation, the deficit, and `done`
 void uncover_account(struct engine *engine, uint32_t account, uint32_t asset)
 {
     ASSERT(engine->pending.command == 0);
-    if (ledger_look(engine, account, asset)->held == 0) // every open order holds something
+    if (ledger_look(engine, account, asset)->held ==
+        0) // every open order or approval holds something
         return;
     engine->pending = (struct pending_rec){
         .command = CMD_continue_work, .work = WORK_UNCOVER, .account = account, .asset = asset};
@@ -153,6 +154,12 @@ static bool uncover_balance(struct turn *turn, uint32_t account, uint32_t asset)
         if (turn_room(turn) < UNCOVER_ROOM)
             return false;
         engine_cancel(turn, holders_take(&holders), CANCEL_UNCOVERED);
+        deficit_cover(turn, balance, balance->available);
+    }
+    while (is_uncovered(balance) && balance->held != 0) { // by approvals of settlement instructions
+        if (turn_room(turn) < XVP_ROOM)
+            return false;
+        engine_xvp_uncover(turn, balance);
         deficit_cover(turn, balance, balance->available);
     }
     return true;

@@ -189,6 +189,16 @@ static bool load_proposal_part(struct engine *engine, const struct proposal_part
     return engine_proposal_part_load(engine, record);
 }
 
+static bool load_xvp(struct engine *engine, const struct xvp_rec *record)
+{
+    return engine_xvp_load(engine, record);
+}
+
+static bool load_xvp_leg(struct engine *engine, const struct xvp_leg_rec *record)
+{
+    return engine_xvp_leg_load(engine, record);
+}
+
 static bool load_fees(struct engine *engine, const struct fees_rec *record)
 {
     struct refusal refusal;
@@ -472,7 +482,8 @@ bool engine_load(struct engine *engine, const struct snapshot_record *record)
     ASSERT(engine != NULL && record != NULL);
     if (record->header.version != SCHEMA_VERSION ||
         (engine->load_waits && record->header.type != REC_order_terms) ||
-        (engine->load_bytes != 0 && record->header.type != REC_proposal_part))
+        (engine->load_bytes != 0 && record->header.type != REC_proposal_part) ||
+        (engine->load_legs != 0 && record->header.type != REC_xvp_leg))
         return false;
 #define LOAD(name)                                                                                 \
     case REC_##name:                                                                               \
@@ -500,6 +511,8 @@ bool engine_load(struct engine *engine, const struct snapshot_record *record)
         LOAD(venue_rules);
         LOAD(proposal);
         LOAD(proposal_part);
+        LOAD(xvp);
+        LOAD(xvp_leg);
         LOAD(fees);
         LOAD(gateway);
         LOAD(reference);

@@ -160,6 +160,36 @@ static void propose(struct venue *venue)
              sizeof(struct propose_cmd), &kill, sizeof kill);
 }
 
+// Two legs of A's, one of B's; A has approved.
+static void instruct(struct venue *venue, uint64_t ahead_ns)
+{
+    const struct xvp_leg_tail legs[] = {
+        {A, C, TOKEN, XVP_LOCAL, 2}, {B, A, CASH, XVP_LOCAL, 3}, {A, C, CASH, XVP_LOCAL, 4}};
+    set_list(venue, CMD_xvp_create,
+             &(struct xvp_create_cmd){.ref_source = REF_ADMIN,
+                                      .ref_number = ++venue->number,
+                                      .flags = XVP_AUTO_EXECUTE,
+                                      .leg_count = 3,
+                                      .cutoff_ns = (uint64_t)(START_NS + 40 * DAY_NS) + ahead_ns},
+             sizeof(struct xvp_create_cmd), legs, sizeof legs);
+}
+
+static void approve_instruction(struct venue *venue)
+{
+    const uint32_t account = A;
+    uint64_t xvp = venue->sequence;
+    struct session_set_cmd session = {
+        .session = 4, .member = 1, .gateway = GATEWAY_WEB, .account_count = 1};
+    set_list(venue, CMD_session_set, &session, sizeof session, &account, sizeof account);
+    struct command *command = start(venue, CMD_xvp_act, GATEWAY_WEB);
+    command->header.session = 4;
+    command->body.xvp_act = (struct xvp_act_cmd){.xvp = xvp, .account = A, .action = XVP_APPROVE};
+    (void)apply(venue);
+    assert_int_equal(venue->events[0].header.type, EVT_xvp_changed);
+    session.account_count = 0;
+    set_list(venue, CMD_session_set, &session, sizeof session, &account, 0);
+}
+
 static int open_full_venue(void **state)
 {
     open_venue(state);
@@ -174,6 +204,9 @@ static int open_full_venue(void **state)
     SET(venue, venue_rules_set, .flags = VENUE_TWO_PERSONS);
     propose(venue);
     propose(venue);
+    instruct(venue, (uint64_t)DAY_NS);
+    approve_instruction(venue);
+    instruct(venue, (uint64_t)(5 * DAY_NS));
     return 0;
 }
 
@@ -469,6 +502,44 @@ static void crooked_proposals_fees_and_references_are_refused(void **state)
     CHECK_ALL(*state, table);
 }
 
+// Of the first one A's legs, 0 and 2, are approved.
+static void crooked_instructions_are_refused(void **state)
+{
+    static const struct crooked table[] = {BAD(xvp, xvp, 0),
+                                           BAD(xvp, xvp, INT64_MAX),
+                                           BAD_OF(2, xvp, xvp, 1),
+                                           BAD(xvp, flags, 2),
+                                           BAD(xvp, leg_count, 0),
+                                           BAD(xvp, leg_count, XVP_LEGS_MAX + 1),
+                                           BAD(xvp, leg_count, 2),
+                                                                              BAD(xvp, approved, 8),
+                                           BAD(xvp, cutoff_ns, START_NS + 800 * DAY_NS),
+                                           FITS(xvp, cutoff_ns, 1),
+                                           BAD(xvp_leg, xvp, 1),
+                                           BAD(xvp_leg, index, 1),
+                                           BAD_OF(2, xvp_leg, index, 0),
+                                           BAD(xvp_leg, from_account, D + 2),
+                                           BAD(xvp_leg, to_account, A),
+                                           BAD(xvp_leg, asset, 4),
+                                           BAD(xvp_leg, kind, XVP_EXTERNAL),
+                                           BAD(xvp_leg, amount, 0),
+                                           FITS(xvp_leg, amount, 1)};
+    CHECK_ALL(*state, table);
+}
+
+// All legs of a sender are approved, or none.
+static void an_approval_is_of_all_that_an_account_gives(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    uint32_t place = find(records, REC_xvp, 1);
+    uint8_t *approved = &records->all[place].body.xvp.approved;
+    assert_int_equal(*approved, 5);
+    for (*approved = 0; *approved < 8; (*approved)++)
+        assert_int_equal(load_all(fresh_twin(venue), records) > place + 3,
+                         (*approved & 5) == 0 || (*approved & 5) == 5);
+}
+
 // Number 1 is A's, which buys at 99; 2 the iceberg; 3 has a date; 4 is C's, which sells; 5 C's
 // stop.
 static void crooked_orders_are_refused(void **state)
@@ -677,6 +748,26 @@ static void levels_that_are_too_many_are_refused(void **state)
         else
             order.body.order.state = ORDER_STATE_PENDING_STOP;
         assert_int_equal(load_with_terms(twin, order, way < 2 ? 0 : 90), way == 1);
+    }
+}
+
+static void instructions_that_are_too_many_are_refused(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    struct engine *twin = fresh_twin(venue);
+    uint32_t place = find(records, REC_xvp, 1);
+    records->all[0].body.meta.sequence = 1000;
+    for (uint32_t i = 0; i < place; i++)
+        assert_true(engine_load(twin, &records->all[i]));
+    for (uint32_t i = 1; i <= 257; i++) {
+        struct snapshot_record xvp = records->all[place];
+        struct snapshot_record leg = records->all[place + 1];
+        xvp.body.xvp = (struct xvp_rec){.xvp = i, .leg_count = 1};
+        leg.body.xvp_leg.xvp = i;
+        assert_int_equal(engine_load(twin, &xvp), i <= 256);
+        if (i <= 256)
+            assert_true(engine_load(twin, &leg));
     }
 }
 
@@ -905,6 +996,8 @@ static void what_belongs_to_another_record_comes_behind_it(void **state)
     struct venue *venue = *state;
     load_out_of_order(venue, REC_proposal_part, 1, REC_fees);     // the body is missing
     load_out_of_order(venue, REC_proposal, 1, REC_proposal_part); // a body of nothing
+    load_out_of_order(venue, REC_xvp_leg, 3, REC_fees);           // a leg is missing
+    load_out_of_order(venue, REC_xvp, 1, REC_xvp_leg);            // a leg of nothing
     load_out_of_order(venue, REC_order, 1, REC_order_terms);      // terms of nothing
     load_out_of_order(venue, REC_order, 2, REC_order_terms);      // terms of another order
     load_out_of_order(venue, REC_order, 2, REC_tick_band);        // a table under open orders
@@ -966,6 +1059,9 @@ int main(void)
         FULL_VENUE_TEST(crooked_parties_are_refused),
         FULL_VENUE_TEST(a_trip_belongs_to_its_count),
         FULL_VENUE_TEST(crooked_proposals_fees_and_references_are_refused),
+        FULL_VENUE_TEST(crooked_instructions_are_refused),
+        FULL_VENUE_TEST(an_approval_is_of_all_that_an_account_gives),
+        FULL_VENUE_TEST(instructions_that_are_too_many_are_refused),
         FULL_VENUE_TEST(crooked_orders_are_refused),
         FULL_VENUE_TEST(crooked_terms_are_refused),
         FULL_VENUE_TEST(limits_of_what_was_saved_are_limits_of_what_is_loaded),

@@ -159,23 +159,14 @@ static void mass_cancel_run(struct turn *turn)
 // ---- orders of those who may not trade any more
 // -----------------------------------------------------------
 
-// Every open order holds something.
-static bool account_has_orders(const struct engine *engine, uint32_t account)
-{
-    const struct ledger *ledger = &engine->ledger;
-    uint32_t index = ledger->first_of_account[account];
-    while (index != 0 && ledger_at(ledger, index)->held == 0)
-        index = ledger_at(ledger, index)->next_of_account;
-    return index != 0;
-}
-
 void engine_cancel_barred(struct engine *engine, uint32_t first, uint32_t last)
 {
     ASSERT(engine->pending.command == 0);
     ASSERT(first > 0 && last <= engine->limits.accounts_max);
     for (uint32_t id = first; id <= last; id++) {
         const struct account_rec *owner = engine_account(engine, id);
-        if (owner == NULL || !account_has_orders(engine, id) || !account_is_barred(engine, owner))
+        if (owner == NULL || engine->accounts[id].open_orders == 0 ||
+            !account_is_barred(engine, owner))
             continue;
         engine->pending = (struct pending_rec){
             .command = CMD_order_mass_cancel, .reason = CANCEL_SUSPENDED, .account = id};
@@ -203,7 +194,7 @@ void engine_cancel_killed(struct engine *engine, uint8_t scope, uint32_t id)
     ASSERT(engine->pending.command == 0);
     if (scope == KILL_ACCOUNT) {
         pending.account = id;
-        any = account_has_orders(engine, id);
+        any = engine->accounts[id].open_orders != 0;
     } else if (scope == KILL_MEMBER) {
         pending.member = id;
         any = member_has_orders(engine, id);

@@ -3,7 +3,8 @@
 // Order: meta; assets; instruments, each with its state, rules, controls, jurisdictions, tick bands
 // and schedule; members, each with its limits and state; accounts, each with its limits, state and
 // investments by period; sessions, each with its accounts, limits and state; kill switches; the
-// venue's rules; proposals, each with the parts of its body; fees; gateways; references;
+// venue's rules; proposals, each with the parts of its body; settlement
+// instructions, each with its legs; fees; gateways; references;
 // refusals that may be confirmed, by sequence; balances by account and asset; orders by instrument:
 // the book by side, price and time, the stop book likewise, the triggered queue, those that wait
 // for the close, each with its terms if it has any; the unfinished command, if there is one. The
@@ -142,6 +143,17 @@ static int save_proposals(const struct engine *engine, const struct saver *saver
             struct proposal_part_rec part = engine_proposal_part(proposal, offset);
             SAVE(saver, proposal_part, part);
         }
+    }
+    return 0;
+}
+
+static int save_xvps(const struct engine *engine, const struct saver *saver)
+{
+    for (uint32_t i = 0; i < engine->xvp_count; i++) {
+        const struct xvp *xvp = &engine->xvps[i];
+        SAVE(saver, xvp, xvp->terms);
+        for (uint32_t leg = 0; leg < xvp->terms.leg_count; leg++)
+            SAVE(saver, xvp_leg, xvp->legs[leg]);
     }
     return 0;
 }
@@ -308,6 +320,8 @@ static int save_all_but_meta(const struct engine *engine, const struct saver *sa
         result = save_kills(engine, saver);
     if (result == 0)
         result = save_proposals(engine, saver);
+    if (result == 0)
+        result = save_xvps(engine, saver);
     if (result == 0)
         result = save_fees(engine, saver);
     if (result == 0)

@@ -89,13 +89,23 @@ struct proposal { // a command that waits for another operator's approval
     uint8_t body[PROPOSAL_BYTES_MAX]; // terms.body_bytes of it
 };
 
+enum {
+    XVPS_MAX = 256,
+    XVP_ROOM = XVP_LEGS_MAX + 3
+}; // events that the end of one, or of an approval, may need
+
+struct xvp { // a settlement instruction that is open
+    struct xvp_rec terms;
+    struct xvp_leg_rec legs[XVP_LEGS_MAX]; // terms.leg_count of them
+};
+
 struct fee_record {
     struct fees_rec terms;
     uint32_t next_in_bucket;  // of a free one: the next free one
     uint32_t next_of_account; // with the next higher instrument; 0 = none
 };
 
-struct fees { // found by account and instrument
+struct fees {                   // found by account and instrument
     struct fee_record *records; // fees_max + 1
     uint32_t *buckets;          // bucket_mask + 1
     uint32_t bucket_mask;
@@ -126,11 +136,15 @@ struct engine {
     uint8_t load_state;         // enum order_state of load_place
     uint32_t load_place;        // the order of the record before; 0 = that was none
     uint32_t load_bytes;        // of the last proposal's body that must follow
+    uint32_t load_legs;         // of the last settlement instruction that must follow
     bool killed;                // the venue
     uint32_t kills;             // switches that are on: of venue, members, accounts, sessions
     uint32_t venue_rules;       // enum venue_rule
     struct proposal *proposals; // PROPOSALS_MAX; by ascending id
     uint32_t proposal_count;    // of which the first ones may have expired
+    struct xvp *xvps;           // XVPS_MAX; by ascending id
+    uint32_t xvp_count;
+    uint64_t xvp_next_ns; // the earliest cut-off; UINT64_MAX = none
     struct gateway gateways[GATEWAY_COUNT];
     struct reference references[REF_SOURCE_MAX + 1];
     struct pending_rec pending; // command == 0: nothing to go on with
@@ -556,6 +570,19 @@ struct proposal_part_rec engine_proposal_part(const struct proposal *proposal, u
 CHECKED bool engine_proposal_load(struct engine *engine, const struct proposal_rec *record);
 CHECKED bool engine_proposal_part_load(struct engine *engine,
                                        const struct proposal_part_rec *record);
+
+// engine_xvp.c
+void engine_xvp_create(struct turn *turn);
+void engine_xvp_act(struct turn *turn);
+// Ends those whose cut-off has passed, while XVP_ROOM events are free; the next tick goes on.
+void engine_xvp_expire(struct turn *turn);
+// The newest approval that holds something of this balance falls away; there is one. Needs room for
+// XVP_ROOM - 2 events.
+void engine_xvp_uncover(struct turn *turn, const struct balance *balance);
+// Asserts what must be so, and adds what approvals hold to engine->check_holds.
+void engine_xvp_check(const struct engine *engine);
+CHECKED bool engine_xvp_load(struct engine *engine, const struct xvp_rec *record);
+CHECKED bool engine_xvp_leg_load(struct engine *engine, const struct xvp_leg_rec *record);
 
 // engine_fees.c
 void engine_fees_set(struct turn *turn);

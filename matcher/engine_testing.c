@@ -91,6 +91,25 @@ static void tell_corrected(struct venue *venue, const struct trade_corrected_evt
          corrected->token_short, corrected->cash_short, corrected->new_quantity);
 }
 
+static const char *const xvp_steps[] = {"",          "created", "approved", "revoked",  "executed",
+                                        "cancelled", "expired", "refused",  "uncovered"};
+static const char *const xvp_states[] = {"",         "created",   "approving", "approved",
+                                         "executed", "cancelled", "expired"};
+
+static void tell_xvp(struct venue *venue, const struct xvp_changed_evt *changed)
+{
+    tell(venue, "xvp %s is %s", xvp_steps[changed->step], xvp_states[changed->state]);
+    if (changed->code != 0)
+        tell(venue, "for %c %s %ld %ld %ld", name_of(changed->account),
+             reject_entry(changed->code)->name, changed->limit, changed->value, changed->argument);
+}
+
+static void tell_xvp_posted(struct venue *venue, const struct xvp_posted_evt *posted)
+{
+    tell(venue, "%c %s %+ld held %+ld", name_of(posted->account),
+         posted->asset == CASH ? "cash" : "token", posted->amount, posted->held_amount);
+}
+
 static const char *const proposal_words[] = {"", "open", "approved", "withdrawn", "failed"};
 
 static void tell_event(struct venue *venue, const struct event *event)
@@ -147,6 +166,12 @@ static void tell_event(struct venue *venue, const struct event *event)
         tell(venue, "phase %d breaker %d%s", event->body.instrument_state.phase,
              event->body.instrument_state.breaker_tripped,
              event->body.instrument_state.limit_state_end_ns != 0 ? " limit state" : "");
+        break;
+    case EVT_xvp_changed:
+        tell_xvp(venue, &event->body.xvp_changed);
+        break;
+    case EVT_xvp_posted:
+        tell_xvp_posted(venue, &event->body.xvp_posted);
         break;
     case EVT_proposal_changed:
         tell(venue, "proposal %s", proposal_words[event->body.proposal_changed.state]);

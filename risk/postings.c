@@ -178,6 +178,19 @@ static int postings_of_settlement(const struct settlement_booked_evt *booked,
     }
 }
 
+static int postings_of_xvp(const struct xvp_posted_evt *posted, struct posting *out)
+{
+    int64_t sum = posted->amount + posted->held_amount;
+    ASSERT((sum != 0) == (posted->counter_account != 0));
+    out[0] = (struct posting){.account = posted->account,
+                              .asset = posted->asset,
+                              .available = posted->amount,
+                              .held = posted->held_amount};
+    out[1] = (struct posting){
+        .account = posted->counter_account, .asset = posted->asset, .available = -sum};
+    return sum != 0 ? 2 : 1;
+}
+
 int postings_of(const struct event *event, const struct posting_terms *terms,
                 struct posting out[POSTINGS_MAX])
 {
@@ -202,6 +215,8 @@ int postings_of(const struct event *event, const struct posting_terms *terms,
         return postings_of_deficit(&event->body.deficit_changed, out);
     case EVT_trade_corrected:
         return postings_of_correction(&event->body.trade_corrected, terms, out);
+    case EVT_xvp_posted:
+        return postings_of_xvp(&event->body.xvp_posted, out);
     case EVT_settlement_booked:
         return postings_of_settlement(&event->body.settlement_booked, terms, out);
     default:

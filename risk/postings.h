@@ -35,7 +35,8 @@ int64_t postings_notional(int64_t price, int64_t quantity, uint8_t token_scale);
 uint32_t postings_held_asset(const struct posting_terms *terms, uint8_t side);
 
 // Expands `event` into at most POSTINGS_MAX postings; returns how many (0 for events that move
-// nothing). `terms` may be NULL for events without an instrument (ledger_posted, deficit_changed).
+// nothing). `terms` may be NULL for events without an instrument (ledger_posted, deficit_changed,
+// xvp_posted).
 int postings_of(const struct event *event, const struct posting_terms *terms,
                 struct posting out[POSTINGS_MAX]);
 

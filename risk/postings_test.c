@@ -178,6 +178,26 @@ static void a_dearer_trade_is_paid_by_the_buyer(void **state)
     assert_int_equal(postings_of(&event, &terms, out), 0);
 }
 
+static void an_instruction_passes_through_the_clearing_account(void **state)
+{
+    (void)state;
+    struct posting out[POSTINGS_MAX];
+    struct event event = {.header.type = EVT_xvp_posted};
+    event.body.xvp_posted =
+        (struct xvp_posted_evt){.account = 20, .asset = 2, .amount = -10, .held_amount = 10};
+    assert_int_equal(postings_of(&event, NULL, out), 1);
+    posting_is(&out[0], (struct posting){20, 2, -10, 10, 0, 0, 0});
+    event.body.xvp_posted = (struct xvp_posted_evt){
+        .account = 20, .asset = 2, .held_amount = -10, .counter_account = ACCOUNT_CLEARING};
+    assert_int_equal(postings_of(&event, NULL, out), 2);
+    posting_is(&out[0], (struct posting){20, 2, 0, -10, 0, 0, 0});
+    posting_is(&out[1], (struct posting){ACCOUNT_CLEARING, 2, 10, 0, 0, 0, 0});
+    event.body.xvp_posted = (struct xvp_posted_evt){
+        .account = 21, .asset = 2, .amount = 10, .counter_account = ACCOUNT_CLEARING};
+    assert_int_equal(postings_of(&event, NULL, out), 2);
+    posting_is(&out[1], (struct posting){ACCOUNT_CLEARING, 2, -10, 0, 0, 0, 0});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_deficit_is_paid_by_the_deficit_account),
         cmocka_unit_test(a_bust_pays_everybody_back),
         cmocka_unit_test(a_dearer_trade_is_paid_by_the_buyer),
+        cmocka_unit_test(an_instruction_passes_through_the_clearing_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,10 @@ size_t command_tail_bytes(const struct command *command)
         uint8_t codes = command->body.jurisdictions_set.code_count;
         return codes <= JURISDICTIONS_MAX ? codes * sizeof(uint16_t) : SIZE_MAX;
     }
+    case CMD_xvp_create: {
+        uint8_t legs = command->body.xvp_create.leg_count;
+        return legs <= XVP_LEGS_MAX ? legs * sizeof(struct xvp_leg_tail) : SIZE_MAX;
+    }
     case CMD_propose: {
         uint16_t bytes = command->body.propose.body_bytes;
         return bytes <= PROPOSAL_BYTES_MAX ? bytes : SIZE_MAX;
@@ -322,11 +326,29 @@ static void text_add_body(struct text *text, const struct record_type *type, con
     }
 }
 
+static void text_add_legs(struct text *text, const struct command *command)
+{
+    text_add(text, ",\"legs\":[");
+    for (uint32_t i = 0; i < command->body.xvp_create.leg_count; i++) {
+        struct xvp_leg_tail leg;
+        memcpy(&leg, command_tail(command) + i * sizeof leg, sizeof leg);
+        text_add(text,
+                 "%s{\"from\":%" PRIu32 ",\"to\":%" PRIu32 ",\"asset\":%" PRIu32
+                 ",\"kind\":%" PRIu32 ",\"amount\":%" PRId64 "}",
+                 i == 0 ? "" : ",", leg.from, leg.to, leg.asset, leg.kind, leg.amount);
+    }
+    text_add(text, "]");
+}
+
 static void text_add_tail(struct text *text, const struct command *command)
 {
     size_t tail = command_tail_bytes(command);
     if (tail == 0 || tail == SIZE_MAX)
         return;
+    if (command->header.type == CMD_xvp_create) {
+        text_add_legs(text, command);
+        return;
+    }
     if (command->header.type != CMD_session_set) {
         text_add(text, ",\"client_id\":");
         text_add_quoted(text, command_tail(command), tail);

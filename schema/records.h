@@ -126,6 +126,7 @@ enum venue_account {
     ACCOUNT_TREASURY = 2, // fees
     ACCOUNT_SUSPENSE = 3, // dust and what is being looked into
     ACCOUNT_DEFICIT = 4,  // what outside facts took and was not there; negative by the sum of all deficits
+    ACCOUNT_CLEARING = 5, // settlement instructions pass through it within one command: always zero
     ACCOUNT_VENUE_MAX = 15,
 };
 enum posting_kind {
@@ -138,12 +139,33 @@ enum posting_kind {
     POSTING_CHAIN_OUT = 7,  // account -> outside: tokens have left on the chain; what is not there is a deficit
     POSTING_COVER = 8,      // account -> deficit: makes good what it lacked
 };
+enum xvp_action { XVP_APPROVE = 1, XVP_REVOKE = 2, XVP_EXECUTE = 3, XVP_CANCEL = 4 };
+enum xvp_flag { XVP_AUTO_EXECUTE = 1 }; // the last approval executes it
+enum xvp_leg_kind { XVP_LOCAL = 1, XVP_EXTERNAL = 2 }; // external: on another ledger; refused, none is built
+enum xvp_state {
+    XVP_CREATED = 1,   // nobody has approved
+    XVP_APPROVING = 2, // some senders have
+    XVP_APPROVED = 3,  // all have: it may be executed
+    XVP_EXECUTED = 4,  // and from here on it is over
+    XVP_CANCELLED = 5,
+    XVP_EXPIRED = 6,
+};
+enum xvp_step {
+    XVP_STEP_CREATED = 1,
+    XVP_STEP_APPROVED = 2,
+    XVP_STEP_REVOKED = 3,
+    XVP_STEP_EXECUTED = 4,
+    XVP_STEP_CANCELLED = 5,
+    XVP_STEP_EXPIRED = 6,   // its cut-off has passed
+    XVP_STEP_REFUSED = 7,   // all have approved, and it could not be executed: it stays open
+    XVP_STEP_UNCOVERED = 8, // an approval falls away: what it held is not there any more, or may not be given
+};
 enum settlement_outcome { SETTLEMENT_SETTLED = 1, SETTLEMENT_FAILED = 2, SETTLEMENT_RETRIED = 3 }; // retried: failed -> unsettled again
-enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_INDEX = 3, REF_SOURCE_MAX = 15 }; // 4..15: proposals that wait
+enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_INDEX = 3, REF_XVP = 15, REF_SOURCE_MAX = 15 }; // 4..14: proposals that wait
 
 #define FEE_BPS_DEFAULT UINT32_MAX
 
-enum { TICK_BANDS_MAX = 32, SCHEDULE_ENTRIES_MAX = 16, JURISDICTIONS_MAX = 32, PROPOSAL_BYTES_MAX = 256 };
+enum { TICK_BANDS_MAX = 32, SCHEDULE_ENTRIES_MAX = 16, JURISDICTIONS_MAX = 32, PROPOSAL_BYTES_MAX = 256, XVP_LEGS_MAX = 8 };
 struct tick_band_tail { // tail of tick_table_set
     int64_t from_price;
     int64_t tick;
@@ -152,6 +174,13 @@ struct schedule_entry_tail { // tail of schedule_set
     uint32_t time_of_day_ms;
     uint8_t phase;
     uint8_t reserved[3];
+};
+struct xvp_leg_tail { // tail of xvp_create
+    uint32_t from;
+    uint32_t to;
+    uint32_t asset;
+    uint32_t kind; // enum xvp_leg_kind
+    int64_t amount;
 };
 
 // ---- structs ---------------------------------------------------------------------------------------
@@ -225,7 +254,7 @@ SNAPSHOT_RECORDS(RECORD_STRUCT_SNAPSHOT)
 #define RECORD_ENUM_SNAPSHOT(number, name, fields, doc)    REC_##name = number,
 enum command_type { CMD_padding = 1, COMMANDS(RECORD_ENUM_COMMAND) CMD_COUNT = 64 };
 enum event_type { EVENTS(RECORD_ENUM_EVENT) EVT_COUNT = 64 };
-enum snapshot_type { SNAPSHOT_RECORDS(RECORD_ENUM_SNAPSHOT) REC_COUNT = 32 };
+enum snapshot_type { SNAPSHOT_RECORDS(RECORD_ENUM_SNAPSHOT) REC_COUNT = 34 };
 
 #define RECORD_UNION_COMMAND(number, name, fields, by, doc) struct name##_cmd name;
 #define RECORD_UNION_EVENT(number, name, fields, doc)       struct name##_evt name;

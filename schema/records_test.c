@@ -120,6 +120,25 @@ static void dump_is_one_line_of_json_and_respects_its_size(void **state)
     assert_int_equal(strlen(small), 9);
 }
 
+static void an_instruction_is_dumped_with_its_legs(void **state)
+{
+    (void)state;
+    const struct xvp_leg_tail legs[] = {{20, 21, 2, XVP_LOCAL, 10}, {21, 20, 1, XVP_LOCAL, 900}};
+    struct command command = {.header = {.slots = command_slots(CMD_xvp_create, sizeof legs),
+                                         .type = CMD_xvp_create,
+                                         .version = SCHEMA_VERSION}};
+    command.body.xvp_create.leg_count = 2;
+    memcpy(command_tail_writable(&command), legs, sizeof legs);
+    assert_true(command_check(&command));
+    char text[512];
+    (void)command_dump(&command, text, sizeof text);
+    assert_non_null(strstr(text,
+                           "\"legs\":[{\"from\":20,\"to\":21,\"asset\":2,\"kind\":1,\"amount\":10},"
+                           "{\"from\":21,\"to\":20,\"asset\":1,\"kind\":1,\"amount\":900}]}"));
+    command.body.xvp_create.leg_count = XVP_LEGS_MAX + 1;
+    assert_false(command_check(&command));
+}
+
 static void rejects_fill_in_their_numbers(void **state)
 {
     (void)state;
@@ -166,6 +185,7 @@ int main(void)
         cmocka_unit_test(only_the_right_gateway_may_send_a_command),
         cmocka_unit_test(the_indexer_reports_transfers_and_trips_and_nothing_else),
         cmocka_unit_test(dump_is_one_line_of_json_and_respects_its_size),
+        cmocka_unit_test(an_instruction_is_dumped_with_its_legs),
         cmocka_unit_test(rejects_fill_in_their_numbers),
     };
     return cmocka_run_group_tests_name("schema", tests, NULL, NULL);

@@ -97,3 +97,21 @@ const char *word_of_accreditation(uint8_t accreditation)
                                         [ACCREDITATION_INSTITUTIONAL] = "institutional"};
     return WORD(words, accreditation);
 }
+
+const char *word_of_xvp_state(uint8_t state)
+{
+    static const char *const words[] = {
+        [XVP_CREATED] = "created",   [XVP_APPROVING] = "approving", [XVP_APPROVED] = "approved",
+        [XVP_EXECUTED] = "executed", [XVP_CANCELLED] = "cancelled", [XVP_EXPIRED] = "expired"};
+    return WORD(words, state);
+}
+
+const char *word_of_xvp_step(uint8_t step)
+{
+    static const char *const words[] = {
+        [XVP_STEP_CREATED] = "created",     [XVP_STEP_APPROVED] = "approved",
+        [XVP_STEP_REVOKED] = "revoked",     [XVP_STEP_EXECUTED] = "executed",
+        [XVP_STEP_CANCELLED] = "cancelled", [XVP_STEP_EXPIRED] = "expired",
+        [XVP_STEP_REFUSED] = "refused",     [XVP_STEP_UNCOVERED] = "uncovered"};
+    return WORD(words, step);
+}

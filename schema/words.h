@@ -14,6 +14,8 @@ const char *word_of_kyc(uint8_t kyc);                     // enum kyc_status
 const char *word_of_fatca(uint8_t fatca);                 // enum fatca_status
 const char *word_of_limit_scope(uint8_t scope);           // enum limit_scope
 const char *word_of_kill_scope(uint8_t scope);            // enum kill_scope
+const char *word_of_xvp_state(uint8_t state);             // enum xvp_state
+const char *word_of_xvp_step(uint8_t step);               // enum xvp_step
 const char *word_of_accreditation(uint8_t accreditation); // enum accreditation
 
 #endif

@@ -81,7 +81,7 @@ static void apply(struct reconcile_ledger *ledger, const struct event *event)
         set_terms(ledger, event->body.instrument_changed.instrument,
                   TERMS_OF(event->body.instrument_changed));
     if (type != EVT_trade && type != EVT_trade_corrected && type != EVT_ledger_posted &&
-        type != EVT_deficit_changed)
+        type != EVT_deficit_changed && type != EVT_xvp_posted)
         return;
     if (type == EVT_trade)
         instrument = event->body.trade.instrument;

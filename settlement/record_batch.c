@@ -633,6 +633,7 @@ static void add_body(struct record_batch *batch, const struct event *event)
     case EVT_order_refreshed:   // nothing of the order changes but what shows
     case EVT_order_status:      // an answer
     case EVT_ledger_posted:     // entries and balances say it all
+    case EVT_xvp_posted:        // as here
     case EVT_settlement_booked: // so they do here
     case EVT_done:              // nothing happened
         break;

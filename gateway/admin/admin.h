@@ -3,7 +3,7 @@
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
 //                          │  people.c market.c matching.c limits.c controls.c switches.c
 //                          │  ledger.c custody.c stablecoin.c corrections.c proposals.c login.c read.c
-//                          │  alerts.c settlement.c hands.c proofs.c
+//                          │  alerts.c settlement.c hands.c proofs.c xvp.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -128,6 +128,9 @@ CHECKED bool field_bool(struct ask *ask, int *out, const char *name,
 // A decimal as text ("100.25") or a whole JSON number, in units of 10^-scale.
 CHECKED bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned scale,
                            enum need need);
+// 2026-11-20T08:15:00Z, or a day, its first moment; ns since 1970.
+CHECKED bool time_of(int64_t *out, const char *text);
+CHECKED bool field_time(struct ask *ask, int64_t *out, const char *name, enum need need);
 // One of `words`; *out is its place, from 0.
 CHECKED bool field_word(struct ask *ask, int64_t *out, const char *name, const char *const *words,
                         size_t count, enum need need);
@@ -176,6 +179,7 @@ handler incident_close_handle, incident_approve_handle, incident_withdraw_handle
 handler custody_handle;
 handler proof_handle, proof_verify_handle, proof_revoke_handle;
 handler unmatched_return_handle, unmatched_keep_handle, payout_decide_handle;
+handler xvp_handle, xvp_execute_handle, xvp_cancel_handle, xvp_read;
 
 // Wraps the command of a proposed call (called by ask_command).
 CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

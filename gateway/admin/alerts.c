@@ -1,7 +1,6 @@
 // Alerts of market surveillance: read by auditors, closed by operators with a note. They are rows
 // of Postgres only; the engine knows nothing of them.
 #include <string.h>
-#include <time.h>
 
 #include "base/decimal.h"
 #include "gateway/admin/admin.h"
@@ -16,18 +15,8 @@ struct filters { // -1, NULL: any
 // 2026-11-20, or 2026-11-20T08:15:00Z.
 static bool since(struct ask *ask, int64_t *out)
 {
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"};
-    const char *text = ask->since_argument;
-    if (text[0] == 0)
+    if (ask->since_argument[0] == 0 || time_of(out, ask->since_argument))
         return true;
-    for (size_t i = 0; i < 2; i++) {
-        struct tm utc = {0};
-        const char *rest = strptime(text, forms[i], &utc);
-        if (rest != NULL && *rest == 0 && utc.tm_year >= 70 && utc.tm_year < 300) {
-            *out = (int64_t)timegm(&utc) * 1000000000;
-            return true;
-        }
-    }
     ask_refuse_field(ask, REJECT_MALFORMED, "since");
     return false;
 }

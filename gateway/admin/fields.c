@@ -1,4 +1,5 @@
 #include <string.h>
+#include <time.h>
 
 #include "base/decimal.h"
 #include "chain/address.h"
@@ -109,6 +110,30 @@ bool field_decimal(struct ask *ask, int64_t *out, const char *name, unsigned sca
         return false;
     }
     return true;
+}
+
+// strptime takes days that do not exist ("Feb 31"); timegm makes others of them.
+bool time_of(int64_t *out, const char *text)
+{
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"};
+    for (size_t i = 0; i < 2; i++) {
+        struct tm utc = {0}, asked;
+        const char *rest = strptime(text, forms[i], &utc);
+        if (rest == NULL || *rest != 0 || utc.tm_year < 70 || utc.tm_year >= 300)
+            continue;
+        asked = utc;
+        *out = (int64_t)timegm(&utc) * 1000000000;
+        return utc.tm_mday == asked.tm_mday && utc.tm_sec == asked.tm_sec;
+    }
+    return false;
+}
+
+bool field_time(struct ask *ask, int64_t *out, const char *name, enum need need)
+{
+    const char *text = NULL;
+    if (!field_text(ask, &text, name, need))
+        return false;
+    return text == NULL || time_of(out, text) || malformed(ask, name);
 }
 
 // The words that may stand there, as what to do.

@@ -9,7 +9,7 @@
 
 #include "gateway/admin/admin.h"
 
-enum { REQUEST_LANE_FIRST = 4, REQUEST_LANE_LAST = REF_SOURCE_MAX };
+enum { REQUEST_LANE_FIRST = 4, REQUEST_LANE_LAST = REF_XVP - 1 };
 enum { REQUEST_KINDS = 9, REQUEST_CORRECTION = 8 }; // the others: enum posting_kind - 1
 
 // Is the asset a stablecoin, and its contract proved?

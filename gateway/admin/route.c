@@ -91,6 +91,13 @@ static const struct route routes[] = {
     {HTTP_POST, ADMIN "/proposals/#/withdraw", ROLE_OPERATOR, withdraw_handle, NULL},
     {HTTP_POST, ADMIN "/ledger", ROLE_ADMINISTRATOR, ledger_handle, NULL},
     {HTTP_POST, ADMIN "/transfers", ROLE_ADMINISTRATOR, transfer_handle, NULL},
+    {HTTP_GET, ADMIN "/xvp", ROLE_AUDITOR, rows_read,
+     "SELECT coalesce(json_agg(t), '[]') FROM (SELECT * FROM public.settlement_instructions ORDER "
+     "BY open DESC, id DESC LIMIT $1) t"},
+    {HTTP_POST, ADMIN "/xvp", ROLE_ADMINISTRATOR, xvp_handle, NULL},
+    {HTTP_GET, ADMIN "/xvp/#", ROLE_AUDITOR, xvp_read, NULL},
+    {HTTP_POST, ADMIN "/xvp/#/execute", ROLE_ADMINISTRATOR, xvp_execute_handle, NULL},
+    {HTTP_POST, ADMIN "/xvp/#/cancel", ROLE_ADMINISTRATOR, xvp_cancel_handle, NULL},
     {HTTP_POST, ADMIN "/chain-in", ROLE_ADMINISTRATOR, chain_in_handle, NULL},
     {HTTP_POST, ADMIN "/chain-out", ROLE_ADMINISTRATOR, chain_out_handle, NULL},
     {HTTP_POST, ADMIN "/covers", ROLE_ADMINISTRATOR, cover_handle, NULL},

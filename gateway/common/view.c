@@ -364,6 +364,9 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_deficit_changed:
         view_post(view, event, 0);
         break;
+    case EVT_xvp_posted:
+        view_post(view, event, 0);
+        break;
     case EVT_settlement_booked:
         view_post(view, event, event->body.settlement_booked.instrument);
         break;
@@ -415,6 +418,8 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_kill_changed:
     case EVT_venue_rules_changed:
     case EVT_proposal_changed:
+    case EVT_xvp_changed:
+    case EVT_xvp_leg:
     case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:
@@ -495,6 +500,8 @@ bool view_load_record(void *context, const struct snapshot_record *record)
     case REC_venue_rules:
     case REC_proposal:
     case REC_proposal_part:
+    case REC_xvp:
+    case REC_xvp_leg:
     case REC_member_state:
     case REC_account_state:
     case REC_investment:

@@ -266,6 +266,29 @@ static json_t *of_proposal(const struct event *event, struct ops_message *out)
     return json;
 }
 
+// What it is called, and its legs, are in Postgres.
+static json_t *of_xvp(const struct event *event, struct ops_message *out)
+{
+    const struct xvp_changed_evt *xvp = &event->body.xvp_changed;
+    json_t *json = base_of(event);
+    json_object_set_new(json, "xvp", json_integer((json_int_t)xvp->xvp));
+    json_object_set_new(json, "step", json_string(word_of_xvp_step(xvp->step)));
+    json_object_set_new(json, "state", json_string(word_of_xvp_state(xvp->state)));
+    json_object_set_new(json, "account",
+                        xvp->account != 0 ? json_integer(xvp->account) : json_null());
+    json_object_set_new(json, "operator",
+                        xvp->operator_id != 0 ? json_integer(xvp->operator_id) : json_null());
+    json_object_set_new(json, "reason",
+                        xvp->code != 0 ? json_string(reject_entry(xvp->code)->name) : json_null());
+    json_object_set_new(json, "legs_approved", json_integer(__builtin_popcount(xvp->approved)));
+    json_object_set_new(json, "legs", json_integer(xvp->leg_count));
+    json_object_set_new(json, "cutoff", maybe_time(xvp->cutoff_ns));
+    out->channel = "risk";
+    snprintf(out->key, sizeof out->key, "risk:xvp:%" PRIu64, xvp->xvp);
+    out->key_seconds = WEEK_S;
+    return json;
+}
+
 static json_t *of_deficit(const struct view *view, const struct event *event,
                           struct ops_message *out)
 {
@@ -339,6 +362,10 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
         return of_deficit(view, event, out);
     case EVT_trade_corrected:
         return of_correction(view, event, out);
+    case EVT_xvp_changed:
+        return of_xvp(event, out);
+    case EVT_xvp_leg:
+    case EVT_xvp_posted:
     case EVT_gateway_attached:
     case EVT_gateway_detached:
     case EVT_session_opened:

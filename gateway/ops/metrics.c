@@ -7,6 +7,7 @@
 
 #include "core/counters.h"
 #include "gateway/ops/settlement.h"
+#include "schema/words.h"
 
 const char *const alert_detector_names[ALERT_DETECTORS] = {
     "wash_account", "wash_member",   "wash_circular", "spoofing",
@@ -44,8 +45,8 @@ static void core_metrics(FILE *out, const struct event_ring_control *core, uint6
     gauge(out, "venue_state", "1 cancel-only, 2 open", core->venue_state);
     gauge(out, "epoch", "life of the core, counted over the journal", (int64_t)core->epoch);
     counter(out, "applied_sequence", "last command applied", core->applied_seq);
-    counter(out, "durable_sequence", "last command that is durable: the clients are answered up to here",
-            core->durable_seq);
+    counter(out, "durable_sequence",
+            "last command that is durable: the clients are answered up to here", core->durable_seq);
     gauge(out, "journal_error", "errno that stopped the journal; 0 = none", core->journal_error);
     seconds(out, "core_heartbeat_age_seconds", "time since the core last turned its loop", now_ns,
             core->core_heartbeat_ns);
@@ -63,7 +64,8 @@ static void replication_metrics(FILE *out, const struct event_ring_control *core
     gauge(out, "replication_standbys", "standbys that follow now", core->standbys);
     counter(out, "replicated_sequence", "last command that the required standbys have",
             core->replicated_seq);
-    gauge(out, "replication_state", "0 no standby yet, 1 followed, 2 degraded by an operator, 3 fenced",
+    gauge(out, "replication_state",
+          "0 no standby yet, 1 followed, 2 degraded by an operator, 3 fenced",
           core->replica_verdict);
 }
 
@@ -175,6 +177,10 @@ void ops_metrics_count(struct ops_metrics *metrics, const struct event *event)
     case EVT_trade_corrected:
         count_correction(metrics, &event->body.trade_corrected);
         break;
+    case EVT_xvp_changed:
+        if (event->body.xvp_changed.step <= XVP_STEP_UNCOVERED)
+            metrics->xvps[event->body.xvp_changed.step]++;
+        break;
     case EVT_rejected:
         if (event->body.rejected.code <= REJECT_CODE_MAX)
             metrics->rejects[event->body.rejected.code]++;
@@ -235,6 +241,10 @@ static void risk_metrics(FILE *out, const struct ops_metrics *metrics)
     counter(out, "trades_corrected_total", "trades corrected", metrics->trades_corrected);
     counter(out, "trades_busted_total", "trades busted", metrics->trades_busted);
     proposal_metrics(out, metrics);
+    metric(out, "xvp_total", "counter", "what happened to settlement instructions");
+    for (uint8_t step = XVP_STEP_CREATED; step <= XVP_STEP_UNCOVERED; step++)
+        fprintf(out, "lonja_xvp_total{step=\"%s\"} %" PRIu64 "\n", word_of_xvp_step(step),
+                metrics->xvps[step]);
     if (metrics->kill_switches < 0)
         return; // Postgres has not said
     gauge(out, "kill_switches", "switches that are on", metrics->kill_switches);

@@ -506,6 +506,21 @@ static void deficits_and_corrections_are_told_in_decimals(void **state)
     assert_string_equal(text_of(json, "total_change"), "-2.5");
     assert_string_equal(text_of(json, "token_short"), "0.5");
     json_decref(json);
+    event = (struct event){.header = {.sequence = 11, .type = EVT_xvp_changed, .last = 1}};
+    event.body.xvp_changed = (struct xvp_changed_evt){.xvp = 8,
+                                                      .account = 5,
+                                                      .step = XVP_STEP_REFUSED,
+                                                      .state = XVP_APPROVED,
+                                                      .leg_count = 2,
+                                                      .approved = 3,
+                                                      .code = REJECT_KYC};
+    json = message_json(view, &event, &message);
+    assert_string_equal(message.key, "risk:xvp:8");
+    assert_string_equal(text_of(json, "step"), "refused");
+    assert_string_equal(text_of(json, "state"), "approved");
+    assert_string_equal(text_of(json, "reason"), "KYC");
+    assert_int_equal(json_integer_value(json_object_get(json, "legs_approved")), 2);
+    json_decref(json);
     view_destroy(view);
 }
 
@@ -539,6 +554,9 @@ static void risk_is_counted_by_what_events_say(void **state)
     count(&metrics,
           (struct event){.header.type = EVT_deficit_changed, .body.deficit_changed.amount = -3});
     count(&metrics, (struct event){.header.type = EVT_trade_corrected});
+    count(&metrics, (struct event){.header.type = EVT_xvp_changed,
+                                   .body.xvp_changed.step = XVP_STEP_EXPIRED});
+    count(&metrics, (struct event){.header.type = EVT_xvp_changed, .body.xvp_changed.step = 99});
     count(&metrics, (struct event){.header.type = EVT_proposal_changed,
                                    .body.proposal_changed.state = PROPOSAL_FAILED});
     size_t bytes = 0;
@@ -554,6 +572,8 @@ static void risk_is_counted_by_what_events_say(void **state)
                                         "deficits_grown_total 1",
                                         "trades_busted_total 1",
                                         "trades_corrected_total 0",
+                                        "xvp_total{step=\"expired\"} 1",
+                                        "xvp_total{step=\"executed\"} 0",
                                         "proposals_total{state=\"failed\"} 1",
                                         "proposals_total{state=\"open\"} 0"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {

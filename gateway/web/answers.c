@@ -9,6 +9,8 @@
 // last accepted gateway_seq is answered IN_DOUBT.
 #include "gateway/web/orders.h"
 
+#include "schema/words.h"
+
 static struct pending *pending_find(struct orders *orders, uint64_t gateway_seq)
 {
     struct pending *pending = pending_slot(orders, gateway_seq);
@@ -79,6 +81,36 @@ static void answer_count(struct web *web, struct pending *pending, uint64_t sequ
     pending->answered = true;
 }
 
+// What the instruction has come to, or that it was so before. An execution by itself that was
+// refused is told beside it: the approval stands.
+static void answer_xvp(struct web *web, struct pending *pending, uint64_t sequence)
+{
+    struct json_out *out = &web->out;
+    const struct xvp_changed_evt *xvp = &web->orders->xvp;
+    reply_begin(web, &pending->reply, "settlement_instruction");
+    json_integer(out, "sequence", (int64_t)sequence);
+    json_boolean(out, "repeated", xvp->xvp == 0);
+    if (xvp->xvp != 0) {
+        json_id(out, "xvp", xvp->xvp);
+        json_text(out, "state", word_of_xvp_state(xvp->state));
+        json_integer(out, "legs_approved", __builtin_popcount(xvp->approved));
+    }
+    if (xvp->code != 0)
+        json_text(out, "not_executed", reject_entry(xvp->code)->name);
+    reply_end(web, &pending->reply, 200);
+    pending->answered = true;
+}
+
+// Of an instruction the refusal names the asset.
+static unsigned held_scale(const struct web *web, const struct pending *pending,
+                           const struct rejected_evt *rejected)
+{
+    const struct asset_rec *asset = pending->command == CMD_xvp_act
+                                        ? view_asset(web->view, (uint32_t)rejected->argument)
+                                        : NULL;
+    return asset != NULL ? asset->scale : 0;
+}
+
 static void answer_reject(struct web *web, struct pending *pending, const struct event *event)
 {
     const struct rejected_evt *rejected = &event->body.rejected;
@@ -95,7 +127,7 @@ static void answer_reject(struct web *web, struct pending *pending, const struct
                           .token_scale = token_scale,
                           .held_scale = side == SIDE_BUY    ? CASH_SCALE
                                         : side == SIDE_SELL ? token_scale
-                                                            : 0};
+                                                            : held_scale(web, pending, rejected)};
     reply_fault(web, &pending->reply, &fault, event->header.sequence);
     pending->answered = true;
 }
@@ -174,6 +206,9 @@ static void collect(struct web *web, struct pending *pending, const struct event
     case EVT_order_cancelled:
         collect_cancel(web, pending, &event->body.order_cancelled);
         break;
+    case EVT_xvp_changed:
+        orders->xvp = event->body.xvp_changed;
+        break;
     case EVT_order_status:
         collect_status(web, pending, &event->body.order_status);
         break;
@@ -187,6 +222,7 @@ static void begin_command(struct orders *orders, struct pending *pending)
     orders->current = pending;
     orders->order = (struct view_order){0};
     orders->note = (struct order_note){0};
+    orders->xvp = (struct xvp_changed_evt){0};
     orders->amended = orders->priority_kept = false;
     orders->count = 0;
     json_clear(&orders->rows);
@@ -211,6 +247,8 @@ static void answer_last(struct web *web, struct pending *pending, const struct e
     struct orders *orders = web->orders;
     if (event->header.type == EVT_rejected) {
         answer_reject(web, pending, event);
+    } else if (pending->command == CMD_xvp_act) {
+        answer_xvp(web, pending, event->header.sequence);
     } else if (is_of_all(pending)) {
         if (is_complete(event))
             answer_count(web, pending, event->header.sequence);

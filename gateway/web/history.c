@@ -29,6 +29,7 @@ struct question {
     struct reply reply;
     uint32_t session; // whose trades; 0 = everybody's of an instrument
     uint32_t instrument;
+    bool xvps; // the session's settlement instructions instead
     int64_t limit;
     uint64_t before, min_seq, deadline_ns;
     int64_t cursor;
@@ -200,6 +201,39 @@ static void ask_trades(struct question *q)
         refuse(q, REJECT_DATABASE_DOWN, 0, 0);
 }
 
+static void got_xvps(void *context, const struct pg_error *error, const struct pg_rows *rows)
+{
+    struct question *q = context;
+    if (failed(q, error))
+        return;
+    const char *text = pg_value(rows, 0, 0);
+    reply_begin(q->web, &q->reply, "settlement_instructions");
+    json_integer(&q->web->out, "sequence", q->cursor);
+    json_name(&q->web->out, "instructions");
+    json_open(&q->web->out, '[');
+    json_raw(&q->web->out, text, strlen(text));
+    json_close(&q->web->out, ']');
+    reply_end(q->web, &q->reply, 200);
+    free(q);
+}
+
+// Their rows as they are to be told, with commas between them.
+static void ask_xvps(struct question *q)
+{
+    static const char sql[] =
+        "SELECT coalesce(string_agg(json_build_object('xvp', t.id::text, 'name', t.name, 'state', "
+        "t.state, 'auto_execute', t.auto_execute, 'cutoff', t.cutoff, 'settlement', t.settlement, "
+        "'legs', t.legs, 'created_at', t.created_at, 'changed_at', t.changed_at)::text, ',' ORDER "
+        "BY t.id DESC), '') FROM (SELECT * FROM public.settlement_instructions WHERE id IN (SELECT "
+        "xvp_id FROM record.xvp_leg WHERE from_account = ANY($1::bigint[]) OR to_account = "
+        "ANY($1::bigint[])) AND id < $2 ORDER BY id DESC LIMIT $3) t";
+    int64_t before = q->before > INT64_MAX ? INT64_MAX : (int64_t)q->before;
+    if (!pg_async_query(q->web->pg, sql,
+                        PG_PARAMS(pg_text(q->accounts), pg_i64(before), pg_i64(q->limit)),
+                        web_now_ns(), QUERY_TIMEOUT_MS, got_xvps, q))
+        refuse(q, REJECT_DATABASE_DOWN, 0, 0);
+}
+
 static void got_cursor(void *context, const struct pg_error *error, const struct pg_rows *rows)
 {
     struct question *q = context;
@@ -207,7 +241,7 @@ static void got_cursor(void *context, const struct pg_error *error, const struct
         return;
     q->cursor = pg_rows_count(rows) == 1 ? pg_number(rows, 0, 0) : 0;
     if ((uint64_t)q->cursor >= q->min_seq) {
-        ask_trades(q);
+        (q->xvps ? ask_xvps : ask_trades)(q);
     } else if (web_now_ns() >= q->deadline_ns) {
         refuse(q, REJECT_RECORD_BEHIND, (int64_t)q->min_seq, q->cursor);
     } else {
@@ -254,6 +288,19 @@ void history_own_trades(struct web *web, struct user *user, const struct reply *
 {
     struct question q = {.reply = *reply,
                          .session = user->session,
+                         .limit = limit,
+                         .before = before,
+                         .min_seq = min_seq};
+    write_accounts(web, q.accounts, user->session);
+    ask(web, &q);
+}
+
+void history_own_xvps(struct web *web, struct user *user, const struct reply *reply, int64_t limit,
+                      uint64_t before, uint64_t min_seq)
+{
+    struct question q = {.reply = *reply,
+                         .session = user->session,
+                         .xvps = true,
                          .limit = limit,
                          .before = before,
                          .min_seq = min_seq};

@@ -95,9 +95,8 @@ static bool instrument_or_all(uint32_t *out, struct fault *fault, const struct o
     return true;
 }
 
-// The account that is named, or the session's only one.
-static bool account(uint32_t *out, struct fault *fault, const struct order_asker *asker,
-                    const struct request *request)
+bool order_request_account(uint32_t *out, struct fault *fault, const struct order_asker *asker,
+                           const struct request *request)
 {
     uint32_t only[2];
     if (!number(out, fault, request, WEB_FIELD_account))
@@ -172,7 +171,7 @@ bool order_request_new(struct order_request *out, struct fault *fault,
     if (!instrument_named(&instrument, fault, asker, request) || !kinds(order, fault, request) ||
         !complete(fault, order, request) ||
         !amounts(order, fault, request, instrument->terms.token_scale) ||
-        !account(&order->account, fault, asker, request) ||
+        !order_request_account(&order->account, fault, asker, request) ||
         !number(&order->self_match_id, fault, request, WEB_FIELD_self_match_id) ||
         !request_whole(&confirm_ref, fault, request, WEB_FIELD_confirm_ref, INT64_MAX, 0) ||
         !order_request_client_id(fault, request, WEB_FIELD_client_order_id))

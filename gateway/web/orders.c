@@ -313,3 +313,20 @@ void orders_mass_status(struct web *web, struct user *user, const struct request
     else
         reply_fault(web, reply, &fault, 0);
 }
+
+void orders_xvp(struct web *web, struct user *user, uint64_t xvp, uint8_t action,
+                const struct request *request, const struct reply *reply)
+{
+    struct fault fault;
+    uint32_t account;
+    struct order_asker asker = asker_of(web, user);
+    if (!order_request_account(&account, &fault, &asker, request)) {
+        reply_fault(web, reply, &fault, 0);
+        return;
+    }
+    struct command *command = claim(web, CMD_xvp_act, 0, user, reply);
+    if (command == NULL)
+        return;
+    command->body.xvp_act = (struct xvp_act_cmd){.xvp = xvp, .account = account, .action = action};
+    send(web, user, CMD_xvp_act, reply);
+}

@@ -29,9 +29,10 @@ struct orders {
     struct view_order order; // as it was accepted or amended
     struct order_note note;
     bool amended, priority_kept;
-    uint32_t count;            // of cancels, or of rows
-    struct json_out rows;      // trades of the order, or states of orders
-    struct pending continuing; // of all orders, and the core goes on with it; gateway_seq 0 = none
+    struct xvp_changed_evt xvp; // the last thing that happened to an instruction; xvp 0 = nothing
+    uint32_t count;             // of cancels, or of rows
+    struct json_out rows;       // trades of the order, or states of orders
+    struct pending continuing;  // of all orders, and the core goes on with it; gateway_seq 0 = none
 };
 
 static inline struct pending *pending_slot(struct orders *orders, uint64_t gateway_seq)

@@ -172,6 +172,9 @@ static void balances_on_event(struct web *web, const struct event *event)
     case EVT_deficit_changed:
         mark(web, event->body.deficit_changed.account, event->body.deficit_changed.asset);
         break;
+    case EVT_xvp_posted:
+        mark(web, event->body.xvp_posted.account, event->body.xvp_posted.asset);
+        break;
     case EVT_settlement_booked:
         mark_of_two(web, event->body.settlement_booked.buyer_account,
                     event->body.settlement_booked.seller_account,

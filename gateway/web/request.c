@@ -22,7 +22,7 @@ struct op_entry {
 static const struct op_entry ops[WEB_OP_COUNT] = {WEB_REQUESTS(OP_ENTRY)};
 
 // What has a path of its own stands last in the list.
-_Static_assert((int)WEB_OP_rest_amend + 2 == (int)WEB_OP_COUNT, "no operation of the WebSocket");
+_Static_assert((int)WEB_OP_rest_amend + 3 == (int)WEB_OP_COUNT, "no operation of the WebSocket");
 
 enum { ALWAYS_ALLOWED = 1u << WEB_FIELD_op | 1u << WEB_FIELD_id };
 

@@ -31,6 +31,9 @@ enum handler {
     OWN_TRADES,
     BALANCES,
     EVENTS,
+    XVPS,
+    XVP_ACTS, // and enum xvp_action
+    XVP_ACTS_LAST = XVP_ACTS + XVP_CANCEL,
 };
 
 static const struct route routes[] = {
@@ -57,6 +60,11 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/v1/trades", OWN_TRADES},
     {HTTP_GET, "/api/v1/balances", BALANCES},
     {HTTP_GET, "/api/v1/events", EVENTS},
+    {HTTP_GET, "/api/v1/xvp", XVPS},
+    {HTTP_POST, "/api/v1/xvp/:id/approve", XVP_ACTS + XVP_APPROVE},
+    {HTTP_POST, "/api/v1/xvp/:id/revoke", XVP_ACTS + XVP_REVOKE},
+    {HTTP_POST, "/api/v1/xvp/:id/execute", XVP_ACTS + XVP_EXECUTE},
+    {HTTP_POST, "/api/v1/xvp/:id/cancel", XVP_ACTS + XVP_CANCEL},
 };
 
 // One request on its way through the handlers.
@@ -314,6 +322,24 @@ static void own_trades(struct call *call)
         history_own_trades(call->web, call->user, &call->reply, (int64_t)limit, before, min_seq);
 }
 
+static void own_xvps(struct call *call)
+{
+    uint64_t limit, before, min_seq;
+    if (whole_argument(call, &limit, "limit", 50, 500) &&
+        whole_argument(call, &before, "before", UINT64_MAX, INT64_MAX) &&
+        whole_argument(call, &min_seq, "min_seq", 0, INT64_MAX))
+        history_own_xvps(call->web, call->user, &call->reply, (int64_t)limit, before, min_seq);
+}
+
+static void xvp_act(struct call *call, uint8_t action)
+{
+    struct json_object object;
+    struct request request;
+    uint64_t id;
+    if (body(call, &request, &object, WEB_OP_rest_xvp) && order_id(call, &id))
+        orders_xvp(call->web, call->user, id, action, &request, &call->reply);
+}
+
 // What login with from_seq tells over a WebSocket.
 static void events(struct call *call)
 {
@@ -374,6 +400,10 @@ static bool open_to_all(struct call *call, enum handler handler)
 
 static void with_login(struct call *call, enum handler handler)
 {
+    if (handler > XVP_ACTS && handler <= XVP_ACTS_LAST) {
+        xvp_act(call, (uint8_t)(handler - XVP_ACTS));
+        return;
+    }
     switch ((int)handler) {
     case ORDERS:
         private_send_orders(call->web, call->user, &call->reply);
@@ -401,6 +431,9 @@ static void with_login(struct call *call, enum handler handler)
         break;
     case EVENTS:
         events(call);
+        break;
+    case XVPS:
+        own_xvps(call);
         break;
     default:
         private_send_balances(call->web, call->user, &call->reply);

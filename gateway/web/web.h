@@ -218,6 +218,9 @@ void orders_amend(struct web *web, struct user *user, const struct view_order *o
 // State of one order, or of all that the request names, asked of the engine.
 void orders_status(struct web *web, struct user *user, const struct view_order *order,
                    const struct reply *reply);
+// What a party does with a settlement instruction (enum xvp_action); answered in either protocol.
+void orders_xvp(struct web *web, struct user *user, uint64_t xvp, uint8_t action,
+                const struct request *request, const struct reply *reply);
 void orders_mass_status(struct web *web, struct user *user, const struct request *request,
                         const struct reply *reply);
 // After view_apply. Returns the connection whose answer tells of this event, 0 = none.
@@ -262,6 +265,9 @@ void instruments_catch_up(struct web *web, struct client *client);
 
 CHECKED struct history *history_create(struct web *web);
 void history_destroy(struct history *history);
+// Settlement instructions in which an account of the session has part, newest first.
+void history_own_xvps(struct web *web, struct user *user, const struct reply *reply, int64_t limit,
+                      uint64_t before, uint64_t min_seq);
 void history_own_trades(struct web *web, struct user *user, const struct reply *reply,
                         int64_t limit, uint64_t before, uint64_t min_seq);
 void history_public_trades(struct web *web, uint32_t instrument, const struct reply *reply,

@@ -91,6 +91,10 @@ static void make_command(struct generator *generator, struct beside *beside)
         make_money(generator, beside);
         return;
     }
+    if (draw_chance(generator, hoards_xvps(beside) ? 4 : 14)) {
+        make_xvp(generator, beside);
+        return;
+    }
     bool fills = mood_fills(beside);
     bool whales = mood_of(beside) == WHALES;
     uint32_t r = draw_below(generator, 10000);

@@ -64,6 +64,10 @@ void make_of_two_persons(struct generator *generator, struct beside *beside);
 void make_it_by_two(struct generator *generator, struct beside *beside);
 bool hoards_proposals(const struct beside *beside);
 
+// ---- generator_xvp.c
+void make_xvp(struct generator *generator, struct beside *beside);
+bool hoards_xvps(const struct beside *beside);
+
 // ---- generator_risk.c
 bool make_risk(struct generator *generator, struct beside *beside);
 bool heal_risk(struct generator *generator, struct beside *beside);

@@ -70,7 +70,10 @@ static bool never_rejected(uint16_t code)
                                      REJECT_CUSTODY,
                                      REJECT_ABANDONMENT,
                                      REJECT_ABANDONMENT_OPEN,
-                                     REJECT_ABANDONMENT_REQUEST};
+                                     REJECT_ABANDONMENT_REQUEST,
+                                     REJECT_XVP_ON_CHAIN,
+                                     REJECT_PROOF,
+                                     REJECT_STABLECOIN};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         if (never[i] == code)
             return true;
@@ -194,6 +197,16 @@ static void report_proposals(const struct coverage *coverage)
         line("proposal", states[i], i, coverage->proposals[i], true);
 }
 
+static void report_xvps(const struct coverage *coverage)
+{
+    static const char *const steps[] = {"",          "created", "approved", "revoked",  "executed",
+                                        "cancelled", "expired", "refused",  "uncovered"};
+    for (uint32_t i = XVP_STEP_CREATED; i <= XVP_STEP_UNCOVERED; i++)
+        line("instruction", steps[i], i, coverage->xvps[i], true);
+    line("instruction", "refused for somebody", 0, coverage->xvp_refusals[0], true);
+    line("instruction", "refused for want of room", 0, coverage->xvp_refusals[1], cramped);
+}
+
 static void report(const struct beside *beside)
 {
     const struct coverage *coverage = &beside->coverage;
@@ -206,6 +219,7 @@ static void report(const struct beside *beside)
     report_deficits(coverage);
     report_corrections(coverage);
     report_proposals(coverage);
+    report_xvps(coverage);
     printf("model_test: seed %" PRIu64 ", %" PRIu64 " commands agree, %" PRIu64
            " things that can happen did not\n",
            beside->seed, beside->sequence, missing);
@@ -234,7 +248,7 @@ static struct engine_limits limits_of(uint64_t seed)
         limits.levels_max = 60;
     }
     if (seed % 3 == 2)
-        limits.balances_max = 43;
+        limits.balances_max = 46;
     return limits;
 }
 
@@ -257,7 +271,7 @@ int main(int count, char **words)
     fflush(stdout);
     struct engine_limits limits = limits_of(beside->seed);
     roomy = limits.orders_max > limits.command_events_max;
-    cramped = limits.balances_max < 45;
+    cramped = limits.balances_max < 48;
     beside->program = "model_test";
     beside->twin_every = 5000;
     beside->twin_lives = 2000;

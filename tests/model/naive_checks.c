@@ -209,7 +209,7 @@ static bool far_refused(struct naive_venue *venue, const struct naive_order *ord
 // ---- who may trade, and how much
 // ----------------------------------------------------------------------------
 
-static bool person_refused(struct naive_venue *venue, uint32_t id)
+bool naive_person_refused(struct naive_venue *venue, uint32_t id)
 {
     const struct account_rec *account = &venue->accounts[id];
     bool activated = (account->flags & ACCOUNT_ACTIVATED) != 0;
@@ -437,7 +437,7 @@ bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms
         token_refused(venue, &instrument->terms))
         return true;
     REFUSE_IF(!phase_takes(phase, order), PHASE, PHASE_CONTINUOUS, phase, order->tif)
-    return person_refused(venue, order->account) || naive_buyer_refused(venue, order) ||
+    return naive_person_refused(venue, order->account) || naive_buyer_refused(venue, order) ||
            value_refused(venue, order, true) || naive_value_limits_refused(venue, NULL, order) ||
            naive_position_refused(venue, NULL, order) || naive_flow_limits_refused(venue, order) ||
            capacity_refused(venue, order) || balances_refused(venue, order) ||
@@ -500,7 +500,7 @@ static bool amend_loses_refused(struct naive_venue *venue, const struct naive_or
         collar_refused(venue, order, order->stop_price))
         return true;
     if (far_refused(venue, order, body->flags, body->confirm_ref) ||
-        token_refused(venue, &instrument->terms) || person_refused(venue, order->account) ||
+        token_refused(venue, &instrument->terms) || naive_person_refused(venue, order->account) ||
         naive_buyer_refused(venue, order) || value_refused(venue, order, false) ||
         naive_value_limits_refused(venue, old, order) ||
         naive_position_refused(venue, old, order) || naive_executions_refused(venue, order) ||

@@ -43,7 +43,7 @@ uint64_t naive_deadline(const struct naive_venue *venue)
         deadline = earlier(deadline, state->schedule_next_ns);
         deadline = earlier(deadline, state->indicative_due_ns);
     }
-    return deadline;
+    return earlier(deadline, naive_xvp_deadline(venue));
 }
 
 struct naive_order *naive_first_expired(struct naive_venue *venue)
@@ -113,7 +113,7 @@ void naive_clock_tick(struct naive_venue *venue)
 {
     if (naive_first_expired(venue) != NULL)
         naive_expire(venue);
-    else
+    else if (!naive_xvp_expire(venue))
         instruments_tick(venue);
     naive_done(venue, 0, venue->event_count);
 }

@@ -80,7 +80,8 @@ void naive_uncover_next(struct naive_venue *venue, uint32_t account, uint32_t as
 {
     struct naive_pending *pending = &venue->pending;
     uint32_t at = pending->work == NAIVE_UNCOVER ? 1 : 0;
-    if (newest_holding(venue, account, asset) == NULL)
+    if (newest_holding(venue, account, asset) == NULL &&
+        naive_held_by_xvps(venue, account, asset) == 0)
         return;
     pending->work = NAIVE_UNCOVER;
     pending->uncover[at].account = account;
@@ -99,7 +100,7 @@ static bool uncover(struct naive_venue *venue, uint32_t account, uint32_t asset)
         naive_cancel(venue, order, CANCEL_UNCOVERED);
         naive_deficit_pay(venue, account, asset, balance->available);
     }
-    return true;
+    return naive_xvp_uncover(venue, account, asset);
 }
 
 void naive_uncover(struct naive_venue *venue)

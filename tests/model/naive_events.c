@@ -60,6 +60,9 @@ static void reject_names(const struct command *command, struct rejected_evt *out
     case CMD_ledger_post:
         out->account = command->body.ledger_post.account;
         break;
+    case CMD_xvp_act:
+        out->account = command->body.xvp_act.account;
+        break;
     case CMD_settlement_result:
         out->instrument = command->body.settlement_result.instrument;
         break;

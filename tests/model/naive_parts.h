@@ -82,6 +82,7 @@ bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms
                          struct naive_order *order);
 bool naive_amend_refused(struct naive_venue *venue, const struct naive_order *old,
                          struct naive_order *order);
+bool naive_person_refused(struct naive_venue *venue, uint32_t account);
 bool naive_barred(const struct naive_venue *venue, uint32_t account);
 // All but IOC, FOK and, in continuous trading, market that is not at-close.
 bool naive_needs_place(const struct naive_venue *venue, const struct naive_order *order);
@@ -223,6 +224,13 @@ void naive_uncover(struct naive_venue *venue);
 
 // ---- naive_correct.c
 void naive_trade_correct(struct naive_venue *venue);
+
+// ---- naive_xvp.c
+void naive_xvp_create(struct naive_venue *venue);
+void naive_xvp_act(struct naive_venue *venue);
+uint64_t naive_xvp_deadline(const struct naive_venue *venue);
+bool naive_xvp_expire(struct naive_venue *venue);
+bool naive_xvp_uncover(struct naive_venue *venue, uint32_t account, uint32_t asset);
 
 // ---- naive_proposal.c
 // True if the command needs two persons here and has not come by an approval; it is answered. To be

@@ -155,6 +155,12 @@ static void apply_money(struct naive_venue *venue)
     case CMD_ledger_post:
         naive_ledger_post(venue);
         return;
+    case CMD_xvp_create:
+        naive_xvp_create(venue);
+        return;
+    case CMD_xvp_act:
+        naive_xvp_act(venue);
+        return;
     case CMD_trade_correct:
         naive_trade_correct(venue);
         return;

@@ -27,6 +27,7 @@ enum {
     NAIVE_CONFIRMS = 1024, // refusals that may be confirmed
     NAIVE_FEES = 8,
     NAIVE_PROPOSALS = 64,
+    NAIVE_XVPS = 256, // settlement instructions
 };
 
 struct naive_limits {
@@ -145,6 +146,13 @@ struct naive_proposal {
     uint8_t body[PROPOSAL_BYTES_MAX];
 };
 
+struct naive_xvp { // a settlement instruction
+    uint64_t id, cutoff_ns;
+    uint8_t flags, leg_count;
+    bool approved[XVP_LEGS_MAX]; // by who gives the leg
+    struct xvp_leg_tail legs[XVP_LEGS_MAX];
+};
+
 struct naive_venue {
     struct naive_limits limits;
     uint8_t state;
@@ -172,6 +180,8 @@ struct naive_venue {
     uint64_t confirm_count;           // remembered so far
     struct fees_rec fees[NAIVE_FEES]; // free entries are zero
     uint32_t rules;                   // enum venue_rule
+    uint32_t about;                   // whom a refusal of an instruction is about
+    uint32_t xvp_count;
     bool approving;                   // the command comes by an approval
     uint32_t order_top;               // entries from here on are free
     uint64_t places;                  // given so far
@@ -184,8 +194,9 @@ struct naive_venue {
     struct naive_order orders[NAIVE_ORDERS];
     struct event events[NAIVE_EVENTS];
     struct naive_confirm confirms[NAIVE_CONFIRMS]; // the last ones, number n at n % NAIVE_CONFIRMS
-    // Last, for exhaustive_test copies all that stands before it, and proposes nothing.
+    // Last, for exhaustive_test copies all that stands before it, and proposes and instructs nothing.
     struct naive_proposal proposals[NAIVE_PROPOSALS];
+    struct naive_xvp xvps[NAIVE_XVPS]; // that have not ended, as they came
 };
 
 void naive_apply(struct naive_venue *venue, const struct command *command);
@@ -195,8 +206,10 @@ uint64_t naive_deadline(const struct naive_venue *venue);
 
 uint32_t naive_open_orders(const struct naive_venue *venue);
 
-// What the open orders of an account hold of an asset, added up anew.
+// What the open orders, and the approvals of instructions, of an account hold of an asset, added up
+// anew.
 int64_t naive_held_by_orders(const struct naive_venue *venue, uint32_t account, uint32_t asset);
+int64_t naive_held_by_xvps(const struct naive_venue *venue, uint32_t account, uint32_t asset);
 
 // True if this is the command that the venue must ask for next.
 bool naive_continues_with(const struct naive_venue *venue, const struct command *command);

@@ -16,6 +16,7 @@ import { riskClients } from './risk_clients.mjs'
 import { surveillance } from './surveillance.mjs'
 import { trade } from './trade.mjs'
 import { webTerms } from './web_terms.mjs'
+import { xvp } from './xvp.mjs'
 
 Suite.main(async suite => {
   const venue = await Venue.start({
@@ -34,6 +35,7 @@ Suite.main(async suite => {
     await desk(suite, venue)
     await risk(suite, venue)
     await riskClients(suite, venue)
+    await xvp(suite, venue)
     await resend(suite, venue)
     await resume(suite, venue)
     await hostile(suite, venue)

@@ -1,0 +1,395 @@
+// Settlement instructions (docs/xvp.md): what an operator asks for becomes one command to the
+// engine, under a text reference (people.xvp_request), as a ledger request does (requests.c): the
+// row is committed as `requested` with its number, the command is sent, the row becomes `done` with
+// the instruction's id. What a crash leaves `requested` is sent again before a newer number is: the
+// engine answers a number that it has taken with the same content as done, and the row then learns
+// its id from the record.
+//
+// The numbers are people.ledger_number's under a source of their own (REF_XVP), so that
+// neither kind of request waits for the other.
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/admin/requests.h"
+#include "schema/words.h"
+
+enum { NAME_BYTES_MAX = 200, LEG_NUMBERS = 5 };
+
+struct instruction {
+    const char *reference, *name;
+    int64_t number, hash, cutoff_ns;
+    int auto_execute;
+    size_t leg_count;
+    struct xvp_leg_tail legs[XVP_LEGS_MAX];
+};
+
+// ---- legs as rows
+// ----------------------------------------------------------------------------------
+
+// [[from, to, asset, kind, units], …]; the caller frees it.
+static char *legs_text(const struct instruction *xvp)
+{
+    json_t *legs = json_array();
+    for (size_t i = 0; i < xvp->leg_count; i++) {
+        const struct xvp_leg_tail *leg = &xvp->legs[i];
+        json_array_append_new(legs, json_pack("[I, I, I, I, I]", (json_int_t)leg->from,
+                                              (json_int_t)leg->to, (json_int_t)leg->asset,
+                                              (json_int_t)leg->kind, (json_int_t)leg->amount));
+    }
+    char *text = json_dumps(legs, JSON_COMPACT);
+    json_decref(legs);
+    ASSERT(text != NULL);
+    return text;
+}
+
+static void legs_read(struct instruction *xvp, const char *text)
+{
+    json_t *legs = json_loads(text, 0, NULL);
+    xvp->leg_count = json_array_size(legs);
+    ASSERT(xvp->leg_count <= XVP_LEGS_MAX); // written by legs_text
+    for (size_t i = 0; i < xvp->leg_count; i++) {
+        int64_t numbers[LEG_NUMBERS];
+        for (size_t k = 0; k < LEG_NUMBERS; k++)
+            numbers[k] = json_integer_value(json_array_get(json_array_get(legs, i), k));
+        xvp->legs[i] = (struct xvp_leg_tail){.from = (uint32_t)numbers[0],
+                                             .to = (uint32_t)numbers[1],
+                                             .asset = (uint32_t)numbers[2],
+                                             .kind = (uint32_t)numbers[3],
+                                             .amount = numbers[4]};
+    }
+    json_decref(legs);
+}
+
+// "{1,2}": the assets of the legs, for Postgres.
+static void assets_text(const struct instruction *xvp, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < xvp->leg_count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%c%u", i == 0 ? '{' : ',',
+                                 xvp->legs[i].asset);
+    snprintf(out + used, size - used, "}");
+}
+
+// FNV-1a over what is asked for.
+static int64_t content_hash(const struct instruction *xvp)
+{
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    char *legs = legs_text(xvp);
+    char head[64];
+    snprintf(head, sizeof head, "%lld/%d/", (long long)xvp->cutoff_ns, xvp->auto_execute);
+    for (const char *c = head; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
+    for (const char *c = legs; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
+    free(legs);
+    return (int64_t)hash;
+}
+
+// ---- what is asked for
+// -----------------------------------------------------------------------------
+
+static bool leg_asset(struct ask *ask, struct xvp_leg_tail *leg, unsigned *scale)
+{
+    struct pg_rows *rows;
+    const json_t *asset = json_object_get(ask->body, "asset");
+    if (!json_is_string(asset) && !json_is_integer(asset)) {
+        ask_refuse_field(ask, asset ? REJECT_MALFORMED : REJECT_MISSING_FIELD, "asset");
+        return false;
+    }
+    if (pg_query(ask->admin->pg, &rows,
+                 "SELECT asset_id, scale FROM people.asset WHERE symbol = $1 OR asset_id = $2",
+                 PG_PARAMS(pg_text(json_string_value(asset)),
+                           json_is_integer(asset) ? pg_i64(json_integer_value(asset))
+                                                  : pg_null())) != PG_OK)
+        return ask_database_failed(ask);
+    bool known = pg_rows_count(rows) == 1;
+    leg->asset = known ? (uint32_t)pg_number(rows, 0, 0) : 0;
+    *scale = known ? (unsigned)pg_number(rows, 0, 1) : 0;
+    pg_rows_free(rows);
+    if (!known)
+        ask_refuse(ask, REJECT_UNKNOWN_ASSET, 0, json_integer_value(asset), 0);
+    return known;
+}
+
+static bool leg_read(struct ask *ask, void *out)
+{
+    static const char *const names[] = {"from", "to", "asset", "amount", "kind", NULL};
+    static const char *const kinds[] = {"local", "external"};
+    struct xvp_leg_tail *leg = out;
+    int64_t from = 0, to = 0, kind = 0;
+    unsigned scale = 0;
+    if (!fields_known(ask, names) || !field_number(ask, &from, "from", 1, INT32_MAX, REQUIRED) ||
+        !field_number(ask, &to, "to", 1, INT32_MAX, REQUIRED) ||
+        !field_word(ask, &kind, "kind", WORDS(kinds), OPTIONAL) || !leg_asset(ask, leg, &scale) ||
+        !field_decimal(ask, &leg->amount, "amount", scale, REQUIRED))
+        return false;
+    leg->from = (uint32_t)from;
+    leg->to = (uint32_t)to;
+    leg->kind = (uint32_t)kind + XVP_LOCAL;
+    return true;
+}
+
+static bool legs_parse(struct ask *ask, struct instruction *xvp)
+{
+    json_t *legs = json_object_get(ask->body, "legs");
+    if (json_is_array(legs) &&
+        (json_array_size(legs) == 0 || json_array_size(legs) > XVP_LEGS_MAX)) {
+        ask_refuse(ask, REJECT_XVP_LEGS, XVP_LEGS_MAX, (int64_t)json_array_size(legs), 0);
+        return false;
+    }
+    legs = field_list(ask, "legs", XVP_LEGS_MAX);
+    if (legs == NULL)
+        return false;
+    xvp->leg_count = json_array_size(legs);
+    for (size_t i = 0; i < xvp->leg_count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "legs[%zu]", i);
+        if (!field_entry(ask, json_array_get(legs, i), name, leg_read, &xvp->legs[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool parse(struct ask *ask, struct instruction *xvp)
+{
+    static const char *const names[] = {"reference",    "name", "cutoff",
+                                        "auto_execute", "legs", NULL};
+    *xvp = (struct instruction){.auto_execute = 1};
+    if (!fields_known(ask, names) || !field_text(ask, &xvp->reference, "reference", REQUIRED) ||
+        !field_text(ask, &xvp->name, "name", REQUIRED) ||
+        !field_time(ask, &xvp->cutoff_ns, "cutoff", REQUIRED) ||
+        !field_bool(ask, &xvp->auto_execute, "auto_execute", OPTIONAL) || !legs_parse(ask, xvp))
+        return false;
+    xvp->hash = content_hash(xvp);
+    return true;
+}
+
+// ---- sending
+// ---------------------------------------------------------------------------------------
+
+static bool request_done(struct ask *ask, int64_t number, uint64_t id, uint16_t code)
+{
+    return pg_query(ask->admin->pg, NULL,
+                    "UPDATE people.xvp_request SET state = $2, sequence = $3, reject_code = $4, "
+                    "answered_at = now() WHERE number = $1 AND state = 'requested'",
+                    PG_PARAMS(pg_i64(number), pg_text(code != 0 ? "rejected" : "done"),
+                              pg_i64((int64_t)id), code != 0 ? pg_i64(code) : pg_null())) == PG_OK;
+}
+
+// It was carried out in an earlier life: the record has its id, or will have.
+static bool request_recall(struct ask *ask, int64_t number)
+{
+    struct pg_rows *rows;
+    if (!record_is_current(ask))
+        return false;
+    if (pg_query(ask->admin->pg, &rows,
+                 "UPDATE people.xvp_request q SET state = 'done', sequence = s.xvp_id, answered_at "
+                 "= now() FROM record.xvp_step s WHERE q.number = $1 AND q.state = 'requested' AND "
+                 "s.ref_number = q.number AND s.step = 'created' RETURNING s.xvp_id",
+                 PG_PARAMS(pg_i64(number))) != PG_OK)
+        return ask_database_failed(ask);
+    ASSERT(pg_rows_count(rows) == 1); // the engine has said so, and the record has all it has done
+    ask->sequence = (uint64_t)pg_number(rows, 0, 0);
+    pg_rows_free(rows);
+    return true;
+}
+
+// True = its outcome is known and written down.
+static bool carry_out(struct ask *ask, const struct instruction *xvp)
+{
+    struct desk_answer answer;
+    const struct xvp_create_cmd body = {.ref_number = (uint64_t)xvp->number,
+                                        .ref_hash = (uint64_t)xvp->hash,
+                                        .cutoff_ns = (uint64_t)xvp->cutoff_ns,
+                                        .ref_source = REF_XVP,
+                                        .operator_id = (uint32_t)ask->who->login,
+                                        .flags = xvp->auto_execute ? XVP_AUTO_EXECUTE : 0,
+                                        .leg_count = (uint8_t)xvp->leg_count};
+    if (ask_command(ask, &answer, CMD_xvp_create, &body, sizeof body, xvp->legs,
+                    xvp->leg_count * sizeof xvp->legs[0])) {
+        if (answer.events[0].header.type == EVT_done) // repeated
+            return request_recall(ask, xvp->number);
+        return request_done(ask, xvp->number, answer.sequence, 0);
+    }
+    if (answer.outcome == DESK_REJECTED)
+        return request_done(ask, xvp->number, answer.sequence, answer.events[0].body.rejected.code);
+    return false; // not sent, or unknown: it stays requested
+}
+
+// What an earlier life, or an answer that was lost, has left open. False: not possible now, the
+// answer says why.
+static bool resolve(struct ask *ask)
+{
+    struct pg_rows *rows;
+    if (pg_query(ask->admin->pg, &rows,
+                 "SELECT number, content_hash, cutoff_ns, auto_execute::integer, legs FROM "
+                 "people.xvp_request WHERE state = 'requested' ORDER BY number",
+                 PG_NO_PARAMS) != PG_OK)
+        return ask_database_failed(ask);
+    bool resolved = true;
+    for (size_t i = 0; i < pg_rows_count(rows) && resolved; i++) {
+        struct instruction xvp = {.number = pg_number(rows, i, 0),
+                                  .hash = pg_number(rows, i, 1),
+                                  .cutoff_ns = pg_number(rows, i, 2),
+                                  .auto_execute = (int)pg_number(rows, i, 3)};
+        legs_read(&xvp, pg_value(rows, i, 4));
+        resolved = carry_out(ask, &xvp);
+    }
+    pg_rows_free(rows);
+    return resolved;
+}
+
+// ---- writing down
+// ----------------------------------------------------------------------------------
+
+// A token that the chain settles has no part in it. The assets are locked, so that none gets a
+// contract meanwhile (people.xvp_bars_contract).
+static bool off_chain(struct ask *ask, const char *assets)
+{
+    struct pg_rows *rows;
+    if (pg_query(ask->admin->pg, NULL,
+                 "SELECT FROM people.asset WHERE asset_id = ANY ($1::integer[]) ORDER BY asset_id "
+                 "FOR UPDATE",
+                 PG_PARAMS(pg_text(assets))) != PG_OK ||
+        pg_query(ask->admin->pg, &rows, "SELECT people.xvp_asset_on_chain($1::integer[])",
+                 PG_PARAMS(pg_text(assets))) != PG_OK)
+        return ask_database_failed(ask);
+    bool on_chain = !pg_is_null(rows, 0, 0);
+    int64_t asset = on_chain ? pg_number(rows, 0, 0) : 0;
+    pg_rows_free(rows);
+    if (on_chain)
+        ask_refuse(ask, REJECT_XVP_ON_CHAIN, 0, asset, 0);
+    return !on_chain;
+}
+
+// The reference is known; true = it was refused then, and is tried again under a new number.
+static bool known_reference(struct ask *ask, struct instruction *xvp)
+{
+    struct pg_rows *rows;
+    if (pg_query(
+            ask->admin->pg, &rows,
+            "UPDATE people.xvp_request SET number = nextval('people.ledger_number'), state = "
+            "'requested', sequence = NULL, reject_code = NULL, answered_at = NULL, operator_id "
+            "= $3, requested_by = $4 WHERE reference = $1 AND content_hash = $2 AND state = "
+            "'rejected' RETURNING number",
+            PG_PARAMS(pg_text(xvp->reference), pg_i64(xvp->hash), pg_i64(ask->who->login),
+                      pg_text(ask->who->name))) != PG_OK)
+        return ask_database_failed(ask);
+    bool again = pg_rows_count(rows) == 1;
+    xvp->number = again ? pg_number(rows, 0, 0) : 0;
+    pg_rows_free(rows);
+    if (again)
+        return true;
+    if (pg_query(ask->admin->pg, &rows,
+                 "SELECT content_hash, sequence FROM people.xvp_request WHERE reference = $1",
+                 PG_PARAMS(pg_text(xvp->reference))) != PG_OK)
+        return ask_database_failed(ask);
+    ASSERT(pg_rows_count(rows) == 1); // rows are never removed
+    if (pg_number(rows, 0, 0) == xvp->hash) {
+        ask_done(ask,
+                 json_pack("{s:I, s:b}", "xvp", (json_int_t)pg_number(rows, 0, 1), "repeated", 1));
+    } else {
+        char text[160];
+        snprintf(text, sizeof text, "reference %.100s was used with other content", xvp->reference);
+        ask_refuse_text(ask, REJECT_REFERENCE_CONFLICT, text);
+    }
+    pg_rows_free(rows);
+    return false;
+}
+
+static bool insert(struct ask *ask, struct instruction *xvp, const char *assets)
+{
+    struct pg_rows *rows;
+    char *legs = legs_text(xvp);
+    bool good =
+        pg_query(ask->admin->pg, &rows,
+                 "INSERT INTO people.xvp_request (reference, number, content_hash, name, "
+                 "cutoff_ns, auto_execute, legs, assets, operator_id, requested_by) VALUES ($1, "
+                 "nextval('people.ledger_number'), $2, $3, $4, $5::integer = 1, $6::jsonb, "
+                 "$7::integer[], $8, $9) ON CONFLICT (reference) DO NOTHING RETURNING number",
+                 PG_PARAMS(pg_text(xvp->reference), pg_i64(xvp->hash), pg_text(xvp->name),
+                           pg_i64(xvp->cutoff_ns), pg_i64(xvp->auto_execute), pg_text(legs),
+                           pg_text(assets), pg_i64(ask->who->login), pg_text(ask->who->name))) ==
+        PG_OK;
+    free(legs);
+    if (!good)
+        return ask_database_failed(ask);
+    bool is_new = pg_rows_count(rows) == 1;
+    xvp->number = is_new ? pg_number(rows, 0, 0) : 0;
+    pg_rows_free(rows);
+    return is_new || known_reference(ask, xvp);
+}
+
+static bool write_down(struct ask *ask, struct instruction *xvp)
+{
+    char assets[XVP_LEGS_MAX * 12 + 3];
+    struct pg *pg = ask->admin->pg;
+    assets_text(xvp, assets, sizeof assets);
+    if (pg_begin(pg) != PG_OK)
+        return ask_database_failed(ask);
+    if (!off_chain(ask, assets) || !insert(ask, xvp, assets))
+        return false;
+    return pg_commit(pg) == PG_OK || ask_database_failed(ask);
+}
+
+void xvp_handle(struct ask *ask)
+{
+    struct instruction xvp;
+    if (!parse(ask, &xvp) || !resolve(ask) || !write_down(ask, &xvp))
+        return;
+    bool known = carry_out(ask, &xvp);
+    if (ask->status != 200)
+        return;
+    json_object_set_new(ask->answer, "xvp", json_integer((json_int_t)ask->sequence));
+    if (!known) // durable; the row follows when the database is back
+        json_object_set_new(ask->answer, "database", json_string("behind"));
+}
+
+// ---- what becomes of it
+// ----------------------------------------------------------------------------
+
+// A reason is for the audit, which keeps what was asked for.
+static void act(struct ask *ask, uint8_t action)
+{
+    static const char *const names[] = {"reason", NULL};
+    const char *reason = NULL;
+    struct desk_answer answer;
+    const struct xvp_act_cmd body = {
+        .xvp = ask->id, .operator_id = (uint32_t)ask->who->login, .action = action};
+    if (fields_known(ask, names) && field_text(ask, &reason, "reason", OPTIONAL) &&
+        ask_command(ask, &answer, CMD_xvp_act, &body, sizeof body, NULL, 0))
+        json_object_set_new(
+            ask->answer, "state",
+            json_string(word_of_xvp_state(answer.events[0].body.xvp_changed.state)));
+}
+
+void xvp_execute_handle(struct ask *ask)
+{
+    act(ask, XVP_EXECUTE);
+}
+
+void xvp_cancel_handle(struct ask *ask)
+{
+    act(ask, XVP_CANCEL);
+}
+
+// With everything that has happened to it.
+void xvp_read(struct ask *ask)
+{
+    struct pg_rows *rows;
+    if (!record_is_current(ask))
+        return;
+    if (pg_query(ask->admin->pg, &rows,
+                 "SELECT to_jsonb(t) || jsonb_build_object('steps', (SELECT json_agg(s ORDER BY "
+                 "sequence, event_index) FROM record.xvp_step s WHERE s.xvp_id = $1)) FROM "
+                 "public.settlement_instructions t WHERE id = $1",
+                 PG_PARAMS(pg_i64((int64_t)ask->id))) != PG_OK) {
+        ask_database_failed(ask);
+        return;
+    }
+    if (pg_rows_count(rows) == 1)
+        ask_done(ask, json_loads(pg_value(rows, 0, 0), 0, NULL));
+    else
+        ask_refuse(ask, REJECT_XVP, 0, (int64_t)ask->id, 0);
+    pg_rows_free(rows);
+}

@@ -1,0 +1,687 @@
+// Settlement instructions (XvP): legs of cash and tokens between accounts that change hands
+// together or not at all (docs/risk.md 13).
+//
+// Happy path: an operator creates an instruction; each account that gives something approves it,
+// and what it gives on balance is held; the last approval executes it, or somebody who is party to
+// it does. All of it is one command: what is held goes to ACCOUNT_CLEARING and on to those who get
+// it, so that every entry has two sides and nothing is left in between. Whoever may not have it
+// then, stops the whole. The cut-off releases what is held; it is told by a tick of the clock.
+//
+// An approval is a bit of each leg that the account gives. What it holds follows from legs and
+// approvals and is kept nowhere else.
+#include "matcher/engine_ledger.h"
+#include "risk/order_controls.h"
+
+#define XVP_HORIZON_NS ((uint64_t)366 * 86400 * 1000000000)
+#define XVP_AMOUNT_MAX (MONEY_MAX / XVP_LEGS_MAX) // of a leg: no sum of legs overflows
+
+#define FIELD_CREATE(type, name, doc) CREATE_FIELD_##name,
+enum create_field { CREATE_FIELD_none, XVP_CREATE_CMD(FIELD_CREATE) };
+#define FIELD_ACT(type, name, doc) ACT_FIELD_##name,
+enum act_field { ACT_FIELD_none, XVP_ACT_CMD(FIELD_ACT) };
+
+// ---- what follows from the legs
+// -----------------------------------------------------------------
+
+static uint8_t xvp_all(const struct xvp *xvp)
+{
+    ASSERT(xvp->terms.leg_count >= 1 && xvp->terms.leg_count <= XVP_LEGS_MAX);
+    return (uint8_t)((1u << xvp->terms.leg_count) - 1);
+}
+
+// The legs that the account gives, as bits; 0: it is no sender.
+static uint8_t xvp_given(const struct xvp *xvp, uint32_t account)
+{
+    uint32_t given = 0;
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
+        given |= xvp->legs[i].from_account == account ? 1u << i : 0;
+    return (uint8_t)given;
+}
+
+static bool xvp_is_party(const struct xvp *xvp, uint32_t account)
+{
+    bool is_party = false;
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
+        is_party |= xvp->legs[i].from_account == account || xvp->legs[i].to_account == account;
+    return is_party;
+}
+
+// What the account gets of the asset on balance; below 0: what it gives.
+static int64_t xvp_net(const struct xvp *xvp, uint32_t account, uint32_t asset)
+{
+    int64_t net = 0;
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++) {
+        const struct xvp_leg_rec *leg = &xvp->legs[i];
+        if (leg->asset != asset)
+            continue;
+        net += leg->to_account == account ? leg->amount : 0;
+        net -= leg->from_account == account ? leg->amount : 0;
+    }
+    ASSERT(net >= -MONEY_MAX && net <= MONEY_MAX);
+    return net;
+}
+
+// A balance that an instruction moves, and by how much.
+struct xvp_move {
+    uint32_t account;
+    uint32_t asset;
+    int64_t amount; // above 0
+};
+
+// What is given on balance (of one account, 0 = of all), or got: in the order of the legs, each
+// account and asset once. Returns how many.
+static uint32_t xvp_moves(const struct xvp *xvp, bool got, uint32_t only,
+                          struct xvp_move moves[XVP_LEGS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++) {
+        const struct xvp_leg_rec *leg = &xvp->legs[i];
+        uint32_t account = got ? leg->to_account : leg->from_account;
+        int64_t net = xvp_net(xvp, account, leg->asset);
+        bool again = false;
+        for (uint32_t k = 0; k < count; k++)
+            again |= moves[k].account == account && moves[k].asset == leg->asset;
+        if (!again && (only == 0 || account == only) && (got ? net > 0 : net < 0))
+            moves[count++] = (struct xvp_move){account, leg->asset, got ? net : -net};
+    }
+    return count;
+}
+
+static uint8_t xvp_state(const struct xvp *xvp)
+{
+    if (xvp->terms.approved == 0)
+        return XVP_CREATED;
+    return xvp->terms.approved == xvp_all(xvp) ? XVP_APPROVED : XVP_APPROVING;
+}
+
+// ---- the open ones, by ascending id
+// -------------------------------------------------------------
+
+static void xvp_deadline(struct engine *engine)
+{
+    engine->xvp_next_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < engine->xvp_count; i++)
+        if (engine->xvps[i].terms.cutoff_ns < engine->xvp_next_ns)
+            engine->xvp_next_ns = engine->xvps[i].terms.cutoff_ns;
+}
+
+static struct xvp *xvp_find(const struct engine *engine, uint64_t id)
+{
+    for (uint32_t i = 0; i < engine->xvp_count; i++)
+        if (engine->xvps[i].terms.xvp == id && engine->xvps[i].terms.cutoff_ns > engine->time_ns)
+            return &engine->xvps[i];
+    return NULL;
+}
+
+static void xvp_remove(struct engine *engine, struct xvp *xvp)
+{
+    uint32_t at = (uint32_t)(xvp - engine->xvps);
+    ASSERT(at < engine->xvp_count);
+    engine->xvp_count--;
+    memmove(xvp, xvp + 1, (engine->xvp_count - at) * sizeof(*xvp));
+    xvp_deadline(engine);
+}
+
+// ---- events, entries
+// ----------------------------------------------------------------------------
+
+static struct xvp_changed_evt *xvp_tell(struct turn *turn, const struct xvp *xvp, uint8_t step,
+                                        uint8_t state)
+{
+    struct xvp_changed_evt *out = &turn_emit(turn, EVT_xvp_changed)->body.xvp_changed;
+    out->xvp = xvp->terms.xvp;
+    out->cutoff_ns = xvp->terms.cutoff_ns;
+    out->step = step;
+    out->state = state;
+    out->flags = xvp->terms.flags;
+    out->leg_count = xvp->terms.leg_count;
+    out->approved = xvp->terms.approved;
+    return out;
+}
+
+static void xvp_tell_posted(struct turn *turn, const struct xvp *xvp, const struct balance *balance,
+                            int64_t amount, int64_t held_amount)
+{
+    struct xvp_posted_evt *out = &turn_emit(turn, EVT_xvp_posted)->body.xvp_posted;
+    out->xvp = xvp->terms.xvp;
+    out->account = balance->account;
+    out->asset = balance->asset;
+    out->amount = amount;
+    out->held_amount = held_amount;
+    out->available = balance->available;
+    out->held = balance->held;
+    out->counter_account = amount + held_amount != 0 ? ACCOUNT_CLEARING : 0;
+}
+
+static void xvp_hold(struct turn *turn, const struct xvp *xvp, uint32_t account)
+{
+    struct xvp_move given[XVP_LEGS_MAX];
+    uint32_t count = xvp_moves(xvp, false, account, given);
+    for (uint32_t i = 0; i < count; i++) {
+        struct balance *balance = ledger_balance(turn->engine, account, given[i].asset);
+        ledger_hold(balance, given[i].amount);
+        xvp_tell_posted(turn, xvp, balance, -given[i].amount, given[i].amount);
+    }
+}
+
+// Of one account, or (0) of all that have approved.
+static void xvp_release(struct turn *turn, const struct xvp *xvp, uint32_t account)
+{
+    struct xvp_move given[XVP_LEGS_MAX];
+    uint32_t count = xvp_moves(xvp, false, account, given);
+    for (uint32_t i = 0; i < count; i++) {
+        if ((xvp_given(xvp, given[i].account) & xvp->terms.approved) == 0)
+            continue;
+        struct balance *balance = ledger_balance(turn->engine, given[i].account, given[i].asset);
+        ledger_release(balance, given[i].amount);
+        xvp_tell_posted(turn, xvp, balance, given[i].amount, -given[i].amount);
+    }
+}
+
+// ---- eligibility: at creation, and anew at execution
+// ---------------------------------------------
+
+// A refusal, and whom it is about.
+struct xvp_refusal {
+    struct refusal refusal;
+    uint32_t account;
+};
+
+static bool xvp_person(const struct engine *engine, uint32_t id, struct refusal *refusal)
+{
+    const struct account *account = &engine->accounts[id];
+    const struct member *member = &engine->members[account->terms.member];
+    if (engine->killed)
+        return refuse(refusal, REJECT_KILLED, 0, 0, KILL_VENUE);
+    if (member->killed)
+        return refuse(refusal, REJECT_KILLED, 0, account->terms.member, KILL_MEMBER);
+    if (account->killed)
+        return refuse(refusal, REJECT_KILLED, 0, id, KILL_ACCOUNT);
+    return order_check_person(&account->terms, member->terms.suspended != 0, refusal);
+}
+
+// May the account get the token, as a buyer of it could?
+static bool xvp_receiver(const struct engine *engine, const struct xvp_move *got,
+                         struct refusal *refusal)
+{
+    const struct account *account = &engine->accounts[got->account];
+    for (uint32_t id = 1; id <= engine->limits.instruments_max; id++) {
+        const struct instrument *instrument = &engine->instruments[id];
+        if (instrument->terms.token_asset != got->asset)
+            continue;
+        const struct order_check check = {
+            .terms = &instrument->terms,
+            .controls = &instrument->controls,
+            .jurisdictions = &instrument->jurisdictions,
+            .account = account,
+            .venue = &engine->check_venue,
+            .side = SIDE_BUY,
+            .quantity = got->amount,
+            .token_balance = ledger_find(&engine->ledger, got->account, got->asset)};
+        if (!order_controls_buyer(&check, refusal) || !order_controls_position(&check, refusal))
+            return false;
+    }
+    return true;
+}
+
+static bool xvp_eligible(const struct engine *engine, const struct xvp *xvp,
+                         struct xvp_refusal *why)
+{
+    struct xvp_move got[XVP_LEGS_MAX];
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++) {
+        why->account = xvp->legs[i].from_account;
+        if (!xvp_person(engine, why->account, &why->refusal))
+            return false;
+        why->account = xvp->legs[i].to_account;
+        if (!xvp_person(engine, why->account, &why->refusal))
+            return false;
+    }
+    uint32_t count = xvp_moves(xvp, true, 0, got);
+    for (uint32_t i = 0; i < count; i++) {
+        why->account = got[i].account;
+        if (!xvp_receiver(engine, &got[i], &why->refusal))
+            return false;
+    }
+    why->account = 0;
+    return true;
+}
+
+// ---- create
+// -------------------------------------------------------------------------------------
+
+static bool create_leg(const struct engine *engine, const struct xvp_leg_rec *leg,
+                       struct refusal *refusal)
+{
+    if (leg->kind == XVP_EXTERNAL)
+        return refuse(refusal, REJECT_XVP_EXTERNAL, 0, leg->kind, leg->index);
+    if (leg->kind != XVP_LOCAL)
+        return refuse(refusal, REJECT_XVP_LEG, XVP_LOCAL, leg->kind, leg->index);
+    if (engine_asset(engine, leg->asset) == NULL)
+        return refuse(refusal, REJECT_UNKNOWN_ASSET, 0, leg->asset, leg->index);
+    if (engine_account(engine, leg->from_account) == NULL)
+        return refuse(refusal, REJECT_UNKNOWN_ACCOUNT, 0, leg->from_account, leg->index);
+    if (engine_account(engine, leg->to_account) == NULL)
+        return refuse(refusal, REJECT_UNKNOWN_ACCOUNT, 0, leg->to_account, leg->index);
+    if (leg->from_account == leg->to_account)
+        return refuse(refusal, REJECT_XVP_LEG, 0, leg->from_account, leg->index);
+    if (leg->amount <= 0)
+        return refuse(refusal, REJECT_QUANTITY_NOT_POSITIVE, 1, leg->amount, leg->index);
+    if (leg->amount > XVP_AMOUNT_MAX)
+        return refuse(refusal, REJECT_OVERFLOW, XVP_AMOUNT_MAX, leg->amount, leg->index);
+    return true;
+}
+
+static bool create_form(const struct engine *engine, const struct xvp_create_cmd *body,
+                        struct refusal *refusal)
+{
+    if (body->flags > XVP_AUTO_EXECUTE)
+        return refuse(refusal, REJECT_MALFORMED, XVP_AUTO_EXECUTE, body->flags, CREATE_FIELD_flags);
+    if (body->leg_count == 0)
+        return refuse(refusal, REJECT_XVP_LEGS, XVP_LEGS_MAX, 0, 0);
+    if (body->cutoff_ns <= engine->time_ns || body->cutoff_ns > engine->time_ns + XVP_HORIZON_NS)
+        return refuse(refusal, REJECT_XVP_CUTOFF, (int64_t)(engine->time_ns + XVP_HORIZON_NS),
+                      (int64_t)body->cutoff_ns, (int64_t)engine->time_ns);
+    return true;
+}
+
+static void create_legs(const struct turn *turn, struct xvp *xvp)
+{
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++) {
+        struct xvp_leg_tail leg;
+        memcpy(&leg, command_tail(turn->command) + i * sizeof(leg), sizeof(leg));
+        xvp->legs[i] =
+            (struct xvp_leg_rec){.xvp = xvp->terms.xvp,
+                                 .from_account = leg.from,
+                                 .to_account = leg.to,
+                                 .asset = leg.asset,
+                                 .kind = leg.kind <= XVP_EXTERNAL ? (uint8_t)leg.kind : 0,
+                                 .index = (uint8_t)i,
+                                 .amount = leg.amount};
+    }
+}
+
+static bool create_admit(const struct turn *turn, const struct xvp *xvp, struct refusal *refusal)
+{
+    const struct engine *engine = turn->engine;
+    struct xvp_refusal why = {0};
+    if (!create_form(engine, &turn->command->body.xvp_create, refusal))
+        return false;
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
+        if (!create_leg(engine, &xvp->legs[i], refusal))
+            return false;
+    if (!xvp_eligible(engine, xvp, &why)) {
+        *refusal = why.refusal;
+        return false;
+    }
+    if (engine->xvp_count == XVPS_MAX)
+        return refuse(refusal, REJECT_XVPS_MAX, XVPS_MAX, XVPS_MAX, 0);
+    return true;
+}
+
+static void create_run(struct turn *turn, const struct xvp *xvp)
+{
+    const struct xvp_create_cmd *body = &turn->command->body.xvp_create;
+    struct engine *engine = turn->engine;
+    reference_book(engine, body->ref_source, body->ref_number, body->ref_hash);
+    engine->xvps[engine->xvp_count++] = *xvp;
+    xvp_deadline(engine);
+    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_CREATED, XVP_CREATED);
+    out->operator_id = body->operator_id;
+    out->ref_number = body->ref_number;
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
+        memcpy(&turn_emit(turn, EVT_xvp_leg)->body, &xvp->legs[i], sizeof(xvp->legs[i]));
+}
+
+void engine_xvp_create(struct turn *turn)
+{
+    const struct xvp_create_cmd *body = &turn->command->body.xvp_create;
+    struct xvp xvp = {.terms = {.xvp = turn->command->header.sequence,
+                                .cutoff_ns = body->cutoff_ns,
+                                .flags = body->flags,
+                                .leg_count = body->leg_count}};
+    struct refusal refusal;
+    enum reference_answer answer =
+        reference_ask_operator(turn->engine, body->ref_source, body->ref_number, body->ref_hash,
+                               CREATE_FIELD_ref_source, &refusal);
+    create_legs(turn, &xvp);
+    if (answer == REFERENCE_REPEATED)
+        turn_done(turn, true, 0);
+    else if (answer == REFERENCE_REFUSED || !create_admit(turn, &xvp, &refusal))
+        turn_reject(turn, &refusal);
+    else
+        create_run(turn, &xvp);
+}
+
+// ---- execute
+// ------------------------------------------------------------------------------------
+
+// All that may stop it, before anything is changed.
+static bool execute_admit(const struct engine *engine, const struct xvp *xvp,
+                          struct xvp_refusal *why)
+{
+    struct xvp_move got[XVP_LEGS_MAX];
+    struct needed needed[2 * XVP_LEGS_MAX];
+    if (!xvp_eligible(engine, xvp, why))
+        return false;
+    uint32_t count = xvp_moves(xvp, true, 0, got);
+    for (uint32_t i = 0; i < count; i++) {
+        needed[2 * i] = (struct needed){got[i].account, got[i].asset};
+        needed[2 * i + 1] = (struct needed){ACCOUNT_CLEARING, got[i].asset};
+    }
+    return ledger_has_room(engine, needed, 2 * count, &why->refusal);
+}
+
+// What is held goes to the clearing account, and from there to who gets it.
+static void execute_entries(struct turn *turn, const struct xvp *xvp)
+{
+    struct engine *engine = turn->engine;
+    struct ledger *ledger = &engine->ledger;
+    struct xvp_move moves[XVP_LEGS_MAX];
+    uint32_t count = xvp_moves(xvp, false, 0, moves);
+    for (uint32_t i = 0; i < count; i++) {
+        struct balance *giver = ledger_balance(engine, moves[i].account, moves[i].asset);
+        struct balance *clearing = ledger_balance(engine, ACCOUNT_CLEARING, moves[i].asset);
+        struct ledger_sum sum = {.asset = moves[i].asset};
+        ledger_pay_held(&sum, giver, moves[i].amount);
+        ledger_receive(&sum, clearing, moves[i].amount, 0);
+        ledger_close(ledger, &sum);
+        xvp_tell_posted(turn, xvp, giver, 0, -moves[i].amount);
+    }
+    count = xvp_moves(xvp, true, 0, moves);
+    for (uint32_t i = 0; i < count; i++) {
+        struct balance *getter = ledger_balance(engine, moves[i].account, moves[i].asset);
+        struct balance *clearing = ledger_balance(engine, ACCOUNT_CLEARING, moves[i].asset);
+        ledger_transfer(ledger, clearing, getter, moves[i].amount);
+        xvp_tell_posted(turn, xvp, getter, moves[i].amount, 0);
+        deficit_cover(turn, getter, moves[i].amount);
+    }
+}
+
+static void execute_run(struct turn *turn, struct xvp *xvp, uint32_t account, uint32_t operator_id)
+{
+    ASSERT(xvp->terms.approved == xvp_all(xvp));
+    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_EXECUTED, XVP_EXECUTED);
+    out->account = account;
+    out->operator_id = operator_id;
+    execute_entries(turn, xvp);
+    xvp_remove(turn->engine, xvp);
+}
+
+// After the last approval: it is executed, or it is told why not and stays open.
+static void execute_auto(struct turn *turn, struct xvp *xvp)
+{
+    struct xvp_refusal why = {0};
+    if (execute_admit(turn->engine, xvp, &why)) {
+        execute_run(turn, xvp, 0, 0);
+        return;
+    }
+    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_REFUSED, XVP_APPROVED);
+    out->account = why.account;
+    out->code = why.refusal.code;
+    out->limit = why.refusal.limit;
+    out->value = why.refusal.value;
+    out->argument = why.refusal.argument;
+}
+
+// ---- act
+// ----------------------------------------------------------------------------------------
+
+// What the account gives must be there, settled, and nothing of it owed.
+static bool approve_funds(const struct engine *engine, const struct xvp *xvp, uint32_t account,
+                          struct refusal *refusal)
+{
+    struct xvp_move given[XVP_LEGS_MAX];
+    uint32_t count = xvp_moves(xvp, false, account, given);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct balance *own = ledger_look(engine, account, given[i].asset);
+        int64_t free = ledger_withdrawable(own);
+        if (own->deficit != 0)
+            return refuse(refusal, REJECT_DEFICIT, 0, own->deficit, given[i].asset);
+        if (given[i].amount > own->available)
+            return refuse(refusal, REJECT_INSUFFICIENT_BALANCE, given[i].amount, own->available,
+                          given[i].asset);
+        if (given[i].amount > free)
+            return refuse(refusal, REJECT_WITHDRAWAL_UNSETTLED, free, given[i].amount,
+                          given[i].asset);
+    }
+    return true;
+}
+
+static bool act_approve(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
+{
+    const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
+    uint8_t given = xvp_given(xvp, body->account);
+    if (given == 0)
+        return refuse(refusal, REJECT_XVP_SENDER, 0, body->account, 0);
+    if ((xvp->terms.approved & given) != 0) {
+        turn_done(turn, true, 0);
+        return true;
+    }
+    if (!xvp_person(turn->engine, body->account, refusal) ||
+        !approve_funds(turn->engine, xvp, body->account, refusal))
+        return false;
+    xvp->terms.approved |= given;
+    xvp_tell(turn, xvp, XVP_STEP_APPROVED, xvp_state(xvp))->account = body->account;
+    xvp_hold(turn, xvp, body->account);
+    if ((xvp->terms.flags & XVP_AUTO_EXECUTE) != 0 && xvp_state(xvp) == XVP_APPROVED)
+        execute_auto(turn, xvp);
+    return true;
+}
+
+// The approval of an account falls away.
+static void xvp_unapprove(struct turn *turn, struct xvp *xvp, uint32_t account, uint8_t step)
+{
+    uint8_t given = xvp_given(xvp, account);
+    struct xvp after = *xvp;
+    ASSERT((xvp->terms.approved & given) == given && given != 0);
+    after.terms.approved &= (uint8_t)~given;
+    xvp_tell(turn, &after, step, xvp_state(&after))->account = account;
+    xvp_release(turn, xvp, account);
+    *xvp = after;
+}
+
+static bool act_revoke(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
+{
+    uint32_t account = turn->command->body.xvp_act.account;
+    uint8_t given = xvp_given(xvp, account);
+    if (given == 0)
+        return refuse(refusal, REJECT_XVP_SENDER, 0, account, 0);
+    if ((xvp->terms.approved & given) == 0)
+        turn_done(turn, true, 0);
+    else
+        xvp_unapprove(turn, xvp, account, XVP_STEP_REVOKED);
+    return true;
+}
+
+static bool act_execute(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
+{
+    const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
+    struct xvp_refusal why = {0};
+    if (xvp->terms.approved != xvp_all(xvp))
+        return refuse(refusal, REJECT_XVP_NOT_APPROVED, xvp->terms.leg_count,
+                      __builtin_popcount(xvp->terms.approved), 0);
+    if (!execute_admit(turn->engine, xvp, &why)) {
+        *refusal = why.refusal;
+        return false;
+    }
+    execute_run(turn, xvp, body->account, body->operator_id);
+    return true;
+}
+
+static void act_cancel(struct turn *turn, struct xvp *xvp)
+{
+    const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
+    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_CANCELLED, XVP_CANCELLED);
+    out->account = body->account;
+    out->operator_id = body->operator_id;
+    xvp_release(turn, xvp, 0);
+    xvp_remove(turn->engine, xvp);
+}
+
+// What gives something away needs the right to trade, what takes it back that to cancel; both an
+// open venue or not, as with orders.
+static bool is_taking_back(uint8_t action)
+{
+    return action == XVP_REVOKE || action == XVP_CANCEL;
+}
+
+static bool act_form(const struct turn *turn, const struct xvp_act_cmd *body, bool operators,
+                     struct refusal *refusal)
+{
+    if (body->action < XVP_APPROVE || body->action > XVP_CANCEL)
+        return refuse(refusal, REJECT_MALFORMED, XVP_CANCEL, body->action, ACT_FIELD_action);
+    if (!operators && body->operator_id != 0)
+        return refuse(refusal, REJECT_MALFORMED, 0, body->operator_id, ACT_FIELD_operator_id);
+    if (operators && body->account != 0)
+        return refuse(refusal, REJECT_MALFORMED, 0, body->account, ACT_FIELD_account);
+    if (operators && (body->action == XVP_APPROVE || body->action == XVP_REVOKE))
+        return refuse(refusal, REJECT_MALFORMED, XVP_EXECUTE, body->action, ACT_FIELD_action);
+    if (!is_taking_back(body->action) && turn->engine->venue_state != VENUE_OPEN)
+        return refuse(refusal, REJECT_VENUE_CANCEL_ONLY, 0, 0, 0);
+    return true;
+}
+
+static bool act_admit(const struct turn *turn, struct xvp **xvp, struct refusal *refusal)
+{
+    const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
+    bool operators = turn->command->header.gateway == GATEWAY_ADMIN;
+    if (!operators &&
+        (!engine_session_admit(turn, refusal) ||
+         !engine_right_admit(turn, body->account,
+                             is_taking_back(body->action) ? RIGHT_CANCEL : RIGHT_TRADE, refusal)))
+        return false;
+    if (!act_form(turn, body, operators, refusal))
+        return false;
+    *xvp = xvp_find(turn->engine, body->xvp);
+    if (*xvp == NULL ||
+        (!operators && !xvp_is_party(*xvp, body->account))) // tells nobody of others'
+        return refuse(refusal, REJECT_XVP, 0, (int64_t)body->xvp, 0);
+    return operators || is_taking_back(body->action) ||
+           engine_kill_admit(turn, body->account, refusal);
+}
+
+static bool act_run(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
+{
+    switch (turn->command->body.xvp_act.action) {
+    case XVP_APPROVE:
+        return act_approve(turn, xvp, refusal);
+    case XVP_REVOKE:
+        return act_revoke(turn, xvp, refusal);
+    case XVP_EXECUTE:
+        return act_execute(turn, xvp, refusal);
+    default:
+        act_cancel(turn, xvp);
+        return true;
+    }
+}
+
+void engine_xvp_act(struct turn *turn)
+{
+    struct xvp *xvp = NULL;
+    struct refusal refusal;
+    if (!act_admit(turn, &xvp, &refusal) || !act_run(turn, xvp, &refusal))
+        turn_reject(turn, &refusal);
+}
+
+// ---- the cut-off
+// --------------------------------------------------------------------------------
+
+// One that has not been told yet; NULL: there is none.
+static struct xvp *xvp_due(const struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->xvp_count; i++)
+        if (engine->xvps[i].terms.cutoff_ns <= engine->time_ns)
+            return &engine->xvps[i];
+    return NULL;
+}
+
+void engine_xvp_expire(struct turn *turn)
+{
+    struct xvp *xvp = NULL;
+    while ((xvp = xvp_due(turn->engine)) != NULL && turn_room(turn) >= XVP_ROOM) {
+        (void)xvp_tell(turn, xvp, XVP_STEP_EXPIRED, XVP_EXPIRED);
+        xvp_release(turn, xvp, 0);
+        xvp_remove(turn->engine, xvp);
+    }
+}
+
+// ---- what others ask
+// ----------------------------------------------------------------------------
+
+static int64_t xvp_escrow(const struct xvp *xvp, uint32_t account, uint32_t asset)
+{
+    int64_t net = xvp_net(xvp, account, asset);
+    return net < 0 && (xvp_given(xvp, account) & xvp->terms.approved) != 0 ? -net : 0;
+}
+
+void engine_xvp_uncover(struct turn *turn, const struct balance *balance)
+{
+    struct engine *engine = turn->engine;
+    uint32_t at = engine->xvp_count;
+    do {
+        ASSERT(at != 0);
+        at--;
+    } while (xvp_escrow(&engine->xvps[at], balance->account, balance->asset) == 0);
+    xvp_unapprove(turn, &engine->xvps[at], balance->account, XVP_STEP_UNCOVERED);
+}
+
+void engine_xvp_check(const struct engine *engine)
+{
+    ASSERT(engine->xvp_count <= XVPS_MAX);
+    uint64_t next_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < engine->xvp_count; i++) {
+        const struct xvp *xvp = &engine->xvps[i];
+        struct xvp_move given[XVP_LEGS_MAX];
+        ASSERT(i == 0 || engine->xvps[i - 1].terms.xvp < xvp->terms.xvp);
+        next_ns = xvp->terms.cutoff_ns < next_ns ? xvp->terms.cutoff_ns : next_ns;
+        uint32_t count = xvp_moves(xvp, false, 0, given);
+        for (uint32_t k = 0; k < count; k++)
+            engine->check_holds[ledger_find(&engine->ledger, given[k].account, given[k].asset)] +=
+                xvp_escrow(xvp, given[k].account, given[k].asset);
+    }
+    ASSERT(engine->xvp_next_ns == next_ns);
+}
+
+// ---- loading
+// ------------------------------------------------------------------------------------
+
+bool engine_xvp_load(struct engine *engine, const struct xvp_rec *record)
+{
+    uint32_t count = engine->xvp_count;
+    if (count == XVPS_MAX || record->xvp == 0 || record->xvp > engine->sequence ||
+        record->flags > XVP_AUTO_EXECUTE || record->leg_count == 0 ||
+        record->leg_count > XVP_LEGS_MAX || record->approved >> record->leg_count != 0 ||
+        record->cutoff_ns > engine->time_ns + XVP_HORIZON_NS ||
+        (count != 0 && engine->xvps[count - 1].terms.xvp >= record->xvp))
+        return false;
+    engine->xvps[engine->xvp_count++] = (struct xvp){.terms = *record};
+    engine->load_legs = record->leg_count;
+    xvp_deadline(engine);
+    return true;
+}
+
+// An account has approved with all the legs that it gives, or with none.
+static bool load_approved(const struct xvp *xvp)
+{
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++) {
+        uint8_t given = xvp_given(xvp, xvp->legs[i].from_account);
+        if ((xvp->terms.approved & given) != 0 && (xvp->terms.approved & given) != given)
+            return false;
+    }
+    return true;
+}
+
+bool engine_xvp_leg_load(struct engine *engine, const struct xvp_leg_rec *record)
+{
+    struct refusal refusal;
+    if (engine->load_legs == 0)
+        return false;
+    struct xvp *xvp = &engine->xvps[engine->xvp_count - 1];
+    uint32_t index = xvp->terms.leg_count - engine->load_legs;
+    if (record->xvp != xvp->terms.xvp || record->index != index ||
+        !create_leg(engine, record, &refusal))
+        return false;
+    xvp->legs[index] = *record;
+    engine->load_legs--;
+    return engine->load_legs != 0 || load_approved(xvp);
+}

@@ -1,0 +1,147 @@
+// Settlement instructions between carla (1003) and diego (1004): a token that has no contract against dollars, by REST and
+// by words, with bad inputs, a crash of the core between the approvals, and what Postgres, Redis and the metrics page say.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { bin, eventually } from '../lib/venue.mjs'
+
+export async function xvp (suite, venue) {
+  const run = String(Date.now())
+  let serial = 0
+  const unique = name => `${name} ${run} ${++serial}`
+  const admin = await venue.login(venue.admin, 'admin')
+  const tokens = { carla: await venue.login(venue.web, 'carla'), diego: await venue.login(venue.web, 'diego') }
+  const ask = async (method, route, body) => venue.call(venue.admin, method, `/api/v1/admin/${route}`, { token: admin, body })
+  const done = async (method, route, body) => {
+    const { status, json } = await ask(method, route, body)
+    assert.equal(status, 200, `${method} ${route}: ${JSON.stringify(json)}`)
+    return json
+  }
+  const post = (route, body) => done('POST', route, body ?? {})
+  const refused = async (name, route, body) => {
+    const { status, json } = await ask('POST', route, body ?? {})
+    assert.ok(status >= 400, `POST ${route} was taken: ${JSON.stringify(json)}`)
+    assert.equal(json.error.name, name, JSON.stringify(json.error))
+    return json.error
+  }
+  const cli = async (...words) => {
+    const { stdout } = await promisify(execFile)(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), ...words])
+    return stdout.trim().split('\n').filter(Boolean).map(line => JSON.parse(line))
+  }
+  // What a party does; its status and answer.
+  const act = async (who, id, action, body = {}) => venue.call(venue.web, 'POST', `/api/v1/xvp/${id}/${action}`, { token: tokens[who], body })
+  const acted = async (...asked) => {
+    const { status, json } = await act(...asked)
+    assert.equal(status, 200, JSON.stringify(json))
+    return json
+  }
+  const actRefused = async (name, ...asked) => {
+    const { json } = await act(...asked)
+    assert.equal(json.error?.name, name, JSON.stringify(json))
+    return json.error
+  }
+  const own = async (who, sequence) => (await venue.call(venue.web, 'GET', `/api/v1/xvp?min_seq=${sequence}`, { token: tokens[who] })).json.instructions
+  const balance = async (account, asset) => {
+    const found = (await done('GET', `balances?account=${account}`)).balances.find(b => b.symbol === asset)
+    return [Number(found?.available ?? 0), Number(found?.held ?? 0)]
+  }
+  const in_ = seconds => new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+/, '')
+  const bond = `XB${run.slice(-6)}`
+  const legs = (tokens, cash) => [{ from: 1003, to: 1004, asset: bond, amount: tokens }, { from: 1004, to: 1003, asset: 'USD', amount: cash }]
+  const instruction = (more = {}) => ({ reference: unique('otc'), name: 'a block for Diego', cutoff: in_(600), legs: legs('5', '48.75'), ...more })
+  const heard = await venue.listen()
+  await post('assets', { kind: 'token', scale: 2, symbol: bond, name: 'a bond that is on no chain' })
+  await post('deposits', { reference: unique('bond'), account: 1003, asset: bond, amount: '100' })
+  const cash = await balance(1004, 'USD'), cashOfCarla = await balance(1003, 'USD')
+
+  await suite.test('instructions: tokens against cash, by the last approval, all in one command', async () => {
+    const asked = instruction()
+    const { xvp, events } = await post('xvp', asked)
+    assert.deepEqual(events.map(e => e.event), ['xvp_changed', 'xvp_leg', 'xvp_leg'])
+    assert.deepEqual(await post('xvp', asked), { xvp, repeated: true })
+    await refused('REFERENCE_CONFLICT', 'xvp', { ...asked, legs: legs('6', '48.75') })
+    const approved = await acted('carla', xvp, 'approve')
+    assert.deepEqual([approved.state, approved.legs_approved, approved.repeated], ['approving', 1, false])
+    assert.equal((await acted('carla', xvp, 'approve')).repeated, true)
+    assert.deepEqual(await balance(1003, bond), [95, 5])
+    const [seen] = await own('diego', approved.sequence)
+    assert.deepEqual([seen.xvp, seen.state, seen.legs.map(l => l.approved)], [String(xvp), 'approving', [true, false]])
+    await venue.kill('core') // what was approved stands
+    await eventually('the venue takes requests again', async () => (await act('carla', xvp, 'approve')).json.repeated === true)
+    assert.deepEqual(await balance(1003, bond), [95, 5])
+    const executed = await acted('diego', xvp, 'approve')
+    assert.equal(executed.state, 'executed')
+    assert.deepEqual([await balance(1003, bond), await balance(1004, bond)], [[95, 0], [5, 0]])
+    assert.deepEqual(await balance(1004, 'USD'), [cash[0] - 48.75, cash[1]])
+    assert.deepEqual(await balance(1003, 'USD'), [cashOfCarla[0] + 48.75, cashOfCarla[1]])
+    const whole = await done('GET', `xvp/${xvp}`)
+    assert.deepEqual([whole.state, whole.open, whole.settlement, whole.steps.map(s => s.step)], ['executed', false, 'ledger', ['created', 'approved', 'approved', 'executed']])
+    await eventually('Redis tells of it', () => heard.find(m => m.channel === 'risk' && m.event === 'xvp_changed' && m.xvp === xvp && m.step === 'executed'))
+    const text = await (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()
+    assert.match(text, /^lonja_xvp_total\{step="executed"\} 1$/m)
+    const rows = await venue.query(`SELECT type, amount::text FROM public.wallet_transactions WHERE user_id IN (1003, 1004) AND sequence = ${whole.sequence} ORDER BY 2`)
+    assert.deepEqual(rows.map(r => [r.type, Number(r.amount)]).sort((a, b) => a[1] - b[1]),
+      [-48.75, -5, 5, 48.75].map(amount => ['settlement_instruction', amount]))
+    await actRefused('XVP', 'diego', xvp, 'cancel')
+  })
+
+  await suite.test('instructions: revoked, cancelled and expired ones give back what they hold', async () => {
+    const [made] = await cli('xvp', 'create', unique('words'), in_(600), 'manual', `1003:1004:${bond}:7`, `1004:1003:USD:1`, 'called', 'by', 'words')
+    await acted('carla', made.xvp, 'approve')
+    assert.deepEqual(await balance(1003, bond), [88, 7])
+    assert.equal((await acted('carla', made.xvp, 'revoke')).state, 'created')
+    assert.deepEqual(await balance(1003, bond), [95, 0])
+    await acted('carla', made.xvp, 'approve')
+    const error = await actRefused('XVP_NOT_APPROVED', 'diego', made.xvp, 'execute')
+    assert.deepEqual([error.limit, error.value], ['2', '1'])
+    assert.equal((await cli('xvp', 'cancel', String(made.xvp)))[0].state, 'cancelled')
+    assert.deepEqual(await balance(1003, bond), [95, 0])
+    const { xvp } = await post('xvp', instruction({ cutoff: in_(3) }))
+    await acted('carla', xvp, 'approve')
+    await eventually('it expires', async () => (await done('GET', `xvp/${xvp}`)).state === 'expired')
+    assert.deepEqual(await balance(1003, bond), [95, 0])
+    assert.equal((await cli('xvp', String(xvp)))[0].open, false)
+  })
+
+  await suite.test('instructions: what cannot be is refused, with the limit and the value', async () => {
+    assert.equal((await refused('XVP_ON_CHAIN', 'xvp', instruction({ legs: [{ from: 1003, to: 1004, asset: 'ATUN', amount: '1' }] }))).value, '3')
+    await refused('XVP_EXTERNAL', 'xvp', instruction({ legs: [{ ...legs('1', '1')[0], kind: 'external' }] }))
+    await refused('XVP_CUTOFF', 'xvp', instruction({ cutoff: '2020-01-01' }))
+    await refused('MALFORMED', 'xvp', instruction({ cutoff: '2027-02-31T00:00:00Z' }))
+    assert.equal((await refused('XVP_LEGS', 'xvp', instruction({ legs: Array(9).fill(legs('1', '1')[0]) }))).value, '9')
+    await refused('XVP_LEGS', 'xvp', instruction({ legs: [] }))
+    await refused('XVP_LEG', 'xvp', instruction({ legs: [{ from: 1003, to: 1003, asset: 'USD', amount: '1' }] }))
+    await refused('UNKNOWN_ACCOUNT', 'xvp', instruction({ legs: [{ from: 1003, to: 39999, asset: 'USD', amount: '1' }] }))
+    await refused('UNKNOWN_ASSET', 'xvp', instruction({ legs: [{ from: 1003, to: 1004, asset: 'NOPE', amount: '1' }] }))
+    await refused('BAD_NUMBER', 'xvp', instruction({ legs: [{ from: 1003, to: 1004, asset: bond, amount: '0.001' }] }))
+    const asked = instruction({ legs: legs('1000', '1') })
+    const { xvp } = await post('xvp', asked)
+    const error = await actRefused('INSUFFICIENT_BALANCE', 'carla', xvp, 'approve')
+    assert.deepEqual([error.limit, error.value], ['1000', '95'])
+    await actRefused('ACCOUNT_NOT_OF_SESSION', 'carla', xvp, 'approve', { account: 1004 })
+    const others = await post('xvp', instruction({ legs: [{ from: 1001, to: 1002, asset: 'USD', amount: '1' }] }))
+    await actRefused('XVP', 'carla', others.xvp, 'cancel') // of which she learns nothing
+    assert.ok(!(await own('carla', others.sequence)).some(i => i.xvp === String(others.xvp)))
+    await post(`xvp/${others.xvp}/cancel`)
+    // While it is open its token gets no contract.
+    const asset = (await done('GET', 'assets')).find(a => a.symbol === bond)
+    const contract = { asset: asset.asset_id, kind: 'token', scale: 2, symbol: bond, chain_id: 31337, contract_address: '0x00000000000000000000000000000000000057A6' }
+    const barred = await ask('POST', 'assets', contract)
+    assert.deepEqual([barred.status, barred.json.error.text.includes(asked.reference)], [409, true])
+    await post(`xvp/${xvp}/cancel`)
+  })
+
+  await suite.test('instructions: who may not have it stops the whole, and the hold stands until he may', async () => {
+    const { xvp } = await post('xvp', instruction({ legs: legs('1', '1') }))
+    await acted('carla', xvp, 'approve')
+    await post('accounts/1003/kill', { reason: 'a look at it' })
+    const last = await acted('diego', xvp, 'approve')
+    assert.deepEqual([last.state, last.not_executed], ['approved', 'KILLED'])
+    assert.deepEqual(await balance(1003, bond), [94, 1])
+    await actRefused('KILLED', 'diego', xvp, 'execute')
+    await post('accounts/1003/unkill')
+    assert.equal((await acted('diego', xvp, 'execute')).state, 'executed')
+    assert.deepEqual([await balance(1003, bond), await balance(1004, bond)], [[94, 0], [6, 0]])
+  })
+}
