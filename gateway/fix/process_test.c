@@ -12,11 +12,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/pg_testing.h"
+#include "core/counters.h"
 #include "gateway/fix/frame.h"
 #include "gateway/fix/resend.h"
 
@@ -484,8 +484,12 @@ static void a_gateway_that_stood_still_attaches_again(void **state)
     logon_afresh(&peer, venue, "TESTER2");
     say(&peer, "35=D|11=Z1|55=PORT|54=1|60=20261120-10:00:00|38=1|40=2|44=1|");
     expect(&peer, "35=8| 11=Z1|");
-    kill(venue->fix, SIGSTOP); // longer than core.heartbeat_timeout_ms: the core detaches it
-    nanosleep(&(struct timespec){.tv_sec = HEARTBEAT_TIMEOUT_MS * 3 / 2000 + 1}, NULL);
+    const _Atomic uint64_t *missed = &venue->ring.control->counters[COUNTER_heartbeats_missed];
+    uint64_t before = atomic_load(missed);
+    kill(venue->fix, SIGSTOP); // until core.heartbeat_timeout_ms is over, and the core detaches it
+    for (int i = 0; i < PATIENCE_MS && atomic_load(missed) == before; i++)
+        venue_nap();
+    assert_true(atomic_load(missed) > before);
     kill(venue->fix, SIGCONT);
     char fields[200];
     for (unsigned i = 0;; i++, venue_nap()) {
