@@ -194,6 +194,20 @@ export async function desk (suite, venue, browser) {
     assert.equal(Number(tried.total_attempts), 0)
   })
 
+  await suite.test('desk: a custody proof is recorded by one, verified by another, and takes the place of the one before', async () => {
+    const mine = '[data-proof]:has-text("vault 12")'
+    await page.waitForSelector('[data-proof]:has-text("demo vault ATUN"):has-text("valid, verified by verifier")')
+    await act(page, '.begin', 'Custody proof…', { token: 'ATUN', quantity: '900000.5', custodian_reference: 'vault 12', proof_hash: `0x${'7'.repeat(64)}`, expires_at: '2099-06-30' })
+    await page.waitForSelector(`${mine}:has-text("recorded by admin")`)
+    assert.match(await page.locator(mine).innerText(), /ATUN[^]*900000\.5 tokens until 2099-06-30[^]*0x77777777…[^]*another person verifies/)
+    assert.equal(await page.locator(`${mine} button:text-is("Verify")`).count(), 0)
+    await act(night, mine, 'Verify', {})
+    await page.waitForSelector(`${mine}:has-text("valid, verified by night")`)
+    await page.waitForSelector('[data-proof]:has-text("demo vault ATUN")', { state: 'detached' })
+    await act(page, mine, 'Revoke', { reason: 'it was a test' })
+    await page.waitForSelector(mine, { state: 'detached' })
+  })
+
   await suite.test('desk: an incident halts its lane, with what to do; two persons close it', async () => {
     await venue.query("INSERT INTO settle.incident (kind, request_id, token_asset) SELECT 'moved_twice', max(request_id), (SELECT asset_id FROM people.asset WHERE symbol = 'ATUN') FROM chain.chain_request")
     await page.waitForSelector('tr[data-lane=ATUN] .badge.halted')
