@@ -75,6 +75,8 @@ export async function stablecoinTests (suite, chain) {
   const escrow = (await import('ethers')).getAddress((await chain.one('SELECT signer_address FROM settle.signer')).signer_address)
   const coin = new Stablecoin(chain, escrow)
   const carla = wallet(1003)
+  const heard = await venue.listen()
+  const told = (event, more) => eventually(`${event} is told on Redis`, () => heard.find(m => m.channel === 'reconciliation' && m.event === event && more(m)))
 
   await suite.test('stablecoin: what is none, or another one, is refused; what is one is read', async () => {
     const verdict = async changes => {
@@ -108,6 +110,7 @@ export async function stablecoinTests (suite, chain) {
     await eventually('it is credited', async () => await coin.ledger(1003) === 100500000n)
     const [unmatched] = await venue.administer('GET', '/stablecoins/unmatched')
     assert.deepEqual([unmatched.from_address, unmatched.amount, unmatched.state], [ISSUER.toLowerCase(), '7', 'waits'])
+    await told('unmatched_deposit', m => m.from === ISSUER.toLowerCase() && m.amount === '7000000')
     const status = await coin.status()
     assert.deepEqual([status.ledger, status.unmatched, status.unmatched_transfers], ['100.5', '7', 1])
     assert.equal(await coin.refused('/deposits', { reference: 'sc-hand', account: 1003, asset: 'USDC', amount: '1' }), 'STABLECOIN')
@@ -152,6 +155,7 @@ export async function stablecoinTests (suite, chain) {
     await coin.withdraw('sc-blocked', 1003, 10n * COIN)
     const { reason } = await coin.ends('sc-blocked', 'put_back')
     assert.match(reason, /^reverted: .*the wallet is blocked/)
+    await told('payout_failed', m => m.reference === 'sc-blocked' && m.reason === reason)
     await coin.until('it is in the ledger again', async () => await coin.ledger(1003) === 60500000n)
     await coin.block(carla, false)
     await chain.agrees()
@@ -173,6 +177,7 @@ export async function stablecoinTests (suite, chain) {
     await coin.withdraw('sc-silent', 1003, 3n * COIN)
     assert.match((await coin.ends('sc-silent', 'unclear')).reason, /^transfer_is_not_the_planned_one/)
     assert.equal(await coin.ledger(1003), 57500000n)
+    await told('payout_unclear', m => m.reference === 'sc-silent')
     const found = await eventually('it differs', async () => { const f = await chain.reconcile(); return f.breaks > 0 && f })
     assert.deepEqual(found.wallets.filter(w => w.cause !== 'equal').map(w => [w.symbol, w.cause, w.difference]), [['USDC', 'unindexed_transfer', '-3000000']])
     await coin.pay(carla, 3n * COIN) // likewise without a word: it is as if it had stayed
@@ -184,11 +189,10 @@ export async function stablecoinTests (suite, chain) {
   })
 
   await suite.test('stablecoin: an escrow that has less than the ledger owes is told like any break, and closes when it is made good', async () => {
-    const heard = await venue.listen()
     await venue.administer('POST', '/deposits', { reference: 'sc-wrong', account: 2, asset: 'USDC', amount: '5' })
     const found = await eventually('it differs', async () => { const f = await chain.reconcile(); return f.breaks > 0 && f })
     assert.deepEqual(found.wallets.filter(w => w.cause !== 'equal').map(w => [w.symbol, w.cause, w.difference]), [['USDC', 'escrow_imbalance', '-5000000']])
-    await eventually('it is told on Redis', () => heard.find(m => m.channel === 'reconciliation' && m.event === 'break' && m.cause === 'escrow_imbalance'))
+    await told('break', m => m.cause === 'escrow_imbalance')
     assert.deepEqual((await venue.administer('GET', '/breaks?limit=1')).map(b => [b.symbol, b.cause]), [['USDC', 'escrow_imbalance']])
     await coin.pay(ISSUER, 5n * COIN) // the venue's own, from a wallet of no account
     const { event } = await coin.until('it waits', async () => (await venue.administer('GET', '/stablecoins/unmatched')).find(u => u.amount === '5' && u.state === 'waits'))
