@@ -1,11 +1,12 @@
 // A stablecoin on a live venue: our own ERC-20 (chain/contracts/Stablecoin.json), and what its users do; stablecoinTests is the
 // scenario that a venue's suite runs.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 import { wallet, word } from './token_venue.mjs'
-import { eventually, root } from './venue.mjs'
+import { bin, eventually, root } from './venue.mjs'
 
 const { bytecode } = JSON.parse(fs.readFileSync(path.join(root, 'chain/contracts/Stablecoin.json'), 'utf8'))
 const ISSUER = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266' // anvil's first account: makes it, and is nobody's wallet here
@@ -51,11 +52,19 @@ class Stablecoin {
   }
 
   async refused (route, body) {
-    const token = await this.venue.login(this.venue.admin, 'admin')
-    const { status, json } = await this.venue.call(this.venue.admin, 'POST', `/api/v1/admin${route}`, { token: token.token ?? token, body })
+    const { status, json } = await this.venue.call(this.venue.admin, 'POST', `/api/v1/admin${route}`, { token: await this.token(), body })
     assert.ok(status >= 400, JSON.stringify(json))
     return json.error.name
   }
+
+  // lonja admin stablecoin WORDS…: its answers, one a line; a refusal is its status.
+  async say (...words) {
+    const env = { ...process.env, LONJA_ADMIN_TOKEN: await this.token() }
+    return new Promise(resolve => execFile(path.join(bin, 'lonja'), ['admin', '--config', path.join(this.venue.folder, 'lonja.conf'), 'stablecoin', ...words], { env },
+      (error, stdout) => resolve(error ? error.code : stdout.trim().split('\n').filter(Boolean).map(line => JSON.parse(line)))))
+  }
+
+  token () { return (this.loggedIn ??= this.venue.login(this.venue.admin, 'admin')) }
 
   tie (changes) {
     return { asset: ASSET, kind: 'cash', scale: 6, symbol: 'USDC', contract_address: this.address, escrow_address: this.escrow, chain_id: 31337, decimals: 6, ...changes }
@@ -81,8 +90,9 @@ export async function stablecoinTests (suite, chain) {
   await suite.test('stablecoin: what is none, or another one, is refused; what is one is read', async () => {
     const verdict = async changes => {
       await venue.administer('POST', '/assets', coin.tie(changes))
-      return eventually('it was looked at', async () => { const { state, reason } = await coin.status(); return state !== 'asked' && (reason ?? state) })
+      return looked()
     }
+    const looked = () => eventually('it was looked at', async () => { const { state, reason } = await coin.status(); return state !== 'asked' && (reason ?? state) })
     coin.address = escrow
     assert.equal(await coin.refused('/assets', coin.tie({ escrow_address: undefined })), 'MISSING_FIELD')
     assert.equal(await coin.refused('/assets', coin.tie({ decimals: 5 })), 'MALFORMED')
@@ -94,7 +104,10 @@ export async function stablecoinTests (suite, chain) {
     assert.equal(await coin.refused('/withdrawals', { reference: 'sc-early', account: 1003, asset: 'USDC', amount: '1' }), 'STABLECOIN')
     coin.address = await coin.deploy()
     assert.equal(await coin.refused('/assets', coin.tie({ escrow_address: carla })), 'STABLECOIN', 'an account\'s wallet')
-    assert.equal(await verdict(), 'proved')
+    assert.deepEqual([await coin.say('PORT', coin.address, escrow, '6'), await coin.say('USDC', coin.address, escrow, 'six')], [2, 2])
+    await coin.say('USDC', coin.address, escrow, '6')
+    assert.equal(await looked(), 'proved')
+    assert.deepEqual((await coin.say()).map(c => [c.symbol, c.state, c.escrow_address, c.asked_by]), [['USDC', 'proved', escrow, 'admin']])
     assert.equal(await coin.refused('/assets', coin.tie({ decimals: 7 })), 'STABLECOIN', 'it is fixed')
     await eventually('it is read', async () => (await coin.status()).read_to_block > 0)
   })
@@ -162,9 +175,9 @@ export async function stablecoinTests (suite, chain) {
   })
 
   await suite.test('stablecoin: money of an unknown wallet goes back to it, once', async () => {
-    const [{ event }] = await venue.administer('GET', '/stablecoins/unmatched')
+    const [{ event }] = await coin.say('unmatched')
     const before = await coin.holds(ISSUER)
-    const { payout } = await venue.administer('POST', `/stablecoins/unmatched/${event}/return`, { reason: 'nobody we know' })
+    const [{ payout }] = await coin.say('return', String(event), 'nobody', 'we', 'know')
     assert.equal(await coin.refused(`/stablecoins/unmatched/${event}/return`, { reason: 'again' }), 'NOT_FOUND')
     await coin.until('it is back', async () => (await venue.administer('GET', '/payouts')).find(p => p.payout === payout).state === 'paid')
     assert.equal(await coin.holds(ISSUER), before + 7n * COIN)
@@ -183,7 +196,9 @@ export async function stablecoinTests (suite, chain) {
     await coin.pay(carla, 3n * COIN) // likewise without a word: it is as if it had stayed
     await coin.silence(false)
     const { payout } = await coin.payout('sc-silent')
-    assert.equal((await venue.administer('POST', `/payouts/${payout}/decide`, { has_left: false, reason: 'it is there again' })).state, 'failed')
+    assert.equal(await coin.say('decide', String(payout), 'perhaps', 'who knows'), 2)
+    assert.deepEqual(await coin.say('decide', String(payout), 'stayed', 'it', 'is', 'there', 'again'), [{ payout, state: 'failed' }])
+    assert.equal(await coin.say('decide', String(payout), 'left', 'after all'), 1)
     await coin.until('it is put back', async () => await coin.ledger(1003) === 60500000n)
     await chain.agrees()
   })
@@ -196,7 +211,8 @@ export async function stablecoinTests (suite, chain) {
     assert.deepEqual((await venue.administer('GET', '/breaks?limit=1')).map(b => [b.symbol, b.cause]), [['USDC', 'escrow_imbalance']])
     await coin.pay(ISSUER, 5n * COIN) // the venue's own, from a wallet of no account
     const { event } = await coin.until('it waits', async () => (await venue.administer('GET', '/stablecoins/unmatched')).find(u => u.amount === '5' && u.state === 'waits'))
-    assert.equal((await venue.administer('POST', `/stablecoins/unmatched/${event}/keep`, { reason: 'the venue makes it good' })).state, 'kept')
+    assert.deepEqual(await coin.say('keep', String(event), 'the venue makes it good'), [{ event, state: 'kept' }])
+    assert.equal(await coin.say('return', String(event), 'after all'), 1)
     await chain.agrees()
     await eventually('it is closed', async () => (await chain.one('SELECT count(*) AS n FROM chain.reconciliation_break WHERE closed_at IS NULL')).n === '0')
   })
