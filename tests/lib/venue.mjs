@@ -29,6 +29,7 @@ const execute = promisify(execFile)
 
 const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
 const ZERO = '0x' + '0'.repeat(40)
+const START_MS = 300000 // ./run begins a thousand small programs, which a busy machine runs one after the other
 const SERVICE_PORTS = 10 // Postgres' port less that of ./run --port-base; Redis and the chain are the next ones
 const PORT_OFFSETS = [0, 1, 2, 3, 4, 10, 11, 12] // of ./run --port-base
 
@@ -63,7 +64,7 @@ async function launch (folder, command, args, words) {
   process.once('exit', end)
   child.exited = new Promise(resolve => child.on('exit', (code, signal) => { process.off('exit', end); resolve(child.ended = { code, signal }) }))
   const printed = () => fs.readFileSync(file).subarray(from).toString()
-  await until(`"${words}"`, 180000, () => printed().includes(words) || child.ended)
+  await until(`"${words}"`, START_MS, () => printed().includes(words) || child.ended)
   if (!printed().includes(words)) throw new Error(`${command} ended: ${printed().slice(-1500)}`)
   return child
 }
