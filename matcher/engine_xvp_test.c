@@ -548,6 +548,21 @@ static void what_left_on_the_chain_takes_approvals_away(void **state)
     assert_non_null(strstr(act(venue, A, XVP_EXECUTE, older), "xvp executed"));
 }
 
+static void an_approval_that_holds_something_else_stays(void **state)
+{
+    struct venue *venue = *state;
+    uint64_t older = create_swap(venue, 0);
+    (void)act(venue, A, XVP_APPROVE, older);
+    (void)CREATE(venue, 0, LEG(A, C, CASH, 7), LEG(C, A, TOKEN, 1));
+    (void)act(venue, A, XVP_APPROVE, venue->sequence);
+    assert_string_equal(post(venue, 'A', TOKEN, POSTING_CHAIN_OUT, 991),
+                        "posted -990; A owes 1 (+1)");
+    assert_string_equal(go_on(venue), "xvp uncovered is created; A token +10 held -10; "
+                                      "A owes 0 (-1); done 3");
+    assert_true(venue->events[0].body.xvp_changed.xvp == older);
+    assert_int_equal(held(venue, A, CASH), 7);
+}
+
 // With the approvals of many the work goes on in the next command, as with orders.
 static void many_approvals_go_in_several_commands(void **state)
 {
@@ -640,6 +655,7 @@ int main(void)
         XVP(what_is_given_is_there_and_settled),
         XVP(what_comes_makes_good_what_is_owed),
         XVP(what_left_on_the_chain_takes_approvals_away),
+        XVP(an_approval_that_holds_something_else_stays),
         XVP(many_approvals_go_in_several_commands),
         XVP(a_failed_settlement_takes_approvals_away),
         XVP(an_execution_needs_room_for_its_balances),
