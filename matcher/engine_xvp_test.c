@@ -207,7 +207,13 @@ static void what_is_given_comes_back(void **state)
     assert_int_equal(venue->events[0].body.xvp_changed.account, C);
     assert_true(there(venue, A, TOKEN) == 1000 && held(venue, A, TOKEN) == 0);
     xvp = create_swap(venue, 0);
-    assert_string_equal(operate(venue, XVP_CANCEL, xvp), "xvp cancelled is cancelled");
+    (void)act(venue, A, XVP_APPROVE, xvp);
+    (void)act(venue, C, XVP_APPROVE, xvp);
+    assert_string_equal(act(venue, A, XVP_REVOKE, xvp),
+                        "xvp revoked is approving; A token +10 held -10");
+    assert_int_equal(venue->events[0].body.xvp_changed.approved, 2); // the other one's stands
+    assert_string_equal(operate(venue, XVP_CANCEL, xvp),
+                        "xvp cancelled is cancelled; C cash +900 held -900");
     assert_int_equal(venue->events[0].body.xvp_changed.operator_id, OPERATOR);
     assert_string_equal(operate(venue, XVP_CANCEL, xvp), not_open(xvp));
 }
