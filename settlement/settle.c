@@ -227,6 +227,7 @@ static void pass_plan(struct settle *settle, uint64_t now_ns)
         settle->looked_ns = now_ns;
     if (settle->resend)
         settle->resent_ns = now_ns;
+    settle->moved_unlooked |= settle->look || settle->resend;
 }
 
 static bool pass_chain(struct settle *settle, uint64_t now_ns)

@@ -159,6 +159,9 @@ struct settle {
     bool look;             // this pass asks for receipts
     bool resend;           // this pass looks whether the pool still has what was sent
     uint64_t resent_ns;
+    // Blocks in which something ended are to be compared with the chain's (settle_moved.c): before receipts are looked at, however
+    // many passes come to nothing meanwhile. What ends first would stand above what was replaced, and hide it.
+    bool moved_unlooked;
     uint64_t deadline_ns;
     uint64_t chain_again_ns; // the node or the signer failed: not before this
     uint64_t claimed_ns;     // the last claim …

@@ -261,7 +261,7 @@ enum settle_step settle_chain_look(struct settle *settle)
     for (size_t k = 0; k < settle->key_count; k++)
         if (key_look(settle, &settle->keys[k]) == SETTLE_STEP_ABORT)
             return SETTLE_STEP_ABORT;
-    return settle->resend ? settle_moved_look(settle) : SETTLE_STEP_NONE;
+    return settle->moved_unlooked ? settle_moved_look(settle) : SETTLE_STEP_NONE;
 }
 
 bool settle_chain_is_deep(const struct settle *settle, uint64_t block)

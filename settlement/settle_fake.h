@@ -37,6 +37,7 @@ enum {
     FAKE_EVENTS_MAX = 4096,
     FAKE_FORKS_MAX = 1024,
     FAKE_INCIDENTS_MAX = 256,
+    FAKE_UNFROZEN_MAX = 512,
     FAKE_ROWS_MAX = (1 << 15) + (1 << 13) * FAKE_TIMES,
 };
 
@@ -163,11 +164,19 @@ struct fake_wallet {
     bool frozen;
     chain_uint128 frozen_units; // of `units` …
     bool in_custody;            // the venue freezes here …
-    chain_uint128 venue_units;  // … and has frozen so much of frozen_units
+    chain_uint128 venue_units;  // … and had frozen so much of frozen_units before its transfers took of them
     bool freeze_under_way;      // … and more, which is not final yet
     bool verified;
     struct chain_address identity; // registered; zero = not
     uint16_t country;
+};
+
+// What a transfer has taken of the frozen units of its sender: on the chain by transaction, in the rows by request.
+struct fake_unfrozen {
+    size_t of;
+    size_t leg; // of the call; in the rows its number
+    struct fake_wallet *wallet;
+    chain_uint128 units;
 };
 
 // settle.incident: while one is open its token is halted, and no trade of it claimed.
@@ -214,6 +223,8 @@ struct fake_world {
     bool result_answered[FAKE_RESULTS_MAX];
     bool result_refused[FAKE_RESULTS_MAX];
     uint64_t result_number;
+    size_t booked_count; // what the rows say of frozen units that were taken
+    struct fake_unfrozen booked[FAKE_UNFROZEN_MAX];
     size_t incident_count;
     struct fake_incident incidents[FAKE_INCIDENTS_MAX];
     size_t checks; // evidence rows
@@ -261,6 +272,8 @@ struct fake_world {
     unsigned mint_checks;    // of attempts, kept with them
     size_t wallet_count;
     struct fake_wallet wallets[FAKE_WALLETS_MAX];
+    size_t unfrozen_count; // what the chain has
+    struct fake_unfrozen unfrozen[FAKE_UNFROZEN_MAX];
     size_t tx_count;
     struct fake_tx txs[FAKE_TX_MAX];
 
@@ -339,6 +352,9 @@ const char *fake_history_why_not(const struct fake_world *world);
 // Two persons close every open incident. Returns how many.
 size_t fake_close_incidents(struct fake_world *world);
 bool fake_has_incident(const struct fake_world *world, size_t trade);
+
+// What the rows say that the venue has frozen in a wallet: with nothing under way, what is frozen there if nobody else freezes.
+chain_uint128 fake_venue_units(const struct fake_world *world, const struct fake_wallet *wallet);
 
 struct settle_store_ops fake_store(struct fake_world *world);
 struct rpc_ops fake_rpc(struct fake_world *world);

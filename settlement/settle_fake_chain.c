@@ -194,6 +194,43 @@ static size_t legs_run(struct fake_world *world, const struct settle_call *call,
     return passed;
 }
 
+// Again, one by one: free units go first, what lacks is taken of the frozen ones.
+static void legs_unfreeze(struct fake_world *world, const struct fake_tx *tx,
+                          const struct settle_call *call)
+{
+    for (size_t i = call->leg_count; i > 0; i--)
+        leg_move(world, &call->legs[i - 1].to, &call->legs[i - 1].from, call->legs[i - 1].units);
+    for (size_t i = 0; i < call->leg_count; i++) {
+        const struct settle_leg *leg = &call->legs[i];
+        struct fake_wallet *from = fake_wallet(world, &leg->from);
+        chain_uint128 free = from->units > from->frozen_units ? from->units - from->frozen_units : 0;
+        if (leg->units > free && from->frozen_units > 0) {
+            ASSERT(world->unfrozen_count < FAKE_UNFROZEN_MAX);
+            world->unfrozen[world->unfrozen_count++] =
+                (struct fake_unfrozen){.of = (size_t)(tx - world->txs),
+                                       .leg = i,
+                                       .wallet = from,
+                                       .units = leg->units - free};
+            from->frozen_units -= leg->units - free;
+        }
+        leg_move(world, &leg->from, &leg->to, leg->units);
+    }
+}
+
+static void tx_freeze_back(struct fake_world *world, const struct fake_tx *tx)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < world->unfrozen_count; i++) {
+        const struct fake_unfrozen taken = world->unfrozen[i];
+        if (taken.of == (size_t)(tx - world->txs))
+            taken.wallet->frozen_units += taken.units;
+        else
+            world->unfrozen[kept++] = taken;
+    }
+    world->unfrozen_count = kept;
+}
+
 static struct settle_call scratch_call; // of the effect that runs
 
 // The request of a transaction that is of no trade, else NULL.
@@ -234,6 +271,7 @@ static void tx_execute(struct fake_world *world, struct fake_tx *tx)
     if (!tx->succeeded)
         return;
     tx->moved = true;
+    legs_unfreeze(world, tx, call);
     if (call->leg_count > world->largest_batch)
         world->largest_batch = (unsigned)call->leg_count;
     trades_executed(world, tx, true);
@@ -255,6 +293,7 @@ static void tx_undo(struct fake_world *world, const struct fake_tx *tx)
         const struct settle_leg *leg = &call->legs[i - 1];
         leg_move(world, &leg->to, &leg->from, leg->units);
     }
+    tx_freeze_back(world, tx);
     trades_executed(world, tx, false);
 }
 
@@ -596,14 +635,26 @@ static json_t *tx_json(struct fake_world *world, const struct fake_tx *tx)
                      "blockNumber", tx->mined ? quantity(tx->block) : json_null());
 }
 
+static json_t *unfrozen_log(const struct settle_call *call, const struct fake_unfrozen *taken,
+                            size_t index)
+{
+    static const char unfrozen[] = "TokensUnfrozen(address,uint256)";
+    struct abi_word wallet = abi_from_address(&taken->wallet->address);
+    struct chain_hash topic = keccak256_hash((const uint8_t *)unfrozen, sizeof(unfrozen) - 1);
+
+    return json_pack("{so,so,so,s[oo]}", "address", bytes(call->contract.bytes, ADDRESS_BYTES),
+                     "logIndex", quantity(index), "data", word_u128(taken->units), "topics",
+                     bytes(topic.bytes, KECCAK_BYTES), bytes(wallet.bytes, 32));
+}
+
 static json_t *transfer_log(const struct fake_world *world, const struct settle_call *call,
-                            size_t leg)
+                            size_t leg, size_t index)
 {
     struct abi_word from = abi_from_address(&call->legs[leg].from);
     struct abi_word to = abi_from_address(&call->legs[leg].to);
 
     return json_pack("{so,so,so,s[ooo]}", "address", bytes(call->contract.bytes, ADDRESS_BYTES),
-                     "logIndex", quantity(leg), "data",
+                     "logIndex", quantity(index), "data",
                      word_u128(call->legs[leg].units + world->wrong_event), "topics",
                      bytes(erc3643_transfer_topic.bytes, KECCAK_BYTES), bytes(from.bytes, 32),
                      bytes(to.bytes, 32));
@@ -645,8 +696,14 @@ json_t *fake_logs(struct fake_world *world, const struct fake_tx *tx)
         return logs;
     }
     fake_call_of(world, &scratch_call, tx->attempt);
-    for (size_t i = 0; i < scratch_call.leg_count; i++)
-        json_array_append_new(logs, transfer_log(world, &scratch_call, i));
+    size_t index = 0;
+    for (size_t i = 0; i < scratch_call.leg_count; i++) {
+        for (size_t u = 0; u < world->unfrozen_count; u++)
+            if (world->unfrozen[u].of == (size_t)(tx - world->txs) && world->unfrozen[u].leg == i)
+                json_array_append_new(logs,
+                                      unfrozen_log(&scratch_call, &world->unfrozen[u], index++));
+        json_array_append_new(logs, transfer_log(world, &scratch_call, i, index++));
+    }
     return logs;
 }
 

@@ -223,6 +223,54 @@ static void attempt_move(struct fake_world *world, struct fake_attempt *row,
     fake_history_attempt(world, row, from);
 }
 
+// ---- custody: what transfers have taken of frozen units (chain.custody_entry)
+
+chain_uint128 fake_venue_units(const struct fake_world *world, const struct fake_wallet *wallet)
+{
+    chain_uint128 units = wallet->venue_units;
+
+    for (size_t i = 0; i < world->booked_count; i++)
+        if (world->booked[i].wallet == wallet)
+            units -= world->booked[i].units;
+    return units;
+}
+
+// One entry a leg; of nothing there is none.
+static void custody_entry(struct fake_world *world, const struct fake_request *request, size_t leg,
+                          struct fake_wallet *wallet, chain_uint128 units)
+{
+    size_t of = (size_t)(request - world->requests);
+    size_t at = 0;
+
+    while (at < world->booked_count && (world->booked[at].of != of || world->booked[at].leg != leg))
+        at++;
+    if (units == 0 && at < world->booked_count)
+        world->booked[at] = world->booked[--world->booked_count];
+    if (units == 0)
+        return;
+    ASSERT(at < FAKE_UNFROZEN_MAX);
+    world->booked[at] =
+        (struct fake_unfrozen){.of = of, .leg = leg, .wallet = wallet, .units = units};
+    if (at == world->booked_count)
+        world->booked_count++;
+}
+
+static struct fake_request *request_of(struct fake_world *world, const struct settle_item *item);
+
+static void custody_book(struct fake_world *world, const struct settle_item *item,
+                         const struct settle_receipt *receipt)
+{
+    static struct settle_call scratch;
+    const struct settle_call *moves = settle_netting_moves(&scratch, &item->call);
+    size_t count;
+
+    for (size_t i = 0; item->call.is_of_trades && i < moves->leg_count; i++) {
+        size_t leg = settle_netting_leg_at(&item->call, i, &count);
+        custody_entry(world, request_of(world, item), item->call.legs[leg].number,
+                      fake_wallet(world, &moves->legs[i].from), receipt->unfrozen[leg]);
+    }
+}
+
 // ---- incidents
 
 static void incident_add(struct fake_world *world, const char *kind,
@@ -927,6 +975,7 @@ static size_t legs_end(struct fake_world *world, const struct settle_item *item,
         if (leg->left) // back already: it was elsewhere when the others came back
             continue;
         leg->left = true;
+        custody_entry(world, request, leg->number, NULL, 0); // what it took it has given back
         trade_end(world, &world->trades[leg->trade], ending);
     }
     request->open = stay > 0;
@@ -1427,6 +1476,7 @@ static enum settle_store_result store_confirm(void *context, const struct settle
     ASSERT(receipt->succeeded && receipt->has_planned_effect);
     attempt_move(world, attempt_row(world, attempt->attempt_id), SETTLE_ATTEMPT_CONFIRMED);
     gas_book(world, attempt);
+    custody_book(world, item, receipt);
     for (size_t i = 0; i < request->leg_count; i++)
         if (!request->legs[i].left)
             trade_confirm(world, &world->trades[request->legs[i].trade], attempt);
@@ -1669,6 +1719,7 @@ static enum settle_store_result store_returned(void *context, bool *waits,
     if (*waits)
         return end(fault);
     gas_book(world, attempt);
+    custody_book(world, item, receipt);
     for (size_t i = 0; i < request->leg_count; i++) {
         struct fake_trade *trade = &world->trades[request->legs[i].trade];
         if (trade->state == SETTLE_TRADE_PENDING ||
@@ -1822,7 +1873,7 @@ static enum settle_store_result store_custody_spendable(void *context,
         if (!wallets[i].sends || !wallet->in_custody)
             continue;
         wallets[i].in_custody = true;
-        wallets[i].venue_units = wallet->venue_units;
+        wallets[i].venue_units = fake_venue_units(world, wallet);
         wallets[i].freeze_under_way = wallet->freeze_under_way;
     }
     return end(fault);

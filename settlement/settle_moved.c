@@ -2,7 +2,7 @@
 // take the same transactions up again before the worker looks: the count of the nonces is as
 // before, the block, its price and perhaps its end are not.
 //
-// A block's hash says all that was before it. So once in a tick the highest block in which
+// A block's hash says all that was before it. So before receipts are looked at the highest block in which
 // something has ended is compared with the chain's; if it is another one, the one below, and so on
 // down to one that is the same. What ended above that is open again: its receipt is looked for, as
 // of everything that is sent, and it ends as what it is now.
@@ -17,9 +17,10 @@ enum { BLOCKS_MAX = 256 }; // in one look; the next one goes on below
 // NONE: *from is the lowest block that is not the chain's any more; UINT64_MAX = all are.
 static enum settle_step replaced_find(struct settle *settle, uint64_t *from)
 {
-    uint64_t below = settle->block_number + 1;
+    uint64_t below = INT64_MAX;
 
     *from = UINT64_MAX;
+    settle->moved_unlooked = false;
     for (size_t i = 0; i < BLOCKS_MAX; i++) {
         struct settle_ended_block ended;
         struct node_block block;
@@ -29,6 +30,11 @@ static enum settle_step replaced_find(struct settle *settle, uint64_t *from)
             return SETTLE_STEP_ABORT;
         if (!ended.found)
             break;
+        if (ended.number > settle->block_number) { // the chain is shorter than it was: once more when it has grown
+            settle->moved_unlooked = true;
+            below = settle->block_number + 1;
+            continue;
+        }
         enum node_result result = node_get_block(settle->node, &block, ended.number);
         if (result != NODE_OK)
             return settle_chain_failed(settle, "eth_getBlockByNumber", result);
@@ -45,10 +51,13 @@ enum settle_step settle_moved_look(struct settle *settle)
     size_t count = 0, reopened = 0, all = 0;
     uint64_t from;
 
-    if (replaced_find(settle, &from) == SETTLE_STEP_ABORT)
+    if (replaced_find(settle, &from) == SETTLE_STEP_ABORT) {
+        settle->moved_unlooked = true;
         return SETTLE_STEP_ABORT;
+    }
     if (from == UINT64_MAX)
         return SETTLE_STEP_NONE;
+    settle->moved_unlooked = true; // and once more when they are open: there may be others below
     if (settle_chain_network(settle) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.ended_from(settle->store.context, nonces, &count,

@@ -563,6 +563,9 @@ static void what_the_venue_has_frozen_is_sold_and_what_others_have_is_not(void *
         else
             assert_state(sale, SETTLE_TRADE_FAILED, "frozen_by_others");
         assert_int_equal(sale->total_attempts, 0);
+        const struct fake_wallet *seller = fake_wallet_of(&venue.world, fake_seller);
+        assert_true(seller->frozen_units == seller->units);
+        assert_true(fake_venue_units(&venue.world, seller) == (by_venue == 1 ? seller->units : 0));
     }
 }
 

@@ -165,7 +165,7 @@ static void follow(void)
     }
 }
 
-void chain_begin(void)
+void chain_begin(bool frozen)
 {
     ASSERT(address_parse(&chain.token, fake_token));
     for (unsigned i = 0; i < WALLETS; i++) {
@@ -173,6 +173,10 @@ void chain_begin(void)
         chain.wallets[i] = wallet->address;
         wallet->units = CHAIN_GENESIS_UNITS;
         wallet->verified = true;
+        if (!frozen)
+            continue;
+        wallet->in_custody = true; // some free units beside what the venue has frozen, or none
+        wallet->frozen_units = wallet->venue_units = CHAIN_GENESIS_UNITS - i % 4 * 50 * CHAIN_UNIT;
     }
     chain.blocks[0].hash = header_hash(0);
     follow();
@@ -195,6 +199,13 @@ static void mine_outside(uint64_t block)
     for (size_t i = 0; i < chain.outside_count; i++) {
         struct chain_outside *transfer = &chain.outside[i];
         if (transfer->block != 0 || transfer->forgotten || scheduler_chance(300))
+            continue;
+        const struct fake_wallet *from =
+            fake_wallet(postgres_world(), &chain.wallets[transfer->from]);
+        transfer->forgotten = // a holder cannot move what is frozen
+            from->in_custody &&
+            from->units < from->frozen_units + (chain_uint128)transfer->tokens * CHAIN_UNIT;
+        if (transfer->forgotten)
             continue;
         transfer->block = block;
         move(transfer, false);

@@ -35,7 +35,8 @@ struct chain_outside {
     bool forgotten;
 };
 
-void chain_begin(void); // of a life: after postgres_begin
+void chain_begin(
+    bool frozen); // of a life: after postgres_begin; frozen: the token is in frozen custody
 void chain_mine(void);
 // False: the chain is too short, or would lose what was there before the index began.
 bool chain_reorganise(uint64_t depth, bool forget);

@@ -235,7 +235,7 @@ static void save_event(const struct index_log *log)
                               .block_hash = log->block_hash,
                               .block = log->block_number,
                               .log_index = log->log.log_index};
-    ASSERT(log->log.topic_count == 3 && hash_equal(&log->log.topics[0], &erc3643_transfer_topic));
+    ASSERT(log->log.topic_count == 3);
     memcpy(from.bytes, log->log.topics[1].bytes, sizeof from.bytes);
     memcpy(to.bytes, log->log.topics[2].bytes, sizeof to.bytes);
     ASSERT(abi_answer_word(&units, log->log.data, log->log.data_len, 0));
@@ -249,8 +249,11 @@ static enum index_store_result save(void *context, const struct index_work *done
     (void)context;
     if (!begins() || store.next_block != done->from)
         return INDEX_STORE_LOST;
+    // Beside transfers it is told what is frozen and unfrozen: here only the venue does that, and
+    // nothing is made of it.
     for (size_t i = 0; i < range->logs.count; i++)
-        save_event(&range->logs.items[i]);
+        if (hash_equal(&range->logs.items[i].log.topics[0], &erc3643_transfer_topic))
+            save_event(&range->logs.items[i]);
     for (uint64_t at = range->from; at <= range->to; at++)
         if (at >= keep_from || at == range->to)
             save_block(&range->headers[at - range->from]);

@@ -24,6 +24,7 @@
 //     as its row says is named by an incident, and nothing else differs; elsewhere none is
 //   - nets: a transaction moves between two wallets what its recorded trades make one by one; those
 //     of a net of zero make nothing, and nothing of them moves
+//   - what the rows say that the venue has frozen in a wallet is what is frozen there
 //   - the history of every trade and of every attempt is complete, in an allowed order, and agrees
 //     with what the core was told, the signer has signed and the chain has (settle_fake_history.c)
 //   - every transfer by others that the chain has is booked once on each side that is an account's,

@@ -25,6 +25,7 @@ enum plant {
     P(nonce_reused, "settlement takes a nonce that it has used already")                           \
     P(result_not_resent, "settlement takes a result that was lost with the core for booked")       \
     P(net_short, "settlement nets a unit less than its trades make, and knows no better")          \
+    P(unfrozen_overlooked, "settlement does not see that a transfer took of what it had frozen")   \
     P(net_forgets, "a trade of a net of zero is left over, and goes by itself")                    \
     P(moved_unlooked, "settlement does not look whether final blocks are the chain's still")       \
     P(incident_untold, "a trade that the chain has not as its row says is told to nobody")         \

@@ -759,6 +759,19 @@ static void judge_settled(size_t i)
         pg.booked[i][SETTLEMENT_RETRIED]);
 }
 
+// Nobody else freezes here: what the rows say that the venue has frozen is what is frozen. (What an
+// incident names is in no row.)
+static void judge_custody(void)
+{
+    for (size_t i = 0; i < pg.world.wallet_count && pg.world.incident_count == 0; i++) {
+        const struct fake_wallet *wallet = &pg.world.wallets[i];
+        LAW(!wallet->in_custody || fake_venue_units(&pg.world, wallet) == wallet->frozen_units,
+            "wallet %zu: %llu tokens are frozen, the rows say %llu", i,
+            (unsigned long long)(wallet->frozen_units / CHAIN_LEG_UNIT),
+            (unsigned long long)(fake_venue_units(&pg.world, wallet) / CHAIN_LEG_UNIT));
+    }
+}
+
 void postgres_judge_end(void)
 {
     LAW(pg.cursor == (int64_t)laws_published(), "the recorder stands at %lld of %llu",
@@ -774,6 +787,7 @@ void postgres_judge_end(void)
     for (size_t i = 0; i < pg.world.incident_count; i++)
         LAW(pg.may_have_incidents, "request %llu has incident %s on a chain that keeps its word",
             (unsigned long long)pg.world.incidents[i].request_id, pg.world.incidents[i].kind);
+    judge_custody();
     const char *not = fake_history_why_not(&pg.world);
     LAW(not == NULL, "%s", not );
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "settlement/settle_config.h"
 #include "settlement/settle_core_link.h"
+#include "settlement/settle_custody.h"
 #include "tests/sim/endpoints.h"
 #include "tests/sim/mains.h"
 #include "tests/sim/plants.h"
@@ -110,6 +111,24 @@ const struct settle_call *__wrap_settle_netting_moves(struct settle_call *scratc
     if (moves == scratch && plants_is(PLANT_net_short))
         scratch->legs[0].units--;
     return moves;
+}
+
+void __real_settle_custody_unfrozen(chain_uint128 unfrozen[SETTLE_LEGS_MAX],
+                                    const struct node_receipt *receipt,
+                                    const struct settle_call *call, const struct settle_call *moves,
+                                    const uint32_t log_index[SETTLE_LEGS_MAX]);
+void __wrap_settle_custody_unfrozen(chain_uint128 unfrozen[SETTLE_LEGS_MAX],
+                                    const struct node_receipt *receipt,
+                                    const struct settle_call *call, const struct settle_call *moves,
+                                    const uint32_t log_index[SETTLE_LEGS_MAX]);
+void __wrap_settle_custody_unfrozen(chain_uint128 unfrozen[SETTLE_LEGS_MAX],
+                                    const struct node_receipt *receipt,
+                                    const struct settle_call *call, const struct settle_call *moves,
+                                    const uint32_t log_index[SETTLE_LEGS_MAX])
+{
+    __real_settle_custody_unfrozen(unfrozen, receipt, call, moves, log_index);
+    if (plants_is(PLANT_unfrozen_overlooked) && receipt->block_number % 5 == 0)
+        memset(unfrozen, 0, SETTLE_LEGS_MAX * sizeof unfrozen[0]);
 }
 
 static enum settle_store_result leave_one(void *context, const struct settle_item *item,
