@@ -344,6 +344,29 @@ static void refusals_of_the_book_show_it(void **state)
     story_expect(text, "bid: none");
 }
 
+static void chain_out(struct story *story, char who, uint32_t asset)
+{
+    post(story->venue, who, asset, POSTING_CHAIN_OUT, 1000000000000);
+    while (goes_on(story->venue))
+        go_on(story->venue);
+}
+
+// What left the venue covers neither the sale of tokens nor the order that would pay with cash.
+static void an_order_that_is_not_covered_any_more_shows_the_balance(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "A sells 10 @ 100 gtc");
+    TELL(story, "B buys 10 @ 99 gtc");
+    chain_out(story, 'A', TOKEN);
+    chain_out(story, 'B', CASH);
+    const char *text = story_ask(story, 1);
+    story_expect(text,
+                 "10 were cancelled by continue_work of the core: what it held was not there");
+    story_expect(text, "balance: account 16, asset 2, deficit 999999999000\n");
+    text = story_ask(story, 2);
+    story_expect(text, "balance: account 17, asset 1, deficit 999999.9\n");
+}
+
 static void a_refused_entry_of_the_ledger_shows_the_balance(void **state)
 {
     struct story *story = *state;
@@ -934,6 +957,7 @@ int main(void)
         STORY(refusals_by_person_phase_and_venue_show_them),
         STORY(refusals_of_form_need_no_state),
         STORY(refusals_of_the_book_show_it),
+        STORY(an_order_that_is_not_covered_any_more_shows_the_balance),
         STORY(a_refused_entry_of_the_ledger_shows_the_balance),
         STORY(every_code_is_asked_of_without_a_fault),
         STORY(refusals_by_limits_show_those_that_concern_them),
