@@ -1,12 +1,12 @@
 // Random settlement instructions: who exchanges what, and what is done with it.
 #include "tests/model/generator_parts.h"
 
-enum { FEW = 24 };
+enum { FEW = 12 };
 
 // Nothing is done with them for a while, until there can be no more.
 bool hoards_xvps(const struct beside *beside)
 {
-    return beside->sequence / 4096 % 32 == 12;
+    return beside->sequence / 4096 % 64 == 12;
 }
 
 // ---- create

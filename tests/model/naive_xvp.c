@@ -92,8 +92,8 @@ int64_t naive_held_by_xvps(const struct naive_venue *venue, uint32_t account, ui
     int64_t sum = 0;
     for (uint32_t i = 0; i < venue->xvp_count; i++) {
         const struct naive_xvp *xvp = &venue->xvps[i];
-        int64_t net = net_of(xvp, account, asset);
-        sum += has_approved(xvp, account) && net < 0 ? -net : 0;
+        int64_t net = has_approved(xvp, account) ? net_of(xvp, account, asset) : 0;
+        sum += net < 0 ? -net : 0;
     }
     return sum;
 }
