@@ -214,6 +214,7 @@ static void what_alert_rules_look_at_is_measured(void **state)
         "\"fuel\":[{\"chain_id\":1,\"signer\":\"0xab\",\"balance_wei\":\"12500000000000000000\","
         "\"days\":\"3.125\"},{\"chain_id\":2,\"signer\":\"0xab\",\"balance_wei\":\"5\",\"days\":null}],"
         "\"requests_waiting\":4,\"requests_waiting_oldest_s\":61,\"unconfirmed_oldest_s\":null,"
+        "\"payouts_troubled\":2,\"payouts_oldest_s\":33,"
         "\"custody_waiting_oldest_s\":9,\"deployments\":{\"deploy_failed\":1}}",
         0, NULL);
     static const char *const lines[] = {
@@ -227,6 +228,8 @@ static void what_alert_rules_look_at_is_measured(void **state)
         "\nlonja_settlement_requests_waiting 4\n",
         "\nlonja_settlement_requests_waiting_oldest_seconds 61\n",
         "\n# TYPE lonja_settlement_unconfirmed_oldest_seconds gauge\n",
+        "\nlonja_settlement_payouts_troubled 2\n",
+        "\nlonja_settlement_payouts_oldest_seconds 33\n",
         "\nlonja_settlement_custody_waiting_oldest_seconds 9\n",
         "\nlonja_settlement_deployments{state=\"deploy_failed\"} 1\n",
     };

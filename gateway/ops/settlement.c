@@ -344,6 +344,10 @@ void settlement_watch_metrics(FILE *out, json_t *watch)
            "since the oldest of them was made");
     number(out, watch, "unconfirmed_oldest_s", "unconfirmed_oldest_seconds", "gauge",
            "since the oldest transaction was sent that is not final");
+    number(out, watch, "payouts_troubled", "payouts_troubled", "gauge",
+           "payouts of stablecoins that have failed and are not put back, or are unclear");
+    number(out, watch, "payouts_oldest_s", "payouts_oldest_seconds", "gauge",
+           "since the oldest payout that is open was asked for");
     number(out, watch, "custody_waiting_oldest_s", "custody_waiting_oldest_seconds", "gauge",
            "since the oldest deposit or purchase began to wait for its freeze");
     by_key(out, json_object_get(watch, "deployments"), "deployments", "state",
