@@ -367,6 +367,24 @@ static void an_order_that_is_not_covered_any_more_shows_the_balance(void **state
     story_expect(text, "balance: account 17, asset 1, deficit 999999.9\n");
 }
 
+// A scope is told by its word, also the first, which is 0.
+static void a_refused_mass_cancel_tells_its_scope(void **state)
+{
+    struct story *story = *state;
+    static const struct {
+        uint8_t scope;
+        const char *word;
+    } lines[] = {{SCOPE_SESSION, "scope session\n"}, {SCOPE_MEMBER, "scope member\n"}};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        start_session(story->venue, CMD_order_mass_cancel, 'A', NULL)->body.order_mass_cancel =
+            (struct order_mass_cancel_cmd){.scope = lines[i].scope, .account = 19};
+        apply(story->venue);
+        const char *text = story_refused(story);
+        story_expect(text, "order_mass_cancel of session 1 (fix), refused");
+        story_expect(text, lines[i].word);
+    }
+}
+
 static void a_refused_entry_of_the_ledger_shows_the_balance(void **state)
 {
     struct story *story = *state;
@@ -958,6 +976,7 @@ int main(void)
         STORY(refusals_of_form_need_no_state),
         STORY(refusals_of_the_book_show_it),
         STORY(an_order_that_is_not_covered_any_more_shows_the_balance),
+        STORY(a_refused_mass_cancel_tells_its_scope),
         STORY(a_refused_entry_of_the_ledger_shows_the_balance),
         STORY(every_code_is_asked_of_without_a_fault),
         STORY(refusals_by_limits_show_those_that_concern_them),
