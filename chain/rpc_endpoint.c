@@ -99,6 +99,10 @@ uint64_t rpc_endpoint_wait_ns(struct rpc_endpoint *endpoint, uint64_t now_ns)
 
 static void take_turn(struct rpc_endpoint *endpoint, const struct rpc_time *time)
 {
+    if (endpoint->prepaid > 0) {
+        endpoint->prepaid--;
+        return;
+    }
     uint64_t wait_ns = rpc_endpoint_wait_ns(endpoint, time->now_ns(time->context));
     if (wait_ns > 0) {
         endpoint->counters.waits++;
@@ -250,10 +254,26 @@ void rpc_endpoint_call(struct rpc_endpoint *endpoint, struct rpc_reply *reply, c
     *reply = check;
 }
 
-void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions)
+/* Providers count the questions of a batch one by one. As many calls as were sent ahead are paid
+ * for then; those that were forgotten by now are so twice. */
+static bool takes_turns(struct rpc_endpoint *endpoint, size_t count, uint64_t now_ns)
+{
+    endpoint->prepaid = 0;
+    if (endpoint->rate_per_second == 0)
+        return true;
+    fill(endpoint, now_ns);
+    if (endpoint->tokens_ns < (int64_t)count * cost_ns(endpoint))
+        return false;
+    endpoint->tokens_ns -= (int64_t)count * cost_ns(endpoint);
+    endpoint->prepaid = (uint32_t)count;
+    return true;
+}
+
+void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions,
+                        const struct rpc_time *time)
 {
     if (endpoint->rpc.ahead != NULL && endpoint->state == RPC_ENDPOINT_UP &&
-        endpoint->rate_per_second == 0)
+        takes_turns(endpoint, json_array_size(questions), time->now_ns(time->context)))
         endpoint->rpc.ahead(endpoint->rpc.context, questions);
     else
         json_decref(questions);

@@ -58,6 +58,7 @@ struct rpc_endpoint {
     uint64_t head_ns;                       /* when the head last grew */
     int64_t tokens_ns;                      /* of the bucket, as time: a call costs 1 s / rate */
     uint64_t filled_ns;
+    uint32_t prepaid; /* calls that took their turn when they were sent ahead */
     struct rpc_endpoint_counters counters;
 };
 
@@ -82,8 +83,10 @@ struct rpc_time {
  * is ours. */
 void rpc_endpoint_call(struct rpc_endpoint *endpoint, struct rpc_reply *reply, const char *method,
                        json_t *params, const struct rpc_time *time);
-/* rpc_ops.ahead, of an endpoint that is up and has no rate to keep; else nothing is sent. */
-void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions);
+/* rpc_ops.ahead, of an endpoint that is up, and whose rate has turns for all of them now; else
+ * nothing is sent. */
+void rpc_endpoint_ahead(struct rpc_endpoint *endpoint, json_t *questions,
+                        const struct rpc_time *time);
 /* The endpoint answered, but what it answered cannot be: as garbage. */
 void rpc_endpoint_blame(struct rpc_endpoint *endpoint, const char *why, uint64_t now_ns);
 

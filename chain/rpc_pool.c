@@ -547,14 +547,15 @@ static void pool_call(void *context, struct rpc_reply *reply, const char *method
     json_decref(params);
 }
 
-/* Only where one is asked: what several are to agree on is not asked of one of them before. */
+/* Of those who will be asked for them, if they are as well by then. Each answers for itself: what
+ * they say is compared when it is asked for. */
 static void pool_ahead(void *context, json_t *questions)
 {
     struct rpc_pool *pool = context;
-    if (pool->endpoint_count == 1)
-        rpc_endpoint_ahead(&pool->endpoints[0], questions);
-    else
-        json_decref(questions);
+    struct choice choice = choose(pool);
+    for (size_t i = 0; i < choice.count && i < pool->config.agree; i++)
+        rpc_endpoint_ahead(choice.at[i], json_copy(questions), &pool->config.time);
+    json_decref(questions);
 }
 
 static void pool_close(void *context)

@@ -26,6 +26,7 @@ struct fake {
     unsigned asked; /* `method`, or anything but head and chain where there is none */
     unsigned chain_asked;
     char params[512]; /* of the last such question */
+    unsigned ahead;   /* questions that were sent ahead */
     bool closed;
 };
 
@@ -102,6 +103,14 @@ static void fake_call(void *context, struct rpc_reply *reply, const char *method
     json_decref(params);
 }
 
+static void fake_ahead(void *context, json_t *questions)
+{
+    struct fake *fake = context;
+    fake->ahead += (unsigned)json_array_size(questions);
+    json_array_clear(questions); /* it is this endpoint's own */
+    json_decref(questions);
+}
+
 static void fake_close(void *context)
 {
     ((struct fake *)context)->closed = true;
@@ -118,7 +127,8 @@ static void open_pool_of(size_t count, struct rpc_pool_config config)
     memset(fakes, 0, sizeof(fakes));
     for (size_t i = 0; i < count; i++) {
         fakes[i] = (struct fake){.chain_id = CHAIN, .head = 100};
-        const struct rpc_ops table = {.context = &fakes[i], .call = fake_call, .close = fake_close};
+        const struct rpc_ops table = {
+            .context = &fakes[i], .call = fake_call, .close = fake_close, .ahead = fake_ahead};
         rpc_pool_add(&pool, names[i], &table);
     }
     ops = rpc_pool_ops(&pool);
@@ -372,6 +382,54 @@ static void retry_after_is_honoured_even_by_an_endpoint_alone(void **state)
     }
 }
 
+/* ---- what is sent ahead
+ * -------------------------------------------------------------------------------------- */
+
+static void ask_ahead(unsigned count)
+{
+    json_t *questions = json_array();
+    for (unsigned i = 0; i < count; i++)
+        json_array_append_new(questions, json_pack("{s:s, s:[]}", "method", PLAIN, "params"));
+    ops.ahead(ops.context, questions);
+}
+
+static void who_is_to_agree_is_asked_ahead(void **state)
+{
+    (void)state;
+    open_pool_of(3, (struct rpc_pool_config){.agree = 2});
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(ask("eth_blockNumber", "[]"), RPC_OK);
+    ask_ahead(3);
+    assert_int_equal(fakes[0].ahead, 3);
+    assert_int_equal(fakes[1].ahead, 3);
+    assert_int_equal(fakes[2].ahead, 0);
+    fakes[0].status = RPC_TRANSPORT; /* the next two are asked */
+    assert_int_equal(ask(PLAIN, "[]"), RPC_OK);
+    ask_ahead(3);
+    assert_int_equal(fakes[0].ahead, 3);
+    assert_int_equal(fakes[1].ahead, 6);
+    assert_int_equal(fakes[2].ahead, 3);
+}
+
+static void nobody_is_asked_ahead_above_his_rate(void **state)
+{
+    (void)state;
+    open_pool_of(1, (struct rpc_pool_config){.agree = 2, .rate_per_second = 10});
+    assert_int_equal(ask(PLAIN, "[]"), RPC_OK); /* and its chain */
+    ask_ahead(9);
+    assert_int_equal(fakes[0].ahead, 0);
+    ask_ahead(8);
+    assert_int_equal(fakes[0].ahead, 8);
+    for (int i = 0; i < 8; i++) /* they are paid for */
+        assert_int_equal(ask(PLAIN, "[]"), RPC_OK);
+    assert_int_equal(waited_ns, 0);
+    ask_ahead(1);
+    assert_int_equal(fakes[0].ahead, 8);
+    now_ns += 100 * MS;
+    ask_ahead(1);
+    assert_int_equal(fakes[0].ahead, 9);
+}
+
 /* It may be well again at any moment: nobody waits for long where nothing was said. */
 static void who_does_not_say_for_how_long_is_asked_again_soon(void **state)
 {
@@ -597,6 +655,8 @@ int main(void)
         TEST(a_plain_question_goes_to_who_has_a_turn_left),
         TEST(retry_after_is_honoured_even_by_an_endpoint_alone),
         TEST(the_pools_height_is_the_lowest_of_those_that_keep_up),
+        TEST(who_is_to_agree_is_asked_ahead),
+        TEST(nobody_is_asked_ahead_above_his_rate),
         TEST(who_does_not_say_for_how_long_is_asked_again_soon),
         TEST(who_asks_for_the_chain_is_told_what_it_is_now),
         TEST(one_that_claims_to_be_far_ahead_moves_nobody),
