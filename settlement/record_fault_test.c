@@ -433,11 +433,11 @@ static void commits_that_were_lost_are_written_again(void **state)
     static const char save[] =
         "BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE SCHEMA saved; DO $$ DECLARE t text; BEGIN"
         " FOR t IN SELECT table_name FROM information_schema.tables WHERE table_schema = 'record'"
-        " LOOP EXECUTE format('CREATE TABLE saved.%I AS TABLE record.%I', t, t); END LOOP; END $$; "
+        " AND table_type = 'BASE TABLE' LOOP EXECUTE format('CREATE TABLE saved.%I AS TABLE record.%I', t, t); END LOOP; END $$; "
         "COMMIT";
     static const char restore[] =
         "DO $$ DECLARE t text; BEGIN FOR t IN SELECT table_name FROM information_schema.tables"
-        " WHERE table_schema = 'record' LOOP EXECUTE format('TRUNCATE record.%I', t); EXECUTE"
+        " WHERE table_schema = 'record' AND table_type = 'BASE TABLE' LOOP EXECUTE format('TRUNCATE record.%I', t); EXECUTE"
         " format('INSERT INTO record.%I SELECT * FROM saved.%I', t, t); END LOOP; END $$;"
         "DROP SCHEMA saved CASCADE";
     begin(ROWS);
