@@ -291,6 +291,13 @@ static void refusals_by_price_show_what_it_was_judged_by(void **state)
     story_expect(text, "fat_finger_block_bps 5000");
     TELL(story, "A buys 1 @ 115 gtc");
     story_expect(story_refused(story), "FAT_FINGER_CONFIRM (32)");
+    start(story->venue, CMD_limits_set, GATEWAY_ADMIN)->body.limits_set =
+        (struct limits_set_cmd){.scope = LIMIT_MEMBER, .id = 1, .flags = LIMIT_STRICT_CONFIRM};
+    apply(story->venue);
+    TELL(story, "A buys 1 @ 115 gtc");
+    TELL(story, "A buys 1 @ 116 gtc");
+    text = story_refused(story);
+    story_expect(text, "confirm: ");
     TELL(story, "A sells 1 @ 100 gtc");
     TELL(story, "B buys 1 @ 100 gtc");
     set_price(story->venue, CMD_nav_set, 70);
