@@ -582,6 +582,37 @@ static int run_read(void)
     return read_tape() == 700 && tape_reader_last_sequence(folder) == 700 ? 0 : -EIO;
 }
 
+static uint64_t bytes_written(void)
+{
+    char line[64];
+    unsigned long long bytes = 0;
+    FILE *in = fopen("/proc/self/io", "re");
+    assert_non_null(in);
+    while (bytes == 0 && fgets(line, sizeof line, in) != NULL)
+        (void)sscanf(line, "wchar: %llu", &bytes);
+    fclose(in);
+    return bytes;
+}
+
+// Whoever wrote it may have been told that it could not be made durable: a sync is of what was
+// written since.
+static void what_agrees_is_written_again(void **state)
+{
+    (void)state;
+    struct files files;
+    uint64_t bytes = 0;
+    all_there();
+    files_read(&files);
+    for (size_t i = 0; i < files.count; i++)
+        bytes += files.of[i].count;
+    uint64_t before = bytes_written();
+    assert_int_equal(try_write(0, 700), 0);
+    assert_true(bytes_written() - before >= bytes);
+    assert_int_equal(read_tape(), 700);
+    assert_int_equal(verify(), 0);
+    files_free(&files);
+}
+
 // Whichever call fails: what is shown is right, and whoever writes again ends with the same tape.
 static void whatever_call_fails_the_tape_can_be_written_again(void **state)
 {
@@ -1359,6 +1390,7 @@ int main(void)
         TAPE_TEST(a_command_without_its_end_is_found),
         TAPE_TEST(a_seal_that_says_something_else_is_found),
         TAPE_TEST(events_out_of_order_are_found_and_not_shown),
+        TAPE_TEST(what_agrees_is_written_again),
         TAPE_TEST(events_without_a_checksum_at_the_end_are_found),
         TAPE_TEST(a_tape_that_grows_is_verified_up_to_where_it_ended),
         TAPE_TEST(a_long_look_says_how_far_it_is),

@@ -292,10 +292,11 @@ static void tape_writer_sum_last(struct tape_writer *writer, uint32_t *count)
     uint32_t in_block = (uint32_t)(writer->position % TAPE_BLOCK_EVENTS);
     uint64_t block = writer->position / TAPE_BLOCK_EVENTS;
     struct tape_sum there;
-    if (in_block == 0 || (writer->comparing && tape_sum_read(writer->sums_fd, &there, block) &&
-                          there.events >= in_block))
+    if (in_block == 0)
         return;
-    writer->sums[(*count)++] = tape_writer_sum(writer, block, in_block);
+    bool stays = writer->comparing && tape_sum_read(writer->sums_fd, &there, block) &&
+                 there.events >= in_block;
+    writer->sums[(*count)++] = stays ? there : tape_writer_sum(writer, block, in_block);
 }
 
 // The entries of what was written.
@@ -371,7 +372,7 @@ static int tape_writer_enter_old(struct tape_writer *writer)
     }
     writer->fd = fd;
     writer->sums_fd = sums;
-    return 0;
+    return tape_segment_fill(fd, writer->next_sequence);
 }
 
 static int tape_writer_enter_new(struct tape_writer *writer)
@@ -433,7 +434,7 @@ static int tape_writer_stop_comparing(struct tape_writer *writer)
         log_warning("the tape is written anew sequence=%llu events_dropped=%llu",
                     (unsigned long long)writer->next_sequence, (unsigned long long)dropped);
     }
-    int result = tape_writer_flush_sums(writer);
+    int result = tape_writer_flush(writer);
     writer->comparing = false;
     if (result == 0)
         result = tape_sums_truncate(writer->sums_fd, writer->segment,
@@ -469,19 +470,6 @@ static int tape_writer_append(struct tape_writer *writer, const struct event *ev
     return 0;
 }
 
-// Goes over events that stand here.
-static int tape_writer_pass(struct tape_writer *writer, const struct event *events, uint32_t count)
-{
-    int result = 0;
-    for (uint32_t i = 0; i < count && result == 0; i++) {
-        if (writer->pending == TAPE_SUMS_PENDING)
-            result = tape_writer_flush_sums(writer);
-        if (result == 0)
-            tape_writer_count(writer, &events[i]);
-    }
-    return result;
-}
-
 // True if the next command begins a segment: the first, a full one, or as it did before the
 // restart.
 static bool tape_writer_segment_ends(const struct tape_writer *writer)
@@ -503,13 +491,12 @@ int tape_writer_add(struct tape_writer *writer, const struct event *events, uint
     int result = 0;
     if (tape_writer_segment_ends(writer))
         result = tape_writer_next_segment(writer);
-    if (result == 0 && writer->comparing) {
-        if (tape_writer_agrees(writer, events, count))
-            result = tape_writer_pass(writer, events, count);
-        else
-            result = tape_writer_stop_comparing(writer);
-    }
-    if (result == 0 && !writer->comparing)
+    if (result == 0 && writer->comparing && !tape_writer_agrees(writer, events, count))
+        result = tape_writer_stop_comparing(writer);
+    // What agrees is written as well: whoever wrote it may have been told that it cannot be made
+    // durable, and a sync of ours would say nothing of it (the kernel drops what it failed to
+    // write, and shows it as long as the machine stands).
+    if (result == 0)
         result = tape_writer_append(writer, events, count);
     writer->next_sequence++;
     return result;

@@ -1,7 +1,7 @@
 // Tape writer: puts the events of durable commands on the tape (tape_format.h). What is there
-// already, from before a restart, is compared instead of written; from the first difference on (a
-// tail lost with the machine, a byte that rotted, or a journal that was cut) the tape is written
-// anew. The checksums are written with it, behind the events that they prove. Threads: one. Only
+// already, from before a restart, is compared and written again as it is, so that a sync makes it
+// durable whoever wrote it first; from the first difference on (a tail lost with the machine, a
+// byte that rotted, or a journal that was cut) the tape is cut and written anew. The checksums are written with it, behind the events that they prove. Threads: one. Only
 // lonja-tape writes, and holds the tape's lock for it.
 #ifndef LONJA_CORE_TAPE_WRITER_H
 #define LONJA_CORE_TAPE_WRITER_H
