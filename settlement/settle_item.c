@@ -220,6 +220,7 @@ static enum settle_step item_behind_give_way(struct settle *settle, const struct
             return SETTLE_STEP_ABORT;
         bid_move(bid, SETTLE_ATTEMPT_DROPPED);
         other->bid_count = 0;
+        other->has_legs = false; // they go again as they are in the rows now, not with this request
     }
     return SETTLE_STEP_NONE;
 }

@@ -834,9 +834,9 @@ const CASES = {
     const ids = world.trade(5)
     await world.until(ids, 'tx_hash IS NOT NULL')
     await world.stop(world.signer)
+    const after = world.trade(2) // prepared for the old key, if it is taken before the worker knows that the signer is gone
     key('--activate')
     world.signer = venue.sign()
-    const after = world.trade(2)
     await world.until(after, 'tx_hash IS NOT NULL', LOOK_S) // the new key's past is looked through
     const signers = which => venue.sql(`SELECT DISTINCT a.signer_address FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE a.raw IS NOT NULL AND l.trade_id IN (${which.join()})`)
     check(signers(after) === next.toLowerCase(), `what is new is signed by ${signers(after)}, not by ${next}\n${venue.sql(`SELECT l.trade_id, a.attempt_id, a.attempt, a.nonce, a.signer_address, a.state, a.raw IS NOT NULL AS signed, a.reason FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id IN (${[...ids, ...after].join()}) ORDER BY 2`)}`)
