@@ -220,7 +220,7 @@ static enum settle_step item_behind_give_way(struct settle *settle, const struct
             return SETTLE_STEP_ABORT;
         bid_move(bid, SETTLE_ATTEMPT_DROPPED);
         other->bid_count = 0;
-        other->has_legs = false; // they go again as they are in the rows now, not with this request
+        other->gave_way = true;
     }
     return SETTLE_STEP_NONE;
 }
@@ -1007,6 +1007,8 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
 {
     const struct settle_attempt *bid = settle_item_open_bid(item);
 
+    if (item->gave_way)
+        return SETTLE_STEP_NONE;
     if (item->bid_count == 0) {
         item->signer = settle->signer_address;
         // What fills a gap moves nothing, and the undecided nonce may wait behind that gap.

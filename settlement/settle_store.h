@@ -67,6 +67,7 @@ struct settle_item {
     struct chain_address signer; // whose nonce it holds; of none: whose it will
     bool has_legs; // they are read when they are needed; until then call.leg_count is 0
     bool may_net;  // of its legs: the token is netted, and none of its trades was in a net before
+    bool gave_way; // to a nonce that is not signed: its row is another one now, for the next pass to read
     size_t bid_count;
     struct settle_attempt bids[SETTLE_BIDS_MAX];
 };

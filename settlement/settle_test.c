@@ -796,6 +796,29 @@ static void what_no_row_asks_for_stops_what_is_new(void **state)
     assert_state(&venue.world.trades[2], SETTLE_TRADE_SETTLED, "");
 }
 
+// The second gives way to the first one's nonce; its trade goes with a request of its own, not with
+// the one that it has been taken from in the same pass.
+static void what_gives_way_is_not_begun_with_what_it_has_lost(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    venue.settle.config.batch_max = 1;
+    for (int i = 0; i < 2; i++)
+        fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.world.refuse = SIGNER_POLICY_UNREADABLE;
+    venue.world.refuse_count = 1;
+    passes(&venue, 1);
+    assert_int_equal(venue.world.attempt_count, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(venue.world.attempts[i].attempt.state, SETTLE_ATTEMPT_PREPARED);
+    venue.world.refuse = SIGNER_KEY_RETIRED;
+    venue.world.refuse_count = 1;
+    run_to_end(&venue);
+    for (size_t i = 0; i < 2; i++)
+        assert_state(&venue.world.trades[i], SETTLE_TRADE_SETTLED, "");
+    assert_int_equal(venue.world.attempt_count, 4);
+}
+
 // Signed, but its answer was lost; then refused, or to be cancelled: its bytes exist, so its nonce
 // is not given back.
 static void a_nonce_whose_signature_was_lost_is_not_free(void **state)
@@ -2613,6 +2636,7 @@ int main(int count, char **words)
         cmocka_unit_test(attempts_that_the_database_has_lost_come_back),
         cmocka_unit_test(a_bid_that_the_database_has_lost_comes_back),
         cmocka_unit_test(what_no_row_asks_for_stops_what_is_new),
+        cmocka_unit_test(what_gives_way_is_not_begun_with_what_it_has_lost),
         cmocka_unit_test(a_nonce_whose_signature_was_lost_is_not_free),
         cmocka_unit_test(a_database_that_was_lost_settles_nothing_before_it_is_rebuilt),
         cmocka_unit_test(new_tables_wait_for_the_signer_where_there_are_contracts),
