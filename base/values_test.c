@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/digest.h"
+#include "base/fnv1a.h"
 #include "base/log.h"
 #include "base/memfile.h"
 
@@ -93,6 +94,16 @@ static void crc32c_gives_the_published_values(void **state)
     for (unsigned i = 0; i < sizeof block; i++)
         block[i] = (unsigned char)i;
     assert_int_equal(crc32c(0, block, sizeof block), 0x46dd794e);
+}
+
+// Of the authors' test suite (isthe.com/chongo/src/fnv/test_fnv.c).
+static void fnv1a_gives_the_published_values(void **state)
+{
+    (void)state;
+    assert_true(fnv1a(FNV1A_BASIS, "", 0) == 0xcbf29ce484222325);
+    assert_true(fnv1a(FNV1A_BASIS, "a", 1) == 0xaf63dc4c8601ec8c);
+    assert_true(fnv1a(FNV1A_BASIS, "foobar", 6) == 0x85944171f73967e8);
+    assert_true(fnv1a(fnv1a(FNV1A_BASIS, "foo", 3), "bar", 3) == 0x85944171f73967e8);
 }
 
 // Bit by bit, as the polynomial says.
@@ -303,6 +314,7 @@ static void assert_names_the_place_and_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fnv1a_gives_the_published_values),
         cmocka_unit_test(a_small_machine_has_an_answer_cpu_unless_told_otherwise),
         cmocka_unit_test(only_where_the_core_blocks_and_shares_is_a_thread_kept_there),
         cmocka_unit_test(crc32c_gives_the_published_values),

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/fnv1a.h"
 #include "risk/money.h"
 
 struct traded {
@@ -137,17 +138,13 @@ static bool read_correction(struct ask *ask, struct trade_correct_cmd *c, uint8_
            new_fee(ask, &c->new_seller_fee, "seller_fee", c->seller_fee, c);
 }
 
-// FNV-1a over what the request says.
+// Of what the request says.
 static int64_t content_hash(const struct trade_correct_cmd *c)
 {
     const int64_t words[] = {(int64_t)c->trade_id, c->quantity,     c->new_quantity,
                              c->notional,          c->new_notional, c->buyer_fee,
                              c->new_buyer_fee,     c->seller_fee,   c->new_seller_fee};
-    uint64_t hash = 0xcbf29ce484222325ULL;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        for (unsigned bit = 0; bit < 64; bit += 8)
-            hash = (hash ^ ((uint64_t)words[i] >> bit & 255)) * 0x100000001b3ULL;
-    return (int64_t)hash;
+    return (int64_t)fnv1a(FNV1A_BASIS, words, sizeof words);
 }
 
 static void tell(struct ask *ask, const struct traded *trade)

@@ -56,7 +56,6 @@ static void answer_need(struct ask *ask, const struct pg_rows *rows, bool repeat
 static void answer_repeated(struct ask *ask, const struct request *request)
 {
     struct pg_rows *rows;
-    char text[160];
     if (pg_query(ask->admin->pg, &rows,
                  "SELECT n.need_id, n.state, n.reason FROM chain.custody_need n JOIN "
                  "people.account a USING (account_id) WHERE n.reference = $1 AND n.account_id = $2 "
@@ -66,13 +65,10 @@ static void answer_repeated(struct ask *ask, const struct request *request)
         ask_database_failed(ask);
         return;
     }
-    if (pg_rows_count(rows) == 1) {
+    if (pg_rows_count(rows) == 1)
         answer_need(ask, rows, true);
-    } else {
-        snprintf(text, sizeof text, "reference %.100s was used with other content",
-                 request->reference);
-        ask_refuse_text(ask, REJECT_REFERENCE_CONFLICT, text);
-    }
+    else
+        request_conflict(ask, request->reference);
     pg_rows_free(rows);
 }
 

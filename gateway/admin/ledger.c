@@ -4,20 +4,19 @@
 
 #include <string.h>
 
-// FNV-1a over what the request says.
+#include "base/fnv1a.h"
+
+// Of what the request says.
 static int64_t content_hash(const struct request *request)
 {
     char text[128];
-    uint64_t hash = 0xcbf29ce484222325ULL;
     int bytes = snprintf(text, sizeof text, "%s/%lld/%lld/%lld", request_kinds[request->kind],
                          (long long)request->account, (long long)request->asset,
                          (long long)request->amount);
     if (request->kind == POSTING_TRANSFER - 1)
         bytes += snprintf(text + bytes, sizeof text - (size_t)bytes, "/%lld",
                           (long long)request->counter);
-    for (int i = 0; i < bytes; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3ULL;
-    return (int64_t)hash;
+    return (int64_t)fnv1a(FNV1A_BASIS, text, (size_t)bytes);
 }
 
 // ---- a request
@@ -48,11 +47,10 @@ static bool asset_unknown(struct ask *ask, const json_t *asset)
     return ask_refuse_text(ask, REJECT_UNKNOWN_ASSET, text);
 }
 
-// "USD" or 1; the amount is read with its scale.
-static bool asset_and_amount(struct ask *ask, struct request *request)
+bool request_asset(struct ask *ask, struct request_asset *out)
 {
     struct pg_rows *rows;
-    json_t *asset = json_object_get(ask->body, "asset");
+    const json_t *asset = json_object_get(ask->body, "asset");
     if (!json_is_string(asset) && !json_is_integer(asset)) {
         ask_refuse_field(ask, asset ? REJECT_MALFORMED : REJECT_MISSING_FIELD, "asset");
         return false;
@@ -68,15 +66,24 @@ static bool asset_and_amount(struct ask *ask, struct request *request)
         PG_OK)
         return ask_database_failed(ask);
     bool known = pg_rows_count(rows) == 1;
-    unsigned scale = known ? (unsigned)pg_number(rows, 0, 1) : 0;
-    request->asset = known ? pg_number(rows, 0, 0) : 0;
-    request->is_frozen = known && pg_number(rows, 0, 2) == 1;
-    request->coin = known ? (enum stablecoin)pg_number(rows, 0, 3) : STABLECOIN_NONE;
+    if (known)
+        *out = (struct request_asset){.id = pg_number(rows, 0, 0),
+                                      .scale = (unsigned)pg_number(rows, 0, 1),
+                                      .is_frozen = pg_number(rows, 0, 2) == 1,
+                                      .coin = (enum stablecoin)pg_number(rows, 0, 3)};
     pg_rows_free(rows);
-    if (!known)
-        return asset_unknown(ask, asset);
-    if (!field_decimal(ask, &request->amount, "amount", scale, REQUIRED))
+    return known || asset_unknown(ask, asset);
+}
+
+static bool asset_and_amount(struct ask *ask, struct request *request)
+{
+    struct request_asset asset;
+    if (!request_asset(ask, &asset) ||
+        !field_decimal(ask, &request->amount, "amount", asset.scale, REQUIRED))
         return false;
+    request->asset = asset.id;
+    request->is_frozen = asset.is_frozen;
+    request->coin = asset.coin;
     if (request->amount > 0)
         return true;
     ask_refuse_field(ask, REJECT_BAD_NUMBER, "amount");

@@ -19,6 +19,13 @@ const char *const request_kinds[REQUEST_KINDS] = {"deposit",   "withdrawal", "cr
                                                   "debit",     "transfer",   "chain_in",
                                                   "chain_out", "cover",      "correction"};
 
+void request_conflict(struct ask *ask, const char *reference)
+{
+    char text[160];
+    snprintf(text, sizeof text, "reference %.100s was used with other content", reference);
+    ask_refuse_text(ask, REJECT_REFERENCE_CONFLICT, text);
+}
+
 bool request_close(struct ask *ask, int64_t number, uint64_t sequence, uint16_t code)
 {
     return pg_query(ask->admin->pg, NULL,
@@ -196,9 +203,7 @@ static void answer_known(struct ask *ask, const struct pg_rows *rows, const stru
     const char *state = pg_value(rows, 0, 1);
     char text[160];
     if (pg_number(rows, 0, 0) != request->hash) {
-        snprintf(text, sizeof text, "reference %.100s was used with other content",
-                 request->reference);
-        ask_refuse_text(ask, REJECT_REFERENCE_CONFLICT, text);
+        request_conflict(ask, request->reference);
     } else if (!strcmp(state, "done")) {
         ask_done(ask, json_pack("{s:I, s:b}", "sequence", (json_int_t)pg_number(rows, 0, 2),
                                 "repeated", 1));

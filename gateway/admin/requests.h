@@ -15,16 +15,27 @@ enum { REQUEST_KINDS = 9, REQUEST_CORRECTION = 8 }; // the others: enum posting_
 // Is the asset a stablecoin, and its contract proved?
 enum stablecoin { STABLECOIN_NONE, STABLECOIN_ASKED, STABLECOIN_PROVED };
 
+struct request_asset {
+    int64_t id;
+    unsigned scale;
+    bool is_frozen; // a token in frozen custody
+    enum stablecoin coin;
+};
+
 struct request {
     const char *reference, *note;
     int64_t number, source, kind, account, counter, asset, amount, hash, operator_id;
-    bool is_frozen; // of a token in frozen custody
+    bool is_frozen; // of its asset, as `coin`
     enum stablecoin coin;
     struct trade_correct_cmd correction; // of kind correction: its numbers
 };
 
 extern const char *const request_kinds[REQUEST_KINDS];
 
+// The field `asset`, "USD" or 1. False: the answer is made.
+CHECKED bool request_asset(struct ask *ask, struct request_asset *out);
+// The answer to a reference that was used with other content.
+void request_conflict(struct ask *ask, const char *reference);
 // Closes the requests whose proposals were decided or have expired, and sends again what an earlier
 // life left open. False: not possible now, the answer says why.
 CHECKED bool requests_resolve(struct ask *ask);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fnv1a.h"
 #include "gateway/admin/requests.h"
 #include "schema/words.h"
 
@@ -70,17 +71,13 @@ static void assets_text(const struct instruction *xvp, char *out, size_t size)
     snprintf(out + used, size - used, "}");
 }
 
-// FNV-1a over what is asked for.
+// Of what is asked for.
 static int64_t content_hash(const struct instruction *xvp)
 {
-    uint64_t hash = 0xcbf29ce484222325ULL;
     char *legs = legs_text(xvp);
     char head[64];
     snprintf(head, sizeof head, "%lld/%d/", (long long)xvp->cutoff_ns, xvp->auto_execute);
-    for (const char *c = head; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
-    for (const char *c = legs; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
+    uint64_t hash = fnv1a(fnv1a(FNV1A_BASIS, head, strlen(head)), legs, strlen(legs));
     free(legs);
     return (int64_t)hash;
 }
@@ -88,43 +85,21 @@ static int64_t content_hash(const struct instruction *xvp)
 // ---- what is asked for
 // -----------------------------------------------------------------------------
 
-static bool leg_asset(struct ask *ask, struct xvp_leg_tail *leg, unsigned *scale)
-{
-    struct pg_rows *rows;
-    const json_t *asset = json_object_get(ask->body, "asset");
-    if (!json_is_string(asset) && !json_is_integer(asset)) {
-        ask_refuse_field(ask, asset ? REJECT_MALFORMED : REJECT_MISSING_FIELD, "asset");
-        return false;
-    }
-    if (pg_query(ask->admin->pg, &rows,
-                 "SELECT asset_id, scale FROM people.asset WHERE symbol = $1 OR asset_id = $2",
-                 PG_PARAMS(pg_text(json_string_value(asset)),
-                           json_is_integer(asset) ? pg_i64(json_integer_value(asset))
-                                                  : pg_null())) != PG_OK)
-        return ask_database_failed(ask);
-    bool known = pg_rows_count(rows) == 1;
-    leg->asset = known ? (uint32_t)pg_number(rows, 0, 0) : 0;
-    *scale = known ? (unsigned)pg_number(rows, 0, 1) : 0;
-    pg_rows_free(rows);
-    if (!known)
-        ask_refuse(ask, REJECT_UNKNOWN_ASSET, 0, json_integer_value(asset), 0);
-    return known;
-}
-
 static bool leg_read(struct ask *ask, void *out)
 {
     static const char *const names[] = {"from", "to", "asset", "amount", "kind", NULL};
     static const char *const kinds[] = {"local", "external"};
     struct xvp_leg_tail *leg = out;
     int64_t from = 0, to = 0, kind = 0;
-    unsigned scale = 0;
+    struct request_asset asset;
     if (!fields_known(ask, names) || !field_number(ask, &from, "from", 1, INT32_MAX, REQUIRED) ||
         !field_number(ask, &to, "to", 1, INT32_MAX, REQUIRED) ||
-        !field_word(ask, &kind, "kind", WORDS(kinds), OPTIONAL) || !leg_asset(ask, leg, &scale) ||
-        !field_decimal(ask, &leg->amount, "amount", scale, REQUIRED))
+        !field_word(ask, &kind, "kind", WORDS(kinds), OPTIONAL) || !request_asset(ask, &asset) ||
+        !field_decimal(ask, &leg->amount, "amount", asset.scale, REQUIRED))
         return false;
     leg->from = (uint32_t)from;
     leg->to = (uint32_t)to;
+    leg->asset = (uint32_t)asset.id;
     leg->kind = (uint32_t)kind + XVP_LOCAL;
     return true;
 }
@@ -289,9 +264,7 @@ static bool known_reference(struct ask *ask, struct instruction *xvp)
         ask_done(ask,
                  json_pack("{s:I, s:b}", "xvp", (json_int_t)pg_number(rows, 0, 1), "repeated", 1));
     } else {
-        char text[160];
-        snprintf(text, sizeof text, "reference %.100s was used with other content", xvp->reference);
-        ask_refuse_text(ask, REJECT_REFERENCE_CONFLICT, text);
+        request_conflict(ask, xvp->reference);
     }
     pg_rows_free(rows);
     return false;

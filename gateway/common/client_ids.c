@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fnv1a.h"
 
 void client_ids_init(struct client_ids *ids)
 {
@@ -17,13 +18,10 @@ void client_ids_fini(struct client_ids *ids)
     client_ids_init(ids);
 }
 
-// FNV-1a; chains make collisions harmless. Never 0, which the map does not take.
+// Chains make collisions harmless. Never 0, which the map does not take.
 static uint64_t hash_of(uint32_t session, const char *text, size_t bytes)
 {
-    uint64_t hash = 0xcbf29ce484222325u ^ session;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
-    return hash | 1;
+    return fnv1a(FNV1A_BASIS ^ session, text, bytes) | 1;
 }
 
 static struct client_id_entry *find(const struct client_ids *ids, uint64_t hash, uint32_t session,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/fnv1a.h"
 #include "base/log.h"
 #include "gateway/common/password.h"
 #include "gateway/web/shapes.h"
@@ -71,9 +72,7 @@ void login_destroy(struct login *login)
 
 static struct tries *tries_of(struct login *login, const char *name)
 {
-    uint64_t hash = login->seed ^ 0xcbf29ce484222325u;
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
+    uint64_t hash = fnv1a(login->seed ^ FNV1A_BASIS, name, strlen(name));
     return &login->tries[(hash >> 20) % NAMES];
 }
 
