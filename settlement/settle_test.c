@@ -1056,17 +1056,26 @@ static void a_trade_waits_while_its_lost_transaction_is_undecided(void **state)
     assert_int_equal(venue.world.attempts[1].attempt.nonce, 0);
 }
 
+// What had reverted is mined again behind a reorganisation, and what its trades went with since is
+// given up.
+static void revert_and_come_back(struct venue *v)
+{
+    struct fake_world *world = &v->world;
+
+    revert_and_go_on(v, 2);
+    fake_reorganise(world, world->block - 10, true);
+    fake_return(world, 0, 0);
+    fake_mine(world);
+    for (int i = 0; i < 400 && v->settle.counters.nonces_given_up == 0; i++)
+        step(v);
+}
+
 // The other way round: a miner takes it up before our empty one, and now it moves the trades. What
 // was to move them instead is given up.
 static void a_lost_transaction_that_comes_back_is_the_one_that_counts(void **state)
 {
     (void)state;
-    revert_and_go_on(&venue, 2);
-    fake_reorganise(&venue.world, venue.world.block - 10, true);
-    fake_return(&venue.world, 0, 0);
-    fake_mine(&venue.world);
-    for (int i = 0; i < 400 && venue.settle.counters.nonces_given_up == 0; i++)
-        step(&venue);
+    revert_and_come_back(&venue);
     run_to_end(&venue);
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(venue.world.trades[i].executed, 1);
@@ -1080,12 +1089,7 @@ static void a_lost_transaction_that_comes_back_and_is_lost_again_leaves_incident
     struct fake_world *world = &venue.world;
 
     (void)state;
-    revert_and_go_on(&venue, 2);
-    fake_reorganise(world, world->block - 10, true);
-    fake_return(world, 0, 0);
-    fake_mine(world);
-    for (int i = 0; i < 400 && venue.settle.counters.nonces_given_up == 0; i++)
-        step(&venue);
+    revert_and_come_back(&venue);
     fake_reorganise(world, world->block - 10, true);
     steps(&venue, 60);
     assert_true(all_final(world));
@@ -1107,12 +1111,7 @@ static void what_came_back_and_fails_after_its_rival_was_given_up_leaves_inciden
     struct fake_world *world = &venue.world;
 
     (void)state;
-    revert_and_go_on(&venue, 2);
-    fake_reorganise(world, world->block - 10, true);
-    fake_return(world, 0, 0);
-    fake_mine(world);
-    for (int i = 0; i < 400 && venue.settle.counters.nonces_given_up == 0; i++)
-        step(&venue);
+    revert_and_come_back(&venue);
     assert_true(world->attempts[2].attempt.is_empty && world->attempts[2].attempt.nonce == 1);
     world->poison = 102 * UNIT;
     fake_reorganise(world, world->block - 10, false);

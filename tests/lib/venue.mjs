@@ -275,6 +275,12 @@ export class Venue extends VenueClient {
     return heard
   }
 
+  // `lonja admin WORDS…`: its answers, one a line; rejects with `code` where it is refused.
+  async words (...words) {
+    const { stdout } = await execute(path.join(bin, 'lonja'), ['admin', '--config', path.join(this.folder, 'lonja.conf'), ...words])
+    return stdout.trim().split('\n').filter(Boolean).map(line => JSON.parse(line))
+  }
+
   // ---- the truth -------------------------------------------------------------------------------------------
 
   async replay (options = [], tool = path.join(bin, 'lonja-journal')) {

@@ -117,8 +117,9 @@ export async function operators (suite, venue) {
 
   await suite.test('operators: the command line says in words what the instrument has come to', async () => {
     const cli = async (...words) => {
-      const { stdout } = await promisify(execFile)(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), ...words])
-      return JSON.parse(stdout)
+      const answers = await venue.words(...words)
+      assert.equal(answers.length, 1)
+      return answers[0]
     }
     assert.equal((await cli('halt', '2')).phase, 'halted')
     const called = await cli('auction', '2')

@@ -39,10 +39,7 @@ export async function risk (suite, venue) {
     return json.error
   }
   // The command line: lines of JSON; rejects with `code`.
-  const cli = async (...words) => {
-    const { stdout } = await promisify(execFile)(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), ...words])
-    return stdout.trim().split('\n').filter(Boolean).map(line => JSON.parse(line))
-  }
+  const cli = (...words) => venue.words(...words)
   const cliRefused = (name, ...words) => assert.rejects(cli(...words), error => error.code === 1 && error.stdout.includes(`"${name}"`))
   const cliBad = (text, ...words) => assert.rejects(cli(...words), error => error.code === 2 && error.stderr.includes(text))
 

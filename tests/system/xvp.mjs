@@ -1,10 +1,7 @@
 // Settlement instructions between carla (1003) and diego (1004): a token that has no contract against dollars, by REST and
 // by words, with bad inputs, a crash of the core between the approvals, and what Postgres, Redis and the metrics page say.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import path from 'node:path'
-import { promisify } from 'node:util'
-import { bin, eventually } from '../lib/venue.mjs'
+import { eventually } from '../lib/venue.mjs'
 
 export async function xvp (suite, venue) {
   const run = String(Date.now())
@@ -25,10 +22,7 @@ export async function xvp (suite, venue) {
     assert.equal(json.error.name, name, JSON.stringify(json.error))
     return json.error
   }
-  const cli = async (...words) => {
-    const { stdout } = await promisify(execFile)(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), ...words])
-    return stdout.trim().split('\n').filter(Boolean).map(line => JSON.parse(line))
-  }
+  const cli = (...words) => venue.words(...words)
   // What a party does; its status and answer.
   const act = async (who, id, action, body = {}) => venue.call(venue.web, 'POST', `/api/v1/xvp/${id}/${action}`, { token: tokens[who], body })
   const acted = async (...asked) => {
