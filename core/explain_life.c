@@ -287,7 +287,6 @@ static void note_passed(struct explain_life *life, const struct trade_evt *trade
 bool explain_life_command(struct explain_life *life, const struct explain_view *view,
                           const struct command *command, const struct event_sink *sink)
 {
-    bool was_open = life->quantity != 0;
     ASSERT(!life->ended);
     life->then = life->market;
     for (uint32_t i = 0; i < sink->count; i++) {
@@ -298,7 +297,7 @@ bool explain_life_command(struct explain_life *life, const struct explain_view *
             text = text_of_market(life, event);
         if (text != NULL)
             note(life, view, event, text);
-        else if (event->header.type == EVT_trade && was_open && !ended)
+        else if (event->header.type == EVT_trade && !ended)
             note_passed(life, &event->body.trade);
         explain_market_follow(&life->market, event);
     }

@@ -613,6 +613,48 @@ static void what_a_triggered_stop_frees_is_a_release(void **state)
     story_expect(text, "It adds up");
 }
 
+static void what_self_trade_prevention_frees_is_a_release(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "A buys 10 @ 100 gtc");
+    TELL(story, "B sells 4 @ 100 stp=4");
+    char said[128];
+    snprintf(said, sizeof said,
+             "release: self-trade prevention reduced order %" PRIu64 "\n"
+             "      change: available 0.0004, held -0.0004, unsettled 0, blocked 0",
+             story->venue->orders[1]);
+    story_write_journal(story);
+    const char *text = story_ask_balance(story, 'A', "1", 0, 100);
+    story_expect(text, said);
+    story_expect(text, "It adds up");
+}
+
+static void what_a_correction_moves_names_its_trade(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "C sells 10 @ 100");
+    TELL(story, "A buys 10 @ 100");
+    settle(story->venue, SETTLEMENT_FAILED, 10, 990);
+    start(story->venue, CMD_trade_correct, GATEWAY_ADMIN)->body.trade_correct =
+        (struct trade_correct_cmd){.trade_id = 77,
+                                   .ref_number = 1000,
+                                   .ref_source = REF_ADMIN,
+                                   .instrument = 1,
+                                   .buyer_account = FIRST,
+                                   .seller_account = FIRST + 2,
+                                   .operator_id = 5,
+                                   .quantity = 10,
+                                   .notional = 1000,
+                                   .seller_fee = 10};
+    assert_string_equal(apply(story->venue),
+                        "corrected -10 for -1000 fees 0 -10 lacking 0 and 0, remains 0");
+    story_write_journal(story);
+    const char *text = story_ask_balance(story, 'A', "2", 0, 100);
+    story_expect(text, "correction of trade 77 by operator 5\n"
+                       "      change: available -10, held 0, unsettled 0, blocked -10");
+    story_expect(text, "It adds up");
+}
+
 // ---- state
 // -------------------------------------------------------------------------------------------
 
@@ -994,6 +1036,8 @@ int main(void)
         STORY(a_balance_of_which_one_figure_differs_does_not_add_up),
         STORY(a_balance_is_found_by_the_symbol_of_its_asset),
         STORY(what_a_triggered_stop_frees_is_a_release),
+        STORY(what_self_trade_prevention_frees_is_a_release),
+        STORY(what_a_correction_moves_names_its_trade),
         STORY(a_state_at_a_sequence_is_that_of_a_replay),
         STORY(a_state_at_a_time_is_that_of_the_last_command_before),
         STORY(a_state_shows_books_orders_and_accounts),

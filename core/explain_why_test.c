@@ -285,6 +285,8 @@ static void a_limit_state_is_told_as_long_as_it_lasts(void **state)
     story_expect(text, until);
     story_expect(text, "the instrument is in a limit state until 1970-01-01T00:00:01.");
     assert_null(strstr(text, "the limit state is over"));
+    TELL(story, "D buys 1 @ 90 gtc");
+    story_expect(story_ask(story, 6), ", in a limit state until 1970-01-01T00:00:01.");
     TELL(story, "C sells 1 @ 102 gtc");
     TELL(story, "B buys 1 @ 102 gtc");
     text = story_ask(story, 3);
@@ -298,12 +300,30 @@ static void what_was_reduced_goes_on_with_what_is_left(void **state)
 {
     struct story *story = *state;
     TELL(story, "A buys 10 @ 100 gtc");
+    TELL(story, "A buys 3 @ 99 gtc");
     TELL(story, "B sells 4 @ 100 stp=4");
     const char *text = story_ask(story, 1);
     story_expect(text, "self-trade prevention reduced it to 6, 6 left\n");
     story_expect(text, "open: 0 of 6 filled, 6 open");
     story_expect(text, "it holds 0.0006\n");
     assert_null(strstr(text, "this should not be"));
+    text = story_ask(story, 2); // another's reduction is no part of its life
+    story_expect(text, "open: 0 of 3 filled, 3 open");
+    assert_null(strstr(text, "reduced"));
+}
+
+// Also those of its own command: of stops that it has triggered.
+static void trades_that_it_triggered_are_others_trades(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "A sells 1 @ 100 gtc");
+    TELL(story, "A sells 5 @ 105 gtc");
+    TELL(story, "D buys 3 @ 110 stop=100");
+    TELL(story, "B buys 2 @ 100 gtc");
+    const char *text = story_ask(story, 4);
+    story_expect(text, "partially_filled: 1 of 2 filled, 1 open");
+    story_expect(text, "others' trades since it came: 1 for 3, from 0.000105 to 0.000105; at its "
+                       "price or better, with orders before it: 0 for 0");
 }
 
 int main(void)
@@ -317,6 +337,7 @@ int main(void)
         STORY(what_the_venue_is_in_is_said),
         STORY(a_limit_state_is_told_as_long_as_it_lasts),
         STORY(what_was_reduced_goes_on_with_what_is_left),
+        STORY(trades_that_it_triggered_are_others_trades),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
