@@ -658,9 +658,10 @@ static void a_collar_beyond_all_prices_leaves_a_trailing_stop_its_own(void **sta
                            "now 1 @ 10500000000021 releases 0; #3 cancelled 1"));
 }
 
-static void a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash(void **state)
+// All 16 balances are taken, and none is of the assets 3 (a token) and 4 (cash); the terms are of
+// an instrument of them.
+static void fill_ledger(struct venue *venue)
 {
-    struct venue *venue = *state;
     for (uint32_t asset = 3; asset <= 4; asset++) {
         start(venue, CMD_asset_set, GATEWAY_ADMIN)->body.asset_set =
             (struct asset_set_cmd){.asset = asset,
@@ -678,9 +679,29 @@ static void a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash(void 
     venue->terms.instrument = 2;
     venue->terms.token_asset = 3;
     venue->terms.cash_asset = 4;
+}
+
+static void a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash(void **state)
+{
+    struct venue *venue = *state;
+    fill_ledger(venue);
     assert_string_equal(set_terms(venue), "BALANCES_MAX 16 16 0");
     venue->terms.cash_asset = CASH;
     assert_string_equal(set_terms(venue), "instrument_changed; phase 1 breaker 0");
+}
+
+// What it would buy has nowhere to go.
+static void an_order_of_a_token_for_which_there_is_no_room_is_refused(void **state)
+{
+    struct venue *venue = *state;
+    fill_ledger(venue);
+    venue->terms.cash_asset = CASH;
+    assert_string_equal(set_terms(venue), "instrument_changed; phase 1 breaker 0");
+    start(venue, CMD_instrument_phase, GATEWAY_ADMIN)->body.instrument_phase =
+        (struct instrument_phase_cmd){.instrument = 2, .phase = PHASE_CONTINUOUS};
+    apply(venue);
+    start_order(venue, 'A', SIDE_BUY, 1, 100)->instrument = 2;
+    assert_string_equal(apply(venue), "BALANCES_MAX 16 16 0");
 }
 
 int main(void)
@@ -716,6 +737,7 @@ int main(void)
         VENUE_TEST(a_wider_collar_makes_no_waiting_stop_dearer),
         VENUE_TEST(a_collar_beyond_all_prices_leaves_a_trailing_stop_its_own),
         VENUE_TEST(a_venue_whose_ledger_is_full_takes_no_instrument_of_other_cash),
+        VENUE_TEST(an_order_of_a_token_for_which_there_is_no_room_is_refused),
         VENUE_TEST(a_gateway_takes_its_orders_along_however_many_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
