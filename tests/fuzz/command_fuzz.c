@@ -1,6 +1,7 @@
 // libFuzzer: bytes are what a gateway that was taken over writes into its command ring, tail and
 // all. What the ring, command_check and the masks let through goes to the engine of a small venue,
-// whose invariants are walked after each input.
+// in which orders and settlement instructions are open, and whose invariants are walked after each
+// input.
 //
 //   command_fuzz [-max_total_time=10] [FOLDER]     FILE does one input again
 #include "base/command_ring.h"
@@ -11,7 +12,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
-enum { RING_SLOTS = 64, ORDERS = 40, EVENTS = 512 };
+enum {
+    RING_SLOTS = 64,
+    ORDERS = 40,
+    EVENTS = 512,
+    INSTRUCTIONS = 4,
+    FIRST = 1001, // account of the flow
+    CASH = 1,
+    TOKEN = 2,
+    WEB_SESSION = 3 // behind those of the flow
+};
 
 static struct engine_limits limits;
 static void *memory, *beginning;
@@ -57,6 +67,53 @@ static void trade(const struct flow_venue *venue)
     }
 }
 
+static struct command *start(uint8_t type, uint8_t gateway, const void *tail, uint32_t bytes)
+{
+    static struct command command;
+    memset(&command, 0, sizeof command);
+    command.header = (struct command_header){.slots = command_slots(type, bytes),
+                                             .type = type,
+                                             .version = SCHEMA_VERSION,
+                                             .gateway = gateway};
+    if (bytes > 0)
+        memcpy(command_tail_writable(&command), tail, bytes);
+    return &command;
+}
+
+// Those of a WebSocket session give tokens to each other for cash, and one of them has approved.
+static void instruct(void)
+{
+    const uint32_t accounts[] = {FIRST, FIRST + 1};
+    submit(NULL, start(CMD_gateway_attach, GATEWAY_WEB, NULL, 0));
+    struct command *command = start(CMD_session_set, GATEWAY_ADMIN, accounts, sizeof accounts);
+    command->body.session_set = (struct session_set_cmd){
+        .session = WEB_SESSION, .member = 1, .gateway = GATEWAY_WEB, .account_count = 2};
+    submit(NULL, command);
+    ASSERT(events[0].header.type == EVT_session_changed);
+    for (uint32_t i = 1; i <= INSTRUCTIONS; i++) {
+        const struct xvp_leg_tail legs[] = {
+            {.from = FIRST, .to = FIRST + 1, .asset = TOKEN, .kind = XVP_LOCAL, .amount = i},
+            {.from = FIRST + 1, .to = FIRST, .asset = CASH, .kind = XVP_LOCAL, .amount = 9}};
+        command = start(CMD_xvp_create, GATEWAY_ADMIN, legs, sizeof legs);
+        command->body.xvp_create =
+            (struct xvp_create_cmd){.ref_source = REF_XVP,
+                                    .ref_number = i,
+                                    .cutoff_ns = (sequence + 12 * i) * 1000000,
+                                    .operator_id = 1,
+                                    .flags = i % 2 ? XVP_AUTO_EXECUTE : 0,
+                                    .leg_count = 2};
+        submit(NULL, command);
+        ASSERT(events[0].header.type == EVT_xvp_changed);
+        uint64_t xvp = sequence;
+        command = start(CMD_xvp_act, GATEWAY_WEB, NULL, 0);
+        command->header.session = WEB_SESSION;
+        command->body.xvp_act =
+            (struct xvp_act_cmd){.xvp = xvp, .account = FIRST, .action = XVP_APPROVE};
+        submit(NULL, command);
+        ASSERT(events[0].header.type == EVT_xvp_changed);
+    }
+}
+
 static void open_all(void)
 {
     struct flow_venue venue = flow_small(2);
@@ -65,6 +122,8 @@ static void open_all(void)
     limits.levels_max = limits.stops_max = 30;
     limits.trailing_stops_max = 4;
     limits.command_events_max = 64;
+    limits.sessions_max = WEB_SESSION;
+    limits.session_accounts_max += 2;
     engine_size = (engine_bytes(&limits) + 63) / 64 * 64;
     memory = aligned_alloc(64, engine_size);
     beginning = malloc(engine_size);
@@ -73,6 +132,7 @@ static void open_all(void)
     engine = engine_init(memory, &limits);
     flow_venue_make(&venue, 1, submit, NULL);
     trade(&venue);
+    instruct();
     memcpy(beginning, memory, engine_size);
     sequence_at_beginning = sequence;
     int fd = memfile_create("ring", command_ring_bytes(RING_SLOTS));
