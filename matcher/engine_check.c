@@ -4,6 +4,7 @@
 // where it should. Slow, asserts.
 #include "matcher/auction.h"
 #include "matcher/engine_exposure.h"
+#include "matcher/engine_ledger.h"
 
 enum { MARKS_WAITING = ORDER_MARK_STOP | ORDER_MARK_TRIGGERED | ORDER_MARK_CLOSE };
 
@@ -261,8 +262,8 @@ static void check_exposure_begin(const struct engine *engine)
            ((size_t)limits->members_max + 1) * sizeof(engine->check_members[0]));
 }
 
-// Nothing is open of who was killed, and no order holds what is owed or what may not be sold:
-// unless the command that sees to that comes next.
+// Nothing is open of who was killed, and nothing holds what is owed or what may not be sold, but
+// for what is on its way to the chain: unless the command that sees to that comes next.
 static void check_controls(const struct engine *engine)
 {
     const struct ledger *ledger = &engine->ledger;
@@ -277,8 +278,8 @@ static void check_controls(const struct engine *engine)
         ASSERT(!engine->sessions[id].killed || engine->sessions[id].orders.first == 0);
     for (uint32_t index = 1; index <= ledger->count; index++) {
         const struct balance *balance = ledger_at(ledger, index);
-        ASSERT(balance->held == 0 ||
-               (balance->deficit == 0 && balance->blocked <= balance->available));
+        ASSERT(balance->held == 0 || !balance_is_uncovered(balance) ||
+               balance->held == engine_xvp_settling(engine, balance));
     }
 }
 

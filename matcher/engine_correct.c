@@ -262,9 +262,11 @@ static void correct_run(struct turn *turn, const struct correction *change)
     correct_tokens(engine, body, change);
     correct_cash(engine, body, change);
     emit_corrected(turn, change);
-    // Orders hold no tokens that are blocked, so none that are lacking.
-    ASSERT(change->token_short == 0 ||
-           ledger_look(engine, body->buyer_account, terms->token_asset)->held == 0);
+    // Orders hold no tokens that are blocked, so none that are lacking; what is on its way to the
+    // chain stays held.
+    const struct balance *tokens = ledger_look(engine, body->buyer_account, terms->token_asset);
+    ASSERT(change->token_short == 0 || tokens->held == 0 ||
+           tokens->held == engine_xvp_settling(engine, tokens));
     if (change->cash_short != 0)
         uncover_account(engine, change->payer, terms->cash_asset);
 }

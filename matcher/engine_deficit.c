@@ -57,8 +57,9 @@ enum { UNCOVER_ROOM = 3 }; // the cancellation, the deficit, and `done`
 void uncover_account(struct engine *engine, uint32_t account, uint32_t asset)
 {
     ASSERT(engine->pending.command == 0);
-    if (ledger_look(engine, account, asset)->held ==
-        0) // every open order or approval holds something
+    const struct balance *balance = ledger_look(engine, account, asset);
+    // Every open order or approval holds something; what is on its way to the chain stays.
+    if (balance->held == 0 || balance->held == engine_xvp_settling(engine, balance))
         return;
     engine->pending = (struct pending_rec){
         .command = CMD_continue_work, .work = WORK_UNCOVER, .account = account, .asset = asset};
@@ -138,7 +139,7 @@ static uint32_t holders_take(struct holders *holders)
     return place;
 }
 
-static bool is_uncovered(const struct balance *balance)
+bool balance_is_uncovered(const struct balance *balance)
 {
     return balance->deficit > 0 || balance->blocked > balance->available;
 }
@@ -150,16 +151,17 @@ static bool uncover_balance(struct turn *turn, uint32_t account, uint32_t asset)
     uint32_t index = ledger_find(&engine->ledger, account, asset);
     struct balance *balance = ledger_at(&engine->ledger, index);
     struct holders holders = holders_gather(engine, account, index);
-    while (is_uncovered(balance) && holders.count != 0) {
+    while (balance_is_uncovered(balance) && holders.count != 0) {
         if (turn_room(turn) < UNCOVER_ROOM)
             return false;
         engine_cancel(turn, holders_take(&holders), CANCEL_UNCOVERED);
         deficit_cover(turn, balance, balance->available);
     }
-    while (is_uncovered(balance) && balance->held != 0) { // by approvals of settlement instructions
+    while (balance_is_uncovered(balance) && balance->held != 0) { // by settlement instructions
         if (turn_room(turn) < XVP_ROOM)
             return false;
-        engine_xvp_uncover(turn, balance);
+        if (!engine_xvp_uncover(turn, balance))
+            break; // on their way to the chain: that decides first
         deficit_cover(turn, balance, balance->available);
     }
     return true;

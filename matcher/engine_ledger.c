@@ -344,6 +344,8 @@ static bool settlement_run(struct turn *turn, struct refusal *refusal)
 {
     const struct settlement_result_cmd *body = &turn->command->body.settlement_result;
     struct engine *engine = turn->engine;
+    if (body->outcome == SETTLEMENT_XVP_EXECUTED || body->outcome == SETTLEMENT_XVP_RETURNED)
+        return engine_xvp_result(turn, refusal);
     const struct instrument *instrument = engine_instrument(engine, body->instrument);
     if (instrument == NULL)
         return refuse(refusal, REJECT_UNKNOWN_INSTRUMENT, 0, body->instrument, 0);
@@ -362,6 +364,7 @@ static bool settlement_run(struct turn *turn, struct refusal *refusal)
     settlement_move(body->outcome, tokens, cash, body->quantity, body->proceeds);
     if (body->outcome == SETTLEMENT_FAILED)
         uncover_account(engine, body->buyer_account, instrument->terms.token_asset);
+    memcpy(&turn_emit(turn, EVT_settlement_booked)->body, body, sizeof(*body));
     return true;
 }
 
@@ -381,6 +384,4 @@ void engine_settlement_result(struct turn *turn)
         return;
     }
     reference_book(turn->engine, REF_SETTLE, body->ref_number, hash);
-    memcpy(&turn_emit(turn, EVT_settlement_booked)->body, body, sizeof(*body));
-    ASSERT(turn->sink->count == 1);
 }

@@ -45,6 +45,9 @@ void deficit_grow(struct turn *turn, struct balance *owner, int64_t amount,
 // What has come, up to this much, makes good what is owed; nothing if nothing is.
 void deficit_cover(struct turn *turn, struct balance *owner, int64_t amount);
 
+// Is something owed, or blocked that is not there?
+bool balance_is_uncovered(const struct balance *balance);
+
 // The next command cancels orders that hold `asset` of `account`, if there are any, newest first,
 // while it is not there or may not be sold.
 void uncover_account(struct engine *engine, uint32_t account, uint32_t asset);

@@ -509,10 +509,12 @@ static void crooked_instructions_are_refused(void **state)
                                            BAD(xvp, xvp, INT64_MAX),
                                            BAD_OF(2, xvp, xvp, 1),
                                            BAD(xvp, flags, 2),
+                                           FITS(xvp, chain_asset, TOKEN),
+                                           BAD(xvp, settling, 1), // not all have approved
                                            BAD(xvp, leg_count, 0),
                                            BAD(xvp, leg_count, XVP_LEGS_MAX + 1),
                                            BAD(xvp, leg_count, 2),
-                                                                              BAD(xvp, approved, 8),
+                                           BAD(xvp, approved, 8),
                                            BAD(xvp, cutoff_ns, START_NS + 800 * DAY_NS),
                                            FITS(xvp, cutoff_ns, 1),
                                            BAD(xvp_leg, xvp, 1),
@@ -538,6 +540,28 @@ static void an_approval_is_of_all_that_an_account_gives(void **state)
     for (*approved = 0; *approved < 8; (*approved)++)
         assert_int_equal(load_all(fresh_twin(venue), records) > place + 3,
                          (*approved & 5) == 0 || (*approved & 5) == 5);
+}
+
+// What its contract settles is a token of its legs; what is on its way there, all have approved.
+static void what_is_settling_is_whole(void **state)
+{
+    static const struct {
+        uint32_t chain_asset;
+        uint8_t approved;
+        bool is_settling, fits;
+    } table[] = {{0, 5, false, true},     {CASH, 5, false, false}, {3, 5, false, false},
+                 {TOKEN, 5, false, true}, {TOKEN, 7, true, true},  {TOKEN, 5, true, false},
+                 {TOKEN, 0, true, false}, {0, 7, true, false}};
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    uint32_t place = find(records, REC_xvp, 1);
+    struct xvp_rec *xvp = &records->all[place].body.xvp;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        xvp->chain_asset = table[i].chain_asset;
+        xvp->approved = table[i].approved;
+        xvp->settling = table[i].is_settling ? xvp->xvp + 1 : 0;
+        assert_int_equal(load_all(fresh_twin(venue), records) > place + 3, table[i].fits);
+    }
 }
 
 // Number 1 is A's, which buys at 99; 2 the iceberg; 3 has a date; 4 is C's, which sells; 5 C's
@@ -1061,6 +1085,7 @@ int main(void)
         FULL_VENUE_TEST(crooked_proposals_fees_and_references_are_refused),
         FULL_VENUE_TEST(crooked_instructions_are_refused),
         FULL_VENUE_TEST(an_approval_is_of_all_that_an_account_gives),
+        FULL_VENUE_TEST(what_is_settling_is_whole),
         FULL_VENUE_TEST(instructions_that_are_too_many_are_refused),
         FULL_VENUE_TEST(crooked_orders_are_refused),
         FULL_VENUE_TEST(crooked_terms_are_refused),

@@ -576,9 +576,13 @@ void engine_xvp_create(struct turn *turn);
 void engine_xvp_act(struct turn *turn);
 // Ends those whose cut-off has passed, while XVP_ROOM events are free; the next tick goes on.
 void engine_xvp_expire(struct turn *turn);
-// The newest approval that holds something of this balance falls away; there is one. Needs room for
-// XVP_ROOM - 2 events.
-void engine_xvp_uncover(struct turn *turn, const struct balance *balance);
+// The newest approval that holds something of this balance, and may still be taken back, falls
+// away. Needs room for XVP_ROOM - 2 events. False: there is none.
+CHECKED bool engine_xvp_uncover(struct turn *turn, const struct balance *balance);
+// What of it instructions hold that are on their way to the chain.
+int64_t engine_xvp_settling(const struct engine *engine, const struct balance *balance);
+// What the chain has made of one (SETTLEMENT_XVP_*). False: *refusal says why, nothing has changed.
+CHECKED bool engine_xvp_result(struct turn *turn, struct refusal *refusal);
 // Asserts what must be so, and adds what approvals hold to engine->check_holds.
 void engine_xvp_check(const struct engine *engine);
 CHECKED bool engine_xvp_load(struct engine *engine, const struct xvp_rec *record);

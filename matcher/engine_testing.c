@@ -91,10 +91,11 @@ static void tell_corrected(struct venue *venue, const struct trade_corrected_evt
          corrected->token_short, corrected->cash_short, corrected->new_quantity);
 }
 
-static const char *const xvp_steps[] = {"",          "created", "approved", "revoked",  "executed",
-                                        "cancelled", "expired", "refused",  "uncovered"};
+static const char *const xvp_steps[] = {"",          "created",   "approved", "revoked",
+                                        "executed",  "cancelled", "expired",  "refused",
+                                        "uncovered", "settling",  "returned"};
 static const char *const xvp_states[] = {"",         "created",   "approving", "approved",
-                                         "executed", "cancelled", "expired"};
+                                         "executed", "cancelled", "expired",   "settling"};
 
 static void tell_xvp(struct venue *venue, const struct xvp_changed_evt *changed)
 {
@@ -172,6 +173,10 @@ static void tell_event(struct venue *venue, const struct event *event)
         break;
     case EVT_xvp_posted:
         tell_xvp_posted(venue, &event->body.xvp_posted);
+        break;
+    case EVT_xvp_move:
+        tell(venue, "%c to %c %ld", name_of(event->body.xvp_move.from_account),
+             name_of(event->body.xvp_move.to_account), event->body.xvp_move.amount);
         break;
     case EVT_proposal_changed:
         tell(venue, "proposal %s", proposal_words[event->body.proposal_changed.state]);

@@ -7,6 +7,11 @@
 // it, so that every entry has two sides and nothing is left in between. Whoever may not have it
 // then, stops the whole. The cut-off releases what is held; it is told by a tick of the clock.
 //
+// Where one of its tokens has a contract, executing it is in two: first it becomes settling and
+// says what is to move on the chain (XVP_STEP_SETTLING, xvp_move); everything stays held, nobody
+// takes anything back, and the cut-off ends nothing. Then settlement says what the chain has made
+// of it: executed, and all of it moves here, or returned.
+//
 // An approval is a bit of each leg that the account gives. What it holds follows from legs and
 // approvals and is kept nowhere else.
 #include "matcher/engine_ledger.h"
@@ -19,6 +24,8 @@
 enum create_field { CREATE_FIELD_none, XVP_CREATE_CMD(FIELD_CREATE) };
 #define FIELD_ACT(type, name, doc) ACT_FIELD_##name,
 enum act_field { ACT_FIELD_none, XVP_ACT_CMD(FIELD_ACT) };
+#define FIELD_RESULT(type, name, doc) RESULT_FIELD_##name,
+enum result_field { RESULT_FIELD_none, SETTLEMENT_RESULT_CMD(FIELD_RESULT) };
 
 // ---- what follows from the legs
 // -----------------------------------------------------------------
@@ -87,8 +94,40 @@ static uint32_t xvp_moves(const struct xvp *xvp, bool got, uint32_t only,
     return count;
 }
 
+// What has to move on the chain, in the order of the legs: who gives is paired with who gets.
+// Returns how many: 0, if its contract has nothing to do with it.
+static uint32_t xvp_chain_moves(const struct xvp *xvp, struct xvp_move_evt out[XVP_LEGS_MAX])
+{
+    struct xvp_move given[XVP_LEGS_MAX], got[XVP_LEGS_MAX];
+    uint32_t givers = xvp_moves(xvp, false, 0, given);
+    uint32_t getters = xvp_moves(xvp, true, 0, got);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < givers; i++)
+        for (uint32_t k = 0; k < getters && xvp->terms.chain_asset != 0; k++) {
+            int64_t amount = given[i].amount < got[k].amount ? given[i].amount : got[k].amount;
+            if (given[i].asset != xvp->terms.chain_asset || got[k].asset != given[i].asset ||
+                amount == 0)
+                continue;
+            given[i].amount -= amount;
+            got[k].amount -= amount;
+            ASSERT(count < XVP_LEGS_MAX);
+            out[count] = (struct xvp_move_evt){.xvp = xvp->terms.xvp,
+                                               .asset = given[i].asset,
+                                               .from_account = given[i].account,
+                                               .to_account = got[k].account,
+                                               .index = (uint8_t)count,
+                                               .amount = amount};
+            count++;
+        }
+    for (uint32_t i = 0; i < count; i++)
+        out[i].count = (uint8_t)count;
+    return count;
+}
+
 static uint8_t xvp_state(const struct xvp *xvp)
 {
+    if (xvp->terms.settling != 0)
+        return XVP_SETTLING;
     if (xvp->terms.approved == 0)
         return XVP_CREATED;
     return xvp->terms.approved == xvp_all(xvp) ? XVP_APPROVED : XVP_APPROVING;
@@ -97,19 +136,29 @@ static uint8_t xvp_state(const struct xvp *xvp)
 // ---- the open ones, by ascending id
 // -------------------------------------------------------------
 
+// The chain decides then, not the cut-off.
+static bool xvp_is_settling(const struct xvp *xvp)
+{
+    return xvp->terms.settling != 0;
+}
+
 static void xvp_deadline(struct engine *engine)
 {
     engine->xvp_next_ns = UINT64_MAX;
     for (uint32_t i = 0; i < engine->xvp_count; i++)
-        if (engine->xvps[i].terms.cutoff_ns < engine->xvp_next_ns)
+        if (!xvp_is_settling(&engine->xvps[i]) &&
+            engine->xvps[i].terms.cutoff_ns < engine->xvp_next_ns)
             engine->xvp_next_ns = engine->xvps[i].terms.cutoff_ns;
 }
 
 static struct xvp *xvp_find(const struct engine *engine, uint64_t id)
 {
-    for (uint32_t i = 0; i < engine->xvp_count; i++)
-        if (engine->xvps[i].terms.xvp == id && engine->xvps[i].terms.cutoff_ns > engine->time_ns)
-            return &engine->xvps[i];
+    for (uint32_t i = 0; i < engine->xvp_count; i++) {
+        struct xvp *xvp = &engine->xvps[i];
+        if (xvp->terms.xvp == id &&
+            (xvp_is_settling(xvp) || xvp->terms.cutoff_ns > engine->time_ns))
+            return xvp;
+    }
     return NULL;
 }
 
@@ -136,6 +185,7 @@ static struct xvp_changed_evt *xvp_tell(struct turn *turn, const struct xvp *xvp
     out->flags = xvp->terms.flags;
     out->leg_count = xvp->terms.leg_count;
     out->approved = xvp->terms.approved;
+    out->chain_asset = xvp->terms.chain_asset;
     return out;
 }
 
@@ -284,6 +334,17 @@ static bool create_form(const struct engine *engine, const struct xvp_create_cmd
     return true;
 }
 
+// What its contract settles is a token of its legs.
+static bool create_chain(const struct engine *engine, const struct xvp *xvp)
+{
+    const struct asset_rec *asset = engine_asset(engine, xvp->terms.chain_asset);
+    bool is_of_legs = false;
+    for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
+        is_of_legs |= xvp->legs[i].asset == xvp->terms.chain_asset;
+    return xvp->terms.chain_asset == 0 ||
+           (is_of_legs && asset != NULL && asset->kind == ASSET_TOKEN);
+}
+
 static void create_legs(const struct turn *turn, struct xvp *xvp)
 {
     for (uint32_t i = 0; i < xvp->terms.leg_count; i++) {
@@ -309,6 +370,9 @@ static bool create_admit(const struct turn *turn, const struct xvp *xvp, struct 
     for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
         if (!create_leg(engine, &xvp->legs[i], refusal))
             return false;
+    if (!create_chain(engine, xvp))
+        return refuse(refusal, REJECT_MALFORMED, 0, xvp->terms.chain_asset,
+                      CREATE_FIELD_chain_asset);
     if (!xvp_eligible(engine, xvp, &why)) {
         *refusal = why.refusal;
         return false;
@@ -338,7 +402,8 @@ void engine_xvp_create(struct turn *turn)
     struct xvp xvp = {.terms = {.xvp = turn->command->header.sequence,
                                 .cutoff_ns = body->cutoff_ns,
                                 .flags = body->flags,
-                                .leg_count = body->leg_count}};
+                                .leg_count = body->leg_count,
+                                .chain_asset = body->chain_asset}};
     struct refusal refusal;
     enum reference_answer answer =
         reference_ask_operator(turn->engine, body->ref_source, body->ref_number, body->ref_hash,
@@ -397,9 +462,35 @@ static void execute_entries(struct turn *turn, const struct xvp *xvp)
     }
 }
 
+// Its token moves on the chain first. What it will bring has its place from now on, so that the
+// execution can be booked whatever comes.
+static void execute_begin(struct turn *turn, struct xvp *xvp, uint32_t account,
+                          uint32_t operator_id, const struct xvp_move_evt *moves, uint32_t count)
+{
+    struct xvp_move got[XVP_LEGS_MAX];
+    uint32_t getters = xvp_moves(xvp, true, 0, got);
+    for (uint32_t i = 0; i < getters; i++) {
+        (void)ledger_balance(turn->engine, got[i].account, got[i].asset);
+        (void)ledger_balance(turn->engine, ACCOUNT_CLEARING, got[i].asset);
+    }
+    xvp->terms.settling = turn->command->header.sequence;
+    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_SETTLING, XVP_SETTLING);
+    out->account = account;
+    out->operator_id = operator_id;
+    for (uint32_t i = 0; i < count; i++)
+        turn_emit(turn, EVT_xvp_move)->body.xvp_move = moves[i];
+    xvp_deadline(turn->engine);
+}
+
 static void execute_run(struct turn *turn, struct xvp *xvp, uint32_t account, uint32_t operator_id)
 {
-    ASSERT(xvp->terms.approved == xvp_all(xvp));
+    struct xvp_move_evt moves[XVP_LEGS_MAX];
+    uint32_t count = xvp_chain_moves(xvp, moves);
+    ASSERT(xvp->terms.approved == xvp_all(xvp) && !xvp_is_settling(xvp));
+    if (count != 0) {
+        execute_begin(turn, xvp, account, operator_id, moves, count);
+        return;
+    }
     struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_EXECUTED, XVP_EXECUTED);
     out->account = account;
     out->operator_id = operator_id;
@@ -556,8 +647,12 @@ static bool act_admit(const struct turn *turn, struct xvp **xvp, struct refusal 
     if (*xvp == NULL ||
         (!operators && !xvp_is_party(*xvp, body->account))) // tells nobody of others'
         return refuse(refusal, REJECT_XVP, 0, (int64_t)body->xvp, 0);
-    return operators || is_taking_back(body->action) ||
-           engine_kill_admit(turn, body->account, refusal);
+    if (!operators && !is_taking_back(body->action) &&
+        !engine_kill_admit(turn, body->account, refusal))
+        return false;
+    if (xvp_is_settling(*xvp) && body->action != XVP_APPROVE) // that was done
+        return refuse(refusal, REJECT_XVP_SETTLING, 0, (int64_t)body->xvp, 0);
+    return true;
 }
 
 static bool act_run(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
@@ -583,6 +678,62 @@ void engine_xvp_act(struct turn *turn)
         turn_reject(turn, &refusal);
 }
 
+// ---- what the chain has made of it
+// --------------------------------------------------------------
+
+// An account that owes, or has something blocked, gives its approval back: its orders and other
+// approvals have gone before.
+static void returned_uncover(struct turn *turn, struct xvp *xvp)
+{
+    struct xvp_move given[XVP_LEGS_MAX];
+    uint32_t count = xvp_moves(xvp, false, 0, given);
+    for (uint32_t i = 0; i < count; i++) {
+        struct balance *balance = ledger_balance(turn->engine, given[i].account, given[i].asset);
+        if ((xvp_given(xvp, given[i].account) & xvp->terms.approved) == 0 ||
+            !balance_is_uncovered(balance))
+            continue;
+        xvp_unapprove(turn, xvp, given[i].account, XVP_STEP_UNCOVERED);
+        for (uint32_t k = i; k < count; k++)
+            if (given[k].account == given[i].account) {
+                balance = ledger_balance(turn->engine, given[k].account, given[k].asset);
+                deficit_cover(turn, balance, balance->available);
+            }
+    }
+}
+
+static bool result_admit(const struct turn *turn, struct xvp **xvp, struct refusal *refusal)
+{
+    const struct settlement_result_cmd *body = &turn->command->body.settlement_result;
+    if (body->instrument != 0 || body->buyer_account != 0 || body->seller_account != 0 ||
+        body->proceeds != 0)
+        return refuse(refusal, REJECT_MALFORMED, 0, body->instrument, RESULT_FIELD_instrument);
+    *xvp = xvp_find(turn->engine, body->trade_id);
+    if (*xvp == NULL || !xvp_is_settling(*xvp) ||
+        (*xvp)->terms.settling != (uint64_t)body->quantity)
+        return refuse(refusal, REJECT_XVP, body->quantity, (int64_t)body->trade_id, 0);
+    return true;
+}
+
+bool engine_xvp_result(struct turn *turn, struct refusal *refusal)
+{
+    const struct settlement_result_cmd *body = &turn->command->body.settlement_result;
+    struct xvp *xvp = NULL;
+    if (!result_admit(turn, &xvp, refusal))
+        return false;
+    if (body->outcome == SETTLEMENT_XVP_EXECUTED) {
+        xvp_tell(turn, xvp, XVP_STEP_EXECUTED, XVP_EXECUTED)->ref_number = body->ref_number;
+        execute_entries(turn, xvp);
+        xvp_remove(turn->engine, xvp);
+        return true;
+    }
+    ASSERT(body->outcome == SETTLEMENT_XVP_RETURNED);
+    xvp->terms.settling = 0;
+    xvp_tell(turn, xvp, XVP_STEP_RETURNED, XVP_APPROVED)->ref_number = body->ref_number;
+    returned_uncover(turn, xvp);
+    xvp_deadline(turn->engine); // if it has passed, the next tick ends it
+    return true;
+}
+
 // ---- the cut-off
 // --------------------------------------------------------------------------------
 
@@ -590,7 +741,8 @@ void engine_xvp_act(struct turn *turn)
 static struct xvp *xvp_due(const struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->xvp_count; i++)
-        if (engine->xvps[i].terms.cutoff_ns <= engine->time_ns)
+        if (!xvp_is_settling(&engine->xvps[i]) &&
+            engine->xvps[i].terms.cutoff_ns <= engine->time_ns)
             return &engine->xvps[i];
     return NULL;
 }
@@ -614,15 +766,26 @@ static int64_t xvp_escrow(const struct xvp *xvp, uint32_t account, uint32_t asse
     return net < 0 && (xvp_given(xvp, account) & xvp->terms.approved) != 0 ? -net : 0;
 }
 
-void engine_xvp_uncover(struct turn *turn, const struct balance *balance)
+bool engine_xvp_uncover(struct turn *turn, const struct balance *balance)
 {
     struct engine *engine = turn->engine;
-    uint32_t at = engine->xvp_count;
-    do {
-        ASSERT(at != 0);
-        at--;
-    } while (xvp_escrow(&engine->xvps[at], balance->account, balance->asset) == 0);
-    xvp_unapprove(turn, &engine->xvps[at], balance->account, XVP_STEP_UNCOVERED);
+    for (uint32_t at = engine->xvp_count; at-- > 0;) {
+        struct xvp *xvp = &engine->xvps[at];
+        if (xvp_is_settling(xvp) || xvp_escrow(xvp, balance->account, balance->asset) == 0)
+            continue;
+        xvp_unapprove(turn, xvp, balance->account, XVP_STEP_UNCOVERED);
+        return true;
+    }
+    return false;
+}
+
+int64_t engine_xvp_settling(const struct engine *engine, const struct balance *balance)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < engine->xvp_count; i++)
+        if (xvp_is_settling(&engine->xvps[i]))
+            sum += xvp_escrow(&engine->xvps[i], balance->account, balance->asset);
+    return sum;
 }
 
 void engine_xvp_check(const struct engine *engine)
@@ -633,7 +796,9 @@ void engine_xvp_check(const struct engine *engine)
         const struct xvp *xvp = &engine->xvps[i];
         struct xvp_move given[XVP_LEGS_MAX];
         ASSERT(i == 0 || engine->xvps[i - 1].terms.xvp < xvp->terms.xvp);
-        next_ns = xvp->terms.cutoff_ns < next_ns ? xvp->terms.cutoff_ns : next_ns;
+        if (!xvp_is_settling(xvp) && xvp->terms.cutoff_ns < next_ns)
+            next_ns = xvp->terms.cutoff_ns;
+        ASSERT(!xvp_is_settling(xvp) || xvp->terms.approved == xvp_all(xvp));
         uint32_t count = xvp_moves(xvp, false, 0, given);
         for (uint32_t k = 0; k < count; k++)
             engine->check_holds[ledger_find(&engine->ledger, given[k].account, given[k].asset)] +=
@@ -652,6 +817,8 @@ bool engine_xvp_load(struct engine *engine, const struct xvp_rec *record)
         record->flags > XVP_AUTO_EXECUTE || record->leg_count == 0 ||
         record->leg_count > XVP_LEGS_MAX || record->approved >> record->leg_count != 0 ||
         record->cutoff_ns > engine->time_ns + XVP_HORIZON_NS ||
+        record->settling > engine->sequence ||
+        (record->settling != 0 && record->settling <= record->xvp) ||
         (count != 0 && engine->xvps[count - 1].terms.xvp >= record->xvp))
         return false;
     engine->xvps[engine->xvp_count++] = (struct xvp){.terms = *record};
@@ -660,9 +827,15 @@ bool engine_xvp_load(struct engine *engine, const struct xvp_rec *record)
     return true;
 }
 
-// An account has approved with all the legs that it gives, or with none.
-static bool load_approved(const struct xvp *xvp)
+// An account has approved with all the legs that it gives, or with none; what is settling has
+// something to settle, and everybody has.
+static bool load_whole(const struct engine *engine, const struct xvp *xvp)
 {
+    struct xvp_move_evt moves[XVP_LEGS_MAX];
+    if (!create_chain(engine, xvp) ||
+        (xvp_is_settling(xvp) &&
+         (xvp->terms.approved != xvp_all(xvp) || xvp_chain_moves(xvp, moves) == 0)))
+        return false;
     for (uint32_t i = 0; i < xvp->terms.leg_count; i++) {
         uint8_t given = xvp_given(xvp, xvp->legs[i].from_account);
         if ((xvp->terms.approved & given) != 0 && (xvp->terms.approved & given) != given)
@@ -683,5 +856,5 @@ bool engine_xvp_leg_load(struct engine *engine, const struct xvp_leg_rec *record
         return false;
     xvp->legs[index] = *record;
     engine->load_legs--;
-    return engine->load_legs != 0 || load_approved(xvp);
+    return engine->load_legs != 0 || load_whole(engine, xvp);
 }

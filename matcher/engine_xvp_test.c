@@ -95,6 +95,13 @@ static const char *not_open(uint64_t xvp)
     return words;
 }
 
+static const char *expected_not_settling(uint64_t xvp, uint64_t since)
+{
+    static char words[64];
+    (void)snprintf(words, sizeof words, "XVP %lu %lu 0", since, xvp);
+    return words;
+}
+
 static int64_t there(const struct venue *venue, uint32_t account, uint32_t asset)
 {
     return balance(venue, account, asset).available;
@@ -637,6 +644,158 @@ static void an_execution_needs_room_for_its_balances(void **state)
     assert_non_null(strstr(act(venue, A, XVP_APPROVE, venue->sequence), "xvp executed"));
 }
 
+// ---- a token that has a contract
+// ---------------------------------------------------------------------
+
+// A's tokens for C's cash; all have approved, and the token is on its way to the chain.
+static uint64_t settling_swap(struct venue *venue)
+{
+    start_create(venue, XVP_AUTO_EXECUTE, 2,
+                 (struct xvp_leg_tail[]){LEG(A, C, TOKEN, 10), LEG(C, A, CASH, 900)})
+        ->body.xvp_create.chain_asset = TOKEN;
+    assert_string_equal(apply(venue), "xvp created is created; xvp_leg; xvp_leg");
+    assert_int_equal(venue->events[0].body.xvp_changed.chain_asset, TOKEN);
+    uint64_t xvp = venue->sequence;
+    (void)act(venue, A, XVP_APPROVE, xvp);
+    assert_string_equal(
+        act(venue, C, XVP_APPROVE, xvp),
+        "xvp approved is approved; C cash -900 held +900; xvp settling is settling; "
+        "A to C 10");
+    const struct xvp_move_evt *move = &venue->events[3].body.xvp_move;
+    assert_true(move->xvp == xvp && move->asset == TOKEN && move->count == 1 && move->index == 0);
+    return xvp;
+}
+
+// `since`: the sequence at which it became settling.
+static const char *chain_says(struct venue *venue, uint8_t outcome, uint64_t xvp, uint64_t since)
+{
+    start(venue, CMD_settlement_result, GATEWAY_SETTLE)->body.settlement_result =
+        (struct settlement_result_cmd){.trade_id = xvp,
+                                       .ref_number = ++venue->number,
+                                       .outcome = outcome,
+                                       .quantity = (int64_t)since};
+    return apply(venue);
+}
+
+static void what_the_chain_has_moved_moves_here_in_one_command(void **state)
+{
+    struct venue *venue = *state;
+    uint64_t xvp = settling_swap(venue);
+    uint64_t since = venue->sequence;
+    assert_true(held(venue, A, TOKEN) == 10 && held(venue, C, CASH) == 900);
+    assert_true(there(venue, C, TOKEN) == 1000 && there(venue, A, CASH) == 100000);
+    assert_string_equal(chain_says(venue, SETTLEMENT_XVP_EXECUTED, xvp, since),
+                        "xvp executed is executed; A token +0 held -10; C cash +0 held -900; "
+                        "C token +10 held +0; A cash +900 held +0");
+    assert_true(venue->events[0].body.xvp_changed.ref_number == venue->number);
+    assert_string_equal(chain_says(venue, SETTLEMENT_XVP_EXECUTED, xvp, since),
+                        expected_not_settling(xvp, since));
+}
+
+static void nobody_stops_what_is_on_its_way_to_the_chain(void **state)
+{
+    struct venue *venue = *state;
+    uint64_t xvp = settling_swap(venue);
+    uint64_t since = venue->sequence;
+    char settling[64];
+    (void)snprintf(settling, sizeof settling, "XVP_SETTLING 0 %lu 0", xvp);
+    for (uint8_t action = XVP_REVOKE; action <= XVP_CANCEL; action++)
+        assert_string_equal(act(venue, A, action, xvp), settling);
+    assert_string_equal(act(venue, A, XVP_APPROVE, xvp), "repeated");
+    assert_string_equal(operate(venue, XVP_CANCEL, xvp), settling);
+    assert_true(engine_next_deadline_ns(venue->engine) == UINT64_MAX);
+    assert_string_equal(tick(venue, CUTOFF_NS + 1), "done 0");
+    assert_string_equal(act(venue, C, XVP_CANCEL, xvp),
+                        settling); // past its cut-off, and still open
+    kill(venue, KILL_VENUE, 0, 1);
+    assert_non_null(strstr(chain_says(venue, SETTLEMENT_XVP_EXECUTED, xvp, since), "executed"));
+    assert_int_equal(there(venue, C, TOKEN), 1010);
+}
+
+static void what_comes_back_is_executed_again_until_the_cut_off(void **state)
+{
+    struct venue *venue = *state;
+    uint64_t xvp = settling_swap(venue);
+    uint64_t first = venue->sequence;
+    assert_string_equal(chain_says(venue, SETTLEMENT_XVP_RETURNED, xvp, first),
+                        "xvp returned is approved");
+    assert_int_equal(held(venue, A, TOKEN), 10);
+    assert_true(engine_next_deadline_ns(venue->engine) == CUTOFF_NS);
+    assert_string_equal(act(venue, C, XVP_EXECUTE, xvp), "xvp settling is settling; A to C 10");
+    uint64_t second = venue->sequence;
+    assert_string_equal(chain_says(venue, SETTLEMENT_XVP_RETURNED, xvp, first), // an old one
+                        expected_not_settling(xvp, first));
+    at(venue, CUTOFF_NS);
+    assert_string_equal(chain_says(venue, SETTLEMENT_XVP_RETURNED, xvp, second),
+                        "xvp returned is approved");
+    assert_string_equal(act(venue, A, XVP_EXECUTE, xvp), not_open(xvp));
+    assert_string_equal(
+        tick(venue, CUTOFF_NS + 10),
+        "xvp expired is expired; A token +10 held -10; C cash +900 held -900; done 3");
+}
+
+// Who gives is paired with who gets, in the order of the legs; who passes on moves nothing.
+static void the_chain_moves_what_is_given_on_balance(void **state)
+{
+    struct venue *venue = *state;
+    start_create(venue, 0, 5,
+                 (struct xvp_leg_tail[]){LEG(A, B, TOKEN, 6), LEG(C, D, TOKEN, 5),
+                                         LEG(B, D, TOKEN, 2), LEG(D, C, CASH, 70),
+                                         LEG(C, B, TOKEN, 1)})
+        ->body.xvp_create.chain_asset = TOKEN;
+    (void)apply(venue);
+    uint64_t xvp = venue->sequence;
+    for (uint32_t account = A; account <= D; account++)
+        (void)act(venue, account, XVP_APPROVE, xvp);
+    assert_string_equal(act(venue, A, XVP_EXECUTE, xvp),
+                        "xvp settling is settling; A to B 5; A to D 1; C to D 6");
+    (void)chain_says(venue, SETTLEMENT_XVP_EXECUTED, xvp, venue->sequence);
+    assert_true(there(venue, B, TOKEN) == 1005 && there(venue, D, TOKEN) == 1007);
+    // Round and back again: the chain has nothing to do with it.
+    start_create(venue, XVP_AUTO_EXECUTE, 2,
+                 (struct xvp_leg_tail[]){LEG(A, B, TOKEN, 6), LEG(B, A, TOKEN, 6)})
+        ->body.xvp_create.chain_asset = TOKEN;
+    (void)apply(venue);
+    xvp = venue->sequence;
+    (void)act(venue, A, XVP_APPROVE, xvp);
+    assert_string_equal(act(venue, B, XVP_APPROVE, xvp),
+                        "xvp approved is approved; xvp executed is executed");
+}
+
+static void what_the_contract_settles_is_a_token_of_the_legs(void **state)
+{
+    static const uint32_t wrong[] = {CASH, 3, UINT32_MAX};
+    struct venue *venue = *state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char refused[64];
+        start_create(venue, 0, 1, (struct xvp_leg_tail[]){LEG(A, C, TOKEN, 1)})
+            ->body.xvp_create.chain_asset = wrong[i];
+        (void)snprintf(refused, sizeof refused, "MALFORMED 0 %u 9", wrong[i]);
+        assert_string_equal(apply(venue), refused);
+    }
+    struct settlement_result_cmd *body =
+        &start(venue, CMD_settlement_result, GATEWAY_SETTLE)->body.settlement_result;
+    *body = (struct settlement_result_cmd){
+        .ref_number = 999, .outcome = SETTLEMENT_XVP_RETURNED, .proceeds = 1};
+    assert_string_equal(apply(venue), "MALFORMED 0 0 3");
+}
+
+// Tokens leave on the chain meanwhile: what is held stays until the chain has decided.
+static void what_is_owed_meanwhile_falls_due_when_it_comes_back(void **state)
+{
+    struct venue *venue = *state;
+    uint64_t xvp = settling_swap(venue);
+    uint64_t since = venue->sequence;
+    assert_string_equal(post(venue, 'A', TOKEN, POSTING_CHAIN_OUT, 993),
+                        "posted -990; A owes 3 (+3)");
+    assert_false(goes_on(venue));
+    assert_int_equal(held(venue, A, TOKEN), 10);
+    assert_string_equal(chain_says(venue, SETTLEMENT_XVP_RETURNED, xvp, since),
+                        "xvp returned is approved; xvp uncovered is approving; "
+                        "A token +10 held -10; A owes 0 (-3)");
+    assert_int_equal(there(venue, A, TOKEN), 7);
+}
+
 #define XVP(test) cmocka_unit_test_setup_teardown(test, open_xvp_venue, close_venue)
 
 int main(void)
@@ -665,6 +824,12 @@ int main(void)
         XVP(many_approvals_go_in_several_commands),
         XVP(a_failed_settlement_takes_approvals_away),
         XVP(an_execution_needs_room_for_its_balances),
+        XVP(what_the_chain_has_moved_moves_here_in_one_command),
+        XVP(nobody_stops_what_is_on_its_way_to_the_chain),
+        XVP(what_comes_back_is_executed_again_until_the_cut_off),
+        XVP(the_chain_moves_what_is_given_on_balance),
+        XVP(what_the_contract_settles_is_a_token_of_the_legs),
+        XVP(what_is_owed_meanwhile_falls_due_when_it_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

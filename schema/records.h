@@ -149,6 +149,7 @@ enum xvp_state {
     XVP_EXECUTED = 4,  // and from here on it is over
     XVP_CANCELLED = 5,
     XVP_EXPIRED = 6,
+    XVP_SETTLING = 7, // its token is on its way to the chain: open, and nobody stops it any more
 };
 enum xvp_step {
     XVP_STEP_CREATED = 1,
@@ -159,8 +160,16 @@ enum xvp_step {
     XVP_STEP_EXPIRED = 6,   // its cut-off has passed
     XVP_STEP_REFUSED = 7,   // all have approved, and it could not be executed: it stays open
     XVP_STEP_UNCOVERED = 8, // an approval falls away: what it held is not there any more, or may not be given
+    XVP_STEP_SETTLING = 9,  // its token is to move on the chain; the xvp_moves follow
+    XVP_STEP_RETURNED = 10, // the chain has not moved it, and will not: it may be executed again
 };
-enum settlement_outcome { SETTLEMENT_SETTLED = 1, SETTLEMENT_FAILED = 2, SETTLEMENT_RETRIED = 3 }; // retried: failed -> unsettled again
+enum settlement_outcome {
+    SETTLEMENT_SETTLED = 1,
+    SETTLEMENT_FAILED = 2,
+    SETTLEMENT_RETRIED = 3,      // failed -> unsettled again
+    SETTLEMENT_XVP_EXECUTED = 4, // of an instruction that is settling: the chain has moved its token
+    SETTLEMENT_XVP_RETURNED = 5, // … it has not, and will not
+};
 enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_INDEX = 3, REF_XVP = 15, REF_SOURCE_MAX = 15 }; // 4..14: proposals that wait
 
 #define FEE_BPS_DEFAULT UINT32_MAX

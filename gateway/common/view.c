@@ -420,6 +420,7 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_proposal_changed:
     case EVT_xvp_changed:
     case EVT_xvp_leg:
+    case EVT_xvp_move:
     case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:

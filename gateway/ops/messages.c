@@ -194,6 +194,9 @@ static const char *outcome_name(uint8_t outcome)
         return "failed";
     case SETTLEMENT_RETRIED:
         return "retried";
+    case SETTLEMENT_XVP_EXECUTED: // told as a step of the instruction
+    case SETTLEMENT_XVP_RETURNED:
+        break;
     }
     return "unknown";
 }
@@ -365,6 +368,7 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
     case EVT_xvp_changed:
         return of_xvp(event, out);
     case EVT_xvp_leg:
+    case EVT_xvp_move:
     case EVT_xvp_posted:
     case EVT_gateway_attached:
     case EVT_gateway_detached:

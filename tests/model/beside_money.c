@@ -15,12 +15,13 @@ static void check_deficits(const struct beside *beside, uint32_t asset)
         beside_fail(beside, "deficits are not what their account lacks");
 }
 
-// What is held is what open orders and approvals hold; only the venue's own accounts are below zero.
+// What is held is what open orders and approvals hold; only the venue's own accounts are below
+// zero.
 static void check_balance(const struct beside *beside, uint32_t account, uint32_t asset)
 {
     const struct balance_rec *balance = &beside->naive.balances[account][asset];
     if (balance->held != naive_held_by_orders(&beside->naive, account, asset) +
-                             naive_held_by_xvps(&beside->naive, account, asset))
+                             naive_held_by_xvps(&beside->naive, account, asset, true))
         beside_fail(beside, "orders and approvals hold another amount than is held");
     if (account > ACCOUNT_VENUE_MAX && (balance->available < 0 || balance->deficit < 0))
         beside_fail(beside, "a balance below zero");

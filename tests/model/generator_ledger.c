@@ -100,7 +100,7 @@ static void spoil_settlement(struct generator *generator, struct settlement_resu
         result->instrument = draw_chance(generator, 2) ? 0 : 9;
         break;
     case 1:
-        result->outcome = draw_chance(generator, 2) ? 0 : SETTLEMENT_RETRIED + 1;
+        result->outcome = draw_chance(generator, 2) ? 0 : SETTLEMENT_XVP_RETURNED + 1;
         break;
     case 2:
         result->quantity = draw_chance(generator, 2) ? 0 : -1;

@@ -101,7 +101,43 @@ static void make_create(struct generator *generator, struct beside *beside)
         make_leg(generator, beside, &legs[i]);
     if (count != 0 && draw_chance(generator, 12))
         spoil_leg(generator, &legs[draw_below(generator, count)]);
+    if (count != 0 && draw_chance(generator, 2)) { // mostly a token, of its legs
+        uint32_t asset = legs[draw_below(generator, count)].asset;
+        body->chain_asset = asset != UNIVERSE_CASH || draw_chance(generator, 20) ? asset : 0;
+    }
     memcpy(command_tail_writable(command), legs, count * sizeof(legs[0]));
+}
+
+// ---- what the chain has made of it
+// ------------------------------------------------------------------
+
+static const struct naive_xvp *some_settling(struct generator *generator,
+                                             const struct naive_venue *naive)
+{
+    uint32_t first = draw_below(generator, naive->xvp_count);
+    for (uint32_t i = 0; i < naive->xvp_count; i++) {
+        const struct naive_xvp *xvp = &naive->xvps[(first + i) % naive->xvp_count];
+        if (xvp->settling != 0 || draw_chance(generator, 200))
+            return xvp;
+    }
+    return NULL;
+}
+
+static bool make_result(struct generator *generator, struct beside *beside)
+{
+    const struct naive_xvp *xvp = some_settling(generator, &beside->naive);
+    if (xvp == NULL)
+        return false;
+    struct command *command = beside_start(beside, CMD_settlement_result, GATEWAY_SETTLE);
+    command->body.settlement_result = (struct settlement_result_cmd){
+        .trade_id = xvp->id,
+        .ref_number = ++generator->settle_number,
+        .instrument = draw_chance(generator, 80) ? 1 : 0,
+        .proceeds = draw_chance(generator, 80) ? 1 : 0,
+        .outcome = (uint8_t)(draw_chance(generator, 3) ? SETTLEMENT_XVP_EXECUTED
+                                                       : SETTLEMENT_XVP_RETURNED),
+        .quantity = (int64_t)xvp->settling + (draw_chance(generator, 60) ? 1 : 0)};
+    return true;
 }
 
 // ---- act
@@ -157,6 +193,8 @@ void make_xvp(struct generator *generator, struct beside *beside)
     uint32_t count = beside->naive.xvp_count;
     if (count == 0 || hoards_xvps(beside) || (count <= FEW && draw_chance(generator, 4)))
         make_create(generator, beside);
+    else if (draw_chance(generator, 4) && make_result(generator, beside))
+        return;
     else if (draw_chance(generator, count > FEW ? 2 : 12))
         make_operators_act(generator, beside);
     else

@@ -199,9 +199,10 @@ static void report_proposals(const struct coverage *coverage)
 
 static void report_xvps(const struct coverage *coverage)
 {
-    static const char *const steps[] = {"",          "created", "approved", "revoked",  "executed",
-                                        "cancelled", "expired", "refused",  "uncovered"};
-    for (uint32_t i = XVP_STEP_CREATED; i <= XVP_STEP_UNCOVERED; i++)
+    static const char *const steps[] = {"",          "created",   "approved", "revoked",
+                                        "executed",  "cancelled", "expired",  "refused",
+                                        "uncovered", "settling",  "returned"};
+    for (uint32_t i = XVP_STEP_CREATED; i <= XVP_STEP_RETURNED; i++)
         line("instruction", steps[i], i, coverage->xvps[i], true);
     line("instruction", "refused for somebody", 0, coverage->xvp_refusals[0], true);
     line("instruction", "refused for want of room", 0, coverage->xvp_refusals[1], cramped);

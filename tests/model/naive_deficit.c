@@ -81,7 +81,7 @@ void naive_uncover_next(struct naive_venue *venue, uint32_t account, uint32_t as
     struct naive_pending *pending = &venue->pending;
     uint32_t at = pending->work == NAIVE_UNCOVER ? 1 : 0;
     if (newest_holding(venue, account, asset) == NULL &&
-        naive_held_by_xvps(venue, account, asset) == 0)
+        naive_held_by_xvps(venue, account, asset, false) == 0)
         return;
     pending->work = NAIVE_UNCOVER;
     pending->uncover[at].account = account;

@@ -227,6 +227,14 @@ void naive_settlement_result(struct naive_venue *venue)
     bool same = memcmp(body, &venue->last_settlement, sizeof(*body)) == 0;
     if (answered(venue, REF_SETTLE, body->ref_number, same))
         return;
+    if (body->outcome == SETTLEMENT_XVP_EXECUTED || body->outcome == SETTLEMENT_XVP_RETURNED) {
+        if (naive_xvp_result_refused(venue))
+            return;
+        venue->references[REF_SETTLE].number = body->ref_number;
+        venue->last_settlement = *body;
+        naive_xvp_result(venue);
+        return;
+    }
     if (settlement_form_refused(venue, body))
         return;
     const struct instrument_rec *terms = &venue->instruments[body->instrument].terms;

@@ -228,6 +228,8 @@ void naive_trade_correct(struct naive_venue *venue);
 // ---- naive_xvp.c
 void naive_xvp_create(struct naive_venue *venue);
 void naive_xvp_act(struct naive_venue *venue);
+bool naive_xvp_result_refused(struct naive_venue *venue);
+void naive_xvp_result(struct naive_venue *venue);
 uint64_t naive_xvp_deadline(const struct naive_venue *venue);
 bool naive_xvp_expire(struct naive_venue *venue);
 bool naive_xvp_uncover(struct naive_venue *venue, uint32_t account, uint32_t asset);

@@ -148,6 +148,8 @@ struct naive_proposal {
 
 struct naive_xvp { // a settlement instruction
     uint64_t id, cutoff_ns;
+    uint32_t chain_asset; // its contract settles it; 0 = nothing does
+    uint64_t settling;    // at which sequence it went to the chain; 0 = it is not there
     uint8_t flags, leg_count;
     bool approved[XVP_LEGS_MAX]; // by who gives the leg
     struct xvp_leg_tail legs[XVP_LEGS_MAX];
@@ -182,9 +184,9 @@ struct naive_venue {
     uint32_t rules;                   // enum venue_rule
     uint32_t about;                   // whom a refusal of an instruction is about
     uint32_t xvp_count;
-    bool approving;                   // the command comes by an approval
-    uint32_t order_top;               // entries from here on are free
-    uint64_t places;                  // given so far
+    bool approving;     // the command comes by an approval
+    uint32_t order_top; // entries from here on are free
+    uint64_t places;    // given so far
     struct naive_pending pending;
     bool trying; // counting for fill or kill: see naive_match.c
     const struct command *command;
@@ -194,7 +196,8 @@ struct naive_venue {
     struct naive_order orders[NAIVE_ORDERS];
     struct event events[NAIVE_EVENTS];
     struct naive_confirm confirms[NAIVE_CONFIRMS]; // the last ones, number n at n % NAIVE_CONFIRMS
-    // Last, for exhaustive_test copies all that stands before it, and proposes and instructs nothing.
+    // Last, for exhaustive_test copies all that stands before it, and proposes and instructs
+    // nothing.
     struct naive_proposal proposals[NAIVE_PROPOSALS];
     struct naive_xvp xvps[NAIVE_XVPS]; // that have not ended, as they came
 };
@@ -209,7 +212,9 @@ uint32_t naive_open_orders(const struct naive_venue *venue);
 // What the open orders, and the approvals of instructions, of an account hold of an asset, added up
 // anew.
 int64_t naive_held_by_orders(const struct naive_venue *venue, uint32_t account, uint32_t asset);
-int64_t naive_held_by_xvps(const struct naive_venue *venue, uint32_t account, uint32_t asset);
+// settling: also by those that are on their way to the chain, which nobody takes back.
+int64_t naive_held_by_xvps(const struct naive_venue *venue, uint32_t account, uint32_t asset,
+                           bool settling);
 
 // True if this is the command that the venue must ask for next.
 bool naive_continues_with(const struct naive_venue *venue, const struct command *command);

@@ -5,7 +5,7 @@
 #define YEAR_NS ((uint64_t)366 * 86400000000000)
 #define LEG_MAX ((int64_t)1 << 58)
 
-enum { ROOM = 11, CREATE_SOURCE = 4, CREATE_FLAGS = 6 };
+enum { ROOM = 11, CREATE_SOURCE = 4, CREATE_FLAGS = 6, CREATE_CHAIN = 9 };
 
 // ---- what follows from the legs
 // ---------------------------------------------------------------------
@@ -65,6 +65,8 @@ static uint32_t approved_legs(const struct naive_xvp *xvp)
 static uint8_t state_of(const struct naive_xvp *xvp)
 {
     uint32_t count = approved_legs(xvp);
+    if (xvp->settling != 0)
+        return XVP_SETTLING;
     if (count == 0)
         return XVP_CREATED;
     return count == xvp->leg_count ? XVP_APPROVED : XVP_APPROVING;
@@ -87,11 +89,14 @@ static bool first_to(const struct naive_xvp *xvp, uint32_t i)
     return true;
 }
 
-int64_t naive_held_by_xvps(const struct naive_venue *venue, uint32_t account, uint32_t asset)
+int64_t naive_held_by_xvps(const struct naive_venue *venue, uint32_t account, uint32_t asset,
+                           bool settling)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < venue->xvp_count; i++) {
         const struct naive_xvp *xvp = &venue->xvps[i];
+        if (xvp->settling != 0 && !settling)
+            continue;
         int64_t net = has_approved(xvp, account) ? net_of(xvp, account, asset) : 0;
         sum += net < 0 ? -net : 0;
     }
@@ -101,7 +106,8 @@ int64_t naive_held_by_xvps(const struct naive_venue *venue, uint32_t account, ui
 static struct naive_xvp *find(struct naive_venue *venue, uint64_t id)
 {
     for (uint32_t i = 0; i < venue->xvp_count; i++)
-        if (venue->xvps[i].id == id && venue->now < venue->xvps[i].cutoff_ns)
+        if (venue->xvps[i].id == id &&
+            (venue->xvps[i].settling != 0 || venue->now < venue->xvps[i].cutoff_ns))
             return &venue->xvps[i];
     return NULL;
 }
@@ -126,7 +132,8 @@ static struct xvp_changed_evt *tell(struct naive_venue *venue, const struct naiv
                                     .state = state,
                                     .flags = xvp->flags,
                                     .leg_count = xvp->leg_count,
-                                    .approved = bits_of(xvp)};
+                                    .approved = bits_of(xvp),
+                                    .chain_asset = xvp->chain_asset};
     return out;
 }
 
@@ -229,6 +236,16 @@ static bool leg_refused(struct naive_venue *venue, const struct xvp_leg_tail *le
     return false;
 }
 
+static bool chain_refused(struct naive_venue *venue, const struct naive_xvp *xvp)
+{
+    bool is_leg = false;
+    for (uint32_t i = 0; i < xvp->leg_count; i++)
+        is_leg |= xvp->legs[i].asset == xvp->chain_asset &&
+                  venue->assets[xvp->legs[i].asset].kind == ASSET_TOKEN;
+    REFUSE_IF(xvp->chain_asset != 0 && !is_leg, MALFORMED, 0, xvp->chain_asset, CREATE_CHAIN)
+    return false;
+}
+
 static bool create_refused(struct naive_venue *venue, const struct naive_xvp *xvp)
 {
     uint64_t last = venue->now + YEAR_NS;
@@ -239,7 +256,7 @@ static bool create_refused(struct naive_venue *venue, const struct naive_xvp *xv
     for (uint32_t i = 0; i < xvp->leg_count; i++)
         if (leg_refused(venue, &xvp->legs[i], i))
             return true;
-    if (ineligible(venue, xvp))
+    if (chain_refused(venue, xvp) || ineligible(venue, xvp))
         return true;
     REFUSE_IF(venue->xvp_count == NAIVE_XVPS, XVPS_MAX, 256, 256, 0)
     return false;
@@ -263,6 +280,7 @@ void naive_xvp_create(struct naive_venue *venue)
     const struct xvp_create_cmd *body = &venue->command->body.xvp_create;
     struct naive_xvp xvp = {.id = venue->command->header.sequence,
                             .cutoff_ns = body->cutoff_ns,
+                            .chain_asset = body->chain_asset,
                             .flags = body->flags,
                             .leg_count = body->leg_count};
     memcpy(xvp.legs, command_tail(venue->command), xvp.leg_count * sizeof(xvp.legs[0]));
@@ -301,12 +319,8 @@ static bool execute_refused(struct naive_venue *venue, const struct naive_xvp *x
     return false;
 }
 
-static void execute(struct naive_venue *venue, struct naive_xvp *xvp, uint32_t account,
-                    uint32_t operator_id)
+static void exchange(struct naive_venue *venue, struct naive_xvp *xvp)
 {
-    struct xvp_changed_evt *out = tell(venue, xvp, XVP_STEP_EXECUTED, XVP_EXECUTED);
-    out->account = account;
-    out->operator_id = operator_id;
     for (uint32_t i = 0; i < xvp->leg_count; i++) {
         int64_t given = -net_of(xvp, xvp->legs[i].from, xvp->legs[i].asset);
         if (given > 0 && first_from(xvp, i))
@@ -320,6 +334,53 @@ static void execute(struct naive_venue *venue, struct naive_xvp *xvp, uint32_t a
         naive_deficit_pay(venue, xvp->legs[i].to, xvp->legs[i].asset, got);
     }
     forget(venue, xvp);
+}
+
+// What each still has to give goes to whoever is still to get some, from the first leg on.
+static uint8_t chain_moves(const struct naive_xvp *xvp, struct xvp_move_evt *moves)
+{
+    wide left[NAIVE_ACCOUNTS] = {0};
+    uint8_t count = 0;
+    for (uint32_t i = 0; i < xvp->leg_count && xvp->chain_asset != 0; i++) {
+        left[xvp->legs[i].from] = net_of(xvp, xvp->legs[i].from, xvp->chain_asset);
+        left[xvp->legs[i].to] = net_of(xvp, xvp->legs[i].to, xvp->chain_asset);
+    }
+    for (uint32_t i = 0; i < xvp->leg_count; i++)
+        for (uint32_t k = 0; k < xvp->leg_count; k++) {
+            wide *giver = &left[xvp->legs[i].from], *getter = &left[xvp->legs[k].to];
+            if (xvp->legs[i].asset != xvp->chain_asset || xvp->legs[k].asset != xvp->chain_asset ||
+                *giver >= 0 || *getter <= 0)
+                continue;
+            wide amount = -*giver < *getter ? -*giver : *getter;
+            *giver += amount;
+            *getter -= amount;
+            moves[count] = (struct xvp_move_evt){.xvp = xvp->id,
+                                                 .asset = xvp->chain_asset,
+                                                 .from_account = xvp->legs[i].from,
+                                                 .to_account = xvp->legs[k].to,
+                                                 .index = count,
+                                                 .amount = (int64_t)amount};
+            count++;
+        }
+    for (uint8_t i = 0; i < count; i++)
+        moves[i].count = count;
+    return count;
+}
+
+static void execute(struct naive_venue *venue, struct naive_xvp *xvp, uint32_t account,
+                    uint32_t operator_id)
+{
+    struct xvp_move_evt moves[2 * XVP_LEGS_MAX];
+    uint8_t count = chain_moves(xvp, moves);
+    xvp->settling = count != 0 ? venue->command->header.sequence : 0;
+    struct xvp_changed_evt *out = count != 0 ? tell(venue, xvp, XVP_STEP_SETTLING, XVP_SETTLING)
+                                             : tell(venue, xvp, XVP_STEP_EXECUTED, XVP_EXECUTED);
+    out->account = account;
+    out->operator_id = operator_id;
+    for (uint8_t i = 0; i < count; i++)
+        naive_emit(venue, EVT_xvp_move)->body.xvp_move = moves[i];
+    if (count == 0)
+        exchange(venue, xvp);
 }
 
 // What would be a refusal is told of the instruction.
@@ -439,6 +500,8 @@ static bool act_refused(struct naive_venue *venue, const struct xvp_act_cmd *bod
     REFUSE_IF(strange, XVP, 0, (int64_t)body->xvp, 0)
     if (!operators && !back && naive_killed_refused(venue, body->account))
         return true;
+    REFUSE_IF((*xvp)->settling != 0 && body->action != XVP_APPROVE, XVP_SETTLING, 0,
+              (int64_t)body->xvp, 0)
     bool of_senders = body->action == XVP_APPROVE || body->action == XVP_REVOKE;
     REFUSE_IF(of_senders && !gives(*xvp, body->account), XVP_SENDER, 0, body->account, 0)
     return false;
@@ -460,6 +523,61 @@ void naive_xvp_act(struct naive_venue *venue)
         act_cancel(venue, xvp, body);
 }
 
+// ---- what the chain has made of it
+// ------------------------------------------------------------------
+
+static struct naive_xvp *settling_of(struct naive_venue *venue)
+{
+    const struct settlement_result_cmd *body = &venue->command->body.settlement_result;
+    struct naive_xvp *xvp = find(venue, body->trade_id);
+    bool is_it = xvp != NULL && xvp->settling != 0 && xvp->settling == (uint64_t)body->quantity;
+    return is_it ? xvp : NULL;
+}
+
+bool naive_xvp_result_refused(struct naive_venue *venue)
+{
+    const struct settlement_result_cmd *body = &venue->command->body.settlement_result;
+    bool of_trade = body->instrument != 0 || body->buyer_account != 0 ||
+                    body->seller_account != 0 || body->proceeds != 0;
+    REFUSE_IF(of_trade, MALFORMED, 0, body->instrument, 3)
+    REFUSE_IF(settling_of(venue) == NULL, XVP, body->quantity, (int64_t)body->trade_id, 0)
+    return false;
+}
+
+// Whose balance is short gives its approval back.
+static void come_back(struct naive_venue *venue, struct naive_xvp *xvp)
+{
+    for (uint32_t i = 0; i < xvp->leg_count; i++) {
+        uint32_t account = xvp->legs[i].from;
+        uint32_t asset = xvp->legs[i].asset;
+        const struct balance_rec *balance = &venue->balances[account][asset];
+        bool is_short = balance->deficit > 0 || balance->blocked > balance->available;
+        if (!is_short || !xvp->approved[i] || net_of(xvp, account, asset) >= 0)
+            continue;
+        lose(venue, xvp, account, XVP_STEP_UNCOVERED);
+        for (uint32_t k = 0; k < xvp->leg_count; k++)
+            if (xvp->legs[k].from == account && net_of(xvp, account, xvp->legs[k].asset) < 0)
+                naive_deficit_pay(venue, account, xvp->legs[k].asset,
+                                  venue->balances[account][xvp->legs[k].asset].available);
+    }
+}
+
+void naive_xvp_result(struct naive_venue *venue)
+{
+    const struct settlement_result_cmd *body = &venue->command->body.settlement_result;
+    bool executed = body->outcome == SETTLEMENT_XVP_EXECUTED;
+    struct naive_xvp *xvp = settling_of(venue);
+    if (executed)
+        tell(venue, xvp, XVP_STEP_EXECUTED, XVP_EXECUTED)->ref_number = body->ref_number;
+    else
+        tell(venue, xvp, XVP_STEP_RETURNED, XVP_APPROVED)->ref_number = body->ref_number;
+    xvp->settling = 0;
+    if (executed)
+        exchange(venue, xvp);
+    else
+        come_back(venue, xvp);
+}
+
 // ---- the cut-off, and what is not there any more
 // ----------------------------------------------------
 
@@ -467,7 +585,8 @@ uint64_t naive_xvp_deadline(const struct naive_venue *venue)
 {
     uint64_t deadline = UINT64_MAX;
     for (uint32_t i = 0; i < venue->xvp_count; i++)
-        deadline = venue->xvps[i].cutoff_ns < deadline ? venue->xvps[i].cutoff_ns : deadline;
+        if (venue->xvps[i].settling == 0 && venue->xvps[i].cutoff_ns < deadline)
+            deadline = venue->xvps[i].cutoff_ns;
     return deadline;
 }
 
@@ -477,7 +596,7 @@ bool naive_xvp_expire(struct naive_venue *venue)
     bool any = naive_xvp_deadline(venue) <= venue->now;
     for (uint32_t i = 0; i < venue->xvp_count && naive_room(venue) >= ROOM;) {
         struct naive_xvp *xvp = &venue->xvps[i];
-        if (xvp->cutoff_ns > venue->now) {
+        if (xvp->settling != 0 || xvp->cutoff_ns > venue->now) {
             i++;
             continue;
         }
@@ -496,7 +615,7 @@ bool naive_xvp_uncover(struct naive_venue *venue, uint32_t account, uint32_t ass
         struct naive_xvp *xvp = &venue->xvps[i];
         if (balance->deficit == 0 && balance->blocked <= balance->available)
             return true;
-        if (!has_approved(xvp, account) || net_of(xvp, account, asset) >= 0)
+        if (xvp->settling != 0 || !has_approved(xvp, account) || net_of(xvp, account, asset) >= 0)
             continue;
         if (naive_room(venue) < ROOM)
             return false;
