@@ -45,6 +45,10 @@ static struct fix_order order_of_status(struct desk *desk, const struct event *e
     order.quantity = status->quantity;
     order.leaves = status->leaves;
     order.filled_notional = status->filled_notional;
+    if (known != NULL) { // the engine knows nothing of corrections
+        order.quantity = fix_order_filled(known) + status->leaves;
+        order.filled_notional = known->filled_notional;
+    }
     order.side = status->side;
     order.type = status->type;
     order.tif = status->tif;

@@ -24,13 +24,19 @@
 static void visit_kept(void *context, const struct store_record *record)
 {
     struct desk *desk = context;
-    struct fix_order order;
-    if (kept_requests_load(&desk->kept, record) || record->state_bytes != sizeof order)
-        return;
-    memcpy(&order, record->state, sizeof order);
-    orders_put(&desk->orders, &order);
+    struct fix_order_execution state;
     struct frame_field id; // of the cancel, where the message answers one
-    if (frame_field(record->text, record->text_bytes, 11, &id))
+    if (kept_requests_load(&desk->kept, record) ||
+        executions_load_settled(&desk->executions, record))
+        return;
+    size_t parts = session_state_load(&state, record);
+    if (parts == 0)
+        return;
+    const struct fix_order order = state.order;
+    orders_put(&desk->orders, &order);
+    if (parts > 1)
+        executions_put(&desk->executions, &state.execution);
+    else if (frame_field(record->text, record->text_bytes, 11, &id))
         orders_mean(&desk->orders, order.session, id.value, id.bytes, order.order);
 }
 
@@ -99,17 +105,19 @@ bool desk_open(struct desk *desk, const struct boot *boot, struct view *view, st
     desk->open = calloc(desk->sessions_max, sizeof(struct session *));
     ASSERT(desk->sessions != NULL && desk->open != NULL);
     orders_init(&desk->orders);
+    executions_init(&desk->executions);
     flights_init(&desk->flights);
     desk->dialect = fix_dialect_create();
     if (desk->dialect == NULL || !sessions_load(desk))
         return false;
-    orders_begin_day(&desk->orders, clock_wall_ns(clock));
+    orders_begin_day(&desk->orders, &desk->executions, clock_wall_ns(clock));
     return true;
 }
 
 static void desk_free(struct desk *desk)
 {
     orders_fini(&desk->orders);
+    executions_fini(&desk->executions);
     flights_fini(&desk->flights);
     kept_requests_fini(&desk->kept);
     fix_dialect_destroy(desk->dialect);
@@ -218,7 +226,7 @@ static void retry_all(struct desk *desk)
 void desk_on_event(struct desk *desk, const struct event *event)
 {
     bool of_ours = event->header.gateway == GATEWAY_FIX;
-    orders_begin_day(&desk->orders, event->header.time_ns);
+    orders_begin_day(&desk->orders, &desk->executions, event->header.time_ns);
     // Before the first attach an event is of an incarnation before us.
     bool lost = of_ours && !desk->poss_resend && hear(desk, event->header.gateway_seq);
     dispatch(desk, event);

@@ -62,6 +62,7 @@ struct desk {
     struct session **open;           // the same without the gaps, in order of opening
     uint32_t open_count;
     struct orders orders;
+    struct executions executions;
     struct flights flights;
     struct untold untold;
     struct mass_answer mass;

@@ -1,14 +1,16 @@
 #include "gateway/fix/order_events.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "gateway/fix/session.h"
 #include "risk/postings.h"
 
 // ---- telling ------------------------------------------------------------------------------------
 
 static void send_report(struct desk *desk, const struct fix_order *order,
-                        const struct happening *what)
+                        const struct happening *what, const struct execution *execution)
 {
     struct session *session = desk_find_session(desk, order->session);
     if (session == NULL)
@@ -20,7 +22,8 @@ static void send_report(struct desk *desk, const struct fix_order *order,
                                             .field_count = report.field_count,
                                             .group = report.has_fee ? &report.fee : NULL,
                                             .reference = what->reference,
-                                            .order = order};
+                                            .order = order,
+                                            .execution = execution};
     session_send(session, &message);
 }
 
@@ -29,7 +32,16 @@ static void tell(struct desk *desk, const struct fix_order *order, struct happen
 {
     what->time_ns = event->header.time_ns;
     what->sequence = event->header.sequence;
-    send_report(desk, order, what);
+    send_report(desk, order, what, NULL);
+}
+
+static void tell_execution(struct desk *desk, const struct fix_order *order, struct happening *what,
+                           const struct event *event, const struct execution *execution)
+{
+    what->time_ns = event->header.time_ns;
+    what->sequence = event->header.sequence;
+    executions_put(&desk->executions, execution);
+    send_report(desk, order, what, execution);
 }
 
 static void tell_untold(struct desk *desk)
@@ -39,7 +51,7 @@ static void tell_untold(struct desk *desk)
     ASSERT(order != NULL);
     if (untold->original.bytes > 0)
         untold->what.original = &untold->original;
-    send_report(desk, order, &untold->what);
+    send_report(desk, order, &untold->what, NULL);
     *untold = (struct untold){0};
 }
 
@@ -141,10 +153,16 @@ static void on_fill(struct desk *desk, const struct event *event, bool maker)
     ASSERT(instrument != NULL);
     int64_t leaves = maker ? trade->maker_leaves : trade->taker_leaves;
     ASSERT(order->leaves == leaves + trade->quantity);
+    const struct execution execution = {
+        .trade = trade_id_of(event->header.sequence, event->header.index),
+        .order = order->order,
+        .quantity = trade->quantity,
+        .notional = postings_notional(trade->price, trade->quantity, instrument->terms.token_scale),
+        .fee = what.fee,
+        .side = order->side};
     order->leaves = leaves;
-    order->filled_notional +=
-        postings_notional(trade->price, trade->quantity, instrument->terms.token_scale);
-    tell(desk, order, &what, event);
+    order->filled_notional += execution.notional;
+    tell_execution(desk, order, &what, event, &execution);
 }
 
 static void on_trade(struct desk *desk, const struct event *event)
@@ -153,6 +171,89 @@ static void on_trade(struct desk *desk, const struct event *event)
     bool maker_buys = event->body.trade.taker_side == SIDE_SELL;
     on_fill(desk, event, maker_buys);
     on_fill(desk, event, !maker_buys);
+}
+
+// ---- corrections, busts, settlement -------------------------------------------------------------
+
+// What it is per whole token, half up; false: that is no price.
+static bool price_of(int64_t *price, const struct execution *execution, unsigned token_scale)
+{
+    __extension__ __int128 value = execution->notional;
+    for (unsigned i = 0; i < token_scale; i++)
+        value *= 10;
+    if (execution->quantity > 0)
+        value = (value + execution->quantity / 2) / execution->quantity;
+    *price = (int64_t)value;
+    return value <= INT64_MAX;
+}
+
+// The execution after the correction; false: it is not what the correction means.
+static bool corrected(struct execution *execution, const struct trade_corrected_evt *change)
+{
+    bool buyer = execution->side == SIDE_BUY;
+    return !__builtin_add_overflow(execution->quantity, change->quantity, &execution->quantity) &&
+           !__builtin_add_overflow(execution->notional, change->notional, &execution->notional) &&
+           !__builtin_add_overflow(execution->fee, buyer ? change->buyer_fee : change->seller_fee,
+                                   &execution->fee) &&
+           execution->quantity == change->new_quantity && execution->notional >= 0 &&
+           execution->fee >= 0;
+}
+
+// The engine does not know trades: what an operator asks for and what was traded agree, or members
+// are told nothing rather than what cannot be.
+static void on_corrected_side(struct desk *desk, const struct event *event, uint8_t side)
+{
+    const struct trade_corrected_evt *change = &event->body.trade_corrected;
+    struct execution *known = executions_find(&desk->executions, change->trade_id, side);
+    if (known == NULL)
+        return; // not a FIX member's, or told before
+    struct execution execution = *known;
+    struct fix_order *order = orders_find(&desk->orders, execution.order);
+    ASSERT(order != NULL);
+    const struct view_instrument *instrument = view_instrument(desk->view, order->instrument);
+    ASSERT(instrument != NULL);
+    struct happening what = {.exec_type = change->new_quantity == 0 ? 'H' : 'G',
+                             .reference = desk_reference(event, side),
+                             .corrected = execution_reference(change->trade_id, side),
+                             .last_quantity = change->new_quantity,
+                             .text = change->new_quantity == 0 ? "the trade is busted"
+                                                               : "the trade is corrected"};
+    if (!desk_is_new(desk, order->session, &what.reference))
+        return;
+    uint32_t account = side == SIDE_BUY ? change->buyer_account : change->seller_account;
+    if (change->instrument != order->instrument || account != order->account ||
+        !corrected(&execution, change) ||
+        !price_of(&what.last_price, &execution, instrument->terms.token_scale) ||
+        !fix_order_correct(order, change->quantity, change->notional)) {
+        log_error("a correction does not fit the trade trade=%" PRIu64 " side=%u sequence=%" PRIu64,
+                  change->trade_id, side, event->header.sequence);
+        return;
+    }
+    what.fee = execution.fee;
+    tell_execution(desk, order, &what, event, &execution);
+}
+
+static void on_corrected(struct desk *desk, const struct event *event)
+{
+    on_corrected_side(desk, event, SIDE_BUY);
+    on_corrected_side(desk, event, SIDE_SELL);
+}
+
+// What has settled is final.
+static void on_settlement(struct desk *desk, const struct event *event)
+{
+    const struct settlement_booked_evt *booked = &event->body.settlement_booked;
+    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL && booked->outcome == SETTLEMENT_SETTLED;
+         side++) {
+        const struct execution *execution =
+            executions_find(&desk->executions, booked->trade_id, side);
+        if (execution == NULL)
+            continue;
+        const struct fix_order *order = orders_find(&desk->orders, execution->order);
+        ASSERT(order != NULL);
+        struct session *session = desk_find_session(desk, order->session);
+        executions_settle(&desk->executions, session != NULL ? &session->store : NULL, execution);
+    }
 }
 
 // ---- what else becomes of it --------------------------------------------------------------------
@@ -244,7 +345,7 @@ static void on_amended(struct desk *desk, const struct event *event)
     struct request_id original = id_of(order->client_id, order->client_id_bytes);
     struct fix_order after = *order;
     after.price = amended->price;
-    after.quantity = amended->quantity;
+    after.quantity = fix_order_filled(order) + amended->leaves;
     after.leaves = amended->leaves;
     after.client_id_bytes = amended->client_id_bytes;
     memcpy(after.client_id, amended->client_id, sizeof after.client_id);
@@ -278,7 +379,7 @@ static void on_reduced(struct desk *desk, const struct event *event)
                              .text = cancel_text(reduced->reason)};
     if (order == NULL || !desk_is_new(desk, order->session, &what.reference))
         return;
-    order->quantity = reduced->quantity;
+    order->quantity = fix_order_filled(order) + reduced->leaves;
     order->leaves = reduced->leaves;
     tell(desk, order, &what, event);
 }
@@ -296,6 +397,12 @@ void order_events_on_event(struct desk *desk, const struct event *event)
         break;
     case EVT_trade:
         on_trade(desk, event);
+        break;
+    case EVT_trade_corrected:
+        on_corrected(desk, event);
+        break;
+    case EVT_settlement_booked:
+        on_settlement(desk, event);
         break;
     case EVT_order_cancelled:
         on_cancelled(desk, event);

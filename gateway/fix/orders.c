@@ -26,6 +26,28 @@ bool fix_order_is_open(const struct fix_order *order)
     return order->leaves > 0 && order->ended == 0;
 }
 
+int64_t fix_order_filled(const struct fix_order *order)
+{
+    return order->quantity - order->leaves;
+}
+
+bool fix_order_correct(struct fix_order *order, int64_t quantity, int64_t notional)
+{
+    int64_t value = 0;
+    if (quantity > 0 || fix_order_filled(order) + quantity < 0 ||
+        __builtin_add_overflow(order->filled_notional, notional, &value) || value < 0)
+        return false;
+    order->filled_notional = value;
+    if (fix_order_is_open(order)) {
+        order->quantity += quantity;
+        return true;
+    }
+    order->leaves -= quantity;
+    if (order->leaves > 0 && order->ended == 0)
+        order->ended = '4';
+    return true;
+}
+
 static size_t entry_allot(struct orders *orders, uint64_t order)
 {
     if (orders->count == orders->capacity) {
@@ -45,7 +67,10 @@ struct fix_order *orders_put(struct orders *orders, const struct fix_order *orde
         index = entry_allot(orders, order->order);
     struct fix_order *entry = &orders->entries[index - 1];
     *entry = *order;
-    orders_mean(orders, order->session, order->client_id, order->client_id_bytes, order->order);
+    uint64_t meant =
+        orders_meaning(orders, order->session, order->client_id, order->client_id_bytes);
+    if ((meant & ORDERS_IN_FLIGHT) != 0 || meant < order->order)
+        orders_mean(orders, order->session, order->client_id, order->client_id_bytes, order->order);
     return entry;
 }
 
@@ -71,30 +96,48 @@ void orders_mean(struct orders *orders, uint32_t session, const char *id, size_t
         client_ids_put(&orders->ids, session, id, bytes, meaning);
 }
 
+static bool is_of_the_day(const struct orders *orders, const struct fix_order *order)
+{
+    return fix_order_is_open(order) || order->entered_ns / DAY_NS >= orders->day;
+}
+
 static void ids_of_former_days_forget(struct orders *orders)
 {
     struct client_ids old = orders->ids;
     client_ids_init(&orders->ids);
     for (uint32_t i = 0; i < old.count; i++) {
         const struct client_id_entry *entry = &old.entries[i];
-        bool kept = orders_find(orders, entry->order) != NULL;
-        if (kept || (entry->order & ORDERS_IN_FLIGHT) != 0)
+        const struct fix_order *order = orders_find(orders, entry->order);
+        if ((order != NULL && is_of_the_day(orders, order)) ||
+            (entry->order & ORDERS_IN_FLIGHT) != 0)
             orders_mean(orders, entry->session, entry->text, entry->bytes, entry->order);
     }
     client_ids_fini(&old);
 }
 
-void orders_begin_day(struct orders *orders, uint64_t time_ns)
+// Those that an execution needs.
+static void orders_needed(struct map *needed, const struct executions *executions)
 {
-    uint64_t day = time_ns / DAY_NS;
+    map_init(needed);
+    for (size_t i = 0; i < executions->count; i++)
+        map_put(needed, executions->entries[i].order, 1);
+}
+
+void orders_begin_day(struct orders *orders, const struct executions *executions, uint64_t time_ns)
+{
+    uint64_t day = time_ns / DAY_NS, yes;
     if (day <= orders->day)
         return;
     orders->day = day;
+    struct map needed;
+    orders_needed(&needed, executions);
     size_t kept = 0;
     for (size_t i = 0; i < orders->count; i++)
-        if (fix_order_is_open(&orders->entries[i]) || orders->entries[i].entered_ns / DAY_NS >= day)
+        if (is_of_the_day(orders, &orders->entries[i]) ||
+            map_get(&needed, orders->entries[i].order, &yes))
             orders->entries[kept++] = orders->entries[i];
     orders->count = kept;
+    map_fini(&needed);
     map_clear(&orders->by_id);
     for (size_t i = 0; i < kept; i++)
         map_put(&orders->by_id, orders->entries[i].order, i + 1);

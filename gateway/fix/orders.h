@@ -2,7 +2,8 @@
 // durable event, and which order a client order id means. Unlike the view it keeps orders that are
 // done until the day ends (status requests, duplicate ids), and it is rebuilt from the session
 // stores (each kept report carries the order's state), so that it stands exactly where the reports
-// stand, not where the snapshot does.
+// stand, not where the snapshot does. An order outlives its day while a trade of it may be
+// corrected.
 //
 // A client id maps to an order, or to a command in flight (ORDERS_IN_FLIGHT | gateway_seq).
 // Threads: I/O thread. Pointers are good until the next orders_put.
@@ -15,6 +16,7 @@
 
 #include "base/map.h"
 #include "gateway/common/client_ids.h"
+#include "gateway/fix/executions.h"
 #include "schema/records.h"
 
 #define ORDERS_IN_FLIGHT (1ull << 63)
@@ -34,7 +36,9 @@ struct fix_terms { // of an order, beyond price and quantity; 0 = it has none
 struct fix_order { // kept in the stores as it is: no padding
     uint64_t order;
     uint64_t entered_ns;
-    int64_t price, quantity, leaves;
+    int64_t price;
+    int64_t quantity, leaves; // what is filled is their difference; what a correction has taken off
+                              // an open order counts in neither, though to the engine it is filled
     int64_t filled_notional; // cash units, exact: for AvgPx
     struct fix_terms terms;  // a stop keeps its stop price when it has been triggered
     uint32_t session, account, instrument;
@@ -47,6 +51,11 @@ struct fix_order { // kept in the stores as it is: no padding
 };
 static_assert(sizeof(struct fix_order) == 152, "order in the store");
 
+struct fix_order_execution { // in the stores, of a report of an execution: the order as well
+    struct fix_order order;
+    struct execution execution;
+};
+
 struct orders {
     struct map by_id; // -> 1-based index
     struct fix_order *entries;
@@ -58,10 +67,17 @@ struct orders {
 void orders_init(struct orders *orders);
 void orders_fini(struct orders *orders);
 
-// Inserts the order, or replaces its state; its client id now means it.
+// Inserts the order, or replaces its state; its client id now means it, unless a newer order has
+// it.
 struct fix_order *orders_put(struct orders *orders, const struct fix_order *order);
 struct fix_order *orders_find(struct orders *orders, uint64_t order);
 bool fix_order_is_open(const struct fix_order *order);
+int64_t fix_order_filled(const struct fix_order *order);
+// Takes a correction of a trade into the order: changes of quantity (not above 0) and notional.
+// What is taken off does not come back to the book: an open order becomes smaller, one that was
+// filled is cancelled in that part. Returns false if the order has not that much; it is as it was
+// then.
+bool fix_order_correct(struct fix_order *order, int64_t quantity, int64_t notional);
 
 // What a client id means: 0 = nothing, an order id, or ORDERS_IN_FLIGHT | gateway_seq.
 uint64_t orders_meaning(const struct orders *orders, uint32_t session, const char *id,
@@ -71,7 +87,8 @@ void orders_mean(struct orders *orders, uint32_t session, const char *id, size_t
                  uint64_t meaning);
 
 // At the first event of a new UTC day, and once after the stores were read: forgets done orders of
-// former days, and all ids that mean neither an order that is kept nor a command in flight.
-void orders_begin_day(struct orders *orders, uint64_t time_ns);
+// former days, but not those with an execution that may be corrected, and all ids that mean neither
+// an order that is open or of today nor a command in flight.
+void orders_begin_day(struct orders *orders, const struct executions *executions, uint64_t time_ns);
 
 #endif

@@ -79,18 +79,13 @@ void report_exec_id(char out[48], const struct store_reference *reference)
 
 // ---- order states -------------------------------------------------------------------------------
 
-static int64_t filled(const struct fix_order *order)
-{
-    return order->quantity - order->leaves;
-}
-
 static char status_of(const struct fix_order *order)
 {
     if (order->ended != 0)
         return order->ended;
     if (order->leaves == 0)
         return '2';
-    return filled(order) > 0 ? '1' : '0';
+    return fix_order_filled(order) > 0 ? '1' : '0';
 }
 
 // Value of the filled quantity per whole token, rounded half up at `scale` decimals.
@@ -100,7 +95,7 @@ __extension__ static __int128 average(const struct fix_order *order, unsigned to
     __extension__ __int128 value = order->filled_notional;
     for (unsigned i = 0; i < token_scale + scale - CASH_SCALE; i++)
         value *= 10;
-    int64_t quantity = filled(order);
+    int64_t quantity = fix_order_filled(order);
     return quantity > 0 ? (value + quantity / 2) / quantity : value;
 }
 
@@ -199,7 +194,8 @@ static void add_trade(struct report *report, const struct happening *what,
 {
     add_decimal(report, 31, what->last_price, CASH_SCALE);
     add_decimal(report, 32, what->last_quantity, terms->token_scale);
-    add_char(report, 851, what->liquidity);
+    if (what->liquidity != 0)
+        add_char(report, 851, what->liquidity);
     if (what->liquidity == '4')
         add_char(report, 574, '7'); // call auction
     const struct asset_rec *cash = view_asset(view, terms->cash_asset);
@@ -233,6 +229,10 @@ static void add_identity(struct report *report, const struct fix_order *order,
         add_char(report, 912, what->last ? 'Y' : 'N');
     }
     add_text(report, 17, exec_id);
+    if (what->corrected.sequence != 0) {
+        report_exec_id(exec_id, &what->corrected);
+        add_text(report, 19, exec_id);
+    }
     add_char(report, 150, what->exec_type);
     add_char(report, 39, status_of(order));
     if (what->exec_type == 'D')
@@ -251,10 +251,10 @@ void report_order(struct report *report, const struct fix_order *order,
     add_identity(report, order, what);
     add_terms(report, order, terms);
     add_decimal(report, 151, fix_order_is_open(order) ? order->leaves : 0, terms->token_scale);
-    add_decimal(report, 14, filled(order), terms->token_scale);
+    add_decimal(report, 14, fix_order_filled(order), terms->token_scale);
     add_average(report, order, terms->token_scale);
     add_time(report, 60, what->time_ns);
-    if (what->exec_type == 'F')
+    if (what->exec_type == 'F' || what->corrected.sequence != 0)
         add_trade(report, what, terms, view);
     if (what->text != NULL)
         add_text(report, 58, what->text);

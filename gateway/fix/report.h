@@ -30,9 +30,10 @@ struct happening {
     struct store_reference reference; // gives the ExecID; 0 = of a status report
     uint64_t sequence;                // 5005; 0 = none
     uint64_t time_ns;
-    int64_t last_price, last_quantity;  // 150=F
+    int64_t last_price, last_quantity;  // 150=F, G, H
     int64_t fee;                        // cash units; 0 = none
     char liquidity;                     // 851: '1' added, '2' removed, '4' auction
+    struct store_reference corrected;   // 19 of 150=G, H: the execution as it was first told
     char priority;                      // 638 of 150=5: '0' kept, '1' lost; 0 = not a replace
     const char *text;                   // 58; NULL = none
     const struct request_id *client_id; // 11, if it is not the order's

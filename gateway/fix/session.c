@@ -156,6 +156,27 @@ static void orders_carry(struct session *session)
     }
 }
 
+static void execution_append(struct session *session, const struct fix_order *order,
+                             const struct execution *execution)
+{
+    const struct fix_order_execution state = {*order, *execution};
+    store_append(&session->store,
+                 &(struct store_record){.state = &state, .state_bytes = sizeof state});
+}
+
+// What may be corrected, too.
+static void executions_carry(struct session *session)
+{
+    const struct executions *executions = &session->desk->executions;
+    for (size_t i = 0; i < executions->count; i++) {
+        const struct execution *execution = &executions->entries[i];
+        const struct fix_order *order = orders_find(&session->desk->orders, execution->order);
+        ASSERT(order != NULL);
+        if (order->session == session->id)
+            execution_append(session, order, execution);
+    }
+}
+
 static void requests_carry(struct session *session)
 {
     const struct flights *flights = &session->desk->flights;
@@ -179,6 +200,7 @@ static void on_reset(void *context)
     int error = store_reset_begin(&session->store);
     if (error == 0) {
         orders_carry(session);
+        executions_carry(session);
         requests_carry(session);
         error = store_reset_commit(&session->store);
     }
@@ -376,26 +398,49 @@ bool session_logged_on(const struct session *session)
     return fix_session_logged_on(session->layer);
 }
 
-// A record of the segment that is dropped: the state of an order that has not changed since, and
-// the id of a cancel, or one that a replace has taken off, live on. Each is carried once, so that
-// what is carried stays small beside what is dropped.
+size_t session_state_load(struct fix_order_execution *out, const struct store_record *record)
+{
+    *out = (struct fix_order_execution){0};
+    if (record->state_bytes != sizeof out->order && record->state_bytes != sizeof *out)
+        return 0;
+    memcpy(out, record->state, record->state_bytes);
+    return record->state_bytes == sizeof *out ? 2 : 1;
+}
+
+// Whether a record of the segment that is dropped is what a process that starts would know an
+// execution by.
+static bool tells_execution(const struct session *session, const struct fix_order_execution *state)
+{
+    if (state->execution.trade == 0)
+        return false;
+    const struct execution *now =
+        executions_find(&session->desk->executions, state->execution.trade, state->execution.side);
+    return now != NULL && memcmp(now, &state->execution, sizeof *now) == 0;
+}
+
+// A record of the segment that is dropped: an execution that may be corrected, the state of an
+// order that has not changed since, and the id of a cancel, or one that a replace has taken off,
+// live on. Each is carried once, so that what is carried stays small beside what is dropped.
 static void carry(void *context, const struct store_record *record)
 {
     struct session *session = context;
     struct orders *orders = &session->desk->orders;
-    struct fix_order state;
+    struct fix_order_execution state;
     struct frame_field id = {0};
-    if (record->state_bytes != sizeof state)
+    if (session_state_load(&state, record) == 0)
         return;
-    memcpy(&state, record->state, sizeof state);
-    const struct fix_order *order = orders_find(orders, state.order);
+    const struct fix_order *order = orders_find(orders, state.order.order);
     if (order == NULL)
         return; // done on a former day
+    if (tells_execution(session, &state)) {
+        execution_append(session, order, &state.execution);
+        return;
+    }
     bool means = frame_field(record->text, record->text_bytes, 11, &id) &&
                  !(id.bytes == order->client_id_bytes &&
                    memcmp(id.value, order->client_id, id.bytes) == 0) &&
-                 orders_meaning(orders, session->id, id.value, id.bytes) == state.order;
-    if (!means && memcmp(order, &state, sizeof state) != 0)
+                 orders_meaning(orders, session->id, id.value, id.bytes) == order->order;
+    if (!means && memcmp(order, &state.order, sizeof state.order) != 0)
         return; // told better by a later record
     char text[CLIENT_ID_BYTES_MAX + 8];
     int bytes = means ? snprintf(text, sizeof text, "11=%.*s\001", (int)id.bytes, id.value) : 0;
@@ -472,10 +517,16 @@ bool session_announce(struct session *session)
 void session_send(struct session *session, const struct session_message *message)
 {
     bool again = message->reference.sequence != 0 && session->desk->poss_resend;
+    struct fix_order_execution both;
     session->keeping =
         (struct store_record){.reference = message->reference,
                               .state = message->order,
                               .state_bytes = message->order != NULL ? sizeof *message->order : 0};
+    if (message->execution != NULL) {
+        both = (struct fix_order_execution){*message->order, *message->execution};
+        session->keeping.state = &both;
+        session->keeping.state_bytes = sizeof both;
+    }
     session->passing = message->passing;
     fix_session_send(session->layer, message->msg_type, again, message->fields,
                      message->field_count, message->group, message->group != NULL ? 1 : 0);

@@ -88,10 +88,13 @@ struct session_message {
     size_t field_count;
     const struct fix_group *group; // NULL = none
     struct store_reference reference;
-    const struct fix_order *order; // NULL = none
-    bool passing;                  // is not kept: a resend fills the gap
+    const struct fix_order *order;     // NULL = none
+    const struct execution *execution; // of the order, as it is now; NULL = none
+    bool passing;                      // is not kept: a resend fills the gap
 };
 void session_send(struct session *session, const struct session_message *message);
+// The state that a kept record tells: 0 = none, 1 = the order only, 2 = its execution, too.
+size_t session_state_load(struct fix_order_execution *out, const struct store_record *record);
 // Before a command of the session is published: what we have answered to messages before it must be
 // in the store, because the core makes it known with the command that they were read. Hands it to
 // the system.

@@ -143,9 +143,68 @@ void venue_trip_breaker(struct venue *venue, bool tripped)
     core_apply(venue, &c);
 }
 
+struct trade_correct_cmd venue_newest_trade(const struct venue *venue)
+{
+    size_t place = venue->history_count;
+    while (place > 0 && venue->history[place - 1].header.type != EVT_trade)
+        place--;
+    assert_true(place > 0);
+    const struct event *event = &venue->history[place - 1];
+    const struct trade_evt *trade = &event->body.trade;
+    bool maker_buys = trade->taker_side == SIDE_SELL;
+    return (struct trade_correct_cmd){
+        .trade_id = trade_id_of(event->header.sequence, event->header.index),
+        .ref_source = REF_ADMIN,
+        .instrument = INSTRUMENT,
+        .buyer_account = maker_buys ? trade->maker_account : trade->taker_account,
+        .seller_account = maker_buys ? trade->taker_account : trade->maker_account,
+        .operator_id = 1,
+        .quantity = trade->quantity,
+        .notional = trade->price * trade->quantity / 100,
+        .buyer_fee = maker_buys ? trade->maker_fee : trade->taker_fee,
+        .seller_fee = maker_buys ? trade->taker_fee : trade->maker_fee};
+}
+
+void venue_settle(struct venue *venue, const struct trade_correct_cmd *trade, uint8_t outcome)
+{
+    struct command c = by_admin(CMD_settlement_result, 0);
+    c.header.gateway = GATEWAY_SETTLE;
+    c.body.settlement_result =
+        (struct settlement_result_cmd){.trade_id = trade->trade_id,
+                                       .ref_number = venue->sequence + 1,
+                                       .instrument = trade->instrument,
+                                       .buyer_account = trade->buyer_account,
+                                       .seller_account = trade->seller_account,
+                                       .outcome = outcome,
+                                       .quantity = trade->quantity,
+                                       .proceeds = trade->notional - trade->seller_fee};
+    size_t before = venue->history_count;
+    core_apply(venue, &c);
+    assert_int_equal(venue->history[before].header.type, EVT_settlement_booked);
+}
+
+void venue_correct(struct venue *venue, struct trade_correct_cmd *trade, int64_t new_quantity,
+                   int64_t new_notional)
+{
+    struct command c = by_admin(CMD_trade_correct, 0);
+    trade->ref_number = venue->sequence + 1;
+    trade->new_quantity = new_quantity;
+    trade->new_notional = new_notional;
+    trade->new_seller_fee = new_notional / 1000; // 10 basis points
+    c.body.trade_correct = *trade;
+    size_t before = venue->history_count;
+    core_apply(venue, &c);
+    assert_int_equal(venue->history[before].header.type, EVT_trade_corrected);
+    trade->quantity = new_quantity;
+    trade->notional = new_notional;
+    trade->seller_fee = trade->new_seller_fee;
+}
+
 static void set_up_assets(struct venue *venue)
 {
     struct command c = by_admin(CMD_gateway_attach, 0);
+    core_apply(venue, &c);
+    c.header.gateway = GATEWAY_SETTLE;
     core_apply(venue, &c);
     for (uint32_t asset = CASH; asset <= TOKEN; asset++) {
         c = by_admin(CMD_asset_set, 0);

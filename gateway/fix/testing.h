@@ -58,6 +58,12 @@ void venue_trip_breaker(struct venue *venue, bool tripped);
 void venue_set_volatility(struct venue *venue, uint32_t bps); // of PORT: an auction beyond it
 void venue_set_state(struct venue *venue, uint8_t state);     // enum venue_state
 void venue_suspend(struct venue *venue, uint32_t account);    // 101 or 102
+// A trade of PORT as the record has it: the newest; what settlement says of it; a correction of it
+// by an operator (new_quantity 0: a bust), after which it is as corrected.
+struct trade_correct_cmd venue_newest_trade(const struct venue *venue);
+void venue_settle(struct venue *venue, const struct trade_correct_cmd *trade, uint8_t outcome);
+void venue_correct(struct venue *venue, struct trade_correct_cmd *trade, int64_t new_quantity,
+                   int64_t new_notional);
 // The core loses what is in the ring, as when it dies; it may be there again before the gateway
 // knows.
 void venue_lose_commands(struct venue *venue);

@@ -321,6 +321,18 @@ static enum outcome take_cancel(struct session *session, struct request *request
     return launch(session, request, command);
 }
 
+// To the engine, what a correction took off the order is filled: its total is that much larger.
+static int64_t total_of(const struct session *session, const struct fix_order *order,
+                        int64_t quantity)
+{
+    const struct view_order *engines = view_order(session->desk->view, order->order);
+    int64_t total = quantity;
+    if (engines != NULL &&
+        __builtin_add_overflow(quantity, engines->quantity - order->quantity, &total))
+        total = INT64_MAX;
+    return total;
+}
+
 // FIX states the whole order again; the engine is told what is to change. A stop price and a slice
 // that are as they were are none of it: once triggered, a stop has no stop price to the engine.
 static enum outcome take_amend(struct session *session, struct request *request)
@@ -337,7 +349,7 @@ static enum outcome take_amend(struct session *session, struct request *request)
     body->client_id_bytes = request->client_id.bytes;
     body->flags = asked->flags & (ORDER_CONFIRM_FAT_FINGER | ORDER_CONFIRM_NAV);
     body->confirm_ref = request->confirm_ref;
-    body->quantity = request->quantity;
+    body->quantity = total_of(session, order, request->quantity);
     body->price = request->price;
     body->stop_price = asked->stop_price != now->stop_price ? asked->stop_price : 0;
     body->display_quantity =
@@ -438,7 +450,8 @@ enum fix_taken trading_on_message(struct session *session, const struct fix_mess
     struct request request;
     struct refusal refusal;
     struct desk *desk = session->desk;
-    orders_begin_day(&desk->orders, clock_wall_ns(desk->clock)); // no event may have come yet today
+    // No event may have come yet today.
+    orders_begin_day(&desk->orders, &desk->executions, clock_wall_ns(desk->clock));
     if (!request_read(&request, &refusal, message, desk->view, session->id))
         return FIX_TYPE_REFUSED;
     if (refusal.code == REJECT_CLIENT_ID_LENGTH) {
