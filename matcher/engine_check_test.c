@@ -128,6 +128,7 @@ static struct parts parts_of(struct venue *venue)
     X(instructions_out_of_order, at->engine->xvps[1].terms.xvp = 0)                                \
     X(a_cut_off_that_nobody_waits_for, at->engine->xvp_next_ns++)                                  \
     X(an_approval_that_holds_nothing, at->engine->xvps[0].terms.approved = 1)                      \
+    X(a_lock_without_legs_on_other_ledgers, at->engine->xvps[0].terms.lock = XVP_LOCK_ARMED)       \
     X(a_heap_out_of_order, at->engine->dated.heap[1].time_ns += 100000)                            \
     X(a_record_of_fees_too_many, at->engine->fees.count++)
 

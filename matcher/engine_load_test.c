@@ -515,6 +515,7 @@ static void crooked_instructions_are_refused(void **state)
                                            BAD(xvp, leg_count, XVP_LEGS_MAX + 1),
                                            BAD(xvp, leg_count, 2),
                                            BAD(xvp, approved, 8),
+                                           FITS(xvp, external_count, 1),
                                            BAD(xvp, cutoff_ns, START_NS + 800 * DAY_NS),
                                            FITS(xvp, cutoff_ns, 1),
                                            BAD(xvp_leg, xvp, 1),
@@ -527,6 +528,44 @@ static void crooked_instructions_are_refused(void **state)
                                            BAD(xvp_leg, amount, 0),
                                            FITS(xvp_leg, amount, 1)};
     CHECK_ALL(*state, table);
+}
+
+// The lock of the first one, with all legs approved or with A's only.
+static void a_lock_goes_with_legs_on_other_ledgers(void **state)
+{
+    struct venue *venue = *state;
+    struct records *records = records_of(venue);
+    uint32_t place = find(records, REC_xvp, 1);
+    static const struct {
+        uint8_t externals, approved, lock;
+        uint16_t votes;
+        bool fits;
+    } lines[] = {
+        {1, 5, 0, 0, true},      {4, 5, 0, 0, true},       {5, 5, 0, 0, false},
+        {1, 7, 0, 0, false},     {1, 7, 1, 0, true},       {1, 7, 3, 0, true},
+        {1, 7, 2, 0, false},     {1, 7, 4, 0, false},      {1, 7, 5, 0, false},
+        {1, 5, 1, 0, true},      {1, 5, 3, 0, true},       {1, 5, 0, 0x500, false},
+        {1, 5, 1, 0x500, true},  {1, 5, 1, 0x100, false},  {1, 5, 1, 0x205, true},
+        {1, 5, 1, 0x5, false},   {1, 5, 1, 0x502, true},   {1, 5, 1, 0x707, false},
+        {1, 5, 1, 0x800, false}, {1, 5, 1, 0x8, false},    {0, 5, 1, 0, false},
+        {0, 5, 0, 0x500, false},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct xvp_rec *xvp = &records->all[place].body.xvp;
+        xvp->external_count = lines[i].externals;
+        xvp->approved = lines[i].approved;
+        xvp->lock = lines[i].lock;
+        xvp->votes = lines[i].votes;
+        assert_int_equal(load_all(fresh_twin(venue), records) > place + 3, lines[i].fits);
+    }
+    struct xvp_rec *xvp = &records->all[place].body.xvp;
+    *xvp = (struct xvp_rec){.xvp = xvp->xvp,
+                            .cutoff_ns = xvp->cutoff_ns,
+                            .flags = xvp->flags,
+                            .leg_count = xvp->leg_count,
+                            .approved = 5,
+                            .hash[31] = 1};
+    assert_int_equal(load_all(fresh_twin(venue), records), place + 3);
 }
 
 // All legs of a sender are approved, or none.
@@ -1086,6 +1125,7 @@ int main(void)
         FULL_VENUE_TEST(crooked_instructions_are_refused),
         FULL_VENUE_TEST(an_approval_is_of_all_that_an_account_gives),
         FULL_VENUE_TEST(what_is_settling_is_whole),
+        FULL_VENUE_TEST(a_lock_goes_with_legs_on_other_ledgers),
         FULL_VENUE_TEST(instructions_that_are_too_many_are_refused),
         FULL_VENUE_TEST(crooked_orders_are_refused),
         FULL_VENUE_TEST(crooked_terms_are_refused),

@@ -91,11 +91,11 @@ static void tell_corrected(struct venue *venue, const struct trade_corrected_evt
          corrected->token_short, corrected->cash_short, corrected->new_quantity);
 }
 
-static const char *const xvp_steps[] = {"",          "created",   "approved", "revoked",
-                                        "executed",  "cancelled", "expired",  "refused",
-                                        "uncovered", "settling",  "returned"};
-static const char *const xvp_states[] = {"",         "created",   "approving", "approved",
-                                         "executed", "cancelled", "expired",   "settling"};
+static const char *const xvp_steps[] = {
+    "",        "created",   "approved", "revoked",  "executed", "cancelled", "expired",
+    "refused", "uncovered", "settling", "returned", "revealed", "voted"};
+static const char *const xvp_states[] = {"",          "created", "approving", "approved", "executed",
+                                         "cancelled", "expired", "settling",  "armed"};
 
 static void tell_xvp(struct venue *venue, const struct xvp_changed_evt *changed)
 {

@@ -14,7 +14,12 @@
 //
 // An approval is a bit of each leg that the account gives. What it holds follows from legs and
 // approvals and is kept nowhere else.
+//
+// One that has legs on other ledgers as well (they are told and not settled here) has a hash lock
+// (engine_xvp_lock.h): with the last approval it is armed, and nobody takes back alone any more;
+// the secret, once revealed, executes it.
 #include "matcher/engine_ledger.h"
+#include "matcher/engine_xvp_lock.h"
 #include "risk/order_controls.h"
 
 #define XVP_HORIZON_NS ((uint64_t)366 * 86400 * 1000000000)
@@ -124,10 +129,13 @@ static uint32_t xvp_chain_moves(const struct xvp *xvp, struct xvp_move_evt out[X
     return count;
 }
 
+// Armed once is armed until its end, whatever approval falls away.
 static uint8_t xvp_state(const struct xvp *xvp)
 {
     if (xvp->terms.settling != 0)
         return XVP_SETTLING;
+    if ((xvp->terms.lock & XVP_LOCK_ARMED) != 0)
+        return XVP_ARMED;
     if (xvp->terms.approved == 0)
         return XVP_CREATED;
     return xvp->terms.approved == xvp_all(xvp) ? XVP_APPROVED : XVP_APPROVING;
@@ -186,7 +194,19 @@ static struct xvp_changed_evt *xvp_tell(struct turn *turn, const struct xvp *xvp
     out->leg_count = xvp->terms.leg_count;
     out->approved = xvp->terms.approved;
     out->chain_asset = xvp->terms.chain_asset;
+    out->votes = xvp->terms.votes;
+    out->external_count = xvp->terms.external_count;
+    out->lock = xvp->terms.lock;
     return out;
+}
+
+static void xvp_tell_lock(struct turn *turn, const struct xvp *xvp, const char *secret)
+{
+    struct xvp_lock_evt *out = &turn_emit(turn, EVT_xvp_lock)->body.xvp_lock;
+    out->xvp = xvp->terms.xvp;
+    memcpy(out->hash, xvp->terms.hash, sizeof(out->hash));
+    if (secret != NULL)
+        memcpy(out->secret, secret, sizeof(out->secret));
 }
 
 static void xvp_tell_posted(struct turn *turn, const struct xvp *xvp, const struct balance *balance,
@@ -373,6 +393,10 @@ static bool create_admit(const struct turn *turn, const struct xvp *xvp, struct 
     if (!create_chain(engine, xvp))
         return refuse(refusal, REJECT_MALFORMED, 0, xvp->terms.chain_asset,
                       CREATE_FIELD_chain_asset);
+    if (xvp->terms.chain_asset != 0 && xvp->terms.external_count != 0) // which would go first?
+        return refuse(refusal, REJECT_XVP_EXTERNAL, 0, xvp->terms.external_count, 0);
+    if (!xvp_lock_admit(turn->command, engine->time_ns, refusal))
+        return false;
     if (!xvp_eligible(engine, xvp, &why)) {
         *refusal = why.refusal;
         return false;
@@ -394,6 +418,8 @@ static void create_run(struct turn *turn, const struct xvp *xvp)
     out->ref_number = body->ref_number;
     for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
         memcpy(&turn_emit(turn, EVT_xvp_leg)->body, &xvp->legs[i], sizeof(xvp->legs[i]));
+    if (xvp->terms.external_count != 0)
+        xvp_tell_lock(turn, xvp, NULL);
 }
 
 void engine_xvp_create(struct turn *turn)
@@ -409,6 +435,7 @@ void engine_xvp_create(struct turn *turn)
         reference_ask_operator(turn->engine, body->ref_source, body->ref_number, body->ref_hash,
                                CREATE_FIELD_ref_source, &refusal);
     create_legs(turn, &xvp);
+    xvp_lock_read(&xvp, turn->command);
     if (answer == REFERENCE_REPEATED)
         turn_done(turn, true, 0);
     else if (answer == REFERENCE_REFUSED || !create_admit(turn, &xvp, &refusal))
@@ -426,6 +453,14 @@ static bool execute_admit(const struct engine *engine, const struct xvp *xvp,
 {
     struct xvp_move got[XVP_LEGS_MAX];
     struct needed needed[2 * XVP_LEGS_MAX];
+    why->account = 0;
+    if (engine->venue_state != VENUE_OPEN)
+        return refuse(&why->refusal, REJECT_VENUE_CANCEL_ONLY, 0, 0, 0);
+    if (xvp->terms.approved != xvp_all(xvp))
+        return refuse(&why->refusal, REJECT_XVP_NOT_APPROVED, xvp->terms.leg_count,
+                      __builtin_popcount(xvp->terms.approved), 0);
+    if (xvp->terms.external_count != 0 && (xvp->terms.lock & XVP_LOCK_REVEALED) == 0)
+        return refuse(&why->refusal, REJECT_XVP_LOCKED, 0, (int64_t)xvp->terms.xvp, 0);
     if (!xvp_eligible(engine, xvp, why))
         return false;
     uint32_t count = xvp_moves(xvp, true, 0, got);
@@ -498,7 +533,8 @@ static void execute_run(struct turn *turn, struct xvp *xvp, uint32_t account, ui
     xvp_remove(turn->engine, xvp);
 }
 
-// After the last approval: it is executed, or it is told why not and stays open.
+// After the last approval, or with the secret: it is executed, or it is told why not and stays
+// open.
 static void execute_auto(struct turn *turn, struct xvp *xvp)
 {
     struct xvp_refusal why = {0};
@@ -506,7 +542,7 @@ static void execute_auto(struct turn *turn, struct xvp *xvp)
         execute_run(turn, xvp, 0, 0);
         return;
     }
-    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_REFUSED, XVP_APPROVED);
+    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_REFUSED, xvp_state(xvp));
     out->account = why.account;
     out->code = why.refusal.code;
     out->limit = why.refusal.limit;
@@ -538,6 +574,16 @@ static bool approve_funds(const struct engine *engine, const struct xvp *xvp, ui
     return true;
 }
 
+// All have approved. One with a lock is armed by that, and executed by itself if its secret is
+// public.
+static void approve_complete(struct turn *turn, struct xvp *xvp)
+{
+    uint8_t lock = xvp->terms.lock;
+    if (xvp->terms.external_count == 0 ? (xvp->terms.flags & XVP_AUTO_EXECUTE) != 0
+                                       : (lock & XVP_LOCK_REVEALED) != 0)
+        execute_auto(turn, xvp);
+}
+
 static bool act_approve(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
 {
     const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
@@ -552,10 +598,12 @@ static bool act_approve(struct turn *turn, struct xvp *xvp, struct refusal *refu
         !approve_funds(turn->engine, xvp, body->account, refusal))
         return false;
     xvp->terms.approved |= given;
+    if (xvp->terms.external_count != 0 && xvp->terms.approved == xvp_all(xvp))
+        xvp->terms.lock |= XVP_LOCK_ARMED;
     xvp_tell(turn, xvp, XVP_STEP_APPROVED, xvp_state(xvp))->account = body->account;
     xvp_hold(turn, xvp, body->account);
-    if ((xvp->terms.flags & XVP_AUTO_EXECUTE) != 0 && xvp_state(xvp) == XVP_APPROVED)
-        execute_auto(turn, xvp);
+    if (xvp->terms.approved == xvp_all(xvp))
+        approve_complete(turn, xvp);
     return true;
 }
 
@@ -577,6 +625,8 @@ static bool act_revoke(struct turn *turn, struct xvp *xvp, struct refusal *refus
     uint8_t given = xvp_given(xvp, account);
     if (given == 0)
         return refuse(refusal, REJECT_XVP_SENDER, 0, account, 0);
+    if ((xvp->terms.lock & XVP_LOCK_ARMED) != 0)
+        return refuse(refusal, REJECT_XVP_ARMED, 0, (int64_t)xvp->terms.xvp, 0);
     if ((xvp->terms.approved & given) == 0)
         turn_done(turn, true, 0);
     else
@@ -588,9 +638,6 @@ static bool act_execute(struct turn *turn, struct xvp *xvp, struct refusal *refu
 {
     const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
     struct xvp_refusal why = {0};
-    if (xvp->terms.approved != xvp_all(xvp))
-        return refuse(refusal, REJECT_XVP_NOT_APPROVED, xvp->terms.leg_count,
-                      __builtin_popcount(xvp->terms.approved), 0);
     if (!execute_admit(turn->engine, xvp, &why)) {
         *refusal = why.refusal;
         return false;
@@ -599,7 +646,31 @@ static bool act_execute(struct turn *turn, struct xvp *xvp, struct refusal *refu
     return true;
 }
 
-static void act_cancel(struct turn *turn, struct xvp *xvp)
+// Its secret becomes public, whatever comes of it: even if it cannot be executed now, the other
+// side may be claimed with it.
+static bool act_reveal(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
+{
+    const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
+    const char *secret = command_tail(turn->command);
+    if (xvp->terms.external_count != 0 && (xvp->terms.lock & XVP_LOCK_ARMED) == 0)
+        return refuse(refusal, REJECT_XVP_NOT_APPROVED, xvp->terms.leg_count,
+                      __builtin_popcount(xvp->terms.approved), 0);
+    if (!xvp_lock_fits(xvp, secret))
+        return refuse(refusal, REJECT_XVP_SECRET, 0, (int64_t)xvp->terms.xvp, 0);
+    if ((xvp->terms.lock & XVP_LOCK_REVEALED) != 0) {
+        turn_done(turn, true, 0);
+        return true;
+    }
+    xvp->terms.lock |= XVP_LOCK_REVEALED;
+    struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_REVEALED, XVP_ARMED);
+    out->account = body->account;
+    out->operator_id = body->operator_id;
+    xvp_tell_lock(turn, xvp, secret);
+    execute_auto(turn, xvp);
+    return true;
+}
+
+static void cancel_run(struct turn *turn, struct xvp *xvp)
 {
     const struct xvp_act_cmd *body = &turn->command->body.xvp_act;
     struct xvp_changed_evt *out = xvp_tell(turn, xvp, XVP_STEP_CANCELLED, XVP_CANCELLED);
@@ -609,6 +680,28 @@ static void act_cancel(struct turn *turn, struct xvp *xvp)
     xvp_remove(turn->engine, xvp);
 }
 
+// What is armed is cancelled by all its parties together, and by nobody when the secret is public.
+static bool act_cancel(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
+{
+    uint32_t account = turn->command->body.xvp_act.account;
+    uint16_t votes = xvp_lock_votes(xvp, account);
+    bool is_armed = (xvp->terms.lock & XVP_LOCK_ARMED) != 0;
+    if ((xvp->terms.lock & XVP_LOCK_REVEALED) != 0)
+        return refuse(refusal, REJECT_XVP_REVEALED, 0, (int64_t)xvp->terms.xvp, 0);
+    if (is_armed && votes == 0) // an operator
+        return refuse(refusal, REJECT_XVP_ARMED, 0, (int64_t)xvp->terms.xvp, 0);
+    if (is_armed && (xvp->terms.votes & votes) == votes) {
+        turn_done(turn, true, 0);
+        return true;
+    }
+    xvp->terms.votes |= is_armed ? votes : 0;
+    if (is_armed && xvp->terms.votes != xvp_lock_all_votes(xvp))
+        xvp_tell(turn, xvp, XVP_STEP_VOTED, XVP_ARMED)->account = account;
+    else
+        cancel_run(turn, xvp);
+    return true;
+}
+
 // What gives something away needs the right to trade, what takes it back that to cancel; both an
 // open venue or not, as with orders.
 static bool is_taking_back(uint8_t action)
@@ -616,18 +709,25 @@ static bool is_taking_back(uint8_t action)
     return action == XVP_REVOKE || action == XVP_CANCEL;
 }
 
+// A secret that is revealed is a fact, which no state of the venue or of the account hinders; the
+// execution that follows asks for all of that.
+static bool is_onward(uint8_t action)
+{
+    return action == XVP_APPROVE || action == XVP_EXECUTE;
+}
+
 static bool act_form(const struct turn *turn, const struct xvp_act_cmd *body, bool operators,
                      struct refusal *refusal)
 {
-    if (body->action < XVP_APPROVE || body->action > XVP_CANCEL)
-        return refuse(refusal, REJECT_MALFORMED, XVP_CANCEL, body->action, ACT_FIELD_action);
+    if (body->action < XVP_APPROVE || body->action > XVP_REVEAL)
+        return refuse(refusal, REJECT_MALFORMED, XVP_REVEAL, body->action, ACT_FIELD_action);
     if (!operators && body->operator_id != 0)
         return refuse(refusal, REJECT_MALFORMED, 0, body->operator_id, ACT_FIELD_operator_id);
     if (operators && body->account != 0)
         return refuse(refusal, REJECT_MALFORMED, 0, body->account, ACT_FIELD_account);
     if (operators && (body->action == XVP_APPROVE || body->action == XVP_REVOKE))
         return refuse(refusal, REJECT_MALFORMED, XVP_EXECUTE, body->action, ACT_FIELD_action);
-    if (!is_taking_back(body->action) && turn->engine->venue_state != VENUE_OPEN)
+    if (is_onward(body->action) && turn->engine->venue_state != VENUE_OPEN)
         return refuse(refusal, REJECT_VENUE_CANCEL_ONLY, 0, 0, 0);
     return true;
 }
@@ -647,8 +747,7 @@ static bool act_admit(const struct turn *turn, struct xvp **xvp, struct refusal 
     if (*xvp == NULL ||
         (!operators && !xvp_is_party(*xvp, body->account))) // tells nobody of others'
         return refuse(refusal, REJECT_XVP, 0, (int64_t)body->xvp, 0);
-    if (!operators && !is_taking_back(body->action) &&
-        !engine_kill_admit(turn, body->account, refusal))
+    if (!operators && is_onward(body->action) && !engine_kill_admit(turn, body->account, refusal))
         return false;
     if (xvp_is_settling(*xvp) && body->action != XVP_APPROVE) // that was done
         return refuse(refusal, REJECT_XVP_SETTLING, 0, (int64_t)body->xvp, 0);
@@ -664,9 +763,10 @@ static bool act_run(struct turn *turn, struct xvp *xvp, struct refusal *refusal)
         return act_revoke(turn, xvp, refusal);
     case XVP_EXECUTE:
         return act_execute(turn, xvp, refusal);
+    case XVP_REVEAL:
+        return act_reveal(turn, xvp, refusal);
     default:
-        act_cancel(turn, xvp);
-        return true;
+        return act_cancel(turn, xvp, refusal);
     }
 }
 
@@ -796,6 +896,7 @@ void engine_xvp_check(const struct engine *engine)
         const struct xvp *xvp = &engine->xvps[i];
         struct xvp_move given[XVP_LEGS_MAX];
         ASSERT(i == 0 || engine->xvps[i - 1].terms.xvp < xvp->terms.xvp);
+        ASSERT(xvp_lock_valid(xvp));
         if (!xvp_is_settling(xvp) && xvp->terms.cutoff_ns < next_ns)
             next_ns = xvp->terms.cutoff_ns;
         ASSERT(!xvp_is_settling(xvp) || xvp->terms.approved == xvp_all(xvp));
@@ -832,7 +933,7 @@ bool engine_xvp_load(struct engine *engine, const struct xvp_rec *record)
 static bool load_whole(const struct engine *engine, const struct xvp *xvp)
 {
     struct xvp_move_evt moves[XVP_LEGS_MAX];
-    if (!create_chain(engine, xvp) ||
+    if (!create_chain(engine, xvp) || !xvp_lock_valid(xvp) ||
         (xvp_is_settling(xvp) &&
          (xvp->terms.approved != xvp_all(xvp) || xvp_chain_moves(xvp, moves) == 0)))
         return false;

@@ -280,8 +280,8 @@ static void only_senders_approve_and_only_parties_act(void **state)
     assert_string_equal(act(venue, D, XVP_CANCEL, xvp), not_open(xvp));
     assert_string_equal(act(venue, A, XVP_APPROVE, xvp + 1), not_open(xvp + 1));
     assert_string_equal(act(venue, 30, XVP_APPROVE, xvp), "ACCOUNT_NOT_OF_SESSION 0 30 0");
-    assert_string_equal(act(venue, A, 0, xvp), "MALFORMED 4 0 4");
-    assert_string_equal(act(venue, A, XVP_CANCEL + 1, xvp), "MALFORMED 4 5 4");
+    assert_string_equal(act(venue, A, 0, xvp), "MALFORMED 5 0 4");
+    assert_string_equal(act(venue, A, XVP_REVEAL + 1, xvp), "MALFORMED 5 6 4");
     assert_string_equal(operate(venue, XVP_APPROVE, xvp), "MALFORMED 3 1 4");
     assert_string_equal(operate(venue, XVP_REVOKE, xvp), "MALFORMED 3 2 4");
     struct command *command = start(venue, CMD_xvp_act, GATEWAY_ADMIN);
@@ -770,7 +770,7 @@ static void what_the_contract_settles_is_a_token_of_the_legs(void **state)
         char refused[64];
         start_create(venue, 0, 1, (struct xvp_leg_tail[]){LEG(A, C, TOKEN, 1)})
             ->body.xvp_create.chain_asset = wrong[i];
-        (void)snprintf(refused, sizeof refused, "MALFORMED 0 %u 9", wrong[i]);
+        (void)snprintf(refused, sizeof refused, "MALFORMED 0 %u 10", wrong[i]);
         assert_string_equal(apply(venue), refused);
     }
     struct settlement_result_cmd *body =

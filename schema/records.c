@@ -15,6 +15,7 @@
 #define BYTES_i64                  8
 #define BYTES_c16                  16
 #define BYTES_c36                  36
+#define BYTES_h32                  32
 #define BYTES_z1                   1
 #define BYTES_z2                   2
 #define BYTES_z3                   3
@@ -47,6 +48,7 @@ enum field_kind {
     KIND_i64,
     KIND_c16,
     KIND_c36,
+    KIND_h32,
     KIND_z1,
     KIND_z2,
     KIND_z3,
@@ -182,8 +184,16 @@ size_t command_tail_bytes(const struct command *command)
     }
     case CMD_xvp_create: {
         uint8_t legs = command->body.xvp_create.leg_count;
-        return legs <= XVP_LEGS_MAX ? legs * sizeof(struct xvp_leg_tail) : SIZE_MAX;
+        uint8_t externals = command->body.xvp_create.external_count;
+        size_t lock = externals == 0 ? 0
+                                     : sizeof(struct xvp_lock_tail) +
+                                           externals * sizeof(struct xvp_external_tail);
+        return legs <= XVP_LEGS_MAX && externals <= XVP_EXTERNALS_MAX
+                   ? legs * sizeof(struct xvp_leg_tail) + lock
+                   : SIZE_MAX;
     }
+    case CMD_xvp_act:
+        return command->body.xvp_act.action == XVP_REVEAL ? XVP_SECRET_BYTES : 0;
     case CMD_propose: {
         uint16_t bytes = command->body.propose.body_bytes;
         return bytes <= PROPOSAL_BYTES_MAX ? bytes : SIZE_MAX;
@@ -304,6 +314,14 @@ static void text_add_quoted(struct text *text, const char *bytes, size_t count)
     text_add(text, "\"");
 }
 
+static void text_add_hex(struct text *text, const uint8_t *bytes, size_t count)
+{
+    text_add(text, "\"0x");
+    for (size_t i = 0; i < count; i++)
+        text_add(text, "%02x", bytes[i]);
+    text_add(text, "\"");
+}
+
 static void text_add_field(struct text *text, const struct field *field, const uint8_t *at)
 {
     uint64_t number = 0;
@@ -311,6 +329,8 @@ static void text_add_field(struct text *text, const struct field *field, const u
     text_add(text, ",\"%s\":", field->name);
     if (field->kind == KIND_c16 || field->kind == KIND_c36)
         text_add_quoted(text, (const char *)at, field->bytes);
+    else if (field->kind == KIND_h32)
+        text_add_hex(text, at, field->bytes);
     else if (field->kind == KIND_i64)
         text_add(text, "%" PRId64, (int64_t)number);
     else
@@ -340,6 +360,25 @@ static void text_add_legs(struct text *text, const struct command *command)
     text_add(text, "]");
 }
 
+static void text_add_lock(struct text *text, const struct command *command)
+{
+    const char *at = command_tail(command) +
+                     command->body.xvp_create.leg_count * sizeof(struct xvp_leg_tail);
+    struct xvp_lock_tail lock;
+    memcpy(&lock, at, sizeof lock);
+    text_add(text, ",\"hash\":");
+    text_add_hex(text, lock.hash, sizeof lock.hash);
+    text_add(text, ",\"margin_ns\":%" PRIu64 ",\"externals\":[", lock.margin_ns);
+    at += sizeof lock;
+    for (uint32_t i = 0; i < command->body.xvp_create.external_count; i++) {
+        struct xvp_external_tail external;
+        memcpy(&external, at + i * sizeof external, sizeof external);
+        text_add(text, "%s{\"deadline_ns\":%" PRIu64 ",\"claimed\":%" PRIu64 "}",
+                 i == 0 ? "" : ",", external.deadline_ns, external.claimed);
+    }
+    text_add(text, "]");
+}
+
 static void text_add_tail(struct text *text, const struct command *command)
 {
     size_t tail = command_tail_bytes(command);
@@ -347,6 +386,13 @@ static void text_add_tail(struct text *text, const struct command *command)
         return;
     if (command->header.type == CMD_xvp_create) {
         text_add_legs(text, command);
+        if (command->body.xvp_create.external_count != 0)
+            text_add_lock(text, command);
+        return;
+    }
+    if (command->header.type == CMD_xvp_act) {
+        text_add(text, ",\"secret\":");
+        text_add_hex(text, (const uint8_t *)command_tail(command), tail);
         return;
     }
     if (command->header.type != CMD_session_set) {
@@ -414,7 +460,7 @@ int snapshot_dump(const struct snapshot_record *record, char *out, size_t size)
 // ---------------------------------------------------------------------------------------
 
 static const char *const kind_names[] = {"u8",      "u16",     "u32",  "u64",  "i64",
-                                         "text 16", "text 36", "zero", "zero", "zero", "zero"};
+                                         "text 16", "text 36", "bytes 32", "zero", "zero", "zero", "zero"};
 static_assert(COUNT_OF(kind_names) == KIND_z4 + 1, "a name for every kind");
 
 static void senders_print(FILE *stream, uint32_t senders)

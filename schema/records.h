@@ -139,9 +139,11 @@ enum posting_kind {
     POSTING_CHAIN_OUT = 7,  // account -> outside: tokens have left on the chain; what is not there is a deficit
     POSTING_COVER = 8,      // account -> deficit: makes good what it lacked
 };
-enum xvp_action { XVP_APPROVE = 1, XVP_REVOKE = 2, XVP_EXECUTE = 3, XVP_CANCEL = 4 };
+enum xvp_action { XVP_APPROVE = 1, XVP_REVOKE = 2, XVP_EXECUTE = 3, XVP_CANCEL = 4, XVP_REVEAL = 5 };
 enum xvp_flag { XVP_AUTO_EXECUTE = 1 }; // the last approval executes it
-enum xvp_leg_kind { XVP_LOCAL = 1, XVP_EXTERNAL = 2 }; // external: on another ledger; refused, none is built
+enum xvp_leg_kind { XVP_LOCAL = 1, XVP_EXTERNAL = 2 }; // external: on another ledger; no leg of the tail, see xvp_external_tail
+enum xvp_claim { XVP_CLAIMED_FIRST = 1, XVP_CLAIMED_LAST = 2 }; // an external leg: before the local ones, or after them
+enum xvp_lock { XVP_LOCK_ARMED = 1, XVP_LOCK_REVEALED = 2 };    // bits: all senders have approved once; the secret is public
 enum xvp_state {
     XVP_CREATED = 1,   // nobody has approved
     XVP_APPROVING = 2, // some senders have
@@ -150,6 +152,7 @@ enum xvp_state {
     XVP_CANCELLED = 5,
     XVP_EXPIRED = 6,
     XVP_SETTLING = 7, // its token is on its way to the chain: open, and nobody stops it any more
+    XVP_ARMED = 8, // has a hash lock, and all have approved: its secret is awaited, or public
 };
 enum xvp_step {
     XVP_STEP_CREATED = 1,
@@ -162,6 +165,8 @@ enum xvp_step {
     XVP_STEP_UNCOVERED = 8, // an approval falls away: what it held is not there any more, or may not be given
     XVP_STEP_SETTLING = 9,  // its token is to move on the chain; the xvp_moves follow
     XVP_STEP_RETURNED = 10, // the chain has not moved it, and will not: it may be executed again
+    XVP_STEP_REVEALED = 11, // its secret is public: it is executed, or stays open until its cut-off
+    XVP_STEP_VOTED = 12,    // a party wants to cancel what is armed
 };
 enum settlement_outcome {
     SETTLEMENT_SETTLED = 1,
@@ -174,7 +179,7 @@ enum ref_source { REF_ADMIN = 1, REF_SETTLE = 2, REF_INDEX = 3, REF_XVP = 15, RE
 
 #define FEE_BPS_DEFAULT UINT32_MAX
 
-enum { TICK_BANDS_MAX = 32, SCHEDULE_ENTRIES_MAX = 16, JURISDICTIONS_MAX = 32, PROPOSAL_BYTES_MAX = 256, XVP_LEGS_MAX = 8 };
+enum { TICK_BANDS_MAX = 32, SCHEDULE_ENTRIES_MAX = 16, JURISDICTIONS_MAX = 32, PROPOSAL_BYTES_MAX = 256, XVP_LEGS_MAX = 8, XVP_EXTERNALS_MAX = 4, XVP_SECRET_BYTES = 32 };
 struct tick_band_tail { // tail of tick_table_set
     int64_t from_price;
     int64_t tick;
@@ -191,6 +196,14 @@ struct xvp_leg_tail { // tail of xvp_create
     uint32_t kind; // enum xvp_leg_kind
     int64_t amount;
 };
+struct xvp_lock_tail { // then, if there are external legs
+    uint8_t hash[XVP_SECRET_BYTES]; // SHA-256 of the secret
+    uint64_t margin_ns;             // what is claimed first expires so much earlier than the other
+};
+struct xvp_external_tail { // and for each of them; what it moves is no matter of the venue's ledger
+    uint64_t deadline_ns; // from then on it cannot be claimed on its ledger
+    uint64_t claimed;     // enum xvp_claim
+};
 
 // ---- structs ---------------------------------------------------------------------------------------
 
@@ -201,6 +214,7 @@ struct xvp_leg_tail { // tail of xvp_create
 #define RECORD_TYPE_i64(n) int64_t n
 #define RECORD_TYPE_c16(n) char n[16]
 #define RECORD_TYPE_c36(n) char n[36]
+#define RECORD_TYPE_h32(n) uint8_t n[32]
 #define RECORD_TYPE_z1(n)  uint8_t n[1]
 #define RECORD_TYPE_z2(n)  uint8_t n[2]
 #define RECORD_TYPE_z3(n)  uint8_t n[3]

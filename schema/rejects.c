@@ -62,6 +62,8 @@ static struct units units_of(uint16_t code)
         return (struct units){CASH, CASH, TYPE};
     case REJECT_EXPIRE_TIME:
         return (struct units){MOMENT, MOMENT, TIF};
+    case REJECT_XVP_MARGIN:
+        return (struct units){MOMENT, MOMENT, PLAIN};
     case REJECT_XVP_CUTOFF:
         return (struct units){MOMENT, MOMENT, MOMENT};
     case REJECT_TIF_COMBINATION:

@@ -103,7 +103,7 @@ const char *word_of_xvp_state(uint8_t state)
     static const char *const words[] = {
         [XVP_CREATED] = "created",   [XVP_APPROVING] = "approving", [XVP_APPROVED] = "approved",
         [XVP_EXECUTED] = "executed", [XVP_CANCELLED] = "cancelled", [XVP_EXPIRED] = "expired",
-        [XVP_SETTLING] = "settling"};
+        [XVP_SETTLING] = "settling", [XVP_ARMED] = "armed"};
     return WORD(words, state);
 }
 
@@ -114,6 +114,7 @@ const char *word_of_xvp_step(uint8_t step)
         [XVP_STEP_REVOKED] = "revoked",     [XVP_STEP_EXECUTED] = "executed",
         [XVP_STEP_CANCELLED] = "cancelled", [XVP_STEP_EXPIRED] = "expired",
         [XVP_STEP_REFUSED] = "refused",     [XVP_STEP_UNCOVERED] = "uncovered",
-        [XVP_STEP_SETTLING] = "settling",   [XVP_STEP_RETURNED] = "returned"};
+        [XVP_STEP_SETTLING] = "settling",   [XVP_STEP_RETURNED] = "returned",
+        [XVP_STEP_REVEALED] = "revealed",   [XVP_STEP_VOTED] = "voted"};
     return WORD(words, step);
 }

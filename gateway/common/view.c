@@ -421,6 +421,7 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_xvp_changed:
     case EVT_xvp_leg:
     case EVT_xvp_move:
+    case EVT_xvp_lock:
     case EVT_order_status:
     case EVT_done:
     case EVT_COUNT:

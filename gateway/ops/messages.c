@@ -369,6 +369,7 @@ static json_t *json_of(const struct view *view, const struct event *event, struc
         return of_xvp(event, out);
     case EVT_xvp_leg:
     case EVT_xvp_move:
+    case EVT_xvp_lock:
     case EVT_xvp_posted:
     case EVT_gateway_attached:
     case EVT_gateway_detached:

@@ -178,7 +178,7 @@ void ops_metrics_count(struct ops_metrics *metrics, const struct event *event)
         count_correction(metrics, &event->body.trade_corrected);
         break;
     case EVT_xvp_changed:
-        if (event->body.xvp_changed.step <= XVP_STEP_RETURNED)
+        if (event->body.xvp_changed.step <= XVP_STEP_VOTED)
             metrics->xvps[event->body.xvp_changed.step]++;
         break;
     case EVT_rejected:
@@ -242,7 +242,7 @@ static void risk_metrics(FILE *out, const struct ops_metrics *metrics)
     counter(out, "trades_busted_total", "trades busted", metrics->trades_busted);
     proposal_metrics(out, metrics);
     metric(out, "xvp_total", "counter", "what happened to settlement instructions");
-    for (uint8_t step = XVP_STEP_CREATED; step <= XVP_STEP_RETURNED; step++)
+    for (uint8_t step = XVP_STEP_CREATED; step <= XVP_STEP_VOTED; step++)
         fprintf(out, "lonja_xvp_total{step=\"%s\"} %" PRIu64 "\n", word_of_xvp_step(step),
                 metrics->xvps[step]);
     if (metrics->kill_switches < 0)

@@ -44,7 +44,7 @@ struct ops_metrics {
     uint64_t breaker_trips, limit_states; // instruments that tripped, or entered a limit state
     uint64_t deficits_grown;              // events by which an account came to owe
     uint64_t trades_corrected, trades_busted;
-    uint64_t xvps[XVP_STEP_RETURNED + 1]; // what happened to settlement instructions
+    uint64_t xvps[XVP_STEP_VOTED + 1];     // what happened to settlement instructions
     uint64_t proposals[PROPOSAL_FAILED + 1];                 // by the state that they came to
     uint64_t orders_killed, orders_banded, orders_uncovered; // cancelled by it
     uint64_t rejects[REJECT_CODE_MAX + 1];

@@ -50,7 +50,8 @@ struct coverage { // how often it happened
     uint64_t deficits_grown[2], deficits_shrunk[2], deficits_covered; // [1]: of cash
     uint64_t busts, cheaper, dearer, shorts[2];                       // corrections
     uint64_t proposals[PROPOSAL_FAILED + 1];                          // by state
-    uint64_t xvps[XVP_STEP_RETURNED + 1];                             // by step
+    uint64_t xvps[XVP_STEP_VOTED + 1];                                // by step
+    uint64_t xvp_locks[XVP_STEP_VOTED + 1];                           // of what is armed, by step
     uint64_t xvp_refusals[2]; // executions by themselves: for somebody, for want of room
     uint64_t uncover_again, uncover_blocked; // more than one command; no deficit
     uint64_t uncover_nothing;                // no order had to go

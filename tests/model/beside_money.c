@@ -111,6 +111,10 @@ void beside_cover_money(struct beside *beside, const struct event *event)
         return;
     case EVT_xvp_changed:
         coverage->xvps[event->body.xvp_changed.step]++;
+        coverage->xvp_locks[event->body.xvp_changed.step] +=
+            event->body.xvp_changed.step == XVP_STEP_EXPIRED
+                ? (event->body.xvp_changed.lock & XVP_LOCK_REVEALED) != 0
+                : event->body.xvp_changed.lock != 0;
         coverage->xvp_refusals[event->body.xvp_changed.account == 0] +=
             event->body.xvp_changed.code != 0;
         return;

@@ -72,6 +72,7 @@ static bool never_rejected(uint16_t code)
                                      REJECT_ABANDONMENT_OPEN,
                                      REJECT_ABANDONMENT_REQUEST,
                                      REJECT_XVP_ON_CHAIN,
+                                     REJECT_XVP_LOCK,
                                      REJECT_PROOF,
                                      REJECT_STABLECOIN};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
@@ -199,13 +200,17 @@ static void report_proposals(const struct coverage *coverage)
 
 static void report_xvps(const struct coverage *coverage)
 {
-    static const char *const steps[] = {"",          "created",   "approved", "revoked",
-                                        "executed",  "cancelled", "expired",  "refused",
-                                        "uncovered", "settling",  "returned"};
-    for (uint32_t i = XVP_STEP_CREATED; i <= XVP_STEP_RETURNED; i++)
+    static const char *const steps[] = {
+        "",        "created",   "approved", "revoked",  "executed", "cancelled", "expired",
+        "refused", "uncovered", "settling", "returned", "revealed", "voted"};
+    for (uint32_t i = XVP_STEP_CREATED; i <= XVP_STEP_VOTED; i++)
         line("instruction", steps[i], i, coverage->xvps[i], true);
     line("instruction", "refused for somebody", 0, coverage->xvp_refusals[0], true);
     line("instruction", "refused for want of room", 0, coverage->xvp_refusals[1], cramped);
+    line("instruction", "executed by its secret", 0, coverage->xvp_locks[XVP_STEP_EXECUTED], true);
+    line("instruction", "cancelled by votes", 0, coverage->xvp_locks[XVP_STEP_CANCELLED], true);
+    line("instruction", "expired with its secret", 0, coverage->xvp_locks[XVP_STEP_EXPIRED], true);
+    line("instruction", "uncovered when armed", 0, coverage->xvp_locks[XVP_STEP_UNCOVERED], true);
 }
 
 static void report(const struct beside *beside)

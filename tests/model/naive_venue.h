@@ -153,6 +153,10 @@ struct naive_xvp { // a settlement instruction
     uint8_t flags, leg_count;
     bool approved[XVP_LEGS_MAX]; // by who gives the leg
     struct xvp_leg_tail legs[XVP_LEGS_MAX];
+    uint32_t external_count;
+    uint8_t hash[XVP_SECRET_BYTES];
+    bool armed, revealed;
+    bool giver_votes[XVP_LEGS_MAX], getter_votes[XVP_LEGS_MAX]; // to cancel it
 };
 
 struct naive_venue {

@@ -1,11 +1,12 @@
 // Settlement instructions of the naive venue (docs/risk.md 13), by tables: who gives and gets what
 // on balance is worked out for every account and asset there may be.
+#include "base/sha256.h"
 #include "tests/model/naive_parts.h"
 
 #define YEAR_NS ((uint64_t)366 * 86400000000000)
 #define LEG_MAX ((int64_t)1 << 58)
 
-enum { ROOM = 11, CREATE_SOURCE = 4, CREATE_FLAGS = 6, CREATE_CHAIN = 9 };
+enum { ROOM = 11, CREATE_SOURCE = 4, CREATE_FLAGS = 6, CREATE_EXTERNALS = 8, CREATE_CHAIN = 10 };
 
 // ---- what follows from the legs
 // ---------------------------------------------------------------------
@@ -67,6 +68,8 @@ static uint8_t state_of(const struct naive_xvp *xvp)
     uint32_t count = approved_legs(xvp);
     if (xvp->settling != 0)
         return XVP_SETTLING;
+    if (xvp->armed)
+        return XVP_ARMED;
     if (count == 0)
         return XVP_CREATED;
     return count == xvp->leg_count ? XVP_APPROVED : XVP_APPROVING;
@@ -119,6 +122,14 @@ static void forget(struct naive_venue *venue, struct naive_xvp *xvp)
     venue->xvp_count--;
 }
 
+static uint16_t votes_of(const struct naive_xvp *xvp)
+{
+    unsigned votes = 0;
+    for (uint32_t i = 0; i < xvp->leg_count; i++)
+        votes |= (unsigned)xvp->giver_votes[i] << i | (unsigned)xvp->getter_votes[i] << (8 + i);
+    return (uint16_t)votes;
+}
+
 // ---- telling
 // ----------------------------------------------------------------------------------------
 
@@ -133,8 +144,20 @@ static struct xvp_changed_evt *tell(struct naive_venue *venue, const struct naiv
                                     .flags = xvp->flags,
                                     .leg_count = xvp->leg_count,
                                     .approved = bits_of(xvp),
-                                    .chain_asset = xvp->chain_asset};
+                                    .chain_asset = xvp->chain_asset,
+                                    .votes = votes_of(xvp),
+                                    .external_count = (uint8_t)xvp->external_count,
+                                    .lock = (uint8_t)(xvp->armed | xvp->revealed << 1)};
     return out;
+}
+
+static void tell_lock(struct naive_venue *venue, const struct naive_xvp *xvp, const char *secret)
+{
+    struct xvp_lock_evt *out = &naive_emit(venue, EVT_xvp_lock)->body.xvp_lock;
+    *out = (struct xvp_lock_evt){.xvp = xvp->id};
+    memcpy(out->hash, xvp->hash, 32);
+    if (secret != NULL)
+        memcpy(out->secret, secret, 32);
 }
 
 static void post(struct naive_venue *venue, const struct naive_xvp *xvp, uint32_t account,
@@ -243,6 +266,46 @@ static bool chain_refused(struct naive_venue *venue, const struct naive_xvp *xvp
         is_leg |= xvp->legs[i].asset == xvp->chain_asset &&
                   venue->assets[xvp->legs[i].asset].kind == ASSET_TOKEN;
     REFUSE_IF(xvp->chain_asset != 0 && !is_leg, MALFORMED, 0, xvp->chain_asset, CREATE_CHAIN)
+    REFUSE_IF(xvp->chain_asset != 0 && xvp->external_count != 0, XVP_EXTERNAL, 0,
+              xvp->external_count, 0)
+    return false;
+}
+
+static struct xvp_lock_tail lock_of(const struct command *command)
+{
+    struct xvp_lock_tail lock;
+    memcpy(&lock, command_tail(command) + 24 * command->body.xvp_create.leg_count, sizeof lock);
+    return lock;
+}
+
+// Of two ends the later one is at least the margin after the earlier one.
+static bool external_refused(struct naive_venue *venue, uint32_t i)
+{
+    const struct xvp_create_cmd *body = &venue->command->body.xvp_create;
+    struct xvp_external_tail end;
+    wide cutoff = body->cutoff_ns, margin = lock_of(venue->command).margin_ns;
+    memcpy(&end, command_tail(venue->command) + 24 * body->leg_count + 40 + 16 * i, sizeof end);
+    REFUSE_IF(end.claimed < 1 || end.claimed > 2, MALFORMED, 2, (int64_t)end.claimed,
+              CREATE_EXTERNALS)
+    bool first = end.claimed == XVP_CLAIMED_FIRST;
+    wide apart = first ? cutoff - (wide)end.deadline_ns : (wide)end.deadline_ns - cutoff;
+    wide bound = first ? cutoff - margin : cutoff + margin;
+    bound = bound < 0 ? 0 : bound;
+    REFUSE_IF(end.deadline_ns <= venue->now || apart < margin, XVP_MARGIN, (int64_t)bound,
+              (int64_t)end.deadline_ns, i)
+    return false;
+}
+
+static bool lock_refused(struct naive_venue *venue)
+{
+    uint32_t count = venue->command->body.xvp_create.external_count;
+    if (count == 0)
+        return false;
+    uint64_t margin = lock_of(venue->command).margin_ns;
+    REFUSE_IF(margin > YEAR_NS, MALFORMED, (int64_t)YEAR_NS, (int64_t)margin, CREATE_EXTERNALS)
+    for (uint32_t i = 0; i < count; i++)
+        if (external_refused(venue, i))
+            return true;
     return false;
 }
 
@@ -256,7 +319,7 @@ static bool create_refused(struct naive_venue *venue, const struct naive_xvp *xv
     for (uint32_t i = 0; i < xvp->leg_count; i++)
         if (leg_refused(venue, &xvp->legs[i], i))
             return true;
-    if (chain_refused(venue, xvp) || ineligible(venue, xvp))
+    if (chain_refused(venue, xvp) || lock_refused(venue) || ineligible(venue, xvp))
         return true;
     REFUSE_IF(venue->xvp_count == NAIVE_XVPS, XVPS_MAX, 256, 256, 0)
     return false;
@@ -282,7 +345,10 @@ void naive_xvp_create(struct naive_venue *venue)
                             .cutoff_ns = body->cutoff_ns,
                             .chain_asset = body->chain_asset,
                             .flags = body->flags,
-                            .leg_count = body->leg_count};
+                            .leg_count = body->leg_count,
+                            .external_count = body->external_count};
+    if (xvp.external_count != 0)
+        memcpy(xvp.hash, lock_of(venue->command).hash, 32);
     memcpy(xvp.legs, command_tail(venue->command), xvp.leg_count * sizeof(xvp.legs[0]));
     if (body->ref_source == 0 || body->ref_source > 15 || body->ref_source == REF_SETTLE) {
         naive_reject(venue, REJECT_MALFORMED, 15, body->ref_source, CREATE_SOURCE);
@@ -297,6 +363,8 @@ void naive_xvp_create(struct naive_venue *venue)
     out->operator_id = body->operator_id;
     out->ref_number = body->ref_number;
     tell_legs(venue, &xvp);
+    if (xvp.external_count != 0)
+        tell_lock(venue, &xvp, NULL);
 }
 
 // ---- execute
@@ -306,6 +374,11 @@ static bool execute_refused(struct naive_venue *venue, const struct naive_xvp *x
 {
     bool *wanted[16];
     uint32_t count = 0;
+    uint32_t approved = approved_legs(xvp);
+    venue->about = 0;
+    REFUSE_IF(venue->state != VENUE_OPEN, VENUE_CANCEL_ONLY, 0, 0, 0)
+    REFUSE_IF(approved != xvp->leg_count, XVP_NOT_APPROVED, xvp->leg_count, approved, 0)
+    REFUSE_IF(xvp->external_count != 0 && !xvp->revealed, XVP_LOCKED, 0, (int64_t)xvp->id, 0)
     if (ineligible(venue, xvp))
         return true;
     for (uint32_t i = 0; i < xvp->leg_count; i++)
@@ -393,7 +466,7 @@ static void execute_by_itself(struct naive_venue *venue, struct naive_xvp *xvp)
     }
     const struct rejected_evt why = venue->events[told].body.rejected;
     venue->event_count = told;
-    struct xvp_changed_evt *out = tell(venue, xvp, XVP_STEP_REFUSED, XVP_APPROVED);
+    struct xvp_changed_evt *out = tell(venue, xvp, XVP_STEP_REFUSED, state_of(xvp));
     out->account = venue->about;
     out->code = why.code;
     out->limit = why.limit;
@@ -430,9 +503,11 @@ static void act_approve(struct naive_venue *venue, struct naive_xvp *xvp, uint32
     if (party_refused(venue, account) || funds_refused(venue, xvp, account))
         return;
     approve(xvp, account, true);
+    bool all = approved_legs(xvp) == xvp->leg_count;
+    xvp->armed |= all && xvp->external_count != 0;
     tell(venue, xvp, XVP_STEP_APPROVED, state_of(xvp))->account = account;
     hold(venue, xvp, account, 1);
-    if (xvp->flags == XVP_AUTO_EXECUTE && state_of(xvp) == XVP_APPROVED)
+    if (all && (xvp->revealed || (xvp->flags == XVP_AUTO_EXECUTE && xvp->external_count == 0)))
         execute_by_itself(venue, xvp);
 }
 
@@ -445,7 +520,9 @@ static void lose(struct naive_venue *venue, struct naive_xvp *xvp, uint32_t acco
 
 static void act_revoke(struct naive_venue *venue, struct naive_xvp *xvp, uint32_t account)
 {
-    if (has_approved(xvp, account))
+    if (xvp->armed)
+        naive_reject(venue, REJECT_XVP_ARMED, 0, (int64_t)xvp->id, 0);
+    else if (has_approved(xvp, account))
         lose(venue, xvp, account, XVP_STEP_REVOKED);
     else
         naive_done(venue, 1, 0);
@@ -454,16 +531,74 @@ static void act_revoke(struct naive_venue *venue, struct naive_xvp *xvp, uint32_
 static void act_execute(struct naive_venue *venue, struct naive_xvp *xvp,
                         const struct xvp_act_cmd *body)
 {
-    uint32_t approved = approved_legs(xvp);
-    if (approved != xvp->leg_count)
-        naive_reject(venue, REJECT_XVP_NOT_APPROVED, xvp->leg_count, approved, 0);
-    else if (!execute_refused(venue, xvp))
+    if (!execute_refused(venue, xvp))
         execute(venue, xvp, body->account, body->operator_id);
+}
+
+static void act_reveal(struct naive_venue *venue, struct naive_xvp *xvp,
+                       const struct xvp_act_cmd *body)
+{
+    uint8_t hash[32];
+    const char *secret = command_tail(venue->command);
+    sha256(hash, secret, 32);
+    bool fits = xvp->external_count != 0 && memcmp(hash, xvp->hash, 32) == 0;
+    if (xvp->external_count != 0 && !xvp->armed) {
+        naive_reject(venue, REJECT_XVP_NOT_APPROVED, xvp->leg_count, approved_legs(xvp), 0);
+    } else if (!fits) {
+        naive_reject(venue, REJECT_XVP_SECRET, 0, (int64_t)xvp->id, 0);
+    } else if (xvp->revealed) {
+        naive_done(venue, 1, 0);
+    } else {
+        xvp->revealed = true;
+        struct xvp_changed_evt *out = tell(venue, xvp, XVP_STEP_REVEALED, XVP_ARMED);
+        out->account = body->account;
+        out->operator_id = body->operator_id;
+        tell_lock(venue, xvp, secret);
+        execute_by_itself(venue, xvp);
+    }
+}
+
+static void vote(struct naive_xvp *xvp, uint32_t account)
+{
+    for (uint32_t i = 0; i < xvp->leg_count; i++) {
+        xvp->giver_votes[i] |= xvp->legs[i].from == account;
+        xvp->getter_votes[i] |= xvp->legs[i].to == account;
+    }
+}
+
+static bool all_have_voted(const struct naive_xvp *xvp)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < xvp->leg_count; i++)
+        all &= xvp->giver_votes[i] && xvp->getter_votes[i];
+    return all;
+}
+
+// Of what is armed. False: all want it gone.
+static bool vote_answered(struct naive_venue *venue, struct naive_xvp *xvp, uint32_t account)
+{
+    uint16_t before = votes_of(xvp);
+    REFUSE_IF(account == 0, XVP_ARMED, 0, (int64_t)xvp->id, 0)
+    vote(xvp, account);
+    if (votes_of(xvp) == before) {
+        naive_done(venue, 1, 0);
+        return true;
+    }
+    if (all_have_voted(xvp))
+        return false;
+    tell(venue, xvp, XVP_STEP_VOTED, XVP_ARMED)->account = account;
+    return true;
 }
 
 static void act_cancel(struct naive_venue *venue, struct naive_xvp *xvp,
                        const struct xvp_act_cmd *body)
 {
+    if (xvp->revealed) {
+        naive_reject(venue, REJECT_XVP_REVEALED, 0, (int64_t)xvp->id, 0);
+        return;
+    }
+    if (xvp->armed && vote_answered(venue, xvp, body->account))
+        return;
     struct xvp_changed_evt *out = tell(venue, xvp, XVP_STEP_CANCELLED, XVP_CANCELLED);
     out->account = body->account;
     out->operator_id = body->operator_id;
@@ -475,7 +610,7 @@ static bool form_refused(struct naive_venue *venue, const struct xvp_act_cmd *bo
 {
     bool of_senders = body->action == XVP_APPROVE || body->action == XVP_REVOKE;
     bool onward = body->action == XVP_APPROVE || body->action == XVP_EXECUTE;
-    REFUSE_IF(body->action < 1 || body->action > 4, MALFORMED, 4, body->action, 4)
+    REFUSE_IF(body->action < 1 || body->action > 5, MALFORMED, 5, body->action, 4)
     REFUSE_IF(!operators && body->operator_id != 0, MALFORMED, 0, body->operator_id, 3)
     REFUSE_IF(operators && body->account != 0, MALFORMED, 0, body->account, 2)
     REFUSE_IF(operators && of_senders, MALFORMED, 3, body->action, 4)
@@ -488,6 +623,7 @@ static bool act_refused(struct naive_venue *venue, const struct xvp_act_cmd *bod
 {
     bool operators = venue->command->header.gateway == GATEWAY_ADMIN;
     bool back = body->action == XVP_REVOKE || body->action == XVP_CANCEL;
+    bool onward = body->action == XVP_APPROVE || body->action == XVP_EXECUTE;
     if (!operators &&
         (naive_session_refused(venue) ||
          naive_account_refused(venue, body->account, back ? RIGHT_CANCEL : RIGHT_TRADE)))
@@ -498,7 +634,7 @@ static bool act_refused(struct naive_venue *venue, const struct xvp_act_cmd *bod
     bool strange =
         *xvp == NULL || (!operators && !gives(*xvp, body->account) && !gets(*xvp, body->account));
     REFUSE_IF(strange, XVP, 0, (int64_t)body->xvp, 0)
-    if (!operators && !back && naive_killed_refused(venue, body->account))
+    if (!operators && onward && naive_killed_refused(venue, body->account))
         return true;
     REFUSE_IF((*xvp)->settling != 0 && body->action != XVP_APPROVE, XVP_SETTLING, 0,
               (int64_t)body->xvp, 0)
@@ -519,6 +655,8 @@ void naive_xvp_act(struct naive_venue *venue)
         act_revoke(venue, xvp, body->account);
     else if (body->action == XVP_EXECUTE)
         act_execute(venue, xvp, body);
+    else if (body->action == XVP_REVEAL)
+        act_reveal(venue, xvp, body);
     else
         act_cancel(venue, xvp, body);
 }
