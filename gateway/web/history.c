@@ -55,7 +55,7 @@ static void fetch_notified(struct web *web);
     "id, sequence, created_ns, instrument_id, buyer_id, seller_id, buy_order_id, sell_order_id, "  \
     "taker_side, price_cash, quantity_units, trim_scale(buyer_fee)::text, "                        \
     "trim_scale(seller_fee)::text, settlement_status, settlement_type, tx_hash, block_number, "    \
-    "settlement_reason, kind FROM public.trades "
+    "settlement_reason, kind, status, corrected_seq FROM public.trades "
 enum trade_column {
     COL_ID,
     COL_SEQUENCE,
@@ -76,6 +76,8 @@ enum trade_column {
     COL_BLOCK,
     COL_REASON,
     COL_KIND,
+    COL_TRADE_STATUS,
+    COL_CORRECTED,
 };
 
 static void optional_text(struct json_out *out, const char *name, const struct pg_rows *rows,
@@ -111,6 +113,11 @@ static void write_own_trade(struct web *web, const struct pg_rows *rows, size_t 
     optional_text(out, "tx_hash", rows, row, COL_HASH);
     optional_text(out, "block_number", rows, row, COL_BLOCK);
     optional_text(out, "settlement_reason", rows, row, COL_REASON);
+    json_text(out, "status", pg_value(rows, row, COL_TRADE_STATUS));
+    if (pg_is_null(rows, row, COL_CORRECTED))
+        json_null(out, "corrected_sequence");
+    else
+        json_integer(out, "corrected_sequence", pg_number(rows, row, COL_CORRECTED));
     json_id(out, "time", (uint64_t)pg_number(rows, row, COL_TIME));
     json_close(out, '}');
 }

@@ -152,6 +152,26 @@ void shape_fill(struct json_out *out, const struct view *view, const struct even
     json_close(out, '}');
 }
 
+void shape_correction(struct json_out *out, const struct view *view, const struct event *event,
+                      uint8_t side)
+{
+    const struct trade_corrected_evt *change = &event->body.trade_corrected;
+    unsigned scale = shape_token_scale(view, change->instrument);
+    bool buyer = side == SIDE_BUY;
+    json_open(out, '{');
+    json_id(out, "trade", change->trade_id);
+    json_integer(out, "account", buyer ? change->buyer_account : change->seller_account);
+    json_text(out, "symbol", shape_symbol(view, change->instrument));
+    json_text(out, "side", shape_side(side));
+    json_text(out, "status", change->new_quantity == 0 ? "busted" : "corrected");
+    json_decimal(out, "quantity", change->new_quantity, scale);
+    json_decimal(out, "quantity_change", change->quantity, scale);
+    json_decimal(out, "total_change", change->notional, CASH_SCALE);
+    json_decimal(out, "fee_change", buyer ? change->buyer_fee : change->seller_fee, CASH_SCALE);
+    json_id(out, "time", event->header.time_ns);
+    json_close(out, '}');
+}
+
 void shape_public_trade(struct json_out *out, const struct public_trade *trade,
                         unsigned token_scale)
 {

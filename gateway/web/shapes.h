@@ -32,6 +32,9 @@ void shape_order(struct json_out *out, const struct view *view, const struct vie
 // One side of a trade, as its owner sees it.
 void shape_fill(struct json_out *out, const struct view *view, const struct event *trade,
                 bool taker);
+// What a correction or bust of a trade is to one side of it.
+void shape_correction(struct json_out *out, const struct view *view, const struct event *corrected,
+                      uint8_t side);
 void shape_public_trade(struct json_out *out, const struct public_trade *trade,
                         unsigned token_scale);
 void shape_instrument(struct json_out *out, const struct view *view,

@@ -3,11 +3,11 @@
 #include "base/assert.h"
 #include "gateway/web/shapes.h"
 
-// A trade is told twice, to the maker and to the taker, who may be one account: every event has two
-// places.
-static struct teller_place place_of(const struct event *event, bool taker)
+// A trade is told twice, to the maker and to the taker, its correction to buyer and seller, who may
+// be one account: every event has two places.
+static struct teller_place place_of(const struct event *event, bool second)
 {
-    return (struct teller_place){event->header.sequence, event->header.index * 2 + taker};
+    return (struct teller_place){event->header.sequence, event->header.index * 2 + second};
 }
 
 static void update_begin(struct teller *teller, const char *type, struct teller_place place)
@@ -148,6 +148,19 @@ static void tell_fill(struct teller *teller, const struct event *event, uint32_t
     teller->tell(teller->context, account, place, 0);
 }
 
+static void tell_corrected(struct teller *teller, const struct event *event, uint32_t account,
+                           uint8_t side)
+{
+    struct teller_place place = place_of(event, side == SIDE_SELL);
+    if (!teller->wanted(teller->context, account))
+        return;
+    update_begin(teller, "trade_corrected", place);
+    json_name(teller->out, "correction");
+    shape_correction(teller->out, teller->view, event, side);
+    json_close(teller->out, '}');
+    teller->tell(teller->context, account, place, 0);
+}
+
 void teller_on_event(struct teller *teller, const struct event *event, uint64_t answered)
 {
     release_held(teller, event);
@@ -162,6 +175,10 @@ void teller_on_event(struct teller *teller, const struct event *event, uint64_t 
     case EVT_trade:
         tell_fill(teller, event, event->body.trade.maker_account, false);
         tell_fill(teller, event, event->body.trade.taker_account, true);
+        break;
+    case EVT_trade_corrected:
+        tell_corrected(teller, event, event->body.trade_corrected.buyer_account, SIDE_BUY);
+        tell_corrected(teller, event, event->body.trade_corrected.seller_account, SIDE_SELL);
         break;
     case EVT_order_cancelled:
         on_cancelled(teller, event, answered);

@@ -1,5 +1,5 @@
 // Teller: events of the venue into private updates: what happens to the orders and fills of
-// accounts. The same code tells them live (private.c) and again from the tape (replay.c), so that
+// accounts, corrections and busts of fills among it. The same code tells them live (private.c) and again from the tape (replay.c), so that
 // they are the same bytes.
 //
 // The view must stand behind each event that is given. What an order has beyond price and quantity

@@ -225,6 +225,9 @@ export class FixDesk {
     const events = await this.venue.query(`SELECT e.sequence, e.event_index, e.event, o.side FROM record.order_event e
       JOIN record.orders o USING (order_id) WHERE o.session_id = ${this.session} AND o.gateway = ${FIX} AND e.sequence > ${sequence} AND e.event <> 'order_refreshed'`)
     for (const row of events) keys.add(`${row.sequence}-${row.event_index}${row.event === 'trade' ? `-${LETTERS[row.side]}` : ''}`)
+    const corrections = await this.venue.query(`SELECT c.sequence, c.event_index, o.side FROM record.trade_correction c JOIN record.trade t USING (trade_id)
+      JOIN record.orders o ON o.order_id IN (t.buyer_order, t.seller_order) WHERE o.session_id = ${this.session} AND o.gateway = ${FIX} AND c.sequence > ${sequence}`)
+    for (const row of corrections) keys.add(`${row.sequence}-${row.event_index}-${LETTERS[row.side]}`)
     const rejects = await this.venue.query(`SELECT sequence, event_index, command FROM record.reject WHERE session_id = ${this.session} AND gateway = ${FIX} AND sequence > ${sequence}`)
     for (const row of rejects) {
       if (/^order_new/.test(row.command)) keys.add(`${row.sequence}-${row.event_index}`)

@@ -3,6 +3,7 @@ import { ethers } from 'ethers'
 import { checkSettlement, reader } from '../lib/settlement_check.mjs'
 import { Suite } from '../lib/suite.mjs'
 import { Venue } from '../lib/venue.mjs'
+import { corrections } from './corrections.mjs'
 import { desk } from './desk.mjs'
 import { explain } from './explain.mjs'
 import { fixTerms } from './fix_terms.mjs'
@@ -34,6 +35,7 @@ Suite.main(async suite => {
     await surveillance(suite, venue)
     await desk(suite, venue)
     await risk(suite, venue)
+    await corrections(suite, venue)
     await riskClients(suite, venue)
     await xvp(suite, venue)
     await resend(suite, venue)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 import { PATIENCE_MS, sleep } from '../../tools/venue_client.mjs'
 import { Suite } from '../lib/suite.mjs'
-import { eventually, Venue } from '../lib/venue.mjs'
+import { demo, eventually, Venue } from '../lib/venue.mjs'
 import { desk } from './desk.mjs'
 import { commonTypes } from './types.mjs'
 
@@ -91,6 +91,31 @@ Suite.main(async suite => {
       const [row] = await venue.query('SELECT tx_hash FROM public.trades WHERE buyer_id = 1003')
       assert.equal(hash, row.tx_hash)
       assert.ok((await venue.transfers('PORT')).some(t => t.hash === hash))
+    })
+
+    await suite.test('a trade that does not settle is corrected, then busted: the page says so, in its place in the list and by a notice', async () => {
+      const { wallet } = demo.accounts.find(a => a.account === 1003)
+      await venue.administer('POST', '/accounts', { account: 1003, wallet_address: '0x00000000000000000000000000000000000057a8' })
+      await order('buy', '100.05', '1.5')
+      const id = await eventually('it fails and that is booked', async () => {
+        const [row] = await venue.query(`SELECT t.id FROM public.trades t JOIN settle.result r ON r.trade_id = t.id WHERE t.buyer_id = 1003 AND t.settlement_status = 'failed' AND r.state = 'booked'`)
+        return row.id
+      }, 60000)
+      await venue.administer('POST', '/accounts', { account: 1003, wallet_address: wallet })
+      await tab('Trades')
+      const line = page.locator('.tabs tbody tr').first()
+      await venue.administer('POST', `/trades/${id}/correct`, { reference: 'page-correct', quantity: '1.25', price: '99' })
+      await line.locator('.badge.corrected').waitFor()
+      assert.match(await text(line), /PORT\s+buy\s+99\.00\s+1\.25/)
+      assert.match(await text(page.locator('.banner')), new RegExp(`Your purchase of PORT \\(trade ${id}\\) was corrected: 1\\.25 of it remain`))
+      await page.reload() // the list comes from the record then
+      await page.waitForSelector('.who')
+      await tab('Trades')
+      await line.locator('.badge.corrected').waitFor()
+      assert.match(await text(line), /PORT\s+buy\s+99\.00\s+1\.25/)
+      await venue.administer('POST', `/trades/${id}/bust`, { reference: 'page-bust' })
+      await line.locator('.badge.busted:has-text("busted")').waitFor()
+      assert.match(await text(page.locator('.banner')), /was busted: it does not count any more/)
     })
 
     await suite.test('an order far from the last price asks first: going back leaves nothing, agreeing places it', async () => {

@@ -44,6 +44,7 @@ function Banner({ venue, instrument }) {
   else if (venue.state === 'cancel_only') texts.push('The venue takes cancels only.');
   else if (venue.state === 'unavailable' && venue.connection === 'open') texts.push('The venue’s core does not answer at the moment.');
   if (venue.missed) texts.push(`While the connection was lost you had ${venue.missed} fill${venue.missed > 1 ? 's' : ''}.`);
+  for (const { text } of venue.notices) texts.push(text);
   if (instrument?.breaker_tripped) texts.push(`The circuit breaker of ${instrument.symbol} is tripped.`);
   if (instrument && ['closed', 'halted'].includes(instrument.phase)) texts.push(`${instrument.symbol} is ${instrument.phase}: cancels only.`);
   if (instrument && instrument.status !== 'secondary') texts.push(`${instrument.symbol} is ${instrument.status}.`);

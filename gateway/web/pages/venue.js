@@ -3,6 +3,7 @@
 // than the last snapshot and the changes after it. What happened to own orders meanwhile it asks for by the place of the
 // last update that it has, also after a new login, so that no fill is missed. onchange is called at most once per frame.
 import { Book } from './book.js';
+import { decimalsOf, parse, print } from './decimal.js';
 
 const RETRY_MS = [300, 700, 1500, 3000, 6000];
 const ANSWER_MS = 10000;
@@ -12,9 +13,24 @@ const CHANNELS = ['book', 'trades', 'auction', 'statistics'];
 const TRAILING_MS = 400;
 const TOKEN_KEY = 'lonja.token';
 const USER_KEY = 'lonja.user'; // whose token that was
-const MISSED_MS = 60000; // so long the page says what happened meanwhile
+const MISSED_MS = 60000; // so long the page says what happened meanwhile, or that a trade was corrected
+const CORRECTED = ['price', 'quantity', 'fee', 'status', 'corrected_sequence']; // what a correction changes of a trade
 
 const isBehind = (a, b) => !b || a.from_seq > b.from_seq || (a.from_seq === b.from_seq && a.from_index > b.from_index);
+
+const sum = (a, b) => {
+  const scale = Math.max(decimalsOf(a), decimalsOf(b));
+  return print(parse(a, scale) + parse(b, scale), scale);
+};
+
+// What a trade is after a correction: the venue tells what its total changes by, so the price follows.
+function corrected(trade, { quantity, total_change: change, fee_change: fee, status }) {
+  const q = decimalsOf(trade.quantity), p = decimalsOf(trade.price), left = decimalsOf(quantity);
+  const total = sum(print(parse(trade.quantity, q) * parse(trade.price, p), q + p), change);
+  const scale = Math.max(decimalsOf(total), 6 + left); // a price has six decimals
+  const price = status === 'busted' ? trade.price : print(parse(total, scale) / parse(quantity, left), scale - left);
+  return { status, quantity, fee: sum(trade.fee, fee), price };
+}
 
 export class Venue {
   constructor(onchange) {
@@ -45,6 +61,7 @@ export class Venue {
     this.ownTradesKnown = false;
     this.place = null; // of the last own update
     this.missed = 0; // fills while the connection was lost
+    this.notices = []; // of trades that were corrected or busted: { text }
   }
 
   changed() {
@@ -324,12 +341,30 @@ export class Venue {
     this.ownTrades.set(key, known && trade.settlement === 'pending' ? { ...trade, ...known } : trade);
   }
 
+  // The database may be behind a correction that was told already.
   on_settlement({ trade }) {
-    this.ownTrades.set(trade.trade + trade.side, trade);
+    const key = trade.trade + trade.side;
+    const known = this.ownTrades.get(key);
+    const newer = (known?.corrected_sequence ?? 0) > (trade.corrected_sequence ?? 0);
+    this.ownTrades.set(key, newer ? { ...trade, ...Object.fromEntries(CORRECTED.map((name) => [name, known[name]])) } : trade);
+  }
+
+  on_trade_corrected({ correction, sequence, index }) {
+    this.stand(sequence, index);
+    this.notice(`Your ${correction.side === 'buy' ? 'purchase' : 'sale'} of ${correction.symbol} (trade ${correction.trade}) was ${correction.status}: ${correction.status === 'busted' ? 'it does not count any more.' : `${correction.quantity} of it remain.`}`);
+    const key = correction.trade + correction.side;
+    const known = this.ownTrades.get(key);
+    if (known && (known.corrected_sequence ?? 0) < sequence) this.ownTrades.set(key, { ...known, ...corrected(known, correction), corrected_sequence: sequence });
+  }
+
+  notice(text) {
+    const notice = { text };
+    this.notices.push(notice);
+    setTimeout(() => { this.notices = this.notices.filter((n) => n !== notice); this.changed(); }, MISSED_MS);
   }
 
   on_settlements({ trades }) {
-    for (const trade of trades) this.ownTrades.set(trade.trade + trade.side, trade);
+    for (const trade of trades) this.on_settlement({ trade });
     this.ownTradesKnown = true;
   }
 
