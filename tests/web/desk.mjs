@@ -199,7 +199,7 @@ export async function desk (suite, venue, browser) {
     await page.waitForSelector('[data-proof]:has-text("demo vault ATUN"):has-text("valid, verified by verifier")')
     await act(page, '.begin', 'Custody proof…', { token: 'ATUN', quantity: '900000.5', custodian_reference: 'vault 12', proof_hash: `0x${'7'.repeat(64)}`, expires_at: '2099-06-30' })
     await page.waitForSelector(`${mine}:has-text("recorded by admin")`)
-    assert.match(await page.locator(mine).innerText(), /ATUN[^]*900000\.5 tokens until 2099-06-30[^]*0x77777777…[^]*another person verifies/)
+    assert.match(await page.locator(mine).innerText(), /ATUN[^]*900.000\.5 tokens until 2099-06-30[^]*0x77777777…[^]*another person verifies/)
     assert.equal(await page.locator(`${mine} button:text-is("Verify")`).count(), 0)
     await act(night, mine, 'Verify', {})
     await page.waitForSelector(`${mine}:has-text("valid, verified by night")`)

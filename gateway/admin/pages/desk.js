@@ -10,7 +10,7 @@ import { parse, print, show } from './decimal.js';
 
 const STATUSES = [['', 'All'], ['open', 'On their way'], ['pending', 'Pending'], ['processing', 'Processing'], ['settled', 'Settled'], ['failed', 'Failed']];
 const WEI = 18;
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
 const ether = (wei) => show(print(parse(wei, 0), WEI).replace(/(\.\d{6})\d+$/, '$1'));
 const shortHash = (hash) => `${hash.slice(0, 10)}…${hash.slice(-6)}`;
 
@@ -44,7 +44,7 @@ function Figures({ status }) {
   const open = Object.values(status.attempts_open).reduce((sum, n) => sum + n, 0);
   const figures = [['pending', trades.pending], ['processing', trades.processing], ['settled', trades.settled], ['failed', trades.failed, trades.failed > 0],
     ['oldest pending', age(status.oldest_pending_s)], ['oldest processing', age(status.oldest_processing_s)],
-    ['transactions signed', status.attempts_signed], ['… not final', open], ['gas spent, ether', ether(gas.fee_wei)], ['… last day', ether(gas.fee_wei_last_day)],
+    ['transactions signed', status.attempts_signed], ['not final yet', open], ['ether, all in all', ether(gas.fee_wei)], ['ether, last day', ether(gas.fee_wei_last_day)],
     ['held', status.holds], ['marks open', status.marks_open], ['incidents', status.incidents_open, status.incidents_open > 0], ['retries waiting', status.retries_waiting], ['results not booked', status.results_waiting]];
   return html`<section class="panel"><h2>Now</h2><div class="figures">${figures.map(([name, value, alarm]) => html`
     <div key=${name} class=${alarm ? 'alarm' : ''}><b>${value}</b>${name}</div>`)}</div></section>`;
@@ -108,7 +108,7 @@ function Trades({ desk }) {
         ${desk.status.tokens.map((t) => html`<option value=${String(t.token)}>${t.symbol}</option>`)}</select>
       <input aria-label="Account" placeholder="account" inputmode="numeric" maxlength="9" value=${filter.account}
         onInput=${(event) => desk.choose({ account: event.currentTarget.value.replace(/\D/g, '').replace(/^0+/, '') })} /></div>
-    ${desk.trades.length === 0 ? html`<p class="empty">No such trades.</p>` : html`<${Table} heads=${TRADE} numbers=${[3, 8]} rows=${desk.trades.map(row(desk))} />`}</section>`;
+    ${desk.trades.length === 0 ? html`<p class="empty">${filter.status === 'open' && !filter.token && !filter.account ? 'Nothing is on its way.' : 'No such trades.'}</p>` : html`<${Table} heads=${TRADE} numbers=${[3, 8]} rows=${desk.trades.map(row(desk))} />`}</section>`;
 }
 
 function App() {

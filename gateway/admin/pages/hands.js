@@ -1,9 +1,10 @@
 // What is held, marked and open, by whom and why; and the buttons to begin and to end it.
 import { html, useState } from './vendor/preact.mjs';
 import { Act } from './act.js';
+import { show } from './decimal.js';
 import { Table } from './table.js';
 
-const SCOPES = { token: 'symbol', account: 'number', trade: 'number', venue: '' };
+const SCOPES = { token: 'Symbol', account: 'Number', trade: 'Number', venue: '' };
 const OUTCOMES = [['settled_on_chain', 'settled by this transaction'], ['settled_off_chain', 'settled off the chain'], ['failed', 'failed']];
 const OUTCOME = { settled_on_chain: 'settled on chain', settled_off_chain: 'settled off chain', failed: 'failed' };
 
@@ -90,7 +91,7 @@ function Incidents({ desk, incidents }) {
 }
 
 // How many tokens there may be, as the custodian says: one person records it, another verifies it.
-const covers = (p) => (p.waiver ? 'none is needed' : `${p.quantity} tokens`);
+const covers = (p) => (p.waiver ? 'none is needed' : `${show(p.quantity)} tokens`);
 const until = (p) => (p.expires_at ? ` until ${p.expires_at.slice(0, 16).replace('T', ' ')}` : '');
 
 function RecordProof({ desk }) {

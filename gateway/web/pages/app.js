@@ -32,7 +32,7 @@ function Header({ venue }) {
         <b>${i.symbol}</b><span class="number">${show(i.last_price, priceDecimals(i))}</span>
       </button>`)}</nav>
     <${Status} venue=${venue} />
-    ${venue.session ? html`<span class="who">Account ${venue.session.accounts.map((a) => a.account).join(', ')}
+    ${venue.loggedIn ? html`<span class="who">Account ${venue.session.accounts.map((a) => a.account).join(', ')}
       <button class="quiet" onClick=${() => venue.logout()}>Log out</button></span>` : ''}
   </header>`;
 }

@@ -9,14 +9,14 @@ const REASON = { FAT_FINGER_CONFIRM: 'Far from the last price', NAV_CONFIRM: 'Fa
 export const isQuestion = (error, sent) => FLAG[error.name] !== undefined && !sent[FLAG[error.name]];
 export const confirmation = (error) => ({ [FLAG[error.name]]: true, confirm_ref: error.sequence });
 
-export function Confirm({ order, error, yes, onYes, onNo }) {
+export function Confirm({ order, decimals, error, yes, onYes, onNo }) {
   const dialog = useRef(null);
   useEffect(() => { dialog.current.showModal(); }, []);
   return html`<dialog ref=${dialog} onCancel=${onNo}>
     <h3>${REASON[error.name]}</h3>
     <p class="order"><b>${order.side === 'buy' ? 'Buy' : 'Sell'} ${show(order.quantity)} ${order.symbol}</b>
-      ${order.price ? html` at <b class="number">${show(order.price)}</b>` : ' at market'}
-      ${order.stop_price ? html` from <b class="number">${show(order.stop_price)}</b>` : ''}</p>
+      ${order.price ? html` at <b class="number">${show(order.price, decimals)}</b>` : ' at market'}
+      ${order.stop_price ? html` from <b class="number">${show(order.stop_price, decimals)}</b>` : ''}</p>
     <p>${error.text}.</p>
     ${error.name === 'NAV_STALE' ? '' : html`<dl>
       <div><dt>Deviation</dt><dd class="number">${Number(error.value) / 100} %</dd></div>

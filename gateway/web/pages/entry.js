@@ -29,13 +29,13 @@ function step(value, by, decimals) {
   return print(next > 0n ? next : 0n, CASH, decimals);
 }
 
-function Result({ result }) {
+function Result({ result, decimals }) {
   if (!result) return '';
   if (result.error) return html`<${Reject} error=${result.error} />`;
   const o = result.order;
   const waits = { pending_stop: ' and waits for its trigger', pending_close: ' and waits for the close' }[o.status] ?? '';
   return html`<p class="accepted" role="status">Order <b class="number">${o.order}</b>: ${o.side} ${show(o.quantity)} ${o.symbol}
-    ${o.price ? html` at <span class="number">${show(o.price)}</span>` : ' at market'} is in${waits}.</p>`;
+    ${o.price ? html` at <span class="number">${show(o.price, decimals)}</span>` : ' at market'} is in${waits}.</p>`;
 }
 
 // A number with its unit; arrow keys step.
@@ -157,10 +157,10 @@ export function Entry({ venue, instrument, draft: picked }) {
         <div><dt>${kind.price ? 'Total' : 'About'}</dt><dd class="number">${sum === null ? '–' : `${show(short(sum), 2)} ${instrument.currency}`}</dd></div>
         <div><dt>Available</dt><dd class="number" title=${balance?.available}>${balance ? `${show(short(balance.available), 2)} ${asset}` : `0 ${asset}`}</dd></div>
       </dl>
-      <button class="submit ${side}" disabled=${busy || venue.connection !== 'open'}>
+      <button class="submit ${side}" disabled=${busy || !venue.loggedIn}>
         ${busy ? 'Sending…' : `${side === 'buy' ? 'Buy' : 'Sell'} ${instrument.symbol}`}</button>
-      <${Result} result=${result} />
+      <${Result} result=${result} decimals=${decimals} />
     </form>
-    ${question ? html`<${Confirm} order=${question.order} error=${question.error} yes="Place it anyway" onYes=${confirm} onNo=${back} />` : ''}
+    ${question ? html`<${Confirm} order=${question.order} decimals=${decimals} error=${question.error} yes="Place it anyway" onYes=${confirm} onNo=${back} />` : ''}
   </section>`;
 }

@@ -37,6 +37,7 @@ export function Ladder({ venue, instrument, onPick }) {
   const decimals = priceDecimals(instrument);
   const quantityDecimals = instrument ? decimalsOf(instrument.lot) : 2;
   const own = mine(venue, venue.symbol);
+  const none = (words) => html`<p class="empty">${venue.book.seq === null ? '…' : words}</p>`;
   const row = (side) => (level) => html`<${Row} key=${level.price} level=${level} side=${side} most=${most} decimals=${decimals}
     quantityDecimals=${quantityDecimals} own=${own.has(side + level.price)} onPick=${onPick} />`;
   const call = instrument && isCall(instrument.phase);
@@ -46,12 +47,12 @@ export function Ladder({ venue, instrument, onPick }) {
   return html`<section class="panel ladder">
     <h2>Book</h2>
     <div class="level head"><span>Price</span><span>Quantity</span><span>Orders</span></div>
-    <div class="asks">${asks.length ? asks.map(row('sell')).reverse() : html`<p class="empty">no offers</p>`}</div>
+    <div class="asks">${asks.length ? asks.map(row('sell')).reverse() : none('no offers')}</div>
     <div class="middle">
       <strong class="number ${move > 0 ? 'up' : move < 0 ? 'down' : ''}">${show(last?.price ?? instrument?.last_price, decimals)}</strong>
       <span>${call ? 'orders are called' : spread === null ? 'no spread' : html`spread <b class="number">${show(spread, decimals)}</b>`}</span>
     </div>
     ${call ? html`<${Auction} instrument=${instrument} auction=${venue.auction} />` : ''}
-    <div class="bids">${bids.length ? bids.map(row('buy')) : html`<p class="empty">no bids</p>`}</div>
+    <div class="bids">${bids.length ? bids.map(row('buy')) : none('no bids')}</div>
   </section>`;
 }

@@ -90,7 +90,7 @@ function Row({ venue, order, onError }) {
       ? html`<button class="quiet save" disabled=${busy} onClick=${() => amend()}>Save</button> <button class="quiet" onClick=${() => setDraft(null)}>Back</button>`
       : html`<button class="quiet amend" disabled=${busy} onClick=${() => setDraft(may)} aria-label=${`amend order ${order.order}`}>Amend</button>
         <button class="quiet" disabled=${busy} onClick=${cancel} aria-label=${`cancel order ${order.order}`}>Cancel</button>`}
-      ${question ? html`<${Confirm} order=${{ ...order, ...changes(order, draft) }} error=${question.error} yes="Amend it anyway" onYes=${() => amend(question.confirmed)} onNo=${() => setQuestion(null)} />` : ''}</td>
+      ${question ? html`<${Confirm} order=${{ ...order, ...changes(order, draft) }} decimals=${p} error=${question.error} yes="Amend it anyway" onYes=${() => amend(question.confirmed)} onNo=${() => setQuestion(null)} />` : ''}</td>
   </tr>`;
 }
 

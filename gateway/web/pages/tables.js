@@ -13,6 +13,8 @@ function Empty({ children }) {
 
 // ---- own trades
 
+const KNOWN = new Map([[null, '…'], [true, 'No trades yet.'], [false, 'Earlier trades cannot be shown at the moment; new ones appear here.']]);
+
 function Hash({ hash }) {
   const [copied, setCopied] = useState(false);
   if (!hash) return '';
@@ -26,8 +28,8 @@ function Hash({ hash }) {
 export function OwnTrades({ venue }) {
   if (!venue.session) return html`<${Empty}>Log in to see your trades.<//>`;
   const trades = [...venue.ownTrades.values()].sort((a, b) => (BigInt(a.trade) < BigInt(b.trade) ? 1 : -1));
-  if (!trades.length) return html`<${Empty}>No trades yet.<//>`;
-  return html`<table class="own-trades"><thead><tr><th>Time</th><th>Instrument</th><th>Side</th><th class="number">Price</th><th class="number">Quantity</th>
+  if (!trades.length) return html`<${Empty}>${KNOWN.get(venue.ownTradesKnown)}<//>`;
+  return html`<table class="own-trades"><thead><tr><th>Time</th><th>Token</th><th>Side</th><th class="number">Price</th><th class="number">Quantity</th>
       <th class="number">Fee</th><th>Settlement</th><th>Transaction</th></tr></thead>
     <tbody>${trades.map((t) => html`<tr key=${t.trade + t.side}>
       <td>${time(t.time)}</td><td><b>${t.symbol}</b></td><td class=${t.side}>${t.side}</td>

@@ -45,7 +45,8 @@ export class Venue {
     this.statistics = null; // of the trading day
     this.trades = []; // newest first
     this.history = []; // for the chart: oldest first
-    this.session = null;
+    this.session = null; // kept while the connection is lost, with what was typed in; loggedIn says whether it holds now
+    this.loggedIn = false;
     this.clear();
     this.waiting = new Map();
     this.nextId = 1;
@@ -58,7 +59,7 @@ export class Venue {
     this.orders = new Map();
     this.balances = new Map();
     this.ownTrades = new Map();
-    this.ownTradesKnown = false;
+    this.ownTradesKnown = null; // not yet; false: they could not be had
     this.place = null; // of the last own update
     this.missed = 0; // fills while the connection was lost
     this.notices = []; // of trades that were corrected or busted: { text }
@@ -83,7 +84,7 @@ export class Venue {
 
   lost() {
     this.connection = 'lost';
-    this.session = null;
+    this.loggedIn = false;
     for (const [, entry] of this.waiting) entry.reject({ name: 'CONNECTION_LOST', text: 'the connection was lost before an answer', hint: 'look at your orders when it is back' });
     this.waiting.clear();
     const delay = RETRY_MS[Math.min(this.tries++, RETRY_MS.length - 1)] * (0.75 + Math.random() / 2);
@@ -117,6 +118,7 @@ export class Venue {
     this.loadHistory();
     const token = sessionStorage.getItem(TOKEN_KEY);
     if (token) this.present(token).catch(() => {});
+    else this.session = null;
     this.changed();
   }
 
@@ -261,9 +263,11 @@ export class Venue {
   async present(token) {
     try {
       this.session = await this.ask('login', { token, ...this.place });
-      this.ask('settlements', { limit: 100 }).catch(() => {});
+      this.loggedIn = true;
+      this.ask('settlements', { limit: 100 }).catch(() => { this.ownTradesKnown ??= false; });
     } catch (error) {
       if (error.name === 'NOT_LOGGED_IN') sessionStorage.removeItem(TOKEN_KEY);
+      if (error.name !== 'CONNECTION_LOST') this.session = null;
       throw error;
     }
   }
@@ -276,6 +280,7 @@ export class Venue {
   on_logged_out() {
     sessionStorage.removeItem(TOKEN_KEY);
     this.session = null;
+    this.loggedIn = false;
     this.clear();
   }
 
