@@ -15,14 +15,14 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: lonja-key new     --keystore FILE --passphrase-file FILE [--make-passphrase]\n"
+    "Usage: lonja key new     --keystore FILE --passphrase-file FILE [--make-passphrase]\n"
     "                         [--format FORMAT] [--light]\n"
-    "       lonja-key import  --keystore FILE --passphrase-file FILE --key-file FILE\n"
+    "       lonja key import  --keystore FILE --passphrase-file FILE --key-file FILE\n"
     "                         [--format FORMAT] [--light]\n"
-    "       lonja-key address --keystore FILE --passphrase-file FILE\n"
-    "       lonja-key convert --keystore FILE --passphrase-file FILE --to FILE\n"
+    "       lonja key address --keystore FILE --passphrase-file FILE\n"
+    "       lonja key convert --keystore FILE --passphrase-file FILE --to FILE\n"
     "                         [--new-passphrase-file FILE] [--format FORMAT] [--light]\n"
-    "       lonja-key rotate  --keystore FILE --passphrase-file FILE [--activate] [--light]\n"
+    "       lonja key rotate  --keystore FILE --passphrase-file FILE [--activate] [--light]\n"
     "\n"
     "Makes, reads and changes key files, and prints the key's address.\n"
     "\n"

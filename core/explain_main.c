@@ -207,6 +207,11 @@ int main(int argc, char **argv)
     enum question question = parsed ? question_of(&arguments, &id) : NONE;
     if (question == NONE) {
         fputs(USAGE, stderr);
+        if (parsed && arguments.count > 0)
+            fprintf(stderr,
+                    "\nlonja-explain: %s: order and reject want a sequence, balance an account's "
+                    "number and an asset, state nothing more\n",
+                    arguments.words[0]);
         return EXPLAIN_USAGE;
     }
     if (arguments.state == NULL) {

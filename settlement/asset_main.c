@@ -285,7 +285,9 @@ static json_t *load_terms(const char *path)
     json_error_t error;
     json_t *terms = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 
-    if (terms == NULL)
+    if (terms == NULL && error.line < 0) // not read at all: the text names the file
+        fprintf(stderr, "lonja asset: %s\n", error.text);
+    else if (terms == NULL)
         fprintf(stderr, "lonja asset: %s: line %d: %s\n", path, error.line, error.text);
     return terms;
 }
