@@ -250,16 +250,22 @@ static bool pass_bids(struct settle *settle)
     return step == SETTLE_STEP_NONE || (step == SETTLE_STEP_DONE && pass_load(settle));
 }
 
-// While receipts are looked at the node begins with the first of what is new.
+// While receipts are looked at the node begins with the first group of what is new.
 static void pass_ahead(struct settle *settle)
 {
     size_t first = 0;
 
     while (first < settle->item_count && settle->items[first].bid_count > 0)
         first++;
-    if (settle->look && first > 0 && first < settle->item_count && !settle->is_over &&
-        !settle->attempts_lost)
-        (void)!settle_begin_ahead(settle, &settle->items[first], true);
+    if (!settle->look || first == 0 || first == settle->item_count || settle->is_over ||
+        settle->attempts_lost || settle->node->rpc.ahead == NULL)
+        return;
+    struct settle_item *next = &settle->items[first];
+    // A node that fails is dealt with when it is asked in earnest.
+    if (next->call.is_of_trades &&
+        settle_preflight_contract(settle->node, &settle->preflight, &next->call.contract,
+                                  NODE_LATEST) == NODE_OK)
+        (void)!settle_begin_ahead(settle, next, SETTLE_FIRSTS_MAX);
 }
 
 static size_t pass_items(struct settle *settle)
@@ -381,6 +387,7 @@ size_t settle_do_work(struct settle *settle, uint64_t now_ns)
     }
     pass_plan(settle, now_ns);
     settle->item_count = 0;
+    settle->ahead_end = NULL;
     ASSERT(settle->first_count == 0 && settle->seen_count == 0);
     if (!settle_known_look(settle)) {
         pass_deadline(settle, now_ns);

@@ -219,6 +219,9 @@ struct settle {
     struct settle_call moves; // of a call that is netted
     struct settle_preflight preflight;
     struct settle_preflight preflight_next; // of questions that are sent ahead; scratch
+    // Of the items before this one they were sent, at this block; NULL in a pass that has sent none.
+    const struct settle_item *ahead_end;
+    struct chain_hash ahead_hash;
     struct settle_preflight preflight_seen; // at the block before a transaction was mined
     struct erc3643_evidence evidence[SETTLE_LEGS_MAX];
     struct settle_ending endings[SETTLE_LEGS_MAX];

@@ -216,7 +216,7 @@ static enum node_result item_simulate(struct settle *settle, struct settle_item 
     enum node_result result;
     size_t moves = settle_netting_move_count(&item->call);
 
-    ASSERT(settle_item_message(settle, item, moves, &message));
+    ASSERT(known != NULL && settle_item_message(settle, item, moves, &message));
     *estimate = message.gas = settle_gas_guess(known->legs, known->gas, moves);
     if (message.gas > 0 && message.gas <= settle_item_gas_max(settle, item)) {
         settle->counters.simulations++;
@@ -265,6 +265,9 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
     return item_leave_all(settle, item, SETTLE_END_RELEASE, SETTLE_REASON_FEE_CAP, false);
 }
 
+// ---- ahead
+// ----------------------------------------------------------------------------------------
+
 // As item_simulate will ask, if none of its legs leaves and none are netted.
 static void simulation_ahead(struct settle *settle, const struct settle_item *item,
                              json_t *questions)
@@ -281,32 +284,72 @@ static void simulation_ahead(struct settle *settle, const struct settle_item *it
         (void)!node_call_ahead(questions, &message, settle->preflight.block_number);
 }
 
-static bool is_begun_ahead(const struct settle *settle, const struct settle_item *next)
+// Its contract is the one that was asked about last, and fit.
+static bool can_be_asked_ahead(struct settle *settle, const struct settle_item *item)
 {
     const struct settle_preflight *like = &settle->preflight;
 
-    return settle->node->rpc.ahead != NULL && next < &settle->items[settle->item_count] &&
-           next->bid_count == 0 && next->call.is_of_trades && like->is_known && like->has_code &&
-           address_equal(&next->call.contract, &like->contract);
+    return item < &settle->items[settle->item_count] && item->bid_count == 0 &&
+           item->call.is_of_trades && like->is_known && like->has_code &&
+           address_equal(&item->call.contract, &like->contract) &&
+           settle_token_gas(settle, &item->call) != NULL;
 }
 
-enum settle_step settle_begin_ahead(struct settle *settle, struct settle_item *next, bool anew)
+enum settle_step settle_begin_ahead(struct settle *settle, struct settle_item *first, size_t count)
 {
-    const struct settle_preflight *like = &settle->preflight;
+    struct settle_item *item = first;
 
-    if (!is_begun_ahead(settle, next) ||
-        (anew && settle_preflight_contract(settle->node, &settle->preflight, &next->call.contract,
-                                           NODE_LATEST) != NODE_OK))
-        return SETTLE_STEP_NONE; // a node that fails is dealt with when it is asked in earnest
-    if (settle_item_legs(settle, next) != SETTLE_STEP_NONE)
-        return settle->store_failed ? SETTLE_STEP_ABORT : SETTLE_STEP_NONE;
-    next->signer = settle->signer_address;
-    json_t *questions =
-        settle_preflight_ahead(settle->node, &settle->preflight_next, &next->call, like);
-    if (questions == NULL)
+    if (settle->node->rpc.ahead == NULL)
         return SETTLE_STEP_NONE;
-    simulation_ahead(settle, next, questions);
-    node_ahead(settle->node, questions);
+    json_t *questions = json_array();
+    settle->preflight_next = settle->preflight;
+    for (; questions != NULL && item < first + count && can_be_asked_ahead(settle, item); item++) {
+        if (settle_item_legs(settle, item) != SETTLE_STEP_NONE)
+            break;
+        item->signer = settle->signer_address;
+        if (!settle_preflight_ahead(questions, settle->node, &settle->preflight_next, &item->call))
+            break;
+        simulation_ahead(settle, item, questions);
+    }
+    settle->ahead_end = item;
+    settle->ahead_hash = settle->preflight.block_hash;
+    if (json_array_size(questions) > 0)
+        node_ahead(settle->node, questions);
+    else
+        json_decref(questions);
+    return settle->store_failed ? SETTLE_STEP_ABORT : SETTLE_STEP_NONE;
+}
+
+// It and those that will be in its group, unless they were asked about at this block already.
+static enum settle_step item_ahead(struct settle *settle, struct settle_item *item)
+{
+    if (item < settle->ahead_end &&
+        memcmp(&settle->ahead_hash, &settle->preflight.block_hash, sizeof(settle->ahead_hash)) == 0)
+        return SETTLE_STEP_NONE;
+    return settle_begin_ahead(settle, item, SETTLE_FIRSTS_MAX - settle->first_count);
+}
+
+// ---- all of it
+// ------------------------------------------------------------------------------------
+
+// NONE: the chain's answers about it are there, or why not is in *unfit.
+static enum settle_step item_ask(struct settle *settle, struct settle_item *item,
+                                 const char **unfit)
+{
+    enum node_result result = settle_token_fitness(settle, unfit, &item->call);
+
+    if (result == NODE_OK && *unfit == NULL)
+        result = settle_preflight_contract(settle->node, &settle->preflight, &item->call.contract,
+                                           NODE_LATEST);
+    if (result == NODE_OK && *unfit == NULL) {
+        if (item_ahead(settle, item) == SETTLE_STEP_ABORT)
+            return SETTLE_STEP_ABORT;
+        result = settle_preflight_ask(settle->node, &settle->preflight, &item->call);
+    }
+    if (result == NODE_UNFIT || result == NODE_TOO_WIDE || result == NODE_REVERTED)
+        *unfit = result == NODE_TOO_WIDE ? SETTLE_REASON_TOO_WIDE : SETTLE_REASON_NO_TOKEN;
+    if (result != NODE_OK && *unfit == NULL)
+        return settle_item_release_by_node(settle, item, "compliance check", result);
     return SETTLE_STEP_NONE;
 }
 
@@ -319,18 +362,12 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
         return step;
     if (!item->call.is_of_trades)
         return settle_request_begin(settle, item);
-    const char *unfit;
-    enum node_result result = settle_token_fitness(settle, &unfit, &item->call);
-    if (result == NODE_OK && unfit == NULL)
-        result = settle_preflight_ask(settle->node, &settle->preflight, &item->call, NODE_LATEST);
-    if (result == NODE_UNFIT || result == NODE_TOO_WIDE || result == NODE_REVERTED)
-        unfit = result == NODE_TOO_WIDE ? SETTLE_REASON_TOO_WIDE : SETTLE_REASON_NO_TOKEN;
+    const char *unfit = NULL;
+    if ((step = item_ask(settle, item, &unfit)) != SETTLE_STEP_NONE)
+        return step;
     if (unfit != NULL)
         return item_leave_all(settle, item, SETTLE_END_FAIL, unfit, false);
-    if (result != NODE_OK)
-        return settle_item_release_by_node(settle, item, "compliance check", result);
-    if ((step = settle_begin_ahead(settle, item + 1, false)) != SETTLE_STEP_NONE ||
-        (step = settle_custody_read(settle, &settle->preflight)) != SETTLE_STEP_NONE ||
+    if ((step = settle_custody_read(settle, &settle->preflight)) != SETTLE_STEP_NONE ||
         (step = item_plan(settle, item)) != SETTLE_STEP_NONE ||
         (step = item_price(settle, item, &bid)) != SETTLE_STEP_NONE)
         return step;

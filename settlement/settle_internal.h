@@ -91,10 +91,11 @@ enum settle_step settle_item_step(struct settle *settle, struct settle_item *ite
 // A request without an attempt: preflight, simulation, evidence and nonce committed, and what is
 // left of it signed.
 enum settle_step settle_item_begin(struct settle *settle, struct settle_item *item);
-// The node begins to work on what settle_item_begin will ask about the item, if the last one asked
-// about was of the same contract and no new block comes; `anew`: at the block that is the latest now.
-// ABORT: the database failed.
-enum settle_step settle_begin_ahead(struct settle *settle, struct settle_item *next, bool anew);
+// The node begins to work on what settle_item_begin will ask about so many items, at the block that
+// settle->preflight has: about those from the first on that are of its contract. What was asked ahead
+// before is forgotten. ABORT: the database failed.
+CHECKED enum settle_step settle_begin_ahead(struct settle *settle, struct settle_item *first,
+                                            size_t count);
 // Its legs leave as settle->endings say. NONE: something remains; DONE: nothing does.
 enum settle_step settle_item_leave(struct settle *settle, struct settle_item *item);
 // The node failed on a question before the signature: these trades wait a tick.
@@ -172,7 +173,8 @@ enum settle_blame settle_simulate_blame(struct settle *settle, const struct sett
 // is not (chain/erc3643_token.h). Anything else: the node failed, nothing is known.
 CHECKED enum node_result settle_token_fitness(struct settle *settle, const char **unfit,
                                               const struct settle_call *call);
-// What calls of a contract that is fit have needed, with one leg or with many.
+// What calls of a contract that is fit have needed, with one leg or with many. NULL: it was not asked
+// about yet.
 struct settle_gas_known *settle_token_gas(struct settle *settle, const struct settle_call *call);
 
 #endif

@@ -561,8 +561,10 @@ static enum settle_step item_recheck(struct settle *settle, struct settle_item *
     if (checked)
         return SETTLE_STEP_NONE;
     const struct settle_call *moves = settle_netting_moves(&settle->moves, &item->call);
-    enum node_result result =
-        settle_preflight_ask(settle->node, &settle->preflight_seen, moves, receipt->block_number - 1);
+    enum node_result result = settle_preflight_contract(
+        settle->node, &settle->preflight_seen, &moves->contract, receipt->block_number - 1);
+    if (result == NODE_OK)
+        result = settle_preflight_ask(settle->node, &settle->preflight_seen, moves);
     if (result == NODE_UNREACHABLE)
         return settle_chain_failed(settle, "compliance check", result);
     if (result != NODE_OK) { // the node has forgotten that block's state: no verdict

@@ -143,70 +143,58 @@ static void wallets_known(struct settle_preflight *preflight, const struct settl
     }
 }
 
-json_t *settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
-                               const struct settle_call *call, const struct settle_preflight *like)
-{
-    struct erc3643_questions list;
-
-    wallets_of(preflight, call);
-    wallets_known(preflight, like->wallets, like->wallet_count);
-    preflight->identity_registry = like->identity_registry;
-    preflight->compliance = like->compliance;
-    erc3643_questions_begin(&list, node, like->block_number);
-    list.ahead = json_array();
-    if (list.ahead != NULL && ask_legs(&list, preflight, call) == NODE_OK)
-        return list.ahead;
-    json_decref(list.ahead);
-    return NULL;
-}
-
-// Fixes the block. *same: it is the one of before, and so is the contract.
-static enum node_result ask_block(struct node *node, struct settle_preflight *preflight, bool *same,
-                                  const struct chain_address *contract, uint64_t at)
+enum node_result settle_preflight_contract(struct node *node, struct settle_preflight *preflight,
+                                           const struct chain_address *contract, uint64_t at)
 {
     const uint64_t number = preflight->block_number;
     const struct chain_hash hash = preflight->block_hash;
     enum node_result result = fix_block(node, preflight, at);
 
-    *same = result == NODE_OK && preflight->is_known && preflight->block_number == number &&
-            memcmp(&preflight->block_hash, &hash, sizeof(hash)) == 0 &&
-            address_equal(&preflight->contract, contract);
-    if (result != NODE_OK || *same)
+    if (result != NODE_OK ||
+        (preflight->is_known && preflight->block_number == number &&
+         memcmp(&preflight->block_hash, &hash, sizeof(hash)) == 0 &&
+         address_equal(&preflight->contract, contract)))
         return result;
     preflight->is_known = false;
     preflight->wallet_count = 0;
     return ask_contract(node, preflight, contract);
 }
 
-enum node_result settle_preflight_contract(struct node *node, struct settle_preflight *preflight,
-                                           const struct chain_address *contract, uint64_t at)
-{
-    bool same;
-
-    return ask_block(node, preflight, &same, contract, at);
-}
-
-enum node_result settle_preflight_ask(struct node *node, struct settle_preflight *preflight,
-                                      const struct settle_call *call, uint64_t at)
+// The call's wallets, with what is known of them; what is not is asked into the list.
+static enum node_result ask_call(struct erc3643_questions *list,
+                                 struct settle_preflight *preflight, const struct settle_call *call)
 {
     struct settle_wallet before[SETTLE_WALLETS_MAX];
-    struct erc3643_questions list;
-    bool same;
-    enum node_result result = ask_block(node, preflight, &same, &call->contract, at);
     size_t count = preflight->wallet_count;
 
     memcpy(before, preflight->wallets, count * sizeof(before[0]));
     wallets_of(preflight, call);
-    if (result != NODE_OK)
-        return result;
-    if (same)
-        wallets_known(preflight, before, count);
+    wallets_known(preflight, before, count);
+    enum node_result result = preflight->has_code ? ask_legs(list, preflight, call) : NODE_OK;
+    for (size_t i = 0; result == NODE_OK && i < preflight->wallet_count; i++)
+        preflight->wallets[i].is_known = preflight->has_code;
+    return result;
+}
+
+enum node_result settle_preflight_ask(struct node *node, struct settle_preflight *preflight,
+                                      const struct settle_call *call)
+{
+    struct erc3643_questions list;
+
+    ASSERT(preflight->is_known && address_equal(&preflight->contract, &call->contract));
     erc3643_questions_begin(&list, node, preflight->block_number);
-    if (!preflight->has_code || (result = ask_legs(&list, preflight, call)))
-        return result;
-    for (size_t i = 0; i < preflight->wallet_count; i++)
-        preflight->wallets[i].is_known = true;
-    return NODE_OK;
+    return ask_call(&list, preflight, call);
+}
+
+bool settle_preflight_ahead(json_t *questions, struct node *node, struct settle_preflight *next,
+                            const struct settle_call *call)
+{
+    struct erc3643_questions list;
+
+    ASSERT(next->is_known && address_equal(&next->contract, &call->contract));
+    erc3643_questions_begin(&list, node, next->block_number);
+    list.ahead = questions;
+    return ask_call(&list, next, call) == NODE_OK;
 }
 
 static struct settle_wallet *wallet_find(struct settle_wallet *wallets, size_t count,

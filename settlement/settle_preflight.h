@@ -45,23 +45,24 @@ struct settle_preflight {
     struct settle_wallet wallets[SETTLE_WALLETS_MAX];
 };
 
-// `at` is a block number or NODE_LATEST, which is resolved once. A node that fails on the way is no
-// verdict: its result is returned. A contract that answers what it should not is NODE_GARBAGE.
-NODE_MUST_CHECK enum node_result settle_preflight_ask(struct node *node,
-                                                      struct settle_preflight *preflight,
-                                                      const struct settle_call *call, uint64_t at);
-
-// The block and what is the same for every call of the contract, as the first part of it.
+// First: the block (`at` is a number or NODE_LATEST, which is resolved once), and what is the same for
+// every call of the contract at it. A node that fails on the way is no verdict: its result is
+// returned. A contract that answers what it should not is NODE_GARBAGE.
 NODE_MUST_CHECK enum node_result settle_preflight_contract(struct node *node,
                                                            struct settle_preflight *preflight,
                                                            const struct chain_address *contract,
                                                            uint64_t at);
 
-// What settle_preflight_ask will ask about another call of that contract, on the assumption that
-// block and contracts are those of `like`, for node_ahead: the node works on it meanwhile. Where it
-// is not so nothing is lost. NULL: no memory. `preflight` is scratch.
-json_t *settle_preflight_ahead(struct node *node, struct settle_preflight *preflight,
-                               const struct settle_call *call, const struct settle_preflight *like);
+// Then, where that was NODE_OK: what is to be known of a call of that contract, at that block.
+NODE_MUST_CHECK enum node_result settle_preflight_ask(struct node *node,
+                                                      struct settle_preflight *preflight,
+                                                      const struct settle_call *call);
+
+// Puts what settle_preflight_ask would ask among the questions for node_ahead: the node works on
+// them meanwhile. `next` begins as a copy of the preflight and goes on as it will: what a call asks
+// is known to the next one. Where it is not so in the end nothing is lost. False: no memory.
+CHECKED bool settle_preflight_ahead(json_t *questions, struct node *node,
+                                    struct settle_preflight *next, const struct settle_call *call);
 
 // One evidence per leg; the balance in it is the seller's after the legs before it. A leg that is
 // refused moves nothing. Returns how many are refused.

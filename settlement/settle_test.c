@@ -2434,6 +2434,15 @@ static const struct settle_wallet *asked_about(const struct settle_preflight *pr
     return NULL;
 }
 
+static enum node_result preflight_ask(struct settle_preflight *preflight,
+                                      const struct settle_call *call)
+{
+    enum node_result result =
+        settle_preflight_contract(&venue.node, preflight, &call->contract, NODE_LATEST);
+
+    return result == NODE_OK ? settle_preflight_ask(&venue.node, preflight, call) : result;
+}
+
 static void a_wallet_is_asked_about_once_in_a_block(void **state)
 {
     static struct settle_preflight preflight;
@@ -2450,7 +2459,7 @@ static void a_wallet_is_asked_about_once_in_a_block(void **state)
     struct fake_wallet *buyer = fake_wallet(&venue.world, &leg->to);
     buyer->units = 77;
     uint64_t effects = venue.world.faults.effects;
-    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    assert_int_equal(preflight_ask(&preflight, &call), NODE_OK);
     uint64_t first = venue.world.faults.effects - effects;
     assert_false(asked_about(&preflight, &leg->from)->is_frozen);
 
@@ -2458,7 +2467,7 @@ static void a_wallet_is_asked_about_once_in_a_block(void **state)
     // contract.
     seller->frozen = true;
     effects = venue.world.faults.effects;
-    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    assert_int_equal(preflight_ask(&preflight, &call), NODE_OK);
     assert_false(asked_about(&preflight, &leg->from)->is_frozen);
     assert_int_equal(asked_about(&preflight, &leg->from)->balance, seller->units);
     assert_int_equal(venue.world.faults.effects - effects, first - 2);
@@ -2467,13 +2476,13 @@ static void a_wallet_is_asked_about_once_in_a_block(void **state)
     struct chain_address other = leg->from;
     leg->from = leg->to;
     leg->to = other;
-    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    assert_int_equal(preflight_ask(&preflight, &call), NODE_OK);
     assert_int_equal(asked_about(&preflight, &leg->from)->balance, 77);
     assert_int_equal(asked_about(&preflight, &leg->to)->balance, 0);
 
     fake_mine(&venue.world);
     effects = venue.world.faults.effects;
-    assert_int_equal(settle_preflight_ask(&venue.node, &preflight, &call, NODE_LATEST), NODE_OK);
+    assert_int_equal(preflight_ask(&preflight, &call), NODE_OK);
     assert_true(asked_about(&preflight, &leg->to)->is_frozen);
     assert_int_equal(venue.world.faults.effects - effects, first);
 }
