@@ -918,7 +918,8 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
         item_key(settle, item)->head_block = settle->block_number;
         return item_bid_more(settle, item);
     }
-    if (!settle->resend && bid->state == SETTLE_ATTEMPT_SENT)
+    // Once in a tick; what the node does not take, too, where no higher bid can be made.
+    if (!settle->resend && (bid->state == SETTLE_ATTEMPT_SENT || bid->stands != NULL))
         return SETTLE_STEP_NONE;
     enum node_result result = node_get_transaction(settle->node, &transaction, &bid->hash);
     if (result != NODE_OK)

@@ -930,6 +930,31 @@ static void an_underpriced_transaction_is_bid_up_at_once(void **state)
     assert_true(venue.world.attempt_count > 1);
 }
 
+static void what_stays_underpriced_is_sent_again_once_in_a_tick(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    fake_trade(&venue.world, fake_seller, fake_buyer, 100);
+    venue.settle.config.tick_ns = 10000000000;
+    // A first bid is possible, a higher one is not.
+    venue.settle.config.fees.cap_wei = venue.settle.config.fees.priority_cap_wei = 3000000000;
+    venue.world.pool_floor_wei = 4000000000;
+    steps(&venue, 100);
+    assert_int_equal(venue.world.attempt_count, 1);
+    const struct settle_attempt *row = &venue.world.attempts[0].attempt;
+    assert_int_equal(row->state, SETTLE_ATTEMPT_SIGNED);
+    assert_string_equal(row->stands, SETTLE_REASON_NO_HIGHER_BID);
+    assert_in_range(venue.settle.counters.broadcasts, 9, 12);
+    worker_start(&venue); // the row says it to whoever works
+    venue.settle.config.tick_ns = 10000000000;
+    venue.settle.config.fees.cap_wei = venue.settle.config.fees.priority_cap_wei = 3000000000;
+    steps(&venue, 100);
+    assert_in_range(venue.settle.counters.broadcasts, 9, 12);
+    venue.world.pool_floor_wei = 0;
+    run_to_end(&venue);
+    assert_int_equal(venue.world.attempt_count, 1);
+}
+
 static void a_forgotten_transaction_is_sent_again_as_it_is(void **state)
 {
     (void)state;
@@ -2651,6 +2676,7 @@ int main(int count, char **words)
         cmocka_unit_test(a_base_fee_above_the_cap_waits),
         cmocka_unit_test(a_stuck_transaction_is_bid_up_at_its_nonce),
         cmocka_unit_test(an_underpriced_transaction_is_bid_up_at_once),
+        cmocka_unit_test(what_stays_underpriced_is_sent_again_once_in_a_tick),
         cmocka_unit_test(a_forgotten_transaction_is_sent_again_as_it_is),
         cmocka_unit_test(a_reorganisation_sends_the_same_bytes_in_nonce_order),
         cmocka_unit_test(a_chain_that_loses_final_blocks_gets_the_same_bytes_again),
