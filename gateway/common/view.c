@@ -66,6 +66,7 @@ void view_destroy(struct view *view)
     map_fini(&view->orders);
     map_fini(&view->balances);
     client_ids_fini(&view->client_ids);
+    xvp_parties_fini(&view->xvp_parties);
     free(view);
 }
 
@@ -321,6 +322,7 @@ static void begin_command(struct view *view, const struct event *event)
 {
     ASSERT(event->header.sequence > view->sequence);
     view_orders_erase_done(view);
+    xvp_parties_forget_over(&view->xvp_parties);
     begin_day(view, event->header.time_ns);
     set_session_seq(view, event->header.session, event->header.session_seq);
 }
@@ -403,6 +405,12 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_session_account:
         add_session_account(view, (const struct session_account_rec *)(const void *)&event->body);
         break;
+    case EVT_xvp_changed:
+        xvp_parties_changed(&view->xvp_parties, &event->body.xvp_changed);
+        break;
+    case EVT_xvp_leg:
+        xvp_parties_leg(&view->xvp_parties, (const void *)&event->body);
+        break;
     case EVT_venue_state_changed:
         view->venue_state = event->body.venue_state_changed.state;
         break;
@@ -418,8 +426,6 @@ void view_apply(struct view *view, const struct event *event)
     case EVT_kill_changed:
     case EVT_venue_rules_changed:
     case EVT_proposal_changed:
-    case EVT_xvp_changed:
-    case EVT_xvp_leg:
     case EVT_xvp_move:
     case EVT_xvp_lock:
     case EVT_order_status:
@@ -494,6 +500,9 @@ bool view_load_record(void *context, const struct snapshot_record *record)
     case REC_schedule_entry:
         set_schedule_entry(view, &record->body);
         break;
+    case REC_xvp_leg:
+        xvp_parties_leg(&view->xvp_parties, &record->body.xvp_leg);
+        break;
     case REC_member:
     case REC_limits:
     case REC_jurisdiction:
@@ -503,7 +512,6 @@ bool view_load_record(void *context, const struct snapshot_record *record)
     case REC_proposal:
     case REC_proposal_part:
     case REC_xvp:
-    case REC_xvp_leg:
     case REC_member_state:
     case REC_account_state:
     case REC_investment:
@@ -531,9 +539,9 @@ static void recall(struct view *view, const struct event *event)
 }
 
 // Client ids of today's orders that were done before the snapshot, so that a restarted gateway
-// still refuses a duplicate; statistics; the last auction: read from the tape. What of it the machine
-// has lost with its power is waited for until lonja-tape has written it again: a gateway that opens
-// without would take an id twice, and call an order unknown that it has.
+// still refuses a duplicate; statistics; the last auction: read from the tape. What of it the
+// machine has lost with its power is waited for until lonja-tape has written it again: a gateway
+// that opens without would take an id twice, and call an order unknown that it has.
 static void load_from_tape(struct view *view, const struct boot *boot)
 {
     struct follower *follower = follower_open(boot, 0);
@@ -652,6 +660,11 @@ const struct account_rec *view_account(const struct view *view, uint32_t account
         return NULL;
     const struct account_rec *found = &view->accounts[account].account;
     return found->account != 0 ? found : NULL;
+}
+
+const struct xvp_party_list *view_xvp_parties(const struct view *view, uint64_t xvp)
+{
+    return xvp_parties_of(&view->xvp_parties, xvp);
 }
 
 const struct asset_rec *view_asset(const struct view *view, uint32_t asset)

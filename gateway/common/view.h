@@ -16,6 +16,7 @@
 #include "base/boot.h"
 #include "core/follower.h"
 #include "gateway/common/statistics.h"
+#include "gateway/common/xvp_parties.h"
 #include "schema/records.h"
 
 struct view_order {
@@ -107,6 +108,9 @@ uint64_t view_order_by_client_id(const struct view *view, uint32_t session, cons
 typedef void view_order_sink(void *context, const struct view_order *order);
 void view_orders_of_account(const struct view *view, uint32_t account, view_order_sink *sink,
                             void *context);
+
+// Who gives or gets a leg of a settlement instruction that is open, or has ended in this command.
+const struct xvp_party_list *view_xvp_parties(const struct view *view, uint64_t xvp);
 
 // ---- books: only orders in the book, only what shows of them. In a call they may cross, and a
 // resting market order stands at its collar price.

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "gateway/common/book_view.h"
 #include "gateway/common/client_ids.h"
+#include "gateway/common/xvp_parties.h"
 
 struct account_entry {
     struct account_rec account;
@@ -49,6 +50,7 @@ struct view {
     struct balance_rec *balance_entries;
     uint32_t balance_count, balance_capacity;
     struct client_ids client_ids;
+    struct xvp_parties xvp_parties;
     uint64_t *done; // orders that ended in the command now applied
     uint32_t done_count, done_capacity;
     // The order that is being matched: in no book yet. A triggered one may go on in the next

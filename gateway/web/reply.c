@@ -68,13 +68,19 @@ void send_out(struct web *web, uint64_t client)
     http_frame_release(frame);
 }
 
-static void send_update(struct web *web, const struct client *client, struct http_frame *frame,
+// What is told to several accounts of a client's comes once.
+static void send_update(struct web *web, struct client *client, struct http_frame *frame,
                         const struct teller_place *place)
 {
-    if (place != NULL && client->replay != NULL)
+    if (place != NULL && client->replay != NULL) {
         replay_hold(web, client, frame, *place);
-    else if (place == NULL || teller_is_behind(*place, client->told))
-        http_send(web->http, client->id, frame, HTTP_MUST);
+        return;
+    }
+    if (place != NULL && !teller_is_behind(*place, client->told))
+        return;
+    http_send(web->http, client->id, frame, HTTP_MUST);
+    if (place != NULL)
+        client->told = *place;
 }
 
 void send_out_to_account(struct web *web, uint32_t account, const struct teller_place *place,
@@ -85,7 +91,7 @@ void send_out_to_account(struct web *web, uint32_t account, const struct teller_
         return;
     struct http_frame *frame = http_frame_new(web->out.text, web->out.bytes);
     for (const struct account_user *a = first; a != NULL; a = a->next)
-        for (const struct client *c = a->user->clients; c != NULL; c = c->next_of_user)
+        for (struct client *c = a->user->clients; c != NULL; c = c->next_of_user)
             if (c->id != but)
                 send_update(web, c, frame, place);
     http_frame_release(frame);

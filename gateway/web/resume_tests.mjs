@@ -1,7 +1,7 @@
 // What a client has missed is told again: tests of web_test.mjs, with its venue and its clients (context).
 import assert from 'node:assert/strict';
 
-const isUpdate = (message) => ['order', 'fill', 'trade_corrected'].includes(message.type);
+const isUpdate = (message) => ['order', 'fill', 'trade_corrected', 'settlement_instruction'].includes(message.type);
 const placeOf = (message) => ({ from_seq: message.sequence, from_index: message.index });
 const isBehind = (a, b) => a.from_seq > b.from_seq || (a.from_seq === b.from_seq && a.from_index > b.from_index);
 

@@ -201,6 +201,26 @@ static void optional_instant(struct json_out *out, const char *name, uint64_t ns
         json_null(out, name);
 }
 
+void shape_xvp(struct json_out *out, const struct event *event)
+{
+    const struct xvp_changed_evt *xvp = &event->body.xvp_changed;
+    json_open(out, '{');
+    json_id(out, "xvp", xvp->xvp);
+    json_text(out, "state", word_of_xvp_state(xvp->state));
+    json_boolean(out, "auto_execute", (xvp->flags & XVP_AUTO_EXECUTE) != 0);
+    optional_instant(out, "cutoff", xvp->cutoff_ns);
+    json_integer(out, "legs", xvp->leg_count);
+    json_integer(out, "legs_approved", __builtin_popcount(xvp->approved));
+    if (xvp->account != 0)
+        json_integer(out, "account", xvp->account);
+    else
+        json_null(out, "account");
+    if (xvp->code != 0)
+        json_text(out, "not_executed", reject_entry(xvp->code)->name);
+    json_id(out, "time", event->header.time_ns);
+    json_close(out, '}');
+}
+
 static const char *cash_symbol(const struct view *view, uint32_t asset)
 {
     static _Thread_local char symbol[SYMBOL_BYTES_MAX + 1];

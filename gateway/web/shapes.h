@@ -35,6 +35,8 @@ void shape_fill(struct json_out *out, const struct view *view, const struct even
 // What a correction or bust of a trade is to one side of it.
 void shape_correction(struct json_out *out, const struct view *view, const struct event *corrected,
                       uint8_t side);
+// What has happened to a settlement instruction.
+void shape_xvp(struct json_out *out, const struct event *changed);
 void shape_public_trade(struct json_out *out, const struct public_trade *trade,
                         unsigned token_scale);
 void shape_instrument(struct json_out *out, const struct view *view,

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "gateway/web/shapes.h"
+#include "schema/words.h"
 
 // A trade is told twice, to the maker and to the taker, its correction to buyer and seller, who may
 // be one account: every event has two places.
@@ -161,6 +162,39 @@ static void tell_corrected(struct teller *teller, const struct event *event, uin
     teller->tell(teller->context, account, place, 0);
 }
 
+// ---- settlement instructions -----------------------------------------------------------------
+
+// The same to every party: who sees several of them gets it once.
+static void tell_xvp(struct teller *teller, const struct event *event)
+{
+    const struct xvp_changed_evt *changed = &event->body.xvp_changed;
+    const struct xvp_party_list *parties = view_xvp_parties(teller->view, changed->xvp);
+    struct teller_place place = place_of(event, false);
+    if (parties == NULL)
+        return; // created before there were any to know of
+    update_begin(teller, "settlement_instruction", place);
+    json_text(teller->out, "event", word_of_xvp_step(changed->step));
+    json_name(teller->out, "instruction");
+    shape_xvp(teller->out, event);
+    json_close(teller->out, '}');
+    for (uint32_t i = 0; i < parties->count; i++)
+        if (teller->wanted(teller->context, parties->accounts[i]))
+            teller->tell(teller->context, parties->accounts[i], place, 0);
+}
+
+// One that is created names its parties by the events behind.
+static void on_xvp(struct teller *teller, const struct event *event)
+{
+    if (event->header.type == EVT_xvp_changed && event->body.xvp_changed.step == XVP_STEP_CREATED)
+        teller->created = *event;
+    else if (event->header.type == EVT_xvp_changed)
+        tell_xvp(teller, event);
+    if (teller->created.header.type != 0 && event->header.last != 0) {
+        tell_xvp(teller, &teller->created);
+        teller->created.header.type = 0;
+    }
+}
+
 void teller_on_event(struct teller *teller, const struct event *event, uint64_t answered)
 {
     release_held(teller, event);
@@ -195,6 +229,7 @@ void teller_on_event(struct teller *teller, const struct event *event, uint64_t 
     default:
         break;
     }
+    on_xvp(teller, event);
     if (teller->held.event != 0 && event->header.last != 0)
         tell_held(teller);
 }

@@ -1,5 +1,6 @@
 // Teller: events of the venue into private updates: what happens to the orders and fills of
-// accounts, corrections and busts of fills among it. The same code tells them live (private.c) and again from the tape (replay.c), so that
+// accounts, corrections and busts of fills among it, and to
+// settlement instructions that they are parties of. The same code tells them live (private.c) and again from the tape (replay.c), so that
 // they are the same bytes.
 //
 // The view must stand behind each event that is given. What an order has beyond price and quantity
@@ -17,7 +18,7 @@
 #include "gateway/web/json_out.h"
 
 // Where in an account's stream an update stands: by sequence, then by index. Every update has a
-// place of its own.
+// place of its own, the same for all whom it is told to.
 struct teller_place {
     uint64_t sequence;
     uint32_t index;
@@ -37,6 +38,7 @@ struct teller {
     const struct view *view;
     struct json_out *out; // the update being made
     struct teller_held held;
+    struct event created; // an instruction, until its legs have told its parties; type 0 = none
     // Whether anybody is to hear of an account.
     bool (*wanted)(void *context, uint32_t account);
     // The update is in `out`. `answered` is the connection that has got the same as its answer, 0 =

@@ -81,7 +81,7 @@ struct client {
     uint64_t token; // number of the login it came with
     uint64_t expires_ns;
     struct replay *replay;    // it is still being told what it has missed; NULL = no
-    struct teller_place told; // by a replay: live updates behind it are new
+    struct teller_place told; // the last update: what is not behind it has been told
     struct rate rate;
     struct state_walk states;
     uint32_t subscription_count;

@@ -45,12 +45,22 @@ export async function xvp (suite, venue) {
   const legs = (tokens, cash) => [{ from: 1003, to: 1004, asset: bond, amount: tokens }, { from: 1004, to: 1003, asset: 'USD', amount: cash }]
   const instruction = (more = {}) => ({ reference: unique('otc'), name: 'a block for Diego', cutoff: in_(600), legs: legs('5', '48.75'), ...more })
   const heard = await venue.listen()
+  // What a party hears of instructions over WebSocket, live, or from a place on.
+  const listener = async (who, from_seq) => {
+    const client = await venue.trader()
+    const texts = []
+    client.socket.on('message', text => { if (String(text).includes('"type":"settlement_instruction"')) texts.push(String(text)) })
+    await client.request({ op: 'login', token: tokens[who], ...(from_seq && { from_seq }) })
+    await client.waitFor(m => m.type === (from_seq ? 'replayed' : 'orders'), 'the state')
+    return { client, texts, steps: () => texts.map(text => JSON.parse(text)).map(m => [m.event, m.instruction.state, m.instruction.legs_approved, m.instruction.account]) }
+  }
   await post('assets', { kind: 'token', scale: 2, symbol: bond, name: 'a bond that is on no chain' })
   await post('deposits', { reference: unique('bond'), account: 1003, asset: bond, amount: '100' })
   const cash = await balance(1004, 'USD'), cashOfCarla = await balance(1003, 'USD')
 
   await suite.test('instructions: tokens against cash, by the last approval, all in one command', async () => {
     const asked = instruction()
+    const parties = [await listener('carla'), await listener('diego')]
     const { xvp, events } = await post('xvp', asked)
     assert.deepEqual(events.map(e => e.event), ['xvp_changed', 'xvp_leg', 'xvp_leg'])
     assert.deepEqual(await post('xvp', asked), { xvp, repeated: true })
@@ -71,6 +81,13 @@ export async function xvp (suite, venue) {
     assert.deepEqual(await balance(1003, 'USD'), [cashOfCarla[0] + 48.75, cashOfCarla[1]])
     const whole = await done('GET', `xvp/${xvp}`)
     assert.deepEqual([whole.state, whole.open, whole.settlement, whole.steps.map(s => s.step)], ['executed', false, 'ledger', ['created', 'approved', 'approved', 'executed']])
+    const all = [['created', 'created', 0, null], ['approved', 'approving', 1, 1003], ['approved', 'approved', 2, 1004], ['executed', 'executed', 2, null]]
+    for (const { texts } of parties) await eventually('a party is told every step', () => texts.length >= 4)
+    assert.deepEqual(parties.map(p => p.steps()), [all, all])
+    assert.deepEqual(parties[0].texts, parties[1].texts)
+    const again = await listener('diego', xvp - 1)
+    assert.deepEqual(again.texts, parties[1].texts) // the same bytes from the tape
+    for (const { client } of [...parties, again]) await client.close()
     await eventually('Redis tells of it', () => heard.find(m => m.channel === 'risk' && m.event === 'xvp_changed' && m.xvp === xvp && m.step === 'executed'))
     const text = await (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()
     assert.match(text, /^lonja_xvp_total\{step="executed"\} 1$/m)
@@ -78,6 +95,18 @@ export async function xvp (suite, venue) {
     assert.deepEqual(rows.map(r => [r.type, Number(r.amount)]).sort((a, b) => a[1] - b[1]),
       [-48.75, -5, 5, 48.75].map(amount => ['settlement_instruction', amount]))
     await actRefused('XVP', 'diego', xvp, 'cancel')
+  })
+
+  await suite.test('instructions: nobody else is told of them', async () => {
+    const [carla, diego] = [await listener('carla'), await listener('diego')]
+    const { xvp } = await post('xvp', instruction({ legs: [{ from: 1003, to: 1001, asset: bond, amount: '1' }, { from: 1001, to: 1003, asset: 'USD', amount: '9' }] }))
+    await post(`xvp/${xvp}/cancel`)
+    await eventually('carla is told of its end', () => carla.steps().some(([event]) => event === 'cancelled'))
+    await acted('carla', (await post('xvp', instruction())).xvp, 'cancel')
+    await eventually('diego is told of the next one', () => diego.steps().some(([event]) => event === 'cancelled'))
+    assert.deepEqual(carla.steps().map(([event]) => event), ['created', 'cancelled', 'created', 'cancelled'])
+    assert.deepEqual(diego.steps().map(([event]) => event), ['created', 'cancelled'])
+    for (const { client } of [carla, diego]) await client.close()
   })
 
   await suite.test('instructions: revoked, cancelled and expired ones give back what they hold', async () => {

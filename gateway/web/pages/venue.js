@@ -13,7 +13,7 @@ const CHANNELS = ['book', 'trades', 'auction', 'statistics'];
 const TRAILING_MS = 400;
 const TOKEN_KEY = 'lonja.token';
 const USER_KEY = 'lonja.user'; // whose token that was
-const MISSED_MS = 60000; // so long the page says what happened meanwhile, or that a trade was corrected
+const MISSED_MS = 60000; // so long the page says what happened meanwhile, and shows a notice
 const CORRECTED = ['price', 'quantity', 'fee', 'status', 'corrected_sequence']; // what a correction changes of a trade
 
 const isBehind = (a, b) => !b || a.from_seq > b.from_seq || (a.from_seq === b.from_seq && a.from_index > b.from_index);
@@ -62,7 +62,7 @@ export class Venue {
     this.ownTradesKnown = null; // not yet; false: they could not be had
     this.place = null; // of the last own update
     this.missed = 0; // fills while the connection was lost
-    this.notices = []; // of trades that were corrected or busted: { text }
+    this.notices = []; // of trades that were corrected or busted, of settlement instructions: { text }
   }
 
   changed() {
@@ -360,6 +360,12 @@ export class Venue {
     const key = correction.trade + correction.side;
     const known = this.ownTrades.get(key);
     if (known && (known.corrected_sequence ?? 0) < sequence) this.ownTrades.set(key, { ...known, ...corrected(known, correction), corrected_sequence: sequence });
+  }
+
+  on_settlement_instruction({ event, instruction, sequence, index }) {
+    this.stand(sequence, index);
+    const why = instruction.not_executed ? `, ${instruction.not_executed}` : '';
+    this.notice(`Settlement instruction ${instruction.xvp}: ${event}${why} (${instruction.legs_approved} of ${instruction.legs} legs approved).`);
   }
 
   notice(text) {
