@@ -77,7 +77,6 @@ static uint8_t *command_ring_slot(const struct command_ring *ring, uint64_t posi
 }
 
 // ---- producer
-// ----------------------------------------------------------------------------------------
 
 // Slots to leave unused before the end, so that `slots` are contiguous.
 static uint64_t command_ring_padding(const struct command_ring *ring, uint8_t slots)
@@ -147,7 +146,6 @@ uint64_t command_ring_free(struct command_ring *ring)
 }
 
 // ---- consumer
-// ----------------------------------------------------------------------------------------
 
 static void command_ring_release(struct command_ring *ring, uint64_t slots)
 {

@@ -15,7 +15,6 @@
 #include "base/pg_internal.h"
 
 // ---- shared with pg_async.c
-// -----------------------------------------------------------------------------
 
 const char *pg_class_name(enum pg_class class)
 {
@@ -193,7 +192,6 @@ void pg_statements_add(struct pg_statements *statements, const char *sql)
 }
 
 // ---- rows
-// ---------------------------------------------------------------------------------------------
 
 size_t pg_rows_count(const struct pg_rows *rows)
 {
@@ -253,7 +251,6 @@ void pg_rows_free(struct pg_rows *rows)
 }
 
 // ---- the blocking connection
-// ----------------------------------------------------------------------------
 
 struct pg *pg_open(const struct pg_settings *settings)
 {
@@ -456,7 +453,6 @@ void pg_rollback(struct pg *pg)
 }
 
 // ---- notifications
-// ---------------------------------------------------------------------------------------
 
 enum pg_class pg_listen(struct pg *pg, const char *channel)
 {

@@ -38,7 +38,6 @@ struct pg_error {
 };
 
 // ---- settings
-// ----------------------------------------------------------------------------------------
 
 struct pg_settings {
     char host[CONFIG_TEXT_BYTES_MAX]; // name, address, or folder of the UNIX socket; "" = libpq's
@@ -57,7 +56,6 @@ struct pg_settings {
 void pg_settings_of(struct pg_settings *out, const struct config *config, const char *role);
 
 // ---- parameters ($1, $2 …)
-// ---------------------------------------------------------------------------
 
 enum pg_type { PG_NULL, PG_I64, PG_BOOL, PG_TEXT, PG_BYTES };
 struct pg_param {
@@ -94,7 +92,6 @@ enum { PG_PARAMS_MAX = 32 };
 #define PG_NO_PARAMS NULL, 0
 
 // ---- rows
-// --------------------------------------------------------------------------------------------
 
 struct pg_rows; // result of a statement; owned by the caller, NULL is allowed everywhere as "no
                 // rows"
@@ -111,7 +108,6 @@ size_t pg_bytea(const struct pg_rows *rows, size_t row, int column, uint8_t *out
 void pg_rows_free(struct pg_rows *rows);
 
 // ---- the blocking connection
-// ---------------------------------------------------------------------------
 
 struct pg;
 
@@ -141,7 +137,6 @@ CHECKED enum pg_class pg_commit(struct pg *pg);
 void pg_rollback(struct pg *pg);
 
 // ---- a statement on its way: the caller does something else meanwhile
-// ---------------------------------------------------------------------
 
 // As pg_query and pg_execute, but they return when the statement is sent (on PG_OK; connecting and
 // preparing are waited for). Nothing else may be called on this connection until pg_poll has said
@@ -156,7 +151,6 @@ CHECKED bool pg_poll(struct pg *pg, enum pg_class *class, struct pg_rows **out);
 void pg_await(struct pg *pg, uint32_t timeout_ms);
 
 // ---- notifications
-// -------------------------------------------------------------------------------------
 
 enum { PG_CHANNELS_MAX = 8 };
 // Listens now if connected, and after every connect. `channel` must be a string constant.

@@ -181,7 +181,6 @@ uint64_t pg_async_deadline_ns(const struct pg_async *pg)
 }
 
 // ---- queue
-// -------------------------------------------------------------------------------------------
 
 static size_t param_bytes(const struct pg_param *param)
 {
@@ -277,7 +276,6 @@ static void expire_waiting(struct pg_async *pg, uint64_t now_ns)
 }
 
 // ---- the machine
-// -------------------------------------------------------------------------------------
 
 static void start(struct pg_async *pg, uint64_t now_ns)
 {

@@ -43,7 +43,6 @@ static int64_t number_of(struct pg *pg, const char *sql)
 }
 
 // ---- blocking
-// ------------------------------------------------------------------------------------------
 
 static void parameters_of_every_type_come_back(void **state)
 {
@@ -246,7 +245,6 @@ static void notifications_survive_a_reconnect(void **state)
 }
 
 // ---- for event loops
-// -------------------------------------------------------------------------------------
 
 struct answers {
     size_t count, good, gone;

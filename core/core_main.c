@@ -78,7 +78,6 @@ static void core_require(struct core *core, int result, const char *what, int st
 }
 
 // ---- start
-// -------------------------------------------------------------------------------------------
 
 #define CORE_LIMIT_INT(group, key, def, min, max, doc)                                             \
     if (strcmp(#group, "limits") == 0 || strcmp(#group, "rings") == 0 ||                           \
@@ -279,7 +278,6 @@ static void core_begin_epoch(struct core *core, const struct recovered *recovere
 }
 
 // ---- run and stop
-// ------------------------------------------------------------------------------------
 
 // Why the gate was shut, as the status of this process.
 static int core_status_of(int error)

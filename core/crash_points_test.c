@@ -59,7 +59,6 @@ struct points {
 };
 
 // ---- judging a point
-// -----------------------------------------------------------------------------
 
 static void points_damage(struct points *points, const char *damage)
 {
@@ -154,7 +153,6 @@ static void points_judge(struct points *points)
 }
 
 // ---- outcomes of one write
-// -----------------------------------------------------------------------
 
 static uint64_t points_random(struct points *points)
 {
@@ -314,7 +312,6 @@ static void points_walk(struct points *points)
 }
 
 // ---- one operation
-// -------------------------------------------------------------------------------
 
 static bool is_same_write(const struct fake_disk_write *a, const struct fake_disk_write *b)
 {
@@ -366,7 +363,6 @@ static void points_operation(void *context, enum fake_disk_moment moment)
 }
 
 // ---- a story
-// -------------------------------------------------------------------------------------
 
 static void points_life(struct points *points)
 {
@@ -413,7 +409,6 @@ static const char *points_run(struct points *points, uint64_t wanted, uint64_t *
 }
 
 // ---- tests
-// ---------------------------------------------------------------------------------------
 
 static int quiet(void **state)
 {

@@ -38,7 +38,6 @@ bool __wrap_journal_block_payload_valid(const struct journal_block_header *block
 }
 
 // ---- commands
-// ------------------------------------------------------------------------------------
 
 static void make_command(struct command *command, uint64_t sequence)
 {
@@ -65,7 +64,6 @@ bool crash_story_was_sent(const struct journal_block_header *block)
 }
 
 // ---- judging
-// -------------------------------------------------------------------------------------
 
 static void story_check_block(struct crash_story *story, const struct journal_block_header *block)
 {
@@ -98,7 +96,6 @@ void crash_story_recover(struct crash_story *story)
 }
 
 // ---- living
-// --------------------------------------------------------------------------------------
 
 uint64_t crash_story_shown(const struct crash_story *story)
 {
@@ -161,7 +158,6 @@ void crash_story_crash(struct crash_story *story)
 }
 
 // ---- open and close
-// ------------------------------------------------------------------------------
 
 void crash_story_quiet(void)
 {

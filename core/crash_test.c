@@ -31,7 +31,6 @@ static const char *run_trial(uint64_t seed, char reason[JOURNAL_REASON_BYTES])
 }
 
 // ---- tests
-// -------------------------------------------------------------------------------------------
 
 static int quiet(void **state)
 {

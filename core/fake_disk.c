@@ -70,7 +70,6 @@ uint64_t fake_disk_random(struct fake_disk *disk, uint64_t below)
 }
 
 // ---- names
-// -------------------------------------------------------------------------------------------
 
 static struct fake_name *names_find(struct fake_name *names, const char *name)
 {
@@ -112,7 +111,6 @@ static void disk_operate(struct fake_disk *disk, const char *from, const char *t
 }
 
 // ---- files
-// -------------------------------------------------------------------------------------------
 
 // A segment is made by writing zeros all over it. They are not carried about: memory that is new is
 // zero.
@@ -289,7 +287,6 @@ void fake_disk_process_killed(struct fake_disk *disk)
 }
 
 // ---- the table
-// ---------------------------------------------------------------------------------------
 
 // True if the disk works for one more operation; the failing one itself is still begun by the
 // caller.
@@ -559,7 +556,6 @@ bool fake_disk_was_written(const struct fake_disk *disk, const void *data, size_
 }
 
 // ---- the crash view
-// ----------------------------------------------------------------------------------
 
 void fake_disk_set_watch(struct fake_disk *disk, fake_disk_watch *watch, void *context)
 {

@@ -38,7 +38,6 @@ struct follower {
 };
 
 // ---- open and close
-// ----------------------------------------------------------------------------------
 
 static bool follower_map(struct follower *follower, const struct boot *boot)
 {
@@ -88,7 +87,6 @@ void follower_close(struct follower *follower)
 }
 
 // ---- finding the place in the ring
-// ---------------------------------------------------------------------
 
 static uint64_t follower_epoch(const struct follower *follower)
 {
@@ -179,7 +177,6 @@ static bool follower_enter_ring(struct follower *follower)
 }
 
 // ---- reading
-// -----------------------------------------------------------------------------------------
 
 static void follower_advance(struct follower *follower, const struct event *event)
 {
@@ -297,7 +294,6 @@ const struct event_ring_control *follower_core(const struct follower *follower)
 }
 
 // ---- waiting
-// -----------------------------------------------------------------------------------------
 
 int follower_doorbell_fd(const struct follower *follower)
 {
@@ -333,7 +329,6 @@ void follower_wait(struct follower *follower, unsigned timeout_ms)
 }
 
 // ---- snapshot
-// ----------------------------------------------------------------------------------------
 
 uint64_t follower_load_snapshot(const struct boot *boot, follower_snapshot_sink *sink,
                                 void *context)

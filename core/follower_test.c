@@ -259,7 +259,6 @@ static void a_tail_that_the_machine_lost_reads_as_not_there(void **state)
 }
 
 // ---- where there is no place
-// -----------------------------------------------------------------------------
 
 // A new core that recovered up to `sequence`, and has made what is behind it.
 static void take_over(struct fixture *f, uint64_t sequence, uint8_t epoch, int commands)
@@ -406,7 +405,6 @@ static void a_tape_that_forgot_what_is_needed_is_named(void **state)
 }
 
 // ---- opening and waiting
-// ---------------------------------------------------------------------------------
 
 static void rings_that_cannot_be_mapped_are_refused(void **state)
 {

@@ -51,7 +51,6 @@ void gate_close(struct gate *gate)
 }
 
 // ---- waking
-// ------------------------------------------------------------------------------------------
 
 // The processes of `those`, a bit each; and the core, if it waits.
 static void gate_wake_some(struct gate *gate, uint32_t those)
@@ -115,7 +114,6 @@ static void gate_wake_thread(struct gate *gate)
 }
 
 // ---- moving
-// ------------------------------------------------------------------------------------------
 
 static uint32_t gate_verdict(const struct gate *gate)
 {
@@ -188,7 +186,6 @@ void gate_fail(struct gate *gate, int error)
 }
 
 // ---- the gate's thread, and what waits for it
-// --------------------------------------------------------
 
 static bool gate_is_shut(const struct gate *gate)
 {

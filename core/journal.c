@@ -31,7 +31,6 @@ enum {
 };
 
 // ---- open and close
-// ----------------------------------------------------------------------------------
 
 static int journal_memory(struct journal *journal)
 {
@@ -97,7 +96,6 @@ void journal_close(struct journal *journal)
 }
 
 // ---- core thread
-// -------------------------------------------------------------------------------------
 
 uint64_t journal_room(struct journal *journal)
 {
@@ -138,7 +136,6 @@ void journal_flush(struct journal *journal)
 }
 
 // ---- segments
-// ----------------------------------------------------------------------------------------
 
 static void journal_prepare_signal(struct journal *journal)
 {
@@ -219,7 +216,6 @@ static int journal_begin_segment(struct journal *journal)
 }
 
 // ---- journal thread
-// ----------------------------------------------------------------------------------
 
 // Copies whole commands from the queue into the block; returns the queue's position behind them.
 static uint64_t journal_collect(struct journal *journal, uint64_t from, uint64_t tail)

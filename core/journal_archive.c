@@ -84,7 +84,6 @@ static int install(const struct journal_io *io, const char *from, const char *to
 }
 
 // ---- what an archived file holds
-// -----------------------------------------------------------------
 
 // True if every block of the segment is whole and continues the one before, up to where nothing but
 // a torn write of its epoch's end can stand: what cannot be read is not put away.
@@ -204,7 +203,6 @@ static int verify_archived(const struct bytes *segment, const struct journal_io 
 }
 
 // ---- archiving and back
-// --------------------------------------------------------------------------
 
 static int write_archived(const struct bytes *segment, const struct journal_io *archive,
                           uint64_t number, struct journal_archived *out)
@@ -295,7 +293,6 @@ int64_t journal_archive_range(const struct journal_io *archive, uint64_t *first,
 }
 
 // ---- the overlay
-// ---------------------------------------------------------------------------------
 
 // Files of the overlay: those of the live folder as they are, archived ones from here on.
 enum { ARCHIVE_FILE_FIRST = 1 << 24 };

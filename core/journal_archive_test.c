@@ -39,7 +39,6 @@ static void expect_all(const struct journal_io *live_io, const struct journal_io
 }
 
 // ---- every failure on the way
-// --------------------------------------------------------------------
 
 struct disks {
     struct journal_io live, archive;
@@ -234,7 +233,6 @@ static void no_more_archived_segments_are_open_than_there_is_room_for(void **sta
 }
 
 // ---- what is not whole
-// ---------------------------------------------------------------------------
 
 static void change_byte(const struct journal_io *io, const char *name, uint64_t at)
 {
@@ -292,7 +290,6 @@ static void a_rotten_archive_is_noticed(void **state)
 }
 
 // ---- a disk that bends what it holds
-// ---------------------------------------------------------------
 
 static struct bent {
     struct journal_io io;

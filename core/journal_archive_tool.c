@@ -38,7 +38,6 @@ static int archive_complain(const char *what, const char *why)
 }
 
 // ---- what is past
-// ----------------------------------------------------------------------------------
 
 // The oldest of the newest SNAPSHOTS_KEPT whole snapshots; 0 if there are fewer.
 static uint64_t archive_snapshots(const char *state)
@@ -138,7 +137,6 @@ static int archive_plan(struct archive_work *work, uint64_t recorded)
 }
 
 // ---- doing it
-// --------------------------------------------------------------------------------------
 
 // What root makes here must be readable for the processes of a venue that run under users of their
 // own: it becomes the one to whom the journal belongs.

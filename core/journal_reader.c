@@ -23,7 +23,6 @@ enum {
 };
 
 // ---- the decision
-// ------------------------------------------------------------------------------------
 
 enum journal_decision journal_decide(enum journal_place place, bool behind,
                                      enum journal_later later)
@@ -44,7 +43,6 @@ enum journal_decision journal_decide(enum journal_place place, bool behind,
 }
 
 // ---- segments
-// ----------------------------------------------------------------------------------------
 
 struct segment_range {
     uint64_t first, last;
@@ -163,7 +161,6 @@ static bool reader_enter_segment(struct journal_reader *reader, uint64_t number)
 }
 
 // ---- blocks
-// ------------------------------------------------------------------------------------------
 
 // The whole block at `offset` of the open segment, or NULL.
 static const struct journal_block_header *reader_block_at(struct journal_reader *reader,
@@ -232,7 +229,6 @@ static const struct journal_block_header *reader_find_block(struct journal_reade
 }
 
 // ---- walking
-// -----------------------------------------------------------------------------------------
 
 // Why a whole block is not the expected one.
 static enum journal_fault reader_fault_of(const struct journal_reader *reader,
@@ -407,7 +403,6 @@ enum journal_decision journal_reader_next(struct journal_reader *reader,
 }
 
 // ---- opening
-// -----------------------------------------------------------------------------------------
 
 // The newest segment whose first block begins at or before `sequence`; 0 = none.
 static uint64_t reader_segment_of(struct journal_reader *reader, uint64_t sequence)
@@ -476,7 +471,6 @@ void journal_reader_close(struct journal_reader *reader)
 }
 
 // ---- for the writer
-// ----------------------------------------------------------------------------------
 
 static bool segment_is_blank(struct journal_reader *probe)
 {

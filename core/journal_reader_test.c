@@ -221,7 +221,6 @@ static void an_epoch_that_goes_back_is_corruption(void **state)
 }
 
 // ---- a disk that refuses to read
-// -----------------------------------------------------------------
 
 // Whatever call fails, wherever: it is never the end, and the next try goes on.
 static void a_refused_read_is_never_the_end(void **state)
@@ -315,7 +314,6 @@ static void reading_may_begin_in_the_middle(void **state)
 }
 
 // ---- a disk that changes while it is read
-// ----------------------------------------------------------
 
 // The fixture's disk, and what stands between it and the reader.
 static struct bent {

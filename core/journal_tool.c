@@ -77,7 +77,6 @@ static int tool_walk(struct journal_tool *tool, tool_block *callback, void *cont
 }
 
 // ---- verify
-// ------------------------------------------------------------------------------------------
 
 struct tool_verified {
     uint64_t blocks, commands, bytes;
@@ -128,7 +127,6 @@ int journal_tool_verify(const char *state, FILE *out, bool json)
 }
 
 // ---- dump
-// --------------------------------------------------------------------------------------------
 
 struct tool_range {
     FILE *out;
@@ -164,7 +162,6 @@ int journal_tool_dump(const char *state, FILE *out, uint64_t from, uint64_t to)
 }
 
 // ---- stat
-// --------------------------------------------------------------------------------------------
 
 struct tool_counts {
     FILE *out;
@@ -227,7 +224,6 @@ int journal_tool_stat(const char *state, FILE *out, bool json)
 }
 
 // ---- replay
-// ------------------------------------------------------------------------------------------
 
 static void tool_raise(uint32_t *limit, uint32_t other)
 {

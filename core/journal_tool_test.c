@@ -257,7 +257,6 @@ static void a_start_from_a_snapshot_does_not_need_the_archive(void **state)
 }
 
 // ---- the cut
-// -------------------------------------------------------------------------------------
 
 static void expect_end(const struct folder *f, const char *text)
 {
@@ -466,7 +465,6 @@ static void progress_says_how_long(void **state)
 }
 
 // ---- what the tools are told, and what they are not
-// ----------------------------------------------
 
 static char complaint[4000]; // what a tool wrote to standard error
 
@@ -748,7 +746,6 @@ static void a_dump_is_exactly_what_was_asked_for(void **state)
 }
 
 // ---- what is archived
-// -----------------------------------------------------------------------------
 
 static void what_the_recorder_has_is_believed_only_where_it_makes_sense(void **state)
 {
@@ -872,7 +869,6 @@ static void root_archives_as_the_owner(void **state)
 }
 
 // ---- calls that fail
-// ------------------------------------------------------------------------------
 
 static uint64_t sequence_of(const struct folder *f)
 {

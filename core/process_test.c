@@ -76,7 +76,6 @@ static void await_core(struct venue *venue, uint64_t epoch)
 }
 
 // ---- commands
-// ----------------------------------------------------------------------------------------
 
 static struct command *claim(struct venue *venue, uint8_t gateway, uint8_t type, size_t tail)
 {
@@ -206,7 +205,6 @@ static void order(struct venue *venue, uint64_t number)
 }
 
 // ---- reading
-// -----------------------------------------------------------------------------------------
 
 static void drain(struct venue *venue)
 {
@@ -281,7 +279,6 @@ static void explain_agrees(const struct venue *venue, const char *replayed)
 }
 
 // ---- fixture
-// -----------------------------------------------------------------------------------------
 
 static int setup(void **state)
 {
@@ -369,7 +366,6 @@ static void await_open(struct venue *venue)
 }
 
 // ---- tests
-// -------------------------------------------------------------------------------------------
 
 static void a_trade_survives_a_clean_stop_and_replays_the_same(void **state)
 {

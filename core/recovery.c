@@ -20,7 +20,6 @@ struct recovery {
 };
 
 // ---- the journal
-// ---------------------------------------------------------------------------------
 
 // False: the commands do not make the events that they made.
 static bool recovery_apply(struct recovery *recovery, const struct command *command, uint64_t epoch)
@@ -143,7 +142,6 @@ static enum recovery_step recovery_journal(struct recovery *recovery, const stru
 }
 
 // ---- the snapshots
-// -------------------------------------------------------------------------------
 
 // Loads the newest snapshot that this engine accepts; with none the engine is empty. False: no
 // memory.
@@ -171,7 +169,6 @@ static bool recovery_snapshot(struct recovery *recovery, const char *folder)
 }
 
 // ---- the decision
-// --------------------------------------------------------------------------------
 
 static bool recovery_conclude(struct recovery *recovery, enum recovery_step step)
 {

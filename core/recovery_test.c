@@ -25,7 +25,6 @@ enum {
 };
 
 // ---- the table
-// -----------------------------------------------------------------------------------
 
 static enum recovery_action expected(enum recovery_snapshot snapshot, enum recovery_journal journal)
 {
@@ -70,7 +69,6 @@ static void every_refusal_has_its_status_and_its_way_out(void **state)
 }
 
 // ---- a folder
-// ------------------------------------------------------------------------------------
 
 struct fixture {
     char folder[64];
@@ -193,7 +191,6 @@ static void snapshot_at(struct fixture *f, uint64_t sequence)
 }
 
 // ---- damage
-// --------------------------------------------------------------------------------------
 
 static int segment_open_for_damage(const struct fixture *f, uint64_t number)
 {
@@ -312,7 +309,6 @@ static void break_snapshots(const struct fixture *f)
 }
 
 // ---- every cell that can be reached
-// --------------------------------------------------------------
 
 static bool reached[RECOVERY_SNAPSHOT_COUNT][RECOVERY_JOURNAL_COUNT];
 
@@ -418,7 +414,6 @@ static void a_journal_has_one_core(void **state)
 }
 
 // ---- another engine
-// ------------------------------------------------------------------------------
 
 // The way out of an older engine: its snapshot at the end of its journal, and this engine goes on
 // from there.

@@ -99,7 +99,6 @@ int replay_reset(struct replay *replay)
 }
 
 // ---- snapshots
-// ---------------------------------------------------------------------------------------
 
 struct replay_loading {
     struct replay *replay;
@@ -176,7 +175,6 @@ int replay_save(const struct replay *replay, const char *folder)
 }
 
 // ---- applying
-// ----------------------------------------------------------------------------------------
 
 static void replay_note_gateway(struct replay *replay, const struct command *command)
 {
@@ -238,7 +236,6 @@ enum replay_result replay_apply(struct replay *replay, const struct command *com
 }
 
 // ---- poison
-// ------------------------------------------------------------------------------------------
 
 // Signal handlers have no arguments of ours: the one replay that this process guards.
 static const struct replay *replay_guarded;

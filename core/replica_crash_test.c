@@ -194,7 +194,6 @@ static const char *run_trial(uint64_t seed, bool noisy)
 }
 
 // ---- tests
-// -------------------------------------------------------------------------------------------
 
 static int quiet(void **state)
 {

@@ -14,7 +14,6 @@ static const char REPLICA_FENCE_NAME[] = "fence";
 enum { REPLICA_FENCE_BYTES_MAX = 512 };
 
 // ---- the fence
-// ---------------------------------------------------------------------------------------
 
 static int replica_fence_parse(struct replica_fence *fence, const char *text)
 {

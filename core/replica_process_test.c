@@ -55,7 +55,6 @@ static void nap(void)
     } while (0)
 
 // ---- hosts
-// -------------------------------------------------------------------------------------------
 
 static int64_t free_port(void)
 {
@@ -183,7 +182,6 @@ static bool has_all(const struct host *standby, const struct host *primary)
 }
 
 // ---- tests
-// -------------------------------------------------------------------------------------------
 
 static void a_standby_follows_is_cut_off_comes_back_and_is_promoted(void **state)
 {
@@ -280,7 +278,6 @@ static void a_standby_that_is_not_served_says_why_and_tries_again(void **state)
 }
 
 // ---- what cannot begin
-// -------------------------------------------------------------------------------
 
 static void no_certificate(struct host *host)
 {

@@ -40,7 +40,6 @@ void replica_sender_close(struct replica_sender *sender)
 }
 
 // ---- the answer
-// --------------------------------------------------------------------------------------
 
 static void sender_answer(struct replica_sender *sender, const struct replica_now *now,
                           uint64_t common)
@@ -79,7 +78,6 @@ static void sender_hello(struct replica_sender *sender, const struct replica_hel
 }
 
 // ---- taking
-// ------------------------------------------------------------------------------------------
 
 static int sender_frame(struct replica_sender *sender, const struct replica_frame_header *header,
                         const uint8_t *body, const struct replica_now *now)
@@ -127,7 +125,6 @@ int replica_sender_take(struct replica_sender *sender, const struct replica_now 
 }
 
 // ---- saying
-// ------------------------------------------------------------------------------------------
 
 // The headers of the segments up to `number`: the peer needs them before a block. Returns 1, 0 = no
 // room, or -EIO = a segment is not there.

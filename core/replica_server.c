@@ -43,7 +43,6 @@ struct replica_server {
 };
 
 // ---- connections
-// -------------------------------------------------------------------------------------
 
 static void connection_close(struct server_connection *connection, const char *reason)
 {
@@ -143,7 +142,6 @@ static bool connection_work(struct replica_server *server, struct server_connect
 }
 
 // ---- the probe
-// ---------------------------------------------------------------------------------------
 
 static void probe_end(struct server_probe *probe, const struct replica_now *now)
 {
@@ -204,7 +202,6 @@ static bool probe_work(struct replica_server *server, const struct replica_now *
 }
 
 // ---- the port
-// ----------------------------------------------------------------------------------------
 
 static void server_progress(const struct replica_server *server, struct replica_progress *progress)
 {

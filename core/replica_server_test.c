@@ -60,7 +60,6 @@ enum replica_age __wrap_replica_age_of(const struct replica_hello *peer, uint64_
 }
 
 // ---- a primary
-// ---------------------------------------------------------------------------------------
 
 struct server {
     struct replica_host host;
@@ -161,7 +160,6 @@ static unsigned waits_of(const struct server *server, short events)
     } while (0)
 
 // ---- who comes
-// ---------------------------------------------------------------------------------------
 
 struct client {
     struct config config;
@@ -274,7 +272,6 @@ static bool is_cut(int fd)
 }
 
 // ---- tests: who is served
-// ------------------------------------------------------------------------------
 
 static void have_all_and_say_so(void)
 {
@@ -387,7 +384,6 @@ static void who_does_not_read_is_waited_for(void **state)
 }
 
 // ---- tests: who is not
-// -------------------------------------------------------------------------------
 
 static void strangers_take_each_other_s_places(void **state)
 {
@@ -524,7 +520,6 @@ static void a_port_that_cannot_be_opened_is_said(void **state)
 }
 
 // ---- tests: two primaries
-// ----------------------------------------------------------------------------
 
 static void the_higher_epoch_wins_whoever_calls(void **state)
 {
@@ -655,7 +650,6 @@ static int remove_keys(void **state)
 }
 
 // ---- the real lonja-standby, of this primary
-// ---------------------------------------------------------------
 
 struct standby {
     char state[64];

@@ -18,7 +18,6 @@
 #include "core/testing_calls.h"
 
 // ---- the decision
-// ------------------------------------------------------------------------------------
 
 static enum replica_decision expected_of_standby(int age, int place)
 {
@@ -87,7 +86,6 @@ static void what_counts_is_what_enough_standbys_have(void **state)
 }
 
 // ---- frames
-// ------------------------------------------------------------------------------------------
 
 static void a_frame_is_whole_or_waited_for_or_refused(void **state)
 {
@@ -132,7 +130,6 @@ static void a_size_beyond_its_type_is_refused_before_it_is_waited_for(void **sta
 }
 
 // ---- two hosts
-// ---------------------------------------------------------------------------------------
 
 struct fixture {
     struct replica_host a, b;
@@ -429,7 +426,6 @@ static void another_venue_and_another_release_are_refused(void **state)
 }
 
 // ---- what only a stranger sends
-// ------------------------------------------------------------------------
 
 static void nothing_is_said_before_the_core_has_spoken(void **state)
 {
@@ -553,7 +549,6 @@ static void a_block_that_does_not_follow_is_not_written(void **state)
 }
 
 // ---- what only a liar says
-// -----------------------------------------------------------------------------
 
 static void a_hello_that_contradicts_itself_is_refused(void **state)
 {
@@ -712,7 +707,6 @@ static void memory_that_is_not_there_is_said(void **state)
 }
 
 // ---- places, whatever the disk says
-// ---------------------------------------------------------------------
 
 static enum replica_place place_of(struct fixture *f, uint64_t sequence, uint64_t journal_seq)
 {
@@ -844,7 +838,6 @@ static void a_primary_whose_disk_refuses_a_look_serves_nothing_wrong(void **stat
 }
 
 // ---- the store, whatever comes
-// --------------------------------------------------------------------------
 
 struct one_block {
     struct journal_block_header header;
@@ -937,7 +930,6 @@ static void a_segment_that_cannot_be_made_is_said_to_who_needs_it(void **state)
 }
 
 // ---- a connection
-// ---------------------------------------------------------------------------------------
 
 static int64_t stream_result;
 
@@ -970,7 +962,6 @@ static void a_connection_that_takes_nothing_more_is_over(void **state)
 }
 
 // ---- the fence
-// ---------------------------------------------------------------------------------------
 
 static void a_fence_is_what_was_written_or_nothing(void **state)
 {
@@ -1003,7 +994,6 @@ static void a_promotion_is_above_all_that_was(void **state)
 }
 
 // ---- the gate
-// ----------------------------------------------------------------------------------------
 
 struct gate_fixture {
     struct boot boot;

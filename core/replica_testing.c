@@ -23,7 +23,6 @@ void replica_host_fini(struct replica_host *host)
 }
 
 // ---- a primary
-// ---------------------------------------------------------------------------------------
 
 static void host_recover(struct replica_host *host)
 {
@@ -99,7 +98,6 @@ struct replica_now replica_host_now(const struct replica_host *host, uint64_t no
 }
 
 // ---- a connection
-// ------------------------------------------------------------------------------------
 
 void replica_link_up(struct replica_link *link, struct standby_store *store, uint64_t fence,
                      uint64_t now_ns)

@@ -31,7 +31,6 @@ struct tls_connection {
 };
 
 // ---- certificates
-// ------------------------------------------------------------------------------------
 
 static const char *tls_reason(char text[160])
 {
@@ -93,7 +92,6 @@ void replica_tls_close(struct replica_tls *tls)
 }
 
 // ---- one connection
-// ----------------------------------------------------------------------------------
 
 // What a call of OpenSSL that did not go through means.
 static int64_t tls_result(struct tls_connection *connection, int result)
@@ -158,7 +156,6 @@ static int tls_connection_open(struct replica_tls *tls, struct replica_stream *s
 }
 
 // ---- the port
-// ----------------------------------------------------------------------------------------
 
 static struct addrinfo *tls_address(const char *host, int64_t port, bool passive)
 {

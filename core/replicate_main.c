@@ -62,7 +62,6 @@ static void replicate_require(int result, const char *what, int status)
 }
 
 // ---- start
-// -------------------------------------------------------------------------------------------
 
 static void replicate_open(struct replicate *replicate)
 {
@@ -95,7 +94,6 @@ static void replicate_terms(struct replicate *replicate)
 }
 
 // ---- the word for the gate
-// ---------------------------------------------------------------------------
 
 static uint32_t replicate_verdict(const struct replicate *replicate)
 {
@@ -159,7 +157,6 @@ static void replicate_look(struct replicate *replicate)
 }
 
 // ---- run
-// ---------------------------------------------------------------------------------------------
 
 static bool replicate_work(struct replicate *replicate)
 {

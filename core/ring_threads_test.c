@@ -33,7 +33,6 @@ enum {
 };
 
 // ---- one mapping for all
-// ---------------------------------------------------------------------------------
 
 static struct {
     pthread_mutex_t lock;
@@ -73,7 +72,6 @@ void __wrap_memfile_unmap(void *memory, size_t bytes)
 }
 
 // ---- the venue
-// -------------------------------------------------------------------------------------------
 
 static struct {
     char folder[64];
@@ -151,7 +149,6 @@ static void *tape_thread(void *context)
 }
 
 // ---- gateways
-// --------------------------------------------------------------------------------------------
 
 static void send(struct command_ring *ring, uint8_t type, uint64_t gateway_seq, int64_t events)
 {
@@ -190,7 +187,6 @@ static void *gateway_thread(void *context)
 }
 
 // ---- readers
-// ------------------------------------------------------------------------------------------------
 
 static void check_event(const struct event *event)
 {
@@ -260,7 +256,6 @@ static void *lagging_thread(void *context)
 }
 
 // ---- the test
-// ------------------------------------------------------------------------------------------------
 
 static void open_core(void)
 {

@@ -24,7 +24,6 @@ static_assert(sizeof(struct journal_digest_cmd) + COMMAND_HEADER_BYTES <=
               "a digest's slots");
 
 // ---- applying
-// ----------------------------------------------------------------------------------------
 
 static uint64_t sequencer_durable(const struct sequencer *sequencer)
 {
@@ -154,7 +153,6 @@ static void sequencer_set_venue(struct sequencer *sequencer, uint8_t state)
 }
 
 // ---- what the core itself has to say
-// -------------------------------------------------------------------
 
 static int sequencer_continuations(struct sequencer *sequencer)
 {
@@ -261,7 +259,6 @@ static int sequencer_open_venue(struct sequencer *sequencer)
 }
 
 // ---- rings
-// -------------------------------------------------------------------------------------------
 
 static void sequencer_shut(struct sequencer *sequencer, uint8_t gateway, const char *reason)
 {
@@ -395,7 +392,6 @@ static int sequencer_rings(struct sequencer *sequencer)
 }
 
 // ---- rounds
-// ------------------------------------------------------------------------------------------
 
 static void sequencer_count_round(struct sequencer *sequencer, uint64_t began_ns, int count)
 {
@@ -487,7 +483,6 @@ void sequencer_idle(struct sequencer *sequencer)
 }
 
 // ---- taking over
-// -------------------------------------------------------------------------------------
 
 static int sequencer_open_rings(struct sequencer *sequencer, const struct boot *boot,
                                 uint64_t epoch)

@@ -187,7 +187,6 @@ static const struct event *event_at(struct fixture *f, uint64_t position)
 }
 
 // ---- tests
-// -------------------------------------------------------------------------------------------
 
 static void an_epoch_begins_cancel_only(void **state)
 {

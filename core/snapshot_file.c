@@ -18,7 +18,6 @@
 #include "base/log.h"
 
 // ---- reading
-// -----------------------------------------------------------------------------------------
 
 struct snapshot_reader {
     int fd;
@@ -178,7 +177,6 @@ bool snapshot_file_read(const char *folder, uint64_t sequence, snapshot_file_sin
 }
 
 // ---- writing
-// -----------------------------------------------------------------------------------------
 
 static void snapshot_temporary_path(char out[NUMBERED_PATH_BYTES], const char *folder)
 {

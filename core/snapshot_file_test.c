@@ -16,7 +16,6 @@
 #include "core/snapshot_file.h"
 
 // ---- the disk that fails
-// ---------------------------------------------------------------------------------
 
 static struct {
     int fail_at; // this call fails, counted from 1; 0 = none
@@ -105,7 +104,6 @@ int __wrap_unlink(const char *path)
 }
 
 // ---- snapshots of numbers
-// --------------------------------------------------------------------------------
 
 static char folder[64];
 
@@ -194,7 +192,6 @@ static void the_last_three_are_kept(void **state)
 }
 
 // ---- what is broken
-// --------------------------------------------------------------------------------------
 
 // One of the state before the first command is kept like others.
 static void the_very_first_is_kept_like_others(void **state)
@@ -316,7 +313,6 @@ static void a_snapshot_of_an_older_format_is_passed_over(void **state)
 }
 
 // ---- forged files: every checksum is right
-// ---------------------------------------------------------------
 
 struct forged {
     struct snapshot_file_header header;
@@ -476,7 +472,6 @@ static void a_folder_of_none_that_is_whole_has_no_newest(void **state)
 }
 
 // ---- calls that fail
-// -----------------------------------------------------------------------------------------
 
 static void the_name_comes_after_the_sync_and_old_ones_go_last(void **state)
 {
@@ -540,7 +535,6 @@ static void no_failing_call_costs_an_older_snapshot(void **state)
 }
 
 // ---- calls that do less than they were asked
-// -------------------------------------------------------------
 
 static void what_a_signal_breaks_off_goes_on(void **state)
 {

@@ -69,7 +69,6 @@ static void standby_require(int result, const char *what, int status)
 }
 
 // ---- start
-// -------------------------------------------------------------------------------------------
 
 static int standby_take(const struct standby *standby, const char *name)
 {
@@ -143,7 +142,6 @@ static void standby_open_peer(struct standby *standby)
 }
 
 // ---- connection
-// --------------------------------------------------------------------------------------
 
 static void standby_connect(struct standby *standby, uint64_t now_ns)
 {
@@ -198,7 +196,6 @@ static bool standby_is_disk(int result)
 }
 
 // ---- following
-// ---------------------------------------------------------------------------------------
 
 static void standby_show(struct standby *standby)
 {

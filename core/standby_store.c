@@ -23,7 +23,6 @@
 enum { STANDBY_ZEROES_BYTES = 1 << 20 };
 
 // ---- open and close
-// ----------------------------------------------------------------------------------
 
 static int store_open_segment(struct standby_store *store, uint64_t number)
 {
@@ -110,7 +109,6 @@ void standby_store_close(struct standby_store *store)
 }
 
 // ---- segments
-// ----------------------------------------------------------------------------------------
 
 int standby_store_prepare(struct standby_store *store)
 {
@@ -222,7 +220,6 @@ static int store_await_segment(struct standby_store *store, uint64_t number)
 }
 
 // ---- blocks
-// ------------------------------------------------------------------------------------------
 
 // True if the block in store->block is whole and comes next.
 static bool store_follows(const struct standby_store *store, size_t bytes)

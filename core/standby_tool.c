@@ -81,7 +81,6 @@ static int tool_fail(const char *what, int error)
 }
 
 // ---- locks
-// -------------------------------------------------------------------------------------------
 
 // True if some process holds the lock file; one that is absent is free.
 static bool tool_is_locked(const char *path)
@@ -103,7 +102,6 @@ static bool tool_await_free(const char *path)
 }
 
 // ---- promote
-// -----------------------------------------------------------------------------------------
 
 // Where the journal of the state folder ends; a standby may be writing it.
 static int tool_journal_end(uint64_t *sequence, uint64_t *epoch, const char *state)
@@ -182,7 +180,6 @@ static int tool_promote(const struct tool_words *words)
 }
 
 // ---- degrade and restore
-// -----------------------------------------------------------------------------
 
 static int tool_degrade(const struct tool_words *words)
 {

@@ -43,7 +43,6 @@ int __wrap_nanosleep(const struct timespec *pause, struct timespec *rest)
 }
 
 // ---- fixture
-// -----------------------------------------------------------------------------------------
 
 static char folder[64], journal[NUMBERED_PATH_BYTES];
 static char said[8192];
@@ -131,7 +130,6 @@ static void expect_fence(uint64_t epoch)
 }
 
 // ---- tests
-// -------------------------------------------------------------------------------------------
 
 static void words_that_are_none_have_the_usage_and_change_nothing(void **state)
 {

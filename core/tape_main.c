@@ -73,7 +73,6 @@ static uint64_t tape_durable(const struct tape *tape)
 }
 
 // ---- start
-// -------------------------------------------------------------------------------------------
 
 static void tape_open_memory(struct tape *tape)
 {
@@ -144,7 +143,6 @@ static void tape_start(struct tape *tape)
 }
 
 // ---- run
-// ---------------------------------------------------------------------------------------------
 
 static void tape_apply(struct tape *tape, const struct command *command, uint64_t epoch)
 {

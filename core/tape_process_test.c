@@ -67,7 +67,6 @@ static int teardown(void **state)
 }
 
 // ---- the core's part
-// ---------------------------------------------------------------------------------
 
 static struct {
     struct journal journal;
@@ -218,7 +217,6 @@ static uint64_t first_of_tape(void)
 }
 
 // ---- starts
-// ------------------------------------------------------------------------------------------
 
 static void without_its_memory_it_does_not_start(void **state)
 {
@@ -300,7 +298,6 @@ static void a_tape_without_its_beginning_is_written_anew_unless_it_may_forget(vo
 }
 
 // ---- what it forgets, and what it cannot do
-// --------------------------------------------------------------
 
 static void what_nobody_needs_is_forgotten_at_a_snapshot(void **state)
 {
@@ -352,7 +349,6 @@ static void a_snapshot_that_cannot_be_made_is_counted(void **state)
 }
 
 // ---- beside a living core
-// ---------------------------------------------------------------------------------
 
 // Of all that lonja-tape has read, whatever it was.
 static uint64_t bytes_read(void)
@@ -392,7 +388,6 @@ static void a_block_that_comes_later_is_read_and_nothing_behind_it(void **state)
 }
 
 // ---- a journal that is not right
-// --------------------------------------------------------------------
 
 static void a_tape_that_would_differ_from_the_core_is_not_written(void **state)
 {

@@ -11,7 +11,6 @@
 #include "core/tape_format.h"
 
 // ---- segments
-// ----------------------------------------------------------------------------------------
 
 static bool tape_header_valid(const struct tape_header *header, uint64_t first_sequence)
 {
@@ -148,7 +147,6 @@ static const struct event *tape_segment_event(struct tape_segment *segment, uint
 }
 
 // ---- finding a place
-// ---------------------------------------------------------------------------------
 
 void tape_reader_init(struct tape_reader *reader, const char *folder)
 {
@@ -207,7 +205,6 @@ bool tape_reader_seek(struct tape_reader *reader, uint64_t sequence, uint32_t in
 }
 
 // ---- reading on
-// --------------------------------------------------------------------------------------
 
 // True if the event is the expected one; then the next one is expected.
 static bool tape_reader_accept(struct tape_reader *reader, const struct event *event)

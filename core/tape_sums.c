@@ -10,7 +10,6 @@
 #include "core/numbered_file.h"
 
 // ---- reading
-// -----------------------------------------------------------------------------------------
 
 static off_t sums_offset(uint64_t block)
 {
@@ -99,7 +98,6 @@ const char *tape_sums_seal_fault(int fd, const struct tape_sums_header *header)
 }
 
 // ---- writing
-// -----------------------------------------------------------------------------------------
 
 static int sums_write(int fd, const void *data, size_t bytes, off_t offset)
 {

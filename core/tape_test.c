@@ -27,7 +27,6 @@ enum { SEGMENT_EVENTS = 600, FILES_MAX = 16, FILE_BYTES_MAX = 256 * 1024 };
 static char state_path[64], folder[NUMBERED_PATH_BYTES];
 
 // ---- calls
-// -------------------------------------------------------------------------------------------
 
 int __real_ftruncate(int fd, off_t bytes);
 int __wrap_ftruncate(int fd, off_t bytes);
@@ -99,7 +98,6 @@ static int teardown(void **state)
 }
 
 // ---- events
-// ------------------------------------------------------------------------------------------
 
 static uint32_t events_of(uint64_t sequence)
 {
@@ -178,7 +176,6 @@ static int verify(void)
 }
 
 // ---- files
-// -------------------------------------------------------------------------------------------
 
 struct file {
     char path[NUMBERED_PATH_BYTES];
@@ -242,7 +239,6 @@ static void expect_same(const struct files *files)
 }
 
 // ---- tests
-// -------------------------------------------------------------------------------------------
 
 static void what_was_written_is_read_and_verified(void **state)
 {
@@ -457,7 +453,6 @@ static void a_reader_goes_on_in_a_block_that_grows(void **state)
 }
 
 // ---- tests: what fails, and what is whole and wrong
-// ---------------------------------------------------
 
 // As write_tape, but what fails is returned, and nothing is shown before the end.
 static int try_write(uint64_t after, uint64_t sequence)
@@ -1147,7 +1142,6 @@ static void a_long_look_says_how_far_it_is(void **state)
 }
 
 // ---- tests: rebuild and words
-// -------------------------------------------------------------------------
 
 static void make_state(void)
 {

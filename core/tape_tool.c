@@ -65,7 +65,6 @@ static void tape_progress_tell(struct tape_progress *progress, uint64_t sequence
 }
 
 // ---- verify
-// ------------------------------------------------------------------------------------------
 
 struct tape_verify {
     FILE *out;
@@ -214,7 +213,6 @@ int tape_tool_verify(const char *state, FILE *out)
 }
 
 // ---- rebuild
-// -----------------------------------------------------------------------------------------
 
 enum { REBUILD_TELL_EVERY = 64 }; // commands between two looks at the clock
 
@@ -346,7 +344,6 @@ int tape_tool_rebuild(const char *state, FILE *out, uint64_t segment_events)
 }
 
 // ---- the words
-// ---------------------------------------------------------------------------------------
 
 static const char TAPE_USAGE[] =
     "Usage: lonja tape verify  STATE\n"

@@ -14,7 +14,6 @@
 #include "core/tape_reader.h"
 
 // ---- segments
-// ----------------------------------------------------------------------------------------
 
 static int tape_write(int fd, const void *data, size_t bytes, uint64_t offset)
 {
@@ -143,7 +142,6 @@ int tape_truncate(const char *folder, uint64_t sequence)
 }
 
 // ---- open
-// --------------------------------------------------------------------------------------------
 
 // Takes what is not proved off the end of the block: what was synced stays.
 static int tape_trim_block(struct tape_segment *segment, const char *folder, uint64_t block)
@@ -259,7 +257,6 @@ void tape_writer_close(struct tape_writer *writer)
 }
 
 // ---- writing
-// -----------------------------------------------------------------------------------------
 
 static struct tape_sum tape_writer_sum(const struct tape_writer *writer, uint64_t block,
                                        uint32_t events)

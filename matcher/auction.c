@@ -59,7 +59,6 @@ struct lead { // the prices that no rule has told apart yet
 };
 
 // ---- levels
-// --------------------------------------------------------------------------------------
 
 static struct level_reader reader_of(const struct order_pool *pool, const struct book_side *side,
                                      uint64_t limit_key, bool to_better)
@@ -136,7 +135,6 @@ static void reader_pass(struct level_reader *reader)
 }
 
 // ---- the walk
-// ------------------------------------------------------------------------------------
 
 // All that is offered at the best buy's price. *all: every level is kept.
 static auction_sum supply_of(struct level_reader sells, struct kept *kept, bool *all)
@@ -209,7 +207,6 @@ static bool walk_next(struct walk *walk)
 }
 
 // ---- who leads
-// -----------------------------------------------------------------------------------
 
 static auction_sum volume_of(const struct point *point)
 {

@@ -76,7 +76,6 @@ static struct auction_result price_at(const struct bench *bench, int64_t referen
 }
 
 // ---- textbook cases
-// -----------------------------------------------------------------------------
 
 struct row {
     uint8_t side;
@@ -206,7 +205,6 @@ static void test_huge_demand(void **state)
 }
 
 // ---- random books
-// -------------------------------------------------------------------------------
 
 static uint64_t draw(struct bench *bench, uint64_t below)
 {

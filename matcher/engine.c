@@ -8,7 +8,6 @@
 #include "matcher/engine_state.h"
 
 // ---- layout
-// ----------------------------------------------------------------------------------------
 
 // Hands out consecutive, 64-byte aligned parts of the engine's memory; without memory it only
 // measures.
@@ -148,7 +147,6 @@ struct engine *engine_init(void *memory, const struct engine_limits *limits)
 }
 
 // ---- answers
-// ------------------------------------------------------------------------------------------
 
 // What a refused command named, for the gateway to find its request and its client by.
 static void rejected_subject(const struct command *command, struct rejected_evt *out)
@@ -231,7 +229,6 @@ void turn_instrument_state(struct turn *turn, const struct instrument *instrumen
 }
 
 // ---- dispatch
-// -----------------------------------------------------------------------------------------
 
 static void engine_nothing(struct turn *turn)
 {
@@ -375,7 +372,6 @@ void engine_apply(struct engine *engine, const struct command *command, struct e
 }
 
 // ---- what it tells
-// ------------------------------------------------------------------------------------
 
 uint64_t engine_next_deadline_ns(const struct engine *engine)
 {

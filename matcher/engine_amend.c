@@ -32,7 +32,6 @@ static const struct order_terms *terms_of(const struct engine *engine, uint32_t 
 }
 
 // ---- may it?
-// ---------------------------------------------------------------------------------------
 
 static void amend_fill(const struct engine *engine, struct amend *amend)
 {
@@ -124,7 +123,6 @@ static bool amend_keeps_place(const struct engine *engine, const struct amend *a
 }
 
 // ---- checks of one that loses its place
-// ----------------------------------------------------------------------
 
 static bool in_book(const struct order *order)
 {
@@ -234,7 +232,6 @@ static bool amend_post_only(const struct engine *engine, const struct amend *ame
 }
 
 // ---- doing it
-// --------------------------------------------------------------------------------------
 
 static void emit_amended(struct turn *turn, const struct amend *amend, int64_t released, bool kept)
 {

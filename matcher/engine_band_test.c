@@ -47,7 +47,6 @@ static const char *tick(struct venue *venue)
 }
 
 // ---- where a band is
-// ----------------------------------------------------------------------------
 
 static void the_static_band_is_around_the_reference_price(void **state)
 {
@@ -129,7 +128,6 @@ static void stops_and_bands_are_looked_at_both(void **state)
 }
 
 // ---- who stops there
-// ----------------------------------------------------------------------------
 
 static void a_triggered_stop_stops_at_the_band_of_its_turn(void **state)
 {
@@ -207,7 +205,6 @@ static void without_limit_states_the_auction_begins_at_once(void **state)
 }
 
 // ---- how a limit state ends
-// ----------------------------------------------------------------------
 
 // The last price is 100, the dynamic band 300, and the instrument in a limit state (orders 3, 4).
 static void enter_limit_state(struct venue *venue)
@@ -320,7 +317,6 @@ static void it_comes_before_the_schedule(void **state)
 }
 
 // ---- controls and status
-// -------------------------------------------------------------------------
 
 static void controls_that_cannot_be_are_refused(void **state)
 {

@@ -10,7 +10,6 @@
 #define MS_NS  ((uint64_t)1000000)
 
 // ---- dated orders
-// ---------------------------------------------------------------------------------
 
 void engine_dated_add(struct engine *engine, uint32_t place)
 {
@@ -45,7 +44,6 @@ static void expire_or_go_on(struct turn *turn)
 }
 
 // ---- schedules
-// ------------------------------------------------------------------------------------
 
 static uint64_t schedule_slot_ns(const struct schedule_slot *slot)
 {
@@ -85,7 +83,6 @@ static uint8_t schedule_phase_at(const struct instrument *instrument, uint64_t t
 }
 
 // ---- deadlines of instruments
-// ---------------------------------------------------------------------
 
 static uint64_t earlier_of(uint64_t left_ns, uint64_t right_ns) // 0 = never
 {
@@ -143,7 +140,6 @@ static void deadline_come(struct turn *turn, struct instrument *instrument)
 }
 
 // ---- commands
-// -------------------------------------------------------------------------------------
 
 static void tick_work(struct turn *turn)
 {

@@ -37,7 +37,6 @@ static const char *set_jurisdictions(struct venue *venue, uint8_t mode, uint8_t 
     }
 
 // ---- setting them
-// ---------------------------------------------------------------------------------
 
 static void controls_that_cannot_be_are_refused(void **state)
 {
@@ -89,7 +88,6 @@ static void jurisdictions_that_cannot_be_are_refused(void **state)
 }
 
 // ---- who buys
-// -------------------------------------------------------------------------------------
 
 static void live_in(struct venue *venue, char who, uint16_t country)
 {
@@ -143,7 +141,6 @@ static void buyers_are_investors_of_a_type(void **state)
 }
 
 // ---- positions
-// ------------------------------------------------------------------------------------
 
 static void a_position_is_what_there_is_and_what_open_buys_may_bring(void **state)
 {
@@ -223,7 +220,6 @@ static void a_position_may_be_larger_than_a_number(void **state)
 }
 
 // ---- NAV
-// ------------------------------------------------------------------------------------------
 
 static void an_old_nav_is_what_its_action_says(void **state)
 {
@@ -267,7 +263,6 @@ static void without_a_nav_nothing_is_stale(void **state)
 }
 
 // ---- confirm references
-// ---------------------------------------------------------------------------
 
 static const char *strict(struct venue *venue, uint8_t flags)
 {

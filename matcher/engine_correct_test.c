@@ -64,7 +64,6 @@ static void balance_is(const struct venue *venue, uint32_t account, uint32_t ass
 }
 
 // ---- each way
-// -------------------------------------------------------------------------------------
 
 static void a_bust_gives_everybody_back_what_he_had(void **state)
 {
@@ -173,7 +172,6 @@ static void an_account_may_have_traded_with_itself(void **state)
 }
 
 // ---- what is not there
-// ----------------------------------------------------------------------------
 
 static void what_cannot_be_given_back_is_owed(void **state)
 {
@@ -256,7 +254,6 @@ static void it_may_take_more_than_one_command(void **state)
 }
 
 // ---- refusals
-// -------------------------------------------------------------------------------------
 
 static void what_is_refused_is_refused_in_order(void **state)
 {

@@ -11,7 +11,6 @@
 enum fees_field { FEES_FIELD_none, FEES_BODY(FIELD_FEES) };
 
 // ---- the table
-// ------------------------------------------------------------------------------------
 
 static uint32_t *fees_bucket(const struct fees *fees, uint32_t account, uint32_t instrument)
 {
@@ -120,7 +119,6 @@ static void fees_remove(struct engine *engine, uint32_t account, uint32_t instru
 }
 
 // ---- what holds
-// -----------------------------------------------------------------------------------
 
 // The seller pays, maker or taker alike (U13).
 static struct fee_rates rates_of_terms(uint32_t fee_bps)
@@ -152,7 +150,6 @@ struct fee_rates engine_fee_rates(const struct engine *engine, const struct inst
 }
 
 // ---- the command
-// ----------------------------------------------------------------------------------
 
 static bool fees_rates_valid(const struct fees_rec *terms, struct refusal *refusal)
 {
@@ -206,7 +203,6 @@ void engine_fees_set(struct turn *turn)
 }
 
 // ---- the walk
-// -------------------------------------------------------------------------------------
 
 static uint32_t check_chain(const struct engine *engine, uint32_t account)
 {

@@ -40,7 +40,6 @@ static int64_t held(const struct venue *venue, uint32_t account)
 }
 
 // ---- who pays what
-// --------------------------------------------------------------------------------
 
 static void makers_and_takers_pay_their_own_rates_rounded_down(void **state)
 {
@@ -132,7 +131,6 @@ static void in_an_auction_the_older_order_makes(void **state)
 }
 
 // ---- the hold
-// -------------------------------------------------------------------------------------
 
 static void a_hold_is_used_up_exactly(void **state)
 {
@@ -222,7 +220,6 @@ static void a_trailing_stop_releases_with_its_collar(void **state)
 }
 
 // ---- rates that change
-// --------------------------------------------------------------------------------
 
 static void a_buyer_never_pays_more_than_the_rate_of_its_hold(void **state)
 {
@@ -260,7 +257,6 @@ static void all_of_the_notional_may_be_a_fee(void **state)
 }
 
 // ---- the command
-// ----------------------------------------------------------------------------------
 
 static void what_is_refused_is_refused_in_order(void **state)
 {

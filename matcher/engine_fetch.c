@@ -49,7 +49,6 @@ static inline struct named named_by(const struct engine *engine, const struct co
 }
 
 // ---- three steps
-// ----------------------------------------------------------------------------------
 
 static void fetch_first(const struct engine *engine, const struct named *named)
 {

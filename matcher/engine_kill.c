@@ -88,7 +88,6 @@ bool engine_kill_admit(const struct turn *turn, uint32_t account, struct refusal
 }
 
 // ---- snapshots: venue, members, accounts, sessions
-// -----------------------------------------------------
 
 bool engine_kill_load(struct engine *engine, const struct kill_rec *record)
 {

@@ -50,7 +50,6 @@ static int open_with_a_second_member(void **state)
 }
 
 // ---- scopes
-// -----------------------------------------------------------------------------------
 
 static void a_killed_account_loses_its_orders_and_enters_none(void **state)
 {
@@ -141,7 +140,6 @@ static void it_is_asked_from_the_venue_down(void **state)
 }
 
 // ---- wherever it stands
-// -------------------------------------------------------------------------
 
 // One in the book, a stop, a triggered one whose turn the breaker holds up, one for the close.
 static void it_takes_what_waits_too(void **state)
@@ -178,7 +176,6 @@ static void a_running_auction_trades_without_it(void **state)
 }
 
 // ---- however much it is
-// -------------------------------------------------------------------------
 
 static uint32_t cancels_of(const struct venue *venue)
 {
@@ -223,7 +220,6 @@ static void more_than_one_command_takes_goes_on_in_the_next(void **state)
 }
 
 // ---- what is refused
-// ----------------------------------------------------------------------------
 
 static void a_kill_of_nobody_is_refused(void **state)
 {

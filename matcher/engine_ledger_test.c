@@ -43,7 +43,6 @@ static void trade_of_ten(struct venue *venue)
 }
 
 // ---- kinds of posting
-// -----------------------------------------------------------------------------
 
 static void a_transfer_moves_what_could_be_withdrawn(void **state)
 {
@@ -137,7 +136,6 @@ static void an_account_without_a_balance_owes_all_of_it(void **state)
 }
 
 // ---- bounds
-// ---------------------------------------------------------------------------------------
 
 static void no_entry_passes_its_bound(void **state)
 {
@@ -201,7 +199,6 @@ static void a_deficit_needs_a_balance_of_its_own(void **state)
 }
 
 // ---- covering
-// -------------------------------------------------------------------------------------
 
 static void what_comes_in_covers_first(void **state)
 {
@@ -247,7 +244,6 @@ static void an_operator_covers_from_what_is_available(void **state)
 }
 
 // ---- while something is owed
-// ----------------------------------------------------------------------
 
 static void who_owes_may_not_sell_or_withdraw_that(void **state)
 {
@@ -288,7 +284,6 @@ static void nothing_is_open_any_more_of_what_is_owed(void **state)
 }
 
 // ---- uncover
-// --------------------------------------------------------------------------------------
 
 static void the_newest_orders_go_until_nothing_is_owed(void **state)
 {
@@ -459,7 +454,6 @@ static void what_leaves_takes_no_settled_units_from_under_an_order(void **state)
 }
 
 // ---- references
-// -----------------------------------------------------------------------------------
 
 static void a_reference_with_other_content_is_refused(void **state)
 {

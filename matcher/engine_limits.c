@@ -7,7 +7,6 @@
 enum limits_field { LIMITS_FIELD_none, LIMITS_BODY(FIELD_LIMITS) };
 
 // ---- setting them
-// ---------------------------------------------------------------------------------
 
 #define SCOPE(scope) (1u << (scope))
 
@@ -154,7 +153,6 @@ void engine_limits_set(struct turn *turn)
 }
 
 // ---- throttle
-// -------------------------------------------------------------------------------------
 
 static bool throttle_one(struct window *messages, const struct limits_rec *own, uint64_t time_ns,
                          struct refusal *refusal)
@@ -178,7 +176,6 @@ bool engine_throttle_count(const struct turn *turn, struct refusal *refusal)
 }
 
 // ---- what later orders are compared with
-// ----------------------------------------------------------
 
 void engine_duplicate_remember(struct engine *engine, const struct taker *taker)
 {

@@ -31,7 +31,6 @@ static const char *set_limits(struct venue *venue, struct limits_rec limits_want
         "limits_changed")
 
 // ---- setting them
-// ---------------------------------------------------------------------------------
 
 static void limits_name_a_party_that_exists(void **state)
 {
@@ -113,7 +112,6 @@ static void numbers_of_limits_that_cannot_be_are_refused(void **state)
 }
 
 // ---- order value
-// ----------------------------------------------------------------------------------
 
 static void an_order_is_worth_at_most_what_its_account_and_member_may(void **state)
 {
@@ -156,7 +154,6 @@ static void an_amend_that_loses_its_place_is_asked_its_new_value(void **state)
 }
 
 // ---- daily value
-// ----------------------------------------------------------------------------------
 
 static void a_day_has_what_was_traded_and_what_is_open(void **state)
 {
@@ -239,7 +236,6 @@ static void sums_of_values_may_be_larger_than_a_number(void **state)
 }
 
 // ---- open orders
-// ----------------------------------------------------------------------------------
 
 static void an_account_has_so_many_open_orders(void **state)
 {
@@ -272,7 +268,6 @@ static void a_filled_order_is_open_no_more(void **state)
 }
 
 // ---- throttle
-// -------------------------------------------------------------------------------------
 
 static void a_session_sends_so_many_messages_in_a_window(void **state)
 {
@@ -334,7 +329,6 @@ static void what_the_core_goes_on_with_is_not_throttled(void **state)
 }
 
 // ---- duplicates
-// -----------------------------------------------------------------------------------
 
 static void an_order_like_the_last_one_is_a_mistake(void **state)
 {
@@ -393,7 +387,6 @@ static void a_market_order_is_like_another_by_its_collar(void **state)
 }
 
 // ---- executions
-// -----------------------------------------------------------------------------------
 
 static void so_many_executions_stop_an_account(void **state)
 {
@@ -448,7 +441,6 @@ static void an_order_that_trips_its_account_goes_on(void **state)
 }
 
 // ---- investment
-// -----------------------------------------------------------------------------------
 
 enum { RETAIL = 500 * 1000000 };
 
@@ -524,7 +516,6 @@ static void an_account_without_limits_counts_no_investment(void **state)
 }
 
 // ---- rights
-// ---------------------------------------------------------------------------------------
 
 static const char *set_rights(struct venue *venue, uint32_t of_a, uint32_t of_b)
 {

@@ -3,7 +3,6 @@
 #include "matcher/engine_state.h"
 
 // ---- queues: first in, first out
-// -------------------------------------------------------------------
 
 void engine_queue_append(struct order_pool *pool, struct order_list *queue, uint32_t place)
 {
@@ -35,7 +34,6 @@ void engine_queue_remove(struct order_pool *pool, struct order_list *queue, uint
 }
 
 // ---- lists: by ascending id
-// ------------------------------------------------------------------------
 
 static struct order_terms *terms_at(const struct order_pool *pool, uint32_t place)
 {

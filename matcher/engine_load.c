@@ -7,7 +7,6 @@
 #include "matcher/engine_saver.h"
 
 // ---- loading
-// --------------------------------------------------------------------------------------------------
 
 static bool load_meta(struct engine *engine, const struct meta_rec *record)
 {
@@ -249,7 +248,6 @@ static bool load_balance(struct engine *engine, const struct balance_rec *record
 }
 
 // ---- loading orders
-// -------------------------------------------------------------------------------
 
 static bool order_record_terms(const struct instrument *instrument, const struct order_rec *record)
 {
@@ -429,7 +427,6 @@ static bool load_order_terms(struct engine *engine, const struct order_terms_rec
 }
 
 // ---- loading the unfinished command
-// -------------------------------------------------------------------
 
 static bool uncover_valid(const struct engine *engine, const struct pending_rec *record)
 {

@@ -8,7 +8,6 @@
 #include "matcher/engine_taker.h"
 
 // ---- mass cancel
-// -------------------------------------------------------------------------------------
 
 // Whose scope it is.
 static bool mass_scope_admit(const struct turn *turn, struct refusal *refusal)
@@ -157,7 +156,6 @@ static void mass_cancel_run(struct turn *turn)
 }
 
 // ---- orders of those who may not trade any more
-// -----------------------------------------------------------
 
 void engine_cancel_barred(struct engine *engine, uint32_t first, uint32_t last)
 {
@@ -175,7 +173,6 @@ void engine_cancel_barred(struct engine *engine, uint32_t first, uint32_t last)
 }
 
 // ---- orders of those who were killed
-// --------------------------------------------------------------------
 
 static bool member_has_orders(const struct engine *engine, uint32_t member)
 {
@@ -237,7 +234,6 @@ void engine_order_mass_cancel(struct turn *turn)
 }
 
 // ---- status
-// ----------------------------------------------------------------------------------------
 
 static void emit_status(struct turn *turn, uint32_t place)
 {

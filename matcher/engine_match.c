@@ -12,7 +12,6 @@
 #include "matcher/engine_taker.h"
 
 // ---- one match, as seen by the ledger
-// ---------------------------------------------------------
 
 struct match {
     const struct order *buyer;
@@ -157,7 +156,6 @@ static inline struct trade_evt *emit_trade(struct turn *turn, const struct match
 }
 
 // ---- the auction's trade
-// -------------------------------------------------------------------------
 
 static void auction_show(struct engine *engine, uint32_t place)
 {
@@ -205,7 +203,6 @@ uint8_t engine_trade_auction(struct turn *turn, struct instrument *instrument, u
 }
 
 // ---- self-trade prevention
-// ---------------------------------------------------------------------------------
 
 bool taker_meets_itself(const struct engine *engine, const struct taker *taker, uint32_t place)
 {
@@ -313,7 +310,6 @@ static uint8_t self_trade(struct turn *turn, struct taker *taker, uint32_t place
 }
 
 // ---- matching
-// ------------------------------------------------------------------------------------------
 
 static bool price_is_beyond(const struct instrument *instrument, int64_t price, uint32_t bps)
 {
@@ -503,7 +499,6 @@ uint8_t taker_match(struct turn *turn, struct taker *taker)
 }
 
 // ---- what is left
-// -----------------------------------------------------------------------------------
 
 struct taker taker_of_place(const struct engine *engine, struct instrument *instrument,
                             uint32_t place)

@@ -11,7 +11,6 @@
 #include "matcher/engine_taker.h"
 
 // ---- asking memory early
-// ------------------------------------------------------------------------------
 //
 // Of a hundred thousand accounts hardly one is in a cache. What a command will touch follows from
 // what it names, long before its turn comes.
@@ -58,7 +57,6 @@ static inline void order_fetch(const struct engine *engine, const struct order *
 }
 
 // ---- may it enter?
-// -----------------------------------------------------------------------------------
 
 // Who asks, for whom, for what: before any check of the order itself.
 static bool taker_identify(const struct turn *turn, struct taker *taker, struct refusal *refusal)
@@ -322,7 +320,6 @@ static bool taker_admit(struct turn *turn, struct taker *taker, int64_t *hold,
 }
 
 // ---- what is told
-// ------------------------------------------------------------------------------------
 
 static uint8_t state_of(const struct taker *taker)
 {
@@ -387,7 +384,6 @@ void emit_cancelled(struct turn *turn, const struct order *order, int64_t open, 
 }
 
 // ---- where it goes
-// -----------------------------------------------------------------------------------
 
 void taker_enter(struct turn *turn, struct taker *taker)
 {
@@ -485,7 +481,6 @@ void engine_order_new(struct turn *turn)
 }
 
 // ---- cancel
-// ------------------------------------------------------------------------------------------
 
 void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason)
 {

@@ -59,7 +59,6 @@ static inline struct tick_table instrument_ticks(const struct instrument *instru
 }
 
 // ---- engine_place.c: where an open order is
-// ------------------------------------------------------------
 //
 // In the book (and the market list), in the stop book (and the trailing list), in the triggered
 // queue, or among those that wait for the close. These set its marks and the counters that follow;
@@ -88,7 +87,6 @@ void engine_order_show(struct engine *engine, uint32_t place);
 void engine_order_gather(struct engine *engine, uint32_t place);
 
 // ---- engine_limits.c (others: engine_state.h)
-// --------------------------------------------------------------------------------
 //
 // False if the session, or its member, has sent too much in this window of time.
 CHECKED static inline bool engine_throttle(const struct turn *turn, struct refusal *refusal)
@@ -105,13 +103,11 @@ void engine_confirm_remember(struct engine *engine, const struct order_check *ch
                              const struct refusal *refusal);
 
 // ---- engine_exposure.c
-// --------------------------------------------------------------------------------
 //
 // The time is in another day or period than before: day, period and their end are set.
 void engine_calendar_turn(struct engine *engine);
 
 // ---- engine_order.c
-// --------------------------------------------------------------------------------
 //
 // The open order that a command names, if its session has this right over it: *place is set. All
 // but cancels count for the throttle.
@@ -119,7 +115,6 @@ CHECKED bool engine_order_admit(const struct turn *turn, uint64_t id, uint32_t a
                                 uint8_t right, uint32_t *place, struct refusal *refusal);
 
 // ---- engine_match.c
-// ------------------------------------------------------------------------------------
 //
 // A trade of an auction between two orders in the book at its price: books it, writes `trade` (the
 // maker is the order with the lower id), lowers what is open. What remains of an iceberg shows its
@@ -133,7 +128,6 @@ CHECKED uint8_t engine_trade_auction(struct turn *turn, struct instrument *instr
                                      int64_t price, int64_t *notional);
 
 // ---- engine_stop.c (others: engine_state.h)
-// ------------------------------------------------------------
 //
 // What decides over breaker, volatility or stops has changed (terms, rules, reference price, NAV):
 // the next trade looks at all of them.

@@ -6,7 +6,6 @@
 #include <string.h>
 
 // ---- fill or kill, minimum, post-only
-// ------------------------------------------------------------------------
 
 static void a_fill_or_kill_is_filled_whole_or_not_at_all(void **state)
 {
@@ -55,7 +54,6 @@ static void a_post_only_order_never_takes(void **state)
 }
 
 // ---- icebergs
-// -----------------------------------------------------------------------------------------
 
 static void an_iceberg_shows_a_slice_and_queues_again_behind(void **state)
 {
@@ -99,7 +97,6 @@ static void an_iceberg_is_amended_slice_and_all(void **state)
 }
 
 // ---- self-trade prevention
-// ----------------------------------------------------------------------------------
 
 static void the_order_that_enters_decides_over_self_trades(void **state)
 {
@@ -138,7 +135,6 @@ static void a_fill_or_kill_does_not_count_on_itself(void **state)
 }
 
 // ---- stops
-// -----------------------------------------------------------------------------------------
 
 static void stops_wait_for_a_trade_and_cascade_in_order(void **state)
 {
@@ -348,7 +344,6 @@ static void a_price_too_far_starts_a_volatility_auction_instead(void **state)
 }
 
 // ---- amends
-// ----------------------------------------------------------------------------------------
 
 static void an_amend_up_goes_to_the_back_and_may_trade(void **state)
 {
@@ -404,7 +399,6 @@ static void what_an_amend_may_not_do_is_refused_in_order(void **state)
 }
 
 // ---- form and capacity of the new types
-// --------------------------------------------------------------------------
 
 static void combinations_are_refused_with_their_numbers(void **state)
 {
@@ -505,7 +499,6 @@ static void a_trailing_stop_never_lacks_a_level(void **state)
 }
 
 // ---- mass cancel and status
-// ------------------------------------------------------------------------------
 
 static const char *mass_cancel(struct venue *venue, char who, struct order_mass_cancel_cmd body)
 {

@@ -38,7 +38,6 @@ static bool has_room(const struct turn *turn)
 }
 
 // ---- indicative prices
-// --------------------------------------------------------------------------
 
 void engine_phase_publish(struct turn *turn, struct instrument *instrument)
 {
@@ -60,7 +59,6 @@ void engine_book_changed(struct engine *engine, struct instrument *instrument)
 }
 
 // ---- step 3: leftovers
-// ---------------------------------------------------------------------------
 
 enum container { // where open orders are, in the order in which they are gone through
     IN_BUYS,
@@ -166,7 +164,6 @@ static bool leftovers_run(struct turn *turn, const struct instrument *instrument
 }
 
 // ---- steps 4 to 6
-// -------------------------------------------------------------------------------
 
 static void phase_set(struct turn *turn, struct instrument *instrument, uint8_t phase)
 {
@@ -230,7 +227,6 @@ static bool closing_run(struct turn *turn, struct instrument *instrument)
 }
 
 // ---- the steps
-// -----------------------------------------------------------------------------------
 
 // Each does its part and names the next step; false if the events ran out.
 typedef bool phase_step(struct turn *turn, struct instrument *instrument,
@@ -332,7 +328,6 @@ static phase_step *const steps[STEP_END] = {
 };
 
 // ---- the change
-// ----------------------------------------------------------------------------------
 
 static void phase_run(struct turn *turn, struct instrument *instrument, struct pending_rec change)
 {

@@ -54,7 +54,6 @@ static const struct engine_limits limits = {.accounts_max = 40,
                                             .command_events_max = EVENTS};
 
 // ---- two engines
-// ---------------------------------------------------------------------------------
 
 static void engine_make(struct side_engine *side)
 {
@@ -95,7 +94,6 @@ static void second_follow(struct venue *venue)
 }
 
 // ---- telling what was answered
-// -----------------------------------------------------------------------
 
 static void tell(struct venue *venue, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -182,7 +180,6 @@ static void tell_event(struct venue *venue, const struct event *event)
 }
 
 // ---- saying
-// -------------------------------------------------------------------------------------------
 
 static struct command *start(struct venue *venue, uint8_t type, uint8_t gateway)
 {
@@ -508,7 +505,6 @@ static void play(struct venue *venue, const struct line *lines, size_t count)
     } while (0)
 
 // ---- what a phase lets in
-// ------------------------------------------------------------------------
 
 static void a_closed_or_halted_instrument_takes_no_order(void **state)
 {
@@ -539,7 +535,6 @@ static void a_call_takes_what_can_wait(void **state)
 }
 
 // ---- the uncross
-// ---------------------------------------------------------------------------------
 
 static void an_opening_auction_uncrosses_and_cancels_what_was_for_it(void **state)
 {
@@ -640,7 +635,6 @@ static void the_price_of_an_auction_triggers_stops(void **state)
 }
 
 // ---- the close
-// -----------------------------------------------------------------------------------
 
 static void at_close_orders_wait_and_enter_first_in_first_out(void **state)
 {
@@ -697,7 +691,6 @@ static void a_close_clears_every_container(void **state)
 }
 
 // ---- continuations
-// -------------------------------------------------------------------------------
 
 // 100 trades do not fit into 64 events; nor do 100 expiries.
 static void a_large_uncross_goes_on_in_the_next_command(void **state)
@@ -745,7 +738,6 @@ static void ticks_and_digests_between_continuations_do_nothing(void **state)
 }
 
 // ---- time
-// ----------------------------------------------------------------------------------------
 
 static void dated_orders_expire_by_time_then_id(void **state)
 {
@@ -806,7 +798,6 @@ static void a_volatility_auction_begins_and_ends_by_itself(void **state)
 }
 
 // ---- schedules
-// ----------------------------------------------------------------------------------
 
 static const struct schedule_entry_tail day[] = {{8 * 3600000u, PHASE_PRE_OPEN, {0}},
                                                  {9 * 3600000u, PHASE_CONTINUOUS, {0}},
@@ -879,7 +870,6 @@ static void a_schedule_that_cannot_be_is_refused(void **state)
 }
 
 // ---- ticks and rules
-// ----------------------------------------------------------------------------
 
 static const struct tick_band_tail bands[] = {{0, 1}, {100, 5}, {200, 10}};
 
@@ -969,7 +959,6 @@ static void a_reset_breaker_lets_waiting_stops_go_on(void **state)
 }
 
 // ---- snapshots that cannot be
-// -------------------------------------------------------------------
 
 enum { RECORDS = 200 };
 

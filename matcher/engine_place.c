@@ -48,7 +48,6 @@ void engine_order_show(struct engine *engine, uint32_t place)
 }
 
 // ---- in
-// ------------------------------------------------------------------------------------------------
 
 void engine_place_book(struct engine *engine, struct instrument *instrument, uint32_t place)
 {
@@ -114,7 +113,6 @@ void engine_place_back(struct engine *engine, struct instrument *instrument, uin
 }
 
 // ---- out
-// -----------------------------------------------------------------------------------------------
 
 static void leave_stop(struct engine *engine, struct instrument *instrument, struct order *order,
                        uint32_t place)

@@ -17,7 +17,6 @@ enum { PROPOSE_OPERATOR = 1, PROPOSE_TYPE = 2, PROPOSE_BODY = 3 };
 enum { APPROVE_OPERATOR = 2, APPROVE_DECISION = 3 };
 
 // ---- what needs two persons
-// ---------------------------------------------------------------------
 
 bool engine_approval_admit(const struct turn *turn, struct refusal *refusal)
 {
@@ -46,7 +45,6 @@ void engine_venue_rules_set(struct turn *turn)
 }
 
 // ---- the commands that may be proposed
-// ----------------------------------------------------------
 
 static bool may_be_proposed(uint8_t type)
 {
@@ -75,7 +73,6 @@ static bool proposed_command(struct command *out, const struct command_header *h
 }
 
 // ---- the open ones
-// ------------------------------------------------------------------------------
 
 static bool has_expired(const struct engine *engine, const struct proposal *proposal)
 {
@@ -121,7 +118,6 @@ static void emit_changed(struct turn *turn, const struct proposal *proposal, uin
 }
 
 // ---- commands
-// -----------------------------------------------------------------------------------
 
 static bool propose_admit(const struct turn *turn, struct refusal *refusal)
 {
@@ -215,7 +211,6 @@ void engine_approve(struct turn *turn)
 }
 
 // ---- snapshots
-// ----------------------------------------------------------------------------------
 
 const struct proposal *engine_proposal_next(const struct engine *engine,
                                             const struct proposal *before)

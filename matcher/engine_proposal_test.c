@@ -53,7 +53,6 @@ static const char *kill_a(struct venue *venue, uint8_t killed)
 }
 
 // ---- what needs two
-// -----------------------------------------------------------------------------
 
 static void one_person_may_do_all_without_the_rule(void **state)
 {
@@ -104,7 +103,6 @@ static void what_is_refused_anyway_says_why(void **state)
 }
 
 // ---- approval
-// -----------------------------------------------------------------------------------
 
 static void another_operator_carries_it_out(void **state)
 {
@@ -193,7 +191,6 @@ static void the_rule_itself_goes_by_two(void **state)
 }
 
 // ---- other ends
-// ---------------------------------------------------------------------------------
 
 static void anybody_withdraws(void **state)
 {
@@ -244,7 +241,6 @@ static void sixty_four_are_open_at_most(void **state)
 }
 
 // ---- what cannot be proposed
-// --------------------------------------------------------------------
 
 static void what_cannot_be_proposed_is_refused(void **state)
 {
@@ -274,7 +270,6 @@ static void what_cannot_be_proposed_is_refused(void **state)
 }
 
 // ---- snapshots
-// ----------------------------------------------------------------------------------
 
 enum { RECORDS = 100 };
 

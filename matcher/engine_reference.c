@@ -25,7 +25,6 @@ static bool malformed(struct refusal *refusal, uint64_t value, int field)
 }
 
 // ---- venue
-// ------------------------------------------------------------------------------------------------
 
 void engine_venue_state_set(struct turn *turn)
 {
@@ -41,7 +40,6 @@ void engine_venue_state_set(struct turn *turn)
 }
 
 // ---- assets
-// -----------------------------------------------------------------------------------------------
 
 static bool asset_terms(const struct engine *engine, const struct asset_rec *terms,
                         struct refusal *refusal)
@@ -72,7 +70,6 @@ void engine_asset_set(struct turn *turn)
 }
 
 // ---- instruments
-// ----------------------------------------------------------------------------------------
 
 static bool terms_refused(struct refusal *refusal, int64_t value, int field)
 {
@@ -309,7 +306,6 @@ void engine_breaker_set(struct turn *turn)
 }
 
 // ---- members and accounts: neither an account nor a session moves to another member
-// -----------------------------------------------------------------------------
 
 void engine_member_set(struct turn *turn)
 {
@@ -372,7 +368,6 @@ void engine_account_set(struct turn *turn)
 }
 
 // ---- sessions
-// --------------------------------------------------------------------------------------------
 
 // The rights that an entry of session_set names; none named: all.
 static uint32_t entry_rights(uint32_t entry)

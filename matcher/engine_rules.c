@@ -6,7 +6,6 @@
 enum rules_field { RULES_FIELD_none, INSTRUMENT_RULES_BODY(FIELD_RULES) };
 
 // ---- rules, tick tables, schedules
-// ---------------------------------------------------------------
 
 void engine_instrument_rules_set(struct turn *turn)
 {

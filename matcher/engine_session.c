@@ -10,7 +10,6 @@
 #include "matcher/engine_state.h"
 
 // ---- admission
-// ------------------------------------------------------------------------------------------
 
 // Commands of a gateway count only while its incarnation is attached: what a dead process left in
 // its ring is refused. Notes how far the gateway and the session have been heard.
@@ -104,7 +103,6 @@ bool engine_right_admit(const struct turn *turn, uint32_t account, uint8_t right
 }
 
 // ---- leaving
-// -------------------------------------------------------------------------------------------
 
 // Closes one session; false if the command's events are used up (then some orders may be gone
 // already).
@@ -157,7 +155,6 @@ static void gateway_leave(struct turn *turn, uint8_t gateway, uint32_t incarnati
 }
 
 // ---- commands
-// -------------------------------------------------------------------------------------------
 
 // The same incarnation may attach again (the core was away): nothing is closed, it learns where it
 // stands.

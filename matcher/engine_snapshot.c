@@ -14,7 +14,6 @@
 #include "matcher/engine_saver.h"
 
 // ---- saving
-// -------------------------------------------------------------------------------------------------
 
 int save_record(const struct saver *saver, uint8_t type, const void *body, size_t bytes)
 {
@@ -347,7 +346,6 @@ int engine_save(const struct engine *engine, engine_save_sink *sink, void *conte
 }
 
 // ---- digest
-// ---------------------------------------------------------------------------------------------------
 
 static int digest_add(void *context, const struct snapshot_record *record)
 {

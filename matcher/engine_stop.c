@@ -15,7 +15,6 @@
 enum { TRIGGER_EVENTS = 8 }; // must be free for the next order of the queue
 
 // ---- quiet
-// -------------------------------------------------------------------------------------
 
 void engine_quiet_narrow(struct instrument *instrument, uint8_t side,
                          const struct order_terms *terms)
@@ -71,7 +70,6 @@ static void quiet_compute(const struct engine *engine, struct instrument *instru
 }
 
 // ---- trailing stops
-// ----------------------------------------------------------------------------------
 
 // Where a trade moves a trailing stop to; where it is if it does not.
 static int64_t trailing_target(uint8_t side, const struct order_terms *terms, int64_t price)
@@ -112,7 +110,6 @@ static void trailing_follow(struct engine *engine, struct instrument *instrument
 }
 
 // ---- triggers
-// --------------------------------------------------------------------------------------
 
 static bool stop_is_met(uint8_t side, int64_t stop_price, int64_t price)
 {
@@ -166,7 +163,6 @@ void engine_stop_enter(struct engine *engine, struct instrument *instrument, uin
 }
 
 // ---- the queue
-// -------------------------------------------------------------------------------------
 
 // A trailing stop's collar has come nearer with its stop price: what that frees of its hold. It
 // stays where it is if the order's value would not fit: the market may have risen far above what a

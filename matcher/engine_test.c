@@ -8,7 +8,6 @@
 #include <string.h>
 
 // ---- matching
-// ---------------------------------------------------------------------------------------------
 
 static void better_price_first_then_older_order(void **state)
 {
@@ -93,7 +92,6 @@ static void a_trade_too_far_from_the_reference_trips_the_breaker(void **state)
 }
 
 // ---- every refusal, with its numbers
-// ----------------------------------------------------------------------
 
 static const char *order_with(struct venue *venue, size_t offset, uint8_t value)
 {
@@ -269,7 +267,6 @@ static void capacity_is_refused_not_exceeded(void **state)
 }
 
 // ---- reference data
-// -----------------------------------------------------------------------------------------
 
 static void reference_data_names_the_field_it_refuses(void **state)
 {
@@ -304,7 +301,6 @@ static void reference_data_names_the_field_it_refuses(void **state)
 }
 
 // ---- ledger and settlement
-// -----------------------------------------------------------------------------------
 
 static void a_reference_is_booked_once(void **state)
 {
@@ -356,7 +352,6 @@ static void what_is_unsettled_cannot_leave_and_what_failed_cannot_be_sold(void *
 }
 
 // ---- what a gateway that was taken over may try
-// ---------------------------------------------------------------
 
 // It goes on to Postgres, to FIX and into logs: a text that one of them cannot hold would stop it
 // for everybody.
@@ -425,7 +420,6 @@ static void a_session_leaves_for_a_reason_of_its_own_only(void **state)
 }
 
 // ---- sessions and gateways
-// ----------------------------------------------------------------------------------
 
 static void a_session_that_leaves_loses_its_orders_if_it_asked_for_that(void **state)
 {
@@ -530,7 +524,6 @@ static void what_changes_nothing_says_so(void **state)
 }
 
 // ---- snapshots
-// --------------------------------------------------------------------------------------------------
 
 struct loader {
     struct engine *engine;

@@ -6,7 +6,6 @@
 #include "matcher/engine_uncross.h"
 
 // ---- its price
-// -------------------------------------------------------------------------
 
 static struct auction_reference reference_of(const struct instrument *instrument)
 {
@@ -40,7 +39,6 @@ void uncross_tell(struct turn *turn, const struct instrument *instrument,
 }
 
 // ---- its trades
-// -----------------------------------------------------------------------------
 
 enum { ORDERS_AHEAD = 6, LEVELS_AHEAD = 4 };
 

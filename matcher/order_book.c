@@ -5,7 +5,6 @@
 #include "matcher/order_book.h"
 
 // ---- memory
-// --------------------------------------------------------------------------------------
 
 // The next array, on a cache line of its own; NULL while only measuring.
 static void *layout_take(uint8_t *memory, size_t *bytes, size_t count, size_t size)
@@ -46,7 +45,6 @@ size_t order_pool_layout(struct order_pool *pool, uint8_t *memory, uint32_t orde
 }
 
 // ---- orders that live long
-// -----------------------------------------------------------------------
 
 void order_pool_displace(struct order_pool *pool, uint64_t id, uint32_t place)
 {
@@ -72,7 +70,6 @@ uint32_t order_pool_find_old(const struct order_pool *pool, uint64_t id)
 }
 
 // ---- the tree of a side's pages
-// ------------------------------------------------------------------
 
 static struct level_page *page_at(const struct order_pool *pool, uint32_t place)
 {
@@ -225,7 +222,6 @@ static uint32_t page_make(struct order_pool *pool, uint64_t number)
 }
 
 // ---- the first pages of a side: in the list, not in the tree
-// ------------------------------------------
 
 // The last page of the front goes into the tree. It is better than all pages there, and of these
 // the best shares the longest path with it.
@@ -349,7 +345,6 @@ void book_page_drop(struct order_pool *pool, struct book_side *side, uint32_t pl
 }
 
 // ---- walking
-// -------------------------------------------------------------------------------------
 
 bool order_book_has_room(const struct order_pool *pool, const struct book_side *side, uint64_t key)
 {
@@ -473,7 +468,6 @@ uint32_t order_book_better(const struct order_pool *pool, const struct book_side
 }
 
 // ---- sorting a session's list after a snapshot was loaded
-// -------------------------------------------
 
 // Merges two chains (linked by `after`, ended by 0) by ascending id.
 static uint32_t chain_merge(struct order_pool *pool, uint32_t left, uint32_t right)
@@ -526,7 +520,6 @@ void order_list_sort(struct order_pool *pool, struct order_list *list)
 }
 
 // ---- check
-// ------------------------------------------------------------------------------------------
 
 static uint32_t level_check(const struct order_pool *pool, uint32_t place, uint8_t which,
                             uint32_t instrument)

@@ -194,7 +194,6 @@ static inline uint64_t order_priority(const struct order_pool *pool, uint32_t pl
 }
 
 // ---- the pool
-// ------------------------------------------------------------------------------------
 
 // The rare ways of take, find and give: an id whose slot is another's.
 void order_pool_displace(struct order_pool *pool, uint64_t id, uint32_t place);
@@ -251,7 +250,6 @@ static inline uint32_t order_pool_find(const struct order_pool *pool, uint64_t i
 }
 
 // ---- one side of a book
-// --------------------------------------------------------------------------
 
 // The rare ways of add and remove: a page that is not at hand, or has become empty.
 uint32_t book_page_fetch(struct order_pool *pool, struct book_side *side, uint64_t number);
@@ -359,7 +357,6 @@ uint32_t order_book_check(const struct order_pool *pool, const struct book_side 
                           uint8_t which, uint32_t instrument, uint32_t *levels);
 
 // ---- a session's list
-// ----------------------------------------------------------------------------
 
 static inline void order_list_append(struct order_pool *pool, struct order_list *list,
                                      uint32_t place)

@@ -37,7 +37,6 @@ struct fixture {
 };
 
 // ---- the naive book
-// -----------------------------------------------------------------------------
 
 static uint32_t draw(struct fixture *at, uint32_t bound)
 {
@@ -97,7 +96,6 @@ static uint32_t naive_from(const struct naive_side *side, uint64_t key)
 }
 
 // ---- comparing
-// ----------------------------------------------------------------------------------
 
 static void same_walk(const struct fixture *at, int s)
 {
@@ -155,7 +153,6 @@ static void same(struct fixture *at)
 }
 
 // ---- steps
-// --------------------------------------------------------------------------------------
 
 static void step_add(struct fixture *at, int s)
 {
@@ -256,7 +253,6 @@ static void keys_far_apart(void **state)
 }
 
 // ---- ids
-// ----------------------------------------------------------------------------------------
 
 // A snapshot's orders come by price, so their ids do not ascend.
 static void ids_in_any_order(void **state)
@@ -293,7 +289,6 @@ static void ids_that_agree_below(void **state)
 }
 
 // ---- lists
-// --------------------------------------------------------------------------------------
 
 static void list_equals(const struct fixture *at, const struct order_list *list,
                         const uint32_t *places, uint32_t count)
@@ -351,7 +346,6 @@ static void list_is_sorted(void **state)
 }
 
 // ---- our own faults
-// -----------------------------------------------------------------------------
 
 static bool aborts(struct fixture *at, void (*fault)(struct fixture *at))
 {

@@ -72,7 +72,6 @@ struct round {
 };
 
 // ---- the venue
-// ---------------------------------------------------------------------------------
 
 static uint64_t draw(struct bench *bench, uint64_t below)
 {
@@ -155,7 +154,6 @@ static void add_order(struct bench *bench, uint32_t i)
 }
 
 // ---- a round
-// -----------------------------------------------------------------------------------
 
 static uint64_t processor_ns(void)
 {
@@ -236,7 +234,6 @@ static struct round run_round(struct bench *bench)
 }
 
 // ---- the whole
-// ---------------------------------------------------------------------------------
 
 static bool run_workload(const struct workload *workload, const struct report_options *options)
 {

@@ -101,7 +101,6 @@ void bare_copy_close(struct bare_copy *copy)
 }
 
 // ---- taking
-// ------------------------------------------------------------------------------------------
 
 static void append(struct table *table, const char *data, size_t bytes)
 {
@@ -191,7 +190,6 @@ size_t bare_copy_rows(const struct bare_copy *copy)
 }
 
 // ---- writing
-// -----------------------------------------------------------------------------------------
 
 static bool execute(struct bare_copy *copy, const char *sql, ExecStatusType want)
 {

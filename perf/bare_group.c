@@ -30,7 +30,6 @@ struct filling {
 };
 
 // ---- the preparer
-// ------------------------------------------------------------------------------------
 
 // Makes a file of zeroes, synced. Returns it, or -errno.
 static int segment_make(const char *path, uint64_t bytes, void *zeroes)
@@ -71,7 +70,6 @@ static void *fill_thread(void *context)
 }
 
 // ---- the writer
-// --------------------------------------------------------------------------------------
 
 static size_t bytes_of(const struct bare_group *group, uint64_t commands)
 {

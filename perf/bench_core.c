@@ -118,7 +118,6 @@ static void start(struct bench_core *core)
 }
 
 // ---- as a gateway
-// --------------------------------------------------------------------------------------
 
 static bool send_by(struct bench_core *core, struct command_ring *ring,
                     const struct command *command)
@@ -172,7 +171,6 @@ static void send_set_up(void *context, struct command *command)
 }
 
 // ---- life
-// ----------------------------------------------------------------------------------------------
 
 void bench_core_open(struct bench_core *core, const char *folder, const struct flow_venue *venue,
                      uint32_t orders_max, bool durable)

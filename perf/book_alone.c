@@ -9,7 +9,6 @@
 #define INLINE static inline __attribute__((always_inline))
 
 // ---- life
-// ----------------------------------------------------------------------------------------
 
 void book_alone_open(struct book_alone *book, uint32_t instruments, uint32_t orders_max,
                      uint32_t levels_max)
@@ -32,7 +31,6 @@ void book_alone_close(struct book_alone *book)
 }
 
 // ---- the book
-// ------------------------------------------------------------------------------------
 
 INLINE struct book_side *side_of(const struct book_alone *book, uint32_t instrument, bool sells)
 {
@@ -105,7 +103,6 @@ INLINE void cancel(struct book_alone *book, uint64_t id)
 }
 
 // ---- as the engine's floor
-// -----------------------------------------------------------------------
 
 void book_alone_apply(struct book_alone *book, const struct command *command)
 {
@@ -124,7 +121,6 @@ void book_alone_apply(struct book_alone *book, const struct command *command)
 }
 
 // ---- as a contestant
-// -----------------------------------------------------------------------------
 
 INLINE void enter(struct book_alone *book, const struct book_operation *operation, uint64_t id,
                   bool rests, struct book_tally *tally)

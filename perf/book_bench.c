@@ -43,7 +43,6 @@ struct bench {
 };
 
 // ---- operations
-// --------------------------------------------------------------------------------
 
 static struct book_operation operation_of(const struct order_flow_operation *from)
 {
@@ -101,7 +100,6 @@ static void bench_close(struct bench *bench)
 }
 
 // ---- a round
-// ------------------------------------------------------------------------------------
 
 static uint64_t processor_ns(void)
 {
@@ -184,7 +182,6 @@ CHECKED static bool run_samples(struct bench *bench, const struct book_contestan
 }
 
 // ---- a workload
-// --------------------------------------------------------------------------------
 
 struct result { // of one contestant
     double ns[ROUNDS_MAX];
@@ -259,7 +256,6 @@ CHECKED static bool run_workload(const struct workload *workload,
 }
 
 // ---- strain
-// ------------------------------------------------------------------------------------
 
 static void print_strain(const struct report_options *options, const char *workload,
                          const struct strain *strain)

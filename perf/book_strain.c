@@ -99,7 +99,6 @@ struct strain strain_far(uint64_t operations, uint64_t seed)
 }
 
 // ---- the long run
-// --------------------------------------------------------------------------------
 
 enum { FLAT_LIVE = 10000, FLAT_CHUNK = 4096 };
 

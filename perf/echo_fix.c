@@ -24,7 +24,6 @@ struct echo {
 };
 
 // ---- what the session layer tells
-// ------------------------------------------------------------------------
 
 static void to_wire(void *context, const char *bytes, size_t count)
 {
@@ -148,7 +147,6 @@ static const struct fix_session_events events = {.to_wire = to_wire,
                                                  .reset = reset};
 
 // ---- the connection
-// --------------------------------------------------------------------------------------
 
 static void feed_all(struct echo *echo)
 {

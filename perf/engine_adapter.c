@@ -30,7 +30,6 @@ struct taker {
 };
 
 // ---- keys
-// ----------------------------------------------------------------------------------------
 
 // The book wants keys above 0, best first; a price here is any sign. PRICE_ZERO is where 0 stands.
 // BOOK_KEY_MAX is all ones, so BOOK_KEY_MAX - tick is tick with all bits turned: which side it is
@@ -61,7 +60,6 @@ static inline uint8_t other(uint8_t side)
 }
 
 // ---- reports
-// -------------------------------------------------------------------------------------
 
 static inline void report(uint8_t type, uint64_t sequence, uint64_t order, uint8_t side,
                           int64_t price, uint32_t quantity)
@@ -89,7 +87,6 @@ static inline void report_trade(const struct taker *taker, const struct order *m
 }
 
 // ---- matching
-// ------------------------------------------------------------------------------------
 
 static inline void match(struct taker *taker)
 {
@@ -181,7 +178,6 @@ static inline void modify(const struct harness_modify *message)
 }
 
 // ---- what the harness calls
-// ----------------------------------------------------------------------
 
 void engine_init(uint64_t nonce, const struct harness_transport *transport, void *ring)
 {

@@ -155,7 +155,6 @@ static void a_run_of_messages_is_the_same_as_one_by_one(void **state)
 }
 
 // ---- the ring
-// ------------------------------------------------------------------------------------
 
 enum { STREAM = 10000 };
 

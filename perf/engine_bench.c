@@ -67,7 +67,6 @@ struct bench {
 };
 
 // ---- commands
-// ------------------------------------------------------------------------------------------
 
 static void stamp(struct bench *bench, struct command *command)
 {
@@ -108,7 +107,6 @@ static void add_operation(struct bench *bench, const struct order_flow_operation
 }
 
 // ---- applying
-// ------------------------------------------------------------------------------------------
 
 static uint64_t processor_ns(void)
 {
@@ -133,7 +131,8 @@ static void apply_one(struct bench *bench, const struct command *command)
     engine_apply(bench->engine, command, &bench->sink);
 }
 
-// As the core does (core/look_ahead.h). The records besides: the core has just read them in its ring.
+// As the core does (core/look_ahead.h). The records besides: the core has just read them in its
+// ring.
 static void look_ahead(struct bench *bench, uint32_t i)
 {
     const uint8_t *record = (const uint8_t *)command_at(bench, i + AHEAD * 2 * ENGINE_FETCH_STEPS);
@@ -178,7 +177,6 @@ static void apply_chunk(struct bench *bench, bool counted)
 }
 
 // ---- results
-// -------------------------------------------------------------------------------------------
 
 static void note_match(struct bench *bench, uint64_t maker, uint64_t quantity)
 {
@@ -232,7 +230,6 @@ static bool result_is_right(const struct bench *bench, const struct order_flow *
 }
 
 // ---- a round
-// ---------------------------------------------------------------------------------------------
 
 static void *allocate(size_t bytes)
 {
@@ -343,7 +340,6 @@ static bool run_round(struct bench *bench)
 }
 
 // ---- the whole
-// ----------------------------------------------------------------------------------------------
 
 static void calibrate(struct bench *bench)
 {

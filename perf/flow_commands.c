@@ -81,7 +81,6 @@ struct engine_limits flow_limits(const struct flow_venue *venue, uint32_t orders
 }
 
 // ---- the flow
-// ------------------------------------------------------------------------------------------
 
 static uint32_t account_of(const struct flow_venue *venue, uint32_t instrument, uint32_t id)
 {
@@ -143,7 +142,6 @@ void flow_command_cancel(struct command *out, const struct flow_venue *venue, ui
 }
 
 // ---- the venue
-// -----------------------------------------------------------------------------------------
 
 static struct command *begin(struct maker *maker, uint8_t type)
 {

@@ -13,7 +13,6 @@ enum {
 };
 
 // ---- one command
-// -----------------------------------------------------------------------------------------
 
 static void write_block(struct flow_state *state)
 {
@@ -69,7 +68,6 @@ static void submit(void *context, struct command *command)
 }
 
 // ---- the flow
-// ------------------------------------------------------------------------------------------
 
 static void submit_new(struct flow_state *state, const struct order_flow_operation *operation,
                        uint32_t id)
@@ -111,7 +109,6 @@ void flow_state_make_venue(struct flow_state *state)
 }
 
 // ---- life
-// ----------------------------------------------------------------------------------------------
 
 void flow_state_open(struct flow_state *state, const char *folder, const struct flow_venue *venue,
                      struct order_flow *flow, uint32_t orders_max, uint32_t ids)

@@ -66,7 +66,6 @@ struct bench {
 };
 
 // ---- the commands
-// --------------------------------------------------------------------------------------
 
 // The core gives every JOURNAL_DIGEST_EVERY-th sequence to a digest of its own, and no other.
 static uint64_t take_sequence(struct bench *bench)
@@ -113,7 +112,6 @@ static void make_commands(struct bench *bench, uint64_t count)
 }
 
 // ---- a run
-// ---------------------------------------------------------------------------------------------
 
 // Sends `count` commands, one every `period_ns`, and samples when each is durable.
 static void run_commands(struct bench *bench, uint64_t count, double period_ns,
@@ -253,7 +251,6 @@ static void run_rate(struct bench *bench, const struct length *length, uint32_t 
 }
 
 // ---- the whole
-// -----------------------------------------------------------------------------------------
 
 static void remove_folder(const char *folder)
 {

@@ -38,7 +38,6 @@ static uint64_t processor_ns(void)
 }
 
 // ---- the ledger
-// ---------------------------------------------------------------------------------
 
 static void ledger_lay_out(struct ledger *ledger, struct arena *arena)
 {
@@ -86,7 +85,6 @@ static void ledger_fill(struct ledger *ledger, const uint32_t *order)
 }
 
 // ---- a round
-// -----------------------------------------------------------------------------------
 
 static double walk_ms(const struct ledger *ledger, money_sum *sums)
 {

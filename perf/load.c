@@ -22,7 +22,6 @@ volatile sig_atomic_t load_interrupted;
 static uint64_t last_number; // over all loads: client ids are used once a day
 
 // ---- ids
-// -------------------------------------------------------------------------------------------------
 
 void load_id(char out[LOAD_IDS_BYTES + 1], uint64_t number)
 {
@@ -46,7 +45,6 @@ uint64_t load_id_number(const char *text, size_t bytes)
 }
 
 // ---- the connection
-// --------------------------------------------------------------------------------------
 
 static bool failed(const struct load *load, const char *what)
 {
@@ -135,7 +133,6 @@ void load_close(struct load *load)
 }
 
 // ---- a run
-// -----------------------------------------------------------------------------------------------
 
 struct run {
     struct load *load;

@@ -26,7 +26,6 @@ void measure_sleep_until(uint64_t ns)
 }
 
 // ---- samples
-// -----------------------------------------------------------------------------------------
 
 void samples_clear(struct samples *samples)
 {
@@ -82,7 +81,6 @@ double samples_percentile(const struct samples *samples, double share)
 }
 
 // ---- a few figures
-// -------------------------------------------------------------------------------------
 
 static int compare(const void *a, const void *b)
 {

@@ -3,8 +3,8 @@
 // (perf/venue), once with the journal synced and once without. Open loop (load.h).
 //
 // Floors, in turn with the venue in the same run: the protocol's echo server (echo.h), and for the
-// durable venue a bare 4 KiB write, as often as the venue writes (an order and its cancel), and back to back in
-// a line of its own. What is asked of the median (docs/performance.md): durable, at
+// durable venue a bare 4 KiB write, as often as the venue writes (an order and its cancel), and
+// back to back in a line of its own. What is asked of the median (docs/performance.md): durable, at
 // most the write's plus the echo's plus 25 us; not durable, at most 1.3 times the echo's.
 #include <errno.h>
 #include <limits.h>
@@ -68,7 +68,6 @@ struct bench {
 };
 
 // ---- the venue
-// -------------------------------------------------------------------------------------------
 
 static bool run_script(const char *words)
 {
@@ -123,7 +122,6 @@ static void remove_folder(const char *folder)
 }
 
 // ---- a rate
-// ----------------------------------------------------------------------------------------------
 
 struct figures {
     struct samples venue, echo, write, paced, round;
@@ -229,7 +227,6 @@ static bool run_protocols(struct bench *bench)
 }
 
 // ---- the whole
-// -------------------------------------------------------------------------------------------
 
 static bool run_idle_and_hog(struct bench *bench)
 {

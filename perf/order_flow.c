@@ -40,7 +40,6 @@ struct order_flow {
 };
 
 // ---- random numbers
-// ------------------------------------------------------------------------------------
 
 static uint64_t rotate(uint64_t value, int bits)
 {
@@ -84,7 +83,6 @@ static void draw_seed(struct order_flow *flow, uint64_t seed)
 }
 
 // ---- the reference book
-// ----------------------------------------------------------------------------------
 
 uint64_t order_flow_checksum(uint64_t checksum, uint64_t maker_id, uint64_t quantity)
 {
@@ -165,7 +163,6 @@ static uint32_t book_match(struct order_flow *flow, uint32_t instrument, int sid
 }
 
 // ---- operations
-// ------------------------------------------------------------------------------------------
 
 static uint32_t passive_price(struct order_flow *flow, const struct flow_book *book, int side)
 {
@@ -337,7 +334,6 @@ struct order_flow_result order_flow_expected(const struct order_flow *flow)
 }
 
 // ---- life
-// ------------------------------------------------------------------------------------------------
 
 struct order_flow *order_flow_create(bool matches_only, uint32_t instruments, uint32_t live,
                                      uint64_t operations, uint64_t seed)

@@ -53,7 +53,6 @@ struct bench {
 };
 
 // ---- the server
-// --------------------------------------------------------------------------------------
 
 static bool run(const char *command)
 {
@@ -117,7 +116,6 @@ static bool empty_the_database(struct bench *bench)
 }
 
 // ---- the tape
-// ----------------------------------------------------------------------------------------
 
 static void apply(void *context, struct command *command)
 {
@@ -225,7 +223,6 @@ static void venue_close(struct bench *bench)
 }
 
 // ---- contestants
-// -------------------------------------------------------------------------------------
 
 static bool record_all(struct bench *bench, double *seconds)
 {

@@ -102,7 +102,6 @@ static void report(const char *workload, const char *metric, double *ours, doubl
 }
 
 // ---- replay
-// ------------------------------------------------------------------------------------------
 
 // The journal's commands, one behind the other, as they stand in its blocks.
 struct commands {
@@ -244,7 +243,6 @@ static bool run_replay(const char *folder, const char *name, const struct length
 }
 
 // ---- the tape
-// ------------------------------------------------------------------------------------------
 
 // Writes as many commands of one event each.
 static double write_tape(const char *folder, uint64_t events)
@@ -306,7 +304,6 @@ static void run_tape(const char *folder, const struct length *length, bool json)
 }
 
 // ---- the state with open orders
-// ------------------------------------------------------------------------------------------
 
 struct start_bench {
     struct flow_state state;
@@ -416,7 +413,6 @@ static void measure_recover(struct start_bench *bench)
 }
 
 // ---- the real core
-// ---------------------------------------------------------------------------------------
 
 static struct event_ring ring_of(const struct boot *boot)
 {
@@ -467,7 +463,6 @@ static void measure_start(struct start_bench *bench, int log_fd)
 }
 
 // ---- what orders feel of a snapshot
-// ----------------------------------------------------------------------
 
 struct feeling {
     struct start_bench *bench;

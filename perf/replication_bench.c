@@ -156,7 +156,6 @@ static double run_stream(struct host *host, uint64_t span_ns)
 }
 
 // ---- the whole
-// -----------------------------------------------------------------------------------------
 
 struct bench {
     struct host alone, replicated;

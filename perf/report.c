@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 
 // ---- options
-// -------------------------------------------------------------------------------------------
 
 CHECKED static bool seed_read(const char *word, uint64_t *seed)
 {
@@ -52,7 +51,6 @@ bool report_wanted(const struct report_options *options, const char *workload)
 }
 
 // ---- lines
-// ---------------------------------------------------------------------------------------------
 
 struct report_line report_line(const char *bench, const char *workload, const char *metric)
 {

@@ -46,7 +46,6 @@ struct bench {
 };
 
 // ---- two threads
-// ---------------------------------------------------------------------------------------
 
 static void pause_once(void)
 {
@@ -87,7 +86,6 @@ static double run_pair(struct bench *bench, void (*here)(struct bench *),
 }
 
 // ---- floor
-// ---------------------------------------------------------------------------------------------
 
 static void line_here(struct bench *bench)
 {
@@ -114,7 +112,6 @@ static double line_trip(struct bench *bench)
 }
 
 // ---- commands
-// ------------------------------------------------------------------------------------------
 
 static void command_send(struct command_ring *ring, uint64_t number)
 {
@@ -178,7 +175,6 @@ static double command_echo(struct bench *bench)
 }
 
 // ---- events
-// --------------------------------------------------------------------------------------------
 
 // Writes one command's one event; `durable` publishes it and those before.
 static void event_send(struct bench *bench, uint64_t number, bool durable)
@@ -260,7 +256,6 @@ static double order_path(struct bench *bench)
 }
 
 // ---- the whole
-// -----------------------------------------------------------------------------------------
 
 static void open_command_ring(struct command_ring *producer, struct command_ring *consumer)
 {

@@ -85,7 +85,6 @@ bool ledger_bears(const struct ledger *ledger, uint32_t account, uint32_t asset,
 }
 
 // ---- the full walk
-// ---------------------------------------------------------------------------------
 //
 // Of a million balances none is in a cache, and they lie in the order in which they were opened. So
 // nothing is walked link by link: all links are looked at where they lie, and what they lead to is

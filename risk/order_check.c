@@ -25,7 +25,6 @@ static bool is_one_of(uint8_t number, uint32_t bits)
 }
 
 // ---- form
-// ----------------------------------------------------------------------------------------
 
 static bool check_form(const struct order_check *check, struct refusal *refusal)
 {
@@ -159,7 +158,6 @@ static bool check_price_and_steps(const struct order_check *check, struct refusa
 }
 
 // ---- pre-flight: breaker, the price of an order without one, fat finger, NAV
-// ---------------------------------------------------------------------------------------
 
 int64_t order_check_reference(const struct instrument_state_rec *state)
 {
@@ -308,7 +306,6 @@ static bool check_pre_flight(struct order_check *check, struct refusal *refusal)
 }
 
 // ---- eligibility
-// ----------------------------------------------------------------------------------
 
 // The table of docs/matching.md 7: which orders a phase takes.
 enum order_column {
@@ -405,7 +402,6 @@ static inline bool check_instrument(const struct order_check *check, struct refu
 }
 
 // ---- value
-// ---------------------------------------------------------------------------------------
 
 static int64_t investment_limit(const struct account_rec *account)
 {
@@ -449,7 +445,6 @@ static bool check_notional_min(const struct order_check *check, struct refusal *
 }
 
 // ---- together
-// ------------------------------------------------------------------------------------
 
 // Limits of the account or of its member; controls of the instrument that are for buys.
 struct asked {

@@ -10,7 +10,6 @@ static int64_t told(money_sum sum)
 }
 
 // ---- confirm reference
-// ----------------------------------------------------------------------------
 
 enum confirm_fault {
     CONFIRM_NONE = 1,
@@ -44,7 +43,6 @@ bool order_controls_confirm(const struct order_check *check, struct refusal *ref
 }
 
 // ---- who buys
-// ---------------------------------------------------------------------------------------
 
 // Sells are looked at like buys, and pass: nobody can guess the side.
 bool order_controls_buyer(const struct order_check *check, struct refusal *refusal)
@@ -65,7 +63,6 @@ bool order_controls_buyer(const struct order_check *check, struct refusal *refus
 }
 
 // ---- values and numbers of orders
-// ------------------------------------------------------------------
 
 static bool order_value_fits(const struct limits_rec *own, int64_t value, struct refusal *refusal)
 {
@@ -117,7 +114,6 @@ static bool open_orders(const struct order_check *check, struct refusal *refusal
 }
 
 // ---- investment and position
-// -------------------------------------------------------------------------
 
 bool order_controls_bought(const struct order_check *check, int64_t limit, struct refusal *refusal)
 {
@@ -162,7 +158,6 @@ bool order_controls_position(const struct order_check *check, struct refusal *re
 }
 
 // ---- duplicate, executions
-// ------------------------------------------------------------------------------
 
 static bool is_like_last(const struct order_check *check, const struct last_order *last)
 {

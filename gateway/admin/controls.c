@@ -87,7 +87,6 @@ void controls_read(struct ask *ask)
 }
 
 // ---- jurisdictions
-// -------------------------------------------------------------------------------------------
 
 static bool read_codes(struct ask *ask, uint16_t *codes, size_t *count)
 {

@@ -43,7 +43,6 @@ void custody_handle(struct ask *ask)
 }
 
 // ---- deposits
-// ---------------------------------------------------------------------------------------------
 
 static void answer_need(struct ask *ask, const struct pg_rows *rows, bool repeated)
 {

@@ -36,7 +36,6 @@ struct desk {
 };
 
 // ---- the loop's side
-// ----------------------------------------------------------------------------------
 
 static void complete(struct desk *desk)
 {
@@ -197,7 +196,6 @@ void desk_stop(struct desk *desk)
 }
 
 // ---- the worker's side
-// ----------------------------------------------------------------------------------
 
 static struct timespec deadline_in_ms(uint32_t ms)
 {

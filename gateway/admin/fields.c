@@ -61,8 +61,8 @@ bool field_address(struct ask *ask, const char **out, const char *name, enum nee
             return true;
     }
     ask_refuse_field(ask, REJECT_MALFORMED, name);
-    snprintf(words, sizeof words, "field %s is no address with its EIP-55 checksum, or is zero: %.64s",
-             name, text);
+    snprintf(words, sizeof words,
+             "field %s is no address with its EIP-55 checksum, or is zero: %.64s", name, text);
     json_object_set_new(json_object_get(ask->answer, "error"), "text", json_string(words));
     return false;
 }
@@ -242,7 +242,6 @@ bool instrument_in_path(struct ask *ask)
 }
 
 // ---- arguments of a GET
-// ------------------------------------------------------------------------------------------
 
 bool argument_number(struct ask *ask, int64_t *out, const char *text, const char *name, int64_t max)
 {
@@ -258,7 +257,7 @@ bool argument_number(struct ask *ask, int64_t *out, const char *text, const char
 }
 
 bool argument_word(struct ask *ask, const char **out, const char *text, const char *name,
-                 const char *const *words, size_t count)
+                   const char *const *words, size_t count)
 {
     if (text[0] == 0)
         return true;

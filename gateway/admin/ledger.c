@@ -20,7 +20,6 @@ static int64_t content_hash(const struct request *request)
 }
 
 // ---- a request
-// ----------------------------------------------------------------------------------------------
 
 // The row that the request's would name; the venue's own accounts have one, too.
 static bool account_known(struct ask *ask, int64_t account)
@@ -194,7 +193,6 @@ void cover_handle(struct ask *ask)
 }
 
 // ---- settlement: the settlement worker decides (F7, U11), this is the request
-// --------------------------------
 
 // The settlement worker looks at what the record has; here is what has not got there yet.
 bool trade_is_not_corrected(struct ask *ask, int64_t trade)

@@ -127,7 +127,6 @@ void limits_read(struct ask *ask)
 }
 
 // ---- fees
-// --------------------------------------------------------------------------------------------------
 
 // Of an account, an instrument, or both: what is left out stands for any. Rates left out are 0.
 void fees_handle(struct ask *ask)

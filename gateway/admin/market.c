@@ -19,7 +19,6 @@ static void commit(struct ask *ask, const char *name, int64_t id)
 }
 
 // ---- assets
-// ------------------------------------------------------------------------------------------------
 
 struct asset_fields {
     int64_t id, kind, scale, decimals, chain_id, status, trading_mode;
@@ -132,7 +131,6 @@ void asset_handle(struct ask *ask)
 }
 
 // ---- instruments
-// -----------------------------------------------------------------------------------------------
 
 struct instrument_fields {
     int64_t id, token, cash, status, trading_mode, tick, lot;
@@ -278,7 +276,6 @@ void instrument_handle(struct ask *ask)
 }
 
 // ---- trading
-// ---------------------------------------------------------------------------------------------------
 
 // Sends a command that needs nothing else; the answer is made by ask_command.
 static void send(struct ask *ask, uint8_t type, const void *body, size_t bytes)

@@ -11,7 +11,6 @@ static const char *const weekday_words[] = {"mon", "tue", "wed", "thu", "fri", "
 static const char *const side_words[] = {"buy", "sell"};
 
 // ---- rules
-// --------------------------------------------------------------------------------------
 
 void rules_handle(struct ask *ask)
 {
@@ -36,7 +35,6 @@ void rules_handle(struct ask *ask)
 }
 
 // ---- tick tables
-// --------------------------------------------------------------------------------
 
 static bool read_band(struct ask *ask, void *out)
 {
@@ -66,7 +64,6 @@ void tick_table_handle(struct ask *ask)
 }
 
 // ---- schedules
-// ----------------------------------------------------------------------------------
 
 // "08:30" or "08:30:15.250", UTC.
 static bool time_of_day(const char *text, uint32_t *ms)
@@ -137,7 +134,6 @@ void schedule_handle(struct ask *ask)
 }
 
 // ---- mass cancel
-// --------------------------------------------------------------------------------
 
 // {"all": true} stands for "every order of the venue": an empty body must not mean that.
 void mass_cancel_handle(struct ask *ask)
@@ -171,7 +167,6 @@ void mass_cancel_handle(struct ask *ask)
 }
 
 // ---- one instrument as it is
-// --------------------------------------------------------------------
 
 struct instrument_picture {
     uint32_t instrument;

@@ -30,7 +30,6 @@ static void commit(struct ask *ask, const char *name, int64_t id)
 }
 
 // ---- members
-// -------------------------------------------------------------------------------------------------
 
 void member_handle(struct ask *ask)
 {
@@ -66,7 +65,6 @@ void member_handle(struct ask *ask)
 }
 
 // ---- accounts
-// --------------------------------------------------------------------------------------------------
 
 static const char *const kyc_words[] = {"none", "pending", "in_review", "approved", "rejected"};
 static const char *const accreditation_words[] = {"retail", "professional", "institutional"};
@@ -214,7 +212,6 @@ void account_handle(struct ask *ask)
 }
 
 // ---- sessions
-// --------------------------------------------------------------------------------------------------
 
 static const char *const right_words[] = {"trade", "cancel", "see"}; // bits of enum session_right
 
@@ -355,7 +352,6 @@ void session_handle(struct ask *ask)
 }
 
 // ---- logins: Postgres only, the engine knows sessions
-// ---------------------------------------------------------
 
 static bool hash_given(struct ask *ask, const char *password, char encoded[PASSWORD_ENCODED_BYTES])
 {

@@ -67,7 +67,6 @@ void proposal_hint(struct ask *ask)
 }
 
 // ---- propose
-// ---------------------------------------------------------------------------------------------
 
 struct proposal {
     const char *call, *note;
@@ -158,7 +157,6 @@ void proposal_handle(struct ask *ask)
 }
 
 // ---- decide
-// ----------------------------------------------------------------------------------------------
 
 struct decided {
     const char *state; // of the record; "" = the record has none

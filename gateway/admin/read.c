@@ -51,9 +51,9 @@ void venue_read(struct ask *ask)
         ask_refuse(ask, REJECT_SHUTTING_DOWN, 0, 0, 0);
         return;
     }
-    ask_done(ask, json_pack("{s:s, s:s, s:I, s:I}", "core", core_state_name(picture.core_state), "state",
-                            picture.venue_state == VENUE_OPEN ? "open" : "cancel_only", "sequence",
-                            (json_int_t)picture.sequence, "durable_sequence",
+    ask_done(ask, json_pack("{s:s, s:s, s:I, s:I}", "core", core_state_name(picture.core_state),
+                            "state", picture.venue_state == VENUE_OPEN ? "open" : "cancel_only",
+                            "sequence", (json_int_t)picture.sequence, "durable_sequence",
                             (json_int_t)picture.durable));
 }
 
@@ -93,7 +93,6 @@ void health_handle(struct ask *ask)
 }
 
 // ---- balances
-// ------------------------------------------------------------------------------------------------
 
 struct balances_picture {
     uint32_t account, assets_max;

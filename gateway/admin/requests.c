@@ -36,7 +36,6 @@ bool request_close(struct ask *ask, int64_t number, uint64_t sequence, uint16_t 
 }
 
 // ---- sending
-// ---------------------------------------------------------------------------------------------
 
 static bool send_posting(struct ask *ask, const struct request *request, struct desk_answer *answer)
 {
@@ -93,7 +92,6 @@ void request_send(struct ask *ask, const struct request *request)
 }
 
 // ---- what was left open
-// ----------------------------------------------------------------------------------
 
 static int64_t kind_of(const char *word)
 {
@@ -173,7 +171,6 @@ bool requests_resolve(struct ask *ask)
 }
 
 // ---- writing down
-// ----------------------------------------------------------------------------------------
 
 // A source that no waiting request has. False: all are taken, or no database.
 static bool choose_source(struct ask *ask, struct request *request)

@@ -53,7 +53,6 @@ enum pg_class stablecoin_upsert(struct ask *ask, int64_t asset, const struct sta
 }
 
 // ---- ledger requests of such an asset
-// --------------------------------------------------------------------------
 
 bool stablecoin_refuses(struct ask *ask, const struct request *request)
 {
@@ -72,7 +71,6 @@ bool stablecoin_refuses(struct ask *ask, const struct request *request)
 }
 
 // ---- what people decide
-// ----------------------------------------------------------------------------------------
 
 // Runs a decision about the money of an event; *rows has its outcome. False: the answer is made.
 static bool decide_unmatched(struct ask *ask, struct pg_rows **rows, const char *sql)

@@ -53,7 +53,6 @@ void unkill_handle(struct ask *ask)
 }
 
 // ---- the venue's rules
-// --------------------------------------------------------------------------------------------
 
 void venue_rules_handle(struct ask *ask)
 {

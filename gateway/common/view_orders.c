@@ -15,7 +15,6 @@
 #include "risk/postings.h"
 
 // ---- entries
-// -------------------------------------------------------------------------------------
 
 static uint32_t place_of(const struct view *view, uint64_t order)
 {
@@ -110,7 +109,6 @@ void view_orders_erase_done(struct view *view)
 }
 
 // ---- the book
-// ----------------------------------------------------------------------------------
 
 static struct instrument_entry *instrument_of(struct view *view, const struct view_order *order)
 {
@@ -174,7 +172,6 @@ static void book_show(struct view *view, struct order_entry *entry, int64_t show
 }
 
 // ---- stops
-// -------------------------------------------------------------------------------------
 
 static void trailing_add(struct view *view, uint32_t place)
 {
@@ -284,7 +281,6 @@ static void stops_trigger(struct view *view, struct instrument_entry *instrument
 }
 
 // ---- the order that is being matched
-// -----------------------------------------------------------
 
 static void rest(struct view *view)
 {
@@ -341,7 +337,6 @@ static bool waits(uint8_t state)
 }
 
 // ---- events
-// -----------------------------------------------------------------------------------
 
 void view_order_accepted(struct view *view, const struct event *event)
 {
@@ -529,7 +524,6 @@ void view_phase(struct view *view, const struct instrument_state_rec *state)
 }
 
 // ---- snapshot
-// ----------------------------------------------------------------------------------
 
 void view_order_load(struct view *view, const struct order_rec *record)
 {
@@ -575,7 +569,6 @@ void view_order_terms_load(struct view *view, const struct order_terms_rec *reco
 }
 
 // ---- reading
-// ----------------------------------------------------------------------------------
 
 static const struct book_side *book_of(const struct view *view, uint32_t instrument, uint8_t side)
 {

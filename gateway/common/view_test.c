@@ -21,7 +21,6 @@
 enum { COMMANDS = 40000, LISTED_MAX = 256, MIRROR_MAX = 1 << 17, RELOAD_EVERY = 997 };
 
 // ---- a mirror of the books by their changes
-// ---------------------------------------------------------
 
 struct mirrored {
     struct view_book_change change;
@@ -62,7 +61,6 @@ static const struct mirrored *mirror_find(const struct mirror *mirror, uint64_t 
 }
 
 // ---- what the engine says
-// ---------------------------------------------------------------------------
 
 struct listed { // in the book, in priority
     uint64_t order;
@@ -214,7 +212,6 @@ static int see_states(void *context, const struct snapshot_record *record)
 }
 
 // ---- the books
-// --------------------------------------------------------------------------------------
 
 struct walk {
     const struct listed *listed;
@@ -313,7 +310,6 @@ static void compare(void)
 }
 
 // ---- the run
-// ----------------------------------------------------------------------------------------
 
 static int load(void *context, const struct snapshot_record *record)
 {
@@ -542,7 +538,6 @@ static void an_amended_order_is_found_by_both_its_client_ids(void **state)
 }
 
 // ---- statistics of a day
-// ------------------------------------------------------------------------------
 
 static void tell_phase(struct view *view, uint64_t sequence, uint64_t time_ns, uint8_t phase)
 {

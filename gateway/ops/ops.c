@@ -57,7 +57,6 @@ struct ops {
 };
 
 // ---- Redis
-// -------------------------------------------------------------------------------------------------
 
 enum { NAME_BYTES = CONFIG_TEXT_BYTES_MAX + 128 };
 
@@ -93,7 +92,6 @@ static void on_redis_connected(void *context)
 }
 
 // ---- events
-// ------------------------------------------------------------------------------------------------
 
 // Of the instrument whose state the event tells; zero = none's.
 static struct instrument_state_rec state_of(const struct view *view, const struct event *event)
@@ -215,7 +213,6 @@ static void on_doorbell(void *context, unsigned readiness)
 }
 
 // ---- health
-// ------------------------------------------------------------------------------------------------
 
 static void publish_health(void *context)
 {
@@ -241,7 +238,6 @@ static void publish_health(void *context)
 }
 
 // ---- Postgres
-// ----------------------------------------------------------------------------------------------
 
 static void tell_of_trade(struct ops *ops, json_t *json, int64_t trade)
 {
@@ -447,7 +443,6 @@ static void ask_alert_figures(struct ops *ops)
 }
 
 // ---- settlement: the same object for Redis, the metrics page and (gateway/admin) REST
-// ---------------------------------------------------------------------------------------------
 
 static void announce_status(struct ops *ops)
 {
@@ -533,7 +528,6 @@ static void ask_figures(void *context)
 }
 
 // ---- the metrics page
-// ----------------------------------------------------------------------------------------
 
 static void on_request(void *context, uint64_t id, const struct http_request *request)
 {
@@ -559,7 +553,6 @@ static void on_request(void *context, uint64_t id, const struct http_request *re
 }
 
 // ---- life
-// ----------------------------------------------------------------------------------------------------
 
 static void on_tick(void *context)
 {

@@ -1,11 +1,11 @@
-// Happy path: connect -> PING -> answered: up -> commands pipelined, answers counted, in order. (A frozen
-// Redis connects, because the kernel does it; it does not answer.) Failure modes: refused or lost (the next
-// tick connects again), silent (no answer within timeout_ms while commands are pending: given up), too slow
-// (pending_max reached: dropped, counted), no Redis at all (bytes that are no answer, or more answers than
-// commands: given up).
+// Happy path: connect -> PING -> answered: up -> commands pipelined, answers counted, in order. (A
+// frozen Redis connects, because the kernel does it; it does not answer.) Failure modes: refused or
+// lost (the next tick connects again), silent (no answer within timeout_ms while commands are
+// pending: given up), too slow (pending_max reached: dropped, counted), no Redis at all (bytes that
+// are no answer, or more answers than commands: given up).
 //
-// Of hiredis only the synchronous half, on a connection that never blocks: its asynchronous half ends the
-// process when an answer comes that it did not ask for.
+// Of hiredis only the synchronous half, on a connection that never blocks: its asynchronous half
+// ends the process when an answer comes that it did not ask for.
 #include "gateway/ops/redis.h"
 
 #include <hiredis/hiredis.h>
@@ -21,19 +21,18 @@ struct redis {
     struct loop *loop;
     struct redis_options options;
     struct redis_counters counters;
-    redisContext *context;    // NULL = none
+    redisContext *context; // NULL = none
     struct loop_watch *watch;
-    bool connected;           // the kernel says so
-    bool up;                  // Redis has answered
-    bool writing;             // waits until the socket takes more
-    unsigned pending;         // commands without an answer, the greeting too
+    bool connected;   // the kernel says so
+    bool up;          // Redis has answered
+    bool writing;     // waits until the socket takes more
+    unsigned pending; // commands without an answer, the greeting too
     uint64_t now_ns;
     uint64_t answered_ns; // when the last answer came, or the oldest pending command was sent
     uint64_t connect_ns;
 };
 
 // ---- connection
-// --------------------------------------------------------------------------------------------
 
 static void gone(struct redis *redis, const char *why)
 {
@@ -202,7 +201,6 @@ const struct redis_counters *redis_counters(const struct redis *redis)
 }
 
 // ---- commands
-// ----------------------------------------------------------------------------------------------
 
 static bool send_command(struct redis *redis, int count, const char **words)
 {

@@ -6,7 +6,6 @@
 #include "risk/surveillance/surveillance_state.h"
 
 // ---- tables
-// --------------------------------------------------------------------------------------
 
 static uint32_t hash(uint64_t key, uint32_t size)
 {
@@ -101,7 +100,6 @@ uint32_t facts_member(const struct surveillance *s, uint32_t account)
 }
 
 // ---- what shows
-// ----------------------------------------------------------------------------------
 
 int64_t facts_slice(const struct surveillance_order *order, int64_t leaves)
 {
@@ -159,7 +157,6 @@ static void gone(struct surveillance *s, struct surveillance_order *order)
 }
 
 // ---- events
-// ------------------------------------------------------------------------------------
 
 static void accepted(struct surveillance *s, const struct event *event)
 {
@@ -334,7 +331,6 @@ void facts_apply(struct surveillance *s, const struct event *event)
 }
 
 // ---- days
-// --------------------------------------------------------------------------------------
 
 // A pair lives on by its open orders only, and remembers nothing of the day before.
 static void pairs_new_day(struct surveillance *s)
@@ -379,7 +375,6 @@ void facts_new_day(struct surveillance *s)
 }
 
 // ---- saving and loading
-// ---------------------------------------------------------------------------
 
 enum { FLAG_TRACKED = 1, FLAG_TRADED = 2 };
 

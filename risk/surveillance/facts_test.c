@@ -25,7 +25,6 @@ static struct {
 } test;
 
 // ---- the engine's side
-// -----------------------------------------------------------------------------
 
 static bool is_in_book(const struct order_rec *order)
 {
@@ -92,7 +91,6 @@ static void compare_pairs(void)
 }
 
 // ---- the facts' side
-// -------------------------------------------------------------------------------
 
 static int keep(void *context, const struct snapshot_record *record)
 {

@@ -56,7 +56,6 @@ static void stop(struct surveil *surveil, enum surveil_stop why)
 }
 
 // ---- the database
-// --------------------------------------------------------------------------------
 
 // It cannot be used now: says so once, then every ten seconds.
 static void wait_for_database(struct surveil *surveil, uint64_t now_ns)
@@ -115,7 +114,6 @@ static bool store_is_good(struct surveil *surveil, enum surveil_result result, u
 }
 
 // ---- beginning
-// -----------------------------------------------------------------------------------
 
 static size_t begin(struct surveil *surveil, uint64_t now_ns)
 {
@@ -182,7 +180,6 @@ static void prove(struct surveil *surveil)
 }
 
 // ---- events
-// --------------------------------------------------------------------------------------
 
 static void keep(struct surveil *surveil, const struct surveillance_alert *alert)
 {

@@ -143,7 +143,6 @@ enum surveil_result surveil_store_check(struct surveil_store *store)
 }
 
 // ---- writing
-// -----------------------------------------------------------------------------------
 
 static struct pg_param id_or_null(uint32_t id)
 {

@@ -27,7 +27,6 @@
 enum { ALERTS_KEPT = 512, DAYS = 4, ROUNDS = 12 };
 
 // ---- a venue: a tape file and a control page
-// ---------------------------------------------------
 
 struct venue {
     char folder[64];
@@ -133,7 +132,6 @@ static void venue_run(struct venue *venue)
 }
 
 // ---- the database
-// ---------------------------------------------------------------------------------
 
 static struct pg_settings settings, owner_settings;
 static struct pg *owner;
@@ -189,7 +187,6 @@ static void check_rows(void)
 }
 
 // ---- running the agent
-// -----------------------------------------------------------------------------
 
 static uint64_t now(void)
 {

@@ -20,7 +20,6 @@ const char *surveillance_detector_name(enum surveillance_detector detector)
 }
 
 // ---- memory
-// ------------------------------------------------------------------------------------
 
 static uint32_t power_of_two(int64_t at_least)
 {
@@ -92,7 +91,6 @@ uint64_t surveillance_untracked(const struct surveillance *s)
 }
 
 // ---- figures and alerts
-// ------------------------------------------------------------------------
 
 int64_t surveillance_clamp(money_sum sum)
 {
@@ -152,7 +150,6 @@ void surveillance_evidence(struct surveillance_alert *alert, uint64_t sequence)
 }
 
 // ---- withdrawals
-// -------------------------------------------------------------------------------
 
 static void withdrawn(struct surveillance *s, const struct event *event,
                       const struct surveillance_order *order, int64_t quantity)
@@ -213,7 +210,6 @@ static void look_behind(struct surveillance *s, const struct event *event)
 }
 
 // ---- events
-// ------------------------------------------------------------------------------------
 
 bool surveillance_begins_day(const struct surveillance *s, const struct event *event)
 {

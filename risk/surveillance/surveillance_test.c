@@ -28,7 +28,6 @@ struct flow {
 static struct flow flow;
 
 // ---- the hand that feeds it
-// ---------------------------------------------------------------------
 
 static void take_event(void *context, const struct event *event)
 {
@@ -175,7 +174,6 @@ static void evidence_is(const struct surveillance_alert *alert, const uint64_t *
                 sizeof(uint64_t[]){__VA_ARGS__} / sizeof(uint64_t))
 
 // ---- wash trades
-// -------------------------------------------------------------------------------
 
 static void an_account_that_trades_with_itself_is_told(void **state)
 {
@@ -222,7 +220,6 @@ static void wash_trades_are_told_from_their_value_on(void **state)
 }
 
 // ---- circular trades
-// ---------------------------------------------------------------------------
 
 static void there_and_back_is_told_once(void **state)
 {
@@ -289,7 +286,6 @@ static void small_circles_and_others_trades_are_none(void **state)
 }
 
 // ---- spoofing
-// ----------------------------------------------------------------------------------
 
 // Others' depth on both sides: 100 tokens each.
 static void depth(void)
@@ -470,7 +466,6 @@ static void who_quotes_both_sides_is_no_spoofer(void **state)
 }
 
 // ---- layering
-// ----------------------------------------------------------------------------------
 
 struct layering {
     int orders, levels;
@@ -539,7 +534,6 @@ static void more_layers_are_one_alert(void **state)
 }
 
 // ---- marking the close
-// -------------------------------------------------------------------------
 
 static void at_close(int64_t price, int64_t by_suspect, int64_t by_others)
 {
@@ -657,7 +651,6 @@ static void a_price_that_the_window_has_forgotten_is_known_all_the_same(void **s
 }
 
 // ---- order-to-trade ratio
-// -----------------------------------------------------------------------
 
 static void messages(uint32_t of, int count)
 {
@@ -723,7 +716,6 @@ static void what_is_nobodys_message_does_not_count(void **state)
 }
 
 // ---- bounds and restarts
-// ------------------------------------------------------------------------
 
 static void members_beyond_the_table_are_counted_and_left_out(void **state)
 {
