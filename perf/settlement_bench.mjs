@@ -4,19 +4,24 @@
 //
 //   transfers_per_s    trades recorded → the last one settled; the floors are the rates at which the same node takes batches of
 //                      the same size that were signed beforehand, one connection, until the last one is mined: `bare`, and `counted`, where
-//                      each batch is simulated once and its evidence asked for once (the questions of settlement, 200 in one
-//                      eth_call) before it is sent. In turns.
+//                      before each batch is sent it is simulated once, its evidence asked for once (the questions of settlement, 200 in one
+//                      eth_call) and recorded: a row for each trade, as settlement's, in one statement, committed. In turns.
+//   processor_ms       of 1,000 transfers, by node, Postgres, settlement with its signer; the floor is `counted`. It depends little on what
+//                      else the machine does
 //   gas_per_transfer   of our batches of 100; the floor is a forcedTransfer by itself, between wallets of the same kind. `distinct`: a
 //                      hundred sellers and a hundred buyers; `one-seller`: one seller to a hundred buyers
 //   mined_blocks       a trade alone: recorded → seen in a block, in block times
 //   resident_kib       of lonja-settle at the end; the floor is the same process after the first tenth
 //   sign_ns            perf/sign_bench
 //
-// Wallets are distinct within a batch, and have held the token before: what a venue's members are.
-// Usage: settlement_bench.mjs [--json] [--smoke|--quick|--long]    LONJA_BIN names the release's folder of executables.
+// Wallets are distinct within a batch and others than those of the batch before, so that ours has as much to ask as the floor, and
+// have held the token before: what a venue's members are. The node saves its state at the end only: to write all blocks as JSON every
+// five seconds is no node's work, and costs the more the more contestants went before.
+// Usage: settlement_bench.mjs [--json] [--smoke|--quick|--long] [--trades N]    LONJA_BIN names the release's folder of executables.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve, dirname } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Interface, Transaction, Wallet, getAddress, id, toBeHex, zeroPadValue } from 'ethers';
@@ -26,6 +31,8 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = process.env.LONJA_BIN ?? join(root, 'build/release/bin');
 const PORT_FIRST = Number(process.env.LONJA_TEST_PORTS ?? 47600);
 const PAIRS = 100; // of a batch
+const SETS = 2; // of pairs: batches take turns
+const HOLDERS = 2 * SETS * PAIRS;
 const FIRST_ACCOUNT = 5000;
 const TOKEN_ASSET = 2;
 const SYMBOL = 'PORT';
@@ -53,14 +60,14 @@ const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 const say = (text) => process.stderr.write(`settlement: ${text}\n`);
 
 class BenchVenue extends SettlementVenue {
-  // 100 sellers and 100 buyers beside the demo's holders.
+  // Sellers, then buyers, beside the demo's holders.
   deploy() {
     super.deploy();
     const input = JSON.parse(readFileSync(join(this.folder, 'chain/input.json'), 'utf8'));
-    for (let i = 0; i < 2 * PAIRS; i++)
+    for (let i = 0; i < HOLDERS; i++)
       input.wallets.push({ account: FIRST_ACCOUNT + i, address: getAddress(id(`holder ${i}`).slice(0, 42)), country: 724,
         balances: { [SYMBOL]: `${10n ** 24n}` } });
-    this.holders = input.wallets.slice(-2 * PAIRS);
+    this.holders = input.wallets.slice(-HOLDERS);
     writeFileSync(join(this.folder, 'chain/bench.json'), JSON.stringify(input));
     execFileSync('node', [join(root, 'chain/contracts/deploy.mjs'), '--input', join(this.folder, 'chain/bench.json'),
       '--state', join(this.folder, 'chain/deployment.json'), '--policy', join(this.folder, 'chain/policy.json'),
@@ -79,15 +86,30 @@ class BenchVenue extends SettlementVenue {
     return child;
   }
 
-  // One connection, as the recorder's; nobody waits for it but who wants to.
-  async recorded(lists) {
-    const psql = spawn('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'lonja'], { stdio: ['pipe', 'ignore', 'inherit'],
+  psql(stdio) {
+    return spawn('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'lonja'], { stdio,
       env: { ...process.env, PGHOST: this.env.PG_HOST, PGPORT: this.env.PG_PORT, PGUSER: 'postgres',
         PGPASSWORD: readFileSync(join(this.folder, 'secrets/pg-postgres'), 'utf8').trim() } });
+  }
+
+  // One connection, as the recorder's; nobody waits for it but who wants to.
+  async recorded(lists) {
+    const psql = this.psql(['pipe', 'ignore', 'inherit']);
     const ended = new Promise((done) => psql.on('exit', done));
     for (const list of lists) if (!psql.stdin.write(`${this.tradesText(list)};\n`)) await new Promise((done) => psql.stdin.once('drain', done));
     psql.stdin.end();
     if (await ended !== 0) throw new Error('the trades were not recorded');
+  }
+
+  // A connection that is kept; run: a statement is committed.
+  recorder() {
+    const psql = this.psql(['pipe', 'pipe', 'inherit']);
+    const answers = createInterface(psql.stdout)[Symbol.asyncIterator]();
+    this.children.push(psql);
+    return { run: async (text) => {
+      psql.stdin.write(`${text.replaceAll('\n', ' ')}\n\\echo done\n`);
+      if ((await answers.next()).value !== 'done') throw new Error('the rows were not written');
+    } };
   }
 
   people() {
@@ -114,13 +136,14 @@ class Contest {
 
   // Seller i sells to buyer i, always this way: a seller whose purchase is not final would wait for it.
   pair(at) {
-    return [at % PAIRS, PAIRS + (at % PAIRS)];
+    const seller = at % (SETS * PAIRS);
+    return [seller, SETS * PAIRS + seller];
   }
 
   async record(count, oneSeller = false) {
     const list = [];
     for (let i = 0; i < count; i++) {
-      const [seller, buyer] = oneSeller ? [PAIRS - 1, PAIRS + (i % PAIRS)] : this.pair(i);
+      const [seller, buyer] = oneSeller ? [0, this.pair(i)[1]] : this.pair(i);
       list.push({ id: (this.next += 16), token: TOKEN_ASSET, seller: FIRST_ACCOUNT + seller, buyer: FIRST_ACCOUNT + buyer, quantity: QUANTITY });
     }
     await this.venue.recorded(Array.from({ length: Math.ceil(count / 500) }, (_, i) => list.slice(500 * i, 500 * (i + 1))));
@@ -129,6 +152,25 @@ class Contest {
 
   resident() {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.worker.pid}/status`, 'utf8'))[1]);
+  }
+
+  // Seconds of processor time so far: the node; Postgres with all its processes; settlement with its signer.
+  processor() {
+    const fields = (pid) => /\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))[1].split(' ').map(Number);
+    const own = (pid) => (fields(pid)[11] + fields(pid)[12]) / 100;
+    const pid = (name) => Number(readFileSync(join(this.venue.folder, name, 'pid'), 'utf8'));
+    const postgres = pid('postgres');
+    const backends = readFileSync(`/proc/${postgres}/task/${postgres}/children`, 'utf8').trim().split(' ');
+    return { node: own(pid('anvil')), postgres: own(postgres) + (fields(postgres)[13] + fields(postgres)[14]) / 100 + backends.reduce((sum, child) => sum + own(child), 0),
+      settlement: own(this.worker.pid) + own(this.signer.pid) };
+  }
+
+  // Transfers per second, and milliseconds of processor time for 1,000 of them.
+  async spent(count, contestant) {
+    const before = this.processor();
+    const rate = await contestant();
+    const after = this.processor();
+    return { rate, processor: Object.fromEntries(Object.keys(after).map((name) => [name, 1e6 * (after[name] - before[name]) / count])) };
   }
 
   // Kept count of: going through all trades twice a second is work, too.
@@ -174,6 +216,18 @@ class Contest {
       MULTICALL + parts.slice(i * MULTICALL_QUESTIONS, (i + 1) * MULTICALL_QUESTIONS).join(''));
   }
 
+  // What settlement writes of it (settlement/settle_store_attempts.c), into a table of the same columns and keys.
+  evidenceRows(legs) {
+    const row = { paused: false, from_frozen: false, to_frozen: false, from_verified: true, to_verified: true, can_transfer: true,
+      balance: `${10n ** 24n}`, frozen_tokens: '0', verdict: 'allowed' };
+    return `INSERT INTO perf.evidence (request_id, leg, block_number, block_hash, identity_registry, compliance, stage, paused, from_frozen,
+      to_frozen, from_verified, to_verified, can_transfer, balance, frozen_tokens, verdict)
+      SELECT 1, x.leg, 1, '${id('a block')}', '${this.registry}', '${this.compliance}', 'before_signing', x.paused, x.from_frozen,
+      x.to_frozen, x.from_verified, x.to_verified, x.can_transfer, x.balance, x.frozen_tokens, x.verdict
+      FROM jsonb_to_recordset('${JSON.stringify(legs.map((_, leg) => ({ leg, ...row })))}'::jsonb) AS x(leg smallint, paused boolean, from_frozen boolean,
+      to_frozen boolean, from_verified boolean, to_verified boolean, can_transfer boolean, balance numeric, frozen_tokens numeric, verdict text);`;
+  }
+
   async signBeforehand(count) {
     const holders = this.venue.holders;
     const batches = [];
@@ -181,7 +235,7 @@ class Contest {
       const legs = Array.from({ length: Math.min(PAIRS, count - at) }, (_, i) => this.pair(at + i));
       const data = CALLS.encodeFunctionData('batchForcedTransfer', [legs.map(([from]) => holders[from].address),
         legs.map(([, to]) => holders[to].address), legs.map(() => UNITS)]) + zeroPadValue('0x01', 32).slice(2);
-      batches.push({ data, evidence: this.evidence(legs), raw: await this.floorKey.signTransaction({ type: 2, chainId: 31337, nonce: this.floorNonce++, to: this.token, data,
+      batches.push({ data, evidence: this.evidence(legs), rows: this.evidenceRows(legs), raw: await this.floorKey.signTransaction({ type: 2, chainId: 31337, nonce: this.floorNonce++, to: this.token, data,
         gasLimit: BATCH_GAS, maxFeePerGas: 100n * GWEI, maxPriorityFeePerGas: GWEI, value: 0n }) });
     }
     return batches;
@@ -191,6 +245,7 @@ class Contest {
     const block = await this.rpc('eth_blockNumber', []);
     for (const data of batch.evidence) await this.rpc('eth_call', [{ data }, block]);
     await this.rpc('eth_call', [{ from: this.floorKey.address, to: this.token, data: batch.data, gas: toBeHex(BATCH_GAS) }, block]);
+    await this.recorder.run(batch.rows);
   }
 
   async floor(count, counted) {
@@ -233,7 +288,7 @@ class Contest {
   }
 
   async begin() {
-    this.venue.sign();
+    this.signer = this.venue.sign();
     this.worker = this.venue.settle([`settle.rpc_url=${this.venue.env.RPC_URL}`, 'settle.tick_ms=5000', 'settle.poll_ms=100', 'settle.http_timeout_ms=30000']);
     this.floorKey = new Wallet(id('floor'));
     this.floorNonce = 0;
@@ -242,6 +297,8 @@ class Contest {
     for (const transaction of [{ to: this.token, data: CALLS.encodeFunctionData('addAgent', [this.floorKey.address]) },
       { to: this.floorKey.address, value: toBeHex(10n ** 21n) }])
       await this.rpc('eth_sendTransaction', [{ from: deployer, ...transaction }]);
+    this.venue.sql('CREATE SCHEMA perf; CREATE TABLE perf.evidence (LIKE chain.transfer_check INCLUDING ALL)');
+    this.recorder = this.venue.recorder();
     await this.venue.mineEverySecond();
   }
 }
@@ -260,15 +317,20 @@ function reportSigner(json, length) {
 
 async function measure(contest, json, { trades, rounds, alone }) {
   const ours = [], bare = [], counted = [];
+  const few = Math.min(trades, FLOOR_TRADES);
+  const words = ({ rate, processor }) => `${Math.round(rate)} (${Object.entries(processor).map(([name, ms]) => `${name} ${Math.round(ms)}`).join(', ')})`;
   for (let round = 0; round < rounds; round++) {
-    bare.push(await contest.floor(Math.min(trades, FLOOR_TRADES), false));
-    counted.push(await contest.floor(Math.min(trades, FLOOR_TRADES), true));
-    ours.push(await contest.ours(trades));
-    say(`round ${round + 1} of ${rounds}: ${Math.round(ours.at(-1))} transfers/s, pre-signed ${Math.round(bare.at(-1))}, simulated and with evidence ${Math.round(counted.at(-1))}`);
+    bare.push(await contest.spent(few, () => contest.floor(few, false)));
+    counted.push(await contest.spent(few, () => contest.floor(few, true)));
+    ours.push(await contest.spent(trades, () => contest.ours(trades)));
+    say(`round ${round + 1} of ${rounds}: transfers/s (processor ms of 1,000): ${words(ours.at(-1))}; pre-signed ${words(bare.at(-1))}, simulated and with evidence ${words(counted.at(-1))}`);
   }
   for (const [workload, floor, rates] of [['counted', 'pre-signed batches, one simulation and one evidence each', counted], ['bare', 'pre-signed batches', bare]])
-    report(json, 'transfers_per_s', { workload, min: Math.min(...ours), median: median(ours), floor, floor_median: median(rates),
-      ratio: median(ours.map((rate, i) => rate / rates[i])) });
+    report(json, 'transfers_per_s', { workload, min: Math.min(...ours.map(({ rate }) => rate)), median: median(ours.map(({ rate }) => rate)), floor,
+      floor_median: median(rates.map(({ rate }) => rate)), ratio: median(ours.map(({ rate }, i) => rate / rates[i].rate)) });
+  for (const workload of Object.keys(ours[0].processor))
+    report(json, 'processor_ms', { workload, median: median(ours.map(({ processor }) => processor[workload])), floor: 'counted',
+      floor_median: median(counted.map(({ processor }) => processor[workload])) });
   report(json, 'resident_kib', { median: contest.resident(), floor: 'after a tenth', floor_median: contest.firstResident });
   const blocks = await contest.alone(alone);
   report(json, 'mined_blocks', { min: Math.min(...blocks), median: median(blocks), p50: median(blocks), floor: 'one block', floor_median: 1 });
@@ -284,6 +346,8 @@ if (words.includes('--help')) {
 }
 const json = words.includes('--json');
 const length = ['smoke', 'long'].find((name) => words.includes(`--${name}`)) ?? 'quick';
+if (words.includes('--trades')) Object.assign(LENGTHS[length], { trades: Number(words[words.indexOf('--trades') + 1]), rounds: 1 });
+process.env.LONJA_ANVIL_SAVE_S = '1000000';
 const folder = mkdtempSync(join(bin, '../bench-settlement-'));
 const venue = new BenchVenue(bin, join(bin, '../test'), folder, PORT_FIRST);
 try {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the development chain in the foreground: anvil.sh FOLDER PORT [anvil options …]
 #
-# The chain's state is kept in FOLDER/anvil-state.json: loaded at start, saved every few seconds and at a
-# clean stop (SIGTERM or SIGINT). Listens on 127.0.0.1 only: its accounts' keys are public knowledge.
+# The chain's state is kept in FOLDER/anvil-state.json: loaded at start, saved every five seconds
+# (LONJA_ANVIL_SAVE_S) and at a clean stop (SIGTERM or SIGINT). Listens on 127.0.0.1 only: its accounts' keys are public knowledge.
 set -eu
 
 if [ $# -lt 2 ]; then
@@ -28,4 +28,4 @@ export HOME
 # --prune-history with a number: without it gigabytes are written, bare it breaks anvil_reorg.
 exec "$anvil" --host 127.0.0.1 --port "$port" --chain-id 31337 --silent --hardfork osaka \
     --enable-tx-gas-limit --prune-history 64 \
-    --state "$folder/anvil-state.json" --state-interval 5 "$@"
+    --state "$folder/anvil-state.json" --state-interval "${LONJA_ANVIL_SAVE_S:-5}" "$@"
