@@ -3,7 +3,7 @@
 //   http.h ─► route.c ─► worker thread: one of the handlers ─► route.c ─► http.h
 //                          │  people.c market.c matching.c limits.c controls.c switches.c
 //                          │  ledger.c custody.c stablecoin.c corrections.c proposals.c login.c read.c
-//                          │  alerts.c settlement.c hands.c proofs.c xvp.c
+//                          │  alerts.c settlement.c hands.c proofs.c xvp.c xvp_lock.c
 //                          ├─ blocking Postgres (short timeouts)
 //                          └─ desk.h: commands to the core, reads of the view
 //
@@ -179,7 +179,7 @@ handler incident_close_handle, incident_approve_handle, incident_withdraw_handle
 handler custody_handle;
 handler proof_handle, proof_verify_handle, proof_revoke_handle;
 handler unmatched_return_handle, unmatched_keep_handle, payout_decide_handle;
-handler xvp_handle, xvp_execute_handle, xvp_cancel_handle, xvp_read;
+handler xvp_handle, xvp_execute_handle, xvp_cancel_handle, xvp_reveal_handle, xvp_read;
 
 // Wraps the command of a proposed call (called by ask_command).
 CHECKED bool proposal_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

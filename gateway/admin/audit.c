@@ -19,6 +19,8 @@ static json_t *details_of(const struct ask *ask)
     json_t *details = ask->body ? json_deep_copy(ask->body) : json_object();
     if (json_object_get(details, "password"))
         json_object_set_new(details, "password", json_string("(not shown)"));
+    if (json_object_get(details, "secret") && ask->status != 200) // it is not revealed
+        json_object_set_new(details, "secret", json_string("(not shown)"));
     return details;
 }
 

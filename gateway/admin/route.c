@@ -98,6 +98,7 @@ static const struct route routes[] = {
     {HTTP_GET, ADMIN "/xvp/#", ROLE_AUDITOR, xvp_read, NULL},
     {HTTP_POST, ADMIN "/xvp/#/execute", ROLE_ADMINISTRATOR, xvp_execute_handle, NULL},
     {HTTP_POST, ADMIN "/xvp/#/cancel", ROLE_ADMINISTRATOR, xvp_cancel_handle, NULL},
+    {HTTP_POST, ADMIN "/xvp/#/reveal", ROLE_ADMINISTRATOR, xvp_reveal_handle, NULL},
     {HTTP_POST, ADMIN "/chain-in", ROLE_ADMINISTRATOR, chain_in_handle, NULL},
     {HTTP_POST, ADMIN "/chain-out", ROLE_ADMINISTRATOR, chain_out_handle, NULL},
     {HTTP_POST, ADMIN "/covers", ROLE_ADMINISTRATOR, cover_handle, NULL},

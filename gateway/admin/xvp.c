@@ -12,6 +12,7 @@
 
 #include "base/fnv1a.h"
 #include "gateway/admin/requests.h"
+#include "gateway/admin/xvp_lock.h"
 #include "schema/words.h"
 
 enum { NAME_BYTES_MAX = 200, LEG_NUMBERS = 5 };
@@ -22,6 +23,7 @@ struct instruction {
     int auto_execute;
     size_t leg_count;
     struct xvp_leg_tail legs[XVP_LEGS_MAX];
+    struct xvp_lock_asked lock;
 };
 
 // ---- legs as rows
@@ -79,7 +81,7 @@ static int64_t content_hash(const struct instruction *xvp)
     snprintf(head, sizeof head, "%lld/%d/", (long long)xvp->cutoff_ns, xvp->auto_execute);
     uint64_t hash = fnv1a(fnv1a(FNV1A_BASIS, head, strlen(head)), legs, strlen(legs));
     free(legs);
-    return (int64_t)hash;
+    return (int64_t)xvp_lock_hash(&xvp->lock, hash);
 }
 
 // ---- what is asked for
@@ -88,7 +90,7 @@ static int64_t content_hash(const struct instruction *xvp)
 static bool leg_read(struct ask *ask, void *out)
 {
     static const char *const names[] = {"from", "to", "asset", "amount", "kind", NULL};
-    static const char *const kinds[] = {"local", "external"};
+    static const char *const kinds[] = {"local"}; // the others are xvp_lock.c's
     struct xvp_leg_tail *leg = out;
     int64_t from = 0, to = 0, kind = 0;
     struct request_asset asset;
@@ -106,20 +108,22 @@ static bool leg_read(struct ask *ask, void *out)
 
 static bool legs_parse(struct ask *ask, struct instruction *xvp)
 {
-    json_t *legs = json_object_get(ask->body, "legs");
-    if (json_is_array(legs) &&
-        (json_array_size(legs) == 0 || json_array_size(legs) > XVP_LEGS_MAX)) {
-        ask_refuse(ask, REJECT_XVP_LEGS, XVP_LEGS_MAX, (int64_t)json_array_size(legs), 0);
+    size_t place, count = 0;
+    json_t *leg, *legs = json_object_get(ask->body, "legs");
+    json_array_foreach(legs, place, leg) count += !xvp_leg_is_external(leg);
+    if (json_is_array(legs) && (count == 0 || count > XVP_LEGS_MAX)) {
+        ask_refuse(ask, REJECT_XVP_LEGS, XVP_LEGS_MAX, (int64_t)count, 0);
         return false;
     }
-    legs = field_list(ask, "legs", XVP_LEGS_MAX);
+    legs = field_list(ask, "legs", XVP_LEGS_MAX + XVP_EXTERNALS_MAX);
     if (legs == NULL)
         return false;
-    xvp->leg_count = json_array_size(legs);
-    for (size_t i = 0; i < xvp->leg_count; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "legs[%zu]", i);
-        if (!field_entry(ask, json_array_get(legs, i), name, leg_read, &xvp->legs[i]))
+    json_array_foreach(legs, place, leg)
+    {
+        char name[32];
+        snprintf(name, sizeof name, "legs[%zu]", place);
+        if (!xvp_leg_is_external(leg) &&
+            !field_entry(ask, leg, name, leg_read, &xvp->legs[xvp->leg_count++]))
             return false;
     }
     return true;
@@ -127,13 +131,14 @@ static bool legs_parse(struct ask *ask, struct instruction *xvp)
 
 static bool parse(struct ask *ask, struct instruction *xvp)
 {
-    static const char *const names[] = {"reference",    "name", "cutoff",
-                                        "auto_execute", "legs", NULL};
+    static const char *const names[] = {"reference", "name",     "cutoff", "auto_execute",
+                                        "legs",      "hashlock", NULL};
     *xvp = (struct instruction){.auto_execute = 1};
     if (!fields_known(ask, names) || !field_text(ask, &xvp->reference, "reference", REQUIRED) ||
         !field_text(ask, &xvp->name, "name", REQUIRED) ||
         !field_time(ask, &xvp->cutoff_ns, "cutoff", REQUIRED) ||
-        !field_bool(ask, &xvp->auto_execute, "auto_execute", OPTIONAL) || !legs_parse(ask, xvp))
+        !field_bool(ask, &xvp->auto_execute, "auto_execute", OPTIONAL) || !legs_parse(ask, xvp) ||
+        !xvp_lock_parse(ask, &xvp->lock))
         return false;
     xvp->hash = content_hash(xvp);
     return true;
@@ -179,9 +184,13 @@ static bool carry_out(struct ask *ask, const struct instruction *xvp)
                                         .ref_source = REF_XVP,
                                         .operator_id = (uint32_t)ask->who->login,
                                         .flags = xvp->auto_execute ? XVP_AUTO_EXECUTE : 0,
-                                        .leg_count = (uint8_t)xvp->leg_count};
-    if (ask_command(ask, &answer, CMD_xvp_create, &body, sizeof body, xvp->legs,
-                    xvp->leg_count * sizeof xvp->legs[0])) {
+                                        .leg_count = (uint8_t)xvp->leg_count,
+                                        .external_count = (uint8_t)xvp->lock.count};
+    char tail[sizeof xvp->legs + XVP_LOCK_TAIL_BYTES_MAX];
+    size_t bytes = xvp->leg_count * sizeof xvp->legs[0];
+    memcpy(tail, xvp->legs, bytes);
+    bytes += xvp_lock_tail_write(&xvp->lock, tail + bytes);
+    if (ask_command(ask, &answer, CMD_xvp_create, &body, sizeof body, tail, bytes)) {
         if (answer.events[0].header.type == EVT_done) // repeated
             return request_recall(ask, xvp->number);
         return request_done(ask, xvp->number, answer.sequence, 0);
@@ -197,7 +206,8 @@ static bool resolve(struct ask *ask)
 {
     struct pg_rows *rows;
     if (pg_query(ask->admin->pg, &rows,
-                 "SELECT number, content_hash, cutoff_ns, auto_execute::integer, legs FROM "
+                 "SELECT number, content_hash, cutoff_ns, auto_execute::integer, legs, "
+                 "externals, coalesce(hashlock, ''), margin_ns FROM "
                  "people.xvp_request WHERE state = 'requested' ORDER BY number",
                  PG_NO_PARAMS) != PG_OK)
         return ask_database_failed(ask);
@@ -208,7 +218,10 @@ static bool resolve(struct ask *ask)
                                   .cutoff_ns = pg_number(rows, i, 2),
                                   .auto_execute = (int)pg_number(rows, i, 3)};
         legs_read(&xvp, pg_value(rows, i, 4));
+        xvp_lock_recall(&xvp.lock, pg_value(rows, i, 5), pg_value(rows, i, 6),
+                        pg_number(rows, i, 7));
         resolved = carry_out(ask, &xvp);
+        xvp_lock_release(&xvp.lock);
     }
     pg_rows_free(rows);
     return resolved;
@@ -245,10 +258,11 @@ static bool known_reference(struct ask *ask, struct instruction *xvp)
             ask->admin->pg, &rows,
             "UPDATE people.xvp_request SET number = nextval('people.ledger_number'), state = "
             "'requested', sequence = NULL, reject_code = NULL, answered_at = NULL, operator_id "
-            "= $3, requested_by = $4 WHERE reference = $1 AND content_hash = $2 AND state = "
+            "= $3, requested_by = $4, margin_ns = $5 WHERE reference = $1 AND content_hash = $2 "
+            "AND state = "
             "'rejected' RETURNING number",
             PG_PARAMS(pg_text(xvp->reference), pg_i64(xvp->hash), pg_i64(ask->who->login),
-                      pg_text(ask->who->name))) != PG_OK)
+                      pg_text(ask->who->name), pg_i64((int64_t)xvp->lock.lock.margin_ns))) != PG_OK)
         return ask_database_failed(ask);
     bool again = pg_rows_count(rows) == 1;
     xvp->number = again ? pg_number(rows, 0, 0) : 0;
@@ -274,16 +288,21 @@ static bool insert(struct ask *ask, struct instruction *xvp, const char *assets)
 {
     struct pg_rows *rows;
     char *legs = legs_text(xvp);
+    char *externals = json_dumps(xvp->lock.told, JSON_COMPACT);
     bool good =
         pg_query(ask->admin->pg, &rows,
                  "INSERT INTO people.xvp_request (reference, number, content_hash, name, "
-                 "cutoff_ns, auto_execute, legs, assets, operator_id, requested_by) VALUES ($1, "
+                 "cutoff_ns, auto_execute, legs, assets, operator_id, requested_by, externals, "
+                 "hashlock, margin_ns) VALUES ($1, "
                  "nextval('people.ledger_number'), $2, $3, $4, $5::integer = 1, $6::jsonb, "
-                 "$7::integer[], $8, $9) ON CONFLICT (reference) DO NOTHING RETURNING number",
+                 "$7::integer[], $8, $9, $10::jsonb, nullif($11, ''), $12) ON CONFLICT (reference) "
+                 "DO NOTHING RETURNING number",
                  PG_PARAMS(pg_text(xvp->reference), pg_i64(xvp->hash), pg_text(xvp->name),
                            pg_i64(xvp->cutoff_ns), pg_i64(xvp->auto_execute), pg_text(legs),
-                           pg_text(assets), pg_i64(ask->who->login), pg_text(ask->who->name))) ==
-        PG_OK;
+                           pg_text(assets), pg_i64(ask->who->login), pg_text(ask->who->name),
+                           pg_text(externals), pg_text(xvp->lock.hashlock),
+                           pg_i64((int64_t)xvp->lock.lock.margin_ns))) == PG_OK;
+    free(externals);
     free(legs);
     if (!good)
         return ask_database_failed(ask);
@@ -305,12 +324,11 @@ static bool write_down(struct ask *ask, struct instruction *xvp)
     return pg_commit(pg) == PG_OK || ask_database_failed(ask);
 }
 
-void xvp_handle(struct ask *ask)
+static void create(struct ask *ask, struct instruction *xvp)
 {
-    struct instruction xvp;
-    if (!parse(ask, &xvp) || !resolve(ask) || !write_down(ask, &xvp))
+    if (!parse(ask, xvp) || !resolve(ask) || !write_down(ask, xvp))
         return;
-    bool known = carry_out(ask, &xvp);
+    bool known = carry_out(ask, xvp);
     if (ask->status != 200)
         return;
     json_object_set_new(ask->answer, "xvp", json_integer((json_int_t)ask->sequence));
@@ -318,32 +336,62 @@ void xvp_handle(struct ask *ask)
         json_object_set_new(ask->answer, "database", json_string("behind"));
 }
 
+void xvp_handle(struct ask *ask)
+{
+    struct instruction xvp = {0};
+    create(ask, &xvp);
+    xvp_lock_release(&xvp.lock);
+}
+
 // ---- what becomes of it
 // ----------------------------------------------------------------------------
 
-// A reason is for the audit, which keeps what was asked for.
-static void act(struct ask *ask, uint8_t action)
+static void act(struct ask *ask, uint8_t action, const void *tail, size_t tail_bytes)
 {
-    static const char *const names[] = {"reason", NULL};
-    const char *reason = NULL;
     struct desk_answer answer;
     const struct xvp_act_cmd body = {
         .xvp = ask->id, .operator_id = (uint32_t)ask->who->login, .action = action};
-    if (fields_known(ask, names) && field_text(ask, &reason, "reason", OPTIONAL) &&
-        ask_command(ask, &answer, CMD_xvp_act, &body, sizeof body, NULL, 0))
-        json_object_set_new(
-            ask->answer, "state",
-            json_string(word_of_xvp_state(answer.events[0].body.xvp_changed.state)));
+    if (!ask_command(ask, &answer, CMD_xvp_act, &body, sizeof body, tail, tail_bytes))
+        return;
+    const struct xvp_changed_evt *last = NULL;
+    for (size_t i = 0; i < answer.count; i++)
+        if (answer.events[i].header.type == EVT_xvp_changed)
+            last = &answer.events[i].body.xvp_changed;
+    if (last == NULL) // repeated
+        return;
+    json_object_set_new(ask->answer, "state", json_string(word_of_xvp_state(last->state)));
+    if (last->code != 0)
+        json_object_set_new(ask->answer, "not_executed",
+                            json_string(reject_entry(last->code)->name));
+}
+
+// A reason is for the audit, which keeps what was asked for.
+static void act_for_a_reason(struct ask *ask, uint8_t action)
+{
+    static const char *const names[] = {"reason", NULL};
+    const char *reason = NULL;
+    if (fields_known(ask, names) && field_text(ask, &reason, "reason", OPTIONAL))
+        act(ask, action, NULL, 0);
 }
 
 void xvp_execute_handle(struct ask *ask)
 {
-    act(ask, XVP_EXECUTE);
+    act_for_a_reason(ask, XVP_EXECUTE);
 }
 
 void xvp_cancel_handle(struct ask *ask)
 {
-    act(ask, XVP_CANCEL);
+    act_for_a_reason(ask, XVP_CANCEL);
+}
+
+void xvp_reveal_handle(struct ask *ask)
+{
+    static const char *const names[] = {"secret", "reason", NULL};
+    const char *reason = NULL;
+    uint8_t secret[XVP_SECRET_BYTES];
+    if (fields_known(ask, names) && field_text(ask, &reason, "reason", OPTIONAL) &&
+        xvp_secret_parse(ask, secret))
+        act(ask, XVP_REVEAL, secret, sizeof secret);
 }
 
 // With everything that has happened to it.

@@ -230,7 +230,9 @@ static void ask_xvps(struct question *q)
     static const char sql[] =
         "SELECT coalesce(string_agg(json_build_object('xvp', t.id::text, 'name', t.name, 'state', "
         "t.state, 'auto_execute', t.auto_execute, 'cutoff', t.cutoff, 'settlement', t.settlement, "
-        "'legs', t.legs, 'created_at', t.created_at, 'changed_at', t.changed_at)::text, ',' ORDER "
+        "'legs', t.legs, 'externals', t.externals, 'hashlock', t.hashlock, 'secret', t.secret, "
+        "'votes_to_cancel', t.votes_to_cancel, 'created_at', t.created_at, 'changed_at', "
+        "t.changed_at)::text, ',' ORDER "
         "BY t.id DESC), '') FROM (SELECT * FROM public.settlement_instructions WHERE id IN (SELECT "
         "xvp_id FROM record.xvp_leg WHERE from_account = ANY($1::bigint[]) OR to_account = "
         "ANY($1::bigint[])) AND id < $2 ORDER BY id DESC LIMIT $3) t";

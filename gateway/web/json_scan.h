@@ -14,7 +14,7 @@
 
 #include "base/assert.h"
 
-enum { JSON_MEMBERS_MAX = 32, JSON_SCRATCH_BYTES = 2048 };
+enum { JSON_MEMBERS_MAX = 40, JSON_SCRATCH_BYTES = 2048 };
 enum json_kind { JSON_STRING, JSON_NUMBER, JSON_TRUE, JSON_FALSE, JSON_NULL };
 
 struct json_member {

@@ -1,5 +1,9 @@
 #include "gateway/web/order_request.h"
 
+#include <string.h>
+
+#include <openssl/crypto.h>
+
 #include "gateway/web/instant.h"
 #include "gateway/web/order_words.h"
 #include "gateway/web/shapes.h"
@@ -108,6 +112,22 @@ bool order_request_account(uint32_t *out, struct fault *fault, const struct orde
         return missing(fault, "account");
     *out = only[0];
     return true;
+}
+
+bool order_request_secret(uint8_t out[XVP_SECRET_BYTES], struct fault *fault,
+                          const struct request *request)
+{
+    const struct json_member *member = request->field[WEB_FIELD_secret];
+    char digits[2 * XVP_SECRET_BYTES + 1];
+    size_t bytes = 0;
+    size_t skip = member->text_bytes > 2 && memcmp(member->text, "0x", 2) == 0 ? 2 : 0;
+    if (member->text_bytes - skip != sizeof digits - 1)
+        return fail(fault, REJECT_MALFORMED, "secret", sizeof digits - 1, member->text_bytes);
+    memcpy(digits, member->text + skip, sizeof digits - 1);
+    digits[sizeof digits - 1] = 0;
+    return (OPENSSL_hexstr2buf_ex(out, XVP_SECRET_BYTES, &bytes, digits, 0) == 1 &&
+            bytes == XVP_SECRET_BYTES) ||
+           fail(fault, REJECT_MALFORMED, "secret", 0, 0);
 }
 
 // ---- a new order -----------------------------------------------------------------------------

@@ -38,6 +38,10 @@ CHECKED bool order_request_status(struct order_status_cmd *out, struct fault *fa
 CHECKED bool order_request_account(uint32_t *out, struct fault *fault,
                                    const struct order_asker *asker, const struct request *request);
 
+// The field `secret`.
+CHECKED bool order_request_secret(uint8_t out[XVP_SECRET_BYTES], struct fault *fault,
+                                  const struct request *request);
+
 // 1 to 36 printable ASCII characters: it goes to logs, FIX drop copies and Postgres as it is.
 CHECKED bool order_request_client_id(struct fault *fault, const struct request *request,
                                      enum web_field field);

@@ -320,13 +320,17 @@ void orders_xvp(struct web *web, struct user *user, uint64_t xvp, uint8_t action
     struct fault fault;
     uint32_t account;
     struct order_asker asker = asker_of(web, user);
-    if (!order_request_account(&account, &fault, &asker, request)) {
+    uint8_t secret[XVP_SECRET_BYTES] = {0};
+    size_t bytes = action == XVP_REVEAL ? sizeof secret : 0;
+    if (!order_request_account(&account, &fault, &asker, request) ||
+        (bytes != 0 && !order_request_secret(secret, &fault, request))) {
         reply_fault(web, reply, &fault, 0);
         return;
     }
-    struct command *command = claim(web, CMD_xvp_act, 0, user, reply);
+    struct command *command = claim(web, CMD_xvp_act, bytes, user, reply);
     if (command == NULL)
         return;
     command->body.xvp_act = (struct xvp_act_cmd){.xvp = xvp, .account = account, .action = action};
+    memcpy(command_tail_writable(command), secret, bytes);
     send(web, user, CMD_xvp_act, reply);
 }

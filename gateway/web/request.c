@@ -16,13 +16,13 @@ static const struct field_entry fields[WEB_FIELD_COUNT] = {WEB_FIELDS(FIELD_ENTR
 
 struct op_entry {
     const char *name;
-    uint32_t required, optional;
+    uint64_t required, optional;
 };
 #define OP_ENTRY(name, required, optional, doc) {#name, required, optional},
 static const struct op_entry ops[WEB_OP_COUNT] = {WEB_REQUESTS(OP_ENTRY)};
 
 // What has a path of its own stands last in the list.
-_Static_assert((int)WEB_OP_rest_amend + 3 == (int)WEB_OP_COUNT, "no operation of the WebSocket");
+_Static_assert((int)WEB_OP_rest_amend + 4 == (int)WEB_OP_COUNT, "no operation of the WebSocket");
 
 enum { ALWAYS_ALLOWED = 1u << WEB_FIELD_op | 1u << WEB_FIELD_id };
 
@@ -90,7 +90,7 @@ static bool collect(struct request *request, struct fault *fault, const struct j
             good = refuse(fault, REJECT_MALFORMED, fields[field].name);
         else {
             request->field[field] = member;
-            request->present |= 1u << field;
+            request->present |= UINT64_C(1) << field;
         }
     }
     return good;
@@ -99,12 +99,12 @@ static bool collect(struct request *request, struct fault *fault, const struct j
 static bool check_fields(const struct request *request, struct fault *fault)
 {
     const struct op_entry *op = &ops[request->op];
-    uint32_t missing = op->required & ~request->present;
-    uint32_t surplus = request->present & ~(op->required | op->optional | ALWAYS_ALLOWED);
+    uint64_t missing = op->required & ~request->present;
+    uint64_t surplus = request->present & ~(op->required | op->optional | ALWAYS_ALLOWED);
     if (missing != 0)
-        return refuse(fault, REJECT_MISSING_FIELD, fields[__builtin_ctz(missing)].name);
+        return refuse(fault, REJECT_MISSING_FIELD, fields[__builtin_ctzll(missing)].name);
     if (surplus != 0)
-        return refuse(fault, REJECT_UNKNOWN_FIELD, fields[__builtin_ctz(surplus)].name);
+        return refuse(fault, REJECT_UNKNOWN_FIELD, fields[__builtin_ctzll(surplus)].name);
     return true;
 }
 

@@ -30,13 +30,13 @@ struct fault {
     const char *field; // name, or NULL
     int64_t limit, value, argument;
     unsigned token_scale;
-    unsigned held_scale; // of what an order would hold; 0 = not known
+    unsigned held_scale;                   // of what an order would hold; 0 = not known
     char unknown[FAULT_UNKNOWN_BYTES_MAX]; // the client's name of a field that is none; "" = not so
 };
 
 struct request {
     enum web_op op;
-    uint32_t present; // bits of enum web_field
+    uint64_t present; // bits of enum web_field
     const struct json_member *field[WEB_FIELD_COUNT];
 };
 
@@ -49,15 +49,15 @@ CHECKED bool request_of_body(struct request *request, struct fault *fault,
                              struct json_object *object, enum web_op op, const char *text,
                              size_t bytes);
 
-// The arguments of an address: "name=value", each NUL-terminated, an empty one at the end. They take
-// the object's place and must outlive the request.
+// The arguments of an address: "name=value", each NUL-terminated, an empty one at the end. They
+// take the object's place and must outlive the request.
 CHECKED bool request_of_arguments(struct request *request, struct fault *fault,
                                   struct json_object *object, enum web_op op,
                                   const char *arguments);
 
 static inline bool request_has(const struct request *request, enum web_field field)
 {
-    return (request->present & 1u << field) != 0;
+    return (request->present & UINT64_C(1) << field) != 0;
 }
 const char *request_field_name(enum web_field field);
 bool request_text_is(const struct request *request, enum web_field field, const char *text);

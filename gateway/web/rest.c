@@ -33,7 +33,7 @@ enum handler {
     EVENTS,
     XVPS,
     XVP_ACTS, // and enum xvp_action
-    XVP_ACTS_LAST = XVP_ACTS + XVP_CANCEL,
+    XVP_ACTS_LAST = XVP_ACTS + XVP_REVEAL,
 };
 
 static const struct route routes[] = {
@@ -65,6 +65,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/v1/xvp/:id/revoke", XVP_ACTS + XVP_REVOKE},
     {HTTP_POST, "/api/v1/xvp/:id/execute", XVP_ACTS + XVP_EXECUTE},
     {HTTP_POST, "/api/v1/xvp/:id/cancel", XVP_ACTS + XVP_CANCEL},
+    {HTTP_POST, "/api/v1/xvp/:id/reveal", XVP_ACTS + XVP_REVEAL},
 };
 
 // One request on its way through the handlers.
@@ -336,7 +337,8 @@ static void xvp_act(struct call *call, uint8_t action)
     struct json_object object;
     struct request request;
     uint64_t id;
-    if (body(call, &request, &object, WEB_OP_rest_xvp) && order_id(call, &id))
+    enum web_op op = action == XVP_REVEAL ? WEB_OP_rest_xvp_reveal : WEB_OP_rest_xvp;
+    if (body(call, &request, &object, op) && order_id(call, &id))
         orders_xvp(call->web, call->user, id, action, &request, &call->reply);
 }
 

@@ -219,6 +219,7 @@ void orders_amend(struct web *web, struct user *user, const struct view_order *o
 void orders_status(struct web *web, struct user *user, const struct view_order *order,
                    const struct reply *reply);
 // What a party does with a settlement instruction (enum xvp_action); answered in either protocol.
+// To reveal, the request has a secret.
 void orders_xvp(struct web *web, struct user *user, uint64_t xvp, uint8_t action,
                 const struct request *request, const struct reply *reply);
 void orders_mass_status(struct web *web, struct user *user, const struct request *request,

@@ -1,6 +1,7 @@
 // Settlement instructions between carla (1003) and diego (1004): a token that has no contract against dollars, by REST and
 // by words, with bad inputs, a crash of the core between the approvals, and what Postgres, Redis and the metrics page say.
 import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
 import { eventually } from '../lib/venue.mjs'
 
 export async function xvp (suite, venue) {
@@ -129,7 +130,7 @@ export async function xvp (suite, venue) {
 
   await suite.test('instructions: what cannot be is refused, with the limit and the value', async () => {
     assert.equal((await refused('XVP_ON_CHAIN', 'xvp', instruction({ legs: [{ from: 1003, to: 1004, asset: 'ATUN', amount: '1' }] }))).value, '3')
-    await refused('XVP_EXTERNAL', 'xvp', instruction({ legs: [{ ...legs('1', '1')[0], kind: 'external' }] }))
+    await refused('MISSING_FIELD', 'xvp', instruction({ legs: [...legs('1', '1'), { ...legs('1', '1')[0], kind: 'external' }] }))
     await refused('XVP_CUTOFF', 'xvp', instruction({ cutoff: '2020-01-01' }))
     await refused('MALFORMED', 'xvp', instruction({ cutoff: '2027-02-31T00:00:00Z' }))
     assert.equal((await refused('XVP_LEGS', 'xvp', instruction({ legs: Array(9).fill(legs('1', '1')[0]) }))).value, '9')
@@ -166,5 +167,73 @@ export async function xvp (suite, venue) {
     await post('accounts/1003/unkill')
     assert.equal((await acted('diego', xvp, 'execute')).state, 'executed')
     assert.deepEqual([await balance(1003, bond), await balance(1004, bond)], [[94, 0], [6, 0]])
+  })
+
+  // Carla's bonds here for Diego's coins there: he has the secret, so what he gets is claimed first, here.
+  const secret = randomBytes(32)
+  const hashlock = '0x' + createHash('sha256').update(secret).digest('hex')
+  const elsewhere = (more = {}) => ({ kind: 'external', ledger: 'Ethereum', asset: 'ETH', amount: '1.5', from: '0xD1e60', to: '0xCa51a', claimed: 'last', deadline: in_(600 + 3600), ...more })
+  const locked = (more = {}) => instruction({ legs: [legs('2', '1')[0], elsewhere()], hashlock, ...more })
+
+  await suite.test('instructions: with a leg on another ledger the secret executes what is armed', async () => {
+    const before = await balance(1003, bond), had = await balance(1004, bond)
+    const asked = locked()
+    const { xvp } = await post('xvp', asked)
+    assert.deepEqual(await post('xvp', asked), { xvp, repeated: true })
+    await refused('REFERENCE_CONFLICT', 'xvp', { ...asked, legs: [asked.legs[0], elsewhere({ amount: '1.4' })] })
+    const early = await actRefused('XVP_NOT_APPROVED', 'diego', xvp, 'reveal', { secret: secret.toString('hex') })
+    assert.equal(early.limit, '1')
+    assert.equal((await acted('carla', xvp, 'approve')).state, 'armed')
+    await actRefused('XVP_ARMED', 'carla', xvp, 'revoke')
+    await refused('XVP_ARMED', `xvp/${xvp}/cancel`)
+    await actRefused('XVP_LOCKED', 'diego', xvp, 'execute')
+    await actRefused('XVP_SECRET', 'diego', xvp, 'reveal', { secret: '00'.repeat(32) })
+    await actRefused('MALFORMED', 'diego', xvp, 'reveal', { secret: '00' })
+    await actRefused('MISSING_FIELD', 'diego', xvp, 'reveal')
+    const voted = await acted('carla', xvp, 'cancel')
+    assert.equal(voted.state, 'armed')
+    const [seen] = await own('diego', voted.sequence)
+    assert.deepEqual([seen.hashlock, seen.secret, seen.votes_to_cancel], [hashlock, null, [1003]])
+    assert.deepEqual([seen.externals[0].ledger, seen.externals[0].amount, seen.externals[0].claimed], ['Ethereum', '1.5', 'last'])
+    const [told] = await venue.query(`SELECT count(*)::integer AS n FROM record.venue_event WHERE body::text LIKE '%${secret.toString('hex')}%'`)
+    assert.equal(Number(told.n), 0)
+    const done_ = await acted('diego', xvp, 'reveal', { secret: '0x' + secret.toString('hex') })
+    assert.equal(done_.state, 'executed')
+    assert.deepEqual([await balance(1003, bond), await balance(1004, bond)], [[before[0] - 2, before[1]], [had[0] + 2, had[1]]])
+    const [after] = await own('carla', done_.sequence) // with which she claims the coins there
+    assert.deepEqual([after.state, after.secret], ['executed', '0x' + secret.toString('hex')])
+    const whole = await done('GET', `xvp/${xvp}`)
+    assert.deepEqual(whole.steps.map(s => s.step), ['created', 'approved', 'voted', 'revealed', 'executed'])
+  })
+
+  await suite.test('instructions: a secret that is out stays, and what it could not execute is executed later', async () => {
+    const [made] = await cli('xvp', 'create', unique('lock'), in_(600), `1003:1004:${bond}:1`, `1004:1003:USD:1`, 'external', 'Bitcoin', 'BTC', '0.1', 'bc1a', 'bc1b', 'last', in_(600 + 3600), 'lock', hashlock)
+    const { xvp } = made
+    await acted('carla', xvp, 'approve')
+    assert.equal((await acted('diego', xvp, 'approve')).state, 'armed')
+    await post('accounts/1003/kill', { reason: 'a look at it' })
+    const revealed = await post(`xvp/${xvp}/reveal`, { secret: secret.toString('hex') })
+    assert.deepEqual([revealed.state, revealed.not_executed], ['armed', 'KILLED'])
+    await actRefused('XVP_REVEALED', 'diego', xvp, 'cancel')
+    await refused('XVP_REVEALED', `xvp/${xvp}/cancel`)
+    await post('accounts/1003/unkill')
+    assert.equal((await acted('diego', xvp, 'execute')).state, 'executed')
+    const away = await post('xvp', locked())
+    await acted('carla', away.xvp, 'approve')
+    await acted('diego', away.xvp, 'cancel')
+    assert.equal((await acted('carla', away.xvp, 'cancel')).state, 'cancelled')
+    const kept = await venue.query(`SELECT details::text, outcome FROM people.audit_log WHERE action LIKE '%/xvp/%/reveal' ORDER BY at DESC LIMIT 1`)
+    assert.deepEqual([kept[0].outcome, kept[0].details.includes(secret.toString('hex'))], ['done', true])
+  })
+
+  await suite.test('instructions: a lock without its legs, or with ends too near each other, is refused', async () => {
+    await refused('XVP_LOCK', 'xvp', locked({ hashlock: undefined }))
+    await refused('XVP_LOCK', 'xvp', instruction({ hashlock }))
+    await refused('MALFORMED', 'xvp', locked({ hashlock: '0x12' }))
+    await refused('XVP_LEGS', 'xvp', locked({ legs: [elsewhere()] }))
+    assert.equal((await refused('XVP_LEGS', 'xvp', locked({ legs: [legs('1', '1')[0], ...Array(5).fill(elsewhere())] }))).limit, '4')
+    await refused('XVP_MARGIN', 'xvp', locked({ legs: [legs('1', '1')[0], elsewhere({ deadline: in_(3600) })] }))
+    await refused('XVP_MARGIN', 'xvp', locked({ legs: [legs('1', '1')[0], elsewhere({ claimed: 'first', deadline: in_(300) })] }))
+    await refused('MISSING_FIELD', 'xvp', locked({ legs: [legs('1', '1')[0], elsewhere({ ledger: undefined })] }))
   })
 }
