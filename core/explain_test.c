@@ -655,6 +655,68 @@ static void what_a_correction_moves_names_its_trade(void **state)
     story_expect(text, "It adds up");
 }
 
+// C gives 5 tokens to D, if he approves.
+static uint64_t instruct(struct story *story, uint64_t number)
+{
+    const struct xvp_leg_tail leg = {
+        .from = FIRST + 2, .to = FIRST + 3, .asset = TOKEN, .kind = XVP_LOCAL, .amount = 5};
+    struct command *command = start(story->venue, CMD_xvp_create, GATEWAY_ADMIN);
+    command->header.slots = command_slots(CMD_xvp_create, sizeof leg);
+    command->body.xvp_create = (struct xvp_create_cmd){.ref_source = REF_XVP,
+                                                       .ref_number = number,
+                                                       .cutoff_ns = 10000,
+                                                       .operator_id = 5,
+                                                       .leg_count = 1};
+    memcpy(command_tail_writable(command), &leg, sizeof leg);
+    assert_string_equal(apply(story->venue), "xvp created is created; xvp_leg");
+    return story->venue->sequence;
+}
+
+static void act_on(struct story *story, uint64_t xvp, uint8_t action)
+{
+    struct command *command = start(story->venue, CMD_xvp_act, GATEWAY_WEB);
+    command->header.session = 2;
+    command->body.xvp_act =
+        (struct xvp_act_cmd){.xvp = xvp, .account = FIRST + 2, .action = action};
+    apply(story->venue);
+}
+
+static void what_an_instruction_moves_says_by_which_step(void **state)
+{
+    struct story *story = *state;
+    char said[128];
+    uint64_t executed = instruct(story, 1);
+    act_on(story, executed, XVP_APPROVE);
+    act_on(story, executed, XVP_EXECUTE);
+    uint64_t revoked = instruct(story, 2);
+    act_on(story, revoked, XVP_APPROVE);
+    act_on(story, revoked, XVP_REVOKE);
+    uint64_t open = instruct(story, 3);
+    act_on(story, open, XVP_APPROVE);
+    story_write_journal(story);
+    const char *text = story_ask_balance(story, 'C', "2", 0, 100);
+    const struct {
+        uint64_t xvp;
+        const char *step;
+    } lines[] = {{executed, "approved: held"},
+                 {executed, "executed: given"},
+                 {revoked, "approved: held"},
+                 {revoked, "given up: released"}};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        snprintf(said, sizeof said, "settlement instruction %" PRIu64 " %s\n", lines[i].xvp,
+                 lines[i].step);
+        story_expect(text, said);
+    }
+    snprintf(said, sizeof said, "  settlement instruction %" PRIu64 " holds 5\n\nIt adds up", open);
+    story_expect(text, said);
+    text = story_ask_balance(story, 'D', "2", 0, 100);
+    snprintf(said, sizeof said, "settlement instruction %" PRIu64 " executed: received\n",
+             executed);
+    story_expect(text, said);
+    story_expect(text, "It adds up");
+    assert_null(strstr(text, " holds 5"));
+}
+
 // ---- state
 // -------------------------------------------------------------------------------------------
 
@@ -1038,6 +1100,7 @@ int main(void)
         STORY(what_a_triggered_stop_frees_is_a_release),
         STORY(what_self_trade_prevention_frees_is_a_release),
         STORY(what_a_correction_moves_names_its_trade),
+        STORY(what_an_instruction_moves_says_by_which_step),
         STORY(a_state_at_a_sequence_is_that_of_a_replay),
         STORY(a_state_at_a_time_is_that_of_the_last_command_before),
         STORY(a_state_shows_books_orders_and_accounts),

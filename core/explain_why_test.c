@@ -312,6 +312,62 @@ static void what_was_reduced_goes_on_with_what_is_left(void **state)
     assert_null(strstr(text, "reduced"));
 }
 
+static void set_kill(struct story *story, uint8_t scope, uint32_t id, uint8_t killed)
+{
+    start(story->venue, CMD_kill_set, GATEWAY_ADMIN)->body.kill_set =
+        (struct kill_set_cmd){.scope = scope, .killed = killed, .id = id, .operator_id = 7};
+    apply(story->venue);
+    while (goes_on(story->venue))
+        go_on(story->venue);
+}
+
+// The switches of its account, its member, its session or the venue, and nobody else's.
+static void who_was_killed_sees_which_switches_are_on(void **state)
+{
+    struct story *story = *state;
+    static const struct {
+        uint8_t scope;
+        uint32_t id, other;
+        const char *shown, *not_shown;
+    } lines[] = {{KILL_ACCOUNT, FIRST, FIRST + 2, "kill: scope account, killed 1, id 16", "id 18"},
+                 {KILL_MEMBER, 1, 2, "kill: scope member, killed 1, id 1", "id 2"},
+                 {KILL_SESSION, 1, 2, "kill: scope session, killed 1, id 1", "id 2"},
+                 {KILL_VENUE, 0, 0, "kill: scope venue, killed 1", NULL}};
+    start(story->venue, CMD_member_set, GATEWAY_ADMIN)->body.member_set.member = 2;
+    apply(story->venue);
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        if (lines[i].not_shown != NULL)
+            set_kill(story, lines[i].scope, lines[i].other, 1);
+        TELL(story, "A buys 5 @ 100 gtc");
+        set_kill(story, lines[i].scope, lines[i].id, 1);
+        const char *text = story_ask(story, (int)i + 1);
+        story_expect(text, "the kill switch (killed); by order_mass_cancel of the core");
+        story_expect(text, lines[i].shown);
+        const char *why = strstr(text, "Why it did not trade");
+        assert_non_null(why);
+        if (lines[i].not_shown != NULL)
+            assert_null(strstr(why, lines[i].not_shown));
+        set_kill(story, lines[i].scope, lines[i].id, 0);
+        if (lines[i].not_shown != NULL)
+            set_kill(story, lines[i].scope, lines[i].other, 0);
+    }
+}
+
+static void switches_and_breakers_that_go_on_and_off_are_told_meanwhile(void **state)
+{
+    struct story *story = *state;
+    TELL(story, "A buys 5 @ 100 gtc");
+    set_kill(story, KILL_ACCOUNT, FIRST + 2, 1);
+    set_kill(story, KILL_ACCOUNT, FIRST + 2, 0);
+    set_breaker(story->venue, 1);
+    set_breaker(story->venue, 0);
+    const char *text = story_ask(story, 1);
+    story_expect(text, "(kill switch of account 18 is now on)");
+    story_expect(text, "(kill switch of account 18 is now off)");
+    story_expect(text, "(the circuit breaker is tripped)");
+    story_expect(text, "(the circuit breaker is reset)");
+}
+
 // Also those of its own command: of stops that it has triggered.
 static void trades_that_it_triggered_are_others_trades(void **state)
 {
@@ -337,6 +393,8 @@ int main(void)
         STORY(what_the_venue_is_in_is_said),
         STORY(a_limit_state_is_told_as_long_as_it_lasts),
         STORY(what_was_reduced_goes_on_with_what_is_left),
+        STORY(who_was_killed_sees_which_switches_are_on),
+        STORY(switches_and_breakers_that_go_on_and_off_are_told_meanwhile),
         STORY(trades_that_it_triggered_are_others_trades),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
