@@ -291,13 +291,12 @@ bool explain_life_command(struct explain_life *life, const struct explain_view *
     life->then = life->market;
     for (uint32_t i = 0; i < sink->count; i++) {
         const struct event *event = &sink->events[(sink->position + i) & sink->mask];
-        bool ended = life->ended;
         char *text = text_of(life, event, command);
         if (text == NULL)
             text = text_of_market(life, event);
         if (text != NULL)
             note(life, view, event, text);
-        else if (event->header.type == EVT_trade && !ended)
+        else if (event->header.type == EVT_trade)
             note_passed(life, &event->body.trade);
         explain_market_follow(&life->market, event);
     }

@@ -511,6 +511,7 @@ static void crooked_instructions_are_refused(void **state)
                                            BAD(xvp, flags, 2),
                                            FITS(xvp, chain_asset, TOKEN),
                                            BAD(xvp, settling, 1), // not all have approved
+                                           BAD(xvp, settling, INT64_MAX),
                                            BAD(xvp, leg_count, 0),
                                            BAD(xvp, leg_count, XVP_LEGS_MAX + 1),
                                            BAD(xvp, leg_count, 2),
@@ -541,13 +542,13 @@ static void a_lock_goes_with_legs_on_other_ledgers(void **state)
         uint16_t votes;
         bool fits;
     } lines[] = {
-        {1, 5, 0, 0, true},      {4, 5, 0, 0, true},       {5, 5, 0, 0, false},
-        {1, 7, 0, 0, false},     {1, 7, 1, 0, true},       {1, 7, 3, 0, true},
-        {1, 7, 2, 0, false},     {1, 7, 4, 0, false},      {1, 7, 5, 0, false},
-        {1, 5, 1, 0, true},      {1, 5, 3, 0, true},       {1, 5, 0, 0x500, false},
-        {1, 5, 1, 0x500, true},  {1, 5, 1, 0x100, false},  {1, 5, 1, 0x205, true},
-        {1, 5, 1, 0x5, false},   {1, 5, 1, 0x502, true},   {1, 5, 1, 0x707, false},
-        {1, 5, 1, 0x800, false}, {1, 5, 1, 0x8, false},    {0, 5, 1, 0, false},
+        {1, 5, 0, 0, true},      {4, 5, 0, 0, true},      {5, 5, 0, 0, false},
+        {1, 7, 0, 0, false},     {1, 7, 1, 0, true},      {1, 7, 3, 0, true},
+        {1, 7, 2, 0, false},     {1, 7, 4, 0, false},     {1, 7, 5, 0, false},
+        {1, 5, 1, 0, true},      {1, 5, 3, 0, true},      {1, 5, 0, 0x500, false},
+        {1, 5, 1, 0x500, true},  {1, 5, 1, 0x100, false}, {1, 5, 1, 0x205, true},
+        {1, 5, 1, 0x5, false},   {1, 5, 1, 0x502, true},  {1, 5, 1, 0x707, false},
+        {1, 5, 1, 0x800, false}, {1, 5, 1, 0x8, false},   {0, 5, 1, 0, false},
         {0, 5, 0, 0x500, false},
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -565,6 +566,11 @@ static void a_lock_goes_with_legs_on_other_ledgers(void **state)
                             .leg_count = xvp->leg_count,
                             .approved = 5,
                             .hash[31] = 1};
+    assert_int_equal(load_all(fresh_twin(venue), records), place + 3);
+    xvp->hash[31] = 0;
+    assert_true(load_all(fresh_twin(venue), records) > place + 3);
+    xvp->external_count = 1;
+    xvp->chain_asset = TOKEN; // or the chain settles it
     assert_int_equal(load_all(fresh_twin(venue), records), place + 3);
 }
 

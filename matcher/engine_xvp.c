@@ -132,8 +132,7 @@ static uint32_t xvp_chain_moves(const struct xvp *xvp, struct xvp_move_evt out[X
 // Armed once is armed until its end, whatever approval falls away.
 static uint8_t xvp_state(const struct xvp *xvp)
 {
-    if (xvp->terms.settling != 0)
-        return XVP_SETTLING;
+    ASSERT(xvp->terms.settling == 0); // nothing is done with what is settling but that it ends
     if ((xvp->terms.lock & XVP_LOCK_ARMED) != 0)
         return XVP_ARMED;
     if (xvp->terms.approved == 0)
@@ -361,8 +360,8 @@ static bool create_chain(const struct engine *engine, const struct xvp *xvp)
     bool is_of_legs = false;
     for (uint32_t i = 0; i < xvp->terms.leg_count; i++)
         is_of_legs |= xvp->legs[i].asset == xvp->terms.chain_asset;
-    return xvp->terms.chain_asset == 0 ||
-           (is_of_legs && asset != NULL && asset->kind == ASSET_TOKEN);
+    ASSERT(!is_of_legs || asset != NULL); // of each leg it is known
+    return xvp->terms.chain_asset == 0 || (is_of_legs && asset->kind == ASSET_TOKEN);
 }
 
 static void create_legs(const struct turn *turn, struct xvp *xvp)

@@ -773,11 +773,27 @@ static void what_the_contract_settles_is_a_token_of_the_legs(void **state)
         (void)snprintf(refused, sizeof refused, "MALFORMED 0 %u 10", wrong[i]);
         assert_string_equal(apply(venue), refused);
     }
-    struct settlement_result_cmd *body =
-        &start(venue, CMD_settlement_result, GATEWAY_SETTLE)->body.settlement_result;
-    *body = (struct settlement_result_cmd){
-        .ref_number = 999, .outcome = SETTLEMENT_XVP_RETURNED, .proceeds = 1};
-    assert_string_equal(apply(venue), "MALFORMED 0 0 3");
+}
+
+// What a trade's result has besides.
+static void a_result_of_the_chain_has_no_other_fields(void **state)
+{
+    struct venue *venue = *state;
+    static const struct {
+        struct settlement_result_cmd body;
+        const char *refused;
+    } lines[] = {{{.instrument = 1}, "MALFORMED 0 1 3"},
+                 {{.buyer_account = A}, "MALFORMED 0 0 3"},
+                 {{.seller_account = C}, "MALFORMED 0 0 3"},
+                 {{.proceeds = 1}, "MALFORMED 0 0 3"}};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct settlement_result_cmd *body =
+            &start(venue, CMD_settlement_result, GATEWAY_SETTLE)->body.settlement_result;
+        *body = lines[i].body;
+        body->ref_number = 999;
+        body->outcome = SETTLEMENT_XVP_RETURNED;
+        assert_string_equal(apply(venue), lines[i].refused);
+    }
 }
 
 // Tokens leave on the chain meanwhile: what is held stays until the chain has decided.
@@ -794,6 +810,24 @@ static void what_is_owed_meanwhile_falls_due_when_it_comes_back(void **state)
                         "xvp returned is approved; xvp uncovered is approving; "
                         "A token +10 held -10; A owes 0 (-3)");
     assert_int_equal(there(venue, A, TOKEN), 7);
+}
+
+// With one approval both assets were held; both are free again when one of them is owed.
+static void who_owes_one_asset_gets_back_all_that_he_gave(void **state)
+{
+    struct venue *venue = *state;
+    start_create(venue, XVP_AUTO_EXECUTE, 2,
+                 (struct xvp_leg_tail[]){LEG(A, C, TOKEN, 10), LEG(A, D, CASH, 50)})
+        ->body.xvp_create.chain_asset = TOKEN;
+    (void)apply(venue);
+    uint64_t xvp = venue->sequence;
+    (void)act(venue, A, XVP_APPROVE, xvp);
+    uint64_t since = venue->sequence;
+    (void)post(venue, 'A', TOKEN, POSTING_CHAIN_OUT, 993);
+    assert_string_equal(chain_says(venue, SETTLEMENT_XVP_RETURNED, xvp, since),
+                        "xvp returned is approved; xvp uncovered is created; "
+                        "A token +10 held -10; A cash +50 held -50; A owes 0 (-3)");
+    assert_true(held(venue, A, TOKEN) == 0 && held(venue, A, CASH) == 0);
 }
 
 #define XVP(test) cmocka_unit_test_setup_teardown(test, open_xvp_venue, close_venue)
@@ -830,6 +864,8 @@ int main(void)
         XVP(the_chain_moves_what_is_given_on_balance),
         XVP(what_the_contract_settles_is_a_token_of_the_legs),
         XVP(what_is_owed_meanwhile_falls_due_when_it_comes_back),
+        XVP(who_owes_one_asset_gets_back_all_that_he_gave),
+        XVP(a_result_of_the_chain_has_no_other_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
