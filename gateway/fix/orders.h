@@ -39,8 +39,8 @@ struct fix_order { // kept in the stores as it is: no padding
     int64_t price;
     int64_t quantity, leaves; // what is filled is their difference; what a correction has taken off
                               // an open order counts in neither, though to the engine it is filled
-    int64_t filled_notional; // cash units, exact: for AvgPx
-    struct fix_terms terms;  // a stop keeps its stop price when it has been triggered
+    int64_t filled_notional;  // cash units, exact: for AvgPx
+    struct fix_terms terms;   // a stop keeps its stop price when it has been triggered
     uint32_t session, account, instrument;
     uint8_t side, type, tif;
     uint8_t state; // enum order_state

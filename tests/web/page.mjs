@@ -118,6 +118,15 @@ Suite.main(async suite => {
       assert.match(await text(page.locator('.banner')), /was busted: it does not count any more/)
     })
 
+    await suite.test('what becomes of a settlement instruction is said by a notice', async () => {
+      await venue.administer('POST', '/assets', { kind: 'token', scale: 2, symbol: 'PAGEBOND', name: 'a bond that is on no chain' })
+      const legs = [{ from: 1004, to: 1003, asset: 'PAGEBOND', amount: '1' }, { from: 1003, to: 1004, asset: 'USD', amount: '9' }]
+      const { xvp } = await venue.administer('POST', '/xvp', { reference: 'page-xvp', name: 'a block', cutoff: new Date(Date.now() + 600000).toISOString().replace(/\.\d+/, ''), legs })
+      await page.locator(`.banner:has-text("Settlement instruction ${xvp}: created (0 of 2 legs approved)")`).waitFor()
+      await venue.administer('POST', `/xvp/${xvp}/cancel`)
+      await page.locator(`.banner:has-text("Settlement instruction ${xvp}: cancelled")`).waitFor()
+    })
+
     await suite.test('an order far from the last price asks first: going back leaves nothing, agreeing places it', async () => {
       await order('buy', '88', '1')
       await page.waitForSelector('dialog[open]')
