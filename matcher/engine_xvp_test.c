@@ -494,6 +494,20 @@ static void a_token_goes_to_who_could_buy_it(void **state)
     assert_non_null(strstr(act(venue, A, XVP_EXECUTE, xvp), "xvp executed"));
 }
 
+// It may be traded in several: here also in the last one there may be.
+static void a_token_goes_to_who_could_buy_it_in_each_instrument(void **state)
+{
+    struct venue *venue = *state;
+    venue->terms.instrument = limits.instruments_max;
+    assert_string_equal(set_terms(venue), "instrument_changed; phase 1 breaker 0");
+    assert_non_null(strstr(CREATE(venue, 0, LEG(A, C, TOKEN, 1)), "xvp created"));
+    start(venue, CMD_instrument_controls_set, GATEWAY_ADMIN)->body.instrument_controls_set =
+        (struct instrument_controls_set_cmd){.instrument = limits.instruments_max,
+                                             .investor_types = 2};
+    (void)apply(venue);
+    assert_string_equal(CREATE(venue, 0, LEG(A, C, TOKEN, 1)), "INVESTOR_TYPE 2 1 0");
+}
+
 // ---- money
 // --------------------------------------------------------------------------------------
 
@@ -851,6 +865,7 @@ int main(void)
         XVP(who_may_not_trade_is_no_party),
         XVP(the_kill_switch_stops_it),
         XVP(a_token_goes_to_who_could_buy_it),
+        XVP(a_token_goes_to_who_could_buy_it_in_each_instrument),
         XVP(what_is_given_is_there_and_settled),
         XVP(what_comes_makes_good_what_is_owed),
         XVP(what_left_on_the_chain_takes_approvals_away),
