@@ -46,6 +46,30 @@ schema_goes_back_and_forth() {
 }
 check schema_deploys_reverts_and_deploys_again schema_goes_back_and_forth
 
+# What each change has verified at its deploy holds on the schema of today, too: it names every column, so that one that is gone is noticed.
+verified() {
+    local name=$1; shift
+    (cd "$root/schema/sql" && PGHOST=$PG_HOST PGPORT=$PG_PORT PGUSER=lonja_owner PGPASSWORD=$(cat "$SECRETS/pg-lonja_owner") \
+        LC_ALL=C.UTF-8 sqitch verify "$@" "db:pg:$name")
+}
+check every_change_is_verified_on_the_schema_of_today verified lonja_test
+server() { PGPASSWORD=$(cat "$SECRETS/pg-postgres") psql -X -q -v ON_ERROR_STOP=1 -h "$PG_HOST" -p "$PG_PORT" -U postgres "$@"; }
+a_missing_column_is_noticed() {
+    local change column out
+    server -c 'CREATE DATABASE lonja_less TEMPLATE lonja_test OWNER lonja_owner' || return 1
+    while read -r change column; do
+        verified lonja_less --from-change "$change" --to-change "$change" || return 1
+        database=lonja_less as owner -c "SET client_min_messages = warning" -c "ALTER TABLE ${column%.*} DROP COLUMN ${column##*.} CASCADE" || return 1
+        if out=$(verified lonja_less --from-change "$change" --to-change "$change" 2>&1) || ! grep -q "\"${column##*.}\" does not exist" <<<"$out"; then
+            echo "$column is not missed: $out"; return 1
+        fi
+    done <<<"people people.login.password_hash
+custody_proof chain.custody_proof_decision.decided_at
+settle settle.trade.total_attempts"
+    server -c 'DROP DATABASE lonja_less'
+}
+check a_column_that_is_gone_is_noticed_by_verify a_missing_column_is_noticed
+
 export LONJA_TEST_PG_HOST=$PG_HOST LONJA_TEST_PG_PORT=$PG_PORT LONJA_TEST_PG_DATABASE=lonja_test LONJA_TEST_PG_SECRETS=$SECRETS
 check postgres_shim_against_a_server "$tests/pg_test"
 # A disk of 64 KB for the recorder to fill, where this machine lets us mount one.

@@ -1,4 +1,5 @@
 BEGIN;
+SELECT only_row, version FROM record.schema_version WHERE false;
 SELECT 1 / (version >= 1)::int FROM record.schema_version;
 SELECT rebuild_to FROM record.cursor WHERE false;
 SELECT 1 / (count(*) > 20)::int FROM record.digest();

@@ -1,19 +1,29 @@
 BEGIN;
-SELECT session_id, account_id, rights FROM record.session_account WHERE false;
-SELECT scope, id, order_value_max, messages_max, executions_ms, flags FROM record.limits WHERE false;
-SELECT instrument_id, dynamic_bps, nav_stale_action, investor_types, supply FROM record.instrument_controls WHERE false;
-SELECT instrument_id, mode, codes FROM record.jurisdictions WHERE false;
-SELECT account_id, instrument_id, sell_maker_bps, buy_taker_bps FROM record.fees WHERE false;
-SELECT scope, id, killed, operator_id FROM record.kill WHERE false;
-SELECT flags, operator_id FROM record.venue_rules WHERE false;
-SELECT proposal_id, state, proposer, approver, expires_at FROM record.proposal WHERE false;
-SELECT proposal_id, state, operator_id FROM record.proposal_event WHERE false;
-SELECT account_id, asset_id, amount, deficit FROM record.deficit_change WHERE false;
-SELECT trade_id, quantity, new_quantity, token_short FROM record.trade_correction WHERE false;
+SELECT session_id, member_id, gateway, flags, account_count, sequence FROM record.session WHERE false;
+SELECT trade_id, sequence, quantity, notional, buyer_fee, seller_fee, new_quantity FROM settle.correction WHERE false;
+SELECT proposal_id, call, body, proposed, note, login_id, created_at FROM people.proposal WHERE false;
+SELECT session_id, account_id, rights, sequence FROM record.session_account WHERE false;
+SELECT scope, id, order_value_max, daily_value_max, open_orders_max, messages_max, messages_ms, duplicate_ms, executions_max,
+    executions_ms, flags, sequence
+    FROM record.limits WHERE false;
+SELECT instrument_id, dynamic_bps, limit_state_ms, nav_stale_ms, nav_stale_action, investor_types, concentration_bps,
+    position_max, supply, sequence
+    FROM record.instrument_controls WHERE false;
+SELECT instrument_id, mode, codes, sequence FROM record.jurisdictions WHERE false;
+SELECT account_id, instrument_id, sell_maker_bps, sell_taker_bps, buy_maker_bps, buy_taker_bps, sequence FROM record.fees WHERE false;
+SELECT scope, id, killed, operator_id, changed_at, sequence FROM record.kill WHERE false;
+SELECT only_row, flags, operator_id, changed_at, sequence FROM record.venue_rules WHERE false;
+SELECT proposal_id, proposed, proposer, approver, state, created_at, expires_at, decided_at, sequence FROM record.proposal WHERE false;
+SELECT proposal_id, sequence, event_index, created_at, state, operator_id FROM record.proposal_event WHERE false;
+SELECT sequence, event_index, created_at, account_id, asset_id, amount, counter_account, entered, deficit, available
+    FROM record.deficit_change WHERE false;
+SELECT sequence, event_index, created_at, trade_id, instrument_id, buyer_account, seller_account, operator_id, quantity,
+    notional, buyer_fee, seller_fee, token_short, cash_short, new_quantity
+    FROM record.trade_correction WHERE false;
 SELECT deficit FROM record.balance WHERE false;
 SELECT deficit FROM record.ledger_entry WHERE false;
 SELECT limit_state_end_ns FROM record.instrument_state WHERE false;
-SELECT corrected_quantity, corrected_notional FROM settle.trade WHERE false;
+SELECT corrected_seq, corrected_quantity, corrected_notional, corrected_buyer_fee, corrected_seller_fee FROM settle.trade WHERE false;
 SELECT status, traded_quantity, corrected_seq FROM public.trades WHERE false;
 SELECT status, quantity_change, new_quantity FROM public.trade_corrections WHERE false;
 SELECT deficit FROM public.wallets WHERE false;
@@ -21,8 +31,10 @@ SELECT deficit FROM public.user_balances WHERE false;
 SELECT id, state, call, body, proposer, approver FROM public.proposals WHERE false;
 SELECT kill_switches, proposals_waiting, deficits FROM public.risk_figures;
 SELECT rights FROM people.session_account WHERE false;
-SELECT source, counter_account_id, proposal_id FROM people.ledger_request WHERE false;
-SELECT reference, trade_id, new_quantity FROM people.correction_request WHERE false;
+SELECT source, counter_account_id, operator_id, proposal_id FROM people.ledger_request WHERE false;
+SELECT reference, trade_id, instrument_id, buyer_account, seller_account, quantity, new_quantity, notional, new_notional,
+    buyer_fee, new_buyer_fee, seller_fee, new_seller_fee
+    FROM people.correction_request WHERE false;
 SELECT 1 / (count(*) = 4)::int FROM people.account WHERE account_id <= 15;
 SELECT 1 / (public.reason_word(16::smallint) = 'killed' AND public.reason_word(18::smallint) = 'uncovered')::int;
 -- F3 goes on running as printed: the view has no more tables than before.

@@ -1,4 +1,5 @@
 BEGIN;
+SELECT net_id FROM settle.trade WHERE false;
 SELECT token_asset, enabled_by, enabled_at, refused, refused_at FROM settle.netting WHERE false;
 SELECT net_id, request_id, from_address, to_address, amount, trades, digest, block_number, at FROM chain.net WHERE false;
 SELECT net_id, place FROM chain.request_leg WHERE false;

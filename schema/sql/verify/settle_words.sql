@@ -1,4 +1,6 @@
 BEGIN;
+SELECT word, words, todo FROM settle.reason_word WHERE false;
+SELECT pool, counters FROM settle.worker WHERE false;
 SELECT 1 / (settle.reason_text('reverted: x') = 'the contract refused: x')::int;
 SELECT 1 / (settle.reason_text('anything else') = 'anything else')::int;
 SELECT 1 / (settle.reason_todo('paused') IS NOT NULL)::int;
