@@ -27,7 +27,7 @@ struct shape {
 static const struct shape shapes[] = {
     {ERC3643_FORCED_TRANSFER, "wwa", true, true},
     {ERC3643_BATCH_FORCED_TRANSFER, "WWA", true, true},
-    {ERC3643_TRANSFER, "wa", true, false},
+    {ERC3643_TRANSFER, "wa", true, true},
     {ERC3643_MINT, "wa", true, false},
     {ERC3643_BURN, "wa", true, false},
     {ERC3643_BATCH_MINT, "WA", true, false},

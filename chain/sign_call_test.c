@@ -77,6 +77,8 @@ static void only_what_carries_a_batch_id_takes_a_word_behind_its_arguments(void 
     assert_true(is_read(erc3643_unfreeze_partial(OUT, &wallets[0], 4) + 32));
     assert_true(is_read(erc3643_batch_freeze_partial(OUT, wallets, units, 3) + 32));
     assert_true(is_read(erc3643_batch_unfreeze_partial(OUT, wallets, units, 3) + 32));
+    assert_true(is_read(erc3643_transfer(OUT, &wallets[0], 4) + 32));
+    assert_false(is_read(erc3643_transfer(OUT, &wallets[0], 4) + 64));
     assert_false(is_read(erc3643_set_address_frozen(OUT, &wallets[0], true) + 32));
     assert_false(is_read(erc3643_mint(OUT, &wallets[0], 4) + 32));
     assert_false(is_read(erc3643_batch_mint(OUT, wallets, units, 3) + 32));

@@ -44,6 +44,8 @@ static bool kind_has_legs(enum settle_batch_kind kind, size_t legs, size_t membe
         return legs >= 1 && legs <= members;
     case SETTLE_BATCH_CUSTODY:
         return legs >= 1 && members == 0;
+    case SETTLE_BATCH_PAYOUT:
+        return false; // made of no members
     }
     return false;
 }
@@ -82,6 +84,17 @@ void settle_batch_id_make(struct settle_batch_id *id, enum settle_batch_kind kin
     members_hash(id->members_hash, trade_ids, count);
 }
 
+void settle_batch_id_make_payout(struct settle_batch_id *id, uint64_t request_id, uint64_t payout,
+                                 const uint8_t digest[SETTLE_BATCH_ID_HASH_BYTES])
+{
+    ASSERT(request_id > 0 && payout > 0);
+    *id = (struct settle_batch_id){.kind = SETTLE_BATCH_PAYOUT,
+                                   .leg_count = 1,
+                                   .request_id = request_id,
+                                   .first_trade_id = payout};
+    memcpy(id->members_hash, digest, SETTLE_BATCH_ID_HASH_BYTES);
+}
+
 void settle_batch_id_write(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct settle_batch_id *id)
 {
     memcpy(out, magic, sizeof(magic));
@@ -96,7 +109,7 @@ void settle_batch_id_write(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct sett
 bool settle_batch_id_read(struct settle_batch_id *id, const uint8_t bytes[SETTLE_BATCH_ID_BYTES])
 {
     if (memcmp(bytes, magic, sizeof(magic)) != 0 || bytes[AT_VERSION] != SETTLE_BATCH_ID_VERSION ||
-        bytes[AT_KIND] > SETTLE_BATCH_CUSTODY)
+        bytes[AT_KIND] > SETTLE_BATCH_PAYOUT)
         return false;
     id->kind = (enum settle_batch_kind)bytes[AT_KIND];
     id->request_id = get_be(bytes + AT_REQUEST, AT_FIRST_TRADE - AT_REQUEST);
@@ -105,7 +118,8 @@ bool settle_batch_id_read(struct settle_batch_id *id, const uint8_t bytes[SETTLE
     memcpy(id->members_hash, bytes + AT_HASH, SETTLE_BATCH_ID_HASH_BYTES);
     return id->request_id > 0 && id->leg_count > 0 &&
            (id->first_trade_id > 0) == (id->kind != SETTLE_BATCH_CUSTODY) &&
-           (id->kind != SETTLE_BATCH_SINGLE || id->leg_count == 1);
+           ((id->kind != SETTLE_BATCH_SINGLE && id->kind != SETTLE_BATCH_PAYOUT) ||
+            id->leg_count == 1);
 }
 
 bool settle_batch_id_matches(const struct settle_batch_id *id, const uint64_t *trade_ids,

@@ -64,7 +64,29 @@ static void custody_has_legs_and_no_members(void **state)
     bytes[23] = 0;
     bytes[7] = SETTLE_BATCH_MANY; // trades, and none is named
     assert_false(settle_batch_id_read(&back, bytes));
-    bytes[7] = SETTLE_BATCH_CUSTODY + 1;
+    bytes[7] = SETTLE_BATCH_PAYOUT + 1;
+    assert_false(settle_batch_id_read(&back, bytes));
+}
+
+static void a_payout_has_its_number_and_digest(void **state)
+{
+    const uint8_t digest[SETTLE_BATCH_ID_HASH_BYTES] = {1, 2, 3, 4, 5, 6};
+    struct settle_batch_id id, back;
+    uint8_t bytes[SETTLE_BATCH_ID_BYTES];
+
+    (void)state;
+    settle_batch_id_make_payout(&id, 12, 7, digest);
+    settle_batch_id_write(bytes, &id);
+    assert_true(settle_batch_id_read(&back, bytes));
+    assert_int_equal(back.kind, SETTLE_BATCH_PAYOUT);
+    assert_int_equal(back.request_id, 12);
+    assert_int_equal(back.first_trade_id, 7);
+    assert_memory_equal(back.members_hash, digest, sizeof(digest));
+    assert_false(settle_batch_id_matches(&back, members, 1)); // it is of no trades
+    bytes[25] = 2;                                            // two legs
+    assert_false(settle_batch_id_read(&back, bytes));
+    bytes[25] = 1;
+    bytes[23] = 0; // of no payout
     assert_false(settle_batch_id_read(&back, bytes));
 }
 
@@ -122,6 +144,7 @@ int main(void)
         cmocka_unit_test(an_id_is_these_32_bytes),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(custody_has_legs_and_no_members),
+        cmocka_unit_test(a_payout_has_its_number_and_digest),
         cmocka_unit_test(other_members_do_not_match),
         cmocka_unit_test(what_is_no_id_is_refused),
     };

@@ -90,6 +90,24 @@ static bool read_address(struct chain_address *out, const json_t *object, const 
            refuse(error, "arguments_malformed: \"%s\" is no address", name);
 }
 
+// A request that is no payout, and one of a version that put no id on it, has neither.
+static bool read_payout(struct settle_arguments *out, const json_t *object,
+                        char error[SETTLE_CALL_ERROR_MAX])
+{
+    const json_t *payout = json_object_get(object, "payout");
+    const char *digest = json_string_value(json_object_get(object, "digest"));
+
+    if (payout == NULL)
+        return true;
+    if (!json_is_integer(payout) || json_integer_value(payout) <= 0)
+        return refuse(error, "arguments_malformed: \"payout\" is no number");
+    out->payout = (uint64_t)json_integer_value(payout);
+    return (digest != NULL &&
+            hex_decode_exact(out->payout_digest, sizeof(out->payout_digest), digest)) ||
+           refuse(error, "arguments_malformed: \"digest\" is not %d bytes in hex",
+                  SETTLE_BATCH_ID_HASH_BYTES);
+}
+
 static bool read_members(struct settle_arguments *out, enum settle_operation operation,
                          const json_t *object, char error[SETTLE_CALL_ERROR_MAX])
 {
@@ -112,6 +130,8 @@ static bool read_members(struct settle_arguments *out, enum settle_operation ope
         return json_is_boolean(frozen) ||
                refuse(error, "arguments_malformed: \"frozen\" is neither true nor false");
     }
+    if (operation == SETTLE_ERC20_TRANSFER)
+        return read_payout(out, object, error);
     if (operation != SETTLE_REGISTER_IDENTITY)
         return true;
     if (!json_is_integer(country) || json_integer_value(country) < 1 ||
@@ -231,23 +251,20 @@ static bool row_is_whole(const struct settle_call *call, const struct columns *c
 }
 
 // Members are the trades of the first `moves` movements, in the order of their ids.
-static void build_batch_id(uint8_t out[SETTLE_BATCH_ID_BYTES], const struct settle_call *call,
-                           size_t moves)
+static void batch_id_of(struct settle_batch_id *id, const struct settle_call *call, size_t moves)
 {
     uint64_t trades[SETTLE_LEGS_MAX];
-    struct settle_batch_id id;
     size_t members = 0;
 
     for (size_t i = 0; i < call->leg_count && call->is_of_trades; i++)
         if ((call->is_netted ? call->legs[i].place : i) < moves)
             trades[members++] = call->legs[i].trade_id;
-    settle_batch_id_make(&id,
+    settle_batch_id_make(id,
                          call->is_of_custody ? SETTLE_BATCH_CUSTODY
                          : call->is_netted   ? SETTLE_BATCH_NET
                          : moves == 1        ? SETTLE_BATCH_SINGLE
                                              : SETTLE_BATCH_MANY,
                          call->request_id, moves, trades, members);
-    settle_batch_id_write(out, &id);
 }
 
 static ssize_t build_moves(uint8_t *out, size_t max, const struct settle_call *call, size_t moves,
@@ -281,8 +298,13 @@ ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *ca
     if (len < 0)
         return -1;
     ASSERT(len > 0 && (size_t)len + SETTLE_BATCH_ID_BYTES <= max);
-    if (!call->is_of_trades && !call->is_of_custody)
+    struct settle_batch_id id;
+    if (read.payout > 0)
+        settle_batch_id_make_payout(&id, call->request_id, read.payout, read.payout_digest);
+    else if (call->is_of_trades || call->is_of_custody)
+        batch_id_of(&id, call, moves);
+    else
         return len;
-    build_batch_id(out + len, call, moves);
+    settle_batch_id_write(out + len, &id);
     return len + SETTLE_BATCH_ID_BYTES;
 }

@@ -94,9 +94,9 @@ enum settle_gas settle_call_gas(const struct settle_call *call, size_t moves);
 #define SETTLE_CALL_ERROR_MAX SETTLE_SETUP_ERROR_MAX
 
 // Calldata of the first `moves` movements (1 to settle_netting_move_count; 0 where it has none), of
-// trades and of custody with the batch id behind it. `arguments` is chain_request.arguments, a JSON
-// object. Returns its length, or -1 with `error` written, a stable word first: the row cannot be
-// carried out as it is. Of trades it never fails.
+// trades, of custody and of a payout with the batch id behind it. `arguments` is
+// chain_request.arguments, a JSON object. Returns its length, or -1 with `error` written, a stable
+// word first: the row cannot be carried out as it is. Of trades it never fails.
 CHECKED ssize_t settle_call_build(uint8_t *out, size_t max, const struct settle_call *call,
                                   size_t moves, const char *arguments,
                                   char error[SETTLE_CALL_ERROR_MAX]);
@@ -109,6 +109,8 @@ struct settle_arguments {
     bool frozen;
     uint64_t nonce;
     struct chain_address signer; // whose nonce; zero: the active key's
+    uint64_t payout;             // of a stablecoin, with its digest (settle_batch_id.h); 0: of none
+    uint8_t payout_digest[SETTLE_BATCH_ID_HASH_BYTES];
 };
 // False, `error` written: a member that the operation needs is missing or not of its kind.
 CHECKED bool settle_arguments_read(struct settle_arguments *out, enum settle_operation operation,

@@ -11,7 +11,8 @@
 //
 // and they go on as what they are: signed, their receipt is looked for, the same bytes are sent
 // again. A transfer of trades is found by its batch id; anything else by the request that asks for
-// these very bytes; custody's own, which no row asks for, is written again from them. What belongs
+// these very bytes; custody's own, which no row asks for, is written again from them, and a payout
+// for the withdrawal that its batch id names. What belongs
 // to nothing that the rows have is not guessed: nothing new is begun until they do
 // (attempts_missing); what is under way goes on.
 #include "settlement/settle_internal.h"
@@ -136,9 +137,11 @@ static enum settle_step bid_restore(struct settle *settle, enum settle_restored 
     struct settle_lost lost = lost_of(history, &transaction);
     enum settle_transfer_kind kind =
         settle_transfer_read(&transfer, lost.calldata, lost.creates ? 0 : lost.calldata_len);
-    if (kind != SETTLE_TRANSFER_NAMED && asker_find(settle, &lost) == SETTLE_STEP_ABORT)
+    if (kind != SETTLE_TRANSFER_NAMED && kind != SETTLE_TRANSFER_PAYOUT &&
+        asker_find(settle, &lost) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
-    if (kind == SETTLE_TRANSFER_NAMED || (kind == SETTLE_TRANSFER_CUSTODY && lost.request_id == 0))
+    if (kind == SETTLE_TRANSFER_NAMED || kind == SETTLE_TRANSFER_PAYOUT ||
+        (kind == SETTLE_TRANSFER_CUSTODY && lost.request_id == 0))
         lost.transfer = &transfer;
     if (!settle_store_ok(settle, settle->store.restore(settle->store.context, restored, &lost)))
         return SETTLE_STEP_ABORT;
@@ -147,9 +150,8 @@ static enum settle_step bid_restore(struct settle *settle, enum settle_restored 
     // Nothing asks for it: a request that gives the nonce up holds an empty one, from the next pass
     // on.
     if (*restored == SETTLE_RESTORE_CANNOT && lost.calldata_len == 0 &&
-        !settle_store_ok(settle,
-                         settle->store.gap(settle->store.context, &asked, &lost.signer, lost.nonce,
-                                           lost.nonce + 1)))
+        !settle_store_ok(settle, settle->store.gap(settle->store.context, &asked, &lost.signer,
+                                                   lost.nonce, lost.nonce + 1)))
         return SETTLE_STEP_ABORT;
     return SETTLE_STEP_NONE;
 }

@@ -8,8 +8,13 @@
 // the trade's status with its history, whose reason is `rebuilt_from_chain`. What the core was told
 // comes from the tape (settlement_booked events), so that numbers go on where they were.
 //
+// Payouts of stablecoins come back by their batch ids, the withdrawals of `people` and what
+// lonja-index has read; what was withdrawn and never paid is asked for again
+// (schema/sql/deploy/stablecoin_rebuild.sql).
+//
 // What the chain does not say is not there afterwards: evidence, times of broadcast, bids that were
-// replaced, administrators' requests, and requests of other kinds than settlement. A trade of which
+// replaced, administrators' requests and decisions (custody proofs, what was kept of unmatched
+// money), and requests of other kinds than settlement, custody and payouts. A trade of which
 // no transaction was mined is pending again; one whose transaction had failed is failed and waits
 // for an administrator.
 //

@@ -106,8 +106,11 @@ static enum settle_rebuild_kind call_read(struct settle_rebuild_transaction *t)
     t->operation = transfer.operation;
     t->leg_count = transfer.leg_count;
     memcpy(t->legs, transfer.legs, transfer.leg_count * sizeof(t->legs[0]));
+    if (kind == SETTLE_TRANSFER_PAYOUT)
+        t->legs[0].from = t->signer;
     return kind == SETTLE_TRANSFER_NAMED     ? SETTLE_REBUILD_TRANSFER
            : kind == SETTLE_TRANSFER_CUSTODY ? SETTLE_REBUILD_CUSTODY
+           : kind == SETTLE_TRANSFER_PAYOUT  ? SETTLE_REBUILD_PAYOUT
            : kind == SETTLE_TRANSFER_UNNAMED ? SETTLE_REBUILD_UNNAMED
                                              : SETTLE_REBUILD_OTHER;
 }
@@ -135,11 +138,12 @@ static void effect_read(struct settle_rebuild_transaction *t, const struct node_
         .operation = t->operation, .contract = t->to, .leg_count = t->leg_count};
 
     t->has_effect = false;
-    if (t->kind != SETTLE_REBUILD_TRANSFER && t->kind != SETTLE_REBUILD_CUSTODY)
+    if (t->kind != SETTLE_REBUILD_TRANSFER && t->kind != SETTLE_REBUILD_CUSTODY &&
+        t->kind != SETTLE_REBUILD_PAYOUT)
         return;
     memcpy(call.legs, t->legs, t->leg_count * sizeof(t->legs[0]));
-    t->has_effect =
-        settle_effect_find(t->log_index, receipt, &call, &none, &t->to) && !has_others(t, receipt);
+    t->has_effect = settle_effect_find(t->log_index, receipt, &call, &none, &t->to) &&
+                    (t->kind == SETTLE_REBUILD_PAYOUT || !has_others(t, receipt));
     if (t->has_effect && t->kind == SETTLE_REBUILD_TRANSFER)
         settle_custody_unfrozen(t->unfrozen, receipt, &call, &call, t->log_index);
 }

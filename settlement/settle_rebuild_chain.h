@@ -18,6 +18,7 @@ enum { SETTLE_REBUILD_SIGNERS_MAX = 16 };
 enum settle_rebuild_kind {
     SETTLE_REBUILD_TRANSFER, // a forced transfer with a batch id: legs and id are filled
     SETTLE_REBUILD_CUSTODY,  // a freeze or release of the venue's custody: likewise
+    SETTLE_REBUILD_PAYOUT,   // a payout of a stablecoin: likewise, out of the signer's own wallet
     SETTLE_REBUILD_UNNAMED,  // a forced transfer without one, or with one that is none
     SETTLE_REBUILD_OTHER,    // anything else
 };
@@ -39,7 +40,8 @@ struct settle_rebuild_transaction {
     uint32_t log_index[SETTLE_LEGS_MAX];     // of each leg's event, if it has succeeded
     chain_uint128 unfrozen[SETTLE_LEGS_MAX]; // what each transfer took of its sender's frozen units
     bool succeeded;
-    bool has_effect; // the legs' events are there, in order, and no other Transfer of the token
+    bool has_effect; // the legs' events are there, in order, and no other Transfer of the token (of
+                     // a payout: others may be)
     uint64_t block_number;
     struct chain_hash block_hash;
     uint64_t gas_used;

@@ -203,7 +203,7 @@ static bool members_find(struct settle_rebuild *rebuild, const struct settle_reb
 
 static const char *operation_of(const struct settle_rebuild_transaction *t)
 {
-    if (t->kind == SETTLE_REBUILD_CUSTODY)
+    if (t->kind != SETTLE_REBUILD_TRANSFER)
         return settle_operation_text(t->operation);
     return settle_operation_text(t->leg_count == 1 ? SETTLE_FORCED_TRANSFER
                                                    : SETTLE_BATCH_FORCED_TRANSFER);
@@ -344,6 +344,40 @@ static bool attempt_write(struct settle_rebuild *rebuild,
                          u64(t->l1_fee_wei)));
 }
 
+// A payout: its row, and how its request has ended, are told at the end (settle.payouts_rebuild),
+// for what has failed goes back into the ledger, and a later transaction of it may have paid it.
+static bool payout_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t)
+{
+    static const char request_sql[] =
+        "INSERT INTO chain.chain_request AS r (request_id, idempotency_key, operation, chain_id, "
+        "contract_address, token_asset, state, attempts, reason, requested_by, arguments) "
+        "OVERRIDING "
+        "SYSTEM VALUE VALUES ($1, 'rebuilt:' || $5, 'erc20_transfer', $2, $3, (SELECT asset_id "
+        "FROM "
+        "people.stablecoin WHERE lower(contract_address) = $3 AND chain_id = $2), 'sent', 1, "
+        "'rebuilt_from_chain', 'payout', jsonb_build_object('payout', $4::bigint, 'digest', "
+        "$6::text)) ON CONFLICT (request_id) DO UPDATE SET attempts = r.attempts + 1";
+    struct text_address contract = address_text(&t->to);
+    struct text_address from = address_text(&t->legs[0].from);
+    struct text_address to = address_text(&t->legs[0].to);
+    struct text_wide units = wide_text(t->legs[0].units);
+    char id[24], digest[2 * SETTLE_BATCH_ID_HASH_BYTES + 3];
+
+    snprintf(id, sizeof(id), "%" PRIu64, t->id.request_id);
+    hex_encode(digest, t->id.members_hash, SETTLE_BATCH_ID_HASH_BYTES);
+    return any(rebuild, "the request of a payout", request_sql,
+               PG_PARAMS(u64(t->id.request_id), chain_param(rebuild), pg_text(contract.text),
+                         u64(t->id.first_trade_id), pg_text(id), pg_text(digest))) &&
+           any(rebuild, "the leg of a payout",
+               "INSERT INTO chain.request_leg (request_id, leg, from_address, to_address, amount, "
+               "state, log_index) VALUES ($1, 0, $2, $3, $4::text::numeric, $5, $6) "
+               "ON CONFLICT (request_id, leg) DO UPDATE SET state = EXCLUDED.state, "
+               "log_index = EXCLUDED.log_index",
+               PG_PARAMS(u64(t->id.request_id), pg_text(from.text), pg_text(to.text),
+                         pg_text(units.text), pg_text(t->has_effect ? "done" : "open"),
+                         t->has_effect ? u64(t->log_index[0]) : pg_null()));
+}
+
 // The moves of the state machine, with their history: a failed one waits for an administrator.
 static bool trade_write(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
                         const struct settle_leg *leg, bool is_done)
@@ -380,12 +414,14 @@ static bool is_settlement(struct settle_rebuild *rebuild, bool *is,
     struct text_address to = address_text(&t->to);
     struct pg_rows *rows = NULL;
 
-    *is = t->kind == SETTLE_REBUILD_TRANSFER || t->kind == SETTLE_REBUILD_CUSTODY;
+    *is = t->kind == SETTLE_REBUILD_TRANSFER || t->kind == SETTLE_REBUILD_CUSTODY ||
+          t->kind == SETTLE_REBUILD_PAYOUT;
     if (!*is || t->has_effect)
         return true;
     if (pg_query(rebuild->pg, &rows,
                  "SELECT EXISTS (SELECT FROM people.token WHERE lower(contract_address) = "
-                 "lower($1) AND chain_id = $2)",
+                 "lower($1) AND chain_id = $2 UNION ALL SELECT FROM people.stablecoin WHERE "
+                 "lower(contract_address) = lower($1) AND chain_id = $2)",
                  PG_PARAMS(pg_text(to.text), chain_param(rebuild))) != PG_OK)
         return complain(rebuild, "the tokens");
     *is = pg_number(rows, 0, 0) == 1;
@@ -404,8 +440,8 @@ static bool pass_over(struct settle_rebuild *rebuild, const struct settle_rebuil
                "the venue's settlements\n",
                hash.text);
     else if (t->kind != SETTLE_REBUILD_OTHER)
-        printf("transaction %s of request %" PRIu64 " went to %s, which is no token of the venue, "
-               "and moved nothing: passed over\n",
+        printf("transaction %s of request %" PRIu64 " went to %s, which is no token or stablecoin "
+               "of the venue, and moved nothing: passed over\n",
                hash.text, t->id.request_id, to.text);
     return true;
 }
@@ -426,6 +462,10 @@ bool settle_rebuild_write(struct settle_rebuild *rebuild,
         rebuild->transactions++;
         return request_write(rebuild, t, state) && attempt_write(rebuild, t, state) &&
                custody_write(rebuild, t);
+    }
+    if (t->kind == SETTLE_REBUILD_PAYOUT) {
+        rebuild->transactions++;
+        return payout_write(rebuild, t) && attempt_write(rebuild, t, state);
     }
     if (!members_find(rebuild, t, &members) || !request_write(rebuild, t, state) ||
         !attempt_write(rebuild, t, state) || !nets_write(rebuild, t, &members))
@@ -486,10 +526,10 @@ static bool results_from_tape(struct settle_rebuild *rebuild, const char *folder
     return ok;
 }
 
-// What is frozen, tradable and the holder's own, from the requests and the record. Before the
-// results: those that the core has not booked wait for freezes as ever. lonja-index may have to
-// come as far first.
-static bool custody_end(struct settle_rebuild *rebuild)
+// `sql` says what came back, nothing where there is nothing to say of it, or NULL: lonja-index has
+// to come as far as the blocks that were read first.
+static bool end_with(struct settle_rebuild *rebuild, const char *what, const char *sql,
+                     const char *why)
 {
     struct pg_rows *rows = NULL;
     uint64_t last = rebuild->next_block - 1;
@@ -498,20 +538,37 @@ static bool custody_end(struct settle_rebuild *rebuild)
     for (int i = 0; i < INDEX_TRIES && !done; i++) {
         if (i > 0)
             nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
-        if (pg_query(rebuild->pg, &rows, "SELECT settle.custody_rebuild($1, $2)",
-                     PG_PARAMS(chain_param(rebuild), u64(last))) != PG_OK)
-            return complain(rebuild, "custody");
+        if (pg_query(rebuild->pg, &rows, sql, PG_PARAMS(chain_param(rebuild), u64(last))) != PG_OK)
+            return complain(rebuild, what);
         done = !pg_is_null(rows, 0, 0);
-        if (done && pg_number(rows, 0, 0) > 0)
-            printf("%" PRId64 " wallets in custody\n", pg_number(rows, 0, 0));
+        if (done && pg_value(rows, 0, 0)[0] != '\0')
+            puts(pg_value(rows, 0, 0));
         pg_rows_free(rows);
     }
     if (!done)
         fprintf(stderr,
                 "lonja settle: lonja-index has not confirmed block %" PRIu64
-                ", and tokens are in custody; the same command goes on once it has\n",
-                last);
+                ", and %s; the same command goes on once it has\n",
+                last, why);
     return done;
+}
+
+// What is frozen, tradable and the holder's own, from the requests and the record. Before the
+// results: those that the core has not booked wait for freezes as ever.
+static bool custody_end(struct settle_rebuild *rebuild)
+{
+    return end_with(rebuild, "custody",
+                    "SELECT CASE WHEN n > 0 THEN n || ' wallets in custody' WHEN n = 0 THEN '' END "
+                    "FROM settle.custody_rebuild($1, $2) n",
+                    "tokens are in custody");
+}
+
+// Whose withdrawals were paid, what is put back, and what is still to be paid: asked for again,
+// with numbers above those that came back.
+static bool payouts_end(struct settle_rebuild *rebuild)
+{
+    return end_with(rebuild, "payouts", "SELECT settle.payouts_rebuild($1, $2)",
+                    "there are stablecoins");
 }
 
 bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
@@ -547,6 +604,7 @@ bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
                "SELECT setval(pg_get_serial_sequence('chain.chain_request', 'request_id'), "
                "max(request_id)) FROM chain.chain_request HAVING count(*) > 0",
                PG_NO_PARAMS) &&
+           payouts_end(rebuild) &&
            any(rebuild, "the progress",
                "UPDATE settle.rebuild SET done_at = now() WHERE chain_id = $1",
                PG_PARAMS(chain_param(rebuild))) &&
@@ -598,7 +656,7 @@ static void compare_rows(struct settle_rebuild *rebuild, const struct settle_reb
     if ((uint64_t)pg_number(rows, 0, 2) != t->id.request_id)
         differ(rebuild, hash, "its batch id says request %" PRIu64 ", its row %s", t->id.request_id,
                pg_value(rows, 0, 2));
-    if (!is_done || t->kind == SETTLE_REBUILD_CUSTODY)
+    if (!is_done || t->kind != SETTLE_REBUILD_TRANSFER)
         return;
     for (size_t i = 0; i < count && i < SETTLE_LEGS_MAX; i++) {
         members[i] = (uint64_t)pg_number(rows, i, 4);

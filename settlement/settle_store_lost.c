@@ -288,6 +288,25 @@ static bool custody_restore(struct settle_store_pg *store, bool *fits,
     return ok;
 }
 
+// A payout: of the withdrawal, or return, that its batch id names.
+static bool payout_restore(struct settle_store_pg *store, bool *fits,
+                           const struct settle_lost *lost)
+{
+    const struct settle_transfer *transfer = lost->transfer;
+    struct text_address contract = address_text(&lost->to);
+    struct text_address from = address_text(&lost->signer);
+    struct text_address to = address_text(&transfer->legs[0].to);
+    struct text_wide units = wide_text(transfer->legs[0].units);
+    char digest[2 * SETTLE_BATCH_ID_HASH_BYTES + 3];
+
+    hex_encode(digest, transfer->id.members_hash, SETTLE_BATCH_ID_HASH_BYTES);
+    return store_is(store, fits,
+                    "SELECT settle.payout_restore($1, $2, $3, $4, $5, $6, $7::text::numeric, $8)",
+                    PG_PARAMS(u64(transfer->id.request_id), u64(transfer->id.first_trade_id),
+                              u64(store->chain_id), pg_text(contract.text), pg_text(from.text),
+                              pg_text(to.text), pg_text(units.text), pg_text(digest)));
+}
+
 // The request of a transfer of trades holds what the bytes move. *fits: it does.
 static bool request_restore(struct settle_store_pg *store, bool *fits,
                             const struct settle_lost *lost)
@@ -296,6 +315,8 @@ static bool request_restore(struct settle_store_pg *store, bool *fits,
 
     if (lost->transfer->id.kind == SETTLE_BATCH_CUSTODY)
         return custody_restore(store, fits, lost);
+    if (lost->transfer->id.kind == SETTLE_BATCH_PAYOUT)
+        return payout_restore(store, fits, lost);
     return store_is(store, &exists,
                     "SELECT EXISTS (SELECT FROM chain.chain_request WHERE request_id = $1)",
                     PG_PARAMS(u64(lost->transfer->id.request_id))) &&

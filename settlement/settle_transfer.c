@@ -16,7 +16,7 @@ static bool argument(struct abi_word *word, const struct call *call, size_t inde
                            call->len - ABI_SELECTOR_BYTES, index);
 }
 
-// The columns of a leg: from, to and units of a transfer, wallet and units of a freeze.
+// The columns of a leg: from, to and units of a transfer, wallet and units of a freeze or payout.
 enum { COLUMNS_MAX = 3 };
 
 static bool leg_read(struct settle_transfer *t, const struct call *call, size_t leg,
@@ -76,6 +76,7 @@ static const struct method {
     {ERC3643_BATCH_FREEZE_PARTIAL_TOKENS, SETTLE_FREEZE_PARTIAL, 2, true},
     {ERC3643_UNFREEZE_PARTIAL_TOKENS, SETTLE_UNFREEZE_PARTIAL, 2, false},
     {ERC3643_BATCH_UNFREEZE_PARTIAL_TOKENS, SETTLE_UNFREEZE_PARTIAL, 2, true},
+    {ERC3643_TRANSFER, SETTLE_ERC20_TRANSFER, 2, false},
 };
 
 static const struct method *method_of(const struct call *call)
@@ -110,6 +111,19 @@ static bool call_read(struct settle_transfer *out, const struct method *method,
            out->id.leg_count == out->leg_count;
 }
 
+// What a call of this method is if it has an id of `kind`.
+static enum settle_transfer_kind kind_of(enum settle_operation operation,
+                                         enum settle_batch_kind kind)
+{
+    bool is_of_trades = kind != SETTLE_BATCH_CUSTODY && kind != SETTLE_BATCH_PAYOUT;
+
+    if (operation == SETTLE_FORCED_TRANSFER)
+        return is_of_trades ? SETTLE_TRANSFER_NAMED : SETTLE_TRANSFER_UNNAMED;
+    if (operation == SETTLE_ERC20_TRANSFER)
+        return kind == SETTLE_BATCH_PAYOUT ? SETTLE_TRANSFER_PAYOUT : SETTLE_TRANSFER_OTHER;
+    return kind == SETTLE_BATCH_CUSTODY ? SETTLE_TRANSFER_CUSTODY : SETTLE_TRANSFER_OTHER;
+}
+
 enum settle_transfer_kind settle_transfer_read(struct settle_transfer *out, const uint8_t *calldata,
                                                size_t len)
 {
@@ -119,9 +133,9 @@ enum settle_transfer_kind settle_transfer_read(struct settle_transfer *out, cons
     out->leg_count = 0;
     if (method == NULL)
         return SETTLE_TRANSFER_OTHER;
-    bool is_transfer = method->operation == SETTLE_FORCED_TRANSFER;
     out->operation = method->operation;
-    if (!call_read(out, method, &call) || (out->id.kind == SETTLE_BATCH_CUSTODY) == is_transfer)
-        return is_transfer ? SETTLE_TRANSFER_UNNAMED : SETTLE_TRANSFER_OTHER;
-    return is_transfer ? SETTLE_TRANSFER_NAMED : SETTLE_TRANSFER_CUSTODY;
+    if (call_read(out, method, &call))
+        return kind_of(method->operation, out->id.kind);
+    return method->operation == SETTLE_FORCED_TRANSFER ? SETTLE_TRANSFER_UNNAMED
+                                                       : SETTLE_TRANSFER_OTHER;
 }

@@ -1,5 +1,5 @@
-// What a signed transfer says, or a freeze or release of custody: the legs and the batch id of
-// calldata that settlement has made. For those who have the bytes and no rows: `lonja settle
+// What a signed transfer says, a freeze or release of custody, or a payout: the legs and the batch
+// id of calldata that settlement has made. For those who have the bytes and no rows: `lonja settle
 // rebuild`, and the worker that restores what its database has lost.
 //
 // Pure, any thread, nothing allocated.
@@ -13,6 +13,8 @@ enum settle_transfer_kind {
     SETTLE_TRANSFER_NAMED,   // a forced transfer with a batch id of trades: all is filled
     SETTLE_TRANSFER_CUSTODY, // a freeze or release with a batch id of custody: likewise, its
                              // wallets as `to`
+    SETTLE_TRANSFER_PAYOUT,  // a stablecoin's transfer with a batch id of a payout: likewise, who
+                             // is paid as `to`
     SETTLE_TRANSFER_UNNAMED, // a forced transfer without such an id
     SETTLE_TRANSFER_OTHER,   // anything else: also a freeze that is not custody's
 };

@@ -83,6 +83,48 @@ static void what_has_no_id_is_not_ours(void **state)
     assert_int_equal(settle_transfer_read(&read, calldata, len), SETTLE_TRANSFER_OTHER);
 }
 
+// The bytes of transfer() with these arguments.
+static size_t paid(struct settle_call *call, const char *arguments)
+{
+    char error[SETTLE_CALL_ERROR_MAX];
+
+    *call = (struct settle_call){
+        .request_id = 77, .operation = SETTLE_ERC20_TRANSFER, .leg_count = 1};
+    call->legs[0].units = 40;
+    memset(call->legs[0].from.bytes, 101, ADDRESS_BYTES);
+    memset(call->legs[0].to.bytes, 1, ADDRESS_BYTES);
+    ssize_t len = settle_call_build(calldata, sizeof(calldata), call, 1, arguments, error);
+    return len > 0 ? (size_t)len : 0;
+}
+
+static void a_payout_says_what_it_is_of(void **state)
+{
+    const uint8_t digest[SETTLE_BATCH_ID_HASH_BYTES] = {1, 2, 3, 4, 5, 0xff};
+    struct settle_transfer read;
+    struct settle_call call;
+
+    (void)state;
+    size_t len = paid(&call, "{\"payout\": 9, \"digest\": \"0x0102030405ff\"}");
+    assert_int_equal(settle_transfer_read(&read, calldata, len), SETTLE_TRANSFER_PAYOUT);
+    assert_int_equal(read.operation, SETTLE_ERC20_TRANSFER);
+    assert_int_equal(read.id.request_id, 77);
+    assert_int_equal(read.id.first_trade_id, 9);
+    assert_memory_equal(read.id.members_hash, digest, sizeof(digest));
+    assert_int_equal(read.leg_count, 1);
+    assert_true(address_equal(&read.legs[0].to, &call.legs[0].to) && read.legs[0].units == 40);
+    for (size_t cut = 0; cut < len; cut++)
+        assert_int_equal(settle_transfer_read(&read, calldata, cut), SETTLE_TRANSFER_OTHER);
+    calldata[len - SETTLE_BATCH_ID_BYTES + 7] = SETTLE_BATCH_CUSTODY;
+    assert_int_equal(settle_transfer_read(&read, calldata, len), SETTLE_TRANSFER_OTHER);
+    len = paid(&call, "{}"); // of a version that put none on it
+    assert_int_equal(settle_transfer_read(&read, calldata, len), SETTLE_TRANSFER_OTHER);
+    calldata[4 + 32] = 1; // more than 128 bits
+    assert_int_equal(settle_transfer_read(&read, calldata, len), SETTLE_TRANSFER_OTHER);
+    assert_int_equal(paid(&call, "{\"payout\": 0, \"digest\": \"0x0102030405ff\"}"), 0);
+    assert_int_equal(paid(&call, "{\"payout\": 9}"), 0);
+    assert_int_equal(paid(&call, "{\"payout\": 9, \"digest\": \"0x01\"}"), 0);
+}
+
 static void an_id_of_the_other_kind_is_none(void **state)
 {
     struct settle_transfer read;
@@ -131,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_settlement_makes_is_read),
         cmocka_unit_test(what_has_no_id_is_not_ours),
+        cmocka_unit_test(a_payout_says_what_it_is_of),
         cmocka_unit_test(an_id_of_the_other_kind_is_none),
         cmocka_unit_test(broken_bytes_are_read_as_what_they_are),
     };

@@ -21,6 +21,19 @@ export class TokenVenue {
   mine (blocks = 1) { return this.venue.rpc('anvil_mine', '0x' + blocks.toString(16)) }
   one (sql) { return this.venue.query(sql).then(rows => rows[0]) }
 
+  lonja (...words) {
+    return new Promise(resolve => execFile(path.join(bin, 'lonja'), [...words, '--config', path.join(this.venue.folder, 'lonja.conf')],
+      (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stdout, stderr })))
+  }
+
+  // Settlement's rows are gone, and of schema chain these tables, too.
+  lose (...tables) {
+    const lost = ['settle.result', 'settle.trade_settlement_history', 'settle.retry_request', 'settle.attempt', 'settle.nonce', 'settle.signer', 'settle.trade',
+      ...['net', 'transfer_check', 'gas_transaction', 'request_leg', 'chain_request', ...tables].map(table => `chain.${table}`)]
+    return this.venue.query(`BEGIN; SET LOCAL session_replication_role = replica; ${lost.map(table => `DELETE FROM ${table}`).join('; ')};
+      INSERT INTO settle.trade (trade_id, created_at) SELECT trade_id, now() FROM record.trade; COMMIT`)
+  }
+
   async balanceOf (account) {
     const { balances } = await this.venue.administer('GET', `/balances?account=${account}`)
     return balances.find(b => b.symbol === 'PORT')

@@ -2,11 +2,9 @@
 // Frozen custody on a live venue of its own: what is tradable is frozen in its wallet, at credit, after purchase and for as long as it
 // is in the ledger; what others freeze is not spent; what leaves in spite of it is booked. LONJA_BIN names the executables.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import path from 'node:path'
 import { Suite } from '../lib/suite.mjs'
 import { TokenVenue, UNIT, wallet, word } from '../lib/token_venue.mjs'
-import { bin, demo, eventually, Venue } from '../lib/venue.mjs'
+import { demo, eventually, Venue } from '../lib/venue.mjs'
 
 const PORT = 2
 const ISSUER = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266' // an agent of the token that is not the venue
@@ -33,11 +31,6 @@ class CustodyVenue extends TokenVenue {
   async ledger (account) {
     const { available, held, unsettled } = await this.balanceOf(account)
     return { total: BigInt(Math.round((Number(available) + Number(held)) * 100)), unsettled: BigInt(Math.round(Number(unsettled) * 100)) }
-  }
-
-  lonja (...words) {
-    return new Promise(resolve => execFile(path.join(bin, 'lonja'), [...words, '--config', path.join(this.venue.folder, 'lonja.conf')],
-      (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stdout, stderr })))
   }
 
   async row (account) { return (await this.venue.administer('GET', '/custody')).find(r => r.account === account && r.symbol === 'PORT') }
@@ -372,11 +365,7 @@ Suite.main(async suite => {
       const signers = (await venue.query('SELECT signer_address AS signer FROM settle.signer')).flatMap(({ signer }) => ['--signer', signer])
       const untold = await chain.one(`SELECT state FROM settle.result WHERE trade_id = ${id}`)
       assert.equal(untold.state, 'open')
-      const lost = ['settle.result', 'settle.trade_settlement_history', 'settle.retry_request', 'settle.attempt', 'settle.nonce', 'settle.signer', 'chain.net', 'chain.transfer_check',
-        'chain.gas_transaction', 'chain.request_leg', 'chain.custody_request', 'chain.custody_wallet', 'chain.custody_entry', 'chain.custody_need', 'chain.custody_taken', 'chain.freeze_event',
-        'chain.chain_request', 'settle.trade']
-      await venue.query(`BEGIN; SET LOCAL session_replication_role = replica; ${lost.map(table => `DELETE FROM ${table}`).join('; ')};
-        INSERT INTO settle.trade (trade_id, created_at) SELECT trade_id, now() FROM record.trade; COMMIT`)
+      await chain.lose('custody_request', 'custody_wallet', 'custody_entry', 'custody_need', 'custody_taken', 'freeze_event')
       await venue.kill('settle')
       assert.match((await chain.lonja('settle', 'rebuild', '--from', '0', ...signers)).stdout, /4 wallets in custody/)
       await chain.quiet()
