@@ -52,6 +52,14 @@ static bool is_ours(const struct settle_rebuild_chain *chain, const json_t *json
 // ---- the bytes
 // --------------------------------------------------------------------------------------
 
+// Of a typed transaction `v` is the same; nodes that know no yParity (hardhat, older gethes) have
+// only that.
+static bool parity_of(uint64_t *out, const json_t *json)
+{
+    return number_of(out, json, json_object_get(json, "yParity") != NULL ? "yParity" : "v") &&
+           *out <= 1;
+}
+
 // The bytes that were broadcast: encoded again, they must have the same hash and the same sender.
 static bool bytes_read(struct settle_rebuild_transaction *out, const json_t *json,
                        uint64_t chain_id)
@@ -67,7 +75,7 @@ static bool bytes_read(struct settle_rebuild_transaction *out, const json_t *jso
         !number_of(&out->nonce, json, "nonce") || !number_of(&out->gas_limit, json, "gas") ||
         !number_of(&out->max_fee_wei, json, "maxFeePerGas") || !number_of(&value, json, "value") ||
         !number_of(&out->priority_fee_wei, json, "maxPriorityFeePerGas") ||
-        !number_of(&parity, json, "yParity") || parity > 1 || !word_of(signature.r, json, "r") ||
+        !parity_of(&parity, json) || !word_of(signature.r, json, "r") ||
         !word_of(signature.s, json, "s") ||
         !hex_decode_exact(out->hash.bytes, KECCAK_BYTES, text_of(json, "hash")) ||
         (!out->creates && !address_parse(&out->to, text_of(json, "to"))))

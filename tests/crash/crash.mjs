@@ -54,6 +54,7 @@ async function poison (suite, venue) {
     const { stdout } = await execute(path.join(root, 'build/gcc-o0/test/plant_poison'), [venue.state])
     const sequence = stdout.trim()
     await venue.servers('start')
+    venue.spared.add('core')
     await venue.up()
     const core = await eventually('the core has failed', () => {
       const status = venue.status()
@@ -67,6 +68,7 @@ async function poison (suite, venue) {
     assert.equal(later.processes.admin.state, 'running')
     assert.equal((await venue.down()).code, 1)
     await execute(path.join(bin, 'lonja-journal'), ['cut', venue.state, sequence, '--reason', 'planted by a test'])
+    venue.spared.delete('core')
     await venue.run()
     await venue.ready()
     await venue.conservation()
@@ -78,11 +80,12 @@ function wantedCampaign () {
   return { kills: Number(values.kills), seed: values.seed === undefined ? randomInt(1000000) : Number(values.seed) }
 }
 
-Suite.main(async suite => {
+Suite.oneStory(async suite => {
   const wanted = wantedCampaign()
   const tools = build('gcc-o0', 'lonja-journal', 'plant_poison').then(() => build('clang-o3', 'lonja-journal'))
   // Small segments: each life of the core begins one.
   const venue = await Venue.start({ name: 'crash', settings: ['tape.snapshot_every=300', 'journal.segment_bytes=1048576', 'settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'web.rate_per_second=1000'] })
+  suite.watch(() => venue.died())
   try {
     await venue.leaveRun()
     await venue.ready()

@@ -142,6 +142,7 @@ async function fullDisk (venue, flow) {
   flow.start()
   const { orders } = flow.told()
   await eventually('orders flow', () => flow.told().orders > orders + 20)
+  venue.spared.add('core')
   fill(filler)
   await eventually('somebody warns', () => venue.status().low_space)
   await eventually('the core has ended', () => venue.status().processes.core.state === 'failed')
@@ -156,6 +157,7 @@ async function fullDisk (venue, flow) {
   await Promise.all(flow.traders.map(trader => trader.stop()))
   await venue.down()
   moveJournalBack(venue)
+  venue.spared.delete('core')
   await venue.up()
   await venue.ready()
   flow.start()
@@ -164,28 +166,54 @@ async function fullDisk (venue, flow) {
   await flow.check()
 }
 
-Suite.main(async suite => {
-  const { values } = parseArgs({ options: { all: { type: 'boolean' }, seed: { type: 'string' } }, allowPositionals: true })
-  const seed = values.seed === undefined ? randomInt(1000000) : Number(values.seed)
-  console.log(`# seed ${seed}`)
-  const venue = await Venue.start({ name: 'fault', proxied: seed, settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=2000', 'journal.segment_bytes=1048576'] })
-  try {
-    const flow = new Flow(venue, 100)
+// Each of them is a story, and leaves everything well. Behind one that has failed a fresh venue begins.
+const PARTS = [
+  async function proxied (suite, { venue, flow, seed, all }) {
     flow.start()
     await flow.flows(5)
-    if (values.all) await everyFault(suite, venue, flow)
+    if (all) await everyFault(suite, venue, flow)
     else await someFaults(suite, venue, flow, 4, generator(seed))
     await flow.pause()
-    await bothBusy(suite, venue, flow)
-    for (const server of ['redis', 'anvil', 'postgres']) {
-      for (const how of ['stopped', 'frozen']) {
-        await suite.test(`${server} ${how}: trading goes on, nothing is lost`, () => outage(venue, flow, server, how))
-      }
-      if (server === 'redis') await suite.test('redis back: the last trade stands under its key', () => redisHasTheLastTrade(venue))
+  },
+  function busy (suite, { venue, flow }) { return bothBusy(suite, venue, flow) },
+  ...['redis', 'anvil', 'postgres'].map(server => async function outages (suite, { venue, flow }) {
+    for (const how of ['stopped', 'frozen']) {
+      await suite.test(`${server} ${how}: trading goes on, nothing is lost`, () => outage(venue, flow, server, how))
     }
+    if (server === 'redis') await suite.test('redis back: the last trade stands under its key', () => redisHasTheLastTrade(venue))
+  }),
+  async function ends (suite, { venue, flow }) {
     await suite.test('the disk of the journal full: the venue stops and says so, orders are refused, a start has all that was answered', () => fullDisk(venue, flow))
     await suite.test('after all of it: every trade settled once, sums zero, ledger = Postgres = chain', () => venue.conservation(), 900000)
     await suite.test('the venue stops in order although none of its servers answers', () => stopsAmongTheSilent(venue, flow))
     await suite.test('Postgres, Redis and the node absent at start: the venue opens, logins say why not, and work later', () => absentAtStart(venue))
-  } finally { await venue.stop() }
+  }
+]
+
+async function begin (seed) {
+  const venue = await Venue.start({ name: 'fault', proxied: seed, settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=2000', 'journal.segment_bytes=1048576'] })
+  return { venue, flow: new Flow(venue, 100) }
+}
+
+async function end ({ venue, flow }) {
+  flow.traders.forEach(trader => { trader.running = false }) // whoever is connecting just now does not keep us
+  for (const server of SERVERS) await venue.signalServer(server, 'SIGCONT').catch(() => {}) // it may be stopped
+  await venue.stop()
+}
+
+Suite.main(async suite => {
+  const { values } = parseArgs({ options: { all: { type: 'boolean' }, seed: { type: 'string' } }, allowPositionals: true })
+  const seed = values.seed === undefined ? randomInt(1000000) : Number(values.seed)
+  console.log(`# seed ${seed}`)
+  let world = await begin(seed)
+  suite.watch(() => world.venue.died())
+  try {
+    for (const part of PARTS) {
+      if (await suite.story(() => part(suite, { ...world, seed, all: values.all }))) continue
+      console.log(`# behind ${part.name} a fresh venue begins`)
+      await end(world)
+      world = await begin(seed)
+      suite.again()
+    }
+  } finally { await end(world) }
 })

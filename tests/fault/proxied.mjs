@@ -44,10 +44,12 @@ const mayEnd = faults => faults.postgres === 'double'
 async function under (venue, flow, faults, look = () => {}) {
   const living = venue.living()
   const memory = venue.memory()
+  if (mayEnd(faults)) for (const name of living.keys()) venue.spared.add(name)
   await during(venue, flow, faults, look)
   await flow.flows()
   await flow.check()
   if (!mayEnd(faults)) nobodyDied(venue, living)
+  venue.spared.clear()
   assert.equal(venue.living().size, living.size, 'everybody lives')
   nobodyGrew(venue, memory)
 }

@@ -1,8 +1,8 @@
 // Settlement on real parts, without a venue: Postgres, anvil with T-REX contracts, lonja-sign, and the settlement
 // process (settle_host: lonja-settle without a core). The caller plays the recorder: it inserts trades.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JsonRpcProvider } from 'ethers';
@@ -22,7 +22,7 @@ export function check(condition, message) {
 // `node`: anvil, or hardhat as tests/nodes/prepare has installed it (beside anvil, which then nobody asks).
 export class SettlementVenue {
   constructor(bin, tests, folder, port, node = 'anvil') {
-    Object.assign(this, { bin, tests, folder, port, node, servicePort: Number(port) + 5, children: [], results: [] });
+    Object.assign(this, { bin, tests, folder, port, node, servicePort: Number(port) + 5, children: [], results: [], death: null });
   }
 
   services(command, ...rest) {
@@ -49,8 +49,8 @@ export class SettlementVenue {
     copyFileSync(join(root, 'tests/nodes/hardhat.config.cjs'), join(home, 'hardhat.config.cjs'));
     const environment = { ...process.env, HARDHAT_DISABLE_TELEMETRY_PROMPT: 'true', CI: 'true' };
     const log = openSync(join(this.folder, 'hardhat.log'), 'a');
-    this.children.push(spawn('node', [join(home, 'node_modules/hardhat/internal/cli/bootstrap.js'), 'node', '--port', `${port}`],
-      { cwd: home, env: environment, stdio: ['ignore', log, log] }));
+    this.own(spawn('node', [join(home, 'node_modules/hardhat/internal/cli/bootstrap.js'), 'node', '--port', `${port}`],
+      { cwd: home, env: environment, stdio: ['ignore', log, log] }), 'hardhat', 'hardhat.log');
     this.nodeUrl = `http://127.0.0.1:${port}`;
     run('curl', ['-s', '-o', '/dev/null', '--noproxy', '*', '--retry', '300', '--retry-delay', '1', '--retry-connrefused', this.nodeUrl]);
     this.nameNode();
@@ -83,6 +83,18 @@ export class SettlementVenue {
   deploy() {
     run(join(root, 'tools/demo-chain'), [this.folder], { LONJA_BIN: this.bin });
     this.deployment = JSON.parse(readFileSync(join(this.folder, 'chain/deployment.json'), 'utf8'));
+    this.policy = this.readPolicy();
+  }
+
+  // What the signer may sign: `policy` is that of the deployment.
+  readPolicy() {
+    return readFileSync(join(this.folder, 'chain/policy.json'), 'utf8');
+  }
+
+  writePolicy(text) {
+    const file = join(this.folder, 'chain/policy.json');
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
   }
 
   stop() {
@@ -175,9 +187,25 @@ export class SettlementVenue {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', this.log] });
     child.stdout.setEncoding('utf8');
     child.stdout.on('data', (text) => this.results.push(...text.split('\n').filter((line) => line.startsWith('result'))));
-    child.exited = new Promise((done) => child.on('exit', done));
+    return this.own(child, basename(command), 'settle.log');
+  }
+
+  own(child, name, log) {
+    child.exited = new Promise((done) => child.on('exit', (code, signal) => {
+      if (!child.killed) this.death ??= `${name} has ended by itself, ${signal ?? `exit status ${code}`}; at the end of its log\n${this.lastWords(log)}`;
+      done(code);
+    }));
     this.children.push(child);
     return child;
+  }
+
+  // Whoever of our processes is not there, and nobody has killed him.
+  died() {
+    return this.death && new Error(this.death);
+  }
+
+  lastWords(log = 'settle.log', lines = 12) {
+    return readFileSync(join(this.folder, log), 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
   }
 
   // The recorder's part: the trades in the record and their pending rows, in one transaction.
@@ -211,6 +239,8 @@ export class SettlementVenue {
   async until(what, condition, seconds = 60) {
     const end = Date.now() + 1000 * seconds;
     while (!(await condition())) {
+      const died = this.died();
+      if (died) throw died;
       if (Date.now() >= end)
         throw new Error(`timeout: ${what}\n${this.sql('SELECT settlement_status, reason, count(*) FROM settle.trade GROUP BY 1, 2')}`);
       await sleep(50);

@@ -27,6 +27,10 @@ export const bin = process.env.LONJA_BIN ?? path.join(root, 'build/release/bin')
 export const demo = JSON.parse(fs.readFileSync(path.join(root, 'tools/demo.json'), 'utf8'))
 const execute = promisify(execFile)
 
+// How a process ends that nobody has asked: tests kill by SIGKILL, the supervisor by SIGTERM.
+const UNASKED = /^exit status [1-9]|^killed by signal (?!9 |15 )/
+const lastWords = text => text.trimEnd().split('\n').slice(-12).join('\n')
+
 const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
 const ZERO = '0x' + '0'.repeat(40)
 const START_MS = 300000 // ./run begins a thousand small programs, which a busy machine runs one after the other
@@ -97,6 +101,8 @@ export class Venue extends VenueClient {
     this.proxies = proxies
     this.state = path.join(folder, 'state')
     this.clients = [] // closed by stop()
+    this.spared = new Set() // names of processes that may end by themselves just now
+    this.ends = new Map()   // name -> how often it has ended, as far as died() has seen
   }
 
   // ---- life ---------------------------------------------------------------------------------------------
@@ -110,6 +116,7 @@ export class Venue extends VenueClient {
   // What was begun by run() or up().
   async down (signal = 'SIGTERM') {
     if (!this.child.ended) this.child.kill(signal)
+    this.child.isMeantToEnd = true
     const ended = await Promise.race([this.child.exited, sleep(PATIENCE_MS)])
     if (!ended) throw new Error(`the venue does not stop within ${PATIENCE_MS / 1000} s`)
     return ended
@@ -162,9 +169,28 @@ export class Venue extends VenueClient {
   // Kills these processes at once and returns which they were, for successors().
   killTogether (names) {
     const living = this.living()
+    if (names.includes('supervisor')) this.child.isMeantToEnd = true
     const killed = new Map(names.filter(name => living.has(name)).map(name => [name, living.get(name)]))
     for (const pid of killed.values()) signalIfThere(pid, 'SIGKILL') // with the supervisor the others die by themselves
     return killed
+  }
+
+  // Whoever has ended by himself since this was last asked: an error with the end of its log, for Suite.watch. The supervisor starts
+  // it again, so that nobody would notice; not the venue itself.
+  died () {
+    if (this.child.ended && !this.child.isMeantToEnd) {
+      const { code, signal } = this.child.ended
+      return Object.assign(new Error(`the venue has ended by itself, ${signal ?? `exit status ${code}`}\n${lastWords(fs.readFileSync(path.join(this.folder, 'run.log'), 'utf8'))}`), { fatal: true })
+    }
+    let status
+    try { status = this.status() } catch { return } // the first one is not written yet
+    for (const [name, { state, restarts, last_end: how }] of Object.entries(status.processes)) {
+      const key = `${status.supervisor_pid} ${name}`
+      const ends = restarts + (how && state !== 'running' ? 1 : 0)
+      if (ends <= (this.ends.get(key) ?? 0)) continue
+      this.ends.set(key, ends)
+      if (UNASKED.test(how) && !this.spared.has(name)) return new Error(`${name} has ended by itself, ${how}; at the end of its log\n${lastWords(this.log(name))}`)
+    }
   }
 
   // Memory that each process holds, in MiB.
@@ -193,6 +219,7 @@ export class Venue extends VenueClient {
   // From ./run to the processes alone: ./run is killed and leaves venue and servers behind, the supervisor likewise.
   async leaveRun () {
     const supervisor = this.status().supervisor_pid
+    this.child.isMeantToEnd = true
     this.child.kill('SIGKILL')
     await this.child.exited
     process.kill(supervisor, 'SIGKILL')

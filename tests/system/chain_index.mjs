@@ -18,7 +18,7 @@ class IndexVenue extends TokenVenue {
   }
 }
 
-Suite.main(async suite => {
+Suite.oneStory(async suite => {
   const proxy = await FaultProxy.start({ port: 0 })
   const venue = await Venue.start({
     name: 'index',
@@ -26,6 +26,7 @@ Suite.main(async suite => {
       `index.ws_url="ws://127.0.0.1:${proxy.port}"`]
   })
   proxy.target = Number(new URL(venue.services.RPC_URL).port)
+  suite.watch(() => venue.died())
   const chain = new IndexVenue(venue)
   try {
     await venue.ready()

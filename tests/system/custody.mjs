@@ -70,11 +70,12 @@ class CustodyVenue extends TokenVenue {
   }
 }
 
-Suite.main(async suite => {
+Suite.oneStory(async suite => {
   const venue = await Venue.start({
     name: 'custody',
     settings: ['settle.tick_ms=300', 'settle.poll_ms=50', 'settle.confirmations=3', 'index.poll_ms=100', 'index.reconcile_ms=60000']
   })
+  suite.watch(() => venue.died())
   const chain = new CustodyVenue(venue)
   let carla, diego, orders = 0
   const place = async (client, side, quantity, price = '100') =>

@@ -157,6 +157,7 @@ const utc = () => new Date().toISOString().replaceAll('-', '').replace('T', '-')
 // The supervisor dies, and with it the rings and every process: a machine that was switched off, but for its disk.
 async function killVenue (venue) {
   const { supervisor_pid: pid } = venue.status()
+  venue.child.isMeantToEnd = true
   process.kill(pid, 'SIGKILL')
   await venue.child.exited // the first time that is ./run, which takes its servers down
   await venue.servers('start')

@@ -2,7 +2,7 @@
 // doubled, compliance that changes its mind, a signer that is gone, a key that is changed, a database that vanishes
 // between a commit and a broadcast. After every test the independent check (../lib/settlement_check.mjs) must agree:
 // each settled trade is on the chain once, and nothing else is.
-// LONJA_BIN=… LONJA_DEV_BIN=… node tests/system/settlement.mjs [--all-depths] [--node hardhat] [part of a test's name]
+// LONJA_BIN=… LONJA_DEV_BIN=… node tests/system/settlement.mjs [--all-depths] [--node hardhat] [--seed S] [part of a test's name]
 // hardhat (tests/nodes/prepare installs it) cannot reorganise; ./check nodes runs the rest on it.
 import fs from 'node:fs'
 import { execFileSync } from 'node:child_process'
@@ -14,6 +14,7 @@ import { ethers } from 'ethers'
 import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { RAW, RpcError, RpcProxy } from '../lib/rpc_proxy.mjs'
 import { artifactsFolder, check, SettlementVenue } from '../lib/settlement_venue.mjs'
+import { generator } from '../lib/random.mjs'
 import { Suite } from '../lib/suite.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
@@ -25,23 +26,27 @@ const DEPTH_MAX = 64
 // undoes 64 blocks at once.
 const ALL = process.argv.includes('--all-depths')
 const DEPTHS = ALL ? Array.from({ length: DEPTH_MAX }, (_, i) => i + 1) : [1, 2, 3, 6, 13, 33, 63, DEPTH_MAX]
+const SEED = process.argv.includes('--seed') ? Number(process.argv[process.argv.indexOf('--seed') + 1]) : undefined
 const MANY = ALL ? DEPTH_MAX : 12
 const PATIENCE_MS = 10000 // on a busy machine a node takes a second for anything
 const SHORT_MS = NODE === 'hardhat' ? PATIENCE_MS : 2000 // where it is a node that does not answer
 const LOOK_S = NODE === 'hardhat' ? 120 : 60 // 256 blocks looked through for a transaction that is in none: hardhat needs up to 7 s for it beside other builds
 const PORT = 2
-const [ATLANTIC, BALEAR, CARLA, DIEGO] = [1001, 1002, 1003, 1004]
+const WALLETS = [1001, 1002, 1003, 1004]
+const [ATLANTIC, BALEAR, CARLA, DIEGO] = WALLETS
 
 // What the token's agents may do beside settlement; written out by hand.
 const TOKEN = new ethers.Interface(['function pause()', 'function addAgent(address)', 'function unpause()', 'function setAddressFrozen(address,bool)',
-  'function forcedTransfer(address,address,uint256)', 'function balanceOf(address) view returns (uint256)', 'function compliance() view returns (address)'])
-const COMPLIANCE = new ethers.Interface(['function addModule(address)', 'function removeModule(address)'])
+  'function forcedTransfer(address,address,uint256)', 'function balanceOf(address) view returns (uint256)', 'function compliance() view returns (address)',
+  'function paused() view returns (bool)', 'function isFrozen(address) view returns (bool)'])
+const COMPLIANCE = new ethers.Interface(['function addModule(address)', 'function removeModule(address)', 'function getModules() view returns (address[])'])
 const REGISTRY = new ethers.Interface(['function deleteIdentity(address)', 'function registerIdentity(address,address,uint16)',
   'function identity(address) view returns (address)'])
 
 class World {
-  constructor (folder) {
-    this.venue = new SettlementVenue(bin, tests, folder, Number(process.env.LONJA_TEST_PORTS ?? 18800), NODE)
+  constructor () {
+    this.folder = fs.mkdtempSync('/tmp/lonja-settlement-')
+    this.venue = new SettlementVenue(bin, tests, this.folder, Number(process.env.LONJA_TEST_PORTS ?? 18800), NODE)
     this.next = 1 << 20
   }
 
@@ -55,22 +60,109 @@ class World {
     this.firstBlock = await this.chain.getBlockNumber() + 1
     this.rpc = await RpcProxy.start(venue.env.RPC_URL)
     this.pg = await FaultProxy.start({ port: Number(venue.env.PG_PORT), seed: 7 })
-    this.signer = venue.sign()
+    const [compliance] = TOKEN.decodeFunctionResult('compliance', await this.chain.call({ to: this.token, data: TOKEN.encodeFunctionData('compliance') }))
+    this.compliance = compliance
+    this.usual = { modules: await this.modules(), identities: await this.identities(), rows: this.rows() }
+    this.startSigner()
     this.startWorker()
+    return this
   }
+
+  // What cannot be stopped in order is killed with this program.
+  stop () {
+    try { this.venue.stop() } catch { /* as far as it came */ }
+    if (!process.env.KEEP) fs.rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  startSigner () { this.signer = this.venue.sign() }
 
   // Through both proxies: Postgres by TCP.
   startWorker (...extra) {
+    this.options = extra.join(' ')
     this.worker = this.venue.settle([`settle.rpc_url=${this.rpc.url}`, 'postgres.host=127.0.0.1', `postgres.port=${this.pg.port}`,
       'settle.tick_ms=100', 'settle.poll_ms=20', 'settle.stuck_ms=1000', `settle.http_timeout_ms=${PATIENCE_MS}`, `settle.rpc_timeout_ms=${2 * PATIENCE_MS}`, ...extra])
   }
 
   async restartWorker (...extra) {
-    await this.stop(this.worker, 'SIGTERM')
+    await this.end(this.worker, 'SIGTERM')
     this.startWorker(...extra)
   }
 
-  async stop (child, signal = 'SIGKILL') { child.kill(signal); await child.exited }
+  async end (child, signal = 'SIGKILL') { child.kill(signal); await child.exited }
+
+  // ---- as it was: after every test, whatever it has left behind
+
+  // What is not put back is told; then only another world will do.
+  async calm () {
+    const { venue } = this
+    this.rpc.pass()
+    if (this.pg.kind !== 'pass') await this.pg.set('pass')
+    if (!isPostgresThere(this)) venue.services('start')
+    await this.calmRows()
+    if (venue.readPolicy() !== venue.policy) venue.writePolicy(venue.policy)
+    await this.calmChain()
+    venue.death = null
+    if (hasEnded(this.signer)) this.startSigner()
+    if (hasEnded(this.worker)) this.startWorker()
+    else if (this.options !== '') await this.restartWorker()
+    await this.idle()
+  }
+
+  rows () {
+    return this.venue.sql(`SELECT 'UPDATE people.token SET contract_address = ' || quote_nullable(contract_address) || ', decimals = ' || coalesce(decimals::text, 'NULL') || ' WHERE asset_id = ' || asset_id FROM people.token
+      UNION ALL SELECT 'UPDATE people.account SET wallet_address = ' || quote_nullable(wallet_address) || ' WHERE account_id = ' || account_id FROM people.account ORDER BY 1`)
+  }
+
+  // Two persons, as the rules ask: whoever was the first, another one is the second.
+  async calmRows () {
+    const { venue } = this
+    if (this.rows() !== this.usual.rows) venue.sql(this.usual.rows.replaceAll('\n', ';'))
+    venue.sql(`DELETE FROM settle.netting; DELETE FROM chain.transfer; DELETE FROM chain.event_log; DELETE FROM chain.index_source;
+      UPDATE settle.hold SET released_by = 'calm', released_at = now(), release_reason = 'calm' WHERE released_at IS NULL;
+      UPDATE settle.manual_mark SET withdrawn_by = 'calm', withdrawn_at = now() WHERE withdrawn_at IS NULL AND answered_at IS NULL;
+      UPDATE settle.abandonment SET withdrawn_by = 'calm', withdrawn_at = now() WHERE withdrawn_at IS NULL AND approved_at IS NULL;
+      UPDATE settle.incident SET close_reason = coalesce(close_reason, 'calm'), close_proposed_by = coalesce(close_proposed_by, 'calm'),
+        close_proposed_at = coalesce(close_proposed_at, now()), closed_by = 'calmer', closed_at = now() WHERE closed_at IS NULL`)
+  }
+
+  async calmChain () {
+    const gwei = 10n ** 9n
+    await this.chain.send('evm_setAutomine', [true])
+    await this.mine()
+    if ((await this.chain.getBlock('latest')).baseFeePerGas > 2n * gwei) {
+      await this.venue.ask('setNextBlockBaseFeePerGas', '0x' + gwei.toString(16))
+      await this.mine()
+    }
+    for (const signer of this.venue.sql('SELECT signer_address FROM settle.signer').split('\n').filter(Boolean).map(a => ethers.getAddress(a)))
+      if (await this.chain.getBalance(signer) < 10n ** 18n) await this.venue.ask('setBalance', signer, '0x' + (10n ** 19n).toString(16))
+    if (await this.asksToken('paused')) await this.onToken('unpause')
+    for (const wallet of WALLETS.map(account => this.wallet(account))) {
+      if (await this.asksToken('isFrozen', wallet)) await this.onToken('setAddressFrozen', wallet, false)
+      if (await this.identity(wallet) === ethers.ZeroAddress) await this.onRegistry('registerIdentity', wallet, this.usual.identities[wallet], 724)
+    }
+    for (const module of await this.modules())
+      if (!this.usual.modules.includes(module)) await this.asAgent(this.compliance, COMPLIANCE.encodeFunctionData('removeModule', [module]))
+  }
+
+  // Nothing is under way, nothing waits, and the worker says that it is well. What has failed stays so.
+  async idle () {
+    const left = () => this.venue.sql(`SELECT concat_ws(', ', nullif((SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')), 0) || ' attempts are open',
+      nullif((SELECT count(*) FROM settle.trade WHERE settlement_status IN ('pending', 'processing')), 0) || ' trades wait',
+      (SELECT 'the lane is ' || state || ', ' || reason FROM settle.lane WHERE token = ${PORT} AND state <> 'running'))`)
+    let last
+    await this.venue.until('all is quiet', async () => {
+      last = left()
+      if (last !== '') await this.mine()
+      return last === ''
+    }).catch(error => { throw new Error(`${error.message}\n${last}`) })
+  }
+
+  async asksToken (method, ...args) { return TOKEN.decodeFunctionResult(method, await this.chain.call({ to: this.token, data: TOKEN.encodeFunctionData(method, args) }))[0] }
+  async modules () { return [...COMPLIANCE.decodeFunctionResult('getModules', await this.chain.call({ to: this.compliance, data: COMPLIANCE.encodeFunctionData('getModules') }))[0]] }
+  async identity (wallet) { return REGISTRY.decodeFunctionResult('identity', await this.chain.call({ to: this.registry, data: REGISTRY.encodeFunctionData('identity', [wallet]) }))[0] }
+  async identities () { return Object.fromEntries(await Promise.all(WALLETS.map(account => this.wallet(account)).map(async wallet => [wallet, await this.identity(wallet)]))) }
+
+  // ---- what tests do
 
   // `count` trades of `quantity` units each; answers with their ids.
   trade (count = 1, { seller = ATLANTIC, buyer = CARLA, quantity = 100 } = {}) {
@@ -96,16 +188,25 @@ class World {
     return hash
   }
 
+  // The signer's now: that of a trade which is settled for it. `blocks`: as deep as the worker asks for.
+  async key (blocks = 1) {
+    const ids = this.trade(1)
+    await this.until(ids, 'tx_hash IS NOT NULL')
+    if (blocks > 1) await this.mine(blocks - 1)
+    await this.settled(ids)
+    return ethers.getAddress(this.venue.sql(`SELECT a.signer_address FROM settle.attempt a JOIN settle.trade USING (tx_hash) WHERE trade_id = ${ids[0]}`))
+  }
+
   onToken (method, ...args) { return this.asAgent(this.token, TOKEN.encodeFunctionData(method, args)) }
   onRegistry (method, ...args) { return this.asAgent(this.registry, REGISTRY.encodeFunctionData(method, args)) }
   wallet (account) { return this.venue.wallet(account) }
   mine (blocks = 1) { return this.venue.ask('mine', '0x' + blocks.toString(16)) }
 
   // Within a while: what the chain has lost is looked for once in a tick.
-  async agrees (seconds = 60) {
-    for (const end = Date.now() + 1000 * seconds; ; await sleep(100)) {
+  async agrees (fromBlock = this.since) {
+    for (const end = Date.now() + 60000; ; await sleep(100)) {
       const open = this.venue.sql("SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')")
-      const { problems, figures } = await this.venue.compare({ fromBlock: this.firstBlock })
+      const { problems, figures } = await this.venue.compare({ fromBlock })
       if (open === '0' && problems.length === 0) return figures
       check(Date.now() < end, `${open} attempts are open\n${problems.join('\n')}`)
     }
@@ -148,7 +249,6 @@ const CASES = {
     await world.mine(DEPTH_MAX - (await world.chain.getBlockNumber() - first + 1))
     await world.venue.ask('reorg', DEPTH_MAX, [])
     await world.agrees()
-    await world.restartWorker()
   },
 
   // The price of a block has gone up meanwhile: a higher bid takes its place, and the settled trade says so.
@@ -170,8 +270,6 @@ const CASES = {
     await world.chain.send('evm_setAutomine', [true])
     await venue.until('the trade says which', async () => { await world.mine(); return hash(id) !== before && (await world.chain.getTransactionReceipt(hash(id)))?.status === 1 })
     check(world.is([id], "settlement_status = 'settled' AND total_attempts = 0"), 'it is settled once')
-    await venue.ask('setNextBlockBaseFeePerGas', '0x' + gwei.toString(16))
-    await world.mine()
   },
 
   async broadcasts_that_are_lost_doubled_or_answered_by_nobody (world) {
@@ -228,8 +326,7 @@ const CASES = {
   // and the last block of ours stands: ours is valid again at the free nonce, and must not move what has moved.
   async a_reorganisation_that_frees_a_nonce_which_another_had_taken (world) {
     const { venue } = world
-    await world.settled(world.trade(1))
-    const key = ethers.getAddress(venue.sql('SELECT signer_address FROM settle.attempt ORDER BY attempt_id DESC LIMIT 1'))
+    const key = await world.key()
     await venue.ask('impersonateAccount', key)
     const before = await world.chain.getBlockNumber()
     world.rpc.take('eth_sendRawTransaction', async params => {
@@ -256,7 +353,7 @@ const CASES = {
   // was back already. On the last branch all is as it was.
   async a_reorganisation_that_gives_a_request_back_and_takes_it_again (world) {
     const { venue } = world
-    const identity = ethers.getAddress('0x' + (await world.chain.call({ to: world.registry, data: REGISTRY.encodeFunctionData('identity', [world.wallet(DIEGO)]) })).slice(26))
+    const identity = await world.identity(world.wallet(DIEGO))
     const gone = { from: world.deployer, to: world.registry, data: REGISTRY.encodeFunctionData('deleteIdentity', [world.wallet(DIEGO)]), gas: '0x7a120' }
     const before = await world.chain.getBlockNumber()
     world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
@@ -323,7 +420,7 @@ const CASES = {
   },
 
   async a_buyer_who_is_not_registered (world) {
-    const identity = ethers.getAddress('0x' + (await world.chain.call({ to: world.registry, data: REGISTRY.encodeFunctionData('identity', [world.wallet(DIEGO)]) })).slice(26))
+    const identity = await world.identity(world.wallet(DIEGO))
     await world.onRegistry('deleteIdentity', world.wallet(DIEGO))
     const bad = world.trade(1, { buyer: DIEGO })
     const good = world.trade(2)
@@ -335,7 +432,7 @@ const CASES = {
   },
 
   async a_balance_that_is_not_there (world) {
-    const has = BigInt(await world.chain.call({ to: world.token, data: TOKEN.encodeFunctionData('balanceOf', [world.wallet(DIEGO)]) })) / 10n ** 16n
+    const has = await world.asksToken('balanceOf', world.wallet(DIEGO)) / 10n ** 16n
     const bad = world.trade(1, { seller: DIEGO, buyer: BALEAR, quantity: Number(has) + 1 })
     await world.until(bad, "settlement_status = 'failed' AND reason = 'balance' AND total_attempts = 0")
     await world.settled(world.trade(1, { buyer: DIEGO, quantity: 1 }))
@@ -448,8 +545,6 @@ const CASES = {
     await venue.until('it is refused', () => venue.sql(`SELECT answer FROM settle.manual_mark WHERE mark_id = ${late}`).startsWith('refused: ') ||
       venue.sql(`SELECT problem FROM settle.manual_mark WHERE mark_id = ${late}`) === 'transfer_is_of_another_trade')
     check(world.is([twin], `tx_hash <> '${hash}'`), 'its hash is final')
-    withdraw(late)
-    await world.restartWorker()
   },
 
   // What never moves is given up by two persons: held, or settled if a miner was faster; never both.
@@ -494,7 +589,7 @@ const CASES = {
       check(Number(venue.sql(`SELECT max(nonce) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${ids[0]}`)) > Number(nonce), 'the same nonce')
     }
     // Nothing of it is signed, or nothing of it is open.
-    await world.stop(world.worker, 'SIGTERM')
+    await world.end(world.worker, 'SIGTERM')
     const unsigned = venue.sql(`INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address, token_asset) VALUES ('given up', 'burn', 31337, '${world.token}', ${PORT}) RETURNING request_id`)
     const ended = venue.sql("SELECT max(request_id) FROM settle.attempt WHERE state = 'confirmed'")
     const both = [unsigned, ended].map(request => { const id = propose(request); approve(id); return id })
@@ -511,7 +606,8 @@ const CASES = {
     const isLane = (state, reason) => world.venue.until(`lane is ${state}, ${reason}`, () => lane().state === state && lane().reason === reason)
     await world.restartWorker('settle.confirmations=4')
     await isLane('running', null)
-    const theSigner = () => one('SELECT row_to_json(s) FROM settle.signer_lane s')
+    const key = (await world.key(4)).toLowerCase()
+    const theSigner = () => one(`SELECT row_to_json(s) FROM settle.signer_lane s WHERE lower(s.signer) = '${key}'`)
     world.rpc.take('eth_sendRawTransaction', params => ethers.keccak256(params[0])) // taken, and lost
     const [id] = world.trade()
     const seen = () => one(`SELECT row_to_json(p) FROM settle.progress p WHERE trade = ${id}`)
@@ -536,7 +632,7 @@ const CASES = {
     await isLane('halted', 'node_unavailable')
     world.rpc.pass()
     await isLane('running', null)
-    await world.stop(world.worker)
+    await world.end(world.worker)
     world.venue.sql("UPDATE settle.worker SET due_at = now() - interval '1 second'")
     check(lane().state === 'halted' && lane().reason === 'worker_silent', JSON.stringify(lane()))
     world.startWorker()
@@ -544,30 +640,29 @@ const CASES = {
   },
 
   async a_signer_that_is_gone (world) {
-    await world.stop(world.signer)
+    await world.end(world.signer)
     const ids = world.trade(3)
     await sleep(1000) // they are claimed, or wait to be: the signer is asked about its nonces first
     check(world.is(ids, "settlement_status IN ('pending', 'processing') AND tx_hash IS NULL"), 'something was signed without a signer')
-    world.signer = world.venue.sign()
+    world.startSigner()
     await world.settled(ids)
   },
 
   async a_database_that_is_gone_between_commit_and_broadcast (world) {
     for (const isSent of [false, true]) {
-      let reached
-      const broadcast = new Promise(resolve => { reached = resolve })
+      let raw
       world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
         world.rpc.pass()
         if (isSent) await ask()
-        reached(params[0])
+        raw = params[0]
         throw new Error('nobody hears of it')
       })
       const ids = world.trade(1)
-      const raw = await broadcast
+      await world.venue.until('it is broadcast', () => raw)
       // The bytes are with the world: they must be with the database, whatever befalls it now.
       await world.pg.set('refuse')
       process.kill(Number(fs.readFileSync(path.join(world.venue.folder, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]), 'SIGQUIT')
-      await world.venue.until('Postgres has gone', () => !fs.existsSync(path.join(world.venue.folder, 'postgres/data/postmaster.pid')) || !alive(world))
+      await world.venue.until('Postgres has gone', () => !fs.existsSync(path.join(world.venue.folder, 'postgres/data/postmaster.pid')) || !isPostgresThere(world))
       world.venue.services('start')
       await world.pg.set('pass')
       check(world.venue.sql(`SELECT count(*) FROM settle.attempt WHERE raw = '\\x${raw.slice(2)}'`) === '1', 'bytes were broadcast that no row has')
@@ -590,7 +685,7 @@ const CASES = {
 
   // The signed bytes wait, and go out as soon as somebody has filled the account.
   async a_signer_that_has_no_money_for_gas (world) {
-    const signer = world.venue.deployment.agent
+    const signer = await world.key()
     const money = await world.chain.send('eth_getBalance', [signer, 'latest'])
     await world.venue.ask('setBalance', signer, '0x1')
     const ids = world.trade(2)
@@ -643,7 +738,7 @@ const CASES = {
       return /^no_higher_bid no_higher_bid .* no_higher_bid$/.test(stands())
     })
     const before = stands()
-    await world.stop(world.worker)
+    await world.end(world.worker)
     world.startWorker()
     await sleep(2500)
     check(stands() === before, `it said ${before}, now ${stands()}`)
@@ -652,8 +747,6 @@ const CASES = {
     await world.mine()
     await world.settled([stuck])
     check(world.venue.sql(`SELECT count(*) FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id = ${stuck} AND a.reason = 'no_higher_bid'`) === '0', 'it still says so')
-    await world.venue.ask('setNextBlockBaseFeePerGas', '0x' + gwei.toString(16))
-    await world.mine()
   },
 
   // Base's: beside the gas, and in what a transaction is booked to have cost.
@@ -691,7 +784,6 @@ const CASES = {
       world.rpc.pass()
       await world.venue.until(`the truth ends it (${index}: ${method})`, () => world.is(ids, "settlement_status = 'settled'"))
     }
-    await world.restartWorker()
   },
 
   // What cannot be the token that the rows take it for is not signed for; what only pretends to have moved has not settled.
@@ -730,10 +822,8 @@ const CASES = {
       check(/psql|Command failed/.test(said), `${field} = ${value} was taken`)
     }
     // It answers every question as the token does, says that it has moved, and has not.
-    const policy = path.join(venue.folder, 'chain/policy.json')
-    const rules = JSON.parse(fs.readFileSync(policy, 'utf8'))
-    const write = value => { fs.writeFileSync(`${policy}.new`, JSON.stringify(value)); fs.renameSync(`${policy}.new`, policy) }
-    write({ ...rules, allow: [...rules.allow, { contract: liar, methods: ['forcedTransfer', 'batchForcedTransfer'] }] })
+    const rules = JSON.parse(venue.policy)
+    venue.writePolicy(JSON.stringify({ ...rules, allow: [...rules.allow, { contract: liar, methods: ['forcedTransfer', 'batchForcedTransfer'] }] }))
     venue.sql(token(liar))
     const [id] = world.trade()
     const incident = await (async () => {
@@ -744,12 +834,11 @@ const CASES = {
     const [next] = world.trade()
     await world.until([next], "settlement_status = 'pending' AND reason = 'held'") // the token stands still
     venue.sql(token(world.token))
-    write(rules)
+    venue.writePolicy(venue.policy)
     venue.sql(`UPDATE settle.incident SET close_reason = 'the row was wrong', close_proposed_by = 'one', close_proposed_at = now() WHERE incident_id = ${incident}`, 'lonja_admin')
     venue.sql(`UPDATE settle.incident SET closed_by = 'two', closed_at = now() WHERE incident_id = ${incident}`, 'lonja_admin')
     if (venue.count(`trade_id = ${id} AND settlement_status = 'failed'`) === 1) world.retry([id])
     await world.settled([id, next])
-    await world.restartWorker()
   },
 
   // It is the only one, and nobody contradicts it: what no transaction shows is not believed, and no nonce is left out.
@@ -819,7 +908,6 @@ const CASES = {
       check(world.worker.exitCode === null && world.worker.signalCode === null, `${name}: the worker has ended`)
     }
     check(memory('VmRSS') - before < 64 && memory('VmHWM') - before < 256, `${before} MiB before, ${memory('VmRSS')} after, ${memory('VmHWM')} at most`)
-    await world.restartWorker()
   },
 
   // Five transactions of the old key are open. It finishes them, bids included; what is new is the new key's.
@@ -837,10 +925,10 @@ const CASES = {
     await world.chain.send('evm_setAutomine', [false])
     const ids = world.trade(5)
     await world.until(ids, 'tx_hash IS NOT NULL')
-    await world.stop(world.signer)
+    await world.end(world.signer)
     const after = world.trade(2) // prepared for the old key, if it is taken before the worker knows that the signer is gone
     key('--activate')
-    world.signer = venue.sign()
+    world.startSigner()
     await world.until(after, 'tx_hash IS NOT NULL', LOOK_S) // the new key's past is looked through
     const signers = which => venue.sql(`SELECT DISTINCT a.signer_address FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE a.raw IS NOT NULL AND l.trade_id IN (${which.join()})`)
     check(signers(after) === next.toLowerCase(), `what is new is signed by ${signers(after)}, not by ${next}\n${venue.sql(`SELECT l.trade_id, a.attempt_id, a.attempt, a.nonce, a.signer_address, a.state, a.raw IS NOT NULL AS signed, a.reason FROM settle.attempt a JOIN chain.request_leg l USING (request_id) WHERE l.trade_id IN (${[...ids, ...after].join()}) ORDER BY 2`)}`)
@@ -856,20 +944,18 @@ const CASES = {
     await world.chain.send('evm_setAutomine', [true])
     await venue.until('all settle', async () => { await world.mine(); return world.is([...ids, ...after], "settlement_status = 'settled'") })
     check(signers(ids) === old && world.is([...ids, ...after], 'total_attempts = 0'), 'an open transaction changed hands, or was used up')
-    await world.agrees()
-    await world.restartWorker()
   },
 
   async a_key_that_is_changed (world) {
     const keys = () => Number(world.venue.sql('SELECT count(DISTINCT signer_address) FROM settle.nonce'))
     const before = keys()
-    await world.stop(world.worker, 'SIGTERM')
-    await world.stop(world.signer)
+    await world.end(world.worker, 'SIGTERM')
+    await world.end(world.signer)
     const { folder } = world.venue
     for (const file of fs.readdirSync(path.join(folder, 'secrets')).filter(name => name.startsWith('settlement-key.'))) fs.renameSync(path.join(folder, 'secrets', file), path.join(folder, 'secrets', `old-${file}`))
     fs.renameSync(path.join(folder, 'sign/sign.log'), path.join(folder, 'sign/old-sign.log'))
     world.venue.deploy()
-    world.signer = world.venue.sign()
+    world.startSigner()
     world.startWorker()
     await world.settled(world.trade(3))
     check(keys() === before + 1, 'the new key has no counter of its own')
@@ -889,7 +975,7 @@ const CASES = {
       ids.push(...world.trade(3, { seller: BALEAR, quantity: 2 }))
       await world.until(ids, 'tx_hash IS NOT NULL')
       const before = venue.sql(`SELECT attempt_id, request_id, nonce, md5(raw), tx_hash FROM settle.attempt WHERE attempt_id > ${last} ORDER BY 1`)
-      await world.stop(world.worker)
+      await world.end(world.worker)
       if (mined) await world.mine()
       stale(forget(last, ids.join()))
       await world.chain.send('evm_setAutomine', [true])
@@ -916,16 +1002,14 @@ const CASES = {
     await settledOnce('attempts, mined', attempts, true)
     for (const mined of [false, true]) await settledOnce(`claims, mined: ${mined}`, claims, mined)
     // A request of nobody's trade is found by its bytes.
-    const policy = path.join(venue.folder, 'chain/policy.json')
-    fs.writeFileSync(`${policy}.new`, fs.readFileSync(policy, 'utf8').replace('"forcedTransfer"', '"forcedTransfer", "setAddressFrozen"'))
-    fs.renameSync(`${policy}.new`, policy)
+    venue.writePolicy(venue.policy.replace('"forcedTransfer"', '"forcedTransfer", "setAddressFrozen"'))
     await world.chain.send('evm_setAutomine', [false])
     const request = venue.sql(`BEGIN; INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address, token_asset, arguments)
       VALUES ('freeze', 'set_address_frozen', 31337, '${world.token}', ${PORT}, '{"frozen": true}'); INSERT INTO chain.request_leg (request_id, leg, to_address, amount)
       SELECT max(request_id), 0, '${world.wallet(DIEGO)}', 0 FROM chain.chain_request RETURNING request_id; COMMIT`)
     const state = () => venue.sql(`SELECT state FROM chain.chain_request WHERE request_id = ${request}`)
     await venue.until('it is sent', () => state() === 'sent')
-    await world.stop(world.worker)
+    await world.end(world.worker)
     const sent = venue.sql(`SELECT tx_hash FROM settle.attempt WHERE request_id = ${request}`)
     stale(`DELETE FROM settle.nonce WHERE request_id = ${request}; DELETE FROM settle.attempt WHERE request_id = ${request};
       UPDATE chain.chain_request SET state = 'prepared', attempts = 0 WHERE request_id = ${request}`)
@@ -962,7 +1046,7 @@ const CASES = {
 
   // A module that counts transfers: the option is refused, and where it was on already nothing is netted.
   async a_module_that_forbids_netting (world) {
-    const compliance = ethers.getAddress('0x' + (await world.chain.call({ to: world.token, data: TOKEN.encodeFunctionData('compliance') })).slice(26))
+    const { compliance } = world
     const { bytecode } = JSON.parse(fs.readFileSync(path.join(artifactsFolder, 'contracts/compliance/modular/modules/TimeTransfersLimitsModule.sol/TimeTransfersLimitsModule.json'), 'utf8'))
     const hash = await world.chain.send('eth_sendTransaction', [{ from: world.deployer, data: bytecode, gas: '0x7a1200' }])
     await world.venue.until('the module is there', () => world.chain.getTransactionReceipt(hash))
@@ -980,14 +1064,11 @@ const CASES = {
     await world.restartWorker(`settle.netting_modules=MaxBalanceModule,${module}`)
     await netted(world, toAndFro(world, 4))
     check(world.venue.sql(`SELECT refused IS NULL FROM settle.netting WHERE token_asset = ${PORT}`) === 't', 'it is still said why')
-    await world.asAgent(compliance, COMPLIANCE.encodeFunctionData('removeModule', [module]))
-    await world.restartWorker()
-    netting(world, false)
   },
 
   // Between the simulation and the block the buyer's identity goes: nobody fails, each trade goes by itself.
   async a_net_that_reverts (world) {
-    const identity = ethers.getAddress('0x' + (await world.chain.call({ to: world.registry, data: REGISTRY.encodeFunctionData('identity', [world.wallet(CARLA)]) })).slice(26))
+    const identity = await world.identity(world.wallet(CARLA))
     netting(world, true)
     world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
       world.rpc.pass()
@@ -1001,22 +1082,20 @@ const CASES = {
     check(world.venue.sql(`SELECT count(*) FROM chain.request_leg WHERE trade_id IN (${ids.join()}) AND state = 'back' AND net_id = ${ids[0]}`) === '5', 'it was no net that reverted')
     check(Number(world.venue.sql(`SELECT count(*) FROM settle.trade_settlement_history WHERE trade_id IN (${ids.join()}) AND reason = 'reverted_as_a_net'`)) === 5, 'the history does not say so')
     await agreesWithNets(world)
-    netting(world, false)
   },
 
-  async nets_while_the_worker_dies_and_blocks_are_lost (world) {
+  async nets_while_the_worker_dies_and_the_database_forgets (world) {
     netting(world, true)
     for (const isSent of [false, true]) {
-      let reached
-      const broadcast = new Promise(resolve => { reached = resolve })
+      let reached = false
       world.rpc.take('eth_sendRawTransaction', async (params, ask) => {
         if (isSent) await ask()
-        reached()
+        reached = true
         return new Promise(() => {}) // until it is dead
       })
       const ids = toAndFro(world, 7)
-      await broadcast
-      await world.stop(world.worker)
+      await world.venue.until('it is broadcast', () => reached)
+      await world.end(world.worker)
       world.rpc.pass()
       world.startWorker()
       await netted(world, ids)
@@ -1026,7 +1105,7 @@ const CASES = {
       await world.chain.send('evm_setAutomine', [false])
       const ids = toAndFro(world, 5)
       await world.until(ids, 'tx_hash IS NOT NULL')
-      await world.stop(world.worker)
+      await world.end(world.worker)
       const lost = () => world.venue.sql(`SELECT DISTINCT l.request_id, l.net_id, a.attempt_id, a.tx_hash, n.amount, n.trades, n.digest FROM chain.request_leg l JOIN settle.attempt a USING (request_id) JOIN chain.net n USING (net_id) WHERE l.trade_id IN (${ids.join()})`)
       const before = lost()
       const [request, , attempt] = before.split('|')
@@ -1044,30 +1123,36 @@ const CASES = {
       let after
       await world.venue.until('what it was comes back', () => { after = lost(); return after === before }).catch(error => { throw new Error(`${error.message}\nwhat came back is\n${after}\nit was\n${before}`) })
     }
+    await agreesWithNets(world)
+  },
+
+  async a_reorganisation_of_nets (world) {
+    netting(world, true)
     for (const depth of [1, 3]) {
       const ids = toAndFro(world, 3).concat(world.trade(1, { seller: BALEAR, buyer: DIEGO, quantity: 1 }))
       await world.until(ids, "settlement_status = 'settled'")
       const hash = world.venue.sql(`SELECT tx_hash FROM settle.trade WHERE trade_id = ${ids[0]}`)
       if (depth > 1) await world.mine(depth - 1)
-      await world.chain.send('anvil_reorg', [depth, []])
+      await world.venue.ask('reorg', depth, [])
       await world.venue.until(`its bytes are mined again, depth ${depth}`, async () => (await world.chain.getTransactionReceipt(hash))?.status === 1)
     }
     await agreesWithNets(world)
-    netting(world, false)
   },
 
   // The database of settlement is lost; chain and record are there. What comes back is what was.
   async rows_that_are_rebuilt_from_the_chain (world) {
-    netting(world, false) // if a test before has failed
     const { venue } = world
     const rebuild = (...words) => venue.rebuild(['--from', `${world.firstBlock}`, ...words])
     const says = (result, words) => check(words.test(result.stdout + result.stderr), `it says\n${result.stdout}${result.stderr}`)
     for (let i = 0; i < 3; i++) await world.settled(world.trade(1 + 3 * i))
+    netting(world, true)
+    await netted(world, toAndFro(world, 4))
+    netting(world, false)
     says(rebuild(), /a settlement worker runs/)
     await world.agrees()
     let result = rebuild('--verify')
     check(result.status === 0, `--verify finds differences: ${result.stdout}${result.stderr}`)
-    await world.stop(world.worker, 'SIGTERM')
+    await world.end(world.worker, 'SIGTERM')
     const signers = venue.sql('SELECT signer_address FROM settle.signer').split('\n').flatMap(signer => ['--signer', signer])
     const alter = change => venue.sql(`BEGIN; SET LOCAL session_replication_role = replica; ${change}; COMMIT`)
     const attempt = venue.sql("SELECT min(attempt_id) FROM settle.attempt WHERE state = 'confirmed'")
@@ -1111,13 +1196,15 @@ const CASES = {
 
   // Whoever checks must be able to say no.
   async the_independent_check_notices (world) {
-    for (let i = 0; i < 2; i++) await world.settled(world.trade(1))
-    await world.stop(world.worker, 'SIGTERM')
-    const [id, other] = world.venue.sql("SELECT trade_id FROM settle.trade WHERE settlement_type = 'on_chain' ORDER BY trade_id LIMIT 2").split('\n')
+    const [id] = world.trade(1)
+    await world.settled([id])
+    const [other] = world.trade(1)
+    await world.settled([other])
+    await world.end(world.worker, 'SIGTERM')
     const alter = (table, change, where) => world.venue.sql(`BEGIN; SET LOCAL session_replication_role = replica; UPDATE ${table} SET ${change} WHERE ${where}; COMMIT`)
     const noticed = async (words, change, back) => {
       change()
-      const { problems } = await world.venue.compare({ fromBlock: world.firstBlock })
+      const { problems } = await world.venue.compare({ fromBlock: world.since })
       back()
       check(problems.some(p => words.test(p)), `not noticed: ${words}\n${problems.join('\n')}`)
     }
@@ -1223,24 +1310,54 @@ function pretender (token) {
   return '0x' + head.replaceAll('@@', byte(end)).replace('##', byte(size)) + '5b3d5ff3' + '5b60015f5260205ff3'
 }
 
-function alive (world) {
+const hasEnded = child => child.exitCode !== null || child.signalCode !== null
+
+function isPostgresThere (world) {
   try { process.kill(Number(fs.readFileSync(path.join(world.venue.folder, 'postgres/pid'), 'utf8')), 0); return true } catch { return false }
 }
 
+// What is not to follow from the order in which they run: --seed S shuffles them.
+function inOrder () {
+  const names = Object.keys(CASES)
+  if (SEED === undefined) return names
+  const next = generator(SEED)
+  for (let i = names.length - 1; i > 0; i--) { const j = next(i + 1); [names[i], names[j]] = [names[j], names[i]] }
+  return names
+}
+
+const WORLDS_MAX = 3
+
 await Suite.main(async suite => {
-  const folder = fs.mkdtempSync('/tmp/lonja-settlement-')
-  const world = new World(folder)
-  process.on('exit', () => {
-    try { world.venue.stop() } catch { /* as far as it came */ }
-    if (suite.failed > 0) console.log(fs.readFileSync(path.join(folder, 'settle.log'), 'utf8').split('\n').slice(-30).map(line => `# ${line}`).join('\n'))
-    if (!process.env.KEEP) fs.rmSync(folder, { recursive: true, force: true })
-  })
-  await world.start()
-  for (const [name, body] of Object.entries(CASES)) {
+  let world, worlds = 0
+  const begin = async () => {
+    world?.stop()
+    if (worlds++ === WORLDS_MAX) throw new Error(`${WORLDS_MAX} venues are spoilt, there will be no other`)
+    world = new World()
+    await world.start()
+    suite.again()
+  }
+  process.on('exit', () => world?.stop())
+  suite.watch(() => world.venue.died())
+  if (SEED !== undefined) console.log(`# --seed ${SEED}`)
+  await begin()
+  for (const name of inOrder().filter(name => suite.wants(name))) {
     if (NODE === 'hardhat' && name.includes('reorganisation')) { console.log(`skip ${name} hardhat cannot`); continue }
-    await suite.test(name, async () => {
-      try { await body(world) } finally { world.rpc.pass() } // what lied in a test that failed lies to no other one
+    const well = await suite.test(name, async () => {
+      world.since = await world.chain.getBlockNumber() + 1
+      await CASES[name](world)
+      await world.calm()
       await world.agrees()
     })
+    if (well) continue
+    console.log(world.venue.lastWords().replace(/^/gm, '# '))
+    try {
+      if (suite.over) throw new Error(suite.over)
+      await world.calm()
+      await world.agrees()
+    } catch (error) {
+      console.log(`# behind ${name} the world is not as it was, a fresh one begins: ${error.message}`)
+      await begin()
+    }
   }
+  await suite.test('at_the_end_all_blocks_agree', () => world.agrees(world.firstBlock))
 })

@@ -182,7 +182,7 @@ async function sameDigests (a, b) {
   assert.equal(one, other)
 }
 
-Suite.main(async suite => {
+Suite.oneStory(async suite => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lonja-standby-'))
   fs.chmodSync(folder, 0o755)
   const services = path.join(root, 'tools/services')

@@ -32,8 +32,9 @@ async function makeMarket (venue) {
 
 const text = locator => locator.innerText()
 
-Suite.main(async suite => {
+Suite.oneStory(async suite => {
   const venue = await Venue.start({ name: 'web', settings: ['settle.tick_ms=1000', 'settle.poll_ms=50', 'settle.batch_max=100', 'settle.http_timeout_ms=3000', 'settle.rpc_timeout_ms=3000'] })
+  suite.watch(() => venue.died())
   let browser
   try {
     const members = await makeMarket(venue)
