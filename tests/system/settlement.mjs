@@ -105,6 +105,8 @@ class World {
     if (hasEnded(this.signer)) this.startSigner()
     if (hasEnded(this.worker)) this.startWorker()
     else if (this.options !== '') await this.restartWorker()
+    // What has failed in another weather: later trades of the same wallets may wait for it.
+    venue.sql("INSERT INTO settle.retry_request (trade_id, requested_by, reason) SELECT trade_id, 'operator', 'calm' FROM settle.trade t WHERE settlement_status = 'failed' AND NOT EXISTS (SELECT FROM settle.retry_request r WHERE r.trade_id = t.trade_id AND answered_at IS NULL)", 'lonja_admin')
     await this.idle()
   }
 
@@ -144,10 +146,10 @@ class World {
       if (!this.usual.modules.includes(module)) await this.asAgent(this.compliance, COMPLIANCE.encodeFunctionData('removeModule', [module]))
   }
 
-  // Nothing is under way, nothing waits, and the worker says that it is well. What has failed stays so.
+  // Nothing is under way, nothing waits, and the worker says that it is well.
   async idle () {
     const left = () => this.venue.sql(`SELECT concat_ws(', ', nullif((SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')), 0) || ' attempts are open',
-      nullif((SELECT count(*) FROM settle.trade WHERE settlement_status IN ('pending', 'processing')), 0) || ' trades wait',
+      nullif((SELECT count(*) FROM settle.trade WHERE settlement_status <> 'settled'), 0) || ' trades are not settled',
       (SELECT 'the lane is ' || state || ', ' || reason FROM settle.lane WHERE token = ${PORT} AND state <> 'running'))`)
     let last
     await this.venue.until('all is quiet', async () => {
@@ -700,10 +702,10 @@ const CASES = {
     const gwei = 10n ** 9n
     await world.venue.ask('setNextBlockBaseFeePerGas', '0x' + (900n * gwei).toString(16))
     await world.mine()
-    // The worker asks ahead: it has seen the block, and what it had asked before is used up.
-    const block = await world.chain.getBlockNumber()
-    await world.venue.until('the block is seen', () => Number(world.venue.sql('SELECT max(head_block) FROM settle.worker')) >= block)
-    await sleep(500)
+    // The worker has asked for the price behind this block, and has begun another pass.
+    const asked = () => world.rpc.calls.eth_feeHistory ?? 0
+    const seen = asked()
+    await world.venue.until('the price is seen', () => asked() >= seen + 3)
     const ids = world.trade(2)
     await world.until(ids, "settlement_status = 'pending' AND reason = 'fee_above_cap' AND total_attempts = 0")
     await world.venue.ask('setNextBlockBaseFeePerGas', '0x' + gwei.toString(16))
@@ -1353,6 +1355,7 @@ await Suite.main(async suite => {
     try {
       if (suite.over) throw new Error(suite.over)
       await world.calm()
+      await world.settled(world.trade())
       await world.agrees()
     } catch (error) {
       console.log(`# behind ${name} the world is not as it was, a fresh one begins: ${error.message}`)
