@@ -177,8 +177,17 @@ class World {
     for (const id of ids) this.venue.sql(`INSERT INTO settle.retry_request (trade_id, requested_by, reason) VALUES (${id}, 'operator', 'again')`, 'lonja_admin')
   }
 
-  is (ids, where) { return this.venue.count(`trade_id IN (${ids.join()}) AND (${where})`) === ids.length }
-  until (ids, where, seconds) { return this.venue.until(`${ids.length} trades from ${ids[0]}: ${where}`, () => this.is(ids, where), seconds) }
+  count (ids, where) { return this.venue.count(`trade_id IN (${ids.join()}) AND (${where})`) }
+  is (ids, where) { return this.count(ids, where) === ids.length }
+
+  // All of these trades; with each that comes there patience begins anew.
+  async until (ids, where, seconds) {
+    for (let there = 0; there < ids.length;) {
+      const before = there
+      await this.venue.until(`${ids.length} trades from ${ids[0]}: ${where}`, () => { there = this.count(ids, where); return there > before }, seconds)
+    }
+  }
+
   settled (ids, seconds) { return this.until(ids, "settlement_status = 'settled' AND settlement_type = 'on_chain'", seconds) }
 
   // As the token's other agent, who has nothing to do with settlement's key. Answers with the hash.
