@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/digest.h"
@@ -155,13 +154,6 @@ static void add_order(struct bench *bench, uint32_t i)
 
 // ---- a round
 
-static uint64_t processor_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void *allocate(size_t bytes)
 {
     void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -203,13 +195,13 @@ static double floor_ns(const struct bench *bench, uint64_t from, uint64_t count)
 {
     struct event event;
     memset(&event, 1, sizeof event);
-    uint64_t before_ns = processor_ns();
+    uint64_t before_ns = measure_processor_ns();
     for (uint64_t i = from; i < from + count; i++) {
         event.header.sequence = i;
         bench->sink.events[i & bench->sink.mask] = event;
         __asm__ volatile("" ::: "memory");
     }
-    return (double)(processor_ns() - before_ns);
+    return (double)(measure_processor_ns() - before_ns);
 }
 
 static struct round run_round(struct bench *bench)
@@ -217,9 +209,9 @@ static struct round run_round(struct bench *bench)
     struct round round = {0};
     bench_open(bench);
     uint64_t from = bench->sink.position + bench->sink.count;
-    uint64_t before_ns = processor_ns();
+    uint64_t before_ns = measure_processor_ns();
     apply_all(bench);
-    round.ns = (double)(processor_ns() - before_ns);
+    round.ns = (double)(measure_processor_ns() - before_ns);
     round.events = bench->sink.position + bench->sink.count - from;
     ASSERT(round.events < RING_EVENTS);
     for (uint64_t i = from; i < from + round.events; i++)

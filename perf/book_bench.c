@@ -14,7 +14,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <x86intrin.h>
 
 #include "perf/book_alone.h"
@@ -101,13 +100,6 @@ static void bench_close(struct bench *bench)
 
 // ---- a round
 
-static uint64_t processor_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 struct round {
     double ns_per_op;
     size_t resident; // 0 = not known
@@ -136,12 +128,12 @@ CHECKED static bool run_round(struct bench *bench, const struct book_contestant 
     *round = (struct round){0};
     contestant->run(books, bench->operations, bench->prefill, &round->tally);
     round->tally = (struct book_tally){0};
-    uint64_t before = processor_ns();
+    uint64_t before = measure_processor_ns();
     if (each_timed)
         contestant->run_timed(books, timed, bench->timed, &round->tally, bench->counts);
     else
         contestant->run(books, timed, bench->timed, &round->tally);
-    round->ns_per_op = (double)(processor_ns() - before) / (double)bench->timed;
+    round->ns_per_op = (double)(measure_processor_ns() - before) / (double)bench->timed;
     if (contestant->resident != NULL)
         round->resident = contestant->resident(books);
     contestant->close(books);

@@ -4,16 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "perf/book_alone.h"
-
-static uint64_t processor_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "perf/measure.h"
 
 static uint64_t draw(uint64_t *random)
 {
@@ -74,14 +67,14 @@ struct strain strain_sparse(uint64_t operations, uint64_t seed)
     uint64_t random = seed;
     uint32_t *places = fill(&book, INSTRUMENTS, &random);
     uint64_t id = STRAIN_ORDERS;
-    uint64_t before = processor_ns();
+    uint64_t before = measure_processor_ns();
     for (uint64_t i = 0; i < operations / 2; i++) {
         uint32_t at = draw_below(&random, STRAIN_ORDERS);
         remove_order(&book, places[at]);
         places[at] =
             add(&book, draw_below(&random, INSTRUMENTS), draw(&random) & BOOK_KEY_MAX, ++id);
     }
-    return finish(&book, places, processor_ns() - before, operations);
+    return finish(&book, places, measure_processor_ns() - before, operations);
 }
 
 struct strain strain_far(uint64_t operations, uint64_t seed)
@@ -90,12 +83,12 @@ struct strain strain_far(uint64_t operations, uint64_t seed)
     uint64_t random = seed;
     uint32_t *places = fill(&book, 1, &random);
     uint64_t id = STRAIN_ORDERS;
-    uint64_t before = processor_ns();
+    uint64_t before = measure_processor_ns();
     for (uint64_t i = 0; i < operations / 2; i++) {
         uint64_t near = i / 2 % 2;
         remove_order(&book, add(&book, 0, i % 2 != 0 ? near : BOOK_KEY_MAX - near, ++id));
     }
-    return finish(&book, places, processor_ns() - before, operations);
+    return finish(&book, places, measure_processor_ns() - before, operations);
 }
 
 // ---- the long run
@@ -167,9 +160,9 @@ static struct strain flat_run(struct flat *flat, uint64_t operations)
     for (uint64_t done = 0; done < operations; done += FLAT_CHUNK) {
         for (uint32_t i = 0; i < FLAT_CHUNK; i++)
             make(flat, &flat->operations[i], flat->book->pool.orders_open > FLAT_LIVE);
-        uint64_t before = processor_ns();
+        uint64_t before = measure_processor_ns();
         book_alone_contestant.run(flat->book, flat->operations, FLAT_CHUNK, &tally);
-        ns += processor_ns() - before;
+        ns += measure_processor_ns() - before;
     }
     return (struct strain){.ns_per_op = (double)ns / (double)operations,
                            .resident = process_resident()};

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <x86intrin.h>
 
 #include "base/arena.h"
@@ -108,13 +107,6 @@ static void add_operation(struct bench *bench, const struct order_flow_operation
 
 // ---- applying
 
-static uint64_t processor_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static const struct command *command_at(const struct bench *bench, uint32_t i)
 {
     return (const struct command *)(const void *)(bench->commands + (size_t)i * FLOW_COMMAND_BYTES);
@@ -164,13 +156,13 @@ static void apply_chunk(struct bench *bench, bool counted)
     if (bench->samples != NULL && counted) {
         apply_each_timed(bench);
     } else {
-        uint64_t before = processor_ns();
+        uint64_t before = measure_processor_ns();
         for (uint32_t i = 0; i < bench->command_count; i++) {
             if (bench->looks_ahead)
                 look_ahead(bench, i);
             apply_one(bench, command_at(bench, i));
         }
-        bench->nanoseconds += counted ? processor_ns() - before : 0;
+        bench->nanoseconds += counted ? measure_processor_ns() - before : 0;
     }
     bench->commands_timed += counted ? bench->command_count : 0;
     bench->command_count = 0;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "perf/measure.h"
@@ -29,13 +28,6 @@ struct workload {
 };
 
 static const struct workload workloads[] = {{"walk_shuffled", true}, {"walk_sorted", false}};
-
-static uint64_t processor_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 // ---- the ledger
 
@@ -88,21 +80,21 @@ static void ledger_fill(struct ledger *ledger, const uint32_t *order)
 
 static double walk_ms(const struct ledger *ledger, money_sum *sums)
 {
-    uint64_t before_ns = processor_ns();
+    uint64_t before_ns = measure_processor_ns();
     ledger_check(ledger, sums, ASSETS);
-    return (double)(processor_ns() - before_ns) / 1e6;
+    return (double)(measure_processor_ns() - before_ns) / 1e6;
 }
 
 static double floor_ms(const struct ledger *ledger)
 {
-    uint64_t before_ns = processor_ns();
+    uint64_t before_ns = measure_processor_ns();
     int64_t sum = 0;
     for (uint32_t i = 1; i <= ledger->count; i++) {
         sum += ledger->balances[i].available;
         __asm__ volatile("" : "+r"(sum));
     }
     ASSERT(sum == 0);
-    return (double)(processor_ns() - before_ns) / 1e6;
+    return (double)(measure_processor_ns() - before_ns) / 1e6;
 }
 
 static void run_workload(const struct workload *workload, const struct report_options *options)

@@ -10,11 +10,21 @@
 
 enum { SAMPLES_STEPS = 1 << SAMPLES_STEP_BITS, SAMPLES_BEYOND_MIN = 10 };
 
-uint64_t measure_now_ns(void)
+static uint64_t read_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t measure_now_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t measure_processor_ns(void)
+{
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void measure_sleep_until(uint64_t ns)

@@ -18,7 +18,8 @@ struct samples {
     uint64_t buckets[SAMPLES_BUCKETS];
 };
 
-uint64_t measure_now_ns(void); // monotone
+uint64_t measure_now_ns(void);       // monotone
+uint64_t measure_processor_ns(void); // what the calling thread has used of a processor
 void measure_sleep_until(uint64_t ns);
 
 void samples_clear(struct samples *samples);

@@ -26,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/command_ring.h"
@@ -76,16 +75,9 @@ static double ms_since(uint64_t start_ns)
     return (double)(measure_now_ns() - start_ns) / 1e6;
 }
 
-static uint64_t processor_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static double processor_ms_since(uint64_t start_ns)
 {
-    return (double)(processor_ns() - start_ns) / 1e6;
+    return (double)(measure_processor_ns() - start_ns) / 1e6;
 }
 
 static void report(const char *workload, const char *metric, double *ours, double *floors,
@@ -141,14 +133,14 @@ static bool run_engine(double *ns, const struct commands *commands, const struct
 {
     struct replay replay;
     ASSERT(replay_open(&replay, &state->replay.limits) == 0);
-    uint64_t start_ns = processor_ns();
+    uint64_t start_ns = measure_processor_ns();
     for (size_t at = 0; at < commands->used;) {
         const struct command *command = command_at(commands, at);
         replay.sink.count = 0;
         engine_apply(replay.engine, command, &replay.sink);
         at += (size_t)command->header.slots * SLOT_BYTES;
     }
-    *ns = (double)(processor_ns() - start_ns) / (double)commands->count;
+    *ns = (double)(measure_processor_ns() - start_ns) / (double)commands->count;
     bool right = engine_digest(replay.engine) == engine_digest(state->replay.engine);
     replay_close(&replay);
     return right;
@@ -160,9 +152,9 @@ static bool run_recovery(double *ns, const struct commands *commands, const stru
     struct replay replay;
     struct recovered recovered;
     ASSERT(replay_open(&replay, &state->replay.limits) == 0);
-    uint64_t start_ns = processor_ns();
+    uint64_t start_ns = measure_processor_ns();
     bool right = recovery_run_all(&recovered, &replay, io, UINT64_MAX, NULL, NULL);
-    *ns = (double)(processor_ns() - start_ns) / (double)commands->count;
+    *ns = (double)(measure_processor_ns() - start_ns) / (double)commands->count;
     right = right && recovered.commands == commands->count &&
             replay.events_digest == state->replay.events_digest &&
             engine_digest(replay.engine) == engine_digest(state->replay.engine);
@@ -175,7 +167,7 @@ static bool run_recovery(double *ns, const struct commands *commands, const stru
 static double read_journal(const struct commands *commands, const struct journal_io *io)
 {
     static uint8_t window[READ_BYTES];
-    uint64_t start_ns = processor_ns(), left = commands->journal_bytes, number, last;
+    uint64_t start_ns = measure_processor_ns(), left = commands->journal_bytes, number, last;
     ASSERT(journal_segments(io, &number, &last) == 1);
     for (; left > 0; number++) {
         char name[NUMBERED_NAME_BYTES];
@@ -190,7 +182,7 @@ static double read_journal(const struct commands *commands, const struct journal
         }
         io->close(io->context, file);
     }
-    return (double)(processor_ns() - start_ns) / (double)commands->count;
+    return (double)(measure_processor_ns() - start_ns) / (double)commands->count;
 }
 
 static bool replay_rounds(const char *workload, struct flow_state *state,
@@ -250,11 +242,11 @@ static double write_tape(const char *folder, uint64_t events)
     static struct tape_writer writer;
     struct event event = {.header = {.type = EVT_done, .last = 1}};
     ASSERT(tape_writer_open(&writer, folder, TAPE_SEGMENT_EVENTS_DEFAULT, 0) == 0);
-    uint64_t start_ns = processor_ns();
+    uint64_t start_ns = measure_processor_ns();
     for (event.header.sequence = 1; event.header.sequence <= events; event.header.sequence++)
         ASSERT(tape_writer_add(&writer, &event, 1) == 0);
     ASSERT(tape_writer_flush(&writer) == 0);
-    double ns = (double)(processor_ns() - start_ns) / (double)events;
+    double ns = (double)(measure_processor_ns() - start_ns) / (double)events;
     tape_writer_close(&writer);
     return ns;
 }
@@ -265,11 +257,11 @@ static double read_tape(const char *folder, uint64_t events)
     struct event out[256];
     uint64_t seen = 0;
     tape_reader_init(&reader, folder);
-    uint64_t start_ns = processor_ns();
+    uint64_t start_ns = measure_processor_ns();
     ASSERT(tape_reader_seek(&reader, 1, 0));
     for (size_t count; (count = tape_reader_read(&reader, out, 256)) > 0;)
         seen += count;
-    double ns = (double)(processor_ns() - start_ns) / (double)events;
+    double ns = (double)(measure_processor_ns() - start_ns) / (double)events;
     ASSERT(seen == events);
     tape_reader_fini(&reader);
     return ns;
@@ -335,7 +327,7 @@ static double write_bytes(const struct start_bench *bench)
 static double read_bytes(const struct start_bench *bench)
 {
     static uint8_t page[1 << 16];
-    uint64_t start_ns = processor_ns();
+    uint64_t start_ns = measure_processor_ns();
     int fd = open(bench->path, O_RDONLY | O_CLOEXEC);
     ASSERT(fd >= 0);
     while (read(fd, page, sizeof page) > 0)
@@ -366,7 +358,7 @@ static double load(const struct start_bench *bench)
 {
     struct replay replay;
     ASSERT(replay_open(&replay, &bench->state.replay.limits) == 0);
-    uint64_t start_ns = processor_ns();
+    uint64_t start_ns = measure_processor_ns();
     ASSERT(replay_load(&replay, bench->snapshots, bench->snapshot));
     double ms = processor_ms_since(start_ns);
     replay_close(&replay);
@@ -380,7 +372,7 @@ static double recover(const struct start_bench *bench)
     struct journal_io io;
     struct journal_io_file io_file;
     ASSERT(journal_io_file_open(&io, &io_file, bench->journal, true) == 0);
-    uint64_t start_ns = processor_ns();
+    uint64_t start_ns = measure_processor_ns();
     ASSERT(replay_open(&replay, &bench->state.replay.limits) == 0);
     ASSERT(recovery_run(&recovered, &replay, &io, bench->snapshots, UINT64_MAX, NULL, NULL));
     double ms = processor_ms_since(start_ns);

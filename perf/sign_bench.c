@@ -41,13 +41,6 @@ struct bench {
     uint8_t answer[SIGNER_WIRE_ANSWER_MAX];
 };
 
-static uint64_t processor_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 // ---- the signer ---------------------------------------------------------------------------------
 
 static void write_policy(const char *path)
@@ -139,9 +132,9 @@ static double signer_ns(struct bench *bench, bool batch)
     bool hang_up;
     for (unsigned i = 0; i < PER_ROUND; i++) {
         size_t len = write_packet(bench, batch);
-        uint64_t before_ns = processor_ns();
+        uint64_t before_ns = measure_processor_ns();
         sign_service_answer(&bench->service, bench->answer, &hang_up, bench->packet, len, &peer);
-        sum_ns += processor_ns() - before_ns;
+        sum_ns += measure_processor_ns() - before_ns;
         memcpy(&answer, bench->answer, sizeof answer);
         ASSERT(answer.result == SIGNER_OK && answer.raw_len > 0);
     }
@@ -163,12 +156,12 @@ static double floor_ns(const struct bench *bench, secp256k1_context *context, si
     for (unsigned i = 0; i < PER_ROUND; i++) {
         const struct chain_hash hash = {{(uint8_t)i, 1}};
         secp256k1_ecdsa_recoverable_signature signature;
-        uint64_t before_ns = processor_ns();
+        uint64_t before_ns = measure_processor_ns();
         int made = secp256k1_ecdsa_sign_recoverable(context, &signature, hash.bytes, keys_bytes[0],
                                                     NULL, NULL);
         if (hashed_len > 0)
             hash_twice(bench, hashed_len);
-        sum_ns += processor_ns() - before_ns;
+        sum_ns += measure_processor_ns() - before_ns;
         ASSERT(made == 1);
     }
     return (double)sum_ns / PER_ROUND;

@@ -92,6 +92,8 @@ void ask_name_field(struct ask *ask, const struct desk_answer *answer, uint16_t 
                     const char *const *names, size_t count);
 // The outcome of a failed statement. Always returns false.
 bool ask_database_failed(struct ask *ask);
+// Commits what the durable command was about, and names its id in the answer.
+void ask_commit(struct ask *ask, const char *name, int64_t id);
 // Sends a command; true = done and durable (sequence and events are in *answer), else the answer is
 // made.
 CHECKED bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type,

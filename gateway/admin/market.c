@@ -9,15 +9,6 @@ static struct pg_param maybe_number(int64_t number)
     return number < 0 ? pg_null() : pg_i64(number);
 }
 
-static void commit(struct ask *ask, const char *name, int64_t id)
-{
-    if (pg_commit(ask->admin->pg) != PG_OK) {
-        ask_database_failed(ask);
-        return;
-    }
-    json_object_set_new(ask->answer, name, json_integer(id));
-}
-
 // ---- assets
 
 struct asset_fields {
@@ -127,7 +118,7 @@ void asset_handle(struct ask *ask)
     }
     struct desk_answer answer;
     if (ask_command(ask, &answer, CMD_asset_set, &body, sizeof body, NULL, 0))
-        commit(ask, "asset", body.asset);
+        ask_commit(ask, "asset", body.asset);
 }
 
 // ---- instruments
@@ -272,7 +263,7 @@ void instrument_handle(struct ask *ask)
     }
     struct desk_answer answer;
     if (ask_command(ask, &answer, CMD_instrument_set, &body, sizeof body, NULL, 0))
-        commit(ask, "instrument", body.instrument);
+        ask_commit(ask, "instrument", body.instrument);
 }
 
 // ---- trading

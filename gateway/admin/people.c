@@ -19,16 +19,6 @@ static struct pg_param maybe_bool(int value)
     return value < 0 ? pg_null() : pg_bool(value != 0);
 }
 
-// Commits what the durable command was about.
-static void commit(struct ask *ask, const char *name, int64_t id)
-{
-    if (pg_commit(ask->admin->pg) != PG_OK) {
-        ask_database_failed(ask);
-        return;
-    }
-    json_object_set_new(ask->answer, name, json_integer(id));
-}
-
 // ---- members
 
 void member_handle(struct ask *ask)
@@ -61,7 +51,7 @@ void member_handle(struct ask *ask)
     pg_rows_free(rows);
     struct desk_answer answer;
     if (ask_command(ask, &answer, CMD_member_set, &body, sizeof body, NULL, 0))
-        commit(ask, "member", body.member);
+        ask_commit(ask, "member", body.member);
 }
 
 // ---- accounts
@@ -208,7 +198,7 @@ void account_handle(struct ask *ask)
     pg_rows_free(rows);
     struct desk_answer answer;
     if (ask_command(ask, &answer, CMD_account_set, &body, sizeof body, NULL, 0))
-        commit(ask, "account", body.account);
+        ask_commit(ask, "account", body.account);
 }
 
 // ---- sessions
@@ -348,7 +338,7 @@ void session_handle(struct ask *ask)
     struct desk_answer answer;
     if (ask_command(ask, &answer, CMD_session_set, &body, sizeof body, tail,
                     count * sizeof tail[0]))
-        commit(ask, "session", body.session);
+        ask_commit(ask, "session", body.session);
 }
 
 // ---- logins: Postgres only, the engine knows sessions

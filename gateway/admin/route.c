@@ -342,6 +342,14 @@ static bool refuse_unknown(struct ask *ask, const char *constraint)
     return false;
 }
 
+void ask_commit(struct ask *ask, const char *name, int64_t id)
+{
+    if (pg_commit(ask->admin->pg) != PG_OK)
+        ask_database_failed(ask);
+    else
+        json_object_set_new(ask->answer, name, json_integer(id));
+}
+
 bool ask_database_failed(struct ask *ask)
 {
     struct pg *pg = ask->admin->pg;
