@@ -35,7 +35,7 @@ export function OwnTrades({ venue }) {
       <td>${time(t.time)}</td><td><b>${t.symbol}</b></td><td class=${t.side}>${t.side}</td>
       <td class="number">${show(t.price, decimalsOfPrice(venue, t.symbol))}</td>
       <td class="number">${show(t.quantity, quantityDecimals(venue, t.symbol))}</td>
-      <td class="number">${show(t.fee, 2)}</td>
+      <td class="number" title=${t.fee}>${show(short(t.fee), 2)}</td>
       <td>${['busted', 'corrected'].includes(t.status) ? html`<span class="badge ${t.status}">${t.status}</span> ` : ''}<span class="badge ${t.settlement}" title=${t.settlement_reason ?? ''}>${t.settlement}${({ off_chain: ' off chain', netted: ' in a net' })[t.settlement_type] ?? ''}</span></td>
       <td><${Hash} hash=${t.tx_hash} /></td></tr>`)}</tbody></table>`;
 }
