@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "core/follower.h"
 #include "gateway/common/link.h"
+#include "tests/sim/instructions.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/universe.h"
 
@@ -17,6 +18,7 @@ struct administrator {
     bool attached_anew;
     uint64_t number;     // of the last deposit
     uint64_t phase_ns;   // next change of a phase
+    uint64_t xvp_ns;     // next settlement instruction, or something done with one
     uint64_t filled_seq; // gateway_seq of the last command of the filling; 0 = it is not complete
     bool filled;         // and its event was seen: it is durable
 };
@@ -42,6 +44,7 @@ static void turn(struct administrator *self)
     link_heartbeat(&self->link, follower_core(self->follower), clock_monotone_ns(&clock_system));
     size_t count = follower_poll(self->follower, events, EVENTS_AT_ONCE);
     for (size_t i = 0; i < count; i++) {
+        instructions_note(&events[i]);
         self->attached_anew |= link_on_event(&self->link, &events[i], &lost);
         self->filled |= self->filled_seq != 0 && events[i].header.gateway == GATEWAY_ADMIN &&
                         events[i].header.gateway_seq == self->filled_seq;
@@ -181,6 +184,40 @@ static bool change_phase(struct administrator *self)
     return true;
 }
 
+static void act_on_one(struct administrator *self)
+{
+    struct instruction_act act;
+    if (!instructions_some(&act, true))
+        return;
+    size_t bytes = act.action == XVP_REVEAL ? sizeof act.secret : 0;
+    struct command *command = claim(self, CMD_xvp_act, bytes);
+    if (command == NULL)
+        return;
+    command->body.xvp_act =
+        (struct xvp_act_cmd){.xvp = act.xvp, .operator_id = 1, .action = act.action};
+    memcpy(command_tail_writable(command), act.secret, bytes);
+    link_send(&self->link);
+}
+
+// Mostly a new instruction; now and then something is done with one.
+static void instruct(struct administrator *self)
+{
+    struct xvp_create_cmd body;
+    char tail[INSTRUCTION_TAIL_BYTES];
+    self->xvp_ns = scheduler_now_ns() + scheduler_between(100 * MS, 2 * SECOND);
+    if (scheduler_chance(250)) {
+        act_on_one(self);
+        return;
+    }
+    size_t bytes = instructions_write(&body, tail, clock_wall_ns(&clock_system));
+    struct command *command = claim(self, CMD_xvp_create, bytes);
+    if (command == NULL)
+        return;
+    command->body.xvp_create = body;
+    memcpy(command_tail_writable(command), tail, bytes);
+    link_send(&self->link);
+}
+
 void administrator_main(void *context)
 {
     const struct boot *boot = context;
@@ -202,6 +239,7 @@ void administrator_main(void *context)
         else if (call || (!stopped && scheduler_now_ns() > self->phase_ns)) {
             self->phase_ns = scheduler_now_ns() + scheduler_between(SECOND, 20 * SECOND);
             call = !change_phase(self); // once more, else the call would never be uncrossed
-        }
+        } else if (!stopped && scheduler_now_ns() > self->xvp_ns)
+            instruct(self);
     }
 }

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/map.h"
 #include "tests/sim/gateway.h"
+#include "tests/sim/instructions.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/story.h"
 #include "tests/sim/universe.h"
@@ -157,6 +158,24 @@ static void send_cancel(unsigned c)
     request_send(c, request);
 }
 
+// False: nothing is known to be open.
+static bool send_xvp(unsigned c)
+{
+    struct instruction_act act;
+    if (!instructions_some(&act, false))
+        return false;
+    struct request *request = request_new(c);
+    request->message.kind = MESSAGE_XVP;
+    request->message.order = act.xvp;
+    request->message.side = act.action;
+    if (act.action == XVP_REVEAL) {
+        request->message.client_id_bytes = sizeof act.secret;
+        memcpy(request->message.client_id, act.secret, sizeof act.secret);
+    }
+    request_send(c, request);
+    return true;
+}
+
 static void log_on(unsigned c)
 {
     struct client *client = &clients.of[c];
@@ -193,6 +212,8 @@ static void turn(unsigned c)
         return;
     ask_for_what_is_in_doubt(c);
     if (clients.stopped || client->open >= OUTSTANDING_MAX || client->count + 4 >= REQUESTS_MAX)
+        return;
+    if (gateway_of(c) == PROCESS_WEB && scheduler_chance(150) && send_xvp(c))
         return;
     if (scheduler_chance(300))
         send_cancel(c);

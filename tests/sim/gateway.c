@@ -232,6 +232,24 @@ static void on_cancel(struct gateway *gateway, unsigned client, uint64_t life,
     take_off(gateway, flight, client, life, message);
 }
 
+static void on_xvp(struct gateway *gateway, unsigned client, uint64_t life,
+                   const struct message *message)
+{
+    struct flight *flight = free_flight(gateway);
+    struct command *command = NULL;
+    if (flight != NULL)
+        command = link_claim(&gateway->link, CMD_xvp_act, message->client_id_bytes,
+                             session_of(client), message->request);
+    if (command == NULL) {
+        answer(client, life, message, MESSAGE_REFUSED, 0, 0, REJECT_OVERLOADED);
+        return;
+    }
+    command->body.xvp_act = (struct xvp_act_cmd){
+        .xvp = message->order, .account = universe_account(client), .action = message->side};
+    memcpy(command_tail_writable(command), message->client_id, message->client_id_bytes);
+    take_off(gateway, flight, client, life, message);
+}
+
 // What is not known once this life is attached, and not under way, is not in the journal and will
 // never be: all that former lives had sent lies before the attach.
 static void on_ask(struct gateway *gateway, unsigned client, uint64_t life,
@@ -277,6 +295,9 @@ static size_t read_requests(struct gateway *gateway)
             break;
         case MESSAGE_CANCEL:
             on_cancel(gateway, client, life, &message);
+            break;
+        case MESSAGE_XVP:
+            on_xvp(gateway, client, life, &message);
             break;
         default:
             on_ask(gateway, client, life, &message);

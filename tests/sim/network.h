@@ -17,6 +17,7 @@ enum message_kind {
     MESSAGE_LOGON,  // sequence: the last one whose private events it has seen
     MESSAGE_ORDER,  // client_id and terms
     MESSAGE_CANCEL, // order
+    MESSAGE_XVP,    // order: an instruction; side: enum xvp_action; client_id: a secret, to reveal
     MESSAGE_ASK,    // client_id: what became of it?
     // gateway to client
     MESSAGE_LOGGED_ON,

@@ -6,7 +6,7 @@
 #include "core/journal_block.h"
 #include "core/snapshot_file.h"
 #include "gateway/common/view.h"
-#include "matcher/engine.h"
+#include "matcher/engine_xvp_lock.h"
 #include "tests/sim/files.h"
 #include "tests/sim/postgres.h"
 #include "tests/sim/scheduler.h"
@@ -105,6 +105,9 @@ static void spoil(struct event *event)
     if (plants_is(PLANT_time_priority_lost) && event->header.type == EVT_trade &&
         event->header.sequence % 7 == 0)
         event->body.trade.maker_order ^= 1;
+    if (plants_is(PLANT_instruction_short) && event->header.type == EVT_xvp_posted &&
+        event->body.xvp_posted.held_amount == 0)
+        event->body.xvp_posted.amount--;
 }
 
 void __real_engine_apply(struct engine *engine, const struct command *command,
@@ -117,6 +120,13 @@ void __wrap_engine_apply(struct engine *engine, const struct command *command,
     __real_engine_apply(engine, command, sink);
     for (uint32_t i = 0; chosen != PLANT_NONE && i < sink->count; i++)
         spoil(&sink->events[(sink->position + i) & sink->mask]);
+}
+
+bool __real_xvp_lock_fits(const struct xvp *xvp, const char *secret);
+bool __wrap_xvp_lock_fits(const struct xvp *xvp, const char *secret);
+bool __wrap_xvp_lock_fits(const struct xvp *xvp, const char *secret)
+{
+    return plants_is(PLANT_secret_unasked) || __real_xvp_lock_fits(xvp, secret);
 }
 
 // ---- gateways and tape

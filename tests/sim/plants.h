@@ -35,6 +35,8 @@ enum plant {
     P(logs_not_proved, "the index does not compare logs with receipts")                            \
     P(lagging_believed, "the pool believes an endpoint that has not come so far yet")              \
     P(liar_believed, "the pool believes the first of two endpoints that differ")                   \
+    P(instruction_short, "an instruction brings a unit less than it takes")                        \
+    P(secret_unasked, "an instruction is executed by a secret that is not its own")                \
     P(epoch_not_raised, "a core writes under the epoch of the one before it")
 #define PLANT_ENUM(name, what) PLANT_##name,
     PLANTS(PLANT_ENUM)

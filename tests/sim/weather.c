@@ -8,6 +8,7 @@
 #include "tests/sim/endpoints.h"
 #include "tests/sim/files.h"
 #include "tests/sim/index_store.h"
+#include "tests/sim/instructions.h"
 #include "tests/sim/laws.h"
 #include "tests/sim/network.h"
 #include "tests/sim/plants.h"
@@ -358,6 +359,7 @@ static void begin(uint64_t seed, const struct climate *climate)
     postgres_begin(seed);
     chain_begin(seed % 10 < 3);
     endpoints_begin();
+    instructions_begin();
     clients_begin();
     choose(climate);
     plants_begin();
