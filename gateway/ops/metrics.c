@@ -7,6 +7,7 @@
 
 #include "core/counters.h"
 #include "gateway/ops/settlement.h"
+#include "gateway/ops/xvp.h"
 #include "schema/words.h"
 
 const char *const alert_detector_names[ALERT_DETECTORS] = {
@@ -180,6 +181,8 @@ void ops_metrics_count(struct ops_metrics *metrics, const struct event *event)
     case EVT_xvp_changed:
         if (event->body.xvp_changed.step <= XVP_STEP_VOTED)
             metrics->xvps[event->body.xvp_changed.step]++;
+        metrics->xvp_secrets_expired += event->body.xvp_changed.step == XVP_STEP_EXPIRED &&
+                                        (event->body.xvp_changed.lock & XVP_LOCK_REVEALED) != 0;
         break;
     case EVT_rejected:
         if (event->body.rejected.code <= REJECT_CODE_MAX)
@@ -245,6 +248,9 @@ static void risk_metrics(FILE *out, const struct ops_metrics *metrics)
     for (uint8_t step = XVP_STEP_CREATED; step <= XVP_STEP_VOTED; step++)
         fprintf(out, "lonja_xvp_total{step=\"%s\"} %" PRIu64 "\n", word_of_xvp_step(step),
                 metrics->xvps[step]);
+    counter(out, "xvp_secrets_expired_total",
+            "instructions that ended with their secret public, not executed",
+            metrics->xvp_secrets_expired);
     if (metrics->kill_switches < 0)
         return; // Postgres has not said
     gauge(out, "kill_switches", "switches that are on", metrics->kill_switches);
@@ -330,6 +336,7 @@ static void follower_metrics(FILE *out, const struct ops_metrics *metrics, uint6
     record_metrics(out, metrics);
     settlement_metrics(out, metrics->settlement);
     settlement_watch_metrics(out, metrics->watch);
+    xvp_metrics(out, metrics->xvp);
     index_metrics(out, metrics);
 }
 

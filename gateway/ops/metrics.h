@@ -23,7 +23,7 @@ struct session_counts {
 };
 
 struct ops_metrics {
-    const struct reader_page *tape; // read-only; NULL: not known
+    const struct reader_page *tape;  // read-only; NULL: not known
     struct session_counts *sessions; // by session id, the caller's; NULL: not counted
     uint32_t sessions_max;
     uint64_t events;
@@ -44,19 +44,22 @@ struct ops_metrics {
     uint64_t breaker_trips, limit_states; // instruments that tripped, or entered a limit state
     uint64_t deficits_grown;              // events by which an account came to owe
     uint64_t trades_corrected, trades_busted;
-    uint64_t xvps[XVP_STEP_VOTED + 1];     // what happened to settlement instructions
+    uint64_t xvps[XVP_STEP_VOTED + 1]; // what happened to settlement instructions
+    uint64_t xvp_secrets_expired;      // instructions whose cut-off came with their secret public
     uint64_t proposals[PROPOSAL_FAILED + 1];                 // by the state that they came to
     uint64_t orders_killed, orders_banded, orders_uncovered; // cancelled by it
     uint64_t rejects[REJECT_CODE_MAX + 1];
-    uint64_t followed_seq;                 // last command that ops has seen
-    bool postgres_up;                      // the last question was answered
-    int64_t recorded_seq;                  // the recorder's cursor, last known; -1 = never
-    uint64_t asked_seq;                    // what was durable when it was asked for, or in vain
-    struct backlog record_backlog;         // between these two
-    json_t *settlement;                    // settle.status; NULL = not known
-    json_t *watch;                         // settle.watch; likewise
-    int64_t index[INDEX_FIGURES]; // of the indexer and of reconciliation, in the order of metrics.c; -1 = not known
-    int64_t state_free_bytes; // -1 = not known
+    uint64_t followed_seq;           // last command that ops has seen
+    bool postgres_up;                // the last question was answered
+    int64_t recorded_seq;            // the recorder's cursor, last known; -1 = never
+    uint64_t asked_seq;              // what was durable when it was asked for, or in vain
+    struct backlog record_backlog;   // between these two
+    json_t *settlement;              // settle.status; NULL = not known
+    json_t *watch;                   // settle.watch; likewise
+    json_t *xvp;                     // record.xvp_watch; likewise
+    int64_t index[INDEX_FIGURES];    // of the indexer and of reconciliation, in the order of
+                                     // metrics.c; -1 = not known
+    int64_t state_free_bytes;        // -1 = not known
     int64_t alerts[ALERT_DETECTORS]; // of surveillance, ever written; -1 = not known
     int64_t alerts_open;             // -1 = not known
     int64_t surveilled_seq;          // surveillance's cursor; -1 = not known

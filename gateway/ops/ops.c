@@ -308,7 +308,8 @@ static void forget_settlement(struct ops *ops)
 {
     json_decref(ops->settlement);
     json_decref(ops->metrics.watch);
-    ops->settlement = ops->metrics.settlement = ops->metrics.watch = NULL;
+    json_decref(ops->metrics.xvp);
+    ops->settlement = ops->metrics.settlement = ops->metrics.watch = ops->metrics.xvp = NULL;
 }
 
 static void forget_postgres(struct ops *ops)
@@ -467,13 +468,17 @@ static void on_status(void *context, const struct pg_error *error, const struct 
     }
     ops->metrics.settlement = ops->settlement = json_loads(pg_value(rows, 0, 0), 0, NULL);
     ops->metrics.watch = json_loads(pg_value(rows, 0, 1), 0, NULL);
-    ASSERT(json_is_object(ops->settlement) && json_is_object(ops->metrics.watch));
+    ops->metrics.xvp = json_loads(pg_value(rows, 0, 2), 0, NULL);
+    ASSERT(json_is_object(ops->settlement) && json_is_object(ops->metrics.watch) &&
+           json_is_object(ops->metrics.xvp));
     announce_status(ops);
 }
 
 static void ask_settlement(struct ops *ops)
 {
-    if (!pg_async_query(ops->pg, "SELECT status, watch FROM settle.status, settle.watch",
+    if (!pg_async_query(ops->pg,
+                        "SELECT status, watch, xvp FROM settle.status, settle.watch, "
+                        "record.xvp_watch",
                         PG_NO_PARAMS, clock_monotone_ns(&clock_system), POSTGRES_TIMEOUT_MS,
                         on_status, ops))
         forget_postgres(ops);

@@ -10,6 +10,7 @@
 #include "gateway/ops/messages.h"
 #include "gateway/ops/metrics.h"
 #include "gateway/ops/settlement.h"
+#include "gateway/ops/xvp.h"
 
 static struct view *view_with_port(void)
 {
@@ -212,7 +213,8 @@ static void what_alert_rules_look_at_is_measured(void **state)
         "{\"proofs\":[{\"symbol\":\"PORT\",\"valid\":1,\"waiting\":0,\"expires_s\":86400},"
         "{\"symbol\":\"ATUN\",\"valid\":0,\"waiting\":2,\"expires_s\":null}],"
         "\"fuel\":[{\"chain_id\":1,\"signer\":\"0xab\",\"balance_wei\":\"12500000000000000000\","
-        "\"days\":\"3.125\"},{\"chain_id\":2,\"signer\":\"0xab\",\"balance_wei\":\"5\",\"days\":null}],"
+        "\"days\":\"3.125\"},{\"chain_id\":2,\"signer\":\"0xab\",\"balance_wei\":\"5\",\"days\":"
+        "null}],"
         "\"requests_waiting\":4,\"requests_waiting_oldest_s\":61,\"unconfirmed_oldest_s\":null,"
         "\"payouts_troubled\":2,\"payouts_oldest_s\":33,"
         "\"custody_waiting_oldest_s\":9,\"deployments\":{\"deploy_failed\":1}}",
@@ -222,8 +224,10 @@ static void what_alert_rules_look_at_is_measured(void **state)
         "\nlonja_settlement_proof_valid{symbol=\"ATUN\"} 0\n",
         "\nlonja_settlement_proof_expires_seconds{symbol=\"PORT\"} 86400\n",
         "\nlonja_settlement_proof_mints_waiting{symbol=\"ATUN\"} 2\n",
-        "\nlonja_settlement_signer_balance_ether{chain_id=\"1\",signer=\"0xab\"} 12.500000000000000000\n",
-        "\nlonja_settlement_signer_balance_ether{chain_id=\"2\",signer=\"0xab\"} 0.000000000000000005\n",
+        "\nlonja_settlement_signer_balance_ether{chain_id=\"1\",signer=\"0xab\"} "
+        "12.500000000000000000\n",
+        "\nlonja_settlement_signer_balance_ether{chain_id=\"2\",signer=\"0xab\"} "
+        "0.000000000000000005\n",
         "\nlonja_settlement_signer_gas_days{chain_id=\"1\",signer=\"0xab\"} 3.125\n",
         "\nlonja_settlement_requests_waiting 4\n",
         "\nlonja_settlement_requests_waiting_oldest_seconds 61\n",
@@ -233,6 +237,17 @@ static void what_alert_rules_look_at_is_measured(void **state)
         "\nlonja_settlement_custody_waiting_oldest_seconds 9\n",
         "\nlonja_settlement_deployments{state=\"deploy_failed\"} 1\n",
     };
+    json_t *xvp = json_loads("{\"open\":{\"created\":2,\"armed\":1},\"cutoff_s\":{\"armed\":59},"
+                             "\"approvals_missing\":3,\"secrets\":1,\"escrow\":[{\"asset\":\"USD\","
+                             "\"approved\":\"48.75\",\"held\":\"48.76\"}]}",
+                             0, NULL);
+    static const char *const xvp_lines[] = {"\nlonja_xvp_open{state=\"created\"} 2\n",
+                                            "\nlonja_xvp_open{state=\"armed\"} 1\n",
+                                            "\nlonja_xvp_cutoff_seconds{state=\"armed\"} 59\n",
+                                            "\nlonja_xvp_approvals_missing 3\n",
+                                            "\nlonja_xvp_secrets_open 1\n",
+                                            "\nlonja_xvp_escrow{asset=\"USD\"} 48.75\n",
+                                            "\nlonja_xvp_escrow_held{asset=\"USD\"} 48.76\n"};
     static const char *const absent[] = {"proof_expires_seconds{symbol=\"ATUN\"}",
                                          "gas_days{chain_id=\"2\""};
     char *text = NULL;
@@ -240,7 +255,12 @@ static void what_alert_rules_look_at_is_measured(void **state)
     FILE *out = open_memstream(&text, &bytes);
     assert_non_null(json);
     settlement_watch_metrics(out, json);
+    xvp_metrics(out, xvp);
     assert_int_equal(fclose(out), 0);
+    json_decref(xvp);
+    for (size_t i = 0; i < sizeof xvp_lines / sizeof xvp_lines[0]; i++)
+        if (strstr(text, xvp_lines[i]) == NULL)
+            fail_msg("%s is not in %s", xvp_lines[i], text);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (strstr(text, lines[i]) == NULL)
             fail_msg("%s is not in %s", lines[i], text);
@@ -250,6 +270,7 @@ static void what_alert_rules_look_at_is_measured(void **state)
     free(text);
     out = open_memstream(&text, &bytes); // nothing is known
     settlement_watch_metrics(out, NULL);
+    xvp_metrics(out, NULL);
     assert_int_equal(fclose(out), 0);
     assert_int_equal(bytes, 0);
     free(text);
@@ -314,9 +335,10 @@ static void settlement_is_measured_by_lane_signer_and_endpoint(void **state)
         if (strstr(text, line) == NULL)
             fail_msg("%s is not in\n%s", line, text);
     }
-    assert_null(strstr(text, "\nlonja_settlement_oldest_processing_seconds ")); // nothing is on its way
-    assert_null(strstr(text, "http://c"));          // its worker is silent: that was before
-    assert_null(strstr(text, "fees_ether"));        // not said
+    assert_null(
+        strstr(text, "\nlonja_settlement_oldest_processing_seconds ")); // nothing is on its way
+    assert_null(strstr(text, "http://c"));   // its worker is silent: that was before
+    assert_null(strstr(text, "fees_ether")); // not said
     assert_null(strstr(text, "bad name"));
     assert_null(strstr(text, "signer_up{chain_id=\"1\"}")); // likewise
     free(text);
@@ -558,7 +580,8 @@ static void risk_is_counted_by_what_events_say(void **state)
           (struct event){.header.type = EVT_deficit_changed, .body.deficit_changed.amount = -3});
     count(&metrics, (struct event){.header.type = EVT_trade_corrected});
     count(&metrics, (struct event){.header.type = EVT_xvp_changed,
-                                   .body.xvp_changed.step = XVP_STEP_EXPIRED});
+                                   .body.xvp_changed.step = XVP_STEP_EXPIRED,
+                                   .body.xvp_changed.lock = XVP_LOCK_REVEALED | XVP_LOCK_ARMED});
     count(&metrics, (struct event){.header.type = EVT_xvp_changed, .body.xvp_changed.step = 99});
     count(&metrics, (struct event){.header.type = EVT_proposal_changed,
                                    .body.proposal_changed.state = PROPOSAL_FAILED});
@@ -576,6 +599,7 @@ static void risk_is_counted_by_what_events_say(void **state)
                                         "trades_busted_total 1",
                                         "trades_corrected_total 0",
                                         "xvp_total{step=\"expired\"} 1",
+                                        "xvp_secrets_expired_total 1",
                                         "xvp_total{step=\"executed\"} 0",
                                         "proposals_total{state=\"failed\"} 1",
                                         "proposals_total{state=\"open\"} 0"};
