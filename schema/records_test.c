@@ -139,6 +139,44 @@ static void an_instruction_is_dumped_with_its_legs(void **state)
     assert_false(command_check(&command));
 }
 
+static void an_instructions_lock_and_secret_are_dumped(void **state)
+{
+    (void)state;
+    const struct xvp_leg_tail leg = {20, 21, 2, XVP_LOCAL, 10};
+    const struct xvp_lock_tail lock = {.hash = {[0] = 0xab, [31] = 1}, .margin_ns = 5};
+    const struct xvp_external_tail end = {70, XVP_CLAIMED_LAST};
+    const size_t bytes = sizeof leg + sizeof lock + sizeof end;
+    struct command command = {.header = {.slots = command_slots(CMD_xvp_create, bytes),
+                                         .type = CMD_xvp_create,
+                                         .version = SCHEMA_VERSION}};
+    command.body.xvp_create.leg_count = command.body.xvp_create.external_count = 1;
+    char *tail = command_tail_writable(&command);
+    memcpy(tail, &leg, sizeof leg);
+    memcpy(tail + sizeof leg, &lock, sizeof lock);
+    memcpy(tail + sizeof leg + sizeof lock, &end, sizeof end);
+    assert_true(command_check(&command));
+    char text[1024];
+    (void)command_dump(&command, text, sizeof text);
+    assert_non_null(strstr(text, ",\"hash\":\"0xab000000"));
+    assert_non_null(
+        strstr(text, "01\",\"margin_ns\":5,\"externals\":[{\"deadline_ns\":70,\"claimed\":2}]}"));
+    command.body.xvp_create.external_count = 0; // what is left of the tail is not zero
+    assert_false(command_check(&command));
+    command.body.xvp_create.external_count = XVP_EXTERNALS_MAX + 1;
+    assert_false(command_check(&command));
+    memset(&command, 0, sizeof command);
+    command.header = (struct command_header){.slots = command_slots(CMD_xvp_act, XVP_SECRET_BYTES),
+                                             .type = CMD_xvp_act,
+                                             .version = SCHEMA_VERSION};
+    command.body.xvp_act.action = XVP_REVEAL;
+    memset(command_tail_writable(&command), 0x5c, XVP_SECRET_BYTES);
+    assert_true(command_check(&command));
+    (void)command_dump(&command, text, sizeof text);
+    assert_non_null(strstr(text, ",\"secret\":\"0x5c5c"));
+    command.body.xvp_act.action = XVP_EXECUTE; // has none
+    assert_false(command_check(&command));
+}
+
 static void rejects_fill_in_their_numbers(void **state)
 {
     (void)state;
@@ -186,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_indexer_reports_transfers_and_trips_and_nothing_else),
         cmocka_unit_test(dump_is_one_line_of_json_and_respects_its_size),
         cmocka_unit_test(an_instruction_is_dumped_with_its_legs),
+        cmocka_unit_test(an_instructions_lock_and_secret_are_dumped),
         cmocka_unit_test(rejects_fill_in_their_numbers),
     };
     return cmocka_run_group_tests_name("schema", tests, NULL, NULL);

@@ -358,6 +358,41 @@ static void orders_have_the_states_of_the_documents(void **state)
     assert_order(&order, &none, "\"tif\":\"gtd\",\"stop_price\"");
 }
 
+// Reads a secret; the code of what is refused, 0 = nothing.
+static uint16_t secret_of(uint8_t out[XVP_SECRET_BYTES], const char *text)
+{
+    char body[256];
+    struct json_object object;
+    struct request request;
+    struct fault fault = {0};
+    int bytes = snprintf(body, sizeof body, "{\"secret\":\"%s\"}", text);
+    assert_true(
+        request_of_body(&request, &fault, &object, WEB_OP_rest_xvp_reveal, body, (size_t)bytes));
+    return order_request_secret(out, &fault, &request) ? 0 : fault.code;
+}
+
+static void a_secret_is_64_hexadecimal_digits(void **state)
+{
+    (void)state;
+    static const char digits[] = "0123456789abcdefABCDEF00000000000000000000000000000000000000007f";
+    uint8_t secret[XVP_SECRET_BYTES];
+    char text[80];
+    assert_int_equal(secret_of(secret, digits), 0);
+    assert_true(secret[0] == 0x01 && secret[8] == 0xab && secret[31] == 0x7f);
+    (void)snprintf(text, sizeof text, "0x%s", digits);
+    assert_int_equal(secret_of(secret, text), 0);
+    assert_true(secret[0] == 0x01 && secret[31] == 0x7f);
+    assert_int_equal(secret_of(secret, ""), REJECT_MALFORMED);
+    assert_int_equal(secret_of(secret, digits + 1), REJECT_MALFORMED);
+    assert_int_equal(secret_of(secret, digits + 2), REJECT_MALFORMED);
+    (void)snprintf(text, sizeof text, "%s0", digits);
+    assert_int_equal(secret_of(secret, text), REJECT_MALFORMED);
+    (void)snprintf(text, sizeof text, "g%s", digits + 1);
+    assert_int_equal(secret_of(secret, text), REJECT_MALFORMED);
+    (void)snprintf(text, sizeof text, "0X%s", digits + 2);
+    assert_int_equal(secret_of(secret, text), REJECT_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +405,7 @@ int main(void)
         cmocka_unit_test(mass_requests_name_what_they_mean),
         cmocka_unit_test(instants_are_read_and_printed_exactly),
         cmocka_unit_test(orders_have_the_states_of_the_documents),
+        cmocka_unit_test(a_secret_is_64_hexadecimal_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
