@@ -361,11 +361,7 @@ void view_apply(struct view *view, const struct event *event)
         set_auction(view, event);
         break;
     case EVT_ledger_posted:
-        view_post(view, event, 0);
-        break;
     case EVT_deficit_changed:
-        view_post(view, event, 0);
-        break;
     case EVT_xvp_posted:
         view_post(view, event, 0);
         break;

@@ -20,7 +20,7 @@ export function Act({ word, says, fields, reason = true, act }) {
     await act(entered).then(leave, setError).finally(() => setSent(false));
   };
   if (!open) return html`<button class="quiet" onClick=${() => setOpen(true)}>${word}</button>`;
-  return html`<form class="act" onSubmit=${submit}><p>${says}</p>${fields ?? ''}
+  return html`<form class="act" onSubmit=${submit} onKeyDown=${(event) => { if (event.key === 'Escape') leave(); }}><p>${says}</p>${fields ?? ''}
     ${reason ? html`<label>Reason<input name="reason" required maxlength=${REASON_MAX} pattern=".*\\S.*" autofocus autocomplete="off" /></label>` : ''}
     <div><button class="sure" disabled=${sent}>Yes: ${word.toLowerCase().replace('…', '')}</button><button type="button" class="quiet" onClick=${leave}>Leave</button></div>
     <${Refusal} error=${error} /></form>`;
