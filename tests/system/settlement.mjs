@@ -213,13 +213,16 @@ class World {
   wallet (account) { return this.venue.wallet(account) }
   mine (blocks = 1) { return this.venue.ask('mine', '0x' + blocks.toString(16)) }
 
-  // Within a while: what the chain has lost is looked for once in a tick.
+  // Within a while, which begins anew with each step: what the chain has lost is looked for once in a tick.
   async agrees (fromBlock = this.since) {
-    for (const end = Date.now() + 60000; ; await sleep(100)) {
+    for (let last, end; ; await sleep(100)) {
       const open = this.venue.sql("SELECT count(*) FROM settle.attempt WHERE state IN ('prepared', 'signed', 'sent', 'mined')")
-      const { problems, figures } = await this.venue.compare({ fromBlock })
+      const { problems, figures } = open === '0' ? await this.venue.compare({ fromBlock }) : { problems: [] }
       if (open === '0' && problems.length === 0) return figures
-      check(Date.now() < end, `${open} attempts are open\n${problems.join('\n')}`)
+      const now = [`${open} attempts are open`, ...problems].join('\n')
+      if (now !== last) end = Date.now() + 60000
+      last = now
+      check(Date.now() < end && !this.venue.death, this.venue.death ?? now)
     }
   }
 }
