@@ -41,6 +41,7 @@ const struct command *journal_block_next(const struct journal_block_header *bloc
 {
     const uint8_t *payload = journal_block_payload(block);
     const uint8_t *at = payload;
+    ASSERT(command == NULL || command->header.slots != 0); // else this would never end
     if (command != NULL)
         at = (const uint8_t *)command + (size_t)command->header.slots * SLOT_BYTES;
     return at < payload + block->bytes ? (const struct command *)(const void *)at : NULL;
