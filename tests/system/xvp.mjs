@@ -110,6 +110,21 @@ export async function xvp (suite, venue) {
     for (const { client } of [carla, diego]) await client.close()
   })
 
+  await suite.test('instructions: who sees two of the parties is told once, live and again', async () => {
+    const see = accounts => post('sessions', { session: 3, member: 103, gateway: 'web', accounts })
+    await see([1003, 1004])
+    try {
+      const both = await listener('carla')
+      const { xvp } = await post('xvp', instruction())
+      await post(`xvp/${xvp}/cancel`)
+      await eventually('its end is told', () => both.steps().some(([event]) => event === 'cancelled'))
+      const again = await listener('carla', xvp - 1)
+      assert.deepEqual(both.steps().map(([event]) => event), ['created', 'cancelled'])
+      assert.deepEqual(again.texts, both.texts)
+      for (const { client } of [both, again]) await client.close()
+    } finally { await see([1003]) }
+  })
+
   await suite.test('instructions: revoked, cancelled and expired ones give back what they hold', async () => {
     const [made] = await cli('xvp', 'create', unique('words'), in_(600), 'manual', `1003:1004:${bond}:7`, `1004:1003:USD:1`, 'called', 'by', 'words')
     await acted('carla', made.xvp, 'approve')
