@@ -954,6 +954,7 @@ static void bad_words_are_refused(void **state)
     story_run(story, "state", 1, "/journal: No such file or directory");
     story_write_journal(story);
     story_run(story, "order", 2, "Usage: lonja explain order ID");
+    story_run(story, "--json", 2, "Usage: lonja explain order ID");
     story_run(story, "order x", 2, "Usage");
     story_run(story, "order -1", 2, "not understood: -1");
     story_run(story, "order 1 2", 2, "Usage");
