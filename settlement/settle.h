@@ -53,6 +53,10 @@ enum { SETTLE_TOKENS_MAX = 64, SETTLE_KEYS_MAX = 8 };
 // Requests that take a step together (settle_together.c).
 enum { SETTLE_FIRSTS_MAX = 4, SETTLE_SEEN_MAX = 16 };
 
+// Of how many of the next group the node is asked ahead while one is sent: what a
+// block comes between is asked again.
+enum { SETTLE_AHEAD_MAX = 2 };
+
 // A first bid on its way to the node.
 struct settle_first {
     struct settle_item *item;

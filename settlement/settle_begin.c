@@ -323,7 +323,7 @@ enum settle_step settle_begin_ahead(struct settle *settle, struct settle_item *f
 // It and those that will be in its group, unless they were asked about at this block already.
 static enum settle_step item_ahead(struct settle *settle, struct settle_item *item)
 {
-    if (item < settle->ahead_end &&
+    if (settle->ahead_end != NULL && item < settle->ahead_end &&
         memcmp(&settle->ahead_hash, &settle->preflight.block_hash, sizeof(settle->ahead_hash)) == 0)
         return SETTLE_STEP_NONE;
     return settle_begin_ahead(settle, item, SETTLE_FIRSTS_MAX - settle->first_count);

@@ -170,7 +170,7 @@ static void firsts_flush(struct settle *settle)
     if (settle_chain_network(settle) == SETTLE_STEP_ABORT)
         return;
     struct settle_item *next = settle->firsts[settle->first_count - 1].item + 1;
-    if (settle_begin_ahead(settle, next, SETTLE_FIRSTS_MAX) == SETTLE_STEP_ABORT)
+    if (settle_begin_ahead(settle, next, SETTLE_AHEAD_MAX) == SETTLE_STEP_ABORT)
         return;
     if (firsts_prepare(settle) == SETTLE_STEP_ABORT)
         return;
