@@ -1,8 +1,10 @@
 // Settlement instructions between carla (1003) and diego (1004): a token that has no contract against dollars, by REST and
 // by words, with bad inputs, a crash of the core between the approvals, and what Postgres, Redis and the metrics page say.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { eventually } from '../lib/venue.mjs'
+import path from 'node:path'
+import { bin, eventually } from '../lib/venue.mjs'
 
 export async function xvp (suite, venue) {
   const run = String(Date.now())
@@ -227,7 +229,8 @@ export async function xvp (suite, venue) {
     await acted('carla', xvp, 'approve')
     assert.equal((await acted('diego', xvp, 'approve')).state, 'armed')
     await post('accounts/1003/kill', { reason: 'a look at it' })
-    const revealed = await post(`xvp/${xvp}/reveal`, { secret: secret.toString('hex') })
+    const revealed = JSON.parse(execFileSync(path.join(bin, 'lonja'), ['admin', '--config', path.join(venue.folder, 'lonja.conf'), 'xvp', 'reveal', String(xvp)],
+      { input: secret.toString('hex') + '\n' }))
     assert.deepEqual([revealed.state, revealed.not_executed], ['armed', 'KILLED'])
     const page = async () => (await fetch(`http://127.0.0.1:${venue.ports.metrics}/metrics`)).text()
     await eventually('an operator is told of the secret', async () => /^lonja_xvp_secrets_open 1$/m.test(await page()))
