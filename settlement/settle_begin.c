@@ -59,8 +59,35 @@ static bool any_ends(const struct settle *settle, const struct settle_item *item
     return false;
 }
 
+// Legs of an instruction end alike: one that fails fails all, one that waits lets all wait. Each keeps the
+// evidence of its own.
+static void endings_alike(struct settle *settle, const struct settle_item *item)
+{
+    const struct settle_ending *first = NULL;
+
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        const struct settle_ending *ending = &settle->endings[i];
+        if (ending->end == SETTLE_END_FAIL && (first == NULL || first->end != SETTLE_END_FAIL))
+            first = ending;
+        else if (ending->end != SETTLE_END_STAY && first == NULL)
+            first = ending;
+    }
+    if (first == NULL)
+        return;
+    struct settle_ending ending = *first;
+    ASSERT(ending.end == SETTLE_END_FAIL || ending.end == SETTLE_END_RELEASE);
+    ending.limit = 0;
+    for (size_t i = 0; i < item->call.leg_count; i++) {
+        bool has_evidence = settle->endings[i].has_evidence;
+        settle->endings[i] = ending;
+        settle->endings[i].has_evidence = has_evidence;
+    }
+}
+
 enum settle_step settle_item_leave(struct settle *settle, struct settle_item *item)
 {
+    if (item->sign_before_ns != 0)
+        endings_alike(settle, item);
     if (any_ends(settle, item) && settle_chain_network(settle) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     if (!settle_store_ok(settle, settle->store.leave(settle->store.context, item, settle->endings,
@@ -189,7 +216,7 @@ static enum settle_step item_isolate(struct settle *settle, struct settle_item *
     case SETTLE_BLAME_UNKNOWN:
         return settle_item_release_by_node(settle, item, "eth_call", result);
     case SETTLE_BLAME_NOBODY: // only the estimate reverts: it is the gas
-        if (item->call.leg_count > 1)
+        if (item->call.leg_count > 1 && item->sign_before_ns == 0)
             return item_halve(settle, item);
         return item_leave_all(settle, item, SETTLE_END_FAIL, first, true);
     case SETTLE_BLAME_MOVE:
@@ -252,7 +279,7 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
             break;
         if (result == NODE_REVERTED)
             step = item_isolate(settle, item);
-        else if (item->call.leg_count > 1)
+        else if (item->call.leg_count > 1 && item->sign_before_ns == 0)
             step = item_halve(settle, item);
         else
             step = item_leave_all(settle, item, SETTLE_END_FAIL, SETTLE_REASON_GAS_CAP, true);
@@ -362,6 +389,8 @@ enum settle_step settle_item_begin(struct settle *settle, struct settle_item *it
         return step;
     if (!item->call.is_of_trades)
         return settle_request_begin(settle, item);
+    if (settle_item_is_late(item))
+        return item_leave_all(settle, item, SETTLE_END_FAIL, SETTLE_REASON_CUT_OFF, false);
     const char *unfit = NULL;
     if ((step = item_ask(settle, item, &unfit)) != SETTLE_STEP_NONE)
         return step;

@@ -75,6 +75,13 @@ static uint64_t ref_of(const struct settle_core_link *core, const struct event *
     return core->sent_ref[seq % SENT_MAX];
 }
 
+// What a result has made of an instruction. (Executed by the ledger alone it has no number.)
+static bool is_of_chain(const struct xvp_changed_evt *changed)
+{
+    return changed->ref_number != 0 &&
+           (changed->step == XVP_STEP_EXECUTED || changed->step == XVP_STEP_RETURNED);
+}
+
 static void on_event(void *context, const struct event *event)
 {
     struct settle_core_link *core = context;
@@ -82,6 +89,8 @@ static void on_event(void *context, const struct event *event)
 
     if (event->header.type == EVT_settlement_booked)
         answer(core, SETTLE_ANSWER_BOOKED, event->body.settlement_booked.ref_number, 0);
+    else if (event->header.type == EVT_xvp_changed && is_of_chain(&event->body.xvp_changed))
+        answer(core, SETTLE_ANSWER_BOOKED, event->body.xvp_changed.ref_number, 0);
     else if (event->header.type == EVT_done && ref != 0)
         answer(core, SETTLE_ANSWER_BOOKED, ref, 0);
     else if (event->header.type == EVT_rejected && ref != 0) {

@@ -146,6 +146,8 @@ void settle_item_incidents(struct settle *settle, const struct settle_item *item
 
 // NONE: the item has its legs, and settle->arguments are its own.
 enum settle_step settle_item_legs(struct settle *settle, struct settle_item *item);
+// Of an instruction: its cut-off is too near, or has passed. (By the wall clock: a date that people have agreed on.)
+bool settle_item_is_late(const struct settle_item *item);
 // The node failed on a question about this item alone: the others go on, unless it is not there at
 // all.
 enum settle_step settle_item_node_failed(struct settle *settle, const struct settle_item *item,

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 struct settle_attempt *settle_item_open_bid(struct settle_item *item)
@@ -289,6 +290,25 @@ static enum settle_step item_mint_cover(struct settle *settle, struct settle_ite
     return item_not_signed(settle, item, &ending);
 }
 
+bool settle_item_is_late(const struct settle_item *item)
+{
+    return item->sign_before_ns != 0 && clock_wall_ns(&clock_system) >= item->sign_before_ns;
+}
+
+// An instruction whose cut-off is too near, or has passed, is not signed any more: not for the first
+// time, and no higher bid. NONE: it may be.
+static enum settle_step item_cut_off(struct settle *settle, struct settle_item *item)
+{
+    const struct settle_ending ending = {.end = SETTLE_END_FAIL, .reason = SETTLE_REASON_CUT_OFF};
+
+    if (!settle_item_is_late(item) || item->bids[item->bid_count - 1].is_empty)
+        return SETTLE_STEP_NONE;
+    log_warning("not signed request=%llu nonce=%llu reason=%s",
+                (unsigned long long)item->call.request_id,
+                (unsigned long long)item->bids[0].nonce, ending.reason);
+    return item_not_signed(settle, item, &ending);
+}
+
 enum settle_step settle_item_ask_signer(struct settle *settle, struct settle_item *item,
                                         struct signer_signed *out,
                                         const struct node_message *message)
@@ -310,7 +330,7 @@ enum settle_step settle_item_ask_signer(struct settle *settle, struct settle_ite
 
     ASSERT(bid->state == SETTLE_ATTEMPT_PREPARED);
     enum settle_step step = item_mint_cover(settle, item);
-    if (step != SETTLE_STEP_NONE)
+    if (step != SETTLE_STEP_NONE || (step = item_cut_off(settle, item)) != SETTLE_STEP_NONE)
         return step;
     enum signer_result result = settle->signer.sign(settle->signer.context, out, &request);
     if (result != SIGNER_OK)
@@ -712,6 +732,11 @@ static enum settle_step item_revert(struct settle *settle, struct settle_item *i
 
     if (item_why_reverted(settle, item, reason, receipt) == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
+    if (item->sign_before_ns != 0) { // nothing of an instruction goes again by itself
+        struct settle_ending ending = {.end = SETTLE_END_FAIL, .is_counted = true};
+        snprintf(ending.reason, sizeof(ending.reason), "%s", reason);
+        endings_all(settle, item, ending);
+    }
     if (!settle_store_ok(settle, settle->store.revert(settle->store.context, item, bid, receipt,
                                                       reason, settle->endings)))
         return SETTLE_STEP_ABORT;
@@ -885,6 +910,19 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
     return SETTLE_STEP_DONE;
 }
 
+// No higher bid is signed for an instruction that is late: its nonce is given up instead.
+static enum settle_step item_give_up_late(struct settle *settle, struct settle_item *item)
+{
+    bool held = false;
+
+    if (!settle_store_ok(settle, settle->store.nonce_cancel(settle->store.context, &held,
+                                                            &item->signer, item->bids[0].nonce)))
+        return SETTLE_STEP_ABORT;
+    ASSERT(held); // by its own bid
+    settle_item_open_bid(item)->fate = SETTLE_FATE_CANCEL;
+    return SETTLE_STEP_DONE;
+}
+
 // Blocks go by without the lowest nonce: it is worth more to us than to the miners so far.
 static bool item_is_stuck(struct settle *settle, const struct settle_item *item)
 {
@@ -913,6 +951,8 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
     }
     if (is_given_up(bid))
         return item_cancel(settle, item);
+    if (item_is_stuck(settle, item) && settle_item_is_late(item) && !bid->is_empty)
+        return item_give_up_late(settle, item);
     if (item_is_stuck(settle, item)) {
         item_key(settle, item)->head_ns = settle->pass_ns; // the higher bid gets as long
         item_key(settle, item)->head_block = settle->block_number;

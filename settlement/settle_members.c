@@ -23,7 +23,9 @@ static bool candidate_read(struct settle_rebuild_trade *out, const struct pg_row
 static const char candidates_select[] =
     "SELECT r.trade_id, s.wallet_address, b.wallet_address, r.quantity, "
     "coalesce(w.corrected_quantity, r.quantity), r.token_scale, k.decimals "
-    "FROM record.trade r JOIN settle.trade w USING (trade_id) "
+    "FROM (SELECT trade_id, token_asset, token_scale, seller_account, buyer_account, quantity "
+    "FROM record.trade UNION ALL SELECT trade_id, token_asset, token_scale, seller_account, "
+    "buyer_account, quantity FROM record.xvp_move) r JOIN settle.trade w USING (trade_id) "
     "JOIN people.token k ON k.asset_id = r.token_asset "
     "LEFT JOIN people.account s ON s.account_id = r.seller_account "
     "LEFT JOIN people.account b ON b.account_id = r.buyer_account "

@@ -54,6 +54,8 @@
 #define SETTLE_REASON_NET              "reverted_as_a_net"
 #define SETTLE_REASON_NET_ZERO         "net_zero"
 #define SETTLE_REASON_NONCE_TAKEN      "nonce_used_by_another_transaction"
+#define SETTLE_REASON_CUT_OFF          "cut_off_passed"
+#define SETTLE_REASON_CUSTODY          "custody_is_frozen"
 // Why the transaction that a mark names does not settle its trade.
 #define SETTLE_REASON_MARK_UNKNOWN   "transaction_not_found"
 #define SETTLE_REASON_MARK_FAILED    "transaction_failed"

@@ -74,6 +74,7 @@ static void process_open_store(struct process *process, const struct config *con
         &process->store_pg, process->pg, (uint64_t)config->settle_chain_id,
         (uint32_t)config->settle_attempts_max, (uint64_t)config->settle_tick_ms);
     process->store_pg.settles_without_wallet = config->settle_off_chain_missing_wallet != 0;
+    process->store_pg.xvp_margin_ms = (uint64_t)config->settle_xvp_margin_ms;
 }
 
 // Takes all notifications that are there: they all mean the same, look. True if there was one.

@@ -131,6 +131,10 @@ static bool progress_begin(struct settle_rebuild *rebuild)
            any(rebuild, "the trades",
                "INSERT INTO settle.trade (trade_id, created_at) SELECT trade_id, "
                "to_timestamp(created_ns / 1e9) FROM record.trade ON CONFLICT DO NOTHING",
+               PG_NO_PARAMS) &&
+           any(rebuild, "what instructions move",
+               "INSERT INTO settle.trade (trade_id, created_at, xvp_id, move) SELECT trade_id, "
+               "created_at, xvp_id, move FROM record.xvp_move ON CONFLICT DO NOTHING",
                PG_NO_PARAMS);
 }
 
@@ -526,6 +530,26 @@ static bool results_from_tape(struct settle_rebuild *rebuild, const char *folder
     return ok;
 }
 
+// Likewise of instructions, from the record: each is of the turn before it, by its first movement. What has
+// come back has failed.
+static bool results_of_instructions(struct settle_rebuild *rebuild)
+{
+    return any(rebuild, "results of instructions",
+               "INSERT INTO settle.result (trade_id, outcome, ref_number, sent_after, state, "
+               "answered_at) SELECT (SELECT max(m.trade_id) FROM record.xvp_move m WHERE m.xvp_id "
+               "= s.xvp_id AND m.move = 0 AND m.sequence < s.sequence), CASE s.step WHEN "
+               "'executed' THEN 'settled' ELSE 'failed' END, s.ref_number, 0, 'booked', now() "
+               "FROM record.xvp_step s WHERE s.step IN ('executed', 'returned') "
+               "AND s.ref_number IS NOT NULL ON CONFLICT DO NOTHING",
+               PG_NO_PARAMS) &&
+           any(rebuild, "what has come back",
+               "UPDATE settle.trade w SET settlement_status = 'failed', reason = "
+               "'rebuilt_from_tape' FROM settle.result r WHERE w.settlement_status = 'pending' "
+               "AND w.xvp_id IS NOT NULL AND r.trade_id = w.trade_id - w.move "
+               "AND r.outcome = 'failed'",
+               PG_NO_PARAMS);
+}
+
 // `sql` says what came back, nothing where there is nothing to say of it, or NULL: lonja-index has
 // to come as far as the blocks that were read first.
 static bool end_with(struct settle_rebuild *rebuild, const char *what, const char *sql,
@@ -573,7 +597,8 @@ static bool payouts_end(struct settle_rebuild *rebuild)
 
 bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
 {
-    if (!settle_rebuild_begin(rebuild) || !results_from_tape(rebuild, tape_folder))
+    if (!settle_rebuild_begin(rebuild) || !results_from_tape(rebuild, tape_folder) ||
+        !results_of_instructions(rebuild))
         return false;
     for (size_t i = 0; i < rebuild->chain.signer_count; i++) {
         struct text_address signer = address_text(&rebuild->chain.signers[i]);
@@ -589,14 +614,14 @@ bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
     return any(rebuild, "trades that no transaction moves",
                "UPDATE settle.trade w SET settlement_status = 'settled', settlement_type = "
                "'off_chain', reason = 'rebuilt_from_tape', settled_at = now() "
-               "WHERE w.settlement_status = 'pending' AND (SELECT r.outcome FROM settle.result r "
+               "WHERE w.settlement_status = 'pending' AND w.xvp_id IS NULL AND (SELECT r.outcome FROM settle.result r "
                "WHERE r.trade_id = w.trade_id ORDER BY ref_number DESC LIMIT 1) = 'settled'",
                PG_NO_PARAMS) &&
            custody_end(rebuild) &&
            any(rebuild, "the results",
                "INSERT INTO settle.result (trade_id, outcome) SELECT w.trade_id, "
                "w.settlement_status FROM settle.trade w WHERE w.settlement_status IN ('settled', "
-               "'failed') AND w.settlement_status IS DISTINCT FROM (SELECT r.outcome FROM "
+               "'failed') AND coalesce(w.move, 0) = 0 AND w.settlement_status IS DISTINCT FROM (SELECT r.outcome FROM "
                "settle.result r WHERE r.trade_id = w.trade_id ORDER BY ref_number DESC LIMIT 1) "
                "ORDER BY w.trade_id",
                PG_NO_PARAMS) &&

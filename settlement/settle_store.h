@@ -65,6 +65,9 @@ enum { SETTLE_BIDS_MAX = 16, SETTLE_BIDS_KEPT = 4, SETTLE_RESULTS_MAX = 512 };
 struct settle_item {
     struct settle_call call;
     struct chain_address signer; // whose nonce it holds; of none: whose it will
+    // Of a settlement instruction: its legs are one transaction and end alike, and nothing of it is signed from then on (since
+    // 1970). 0: of anything else.
+    uint64_t sign_before_ns;
     bool has_legs; // they are read when they are needed; until then call.leg_count is 0
     bool may_net;  // of its legs: the token is netted, and none of its trades was in a net before
     bool gave_way; // to a nonce that is not signed: its row is another one now, for the next pass to read
@@ -230,7 +233,8 @@ struct settle_store_ops {
     (void *context, bool *known, uint64_t *next, const struct chain_address *signer);
     SETTLE_STORE (*nonce_set)(void *context, const struct chain_address *signer, uint64_t next);
 
-    // Takes pending trades by F3's query, in trade order, and makes their requests: one per token,
+    // Takes what instructions have to move on the chain, one request each, and fails what can not be, or not in time, moved;
+    // then pending trades by F3's query, in trade order, and makes their requests: one per token,
     // up to `batch_max` legs each (settle_group.h); not those that off_chain settles. Left alone,
     // with the reason written beside them: trades that wait for a wallet. Left alone too: the
     // seller's earlier inbound trade of the token is not final, or the trade was released less than

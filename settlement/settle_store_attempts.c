@@ -126,9 +126,10 @@ static bool legs_end(struct settle_store_pg *store, const struct settle_item *it
         "JOIN chain.request_leg l ON l.request_id = $3 AND l.leg = x.leg "
         "AND l.state IN ('open', 'done') "
         "WHERE w.trade_id = x.trade_id AND w.settlement_status = 'processing' "
-        "RETURNING w.trade_id, w.settlement_status) "
+        "RETURNING w.trade_id, w.settlement_status, w.move) "
         "INSERT INTO settle.result (trade_id, outcome) "
-        "SELECT trade_id, 'failed' FROM ended WHERE settlement_status = 'failed' ORDER BY trade_id";
+        "SELECT trade_id, 'failed' FROM ended WHERE settlement_status = 'failed' "
+        "AND coalesce(move, 0) = 0 ORDER BY trade_id";
 
     return store_any(
                store, trades,
@@ -807,9 +808,10 @@ static enum settle_store_result store_confirm(void *context, const struct settle
         "settlement_type = CASE WHEN l.net_id IS NULL THEN 'on_chain' ELSE 'netted' END, "
         "net_id = l.net_id, tx_hash = $2, block_number = $3, settled_at = now(), "
         "reason = NULL FROM chain.request_leg l WHERE l.request_id = $1 AND l.state = 'done' "
-        "AND w.trade_id = l.trade_id AND w.settlement_status = 'processing' RETURNING w.trade_id) "
+        "AND w.trade_id = l.trade_id AND w.settlement_status = 'processing' "
+        "RETURNING w.trade_id, w.move) "
         "INSERT INTO settle.result (trade_id, outcome) "
-        "SELECT trade_id, 'settled' FROM settled ORDER BY trade_id";
+        "SELECT trade_id, 'settled' FROM settled WHERE coalesce(move, 0) = 0 ORDER BY trade_id";
     // Settled before, and the chain has put it into another block since, or another bid of it.
     static const char blocks[] =
         "UPDATE settle.trade w SET tx_hash = $2, block_number = $3 FROM chain.request_leg l "
@@ -1056,9 +1058,9 @@ static bool returned_trades(struct settle_store_pg *store, const struct settle_i
         "settlement_type = CASE WHEN leg.net_id IS NULL THEN 'on_chain' ELSE 'netted' END, "
         "net_id = leg.net_id, tx_hash = $2, block_number = $3, settled_at = now(), "
         "reason = NULL FROM leg WHERE w.trade_id = leg.trade_id "
-        "AND w.settlement_status = 'pending' RETURNING w.trade_id) "
+        "AND w.settlement_status = 'pending' RETURNING w.trade_id, w.move) "
         "INSERT INTO settle.result (trade_id, outcome) "
-        "SELECT trade_id, 'settled' FROM trade ORDER BY trade_id";
+        "SELECT trade_id, 'settled' FROM trade WHERE coalesce(move, 0) = 0 ORDER BY trade_id";
     static const char incidents[] =
         "INSERT INTO settle.incident (kind, request_id, trade_id, token_asset, tx_hash) "
         "SELECT CASE WHEN w.settlement_status = 'failed' THEN 'moved_though_failed' "

@@ -1,5 +1,5 @@
 // What the files of the Postgres store share: settle_store_pg.c (session, lock, transactions),
-// settle_store_queue.c (pending trades: claims, what settles off chain), settle_store_trades.c
+// settle_store_queue.c (pending trades: claims, what settles off chain), settle_store_xvp.c (likewise, of settlement instructions), settle_store_trades.c
 // (open requests, results), settle_store_control.c (what people decide), settle_store_abandon.c
 // (what they give up), settle_store_custody.c, settle_store_mint.c, settle_store_net.c (nets), settle_store_lost.c (what
 // the signer has and the database has lost), settle_store_moved.c (blocks in which attempts have
@@ -61,6 +61,17 @@ void store_queue_again(struct settle_store_pg *store);
 // A message to the core, in the transaction that is open.
 CHECKED bool store_result_queue(struct settle_store_pg *store, uint64_t trade_id,
                                 const char *outcome);
+
+// ---- settlement instructions (settle_store_xvp.c), in the transaction that is open
+// ---------------------------------------------------
+
+// Makes requests of those that are due, no more than claim->requests_max, which it lowers by as many.
+CHECKED bool store_xvps_claim(struct settle_store_pg *store, struct settle_claim *claim);
+// settle_store_queue.c: a request with its legs; its trades are processing.
+CHECKED bool store_claim_request(struct settle_store_pg *store,
+                                 const struct settle_claim_request *request);
+void store_claim_add(struct settle_claim_request *request, const struct chain_address *token,
+                     int64_t token_asset, const struct settle_leg *leg);
 
 // ---- nets (settle_store_net.c), in the transaction that is open
 // ---------------------------------------------------

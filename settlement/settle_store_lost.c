@@ -157,6 +157,11 @@ static bool request_write(struct settle_store_pg *store, const struct settle_los
         "FROM jsonb_to_recordset($2::text::jsonb) AS x(leg smallint, trade_id bigint, from_address "
         "text, "
         "to_address text, amount numeric)";
+    static const char sign_before[] =
+        "UPDATE chain.chain_request q SET sign_before = to_timestamp(e.cutoff_ns / 1000000 / "
+        "1000.0) FROM chain.request_leg l JOIN settle.trade w USING (trade_id) "
+        "JOIN record.xvp_step e ON e.xvp_id = w.xvp_id AND e.step = 'settling' "
+        "AND e.sequence = w.trade_id >> 20 WHERE q.request_id = $1 AND l.request_id = $1";
     static const char number[] = "SELECT setval('chain.chain_request_request_id_seq', $1) "
                                  "FROM chain.chain_request_request_id_seq WHERE last_value < $1";
     const struct settle_transfer *transfer = lost->transfer;
@@ -170,6 +175,7 @@ static bool request_write(struct settle_store_pg *store, const struct settle_los
                                   pg_text(token.text))) &&
               store_many(store, legs->leg_count, rows, PG_PARAMS(u64(request_id), pg_text(text))) &&
               store_nets_restore(store, request_id, legs) &&
+              store_any(store, sign_before, PG_PARAMS(u64(request_id))) &&
               store_any(store, number, PG_PARAMS(u64(request_id)));
 
     free(text);

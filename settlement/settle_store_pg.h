@@ -20,6 +20,7 @@ struct settle_claim_request {
     int64_t token_asset;
     struct chain_address token;
     json_t *legs; // rows of chain.request_leg
+    const char *sign_before; // of an instruction, as Postgres writes it; else NULL
 };
 
 // How far the queue of pending trades was walked, in its order: behind this trade.
@@ -34,6 +35,7 @@ struct settle_store_pg {
     uint32_t attempts_max;
     uint64_t tick_ms;
     bool settles_without_wallet; // S1's choice: off chain, and owed; set after opening
+    uint64_t xvp_margin_ms; // nothing of an instruction is signed so long before its cut-off; likewise
     bool leading;
     uint32_t connection; // pg_connections() when the lock was taken
     bool is_held;        // between `hold` and `release`: one transaction for all of it

@@ -184,12 +184,13 @@ static bool claim_refused(struct settle_store_pg *store, uint64_t trade_id, cons
 
 // A new request at every turn of a trade; what Postgres allows is one at a time in which its leg is
 // open or done (request_leg_once). The number in the key makes it another one than before.
-static bool claim_request(struct settle_store_pg *store, const struct settle_claim_request *request)
+bool store_claim_request(struct settle_store_pg *store, const struct settle_claim_request *request)
 {
     static const char insert[] =
         "INSERT INTO chain.chain_request (idempotency_key, operation, chain_id, contract_address, "
-        "token_asset) SELECT 'trade:' || $1::text || ':' || "
-        "(SELECT coalesce(max(request_id), 0) + 1 FROM chain.chain_request), $2, $3, $4, $5 "
+        "token_asset, sign_before) SELECT 'trade:' || $1::text || ':' || "
+        "(SELECT coalesce(max(request_id), 0) + 1 FROM chain.chain_request), $2, $3, $4, $5, "
+        "$6::text::timestamptz "
         "RETURNING request_id";
     static const char legs[] =
         "INSERT INTO chain.request_leg (request_id, leg, trade_id, from_address, to_address, "
@@ -214,7 +215,7 @@ static bool claim_request(struct settle_store_pg *store, const struct settle_cla
                            pg_text(settle_operation_text(
                                count == 1 ? SETTLE_FORCED_TRANSFER : SETTLE_BATCH_FORCED_TRANSFER)),
                            u64(store->chain_id), pg_text(token.text),
-                           pg_i64(request->token_asset))) == PG_OK &&
+                           pg_i64(request->token_asset), pg_text(request->sign_before))) == PG_OK &&
         pg_rows_count(rows) == 1;
     uint64_t request_id = ok ? (uint64_t)pg_number(rows, 0, 0) : 0;
     pg_rows_free(rows);
@@ -226,7 +227,7 @@ static bool claim_request(struct settle_store_pg *store, const struct settle_cla
     return ok;
 }
 
-static void claim_add(struct settle_claim_request *request, const struct chain_address *token,
+void store_claim_add(struct settle_claim_request *request, const struct chain_address *token,
                       int64_t token_asset, const struct settle_leg *leg)
 {
     struct text_address from = address_text(&leg->from);
@@ -280,7 +281,7 @@ static bool claim_one(struct settle_store_pg *store, struct settle_claim *claim,
         break;
     case SETTLE_GROUP_TAKEN:
         claim->claimed++;
-        claim_add(&store->claims[group], &token, trade.token, &leg);
+        store_claim_add(&store->claims[group], &token, trade.token, &leg);
         break;
     }
     return true;
@@ -318,7 +319,7 @@ static bool claim_walk(struct settle_store_pg *store, struct settle_claim *claim
     for (int page = 0; ok && more && page < QUEUE_PAGES_MAX; page++)
         ok = claim_page(store, claim, &more, &position);
     for (size_t i = 0; i < store->group.group_count; i++) {
-        ok = ok && claim_request(store, &store->claims[i]);
+        ok = ok && store_claim_request(store, &store->claims[i]);
         json_decref(store->claims[i].legs);
     }
     return ok;
@@ -336,7 +337,7 @@ static enum settle_store_result store_claim(void *context, struct settle_claim *
     if (!store_begin_unsynced(store))
         return SETTLE_STORE_LOST;
     if ((claim->mark && (!claim_mark_waiting(store) || !mark_unsupported(store))) ||
-        !claim_walk(store, claim))
+        !store_xvps_claim(store, claim) || (claim->requests_max > 0 && !claim_walk(store, claim)))
         return store_lost(store, "claim");
     return store_commit(store, "claim");
 }

@@ -22,6 +22,7 @@ static void load_item(struct settle_item *item, const struct pg_rows *rows, size
     item->call.is_of_trades = pg_number(rows, row, 11) == 1;
     item->call.is_of_custody = pg_number(rows, row, 16) == 1;
     item->call.decimals = pg_is_null(rows, row, 12) ? -1 : (int)pg_number(rows, row, 12);
+    item->sign_before_ns = (uint64_t)pg_number(rows, row, 18);
 }
 
 static enum settle_fate fate_of(const char *word)
@@ -72,11 +73,13 @@ static const char load_select[] =
     "AND l.trade_id IS NOT NULL), (SELECT min(k.decimals) FROM people.token k "
     "WHERE k.chain_id = $1 AND lower(k.contract_address) = lower(q.contract_address)), "
     "a.fate, length(a.calldata) = 0, q.signer_address, "
-    "EXISTS (SELECT 1 FROM chain.custody_request c WHERE c.request_id = q.request_id), a.reason "
-    "FROM (SELECT r.request_id, r.operation, r.contract_address, o.nonce, o.signer_address "
+    "EXISTS (SELECT 1 FROM chain.custody_request c WHERE c.request_id = q.request_id), a.reason, "
+    "(extract(epoch FROM q.sign_before) * 1000000000)::bigint "
+    "FROM (SELECT r.request_id, r.operation, r.contract_address, r.sign_before, o.nonce, "
+    "o.signer_address "
     "FROM settle.attempt o JOIN chain.chain_request r USING (request_id) "
     "WHERE o.state IN " SETTLE_OPEN_STATES " AND o.chain_id = $1 "
-    "UNION ALL SELECT r.request_id, r.operation, r.contract_address, NULL, NULL "
+    "UNION ALL SELECT r.request_id, r.operation, r.contract_address, r.sign_before, NULL, NULL "
     "FROM chain.chain_request r WHERE r.state = 'prepared' "
     "AND r.operation = ANY($4::text::text[]) AND r.chain_id = $1 "
     "AND (r.reason IS NULL OR r.updated_at <= now() - $3 * interval '1 millisecond') "
@@ -131,7 +134,8 @@ static enum settle_store_result store_legs(void *context, struct settle_item *it
     if (!store_ask(store, &rows, "legs", sql, PG_PARAMS(u64(call->request_id))))
         return SETTLE_STORE_LOST;
     ASSERT(pg_rows_count(rows) <= SETTLE_LEGS_MAX);
-    item->may_net = pg_rows_count(rows) > 0 && pg_number(rows, 0, 7) == 1;
+    item->may_net =
+        item->sign_before_ns == 0 && pg_rows_count(rows) > 0 && pg_number(rows, 0, 7) == 1;
     call->is_netted = pg_rows_count(rows) > 0 && !pg_is_null(rows, 0, 6);
     for (call->leg_count = 0; call->leg_count < pg_rows_count(rows); call->leg_count++) {
         size_t i = call->leg_count;
@@ -224,11 +228,27 @@ static uint8_t outcome_of(const char *word)
     return strcmp(word, "failed") == 0 ? SETTLEMENT_FAILED : SETTLEMENT_RETRIED;
 }
 
+// Of an instruction by the first of its movements, whose number says at which command it became
+// settling.
+static void result_read_xvp(struct settle_result *out, const struct pg_rows *rows, size_t row)
+{
+    bool is_settled = out->command.outcome == SETTLEMENT_SETTLED;
+
+    ASSERT(is_settled || out->command.outcome == SETTLEMENT_FAILED);
+    out->command.outcome = is_settled ? SETTLEMENT_XVP_EXECUTED : SETTLEMENT_XVP_RETURNED;
+    out->command.trade_id = (uint64_t)pg_number(rows, row, 9);
+    out->command.quantity = pg_number(rows, row, 3) >> 20; // of trade_id_of
+}
+
 static void result_read(struct settle_result *out, const struct pg_rows *rows, size_t row)
 {
     *out = (struct settle_result){.result_id = (uint64_t)pg_number(rows, row, 0)};
     out->command.ref_number = (uint64_t)pg_number(rows, row, 1);
     out->command.outcome = outcome_of(pg_value(rows, row, 2));
+    if (!pg_is_null(rows, row, 9)) {
+        result_read_xvp(out, rows, row);
+        return;
+    }
     out->command.trade_id = (uint64_t)pg_number(rows, row, 3);
     out->command.instrument = (uint32_t)pg_number(rows, row, 4);
     out->command.buyer_account = (uint32_t)pg_number(rows, row, 5);
@@ -277,11 +297,13 @@ static enum settle_store_result store_results(void *context, struct settle_resul
                                               uint64_t sequence)
 {
     static const char sql[] =
-        "SELECT r.result_id, r.ref_number, r.outcome, t.id, t.instrument_id, t.buyer_id, "
-        "t.seller_id, t.quantity_units, t.seller_proceeds_cash FROM ("
+        "SELECT r.result_id, r.ref_number, r.outcome, r.trade_id, t.instrument_id, t.buyer_id, "
+        "t.seller_id, t.quantity_units, t.seller_proceeds_cash, w.xvp_id FROM ("
         "SELECT * FROM settle.result WHERE state = 'open' AND ref_number > $2 "
         "ORDER BY ref_number LIMIT $1) r "
-        "JOIN public.trades t ON t.id = r.trade_id ORDER BY r.ref_number";
+        "JOIN settle.trade w ON w.trade_id = r.trade_id "
+        "LEFT JOIN public.trades t ON t.id = r.trade_id AND w.xvp_id IS NULL "
+        "ORDER BY r.ref_number";
     struct settle_store_pg *store = context;
     struct pg_rows *rows = NULL;
 

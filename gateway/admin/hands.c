@@ -240,7 +240,8 @@ static bool hash_of(struct ask *ask, char hash[67], int64_t outcome)
 
 // Why the trade cannot be marked so now; the worker looks once more when it is approved.
 #define NOT_MARKABLE                                                                               \
-    "CASE WHEN corrected_quantity = 0 THEN 'the trade is busted'"                                  \
+    "CASE WHEN xvp_id IS NOT NULL THEN 'it is of a settlement instruction'"                        \
+    " WHEN corrected_quantity = 0 THEN 'the trade is busted'"                                  \
     " WHEN settlement_status = 'settled' THEN 'the trade is settled'"                              \
     " WHEN settlement_status = 'processing' THEN 'the trade is under way: its transaction''s fate" \
     " comes first'"                                                                                \

@@ -19,7 +19,7 @@ enum { NAME_BYTES_MAX = 200, LEG_NUMBERS = 5 };
 
 struct instruction {
     const char *reference, *name;
-    int64_t number, hash, cutoff_ns;
+    int64_t number, hash, cutoff_ns, chain_asset;
     int auto_execute;
     size_t leg_count;
     struct xvp_leg_tail legs[XVP_LEGS_MAX];
@@ -185,7 +185,8 @@ static bool carry_out(struct ask *ask, const struct instruction *xvp)
                                         .operator_id = (uint32_t)ask->who->login,
                                         .flags = xvp->auto_execute ? XVP_AUTO_EXECUTE : 0,
                                         .leg_count = (uint8_t)xvp->leg_count,
-                                        .external_count = (uint8_t)xvp->lock.count};
+                                        .external_count = (uint8_t)xvp->lock.count,
+                                        .chain_asset = (uint32_t)xvp->chain_asset};
     char tail[sizeof xvp->legs + XVP_LOCK_TAIL_BYTES_MAX];
     size_t bytes = xvp->leg_count * sizeof xvp->legs[0];
     memcpy(tail, xvp->legs, bytes);
@@ -207,7 +208,7 @@ static bool resolve(struct ask *ask)
     struct pg_rows *rows;
     if (pg_query(ask->admin->pg, &rows,
                  "SELECT number, content_hash, cutoff_ns, auto_execute::integer, legs, "
-                 "externals, coalesce(hashlock, ''), margin_ns FROM "
+                 "externals, coalesce(hashlock, ''), margin_ns, chain_asset FROM "
                  "people.xvp_request WHERE state = 'requested' ORDER BY number",
                  PG_NO_PARAMS) != PG_OK)
         return ask_database_failed(ask);
@@ -216,7 +217,8 @@ static bool resolve(struct ask *ask)
         struct instruction xvp = {.number = pg_number(rows, i, 0),
                                   .hash = pg_number(rows, i, 1),
                                   .cutoff_ns = pg_number(rows, i, 2),
-                                  .auto_execute = (int)pg_number(rows, i, 3)};
+                                  .auto_execute = (int)pg_number(rows, i, 3),
+                                  .chain_asset = pg_number(rows, i, 8)};
         legs_read(&xvp, pg_value(rows, i, 4));
         xvp_lock_recall(&xvp.lock, pg_value(rows, i, 5), pg_value(rows, i, 6),
                         pg_number(rows, i, 7));
@@ -230,24 +232,28 @@ static bool resolve(struct ask *ask)
 // ---- writing down
 // ----------------------------------------------------------------------------------
 
-// A token that the chain settles has no part in it. The assets are locked, so that none gets a
-// contract meanwhile (people.xvp_bars_contract).
-static bool off_chain(struct ask *ask, const char *assets)
+// One token that the chain settles may have part in it, if nothing is on another ledger. The assets
+// are locked, so that none gets a contract meanwhile (people.xvp_bars_contract).
+static bool settled_by(struct ask *ask, struct instruction *xvp, const char *assets)
 {
     struct pg_rows *rows;
     if (pg_query(ask->admin->pg, NULL,
                  "SELECT FROM people.asset WHERE asset_id = ANY ($1::integer[]) ORDER BY asset_id "
                  "FOR UPDATE",
                  PG_PARAMS(pg_text(assets))) != PG_OK ||
-        pg_query(ask->admin->pg, &rows, "SELECT people.xvp_asset_on_chain($1::integer[])",
+        pg_query(ask->admin->pg, &rows,
+                 "SELECT people.xvp_asset_on_chain($1::integer[]), "
+                 "people.xvp_chain_asset($1::integer[])",
                  PG_PARAMS(pg_text(assets))) != PG_OK)
         return ask_database_failed(ask);
-    bool on_chain = !pg_is_null(rows, 0, 0);
-    int64_t asset = on_chain ? pg_number(rows, 0, 0) : 0;
+    int64_t barred = pg_number(rows, 0, 0); // 0 for none
+    xvp->chain_asset = pg_number(rows, 0, 1);
     pg_rows_free(rows);
-    if (on_chain)
-        ask_refuse(ask, REJECT_XVP_ON_CHAIN, 0, asset, 0);
-    return !on_chain;
+    if (barred == 0 && xvp->lock.count != 0)
+        barred = xvp->chain_asset;
+    if (barred != 0)
+        ask_refuse(ask, REJECT_XVP_ON_CHAIN, 0, barred, 0);
+    return barred == 0;
 }
 
 // The reference is known; true = it was refused then, and is tried again under a new number.
@@ -258,11 +264,12 @@ static bool known_reference(struct ask *ask, struct instruction *xvp)
             ask->admin->pg, &rows,
             "UPDATE people.xvp_request SET number = nextval('people.ledger_number'), state = "
             "'requested', sequence = NULL, reject_code = NULL, answered_at = NULL, operator_id "
-            "= $3, requested_by = $4, margin_ns = $5 WHERE reference = $1 AND content_hash = $2 "
+            "= $3, requested_by = $4, margin_ns = $5, chain_asset = $6 WHERE reference = $1 AND content_hash = $2 "
             "AND state = "
             "'rejected' RETURNING number",
             PG_PARAMS(pg_text(xvp->reference), pg_i64(xvp->hash), pg_i64(ask->who->login),
-                      pg_text(ask->who->name), pg_i64((int64_t)xvp->lock.lock.margin_ns))) != PG_OK)
+                      pg_text(ask->who->name), pg_i64((int64_t)xvp->lock.lock.margin_ns),
+                      pg_i64(xvp->chain_asset))) != PG_OK)
         return ask_database_failed(ask);
     bool again = pg_rows_count(rows) == 1;
     xvp->number = again ? pg_number(rows, 0, 0) : 0;
@@ -293,15 +300,16 @@ static bool insert(struct ask *ask, struct instruction *xvp, const char *assets)
         pg_query(ask->admin->pg, &rows,
                  "INSERT INTO people.xvp_request (reference, number, content_hash, name, "
                  "cutoff_ns, auto_execute, legs, assets, operator_id, requested_by, externals, "
-                 "hashlock, margin_ns) VALUES ($1, "
+                 "hashlock, margin_ns, chain_asset) VALUES ($1, "
                  "nextval('people.ledger_number'), $2, $3, $4, $5::integer = 1, $6::jsonb, "
-                 "$7::integer[], $8, $9, $10::jsonb, nullif($11, ''), $12) ON CONFLICT (reference) "
+                 "$7::integer[], $8, $9, $10::jsonb, nullif($11, ''), $12, $13) ON CONFLICT (reference) "
                  "DO NOTHING RETURNING number",
                  PG_PARAMS(pg_text(xvp->reference), pg_i64(xvp->hash), pg_text(xvp->name),
                            pg_i64(xvp->cutoff_ns), pg_i64(xvp->auto_execute), pg_text(legs),
                            pg_text(assets), pg_i64(ask->who->login), pg_text(ask->who->name),
                            pg_text(externals), pg_text(xvp->lock.hashlock),
-                           pg_i64((int64_t)xvp->lock.lock.margin_ns))) == PG_OK;
+                           pg_i64((int64_t)xvp->lock.lock.margin_ns),
+                           pg_i64(xvp->chain_asset))) == PG_OK;
     free(externals);
     free(legs);
     if (!good)
@@ -319,7 +327,7 @@ static bool write_down(struct ask *ask, struct instruction *xvp)
     assets_text(xvp, assets, sizeof assets);
     if (pg_begin(pg) != PG_OK)
         return ask_database_failed(ask);
-    if (!off_chain(ask, assets) || !insert(ask, xvp, assets))
+    if (!settled_by(ask, xvp, assets) || !insert(ask, xvp, assets))
         return false;
     return pg_commit(pg) == PG_OK || ask_database_failed(ask);
 }

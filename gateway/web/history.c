@@ -230,6 +230,7 @@ static void ask_xvps(struct question *q)
     static const char sql[] =
         "SELECT coalesce(string_agg(json_build_object('xvp', t.id::text, 'name', t.name, 'state', "
         "t.state, 'auto_execute', t.auto_execute, 'cutoff', t.cutoff, 'settlement', t.settlement, "
+        "'tx_hash', t.tx_hash, 'chain_reason', t.chain_reason, "
         "'legs', t.legs, 'externals', t.externals, 'hashlock', t.hashlock, 'secret', t.secret, "
         "'votes_to_cancel', t.votes_to_cancel, 'created_at', t.created_at, 'changed_at', "
         "t.changed_at)::text, ',' ORDER "

@@ -10,6 +10,7 @@ import { Suite } from '../lib/suite.mjs'
 import { stablecoinTests } from '../lib/stablecoin.mjs'
 import { TokenVenue, UNIT } from '../lib/token_venue.mjs'
 import { bin, eventually, Venue } from '../lib/venue.mjs'
+import { xvpChain } from './xvp_chain.mjs'
 
 class IndexVenue extends TokenVenue {
   async ledger (account) {
@@ -22,7 +23,7 @@ Suite.oneStory(async suite => {
   const proxy = await FaultProxy.start({ port: 0 })
   const venue = await Venue.start({
     name: 'index',
-    settings: ['settle.tick_ms=500', 'settle.poll_ms=50', 'settle.confirmations=3', 'index.poll_ms=200', 'index.reconcile_ms=400', 'index.halt_bps=100',
+    settings: ['settle.tick_ms=500', 'settle.poll_ms=50', 'settle.confirmations=3', 'settle.xvp_margin_ms=2000', 'index.poll_ms=200', 'index.reconcile_ms=400', 'index.halt_bps=100',
       `index.ws_url="ws://127.0.0.1:${proxy.port}"`]
   })
   proxy.target = Number(new URL(venue.services.RPC_URL).port)
@@ -156,6 +157,7 @@ Suite.oneStory(async suite => {
     })
 
     await stablecoinTests(suite, chain)
+    await xvpChain(suite, venue, chain)
 
     await suite.test('index: the WebSocket is cut: it polls, and subscribes again', async () => {
       const before = await chain.ledger(1003)
