@@ -31,7 +31,8 @@ export class TokenVenue {
     const lost = ['settle.result', 'settle.trade_settlement_history', 'settle.retry_request', 'settle.attempt', 'settle.nonce', 'settle.signer', 'settle.trade',
       ...['net', 'transfer_check', 'gas_transaction', 'request_leg', 'chain_request', ...tables].map(table => `chain.${table}`)]
     return this.venue.query(`BEGIN; SET LOCAL session_replication_role = replica; ${lost.map(table => `DELETE FROM ${table}`).join('; ')};
-      INSERT INTO settle.trade (trade_id, created_at) SELECT trade_id, now() FROM record.trade; COMMIT`)
+      INSERT INTO settle.trade (trade_id, created_at) SELECT trade_id, now() FROM record.trade;
+      INSERT INTO settle.trade (trade_id, created_at, xvp_id, move) SELECT trade_id, created_at, xvp_id, move FROM record.xvp_move; COMMIT`)
   }
 
   async balanceOf (account) {

@@ -126,4 +126,25 @@ export async function xvpChain (suite, venue, chain) {
     assert.deepEqual(await refused([{ from: 1003, to: 1004, asset: 'ATUN', amount: '1' }]), [409, 'XVP_ON_CHAIN'])
     await custody('watched')
   })
+
+  await suite.test('instructions on the chain: when settlement\'s rows are lost, the chain and the record give them back', async () => {
+    const kept = async () => [
+      await venue.query('SELECT trade_id, xvp_id, move, settlement_status, tx_hash FROM settle.trade WHERE xvp_id IS NOT NULL ORDER BY 1'),
+      await venue.query(`SELECT l.request_id, l.trade_id, lower(l.from_address), lower(l.to_address), l.amount, l.log_index FROM chain.request_leg l
+        JOIN settle.trade w USING (trade_id) WHERE w.xvp_id IS NOT NULL AND l.state = 'done' ORDER BY 2`),
+      await venue.query(`SELECT trade_id, outcome, ref_number, r.state FROM settle.result r JOIN settle.trade w USING (trade_id) WHERE w.xvp_id IS NOT NULL ORDER BY 3`)]
+    const before = await kept()
+    assert.deepEqual(before.map(rows => rows.length), [4, 2, 4])
+    const signers = (await venue.query('SELECT signer_address AS signer FROM settle.signer')).flatMap(({ signer }) => ['--signer', signer])
+    await chain.lose()
+    await venue.kill('settle')
+    let rebuilt
+    await eventually('it is rebuilt', async () => {
+      rebuilt = await chain.lonja('settle', 'rebuild', '--from', '0', ...signers)
+      if (rebuilt.status !== 0) throw new Error(rebuilt.stdout + rebuilt.stderr)
+      return true
+    }, PATIENCE_MS, 500)
+    assert.deepEqual(await kept(), before, rebuilt.stdout)
+    await chain.agrees()
+  })
 }
