@@ -2,7 +2,8 @@
  * locked memory today, and may be a custody provider or a security module.
  *
  * The first key is the active one, which signs what names no other. The others are retired: they
- * sign only what keeps a nonce of theirs alive or gives it up. One thread.
+ * sign only what keeps a nonce of theirs alive or gives it up, and transfers out of their own
+ * wallets (escrows of stablecoins). One thread.
  */
 #ifndef LONJA_CHAIN_SIGN_KEYS_H
 #define LONJA_CHAIN_SIGN_KEYS_H

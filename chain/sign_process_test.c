@@ -412,6 +412,23 @@ static void the_audit_tells_and_verifies_every_request(void **state)
     run(1, "lonja-sign audit --log %s.none", path);
 }
 
+#define PAYOUTS                                                                                    \
+    "{\"chain_id\":31337,\"gas_limit_max\":16777216,\"max_fee_wei_max\":500000000000,"             \
+    "\"allow\":[{\"contract\":\"" CONTRACT "\",\"methods\":[\"transfer\"]}],"                      \
+    "\"caps\":[{\"contract\":\"" CONTRACT "\",\"window_s\":3600,\"units_max\":\"1000\"}]}"
+
+/* A stablecoin out of the wallet of `key`. */
+static struct signer_request payout(uint64_t nonce, uint64_t units, const struct chain_address *key)
+{
+    const struct chain_address to = {{2}};
+    struct signer_request request = transfer(nonce, units);
+    ssize_t len = erc3643_transfer(calldata, sizeof(calldata), &to, units);
+    assert_true(len > 0);
+    request.calldata_len = (uint32_t)len;
+    request.signer = *key;
+    return request;
+}
+
 /* docs/signer.md, "Changing the key", as an operator does it. */
 static void a_key_is_rotated_and_the_old_one_only_finishes(void **state)
 {
@@ -454,6 +471,14 @@ static void a_key_is_rotated_and_the_old_one_only_finishes(void **state)
     assert_int_equal(sign(&made, &request), SIGNER_OK);
     request.nonce = 7; /* behind its last: none of its nonces */
     assert_int_equal(sign(&made, &request), SIGNER_KEY_RETIRED);
+    /* An escrow stays its key's: it pays out of its own wallet what the policy allows, and no more.
+     */
+    request = payout(8, 5, &old);
+    assert_int_equal(sign(&made, &request), SIGNER_METHOD_REFUSED);
+    write_policy(PAYOUTS);
+    assert_int_equal(sign(&made, &request), SIGNER_OK);
+    request = payout(9, 1000, &old);
+    assert_int_equal(sign(&made, &request), SIGNER_UNITS_REFUSED);
 }
 
 static void a_file_is_converted_and_gets_another_passphrase(void **state)

@@ -1,6 +1,7 @@
 #include "chain/sign_service.h"
 
 #include "base/log.h"
+#include "chain/erc3643.h"
 
 #include <errno.h>
 #include <string.h>
@@ -80,11 +81,15 @@ static enum signer_result recall(struct sign_service *service, struct signer_sig
     return memcmp(&out->hash, &record->hash, sizeof(out->hash)) == 0 ? SIGNER_OK : SIGNER_INTERNAL;
 }
 
-/* A retired key signs what keeps a nonce alive, and gives up those it has left out. */
+/* A retired key signs what keeps a nonce alive, gives up those it has left out, and pays out of its
+ * own wallet what the policy lets any key pay: an escrow stays where it is when the active key
+ * changes. */
 static bool may_use(const struct sign_service *service, int key, enum sign_log_standing standing,
-                    const struct sign_log_record *record)
+                    const struct sign_log_record *record, const struct sign_call *call)
 {
-    return key == 0 || standing != SIGN_LOG_NEW ||
+    bool pays = call->kind == SIGN_CALL_METHOD && call->selector == ERC3643_TRANSFER;
+
+    return key == 0 || standing != SIGN_LOG_NEW || pays ||
            (record->calldata_len == 0 &&
             record->nonce < sign_log_next_nonce(service->log, record->chain_id, &record->signer));
 }
@@ -128,7 +133,7 @@ static enum signer_result sign(struct sign_service *service, struct signer_signe
         return result;
     hash_request(service, record, request->calldata);
     result = sign_log_check(service->log, &standing, &entry, record, request->calldata);
-    if (result == SIGNER_OK && !may_use(service, key, standing, record))
+    if (result == SIGNER_OK && !may_use(service, key, standing, record, &call))
         result = SIGNER_KEY_RETIRED;
     if (result == SIGNER_OK && standing == SIGN_LOG_NEW)
         result = check_caps(service, record, &call);

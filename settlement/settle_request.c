@@ -88,19 +88,22 @@ static enum settle_step request_cover(struct settle *settle, struct settle_item 
     if (ending.end == SETTLE_END_STAY)
         return step;
     if (request_finish(settle, item,
-                       ending.end == SETTLE_END_FAIL ? SETTLE_FINISH_REJECTED
-                                                     : SETTLE_FINISH_WAITS,
+                       ending.end == SETTLE_END_FAIL ? SETTLE_FINISH_REJECTED : SETTLE_FINISH_WAITS,
                        ending.reason) == SETTLE_STEP_ABORT ||
         step == SETTLE_STEP_ABORT)
         return SETTLE_STEP_ABORT;
     return SETTLE_STEP_DONE;
 }
 
+// What is paid leaves the wallet of the key that signs: the escrow's, active or retired.
 static enum settle_step request_escrow(struct settle *settle, struct settle_item *item)
 {
-    if (item->call.operation != SETTLE_ERC20_TRANSFER || item->call.leg_count == 0 ||
-        address_equal(&item->call.legs[0].from, &item->signer))
+    if (item->call.operation != SETTLE_ERC20_TRANSFER || item->call.leg_count == 0)
         return SETTLE_STEP_NONE;
+    if (settle_key_of(settle, &item->call.legs[0].from) != NULL) {
+        item->signer = item->call.legs[0].from;
+        return SETTLE_STEP_NONE;
+    }
     return request_finish(settle, item, SETTLE_FINISH_REJECTED, SETTLE_REASON_ESCROW);
 }
 

@@ -27,6 +27,8 @@ static enum settle_store_result store_keys(void *context, struct chain_address *
 {
     static const char sql[] =
         "SELECT s.signer_address FROM settle.signer s WHERE s.chain_id = $1 ORDER BY EXISTS "
+        "(SELECT FROM people.stablecoin c WHERE c.chain_id = s.chain_id AND "
+        "lower(c.escrow_address) = s.signer_address) DESC, EXISTS "
         "(SELECT FROM settle.attempt a "
         "WHERE a.chain_id = s.chain_id AND a.signer_address = s.signer_address "
         "AND a.state IN " SETTLE_OPEN_STATES ") DESC, s.updated_at DESC LIMIT $2";

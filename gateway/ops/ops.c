@@ -451,6 +451,7 @@ static void announce_status(struct ops *ops)
     ASSERT(json != NULL);
     json_object_set_new(json, "v", json_integer(1));
     json_object_set_new(json, "event", json_string("settlement_status"));
+    json_object_set(json, "watch", ops->metrics.watch);
     char *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
     ASSERT(text != NULL);
     announce(ops, "settlement_status", "settlement:status", 0, text);

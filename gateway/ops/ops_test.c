@@ -210,8 +210,11 @@ static void what_alert_rules_look_at_is_measured(void **state)
 {
     (void)state;
     json_t *json = json_loads(
-        "{\"proofs\":[{\"symbol\":\"PORT\",\"valid\":1,\"waiting\":0,\"expires_s\":86400},"
-        "{\"symbol\":\"ATUN\",\"valid\":0,\"waiting\":2,\"expires_s\":null}],"
+        "{\"proofs\":[{\"symbol\":\"PORT\",\"valid\":1,\"waiting\":0,\"expires_s\":86400,"
+        "\"exceeded_s\":12},"
+        "{\"symbol\":\"ATUN\",\"valid\":0,\"waiting\":2,\"expires_s\":null,\"ended_s\":5}],"
+        "\"unmatched\":[{\"symbol\":\"USDC\",\"transfers\":2,\"oldest_s\":7200},"
+        "{\"symbol\":\"EURC\",\"transfers\":0,\"oldest_s\":null}],"
         "\"fuel\":[{\"chain_id\":1,\"signer\":\"0xab\",\"balance_wei\":\"12500000000000000000\","
         "\"days\":\"3.125\"},{\"chain_id\":2,\"signer\":\"0xab\",\"balance_wei\":\"5\",\"days\":"
         "null}],"
@@ -224,6 +227,11 @@ static void what_alert_rules_look_at_is_measured(void **state)
         "\nlonja_settlement_proof_valid{symbol=\"ATUN\"} 0\n",
         "\nlonja_settlement_proof_expires_seconds{symbol=\"PORT\"} 86400\n",
         "\nlonja_settlement_proof_mints_waiting{symbol=\"ATUN\"} 2\n",
+        "\nlonja_settlement_proof_exceeded_seconds{symbol=\"PORT\"} 12\n",
+        "\nlonja_settlement_proof_ended_seconds{symbol=\"ATUN\"} 5\n",
+        "\nlonja_settlement_unmatched_transfers{symbol=\"USDC\"} 2\n",
+        "\nlonja_settlement_unmatched_transfers{symbol=\"EURC\"} 0\n",
+        "\nlonja_settlement_unmatched_oldest_seconds{symbol=\"USDC\"} 7200\n",
         "\nlonja_settlement_signer_balance_ether{chain_id=\"1\",signer=\"0xab\"} "
         "12.500000000000000000\n",
         "\nlonja_settlement_signer_balance_ether{chain_id=\"2\",signer=\"0xab\"} "
@@ -248,8 +256,9 @@ static void what_alert_rules_look_at_is_measured(void **state)
                                             "\nlonja_xvp_secrets_open 1\n",
                                             "\nlonja_xvp_escrow{asset=\"USD\"} 48.75\n",
                                             "\nlonja_xvp_escrow_held{asset=\"USD\"} 48.76\n"};
-    static const char *const absent[] = {"proof_expires_seconds{symbol=\"ATUN\"}",
-                                         "gas_days{chain_id=\"2\""};
+    static const char *const absent[] = {
+        "proof_expires_seconds{symbol=\"ATUN\"}", "proof_ended_seconds{symbol=\"PORT\"}",
+        "unmatched_oldest_seconds{symbol=\"EURC\"}", "gas_days{chain_id=\"2\""};
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);

@@ -327,6 +327,7 @@ void settlement_watch_metrics(FILE *out, json_t *watch)
 {
     const json_t *proofs = json_object_get(watch, "proofs");
     const json_t *fuel = json_object_get(watch, "fuel");
+    const json_t *unmatched = json_object_get(watch, "unmatched");
 
     each(out, proofs, "proof_valid", "1 = a custody proof of the token is valid", lane_number,
          "valid");
@@ -334,10 +335,19 @@ void settlement_watch_metrics(FILE *out, json_t *watch)
          "expires_s");
     each(out, proofs, "proof_mints_waiting", "mints of the token that wait for a custody proof",
          lane_number, "waiting");
+    each(out, proofs, "proof_ended_seconds", "since the one that counted has expired", lane_number,
+         "ended_s");
+    each(out, proofs, "proof_exceeded_seconds",
+         "since the oldest mint waits that the proof does not cover", lane_number, "exceeded_s");
+    each(out, unmatched, "unmatched_transfers",
+         "transfers of unknown wallets to the escrow of the stablecoin that wait", lane_number,
+         "transfers");
+    each(out, unmatched, "unmatched_oldest_seconds", "since the oldest of them was seen",
+         lane_number, "oldest_s");
     each(out, fuel, "signer_balance_ether", "what the signer's account has for gas", fuel_balance,
          NULL);
-    each(out, fuel, "signer_gas_days",
-         "how long that lasts at the pace of the last seven days", fuel_days, NULL);
+    each(out, fuel, "signer_gas_days", "how long that lasts at the pace of the last seven days",
+         fuel_days, NULL);
     number(out, watch, "requests_waiting", "requests_waiting", "gauge",
            "requests of no trade that wait");
     number(out, watch, "requests_waiting_oldest_s", "requests_waiting_oldest_seconds", "gauge",

@@ -1,7 +1,7 @@
 // A stablecoin on a live venue: our own ERC-20 (chain/contracts/Stablecoin.json), and what its users do; stablecoinTests is the
 // scenario that a venue's suite runs.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { PATIENCE_MS } from '../../tools/venue_client.mjs'
@@ -126,6 +126,9 @@ export async function stablecoinTests (suite, chain) {
     await told('unmatched_deposit', m => m.from === ISSUER.toLowerCase() && m.amount === '7000000')
     const status = await coin.status()
     assert.deepEqual([status.ledger, status.unmatched, status.unmatched_transfers], ['100.5', '7', 1])
+    await eventually('it is on the metrics page', async () => await venue.metric('settlement_unmatched_transfers{symbol="USDC"}') === 1 &&
+      await venue.metric('settlement_unmatched_oldest_seconds{symbol="USDC"}') >= 0)
+    await eventually('it is on Redis', () => heard.find(m => m.event === 'settlement_status' && m.watch.unmatched.some(u => u.symbol === 'USDC' && u.transfers === 1)))
     assert.equal(await coin.refused('/deposits', { reference: 'sc-hand', account: 1003, asset: 'USDC', amount: '1' }), 'STABLECOIN')
     assert.equal(await coin.refused('/chain-in', { reference: 'sc-hand', account: 1003, asset: 'USDC', amount: '1' }), 'STABLECOIN')
     const found = await chain.agrees()
@@ -274,6 +277,26 @@ export async function stablecoinTests (suite, chain) {
     assert.equal((await chain.one("SELECT request_id FROM chain.payout WHERE reference = 'sc-signed'")).request_id, request)
     assert.equal(await coin.holds(carla), held + 3n * COIN)
     assert.equal((await chain.one("SELECT count(*) AS n FROM chain.chain_request WHERE operation = 'erc20_transfer' AND state IN ('prepared', 'signed', 'sent')")).n, '0')
+    await chain.agrees()
+  })
+
+  // docs/signer.md, Changing the key. What is new is the new key's, but for what leaves the escrow.
+  await suite.test('stablecoin: the signer\'s key is changed while the escrow holds money: the old key goes on paying, and nothing else', async () => {
+    const key = (...words) => execFileSync(path.join(bin, 'lonja-key'), ['rotate', '--keystore', path.join(venue.folder, 'secrets/settlement-key.json'),
+      '--passphrase-file', path.join(venue.folder, 'secrets/settlement-key.pass'), ...words], { encoding: 'utf8' })
+    const [held, left] = [await coin.holds(carla), await coin.holds(escrow)]
+    assert.equal((await coin.status()).escrow_key, 'active')
+    const next = /0x[0-9a-fA-F]{40}/.exec(key())[0]
+    await venue.rpc('eth_sendTransaction', { from: ISSUER, to: next, value: '0xde0b6b3a7640000' })
+    key('--activate')
+    await venue.kill('sign')
+    await coin.until('the escrow is a retired key\'s', async () => (await coin.status()).escrow_key === 'retired')
+    await coin.withdraw('sc-rotated', 1003, 5n * COIN)
+    await coin.ends('sc-rotated', 'paid')
+    assert.deepEqual([await coin.holds(carla), await coin.holds(escrow)], [held + 5n * COIN, left - 5n * COIN])
+    const { signer_address: signer } = await chain.one("SELECT a.signer_address FROM settle.attempt a JOIN chain.payout p USING (request_id) WHERE p.reference = 'sc-rotated'")
+    assert.equal(signer, escrow.toLowerCase())
+    assert.deepEqual((await coin.say()).map(c => [c.symbol, c.escrow_address, c.escrow_key]), [['USDC', escrow, 'retired']])
     await chain.agrees()
   })
 }
