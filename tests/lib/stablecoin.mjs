@@ -291,6 +291,7 @@ export async function stablecoinTests (suite, chain) {
     key('--activate')
     await venue.kill('sign')
     await coin.until('the escrow is a retired key\'s', async () => (await coin.status()).escrow_key === 'retired')
+    coin.allow(100n * COIN) // of both keys together
     await coin.withdraw('sc-rotated', 1003, 5n * COIN)
     await coin.ends('sc-rotated', 'paid')
     assert.deepEqual([await coin.holds(carla), await coin.holds(escrow)], [held + 5n * COIN, left - 5n * COIN])
