@@ -124,7 +124,7 @@ export async function stablecoinTests (suite, chain) {
     const [unmatched] = await venue.administer('GET', '/stablecoins/unmatched')
     assert.deepEqual([unmatched.from_address, unmatched.amount, unmatched.state], [ISSUER.toLowerCase(), '7', 'waits'])
     await told('unmatched_deposit', m => m.from === ISSUER.toLowerCase() && m.amount === '7000000')
-    const status = await coin.status()
+    const status = await eventually('the record has it', async () => { const now = await coin.status(); return now.ledger !== '0' && now })
     assert.deepEqual([status.ledger, status.unmatched, status.unmatched_transfers], ['100.5', '7', 1])
     await eventually('it is on the metrics page', async () => await venue.metric('settlement_unmatched_transfers{symbol="USDC"}') === 1 &&
       await venue.metric('settlement_unmatched_oldest_seconds{symbol="USDC"}') >= 0)
@@ -279,6 +279,13 @@ export async function stablecoinTests (suite, chain) {
     assert.equal((await chain.one("SELECT count(*) AS n FROM chain.chain_request WHERE operation = 'erc20_transfer' AND state IN ('prepared', 'signed', 'sent')")).n, '0')
     await chain.agrees()
   })
+  return coin
+}
+
+// The last of a suite: the new key is no agent of any token.
+export async function escrowKeyTest (suite, coin) {
+  const { chain, venue, escrow } = coin
+  const carla = wallet(1003)
 
   // docs/signer.md, Changing the key. What is new is the new key's, but for what leaves the escrow.
   await suite.test('stablecoin: the signer\'s key is changed while the escrow holds money: the old key goes on paying, and nothing else', async () => {

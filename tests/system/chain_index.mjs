@@ -7,7 +7,7 @@ import path from 'node:path'
 import { PATIENCE_MS } from '../../tools/venue_client.mjs'
 import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Suite } from '../lib/suite.mjs'
-import { stablecoinTests } from '../lib/stablecoin.mjs'
+import { escrowKeyTest, stablecoinTests } from '../lib/stablecoin.mjs'
 import { TokenVenue, UNIT } from '../lib/token_venue.mjs'
 import { bin, eventually, Venue } from '../lib/venue.mjs'
 import { xvpChain } from './xvp_chain.mjs'
@@ -156,7 +156,7 @@ Suite.oneStory(async suite => {
       await chain.agrees()
     })
 
-    await stablecoinTests(suite, chain)
+    const coin = await stablecoinTests(suite, chain)
     await xvpChain(suite, venue, chain)
 
     await suite.test('index: the WebSocket is cut: it polls, and subscribes again', async () => {
@@ -199,6 +199,7 @@ Suite.oneStory(async suite => {
       await eventually('it is closed', async () => (await chain.one('SELECT count(*) AS n FROM chain.reconciliation_break WHERE closed_at IS NULL')).n === '0')
       await chain.agrees()
     })
+    await escrowKeyTest(suite, coin)
     await suite.test('index: at the end sums are zero', () => venue.sumsAreZero())
   } finally {
     await venue.stop()
