@@ -168,7 +168,10 @@ static enum settle_store_result store_lead(void *context, bool *anew)
     if (store->leading && pg_connected(store->pg) && pg_connections(store->pg) == store->connection)
         return SETTLE_STORE_OK;
     store->leading = false;
-    if (pg_connect(store->pg) != PG_OK)
+    // Planning the claim takes longer than carrying it out, and the same statements come again and
+    // again.
+    if (pg_connect(store->pg) != PG_OK ||
+        pg_execute(store->pg, "SET plan_cache_mode = force_generic_plan") != PG_OK)
         return SETTLE_STORE_LOST;
     uint32_t connection = pg_connections(store->pg);
     // While the rows are being written again from the chain, what was settled still looks pending.
