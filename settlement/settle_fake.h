@@ -13,7 +13,8 @@
 //
 // What the world itself asserts, at every effect: a broadcast has its bytes, hash and nonce
 // committed; nobody else is asked anything while the store holds a transaction open; a move of a trade or an attempt is in the table; no planned leg is executed twice; a
-// nonce serves one request; the batch id names the trades; no result overtakes another on its way
+// nonce serves one request; the batch id names the trades; the movements of an instruction are one
+// transaction, end alike and are not signed too late; no result overtakes another on its way
 // to the core, and one that is refused as old was refused before.
 #ifndef LONJA_SETTLEMENT_SETTLE_FAKE_H
 #define LONJA_SETTLEMENT_SETTLE_FAKE_H
@@ -96,6 +97,11 @@ struct fake_trade {
     bool lost;         // … or it is settled, and what settled it is lost and did not come again
     uint64_t net_id;   // of the net that it was in, once; 0 = none
     bool to_zero;      // that net moved nothing, and has settled it
+    // It is a movement of a settlement instruction: of which one, in which turn (its first
+    // movement's id); nothing of it is signed from then on. 0 = a trade.
+    uint64_t xvp;
+    uint64_t turn;
+    uint64_t sign_before_ns; // of now_ns
     uint32_t last_row; // of its history
 };
 
@@ -330,6 +336,14 @@ void fake_init(struct fake_world *world, uint64_t seed);
 // decimals.
 struct fake_trade *fake_trade(struct fake_world *world, const char *seller, const char *buyer,
                               int64_t quantity);
+// Becomes settling: so many movements, of 1.00, 1.01 …, from the two sellers in turn to the buyer.
+// Returns the first; the others are behind it.
+struct fake_trade *fake_instruction(struct fake_world *world, uint64_t xvp, size_t moves,
+                                    uint64_t sign_before_ns);
+// Movements end together, and one result is told for all: by the first.
+bool fake_is_told(const struct fake_trade *trade);
+// Nothing of the request may be signed any more.
+bool fake_is_late(const struct fake_world *world, const struct fake_request *request);
 void fake_retry(struct fake_world *world, struct fake_trade *trade);
 // Two persons give up the request that the trade is in; false: it is in none that holds a nonce.
 bool fake_abandon(struct fake_world *world, const struct fake_trade *trade);

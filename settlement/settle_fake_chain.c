@@ -203,7 +203,8 @@ static void legs_unfreeze(struct fake_world *world, const struct fake_tx *tx,
     for (size_t i = 0; i < call->leg_count; i++) {
         const struct settle_leg *leg = &call->legs[i];
         struct fake_wallet *from = fake_wallet(world, &leg->from);
-        chain_uint128 free = from->units > from->frozen_units ? from->units - from->frozen_units : 0;
+        chain_uint128 free =
+            from->units > from->frozen_units ? from->units - from->frozen_units : 0;
         if (leg->units > free && from->frozen_units > 0) {
             ASSERT(world->unfrozen_count < FAKE_UNFROZEN_MAX);
             world->unfrozen[world->unfrozen_count++] =
@@ -907,6 +908,8 @@ static enum signer_result signer_sign(void *context, struct signer_signed *out,
         return SIGNER_UNREACHABLE;
     enum signer_result result = signer_refuses(world, request);
     if (result == SIGNER_OK) {
+        const struct fake_attempt *row = &world->attempts[request->request_id - 1];
+        ASSERT(row->calldata_len == 0 || !fake_is_late(world, &world->requests[row->request]));
         ssize_t len = transaction_sign(out->raw, sizeof(out->raw), &tx, world->key);
         ASSERT(len > 0);
         out->raw_len = (size_t)len;

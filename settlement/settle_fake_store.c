@@ -195,9 +195,16 @@ static void trade_move(struct fake_world *world, struct fake_trade *trade,
     fake_history_trade(world, trade, from);
 }
 
+bool fake_is_told(const struct fake_trade *trade)
+{
+    return trade->turn == 0 || trade->turn == trade->trade_id;
+}
+
 static void result_queue(struct fake_world *world, const struct fake_trade *trade,
                          enum settlement_outcome outcome)
 {
+    if (!fake_is_told(trade))
+        return;
     ASSERT(world->result_count < FAKE_RESULTS_MAX);
     struct settle_result *result = &world->results[world->result_count];
     *result = (struct settle_result){.result_id = world->result_count + 1};
@@ -708,6 +715,47 @@ static bool claim_one(struct fake_world *world, struct fake_trade *trade,
     return answer != SETTLE_GROUP_FULL;
 }
 
+// The movements of one turn: all of them in a request of their own, or none.
+static void claim_turn(struct fake_world *world, struct fake_trade *first, size_t moves,
+                       struct settle_claim *claim)
+{
+    bool due = claim->requests_max > 0;
+
+    if (world->now_ns >= first->sign_before_ns) {
+        for (size_t i = 0; i < moves; i++)
+            trade_move(world, &first[i], SETTLE_TRADE_FAILED, SETTLE_REASON_CUT_OFF);
+        result_queue(world, first, SETTLEMENT_FAILED);
+        claim->refused += moves;
+        return;
+    }
+    for (size_t i = 0; i < moves; i++)
+        due &= is_due(world, &first[i]);
+    if (!due)
+        return;
+    walk_requests[0] = NULL;
+    for (size_t i = 0; i < moves; i++) {
+        const char *reason = NULL;
+        struct chain_address token;
+        struct settle_leg leg;
+        ASSERT(plan_of(&token, &leg, &reason, &first[i]) == SETTLE_PLAN_ON_CHAIN);
+        claim_add(world, &first[i], 0, &token, &leg);
+    }
+    claim->requests_max--;
+    claim->claimed += moves;
+}
+
+static void claim_turns(struct fake_world *world, struct settle_claim *claim)
+{
+    for (size_t i = 0, moves; i < world->trade_count; i += moves) {
+        struct fake_trade *first = &world->trades[i];
+        for (moves = 1; first->turn != 0 && i + moves < world->trade_count; moves++)
+            if (first[moves].turn != first->turn)
+                break;
+        if (first->turn != 0 && first->state == SETTLE_TRADE_PENDING)
+            claim_turn(world, first, moves, claim);
+    }
+}
+
 static enum settle_store_result store_claim(void *context, struct settle_claim *claim)
 {
     BEGIN;
@@ -715,13 +763,14 @@ static enum settle_store_result store_claim(void *context, struct settle_claim *
     claim->claimed = claim->refused = 0;
     if (claim->requests_max > SETTLE_GROUPS_MAX)
         claim->requests_max = SETTLE_GROUPS_MAX;
+    claim_turns(world, claim);
     settle_group_begin(&walk, claim->batch_max);
     memset(walk_requests, 0, sizeof(walk_requests));
     for (size_t i = 0; i < world->trade_count; i++)
         world->trades[i].blocked =
             is_due(world, &world->trades[i]) && is_blocked(world, &world->trades[i]);
     for (size_t i = 0; room && i < world->trade_count; i++)
-        if (is_due(world, &world->trades[i]))
+        if (world->trades[i].turn == 0 && is_due(world, &world->trades[i]))
             room = claim->claimed + claim->refused < claim->trades_max &&
                    claim_one(world, &world->trades[i], claim);
     return end(fault);
@@ -748,6 +797,37 @@ static enum settle_store_result store_off_chain(void *context, size_t *settled, 
     return end(fault);
 }
 
+static const struct fake_trade *first_move(const struct fake_world *world,
+                                           const struct fake_request *request)
+{
+    const struct fake_trade *trade = &world->trades[request->legs[0].trade];
+
+    return fake_is_of_trades(request) && request->leg_count > 0 && trade->turn != 0 ? trade : NULL;
+}
+
+bool fake_is_late(const struct fake_world *world, const struct fake_request *request)
+{
+    const struct fake_trade *first = first_move(world, request);
+
+    return first != NULL && world->now_ns >= first->sign_before_ns;
+}
+
+// All movements of its turn and nothing else, and all in the same state.
+static void check_turn(const struct fake_world *world, const struct fake_request *request)
+{
+    const struct fake_trade *first = first_move(world, request);
+    size_t moves = 0;
+
+    for (size_t i = 0; i < world->trade_count && first != NULL; i++)
+        moves += world->trades[i].turn == first->turn;
+    for (size_t i = 0; i < request->leg_count && fake_is_of_trades(request); i++) {
+        const struct fake_trade *trade = &world->trades[request->legs[i].trade];
+        ASSERT(first != NULL ? request->leg_count == moves : trade->turn == 0);
+        ASSERT(first == NULL || (trade->turn == first->turn && trade->state == first->state));
+        ASSERT(first == NULL || request->legs[i].left == request->legs[0].left);
+    }
+}
+
 static void item_fill(struct fake_world *world, struct settle_item *item,
                       const struct fake_request *request, const struct fake_attempt *open)
 {
@@ -759,6 +839,9 @@ static void item_fill(struct fake_world *world, struct settle_item *item,
     item->call.operation =
         request->leg_count > 1 ? SETTLE_BATCH_FORCED_TRANSFER : request->operation;
     item->call.contract = request->token;
+    // The worker reads the clock on the wall, which the world's is not.
+    if (first_move(world, request) != NULL)
+        item->sign_before_ns = fake_is_late(world, request) ? 1 : UINT64_MAX;
     for (size_t i = 0; open != NULL && i < world->attempt_count; i++) {
         const struct fake_attempt *row = &world->attempts[i];
         if (row->request == open->request && row->attempt.nonce == open->attempt.nonce &&
@@ -979,6 +1062,7 @@ static size_t legs_end(struct fake_world *world, const struct settle_item *item,
         trade_end(world, &world->trades[leg->trade], ending);
     }
     request->open = stay > 0;
+    check_turn(world, request);
     return stay;
 }
 
@@ -1083,6 +1167,7 @@ static void check_calldata(const struct fake_world *world, const struct fake_req
         ASSERT(trade->state == SETTLE_TRADE_PROCESSING || trade->state == SETTLE_TRADE_SETTLED);
         trades[count++] = trade->trade_id;
     }
+    check_turn(world, request);
     ASSERT(count >= call.leg_count && (request->is_netted || count == call.leg_count));
     ASSERT(len > SETTLE_BATCH_ID_BYTES);
     for (size_t i = 0; i < call.leg_count; i++)
@@ -2022,6 +2107,21 @@ struct fake_trade *fake_trade(struct fake_world *world, const char *seller, cons
     return trade;
 }
 
+struct fake_trade *fake_instruction(struct fake_world *world, uint64_t xvp, size_t moves,
+                                    uint64_t sign_before_ns)
+{
+    struct fake_trade *first = &world->trades[world->trade_count];
+
+    for (size_t i = 0; i < moves; i++) {
+        struct fake_trade *trade = fake_trade(world, i % 2 == 0 ? fake_seller : fake_seller2,
+                                              fake_buyer, 100 + (int64_t)i);
+        trade->xvp = xvp;
+        trade->turn = first->trade_id;
+        trade->sign_before_ns = sign_before_ns;
+    }
+    return first;
+}
+
 void fake_retry(struct fake_world *world, struct fake_trade *trade)
 {
     (void)world;
@@ -2102,10 +2202,10 @@ void fake_check_end(const struct fake_world *world)
         ASSERT((trade->incident || trade->lost) <= fake_has_incident(world, i));
         if (trade->state == SETTLE_TRADE_SETTLED)
             ASSERT(world->core_booked[i][SETTLEMENT_SETTLED] ==
-                   (trade->trade_id == world->refuse_trade ? 0 : 1));
+                   (fake_is_told(trade) && trade->trade_id != world->refuse_trade ? 1 : 0));
         if (trade->state == SETTLE_TRADE_FAILED)
             ASSERT(world->core_booked[i][SETTLEMENT_FAILED] ==
-                   world->core_booked[i][SETTLEMENT_RETRIED] + 1);
+                   world->core_booked[i][SETTLEMENT_RETRIED] + fake_is_told(trade));
     }
     for (size_t i = 0; i < world->wallet_count; i++)
         total += world->wallets[i].units;

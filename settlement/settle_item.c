@@ -376,12 +376,28 @@ static enum settle_step item_sign_again(struct settle *settle, struct settle_ite
     return item_sign(settle, item, &message);
 }
 
+// No higher bid is signed for an instruction that is late: its nonce is given up instead.
+static enum settle_step item_give_up_late(struct settle *settle, struct settle_item *item)
+{
+    bool held = false;
+
+    if (!settle_store_ok(settle, settle->store.nonce_cancel(settle->store.context, &held,
+                                                            &item->signer, item->bids[0].nonce)))
+        return SETTLE_STEP_ABORT;
+    ASSERT(held); // by its own bid
+    settle_item_open_bid(item)->fate = SETTLE_FATE_CANCEL;
+    return SETTLE_STEP_DONE;
+}
+
 static enum settle_step item_bid_more(struct settle *settle, struct settle_item *item)
 {
     struct settle_attempt *before = settle_item_open_bid(item);
     struct settle_attempt bid = {
         .nonce = before->nonce, .gas_limit = before->gas_limit, .fate = before->fate};
     struct node_message message;
+
+    if (settle_item_is_late(item) && !before->is_empty)
+        return item_give_up_late(settle, item);
     enum settle_step step = settle_item_legs(settle, item);
 
     ASSERT(before->state == SETTLE_ATTEMPT_SIGNED || before->state == SETTLE_ATTEMPT_SENT);
@@ -910,19 +926,6 @@ static enum settle_step item_nonce_taken(struct settle *settle, struct settle_it
     return SETTLE_STEP_DONE;
 }
 
-// No higher bid is signed for an instruction that is late: its nonce is given up instead.
-static enum settle_step item_give_up_late(struct settle *settle, struct settle_item *item)
-{
-    bool held = false;
-
-    if (!settle_store_ok(settle, settle->store.nonce_cancel(settle->store.context, &held,
-                                                            &item->signer, item->bids[0].nonce)))
-        return SETTLE_STEP_ABORT;
-    ASSERT(held); // by its own bid
-    settle_item_open_bid(item)->fate = SETTLE_FATE_CANCEL;
-    return SETTLE_STEP_DONE;
-}
-
 // Blocks go by without the lowest nonce: it is worth more to us than to the miners so far.
 static bool item_is_stuck(struct settle *settle, const struct settle_item *item)
 {
@@ -951,8 +954,6 @@ static enum settle_step item_without_receipt(struct settle *settle, struct settl
     }
     if (is_given_up(bid))
         return item_cancel(settle, item);
-    if (item_is_stuck(settle, item) && settle_item_is_late(item) && !bid->is_empty)
-        return item_give_up_late(settle, item);
     if (item_is_stuck(settle, item)) {
         item_key(settle, item)->head_ns = settle->pass_ns; // the higher bid gets as long
         item_key(settle, item)->head_block = settle->block_number;
