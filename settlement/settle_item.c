@@ -855,8 +855,11 @@ static enum settle_step item_seen(struct settle *settle, struct settle_item *ite
 static enum settle_step item_mined(struct settle *settle, struct settle_item *item,
                                    struct settle_attempt *bid, const struct settle_receipt *receipt)
 {
-    if (bid->state == SETTLE_ATTEMPT_MINED && bid->mined_block != receipt->block_number)
-        return item_unmined(settle, item, bid); // in another block now: once more from there
+    struct settle_attempt *open = settle_item_open_bid(item);
+
+    if (open->state == SETTLE_ATTEMPT_MINED &&
+        (open != bid || bid->mined_block != receipt->block_number))
+        return item_unmined(settle, item, open); // in another block now, or another bid: once more from there
     if (item->call.is_of_trades && bid->fate != SETTLE_FATE_OVER && !bid->is_empty &&
         receipt->succeeded && receipt->has_planned_effect)
         return item_seen(settle, item, bid, receipt);
