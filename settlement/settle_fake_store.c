@@ -1645,6 +1645,16 @@ static bool shares_trade(const struct fake_request *request, const struct fake_r
     return false;
 }
 
+// Is it another turn of the same instruction, and not given back?
+static bool shares_instruction(const struct fake_world *world, const struct fake_request *request,
+                               const struct fake_request *other)
+{
+    const struct fake_trade *mine = first_move(world, request);
+    const struct fake_trade *its = first_move(world, other);
+
+    return mine != NULL && its != NULL && mine->xvp == its->xvp && !other->legs[0].left;
+}
+
 // The newest signed attempt at the nonce, if all there have ended without effect; else NULL.
 static struct fake_attempt *over_at(struct fake_world *world, uint64_t nonce)
 {
@@ -1784,7 +1794,8 @@ static enum settle_store_result store_conflict(void *context, const struct settl
     for (size_t i = 0; i < world->attempt_count; i++) {
         struct fake_attempt *row = &world->attempts[i];
         if (settle_attempt_is_open(row->attempt.state) && row->attempt.fate == SETTLE_FATE_NONE &&
-            shares_trade(request, &world->requests[row->request]))
+            (shares_trade(request, &world->requests[row->request]) ||
+             shares_instruction(world, request, &world->requests[row->request])))
             row->attempt.fate = SETTLE_FATE_CANCEL;
     }
     return end(fault);

@@ -330,7 +330,8 @@ struct settle_store_ops {
     (void *context, const struct settle_item *item, const struct settle_attempt *attempt,
      const struct settle_receipt *receipt);
     // Of fate OVER, and mined again: with the planned effect this time. Whatever else is open for
-    // its trades is to be cancelled: what is signed gets fate CANCEL.
+    // its trades, or for another turn of its instruction, is to be cancelled: what is signed gets
+    // fate CANCEL.
     SETTLE_STORE (*conflict)(void *context, const struct settle_item *item);
     // … deep enough: the trades that are pending are settled by it. Those that have failed, or were
     // settled by another, become incidents. `waits`: one of them is still open elsewhere, nothing

@@ -1017,7 +1017,11 @@ static enum settle_store_result store_conflict(void *context, const struct settl
         "WHERE a.state IN " SETTLE_OPEN_STATES " AND a.fate IS NULL "
         "AND (a.request_id = $1 OR a.request_id IN (SELECT o.request_id FROM chain.request_leg l "
         "JOIN chain.request_leg o ON o.trade_id = l.trade_id AND o.state IN ('open', 'done') "
-        "WHERE l.request_id = $1 AND l.state = 'back'))";
+        "WHERE l.request_id = $1 AND l.state = 'back') "
+        "OR a.request_id IN (SELECT o.request_id FROM chain.request_leg l "
+        "JOIN settle.trade w USING (trade_id) JOIN settle.trade t ON t.xvp_id = w.xvp_id "
+        "JOIN chain.request_leg o ON o.trade_id = t.trade_id AND o.state IN ('open', 'done') "
+        "WHERE l.request_id = $1 AND l.state = 'back'))"; // another turn of the instruction
     struct settle_store_pg *store = context;
 
     if (!store_begin(store))

@@ -288,6 +288,112 @@ static void what_is_taken_back_before_it_is_final_is_not_told(void **state)
     assert_int_equal(venue.world.attempt_count, 1); // the same bytes
 }
 
+// The empty one has taken its place, and a reorganisation gives the nonce to the first one after
+// all. Before that was final it is executed, and nobody has heard of anything else; behind it the
+// core has been told that it came back: two persons have to look at it.
+static void what_passes_after_it_was_given_up(void **state)
+{
+    (void)state;
+    for (int was_final = 0; was_final < 2; was_final++) {
+        struct fake_trade *first = open_stuck();
+        enum settle_attempt_state until = was_final ? SETTLE_ATTEMPT_DROPPED : SETTLE_ATTEMPT_MINED;
+        for (int i = 0; i < 300 && (venue.world.attempt_count < 2 ||
+                                    venue.world.attempts[1].attempt.state != until);
+             i++)
+            step(&venue);
+        assert_int_equal(venue.world.attempts[1].attempt.state, until);
+        steps(&venue, was_final ? 10 : 0);
+        assert_told(first, 0, was_final ? 1 : 0);
+        uint64_t given_up = venue.world.attempts[1].attempt.mined_block;
+        venue.world.base_fee_wei = SECOND;
+        fake_reorganise(&venue.world, venue.world.block - given_up + 1, true);
+        fake_return(&venue.world, 0, 0);
+        fake_mine(&venue.world);
+        passes(&venue, 20);
+        assert_executed(first, 1);
+        run_to_end(&venue);
+        assert_all(first, was_final ? SETTLE_TRADE_FAILED : SETTLE_TRADE_SETTLED,
+                   was_final ? SETTLE_REASON_CUT_OFF : "");
+        assert_told(first, !was_final, was_final ? 1 : 0);
+        assert_int_equal(venue.world.incident_count, was_final ? MOVES : 0);
+        for (size_t i = 0; i < venue.world.incident_count; i++)
+            assert_string_equal(venue.world.incidents[i].kind, "moved_though_failed");
+    }
+}
+
+// A first turn has reverted, and a second one goes. The chain loses both, and now the first passes:
+// the second must not move the same once more.
+static void a_turn_that_passes_after_all_stops_the_one_behind_it(void **state)
+{
+    (void)state;
+    struct fake_trade *first = open_with(600);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.out_of_gas_once = true;
+    run_to_end(&venue);
+    assert_told(first, 0, 1);
+    struct fake_trade *second =
+        fake_instruction(&venue.world, 7, MOVES, venue.world.now_ns + 600 * SECOND);
+    run_to_end(&venue);
+    assert_told(second, 1, 0);
+    fake_reorganise(&venue.world, venue.world.block - 10, true);
+    fake_return(&venue.world, 0, 0);
+    fake_mine(&venue.world);
+    assert_executed(first, 1);
+    steps(&venue, 60);
+    assert_executed(second, 0);
+    assert_true(all_final(&venue.world));
+    for (size_t i = 0; i < MOVES; i++) {
+        assert_true(first[i].incident); // moved though failed
+        assert_true(second[i].lost);    // settled, and its own transaction is lost
+    }
+}
+
+// ---- faults
+// ---------------------------------------------------------------------------------------
+
+// Each is executed or has come back, once; with nothing in the way it is executed.
+static void any_fault_at_any_effect(uint64_t seconds, uint64_t base_fee_wei)
+{
+    uint64_t effects = 1;
+
+    for (uint64_t at = 0; at <= effects; at++)
+        for (int kind = FAKE_LOST_BEFORE; kind < FAKE_FAULT_COUNT; kind++) {
+            struct fake_trade *first = open_with(seconds);
+            fake_trade(&venue.world, fake_seller, fake_buyer, 500);
+            venue.world.faults.at = at;
+            venue.world.faults.kind = (enum fake_fault)kind;
+            venue.settle.config.stuck_ns = 5 * SECOND;
+            passes(&venue, 2);
+            if (venue.world.faults.dead)
+                worker_start(&venue);
+            venue.world.base_fee_wei = base_fee_wei;
+            run_to_end(&venue);
+            const size_t *booked = venue.world.core_booked[first - venue.world.trades];
+            assert_int_equal(booked[SETTLEMENT_SETTLED] + booked[SETTLEMENT_FAILED], 1);
+            assert_executed(first, (unsigned)booked[SETTLEMENT_SETTLED]);
+            if (base_fee_wei == SECOND)
+                assert_told(first, 1, 0);
+            else if (at == 0)
+                assert_told(first, 0, 1);
+            if (at == 0)
+                effects = venue.world.faults.effects;
+        }
+    assert_true(effects > 60);
+    print_message("%llu effects\n", (unsigned long long)effects);
+}
+
+static void any_fault_at_any_effect_executes_it_once(void **state)
+{
+    (void)state;
+    any_fault_at_any_effect(600, SECOND);
+}
+
+static void any_fault_at_any_effect_gives_it_up_or_executes_it(void **state)
+{
+    (void)state;
+    any_fault_at_any_effect(4, 5 * SECOND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +411,10 @@ int main(void)
         cmocka_unit_test(what_is_given_up_and_mined_all_the_same_is_executed),
         cmocka_unit_test(what_no_pool_takes_at_the_cut_off_is_given_up),
         cmocka_unit_test(what_is_taken_back_before_it_is_final_is_not_told),
+        cmocka_unit_test(what_passes_after_it_was_given_up),
+        cmocka_unit_test(a_turn_that_passes_after_all_stops_the_one_behind_it),
+        cmocka_unit_test(any_fault_at_any_effect_executes_it_once),
+        cmocka_unit_test(any_fault_at_any_effect_gives_it_up_or_executes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
