@@ -18,6 +18,9 @@
 // entry does not prove; see tape_reader.h for what it does then.
 //
 // A segment without the file is one from before there were checksums: it is read as it is.
+//
+// An empty file <sequence>.again says that what is behind this sequence is being written again, and
+// may not be durable though it looks whole (tape_writer.h).
 #ifndef LONJA_CORE_TAPE_FORMAT_H
 #define LONJA_CORE_TAPE_FORMAT_H
 
@@ -42,6 +45,7 @@ static_assert(offsetof(struct tape_header, crc) == TAPE_HEADER_BYTES - 4, "tape 
 
 #define TAPE_SUMS_MAGIC  0x736d757361746a6cULL // "ljtasums"
 #define TAPE_SUMS_SUFFIX "sums"
+#define TAPE_AGAIN_SUFFIX "again"
 enum { TAPE_SUMS_FORMAT = 1, TAPE_BLOCK_EVENTS = 256 };
 
 struct tape_sums_header {

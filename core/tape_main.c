@@ -106,25 +106,40 @@ static void tape_open_folders(struct tape *tape)
                  "opening the journal's archive", 1);
 }
 
-// Loads the newest snapshot from which the tape can go on; false: from the beginning.
+// Loads the newest snapshot from which the tape can go on; false: from the beginning. The tape comes
+// first: opening it takes off what was lost with the machine, and of a snapshot that it does not
+// reach nothing need be read.
 static bool tape_resume(struct tape *tape)
 {
     uint64_t segment_events = (uint64_t)tape->boot->config.tape_segment_events;
-    uint64_t limit = tape_reader_last_sequence(tape->folder), first, sequence;
+    uint64_t limit = tape_again_from(tape->folder), first, sequence;
     // A tape without its beginning is no tape, since followers start at 1, unless the operator has
     // said that it may be forgotten.
-    if (!numbered_smallest(&first, tape->folder, "tape") ||
+    if (!numbered_smallest(&first, tape->folder, TAPE_SUFFIX) ||
         (first != 1 && tape->boot->config.tape_keep_sequences == 0))
         return false;
     while (snapshot_file_newest(&sequence, tape->snapshots, limit) && sequence > 0) {
-        if (replay_load(&tape->replay, tape->snapshots, sequence) &&
-            tape_writer_open(&tape->writer, tape->folder, segment_events, sequence) == 0)
-            return true;
+        if (tape_writer_open(&tape->writer, tape->folder, segment_events, sequence) == 0) {
+            if (replay_load(&tape->replay, tape->snapshots, sequence))
+                return true;
+            tape_writer_close(&tape->writer);
+            tape_require(replay_reset(&tape->replay), "taking the engine's memory", 1);
+        }
         log_warning("cannot go on from snapshot sequence=%" PRIu64, sequence);
-        tape_require(replay_reset(&tape->replay), "taking the engine's memory", 1);
         limit = sequence - 1;
     }
     return false;
+}
+
+// Behind the newest snapshot nothing is promised of the tape; before it, everything. Whoever begins
+// at an older one writes that part again, and if he dies on the way, what he wrote looks whole and
+// may not be durable: the next one begins there, too.
+static void tape_mark_again(struct tape *tape)
+{
+    uint64_t newest;
+    if (numbered_largest(&newest, tape->snapshots, SNAPSHOT_SUFFIX, UINT64_MAX) &&
+        newest > tape->replay.sequence)
+        tape_require(tape_again_mark(tape->folder, tape->replay.sequence), "marking the tape", 1);
 }
 
 static void tape_start(struct tape *tape)
@@ -133,6 +148,7 @@ static void tape_start(struct tape *tape)
         tape_require(tape_writer_open(&tape->writer, tape->folder,
                                       (uint64_t)tape->boot->config.tape_segment_events, 0),
                      "opening the tape", 1);
+    tape_mark_again(tape);
     tape->snapshot_sequence = tape->replay.sequence;
     atomic_store_explicit(&tape->page->snapshot_seq, tape->replay.sequence, memory_order_relaxed);
     atomic_store_explicit(&tape->page->snapshots_failed, 0, memory_order_relaxed);
@@ -156,6 +172,15 @@ static void tape_apply(struct tape *tape, const struct command *command, uint64_
     }
     tape_require(tape_writer_add(&tape->writer, replay->sink.events, replay->sink.count),
                  "writing the tape", 1);
+}
+
+// What is before the newest snapshot is durable (tape_mark_again).
+static void tape_unmark_again(struct tape *tape)
+{
+    uint64_t newest;
+    if (numbered_largest(&newest, tape->snapshots, SNAPSHOT_SUFFIX, UINT64_MAX) &&
+        newest <= tape->replay.sequence)
+        tape_again_unmark(tape->folder);
 }
 
 // Finished segments that nobody is said to need go, but none that a kept snapshot leads to: a
@@ -188,6 +213,7 @@ static void tape_snapshot(struct tape *tape)
         return;
     }
     atomic_store_explicit(&tape->page->snapshot_seq, tape->replay.sequence, memory_order_relaxed);
+    tape_unmark_again(tape);
     tape_forget(tape);
     log_info("snapshot sequence=%" PRIu64 " events=%" PRIu64 " events_digest=%016" PRIx64
              " state_digest=%016" PRIx64,

@@ -161,8 +161,8 @@ static void await_position(uint64_t sequence)
     assert_int_equal(atomic_load(&f.page->position_seq), sequence);
 }
 
-// A life in which lonja-tape comes to the end of the journal. Returns the snapshot it began with.
-static uint64_t live(uint64_t count)
+// lonja-tape comes to the end of the journal. Returns the snapshot it began with.
+static uint64_t begin(uint64_t count)
 {
     atomic_store(&f.page->position_seq, 0);
     atomic_store(&f.page->snapshot_seq, UINT64_MAX);
@@ -174,6 +174,13 @@ static uint64_t live(uint64_t count)
     uint64_t began = atomic_load(&f.page->snapshot_seq);
     be_durable(count);
     await_position(count);
+    return began;
+}
+
+// The same, to a clean stop.
+static uint64_t live(uint64_t count)
+{
+    uint64_t began = begin(count);
     if (count - began < (uint64_t)f.boot.config.tape_snapshot_every) {
         nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
         assert_int_equal(atomic_load(&f.page->snapshot_seq), began); // none is due
@@ -182,6 +189,13 @@ static uint64_t live(uint64_t count)
     assert_int_equal(atomic_load(&f.page->snapshot_seq), count); // one at the end
     assert_int_equal(tape_reader_last_sequence(f.tape), count);
     return began;
+}
+
+static void die(void)
+{
+    assert_int_equal(kill(f.process, SIGKILL), 0);
+    assert_int_equal(waitpid(f.process, NULL, 0), f.process);
+    f.process = 0;
 }
 
 // A snapshot as the journal's engine has it at this sequence, or a wrong one.
@@ -259,24 +273,47 @@ static void it_goes_on_from_the_newest_snapshot_that_can_be_used(void **state)
     assert_int_equal(live(1000), 0);
 }
 
-// The tape does not prove what is before the snapshot: it is compared from the beginning.
-static void where_the_tape_is_rotten_it_begins_anew(void **state)
+// Of the first segment.
+static void rot_event(off_t position)
 {
-    (void)state;
     char path[NUMBERED_PATH_BYTES], byte;
-    assert_int_equal(live(900), 0);
-    forget_snapshots();
-    write_snapshot(50, false);
     numbered_path(path, f.tape, 1, TAPE_SUFFIX);
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    off_t at = TAPE_HEADER_BYTES + 49 * EVENT_BYTES + 64;
+    off_t at = TAPE_HEADER_BYTES + position * EVENT_BYTES + 64;
     assert_int_equal(pread(fd, &byte, 1, at), 1);
     byte ^= 1;
     assert_int_equal(pwrite(fd, &byte, 1, at), 1);
     close(fd);
+}
+
+// The tape does not prove what is before the snapshot: it is compared from the beginning.
+static void where_the_tape_is_rotten_it_begins_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(live(900), 0);
+    forget_snapshots();
+    write_snapshot(50, false);
+    rot_event(49);
     assert_int_equal(live(950), 0);
     assert_true(testing_was_said(f.log, "the tape is written anew"));
     assert_true(testing_was_said(f.log, " events_dropped=851")); // of 900, from the rotten one on
+}
+
+// Who dies while he writes again what lies before the newest snapshot leaves a tape that looks whole and
+// may not be durable.
+static void who_goes_back_is_followed_until_he_has_synced(void **state)
+{
+    (void)state;
+    assert_int_equal(live(900), 0);
+    write_snapshot(50, false);
+    rot_event(899);
+    assert_int_equal(begin(900), 50);
+    die();
+    assert_int_equal(tape_reader_last_sequence(f.tape), 900);
+    assert_int_equal(begin(900), 50);
+    die();
+    assert_int_equal(live(950), 50);
+    assert_int_equal(live(1000), 950);
 }
 
 // Followers begin at 1: a tape without its beginning is none, unless it may forget.
@@ -430,6 +467,7 @@ int main(void)
         TEST(a_tape_that_somebody_writes_is_left_alone),
         TEST(it_goes_on_from_the_newest_snapshot_that_can_be_used),
         TEST(where_the_tape_is_rotten_it_begins_anew),
+        TEST(who_goes_back_is_followed_until_he_has_synced),
         TEST(a_tape_without_its_beginning_is_written_anew_unless_it_may_forget),
         TEST(what_nobody_needs_is_forgotten_at_a_snapshot),
         TEST(a_segment_that_cannot_be_forgotten_stays),

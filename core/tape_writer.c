@@ -109,6 +109,33 @@ int tape_lock(const char *folder)
     return result;
 }
 
+int tape_again_mark(const char *folder, uint64_t sequence)
+{
+    char path[NUMBERED_PATH_BYTES];
+    numbered_path(path, folder, sequence, TAPE_AGAIN_SUFFIX);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return folder_sync(folder);
+}
+
+uint64_t tape_again_from(const char *folder)
+{
+    uint64_t sequence;
+    return numbered_smallest(&sequence, folder, TAPE_AGAIN_SUFFIX) ? sequence : UINT64_MAX;
+}
+
+void tape_again_unmark(const char *folder)
+{
+    char path[NUMBERED_PATH_BYTES];
+    for (uint64_t sequence; (sequence = tape_again_from(folder)) != UINT64_MAX;) {
+        numbered_path(path, folder, sequence, TAPE_AGAIN_SUFFIX);
+        if (unlink(path) != 0)
+            return;
+    }
+}
+
 // Takes the entries from the block of `position` on away: what is there is going to change.
 static int tape_sums_cut(const char *folder, uint64_t first, uint64_t position)
 {

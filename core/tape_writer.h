@@ -42,6 +42,14 @@ struct tape_writer {
 // -EWOULDBLOCK (another process has it) or -errno.
 CHECKED int tape_lock(const char *folder);
 
+// The mark that what lies behind `sequence` is being written again (lonja-tape, going back behind a
+// snapshot). Durable when it returns 0; -errno else.
+CHECKED int tape_again_mark(const char *folder, uint64_t sequence);
+// The lowest that is marked; UINT64_MAX: none.
+uint64_t tape_again_from(const char *folder);
+// Takes all marks away. One that stays or comes back costs only time.
+void tape_again_unmark(const char *folder);
+
 // Stands behind `after_sequence`, which must be on the tape or 0 (then the tape begins here, and
 // whatever there was is compared from its beginning). Returns 0 or -errno; -ENOENT: the tape does
 // not hold it.
