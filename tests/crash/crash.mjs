@@ -45,7 +45,8 @@ async function digests (suite, venue) {
     const from = (await venue.replay(['--from-snapshot'])).from
     assert.ok(Number(from) > 0, 'there is a snapshot')
     for (const tool of Object.values(tools)) await sameDigests(venue, stopped, ['--from-snapshot'], tool)
-    await sameDigests(venue, printed(venue, 'tape', 'stopped').at(-1), [])
+    const tape = printed(venue, 'tape', 'stopped').at(-1) // stops before the core, which may have written since
+    await sameDigests(venue, tape, ['--until', tape.sequence])
   })
 }
 
