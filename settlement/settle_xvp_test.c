@@ -164,6 +164,27 @@ static void what_was_claimed_in_time_is_not_signed_late(void **state)
     assert_int_equal(venue.world.signed_count, 0);
 }
 
+// The worker has died behind the claim.
+static void what_was_claimed_and_not_prepared_in_time_is_not_prepared(void **state)
+{
+    struct fake_trade *first = NULL;
+
+    (void)state;
+    for (uint64_t at = 1; first == NULL || first->state != SETTLE_TRADE_PROCESSING; at++) {
+        first = open_with(10);
+        venue.world.faults.at = at;
+        venue.world.faults.kind = FAKE_KILL_AFTER;
+        settle_do_work(&venue.settle, venue.world.now_ns);
+    }
+    assert_int_equal(venue.world.attempt_count, 0);
+    venue.world.now_ns += 10 * SECOND;
+    worker_start(&venue);
+    run_to_end(&venue);
+    assert_all(first, SETTLE_TRADE_FAILED, SETTLE_REASON_CUT_OFF);
+    assert_told(first, 0, 1);
+    assert_int_equal(venue.world.attempt_count, 0);
+}
+
 // Prepared, and the signer is silent until it is late: nothing is signed, the nonce is another's.
 static void a_signer_that_is_silent_past_the_cut_off_signs_nothing(void **state)
 {
@@ -222,6 +243,11 @@ static void what_is_stuck_at_the_cut_off_is_given_up_without_a_higher_bid(void *
     struct fake_trade *first = open_stuck();
     steps(&venue, 59); // of 60, after which a trade has its first higher bid
     assert_all(first, SETTLE_TRADE_PROCESSING, "");
+    while (venue.world.tx_count < 2) {
+        fake_mine(&venue.world);
+        passes(&venue, 1);
+    }
+    venue.world.base_fee_wei = venue.world.txs[1].max_fee_wei + 1; // the empty one is bid up
     run_to_end(&venue);
     assert_all(first, SETTLE_TRADE_FAILED, SETTLE_REASON_CUT_OFF);
     assert_told(first, 0, 1);
@@ -273,9 +299,10 @@ static void what_is_taken_back_before_it_is_final_is_not_told(void **state)
 {
     (void)state;
     struct fake_trade *first = open_with(600);
-    while (venue.world.attempt_count == 0 ||
-           venue.world.attempts[0].attempt.state != SETTLE_ATTEMPT_MINED)
+    while (venue.world.tx_count == 0 || !venue.world.txs[0].mined)
         step(&venue);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    assert_int_equal(venue.world.attempts[0].attempt.state, SETTLE_ATTEMPT_MINED);
     fake_reorganise(&venue.world, 1, true);
     venue.world.receipts_hidden = true;
     steps(&venue, 20);
@@ -405,6 +432,7 @@ int main(void)
         cmocka_unit_test(what_reverts_comes_back),
         cmocka_unit_test(what_comes_too_late_is_not_signed),
         cmocka_unit_test(what_was_claimed_in_time_is_not_signed_late),
+        cmocka_unit_test(what_was_claimed_and_not_prepared_in_time_is_not_prepared),
         cmocka_unit_test(a_signer_that_is_silent_past_the_cut_off_signs_nothing),
         cmocka_unit_test(what_may_have_been_signed_is_not_given_back),
         cmocka_unit_test(what_is_stuck_at_the_cut_off_is_given_up_without_a_higher_bid),
