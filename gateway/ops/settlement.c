@@ -63,13 +63,14 @@ static void ether(FILE *out, const json_t *gas, const char *key, const char *nam
     ether_value(out, wei);
 }
 
-// One line of a metric for each element of a list.
+// One line of a metric for each element of a list. Of an empty one the type is said, so that a metric
+// is known before its first trouble; of one that is not known, nothing.
 typedef void line_writer(FILE *out, const char *name, const json_t *element, const void *argument);
 
 static void each(FILE *out, const json_t *list, const char *name, const char *help,
                  line_writer *write, const void *argument)
 {
-    if (json_array_size(list) == 0)
+    if (list == NULL)
         return;
     head(out, name, strstr(name, "_total") != NULL ? "counter" : "gauge", help);
     for (size_t i = 0; i < json_array_size(list); i++)
