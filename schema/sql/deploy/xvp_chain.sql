@@ -180,7 +180,7 @@ INSERT INTO settle.reason_word (word, words, todo) VALUES
     ('cut_off_passed', 'the instruction''s cut-off is too near, or has passed: nothing of it is signed any more',
         'nothing: it has come back and ends at its cut-off; write another with a later one'),
     ('custody_is_frozen', 'the token is kept in frozen custody, which instructions do not know',
-        'trade it, or lonja admin token … custody watched');
+        'trade it, or lonja admin custody ASSET watched');
 
 GRANT SELECT ON record.xvp_move, record.xvp_step TO lonja_settle;
 GRANT SELECT ON record.xvp_move, record.xvp_step TO lonja_index;
