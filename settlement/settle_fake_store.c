@@ -1801,6 +1801,23 @@ static enum settle_store_result store_conflict(void *context, const struct settl
     return end(fault);
 }
 
+// The next turn of the instruction is not begun before two persons have looked.
+static void other_turns_release(struct fake_world *world, const struct fake_request *request)
+{
+    const struct settle_ending ending = {.end = SETTLE_END_RELEASE};
+
+    for (size_t i = 0; i < world->request_top; i++) {
+        struct fake_request *other = &world->requests[i];
+        if (other == request || !other->open || other->has_attempts ||
+            !shares_instruction(world, request, other))
+            continue;
+        for (size_t leg = 0; leg < other->leg_count; leg++)
+            trade_end(world, &world->trades[other->legs[leg].trade], &ending);
+        other->leg_count = 0;
+        other->open = false;
+    }
+}
+
 static enum settle_store_result store_returned(void *context, bool *waits,
                                                const struct settle_item *item,
                                                const struct settle_attempt *attempt,
@@ -1814,6 +1831,7 @@ static enum settle_store_result store_returned(void *context, bool *waits,
         *waits |= world->trades[request->legs[i].trade].request_open;
     if (*waits)
         return end(fault);
+    other_turns_release(world, request);
     gas_book(world, attempt);
     custody_book(world, item, receipt);
     for (size_t i = 0; i < request->leg_count; i++) {

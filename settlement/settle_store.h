@@ -334,7 +334,8 @@ struct settle_store_ops {
     // fate CANCEL.
     SETTLE_STORE (*conflict)(void *context, const struct settle_item *item);
     // … deep enough: the trades that are pending are settled by it. Those that have failed, or were
-    // settled by another, become incidents. `waits`: one of them is still open elsewhere, nothing
+    // settled by another, become incidents; what is not signed of another turn of the instruction is
+    // released, and held by them. `waits`: one of them is still open elsewhere, nothing
     // was done.
     SETTLE_STORE(*returned)
     (void *context, bool *waits, const struct settle_item *item,

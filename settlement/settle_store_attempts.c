@@ -617,6 +617,18 @@ static enum settle_store_result store_mined(void *context, const struct settle_i
     "AND g.chain_id = $1 AND g.tx_hash = b.tx_hash RETURNING g.*), "                               \
     "kept AS (INSERT INTO chain.gas_lost SELECT u.*, now() FROM unspent u) "
 
+// Requests of trades that have no leg any more.
+static bool requests_without_legs(struct settle_store_pg *store)
+{
+    static const char sql[] =
+        "UPDATE chain.chain_request r SET state = 'cancelled', reason = '" SETTLE_REASON_CANCELLED
+        "' WHERE r.state = 'prepared' AND r.operation IN ('forced_transfer', "
+        "'batch_forced_transfer') AND r.idempotency_key LIKE 'trade:%' AND NOT EXISTS (SELECT 1 "
+        "FROM chain.request_leg l WHERE l.request_id = r.request_id AND l.state = 'open')";
+
+    return store_any(store, sql, PG_NO_PARAMS);
+}
+
 // The newest signed attempt at each nonce stands for all that were signed there.
 static bool reopen_over(struct settle_store_pg *store, size_t *count,
                         const struct text_address *signer, uint64_t nonce)
@@ -645,11 +657,6 @@ static bool reopen_over(struct settle_store_pg *store, size_t *count,
         "settle.attempt x WHERE x.request_id = o.request_id) RETURNING o.trade_id) "
         "UPDATE settle.trade w SET settlement_status = 'pending', reason = NULL FROM left_there t "
         "WHERE w.trade_id = t.trade_id AND w.settlement_status = 'processing'";
-    static const char empty[] =
-        "UPDATE chain.chain_request r SET state = 'cancelled', reason = '" SETTLE_REASON_CANCELLED
-        "' WHERE r.state = 'prepared' AND r.operation IN ('forced_transfer', "
-        "'batch_forced_transfer') AND r.idempotency_key LIKE 'trade:%' AND NOT EXISTS (SELECT 1 "
-        "FROM chain.request_leg l WHERE l.request_id = r.request_id AND l.state = 'open')";
     struct pg_rows *rows = NULL;
 
     if (pg_query(store->pg, &rows, sql,
@@ -660,7 +667,7 @@ static bool reopen_over(struct settle_store_pg *store, size_t *count,
     *count += found;
     return found == 0 ||
            (store_any(store, waiting, PG_PARAMS(u64(store->chain_id), pg_text(signer->text))) &&
-            store_any(store, empty, PG_NO_PARAMS));
+            requests_without_legs(store));
 }
 
 // What had ended of the trades of an attempt whose receipt is gone.
@@ -1082,6 +1089,24 @@ static bool returned_trades(struct settle_store_pg *store, const struct settle_i
            store_any(store, incidents, PG_PARAMS(u64(item->call.request_id), pg_text(hash.text)));
 }
 
+// Another turn of its instruction, of which nothing is signed, is not begun before two persons have
+// looked: its movements wait for the end of the incidents.
+static bool returned_turns(struct settle_store_pg *store, const struct settle_item *item)
+{
+    static const char sql[] =
+        "WITH left_there AS (DELETE FROM chain.request_leg o USING chain.request_leg l, "
+        "settle.trade w, settle.trade t WHERE l.request_id = $1 AND w.trade_id = l.trade_id "
+        "AND t.xvp_id = w.xvp_id AND o.trade_id = t.trade_id AND o.request_id <> $1 "
+        "AND o.state = 'open' AND NOT EXISTS (SELECT 1 FROM settle.attempt x "
+        "WHERE x.request_id = o.request_id) RETURNING o.trade_id) "
+        "UPDATE settle.trade w SET settlement_status = 'pending', reason = NULL FROM left_there t "
+        "WHERE w.trade_id = t.trade_id AND w.settlement_status = 'processing'";
+
+    return item->sign_before_ns == 0 ||
+           (store_any(store, sql, PG_PARAMS(u64(item->call.request_id))) &&
+            requests_without_legs(store));
+}
+
 static enum settle_store_result store_returned(void *context, bool *waits,
                                                const struct settle_item *item,
                                                const struct settle_attempt *attempt,
@@ -1101,7 +1126,7 @@ static enum settle_store_result store_returned(void *context, bool *waits,
         return store_lost(store, "returned");
     if (*waits)
         return store_commit(store, "returned");
-    if (!returned_trades(store, item, attempt, receipt) ||
+    if (!returned_trades(store, item, attempt, receipt) || !returned_turns(store, item) ||
         !store_one(store, one, PG_PARAMS(u64(attempt->attempt_id))) ||
         !request_state(store, item->call.request_id, "confirmed", NULL) ||
         !spent(store, item, attempt, receipt))

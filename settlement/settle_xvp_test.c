@@ -375,6 +375,35 @@ static void a_turn_that_passes_after_all_stops_the_one_behind_it(void **state)
     }
 }
 
+// The second turn has come when the first was lost and not decided: it has not been signed.
+static void a_turn_that_passes_after_all_leaves_the_next_one_unsigned(void **state)
+{
+    (void)state;
+    struct fake_trade *first = open_with(600);
+    settle_do_work(&venue.settle, venue.world.now_ns);
+    venue.world.out_of_gas_once = true;
+    run_to_end(&venue);
+    fake_reorganise(&venue.world, venue.world.block - 10, true);
+    passes(&venue, 5); // it is noticed
+    struct fake_trade *second =
+        fake_instruction(&venue.world, 7, MOVES, venue.world.now_ns + 600 * SECOND);
+    passes(&venue, 10);
+    assert_all(second, SETTLE_TRADE_PROCESSING, "");
+    assert_int_equal(venue.world.attempt_count, 2); // and the empty one
+    fake_return(&venue.world, 0, 0);
+    for (int i = 0; i < 60; i++) { // nobody closes anything
+        fake_mine(&venue.world);
+        passes(&venue, 1);
+    }
+    assert_executed(first, 1);
+    assert_executed(second, 0);
+    assert_all(second, SETTLE_TRADE_PENDING, "");
+    assert_int_equal(venue.world.incident_count, MOVES);
+    venue.world.now_ns += 600 * SECOND; // until the cut-off
+    run_to_end(&venue);
+    assert_told(second, 0, 1);
+}
+
 // ---- faults
 // ---------------------------------------------------------------------------------------
 
@@ -441,6 +470,7 @@ int main(void)
         cmocka_unit_test(what_is_taken_back_before_it_is_final_is_not_told),
         cmocka_unit_test(what_passes_after_it_was_given_up),
         cmocka_unit_test(a_turn_that_passes_after_all_stops_the_one_behind_it),
+        cmocka_unit_test(a_turn_that_passes_after_all_leaves_the_next_one_unsigned),
         cmocka_unit_test(any_fault_at_any_effect_executes_it_once),
         cmocka_unit_test(any_fault_at_any_effect_gives_it_up_or_executes_it),
     };
