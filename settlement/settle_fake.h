@@ -102,7 +102,7 @@ struct fake_trade {
     uint64_t xvp;
     uint64_t turn;
     uint64_t sign_before_ns; // of now_ns
-    uint32_t last_row; // of its history
+    uint32_t last_row;       // of its history
 };
 
 // Slots of trades' requests that ended without an attempt are used again, under new ids.

@@ -857,9 +857,10 @@ static enum settle_step item_mined(struct settle *settle, struct settle_item *it
 {
     struct settle_attempt *open = settle_item_open_bid(item);
 
+    // In another block now, or another bid at the nonce is.
     if (open->state == SETTLE_ATTEMPT_MINED &&
         (open != bid || bid->mined_block != receipt->block_number))
-        return item_unmined(settle, item, open); // in another block now, or another bid: once more from there
+        return item_unmined(settle, item, open); // once more from there
     if (item->call.is_of_trades && bid->fate != SETTLE_FATE_OVER && !bid->is_empty &&
         receipt->succeeded && receipt->has_planned_effect)
         return item_seen(settle, item, bid, receipt);
