@@ -276,6 +276,15 @@ const char *postgres_settlement_why_not(void)
                  (unsigned long long)world->results[i].command.trade_id);
         return why;
     }
+    // Where a block has been replaced by one of less height the worker waits until the chain has grown.
+    for (size_t i = 0; i < world->tx_count; i++) {
+        const struct fake_tx *tx = &world->txs[i];
+        if (tx->foreign || !tx->mined || world->attempts[tx->attempt].attempt.mined_block == tx->block)
+            continue;
+        snprintf(why, sizeof why, "attempt %zu is in block %llu now", tx->attempt + 1,
+                 (unsigned long long)tx->block);
+        return why;
+    }
     return NULL;
 }
 
