@@ -277,8 +277,14 @@ static size_t pass_items(struct settle *settle)
     for (size_t i = 0; i < settle->item_count && !settle->store_failed; i++) {
         if (settle->items[i].bid_count == 0 && settle->attempts_lost)
             continue;
+        bool apart = settle_is_apart(settle, &settle->items[i]);
+        if (apart) {
+            settle_together_flush(settle, true);
+            if (settle->store_failed || settle->chain_failed)
+                break;
+        }
         done += settle_item_step(settle, &settle->items[i]) == SETTLE_STEP_DONE;
-        settle_together_flush(settle, false);
+        settle_together_flush(settle, apart);
         if (settle->store_failed || settle->chain_failed)
             break;
     }

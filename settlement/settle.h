@@ -53,6 +53,9 @@ enum { SETTLE_TOKENS_MAX = 64, SETTLE_KEYS_MAX = 8 };
 // Requests that take a step together (settle_together.c).
 enum { SETTLE_FIRSTS_MAX = 4, SETTLE_SEEN_MAX = 16 };
 
+// Contracts whose calls the signer has refused of late (settle_together.c).
+enum { SETTLE_APART_MAX = 8 };
+
 // Of how many of the next group the node is asked ahead while one is sent: what a
 // block comes between is asked again.
 enum { SETTLE_AHEAD_MAX = 2 };
@@ -181,6 +184,8 @@ struct settle {
 
     // Of the pass that runs.
     size_t first_count;
+    struct chain_address apart[SETTLE_APART_MAX]; // the last ones refused; zero = none, or a deploy
+    size_t apart_next;
     struct settle_first firsts[SETTLE_FIRSTS_MAX];
     struct settle_first *signed_firsts[SETTLE_FIRSTS_MAX];
     size_t seen_count;

@@ -292,6 +292,7 @@ struct fake_world {
     unsigned sign_answers_lost; // signed, and nobody hears of it: how often
     enum signer_result refuse;  // SIGNER_OK = signs
     unsigned refuse_count;      // how often
+    uint64_t refuse_request;    // this one only; 0 = any
     uint64_t signed_nonces;
     struct chain_hash signed_payload[FAKE_TX_MAX]; // by nonce
     size_t signed_count;

@@ -851,12 +851,22 @@ static bool hash_is_zero(const struct chain_hash *hash)
     return memcmp(hash, &zero, sizeof(zero)) == 0;
 }
 
+// The worker names its attempt.
+static uint64_t asking(const struct fake_world *world, const struct signer_request *request)
+{
+    for (size_t i = 0; i < world->attempt_count; i++)
+        if (world->attempts[i].attempt.attempt_id == request->request_id)
+            return world->requests[world->attempts[i].request].request_id;
+    return 0;
+}
+
 static enum signer_result signer_refuses(struct fake_world *world,
                                          const struct signer_request *request)
 {
     struct chain_hash payload = keccak256_hash(request->calldata, request->calldata_len);
 
-    if (world->refuse != SIGNER_OK && world->refuse_count > 0) {
+    if (world->refuse != SIGNER_OK && world->refuse_count > 0 &&
+        (world->refuse_request == 0 || world->refuse_request == asking(world, request))) {
         world->refuse_count--;
         return world->refuse;
     }

@@ -122,6 +122,11 @@ enum settle_step settle_seen_add(struct settle *settle, struct settle_item *item
                                  struct settle_attempt *bid, const struct settle_receipt *receipt,
                                  bool is_deep, bool has_evidence);
 void settle_together_flush(struct settle *settle, bool all);
+// The signer has refused a first bid for this contract, has signed one again; whether what is begun for it goes
+// alone.
+void settle_apart_add(struct settle *settle, const struct settle_item *item);
+void settle_apart_remove(struct settle *settle, const struct settle_item *item);
+bool settle_is_apart(struct settle *settle, const struct settle_item *item);
 
 // The steps of one, for those of many: what was asked, and what is so now that it is committed.
 // The signer: NONE: `out` is signed, and its hash is the last bid's. DONE: it refuses, and that was

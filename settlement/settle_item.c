@@ -262,8 +262,10 @@ static enum settle_step item_refused_by_signer(struct settle *settle, struct set
     bool is_of_the_request = refusal_is_of_the_request(result, &ending.end);
     settle->has_signer &= result != SIGNER_KEY_RETIRED && result != SIGNER_KEY_UNKNOWN;
     snprintf(ending.reason, sizeof(ending.reason), "%s", signer_result_text(result));
-    if (is_of_the_request)
+    if (is_of_the_request) {
+        settle_apart_add(settle, item);
         return item_not_signed(settle, item, &ending);
+    }
     if (result == SIGNER_NONCE_CONFLICT) { // the nonce is for something that was lost
         enum settle_step step = settle_lost_restore(settle, &item->signer, bid->nonce, item);
         if (step != SETTLE_STEP_NONE)
@@ -343,6 +345,7 @@ enum settle_step settle_item_ask_signer(struct settle *settle, struct settle_ite
 void settle_item_signed(struct settle *settle, struct settle_item *item)
 {
     settle->counters.signed_attempts++;
+    settle_apart_remove(settle, item);
     bid_move(&item->bids[item->bid_count - 1], SETTLE_ATTEMPT_SIGNED);
 }
 

@@ -2,6 +2,7 @@
 // faults.
 #include "base/testing.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1739,6 +1740,25 @@ static void a_request_goes_again_when_nobody_is_to_blame(void **state)
     assert_int_equal(mint->failures, 5);
 }
 
+// A cap that is reached for a day, say: who is behind it gives way once, not at each pass.
+static void what_the_signer_refuses_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    venue_open(&venue, 1);
+    struct fake_request *above = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 500);
+    struct fake_request *below = fake_request(&venue.world, SETTLE_MINT, "{}", fake_buyer, 5);
+    venue.world.refuse = SIGNER_UNITS_REFUSED;
+    venue.world.refuse_count = UINT_MAX;
+    venue.world.refuse_request = above->request_id;
+    for (int i = 0; i < 100; i++)
+        step(&venue);
+    assert_end(below, FAKE_CONFIRMED, "");
+    assert_true(above->open);
+    venue.world.refuse = SIGNER_OK;
+    run_to_end(&venue);
+    assert_end(above, FAKE_CONFIRMED, "");
+}
+
 static void a_request_waits_while_fees_are_too_high(void **state)
 {
     (void)state;
@@ -2579,6 +2599,7 @@ int main(int count, char **words)
         cmocka_unit_test(a_row_that_cannot_be_carried_out_is_rejected_with_words),
         cmocka_unit_test(a_request_that_would_revert_is_rejected),
         cmocka_unit_test(a_request_goes_again_when_nobody_is_to_blame),
+        cmocka_unit_test(what_the_signer_refuses_keeps_nobody_waiting),
         cmocka_unit_test(a_request_waits_while_fees_are_too_high),
         cmocka_unit_test(a_mint_waits_for_a_custody_proof),
         cmocka_unit_test(mints_are_covered_all_together),

@@ -12,7 +12,9 @@
 // it exact is the same as for one request: no bytes are asked for whose nonce and evidence are not
 // committed, and none leave before they are committed themselves; of a transaction that is lost
 // nothing of what it should have said is believed. Where the signer refuses one, those behind it that
-// are not signed give their nonces back with it, so that no gap is left.
+// are not signed give their nonces back with it, so that no gap is left. It would be so again at the next
+// pass: until the signer has signed something for that contract again, its requests go one by one, and what
+// it refuses (a cap that is reached for a day) keeps nobody else waiting.
 #include "settlement/settle_custody.h"
 
 #include <stdio.h>
@@ -235,6 +237,38 @@ static void seen_flush(struct settle *settle)
         if (seen->is_deep)
             settle_item_is_confirmed(settle, seen->item, seen->bid, &seen->receipt);
     }
+}
+
+// ---- who goes alone
+// ------------------------------------------------------------------------------------
+
+static struct chain_address *apart_find(struct settle *settle, const struct settle_item *item)
+{
+    for (size_t i = 0; i < SETTLE_APART_MAX; i++)
+        if (address_equal(&settle->apart[i], &item->call.contract))
+            return &settle->apart[i];
+    return NULL;
+}
+
+void settle_apart_add(struct settle *settle, const struct settle_item *item)
+{
+    if (apart_find(settle, item) != NULL)
+        return;
+    settle->apart[settle->apart_next] = item->call.contract;
+    settle->apart_next = (settle->apart_next + 1) % SETTLE_APART_MAX;
+}
+
+void settle_apart_remove(struct settle *settle, const struct settle_item *item)
+{
+    struct chain_address *apart = apart_find(settle, item);
+
+    if (apart != NULL)
+        *apart = (struct chain_address){0};
+}
+
+bool settle_is_apart(struct settle *settle, const struct settle_item *item)
+{
+    return item->bid_count == 0 && apart_find(settle, item) != NULL;
 }
 
 // ---- both
