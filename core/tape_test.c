@@ -1190,6 +1190,28 @@ static void the_lock_is_no_program_and_is_nobodys_elses(void **state)
     assert_int_equal(in_a_process_of_its_own(is_locked_privately), true);
 }
 
+// The lowest mark counts, and all go together; one that cannot be made is no mark, one that cannot be
+// taken away stays.
+static void what_is_written_again_is_marked_until_it_is_durable(void **state)
+{
+    (void)state;
+    char path[NUMBERED_PATH_BYTES];
+    all_there();
+    assert_true(tape_again_from(folder) == UINT64_MAX);
+    assert_int_equal(tape_again_mark(folder, 50), 0);
+    assert_int_equal(tape_again_mark(folder, 20), 0);
+    assert_true(tape_again_from(folder) == 20);
+    tape_again_unmark(folder);
+    assert_true(tape_again_from(folder) == UINT64_MAX);
+    path_join(path, folder, "nowhere");
+    assert_int_equal(tape_again_mark(path, 1), -ENOENT);
+    numbered_path(path, folder, 7, TAPE_AGAIN_SUFFIX);
+    assert_int_equal(mkdir(path, 0700), 0);
+    tape_again_unmark(folder);
+    assert_true(tape_again_from(folder) == 7);
+    assert_int_equal(rmdir(path), 0);
+}
+
 static int rebuild(void)
 {
     return tape_tool_rebuild(state_path, nowhere, 1024);
@@ -1389,6 +1411,7 @@ int main(void)
         TAPE_TEST(a_tape_that_grows_is_verified_up_to_where_it_ended),
         TAPE_TEST(a_long_look_says_how_far_it_is),
         TAPE_TEST(the_lock_is_no_program_and_is_nobodys_elses),
+        TAPE_TEST(what_is_written_again_is_marked_until_it_is_durable),
         TAPE_TEST(a_tape_is_rebuilt_from_the_journal),
         TAPE_TEST(a_rebuild_that_fails_says_so_and_is_repeated),
         TAPE_TEST(each_call_that_a_rebuild_needs_is_missed),
