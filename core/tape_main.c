@@ -174,12 +174,12 @@ static void tape_apply(struct tape *tape, const struct command *command, uint64_
                  "writing the tape", 1);
 }
 
-// What is before the newest snapshot is durable (tape_mark_again).
+// Behind a snapshot. If it is the newest, what is before it is durable (tape_mark_again).
 static void tape_unmark_again(struct tape *tape)
 {
-    uint64_t newest;
-    if (numbered_largest(&newest, tape->snapshots, SNAPSHOT_SUFFIX, UINT64_MAX) &&
-        newest <= tape->replay.sequence)
+    uint64_t newest = UINT64_MAX; // if the folder cannot be read: the mark stays
+    (void)numbered_largest(&newest, tape->snapshots, SNAPSHOT_SUFFIX, UINT64_MAX);
+    if (newest <= tape->replay.sequence)
         tape_again_unmark(tape->folder);
 }
 
