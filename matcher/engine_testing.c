@@ -601,6 +601,20 @@ int open_venue(void **state)
     return 0;
 }
 
+int open_xvp_venue(void **state)
+{
+    const uint32_t accounts[2] = {FIRST, FIRST + 1};
+    open_venue(state);
+    struct venue *venue = *state;
+    struct command *command = start(venue, CMD_session_set, GATEWAY_ADMIN);
+    command->header.slots = command_slots(CMD_session_set, sizeof(accounts));
+    command->body.session_set = (struct session_set_cmd){
+        .session = SESSION_OF_A, .member = 1, .gateway = GATEWAY_WEB, .account_count = 2};
+    memcpy(command_tail_writable(command), accounts, sizeof(accounts));
+    assert_string_equal(apply(venue), "session_changed; session_account; session_account");
+    return 0;
+}
+
 int close_venue(void **state)
 {
     struct venue *venue = *state;

@@ -61,8 +61,10 @@ struct engine *twin_load(struct venue *venue);
 void twin_follow(struct venue *venue, struct engine *twin);
 void fold_events(struct venue *venue);
 
-// Set up and tear down of a test.
+// Set up and tear down of a test; with a WebSocket session of the first two accounts.
 int open_venue(void **state);
+enum { SESSION_OF_A = 3 };
+int open_xvp_venue(void **state);
 int close_venue(void **state);
 
 const char *say(struct venue *venue, const char *words);

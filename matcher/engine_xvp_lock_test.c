@@ -9,27 +9,13 @@
 #include "base/sha256.h"
 #include "matcher/engine_state.h"
 
-enum { A = FIRST, B, C, D, SESSION_OF_A = 3, OPERATOR = 7 };
+enum { A = FIRST, B, C, D, OPERATOR = 7 };
 #define CUTOFF_NS ((uint64_t)10000)
 #define MARGIN_NS ((uint64_t)500)
 #define YEAR_NS   ((uint64_t)366 * 86400 * 1000000000)
 
 static const char secret[XVP_SECRET_BYTES] = "the secret of whoever made it";
 static const char wrong[XVP_SECRET_BYTES] = "another one";
-
-static int open_xvp_venue(void **state)
-{
-    const uint32_t accounts[2] = {A, B};
-    open_venue(state);
-    struct venue *venue = *state;
-    struct command *command = start(venue, CMD_session_set, GATEWAY_ADMIN);
-    command->header.slots = command_slots(CMD_session_set, sizeof(accounts));
-    command->body.session_set = (struct session_set_cmd){
-        .session = SESSION_OF_A, .member = 1, .gateway = GATEWAY_WEB, .account_count = 2};
-    memcpy(command_tail_writable(command), accounts, sizeof(accounts));
-    assert_string_equal(apply(venue), "session_changed; session_account; session_account");
-    return 0;
-}
 
 // ---- saying it
 // ----------------------------------------------------------------------------------

@@ -11,24 +11,6 @@
 
 #define DAY_NS (24ull * 3600 * 1000000000)
 
-static int set_up(void **state)
-{
-    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
-    assert_non_null(venue);
-    venue_open(venue);
-    peer_connect(&venue->peers[0], "");
-    peer_connect(&venue->peers[1], "");
-    *state = venue;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    venue_close(*state);
-    free(*state);
-    return 0;
-}
-
 // ---- a desk's own books
 // ----------------------------------------------------------------------------
 
@@ -479,22 +461,17 @@ static void a_desk_that_keeps_its_own_books_always_agrees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_bust_is_told_to_both_sides, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_correction_tells_what_the_trade_is_now, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_does_not_fit_a_trade_is_not_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_replace_after_a_bust_counts_as_the_member_does, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(it_is_told_in_the_middle_of_an_auction, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_has_settled_is_forgotten, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_bust_is_sent_again_with_the_same_bytes, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_bust_that_a_crash_took_is_told_again_with_the_same_exec_id, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_order_may_be_long_gone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(it_outlives_a_reset_and_the_messages, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_desk_that_keeps_its_own_books_always_agrees, set_up,
-                                        tear_down),
+        CONNECTED_TEST(a_bust_is_told_to_both_sides),
+        CONNECTED_TEST(a_correction_tells_what_the_trade_is_now),
+        CONNECTED_TEST(what_does_not_fit_a_trade_is_not_told),
+        CONNECTED_TEST(a_replace_after_a_bust_counts_as_the_member_does),
+        CONNECTED_TEST(it_is_told_in_the_middle_of_an_auction),
+        CONNECTED_TEST(what_has_settled_is_forgotten),
+        CONNECTED_TEST(a_bust_is_sent_again_with_the_same_bytes),
+        CONNECTED_TEST(a_bust_that_a_crash_took_is_told_again_with_the_same_exec_id),
+        CONNECTED_TEST(the_order_may_be_long_gone),
+        CONNECTED_TEST(it_outlives_a_reset_and_the_messages),
+        CONNECTED_TEST(a_desk_that_keeps_its_own_books_always_agrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,22 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int set_up(void **state)
-{
-    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
-    assert_non_null(venue);
-    venue_open(venue);
-    *state = venue;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    venue_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void order(struct peer *peer, const char *id, char side, const char *quantity,
                   const char *price)
 {
@@ -431,37 +415,22 @@ static void what_we_would_not_do_is_refused_and_not_ignored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_order_is_answered_only_after_the_core_has_it, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(both_sides_of_a_trade_are_told_with_exact_figures, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(digits_off_the_grid_are_refused_and_never_rounded, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(
-            an_order_needs_its_confirmation_where_it_is_far_from_the_last_price, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_cancel_that_overtakes_its_acknowledgement_waits_for_it,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_amend_changes_the_quantity_and_moves_the_client_id,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_client_id_is_used_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(mass_cancel_and_disconnect_take_all_orders, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_the_core_lost_is_answered_as_not_accepted, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_a_new_core_takes_before_the_attach_shows_what_was_lost,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_full_ring_is_an_answer_and_cancels_still_pass, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(
-            an_id_that_is_too_long_is_never_answered_under_a_shorter_one, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_average_price_that_eight_decimals_cannot_hold_has_fewer,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(ids_are_free_on_a_new_day_before_anything_has_happened,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            an_order_sent_again_while_the_first_is_in_flight_waits_for_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_we_would_not_do_is_refused_and_not_ignored, set_up,
-                                        tear_down),
+        VENUE_TEST(an_order_is_answered_only_after_the_core_has_it),
+        VENUE_TEST(both_sides_of_a_trade_are_told_with_exact_figures),
+        VENUE_TEST(digits_off_the_grid_are_refused_and_never_rounded),
+        VENUE_TEST(an_order_needs_its_confirmation_where_it_is_far_from_the_last_price),
+        VENUE_TEST(a_cancel_that_overtakes_its_acknowledgement_waits_for_it),
+        VENUE_TEST(an_amend_changes_the_quantity_and_moves_the_client_id),
+        VENUE_TEST(a_client_id_is_used_once),
+        VENUE_TEST(mass_cancel_and_disconnect_take_all_orders),
+        VENUE_TEST(what_the_core_lost_is_answered_as_not_accepted),
+        VENUE_TEST(what_a_new_core_takes_before_the_attach_shows_what_was_lost),
+        VENUE_TEST(a_full_ring_is_an_answer_and_cancels_still_pass),
+        VENUE_TEST(an_id_that_is_too_long_is_never_answered_under_a_shorter_one),
+        VENUE_TEST(an_average_price_that_eight_decimals_cannot_hold_has_fewer),
+        VENUE_TEST(ids_are_free_on_a_new_day_before_anything_has_happened),
+        VENUE_TEST(an_order_sent_again_while_the_first_is_in_flight_waits_for_it),
+        VENUE_TEST(what_we_would_not_do_is_refused_and_not_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,24 +8,6 @@
 
 #define SECOND_NS 1000000000ull
 
-static int set_up(void **state)
-{
-    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
-    assert_non_null(venue);
-    venue_open(venue);
-    peer_connect(&venue->peers[0], "");
-    peer_connect(&venue->peers[1], "");
-    *state = venue;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    venue_close(*state);
-    free(*state);
-    return 0;
-}
-
 // ---- auctions, status of the market -------------------------------------------------------------
 
 static void auctions_take_orders_show_a_price_and_trade_at_it(void **state)
@@ -299,20 +281,18 @@ static void a_status_that_cannot_be_had_is_no_end_of_an_order(void **state)
     peer_expect(atlantic, "35=8|11=A9|790=Q5|150=I|39=8|103=5|");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(auctions_take_orders_show_a_price_and_trade_at_it),
-        TEST(a_volatility_auction_interrupts_and_ends_by_itself),
-        TEST(security_status_is_asked_once_or_subscribed_to),
-        TEST(the_venues_state_is_asked_once_or_subscribed_to),
-        TEST(mass_cancels_take_what_they_name),
-        TEST(a_large_mass_cancel_or_status_is_one_answer),
-        TEST(status_of_all_of_one_side_of_none),
-        TEST(an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended),
-        TEST(a_status_that_cannot_be_had_is_no_end_of_an_order),
+        CONNECTED_TEST(auctions_take_orders_show_a_price_and_trade_at_it),
+        CONNECTED_TEST(a_volatility_auction_interrupts_and_ends_by_itself),
+        CONNECTED_TEST(security_status_is_asked_once_or_subscribed_to),
+        CONNECTED_TEST(the_venues_state_is_asked_once_or_subscribed_to),
+        CONNECTED_TEST(mass_cancels_take_what_they_name),
+        CONNECTED_TEST(a_large_mass_cancel_or_status_is_one_answer),
+        CONNECTED_TEST(status_of_all_of_one_side_of_none),
+        CONNECTED_TEST(an_order_that_is_done_before_the_engine_is_asked_is_told_as_it_ended),
+        CONNECTED_TEST(a_status_that_cannot_be_had_is_no_end_of_an_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

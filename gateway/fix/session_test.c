@@ -12,22 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static int set_up(void **state)
-{
-    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
-    assert_non_null(venue);
-    venue_open(venue);
-    *state = venue;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    venue_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void order(struct peer *peer, const char *id, char side, const char *quantity)
 {
     char text[256];
@@ -874,66 +858,38 @@ static void a_reset_removes_every_segment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_resend_has_the_same_bytes_and_fills_the_gaps, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(
-            after_a_kill_numbers_go_on_behind_the_reservation_and_nothing_is_lost, set_up,
-            tear_down),
-        cmocka_unit_test_setup_teardown(a_trade_while_the_gateway_was_dead_is_told_with_poss_resend,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            messages_that_a_crash_took_are_told_again_with_the_same_exec_id, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_clean_stop_leaves_no_hole, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_for, set_up,
-            tear_down),
-        cmocka_unit_test_setup_teardown(an_order_that_never_reached_the_core_comes_again, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_number_too_low_ends_the_session_with_a_reason, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_number_too_high_is_kept_until_the_gap_is_filled, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_peer_far_ahead_of_its_gap_is_sent_away, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_reset_starts_at_one_and_keeps_the_orders, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_was_told_before_a_reset_is_not_told_again, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_refused_logon_is_told_why, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_resend_request_that_makes_no_sense_is_rejected, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_second_resend_request_does_not_forget_the_first, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_logon_that_breaks_the_dialect_is_told_why, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_number_wider_than_ours_is_no_number, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_message_that_never_parses_ends_the_session_with_a_reason,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_reset_within_a_session_survives_a_kill, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(refusals_have_ids_of_their_own_also_after_a_reset, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(ids_of_cancels_and_replaced_orders_stay_taken_after_a_kill,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_mass_cancel_is_answered_whole_by_the_process_after,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_mass_cancel_whose_request_the_machine_took_is_answered_from_its_events, set_up,
-            tear_down),
-        cmocka_unit_test_setup_teardown(a_mass_cancel_on_its_way_survives_a_reset_and_a_kill,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_was_refused_stays_refused_when_it_comes_again, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_refusal_is_kept_before_the_order_behind_it_is_sent,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_waits_does_not_count_as_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(segments_are_read_as_one, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_rotten_segment_loses_its_own_messages_only, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(the_oldest_messages_go_and_the_orders_stay, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(old_messages_go_by_their_age, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_reset_removes_every_segment, set_up, tear_down),
+        VENUE_TEST(a_resend_has_the_same_bytes_and_fills_the_gaps),
+        VENUE_TEST(after_a_kill_numbers_go_on_behind_the_reservation_and_nothing_is_lost),
+        VENUE_TEST(a_trade_while_the_gateway_was_dead_is_told_with_poss_resend),
+        VENUE_TEST(messages_that_a_crash_took_are_told_again_with_the_same_exec_id),
+        VENUE_TEST(a_clean_stop_leaves_no_hole),
+        VENUE_TEST(the_expected_number_is_the_last_durable_one_and_the_rest_is_asked_for),
+        VENUE_TEST(an_order_that_never_reached_the_core_comes_again),
+        VENUE_TEST(a_number_too_low_ends_the_session_with_a_reason),
+        VENUE_TEST(a_number_too_high_is_kept_until_the_gap_is_filled),
+        VENUE_TEST(a_peer_far_ahead_of_its_gap_is_sent_away),
+        VENUE_TEST(a_reset_starts_at_one_and_keeps_the_orders),
+        VENUE_TEST(what_was_told_before_a_reset_is_not_told_again),
+        VENUE_TEST(a_refused_logon_is_told_why),
+        VENUE_TEST(a_resend_request_that_makes_no_sense_is_rejected),
+        VENUE_TEST(a_second_resend_request_does_not_forget_the_first),
+        VENUE_TEST(a_logon_that_breaks_the_dialect_is_told_why),
+        VENUE_TEST(a_number_wider_than_ours_is_no_number),
+        VENUE_TEST(a_message_that_never_parses_ends_the_session_with_a_reason),
+        VENUE_TEST(a_reset_within_a_session_survives_a_kill),
+        VENUE_TEST(refusals_have_ids_of_their_own_also_after_a_reset),
+        VENUE_TEST(ids_of_cancels_and_replaced_orders_stay_taken_after_a_kill),
+        VENUE_TEST(a_mass_cancel_is_answered_whole_by_the_process_after),
+        VENUE_TEST(a_mass_cancel_whose_request_the_machine_took_is_answered_from_its_events),
+        VENUE_TEST(a_mass_cancel_on_its_way_survives_a_reset_and_a_kill),
+        VENUE_TEST(what_was_refused_stays_refused_when_it_comes_again),
+        VENUE_TEST(a_refusal_is_kept_before_the_order_behind_it_is_sent),
+        VENUE_TEST(what_waits_does_not_count_as_read),
+        VENUE_TEST(segments_are_read_as_one),
+        VENUE_TEST(a_rotten_segment_loses_its_own_messages_only),
+        VENUE_TEST(the_oldest_messages_go_and_the_orders_stay),
+        VENUE_TEST(old_messages_go_by_their_age),
+        VENUE_TEST(a_reset_removes_every_segment),
         cmocka_unit_test(the_older_numbers_slot_takes_over_when_the_newer_is_torn),
         cmocka_unit_test(every_cut_of_the_messages_leaves_a_store_that_opens),
     };

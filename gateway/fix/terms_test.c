@@ -10,24 +10,6 @@
 
 #define SECOND_NS 1000000000ull
 
-static int set_up(void **state)
-{
-    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
-    assert_non_null(venue);
-    venue_open(venue);
-    peer_connect(&venue->peers[0], "");
-    peer_connect(&venue->peers[1], "");
-    *state = venue;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    venue_close(*state);
-    free(*state);
-    return 0;
-}
-
 // ---- stops --------------------------------------------------------------------------------------
 
 static void a_stop_waits_is_triggered_and_trades(void **state)
@@ -413,24 +395,22 @@ static void times_that_do_not_exist_are_none(void **state)
     assert_false(fix_date_read("2026123", 7, &ns));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_stop_waits_is_triggered_and_trades),
-        TEST(a_waiting_stop_is_amended_and_cancelled),
-        TEST(a_trailing_stop_follows_the_market),
-        TEST(fill_or_kill_and_minimum_take_all_or_nothing),
-        TEST(a_dated_order_expires),
-        TEST(a_day_order_ends_with_the_day),
-        TEST(an_iceberg_shows_a_slice_and_reports_the_whole),
-        TEST(post_only_never_takes),
-        TEST(self_trades_are_prevented_as_asked),
-        TEST(an_amend_to_what_is_filled_cancels_the_rest),
-        TEST(an_amend_may_trade),
-        TEST(terms_survive_a_kill_and_a_reset),
-        TEST(what_a_crash_takes_is_told_again_the_same_and_once),
+        CONNECTED_TEST(a_stop_waits_is_triggered_and_trades),
+        CONNECTED_TEST(a_waiting_stop_is_amended_and_cancelled),
+        CONNECTED_TEST(a_trailing_stop_follows_the_market),
+        CONNECTED_TEST(fill_or_kill_and_minimum_take_all_or_nothing),
+        CONNECTED_TEST(a_dated_order_expires),
+        CONNECTED_TEST(a_day_order_ends_with_the_day),
+        CONNECTED_TEST(an_iceberg_shows_a_slice_and_reports_the_whole),
+        CONNECTED_TEST(post_only_never_takes),
+        CONNECTED_TEST(self_trades_are_prevented_as_asked),
+        CONNECTED_TEST(an_amend_to_what_is_filled_cancels_the_rest),
+        CONNECTED_TEST(an_amend_may_trade),
+        CONNECTED_TEST(terms_survive_a_kill_and_a_reset),
+        CONNECTED_TEST(what_a_crash_takes_is_told_again_the_same_and_once),
         cmocka_unit_test(times_that_do_not_exist_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,6 +400,22 @@ void venue_close(struct venue *venue)
     free(venue->engine_memory);
 }
 
+int venue_set_up(void **state)
+{
+    struct venue *venue = aligned_alloc(64, (sizeof *venue + 63) / 64 * 64);
+    assert_non_null(venue);
+    venue_open(venue);
+    *state = venue;
+    return 0;
+}
+
+int venue_tear_down(void **state)
+{
+    venue_close(*state);
+    free(*state);
+    return 0;
+}
+
 // ---- peers --------------------------------------------------------------------------------------
 
 static void wire_send(void *context, const char *bytes, size_t count)
@@ -461,6 +477,15 @@ void peer_connect(struct peer *peer, const char *more_logon_fields)
     snprintf(logon, sizeof logon, "35=A|98=0|108=30|%s", more_logon_fields);
     peer_send(peer, logon);
     venue_run(peer->venue);
+}
+
+int venue_set_up_connected(void **state)
+{
+    venue_set_up(state);
+    struct venue *venue = *state;
+    for (size_t i = 0; i < PEERS; i++)
+        peer_connect(&venue->peers[i], "");
+    return 0;
 }
 
 void peer_disconnect(struct peer *peer)

@@ -47,6 +47,12 @@ struct venue {
 
 void venue_open(struct venue *venue);
 void venue_close(struct venue *venue);
+// Set up and tear down of a test: a venue of its own in *state, without peers or with both logged on.
+int venue_set_up(void **state);
+int venue_set_up_connected(void **state);
+int venue_tear_down(void **state);
+#define VENUE_TEST(name)     cmocka_unit_test_setup_teardown(name, venue_set_up, venue_tear_down)
+#define CONNECTED_TEST(name) cmocka_unit_test_setup_teardown(name, venue_set_up_connected, venue_tear_down)
 // The gateway dies as by kill -9 and a new one starts: store, tape and engine stay.
 void venue_restart_gateway(struct venue *venue, bool clean);
 // The core takes what is in the ring; the desk sees the events.
