@@ -47,7 +47,6 @@ struct asked {
 };
 
 // ---- causes
-// -----------------------------------------------------------------------------------------
 
 static uint32_t instrument_of(const struct event *event)
 {
@@ -189,7 +188,6 @@ static struct cause cause_of(const struct asked *asked, const struct event *even
 }
 
 // ---- folding
-// ----------------------------------------------------------------------------------------
 
 static void fold(struct amounts *sum, const struct posting *posting)
 {
@@ -304,7 +302,6 @@ static void begin(struct asked *asked, const struct replay *replay)
 }
 
 // ---- telling
-// ----------------------------------------------------------------------------------------
 
 static struct explain_text amount(const struct asked *asked, money_sum value)
 {

@@ -44,7 +44,6 @@ static void nap(void)
 }
 
 // ---- how far the venue is
-// ----------------------------------------------------------------------------
 
 // The supervisor writes status.json every second. Without a running core nothing is being written:
 // all that is whole in the journal is what a recovery would take.
@@ -88,7 +87,6 @@ static void await_fresh_status(struct explain_journal *journal)
 }
 
 // ---- open, start
-// -----------------------------------------------------------------------------------
 
 static int open_folder(struct explain_journal *journal)
 {
@@ -174,7 +172,6 @@ int explain_journal_start(struct explain_journal *journal, uint64_t sequence, ui
 }
 
 // ---- run
-// -------------------------------------------------------------------------------------------
 
 static void progress(struct explain_journal *journal)
 {

@@ -19,7 +19,6 @@
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 // ---- the world
-// ---------------------------------------------------------------------------------------
 
 static uint64_t ahead_ns; // of the clocks
 static uint64_t tick_ns;  // each look at a clock takes so long, and nothing else does; 0 = as it is
@@ -125,7 +124,6 @@ static unsigned files_open(void)
 }
 
 // ---- opening
-// -----------------------------------------------------------------------------------------
 
 // Whatever is missing is named, and what was opened until then is closed.
 static void what_cannot_be_opened_says_why(void **state)
@@ -193,7 +191,6 @@ static void a_folder_without_a_journal_is_named(void **state)
 }
 
 // ---- where it begins
-// --------------------------------------------------------------------------------
 
 // Snapshots at 0, 5 and 10; those from `wrong` on tell what no engine can be.
 static void a_snapshot_that_cannot_be_loaded_is_passed_over(void **state)
@@ -257,7 +254,6 @@ static void every_question_ends_where_there_is_no_memory(void **state)
 }
 
 // ---- what is not right
-// -------------------------------------------------------------------------------
 
 // A journal of ticks; `digest_at` is a digest that no engine ever had.
 static void keep_ticks(uint64_t count, uint64_t digest_at)
@@ -320,7 +316,6 @@ static void a_journal_that_cannot_be_read_is_named(void **state)
 }
 
 // ---- beside a venue
-// ----------------------------------------------------------------------------------
 
 static void say_status(const struct story *story, const char *text, time_t made)
 {
@@ -473,7 +468,6 @@ static void a_durable_block_is_waited_for(void **state)
 }
 
 // ---- how long it takes
-// -------------------------------------------------------------------------------
 
 // Each look at a clock takes this long; one is had every 1,024 commands, of which there are 4,095.
 static void who_waits_long_is_told_how_far_it_is(void **state)

@@ -52,7 +52,6 @@ struct explain_text explain_life_average(const struct explain_life *life)
 }
 
 // ---- telling one event
-// ------------------------------------------------------------------------------
 
 // Takes `text`, which it frees.
 static void note(struct explain_life *life, const struct explain_view *view,

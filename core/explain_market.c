@@ -68,7 +68,6 @@ bool explain_market_calls(const struct explain_market *market)
 }
 
 // ---- bands
-// -----------------------------------------------------------------------------------------
 
 static struct explain_band band(int64_t around, uint32_t bps)
 {
@@ -102,7 +101,6 @@ struct explain_band explain_market_breaker_band(const struct explain_market *mar
 }
 
 // ---- telling
-// ---------------------------------------------------------------------------------------
 
 static const char *price_or_none(char out[48], int64_t price)
 {

@@ -62,7 +62,6 @@ static bool after_command(void *context, const struct replay *replay, const stru
 }
 
 // ---- telling
-// ---------------------------------------------------------------------------------------
 
 static void tell_option(char *out, size_t size, const char *name, const char *value)
 {

@@ -108,7 +108,6 @@ void __wrap_engine_apply(struct engine *engine, const struct command *command,
 }
 
 // ---- the venue
-// -----------------------------------------------------------------------------------
 
 static const struct engine_limits limits = {.accounts_max = NAIVE_ACCOUNTS - 1,
                                             .members_max = NAIVE_MEMBERS - 1,
@@ -180,7 +179,6 @@ static void write_journal(const char *state, uint64_t until)
 }
 
 // ---- questions
-// -----------------------------------------------------------------------------------
 
 struct question {
     char state[64];

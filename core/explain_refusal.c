@@ -158,7 +158,6 @@ struct refusal_view {
 };
 
 // ---- whom it concerns
-// -------------------------------------------------------------------------------
 
 // Commands of operators name more than the event has room for.
 static void concern_body(struct refusal_view *refusal)
@@ -300,7 +299,6 @@ static bool concerns(const struct refusal_view *refusal, const struct snapshot_r
 }
 
 // ---- what was looked at
-// -----------------------------------------------------------------------------
 
 static void tell_records(const struct refusal_view *refusal, uint32_t topics)
 {
@@ -441,7 +439,6 @@ static void tell_state(const struct refusal_view *refusal, uint32_t topics)
 }
 
 // ---- the refusal itself
-// -----------------------------------------------------------------------------
 
 // Quantities of a ledger command are in units of its asset.
 static unsigned scale_of(const struct refusal_view *refusal)

@@ -16,7 +16,6 @@ struct asked {
 };
 
 // ---- going there
-// -----------------------------------------------------------------------------------
 
 struct until { // the first command behind a time
     uint64_t time_ns;
@@ -66,7 +65,6 @@ static int go(struct explain_journal *journal, const struct explain_options *opt
 }
 
 // ---- telling
-// ----------------------------------------------------------------------------------------
 
 static void tell_venue(const struct asked *asked, const struct replay *replay)
 {
@@ -294,7 +292,6 @@ static void tell_orders(const struct asked *asked)
 }
 
 // ---- check
-// ------------------------------------------------------------------------------------------
 
 // Returns false if an asset does not sum to zero.
 static bool tell_sum(const struct asked *asked, uint32_t asset, json_t *array)

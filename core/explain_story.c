@@ -14,7 +14,6 @@
 #include "risk/postings.h"
 
 // ---- every command of the story is kept
-// --------------------------------------------------------------
 
 struct command story_kept[STORY_COMMANDS_MAX];
 size_t story_kept_count;
@@ -38,7 +37,6 @@ void __wrap_engine_apply(struct engine *engine, const struct command *command,
 }
 
 // ---- what is told wrongly
-// -----------------------------------------------------------------------------
 
 struct story_lies story_lies;
 
@@ -106,7 +104,6 @@ void __wrap_engine_check(const struct engine *engine)
 }
 
 // ---- a story
-// ------------------------------------------------------------------------------------------
 
 int story_begin(void **state)
 {
@@ -135,7 +132,6 @@ int story_end(void **state)
 }
 
 // ---- the journal
-// -------------------------------------------------------------------------------------
 
 static void write_commands(struct journal *journal)
 {
@@ -193,7 +189,6 @@ void story_write_snapshot(const struct story *story, uint64_t sequence)
 }
 
 // ---- asking
-// ------------------------------------------------------------------------------------------
 
 void story_open_question(struct story *story, struct explain_journal *journal)
 {
@@ -306,7 +301,6 @@ void story_write_status(const struct story *story, uint64_t durable)
 }
 
 // ---- views
-// --------------------------------------------------------------------------------------------
 
 static void include(struct explain_range *range, size_t index)
 {

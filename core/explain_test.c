@@ -22,7 +22,6 @@ static void expect_json(const struct story *story, const char *key, const char *
 }
 
 // ---- orders
-// ------------------------------------------------------------------------------------------
 
 static void a_filled_order_names_its_fills(void **state)
 {
@@ -261,7 +260,6 @@ static void a_refused_order_is_explained_as_a_refusal(void **state)
 }
 
 // ---- refusals
-// ----------------------------------------------------------------------------------------
 
 static void a_refusal_for_lack_of_cash_shows_the_balance(void **state)
 {
@@ -482,7 +480,6 @@ static void what_was_not_refused_is_no_refusal(void **state)
 }
 
 // ---- balances
-// ----------------------------------------------------------------------------------------
 
 static void tell_a_busy_day(struct story *story)
 {
@@ -718,7 +715,6 @@ static void what_an_instruction_moves_says_by_which_step(void **state)
 }
 
 // ---- state
-// -------------------------------------------------------------------------------------------
 
 // What a replay to there says.
 static void replay_digest(char out[17], const struct story *story, uint64_t until)
@@ -945,7 +941,6 @@ static void an_answer_is_printed_as_it_is(void **state)
 }
 
 // ---- bad input
-// ---------------------------------------------------------------------------------------
 
 static void bad_words_are_refused(void **state)
 {

@@ -59,7 +59,6 @@ void explain_view_free(struct explain_view *view)
 }
 
 // ---- finding
-// ---------------------------------------------------------------------------------------
 
 const struct snapshot_record *explain_view_find(const struct explain_view *view, uint8_t type,
                                                 uint32_t id)
@@ -172,7 +171,6 @@ struct explain_range explain_view_book(const struct explain_view *view, uint32_t
 }
 
 // ---- the book
-// --------------------------------------------------------------------------------------
 
 int64_t explain_clamp(money_sum sum)
 {

@@ -24,7 +24,6 @@ static struct explain_text units(const struct why *why, money_sum quantity)
 }
 
 // ---- what was stopped at a band
-// --------------------------------------------------------------------
 
 static void say_band(const struct why *why, const char *name, const struct explain_band *band,
                      uint32_t bps, int64_t next)
@@ -155,7 +154,6 @@ static void why_cancelled(const struct why *why)
 }
 
 // ---- what is still open
-// ---------------------------------------------------------------------------
 
 static void say_passed(const struct why *why)
 {

@@ -13,7 +13,6 @@
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 // ---- by hand
-// -----------------------------------------------------------------------------------------
 
 // What is said of this life, as the engine is now, but for what `change` makes of the view.
 static const char *why(struct story *story, struct explain_life *life,
@@ -201,7 +200,6 @@ static void bands_reach_from_the_least_price_to_the_greatest(void **state)
 }
 
 // ---- stories
-// -----------------------------------------------------------------------------------------
 
 static void in_an_auction_its_price_allows_the_indicative_one_or_not(void **state)
 {

@@ -20,7 +20,6 @@ static const char *word(const char *const *words, size_t count, uint8_t value)
 #define WORD(words, value) word(words, sizeof(words) / sizeof *(words), value)
 
 // ---- numbers, times
-// --------------------------------------------------------------------------------
 
 struct explain_text explain_units(int64_t amount, unsigned scale)
 {
@@ -118,7 +117,6 @@ bool explain_time_parse(uint64_t *ns, const char *text)
 }
 
 // ---- words
-// -----------------------------------------------------------------------------------------
 
 const char *explain_side_word(uint8_t side)
 {

@@ -10,7 +10,6 @@
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 // ---- numbers, times
-// --------------------------------------------------------------------------------
 
 static void times_are_read_and_written(void **state)
 {
@@ -76,7 +75,6 @@ static void sums_beyond_64_bits_are_told_as_the_nearest(void **state)
 }
 
 // ---- words
-// -----------------------------------------------------------------------------------------
 
 static void what_has_no_word_is_unknown(void **state)
 {
@@ -128,7 +126,6 @@ static void who_did_it_is_told(void **state)
 }
 
 // ---- records, names
-// --------------------------------------------------------------------------------
 
 // As schema/records.h dumps them; asset 1 is cash, instrument 1 of a token without decimals.
 static void records_are_told_in_words_and_decimals(void **state)

@@ -15,7 +15,6 @@ enum { A = FIRST, B, C, D };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 // ---- memory
-// --------------------------------------------------------------------------------------
 
 struct bound {
     size_t offset;
@@ -58,7 +57,6 @@ static void limits_out_of_range_get_no_memory(void **state)
 }
 
 // ---- ids
-// -----------------------------------------------------------------------------------------
 
 static void nobody_has_no_balance(void **state)
 {
@@ -151,7 +149,6 @@ static void what_is_traded_never_changes(void **state)
 }
 
 // ---- sessions
-// ------------------------------------------------------------------------------------
 
 static const char *set_accounts(struct venue *venue, uint32_t session, uint8_t flags,
                                 const uint32_t *accounts, uint16_t count)
@@ -280,7 +277,6 @@ static void a_member_cancels_for_its_own_accounts(void **state)
 }
 
 // ---- amends
-// --------------------------------------------------------------------------------------
 
 static void an_amend_tells_what_else_the_order_is(void **state)
 {
@@ -312,7 +308,6 @@ static void an_amend_is_compared_with_the_nav_like_an_order(void **state)
 }
 
 // ---- time and prices
-// -----------------------------------------------------------------------------
 
 static void the_last_day_of_time_has_no_end(void **state)
 {
@@ -437,7 +432,6 @@ static void prices_above_all_stops_move_none(void **state)
 }
 
 // ---- when the events run out
-// ---------------------------------------------------------------------
 
 static uint32_t open_orders(const struct venue *venue)
 {

@@ -9,7 +9,6 @@
 enum { MARKS_WAITING = ORDER_MARK_STOP | ORDER_MARK_TRIGGERED | ORDER_MARK_CLOSE };
 
 // ---- one order
-// -----------------------------------------------------------------------------------
 
 static void check_hold(const struct engine *engine, const struct instrument *instrument,
                        uint32_t place)
@@ -83,7 +82,6 @@ static void check_order(const struct engine *engine, const struct instrument *in
 }
 
 // ---- the containers of an instrument
-// -------------------------------------------------------------
 
 // Returns how many resting market orders there are, adds the at-open orders to *at_open.
 static uint32_t check_side(const struct engine *engine, const struct instrument *instrument,
@@ -157,7 +155,6 @@ static uint32_t check_list(const struct engine *engine, const struct order_list 
 }
 
 // ---- an instrument
-// -------------------------------------------------------------------------------
 
 static void check_lists(const struct engine *engine, const struct instrument *instrument)
 {
@@ -249,7 +246,6 @@ static void check_holds(const struct engine *engine)
 }
 
 // ---- what open orders come to
-// -------------------------------------------------------------------
 
 static void check_exposure_begin(const struct engine *engine)
 {

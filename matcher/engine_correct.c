@@ -9,7 +9,6 @@
 enum correct_field { CORRECT_FIELD_none, TRADE_CORRECT_CMD(FIELD_CORRECT) };
 
 // ---- its form
-// -----------------------------------------------------------------------------------
 
 static bool wrong(struct refusal *refusal, int64_t value, int field)
 {
@@ -97,7 +96,6 @@ static bool correct_fees(const struct trade_correct_cmd *body, const struct corr
 }
 
 // ---- may it?
-// ------------------------------------------------------------------------------------
 
 static bool correct_form(const struct engine *engine, const struct trade_correct_cmd *body,
                          struct correction *change, struct refusal *refusal)
@@ -190,7 +188,6 @@ static bool correct_admit(const struct turn *turn, const struct trade_correct_cm
 }
 
 // ---- doing it
-// -----------------------------------------------------------------------------------
 
 // `change` without what is lacking, which becomes a deficit.
 static void correct_pay(struct engine *engine, struct balance *balance, int64_t change,

@@ -50,7 +50,6 @@ void deficit_cover(struct turn *turn, struct balance *owner, int64_t amount)
 }
 
 // ---- uncover
-// ------------------------------------------------------------------------------------
 
 enum { UNCOVER_ROOM = 3 }; // the cancellation, the deficit, and `done`
 

@@ -13,7 +13,6 @@
 enum post_field { POST_FIELD_none, LEDGER_POST_CMD(FIELD_POST) };
 
 // ---- references
-// ---------------------------------------------------------------------------------
 
 enum reference_answer reference_ask(const struct engine *engine, uint32_t source, uint64_t number,
                                     uint64_t hash, struct refusal *refusal)
@@ -48,7 +47,6 @@ void reference_book(struct engine *engine, uint32_t source, uint64_t number, uin
 }
 
 // ---- balances
-// -----------------------------------------------------------------------------------
 
 const struct balance *ledger_look(const struct engine *engine, uint32_t account, uint32_t asset)
 {
@@ -80,7 +78,6 @@ bool ledger_has_room(const struct engine *engine, const struct needed *needed, u
 }
 
 // ---- postings: may it?
-// --------------------------------------------------------------------------
 
 static bool kind_gives(uint8_t kind)
 {
@@ -206,7 +203,6 @@ static bool post_admit(const struct turn *turn, const struct ledger_post_cmd *bo
 }
 
 // ---- postings: doing it
-// -------------------------------------------------------------------------
 
 // The balance is told as the entry leaves it; what covers a deficit comes after.
 static void emit_posted(struct turn *turn, const struct balance *own, int64_t amount,
@@ -280,7 +276,6 @@ void engine_ledger_post(struct turn *turn)
 }
 
 // ---- settlement
-// --------------------------------------------------------------------------------------------
 
 static uint64_t settlement_hash(const struct settlement_result_cmd *body)
 {

@@ -5,7 +5,6 @@
 #include "matcher/engine_state.h"
 
 // ---- engine_ledger.c: idempotency references
-// ------------------------------------------------------
 
 enum reference_answer { REFERENCE_NEW, REFERENCE_REPEATED, REFERENCE_REFUSED };
 
@@ -18,7 +17,6 @@ enum reference_answer reference_ask_operator(const struct engine *engine, uint32
 void reference_book(struct engine *engine, uint32_t source, uint64_t number, uint64_t hash);
 
 // ---- engine_ledger.c: balances
-// ---------------------------------------------------------------------
 
 // One that need not exist: then it is all zero.
 const struct balance *ledger_look(const struct engine *engine, uint32_t account, uint32_t asset);
@@ -34,7 +32,6 @@ CHECKED bool ledger_has_room(const struct engine *engine, const struct needed *n
                              uint32_t count, struct refusal *refusal);
 
 // ---- engine_deficit.c
-// ------------------------------------------------------------------------------
 
 // Writes deficit_changed; what it tells has been booked. `entered`: by the ledger_posted before it.
 void deficit_tell(struct turn *turn, const struct balance *owner, int64_t amount,

@@ -31,7 +31,6 @@ static int keep_record(void *context, const struct snapshot_record *record)
 }
 
 // ---- a venue that has a record of every kind
-// ----------------------------------------------------
 
 #define SET(venue, name, ...)                                                                      \
     do {                                                                                           \
@@ -211,7 +210,6 @@ static int open_full_venue(void **state)
 }
 
 // ---- loading
-// ------------------------------------------------------------------------------------
 
 static struct engine *fresh_twin(struct venue *venue)
 {
@@ -719,7 +717,6 @@ static void instruments_without_room_for_their_cash_are_refused(void **state)
 }
 
 // ---- more than there is room for
-// -----------------------------------------------------------------
 
 typedef void make_record(struct snapshot_record *record, uint32_t i);
 
@@ -860,7 +857,6 @@ static void proposals_that_are_too_many_are_refused(void **state)
 }
 
 // ---- counters of the ledger at their bound
-// -------------------------------------------------------
 
 // The state with one balance's `unsettled` as high as it may be.
 static struct engine *twin_with_full(struct venue *venue, uint32_t account, uint32_t asset)
@@ -975,7 +971,6 @@ static void who_cannot_take_any_more_gets_no_correction(void **state)
 }
 
 // ---- the unfinished command
-// ----------------------------------------------------------------------
 
 static bool takes_pending(struct venue *venue, const struct pending_rec *pending)
 {
@@ -1048,7 +1043,6 @@ static void what_goes_on_must_be_something_that_can(void **state)
 }
 
 // ---- records out of their order
-// ------------------------------------------------------------------
 
 static void load_out_of_order(struct venue *venue, uint8_t before, uint32_t nth, uint8_t comes)
 {
@@ -1080,7 +1074,6 @@ static void what_belongs_to_another_record_comes_behind_it(void **state)
 }
 
 // ---- saving
-// ------------------------------------------------------------------------------------
 
 struct impatient {
     uint32_t seen;

@@ -189,7 +189,6 @@ struct turn {
 };
 
 // ---- finding: NULL = does not exist
-// --------------------------------------------------------------
 
 static inline struct instrument *engine_instrument(const struct engine *engine, uint32_t id)
 {
@@ -252,7 +251,6 @@ static inline struct book_side *instrument_side(struct instrument *instrument, u
 }
 
 // ---- ticks
-// ---------------------------------------------------------------------------------------
 
 static inline const struct tick_range *instrument_range_at(const struct instrument *instrument,
                                                            int64_t price)
@@ -360,7 +358,6 @@ static inline bool client_id_is_plain(const char *text, uint32_t bytes)
 }
 
 // ---- writing events
-// --------------------------------------------------------------------------------
 
 enum { EVENTS_AHEAD = 3 };
 
@@ -404,7 +401,6 @@ void turn_done(struct turn *turn, bool repeated, uint32_t count);
 void turn_instrument_state(struct turn *turn, const struct instrument *instrument);
 
 // ---- the commands, by file
-// ---------------------------------------------------------------------------
 
 // engine_order.c
 void engine_order_new(struct turn *turn);
@@ -422,7 +418,6 @@ void engine_cancel(struct turn *turn, uint32_t place, uint8_t reason);
 void engine_order_status(struct turn *turn);
 
 // ---- doors between the files of the engine
-// -------------------------------------------------------
 
 // engine_match.c: one match. Both orders are in `buyer` and `seller` (a taker that is in no book
 // included); prices, holds and what is open are theirs.

@@ -7,7 +7,6 @@
 #include <string.h>
 
 // ---- telling what was answered
-// -----------------------------------------------------------------------
 
 static void tell(struct venue *venue, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -207,7 +206,6 @@ static void tell_event(struct venue *venue, const struct event *event)
 }
 
 // ---- saying
-// -------------------------------------------------------------------------------------------
 
 struct command *start(struct venue *venue, uint8_t type, uint8_t gateway)
 {
@@ -294,7 +292,6 @@ struct order_new_cmd *start_order(struct venue *venue, char who, uint8_t side, i
 }
 
 // ---- sentences
-// ---------------------------------------------------------------------------------------
 
 static void read_option(struct order_new_terms_cmd *order, const char *word)
 {
@@ -437,7 +434,6 @@ void play(struct venue *venue, const struct line *lines, size_t count)
 }
 
 // ---- what administrators say
-// -------------------------------------------------------------------------
 
 const char *post(struct venue *venue, char who, uint32_t asset, uint8_t kind, int64_t amount)
 {

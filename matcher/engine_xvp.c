@@ -33,7 +33,6 @@ enum act_field { ACT_FIELD_none, XVP_ACT_CMD(FIELD_ACT) };
 enum result_field { RESULT_FIELD_none, SETTLEMENT_RESULT_CMD(FIELD_RESULT) };
 
 // ---- what follows from the legs
-// -----------------------------------------------------------------
 
 static uint8_t xvp_all(const struct xvp *xvp)
 {
@@ -141,7 +140,6 @@ static uint8_t xvp_state(const struct xvp *xvp)
 }
 
 // ---- the open ones, by ascending id
-// -------------------------------------------------------------
 
 // The chain decides then, not the cut-off.
 static bool xvp_is_settling(const struct xvp *xvp)
@@ -179,7 +177,6 @@ static void xvp_remove(struct engine *engine, struct xvp *xvp)
 }
 
 // ---- events, entries
-// ----------------------------------------------------------------------------
 
 static struct xvp_changed_evt *xvp_tell(struct turn *turn, const struct xvp *xvp, uint8_t step,
                                         uint8_t state)
@@ -248,7 +245,6 @@ static void xvp_release(struct turn *turn, const struct xvp *xvp, uint32_t accou
 }
 
 // ---- eligibility: at creation, and anew at execution
-// ---------------------------------------------
 
 // A refusal, and whom it is about.
 struct xvp_refusal {
@@ -316,7 +312,6 @@ static bool xvp_eligible(const struct engine *engine, const struct xvp *xvp,
 }
 
 // ---- create
-// -------------------------------------------------------------------------------------
 
 static bool create_leg(const struct engine *engine, const struct xvp_leg_rec *leg,
                        struct refusal *refusal)
@@ -444,7 +439,6 @@ void engine_xvp_create(struct turn *turn)
 }
 
 // ---- execute
-// ------------------------------------------------------------------------------------
 
 // All that may stop it, before anything is changed.
 static bool execute_admit(const struct engine *engine, const struct xvp *xvp,
@@ -550,7 +544,6 @@ static void execute_auto(struct turn *turn, struct xvp *xvp)
 }
 
 // ---- act
-// ----------------------------------------------------------------------------------------
 
 // What the account gives must be there, settled, and nothing of it owed.
 static bool approve_funds(const struct engine *engine, const struct xvp *xvp, uint32_t account,
@@ -778,7 +771,6 @@ void engine_xvp_act(struct turn *turn)
 }
 
 // ---- what the chain has made of it
-// --------------------------------------------------------------
 
 // An account that owes, or has something blocked, gives its approval back: its orders and other
 // approvals have gone before.
@@ -834,7 +826,6 @@ bool engine_xvp_result(struct turn *turn, struct refusal *refusal)
 }
 
 // ---- the cut-off
-// --------------------------------------------------------------------------------
 
 // One that has not been told yet; NULL: there is none.
 static struct xvp *xvp_due(const struct engine *engine)
@@ -857,7 +848,6 @@ void engine_xvp_expire(struct turn *turn)
 }
 
 // ---- what others ask
-// ----------------------------------------------------------------------------
 
 static int64_t xvp_escrow(const struct xvp *xvp, uint32_t account, uint32_t asset)
 {
@@ -908,7 +898,6 @@ void engine_xvp_check(const struct engine *engine)
 }
 
 // ---- loading
-// ------------------------------------------------------------------------------------
 
 bool engine_xvp_load(struct engine *engine, const struct xvp_rec *record)
 {

@@ -18,7 +18,6 @@ static const char secret[XVP_SECRET_BYTES] = "the secret of whoever made it";
 static const char wrong[XVP_SECRET_BYTES] = "another one";
 
 // ---- saying it
-// ----------------------------------------------------------------------------------
 
 // A's tokens and B's cash for C, against something on another ledger.
 static const struct xvp_leg_tail legs[] = {{A, C, TOKEN, XVP_LOCAL, 10},
@@ -129,7 +128,6 @@ static const char executed[] = "xvp executed is executed; A token +0 held -10; B
                                "C token +10 held +0; C cash +5 held +0";
 
 // ---- the way through
-// ----------------------------------------------------------------------------
 
 static void the_secret_executes_what_is_armed(void **state)
 {
@@ -191,7 +189,6 @@ static void one_without_a_lock_has_no_secret(void **state)
 }
 
 // ---- armed
-// --------------------------------------------------------------------------------------
 
 static void nobody_alone_takes_back_what_is_armed(void **state)
 {
@@ -245,7 +242,6 @@ static void the_cut_off_ends_what_is_armed(void **state)
 }
 
 // ---- revealed, and not executed
-// -------------------------------------------------------------------
 
 static void a_secret_that_is_out_cannot_be_cancelled(void **state)
 {
@@ -311,7 +307,6 @@ static void an_approval_that_is_lost_can_come_back(void **state)
 }
 
 // ---- the ends
-// -----------------------------------------------------------------------------------
 
 static void what_is_claimed_first_ends_earlier_by_the_margin(void **state)
 {

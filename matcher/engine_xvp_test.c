@@ -14,7 +14,6 @@ enum { A = FIRST, B, C, D, OPERATOR = 7 };
 #define LEG_MAX    (MONEY_MAX / XVP_LEGS_MAX)
 
 // ---- saying it
-// ----------------------------------------------------------------------------------
 
 static struct command *start_create(struct venue *venue, uint8_t flags, uint8_t count,
                                     const struct xvp_leg_tail *legs)
@@ -111,7 +110,6 @@ static struct account_rec *account_of(struct venue *venue, char who)
 }
 
 // ---- the way through
-// ----------------------------------------------------------------------------
 
 static void the_last_approval_exchanges_all(void **state)
 {
@@ -254,7 +252,6 @@ static void many_end_in_several_ticks(void **state)
 }
 
 // ---- who may
-// ------------------------------------------------------------------------------------
 
 static void only_senders_approve_and_only_parties_act(void **state)
 {
@@ -321,7 +318,6 @@ static void a_venue_that_cancels_only_takes_back(void **state)
 }
 
 // ---- what is refused at creation
-// ----------------------------------------------------------------
 
 static void instructions_that_cannot_be_are_refused(void **state)
 {
@@ -401,7 +397,6 @@ static void there_is_room_for_so_many(void **state)
 }
 
 // ---- eligibility, at creation and anew at execution
-// ---------------------------------------------
 
 static void who_may_not_trade_is_no_party(void **state)
 {
@@ -495,7 +490,6 @@ static void a_token_goes_to_who_could_buy_it_in_each_instrument(void **state)
 }
 
 // ---- money
-// --------------------------------------------------------------------------------------
 
 static void what_is_given_is_there_and_settled(void **state)
 {
@@ -645,7 +639,6 @@ static void an_execution_needs_room_for_its_balances(void **state)
 }
 
 // ---- a token that has a contract
-// ---------------------------------------------------------------------
 
 // A's tokens for C's cash; all have approved, and the token is on its way to the chain.
 static uint64_t settling_swap(struct venue *venue)

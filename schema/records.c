@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 // ---- the layout has no padding
-// ---------------------------------------------------------------------
 
 #define BYTES_u8                   1
 #define BYTES_u16                  2
@@ -38,7 +37,6 @@ EVENTS(ASSERT_EVENT)
 SNAPSHOT_RECORDS(ASSERT_SNAPSHOT)
 
 // ---- field tables
-// ----------------------------------------------------------------------------------
 
 enum field_kind {
     KIND_u8,
@@ -122,7 +120,6 @@ static bool bytes_are_zero(const uint8_t *bytes, size_t count)
 }
 
 // ---- commands: permissions, sizes, check
-// -------------------------------------------------------------
 
 bool command_allowed(uint8_t gateway, uint8_t type)
 {
@@ -255,7 +252,6 @@ char *command_tail_writable(struct command *command)
 }
 
 // ---- names
-// -------------------------------------------------------------------------------------------
 
 static const char *name_of(const struct record_type *table, uint32_t count, uint8_t type)
 {
@@ -279,7 +275,6 @@ const char *snapshot_name(uint8_t type)
 }
 
 // ---- dump: one line of JSON
-// ----------------------------------------------------------------------------
 
 struct text { // like snprintf over several calls: counts what was needed, writes what fits
     char *out;
@@ -457,7 +452,6 @@ int snapshot_dump(const struct snapshot_record *record, char *out, size_t size)
 }
 
 // ---- documentation
-// ---------------------------------------------------------------------------------------
 
 static const char *const kind_names[] = {"u8",      "u16",     "u32",  "u64",  "i64",
                                          "text 16", "text 36", "bytes 32", "zero", "zero", "zero", "zero"};

@@ -148,7 +148,6 @@ static bool store_is_good(struct record *record, enum record_result result, uint
 }
 
 // ---- phases
-// ------------------------------------------------------------------------------------------
 
 static size_t begin(struct record *record, uint64_t now_ns)
 {

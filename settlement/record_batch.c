@@ -114,7 +114,6 @@ static void *grown(void *array, size_t count, size_t *capacity, size_t element_b
 }
 
 // ---- orders
-// ------------------------------------------------------------------------------------------
 
 // The row of an order in this batch; made as a change if the order is an older one.
 static struct record_order *order_row(struct record_batch *batch, uint64_t order)
@@ -318,7 +317,6 @@ static void add_reduced(struct record_batch *batch, const struct event *event)
 }
 
 // ---- trades
-// ------------------------------------------------------------------------------------------
 
 static void trade_row(struct record_batch *batch, const struct event *event,
                       const struct posting_terms *terms, int64_t notional)
@@ -361,7 +359,6 @@ static void add_trade(struct record_batch *batch, const struct event *event)
 }
 
 // ---- ledger
-// ------------------------------------------------------------------------------------------
 
 static const char *cause_of(const struct event *event)
 {
@@ -456,7 +453,6 @@ static void add_postings(struct record_batch *batch, const struct event *event)
 }
 
 // ---- everything else
-// ---------------------------------------------------------------------------------
 
 static void add_rejected(struct record_batch *batch, const struct event *event)
 {

@@ -163,7 +163,6 @@ static void let_go(void)
 }
 
 // ---- the answer of a COMMIT
-// --------------------------------------------------------------------------
 
 static void strike(enum record_proxy_fault fault, const char *words)
 {
@@ -219,7 +218,6 @@ static void a_frozen_line_is_given_up(void **state)
 }
 
 // ---- a backend that is killed
-// ------------------------------------------------------------------------
 
 static const struct stage {
     const char *held_by; // what stops the recorder there
@@ -299,7 +297,6 @@ static void killed_between_two_batches_makes_the_same_rows(void **state)
 }
 
 // ---- a server that takes its time, or has no room
-// ---------------------------------------------------------
 
 static void a_lock_that_somebody_holds_is_waited_for(void **state)
 {
@@ -378,7 +375,6 @@ static void a_tiny_disk_is_filled_and_made_larger(void **state)
 }
 
 // ---- rows that are refused, or that are not there
-// ---------------------------------------------------------
 
 // The trade after the middle of the flow.
 static int64_t a_trade_to_come(void)
@@ -436,7 +432,6 @@ static void an_order_that_was_taken_away_is_named(void **state)
 }
 
 // ---- a server that is not the right one
-// -------------------------------------------------------------------
 
 // Commits that were not synced are lost with the server: tables and cursor are what they were.
 static void commits_that_were_lost_are_written_again(void **state)
@@ -555,7 +550,6 @@ static void a_wrong_password_is_waited_for(void **state)
 }
 
 // ---- large and many
-// --------------------------------------------------------------------------------------
 
 static void a_command_larger_than_a_batch_is_one_transaction(void **state)
 {

@@ -16,7 +16,6 @@ void record_rows_fini(struct record_rows *rows)
 }
 
 // ---- reference data: little of it; each statement is waited for
-// ---------------------------------------------------------------
 
 static enum pg_class send_references(struct record_rows *rows, struct pg *pg, bool *sent,
                                      const struct record_batch *batch)
@@ -30,7 +29,6 @@ static enum pg_class send_references(struct record_rows *rows, struct pg *pg, bo
 }
 
 // ---- orders
-// ------------------------------------------------------------------------------------------
 
 static const char *order_type_text(uint8_t type) // E5's words
 {
@@ -214,7 +212,6 @@ static uint64_t order_changes(const struct record_batch *batch)
 }
 
 // ---- balances
-// ----------------------------------------------------------------------------------------
 
 static enum pg_class send_balances(struct record_rows *rows, struct pg *pg, bool *sent,
                                    const struct record_batch *batch)
@@ -248,7 +245,6 @@ static enum pg_class send_balances(struct record_rows *rows, struct pg *pg, bool
 }
 
 // ---- settlement
-// --------------------------------------------------------------------------------------
 
 // The initial row of each trade's settlement; it may be there already when the record is being
 // rebuilt.
@@ -288,7 +284,6 @@ static enum pg_class send_settle_corrections(struct record_rows *rows, struct pg
 }
 
 // ---- the parts, in their order
-// -----------------------------------------------------------------------
 
 typedef enum pg_class send_part(struct record_rows *rows, struct pg *pg, bool *sent,
                                 const struct record_batch *batch);

@@ -78,7 +78,6 @@ uint32_t record_store_wait_ms(const struct record_store *store)
 }
 
 // ---- failures
-// ----------------------------------------------------------------------------------------
 
 __attribute__((format(printf, 3, 4))) static enum record_result
 because(struct record_store *store, enum record_result result, const char *format, ...)
@@ -143,7 +142,6 @@ static enum record_result failed(struct record_store *store, const char *what)
 }
 
 // ---- begin
-// -------------------------------------------------------------------------------------------
 
 static enum record_result ask(struct record_store *store, struct pg_rows **rows, const char *sql,
                               const char *what)
@@ -302,7 +300,6 @@ enum record_result record_store_begin(struct record_store *store, struct record_
 }
 
 // ---- the cursor
-// --------------------------------------------------------------------------------------
 
 static bool is_at(const struct record_cursor *cursor, uint64_t sequence, uint64_t digest)
 {
@@ -352,7 +349,6 @@ static enum pg_class send_cursor(struct record_store *store)
 }
 
 // ---- the transaction
-// ---------------------------------------------------------------------------------
 
 static const char *step_name(const struct record_store *store)
 {

@@ -363,7 +363,6 @@ static void a_record_forgotten_under_a_running_recorder_is_written_again(void **
 }
 
 // ---- risk: events as the rulebook has them, told without the engine
-// ------------------------------------------------------------
 
 static void tell_of_rules(struct testing_venue *of)
 {

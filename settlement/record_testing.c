@@ -17,7 +17,6 @@
 enum { ACCOUNTS = TESTING_ACCOUNTS, FIRST_ACCOUNT = TESTING_FIRST_ACCOUNT, EVENTS_MAX = 64 };
 
 // ---- a venue without processes: engine, tape file, control page
-// -----------------------------------------
 
 uint64_t testing_random(struct testing_venue *venue, uint64_t limit)
 {
@@ -383,7 +382,6 @@ void testing_tell(struct testing_venue *of, const struct event *events, uint32_t
 }
 
 // ---- the database
-// ----------------------------------------------------------------------------------------
 
 struct pg_settings testing_recorder;
 static struct pg_settings owner_settings;
@@ -497,7 +495,6 @@ void testing_database_is(const char *expected)
 }
 
 // ---- running the recorder
-// ----------------------------------------------------------------------------------
 
 uint64_t testing_now(void)
 {

@@ -67,7 +67,6 @@ enum settle_step settle_chain_failed(struct settle *settle, const char *what,
 }
 
 // ---- results for the core
-// -------------------------------------------------------------------------
 
 // Takes the result out of the list. Answers come in order, so it is the first, but for what was
 // booked before this process began.
@@ -177,7 +176,6 @@ static size_t results_pass(struct settle *settle)
 }
 
 // ---- the pass
-// -------------------------------------------------------------------------------------
 
 static void store_back_off(struct settle *settle, uint64_t now_ns)
 {

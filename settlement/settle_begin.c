@@ -17,7 +17,6 @@
 #include "base/log.h"
 
 // ---- leaving
-// --------------------------------------------------------------------------------------
 
 static void endings_clear(struct settle *settle)
 {
@@ -132,7 +131,6 @@ enum settle_step settle_item_release_by_node(struct settle *settle, struct settl
 }
 
 // ---- preflight
-// ------------------------------------------------------------------------------------
 
 // A short balance is permanent, unless the seller is still to receive units by another trade; so
 // are units that others have frozen, unless they may be the venue's own.
@@ -182,7 +180,6 @@ static enum settle_step item_plan(struct settle *settle, struct settle_item *ite
 }
 
 // ---- simulation and price
-// -------------------------------------------------------------------------
 
 // Too large for one transaction: the second half is to go in requests of that size.
 static enum settle_step item_halve(struct settle *settle, struct settle_item *item)
@@ -293,7 +290,6 @@ static enum settle_step item_price(struct settle *settle, struct settle_item *it
 }
 
 // ---- ahead
-// ----------------------------------------------------------------------------------------
 
 // As item_simulate will ask, if none of its legs leaves and none are netted.
 static void simulation_ahead(struct settle *settle, const struct settle_item *item,
@@ -357,7 +353,6 @@ static enum settle_step item_ahead(struct settle *settle, struct settle_item *it
 }
 
 // ---- all of it
-// ------------------------------------------------------------------------------------
 
 // NONE: the chain's answers about it are there, or why not is in *unfit.
 static enum settle_step item_ask(struct settle *settle, struct settle_item *item,

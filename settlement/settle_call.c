@@ -79,7 +79,6 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char error[SETTLE_CALL_
 }
 
 // ---- arguments
-// ------------------------------------------------------------------------------------
 
 static bool read_address(struct chain_address *out, const json_t *object, const char *name,
                          char error[SETTLE_CALL_ERROR_MAX])
@@ -158,7 +157,6 @@ bool settle_arguments_read(struct settle_arguments *out, enum settle_operation o
 }
 
 // ---- calls
-// ----------------------------------------------------------------------------------------
 
 struct columns {
     struct chain_address from[SETTLE_LEGS_MAX];

@@ -55,7 +55,6 @@ enum settle_step settle_chain_network(struct settle *settle)
 }
 
 // ---- counts
-// -------------------------------------------------------------------------------------------
 
 // Is the block in which something ended last still the chain's? Then so is all that was before it.
 static enum settle_step ended_stands(struct settle *settle, bool *stands)

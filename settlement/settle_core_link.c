@@ -168,7 +168,6 @@ void settle_core_link_close(struct settle_core_link *core)
 }
 
 // ---- the worker's side
-// ------------------------------------------------------------------------------
 
 // The rings were mapped by the supervisor's other children alike; where that fails, a new process
 // is the cure.

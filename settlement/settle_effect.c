@@ -3,7 +3,6 @@
 #include <string.h>
 
 // ---- events
-// ---------------------------------------------------------------------------------------
 
 static bool is_event(const struct node_log *log, const char *signature, uint32_t topics)
 {
@@ -138,7 +137,6 @@ size_t settle_effect_transfers(uint32_t log_index[SETTLE_LEGS_MAX],
 }
 
 // ---- state
-// ----------------------------------------------------------------------------------------
 
 static enum node_result read_identity(struct node *node, bool *holds,
                                       const struct settle_call *call,

@@ -14,7 +14,6 @@ static const uint8_t registry_bytes[ADDRESS_BYTES] = {0x11};
 static const uint8_t compliance_bytes[ADDRESS_BYTES] = {0x22};
 
 // ---- state
-// ----------------------------------------------------------------------------------------
 
 struct fake_wallet *fake_wallet(struct fake_world *world, const struct chain_address *address)
 {
@@ -379,7 +378,6 @@ void fake_foreign(struct fake_world *world)
 }
 
 // ---- JSON-RPC
-// -------------------------------------------------------------------------------------
 
 static json_t *quantity(chain_uint128 value)
 {
@@ -832,7 +830,6 @@ struct rpc_ops fake_rpc(struct fake_world *world)
 }
 
 // ---- the signer
-// -----------------------------------------------------------------------------------
 
 static enum signer_result signer_address(void *context, struct chain_address *out)
 {
@@ -984,7 +981,6 @@ struct signer_ops fake_signer(struct fake_world *world)
 }
 
 // ---- the core
-// -------------------------------------------------------------------------------------
 
 static void core_event(struct fake_world *world, enum settle_answer_kind kind, uint64_t ref_number,
                        uint16_t reject_code, bool booked)

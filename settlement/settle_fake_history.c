@@ -53,7 +53,6 @@ void fake_history_attempt(struct fake_world *world, struct fake_attempt *attempt
 }
 
 // ---- judgement
-// --------------------------------------------------------------------------------------
 
 static char why[200];
 

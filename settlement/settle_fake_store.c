@@ -18,7 +18,6 @@ const char fake_buyer[] = "0x00000000000000000000000000000000000000c1";
 #define GIGA UINT64_C(1000000000)
 
 // ---- faults
-// ---------------------------------------------------------------------------------------
 
 uint64_t fake_random(struct fake_world *world, uint64_t below)
 {
@@ -56,7 +55,6 @@ bool fake_is_before(enum fake_fault fault)
 }
 
 // ---- one transaction for several steps
-// ----------------------------------------------------------------
 
 static struct fake_world before; // what `hold` found: of the rows
 
@@ -160,7 +158,6 @@ static enum settle_store_result store_release(void *context)
 }
 
 // ---- rows
-// -----------------------------------------------------------------------------------------
 
 size_t fake_trade_find(const struct fake_world *world, uint64_t trade_id)
 {
@@ -402,7 +399,6 @@ size_t fake_keep(struct fake_world *world, const uint8_t *data, size_t len)
 }
 
 // ---- the functions
-// --------------------------------------------------------------------------------
 
 static enum settle_store_result store_lead(void *context, bool *anew)
 {
@@ -1260,7 +1256,6 @@ static enum settle_store_result store_sign(void *context, const struct settle_at
 }
 
 // ---- what was lost
-// --------------------------------------------------------------------------------
 
 static struct fake_attempt *holder_of(struct fake_world *world, uint64_t nonce)
 {
@@ -2089,7 +2084,6 @@ struct settle_store_ops fake_store(struct fake_world *world)
 }
 
 // ---- the world
-// ------------------------------------------------------------------------------------
 
 static void wallet_add(struct fake_world *world, const char *address, unsigned tokens)
 {

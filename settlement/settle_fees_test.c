@@ -25,7 +25,6 @@ static void first_fees_stay_under_the_caps(void **state)
 }
 
 // ---- the properties
-// ---------------------------------------------------------------------------------
 
 static bool is_raised(uint64_t after, uint64_t before, uint32_t permille)
 {
@@ -150,7 +149,6 @@ static void a_dearer_market_is_never_bid_less(void **state)
 }
 
 // ---- a spike
-// ----------------------------------------------------------------------------------------
 
 // Base fees rise by an eighth per block, as the protocol allows, from 1 gwei to twice the cap, and
 // fall again. A bid that lies below the base fee is raised as soon as that helps; never above the

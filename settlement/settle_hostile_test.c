@@ -177,7 +177,6 @@ static bool is_undecided(const struct fake_trade *trade)
 }
 
 // ---- nonsense
-// ----------------------------------------------------------------------------------------
 
 static const char *const manners[] = {
 #define X(name, sees) #name ": " sees,
@@ -245,7 +244,6 @@ static void nonsense_of_one_of_two_is_no_obstacle(void **state)
 }
 
 // ---- lies
-// -------------------------------------------------------------------------------------------
 
 static json_t *instead(json_t *truth, json_t *lie)
 {

@@ -122,8 +122,8 @@ enum settle_step settle_seen_add(struct settle *settle, struct settle_item *item
                                  struct settle_attempt *bid, const struct settle_receipt *receipt,
                                  bool is_deep, bool has_evidence);
 void settle_together_flush(struct settle *settle, bool all);
-// The signer has refused a first bid for this contract, has signed one again; whether what is begun for it goes
-// alone.
+// Its contract, of which the signer has refused a first bid, or signed one again; whether what is
+// begun for it goes alone (settle_together.c says why).
 void settle_apart_add(struct settle *settle, const struct settle_item *item);
 void settle_apart_remove(struct settle *settle, const struct settle_item *item);
 bool settle_is_apart(struct settle *settle, const struct settle_item *item);

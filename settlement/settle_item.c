@@ -179,7 +179,6 @@ static enum settle_step item_prepare(struct settle *settle, struct settle_item *
 }
 
 // ---- signature and broadcast
-// ----------------------------------------------------------------------
 
 static enum settle_step item_broadcast(struct settle *settle, struct settle_item *item,
                                        struct settle_attempt *bid, const uint8_t *raw, size_t len);
@@ -528,7 +527,6 @@ static enum settle_step item_resend(struct settle *settle, struct settle_item *i
 }
 
 // ---- after the broadcast
-// --------------------------------------------------------------------------
 
 static void receipt_read(struct settle *settle, const struct settle_item *item,
                          struct settle_receipt *out, const struct node_receipt *receipt)

@@ -23,7 +23,6 @@ static enum settle_step by_itself(struct settle_item *item)
 }
 
 // ---- modules
-// --------------------------------------------------------------------------------------
 
 static enum node_result modules_ask(struct settle *settle, char why[SETTLE_REASON_MAX])
 {
@@ -69,7 +68,6 @@ static enum settle_step modules_allow(struct settle *settle, struct settle_item 
 }
 
 // ---- the movements
-// --------------------------------------------------------------------------------
 
 // canTransfer of each movement: those of one leg have their answer from the preflight.
 static enum node_result moves_ask(struct settle *settle, struct settle_preflight *out,

@@ -141,7 +141,6 @@ bool settle_key_waits(const struct settle *settle, const struct settle_key *key,
 }
 
 // ---- the lowest nonce
-// --------------------------------------------------------------------------------
 
 // The lowest nonce of the key that a request holds and that is in no block; UINT64_MAX = none. What
 // the node counts may be a lie; this is known.

@@ -23,7 +23,6 @@
 #include "settlement/settle_transfer.h"
 
 // ---- whose it is
-// --------------------------------------------------------------------------------
 
 // Does this request, which has no transaction, ask for these bytes?
 static enum settle_step is_asked_for(struct settle *settle, struct settle_item *item, bool *yes,
@@ -66,7 +65,6 @@ static enum settle_step asker_find(struct settle *settle, struct settle_lost *lo
 }
 
 // ---- one bid
-// ------------------------------------------------------------------------------------
 
 // False: the signer does not answer as it should.
 static bool history_ask(struct settle *settle, const struct chain_address *signer, uint64_t nonce,
@@ -206,7 +204,6 @@ enum settle_step settle_lost_restore(struct settle *settle, const struct chain_a
 }
 
 // ---- all of them
-// ----------------------------------------------------------------------------------
 
 static enum settle_step missing_restore(struct settle *settle, const struct chain_address *signer,
                                         uint64_t below)

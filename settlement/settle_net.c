@@ -54,7 +54,6 @@ static int net_order(const void *a, const void *b)
 }
 
 // ---- may it be netted?
-// --------------------------------------------------------------------------------
 
 static bool word_is(const char *word, size_t len, const char *name)
 {
@@ -99,7 +98,6 @@ settle_net_unreviewed(const char *reviewed, const struct erc3643_module *modules
 }
 
 // ---- the plan
-// -----------------------------------------------------------------------------------------
 
 // One net: the run of trades of one pair that begins at `first`.
 static bool net_run(struct settle_net *net, const struct settle_net_trade *trades, size_t first,
@@ -144,7 +142,6 @@ bool settle_net(struct settle_net *nets, size_t *net_count, struct settle_net_tr
 }
 
 // ---- conservation
-// -------------------------------------------------------------------------------------
 
 // What `address` has at the end less what it had, modulo 2^128: sums that wrap are exact where they
 // end.

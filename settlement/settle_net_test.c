@@ -124,7 +124,6 @@ static void only_reviewed_modules_are_netted(void **state)
 }
 
 // ---- properties
-// ---------------------------------------------------------------------------------------
 
 static uint64_t seed;
 

@@ -27,7 +27,6 @@ static bool plan_make(struct plan *plan, const struct settle_call *call)
 }
 
 // ---- the order of the movements
-// -------------------------------------------------------------------
 
 struct balances {
     size_t count;
@@ -137,7 +136,6 @@ void settle_netting_dissolve(struct settle_call *call)
 }
 
 // ---- movements
-// ------------------------------------------------------------------------------------
 
 size_t settle_netting_move_count(const struct settle_call *call)
 {

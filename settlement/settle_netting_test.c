@@ -169,7 +169,6 @@ static void the_batch_id_names_every_trade_of_a_net(void **state)
 }
 
 // ---- properties
-// ---------------------------------------------------------------------------------
 
 static uint64_t seed;
 

@@ -10,7 +10,6 @@
 #include "settlement/settle_transfer.h"
 
 // ---- fields of JSON
-// ---------------------------------------------------------------------------------
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -50,7 +49,6 @@ static bool is_ours(const struct settle_rebuild_chain *chain, const json_t *json
 }
 
 // ---- the bytes
-// --------------------------------------------------------------------------------------
 
 // Of a typed transaction `v` is the same; nodes that know no yParity (hardhat, older gethes) have
 // only that.
@@ -102,7 +100,6 @@ static bool bytes_read(struct settle_rebuild_transaction *out, const json_t *jso
 }
 
 // ---- the call
-// ---------------------------------------------------------------------------------------
 
 static enum settle_rebuild_kind call_read(struct settle_rebuild_transaction *t)
 {
@@ -124,7 +121,6 @@ static enum settle_rebuild_kind call_read(struct settle_rebuild_transaction *t)
 }
 
 // ---- the receipt
-// ------------------------------------------------------------------------------------
 
 // Transfers of the token that are no leg's.
 static bool has_others(const struct settle_rebuild_transaction *t,
@@ -179,7 +175,6 @@ static enum node_result receipt_read(struct node *node, struct settle_rebuild_tr
 }
 
 // ---- blocks
-// -----------------------------------------------------------------------------------------
 
 static enum node_result transaction_read(struct settle_rebuild_chain *chain, const json_t *json)
 {

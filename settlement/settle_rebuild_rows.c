@@ -34,7 +34,6 @@ static struct pg_param chain_param(const struct settle_rebuild *rebuild)
 }
 
 // ---- begin
-// ------------------------------------------------------------------------------------------
 
 // A worker that has found its rows missing takes the lock for a moment once a second, to look
 // again.
@@ -179,7 +178,6 @@ void settle_rebuild_rollback(struct settle_rebuild *rebuild)
 }
 
 // ---- whose trades
-// -----------------------------------------------------------------------------------
 
 static bool members_find(struct settle_rebuild *rebuild, const struct settle_rebuild_transaction *t,
                          struct settle_call *members)
@@ -203,7 +201,6 @@ static bool members_find(struct settle_rebuild *rebuild, const struct settle_reb
 }
 
 // ---- what is written
-// --------------------------------------------------------------------------------
 
 static const char *operation_of(const struct settle_rebuild_transaction *t)
 {
@@ -484,7 +481,6 @@ bool settle_rebuild_write(struct settle_rebuild *rebuild,
 }
 
 // ---- end
-// --------------------------------------------------------------------------------------------
 
 static bool result_write(struct settle_rebuild *rebuild, const struct settlement_booked_evt *booked)
 {
@@ -637,7 +633,6 @@ bool settle_rebuild_end(struct settle_rebuild *rebuild, const char *tape_folder)
 }
 
 // ---- comparing
-// --------------------------------------------------------------------------------------
 
 __attribute__((format(printf, 3, 4))) static void differ(struct settle_rebuild *rebuild,
                                                          const char *hash, const char *format, ...)

@@ -9,7 +9,6 @@
 #include "settlement/settle_netting.h"
 
 // ---- nonces
-// -----------------------------------------------------------------------------------------
 
 static enum settle_store_result store_nonce_get(void *context, bool *known, uint64_t *next,
                                                 const struct chain_address *signer)
@@ -54,7 +53,6 @@ static enum settle_store_result store_nonce_set(void *context, const struct chai
 }
 
 // ---- steps that several transactions share
-// ----------------------------------------------------------
 
 static bool request_state(struct settle_store_pg *store, uint64_t request_id, const char *state,
                           const char *reason)
@@ -264,7 +262,6 @@ static bool gas_insert(struct settle_store_pg *store, const struct settle_item *
 }
 
 // ---- before the signature
-// -----------------------------------------------------------------------------
 
 // What nothing refers to was never there: a queue that waits for hours leaves no rows behind.
 static bool legs_forget(struct settle_store_pg *store, const struct settle_item *item,
@@ -479,7 +476,6 @@ static enum settle_store_result store_refuse(void *context, const struct settle_
 }
 
 // ---- signed and after
-// ---------------------------------------------------------------------------------
 
 static enum settle_store_result store_sign(void *context, const struct settle_attempt *attempt,
                                            const struct chain_address *signer, const uint8_t *raw,
@@ -959,7 +955,6 @@ static enum settle_store_result store_recheck(void *context, const struct settle
 }
 
 // ---- when the chain goes back further
-// ----------------------------------------------------------------------------
 
 static bool reopen_confirmed(struct settle_store_pg *store, size_t *count,
                              const struct text_address *signer, uint64_t nonce)

@@ -21,7 +21,6 @@ bool store_result_queue(struct settle_store_pg *store, uint64_t trade_id, const 
 }
 
 // ---- retries
-// --------------------------------------------------------------------------------------
 
 // A busted trade stays failed; of a corrected one what remains is tried again (public.trades).
 static bool trade_again(struct settle_store_pg *store, bool *moved, uint64_t trade_id,
@@ -72,7 +71,6 @@ static bool retries_answer(struct settle_store_pg *store, size_t *retried)
 }
 
 // ---- marks of two persons
-// -------------------------------------------------------------------------
 
 // Approved, neither answered nor withdrawn.
 #define IS_DECIDED  "approved_at IS NOT NULL AND answered_at IS NULL AND withdrawn_at IS NULL "
@@ -167,7 +165,6 @@ static bool marks_answer(struct settle_store_pg *store, size_t *count)
 }
 
 // ---- marks that name a transaction
-// ----------------------------------------------------------------
 
 #define IS_DUE_MARK                                                                                \
     IS_DECIDED "AND tx_hash IS NOT NULL AND (checked_at IS NULL "                                  \

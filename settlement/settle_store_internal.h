@@ -11,7 +11,6 @@
 #include "settlement/settle_store_pg.h"
 
 // ---- transactions
-// ---------------------------------------------------------------------------------
 
 // False: nothing may be written, the session that holds the lock is gone.
 CHECKED bool store_begin(struct settle_store_pg *store);
@@ -63,7 +62,6 @@ CHECKED bool store_result_queue(struct settle_store_pg *store, uint64_t trade_id
                                 const char *outcome);
 
 // ---- settlement instructions (settle_store_xvp.c), in the transaction that is open
-// ---------------------------------------------------
 
 // Makes requests of those that are due, no more than claim->requests_max, which it lowers by as many.
 CHECKED bool store_xvps_claim(struct settle_store_pg *store, struct settle_claim *claim);
@@ -74,7 +72,6 @@ void store_claim_add(struct settle_claim_request *request, const struct chain_ad
                      int64_t token_asset, const struct settle_leg *leg);
 
 // ---- nets (settle_store_net.c), in the transaction that is open
-// ---------------------------------------------------
 
 // Of a netted call: its nets and the places of its legs, with the attempt.
 CHECKED bool store_nets_prepare(struct settle_store_pg *store, const struct settle_item *item,
@@ -95,7 +92,6 @@ CHECKED bool store_nonce_take(struct settle_store_pg *store, const struct text_a
                               uint64_t nonce, uint64_t request_id);
 
 // ---- values
-// ---------------------------------------------------------------------------------------
 
 struct text_hash {
     char text[HEX_TEXT_SIZE(KECCAK_BYTES)];

@@ -20,7 +20,6 @@
 #include "settlement/settle_members.h"
 
 // ---- which keys, which nonces
-// -------------------------------------------------------------------------------
 
 static enum settle_store_result store_keys(void *context, struct chain_address *keys, size_t *count,
                                            size_t max)
@@ -70,7 +69,6 @@ static enum settle_store_result store_nonces_missing(void *context, uint64_t *no
 }
 
 // ---- the request
-// --------------------------------------------------------------------------------
 
 // Ids as Postgres reads an array of them; the caller frees it.
 static char *ids_text(const struct settle_leg *legs, size_t count)
@@ -332,7 +330,6 @@ static bool request_restore(struct settle_store_pg *store, bool *fits,
 }
 
 // ---- the attempt
-// --------------------------------------------------------------------------------
 
 // The open bid at the nonce.
 struct sibling {
@@ -453,7 +450,6 @@ static bool attempt_restore(struct settle_store_pg *store, const struct settle_l
 }
 
 // ---- one bid
-// ------------------------------------------------------------------------------------
 
 // Who holds the nonce; 0 = nobody.
 static bool nonce_holder(struct settle_store_pg *store, uint64_t *request_id,

@@ -13,7 +13,6 @@
 #include "base/log.h"
 
 // ---- transactions
-// ---------------------------------------------------------------------------------
 
 // SQLSTATE class 42: no such table, column or function, or no right to it.
 static bool is_of_schema(const struct pg_error *error)
@@ -156,7 +155,6 @@ bool store_ask(struct settle_store_pg *store, struct pg_rows **rows, const char 
 }
 
 // ---- the lock
-// -------------------------------------------------------------------------------------
 
 static enum settle_store_result store_lead(void *context, bool *anew)
 {

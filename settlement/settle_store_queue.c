@@ -34,7 +34,6 @@ static void position_read(struct settle_queue_position *position, const struct p
 }
 
 // ---- what is asked of a trade, settle.trade w
-// -----------------------------------------------------------------------------
 
 // What it is of, and what it needs: "" = there is none.
 #define TERMS                                                                                      \
@@ -91,7 +90,6 @@ static void page_read(struct settle_queue_position *position, bool *more,
 }
 
 // ---- claim
-// ------------------------------------------------------------------------------------------
 
 // Trades that wait for a person say so: of a page of the queue; of the next one at the next tick.
 static bool claim_mark_waiting(struct settle_store_pg *store)
@@ -343,7 +341,6 @@ static enum settle_store_result store_claim(void *context, struct settle_claim *
 }
 
 // ---- what no chain is needed for
-// ------------------------------------------------------------------------------------------
 
 // Of a page (F4, U10). History and notification of each trade are the triggers', as always.
 static bool off_chain_page(struct settle_store_pg *store, size_t *settled, bool *more,

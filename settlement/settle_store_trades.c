@@ -8,7 +8,6 @@
 #include <string.h>
 
 // ---- reading
-// ----------------------------------------------------------------------------------------
 
 static void load_item(struct settle_item *item, const struct pg_rows *rows, size_t row)
 {
@@ -219,7 +218,6 @@ static enum settle_store_result store_inbound(void *context, bool *open,
 }
 
 // ---- results
-// ------------------------------------------------------------------------------------------
 
 static uint8_t outcome_of(const char *word)
 {

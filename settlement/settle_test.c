@@ -10,7 +10,6 @@
 #include "settlement/settle_fake_venue.h"
 
 // ---- scenarios
-// ------------------------------------------------------------------------------------
 
 static void assert_all_settled(const struct fake_world *world)
 {
@@ -1634,7 +1633,6 @@ static void a_retry_waits_while_a_receipt_is_unknown(void **state)
 }
 
 // ---- requests that others make
-// ----------------------------------------------------------------------
 
 static const char investor[] = "0x00000000000000000000000000000000000000d1";
 static const char identity[] =
@@ -1872,7 +1870,6 @@ static void what_is_no_token_is_not_minted(void **state)
 }
 
 // ---- netting
-// ---------------------------------------------------------------------------------------
 
 static void netting_open(struct venue *v, uint64_t seed)
 {
@@ -2087,7 +2084,6 @@ static void a_net_whose_block_is_lost_is_sent_again_as_it_was(void **state)
 }
 
 // ---- faults
-// ---------------------------------------------------------------------------------------
 
 static void flow_of_nets(struct fake_world *world)
 {
@@ -2327,7 +2323,6 @@ static void storms_of_faults_settle_every_net_once(void **state)
 }
 
 // ---- what is known of a block
-// ------------------------------------------------------------------------------------
 
 static const struct settle_wallet *asked_about(const struct settle_preflight *preflight,
                                                const struct chain_address *address)
@@ -2393,7 +2388,6 @@ static void a_wallet_is_asked_about_once_in_a_block(void **state)
 }
 
 // ---- histories
-// ------------------------------------------------------------------------------------
 
 // What points to a row: its successor, or what it is of.
 static uint32_t *row_place(struct fake_world *world, uint32_t row)
@@ -2483,7 +2477,6 @@ static void what_others_know_must_be_in_the_histories(void **state)
 }
 
 // ---- the campaign
-// ---------------------------------------------------------------------------------
 
 // settle_test --batches N [SEED]: storms, from that seed on, until N transactions have moved
 // trades, each exactly once, and every history is complete (fake_check_end). Every second one is of

@@ -23,7 +23,6 @@
 #include "base/log.h"
 
 // ---- first bids
-// ------------------------------------------------------------------------------------
 
 enum settle_step settle_firsts_add(struct settle *settle, struct settle_item *item,
                                    const struct settle_attempt *bid,
@@ -185,7 +184,6 @@ static void firsts_flush(struct settle *settle)
 }
 
 // ---- receipts
-// --------------------------------------------------------------------------------------
 
 enum settle_step settle_seen_add(struct settle *settle, struct settle_item *item,
                                  struct settle_attempt *bid, const struct settle_receipt *receipt,
@@ -240,7 +238,6 @@ static void seen_flush(struct settle *settle)
 }
 
 // ---- who goes alone
-// ------------------------------------------------------------------------------------
 
 static struct chain_address *apart_find(struct settle *settle, const struct settle_item *item)
 {
@@ -272,7 +269,6 @@ bool settle_is_apart(struct settle *settle, const struct settle_item *item)
 }
 
 // ---- both
-// ------------------------------------------------------------------------------------------
 
 // Receipts first: what they free is of use to nobody before they are written.
 void settle_together_flush(struct settle *settle, bool all)

@@ -39,7 +39,6 @@ static void assert_executed(const struct fake_trade *first, unsigned times)
 }
 
 // ---- one transaction
-// ------------------------------------------------------------------------------
 
 static void movements_are_one_transaction_without_trades(void **state)
 {
@@ -138,7 +137,6 @@ static void what_reverts_comes_back(void **state)
 }
 
 // ---- the cut-off
-// ----------------------------------------------------------------------------------
 
 static void what_comes_too_late_is_not_signed(void **state)
 {
@@ -293,7 +291,6 @@ static void what_no_pool_takes_at_the_cut_off_is_given_up(void **state)
 }
 
 // ---- reorganisations
-// ------------------------------------------------------------------------------
 
 static void what_is_taken_back_before_it_is_final_is_not_told(void **state)
 {
@@ -405,7 +402,6 @@ static void a_turn_that_passes_after_all_leaves_the_next_one_unsigned(void **sta
 }
 
 // ---- faults
-// ---------------------------------------------------------------------------------------
 
 // Each is executed or has come back, once; with nothing in the way it is executed.
 static void any_fault_at_any_effect(uint64_t seconds, uint64_t base_fee_wei)

@@ -80,7 +80,6 @@ struct ask {
 };
 
 // ---- answers (route.c)
-// -----------------------------------------------------------------------------------
 
 void ask_done(struct ask *ask, json_t *answer); // 200; takes the reference over
 void ask_refuse(struct ask *ask, uint16_t code, int64_t limit, int64_t value, int64_t argument);
@@ -157,7 +156,6 @@ extern const char *const token_status_words[6], *const trading_mode_words[3],
                                                     *const phase_words[7]; // value - 1 of the enums
 
 // ---- handlers
-// ----------------------------------------------------------------------------------------------
 
 typedef void handler(struct ask *ask);
 handler login_handle, logout_handle;

@@ -51,7 +51,6 @@ void hands_tell(struct ask *ask, const char *what, int64_t id, const char *state
 }
 
 // ---- holds
-// ---------------------------------------------------------------------------------------------
 
 struct scope { // exactly one
     bool venue;
@@ -212,7 +211,6 @@ void release_handle(struct ask *ask)
 }
 
 // ---- marks
-// ---------------------------------------------------------------------------------------------
 
 static const char *const outcome_words[] = {"settled_on_chain", "settled_off_chain", "failed"};
 enum { ON_CHAIN, OFF_CHAIN, FAILED };
@@ -356,7 +354,6 @@ void mark_withdraw_handle(struct ask *ask)
 }
 
 // ---- requests that are given up
-// -----------------------------------------------------------------------------------
 
 // Why it cannot be now; the worker looks once more when it is approved.
 #define NOT_ABANDONABLE                                                                            \
@@ -472,7 +469,6 @@ void abandon_withdraw_handle(struct ask *ask)
 }
 
 // ---- incidents
-// -----------------------------------------------------------------------------------------
 
 void incident_close_handle(struct ask *ask)
 {

@@ -238,7 +238,6 @@ static const struct route routes[] = {
 };
 
 // ---- answers
-// -----------------------------------------------------------------------------------------------
 
 static void set_answer(struct ask *ask, unsigned status, json_t *answer)
 {
@@ -421,7 +420,6 @@ bool ask_command(struct ask *ask, struct desk_answer *answer, uint8_t type, cons
 }
 
 // ---- requests
-// ------------------------------------------------------------------------------------------------
 
 // Matches "/a/#/b"; *id is the number. One number at most.
 static bool path_matches(const char *pattern, const char *path, uint64_t *id)

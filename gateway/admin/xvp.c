@@ -27,7 +27,6 @@ struct instruction {
 };
 
 // ---- legs as rows
-// ----------------------------------------------------------------------------------
 
 // [[from, to, asset, kind, units], …]; the caller frees it.
 static char *legs_text(const struct instruction *xvp)
@@ -85,7 +84,6 @@ static int64_t content_hash(const struct instruction *xvp)
 }
 
 // ---- what is asked for
-// -----------------------------------------------------------------------------
 
 static bool leg_read(struct ask *ask, void *out)
 {
@@ -145,7 +143,6 @@ static bool parse(struct ask *ask, struct instruction *xvp)
 }
 
 // ---- sending
-// ---------------------------------------------------------------------------------------
 
 static bool request_done(struct ask *ask, int64_t number, uint64_t id, uint16_t code)
 {
@@ -230,7 +227,6 @@ static bool resolve(struct ask *ask)
 }
 
 // ---- writing down
-// ----------------------------------------------------------------------------------
 
 // One token that the chain settles may have part in it, if nothing is on another ledger. The assets
 // are locked, so that none gets a contract meanwhile (people.xvp_bars_contract).
@@ -352,7 +348,6 @@ void xvp_handle(struct ask *ask)
 }
 
 // ---- what becomes of it
-// ----------------------------------------------------------------------------
 
 static void act(struct ask *ask, uint8_t action, const void *tail, size_t tail_bytes)
 {

@@ -71,7 +71,6 @@ void view_destroy(struct view *view)
 }
 
 // ---- balances
-// ------------------------------------------------------------------------------------------
 
 static uint64_t balance_key(uint32_t account, uint32_t asset)
 {
@@ -115,7 +114,6 @@ void view_post(struct view *view, const struct event *event, uint32_t instrument
 }
 
 // ---- reference data
-// ------------------------------------------------------------------------------------
 
 static void set_session(struct view *view, const void *record)
 {
@@ -258,7 +256,6 @@ static void set_session_seq(struct view *view, uint32_t session, uint32_t seq)
 }
 
 // ---- statistics
-// -----------------------------------------------------------------------------------
 
 // The instrument whose statistics the event may change; 0 = none's.
 static uint32_t statistics_instrument(const struct event *event)
@@ -294,7 +291,6 @@ static void statistics_day(struct view *view, uint64_t day)
 }
 
 // ---- one event
-// -------------------------------------------------------------------------------------------
 
 // Client ids are unique per day: in a new one only those of open orders remain.
 static void begin_day(struct view *view, uint64_t time_ns)
@@ -436,7 +432,6 @@ void view_apply(struct view *view, const struct event *event)
 }
 
 // ---- snapshot
-// --------------------------------------------------------------------------------------------
 
 static void load_meta(struct view *view, const struct meta_rec *meta)
 {
@@ -588,7 +583,6 @@ uint64_t view_load_at(struct view *view, const struct boot *boot, uint64_t seque
 }
 
 // ---- reading
-// ---------------------------------------------------------------------------------------------
 
 uint64_t view_sequence(const struct view *view)
 {

@@ -12,7 +12,6 @@
 #define DAY_NS (24ull * 3600 * 1000000000)
 
 // ---- a desk's own books
-// ----------------------------------------------------------------------------
 
 enum { EXECUTIONS_MAX = 512 };
 
@@ -96,7 +95,6 @@ static size_t books_agree(const struct peer *peer)
 }
 
 // ---- what is told
-// ----------------------------------------------------------------------------------
 
 // A1 sells 10 of which B1 buys 4 at 100, which fails to settle.
 static struct trade_correct_cmd failed_trade(struct venue *venue)
@@ -244,7 +242,6 @@ static void what_has_settled_is_forgotten(void **state)
 }
 
 // ---- what is left after a crash, a reset, a day
-// -----------------------------------------------------
 
 // The message without what a resend must change.
 static void essence(char out[1024], const char *message)
@@ -390,7 +387,6 @@ static void it_outlives_a_reset_and_the_messages(void **state)
 }
 
 // ---- at random
-// -------------------------------------------------------------------------------------
 
 static uint64_t dice; // the same at every run
 

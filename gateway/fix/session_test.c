@@ -602,7 +602,6 @@ static void every_cut_of_the_messages_leaves_a_store_that_opens(void **state)
 }
 
 // ---- own answers
-// ----------------------------------------------------------------------------------
 
 static void again(struct peer *peer, uint32_t number, const char *id)
 {

@@ -214,7 +214,6 @@ static json_t *of_settlement(const struct event *event, struct ops_message *out)
 }
 
 // ---- risk
-// ------------------------------------------------------------------------------------------------
 
 static json_t *of_kill(const struct event *event, struct ops_message *out)
 {

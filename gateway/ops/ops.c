@@ -352,7 +352,6 @@ static void on_figures(void *context, const struct pg_error *error, const struct
 
 // ---- alerts of surveillance: announced once each, those of a time without Postgres when it is
 // back
-// ---------------------------------------------------------------------------------------------------
 
 static void ask_alerts(struct ops *ops);
 

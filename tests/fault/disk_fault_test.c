@@ -31,7 +31,6 @@ enum { SEGMENT_BYTES = 32 * 1024, FIRST_LIFE = 9, SECOND_LIFE = 12, PATIENCE = 3
 static unsigned second_life = SECOND_LIFE;
 
 // ---- a venue of one core and one gateway
-// ---------------------------------------------------------
 
 struct venue {
     char folder[64];
@@ -154,7 +153,6 @@ static void venue_stop(struct venue *venue)
 }
 
 // ---- one fault
-// -----------------------------------------------------------------------------------
 
 struct fault {
     enum disk_fault_class class;
@@ -247,7 +245,6 @@ static uint64_t run_every_index(const struct fault *fault, uint64_t sure)
 }
 
 // ---- tests
-// ---------------------------------------------------------------------------------------
 
 static int setup(void **state)
 {

@@ -38,7 +38,6 @@ static uint64_t below(uint64_t bound)
 }
 
 // ---- commands
-// ------------------------------------------------------------------------------------------
 
 enum { LIMIT = 24, EVENTS = 64, ROUNDS = 200000 };
 static const struct engine_limits limits = {.accounts_max = LIMIT,
@@ -596,7 +595,6 @@ static void fuzz_engine(uint64_t rounds)
 }
 
 // ---- journal
-// -------------------------------------------------------------------------------------------
 
 enum { SEGMENT_BYTES = 272 * 1024, SPOILS = 6 };
 
@@ -684,7 +682,6 @@ static void fuzz_journal(uint64_t rounds)
 }
 
 // ---- tape and snapshot files
-// ---------------------------------------------------------------------------------
 
 static void write_file(const char *path, const void *data, size_t bytes)
 {

@@ -332,7 +332,6 @@ static void hear_all(const struct said *said)
 }
 
 // ---- two endpoints, one of which is damaged
-// --------------------------------------------------------
 
 static uint64_t no_time(void *context)
 {

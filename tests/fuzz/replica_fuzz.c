@@ -22,7 +22,6 @@ static uint64_t below(struct conversation *c, size_t limit)
 }
 
 // ---- what is said
-// ------------------------------------------------------------------------------------
 
 static struct replica_hello make_hello(struct conversation *c)
 {
@@ -150,7 +149,6 @@ static void hand_over(struct conversation *c, struct replica_buffer *in)
 }
 
 // ---- both ends
-// ---------------------------------------------------------------------------------------
 
 static void to_primary(struct conversation *c)
 {

@@ -19,7 +19,6 @@ static struct fuzz fuzz;
 static char folder[] = "/tmp/service_fuzz_XXXXXX";
 
 // ---- the database: of each statement its kind of row, or none, or no answer
-// ----------------------
 
 struct pg_rows {
     size_t count;
@@ -129,7 +128,6 @@ void pg_settings_of(struct pg_settings *out, const struct config *config, const 
 }
 
 // ---- the node: a word, more, less, an error
-// -------------------------------------------------------
 
 static void answer(void *context, struct rpc_reply *reply, const char *method, json_t *params)
 {
@@ -160,7 +158,6 @@ static void nothing(void *context)
 }
 
 // ---- requests
-// -------------------------------------------------------------------------------------
 
 #define FLOW(kind)                                                                                 \
     "\"flow\":{\"kind\":\"" kind "\",\"id\":\"12\"},\"evidence\":{\"reason\":\"r\","               \

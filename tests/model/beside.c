@@ -9,7 +9,6 @@
 #include "risk/postings.h"
 
 // ---- what a difference looks like
-// ----------------------------------------------------------------------------
 
 void beside_fail(const struct beside *beside, const char *what)
 {
@@ -69,7 +68,6 @@ static void check_events(const struct beside *beside)
 }
 
 // ---- balances
-// ----------------------------------------------------------------------------------------------
 
 static struct posting_terms terms_of(const struct beside *beside, const struct event *event)
 {
@@ -155,7 +153,6 @@ void beside_check(struct beside *beside)
 }
 
 // ---- the twin
-// ----------------------------------------------------------------------------------------------
 
 static int keep_record(void *context, const struct snapshot_record *record)
 {
@@ -205,7 +202,6 @@ static void apply_twin(struct beside *beside)
 }
 
 // ---- coverage
-// ----------------------------------------------------------------------------------------------
 
 static void cover_accepted(struct beside *beside, const struct order_accepted_evt *order,
                            uint8_t phase)
@@ -320,7 +316,6 @@ static void cover(struct beside *beside, const struct before *before)
 }
 
 // ---- laws that neither venue's code knows
-// -------------------------------------------------------------------
 
 // Fill or kill is filled, or nothing is.
 static void check_fill_or_kill(const struct beside *beside)
@@ -341,7 +336,6 @@ static void check_fill_or_kill(const struct beside *beside)
 }
 
 // ---- applying
-// ----------------------------------------------------------------------------------------------
 
 void beside_mix_digest(struct beside *beside, uint64_t word)
 {

@@ -2,7 +2,6 @@
 #include "tests/model/beside.h"
 
 // ---- laws
-// -----------------------------------------------------------------------------------------------
 
 // All deficits of an asset are what ACCOUNT_DEFICIT is below zero.
 static void check_deficits(const struct beside *beside, uint32_t asset)
@@ -46,7 +45,6 @@ static void check_trade(const struct beside *beside, const struct trade_evt *tra
 }
 
 // ---- how often
-// ------------------------------------------------------------------------------------------
 
 static void cover_trade(struct beside *beside, const struct trade_evt *trade)
 {

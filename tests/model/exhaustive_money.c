@@ -1,7 +1,6 @@
 #include "tests/model/exhaustive_money.h"
 
 // ---- the last trade
-// -------------------------------------------------------------------------------------
 
 static void follow_settlement(struct open_trade *trade, const struct settlement_booked_evt *booked)
 {
@@ -23,7 +22,6 @@ void money_walk_follow(void *follower, const struct event *event)
 }
 
 // ---- fees
-// -----------------------------------------------------------------------------------------------
 
 static void make_fees(struct beside *beside, enum money_letter letter, uint32_t instrument)
 {
@@ -41,7 +39,6 @@ static void make_fees(struct beside *beside, enum money_letter letter, uint32_t 
 }
 
 // ---- postings
-// -------------------------------------------------------------------------------------------
 
 static struct ledger_post_cmd *make_post(struct beside *beside, uint8_t kind, uint32_t asset,
                                          int64_t amount)
@@ -95,7 +92,6 @@ static void make_posting(struct beside *beside, enum money_letter letter, uint32
 }
 
 // ---- settlement, corrections
-// ----------------------------------------------------------------------------
 
 static void make_settlement(const struct open_trade *trade, struct beside *beside, uint8_t outcome)
 {

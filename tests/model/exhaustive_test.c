@@ -219,7 +219,6 @@ struct walk {
 };
 
 // ---- letters
-// ----------------------------------------------------------------------------------------------
 
 static void make_new(struct walk *walk, const struct letter *letter)
 {
@@ -328,7 +327,6 @@ static bool make_letter(struct walk *walk, const struct letter *letter)
 }
 
 // ---- the tree
-// ---------------------------------------------------------------------------------------------
 
 static size_t naive_bytes(const struct naive_venue *naive)
 {
@@ -386,7 +384,6 @@ static void descend(struct walk *walk)
 }
 
 // ---- the beginning
-// ----------------------------------------------------------------------------------------
 
 static void set_up_market(struct walk *walk)
 {

@@ -1,7 +1,6 @@
 #include "tests/model/generator_parts.h"
 
 // ---- making it right again
-// -----------------------------------------------------------------------------------
 
 static bool heal_instrument(struct generator *generator, struct beside *beside, uint32_t id)
 {
@@ -74,7 +73,6 @@ static bool heal(struct generator *generator, struct beside *beside)
 }
 
 // ---- a step
-// ----------------------------------------------------------------------------------------------
 
 static void make_command(struct generator *generator, struct beside *beside)
 {

@@ -2,7 +2,6 @@
 #include "tests/model/generator_parts.h"
 
 // ---- sessions, gateways, the ledger
-// -------------------------------------------------------------------------
 
 void make_session(struct generator *generator, struct beside *beside)
 {

@@ -2,7 +2,6 @@
 #include "tests/model/generator_parts.h"
 
 // ---- fees
-// ------------------------------------------------------------------------------------------------
 
 static uint16_t some_rate(struct generator *generator)
 {
@@ -68,7 +67,6 @@ static void make_fees(struct generator *generator, struct beside *beside)
 }
 
 // ---- postings
-// --------------------------------------------------------------------------------------------
 
 // Whose, and of what: mostly of a failed trade's buyer or seller, else of anybody.
 struct purse {
@@ -286,7 +284,6 @@ void make_posting(struct generator *generator, struct beside *beside)
 }
 
 // ---- all of it
-// -----------------------------------------------------------------------------------------
 
 void make_money(struct generator *generator, struct beside *beside)
 {

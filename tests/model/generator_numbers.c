@@ -2,7 +2,6 @@
 #include "tests/model/generator_parts.h"
 
 // ---- moods
-// -------------------------------------------------------------------------------------------------
 enum mood mood_of(const struct beside *beside)
 {
     static const enum mood moods[] = {USUAL, DATED, USUAL, ONE_SESSION, ONE_HOLDER, STOPS,
@@ -24,7 +23,6 @@ bool mood_fills(const struct beside *beside)
 }
 
 // ---- numbers
-// -----------------------------------------------------------------------------------------------
 
 static uint64_t draw(struct generator *generator)
 {
@@ -58,7 +56,6 @@ int64_t draw_between(struct generator *generator, int64_t from, int64_t to)
 }
 
 // ---- what there is
-// -------------------------------------------------------------------------------------------
 
 int64_t some_tick_at(const struct beside *beside, uint32_t instrument, int64_t price)
 {
@@ -133,7 +130,6 @@ uint32_t some_instrument(struct generator *generator)
 }
 
 // ---- headers
-// -----------------------------------------------------------------------------------------------
 
 // A command of a session: mostly by its gateway.
 struct command *some_session(struct generator *generator, struct beside *beside, uint8_t type,

@@ -2,7 +2,6 @@
 #include "tests/model/generator_parts.h"
 
 // ---- operators
-// ---------------------------------------------------------------------------------------------
 
 void make_phase(struct generator *generator, struct beside *beside, uint32_t instrument)
 {
@@ -141,7 +140,6 @@ static void make_schedule(struct generator *generator, struct beside *beside)
 }
 
 // ---- who and what
-// --------------------------------------------------------------------------------------------
 
 void make_account_set(struct generator *generator, struct beside *beside, uint32_t account)
 {

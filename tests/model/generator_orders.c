@@ -2,7 +2,6 @@
 #include "tests/model/generator_parts.h"
 
 // ---- new orders
-// --------------------------------------------------------------------------------------------
 
 struct idea { // of an order
     struct order_new_terms_cmd order;
@@ -250,7 +249,6 @@ void make_whale_or_rich(struct generator *generator, struct beside *beside)
 }
 
 // ---- cancel, amend, status
-// ---------------------------------------------------------------------------------
 
 void make_order_cancel(struct generator *generator, struct beside *beside)
 {

@@ -20,7 +20,6 @@ static uint32_t some_operator(struct generator *generator)
 }
 
 // ---- propose
-// ---------------------------------------------------------------------------------------------
 
 // What was made is proposed instead of sent.
 static void propose_instead(struct generator *generator, struct beside *beside)
@@ -126,7 +125,6 @@ static void make_proposal(struct generator *generator, struct beside *beside)
 }
 
 // ---- approve
-// ---------------------------------------------------------------------------------------------
 
 // Any that is kept, it may have expired; or the newest. NULL = there is none.
 static const struct naive_proposal *some_proposal(struct generator *generator,
@@ -182,7 +180,6 @@ static bool make_approval(struct generator *generator, struct beside *beside)
 }
 
 // ---- all of it
-// -------------------------------------------------------------------------------------------
 
 void make_of_two_persons(struct generator *generator, struct beside *beside)
 {
@@ -197,7 +194,6 @@ void make_of_two_persons(struct generator *generator, struct beside *beside)
 }
 
 // ---- instead of a refusal
-// ---------------------------------------------------------------------------------
 
 static bool needs_two(const struct command *command)
 {

@@ -13,7 +13,6 @@ static uint32_t some_known_account(struct generator *generator)
 }
 
 // ---- limits
-// ----------------------------------------------------------------------------------------------
 
 // Mostly off.
 static bool is_set(struct generator *generator, const struct beside *beside)
@@ -151,7 +150,6 @@ static void make_limits(struct generator *generator, struct beside *beside)
 }
 
 // ---- controls of instruments
-// -----------------------------------------------------------------------------
 
 // Around what one account has, or could have next.
 static int64_t some_position(struct generator *generator, const struct beside *beside,
@@ -246,7 +244,6 @@ static void make_jurisdictions(struct generator *generator, struct beside *besid
 }
 
 // ---- rights of sessions
-// ----------------------------------------------------------------------------------
 
 static void start_session(struct generator *generator, struct beside *beside, uint32_t id,
                           bool all_rights)
@@ -272,7 +269,6 @@ static void make_rights(struct generator *generator, struct beside *beside)
 }
 
 // ---- the kill switch
-// -------------------------------------------------------------------------------------
 
 static struct kill_set_cmd *start_kill(struct beside *beside, uint8_t scope, uint32_t id,
                                        uint8_t killed)
@@ -315,7 +311,6 @@ static bool make_kill(struct generator *generator, struct beside *beside)
 }
 
 // ---- one of them
-// -----------------------------------------------------------------------------------------
 
 // False: nothing is made, where lists are to grow.
 bool make_risk(struct generator *generator, struct beside *beside)
@@ -342,7 +337,6 @@ bool make_risk(struct generator *generator, struct beside *beside)
 }
 
 // ---- making it right again
-// -------------------------------------------------------------------------------
 
 static bool heal_kill(struct beside *beside)
 {
@@ -427,7 +421,6 @@ bool heal_risk(struct generator *generator, struct beside *beside)
 }
 
 // ---- orders: again, and confirmed
-// ------------------------------------------------------------------------
 
 // The last order of its account once more.
 void think_of_it_again(struct generator *generator, const struct beside *beside,

@@ -11,7 +11,6 @@ bool hoards_xvps(const struct beside *beside)
 }
 
 // ---- create
-// -----------------------------------------------------------------------------------------
 
 static uint32_t some_party(struct generator *generator)
 {
@@ -147,7 +146,6 @@ static void make_create(struct generator *generator, struct beside *beside)
 }
 
 // ---- what the chain has made of it
-// ------------------------------------------------------------------
 
 static const struct naive_xvp *some_settling(struct generator *generator,
                                              const struct naive_venue *naive)
@@ -179,7 +177,6 @@ static bool make_result(struct generator *generator, struct beside *beside)
 }
 
 // ---- act
-// --------------------------------------------------------------------------------------------
 
 // Mostly one of its senders.
 static uint32_t some_actor(struct generator *generator, const struct naive_xvp *xvp)

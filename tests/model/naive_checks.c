@@ -3,7 +3,6 @@
 #include "tests/model/naive_parts.h"
 
 // ---- who asks
-// ---------------------------------------------------------------------------------------------
 
 bool naive_session_refused(struct naive_venue *venue)
 {
@@ -44,7 +43,6 @@ bool naive_member_account_refused(struct naive_venue *venue, uint32_t id)
 }
 
 // ---- form
-// -------------------------------------------------------------------------------------------------
 
 static bool is_stop(uint8_t type)
 {
@@ -142,7 +140,6 @@ static bool size_refused(struct naive_venue *venue, const struct order_new_terms
 }
 
 // ---- prices
-// -----------------------------------------------------------------------------------------------
 
 static bool collar_refused(struct naive_venue *venue, struct naive_order *order, int64_t reference)
 {
@@ -207,7 +204,6 @@ static bool far_refused(struct naive_venue *venue, const struct naive_order *ord
 }
 
 // ---- who may trade, and how much
-// ----------------------------------------------------------------------------
 
 bool naive_person_refused(struct naive_venue *venue, uint32_t id)
 {
@@ -264,7 +260,6 @@ static bool value_refused(struct naive_venue *venue, const struct naive_order *o
 }
 
 // ---- places, and what there is
-// ------------------------------------------------------------------------------
 
 static bool level_refused(struct naive_venue *venue, const struct naive_order *order, uint8_t state)
 {
@@ -363,7 +358,6 @@ static bool at_once_refused(struct naive_venue *venue, const struct naive_order 
 }
 
 // ---- a new order
-// ---------------------------------------------------------------------------------------------
 
 static bool client_id_refused(struct naive_venue *venue, uint8_t bytes)
 {
@@ -446,7 +440,6 @@ bool naive_entry_refused(struct naive_venue *venue, const struct order_new_terms
 }
 
 // ---- an amend
-// ------------------------------------------------------------------------------------------------
 
 // `order` is what the order would become; `old` what it is. First what every amend is asked, then
 // (lost) what one that loses its place is asked.

@@ -3,7 +3,6 @@
 #include "tests/model/naive_parts.h"
 
 // ---- what operators set
-// ---------------------------------------------------------------------------------
 
 static bool controls_refused(struct naive_venue *venue,
                              const struct instrument_controls_rec *controls)
@@ -63,7 +62,6 @@ void naive_jurisdictions_set(struct naive_venue *venue)
 }
 
 // ---- who may buy
-// ----------------------------------------------------------------------------------------
 
 static bool jurisdiction_refused(struct naive_venue *venue,
                                  const struct naive_instrument *instrument, uint16_t jurisdiction)
@@ -92,7 +90,6 @@ bool naive_buyer_refused(struct naive_venue *venue, const struct naive_order *or
 }
 
 // ---- how much
-// -------------------------------------------------------------------------------------------
 
 // What the account has of the order's token, and what its open buys may bring.
 static wide position_of(const struct naive_venue *venue, const struct naive_order *of)
@@ -127,7 +124,6 @@ bool naive_position_refused(struct naive_venue *venue, const struct naive_order 
 }
 
 // ---- how old a NAV may be
-// -------------------------------------------------------------------------------
 
 static bool is_stale(const struct naive_venue *venue, const struct naive_instrument *instrument)
 {
@@ -168,7 +164,6 @@ bool naive_nav_refused(struct naive_venue *venue, const struct naive_order *orde
 }
 
 // ---- bands
-// ----------------------------------------------------------------------------------------------
 
 // `last` as it was when the order that enters began to match.
 bool naive_beyond_bands(const struct naive_instrument *instrument, int64_t price, int64_t last)

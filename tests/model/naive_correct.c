@@ -26,7 +26,6 @@ static struct sides sides_of(struct naive_venue *venue, const struct trade_corre
 }
 
 // ---- what is refused
-// ------------------------------------------------------------------------------------
 
 enum { // fields of the record
     QUANTITY = 10,
@@ -144,7 +143,6 @@ static bool balances_refused(struct naive_venue *venue, const struct trade_corre
 }
 
 // ---- what moves
-// -----------------------------------------------------------------------------------------
 
 static int64_t missing(const struct balance_rec *payer, int64_t amount)
 {

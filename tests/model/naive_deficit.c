@@ -55,7 +55,6 @@ bool naive_deficit_refused(struct naive_venue *venue, uint32_t account, uint32_t
 }
 
 // ---- uncover
-// ---------------------------------------------------------------------------------------------
 
 static bool holds(struct naive_venue *venue, const struct naive_order *order, uint32_t account,
                   uint32_t asset)

@@ -14,7 +14,6 @@ static const struct fees_rec *record_of(const struct naive_venue *venue, uint32_
 }
 
 // ---- which holds
-// ----------------------------------------------------------------------------------------
 
 uint32_t naive_fees_level(const struct naive_venue *venue, uint32_t account, uint32_t instrument)
 {
@@ -50,7 +49,6 @@ static struct fees_rec rates_of(const struct naive_venue *venue, uint32_t accoun
 }
 
 // ---- what is paid
-// ---------------------------------------------------------------------------------------
 
 int64_t naive_fee(int64_t value, uint32_t bps)
 {
@@ -76,7 +74,6 @@ int64_t naive_fees_at_match(const struct naive_venue *venue, const struct naive_
 }
 
 // ---- their records
-// --------------------------------------------------------------------------------------
 
 static uint32_t records(const struct naive_venue *venue)
 {

@@ -61,7 +61,6 @@ void naive_rules_set(struct naive_venue *venue)
 }
 
 // ---- tick table
-// -------------------------------------------------------------------------------------------
 
 static bool bands_refused(struct naive_venue *venue, const struct tick_band_tail *bands,
                           uint32_t count, int64_t base)
@@ -107,7 +106,6 @@ void naive_tick_table_set(struct naive_venue *venue)
 }
 
 // ---- schedule
-// ---------------------------------------------------------------------------------------------
 
 static bool entries_refused(struct naive_venue *venue, const struct schedule_set_cmd *body,
                             const struct schedule_entry_tail *entries)
@@ -149,7 +147,6 @@ void naive_schedule_set(struct naive_venue *venue)
 }
 
 // ---- what the market is told
-// ---------------------------------------------------------------------------------
 
 static bool reference_refused(struct naive_venue *venue, const struct reference_set_cmd *body)
 {

@@ -2,7 +2,6 @@
 #include "tests/model/naive_parts.h"
 
 // ---- references
-// -----------------------------------------------------------------------------------------
 
 // True if the command is answered already.
 static bool answered(struct naive_venue *venue, uint32_t source, uint64_t number, bool same_content)
@@ -29,7 +28,6 @@ void naive_reference_keep(struct naive_venue *venue, uint32_t source, uint64_t n
 }
 
 // ---- what a posting is
-// ----------------------------------------------------------------------------------
 
 // To the account, from the other side.
 static bool gives(uint8_t kind)
@@ -65,7 +63,6 @@ static bool needs_approval(uint8_t kind)
 }
 
 // ---- what is refused
-// ------------------------------------------------------------------------------------
 
 static bool account_refused(struct naive_venue *venue, const struct ledger_post_cmd *body)
 {
@@ -141,7 +138,6 @@ static bool balances_refused(struct naive_venue *venue, const struct ledger_post
 }
 
 // ---- what it does
-// ---------------------------------------------------------------------------------------
 
 static void tell_posted(struct naive_venue *venue, const struct ledger_post_cmd *body,
                         int64_t change)
@@ -199,7 +195,6 @@ void naive_ledger_post(struct naive_venue *venue)
 }
 
 // ---- settlement
-// -----------------------------------------------------------------------------------------
 
 static bool settlement_form_refused(struct naive_venue *venue,
                                     const struct settlement_result_cmd *body)

@@ -41,7 +41,6 @@ bool naive_limit_flag(const struct naive_venue *venue, uint32_t account, uint8_t
 }
 
 // ---- limits_set
-// ------------------------------------------------------------------------------------------
 
 static bool limit_refused(struct naive_venue *venue, bool has_it, int64_t value, int64_t field)
 {
@@ -104,7 +103,6 @@ void naive_limits_set(struct naive_venue *venue)
 }
 
 // ---- windows: messages and executions
-// -------------------------------------------------------------------
 
 // How many there were in the window of now.
 static uint32_t *count_in_window(struct naive_window *window, uint64_t now, uint32_t ms)
@@ -159,7 +157,6 @@ bool naive_executions_refused(struct naive_venue *venue, const struct naive_orde
 }
 
 // ---- what was traded
-// ------------------------------------------------------------------------------------
 
 static int64_t at_most(wide sum)
 {
@@ -213,7 +210,6 @@ void naive_count_trade(struct naive_venue *venue, const struct naive_order *buy,
 }
 
 // ---- what is open
-// ---------------------------------------------------------------------------------------
 
 static wide value_of(const struct naive_venue *venue, const struct naive_order *order)
 {
@@ -250,7 +246,6 @@ static uint32_t open_count(const struct naive_venue *venue, uint8_t scope, uint3
 }
 
 // ---- the checks of an order: of its account, then of its member
-// -----------------------------------------
 
 static bool order_value_refused(struct naive_venue *venue, const struct naive_order *order,
                                 const struct naive_standing *standing, uint8_t scope)
@@ -312,7 +307,6 @@ static bool open_orders_refused(struct naive_venue *venue, const struct naive_or
 }
 
 // ---- duplicates
-// -----------------------------------------------------------------------------------------
 
 void naive_remember_accepted(struct naive_venue *venue, const struct naive_order *order)
 {

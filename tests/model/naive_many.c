@@ -95,7 +95,6 @@ static void mass_cancel_go_on(struct naive_venue *venue, const struct command *a
 }
 
 // ---- accounts that may not trade
-// -----------------------------------------------------------------------------
 
 bool naive_any_barred(const struct naive_venue *venue)
 {
@@ -143,7 +142,6 @@ void naive_mass_cancel(struct naive_venue *venue)
 }
 
 // ---- status
-// ----------------------------------------------------------------------------------------------
 
 static void tell_status(struct naive_venue *venue, const struct naive_order *order)
 {

@@ -14,7 +14,6 @@ static struct naive_order *first_against(struct naive_venue *venue, const struct
 }
 
 // ---- self-trade prevention
-// ------------------------------------------------------------------------------
 
 static bool is_self_trade(const struct naive_venue *venue, const struct naive_order *taker,
                           const struct naive_order *maker)
@@ -74,7 +73,6 @@ static uint8_t prevent(struct naive_venue *venue, struct naive_order *taker,
 }
 
 // ---- a step
-// ----------------------------------------------------------------------------------------------
 
 static bool breaker_trips(struct naive_venue *venue, uint32_t id)
 {
@@ -143,7 +141,6 @@ static uint8_t match(struct naive_venue *venue, struct naive_order *taker)
 }
 
 // ---- the whole order
-// ------------------------------------------------------------------------------------
 
 // Tries it on a copy of the whole venue.
 bool naive_can_be_had(const struct naive_venue *venue, const struct naive_order *order,

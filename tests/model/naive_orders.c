@@ -84,7 +84,6 @@ void naive_order_new(struct naive_venue *venue)
 }
 
 // ---- cancel
-// ----------------------------------------------------------------------------------------------
 
 // NULL = refused, and answered. Cancels are not throttled.
 struct naive_order *naive_named_order(struct naive_venue *venue, uint64_t id, uint32_t account,
@@ -114,7 +113,6 @@ void naive_order_cancel(struct naive_venue *venue)
 }
 
 // ---- amend
-// -----------------------------------------------------------------------------------------------
 
 static void tell_amended(struct naive_venue *venue, const struct naive_order *order,
                          int64_t released, bool kept)

@@ -30,7 +30,6 @@ static bool expire(struct naive_venue *venue)
 }
 
 // ---- uncross
-// ---------------------------------------------------------------------------------------------
 
 // Market orders first, by id; then by price and place.
 static struct naive_order *first_at(struct naive_venue *venue, uint32_t instrument, uint8_t side,
@@ -133,7 +132,6 @@ static bool uncross(struct naive_venue *venue)
 }
 
 // ---- what is left over
-// ------------------------------------------------------------------------------------
 
 static uint8_t reason_to_go(const struct naive_order *order, uint8_t phase)
 {
@@ -178,7 +176,6 @@ static bool leftovers(struct naive_venue *venue)
 }
 
 // ---- the new phase
-// -----------------------------------------------------------------------------------------
 
 static void set_phase(struct naive_venue *venue, uint32_t id, uint8_t phase)
 {
@@ -253,7 +250,6 @@ static bool follow_up(struct naive_venue *venue)
 }
 
 // ---- all of it
-// ---------------------------------------------------------------------------------------------
 
 void naive_phase_go_on(struct naive_venue *venue)
 {

@@ -4,7 +4,6 @@
 static const uint64_t day_ns = 86400000000000;
 
 // ---- what needs two persons
-// -----------------------------------------------------------------------------
 
 // The last check of those commands, where they need it.
 bool naive_approval_refused(struct naive_venue *venue)
@@ -52,7 +51,6 @@ void naive_venue_rules_set(struct naive_venue *venue)
 }
 
 // ---- propose
-// --------------------------------------------------------------------------------------------
 
 static bool may_be_proposed(uint8_t type)
 {
@@ -130,7 +128,6 @@ void naive_propose(struct naive_venue *venue)
 }
 
 // ---- approve
-// --------------------------------------------------------------------------------------------
 
 static struct naive_proposal *find_open(struct naive_venue *venue, uint64_t id)
 {

@@ -103,7 +103,6 @@ bool naive_terms_refused(struct naive_venue *venue, const struct instrument_rec 
 }
 
 // ---- sessions
-// ---------------------------------------------------------------------------------------------
 
 struct naive_named naive_named_account(const struct command *command, uint32_t index)
 {

@@ -9,7 +9,6 @@
 enum { ROOM = 11, CREATE_SOURCE = 4, CREATE_FLAGS = 6, CREATE_EXTERNALS = 8, CREATE_CHAIN = 10 };
 
 // ---- what follows from the legs
-// ---------------------------------------------------------------------
 
 // Summed up in 128 bits: what a leg may say is bounded, but nobody has looked yet.
 static int64_t net_of(const struct naive_xvp *xvp, uint32_t account, uint32_t asset)
@@ -131,7 +130,6 @@ static uint16_t votes_of(const struct naive_xvp *xvp)
 }
 
 // ---- telling
-// ----------------------------------------------------------------------------------------
 
 static struct xvp_changed_evt *tell(struct naive_venue *venue, const struct naive_xvp *xvp,
                                     uint8_t step, uint8_t state)
@@ -198,7 +196,6 @@ static void approve(struct naive_xvp *xvp, uint32_t account, bool approved)
 }
 
 // ---- who may
-// ----------------------------------------------------------------------------------------
 
 static bool party_refused(struct naive_venue *venue, uint32_t account)
 {
@@ -241,7 +238,6 @@ static bool ineligible(struct naive_venue *venue, const struct naive_xvp *xvp)
 }
 
 // ---- create
-// -----------------------------------------------------------------------------------------
 
 static bool leg_refused(struct naive_venue *venue, const struct xvp_leg_tail *leg, uint32_t i)
 {
@@ -368,7 +364,6 @@ void naive_xvp_create(struct naive_venue *venue)
 }
 
 // ---- execute
-// ----------------------------------------------------------------------------------------
 
 static bool execute_refused(struct naive_venue *venue, const struct naive_xvp *xvp)
 {
@@ -475,7 +470,6 @@ static void execute_by_itself(struct naive_venue *venue, struct naive_xvp *xvp)
 }
 
 // ---- act
-// --------------------------------------------------------------------------------------------
 
 static bool funds_refused(struct naive_venue *venue, const struct naive_xvp *xvp, uint32_t account)
 {
@@ -662,7 +656,6 @@ void naive_xvp_act(struct naive_venue *venue)
 }
 
 // ---- what the chain has made of it
-// ------------------------------------------------------------------
 
 static struct naive_xvp *settling_of(struct naive_venue *venue)
 {
@@ -717,7 +710,6 @@ void naive_xvp_result(struct naive_venue *venue)
 }
 
 // ---- the cut-off, and what is not there any more
-// ----------------------------------------------------
 
 uint64_t naive_xvp_deadline(const struct naive_venue *venue)
 {

@@ -67,7 +67,6 @@ struct replay {
 };
 
 // ---- reading
-// -------------------------------------------------------------------------------------
 
 static int64_t decimal_of(const json_t *text, unsigned scale)
 {
@@ -112,7 +111,6 @@ static void image_of(const json_t *json, struct image *out)
 }
 
 // ---- events
-// --------------------------------------------------------------------------------------
 
 static void created(struct replay *replay, const struct recorded_event *event)
 {
@@ -182,7 +180,6 @@ static void take_image(struct replay *replay)
 }
 
 // ---- snapshots
-// -----------------------------------------------------------------------------------
 
 static bool is_behind(int side, int64_t price, int64_t horizon)
 {
@@ -221,7 +218,6 @@ static void take_snapshot(struct replay *replay, const json_t *json)
 }
 
 // ---- the recording
-// -------------------------------------------------------------------------------
 
 static void take_line(struct replay *replay, const char *line)
 {

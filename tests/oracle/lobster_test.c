@@ -64,7 +64,6 @@ static void read_row(FILE *file, struct row *out)
 }
 
 // ---- applying a message
-// --------------------------------------------------------------------------
 
 struct counts {
     uint32_t executions;       // of visible orders
@@ -123,7 +122,6 @@ static void teach_what_rested(struct recorded_book *book, const struct row *row,
 }
 
 // ---- ten levels, row by row
-// ----------------------------------------------------------------------
 
 struct comparison {
     uint32_t kept;         // levels that were in sight a row ago, or were made by this message
@@ -245,7 +243,6 @@ static void ten_levels_agree_row_by_row(void **state)
 }
 
 // ---- the best quotes of an hour
-// ------------------------------------------------------------------
 
 struct quote { // a row of a one-level file
     struct recorded_level sell;

@@ -86,7 +86,6 @@ const struct chain_outside *chain_outside_of(const struct chain_hash *transactio
 }
 
 // ---- headers
-// -----------------------------------------------------------------------------------------------
 
 static void bloom_bits(uint8_t bloom[INDEX_BLOOM_BYTES], enum bloom kind)
 {
@@ -183,7 +182,6 @@ void chain_begin(bool frozen)
 }
 
 // ---- what happens on it
-// ------------------------------------------------------------------------------------
 
 static void move(const struct chain_outside *transfer, bool back)
 {
@@ -263,7 +261,6 @@ void chain_send_outside(void)
 }
 
 // ---- logs
-// --------------------------------------------------------------------------------------------------
 
 static json_t *quantity(uint64_t value)
 {
@@ -350,7 +347,6 @@ static json_t *logs_between(uint64_t from, uint64_t to)
 }
 
 // ---- what a node says
-// --------------------------------------------------------------------------------------
 
 static bool is(const char *method, const char *name)
 {

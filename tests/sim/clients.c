@@ -102,7 +102,6 @@ uint64_t clients_answers(void)
 }
 
 // ---- sending
-// ----------------------------------------------------------------------------------------------
 
 static struct request *request_new(unsigned c)
 {
@@ -230,7 +229,6 @@ static void on_turn(void *context, uint64_t c)
 }
 
 // ---- receiving
-// ---------------------------------------------------------------------------------------------
 
 void clients_disconnected(unsigned c)
 {
@@ -372,7 +370,6 @@ const char *clients_why_not(void)
 }
 
 // ---- judgement
-// ---------------------------------------------------------------------------------------------
 
 void clients_judge_begin(void)
 {

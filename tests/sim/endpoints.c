@@ -49,7 +49,6 @@ static bool lasts(uint64_t until_ns)
 }
 
 // ---- lies
-// ----------------------------------------------------------------------------------------------
 
 static bool is(const char *method, const char *name)
 {
@@ -147,7 +146,6 @@ static void lie(struct rpc_reply *reply, const char *method)
 }
 
 // ---- an endpoint
-// --------------------------------------------------------------------------------------------
 
 static void fails(struct rpc_reply *reply, enum rpc_status status, const char *words)
 {
@@ -222,7 +220,6 @@ static void endpoint_call(void *context, struct rpc_reply *reply, const char *me
 }
 
 // ---- the pool
-// -----------------------------------------------------------------------------------------------
 
 enum rpc_agreement __real_rpc_agreement_of(const char *method, const json_t *params,
                                            const struct rpc_reply *a, uint64_t head_a,
@@ -310,7 +307,6 @@ struct rpc_ops endpoints_open(enum process_id process, const struct config *conf
 }
 
 // ---- weather
-// ------------------------------------------------------------------------------------------------
 
 void endpoints_begin(void)
 {

@@ -35,7 +35,6 @@ static struct descriptor descriptors[DESCRIPTORS_MAX];
 static int descriptor_count;
 
 // ---- for the simulator
-// ---------------------------------------------------------------------------------
 
 void files_begin(uint64_t seed)
 {
@@ -80,7 +79,6 @@ uint64_t files_operations(void)
 }
 
 // ---- the journal's table, with scheduling points
-// -------------------------------------------------------
 
 static struct journal_io *journal_io_inner(void)
 {
@@ -180,7 +178,6 @@ int __wrap_journal_io_file_open(struct journal_io *io, struct journal_io_file *f
 }
 
 // ---- paths and descriptors
-// -------------------------------------------------------------------------------
 
 static struct folder *folder_of(const char *path, const char **name)
 {
@@ -256,7 +253,6 @@ int __wrap_close(int fd)
 }
 
 // ---- data
-// ------------------------------------------------------------------------------------------------
 
 ssize_t __wrap_pread(int fd, void *out, size_t bytes, off_t offset)
 {
@@ -349,7 +345,6 @@ int __wrap_fstat(int fd, struct stat *st)
 }
 
 // ---- names
-// -----------------------------------------------------------------------------------------------
 
 int __wrap_rename(const char *from, const char *to)
 {
@@ -436,7 +431,6 @@ int __wrap_closedir(DIR *dir)
 }
 
 // ---- streams: what is in the buffer of a process that dies is lost, as it should be
-// --------------------
 
 static ssize_t stream_read(void *cookie, char *out, size_t bytes)
 {

@@ -62,7 +62,6 @@ bool gateway_event_concerns(const struct event *event, uint32_t account)
 }
 
 // ---- answers
-// ----------------------------------------------------------------------------------------------
 
 static void answer(unsigned client, uint64_t life, const struct message *request, uint8_t kind,
                    uint64_t order, uint64_t sequence, uint16_t code)
@@ -149,7 +148,6 @@ static size_t read_events(struct gateway *gateway)
 }
 
 // ---- requests
-// ---------------------------------------------------------------------------------------------
 
 static bool is_under_way(const struct gateway *gateway, unsigned client,
                          const struct message *message)
@@ -307,7 +305,6 @@ static size_t read_requests(struct gateway *gateway)
 }
 
 // ---- connections
-// ------------------------------------------------------------------------------------------
 
 static void leave(struct gateway *gateway, unsigned client)
 {

@@ -19,7 +19,6 @@
 #include "tests/sim/story.h"
 
 // ---- bugs to plant
-// -----------------------------------------------------------------------------------------
 
 static struct index_core_ops sound_core;
 
@@ -53,7 +52,6 @@ enum node_result __wrap_index_node_block_logs(struct node *node, bool *known, bo
 }
 
 // ---- the process
-// -------------------------------------------------------------------------------------------
 
 static int blocks_fd = -1; // what the subscription rings
 

@@ -79,7 +79,6 @@ static bool hash_equal(const struct chain_hash *a, const struct chain_hash *b)
 }
 
 // ---- transactions and the lock
-// ------------------------------------------------------------------------------------
 
 void index_store_session_gone(void)
 {
@@ -121,7 +120,6 @@ static enum index_store_result lead(void *context)
 }
 
 // ---- where the reading is
-// -----------------------------------------------------------------------------------------
 
 static enum index_store_result enter(void *context, const struct chain_hash *genesis)
 {
@@ -265,7 +263,6 @@ static enum index_store_result save(void *context, const struct index_work *done
 }
 
 // ---- transfers and the ledger
-// -------------------------------------------------------------------------------------
 
 static void post(size_t event, unsigned side, bool reversal, bool gives, bool *counted)
 {
@@ -490,7 +487,6 @@ struct index_store_ops index_store_open(void)
 }
 
 // ---- judgement
-// ----------------------------------------------------------------------------------------------------
 
 // Its transfer, on the chain as it is now.
 static bool is_on_chain(const struct event_row *row)

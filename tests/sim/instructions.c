@@ -50,7 +50,6 @@ void instructions_note(const struct event *event)
 }
 
 // ---- a new one
-// -----------------------------------------------------------------------------------------
 
 // Between the web gateway's clients; not of the token that has a contract.
 static void leg_write(struct xvp_leg_tail *leg)
@@ -102,7 +101,6 @@ size_t instructions_write(struct xvp_create_cmd *body, char out[INSTRUCTION_TAIL
 }
 
 // ---- what is done with one
-// --------------------------------------------------------------------------------
 
 static uint8_t some_action(bool armed)
 {

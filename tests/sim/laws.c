@@ -77,7 +77,6 @@ static void agree(uint64_t *said, uint64_t digest, const char *what, uint64_t se
 }
 
 // ---- what is published
-// --------------------------------------------------------------------------------------
 
 void __wrap_gate_publish(struct gate *gate, uint64_t sequence, uint32_t asked)
 {
@@ -152,7 +151,6 @@ void laws_core_died(void)
 }
 
 // ---- replays
-// ------------------------------------------------------------------------------------------------
 
 enum replay_result __wrap_replay_apply(struct replay *replay, const struct command *command,
                                        uint64_t epoch)
@@ -201,7 +199,6 @@ void laws_view(const struct view *view)
 }
 
 // ---- followers
-// ---------------------------------------------------------------------------------------------
 
 struct follower *__real_follower_open(const struct boot *boot, uint64_t after_sequence);
 struct follower *__wrap_follower_open(const struct boot *boot, uint64_t after_sequence);
@@ -246,7 +243,6 @@ size_t __wrap_follower_poll(struct follower *follower, struct event *out, size_t
 }
 
 // ---- at the end
-// --------------------------------------------------------------------------------------------
 
 static void judge_command(void *context, const struct replay *replay, const struct command *command)
 {

@@ -61,7 +61,6 @@ static struct parcel *parcel_new(unsigned client, uint64_t life, const struct me
 }
 
 // ---- the gateway's side
-// ---------------------------------------------------------------------------------
 
 void network_listen(unsigned gateway, int bell_fd)
 {
@@ -138,7 +137,6 @@ void network_to_client(unsigned client, uint64_t life, const struct message *mes
 }
 
 // ---- the client's side
-// ----------------------------------------------------------------------------------
 
 bool network_connect(unsigned client, unsigned gateway)
 {

@@ -53,7 +53,6 @@ void plants_begin(void)
 }
 
 // ---- the journal
-// ------------------------------------------------------------------------------------------
 
 static uint64_t appended;
 
@@ -96,7 +95,6 @@ int __wrap_journal_open(struct journal *journal, const struct journal_io *io, st
 }
 
 // ---- the engine
-// -------------------------------------------------------------------------------------------
 
 static void spoil(struct event *event)
 {
@@ -130,7 +128,6 @@ bool __wrap_xvp_lock_fits(const struct xvp *xvp, const char *secret)
 }
 
 // ---- gateways and tape
-// ------------------------------------------------------------------------------------
 
 bool __real_link_on_event(struct link *link, const struct event *event, uint64_t *lost_above);
 bool __wrap_link_on_event(struct link *link, const struct event *event, uint64_t *lost_above);

@@ -57,7 +57,6 @@ static struct {
 } pg;
 
 // ---- transactions
-// -----------------------------------------------------------------------------------------
 
 static void put(int64_t *number, int64_t value)
 {
@@ -80,7 +79,6 @@ static void sync_all(void)
 }
 
 // ---- the server
-// -------------------------------------------------------------------------------------------
 
 static enum fake_fault decide(void);
 
@@ -167,7 +165,6 @@ uint64_t postgres_server(void)
 }
 
 // ---- settlement's side
-// -----------------------------------------------------------------------------------
 
 struct fake_world *postgres_world(void)
 {
@@ -289,7 +286,6 @@ const char *postgres_settlement_why_not(void)
 }
 
 // ---- rows of a batch
-// --------------------------------------------------------------------------------------
 
 static struct order_row *order_row_of(uint64_t order)
 {
@@ -404,7 +400,6 @@ static void write_rows(const struct record_batch *batch)
 }
 
 // ---- record_store.h
-// ------------------------------------------------------------------------------------------
 
 struct record_store {
     uint64_t session, server; // 0 = not connected
@@ -602,7 +597,6 @@ enum record_result record_store_write(struct record_store *store, struct record_
 }
 
 // ---- judgement
-// ---------------------------------------------------------------------------------------------
 
 void postgres_judge_trade(const struct event *event)
 {
@@ -680,7 +674,6 @@ void postgres_judge_wallet(unsigned client, const struct balance_rec *balance)
 }
 
 // ---- nets
-// ----------------------------------------------------------------------------------------
 
 // What the recorded trade would move by itself from one of two wallets to the other; 0: it is of
 // others.

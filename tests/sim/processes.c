@@ -89,7 +89,6 @@ void processes_calm(void)
 }
 
 // ---- the machine
-// ------------------------------------------------------------------------------------------
 
 static void machine_memory(struct boot *boot)
 {
@@ -158,7 +157,6 @@ void processes_begin(void)
 }
 
 // ---- death
-// ------------------------------------------------------------------------------------------------
 
 static void on_restart(void *context, uint64_t number)
 {

@@ -53,7 +53,6 @@ static struct {
 } scheduler;
 
 // ---- chance and time
-// ---------------------------------------------------------------------------------------
 
 uint64_t scheduler_now_ns(void)
 {
@@ -104,7 +103,6 @@ void scheduler_begin(uint64_t seed)
 }
 
 // ---- callbacks
-// ---------------------------------------------------------------------------------------------
 
 static bool callback_before(const struct callback *a, const struct callback *b)
 {
@@ -150,7 +148,6 @@ static struct callback callback_take(void)
 }
 
 // ---- fibers
-// --------------------------------------------------------------------------------------------
 
 // Saves what a call must keep on this stack, and goes on on the other one. (ucontext would ask the
 // kernel for its signal mask at every switch, which costs more than what is switched to.)
@@ -266,7 +263,6 @@ void fiber_wake(const void *key)
 }
 
 // ---- owners
-// --------------------------------------------------------------------------------------------
 
 void owner_kill(unsigned owner)
 {
@@ -306,7 +302,6 @@ void scheduler_effect(void)
 }
 
 // ---- running
-// -------------------------------------------------------------------------------------------
 
 static uint64_t fiber_due_ns(const struct fiber *fiber)
 {

@@ -33,7 +33,6 @@ static enum settle_store_result results(void *context, struct settle_result *out
 }
 
 // ---- bugs to plant
-// -----------------------------------------------------------------------------------------
 
 static struct settle_store_ops sound_store;
 static struct settle_core_ops sound_core;
@@ -167,7 +166,6 @@ static void plant(struct settle_store_ops *store, struct settle_core_ops *core)
 }
 
 // ---- the process
-// -------------------------------------------------------------------------------------------
 
 static void work(struct settle *settle, int answers_fd, struct settle_core_link *link)
 {

@@ -182,7 +182,6 @@ static struct sum run(const struct options *options)
 }
 
 // ---- reports
-// -----------------------------------------------------------------------------------------------
 
 static void report(const struct sum *sum, double seconds)
 {
@@ -249,7 +248,6 @@ static int run_planted(struct options *options)
 }
 
 // ---- the command line
-// ---------------------------------------------------------------------------------------
 
 __attribute__((noreturn)) static void usage(void)
 {

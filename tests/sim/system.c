@@ -34,7 +34,6 @@ static struct {
 } all;
 
 // ---- clocks
-// -----------------------------------------------------------------------------------------------
 
 uint64_t system_wall_ns(void)
 {
@@ -63,7 +62,6 @@ int __wrap_nanosleep(const struct timespec *span, struct timespec *left)
 }
 
 // ---- waiting
-// ----------------------------------------------------------------------------------------------
 
 static const void *key_of(const _Atomic uint32_t *address)
 {
@@ -185,7 +183,6 @@ int __wrap_fcntl(int fd, int command, ...)
 }
 
 // ---- the journal's lock: one core at a time is the supervisor's word here
-// ------------------------------
 
 int __wrap_openat(int folder, const char *path, int flags, ...)
 {
@@ -201,7 +198,6 @@ int __wrap_flock(int fd, int operation)
 }
 
 // ---- threads
-// ----------------------------------------------------------------------------------------------
 
 struct thread {
     void *(*main)(void *);
@@ -254,7 +250,6 @@ int __wrap_sigaction(int number, const struct sigaction *action, struct sigactio
 }
 
 // ---- shared memory: one mapping for all
-// -----------------------------------------------------------------
 
 void *system_zeros(size_t bytes)
 {
@@ -319,7 +314,6 @@ void __wrap_command_ring_show(struct command_ring *ring)
 }
 
 // ---- what a process says, and its end
-// --------------------------------------------------------------------
 
 static const char *who(void)
 {

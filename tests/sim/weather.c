@@ -39,7 +39,6 @@ static struct {
 } weather;
 
 // ---- kinds of faults
-// --------------------------------------------------------------------------------------
 
 static enum process_id some_process(void)
 {
@@ -316,7 +315,6 @@ static void on_outside(void *context, uint64_t number)
 }
 
 // ---- a life
-// ------------------------------------------------------------------------------------------------
 
 // Of each kind of weather: how long the faults last, how far they are apart, how long clients
 // think.
