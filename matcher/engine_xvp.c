@@ -22,7 +22,6 @@
 #include "matcher/engine_xvp_lock.h"
 #include "risk/order_controls.h"
 
-#define XVP_HORIZON_NS ((uint64_t)366 * 86400 * 1000000000)
 #define XVP_AMOUNT_MAX (MONEY_MAX / XVP_LEGS_MAX) // of a leg: no sum of legs overflows
 
 #define FIELD_CREATE(type, name, doc) CREATE_FIELD_##name,

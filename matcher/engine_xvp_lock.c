@@ -6,8 +6,6 @@
 
 #include "base/sha256.h"
 
-#define MARGIN_NS_MAX ((uint64_t)366 * 86400 * 1000000000)
-
 #define FIELD_CREATE(type, name, doc) CREATE_FIELD_##name,
 enum create_field { CREATE_FIELD_none, XVP_CREATE_CMD(FIELD_CREATE) };
 
@@ -53,8 +51,8 @@ bool xvp_lock_admit(const struct command *command, uint64_t time_ns, struct refu
         return true;
     ASSERT(body->external_count <= XVP_EXTERNALS_MAX);
     memcpy(&tail, at, sizeof(tail));
-    if (tail.margin_ns > MARGIN_NS_MAX)
-        return refuse(refusal, REJECT_MALFORMED, (int64_t)MARGIN_NS_MAX, (int64_t)tail.margin_ns,
+    if (tail.margin_ns > XVP_HORIZON_NS)
+        return refuse(refusal, REJECT_MALFORMED, (int64_t)XVP_HORIZON_NS, (int64_t)tail.margin_ns,
                       CREATE_FIELD_external_count);
     for (uint32_t i = 0; i < body->external_count; i++) {
         struct xvp_external_tail external;

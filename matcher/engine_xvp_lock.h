@@ -5,6 +5,9 @@
 
 #include "matcher/engine_state.h"
 
+// No cut-off is further away, and no margin longer.
+#define XVP_HORIZON_NS ((uint64_t)366 * 86400 * 1000000000)
+
 // Takes the lock from an xvp_create. Of one without external legs nothing is read.
 void xvp_lock_read(struct xvp *xvp, const struct command *command);
 

@@ -6,6 +6,14 @@
 #include "base/assert.h"
 #include "schema/records.h"
 
+__extension__ __int128 value_per_token(int64_t notional, int64_t quantity, unsigned digits)
+{
+    __extension__ __int128 value = notional;
+    for (unsigned i = 0; i < digits; i++)
+        value *= 10;
+    return quantity > 0 ? (value + quantity / 2) / quantity : value;
+}
+
 void executions_init(struct executions *executions)
 {
     *executions = (struct executions){0};

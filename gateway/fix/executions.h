@@ -34,6 +34,10 @@ struct executions {
     size_t count, capacity;
 };
 
+// What a value is per whole token, half up: notional × 10^digits / quantity, where `digits` are the
+// token's decimals and those wanted beyond a cash unit's. With quantity 0 the value itself.
+__extension__ __int128 value_per_token(int64_t notional, int64_t quantity, unsigned digits);
+
 void executions_init(struct executions *executions);
 void executions_fini(struct executions *executions);
 // The event that has told an execution: its ExecID.

@@ -175,14 +175,11 @@ static void on_trade(struct desk *desk, const struct event *event)
 
 // ---- corrections, busts, settlement -------------------------------------------------------------
 
-// What it is per whole token, half up; false: that is no price.
+// False: it is no price.
 static bool price_of(int64_t *price, const struct execution *execution, unsigned token_scale)
 {
-    __extension__ __int128 value = execution->notional;
-    for (unsigned i = 0; i < token_scale; i++)
-        value *= 10;
-    if (execution->quantity > 0)
-        value = (value + execution->quantity / 2) / execution->quantity;
+    __extension__ __int128 value =
+        value_per_token(execution->notional, execution->quantity, token_scale);
     *price = (int64_t)value;
     return value <= INT64_MAX;
 }

@@ -88,15 +88,12 @@ static char status_of(const struct fix_order *order)
     return fix_order_filled(order) > 0 ? '1' : '0';
 }
 
-// Value of the filled quantity per whole token, rounded half up at `scale` decimals.
+// At `scale` decimals.
 __extension__ static __int128 average(const struct fix_order *order, unsigned token_scale,
                                       unsigned scale)
 {
-    __extension__ __int128 value = order->filled_notional;
-    for (unsigned i = 0; i < token_scale + scale - CASH_SCALE; i++)
-        value *= 10;
-    int64_t quantity = fix_order_filled(order);
-    return quantity > 0 ? (value + quantity / 2) / quantity : value;
+    return value_per_token(order->filled_notional, fix_order_filled(order),
+                           token_scale + scale - CASH_SCALE);
 }
 
 // To eight decimals, or to as many as fit: an average is no higher than the highest price, so
